@@ -1,0 +1,4 @@
+//! Effective access: what a firewall really lets in, exactly.
+
+mod todo_effective;
+pub use todo_effective::*;

@@ -1,0 +1,4 @@
+//! placeholder
+/// placeholder
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diff;

@@ -1,0 +1,156 @@
+//! The inventory: a snapshot of instances and their rules in versioned JSON, read and written.
+//!
+//! One format for the emulator's state, for planning offline and for the example fleet. Owns the file format; refuses to
+//! interpret the rules, which stay as the API spells them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{AddressType, Instance, InstanceId, InstanceState, PortState};
+
+/// What `format` must say.
+pub const FORMAT: &str = "portward.inventory";
+
+/// The only version there is.
+pub const VERSION: u32 = 1;
+
+/// Instances by region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Inventory {
+    format: String,
+    version: u32,
+    /// Region name to the instances there, in the order of the file.
+    pub regions: BTreeMap<String, Vec<Entry>>,
+}
+
+/// One instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Entry {
+    /// The resource name, unique in its region.
+    pub name: String,
+    /// `arn:PARTITION:lightsail:REGION:ACCOUNT:Instance/UUID`.
+    pub arn: String,
+    /// Tags; a key-only tag has an empty value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// The service's name of the state, such as `running`.
+    pub state: String,
+    /// `dualstack`, `ipv4` or `ipv6`.
+    pub ip_address_type: String,
+    /// The rules as the API spells them; `null` where they could not be read.
+    pub port_states: Option<Vec<PortState>>,
+}
+
+/// Why a text is no inventory.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No JSON, or JSON of another shape. The message names line and column.
+    #[error("not a portward inventory: {0}")]
+    Json(#[from] serde_json::Error),
+    /// JSON of the right shape that says it is something else.
+    #[error("not a portward inventory: `format` is `{0}`, not `{FORMAT}`")]
+    Format(String),
+    /// A version from the future.
+    #[error("inventory version {0} is not known to this program, which reads version {VERSION}")]
+    Version(u32),
+    /// Two instances that cannot be told apart.
+    #[error("`{0}` is listed twice")]
+    Duplicate(InstanceId),
+}
+
+impl Inventory {
+    /// An inventory of these regions.
+    #[must_use]
+    pub fn new(regions: BTreeMap<String, Vec<Entry>>) -> Self {
+        Self { format: FORMAT.to_owned(), version: VERSION, regions }
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// Text that is no inventory of a known version, and names that repeat within a region.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let inventory: Self = serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(text))?;
+        if inventory.format != FORMAT {
+            return Err(Error::Format(inventory.format));
+        }
+        if inventory.version != VERSION {
+            return Err(Error::Version(inventory.version));
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for (id, _) in inventory.entries() {
+            if !seen.insert(id.clone()) {
+                return Err(Error::Duplicate(id));
+            }
+        }
+        Ok(inventory)
+    }
+
+    /// The text of this inventory, indented, with a final newline.
+    ///
+    /// # Panics
+    /// Never: the shape has no map with keys that are not strings.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("strings and numbers are always JSON");
+        text.push('\n');
+        text
+    }
+
+    /// Every instance with its place, by region and then in the order of the file.
+    pub fn entries(&self) -> impl Iterator<Item = (InstanceId, &Entry)> {
+        self.regions.iter().flat_map(|(region, entries)| {
+            entries.iter().map(|entry| (InstanceId { region: region.clone(), name: entry.name.clone() }, entry))
+        })
+    }
+}
+
+impl Entry {
+    /// The instance without its rules.
+    #[must_use]
+    pub fn instance(&self, region: &str) -> Instance {
+        Instance {
+            id: InstanceId { region: region.to_owned(), name: self.name.clone() },
+            arn: self.arn.clone(),
+            tags: self.tags.clone(),
+            state: InstanceState::from_name(&self.state),
+            address_type: AddressType::from_name(&self.ip_address_type),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = r#"{
+      "format": "portward.inventory", "version": 1,
+      "regions": {"eu-central-1": [{
+        "name": "web-1", "arn": "arn:aws:lightsail:eu-central-1:123456789012:Instance/1", "state": "running",
+        "ipAddressType": "dualstack",
+        "portStates": [{"fromPort": 22, "toPort": 22, "protocol": "tcp", "cidrs": ["0.0.0.0/0"]}]
+      }]}}"#;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let inventory = Inventory::parse(ONE).expect("an inventory");
+        assert_eq!(Inventory::parse(&inventory.to_json()).expect("an inventory"), inventory);
+        let (id, entry) = inventory.entries().next().expect("an instance");
+        assert_eq!(entry.instance(&id.region).account(), Some("123456789012"));
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        for (from, to, error) in [
+            ("portward.inventory", "portward.plan", "not a portward inventory: `format` is `portward.plan`, not `portward.inventory`"),
+            ("\"version\": 1", "\"version\": 2", "inventory version 2 is not known to this program, which reads version 1"),
+            ("\"state\"", "\"status\"", "not a portward inventory: unknown field `status`"),
+        ] {
+            let found = Inventory::parse(&ONE.replacen(from, to, 1)).expect_err("refused").to_string();
+            assert!(found.starts_with(error), "{found}");
+        }
+    }
+}

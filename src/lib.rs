@@ -1,0 +1,32 @@
+//! `portward` keeps the public firewalls of Amazon Lightsail instances equal to a TOML file.
+//!
+//! # The pipeline
+//!
+//! ```text
+//! firewall.toml --config--> Desired --+
+//!                                     +--plan (pure)--> Plan --apply--> calls, wait, read back --> Report
+//! Lightsail ------read----> Live -----+      |
+//!                                            +--render--> text, JSON
+//! ```
+//!
+//! The planner is a plain synchronous function over data, and a plan leaves its executor no choices: it holds the live
+//! rules it was made from, the rules that must result, and the exact calls. A dry run is not calling the executor. A
+//! verb that only reads is given a type that cannot write.
+//!
+//! # Who may know whom
+//!
+//! `cli` may use everything; `apply` uses `lightsail`'s traits and `plan`; `render` uses `plan` and `exposure`; `plan`
+//! uses `exposure`; `config`, `exposure`, `lightsail`, `inventory` and `emulator` use `model`, which uses none of them.
+//! `lightsail` and `emulator` also know `inventory`, the file format they share. The
+//! modules that decide (`model`, `config`, `exposure`, `plan`, `render`) know no tokio, no AWS, no clock and no
+//! environment: what they need is passed in. A test reads the `use` lines and fails on a wrong arrow.
+
+pub mod apply;
+pub mod config;
+#[cfg(feature = "emulator")]
+pub mod emulator;
+pub mod exposure;
+pub mod inventory;
+pub mod lightsail;
+pub mod model;
+pub mod plan;

@@ -1,0 +1,96 @@
+//! The seam to the service: narrow reader and writer traits in the crate's own types, and their one typed error.
+//!
+//! Owns what a caller may ask of Lightsail. Only `aws` below names the SDK. A verb that only reads is given a [`Reader`],
+//! which has no way to write.
+
+mod error;
+
+pub use error::{Error, Kind};
+
+use time::OffsetDateTime;
+
+use crate::model::{Firewall, Instance, InstanceId, Key, PortState, Sources};
+
+/// Reads the service. Every method answers within a deadline of its own.
+#[expect(async_fn_in_trait, reason = "one thread runs everything, so no future has to be Send")]
+pub trait Reader {
+    /// Every instance of a region, all pages; a page that fails or a token that repeats fails the whole.
+    ///
+    /// # Errors
+    /// Whatever kept the list from being complete.
+    async fn instances(&self, region: &str) -> Result<Vec<Instance>, Error>;
+
+    /// One instance by name.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] where there is none, and whatever else kept it from being read.
+    async fn instance(&self, id: &InstanceId) -> Result<Instance, Error>;
+
+    /// The rules of an instance, as they are spelled. A reply without `portStates` is an error, never an empty list.
+    ///
+    /// # Errors
+    /// Whatever kept them from being read.
+    async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, Error>;
+
+    /// One operation of a region by its id.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] where it is not visible (yet), and whatever else kept it from being read.
+    async fn operation(&self, region: &str, id: &str) -> Result<Operation, Error>;
+
+    /// The operations on an instance, all pages.
+    ///
+    /// # Errors
+    /// Whatever kept the list from being complete.
+    async fn operations_for(&self, id: &InstanceId) -> Result<Vec<Operation>, Error>;
+}
+
+/// Writes the service. No method retries: after a lost reply only a read can say what happened.
+#[expect(async_fn_in_trait, reason = "one thread runs everything, so no future has to be Send")]
+pub trait Writer {
+    /// Opens a key to these sources, which must not be empty.
+    ///
+    /// # Errors
+    /// A refusal, or a reply that did not come; [`Error::is_outcome_unknown`] tells them apart.
+    async fn open(&self, id: &InstanceId, key: Key, sources: &Sources) -> Result<Operation, Error>;
+
+    /// Closes a key, naming all its sources.
+    ///
+    /// # Errors
+    /// As for `open`.
+    async fn close(&self, id: &InstanceId, key: Key, sources: &Sources) -> Result<Operation, Error>;
+
+    /// Replaces the whole firewall. An empty one is sent as an explicit empty list.
+    ///
+    /// # Errors
+    /// As for `open`.
+    async fn put(&self, id: &InstanceId, firewall: &Firewall) -> Result<Operation, Error>;
+}
+
+/// An operation as far as waiting for it and naming it needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operation {
+    /// The id that `GetOperation` takes.
+    pub id: String,
+    /// The action, such as `PutInstancePublicPorts`.
+    pub kind: String,
+    /// What it did, such as `22/tcp`; format not documented.
+    pub details: String,
+    /// How far it is.
+    pub status: OperationStatus,
+    /// When it began.
+    pub created_at: Option<OffsetDateTime>,
+    /// Why it failed: code and details.
+    pub error: Option<String>,
+}
+
+/// How far an operation is. Terminal is what `isTerminal` says where it is given, and the name of the status otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperationStatus {
+    /// Not there yet (`NotStarted`, `Started`, and anything unknown that does not say it is terminal).
+    Pending,
+    /// Done (`Succeeded`, `Completed`).
+    Succeeded,
+    /// Over without success.
+    Failed,
+}

@@ -1,0 +1,167 @@
+//! What the configuration asks for, resolved against the instances that exist.
+//!
+//! Owns the shape of the answer; `config` makes it, `plan` reads it. Refuses to say how it is reached.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use super::{InstanceId, Key, Sources};
+
+/// A place in a file. Displays as `file:line`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    /// The path as the user would name it.
+    pub file: Arc<str>,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// How much of an instance's firewall the configuration owns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// All of it: what is not declared is closed.
+    #[default]
+    Authoritative,
+    /// What it declares: the rest stays.
+    Additive,
+    /// Nothing: compared and reported, never written.
+    Observe,
+}
+
+impl Mode {
+    /// As the configuration spells it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Authoritative => "authoritative",
+            Self::Additive => "additive",
+            Self::Observe => "observe",
+        }
+    }
+}
+
+/// Which calls a plan may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Strategy {
+    /// The planner's choice; in additive mode never a Put.
+    #[default]
+    Auto,
+    /// One Put; in additive mode this is the consent to re-send rules that are not ours.
+    Put,
+    /// Open and Close only; refused where no safe sequence exists.
+    Incremental,
+}
+
+impl Strategy {
+    /// As the configuration and the command line spell it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Put => "put",
+            Self::Incremental => "incremental",
+        }
+    }
+}
+
+/// One declared rule for one key.
+///
+/// A line of the configuration that allows two services is two of these with the same origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// What is opened.
+    pub key: Key,
+    /// To whom; never empty.
+    pub sources: Sources,
+    /// What `allow` called it, such as `ssh` or `tcp/443`.
+    pub allow: String,
+    /// What `from` called it, such as `admins` or `203.0.113.0/24`.
+    pub from: Vec<String>,
+    /// Where it is declared.
+    pub origin: Origin,
+    /// Why it exists.
+    pub why: Option<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// The first instant at which it is no longer wanted.
+    pub until: Option<OffsetDateTime>,
+}
+
+/// What must go, in additive mode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Absent {
+    /// The key.
+    pub key: Key,
+    /// These sources of it; `None` is the whole key.
+    pub sources: Option<Sources>,
+    /// Where it is declared.
+    pub origin: Origin,
+}
+
+/// Something a reader of the plan should know that is no change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// One sentence fragment.
+    pub text: String,
+    /// The line it is about.
+    pub origin: Option<Origin>,
+}
+
+/// What is wanted of one instance that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DesiredInstance {
+    /// How much of the firewall is ours.
+    pub mode: Mode,
+    /// Which calls may be used.
+    pub strategy: Strategy,
+    /// Rules that are in force, in order of key and origin.
+    pub rules: Vec<Rule>,
+    /// What must go (additive mode).
+    pub absent: Vec<Absent>,
+    /// Rules whose `until` is over.
+    pub expired: Vec<Rule>,
+    /// What was left out or is about to expire.
+    pub notes: Vec<Note>,
+}
+
+/// An instance that the configuration names and that does not exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// As it was named: `name` or `region/name`.
+    pub name: String,
+    /// Where.
+    pub origin: Origin,
+    /// A name that exists and is near, where there is one.
+    pub hint: Option<String>,
+}
+
+/// An instance that exists and that nothing declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undeclared {
+    /// Which one.
+    pub id: InstanceId,
+}
+
+/// The configuration, resolved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Desired {
+    /// Declared instances that exist.
+    pub instances: BTreeMap<InstanceId, DesiredInstance>,
+    /// Declared instances that do not exist in a region that was listed in full.
+    pub missing: Vec<Missing>,
+    /// Instances that exist and are declared nowhere, in order.
+    pub undeclared: Vec<Undeclared>,
+    /// What concerns no single instance.
+    pub notes: Vec<Note>,
+}

@@ -1,0 +1,127 @@
+//! A firewall in canonical form: a map from key to sources.
+//!
+//! Rules only permit, so there is no order and no priority, and putting firewalls together is a union. A key without
+//! sources cannot be held, because sending one would open it to everyone.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map;
+
+use super::{Key, Sources};
+
+/// The most (rule, source) pairs of one family that an instance firewall takes (user guide, "Instance firewalls").
+pub const SOURCES_PER_FAMILY: usize = 60;
+
+/// Rules by key. Never holds a key without sources.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Firewall {
+    rules: BTreeMap<Key, Sources>,
+}
+
+/// How many (rule, source) pairs a firewall has in each family. Aliases are in neither: how the service counts them is
+/// not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// IPv4 networks over all rules.
+    pub ipv4: usize,
+    /// IPv6 networks over all rules.
+    pub ipv6: usize,
+}
+
+impl Firewall {
+    /// A firewall that lets nobody in.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds sources to a key; adding none does nothing.
+    pub fn add(&mut self, key: Key, sources: &Sources) {
+        if !sources.is_empty() {
+            self.rules.entry(key).or_default().extend(sources);
+        }
+    }
+
+    /// Sets the sources of a key; setting none removes it.
+    pub fn set(&mut self, key: Key, sources: Sources) {
+        if sources.is_empty() {
+            self.rules.remove(&key);
+        } else {
+            self.rules.insert(key, sources);
+        }
+    }
+
+    /// Removes a key.
+    pub fn remove(&mut self, key: Key) -> Option<Sources> {
+        self.rules.remove(&key)
+    }
+
+    /// The sources of a key.
+    #[must_use]
+    pub fn get(&self, key: Key) -> Option<&Sources> {
+        self.rules.get(&key)
+    }
+
+    /// Rules in order of their keys.
+    pub fn iter(&self) -> btree_map::Iter<'_, Key, Sources> {
+        self.rules.iter()
+    }
+
+    /// Keys in order.
+    pub fn keys(&self) -> impl Iterator<Item = Key> + '_ {
+        self.rules.keys().copied()
+    }
+
+    /// The number of rules.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether nobody gets in.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// How many sources count against the service's limit.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.rules.values().fold(Counts::default(), |sum, sources| Counts {
+            ipv4: sum.ipv4 + sources.ipv4().len(),
+            ipv6: sum.ipv6 + sources.ipv6().len(),
+        })
+    }
+}
+
+impl<'a> IntoIterator for &'a Firewall {
+    type Item = (&'a Key, &'a Sources);
+    type IntoIter = btree_map::Iter<'a, Key, Sources>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.rules.iter()
+    }
+}
+
+impl FromIterator<(Key, Sources)> for Firewall {
+    fn from_iter<I: IntoIterator<Item = (Key, Sources)>>(rules: I) -> Self {
+        let mut firewall = Self::new();
+        rules.into_iter().for_each(|(key, sources)| firewall.add(key, &sources));
+        firewall
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_without_sources_is_never_held() {
+        let mut firewall = Firewall::new();
+        firewall.add(Key::ALL, &Sources::new());
+        assert!(firewall.is_empty());
+        firewall.add(Key::ALL, &Sources::anywhere());
+        assert_eq!(firewall.counts(), Counts { ipv4: 1, ipv6: 1 });
+        firewall.set(Key::ALL, Sources::new());
+        assert!(firewall.is_empty());
+    }
+}

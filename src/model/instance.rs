@@ -1,0 +1,153 @@
+//! An instance as far as its firewall is concerned: where it is, what it is called, what state it is in.
+//!
+//! Refuses to know anything else of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Where an instance is found: names are unique in a region of an account.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceId {
+    /// The region, such as `eu-central-1`.
+    pub region: String,
+    /// The resource name.
+    pub name: String,
+}
+
+/// `region/name`.
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.region, self.name)
+    }
+}
+
+/// An instance without its rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// Region and name.
+    pub id: InstanceId,
+    /// `arn:PARTITION:lightsail:REGION:ACCOUNT:Instance/UUID`.
+    pub arn: String,
+    /// Tags; a key-only tag has an empty value.
+    pub tags: BTreeMap<String, String>,
+    /// What it is doing.
+    pub state: InstanceState,
+    /// Which families it has.
+    pub address_type: AddressType,
+}
+
+impl Instance {
+    /// The account in the ARN, where there is one.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        self.arn.split(':').nth(4).filter(|account| !account.is_empty())
+    }
+}
+
+/// The state of an instance. Only `running` and `stopped` are settled; during the others a write may be rejected.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum InstanceState {
+    /// Being made.
+    Pending,
+    /// Up.
+    Running,
+    /// Going down.
+    Stopping,
+    /// Down.
+    Stopped,
+    /// Anything else, by its name.
+    Other(String),
+}
+
+impl InstanceState {
+    /// Reads the service's name of a state.
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "pending" => Self::Pending,
+            "running" => Self::Running,
+            "stopping" => Self::Stopping,
+            "stopped" => Self::Stopped,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// The service's name of this state.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// Whether it will stay as it is until somebody acts, so that its firewall may be written.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        matches!(self, Self::Running | Self::Stopped)
+    }
+}
+
+impl fmt::Display for InstanceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Which address families an instance has (service model, `IpAddressType`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AddressType {
+    /// Both families.
+    Dualstack,
+    /// IPv4 only.
+    Ipv4,
+    /// IPv6 only.
+    Ipv6,
+    /// A type that this program does not know, taken to have both families.
+    Other(String),
+}
+
+impl AddressType {
+    /// Reads the service's name of an address type.
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "dualstack" => Self::Dualstack,
+            "ipv4" => Self::Ipv4,
+            "ipv6" => Self::Ipv6,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// The service's name of this address type.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Dualstack => "dualstack",
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// Whether the instance can have IPv4 sources.
+    #[must_use]
+    pub fn has_ipv4(&self) -> bool {
+        *self != Self::Ipv6
+    }
+
+    /// Whether the instance can have IPv6 sources.
+    #[must_use]
+    pub fn has_ipv6(&self) -> bool {
+        *self != Self::Ipv4
+    }
+}
+
+impl fmt::Display for AddressType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

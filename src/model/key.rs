@@ -1,0 +1,193 @@
+//! What a rule opens: a protocol with its ports, or its ICMP type and code.
+//!
+//! Owns the validity of such a triple and its one spelling. Refuses to hold an impossible one.
+
+use std::fmt;
+
+/// A protocol as the service knows it.
+///
+/// The order is the order of every list of rules that people see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// ICMP for IPv4: ports hold type and code.
+    Icmp,
+    /// ICMP for IPv6: ports hold type and code.
+    Icmpv6,
+    /// Every port of every protocol.
+    All,
+}
+
+impl Protocol {
+    /// Every protocol, in order.
+    pub const ALL: [Self; 5] = [Self::Tcp, Self::Udp, Self::Icmp, Self::Icmpv6, Self::All];
+
+    /// The spelling that is sent to the service (botocore service model, `NetworkProtocol`).
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Icmp => "icmp",
+            Self::Icmpv6 => "icmpv6",
+            Self::All => "all",
+        }
+    }
+
+    /// Reads any spelling the service is known or feared to return: any case, `-1` for `all`, `icmp6` for `icmpv6`.
+    #[must_use]
+    pub fn from_live(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "tcp" => Some(Self::Tcp),
+            "udp" => Some(Self::Udp),
+            "icmp" => Some(Self::Icmp),
+            "icmpv6" | "icmp6" => Some(Self::Icmpv6),
+            "all" | "-1" => Some(Self::All),
+            _ => None,
+        }
+    }
+
+    /// Whether the two numbers of a key are an ICMP type and code rather than ports.
+    #[must_use]
+    pub fn is_icmp(self) -> bool {
+        matches!(self, Self::Icmp | Self::Icmpv6)
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The identity of a rule: protocol, from and to.
+///
+/// For TCP and UDP `from..=to` are ports within 0–65535. For ICMP `from` is the type and `to` the code, each -1 (any) or
+/// 0–255. For `all` they are always 0 and 65535. Displays as the configuration language spells it: `tcp/22`,
+/// `udp/7000-7010`, `icmp/8:-1`, `all`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    protocol: Protocol,
+    from: i32,
+    to: i32,
+}
+
+/// Why three values are not a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// A port outside 0–65535.
+    #[error("port {0} is not within 0-65535")]
+    Port(i32),
+    /// An ICMP type or code outside -1–255.
+    #[error("ICMP type or code {0} is not within -1-255")]
+    Icmp(i32),
+    /// The first port is above the last.
+    #[error("the range {0}-{1} ends before it starts")]
+    Backwards(i32, i32),
+    /// `all` with other ports than 0–65535.
+    #[error("`all` is every port of every protocol and takes no ports ({0}-{1})")]
+    AllWithPorts(i32, i32),
+}
+
+impl Key {
+    /// Every port of every protocol.
+    pub const ALL: Self = Self { protocol: Protocol::All, from: 0, to: 65535 };
+
+    /// A key of checked numbers.
+    ///
+    /// # Errors
+    /// Numbers that the protocol cannot have.
+    pub fn new(protocol: Protocol, from: i32, to: i32) -> Result<Self, KeyError> {
+        match protocol {
+            Protocol::Tcp | Protocol::Udp => {
+                for port in [from, to] {
+                    if !(0..=65535).contains(&port) {
+                        return Err(KeyError::Port(port));
+                    }
+                }
+                if from > to {
+                    return Err(KeyError::Backwards(from, to));
+                }
+            }
+            Protocol::Icmp | Protocol::Icmpv6 => {
+                for number in [from, to] {
+                    if !(-1..=255).contains(&number) {
+                        return Err(KeyError::Icmp(number));
+                    }
+                }
+            }
+            Protocol::All => {
+                if (from, to) != (0, 65535) {
+                    return Err(KeyError::AllWithPorts(from, to));
+                }
+            }
+        }
+        Ok(Self { protocol, from, to })
+    }
+
+    /// The protocol.
+    #[must_use]
+    pub fn protocol(self) -> Protocol {
+        self.protocol
+    }
+
+    /// The first port, or the ICMP type (-1: any).
+    #[must_use]
+    pub fn from(self) -> i32 {
+        self.from
+    }
+
+    /// The last port, or the ICMP code (-1: any).
+    #[must_use]
+    pub fn to(self) -> i32 {
+        self.to
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { protocol, from, to } = *self;
+        match protocol {
+            Protocol::All => f.pad("all"),
+            Protocol::Icmp | Protocol::Icmpv6 => f.pad(&format!("{protocol}/{from}:{to}")),
+            Protocol::Tcp | Protocol::Udp if from == to => f.pad(&format!("{protocol}/{from}")),
+            Protocol::Tcp | Protocol::Udp => f.pad(&format!("{protocol}/{from}-{to}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_checked_by_protocol() {
+        assert_eq!(Key::new(Protocol::Tcp, 0, 65535).map(|k| k.to_string()), Ok("tcp/0-65535".into()));
+        assert_eq!(Key::new(Protocol::Udp, 53, 53).map(|k| k.to_string()), Ok("udp/53".into()));
+        assert_eq!(Key::new(Protocol::Icmp, 8, -1).map(|k| k.to_string()), Ok("icmp/8:-1".into()));
+        assert_eq!(Key::new(Protocol::Tcp, 65536, 65536), Err(KeyError::Port(65536)));
+        assert_eq!(Key::new(Protocol::Tcp, -1, -1), Err(KeyError::Port(-1)));
+        assert_eq!(Key::new(Protocol::Udp, 9, 8), Err(KeyError::Backwards(9, 8)));
+        assert_eq!(Key::new(Protocol::Icmpv6, 256, 0), Err(KeyError::Icmp(256)));
+        assert_eq!(Key::new(Protocol::All, -1, -1), Err(KeyError::AllWithPorts(-1, -1)));
+    }
+
+    #[test]
+    fn live_spellings_are_read() {
+        for (text, protocol) in [
+            ("TCP", Protocol::Tcp),
+            ("Udp", Protocol::Udp),
+            ("icmp", Protocol::Icmp),
+            ("icmp6", Protocol::Icmpv6),
+            ("ICMPV6", Protocol::Icmpv6),
+            ("-1", Protocol::All),
+            ("All", Protocol::All),
+        ] {
+            assert_eq!(Protocol::from_live(text), Some(protocol), "{text}");
+        }
+        assert_eq!(Protocol::from_live("sctp"), None);
+    }
+}

@@ -1,0 +1,300 @@
+//! What the service says a firewall is, and how much of it can be believed.
+//!
+//! Owns the reading of every spelling into canonical rules, and the doubts about those that cannot be read. Refuses to
+//! drop an entry: one that is not a rule is kept and named.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Firewall, Instance, InstanceId, Key, KeyError, Protocol, Sources};
+
+/// One entry of `portStates`, to the letter. Missing lists are empty lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PortState {
+    /// First port, or ICMP type.
+    pub from_port: i32,
+    /// Last port, or ICMP code.
+    pub to_port: i32,
+    /// The protocol as it was spelled.
+    pub protocol: String,
+    /// `open` or `closed`; absent means open.
+    #[serde(default = "open", skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// IPv4 networks as they were spelled.
+    #[serde(default)]
+    pub cidrs: Vec<String>,
+    /// IPv6 networks as they were spelled.
+    #[serde(default)]
+    pub ipv6_cidrs: Vec<String>,
+    /// Aliases.
+    #[serde(default)]
+    pub cidr_list_aliases: Vec<String>,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
+fn open() -> Option<String> {
+    Some("open".to_owned())
+}
+
+impl PortState {
+    /// The canonical spelling of a rule.
+    #[must_use]
+    pub fn canonical(key: Key, sources: &Sources) -> Self {
+        Self {
+            from_port: key.from(),
+            to_port: key.to(),
+            protocol: key.protocol().as_str().to_owned(),
+            state: open(),
+            cidrs: sources.cidrs().collect(),
+            ipv6_cidrs: sources.ipv6_cidrs().collect(),
+            cidr_list_aliases: sources.aliases().iter().cloned().collect(),
+        }
+    }
+}
+
+/// `tcp 22-22`, as the service spelled it.
+impl fmt::Display for PortState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}-{}", self.protocol, self.from_port, self.to_port)
+    }
+}
+
+/// Why an entry is no certain rule.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Doubt {
+    /// Numbers that the protocol cannot have, such as `all` with ports.
+    #[error("its ports mean nothing certain: {0}")]
+    Ports(String),
+    /// No source in any of the three lists: nobody, or the whole world.
+    #[error("it names no source")]
+    NoSource,
+    /// A source that is no network.
+    #[error("`{0}` is no network")]
+    Source(String),
+}
+
+/// An entry whose meaning is uncertain: everything for exposure and policies, nothing for what must be reachable.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Uncertain {
+    /// The entry.
+    pub entry: PortState,
+    /// Its key, where it has a possible one.
+    pub key: Option<Key>,
+    /// What is wrong with it.
+    pub doubt: Doubt,
+}
+
+/// The live firewall of one instance.
+///
+/// Two of them are equal when they were read as the same rules with the same doubts, in whatever order and spelling of
+/// equal texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LiveFirewall {
+    firewall: Firewall,
+    put_only: BTreeSet<Key>,
+    uncertain: BTreeSet<Uncertain>,
+    unknown: BTreeSet<PortState>,
+}
+
+impl LiveFirewall {
+    /// Reads the entries of a reply.
+    #[must_use]
+    pub fn read(entries: &[PortState]) -> Self {
+        let mut live = Self::default();
+        let mut seen = BTreeSet::new();
+        for entry in entries {
+            if entry.state.as_deref().is_some_and(|state| state.eq_ignore_ascii_case("closed")) {
+                continue;
+            }
+            let Some(protocol) = Protocol::from_live(&entry.protocol) else {
+                live.unknown.insert(entry.clone());
+                continue;
+            };
+            let key = Key::new(protocol, entry.from_port, entry.to_port);
+            match key.map_err(|e: KeyError| Doubt::Ports(e.to_string())).and_then(|key| Ok((key, read_sources(entry)?))) {
+                Ok((key, sources)) => {
+                    if !seen.insert(key) || !is_canonical(entry, key, &sources) {
+                        live.put_only.insert(key);
+                    }
+                    live.firewall.add(key, &sources);
+                }
+                Err(doubt) => {
+                    live.put_only.extend(key.ok());
+                    live.uncertain.insert(Uncertain { entry: entry.clone(), key: key.ok(), doubt });
+                }
+            }
+        }
+        live
+    }
+
+    /// The certain rules.
+    #[must_use]
+    pub fn firewall(&self) -> &Firewall {
+        &self.firewall
+    }
+
+    /// Whether a key may only be changed by a Put: it came more than once or in a spelling that is not canonical, so a
+    /// Close might not match it and an Open might not meet it.
+    #[must_use]
+    pub fn is_put_only(&self, key: Key) -> bool {
+        self.put_only.contains(&key)
+    }
+
+    /// Entries whose meaning is uncertain.
+    #[must_use]
+    pub fn uncertain(&self) -> &BTreeSet<Uncertain> {
+        &self.uncertain
+    }
+
+    /// Entries of a protocol that this program does not know, and so could not send back.
+    #[must_use]
+    pub fn unknown(&self) -> &BTreeSet<PortState> {
+        &self.unknown
+    }
+}
+
+/// The certain reading of a firewall that is written down in canonical form.
+impl From<&Firewall> for LiveFirewall {
+    fn from(firewall: &Firewall) -> Self {
+        Self { firewall: firewall.clone(), ..Self::default() }
+    }
+}
+
+fn read_sources(entry: &PortState) -> Result<Sources, Doubt> {
+    let mut sources = Sources::new();
+    for text in entry.cidrs.iter().chain(&entry.ipv6_cidrs) {
+        sources.insert(Sources::parse_live(text).ok_or_else(|| Doubt::Source(text.clone()))?);
+    }
+    for alias in &entry.cidr_list_aliases {
+        sources.insert_alias(alias);
+    }
+    if sources.is_empty() { Err(Doubt::NoSource) } else { Ok(sources) }
+}
+
+/// Whether the entry spells the rule just as we would send it, but for the order of lists.
+fn is_canonical(entry: &PortState, key: Key, sources: &Sources) -> bool {
+    let same = |texts: &[String], canonical: &mut dyn Iterator<Item = String>| {
+        let texts: Vec<&String> = texts.iter().collect();
+        let canonical: Vec<String> = canonical.collect();
+        texts.len() == canonical.len() && texts.iter().all(|text| canonical.contains(text))
+    };
+    entry.protocol == key.protocol().as_str()
+        && same(&entry.cidrs, &mut sources.cidrs())
+        && same(&entry.ipv6_cidrs, &mut sources.ipv6_cidrs())
+        && same(&entry.cidr_list_aliases, &mut sources.aliases().iter().cloned())
+}
+
+/// Why the rules of an instance, or the instances of a region, are not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// What went wrong.
+    pub reason: String,
+    /// What a person can do about it.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+/// What was seen of the world in one run.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    /// Every instance that was listed, by region and name.
+    pub instances: BTreeMap<InstanceId, Instance>,
+    /// The rules of each instance that was looked at. One that is missing here was not asked for.
+    pub firewalls: BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>>,
+    /// Regions whose instances could not be listed in full.
+    pub regions_unreadable: BTreeMap<String, Unreadable>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(protocol: &str, from: i32, to: i32, cidrs: &[&str], ipv6_cidrs: &[&str]) -> PortState {
+        PortState {
+            from_port: from,
+            to_port: to,
+            protocol: protocol.into(),
+            state: open(),
+            cidrs: cidrs.iter().map(ToString::to_string).collect(),
+            ipv6_cidrs: ipv6_cidrs.iter().map(ToString::to_string).collect(),
+            cidr_list_aliases: vec![],
+        }
+    }
+
+    fn shown(live: &LiveFirewall) -> Vec<String> {
+        live.firewall().iter().map(|(k, s)| format!("{k} {s}{}", if live.is_put_only(*k) { " !" } else { "" })).collect()
+    }
+
+    #[test]
+    fn every_spelling_means_the_same_rule() {
+        let live = LiveFirewall::read(&[
+            entry("TCP", 22, 22, &["192.0.2.1/32"], &[]),
+            entry("-1", 0, 65535, &["10.0.0.0/8"], &[]),
+            entry("icmp6", 128, 0, &[], &["::/0"]),
+            entry("udp", 53, 53, &["192.0.2.7"], &[]),
+            entry("tcp", 80, 80, &["10.1.2.3/8"], &[]),
+            entry("tcp", 443, 443, &["10.0.0.0/8", "9.0.0.0/8"], &["2001:db8::/32"]),
+            entry("tcp", 8080, 8080, &[], &["2001:DB8::/32"]),
+        ]);
+        assert_eq!(
+            shown(&live),
+            [
+                "tcp/22 192.0.2.1/32 !",
+                "tcp/80 10.0.0.0/8 !",
+                "tcp/443 9.0.0.0/8, 10.0.0.0/8, 2001:db8::/32",
+                "tcp/8080 2001:db8::/32 !",
+                "udp/53 192.0.2.7/32 !",
+                "icmpv6/128:0 ::/0 !",
+                "all 10.0.0.0/8 !",
+            ]
+        );
+        assert!(live.uncertain().is_empty() && live.unknown().is_empty());
+    }
+
+    #[test]
+    fn a_repeated_key_is_one_rule_for_put_only() {
+        let live = LiveFirewall::read(&[
+            entry("all", 0, 65535, &["10.0.0.0/8"], &[]),
+            entry("all", 0, 65535, &[], &["2001:db8::/32"]),
+        ]);
+        assert_eq!(shown(&live), ["all 10.0.0.0/8, 2001:db8::/32 !"]);
+    }
+
+    #[test]
+    fn closed_allows_nothing() {
+        let closed = PortState { state: Some("closed".into()), ..entry("tcp", 22, 22, &["0.0.0.0/0"], &[]) };
+        assert_eq!(LiveFirewall::read(&[closed]), LiveFirewall::default());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_kept() {
+        let live = LiveFirewall::read(&[
+            entry("tcp", 22, 22, &[], &[]),
+            entry("all", -1, -1, &["10.0.0.0/8"], &[]),
+            entry("tcp", 90, 80, &["10.0.0.0/8"], &[]),
+            entry("tcp", 81, 81, &["everyone"], &[]),
+            entry("sctp", 5, 5, &["10.0.0.0/8"], &[]),
+        ]);
+        assert!(live.firewall().is_empty());
+        let doubts: Vec<String> = live.uncertain().iter().map(|u| format!("{}: {}", u.entry, u.doubt)).collect();
+        assert_eq!(
+            doubts,
+            [
+                "all -1--1: its ports mean nothing certain: `all` is every port of every protocol and takes no ports (-1--1)",
+                "tcp 22-22: it names no source",
+                "tcp 81-81: `everyone` is no network",
+                "tcp 90-80: its ports mean nothing certain: the range 90-80 ends before it starts",
+            ]
+        );
+        assert_eq!(live.unknown().iter().map(|e| e.protocol.as_str()).collect::<Vec<_>>(), ["sctp"]);
+        assert!(live.is_put_only(Key::new(Protocol::Tcp, 22, 22).expect("a key")));
+    }
+}

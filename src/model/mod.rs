@@ -1,0 +1,18 @@
+//! The vocabulary of the whole crate: rules, sources, firewalls, instances, what is desired and what is live.
+//!
+//! Owns the canonical form of a firewall and the reading of every spelling the service may return. Refuses to do I/O,
+//! to name an AWS type, to look at a clock, or to know how a firewall is changed.
+
+mod desired;
+mod firewall;
+mod instance;
+mod key;
+mod live;
+mod sources;
+
+pub use desired::{Absent, Desired, DesiredInstance, Missing, Mode, Note, Origin, Rule, Strategy, Undeclared};
+pub use firewall::{Counts, Firewall, SOURCES_PER_FAMILY};
+pub use instance::{AddressType, Instance, InstanceId, InstanceState};
+pub use key::{Key, KeyError, Protocol};
+pub use live::{Doubt, Live, LiveFirewall, PortState, Uncertain, Unreadable};
+pub use sources::{LIGHTSAIL_CONNECT, Sources, V4_ANYWHERE, V6_ANYWHERE};

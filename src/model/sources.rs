@@ -1,0 +1,168 @@
+//! Who a rule lets in: IPv4 networks, IPv6 networks and aliases.
+//!
+//! Owns the canonical form: host bits zero, sorted, no duplicates. It keeps networks as they are named and never merges
+//! or splits them; what a set of networks *means* is the business of `exposure`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+/// The only alias the service documents: the browser clients of the Lightsail console.
+pub const LIGHTSAIL_CONNECT: &str = "lightsail-connect";
+
+/// Every IPv4 address.
+pub const V4_ANYWHERE: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 0);
+
+/// Every IPv6 address.
+pub const V6_ANYWHERE: Ipv6Net = Ipv6Net::new_assert(std::net::Ipv6Addr::UNSPECIFIED, 0);
+
+/// The sources of one rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sources {
+    ipv4: BTreeSet<Ipv4Net>,
+    ipv6: BTreeSet<Ipv6Net>,
+    aliases: BTreeSet<String>,
+}
+
+impl Sources {
+    /// No source.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Every address of both families.
+    #[must_use]
+    pub fn anywhere() -> Self {
+        Self { ipv4: [V4_ANYWHERE].into(), ipv6: [V6_ANYWHERE].into(), aliases: BTreeSet::new() }
+    }
+
+    /// Adds a network; host bits are cleared.
+    pub fn insert(&mut self, net: IpNet) {
+        match net.trunc() {
+            IpNet::V4(net) => self.ipv4.insert(net),
+            IpNet::V6(net) => self.ipv6.insert(net),
+        };
+    }
+
+    /// Adds an alias, kept to the letter.
+    pub fn insert_alias(&mut self, alias: impl Into<String>) {
+        self.aliases.insert(alias.into());
+    }
+
+    /// Adds everything of `other`.
+    pub fn extend(&mut self, other: &Self) {
+        let Self { ipv4, ipv6, aliases } = other;
+        self.ipv4.extend(ipv4);
+        self.ipv6.extend(ipv6);
+        self.aliases.extend(aliases.iter().cloned());
+    }
+
+    /// The IPv4 networks, in address order.
+    #[must_use]
+    pub fn ipv4(&self) -> &BTreeSet<Ipv4Net> {
+        &self.ipv4
+    }
+
+    /// The IPv6 networks, in address order.
+    #[must_use]
+    pub fn ipv6(&self) -> &BTreeSet<Ipv6Net> {
+        &self.ipv6
+    }
+
+    /// The aliases, sorted.
+    #[must_use]
+    pub fn aliases(&self) -> &BTreeSet<String> {
+        &self.aliases
+    }
+
+    /// Forgets every IPv4 network.
+    pub fn clear_ipv4(&mut self) {
+        self.ipv4.clear();
+    }
+
+    /// Forgets every IPv6 network.
+    pub fn clear_ipv6(&mut self) {
+        self.ipv6.clear();
+    }
+
+    /// Whether nobody is named.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { ipv4, ipv6, aliases } = self;
+        ipv4.is_empty() && ipv6.is_empty() && aliases.is_empty()
+    }
+
+    /// Whether every text of `other` is among these: names are compared, not addresses.
+    #[must_use]
+    pub fn names_all_of(&self, other: &Self) -> bool {
+        let Self { ipv4, ipv6, aliases } = other;
+        self.ipv4.is_superset(ipv4) && self.ipv6.is_superset(ipv6) && self.aliases.is_superset(aliases)
+    }
+
+    /// The texts sent as `cidrs`, with the prefix length always written.
+    pub fn cidrs(&self) -> impl Iterator<Item = String> + '_ {
+        self.ipv4.iter().map(ToString::to_string)
+    }
+
+    /// The texts sent as `ipv6Cidrs`: lower case, compressed, with the prefix length always written.
+    pub fn ipv6_cidrs(&self) -> impl Iterator<Item = String> + '_ {
+        self.ipv6.iter().map(ToString::to_string)
+    }
+
+    /// Reads a network as the service may echo it: with or without a prefix length, host bits set or not, any case.
+    ///
+    /// `None` for what is no network.
+    #[must_use]
+    pub fn parse_live(text: &str) -> Option<IpNet> {
+        text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)).map(|net| net.trunc())
+    }
+}
+
+impl FromIterator<IpNet> for Sources {
+    fn from_iter<I: IntoIterator<Item = IpNet>>(nets: I) -> Self {
+        let mut sources = Self::new();
+        nets.into_iter().for_each(|net| sources.insert(net));
+        sources
+    }
+}
+
+/// All sources, comma-separated: IPv4, IPv6, aliases.
+impl fmt::Display for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<String> = self.cidrs().chain(self.ipv6_cidrs()).chain(self.aliases.iter().cloned()).collect();
+        f.write_str(&texts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn live_texts_become_canonical() {
+        for (text, canonical) in [
+            ("192.0.2.44", Some("192.0.2.44/32")),
+            ("192.0.2.44/24", Some("192.0.2.0/24")),
+            ("2001:DB8:0:0::1", Some("2001:db8::1/128")),
+            ("2001:db8::1/32", Some("2001:db8::/32")),
+            ("::ffff:192.0.2.1/128", Some("::ffff:192.0.2.1/128")),
+            ("192.0.2.0/33", None),
+            ("office", None),
+            ("", None),
+        ] {
+            assert_eq!(Sources::parse_live(text).map(|n| n.to_string()).as_deref(), canonical, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_compared_as_texts() {
+        let halves: Sources =
+            ["10.0.0.0/9", "10.128.0.0/9"].iter().filter_map(|t| Sources::parse_live(t)).collect();
+        let whole: Sources = Sources::parse_live("10.0.0.0/8").into_iter().collect();
+        assert!(!whole.names_all_of(&halves));
+        assert!(halves.names_all_of(&Sources::new()));
+    }
+}

@@ -1,0 +1,126 @@
+//! The plan itself: per instance what is, what must result, and the calls in between.
+//!
+//! Owns the shape; the planner fills it. Refuses to hold anything an executor would have to decide.
+
+use crate::exposure;
+use crate::model::{Firewall, Instance, InstanceId, Key, LiveFirewall, Missing, Mode, Note, Sources, Undeclared, Unreadable};
+
+/// One write to the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// `OpenInstancePublicPorts` with the complete new sources of the key.
+    Open {
+        /// What.
+        key: Key,
+        /// To whom: everything the key has now, and more.
+        sources: Sources,
+    },
+    /// `CloseInstancePublicPorts` with the complete live sources of the key.
+    Close {
+        /// What.
+        key: Key,
+        /// Everything the key has now.
+        sources: Sources,
+    },
+    /// `PutInstancePublicPorts`: these rules and no others. Empty closes everything.
+    Put {
+        /// Every rule.
+        firewall: Firewall,
+    },
+}
+
+impl Call {
+    /// The API action.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::Open { .. } => "OpenInstancePublicPorts",
+            Self::Close { .. } => "CloseInstancePublicPorts",
+            Self::Put { .. } => "PutInstancePublicPorts",
+        }
+    }
+
+    /// The short name people see: `open`, `close` or `put`.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Open { .. } => "open",
+            Self::Close { .. } => "close",
+            Self::Put { .. } => "put",
+        }
+    }
+}
+
+/// One key whose sources change. `before` or `after` is empty where the rule comes or goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What.
+    pub key: Key,
+    /// The live sources.
+    pub before: Sources,
+    /// The sources that must result.
+    pub after: Sources,
+}
+
+/// What a plan says about an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Live means what is desired.
+    InSync,
+    /// The calls make it so.
+    Change,
+    /// It differs, and its mode says to look only.
+    Observed,
+    /// It differs and no permitted call can help.
+    Refused {
+        /// Why, as a sentence fragment.
+        reason: String,
+        /// What would help.
+        hint: Option<String>,
+    },
+}
+
+/// Everything about one instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstancePlan {
+    /// Which, with its state and address type as they were when the plan was made.
+    pub instance: Instance,
+    /// How much of it is ours.
+    pub mode: Mode,
+    /// What is live.
+    pub before: LiveFirewall,
+    /// What must result. Equal in meaning to `before` where there is nothing to do.
+    pub after: Firewall,
+    /// Which keys change, in order.
+    pub changes: Vec<Change>,
+    /// The calls in order; empty unless the verdict is `Change`.
+    pub calls: Vec<Call>,
+    /// The one Put that may be sent instead when a call is rejected or the result differs; `None` forbids it.
+    pub fallback: Option<Firewall>,
+    /// What to make of it.
+    pub verdict: Verdict,
+    /// Who gains and who loses what.
+    pub exposure: exposure::Diff,
+    /// Whether some live entries cannot be fully read, so that sync must not be claimed.
+    pub incomplete: Option<String>,
+    /// What is no change and should be known.
+    pub notes: Vec<Note>,
+}
+
+/// Everything about a run.
+#[must_use]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Declared instances whose rules could be read, by region and name.
+    pub instances: Vec<InstancePlan>,
+    /// Declared instances whose rules could not be read.
+    pub unreadable: Vec<(InstanceId, Unreadable)>,
+    /// Regions whose instances could not be listed.
+    pub regions_unreadable: Vec<(String, Unreadable)>,
+    /// Declared instances that do not exist.
+    pub missing: Vec<Missing>,
+    /// Instances that nothing declares.
+    pub undeclared: Vec<Undeclared>,
+    /// What concerns no single instance.
+    pub notes: Vec<Note>,
+}

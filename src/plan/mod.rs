@@ -1,0 +1,10 @@
+//! From what is live and what is desired to the exact calls, and to what became of them.
+//!
+//! Owns the plan: data that leaves its executor no choices. Everything here is a plain synchronous function over data;
+//! it refuses to know a clock, an environment, a client or a colour.
+
+mod call;
+mod outcome;
+
+pub use call::{Call, Change, InstancePlan, Plan, Verdict};
+pub use outcome::{Failure, InstanceResult, Outcome, Report};
