@@ -2,8 +2,12 @@
 //!
 //! Owns the shape; the planner fills it. Refuses to hold anything an executor would have to decide.
 
+use time::OffsetDateTime;
+
 use crate::exposure;
-use crate::model::{Firewall, Instance, InstanceId, Key, LiveFirewall, Missing, Mode, Note, Sources, Undeclared, Unreadable};
+use crate::model::{
+    Firewall, Instance, InstanceId, Key, LiveFirewall, Missing, Mode, Note, Origin, Sources, Undeclared, Unreadable,
+};
 
 /// One write to the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +55,32 @@ impl Call {
     }
 }
 
+/// The line of the configuration that a change comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// What the line did.
+    pub kind: CauseKind,
+    /// Where it is.
+    pub origin: Origin,
+    /// Why it exists.
+    pub why: Option<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// The first instant at which it is no longer wanted.
+    pub until: Option<OffsetDateTime>,
+}
+
+/// What a line of the configuration does to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CauseKind {
+    /// It declares the key.
+    Declared,
+    /// It declares that the key, or some of its sources, must go.
+    Absent,
+    /// It declared the key until a time that is over.
+    Expired,
+}
+
 /// One key whose sources change. `before` or `after` is empty where the rule comes or goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -60,12 +90,14 @@ pub struct Change {
     pub before: Sources,
     /// The sources that must result.
     pub after: Sources,
+    /// The lines that concern this key, in the order of the configuration; none where it is declared nowhere.
+    pub causes: Vec<Cause>,
 }
 
 /// What a plan says about an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Live means what is desired.
+    /// Live means what is desired, as far as it can be read.
     InSync,
     /// The calls make it so.
     Change,

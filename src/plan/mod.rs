@@ -5,6 +5,11 @@
 
 mod call;
 mod outcome;
+mod planner;
+mod target;
+#[cfg(test)]
+mod tests;
 
-pub use call::{Call, Change, InstancePlan, Plan, Verdict};
+pub use call::{Call, Cause, CauseKind, Change, InstancePlan, Plan, Verdict};
 pub use outcome::{Failure, InstanceResult, Outcome, Report};
+pub use planner::{Options, plan, plan_instance};

@@ -1,0 +1,288 @@
+//! The planner: which calls turn what is live into what must result, safely and in the fewest steps.
+//!
+//! Owns the choice of calls. Only calls that come out the same under every reading of the service's uncertain semantics
+//! are ever planned (does Open merge or replace? does Close with sources subtract them or remove the key?):
+//!
+//! | change to a key | call |
+//! |---|---|
+//! | it is new | Open with all its sources |
+//! | its sources grow, and the new texts contain every live text | Open with the complete new sources |
+//! | it goes away, and its live entry is canonical and came once | Close with the complete live sources |
+//! | anything else | none but Put, which replaces the whole firewall in one step |
+//!
+//! So every state on the way keeps what is allowed both before and after, and allows nothing that neither allows. It
+//! refuses to look at a clock, to read anything, and to plan a call whose result depends on a guess.
+
+use std::collections::BTreeSet;
+
+use super::target::target;
+use super::{Call, Cause, CauseKind, Change, InstancePlan, Plan, Verdict};
+use crate::exposure::{self, Diff, Effective};
+use crate::model::{
+    Absent, Desired, DesiredInstance, Firewall, Instance, Key, Live, LiveFirewall, Mode, Note, Rule,
+    SOURCES_PER_FAMILY, Sources, Strategy, Unreadable,
+};
+
+/// What the command line may override.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Instead of the configuration's strategy.
+    pub strategy: Option<Strategy>,
+}
+
+/// Plans every declared instance.
+pub fn plan(desired: &Desired, live: &Live, options: Options) -> Plan {
+    let mut plan = Plan {
+        regions_unreadable: live.regions_unreadable.clone().into_iter().collect(),
+        missing: desired.missing.clone(),
+        undeclared: desired.undeclared.clone(),
+        notes: desired.notes.clone(),
+        ..Plan::default()
+    };
+    for (id, wanted) in &desired.instances {
+        let instance = live.instances.get(id);
+        match (instance, live.firewalls.get(id)) {
+            (Some(instance), Some(Ok(firewall))) => {
+                plan.instances.push(plan_instance(instance, wanted, firewall, options));
+            }
+            (_, Some(Err(unreadable))) => plan.unreadable.push((id.clone(), unreadable.clone())),
+            _ => {
+                let reason = "its rules were not read".to_owned();
+                plan.unreadable.push((id.clone(), Unreadable { reason, hint: None }));
+            }
+        }
+    }
+    plan
+}
+
+/// Plans one instance.
+#[must_use]
+pub fn plan_instance(instance: &Instance, desired: &DesiredInstance, live: &LiveFirewall, options: Options) -> InstancePlan {
+    let target = target(desired, live.firewall());
+    let changes = changes(desired, live.firewall(), &target);
+    let exactly = Effective::of_live(live);
+    let wanted = Effective::of(&target);
+    // What cannot be read is only ever replaced where the whole firewall is ours.
+    let doubtful = !live.uncertain().is_empty() && desired.mode != Mode::Additive;
+    let same = !doubtful && Effective::of(live.firewall()) == wanted;
+
+    let mut plan = InstancePlan {
+        instance: instance.clone(),
+        mode: desired.mode,
+        before: live.clone(),
+        after: target.clone(),
+        changes,
+        calls: Vec::new(),
+        fallback: None,
+        verdict: Verdict::InSync,
+        exposure: Diff::default(),
+        incomplete: incomplete(desired.mode, live),
+        notes: desired.notes.clone(),
+    };
+    if same {
+        plan.changes.clear();
+        plan.after = live.firewall().clone();
+        if *live.firewall() != target || !spelled_alike(live) {
+            plan.notes.push(Note { text: "live means the same in another spelling".into(), origin: None });
+        }
+        return plan;
+    }
+    plan.exposure = match plan.incomplete {
+        // The doubtful entries stay as they are, so they are no part of what changes.
+        Some(_) => Diff::between(&Effective::of(live.firewall()), &wanted),
+        None => Diff::between(&exactly, &wanted),
+    };
+    if desired.mode == Mode::Observe {
+        plan.verdict = Verdict::Observed;
+        return plan;
+    }
+    let chosen = choose(&plan.changes, live, &target, desired.mode, options.strategy.unwrap_or(desired.strategy));
+    match chosen.and_then(|chosen| within_limit(&chosen.after, live.firewall()).map(|()| chosen)) {
+        Ok(Chosen { calls, after, fallback }) => {
+            plan.verdict = Verdict::Change;
+            plan.calls = calls;
+            plan.after = after;
+            plan.fallback = fallback;
+        }
+        Err(Refusal { reason, hint }) => plan.verdict = Verdict::Refused { reason, hint },
+    }
+    plan
+}
+
+struct Chosen {
+    calls: Vec<Call>,
+    after: Firewall,
+    fallback: Option<Firewall>,
+}
+
+struct Refusal {
+    reason: String,
+    hint: Option<String>,
+}
+
+impl Refusal {
+    fn new(reason: impl Into<String>, hint: &str) -> Self {
+        Self { reason: reason.into(), hint: Some(hint.to_owned()) }
+    }
+}
+
+fn choose(
+    changes: &[Change],
+    live: &LiveFirewall,
+    target: &Firewall,
+    mode: Mode,
+    strategy: Strategy,
+) -> Result<Chosen, Refusal> {
+    let put = || {
+        put_permitted(live, mode, strategy).map(|()| Chosen {
+            calls: vec![Call::Put { firewall: target.clone() }],
+            after: target.clone(),
+            fallback: None,
+        })
+    };
+    let incremental = || incremental(changes, live, mode, strategy);
+    match (mode, strategy) {
+        (_, Strategy::Put) => put(),
+        (_, Strategy::Incremental) | (Mode::Additive, Strategy::Auto) => incremental(),
+        (Mode::Authoritative | Mode::Observe, Strategy::Auto) => match incremental() {
+            Ok(chosen) if chosen.calls.len() == 1 => Ok(chosen),
+            // Where a Put is not possible, several safe calls still are.
+            Ok(chosen) => put().or(Ok(chosen)),
+            Err(_) => put(),
+        },
+    }
+}
+
+/// One safe call for every key that changes, Opens before Closes.
+fn incremental(changes: &[Change], live: &LiveFirewall, mode: Mode, strategy: Strategy) -> Result<Chosen, Refusal> {
+    if let Some(entry) = live.uncertain().first().filter(|_| mode != Mode::Additive) {
+        return Err(Refusal::new(
+            format!("the live entry `{}` cannot be closed for certain: {}", entry.entry, entry.doubt),
+            "a Put replaces it: use `--strategy put`",
+        ));
+    }
+    let mut after = live.firewall().clone();
+    let mut opens = Vec::new();
+    let mut closes = Vec::new();
+    for change in changes {
+        match safe_call(change, live) {
+            Ok(call @ Call::Close { .. }) => closes.push(call),
+            Ok(call) => opens.push(call),
+            Err(why) => {
+                let hint = if mode == Mode::Additive {
+                    "a Put can do it, but would also re-send rules that this file does not own: `--strategy put`, or \
+                     `strategy = \"put\"` on the instance, consents"
+                } else {
+                    "a Put can do it in one step: use `--strategy put`"
+                };
+                return Err(Refusal::new(format!("{} has no safe call: {why}", change.key), hint));
+            }
+        }
+        after.set(change.key, change.after.clone());
+    }
+    let fallback = put_permitted(live, mode, strategy).is_ok().then(|| after.clone());
+    opens.append(&mut closes);
+    Ok(Chosen { calls: opens, after, fallback })
+}
+
+/// The call whose result is the same under every reading of the service, or why there is none.
+fn safe_call(change: &Change, live: &LiveFirewall) -> Result<Call, &'static str> {
+    let Change { key, before, after, causes: _ } = change;
+    if live.is_put_only(*key) {
+        return Err("its live rule came more than once or in a spelling that a call might not match");
+    }
+    if after.is_empty() {
+        return Ok(Call::Close { key: *key, sources: before.clone() });
+    }
+    if after.names_all_of(before) {
+        return Ok(Call::Open { key: *key, sources: after.clone() });
+    }
+    Err("some of its sources go away or are respelled while the rule stays")
+}
+
+/// Whether the whole firewall may be replaced.
+fn put_permitted(live: &LiveFirewall, mode: Mode, strategy: Strategy) -> Result<(), Refusal> {
+    if let Some(entry) = live.unknown().first() {
+        return Err(Refusal::new(
+            format!("a Put would drop the live entry `{entry}`, whose protocol this program does not know"),
+            "close it in the console, or update this program",
+        ));
+    }
+    if mode != Mode::Additive {
+        return Ok(());
+    }
+    if let Some(entry) = live.uncertain().first() {
+        return Err(Refusal::new(
+            format!("a Put would drop the live entry `{}`, which this file does not own ({})", entry.entry, entry.doubt),
+            "give the rule certain sources and ports in the console",
+        ));
+    }
+    if strategy == Strategy::Put {
+        return Ok(());
+    }
+    Err(Refusal { reason: "a Put would re-send rules that this file does not own".into(), hint: None })
+}
+
+/// Refuses more sources than the service takes, unless there are fewer than now.
+fn within_limit(after: &Firewall, live: &Firewall) -> Result<(), Refusal> {
+    let (wanted, now) = (after.counts(), live.counts());
+    for (family, wanted, now) in [("IPv4", wanted.ipv4, now.ipv4), ("IPv6", wanted.ipv6, now.ipv6)] {
+        if wanted > SOURCES_PER_FAMILY && wanted >= now {
+            return Err(Refusal::new(
+                format!("{wanted} {family} sources over all rules, and an instance takes {SOURCES_PER_FAMILY} (now {now})"),
+                "name fewer, wider networks, or open fewer ports to each of them",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The keys whose address sets or aliases differ, in order.
+fn changes(desired: &DesiredInstance, live: &Firewall, target: &Firewall) -> Vec<Change> {
+    let keys: BTreeSet<Key> = live.keys().chain(target.keys()).collect();
+    let none = Sources::new();
+    keys.into_iter()
+        .filter_map(|key| {
+            let (before, after) = (live.get(key).unwrap_or(&none), target.get(key).unwrap_or(&none));
+            if exposure::means_same(before, after) {
+                return None;
+            }
+            Some(Change { key, before: before.clone(), after: after.clone(), causes: causes(desired, key) })
+        })
+        .collect()
+}
+
+fn causes(desired: &DesiredInstance, key: Key) -> Vec<Cause> {
+    let of_rule = |kind, rule: &Rule| Cause {
+        kind,
+        origin: rule.origin.clone(),
+        why: rule.why.clone(),
+        owner: rule.owner.clone(),
+        until: rule.until,
+    };
+    let of_absent = |absent: &Absent| Cause {
+        kind: CauseKind::Absent,
+        origin: absent.origin.clone(),
+        why: None,
+        owner: None,
+        until: None,
+    };
+    let mut causes: Vec<Cause> = desired.rules.iter().filter(|r| r.key == key).map(|r| of_rule(CauseKind::Declared, r)).collect();
+    causes.extend(desired.absent.iter().filter(|a| a.key == key).map(of_absent));
+    causes.extend(desired.expired.iter().filter(|r| r.key == key).map(|r| of_rule(CauseKind::Expired, r)));
+    causes
+}
+
+/// What is live and will stay unread: never to be called in sync.
+fn incomplete(mode: Mode, live: &LiveFirewall) -> Option<String> {
+    if let Some(entry) = live.unknown().first() {
+        return Some(format!("the live entry `{entry}` is of a protocol that this program does not know"));
+    }
+    let entry = live.uncertain().first().filter(|_| mode == Mode::Additive)?;
+    Some(format!("the live entry `{}` cannot be read for certain: {}", entry.entry, entry.doubt))
+}
+
+/// Whether every live rule is spelled as we would send it.
+fn spelled_alike(live: &LiveFirewall) -> bool {
+    !live.firewall().keys().any(|key| live.is_put_only(key))
+}

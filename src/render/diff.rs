@@ -1,0 +1,47 @@
+//! A plan as a unified diff of rules, one file a instance: what `plan --diff` shows.
+//!
+//! Owns the one-line spelling of a rule that is compared. Refuses to compare by meaning, which is what the plan does.
+
+use std::fmt::Write as _;
+
+use similar::TextDiff;
+
+use super::words::{key, plain, source_words};
+use crate::model::{Firewall, LiveFirewall};
+use crate::plan::{Plan, Verdict};
+
+/// Before and after of every instance that differs, as unified diffs with all lines as context.
+#[must_use]
+pub fn unified(plan: &Plan) -> String {
+    let mut text = String::new();
+    for instance in plan.instances.iter().filter(|instance| instance.verdict != Verdict::InSync) {
+        let id = plain(&instance.instance.id.to_string());
+        let (before, after) = (live_lines(&instance.before), lines(&instance.after));
+        let diff = TextDiff::from_lines(&before, &after);
+        let hunks = diff.unified_diff().context_radius(usize::MAX / 2).header(&format!("live/{id}"), &format!("desired/{id}")).to_string();
+        let _ = write!(text, "{hunks}");
+    }
+    text
+}
+
+fn live_lines(live: &LiveFirewall) -> String {
+    let mut text = lines(live.firewall());
+    for uncertain in live.uncertain() {
+        let _ = writeln!(text, "{} uncertain: {}", plain(&uncertain.entry.to_string()), plain(&uncertain.doubt.to_string()));
+    }
+    for unknown in live.unknown() {
+        let _ = writeln!(text, "{} unknown protocol", plain(&unknown.to_string()));
+    }
+    text
+}
+
+/// One line for each source, so that a diff names just those that come and go.
+fn lines(firewall: &Firewall) -> String {
+    let mut text = String::new();
+    for (rule, sources) in firewall {
+        for source in source_words(sources) {
+            let _ = writeln!(text, "{:<14} from {source}", key(*rule));
+        }
+    }
+    text
+}

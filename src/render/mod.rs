@@ -1,0 +1,11 @@
+//! Plans and reports as text for people and as JSON for machines.
+//!
+//! Owns every word and column of the output. Refuses to print it, to know a terminal, and to decide anything. Texts carry
+//! ANSI styles, which the edge strips where nobody sees colour; meaning is never in the colour alone.
+
+pub mod diff;
+pub mod json;
+pub mod text;
+mod words;
+
+pub use words::plain;

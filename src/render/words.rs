@@ -1,0 +1,109 @@
+//! Small pieces of text that several outputs share: keys, sources, wrapped lists, and the taming of foreign text.
+//!
+//! Owns the escaping of whatever comes from a file or the service. Refuses to let a control character through.
+
+use std::fmt::Write as _;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::model::{Key, Sources, V4_ANYWHERE, V6_ANYWHERE};
+
+/// Text from outside, safe to show: control and direction-changing characters are written as escapes.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        let turns_text = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || turns_text {
+            let _ = write!(safe, "{}", c.escape_unicode());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+/// A key in a column of a plan: `tcp 22`, `icmp 8:-1`, `all`.
+pub(super) fn key(key: Key) -> String {
+    key.to_string().replacen('/', " ", 1)
+}
+
+/// Sources one by one, the widest words first: `anywhere`, `anywhere-v4`, networks, aliases.
+pub(super) fn source_words(sources: &Sources) -> Vec<String> {
+    let v4 = sources.ipv4().contains(&V4_ANYWHERE);
+    let v6 = sources.ipv6().contains(&V6_ANYWHERE);
+    let world = match (v4, v6) {
+        (true, true) => Some("anywhere"),
+        (true, false) => Some("anywhere-v4"),
+        (false, true) => Some("anywhere-v6"),
+        (false, false) => None,
+    };
+    let nets4 = sources.ipv4().iter().filter(|net| **net != V4_ANYWHERE).map(ToString::to_string);
+    let nets6 = sources.ipv6().iter().filter(|net| **net != V6_ANYWHERE).map(ToString::to_string);
+    let aliases = sources.aliases().iter().map(|alias| plain(alias));
+    world.map(str::to_owned).into_iter().chain(nets4).chain(nets6).chain(aliases).collect()
+}
+
+/// Words joined by commas into lines of at most `width` columns, the first beginning after `first` columns.
+pub(super) fn wrapped(words: &[String], first: usize, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = first;
+    for (i, word) in words.iter().enumerate() {
+        let text = if i + 1 < words.len() { format!("{word}, ") } else { word.clone() };
+        let length = text.trim_end().chars().count();
+        if used + length > width && !lines.last().is_none_or(String::is_empty) {
+            lines.push(String::new());
+            used = first;
+        }
+        used += text.chars().count();
+        if let Some(line) = lines.last_mut() {
+            line.push_str(&text);
+        }
+    }
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// `1 call`, `2 calls`.
+pub(super) fn count(n: usize, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+}
+
+/// An instant, to the second, UTC.
+pub(super) fn instant(at: OffsetDateTime) -> String {
+    let at = at.to_offset(time::UtcOffset::UTC).replace_nanosecond(0).unwrap_or(at);
+    at.format(&Rfc3339).unwrap_or_else(|_| at.unix_timestamp().to_string())
+}
+
+/// The last day on which something with this end was still wanted, or the instant where that is no midnight.
+pub(super) fn until(end: OffsetDateTime) -> String {
+    let end = end.to_offset(time::UtcOffset::UTC);
+    match (end.time() == time::Time::MIDNIGHT).then(|| end.date().previous_day()).flatten() {
+        Some(day) => format!("{:04}-{:02}-{:02}", day.year(), u8::from(day.month()), day.day()),
+        None => instant(end),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_is_tamed() {
+        assert_eq!(plain("web\u{1b}[31m\n\u{202e}1 ü"), "web\\u{1b}[31m\\u{a}\\u{202e}1 ü");
+    }
+
+    #[test]
+    fn lists_wrap_at_the_width() {
+        let words: Vec<String> = ["aaaa", "bbbb", "cccc"].map(str::to_owned).into();
+        assert_eq!(wrapped(&words, 2, 14), ["aaaa, bbbb,", "cccc"]);
+        assert_eq!(wrapped(&words, 2, 3), ["aaaa,", "bbbb,", "cccc"]);
+    }
+
+    #[test]
+    fn a_day_is_named_by_its_last_instant() {
+        let end = OffsetDateTime::from_unix_timestamp(1_924_992_000).expect("2031-01-01");
+        assert_eq!(until(end), "2030-12-31");
+        assert_eq!(until(end + time::Duration::HOUR), "2031-01-01T01:00:00Z");
+    }
+}
