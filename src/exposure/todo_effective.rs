@@ -1,4 +1,0 @@
-//! placeholder
-/// placeholder
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Diff;
