@@ -1,4 +1,21 @@
-//! Effective access: what a firewall really lets in, exactly.
+//! Effective access: what a firewall really lets in, and how two of them differ, exactly.
+//!
+//! Owns the meaning of rules. The space of packets is cut into five protocol atoms, each atom into cells (a port, or an
+//! ICMP type and code), and every cell has the set of sources that get in. Splitting a port range or a network changes
+//! the spelling and not the meaning, so nothing that is decided here can be evaded by spelling. Refuses to know how a
+//! firewall is changed, and what is wise to open.
 
-mod todo_effective;
-pub use todo_effective::*;
+mod access;
+mod describe;
+mod diff;
+mod effective;
+pub mod range_set;
+mod spelling;
+mod sweep;
+
+pub use access::Access;
+pub use describe::{Line, Lines, who};
+pub use diff::{Diff, Direction, Exposed, equivalent};
+pub use effective::{Atom, Effective, Run};
+pub use range_set::{Address, Count, RangeSet};
+pub use spelling::{means_same, subtract, uncovered};

@@ -3,6 +3,8 @@
 //! Owns the canonical form of a firewall and the reading of every spelling the service may return. Refuses to do I/O,
 //! to name an AWS type, to look at a clock, or to know how a firewall is changed.
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
 mod desired;
 mod firewall;
 mod instance;

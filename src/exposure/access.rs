@@ -1,0 +1,136 @@
+//! Who gets in, as sets of addresses rather than as texts.
+//!
+//! Owns the algebra of sources: two firewalls may spell the same people differently, and here they are equal. An alias
+//! is an opaque point: no network contains it and it contains no address. Refuses to know ports.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::RangeSet;
+use crate::model::Sources;
+
+/// A set of sources. Equal exactly when it means the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Access {
+    /// IPv4 addresses.
+    pub v4: RangeSet<u32>,
+    /// IPv6 addresses.
+    pub v6: RangeSet<u128>,
+    /// Aliases by name.
+    pub aliases: BTreeSet<String>,
+}
+
+impl Access {
+    /// Nobody.
+    #[must_use]
+    pub const fn nobody() -> Self {
+        Self {
+            v4: RangeSet::new(),
+            v6: RangeSet::new(),
+            aliases: BTreeSet::new(),
+        }
+    }
+
+    /// Every address of both families, and no alias.
+    #[must_use]
+    pub fn everyone() -> Self {
+        Self {
+            v4: RangeSet::all(),
+            v6: RangeSet::all(),
+            aliases: BTreeSet::new(),
+        }
+    }
+
+    /// Whether nobody gets in.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { v4, v6, aliases } = self;
+        v4.is_empty() && v6.is_empty() && aliases.is_empty()
+    }
+
+    /// Whether this address gets in.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(address) => self.v4.contains(address.to_bits()),
+            IpAddr::V6(address) => self.v6.contains(address.to_bits()),
+        }
+    }
+
+    /// Whether everybody of `other` gets in.
+    #[must_use]
+    pub fn is_superset(&self, other: &Self) -> bool {
+        let Self { v4, v6, aliases } = other;
+        self.v4.is_superset(v4) && self.v6.is_superset(v6) && self.aliases.is_superset(aliases)
+    }
+
+    /// Those in either.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let Self { v4, v6, aliases } = other;
+        Self {
+            v4: self.v4.union(v4),
+            v6: self.v6.union(v6),
+            aliases: &self.aliases | aliases,
+        }
+    }
+
+    /// Those in both.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        let Self { v4, v6, aliases } = other;
+        Self {
+            v4: self.v4.intersection(v4),
+            v6: self.v6.intersection(v6),
+            aliases: &self.aliases & aliases,
+        }
+    }
+
+    /// Those in this one and not in `other`.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        let Self { v4, v6, aliases } = other;
+        Self {
+            v4: self.v4.difference(v4),
+            v6: self.v6.difference(v6),
+            aliases: &self.aliases - aliases,
+        }
+    }
+
+    /// Those in any, in one step: cheaper than one union after the other.
+    #[must_use]
+    pub fn union_of<'a>(all: impl Iterator<Item = &'a Self> + Clone) -> Self {
+        Self {
+            v4: RangeSet::from_ranges(all.clone().flat_map(|access| access.v4.ranges()).copied()),
+            v6: RangeSet::from_ranges(all.clone().flat_map(|access| access.v6.ranges()).copied()),
+            aliases: all.flat_map(|access| &access.aliases).cloned().collect(),
+        }
+    }
+
+    /// The shortest exact spelling: the fewest networks, and the aliases.
+    #[must_use]
+    pub fn to_sources(&self) -> Sources {
+        let Self { v4, v6, aliases } = self;
+        let mut sources: Sources = v4
+            .networks()
+            .map(IpNet::V4)
+            .chain(v6.networks().map(IpNet::V6))
+            .collect();
+        for alias in aliases {
+            sources.insert_alias(alias);
+        }
+        sources
+    }
+}
+
+impl From<&Sources> for Access {
+    fn from(sources: &Sources) -> Self {
+        Self {
+            v4: RangeSet::from_networks(sources.ipv4()),
+            v6: RangeSet::from_networks(sources.ipv6()),
+            aliases: sources.aliases().clone(),
+        }
+    }
+}

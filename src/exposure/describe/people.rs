@@ -1,0 +1,119 @@
+//! Sources in words.
+//!
+//! Owns the shortest honest phrase for a set of sources, and the cap on its length. Refuses to be parsed: a program
+//! reads the networks themselves.
+
+use super::super::{Access, Address, RangeSet};
+use crate::model::Sources;
+
+/// How many networks one phrase names. A hole of one address costs up to 128 networks, and a line that wraps more than
+/// a few times is not read; the exact list is in every machine-readable report.
+const NAMED: usize = 6;
+
+/// One family of addresses, whichever way is shorter.
+enum Family {
+    Nobody,
+    /// These networks, with a count.
+    Listed(String),
+    /// Everyone but these networks, which may be none.
+    AllBut(Vec<String>),
+}
+
+/// Sources as people say them: `everyone`, `203.0.113.0/24 (256 addresses)`, `everyone (IPv4) but 192.0.2.0/24`.
+#[must_use]
+pub fn who(sources: &Sources) -> String {
+    let Access { v4, v6, aliases } = Access::from(sources);
+    // What is left out comes last, so that no network that follows can be taken for one that is let in.
+    let mut parts = Vec::new();
+    let mut all_but = None;
+    match (
+        family(&v4, || count_of(&v4)),
+        family(&v6, || v6.count().to_string()),
+    ) {
+        (Family::AllBut(mut but), Family::AllBut(but_v6)) => {
+            but.extend(but_v6);
+            all_but = Some(("everyone", but));
+        }
+        (Family::AllBut(but), other) => {
+            all_but = Some(("everyone (IPv4)", but));
+            parts.extend(listed(other));
+        }
+        (other, Family::AllBut(but)) => {
+            all_but = Some(("everyone (IPv6)", but));
+            parts.extend(listed(other));
+        }
+        (v4, v6) => parts.extend(listed(v4).into_iter().chain(listed(v6))),
+    }
+    if let Some((everyone, _)) = all_but.take_if(|(_, but)| but.is_empty()) {
+        parts.insert(0, everyone.to_owned());
+    }
+    if !aliases.is_empty() {
+        // A name from outside may hold anything; what would move the cursor is shown, not obeyed.
+        parts.push(capped(
+            &aliases
+                .iter()
+                .map(|alias| alias.escape_debug().to_string())
+                .collect::<Vec<_>>(),
+        ));
+    }
+    let listed = parts.join(", ");
+    match all_but {
+        Some((everyone, but)) if listed.is_empty() => format!("{everyone} but {}", capped(&but)),
+        Some((everyone, but)) => format!("{listed} and {everyone} but {}", capped(&but)),
+        None if listed.is_empty() => "nobody".to_owned(),
+        None => listed,
+    }
+}
+
+fn listed(family: Family) -> Option<String> {
+    match family {
+        Family::Listed(text) => Some(text),
+        Family::Nobody | Family::AllBut(_) => None,
+    }
+}
+
+fn family<T: Address>(set: &RangeSet<T>, count: impl Fn() -> String) -> Family {
+    if set.is_empty() {
+        return Family::Nobody;
+    }
+    let networks: Vec<String> = set.networks().map(|net| net.to_string()).collect();
+    let others: Vec<String> = set
+        .complement()
+        .networks()
+        .map(|net| net.to_string())
+        .collect();
+    if others.len() < networks.len() {
+        return Family::AllBut(others);
+    }
+    let single = matches!(set.ranges(), [(first, last)] if first == last);
+    Family::Listed(match networks.len() {
+        _ if single => capped(&networks),
+        1 => format!("{} ({} addresses)", capped(&networks), count()),
+        _ => format!("{} ({} addresses in all)", capped(&networks), count()),
+    })
+}
+
+/// The first few, and how many more there are.
+fn capped(texts: &[String]) -> String {
+    if texts.len() <= NAMED {
+        return texts.join(", ");
+    }
+    format!(
+        "{} and {} more",
+        texts[..NAMED].join(", "),
+        texts.len() - NAMED
+    )
+}
+
+/// A number with its thousands apart.
+fn count_of(set: &RangeSet<u32>) -> String {
+    let digits = set.count().to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

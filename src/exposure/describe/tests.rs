@@ -1,0 +1,278 @@
+//! Lines as people see them, and the proof that they say neither more nor less than the boxes: they are read back.
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+use proptest::prelude::*;
+
+use super::super::range_set::RangeSet;
+use super::super::{Diff, Effective};
+use super::*;
+use crate::model::arbitrary::{Universe, change, sources};
+use crate::model::{Firewall, Key, Protocol};
+
+fn list(texts: &[&str]) -> Sources {
+    let mut sources = Sources::new();
+    for text in texts {
+        match Sources::parse_live(text) {
+            Some(net) => sources.insert(net),
+            None => sources.insert_alias(*text),
+        }
+    }
+    sources
+}
+
+fn rule(protocol: Protocol, from: i32, to: i32, texts: &[&str]) -> (Key, Sources) {
+    (Key::new(protocol, from, to).expect("a key"), list(texts))
+}
+
+fn opened<const N: usize>(rules: [(Key, Sources); N]) -> Vec<String> {
+    let after: Firewall = rules.into_iter().collect();
+    let lines = Diff::between(&Effective::default(), &Effective::of(&after)).lines();
+    assert!(lines.lost.is_empty());
+    lines.gained.iter().map(ToString::to_string).collect()
+}
+
+/// The cells that a name names, worked out from the words.
+fn cells_of(what: &str) -> Vec<(Atom, u16, u16)> {
+    let range = |text: &str| -> (u16, u16) {
+        let number = |text: &str| text.parse().expect("a number");
+        match text {
+            "-1" => (0, 255),
+            _ => text.split_once('-').map_or_else(
+                || (number(text), number(text)),
+                |(a, b)| (number(a), number(b)),
+            ),
+        }
+    };
+    let piece = |piece: &str| -> Vec<(Atom, u16, u16)> {
+        let (name, numbers) = piece.split_once('/').unwrap_or((piece, "0-65535"));
+        let atom = Atom::ALL
+            .into_iter()
+            .find(|atom| atom.as_str() == name)
+            .expect("an atom");
+        let Some((kinds, codes)) = numbers.split_once(':') else {
+            let (from, to) = range(numbers);
+            return vec![(atom, from, to)];
+        };
+        let ((first, last), (low, high)) = (range(kinds), range(codes));
+        (first..=last)
+            .map(|kind| (atom, kind * 256 + low, kind * 256 + high))
+            .collect()
+    };
+    match what {
+        "all protocols" => Atom::ALL.map(|atom| (atom, 0, atom.last_cell())).into(),
+        "other protocols" => vec![(Atom::Other, 0, 0)],
+        _ => what.split(", ").flat_map(piece).collect(),
+    }
+}
+
+/// The sources that a phrase names, worked out from the words.
+fn access_of(phrase: &str) -> Access {
+    let named = |texts: &str| {
+        let texts = texts.split(", ").filter(|text| !text.is_empty());
+        texts.fold(Access::nobody(), |all, text| {
+            all.union(&match text.split(" (").next().unwrap_or_default() {
+                "everyone" if text == "everyone" => Access::everyone(),
+                "everyone" if text.ends_with("(IPv4)") => Access {
+                    v6: RangeSet::new(),
+                    ..Access::everyone()
+                },
+                "everyone" => Access {
+                    v4: RangeSet::new(),
+                    ..Access::everyone()
+                },
+                "nobody" => Access::nobody(),
+                name => Access::from(&list(&[name])),
+            })
+        })
+    };
+    let Some((most, but)) = phrase.split_once(" but ") else {
+        return named(phrase);
+    };
+    let (others, everyone) = most.rsplit_once(" and ").unwrap_or(("", most));
+    named(others).union(&named(everyone).difference(&named(but)))
+}
+
+fn says_the_same(boxes: &[Exposed]) -> Result<(), TestCaseError> {
+    let lines = lines(boxes);
+    let mut said = Vec::new();
+    for Line { what, sources } in &lines {
+        said.extend(cells_of(what).into_iter().map(|(atom, from, to)| Exposed {
+            atom,
+            from,
+            to,
+            sources: sources.clone(),
+        }));
+    }
+    let shown: Vec<String> = lines.iter().map(ToString::to_string).collect();
+    prop_assert_eq!(
+        Effective::of_boxes(&said),
+        Effective::of_boxes(boxes),
+        "{:?}",
+        shown
+    );
+    prop_assert!(lines.len() <= boxes.len() + 1, "{:?}", shown);
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn lines_of_small_changes_are_exact((before, after) in change(Universe::Small)) {
+        let diff = Diff::between(&Effective::of(&before), &Effective::of(&after));
+        says_the_same(&diff.gained)?;
+        says_the_same(&diff.lost)?;
+    }
+
+    #[test]
+    fn lines_of_big_changes_are_exact((before, after) in change(Universe::Big)) {
+        let diff = Diff::between(&Effective::of(&before), &Effective::of(&after));
+        says_the_same(&diff.gained)?;
+        says_the_same(&diff.lost)?;
+    }
+
+    #[test]
+    fn phrases_are_exact(a in sources(Universe::Small), b in sources(Universe::Small)) {
+        let left = Access::from(&a).difference(&Access::from(&b));
+        let phrase = who(&left.to_sources());
+        prop_assume!(!phrase.contains(" more"));
+        prop_assert_eq!(access_of(&phrase), left, "{}", phrase);
+    }
+
+    #[test]
+    fn names_of_icmp_cells_are_exact(a in any::<u16>(), b in any::<u16>()) {
+        let (from, to) = (a.min(b), a.max(b));
+        let covered: BTreeSet<u16> =
+            cells_of(&cells::name(Atom::Icmp, from, to)).into_iter().flat_map(|(_, a, b)| a..=b).collect();
+        prop_assert_eq!(covered, (from..=to).collect::<BTreeSet<u16>>());
+    }
+}
+
+#[test]
+fn ports_and_everyone() {
+    assert_eq!(
+        opened([
+            rule(
+                Protocol::Tcp,
+                443,
+                443,
+                &["0.0.0.0/1", "128.0.0.0/1", "::/0"]
+            ),
+            rule(Protocol::Tcp, 5432, 5432, &["203.0.113.0/24"]),
+            rule(
+                Protocol::Udp,
+                7000,
+                7010,
+                &["192.0.2.7/32", "2001:db8::/32", "lightsail-connect"]
+            ),
+            rule(Protocol::Udp, 9, 9, &["::/0"]),
+        ]),
+        [
+            "tcp/443 from everyone",
+            "tcp/5432 from 203.0.113.0/24 (256 addresses)",
+            "udp/9 from everyone (IPv6)",
+            "udp/7000-7010 from 192.0.2.7/32, 2001:db8::/32 (2^96 addresses), lightsail-connect",
+        ]
+    );
+}
+
+#[test]
+fn an_all_rule_beside_a_port_is_two_lines() {
+    assert_eq!(
+        opened([
+            rule(Protocol::All, 0, 65535, &["10.0.0.0/8"]),
+            rule(Protocol::Tcp, 23, 23, &["192.0.2.0/24"])
+        ]),
+        [
+            "all protocols from 10.0.0.0/8 (16,777,216 addresses)",
+            "tcp/23 from 192.0.2.0/24 (256 addresses)"
+        ]
+    );
+}
+
+#[test]
+fn a_port_inside_a_range_is_two_lines() {
+    assert_eq!(
+        opened([
+            rule(Protocol::Tcp, 0, 65535, &["10.0.0.1/32"]),
+            rule(Protocol::Tcp, 22, 22, &["192.0.2.1/32"]),
+        ]),
+        ["tcp/0-65535 from 10.0.0.1/32", "tcp/22 from 192.0.2.1/32"]
+    );
+}
+
+#[test]
+fn icmp_reads_as_types_and_codes() {
+    assert_eq!(
+        opened([rule(Protocol::Icmp, 8, -1, &["0.0.0.0/0"])]),
+        ["icmp/8:-1 from everyone (IPv4)"]
+    );
+    assert_eq!(
+        opened([rule(Protocol::Icmp, -1, -1, &["0.0.0.0/0"])]),
+        ["icmp from everyone (IPv4)"]
+    );
+    assert_eq!(
+        opened([rule(Protocol::Icmpv6, 128, 0, &["::/0"])]),
+        ["icmpv6/128:0 from everyone (IPv6)"]
+    );
+    assert_eq!(
+        opened([
+            rule(Protocol::Icmp, -1, 3, &["192.0.2.1/32"]),
+            rule(Protocol::Icmp, 8, -1, &["192.0.2.2/32"])
+        ]),
+        ["icmp/-1:3 from 192.0.2.1/32", "icmp/8:-1 from 192.0.2.2/32"]
+    );
+    assert_eq!(
+        cells::name(Atom::Icmp, 5, 3 * 256 + 9),
+        "icmp/0:5-255, icmp/1-2:-1, icmp/3:0-9"
+    );
+}
+
+#[test]
+fn holes_are_named_where_that_is_shorter() {
+    let everyone = Access::everyone();
+    let but = |texts: &[&str]| {
+        who(&everyone
+            .difference(&Access::from(&list(texts)))
+            .to_sources())
+    };
+    assert_eq!(but(&["203.0.113.0/24"]), "everyone but 203.0.113.0/24");
+    assert_eq!(
+        but(&["203.0.113.0/24", "::1/128"]),
+        "everyone but 203.0.113.0/24, ::1/128"
+    );
+    assert_eq!(
+        but(&["203.0.113.0/24", "::/0"]),
+        "everyone (IPv4) but 203.0.113.0/24"
+    );
+    assert_eq!(
+        but(&["203.0.113.0/24", "8000::/1"]),
+        "::/1 (2^127 addresses) and everyone (IPv4) but 203.0.113.0/24"
+    );
+    assert_eq!(
+        but(&["128.0.0.0/1", "::/0"]),
+        "0.0.0.0/1 (2,147,483,648 addresses)"
+    );
+    assert_eq!(who(&Sources::new()), "nobody");
+    assert_eq!(
+        who(&list(&["0.0.0.0/0", "::/0", "lightsail-connect"])),
+        "everyone, lightsail-connect"
+    );
+}
+
+#[test]
+fn long_lists_are_capped_and_counted() {
+    let scattered: Sources = (0..9u8)
+        .map(|i| IpNet::from(std::net::IpAddr::from([192, 0, 2, i * 2])))
+        .collect();
+    assert_eq!(
+        who(&scattered),
+        "192.0.2.0/32, 192.0.2.2/32, 192.0.2.4/32, 192.0.2.6/32, 192.0.2.8/32, 192.0.2.10/32 and 3 more \
+         (9 addresses in all)"
+    );
+}
+
+#[test]
+fn an_alias_cannot_move_the_cursor() {
+    assert_eq!(who(&list(&["a\u{1b}[2Jb"])), "a\\u{1b}[2Jb");
+}

@@ -1,0 +1,119 @@
+//! What a change opens and closes, as boxes that have only one form.
+//!
+//! Owns the comparison of two effective accesses. Refuses to say which rule causes what, and how it is shown.
+
+use std::fmt;
+
+use super::{Atom, Effective, Lines, describe};
+use crate::model::{Firewall, LiveFirewall, Sources};
+
+/// Neighbouring cells and who reaches them.
+///
+/// In a list made here the cells are maximal runs, boxes of one atom do not overlap, and the sources are the shortest
+/// exact ones in address order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Exposed {
+    /// The kind of packet.
+    pub atom: Atom,
+    /// The first cell: a port, or ICMP type × 256 + code.
+    pub from: u16,
+    /// The last cell.
+    pub to: u16,
+    /// Who; never nobody.
+    pub sources: Sources,
+}
+
+/// Who gains and who loses what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diff {
+    /// What gets in after and not before, by atom and cell.
+    pub gained: Vec<Exposed>,
+    /// What gets in before and not after, by atom and cell.
+    pub lost: Vec<Exposed>,
+}
+
+/// A change of access in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// The same packets get in.
+    Equal,
+    /// More get in and none fewer.
+    Wider,
+    /// Fewer get in and none more.
+    Narrower,
+    /// Some are gained and some are lost.
+    Mixed,
+}
+
+impl Diff {
+    /// The difference of two accesses.
+    #[must_use]
+    pub fn between(before: &Effective, after: &Effective) -> Self {
+        Self {
+            gained: after.difference(before).boxes(),
+            lost: before.difference(after).boxes(),
+        }
+    }
+
+    /// The difference that a change of a live firewall makes, counting what is uncertain in it as open to everyone.
+    ///
+    /// Firewalls that are written alike cost one comparison of texts.
+    #[must_use]
+    pub fn of_change(before: &LiveFirewall, after: &Firewall) -> Self {
+        let certain = before.uncertain().is_empty() && before.unknown().is_empty();
+        if certain && before.firewall() == after {
+            return Self::default();
+        }
+        Self::between(&Effective::of_live(before), &Effective::of(after))
+    }
+
+    /// Whether nothing is gained and nothing lost.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { gained, lost } = self;
+        gained.is_empty() && lost.is_empty()
+    }
+
+    /// The headline.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        let Self { gained, lost } = self;
+        match (gained.is_empty(), lost.is_empty()) {
+            (true, true) => Direction::Equal,
+            (false, true) => Direction::Wider,
+            (true, false) => Direction::Narrower,
+            (false, false) => Direction::Mixed,
+        }
+    }
+
+    /// The same for people.
+    #[must_use]
+    pub fn lines(&self) -> Lines {
+        let Self { gained, lost } = self;
+        Lines {
+            gained: describe::lines(gained),
+            lost: describe::lines(lost),
+        }
+    }
+}
+
+/// One word: `equal`, `wider`, `narrower` or `mixed`.
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Equal => "equal",
+            Self::Wider => "wider",
+            Self::Narrower => "narrower",
+            Self::Mixed => "mixed",
+        })
+    }
+}
+
+/// Whether two firewalls let the same packets in, however they are spelled.
+#[must_use]
+pub fn equivalent(a: &Firewall, b: &Firewall) -> bool {
+    a == b || Effective::of(a) == Effective::of(b)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,322 @@
+//! What a firewall means: for each cell of each protocol atom, who gets in.
+//!
+//! Owns the one form of that function, so that equality of meaning is equality of data. Refuses to judge it.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::sweep::{self, Stretch};
+use super::{Access, Exposed};
+use crate::model::{Firewall, Key, LiveFirewall, Protocol, Sources};
+
+/// A kind of packet that no rule but `all` can split from the others. Every packet is of exactly one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Atom {
+    /// TCP; a cell is a port.
+    Tcp,
+    /// UDP; a cell is a port.
+    Udp,
+    /// ICMP for IPv4; a cell is type × 256 + code.
+    Icmp,
+    /// ICMP for IPv6; a cell is type × 256 + code.
+    Icmpv6,
+    /// Every other protocol; it has the one cell 0, and only `all` opens it.
+    Other,
+}
+
+impl Atom {
+    /// Every atom, in order.
+    pub const ALL: [Self; 5] = [Self::Tcp, Self::Udp, Self::Icmp, Self::Icmpv6, Self::Other];
+
+    /// Its name in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Icmp => "icmp",
+            Self::Icmpv6 => "icmpv6",
+            Self::Other => "other",
+        }
+    }
+
+    /// Its last cell; the first is 0.
+    #[must_use]
+    pub fn last_cell(self) -> u16 {
+        if self == Self::Other { 0 } else { u16::MAX }
+    }
+}
+
+impl fmt::Display for Atom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Neighbouring cells that the same sources reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The first cell.
+    pub from: u16,
+    /// The last cell.
+    pub to: u16,
+    /// Who gets in; never nobody.
+    pub access: Arc<Access>,
+}
+
+/// Effective access.
+///
+/// Equal exactly when the same packets get in: runs are maximal and the sets in them have one form.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effective {
+    atoms: [Vec<Run>; 5],
+}
+
+static NOBODY: Access = Access::nobody();
+
+impl Effective {
+    /// What a firewall lets in.
+    #[must_use]
+    pub fn of(firewall: &Firewall) -> Self {
+        let mut sweep = Sweep::with_capacity(firewall.len());
+        for (key, sources) in firewall {
+            sweep.add_rule(*key, sources);
+        }
+        sweep.finish()
+    }
+
+    /// The most that a live firewall may let in.
+    ///
+    /// An entry that is uncertain or of an unknown protocol counts as open to everyone on every cell: whoever asks what
+    /// is exposed must not be told less than the truth, and what such an entry opens is not known.
+    #[must_use]
+    pub fn of_live(live: &LiveFirewall) -> Self {
+        let mut sweep = Sweep::with_capacity(live.firewall().len() + 1);
+        for (key, sources) in live.firewall() {
+            sweep.add_rule(*key, sources);
+        }
+        if !live.uncertain().is_empty() || !live.unknown().is_empty() {
+            sweep.add_rule(Key::ALL, &Sources::anywhere());
+        }
+        sweep.finish()
+    }
+
+    /// The least that a live firewall lets in.
+    ///
+    /// An entry that is uncertain counts as closed: whoever asks whether somebody can still get in must not be told more
+    /// than the truth.
+    #[must_use]
+    pub fn certain(live: &LiveFirewall) -> Self {
+        Self::of(live.firewall())
+    }
+
+    /// The access of boxes, which may overlap. Cells that their atom lacks are left out.
+    #[must_use]
+    pub fn of_boxes(boxes: &[Exposed]) -> Self {
+        let mut sweep = Sweep::with_capacity(boxes.len());
+        for Exposed {
+            atom,
+            from,
+            to,
+            sources,
+        } in boxes
+        {
+            let to = (*to).min(atom.last_cell());
+            if *from <= to {
+                let access = sweep.access(sources);
+                sweep.stretches[*atom as usize].push(Stretch {
+                    from: *from,
+                    to,
+                    access,
+                });
+            }
+        }
+        sweep.finish()
+    }
+
+    /// The same access on every cell of every atom, as one `all` rule gives.
+    #[must_use]
+    pub fn everywhere(access: &Access) -> Self {
+        if access.is_empty() {
+            return Self::default();
+        }
+        let access = Arc::new(access.clone());
+        Self {
+            atoms: Atom::ALL.map(|atom| {
+                vec![Run {
+                    from: 0,
+                    to: atom.last_cell(),
+                    access: Arc::clone(&access),
+                }]
+            }),
+        }
+    }
+
+    /// The runs of an atom: ascending, disjoint, none with nobody, neighbours different.
+    #[must_use]
+    pub fn runs(&self, atom: Atom) -> &[Run] {
+        &self.atoms[atom as usize]
+    }
+
+    /// Every run of every atom, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Atom, &Run)> {
+        Atom::ALL
+            .into_iter()
+            .flat_map(|atom| self.runs(atom).iter().map(move |run| (atom, run)))
+    }
+
+    /// Every run as a box with the shortest exact sources, in order.
+    #[must_use]
+    pub fn boxes(&self) -> Vec<Exposed> {
+        let exposed = |(atom, run): (Atom, &Run)| Exposed {
+            atom,
+            from: run.from,
+            to: run.to,
+            sources: run.access.to_sources(),
+        };
+        self.iter().map(exposed).collect()
+    }
+
+    /// Who reaches this cell.
+    #[must_use]
+    pub fn access(&self, atom: Atom, cell: u16) -> &Access {
+        let runs = self.runs(atom);
+        let next = runs.partition_point(|run| run.to < cell);
+        runs.get(next)
+            .filter(|run| run.from <= cell)
+            .map_or(&NOBODY, |run| &run.access)
+    }
+
+    /// Whether this address reaches this cell.
+    #[must_use]
+    pub fn contains(&self, atom: Atom, cell: u16, address: IpAddr) -> bool {
+        self.access(atom, cell).contains(address)
+    }
+
+    /// Whether nobody reaches anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.atoms.iter().all(Vec::is_empty)
+    }
+
+    /// Whether everything that `other` lets in gets in here.
+    #[must_use]
+    pub fn is_superset(&self, other: &Self) -> bool {
+        other.difference(self).is_empty()
+    }
+
+    /// What either lets in.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        self.overlay(other, |a, b| match (a, b) {
+            (Some(a), Some(b)) if Arc::ptr_eq(a, b) => Some(Arc::clone(a)),
+            (Some(a), Some(b)) => Some(Arc::new(a.union(b))),
+            (a, b) => a.or(b).cloned(),
+        })
+    }
+
+    /// What both let in.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        self.overlay(other, |a, b| match (a, b) {
+            (Some(a), Some(b)) if Arc::ptr_eq(a, b) => Some(Arc::clone(a)),
+            (Some(a), Some(b)) => Some(Arc::new(a.intersection(b))),
+            _ => None,
+        })
+    }
+
+    /// What this lets in and `other` does not.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        self.overlay(other, |a, b| match (a, b) {
+            (Some(a), Some(b)) if a == b => None,
+            (Some(a), Some(b)) => Some(Arc::new(a.difference(b))),
+            (a, _) => a.cloned(),
+        })
+    }
+
+    fn overlay(
+        &self,
+        other: &Self,
+        combine: impl Fn(Option<&Arc<Access>>, Option<&Arc<Access>>) -> Option<Arc<Access>>,
+    ) -> Self {
+        Self {
+            atoms: Atom::ALL
+                .map(|atom| sweep::overlay(self.runs(atom), other.runs(atom), &combine)),
+        }
+    }
+}
+
+/// The rules of a firewall, sorted by atom and not yet put together.
+struct Sweep {
+    stretches: [Vec<Stretch>; 5],
+    accesses: Vec<Arc<Access>>,
+}
+
+impl Sweep {
+    fn with_capacity(rules: usize) -> Self {
+        Self {
+            stretches: Default::default(),
+            accesses: Vec::with_capacity(rules),
+        }
+    }
+
+    fn access(&mut self, sources: &Sources) -> usize {
+        self.accesses.push(Arc::new(Access::from(sources)));
+        self.accesses.len() - 1
+    }
+
+    fn add_rule(&mut self, key: Key, sources: &Sources) {
+        let access = self.access(sources);
+        let mut open = |atom: Atom, from: u16, to: u16| {
+            self.stretches[atom as usize].push(Stretch { from, to, access });
+        };
+        let atom = match key.protocol() {
+            Protocol::Tcp => Atom::Tcp,
+            Protocol::Udp => Atom::Udp,
+            Protocol::Icmp => Atom::Icmp,
+            Protocol::Icmpv6 => Atom::Icmpv6,
+            Protocol::All => {
+                for atom in Atom::ALL {
+                    open(atom, 0, atom.last_cell());
+                }
+                return;
+            }
+        };
+        if !key.protocol().is_icmp() {
+            // A key holds ports within 0-65535.
+            if let (Ok(from), Ok(to)) = (u16::try_from(key.from()), u16::try_from(key.to())) {
+                open(atom, from, to);
+            }
+            return;
+        }
+        // A number that is not 0-255 is -1: any.
+        match (u8::try_from(key.from()).ok(), u8::try_from(key.to()).ok()) {
+            (None, None) => open(atom, 0, u16::MAX),
+            (Some(kind), None) => open(atom, cell(kind, 0), cell(kind, u8::MAX)),
+            (Some(kind), Some(code)) => open(atom, cell(kind, code), cell(kind, code)),
+            (None, Some(code)) => {
+                (0..=u8::MAX).for_each(|kind| open(atom, cell(kind, code), cell(kind, code)));
+            }
+        }
+    }
+
+    fn finish(self) -> Effective {
+        let Self {
+            stretches,
+            accesses,
+        } = self;
+        Effective {
+            atoms: stretches.map(|stretches| sweep::runs(stretches, &accesses)),
+        }
+    }
+}
+
+/// The cell of an ICMP type and code.
+fn cell(kind: u8, code: u8) -> u16 {
+    u16::from_be_bytes([kind, code])
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,344 @@
+//! Effective access against a point oracle that knows nothing of sweeps, and the laws of its algebra.
+//!
+//! Access changes only at the ends of ports and networks, so asking at both sides of every end decides every packet.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::arbitrary::{Universe, change, firewall};
+use crate::model::{Doubt, PortState};
+
+/// Where a packet comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in super::super) enum Point {
+    Address(IpAddr),
+    Alias(String),
+}
+
+impl Point {
+    pub(in super::super) fn is_in(&self, sources: &Sources) -> bool {
+        match self {
+            Self::Address(IpAddr::V4(address)) => {
+                sources.ipv4().iter().any(|net| net.contains(address))
+            }
+            Self::Address(IpAddr::V6(address)) => {
+                sources.ipv6().iter().any(|net| net.contains(address))
+            }
+            Self::Alias(alias) => sources.aliases().contains(alias),
+        }
+    }
+
+    fn is_in_access(&self, access: &Access) -> bool {
+        match self {
+            Self::Address(address) => access.contains(*address),
+            Self::Alias(alias) => access.aliases.contains(alias),
+        }
+    }
+}
+
+/// Whether a rule of this key is about this cell, straight from the numbers of the key.
+fn key_opens(key: Key, atom: Atom, cell: u16) -> bool {
+    let (from, to) = (key.from(), key.to());
+    let icmp = |atom_of_key: Atom| {
+        let (kind, code) = (i32::from(cell) / 256, i32::from(cell) % 256);
+        atom == atom_of_key && (from == -1 || from == kind) && (to == -1 || to == code)
+    };
+    match key.protocol() {
+        Protocol::All => true,
+        Protocol::Tcp => atom == Atom::Tcp && (from..=to).contains(&i32::from(cell)),
+        Protocol::Udp => atom == Atom::Udp && (from..=to).contains(&i32::from(cell)),
+        Protocol::Icmp => icmp(Atom::Icmp),
+        Protocol::Icmpv6 => icmp(Atom::Icmpv6),
+    }
+}
+
+/// The oracle.
+pub(in super::super) fn lets_in(firewall: &Firewall, atom: Atom, cell: u16, point: &Point) -> bool {
+    firewall
+        .iter()
+        .any(|(key, sources)| key_opens(*key, atom, cell) && point.is_in(sources))
+}
+
+/// Both sides of both ends of everything that the firewalls name, and both ends of every space.
+pub(in super::super) fn probes(firewalls: &[&Firewall]) -> (Vec<(Atom, u16)>, Vec<Point>) {
+    let mut cells = BTreeSet::new();
+    let mut points: BTreeSet<Point> = ["nobody-uses-this".to_owned()].map(Point::Alias).into();
+    for (first, last) in [(0, u16::MAX)]
+        .into_iter()
+        .chain(firewalls.iter().flat_map(|f| f.keys()).flat_map(ends))
+    {
+        for cell in [
+            first.checked_sub(1),
+            Some(first),
+            Some(last),
+            last.checked_add(1),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            cells.extend(Atom::ALL.map(|atom| (atom, cell.min(atom.last_cell()))));
+        }
+    }
+    let spaces = Sources::anywhere();
+    for sources in firewalls
+        .iter()
+        .flat_map(|f| f.iter())
+        .map(|(_, sources)| sources)
+        .chain([&spaces])
+    {
+        for net in sources.ipv4() {
+            let (first, last) = (net.network().to_bits(), net.broadcast().to_bits());
+            let near = [
+                first.checked_sub(1),
+                Some(first),
+                Some(last),
+                last.checked_add(1),
+            ];
+            points.extend(
+                near.into_iter()
+                    .flatten()
+                    .map(|bits| Point::Address(Ipv4Addr::from_bits(bits).into())),
+            );
+        }
+        for net in sources.ipv6() {
+            let (first, last) = (net.network().to_bits(), net.broadcast().to_bits());
+            let near = [
+                first.checked_sub(1),
+                Some(first),
+                Some(last),
+                last.checked_add(1),
+            ];
+            points.extend(
+                near.into_iter()
+                    .flatten()
+                    .map(|bits| Point::Address(Ipv6Addr::from_bits(bits).into())),
+            );
+        }
+        points.extend(sources.aliases().iter().cloned().map(Point::Alias));
+    }
+    (cells.into_iter().collect(), points.into_iter().collect())
+}
+
+/// The ends of the cells of a key; for a code of every type those of the first, of one in between and of the last.
+fn ends(key: Key) -> Vec<(u16, u16)> {
+    let number = |value: i32| u16::try_from(value).expect("a port or a cell");
+    match (key.protocol().is_icmp(), key.from(), key.to()) {
+        (false, from, to) => vec![(number(from), number(to))],
+        (true, -1, -1) => vec![(0, u16::MAX)],
+        (true, -1, code) => [0, 8, 255]
+            .map(|kind| (number(kind * 256 + code), number(kind * 256 + code)))
+            .into(),
+        (true, kind, -1) => vec![(number(kind * 256), number(kind * 256 + 255))],
+        (true, kind, code) => vec![(number(kind * 256 + code), number(kind * 256 + code))],
+    }
+}
+
+/// Runs are maximal, ascending, and never of nobody.
+fn is_canonical(effective: &Effective) -> bool {
+    Atom::ALL.into_iter().all(|atom| {
+        let runs = effective.runs(atom);
+        runs.iter()
+            .all(|run| run.from <= run.to && run.to <= atom.last_cell() && !run.access.is_empty())
+            && runs.windows(2).all(|pair| {
+                pair[0].to < pair[1].from
+                    && (pair[0].to + 1 < pair[1].from || pair[0].access != pair[1].access)
+            })
+    })
+}
+
+fn means_what_it_says(firewall: &Firewall) -> Result<(), TestCaseError> {
+    let effective = Effective::of(firewall);
+    prop_assert!(is_canonical(&effective));
+    let (cells, points) = probes(&[firewall]);
+    for (atom, cell) in cells {
+        let access = effective.access(atom, cell);
+        for point in &points {
+            let expected = lets_in(firewall, atom, cell, point);
+            prop_assert_eq!(
+                point.is_in_access(access),
+                expected,
+                "{}/{} from {:?}",
+                atom,
+                cell,
+                point
+            );
+        }
+    }
+    Ok(())
+}
+
+fn algebra_is_lawful(a: &Firewall, b: &Firewall) -> Result<(), TestCaseError> {
+    let (x, y) = (Effective::of(a), Effective::of(b));
+    let (union, both, only) = (x.union(&y), x.intersection(&y), x.difference(&y));
+    for result in [&union, &both, &only] {
+        prop_assert!(is_canonical(result));
+    }
+    let joined: Firewall = a
+        .iter()
+        .chain(b)
+        .map(|(key, sources)| (*key, sources.clone()))
+        .collect();
+    prop_assert_eq!(&union, &Effective::of(&joined));
+    prop_assert_eq!(&union, &y.union(&x));
+    prop_assert_eq!(&both, &y.intersection(&x));
+    prop_assert_eq!(&only.union(&both), &x);
+    prop_assert!(only.intersection(&y).is_empty());
+    prop_assert_eq!(x.is_superset(&y), union == x);
+    prop_assert!(x.difference(&x).is_empty());
+    prop_assert_eq!(Effective::of_boxes(&x.boxes()), x);
+    Ok(())
+}
+
+/// The same meaning in other words: ranges cut in two, networks cut in two, and a part said twice.
+fn reword(firewall: &Firewall, choices: &[bool]) -> Firewall {
+    let mut choices = choices.iter().copied().cycle();
+    let mut choose = || choices.next().unwrap_or_default();
+    let mut other = Firewall::new();
+    for (key, sources) in firewall {
+        let mut spelled = Sources::new();
+        for net in sources
+            .ipv4()
+            .iter()
+            .copied()
+            .map(IpNet::V4)
+            .chain(sources.ipv6().iter().copied().map(IpNet::V6))
+        {
+            match net.subnets(net.prefix_len() + 1) {
+                Ok(halves) if choose() => halves.for_each(|half| spelled.insert(half)),
+                _ => spelled.insert(net),
+            }
+        }
+        sources
+            .aliases()
+            .iter()
+            .for_each(|alias| spelled.insert_alias(alias));
+        if key.from() < key.to()
+            && !key.protocol().is_icmp()
+            && key.protocol() != Protocol::All
+            && choose()
+        {
+            let middle = i32::midpoint(key.from(), key.to());
+            // The halves overlap by one port where they can.
+            let second = if choose() { middle } else { middle + 1 };
+            for (from, to) in [(key.from(), middle), (second, key.to())] {
+                other.add(
+                    Key::new(key.protocol(), from, to).expect("a part of a range"),
+                    &spelled,
+                );
+            }
+        } else if key.protocol().is_icmp() && key.to() == -1 && choose() {
+            for code in 0..=255 {
+                other.add(
+                    Key::new(key.protocol(), key.from(), code).expect("a code"),
+                    &spelled,
+                );
+            }
+        } else {
+            other.add(*key, &spelled);
+        }
+        if choose() {
+            other.add(*key, sources);
+        }
+    }
+    other
+}
+
+proptest! {
+    #[test]
+    fn small_firewalls_mean_what_they_say(firewall in firewall(Universe::Small)) {
+        means_what_it_says(&firewall)?;
+    }
+
+    #[test]
+    fn big_firewalls_mean_what_they_say(firewall in firewall(Universe::Big)) {
+        means_what_it_says(&firewall)?;
+    }
+
+    #[test]
+    fn the_algebra_of_small_firewalls_is_lawful((a, b) in change(Universe::Small)) {
+        algebra_is_lawful(&a, &b)?;
+    }
+
+    #[test]
+    fn the_algebra_of_big_firewalls_is_lawful((a, b) in change(Universe::Big)) {
+        algebra_is_lawful(&a, &b)?;
+    }
+
+    #[test]
+    fn wording_does_not_matter(
+        firewall in firewall(Universe::Small),
+        choices in proptest::collection::vec(any::<bool>(), 1..40),
+    ) {
+        prop_assert_eq!(Effective::of(&reword(&firewall, &choices)), Effective::of(&firewall));
+    }
+}
+
+#[test]
+fn a_code_of_every_type_is_exact() {
+    let key = Key::new(Protocol::Icmp, -1, 3).expect("a key");
+    let effective = Effective::of(&[(key, Sources::anywhere())].into_iter().collect());
+    assert_eq!(effective.runs(Atom::Icmp).len(), 256);
+    for cell in 0..=u16::MAX {
+        assert_eq!(
+            effective.access(Atom::Icmp, cell).is_empty(),
+            cell % 256 != 3,
+            "{cell}"
+        );
+    }
+}
+
+#[test]
+fn what_is_uncertain_is_everything_or_nothing() {
+    let entry = |protocol: &str, cidrs: &[&str]| PortState {
+        from_port: 22,
+        to_port: 22,
+        protocol: protocol.to_owned(),
+        cidrs: cidrs.iter().map(ToString::to_string).collect(),
+        ..PortState::default()
+    };
+    let certain = entry("tcp", &["192.0.2.0/24"]);
+    for doubtful in [
+        entry("udp", &[]),
+        entry("sctp", &["192.0.2.0/24"]),
+        entry("all", &["192.0.2.0/24"]),
+    ] {
+        let live = LiveFirewall::read(&[certain.clone(), doubtful]);
+        assert_eq!(
+            Effective::of_live(&live),
+            Effective::everywhere(&Access::everyone())
+        );
+        assert_eq!(Effective::certain(&live), Effective::of(live.firewall()));
+        assert_eq!(Effective::certain(&live).boxes().len(), 1);
+    }
+    let nothing = LiveFirewall::read(&[entry("tcp", &[])]);
+    assert!(
+        nothing
+            .uncertain()
+            .iter()
+            .all(|uncertain| uncertain.doubt == Doubt::NoSource)
+    );
+    assert!(Effective::certain(&nothing).is_empty());
+}
+
+#[test]
+fn boxes_with_impossible_cells_are_left_out() {
+    let boxed = |atom, from, to| Exposed {
+        atom,
+        from,
+        to,
+        sources: Sources::anywhere(),
+    };
+    let boxes = [
+        boxed(Atom::Other, 1, 9),
+        boxed(Atom::Other, 0, 9),
+        boxed(Atom::Tcp, 9, 8),
+    ];
+    assert_eq!(
+        Effective::of_boxes(&boxes).boxes(),
+        [boxed(Atom::Other, 0, 0)]
+    );
+}

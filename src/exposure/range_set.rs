@@ -1,0 +1,312 @@
+//! Sets of addresses as sorted ranges, and their algebra.
+//!
+//! Owns exactness at both ends of both address spaces, where `last + 1` does not exist and the whole of IPv6 holds one
+//! address more than a `u128` can say. Refuses to know what an address is allowed to do.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::{Ipv4Net, Ipv4Subnets, Ipv6Net, Ipv6Subnets};
+
+/// A number that stands for an address: `u32` for IPv4, `u128` for IPv6.
+pub trait Address: Copy + Ord + fmt::Debug + sealed::Sealed {
+    /// A network of such addresses.
+    type Net: Copy + Ord + fmt::Display;
+    /// The lowest address.
+    const MIN: Self;
+    /// The highest address.
+    const MAX: Self;
+
+    /// The address above, unless this is the highest.
+    fn above(self) -> Option<Self>;
+
+    /// The address below, unless this is the lowest.
+    fn below(self) -> Option<Self>;
+
+    /// The lowest and the highest address of a network.
+    fn bounds(net: Self::Net) -> (Self, Self);
+
+    /// The fewest networks that make up `first..=last`, in address order.
+    fn networks(first: Self, last: Self) -> impl Iterator<Item = Self::Net>;
+}
+
+impl Address for u32 {
+    type Net = Ipv4Net;
+    const MIN: Self = 0;
+    const MAX: Self = Self::MAX;
+
+    fn above(self) -> Option<Self> {
+        self.checked_add(1)
+    }
+
+    fn below(self) -> Option<Self> {
+        self.checked_sub(1)
+    }
+
+    fn bounds(net: Ipv4Net) -> (Self, Self) {
+        (net.network().to_bits(), net.broadcast().to_bits())
+    }
+
+    fn networks(first: Self, last: Self) -> impl Iterator<Item = Ipv4Net> {
+        Ipv4Subnets::new(Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last), 0)
+    }
+}
+
+impl Address for u128 {
+    type Net = Ipv6Net;
+    const MIN: Self = 0;
+    const MAX: Self = Self::MAX;
+
+    fn above(self) -> Option<Self> {
+        self.checked_add(1)
+    }
+
+    fn below(self) -> Option<Self> {
+        self.checked_sub(1)
+    }
+
+    fn bounds(net: Ipv6Net) -> (Self, Self) {
+        (net.network().to_bits(), net.broadcast().to_bits())
+    }
+
+    fn networks(first: Self, last: Self) -> impl Iterator<Item = Ipv6Net> {
+        Ipv6Subnets::new(Ipv6Addr::from_bits(first), Ipv6Addr::from_bits(last), 0)
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for u32 {}
+    impl Sealed for u128 {}
+}
+
+/// A set of addresses.
+///
+/// Held as inclusive ranges, sorted, disjoint and not touching. That form is unique, so two sets hold the same addresses
+/// exactly when they are equal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RangeSet<T> {
+    ranges: Vec<(T, T)>,
+}
+
+/// How many IPv6 addresses a set holds. All of them are 2^128, which no integer of ours can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Count {
+    /// This many.
+    Some(u128),
+    /// 2^128.
+    All,
+}
+
+impl<T: Address> RangeSet<T> {
+    /// No address.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { ranges: Vec::new() }
+    }
+
+    /// Every address.
+    #[must_use]
+    pub fn all() -> Self {
+        Self {
+            ranges: vec![(T::MIN, T::MAX)],
+        }
+    }
+
+    /// The addresses in any of the ranges `(first, last)`, in any order; a range that ends before it starts holds none.
+    #[must_use]
+    pub fn from_ranges(ranges: impl IntoIterator<Item = (T, T)>) -> Self {
+        let mut ranges: Vec<(T, T)> = ranges
+            .into_iter()
+            .filter(|(first, last)| first <= last)
+            .collect();
+        if !ranges.is_sorted() {
+            ranges.sort_unstable();
+        }
+        ranges.dedup_by(|next, kept| {
+            let joins = next.0 <= kept.1 || kept.1.above() == Some(next.0);
+            if joins {
+                kept.1 = kept.1.max(next.1);
+            }
+            joins
+        });
+        Self { ranges }
+    }
+
+    /// The addresses in any of the networks; host bits do not matter.
+    #[must_use]
+    pub fn from_networks<'a>(networks: impl IntoIterator<Item = &'a T::Net>) -> Self
+    where
+        T::Net: 'a,
+    {
+        Self::from_ranges(networks.into_iter().map(|net| T::bounds(*net)))
+    }
+
+    /// The ranges `(first, last)`: inclusive, ascending, with at least one address between any two.
+    #[must_use]
+    pub fn ranges(&self) -> &[(T, T)] {
+        &self.ranges
+    }
+
+    /// The fewest networks that hold exactly these addresses, in address order.
+    ///
+    /// No network can lie in two ranges that do not touch, so splitting each range well is enough.
+    pub fn networks(&self) -> impl Iterator<Item = T::Net> + '_ {
+        self.ranges
+            .iter()
+            .flat_map(|&(first, last)| T::networks(first, last))
+    }
+
+    /// Whether it holds no address.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// Whether it holds every address.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.ranges.as_slice() == [(T::MIN, T::MAX)]
+    }
+
+    /// Whether it holds this address.
+    #[must_use]
+    pub fn contains(&self, address: T) -> bool {
+        self.covers(address, address)
+    }
+
+    /// Whether it holds every address of `other`.
+    #[must_use]
+    pub fn is_superset(&self, other: &Self) -> bool {
+        other
+            .ranges
+            .iter()
+            .all(|&(first, last)| self.covers(first, last))
+    }
+
+    /// Whether it holds every address of the network.
+    #[must_use]
+    pub fn covers_network(&self, net: T::Net) -> bool {
+        let (first, last) = T::bounds(net);
+        self.covers(first, last)
+    }
+
+    /// Whether it holds any address of the network.
+    #[must_use]
+    pub fn touches_network(&self, net: T::Net) -> bool {
+        let (first, last) = T::bounds(net);
+        self.range_ending_at_or_above(first)
+            .is_some_and(|(start, _)| start <= last)
+    }
+
+    /// The addresses in either.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        if self.is_superset(other) {
+            return self.clone();
+        }
+        Self::from_ranges(self.ranges.iter().chain(&other.ranges).copied())
+    }
+
+    /// The addresses in both.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        let (mut i, mut j, mut ranges) = (0, 0, Vec::new());
+        while let (Some(&a), Some(&b)) = (self.ranges.get(i), other.ranges.get(j)) {
+            let (first, last) = (a.0.max(b.0), a.1.min(b.1));
+            if first <= last {
+                ranges.push((first, last));
+            }
+            if a.1 < b.1 {
+                i += 1;
+            } else {
+                j += 1;
+            }
+        }
+        Self { ranges }
+    }
+
+    /// The addresses in this one and not in `other`.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        let (mut j, mut ranges) = (0, Vec::new());
+        for &(first, last) in &self.ranges {
+            while other.ranges.get(j).is_some_and(|hole| hole.1 < first) {
+                j += 1;
+            }
+            // The lowest address that no hole has taken yet; `None` once a hole reaches `last`.
+            let mut rest = Some(first);
+            for &(from, to) in other.ranges[j..].iter().take_while(|hole| hole.0 <= last) {
+                let Some(start) = rest else { break };
+                if let Some(end) = from.below()
+                    && start <= end
+                {
+                    ranges.push((start, end));
+                }
+                rest = if to < last { to.above() } else { None };
+            }
+            ranges.extend(rest.map(|start| (start, last)));
+        }
+        Self { ranges }
+    }
+
+    /// Every address that is not in it.
+    #[must_use]
+    pub fn complement(&self) -> Self {
+        Self::all().difference(self)
+    }
+
+    fn covers(&self, first: T, last: T) -> bool {
+        self.range_ending_at_or_above(first)
+            .is_some_and(|(start, end)| start <= first && last <= end)
+    }
+
+    fn range_ending_at_or_above(&self, address: T) -> Option<(T, T)> {
+        self.ranges
+            .get(self.ranges.partition_point(|range| range.1 < address))
+            .copied()
+    }
+}
+
+impl RangeSet<u32> {
+    /// How many addresses it holds, up to 2^32.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.ranges
+            .iter()
+            .map(|(first, last)| u64::from(last - first) + 1)
+            .sum()
+    }
+}
+
+impl RangeSet<u128> {
+    /// How many addresses it holds, up to 2^128.
+    #[must_use]
+    pub fn count(&self) -> Count {
+        if self.is_all() {
+            return Count::All;
+        }
+        // At least one address is missing, so neither a range nor the sum can overflow.
+        Count::Some(
+            self.ranges
+                .iter()
+                .map(|(first, last)| last - first + 1)
+                .sum(),
+        )
+    }
+}
+
+/// Small numbers in full, great ones as a power of two: `2^64`, or `more than 2^64` where it is not exactly that.
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::All => f.write_str("2^128"),
+            Self::Some(count) if count < 1 << 20 => write!(f, "{count}"),
+            Self::Some(count) if count.is_power_of_two() => write!(f, "2^{}", count.ilog2()),
+            Self::Some(count) => write!(f, "more than 2^{}", count.ilog2()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! Walking the cells of one protocol atom from cut to cut.
+//!
+//! Owns the two walks that everything else is made of: many stretches into one list of runs, and two lists of runs into
+//! one. The set of stretches that cover a cell changes only at a cut, so the first cell between two cuts stands for all
+//! of them. Refuses to know which atom it walks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Access, Run};
+
+/// Cells `from..=to` that the sources with this number may reach.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stretch {
+    pub(super) from: u16,
+    pub(super) to: u16,
+    /// An index into the list of accesses. Stretches of one number do not overlap.
+    pub(super) access: usize,
+}
+
+/// The runs of one atom: maximal, ascending, none with nobody.
+pub(super) fn runs(mut stretches: Vec<Stretch>, accesses: &[Arc<Access>]) -> Vec<Run> {
+    let mut runs = Vec::with_capacity(stretches.len());
+    stretches.sort_unstable_by_key(|stretch| (stretch.from, stretch.to));
+    if stretches.windows(2).all(|pair| pair[0].to < pair[1].from) {
+        // Nothing overlaps, as in most firewalls.
+        for Stretch { from, to, access } in stretches {
+            push(&mut runs, from, to, &accesses[access]);
+        }
+        return runs;
+    }
+
+    // Where a stretch begins and where it has ended; the second may be one past the last cell.
+    let mut cuts: Vec<(u32, bool, usize)> = Vec::with_capacity(stretches.len() * 2);
+    for Stretch { from, to, access } in stretches {
+        cuts.push((u32::from(from), true, access));
+        cuts.push((u32::from(to) + 1, false, access));
+    }
+    // Ends sort before beginnings, so that a number that does both at one cut stays active.
+    cuts.sort_unstable();
+
+    let mut unions: BTreeMap<Vec<usize>, Arc<Access>> = BTreeMap::new();
+    let mut active: Vec<usize> = Vec::new();
+    let mut cuts = cuts.into_iter().peekable();
+    while let Some((cell, begins, access)) = cuts.next() {
+        match active.binary_search(&access) {
+            Err(place) if begins => active.insert(place, access),
+            Ok(place) if !begins => drop(active.remove(place)),
+            // Stretches of one number do not overlap.
+            _ => {}
+        }
+        let Some(&(next, ..)) = cuts.peek() else {
+            break;
+        };
+        let (Ok(from), Ok(to)) = (u16::try_from(cell), u16::try_from(next.saturating_sub(1)))
+        else {
+            continue;
+        };
+        if next == cell {
+            continue;
+        }
+        match active.as_slice() {
+            [] => {}
+            [only] => push(&mut runs, from, to, &accesses[*only]),
+            several => {
+                if let Some(union) = unions.get(several) {
+                    push(&mut runs, from, to, union);
+                } else {
+                    let parts = several.iter().map(|access| &*accesses[*access]);
+                    let union = Arc::new(Access::union_of(parts));
+                    push(&mut runs, from, to, &union);
+                    unions.insert(active.clone(), union);
+                }
+            }
+        }
+    }
+    runs
+}
+
+/// Both lists of runs, cell by cell, as `combine` sees them. Where neither has a run the result has none.
+pub(super) fn overlay(
+    left: &[Run],
+    right: &[Run],
+    combine: impl Fn(Option<&Arc<Access>>, Option<&Arc<Access>>) -> Option<Arc<Access>>,
+) -> Vec<Run> {
+    let mut runs = Vec::new();
+    let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
+    let mut from = 0u16;
+    loop {
+        let ahead = [left.peek().copied(), right.peek().copied()];
+        // Both lists ascend, so what lies before the nearer of the two is empty.
+        let Some(nearest) = ahead.iter().flatten().map(|run| run.from).min() else {
+            break;
+        };
+        from = from.max(nearest);
+        let end = |run: &Run| {
+            if run.from <= from {
+                run.to
+            } else {
+                run.from - 1
+            }
+        };
+        let to = ahead
+            .into_iter()
+            .flatten()
+            .map(end)
+            .min()
+            .unwrap_or(u16::MAX);
+        let here = ahead.map(|run| run.filter(|run| run.from <= from).map(|run| &run.access));
+        if let Some(access) = combine(here[0], here[1]) {
+            push(&mut runs, from, to, &access);
+        }
+        left.next_if(|run| run.to == to);
+        right.next_if(|run| run.to == to);
+        let Some(next) = to.checked_add(1) else { break };
+        from = next;
+    }
+    runs
+}
+
+/// Adds a run, or makes the last one longer.
+fn push(runs: &mut Vec<Run>, from: u16, to: u16, access: &Arc<Access>) {
+    if access.is_empty() {
+        return;
+    }
+    if let Some(last) = runs.last_mut()
+        && last.to.checked_add(1) == Some(from)
+        && (Arc::ptr_eq(&last.access, access) || last.access == *access)
+    {
+        last.to = to;
+        return;
+    }
+    runs.push(Run {
+        from,
+        to,
+        access: Arc::clone(access),
+    });
+}
