@@ -3,9 +3,12 @@
 //! Owns what a caller may ask of Lightsail. Only `aws` below names the SDK. A verb that only reads is given a [`Reader`],
 //! which has no way to write.
 
+pub mod aws;
 mod error;
+mod offline;
 
 pub use error::{Error, Kind};
+pub use offline::Offline;
 
 use time::OffsetDateTime;
 
