@@ -65,7 +65,11 @@ impl Inventory {
     /// An inventory of these regions.
     #[must_use]
     pub fn new(regions: BTreeMap<String, Vec<Entry>>) -> Self {
-        Self { format: FORMAT.to_owned(), version: VERSION, regions }
+        Self {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            regions,
+        }
     }
 
     /// Reads one.
@@ -95,7 +99,8 @@ impl Inventory {
     /// Never: the shape has no map with keys that are not strings.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("strings and numbers are always JSON");
+        let mut text =
+            serde_json::to_string_pretty(self).expect("strings and numbers are always JSON");
         text.push('\n');
         text
     }
@@ -103,7 +108,15 @@ impl Inventory {
     /// Every instance with its place, by region and then in the order of the file.
     pub fn entries(&self) -> impl Iterator<Item = (InstanceId, &Entry)> {
         self.regions.iter().flat_map(|(region, entries)| {
-            entries.iter().map(|entry| (InstanceId { region: region.clone(), name: entry.name.clone() }, entry))
+            entries.iter().map(|entry| {
+                (
+                    InstanceId {
+                        region: region.clone(),
+                        name: entry.name.clone(),
+                    },
+                    entry,
+                )
+            })
         })
     }
 }
@@ -113,7 +126,10 @@ impl Entry {
     #[must_use]
     pub fn instance(&self, region: &str) -> Instance {
         Instance {
-            id: InstanceId { region: region.to_owned(), name: self.name.clone() },
+            id: InstanceId {
+                region: region.to_owned(),
+                name: self.name.clone(),
+            },
             arn: self.arn.clone(),
             tags: self.tags.clone(),
             state: InstanceState::from_name(&self.state),
@@ -137,7 +153,10 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         let inventory = Inventory::parse(ONE).expect("an inventory");
-        assert_eq!(Inventory::parse(&inventory.to_json()).expect("an inventory"), inventory);
+        assert_eq!(
+            Inventory::parse(&inventory.to_json()).expect("an inventory"),
+            inventory
+        );
         let (id, entry) = inventory.entries().next().expect("an instance");
         assert_eq!(entry.instance(&id.region).account(), Some("123456789012"));
     }
@@ -145,11 +164,25 @@ mod tests {
     #[test]
     fn other_files_are_refused() {
         for (from, to, error) in [
-            ("portward.inventory", "portward.plan", "not a portward inventory: `format` is `portward.plan`, not `portward.inventory`"),
-            ("\"version\": 1", "\"version\": 2", "inventory version 2 is not known to this program, which reads version 1"),
-            ("\"state\"", "\"status\"", "not a portward inventory: unknown field `status`"),
+            (
+                "portward.inventory",
+                "portward.plan",
+                "not a portward inventory: `format` is `portward.plan`, not `portward.inventory`",
+            ),
+            (
+                "\"version\": 1",
+                "\"version\": 2",
+                "inventory version 2 is not known to this program, which reads version 1",
+            ),
+            (
+                "\"state\"",
+                "\"status\"",
+                "not a portward inventory: unknown field `status`",
+            ),
         ] {
-            let found = Inventory::parse(&ONE.replacen(from, to, 1)).expect_err("refused").to_string();
+            let found = Inventory::parse(&ONE.replacen(from, to, 1))
+                .expect_err("refused")
+                .to_string();
             assert!(found.starts_with(error), "{found}");
         }
     }

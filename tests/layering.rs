@@ -24,8 +24,17 @@ const MAY_USE: [(&str, &[&str]); 9] = [
 const PURE: [&str; 5] = ["model", "exposure", "config", "plan", "render"];
 
 /// What those must not name: a runtime, the SDK, a clock, the environment, randomness.
-const WORLD: [&str; 9] =
-    ["tokio", "aws_", "std::env", "env::var", "now_utc", "now_local", "SystemTime", "Instant::now", "fastrand"];
+const WORLD: [&str; 9] = [
+    "tokio",
+    "aws_",
+    "std::env",
+    "env::var",
+    "now_utc",
+    "now_local",
+    "SystemTime",
+    "Instant::now",
+    "fastrand",
+];
 
 /// Names of the AWS SDK, which live in one place.
 const SDK: [&str; 3] = ["aws_sdk_lightsail", "aws_config", "aws_smithy"];
@@ -36,14 +45,23 @@ fn every_arrow_points_the_right_way() {
     let mut seen = BTreeMap::<String, usize>::new();
     for (layer, file, text) in sources() {
         *seen.entry(layer.clone()).or_default() += 1;
-        wrong.extend(violations(&layer, &text).into_iter().map(|what| format!("{}: {what}", file.display())));
-        if !file.to_string_lossy().contains("lightsail/aws") && SDK.iter().any(|name| code(&text).contains(name)) {
+        wrong.extend(
+            violations(&layer, &text)
+                .into_iter()
+                .map(|what| format!("{}: {what}", file.display())),
+        );
+        if !file.to_string_lossy().contains("lightsail/aws")
+            && SDK.iter().any(|name| code(&text).contains(name))
+        {
             wrong.push(format!("{}: names the SDK", file.display()));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     for (layer, _) in MAY_USE {
-        assert!(seen.contains_key(layer), "no file of `{layer}` was read: is the test looking in the right place?");
+        assert!(
+            seen.contains_key(layer),
+            "no file of `{layer}` was read: is the test looking in the right place?"
+        );
     }
 }
 
@@ -65,24 +83,41 @@ fn a_wrong_arrow_is_found() {
         ("apply", "use crate::lightsail::{Reader, Writer};"),
         ("lightsail", "use tokio::time::sleep;"),
     ] {
-        assert_eq!(violations(layer, text), Vec::<String>::new(), "{layer}: {text}");
+        assert_eq!(
+            violations(layer, text),
+            Vec::<String>::new(),
+            "{layer}: {text}"
+        );
     }
 }
 
 /// What a text of a layer names and must not.
 fn violations(layer: &str, text: &str) -> Vec<String> {
-    let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == layer) else { return Vec::new() };
+    let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == layer) else {
+        return Vec::new();
+    };
     let code = code(text);
     let mut wrong = Vec::new();
-    for (_, after) in code.match_indices("crate::").map(|(at, found)| code.split_at(at + found.len())) {
+    for (_, after) in code
+        .match_indices("crate::")
+        .map(|(at, found)| code.split_at(at + found.len()))
+    {
         for name in first_names(after) {
-            if name != layer && (name == "cli" || MAY_USE.iter().any(|(known, _)| *known == name)) && !allowed.contains(&name) {
+            if name != layer
+                && (name == "cli" || MAY_USE.iter().any(|(known, _)| *known == name))
+                && !allowed.contains(&name)
+            {
                 wrong.push(format!("`{layer}` must not use `{name}`"));
             }
         }
     }
     if PURE.contains(&layer) {
-        wrong.extend(WORLD.iter().filter(|name| code.contains(**name)).map(|name| format!("`{layer}` must not know `{name}`")));
+        wrong.extend(
+            WORLD
+                .iter()
+                .filter(|name| code.contains(**name))
+                .map(|name| format!("`{layer}` must not know `{name}`")),
+        );
     }
     if layer == "apply" && code.contains("lightsail::Aws") {
         wrong.push("`apply` may know the traits of `lightsail` only".to_owned());
@@ -92,7 +127,10 @@ fn violations(layer: &str, text: &str) -> Vec<String> {
 
 /// The module names right behind `crate::`: one, or several in braces.
 fn first_names(after: &str) -> Vec<&str> {
-    let word = |text: &'_ str| text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    let word = |text: &'_ str| {
+        text.find(|c: char| !c.is_alphanumeric() && c != '_')
+            .unwrap_or(text.len())
+    };
     match after.strip_prefix('{') {
         None => vec![&after[..word(after)]],
         Some(list) => list[..list.find('}').unwrap_or(list.len())]
@@ -105,7 +143,10 @@ fn first_names(after: &str) -> Vec<&str> {
 
 /// The text without line comments.
 fn code(text: &str) -> String {
-    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Every source file with the layer it belongs to; `lib` and `main` are `cli`'s business.
@@ -120,7 +161,13 @@ fn sources() -> Vec<(String, PathBuf, String)> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let inside = path.strip_prefix(&root).expect("below src").to_path_buf();
-                let first = inside.components().next().expect("a name").as_os_str().to_string_lossy().into_owned();
+                let first = inside
+                    .components()
+                    .next()
+                    .expect("a name")
+                    .as_os_str()
+                    .to_string_lossy()
+                    .into_owned();
                 let layer = first.trim_end_matches(".rs").to_owned();
                 let text = fs::read_to_string(&path).expect("a source file");
                 files.push((layer, inside, text));

@@ -1,10 +1,11 @@
 //! What can go wrong between us and the service, as one type.
 //!
-//! Owns the judgement of a failed call: what kind it is, whether to ask again, and what a person can do. Refuses to know
-//! how a call was made.
+//! Owns the judgement of a failed call: what kind it is, whether to ask again, whether it may have been carried out all
+//! the same, and what a person can do. Refuses to know how a call was made.
 
 use std::fmt;
-use std::time::Duration;
+
+use crate::model::Unreadable;
 
 /// What kind of failure it is; callers branch on this, never on texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +26,8 @@ pub enum Kind {
     Throttled,
     /// The service failed.
     Service,
-    /// No answer in time; whether the request was carried out is not known.
+    /// No answer in time; whether the request was carried out is not known, unless [`Error::is_outcome_unknown`] says
+    /// otherwise.
     Timeout,
     /// The connection could not be made or was lost; whether the request was carried out is not known, unless
     /// [`Error::is_outcome_unknown`] says otherwise.
@@ -35,6 +37,320 @@ pub enum Kind {
     /// A code that this program does not know.
     Other,
 }
-/// placeholder
-#[derive(Debug)]
-pub struct Error;
+
+impl Kind {
+    /// The kind that a code of the service stands for, `None` for a code that this program does not know.
+    ///
+    /// The eight modelled exceptions and the errors common to all of AWS. Both lists differ in whether a name ends in
+    /// `Exception`, so the ending does not count.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Some(match code.strip_suffix("Exception").unwrap_or(code) {
+            "NotFound" => Self::NotFound,
+            "InvalidInput"
+            | "Validation"
+            | "ValidationError"
+            | "Serialization"
+            | "MissingParameter"
+            | "InvalidParameterValue"
+            | "InvalidParameterCombination"
+            | "InvalidAction"
+            | "UnknownOperation" => Self::InvalidInput,
+            "OperationFailure" => Self::OperationFailure,
+            "AccessDenied" | "UnauthorizedOperation" | "NotAuthorized" | "OptInRequired" => {
+                Self::AccessDenied
+            }
+            "Unauthenticated"
+            | "InvalidSignature"
+            | "SignatureDoesNotMatch"
+            | "UnrecognizedClient"
+            | "InvalidClientTokenId"
+            | "InvalidAccessKeyId"
+            | "IncompleteSignature"
+            | "MissingAuthenticationToken"
+            | "ExpiredToken"
+            | "RequestExpired"
+            | "RequestTimeTooSkewed"
+            | "AuthFailure" => Self::Unauthenticated,
+            "AccountSetupInProgress" | "RegionSetupInProgress" => Self::SetupInProgress,
+            "Throttling"
+            | "ThrottledRequest"
+            | "RequestThrottled"
+            | "RequestLimitExceeded"
+            | "TooManyRequests"
+            | "SlowDown"
+            | "LimitExceeded"
+            | "BandwidthLimitExceeded"
+            | "EC2Throttled"
+            | "PriorRequestNotComplete" => Self::Throttled,
+            "Service"
+            | "ServiceUnavailable"
+            | "InternalFailure"
+            | "InternalError"
+            | "InternalServer"
+            | "InternalServerError" => Self::Service,
+            _ => return None,
+        })
+    }
+}
+
+/// A failed call.
+///
+/// Displays as a fragment: action and target, then code, message and request id as far as there are any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    kind: Kind,
+    action: &'static str,
+    target: String,
+    code: Option<String>,
+    message: String,
+    request_id: Option<String>,
+    outcome_unknown: bool,
+    hint: Option<String>,
+}
+
+impl Error {
+    /// A failure of `action` on `target`, which is a region or `region/name`.
+    ///
+    /// Whether the outcome is unknown follows from the kind: it is for time-outs, lost connections, failures of the
+    /// service and answers that cannot be read.
+    #[must_use]
+    pub fn new(
+        kind: Kind,
+        action: &'static str,
+        target: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind,
+            action,
+            target: target.into(),
+            code: None,
+            message: message.into(),
+            request_id: None,
+            outcome_unknown: matches!(
+                kind,
+                Kind::Timeout | Kind::Connection | Kind::Service | Kind::BadReply
+            ),
+            hint: None,
+        }
+    }
+
+    /// The failure that an answer of the service reports.
+    ///
+    /// `codes` are the names the answer gives, best first. They may disagree: the first one known decides, and the status
+    /// only where none is known. `message` is the service's own text.
+    pub(super) fn from_reply(
+        action: &'static str,
+        target: &str,
+        status: u16,
+        codes: &[String],
+        message: Option<&str>,
+        request_id: Option<&str>,
+    ) -> Self {
+        let known = codes
+            .iter()
+            .find_map(|code| Kind::from_code(code).map(|kind| (kind, code)));
+        let (kind, code) = match (known, codes.first()) {
+            (Some((kind, code)), _) => (kind, Some(code)),
+            (None, code) if status == 429 => (Kind::Throttled, code),
+            (None, code) if status >= 500 => (Kind::Service, code),
+            (None, Some(code)) => (Kind::Other, Some(code)),
+            (None, None) => (Kind::BadReply, None),
+        };
+        let message = match (message.map(str::trim), code) {
+            (Some(message), _) if !message.is_empty() => message.to_owned(),
+            (_, Some(_)) => format!("HTTP {status} without a message"),
+            (_, None) => {
+                format!("HTTP {status} with no error code, which is not how Lightsail answers")
+            }
+        };
+        Self {
+            code: code.cloned(),
+            request_id: request_id.map(str::to_owned),
+            // A refusal with a status below 500 is definite, and so is a request that was throttled away.
+            outcome_unknown: status >= 500 && kind != Kind::Throttled,
+            ..Self::new(kind, action, target, message)
+        }
+    }
+
+    /// The same, under this code of the service.
+    #[must_use]
+    pub fn with_code(self, code: impl Into<String>) -> Self {
+        Self {
+            code: Some(code.into()),
+            ..self
+        }
+    }
+
+    /// The same, with another answer to [`Self::is_outcome_unknown`].
+    #[must_use]
+    pub fn with_outcome_unknown(self, outcome_unknown: bool) -> Self {
+        Self {
+            outcome_unknown,
+            ..self
+        }
+    }
+
+    /// The same, with a hint that fits better than the one its kind has.
+    #[must_use]
+    pub fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+
+    /// What kind it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The API action that failed.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
+        self.action
+    }
+
+    /// What it was about: a region or `region/name`.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The service's error code, where it gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+
+    /// What went wrong, in the service's words or ours.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The service's request id, where it gave one.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// Whether the same request may succeed a moment later. Says nothing about whether a write may be repeated.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Throttled | Kind::Service | Kind::Timeout | Kind::Connection
+        )
+    }
+
+    /// Whether the request may have been carried out all the same, so that only a read can tell.
+    #[must_use]
+    pub fn is_outcome_unknown(&self) -> bool {
+        self.outcome_unknown
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        if let Some(hint) = &self.hint {
+            return Some(hint.clone());
+        }
+        let code = self
+            .code
+            .as_deref()
+            .map(|code| code.strip_suffix("Exception").unwrap_or(code));
+        let hint = match (self.kind, code) {
+            (Kind::AccessDenied, Some("OptInRequired")) => {
+                "the account is not signed up for Lightsail, or has not enabled this region"
+            }
+            (Kind::AccessDenied, _) => {
+                let action = self.action;
+                return Some(if action.starts_with("Get") {
+                    format!(
+                        "allow `lightsail:{action}` in the caller's IAM policy; read actions know no single resources, so \
+                         the statement needs `Resource: \"*\"`"
+                    )
+                } else {
+                    format!(
+                        "allow `lightsail:{action}` on this instance in the caller's IAM policy; beside it the read actions \
+                         need a statement with `Resource: \"*\"`"
+                    )
+                });
+            }
+            (
+                Kind::Unauthenticated,
+                Some("InvalidSignature" | "SignatureDoesNotMatch" | "IncompleteSignature"),
+            ) => {
+                "check the secret access key, and this machine's clock: it may be off by five minutes at most"
+            }
+            (Kind::Unauthenticated, Some("RequestExpired" | "RequestTimeTooSkewed")) => {
+                "check this machine's clock: it may be off by five minutes at most"
+            }
+            (
+                Kind::Unauthenticated,
+                Some("UnrecognizedClient" | "InvalidClientTokenId" | "InvalidAccessKeyId"),
+            ) => {
+                "this access key does not exist here: check the key id, that the key is active, that a temporary key comes \
+                 with its session token, and that the region is enabled for the account"
+            }
+            (Kind::Unauthenticated, Some("ExpiredToken")) => {
+                "the temporary credentials have run out: get new ones (`aws sso login`, or assume the role again)"
+            }
+            (Kind::Unauthenticated, _) => {
+                "check the credentials that the environment or the profile gives"
+            }
+            (Kind::NotFound, _) if !self.action.contains("Operation") => {
+                "names are looked up in one region: check the name and the region"
+            }
+            (Kind::SetupInProgress, Some("RegionSetupInProgress")) => {
+                "the region is being enabled: try again in some minutes"
+            }
+            (Kind::SetupInProgress, _) => {
+                "the account is being set up for Lightsail: try again later"
+            }
+            (Kind::Throttled, _) => {
+                "the account makes too many requests in this region: other tools and the console count too; lower \
+                 `--concurrency`, or try again later"
+            }
+            (Kind::Service, _) => "the service has trouble: try again later",
+            (Kind::Timeout | Kind::Connection, _) => {
+                "check the network, a proxy, and the endpoint and region names"
+            }
+            (Kind::BadReply, _) => {
+                "check that the endpoint is Lightsail's own, and that no proxy answers in its place"
+            }
+            (Kind::NotFound | Kind::InvalidInput | Kind::OperationFailure | Kind::Other, _) => {
+                return None;
+            }
+        };
+        Some(hint.to_owned())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` for `{}` failed: ", self.action, self.target)?;
+        if let Some(code) = &self.code {
+            write!(f, "{code}: ")?;
+        }
+        f.write_str(self.message.trim_end_matches('.'))?;
+        match &self.request_id {
+            Some(id) => write!(f, " (request id {id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<&Error> for Unreadable {
+    fn from(error: &Error) -> Self {
+        Self {
+            reason: error.to_string(),
+            hint: error.hint(),
+        }
+    }
+}

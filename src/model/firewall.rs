@@ -86,10 +86,12 @@ impl Firewall {
     /// How many sources count against the service's limit.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.rules.values().fold(Counts::default(), |sum, sources| Counts {
-            ipv4: sum.ipv4 + sources.ipv4().len(),
-            ipv6: sum.ipv6 + sources.ipv6().len(),
-        })
+        self.rules
+            .values()
+            .fold(Counts::default(), |sum, sources| Counts {
+                ipv4: sum.ipv4 + sources.ipv4().len(),
+                ipv6: sum.ipv6 + sources.ipv6().len(),
+            })
     }
 }
 
@@ -105,7 +107,9 @@ impl<'a> IntoIterator for &'a Firewall {
 impl FromIterator<(Key, Sources)> for Firewall {
     fn from_iter<I: IntoIterator<Item = (Key, Sources)>>(rules: I) -> Self {
         let mut firewall = Self::new();
-        rules.into_iter().for_each(|(key, sources)| firewall.add(key, &sources));
+        rules
+            .into_iter()
+            .for_each(|(key, sources)| firewall.add(key, &sources));
         firewall
     }
 }

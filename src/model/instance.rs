@@ -40,7 +40,10 @@ impl Instance {
     /// The account in the ARN, where there is one.
     #[must_use]
     pub fn account(&self) -> Option<&str> {
-        self.arn.split(':').nth(4).filter(|account| !account.is_empty())
+        self.arn
+            .split(':')
+            .nth(4)
+            .filter(|account| !account.is_empty())
     }
 }
 

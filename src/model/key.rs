@@ -94,7 +94,11 @@ pub enum KeyError {
 
 impl Key {
     /// Every port of every protocol.
-    pub const ALL: Self = Self { protocol: Protocol::All, from: 0, to: 65535 };
+    pub const ALL: Self = Self {
+        protocol: Protocol::All,
+        from: 0,
+        to: 65535,
+    };
 
     /// A key of checked numbers.
     ///
@@ -165,14 +169,32 @@ mod tests {
 
     #[test]
     fn numbers_are_checked_by_protocol() {
-        assert_eq!(Key::new(Protocol::Tcp, 0, 65535).map(|k| k.to_string()), Ok("tcp/0-65535".into()));
-        assert_eq!(Key::new(Protocol::Udp, 53, 53).map(|k| k.to_string()), Ok("udp/53".into()));
-        assert_eq!(Key::new(Protocol::Icmp, 8, -1).map(|k| k.to_string()), Ok("icmp/8:-1".into()));
-        assert_eq!(Key::new(Protocol::Tcp, 65536, 65536), Err(KeyError::Port(65536)));
+        assert_eq!(
+            Key::new(Protocol::Tcp, 0, 65535).map(|k| k.to_string()),
+            Ok("tcp/0-65535".into())
+        );
+        assert_eq!(
+            Key::new(Protocol::Udp, 53, 53).map(|k| k.to_string()),
+            Ok("udp/53".into())
+        );
+        assert_eq!(
+            Key::new(Protocol::Icmp, 8, -1).map(|k| k.to_string()),
+            Ok("icmp/8:-1".into())
+        );
+        assert_eq!(
+            Key::new(Protocol::Tcp, 65536, 65536),
+            Err(KeyError::Port(65536))
+        );
         assert_eq!(Key::new(Protocol::Tcp, -1, -1), Err(KeyError::Port(-1)));
-        assert_eq!(Key::new(Protocol::Udp, 9, 8), Err(KeyError::Backwards(9, 8)));
+        assert_eq!(
+            Key::new(Protocol::Udp, 9, 8),
+            Err(KeyError::Backwards(9, 8))
+        );
         assert_eq!(Key::new(Protocol::Icmpv6, 256, 0), Err(KeyError::Icmp(256)));
-        assert_eq!(Key::new(Protocol::All, -1, -1), Err(KeyError::AllWithPorts(-1, -1)));
+        assert_eq!(
+            Key::new(Protocol::All, -1, -1),
+            Err(KeyError::AllWithPorts(-1, -1))
+        );
     }
 
     #[test]

@@ -34,7 +34,10 @@ pub struct PortState {
     pub cidr_list_aliases: Vec<String>,
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "serde wants the type of the field"
+)]
 fn open() -> Option<String> {
     Some("open".to_owned())
 }
@@ -106,7 +109,11 @@ impl LiveFirewall {
         let mut live = Self::default();
         let mut seen = BTreeSet::new();
         for entry in entries {
-            if entry.state.as_deref().is_some_and(|state| state.eq_ignore_ascii_case("closed")) {
+            if entry
+                .state
+                .as_deref()
+                .is_some_and(|state| state.eq_ignore_ascii_case("closed"))
+            {
                 continue;
             }
             let Some(protocol) = Protocol::from_live(&entry.protocol) else {
@@ -114,7 +121,10 @@ impl LiveFirewall {
                 continue;
             };
             let key = Key::new(protocol, entry.from_port, entry.to_port);
-            match key.map_err(|e: KeyError| Doubt::Ports(e.to_string())).and_then(|key| Ok((key, read_sources(entry)?))) {
+            match key
+                .map_err(|e: KeyError| Doubt::Ports(e.to_string()))
+                .and_then(|key| Ok((key, read_sources(entry)?)))
+            {
                 Ok((key, sources)) => {
                     if !seen.insert(key) || !is_canonical(entry, key, &sources) {
                         live.put_only.insert(key);
@@ -123,7 +133,11 @@ impl LiveFirewall {
                 }
                 Err(doubt) => {
                     live.put_only.extend(key.ok());
-                    live.uncertain.insert(Uncertain { entry: entry.clone(), key: key.ok(), doubt });
+                    live.uncertain.insert(Uncertain {
+                        entry: entry.clone(),
+                        key: key.ok(),
+                        doubt,
+                    });
                 }
             }
         }
@@ -159,7 +173,10 @@ impl LiveFirewall {
 /// The certain reading of a firewall that is written down in canonical form.
 impl From<&Firewall> for LiveFirewall {
     fn from(firewall: &Firewall) -> Self {
-        Self { firewall: firewall.clone(), ..Self::default() }
+        Self {
+            firewall: firewall.clone(),
+            ..Self::default()
+        }
     }
 }
 
@@ -171,7 +188,11 @@ fn read_sources(entry: &PortState) -> Result<Sources, Doubt> {
     for alias in &entry.cidr_list_aliases {
         sources.insert_alias(alias);
     }
-    if sources.is_empty() { Err(Doubt::NoSource) } else { Ok(sources) }
+    if sources.is_empty() {
+        Err(Doubt::NoSource)
+    } else {
+        Ok(sources)
+    }
 }
 
 /// Whether the entry spells the rule just as we would send it, but for the order of lists.
@@ -184,7 +205,10 @@ fn is_canonical(entry: &PortState, key: Key, sources: &Sources) -> bool {
     entry.protocol == key.protocol().as_str()
         && same(&entry.cidrs, &mut sources.cidrs())
         && same(&entry.ipv6_cidrs, &mut sources.ipv6_cidrs())
-        && same(&entry.cidr_list_aliases, &mut sources.aliases().iter().cloned())
+        && same(
+            &entry.cidr_list_aliases,
+            &mut sources.aliases().iter().cloned(),
+        )
 }
 
 /// Why the rules of an instance, or the instances of a region, are not known.
@@ -230,7 +254,10 @@ mod tests {
     }
 
     fn shown(live: &LiveFirewall) -> Vec<String> {
-        live.firewall().iter().map(|(k, s)| format!("{k} {s}{}", if live.is_put_only(*k) { " !" } else { "" })).collect()
+        live.firewall()
+            .iter()
+            .map(|(k, s)| format!("{k} {s}{}", if live.is_put_only(*k) { " !" } else { "" }))
+            .collect()
     }
 
     #[test]
@@ -241,7 +268,13 @@ mod tests {
             entry("icmp6", 128, 0, &[], &["::/0"]),
             entry("udp", 53, 53, &["192.0.2.7"], &[]),
             entry("tcp", 80, 80, &["10.1.2.3/8"], &[]),
-            entry("tcp", 443, 443, &["10.0.0.0/8", "9.0.0.0/8"], &["2001:db8::/32"]),
+            entry(
+                "tcp",
+                443,
+                443,
+                &["10.0.0.0/8", "9.0.0.0/8"],
+                &["2001:db8::/32"],
+            ),
             entry("tcp", 8080, 8080, &[], &["2001:DB8::/32"]),
         ]);
         assert_eq!(
@@ -270,7 +303,10 @@ mod tests {
 
     #[test]
     fn closed_allows_nothing() {
-        let closed = PortState { state: Some("closed".into()), ..entry("tcp", 22, 22, &["0.0.0.0/0"], &[]) };
+        let closed = PortState {
+            state: Some("closed".into()),
+            ..entry("tcp", 22, 22, &["0.0.0.0/0"], &[])
+        };
         assert_eq!(LiveFirewall::read(&[closed]), LiveFirewall::default());
     }
 
@@ -284,7 +320,11 @@ mod tests {
             entry("sctp", 5, 5, &["10.0.0.0/8"], &[]),
         ]);
         assert!(live.firewall().is_empty());
-        let doubts: Vec<String> = live.uncertain().iter().map(|u| format!("{}: {}", u.entry, u.doubt)).collect();
+        let doubts: Vec<String> = live
+            .uncertain()
+            .iter()
+            .map(|u| format!("{}: {}", u.entry, u.doubt))
+            .collect();
         assert_eq!(
             doubts,
             [
@@ -294,7 +334,13 @@ mod tests {
                 "tcp 90-80: its ports mean nothing certain: the range 90-80 ends before it starts",
             ]
         );
-        assert_eq!(live.unknown().iter().map(|e| e.protocol.as_str()).collect::<Vec<_>>(), ["sctp"]);
+        assert_eq!(
+            live.unknown()
+                .iter()
+                .map(|e| e.protocol.as_str())
+                .collect::<Vec<_>>(),
+            ["sctp"]
+        );
         assert!(live.is_put_only(Key::new(Protocol::Tcp, 22, 22).expect("a key")));
     }
 }

@@ -12,7 +12,9 @@ mod key;
 mod live;
 mod sources;
 
-pub use desired::{Absent, Desired, DesiredInstance, Missing, Mode, Note, Origin, Rule, Strategy, Undeclared};
+pub use desired::{
+    Absent, Desired, DesiredInstance, Missing, Mode, Note, Origin, Rule, Strategy, Undeclared,
+};
 pub use firewall::{Counts, Firewall, SOURCES_PER_FAMILY};
 pub use instance::{AddressType, Instance, InstanceId, InstanceState};
 pub use key::{Key, KeyError, Protocol};

@@ -36,7 +36,11 @@ impl Sources {
     /// Every address of both families.
     #[must_use]
     pub fn anywhere() -> Self {
-        Self { ipv4: [V4_ANYWHERE].into(), ipv6: [V6_ANYWHERE].into(), aliases: BTreeSet::new() }
+        Self {
+            ipv4: [V4_ANYWHERE].into(),
+            ipv6: [V6_ANYWHERE].into(),
+            aliases: BTreeSet::new(),
+        }
     }
 
     /// Adds a network; host bits are cleared.
@@ -54,7 +58,11 @@ impl Sources {
 
     /// Adds everything of `other`.
     pub fn extend(&mut self, other: &Self) {
-        let Self { ipv4, ipv6, aliases } = other;
+        let Self {
+            ipv4,
+            ipv6,
+            aliases,
+        } = other;
         self.ipv4.extend(ipv4);
         self.ipv6.extend(ipv6);
         self.aliases.extend(aliases.iter().cloned());
@@ -91,15 +99,25 @@ impl Sources {
     /// Whether nobody is named.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { ipv4, ipv6, aliases } = self;
+        let Self {
+            ipv4,
+            ipv6,
+            aliases,
+        } = self;
         ipv4.is_empty() && ipv6.is_empty() && aliases.is_empty()
     }
 
     /// Whether every text of `other` is among these: names are compared, not addresses.
     #[must_use]
     pub fn names_all_of(&self, other: &Self) -> bool {
-        let Self { ipv4, ipv6, aliases } = other;
-        self.ipv4.is_superset(ipv4) && self.ipv6.is_superset(ipv6) && self.aliases.is_superset(aliases)
+        let Self {
+            ipv4,
+            ipv6,
+            aliases,
+        } = other;
+        self.ipv4.is_superset(ipv4)
+            && self.ipv6.is_superset(ipv6)
+            && self.aliases.is_superset(aliases)
     }
 
     /// The texts sent as `cidrs`, with the prefix length always written.
@@ -117,7 +135,10 @@ impl Sources {
     /// `None` for what is no network.
     #[must_use]
     pub fn parse_live(text: &str) -> Option<IpNet> {
-        text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)).map(|net| net.trunc())
+        text.parse::<IpNet>()
+            .ok()
+            .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+            .map(|net| net.trunc())
     }
 }
 
@@ -132,7 +153,11 @@ impl FromIterator<IpNet> for Sources {
 /// All sources, comma-separated: IPv4, IPv6, aliases.
 impl fmt::Display for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let texts: Vec<String> = self.cidrs().chain(self.ipv6_cidrs()).chain(self.aliases.iter().cloned()).collect();
+        let texts: Vec<String> = self
+            .cidrs()
+            .chain(self.ipv6_cidrs())
+            .chain(self.aliases.iter().cloned())
+            .collect();
         f.write_str(&texts.join(", "))
     }
 }
@@ -153,14 +178,20 @@ mod tests {
             ("office", None),
             ("", None),
         ] {
-            assert_eq!(Sources::parse_live(text).map(|n| n.to_string()).as_deref(), canonical, "{text}");
+            assert_eq!(
+                Sources::parse_live(text).map(|n| n.to_string()).as_deref(),
+                canonical,
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn names_are_compared_as_texts() {
-        let halves: Sources =
-            ["10.0.0.0/9", "10.128.0.0/9"].iter().filter_map(|t| Sources::parse_live(t)).collect();
+        let halves: Sources = ["10.0.0.0/9", "10.128.0.0/9"]
+            .iter()
+            .filter_map(|t| Sources::parse_live(t))
+            .collect();
         let whole: Sources = Sources::parse_live("10.0.0.0/8").into_iter().collect();
         assert!(!whole.names_all_of(&halves));
         assert!(halves.names_all_of(&Sources::new()));

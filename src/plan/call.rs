@@ -6,7 +6,8 @@ use time::OffsetDateTime;
 
 use crate::exposure;
 use crate::model::{
-    Firewall, Instance, InstanceId, Key, LiveFirewall, Missing, Mode, Note, Origin, Sources, Undeclared, Unreadable,
+    Firewall, Instance, InstanceId, Key, LiveFirewall, Missing, Mode, Note, Origin, Sources,
+    Undeclared, Unreadable,
 };
 
 /// One write to the service.

@@ -19,8 +19,8 @@ use super::target::target;
 use super::{Call, Cause, CauseKind, Change, InstancePlan, Plan, Verdict};
 use crate::exposure::{self, Diff, Effective};
 use crate::model::{
-    Absent, Desired, DesiredInstance, Firewall, Instance, Key, Live, LiveFirewall, Mode, Note, Rule,
-    SOURCES_PER_FAMILY, Sources, Strategy, Unreadable,
+    Absent, Desired, DesiredInstance, Firewall, Instance, Key, Live, LiveFirewall, Mode, Note,
+    Rule, SOURCES_PER_FAMILY, Sources, Strategy, Unreadable,
 };
 
 /// What the command line may override.
@@ -43,12 +43,14 @@ pub fn plan(desired: &Desired, live: &Live, options: Options) -> Plan {
         let instance = live.instances.get(id);
         match (instance, live.firewalls.get(id)) {
             (Some(instance), Some(Ok(firewall))) => {
-                plan.instances.push(plan_instance(instance, wanted, firewall, options));
+                plan.instances
+                    .push(plan_instance(instance, wanted, firewall, options));
             }
             (_, Some(Err(unreadable))) => plan.unreadable.push((id.clone(), unreadable.clone())),
             _ => {
                 let reason = "its rules were not read".to_owned();
-                plan.unreadable.push((id.clone(), Unreadable { reason, hint: None }));
+                plan.unreadable
+                    .push((id.clone(), Unreadable { reason, hint: None }));
             }
         }
     }
@@ -57,7 +59,12 @@ pub fn plan(desired: &Desired, live: &Live, options: Options) -> Plan {
 
 /// Plans one instance.
 #[must_use]
-pub fn plan_instance(instance: &Instance, desired: &DesiredInstance, live: &LiveFirewall, options: Options) -> InstancePlan {
+pub fn plan_instance(
+    instance: &Instance,
+    desired: &DesiredInstance,
+    live: &LiveFirewall,
+    options: Options,
+) -> InstancePlan {
     let target = target(desired, live.firewall());
     let changes = changes(desired, live.firewall(), &target);
     let exactly = Effective::of_live(live);
@@ -83,7 +90,10 @@ pub fn plan_instance(instance: &Instance, desired: &DesiredInstance, live: &Live
         plan.changes.clear();
         plan.after = live.firewall().clone();
         if *live.firewall() != target || !spelled_alike(live) {
-            plan.notes.push(Note { text: "live means the same in another spelling".into(), origin: None });
+            plan.notes.push(Note {
+                text: "live means the same in another spelling".into(),
+                origin: None,
+            });
         }
         return plan;
     }
@@ -96,9 +106,19 @@ pub fn plan_instance(instance: &Instance, desired: &DesiredInstance, live: &Live
         plan.verdict = Verdict::Observed;
         return plan;
     }
-    let chosen = choose(&plan.changes, live, &target, desired.mode, options.strategy.unwrap_or(desired.strategy));
+    let chosen = choose(
+        &plan.changes,
+        live,
+        &target,
+        desired.mode,
+        options.strategy.unwrap_or(desired.strategy),
+    );
     match chosen.and_then(|chosen| within_limit(&chosen.after, live.firewall()).map(|()| chosen)) {
-        Ok(Chosen { calls, after, fallback }) => {
+        Ok(Chosen {
+            calls,
+            after,
+            fallback,
+        }) => {
             plan.verdict = Verdict::Change;
             plan.calls = calls;
             plan.after = after;
@@ -122,7 +142,10 @@ struct Refusal {
 
 impl Refusal {
     fn new(reason: impl Into<String>, hint: &str) -> Self {
-        Self { reason: reason.into(), hint: Some(hint.to_owned()) }
+        Self {
+            reason: reason.into(),
+            hint: Some(hint.to_owned()),
+        }
     }
 }
 
@@ -135,7 +158,9 @@ fn choose(
 ) -> Result<Chosen, Refusal> {
     let put = || {
         put_permitted(live, mode, strategy).map(|()| Chosen {
-            calls: vec![Call::Put { firewall: target.clone() }],
+            calls: vec![Call::Put {
+                firewall: target.clone(),
+            }],
             after: target.clone(),
             fallback: None,
         })
@@ -154,10 +179,18 @@ fn choose(
 }
 
 /// One safe call for every key that changes, Opens before Closes.
-fn incremental(changes: &[Change], live: &LiveFirewall, mode: Mode, strategy: Strategy) -> Result<Chosen, Refusal> {
+fn incremental(
+    changes: &[Change],
+    live: &LiveFirewall,
+    mode: Mode,
+    strategy: Strategy,
+) -> Result<Chosen, Refusal> {
     if let Some(entry) = live.uncertain().first().filter(|_| mode != Mode::Additive) {
         return Err(Refusal::new(
-            format!("the live entry `{}` cannot be closed for certain: {}", entry.entry, entry.doubt),
+            format!(
+                "the live entry `{}` cannot be closed for certain: {}",
+                entry.entry, entry.doubt
+            ),
             "a Put replaces it: use `--strategy put`",
         ));
     }
@@ -175,27 +208,49 @@ fn incremental(changes: &[Change], live: &LiveFirewall, mode: Mode, strategy: St
                 } else {
                     "a Put can do it in one step: use `--strategy put`"
                 };
-                return Err(Refusal::new(format!("{} has no safe call: {why}", change.key), hint));
+                return Err(Refusal::new(
+                    format!("{} has no safe call: {why}", change.key),
+                    hint,
+                ));
             }
         }
         after.set(change.key, change.after.clone());
     }
-    let fallback = put_permitted(live, mode, strategy).is_ok().then(|| after.clone());
+    let fallback = put_permitted(live, mode, strategy)
+        .is_ok()
+        .then(|| after.clone());
     opens.append(&mut closes);
-    Ok(Chosen { calls: opens, after, fallback })
+    Ok(Chosen {
+        calls: opens,
+        after,
+        fallback,
+    })
 }
 
 /// The call whose result is the same under every reading of the service, or why there is none.
 fn safe_call(change: &Change, live: &LiveFirewall) -> Result<Call, &'static str> {
-    let Change { key, before, after, causes: _ } = change;
+    let Change {
+        key,
+        before,
+        after,
+        causes: _,
+    } = change;
     if live.is_put_only(*key) {
-        return Err("its live rule came more than once or in a spelling that a call might not match");
+        return Err(
+            "its live rule came more than once or in a spelling that a call might not match",
+        );
     }
     if after.is_empty() {
-        return Ok(Call::Close { key: *key, sources: before.clone() });
+        return Ok(Call::Close {
+            key: *key,
+            sources: before.clone(),
+        });
     }
     if after.names_all_of(before) {
-        return Ok(Call::Open { key: *key, sources: after.clone() });
+        return Ok(Call::Open {
+            key: *key,
+            sources: after.clone(),
+        });
     }
     Err("some of its sources go away or are respelled while the rule stays")
 }
@@ -204,7 +259,9 @@ fn safe_call(change: &Change, live: &LiveFirewall) -> Result<Call, &'static str>
 fn put_permitted(live: &LiveFirewall, mode: Mode, strategy: Strategy) -> Result<(), Refusal> {
     if let Some(entry) = live.unknown().first() {
         return Err(Refusal::new(
-            format!("a Put would drop the live entry `{entry}`, whose protocol this program does not know"),
+            format!(
+                "a Put would drop the live entry `{entry}`, whose protocol this program does not know"
+            ),
             "close it in the console, or update this program",
         ));
     }
@@ -213,23 +270,34 @@ fn put_permitted(live: &LiveFirewall, mode: Mode, strategy: Strategy) -> Result<
     }
     if let Some(entry) = live.uncertain().first() {
         return Err(Refusal::new(
-            format!("a Put would drop the live entry `{}`, which this file does not own ({})", entry.entry, entry.doubt),
+            format!(
+                "a Put would drop the live entry `{}`, which this file does not own ({})",
+                entry.entry, entry.doubt
+            ),
             "give the rule certain sources and ports in the console",
         ));
     }
     if strategy == Strategy::Put {
         return Ok(());
     }
-    Err(Refusal { reason: "a Put would re-send rules that this file does not own".into(), hint: None })
+    Err(Refusal {
+        reason: "a Put would re-send rules that this file does not own".into(),
+        hint: None,
+    })
 }
 
 /// Refuses more sources than the service takes, unless there are fewer than now.
 fn within_limit(after: &Firewall, live: &Firewall) -> Result<(), Refusal> {
     let (wanted, now) = (after.counts(), live.counts());
-    for (family, wanted, now) in [("IPv4", wanted.ipv4, now.ipv4), ("IPv6", wanted.ipv6, now.ipv6)] {
+    for (family, wanted, now) in [
+        ("IPv4", wanted.ipv4, now.ipv4),
+        ("IPv6", wanted.ipv6, now.ipv6),
+    ] {
         if wanted > SOURCES_PER_FAMILY && wanted >= now {
             return Err(Refusal::new(
-                format!("{wanted} {family} sources over all rules, and an instance takes {SOURCES_PER_FAMILY} (now {now})"),
+                format!(
+                    "{wanted} {family} sources over all rules, and an instance takes {SOURCES_PER_FAMILY} (now {now})"
+                ),
                 "name fewer, wider networks, or open fewer ports to each of them",
             ));
         }
@@ -243,11 +311,19 @@ fn changes(desired: &DesiredInstance, live: &Firewall, target: &Firewall) -> Vec
     let none = Sources::new();
     keys.into_iter()
         .filter_map(|key| {
-            let (before, after) = (live.get(key).unwrap_or(&none), target.get(key).unwrap_or(&none));
+            let (before, after) = (
+                live.get(key).unwrap_or(&none),
+                target.get(key).unwrap_or(&none),
+            );
             if exposure::means_same(before, after) {
                 return None;
             }
-            Some(Change { key, before: before.clone(), after: after.clone(), causes: causes(desired, key) })
+            Some(Change {
+                key,
+                before: before.clone(),
+                after: after.clone(),
+                causes: causes(desired, key),
+            })
         })
         .collect()
 }
@@ -267,19 +343,44 @@ fn causes(desired: &DesiredInstance, key: Key) -> Vec<Cause> {
         owner: None,
         until: None,
     };
-    let mut causes: Vec<Cause> = desired.rules.iter().filter(|r| r.key == key).map(|r| of_rule(CauseKind::Declared, r)).collect();
-    causes.extend(desired.absent.iter().filter(|a| a.key == key).map(of_absent));
-    causes.extend(desired.expired.iter().filter(|r| r.key == key).map(|r| of_rule(CauseKind::Expired, r)));
+    let mut causes: Vec<Cause> = desired
+        .rules
+        .iter()
+        .filter(|r| r.key == key)
+        .map(|r| of_rule(CauseKind::Declared, r))
+        .collect();
+    causes.extend(
+        desired
+            .absent
+            .iter()
+            .filter(|a| a.key == key)
+            .map(of_absent),
+    );
+    causes.extend(
+        desired
+            .expired
+            .iter()
+            .filter(|r| r.key == key)
+            .map(|r| of_rule(CauseKind::Expired, r)),
+    );
     causes
 }
 
 /// What is live and will stay unread: never to be called in sync.
 fn incomplete(mode: Mode, live: &LiveFirewall) -> Option<String> {
     if let Some(entry) = live.unknown().first() {
-        return Some(format!("the live entry `{entry}` is of a protocol that this program does not know"));
+        return Some(format!(
+            "the live entry `{entry}` is of a protocol that this program does not know"
+        ));
     }
-    let entry = live.uncertain().first().filter(|_| mode == Mode::Additive)?;
-    Some(format!("the live entry `{}` cannot be read for certain: {}", entry.entry, entry.doubt))
+    let entry = live
+        .uncertain()
+        .first()
+        .filter(|_| mode == Mode::Additive)?;
+    Some(format!(
+        "the live entry `{}` cannot be read for certain: {}",
+        entry.entry, entry.doubt
+    ))
 }
 
 /// Whether every live rule is spelled as we would send it.

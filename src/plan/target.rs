@@ -7,7 +7,11 @@ use crate::model::{DesiredInstance, Firewall, Mode, Sources};
 
 /// The rules that must result, spelled as they would be sent in a Put.
 pub(super) fn target(desired: &DesiredInstance, live: &Firewall) -> Firewall {
-    let declared: Firewall = desired.rules.iter().map(|rule| (rule.key, rule.sources.clone())).collect();
+    let declared: Firewall = desired
+        .rules
+        .iter()
+        .map(|rule| (rule.key, rule.sources.clone()))
+        .collect();
     match desired.mode {
         Mode::Authoritative | Mode::Observe => declared,
         Mode::Additive => additive(desired, &declared, live),
@@ -20,7 +24,9 @@ pub(super) fn target(desired: &DesiredInstance, live: &Firewall) -> Firewall {
 fn additive(desired: &DesiredInstance, declared: &Firewall, live: &Firewall) -> Firewall {
     let mut target = live.clone();
     for absent in &desired.absent {
-        let Some(now) = target.get(absent.key) else { continue };
+        let Some(now) = target.get(absent.key) else {
+            continue;
+        };
         let left = match &absent.sources {
             None => Sources::new(),
             Some(sources) => exposure::subtract(now, sources),
@@ -28,7 +34,9 @@ fn additive(desired: &DesiredInstance, declared: &Firewall, live: &Firewall) -> 
         target.set(absent.key, left);
     }
     for rule in &desired.expired {
-        let Some(now) = target.get(rule.key) else { continue };
+        let Some(now) = target.get(rule.key) else {
+            continue;
+        };
         let ours = match declared.get(rule.key) {
             None => rule.sources.clone(),
             Some(still) => exposure::subtract(&rule.sources, still),

@@ -14,8 +14,8 @@ use proptest::strategy::Strategy as Strategy_;
 use super::*;
 use crate::exposure::{self, Effective};
 use crate::model::{
-    Absent, AddressType, DesiredInstance, Firewall, Instance, InstanceId, InstanceState, Key, LiveFirewall, Mode,
-    Origin, PortState, Protocol, Rule, Sources, Strategy,
+    Absent, AddressType, DesiredInstance, Firewall, Instance, InstanceId, InstanceState, Key,
+    LiveFirewall, Mode, Origin, PortState, Protocol, Rule, Sources, Strategy,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -25,10 +25,22 @@ struct Semantics {
 }
 
 const ALL_SEMANTICS: [Semantics; 4] = [
-    Semantics { open_merges: true, close_subtracts: true },
-    Semantics { open_merges: true, close_subtracts: false },
-    Semantics { open_merges: false, close_subtracts: true },
-    Semantics { open_merges: false, close_subtracts: false },
+    Semantics {
+        open_merges: true,
+        close_subtracts: true,
+    },
+    Semantics {
+        open_merges: true,
+        close_subtracts: false,
+    },
+    Semantics {
+        open_merges: false,
+        close_subtracts: true,
+    },
+    Semantics {
+        open_merges: false,
+        close_subtracts: false,
+    },
 ];
 
 impl Semantics {
@@ -40,9 +52,15 @@ impl Semantics {
             Call::Close { key, sources } if self.close_subtracts => {
                 let now = firewall.remove(*key).unwrap_or_default();
                 let mut left = Sources::new();
-                now.ipv4().difference(sources.ipv4()).for_each(|net| left.insert((*net).into()));
-                now.ipv6().difference(sources.ipv6()).for_each(|net| left.insert((*net).into()));
-                now.aliases().difference(sources.aliases()).for_each(|alias| left.insert_alias(alias));
+                now.ipv4()
+                    .difference(sources.ipv4())
+                    .for_each(|net| left.insert((*net).into()));
+                now.ipv6()
+                    .difference(sources.ipv6())
+                    .for_each(|net| left.insert((*net).into()));
+                now.aliases()
+                    .difference(sources.aliases())
+                    .for_each(|alias| left.insert_alias(alias));
                 firewall.set(*key, left);
             }
             Call::Close { key, sources: _ } => {
@@ -68,7 +86,10 @@ fn sources(texts: &[&str]) -> Sources {
 }
 
 fn firewall(rules: &[(Key, &[&str])]) -> Firewall {
-    rules.iter().map(|(key, texts)| (*key, sources(texts))).collect()
+    rules
+        .iter()
+        .map(|(key, texts)| (*key, sources(texts)))
+        .collect()
 }
 
 fn keys() -> impl Strategy_<Value = Key> {
@@ -84,28 +105,43 @@ fn keys() -> impl Strategy_<Value = Key> {
 }
 
 fn any_sources() -> impl Strategy_<Value = Sources> {
-    let texts = ["10.0.0.0/8", "10.0.0.0/9", "10.128.0.0/9", "10.0.0.1/32", "::/0", "2001:db8::/32", "lightsail-connect"];
-    btree_set(select(texts.to_vec()), 1..4).prop_map(|texts| sources(&texts.into_iter().collect::<Vec<_>>()))
+    let texts = [
+        "10.0.0.0/8",
+        "10.0.0.0/9",
+        "10.128.0.0/9",
+        "10.0.0.1/32",
+        "::/0",
+        "2001:db8::/32",
+        "lightsail-connect",
+    ];
+    btree_set(select(texts.to_vec()), 1..4)
+        .prop_map(|texts| sources(&texts.into_iter().collect::<Vec<_>>()))
 }
 
 fn any_firewall() -> impl Strategy_<Value = Firewall> {
-    btree_map(keys(), any_sources(), 0..5).prop_map(|rules: BTreeMap<_, _>| rules.into_iter().collect())
+    btree_map(keys(), any_sources(), 0..5)
+        .prop_map(|rules: BTreeMap<_, _>| rules.into_iter().collect())
 }
 
 /// A pair that is often alike: one of the two, with a few keys taken from the other.
 fn near_pair() -> impl Strategy_<Value = (Firewall, Firewall)> {
-    (any_firewall(), any_firewall(), btree_set(keys(), 0..3)).prop_map(|(before, other, swapped)| {
-        let mut after = before.clone();
-        for key in swapped {
-            after.set(key, other.get(key).cloned().unwrap_or_default());
-        }
-        (before, after)
-    })
+    (any_firewall(), any_firewall(), btree_set(keys(), 0..3)).prop_map(
+        |(before, other, swapped)| {
+            let mut after = before.clone();
+            for key in swapped {
+                after.set(key, other.get(key).cloned().unwrap_or_default());
+            }
+            (before, after)
+        },
+    )
 }
 
 fn instance() -> Instance {
     Instance {
-        id: InstanceId { region: "eu-central-1".into(), name: "web-1".into() },
+        id: InstanceId {
+            region: "eu-central-1".into(),
+            name: "web-1".into(),
+        },
         arn: "arn:aws:lightsail:eu-central-1:123456789012:Instance/1".into(),
         tags: BTreeMap::new(),
         state: InstanceState::Running,
@@ -114,7 +150,11 @@ fn instance() -> Instance {
 }
 
 fn origin(line: usize) -> Origin {
-    Origin { file: Arc::from("firewall.toml"), line, column: 1 }
+    Origin {
+        file: Arc::from("firewall.toml"),
+        line,
+        column: 1,
+    }
 }
 
 fn rules(firewall: &Firewall) -> Vec<Rule> {
@@ -143,11 +183,20 @@ fn desired(mode: Mode, wanted: &Firewall) -> DesiredInstance {
 }
 
 fn planned(desired: &DesiredInstance, before: &Firewall) -> InstancePlan {
-    plan_instance(&instance(), desired, &LiveFirewall::from(before), Options::default())
+    plan_instance(
+        &instance(),
+        desired,
+        &LiveFirewall::from(before),
+        Options::default(),
+    )
 }
 
 /// Runs the calls under every reading and checks every state on the way, the end, and that a second plan is empty.
-fn check(plan: &InstancePlan, desired: &DesiredInstance, before: &Firewall) -> Result<(), TestCaseError> {
+fn check(
+    plan: &InstancePlan,
+    desired: &DesiredInstance,
+    before: &Firewall,
+) -> Result<(), TestCaseError> {
     let (from, to) = (Effective::of(before), Effective::of(&plan.after));
     let (kept, either) = (from.intersection(&to), from.union(&to));
     for semantics in ALL_SEMANTICS {
@@ -155,8 +204,14 @@ fn check(plan: &InstancePlan, desired: &DesiredInstance, before: &Firewall) -> R
         for call in &plan.calls {
             semantics.run(&mut state, call);
             let now = Effective::of(&state);
-            prop_assert!(kept.difference(&now).is_empty(), "{semantics:?} {call:?} cuts off what both sides allow");
-            prop_assert!(now.difference(&either).is_empty(), "{semantics:?} {call:?} allows what neither side allows");
+            prop_assert!(
+                kept.difference(&now).is_empty(),
+                "{semantics:?} {call:?} cuts off what both sides allow"
+            );
+            prop_assert!(
+                now.difference(&either).is_empty(),
+                "{semantics:?} {call:?} allows what neither side allows"
+            );
         }
         prop_assert_eq!(&state, &plan.after, "{:?}", semantics);
         let again = planned(desired, &state);
@@ -170,14 +225,20 @@ fn check(plan: &InstancePlan, desired: &DesiredInstance, before: &Firewall) -> R
 fn differing(a: &Firewall, b: &Firewall) -> BTreeSet<Key> {
     let none = Sources::new();
     let keys = a.keys().chain(b.keys());
-    keys.filter(|key| !exposure::means_same(a.get(*key).unwrap_or(&none), b.get(*key).unwrap_or(&none))).collect()
+    keys.filter(|key| {
+        !exposure::means_same(a.get(*key).unwrap_or(&none), b.get(*key).unwrap_or(&none))
+    })
+    .collect()
 }
 
 /// The fewest calls of the allowed class that lead from one to the other without Put, by search; `None` above `most`.
 fn fewest(before: &Firewall, after: &Firewall, most: usize) -> Option<usize> {
     let mut states = vec![before.clone()];
     for calls in 0..=most {
-        if states.iter().any(|state| differing(state, after).is_empty()) {
+        if states
+            .iter()
+            .any(|state| differing(state, after).is_empty())
+        {
             return Some(calls);
         }
         let mut next = Vec::new();
@@ -318,11 +379,23 @@ fn one_kind_of_change_is_one_kind_of_call() {
     let ssh = |texts: &'static [&'static str]| firewall(&[(k(SSH), texts)]);
     for (before, wanted, call) in [
         (firewall(&[]), ssh(&["10.0.0.0/8"]), "open"),
-        (ssh(&["10.0.0.0/8"]), ssh(&["10.0.0.0/8", "11.0.0.0/8"]), "open"),
+        (
+            ssh(&["10.0.0.0/8"]),
+            ssh(&["10.0.0.0/8", "11.0.0.0/8"]),
+            "open",
+        ),
         (ssh(&["10.0.0.0/8"]), firewall(&[]), "close"),
-        (ssh(&["10.0.0.0/8", "11.0.0.0/8"]), ssh(&["10.0.0.0/8"]), "put"),
+        (
+            ssh(&["10.0.0.0/8", "11.0.0.0/8"]),
+            ssh(&["10.0.0.0/8"]),
+            "put",
+        ),
         (ssh(&["10.0.0.0/25"]), ssh(&["10.0.0.0/24"]), "put"),
-        (ssh(&["10.0.0.0/8"]), firewall(&[(k(HTTPS), &["10.0.0.0/8"])]), "put"),
+        (
+            ssh(&["10.0.0.0/8"]),
+            firewall(&[(k(HTTPS), &["10.0.0.0/8"])]),
+            "put",
+        ),
     ] {
         let plan = planned(&desired(Mode::Authoritative, &wanted), &before);
         assert_eq!(verbs(&plan), [call], "{before:?} -> {wanted:?}");
@@ -336,66 +409,142 @@ fn another_spelling_is_in_sync_and_says_so() {
     let wanted = firewall(&[(k(SSH), &["10.0.0.0/8"])]);
     let plan = planned(&desired(Mode::Authoritative, &wanted), &before);
     assert_eq!(plan.verdict, Verdict::InSync);
-    assert_eq!(plan.notes[0].text, "live means the same in another spelling");
+    assert_eq!(
+        plan.notes[0].text,
+        "live means the same in another spelling"
+    );
 }
 
 #[test]
 fn an_odd_spelling_is_changed_by_put_only() {
-    let odd = PortState { cidrs: vec!["10.0.0.1".into()], ..PortState::canonical(k(SSH), &Sources::new()) };
+    let odd = PortState {
+        cidrs: vec!["10.0.0.1".into()],
+        ..PortState::canonical(k(SSH), &Sources::new())
+    };
     let live = LiveFirewall::read(&[odd]);
-    let close = plan_instance(&instance(), &desired(Mode::Authoritative, &Firewall::new()), &live, Options::default());
+    let close = plan_instance(
+        &instance(),
+        &desired(Mode::Authoritative, &Firewall::new()),
+        &live,
+        Options::default(),
+    );
     assert_eq!(verbs(&close), ["put"]);
     let wanted = firewall(&[(k(SSH), &["10.0.0.1", "10.0.0.2"])]);
-    let grow = plan_instance(&instance(), &desired(Mode::Additive, &wanted), &live, Options::default());
-    let Verdict::Refused { reason, .. } = grow.verdict else { panic!("{grow:?}") };
+    let grow = plan_instance(
+        &instance(),
+        &desired(Mode::Additive, &wanted),
+        &live,
+        Options::default(),
+    );
+    let Verdict::Refused { reason, .. } = grow.verdict else {
+        panic!("{grow:?}")
+    };
     assert!(reason.contains("tcp/22 has no safe call"), "{reason}");
 }
 
 #[test]
 fn what_is_uncertain_is_replaced_or_left_and_named() {
     let wanted = firewall(&[(k(HTTPS), &["0.0.0.0/0"])]);
-    let entries =
-        [PortState::canonical(k(HTTPS), &sources(&["0.0.0.0/0"])), PortState::canonical(k(SSH), &Sources::new())];
+    let entries = [
+        PortState::canonical(k(HTTPS), &sources(&["0.0.0.0/0"])),
+        PortState::canonical(k(SSH), &Sources::new()),
+    ];
     let live = LiveFirewall::read(&entries);
-    let ours = plan_instance(&instance(), &desired(Mode::Authoritative, &wanted), &live, Options::default());
+    let ours = plan_instance(
+        &instance(),
+        &desired(Mode::Authoritative, &wanted),
+        &live,
+        Options::default(),
+    );
     assert_eq!((verbs(&ours), ours.incomplete), (vec!["put"], None));
-    let theirs = plan_instance(&instance(), &desired(Mode::Additive, &wanted), &live, Options::default());
+    let theirs = plan_instance(
+        &instance(),
+        &desired(Mode::Additive, &wanted),
+        &live,
+        Options::default(),
+    );
     assert!(theirs.calls.is_empty() && theirs.incomplete.is_some());
 }
 
 #[test]
 fn an_unknown_protocol_forbids_put_and_nothing_else() {
-    let unknown = PortState { protocol: "sctp".into(), ..PortState::canonical(k(SSH), &sources(&["10.0.0.0/8"])) };
-    let live = LiveFirewall::read(&[unknown, PortState::canonical(k(SSH), &sources(&["10.0.0.0/8", "11.0.0.0/8"]))]);
-    let wanted = firewall(&[(k(SSH), &["10.0.0.0/8", "11.0.0.0/8"]), (k(HTTPS), &["::/0"]), (key(Protocol::Udp, 53, 53), &["::/0"])]);
-    let safe = plan_instance(&instance(), &desired(Mode::Authoritative, &wanted), &live, Options::default());
+    let unknown = PortState {
+        protocol: "sctp".into(),
+        ..PortState::canonical(k(SSH), &sources(&["10.0.0.0/8"]))
+    };
+    let live = LiveFirewall::read(&[
+        unknown,
+        PortState::canonical(k(SSH), &sources(&["10.0.0.0/8", "11.0.0.0/8"])),
+    ]);
+    let wanted = firewall(&[
+        (k(SSH), &["10.0.0.0/8", "11.0.0.0/8"]),
+        (k(HTTPS), &["::/0"]),
+        (key(Protocol::Udp, 53, 53), &["::/0"]),
+    ]);
+    let safe = plan_instance(
+        &instance(),
+        &desired(Mode::Authoritative, &wanted),
+        &live,
+        Options::default(),
+    );
     assert_eq!(verbs(&safe), ["open", "open"]);
     assert!(safe.fallback.is_none() && safe.incomplete.is_some());
     let narrower = firewall(&[(k(SSH), &["10.0.0.0/8"])]);
-    let refused = plan_instance(&instance(), &desired(Mode::Authoritative, &narrower), &live, Options::default());
-    assert!(matches!(refused.verdict, Verdict::Refused { .. }), "{refused:?}");
+    let refused = plan_instance(
+        &instance(),
+        &desired(Mode::Authoritative, &narrower),
+        &live,
+        Options::default(),
+    );
+    assert!(
+        matches!(refused.verdict, Verdict::Refused { .. }),
+        "{refused:?}"
+    );
 }
 
 #[test]
 fn more_than_sixty_sources_are_refused_unless_they_get_fewer() {
     let many = |n: u8| -> Firewall {
         let texts: Vec<String> = (0..n).map(|i| format!("10.0.{i}.0/24")).collect();
-        [(k(SSH), sources(&texts.iter().map(String::as_str).collect::<Vec<_>>()))].into_iter().collect()
+        [(
+            k(SSH),
+            sources(&texts.iter().map(String::as_str).collect::<Vec<_>>()),
+        )]
+        .into_iter()
+        .collect()
     };
     let verdict = |before, wanted| planned(&desired(Mode::Authoritative, &wanted), &before).verdict;
     assert_eq!(verdict(Firewall::new(), many(60)), Verdict::Change);
-    let Verdict::Refused { reason, .. } = verdict(many(3), many(61)) else { panic!("61 sources") };
-    assert_eq!(reason, "61 IPv4 sources over all rules, and an instance takes 60 (now 3)");
+    let Verdict::Refused { reason, .. } = verdict(many(3), many(61)) else {
+        panic!("61 sources")
+    };
+    assert_eq!(
+        reason,
+        "61 IPv4 sources over all rules, and an instance takes 60 (now 3)"
+    );
     assert_eq!(verdict(many(70), many(65)), Verdict::Change);
 }
 
 #[test]
 fn an_expired_rule_is_taken_back_unless_it_is_declared_otherwise() {
-    let before = firewall(&[(k(SSH), &["10.0.0.1", "10.0.0.2"]), (k(HTTPS), &["10.0.0.1"])]);
+    let before = firewall(&[
+        (k(SSH), &["10.0.0.1", "10.0.0.2"]),
+        (k(HTTPS), &["10.0.0.1"]),
+    ]);
     let mut wanted = desired(Mode::Additive, &firewall(&[(k(SSH), &["10.0.0.2"])]));
     wanted.strategy = Strategy::Put;
-    wanted.expired = rules(&firewall(&[(k(SSH), &["10.0.0.1", "10.0.0.2"]), (k(HTTPS), &["10.0.0.1"])]));
+    wanted.expired = rules(&firewall(&[
+        (k(SSH), &["10.0.0.1", "10.0.0.2"]),
+        (k(HTTPS), &["10.0.0.1"]),
+    ]));
     let plan = planned(&wanted, &before);
     assert_eq!(plan.after, firewall(&[(k(SSH), &["10.0.0.2"])]));
-    assert_eq!(plan.changes[0].causes.iter().map(|c| c.kind).collect::<Vec<_>>(), [CauseKind::Declared, CauseKind::Expired]);
+    assert_eq!(
+        plan.changes[0]
+            .causes
+            .iter()
+            .map(|c| c.kind)
+            .collect::<Vec<_>>(),
+        [CauseKind::Declared, CauseKind::Expired]
+    );
 }

@@ -1,0 +1,321 @@
+//! The calls themselves: one action a method, in the crate's own types.
+//!
+//! Owns paging, the retries of reads, and one line of log a request. Refuses to retry a write and to log a body.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_lightsail::config::http::HttpResponse;
+use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::super::{Error, Kind, Operation, Reader, Writer};
+use super::{AwsReader, AwsWriter, Shared, convert, failure};
+use crate::model::{Firewall, Instance, InstanceId, Key, PortState, Sources};
+
+/// How often a read is tried where the service fails or the network does. Throttling is waited out up to the deadline.
+const ATTEMPTS: u32 = 5;
+
+/// No pause between two attempts is longer, so that a freed bucket is noticed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+impl Reader for AwsReader {
+    async fn instances(&self, region: &str) -> Result<Vec<Instance>, Error> {
+        const ACTION: &str = "GetInstances";
+        let client = self.0.client(ACTION, region)?;
+        let pages = self.pages(ACTION, region, async |token| {
+            let page = client.get_instances().set_page_token(token).send().await;
+            let page = page.map_err(|error| failure::read(ACTION, region, &error))?;
+            let instances = page
+                .instances
+                .ok_or_else(|| missing(ACTION, region, "instances"))?;
+            Ok((instances, page.next_page_token))
+        });
+        let instance = |from| {
+            convert::instance(region, from).map_err(|member| missing(ACTION, region, member))
+        };
+        pages.await?.into_iter().map(instance).collect()
+    }
+
+    async fn instance(&self, id: &InstanceId) -> Result<Instance, Error> {
+        const ACTION: &str = "GetInstance";
+        let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
+        let reply = self.0.read(ACTION, &target, async || {
+            failed(
+                ACTION,
+                &target,
+                client.get_instance().instance_name(&id.name).send().await,
+            )
+        });
+        let instance = reply
+            .await?
+            .instance
+            .ok_or_else(|| missing(ACTION, &target, "instance"))?;
+        convert::instance(&id.region, instance).map_err(|member| missing(ACTION, &target, member))
+    }
+
+    async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, Error> {
+        const ACTION: &str = "GetInstancePortStates";
+        let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
+        let reply = self.0.read(ACTION, &target, async || {
+            failed(
+                ACTION,
+                &target,
+                client
+                    .get_instance_port_states()
+                    .instance_name(&id.name)
+                    .send()
+                    .await,
+            )
+        });
+        let states = reply
+            .await?
+            .port_states
+            .ok_or_else(|| missing(ACTION, &target, "portStates"))?;
+        Ok(states.into_iter().map(convert::port_state).collect())
+    }
+
+    async fn operation(&self, region: &str, id: &str) -> Result<Operation, Error> {
+        const ACTION: &str = "GetOperation";
+        let (client, target) = (self.0.client(ACTION, region)?, format!("{region}/{id}"));
+        let reply = self.0.read(ACTION, &target, async || {
+            failed(
+                ACTION,
+                &target,
+                client.get_operation().operation_id(id).send().await,
+            )
+        });
+        operation(ACTION, &target, reply.await?.operation)
+    }
+
+    async fn operations_for(&self, id: &InstanceId) -> Result<Vec<Operation>, Error> {
+        const ACTION: &str = "GetOperationsForResource";
+        let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
+        let pages = self.pages(ACTION, &target, async |token| {
+            let request = client
+                .get_operations_for_resource()
+                .resource_name(&id.name)
+                .set_page_token(token);
+            let page = failed(ACTION, &target, request.send().await)?;
+            let operations = page
+                .operations
+                .ok_or_else(|| missing(ACTION, &target, "operations"))?;
+            Ok((operations, page.next_page_token))
+        });
+        pages
+            .await?
+            .into_iter()
+            .map(|from| operation(ACTION, &target, Some(from)))
+            .collect()
+    }
+}
+
+impl AwsReader {
+    /// Every page. A token that was seen before would go round for ever, and an empty one is none.
+    async fn pages<T>(
+        &self,
+        action: &'static str,
+        target: &str,
+        page: impl AsyncFn(Option<String>) -> Result<(Vec<T>, Option<String>), Error>,
+    ) -> Result<Vec<T>, Error> {
+        let (mut all, mut seen, mut token) = (Vec::new(), BTreeSet::new(), None);
+        loop {
+            let (items, next) = self
+                .0
+                .read(action, target, async || page(token.clone()).await)
+                .await?;
+            all.extend(items);
+            let Some(next) = next.filter(|next| !next.is_empty()) else {
+                return Ok(all);
+            };
+            if !seen.insert(next.clone()) {
+                return Err(Error::new(
+                    Kind::BadReply,
+                    action,
+                    target,
+                    "the list does not end: a page token came twice",
+                ));
+            }
+            token = Some(next);
+        }
+    }
+}
+
+impl Writer for AwsWriter {
+    async fn open(&self, id: &InstanceId, key: Key, sources: &Sources) -> Result<Operation, Error> {
+        const ACTION: &str = "OpenInstancePublicPorts";
+        let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
+        named(ACTION, &target, sources)?;
+        let request = client.open_instance_public_ports().instance_name(&id.name);
+        let request = request.port_info(convert::port_info(key, sources));
+        let write = self.0.write(ACTION, &target, async || {
+            failed(ACTION, &target, request.send().await)
+        });
+        operation(ACTION, &target, write.await?.operation)
+    }
+
+    async fn close(
+        &self,
+        id: &InstanceId,
+        key: Key,
+        sources: &Sources,
+    ) -> Result<Operation, Error> {
+        const ACTION: &str = "CloseInstancePublicPorts";
+        let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
+        named(ACTION, &target, sources)?;
+        let request = client.close_instance_public_ports().instance_name(&id.name);
+        let request = request.port_info(convert::port_info(key, sources));
+        let write = self.0.write(ACTION, &target, async || {
+            failed(ACTION, &target, request.send().await)
+        });
+        operation(ACTION, &target, write.await?.operation)
+    }
+
+    async fn put(&self, id: &InstanceId, firewall: &Firewall) -> Result<Operation, Error> {
+        const ACTION: &str = "PutInstancePublicPorts";
+        let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
+        let rules = firewall
+            .iter()
+            .map(|(key, sources)| convert::port_info(*key, sources))
+            .collect();
+        // The list is set even when empty: a builder that was never given one leaves the member out.
+        let request = client
+            .put_instance_public_ports()
+            .instance_name(&id.name)
+            .set_port_infos(Some(rules));
+        let write = self.0.write(ACTION, &target, async || {
+            failed(ACTION, &target, request.send().await)
+        });
+        operation(ACTION, &target, write.await?.operation)
+    }
+}
+
+impl Shared {
+    /// Asks until there is an answer, a definite refusal, or no time left.
+    async fn read<T>(
+        &self,
+        action: &'static str,
+        target: &str,
+        call: impl AsyncFn() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let deadline = Instant::now() + self.deadlines.read;
+        let mut attempt = 1;
+        loop {
+            let until = deadline.min(Instant::now() + self.deadlines.attempt);
+            let error = match logged(action, target, until, call()).await {
+                Ok(reply) => return Ok(reply),
+                Err(error) => error,
+            };
+            let pause = self.pause(attempt);
+            let exhausted = attempt >= ATTEMPTS && error.kind() != Kind::Throttled;
+            if !error.is_retryable() || exhausted || Instant::now() + pause >= deadline {
+                return Err(error);
+            }
+            sleep(pause).await;
+            attempt += 1;
+        }
+    }
+
+    /// Asks once.
+    async fn write<T>(
+        &self,
+        action: &'static str,
+        target: &str,
+        call: impl AsyncFnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        logged(
+            action,
+            target,
+            Instant::now() + self.deadlines.write,
+            call(),
+        )
+        .await
+    }
+
+    /// Half of it is chance, so that many calls that were throttled together do not come back together.
+    fn pause(&self, attempt: u32) -> Duration {
+        let longest = self
+            .deadlines
+            .backoff
+            .saturating_mul(1 << attempt.min(8))
+            .min(LONGEST_PAUSE)
+            / 2;
+        longest.mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+}
+
+async fn logged<T>(
+    action: &'static str,
+    target: &str,
+    until: Instant,
+    call: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let started = Instant::now();
+    let result = match timeout_at(until, call).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::new(
+            Kind::Timeout,
+            action,
+            target,
+            "no answer in time",
+        )),
+    };
+    let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    match &result {
+        Ok(_) => tracing::debug!(action, target, millis, "answered"),
+        Err(error) => {
+            let code = error.code().unwrap_or("none");
+            tracing::debug!(
+                action,
+                target,
+                millis,
+                code,
+                request_id = error.request_id(),
+                "failed"
+            );
+        }
+    }
+    result
+}
+
+fn failed<T, E>(
+    action: &'static str,
+    target: &str,
+    reply: Result<T, SdkError<E, HttpResponse>>,
+) -> Result<T, Error>
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+{
+    reply.map_err(|error| failure::read(action, target, &error))
+}
+
+fn operation(
+    action: &'static str,
+    target: &str,
+    from: Option<aws_sdk_lightsail::types::Operation>,
+) -> Result<Operation, Error> {
+    let from = from.ok_or_else(|| missing(action, target, "operation"))?;
+    convert::operation(from).map_err(|member| missing(action, target, member))
+}
+
+fn missing(action: &'static str, target: &str, member: &str) -> Error {
+    Error::new(
+        Kind::BadReply,
+        action,
+        target,
+        format!("the answer has no `{member}`"),
+    )
+}
+
+/// A rule without sources might be open to everybody, so it is never sent.
+fn named(action: &'static str, target: &str, sources: &Sources) -> Result<(), Error> {
+    if sources.is_empty() {
+        return Err(Error::new(
+            Kind::InvalidInput,
+            action,
+            target,
+            "a rule without sources is never sent",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! Between the SDK's types and ours.
+//!
+//! Owns what counts as a readable answer. Refuses to fill in for a member that matters and is missing.
+
+use aws_sdk_lightsail::types;
+use time::{Duration, OffsetDateTime};
+
+use super::super::{Operation, OperationStatus};
+use crate::model::{AddressType, Instance, InstanceId, InstanceState, Key, PortState, Sources};
+
+/// An instance, or the name of the member that is missing.
+pub(super) fn instance(region: &str, from: types::Instance) -> Result<Instance, &'static str> {
+    let types::Instance {
+        name,
+        arn,
+        tags,
+        state,
+        ip_address_type,
+        ..
+    } = from;
+    Ok(Instance {
+        id: InstanceId {
+            region: region.to_owned(),
+            name: name.ok_or("name")?,
+        },
+        arn: arn.ok_or("arn")?,
+        tags: tags
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())))
+            .collect(),
+        // Neither is invented: an unknown state is waited out, and an unknown address type has both families.
+        state: InstanceState::from_name(
+            state
+                .and_then(|state| state.name)
+                .as_deref()
+                .unwrap_or("unknown"),
+        ),
+        address_type: AddressType::from_name(
+            ip_address_type
+                .as_ref()
+                .map_or("unknown", |kind| kind.as_str()),
+        ),
+    })
+}
+
+/// An entry to the letter. A missing protocol is an unknown one.
+pub(super) fn port_state(from: types::InstancePortState) -> PortState {
+    let types::InstancePortState {
+        from_port,
+        to_port,
+        protocol,
+        state,
+        cidrs,
+        ipv6_cidrs,
+        cidr_list_aliases,
+        ..
+    } = from;
+    PortState {
+        from_port,
+        to_port,
+        protocol: protocol
+            .map(|protocol| protocol.as_str().to_owned())
+            .unwrap_or_default(),
+        state: state.map(|state| state.as_str().to_owned()),
+        cidrs: cidrs.unwrap_or_default(),
+        ipv6_cidrs: ipv6_cidrs.unwrap_or_default(),
+        cidr_list_aliases: cidr_list_aliases.unwrap_or_default(),
+    }
+}
+
+/// A rule to send. All three lists are always written: one left out might mean everybody.
+pub(super) fn port_info(key: Key, sources: &Sources) -> types::PortInfo {
+    types::PortInfo::builder()
+        .from_port(key.from())
+        .to_port(key.to())
+        .protocol(types::NetworkProtocol::from(key.protocol().as_str()))
+        .set_cidrs(Some(sources.cidrs().collect()))
+        .set_ipv6_cidrs(Some(sources.ipv6_cidrs().collect()))
+        .set_cidr_list_aliases(Some(sources.aliases().iter().cloned().collect()))
+        .build()
+}
+
+/// An operation, or the name of the member that is missing.
+pub(super) fn operation(from: types::Operation) -> Result<Operation, &'static str> {
+    let types::Operation {
+        id,
+        operation_type,
+        operation_details,
+        status,
+        is_terminal,
+        created_at,
+        error_code,
+        error_details,
+        ..
+    } = from;
+    let error: Vec<String> = [error_code, error_details]
+        .into_iter()
+        .flatten()
+        .filter(|text| !text.is_empty())
+        .collect();
+    Ok(Operation {
+        id: id.ok_or("id")?,
+        kind: operation_type
+            .map(|kind| kind.as_str().to_owned())
+            .unwrap_or_default(),
+        details: operation_details.unwrap_or_default(),
+        status: operation_status(
+            status.as_ref().map_or("", |status| status.as_str()),
+            is_terminal,
+            !error.is_empty(),
+        ),
+        created_at: created_at.and_then(|at| {
+            let seconds = OffsetDateTime::from_unix_timestamp(at.secs()).ok()?;
+            seconds.checked_add(Duration::nanoseconds(at.subsec_nanos().into()))
+        }),
+        error: (!error.is_empty()).then(|| error.join(": ")),
+    })
+}
+
+/// `isTerminal` decides where it is given. The end of a terminal operation of unknown name is good unless it gives an
+/// error: the rules are read back in any case.
+fn operation_status(name: &str, is_terminal: Option<bool>, has_error: bool) -> OperationStatus {
+    let named = match name {
+        "Succeeded" | "Completed" => OperationStatus::Succeeded,
+        "Failed" => OperationStatus::Failed,
+        _ => OperationStatus::Pending,
+    };
+    match (is_terminal, named) {
+        (Some(false), _) => OperationStatus::Pending,
+        (Some(true), OperationStatus::Pending) if has_error => OperationStatus::Failed,
+        (Some(true), OperationStatus::Pending) => OperationStatus::Succeeded,
+        (Some(true) | None, named) => named,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminal_is_what_the_service_says() {
+        use OperationStatus::{Failed, Pending, Succeeded};
+        for (name, is_terminal, has_error, status) in [
+            ("Succeeded", Some(true), false, Succeeded),
+            ("Completed", None, false, Succeeded),
+            ("Failed", Some(true), true, Failed),
+            ("Failed", None, false, Failed),
+            ("NotStarted", None, false, Pending),
+            ("Started", Some(false), false, Pending),
+            ("Succeeded", Some(false), false, Pending),
+            ("Cancelled", None, false, Pending),
+            ("Cancelled", Some(true), true, Failed),
+            ("Cancelled", Some(true), false, Succeeded),
+        ] {
+            assert_eq!(
+                operation_status(name, is_terminal, has_error),
+                status,
+                "{name} {is_terminal:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! From the SDK's errors to ours.
+//!
+//! Owns the reading of a failed reply and of a failed connection. Refuses to judge codes, which `Error` does.
+
+use std::error::Error as StdError;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_lightsail::config::http::HttpResponse;
+use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_lightsail::operation::RequestId;
+use hyper_util::client::legacy::Error as HyperError;
+
+use super::super::{Error, Kind};
+
+/// What the credential chain looks for, in its order.
+const CHAIN: &str = "the standard chain looks for AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, then the profile \
+                     (`--profile`, AWS_PROFILE or `default`) in ~/.aws/config and ~/.aws/credentials with its SSO session, \
+                     role or credential_process, then AWS_WEB_IDENTITY_TOKEN_FILE with AWS_ROLE_ARN, then the container's \
+                     and the instance's metadata service";
+
+/// Any error of a call of the SDK.
+pub(super) fn read<E>(
+    action: &'static str,
+    target: &str,
+    error: &SdkError<E, HttpResponse>,
+) -> Error
+where
+    E: StdError + ProvideErrorMetadata + 'static,
+{
+    match error {
+        SdkError::ServiceError(service) => {
+            let raw = service.raw();
+            Error::from_reply(
+                action,
+                target,
+                raw.status().as_u16(),
+                &codes(service.err().code(), raw),
+                service.err().message(),
+                error.request_id(),
+            )
+        }
+        SdkError::ResponseError(response) => {
+            let status = response.raw().status().as_u16();
+            let message = format!(
+                "an answer (HTTP {status}) that cannot be read: {}",
+                chain(error)
+            );
+            // A refusal that was cut short is still a refusal.
+            Error::new(Kind::BadReply, action, target, message)
+                .with_outcome_unknown(!(400..500).contains(&status))
+        }
+        SdkError::TimeoutError(_) => Error::new(Kind::Timeout, action, target, "no answer in time"),
+        _ => unsent(action, target, error),
+    }
+}
+
+/// A request that may never have left.
+fn unsent<E>(action: &'static str, target: &str, error: &SdkError<E, HttpResponse>) -> Error
+where
+    E: StdError + 'static,
+{
+    if find::<CredentialsError>(error).is_some() {
+        return Error::new(
+            Kind::Unauthenticated,
+            action,
+            target,
+            format!("no usable credentials: {}", chain(error)),
+        )
+        .with_hint(CHAIN);
+    }
+    let SdkError::DispatchFailure(dispatch) = error else {
+        return Error::new(
+            Kind::InvalidInput,
+            action,
+            target,
+            format!("cannot be asked: {}", chain(error)),
+        );
+    };
+    let connecting = find::<HyperError>(error).is_some_and(HyperError::is_connect);
+    let (kind, message) = match (connecting, dispatch.is_timeout()) {
+        (true, true) => (Kind::Timeout, "no connection in time".to_owned()),
+        (true, false) => (Kind::Connection, format!("no connection: {}", chain(error))),
+        (false, true) => (Kind::Timeout, "no answer in time".to_owned()),
+        (false, false) => (
+            Kind::Connection,
+            format!("connection lost: {}", chain(error)),
+        ),
+    };
+    Error::new(kind, action, target, message)
+        .with_outcome_unknown(!connecting && !dispatch.is_user())
+}
+
+/// Every name the answer gives its error, the SDK's choice first. The body may name two: `code` and `__type`, which may
+/// carry a namespace before a `#` and a link after a `:`.
+fn codes(chosen: Option<&str>, raw: &HttpResponse) -> Vec<String> {
+    let body = raw
+        .body()
+        .bytes()
+        .and_then(|body| serde_json::from_slice::<serde_json::Value>(body).ok());
+    let named = |member: &str| {
+        body.as_ref()
+            .and_then(|body| body.get(member))
+            .and_then(|code| code.as_str())
+    };
+    let mut codes: Vec<String> = Vec::new();
+    for code in [chosen, named("code"), named("__type")]
+        .into_iter()
+        .flatten()
+    {
+        let code = code
+            .split(':')
+            .next()
+            .unwrap_or_default()
+            .rsplit('#')
+            .next()
+            .unwrap_or_default()
+            .trim();
+        if !code.is_empty() && !codes.iter().any(|known| known == code) {
+            codes.push(code.to_owned());
+        }
+    }
+    codes
+}
+
+/// The causes from the outside in, without the SDK's own wrapping, which says nothing to people, and without repetition.
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !texts.iter().any(|known| known.contains(&text)) {
+            texts.push(text);
+        }
+        next = cause.source();
+    }
+    if texts.is_empty() {
+        error.to_string()
+    } else {
+        texts.join(": ")
+    }
+}
+
+fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(found) = cause.downcast_ref::<T>() {
+            return Some(found);
+        }
+        next = cause.source();
+    }
+    None
+}

@@ -1,0 +1,301 @@
+//! The real service, by the AWS SDK. Nothing outside this folder names the SDK.
+//!
+//! Owns how the service is reached: credentials, endpoint, regions and deadlines. Refuses to hold a credential in
+//! anything that can be printed, and to give a way to write to those who asked for a way to read.
+
+mod calls;
+mod convert;
+mod failure;
+mod http;
+#[cfg(test)]
+mod stub;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::ProvideRegion;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::provider_config::ProviderConfig;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_lightsail::Client;
+use aws_sdk_lightsail::config::retry::RetryConfig;
+use aws_sdk_lightsail::config::timeout::TimeoutConfig;
+use aws_sdk_lightsail::config::{self, Credentials, IdentityCache, StalledStreamProtectionConfig};
+
+use super::{Error, Kind};
+
+/// How to reach the service. The default is the standard chain of any AWS SDK, and AWS itself.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The profile of the shared files to take credentials from, and from nowhere else. Without it the standard chain
+    /// decides, `AWS_PROFILE` included.
+    pub profile: Option<String>,
+    /// Where to find the service, in place of `AWS_ENDPOINT_URL_LIGHTSAIL`, `AWS_ENDPOINT_URL` and AWS itself.
+    pub endpoint_url: Option<String>,
+    /// Credentials to use as they are. With them neither the environment, nor a file, nor a metadata service is asked
+    /// for anything.
+    pub keys: Option<Keys>,
+    /// The region that the credential chain asks its own services in, where neither environment nor profile names one.
+    /// Lightsail itself is always asked in the region of the call.
+    pub fallback_region: Option<String>,
+    /// How long to wait.
+    pub deadlines: Deadlines,
+}
+
+/// Credentials given by the caller. Their `Debug` form shows the key id only.
+#[derive(Clone)]
+pub struct Keys {
+    /// The access key id.
+    pub access_key_id: String,
+    /// The secret access key.
+    pub secret_access_key: String,
+    /// The session token of temporary credentials.
+    pub session_token: Option<String>,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys")
+            .field("access_key_id", &self.access_key_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long each part of a call may take. No call is without a deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// Making a connection. 3.1 s leaves room for one lost SYN, which is sent again after one second and then two.
+    pub connect: Duration,
+    /// One attempt at reading, credentials included.
+    pub attempt: Duration,
+    /// Reading with all its attempts.
+    pub read: Duration,
+    /// Writing, which has one attempt.
+    pub write: Duration,
+    /// The longest pause before the second attempt at reading; it doubles with each one, and chance shortens it.
+    pub backoff: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_millis(3_100),
+            attempt: Duration::from_secs(15),
+            read: Duration::from_secs(30),
+            write: Duration::from_secs(30),
+            backoff: Duration::from_millis(400),
+        }
+    }
+}
+
+/// The service in every region. Cloning shares everything.
+#[derive(Clone, Debug)]
+pub struct Aws(Arc<Shared>);
+
+/// Reads Lightsail. Has no way to write.
+#[derive(Clone, Debug)]
+pub struct AwsReader(Arc<Shared>);
+
+/// Writes Lightsail.
+#[derive(Clone, Debug)]
+pub struct AwsWriter(Arc<Shared>);
+
+impl Aws {
+    /// Gets ready. Credentials are looked up with the first call, and the lookup is shared by all regions.
+    ///
+    /// # Errors
+    /// An endpoint that is no `http` or `https` URL.
+    pub async fn connect(settings: Settings) -> Result<Self, Error> {
+        let Settings {
+            profile,
+            endpoint_url,
+            keys,
+            fallback_region,
+            deadlines,
+        } = settings;
+        let default_region = match &keys {
+            Some(_) => None,
+            None => default_region(profile.as_deref()).await,
+        };
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(deadlines.connect)
+            .operation_attempt_timeout(deadlines.attempt);
+        let mut base = match keys {
+            Some(Keys {
+                access_key_id,
+                secret_access_key,
+                session_token,
+            }) => {
+                let credentials = Credentials::new(
+                    access_key_id,
+                    secret_access_key,
+                    session_token,
+                    None,
+                    "settings",
+                );
+                config::Builder::new()
+                    .http_client(http::client())
+                    .credentials_provider(credentials)
+            }
+            None => {
+                // Only STS and SSO need a region of their own, and STS is everywhere.
+                let region = default_region
+                    .clone()
+                    .or(fallback_region)
+                    .unwrap_or_else(|| "us-east-1".to_owned());
+                let chain = chain(profile, Region::new(region), timeouts.clone().build()).await;
+                config::Builder::from(&chain)
+                    .identity_cache(IdentityCache::lazy().load_timeout(LOOKUP).build())
+            }
+        }
+        .behavior_version(BehaviorVersion::latest())
+        // Reads are retried here, where the deadline is known; writes never are.
+        .retry_config(RetryConfig::disabled())
+        // Replies are small, and every attempt has a deadline.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(deadlines.connect)
+                .build(),
+        );
+        if let Some(url) = endpoint_url {
+            base = base.endpoint_url(checked(url)?);
+        }
+        Ok(Self(Arc::new(Shared {
+            base,
+            clients: Mutex::default(),
+            deadlines,
+            default_region,
+        })))
+    }
+
+    /// The region that the environment or the profile names; none where the keys came with the settings.
+    #[must_use]
+    pub fn default_region(&self) -> Option<&str> {
+        self.0.default_region.as_deref()
+    }
+
+    /// A way to read.
+    #[must_use]
+    pub fn reader(&self) -> AwsReader {
+        AwsReader(Arc::clone(&self.0))
+    }
+
+    /// A way to write.
+    #[must_use]
+    pub fn writer(&self) -> AwsWriter {
+        AwsWriter(Arc::clone(&self.0))
+    }
+}
+
+/// The region that the environment or the profile names. No network is asked.
+pub async fn default_region(profile: Option<&str>) -> Option<String> {
+    if let Some(region) = EnvironmentVariableRegionProvider::new().region().await {
+        return Some(region.to_string());
+    }
+    let mut file = ProfileFileRegionProvider::builder();
+    if let Some(profile) = profile {
+        file = file.profile_name(profile);
+    }
+    file.build().region().await.map(|region| region.to_string())
+}
+
+/// How long the whole credential chain may take. Less than an attempt, so that it is the chain that is blamed.
+const LOOKUP: Duration = Duration::from_secs(12);
+
+struct Shared {
+    base: config::Builder,
+    clients: Mutex<BTreeMap<String, Client>>,
+    deadlines: Deadlines,
+    default_region: Option<String>,
+}
+
+/// Names nothing: the base holds the credentials provider.
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("deadlines", &self.deadlines)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// The client of a region, made when first asked for.
+    fn client(&self, action: &'static str, region: &str) -> Result<Client, Error> {
+        // The name becomes part of a host name that signed requests are sent to.
+        if region.is_empty()
+            || !region
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        {
+            return Err(Error::new(
+                Kind::InvalidInput,
+                action,
+                region,
+                "this is no name of a region",
+            ));
+        }
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = clients.entry(region.to_owned()).or_insert_with(|| {
+            Client::from_conf(
+                self.base
+                    .clone()
+                    .region(Region::new(region.to_owned()))
+                    .build(),
+            )
+        });
+        Ok(client.clone())
+    }
+}
+
+/// The standard chain, or one profile and nothing else.
+async fn chain(
+    profile: Option<String>,
+    region: Region,
+    timeouts: TimeoutConfig,
+) -> aws_config::SdkConfig {
+    let http = http::client();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http.clone())
+        .region(region.clone())
+        .timeout_config(timeouts);
+    if let Some(profile) = profile {
+        // As with the AWS CLI, a profile that is named outright beats keys that lie in the environment.
+        let provider = ProviderConfig::without_region()
+            .with_region(Some(region))
+            .with_http_client(http);
+        let provider = ProfileFileCredentialsProvider::builder()
+            .configure(&provider)
+            .profile_name(&profile)
+            .build();
+        loader = loader.profile_name(profile).credentials_provider(provider);
+    }
+    loader.load().await
+}
+
+fn checked(url: String) -> Result<String, Error> {
+    let host = ["http://", "https://"].iter().find_map(|scheme| {
+        let head = url.get(..scheme.len())?;
+        head.eq_ignore_ascii_case(scheme)
+            .then(|| url.get(scheme.len()..).unwrap_or_default())
+    });
+    match host {
+        Some(host)
+            if !host.is_empty() && !host.starts_with('/') && !url.contains(char::is_whitespace) =>
+        {
+            Ok(url)
+        }
+        _ => Err(Error::new(
+            Kind::InvalidInput,
+            "Connect",
+            url,
+            "this is no `http://` or `https://` address",
+        )
+        .with_hint("give the endpoint as `http://HOST:PORT` or `https://HOST`")),
+    }
+}
