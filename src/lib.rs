@@ -30,3 +30,4 @@ pub mod inventory;
 pub mod lightsail;
 pub mod model;
 pub mod plan;
+pub mod render;

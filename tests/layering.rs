@@ -135,7 +135,7 @@ fn first_names(after: &str) -> Vec<&str> {
         None => vec![&after[..word(after)]],
         Some(list) => list[..list.find('}').unwrap_or(list.len())]
             .split(',')
-            .map(|name| name.trim())
+            .map(str::trim)
             .map(|name| &name[..word(name)])
             .collect(),
     }

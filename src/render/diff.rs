@@ -14,11 +14,19 @@ use crate::plan::{Plan, Verdict};
 #[must_use]
 pub fn unified(plan: &Plan) -> String {
     let mut text = String::new();
-    for instance in plan.instances.iter().filter(|instance| instance.verdict != Verdict::InSync) {
+    for instance in plan
+        .instances
+        .iter()
+        .filter(|instance| instance.verdict != Verdict::InSync)
+    {
         let id = plain(&instance.instance.id.to_string());
         let (before, after) = (live_lines(&instance.before), lines(&instance.after));
         let diff = TextDiff::from_lines(&before, &after);
-        let hunks = diff.unified_diff().context_radius(usize::MAX / 2).header(&format!("live/{id}"), &format!("desired/{id}")).to_string();
+        let hunks = diff
+            .unified_diff()
+            .context_radius(usize::MAX / 2)
+            .header(&format!("live/{id}"), &format!("desired/{id}"))
+            .to_string();
         let _ = write!(text, "{hunks}");
     }
     text
@@ -27,7 +35,12 @@ pub fn unified(plan: &Plan) -> String {
 fn live_lines(live: &LiveFirewall) -> String {
     let mut text = lines(live.firewall());
     for uncertain in live.uncertain() {
-        let _ = writeln!(text, "{} uncertain: {}", plain(&uncertain.entry.to_string()), plain(&uncertain.doubt.to_string()));
+        let _ = writeln!(
+            text,
+            "{} uncertain: {}",
+            plain(&uncertain.entry.to_string()),
+            plain(&uncertain.doubt.to_string())
+        );
     }
     for unknown in live.unknown() {
         let _ = writeln!(text, "{} unknown protocol", plain(&unknown.to_string()));

@@ -8,7 +8,9 @@ use serde::Serialize;
 use super::words::until;
 use crate::exposure::Exposed;
 use crate::model::{Firewall, InstanceId, Note, PortState, Sources, Unreadable};
-use crate::plan::{Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Outcome, Plan, Report, Verdict};
+use crate::plan::{
+    Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Outcome, Plan, Report, Verdict,
+};
 
 /// What `format` says.
 pub const FORMAT: &str = "portward.report";
@@ -55,7 +57,14 @@ impl Problem {
     /// An error that no file is to blame for.
     #[must_use]
     pub fn error(message: impl Into<String>, hint: Option<String>) -> Self {
-        Self { severity: "error", message: message.into(), file: None, line: None, column: None, hint }
+        Self {
+            severity: "error",
+            message: message.into(),
+            file: None,
+            line: None,
+            column: None,
+            hint,
+        }
     }
 }
 
@@ -67,8 +76,16 @@ impl Problem {
 pub fn document(run: &Run<'_>) -> String {
     let empty = Plan::default();
     let plan = run.plan.unwrap_or(&empty);
-    let results = run.report.map(|report| report.results.as_slice()).unwrap_or_default();
-    let count = |is: fn(&InstancePlan) -> bool| plan.instances.iter().filter(|instance| is(instance)).count();
+    let results = run
+        .report
+        .map(|report| report.results.as_slice())
+        .unwrap_or_default();
+    let count = |is: fn(&InstancePlan) -> bool| {
+        plan.instances
+            .iter()
+            .filter(|instance| is(instance))
+            .count()
+    };
     let document = Document {
         format: FORMAT,
         version: VERSION,
@@ -89,11 +106,25 @@ pub fn document(run: &Run<'_>) -> String {
             missing: plan.missing.len(),
             undeclared: plan.undeclared.len(),
             calls: plan.instances.iter().map(|i| i.calls.len()).sum(),
-            writes: run.report.map(|report| report.results.iter().map(|result| result.writes).sum()),
+            writes: run
+                .report
+                .map(|report| report.results.iter().map(|result| result.writes).sum()),
         },
-        instances: plan.instances.iter().map(|i| instance(i, results.iter().find(|r| r.id == i.instance.id))).collect(),
-        unreadable: plan.unreadable.iter().map(|(id, why)| unreadable(&id.region, Some(&id.name), why)).collect(),
-        regions_unreadable: plan.regions_unreadable.iter().map(|(region, why)| unreadable(region, None, why)).collect(),
+        instances: plan
+            .instances
+            .iter()
+            .map(|i| instance(i, results.iter().find(|r| r.id == i.instance.id)))
+            .collect(),
+        unreadable: plan
+            .unreadable
+            .iter()
+            .map(|(id, why)| unreadable(&id.region, Some(&id.name), why))
+            .collect(),
+        regions_unreadable: plan
+            .regions_unreadable
+            .iter()
+            .map(|(region, why)| unreadable(region, None, why))
+            .collect(),
         missing: plan
             .missing
             .iter()
@@ -104,10 +135,15 @@ pub fn document(run: &Run<'_>) -> String {
                 hint: missing.hint.as_deref(),
             })
             .collect(),
-        undeclared: plan.undeclared.iter().map(|undeclared| id(&undeclared.id)).collect(),
+        undeclared: plan
+            .undeclared
+            .iter()
+            .map(|undeclared| id(&undeclared.id))
+            .collect(),
         notes: plan.notes.iter().map(note).collect(),
     };
-    let mut text = serde_json::to_string_pretty(&document).expect("strings and numbers are always JSON");
+    let mut text =
+        serde_json::to_string_pretty(&document).expect("strings and numbers are always JSON");
     text.push('\n');
     text
 }
@@ -302,20 +338,48 @@ struct OutcomeDoc<'a> {
 }
 
 fn id(id: &InstanceId) -> IdDoc<'_> {
-    IdDoc { region: &id.region, name: &id.name }
+    IdDoc {
+        region: &id.region,
+        name: &id.name,
+    }
 }
 
-fn unreadable<'a>(region: &'a str, name: Option<&'a str>, why: &'a Unreadable) -> UnreadableDoc<'a> {
-    UnreadableDoc { region, name, reason: &why.reason, hint: why.hint.as_deref() }
+fn unreadable<'a>(
+    region: &'a str,
+    name: Option<&'a str>,
+    why: &'a Unreadable,
+) -> UnreadableDoc<'a> {
+    UnreadableDoc {
+        region,
+        name,
+        reason: &why.reason,
+        hint: why.hint.as_deref(),
+    }
 }
 
 fn note(note: &Note) -> NoteDoc<'_> {
     let Note { text, origin } = note;
-    NoteDoc { text, file: origin.as_ref().map(|origin| &*origin.file), line: origin.as_ref().map(|origin| origin.line) }
+    NoteDoc {
+        text,
+        file: origin.as_ref().map(|origin| &*origin.file),
+        line: origin.as_ref().map(|origin| origin.line),
+    }
 }
 
 fn instance<'a>(plan: &'a InstancePlan, result: Option<&'a InstanceResult>) -> InstanceDoc<'a> {
-    let InstancePlan { instance, mode, before, after, changes, calls, fallback: _, verdict, exposure, incomplete, notes } = plan;
+    let InstancePlan {
+        instance,
+        mode,
+        before,
+        after,
+        changes,
+        calls,
+        fallback: _,
+        verdict,
+        exposure,
+        incomplete,
+        notes,
+    } = plan;
     let (verdict, reason, hint) = match verdict {
         Verdict::InSync if incomplete.is_some() => ("incomplete", None, None),
         Verdict::InSync => ("in-sync", None, None),
@@ -335,7 +399,10 @@ fn instance<'a>(plan: &'a InstancePlan, result: Option<&'a InstanceResult>) -> I
         hint,
         incomplete: incomplete.as_deref(),
         changes: changes.iter().map(change).collect(),
-        calls: calls.iter().map(|call| self::call(call, &instance.id.name)).collect(),
+        calls: calls
+            .iter()
+            .map(|call| self::call(call, &instance.id.name))
+            .collect(),
         exposure: ExposureDoc {
             gained: exposure.gained.iter().map(exposed).collect(),
             lost: exposure.lost.iter().map(exposed).collect(),
@@ -344,8 +411,14 @@ fn instance<'a>(plan: &'a InstancePlan, result: Option<&'a InstanceResult>) -> I
         uncertain: before
             .uncertain()
             .iter()
-            .map(|u| UncertainDoc { entry: &u.entry, reason: u.doubt.to_string() })
-            .chain(before.unknown().iter().map(|entry| UncertainDoc { entry, reason: "unknown protocol".to_owned() }))
+            .map(|u| UncertainDoc {
+                entry: &u.entry,
+                reason: u.doubt.to_string(),
+            })
+            .chain(before.unknown().iter().map(|entry| UncertainDoc {
+                entry,
+                reason: "unknown protocol".to_owned(),
+            }))
             .collect(),
         after: port_infos(after),
         notes: notes.iter().map(note).collect(),
@@ -354,7 +427,12 @@ fn instance<'a>(plan: &'a InstancePlan, result: Option<&'a InstanceResult>) -> I
 }
 
 fn change(change: &Change) -> ChangeDoc<'_> {
-    let Change { key, before, after, causes } = change;
+    let Change {
+        key,
+        before,
+        after,
+        causes,
+    } = change;
     let gains = !crate::exposure::subtract(after, before).is_empty();
     let loses = !crate::exposure::subtract(before, after).is_empty();
     ChangeDoc {
@@ -375,7 +453,13 @@ fn change(change: &Change) -> ChangeDoc<'_> {
 }
 
 fn cause(cause: &Cause) -> CauseDoc<'_> {
-    let Cause { kind, origin, why, owner, until: end } = cause;
+    let Cause {
+        kind,
+        origin,
+        why,
+        owner,
+        until: end,
+    } = cause;
     CauseDoc {
         kind: match kind {
             CauseKind::Declared => "declared",
@@ -400,7 +484,10 @@ fn sources(sources: &Sources) -> SourcesDoc {
 }
 
 fn port_infos(firewall: &Firewall) -> Vec<PortInfo> {
-    firewall.iter().map(|(key, sources)| port_info(*key, sources)).collect()
+    firewall
+        .iter()
+        .map(|(key, sources)| port_info(*key, sources))
+        .collect()
 }
 
 fn port_info(key: crate::model::Key, sources: &Sources) -> PortInfo {
@@ -414,21 +501,42 @@ fn port_info(key: crate::model::Key, sources: &Sources) -> PortInfo {
 
 fn call<'a>(call: &Call, name: &'a str) -> CallDoc<'a> {
     let (port_info, port_infos) = match call {
-        Call::Open { key, sources } | Call::Close { key, sources } => (Some(port_info(*key, sources)), None),
+        Call::Open { key, sources } | Call::Close { key, sources } => {
+            (Some(port_info(*key, sources)), None)
+        }
         Call::Put { firewall } => (None, Some(port_infos(firewall))),
     };
-    CallDoc { action: call.action(), request: RequestDoc { instance_name: name, port_info, port_infos } }
+    CallDoc {
+        action: call.action(),
+        request: RequestDoc {
+            instance_name: name,
+            port_info,
+            port_infos,
+        },
+    }
 }
 
 fn exposed(exposed: &Exposed) -> BoxDoc {
-    BoxDoc { protocol: exposed.atom.as_str(), from: exposed.from, to: exposed.to, sources: sources(&exposed.sources) }
+    BoxDoc {
+        protocol: exposed.atom.as_str(),
+        from: exposed.from,
+        to: exposed.to,
+        sources: sources(&exposed.sources),
+    }
 }
 
 fn outcome(result: &InstanceResult) -> OutcomeDoc<'_> {
-    let InstanceResult { id: _, outcome, writes, operations } = result;
+    let InstanceResult {
+        id: _,
+        outcome,
+        writes,
+        operations,
+    } = result;
     let (status, reason) = match outcome {
         Outcome::Applied { repaired: None } => ("applied", None),
-        Outcome::Applied { repaired: Some(why) } => ("repaired", Some(why.as_str())),
+        Outcome::Applied {
+            repaired: Some(why),
+        } => ("repaired", Some(why.as_str())),
         Outcome::AlreadyApplied => ("already-applied", None),
         Outcome::Stale(why) => ("stale", Some(why.as_str())),
         Outcome::ForeignWriter(why) => ("foreign-writer", Some(why.as_str())),

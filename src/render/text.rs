@@ -12,7 +12,9 @@ use anstyle::{AnsiColor, Style};
 use super::words::{count, key, plain, source_words, until, wrapped};
 use crate::exposure::{Diff, Exposed};
 use crate::model::{InstanceId, Note, Unreadable};
-use crate::plan::{Cause, CauseKind, Change, InstancePlan, InstanceResult, Outcome, Plan, Report, Verdict};
+use crate::plan::{
+    Cause, CauseKind, Change, InstancePlan, InstanceResult, Outcome, Plan, Report, Verdict,
+};
 
 /// Columns of a terminal that nobody made wider, and of most CI logs.
 const WIDTH: usize = 80;
@@ -44,7 +46,11 @@ pub fn plan(plan: &Plan) -> String {
     }
     for missing in &plan.missing {
         let name = plain(&missing.name);
-        let _ = writeln!(text, "{LOSS}{name}{LOSS:#}: declared at {} and does not exist", missing.origin);
+        let _ = writeln!(
+            text,
+            "{LOSS}{name}{LOSS:#}: declared at {} and does not exist",
+            missing.origin
+        );
         if let Some(hint) = &missing.hint {
             let _ = writeln!(text, "  hint: {}", plain(hint));
         }
@@ -74,64 +80,133 @@ pub fn report(report: &Report, plan: &Plan) -> String {
     let already = count_results(report, |outcome| matches!(outcome, Outcome::AlreadyApplied));
     let not_started = count_results(report, |outcome| matches!(outcome, Outcome::NotStarted(_)));
     let failed = report.results.len() - applied - already - not_started;
-    let in_sync = plan.instances.iter().filter(|i| i.verdict == Verdict::InSync && i.incomplete.is_none()).count();
-    let mut parts = vec![format!("{applied} changed"), format!("{failed} failed"), format!("{in_sync} in sync before")];
+    let in_sync = plan
+        .instances
+        .iter()
+        .filter(|i| i.verdict == Verdict::InSync && i.incomplete.is_none())
+        .count();
+    let mut parts = vec![
+        format!("{applied} changed"),
+        format!("{failed} failed"),
+        format!("{in_sync} in sync before"),
+    ];
     if already > 0 {
         parts.push(format!("{already} already applied"));
     }
     if not_started > 0 {
         parts.push(format!("{not_started} not started"));
     }
-    let cut = if report.interrupted { " (interrupted)" } else { "" };
-    let writes = count(report.results.iter().map(|result| result.writes).sum(), "write");
-    let _ = writeln!(text, "{BOLD}Apply:{BOLD:#} {}; {writes}{cut}.", parts.join(", "));
+    let cut = if report.interrupted {
+        " (interrupted)"
+    } else {
+        ""
+    };
+    let writes = count(
+        report.results.iter().map(|result| result.writes).sum(),
+        "write",
+    );
+    let _ = writeln!(
+        text,
+        "{BOLD}Apply:{BOLD:#} {}; {writes}{cut}.",
+        parts.join(", ")
+    );
     text
 }
 
 fn count_results(report: &Report, is: impl Fn(&Outcome) -> bool) -> usize {
-    report.results.iter().filter(|result| is(&result.outcome)).count()
+    report
+        .results
+        .iter()
+        .filter(|result| is(&result.outcome))
+        .count()
 }
 
 fn ending(result: &InstanceResult) -> String {
     let place = place(&result.id);
     let writes = count(result.writes, "write");
     match &result.outcome {
-        Outcome::Applied { repaired: None } => format!("{GAIN}{place}{GAIN:#}: applied and read back, {writes}"),
-        Outcome::Applied { repaired: Some(why) } => {
-            format!("{GAIN}{place}{GAIN:#}: applied and read back after a repair ({}), {writes}", plain(why))
+        Outcome::Applied { repaired: None } => {
+            format!("{GAIN}{place}{GAIN:#}: applied and read back, {writes}")
+        }
+        Outcome::Applied {
+            repaired: Some(why),
+        } => {
+            format!(
+                "{GAIN}{place}{GAIN:#}: applied and read back after a repair ({}), {writes}",
+                plain(why)
+            )
         }
         Outcome::AlreadyApplied => format!("{place}: already applied, nothing written"),
-        Outcome::Stale(why) => format!("{LOSS}{place}{LOSS:#}: stale, nothing written: {}", plain(why)),
-        Outcome::ForeignWriter(why) => format!("{LOSS}{place}{LOSS:#}: somebody else wrote, left alone: {} ({writes})", plain(why)),
-        Outcome::Failed(failure) => format!("{LOSS}{place}{LOSS:#}: failed: {} ({writes})", plain(&failure.message)),
-        Outcome::NotStarted(why) => format!("{CHANGE}{place}{CHANGE:#}: not started: {}", plain(why)),
+        Outcome::Stale(why) => format!(
+            "{LOSS}{place}{LOSS:#}: stale, nothing written: {}",
+            plain(why)
+        ),
+        Outcome::ForeignWriter(why) => format!(
+            "{LOSS}{place}{LOSS:#}: somebody else wrote, left alone: {} ({writes})",
+            plain(why)
+        ),
+        Outcome::Failed(failure) => format!(
+            "{LOSS}{place}{LOSS:#}: failed: {} ({writes})",
+            plain(&failure.message)
+        ),
+        Outcome::NotStarted(why) => {
+            format!("{CHANGE}{place}{CHANGE:#}: not started: {}", plain(why))
+        }
     }
 }
 
 /// One line that counts everything.
 fn summary(plan: &Plan) -> String {
-    let changing = plan.instances.iter().filter(|i| i.verdict == Verdict::Change).count();
+    let changing = plan
+        .instances
+        .iter()
+        .filter(|i| i.verdict == Verdict::Change)
+        .count();
     let calls = plan.instances.iter().map(|i| i.calls.len()).sum();
     let of = plan.instances.len() + plan.unreadable.len();
     let head = if changing == 0 {
         format!("nothing to do on {}", count(of, "instance"))
     } else {
-        format!("{changing} of {} to change, {}", count(of, "instance"), count(calls, "call"))
+        format!(
+            "{changing} of {} to change, {}",
+            count(of, "instance"),
+            count(calls, "call")
+        )
     };
-    let verdicts = |is: fn(&Verdict) -> bool| plan.instances.iter().filter(|i| is(&i.verdict)).count();
+    let verdicts =
+        |is: fn(&Verdict) -> bool| plan.instances.iter().filter(|i| is(&i.verdict)).count();
     let rest: Vec<String> = [
-        (verdicts(|v| matches!(v, Verdict::Refused { .. })), "refused"),
-        (verdicts(|v| matches!(v, Verdict::Observed)), "observed to differ"),
+        (
+            verdicts(|v| matches!(v, Verdict::Refused { .. })),
+            "refused",
+        ),
+        (
+            verdicts(|v| matches!(v, Verdict::Observed)),
+            "observed to differ",
+        ),
         (plan.missing.len(), "missing"),
-        (plan.unreadable.len() + plan.regions_unreadable.len(), "unreadable"),
-        (plan.instances.iter().filter(|i| i.incomplete.is_some()).count(), "not fully readable"),
+        (
+            plan.unreadable.len() + plan.regions_unreadable.len(),
+            "unreadable",
+        ),
+        (
+            plan.instances
+                .iter()
+                .filter(|i| i.incomplete.is_some())
+                .count(),
+            "not fully readable",
+        ),
         (plan.undeclared.len(), "undeclared"),
     ]
     .into_iter()
     .filter(|(n, _)| *n > 0)
     .map(|(n, what)| format!("{n} {what}"))
     .collect();
-    if rest.is_empty() { format!("{head}.") } else { format!("{head}; {}.", rest.join(", ")) }
+    if rest.is_empty() {
+        format!("{head}.")
+    } else {
+        format!("{head}; {}.", rest.join(", "))
+    }
 }
 
 /// Instances that differ, those that read alike together, the widest first.
@@ -143,15 +218,31 @@ fn blocks(plan: &Plan) -> Vec<String> {
         }
     }
     let mut blocks: Vec<(String, Vec<&InstancePlan>)> = alike.into_iter().collect();
-    blocks.sort_by_key(|(_, instances)| (Reverse(weight(&instances[0].exposure)), instances[0].instance.id.clone()));
-    blocks.into_iter().map(|(body, instances)| format!("{}\n{body}", heading(&instances))).collect()
+    blocks.sort_by_key(|(_, instances)| {
+        (
+            Reverse(weight(&instances[0].exposure)),
+            instances[0].instance.id.clone(),
+        )
+    });
+    blocks
+        .into_iter()
+        .map(|(body, instances)| format!("{}\n{body}", heading(&instances)))
+        .collect()
 }
 
 /// How much a change opens: cells times the share of the address space, so that both families compare.
 fn weight(exposure: &Diff) -> u128 {
     let share = |exposed: &Exposed| -> u128 {
-        let v4 = exposed.sources.ipv4().iter().map(|net| 1 << (64 - u32::from(net.prefix_len())));
-        let v6 = exposed.sources.ipv6().iter().map(|net| (1_u128 << 64).checked_shr(net.prefix_len().into()).unwrap_or(0));
+        let v4 = exposed
+            .sources
+            .ipv4()
+            .iter()
+            .map(|net| 1 << (64 - u32::from(net.prefix_len())));
+        let v6 = exposed.sources.ipv6().iter().map(|net| {
+            (1_u128 << 64)
+                .checked_shr(net.prefix_len().into())
+                .unwrap_or(0)
+        });
         let cells = u128::from(exposed.to - exposed.from) + 1;
         // The one more keeps what is too small to count, and aliases, above nothing.
         cells * (v4.chain(v6).sum::<u128>() + 1)
@@ -168,7 +259,11 @@ fn heading(instances: &[&InstancePlan]) -> String {
         Verdict::Change => {
             let mut verbs: Vec<&str> = first.calls.iter().map(crate::plan::Call::verb).collect();
             verbs.dedup();
-            format!("{}{each}: {}", count(first.calls.len(), "call"), verbs.join(", "))
+            format!(
+                "{}{each}: {}",
+                count(first.calls.len(), "call"),
+                verbs.join(", ")
+            )
         }
         Verdict::Observed => "differs, mode observe: never written".to_owned(),
         Verdict::Refused { .. } => "refused".to_owned(),
@@ -179,7 +274,10 @@ fn heading(instances: &[&InstancePlan]) -> String {
     }
     let lines = wrapped(&names, 0, WIDTH);
     let last = lines.last().map_or(0, |line| line.chars().count());
-    let names: Vec<String> = lines.iter().map(|line| format!("{BOLD}{line}{BOLD:#}")).collect();
+    let names: Vec<String> = lines
+        .iter()
+        .map(|line| format!("{BOLD}{line}{BOLD:#}"))
+        .collect();
     if last + 2 + what.len() <= WIDTH {
         format!("{}{what:>pad$}", names.join("\n"), pad = WIDTH - last)
     } else {
@@ -197,7 +295,11 @@ fn body(plan: &InstancePlan) -> String {
         }
     }
     if let Some(why) = &plan.incomplete {
-        let _ = writeln!(text, "  {CHANGE}not fully readable:{CHANGE:#} {}", plain(why));
+        let _ = writeln!(
+            text,
+            "  {CHANGE}not fully readable:{CHANGE:#} {}",
+            plain(why)
+        );
     }
     let mut changes: Vec<&Change> = plan.changes.iter().collect();
     changes.sort_by_key(|change| (rank(change), change.key));
@@ -207,7 +309,11 @@ fn body(plan: &InstancePlan) -> String {
     if plan.verdict != Verdict::InSync && plan.incomplete.is_none() {
         for uncertain in plan.before.uncertain() {
             let entry = plain(&uncertain.entry.to_string());
-            let _ = writeln!(text, "  {LOSS}-{LOSS:#} {entry:<12}  uncertain live entry: {}", plain(&uncertain.doubt.to_string()));
+            let _ = writeln!(
+                text,
+                "  {LOSS}-{LOSS:#} {entry:<12}  uncertain live entry: {}",
+                plain(&uncertain.doubt.to_string())
+            );
         }
     }
     access(&mut text, &plan.exposure);
@@ -239,7 +345,13 @@ fn change_lines(text: &mut String, change: &Change) {
         (_, true) => ('-', LOSS, before),
         (false, false) => return exchange(text, change, &before, &after),
     };
-    first_line(text, (sign, style), change, &format!("from {}", words.join(", ")), || wrapped(&words, SOURCES_COLUMN + 5, WIDTH));
+    first_line(
+        text,
+        (sign, style),
+        change,
+        &format!("from {}", words.join(", ")),
+        || wrapped(&words, SOURCES_COLUMN + 5, WIDTH),
+    );
 }
 
 /// A rule that stays and whose sources change: side by side where that is short, else just what comes and goes.
@@ -250,20 +362,35 @@ fn exchange(text: &mut String, change: &Change, before: &[String], after: &[Stri
     }
     let counts = format!("from {} -> {}", count(before.len(), "source"), after.len());
     first_line(text, ('~', CHANGE), change, &counts, Vec::new);
-    for (sign, style, words) in [
-        ('+', GAIN, after.iter().filter(|word| !before.contains(word))),
-        ('-', LOSS, before.iter().filter(|word| !after.contains(word))),
-    ]
-    .map(|(sign, style, words)| (sign, style, words.cloned().collect::<Vec<_>>()))
-    {
-        for line in wrapped(&words, SOURCES_COLUMN + 2, WIDTH).iter().filter(|line| !line.is_empty()) {
+    let missing_from = |these: &[String], those: &[String]| -> Vec<String> {
+        those
+            .iter()
+            .filter(|word| !these.contains(word))
+            .cloned()
+            .collect()
+    };
+    let comes_and_goes = [
+        ('+', GAIN, missing_from(before, after)),
+        ('-', LOSS, missing_from(after, before)),
+    ];
+    for (sign, style, words) in comes_and_goes {
+        for line in wrapped(&words, SOURCES_COLUMN + 2, WIDTH)
+            .iter()
+            .filter(|line| !line.is_empty())
+        {
             let _ = writeln!(text, "{:SOURCES_COLUMN$}{style}{sign}{style:#} {line}", "");
         }
     }
 }
 
 /// The line of a rule with its origin: behind the sources where they are short, below them where they are not.
-fn first_line(text: &mut String, (sign, style): (char, Style), change: &Change, what: &str, lines: impl Fn() -> Vec<String>) {
+fn first_line(
+    text: &mut String,
+    (sign, style): (char, Style),
+    change: &Change,
+    what: &str,
+    lines: impl Fn() -> Vec<String>,
+) {
     let head = format!("  {style}{sign}{style:#} {:<12} ", key(change.key));
     let origins: Vec<String> = change.causes.iter().map(cause).collect();
     let used = SOURCES_COLUMN + what.chars().count();
@@ -276,7 +403,12 @@ fn first_line(text: &mut String, (sign, style): (char, Style), change: &Change, 
     } else if let Some(first) = origins.first() {
         let column = ORIGIN_COLUMN.max(used + 2);
         if column + first.chars().count() <= WIDTH || used < ORIGIN_COLUMN {
-            let _ = writeln!(text, "{head} {what}{:pad$}{DIM}{first}{DIM:#}", "", pad = column - used);
+            let _ = writeln!(
+                text,
+                "{head} {what}{:pad$}{DIM}{first}{DIM:#}",
+                "",
+                pad = column - used
+            );
             return more_origins(text, &origins[1..]);
         }
         let _ = writeln!(text, "{head} {what}");
@@ -304,7 +436,10 @@ fn cause(cause: &Cause) -> String {
         let _ = write!(text, "  {}", plain(why));
     }
     let ends = cause.until.map(|end| format!("until {}", until(end)));
-    let extra: Vec<String> = ends.into_iter().chain(cause.owner.as_deref().map(plain)).collect();
+    let extra: Vec<String> = ends
+        .into_iter()
+        .chain(cause.owner.as_deref().map(plain))
+        .collect();
     if !extra.is_empty() {
         let _ = write!(text, " ({})", extra.join(", "));
     }
@@ -318,7 +453,11 @@ fn access(text: &mut String, exposure: &Diff) {
     let lost = lines.lost.iter().map(|line| ('-', LOSS, line));
     for (i, (sign, style, line)) in gained.chain(lost).enumerate() {
         let label = if i == 0 { "access:" } else { "" };
-        let _ = writeln!(text, "  {label:<7} {style}{sign}{style:#} {}", plain(&line.to_string()));
+        let _ = writeln!(
+            text,
+            "  {label:<7} {style}{sign}{style:#} {}",
+            plain(&line.to_string())
+        );
     }
 }
 
@@ -333,11 +472,22 @@ fn notes(text: &mut String, indent: &str, notes: &[Note]) {
 
 /// Instances that are in sync in one paragraph, with the notes of those that have some.
 fn in_sync(text: &mut String, plan: &Plan) {
-    let in_sync: Vec<&InstancePlan> =
-        plan.instances.iter().filter(|i| i.verdict == Verdict::InSync && i.incomplete.is_none()).collect();
-    let names: Vec<String> = in_sync.iter().filter(|i| i.notes.is_empty()).map(|i| place(&i.instance.id)).collect();
+    let in_sync: Vec<&InstancePlan> = plan
+        .instances
+        .iter()
+        .filter(|i| i.verdict == Verdict::InSync && i.incomplete.is_none())
+        .collect();
+    let names: Vec<String> = in_sync
+        .iter()
+        .filter(|i| i.notes.is_empty())
+        .map(|i| place(&i.instance.id))
+        .collect();
     if !names.is_empty() {
-        let _ = writeln!(text, "in sync: {}", wrapped(&names, 9, WIDTH).join("\n         "));
+        let _ = writeln!(
+            text,
+            "in sync: {}",
+            wrapped(&names, 9, WIDTH).join("\n         ")
+        );
     }
     for instance in in_sync.iter().filter(|i| !i.notes.is_empty()) {
         let _ = writeln!(text, "in sync: {}", place(&instance.instance.id));
@@ -346,7 +496,11 @@ fn in_sync(text: &mut String, plan: &Plan) {
 }
 
 fn lost_sight(text: &mut String, what: &str, unreadable: &Unreadable) {
-    let _ = writeln!(text, "{LOSS}{what}{LOSS:#}: could not be read: {}", plain(&unreadable.reason));
+    let _ = writeln!(
+        text,
+        "{LOSS}{what}{LOSS:#}: could not be read: {}",
+        plain(&unreadable.reason)
+    );
     if let Some(hint) = &unreadable.hint {
         let _ = writeln!(text, "  hint: {}", plain(hint));
     }

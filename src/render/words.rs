@@ -39,10 +39,24 @@ pub(super) fn source_words(sources: &Sources) -> Vec<String> {
         (false, true) => Some("anywhere-v6"),
         (false, false) => None,
     };
-    let nets4 = sources.ipv4().iter().filter(|net| **net != V4_ANYWHERE).map(ToString::to_string);
-    let nets6 = sources.ipv6().iter().filter(|net| **net != V6_ANYWHERE).map(ToString::to_string);
+    let nets4 = sources
+        .ipv4()
+        .iter()
+        .filter(|net| **net != V4_ANYWHERE)
+        .map(ToString::to_string);
+    let nets6 = sources
+        .ipv6()
+        .iter()
+        .filter(|net| **net != V6_ANYWHERE)
+        .map(ToString::to_string);
     let aliases = sources.aliases().iter().map(|alias| plain(alias));
-    world.map(str::to_owned).into_iter().chain(nets4).chain(nets6).chain(aliases).collect()
+    world
+        .map(str::to_owned)
+        .into_iter()
+        .chain(nets4)
+        .chain(nets6)
+        .chain(aliases)
+        .collect()
 }
 
 /// Words joined by commas into lines of at most `width` columns, the first beginning after `first` columns.
@@ -50,7 +64,11 @@ pub(super) fn wrapped(words: &[String], first: usize, width: usize) -> Vec<Strin
     let mut lines = vec![String::new()];
     let mut used = first;
     for (i, word) in words.iter().enumerate() {
-        let text = if i + 1 < words.len() { format!("{word}, ") } else { word.clone() };
+        let text = if i + 1 < words.len() {
+            format!("{word}, ")
+        } else {
+            word.clone()
+        };
         let length = text.trim_end().chars().count();
         if used + length > width && !lines.last().is_none_or(String::is_empty) {
             lines.push(String::new());
@@ -61,25 +79,44 @@ pub(super) fn wrapped(words: &[String], first: usize, width: usize) -> Vec<Strin
             line.push_str(&text);
         }
     }
-    lines.iter().map(|line| line.trim_end().to_owned()).collect()
+    lines
+        .iter()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
 }
 
 /// `1 call`, `2 calls`.
 pub(super) fn count(n: usize, one: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+    if n == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{n} {one}s")
+    }
 }
 
 /// An instant, to the second, UTC.
 pub(super) fn instant(at: OffsetDateTime) -> String {
-    let at = at.to_offset(time::UtcOffset::UTC).replace_nanosecond(0).unwrap_or(at);
-    at.format(&Rfc3339).unwrap_or_else(|_| at.unix_timestamp().to_string())
+    let at = at
+        .to_offset(time::UtcOffset::UTC)
+        .replace_nanosecond(0)
+        .unwrap_or(at);
+    at.format(&Rfc3339)
+        .unwrap_or_else(|_| at.unix_timestamp().to_string())
 }
 
 /// The last day on which something with this end was still wanted, or the instant where that is no midnight.
 pub(super) fn until(end: OffsetDateTime) -> String {
     let end = end.to_offset(time::UtcOffset::UTC);
-    match (end.time() == time::Time::MIDNIGHT).then(|| end.date().previous_day()).flatten() {
-        Some(day) => format!("{:04}-{:02}-{:02}", day.year(), u8::from(day.month()), day.day()),
+    match (end.time() == time::Time::MIDNIGHT)
+        .then(|| end.date().previous_day())
+        .flatten()
+    {
+        Some(day) => format!(
+            "{:04}-{:02}-{:02}",
+            day.year(),
+            u8::from(day.month()),
+            day.day()
+        ),
         None => instant(end),
     }
 }
@@ -90,7 +127,10 @@ mod tests {
 
     #[test]
     fn foreign_text_is_tamed() {
-        assert_eq!(plain("web\u{1b}[31m\n\u{202e}1 ü"), "web\\u{1b}[31m\\u{a}\\u{202e}1 ü");
+        assert_eq!(
+            plain("web\u{1b}[31m\n\u{202e}1 ü"),
+            "web\\u{1b}[31m\\u{a}\\u{202e}1 ü"
+        );
     }
 
     #[test]
