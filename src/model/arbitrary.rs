@@ -93,14 +93,14 @@ pub(crate) fn network(universe: Universe) -> BoxedStrategy<IpNet> {
 
 /// Sources of one rule; never none.
 pub(crate) fn sources(universe: Universe) -> BoxedStrategy<Sources> {
-    let most = if universe == Universe::Small { 4 } else { 8 };
+    let most = if universe == Universe::Small { 4 } else { 5 };
     let alias = prop_oneof![8 => Just(None), 2 => Just(Some(LIGHTSAIL_CONNECT)), 1 => Just(Some("partners"))];
     (vec(network(universe), 0..=most), alias)
         .prop_map(|(networks, alias)| {
             let mut sources: Sources = networks.into_iter().collect();
-            alias
-                .into_iter()
-                .for_each(|alias| sources.insert_alias(alias));
+            if let Some(alias) = alias {
+                sources.insert_alias(alias);
+            }
             sources
         })
         .prop_filter("a rule has sources", |sources| !sources.is_empty())
@@ -109,7 +109,7 @@ pub(crate) fn sources(universe: Universe) -> BoxedStrategy<Sources> {
 
 /// A firewall of a few rules, maybe of none.
 pub(crate) fn firewall(universe: Universe) -> BoxedStrategy<Firewall> {
-    let most = if universe == Universe::Small { 5 } else { 12 };
+    let most = if universe == Universe::Small { 5 } else { 8 };
     vec((key(universe), sources(universe)), 0..=most)
         .prop_map(Firewall::from_iter)
         .boxed()

@@ -3,15 +3,30 @@
 use ipnet::{Ipv4Net, Ipv6Net};
 use proptest::prelude::*;
 
-use super::super::effective::tests::{Point, lets_in, probes};
+use super::super::effective::tests::{Bits, Oracle, Point, probes};
 use super::*;
 use crate::model::arbitrary::{Universe, change};
 use crate::model::{Key, Protocol};
 
-fn in_boxes(boxes: &[Exposed], atom: Atom, cell: u16, point: &Point) -> bool {
+/// Which points each box holds.
+fn known<'a>(boxes: &'a [Exposed], points: &[Point]) -> Vec<(&'a Exposed, Bits)> {
+    let bits = |sources| points.iter().map(|point| point.is_in(sources)).collect();
     boxes
         .iter()
-        .any(|b| b.atom == atom && (b.from..=b.to).contains(&cell) && point.is_in(&b.sources))
+        .map(|exposed| (exposed, bits(&exposed.sources)))
+        .collect()
+}
+
+fn at(boxes: &[(&Exposed, Bits)], atom: Atom, cell: u16, points: &[Point]) -> Bits {
+    let here = boxes
+        .iter()
+        .find(|(b, _)| b.atom == atom && (b.from..=b.to).contains(&cell));
+    here.map_or_else(|| vec![false; points.len()], |(_, bits)| bits.clone())
+}
+
+/// Bit by bit, what is in the first and not in the second.
+fn without(first: &Bits, second: &Bits) -> Bits {
+    first.iter().zip(second).map(|(a, b)| *a && !*b).collect()
 }
 
 /// No box could be joined with its neighbour, and no list of networks could be shorter.
@@ -41,24 +56,16 @@ fn is_exact(before: &Firewall, after: &Firewall) -> Result<(), TestCaseError> {
         diff
     );
     let (cells, points) = probes(&[before, after]);
+    let (was, is) = (Oracle::new(before, &points), Oracle::new(after, &points));
+    let (gained, lost) = (known(&diff.gained, &points), known(&diff.lost, &points));
     for (atom, cell) in cells {
-        for point in &points {
-            let was = lets_in(before, atom, cell, point);
-            let is = lets_in(after, atom, cell, point);
-            let at = format!("{atom}/{cell} from {point:?}");
-            prop_assert_eq!(
-                in_boxes(&diff.gained, atom, cell, point),
-                is && !was,
-                "gained {}",
-                at
-            );
-            prop_assert_eq!(
-                in_boxes(&diff.lost, atom, cell, point),
-                was && !is,
-                "lost {}",
-                at
-            );
-        }
+        let (was, is) = (was.lets_in(atom, cell), is.lets_in(atom, cell));
+        let found = (
+            at(&gained, atom, cell, &points),
+            at(&lost, atom, cell, &points),
+        );
+        let expected = (without(&is, &was), without(&was, &is));
+        prop_assert_eq!(found, expected, "{}/{} from {:?}", atom, cell, points);
     }
 
     let back = Diff::between(&y, &x);
