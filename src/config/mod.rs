@@ -1,1 +1,98 @@
-//! placeholder
+//! The configuration language: from TOML files to what is wanted of each instance.
+//!
+//! Owns the language: its keys, its names, its built-in services, and every message about a mistake in it. All problems
+//! of all files come out of one run, each with its place and a hint. Refuses to look at live rules, at a clock, and at
+//! anything but the files that it is given.
+//!
+//! The way goes from text to tree (`syntax`, `tree`), to definitions (`read`), to a [`Config`] whose names are followed
+//! (`link`), and, once the instances are known, to [`Desired`](crate::model::Desired) (`resolve`).
+
+mod conflict;
+mod definitions;
+mod diagnostic;
+mod expect;
+mod keys;
+mod link;
+mod load;
+mod names;
+mod nested;
+mod read;
+mod regions;
+mod render;
+mod resolve;
+mod rule;
+mod selector;
+mod services;
+mod source;
+mod suggest;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod until;
+mod what;
+mod who;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use definitions::Definitions;
+use diagnostic::Report;
+use link::Linked;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use keys::KEYS;
+pub use load::load;
+pub use services::{service_keys, service_name, service_names};
+pub use source::Source;
+
+/// A configuration without errors, not yet matched with instances.
+#[derive(Debug)]
+pub struct Config {
+    /// Kept for the messages that [`Config::resolve`] may have to give.
+    sources: Vec<Arc<Source>>,
+    warnings: Vec<Diagnostic>,
+    linked: Linked,
+}
+
+impl Config {
+    /// What is probably not as meant, in order.
+    #[must_use]
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// The regions that the configuration names: those of the defaults, of instances named with a region, and of groups
+    /// that name one.
+    #[must_use]
+    pub fn regions(&self) -> &BTreeSet<String> {
+        &self.linked.regions
+    }
+
+    fn build(defs: Definitions, mut report: Report) -> Result<Self, Diagnostics> {
+        let linked = link::link(defs, &mut report);
+        let (sources, warnings) = report.finish()?;
+        Ok(Self {
+            sources,
+            warnings,
+            linked,
+        })
+    }
+}
+
+/// Reads a configuration from texts: the first file and those that it would include. Follows no `include`.
+///
+/// # Errors
+/// Every problem of every file, sorted; warnings are among them.
+pub fn parse(sources: Vec<Source>) -> Result<Config, Diagnostics> {
+    let mut report = Report::default();
+    let mut defs = Definitions::default();
+    if sources.is_empty() {
+        report.unreadable("configuration", "there is no file");
+    }
+    for (at, source) in sources.into_iter().enumerate() {
+        let file = report.add_source(source);
+        read::file(&mut report, &mut defs, file, at == 0);
+    }
+    Config::build(defs, report)
+}

@@ -1,0 +1,209 @@
+//! Where parts of the configuration contradict each other on an instance.
+//!
+//! Owns who decides on mode and strategy, and what `absent` may name. Refuses to guess: a contradiction is an error.
+
+use std::collections::BTreeSet;
+
+use ipnet::{Ipv4Net, Ipv6Net};
+
+use super::link::{Group, Settings};
+use super::resolve::Resolver;
+use super::rule::Families;
+use super::source::{Span, quote};
+use crate::model::{Absent, DesiredInstance, Instance, Mode, Sources};
+
+/// A setting of an instance: its own, or the one on which its groups agree.
+pub(super) fn settle<T: Copy + PartialEq>(
+    resolver: &mut Resolver<'_>,
+    instance: &Instance,
+    own: Option<&Settings>,
+    groups: &[&Group],
+    what: &str,
+    of: impl Fn(&Settings) -> Option<(T, Span)>,
+) -> Option<T> {
+    if let Some((own, _)) = own.and_then(&of) {
+        return Some(own);
+    }
+    let mut said = groups
+        .iter()
+        .filter_map(|group| of(&group.settings).map(|(value, span)| (group, value, span)));
+    let (first, value, first_span) = said.next()?;
+    for (group, other, span) in said {
+        if other != value && resolver.is_news(first_span, span) {
+            let (name, one, two) = (
+                quote(&instance.id.to_string()),
+                quote(&first.name),
+                quote(&group.name),
+            );
+            resolver
+                .report
+                .error(
+                    span,
+                    format!("groups {one} and {two} give {name} different values of `{what}`"),
+                )
+                .hint(format!(
+                    "let them agree, or set `{what}` in `[instances.{}]`",
+                    in_header(&instance.id.name)
+                ))
+                .related(first_span, "the other one is here");
+        }
+    }
+    Some(value)
+}
+
+/// A name as a table header takes it.
+fn in_header(name: &str) -> String {
+    let bare = !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if bare {
+        name.to_owned()
+    } else {
+        format!("{name:?}")
+    }
+}
+
+/// Fills in what must go.
+pub(super) fn absent(
+    resolver: &mut Resolver<'_>,
+    instance: &Instance,
+    all: &[&Settings],
+    wanted: &mut DesiredInstance,
+) {
+    for absence in all.iter().flat_map(|settings| &settings.absent) {
+        let rule = &absence.rule;
+        if wanted.mode != Mode::Additive {
+            if resolver.is_news(rule.span, rule.span) {
+                let name = quote(&instance.id.to_string());
+                let message = format!(
+                    "`absent` has no meaning for {name}, which is in {} mode",
+                    wanted.mode.as_str()
+                );
+                resolver
+                    .report
+                    .error(rule.span, message)
+                    .hint("it belongs to additive mode");
+            }
+            continue;
+        }
+        for key in rule.items.iter().flat_map(|item| &item.keys) {
+            let sources = (!absence.whole).then(|| Families::of(*key).trim(&rule.sources));
+            // Without this check a key whose sources do not fit its protocol would go as a whole.
+            if sources.as_ref().is_some_and(Sources::is_empty) {
+                continue;
+            }
+            wanted.absent.push(Absent {
+                key: *key,
+                sources,
+                origin: rule.origin.clone(),
+            });
+        }
+        contradiction(resolver, instance, absence.whole, rule.span, wanted);
+    }
+    wanted
+        .absent
+        .sort_by(|a, b| (a.key, &a.origin).cmp(&(b.key, &b.origin)));
+}
+
+/// What must go may not be wanted too.
+fn contradiction(
+    resolver: &mut Resolver<'_>,
+    instance: &Instance,
+    whole: bool,
+    span: Span,
+    wanted: &DesiredInstance,
+) {
+    let origin = resolver.report.origin(span);
+    for absent in wanted
+        .absent
+        .iter()
+        .filter(|absent| absent.origin == origin)
+    {
+        let clash = wanted.rules.iter().find(|rule| {
+            rule.key == absent.key
+                && absent
+                    .sources
+                    .as_ref()
+                    .is_none_or(|sources| overlap(sources, &rule.sources))
+        });
+        let Some(rule) = clash else { continue };
+        if resolver.is_news(
+            span,
+            Span {
+                file: span.file,
+                start: span.start,
+                end: span.start,
+            },
+        ) {
+            let name = quote(&instance.id.to_string());
+            let what = if whole {
+                ""
+            } else {
+                " from some of these sources"
+            };
+            resolver
+                .report
+                .error(
+                    span,
+                    format!(
+                        "`{}`{what} is both absent and declared for {name}",
+                        absent.key
+                    ),
+                )
+                .hint(format!("it is declared at {}", rule.origin));
+        }
+    }
+}
+
+/// Whether somebody is in both.
+fn overlap(a: &Sources, b: &Sources) -> bool {
+    !a.aliases().is_disjoint(b.aliases())
+        || overlap_ipv4(a.ipv4(), b.ipv4())
+        || overlap_ipv6(a.ipv6(), b.ipv6())
+}
+
+// Networks are nested or disjoint, and a set holds them by address and then by length. So what lies inside a network
+// follows it, and what it lies inside is one of its few prefixes.
+
+fn overlap_ipv4(a: &BTreeSet<Ipv4Net>, b: &BTreeSet<Ipv4Net>) -> bool {
+    a.iter().any(|net| {
+        b.range(net..).next().is_some_and(|next| net.contains(next))
+            || std::iter::successors(Some(*net), Ipv4Net::supernet).any(|outer| b.contains(&outer))
+    })
+}
+
+fn overlap_ipv6(a: &BTreeSet<Ipv6Net>, b: &BTreeSet<Ipv6Net>) -> bool {
+    a.iter().any(|net| {
+        b.range(net..).next().is_some_and(|next| net.contains(next))
+            || std::iter::successors(Some(*net), Ipv6Net::supernet).any(|outer| b.contains(&outer))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use ipnet::IpNet;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn networks() -> impl Strategy<Value = Vec<IpNet>> {
+        let four = (0..=255_u8, 20..=32_u8)
+            .prop_map(|(last, length)| IpNet::new_assert([10, 0, 0, last].into(), length));
+        let six = (0..=255_u16, 112..=128_u8).prop_map(|(last, length)| {
+            IpNet::new_assert([0x2001, 0xdb8, 0, 0, 0, 0, 0, last].into(), length)
+        });
+        proptest::collection::vec(prop_oneof![four, six], 0..6)
+    }
+
+    proptest! {
+        #[test]
+        fn networks_overlap_when_one_holds_the_other(a in networks(), b in networks()) {
+            let plain = a.iter().any(|a| b.iter().any(|b| {
+                let (a, b) = (a.trunc(), b.trunc());
+                a.contains(&b) || b.contains(&a)
+            }));
+            prop_assert_eq!(overlap(&a.into_iter().collect(), &b.into_iter().collect()), plain);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What the files define, before names are followed.
+//!
+//! Owns the shapes between `read`, which fills them, and `link`, which consumes them. Refuses to check anything but
+//! that a name is defined once.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use time::OffsetDateTime;
+
+use super::diagnostic::Report;
+use super::expect::Expect;
+use super::selector::Selector;
+use super::source::{Span, quote};
+use super::tree::Text;
+use crate::model::{Mode, Strategy};
+
+/// Everything, from all files.
+#[derive(Debug, Default)]
+pub(super) struct Definitions {
+    pub(super) defaults: Defaults,
+    pub(super) addresses: Named<Vec<Text>>,
+    pub(super) services: Named<Vec<Text>>,
+    pub(super) rulesets: Named<Vec<RuleDef>>,
+    pub(super) groups: Named<GroupDef>,
+    pub(super) instances: Named<InstanceDef>,
+    /// Whether a part of the files could not be read, so that what is undefined or unused may only be lost.
+    pub(super) incomplete: bool,
+}
+
+/// `[defaults]`.
+#[derive(Debug, Default)]
+pub(super) struct Defaults {
+    pub(super) regions: Vec<String>,
+    /// Whether `regions`, the list, was given.
+    pub(super) has_list: bool,
+    pub(super) mode: Option<Mode>,
+    pub(super) strategy: Option<Strategy>,
+}
+
+/// One rule as it stands there.
+#[derive(Debug)]
+pub(super) struct RuleDef {
+    pub(super) span: Span,
+    pub(super) allow: Vec<Text>,
+    /// `None` where `absent` means the whole key.
+    pub(super) from: Option<Vec<Text>>,
+    pub(super) until: Option<OffsetDateTime>,
+    pub(super) owner: Option<String>,
+    pub(super) why: Option<String>,
+}
+
+/// What a group and an instance have in common.
+#[derive(Debug, Default)]
+pub(super) struct Body {
+    pub(super) uses: Vec<Text>,
+    pub(super) rules: Vec<RuleDef>,
+    pub(super) absent: Vec<RuleDef>,
+    pub(super) mode: Option<(Mode, Span)>,
+    pub(super) strategy: Option<(Strategy, Span)>,
+}
+
+/// `[groups.NAME]`.
+#[derive(Debug)]
+pub(super) struct GroupDef {
+    pub(super) selector: Selector,
+    pub(super) expect: Option<(Expect, Span)>,
+    /// A region that is a pattern.
+    pub(super) region_glob: Option<Span>,
+    pub(super) body: Body,
+}
+
+/// `[instances.NAME]`.
+#[derive(Debug)]
+pub(super) struct InstanceDef {
+    pub(super) region: Option<String>,
+    pub(super) name: String,
+    pub(super) body: Body,
+}
+
+/// Definitions by name, each with the place of its name.
+#[derive(Debug)]
+pub(super) struct Named<T>(pub(super) BTreeMap<String, (Span, T)>);
+
+impl<T> Default for Named<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T> Named<T> {
+    /// Adds a definition; a second one of the same name is an error.
+    pub(super) fn define(&mut self, report: &mut Report, kind: &str, name: Text, item: T) {
+        match self.0.entry(name.text) {
+            Entry::Vacant(entry) => {
+                entry.insert((name.span, item));
+            }
+            Entry::Occupied(entry) => {
+                let message = format!("{kind} {} is defined twice", quote(entry.key()));
+                report
+                    .error(name.span, message)
+                    .related(entry.get().0, "first defined here");
+            }
+        }
+    }
+}

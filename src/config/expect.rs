@@ -1,0 +1,89 @@
+//! How many instances a group is expected to match.
+//!
+//! Owns the spelling `3`, `1..200`, `1..`, `..200`; both ends count. Refuses to count.
+
+use std::fmt;
+
+/// A range of numbers with both ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Expect {
+    least: u64,
+    most: Option<u64>,
+}
+
+impl Expect {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let number = |text: &str| {
+            let digits = text.bytes().all(|b| b.is_ascii_digit());
+            digits.then(|| text.parse::<u64>().ok()).flatten()
+        };
+        let Some((least, most)) = text.split_once("..") else {
+            let exactly = number(text)?;
+            return Some(Self {
+                least: exactly,
+                most: Some(exactly),
+            });
+        };
+        if least.is_empty() && most.is_empty() {
+            return None;
+        }
+        let least = if least.is_empty() { 0 } else { number(least)? };
+        let most = if most.is_empty() {
+            None
+        } else {
+            Some(number(most)?)
+        };
+        most.is_none_or(|most| least <= most)
+            .then_some(Self { least, most })
+    }
+
+    pub(super) fn holds(self, count: usize) -> bool {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.least <= count && self.most.is_none_or(|most| count <= most)
+    }
+}
+
+impl fmt::Display for Expect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.most {
+            Some(most) if most == self.least => write!(f, "{most}"),
+            Some(most) => write!(f, "{} to {most}", self.least),
+            None => write!(f, "at least {}", self.least),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling() {
+        for (text, shown) in [
+            ("3", Some("3")),
+            ("0", Some("0")),
+            ("1..200", Some("1 to 200")),
+            ("1..", Some("at least 1")),
+            ("..5", Some("0 to 5")),
+            ("2..2", Some("2")),
+            ("..", None),
+            ("", None),
+            ("5..1", None),
+            ("-1", None),
+            ("1...3", None),
+            ("+1", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(
+                Expect::parse(text).map(|e| e.to_string()).as_deref(),
+                shown,
+                "{text}"
+            );
+        }
+        let range = Expect::parse("1..2").expect("a range");
+        assert_eq!(
+            [0, 1, 2, 3].map(|n| range.holds(n)),
+            [false, true, true, false]
+        );
+    }
+}

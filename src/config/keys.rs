@@ -1,0 +1,40 @@
+//! The keys of the language, table by table.
+//!
+//! Owns what may be written where. Refuses to know what it means; `read` does.
+
+/// The top of a file.
+pub(super) const TOP: &[&str] = &[
+    "version",
+    "include",
+    "defaults",
+    "addresses",
+    "services",
+    "rulesets",
+    "groups",
+    "instances",
+];
+/// `[defaults]`.
+pub(super) const DEFAULTS: &[&str] = &["region", "regions", "mode", "strategy"];
+/// `[groups.NAME]`.
+pub(super) const GROUP: &[&str] = &[
+    "match", "expect", "use", "rules", "absent", "mode", "strategy",
+];
+/// `match` of a group.
+pub(super) const MATCH: &[&str] = &["name", "region", "tags"];
+/// `[instances.NAME]`.
+pub(super) const INSTANCE: &[&str] = &["use", "rules", "absent", "mode", "strategy"];
+/// One of `rules`.
+pub(super) const RULE: &[&str] = &["allow", "from", "until", "owner", "why"];
+/// One of `absent`.
+pub(super) const ABSENT: &[&str] = &["allow", "from", "owner", "why"];
+
+/// Every key of the language: the kind of table, and the keys that it takes.
+pub const KEYS: &[(&str, &[&str])] = &[
+    ("top", TOP),
+    ("defaults", DEFAULTS),
+    ("group", GROUP),
+    ("match", MATCH),
+    ("instance", INSTANCE),
+    ("rule", RULE),
+    ("absent", ABSENT),
+];

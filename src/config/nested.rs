@@ -1,0 +1,194 @@
+//! Named lists that may name each other: address sets and services.
+//!
+//! Owns following the names, and finding circles. Refuses to know what the lists hold. No step recurses, since a chain of
+//! names can be as long as a file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use super::definitions::Named;
+use super::diagnostic::Report;
+use super::source::{Span, quote};
+use super::tree::Text;
+
+/// What one element of a list is.
+pub(super) enum Element<T> {
+    /// Things of their own.
+    Items(Vec<T>),
+    /// The name of another list.
+    Name,
+    /// Nothing; the reason is reported.
+    Wrong,
+}
+
+/// All lists of one kind.
+pub(super) struct Nested<T> {
+    kind: &'static str,
+    reserved: Vec<&'static str>,
+    incomplete: bool,
+    ids: BTreeMap<String, usize>,
+    lists: Vec<List<T>>,
+}
+
+struct List<T> {
+    span: Span,
+    own: Vec<T>,
+    names: Vec<(usize, Span)>,
+    used: bool,
+    flat: Option<Rc<[T]>>,
+}
+
+impl<T: Clone> Nested<T> {
+    /// Follows the names of all lists. `reserved` are the names with a meaning of their own, for suggestions.
+    pub(super) fn new(
+        kind: &'static str,
+        reserved: Vec<&'static str>,
+        definitions: Named<Vec<Text>>,
+        incomplete: bool,
+        report: &mut Report,
+        mut read: impl FnMut(&Text, &mut Report) -> Element<T>,
+    ) -> Self {
+        let ids = definitions
+            .0
+            .keys()
+            .enumerate()
+            .map(|(id, name)| (name.clone(), id))
+            .collect();
+        let mut all = Self {
+            kind,
+            reserved,
+            incomplete,
+            ids,
+            lists: Vec::new(),
+        };
+        let mut texts = Vec::new();
+        for (span, members) in definitions.0.into_values() {
+            all.lists.push(List {
+                span,
+                own: Vec::new(),
+                names: Vec::new(),
+                used: false,
+                flat: None,
+            });
+            texts.push(members);
+        }
+        for (id, members) in texts.into_iter().enumerate() {
+            for text in members {
+                match read(&text, report) {
+                    Element::Items(items) => all.lists[id].own.extend(items),
+                    Element::Name => {
+                        if let Some(other) = all.find(&text, report) {
+                            all.lists[other].used |= other != id;
+                            all.lists[id].names.push((other, text.span));
+                        }
+                    }
+                    Element::Wrong => {}
+                }
+            }
+        }
+        all.report_circles(report);
+        all
+    }
+
+    fn find(&self, name: &Text, report: &mut Report) -> Option<usize> {
+        if let Some(id) = self.ids.get(&name.text) {
+            return Some(*id);
+        }
+        if !self.incomplete {
+            let Self { kind, .. } = self;
+            let known = self
+                .ids
+                .keys()
+                .map(String::as_str)
+                .chain(self.reserved.iter().copied());
+            let message = format!("there is no {kind} {}", quote(&name.text));
+            report.unknown(name.span, message, &name.text, known);
+        }
+        None
+    }
+
+    /// Everything that a name stands for. An unknown name is reported.
+    pub(super) fn expand(&mut self, name: &Text, report: &mut Report) -> Option<Rc<[T]>> {
+        let id = self.find(name, report)?;
+        self.lists[id].used = true;
+        if let Some(flat) = &self.lists[id].flat {
+            return Some(Rc::clone(flat));
+        }
+        let (mut seen, mut rest, mut items) = (BTreeSet::from([id]), vec![id], Vec::new());
+        while let Some(id) = rest.pop() {
+            let list = &self.lists[id];
+            items.extend_from_slice(&list.own);
+            rest.extend(
+                list.names
+                    .iter()
+                    .map(|(other, _)| *other)
+                    .filter(|other| seen.insert(*other)),
+            );
+        }
+        let flat: Rc<[T]> = items.into();
+        self.lists[id].flat = Some(Rc::clone(&flat));
+        Some(flat)
+    }
+
+    /// Warns of the lists that nothing names.
+    pub(super) fn report_unused(&self, report: &mut Report) {
+        for (name, id) in &self.ids {
+            let list = &self.lists[*id];
+            if !list.used {
+                report.warning(
+                    list.span,
+                    format!("{} {} is not used", self.kind, quote(name)),
+                );
+            }
+        }
+    }
+
+    /// Reports each circle once, at the name that closes it.
+    fn report_circles(&self, report: &mut Report) {
+        let names: Vec<&str> = self.ids.keys().map(String::as_str).collect();
+        let mut done = vec![false; self.lists.len()];
+        for start in 0..self.lists.len() {
+            // The way from `start`: each list with the next of its names to look at.
+            let mut way: Vec<(usize, usize)> = vec![(start, 0)];
+            let mut place: BTreeMap<usize, usize> = BTreeMap::from([(start, 0)]);
+            while let Some((id, next)) = way.last_mut() {
+                let id = *id;
+                let step = if done[id] {
+                    None
+                } else {
+                    self.lists[id].names.get(*next)
+                };
+                *next += 1;
+                let Some((other, span)) = step else {
+                    done[id] = true;
+                    place.remove(&id);
+                    way.pop();
+                    continue;
+                };
+                if let Some(first) = place.get(other) {
+                    let circle = way[*first..].iter().map(|(id, _)| names[*id]);
+                    let problem = report.error(
+                        *span,
+                        format!("{} {} contains itself", self.kind, quote(names[*other])),
+                    );
+                    problem.hint(format!("the circle is {}", way_of(circle, names[*other])));
+                } else if !done[*other] {
+                    place.insert(*other, way.len());
+                    way.push((*other, 0));
+                }
+            }
+        }
+    }
+}
+
+/// `a -> b -> a`, without the middle if it is long.
+fn way_of<'a>(circle: impl ExactSizeIterator<Item = &'a str>, last: &str) -> String {
+    const SHOWN: usize = 10;
+    let length = circle.len();
+    let mut steps: Vec<String> = circle.take(SHOWN).map(quote).collect();
+    if length > SHOWN {
+        steps.push(format!("{} more", length - SHOWN));
+    }
+    steps.push(quote(last));
+    steps.join(" -> ")
+}

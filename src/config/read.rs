@@ -1,0 +1,547 @@
+//! One file, from TOML to definitions.
+//!
+//! Owns what each key takes. Refuses to follow names from one definition to another; `link` does.
+
+use toml::de::{DeTable, DeValue};
+
+use super::definitions::{Body, Definitions, GroupDef, InstanceDef, RuleDef};
+use super::diagnostic::Report;
+use super::expect::Expect;
+use super::keys;
+use super::selector::{Glob, Selector};
+use super::source::{Source, Span, is_unsafe, quote};
+use super::syntax;
+use super::tree::{Cx, Text, Value};
+use super::{names, regions, services, until, who};
+use crate::model::{Mode, Strategy};
+
+const MODES: &[(&str, Mode)] = &[
+    ("authoritative", Mode::Authoritative),
+    ("additive", Mode::Additive),
+    ("observe", Mode::Observe),
+];
+
+const STRATEGIES: &[(&str, Strategy)] = &[
+    ("auto", Strategy::Auto),
+    ("put", Strategy::Put),
+    ("incremental", Strategy::Incremental),
+];
+
+/// Reads a file of the report into the definitions. `first` is the file that was named by the user. Returns what it
+/// includes.
+pub(super) fn file(
+    report: &mut Report,
+    defs: &mut Definitions,
+    file: usize,
+    first: bool,
+) -> Vec<Text> {
+    let source = report.source(file);
+    if let Some((at, hint)) = source.broken() {
+        defs.incomplete = true;
+        let problem = report.error(
+            Span {
+                file,
+                start: at,
+                end: at + 1,
+            },
+            "this is not UTF-8",
+        );
+        if let Some(hint) = hint {
+            problem.hint(hint);
+        }
+        return Vec::new();
+    }
+    let (root, errors) = DeTable::parse_recoverable(source.text());
+    let broken = !errors.is_empty();
+    defs.incomplete |= broken;
+    syntax::report(report, file, root.get_ref(), &errors);
+    let mut cx = Cx {
+        report,
+        file,
+        broken,
+    };
+    let includes = top(&mut cx, defs, root.get_ref(), first, &source);
+    syntax::dismantle(root.into_inner());
+    includes
+}
+
+fn top(
+    cx: &mut Cx<'_>,
+    defs: &mut Definitions,
+    root: &DeTable<'_>,
+    first: bool,
+    source: &Source,
+) -> Vec<Text> {
+    if !version(cx, root, first, source) {
+        defs.incomplete = true;
+        return Vec::new();
+    }
+    cx.keys(root, "the file", keys::TOP);
+    let mut includes = Vec::new();
+    for (key, value) in root {
+        let span = cx.span(key);
+        match key.get_ref().as_ref() {
+            "include" => includes = cx.texts(value, "`include`").unwrap_or_default(),
+            "defaults" if first => defaults(cx, defs, value),
+            "defaults" => {
+                cx.report
+                    .error(span, "`[defaults]` in an included file")
+                    .hint("defaults are for all files: write them into the first one");
+            }
+            "addresses" => {
+                each(cx, value, "`[addresses]`", |cx, name, value| {
+                    address_set(cx, defs, name, value)
+                });
+            }
+            "services" => each(cx, value, "`[services]`", |cx, name, value| {
+                service(cx, defs, name, value)
+            }),
+            "rulesets" => each(cx, value, "`[rulesets]`", |cx, name, value| {
+                if definition_name(cx, "a ruleset", &name) {
+                    let rules = rules(cx, value, &format!("ruleset {}", quote(&name.text)), true);
+                    defs.rulesets.define(cx.report, "ruleset", name, rules);
+                }
+            }),
+            "groups" => each(cx, value, "`[groups]`", |cx, name, value| {
+                group(cx, defs, name, value)
+            }),
+            "instances" => each(cx, value, "`[instances]`", |cx, name, value| {
+                instance(cx, defs, name, value)
+            }),
+            _ => {}
+        }
+    }
+    includes
+}
+
+/// Whether the file is of a version that can be read.
+fn version(cx: &mut Cx<'_>, root: &DeTable<'_>, first: bool, source: &Source) -> bool {
+    let Some(value) = root.get("version") else {
+        if first {
+            let end = source.text().find('\n').unwrap_or(source.text().len());
+            let span = Span {
+                file: cx.file,
+                start: 0,
+                end: end.min(1),
+            };
+            cx.missing(
+                span,
+                "`version` is missing",
+                "the first line is `version = 1`",
+            );
+        }
+        return true;
+    };
+    let DeValue::Integer(number) = value.get_ref() else {
+        cx.wrong_type::<()>(value, "`version`", "the integer 1");
+        return true;
+    };
+    if i64::from_str_radix(number.as_str(), number.radix()) == Ok(1) {
+        return true;
+    }
+    let span = cx.span(value);
+    let message = format!(
+        "version {} is not known to this program, which reads version 1",
+        quote(&number.to_string())
+    );
+    cx.report.error(span, message);
+    false
+}
+
+fn each(
+    cx: &mut Cx<'_>,
+    value: &Value<'_>,
+    subject: &str,
+    mut define: impl FnMut(&mut Cx<'_>, Text, &Value<'_>),
+) {
+    let Some(table) = cx.any_table(value, subject) else {
+        return;
+    };
+    for (key, value) in table {
+        let name = Text {
+            text: key.get_ref().clone().into_owned(),
+            span: cx.span(key),
+        };
+        define(cx, name, value);
+    }
+}
+
+fn defaults(cx: &mut Cx<'_>, defs: &mut Definitions, value: &Value<'_>) {
+    let Some(table) = cx.table(value, "`[defaults]`", keys::DEFAULTS) else {
+        return;
+    };
+    for (key, value) in table {
+        let texts = match key.get_ref().as_ref() {
+            "region" => cx.text(value, "`region`").map(|text| vec![text]),
+            "regions" => {
+                defs.defaults.has_list = true;
+                cx.some_texts(
+                    value,
+                    "`regions`",
+                    "name a region, as in [\"eu-central-1\"]",
+                )
+            }
+            "mode" => {
+                defs.defaults.mode = cx.choice(value, "`mode`", MODES).map(|(mode, _)| mode);
+                None
+            }
+            "strategy" => {
+                defs.defaults.strategy = cx
+                    .choice(value, "`strategy`", STRATEGIES)
+                    .map(|(strategy, _)| strategy);
+                None
+            }
+            _ => None,
+        };
+        for Text { text, span } in texts.unwrap_or_default() {
+            if regions::check(cx.report, &text, span) {
+                defs.defaults.regions.push(text);
+            }
+        }
+    }
+}
+
+/// Whether a name may be given to a definition of this kind.
+fn definition_name(cx: &mut Cx<'_>, kind: &str, name: &Text) -> bool {
+    let Err(why) = names::definition(&name.text) else {
+        return true;
+    };
+    cx.report
+        .error(
+            name.span,
+            format!("{} cannot be the name of {kind}", quote(&name.text)),
+        )
+        .hint(why);
+    false
+}
+
+fn address_set(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>) {
+    let subject = format!("address set {}", quote(&name.text));
+    let members = cx.some_texts(
+        value,
+        &subject,
+        "a set names at least one address, network or set",
+    );
+    if who::KEYWORDS.contains(&name.text.as_str()) {
+        cx.report
+            .error(
+                name.span,
+                format!(
+                    "{} is reserved: it has a meaning of its own",
+                    quote(&name.text)
+                ),
+            )
+            .hint("give the set another name");
+    } else if definition_name(cx, "an address set", &name) {
+        defs.addresses
+            .define(cx.report, "address set", name, members.unwrap_or_default());
+    }
+}
+
+fn service(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>) {
+    let subject = format!("service {}", quote(&name.text));
+    let members = cx.some_texts(
+        value,
+        &subject,
+        "a service has at least one port, as in [\"tcp/8080\"]",
+    );
+    if ["tcp", "udp", "icmp", "icmpv6", "all"].contains(&name.text.as_str()) {
+        cx.report.error(
+            name.span,
+            format!("{} is reserved: it is a protocol", quote(&name.text)),
+        );
+    } else if let Some(built_in) = services::service_keys(&name.text) {
+        let keys: Vec<String> = built_in.iter().map(ToString::to_string).collect();
+        cx.report
+            .error(
+                name.span,
+                format!(
+                    "{} is reserved: it is a built-in service",
+                    quote(&name.text)
+                ),
+            )
+            .hint(format!(
+                "it means {}; give yours another name",
+                keys.join(" and ")
+            ));
+    } else if definition_name(cx, "a service", &name) {
+        defs.services
+            .define(cx.report, "service", name, members.unwrap_or_default());
+    }
+}
+
+fn rules(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str, wanted: bool) -> Vec<RuleDef> {
+    let DeValue::Array(items) = value.get_ref() else {
+        cx.wrong_type::<()>(value, subject, "a list of rules");
+        return Vec::new();
+    };
+    items
+        .iter()
+        .filter_map(|item| rule(cx, item, wanted))
+        .collect()
+}
+
+/// A rule that is wanted, or one that must go.
+fn rule(cx: &mut Cx<'_>, value: &Value<'_>, wanted: bool) -> Option<RuleDef> {
+    let (subject, known) = if wanted {
+        ("a rule", keys::RULE)
+    } else {
+        ("a rule of `absent`", keys::ABSENT)
+    };
+    let table = cx.table(value, subject, known)?;
+    let span = cx.span(value);
+    let mut rule = RuleDef {
+        span,
+        allow: Vec::new(),
+        from: None,
+        until: None,
+        owner: None,
+        why: None,
+    };
+    match table.get("allow") {
+        Some(value) => {
+            let hint =
+                "name a service or a port, as in `allow = \"ssh\"` or `allow = \"tcp/8080\"`";
+            rule.allow = cx.some_texts(value, "`allow`", hint).unwrap_or_default();
+        }
+        None => cx.missing(
+            span,
+            "the rule has no `allow`",
+            "add what it opens, as in `allow = \"ssh\"`",
+        ),
+    }
+    match table.get("from") {
+        Some(value) => {
+            let hint = "a rule without sources would open the port to everyone: name one, or write \"anywhere\"";
+            rule.from = Some(cx.some_texts(value, "`from`", hint).unwrap_or_default());
+        }
+        None if wanted => {
+            cx.missing(
+                span,
+                "the rule has no `from`",
+                "name who gets in, or write `from = \"anywhere\"` for everyone",
+            );
+        }
+        None => {}
+    }
+    if let Some(value) = table.get("until").filter(|_| wanted) {
+        rule.until = until(cx, value);
+    }
+    rule.owner = table
+        .get("owner")
+        .and_then(|value| free_text(cx, value, "`owner`"));
+    rule.why = table
+        .get("why")
+        .and_then(|value| free_text(cx, value, "`why`"));
+    Some(rule)
+}
+
+fn until(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<time::OffsetDateTime> {
+    let span = cx.span(value);
+    match value.get_ref() {
+        DeValue::Datetime(datetime) => match until::parse(datetime) {
+            Ok(until) => Some(until),
+            Err(wrong) => {
+                let problem = cx.report.error(span, wrong.message);
+                wrong.hint.into_iter().for_each(|hint| {
+                    problem.hint(hint);
+                });
+                None
+            }
+        },
+        DeValue::String(_) => {
+            let message = "`until` must be a date or a date-time, found a string";
+            cx.report
+                .error(span, message)
+                .hint("write it without quotes, as in `until = 2031-12-31`");
+            None
+        }
+        _ => cx.wrong_type(value, "`until`", "a date or a date-time"),
+    }
+}
+
+/// Text that reports repeat as it is, so it must be fit for a terminal.
+fn free_text(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Option<String> {
+    let Text { text, span } = cx.text(value, subject)?;
+    if text.contains(is_unsafe) {
+        cx.report
+            .error(
+                span,
+                format!("{subject} holds a line break or an invisible character"),
+            )
+            .hint("reports show it on one line: write plain text");
+        return None;
+    }
+    Some(text)
+}
+
+/// The keys that groups and instances share.
+fn body(cx: &mut Cx<'_>, table: &DeTable<'_>) -> Body {
+    let mut body = Body::default();
+    for (key, value) in table {
+        match key.get_ref().as_ref() {
+            "use" => body.uses = cx.texts(value, "`use`").unwrap_or_default(),
+            "rules" => body.rules = rules(cx, value, "`rules`", true),
+            "absent" => body.absent = rules(cx, value, "`absent`", false),
+            "mode" => body.mode = cx.choice(value, "`mode`", MODES),
+            "strategy" => body.strategy = cx.choice(value, "`strategy`", STRATEGIES),
+            _ => {}
+        }
+    }
+    body
+}
+
+fn group(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>) {
+    let subject = format!("group {}", quote(&name.text));
+    let valid = definition_name(cx, "a group", &name);
+    let Some(table) = cx.table(value, &subject, keys::GROUP) else {
+        return;
+    };
+    let body = body(cx, table);
+    let expect = table.get("expect").and_then(|value| expect(cx, value));
+    let mut group = GroupDef {
+        selector: Selector::default(),
+        expect,
+        region_glob: None,
+        body,
+    };
+    match table.get("match") {
+        Some(value) => selector(cx, value, &mut group),
+        None => cx.missing(
+            name.span,
+            &format!("{subject} has no `match`"),
+            "say which instances it takes, as in `match = { name = \"web-*\" }`",
+        ),
+    }
+    if valid {
+        defs.groups.define(cx.report, "group", name, group);
+    }
+}
+
+fn expect(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<(Expect, Span)> {
+    let span = cx.span(value);
+    let text = match value.get_ref() {
+        DeValue::String(text) => text.clone().into_owned(),
+        DeValue::Integer(number) => number.to_string(),
+        _ => return cx.wrong_type(value, "`expect`", "a number or a range such as \"1..200\""),
+    };
+    let Some(expect) = Expect::parse(&text) else {
+        cx.report
+            .error(span, format!("`expect` cannot be {}", quote(&text)))
+            .hint("write a number as in \"3\", or a range as in \"1..200\" or \"1..\"");
+        return None;
+    };
+    Some((expect, span))
+}
+
+fn selector(cx: &mut Cx<'_>, value: &Value<'_>, group: &mut GroupDef) {
+    let Some(table) = cx.table(value, "`match`", keys::MATCH) else {
+        return;
+    };
+    if table.is_empty() {
+        let span = cx.span(value);
+        cx.missing(
+            span,
+            "`match` has no condition",
+            "to take every instance, write `match = { name = \"*\" }`",
+        );
+    }
+    for (key, value) in table {
+        match key.get_ref().as_ref() {
+            "name" => {
+                for (glob, text) in globs(cx, value, "`name`") {
+                    if let Some(Err(why)) = glob.literal().map(names::instance) {
+                        let message =
+                            format!("{} cannot be the name of an instance", quote(&text.text));
+                        cx.report.error(text.span, message).hint(why);
+                    }
+                    group.selector.names.push(glob);
+                }
+            }
+            "region" => {
+                for (glob, text) in globs(cx, value, "`region`") {
+                    match glob.literal() {
+                        Some(region) if !regions::check(cx.report, region, text.span) => continue,
+                        Some(_) => {}
+                        None => group.region_glob = group.region_glob.or(Some(text.span)),
+                    }
+                    group.selector.regions.push(glob);
+                }
+            }
+            "tags" => {
+                let Some(tags) = cx.any_table(value, "`tags`") else {
+                    continue;
+                };
+                for (key, value) in tags {
+                    let values = globs(cx, value, &format!("tag {}", quote(key.get_ref())));
+                    let values = values.into_iter().map(|(glob, _)| glob).collect();
+                    group
+                        .selector
+                        .tags
+                        .push((key.get_ref().clone().into_owned(), values));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn globs(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Vec<(Glob, Text)> {
+    let texts = cx
+        .some_texts(
+            value,
+            subject,
+            "name a value, or a pattern such as \"web-*\"",
+        )
+        .unwrap_or_default();
+    let mut globs = Vec::new();
+    for text in texts {
+        match Glob::new(&text.text) {
+            Ok(glob) => globs.push((glob, text)),
+            Err(why) => {
+                let message = format!("{} is no pattern: {why}", quote(&text.text));
+                cx.report
+                    .error(text.span, message)
+                    .hint("`*` is any text, `?` one character, `[ab]` one of these");
+            }
+        }
+    }
+    globs
+}
+
+fn instance(cx: &mut Cx<'_>, defs: &mut Definitions, key: Text, value: &Value<'_>) {
+    let subject = format!("instance {}", quote(&key.text));
+    let mut parts = key.text.split('/');
+    let (region, name) = match (parts.next(), parts.next(), parts.next()) {
+        (Some(name), None, _) => (None, name),
+        (Some(region), Some(name), None) => (Some(region), name),
+        _ => {
+            cx.report
+                .error(
+                    key.span,
+                    format!("{} has more parts than region and name", quote(&key.text)),
+                )
+                .hint("accounts cannot be named here: write \"region/name\"");
+            return;
+        }
+    };
+    let mut valid = region.is_none_or(|region| regions::check(cx.report, region, key.span));
+    if let Err(why) = names::instance(name) {
+        let message = format!("{} cannot be the name of an instance", quote(name));
+        cx.report.error(key.span, message).hint(why);
+        valid = false;
+    }
+    let (region, name) = (region.map(str::to_owned), name.to_owned());
+    let Some(table) = cx.table(value, &subject, keys::INSTANCE) else {
+        return;
+    };
+    let body = body(cx, table);
+    if valid {
+        defs.instances.define(
+            cx.report,
+            "instance",
+            key,
+            InstanceDef { region, name, body },
+        );
+    }
+}

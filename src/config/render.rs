@@ -1,0 +1,105 @@
+//! Problems as people see them: the source line, a caret and the hint.
+//!
+//! Owns the look. Refuses to find problems, and to know whether it writes to a terminal.
+
+use annotate_snippets::{
+    AnnotationKind, Element, Group, Level, Origin as Place, Renderer, Snippet,
+};
+
+use super::diagnostic::{Diagnostic, Diagnostics, Severity};
+use super::source::Excerpt;
+use crate::model::Origin;
+
+/// The most problems written out: nobody reads further, and a file that is no TOML at all can have millions.
+const SHOWN: usize = 200;
+
+impl Diagnostics {
+    /// Every problem with its source line, a caret and its hint, then how many there are. With `color`, ANSI escapes
+    /// mark the parts; nothing is said by colour alone. Ends with a newline.
+    #[must_use]
+    pub fn render(&self, color: bool) -> String {
+        let mut out = String::new();
+        for problem in self.iter().take(SHOWN) {
+            out.push_str(&problem.render(color));
+            out.push('\n');
+        }
+        let count = |severity| {
+            self.iter()
+                .filter(|problem| problem.severity == severity)
+                .count()
+        };
+        let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+        let total = self.iter().count();
+        if total > SHOWN {
+            out.push_str(&format!(
+                "the first {SHOWN} of {total} problems are shown\n"
+            ));
+        }
+        out.push_str(&plural(errors, "error"));
+        if warnings > 0 {
+            out.push_str(&format!(", {}", plural(warnings, "warning")));
+        }
+        out.push('\n');
+        out
+    }
+}
+
+impl Diagnostic {
+    /// This problem alone, as [`Diagnostics::render`] shows it. Ends with a newline.
+    #[must_use]
+    pub fn render(&self, color: bool) -> String {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut group = Group::with_title(level.primary_title(self.message.as_str()));
+        group = group.elements(at(
+            &self.origin,
+            self.excerpt.as_ref(),
+            AnnotationKind::Primary,
+        ));
+        if let Some(hint) = &self.hint {
+            group = group.element(Level::HELP.message(hint.as_str()));
+        }
+        let mut groups = vec![group];
+        if let Some((origin, what)) = &self.related {
+            let note = Group::with_title(Level::NOTE.secondary_title(what.as_str()));
+            groups.push(note.elements(at(
+                origin,
+                self.related_excerpt.as_ref(),
+                AnnotationKind::Context,
+            )));
+        }
+        // The lines are cut already, so the renderer need not cut them again.
+        let renderer = if color {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        }
+        .term_width(1000);
+        let mut out = renderer.render(&groups);
+        out.push('\n');
+        out
+    }
+}
+
+fn at<'a>(
+    origin: &'a Origin,
+    excerpt: Option<&'a Excerpt>,
+    kind: AnnotationKind,
+) -> Vec<Element<'a>> {
+    let Some(excerpt) = excerpt else {
+        return vec![Place::path(origin.file.as_ref()).into()];
+    };
+    let place = Place::path(origin.file.as_ref())
+        .line(origin.line)
+        .char_column(origin.column);
+    let snippet = Snippet::source(excerpt.text.as_str())
+        .line_start(origin.line)
+        .annotation(kind.span(excerpt.start..excerpt.end));
+    vec![place.into(), snippet.into()]
+}
+
+fn plural(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}

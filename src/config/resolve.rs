@@ -1,0 +1,321 @@
+//! The configuration against the instances that exist.
+//!
+//! Owns what each instance gets and what is said of those that are missing or declared nowhere. Refuses to read
+//! anything: instances and the time are passed in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use time::OffsetDateTime;
+
+use super::Config;
+use super::conflict::{absent, settle};
+use super::diagnostic::{Diagnostics, Report};
+use super::link::{Declared, Group, Settings};
+use super::rule::{Families, Rule};
+use super::source::{Span, quote};
+use super::suggest::nearest;
+use crate::model::{Desired, DesiredInstance, Instance, InstanceId, Missing, Note, Undeclared};
+
+/// Looks for what missing names may have meant are made for this many: each compares with every instance.
+const HINTS: usize = 20;
+
+/// The state of one resolution.
+pub(super) struct Resolver<'a> {
+    pub(super) config: &'a Config,
+    instances: &'a BTreeMap<InstanceId, Instance>,
+    listed: &'a BTreeSet<String>,
+    as_of: OffsetDateTime,
+    pub(super) report: Report,
+    /// What was complained about: many instances share a line, and one complaint is enough.
+    told: BTreeSet<(Span, Span)>,
+    desired: Desired,
+}
+
+impl Config {
+    /// What is wanted of each of these instances.
+    ///
+    /// `instances` are those that were found, `listed` the regions of which every instance is among them. Only of these
+    /// can be said that something is missing. `as_of` is the instant at which the rules are looked at.
+    ///
+    /// # Errors
+    /// What only shows beside real instances: groups that disagree, a name in several regions, an address of a family
+    /// that the instance lacks, a number of instances that was not expected, `absent` outside additive mode or of what is
+    /// also declared.
+    pub fn resolve(
+        &self,
+        instances: &BTreeMap<InstanceId, Instance>,
+        listed: &BTreeSet<String>,
+        as_of: OffsetDateTime,
+    ) -> Result<Desired, Diagnostics> {
+        let report = Report::on(self.sources.clone());
+        let desired = Desired::default();
+        let mut resolver = Resolver {
+            config: self,
+            instances,
+            listed,
+            as_of,
+            report,
+            told: BTreeSet::new(),
+            desired,
+        };
+        resolver.run();
+        let Resolver {
+            report, desired, ..
+        } = resolver;
+        report.finish().map(|_| desired)
+    }
+}
+
+impl<'a> Resolver<'a> {
+    fn run(&mut self) {
+        let own = self.bind();
+        let groups = &self.config.linked.groups;
+        let mut counts = vec![0_usize; groups.len()];
+        for (id, instance) in self.instances {
+            let mut matched = Vec::new();
+            for (group, count) in groups.iter().zip(&mut counts) {
+                if group.selector.matches(instance) {
+                    *count += 1;
+                    matched.push(group);
+                }
+            }
+            let own = own.get(id).copied();
+            if own.is_none() && matched.is_empty() {
+                self.desired.undeclared.push(Undeclared { id: id.clone() });
+                continue;
+            }
+            let wanted = self.instance(instance, own, &matched);
+            self.desired.instances.insert(id.clone(), wanted);
+        }
+        for (group, count) in groups.iter().zip(counts) {
+            self.count(group, count);
+        }
+    }
+
+    /// Which table belongs to which instance.
+    fn bind(&mut self) -> BTreeMap<&'a InstanceId, &'a Declared> {
+        let mut by_name: BTreeMap<&str, Vec<&'a InstanceId>> = BTreeMap::new();
+        for id in self.instances.keys() {
+            by_name.entry(&id.name).or_default().push(id);
+        }
+        let mut own: BTreeMap<&InstanceId, &Declared> = BTreeMap::new();
+        let mut absent = Vec::new();
+        let mut unseen = Vec::new();
+        for declared in &self.config.linked.instances {
+            let found = match &declared.id {
+                Ok(id) => self.instances.get_key_value(id).map(|(id, _)| id),
+                Err(name) => match by_name.get(name.as_str()).map(Vec::as_slice) {
+                    None | Some([]) => None,
+                    Some([id]) => Some(*id),
+                    Some(several) => {
+                        let all: Vec<String> =
+                            several.iter().map(|id| quote(&id.to_string())).collect();
+                        self.report
+                            .error(
+                                declared.span,
+                                format!("{} exists in several regions", quote(name)),
+                            )
+                            .hint(format!("say which one: {}", all.join(" or ")));
+                        continue;
+                    }
+                },
+            };
+            match found {
+                Some(id) => {
+                    if let Some(first) = own.insert(id, declared) {
+                        let message = format!(
+                            "{} is the same instance as {}",
+                            quote(&declared.key),
+                            quote(&first.key)
+                        );
+                        self.report
+                            .error(declared.span, message)
+                            .related(first.span, "first declared here");
+                    }
+                }
+                None if self.is_listed(declared) => absent.push(declared),
+                None => unseen.push(declared),
+            }
+        }
+        self.missing(&absent, &by_name);
+        self.unseen(&unseen);
+        own
+    }
+
+    /// Whether every region was listed in which the instance could be.
+    fn is_listed(&self, declared: &Declared) -> bool {
+        match &declared.id {
+            Ok(id) => self.listed.contains(&id.region),
+            Err(_) => self.all_listed(|_| true),
+        }
+    }
+
+    fn all_listed(&self, concerns: impl Fn(&str) -> bool) -> bool {
+        !self.listed.is_empty()
+            && self
+                .config
+                .linked
+                .regions
+                .iter()
+                .filter(|region| concerns(region))
+                .all(|r| self.listed.contains(r))
+    }
+
+    fn missing(&mut self, absent: &[&Declared], by_name: &BTreeMap<&str, Vec<&InstanceId>>) {
+        for (at, declared) in absent.iter().enumerate() {
+            let name = declared
+                .id
+                .as_ref()
+                .map_or_else(String::as_str, |id| &id.name);
+            let elsewhere = by_name
+                .get(name)
+                .and_then(|ids| ids.first())
+                .map(ToString::to_string);
+            let hint = elsewhere.or_else(|| {
+                let near = nearest(
+                    &mut self.report.compared,
+                    name,
+                    by_name.keys().copied().filter(|_| at < HINTS),
+                )?;
+                let id = by_name.get(near)?.first()?;
+                Some(if declared.id.is_ok() {
+                    id.to_string()
+                } else {
+                    id.name.clone()
+                })
+            });
+            let origin = self.report.origin(declared.span);
+            self.desired.missing.push(Missing {
+                name: declared.key.clone(),
+                origin,
+                hint,
+            });
+        }
+    }
+
+    fn unseen(&mut self, unseen: &[&Declared]) {
+        const SHOWN: usize = 5;
+        let Some(first) = unseen.first() else { return };
+        let mut names: Vec<String> = unseen
+            .iter()
+            .take(SHOWN)
+            .map(|declared| quote(&declared.key))
+            .collect();
+        if unseen.len() > SHOWN {
+            names.push(format!("{} more", unseen.len() - SHOWN));
+        }
+        let text = format!(
+            "declared, but not in a region that was looked at: {}",
+            names.join(", ")
+        );
+        self.desired.notes.push(Note {
+            text,
+            origin: Some(self.report.origin(first.span)),
+        });
+    }
+
+    /// Whether a group matches as many instances as it says.
+    fn count(&mut self, group: &Group, count: usize) {
+        let name = quote(&group.name);
+        let origin = Some(self.report.origin(group.span));
+        if !self.all_listed(|region| group.selector.takes_region(region)) {
+            if group.expect.is_some() {
+                let text = format!(
+                    "`expect` of group {name} is not judged: not every region was listed in full"
+                );
+                self.desired.notes.push(Note { text, origin });
+            }
+            return;
+        }
+        match group.expect {
+            Some((expect, span)) if !expect.holds(count) => {
+                let message =
+                    format!("group {name} matches {count} instances, but {expect} are expected");
+                self.report.error(span, message);
+            }
+            None if count == 0 => {
+                self.desired.notes.push(Note {
+                    text: format!("group {name} matches no instance"),
+                    origin,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn instance(
+        &mut self,
+        instance: &Instance,
+        own: Option<&'a Declared>,
+        groups: &[&'a Group],
+    ) -> DesiredInstance {
+        let linked = &self.config.linked;
+        let own = own.map(|declared| &declared.settings);
+        let all: Vec<&Settings> = groups
+            .iter()
+            .map(|group| &group.settings)
+            .chain(own)
+            .collect();
+        let mode = settle(self, instance, own, groups, "mode", |settings| {
+            settings.mode
+        })
+        .unwrap_or(linked.mode);
+        let strategy = settle(self, instance, own, groups, "strategy", |settings| {
+            settings.strategy
+        });
+
+        let rulesets: BTreeSet<usize> = all
+            .iter()
+            .flat_map(|settings| settings.uses.iter().copied())
+            .collect();
+        let shared = rulesets.iter().flat_map(|id| &linked.rulesets[*id]);
+        let lines = shared.chain(all.iter().flat_map(|settings| &settings.rules));
+        let mut wanted = DesiredInstance {
+            mode,
+            strategy: strategy.unwrap_or(linked.strategy),
+            rules: Vec::new(),
+            absent: Vec::new(),
+            expired: Vec::new(),
+            notes: Vec::new(),
+        };
+        let there = Families::from(&instance.address_type);
+        for line in lines {
+            if line.is_expired(self.as_of, &mut wanted.notes) {
+                line.literally(&mut wanted.expired);
+                continue;
+            }
+            self.check_families(instance, there, line);
+            line.for_instance(there, &mut wanted.rules, &mut wanted.notes);
+        }
+        wanted
+            .rules
+            .sort_by(|a, b| (a.key, &a.origin).cmp(&(b.key, &b.origin)));
+        wanted
+            .expired
+            .sort_by(|a, b| (a.key, &a.origin).cmp(&(b.key, &b.origin)));
+        absent(self, instance, &all, &mut wanted);
+        // Stable, so that the notes of one line keep their order.
+        wanted.notes.sort_by(|a, b| a.origin.cmp(&b.origin));
+        wanted
+    }
+
+    fn check_families(&mut self, instance: &Instance, there: Families, line: &Rule) {
+        let Some((span, family)) = line.misplaced(there) else {
+            return;
+        };
+        if self.is_news(span, line.span) {
+            let message = format!(
+                "{} has no {family}, but this address is written out for it",
+                quote(&instance.id.to_string())
+            );
+            self.report
+                .error(span, message)
+                .hint("put it into a set under `[addresses]`, from which it is left out where it does not fit");
+        }
+    }
+
+    /// Whether nothing was said yet of these two places.
+    pub(super) fn is_news(&mut self, one: Span, other: Span) -> bool {
+        self.told.insert((one, other))
+    }
+}

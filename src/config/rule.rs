@@ -1,0 +1,224 @@
+//! A rule whose names have been followed, and what of it one instance gets.
+//!
+//! Owns the address families: what a protocol and an instance can take. Refuses to know groups, modes and dates.
+
+use super::source::Span;
+use super::until;
+use crate::model::{self, AddressType, Key, Note, Origin, Protocol, Sources};
+
+/// One line of the configuration.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) span: Span,
+    pub(super) origin: Origin,
+    pub(super) items: Vec<Item>,
+    pub(super) from: Vec<String>,
+    pub(super) sources: Sources,
+    /// The first address of each family that is written out in `from`.
+    pub(super) literals: Literals,
+    pub(super) until: Option<time::OffsetDateTime>,
+    pub(super) owner: Option<String>,
+    pub(super) why: Option<String>,
+}
+
+/// Where addresses stand that are written out, rather than named by a set or a word.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Literals {
+    pub(super) ipv4: Option<Span>,
+    pub(super) ipv6: Option<Span>,
+}
+
+/// One element of `allow`. A key that two elements name belongs to the first.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) text: String,
+    pub(super) keys: Vec<Key>,
+}
+
+/// What must go.
+#[derive(Debug)]
+pub(super) struct Absence {
+    pub(super) rule: Rule,
+    /// Whether the keys go with all their sources.
+    pub(super) whole: bool,
+}
+
+/// Whether IPv4 and IPv6 sources mean something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Families {
+    pub(super) ipv4: bool,
+    pub(super) ipv6: bool,
+}
+
+impl Families {
+    pub(super) fn of(key: Key) -> Self {
+        Self {
+            ipv4: key.protocol() != Protocol::Icmpv6,
+            ipv6: key.protocol() != Protocol::Icmp,
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            ipv4: self.ipv4 && other.ipv4,
+            ipv6: self.ipv6 && other.ipv6,
+        }
+    }
+
+    pub(super) fn trim(self, sources: &Sources) -> Sources {
+        let mut sources = sources.clone();
+        if !self.ipv4 {
+            sources.clear_ipv4();
+        }
+        if !self.ipv6 {
+            sources.clear_ipv6();
+        }
+        // Nobody at all reaches a protocol of a family that is not there, so an alias must not keep the rule alive.
+        if self.ipv4 || self.ipv6 {
+            sources
+        } else {
+            Sources::new()
+        }
+    }
+}
+
+impl From<&AddressType> for Families {
+    fn from(kind: &AddressType) -> Self {
+        Self {
+            ipv4: kind.has_ipv4(),
+            ipv6: kind.has_ipv6(),
+        }
+    }
+}
+
+impl Item {
+    /// What any of the keys takes. `ping` takes both families, one for each of its keys.
+    pub(super) fn families(&self) -> Families {
+        let any =
+            |family: fn(Families) -> bool| self.keys.iter().any(|key| family(Families::of(*key)));
+        Families {
+            ipv4: any(|families| families.ipv4),
+            ipv6: any(|families| families.ipv6),
+        }
+    }
+}
+
+impl Rule {
+    fn rule(&self, item: &Item, key: Key, sources: Sources) -> model::Rule {
+        model::Rule {
+            key,
+            sources,
+            allow: item.text.clone(),
+            from: self.from.clone(),
+            origin: self.origin.clone(),
+            why: self.why.clone(),
+            owner: self.owner.clone(),
+            until: self.until,
+        }
+    }
+
+    fn note(&self, text: String) -> Note {
+        Note {
+            text,
+            origin: Some(self.origin.clone()),
+        }
+    }
+
+    /// Each key with the sources that its protocol takes, whatever families the instance has.
+    pub(super) fn literally(&self, rules: &mut Vec<model::Rule>) {
+        for item in &self.items {
+            for key in &item.keys {
+                let sources = Families::of(*key).trim(&self.sources);
+                if !sources.is_empty() {
+                    rules.push(self.rule(item, *key, sources));
+                }
+            }
+        }
+    }
+
+    /// Each key with the sources that its protocol and the instance take, and notes on what is left out.
+    pub(super) fn for_instance(
+        &self,
+        there: Families,
+        rules: &mut Vec<model::Rule>,
+        notes: &mut Vec<Note>,
+    ) {
+        let mut left_out = (false, false);
+        for item in &self.items {
+            let takes = item.families();
+            self.note_protocol(item, takes, notes);
+            left_out.0 |= takes.ipv4 && !there.ipv4 && !self.sources.ipv4().is_empty();
+            left_out.1 |= takes.ipv6 && !there.ipv6 && !self.sources.ipv6().is_empty();
+            let before = rules.len();
+            for key in &item.keys {
+                let sources = Families::of(*key).and(there).trim(&self.sources);
+                if !sources.is_empty() {
+                    rules.push(self.rule(item, *key, sources));
+                }
+            }
+            if rules.len() == before && !item.keys.is_empty() {
+                notes.push(self.note(format!(
+                    "`{}` has no source left here and is not sent",
+                    item.text
+                )));
+            }
+        }
+        for (gone, family) in [(left_out.0, "IPv4"), (left_out.1, "IPv6")] {
+            if gone {
+                notes.push(self.note(format!(
+                    "{family} sources are left out: the instance has no {family}"
+                )));
+            }
+        }
+    }
+
+    fn note_protocol(&self, item: &Item, takes: Families, notes: &mut Vec<Note>) {
+        let families = [
+            (!takes.ipv4 && !self.sources.ipv4().is_empty(), "IPv4"),
+            (!takes.ipv6 && !self.sources.ipv6().is_empty(), "IPv6"),
+        ];
+        for (gone, family) in families {
+            if gone {
+                notes.push(self.note(format!(
+                    "{family} sources are left out: `{}` takes none",
+                    item.text
+                )));
+            }
+        }
+    }
+
+    /// The place of an address that is written out and that this instance cannot take, with the name of its family.
+    pub(super) fn misplaced(&self, there: Families) -> Option<(Span, &'static str)> {
+        let ipv4 = self
+            .literals
+            .ipv4
+            .filter(|_| !there.ipv4)
+            .map(|span| (span, "IPv4"));
+        ipv4.or(self
+            .literals
+            .ipv6
+            .filter(|_| !there.ipv6)
+            .map(|span| (span, "IPv6")))
+    }
+
+    /// Whether the rule is over, and a note if it soon will be.
+    pub(super) fn is_expired(&self, as_of: time::OffsetDateTime, notes: &mut Vec<Note>) -> bool {
+        /// How long before its end a rule is announced: two weeks, so that a weekly look sees it twice.
+        const NOTICE: time::Duration = time::Duration::days(14);
+        let Some(until) = self.until else {
+            return false;
+        };
+        if until <= as_of {
+            return true;
+        }
+        if until - as_of <= NOTICE {
+            let allow: Vec<&str> = self.items.iter().map(|item| item.text.as_str()).collect();
+            notes.push(self.note(format!(
+                "`{}` expires: it is good until {}",
+                allow.join("`, `"),
+                until::show(until)
+            )));
+        }
+        false
+    }
+}

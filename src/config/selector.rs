@@ -1,0 +1,68 @@
+//! Which instances a group takes.
+//!
+//! Owns globs over names, regions and tags. Refuses to look at anything else of an instance.
+
+use glob::Pattern;
+
+use crate::model::Instance;
+
+/// A text to be met, literally or as a pattern with `*`, `?` and `[...]`.
+#[derive(Clone, Debug)]
+pub(super) enum Glob {
+    Literal(String),
+    Pattern(Pattern),
+}
+
+impl Glob {
+    /// # Errors
+    /// A pattern that cannot be one, with the reason.
+    pub(super) fn new(text: &str) -> Result<Self, &'static str> {
+        if !text.contains(['*', '?', '[']) {
+            return Ok(Self::Literal(text.to_owned()));
+        }
+        Pattern::new(text)
+            .map(Self::Pattern)
+            .map_err(|error| error.msg)
+    }
+
+    pub(super) fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Literal(literal) => literal == text,
+            Self::Pattern(pattern) => pattern.matches(text),
+        }
+    }
+
+    pub(super) fn literal(&self) -> Option<&str> {
+        match self {
+            Self::Literal(text) => Some(text),
+            Self::Pattern(_) => None,
+        }
+    }
+}
+
+/// Every condition that is given must hold; of several values of one condition any will do. No values: not given.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Selector {
+    pub(super) names: Vec<Glob>,
+    pub(super) regions: Vec<Glob>,
+    pub(super) tags: Vec<(String, Vec<Glob>)>,
+}
+
+impl Selector {
+    pub(super) fn matches(&self, instance: &Instance) -> bool {
+        let any = |globs: &[Glob], text: &str| globs.iter().any(|glob| glob.matches(text));
+        (self.names.is_empty() || any(&self.names, &instance.id.name))
+            && self.takes_region(&instance.id.region)
+            && self.tags.iter().all(|(key, globs)| {
+                instance
+                    .tags
+                    .get(key)
+                    .is_some_and(|value| any(globs, value))
+            })
+    }
+
+    /// Whether an instance of this region could match.
+    pub(super) fn takes_region(&self, region: &str) -> bool {
+        self.regions.is_empty() || self.regions.iter().any(|glob| glob.matches(region))
+    }
+}

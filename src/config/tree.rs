@@ -1,0 +1,183 @@
+//! Typed looks at the spanned TOML tree.
+//!
+//! Owns the messages about wrong types and unknown keys. Refuses to know what any key means; `read` does.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::diagnostic::Report;
+use super::source::{Span, quote};
+
+/// A value with its place.
+pub(super) type Value<'i> = Spanned<DeValue<'i>>;
+
+/// A text with its place.
+#[derive(Clone, Debug)]
+pub(super) struct Text {
+    pub(super) text: String,
+    pub(super) span: Span,
+}
+
+/// The file that is being read.
+pub(super) struct Cx<'r> {
+    pub(super) report: &'r mut Report,
+    pub(super) file: usize,
+    /// Whether the file has syntax errors, so that what is missing may only be lost.
+    pub(super) broken: bool,
+}
+
+impl Cx<'_> {
+    pub(super) fn span<T>(&self, spanned: &Spanned<T>) -> Span {
+        let range = spanned.span();
+        Span {
+            file: self.file,
+            start: range.start,
+            end: range.end,
+        }
+    }
+
+    /// Something that must be there is not.
+    pub(super) fn missing(&mut self, span: Span, message: &str, hint: &str) {
+        if !self.broken {
+            self.report.error(span, message).hint(hint);
+        }
+    }
+
+    /// The table in `value`, with every key known.
+    pub(super) fn table<'t, 'i>(
+        &mut self,
+        value: &'t Value<'i>,
+        subject: &str,
+        known: &[&str],
+    ) -> Option<&'t DeTable<'i>> {
+        let table = self.any_table(value, subject)?;
+        self.keys(table, subject, known);
+        Some(table)
+    }
+
+    /// The table in `value`, whose keys are names.
+    pub(super) fn any_table<'t, 'i>(
+        &mut self,
+        value: &'t Value<'i>,
+        subject: &str,
+    ) -> Option<&'t DeTable<'i>> {
+        match value.get_ref() {
+            DeValue::Table(table) => Some(table),
+            _ => self.wrong_type(value, subject, "a table"),
+        }
+    }
+
+    pub(super) fn keys(&mut self, table: &DeTable<'_>, subject: &str, known: &[&str]) {
+        for (key, _) in table {
+            let word: &str = key.get_ref();
+            if known.contains(&word) {
+                continue;
+            }
+            let span = self.span(key);
+            let near =
+                super::suggest::nearest(&mut self.report.compared, word, known.iter().copied());
+            let hint = match near {
+                Some(near) => format!("did you mean {}?", quote(near)),
+                None => format!("the keys here are {}", list(known)),
+            };
+            self.report
+                .error(span, format!("unknown key {} in {subject}", quote(word)))
+                .hint(hint);
+        }
+    }
+
+    pub(super) fn text(&mut self, value: &Value<'_>, subject: &str) -> Option<Text> {
+        match value.get_ref() {
+            DeValue::String(text) => Some(Text {
+                text: text.clone().into_owned(),
+                span: self.span(value),
+            }),
+            _ => self.wrong_type(value, subject, "a string"),
+        }
+    }
+
+    /// One string, or a list of them. An element of another type is reported and left out.
+    pub(super) fn texts(&mut self, value: &Value<'_>, subject: &str) -> Option<Vec<Text>> {
+        match value.get_ref() {
+            DeValue::String(_) => self.text(value, subject).map(|text| vec![text]),
+            DeValue::Array(items) => {
+                let element = format!("each element of {subject}");
+                Some(
+                    items
+                        .iter()
+                        .filter_map(|item| self.text(item, &element))
+                        .collect(),
+                )
+            }
+            _ => self.wrong_type(value, subject, "a string or a list of strings"),
+        }
+    }
+
+    /// As [`Cx::texts`], and an empty list is an error.
+    pub(super) fn some_texts(
+        &mut self,
+        value: &Value<'_>,
+        subject: &str,
+        hint: &str,
+    ) -> Option<Vec<Text>> {
+        let texts = self.texts(value, subject)?;
+        if matches!(value.get_ref(), DeValue::Array(items) if items.is_empty()) {
+            let span = self.span(value);
+            self.report
+                .error(span, format!("{subject} is empty"))
+                .hint(hint);
+        }
+        Some(texts)
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        value: &Value<'_>,
+        subject: &str,
+        words: &[(&str, T)],
+    ) -> Option<(T, Span)> {
+        let Text { text, span } = self.text(value, subject)?;
+        if let Some((_, chosen)) = words.iter().find(|(word, _)| *word == text) {
+            return Some((*chosen, span));
+        }
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let message = format!(
+            "{subject} cannot be {}: it is one of {}",
+            quote(&text),
+            list(&known)
+        );
+        self.report.unknown(span, message, &text, known);
+        None
+    }
+
+    pub(super) fn wrong_type<T>(
+        &mut self,
+        value: &Value<'_>,
+        subject: &str,
+        wanted: &str,
+    ) -> Option<T> {
+        let found = match value.get_ref() {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "an integer",
+            DeValue::Float(_) => "a float",
+            DeValue::Boolean(_) => "a boolean",
+            DeValue::Datetime(_) => "a date or time",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        let span = self.span(value);
+        self.report
+            .error(span, format!("{subject} must be {wanted}, found {found}"));
+        None
+    }
+}
+
+/// Words in backticks with commas.
+pub(super) fn list(words: &[&str]) -> String {
+    words
+        .iter()
+        .map(|word| format!("`{word}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

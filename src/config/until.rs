@@ -1,0 +1,122 @@
+//! Until when a rule is wanted.
+//!
+//! Owns the reading of dates. Refuses a time without a zone, which would mean something else on another machine.
+
+use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
+use toml_datetime::{Datetime, Offset};
+
+use super::what::Wrong;
+
+/// The first instant at which a rule is no longer wanted. A date is good through that day, UTC; a date-time is exact.
+pub(super) fn parse(value: &Datetime) -> Result<OffsetDateTime, Wrong> {
+    let fail = |message: &str, hint: &str| {
+        Err(Wrong {
+            message: message.to_owned(),
+            hint: Some(hint.to_owned()),
+        })
+    };
+    let Some(date) = value.date else {
+        return fail(
+            "`until` is a time without a date",
+            "write a date, as in `until = 2031-12-31`",
+        );
+    };
+    let impossible = || Wrong {
+        message: format!("`until` is no real date or time: `{value}`"),
+        hint: None,
+    };
+    let month = Month::try_from(date.month).map_err(|_| impossible())?;
+    let day = Date::from_calendar_date(i32::from(date.year), month, date.day)
+        .map_err(|_| impossible())?;
+    match (value.time, value.offset) {
+        (None, _) => {
+            // The very last day has no next midnight: then the last instant there is will do.
+            let last = PrimitiveDateTime::new(day, Time::MAX);
+            Ok(day
+                .next_day()
+                .map_or(last, |next| PrimitiveDateTime::new(next, Time::MIDNIGHT))
+                .assume_utc())
+        }
+        (Some(_), None) => fail(
+            "`until` has a time but no offset",
+            "add the offset, as in `2031-12-31T18:00:00Z` or `2031-12-31T18:00:00+01:00`, or write only the date",
+        ),
+        (Some(time), Some(offset)) => {
+            let (second, nanosecond) = (time.second.unwrap_or(0), time.nanosecond.unwrap_or(0));
+            let time = Time::from_hms_nano(time.hour, time.minute, second, nanosecond)
+                .map_err(|_| impossible())?;
+            let minutes = match offset {
+                Offset::Z => 0,
+                Offset::Custom { minutes } => i32::from(minutes),
+            };
+            let offset = UtcOffset::from_whole_seconds(minutes * 60).map_err(|_| impossible())?;
+            let local = PrimitiveDateTime::new(day, time).assume_offset(offset);
+            local
+                .checked_to_offset(UtcOffset::UTC)
+                .ok_or_else(impossible)
+        }
+    }
+}
+
+/// `2031-12-31` for the end of that day, `2031-12-31 17:00:00 UTC` for another instant.
+pub(super) fn show(until: OffsetDateTime) -> String {
+    if until.time() == Time::MIDNIGHT
+        && let Some(day) = until.date().previous_day()
+    {
+        return day.to_string();
+    }
+    let (date, time) = (until.date(), until.time());
+    format!(
+        "{date} {:02}:{:02}:{:02} UTC",
+        time.hour(),
+        time.minute(),
+        time.second()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        let value: Datetime = text.parse().expect("a date or time of TOML");
+        match parse(&value) {
+            Ok(until) => format!("{} = {}", until.unix_timestamp(), show(until)),
+            Err(Wrong { message, .. }) => message,
+        }
+    }
+
+    #[test]
+    fn a_date_is_good_through_its_day() {
+        for (text, meaning) in [
+            ("1970-01-01", "86400 = 1970-01-01"),
+            ("1970-01-01T01:00:00Z", "3600 = 1970-01-01 01:00:00 UTC"),
+            ("1970-01-01T01:00:00+01:00", "0 = 1969-12-31"),
+            ("9999-12-31", "253402300799 = 9999-12-31 23:59:59 UTC"),
+            ("1970-01-01T01:00:00", "`until` has a time but no offset"),
+            ("01:00:00", "`until` is a time without a date"),
+            (
+                "9999-12-31T23:00:00-23:00",
+                "`until` is no real date or time: `9999-12-31T23:00:00-23:00`",
+            ),
+        ] {
+            assert_eq!(shown(text), meaning, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_date_of_toml_is_answered(
+            (year, month, day) in (0..=9999_u16, 1..=12_u8, 1..=28_u8),
+            (hour, minute, second) in (0..=23_u8, 0..=59_u8, 0..=60_u8),
+            (sign, hours, minutes) in ("[+-]", 0..=23_u8, 0..=59_u8),
+        ) {
+            let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{sign}{hours:02}:{minutes:02}");
+            if let Ok(value) = text.parse::<Datetime>() {
+                let _ = parse(&value);
+            }
+        }
+    }
+}

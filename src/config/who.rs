@@ -1,0 +1,247 @@
+//! Who gets in: addresses, networks and the words that stand for everybody.
+//!
+//! Owns the spelling of addresses. Refuses whatever could be read in two ways, and to know sets by name; `link` does.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+
+use super::names::looks_like_address;
+use super::source::quote;
+use super::what::Wrong;
+use crate::model::{LIGHTSAIL_CONNECT, V4_ANYWHERE, V6_ANYWHERE};
+
+/// The words that cannot be the name of a set.
+pub(super) const KEYWORDS: [&str; 4] =
+    ["anywhere", "anywhere-v4", "anywhere-v6", LIGHTSAIL_CONNECT];
+
+/// One thing that a source can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    /// A network.
+    Net(IpNet),
+    /// The one alias there is.
+    LightsailConnect,
+}
+
+/// What a text in `from`, or in a set, says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// One of the [`KEYWORDS`].
+    Keyword(&'static [Who]),
+    /// An address or a network that is written out.
+    Literal(IpNet),
+    /// It can only be the name of a set.
+    Name,
+    /// It is meant as an address and is none.
+    Wrong(Wrong),
+}
+
+/// Reads one text.
+pub(super) fn parse(text: &str) -> Said {
+    const V4: Who = Who::Net(IpNet::V4(V4_ANYWHERE));
+    const V6: Who = Who::Net(IpNet::V6(V6_ANYWHERE));
+    match text {
+        "anywhere" => return Said::Keyword(&[V4, V6]),
+        "anywhere-v4" => return Said::Keyword(&[V4]),
+        "anywhere-v6" => return Said::Keyword(&[V6]),
+        LIGHTSAIL_CONNECT => return Said::Keyword(&[Who::LightsailConnect]),
+        _ => {}
+    }
+    if !looks_like_address(text) {
+        return Said::Name;
+    }
+    match network(text) {
+        Ok(net) => Said::Literal(net),
+        Err(wrong) => Said::Wrong(wrong),
+    }
+}
+
+fn network(text: &str) -> Result<IpNet, Wrong> {
+    let fail = |message: String, hint: Option<String>| Err(Wrong { message, hint });
+    let (address, length) = match text.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (text, None),
+    };
+    let Ok(ip) = address.parse::<IpAddr>() else {
+        return fail(
+            format!("{} is no address", quote(text)),
+            not_an_address(address, length),
+        );
+    };
+    let longest: u8 = if ip.is_ipv4() { 32 } else { 128 };
+    let length = match length {
+        None => longest,
+        Some(digits) => {
+            let plain = digits.bytes().all(|b| b.is_ascii_digit())
+                && (digits.len() == 1 || !digits.starts_with('0'));
+            match digits.parse::<u8>() {
+                Ok(length) if plain && length <= longest => length,
+                _ => {
+                    let hint = format!(
+                        "it is a number from 0 to {longest}, without leading zeros, as in `{address}/{longest}`"
+                    );
+                    return fail(
+                        format!("{} has no prefix length that is possible", quote(text)),
+                        Some(hint),
+                    );
+                }
+            }
+        }
+    };
+    let net = IpNet::new_assert(ip, length);
+    if net.trunc() != net {
+        let hint = format!(
+            "the network is `{}`; for the one address write `{ip}`",
+            net.trunc()
+        );
+        return fail(format!("{} has host bits set", quote(text)), Some(hint));
+    }
+    Ok(net)
+}
+
+/// What may have been meant by a text that is no address.
+fn not_an_address(address: &str, length: Option<&str>) -> Option<String> {
+    if let Some(plain) = without_leading_zeros(address) {
+        let network = length
+            .map(|length| format!("/{}", length.get(..3).unwrap_or(length)))
+            .unwrap_or_default();
+        return Some(format!(
+            "a leading zero is read as octal by some programs: write `{plain}{network}`"
+        ));
+    }
+    if address.trim() != address {
+        return Some("remove the spaces".to_owned());
+    }
+    if address.contains('%') {
+        return Some("an address with a zone has no meaning on the internet".to_owned());
+    }
+    if address.contains('-') {
+        return Some(
+            "a range of addresses is written as networks, as in `192.0.2.0/28`".to_owned(),
+        );
+    }
+    let host = address
+        .rsplit_once(':')
+        .filter(|(host, _)| host.parse::<Ipv4Addr>().is_ok());
+    if let Some((host, _)) = host {
+        return Some(format!("ports belong into `allow`: write `{host}`"));
+    }
+    Some("an address looks like `192.0.2.1`, `192.0.2.0/24` or `2001:db8::/32`; names of sets have no `/` and no `:`".to_owned())
+}
+
+fn without_leading_zeros(address: &str) -> Option<Ipv4Addr> {
+    let octets: Vec<u8> = address
+        .split('.')
+        .map(|octet| {
+            (octet.len() <= 8 && octet.bytes().all(|b| b.is_ascii_digit()))
+                .then(|| octet.parse().ok())
+                .flatten()
+        })
+        .collect::<Option<_>>()?;
+    let octets: [u8; 4] = octets.try_into().ok()?;
+    Some(octets.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        match parse(text) {
+            Said::Keyword(who) => format!("keyword of {}", who.len()),
+            Said::Literal(net) => net.to_string(),
+            Said::Name => "name".to_owned(),
+            Said::Wrong(Wrong { message, hint }) => {
+                format!("{message}; {}", hint.unwrap_or_default())
+            }
+        }
+    }
+
+    #[test]
+    fn every_spelling() {
+        for (text, meaning) in [
+            ("anywhere", "keyword of 2"),
+            ("anywhere-v6", "keyword of 1"),
+            ("lightsail-connect", "keyword of 1"),
+            ("office", "name"),
+            ("beef", "name"),
+            ("", "name"),
+            ("203.0.113.7", "203.0.113.7/32"),
+            ("203.0.113.0/24", "203.0.113.0/24"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
+            ("::/0", "::/0"),
+            ("2001:DB8::1", "2001:db8::1/128"),
+            ("2001:0db8::/32", "2001:db8::/32"),
+            ("::ffff:192.0.2.1", "::ffff:192.0.2.1/128"),
+            (
+                "203.0.113.7/24",
+                "`203.0.113.7/24` has host bits set; the network is `203.0.113.0/24`; for the one address write `203.0.113.7`",
+            ),
+            (
+                "2001:db8::1/64",
+                "`2001:db8::1/64` has host bits set; the network is `2001:db8::/64`; for the one address write `2001:db8::1`",
+            ),
+            (
+                "010.0.0.0/8",
+                "`010.0.0.0/8` is no address; a leading zero is read as octal by some programs: write `10.0.0.0/8`",
+            ),
+            (
+                "10.0.0.1:22",
+                "`10.0.0.1:22` is no address; ports belong into `allow`: write `10.0.0.1`",
+            ),
+            (
+                "fe80::1%eth0",
+                "`fe80::1%eth0` is no address; an address with a zone has no meaning on the internet",
+            ),
+        ] {
+            assert_eq!(shown(text), meaning, "{text}");
+        }
+        for text in [
+            "10.0.0.0/08",
+            "10.0.0.0/33",
+            "10.0.0.0/",
+            "10.0.0.0/+8",
+            "10.0.0.0/255.0.0.0",
+            "::/129",
+            "::/00",
+        ] {
+            assert!(
+                shown(text).contains("no prefix length that is possible"),
+                "{text}: {}",
+                shown(text)
+            );
+        }
+        for text in [
+            "10.0.0",
+            "10.0.0.256",
+            "1",
+            "10.0.0.0/8/8",
+            "a/b",
+            ":::",
+            "/",
+            " 10.0.0.0/8",
+            "10.0.0.0 /8",
+        ] {
+            assert!(matches!(parse(text), Said::Wrong(_)), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_answered(text in any::<String>(), digits in "[0-9./:]{0,24}") {
+            parse(&text);
+            parse(&digits);
+        }
+
+        #[test]
+        fn a_network_is_read_as_it_is_shown(bits in any::<u128>(), length in 0..=128_u8, four in any::<bool>()) {
+            let ip: IpAddr = if four { Ipv4Addr::from_bits((bits >> 96) as u32).into() } else { std::net::Ipv6Addr::from_bits(bits).into() };
+            let length = if four { length % 33 } else { length };
+            let net = IpNet::new_assert(ip, length).trunc();
+            prop_assert_eq!(parse(&net.to_string()), Said::Literal(net));
+        }
+    }
+}
