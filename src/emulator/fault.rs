@@ -1,0 +1,116 @@
+//! An error reply of the service: its code, its status and its body.
+//!
+//! Owns the codes and the texts that are common to several operations. Refuses to decide when one is due.
+
+use serde_json::{Value, json};
+
+/// An error reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) code: &'static str,
+    /// The HTTP status.
+    pub(super) status: u16,
+    pub(super) message: String,
+    /// What the service would advise. Only the exceptions of the service model have one; those of the AWS front end,
+    /// which answers before Lightsail sees the request, are bare.
+    tip: Option<&'static str>,
+}
+
+impl Fault {
+    fn modelled(code: &'static str, message: impl Into<String>, tip: &'static str) -> Self {
+        Self {
+            code,
+            status: 400,
+            message: message.into(),
+            tip: Some(tip),
+        }
+    }
+
+    /// An error of the front end.
+    pub(super) fn front(code: &'static str, status: u16, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            status,
+            message: message.into(),
+            tip: None,
+        }
+    }
+
+    pub(super) fn invalid_input(message: impl Into<String>) -> Self {
+        Self::modelled(
+            "InvalidInputException",
+            message,
+            "Check the input and try again.",
+        )
+    }
+
+    /// The member `name` is required and is not there.
+    pub(super) fn missing(name: &str) -> Self {
+        Self::invalid_input(format!(
+            "1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must not be null"
+        ))
+    }
+
+    pub(super) fn not_found(kind: &str, name: &str) -> Self {
+        Self::modelled(
+            "NotFoundException",
+            format!("The {kind} does not exist: {name}"),
+            "Check the name and the Region, and try again.",
+        )
+    }
+
+    pub(super) fn operation_failure(message: impl Into<String>) -> Self {
+        Self::modelled(
+            "OperationFailureException",
+            message,
+            "Wait until the resource has settled, and try again.",
+        )
+    }
+
+    pub(super) fn access_denied(message: impl Into<String>) -> Self {
+        Self::modelled(
+            "AccessDeniedException",
+            message,
+            "Use an identity that is allowed to do this.",
+        )
+    }
+
+    pub(super) fn service(message: impl Into<String>) -> Self {
+        Self {
+            status: 500,
+            ..Self::modelled("ServiceException", message, "Try again later.")
+        }
+    }
+
+    pub(super) fn serialization(message: impl Into<String>) -> Self {
+        Self::front("SerializationException", 400, message)
+    }
+
+    pub(super) fn unknown_operation() -> Self {
+        Self::front(
+            "UnknownOperationException",
+            400,
+            "The requested operation is not recognized by the service.",
+        )
+    }
+
+    /// The body in AWS JSON. `__type` is bare and `code` equals it, since clients differ in which they look at first.
+    pub(super) fn body(&self) -> Value {
+        let Self {
+            code,
+            status: _,
+            message,
+            tip,
+        } = self;
+        match tip {
+            None => json!({"__type": code, "message": message}),
+            Some(tip) => json!({
+                "__type": code,
+                "code": code,
+                "message": message,
+                "docs": "https://docs.aws.amazon.com/lightsail/2016-11-28/api-reference/",
+                "tip": tip,
+            }),
+        }
+    }
+}

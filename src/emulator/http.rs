@@ -1,0 +1,145 @@
+//! The HTTP server: connections, bodies, deadlines.
+//!
+//! Owns what keeps one client from disturbing another: a size and a deadline for every request. Refuses to know what is
+//! asked; whole messages go to the front, which answers at once.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Emulator;
+use super::fault::Fault;
+use super::front::Reply;
+
+/// The largest body: sixty sources a family fit into a hundredth of it.
+const BODY_LIMIT: usize = 1 << 20;
+
+/// How long a client may take to send a body. SDKs send one in a single packet.
+const BODY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a connection may be without a whole set of headers, between requests too. Longer than SDKs keep an idle
+/// connection in mind would be best, but nothing is lost when it is not: they open another.
+const HEADER_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long requests in flight may take to end after the shutdown.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How long no connection is accepted after one could not be, since the usual cause is too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How many connections in a row may fail to be accepted before the listener is given up.
+const ACCEPT_ATTEMPTS: u32 = 100;
+
+/// Serves until the shutdown, in one task: the emulator answers in microseconds, so there is nothing to gain from more.
+pub(super) async fn serve(
+    emulator: Emulator,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let mut server = hyper::server::conn::http1::Builder::new();
+    server
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_DEADLINE);
+    let mut connections = FuturesUnordered::new();
+    let mut shutdown = pin!(shutdown);
+    let mut failures = 0;
+    let mut not_before = Instant::now();
+    loop {
+        let accept = async {
+            sleep_until(not_before).await;
+            listener.accept().await
+        };
+        tokio::select! {
+            () = &mut shutdown => break,
+            Some(_) = connections.next() => {}
+            accepted = accept => match accepted {
+                Ok((stream, _)) => {
+                    failures = 0;
+                    // Only a matter of speed.
+                    let _ = stream.set_nodelay(true);
+                    let emulator = emulator.clone();
+                    let service = service_fn(move |request| handle(emulator.clone(), request));
+                    connections.push(server.serve_connection(TokioIo::new(stream), service));
+                }
+                Err(error) => {
+                    failures += 1;
+                    if failures >= ACCEPT_ATTEMPTS {
+                        return Err(error);
+                    }
+                    not_before = Instant::now() + ACCEPT_PAUSE;
+                }
+            },
+        }
+    }
+    drop(listener);
+    for connection in Pin::new(&mut connections).iter_pin_mut() {
+        connection.graceful_shutdown();
+    }
+    // Whoever is not done by then is cut off: nobody waits for the answer, or somebody does not read it.
+    let _ = timeout(SHUTDOWN_DEADLINE, async {
+        while connections.next().await.is_some() {}
+    })
+    .await;
+    Ok(())
+}
+
+async fn handle(
+    emulator: Emulator,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let body = timeout(BODY_DEADLINE, Limited::new(body, BODY_LIMIT).collect()).await;
+    let reply = match body {
+        Ok(Ok(body)) => {
+            let reply = emulator.answer(&parts, &body.to_bytes());
+            return Ok(respond(reply, false));
+        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Fault::front(
+            "RequestEntityTooLargeException",
+            413,
+            "The request is larger than 1 MiB.",
+        ),
+        Ok(Err(_)) => Fault::serialization("the body of the request cannot be read"),
+        Err(_) => Fault::front(
+            "RequestTimeoutException",
+            408,
+            "The body of the request did not arrive in time.",
+        ),
+    };
+    let reply = Reply::json(emulator.request_id(), Err(reply));
+    Ok(respond(reply, true))
+}
+
+fn respond(reply: Reply, last: bool) -> Response<Full<Bytes>> {
+    let Reply {
+        status,
+        content_type,
+        request_id,
+        body,
+    } = reply;
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Ok(id) = HeaderValue::from_str(&request_id) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    if last {
+        // What is left of the body is not worth reading.
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

@@ -1,0 +1,214 @@
+//! The verifier against signatures that AWS publishes, and against every change of a signed request.
+
+use hyper::header::{HeaderName, HeaderValue};
+use proptest::prelude::*;
+
+use super::*;
+
+/// The example credentials of the AWS documentation and test suite.
+const EXAMPLE: Credentials<'static> = Credentials {
+    access_key: "AKIDEXAMPLE",
+    secret_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+};
+
+fn headers(list: &[(&str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in list {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
+        headers.append(name, HeaderValue::from_str(value).expect("a value"));
+    }
+    headers
+}
+
+fn authorization(scope: &str, signed: &str, signature: &str) -> String {
+    format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders={signed}, Signature={signature}")
+}
+
+fn at(text: &str) -> OffsetDateTime {
+    parse_time(text).expect("a time")
+}
+
+const SUITE_SCOPE: &str = "AKIDEXAMPLE/20150830/us-east-1/service/aws4_request";
+
+/// The request `post-vanilla` of the AWS test suite.
+fn post_vanilla() -> HeaderMap {
+    let signature = "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b";
+    headers(&[
+        ("host", "example.amazonaws.com"),
+        ("x-amz-date", "20150830T123600Z"),
+        (
+            "authorization",
+            &authorization(SUITE_SCOPE, "host;x-amz-date", signature),
+        ),
+    ])
+}
+
+fn judge(headers: &HeaderMap, now: &str) -> Result<String, Refusal> {
+    let message = Message {
+        method: "POST",
+        path: "/",
+        query: "",
+        headers,
+        body: b"",
+    };
+    verify(message, EXAMPLE, "service", at(now))
+}
+
+#[test]
+fn published_signatures_are_right() {
+    assert_eq!(
+        judge(&post_vanilla(), "20150830T123600Z"),
+        Ok("us-east-1".to_owned())
+    );
+    // `ListUsers`, the worked example of the AWS General Reference: a query, three headers.
+    let listed = headers(&[
+        ("host", "iam.amazonaws.com"),
+        (
+            "content-type",
+            "application/x-www-form-urlencoded; charset=utf-8",
+        ),
+        ("x-amz-date", "20150830T123600Z"),
+        (
+            "authorization",
+            &authorization(
+                "AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request",
+                "content-type;host;x-amz-date",
+                "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7",
+            ),
+        ),
+    ]);
+    for query in [
+        "Action=ListUsers&Version=2010-05-08",
+        "Version=2010-05-08&Action=ListUsers",
+    ] {
+        let message = Message {
+            method: "GET",
+            path: "/",
+            query,
+            headers: &listed,
+            body: b"",
+        };
+        assert_eq!(
+            verify(message, EXAMPLE, "iam", at("20150830T123600Z")),
+            Ok("us-east-1".to_owned())
+        );
+    }
+}
+
+#[test]
+fn values_are_trimmed_and_joined() {
+    let headers = headers(&[
+        ("host", "example.amazonaws.com"),
+        ("my-header1", "  a   b  "),
+        ("my-header1", "c"),
+    ]);
+    let message = Message {
+        method: "GET",
+        path: "/",
+        query: "b=2&a=1&a",
+        headers: &headers,
+        body: b"",
+    };
+    let text = canonical_request(message, &["host", "my-header1"]);
+    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let wanted = format!(
+        "GET\n/\na=&a=1&b=2\nhost:example.amazonaws.com\nmy-header1:a b,c\n\nhost;my-header1\n{empty}"
+    );
+    assert_eq!(String::from_utf8(text), Ok(wanted));
+}
+
+#[test]
+fn the_clock_may_be_off_by_five_minutes() {
+    for (now, fine) in [
+        ("20150830T124100Z", true),
+        ("20150830T124101Z", false),
+        ("20150830T123100Z", true),
+        ("20150830T123059Z", false),
+    ] {
+        assert_eq!(judge(&post_vanilla(), now).is_ok(), fine, "{now}");
+    }
+}
+
+#[test]
+fn each_fault_has_its_refusal() {
+    let with = |name: &'static str, value: Option<&str>| {
+        let mut headers = post_vanilla();
+        headers.remove(name);
+        if let Some(value) = value {
+            headers.insert(name, HeaderValue::from_str(value).expect("a value"));
+        }
+        judge(&headers, "20150830T123600Z").expect_err("refused")
+    };
+    let signed = |scope: &str| {
+        with(
+            "authorization",
+            Some(&authorization(scope, "host;x-amz-date", &"0".repeat(64))),
+        )
+    };
+    assert_eq!(with("authorization", None), Refusal::Missing);
+    for (header, value) in [
+        ("authorization", Some("Bearer abc")),
+        ("authorization", Some("AWS4-HMAC-SHA256 Credential=a/b/c/d/e")),
+        ("authorization", Some("AWS4-HMAC-SHA256 Credential=a/b,SignedHeaders=host,Signature=0")),
+        ("x-amz-date", None),
+        ("x-amz-date", Some("20150230T123600Z")),
+        ("x-amz-date", Some("2015-08-30T12:36")),
+    ] {
+        assert!(
+            matches!(with(header, value), Refusal::Incomplete(_)),
+            "{header} {value:?}"
+        );
+    }
+    assert_eq!(
+        signed("OTHER/20150830/us-east-1/service/aws4_request"),
+        Refusal::UnknownKey
+    );
+    for scope in [
+        SUITE_SCOPE,
+        "AKIDEXAMPLE/20150831/us-east-1/service/aws4_request",
+        "AKIDEXAMPLE/2015/us-east-1/service/aws4_request",
+        "AKIDEXAMPLE/20150830/us-east-1/s3/aws4_request",
+        "AKIDEXAMPLE/20150830/us-east-1/service/aws5_request",
+    ] {
+        assert!(matches!(signed(scope), Refusal::Invalid(_)), "{scope}");
+    }
+    let token = with("x-amz-security-token", Some("not signed"));
+    assert!(matches!(token, Refusal::Invalid(_)));
+}
+
+proptest! {
+    #[test]
+    fn no_other_secret_body_path_or_signature_passes(
+        secret in "[a-z]{1,40}",
+        body in prop::collection::vec(any::<u8>(), 1..20),
+        path in "/[a-z]{1,5}",
+        signature in "[0-9a-fA-F]{0,66}",
+    ) {
+        let headers = post_vanilla();
+        let message = Message { method: "POST", path: "/", query: "", headers: &headers, body: b"" };
+        let now = at("20150830T123600Z");
+        let invalid = |message: Message<'_>, credentials: Credentials<'_>| {
+            matches!(verify(message, credentials, "service", now), Err(Refusal::Invalid(_)))
+        };
+        prop_assert!(invalid(message, Credentials { secret_key: &secret, ..EXAMPLE }));
+        prop_assert!(invalid(Message { body: &body, ..message }, EXAMPLE));
+        prop_assert!(invalid(Message { path: &path, ..message }, EXAMPLE));
+        prop_assert!(invalid(Message { method: "PUT", ..message }, EXAMPLE));
+        let mut other = post_vanilla();
+        let text = authorization(SUITE_SCOPE, "host;x-amz-date", &format!("0{signature}"));
+        other.insert("authorization", HeaderValue::from_str(&text).expect("a value"));
+        prop_assert!(invalid(Message { headers: &other, ..message }, EXAMPLE));
+    }
+
+    #[test]
+    fn no_header_makes_it_panic(authorization in "[ -~]{0,120}", tail in "[ -~]{0,80}", date in "[0-9TZé]{0,18}") {
+        for text in [authorization, format!("AWS4-HMAC-SHA256 {tail}"), format!("AWS4-HMAC-SHA256 Credential={tail},SignedHeaders=host;x-amz-date,Signature=00")] {
+            let mut headers = HeaderMap::new();
+            headers.insert("authorization", HeaderValue::from_str(&text).expect("visible characters"));
+            if let Ok(date) = HeaderValue::from_bytes(date.as_bytes()) {
+                headers.insert("x-amz-date", date);
+            }
+            prop_assert!(judge(&headers, "20150830T123600Z").is_err());
+        }
+    }
+}

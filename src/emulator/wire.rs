@@ -1,0 +1,272 @@
+//! Requests in AWS JSON 1.1, checked as the service model checks them.
+//!
+//! Owns names of operations, types of members, required members and the pattern of names. Refuses to know whether what
+//! is asked for exists. As in the service, a member of a wrong type is found before a value that is not valid, a member
+//! that is `null` counts as absent, and unknown members are ignored.
+
+use serde_json::{Map, Value};
+
+use super::fault::Fault;
+use super::rules::Rule;
+
+/// The operations that are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Action {
+    GetInstancePortStates,
+    OpenInstancePublicPorts,
+    CloseInstancePublicPorts,
+    PutInstancePublicPorts,
+    GetOperation,
+    GetOperations,
+    GetOperationsForResource,
+    GetInstance,
+    GetInstances,
+    GetInstanceState,
+    GetRegions,
+}
+
+impl Action {
+    pub(super) const ALL: [Self; 11] = [
+        Self::GetInstancePortStates,
+        Self::OpenInstancePublicPorts,
+        Self::CloseInstancePublicPorts,
+        Self::PutInstancePublicPorts,
+        Self::GetOperation,
+        Self::GetOperations,
+        Self::GetOperationsForResource,
+        Self::GetInstance,
+        Self::GetInstances,
+        Self::GetInstanceState,
+        Self::GetRegions,
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::GetInstancePortStates => "GetInstancePortStates",
+            Self::OpenInstancePublicPorts => "OpenInstancePublicPorts",
+            Self::CloseInstancePublicPorts => "CloseInstancePublicPorts",
+            Self::PutInstancePublicPorts => "PutInstancePublicPorts",
+            Self::GetOperation => "GetOperation",
+            Self::GetOperations => "GetOperations",
+            Self::GetOperationsForResource => "GetOperationsForResource",
+            Self::GetInstance => "GetInstance",
+            Self::GetInstances => "GetInstances",
+            Self::GetInstanceState => "GetInstanceState",
+            Self::GetRegions => "GetRegions",
+        }
+    }
+
+    /// Reads the header `X-Amz-Target`.
+    pub(super) fn from_target(target: &str) -> Option<Self> {
+        let name = target.strip_prefix("Lightsail_20161128.")?;
+        Self::ALL.into_iter().find(|action| action.name() == name)
+    }
+}
+
+/// A request that the service model allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    PortStates { name: String },
+    Open { name: String, rule: Rule },
+    Close { name: String, rule: Rule },
+    Put { name: String, rules: Vec<Rule> },
+    Operation { id: String },
+    Operations { token: Option<String> },
+    OperationsFor { name: String, token: Option<String> },
+    Instance { name: String },
+    Instances { token: Option<String> },
+    InstanceState { name: String },
+    Regions { zones: bool, database_zones: bool },
+}
+
+impl Request {
+    /// Reads the body of a request for `action`.
+    pub(super) fn parse(action: Action, body: &[u8]) -> Result<Self, Fault> {
+        let value: Value =
+            serde_json::from_slice(body).map_err(|e| Fault::serialization(e.to_string()))?;
+        let Value::Object(map) = &value else {
+            return Err(Fault::serialization("the request is not a JSON object"));
+        };
+        let members = Members(map);
+        match action {
+            Action::GetInstancePortStates => {
+                let name = members.name("instanceName")?;
+                Ok(Self::PortStates { name })
+            }
+            Action::OpenInstancePublicPorts => {
+                let (name, rule) = members.name_and_rule()?;
+                Ok(Self::Open { name, rule })
+            }
+            Action::CloseInstancePublicPorts => {
+                let (name, rule) = members.name_and_rule()?;
+                Ok(Self::Close { name, rule })
+            }
+            Action::PutInstancePublicPorts => {
+                let infos = members.port_infos("portInfos")?;
+                let name = members.name("instanceName")?;
+                let infos = infos.ok_or_else(|| Fault::missing("portInfos"))?;
+                let rules = infos
+                    .into_iter()
+                    .map(PortInfo::check)
+                    .collect::<Result<_, _>>()?;
+                Ok(Self::Put { name, rules })
+            }
+            Action::GetOperation => {
+                let id = members
+                    .string("operationId")?
+                    .ok_or_else(|| Fault::missing("operationId"))?;
+                if id.trim().is_empty() {
+                    return Err(Fault::invalid_input("operationId must not be blank"));
+                }
+                Ok(Self::Operation { id })
+            }
+            Action::GetOperations => Ok(Self::Operations {
+                token: members.string("pageToken")?,
+            }),
+            Action::GetOperationsForResource => {
+                let token = members.string("pageToken")?;
+                let name = members.name("resourceName")?;
+                Ok(Self::OperationsFor { name, token })
+            }
+            Action::GetInstance => Ok(Self::Instance {
+                name: members.name("instanceName")?,
+            }),
+            Action::GetInstances => Ok(Self::Instances {
+                token: members.string("pageToken")?,
+            }),
+            Action::GetInstanceState => Ok(Self::InstanceState {
+                name: members.name("instanceName")?,
+            }),
+            Action::GetRegions => Ok(Self::Regions {
+                zones: members.boolean("includeAvailabilityZones")?,
+                database_zones: members.boolean("includeRelationalDatabaseAvailabilityZones")?,
+            }),
+        }
+    }
+}
+
+/// A `PortInfo` whose members have the right types, and no more.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PortInfo {
+    pub(super) from_port: Option<i32>,
+    pub(super) to_port: Option<i32>,
+    pub(super) protocol: Option<String>,
+    pub(super) cidrs: Option<Vec<String>>,
+    pub(super) ipv6_cidrs: Option<Vec<String>>,
+    pub(super) cidr_list_aliases: Option<Vec<String>>,
+}
+
+impl PortInfo {
+    fn read(value: &Value, at: &str) -> Result<Self, Fault> {
+        let Value::Object(map) = value else {
+            return Err(wrong_type(at, "an object"));
+        };
+        let members = Members(map);
+        Ok(Self {
+            from_port: members.integer("fromPort")?,
+            to_port: members.integer("toPort")?,
+            protocol: members.string("protocol")?,
+            cidrs: members.strings("cidrs")?,
+            ipv6_cidrs: members.strings("ipv6Cidrs")?,
+            cidr_list_aliases: members.strings("cidrListAliases")?,
+        })
+    }
+}
+
+/// The members of an object, read by name and type.
+struct Members<'a>(&'a Map<String, Value>);
+
+impl Members<'_> {
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    fn string(&self, name: &str) -> Result<Option<String>, Fault> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(wrong_type(name, "a string")),
+        }
+    }
+
+    fn boolean(&self, name: &str) -> Result<bool, Fault> {
+        match self.get(name) {
+            None => Ok(false),
+            Some(Value::Bool(truth)) => Ok(*truth),
+            Some(_) => Err(wrong_type(name, "a boolean")),
+        }
+    }
+
+    fn integer(&self, name: &str) -> Result<Option<i32>, Fault> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        let number = value
+            .as_i64()
+            .and_then(|number| i32::try_from(number).ok())
+            .ok_or_else(|| wrong_type(name, "a 32-bit integer"))?;
+        Ok(Some(number))
+    }
+
+    fn list(&self, name: &str) -> Result<Option<&Vec<Value>>, Fault> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Array(values)) => Ok(Some(values)),
+            Some(_) => Err(wrong_type(name, "a list")),
+        }
+    }
+
+    fn strings(&self, name: &str) -> Result<Option<Vec<String>>, Fault> {
+        let Some(values) = self.list(name)? else {
+            return Ok(None);
+        };
+        let texts = values.iter().map(|value| match value {
+            Value::String(text) => Ok(text.clone()),
+            _ => Err(wrong_type(name, "a list of strings")),
+        });
+        texts.collect::<Result<_, _>>().map(Some)
+    }
+
+    fn port_infos(&self, name: &str) -> Result<Option<Vec<PortInfo>>, Fault> {
+        let Some(values) = self.list(name)? else {
+            return Ok(None);
+        };
+        let infos = values.iter().map(|value| PortInfo::read(value, name));
+        infos.collect::<Result<_, _>>().map(Some)
+    }
+
+    fn name_and_rule(&self) -> Result<(String, Rule), Fault> {
+        let info = match self.get("portInfo") {
+            None => None,
+            Some(value) => Some(PortInfo::read(value, "portInfo")?),
+        };
+        let name = self.name("instanceName")?;
+        let rule = info.ok_or_else(|| Fault::missing("portInfo"))?.check()?;
+        Ok((name, rule))
+    }
+
+    /// A required resource name. The pattern in the service model leaves out the full stop that the service takes.
+    fn name(&self, member: &str) -> Result<String, Fault> {
+        let name = self.string(member)?.ok_or_else(|| Fault::missing(member))?;
+        let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let outer = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.len() >= 2
+            && name.chars().all(inner)
+            && name.starts_with(outer)
+            && name.ends_with(outer)
+        {
+            return Ok(name);
+        }
+        Err(Fault::invalid_input(format!(
+            "{name} is not a valid resource name. Resource names must be at least 2 characters long, may hold letters, \
+             digits, hyphens, underscores and full stops, and start and end with a letter, a digit or an underscore."
+        )))
+    }
+}
+
+fn wrong_type(member: &str, wanted: &str) -> Fault {
+    Fault::serialization(format!("{member} must be {wanted}"))
+}
+
+#[cfg(test)]
+mod tests;
