@@ -15,7 +15,10 @@ use time::OffsetDateTime;
 use crate::model::{Firewall, Instance, InstanceId, Key, PortState, Sources};
 
 /// Reads the service. Every method answers within a deadline of its own.
-#[expect(async_fn_in_trait, reason = "one thread runs everything, so no future has to be Send")]
+#[expect(
+    async_fn_in_trait,
+    reason = "one thread runs everything, so no future has to be Send"
+)]
 pub trait Reader {
     /// Every instance of a region, all pages; a page that fails or a token that repeats fails the whole.
     ///
@@ -49,7 +52,10 @@ pub trait Reader {
 }
 
 /// Writes the service. No method retries: after a lost reply only a read can say what happened.
-#[expect(async_fn_in_trait, reason = "one thread runs everything, so no future has to be Send")]
+#[expect(
+    async_fn_in_trait,
+    reason = "one thread runs everything, so no future has to be Send"
+)]
 pub trait Writer {
     /// Opens a key to these sources, which must not be empty.
     ///
@@ -61,7 +67,8 @@ pub trait Writer {
     ///
     /// # Errors
     /// As for `open`.
-    async fn close(&self, id: &InstanceId, key: Key, sources: &Sources) -> Result<Operation, Error>;
+    async fn close(&self, id: &InstanceId, key: Key, sources: &Sources)
+    -> Result<Operation, Error>;
 
     /// Replaces the whole firewall. An empty one is sent as an explicit empty list.
     ///

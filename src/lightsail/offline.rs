@@ -20,21 +20,44 @@ impl Offline {
     }
 
     fn region(&self, action: &'static str, region: &str) -> Result<&[Entry], Error> {
-        self.inventory.regions.get(region).map(Vec::as_slice).ok_or_else(|| {
-            Error::new(Kind::NotFound, action, region, "the snapshot does not cover this region")
+        self.inventory
+            .regions
+            .get(region)
+            .map(Vec::as_slice)
+            .ok_or_else(|| {
+                Error::new(
+                    Kind::NotFound,
+                    action,
+                    region,
+                    "the snapshot does not cover this region",
+                )
                 .with_hint("take a snapshot that includes the region, or leave the region out")
-        })
+            })
     }
 
     fn entry(&self, action: &'static str, id: &InstanceId) -> Result<&Entry, Error> {
-        let entry = self.region(action, &id.region)?.iter().find(|entry| entry.name == id.name);
-        entry.ok_or_else(|| Error::new(Kind::NotFound, action, id.to_string(), "the snapshot has no such instance"))
+        let entry = self
+            .region(action, &id.region)?
+            .iter()
+            .find(|entry| entry.name == id.name);
+        entry.ok_or_else(|| {
+            Error::new(
+                Kind::NotFound,
+                action,
+                id.to_string(),
+                "the snapshot has no such instance",
+            )
+        })
     }
 }
 
 impl Reader for Offline {
     async fn instances(&self, region: &str) -> Result<Vec<Instance>, Error> {
-        Ok(self.region("GetInstances", region)?.iter().map(|entry| entry.instance(region)).collect())
+        Ok(self
+            .region("GetInstances", region)?
+            .iter()
+            .map(|entry| entry.instance(region))
+            .collect())
     }
 
     async fn instance(&self, id: &InstanceId) -> Result<Instance, Error> {
@@ -45,7 +68,8 @@ impl Reader for Offline {
         const ACTION: &str = "GetInstancePortStates";
         self.entry(ACTION, id)?.port_states.clone().ok_or_else(|| {
             let message = "the rules could not be read when the snapshot was taken";
-            Error::new(Kind::BadReply, ACTION, id.to_string(), message).with_hint("take a new snapshot")
+            Error::new(Kind::BadReply, ACTION, id.to_string(), message)
+                .with_hint("take a new snapshot")
         })
     }
 
@@ -59,7 +83,12 @@ impl Reader for Offline {
 }
 
 fn no_operations(action: &'static str, target: String) -> Error {
-    Error::new(Kind::NotFound, action, target, "a snapshot remembers no operations")
+    Error::new(
+        Kind::NotFound,
+        action,
+        target,
+        "a snapshot remembers no operations",
+    )
 }
 
 #[cfg(test)]
@@ -72,17 +101,47 @@ mod tests {
         {"name": "web-2", "arn": "arn:2", "state": "running", "ipAddressType": "dualstack", "portStates": null}]}}"#;
 
     fn id(name: &str) -> InstanceId {
-        InstanceId { region: "eu-central-1".into(), name: name.into() }
+        InstanceId {
+            region: "eu-central-1".into(),
+            name: name.into(),
+        }
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn what_was_not_seen_is_not_empty() {
         let offline = Offline::new(Inventory::parse(SNAPSHOT).expect("an inventory"));
-        assert_eq!(offline.instances("eu-central-1").await.map(|all| all.len()), Ok(2));
-        assert_eq!(offline.port_states(&id("web-1")).await.map(|all| all[0].protocol.clone()), Ok("TCP".into()));
-        assert_eq!(offline.port_states(&id("web-2")).await.map_err(|e| e.kind()), Err(Kind::BadReply));
-        assert_eq!(offline.instance(&id("web-3")).await.map_err(|e| e.kind()), Err(Kind::NotFound));
-        assert_eq!(offline.instances("eu-west-1").await.map_err(|e| e.kind()), Err(Kind::NotFound));
-        assert_eq!(offline.operation("eu-central-1", "1").await.map_err(|e| e.kind()), Err(Kind::NotFound));
+        assert_eq!(
+            offline.instances("eu-central-1").await.map(|all| all.len()),
+            Ok(2)
+        );
+        assert_eq!(
+            offline
+                .port_states(&id("web-1"))
+                .await
+                .map(|all| all[0].protocol.clone()),
+            Ok("TCP".into())
+        );
+        assert_eq!(
+            offline
+                .port_states(&id("web-2"))
+                .await
+                .map_err(|e| e.kind()),
+            Err(Kind::BadReply)
+        );
+        assert_eq!(
+            offline.instance(&id("web-3")).await.map_err(|e| e.kind()),
+            Err(Kind::NotFound)
+        );
+        assert_eq!(
+            offline.instances("eu-west-1").await.map_err(|e| e.kind()),
+            Err(Kind::NotFound)
+        );
+        assert_eq!(
+            offline
+                .operation("eu-central-1", "1")
+                .await
+                .map_err(|e| e.kind()),
+            Err(Kind::NotFound)
+        );
     }
 }

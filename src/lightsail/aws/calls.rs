@@ -26,10 +26,14 @@ impl Reader for AwsReader {
         let pages = self.pages(ACTION, region, async |token| {
             let page = client.get_instances().set_page_token(token).send().await;
             let page = page.map_err(|error| failure::read(ACTION, region, &error))?;
-            let instances = page.instances.ok_or_else(|| missing(ACTION, region, "instances"))?;
+            let instances = page
+                .instances
+                .ok_or_else(|| missing(ACTION, region, "instances"))?;
             Ok((instances, page.next_page_token))
         });
-        let instance = |from| convert::instance(region, from).map_err(|member| missing(ACTION, region, member));
+        let instance = |from| {
+            convert::instance(region, from).map_err(|member| missing(ACTION, region, member))
+        };
         pages.await?.into_iter().map(instance).collect()
     }
 
@@ -37,9 +41,16 @@ impl Reader for AwsReader {
         const ACTION: &str = "GetInstance";
         let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
         let reply = self.0.read(ACTION, &target, async || {
-            failed(ACTION, &target, client.get_instance().instance_name(&id.name).send().await)
+            failed(
+                ACTION,
+                &target,
+                client.get_instance().instance_name(&id.name).send().await,
+            )
         });
-        let instance = reply.await?.instance.ok_or_else(|| missing(ACTION, &target, "instance"))?;
+        let instance = reply
+            .await?
+            .instance
+            .ok_or_else(|| missing(ACTION, &target, "instance"))?;
         convert::instance(&id.region, instance).map_err(|member| missing(ACTION, &target, member))
     }
 
@@ -47,9 +58,20 @@ impl Reader for AwsReader {
         const ACTION: &str = "GetInstancePortStates";
         let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
         let reply = self.0.read(ACTION, &target, async || {
-            failed(ACTION, &target, client.get_instance_port_states().instance_name(&id.name).send().await)
+            failed(
+                ACTION,
+                &target,
+                client
+                    .get_instance_port_states()
+                    .instance_name(&id.name)
+                    .send()
+                    .await,
+            )
         });
-        let states = reply.await?.port_states.ok_or_else(|| missing(ACTION, &target, "portStates"))?;
+        let states = reply
+            .await?
+            .port_states
+            .ok_or_else(|| missing(ACTION, &target, "portStates"))?;
         Ok(states.into_iter().map(convert::port_state).collect())
     }
 
@@ -57,7 +79,11 @@ impl Reader for AwsReader {
         const ACTION: &str = "GetOperation";
         let (client, target) = (self.0.client(ACTION, region)?, format!("{region}/{id}"));
         let reply = self.0.read(ACTION, &target, async || {
-            failed(ACTION, &target, client.get_operation().operation_id(id).send().await)
+            failed(
+                ACTION,
+                &target,
+                client.get_operation().operation_id(id).send().await,
+            )
         });
         operation(ACTION, &target, reply.await?.operation)
     }
@@ -66,12 +92,21 @@ impl Reader for AwsReader {
         const ACTION: &str = "GetOperationsForResource";
         let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
         let pages = self.pages(ACTION, &target, async |token| {
-            let request = client.get_operations_for_resource().resource_name(&id.name).set_page_token(token);
+            let request = client
+                .get_operations_for_resource()
+                .resource_name(&id.name)
+                .set_page_token(token);
             let page = failed(ACTION, &target, request.send().await)?;
-            let operations = page.operations.ok_or_else(|| missing(ACTION, &target, "operations"))?;
+            let operations = page
+                .operations
+                .ok_or_else(|| missing(ACTION, &target, "operations"))?;
             Ok((operations, page.next_page_token))
         });
-        pages.await?.into_iter().map(|from| operation(ACTION, &target, Some(from))).collect()
+        pages
+            .await?
+            .into_iter()
+            .map(|from| operation(ACTION, &target, Some(from)))
+            .collect()
     }
 }
 
@@ -85,13 +120,21 @@ impl AwsReader {
     ) -> Result<Vec<T>, Error> {
         let (mut all, mut seen, mut token) = (Vec::new(), BTreeSet::new(), None);
         loop {
-            let (items, next) = self.0.read(action, target, async || page(token.clone()).await).await?;
+            let (items, next) = self
+                .0
+                .read(action, target, async || page(token.clone()).await)
+                .await?;
             all.extend(items);
             let Some(next) = next.filter(|next| !next.is_empty()) else {
                 return Ok(all);
             };
             if !seen.insert(next.clone()) {
-                return Err(Error::new(Kind::BadReply, action, target, "the list does not end: a page token came twice"));
+                return Err(Error::new(
+                    Kind::BadReply,
+                    action,
+                    target,
+                    "the list does not end: a page token came twice",
+                ));
             }
             token = Some(next);
         }
@@ -105,27 +148,44 @@ impl Writer for AwsWriter {
         named(ACTION, &target, sources)?;
         let request = client.open_instance_public_ports().instance_name(&id.name);
         let request = request.port_info(convert::port_info(key, sources));
-        let write = self.0.write(ACTION, &target, async || failed(ACTION, &target, request.send().await));
+        let write = self.0.write(ACTION, &target, async || {
+            failed(ACTION, &target, request.send().await)
+        });
         operation(ACTION, &target, write.await?.operation)
     }
 
-    async fn close(&self, id: &InstanceId, key: Key, sources: &Sources) -> Result<Operation, Error> {
+    async fn close(
+        &self,
+        id: &InstanceId,
+        key: Key,
+        sources: &Sources,
+    ) -> Result<Operation, Error> {
         const ACTION: &str = "CloseInstancePublicPorts";
         let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
         named(ACTION, &target, sources)?;
         let request = client.close_instance_public_ports().instance_name(&id.name);
         let request = request.port_info(convert::port_info(key, sources));
-        let write = self.0.write(ACTION, &target, async || failed(ACTION, &target, request.send().await));
+        let write = self.0.write(ACTION, &target, async || {
+            failed(ACTION, &target, request.send().await)
+        });
         operation(ACTION, &target, write.await?.operation)
     }
 
     async fn put(&self, id: &InstanceId, firewall: &Firewall) -> Result<Operation, Error> {
         const ACTION: &str = "PutInstancePublicPorts";
         let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
-        let rules = firewall.iter().map(|(key, sources)| convert::port_info(*key, sources)).collect();
+        let rules = firewall
+            .iter()
+            .map(|(key, sources)| convert::port_info(*key, sources))
+            .collect();
         // The list is set even when empty: a builder that was never given one leaves the member out.
-        let request = client.put_instance_public_ports().instance_name(&id.name).set_port_infos(Some(rules));
-        let write = self.0.write(ACTION, &target, async || failed(ACTION, &target, request.send().await));
+        let request = client
+            .put_instance_public_ports()
+            .instance_name(&id.name)
+            .set_port_infos(Some(rules));
+        let write = self.0.write(ACTION, &target, async || {
+            failed(ACTION, &target, request.send().await)
+        });
         operation(ACTION, &target, write.await?.operation)
     }
 }
@@ -163,12 +223,23 @@ impl Shared {
         target: &str,
         call: impl AsyncFnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
-        logged(action, target, Instant::now() + self.deadlines.write, call()).await
+        logged(
+            action,
+            target,
+            Instant::now() + self.deadlines.write,
+            call(),
+        )
+        .await
     }
 
     /// Half of it is chance, so that many calls that were throttled together do not come back together.
     fn pause(&self, attempt: u32) -> Duration {
-        let longest = self.deadlines.backoff.saturating_mul(1 << attempt.min(8)).min(LONGEST_PAUSE) / 2;
+        let longest = self
+            .deadlines
+            .backoff
+            .saturating_mul(1 << attempt.min(8))
+            .min(LONGEST_PAUSE)
+            / 2;
         longest.mul_f64(0.5 + fastrand::f64() / 2.0)
     }
 }
@@ -182,20 +253,36 @@ async fn logged<T>(
     let started = Instant::now();
     let result = match timeout_at(until, call).await {
         Ok(result) => result,
-        Err(_) => Err(Error::new(Kind::Timeout, action, target, "no answer in time")),
+        Err(_) => Err(Error::new(
+            Kind::Timeout,
+            action,
+            target,
+            "no answer in time",
+        )),
     };
     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     match &result {
         Ok(_) => tracing::debug!(action, target, millis, "answered"),
         Err(error) => {
             let code = error.code().unwrap_or("none");
-            tracing::debug!(action, target, millis, code, request_id = error.request_id(), "failed");
+            tracing::debug!(
+                action,
+                target,
+                millis,
+                code,
+                request_id = error.request_id(),
+                "failed"
+            );
         }
     }
     result
 }
 
-fn failed<T, E>(action: &'static str, target: &str, reply: Result<T, SdkError<E, HttpResponse>>) -> Result<T, Error>
+fn failed<T, E>(
+    action: &'static str,
+    target: &str,
+    reply: Result<T, SdkError<E, HttpResponse>>,
+) -> Result<T, Error>
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
 {
@@ -212,13 +299,23 @@ fn operation(
 }
 
 fn missing(action: &'static str, target: &str, member: &str) -> Error {
-    Error::new(Kind::BadReply, action, target, format!("the answer has no `{member}`"))
+    Error::new(
+        Kind::BadReply,
+        action,
+        target,
+        format!("the answer has no `{member}`"),
+    )
 }
 
 /// A rule without sources might be open to everybody, so it is never sent.
 fn named(action: &'static str, target: &str, sources: &Sources) -> Result<(), Error> {
     if sources.is_empty() {
-        return Err(Error::new(Kind::InvalidInput, action, target, "a rule without sources is never sent"));
+        return Err(Error::new(
+            Kind::InvalidInput,
+            action,
+            target,
+            "a rule without sources is never sent",
+        ));
     }
     Ok(())
 }

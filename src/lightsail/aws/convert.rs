@@ -10,9 +10,19 @@ use crate::model::{AddressType, Instance, InstanceId, InstanceState, Key, PortSt
 
 /// An instance, or the name of the member that is missing.
 pub(super) fn instance(region: &str, from: types::Instance) -> Result<Instance, &'static str> {
-    let types::Instance { name, arn, tags, state, ip_address_type, .. } = from;
+    let types::Instance {
+        name,
+        arn,
+        tags,
+        state,
+        ip_address_type,
+        ..
+    } = from;
     Ok(Instance {
-        id: InstanceId { region: region.to_owned(), name: name.ok_or("name")? },
+        id: InstanceId {
+            region: region.to_owned(),
+            name: name.ok_or("name")?,
+        },
         arn: arn.ok_or("arn")?,
         tags: tags
             .unwrap_or_default()
@@ -20,18 +30,38 @@ pub(super) fn instance(region: &str, from: types::Instance) -> Result<Instance, 
             .filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())))
             .collect(),
         // Neither is invented: an unknown state is waited out, and an unknown address type has both families.
-        state: InstanceState::from_name(state.and_then(|state| state.name).as_deref().unwrap_or("unknown")),
-        address_type: AddressType::from_name(ip_address_type.as_ref().map_or("unknown", |kind| kind.as_str())),
+        state: InstanceState::from_name(
+            state
+                .and_then(|state| state.name)
+                .as_deref()
+                .unwrap_or("unknown"),
+        ),
+        address_type: AddressType::from_name(
+            ip_address_type
+                .as_ref()
+                .map_or("unknown", |kind| kind.as_str()),
+        ),
     })
 }
 
 /// An entry to the letter. A missing protocol is an unknown one.
 pub(super) fn port_state(from: types::InstancePortState) -> PortState {
-    let types::InstancePortState { from_port, to_port, protocol, state, cidrs, ipv6_cidrs, cidr_list_aliases, .. } = from;
+    let types::InstancePortState {
+        from_port,
+        to_port,
+        protocol,
+        state,
+        cidrs,
+        ipv6_cidrs,
+        cidr_list_aliases,
+        ..
+    } = from;
     PortState {
         from_port,
         to_port,
-        protocol: protocol.map(|protocol| protocol.as_str().to_owned()).unwrap_or_default(),
+        protocol: protocol
+            .map(|protocol| protocol.as_str().to_owned())
+            .unwrap_or_default(),
         state: state.map(|state| state.as_str().to_owned()),
         cidrs: cidrs.unwrap_or_default(),
         ipv6_cidrs: ipv6_cidrs.unwrap_or_default(),
@@ -54,14 +84,32 @@ pub(super) fn port_info(key: Key, sources: &Sources) -> types::PortInfo {
 /// An operation, or the name of the member that is missing.
 pub(super) fn operation(from: types::Operation) -> Result<Operation, &'static str> {
     let types::Operation {
-        id, operation_type, operation_details, status, is_terminal, created_at, error_code, error_details, ..
+        id,
+        operation_type,
+        operation_details,
+        status,
+        is_terminal,
+        created_at,
+        error_code,
+        error_details,
+        ..
     } = from;
-    let error: Vec<String> = [error_code, error_details].into_iter().flatten().filter(|text| !text.is_empty()).collect();
+    let error: Vec<String> = [error_code, error_details]
+        .into_iter()
+        .flatten()
+        .filter(|text| !text.is_empty())
+        .collect();
     Ok(Operation {
         id: id.ok_or("id")?,
-        kind: operation_type.map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
+        kind: operation_type
+            .map(|kind| kind.as_str().to_owned())
+            .unwrap_or_default(),
         details: operation_details.unwrap_or_default(),
-        status: operation_status(status.as_ref().map_or("", |status| status.as_str()), is_terminal, !error.is_empty()),
+        status: operation_status(
+            status.as_ref().map_or("", |status| status.as_str()),
+            is_terminal,
+            !error.is_empty(),
+        ),
         created_at: created_at.and_then(|at| {
             let seconds = OffsetDateTime::from_unix_timestamp(at.secs()).ok()?;
             seconds.checked_add(Duration::nanoseconds(at.subsec_nanos().into()))
@@ -105,7 +153,11 @@ mod tests {
             ("Cancelled", Some(true), true, Failed),
             ("Cancelled", Some(true), false, Succeeded),
         ] {
-            assert_eq!(operation_status(name, is_terminal, has_error), status, "{name} {is_terminal:?}");
+            assert_eq!(
+                operation_status(name, is_terminal, has_error),
+                status,
+                "{name} {is_terminal:?}"
+            );
         }
     }
 }

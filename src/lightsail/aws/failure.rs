@@ -19,27 +19,38 @@ const CHAIN: &str = "the standard chain looks for AWS_ACCESS_KEY_ID and AWS_SECR
                      and the instance's metadata service";
 
 /// Any error of a call of the SDK.
-pub(super) fn read<E>(action: &'static str, target: &str, error: &SdkError<E, HttpResponse>) -> Error
+pub(super) fn read<E>(
+    action: &'static str,
+    target: &str,
+    error: &SdkError<E, HttpResponse>,
+) -> Error
 where
     E: StdError + ProvideErrorMetadata + 'static,
 {
     match error {
         SdkError::ServiceError(service) => {
-            let raw = service.raw();
-            Error::from_reply(
+            let (code, message) = (service.err().code(), service.err().message());
+            refusal(
                 action,
                 target,
-                raw.status().as_u16(),
-                &codes(service.err().code(), raw),
-                service.err().message(),
+                service.raw(),
+                code,
+                message,
                 error.request_id(),
             )
         }
-        SdkError::ResponseError(response) => {
-            let status = response.raw().status().as_u16();
-            let message = format!("an answer (HTTP {status}) that cannot be read: {}", chain(error));
-            // A refusal that was cut short is still a refusal.
-            Error::new(Kind::BadReply, action, target, message).with_outcome_unknown(!(400..500).contains(&status))
+        // The SDK finds no code in it, but the status alone says that it is no success.
+        SdkError::ResponseError(response) if response.raw().status().as_u16() >= 400 => refusal(
+            action,
+            target,
+            response.raw(),
+            None,
+            None,
+            error.request_id(),
+        ),
+        SdkError::ResponseError(_) => {
+            let message = format!("the answer cannot be read: {}", chain(error));
+            Error::new(Kind::BadReply, action, target, message)
         }
         SdkError::TimeoutError(_) => Error::new(Kind::Timeout, action, target, "no answer in time"),
         _ => unsent(action, target, error),
@@ -52,35 +63,77 @@ where
     E: StdError + 'static,
 {
     if find::<CredentialsError>(error).is_some() {
-        return Error::new(Kind::Unauthenticated, action, target, format!("no usable credentials: {}", chain(error)))
-            .with_hint(CHAIN);
+        return Error::new(
+            Kind::Unauthenticated,
+            action,
+            target,
+            format!("no usable credentials: {}", chain(error)),
+        )
+        .with_hint(CHAIN);
     }
     let SdkError::DispatchFailure(dispatch) = error else {
-        return Error::new(Kind::InvalidInput, action, target, format!("cannot be asked: {}", chain(error)));
+        return Error::new(
+            Kind::InvalidInput,
+            action,
+            target,
+            format!("cannot be asked: {}", chain(error)),
+        );
     };
     let connecting = find::<HyperError>(error).is_some_and(HyperError::is_connect);
     let (kind, message) = match (connecting, dispatch.is_timeout()) {
         (true, true) => (Kind::Timeout, "no connection in time".to_owned()),
         (true, false) => (Kind::Connection, format!("no connection: {}", chain(error))),
         (false, true) => (Kind::Timeout, "no answer in time".to_owned()),
-        (false, false) => (Kind::Connection, format!("connection lost: {}", chain(error))),
+        (false, false) => (
+            Kind::Connection,
+            format!("connection lost: {}", chain(error)),
+        ),
     };
-    Error::new(kind, action, target, message).with_outcome_unknown(!connecting && !dispatch.is_user())
+    Error::new(kind, action, target, message)
+        .with_outcome_unknown(!connecting && !dispatch.is_user())
 }
 
-/// Every name the answer gives its error, the SDK's choice first. The body may name two: `code` and `__type`, which may
-/// carry a namespace before a `#` and a link after a `:`.
-fn codes(chosen: Option<&str>, raw: &HttpResponse) -> Vec<String> {
-    let body = raw.body().bytes().and_then(|body| serde_json::from_slice::<serde_json::Value>(body).ok());
-    let named = |member: &str| body.as_ref().and_then(|body| body.get(member)).and_then(|code| code.as_str());
+/// An answer that is an error. Its body may name two codes, `code` and `__type`, which may carry a namespace before a `#`
+/// and a link after a `:`; the SDK's choice comes first.
+fn refusal(
+    action: &'static str,
+    target: &str,
+    raw: &HttpResponse,
+    code: Option<&str>,
+    message: Option<&str>,
+    request_id: Option<&str>,
+) -> Error {
+    let body = raw
+        .body()
+        .bytes()
+        .and_then(|body| serde_json::from_slice::<serde_json::Value>(body).ok());
+    let member = |name: &str| {
+        body.as_ref()
+            .and_then(|body| body.get(name))
+            .and_then(|text| text.as_str())
+    };
     let mut codes: Vec<String> = Vec::new();
-    for code in [chosen, named("code"), named("__type")].into_iter().flatten() {
-        let code = code.split(':').next().unwrap_or_default().rsplit('#').next().unwrap_or_default().trim();
+    for code in [code, member("code"), member("__type")]
+        .into_iter()
+        .flatten()
+    {
+        let code = code.split(':').next().unwrap_or_default();
+        let code = code.rsplit('#').next().unwrap_or_default().trim();
         if !code.is_empty() && !codes.iter().any(|known| known == code) {
             codes.push(code.to_owned());
         }
     }
-    codes
+    let message = message
+        .or_else(|| member("message"))
+        .or_else(|| member("Message"));
+    Error::from_reply(
+        action,
+        target,
+        raw.status().as_u16(),
+        &codes,
+        message,
+        request_id,
+    )
 }
 
 /// The causes from the outside in, without the SDK's own wrapping, which says nothing to people, and without repetition.
@@ -94,7 +147,11 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
         }
         next = cause.source();
     }
-    if texts.is_empty() { error.to_string() } else { texts.join(": ") }
+    if texts.is_empty() {
+        error.to_string()
+    } else {
+        texts.join(": ")
+    }
 }
 
 fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {

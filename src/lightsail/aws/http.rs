@@ -6,7 +6,9 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_lightsail::config::{HttpClient, RuntimeComponents, SharedAsyncSleep, SharedHttpClient};
+use aws_sdk_lightsail::config::{
+    HttpClient, RuntimeComponents, SharedAsyncSleep, SharedHttpClient,
+};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Connector, proxy::ProxyConfig};
@@ -28,9 +30,16 @@ struct ByScheme {
 }
 
 impl HttpClient for ByScheme {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         let timeouts = (settings.connect_timeout(), settings.read_timeout());
-        let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connectors = self
+            .connectors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some((_, connector)) = connectors.iter().find(|(known, _)| *known == timeouts) {
             return connector.clone();
         }
@@ -56,15 +65,23 @@ struct Lazy {
 impl Lazy {
     /// For loopback: an emulator, or the metadata services of an instance or a container. No proxy stands before those.
     fn plain(&self) -> Connector {
-        let builder = self.builder().tls_provider(Provider::Rustls(CryptoMode::Ring));
-        match TlsContext::builder().with_trust_store(TrustStore::empty()).build() {
+        let builder = self
+            .builder()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring));
+        match TlsContext::builder()
+            .with_trust_store(TrustStore::empty())
+            .build()
+        {
             Ok(no_roots) => builder.tls_context(no_roots).build(),
             Err(_) => builder.build(),
         }
     }
 
     fn secure(&self) -> Connector {
-        self.builder().proxy_config(ProxyConfig::from_env()).tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
+        self.builder()
+            .proxy_config(ProxyConfig::from_env())
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .build()
     }
 
     fn builder(&self) -> aws_smithy_http_client::ConnectorBuilder {
@@ -76,9 +93,15 @@ impl Lazy {
 
 impl HttpConnector for Lazy {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let https = request.uri().get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
-        let connector =
-            if https { self.secure.get_or_init(|| self.secure()) } else { self.plain.get_or_init(|| self.plain()) };
+        let https = request
+            .uri()
+            .get(..6)
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
+        let connector = if https {
+            self.secure.get_or_init(|| self.secure())
+        } else {
+            self.plain.get_or_init(|| self.plain())
+        };
         connector.call(request)
     }
 }

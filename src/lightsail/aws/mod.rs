@@ -6,6 +6,8 @@
 mod calls;
 mod convert;
 mod failure;
+#[cfg(test)]
+mod failure_tests;
 mod http;
 #[cfg(test)]
 mod stub;
@@ -60,7 +62,9 @@ pub struct Keys {
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+        f.debug_struct("Keys")
+            .field("access_key_id", &self.access_key_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -109,35 +113,64 @@ impl Aws {
     /// # Errors
     /// An endpoint that is no `http` or `https` URL.
     pub async fn connect(settings: Settings) -> Result<Self, Error> {
-        let Settings { profile, endpoint_url, keys, fallback_region, deadlines } = settings;
+        let Settings {
+            profile,
+            endpoint_url,
+            keys,
+            fallback_region,
+            deadlines,
+        } = settings;
         let default_region = match &keys {
             Some(_) => None,
             None => default_region(profile.as_deref()).await,
         };
-        let timeouts =
-            TimeoutConfig::builder().connect_timeout(deadlines.connect).operation_attempt_timeout(deadlines.attempt);
-        let mut base = match keys {
-            Some(Keys { access_key_id, secret_access_key, session_token }) => {
-                let credentials = Credentials::new(access_key_id, secret_access_key, session_token, None, "settings");
-                config::Builder::new().http_client(http::client()).credentials_provider(credentials)
-            }
-            None => {
-                // Only STS and SSO need a region of their own, and STS is everywhere.
-                let region = default_region.clone().or(fallback_region).unwrap_or_else(|| "us-east-1".to_owned());
-                let chain = chain(profile, Region::new(region), timeouts.clone().build()).await;
-                config::Builder::from(&chain).identity_cache(IdentityCache::lazy().load_timeout(LOOKUP).build())
-            }
-        }
-        .behavior_version(BehaviorVersion::latest())
-        // Reads are retried here, where the deadline is known; writes never are.
-        .retry_config(RetryConfig::disabled())
-        // Replies are small, and every attempt has a deadline.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .timeout_config(TimeoutConfig::builder().connect_timeout(deadlines.connect).build());
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(deadlines.connect)
+            .operation_attempt_timeout(deadlines.attempt)
+            .build();
+        let base = if let Some(keys) = keys {
+            let Keys {
+                access_key_id,
+                secret_access_key,
+                session_token,
+            } = keys;
+            let credentials = Credentials::new(
+                access_key_id,
+                secret_access_key,
+                session_token,
+                None,
+                "settings",
+            );
+            config::Builder::new()
+                .http_client(http::client())
+                .credentials_provider(credentials)
+        } else {
+            // Only STS and SSO need a region of their own, and STS is everywhere.
+            let region = default_region.clone().or(fallback_region);
+            let region = Region::new(region.unwrap_or_else(|| "us-east-1".to_owned()));
+            let cache = IdentityCache::lazy().load_timeout(LOOKUP).build();
+            config::Builder::from(&chain(profile, region, timeouts).await).identity_cache(cache)
+        };
+        let mut base = base
+            .behavior_version(BehaviorVersion::latest())
+            // Reads are retried here, where the deadline is known; writes never are.
+            .retry_config(RetryConfig::disabled())
+            // Replies are small, and every attempt has a deadline.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(deadlines.connect)
+                    .build(),
+            );
         if let Some(url) = endpoint_url {
             base = base.endpoint_url(checked(url)?);
         }
-        Ok(Self(Arc::new(Shared { base, clients: Mutex::default(), deadlines, default_region })))
+        Ok(Self(Arc::new(Shared {
+            base,
+            clients: Mutex::default(),
+            deadlines,
+            default_region,
+        })))
     }
 
     /// The region that the environment or the profile names; none where the keys came with the settings.
@@ -184,7 +217,9 @@ struct Shared {
 /// Names nothing: the base holds the credentials provider.
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("deadlines", &self.deadlines).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("deadlines", &self.deadlines)
+            .finish_non_exhaustive()
     }
 }
 
@@ -192,19 +227,37 @@ impl Shared {
     /// The client of a region, made when first asked for.
     fn client(&self, action: &'static str, region: &str) -> Result<Client, Error> {
         // The name becomes part of a host name that signed requests are sent to.
-        if region.is_empty() || !region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
-            return Err(Error::new(Kind::InvalidInput, action, region, "this is no name of a region"));
+        if region.is_empty()
+            || !region
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        {
+            return Err(Error::new(
+                Kind::InvalidInput,
+                action,
+                region,
+                "this is no name of a region",
+            ));
         }
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients.entry(region.to_owned()).or_insert_with(|| {
-            Client::from_conf(self.base.clone().region(Region::new(region.to_owned())).build())
+            Client::from_conf(
+                self.base
+                    .clone()
+                    .region(Region::new(region.to_owned()))
+                    .build(),
+            )
         });
         Ok(client.clone())
     }
 }
 
 /// The standard chain, or one profile and nothing else.
-async fn chain(profile: Option<String>, region: Region, timeouts: TimeoutConfig) -> aws_config::SdkConfig {
+async fn chain(
+    profile: Option<String>,
+    region: Region,
+    timeouts: TimeoutConfig,
+) -> aws_config::SdkConfig {
     let http = http::client();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
@@ -212,8 +265,13 @@ async fn chain(profile: Option<String>, region: Region, timeouts: TimeoutConfig)
         .timeout_config(timeouts);
     if let Some(profile) = profile {
         // As with the AWS CLI, a profile that is named outright beats keys that lie in the environment.
-        let provider = ProviderConfig::without_region().with_region(Some(region)).with_http_client(http);
-        let provider = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(&profile).build();
+        let provider = ProviderConfig::without_region()
+            .with_region(Some(region))
+            .with_http_client(http);
+        let provider = ProfileFileCredentialsProvider::builder()
+            .configure(&provider)
+            .profile_name(&profile)
+            .build();
         loader = loader.profile_name(profile).credentials_provider(provider);
     }
     loader.load().await
@@ -222,11 +280,21 @@ async fn chain(profile: Option<String>, region: Region, timeouts: TimeoutConfig)
 fn checked(url: String) -> Result<String, Error> {
     let host = ["http://", "https://"].iter().find_map(|scheme| {
         let head = url.get(..scheme.len())?;
-        head.eq_ignore_ascii_case(scheme).then(|| url.get(scheme.len()..).unwrap_or_default())
+        head.eq_ignore_ascii_case(scheme)
+            .then(|| url.get(scheme.len()..).unwrap_or_default())
     });
     match host {
-        Some(host) if !host.is_empty() && !host.starts_with('/') && !url.contains(char::is_whitespace) => Ok(url),
-        _ => Err(Error::new(Kind::InvalidInput, "Connect", url, "this is no `http://` or `https://` address")
-            .with_hint("give the endpoint as `http://HOST:PORT` or `https://HOST`")),
+        Some(host)
+            if !host.is_empty() && !host.starts_with('/') && !url.contains(char::is_whitespace) =>
+        {
+            Ok(url)
+        }
+        _ => Err(Error::new(
+            Kind::InvalidInput,
+            "Connect",
+            url,
+            "this is no `http://` or `https://` address",
+        )
+        .with_hint("give the endpoint as `http://HOST:PORT` or `https://HOST`")),
     }
 }
