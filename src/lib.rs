@@ -22,6 +22,7 @@
 //! environment: what they need is passed in. A test reads the `use` lines and fails on a wrong arrow.
 
 pub mod apply;
+pub mod cli;
 pub mod config;
 #[cfg(feature = "emulator")]
 pub mod emulator;

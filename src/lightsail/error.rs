@@ -97,8 +97,12 @@ impl Kind {
 /// A failed call.
 ///
 /// Displays as a fragment: action and target, then code, message and request id as far as there are any.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error(Box<Fields>);
+
+/// Kept apart so that every `Result` stays small.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error {
+struct Fields {
     kind: Kind,
     action: &'static str,
     target: String,
@@ -121,7 +125,7 @@ impl Error {
         target: impl Into<String>,
         message: impl Into<String>,
     ) -> Self {
-        Self {
+        Self(Box::new(Fields {
             kind,
             action,
             target: target.into(),
@@ -133,7 +137,7 @@ impl Error {
                 Kind::Timeout | Kind::Connection | Kind::Service | Kind::BadReply
             ),
             hint: None,
-        }
+        }))
     }
 
     /// The failure that an answer of the service reports.
@@ -165,83 +169,76 @@ impl Error {
                 format!("HTTP {status} with no error code, which is not how Lightsail answers")
             }
         };
-        Self {
-            code: code.cloned(),
-            request_id: request_id.map(str::to_owned),
-            // A refusal with a status below 500 is definite, and so is a request that was throttled away.
-            outcome_unknown: status >= 500 && kind != Kind::Throttled,
-            ..Self::new(kind, action, target, message)
-        }
+        let mut error = Self::new(kind, action, target, message);
+        error.0.code = code.cloned();
+        error.0.request_id = request_id.map(str::to_owned);
+        // A refusal with a status below 500 is definite, and so is a request that was throttled away.
+        error.0.outcome_unknown = status >= 500 && kind != Kind::Throttled;
+        error
     }
 
     /// The same, under this code of the service.
     #[must_use]
-    pub fn with_code(self, code: impl Into<String>) -> Self {
-        Self {
-            code: Some(code.into()),
-            ..self
-        }
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.0.code = Some(code.into());
+        self
     }
 
     /// The same, with another answer to [`Self::is_outcome_unknown`].
     #[must_use]
-    pub fn with_outcome_unknown(self, outcome_unknown: bool) -> Self {
-        Self {
-            outcome_unknown,
-            ..self
-        }
+    pub fn with_outcome_unknown(mut self, outcome_unknown: bool) -> Self {
+        self.0.outcome_unknown = outcome_unknown;
+        self
     }
 
     /// The same, with a hint that fits better than the one its kind has.
     #[must_use]
-    pub fn with_hint(self, hint: impl Into<String>) -> Self {
-        Self {
-            hint: Some(hint.into()),
-            ..self
-        }
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
     }
 
     /// What kind it is.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.0.kind
     }
 
     /// The API action that failed.
     #[must_use]
     pub fn action(&self) -> &'static str {
-        self.action
+        self.0.action
     }
 
     /// What it was about: a region or `region/name`.
     #[must_use]
     pub fn target(&self) -> &str {
-        &self.target
+        &self.0.target
     }
 
     /// The service's error code, where it gave one.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
-        self.code.as_deref()
+        self.0.code.as_deref()
     }
 
     /// What went wrong, in the service's words or ours.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The service's request id, where it gave one.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
-        self.request_id.as_deref()
+        self.0.request_id.as_deref()
     }
 
     /// Whether the same request may succeed a moment later. Says nothing about whether a write may be repeated.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(
-            self.kind,
+            self.0.kind,
             Kind::Throttled | Kind::Service | Kind::Timeout | Kind::Connection
         )
     }
@@ -249,25 +246,24 @@ impl Error {
     /// Whether the request may have been carried out all the same, so that only a read can tell.
     #[must_use]
     pub fn is_outcome_unknown(&self) -> bool {
-        self.outcome_unknown
+        self.0.outcome_unknown
     }
 
     /// What a person can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        if let Some(hint) = &self.hint {
+        if let Some(hint) = &self.0.hint {
             return Some(hint.clone());
         }
         let code = self
-            .code
-            .as_deref()
+            .code()
             .map(|code| code.strip_suffix("Exception").unwrap_or(code));
-        let hint = match (self.kind, code) {
+        let hint = match (self.0.kind, code) {
             (Kind::AccessDenied, Some("OptInRequired")) => {
                 "the account is not signed up for Lightsail, or has not enabled this region"
             }
             (Kind::AccessDenied, _) => {
-                let action = self.action;
+                let action = self.0.action;
                 return Some(if action.starts_with("Get") {
                     format!(
                         "allow `lightsail:{action}` in the caller's IAM policy; read actions know no single resources, so \
@@ -302,7 +298,7 @@ impl Error {
             (Kind::Unauthenticated, _) => {
                 "check the credentials that the environment or the profile gives"
             }
-            (Kind::NotFound, _) if !self.action.contains("Operation") => {
+            (Kind::NotFound, _) if !self.0.action.contains("Operation") => {
                 "names are looked up in one region: check the name and the region"
             }
             (Kind::SetupInProgress, Some("RegionSetupInProgress")) => {
@@ -332,15 +328,21 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` for `{}` failed: ", self.action, self.target)?;
-        if let Some(code) = &self.code {
+        write!(f, "`{}` for `{}` failed: ", self.0.action, self.0.target)?;
+        if let Some(code) = &self.0.code {
             write!(f, "{code}: ")?;
         }
-        f.write_str(self.message.trim_end_matches('.'))?;
-        match &self.request_id {
+        f.write_str(self.0.message.trim_end_matches('.'))?;
+        match &self.0.request_id {
             Some(id) => write!(f, " (request id {id})"),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -29,25 +29,28 @@ where
 {
     match error {
         SdkError::ServiceError(service) => {
-            let raw = service.raw();
-            Error::from_reply(
+            let (code, message) = (service.err().code(), service.err().message());
+            refusal(
                 action,
                 target,
-                raw.status().as_u16(),
-                &codes(service.err().code(), raw),
-                service.err().message(),
+                service.raw(),
+                code,
+                message,
                 error.request_id(),
             )
         }
-        SdkError::ResponseError(response) => {
-            let status = response.raw().status().as_u16();
-            let message = format!(
-                "an answer (HTTP {status}) that cannot be read: {}",
-                chain(error)
-            );
-            // A refusal that was cut short is still a refusal.
+        // The SDK finds no code in it, but the status alone says that it is no success.
+        SdkError::ResponseError(response) if response.raw().status().as_u16() >= 400 => refusal(
+            action,
+            target,
+            response.raw(),
+            None,
+            None,
+            error.request_id(),
+        ),
+        SdkError::ResponseError(_) => {
+            let message = format!("the answer cannot be read: {}", chain(error));
             Error::new(Kind::BadReply, action, target, message)
-                .with_outcome_unknown(!(400..500).contains(&status))
         }
         SdkError::TimeoutError(_) => Error::new(Kind::Timeout, action, target, "no answer in time"),
         _ => unsent(action, target, error),
@@ -90,36 +93,47 @@ where
         .with_outcome_unknown(!connecting && !dispatch.is_user())
 }
 
-/// Every name the answer gives its error, the SDK's choice first. The body may name two: `code` and `__type`, which may
-/// carry a namespace before a `#` and a link after a `:`.
-fn codes(chosen: Option<&str>, raw: &HttpResponse) -> Vec<String> {
+/// An answer that is an error. Its body may name two codes, `code` and `__type`, which may carry a namespace before a `#`
+/// and a link after a `:`; the SDK's choice comes first.
+fn refusal(
+    action: &'static str,
+    target: &str,
+    raw: &HttpResponse,
+    code: Option<&str>,
+    message: Option<&str>,
+    request_id: Option<&str>,
+) -> Error {
     let body = raw
         .body()
         .bytes()
         .and_then(|body| serde_json::from_slice::<serde_json::Value>(body).ok());
-    let named = |member: &str| {
+    let member = |name: &str| {
         body.as_ref()
-            .and_then(|body| body.get(member))
-            .and_then(|code| code.as_str())
+            .and_then(|body| body.get(name))
+            .and_then(|text| text.as_str())
     };
     let mut codes: Vec<String> = Vec::new();
-    for code in [chosen, named("code"), named("__type")]
+    for code in [code, member("code"), member("__type")]
         .into_iter()
         .flatten()
     {
-        let code = code
-            .split(':')
-            .next()
-            .unwrap_or_default()
-            .rsplit('#')
-            .next()
-            .unwrap_or_default()
-            .trim();
+        let code = code.split(':').next().unwrap_or_default();
+        let code = code.rsplit('#').next().unwrap_or_default().trim();
         if !code.is_empty() && !codes.iter().any(|known| known == code) {
             codes.push(code.to_owned());
         }
     }
-    codes
+    let message = message
+        .or_else(|| member("message"))
+        .or_else(|| member("Message"));
+    Error::from_reply(
+        action,
+        target,
+        raw.status().as_u16(),
+        &codes,
+        message,
+        request_id,
+    )
 }
 
 /// The causes from the outside in, without the SDK's own wrapping, which says nothing to people, and without repetition.

@@ -6,6 +6,8 @@
 mod calls;
 mod convert;
 mod failure;
+#[cfg(test)]
+mod failure_tests;
 mod http;
 #[cfg(test)]
 mod stub;
@@ -124,45 +126,42 @@ impl Aws {
         };
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(deadlines.connect)
-            .operation_attempt_timeout(deadlines.attempt);
-        let mut base = match keys {
-            Some(Keys {
+            .operation_attempt_timeout(deadlines.attempt)
+            .build();
+        let base = if let Some(keys) = keys {
+            let Keys {
                 access_key_id,
                 secret_access_key,
                 session_token,
-            }) => {
-                let credentials = Credentials::new(
-                    access_key_id,
-                    secret_access_key,
-                    session_token,
-                    None,
-                    "settings",
-                );
-                config::Builder::new()
-                    .http_client(http::client())
-                    .credentials_provider(credentials)
-            }
-            None => {
-                // Only STS and SSO need a region of their own, and STS is everywhere.
-                let region = default_region
-                    .clone()
-                    .or(fallback_region)
-                    .unwrap_or_else(|| "us-east-1".to_owned());
-                let chain = chain(profile, Region::new(region), timeouts.clone().build()).await;
-                config::Builder::from(&chain)
-                    .identity_cache(IdentityCache::lazy().load_timeout(LOOKUP).build())
-            }
-        }
-        .behavior_version(BehaviorVersion::latest())
-        // Reads are retried here, where the deadline is known; writes never are.
-        .retry_config(RetryConfig::disabled())
-        // Replies are small, and every attempt has a deadline.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(deadlines.connect)
-                .build(),
-        );
+            } = keys;
+            let credentials = Credentials::new(
+                access_key_id,
+                secret_access_key,
+                session_token,
+                None,
+                "settings",
+            );
+            config::Builder::new()
+                .http_client(http::client())
+                .credentials_provider(credentials)
+        } else {
+            // Only STS and SSO need a region of their own, and STS is everywhere.
+            let region = default_region.clone().or(fallback_region);
+            let region = Region::new(region.unwrap_or_else(|| "us-east-1".to_owned()));
+            let cache = IdentityCache::lazy().load_timeout(LOOKUP).build();
+            config::Builder::from(&chain(profile, region, timeouts).await).identity_cache(cache)
+        };
+        let mut base = base
+            .behavior_version(BehaviorVersion::latest())
+            // Reads are retried here, where the deadline is known; writes never are.
+            .retry_config(RetryConfig::disabled())
+            // Replies are small, and every attempt has a deadline.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(deadlines.connect)
+                    .build(),
+            );
         if let Some(url) = endpoint_url {
             base = base.endpoint_url(checked(url)?);
         }

@@ -1,1 +1,133 @@
+//! A loopback HTTP server for tests: every request is shown to a function that says what to answer.
+//!
+//! Owns just enough of HTTP/1.1 for the SDK's own requests. Refuses to know what Lightsail is.
 
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+/// What came in.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    /// Method and path.
+    pub(crate) line: String,
+    /// By lower-case name.
+    pub(crate) headers: BTreeMap<String, String>,
+    /// The whole body.
+    pub(crate) body: String,
+}
+
+impl Request {
+    /// A header, empty where there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+}
+
+/// What goes out.
+#[derive(Clone, Debug)]
+pub(crate) enum Reply {
+    /// Status, extra headers, and body.
+    Http(u16, Vec<(&'static str, String)>, String),
+    /// The connection is closed without a word.
+    Hangup,
+    /// Nothing, until the other side gives up.
+    Silence,
+}
+
+impl Reply {
+    /// JSON without extra headers.
+    pub(crate) fn json(status: u16, body: impl Into<String>) -> Self {
+        Self::Http(
+            status,
+            vec![("content-type", "application/x-amz-json-1.1".to_owned())],
+            body.into(),
+        )
+    }
+}
+
+/// The server. Its threads end with the process.
+pub(crate) struct Stub {
+    /// `http://127.0.0.1:PORT`.
+    pub(crate) url: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Stub {
+    /// Serves.
+    pub(crate) fn serve(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        let url = format!("http://{}", listener.local_addr().expect("a bound address"));
+        let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
+        let (seen, answer) = (Arc::clone(&requests), Arc::new(answer));
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
+                thread::spawn(move || {
+                    if let Some(request) = read(&stream) {
+                        seen.lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .push(request.clone());
+                        write(&stream, answer(&request));
+                    }
+                });
+            }
+        });
+        Self { url, requests }
+    }
+
+    /// Everything that came in, in order.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.requests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+fn read(stream: &TcpStream) -> Option<Request> {
+    let mut reader = BufReader::new(stream);
+    let mut text = || {
+        let mut text = String::new();
+        let length = reader.read_line(&mut text).ok()?;
+        (length > 0).then(|| text.trim_end().to_owned())
+    };
+    let line = text()?;
+    let mut headers = BTreeMap::new();
+    while let Some(header) = text().filter(|text| !text.is_empty()) {
+        let (name, value) = header.split_once(':')?;
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+    }
+    let length = headers
+        .get("content-length")
+        .and_then(|length| length.parse().ok())
+        .unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(Request {
+        line,
+        headers,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    })
+}
+
+fn write(mut stream: &TcpStream, reply: Reply) {
+    match reply {
+        Reply::Hangup => {}
+        Reply::Silence => {
+            let _ = stream.read(&mut [0]);
+        }
+        Reply::Http(status, headers, body) => {
+            let mut head = format!(
+                "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n",
+                body.len()
+            );
+            for (name, value) in headers {
+                head = format!("{head}{name}: {value}\r\n");
+            }
+            let _ = stream.write_all(format!("{head}\r\n{body}").as_bytes());
+        }
+    }
+}

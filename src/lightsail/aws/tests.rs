@@ -1,1 +1,265 @@
+//! The calls against raw replies on loopback: what is asked, what is understood, what is tried again.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::stub::{Reply, Stub};
+use super::{Aws, Deadlines, Keys, Settings};
+use crate::lightsail::{Kind, OperationStatus, Reader, Writer};
+use crate::model::{Firewall, InstanceId, InstanceState, Key, Protocol, Sources};
+
+pub(super) fn keys() -> Keys {
+    Keys {
+        access_key_id: "test".into(),
+        secret_access_key: "verysecret".into(),
+        session_token: None,
+    }
+}
+
+pub(super) async fn aws(url: &str) -> Aws {
+    let deadlines = Deadlines {
+        backoff: Duration::ZERO,
+        ..Deadlines::default()
+    };
+    let settings = Settings {
+        endpoint_url: Some(url.into()),
+        keys: Some(keys()),
+        deadlines,
+        ..Settings::default()
+    };
+    Aws::connect(settings).await.expect("a valid endpoint")
+}
+
+pub(super) fn web() -> InstanceId {
+    InstanceId {
+        region: "eu-central-1".into(),
+        name: "web-1".into(),
+    }
+}
+
+fn ssh() -> (Key, Sources) {
+    (
+        Key::new(Protocol::Tcp, 22, 22).expect("a key"),
+        Sources::parse_live("192.0.2.1/32").into_iter().collect(),
+    )
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn reads_outlast_throttling_and_trouble() {
+    let count = AtomicUsize::new(0);
+    let stub = Stub::serve(move |_| match count.fetch_add(1, Ordering::Relaxed) {
+        0..7 => Reply::json(
+            403,
+            r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#,
+        ),
+        _ => Reply::json(
+            200,
+            r#"{"portStates":[{"fromPort":22,"toPort":22,"protocol":"TCP","state":"open"}]}"#,
+        ),
+    });
+    let states = aws(&stub.url)
+        .await
+        .reader()
+        .port_states(&web())
+        .await
+        .expect("patience");
+    assert_eq!(
+        (states[0].protocol.as_str(), stub.requests().len()),
+        ("TCP", 8)
+    );
+
+    let stub = Stub::serve(|_| Reply::json(500, "{}"));
+    assert!(
+        aws(&stub.url)
+            .await
+            .reader()
+            .port_states(&web())
+            .await
+            .is_err()
+    );
+    assert_eq!(stub.requests().len(), 5);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_reply_without_rules_is_no_empty_firewall() {
+    for (body, readable) in [
+        (r#"{"portStates":[]}"#, true),
+        ("{}", false),
+        (r#"{"portStates":null}"#, false),
+        ("", false),
+    ] {
+        let stub = Stub::serve(move |_| Reply::json(200, body));
+        let reply = aws(&stub.url).await.reader().port_states(&web()).await;
+        assert_eq!(
+            reply.map_err(|e| e.kind()),
+            if readable {
+                Ok(vec![])
+            } else {
+                Err(Kind::BadReply)
+            },
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn pages_are_followed_to_their_end() {
+    let instance = |n: usize| {
+        format!(
+            r#"{{"name":"web-{n}","arn":"arn:aws:lightsail:eu-central-1:1:Instance/{n}","ipAddressType":"ipv6",
+                "state":{{"code":0,"name":"pending"}},"tags":[{{"key":"role","value":"web"}},{{"key":"bare"}}]}}"#
+        )
+    };
+    let stub = Stub::serve(move |request| match request.body.as_str() {
+        "{}" => Reply::json(
+            200,
+            format!(r#"{{"instances":[{}],"nextPageToken":"two"}}"#, instance(1)),
+        ),
+        _ => Reply::json(
+            200,
+            format!(r#"{{"instances":[{}],"nextPageToken":""}}"#, instance(2)),
+        ),
+    });
+    let all = aws(&stub.url)
+        .await
+        .reader()
+        .instances("eu-central-1")
+        .await
+        .expect("two pages");
+    assert_eq!(
+        all.iter().map(|i| i.id.to_string()).collect::<Vec<_>>(),
+        ["eu-central-1/web-1", "eu-central-1/web-2"]
+    );
+    assert_eq!(
+        (all[0].state.clone(), all[0].address_type.name()),
+        (InstanceState::Pending, "ipv6")
+    );
+    assert_eq!(all[0].tags.get("bare").map(String::as_str), Some(""));
+
+    for body in [
+        r#"{"instances":[],"nextPageToken":"again"}"#,
+        "{}",
+        r#"{"instances":[{"arn":"a"}]}"#,
+    ] {
+        let stub = Stub::serve(move |_| Reply::json(200, body));
+        let all = aws(&stub.url)
+            .await
+            .reader()
+            .instances("eu-central-1")
+            .await;
+        assert_eq!(all.map_err(|e| e.kind()), Err(Kind::BadReply), "{body}");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn writes_say_everything_they_mean() {
+    let done = r#"{"operation":{"id":"op-1","operationType":"PutInstancePublicPorts","operationDetails":"22/tcp",
+        "isTerminal":false,"status":"Started","createdAt":1571072845.737,"errorCode":"E","errorDetails":"why"}}"#;
+    let stub = Stub::serve(move |_| Reply::json(200, done));
+    let writer = aws(&stub.url).await.writer();
+    let (key, sources) = ssh();
+    let operation = writer.open(&web(), key, &sources).await.expect("opened");
+    assert_eq!(
+        (operation.id.as_str(), operation.status),
+        ("op-1", OperationStatus::Pending)
+    );
+    assert_eq!(operation.error.as_deref(), Some("E: why"));
+    assert_eq!(
+        operation
+            .created_at
+            .map(time::OffsetDateTime::unix_timestamp),
+        Some(1_571_072_845)
+    );
+    writer.close(&web(), key, &sources).await.expect("closed");
+    writer
+        .put(&web(), &[(key, sources)].into_iter().collect())
+        .await
+        .expect("put");
+    writer.put(&web(), &Firewall::new()).await.expect("put");
+    assert_eq!(
+        writer
+            .open(&web(), key, &Sources::new())
+            .await
+            .map_err(|e| e.kind()),
+        Err(Kind::InvalidInput)
+    );
+
+    let sent = stub.requests();
+    let rule = r#"{"fromPort":22,"toPort":22,"protocol":"tcp","cidrs":["192.0.2.1/32"],"ipv6Cidrs":[],"cidrListAliases":[]}"#;
+    let bodies = [
+        (
+            "OpenInstancePublicPorts",
+            format!(r#"{{"portInfo":{rule},"instanceName":"web-1"}}"#),
+        ),
+        (
+            "CloseInstancePublicPorts",
+            format!(r#"{{"portInfo":{rule},"instanceName":"web-1"}}"#),
+        ),
+        (
+            "PutInstancePublicPorts",
+            format!(r#"{{"portInfos":[{rule}],"instanceName":"web-1"}}"#),
+        ),
+        (
+            "PutInstancePublicPorts",
+            r#"{"portInfos":[],"instanceName":"web-1"}"#.into(),
+        ),
+    ];
+    assert_eq!(sent.len(), bodies.len());
+    for (request, (action, body)) in sent.iter().zip(bodies) {
+        assert_eq!(
+            request.header("x-amz-target"),
+            format!("Lightsail_20161128.{action}")
+        );
+        assert_eq!(request.line, "POST / HTTP/1.1");
+        assert!(
+            request
+                .header("authorization")
+                .contains("/eu-central-1/lightsail/aws4_request")
+        );
+        let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+        assert_eq!(json(&request.body), json(&body));
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn names_that_would_change_the_host_are_refused() {
+    let aws = aws("http://127.0.0.1:1").await;
+    for region in ["", "eu.example.org/", "EU-CENTRAL-1", "eu-central-1#"] {
+        assert_eq!(
+            aws.reader().instances(region).await.map_err(|e| e.kind()),
+            Err(Kind::InvalidInput),
+            "{region}"
+        );
+    }
+    for url in [
+        "",
+        "127.0.0.1:1",
+        "ftp://x",
+        "http://",
+        "http:///x",
+        "https://a b",
+    ] {
+        let settings = Settings {
+            endpoint_url: Some(url.into()),
+            keys: Some(keys()),
+            ..Settings::default()
+        };
+        assert!(Aws::connect(settings).await.is_err(), "{url}");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn no_secret_is_ever_printed() {
+    let settings = Settings {
+        keys: Some(keys()),
+        ..Settings::default()
+    };
+    let aws = Aws::connect(settings.clone())
+        .await
+        .expect("a valid endpoint");
+    let printed = format!("{settings:?} {aws:?} {:?} {:?}", aws.reader(), aws.writer());
+    assert!(
+        printed.contains("Settings") && !printed.contains("verysecret"),
+        "{printed}"
+    );
+}

@@ -1,0 +1,190 @@
+//! What may be typed: the verbs and the flags that several of them share.
+//!
+//! Owns names, defaults and help texts. Refuses to act on them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+use time::{Date, OffsetDateTime, Time};
+
+use crate::model::Strategy;
+
+/// Keeps the public firewalls of Amazon Lightsail instances equal to a TOML file.
+#[derive(Parser, Debug)]
+#[command(
+    name = "portward",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done or in sync, 1 could not do the job, 2 differences, 4 stale, 5 partly applied, \
+                  6 some instances unreadable, 64 usage, 65 configuration not valid, 130/143 interrupted."
+)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) logging: Logging,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Verb {
+    /// Check the configuration offline: syntax, names, expiry; needs no credentials
+    Check(super::check::CheckArgs),
+    /// Show what would change, and who gains or loses access; writes nothing
+    Plan(super::plan::PlanArgs),
+    /// Make it so, wait, and prove it by reading back
+    Apply(super::apply::ApplyArgs),
+    /// Report whether live differs from the configuration; for cron; writes nothing
+    Drift(super::drift::DriftArgs),
+    /// Serve the Lightsail API on loopback from an inventory file
+    #[cfg(feature = "emulator")]
+    Emulate(super::emulate::EmulateArgs),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Logging {
+    /// Say more on stderr: -v what is done, -vv every call, -vvv everything
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub(super) verbose: u8,
+    /// Format of log lines on stderr
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "PORTWARD_LOG_FORMAT", global = true, hide_env = true)]
+    pub(super) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// Lines for people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct OutputArgs {
+    /// Format of stdout
+    #[arg(long, value_enum, default_value_t = Format::Text, env = "PORTWARD_FORMAT", global = true, hide_env = true)]
+    pub(super) format: Format,
+    /// Also write a report, failures included; repeatable
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = report, global = true)]
+    pub(super) report: Vec<(Format, PathBuf)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Text,
+    /// For machines: one versioned document
+    Json,
+}
+
+fn report(text: &str) -> Result<(Format, PathBuf), String> {
+    match text.split_once('=') {
+        Some((format, file)) if !file.is_empty() => {
+            let format = Format::from_str(format, false).map_err(|_| format!("`{format}` is none of text, json"))?;
+            Ok((format, PathBuf::from(file)))
+        }
+        _ => Err("wanted FORMAT=FILE, such as json=report.json".to_owned()),
+    }
+}
+
+/// The configuration, and the day it is read for.
+#[derive(Args, Debug)]
+pub(super) struct ConfigArgs {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE", default_value = "firewall.toml", env = "PORTWARD_CONFIG", hide_env = true)]
+    pub(super) config: PathBuf,
+    /// Evaluate `until` as of another day (2031-12-31) or instant (RFC 3339)
+    #[arg(long, value_name = "DATE", value_parser = as_of, env = "PORTWARD_AS_OF", hide_env = true)]
+    pub(super) as_of: Option<OffsetDateTime>,
+}
+
+fn as_of(text: &str) -> Result<OffsetDateTime, String> {
+    Date::parse(text, format_description!("[year]-[month]-[day]"))
+        .map(|date| date.with_time(Time::MIDNIGHT).assume_utc())
+        .or_else(|_| OffsetDateTime::parse(text, &Rfc3339))
+        .map_err(|_| "wanted a date such as 2031-12-31, or an instant such as 2031-12-31T12:00:00Z".to_owned())
+}
+
+/// Where the world is read from, and how much of it.
+#[derive(Args, Debug)]
+pub(super) struct WorldArgs {
+    /// Only these declared instances: NAME or REGION/NAME, globs allowed; repeatable
+    #[arg(short, long, value_name = "SELECTOR", env = "PORTWARD_TARGET", value_delimiter = ',', hide_env = true)]
+    pub(super) target: Vec<String>,
+    /// Only these regions; repeatable
+    #[arg(long, value_name = "REGION", env = "PORTWARD_REGION", value_delimiter = ',', hide_env = true)]
+    pub(super) region: Vec<String>,
+    /// The profile of the shared AWS configuration
+    #[arg(long, value_name = "NAME", env = "PORTWARD_PROFILE", hide_env = true)]
+    pub(super) profile: Option<String>,
+    /// Another endpoint of the Lightsail API
+    #[arg(long, value_name = "URL", env = "PORTWARD_ENDPOINT_URL", hide_env = true)]
+    pub(super) endpoint_url: Option<String>,
+    /// Run against an embedded emulator whose state is this inventory file; needs no account
+    #[cfg(feature = "emulator")]
+    #[arg(long, value_name = "FILE", env = "PORTWARD_EMULATOR", hide_env = true, conflicts_with_all = ["endpoint_url", "profile"])]
+    pub(super) emulator: Option<PathBuf>,
+    /// How many instances are worked on at once
+    #[arg(long, value_name = "N", default_value_t = 16, env = "PORTWARD_CONCURRENCY", hide_env = true,
+          value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(super) concurrency: u16,
+    /// Which calls a plan may use, instead of what the configuration says
+    #[arg(long, value_name = "STRATEGY", value_parser = strategy, env = "PORTWARD_STRATEGY", hide_env = true)]
+    pub(super) strategy: Option<Strategy>,
+}
+
+fn strategy(text: &str) -> Result<Strategy, String> {
+    [Strategy::Auto, Strategy::Put, Strategy::Incremental]
+        .into_iter()
+        .find(|strategy| strategy.as_str() == text)
+        .ok_or_else(|| "wanted auto, put or incremental".to_owned())
+}
+
+/// What only verbs that do not write may do.
+#[derive(Args, Debug)]
+pub(super) struct ReadOnlyArgs {
+    /// Read instances and rules from this inventory file instead of the service
+    #[arg(long, value_name = "FILE", env = "PORTWARD_INVENTORY", hide_env = true, conflicts_with_all = ["endpoint_url", "profile"])]
+    pub(super) inventory: Option<PathBuf>,
+    /// Count instances that are declared nowhere as a difference
+    #[arg(long)]
+    pub(super) fail_on_undeclared: bool,
+}
+
+/// A length of time such as `90s` or `2m`; a bare number is seconds.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let wanted = || "wanted a length of time such as 60s or 2m".to_owned();
+    match text.parse::<u64>() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(text).map_err(|_| wanted()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn days_and_instants_are_read() {
+        assert_eq!(as_of("2031-12-31").map(OffsetDateTime::unix_timestamp), Ok(1_956_441_600));
+        assert_eq!(as_of("2031-12-31T01:00:00+01:00").map(OffsetDateTime::unix_timestamp), Ok(1_956_441_600));
+        assert!(as_of("tomorrow").is_err());
+    }
+
+    #[test]
+    fn reports_name_a_format_and_a_file() {
+        assert_eq!(report("json=a=b"), Ok((Format::Json, PathBuf::from("a=b"))));
+        assert!(report("json=").is_err() && report("pdf=x").is_err() && report("x").is_err());
+    }
+}

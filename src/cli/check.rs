@@ -1,0 +1,31 @@
+//! `check`: is the configuration valid, with no look at the world.
+//!
+//! Owns the verb. Refuses to connect to anything.
+
+use clap::Args;
+use time::OffsetDateTime;
+
+use super::Exit;
+use super::args::ConfigArgs;
+use super::output::{Output, Shown, problems};
+use super::session;
+
+#[derive(Args, Debug)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+const VERB: &str = "check";
+
+pub(super) fn run(args: &CheckArgs, output: &Output) -> Exit {
+    let config = match session::load(&args.config, output) {
+        Ok(config) => config,
+        Err(no_plan) => return no_plan.show(VERB, output),
+    };
+    let as_of = args.config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
+    let warnings = config.warnings().map(problems).unwrap_or_default();
+    let summary = config.summary(as_of);
+    let text = format!("{}: valid; {summary}\n", args.config.config.display());
+    output.show(&Shown { verb: VERB, exit: Exit::Done, problems: &warnings, plan: None, report: None, text: &text })
+}

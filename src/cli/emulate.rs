@@ -1,0 +1,137 @@
+//! `emulate`: serves the Lightsail API on loopback, and the same server embedded for `--emulator`.
+//!
+//! Owns the verb and the life of the server. What the API answers is `emulator`'s.
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::Exit;
+use super::output::{Cannot, Output, complain};
+use super::session::Want;
+use super::signals;
+use crate::emulator::{Access, Emulator, Options};
+use crate::lightsail::aws::Keys;
+
+#[derive(Args, Debug)]
+pub(super) struct EmulateArgs {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", env = "PORTWARD_LISTEN", hide_env = true)]
+    listen: SocketAddr,
+    /// The inventory that is served and kept up to date
+    #[arg(long, value_name = "FILE", env = "PORTWARD_STATE", hide_env = true)]
+    state: PathBuf,
+    /// The only access key that is known
+    #[arg(long, value_name = "KEY", default_value = "test")]
+    access_key: String,
+    /// Its secret
+    #[arg(long, value_name = "SECRET", default_value = "test")]
+    secret_key: String,
+}
+
+const VERB: &str = "emulate";
+
+pub(super) async fn run(args: &EmulateArgs, output: &Output) -> Exit {
+    match serve(args).await {
+        Ok(exit) => exit,
+        Err(cannot) => output.cannot(VERB, &cannot),
+    }
+}
+
+async fn serve(args: &EmulateArgs) -> Result<Exit, Cannot> {
+    let options =
+        Options { access_key: args.access_key.clone(), secret_key: args.secret_key.clone(), ..Options::default() };
+    let emulator = open(&args.state, Access::ReadWrite, options)?;
+    let listener = listen(args.listen).await?;
+    let url = url(&listener)?;
+    if !args.listen.ip().is_loopback() {
+        complain(&format!("{url} can be reached from other machines, by whoever knows the credentials"), Some("listen on 127.0.0.1"));
+    }
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{url}").and_then(|()| stdout.flush()).map_err(|error| Cannot::failed(format!("cannot write to stdout: {error}")))?;
+    drop(stdout);
+    let (stop, stopped) = oneshot::channel();
+    let watch = tokio::task::spawn_local(async move {
+        let exit = signals::received().await;
+        let _ = stop.send(());
+        exit
+    });
+    emulator
+        .serve(listener, async {
+            let _ = stopped.await;
+        })
+        .await
+        .map_err(|error| Cannot::failed(format!("the server failed: {error}")))?;
+    // Being stopped is how this verb is meant to end.
+    watch.abort();
+    Ok(Exit::Done)
+}
+
+fn open(path: &Path, access: Access, options: Options) -> Result<Emulator, Cannot> {
+    Emulator::open(path, access, options).map_err(|error| Cannot::failed(error.to_string()))
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Cannot> {
+    TcpListener::bind(address).await.map_err(|error| Cannot::failed(format!("cannot listen on {address}: {error}")))
+}
+
+fn url(listener: &TcpListener) -> Result<String, Cannot> {
+    let address = listener.local_addr().map_err(|error| Cannot::failed(format!("no address to listen on: {error}")))?;
+    Ok(format!("http://{address}"))
+}
+
+/// An emulator that lives inside this process for the length of one verb.
+pub(super) struct Embedded {
+    url: String,
+    keys: Keys,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+impl Embedded {
+    /// Loads and locks the file and serves it on a free loopback port. Only a verb that writes may change the file.
+    pub(super) async fn start(path: &Path, want: Want) -> Result<Self, Cannot> {
+        let options = Options::default();
+        let keys = Keys {
+            access_key_id: options.access_key.clone(),
+            secret_access_key: options.secret_key.clone(),
+            session_token: None,
+        };
+        let access = match want {
+            Want::Read => Access::ReadOnly,
+            Want::Write => Access::ReadWrite,
+        };
+        let emulator = open(path, access, options)?;
+        let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+        let url = url(&listener)?;
+        let (stop, stopped) = oneshot::channel();
+        let server = tokio::task::spawn_local(async move {
+            let shutdown = async {
+                let _ = stopped.await;
+            };
+            emulator.serve(listener, shutdown).await
+        });
+        Ok(Self { url, keys, stop, server })
+    }
+
+    /// Where it listens.
+    pub(super) fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// The only ones it knows.
+    pub(super) fn keys(&self) -> Keys {
+        self.keys.clone()
+    }
+
+    /// Stops it and waits for the end.
+    pub(super) async fn stop(self) {
+        let _ = self.stop.send(());
+        let _ = self.server.await;
+    }
+}

@@ -1,0 +1,157 @@
+//! The exit codes of every verb, in one table.
+//!
+//! Owns the numbers, their meaning, and which one wins where several hold. Refuses to be decided anywhere else.
+
+use std::process::ExitCode;
+
+use crate::plan::{Outcome, Plan, Report, Verdict};
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or in sync, or the plan was shown.
+    Done,
+    /// Could not do the job.
+    Failed,
+    /// There are differences (`drift`, `plan --detailed-exitcode`).
+    Differs,
+    /// Live rules were no longer those of the plan; nothing was written.
+    Stale,
+    /// Partly applied: read the report.
+    Partial,
+    /// Some instances could not be read, so no claim of sync is made.
+    Incomplete,
+    /// The command line is not valid.
+    Usage,
+    /// The configuration is not valid.
+    Config,
+    /// SIGINT: what was in flight is finished and reported.
+    Interrupted,
+    /// SIGTERM: what was in flight is finished and reported.
+    Terminated,
+}
+
+impl Exit {
+    /// The codes from the one that wins to the one that yields.
+    const PRECEDENCE: [Self; 10] = [
+        Self::Interrupted,
+        Self::Terminated,
+        Self::Usage,
+        Self::Config,
+        Self::Failed,
+        Self::Partial,
+        Self::Stale,
+        Self::Incomplete,
+        Self::Differs,
+        Self::Done,
+    ];
+
+    /// The number.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Differs => 2,
+            Self::Stale => 4,
+            Self::Partial => 5,
+            Self::Incomplete => 6,
+            Self::Usage => 64,
+            Self::Config => 65,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+        }
+    }
+
+    /// The one of these that wins; `Done` where there is none.
+    #[must_use]
+    pub fn first_of(held: &[Self]) -> Self {
+        Self::PRECEDENCE.into_iter().find(|exit| held.contains(exit)).unwrap_or(Self::Done)
+    }
+
+    /// What holds of a plan, before anything is written. Differences are told apart by the verb.
+    #[must_use]
+    pub fn of_plan(plan: &Plan) -> Vec<Self> {
+        let mut held = Vec::new();
+        if !plan.missing.is_empty() {
+            held.push(Self::Failed);
+        }
+        if !plan.unreadable.is_empty() || !plan.regions_unreadable.is_empty() {
+            held.push(Self::Incomplete);
+        }
+        for instance in &plan.instances {
+            if instance.incomplete.is_some() {
+                held.push(Self::Incomplete);
+            }
+            if let Verdict::Refused { .. } = instance.verdict {
+                held.push(Self::Failed);
+            }
+        }
+        held
+    }
+
+    /// What holds of a run that wrote, or tried to.
+    #[must_use]
+    pub fn of_report(report: &Report) -> Vec<Self> {
+        let wrote = report.results.iter().any(|result| result.writes > 0);
+        report
+            .results
+            .iter()
+            .filter_map(|result| match &result.outcome {
+                Outcome::Applied { .. } | Outcome::AlreadyApplied => None,
+                _ if wrote => Some(Self::Partial),
+                Outcome::Stale(_) | Outcome::ForeignWriter(_) => Some(Self::Stale),
+                Outcome::Failed(_) | Outcome::NotStarted(_) => Some(Self::Failed),
+            })
+            .collect()
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::InstanceId;
+    use crate::plan::{Failure, InstanceResult};
+
+    fn report(results: &[(usize, Outcome)]) -> Report {
+        let result = |(writes, outcome): &(usize, Outcome)| InstanceResult {
+            id: InstanceId { region: "eu-central-1".into(), name: "web-1".into() },
+            outcome: outcome.clone(),
+            writes: *writes,
+            operations: Vec::new(),
+        };
+        Report { results: results.iter().map(result).collect(), interrupted: false }
+    }
+
+    #[test]
+    fn the_worst_ending_wins_and_partial_needs_a_write() {
+        let applied = (1, Outcome::Applied { repaired: None });
+        let failure = Failure { message: "no".into(), code: None, request_id: None, hint: None };
+        let failed = (0, Outcome::Failed(failure));
+        let stale = (0, Outcome::Stale("changed".into()));
+        for (results, exit) in [
+            (vec![applied.clone()], Exit::Done),
+            (vec![applied.clone(), failed.clone()], Exit::Partial),
+            (vec![applied, stale.clone()], Exit::Partial),
+            (vec![failed.clone(), stale.clone()], Exit::Failed),
+            (vec![stale, (0, Outcome::AlreadyApplied)], Exit::Stale),
+        ] {
+            assert_eq!(Exit::first_of(&Exit::of_report(&report(&results))), exit, "{results:?}");
+        }
+    }
+
+    #[test]
+    fn every_code_has_one_place_in_the_order() {
+        let mut codes: Vec<u8> = Exit::PRECEDENCE.into_iter().map(Exit::code).collect();
+        assert_eq!(codes[2..], [64, 65, 1, 5, 4, 6, 2, 0]);
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), Exit::PRECEDENCE.len());
+    }
+}

@@ -1,0 +1,58 @@
+//! The command line: what was typed, which verb it means, and how the process ends.
+//!
+//! Owns the edge of the program: arguments, environment, clock, terminal and signals are read here and handed on as
+//! values. Data goes to stdout, everything else to stderr. One file a verb; the exit codes are in `exit`.
+
+mod apply;
+mod args;
+mod check;
+mod drift;
+#[cfg(feature = "emulator")]
+mod emulate;
+mod exit;
+mod output;
+mod plan;
+mod progress;
+mod session;
+mod signals;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+use args::{Cli, Verb};
+pub use exit::Exit;
+use output::Output;
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> Exit {
+    let matches = match Cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return output::clap_message(&error),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return output::clap_message(&error),
+    };
+    output::start_logging(&cli.logging);
+    let output = Output::new(&cli.output);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output.cannot("portward", &output::Cannot::failed(format!("no runtime: {error}"))),
+    };
+    let local = tokio::task::LocalSet::new();
+    let exit = local.block_on(&runtime, dispatch(&cli.verb, &output));
+    // A read that was cut off must not hold the process back.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn dispatch(verb: &Verb, output: &Output) -> Exit {
+    match verb {
+        Verb::Check(args) => check::run(args, output),
+        Verb::Plan(args) => plan::run(args, output).await,
+        Verb::Apply(args) => apply::run(args, output).await,
+        Verb::Drift(args) => drift::run(args, output).await,
+        #[cfg(feature = "emulator")]
+        Verb::Emulate(args) => emulate::run(args, output).await,
+    }
+}

@@ -1,0 +1,203 @@
+//! Where output goes: data to stdout, everything else to stderr, reports to files.
+//!
+//! Owns the streams, their colour, and the report files, which are written however a run ends. A closed pipe ends output
+//! quietly. Refuses to make up texts of its own beyond errors.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use super::args::{Format, LogFormat, Logging, OutputArgs};
+use super::exit::Exit;
+use crate::config::Diagnostics;
+use crate::plan::{Plan, Report};
+use crate::render::{self, json, plain};
+
+/// The streams and report files of one run.
+pub(super) struct Output {
+    format: Format,
+    reports: Vec<(Format, PathBuf)>,
+}
+
+/// Why a verb could not do its job.
+#[derive(Debug)]
+pub(super) struct Cannot {
+    pub(super) exit: Exit,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+impl Cannot {
+    pub(super) fn failed(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Failed, message: message.into(), hint: None }
+    }
+
+    pub(super) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, message: message.into(), hint: Some(hint.into()) }
+    }
+
+    pub(super) fn with_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+}
+
+/// What a verb has to show.
+pub(super) struct Shown<'a> {
+    pub(super) verb: &'static str,
+    pub(super) exit: Exit,
+    pub(super) problems: &'a [json::Problem],
+    pub(super) plan: Option<&'a Plan>,
+    pub(super) report: Option<&'a Report>,
+    /// Stdout of the text format.
+    pub(super) text: &'a str,
+}
+
+impl Output {
+    pub(super) fn new(args: &OutputArgs) -> Self {
+        Self { format: args.format, reports: args.report.clone() }
+    }
+
+    pub(super) fn is_text(&self) -> bool {
+        self.format == Format::Text
+    }
+
+    /// Shows a run that got as far as its answer, and writes the reports.
+    pub(super) fn show(&self, shown: &Shown<'_>) -> Exit {
+        let document = |exit: Exit| {
+            json::document(&json::Run {
+                verb: shown.verb,
+                exit_code: exit.code(),
+                error: None,
+                problems: shown.problems.to_vec(),
+                plan: shown.plan,
+                report: shown.report,
+            })
+        };
+        self.write_all(shown.exit, shown.text, document)
+    }
+
+    /// Tells why a verb could not do its job, and writes the reports.
+    pub(super) fn cannot(&self, verb: &'static str, cannot: &Cannot) -> Exit {
+        complain(&cannot.message, cannot.hint.as_deref());
+        self.ended(verb, cannot.exit, Some(json::Problem::error(&cannot.message, cannot.hint.clone())), Vec::new())
+    }
+
+    /// Tells what is wrong with the configuration, and writes the reports.
+    pub(super) fn invalid(&self, verb: &'static str, diagnostics: &Diagnostics) -> Exit {
+        self.diagnose(diagnostics);
+        self.ended(verb, Exit::Config, None, problems(diagnostics))
+    }
+
+    /// Diagnostics on stderr.
+    #[expect(clippy::unused_self, reason = "an output is needed to put anything out")]
+    pub(super) fn diagnose(&self, diagnostics: &Diagnostics) {
+        let mut stderr = anstream::stderr().lock();
+        let _ = write!(stderr, "{}", diagnostics.render(true));
+    }
+
+    /// Text on stdout while a verb goes on; nothing in other formats.
+    pub(super) fn text(&self, text: &str) {
+        if self.is_text() {
+            to_stdout(text);
+        }
+    }
+
+    fn ended(&self, verb: &'static str, exit: Exit, error: Option<json::Problem>, problems: Vec<json::Problem>) -> Exit {
+        let run = json::Run { verb, exit_code: exit.code(), error, problems, plan: None, report: None };
+        self.write_all(exit, "", |_| json::document(&run))
+    }
+
+    fn write_all(&self, exit: Exit, text: &str, document: impl Fn(Exit) -> String) -> Exit {
+        match self.format {
+            Format::Text => to_stdout(text),
+            Format::Json => to_stdout(&document(exit)),
+        }
+        let mut exit = exit;
+        for (format, path) in &self.reports {
+            let content = match format {
+                Format::Text => anstream::adapter::strip_str(text).to_string(),
+                Format::Json => document(exit),
+            };
+            if let Err(error) = std::fs::write(path, content).with_context(|| format!("cannot write the report `{}`", path.display())) {
+                complain(&format!("{error:#}"), None);
+                exit = Exit::first_of(&[exit, Exit::Failed]);
+            }
+        }
+        exit
+    }
+}
+
+/// The JSON form of diagnostics.
+pub(super) fn problems(diagnostics: &Diagnostics) -> Vec<json::Problem> {
+    diagnostics
+        .iter()
+        .map(|diagnostic| json::Problem {
+            severity: diagnostic.severity.as_str(),
+            message: diagnostic.message.clone(),
+            file: Some(diagnostic.file.to_string()),
+            line: Some(diagnostic.line),
+            column: Some(diagnostic.column),
+            hint: diagnostic.hint.clone(),
+        })
+        .collect()
+}
+
+/// An error and its hint on stderr.
+pub(super) fn complain(message: &str, hint: Option<&str>) {
+    let style = anstyle::AnsiColor::Red.on_default().bold();
+    let mut stderr = anstream::stderr().lock();
+    let _ = writeln!(stderr, "{style}error:{style:#} {}", plain(message));
+    if let Some(hint) = hint {
+        let _ = writeln!(stderr, "hint: {}", plain(hint));
+    }
+}
+
+/// Help, version or a usage error, as clap words them.
+pub(super) fn clap_message(error: &clap::Error) -> Exit {
+    let text = error.render();
+    if error.use_stderr() {
+        let _ = write!(anstream::stderr(), "{}", text.ansi());
+        return Exit::Usage;
+    }
+    to_stdout(&text.ansi().to_string());
+    Exit::Done
+}
+
+/// Writes data; whoever closed the pipe has seen enough.
+fn to_stdout(text: &str) {
+    let mut stdout = anstream::stdout().lock();
+    if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        complain(&format!("cannot write to stdout: {error}"), None);
+    }
+}
+
+/// Log lines to stderr. Ours at the asked level; those of libraries only from -vvv, and never their bodies.
+pub(super) fn start_logging(args: &Logging) {
+    let (ours, libraries) = match args.verbose {
+        0 => (LevelFilter::WARN, LevelFilter::ERROR),
+        1 => (LevelFilter::INFO, LevelFilter::WARN),
+        2 => (LevelFilter::DEBUG, LevelFilter::WARN),
+        _ => (LevelFilter::TRACE, LevelFilter::INFO),
+    };
+    let filter = Targets::new().with_target("portward", ours).with_default(libraries);
+    let registry = tracing_subscriber::registry().with(filter);
+    let stderr = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    // Only the first start in a process takes hold, which is all that is wanted.
+    let _ = match args.log_format {
+        LogFormat::Text => registry.with(stderr.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).with_target(false)).try_init(),
+        LogFormat::Json => registry.with(stderr.json().with_target(true)).try_init(),
+    };
+}
+
+/// The plan as text.
+pub(super) fn plan_text(plan: &Plan, diff: bool) -> String {
+    if diff { format!("{}{}", render::text::plan(plan), render::diff::unified(plan)) } else { render::text::plan(plan) }
+}

@@ -1,0 +1,329 @@
+//! One look at the world: from arguments to a configuration, a connection, and a plan.
+//!
+//! Owns what the online verbs have in common. A session for a verb that only reads holds nothing that could write.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use glob::Pattern;
+use time::OffsetDateTime;
+
+use super::args::{ConfigArgs, WorldArgs};
+use super::output::{Cannot, Output, problems};
+use super::progress;
+use crate::config::{self, Config, Diagnostics};
+use crate::inventory::Inventory;
+use crate::lightsail::aws::{Aws, AwsReader, AwsWriter, Settings};
+use crate::lightsail::{self, Offline, Operation, Reader};
+use crate::model::{Desired, Instance, InstanceId, Live, LiveFirewall, PortState, Unreadable};
+use crate::plan::{self, Plan};
+use crate::render::json::Problem;
+
+/// Why there is no plan.
+pub(super) enum NoPlan {
+    /// The configuration is not valid.
+    Invalid(Diagnostics),
+    /// Anything else.
+    Cannot(Cannot),
+}
+
+impl From<Cannot> for NoPlan {
+    fn from(cannot: Cannot) -> Self {
+        Self::Cannot(cannot)
+    }
+}
+
+impl From<Diagnostics> for NoPlan {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self::Invalid(diagnostics)
+    }
+}
+
+impl NoPlan {
+    /// Tells it and ends the run.
+    pub(super) fn show(&self, verb: &'static str, output: &Output) -> super::Exit {
+        match self {
+            Self::Invalid(diagnostics) => output.invalid(verb, diagnostics),
+            Self::Cannot(cannot) => output.cannot(verb, cannot),
+        }
+    }
+}
+
+/// What a plan was made from, and the plan.
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    pub(super) warnings: Vec<Problem>,
+}
+
+/// Reads the configuration, looks at the world through `reader`, and plans.
+pub(super) async fn plan(
+    config: &Config,
+    as_of: OffsetDateTime,
+    world: &WorldArgs,
+    regions: &[String],
+    reader: &impl Reader,
+) -> Result<Planned, NoPlan> {
+    let mut live = discover(reader, regions).await;
+    let listed: BTreeSet<String> =
+        regions.iter().filter(|region| !live.regions_unreadable.contains_key(*region)).cloned().collect();
+    let mut desired = config.resolve(&live.instances, &listed, as_of)?;
+    narrow(&mut desired, &world.target)?;
+    live.firewalls = read_rules(reader, desired.instances.keys(), world.concurrency).await;
+    let plan = plan::plan(&desired, &live, plan::Options { strategy: world.strategy });
+    Ok(Planned { plan, warnings: config.warnings().map(problems).unwrap_or_default() })
+}
+
+/// Loads the configuration and tells its warnings.
+pub(super) fn load(args: &ConfigArgs, output: &Output) -> Result<Config, NoPlan> {
+    let config = config::load(&args.config)?;
+    if let Some(warnings) = config.warnings() {
+        output.diagnose(warnings);
+    }
+    Ok(config)
+}
+
+/// The regions to look at: the flag, else the configuration, else the environment.
+pub(super) fn regions(world: &WorldArgs, config: &Config, environment: Option<String>) -> Result<Vec<String>, Cannot> {
+    let named: BTreeSet<String> = if world.region.is_empty() {
+        config.regions().iter().cloned().collect()
+    } else {
+        world.region.iter().cloned().collect()
+    };
+    let regions: Vec<String> = if named.is_empty() { environment.into_iter().collect() } else { named.into_iter().collect() };
+    if regions.is_empty() {
+        return Err(Cannot::usage(
+            "no region to look at",
+            "name one: `region = \"eu-central-1\"` under [defaults], --region, or AWS_REGION",
+        ));
+    }
+    Ok(regions)
+}
+
+/// Lists the instances of every region at once. A region that cannot be listed in full is named, never taken for smaller.
+async fn discover(reader: &impl Reader, regions: &[String]) -> Live {
+    let bar = progress::bar(regions.len(), "listing regions");
+    let lists = stream::iter(regions)
+        .map(|region| async {
+            let list = reader.instances(region).await;
+            bar.inc(1);
+            (region.clone(), list)
+        })
+        .buffer_unordered(regions.len().max(1))
+        .collect::<Vec<_>>()
+        .await;
+    bar.finish_and_clear();
+    let mut live = Live::default();
+    for (region, list) in lists {
+        match list {
+            Ok(instances) => live.instances.extend(instances.into_iter().map(|instance| (instance.id.clone(), instance))),
+            Err(error) => {
+                live.regions_unreadable.insert(region, unreadable(&error));
+            }
+        }
+    }
+    live
+}
+
+async fn read_rules(
+    reader: &impl Reader,
+    ids: impl Iterator<Item = &InstanceId> + Clone,
+    concurrency: u16,
+) -> BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>> {
+    let bar = progress::bar(ids.clone().count(), "reading rules");
+    let firewalls = stream::iter(ids)
+        .map(|id| async {
+            let rules = reader.port_states(id).await;
+            bar.inc(1);
+            (id.clone(), rules.map(|entries| LiveFirewall::read(&entries)).map_err(|error| unreadable(&error)))
+        })
+        .buffer_unordered(usize::from(concurrency))
+        .collect()
+        .await;
+    bar.finish_and_clear();
+    firewalls
+}
+
+fn unreadable(error: &lightsail::Error) -> Unreadable {
+    Unreadable { reason: error.to_string(), hint: error.hint() }
+}
+
+/// Keeps the declared instances that a selector names. Each selector must name at least one.
+fn narrow(desired: &mut Desired, selectors: &[String]) -> Result<(), Cannot> {
+    if selectors.is_empty() {
+        return Ok(());
+    }
+    let mut patterns = Vec::new();
+    for selector in selectors {
+        let pattern = Pattern::new(selector)
+            .map_err(|error| Cannot::usage(format!("`{selector}` is no pattern: {error}"), "NAME or REGION/NAME; * and ? match anything"))?;
+        let named = desired.instances.keys().any(|id| selects(&pattern, &id.region, &id.name))
+            || desired.missing.iter().any(|missing| selects_text(&pattern, &missing.name));
+        if !named {
+            let near = nearest(selector, desired.instances.keys().map(|id| id.name.as_str()));
+            let hint = near.map(|name| format!("did you mean `{name}`?"));
+            return Err(Cannot::failed(format!("`--target {selector}` names no declared instance")).with_hint(hint));
+        }
+        patterns.push(pattern);
+    }
+    desired.instances.retain(|id, _| patterns.iter().any(|pattern| selects(pattern, &id.region, &id.name)));
+    desired.missing.retain(|missing| patterns.iter().any(|pattern| selects_text(pattern, &missing.name)));
+    desired.undeclared.clear();
+    Ok(())
+}
+
+fn selects(pattern: &Pattern, region: &str, name: &str) -> bool {
+    pattern.matches(name) || pattern.matches(&format!("{region}/{name}"))
+}
+
+fn selects_text(pattern: &Pattern, name: &str) -> bool {
+    pattern.matches(name) || name.split_once('/').is_some_and(|(_, name)| pattern.matches(name))
+}
+
+fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    names
+        .map(|name| (strsim::damerau_levenshtein(text, name), name))
+        .filter(|(distance, _)| *distance <= 3)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// A connection to the service, to the embedded emulator, or to nothing but a file.
+pub(super) struct World {
+    reader: AnyReader,
+    aws: Option<Aws>,
+    #[cfg(feature = "emulator")]
+    server: Option<super::emulate::Embedded>,
+}
+
+/// A reader chosen at run time.
+pub(super) enum AnyReader {
+    /// The API.
+    Aws(AwsReader),
+    /// An inventory file.
+    Offline(Offline),
+}
+
+/// What a verb wants of the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    /// To look.
+    Read,
+    /// To look and to write.
+    Write,
+}
+
+impl World {
+    /// Connects. `region` is for the credential sources that need one.
+    pub(super) async fn connect(args: &WorldArgs, inventory: Option<&Path>, want: Want, region: Option<String>) -> Result<Self, Cannot> {
+        if let Some(path) = inventory {
+            return Self::offline(path);
+        }
+        let mut settings = Settings {
+            profile: args.profile.clone(),
+            endpoint_url: args.endpoint_url.clone(),
+            fallback_region: region,
+            ..Settings::default()
+        };
+        #[cfg(feature = "emulator")]
+        let server = match &args.emulator {
+            None => None,
+            Some(path) => {
+                let server = super::emulate::Embedded::start(path, want).await?;
+                settings.endpoint_url = Some(server.url());
+                settings.keys = Some(server.keys());
+                Some(server)
+            }
+        };
+        #[cfg(not(feature = "emulator"))]
+        let _ = want;
+        let aws = Aws::connect(settings).await.map_err(|error| Cannot::failed(error.to_string()).with_hint(error.hint()))?;
+        Ok(Self {
+            reader: AnyReader::Aws(aws.reader()),
+            aws: Some(aws),
+            #[cfg(feature = "emulator")]
+            server,
+        })
+    }
+
+    fn offline(path: &Path) -> Result<Self, Cannot> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Cannot::failed(format!("cannot read the inventory `{}`: {error}", path.display())))?;
+        let inventory =
+            Inventory::parse(&text).map_err(|error| Cannot::failed(format!("`{}`: {error}", path.display())))?;
+        Ok(Self {
+            reader: AnyReader::Offline(Offline::new(inventory)),
+            aws: None,
+            #[cfg(feature = "emulator")]
+            server: None,
+        })
+    }
+
+    /// What can look.
+    pub(super) fn reader(&self) -> &AnyReader {
+        &self.reader
+    }
+
+    /// What can write, where there is something to write to.
+    pub(super) fn writer(&self) -> Option<AwsWriter> {
+        self.aws.as_ref().map(Aws::writer)
+    }
+
+    /// Lets go of the connection; an embedded emulator has written its file by then.
+    pub(super) async fn close(self) {
+        #[cfg(feature = "emulator")]
+        if let Some(server) = self.server {
+            server.stop().await;
+        }
+    }
+}
+
+impl Reader for AnyReader {
+    async fn instances(&self, region: &str) -> Result<Vec<Instance>, lightsail::Error> {
+        match self {
+            Self::Aws(reader) => reader.instances(region).await,
+            Self::Offline(reader) => reader.instances(region).await,
+        }
+    }
+
+    async fn instance(&self, id: &InstanceId) -> Result<Instance, lightsail::Error> {
+        match self {
+            Self::Aws(reader) => reader.instance(id).await,
+            Self::Offline(reader) => reader.instance(id).await,
+        }
+    }
+
+    async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, lightsail::Error> {
+        match self {
+            Self::Aws(reader) => reader.port_states(id).await,
+            Self::Offline(reader) => reader.port_states(id).await,
+        }
+    }
+
+    async fn operation(&self, region: &str, id: &str) -> Result<Operation, lightsail::Error> {
+        match self {
+            Self::Aws(reader) => reader.operation(region, id).await,
+            Self::Offline(reader) => reader.operation(region, id).await,
+        }
+    }
+
+    async fn operations_for(&self, id: &InstanceId) -> Result<Vec<Operation>, lightsail::Error> {
+        match self {
+            Self::Aws(reader) => reader.operations_for(id).await,
+            Self::Offline(reader) => reader.operations_for(id).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_name_instances_with_or_without_region() {
+        let selected = |text: &str| selects(&Pattern::new(text).expect("a pattern"), "eu-central-1", "web-1");
+        assert!(selected("web-1") && selected("web-*") && selected("eu-*/web-?") && selected("*"));
+        assert!(!selected("web") && !selected("us-*/web-1") && !selected("db-*"));
+    }
+}
