@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::{Atom, Effective, Lines, describe};
-use crate::model::{Firewall, LiveFirewall, Sources};
+use crate::model::{Firewall, Key, LiveFirewall, Protocol, Sources};
 
 /// Neighbouring cells and who reaches them.
 ///
@@ -57,14 +57,19 @@ impl Diff {
 
     /// The difference that a change of a live firewall makes, counting what is uncertain in it as open to everyone.
     ///
-    /// Firewalls that are written alike cost one comparison of texts.
+    /// The cost is that of the rules that change and of those they overlap: firewalls that are written alike take one
+    /// comparison of texts.
     #[must_use]
     pub fn of_change(before: &LiveFirewall, after: &Firewall) -> Self {
-        let certain = before.uncertain().is_empty() && before.unknown().is_empty();
-        if certain && before.firewall() == after {
+        if !before.uncertain().is_empty() || !before.unknown().is_empty() {
+            return Self::between(&Effective::of_live(before), &Effective::of(after));
+        }
+        let before = before.firewall();
+        if before == after {
             return Self::default();
         }
-        Self::between(&Effective::of_live(before), &Effective::of(after))
+        let changed = changed_keys(before, after);
+        Self::between(&near(before, &changed), &near(after, &changed))
     }
 
     /// Whether nothing is gained and nothing lost.
@@ -113,6 +118,43 @@ impl fmt::Display for Direction {
 #[must_use]
 pub fn equivalent(a: &Firewall, b: &Firewall) -> bool {
     a == b || Effective::of(a) == Effective::of(b)
+}
+
+/// Keys whose texts differ.
+fn changed_keys(before: &Firewall, after: &Firewall) -> Vec<Key> {
+    let differs = |a: &Firewall, b: &Firewall| -> Vec<Key> {
+        a.iter()
+            .filter(|(key, sources)| b.get(**key) != Some(*sources))
+            .map(|(key, _)| *key)
+            .collect()
+    };
+    let mut changed = differs(before, after);
+    changed.extend(differs(after, before));
+    changed.sort_unstable();
+    changed.dedup();
+    changed
+}
+
+/// Up to this many changed keys a search for the rules they overlap is far cheaper than a sweep over all rules.
+const CHANGES_SEARCHED: usize = 8;
+
+/// The access of the rules that can matter to a change of these keys.
+///
+/// Access differs only where a changed rule is, so there every rule is needed; elsewhere both sides lose the same ones.
+fn near(firewall: &Firewall, changed: &[Key]) -> Effective {
+    // With many changes the search would cost more than it saves.
+    if changed.len() > CHANGES_SEARCHED {
+        return Effective::of(firewall);
+    }
+    let matters = |key: Key| changed.iter().any(|changed| may_overlap(key, *changed));
+    Effective::of_rules(firewall.iter().filter(|(key, _)| matters(**key)))
+}
+
+/// Whether two keys may share a cell. For ICMP every pair is taken to.
+fn may_overlap(a: Key, b: Key) -> bool {
+    let any = a.protocol() == Protocol::All || b.protocol() == Protocol::All;
+    let apart = !a.protocol().is_icmp() && (a.to() < b.from() || b.to() < a.from());
+    any || (a.protocol() == b.protocol() && !apart)
 }
 
 #[cfg(test)]

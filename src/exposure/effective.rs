@@ -79,8 +79,13 @@ impl Effective {
     /// What a firewall lets in.
     #[must_use]
     pub fn of(firewall: &Firewall) -> Self {
-        let mut sweep = Sweep::with_capacity(firewall.len());
-        for (key, sources) in firewall {
+        Self::of_rules(firewall.iter())
+    }
+
+    /// What these rules let in.
+    pub(super) fn of_rules<'a>(rules: impl Iterator<Item = (&'a Key, &'a Sources)>) -> Self {
+        let mut sweep = Sweep::default();
+        for (key, sources) in rules {
             sweep.add_rule(*key, sources);
         }
         sweep.finish()
@@ -92,7 +97,7 @@ impl Effective {
     /// is exposed must not be told less than the truth, and what such an entry opens is not known.
     #[must_use]
     pub fn of_live(live: &LiveFirewall) -> Self {
-        let mut sweep = Sweep::with_capacity(live.firewall().len() + 1);
+        let mut sweep = Sweep::default();
         for (key, sources) in live.firewall() {
             sweep.add_rule(*key, sources);
         }
@@ -114,7 +119,7 @@ impl Effective {
     /// The access of boxes, which may overlap. Cells that their atom lacks are left out.
     #[must_use]
     pub fn of_boxes(boxes: &[Exposed]) -> Self {
-        let mut sweep = Sweep::with_capacity(boxes.len());
+        let mut sweep = Sweep::default();
         for Exposed {
             atom,
             from,
@@ -249,19 +254,13 @@ impl Effective {
 }
 
 /// The rules of a firewall, sorted by atom and not yet put together.
+#[derive(Default)]
 struct Sweep {
     stretches: [Vec<Stretch>; 5],
     accesses: Vec<Arc<Access>>,
 }
 
 impl Sweep {
-    fn with_capacity(rules: usize) -> Self {
-        Self {
-            stretches: Default::default(),
-            accesses: Vec::with_capacity(rules),
-        }
-    }
-
     fn access(&mut self, sources: &Sources) -> usize {
         self.accesses.push(Arc::new(Access::from(sources)));
         self.accesses.len() - 1
