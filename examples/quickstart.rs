@@ -63,7 +63,7 @@ async fn run() -> Result<()> {
         &aws.reader(),
         &aws.writer(),
         &Settings::default(),
-        &apply::Silent,
+        &(),
         &Stop::new(),
     )
     .await;

@@ -16,7 +16,7 @@ use super::session::{self, NoPlan, Planned, Want, World};
 use super::{progress, signals};
 use crate::apply::{self, Progress, Settings, Stop};
 use crate::model::InstanceId;
-use crate::plan::{Outcome, Plan, Report};
+use crate::plan::{InstanceResult, Plan, Report};
 use crate::render;
 
 #[derive(Args, Debug)]
@@ -59,9 +59,9 @@ async fn prepare(args: &ApplyArgs, output: &Output) -> Result<(World, Planned), 
             .into());
         }
         let config = session::load(&args.config, output)?;
-        let environment = crate::lightsail::aws::default_region(args.world.profile.as_deref()).await;
-        let regions = session::regions(&args.world, &config, environment)?;
-        let world = World::connect(&args.world, None, Want::Write, regions.first().cloned()).await?;
+        let regions = session::regions(&args.world, &config).await?;
+        let world =
+            World::connect(&args.world, None, Want::Write, regions.first().cloned()).await?;
         let as_of = args.config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
         match session::plan(&config, as_of, &args.world, &regions, world.reader()).await {
             Ok(planned) => Ok((world, planned)),
@@ -90,19 +90,38 @@ fn against_emulator(_: &WorldArgs) -> bool {
 async fn carry_out(args: &ApplyArgs, output: &Output, world: &World, planned: &Planned) -> Exit {
     let plan = &planned.plan;
     let shown = |exit, report, text: &str| {
-        output.show(&Shown { verb: VERB, exit, problems: &planned.warnings, plan: Some(plan), report, text })
+        output.show(&Shown {
+            verb: VERB,
+            exit,
+            problems: &planned.warnings,
+            plan: Some(plan),
+            report,
+            text,
+        })
     };
     let before = Exit::of_plan(plan);
-    let writes = plan.instances.iter().filter(|instance| !instance.calls.is_empty()).count();
+    let writes = plan
+        .instances
+        .iter()
+        .filter(|instance| !instance.calls.is_empty())
+        .count();
     let Some(writer) = world.writer().filter(|_| writes > 0) else {
         return shown(Exit::first_of(&before), None, &plan_text(plan, false));
     };
     output.text(&plan_text(plan, false));
     match permission(args, writes) {
         Permission::Given => {}
-        Permission::Denied => return output.cannot(VERB, &Cannot::failed("not applied: the answer was not `yes`")),
+        Permission::Denied => {
+            return output.cannot(
+                VERB,
+                &Cannot::failed("not applied: the answer was not `yes`"),
+            );
+        }
         Permission::NobodyToAsk => {
-            let cannot = Cannot::usage("there are changes to apply and no terminal to ask on", "review them with `plan`, then use `--yes`");
+            let cannot = Cannot::usage(
+                "there are changes to apply and no terminal to ask on",
+                "review them with `plan`, then use `--yes`",
+            );
             return output.cannot(VERB, &cannot);
         }
     }
@@ -110,7 +129,11 @@ async fn carry_out(args: &ApplyArgs, output: &Output, world: &World, planned: &P
     let mut held = before;
     held.extend(Exit::of_report(&report));
     held.extend(signal);
-    shown(Exit::first_of(&held), Some(&report), &render::text::report(&report, plan))
+    shown(
+        Exit::first_of(&held),
+        Some(&report),
+        &render::text::report(&report, plan),
+    )
 }
 
 enum Permission {
@@ -129,7 +152,10 @@ fn permission(args: &ApplyArgs, instances: usize) -> Permission {
     }
     let mut stderr = anstream::stderr().lock();
     let plural = if instances == 1 { "" } else { "s" };
-    let _ = write!(stderr, "Apply this to {instances} instance{plural}? Only `yes` is taken as consent: ");
+    let _ = write!(
+        stderr,
+        "Apply this to {instances} instance{plural}? Only `yes` is taken as consent: "
+    );
     let _ = stderr.flush();
     let mut answer = String::new();
     match io::stdin().lock().read_line(&mut answer) {
@@ -146,7 +172,11 @@ async fn execute(
     writer: &crate::lightsail::aws::AwsWriter,
     instances: usize,
 ) -> (Report, Option<Exit>) {
-    let settings = Settings { concurrency: usize::from(args.world.concurrency), timeout: args.timeout, ..Settings::default() };
+    let settings = Settings {
+        concurrency: usize::from(args.world.concurrency),
+        timeout: args.timeout,
+        ..Settings::default()
+    };
     let stop = Stop::new();
     let listener = {
         let stop = stop.clone();
@@ -161,7 +191,9 @@ async fn execute(
             (first, watch)
         })
     };
-    let bar = Bar { bar: progress::bar(instances, "applying") };
+    let bar = Bar {
+        bar: progress::bar(instances, "applying"),
+    };
     let report = apply::run(plan, world.reader(), writer, &settings, &bar, &stop).await;
     bar.bar.finish_and_clear();
     if !report.interrupted && !listener.is_finished() {
@@ -188,10 +220,11 @@ impl Progress for Bar {
     }
 
     fn waiting(&self, id: &InstanceId, what: &str) {
-        self.bar.set_message(render::plain(&format!("{id}: {what}")));
+        self.bar
+            .set_message(render::plain(&format!("{id}: {what}")));
     }
 
-    fn finished(&self, _: &InstanceId, _: &Outcome) {
+    fn finished(&self, _: &InstanceResult) {
         self.bar.inc(1);
     }
 }

@@ -84,7 +84,8 @@ pub(super) enum Format {
 fn report(text: &str) -> Result<(Format, PathBuf), String> {
     match text.split_once('=') {
         Some((format, file)) if !file.is_empty() => {
-            let format = Format::from_str(format, false).map_err(|_| format!("`{format}` is none of text, json"))?;
+            let format = Format::from_str(format, false)
+                .map_err(|_| format!("`{format}` is none of text, json"))?;
             Ok((format, PathBuf::from(file)))
         }
         _ => Err("wanted FORMAT=FILE, such as json=report.json".to_owned()),
@@ -95,7 +96,14 @@ fn report(text: &str) -> Result<(Format, PathBuf), String> {
 #[derive(Args, Debug)]
 pub(super) struct ConfigArgs {
     /// The configuration
-    #[arg(short, long, value_name = "FILE", default_value = "firewall.toml", env = "PORTWARD_CONFIG", hide_env = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        default_value = "firewall.toml",
+        env = "PORTWARD_CONFIG",
+        hide_env = true
+    )]
     pub(super) config: PathBuf,
     /// Evaluate `until` as of another day (2031-12-31) or instant (RFC 3339)
     #[arg(long, value_name = "DATE", value_parser = as_of, env = "PORTWARD_AS_OF", hide_env = true)]
@@ -106,23 +114,44 @@ fn as_of(text: &str) -> Result<OffsetDateTime, String> {
     Date::parse(text, format_description!("[year]-[month]-[day]"))
         .map(|date| date.with_time(Time::MIDNIGHT).assume_utc())
         .or_else(|_| OffsetDateTime::parse(text, &Rfc3339))
-        .map_err(|_| "wanted a date such as 2031-12-31, or an instant such as 2031-12-31T12:00:00Z".to_owned())
+        .map_err(|_| {
+            "wanted a date such as 2031-12-31, or an instant such as 2031-12-31T12:00:00Z"
+                .to_owned()
+        })
 }
 
 /// Where the world is read from, and how much of it.
 #[derive(Args, Debug)]
 pub(super) struct WorldArgs {
     /// Only these declared instances: NAME or REGION/NAME, globs allowed; repeatable
-    #[arg(short, long, value_name = "SELECTOR", env = "PORTWARD_TARGET", value_delimiter = ',', hide_env = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "SELECTOR",
+        env = "PORTWARD_TARGET",
+        value_delimiter = ',',
+        hide_env = true
+    )]
     pub(super) target: Vec<String>,
     /// Only these regions; repeatable
-    #[arg(long, value_name = "REGION", env = "PORTWARD_REGION", value_delimiter = ',', hide_env = true)]
+    #[arg(
+        long,
+        value_name = "REGION",
+        env = "PORTWARD_REGION",
+        value_delimiter = ',',
+        hide_env = true
+    )]
     pub(super) region: Vec<String>,
     /// The profile of the shared AWS configuration
     #[arg(long, value_name = "NAME", env = "PORTWARD_PROFILE", hide_env = true)]
     pub(super) profile: Option<String>,
     /// Another endpoint of the Lightsail API
-    #[arg(long, value_name = "URL", env = "PORTWARD_ENDPOINT_URL", hide_env = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PORTWARD_ENDPOINT_URL",
+        hide_env = true
+    )]
     pub(super) endpoint_url: Option<String>,
     /// Run against an embedded emulator whose state is this inventory file; needs no account
     #[cfg(feature = "emulator")]
@@ -177,8 +206,14 @@ mod tests {
 
     #[test]
     fn days_and_instants_are_read() {
-        assert_eq!(as_of("2031-12-31").map(OffsetDateTime::unix_timestamp), Ok(1_956_441_600));
-        assert_eq!(as_of("2031-12-31T01:00:00+01:00").map(OffsetDateTime::unix_timestamp), Ok(1_956_441_600));
+        assert_eq!(
+            as_of("2031-12-31").map(OffsetDateTime::unix_timestamp),
+            Ok(1_956_441_600)
+        );
+        assert_eq!(
+            as_of("2031-12-31T01:00:00+01:00").map(OffsetDateTime::unix_timestamp),
+            Ok(1_956_441_600)
+        );
         assert!(as_of("tomorrow").is_err());
     }
 

@@ -9,6 +9,7 @@ use super::Exit;
 use super::args::ConfigArgs;
 use super::output::{Output, Shown, problems};
 use super::session;
+use crate::render;
 
 #[derive(Args, Debug)]
 pub(super) struct CheckArgs {
@@ -24,8 +25,21 @@ pub(super) fn run(args: &CheckArgs, output: &Output) -> Exit {
         Err(no_plan) => return no_plan.show(VERB, output),
     };
     let as_of = args.config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
-    let warnings = config.warnings().map(problems).unwrap_or_default();
-    let summary = config.summary(as_of);
-    let text = format!("{}: valid; {summary}\n", args.config.config.display());
-    output.show(&Shown { verb: VERB, exit: Exit::Done, problems: &warnings, plan: None, report: None, text: &text })
+    let summary = config.summary();
+    let mut text = format!(
+        "{}: valid; {}, {}, {}\n",
+        args.config.config.display(),
+        render::count(summary.rules, "rule"),
+        render::count(summary.groups, "group"),
+        render::count(summary.instances, "instance table"),
+    );
+    render::text::notes(&mut text, "", &config.expiring(as_of));
+    output.show(&Shown {
+        verb: VERB,
+        exit: Exit::Done,
+        problems: &problems(config.warnings()),
+        plan: None,
+        report: None,
+        text: &text,
+    })
 }

@@ -21,7 +21,13 @@ use crate::lightsail::aws::Keys;
 #[derive(Args, Debug)]
 pub(super) struct EmulateArgs {
     /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", env = "PORTWARD_LISTEN", hide_env = true)]
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:0",
+        env = "PORTWARD_LISTEN",
+        hide_env = true
+    )]
     listen: SocketAddr,
     /// The inventory that is served and kept up to date
     #[arg(long, value_name = "FILE", env = "PORTWARD_STATE", hide_env = true)]
@@ -44,16 +50,24 @@ pub(super) async fn run(args: &EmulateArgs, output: &Output) -> Exit {
 }
 
 async fn serve(args: &EmulateArgs) -> Result<Exit, Cannot> {
-    let options =
-        Options { access_key: args.access_key.clone(), secret_key: args.secret_key.clone(), ..Options::default() };
+    let options = Options {
+        access_key: args.access_key.clone(),
+        secret_key: args.secret_key.clone(),
+        ..Options::default()
+    };
     let emulator = open(&args.state, Access::ReadWrite, options)?;
     let listener = listen(args.listen).await?;
     let url = url(&listener)?;
     if !args.listen.ip().is_loopback() {
-        complain(&format!("{url} can be reached from other machines, by whoever knows the credentials"), Some("listen on 127.0.0.1"));
+        complain(
+            &format!("{url} can be reached from other machines, by whoever knows the credentials"),
+            Some("listen on 127.0.0.1"),
+        );
     }
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{url}").and_then(|()| stdout.flush()).map_err(|error| Cannot::failed(format!("cannot write to stdout: {error}")))?;
+    writeln!(stdout, "{url}")
+        .and_then(|()| stdout.flush())
+        .map_err(|error| Cannot::failed(format!("cannot write to stdout: {error}")))?;
     drop(stdout);
     let (stop, stopped) = oneshot::channel();
     let watch = tokio::task::spawn_local(async move {
@@ -77,11 +91,15 @@ fn open(path: &Path, access: Access, options: Options) -> Result<Emulator, Canno
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Cannot> {
-    TcpListener::bind(address).await.map_err(|error| Cannot::failed(format!("cannot listen on {address}: {error}")))
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Cannot::failed(format!("cannot listen on {address}: {error}")))
 }
 
 fn url(listener: &TcpListener) -> Result<String, Cannot> {
-    let address = listener.local_addr().map_err(|error| Cannot::failed(format!("no address to listen on: {error}")))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Cannot::failed(format!("no address to listen on: {error}")))?;
     Ok(format!("http://{address}"))
 }
 
@@ -116,7 +134,12 @@ impl Embedded {
             };
             emulator.serve(listener, shutdown).await
         });
-        Ok(Self { url, keys, stop, server })
+        Ok(Self {
+            url,
+            keys,
+            stop,
+            server,
+        })
     }
 
     /// Where it listens.

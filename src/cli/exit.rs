@@ -66,7 +66,10 @@ impl Exit {
     /// The one of these that wins; `Done` where there is none.
     #[must_use]
     pub fn first_of(held: &[Self]) -> Self {
-        Self::PRECEDENCE.into_iter().find(|exit| held.contains(exit)).unwrap_or(Self::Done)
+        Self::PRECEDENCE
+            .into_iter()
+            .find(|exit| held.contains(exit))
+            .unwrap_or(Self::Done)
     }
 
     /// What holds of a plan, before anything is written. Differences are told apart by the verb.
@@ -121,18 +124,29 @@ mod tests {
 
     fn report(results: &[(usize, Outcome)]) -> Report {
         let result = |(writes, outcome): &(usize, Outcome)| InstanceResult {
-            id: InstanceId { region: "eu-central-1".into(), name: "web-1".into() },
+            id: InstanceId {
+                region: "eu-central-1".into(),
+                name: "web-1".into(),
+            },
             outcome: outcome.clone(),
             writes: *writes,
             operations: Vec::new(),
         };
-        Report { results: results.iter().map(result).collect(), interrupted: false }
+        Report {
+            results: results.iter().map(result).collect(),
+            interrupted: false,
+        }
     }
 
     #[test]
     fn the_worst_ending_wins_and_partial_needs_a_write() {
         let applied = (1, Outcome::Applied { repaired: None });
-        let failure = Failure { message: "no".into(), code: None, request_id: None, hint: None };
+        let failure = Failure {
+            message: "no".into(),
+            code: None,
+            request_id: None,
+            hint: None,
+        };
         let failed = (0, Outcome::Failed(failure));
         let stale = (0, Outcome::Stale("changed".into()));
         for (results, exit) in [
@@ -142,7 +156,11 @@ mod tests {
             (vec![failed.clone(), stale.clone()], Exit::Failed),
             (vec![stale, (0, Outcome::AlreadyApplied)], Exit::Stale),
         ] {
-            assert_eq!(Exit::first_of(&Exit::of_report(&report(&results))), exit, "{results:?}");
+            assert_eq!(
+                Exit::first_of(&Exit::of_report(&report(&results))),
+                exit,
+                "{results:?}"
+            );
         }
     }
 

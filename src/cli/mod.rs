@@ -35,9 +35,17 @@ pub fn main() -> Exit {
     };
     output::start_logging(&cli.logging);
     let output = Output::new(&cli.output);
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
-        Err(error) => return output.cannot("portward", &output::Cannot::failed(format!("no runtime: {error}"))),
+        Err(error) => {
+            return output.cannot(
+                "portward",
+                &output::Cannot::failed(format!("no runtime: {error}")),
+            );
+        }
     };
     let local = tokio::task::LocalSet::new();
     let exit = local.block_on(&runtime, dispatch(&cli.verb, &output));

@@ -14,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::args::{Format, LogFormat, Logging, OutputArgs};
 use super::exit::Exit;
-use crate::config::Diagnostics;
+use crate::config::{Diagnostic, Diagnostics, Severity};
 use crate::plan::{Plan, Report};
 use crate::render::{self, json, plain};
 
@@ -34,11 +34,19 @@ pub(super) struct Cannot {
 
 impl Cannot {
     pub(super) fn failed(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Failed, message: message.into(), hint: None }
+        Self {
+            exit: Exit::Failed,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     pub(super) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, message: message.into(), hint: Some(hint.into()) }
+        Self {
+            exit: Exit::Usage,
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
     }
 
     pub(super) fn with_hint(mut self, hint: Option<String>) -> Self {
@@ -60,7 +68,10 @@ pub(super) struct Shown<'a> {
 
 impl Output {
     pub(super) fn new(args: &OutputArgs) -> Self {
-        Self { format: args.format, reports: args.report.clone() }
+        Self {
+            format: args.format,
+            reports: args.report.clone(),
+        }
     }
 
     pub(super) fn is_text(&self) -> bool {
@@ -85,20 +96,30 @@ impl Output {
     /// Tells why a verb could not do its job, and writes the reports.
     pub(super) fn cannot(&self, verb: &'static str, cannot: &Cannot) -> Exit {
         complain(&cannot.message, cannot.hint.as_deref());
-        self.ended(verb, cannot.exit, Some(json::Problem::error(&cannot.message, cannot.hint.clone())), Vec::new())
+        self.ended(
+            verb,
+            cannot.exit,
+            Some(json::Problem::error(&cannot.message, cannot.hint.clone())),
+            Vec::new(),
+        )
     }
 
     /// Tells what is wrong with the configuration, and writes the reports.
     pub(super) fn invalid(&self, verb: &'static str, diagnostics: &Diagnostics) -> Exit {
-        self.diagnose(diagnostics);
+        let _ = write!(anstream::stderr(), "{}", diagnostics.render(true));
         self.ended(verb, Exit::Config, None, problems(diagnostics))
     }
 
-    /// Diagnostics on stderr.
-    #[expect(clippy::unused_self, reason = "an output is needed to put anything out")]
-    pub(super) fn diagnose(&self, diagnostics: &Diagnostics) {
+    /// Warnings on stderr.
+    #[expect(
+        clippy::unused_self,
+        reason = "an output is needed to put anything out"
+    )]
+    pub(super) fn warn(&self, warnings: &[Diagnostic]) {
         let mut stderr = anstream::stderr().lock();
-        let _ = write!(stderr, "{}", diagnostics.render(true));
+        for warning in warnings {
+            let _ = writeln!(stderr, "{}", warning.render(true));
+        }
     }
 
     /// Text on stdout while a verb goes on; nothing in other formats.
@@ -108,8 +129,21 @@ impl Output {
         }
     }
 
-    fn ended(&self, verb: &'static str, exit: Exit, error: Option<json::Problem>, problems: Vec<json::Problem>) -> Exit {
-        let run = json::Run { verb, exit_code: exit.code(), error, problems, plan: None, report: None };
+    fn ended(
+        &self,
+        verb: &'static str,
+        exit: Exit,
+        error: Option<json::Problem>,
+        problems: Vec<json::Problem>,
+    ) -> Exit {
+        let run = json::Run {
+            verb,
+            exit_code: exit.code(),
+            error,
+            problems,
+            plan: None,
+            report: None,
+        };
         self.write_all(exit, "", |_| json::document(&run))
     }
 
@@ -124,7 +158,9 @@ impl Output {
                 Format::Text => anstream::adapter::strip_str(text).to_string(),
                 Format::Json => document(exit),
             };
-            if let Err(error) = std::fs::write(path, content).with_context(|| format!("cannot write the report `{}`", path.display())) {
+            if let Err(error) = std::fs::write(path, content)
+                .with_context(|| format!("cannot write the report `{}`", path.display()))
+            {
                 complain(&format!("{error:#}"), None);
                 exit = Exit::first_of(&[exit, Exit::Failed]);
             }
@@ -134,15 +170,20 @@ impl Output {
 }
 
 /// The JSON form of diagnostics.
-pub(super) fn problems(diagnostics: &Diagnostics) -> Vec<json::Problem> {
+pub(super) fn problems<'a>(
+    diagnostics: impl IntoIterator<Item = &'a Diagnostic>,
+) -> Vec<json::Problem> {
     diagnostics
-        .iter()
+        .into_iter()
         .map(|diagnostic| json::Problem {
-            severity: diagnostic.severity.as_str(),
+            severity: match diagnostic.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            },
             message: diagnostic.message.clone(),
-            file: Some(diagnostic.file.to_string()),
-            line: Some(diagnostic.line),
-            column: Some(diagnostic.column),
+            file: Some(diagnostic.origin.file.to_string()),
+            line: Some(diagnostic.origin.line),
+            column: Some(diagnostic.origin.column),
             hint: diagnostic.hint.clone(),
         })
         .collect()
@@ -162,17 +203,19 @@ pub(super) fn complain(message: &str, hint: Option<&str>) {
 pub(super) fn clap_message(error: &clap::Error) -> Exit {
     let text = error.render();
     if error.use_stderr() {
-        let _ = write!(anstream::stderr(), "{}", text.ansi());
+        let _ = write!(anstream::stderr(), "{}", text);
         return Exit::Usage;
     }
-    to_stdout(&text.ansi().to_string());
+    to_stdout(&text.to_string());
     Exit::Done
 }
 
 /// Writes data; whoever closed the pipe has seen enough.
 fn to_stdout(text: &str) {
     let mut stdout = anstream::stdout().lock();
-    if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+    if let Err(error) = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
         && error.kind() != io::ErrorKind::BrokenPipe
     {
         complain(&format!("cannot write to stdout: {error}"), None);
@@ -187,17 +230,33 @@ pub(super) fn start_logging(args: &Logging) {
         2 => (LevelFilter::DEBUG, LevelFilter::WARN),
         _ => (LevelFilter::TRACE, LevelFilter::INFO),
     };
-    let filter = Targets::new().with_target("portward", ours).with_default(libraries);
+    let filter = Targets::new()
+        .with_target("portward", ours)
+        .with_default(libraries);
     let registry = tracing_subscriber::registry().with(filter);
     let stderr = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     // Only the first start in a process takes hold, which is all that is wanted.
     let _ = match args.log_format {
-        LogFormat::Text => registry.with(stderr.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).with_target(false)).try_init(),
+        LogFormat::Text => registry
+            .with(
+                stderr
+                    .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+                    .with_target(false),
+            )
+            .try_init(),
         LogFormat::Json => registry.with(stderr.json().with_target(true)).try_init(),
     };
 }
 
 /// The plan as text.
 pub(super) fn plan_text(plan: &Plan, diff: bool) -> String {
-    if diff { format!("{}{}", render::text::plan(plan), render::diff::unified(plan)) } else { render::text::plan(plan) }
+    if diff {
+        format!(
+            "{}\n{}",
+            render::text::plan(plan),
+            render::diff::unified(plan)
+        )
+    } else {
+        render::text::plan(plan)
+    }
 }

@@ -51,7 +51,9 @@ pub(super) async fn run(args: &PlanArgs, output: &Output) -> Exit {
 
 /// Whether live is not what is desired.
 pub(super) fn differs(plan: &Plan, fail_on_undeclared: bool) -> bool {
-    plan.instances.iter().any(|instance| instance.verdict != Verdict::InSync)
+    plan.instances
+        .iter()
+        .any(|instance| instance.verdict != Verdict::InSync)
         || (fail_on_undeclared && !plan.undeclared.is_empty())
 }
 
@@ -64,10 +66,17 @@ pub(super) async fn look(
 ) -> Result<Planned, NoPlan> {
     let work = async {
         let config = session::load(config_args, output)?;
-        let environment = crate::lightsail::aws::default_region(world_args.profile.as_deref()).await;
-        let regions = session::regions(world_args, &config, environment)?;
-        let world = World::connect(world_args, read_only.inventory.as_deref(), Want::Read, regions.first().cloned()).await?;
-        let as_of = config_args.as_of.unwrap_or_else(time::OffsetDateTime::now_utc);
+        let regions = session::regions(world_args, &config).await?;
+        let world = World::connect(
+            world_args,
+            read_only.inventory.as_deref(),
+            Want::Read,
+            regions.first().cloned(),
+        )
+        .await?;
+        let as_of = config_args
+            .as_of
+            .unwrap_or_else(time::OffsetDateTime::now_utc);
         let planned = session::plan(&config, as_of, world_args, &regions, world.reader()).await;
         world.close().await;
         planned

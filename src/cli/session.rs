@@ -15,7 +15,7 @@ use super::output::{Cannot, Output, problems};
 use super::progress;
 use crate::config::{self, Config, Diagnostics};
 use crate::inventory::Inventory;
-use crate::lightsail::aws::{Aws, AwsReader, AwsWriter, Settings};
+use crate::lightsail::aws::{self, Aws, AwsReader, AwsWriter, Settings};
 use crate::lightsail::{self, Offline, Operation, Reader};
 use crate::model::{Desired, Instance, InstanceId, Live, LiveFirewall, PortState, Unreadable};
 use crate::plan::{self, Plan};
@@ -66,39 +66,51 @@ pub(super) async fn plan(
     reader: &impl Reader,
 ) -> Result<Planned, NoPlan> {
     let mut live = discover(reader, regions).await;
-    let listed: BTreeSet<String> =
-        regions.iter().filter(|region| !live.regions_unreadable.contains_key(*region)).cloned().collect();
+    let listed: BTreeSet<String> = regions
+        .iter()
+        .filter(|region| !live.regions_unreadable.contains_key(*region))
+        .cloned()
+        .collect();
     let mut desired = config.resolve(&live.instances, &listed, as_of)?;
     narrow(&mut desired, &world.target)?;
     live.firewalls = read_rules(reader, desired.instances.keys(), world.concurrency).await;
-    let plan = plan::plan(&desired, &live, plan::Options { strategy: world.strategy });
-    Ok(Planned { plan, warnings: config.warnings().map(problems).unwrap_or_default() })
+    let plan = plan::plan(
+        &desired,
+        &live,
+        plan::Options {
+            strategy: world.strategy,
+        },
+    );
+    Ok(Planned {
+        plan,
+        warnings: problems(config.warnings()),
+    })
 }
 
 /// Loads the configuration and tells its warnings.
 pub(super) fn load(args: &ConfigArgs, output: &Output) -> Result<Config, NoPlan> {
     let config = config::load(&args.config)?;
-    if let Some(warnings) = config.warnings() {
-        output.diagnose(warnings);
-    }
+    output.warn(config.warnings());
     Ok(config)
 }
 
 /// The regions to look at: the flag, else the configuration, else the environment.
-pub(super) fn regions(world: &WorldArgs, config: &Config, environment: Option<String>) -> Result<Vec<String>, Cannot> {
-    let named: BTreeSet<String> = if world.region.is_empty() {
-        config.regions().iter().cloned().collect()
+pub(super) async fn regions(world: &WorldArgs, config: &Config) -> Result<Vec<String>, Cannot> {
+    let mut regions: BTreeSet<String> = if world.region.is_empty() {
+        config.regions().clone()
     } else {
         world.region.iter().cloned().collect()
     };
-    let regions: Vec<String> = if named.is_empty() { environment.into_iter().collect() } else { named.into_iter().collect() };
+    if regions.is_empty() {
+        regions.extend(aws::default_region(world.profile.as_deref()).await);
+    }
     if regions.is_empty() {
         return Err(Cannot::usage(
             "no region to look at",
             "name one: `region = \"eu-central-1\"` under [defaults], --region, or AWS_REGION",
         ));
     }
-    Ok(regions)
+    Ok(regions.into_iter().collect())
 }
 
 /// Lists the instances of every region at once. A region that cannot be listed in full is named, never taken for smaller.
@@ -117,7 +129,11 @@ async fn discover(reader: &impl Reader, regions: &[String]) -> Live {
     let mut live = Live::default();
     for (region, list) in lists {
         match list {
-            Ok(instances) => live.instances.extend(instances.into_iter().map(|instance| (instance.id.clone(), instance))),
+            Ok(instances) => live.instances.extend(
+                instances
+                    .into_iter()
+                    .map(|instance| (instance.id.clone(), instance)),
+            ),
             Err(error) => {
                 live.regions_unreadable.insert(region, unreadable(&error));
             }
@@ -136,7 +152,12 @@ async fn read_rules(
         .map(|id| async {
             let rules = reader.port_states(id).await;
             bar.inc(1);
-            (id.clone(), rules.map(|entries| LiveFirewall::read(&entries)).map_err(|error| unreadable(&error)))
+            (
+                id.clone(),
+                rules
+                    .map(|entries| LiveFirewall::read(&entries))
+                    .map_err(|error| unreadable(&error)),
+            )
         })
         .buffer_unordered(usize::from(concurrency))
         .collect()
@@ -146,7 +167,10 @@ async fn read_rules(
 }
 
 fn unreadable(error: &lightsail::Error) -> Unreadable {
-    Unreadable { reason: error.to_string(), hint: error.hint() }
+    Unreadable {
+        reason: error.to_string(),
+        hint: error.hint(),
+    }
 }
 
 /// Keeps the declared instances that a selector names. Each selector must name at least one.
@@ -156,19 +180,43 @@ fn narrow(desired: &mut Desired, selectors: &[String]) -> Result<(), Cannot> {
     }
     let mut patterns = Vec::new();
     for selector in selectors {
-        let pattern = Pattern::new(selector)
-            .map_err(|error| Cannot::usage(format!("`{selector}` is no pattern: {error}"), "NAME or REGION/NAME; * and ? match anything"))?;
-        let named = desired.instances.keys().any(|id| selects(&pattern, &id.region, &id.name))
-            || desired.missing.iter().any(|missing| selects_text(&pattern, &missing.name));
+        let pattern = Pattern::new(selector).map_err(|error| {
+            Cannot::usage(
+                format!("`{selector}` is no pattern: {error}"),
+                "NAME or REGION/NAME; * and ? match anything",
+            )
+        })?;
+        let named = desired
+            .instances
+            .keys()
+            .any(|id| selects(&pattern, &id.region, &id.name))
+            || desired
+                .missing
+                .iter()
+                .any(|missing| selects_text(&pattern, &missing.name));
         if !named {
-            let near = nearest(selector, desired.instances.keys().map(|id| id.name.as_str()));
+            let near = nearest(
+                selector,
+                desired.instances.keys().map(|id| id.name.as_str()),
+            );
             let hint = near.map(|name| format!("did you mean `{name}`?"));
-            return Err(Cannot::failed(format!("`--target {selector}` names no declared instance")).with_hint(hint));
+            return Err(Cannot::failed(format!(
+                "`--target {selector}` names no declared instance"
+            ))
+            .with_hint(hint));
         }
         patterns.push(pattern);
     }
-    desired.instances.retain(|id, _| patterns.iter().any(|pattern| selects(pattern, &id.region, &id.name)));
-    desired.missing.retain(|missing| patterns.iter().any(|pattern| selects_text(pattern, &missing.name)));
+    desired.instances.retain(|id, _| {
+        patterns
+            .iter()
+            .any(|pattern| selects(pattern, &id.region, &id.name))
+    });
+    desired.missing.retain(|missing| {
+        patterns
+            .iter()
+            .any(|pattern| selects_text(pattern, &missing.name))
+    });
     desired.undeclared.clear();
     Ok(())
 }
@@ -178,7 +226,10 @@ fn selects(pattern: &Pattern, region: &str, name: &str) -> bool {
 }
 
 fn selects_text(pattern: &Pattern, name: &str) -> bool {
-    pattern.matches(name) || name.split_once('/').is_some_and(|(_, name)| pattern.matches(name))
+    pattern.matches(name)
+        || name
+            .split_once('/')
+            .is_some_and(|(_, name)| pattern.matches(name))
 }
 
 fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
@@ -216,7 +267,12 @@ pub(super) enum Want {
 
 impl World {
     /// Connects. `region` is for the credential sources that need one.
-    pub(super) async fn connect(args: &WorldArgs, inventory: Option<&Path>, want: Want, region: Option<String>) -> Result<Self, Cannot> {
+    pub(super) async fn connect(
+        args: &WorldArgs,
+        inventory: Option<&Path>,
+        want: Want,
+        region: Option<String>,
+    ) -> Result<Self, Cannot> {
         if let Some(path) = inventory {
             return Self::offline(path);
         }
@@ -238,7 +294,9 @@ impl World {
         };
         #[cfg(not(feature = "emulator"))]
         let _ = want;
-        let aws = Aws::connect(settings).await.map_err(|error| Cannot::failed(error.to_string()).with_hint(error.hint()))?;
+        let aws = Aws::connect(settings)
+            .await
+            .map_err(|error| Cannot::failed(error.to_string()).with_hint(error.hint()))?;
         Ok(Self {
             reader: AnyReader::Aws(aws.reader()),
             aws: Some(aws),
@@ -248,10 +306,14 @@ impl World {
     }
 
     fn offline(path: &Path) -> Result<Self, Cannot> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Cannot::failed(format!("cannot read the inventory `{}`: {error}", path.display())))?;
-        let inventory =
-            Inventory::parse(&text).map_err(|error| Cannot::failed(format!("`{}`: {error}", path.display())))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Cannot::failed(format!(
+                "cannot read the inventory `{}`: {error}",
+                path.display()
+            ))
+        })?;
+        let inventory = Inventory::parse(&text)
+            .map_err(|error| Cannot::failed(format!("`{}`: {error}", path.display())))?;
         Ok(Self {
             reader: AnyReader::Offline(Offline::new(inventory)),
             aws: None,
@@ -272,8 +334,16 @@ impl World {
 
     /// Lets go of the connection; an embedded emulator has written its file by then.
     pub(super) async fn close(self) {
+        let Self {
+            reader,
+            aws,
+            #[cfg(feature = "emulator")]
+            server,
+        } = self;
+        // Idle connections go with them, which the server would otherwise wait for.
+        drop((reader, aws));
         #[cfg(feature = "emulator")]
-        if let Some(server) = self.server {
+        if let Some(server) = server {
             server.stop().await;
         }
     }
@@ -322,7 +392,13 @@ mod tests {
 
     #[test]
     fn selectors_name_instances_with_or_without_region() {
-        let selected = |text: &str| selects(&Pattern::new(text).expect("a pattern"), "eu-central-1", "web-1");
+        let selected = |text: &str| {
+            selects(
+                &Pattern::new(text).expect("a pattern"),
+                "eu-central-1",
+                "web-1",
+            )
+        };
         assert!(selected("web-1") && selected("web-*") && selected("eu-*/web-?") && selected("*"));
         assert!(!selected("web") && !selected("us-*/web-1") && !selected("db-*"));
     }

@@ -25,6 +25,7 @@ mod selector;
 mod services;
 mod source;
 mod suggest;
+mod summary;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ pub use keys::KEYS;
 pub use load::load;
 pub use services::{service_keys, service_name, service_names};
 pub use source::Source;
+pub use summary::Summary;
 
 /// A configuration without errors, not yet matched with instances.
 #[derive(Debug)]

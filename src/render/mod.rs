@@ -8,4 +8,4 @@ pub mod json;
 pub mod text;
 mod words;
 
-pub use words::plain;
+pub use words::{count, plain};

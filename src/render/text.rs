@@ -25,6 +25,9 @@ const ORIGIN_COLUMN: usize = 52;
 /// Where the sources of a rule begin: sign, key, and two spaces.
 const SOURCES_COLUMN: usize = 17;
 
+/// Where the words of an access line begin: indent, label, sign.
+const ACCESS_COLUMN: usize = 12;
+
 const GAIN: Style = AnsiColor::Green.on_default();
 const LOSS: Style = AnsiColor::Red.on_default();
 const CHANGE: Style = AnsiColor::Yellow.on_default();
@@ -52,7 +55,7 @@ pub fn plan(plan: &Plan) -> String {
             missing.origin
         );
         if let Some(hint) = &missing.hint {
-            let _ = writeln!(text, "  hint: {}", plain(hint));
+            let _ = writeln!(text, "  hint: did you mean `{}`?", plain(hint));
         }
     }
     in_sync(&mut text, plan);
@@ -252,7 +255,7 @@ fn weight(exposure: &Diff) -> u128 {
 
 /// Names and what will be done, the latter at the right where it fits.
 fn heading(instances: &[&InstancePlan]) -> String {
-    let names: Vec<String> = instances.iter().map(|i| place(&i.instance.id)).collect();
+    let names = places(instances.iter().map(|instance| &instance.instance.id));
     let first = instances[0];
     let each = if instances.len() > 1 { " each" } else { "" };
     let mut what = match &first.verdict {
@@ -391,12 +394,12 @@ fn first_line(
     what: &str,
     lines: impl Fn() -> Vec<String>,
 ) {
-    let head = format!("  {style}{sign}{style:#} {:<12} ", key(change.key));
+    let head = format!("  {style}{sign}{style:#} {:<12} ", key(change.key)); // up to SOURCES_COLUMN
     let origins: Vec<String> = change.causes.iter().map(cause).collect();
     let used = SOURCES_COLUMN + what.chars().count();
     if used > WIDTH {
         let mut all = lines().into_iter();
-        let _ = writeln!(text, "{head} from {}", all.next().unwrap_or_default());
+        let _ = writeln!(text, "{head}from {}", all.next().unwrap_or_default());
         for line in all {
             let _ = writeln!(text, "{:1$}{line}", "", SOURCES_COLUMN + 5);
         }
@@ -405,15 +408,15 @@ fn first_line(
         if column + first.chars().count() <= WIDTH || used < ORIGIN_COLUMN {
             let _ = writeln!(
                 text,
-                "{head} {what}{:pad$}{DIM}{first}{DIM:#}",
+                "{head}{what}{:pad$}{DIM}{first}{DIM:#}",
                 "",
                 pad = column - used
             );
             return more_origins(text, &origins[1..]);
         }
-        let _ = writeln!(text, "{head} {what}");
+        let _ = writeln!(text, "{head}{what}");
     } else {
-        let _ = writeln!(text, "{head} {what}");
+        let _ = writeln!(text, "{head}{what}");
     }
     more_origins(text, &origins);
 }
@@ -453,15 +456,16 @@ fn access(text: &mut String, exposure: &Diff) {
     let lost = lines.lost.iter().map(|line| ('-', LOSS, line));
     for (i, (sign, style, line)) in gained.chain(lost).enumerate() {
         let label = if i == 0 { "access:" } else { "" };
-        let _ = writeln!(
-            text,
-            "  {label:<7} {style}{sign}{style:#} {}",
-            plain(&line.to_string())
-        );
+        let line = plain(&line.to_string());
+        let words: Vec<String> = line.split(", ").map(str::to_owned).collect();
+        let lines =
+            wrapped(&words, ACCESS_COLUMN, WIDTH).join(&format!("\n{:1$}", "", ACCESS_COLUMN + 2));
+        let _ = writeln!(text, "  {label:<7} {style}{sign}{style:#} {lines}");
     }
 }
 
-fn notes(text: &mut String, indent: &str, notes: &[Note]) {
+/// Notes, one a line.
+pub fn notes(text: &mut String, indent: &str, notes: &[Note]) {
     for Note { text: note, origin } in notes {
         let _ = match origin {
             Some(origin) => writeln!(text, "{indent}note: {} ({origin})", plain(note)),
@@ -477,11 +481,8 @@ fn in_sync(text: &mut String, plan: &Plan) {
         .iter()
         .filter(|i| i.verdict == Verdict::InSync && i.incomplete.is_none())
         .collect();
-    let names: Vec<String> = in_sync
-        .iter()
-        .filter(|i| i.notes.is_empty())
-        .map(|i| place(&i.instance.id))
-        .collect();
+    let quiet = in_sync.iter().filter(|i| i.notes.is_empty());
+    let names = places(quiet.map(|instance| &instance.instance.id));
     if !names.is_empty() {
         let _ = writeln!(
             text,
@@ -504,6 +505,23 @@ fn lost_sight(text: &mut String, what: &str, unreadable: &Unreadable) {
     if let Some(hint) = &unreadable.hint {
         let _ = writeln!(text, "  hint: {}", plain(hint));
     }
+}
+
+/// Names that share a region name it once, behind the last of them: `web-1`, `web-2 (eu-central-1)`.
+fn places<'a>(ids: impl Iterator<Item = &'a InstanceId>) -> Vec<String> {
+    let ids: Vec<&InstanceId> = ids.collect();
+    let ends_region = |at: usize| {
+        ids.get(at + 1)
+            .is_none_or(|next| next.region != ids[at].region)
+    };
+    let word = |(at, id): (usize, &&InstanceId)| {
+        if ends_region(at) {
+            place(id)
+        } else {
+            plain(&id.name)
+        }
+    };
+    ids.iter().enumerate().map(word).collect()
 }
 
 /// `web-1 (eu-central-1)`.

@@ -86,7 +86,8 @@ pub(super) fn wrapped(words: &[String], first: usize, width: usize) -> Vec<Strin
 }
 
 /// `1 call`, `2 calls`.
-pub(super) fn count(n: usize, one: &str) -> String {
+#[must_use]
+pub fn count(n: usize, one: &str) -> String {
     if n == 1 {
         format!("1 {one}")
     } else {
