@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -29,12 +29,12 @@ const BODY_LIMIT: usize = 1 << 20;
 /// How long a client may take to send a body. SDKs send one in a single packet.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How long a connection may be without a whole set of headers, between requests too. Longer than SDKs keep an idle
-/// connection in mind would be best, but nothing is lost when it is not: they open another.
-const HEADER_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a connection may be without a whole set of headers, which counts between requests too. Whoever is cut off
+/// after that just opens another.
+const HEADER_DEADLINE: Duration = Duration::from_mins(1);
 
-/// How long requests in flight may take to end after the shutdown.
-const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(2);
+/// How long requests in flight may take to end after the shutdown: those that are whole are answered by then.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_millis(500);
 
 /// How long no connection is accepted after one could not be, since the usual cause is too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -100,26 +100,34 @@ async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
-    let body = timeout(BODY_DEADLINE, Limited::new(body, BODY_LIMIT).collect()).await;
-    let reply = match body {
-        Ok(Ok(body)) => {
-            let reply = emulator.answer(&parts, &body.to_bytes());
-            return Ok(respond(reply, false));
-        }
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Fault::front(
-            "RequestEntityTooLargeException",
-            413,
-            "The request is larger than 1 MiB.",
-        ),
-        Ok(Err(_)) => Fault::serialization("the body of the request cannot be read"),
-        Err(_) => Fault::front(
+    let reply = match read(body).await {
+        Ok(body) => return Ok(respond(emulator.answer(&parts, &body), false)),
+        Err(fault) => Reply::json(emulator.request_id(), Err(fault)),
+    };
+    Ok(respond(reply, true))
+}
+
+async fn read(body: Incoming) -> Result<Bytes, Fault> {
+    let too_large = || {
+        let message = "The request is larger than 1 MiB.";
+        Fault::front("RequestEntityTooLargeException", 413, message)
+    };
+    // What says so in its headers is refused before it is read; the rest when it gets there.
+    if body.size_hint().lower() > BODY_LIMIT as u64 {
+        return Err(too_large());
+    }
+    match timeout(BODY_DEADLINE, Limited::new(body, BODY_LIMIT).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Fault::serialization(
+            "the body of the request cannot be read",
+        )),
+        Err(_) => Err(Fault::front(
             "RequestTimeoutException",
             408,
             "The body of the request did not arrive in time.",
-        ),
-    };
-    let reply = Reply::json(emulator.request_id(), Err(reply));
-    Ok(respond(reply, true))
+        )),
+    }
 }
 
 fn respond(reply: Reply, last: bool) -> Response<Full<Bytes>> {

@@ -1,7 +1,7 @@
 //! An honest stand-in for the Lightsail API: any AWS SDK and the AWS CLI can talk to it.
 //!
 //! One pure state machine (`state`) with skins over it: `wire` reads AWS JSON 1.1 and checks it as the service model does,
-//! `signature` verifies SigV4, `front` puts them together, `http` serves them, `file` keeps the state in an inventory.
+//! `signature` verifies AWS Signature Version 4, `front` puts them together, `http` serves them, `file` keeps the state in an inventory.
 //! Where AWS documents nothing, the default is what was observed or the answer that a client has most to fear, and
 //! [`Quirks`] has the other one. Refuses to be more than the firewall: instances cannot be made, and every region answers.
 //!
@@ -77,7 +77,7 @@ impl Emulator {
         }
     }
 
-    /// Answers requests until the shutdown; those in flight then have two seconds to end.
+    /// Answers requests until the shutdown; those in flight then have half a second to end.
     ///
     /// # Errors
     /// A listener that stops working.

@@ -278,7 +278,7 @@ impl State {
             self.note_read(region, place, keep)?;
             instances.push(reply::instance(region, self.entry(region, place)));
         }
-        Ok(page.reply("instances", instances))
+        Ok(page.reply("instances", &instances))
     }
 
     fn list_operations(
@@ -291,8 +291,8 @@ impl State {
         let size = self.quirks.operations_per_page;
         let page = Page::new("operations", token, size, all().count())?;
         let shown = all().skip(page.start).take(page.end - page.start);
-        let operations = shown.map(reply::operation).collect();
-        Ok(page.reply("operations", operations))
+        let operations: Vec<Value> = shown.map(reply::operation).collect();
+        Ok(page.reply("operations", &operations))
     }
 }
 
@@ -362,7 +362,7 @@ impl Page {
         })
     }
 
-    fn reply(&self, member: &str, items: Vec<Value>) -> Value {
+    fn reply(&self, member: &str, items: &[Value]) -> Value {
         let Self {
             kind,
             start: _,

@@ -36,10 +36,7 @@ fn one_writer_or_many_readers() {
     assert_eq!(open(&path, Access::ReadWrite).map(drop), in_use);
     assert_eq!(open(&path, Access::ReadOnly).map(drop), in_use);
     drop(writer);
-    let readers = [
-        open(&path, Access::ReadOnly),
-        open(&path, Access::ReadOnly),
-    ];
+    let readers = [open(&path, Access::ReadOnly), open(&path, Access::ReadOnly)];
     assert!(readers.iter().all(Result::is_ok));
     assert_eq!(open(&path, Access::ReadWrite).map(drop), in_use);
     drop(readers);
@@ -114,7 +111,10 @@ fn what_is_no_inventory_is_refused_with_its_path() {
     fs::write(&path, "{}").expect("written");
     let error = Store::open(&path, Access::ReadOnly).expect_err("no inventory");
     let cause = std::error::Error::source(&error).map(ToString::to_string);
-    assert_eq!(error.to_string(), format!("cannot read `{}`", path.display()));
+    assert_eq!(
+        error.to_string(),
+        format!("cannot read `{}`", path.display())
+    );
     assert!(cause.is_some_and(|cause| cause.contains("missing field")));
 
     fs::write(&path, [0xff, 0xfe]).expect("written");

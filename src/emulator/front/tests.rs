@@ -11,10 +11,7 @@ use super::*;
 
 fn front() -> Front {
     let inventory = Inventory::new(BTreeMap::new());
-    Front::new(
-        State::new(inventory, Quirks::default()),
-        Options::default(),
-    )
+    Front::new(State::new(inventory, Quirks::default()), Options::default())
 }
 
 fn ask(front: &mut Front, headers: &HeaderMap, method: &str, path: &str, body: &[u8]) -> Reply {
@@ -38,7 +35,10 @@ fn each_protocol_refuses_in_its_own_words() {
         HeaderValue::from_static("Lightsail_20161128.GetInstances"),
     );
     let reply = ask(&mut front, &headers, "POST", "/", b"{}");
-    assert_eq!((reply.status, reply.content_type), (400, "application/x-amz-json-1.1"));
+    assert_eq!(
+        (reply.status, reply.content_type),
+        (400, "application/x-amz-json-1.1")
+    );
     assert_eq!(
         reply.body,
         r#"{"__type":"MissingAuthenticationTokenException","message":"Missing Authentication Token"}"#
@@ -54,11 +54,19 @@ fn each_protocol_refuses_in_its_own_words() {
     let body = b"Action=GetCallerIdentity&Version=2011-06-15";
     let reply = ask(&mut front, &headers, "POST", "/", body);
     assert_eq!((reply.status, reply.content_type), (403, "text/xml"));
-    assert!(reply.body.contains("<Code>MissingAuthenticationToken</Code>"));
+    assert!(
+        reply
+            .body
+            .contains("<Code>MissingAuthenticationToken</Code>")
+    );
     assert!(reply.body.contains(&reply.request_id));
     assert_eq!(
         front.requests(),
-        [("GetCallerIdentity".to_owned(), 1), ("GetInstances".to_owned(), 2)].into()
+        [
+            ("GetCallerIdentity".to_owned(), 1),
+            ("GetInstances".to_owned(), 2)
+        ]
+        .into()
     );
 }
 
@@ -75,7 +83,7 @@ proptest! {
         method in "(GET|POST|PUT|X)",
         path in "/[ -~]{0,10}",
         target in "(Lightsail_20161128\\.)?(GetInstances|PutInstancePublicPorts|[ -~]{0,20})",
-        kind in "(application/x-www-form-urlencoded|application/x-amz-json-1.1|[ -~]{0,20})",
+        kind in "(application/x-www-form-urlencoded|application/x-amz-json-1[.]1|[ -~]{0,20})",
         authorization in prop::option::of("(AWS4-HMAC-SHA256 )?(Credential=test/[0-9]{8}/r/lightsail/aws4_request,)?[ -~]{0,60}"),
         body in prop::collection::vec(any::<u8>(), 0..100),
     ) {

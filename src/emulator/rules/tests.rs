@@ -189,10 +189,7 @@ fn what_is_not_written_keeps_its_place_and_spelling() {
     let closed = close(&entries, &tcp(22, &["10.0.0.0/8"]), OnClose::Sources);
     assert_eq!(closed[1].cidrs, ["192.0.2.7/32"]);
     assert_eq!((&closed[0], &closed[3]), (&entries[0], &entries[3]));
-    assert_eq!(
-        close(&entries, &tcp(443, &[]), OnClose::Sources),
-        entries
-    );
+    assert_eq!(close(&entries, &tcp(443, &[]), OnClose::Sources), entries);
 }
 
 #[test]

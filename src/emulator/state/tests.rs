@@ -19,7 +19,10 @@ fn entry(name: &str, state: &str) -> Entry {
 }
 
 fn state_of(entries: Vec<Entry>, quirks: Quirks) -> State {
-    State::new(Inventory::new([(REGION.to_owned(), entries)].into()), quirks)
+    State::new(
+        Inventory::new([(REGION.to_owned(), entries)].into()),
+        quirks,
+    )
 }
 
 fn ask(state: &mut State, action: Action, body: &Value) -> Result<Value, Fault> {
