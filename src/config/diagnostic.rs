@@ -191,6 +191,9 @@ impl Report {
         let failed = self.has_errors();
         // Stable, so that problems of one place keep the order in which they were found.
         self.problems.sort_by_key(|problem| problem.span);
+        // A parser that meets the end of the file may complain once for every bracket that is open.
+        self.problems
+            .dedup_by(|a, b| a.span == b.span && a.message == b.message);
         let sources = &self.sources;
         let mut problems = self.unreadable;
         problems.extend(

@@ -52,9 +52,8 @@ pub(super) fn file(
         return Vec::new();
     }
     let (root, errors) = DeTable::parse_recoverable(source.text());
-    let broken = !errors.is_empty();
+    let broken = syntax::report(report, file, &errors);
     defs.incomplete |= broken;
-    syntax::report(report, file, root.get_ref(), &errors);
     let mut cx = Cx {
         report,
         file,

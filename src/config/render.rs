@@ -91,12 +91,16 @@ fn at<'a>(
     let Some(excerpt) = excerpt else {
         return vec![Place::path(origin.file.as_ref()).into()];
     };
-    let place = Place::path(origin.file.as_ref())
-        .line(origin.line)
-        .char_column(origin.column);
     let snippet = Snippet::source(excerpt.text.as_str())
         .line_start(origin.line)
         .annotation(kind.span(excerpt.start..excerpt.end));
+    // The renderer counts columns itself, which goes wrong where the start of the line is cut off.
+    if excerpt.text[..excerpt.start].chars().count() + 1 == origin.column {
+        return vec![snippet.path(origin.file.as_ref()).into()];
+    }
+    let place = Place::path(origin.file.as_ref())
+        .line(origin.line)
+        .char_column(origin.column);
     vec![place.into(), snippet.into()]
 }
 

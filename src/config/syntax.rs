@@ -2,17 +2,23 @@
 //!
 //! Owns the way from its errors to ours, and the taking apart of deep trees. Refuses to know the language.
 
+use std::ops::Range;
+
 use toml::de::{DeTable, DeValue, Error};
 
 use super::diagnostic::Report;
-use super::source::Span;
+use super::source::{Span, quote};
 
-/// Reports every syntax error.
-pub(super) fn report(report: &mut Report, file: usize, root: &DeTable<'_>, errors: &[Error]) {
+/// How many errors are given the place of a first definition: finding it looks through the text.
+const LOOKS: usize = 20;
+
+/// Reports every syntax error. Answers whether a part of the file may be lost by them.
+pub(super) fn report(report: &mut Report, file: usize, errors: &[Error]) -> bool {
     let source = report.source(file);
     let text = source.text();
     // The parser names no place for some errors; the place of the one before is the nearest there is.
     let mut last = 0;
+    let (mut looks, mut lost) = (0, false);
     for error in errors {
         let range = error.span().unwrap_or(last..last);
         last = range.start;
@@ -21,58 +27,74 @@ pub(super) fn report(report: &mut Report, file: usize, root: &DeTable<'_>, error
             start: range.start,
             end: range.end,
         };
-        let message = match error.message() {
-            "recursion limit" | "cannot recurse further; max recursion depth met" => {
-                "this is nested too deeply"
+        match error.message() {
+            // The parser puts tables of one name together and goes on.
+            "duplicate key" => {
+                looks += 1;
+                let first = if looks <= LOOKS {
+                    first_definition(text, range.clone())
+                } else {
+                    None
+                };
+                let key = quote(text.get(range).unwrap_or_default());
+                let problem = report.error(span, format!("{key} is defined twice"));
+                if let Some(first) = first {
+                    problem.related(
+                        Span {
+                            file,
+                            start: first.start,
+                            end: first.end,
+                        },
+                        "first defined here",
+                    );
+                }
             }
-            message => message,
-        };
-        let first = (message == "duplicate key")
-            .then(|| first_definition(text, root, range.start))
-            .flatten();
-        let problem = report.error(span, message);
-        if let Some(first) = first {
-            problem.related(
-                Span {
-                    file,
-                    start: first.start,
-                    end: first.end,
-                },
-                "first defined here",
-            );
+            "recursion limit" | "cannot recurse further; max recursion depth met" => {
+                lost = true;
+                report.error(span, "this is nested too deeply");
+            }
+            message => {
+                lost = true;
+                report.error(span, message);
+            }
         }
     }
+    lost
 }
 
-/// Where the table was opened that the header at `at` opens again.
-fn first_definition(text: &str, root: &DeTable<'_>, at: usize) -> Option<std::ops::Range<usize>> {
-    /// Longer headers are not looked into: the look-up must cost nothing beside the parse.
-    const LONGEST: usize = 1000;
+/// Where the table or the key was first written that `again` defines again, as far as the letters of the lines tell.
+fn first_definition(text: &str, again: Range<usize>) -> Option<Range<usize>> {
     let from = text
-        .get(..at)?
-        .bytes()
+        .get(..again.start)?
+        .rfind('\n')
+        .map_or(0, |newline| newline + 1);
+    let this = text.get(from..)?.lines().next()?.trim_start();
+    if this.starts_with('[') {
+        let header = this.split_inclusive(']').next()?;
+        let mut at = 0;
+        return text[..from].split_inclusive('\n').find_map(|line| {
+            let start = at + line.len() - line.trim_start().len();
+            at += line.len();
+            line.trim_start()
+                .starts_with(header)
+                .then(|| start..start + header.len())
+        });
+    }
+    let key = text.get(again)?;
+    let mut end = from;
+    let lines = text[..from]
+        .split_inclusive('\n')
         .rev()
-        .take(LONGEST)
-        .position(|byte| byte == b'\n')
-        .map_or(0, |back| at - back);
-    let line = text.get(from..)?.lines().next()?;
-    if line.len() > LONGEST || !line.trim_start().starts_with('[') {
-        return None;
-    }
-    let (header, _) = DeTable::parse_recoverable(line);
-    let (mut wanted, mut known) = (header.get_ref(), root);
-    loop {
-        let key = wanted.keys().next()?;
-        let (defined, value) = known.get_key_value(key)?;
-        let inner = match wanted.get(key)?.get_ref() {
-            DeValue::Table(inner) if !inner.is_empty() => inner,
-            _ => return (defined.span().start < at).then(|| defined.span()),
-        };
-        let DeValue::Table(table) = value.get_ref() else {
-            return None;
-        };
-        (wanted, known) = (inner, table);
-    }
+        .take_while(|line| !line.starts_with('['));
+    let defined = lines.filter_map(|line| {
+        end -= line.len();
+        let start = end + line.len() - line.trim_start().len();
+        let rest = line.trim_start().strip_prefix(key)?;
+        rest.trim_start()
+            .starts_with('=')
+            .then(|| start..start + key.len())
+    });
+    defined.last()
 }
 
 /// Drops a tree level by level. The parser bounds brackets and dotted keys each on their own, so together they can nest
