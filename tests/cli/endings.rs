@@ -1,0 +1,80 @@
+//! The example fleet and its configuration, used as the README says.
+
+use std::fs;
+use std::path::Path;
+
+use crate::stage::Done;
+
+/// A copy of the example in a folder of its own.
+struct Example {
+    folder: tempfile::TempDir,
+}
+
+impl Example {
+    fn new() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folder = tempfile::tempdir().expect("a folder");
+        copy(&root.join("examples"), &folder.path().join("examples"));
+        fs::copy(root.join("firewall.example.toml"), folder.path().join("firewall.example.toml")).expect("a copy");
+        Self { folder }
+    }
+
+    fn run(&self, verb: &[&str]) -> Done {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_portward"));
+        command
+            .args(verb)
+            .args(["-c", "firewall.example.toml", "--emulator", "examples/fleet.json", "--as-of", "2026-01-01"])
+            .current_dir(self.folder.path())
+            .env_clear();
+        Done::of(&mut command)
+    }
+
+    fn json(&self, verb: &[&str]) -> serde_json::Value {
+        let done = self.run(&[verb, &["--format", "json"]].concat());
+        serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{error}: {}", done.stderr))
+    }
+
+    fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.folder.path().join(file);
+        let text = fs::read_to_string(&path).expect("a file");
+        assert_eq!(text.matches(from).count(), 1, "`{from}` once in {file}");
+        fs::write(&path, text.replace(from, to)).expect("a file");
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("a copy");
+        }
+    }
+}
+
+/// The calls of the instances that have some.
+fn calls(plan: &serde_json::Value) -> Vec<String> {
+    let instances = plan["instances"].as_array().expect("a list");
+    let of = |instance: &serde_json::Value| {
+        let calls = instance["calls"].as_array().expect("a list");
+        let name = instance["name"].as_str().unwrap_or_default().to_owned();
+        calls.iter().map(move |call| format!("{name} {}", call["action"].as_str().unwrap_or_default())).collect::<Vec<_>>()
+    };
+    instances.iter().flat_map(of).collect()
+}
+
+#[test]
+fn the_example_is_planned_applied_and_then_in_sync() {
+    let example = Example::new();
+    let plan = example.json(&["plan"]);
+    let changing = plan["summary"]["toChange"].as_u64().expect("a number");
+    assert!((1..=5).contains(&changing), "{plan}");
+    let apply = example.run(&["apply", "--yes"]);
+    assert_eq!(apply.code, Some(0), "{}{}", apply.stdout, apply.stderr);
+    let drift = example.run(&["drift"]);
+    assert_eq!(drift.code, Some(0), "{}{}", drift.stdout, drift.stderr);
+    assert!(calls(&example.json(&["plan"])).is_empty());
+}

@@ -1,0 +1,9 @@
+//! The command as a user meets it: stdout, stderr, exit code and files, against the embedded and the served emulator.
+//!
+//! Every test that writes ends by looking again and finding nothing to do.
+
+mod endings;
+mod exits;
+mod output;
+mod served;
+mod stage;
