@@ -1,0 +1,196 @@
+//! What holds for every pair of firewalls, every way of writing and every fault: the run ends in `after`, or in a failure
+//! that is named, and nobody else is touched.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::fake::{Behaviour, Fake, Fault, from, plan, rules, tcp};
+use super::{Settings, Stop, run};
+use crate::model::{Firewall, Sources};
+use crate::plan::{Call, InstancePlan, Outcome};
+
+const PORTS: [i32; 3] = [22, 80, 443];
+const NETS: [&str; 4] = ["192.0.2.1/32", "198.51.100.0/24", "0.0.0.0/0", "::/0"];
+
+fn sources() -> impl Strategy<Value = Sources> {
+    prop::sample::subsequence(NETS.to_vec(), 1..=3).prop_map(|texts| from(&texts))
+}
+
+fn firewall() -> impl Strategy<Value = Firewall> {
+    prop::collection::btree_map(prop::sample::select(PORTS.to_vec()), sources(), 0..=3).prop_map(
+        |rules| {
+            rules
+                .into_iter()
+                .map(|(port, sources)| (tcp(port), sources))
+                .collect()
+        },
+    )
+}
+
+/// Rules before and after, and calls that lead from one to the other under every reading of the service.
+fn change() -> impl Strategy<Value = (Firewall, Firewall, Vec<Call>)> {
+    let put = (firewall(), firewall()).prop_map(|(before, after)| {
+        let calls = vec![Call::Put {
+            firewall: after.clone(),
+        }];
+        (before, after, calls)
+    });
+    let open = (firewall(), prop::sample::select(PORTS.to_vec()), sources()).prop_map(
+        |(before, port, sources)| {
+            let mut after = before.clone();
+            after.add(tcp(port), &sources);
+            let sources = after.get(tcp(port)).cloned().unwrap_or_default();
+            (
+                before,
+                after,
+                vec![Call::Open {
+                    key: tcp(port),
+                    sources,
+                }],
+            )
+        },
+    );
+    let close = (firewall(), prop::sample::select(PORTS.to_vec()), sources()).prop_map(
+        |(after, port, sources)| {
+            let (mut before, mut after) = (after.clone(), after);
+            before.set(tcp(port), sources.clone());
+            after.remove(tcp(port));
+            (
+                before,
+                after,
+                vec![Call::Close {
+                    key: tcp(port),
+                    sources,
+                }],
+            )
+        },
+    );
+    prop_oneof![put, open, close]
+        .prop_filter("something changes", |(before, after, _)| before != after)
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop::sample::select(vec![
+        Fault::Fine,
+        Fault::Fine,
+        Fault::Ignored,
+        Fault::Throttled,
+        Fault::Rejected,
+        Fault::Denied,
+        Fault::LostAfter,
+        Fault::LostBefore,
+        Fault::Unsent,
+    ])
+}
+
+/// Anything the service may do by its documents and by what was seen of it, and nothing that is a fault.
+fn calm() -> impl Strategy<Value = Behaviour> {
+    (
+        any::<bool>(),
+        any::<bool>(),
+        0..3_usize,
+        0..3_usize,
+        0..3_usize,
+    )
+        .prop_map(
+            |(open_replaces, close_by_key, invisible, pending, stale_reads)| Behaviour {
+                open_replaces,
+                close_by_key,
+                invisible,
+                pending,
+                stale_reads,
+                ..Behaviour::default()
+            },
+        )
+}
+
+fn stormy() -> impl Strategy<Value = Behaviour> {
+    let foreign = prop::option::of((0..8_usize, firewall(), any::<bool>()));
+    let faults = prop::collection::vec(fault(), 0..5);
+    (calm(), faults, foreign, prop::bool::weighted(0.2)).prop_map(
+        |(calm, faults, foreign, fails)| Behaviour {
+            faults,
+            foreign,
+            fails,
+            ..calm
+        },
+    )
+}
+
+fn settings(timeout: Duration) -> Settings {
+    Settings {
+        timeout,
+        operation_timeout: timeout,
+        proof_timeout: timeout,
+        first_pause: Duration::ZERO,
+        ..Settings::default()
+    }
+}
+
+struct Ending {
+    outcome: Outcome,
+    live: Firewall,
+    writes: usize,
+}
+
+/// Runs the change on one instance beside another one, which must not even be asked about.
+fn ending(
+    (before, after, calls): &(Firewall, Firewall, Vec<Call>),
+    behaviour: Behaviour,
+    timeout: Duration,
+) -> Ending {
+    let fake = Fake::default();
+    let bystander = rules(&[(25, &["203.0.113.0/24"])]);
+    let idle = fake.add("idle", &bystander, &bystander, Behaviour::default());
+    let web = fake.add("web", before, after, behaviour);
+    let web = InstancePlan {
+        calls: calls.clone(),
+        fallback: Some(after.clone()),
+        ..web
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    let (plan, settings, stop) = (plan(vec![idle, web]), settings(timeout), Stop::new());
+    let report = runtime.block_on(run(&plan, &fake, &fake, &settings, &(), &stop));
+    fake.host("idle", |host| {
+        assert!(host.requests.is_empty() && host.rules == bystander)
+    });
+    assert_eq!(report.results.len(), 1);
+    let outcome = report.results[0].outcome.clone();
+    fake.host("web", |host| Ending {
+        outcome,
+        live: host.rules.clone(),
+        writes: host.writes.len(),
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn without_faults_every_plan_is_carried_out(change in change(), behaviour in calm()) {
+        let Ending { outcome, live, writes } = ending(&change, behaviour, Duration::from_secs(20));
+        prop_assert_eq!(outcome, Outcome::Applied { repaired: None });
+        prop_assert_eq!((live, writes), (change.1, 1));
+    }
+
+    #[test]
+    fn with_any_fault_the_ending_is_true(change in change(), behaviour in stormy()) {
+        let foreign = behaviour.foreign.clone();
+        let Ending { outcome, live, writes } = ending(&change, behaviour, Duration::ZERO);
+        prop_assert!(writes <= 2 * 3 + 1, "{writes} writes");
+        match outcome {
+            Outcome::Applied { .. } | Outcome::AlreadyApplied => prop_assert_eq!(live, change.1),
+            Outcome::Stale(text) => {
+                prop_assert!(foreign.is_some() && !text.is_empty());
+                prop_assert_eq!(writes, 0);
+            }
+            Outcome::ForeignWriter(text) => prop_assert!(foreign.is_some() && !text.is_empty(), "{text}"),
+            Outcome::Failed(failure) => prop_assert!(!failure.message.is_empty()),
+            Outcome::NotStarted(text) => prop_assert!(false, "{text}"),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What a call does to rules, whether live rules mean what was wanted, and how to say what is different.
+//!
+//! Owns the comparison on which every proof rests. Refuses to know how the rules were read.
+
+use crate::model::{Firewall, LiveFirewall};
+use crate::plan::Call;
+
+/// The rules after a call, by the one reading that every call of a plan has.
+pub(super) fn result_of(call: &Call, rules: &Firewall) -> Firewall {
+    let mut result = rules.clone();
+    match call {
+        Call::Open { key, sources } => result.set(*key, sources.clone()),
+        Call::Close { key, .. } => drop(result.remove(*key)),
+        Call::Put { firewall } => result = firewall.clone(),
+    }
+    result
+}
+
+/// Whether live rules mean `target`.
+///
+/// Entries that cannot be sent back may stay if they were there before; entries of uncertain meaning may stay only where
+/// the whole firewall was not replaced.
+pub(super) fn means(
+    live: &LiveFirewall,
+    before: &LiveFirewall,
+    target: &Firewall,
+    replaced: bool,
+) -> bool {
+    let doubts = if replaced {
+        live.uncertain().is_empty()
+    } else {
+        live.uncertain().is_subset(before.uncertain())
+    };
+    doubts && live.unknown().is_subset(before.unknown()) && same_access(live.firewall(), target)
+}
+
+/// Whether two firewalls let the same sources in.
+fn same_access(one: &Firewall, other: &Firewall) -> bool {
+    one == other
+}
+
+/// What is different in the live rules, for people: the first few keys.
+pub(super) fn difference(live: &LiveFirewall, wanted: &Firewall) -> String {
+    const SHOWN: usize = 3;
+    let is = live.firewall();
+    let mut parts: Vec<String> = Vec::new();
+    let mut keys: Vec<_> = is.keys().chain(wanted.keys()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    for key in keys {
+        match (is.get(key), wanted.get(key)) {
+            (Some(is), Some(wanted)) if is != wanted => {
+                parts.push(format!("{key} is open to {is}, not to {wanted}"))
+            }
+            (Some(is), None) => parts.push(format!("{key} is open to {is}")),
+            (None, Some(wanted)) => parts.push(format!("{key} is not open to {wanted}")),
+            _ => {}
+        }
+    }
+    parts.extend(
+        live.uncertain()
+            .iter()
+            .map(|uncertain| format!("`{}` is uncertain: {}", uncertain.entry, uncertain.doubt)),
+    );
+    parts.extend(
+        live.unknown()
+            .iter()
+            .map(|entry| format!("`{entry}` has an unknown protocol")),
+    );
+    let more = parts.len().saturating_sub(SHOWN);
+    parts.truncate(SHOWN);
+    match (parts.is_empty(), more) {
+        (true, _) => "only the spelling of the rules".to_owned(),
+        (false, 0) => parts.join("; "),
+        (false, more) => format!("{}; and {more} more", parts.join("; ")),
+    }
+}
+
+/// What is different from the rules that the plan was made from.
+pub(super) fn changed(live: &LiveFirewall, before: &LiveFirewall) -> String {
+    if live.firewall() == before.firewall() {
+        return "the rules are spelled differently, or entries that cannot be read came or went"
+            .to_owned();
+    }
+    difference(live, before.firewall())
+}

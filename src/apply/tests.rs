@@ -1,0 +1,375 @@
+//! The ordinary course of things, one situation at a time: what must be sent and how it must end.
+
+use std::time::{Duration, Instant};
+
+use super::fake::{Behaviour, Fake, Fault, from, plan, rules, tcp};
+use super::{Progress, Settings, Stop, run};
+use crate::model::{AddressType, Firewall, InstanceId, InstanceState, LiveFirewall, PortState};
+use crate::plan::{Call, InstancePlan, InstanceResult, Outcome, Report};
+
+/// No pauses, and time enough for whatever passes. Where something does not pass, a test sets the time to nothing.
+pub(super) fn patient() -> Settings {
+    let long = Duration::from_secs(20);
+    Settings {
+        timeout: long,
+        operation_timeout: long,
+        proof_timeout: long,
+        first_pause: Duration::ZERO,
+        recheck: false,
+        ..Settings::default()
+    }
+}
+
+pub(super) fn hasty() -> Settings {
+    let none = Duration::ZERO;
+    Settings {
+        timeout: none,
+        operation_timeout: none,
+        proof_timeout: none,
+        ..patient()
+    }
+}
+
+pub(super) fn before() -> Firewall {
+    rules(&[(22, &["192.0.2.1/32"])])
+}
+
+pub(super) fn after() -> Firewall {
+    rules(&[(22, &["192.0.2.1/32"]), (443, &["0.0.0.0/0"])])
+}
+
+pub(super) fn elsewhere() -> Firewall {
+    rules(&[(22, &["192.0.2.1/32"]), (8080, &["198.51.100.0/24"])])
+}
+
+pub(super) fn open() -> Call {
+    Call::Open {
+        key: tcp(443),
+        sources: from(&["0.0.0.0/0"]),
+    }
+}
+
+pub(super) fn put() -> Call {
+    Call::Put { firewall: after() }
+}
+
+/// `web`, to be opened, with the fallback.
+pub(super) fn opening(fake: &Fake, behaviour: Behaviour) -> InstancePlan {
+    let plan = fake.add("web", &before(), &after(), behaviour);
+    InstancePlan {
+        calls: vec![open()],
+        fallback: Some(after()),
+        ..plan
+    }
+}
+
+pub(super) async fn go(fake: &Fake, instances: Vec<InstancePlan>, settings: Settings) -> Report {
+    run(&plan(instances), fake, fake, &settings, &(), &Stop::new()).await
+}
+
+/// Runs the opening of `web`: its result, and every write that arrived.
+pub(super) async fn opened(
+    behaviour: Behaviour,
+    settings: Settings,
+) -> (InstanceResult, Vec<Call>) {
+    let fake = Fake::default();
+    let plan = opening(&fake, behaviour);
+    let report = go(&fake, vec![plan], settings).await;
+    (
+        report.results[0].clone(),
+        fake.host("web", |host| host.writes.clone()),
+    )
+}
+
+pub(super) fn message(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Stale(text) | Outcome::ForeignWriter(text) | Outcome::NotStarted(text) => {
+            text.clone()
+        }
+        Outcome::Failed(failure) => failure.message.clone(),
+        Outcome::Applied { .. } | Outcome::AlreadyApplied => String::new(),
+    }
+}
+
+pub(super) const APPLIED: Outcome = Outcome::Applied { repaired: None };
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_change_costs_one_write_and_two_reads() {
+    let fake = Fake::default();
+    let plan = opening(&fake, Behaviour::default());
+    let report = go(&fake, vec![plan], patient()).await;
+    assert_eq!(report.results[0].outcome, APPLIED);
+    assert_eq!(
+        (report.results[0].writes, report.results[0].operations.len()),
+        (1, 1)
+    );
+    fake.host("web", |host| {
+        assert_eq!(host.rules, after());
+        assert_eq!(
+            host.requests,
+            [
+                "GetInstancePortStates",
+                "OpenInstancePublicPorts",
+                "GetInstancePortStates"
+            ]
+        );
+    });
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_is_done_already_is_not_done_again() {
+    let fake = Fake::default();
+    let plan = opening(&fake, Behaviour::default());
+    fake.host("web", |host| host.rules = after());
+    let report = go(&fake, vec![plan], patient()).await;
+    assert_eq!(
+        (&report.results[0].outcome, report.results[0].writes),
+        (&Outcome::AlreadyApplied, 0)
+    );
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_stale_plan_is_refused_and_says_what_differs() {
+    let fake = Fake::default();
+    let plan = opening(&fake, Behaviour::default());
+    fake.host("web", |host| host.rules = elsewhere());
+    let report = go(&fake, vec![plan], patient()).await;
+    let said = "tcp/8080 is open to 198.51.100.0/24";
+    assert_eq!(report.results[0].outcome, Outcome::Stale(said.into()));
+    assert!(fake.host("web", |host| host.writes.is_empty()));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn another_instance_under_the_name_is_stale() {
+    let cases: [fn(&mut super::fake::Host); 2] = [
+        |host| host.instance.arn = "arn:other".into(),
+        |host| host.instance.address_type = AddressType::Ipv6,
+    ];
+    for change in cases {
+        let fake = Fake::default();
+        let plan = opening(&fake, Behaviour::default());
+        fake.host("web", change);
+        let settings = Settings {
+            recheck: true,
+            ..patient()
+        };
+        let report = go(&fake, vec![plan], settings).await;
+        assert!(
+            matches!(report.results[0].outcome, Outcome::Stale(_)),
+            "{report:?}"
+        );
+        assert!(fake.host("web", |host| host.writes.is_empty()));
+    }
+    let (fake, other) = (Fake::default(), Fake::default());
+    let report = go(
+        &other,
+        vec![opening(&fake, Behaviour::default())],
+        Settings {
+            recheck: true,
+            ..patient()
+        },
+    )
+    .await;
+    assert_eq!(
+        report.results[0].outcome,
+        Outcome::Stale("the instance is gone".into())
+    );
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn operations_are_waited_for() {
+    let slow = Behaviour {
+        invisible: 2,
+        pending: 3,
+        ..Behaviour::default()
+    };
+    assert_eq!(opened(slow, patient()).await.0.outcome, APPLIED);
+
+    let failing = Behaviour {
+        pending: 1,
+        fails: true,
+        ..Behaviour::default()
+    };
+    let (result, writes) = opened(failing, patient()).await;
+    let Outcome::Failed(failure) = result.outcome else {
+        panic!("{result:?}")
+    };
+    assert_eq!(failure.code.as_deref(), Some("Internal"));
+    assert!(
+        failure
+            .message
+            .contains("the rules are as they were before it"),
+        "{failure:?}"
+    );
+    assert_eq!(writes, [open()]);
+
+    let endless = Behaviour {
+        pending: usize::MAX,
+        ..Behaviour::default()
+    };
+    let (result, writes) = opened(endless, hasty()).await;
+    assert!(
+        message(&result.outcome).contains("has not ended"),
+        "{result:?}"
+    );
+    assert_eq!(writes, [open()]);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn once_a_read_disagreed_two_must_agree() {
+    let fake = Fake::default();
+    let plan = opening(
+        &fake,
+        Behaviour {
+            stale_reads: 3,
+            ..Behaviour::default()
+        },
+    );
+    assert_eq!(
+        go(&fake, vec![plan], patient()).await.results[0].outcome,
+        APPLIED
+    );
+    assert_eq!(fake.host("web", |host| host.requests.len()), 1 + 1 + 3 + 2);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn instances_that_are_starting_are_waited_for() {
+    let states = [InstanceState::Pending, InstanceState::Pending].into();
+    let fake = Fake::default();
+    let mut plan = opening(
+        &fake,
+        Behaviour {
+            states,
+            ..Behaviour::default()
+        },
+    );
+    plan.instance.state = InstanceState::Pending;
+    let other = fake.add("other", &before(), &after(), Behaviour::default());
+    let other = InstancePlan {
+        calls: vec![put()],
+        ..other
+    };
+    let report = go(&fake, vec![plan.clone(), other.clone()], patient()).await;
+    assert!(
+        report
+            .results
+            .iter()
+            .all(|result| result.outcome == APPLIED),
+        "{report:?}"
+    );
+    let names: Vec<&str> = report
+        .results
+        .iter()
+        .map(|result| result.id.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        ["web", "other"],
+        "in the order of the plan, not of the endings"
+    );
+
+    // One that never gets there is reported, and holds up nobody.
+    let fake = Fake::default();
+    let web = opening(&fake, Behaviour::default());
+    fake.host("web", |host| host.instance.state = InstanceState::Stopping);
+    fake.add("other", &before(), &after(), Behaviour::default());
+    let web = InstancePlan {
+        instance: plan.instance,
+        ..web
+    };
+    let report = go(&fake, vec![web, other], hasty()).await;
+    assert!(
+        message(&report.results[0].outcome).contains("still `stopping`"),
+        "{report:?}"
+    );
+    assert_eq!(report.results[1].outcome, APPLIED);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn entries_that_cannot_be_sent_back_do_not_hide_the_result() {
+    let strange = PortState {
+        from_port: 5,
+        to_port: 5,
+        protocol: "sctp".into(),
+        ..PortState::default()
+    };
+    let fake = Fake::default();
+    let plan = opening(&fake, Behaviour::default());
+    fake.host("web", |host| host.extra = vec![strange.clone()]);
+    let mut states = vec![strange];
+    states.extend(
+        before()
+            .iter()
+            .map(|(key, sources)| PortState::canonical(*key, sources)),
+    );
+    let plan = InstancePlan {
+        before: LiveFirewall::read(&states),
+        ..plan
+    };
+    assert_eq!(
+        go(&fake, vec![plan], patient()).await.results[0].outcome,
+        APPLIED
+    );
+}
+
+/// Asks to stop as soon as something is begun.
+struct StopAtOnce<'a>(&'a Stop);
+
+impl Progress for StopAtOnce<'_> {
+    fn waiting(&self, _: &InstanceId, _: &str) {
+        self.0.set();
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_is_in_flight_is_finished_and_the_rest_not_begun() {
+    let fake = Fake::default();
+    let first = opening(
+        &fake,
+        Behaviour {
+            pending: 2,
+            ..Behaviour::default()
+        },
+    );
+    let second = fake.add("second", &before(), &after(), Behaviour::default());
+    let second = InstancePlan {
+        calls: vec![put()],
+        ..second
+    };
+    let (stop, settings) = (
+        Stop::new(),
+        Settings {
+            concurrency: 1,
+            ..patient()
+        },
+    );
+    let plan = plan(vec![first, second]);
+    let report = run(&plan, &fake, &fake, &settings, &StopAtOnce(&stop), &stop).await;
+    assert!(report.interrupted);
+    assert_eq!(report.results[0].outcome, APPLIED);
+    assert!(
+        matches!(report.results[1].outcome, Outcome::NotStarted(_)),
+        "{report:?}"
+    );
+    assert!(fake.host("second", |host| host.requests.is_empty()));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn waiting_to_begin_ends_with_the_wish_to_stop() {
+    let fake = Fake::default();
+    let mut plan = opening(&fake, Behaviour::default());
+    plan.instance.state = InstanceState::Pending;
+    fake.host("web", |host| host.instance.state = InstanceState::Pending);
+    let (stop, started) = (Stop::new(), Instant::now());
+    let settings = Settings {
+        first_pause: Duration::from_secs(5),
+        ..patient()
+    };
+    let plan = super::fake::plan(vec![plan]);
+    let report = run(&plan, &fake, &fake, &settings, &StopAtOnce(&stop), &stop).await;
+    assert!(
+        matches!(report.results[0].outcome, Outcome::NotStarted(_)),
+        "{report:?}"
+    );
+    assert!(started.elapsed() < Duration::from_secs(2));
+}
