@@ -1,4 +1,4 @@
-//! One situation at a time, each with what must be sent and how it must end.
+//! The ordinary course of things, one situation at a time: what must be sent and how it must end.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::model::{AddressType, Firewall, InstanceId, InstanceState, LiveFirewal
 use crate::plan::{Call, InstancePlan, InstanceResult, Outcome, Report};
 
 /// No pauses, and time enough for whatever passes. Where something does not pass, a test sets the time to nothing.
-fn patient() -> Settings {
+pub(super) fn patient() -> Settings {
     let long = Duration::from_secs(20);
     Settings {
         timeout: long,
@@ -20,7 +20,7 @@ fn patient() -> Settings {
     }
 }
 
-fn hasty() -> Settings {
+pub(super) fn hasty() -> Settings {
     let none = Duration::ZERO;
     Settings {
         timeout: none,
@@ -30,31 +30,31 @@ fn hasty() -> Settings {
     }
 }
 
-fn before() -> Firewall {
+pub(super) fn before() -> Firewall {
     rules(&[(22, &["192.0.2.1/32"])])
 }
 
-fn after() -> Firewall {
+pub(super) fn after() -> Firewall {
     rules(&[(22, &["192.0.2.1/32"]), (443, &["0.0.0.0/0"])])
 }
 
-fn elsewhere() -> Firewall {
+pub(super) fn elsewhere() -> Firewall {
     rules(&[(22, &["192.0.2.1/32"]), (8080, &["198.51.100.0/24"])])
 }
 
-fn open() -> Call {
+pub(super) fn open() -> Call {
     Call::Open {
         key: tcp(443),
         sources: from(&["0.0.0.0/0"]),
     }
 }
 
-fn put() -> Call {
+pub(super) fn put() -> Call {
     Call::Put { firewall: after() }
 }
 
 /// `web`, to be opened, with the fallback.
-fn opening(fake: &Fake, behaviour: Behaviour) -> InstancePlan {
+pub(super) fn opening(fake: &Fake, behaviour: Behaviour) -> InstancePlan {
     let plan = fake.add("web", &before(), &after(), behaviour);
     InstancePlan {
         calls: vec![open()],
@@ -63,12 +63,15 @@ fn opening(fake: &Fake, behaviour: Behaviour) -> InstancePlan {
     }
 }
 
-async fn go(fake: &Fake, instances: Vec<InstancePlan>, settings: Settings) -> Report {
+pub(super) async fn go(fake: &Fake, instances: Vec<InstancePlan>, settings: Settings) -> Report {
     run(&plan(instances), fake, fake, &settings, &(), &Stop::new()).await
 }
 
 /// Runs the opening of `web`: its result, and every write that arrived.
-async fn opened(behaviour: Behaviour, settings: Settings) -> (InstanceResult, Vec<Call>) {
+pub(super) async fn opened(
+    behaviour: Behaviour,
+    settings: Settings,
+) -> (InstanceResult, Vec<Call>) {
     let fake = Fake::default();
     let plan = opening(&fake, behaviour);
     let report = go(&fake, vec![plan], settings).await;
@@ -78,14 +81,7 @@ async fn opened(behaviour: Behaviour, settings: Settings) -> (InstanceResult, Ve
     )
 }
 
-fn faults(faults: &[Fault]) -> Behaviour {
-    Behaviour {
-        faults: faults.to_vec(),
-        ..Behaviour::default()
-    }
-}
-
-fn message(outcome: &Outcome) -> String {
+pub(super) fn message(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Stale(text) | Outcome::ForeignWriter(text) | Outcome::NotStarted(text) => {
             text.clone()
@@ -95,7 +91,7 @@ fn message(outcome: &Outcome) -> String {
     }
 }
 
-const APPLIED: Outcome = Outcome::Applied { repaired: None };
+pub(super) const APPLIED: Outcome = Outcome::Applied { repaired: None };
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_change_costs_one_write_and_two_reads() {
@@ -237,188 +233,6 @@ async fn once_a_read_disagreed_two_must_agree() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_rejected_call_is_answered_with_the_fallback() {
-    let (result, writes) = opened(faults(&[Fault::Rejected, Fault::Fine]), patient()).await;
-    let Outcome::Applied {
-        repaired: Some(why),
-    } = result.outcome
-    else {
-        panic!("{result:?}")
-    };
-    assert!(why.contains("InvalidInputException"), "{why}");
-    assert_eq!(writes, [open(), put()]);
-
-    let (result, writes) = opened(faults(&[Fault::Rejected]), patient()).await;
-    assert!(matches!(result.outcome, Outcome::Failed(_)), "{result:?}");
-    assert_eq!((writes, result.writes), (vec![open(), put()], 0));
-
-    let fake = Fake::default();
-    let plan = InstancePlan {
-        fallback: None,
-        ..opening(&fake, faults(&[Fault::Rejected]))
-    };
-    let result = go(&fake, vec![plan], patient()).await.results.remove(0);
-    assert!(
-        message(&result.outcome).contains("InvalidInputException"),
-        "{result:?}"
-    );
-    assert_eq!(fake.host("web", |host| host.writes.len()), 1);
-}
-
-#[tokio::test(flavor = "current_thread")]
-async fn who_may_not_write_does_not_try_again() {
-    let (result, writes) = opened(faults(&[Fault::Denied]), patient()).await;
-    let Outcome::Failed(failure) = result.outcome else {
-        panic!("{result:?}")
-    };
-    assert!(
-        failure
-            .hint
-            .is_some_and(|hint| hint.contains("lightsail:OpenInstancePublicPorts"))
-    );
-    assert_eq!(writes, [open()]);
-}
-
-#[tokio::test(flavor = "current_thread")]
-async fn throttling_is_waited_out() {
-    let (result, writes) = opened(
-        faults(&[Fault::Throttled, Fault::Throttled, Fault::Fine]),
-        patient(),
-    )
-    .await;
-    assert_eq!(
-        (result.outcome, result.writes, writes.len()),
-        (APPLIED, 1, 3)
-    );
-    let (result, _) = opened(faults(&[Fault::Throttled]), hasty()).await;
-    assert!(
-        message(&result.outcome).contains("ThrottlingException"),
-        "{result:?}"
-    );
-}
-
-#[tokio::test(flavor = "current_thread")]
-async fn after_a_lost_reply_the_rules_decide() {
-    let (result, writes) = opened(faults(&[Fault::LostAfter]), patient()).await;
-    assert_eq!(
-        (result.outcome, result.writes, writes.len()),
-        (APPLIED, 1, 1)
-    );
-    let (result, writes) = opened(faults(&[Fault::LostBefore, Fault::Fine]), patient()).await;
-    assert_eq!(
-        (result.outcome, result.writes, writes.len()),
-        (APPLIED, 2, 2)
-    );
-    for lost in [Fault::LostBefore, Fault::Unsent] {
-        let (result, writes) = opened(faults(&[lost]), patient()).await;
-        assert!(matches!(result.outcome, Outcome::Failed(_)), "{result:?}");
-        assert_eq!(writes.len(), 3, "tried a bounded number of times");
-    }
-}
-
-#[tokio::test(flavor = "current_thread")]
-async fn a_wrong_result_is_repaired_once() {
-    let (result, writes) = opened(faults(&[Fault::Ignored, Fault::Fine]), hasty()).await;
-    let Outcome::Applied {
-        repaired: Some(why),
-    } = result.outcome
-    else {
-        panic!("{result:?}")
-    };
-    assert!(why.contains("tcp/443 is not open to 0.0.0.0/0"), "{why}");
-    assert_eq!(writes, [open(), put()]);
-
-    let (result, writes) = opened(faults(&[Fault::Ignored]), hasty()).await;
-    assert!(
-        message(&result.outcome).contains("tcp/443 is not open to 0.0.0.0/0"),
-        "{result:?}"
-    );
-    assert_eq!(writes, [open(), put()]);
-}
-
-#[tokio::test(flavor = "current_thread")]
-async fn another_writer_is_left_alone_wherever_it_comes() {
-    for fault in [
-        Fault::Fine,
-        Fault::LostAfter,
-        Fault::LostBefore,
-        Fault::Rejected,
-        Fault::Ignored,
-    ] {
-        for step in 0..4 {
-            for shown in [true, false] {
-                let fake = Fake::default();
-                let foreign = Some((step, elsewhere(), shown));
-                let plan = opening(
-                    &fake,
-                    Behaviour {
-                        foreign,
-                        ..faults(&[fault, Fault::Fine])
-                    },
-                );
-                let result = go(&fake, vec![plan], hasty()).await.results.remove(0);
-                let situation =
-                    format!("{fault:?}, before request {step}, shown {shown}: {result:?}");
-                let (requests, writes, live) = fake.host("web", |host| {
-                    (host.requests.len(), host.writes.clone(), host.rules.clone())
-                });
-                if requests <= step {
-                    assert_eq!(result.outcome, APPLIED, "over before: {situation}");
-                } else if step == 0 {
-                    assert!(matches!(result.outcome, Outcome::Stale(_)), "{situation}");
-                    assert!(writes.is_empty(), "{situation}");
-                } else if shown {
-                    assert!(
-                        matches!(result.outcome, Outcome::ForeignWriter(_)),
-                        "{situation}"
-                    );
-                    assert!(!writes.contains(&put()), "{situation}");
-                    assert!(live.get(tcp(8080)).is_some(), "{situation}");
-                } else {
-                    // Nothing but the rules can tell: the end is named, or it is what was planned.
-                    let planned =
-                        matches!(result.outcome, Outcome::Applied { .. }) && live == after();
-                    assert!(
-                        planned || !message(&result.outcome).is_empty(),
-                        "{situation}"
-                    );
-                }
-            }
-        }
-    }
-}
-
-#[tokio::test(flavor = "current_thread")]
-async fn an_operation_of_our_own_lost_call_is_ours() {
-    // The reply is lost, the operation shows, and the rules are not as planned: there is nobody but us.
-    let fake = Fake::default();
-    let plan = opening(&fake, faults(&[Fault::LostAfter, Fault::Ignored]));
-    let calls = vec![
-        open(),
-        Call::Open {
-            key: tcp(80),
-            sources: from(&["0.0.0.0/0"]),
-        },
-    ];
-    let wanted = rules(&[
-        (22, &["192.0.2.1/32"]),
-        (80, &["0.0.0.0/0"]),
-        (443, &["0.0.0.0/0"]),
-    ]);
-    let plan = InstancePlan {
-        calls,
-        after: wanted,
-        fallback: None,
-        ..plan
-    };
-    let result = go(&fake, vec![plan], hasty()).await.results.remove(0);
-    assert!(
-        message(&result.outcome).contains("tcp/80 is not open"),
-        "{result:?}"
-    );
-}
-
-#[tokio::test(flavor = "current_thread")]
 async fn instances_that_are_starting_are_waited_for() {
     let states = [InstanceState::Pending, InstanceState::Pending].into();
     let fake = Fake::default();
@@ -469,54 +283,6 @@ async fn instances_that_are_starting_are_waited_for() {
         "{report:?}"
     );
     assert_eq!(report.results[1].outcome, APPLIED);
-}
-
-#[tokio::test(flavor = "current_thread")]
-async fn an_instance_that_begins_to_stop_is_waited_for() {
-    let states = [InstanceState::Stopping, InstanceState::Stopping].into();
-    let (result, writes) = opened(
-        Behaviour {
-            states,
-            ..Behaviour::default()
-        },
-        patient(),
-    )
-    .await;
-    assert_eq!((result.outcome, writes), (APPLIED, vec![open(), open()]));
-}
-
-#[tokio::test(flavor = "current_thread")]
-async fn one_failure_stops_nobody_else() {
-    let fake = Fake::default();
-    let blind = opening(
-        &fake,
-        Behaviour {
-            unreadable: true,
-            ..Behaviour::default()
-        },
-    );
-    let other = fake.add("other", &before(), &after(), Behaviour::default());
-    let idle = fake.add("idle", &before(), &before(), Behaviour::default());
-    let other = InstancePlan {
-        calls: vec![put()],
-        ..other
-    };
-    let report = go(
-        &fake,
-        vec![blind, idle, other],
-        Settings {
-            concurrency: 1,
-            ..patient()
-        },
-    )
-    .await;
-    assert_eq!(report.results.len(), 2);
-    assert!(
-        message(&report.results[0].outcome).contains("has no `portStates`"),
-        "{report:?}"
-    );
-    assert_eq!(report.results[1].outcome, APPLIED);
-    assert!(fake.host("idle", |host| host.requests.is_empty()));
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -175,6 +175,8 @@ async fn execute(
     let settings = Settings {
         concurrency: usize::from(args.world.concurrency),
         timeout: args.timeout,
+        // The plan was made from a listing of this very run.
+        recheck: false,
         ..Settings::default()
     };
     let stop = Stop::new();

@@ -1,0 +1,246 @@
+//! What goes wrong, one situation at a time: what may be sent after it and how it must end.
+
+use super::Settings;
+use super::fake::{Behaviour, Fake, Fault, from, rules, tcp};
+use super::tests::{
+    APPLIED, after, before, elsewhere, go, hasty, message, open, opened, opening, patient, put,
+};
+use crate::model::InstanceState;
+use crate::plan::{Call, InstancePlan, Outcome};
+
+fn faults(faults: &[Fault]) -> Behaviour {
+    Behaviour {
+        faults: faults.to_vec(),
+        ..Behaviour::default()
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_rejected_call_is_answered_with_the_fallback() {
+    let (result, writes) = opened(faults(&[Fault::Rejected, Fault::Fine]), patient()).await;
+    let Outcome::Applied {
+        repaired: Some(why),
+    } = result.outcome
+    else {
+        panic!("{result:?}")
+    };
+    assert!(why.contains("InvalidInputException"), "{why}");
+    assert_eq!(writes, [open(), put()]);
+
+    let (result, writes) = opened(faults(&[Fault::Rejected]), patient()).await;
+    assert!(matches!(result.outcome, Outcome::Failed(_)), "{result:?}");
+    assert_eq!((writes, result.writes), (vec![open(), put()], 0));
+
+    let fake = Fake::default();
+    let plan = InstancePlan {
+        fallback: None,
+        ..opening(&fake, faults(&[Fault::Rejected]))
+    };
+    let result = go(&fake, vec![plan], patient()).await.results.remove(0);
+    assert!(
+        message(&result.outcome).contains("InvalidInputException"),
+        "{result:?}"
+    );
+    assert_eq!(fake.host("web", |host| host.writes.len()), 1);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn who_may_not_write_does_not_try_again() {
+    let (result, writes) = opened(faults(&[Fault::Denied]), patient()).await;
+    let Outcome::Failed(failure) = result.outcome else {
+        panic!("{result:?}")
+    };
+    assert!(
+        failure
+            .hint
+            .is_some_and(|hint| hint.contains("lightsail:OpenInstancePublicPorts"))
+    );
+    assert_eq!(writes, [open()]);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn throttling_is_waited_out() {
+    let (result, writes) = opened(
+        faults(&[Fault::Throttled, Fault::Throttled, Fault::Fine]),
+        patient(),
+    )
+    .await;
+    assert_eq!(
+        (result.outcome, result.writes, writes.len()),
+        (APPLIED, 1, 3)
+    );
+    let (result, _) = opened(faults(&[Fault::Throttled]), hasty()).await;
+    assert!(
+        message(&result.outcome).contains("ThrottlingException"),
+        "{result:?}"
+    );
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn after_a_lost_reply_the_rules_decide() {
+    let (result, writes) = opened(faults(&[Fault::LostAfter]), patient()).await;
+    assert_eq!(
+        (result.outcome, result.writes, writes.len()),
+        (APPLIED, 1, 1)
+    );
+    let (result, writes) = opened(faults(&[Fault::LostBefore, Fault::Fine]), patient()).await;
+    assert_eq!(
+        (result.outcome, result.writes, writes.len()),
+        (APPLIED, 2, 2)
+    );
+    for lost in [Fault::LostBefore, Fault::Unsent] {
+        let (result, writes) = opened(faults(&[lost]), patient()).await;
+        assert!(matches!(result.outcome, Outcome::Failed(_)), "{result:?}");
+        assert_eq!(writes.len(), 3, "tried a bounded number of times");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_wrong_result_is_repaired_once() {
+    let (result, writes) = opened(faults(&[Fault::Ignored, Fault::Fine]), hasty()).await;
+    let Outcome::Applied {
+        repaired: Some(why),
+    } = result.outcome
+    else {
+        panic!("{result:?}")
+    };
+    assert!(why.contains("tcp/443 is not open to 0.0.0.0/0"), "{why}");
+    assert_eq!(writes, [open(), put()]);
+
+    let (result, writes) = opened(faults(&[Fault::Ignored]), hasty()).await;
+    assert!(
+        message(&result.outcome).contains("tcp/443 is not open to 0.0.0.0/0"),
+        "{result:?}"
+    );
+    assert_eq!(writes, [open(), put()]);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn another_writer_is_left_alone_wherever_it_comes() {
+    for fault in [
+        Fault::Fine,
+        Fault::LostAfter,
+        Fault::LostBefore,
+        Fault::Rejected,
+        Fault::Ignored,
+    ] {
+        for step in 0..4 {
+            for shown in [true, false] {
+                let fake = Fake::default();
+                let foreign = Some((step, elsewhere(), shown));
+                let plan = opening(
+                    &fake,
+                    Behaviour {
+                        foreign,
+                        ..faults(&[fault, Fault::Fine])
+                    },
+                );
+                let result = go(&fake, vec![plan], hasty()).await.results.remove(0);
+                let situation =
+                    format!("{fault:?}, before request {step}, shown {shown}: {result:?}");
+                let (requests, writes, live) = fake.host("web", |host| {
+                    (host.requests.len(), host.writes.clone(), host.rules.clone())
+                });
+                if requests <= step {
+                    assert_eq!(result.outcome, APPLIED, "over before: {situation}");
+                } else if step == 0 {
+                    assert!(matches!(result.outcome, Outcome::Stale(_)), "{situation}");
+                    assert!(writes.is_empty(), "{situation}");
+                } else if shown {
+                    assert!(
+                        matches!(result.outcome, Outcome::ForeignWriter(_)),
+                        "{situation}"
+                    );
+                    assert!(!writes.contains(&put()), "{situation}");
+                    assert!(live.get(tcp(8080)).is_some(), "{situation}");
+                } else {
+                    // Nothing but the rules can tell: the end is named, or it is what was planned.
+                    let planned =
+                        matches!(result.outcome, Outcome::Applied { .. }) && live == after();
+                    assert!(
+                        planned || !message(&result.outcome).is_empty(),
+                        "{situation}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_operation_of_our_own_lost_call_is_ours() {
+    // The reply is lost, the operation shows, and the rules are not as planned: there is nobody but us.
+    let fake = Fake::default();
+    let plan = opening(&fake, faults(&[Fault::LostAfter, Fault::Ignored]));
+    let calls = vec![
+        open(),
+        Call::Open {
+            key: tcp(80),
+            sources: from(&["0.0.0.0/0"]),
+        },
+    ];
+    let wanted = rules(&[
+        (22, &["192.0.2.1/32"]),
+        (80, &["0.0.0.0/0"]),
+        (443, &["0.0.0.0/0"]),
+    ]);
+    let plan = InstancePlan {
+        calls,
+        after: wanted,
+        fallback: None,
+        ..plan
+    };
+    let result = go(&fake, vec![plan], hasty()).await.results.remove(0);
+    assert!(
+        message(&result.outcome).contains("tcp/80 is not open"),
+        "{result:?}"
+    );
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn one_failure_stops_nobody_else() {
+    let fake = Fake::default();
+    let blind = opening(
+        &fake,
+        Behaviour {
+            unreadable: true,
+            ..Behaviour::default()
+        },
+    );
+    let other = fake.add("other", &before(), &after(), Behaviour::default());
+    let idle = fake.add("idle", &before(), &before(), Behaviour::default());
+    let other = InstancePlan {
+        calls: vec![put()],
+        ..other
+    };
+    let report = go(
+        &fake,
+        vec![blind, idle, other],
+        Settings {
+            concurrency: 1,
+            ..patient()
+        },
+    )
+    .await;
+    assert_eq!(report.results.len(), 2);
+    assert!(
+        message(&report.results[0].outcome).contains("has no `portStates`"),
+        "{report:?}"
+    );
+    assert_eq!(report.results[1].outcome, APPLIED);
+    assert!(fake.host("idle", |host| host.requests.is_empty()));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_instance_that_begins_to_stop_is_waited_for() {
+    let states = [InstanceState::Stopping, InstanceState::Stopping].into();
+    let (result, writes) = opened(
+        Behaviour {
+            states,
+            ..Behaviour::default()
+        },
+        patient(),
+    )
+    .await;
+    assert_eq!((result.outcome, writes), (APPLIED, vec![open(), open()]));
+}
