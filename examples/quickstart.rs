@@ -30,11 +30,12 @@ fn main() -> Result<()> {
 }
 
 async fn run() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let config = config::load(&root.join("firewall.example.toml"))
+    // The paths in the plan are then as short as they are in the README.
+    std::env::set_current_dir(env!("CARGO_MANIFEST_DIR"))?;
+    let config = config::load(Path::new("firewall.example.toml"))
         .map_err(|problems| anyhow!("{}", problems.render(false)))?;
 
-    let fleet = std::fs::read_to_string(root.join("examples/fleet.json"))?;
+    let fleet = std::fs::read_to_string("examples/fleet.json")?;
     let emulator = Emulator::new(Inventory::parse(&fleet)?, Options::default());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);

@@ -394,7 +394,7 @@ fn first_line(
     what: &str,
     lines: impl Fn() -> Vec<String>,
 ) {
-    let head = format!("  {style}{sign}{style:#} {:<12} ", key(change.key)); // up to SOURCES_COLUMN
+    let head = format!("  {style}{sign}{style:#} {:<12} ", key(change.key));
     let origins: Vec<String> = change.causes.iter().map(cause).collect();
     let used = SOURCES_COLUMN + what.chars().count();
     if used > WIDTH {
@@ -403,27 +403,31 @@ fn first_line(
         for line in all {
             let _ = writeln!(text, "{:1$}{line}", "", SOURCES_COLUMN + 5);
         }
-    } else if let Some(first) = origins.first() {
-        let column = ORIGIN_COLUMN.max(used + 2);
-        if column + first.chars().count() <= WIDTH || used < ORIGIN_COLUMN {
-            let _ = writeln!(
-                text,
-                "{head}{what}{:pad$}{DIM}{first}{DIM:#}",
-                "",
-                pad = column - used
-            );
-            return more_origins(text, &origins[1..]);
-        }
-        let _ = writeln!(text, "{head}{what}");
-    } else {
-        let _ = writeln!(text, "{head}{what}");
+        return more_origins(text, &origins);
     }
-    more_origins(text, &origins);
+    // Beside the sources, in its column or as far right as it fits; else below.
+    let beside = origins.first().and_then(|first| {
+        let column = ORIGIN_COLUMN
+            .max(used + 2)
+            .min(WIDTH.saturating_sub(first.chars().count()));
+        (column >= used + 2).then_some((first, column))
+    });
+    let Some((first, column)) = beside else {
+        let _ = writeln!(text, "{head}{what}");
+        return more_origins(text, &origins);
+    };
+    let pad = column - used;
+    let _ = writeln!(text, "{head}{what}{:pad$}{DIM}{first}{DIM:#}", "");
+    more_origins(text, &origins[1..]);
 }
 
+/// Origins on lines of their own, as far left as their length wants.
 fn more_origins(text: &mut String, origins: &[String]) {
     for origin in origins {
-        let _ = writeln!(text, "{:ORIGIN_COLUMN$}{DIM}{origin}{DIM:#}", "");
+        let column = ORIGIN_COLUMN
+            .min(WIDTH.saturating_sub(origin.chars().count()))
+            .max(SOURCES_COLUMN);
+        let _ = writeln!(text, "{:column$}{DIM}{origin}{DIM:#}", "");
     }
 }
 
@@ -464,13 +468,38 @@ fn access(text: &mut String, exposure: &Diff) {
     }
 }
 
-/// Notes, one a line.
+/// Notes, those that say the same in one line with all their places.
 pub fn notes(text: &mut String, indent: &str, notes: &[Note]) {
+    let mut places: Vec<(&str, Vec<String>)> = Vec::new();
     for Note { text: note, origin } in notes {
-        let _ = match origin {
-            Some(origin) => writeln!(text, "{indent}note: {} ({origin})", plain(note)),
-            None => writeln!(text, "{indent}note: {}", plain(note)),
-        };
+        let at = places
+            .iter()
+            .position(|(known, _)| known == note)
+            .unwrap_or_else(|| {
+                places.push((note, Vec::new()));
+                places.len() - 1
+            });
+        places[at]
+            .1
+            .extend(origin.iter().map(|origin| plain(&origin.to_string())));
+    }
+    for (note, mut origins) in places {
+        origins.dedup();
+        let note = format!("{indent}note: {}", plain(note));
+        if let [origin] = &origins[..]
+            && note.chars().count() + origin.chars().count() + 3 <= WIDTH
+        {
+            let _ = writeln!(text, "{note} {DIM}({origin}){DIM:#}");
+            continue;
+        }
+        let _ = writeln!(text, "{note}");
+        let at = indent.len() + 6;
+        for line in wrapped(&origins, at, WIDTH)
+            .iter()
+            .filter(|line| !line.is_empty())
+        {
+            let _ = writeln!(text, "{:at$}{DIM}{line}{DIM:#}", "");
+        }
     }
 }
 

@@ -15,7 +15,11 @@ impl Example {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let folder = tempfile::tempdir().expect("a folder");
         copy(&root.join("examples"), &folder.path().join("examples"));
-        fs::copy(root.join("firewall.example.toml"), folder.path().join("firewall.example.toml")).expect("a copy");
+        fs::copy(
+            root.join("firewall.example.toml"),
+            folder.path().join("firewall.example.toml"),
+        )
+        .expect("a copy");
         Self { folder }
     }
 
@@ -23,7 +27,14 @@ impl Example {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_portward"));
         command
             .args(verb)
-            .args(["-c", "firewall.example.toml", "--emulator", "examples/fleet.json", "--as-of", "2026-01-01"])
+            .args([
+                "-c",
+                "firewall.example.toml",
+                "--emulator",
+                "examples/fleet.json",
+                "--as-of",
+                "2026-01-01",
+            ])
             .current_dir(self.folder.path())
             .env_clear();
         Done::of(&mut command)
@@ -31,7 +42,8 @@ impl Example {
 
     fn json(&self, verb: &[&str]) -> serde_json::Value {
         let done = self.run(&[verb, &["--format", "json"]].concat());
-        serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{error}: {}", done.stderr))
+        serde_json::from_str(&done.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", done.stderr))
     }
 
     fn edit(&self, file: &str, from: &str, to: &str) {
@@ -61,7 +73,10 @@ fn calls(plan: &serde_json::Value) -> Vec<String> {
     let of = |instance: &serde_json::Value| {
         let calls = instance["calls"].as_array().expect("a list");
         let name = instance["name"].as_str().unwrap_or_default().to_owned();
-        calls.iter().map(move |call| format!("{name} {}", call["action"].as_str().unwrap_or_default())).collect::<Vec<_>>()
+        calls
+            .iter()
+            .map(move |call| format!("{name} {}", call["action"].as_str().unwrap_or_default()))
+            .collect::<Vec<_>>()
     };
     instances.iter().flat_map(of).collect()
 }

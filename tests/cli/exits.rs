@@ -12,12 +12,21 @@ rules = [{ allow = "ssh", from = "203.0.113.0/24" }]
 "#;
 
 fn stage() -> Stage {
-    Stage::new(CONFIG, &fleet(vec![instance("web-1", vec![rule("tcp", 22, 22, &["203.0.113.0/24"])])]))
+    Stage::new(
+        CONFIG,
+        &fleet(vec![instance(
+            "web-1",
+            vec![rule("tcp", 22, 22, &["203.0.113.0/24"])],
+        )]),
+    )
 }
 
 fn differing() -> Stage {
     let stage = stage();
-    stage.populate(&fleet(vec![instance("web-1", vec![rule("tcp", 80, 80, &["203.0.113.0/24"])])]));
+    stage.populate(&fleet(vec![instance(
+        "web-1",
+        vec![rule("tcp", 80, 80, &["203.0.113.0/24"])],
+    )]));
     stage
 }
 
@@ -25,7 +34,13 @@ fn differing() -> Stage {
 #[track_caller]
 fn ends(stage: &Stage, args: &[&str], code: i32) -> serde_json::Value {
     let done = stage.run(&[args, &["--report", "json=report.json"]].concat());
-    assert_eq!(done.code, Some(code), "{args:?}\n{}{}", done.stdout, done.stderr);
+    assert_eq!(
+        done.code,
+        Some(code),
+        "{args:?}\n{}{}",
+        done.stdout,
+        done.stderr
+    );
     let report: serde_json::Value = serde_json::from_str(&stage.read("report.json")).expect("JSON");
     assert_eq!(report["exitCode"], code);
     report
@@ -35,7 +50,11 @@ fn ends(stage: &Stage, args: &[&str], code: i32) -> serde_json::Value {
 fn in_sync_is_0_and_differences_are_2_where_asked() {
     ends(&stage(), &["drift", "--emulator", "fleet.json"], 0);
     ends(&differing(), &["plan", "--emulator", "fleet.json"], 0);
-    ends(&differing(), &["plan", "--detailed-exitcode", "--emulator", "fleet.json"], 2);
+    ends(
+        &differing(),
+        &["plan", "--detailed-exitcode", "--emulator", "fleet.json"],
+        2,
+    );
     ends(&differing(), &["drift", "--emulator", "fleet.json"], 2);
     ends(&differing(), &["drift", "--inventory", "fleet.json"], 2);
 }
@@ -44,16 +63,24 @@ fn in_sync_is_0_and_differences_are_2_where_asked() {
 fn undeclared_instances_count_where_asked() {
     let stage = stage();
     let mut two = stage.fleet();
-    two.regions.values_mut().for_each(|entries| entries.push(instance("old-1", vec![])));
+    two.regions
+        .values_mut()
+        .for_each(|entries| entries.push(instance("old-1", vec![])));
     stage.populate(&two);
     ends(&stage, &["drift", "--emulator", "fleet.json"], 0);
-    ends(&stage, &["drift", "--emulator", "fleet.json", "--fail-on-undeclared"], 2);
+    ends(
+        &stage,
+        &["drift", "--emulator", "fleet.json", "--fail-on-undeclared"],
+        2,
+    );
 }
 
 #[test]
 fn a_missing_instance_is_1_and_the_others_go_on() {
     let stage = differing();
-    stage.configure(&format!("{CONFIG}[instances.wbe-1]\nrules = [{{ allow = \"ssh\", from = \"anywhere\" }}]\n"));
+    stage.configure(&format!(
+        "{CONFIG}[instances.wbe-1]\nrules = [{{ allow = \"ssh\", from = \"anywhere\" }}]\n"
+    ));
     let report = ends(&stage, &["apply", "--yes", "--emulator", "fleet.json"], 1);
     assert_eq!(report["missing"][0]["name"], "wbe-1");
     assert_eq!(report["missing"][0]["hint"], "web-1");
@@ -66,7 +93,11 @@ fn a_missing_instance_is_1_and_the_others_go_on() {
 fn an_unreadable_instance_is_6_and_never_in_sync() {
     let stage = stage();
     let mut blind = stage.fleet();
-    blind.regions.values_mut().flatten().for_each(|entry| entry.port_states = None);
+    blind
+        .regions
+        .values_mut()
+        .flatten()
+        .for_each(|entry| entry.port_states = None);
     stage.populate(&blind);
     let report = ends(&stage, &["drift", "--emulator", "fleet.json"], 6);
     assert_eq!(report["summary"]["inSync"], 0);
@@ -78,7 +109,10 @@ fn an_unreadable_instance_is_6_and_never_in_sync() {
 #[test]
 fn an_unknown_protocol_is_6_and_never_in_sync() {
     let stage = stage();
-    let rules = vec![rule("tcp", 22, 22, &["203.0.113.0/24"]), rule("sctp", 5, 5, &["203.0.113.0/24"])];
+    let rules = vec![
+        rule("tcp", 22, 22, &["203.0.113.0/24"]),
+        rule("sctp", 5, 5, &["203.0.113.0/24"]),
+    ];
     stage.populate(&fleet(vec![instance("web-1", rules)]));
     let report = ends(&stage, &["drift", "--inventory", "fleet.json"], 6);
     assert_eq!(report["instances"][0]["verdict"], "incomplete");
@@ -111,10 +145,16 @@ fn usage_is_64_and_configuration_65() {
 #[test]
 fn no_region_and_no_credentials_are_said_at_once() {
     let stage = stage();
-    stage.configure("version = 1\n[instances.web-1]\nrules = [{ allow = \"ssh\", from = \"anywhere\" }]\n");
+    stage.configure(
+        "version = 1\n[instances.web-1]\nrules = [{ allow = \"ssh\", from = \"anywhere\" }]\n",
+    );
     let done = stage.run(&["plan"]);
     assert_eq!(done.code, Some(64), "{}", done.stderr);
-    assert!(done.stderr.contains("no region to look at"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("no region to look at"),
+        "{}",
+        done.stderr
+    );
     stage.configure(CONFIG);
     let done = stage.run(&["plan", "--endpoint-url", "http://127.0.0.1:9"]);
     assert_eq!(done.code, Some(6), "{}{}", done.stdout, done.stderr);
@@ -129,7 +169,18 @@ fn a_refused_plan_is_1_and_writes_nothing() {
     let report = ends(&stage, &["apply", "--yes", "--emulator", "fleet.json"], 1);
     assert_eq!(report["instances"][0]["verdict"], "refused");
     assert_eq!(stage.read("fleet.json"), before);
-    ends(&stage, &["apply", "--yes", "--strategy", "put", "--emulator", "fleet.json"], 0);
+    ends(
+        &stage,
+        &[
+            "apply",
+            "--yes",
+            "--strategy",
+            "put",
+            "--emulator",
+            "fleet.json",
+        ],
+        0,
+    );
 }
 
 #[test]
@@ -147,14 +198,22 @@ fn a_report_that_cannot_be_written_is_1() {
     let stage = stage();
     let done = stage.on_fleet(&["plan", "--report", "json=no/such/folder/report.json"]);
     assert_eq!(done.code, Some(1));
-    assert!(done.stderr.contains("cannot write the report"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("cannot write the report"),
+        "{}",
+        done.stderr
+    );
 }
 
 #[test]
 fn verbs_that_read_never_write_the_file() {
     let stage = differing();
     let mut pending = stage.fleet();
-    pending.regions.values_mut().flatten().for_each(|entry| entry.state = "pending".to_owned());
+    pending
+        .regions
+        .values_mut()
+        .flatten()
+        .for_each(|entry| entry.state = "pending".to_owned());
     stage.populate(&pending);
     let (text, changed) = (stage.read("fleet.json"), modified(&stage));
     for verb in ["plan", "drift"] {
@@ -164,18 +223,31 @@ fn verbs_that_read_never_write_the_file() {
     }
     assert_eq!(stage.read("fleet.json"), text);
     assert_eq!(modified(&stage), changed);
-    let names: Vec<_> = fs::read_dir(stage.path(".")).expect("a folder").map(|e| e.expect("an entry").file_name()).collect();
+    let names: Vec<_> = fs::read_dir(stage.path("."))
+        .expect("a folder")
+        .map(|e| e.expect("an entry").file_name())
+        .collect();
     assert_eq!(names.len(), 2, "litter: {names:?}");
 }
 
 fn modified(stage: &Stage) -> std::time::SystemTime {
-    fs::metadata(stage.path("fleet.json")).and_then(|data| data.modified()).expect("a time")
+    fs::metadata(stage.path("fleet.json"))
+        .and_then(|data| data.modified())
+        .expect("a time")
 }
 
 #[test]
 fn a_target_narrows_the_run_and_must_name_something() {
     let stage = differing();
-    ends(&stage, &["plan", "--emulator", "fleet.json", "-t", "web-*"], 0);
-    let report = ends(&stage, &["plan", "--emulator", "fleet.json", "-t", "wbe-1"], 1);
+    ends(
+        &stage,
+        &["plan", "--emulator", "fleet.json", "-t", "web-*"],
+        0,
+    );
+    let report = ends(
+        &stage,
+        &["plan", "--emulator", "fleet.json", "-t", "wbe-1"],
+        1,
+    );
     assert_eq!(report["error"]["hint"], "did you mean `web-1`?");
 }

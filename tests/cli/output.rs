@@ -35,16 +35,36 @@ absent = [{ allow = "tcp/8080" }]
 fn stage() -> Stage {
     let office = ["203.0.113.0/24", "2001:db8:10::/48"];
     let everyone = ["0.0.0.0/0", "::/0"];
-    let loose = || vec![rule("tcp", 22, 22, &everyone), rule("tcp", 8080, 8080, &everyone)];
-    let synced = vec![rule("tcp", 22, 22, &office), rule("tcp", 443, 443, &everyone)];
+    let loose = || {
+        vec![
+            rule("tcp", 22, 22, &everyone),
+            rule("tcp", 8080, 8080, &everyone),
+        ]
+    };
+    let synced = vec![
+        rule("tcp", 22, 22, &office),
+        rule("tcp", 443, 443, &everyone),
+    ];
     Stage::new(
         CONFIG,
         &fleet(vec![
             instance("web-1", loose()),
             instance("web-2", loose()),
             instance("web-3", synced),
-            instance("db-1", vec![rule("tcp", 5432, 5432, &["192.0.2.44/32"]), rule("tcp", 3306, 3306, &["192.0.2.44/32"])]),
-            instance("job-1", vec![rule("tcp", 8080, 8080, &["198.51.100.0/24"]), rule("udp", 53, 53, &everyone)]),
+            instance(
+                "db-1",
+                vec![
+                    rule("tcp", 5432, 5432, &["192.0.2.44/32"]),
+                    rule("tcp", 3306, 3306, &["192.0.2.44/32"]),
+                ],
+            ),
+            instance(
+                "job-1",
+                vec![
+                    rule("tcp", 8080, 8080, &["198.51.100.0/24"]),
+                    rule("udp", 53, 53, &everyone),
+                ],
+            ),
             instance("old-1", vec![rule("tcp", 22, 22, &everyone)]),
         ]),
     )
@@ -64,7 +84,10 @@ fn a_plan_of_one_instance_with_a_unified_diff() {
 fn an_apply_and_what_is_left() {
     let stage = stage();
     let apply = stage.on_fleet(&["apply", "--yes"]);
-    let (_, report) = apply.stdout.split_once("Plan:").expect("a plan before the report");
+    let (_, report) = apply
+        .stdout
+        .split_once("Plan:")
+        .expect("a plan before the report");
     assert_snapshot!(format!("Plan:{report}--- exit code {:?}", apply.code), @"");
     assert_snapshot!(stage.on_fleet(&["drift"]).shown(), @"");
     stage.assert_in_sync();
@@ -97,7 +120,11 @@ fn foreign_text_cannot_reach_the_terminal() {
     stage.configure(&spiteful);
     let done = stage.on_fleet(&["plan"]);
     assert_eq!(done.code, Some(0), "{}", done.stderr);
-    assert!(done.stdout.contains("\\u{1b}[2Jgone\\u{a}::error::x"), "{}", done.stdout);
+    assert!(
+        done.stdout.contains("\\u{1b}[2Jgone\\u{a}::error::x"),
+        "{}",
+        done.stdout
+    );
     assert!(!done.stdout.contains('\u{1b}'));
 }
 
@@ -112,7 +139,12 @@ fn a_closed_pipe_ends_quietly() {
         .expect("the command runs");
     drop(child.stdout.take());
     let mut stderr = String::new();
-    child.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("UTF-8");
+    child
+        .stderr
+        .take()
+        .expect("a pipe")
+        .read_to_string(&mut stderr)
+        .expect("UTF-8");
     assert_eq!(child.wait().expect("it ends").code(), Some(0), "{stderr}");
     assert_eq!(stderr, "");
 }
@@ -121,7 +153,10 @@ fn a_closed_pipe_ends_quietly() {
 fn the_json_document_says_all_of_it() {
     let stage = stage();
     let plan = stage.json(&["plan"]);
-    assert_eq!((plan["format"].as_str(), plan["version"].as_u64()), (Some("portward.report"), Some(1)));
+    assert_eq!(
+        (plan["format"].as_str(), plan["version"].as_u64()),
+        (Some("portward.report"), Some(1))
+    );
     let summary = serde_json::json!({
         "declared": 5, "inSync": 1, "toChange": 4, "observed": 0, "refused": 0, "incomplete": 0, "unreadable": 0,
         "missing": 0, "undeclared": 1, "calls": 5, "writes": null,

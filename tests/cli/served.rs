@@ -32,29 +32,48 @@ struct Server {
 
 impl Server {
     fn start(inventory: Inventory, quirks: Quirks) -> Self {
-        let options = Options { secret_key: SECRET.to_owned(), quirks, ..Options::default() };
+        let options = Options {
+            secret_key: SECRET.to_owned(),
+            quirks,
+            ..Options::default()
+        };
         let emulator = Emulator::new(inventory, options);
         let (stop, stopped) = oneshot::channel();
         let (ready, address) = mpsc::channel();
         let serving = emulator.clone();
         let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
             runtime.block_on(async {
-                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-                ready.send(listener.local_addr().expect("an address")).expect("somebody waits");
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+                    .await
+                    .expect("a port");
+                ready
+                    .send(listener.local_addr().expect("an address"))
+                    .expect("somebody waits");
                 let shutdown = async {
                     let _ = stopped.await;
                 };
                 serving.serve(listener, shutdown).await.expect("it serves");
             });
         });
-        Self { emulator, address: address.recv().expect("it starts"), stop: Some(stop), thread: Some(thread) }
+        Self {
+            emulator,
+            address: address.recv().expect("it starts"),
+            stop: Some(stop),
+            thread: Some(thread),
+        }
     }
 
     fn command(&self, stage: &Stage, args: &[&str]) -> Command {
         let mut command = stage.command(args);
         command
-            .env("AWS_ENDPOINT_URL_LIGHTSAIL", format!("http://{}", self.address))
+            .env(
+                "AWS_ENDPOINT_URL_LIGHTSAIL",
+                format!("http://{}", self.address),
+            )
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", SECRET);
         command
@@ -65,7 +84,11 @@ impl Server {
     }
 
     fn requests(&self) -> Vec<String> {
-        self.emulator.requests().into_iter().map(|(action, count)| format!("{action} {count}")).collect()
+        self.emulator
+            .requests()
+            .into_iter()
+            .map(|(action, count)| format!("{action} {count}"))
+            .collect()
     }
 }
 
@@ -79,11 +102,19 @@ impl Drop for Server {
 }
 
 fn synced() -> Inventory {
-    fleet(vec![instance("web-1", vec![rule("tcp", 22, 22, &["203.0.113.0/24"])])])
+    fleet(vec![instance(
+        "web-1",
+        vec![rule("tcp", 22, 22, &["203.0.113.0/24"])],
+    )])
 }
 
 fn differing(n: usize) -> Inventory {
-    let one = |i| instance(&format!("web-{i}"), vec![rule("tcp", 22, 22, &["203.0.113.0/25"])]);
+    let one = |i| {
+        instance(
+            &format!("web-{i}"),
+            vec![rule("tcp", 22, 22, &["203.0.113.0/25"])],
+        )
+    };
     fleet((1..=n).map(one).collect())
 }
 
@@ -93,7 +124,10 @@ fn a_plan_in_sync_costs_one_read_more_than_discovery_and_no_write() {
     let stage = Stage::new(CONFIG, &synced());
     let done = server.run(&stage, &["plan"]);
     assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
-    assert_eq!(server.requests(), ["GetInstancePortStates 1", "GetInstances 1"]);
+    assert_eq!(
+        server.requests(),
+        ["GetInstancePortStates 1", "GetInstances 1"]
+    );
 }
 
 #[test]
@@ -103,7 +137,14 @@ fn a_change_costs_one_write_and_two_reads() {
     let done = server.run(&stage, &["apply", "--yes"]);
     assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
     // One read is the plan's own.
-    assert_eq!(server.requests(), ["GetInstancePortStates 3", "GetInstances 1", "PutInstancePublicPorts 1"]);
+    assert_eq!(
+        server.requests(),
+        [
+            "GetInstancePortStates 3",
+            "GetInstances 1",
+            "PutInstancePublicPorts 1"
+        ]
+    );
     assert_eq!(server.run(&stage, &["drift"]).code, Some(0));
 }
 
@@ -112,12 +153,30 @@ fn no_credential_is_ever_told() {
     let server = Server::start(differing(1), Quirks::default());
     let stage = Stage::new(CONFIG, &differing(1));
     for format in ["text", "json"] {
-        let mut command = server.command(&stage, &["apply", "--yes", "-vvvv", "--log-format", format, "--report", "json=r.json"]);
+        let mut command = server.command(
+            &stage,
+            &[
+                "apply",
+                "--yes",
+                "-vvvv",
+                "--log-format",
+                format,
+                "--report",
+                "json=r.json",
+            ],
+        );
         let done = Done::of(command.env("AWS_SESSION_TOKEN", "the-token-of-this-test"));
         assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
-        assert!(done.stderr.contains("GetInstancePortStates"), "nothing was logged: {}", done.stderr);
+        assert!(
+            done.stderr.contains("GetInstancePortStates"),
+            "nothing was logged: {}",
+            done.stderr
+        );
         for text in [&done.stdout, &done.stderr, &stage.read("r.json")] {
-            assert!(!text.contains(SECRET) && !text.contains("the-token-of-this-test"), "{text}");
+            assert!(
+                !text.contains(SECRET) && !text.contains("the-token-of-this-test"),
+                "{text}"
+            );
         }
     }
 }
@@ -126,18 +185,36 @@ fn no_credential_is_ever_told() {
 fn wrong_credentials_make_the_view_incomplete_and_say_why() {
     let server = Server::start(synced(), Quirks::default());
     let stage = Stage::new(CONFIG, &synced());
-    let done = Done::of(server.command(&stage, &["drift"]).env("AWS_SECRET_ACCESS_KEY", "another"));
+    let done = Done::of(
+        server
+            .command(&stage, &["drift"])
+            .env("AWS_SECRET_ACCESS_KEY", "another"),
+    );
     assert_eq!(done.code, Some(6), "{}{}", done.stdout, done.stderr);
-    assert!(done.stdout.contains("InvalidSignatureException") && done.stdout.contains("hint:"), "{}", done.stdout);
+    assert!(
+        done.stdout.contains("InvalidSignatureException") && done.stdout.contains("hint:"),
+        "{}",
+        done.stdout
+    );
 }
 
 #[test]
 fn an_interrupt_finishes_what_is_in_flight_and_reports() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
-        let quirks = Quirks { operations: Progress::Explicit, ..Quirks::default() };
+        let quirks = Quirks {
+            operations: Progress::Explicit,
+            ..Quirks::default()
+        };
         let server = Server::start(differing(2), quirks);
         let stage = Stage::new(CONFIG, &differing(2));
-        let args = ["apply", "--yes", "--concurrency", "1", "--report", "json=report.json"];
+        let args = [
+            "apply",
+            "--yes",
+            "--concurrency",
+            "1",
+            "--report",
+            "json=report.json",
+        ];
         let child = server
             .command(&stage, &args)
             .stdout(Stdio::null())
@@ -151,12 +228,22 @@ fn an_interrupt_finishes_what_is_in_flight_and_reports() {
         let child = interrupted(child, signal);
         server.emulator.finish_operations();
         let output = child.wait_with_output().expect("it ends");
-        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
-        let report: serde_json::Value = serde_json::from_str(&stage.read("report.json")).expect("JSON");
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let report: serde_json::Value =
+            serde_json::from_str(&stage.read("report.json")).expect("JSON");
         assert_eq!(report["interrupted"], true);
         assert_eq!(report["instances"][0]["outcome"]["status"], "applied");
         assert_eq!(report["instances"][1]["outcome"]["status"], "not-started");
-        assert_eq!(server.emulator.journal().len(), 1, "nothing was begun after the signal");
+        assert_eq!(
+            server.emulator.journal().len(),
+            1,
+            "nothing was begun after the signal"
+        );
 
         server.emulator.finish_operations();
         let rest = Server::start(server.emulator.inventory(), Quirks::default());
@@ -167,13 +254,20 @@ fn an_interrupt_finishes_what_is_in_flight_and_reports() {
 
 /// Sends the signal and waits until the command says that it heard it.
 fn interrupted(mut child: Child, signal: &str) -> Child {
-    let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
+    let sent = Command::new("kill")
+        .args([&format!("-{signal}"), &child.id().to_string()])
+        .status();
     assert!(sent.expect("kill runs").success());
     let stderr = child.stderr.as_mut().expect("a pipe");
     let mut heard = Vec::new();
     let mut byte = [0];
     while !heard.ends_with(b"finishing what is in flight") {
-        assert_eq!(stderr.read(&mut byte).expect("a byte"), 1, "{}", String::from_utf8_lossy(&heard));
+        assert_eq!(
+            stderr.read(&mut byte).expect("a byte"),
+            1,
+            "{}",
+            String::from_utf8_lossy(&heard)
+        );
         heard.push(byte[0]);
     }
     child

@@ -37,9 +37,13 @@ pub(crate) fn rule(protocol: &str, from_port: i32, to_port: i32, sources: &[&str
         to_port,
         protocol: protocol.to_owned(),
         state: Some("open".to_owned()),
-        cidrs: of(|source| !source.contains(':') && source.starts_with(|c: char| c.is_ascii_digit())),
+        cidrs: of(|source| {
+            !source.contains(':') && source.starts_with(|c: char| c.is_ascii_digit())
+        }),
         ipv6_cidrs: of(|source| source.contains(':')),
-        cidr_list_aliases: of(|source| !source.contains(':') && source.starts_with(char::is_alphabetic)),
+        cidr_list_aliases: of(|source| {
+            !source.contains(':') && source.starts_with(char::is_alphabetic)
+        }),
     }
 }
 
@@ -119,7 +123,8 @@ impl Stage {
     /// The JSON document of a verb against the embedded emulator.
     pub(crate) fn json(&self, verb: &[&str]) -> serde_json::Value {
         let done = self.on_fleet(&[verb, &["--format", "json"]].concat());
-        serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{error}: {}{}", done.stdout, done.stderr))
+        serde_json::from_str(&done.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}{}", done.stdout, done.stderr))
     }
 
     /// Nothing is left to do.
@@ -143,8 +148,14 @@ impl Done {
 
     /// Stdout, stderr and the exit code in one text.
     pub(crate) fn shown(&self) -> String {
-        let stderr = if self.stderr.is_empty() { String::new() } else { format!("--- stderr\n{}", self.stderr) };
-        let code = self.code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+        let stderr = if self.stderr.is_empty() {
+            String::new()
+        } else {
+            format!("--- stderr\n{}", self.stderr)
+        };
+        let code = self
+            .code
+            .map_or_else(|| "none".to_owned(), |code| code.to_string());
         format!("{}{stderr}--- exit code {code}\n", self.stdout)
     }
 }
