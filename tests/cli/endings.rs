@@ -93,3 +93,73 @@ fn the_example_is_planned_applied_and_then_in_sync() {
     assert_eq!(drift.code, Some(0), "{}{}", drift.stdout, drift.stderr);
     assert!(calls(&example.json(&["plan"])).is_empty());
 }
+
+/// The example after `apply`.
+fn applied() -> Example {
+    let example = Example::new();
+    assert_eq!(example.run(&["apply", "--yes"]).code, Some(0));
+    example
+}
+
+#[test]
+fn one_edited_address_is_one_call() {
+    let example = applied();
+    example.edit(
+        "firewall.example.toml",
+        "from = \"192.0.2.44\"",
+        "from = \"192.0.2.45\"",
+    );
+    assert_eq!(
+        calls(&example.json(&["plan"])),
+        ["db-1 PutInstancePublicPorts"]
+    );
+    assert_eq!(example.run(&["apply", "--yes"]).code, Some(0));
+    assert_eq!(example.run(&["drift"]).code, Some(0));
+    example.edit(
+        "firewall.example.toml",
+        "from = \"192.0.2.45\"",
+        "from = [\"192.0.2.45\", \"192.0.2.46\"]",
+    );
+    assert_eq!(
+        calls(&example.json(&["plan"])),
+        ["db-1 OpenInstancePublicPorts"]
+    );
+    assert_eq!(example.run(&["apply", "--yes"]).code, Some(0));
+    assert_eq!(example.run(&["drift"]).code, Some(0));
+}
+
+#[test]
+fn a_narrower_source_list_is_one_put() {
+    let example = applied();
+    let line = "{ allow = \"app\", from = \"office\" }";
+    example.edit(
+        "firewall.example.toml",
+        line,
+        &line.replace("office", "203.0.113.0/25"),
+    );
+    assert_eq!(
+        calls(&example.json(&["plan"])),
+        ["batch-1 PutInstancePublicPorts"]
+    );
+    assert_eq!(example.run(&["apply", "--yes"]).code, Some(0));
+    assert_eq!(example.run(&["drift"]).code, Some(0));
+}
+
+#[test]
+fn a_rule_changed_by_hand_is_drift_and_named() {
+    let example = applied();
+    example.edit(
+        "examples/fleet.json",
+        "\"192.0.2.44/32\"",
+        "\"192.0.2.99/32\"",
+    );
+    let drift = example.run(&["drift"]);
+    assert_eq!(drift.code, Some(2), "{}", drift.stderr);
+    assert!(
+        drift.stdout.contains("db-1 (eu-central-1)") && drift.stdout.contains("tcp 5432"),
+        "{}",
+        drift.stdout
+    );
+    assert_eq!(example.run(&["apply", "--yes"]).code, Some(0));
+    assert_eq!(example.run(&["drift"]).code, Some(0));
+}

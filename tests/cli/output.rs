@@ -116,10 +116,13 @@ fn lines_fit_a_terminal_of_80_columns() {
 #[test]
 fn foreign_text_cannot_reach_the_terminal() {
     let stage = stage();
-    let spiteful = CONFIG.replace("operators", "\\u001b[2Jgone\\n::error::x");
-    stage.configure(&spiteful);
-    let done = stage.on_fleet(&["plan"]);
-    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let spiteful = rule("\u{1b}[2Jgone\n::error::x", 1, 1, &["192.0.2.1/32"]);
+    stage.populate(&fleet(vec![
+        instance("db-1", vec![spiteful]),
+        instance("job-1", vec![]),
+    ]));
+    let done = stage.run(&["plan", "--inventory", "fleet.json"]);
+    assert_eq!(done.code, Some(6), "{}", done.stderr);
     assert!(
         done.stdout.contains("\\u{1b}[2Jgone\\u{a}::error::x"),
         "{}",
