@@ -382,5 +382,9 @@ fn nothing_at_all_is_said_at_once() {
         ),
         "{log}"
     );
+    assert!(
+        log.contains("Environment: environment variable not set; Profile"),
+        "{log}"
+    );
     assert!(case.stub.requests().is_empty(), "nothing is sent unsigned");
 }

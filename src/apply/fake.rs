@@ -37,6 +37,7 @@ pub(super) enum Fault {
 }
 
 /// How one instance behaves.
+#[expect(clippy::struct_excessive_bools, reason = "switches, each by itself")]
 #[derive(Clone, Debug, Default)]
 pub(super) struct Behaviour {
     /// Open replaces the sources of a key instead of adding to them.
@@ -167,7 +168,7 @@ impl Fake {
         answer(host)
     }
 
-    fn write(&self, id: &InstanceId, call: Call) -> Result<Operation, Error> {
+    fn write(&self, id: &InstanceId, call: &Call) -> Result<Operation, Error> {
         let action = call.action();
         self.ask(action, id, |host| {
             let place = host.writes.len();
@@ -195,7 +196,7 @@ impl Fake {
                 Fault::Unsent => return Err(error(Kind::Connection).with_outcome_unknown(false)),
                 Fault::LostBefore => return Err(error(Kind::Timeout)),
                 Fault::Ignored => {}
-                Fault::Fine | Fault::LostAfter => host.carry_out(&call),
+                Fault::Fine | Fault::LostAfter => host.carry_out(call),
             }
             let slow = host.behaviour.pending > 0 || host.behaviour.invisible > 0;
             let status = if slow {
@@ -221,7 +222,7 @@ impl Host {
         self.old = (self.behaviour.stale_reads, self.rules.clone());
         match call {
             Call::Open { key, sources } if self.behaviour.open_replaces => {
-                self.rules.set(*key, sources.clone())
+                self.rules.set(*key, sources.clone());
             }
             Call::Open { key, sources } => self.rules.add(*key, sources),
             Call::Close { key, .. } if self.behaviour.close_by_key => drop(self.rules.remove(*key)),
@@ -363,7 +364,7 @@ impl Writer for Fake {
     async fn open(&self, id: &InstanceId, key: Key, sources: &Sources) -> Result<Operation, Error> {
         self.write(
             id,
-            Call::Open {
+            &Call::Open {
                 key,
                 sources: sources.clone(),
             },
@@ -378,7 +379,7 @@ impl Writer for Fake {
     ) -> Result<Operation, Error> {
         self.write(
             id,
-            Call::Close {
+            &Call::Close {
                 key,
                 sources: sources.clone(),
             },
@@ -388,7 +389,7 @@ impl Writer for Fake {
     async fn put(&self, id: &InstanceId, firewall: &Firewall) -> Result<Operation, Error> {
         self.write(
             id,
-            Call::Put {
+            &Call::Put {
                 firewall: firewall.clone(),
             },
         )

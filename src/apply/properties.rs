@@ -111,8 +111,8 @@ fn stormy() -> impl Strategy<Value = Behaviour> {
     (calm(), faults, foreign, prop::bool::weighted(0.2)).prop_map(
         |(calm, faults, foreign, fails)| Behaviour {
             faults,
-            foreign,
             fails,
+            foreign,
             ..calm
         },
     )
@@ -156,7 +156,7 @@ fn ending(
     let (plan, settings, stop) = (plan(vec![idle, web]), settings(timeout), Stop::new());
     let report = runtime.block_on(run(&plan, &fake, &fake, &settings, &(), &stop));
     fake.host("idle", |host| {
-        assert!(host.requests.is_empty() && host.rules == bystander)
+        assert!(host.requests.is_empty() && host.rules == bystander);
     });
     assert_eq!(report.results.len(), 1);
     let outcome = report.results[0].outcome.clone();

@@ -50,7 +50,7 @@ pub(super) fn difference(live: &LiveFirewall, wanted: &Firewall) -> String {
     for key in keys {
         match (is.get(key), wanted.get(key)) {
             (Some(is), Some(wanted)) if is != wanted => {
-                parts.push(format!("{key} is open to {is}, not to {wanted}"))
+                parts.push(format!("{key} is open to {is}, not to {wanted}"));
             }
             (Some(is), None) => parts.push(format!("{key} is open to {is}")),
             (None, Some(wanted)) => parts.push(format!("{key} is not open to {wanted}")),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::fake::{Behaviour, Fake, Fault, from, plan, rules, tcp};
+use super::fake::{Behaviour, Fake, from, plan, rules, tcp};
 use super::{Progress, Settings, Stop, run};
 use crate::model::{AddressType, Firewall, InstanceId, InstanceState, LiveFirewall, PortState};
 use crate::plan::{Call, InstancePlan, InstanceResult, Outcome, Report};

@@ -62,14 +62,20 @@ fn unsent<E>(action: &'static str, target: &str, error: &SdkError<E, HttpRespons
 where
     E: StdError + 'static,
 {
-    if find::<CredentialsError>(error).is_some() {
-        return Error::new(
-            Kind::Unauthenticated,
-            action,
-            target,
-            format!("no usable credentials: {}", chain(error)),
-        )
-        .with_hint(CHAIN);
+    if let Some(cause) = find::<CredentialsError>(error) {
+        // The chain tells of every source on a line of its own, and of each that it "was not enabled".
+        let text = chain(cause).replace("the credential provider was not enabled: ", "");
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let message = format!(
+            "no usable credentials: {}",
+            lines.join("; ").replace(":; ", ": ")
+        );
+        return Error::new(Kind::Unauthenticated, action, target, message).with_hint(CHAIN);
+    }
+    // The cache that shares the lookup gives up with an error of its own, which has no public type.
+    if chain(error).contains("identity resolver timed out") {
+        let message = "no usable credentials: looking for them took too long";
+        return Error::new(Kind::Unauthenticated, action, target, message).with_hint(CHAIN);
     }
     let SdkError::DispatchFailure(dispatch) = error else {
         return Error::new(
@@ -89,8 +95,16 @@ where
             format!("connection lost: {}", chain(error)),
         ),
     };
-    Error::new(kind, action, target, message)
-        .with_outcome_unknown(!connecting && !dispatch.is_user())
+    let untrusted = message.contains("invalid peer certificate");
+    let error = Error::new(kind, action, target, message)
+        .with_outcome_unknown(!connecting && !dispatch.is_user());
+    if untrusted {
+        return error.with_hint(
+            "the endpoint's certificate is not trusted here: install the system's root certificates \
+             (`ca-certificates`), or name a bundle in SSL_CERT_FILE",
+        );
+    }
+    error
 }
 
 /// An answer that is an error. Its body may name two codes, `code` and `__type`, which may carry a namespace before a `#`

@@ -256,3 +256,19 @@ async fn a_silent_server_is_left_at_the_deadline() {
         "the deadline ends the attempts"
     );
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_failed_handshake_is_no_connection() {
+    let stub = Stub::serve(|_| Reply::Hangup);
+    let aws = aws(&stub.url.replace("http://", "https://")).await;
+    let error = aws
+        .writer()
+        .put(&web(), &Firewall::new())
+        .await
+        .expect_err("no TLS there");
+    assert_eq!(
+        (error.kind(), error.is_outcome_unknown()),
+        (Kind::Connection, false),
+        "{error}"
+    );
+}
