@@ -72,12 +72,50 @@ fn stage() -> Stage {
 
 #[test]
 fn a_plan() {
-    assert_snapshot!(stage().on_fleet(&["plan", "--as-of", "2026-01-01"]).shown(), @"");
+    assert_snapshot!(stage().on_fleet(&["plan", "--as-of", "2026-01-01"]).shown(), @"
+    web-1, web-2 (eu-central-1)                                     1 call each: put
+      + tcp 443      from anywhere                      firewall.toml:12
+      ~ tcp 22       from anywhere -> 203.0.113.0/24, 2001:db8:10::/48
+                                                        firewall.toml:13  operators
+      - tcp 8080     from anywhere
+      access: + tcp/443 from everyone
+              - tcp/22 from everyone but 203.0.113.0/24, 2001:db8:10::/48
+              - tcp/8080 from everyone
+
+    job-1 (eu-central-1)                             2 calls: open, close (additive)
+      + tcp 22       from 203.0.113.0/24, 2001:db8:10::/48  firewall.toml:21
+      - tcp 8080     from 198.51.100.0/24               firewall.toml:22  absent
+      access: + tcp/22 from 203.0.113.0/24 (256 addresses),
+                  2001:db8:10::/48 (2^80 addresses)
+              - tcp/8080 from 198.51.100.0/24 (256 addresses)
+
+    db-1 (eu-central-1)                                                1 call: close
+      - tcp 3306     from 192.0.2.44/32
+      access: - tcp/3306 from 192.0.2.44/32
+
+    in sync: web-3 (eu-central-1)
+    old-1 (eu-central-1): declared nowhere
+    Plan: 4 of 5 instances to change, 5 calls; 1 undeclared.
+    --- exit code 0
+    ");
 }
 
 #[test]
 fn a_plan_of_one_instance_with_a_unified_diff() {
-    assert_snapshot!(stage().on_fleet(&["plan", "-t", "db-1", "--diff"]).shown(), @"");
+    assert_snapshot!(stage().on_fleet(&["plan", "-t", "db-1", "--diff"]).shown(), @"
+    db-1 (eu-central-1)                                                1 call: close
+      - tcp 3306     from 192.0.2.44/32
+      access: - tcp/3306 from 192.0.2.44/32
+
+    Plan: 1 of 1 instance to change, 1 call.
+
+    --- live/eu-central-1/db-1
+    +++ desired/eu-central-1/db-1
+    @@ -1,2 +1 @@
+    -tcp 3306       from 192.0.2.44/32
+     tcp 5432       from 192.0.2.44/32
+    --- exit code 0
+    ");
 }
 
 #[test]
@@ -88,8 +126,21 @@ fn an_apply_and_what_is_left() {
         .stdout
         .split_once("Plan:")
         .expect("a plan before the report");
-    assert_snapshot!(format!("Plan:{report}--- exit code {:?}", apply.code), @"");
-    assert_snapshot!(stage.on_fleet(&["drift"]).shown(), @"");
+    assert_snapshot!(format!("Plan:{report}--- exit code {:?}", apply.code), @"
+    Plan: 4 of 5 instances to change, 5 calls; 1 undeclared.
+    db-1 (eu-central-1): applied and read back, 1 write
+    job-1 (eu-central-1): applied and read back, 2 writes
+    web-1 (eu-central-1): applied and read back, 1 write
+    web-2 (eu-central-1): applied and read back, 1 write
+    Apply: 4 changed, 0 failed, 1 in sync before; 5 writes.
+    --- exit code Some(0)
+    ");
+    assert_snapshot!(stage.on_fleet(&["drift"]).shown(), @"
+    in sync: db-1, job-1, web-1, web-2, web-3 (eu-central-1)
+    old-1 (eu-central-1): declared nowhere
+    Plan: nothing to do on 5 instances; 1 undeclared.
+    --- exit code 0
+    ");
     stage.assert_in_sync();
 }
 
@@ -97,12 +148,44 @@ fn an_apply_and_what_is_left() {
 fn a_configuration_with_mistakes() {
     let stage = stage();
     stage.configure("version = 1\n\n[instances.web-1]\nrules = [{ alow = \"ssh\", from = \"203.0.113.7/24\" }]\n");
-    assert_snapshot!(stage.run(&["check"]).shown(), @"");
+    assert_snapshot!(stage.run(&["check"]).shown(), @r#"
+    --- stderr
+    error: the rule has no `allow`
+     --> firewall.toml:4:10
+      |
+    4 | rules = [{ alow = "ssh", from = "203.0.113.7/24" }]
+      |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: add what it opens, as in `allow = "ssh"`
+
+    error: unknown key `alow` in a rule
+     --> firewall.toml:4:12
+      |
+    4 | rules = [{ alow = "ssh", from = "203.0.113.7/24" }]
+      |            ^^^^
+      |
+      = help: did you mean `allow`?
+
+    error: `203.0.113.7/24` has host bits set
+     --> firewall.toml:4:33
+      |
+    4 | rules = [{ alow = "ssh", from = "203.0.113.7/24" }]
+      |                                 ^^^^^^^^^^^^^^^^
+      |
+      = help: the network is `203.0.113.0/24`; for the one address write `203.0.113.7`
+
+    3 errors
+    --- exit code 65
+    "#);
 }
 
 #[test]
 fn a_valid_configuration_says_what_ends_soon() {
-    assert_snapshot!(stage().run(&["check", "--as-of", "2099-12-24"]).shown(), @"");
+    assert_snapshot!(stage().run(&["check", "--as-of", "2099-12-24"]).shown(), @"
+    firewall.toml: valid; 4 rules, 1 group, 2 instance tables
+    note: `postgres` expires: it is good until 2099-12-31 (firewall.toml:17)
+    --- exit code 0
+    ");
 }
 
 #[test]
