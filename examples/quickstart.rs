@@ -15,6 +15,7 @@ use portward::lightsail::Reader;
 use portward::lightsail::aws::{Aws, Keys};
 use portward::model::{Live, LiveFirewall, Unreadable};
 use portward::plan::{self, Plan, Verdict};
+use portward::render::text::Asked;
 use portward::{lightsail, render};
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -56,7 +57,7 @@ async fn run() -> Result<()> {
 
     show("What would change, and who gains or loses access:");
     let plan = look(&config, &aws.reader()).await?;
-    show(&render::text::plan(&plan));
+    show(&render::text::plan(&plan, Asked::Plan));
 
     show("Making it so, waiting, and reading back:");
     let report = apply::run(
@@ -72,7 +73,7 @@ async fn run() -> Result<()> {
 
     show("Looking again:");
     let again = look(&config, &aws.reader()).await?;
-    show(&render::text::plan(&again));
+    show(&render::text::plan(&again, Asked::Drift));
     ensure!(
         again
             .instances

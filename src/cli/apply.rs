@@ -18,6 +18,7 @@ use crate::apply::{self, Progress, Settings, Stop};
 use crate::model::InstanceId;
 use crate::plan::{InstanceResult, Plan, Report};
 use crate::render;
+use crate::render::text::Asked;
 
 #[derive(Args, Debug)]
 pub(super) struct ApplyArgs {
@@ -106,9 +107,13 @@ async fn carry_out(args: &ApplyArgs, output: &Output, world: &World, planned: &P
         .filter(|instance| !instance.calls.is_empty())
         .count();
     let Some(writer) = world.writer().filter(|_| writes > 0) else {
-        return shown(Exit::first_of(&before), None, &plan_text(plan, false));
+        return shown(
+            Exit::first_of(&before),
+            None,
+            &plan_text(plan, Asked::Plan, false),
+        );
     };
-    output.text(&plan_text(plan, false));
+    output.text(&plan_text(plan, Asked::Plan, false));
     match permission(args, writes) {
         Permission::Given => {}
         Permission::Denied => {

@@ -8,6 +8,7 @@ use super::Exit;
 use super::args::{ConfigArgs, ReadOnlyArgs, WorldArgs};
 use super::output::{Output, Shown, plan_text};
 use super::plan::{differs, look};
+use crate::render::text::Asked;
 
 #[derive(Args, Debug)]
 pub(super) struct DriftArgs {
@@ -30,7 +31,7 @@ pub(super) async fn run(args: &DriftArgs, output: &Output) -> Exit {
     if differs(&planned.plan, args.read_only.fail_on_undeclared) {
         held.push(Exit::Differs);
     }
-    let text = plan_text(&planned.plan, false);
+    let text = plan_text(&planned.plan, Asked::Drift, false);
     output.show(&Shown {
         verb: VERB,
         exit: Exit::first_of(&held),

@@ -16,6 +16,7 @@ use super::args::{Format, LogFormat, Logging, OutputArgs};
 use super::exit::Exit;
 use crate::config::{Diagnostic, Diagnostics, Severity};
 use crate::plan::{Plan, Report};
+use crate::render::text::Asked;
 use crate::render::{self, json, plain};
 
 /// The streams and report files of one run.
@@ -203,7 +204,7 @@ pub(super) fn complain(message: &str, hint: Option<&str>) {
 pub(super) fn clap_message(error: &clap::Error) -> Exit {
     let text = error.render();
     if error.use_stderr() {
-        let _ = write!(anstream::stderr(), "{}", text);
+        let _ = write!(anstream::stderr(), "{text}");
         return Exit::Usage;
     }
     to_stdout(&text.to_string());
@@ -249,14 +250,14 @@ pub(super) fn start_logging(args: &Logging) {
 }
 
 /// The plan as text.
-pub(super) fn plan_text(plan: &Plan, diff: bool) -> String {
+pub(super) fn plan_text(plan: &Plan, asked: Asked, diff: bool) -> String {
     if diff {
         format!(
             "{}\n{}",
-            render::text::plan(plan),
+            render::text::plan(plan, asked),
             render::diff::unified(plan)
         )
     } else {
-        render::text::plan(plan)
+        render::text::plan(plan, asked)
     }
 }

@@ -10,6 +10,7 @@ use super::output::{Output, Shown, plan_text};
 use super::session::{self, NoPlan, Planned, Want, World};
 use super::signals;
 use crate::plan::{Plan, Verdict};
+use crate::render::text::Asked;
 
 #[derive(Args, Debug)]
 pub(super) struct PlanArgs {
@@ -38,7 +39,7 @@ pub(super) async fn run(args: &PlanArgs, output: &Output) -> Exit {
     if args.detailed_exitcode && differs(&planned.plan, args.read_only.fail_on_undeclared) {
         held.push(Exit::Differs);
     }
-    let text = plan_text(&planned.plan, args.diff);
+    let text = plan_text(&planned.plan, Asked::Plan, args.diff);
     output.show(&Shown {
         verb: VERB,
         exit: Exit::first_of(&held),

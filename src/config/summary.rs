@@ -37,8 +37,14 @@ impl Config {
         for rule in self.rules() {
             if rule.is_expired(as_of, &mut notes) {
                 let allow: Vec<&str> = rule.items.iter().map(|item| item.text.as_str()).collect();
-                let text = format!("`{}` has expired and is no longer wanted", allow.join("`, `"));
-                notes.push(Note { text, origin: Some(rule.origin.clone()) });
+                let text = format!(
+                    "`{}` has expired and is no longer wanted",
+                    allow.join("`, `")
+                );
+                notes.push(Note {
+                    text,
+                    origin: Some(rule.origin.clone()),
+                });
             }
         }
         notes.sort_by(|a, b| a.origin.cmp(&b.origin));
@@ -48,7 +54,15 @@ impl Config {
     fn rules(&self) -> impl Iterator<Item = &Rule> {
         let rulesets = self.linked.rulesets.iter().flatten();
         let groups = self.linked.groups.iter().map(|group| &group.settings);
-        let instances = self.linked.instances.iter().map(|declared| &declared.settings);
-        rulesets.chain(groups.chain(instances).flat_map(|settings| settings.rules.iter()))
+        let instances = self
+            .linked
+            .instances
+            .iter()
+            .map(|declared| &declared.settings);
+        rulesets.chain(
+            groups
+                .chain(instances)
+                .flat_map(|settings| settings.rules.iter()),
+        )
     }
 }

@@ -3,18 +3,22 @@
 //! Owns order, folding and layout: the widest change first, instances that change alike in one block, the file and line
 //! of every rule, a summary at the end. Refuses to leave an instance out or to say anything by colour alone.
 
+mod change;
+mod report;
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use super::words::{count, key, plain, source_words, until, wrapped};
+use change::{change_lines, rank};
+pub use report::report;
+
+use super::words::{count, plain, wrapped};
 use crate::exposure::{Diff, Exposed};
 use crate::model::{InstanceId, Note, Unreadable};
-use crate::plan::{
-    Cause, CauseKind, Change, InstancePlan, InstanceResult, Outcome, Plan, Report, Verdict,
-};
+use crate::plan::{Call, Change, InstancePlan, Plan, Verdict};
 
 /// Columns of a terminal that nobody made wider, and of most CI logs.
 const WIDTH: usize = 80;
@@ -34,9 +38,18 @@ const CHANGE: Style = AnsiColor::Yellow.on_default();
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
+/// Which question a plan answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// What would be done.
+    Plan,
+    /// Whether live differs.
+    Drift,
+}
+
 /// The whole plan, ending in a summary line.
 #[must_use]
-pub fn plan(plan: &Plan) -> String {
+pub fn plan(plan: &Plan, asked: Asked) -> String {
     let mut text = String::new();
     for block in blocks(plan) {
         let _ = writeln!(text, "{block}");
@@ -63,121 +76,28 @@ pub fn plan(plan: &Plan) -> String {
         let _ = writeln!(text, "{}: declared nowhere", place(&undeclared.id));
     }
     notes(&mut text, "", &plan.notes);
-    let _ = writeln!(text, "{BOLD}Plan:{BOLD:#} {}", summary(plan));
-    text
-}
-
-/// What became of every instance that had calls, ending in a summary line.
-#[must_use]
-pub fn report(report: &Report, plan: &Plan) -> String {
-    let mut text = String::new();
-    for result in &report.results {
-        let _ = writeln!(text, "{}", ending(result));
-        if let Outcome::Failed(failure) = &result.outcome
-            && let Some(hint) = &failure.hint
-        {
-            let _ = writeln!(text, "  hint: {}", plain(hint));
-        }
-    }
-    let applied = count_results(report, |outcome| matches!(outcome, Outcome::Applied { .. }));
-    let already = count_results(report, |outcome| matches!(outcome, Outcome::AlreadyApplied));
-    let not_started = count_results(report, |outcome| matches!(outcome, Outcome::NotStarted(_)));
-    let failed = report.results.len() - applied - already - not_started;
-    let in_sync = plan
-        .instances
-        .iter()
-        .filter(|i| i.verdict == Verdict::InSync && i.incomplete.is_none())
-        .count();
-    let mut parts = vec![
-        format!("{applied} changed"),
-        format!("{failed} failed"),
-        format!("{in_sync} in sync before"),
-    ];
-    if already > 0 {
-        parts.push(format!("{already} already applied"));
-    }
-    if not_started > 0 {
-        parts.push(format!("{not_started} not started"));
-    }
-    let cut = if report.interrupted {
-        " (interrupted)"
-    } else {
-        ""
+    let label = match asked {
+        Asked::Plan => "Plan:",
+        Asked::Drift => "Drift:",
     };
-    let writes = count(
-        report.results.iter().map(|result| result.writes).sum(),
-        "write",
-    );
-    let _ = writeln!(
-        text,
-        "{BOLD}Apply:{BOLD:#} {}; {writes}{cut}.",
-        parts.join(", ")
-    );
+    let _ = writeln!(text, "{BOLD}{label}{BOLD:#} {}", summary(plan, asked));
     text
-}
-
-fn count_results(report: &Report, is: impl Fn(&Outcome) -> bool) -> usize {
-    report
-        .results
-        .iter()
-        .filter(|result| is(&result.outcome))
-        .count()
-}
-
-fn ending(result: &InstanceResult) -> String {
-    let place = place(&result.id);
-    let writes = count(result.writes, "write");
-    match &result.outcome {
-        Outcome::Applied { repaired: None } => {
-            format!("{GAIN}{place}{GAIN:#}: applied and read back, {writes}")
-        }
-        Outcome::Applied {
-            repaired: Some(why),
-        } => {
-            format!(
-                "{GAIN}{place}{GAIN:#}: applied and read back after a repair ({}), {writes}",
-                plain(why)
-            )
-        }
-        Outcome::AlreadyApplied => format!("{place}: already applied, nothing written"),
-        Outcome::Stale(why) => format!(
-            "{LOSS}{place}{LOSS:#}: stale, nothing written: {}",
-            plain(why)
-        ),
-        Outcome::ForeignWriter(why) => format!(
-            "{LOSS}{place}{LOSS:#}: somebody else wrote, left alone: {} ({writes})",
-            plain(why)
-        ),
-        Outcome::Failed(failure) => format!(
-            "{LOSS}{place}{LOSS:#}: failed: {} ({writes})",
-            plain(&failure.message)
-        ),
-        Outcome::NotStarted(why) => {
-            format!("{CHANGE}{place}{CHANGE:#}: not started: {}", plain(why))
-        }
-    }
 }
 
 /// One line that counts everything.
-fn summary(plan: &Plan) -> String {
-    let changing = plan
-        .instances
-        .iter()
-        .filter(|i| i.verdict == Verdict::Change)
-        .count();
-    let calls = plan.instances.iter().map(|i| i.calls.len()).sum();
-    let of = plan.instances.len() + plan.unreadable.len();
-    let head = if changing == 0 {
-        format!("nothing to do on {}", count(of, "instance"))
-    } else {
-        format!(
-            "{changing} of {} to change, {}",
-            count(of, "instance"),
-            count(calls, "call")
-        )
-    };
+fn summary(plan: &Plan, asked: Asked) -> String {
     let verdicts =
         |is: fn(&Verdict) -> bool| plan.instances.iter().filter(|i| is(&i.verdict)).count();
+    let changing = verdicts(|v| *v == Verdict::Change);
+    let differing = verdicts(|v| *v != Verdict::InSync);
+    let calls = plan.instances.iter().map(|i| i.calls.len()).sum();
+    let of = count(plan.instances.len() + plan.unreadable.len(), "instance");
+    let head = match asked {
+        Asked::Plan if changing == 0 => format!("nothing to do on {of}"),
+        Asked::Plan => format!("{changing} of {of} to change, {}", count(calls, "call")),
+        Asked::Drift if differing == 0 => format!("no difference seen on {of}"),
+        Asked::Drift => format!("{differing} of {of} differ"),
+    };
     let rest: Vec<String> = [
         (
             verdicts(|v| matches!(v, Verdict::Refused { .. })),
@@ -260,7 +180,7 @@ fn heading(instances: &[&InstancePlan]) -> String {
     let each = if instances.len() > 1 { " each" } else { "" };
     let mut what = match &first.verdict {
         Verdict::Change => {
-            let mut verbs: Vec<&str> = first.calls.iter().map(crate::plan::Call::verb).collect();
+            let mut verbs: Vec<&str> = first.calls.iter().map(Call::verb).collect();
             verbs.dedup();
             format!(
                 "{}{each}: {}",
@@ -321,135 +241,6 @@ fn body(plan: &InstancePlan) -> String {
     }
     access(&mut text, &plan.exposure);
     notes(&mut text, "  ", &plan.notes);
-    text
-}
-
-/// Openings first, then what grows, what is exchanged, what shrinks, and closings.
-fn rank(change: &Change) -> u8 {
-    if change.before.is_empty() {
-        return 0;
-    }
-    if change.after.is_empty() {
-        return 4;
-    }
-    let gains = !crate::exposure::subtract(&change.after, &change.before).is_empty();
-    let loses = !crate::exposure::subtract(&change.before, &change.after).is_empty();
-    match (gains, loses) {
-        (true, false) => 1,
-        (true, true) | (false, false) => 2,
-        (false, true) => 3,
-    }
-}
-
-fn change_lines(text: &mut String, change: &Change) {
-    let (before, after) = (source_words(&change.before), source_words(&change.after));
-    let (sign, style, words) = match (before.is_empty(), after.is_empty()) {
-        (true, _) => ('+', GAIN, after),
-        (_, true) => ('-', LOSS, before),
-        (false, false) => return exchange(text, change, &before, &after),
-    };
-    first_line(
-        text,
-        (sign, style),
-        change,
-        &format!("from {}", words.join(", ")),
-        || wrapped(&words, SOURCES_COLUMN + 5, WIDTH),
-    );
-}
-
-/// A rule that stays and whose sources change: side by side where that is short, else just what comes and goes.
-fn exchange(text: &mut String, change: &Change, before: &[String], after: &[String]) {
-    let side_by_side = format!("from {} -> {}", before.join(", "), after.join(", "));
-    if SOURCES_COLUMN + side_by_side.chars().count() <= WIDTH {
-        return first_line(text, ('~', CHANGE), change, &side_by_side, Vec::new);
-    }
-    let counts = format!("from {} -> {}", count(before.len(), "source"), after.len());
-    first_line(text, ('~', CHANGE), change, &counts, Vec::new);
-    let missing_from = |these: &[String], those: &[String]| -> Vec<String> {
-        those
-            .iter()
-            .filter(|word| !these.contains(word))
-            .cloned()
-            .collect()
-    };
-    let comes_and_goes = [
-        ('+', GAIN, missing_from(before, after)),
-        ('-', LOSS, missing_from(after, before)),
-    ];
-    for (sign, style, words) in comes_and_goes {
-        for line in wrapped(&words, SOURCES_COLUMN + 2, WIDTH)
-            .iter()
-            .filter(|line| !line.is_empty())
-        {
-            let _ = writeln!(text, "{:SOURCES_COLUMN$}{style}{sign}{style:#} {line}", "");
-        }
-    }
-}
-
-/// The line of a rule with its origin: behind the sources where they are short, below them where they are not.
-fn first_line(
-    text: &mut String,
-    (sign, style): (char, Style),
-    change: &Change,
-    what: &str,
-    lines: impl Fn() -> Vec<String>,
-) {
-    let head = format!("  {style}{sign}{style:#} {:<12} ", key(change.key));
-    let origins: Vec<String> = change.causes.iter().map(cause).collect();
-    let used = SOURCES_COLUMN + what.chars().count();
-    if used > WIDTH {
-        let mut all = lines().into_iter();
-        let _ = writeln!(text, "{head}from {}", all.next().unwrap_or_default());
-        for line in all {
-            let _ = writeln!(text, "{:1$}{line}", "", SOURCES_COLUMN + 5);
-        }
-        return more_origins(text, &origins);
-    }
-    // Beside the sources, in its column or as far right as it fits; else below.
-    let beside = origins.first().and_then(|first| {
-        let column = ORIGIN_COLUMN
-            .max(used + 2)
-            .min(WIDTH.saturating_sub(first.chars().count()));
-        (column >= used + 2).then_some((first, column))
-    });
-    let Some((first, column)) = beside else {
-        let _ = writeln!(text, "{head}{what}");
-        return more_origins(text, &origins);
-    };
-    let pad = column - used;
-    let _ = writeln!(text, "{head}{what}{:pad$}{DIM}{first}{DIM:#}", "");
-    more_origins(text, &origins[1..]);
-}
-
-/// Origins on lines of their own, as far left as their length wants.
-fn more_origins(text: &mut String, origins: &[String]) {
-    for origin in origins {
-        let column = ORIGIN_COLUMN
-            .min(WIDTH.saturating_sub(origin.chars().count()))
-            .max(SOURCES_COLUMN);
-        let _ = writeln!(text, "{:column$}{DIM}{origin}{DIM:#}", "");
-    }
-}
-
-/// `firewall.toml:19  operators (until 2031-12-31, data-team)`.
-fn cause(cause: &Cause) -> String {
-    let mut text = plain(&cause.origin.to_string());
-    match cause.kind {
-        CauseKind::Declared => {}
-        CauseKind::Absent => text.push_str("  absent"),
-        CauseKind::Expired => text.push_str("  expired"),
-    }
-    if let Some(why) = &cause.why {
-        let _ = write!(text, "  {}", plain(why));
-    }
-    let ends = cause.until.map(|end| format!("until {}", until(end)));
-    let extra: Vec<String> = ends
-        .into_iter()
-        .chain(cause.owner.as_deref().map(plain))
-        .collect();
-    if !extra.is_empty() {
-        let _ = write!(text, " ({})", extra.join(", "));
-    }
     text
 }
 

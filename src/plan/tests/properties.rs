@@ -1,0 +1,103 @@
+//! Random pairs of firewalls: every plan is safe under all four readings, least, and leaves nothing to do.
+
+use proptest::collection::btree_set;
+use proptest::prelude::{any, proptest};
+
+use super::*;
+
+proptest! {
+    #[test]
+    fn authoritative_plans_are_safe_and_least((before, wanted) in near_pair()) {
+        let desired = desired(Mode::Authoritative, &wanted);
+        let plan = planned(&desired, &before);
+        check(&plan, &desired, &before)?;
+        let same = Effective::of(&before) == Effective::of(&wanted);
+        prop_assert_eq!(plan.calls.len(), usize::from(!same));
+        prop_assert_eq!(Effective::of(&plan.after), Effective::of(&wanted));
+        if let [Call::Put { .. }] = plan.calls[..] {
+            prop_assert!(fewest(&before, &wanted, 1).is_none(), "one safe call would have done");
+        }
+    }
+
+    #[test]
+    fn unrelated_firewalls_are_no_harder(before in any_firewall(), wanted in any_firewall()) {
+        let desired = desired(Mode::Authoritative, &wanted);
+        let plan = planned(&desired, &before);
+        check(&plan, &desired, &before)?;
+        prop_assert!(plan.calls.len() <= 1);
+    }
+
+    #[test]
+    fn additive_plans_are_safe_least_and_leave_the_rest_alone(
+        (before, wanted) in near_pair(), gone in btree_set(keys(), 0..3),
+    ) {
+        let mut desired = desired(Mode::Additive, &wanted);
+        let closed = gone.iter().filter(|key| wanted.get(**key).is_none());
+        desired.absent = closed.map(|key| Absent { key: *key, sources: None, origin: origin(9) }).collect();
+        let plan = planned(&desired, &before);
+        prop_assert!(!matches!(plan.verdict, Verdict::Refused { .. }), "growing and closing is always safe: {plan:?}");
+        check(&plan, &desired, &before)?;
+        prop_assert!(!plan.calls.iter().any(|call| call.verb() == "put"), "a put without consent");
+        if let Verdict::Change = plan.verdict {
+            prop_assert_eq!(plan.calls.len(), differing(&before, &plan.after).len());
+            if (1..=3).contains(&plan.calls.len()) {
+                prop_assert_eq!(fewest(&before, &plan.after, plan.calls.len()), Some(plan.calls.len()));
+            }
+        }
+        for (key, sources) in &before {
+            if wanted.get(*key).is_none() && !gone.contains(key) {
+                prop_assert_eq!(plan.after.get(*key), Some(sources), "a rule that is not ours was touched");
+            }
+        }
+        prop_assert!(Effective::of(&wanted).difference(&Effective::of(&plan.after)).is_empty());
+    }
+
+    #[test]
+    fn absent_sources_go_and_no_others(
+        before in any_firewall(), key in keys(), absent in any_sources(), consent in any::<bool>(),
+    ) {
+        let mut desired = desired(Mode::Additive, &Firewall::new());
+        desired.absent = vec![Absent { key, sources: Some(absent.clone()), origin: origin(9) }];
+        if consent {
+            desired.strategy = Strategy::Put;
+        }
+        let plan = planned(&desired, &before);
+        let none = Sources::new();
+        let now = before.get(key).unwrap_or(&none);
+        let left = exposure::subtract(now, &absent);
+        if let Verdict::Refused { .. } = plan.verdict {
+            prop_assert!(!consent && !left.is_empty() && !exposure::means_same(&left, now));
+            return Ok(());
+        }
+        check(&plan, &desired, &before)?;
+        if plan.verdict == Verdict::Change {
+            prop_assert!(exposure::means_same(plan.after.get(key).unwrap_or(&none), &left));
+        }
+    }
+
+    #[test]
+    fn put_and_incremental_do_as_they_are_told((before, wanted) in near_pair()) {
+        for strategy in [Strategy::Put, Strategy::Incremental] {
+            let mut desired = desired(Mode::Authoritative, &wanted);
+            desired.strategy = strategy;
+            let plan = planned(&desired, &before);
+            let puts = plan.calls.iter().filter(|call| matches!(call, Call::Put { .. })).count();
+            match plan.verdict {
+                Verdict::Change => {
+                    check(&plan, &desired, &before)?;
+                    prop_assert_eq!(puts, usize::from(strategy == Strategy::Put));
+                }
+                Verdict::Refused { .. } => prop_assert_eq!(strategy, Strategy::Incremental),
+                _ => prop_assert!(plan.calls.is_empty()),
+            }
+        }
+    }
+
+    #[test]
+    fn observed_instances_are_never_written((before, wanted) in near_pair()) {
+        let plan = planned(&desired(Mode::Observe, &wanted), &before);
+        prop_assert!(plan.calls.is_empty() && plan.fallback.is_none());
+        let same = Effective::of(&before) == Effective::of(&wanted);
+        prop_assert_eq!(plan.verdict == Verdict::InSync, same);
+    }
+}

@@ -1,0 +1,236 @@
+//! From plans and reports to the members of the JSON document.
+//!
+//! Owns the words for verdicts, changes and endings. Refuses to leave out a field of what it is given.
+
+use super::shape::{
+    BoxDoc, CallDoc, CauseDoc, ChangeDoc, ExposureDoc, IdDoc, InstanceDoc, NoteDoc, OutcomeDoc,
+    PortInfo, RequestDoc, SourcesDoc, UncertainDoc, UnreadableDoc,
+};
+use crate::exposure::{self, Exposed};
+use crate::model::{Firewall, InstanceId, Key, Note, Sources, Unreadable};
+use crate::plan::{Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Outcome, Verdict};
+use crate::render::words::until;
+
+pub(super) fn id(id: &InstanceId) -> IdDoc<'_> {
+    IdDoc {
+        region: &id.region,
+        name: &id.name,
+    }
+}
+
+pub(super) fn unreadable<'a>(
+    region: &'a str,
+    name: Option<&'a str>,
+    why: &'a Unreadable,
+) -> UnreadableDoc<'a> {
+    UnreadableDoc {
+        region,
+        name,
+        reason: &why.reason,
+        hint: why.hint.as_deref(),
+    }
+}
+
+pub(super) fn note(note: &Note) -> NoteDoc<'_> {
+    let Note { text, origin } = note;
+    NoteDoc {
+        text,
+        file: origin.as_ref().map(|origin| &*origin.file),
+        line: origin.as_ref().map(|origin| origin.line),
+    }
+}
+
+pub(super) fn instance<'a>(
+    plan: &'a InstancePlan,
+    result: Option<&'a InstanceResult>,
+) -> InstanceDoc<'a> {
+    let InstancePlan {
+        instance,
+        mode,
+        before,
+        after,
+        changes,
+        calls,
+        fallback: _,
+        verdict,
+        exposure,
+        incomplete,
+        notes,
+    } = plan;
+    let (verdict, reason, hint) = match verdict {
+        Verdict::InSync if incomplete.is_some() => ("incomplete", None, None),
+        Verdict::InSync => ("in-sync", None, None),
+        Verdict::Change => ("change", None, None),
+        Verdict::Observed => ("observed", None, None),
+        Verdict::Refused { reason, hint } => ("refused", Some(reason.as_str()), hint.as_deref()),
+    };
+    InstanceDoc {
+        region: &instance.id.region,
+        name: &instance.id.name,
+        arn: &instance.arn,
+        state: instance.state.name(),
+        ip_address_type: instance.address_type.name(),
+        mode: mode.as_str(),
+        verdict,
+        reason,
+        hint,
+        incomplete: incomplete.as_deref(),
+        changes: changes.iter().map(change).collect(),
+        calls: calls
+            .iter()
+            .map(|call| self::call(call, &instance.id.name))
+            .collect(),
+        exposure: ExposureDoc {
+            gained: exposure.gained.iter().map(exposed).collect(),
+            lost: exposure.lost.iter().map(exposed).collect(),
+        },
+        before: port_infos(before.firewall()),
+        uncertain: before
+            .uncertain()
+            .iter()
+            .map(|u| UncertainDoc {
+                entry: &u.entry,
+                reason: u.doubt.to_string(),
+            })
+            .chain(before.unknown().iter().map(|entry| UncertainDoc {
+                entry,
+                reason: "unknown protocol".to_owned(),
+            }))
+            .collect(),
+        after: port_infos(after),
+        notes: notes.iter().map(note).collect(),
+        outcome: result.map(outcome),
+    }
+}
+
+pub(super) fn change(change: &Change) -> ChangeDoc<'_> {
+    let Change {
+        key,
+        before,
+        after,
+        causes,
+    } = change;
+    let gains = !exposure::subtract(after, before).is_empty();
+    let loses = !exposure::subtract(before, after).is_empty();
+    ChangeDoc {
+        action: match (before.is_empty(), after.is_empty()) {
+            (true, _) => "add",
+            (_, true) => "remove",
+            _ if gains && loses => "replace",
+            _ if gains => "widen",
+            _ => "narrow",
+        },
+        protocol: key.protocol().as_str(),
+        from_port: key.from(),
+        to_port: key.to(),
+        before: sources(before),
+        after: sources(after),
+        causes: causes.iter().map(cause).collect(),
+    }
+}
+
+pub(super) fn cause(cause: &Cause) -> CauseDoc<'_> {
+    let Cause {
+        kind,
+        origin,
+        why,
+        owner,
+        until: end,
+    } = cause;
+    CauseDoc {
+        kind: match kind {
+            CauseKind::Declared => "declared",
+            CauseKind::Absent => "absent",
+            CauseKind::Expired => "expired",
+        },
+        file: &origin.file,
+        line: origin.line,
+        column: origin.column,
+        why: why.as_deref(),
+        owner: owner.as_deref(),
+        until: end.map(until),
+    }
+}
+
+pub(super) fn sources(sources: &Sources) -> SourcesDoc {
+    SourcesDoc {
+        cidrs: sources.cidrs().collect(),
+        ipv6_cidrs: sources.ipv6_cidrs().collect(),
+        cidr_list_aliases: sources.aliases().iter().cloned().collect(),
+    }
+}
+
+pub(super) fn port_infos(firewall: &Firewall) -> Vec<PortInfo> {
+    firewall
+        .iter()
+        .map(|(key, sources)| port_info(*key, sources))
+        .collect()
+}
+
+pub(super) fn port_info(key: Key, sources: &Sources) -> PortInfo {
+    PortInfo {
+        protocol: key.protocol().as_str(),
+        from_port: key.from(),
+        to_port: key.to(),
+        sources: self::sources(sources),
+    }
+}
+
+pub(super) fn call<'a>(call: &Call, name: &'a str) -> CallDoc<'a> {
+    let (port_info, port_infos) = match call {
+        Call::Open { key, sources } | Call::Close { key, sources } => {
+            (Some(port_info(*key, sources)), None)
+        }
+        Call::Put { firewall } => (None, Some(port_infos(firewall))),
+    };
+    CallDoc {
+        action: call.action(),
+        request: RequestDoc {
+            instance_name: name,
+            port_info,
+            port_infos,
+        },
+    }
+}
+
+pub(super) fn exposed(exposed: &Exposed) -> BoxDoc {
+    BoxDoc {
+        protocol: exposed.atom.as_str(),
+        from: exposed.from,
+        to: exposed.to,
+        sources: sources(&exposed.sources),
+    }
+}
+
+pub(super) fn outcome(result: &InstanceResult) -> OutcomeDoc<'_> {
+    let InstanceResult {
+        id: _,
+        outcome,
+        writes,
+        operations,
+    } = result;
+    let (status, reason) = match outcome {
+        Outcome::Applied { repaired: None } => ("applied", None),
+        Outcome::Applied {
+            repaired: Some(why),
+        } => ("repaired", Some(why.as_str())),
+        Outcome::AlreadyApplied => ("already-applied", None),
+        Outcome::Stale(why) => ("stale", Some(why.as_str())),
+        Outcome::ForeignWriter(why) => ("foreign-writer", Some(why.as_str())),
+        Outcome::Failed(failure) => ("failed", Some(failure.message.as_str())),
+        Outcome::NotStarted(why) => ("not-started", Some(why.as_str())),
+    };
+    let failure = match outcome {
+        Outcome::Failed(failure) => Some(failure),
+        _ => None,
+    };
+    OutcomeDoc {
+        status,
+        reason,
+        code: failure.and_then(|failure| failure.code.as_deref()),
+        request_id: failure.and_then(|failure| failure.request_id.as_deref()),
+        hint: failure.and_then(|failure| failure.hint.as_deref()),
+        writes: *writes,
+        operations,
+    }
+}
