@@ -2,6 +2,8 @@
 //!
 //! Owns the look. Refuses to find problems, and to know whether it writes to a terminal.
 
+use std::fmt::Write as _;
+
 use annotate_snippets::{
     AnnotationKind, Element, Group, Level, Origin as Place, Renderer, Snippet,
 };
@@ -31,13 +33,11 @@ impl Diagnostics {
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
         let total = self.iter().count();
         if total > SHOWN {
-            out.push_str(&format!(
-                "the first {SHOWN} of {total} problems are shown\n"
-            ));
+            let _ = writeln!(out, "the first {SHOWN} of {total} problems are shown");
         }
         out.push_str(&plural(errors, "error"));
         if warnings > 0 {
-            out.push_str(&format!(", {}", plural(warnings, "warning")));
+            let _ = write!(out, ", {}", plural(warnings, "warning"));
         }
         out.push('\n');
         out

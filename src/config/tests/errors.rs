@@ -88,6 +88,12 @@ fn keys_and_types() {
                 "3:1: error: unknown key `match` in instance `ab` (the keys here are `use`, `rules`, `absent`, `mode`, `strategy`)",
             ],
         ),
+    ]);
+}
+
+#[test]
+fn groups() {
+    check(&[
         (
             "[groups.gg]",
             &[

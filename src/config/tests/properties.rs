@@ -93,10 +93,12 @@ fn tables() -> Vec<String> {
         .chain(INCLUDED.lines())
         .filter(|line| !line.starts_with('#'))
     {
-        match tables.last_mut() {
-            Some(table) if !line.starts_with('[') => *table += &format!("{line}\n"),
-            _ => tables.push(format!("{line}\n")),
+        if tables.is_empty() || line.starts_with('[') {
+            tables.push(String::new());
         }
+        let table = tables.last_mut().expect("there is one now");
+        table.push_str(line);
+        table.push('\n');
     }
     tables
 }

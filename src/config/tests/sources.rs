@@ -74,13 +74,14 @@ fn columns_count_characters_whatever_the_line_ends() {
 fn nesting_does_not_end_the_stack() {
     let dotted = ["a"; 79].join(".");
     let tables = (0..78).fold("1".to_owned(), |inner, _| format!("{{{dotted}={inner}}}"));
+    let dotted_long = vec!["a"; 100_000].join(".");
     for text in [
         format!("[{dotted}]\n{dotted} = {tables}"),
         format!("x = {}", "[".repeat(100_000)),
         format!("x = {}", "{a=".repeat(100_000)),
-        format!("{} = 1", ["a"; 100_000].join(".")),
-        format!("[{}]", ["a"; 100_000].join(".")),
-        format!("[instances.ab]\nrules = [{}]", tables),
+        format!("{dotted_long} = 1"),
+        format!("[{dotted_long}]"),
+        format!("[instances.ab]\nrules = [{tables}]"),
     ] {
         assert!(read(&text).is_err());
     }
@@ -88,11 +89,11 @@ fn nesting_does_not_end_the_stack() {
 
 #[test]
 fn a_long_chain_of_sets_is_followed() {
-    let mut text =
-        String::from("[instances.ab]\nrules = [{ allow = \"ssh\", from = \"s0\" }]\n[addresses]\n");
-    for at in 0..20_000 {
-        text.push_str(&format!("s{at} = \"s{}\"\n", at + 1));
-    }
+    let rule = "[instances.ab]\nrules = [{ allow = \"ssh\", from = \"s0\" }]\n[addresses]\n";
+    let sets: Vec<String> = (0..20_000)
+        .map(|at| format!("s{at} = \"s{}\"\n", at + 1))
+        .collect();
+    let text = format!("{rule}{}", sets.concat());
     assert!(read(&format!("{text}s20000 = \"10.0.0.1\"")).is_ok());
     let circle = read(&format!("{text}s20000 = \"s0\"")).expect_err("a circle");
     assert!(
