@@ -77,10 +77,23 @@ impl Diagnostic {
             Renderer::plain()
         }
         .term_width(1000);
-        let mut out = renderer.render(&groups);
-        out.push('\n');
+        let mut out = String::new();
+        for line in renderer
+            .render(&groups)
+            .lines()
+            .filter(|line| !is_filler(line))
+        {
+            out.push_str(line);
+            out.push('\n');
+        }
         out
     }
+}
+
+/// Whether the renderer drew a line only to say that a second place follows, as it does where we name the place apart
+/// from the snippet.
+fn is_filler(line: &str) -> bool {
+    line.contains(":::") && line.chars().all(|c| "0123456789\u{1b}[;m: ".contains(c))
 }
 
 fn at<'a>(

@@ -132,3 +132,21 @@ fn a_problem_is_shown_with_its_line_and_a_caret() {
     "#);
     assert!(errors.render(true).contains('\u{1b}'));
 }
+
+#[test]
+fn a_cut_line_keeps_its_column() {
+    let text = format!(
+        "[addresses]\nx = [{}\"10.0.0.1/8\"]",
+        "\"10.0.0.1\", ".repeat(20)
+    );
+    let shown = read(&text).expect_err("refused").render(false);
+    assert!(
+        shown.contains("--> f.toml:3:246\n") && !shown.contains(":::"),
+        "{shown}"
+    );
+    let colored = read(&text).expect_err("refused").render(true);
+    assert!(
+        colored.contains("f.toml:3:246") && !colored.contains(":::"),
+        "{colored}"
+    );
+}
