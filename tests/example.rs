@@ -241,14 +241,14 @@ fn few_instances_differ_and_nobody_is_locked_out() {
         let kept = |sources: &Sources| after.get(ssh).is_some_and(|now| now.names_all_of(sources));
         assert!(live.get(ssh).is_none_or(kept), "{id} loses ssh");
         let keys: BTreeSet<Key> = live.keys().chain(after.keys()).collect();
-        let changed: Vec<String> = keys
+        let differing: Vec<String> = keys
             .iter()
             .filter_map(|key| change(*key, live.get(*key), after.get(*key)))
             .collect();
-        if !changed.is_empty() {
+        if !differing.is_empty() {
             assert_ne!(wanted.mode, Mode::Observe, "{id}");
             assert!(fleet[id].0.state.is_settled(), "{id}");
-            changes.insert(id.to_string(), changed);
+            changes.insert(id.to_string(), differing);
         }
     }
     let shown: Vec<String> = changes

@@ -11,6 +11,7 @@ mod conflict;
 mod definitions;
 mod diagnostic;
 mod expect;
+mod follow;
 mod keys;
 mod link;
 mod load;

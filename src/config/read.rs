@@ -2,18 +2,21 @@
 //!
 //! Owns what each key takes. Refuses to follow names from one definition to another; `link` does.
 
+mod matching;
+mod rules;
+
 use toml::de::{DeTable, DeValue};
 
-use super::definitions::{Body, Definitions, GroupDef, InstanceDef, RuleDef};
+use super::definitions::{Body, Definitions, GroupDef, InstanceDef};
 use super::diagnostic::Report;
-use super::expect::Expect;
 use super::keys;
-use super::selector::{Glob, Selector};
-use super::source::{Source, Span, is_unsafe, quote};
+use super::selector::Selector;
+use super::source::{Source, Span, quote};
 use super::syntax;
 use super::tree::{Cx, Text, Value};
-use super::{names, regions, services, until, who};
+use super::{names, regions, services, who};
 use crate::model::{Mode, Strategy};
+use rules::rules;
 
 const MODES: &[(&str, Mode)] = &[
     ("authoritative", Mode::Authoritative),
@@ -89,11 +92,11 @@ fn top(
             }
             "addresses" => {
                 each(cx, value, "`[addresses]`", |cx, name, value| {
-                    address_set(cx, defs, name, value)
+                    address_set(cx, defs, name, value);
                 });
             }
             "services" => each(cx, value, "`[services]`", |cx, name, value| {
-                service(cx, defs, name, value)
+                service(cx, defs, name, value);
             }),
             "rulesets" => each(cx, value, "`[rulesets]`", |cx, name, value| {
                 if definition_name(cx, "a ruleset", &name) {
@@ -102,10 +105,10 @@ fn top(
                 }
             }),
             "groups" => each(cx, value, "`[groups]`", |cx, name, value| {
-                group(cx, defs, name, value)
+                group(cx, defs, name, value);
             }),
             "instances" => each(cx, value, "`[instances]`", |cx, name, value| {
-                instance(cx, defs, name, value)
+                instance(cx, defs, name, value);
             }),
             _ => {}
         }
@@ -269,111 +272,6 @@ fn service(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_
     }
 }
 
-fn rules(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str, wanted: bool) -> Vec<RuleDef> {
-    let DeValue::Array(items) = value.get_ref() else {
-        cx.wrong_type::<()>(value, subject, "a list of rules");
-        return Vec::new();
-    };
-    items
-        .iter()
-        .filter_map(|item| rule(cx, item, wanted))
-        .collect()
-}
-
-/// A rule that is wanted, or one that must go.
-fn rule(cx: &mut Cx<'_>, value: &Value<'_>, wanted: bool) -> Option<RuleDef> {
-    let (subject, known) = if wanted {
-        ("a rule", keys::RULE)
-    } else {
-        ("a rule of `absent`", keys::ABSENT)
-    };
-    let table = cx.table(value, subject, known)?;
-    let span = cx.span(value);
-    let mut rule = RuleDef {
-        span,
-        allow: Vec::new(),
-        from: None,
-        until: None,
-        owner: None,
-        why: None,
-    };
-    match table.get("allow") {
-        Some(value) => {
-            let hint =
-                "name a service or a port, as in `allow = \"ssh\"` or `allow = \"tcp/8080\"`";
-            rule.allow = cx.some_texts(value, "`allow`", hint).unwrap_or_default();
-        }
-        None => cx.missing(
-            span,
-            "the rule has no `allow`",
-            "add what it opens, as in `allow = \"ssh\"`",
-        ),
-    }
-    match table.get("from") {
-        Some(value) => {
-            let hint = "a rule without sources would open the port to everyone: name one, or write \"anywhere\"";
-            rule.from = Some(cx.some_texts(value, "`from`", hint).unwrap_or_default());
-        }
-        None if wanted => {
-            cx.missing(
-                span,
-                "the rule has no `from`",
-                "name who gets in, or write `from = \"anywhere\"` for everyone",
-            );
-        }
-        None => {}
-    }
-    if let Some(value) = table.get("until").filter(|_| wanted) {
-        rule.until = until(cx, value);
-    }
-    rule.owner = table
-        .get("owner")
-        .and_then(|value| free_text(cx, value, "`owner`"));
-    rule.why = table
-        .get("why")
-        .and_then(|value| free_text(cx, value, "`why`"));
-    Some(rule)
-}
-
-fn until(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<time::OffsetDateTime> {
-    let span = cx.span(value);
-    match value.get_ref() {
-        DeValue::Datetime(datetime) => match until::parse(datetime) {
-            Ok(until) => Some(until),
-            Err(wrong) => {
-                let problem = cx.report.error(span, wrong.message);
-                wrong.hint.into_iter().for_each(|hint| {
-                    problem.hint(hint);
-                });
-                None
-            }
-        },
-        DeValue::String(_) => {
-            let message = "`until` must be a date or a date-time, found a string";
-            cx.report
-                .error(span, message)
-                .hint("write it without quotes, as in `until = 2031-12-31`");
-            None
-        }
-        _ => cx.wrong_type(value, "`until`", "a date or a date-time"),
-    }
-}
-
-/// Text that reports repeat as it is, so it must be fit for a terminal.
-fn free_text(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Option<String> {
-    let Text { text, span } = cx.text(value, subject)?;
-    if text.contains(is_unsafe) {
-        cx.report
-            .error(
-                span,
-                format!("{subject} holds a line break or an invisible character"),
-            )
-            .hint("reports show it on one line: write plain text");
-        return None;
-    }
-    Some(text)
-}
-
 /// The keys that groups and instances share.
 fn body(cx: &mut Cx<'_>, table: &DeTable<'_>) -> Body {
     let mut body = Body::default();
@@ -397,7 +295,9 @@ fn group(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>)
         return;
     };
     let body = body(cx, table);
-    let expect = table.get("expect").and_then(|value| expect(cx, value));
+    let expect = table
+        .get("expect")
+        .and_then(|value| matching::expect(cx, value));
     let mut group = GroupDef {
         selector: Selector::default(),
         expect,
@@ -405,7 +305,7 @@ fn group(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>)
         body,
     };
     match table.get("match") {
-        Some(value) => selector(cx, value, &mut group),
+        Some(value) => matching::selector(cx, value, &mut group),
         None => cx.missing(
             name.span,
             &format!("{subject} has no `match`"),
@@ -415,97 +315,6 @@ fn group(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>)
     if valid {
         defs.groups.define(cx.report, "group", name, group);
     }
-}
-
-fn expect(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<(Expect, Span)> {
-    let span = cx.span(value);
-    let text = match value.get_ref() {
-        DeValue::String(text) => text.clone().into_owned(),
-        DeValue::Integer(number) => number.to_string(),
-        _ => return cx.wrong_type(value, "`expect`", "a number or a range such as \"1..200\""),
-    };
-    let Some(expect) = Expect::parse(&text) else {
-        cx.report
-            .error(span, format!("`expect` cannot be {}", quote(&text)))
-            .hint("write a number as in \"3\", or a range as in \"1..200\" or \"1..\"");
-        return None;
-    };
-    Some((expect, span))
-}
-
-fn selector(cx: &mut Cx<'_>, value: &Value<'_>, group: &mut GroupDef) {
-    let Some(table) = cx.table(value, "`match`", keys::MATCH) else {
-        return;
-    };
-    if table.is_empty() {
-        let span = cx.span(value);
-        cx.missing(
-            span,
-            "`match` has no condition",
-            "to take every instance, write `match = { name = \"*\" }`",
-        );
-    }
-    for (key, value) in table {
-        match key.get_ref().as_ref() {
-            "name" => {
-                for (glob, text) in globs(cx, value, "`name`") {
-                    if let Some(Err(why)) = glob.literal().map(names::instance) {
-                        let message =
-                            format!("{} cannot be the name of an instance", quote(&text.text));
-                        cx.report.error(text.span, message).hint(why);
-                    }
-                    group.selector.names.push(glob);
-                }
-            }
-            "region" => {
-                for (glob, text) in globs(cx, value, "`region`") {
-                    match glob.literal() {
-                        Some(region) if !regions::check(cx.report, region, text.span) => continue,
-                        Some(_) => {}
-                        None => group.region_glob = group.region_glob.or(Some(text.span)),
-                    }
-                    group.selector.regions.push(glob);
-                }
-            }
-            "tags" => {
-                let Some(tags) = cx.any_table(value, "`tags`") else {
-                    continue;
-                };
-                for (key, value) in tags {
-                    let values = globs(cx, value, &format!("tag {}", quote(key.get_ref())));
-                    let values = values.into_iter().map(|(glob, _)| glob).collect();
-                    group
-                        .selector
-                        .tags
-                        .push((key.get_ref().clone().into_owned(), values));
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-fn globs(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Vec<(Glob, Text)> {
-    let texts = cx
-        .some_texts(
-            value,
-            subject,
-            "name a value, or a pattern such as \"web-*\"",
-        )
-        .unwrap_or_default();
-    let mut globs = Vec::new();
-    for text in texts {
-        match Glob::new(&text.text) {
-            Ok(glob) => globs.push((glob, text)),
-            Err(why) => {
-                let message = format!("{} is no pattern: {why}", quote(&text.text));
-                cx.report
-                    .error(text.span, message)
-                    .hint("`*` is any text, `?` one character, `[ab]` one of these");
-            }
-        }
-    }
-    globs
 }
 
 fn instance(cx: &mut Cx<'_>, defs: &mut Definitions, key: Text, value: &Value<'_>) {

@@ -2,6 +2,8 @@
 //!
 //! Owns the look. Refuses to find problems, and to know whether it writes to a terminal.
 
+use std::fmt::Write as _;
+
 use annotate_snippets::{
     AnnotationKind, Element, Group, Level, Origin as Place, Renderer, Snippet,
 };
@@ -31,13 +33,11 @@ impl Diagnostics {
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
         let total = self.iter().count();
         if total > SHOWN {
-            out.push_str(&format!(
-                "the first {SHOWN} of {total} problems are shown\n"
-            ));
+            let _ = writeln!(out, "the first {SHOWN} of {total} problems are shown");
         }
         out.push_str(&plural(errors, "error"));
         if warnings > 0 {
-            out.push_str(&format!(", {}", plural(warnings, "warning")));
+            let _ = write!(out, ", {}", plural(warnings, "warning"));
         }
         out.push('\n');
         out
@@ -77,10 +77,23 @@ impl Diagnostic {
             Renderer::plain()
         }
         .term_width(1000);
-        let mut out = renderer.render(&groups);
-        out.push('\n');
+        let mut out = String::new();
+        for line in renderer
+            .render(&groups)
+            .lines()
+            .filter(|line| !is_filler(line))
+        {
+            out.push_str(line);
+            out.push('\n');
+        }
         out
     }
+}
+
+/// Whether the renderer drew a line only to say that a second place follows, as it does where we name the place apart
+/// from the snippet.
+fn is_filler(line: &str) -> bool {
+    line.contains(":::") && line.chars().all(|c| "0123456789\u{1b}[;m: ".contains(c))
 }
 
 fn at<'a>(

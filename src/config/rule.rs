@@ -2,6 +2,8 @@
 //!
 //! Owns the address families: what a protocol and an instance can take. Refuses to know groups, modes and dates.
 
+use std::sync::Arc;
+
 use super::source::Span;
 use super::until;
 use crate::model::{self, AddressType, Key, Note, Origin, Protocol, Sources};
@@ -13,7 +15,7 @@ pub(super) struct Rule {
     pub(super) origin: Origin,
     pub(super) items: Vec<Item>,
     pub(super) from: Vec<String>,
-    pub(super) sources: Sources,
+    pub(super) sources: Arc<Sources>,
     /// The first address of each family that is written out in `from`.
     pub(super) literals: Literals,
     pub(super) until: Option<time::OffsetDateTime>,

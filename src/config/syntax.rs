@@ -18,7 +18,7 @@ pub(super) fn report(report: &mut Report, file: usize, errors: &[Error]) -> bool
     let text = source.text();
     // The parser names no place for some errors; the place of the one before is the nearest there is.
     let mut last = 0;
-    let (mut looks, mut lost) = (0, false);
+    let (mut looks, mut partial) = (0, false);
     for error in errors {
         let range = error.span().unwrap_or(last..last);
         last = range.start;
@@ -50,16 +50,16 @@ pub(super) fn report(report: &mut Report, file: usize, errors: &[Error]) -> bool
                 }
             }
             "recursion limit" | "cannot recurse further; max recursion depth met" => {
-                lost = true;
+                partial = true;
                 report.error(span, "this is nested too deeply");
             }
             message => {
-                lost = true;
+                partial = true;
                 report.error(span, message);
             }
         }
     }
-    lost
+    partial
 }
 
 /// Where the table or the key was first written that `again` defines again, as far as the letters of the lines tell.
@@ -97,9 +97,18 @@ fn first_definition(text: &str, again: Range<usize>) -> Option<Range<usize>> {
     defined.last()
 }
 
-/// Drops a tree level by level. The parser bounds brackets and dotted keys each on their own, so together they can nest
-/// thousands deep, and the drop that the compiler writes would need as many stack frames.
+/// How deep a tree may be to be dropped by the drop that the compiler writes. No valid file is deeper than ten.
+const SHALLOW: usize = 100;
+
+/// Drops a tree, a deep one without recursion. The parser bounds brackets and dotted keys each on their own, so together
+/// they can nest thousands deep, and that would take as many stack frames.
 pub(super) fn dismantle(root: DeTable<'_>) {
+    if !root
+        .values()
+        .any(|value| is_deeper(value.get_ref(), SHALLOW))
+    {
+        return;
+    }
     let mut rest: Vec<DeValue<'_>> = root
         .into_iter()
         .map(|(_, value)| value.into_inner())
@@ -107,7 +116,7 @@ pub(super) fn dismantle(root: DeTable<'_>) {
     while let Some(value) = rest.pop() {
         match value {
             DeValue::Table(table) => {
-                rest.extend(table.into_iter().map(|(_, value)| value.into_inner()))
+                rest.extend(table.into_iter().map(|(_, value)| value.into_inner()));
             }
             DeValue::Array(mut items) => {
                 rest.extend(
@@ -118,5 +127,23 @@ pub(super) fn dismantle(root: DeTable<'_>) {
             }
             _ => {}
         }
+    }
+}
+
+fn is_deeper(value: &DeValue<'_>, levels: usize) -> bool {
+    match value {
+        DeValue::Table(table) => {
+            levels == 0
+                || table
+                    .values()
+                    .any(|value| is_deeper(value.get_ref(), levels - 1))
+        }
+        DeValue::Array(items) => {
+            levels == 0
+                || items
+                    .iter()
+                    .any(|value| is_deeper(value.get_ref(), levels - 1))
+        }
+        _ => false,
     }
 }

@@ -67,22 +67,18 @@ fn key(protocol: Protocol, from: i32, to: i32) -> Result<Key, Wrong> {
 
 fn ports(protocol: Protocol, text: &str, numbers: &str) -> Result<Key, Wrong> {
     let (from, to) = numbers.split_once('-').unwrap_or((numbers, numbers));
-    match (number(from), number(to)) {
-        (Some(from), Some(to)) => key(protocol, from, to),
-        _ => {
-            let hint = if numbers.contains(',') {
-                format!("write a list: [\"{protocol}/80\", \"{protocol}/443\"]")
-            } else {
-                format!(
-                    "write `{protocol}/443` or `{protocol}/7000-7010`, without spaces or leading zeros"
-                )
-            };
-            wrong(
-                format!("{} is neither a port nor a range of ports", quote(text)),
-                Some(hint),
-            )
-        }
+    if let (Some(from), Some(to)) = (number(from), number(to)) {
+        return key(protocol, from, to);
     }
+    let hint = if numbers.contains(',') {
+        format!("write a list: [\"{protocol}/80\", \"{protocol}/443\"]")
+    } else {
+        format!("write `{protocol}/443` or `{protocol}/7000-7010`, without spaces or leading zeros")
+    };
+    wrong(
+        format!("{} is neither a port nor a range of ports", quote(text)),
+        Some(hint),
+    )
 }
 
 fn icmp(protocol: Protocol, text: &str, numbers: &str) -> Result<Key, Wrong> {

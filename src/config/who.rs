@@ -66,7 +66,7 @@ fn network(text: &str) -> Result<IpNet, Wrong> {
     let Ok(ip) = address.parse::<IpAddr>() else {
         return fail(
             format!("{} is no address", quote(text)),
-            not_an_address(address, length),
+            Some(not_an_address(address, length)),
         );
     };
     let longest: u8 = if ip.is_ipv4() { 32 } else { 128 };
@@ -101,33 +101,31 @@ fn network(text: &str) -> Result<IpNet, Wrong> {
 }
 
 /// What may have been meant by a text that is no address.
-fn not_an_address(address: &str, length: Option<&str>) -> Option<String> {
+fn not_an_address(address: &str, length: Option<&str>) -> String {
     if let Some(plain) = without_leading_zeros(address) {
         let network = length
             .map(|length| format!("/{}", length.get(..3).unwrap_or(length)))
             .unwrap_or_default();
-        return Some(format!(
+        return format!(
             "a leading zero is read as octal by some programs: write `{plain}{network}`"
-        ));
+        );
     }
     if address.trim() != address {
-        return Some("remove the spaces".to_owned());
+        return "remove the spaces".to_owned();
     }
     if address.contains('%') {
-        return Some("an address with a zone has no meaning on the internet".to_owned());
+        return "an address with a zone has no meaning on the internet".to_owned();
     }
     if address.contains('-') {
-        return Some(
-            "a range of addresses is written as networks, as in `192.0.2.0/28`".to_owned(),
-        );
+        return "a range of addresses is written as networks, as in `192.0.2.0/28`".to_owned();
     }
     let host = address
         .rsplit_once(':')
         .filter(|(host, _)| host.parse::<Ipv4Addr>().is_ok());
     if let Some((host, _)) = host {
-        return Some(format!("ports belong into `allow`: write `{host}`"));
+        return format!("ports belong into `allow`: write `{host}`");
     }
-    Some("an address looks like `192.0.2.1`, `192.0.2.0/24` or `2001:db8::/32`; names of sets have no `/` and no `:`".to_owned())
+    "an address looks like `192.0.2.1`, `192.0.2.0/24` or `2001:db8::/32`; names of sets have no `/` and no `:`".to_owned()
 }
 
 fn without_leading_zeros(address: &str) -> Option<Ipv4Addr> {

@@ -1,0 +1,312 @@
+//! The names in rules, followed to what they stand for.
+//!
+//! Owns the checks of a rule that need more than its own text. Refuses to know groups and instances; `link` does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::definitions::{Body, Named, RuleDef};
+use super::diagnostic::Report;
+use super::link::Settings;
+use super::nested::{Element, Nested};
+use super::rule::{Absence, Families, Item, Literals, Rule};
+use super::source::{Span, quote};
+use super::tree::Text;
+use super::who::{self, Said, Who};
+use super::{services, what};
+use crate::model::{Key, Mode, Sources};
+
+/// What can be named.
+pub(super) struct Names {
+    addresses: Nested<Who>,
+    services: Nested<Key>,
+    /// In the order of [`Linked::rulesets`].
+    rulesets: Vec<(String, Span)>,
+    used_rulesets: BTreeSet<usize>,
+    /// The sources of those single words that a rule named alone.
+    whole: BTreeMap<String, Arc<Sources>>,
+    incomplete: bool,
+    /// Whether a default or a group says additive.
+    pub(super) additive: bool,
+}
+
+impl Names {
+    /// Follows the names in sets and services. `rulesets` are sorted.
+    pub(super) fn new(
+        addresses: Named<Vec<Text>>,
+        services: Named<Vec<Text>>,
+        rulesets: Vec<(String, Span)>,
+        incomplete: bool,
+        report: &mut Report,
+    ) -> Self {
+        let words = who::KEYWORDS.to_vec();
+        let built_in = services::service_names()
+            .chain(["all", "icmp", "icmpv6"])
+            .collect();
+        Self {
+            addresses: Nested::new("address set", words, addresses, incomplete, report, member),
+            services: Nested::new("service", built_in, services, incomplete, report, port),
+            rulesets,
+            used_rulesets: BTreeSet::new(),
+            whole: BTreeMap::new(),
+            incomplete,
+            additive: false,
+        }
+    }
+
+    /// Follows the names of a group or an instance.
+    pub(super) fn settings(&mut self, body: Body, report: &mut Report) -> Settings {
+        let Body {
+            uses,
+            rules,
+            absent,
+            mode,
+            strategy,
+        } = body;
+        // Where no group and no default says additive, only the table itself can.
+        let possible = mode.map_or(self.additive, |(mode, _)| mode == Mode::Additive);
+        if let Some(first) = absent.first().filter(|_| !possible) {
+            let mode = mode.map_or("this", |(mode, _)| mode.as_str());
+            report.error(first.span, format!("`absent` has no meaning in {mode} mode")).hint(
+                "in additive mode it names what must go (`mode = \"additive\"`); in authoritative mode leave it out, since what is not declared is closed",
+            );
+        }
+        Settings {
+            uses: uses
+                .iter()
+                .filter_map(|name| self.ruleset(name, report))
+                .collect(),
+            rules: rules
+                .into_iter()
+                .map(|rule| self.rule(rule, report))
+                .collect(),
+            absent: absent
+                .into_iter()
+                .map(|rule| Absence {
+                    whole: rule.from.is_none(),
+                    rule: self.rule(rule, report),
+                })
+                .collect(),
+            mode,
+            strategy,
+        }
+    }
+
+    fn ruleset(&mut self, name: &Text, report: &mut Report) -> Option<usize> {
+        let found = self
+            .rulesets
+            .binary_search_by(|(known, _)| known.as_str().cmp(&name.text));
+        if let Ok(id) = found {
+            self.used_rulesets.insert(id);
+            return Some(id);
+        }
+        if !self.incomplete {
+            let known = self.rulesets.iter().map(|(name, _)| name.as_str());
+            report.unknown(
+                name.span,
+                format!("there is no ruleset {}", quote(&name.text)),
+                &name.text,
+                known,
+            );
+        }
+        None
+    }
+
+    /// Follows the names of a rule.
+    pub(super) fn rule(&mut self, def: RuleDef, report: &mut Report) -> Rule {
+        let RuleDef {
+            span,
+            allow,
+            from,
+            until,
+            owner,
+            why,
+        } = def;
+        let mut seen = BTreeSet::new();
+        let several = allow.len() > 1;
+        let items: Vec<Item> = allow
+            .into_iter()
+            .map(|text| {
+                let mut keys = self.keys(&text, report);
+                if several {
+                    keys.retain(|key| seen.insert(*key));
+                }
+                Item {
+                    text: text.text,
+                    keys,
+                }
+            })
+            .collect();
+        let from = from.unwrap_or_default();
+        let (sources, literals) = self.sources(&from, &items, report);
+        let from = from.into_iter().map(|text| text.text).collect();
+        Rule {
+            span,
+            origin: report.origin(span),
+            items,
+            from,
+            sources,
+            literals,
+            until,
+            owner,
+            why,
+        }
+    }
+
+    fn keys(&mut self, text: &Text, report: &mut Report) -> Vec<Key> {
+        match port(text, report) {
+            Element::Items(keys) => keys,
+            Element::Name => self
+                .services
+                .expand(text, report)
+                .map(|keys| keys.to_vec())
+                .unwrap_or_default(),
+            Element::Wrong => Vec::new(),
+        }
+    }
+
+    /// Whom the texts of `from` let in. Many rules name just one set: then its sources are put together once.
+    fn sources(
+        &mut self,
+        from: &[Text],
+        items: &[Item],
+        report: &mut Report,
+    ) -> (Arc<Sources>, Literals) {
+        if let [only] = from
+            && let Some(sources) = self.whole.get(&only.text)
+        {
+            return (Arc::clone(sources), Literals::default());
+        }
+        let mut sources = Sources::new();
+        let mut literals = Literals::default();
+        for text in from {
+            self.source(text, items, &mut sources, &mut literals, report);
+        }
+        let sources = Arc::new(sources);
+        // Written-out addresses are checked against each rule, and what is unknown is reported for each.
+        let Literals {
+            ipv4: None,
+            ipv6: None,
+        } = literals
+        else {
+            return (sources, literals);
+        };
+        if let [only] = from
+            && !sources.is_empty()
+        {
+            self.whole.insert(only.text.clone(), Arc::clone(&sources));
+        }
+        (sources, literals)
+    }
+
+    fn source(
+        &mut self,
+        text: &Text,
+        items: &[Item],
+        sources: &mut Sources,
+        literals: &mut Literals,
+        report: &mut Report,
+    ) {
+        let mut add = |who: &[Who]| {
+            for who in who {
+                match who {
+                    Who::Net(net) => sources.insert(*net),
+                    Who::LightsailConnect => sources.insert_alias(crate::model::LIGHTSAIL_CONNECT),
+                }
+            }
+        };
+        match who::parse(&text.text) {
+            Said::Keyword(who) => add(who),
+            Said::Literal(net) => {
+                add(&[Who::Net(net)]);
+                let is_ipv4 = net.addr().is_ipv4();
+                let place = if is_ipv4 {
+                    &mut literals.ipv4
+                } else {
+                    &mut literals.ipv6
+                };
+                place.get_or_insert(text.span);
+                check_family(text, is_ipv4, items, report);
+            }
+            Said::Name => {
+                if let Some(who) = self.addresses.expand(text, report) {
+                    add(&who);
+                }
+            }
+            Said::Wrong(wrong) => report_wrong(report, text.span, wrong),
+        }
+    }
+
+    /// Warns of what nothing names.
+    pub(super) fn report_unused(&self, report: &mut Report) {
+        self.addresses.report_unused(report);
+        self.services.report_unused(report);
+        for (id, (name, span)) in self.rulesets.iter().enumerate() {
+            if !self.used_rulesets.contains(&id) {
+                report.warning(*span, format!("ruleset {} is not used", quote(name)));
+            }
+        }
+    }
+}
+
+/// One element of an address set.
+fn member(text: &Text, report: &mut Report) -> Element<Who> {
+    match who::parse(&text.text) {
+        Said::Keyword(who) => Element::Items(who.to_vec()),
+        Said::Literal(net) => Element::Items(vec![Who::Net(net)]),
+        Said::Name => Element::Name,
+        Said::Wrong(wrong) => {
+            report_wrong(report, text.span, wrong);
+            Element::Wrong
+        }
+    }
+}
+
+/// One element of a service, or of `allow`.
+fn port(text: &Text, report: &mut Report) -> Element<Key> {
+    match what::parse(&text.text) {
+        Some(Ok(key)) => Element::Items(vec![key]),
+        Some(Err(wrong)) => {
+            report_wrong(report, text.span, wrong);
+            Element::Wrong
+        }
+        None => match services::service_keys(&text.text) {
+            Some(keys) => Element::Items(keys.to_vec()),
+            None => Element::Name,
+        },
+    }
+}
+
+fn report_wrong(report: &mut Report, span: Span, wrong: what::Wrong) {
+    let problem = report.error(span, wrong.message);
+    if let Some(hint) = wrong.hint {
+        problem.hint(hint);
+    }
+}
+
+/// An address that is written out must fit everything that the rule allows.
+fn check_family(text: &Text, is_ipv4: bool, items: &[Item], report: &mut Report) {
+    for item in items.iter().filter(|item| !item.keys.is_empty()) {
+        let Families { ipv4, ipv6 } = item.families();
+        if is_ipv4 && ipv4 || !is_ipv4 && ipv6 {
+            continue;
+        }
+        let (family, other) = if is_ipv4 {
+            ("IPv4", "icmp")
+        } else {
+            ("IPv6", "icmpv6")
+        };
+        report
+            .error(
+                text.span,
+                format!(
+                    "{} is an {family} address, which {} does not take",
+                    quote(&text.text),
+                    quote(&item.text)
+                ),
+            )
+            .hint(format!(
+                "the protocol for {family} is `{other}`; `ping` is both"
+            ));
+    }
+}

@@ -1,0 +1,105 @@
+//! Which instances a group takes, and how many.
+//!
+//! Owns the keys of `match`. Refuses to match anything.
+
+use toml::de::DeValue;
+
+use super::super::definitions::GroupDef;
+use super::super::expect::Expect;
+use super::super::selector::Glob;
+use super::super::source::{Span, quote};
+use super::super::tree::{Cx, Text, Value};
+use super::super::{keys, names, regions};
+
+/// How many instances a group says that it matches.
+pub(super) fn expect(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<(Expect, Span)> {
+    let span = cx.span(value);
+    let text = match value.get_ref() {
+        DeValue::String(text) => text.clone().into_owned(),
+        DeValue::Integer(number) => number.to_string(),
+        _ => return cx.wrong_type(value, "`expect`", "a number or a range such as \"1..200\""),
+    };
+    let Some(expect) = Expect::parse(&text) else {
+        cx.report
+            .error(span, format!("`expect` cannot be {}", quote(&text)))
+            .hint("write a number as in \"3\", or a range as in \"1..200\" or \"1..\"");
+        return None;
+    };
+    Some((expect, span))
+}
+
+/// The conditions of a group.
+pub(super) fn selector(cx: &mut Cx<'_>, value: &Value<'_>, group: &mut GroupDef) {
+    let Some(table) = cx.table(value, "`match`", keys::MATCH) else {
+        return;
+    };
+    if table.is_empty() {
+        let span = cx.span(value);
+        cx.missing(
+            span,
+            "`match` has no condition",
+            "to take every instance, write `match = { name = \"*\" }`",
+        );
+    }
+    for (key, value) in table {
+        match key.get_ref().as_ref() {
+            "name" => {
+                for (glob, text) in globs(cx, value, "`name`") {
+                    if let Some(Err(why)) = glob.literal().map(names::instance) {
+                        let message =
+                            format!("{} cannot be the name of an instance", quote(&text.text));
+                        cx.report.error(text.span, message).hint(why);
+                    }
+                    group.selector.names.push(glob);
+                }
+            }
+            "region" => {
+                for (glob, text) in globs(cx, value, "`region`") {
+                    match glob.literal() {
+                        Some(region) if !regions::check(cx.report, region, text.span) => continue,
+                        Some(_) => {}
+                        None => group.region_glob = group.region_glob.or(Some(text.span)),
+                    }
+                    group.selector.regions.push(glob);
+                }
+            }
+            "tags" => {
+                let Some(tags) = cx.any_table(value, "`tags`") else {
+                    continue;
+                };
+                for (key, value) in tags {
+                    let values = globs(cx, value, &format!("tag {}", quote(key.get_ref())));
+                    let values = values.into_iter().map(|(glob, _)| glob).collect();
+                    group
+                        .selector
+                        .tags
+                        .push((key.get_ref().clone().into_owned(), values));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn globs(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Vec<(Glob, Text)> {
+    let texts = cx
+        .some_texts(
+            value,
+            subject,
+            "name a value, or a pattern such as \"web-*\"",
+        )
+        .unwrap_or_default();
+    let mut globs = Vec::new();
+    for text in texts {
+        match Glob::new(&text.text) {
+            Ok(glob) => globs.push((glob, text)),
+            Err(why) => {
+                let message = format!("{} is no pattern: {why}", quote(&text.text));
+                cx.report
+                    .error(text.span, message)
+                    .hint("`*` is any text, `?` one character, `[ab]` one of these");
+            }
+        }
+    }
+    globs
+}

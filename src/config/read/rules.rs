@@ -1,0 +1,121 @@
+//! The rules of a table.
+//!
+//! Owns the keys of one rule. Refuses to read what they name.
+
+use toml::de::DeValue;
+
+use super::super::definitions::RuleDef;
+use super::super::source::is_unsafe;
+use super::super::tree::{Cx, Text, Value};
+use super::super::{keys, until};
+
+/// The rules in a list: those that are wanted, or those that must go.
+pub(super) fn rules(
+    cx: &mut Cx<'_>,
+    value: &Value<'_>,
+    subject: &str,
+    wanted: bool,
+) -> Vec<RuleDef> {
+    let DeValue::Array(items) = value.get_ref() else {
+        cx.wrong_type::<()>(value, subject, "a list of rules");
+        return Vec::new();
+    };
+    items
+        .iter()
+        .filter_map(|item| rule(cx, item, wanted))
+        .collect()
+}
+
+/// A rule that is wanted, or one that must go.
+fn rule(cx: &mut Cx<'_>, value: &Value<'_>, wanted: bool) -> Option<RuleDef> {
+    let (subject, known) = if wanted {
+        ("a rule", keys::RULE)
+    } else {
+        ("a rule of `absent`", keys::ABSENT)
+    };
+    let table = cx.table(value, subject, known)?;
+    let span = cx.span(value);
+    let mut rule = RuleDef {
+        span,
+        allow: Vec::new(),
+        from: None,
+        until: None,
+        owner: None,
+        why: None,
+    };
+    match table.get("allow") {
+        Some(value) => {
+            let hint =
+                "name a service or a port, as in `allow = \"ssh\"` or `allow = \"tcp/8080\"`";
+            rule.allow = cx.some_texts(value, "`allow`", hint).unwrap_or_default();
+        }
+        None => cx.missing(
+            span,
+            "the rule has no `allow`",
+            "add what it opens, as in `allow = \"ssh\"`",
+        ),
+    }
+    match table.get("from") {
+        Some(value) => {
+            let hint = "a rule without sources would open the port to everyone: name one, or write \"anywhere\"";
+            rule.from = Some(cx.some_texts(value, "`from`", hint).unwrap_or_default());
+        }
+        None if wanted => {
+            cx.missing(
+                span,
+                "the rule has no `from`",
+                "name who gets in, or write `from = \"anywhere\"` for everyone",
+            );
+        }
+        None => {}
+    }
+    if let Some(value) = table.get("until").filter(|_| wanted) {
+        rule.until = until(cx, value);
+    }
+    rule.owner = table
+        .get("owner")
+        .and_then(|value| free_text(cx, value, "`owner`"));
+    rule.why = table
+        .get("why")
+        .and_then(|value| free_text(cx, value, "`why`"));
+    Some(rule)
+}
+
+fn until(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<time::OffsetDateTime> {
+    let span = cx.span(value);
+    match value.get_ref() {
+        DeValue::Datetime(datetime) => match until::parse(datetime) {
+            Ok(until) => Some(until),
+            Err(wrong) => {
+                let problem = cx.report.error(span, wrong.message);
+                wrong.hint.into_iter().for_each(|hint| {
+                    problem.hint(hint);
+                });
+                None
+            }
+        },
+        DeValue::String(_) => {
+            let message = "`until` must be a date or a date-time, found a string";
+            cx.report
+                .error(span, message)
+                .hint("write it without quotes, as in `until = 2031-12-31`");
+            None
+        }
+        _ => cx.wrong_type(value, "`until`", "a date or a date-time"),
+    }
+}
+
+/// Text that reports repeat as it is, so it must be fit for a terminal.
+fn free_text(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Option<String> {
+    let Text { text, span } = cx.text(value, subject)?;
+    if text.contains(is_unsafe) {
+        cx.report
+            .error(
+                span,
+                format!("{subject} holds a line break or an invisible character"),
+            )
+            .hint("reports show it on one line: write plain text");
+        return None;
+    }
+    Some(text)
+}

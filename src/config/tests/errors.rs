@@ -1,0 +1,424 @@
+//! One line for each class of mistake: where it is found, what is said, and the hint.
+
+use super::problems;
+
+/// Line 1 is `version = 1`, so the text begins on line 2.
+fn check(cases: &[(&str, &[&str])]) {
+    for (text, expected) in cases {
+        assert_eq!(problems(text), *expected, "in\n{text}");
+    }
+}
+
+const USED: &str = "[instances.ab]\nrules = [{ allow = \"ssh\", from = \"x\" }]\n";
+
+#[test]
+fn keys_and_types() {
+    check(&[
+        (
+            "colour = 1",
+            &[
+                "2:1: error: unknown key `colour` in the file (the keys here are `version`, `include`, `defaults`, `addresses`, `services`, `rulesets`, `groups`, `instances`)",
+            ],
+        ),
+        (
+            "[default]",
+            &["2:2: error: unknown key `default` in the file (did you mean `defaults`?)"],
+        ),
+        (
+            "[accounts]",
+            &[
+                "2:2: error: unknown key `accounts` in the file (the keys here are `version`, `include`, `defaults`, `addresses`, `services`, `rulesets`, `groups`, `instances`)",
+            ],
+        ),
+        (
+            "[defaults]\nregoin = \"eu-west-1\"",
+            &["3:1: error: unknown key `regoin` in `[defaults]` (did you mean `region`?)"],
+        ),
+        (
+            "[defaults]\nregion = 1",
+            &["3:10: error: `region` must be a string, found an integer"],
+        ),
+        (
+            "[defaults]\nregions = []",
+            &["3:11: error: `regions` is empty (name a region, as in [\"eu-central-1\"])"],
+        ),
+        (
+            "[defaults]\nregion = \"EU-west-1\"",
+            &["3:10: error: `EU-west-1` is no region (did you mean `eu-west-1`?)"],
+        ),
+        (
+            "[defaults]\nregion = \"eu-wset-1\"",
+            &[
+                "3:10: warning: `eu-wset-1` is not among the regions known to have Lightsail (did you mean `eu-west-1`?)",
+            ],
+        ),
+        (
+            "[defaults]\nmode = \"aditive\"",
+            &[
+                "3:8: error: `mode` cannot be `aditive`: it is one of `authoritative`, `additive`, `observe` (did you mean `additive`?)",
+            ],
+        ),
+        (
+            "[defaults]\nstrategy = true",
+            &["3:12: error: `strategy` must be a string, found a boolean"],
+        ),
+        (
+            "addresses = 3",
+            &["2:13: error: `[addresses]` must be a table, found an integer"],
+        ),
+        (
+            "[instances.ab]\nrules = \"ssh\"",
+            &["3:9: error: `rules` must be a list of rules, found a string"],
+        ),
+        (
+            "[instances.ab]\nrules = [1]",
+            &["3:10: error: a rule must be a table, found an integer"],
+        ),
+        (
+            "[instances.ab]\nuse = 1979-05-27",
+            &["3:7: error: `use` must be a string or a list of strings, found a date or time"],
+        ),
+        (
+            "[instances.ab]\nuse = [1.5]",
+            &["3:8: error: each element of `use` must be a string, found a float"],
+        ),
+        (
+            "[instances.ab]\nmatch = {}",
+            &[
+                "3:1: error: unknown key `match` in instance `ab` (the keys here are `use`, `rules`, `absent`, `mode`, `strategy`)",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn groups() {
+    check(&[
+        (
+            "[groups.gg]",
+            &[
+                "2:9: error: group `gg` has no `match` (say which instances it takes, as in `match = { name = \"web-*\" }`)",
+                "2:9: warning: group `gg` changes nothing: it has no rules and no settings",
+            ],
+        ),
+        (
+            "[groups.gg]\nmode = \"observe\"\nmatch = {}",
+            &[
+                "4:9: error: `match` has no condition (to take every instance, write `match = { name = \"*\" }`)",
+            ],
+        ),
+        (
+            "[groups.gg]\nmode = \"observe\"\nmatch = { name = \"a***\" }",
+            &[
+                "4:18: error: `a***` is no pattern: wildcards are either regular `*` or recursive `**` (`*` is any text, `?` one character, `[ab]` one of these)",
+            ],
+        ),
+        (
+            "[groups.gg]\nmode = \"observe\"\nmatch = { name = \"a\" }",
+            &[
+                "4:18: error: `a` cannot be the name of an instance (an instance name has at least two characters)",
+            ],
+        ),
+        (
+            "[groups.gg]\nmode = \"observe\"\nmatch = { region = \"eu-*\" }",
+            &[
+                "4:20: error: a pattern of regions needs the list of regions to look at (add it, as in `[defaults] regions = [\"eu-central-1\"]`)",
+            ],
+        ),
+        (
+            "[groups.gg]\nmode = \"observe\"\nexpect = \"9..1\"\nmatch = { name = \"*\" }",
+            &[
+                "4:10: error: `expect` cannot be `9..1` (write a number as in \"3\", or a range as in \"1..200\" or \"1..\")",
+            ],
+        ),
+        (
+            "[groups.gg]\nmode = \"observe\"\nexpect = 3\nmatch = { name = \"*\" }",
+            &[],
+        ),
+    ]);
+}
+
+#[test]
+fn names() {
+    check(&[
+        (
+            "[addresses]\nanywhere = \"10.0.0.0/8\"",
+            &[
+                "3:1: error: `anywhere` is reserved: it has a meaning of its own (give the set another name)",
+            ],
+        ),
+        (
+            "[addresses]\n\"10.1\" = \"10.0.0.0/8\"",
+            &[
+                "3:1: error: `10.1` cannot be the name of an address set (this looks like an address, and would be taken for one)",
+            ],
+        ),
+        (
+            "[rulesets]\n\"a/b\" = []",
+            &[
+                "3:1: error: `a/b` cannot be the name of a ruleset (this looks like an address, and would be taken for one)",
+            ],
+        ),
+        (
+            "[services]\nssh = \"tcp/2222\"",
+            &[
+                "3:1: error: `ssh` is reserved: it is a built-in service (it means tcp/22; give yours another name)",
+            ],
+        ),
+        (
+            "[services]\ntcp = \"tcp/2222\"",
+            &["3:1: error: `tcp` is reserved: it is a protocol"],
+        ),
+        (
+            "[instances.\"-a\"]",
+            &[
+                "2:12: error: `-a` cannot be the name of an instance (an instance name starts and ends with a letter, a digit or `_`)",
+            ],
+        ),
+        (
+            "[instances.\"a\\u001bb\"]",
+            &[
+                "2:12: error: `a\\u{1b}b` cannot be the name of an instance (instance names are made of letters, digits, `-`, `_` and `.`)",
+            ],
+        ),
+        (
+            "[instances.\"acme/eu-west-1/ab\"]",
+            &[
+                "2:12: error: `acme/eu-west-1/ab` has more parts than region and name (accounts cannot be named here: write \"region/name\")",
+            ],
+        ),
+        (
+            "[addresses]\nx = [\"y\"]\n[instances.ab]\nrules = [{ allow = \"ssh\", from = \"z\" }]",
+            &[
+                "3:6: error: there is no address set `y` (did you mean `x`?)",
+                "5:34: error: there is no address set `z` (did you mean `x`?)",
+            ],
+        ),
+        (
+            "[addresses]\noffice = \"10.0.0.1\"\n[instances.ab]\nrules = [{ allow = \"shh\", from = \"ofice\" }]",
+            &[
+                "5:20: error: there is no service `shh` (did you mean `ssh`?)",
+                "5:34: error: there is no address set `ofice` (did you mean `office`?)",
+            ],
+        ),
+        (
+            "[rulesets]\nbase = []\n[instances.ab]\nuse = \"bse\"",
+            &["5:7: error: there is no ruleset `bse` (did you mean `base`?)"],
+        ),
+        (
+            "[addresses]\nx = []\n[services]\nyy = []",
+            &[
+                "3:5: error: address set `x` is empty (a set names at least one address, network or set)",
+                "5:6: error: service `yy` is empty (a service has at least one port, as in [\"tcp/8080\"])",
+            ],
+        ),
+        (
+            "[addresses]\na = \"b\"\nb = [\"c\", \"10.0.0.1\"]\nc = \"a\"",
+            &[
+                "5:5: error: address set `a` contains itself (the circle is `a` -> `b` -> `c` -> `a`)",
+            ],
+        ),
+        (
+            "[addresses]\na = \"a\"",
+            &["3:5: error: address set `a` contains itself (the circle is `a` -> `a`)"],
+        ),
+        (
+            "[services]\naa = \"bb\"\nbb = \"aa\"",
+            &["4:6: error: service `aa` contains itself (the circle is `aa` -> `bb` -> `aa`)"],
+        ),
+        (
+            "[addresses]\nx = \"10.0.0.1\"\n[services]\nyy = \"tcp/1\"\n[rulesets]\nzz = []",
+            &[
+                "3:1: warning: address set `x` is not used",
+                "5:1: warning: service `yy` is not used",
+                "7:1: warning: ruleset `zz` is not used",
+            ],
+        ),
+        (
+            "[groups.gg]\nmatch = { name = \"*\" }",
+            &["2:9: warning: group `gg` changes nothing: it has no rules and no settings"],
+        ),
+    ]);
+}
+
+#[test]
+fn definitions_that_clash() {
+    for (text, place, first) in [
+        (
+            "[groups.gg]\nmode = \"observe\"\n[groups.gg]\nmatch = { name = \"*\" }",
+            "4:9: error: `gg` is defined twice",
+            2,
+        ),
+        (
+            "[addresses]\nx = \"10.0.0.1\"\n x = \"10.0.0.2\"",
+            "4:2: error: `x` is defined twice",
+            3,
+        ),
+        (
+            "[instances.ab]\nmode = \"observe\"\nmode = \"additive\"",
+            "4:1: error: `mode` is defined twice",
+            3,
+        ),
+    ] {
+        let errors = super::read(text).expect_err("refused");
+        let error = errors.iter().next().expect("one");
+        assert_eq!(error.to_string(), format!("f.toml:{place}"));
+        assert_eq!(
+            error.related.as_ref().map(|(origin, _)| origin.line),
+            Some(first),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn addresses_and_ports() {
+    let address = |text: &str| problems(&format!("{USED}[addresses]\nx = [\"{text}\"]"));
+    for (text, expected) in [
+        (
+            "203.0.113.7/24",
+            "5:6: error: `203.0.113.7/24` has host bits set (the network is `203.0.113.0/24`; for the one address write `203.0.113.7`)",
+        ),
+        (
+            "010.0.0.1",
+            "5:6: error: `010.0.0.1` is no address (a leading zero is read as octal by some programs: write `10.0.0.1`)",
+        ),
+        (
+            "10.0.0.0/08",
+            "5:6: error: `10.0.0.0/08` has no prefix length that is possible (it is a number from 0 to 32, without leading zeros, as in `10.0.0.0/32`)",
+        ),
+        (
+            "::/129",
+            "5:6: error: `::/129` has no prefix length that is possible (it is a number from 0 to 128, without leading zeros, as in `::/128`)",
+        ),
+    ] {
+        assert_eq!(address(text), [expected]);
+    }
+    for good in [
+        "10.0.0.1",
+        "::ffff:10.0.0.1",
+        "2001:DB8::/32",
+        "0.0.0.0/0",
+        "::/0",
+        "anywhere",
+        "lightsail-connect",
+    ] {
+        assert_eq!(address(good), [""; 0], "{good}");
+    }
+    let allow = |text: &str| {
+        problems(&format!(
+            "[instances.ab]\nrules = [{{ allow = \"{text}\", from = \"anywhere\" }}]"
+        ))
+    };
+    for (text, expected) in [
+        (
+            "all/22",
+            "3:20: error: `all/22` gives ports beside `all` (`all` is every port of every protocol: write `all`, or name the protocol as in `tcp/443`)",
+        ),
+        ("tcp/65536", "3:20: error: port 65536 is not within 0-65535"),
+        (
+            "tcp/9-8",
+            "3:20: error: the range 9-8 ends before it starts (write `tcp/8-9`)",
+        ),
+        (
+            "icmp/8:256",
+            "3:20: error: ICMP type or code 256 is not within -1-255",
+        ),
+        (
+            "tcp",
+            "3:20: error: `tcp` names no port (write `tcp/443`, or `tcp/0-65535` for every port)",
+        ),
+    ] {
+        assert_eq!(allow(text), [expected]);
+    }
+}
+
+#[test]
+fn rules() {
+    let rule = |text: &str| problems(&format!("[instances.ab]\nrules = [{{ {text} }}]"));
+    for (text, expected) in [
+        (
+            "from = \"anywhere\"",
+            "3:10: error: the rule has no `allow` (add what it opens, as in `allow = \"ssh\"`)",
+        ),
+        (
+            "allow = \"ssh\"",
+            "3:10: error: the rule has no `from` (name who gets in, or write `from = \"anywhere\"` for everyone)",
+        ),
+        (
+            "from = [], allow = \"ssh\"",
+            "3:19: error: `from` is empty (a rule without sources would open the port to everyone: name one, or write \"anywhere\")",
+        ),
+        (
+            "allow = [], from = \"anywhere\"",
+            "3:20: error: `allow` is empty (name a service or a port, as in `allow = \"ssh\"` or `allow = \"tcp/8080\"`)",
+        ),
+        (
+            "allow = \"icmp\", from = \"::1\"",
+            "3:35: error: `::1` is an IPv6 address, which `icmp` does not take (the protocol for IPv6 is `icmpv6`; `ping` is both)",
+        ),
+        (
+            "allow = [\"ssh\", \"icmpv6/1\"], from = \"10.0.0.1\"",
+            "3:48: error: `10.0.0.1` is an IPv4 address, which `icmpv6/1` does not take (the protocol for IPv4 is `icmp`; `ping` is both)",
+        ),
+        (
+            "allow = \"ssh\", from = \"anywhere\", why = \"a\\nb\"",
+            "3:52: error: `why` holds a line break or an invisible character (reports show it on one line: write plain text)",
+        ),
+        (
+            "allow = \"ssh\", from = \"anywhere\", until = \"2031-12-31\"",
+            "3:54: error: `until` must be a date or a date-time, found a string (write it without quotes, as in `until = 2031-12-31`)",
+        ),
+        (
+            "allow = \"ssh\", from = \"anywhere\", until = 12:00:00",
+            "3:54: error: `until` is a time without a date (write a date, as in `until = 2031-12-31`)",
+        ),
+        (
+            "allow = \"ssh\", from = \"anywhere\", until = 2031-12-31T12:00:00",
+            "3:54: error: `until` has a time but no offset (add the offset, as in `2031-12-31T18:00:00Z` or `2031-12-31T18:00:00+01:00`, or write only the date)",
+        ),
+        (
+            "allow = \"ssh\", from = \"anywhere\", waive = \"x\"",
+            "3:46: error: unknown key `waive` in a rule (the keys here are `allow`, `from`, `until`, `owner`, `why`)",
+        ),
+    ] {
+        assert_eq!(rule(text), [expected]);
+    }
+    for good in [
+        "allow = \"ping\", from = \"::1\"",
+        "allow = \"ping\", from = \"10.0.0.1\"",
+        "allow = \"all\", from = \"anywhere-v6\"",
+    ] {
+        assert_eq!(rule(good), [""; 0], "{good}");
+    }
+    let absent = "absent = [{ allow = \"ssh\" }]";
+    let hint = "(in additive mode it names what must go (`mode = \"additive\"`); in authoritative mode leave it out, since what is not declared is closed)";
+    check(&[
+        (
+            &format!("[instances.ab]\n{absent}"),
+            &[&format!(
+                "3:11: error: `absent` has no meaning in this mode {hint}"
+            )],
+        ),
+        (
+            &format!("[instances.ab]\nmode = \"observe\"\n{absent}"),
+            &[&format!(
+                "4:11: error: `absent` has no meaning in observe mode {hint}"
+            )],
+        ),
+        (
+            &format!("[instances.ab]\nmode = \"additive\"\n{absent}"),
+            &[],
+        ),
+        (
+            &format!("[defaults]\nmode = \"additive\"\n[instances.ab]\n{absent}"),
+            &[],
+        ),
+        (
+            "[instances.ab]\nmode = \"additive\"\nabsent = [{ allow = \"ssh\", until = 2031-12-31 }]",
+            &[
+                "4:28: error: unknown key `until` in a rule of `absent` (the keys here are `allow`, `from`, `owner`, `why`)",
+            ],
+        ),
+    ]);
+}

@@ -1,0 +1,203 @@
+//! Included files: which are read, and which are refused.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::super::{Config, Diagnostics, load};
+
+/// Writes files into a new directory.
+fn directory(files: &[(&str, &str)]) -> TempDir {
+    let directory = TempDir::new().expect("a directory");
+    for (name, text) in files {
+        let path = directory.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        fs::write(path, text).expect("a file");
+    }
+    directory
+}
+
+fn first(directory: &TempDir) -> Result<Config, Diagnostics> {
+    load(&directory.path().join("top/firewall.toml"))
+}
+
+/// Problems with the names of files relative to the directory.
+fn problems(directory: &TempDir) -> Vec<String> {
+    let prefix = format!("{}/", directory.path().display());
+    let found = match first(directory) {
+        Ok(config) => config.warnings().to_vec(),
+        Err(errors) => errors.iter().cloned().collect(),
+    };
+    found
+        .iter()
+        .map(|problem| problem.to_string().replace(&prefix, ""))
+        .collect()
+}
+
+fn including(include: &str) -> String {
+    format!("version = 1\ninclude = {include}\n[instances.ab]\nuse = \"base\"\n")
+}
+
+const BASE: &str = "[rulesets]\nbase = [{ allow = \"ssh\", from = \"anywhere\" }]\n";
+
+#[test]
+fn files_below_are_read_once() {
+    let include =
+        including("[\"fleet/*.toml\", \"fleet/base.toml\", \"./fleet/../fleet/base.toml\"]");
+    let nested = "include = \"../firewall.toml\"\n[instances.cd]\nuse = \"base\"\n";
+    let all = directory(&[
+        ("top/firewall.toml", &include),
+        ("top/fleet/base.toml", BASE),
+        ("top/fleet/nested.toml", nested),
+        ("top/fleet/directory.toml/x", ""),
+    ]);
+    assert_eq!(problems(&all), [""; 0]);
+}
+
+#[test]
+fn what_is_not_there() {
+    let case = |include: &str| {
+        problems(&directory(&[
+            ("top/firewall.toml", &including(include)),
+            ("top/d/x", ""),
+        ]))
+    };
+    let missing = case("\"gone.toml\"");
+    assert_eq!(missing.len(), 1, "{missing:?}");
+    assert!(
+        missing[0].starts_with("top/firewall.toml:2:11: error: `"),
+        "{missing:?}"
+    );
+    assert!(
+        missing[0].contains("top/gone.toml` cannot be read: "),
+        "{missing:?}"
+    );
+    let missing = case("\"gone-*.toml\"");
+    assert_eq!(
+        missing[0],
+        "top/firewall.toml:2:11: warning: `gone-*.toml` matches no file"
+    );
+    assert!(
+        missing[1].starts_with("top/firewall.toml:4:7: error: there is no ruleset `base`"),
+        "{missing:?}"
+    );
+    assert!(case("\"d\"")[0].contains("top/d` is no file"));
+    assert!(case("\"\"")[0].contains("`include` names no file"));
+    assert!(case("\"a***\"")[0].contains("`a***` is no pattern"));
+    assert!(case("\"a\\u0000b\"")[0].contains("cannot be read"));
+}
+
+#[test]
+fn no_file_outside_is_read() {
+    let case = |include: &str| {
+        let include = including(include);
+        problems(&directory(&[
+            ("top/firewall.toml", &include),
+            ("top/d/x", ""),
+            ("outside/secret.toml", "secret"),
+        ]))
+    };
+    for include in [
+        "../outside/secret.toml",
+        "../*/secret.toml",
+        "d/../../outside/secret.toml",
+        "/etc/hostname",
+        "/etc/*",
+    ] {
+        let found = case(&format!("\"{include}\""));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].contains("lies outside the directory of the first file"),
+            "{found:?}"
+        );
+        assert!(!found[0].contains("secret = "), "{found:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_before_they_are_judged() {
+    for (include, target) in [
+        ("link.toml", "../outside/secret.toml"),
+        ("link/*.toml", "../outside"),
+    ] {
+        let name = include.split('/').next().expect("a name");
+        let all = directory(&[
+            ("top/firewall.toml", &including(&format!("\"{include}\""))),
+            ("outside/secret.toml", BASE),
+        ]);
+        std::os::unix::fs::symlink(target, all.path().join("top").join(name)).expect("a link");
+        let found = problems(&all);
+        assert!(
+            found[0].contains("lies outside the directory of the first file"),
+            "{found:?}"
+        );
+    }
+    let all = directory(&[
+        ("top/firewall.toml", &including("\"link.toml\"")),
+        ("top/real/base", BASE),
+    ]);
+    std::os::unix::fs::symlink("real/base", all.path().join("top/link.toml")).expect("a link");
+    assert_eq!(problems(&all), [""; 0]);
+}
+
+#[test]
+fn files_do_not_clash() {
+    let all = directory(&[
+        (
+            "top/firewall.toml",
+            &format!("{}{BASE}", including("\"*/*.toml\"")),
+        ),
+        ("top/fleet/a.toml", &format!("version = 2\n{BASE}")),
+        (
+            "top/fleet/b.toml",
+            &format!("version = 1\n[defaults]\nmode = \"observe\"\n{BASE}"),
+        ),
+        ("top/fleet/c.toml", "[instances.ab]\n# \u{e9}\nrules = ["),
+    ]);
+    let found: Vec<String> = problems(&all)
+        .iter()
+        .map(|p| p.split(" (").next().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(
+        found[0],
+        "top/fleet/a.toml:1:11: error: version `2` is not known to this program, which reads version 1"
+    );
+    assert_eq!(
+        found[1],
+        "top/fleet/b.toml:2:2: error: `[defaults]` in an included file"
+    );
+    assert_eq!(
+        found[2],
+        "top/fleet/b.toml:5:1: error: ruleset `base` is defined twice"
+    );
+    assert_eq!(
+        found[3],
+        "top/fleet/c.toml:1:12: error: instance `ab` is defined twice"
+    );
+    assert!(found[4].starts_with("top/fleet/c.toml:3:"), "{found:?}");
+    let errors = first(&all).expect_err("refused");
+    let (origin, what) = errors
+        .iter()
+        .nth(2)
+        .and_then(|e| e.related.clone())
+        .expect("the first definition");
+    assert!(
+        origin.file.ends_with("firewall.toml") && origin.line == 6,
+        "{origin}"
+    );
+    assert_eq!(what, "first defined here");
+}
+
+#[test]
+fn a_first_file_that_cannot_be_read_is_an_error() {
+    let errors = load(Path::new("no/such/file.toml")).expect_err("refused");
+    assert!(
+        errors
+            .to_string()
+            .starts_with("no/such/file.toml:0:0: error: cannot be read: "),
+        "{errors}"
+    );
+    assert!(errors.render(false).contains("no/such/file.toml"));
+}

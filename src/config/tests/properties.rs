@@ -1,0 +1,157 @@
+//! What holds for every text.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use time::OffsetDateTime;
+
+use super::super::{Config, Diagnostics, Source, parse};
+use crate::inventory::Inventory;
+use crate::model::{Desired, Instance, InstanceId, Origin};
+
+const EXAMPLE: &str = include_str!("../../../firewall.example.toml");
+const INCLUDED: &str = include_str!("../../../examples/fleet/mail.toml");
+const FLEET: &str = include_str!("../../../examples/fleet.json");
+
+fn fleet() -> BTreeMap<InstanceId, Instance> {
+    let inventory = Inventory::parse(FLEET).expect("an inventory");
+    inventory
+        .entries()
+        .map(|(id, entry)| (id.clone(), entry.instance(&id.region)))
+        .collect()
+}
+
+fn resolve(config: &Config) -> Result<Desired, Diagnostics> {
+    config.resolve(&fleet(), config.regions(), OffsetDateTime::UNIX_EPOCH)
+}
+
+/// Everything that can be asked of a text. Each of it must be answered.
+fn exercise(sources: Vec<Source>) {
+    let problems = match parse(sources) {
+        Ok(config) => match resolve(&config) {
+            Ok(_) => return,
+            Err(problems) => problems,
+        },
+        Err(problems) => problems,
+    };
+    assert!(problems.iter().next().is_some());
+    assert!(
+        problems
+            .iter()
+            .map(|problem| problem.origin.line)
+            .all(|line| line > 0)
+    );
+    assert!(problems.render(false).ends_with('\n'));
+}
+
+/// What is wanted, without the places, which change with the text.
+fn without_places(mut desired: Desired) -> Desired {
+    let nowhere = Origin {
+        file: "".into(),
+        line: 0,
+        column: 0,
+    };
+    for wanted in desired.instances.values_mut() {
+        wanted
+            .rules
+            .iter_mut()
+            .chain(&mut wanted.expired)
+            .for_each(|rule| rule.origin = nowhere.clone());
+        wanted.rules.sort_by_cached_key(|rule| format!("{rule:?}"));
+        wanted
+            .absent
+            .iter_mut()
+            .for_each(|absent| absent.origin = nowhere.clone());
+        wanted.notes.iter_mut().for_each(|note| note.origin = None);
+        wanted.notes.sort_by_cached_key(|note| note.text.clone());
+    }
+    desired
+}
+
+fn example_means() -> Desired {
+    let config = parse(vec![Source::new("a", EXAMPLE), Source::new("b", INCLUDED)])
+        .expect("the example is valid");
+    resolve(&config).expect("and fits its fleet")
+}
+
+#[test]
+fn line_ends_and_a_mark_change_nothing() {
+    let windows = |text: &str| format!("\u{feff}{}", text.replace('\n', "\r\n"));
+    let config = parse(vec![
+        Source::new("a", windows(EXAMPLE)),
+        Source::new("b", windows(INCLUDED)),
+    ])
+    .expect("valid");
+    assert_eq!(resolve(&config).expect("resolved"), example_means());
+}
+
+/// The tables of the example, each as a text of its own.
+fn tables() -> Vec<String> {
+    let mut tables: Vec<String> = Vec::new();
+    for line in EXAMPLE
+        .lines()
+        .chain(INCLUDED.lines())
+        .filter(|line| !line.starts_with('#'))
+    {
+        if tables.is_empty() || line.starts_with('[') {
+            tables.push(String::new());
+        }
+        let table = tables.last_mut().expect("there is one now");
+        table.push_str(line);
+        table.push('\n');
+    }
+    tables
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        exercise(vec![Source::from_bytes("f", bytes)]);
+    }
+
+    #[test]
+    fn any_words_of_the_language_are_answered(words in proptest::collection::vec(prop_oneof![
+        Just("["), Just("]"), Just("[["), Just("{"), Just("}"), Just("="), Just("\n"), Just(","), Just("\""), Just("."),
+        Just("version"), Just("addresses"), Just("groups.g"), Just("instances.ab"), Just("rules"), Just("absent"),
+        Just("allow"), Just("from"), Just("\"ssh\""), Just("\"office\""), Just("match"), Just("1"), Just("2031-12-31"),
+    ], 0..60)) {
+        exercise(vec![Source::new("f", words.join(" "))]);
+    }
+
+    #[test]
+    fn a_damaged_example_is_answered(
+        at in any::<prop::sample::Index>(),
+        length in 0..40_usize,
+        insert in proptest::collection::vec(any::<u8>(), 0..6),
+    ) {
+        let mut bytes = EXAMPLE.as_bytes().to_vec();
+        let start = at.index(bytes.len());
+        let end = (start + length).min(bytes.len());
+        bytes.splice(start..end, insert);
+        exercise(vec![Source::from_bytes("a", bytes), Source::new("b", INCLUDED)]);
+    }
+
+    #[test]
+    fn order_means_nothing(order in Just(tables()[1..].to_vec()).prop_shuffle(), files in 1..4_usize) {
+        // The tables may also be spread over files, but the defaults stay in the first.
+        let mut texts = vec![String::new(); files];
+        texts[0].push_str(&tables()[0]);
+        for (at, table) in order.iter().enumerate() {
+            texts[if table.starts_with("[defaults]") { 0 } else { at % files }].push_str(table);
+        }
+        let sources = texts.into_iter().map(|text| Source::new("f", text)).collect();
+        let config = parse(sources).map_err(|errors| TestCaseError::fail(errors.to_string()))?;
+        let desired = resolve(&config).map_err(|errors| TestCaseError::fail(errors.to_string()))?;
+        prop_assert_eq!(without_places(desired), without_places(example_means()));
+    }
+
+    #[test]
+    fn problems_are_sorted(order in Just(vec!["[addresses]\nx = 1\n", "[defaults]\nmode = \"x\"\n", "[nothing]\n", "[instances.a]\n"]).prop_shuffle()) {
+        let problems = parse(vec![Source::new("f", order.concat())]).expect_err("refused");
+        let places: Vec<(usize, usize)> = problems.iter().map(|p| (p.origin.line, p.origin.column)).collect();
+        prop_assert!(places.is_sorted());
+        prop_assert_eq!(places.into_iter().collect::<BTreeSet<_>>().len(), 5);
+    }
+}
