@@ -97,6 +97,8 @@ pub(super) fn absent(
                 key: *key,
                 sources,
                 origin: rule.origin.clone(),
+                why: rule.why.clone(),
+                owner: rule.owner.clone(),
             });
         }
         contradiction(resolver, instance, absence.whole, rule.span, wanted);

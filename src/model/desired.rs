@@ -107,6 +107,10 @@ pub struct Absent {
     pub sources: Option<Sources>,
     /// Where it is declared.
     pub origin: Origin,
+    /// Why it must go.
+    pub why: Option<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
 }
 
 /// Something a reader of the plan should know that is no change.

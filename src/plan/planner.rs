@@ -339,8 +339,8 @@ fn causes(desired: &DesiredInstance, key: Key) -> Vec<Cause> {
     let of_absent = |absent: &Absent| Cause {
         kind: CauseKind::Absent,
         origin: absent.origin.clone(),
-        why: None,
-        owner: None,
+        why: absent.why.clone(),
+        owner: absent.owner.clone(),
         until: None,
     };
     let mut causes: Vec<Cause> = desired

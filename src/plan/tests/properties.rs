@@ -33,7 +33,7 @@ proptest! {
     ) {
         let mut desired = desired(Mode::Additive, &wanted);
         let closed = gone.iter().filter(|key| wanted.get(**key).is_none());
-        desired.absent = closed.map(|key| Absent { key: *key, sources: None, origin: origin(9) }).collect();
+        desired.absent = closed.map(|key| Absent { key: *key, sources: None, origin: origin(9), why: None, owner: None }).collect();
         let plan = planned(&desired, &before);
         prop_assert!(!matches!(plan.verdict, Verdict::Refused { .. }), "growing and closing is always safe: {plan:?}");
         check(&plan, &desired, &before)?;
@@ -57,7 +57,7 @@ proptest! {
         before in any_firewall(), key in keys(), absent in any_sources(), consent in any::<bool>(),
     ) {
         let mut desired = desired(Mode::Additive, &Firewall::new());
-        desired.absent = vec![Absent { key, sources: Some(absent.clone()), origin: origin(9) }];
+        desired.absent = vec![Absent { key, sources: Some(absent.clone()), origin: origin(9), why: None, owner: None }];
         if consent {
             desired.strategy = Strategy::Put;
         }
