@@ -276,6 +276,10 @@ impl World {
         if let Some(path) = inventory {
             return Self::offline(path);
         }
+        #[cfg_attr(
+            not(feature = "emulator"),
+            expect(unused_mut, reason = "only the emulator changes them")
+        )]
         let mut settings = Settings {
             profile: args.profile.clone(),
             endpoint_url: args.endpoint_url.clone(),

@@ -72,9 +72,11 @@ pub fn plan(plan: &Plan, asked: Asked) -> String {
         }
     }
     in_sync(&mut text, plan);
-    for undeclared in &plan.undeclared {
-        let _ = writeln!(text, "{}: declared nowhere", place(&undeclared.id));
-    }
+    listed(
+        &mut text,
+        "declared nowhere: ",
+        plan.undeclared.iter().map(|undeclared| &undeclared.id),
+    );
     notes(&mut text, "", &plan.notes);
     let label = match asked {
         Asked::Plan => "Plan:",
@@ -302,14 +304,11 @@ fn in_sync(text: &mut String, plan: &Plan) {
         .filter(|i| i.verdict == Verdict::InSync && i.incomplete.is_none())
         .collect();
     let quiet = in_sync.iter().filter(|i| i.notes.is_empty());
-    let names = places(quiet.map(|instance| &instance.instance.id));
-    if !names.is_empty() {
-        let _ = writeln!(
-            text,
-            "in sync: {}",
-            wrapped(&names, 9, WIDTH).join("\n         ")
-        );
-    }
+    listed(
+        text,
+        "in sync: ",
+        quiet.map(|instance| &instance.instance.id),
+    );
     for instance in in_sync.iter().filter(|i| !i.notes.is_empty()) {
         let _ = writeln!(text, "in sync: {}", place(&instance.instance.id));
         notes(text, "  ", &instance.notes);
@@ -324,6 +323,19 @@ fn lost_sight(text: &mut String, what: &str, unreadable: &Unreadable) {
     );
     if let Some(hint) = &unreadable.hint {
         let _ = writeln!(text, "  hint: {}", plain(hint));
+    }
+}
+
+/// A paragraph of instances behind a label; nothing where there are none.
+fn listed<'a>(text: &mut String, label: &str, ids: impl Iterator<Item = &'a InstanceId>) {
+    let names = places(ids);
+    if !names.is_empty() {
+        let lines = wrapped(&names, label.len(), WIDTH);
+        let _ = writeln!(
+            text,
+            "{label}{}",
+            lines.join(&format!("\n{:1$}", "", label.len()))
+        );
     }
 }
 
