@@ -77,6 +77,10 @@ fn key(protocol: Protocol, from: i32, to: i32) -> Key {
     Key::new(protocol, from, to).expect("a key")
 }
 
+fn tcp(from: i32, to: i32) -> Key {
+    key(Protocol::Tcp, from, to)
+}
+
 fn sources(texts: &[&str]) -> Sources {
     let mut sources = Sources::new();
     for text in texts {

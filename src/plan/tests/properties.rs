@@ -1,11 +1,37 @@
 //! Random pairs of firewalls: every plan is safe under all four readings, least, and leaves nothing to do.
 
 use proptest::collection::btree_set;
-use proptest::prelude::{any, proptest};
+use proptest::prelude::{ProptestConfig, any, proptest};
 
 use super::*;
 
+fn call_key(call: &Call) -> Option<Key> {
+    match call {
+        Call::Open { key, .. } | Call::Close { key, .. } => Some(*key),
+        Call::Put { .. } => None,
+    }
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    /// Rules split or joined over the same ports: what replaces a rule must be open before the rule goes.
+    #[test]
+    fn split_and_joined_ports_are_never_shut(
+        apart in any_sources(), both in any_sources(), more in any_sources(), join in any::<bool>(),
+    ) {
+        let mut joined = both.clone();
+        joined.extend(&more);
+        let single: Firewall = [(tcp(80, 80), both.clone()), (tcp(81, 81), apart)].into_iter().collect();
+        let range: Firewall = [(tcp(80, 81), joined)].into_iter().collect();
+        let (before, wanted) = if join { (single, range) } else { (range, single) };
+        let mut desired = desired(Mode::Additive, &wanted);
+        desired.absent = before.keys().map(|key| Absent { key, sources: None, origin: origin(9), why: None, owner: None }).collect();
+        let plan = planned(&desired, &before);
+        check(&plan, &desired, &before)?;
+        prop_assert!(exposure::equivalent(&plan.after, &wanted));
+    }
+
     #[test]
     fn authoritative_plans_are_safe_and_least((before, wanted) in near_pair()) {
         let desired = desired(Mode::Authoritative, &wanted);
@@ -43,6 +69,14 @@ proptest! {
             if (1..=3).contains(&plan.calls.len()) {
                 prop_assert_eq!(fewest(&before, &plan.after, plan.calls.len()), Some(plan.calls.len()));
             }
+        }
+        for call in &plan.calls {
+            let (Call::Open { key, sources }, Some(now)) = (call, call_key(call).and_then(|key| before.get(key))) else {
+                continue;
+            };
+            let mut needed = now.clone();
+            needed.extend(&exposure::uncovered(sources, now));
+            prop_assert_eq!(sources, &needed, "{} is opened to who is in already", key);
         }
         for (key, sources) in &before {
             if wanted.get(*key).is_none() && !gone.contains(key) {
