@@ -14,6 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::args::{Format, LogFormat, Logging, OutputArgs};
 use super::exit::Exit;
+use super::session::Planned;
 use crate::config::{Diagnostic, Diagnostics, Severity};
 use crate::plan::{Plan, Report};
 use crate::render::text::Asked;
@@ -92,6 +93,28 @@ impl Output {
             })
         };
         self.write_all(shown.exit, shown.text, document)
+    }
+
+    /// Shows a plan that nothing came of, with the exit code that it deserves.
+    pub(super) fn show_plan(
+        &self,
+        verb: &'static str,
+        planned: &Planned,
+        differs: bool,
+        text: &str,
+    ) -> Exit {
+        let mut held = Exit::of_plan(&planned.plan);
+        if differs {
+            held.push(Exit::Differs);
+        }
+        self.show(&Shown {
+            verb,
+            exit: Exit::first_of(&held),
+            problems: &planned.warnings,
+            plan: Some(&planned.plan),
+            report: None,
+            text,
+        })
     }
 
     /// Tells why a verb could not do its job, and writes the reports.

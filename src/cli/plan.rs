@@ -6,20 +6,27 @@ use clap::Args;
 
 use super::Exit;
 use super::args::{ConfigArgs, ReadOnlyArgs, WorldArgs};
-use super::output::{Output, Shown, plan_text};
+use super::output::{Cannot, Output, plan_text};
 use super::session::{self, NoPlan, Planned, Want, World};
 use super::signals;
 use crate::plan::{Plan, Verdict};
 use crate::render::text::Asked;
 
+/// What a verb needs that compares and does not write.
 #[derive(Args, Debug)]
-pub(super) struct PlanArgs {
+pub(super) struct LookArgs {
     #[command(flatten)]
     config: ConfigArgs,
     #[command(flatten)]
     world: WorldArgs,
     #[command(flatten)]
     read_only: ReadOnlyArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    look: LookArgs,
     /// Exit with 2 where there are differences
     #[arg(long)]
     detailed_exitcode: bool,
@@ -31,61 +38,45 @@ pub(super) struct PlanArgs {
 const VERB: &str = "plan";
 
 pub(super) async fn run(args: &PlanArgs, output: &Output) -> Exit {
-    let planned = match look(&args.config, &args.world, &args.read_only, output).await {
+    let planned = match look(&args.look, output).await {
         Ok(planned) => planned,
         Err(no_plan) => return no_plan.show(VERB, output),
     };
-    let mut held = Exit::of_plan(&planned.plan);
-    if args.detailed_exitcode && differs(&planned.plan, args.read_only.fail_on_undeclared) {
-        held.push(Exit::Differs);
-    }
+    let differs = args.detailed_exitcode && args.look.differs(&planned.plan);
     let text = plan_text(&planned.plan, Asked::Plan, args.diff);
-    output.show(&Shown {
-        verb: VERB,
-        exit: Exit::first_of(&held),
-        problems: &planned.warnings,
-        plan: Some(&planned.plan),
-        report: None,
-        text: &text,
-    })
+    output.show_plan(VERB, &planned, differs, &text)
 }
 
-/// Whether live is not what is desired.
-pub(super) fn differs(plan: &Plan, fail_on_undeclared: bool) -> bool {
-    plan.instances
-        .iter()
-        .any(|instance| instance.verdict != Verdict::InSync)
-        || (fail_on_undeclared && !plan.undeclared.is_empty())
+impl LookArgs {
+    /// Whether live is not what is desired.
+    pub(super) fn differs(&self, plan: &Plan) -> bool {
+        plan.instances
+            .iter()
+            .any(|instance| instance.verdict != Verdict::InSync)
+            || (self.read_only.fail_on_undeclared && !plan.undeclared.is_empty())
+    }
 }
 
 /// Loads, connects for reading only, and plans. A signal ends it: nothing is in flight that would have to be finished.
-pub(super) async fn look(
-    config_args: &ConfigArgs,
-    world_args: &WorldArgs,
-    read_only: &ReadOnlyArgs,
-    output: &Output,
-) -> Result<Planned, NoPlan> {
+pub(super) async fn look(args: &LookArgs, output: &Output) -> Result<Planned, NoPlan> {
+    let LookArgs {
+        config,
+        world,
+        read_only,
+    } = args;
     let work = async {
-        let config = session::load(config_args, output)?;
-        let regions = session::regions(world_args, &config).await?;
-        let world = World::connect(
-            world_args,
-            read_only.inventory.as_deref(),
-            Want::Read,
-            regions.first().cloned(),
-        )
-        .await?;
-        let as_of = config_args
-            .as_of
-            .unwrap_or_else(time::OffsetDateTime::now_utc);
-        let planned = session::plan(&config, as_of, world_args, &regions, world.reader()).await;
-        world.close().await;
+        let loaded = session::load(config, output)?;
+        let regions = session::regions(world, &loaded).await?;
+        let inventory = read_only.inventory.as_deref();
+        let connection =
+            World::connect(world, inventory, Want::Read, regions.first().cloned()).await?;
+        let as_of = config.as_of.unwrap_or_else(time::OffsetDateTime::now_utc);
+        let planned = session::plan(&loaded, as_of, world, &regions, connection.reader()).await;
+        connection.close().await;
         planned
     };
     tokio::select! {
         planned = work => planned,
-        exit = signals::received() => {
-            Err(super::output::Cannot { exit, message: "interrupted".to_owned(), hint: None }.into())
-        }
+        exit = signals::received() => Err(Cannot { exit, message: "interrupted".to_owned(), hint: None }.into()),
     }
 }
