@@ -134,6 +134,13 @@ fn top(root: &DeTable<'_>, used: &mut BTreeSet<(&'static str, String)>) {
     for (name, value) in root {
         match (name.get_ref().as_ref(), value.get_ref()) {
             ("defaults", DeValue::Table(table)) => note("defaults", table, used),
+            ("guard", DeValue::Table(table)) => {
+                note("guard", table, used);
+                table
+                    .get("keep")
+                    .into_iter()
+                    .for_each(|rules| all("keep", rules.get_ref(), used));
+            }
             ("rulesets", DeValue::Table(sets)) => sets
                 .values()
                 .for_each(|rules| all("rule", rules.get_ref(), used)),

@@ -24,6 +24,7 @@ pub(super) struct Definitions {
     pub(super) rulesets: Named<Vec<RuleDef>>,
     pub(super) groups: Named<GroupDef>,
     pub(super) instances: Named<InstanceDef>,
+    pub(super) guard: GuardDef,
     /// Whether a part of the files could not be read, so that what is undefined or unused may only be lost.
     pub(super) incomplete: bool,
 }
@@ -36,6 +37,14 @@ pub(super) struct Defaults {
     pub(super) has_list: bool,
     pub(super) mode: Option<Mode>,
     pub(super) strategy: Option<Strategy>,
+}
+
+/// `[guard]`.
+#[derive(Debug, Default)]
+pub(super) struct GuardDef {
+    pub(super) keep: Vec<RuleDef>,
+    pub(super) max_instances: Option<usize>,
+    pub(super) max_closed: Option<usize>,
 }
 
 /// One rule as it stands there.

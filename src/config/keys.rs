@@ -12,6 +12,7 @@ pub(super) const TOP: &[&str] = &[
     "rulesets",
     "groups",
     "instances",
+    "guard",
 ];
 /// `[defaults]`.
 pub(super) const DEFAULTS: &[&str] = &["region", "regions", "mode", "strategy"];
@@ -27,6 +28,10 @@ pub(super) const INSTANCE: &[&str] = &["use", "rules", "absent", "mode", "strate
 pub(super) const RULE: &[&str] = &["allow", "from", "until", "owner", "why"];
 /// One of `absent`.
 pub(super) const ABSENT: &[&str] = &["allow", "from", "owner", "why"];
+/// `[guard]`.
+pub(super) const GUARD: &[&str] = &["keep", "max-instances", "max-closed"];
+/// One of `keep`.
+pub(super) const KEEP: &[&str] = &["allow", "from", "owner", "why"];
 
 /// Every key of the language: the kind of table, and the keys that it takes.
 pub const KEYS: &[(&str, &[&str])] = &[
@@ -37,4 +42,6 @@ pub const KEYS: &[(&str, &[&str])] = &[
     ("instance", INSTANCE),
     ("rule", RULE),
     ("absent", ABSENT),
+    ("guard", GUARD),
+    ("keep", KEEP),
 ];

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeSet;
 
-use super::definitions::{Definitions, GroupDef, InstanceDef};
+use super::definitions::{Definitions, GroupDef, GuardDef, InstanceDef};
 use super::diagnostic::Report;
 use super::expect::Expect;
 use super::follow::Names;
 use super::rule::{Absence, Rule};
 use super::selector::{Glob, Selector};
 use super::source::{Span, quote};
-use crate::model::{InstanceId, Mode, Strategy};
+use crate::model::{Guard, InstanceId, Mode, Strategy};
 
 /// The configuration without its texts.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub(super) struct Linked {
     pub(super) rulesets: Vec<Vec<Rule>>,
     pub(super) groups: Vec<Group>,
     pub(super) instances: Vec<Declared>,
+    pub(super) guard: Guard,
 }
 
 /// Rules and settings, of a group or an instance.
@@ -64,6 +65,7 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
         rulesets,
         groups,
         instances,
+        guard,
         incomplete,
     } = defs;
     let known: Vec<(String, Span)> = rulesets
@@ -123,6 +125,7 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
             .into_iter()
             .map(|(key, (span, def))| instance(&mut names, key, span, def, report))
             .collect(),
+        guard: self::guard(&mut names, guard, report),
     };
     if !report.has_errors() {
         names.report_unused(report);
@@ -173,6 +176,23 @@ fn instance(
         span,
         id,
         settings: names.settings(body, report),
+    }
+}
+
+fn guard(names: &mut Names, def: GuardDef, report: &mut Report) -> Guard {
+    let GuardDef {
+        keep: lines,
+        max_instances,
+        max_closed,
+    } = def;
+    let mut keep = Vec::new();
+    for line in lines {
+        names.rule(line, report).literally(&mut keep);
+    }
+    Guard {
+        keep,
+        max_instances,
+        max_closed: max_closed.unwrap_or(Guard::default().max_closed),
     }
 }
 

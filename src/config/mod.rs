@@ -42,6 +42,8 @@ use definitions::Definitions;
 use diagnostic::Report;
 use link::Linked;
 
+use crate::model::Fingerprint;
+
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use keys::KEYS;
 pub use load::load;
@@ -70,6 +72,12 @@ impl Config {
     #[must_use]
     pub fn regions(&self) -> &BTreeSet<String> {
         &self.linked.regions
+    }
+
+    /// The texts of all its files, in the order in which they were read, under one name. Where they are is no part of it.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of_all(self.sources.iter().map(|source| source.text()))
     }
 
     fn build(defs: Definitions, mut report: Report) -> Result<Self, Diagnostics> {

@@ -2,6 +2,7 @@
 //!
 //! Owns what each key takes. Refuses to follow names from one definition to another; `link` does.
 
+mod guard;
 mod matching;
 mod rules;
 
@@ -16,7 +17,7 @@ use super::syntax;
 use super::tree::{Cx, Text, Value};
 use super::{names, regions, services, who};
 use crate::model::{Mode, Strategy};
-use rules::rules;
+use rules::{Kind, rules};
 
 const MODES: &[(&str, Mode)] = &[
     ("authoritative", Mode::Authoritative),
@@ -90,6 +91,12 @@ fn top(
                     .error(span, "`[defaults]` in an included file")
                     .hint("defaults are for all files: write them into the first one");
             }
+            "guard" if first => defs.guard = guard::read(cx, value),
+            "guard" => {
+                cx.report
+                    .error(span, "`[guard]` in an included file")
+                    .hint("it is for all files: write it into the first one");
+            }
             "addresses" => {
                 each(cx, value, "`[addresses]`", |cx, name, value| {
                     address_set(cx, defs, name, value);
@@ -100,7 +107,12 @@ fn top(
             }),
             "rulesets" => each(cx, value, "`[rulesets]`", |cx, name, value| {
                 if definition_name(cx, "a ruleset", &name) {
-                    let rules = rules(cx, value, &format!("ruleset {}", quote(&name.text)), true);
+                    let rules = rules(
+                        cx,
+                        value,
+                        &format!("ruleset {}", quote(&name.text)),
+                        Kind::Wanted,
+                    );
                     defs.rulesets.define(cx.report, "ruleset", name, rules);
                 }
             }),
@@ -278,8 +290,8 @@ fn body(cx: &mut Cx<'_>, table: &DeTable<'_>) -> Body {
     for (key, value) in table {
         match key.get_ref().as_ref() {
             "use" => body.uses = cx.texts(value, "`use`").unwrap_or_default(),
-            "rules" => body.rules = rules(cx, value, "`rules`", true),
-            "absent" => body.absent = rules(cx, value, "`absent`", false),
+            "rules" => body.rules = rules(cx, value, "`rules`", Kind::Wanted),
+            "absent" => body.absent = rules(cx, value, "`absent`", Kind::Absent),
             "mode" => body.mode = cx.choice(value, "`mode`", MODES),
             "strategy" => body.strategy = cx.choice(value, "`strategy`", STRATEGIES),
             _ => {}

@@ -48,7 +48,10 @@ impl Config {
         as_of: OffsetDateTime,
     ) -> Result<Desired, Diagnostics> {
         let report = Report::on(self.sources.clone());
-        let desired = Desired::default();
+        let desired = Desired {
+            guard: self.linked.guard.clone(),
+            ..Desired::default()
+        };
         let mut resolver = Resolver {
             config: self,
             instances,

@@ -4,6 +4,7 @@
 
 mod errors;
 mod files;
+mod guard;
 mod properties;
 mod resolving;
 mod sources;

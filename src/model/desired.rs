@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::{InstanceId, Key, Sources};
+use super::{Guard, InstanceId, Key, Sources};
 
 /// A place in a file. Displays as `file:line`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -168,4 +168,6 @@ pub struct Desired {
     pub undeclared: Vec<Undeclared>,
     /// What concerns no single instance.
     pub notes: Vec<Note>,
+    /// How much a run may change.
+    pub guard: Guard,
 }

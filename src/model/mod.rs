@@ -6,7 +6,9 @@
 #[cfg(test)]
 pub(crate) mod arbitrary;
 mod desired;
+mod fingerprint;
 mod firewall;
+mod guard;
 mod instance;
 mod key;
 mod live;
@@ -15,7 +17,9 @@ mod sources;
 pub use desired::{
     Absent, Desired, DesiredInstance, Missing, Mode, Note, Origin, Rule, Strategy, Undeclared,
 };
+pub use fingerprint::{Fingerprint, NotAFingerprint};
 pub use firewall::{Counts, Firewall, SOURCES_PER_FAMILY};
+pub use guard::Guard;
 pub use instance::{AddressType, Instance, InstanceId, InstanceState};
 pub use key::{Key, KeyError, Protocol};
 pub use live::{Doubt, Live, LiveFirewall, PortState, Uncertain, Unreadable};

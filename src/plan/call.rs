@@ -4,6 +4,7 @@
 
 use time::OffsetDateTime;
 
+use super::Override;
 use crate::exposure;
 use crate::model::{
     Firewall, Instance, InstanceId, Key, LiveFirewall, Missing, Mode, Note, Origin, Sources,
@@ -156,4 +157,6 @@ pub struct Plan {
     pub undeclared: Vec<Undeclared>,
     /// What concerns no single instance.
     pub notes: Vec<Note>,
+    /// Guards that would have refused it and were told that it is meant.
+    pub overrides: Vec<Override>,
 }

@@ -3,8 +3,13 @@
 //! Owns the plan: data that leaves its executor no choices. Everything here is a plain synchronous function over data;
 //! it refuses to know a clock, an environment, a client or a colour.
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
 mod call;
+pub mod file;
+pub mod lint;
 mod outcome;
+mod overrides;
 mod planner;
 mod target;
 #[cfg(test)]
@@ -12,4 +17,5 @@ mod tests;
 
 pub use call::{Call, Cause, CauseKind, Change, InstancePlan, Plan, Verdict};
 pub use outcome::{Failure, InstanceResult, Outcome, Report};
+pub use overrides::{GuardName, Override};
 pub use planner::{Options, plan, plan_instance};

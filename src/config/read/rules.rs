@@ -9,29 +9,35 @@ use super::super::source::is_unsafe;
 use super::super::tree::{Cx, Text, Value};
 use super::super::{keys, until};
 
-/// The rules in a list: those that are wanted, or those that must go.
-pub(super) fn rules(
-    cx: &mut Cx<'_>,
-    value: &Value<'_>,
-    subject: &str,
-    wanted: bool,
-) -> Vec<RuleDef> {
+/// What a list of rules is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// They are wanted.
+    Wanted,
+    /// They must go.
+    Absent,
+    /// What they name must stay.
+    Kept,
+}
+
+/// The rules in a list.
+pub(super) fn rules(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str, kind: Kind) -> Vec<RuleDef> {
     let DeValue::Array(items) = value.get_ref() else {
         cx.wrong_type::<()>(value, subject, "a list of rules");
         return Vec::new();
     };
     items
         .iter()
-        .filter_map(|item| rule(cx, item, wanted))
+        .filter_map(|item| rule(cx, item, kind))
         .collect()
 }
 
-/// A rule that is wanted, or one that must go.
-fn rule(cx: &mut Cx<'_>, value: &Value<'_>, wanted: bool) -> Option<RuleDef> {
-    let (subject, known) = if wanted {
-        ("a rule", keys::RULE)
-    } else {
-        ("a rule of `absent`", keys::ABSENT)
+/// One rule of a list.
+fn rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: Kind) -> Option<RuleDef> {
+    let (subject, known) = match kind {
+        Kind::Wanted => ("a rule", keys::RULE),
+        Kind::Absent => ("a rule of `absent`", keys::ABSENT),
+        Kind::Kept => ("a rule of `keep`", keys::KEEP),
     };
     let table = cx.table(value, subject, known)?;
     let span = cx.span(value);
@@ -60,7 +66,7 @@ fn rule(cx: &mut Cx<'_>, value: &Value<'_>, wanted: bool) -> Option<RuleDef> {
             let hint = "a rule without sources would open the port to everyone: name one, or write \"anywhere\"";
             rule.from = Some(cx.some_texts(value, "`from`", hint).unwrap_or_default());
         }
-        None if wanted => {
+        None if kind != Kind::Absent => {
             cx.missing(
                 span,
                 "the rule has no `from`",
@@ -69,7 +75,7 @@ fn rule(cx: &mut Cx<'_>, value: &Value<'_>, wanted: bool) -> Option<RuleDef> {
         }
         None => {}
     }
-    if let Some(value) = table.get("until").filter(|_| wanted) {
+    if let Some(value) = table.get("until").filter(|_| kind == Kind::Wanted) {
         rule.until = until(cx, value);
     }
     rule.owner = table

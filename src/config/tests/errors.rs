@@ -17,7 +17,7 @@ fn keys_and_types() {
         (
             "colour = 1",
             &[
-                "2:1: error: unknown key `colour` in the file (the keys here are `version`, `include`, `defaults`, `addresses`, `services`, `rulesets`, `groups`, `instances`)",
+                "2:1: error: unknown key `colour` in the file (the keys here are `version`, `include`, `defaults`, `addresses`, `services`, `rulesets`, `groups`, `instances`, `guard`)",
             ],
         ),
         (
@@ -27,7 +27,7 @@ fn keys_and_types() {
         (
             "[accounts]",
             &[
-                "2:2: error: unknown key `accounts` in the file (the keys here are `version`, `include`, `defaults`, `addresses`, `services`, `rulesets`, `groups`, `instances`)",
+                "2:2: error: unknown key `accounts` in the file (the keys here are `version`, `include`, `defaults`, `addresses`, `services`, `rulesets`, `groups`, `instances`, `guard`)",
             ],
         ),
         (

@@ -1,0 +1,103 @@
+//! `[guard]`: what it takes, what it means, and the fingerprint of the whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use time::OffsetDateTime;
+
+use super::super::{Source, parse};
+use super::{problems, read};
+use crate::model::Guard;
+
+fn guard(text: &str) -> Guard {
+    let config = read(text).unwrap_or_else(|errors| panic!("{errors}"));
+    let desired = config.resolve(
+        &BTreeMap::new(),
+        &BTreeSet::new(),
+        OffsetDateTime::UNIX_EPOCH,
+    );
+    desired.unwrap_or_else(|errors| panic!("{errors}")).guard
+}
+
+#[test]
+fn without_a_table_the_defaults_hold() {
+    assert_eq!(guard(""), Guard::default());
+    assert_eq!(guard("[guard]"), Guard::default());
+}
+
+#[test]
+fn names_are_followed() {
+    let guard = guard(
+        "[addresses]\nadmins = [\"192.0.2.1\", \"2001:db8::/32\"]\n\
+         [guard]\nkeep = [{ allow = [\"ssh\", \"ping\"], from = \"admins\", why = \"us\" }]\nmax-instances = 0\nmax-closed = 0x10",
+    );
+    let keep: Vec<String> = guard
+        .keep
+        .iter()
+        .map(|rule| format!("{} {} {}", rule.key, rule.sources, rule.origin))
+        .collect();
+    assert_eq!(
+        keep,
+        [
+            "tcp/22 192.0.2.1/32, 2001:db8::/32 f.toml:5",
+            "icmp/8:-1 192.0.2.1/32 f.toml:5",
+            "icmpv6/128:0 2001:db8::/32 f.toml:5",
+        ]
+    );
+    assert_eq!((guard.max_instances, guard.max_closed), (Some(0), 16));
+}
+
+#[test]
+fn mistakes_are_named() {
+    for (text, expected) in [
+        (
+            "[guard]\nmax-instance = 1",
+            "3:1: error: unknown key `max-instance` in `[guard]` (did you mean `max-instances`?)",
+        ),
+        (
+            "[guard]\nmax-closed = -1",
+            "3:14: error: `max-closed` must be 0 or more, found -1 (write how many one run may change; without the key the default holds)",
+        ),
+        (
+            "[guard]\nmax-closed = \"2\"",
+            "3:14: error: `max-closed` must be an integer, found a string",
+        ),
+        (
+            "[guard]\nkeep = [{ allow = \"ssh\" }]",
+            "3:9: error: the rule has no `from` (name who gets in, or write `from = \"anywhere\"` for everyone)",
+        ),
+        (
+            "[guard]\nkeep = [{ allow = \"ssh\", from = \"anywhere\", until = 2031-01-01 }]",
+            "3:45: error: unknown key `until` in a rule of `keep` (the keys here are `allow`, `from`, `owner`, `why`)",
+        ),
+        (
+            "[guard]\nkeep = [{ allow = \"ssh\", from = \"admin\" }]",
+            "3:33: error: there is no address set `admin`",
+        ),
+    ] {
+        let found = problems(text);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with(expected), "{found:?}");
+    }
+}
+
+#[test]
+fn only_the_first_file_may_guard() {
+    let first = Source::new("a.toml", "version = 1");
+    let errors = parse(vec![first, Source::new("b.toml", "[guard]")]).expect_err("refused");
+    assert_eq!(
+        errors.to_string(),
+        "b.toml:1:2: error: `[guard]` in an included file (it is for all files: write it into the first one)"
+    );
+}
+
+#[test]
+fn the_fingerprint_is_that_of_the_texts_and_not_of_their_place() {
+    let fingerprint = |name: &str, texts: [&str; 2]| {
+        let sources = texts.map(|text| Source::new(name, text)).to_vec();
+        parse(sources).expect("a configuration").fingerprint()
+    };
+    let one = fingerprint("a", ["version = 1", ""]);
+    assert_eq!(one, fingerprint("b", ["version = 1", ""]));
+    assert_ne!(one, fingerprint("a", ["version = 1 ", ""]));
+    assert_ne!(one, fingerprint("a", ["version = 1", " "]));
+}

@@ -1,0 +1,110 @@
+//! A name for a text that no other text has: its SHA-256.
+//!
+//! Owns the one spelling, `sha256:` and 64 hexadecimal digits. Refuses to know what the text is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest as _, Sha256};
+
+/// The SHA-256 of some bytes. Displays as `sha256:` and lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint([u8; 32]);
+
+/// Why a text is no fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a SHA-256 is `sha256:` and 64 hexadecimal digits")]
+pub struct NotAFingerprint;
+
+impl Fingerprint {
+    /// Of these bytes.
+    #[must_use]
+    pub fn of(bytes: impl AsRef<[u8]>) -> Self {
+        Self(Sha256::digest(bytes.as_ref()).into())
+    }
+
+    /// Of several texts: other texts, another order or other borders between them give another fingerprint.
+    #[must_use]
+    pub fn of_all<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut hash = Sha256::new();
+        for text in texts {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        }
+        Self(hash.finalize().into())
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha256:")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Reads one as people paste it: `sha256:` may be left out, and letters may be of either case.
+impl FromStr for Fingerprint {
+    type Err = NotAFingerprint;
+
+    fn from_str(text: &str) -> Result<Self, NotAFingerprint> {
+        let text = text.trim().to_ascii_lowercase();
+        let digits = text.strip_prefix("sha256:").unwrap_or(&text).as_bytes();
+        if digits.len() != 64 {
+            return Err(NotAFingerprint);
+        }
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Ok(byte - b'0'),
+            b'a'..=b'f' => Ok(byte - b'a' + 10),
+            _ => Err(NotAFingerprint),
+        };
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = digit(pair[0])? * 16 + digit(pair[1])?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The test vector of FIPS 180-2.
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn it_is_the_sha256_in_any_spelling_people_paste() {
+        let abc = Fingerprint::of("abc");
+        assert_eq!(abc.to_string(), format!("sha256:{ABC}"));
+        for text in [
+            ABC.to_owned(),
+            format!("SHA256:{}", ABC.to_uppercase()),
+            format!(" sha256:{ABC}\n"),
+        ] {
+            assert_eq!(text.parse(), Ok(abc), "{text}");
+        }
+        for text in [
+            "",
+            "sha256:",
+            &ABC[1..],
+            &format!("{ABC}0"),
+            &"é".repeat(32),
+        ] {
+            assert_eq!(text.parse::<Fingerprint>(), Err(NotAFingerprint), "{text}");
+        }
+    }
+
+    #[test]
+    fn borders_between_texts_count() {
+        let all = |texts: &[&str]| Fingerprint::of_all(texts.iter().copied());
+        assert_ne!(all(&["ab", "c"]), all(&["a", "bc"]));
+        assert_ne!(all(&["a", "b"]), all(&["b", "a"]));
+        assert_ne!(all(&["a"]), all(&["a", ""]));
+    }
+}

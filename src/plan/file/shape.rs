@@ -1,0 +1,215 @@
+//! The members of a plan file, in their order and spelling.
+//!
+//! Owns the names. Refuses to compute anything.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What every version has.
+#[derive(Deserialize)]
+pub(super) struct Head {
+    pub(super) format: String,
+    pub(super) version: u64,
+}
+
+/// Declares shapes that are written and read alike: camel case, nothing unknown.
+macro_rules! shapes {
+    ($($(#[$about:meta])* $name:ident { $($(#[$on:meta])* $member:ident: $of:ty,)* })*) => {$(
+        $(#[$about])*
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        pub(super) struct $name { $($(#[$on])* pub(super) $member: $of,)* }
+    )*};
+}
+
+shapes! {
+    Document {
+        format: String,
+        version: u32,
+        /// Absent while it is computed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
+        tool: String,
+        made_at: String,
+        valid_until: String,
+        config: String,
+        scope: ScopeDoc,
+        guard: GuardDoc,
+        overrides: Vec<OverrideDoc>,
+        instances: Vec<InstanceDoc>,
+        unreadable: Vec<UnreadableDoc>,
+        regions_unreadable: Vec<RegionUnreadableDoc>,
+        missing: Vec<MissingDoc>,
+        undeclared: Vec<IdDoc>,
+        notes: Vec<NoteDoc>,
+    }
+
+    ScopeDoc {
+        account: Option<String>,
+        regions: Vec<String>,
+        targets: Vec<String>,
+        declared: usize,
+    }
+
+    GuardDoc {
+        keep: Vec<KeepDoc>,
+        max_instances: Option<usize>,
+        max_closed: usize,
+    }
+
+    KeepDoc {
+        allow: String,
+        from: Vec<String>,
+        rule: RuleDoc,
+        origin: OriginDoc,
+        why: Option<String>,
+        owner: Option<String>,
+        until: Option<String>,
+    }
+
+    OverrideDoc {
+        guard: String,
+        selector: Option<String>,
+        reason: String,
+    }
+
+    InstanceDoc {
+        region: String,
+        name: String,
+        arn: String,
+        tags: BTreeMap<String, String>,
+        state: String,
+        ip_address_type: String,
+        mode: String,
+        verdict: String,
+        reason: Option<String>,
+        hint: Option<String>,
+        incomplete: Option<String>,
+        before_fingerprint: String,
+        after_fingerprint: String,
+        before: BeforeDoc,
+        after: Vec<RuleDoc>,
+        changes: Vec<ChangeDoc>,
+        calls: Vec<CallDoc>,
+        fallback: Option<CallDoc>,
+        exposure: ExposureDoc,
+        notes: Vec<NoteDoc>,
+    }
+
+    BeforeDoc {
+        rules: Vec<RuleDoc>,
+        /// Those of the rules that only a Put may change, by place in `rules`.
+        put_only: Vec<usize>,
+        uncertain: Vec<EntryDoc>,
+        unknown: Vec<EntryDoc>,
+    }
+
+    /// A rule as it is sent.
+    RuleDoc {
+        protocol: String,
+        from_port: i32,
+        to_port: i32,
+        cidrs: Vec<String>,
+        ipv6_cidrs: Vec<String>,
+        cidr_list_aliases: Vec<String>,
+    }
+
+    /// A live entry to the letter.
+    EntryDoc {
+        protocol: String,
+        from_port: i32,
+        to_port: i32,
+        state: Option<String>,
+        cidrs: Vec<String>,
+        ipv6_cidrs: Vec<String>,
+        cidr_list_aliases: Vec<String>,
+    }
+
+    SourcesDoc {
+        cidrs: Vec<String>,
+        ipv6_cidrs: Vec<String>,
+        cidr_list_aliases: Vec<String>,
+    }
+
+    ChangeDoc {
+        action: String,
+        protocol: String,
+        from_port: i32,
+        to_port: i32,
+        before: SourcesDoc,
+        after: SourcesDoc,
+        causes: Vec<CauseDoc>,
+    }
+
+    CauseDoc {
+        kind: String,
+        origin: OriginDoc,
+        why: Option<String>,
+        owner: Option<String>,
+        until: Option<String>,
+    }
+
+    OriginDoc {
+        file: String,
+        line: usize,
+        column: usize,
+    }
+
+    CallDoc {
+        action: String,
+        request: RequestDoc,
+    }
+
+    /// The body of the request.
+    RequestDoc {
+        instance_name: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        port_info: Option<RuleDoc>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        port_infos: Option<Vec<RuleDoc>>,
+    }
+
+    ExposureDoc {
+        gained: Vec<BoxDoc>,
+        lost: Vec<BoxDoc>,
+    }
+
+    BoxDoc {
+        protocol: String,
+        from: u16,
+        to: u16,
+        cidrs: Vec<String>,
+        ipv6_cidrs: Vec<String>,
+        cidr_list_aliases: Vec<String>,
+    }
+
+    UnreadableDoc {
+        region: String,
+        name: String,
+        reason: String,
+        hint: Option<String>,
+    }
+
+    RegionUnreadableDoc {
+        region: String,
+        reason: String,
+        hint: Option<String>,
+    }
+
+    MissingDoc {
+        name: String,
+        origin: OriginDoc,
+        hint: Option<String>,
+    }
+
+    IdDoc {
+        region: String,
+        name: String,
+    }
+
+    NoteDoc {
+        text: String,
+        origin: Option<OriginDoc>,
+    }
+}

@@ -1,0 +1,354 @@
+//! The planner's plans have no defect, and every way of damaging one is seen.
+
+use proptest::prelude::{Just, prop_assert, prop_assert_eq, proptest};
+use proptest::strategy::Strategy as _;
+
+use super::*;
+use crate::model::arbitrary::Universe;
+use crate::model::{LiveFirewall, PortState, Protocol};
+use crate::plan::arbitrary::plans;
+use crate::plan::{Change, Options, plan_instance};
+
+fn key(port: i32) -> Key {
+    Key::new(Protocol::Tcp, port, port).expect("a port")
+}
+
+fn firewall(rules: &[(i32, &[&str])]) -> Firewall {
+    let sources = |texts: &[&str]| -> Sources {
+        texts
+            .iter()
+            .filter_map(|text| Sources::parse_live(text))
+            .collect()
+    };
+    rules
+        .iter()
+        .map(|(port, texts)| (key(*port), sources(texts)))
+        .collect()
+}
+
+/// What the planner makes of these rules.
+fn planned(mode: Mode, before: &LiveFirewall, wanted: &Firewall) -> InstancePlan {
+    let rule = |(key, sources): (&Key, &Sources)| crate::model::Rule {
+        key: *key,
+        sources: sources.clone(),
+        allow: String::new(),
+        from: Vec::new(),
+        origin: crate::model::Origin {
+            file: "f".into(),
+            line: 1,
+            column: 1,
+        },
+        why: None,
+        owner: None,
+        until: None,
+    };
+    let desired = crate::model::DesiredInstance {
+        mode,
+        strategy: crate::model::Strategy::Auto,
+        rules: wanted.iter().map(rule).collect(),
+        absent: Vec::new(),
+        expired: Vec::new(),
+        notes: Vec::new(),
+    };
+    let instance = crate::model::Instance {
+        id: InstanceId {
+            region: "eu-central-1".into(),
+            name: "web-1".into(),
+        },
+        arn: "arn:aws:lightsail:eu-central-1:123456789012:Instance/1".into(),
+        tags: std::collections::BTreeMap::new(),
+        state: crate::model::InstanceState::Running,
+        address_type: crate::model::AddressType::Dualstack,
+    };
+    plan_instance(&instance, &desired, before, Options::default())
+}
+
+/// Two opens in additive mode.
+fn opens() -> InstancePlan {
+    let before = LiveFirewall::from(&firewall(&[(22, &["10.0.0.0/8"])]));
+    let wanted = firewall(&[(80, &["0.0.0.0/0"]), (443, &["0.0.0.0/0", "::/0"])]);
+    planned(Mode::Additive, &before, &wanted)
+}
+
+/// One open with a fallback.
+fn grows() -> InstancePlan {
+    let before = firewall(&[(22, &["10.0.0.0/8"]), (80, &["::/0"])]);
+    let wanted = firewall(&[(22, &["10.0.0.0/8", "11.0.0.0/8"]), (80, &["::/0"])]);
+    planned(Mode::Authoritative, &LiveFirewall::from(&before), &wanted)
+}
+
+/// One Put.
+fn narrows() -> InstancePlan {
+    let before = firewall(&[(22, &["10.0.0.0/8", "11.0.0.0/8"])]);
+    let wanted = firewall(&[(22, &["10.0.0.0/8"])]);
+    planned(Mode::Authoritative, &LiveFirewall::from(&before), &wanted)
+}
+
+fn faults(plan: InstancePlan) -> Vec<Fault> {
+    let plan = Plan {
+        instances: vec![plan],
+        ..Plan::default()
+    };
+    lint(&plan).into_iter().map(|defect| defect.fault).collect()
+}
+
+/// Each damage is seen as this fault, perhaps among others.
+fn check(cases: &[(fn() -> InstancePlan, fn(&mut InstancePlan), Fault)]) {
+    for (at, (sound, damage, fault)) in cases.iter().enumerate() {
+        let mut plan = sound();
+        assert_eq!(faults(plan.clone()), [], "case {at}");
+        damage(&mut plan);
+        let found = faults(plan);
+        assert!(
+            found.contains(fault),
+            "case {at}: {found:?} lacks {fault:?}"
+        );
+    }
+}
+
+#[test]
+fn damaged_calls_are_seen() {
+    check(&[
+        (opens, |p| p.calls.clear(), Fault::NoCalls),
+        (opens, |p| drop(p.calls.pop()), Fault::Result),
+        (opens, |p| p.calls.reverse(), Fault::CallOrder),
+        (
+            opens,
+            |p| p.calls.push(p.calls[1].clone()),
+            Fault::CallOrder,
+        ),
+        (
+            opens,
+            |p| p.calls[0] = open(81, &["0.0.0.0/0"]),
+            Fault::Excess,
+        ),
+        (
+            opens,
+            |p| p.calls[0] = open(80, &["10.0.0.0/8"]),
+            Fault::Result,
+        ),
+        (
+            opens,
+            |p| p.calls[0] = open(80, &[]),
+            Fault::NoSources(key(80)),
+        ),
+        (opens, |p| p.calls[1] = put(&p.after), Fault::PutAmongOthers),
+        (
+            opens,
+            |p| p.fallback = Some(p.after.clone()),
+            Fault::Fallback,
+        ),
+        (
+            opens,
+            |p| p.calls.insert(0, close(22, &["10.0.0.0/8"])),
+            Fault::Gap,
+        ),
+        (
+            grows,
+            |p| p.fallback = Some(Firewall::new()),
+            Fault::Fallback,
+        ),
+        (
+            grows,
+            |p| p.calls = vec![open(22, &["11.0.0.0/8"])],
+            Fault::Guess(key(22), Guess::OpenWithout),
+        ),
+        (
+            grows,
+            |p| p.calls.push(close(80, &["0.0.0.0/0"])),
+            Fault::Guess(key(80), Guess::CloseOther),
+        ),
+        (
+            narrows,
+            |p| p.calls = vec![put(&Firewall::new())],
+            Fault::Result,
+        ),
+        (
+            narrows,
+            |p| p.calls = vec![open(22, &["10.0.0.0/8"])],
+            Fault::Guess(key(22), Guess::OpenWithout),
+        ),
+        (
+            narrows,
+            |p| p.calls = vec![close(22, &["11.0.0.0/8"])],
+            Fault::Guess(key(22), Guess::CloseOther),
+        ),
+    ]);
+}
+
+#[test]
+fn damaged_words_are_seen() {
+    check(&[
+        (opens, |p| p.verdict = Verdict::InSync, Fault::UnwantedCalls),
+        (opens, |p| p.verdict = Verdict::InSync, Fault::NotInSync),
+        (
+            opens,
+            |p| p.mode = Mode::Observe,
+            Fault::Mode(Mode::Observe),
+        ),
+        (
+            opens,
+            |p| p.verdict = Verdict::Observed,
+            Fault::Mode(Mode::Additive),
+        ),
+        (opens, |p| p.changes.truncate(1), Fault::Changes),
+        (opens, |p| p.changes.reverse(), Fault::Changes),
+        (opens, |p| p.exposure.gained.clear(), Fault::Exposure),
+        (
+            opens,
+            |p| p.incomplete = Some("?".into()),
+            Fault::Incomplete,
+        ),
+        (
+            opens,
+            |p| p.after = p.before.firewall().clone(),
+            Fault::Needless,
+        ),
+        (
+            narrows,
+            |p| p.before = LiveFirewall::default(),
+            Fault::Changes,
+        ),
+        (
+            narrows,
+            |p| p.changes[0].after = Sources::anywhere(),
+            Fault::Changes,
+        ),
+        (
+            grows,
+            |p| {
+                let odd = PortState {
+                    protocol: "TCP".into(),
+                    ..PortState::canonical(key(22), &p.changes[0].before)
+                };
+                p.before = LiveFirewall::read(&[odd]);
+            },
+            Fault::Guess(key(22), Guess::Spelling),
+        ),
+    ]);
+}
+
+#[test]
+fn what_a_put_would_drop_is_seen() {
+    let damage = |entry: PortState| {
+        let mut plan = narrows();
+        let entries: Vec<PortState> = plan
+            .before
+            .firewall()
+            .iter()
+            .map(|(key, sources)| PortState::canonical(*key, sources))
+            .chain([entry])
+            .collect();
+        plan.before = LiveFirewall::read(&entries);
+        plan
+    };
+    let unknown = PortState {
+        protocol: "sctp".into(),
+        ..PortState::default()
+    };
+    let found = faults(damage(unknown));
+    assert!(found.contains(&Fault::PutDrops), "{found:?}");
+    let doubtful = PortState::canonical(key(443), &Sources::new());
+    let mut plan = damage(doubtful);
+    plan.calls = vec![open(22, &["10.0.0.0/8"])];
+    let found = faults(plan);
+    assert!(found.contains(&Fault::DoubtStays), "{found:?}");
+}
+
+#[test]
+fn too_many_sources_are_seen() {
+    let many = |n: u8| -> Firewall {
+        let nets = (0..n).filter_map(|i| Sources::parse_live(&format!("10.0.{i}.0/24")));
+        [(key(22), nets.collect())].into_iter().collect()
+    };
+    let mut plan = planned(Mode::Authoritative, &LiveFirewall::default(), &many(60));
+    assert_eq!(faults(plan.clone()), []);
+    plan.after = many(61);
+    let found = faults(plan);
+    assert!(found.contains(&Fault::TooManySources(61)), "{found:?}");
+}
+
+#[test]
+fn instances_are_in_order_and_different() {
+    let with = |name: &str, arn: &str| {
+        let mut plan = grows();
+        plan.instance.id.name = name.into();
+        plan.instance.arn = arn.into();
+        plan
+    };
+    let shown = |instances: Vec<InstancePlan>| -> Vec<String> {
+        let plan = Plan {
+            instances,
+            ..Plan::default()
+        };
+        lint(&plan).iter().map(ToString::to_string).collect()
+    };
+    let order = "the instances are not in order, or one is there twice";
+    assert_eq!(shown(vec![with("a", "1"), with("b", "2")]), [""; 0]);
+    assert_eq!(shown(vec![with("b", "1"), with("a", "2")]), [order]);
+    assert_eq!(shown(vec![with("a", "1"), with("a", "2")]), [order]);
+    assert_eq!(
+        shown(vec![with("a", "1"), with("b", "1")]),
+        ["eu-central-1/b: another instance of the plan has the same ARN"]
+    );
+}
+
+fn sources(texts: &[&str]) -> Sources {
+    let all = firewall(&[(1, texts)]);
+    all.get(key(1)).cloned().unwrap_or_default()
+}
+
+fn open(port: i32, texts: &[&str]) -> Call {
+    Call::Open {
+        key: key(port),
+        sources: sources(texts),
+    }
+}
+
+fn close(port: i32, texts: &[&str]) -> Call {
+    Call::Close {
+        key: key(port),
+        sources: sources(texts),
+    }
+}
+
+fn put(firewall: &Firewall) -> Call {
+    Call::Put {
+        firewall: firewall.clone(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_the_planner_makes_is_sound(small in plans(Universe::Small), big in plans(Universe::Big)) {
+        prop_assert_eq!(lint(&small), []);
+        prop_assert_eq!(lint(&big), []);
+    }
+
+    #[test]
+    fn a_plan_with_anything_of_it_exchanged_is_not(
+        (plan, at, damage) in plans(Universe::Small)
+            .prop_filter("something changes", |plan| plan.instances.iter().any(|i| i.verdict == Verdict::Change))
+            .prop_flat_map(|plan| (Just(plan), 0..4_usize, 0..9_u8)),
+    ) {
+        let mut damaged = plan.clone();
+        let changing: Vec<&mut InstancePlan> =
+            damaged.instances.iter_mut().filter(|i| i.verdict == Verdict::Change).collect();
+        let count = changing.len();
+        let target = changing.into_iter().nth(at % count).expect("below the count");
+        let world = Change { key: Key::ALL, before: Sources::new(), after: Sources::anywhere(), causes: Vec::new() };
+        match damage {
+            0 => drop(target.calls.pop()),
+            1 => target.calls.push(Call::Open { key: Key::ALL, sources: Sources::anywhere() }),
+            2 => target.after.set(Key::ALL, sources(&["10.9.9.9"])),
+            3 => target.changes.push(world),
+            4 => drop(target.exposure.gained.pop().or_else(|| target.exposure.lost.pop())),
+            5 => target.verdict = Verdict::InSync,
+            6 => target.mode = Mode::Observe,
+            7 => target.incomplete = if target.incomplete.is_some() { None } else { Some(String::new()) },
+            _ => target.fallback = Some(firewall(&[(9, &["10.9.9.9"])])),
+        }
+        // An exchange by the same is none.
+        prop_assert!(damaged == plan || !lint(&damaged).is_empty(), "{damaged:?}");
+    }
+}

@@ -1,0 +1,54 @@
+//! Consent that is part of a plan: which guard was told that what it refuses is meant.
+//!
+//! Owns the names of the guards and the shape of consent. Refuses to judge whether it was needed.
+
+use std::fmt;
+
+/// A guard by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GuardName {
+    /// Nobody is locked out.
+    Lockout,
+    /// Not too much changes in one run.
+    BlastRadius,
+    /// No instance is left without rules.
+    Empty,
+}
+
+impl GuardName {
+    /// Every guard, in order.
+    pub const ALL: [Self; 3] = [Self::Lockout, Self::BlastRadius, Self::Empty];
+
+    /// As the command line and files spell it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Lockout => "lockout",
+            Self::BlastRadius => "blast-radius",
+            Self::Empty => "empty",
+        }
+    }
+
+    /// The guard of this name, to the letter.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|guard| guard.as_str() == name)
+    }
+}
+
+impl fmt::Display for GuardName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Consent to what a guard refuses, given when the plan was made.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Override {
+    /// Which guard.
+    pub guard: GuardName,
+    /// A pattern of instances by `name` or `region/name`; `None` is the whole run.
+    pub selector: Option<String>,
+    /// Why it is meant, in the words of whoever gave it.
+    pub reason: String,
+}
