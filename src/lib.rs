@@ -15,11 +15,11 @@
 //!
 //! # Who may know whom
 //!
-//! `cli` may use everything; `apply` uses `lightsail`'s traits and `plan`; `render` uses `plan` and `exposure`; `plan`
-//! uses `exposure`; `config`, `exposure`, `lightsail`, `inventory` and `emulator` use `model`, which uses none of them.
-//! `lightsail` and `emulator` also know `inventory`, the file format they share. The
-//! modules that decide (`model`, `config`, `exposure`, `plan`, `render`) know no tokio, no AWS, no clock and no
-//! environment: what they need is passed in. A test reads the `use` lines and fails on a wrong arrow.
+//! `cli` may use everything; `apply` uses `lightsail`'s traits and `plan`; `render` uses `plan`, `policy` and `exposure`;
+//! `policy` uses `plan` and `exposure`; `plan` uses `exposure`; `config`, `exposure`, `lightsail`, `inventory` and
+//! `emulator` use `model`, which uses none of them. `lightsail` and `emulator` also know `inventory`, the file format
+//! they share. The modules that decide (`model`, `config`, `exposure`, `plan`, `policy`, `render`) know no tokio, no AWS,
+//! no clock and no environment: what they need is passed in. A test reads the `use` lines and fails on a wrong arrow.
 
 pub mod apply;
 pub mod cli;
@@ -31,4 +31,5 @@ pub mod inventory;
 pub mod lightsail;
 pub mod model;
 pub mod plan;
+pub mod policy;
 pub mod render;

@@ -8,20 +8,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer with those it may use, lowest first.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("model", &[]),
     ("inventory", &["model"]),
     ("exposure", &["model"]),
     ("config", &["model"]),
     ("plan", &["exposure", "model"]),
+    ("policy", &["exposure", "model", "plan"]),
     ("lightsail", &["inventory", "model"]),
     ("apply", &["exposure", "lightsail", "model", "plan"]),
-    ("render", &["exposure", "model", "plan"]),
+    ("render", &["exposure", "model", "plan", "policy"]),
     ("emulator", &["inventory", "model"]),
 ];
 
 /// Layers that decide: they get what they need passed in.
-const PURE: [&str; 5] = ["model", "exposure", "config", "plan", "render"];
+const PURE: [&str; 6] = ["model", "exposure", "config", "plan", "policy", "render"];
 
 /// What those must not name: a runtime, the SDK, a clock, the environment, randomness.
 const WORLD: [&str; 9] = [
@@ -70,6 +71,7 @@ fn a_wrong_arrow_is_found() {
     for (layer, text) in [
         ("model", "use crate::plan::Plan;"),
         ("plan", "let x = crate::render::text::plan(p);"),
+        ("plan", "use crate::policy::judge;"),
         ("config", "use std::env;"),
         ("exposure", "use tokio::time::sleep;"),
         ("render", "let now = OffsetDateTime::now_utc();"),

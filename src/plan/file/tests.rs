@@ -1,1 +1,321 @@
+//! What is written is read again, and nothing else is.
 
+use proptest::prelude::{Just, ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
+use proptest::sample::Index;
+use proptest::strategy::Strategy;
+
+use super::*;
+use crate::model::arbitrary::{Universe, key, sources};
+use crate::model::{DesiredInstance, InstanceId, Mode, Origin, Rule};
+use crate::plan::arbitrary::{NOW, fleet, plans, text};
+use crate::plan::{Call, GuardName, Override, Verdict};
+
+fn now() -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(NOW).expect("a time")
+}
+
+fn file_of(plan: Plan) -> PlanFile {
+    PlanFile::new(
+        plan,
+        Scope::default(),
+        Guard::default(),
+        Fingerprint::of("version = 1"),
+        now(),
+        now() + VALID_FOR,
+    )
+}
+
+/// A file with something in every place.
+fn files(universe: Universe) -> impl Strategy<Value = PlanFile> {
+    let keep = proptest::option::of((key(universe), sources(universe), text()));
+    (plans(universe), text(), keep, any::<(bool, usize)>()).prop_map(
+        |(mut plan, text, keep, (some, number))| {
+            if some {
+                plan.overrides.push(Override {
+                    guard: GuardName::ALL[number % 3],
+                    selector: Some(text.clone()),
+                    reason: text.clone(),
+                });
+            }
+            let mut file = file_of(plan);
+            file.tool = text.clone();
+            file.scope = Scope {
+                account: some.then(|| text.clone()),
+                regions: vec!["eu-central-1".into(), text.clone()],
+                targets: vec![text.clone()],
+                declared: number,
+            };
+            file.guard.max_instances = some.then_some(number);
+            file.guard.keep.extend(keep.map(|(key, sources, why)| Rule {
+                key,
+                sources,
+                allow: text.clone(),
+                from: vec![text.clone()],
+                origin: Origin {
+                    file: text.into(),
+                    line: number,
+                    column: 1,
+                },
+                why: Some(why),
+                owner: None,
+                until: some.then(now),
+            }));
+            file
+        },
+    )
+}
+
+/// A plan of one instance that changes.
+fn some_file() -> PlanFile {
+    let rule = Rule {
+        key: crate::model::Key::ALL,
+        sources: crate::model::Sources::anywhere(),
+        allow: "all".into(),
+        from: vec!["anywhere".into()],
+        origin: Origin {
+            file: "firewall.toml".into(),
+            line: 3,
+            column: 1,
+        },
+        why: Some("a \"test\"".into()),
+        owner: None,
+        until: Some(now() + Duration::days(400)),
+    };
+    let desired = DesiredInstance {
+        mode: Mode::Authoritative,
+        strategy: crate::model::Strategy::Auto,
+        rules: vec![rule],
+        absent: Vec::new(),
+        expired: Vec::new(),
+        notes: Vec::new(),
+    };
+    let instance = crate::model::Instance {
+        id: InstanceId {
+            region: "eu-central-1".into(),
+            name: "web-1".into(),
+        },
+        arn: "arn:aws:lightsail:eu-central-1:123456789012:Instance/1".into(),
+        tags: std::collections::BTreeMap::new(),
+        state: crate::model::InstanceState::Running,
+        address_type: crate::model::AddressType::Dualstack,
+    };
+    let live = crate::model::LiveFirewall::default();
+    let options = crate::plan::Options::default();
+    let instances = vec![crate::plan::plan_instance(
+        &instance, &desired, &live, options,
+    )];
+    file_of(Plan {
+        instances,
+        ..Plan::default()
+    })
+}
+
+/// A text with one part exchanged and the digest made right again, as somebody would who knows the format.
+fn forged(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from}");
+    let mut document: serde_json::Value =
+        serde_json::from_str(&text.replacen(from, to, 1)).expect("JSON");
+    document["digest"] = serde_json::Value::Null;
+    let shape: Result<Document, _> = serde_json::from_value(document);
+    let mut document = shape.expect("a plan");
+    document.digest = Some(digest(&document).to_string());
+    let mut text = serde_json::to_string_pretty(&document).expect("JSON");
+    text.push('\n');
+    text
+}
+
+fn refusal(text: &str) -> Refusal {
+    parse(text, now(), None).expect_err("refused")
+}
+
+#[test]
+fn each_refusal_has_its_name() {
+    let text = write(&some_file());
+    for other in [
+        "",
+        "nonsense",
+        "[]",
+        "{}",
+        "{\"format\": \"portward.plan\"}",
+    ] {
+        assert!(matches!(refusal(other), Refusal::NotAPlan(_)), "{other}");
+    }
+    let other = text.replacen("portward.plan", "portward.inventory", 1);
+    assert_eq!(
+        refusal(&other).to_string(),
+        "not a portward plan: `format` is `portward.inventory`, not `portward.plan`"
+    );
+    let other = text.replacen("\"version\": 1", "\"version\": 2", 1);
+    assert_eq!(refusal(&other), Refusal::Version(2));
+    for (from, to, words) in [
+        (
+            "\"tool\":",
+            "\"colour\": 1, \"tool\":",
+            "unknown field `colour`",
+        ),
+        (
+            "\"tool\":",
+            "\"tool\": \"x\", \"tool\":",
+            "duplicate field `tool`",
+        ),
+        ("\"tool\":", "\"toll\":", "unknown field `toll`"),
+        ("\"declared\": 0", "\"declared\": -1", "invalid value"),
+        ("\"fromPort\": 0", "\"fromPort\": \"0\"", "invalid type"),
+    ] {
+        let refusal = refusal(&text.replacen(from, to, 1));
+        let Refusal::Member(message) = &refusal else {
+            panic!("{refusal:?}")
+        };
+        assert!(message.contains(words), "{message}");
+    }
+    let changed = text.replacen("web-1", "web-2", 1);
+    assert!(matches!(refusal(&changed), Refusal::Digest { .. }));
+    let spaced = text.replacen("\n  \"tool\"", "\n   \"tool\"", 1);
+    assert_eq!(refusal(&spaced), Refusal::NotAsWritten(5));
+}
+
+#[test]
+fn a_right_digest_does_not_make_a_wrong_plan_right() {
+    let text = write(&some_file());
+    assert!(parse(&text, now(), None).is_ok());
+    assert_eq!(forged(&text, "\"web-1\"", "\"web-1\""), text);
+    for (from, to) in [
+        // The name in the request is another one.
+        ("\"instanceName\": \"web-1\"", "\"instanceName\": \"web-2\""),
+        ("\"action\": \"add\"", "\"action\": \"widen\""),
+        (
+            "\"cidrs\": [\n            \"0.0.0.0/0\"",
+            "\"cidrs\": [\n            \"0.0.0.0/00\"",
+        ),
+        (
+            "\"beforeFingerprint\": \"sha256:",
+            "\"beforeFingerprint\": \"sha256:0",
+        ),
+        ("\"protocol\": \"all\"", "\"protocol\": \"sctp\""),
+        ("\"verdict\": \"change\"", "\"verdict\": \"in-sync\""),
+        ("\"verdict\": \"change\"", "\"verdict\": \"force\""),
+        ("OpenInstancePublicPorts", "DeleteInstance"),
+        ("\"madeAt\": \"", "\"madeAt\": \"x"),
+    ] {
+        let refusal = refusal(&forged(&text, from, to));
+        let expected = matches!(
+            refusal,
+            Refusal::Member(_) | Refusal::NotAsWritten(_) | Refusal::Lint(_)
+        );
+        assert!(expected, "{from}: {refusal:?}");
+    }
+}
+
+#[test]
+fn what_contradicts_itself_is_not_carried_out() {
+    let mut file = some_file();
+    let Some(Call::Open { sources, .. }) = file.plan.instances[0].calls.first_mut() else {
+        panic!("an open was planned")
+    };
+    sources.clear_ipv6();
+    let Refusal::Lint(defects) = refusal(&write(&file)) else {
+        panic!("another refusal")
+    };
+    assert!(
+        defects
+            .iter()
+            .any(|defect| defect.fault == lint::Fault::Result),
+        "{defects:?}"
+    );
+}
+
+#[test]
+fn the_digest_that_was_noted_must_be_that_of_the_file() {
+    let file = some_file();
+    let text = write(&file);
+    let digest = file.digest().to_string();
+    let digits = digest.trim_start_matches("sha256:").to_uppercase();
+    for expected in [digest.as_str(), digits.as_str()] {
+        assert!(parse(&text, now(), Some(expected)).is_ok(), "{expected}");
+    }
+    for expected in [
+        "",
+        "sha256:",
+        &digits[1..],
+        &digits.replace('A', "B").replace('1', "2"),
+    ] {
+        let refusal = parse(&text, now(), Some(expected)).expect_err("refused");
+        assert!(matches!(refusal, Refusal::Unexpected { .. }), "{refusal:?}");
+    }
+}
+
+#[test]
+fn a_plan_ends_with_its_time_or_with_the_first_rule_that_does() {
+    let file = some_file();
+    let text = write(&file);
+    let last = file.valid_until - Duration::NANOSECOND;
+    assert!(parse(&text, last, None).is_ok());
+    assert_eq!(
+        parse(&text, file.valid_until, None).map_err(|refusal| refusal.to_string()),
+        Err("the plan was valid until 2026-01-02T00:00:00Z".to_owned())
+    );
+}
+
+#[test]
+fn the_shape_of_a_file() {
+    insta::assert_snapshot!(write(&some_file()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_is_written_is_read_again(small in files(Universe::Small), big in files(Universe::Big)) {
+        for file in [small, big] {
+            let text = write(&file);
+            let again = parse(&text, now(), Some(&file.digest().to_string()));
+            let again = match again { Ok(again) => again, Err(refusal) => panic!("{refusal:?}\n{text}") };
+            prop_assert_eq!(&again, &file);
+            prop_assert_eq!(again.plan(), file.plan);
+        }
+    }
+
+    #[test]
+    fn any_changed_byte_is_seen(
+        file in files(Universe::Small), at in any::<Index>(), byte in any::<u8>(), kind in 0..3_u8,
+    ) {
+        let text = write(&file);
+        let mut bytes = text.clone().into_bytes();
+        let at = at.index(bytes.len());
+        match kind {
+            0 => bytes[at] = byte,
+            1 => bytes.insert(at, byte),
+            _ => drop(bytes.remove(at)),
+        }
+        if let Ok(changed) = String::from_utf8(bytes) {
+            prop_assert!(changed == text || parse(&changed, now(), None).is_err());
+        }
+    }
+
+    #[test]
+    fn any_text_is_answered(text in any::<String>()) {
+        prop_assert!(parse(&text, now(), None).is_err());
+    }
+
+    #[test]
+    fn a_plan_is_valid_until_something_declared_ends(
+        (desired, _) in fleet(Universe::Small), hours in 0..24_000_i64, far in Just(Duration::MAX),
+    ) {
+        let latest = now() + Duration::hours(hours);
+        let until = valid_until(&desired, now(), Duration::hours(hours));
+        prop_assert!(until <= latest);
+        let ends: Vec<OffsetDateTime> = desired.instances.values()
+            .flat_map(|instance| &instance.rules).filter_map(|rule| rule.until).collect();
+        prop_assert!(ends.iter().all(|end| *end <= now() || until <= *end));
+        prop_assert!(until == latest || ends.contains(&until));
+        prop_assert!(valid_until(&desired, now(), far) >= now());
+    }
+
+    #[test]
+    fn a_plan_that_is_read_can_be_carried_out(file in files(Universe::Small)) {
+        let plan = parse(&write(&file), now(), None).expect("a plan").plan;
+        for instance in plan.instances {
+            prop_assert_eq!(!instance.calls.is_empty(), instance.verdict == Verdict::Change);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! `--allow NAME[=SELECTOR]`: consent to what a guard refuses, as it is typed.
+//!
+//! Owns its spelling. Refuses to weigh the reason.
+
+use std::fmt;
+use std::str::FromStr;
+
+use glob::Pattern;
+
+use crate::model::InstanceId;
+use crate::plan::{GuardName, Override};
+
+/// Consent, as it is typed: a guard, and the instances it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allow {
+    /// Which guard.
+    pub guard: GuardName,
+    /// Instances by `name` or `region/name`, with `*`, `?` and `[ab]`; `None` is the whole run.
+    pub selector: Option<Pattern>,
+}
+
+/// Why a text is no consent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAllowed {
+    /// No guard has this name. With the nearest one.
+    #[error("there is no guard `{}`{}", name.escape_debug(), near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_else(names))]
+    Guard {
+        /// As it was typed.
+        name: String,
+        /// What may have been meant.
+        near: Option<GuardName>,
+    },
+    /// The selector is no pattern.
+    #[error("`{}` is no pattern of instances: {why}", selector.escape_debug())]
+    Selector {
+        /// As it was typed.
+        selector: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+fn names() -> String {
+    let names: Vec<String> = GuardName::ALL
+        .iter()
+        .map(|guard| format!("`{guard}`"))
+        .collect();
+    format!("; the guards are {}", names.join(", "))
+}
+
+impl Allow {
+    /// Whether it is for this instance.
+    #[must_use]
+    pub fn covers(&self, id: &InstanceId) -> bool {
+        self.selector
+            .as_ref()
+            .is_none_or(|selector| selector.matches(&id.name) || selector.matches(&id.to_string()))
+    }
+
+    /// The consent of a plan, to be looked at again.
+    ///
+    /// # Errors
+    /// A selector that is no pattern.
+    pub fn from_override(consent: &Override) -> Result<Self, NotAllowed> {
+        let selector = consent.selector.as_deref().map(pattern).transpose()?;
+        Ok(Self {
+            guard: consent.guard,
+            selector,
+        })
+    }
+}
+
+impl FromStr for Allow {
+    type Err = NotAllowed;
+
+    fn from_str(text: &str) -> Result<Self, NotAllowed> {
+        let (name, selector) = match text.split_once('=') {
+            Some((name, selector)) => (name, Some(selector)),
+            None => (text, None),
+        };
+        let guard = GuardName::from_name(name).ok_or_else(|| NotAllowed::Guard {
+            name: name.to_owned(),
+            near: nearest(name),
+        })?;
+        Ok(Self {
+            guard,
+            selector: selector.map(pattern).transpose()?,
+        })
+    }
+}
+
+/// As it is typed.
+impl fmt::Display for Allow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { guard, selector } = self;
+        match selector {
+            Some(selector) => write!(f, "{guard}={selector}"),
+            None => guard.fmt(f),
+        }
+    }
+}
+
+fn pattern(text: &str) -> Result<Pattern, NotAllowed> {
+    let wrong = |why: String| NotAllowed::Selector {
+        selector: text.to_owned(),
+        why,
+    };
+    if text.is_empty() {
+        // An empty variable in a script must not be taken for a pattern that names nobody.
+        return Err(wrong("it is empty".to_owned()));
+    }
+    Pattern::new(text).map_err(|error| wrong(error.msg.to_owned()))
+}
+
+/// The guard that is near enough to have been meant: at most a third of the letters are other ones.
+fn nearest(name: &str) -> Option<GuardName> {
+    let lower = name.to_lowercase();
+    let allowed = lower.chars().count().min(20).div_ceil(3);
+    GuardName::ALL
+        .into_iter()
+        .map(|guard| (strsim::osa_distance(&lower, guard.as_str()), guard))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min()
+        .map(|(_, guard)| guard)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_typed() {
+        for (text, shown) in [
+            ("lockout", "lockout"),
+            ("lockout=web-*", "lockout=web-*"),
+            ("empty=eu-*/web-1", "empty=eu-*/web-1"),
+            (
+                "lock-out",
+                "there is no guard `lock-out`; did you mean `lockout`?",
+            ),
+            (
+                "blastradius=x",
+                "there is no guard `blastradius`; did you mean `blast-radius`?",
+            ),
+            (
+                "force",
+                "there is no guard `force`; the guards are `lockout`, `blast-radius`, `empty`",
+            ),
+            (
+                "",
+                "there is no guard ``; the guards are `lockout`, `blast-radius`, `empty`",
+            ),
+            ("empty=", "`` is no pattern of instances: it is empty"),
+            (
+                "empty=[a",
+                "`[a` is no pattern of instances: invalid range pattern",
+            ),
+        ] {
+            let found = text.parse::<Allow>();
+            let found = found.map_or_else(|error| error.to_string(), |allow| allow.to_string());
+            assert_eq!(found, shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn it_covers_by_name_with_or_without_region() {
+        let id = InstanceId {
+            region: "eu-central-1".into(),
+            name: "web-1".into(),
+        };
+        for (text, covers) in [
+            ("empty", true),
+            ("empty=web-1", true),
+            ("empty=eu-*/web-?", true),
+            ("empty=web", false),
+            ("empty=us-*/web-1", false),
+        ] {
+            let allow: Allow = text.parse().expect("consent");
+            assert_eq!(allow.covers(&id), covers, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_answered(text in any::<String>(), pattern in "[a*?\\[\\]!/=-]{0,12}") {
+            let _ = text.parse::<Allow>();
+            let _ = format!("empty={pattern}").parse::<Allow>();
+        }
+    }
+}

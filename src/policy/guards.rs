@@ -1,0 +1,232 @@
+//! Guards: lock-out, blast radius, and firewalls that would let nobody in.
+//!
+//! | guard | refuses |
+//! |---|---|
+//! | `lockout` | tcp/22 or tcp/3389, each by itself: somebody got in before, and nobody who did still does; or somebody who got in by a rule of `[guard] keep` no longer does |
+//! | `blast-radius` | more instances to change, or more rules to close, than `[guard]` says |
+//! | `empty` | an instance with rules would have none |
+//!
+//! Lock-out is judged on effective access, so that no spelling evades it, and on what an instance can really be reached
+//! by: sources of a family that it lacks count as nobody, and so do live entries that cannot be read for certain. Owns the
+//! judgement; refuses to change a plan, and to know who gave consent and why it was wise.
+
+mod lockout;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use super::Allow;
+use crate::model::{Guard, InstanceId};
+use crate::plan::{Call, GuardName, InstancePlan, Override, Plan, Verdict};
+
+/// What a guard refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which guard.
+    pub guard: GuardName,
+    /// On which instance; `None` is the whole run.
+    pub instance: Option<InstanceId>,
+    /// What exactly, as a sentence fragment.
+    pub reason: String,
+    /// How to say that it is meant.
+    pub hint: String,
+}
+
+/// What the guards say of a plan.
+#[must_use]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// What is refused and was not allowed: by instance, then the run as a whole. None: the plan may be carried out.
+    pub refusals: Vec<Refusal>,
+    /// The consent that was needed, to become part of the plan; in the order in which it was given.
+    pub used: Vec<Override>,
+    /// The consent that nothing needed.
+    pub unneeded: Vec<Allow>,
+}
+
+/// Judges a plan.
+///
+/// `scope` is the number of instances declared in all, before anything was narrowed. `reason` is why consent is given; it
+/// becomes part of each override that is needed.
+pub fn judge(
+    plan: &Plan,
+    guard: &Guard,
+    scope: usize,
+    allowed: &[Allow],
+    reason: &str,
+) -> Judgement {
+    let mut consents = Consents {
+        allowed,
+        used: vec![false; allowed.len()],
+    };
+    let mut refusals = Vec::new();
+    let changing: Vec<&InstancePlan> = plan
+        .instances
+        .iter()
+        .filter(|instance| instance.verdict == Verdict::Change)
+        .collect();
+    let mut regions_of = BTreeMap::<&str, usize>::new();
+    for instance in &plan.instances {
+        *regions_of.entry(&instance.instance.id.name).or_default() += 1;
+    }
+    for instance in &changing {
+        let id = &instance.instance.id;
+        let selector = match regions_of.get(id.name.as_str()) {
+            Some(2..) => id.to_string(),
+            _ => id.name.clone(),
+        };
+        let mut refuse = |guard: GuardName, reason: String| {
+            if !consents.cover(guard, id) {
+                refusals.push(Refusal {
+                    guard,
+                    instance: Some(id.clone()),
+                    reason,
+                    hint: hint(guard, Some(&selector)),
+                });
+            }
+        };
+        for reason in lockout::reasons(instance, guard) {
+            refuse(GuardName::Lockout, reason);
+        }
+        if let Some(reason) = emptied(instance) {
+            refuse(GuardName::Empty, reason);
+        }
+    }
+    let limits: [(usize, Size, fn(usize) -> String); 2] = [
+        (
+            guard.most_instances(scope),
+            |_| 1,
+            |n| format!("{n} instances would change"),
+        ),
+        (guard.max_closed, closed, |n| {
+            format!("{n} rules would be closed")
+        }),
+    ];
+    for (most, size, words) in limits {
+        let all: usize = changing.iter().map(|instance| size(instance)).sum();
+        if all <= most {
+            continue;
+        }
+        let rest: usize = changing
+            .iter()
+            .filter(|instance| !consents.cover(GuardName::BlastRadius, &instance.instance.id))
+            .map(|instance| size(instance))
+            .sum();
+        if rest > most {
+            let besides = match all - rest {
+                0 => String::new(),
+                allowed => format!(" besides {allowed} that are allowed"),
+            };
+            refusals.push(Refusal {
+                guard: GuardName::BlastRadius,
+                instance: None,
+                reason: format!("{}{besides}, and one run may do {most}", words(rest)),
+                hint: hint(GuardName::BlastRadius, None),
+            });
+        }
+    }
+    consents.judgement(refusals, reason)
+}
+
+/// What the guards refuse in a finished plan, and its own overrides do not allow. A plan that was judged has nothing.
+#[must_use]
+pub fn lint(plan: &Plan, guard: &Guard, scope: usize) -> Vec<Refusal> {
+    // Consent that cannot be read is none.
+    let allowed: Vec<Allow> = plan
+        .overrides
+        .iter()
+        .filter_map(|consent| Allow::from_override(consent).ok())
+        .collect();
+    judge(plan, guard, scope, &allowed, "").refusals
+}
+
+/// How much an instance adds to what a run changes.
+type Size = fn(&InstancePlan) -> usize;
+
+/// How many rules go: keys that are live and have no source after, and entries that a Put replaces by nothing.
+fn closed(plan: &InstancePlan) -> usize {
+    let keys = plan
+        .changes
+        .iter()
+        .filter(|change| change.after.is_empty() && !change.before.is_empty());
+    let puts = matches!(plan.calls.first(), Some(Call::Put { .. }));
+    let replaced = plan.before.uncertain().iter().filter(|uncertain| {
+        let certain = |key| plan.before.firewall().get(key).is_some();
+        puts && uncertain
+            .key
+            .is_none_or(|key| plan.after.get(key).is_none() && !certain(key))
+    });
+    keys.count() + replaced.count()
+}
+
+fn emptied(plan: &InstancePlan) -> Option<String> {
+    let before = &plan.before;
+    let rules = before.firewall().len() + before.uncertain().len();
+    if rules == 0 || !plan.after.is_empty() {
+        return None;
+    }
+    let all = match rules {
+        1 => "its only rule".to_owned(),
+        rules => format!("all of its {rules} rules"),
+    };
+    let left = if before.unknown().is_empty() {
+        "no rule would be left"
+    } else {
+        "only what this program cannot read would be left"
+    };
+    Some(format!("{all} would be closed, and {left}"))
+}
+
+fn hint(guard: GuardName, selector: Option<&str>) -> String {
+    let selector = selector
+        .map(|selector| format!("={}", glob::Pattern::escape(selector)))
+        .unwrap_or_default();
+    format!("if that is meant: `--allow {guard}{selector} --reason \"…\"`")
+}
+
+/// Which of the given consents were needed.
+struct Consents<'a> {
+    allowed: &'a [Allow],
+    used: Vec<bool>,
+}
+
+impl Consents<'_> {
+    /// Whether any covers this; all that do were needed.
+    fn cover(&mut self, guard: GuardName, id: &InstanceId) -> bool {
+        let mut covered = false;
+        for (allow, used) in self.allowed.iter().zip(&mut self.used) {
+            if allow.guard == guard && allow.covers(id) {
+                *used = true;
+                covered = true;
+            }
+        }
+        covered
+    }
+
+    fn judgement(self, refusals: Vec<Refusal>, reason: &str) -> Judgement {
+        let mut judgement = Judgement {
+            refusals,
+            ..Judgement::default()
+        };
+        for (allow, used) in self.allowed.iter().zip(self.used) {
+            if !used {
+                judgement.unneeded.push(allow.clone());
+                continue;
+            }
+            let consent = Override {
+                guard: allow.guard,
+                selector: allow
+                    .selector
+                    .as_ref()
+                    .map(|selector| selector.as_str().to_owned()),
+                reason: reason.to_owned(),
+            };
+            // The same consent given twice is one.
+            if !judgement.used.contains(&consent) {
+                judgement.used.push(consent);
+            }
+        }
+        judgement
+    }
+}

@@ -1,0 +1,435 @@
+//! What each guard refuses and lets pass, how consent is weighed, and what holds of every plan.
+
+use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
+
+use super::*;
+use crate::model::arbitrary::Universe;
+use crate::model::{
+    AddressType, Desired, DesiredInstance, Firewall, Instance, InstanceState, Key, Live,
+    LiveFirewall, Mode, Origin, PortState, Protocol, Rule, Sources, Strategy,
+};
+use crate::plan::arbitrary::plans;
+use crate::plan::{Options, plan};
+
+fn tcp(port: i32) -> Key {
+    Key::new(Protocol::Tcp, port, port).expect("a port")
+}
+
+fn sources(texts: &[&str]) -> Sources {
+    let mut sources = Sources::new();
+    for text in texts {
+        match Sources::parse_live(text) {
+            Some(net) => sources.insert(net),
+            None => sources.insert_alias(*text),
+        }
+    }
+    sources
+}
+
+type Rules<'a> = &'a [(i32, &'a [&'a str])];
+
+fn firewall(rules: Rules<'_>) -> Firewall {
+    rules
+        .iter()
+        .map(|(port, texts)| (tcp(*port), sources(texts)))
+        .collect()
+}
+
+fn rule(key: Key, sources: &Sources) -> Rule {
+    Rule {
+        key,
+        sources: sources.clone(),
+        allow: String::new(),
+        from: Vec::new(),
+        origin: Origin {
+            file: "firewall.toml".into(),
+            line: 5,
+            column: 1,
+        },
+        why: None,
+        owner: None,
+        until: None,
+    }
+}
+
+/// The plan for instances of a name, an address type, live entries and wanted rules.
+fn planned(instances: &[(&str, &str, Vec<PortState>, Rules<'_>)]) -> Plan {
+    let (mut desired, mut live) = (Desired::default(), Live::default());
+    for (path, kind, entries, wanted) in instances {
+        let (region, name) = path.split_once('/').unwrap_or(("eu-central-1", path));
+        let id = InstanceId {
+            region: region.into(),
+            name: name.into(),
+        };
+        let wanted = DesiredInstance {
+            mode: Mode::Authoritative,
+            strategy: Strategy::Auto,
+            rules: firewall(wanted).iter().map(|(k, s)| rule(*k, s)).collect(),
+            absent: Vec::new(),
+            expired: Vec::new(),
+            notes: Vec::new(),
+        };
+        let instance = Instance {
+            id: id.clone(),
+            arn: format!("arn:aws:lightsail:{region}:123456789012:Instance/{name}"),
+            tags: BTreeMap::new(),
+            state: InstanceState::Running,
+            address_type: AddressType::from_name(kind),
+        };
+        desired.instances.insert(id.clone(), wanted);
+        live.instances.insert(id.clone(), instance);
+        live.firewalls.insert(id, Ok(LiveFirewall::read(entries)));
+    }
+    plan(&desired, &live, Options::default())
+}
+
+fn entries(rules: Rules<'_>) -> Vec<PortState> {
+    firewall(rules)
+        .iter()
+        .map(|(key, sources)| PortState::canonical(*key, sources))
+        .collect()
+}
+
+fn one(kind: &str, before: Rules<'_>, after: Rules<'_>) -> Plan {
+    planned(&[("web-1", kind, entries(before), after)])
+}
+
+fn allow(texts: &[&str]) -> Vec<Allow> {
+    texts
+        .iter()
+        .map(|text| text.parse().expect("consent"))
+        .collect()
+}
+
+fn shown(plan: &Plan, guard: &Guard, allowed: &[&str]) -> Vec<String> {
+    let judgement = judge(plan, guard, plan.instances.len(), &allow(allowed), "meant");
+    judgement
+        .refusals
+        .iter()
+        .map(|refusal| {
+            let place = refusal.instance.as_ref().map(ToString::to_string);
+            format!(
+                "{} {}: {}",
+                refusal.guard,
+                place.unwrap_or_default(),
+                refusal.reason
+            )
+        })
+        .collect()
+}
+
+fn guards(plan: &Plan) -> Vec<GuardName> {
+    let judgement = judge(plan, &Guard::default(), plan.instances.len(), &[], "");
+    judgement.refusals.iter().map(|r| r.guard).collect()
+}
+
+#[test]
+fn a_way_in_stays_open_to_somebody_who_had_it() {
+    let web: &[&str] = &["0.0.0.0/0"];
+    let cases: [(&str, Rules<'_>, Rules<'_>, usize); 11] = [
+        // Narrowed to some of those who had it.
+        (
+            "dualstack",
+            &[(22, &["0.0.0.0/0"])],
+            &[(22, &["10.0.0.1"])],
+            0,
+        ),
+        // Handed to others.
+        (
+            "dualstack",
+            &[(22, &["10.0.0.1"])],
+            &[(22, &["10.0.0.2"])],
+            1,
+        ),
+        ("dualstack", &[(22, &["10.0.0.1"])], &[(80, web)], 1),
+        // Each way in by itself.
+        (
+            "dualstack",
+            &[(22, &["10.0.0.1"]), (3389, &["10.0.0.1"])],
+            &[(22, &["10.0.0.1"])],
+            1,
+        ),
+        (
+            "dualstack",
+            &[(22, &["10.0.0.1"]), (3389, &["10.0.0.1"])],
+            &[(80, web)],
+            2,
+        ),
+        // Nobody had it.
+        ("dualstack", &[(80, web)], &[(22, &["10.0.0.2"])], 0),
+        // By an alias.
+        (
+            "dualstack",
+            &[(22, &["10.0.0.1", "lightsail-connect"])],
+            &[(22, &["lightsail-connect"])],
+            0,
+        ),
+        (
+            "dualstack",
+            &[(22, &["lightsail-connect"])],
+            &[(22, &["10.0.0.1"])],
+            1,
+        ),
+        // What an instance cannot be reached by does not count.
+        (
+            "ipv4",
+            &[(22, &["10.0.0.1", "::/0"])],
+            &[(22, &["::/0"])],
+            1,
+        ),
+        ("ipv4", &[(22, &["::/0"])], &[(80, web)], 0),
+        (
+            "ipv6",
+            &[(22, &["10.0.0.1", "::/0"])],
+            &[(22, &["::/0"])],
+            0,
+        ),
+    ];
+    for (at, (kind, before, after, refused)) in cases.into_iter().enumerate() {
+        let found = guards(&one(kind, before, after));
+        assert_eq!(found, vec![GuardName::Lockout; refused], "case {at}");
+    }
+}
+
+#[test]
+fn no_spelling_evades_it() {
+    let all = PortState::canonical(Key::ALL, &sources(&["10.0.0.0/8"]));
+    let closes = planned(&[("web-1", "dualstack", vec![all.clone()], &[(80, &["::/0"])])]);
+    assert_eq!(guards(&closes), [GuardName::Lockout; 2]);
+    let splits = planned(&[(
+        "web-1",
+        "dualstack",
+        vec![all],
+        &[(22, &["10.9.0.0/16"]), (3389, &["10.1.1.1"])],
+    )]);
+    assert_eq!(guards(&splits), []);
+}
+
+#[test]
+fn what_cannot_be_read_for_certain_was_no_way_in() {
+    let doubtful = PortState::canonical(tcp(22), &Sources::new());
+    let plan = planned(&[("web-1", "dualstack", vec![doubtful], &[(80, &["::/0"])])]);
+    assert_eq!(plan.instances[0].verdict, Verdict::Change);
+    assert_eq!(guards(&plan), []);
+}
+
+#[test]
+fn the_words_say_who_and_how_to_allow_it() {
+    let plan = one(
+        "dualstack",
+        &[(22, &["10.0.0.1"]), (80, &["::/0"])],
+        &[(22, &["10.0.0.2"])],
+    );
+    let judgement = judge(&plan, &Guard::default(), 1, &[], "");
+    let [refusal] = &judgement.refusals[..] else {
+        panic!("{judgement:?}")
+    };
+    assert_eq!(
+        refusal.reason,
+        "nobody who could reach tcp/22 still could: 10.0.0.1/32 got in before, and only 10.0.0.2/32 would after"
+    );
+    assert_eq!(
+        refusal.hint,
+        "if that is meant: `--allow lockout=web-1 --reason \"…\"`"
+    );
+}
+
+#[test]
+fn kept_rules_keep_those_who_had_them() {
+    let admins = rule(tcp(22), &sources(&["10.0.0.0/8", "2001:db8::/32"]));
+    let guard = Guard {
+        keep: vec![admins],
+        ..Guard::default()
+    };
+    let wide: Rules<'_> = &[(22, &["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"])];
+    let cases: [(&str, Rules<'_>, Rules<'_>, &[&str]); 5] = [
+        (
+            "dualstack",
+            wide,
+            &[(22, &["10.0.0.0/8", "2001:db8::/32"])],
+            &[],
+        ),
+        (
+            "dualstack",
+            wide,
+            &[(22, &["10.0.0.0/9", "2001:db8::/32"])],
+            &[
+                "lockout eu-central-1/web-1: `keep` of firewall.toml:5 would no longer hold: it closes tcp/22 from 10.128.0.0/9 (8,388,608 addresses)",
+            ],
+        ),
+        // The instance has no IPv6 to lose.
+        ("ipv4", wide, &[(22, &["10.0.0.0/8"])], &[]),
+        // They never had all of it: what they had is kept.
+        (
+            "dualstack",
+            &[(22, &["10.0.0.0/24"])],
+            &[(22, &["10.0.0.0/24", "::/0"])],
+            &[],
+        ),
+        (
+            "dualstack",
+            &[(22, &["10.0.0.0/24", "192.0.2.1"])],
+            &[(22, &["192.0.2.1"])],
+            &[
+                "lockout eu-central-1/web-1: `keep` of firewall.toml:5 would no longer hold: it closes tcp/22 from 10.0.0.0/24 (256 addresses)",
+            ],
+        ),
+    ];
+    for (at, (kind, before, after, expected)) in cases.into_iter().enumerate() {
+        let found = shown(&one(kind, before, after), &guard, &[]);
+        assert_eq!(found, expected, "case {at}");
+    }
+}
+
+#[test]
+fn an_instance_with_rules_keeps_one() {
+    let empties = one("dualstack", &[(80, &["::/0"]), (81, &["::/0"])], &[]);
+    assert_eq!(
+        shown(&empties, &Guard::default(), &[]),
+        ["empty eu-central-1/web-1: all of its 2 rules would be closed, and no rule would be left"]
+    );
+    assert_eq!(
+        shown(&empties, &Guard::default(), &["empty=web-*"]),
+        [""; 0]
+    );
+    assert_eq!(guards(&one("dualstack", &[], &[(80, &["::/0"])])), []);
+    let doubtful = PortState::canonical(tcp(80), &Sources::new());
+    let plan = planned(&[("web-1", "dualstack", vec![doubtful], &[])]);
+    assert_eq!(guards(&plan), [GuardName::Empty]);
+}
+
+/// Instances that each lose one rule and keep another.
+fn losing(count: usize) -> Plan {
+    let names: Vec<String> = (0..count).map(|n| format!("web-{n:03}")).collect();
+    let instances: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let before = entries(&[(80, &["::/0"]), (81, &["::/0"])]);
+            let after: Rules<'_> = &[(80, &["::/0"])];
+            (name.as_str(), "dualstack", before, after)
+        })
+        .collect();
+    planned(&instances)
+}
+
+#[test]
+fn a_run_changes_so_much_and_no_more() {
+    let limits = |max_instances, max_closed| Guard {
+        max_instances,
+        max_closed,
+        ..Guard::default()
+    };
+    let no_limit = usize::MAX;
+    assert_eq!(shown(&losing(5), &limits(None, 5), &[]), [""; 0]);
+    assert_eq!(
+        shown(&losing(6), &limits(None, no_limit), &[]),
+        ["blast-radius : 6 instances would change, and one run may do 5"]
+    );
+    assert_eq!(
+        shown(&losing(6), &limits(Some(6), 5), &[]),
+        ["blast-radius : 6 rules would be closed, and one run may do 5"]
+    );
+    // The whole scope counts, not the part of it that this run looks at.
+    let judgement = judge(&losing(6), &limits(None, no_limit), 30, &[], "");
+    assert_eq!(judgement.refusals, []);
+    // Consent to some takes them out of the count.
+    let six = losing(6);
+    let one_less = shown(&six, &limits(None, no_limit), &["blast-radius=web-000"]);
+    assert_eq!(one_less, [""; 0]);
+    assert_eq!(
+        shown(
+            &losing(8),
+            &limits(None, no_limit),
+            &["blast-radius=web-000"]
+        ),
+        [
+            "blast-radius : 7 instances would change besides 1 that are allowed, and one run may do 5"
+        ]
+    );
+    assert_eq!(
+        shown(&losing(8), &limits(Some(0), 0), &["blast-radius"]),
+        [""; 0]
+    );
+}
+
+#[test]
+fn consent_is_recorded_where_it_was_needed() {
+    let plan = planned(&[
+        (
+            "web-1",
+            "dualstack",
+            entries(&[(22, &["::/0"])]),
+            &[(80, &["::/0"])],
+        ),
+        (
+            "web-2",
+            "dualstack",
+            entries(&[(22, &["::/0"])]),
+            &[(80, &["::/0"])],
+        ),
+    ]);
+    let given = allow(&["lockout=web-1", "empty", "lockout=db-*", "lockout=web-1"]);
+    let judgement = judge(&plan, &Guard::default(), 2, &given, "moved to a VPN");
+    let who: Vec<String> = judgement
+        .refusals
+        .iter()
+        .filter_map(|refusal| refusal.instance.as_ref().map(ToString::to_string))
+        .collect();
+    assert_eq!(who, ["eu-central-1/web-2"]);
+    let used = Override {
+        guard: GuardName::Lockout,
+        selector: Some("web-1".into()),
+        reason: "moved to a VPN".into(),
+    };
+    assert_eq!(judgement.used, [used]);
+    assert_eq!(judgement.unneeded, allow(&["empty", "lockout=db-*"]));
+}
+
+#[test]
+fn a_name_in_two_regions_is_allowed_with_its_region() {
+    let before = || entries(&[(22, &["::/0"])]);
+    let plan = planned(&[
+        ("eu-west-1/web-1", "dualstack", before(), &[(80, &["::/0"])]),
+        ("us-east-1/web-1", "dualstack", before(), &[(22, &["::/0"])]),
+    ]);
+    let judgement = judge(&plan, &Guard::default(), 2, &[], "");
+    assert!(
+        judgement.refusals[0]
+            .hint
+            .contains("--allow lockout=eu-west-1/web-1 "),
+        "{judgement:?}"
+    );
+}
+
+#[test]
+fn a_finished_plan_is_judged_with_its_own_consent() {
+    let mut plan = one("dualstack", &[(22, &["::/0"])], &[(80, &["::/0"])]);
+    assert_eq!(lint(&plan, &Guard::default(), 1).len(), 1);
+    plan.overrides = judge(&plan, &Guard::default(), 1, &allow(&["lockout"]), "meant").used;
+    assert_eq!(lint(&plan, &Guard::default(), 1), []);
+    plan.overrides[0].selector = Some("[".into());
+    assert_eq!(lint(&plan, &Guard::default(), 1).len(), 1);
+}
+
+proptest! {
+    #[test]
+    fn consent_to_everything_is_enough_and_nothing_is_lost(plan in plans(Universe::Small)) {
+        let strict = Guard { max_instances: Some(0), max_closed: 0, ..Guard::default() };
+        let all = allow(&["lockout", "blast-radius", "empty"]);
+        let judgement = judge(&plan, &strict, 0, &all, "meant");
+        prop_assert_eq!(&judgement.refusals, &[]);
+        prop_assert_eq!(judgement.used.len() + judgement.unneeded.len(), 3);
+        let without = judge(&plan, &strict, 0, &[], "");
+        for consent in judgement.used {
+            prop_assert!(without.refusals.iter().any(|refusal| refusal.guard == consent.guard));
+        }
+        let changes = plan.instances.iter().any(|instance| instance.verdict == Verdict::Change);
+        prop_assert_eq!(changes, !without.refusals.is_empty());
+    }
+
+    #[test]
+    fn nothing_that_only_opens_locks_out(mut plan in plans(Universe::Small)) {
+        plan.instances.retain(|instance| instance.exposure.lost.is_empty());
+        prop_assert_eq!(guards(&plan), []);
+    }
+}
