@@ -10,7 +10,12 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime, Time};
 
+use super::output::{Cannot, say};
+use super::session::Planned;
+use crate::lightsail::Rate;
 use crate::model::Strategy;
+use crate::plan;
+use crate::policy::Allow;
 
 /// Keeps the public firewalls of Amazon Lightsail instances equal to a TOML file.
 #[derive(Parser, Debug)]
@@ -18,7 +23,8 @@ use crate::model::Strategy;
     name = "portward",
     version,
     max_term_width = 100,
-    after_help = "Exit codes: 0 done or in sync, 1 could not do the job, 2 differences, 4 stale, 5 partly applied, \
+    after_help = "Exit codes: 0 done or in sync, 1 could not do the job, 2 differences, \
+                  3 refused by a guard, 4 stale or wrong plan, 5 partly applied, \
                   6 some instances unreadable, 64 usage, 65 configuration not valid, 130/143 interrupted."
 )]
 pub(super) struct Cli {
@@ -40,6 +46,8 @@ pub(super) enum Verb {
     Apply(super::apply::ApplyArgs),
     /// Report whether live differs from the configuration; for cron; writes nothing
     Drift(super::drift::DriftArgs),
+    /// Plan the way back to what was before a run, from its receipt; writes nothing
+    Rollback(super::rollback::RollbackArgs),
     /// Serve the Lightsail API on loopback from an inventory file
     #[cfg(feature = "emulator")]
     Emulate(super::emulate::EmulateArgs),
@@ -161,6 +169,15 @@ pub(super) struct WorldArgs {
     #[arg(long, value_name = "N", default_value_t = 16, env = "PORTWARD_CONCURRENCY", hide_env = true,
           value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(super) concurrency: u16,
+    /// The part of the service's documented request rates to use, above 0 and at most 1, or `unlimited`
+    #[arg(
+        long,
+        value_name = "FRACTION",
+        default_value_t = Rate::FULL,
+        env = "PORTWARD_RATE",
+        hide_env = true
+    )]
+    pub(super) rate: Rate,
     /// Which calls a plan may use, instead of what the configuration says
     #[arg(long, value_name = "STRATEGY", value_parser = strategy, env = "PORTWARD_STRATEGY", hide_env = true)]
     pub(super) strategy: Option<Strategy>,
@@ -171,6 +188,46 @@ fn strategy(text: &str) -> Result<Strategy, String> {
         .into_iter()
         .find(|strategy| strategy.as_str() == text)
         .ok_or_else(|| "wanted auto, put or incremental".to_owned())
+}
+
+/// Consent to what a guard refuses; it becomes part of the plan.
+#[derive(Args, Debug, Default)]
+pub(super) struct ConsentArgs {
+    /// Allow what a guard refuses (lockout, blast-radius or empty), on all instances or some; repeatable
+    #[arg(long, value_name = "GUARD[=SELECTOR]", requires = "reason")]
+    pub(super) allow: Vec<Allow>,
+    /// Why that is meant
+    #[arg(long, value_name = "TEXT", requires = "allow")]
+    pub(super) reason: Option<String>,
+}
+
+/// A plan as a file.
+#[derive(Args, Debug)]
+pub(super) struct OutArgs {
+    /// Write the plan to this file, for `apply FILE`
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// How long the file is good at most
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration, env = "PORTWARD_VALID_FOR", hide_env = true)]
+    pub(super) valid_for: Duration,
+}
+
+impl OutArgs {
+    /// Writes the plan, unless a guard refuses it: what is refused shall not lie around ready to be applied.
+    pub(super) fn write(&self, planned: &Planned) -> Result<(), Cannot> {
+        let Some(path) = self.out.as_deref().filter(|_| planned.refusals.is_empty()) else {
+            return Ok(());
+        };
+        let file = planned.file(self.valid_for);
+        std::fs::write(path, plan::file::write(&file)).map_err(|error| {
+            Cannot::failed(format!(
+                "cannot write the plan `{}`: {error}",
+                path.display()
+            ))
+        })?;
+        say(&format!("plan: {} {}", path.display(), file.digest()));
+        Ok(())
+    }
 }
 
 /// What only verbs that do not write may do.

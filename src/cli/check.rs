@@ -38,6 +38,7 @@ pub(super) fn run(args: &CheckArgs, output: &Output) -> Exit {
         verb: VERB,
         exit: Exit::Done,
         problems: &problems(config.warnings()),
+        refusals: &[],
         plan: None,
         report: None,
         text: &text,

@@ -5,6 +5,7 @@
 use clap::Args;
 
 use super::Exit;
+use super::args::ConsentArgs;
 use super::output::{Output, plan_text};
 use super::plan::{LookArgs, look};
 use crate::render::text::Asked;
@@ -18,10 +19,12 @@ pub(super) struct DriftArgs {
 const VERB: &str = "drift";
 
 pub(super) async fn run(args: &DriftArgs, output: &Output) -> Exit {
-    let planned = match look(&args.look, output).await {
+    // Guards judge a change, and nothing is changed here.
+    let mut planned = match look(&args.look, &ConsentArgs::default(), output).await {
         Ok(planned) => planned,
         Err(no_plan) => return no_plan.show(VERB, output),
     };
-    let text = plan_text(&planned.plan, Asked::Drift, false);
+    planned.refusals.clear();
+    let text = plan_text(&planned, Asked::Drift, false);
     output.show_plan(VERB, &planned, args.look.differs(&planned.plan), &text)
 }

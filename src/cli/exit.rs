@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use crate::plan::{Outcome, Plan, Report, Verdict};
+use crate::plan::{InstanceResult, Outcome, Plan, Report, Verdict};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,9 @@ pub enum Exit {
     Failed,
     /// There are differences (`drift`, `plan --detailed-exitcode`).
     Differs,
-    /// Live rules were no longer those of the plan; nothing was written.
+    /// Refused by a guard; nothing was written.
+    Refused,
+    /// The plan was wrong or no longer true; nothing was written.
     Stale,
     /// Partly applied: read the report.
     Partial,
@@ -33,7 +35,7 @@ pub enum Exit {
 
 impl Exit {
     /// The codes from the one that wins to the one that yields.
-    const PRECEDENCE: [Self; 10] = [
+    const PRECEDENCE: [Self; 11] = [
         Self::Interrupted,
         Self::Terminated,
         Self::Usage,
@@ -41,6 +43,7 @@ impl Exit {
         Self::Failed,
         Self::Partial,
         Self::Stale,
+        Self::Refused,
         Self::Incomplete,
         Self::Differs,
         Self::Done,
@@ -53,6 +56,7 @@ impl Exit {
             Self::Done => 0,
             Self::Failed => 1,
             Self::Differs => 2,
+            Self::Refused => 3,
             Self::Stale => 4,
             Self::Partial => 5,
             Self::Incomplete => 6,
@@ -96,7 +100,11 @@ impl Exit {
     /// What holds of a run that wrote, or tried to.
     #[must_use]
     pub fn of_report(report: &Report) -> Vec<Self> {
-        let wrote = report.results.iter().any(|result| result.writes > 0);
+        // What was put back is as if it had not been written.
+        let stays = |result: &InstanceResult| {
+            result.writes > 0 && !matches!(result.outcome, Outcome::Reverted(_))
+        };
+        let wrote = report.results.iter().any(stays);
         report
             .results
             .iter()
@@ -104,7 +112,9 @@ impl Exit {
                 Outcome::Applied { .. } | Outcome::AlreadyApplied => None,
                 _ if wrote => Some(Self::Partial),
                 Outcome::Stale(_) | Outcome::ForeignWriter(_) => Some(Self::Stale),
-                Outcome::Failed(_) | Outcome::NotStarted(_) => Some(Self::Failed),
+                Outcome::Failed(_) | Outcome::NotStarted(_) | Outcome::Reverted(_) => {
+                    Some(Self::Failed)
+                }
             })
             .collect()
     }
@@ -120,7 +130,7 @@ impl From<Exit> for ExitCode {
 mod tests {
     use super::*;
     use crate::model::InstanceId;
-    use crate::plan::{Failure, InstanceResult};
+    use crate::plan::Failure;
 
     fn report(results: &[(usize, Outcome)]) -> Report {
         let result = |(writes, outcome): &(usize, Outcome)| InstanceResult {
@@ -167,7 +177,7 @@ mod tests {
     #[test]
     fn every_code_has_one_place_in_the_order() {
         let mut codes: Vec<u8> = Exit::PRECEDENCE.into_iter().map(Exit::code).collect();
-        assert_eq!(codes[2..], [64, 65, 1, 5, 4, 6, 2, 0]);
+        assert_eq!(codes[2..], [64, 65, 1, 5, 4, 3, 6, 2, 0]);
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), Exit::PRECEDENCE.len());

@@ -13,6 +13,7 @@ mod exit;
 mod output;
 mod plan;
 mod progress;
+mod rollback;
 mod session;
 mod signals;
 
@@ -60,6 +61,7 @@ async fn dispatch(verb: &Verb, output: &Output) -> Exit {
         Verb::Plan(args) => plan::run(args, output).await,
         Verb::Apply(args) => apply::run(args, output).await,
         Verb::Drift(args) => drift::run(args, output).await,
+        Verb::Rollback(args) => rollback::run(args, output).await,
         #[cfg(feature = "emulator")]
         Verb::Emulate(args) => emulate::run(args, output).await,
     }

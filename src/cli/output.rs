@@ -17,6 +17,7 @@ use super::exit::Exit;
 use super::session::Planned;
 use crate::config::{Diagnostic, Diagnostics, Severity};
 use crate::plan::{Plan, Report};
+use crate::policy::Refusal;
 use crate::render::text::Asked;
 use crate::render::{self, json, plain};
 
@@ -62,6 +63,7 @@ pub(super) struct Shown<'a> {
     pub(super) verb: &'static str,
     pub(super) exit: Exit,
     pub(super) problems: &'a [json::Problem],
+    pub(super) refusals: &'a [Refusal],
     pub(super) plan: Option<&'a Plan>,
     pub(super) report: Option<&'a Report>,
     /// Stdout of the text format.
@@ -88,6 +90,7 @@ impl Output {
                 exit_code: exit.code(),
                 error: None,
                 problems: shown.problems.to_vec(),
+                refusals: shown.refusals,
                 plan: shown.plan,
                 report: shown.report,
             })
@@ -107,10 +110,14 @@ impl Output {
         if differs {
             held.push(Exit::Differs);
         }
+        if !planned.refusals.is_empty() {
+            held.push(Exit::Refused);
+        }
         self.show(&Shown {
             verb,
             exit: Exit::first_of(&held),
             problems: &planned.warnings,
+            refusals: &planned.refusals,
             plan: Some(&planned.plan),
             report: None,
             text,
@@ -165,6 +172,7 @@ impl Output {
             exit_code: exit.code(),
             error,
             problems,
+            refusals: &[],
             plan: None,
             report: None,
         };
@@ -211,6 +219,11 @@ pub(super) fn problems<'a>(
             hint: diagnostic.hint.clone(),
         })
         .collect()
+}
+
+/// A line on stderr that is neither data nor trouble.
+pub(super) fn say(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{}", plain(line));
 }
 
 /// An error and its hint on stderr.
@@ -272,15 +285,17 @@ pub(super) fn start_logging(args: &Logging) {
     };
 }
 
-/// The plan as text.
-pub(super) fn plan_text(plan: &Plan, asked: Asked, diff: bool) -> String {
+/// The plan as text, with what the guards say of it.
+pub(super) fn plan_text(planned: &Planned, asked: Asked, diff: bool) -> String {
+    let mut text = guarded_text(&planned.plan, &planned.refusals, asked);
     if diff {
-        format!(
-            "{}\n{}",
-            render::text::plan(plan, asked),
-            render::diff::unified(plan)
-        )
-    } else {
-        render::text::plan(plan, asked)
+        text.push('\n');
+        text.push_str(&render::diff::unified(&planned.plan));
     }
+    text
+}
+
+/// A plan and what the guards refuse of it, as text.
+pub(super) fn guarded_text(plan: &Plan, refusals: &[Refusal], asked: Asked) -> String {
+    render::text::plan(plan, asked) + &render::text::guards(&plan.overrides, refusals)
 }

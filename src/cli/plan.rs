@@ -5,7 +5,7 @@
 use clap::Args;
 
 use super::Exit;
-use super::args::{ConfigArgs, ReadOnlyArgs, WorldArgs};
+use super::args::{ConfigArgs, ConsentArgs, OutArgs, ReadOnlyArgs, WorldArgs};
 use super::output::{Cannot, Output, plan_text};
 use super::session::{self, NoPlan, Planned, Want, World};
 use super::signals;
@@ -27,6 +27,10 @@ pub(super) struct LookArgs {
 pub(super) struct PlanArgs {
     #[command(flatten)]
     look: LookArgs,
+    #[command(flatten)]
+    consent: ConsentArgs,
+    #[command(flatten)]
+    out: OutArgs,
     /// Exit with 2 where there are differences
     #[arg(long)]
     detailed_exitcode: bool,
@@ -38,12 +42,15 @@ pub(super) struct PlanArgs {
 const VERB: &str = "plan";
 
 pub(super) async fn run(args: &PlanArgs, output: &Output) -> Exit {
-    let planned = match look(&args.look, output).await {
+    let planned = match look(&args.look, &args.consent, output).await {
         Ok(planned) => planned,
         Err(no_plan) => return no_plan.show(VERB, output),
     };
     let differs = args.detailed_exitcode && args.look.differs(&planned.plan);
-    let text = plan_text(&planned.plan, Asked::Plan, args.diff);
+    let text = plan_text(&planned, Asked::Plan, args.diff);
+    if let Err(cannot) = args.out.write(&planned) {
+        return output.cannot(VERB, &cannot);
+    }
     output.show_plan(VERB, &planned, differs, &text)
 }
 
@@ -58,7 +65,11 @@ impl LookArgs {
 }
 
 /// Loads, connects for reading only, and plans. A signal ends it: nothing is in flight that would have to be finished.
-pub(super) async fn look(args: &LookArgs, output: &Output) -> Result<Planned, NoPlan> {
+pub(super) async fn look(
+    args: &LookArgs,
+    consent: &ConsentArgs,
+    output: &Output,
+) -> Result<Planned, NoPlan> {
     let LookArgs {
         config,
         world,
@@ -71,7 +82,15 @@ pub(super) async fn look(args: &LookArgs, output: &Output) -> Result<Planned, No
         let connection =
             World::connect(world, inventory, Want::Read, regions.first().cloned()).await?;
         let as_of = config.as_of.unwrap_or_else(time::OffsetDateTime::now_utc);
-        let planned = session::plan(&loaded, as_of, world, &regions, connection.reader()).await;
+        let planned = session::plan(
+            &loaded,
+            as_of,
+            world,
+            consent,
+            &regions,
+            connection.reader(),
+        )
+        .await;
         connection.close().await;
         planned
     };

@@ -10,15 +10,20 @@ use futures_util::stream;
 use glob::Pattern;
 use time::OffsetDateTime;
 
-use super::args::{ConfigArgs, WorldArgs};
+use super::args::{ConfigArgs, ConsentArgs, WorldArgs};
 use super::output::{Cannot, Output, problems};
 use super::progress;
 use crate::config::{self, Config, Diagnostics};
 use crate::inventory::Inventory;
 use crate::lightsail::aws::{self, Aws, AwsReader, AwsWriter, Settings};
 use crate::lightsail::{self, Offline, Operation, Reader};
-use crate::model::{Desired, Instance, InstanceId, Live, LiveFirewall, PortState, Unreadable};
+use crate::model::{
+    Desired, Fingerprint, Guard, Instance, InstanceId, Live, LiveFirewall, Note, PortState,
+    Unreadable,
+};
+use crate::plan::file::{PlanFile, Scope};
 use crate::plan::{self, Plan};
+use crate::policy::{self, Refusal};
 use crate::render::json::Problem;
 
 /// Why there is no plan.
@@ -51,17 +56,82 @@ impl NoPlan {
     }
 }
 
-/// What a plan was made from, and the plan.
+/// A plan that was judged, and what it was made from.
 pub(super) struct Planned {
     pub(super) plan: Plan,
     pub(super) warnings: Vec<Problem>,
+    /// What the guards refuse. None: the plan may be carried out.
+    pub(super) refusals: Vec<Refusal>,
+    pub(super) scope: Scope,
+    guard: Guard,
+    config: Fingerprint,
+    made_at: OffsetDateTime,
+    /// The first instant at which another plan would be made.
+    changes_at: Option<OffsetDateTime>,
 }
 
-/// Reads the configuration, looks at the world through `reader`, and plans.
+impl Planned {
+    /// Judges a plan.
+    pub(super) fn judged(mut plan: Plan, basis: Basis, consent: &ConsentArgs) -> Self {
+        let Basis {
+            warnings,
+            guard,
+            scope,
+            config,
+            made_at,
+            changes_at,
+        } = basis;
+        let reason = consent.reason.as_deref().unwrap_or_default();
+        let judgement = policy::judge(&plan, &guard, scope.declared, &consent.allow, reason);
+        for allow in &judgement.unneeded {
+            let text = format!("`--allow {allow}` was not needed");
+            plan.notes.push(Note { text, origin: None });
+        }
+        plan.overrides = judgement.used;
+        Self {
+            plan,
+            warnings,
+            refusals: judgement.refusals,
+            scope,
+            guard,
+            config,
+            made_at,
+            changes_at,
+        }
+    }
+
+    /// The plan as a file that is good for `valid_for` at most.
+    pub(super) fn file(&self, valid_for: std::time::Duration) -> PlanFile {
+        let longest = time::Duration::try_from(valid_for).unwrap_or(time::Duration::MAX);
+        let latest = self.made_at.saturating_add(longest);
+        let valid_until = self.changes_at.map_or(latest, |at| at.min(latest));
+        PlanFile::new(
+            self.plan.clone(),
+            self.scope.clone(),
+            self.guard.clone(),
+            self.config,
+            self.made_at,
+            valid_until,
+        )
+    }
+}
+
+/// What a plan was made from, besides the rules.
+pub(super) struct Basis {
+    pub(super) warnings: Vec<Problem>,
+    pub(super) guard: Guard,
+    pub(super) scope: Scope,
+    pub(super) config: Fingerprint,
+    pub(super) made_at: OffsetDateTime,
+    pub(super) changes_at: Option<OffsetDateTime>,
+}
+
+/// Reads the configuration, looks at the world through `reader`, plans, and judges the plan.
 pub(super) async fn plan(
     config: &Config,
     as_of: OffsetDateTime,
     world: &WorldArgs,
+    consent: &ConsentArgs,
     regions: &[String],
     reader: &impl Reader,
 ) -> Result<Planned, NoPlan> {
@@ -72,19 +142,33 @@ pub(super) async fn plan(
         .cloned()
         .collect();
     let mut desired = config.resolve(&live.instances, &listed, as_of)?;
+    let declared = desired.instances.len();
     narrow(&mut desired, &world.target)?;
     live.firewalls = read_rules(reader, desired.instances.keys(), world.concurrency).await;
-    let plan = plan::plan(
-        &desired,
-        &live,
-        plan::Options {
-            strategy: world.strategy,
-        },
-    );
-    Ok(Planned {
-        plan,
+    let options = plan::Options {
+        strategy: world.strategy,
+    };
+    let plan = plan::plan(&desired, &live, options);
+    let basis = Basis {
         warnings: problems(config.warnings()),
-    })
+        guard: desired.guard.clone(),
+        scope: Scope {
+            account: account(&plan),
+            regions: regions.to_vec(),
+            targets: world.target.clone(),
+            declared,
+        },
+        config: config.fingerprint(),
+        made_at: as_of,
+        changes_at: desired.ends_next(as_of),
+    };
+    Ok(Planned::judged(plan, basis, consent))
+}
+
+/// The account of the instances of a plan.
+pub(super) fn account(plan: &Plan) -> Option<String> {
+    let mut instances = plan.instances.iter();
+    instances.find_map(|instance| instance.instance.account().map(str::to_owned))
 }
 
 /// Loads the configuration and tells its warnings.
@@ -114,7 +198,7 @@ pub(super) async fn regions(world: &WorldArgs, config: &Config) -> Result<Vec<St
 }
 
 /// Lists the instances of every region at once. A region that cannot be listed in full is named, never taken for smaller.
-async fn discover(reader: &impl Reader, regions: &[String]) -> Live {
+pub(super) async fn discover(reader: &impl Reader, regions: &[String]) -> Live {
     let bar = progress::bar(regions.len(), "listing regions");
     let lists = stream::iter(regions)
         .map(|region| async {
@@ -142,7 +226,7 @@ async fn discover(reader: &impl Reader, regions: &[String]) -> Live {
     live
 }
 
-async fn read_rules(
+pub(super) async fn read_rules(
     reader: &impl Reader,
     ids: impl Iterator<Item = &InstanceId> + Clone,
     concurrency: u16,
@@ -284,6 +368,7 @@ impl World {
             profile: args.profile.clone(),
             endpoint_url: args.endpoint_url.clone(),
             fallback_region: region,
+            rate: args.rate,
             ..Settings::default()
         };
         #[cfg(feature = "emulator")]
@@ -293,6 +378,8 @@ impl World {
                 let server = super::emulate::Embedded::start(path, want).await?;
                 settings.endpoint_url = Some(server.url());
                 settings.keys = Some(server.keys());
+                // Nobody else's account is asked.
+                settings.rate = lightsail::Rate::UNLIMITED;
                 Some(server)
             }
         };

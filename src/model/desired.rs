@@ -171,3 +171,15 @@ pub struct Desired {
     /// How much a run may change.
     pub guard: Guard,
 }
+
+impl Desired {
+    /// The first instant after `now` at which a declared rule ends, and with it what is desired.
+    #[must_use]
+    pub fn ends_next(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        let rules = self.instances.values().flat_map(|instance| &instance.rules);
+        rules
+            .filter_map(|rule| rule.until)
+            .filter(|until| *until > now)
+            .min()
+    }
+}

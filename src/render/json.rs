@@ -8,10 +8,11 @@ mod shape;
 
 use serde::Serialize;
 
-use fill::{id, instance, note, unreadable};
+use fill::{consent, id, instance, note, refusal, unreadable};
 use shape::{Document, MissingDoc, Summary};
 
 use crate::plan::{InstancePlan, Plan, Report, Verdict};
+use crate::policy::Refusal;
 
 /// What `format` says.
 pub const FORMAT: &str = "portward.report";
@@ -30,6 +31,8 @@ pub struct Run<'a> {
     pub error: Option<Problem>,
     /// What the configuration's reader has to say.
     pub problems: Vec<Problem>,
+    /// What the guards refuse.
+    pub refusals: &'a [Refusal],
     /// The plan, where there is one.
     pub plan: Option<&'a Plan>,
     /// What became of it, where something was tried.
@@ -96,6 +99,8 @@ pub fn document(run: &Run<'_>) -> String {
         interrupted: run.report.is_some_and(|report| report.interrupted),
         error: run.error.as_ref(),
         problems: &run.problems,
+        refusals: run.refusals.iter().map(refusal).collect(),
+        overrides: plan.overrides.iter().map(consent).collect(),
         summary: Summary {
             declared: plan.instances.len() + plan.unreadable.len() + plan.missing.len(),
             in_sync: count(|i| i.verdict == Verdict::InSync && i.incomplete.is_none()),

@@ -18,7 +18,8 @@ pub use report::report;
 use super::words::{count, plain, wrapped};
 use crate::exposure::{Diff, Exposed};
 use crate::model::{InstanceId, Note, Unreadable};
-use crate::plan::{Call, Change, InstancePlan, Plan, Verdict};
+use crate::plan::{Call, Change, InstancePlan, Override, Plan, Verdict};
+use crate::policy::Refusal;
 
 /// Columns of a terminal that nobody made wider, and of most CI logs.
 const WIDTH: usize = 80;
@@ -259,6 +260,45 @@ fn access(text: &mut String, exposure: &Diff) {
             wrapped(&words, ACCESS_COLUMN, WIDTH).join(&format!("\n{:1$}", "", ACCESS_COLUMN + 2));
         let _ = writeln!(text, "  {label:<7} {style}{sign}{style:#} {lines}");
     }
+}
+
+/// What was allowed by whoever made the plan, and what the guards refuse; empty where there is neither.
+#[must_use]
+pub fn guards(overrides: &[Override], refusals: &[Refusal]) -> String {
+    let mut text = String::new();
+    for Override {
+        guard,
+        selector,
+        reason,
+    } in overrides
+    {
+        let on = selector
+            .as_deref()
+            .map_or_else(String::new, |selector| format!(" on {}", plain(selector)));
+        let _ = writeln!(
+            text,
+            "{CHANGE}allowed:{CHANGE:#} {guard}{on}: {}",
+            plain(reason)
+        );
+    }
+    for Refusal {
+        guard,
+        instance,
+        reason,
+        hint,
+    } in refusals
+    {
+        let on = instance
+            .as_ref()
+            .map_or_else(String::new, |id| format!(" on {}", place(id)));
+        let _ = writeln!(
+            text,
+            "{LOSS}refused by {guard}{on}:{LOSS:#} {}",
+            plain(reason)
+        );
+        let _ = writeln!(text, "  hint: {}", plain(hint));
+    }
+    text
 }
 
 /// Notes, those that say the same in one line with all their places.

@@ -4,11 +4,14 @@
 
 use super::shape::{
     BoxDoc, CallDoc, CauseDoc, ChangeDoc, ExposureDoc, IdDoc, InstanceDoc, NoteDoc, OutcomeDoc,
-    PortInfo, RequestDoc, SourcesDoc, UncertainDoc, UnreadableDoc,
+    OverrideDoc, PortInfo, RefusalDoc, RequestDoc, SourcesDoc, UncertainDoc, UnreadableDoc,
 };
 use crate::exposure::{self, Exposed};
 use crate::model::{Firewall, InstanceId, Key, Note, Sources, Unreadable};
-use crate::plan::{Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Outcome, Verdict};
+use crate::plan::{
+    Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Outcome, Override, Verdict,
+};
+use crate::policy::Refusal;
 use crate::render::words::until;
 
 pub(super) fn id(id: &InstanceId) -> IdDoc<'_> {
@@ -209,28 +212,45 @@ pub(super) fn outcome(result: &InstanceResult) -> OutcomeDoc<'_> {
         writes,
         operations,
     } = result;
-    let (status, reason) = match outcome {
-        Outcome::Applied { repaired: None } => ("applied", None),
-        Outcome::Applied {
-            repaired: Some(why),
-        } => ("repaired", Some(why.as_str())),
-        Outcome::AlreadyApplied => ("already-applied", None),
-        Outcome::Stale(why) => ("stale", Some(why.as_str())),
-        Outcome::ForeignWriter(why) => ("foreign-writer", Some(why.as_str())),
-        Outcome::Failed(failure) => ("failed", Some(failure.message.as_str())),
-        Outcome::NotStarted(why) => ("not-started", Some(why.as_str())),
-    };
     let failure = match outcome {
         Outcome::Failed(failure) => Some(failure),
         _ => None,
     };
     OutcomeDoc {
-        status,
-        reason,
+        status: outcome.status(),
+        reason: outcome.reason(),
         code: failure.and_then(|failure| failure.code.as_deref()),
         request_id: failure.and_then(|failure| failure.request_id.as_deref()),
         hint: failure.and_then(|failure| failure.hint.as_deref()),
         writes: *writes,
         operations,
+    }
+}
+
+pub(super) fn refusal(refusal: &Refusal) -> RefusalDoc<'_> {
+    let Refusal {
+        guard,
+        instance,
+        reason,
+        hint,
+    } = refusal;
+    RefusalDoc {
+        guard: guard.as_str(),
+        instance: instance.as_ref().map(id),
+        reason,
+        hint,
+    }
+}
+
+pub(super) fn consent(consent: &Override) -> OverrideDoc<'_> {
+    let Override {
+        guard,
+        selector,
+        reason,
+    } = consent;
+    OverrideDoc {
+        guard: guard.as_str(),
+        selector: selector.as_deref(),
+        reason,
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Owns the names. Refuses to compute anything.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::Problem;
@@ -18,6 +20,8 @@ pub(super) struct Document<'a> {
     pub(super) interrupted: bool,
     pub(super) error: Option<&'a Problem>,
     pub(super) problems: &'a [Problem],
+    pub(super) refusals: Vec<RefusalDoc<'a>>,
+    pub(super) overrides: Vec<OverrideDoc<'a>>,
     pub(super) summary: Summary,
     pub(super) instances: Vec<InstanceDoc<'a>>,
     pub(super) unreadable: Vec<UnreadableDoc<'a>>,
@@ -188,10 +192,27 @@ pub(super) struct BoxDoc {
 #[serde(rename_all = "camelCase")]
 pub(super) struct OutcomeDoc<'a> {
     pub(super) status: &'static str,
-    pub(super) reason: Option<&'a str>,
+    pub(super) reason: Option<Cow<'a, str>>,
     pub(super) code: Option<&'a str>,
     pub(super) request_id: Option<&'a str>,
     pub(super) hint: Option<&'a str>,
     pub(super) writes: usize,
     pub(super) operations: &'a [String],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RefusalDoc<'a> {
+    pub(super) guard: &'static str,
+    pub(super) instance: Option<IdDoc<'a>>,
+    pub(super) reason: &'a str,
+    pub(super) hint: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OverrideDoc<'a> {
+    pub(super) guard: &'static str,
+    pub(super) selector: Option<&'a str>,
+    pub(super) reason: &'a str,
 }

@@ -1,0 +1,106 @@
+//! Who confirms a run that has to be confirmed: somebody who presses Enter, or a command that succeeds.
+//!
+//! Owns the asking. Refuses to put anything back, which is the executor's.
+
+use std::io::BufRead as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use super::{ApplyArgs, at_a_terminal};
+use crate::apply::{self, Confirmation};
+use crate::cli::output::{Cannot, say};
+use crate::plan::Plan;
+
+/// How long to wait before a probe that failed is tried again: a packet filter follows the API by some seconds.
+const BETWEEN_PROBES: Duration = Duration::from_secs(1);
+
+/// A confirmation that is wanted.
+pub(super) struct Wanted {
+    /// Until then, counted from the proof.
+    pub(super) within: Duration,
+    probe: Option<String>,
+}
+
+impl Wanted {
+    /// What the arguments ask for; checked before anything is written.
+    pub(super) fn from_args(args: &ApplyArgs, plan: &Plan) -> Result<Option<Self>, Cannot> {
+        let Some(within) = args.confirm_within else {
+            return Ok(None);
+        };
+        if args.probe.is_none() && !at_a_terminal() {
+            return Err(Cannot::usage(
+                "nobody can confirm: there is no terminal, and no `--probe`",
+                "name a command that succeeds where all is well, such as `--probe 'ssh web-1 true'`",
+            ));
+        }
+        if let Some((id, why)) = apply::irreversible(plan).first() {
+            return Err(
+                Cannot::failed(format!("{id} could not be put back: {why}")).with_hint(Some(
+                    "apply it without `--confirm-within`, or leave it out".to_owned(),
+                )),
+            );
+        }
+        Ok(Some(Self {
+            within,
+            probe: args.probe.clone(),
+        }))
+    }
+
+    /// The confirmation, whenever it comes.
+    pub(super) async fn answer(&self) -> Confirmation {
+        let seconds = self.within.as_secs();
+        let Some(probe) = &self.probe else {
+            say(&format!(
+                "Press Enter within {seconds} s to keep this; otherwise it is put back."
+            ));
+            return pressed().await;
+        };
+        say(&format!(
+            "Probing for at most {seconds} s; unless `{probe}` succeeds, this is put back."
+        ));
+        loop {
+            match run(probe).await {
+                Ok(true) => return Confirmation::Given,
+                Ok(false) => tokio::time::sleep(BETWEEN_PROBES).await,
+                Err(error) => {
+                    return Confirmation::Denied(format!("the probe could not be run: {error}"));
+                }
+            }
+        }
+    }
+}
+
+/// Enter confirms; an end of input does not.
+async fn pressed() -> Confirmation {
+    let line = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        std::io::stdin()
+            .lock()
+            .read_line(&mut line)
+            .map(|bytes| bytes > 0)
+    });
+    match line.await {
+        Ok(Ok(true)) => Confirmation::Given,
+        _ => Confirmation::Denied("nobody confirmed it".to_owned()),
+    }
+}
+
+/// Runs the probe. It is ended where nobody waits for it any more.
+async fn run(probe: &str) -> std::io::Result<bool> {
+    let mut command = if cfg!(windows) {
+        let mut shell = tokio::process::Command::new("cmd");
+        shell.arg("/C");
+        shell
+    } else {
+        let mut shell = tokio::process::Command::new("sh");
+        shell.arg("-c");
+        shell
+    };
+    // What it prints is for people; stdout is for data.
+    command
+        .arg(probe)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .kill_on_drop(true);
+    command.status().await.map(|status| status.success())
+}

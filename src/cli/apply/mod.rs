@@ -1,0 +1,146 @@
+//! `apply`: carries out a plan file, or plans, shows, asks, and makes it so.
+//!
+//! Owns the verb and the question. What is written and how it is proved is decided by the plan and done by the executor.
+
+mod confirm;
+mod execute;
+mod planned;
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::Exit;
+use super::args::{ConfigArgs, ConsentArgs, WorldArgs, duration};
+use super::output::{Cannot, Output, Shown};
+use super::session::NoPlan;
+use crate::apply::receipt;
+use planned::Ready;
+
+#[derive(Args, Debug)]
+pub(super) struct ApplyArgs {
+    /// A plan file, made by `plan --out`: exactly this is carried out, or nothing
+    #[arg(value_name = "PLAN", conflicts_with_all = ["allow", "as_of", "target", "strategy"])]
+    plan: Option<PathBuf>,
+    /// The digest that the plan file must have
+    #[arg(
+        long,
+        value_name = "SHA256",
+        requires = "plan",
+        env = "PORTWARD_DIGEST",
+        hide_env = true
+    )]
+    digest: Option<String>,
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(flatten)]
+    world: WorldArgs,
+    #[command(flatten)]
+    consent: ConsentArgs,
+    /// Do not ask; needed where there is no terminal
+    #[arg(short, long)]
+    yes: bool,
+    /// How long an instance may take, waiting for it to settle included
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration, env = "PORTWARD_TIMEOUT", hide_env = true)]
+    timeout: Duration,
+    /// Begin nothing new after this many instances have failed
+    #[arg(long, value_name = "N", env = "PORTWARD_MAX_FAILURES", hide_env = true,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    max_failures: Option<u32>,
+    /// Put everything back unless it is confirmed within this time, by Enter or by `--probe`
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    confirm_within: Option<Duration>,
+    /// A shell command that confirms by succeeding; tried again until the time is over
+    #[arg(long, value_name = "CMD", requires = "confirm_within")]
+    probe: Option<String>,
+    /// Where the receipt of the run is kept
+    #[arg(long, value_name = "DIR", default_value = receipt::FOLDER, env = "PORTWARD_RECEIPTS", hide_env = true)]
+    receipts: PathBuf,
+}
+
+const VERB: &str = "apply";
+
+pub(super) async fn run(args: &ApplyArgs, output: &Output) -> Exit {
+    let ready = match planned::prepare(args, output).await {
+        Ok(ready) => ready,
+        Err(no_plan) => return no_plan.show(VERB, output),
+    };
+    match carry_out(args, output, &ready).await {
+        Ok(exit) => {
+            ready.world.close().await;
+            exit
+        }
+        Err(cannot) => {
+            ready.world.close().await;
+            NoPlan::Cannot(cannot).show(VERB, output)
+        }
+    }
+}
+
+async fn carry_out(args: &ApplyArgs, output: &Output, ready: &Ready) -> Result<Exit, Cannot> {
+    let plan = &ready.plan;
+    let shown = |exit, report, text: &str| {
+        output.show(&Shown {
+            verb: VERB,
+            exit,
+            problems: &ready.warnings,
+            refusals: &ready.refusals,
+            plan: Some(plan),
+            report,
+            text,
+        })
+    };
+    let mut held = Exit::of_plan(plan);
+    if !ready.refusals.is_empty() {
+        held.push(Exit::Refused);
+        return Ok(shown(Exit::first_of(&held), None, &ready.text));
+    }
+    let instances = plan
+        .instances
+        .iter()
+        .filter(|instance| !instance.calls.is_empty())
+        .count();
+    let Some(writer) = ready.world.writer().filter(|_| instances > 0) else {
+        return Ok(shown(Exit::first_of(&held), None, &ready.text));
+    };
+    let confirmation = confirm::Wanted::from_args(args, plan)?;
+    output.text(&ready.text);
+    permission(args, instances)?;
+    let done = execute::execute(args, ready, &writer, confirmation.as_ref()).await?;
+    held.extend(Exit::of_report(&done.report));
+    held.extend(done.signal);
+    let text = crate::render::text::report(&done.report, plan);
+    Ok(shown(Exit::first_of(&held), Some(&done.report), &text))
+}
+
+/// Asks once, and takes nothing but `yes` for it.
+fn permission(args: &ApplyArgs, instances: usize) -> Result<(), Cannot> {
+    if args.yes {
+        return Ok(());
+    }
+    if !at_a_terminal() {
+        return Err(Cannot::usage(
+            "there are changes to apply and no terminal to ask on",
+            "review them with `plan`, then use `--yes`",
+        ));
+    }
+    let mut stderr = anstream::stderr().lock();
+    let plural = if instances == 1 { "" } else { "s" };
+    let _ = write!(
+        stderr,
+        "Apply this to {instances} instance{plural}? Only `yes` is taken as consent: "
+    );
+    let _ = stderr.flush();
+    let mut answer = String::new();
+    match io::stdin().lock().read_line(&mut answer) {
+        Ok(_) if answer.trim() == "yes" => Ok(()),
+        _ => Err(Cannot::failed("not applied: the answer was not `yes`")),
+    }
+}
+
+/// Whether somebody can read a question and answer it.
+fn at_a_terminal() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}

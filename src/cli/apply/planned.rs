@@ -1,0 +1,229 @@
+//! Everything before the first write: a plan made now, or a plan file checked against the world.
+//!
+//! Owns what stops a run while nothing has been written. Refuses to write.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use time::OffsetDateTime;
+
+use super::ApplyArgs;
+use crate::apply::receipt;
+use crate::cli::args::WorldArgs;
+use crate::cli::exit::Exit;
+use crate::cli::output::{Cannot, Output, guarded_text, plan_text};
+use crate::cli::session::{self, NoPlan, Want, World, discover, read_rules};
+use crate::cli::signals;
+use crate::exposure;
+use crate::model::Live;
+use crate::plan::Plan;
+use crate::plan::file::{self, PlanFile};
+use crate::policy::{self, Refusal};
+use crate::render::json::Problem;
+use crate::render::text::Asked;
+
+/// A plan and the world that it is for.
+pub(super) struct Ready {
+    pub(super) world: World,
+    pub(super) plan: Plan,
+    pub(super) warnings: Vec<Problem>,
+    pub(super) refusals: Vec<Refusal>,
+    pub(super) scope: receipt::Scope,
+    /// The digest of the plan file, where there is one.
+    pub(super) digest: Option<String>,
+    /// The plan as people see it.
+    pub(super) text: String,
+}
+
+/// A signal simply ends it.
+pub(super) async fn prepare(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan> {
+    let work = async {
+        match &args.plan {
+            Some(path) => from_file(args, path).await,
+            None => from_config(args, output).await,
+        }
+    };
+    tokio::select! {
+        ready = work => ready,
+        exit = signals::received() => {
+            let message = "interrupted before anything was written".to_owned();
+            Err(Cannot { exit, message, hint: None }.into())
+        }
+    }
+}
+
+async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan> {
+    if args.config.as_of.is_some() && !against_emulator(&args.world) {
+        return Err(Cannot::usage(
+            "`--as-of` is a preview, and `apply` would make it real",
+            "use it with `plan` and `drift`, or with `--emulator`",
+        )
+        .into());
+    }
+    let config = session::load(&args.config, output)?;
+    let regions = session::regions(&args.world, &config).await?;
+    let world = World::connect(&args.world, None, Want::Write, regions.first().cloned()).await?;
+    let as_of = args.config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
+    let planned = session::plan(
+        &config,
+        as_of,
+        &args.world,
+        &args.consent,
+        &regions,
+        world.reader(),
+    )
+    .await;
+    let planned = match planned {
+        Ok(planned) => planned,
+        Err(no_plan) => {
+            world.close().await;
+            return Err(no_plan);
+        }
+    };
+    let text = plan_text(&planned, Asked::Plan, false);
+    Ok(Ready {
+        world,
+        scope: receipt::Scope {
+            account: planned.scope.account,
+            regions: planned.scope.regions,
+            targets: planned.scope.targets,
+        },
+        plan: planned.plan,
+        warnings: planned.warnings,
+        refusals: planned.refusals,
+        digest: None,
+        text,
+    })
+}
+
+#[cfg(feature = "emulator")]
+fn against_emulator(world: &WorldArgs) -> bool {
+    world.emulator.is_some()
+}
+
+#[cfg(not(feature = "emulator"))]
+fn against_emulator(_: &WorldArgs) -> bool {
+    false
+}
+
+/// Reads a plan file and holds it against the world. Whatever is not as it says refuses the whole of it.
+async fn from_file(args: &ApplyArgs, path: &Path) -> Result<Ready, NoPlan> {
+    let bytes = fs::read(path).map_err(|error| {
+        Cannot::failed(format!(
+            "cannot read the plan `{}`: {error}",
+            path.display()
+        ))
+    })?;
+    let name = path.display();
+    let text = String::from_utf8(bytes)
+        .map_err(|_| wrong(format!("`{name}` is no plan: it is not UTF-8")))?;
+    let file = file::parse(&text, OffsetDateTime::now_utc(), args.digest.as_deref()).map_err(
+        |refusal| wrong(format!("`{name}`: {refusal}")).with_hint(Some(refusal.hint().to_owned())),
+    )?;
+    if let Some(refusal) = policy::lint(&file.plan, &file.guard, file.scope.declared).first() {
+        return Err(wrong(format!(
+            "`{name}` does what its guard {} refuses: {}",
+            refusal.guard, refusal.reason
+        ))
+        .into());
+    }
+    let plan = file.plan();
+    let regions = &file.scope.regions;
+    let world = World::connect(&args.world, None, Want::Write, regions.first().cloned()).await?;
+    let mut live = discover(world.reader(), regions).await;
+    let changing = plan
+        .instances
+        .iter()
+        .filter(|instance| !instance.calls.is_empty());
+    let there = changing
+        .map(|instance| &instance.instance.id)
+        .filter(|id| live.instances.contains_key(*id));
+    live.firewalls = read_rules(world.reader(), there, args.world.concurrency).await;
+    let mismatches = mismatches(&file, &live);
+    if !mismatches.is_empty() {
+        world.close().await;
+        let message = format!(
+            "`{name}` is no longer true, so nothing was written: {}",
+            mismatches.join("; ")
+        );
+        return Err(wrong(message)
+            .with_hint(Some("make a new plan and have it reviewed".to_owned()))
+            .into());
+    }
+    Ok(Ready {
+        world,
+        scope: receipt::Scope {
+            account: file.scope.account.clone(),
+            regions: regions.clone(),
+            targets: file.scope.targets.clone(),
+        },
+        text: guarded_text(&plan, &[], Asked::Plan),
+        digest: Some(file.digest().to_string()),
+        plan,
+        warnings: Vec::new(),
+        refusals: Vec::new(),
+    })
+}
+
+fn wrong(message: String) -> Cannot {
+    Cannot {
+        exit: Exit::Stale,
+        message,
+        hint: None,
+    }
+}
+
+/// How the world differs from what the plan was made for. What cannot be read is left to the executor, which fails there.
+fn mismatches(file: &PlanFile, live: &Live) -> Vec<String> {
+    let reached: BTreeSet<&str> = live
+        .instances
+        .values()
+        .filter_map(|instance| instance.account())
+        .collect();
+    if let Some(account) = file.scope.account.as_deref()
+        && !reached.is_empty()
+        && !reached.contains(account)
+    {
+        let reached = reached.into_iter().collect::<Vec<_>>().join(", ");
+        return vec![format!(
+            "it was made for account {account}, and these credentials reach {reached}"
+        )];
+    }
+    let mut mismatches = Vec::new();
+    for planned in file
+        .plan
+        .instances
+        .iter()
+        .filter(|instance| !instance.calls.is_empty())
+    {
+        let id = &planned.instance.id;
+        if live.regions_unreadable.contains_key(&id.region) {
+            continue;
+        }
+        let Some(instance) = live.instances.get(id) else {
+            mismatches.push(format!("{id} does not exist any more"));
+            continue;
+        };
+        if instance.arn != planned.instance.arn {
+            mismatches.push(format!(
+                "{id} is another instance now: {}, not {}",
+                instance.arn, planned.instance.arn
+            ));
+            continue;
+        }
+        if instance.address_type != planned.instance.address_type {
+            let (was, is) = (&planned.instance.address_type, &instance.address_type);
+            mismatches.push(format!("{id} is {is} now, not {was}"));
+            continue;
+        }
+        if let Some(Ok(firewall)) = live.firewalls.get(id)
+            && *firewall != planned.before
+            && !(firewall.uncertain().is_empty()
+                && exposure::equivalent(firewall.firewall(), &planned.after))
+        {
+            mismatches.push(format!("the rules of {id} have changed since"));
+        }
+    }
+    mismatches
+}
