@@ -4,6 +4,8 @@
 //! anything that can be printed, and to give a way to write to those who asked for a way to read.
 
 mod calls;
+mod canned;
+mod complete;
 mod convert;
 mod failure;
 #[cfg(test)]
@@ -30,6 +32,8 @@ use aws_sdk_lightsail::config::timeout::TimeoutConfig;
 use aws_sdk_lightsail::config::{self, Credentials, IdentityCache, StalledStreamProtectionConfig};
 
 use super::{Error, Kind};
+
+pub use canned::Reply;
 
 /// How to reach the service. The default is the standard chain of any AWS SDK, and AWS itself.
 #[derive(Clone, Debug, Default)]
