@@ -10,6 +10,7 @@ mod firewall;
 mod instance;
 mod key;
 mod live;
+mod shown;
 mod sources;
 
 pub use desired::{
@@ -19,4 +20,5 @@ pub use firewall::{Counts, Firewall, SOURCES_PER_FAMILY};
 pub use instance::{AddressType, Instance, InstanceId, InstanceState};
 pub use key::{Key, KeyError, Protocol};
 pub use live::{Doubt, Live, LiveFirewall, PortState, Uncertain, Unreadable};
+pub use shown::{begins_command, is_unsafe, visible};
 pub use sources::{LIGHTSAIL_CONNECT, Sources, V4_ANYWHERE, V6_ANYWHERE};

@@ -138,7 +138,7 @@ fn an_apply_and_what_is_left() {
     assert_snapshot!(stage.on_fleet(&["drift"]).shown(), @"
     in sync: db-1, job-1, web-1, web-2, web-3 (eu-central-1)
     old-1 (eu-central-1): declared nowhere
-    Plan: nothing to do on 5 instances; 1 undeclared.
+    Drift: no difference seen on 5 instances; 1 undeclared.
     --- exit code 0
     ");
     stage.assert_in_sync();
@@ -207,7 +207,8 @@ fn foreign_text_cannot_reach_the_terminal() {
     let done = stage.run(&["plan", "--inventory", "fleet.json"]);
     assert_eq!(done.code, Some(6), "{}", done.stderr);
     assert!(
-        done.stdout.contains("\\u{1b}[2Jgone\\u{a}::error::x"),
+        done.stdout
+            .contains("\\u{1b}[2Jgone\\u{a}\\u{3a}:error\\u{3a}:x"),
         "{}",
         done.stdout
     );
