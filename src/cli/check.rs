@@ -28,7 +28,7 @@ pub(super) fn run(args: &CheckArgs, output: &Output) -> Exit {
     let summary = config.summary();
     let mut text = format!(
         "{}: valid; {}, {}, {}\n",
-        args.config.config.display(),
+        render::plain(&args.config.config.to_string_lossy()),
         render::count(summary.rules, "rule"),
         render::count(summary.groups, "group"),
         render::count(summary.instances, "instance table"),

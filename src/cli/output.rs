@@ -1,8 +1,9 @@
 //! Where output goes: data to stdout, everything else to stderr, reports to files.
 //!
 //! Owns the streams, their colour, and the report files, which are written however a run ends. A closed pipe ends output
-//! quietly. Refuses to make up texts of its own beyond errors.
+//! quietly. Refuses to make up texts of its own beyond errors, and to print foreign text that a CI system would obey.
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ use super::args::{Format, LogFormat, Logging, OutputArgs};
 use super::exit::Exit;
 use super::session::Planned;
 use crate::config::{Diagnostic, Diagnostics, Severity};
+use crate::model::begins_command;
 use crate::plan::{Plan, Report};
 use crate::policy::Refusal;
 use crate::render::text::Asked;
@@ -85,7 +87,7 @@ impl Output {
     /// Shows a run that got as far as its answer, and writes the reports.
     pub(super) fn show(&self, shown: &Shown<'_>) -> Exit {
         let document = |exit: Exit| {
-            json::document(&json::Run {
+            powerless_json(json::document(&json::Run {
                 verb: shown.verb,
                 exit_code: exit.code(),
                 error: None,
@@ -93,7 +95,7 @@ impl Output {
                 refusals: shown.refusals,
                 plan: shown.plan,
                 report: shown.report,
-            })
+            }))
         };
         self.write_all(shown.exit, shown.text, document)
     }
@@ -176,7 +178,7 @@ impl Output {
             plan: None,
             report: None,
         };
-        self.write_all(exit, "", |_| json::document(&run))
+        self.write_all(exit, "", |_| powerless_json(json::document(&run)))
     }
 
     fn write_all(&self, exit: Exit, text: &str, document: impl Fn(Exit) -> String) -> Exit {
@@ -240,6 +242,8 @@ pub(super) fn complain(message: &str, hint: Option<&str>) {
 pub(super) fn clap_message(error: &clap::Error) -> Exit {
     let text = error.render();
     if error.use_stderr() {
+        // What was typed may come from a pipeline's variables, line breaks included.
+        let text = powerless_lines(&text.to_string());
         let _ = write!(anstream::stderr(), "{text}");
         return Exit::Usage;
     }
@@ -271,18 +275,68 @@ pub(super) fn start_logging(args: &Logging) {
         .with_target("portward", ours)
         .with_default(libraries);
     let registry = tracing_subscriber::registry().with(filter);
-    let stderr = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let terminal = io::IsTerminal::is_terminal(&io::stderr());
+    let stderr = tracing_subscriber::fmt::layer().with_ansi(terminal);
     // Only the first start in a process takes hold, which is all that is wanted.
     let _ = match args.log_format {
-        LogFormat::Text => registry
-            .with(
-                stderr
-                    .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-                    .with_target(false),
-            )
+        // A terminal obeys no CI commands, and the layer itself escapes what a terminal would obey.
+        LogFormat::Text if terminal => registry
+            .with(stderr.with_writer(io::stderr).with_target(false))
             .try_init(),
-        LogFormat::Json => registry.with(stderr.json().with_target(true)).try_init(),
+        LogFormat::Text => registry
+            .with(stderr.with_writer(log_lines).with_target(false))
+            .try_init(),
+        LogFormat::Json => registry
+            .with(stderr.with_writer(log_objects).json().with_target(true))
+            .try_init(),
     };
+}
+
+/// A writer of log lines, each of which comes in one piece.
+struct Log(fn(&str) -> String);
+
+fn log_lines() -> Log {
+    Log(|event| format!("{}\n", plain(event.strip_suffix('\n').unwrap_or(event))))
+}
+
+fn log_objects() -> Log {
+    Log(|event| powerless_json(event.to_owned()))
+}
+
+impl io::Write for Log {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        io::stderr().write_all(self.0(&String::from_utf8_lossy(event)).as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// JSON that means the same and holds no `##[command]`, which a CI system would find anywhere in a line. Two of these
+/// signs in a row can only be in a string.
+fn powerless_json(text: String) -> String {
+    if text.contains("##") {
+        return text.replace("##", r"#\u0023");
+    }
+    text
+}
+
+/// Lines of which none is a command to a CI system.
+fn powerless_lines(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        let obeyed = begins_command(line.trim_start()) || line.contains("##");
+        let line = if obeyed {
+            Cow::Owned(plain(line))
+        } else {
+            Cow::Borrowed(line)
+        };
+        out.push_str(&line);
+        out.push('\n');
+    }
+    out
 }
 
 /// The plan as text, with what the guards say of it.
@@ -298,4 +352,33 @@ pub(super) fn plan_text(planned: &Planned, asked: Asked, diff: bool) -> String {
 /// A plan and what the guards refuse of it, as text.
 pub(super) fn guarded_text(plan: &Plan, refusals: &[Refusal], asked: Asked) -> String {
     render::text::plan(plan, asked) + &render::text::guards(&plan.overrides, refusals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_output_is_a_command_to_a_ci_system() {
+        let event = "WARN the helper said: x\n::error::y ##[group]\n";
+        assert_eq!(
+            (log_lines().0)(event),
+            "WARN the helper said: x\\u{a}\\u{3a}:error\\u{3a}:y \\u{23}#[group]\n"
+        );
+        assert_eq!(
+            powerless_lines("error: 'a\n  ::error::b' is not valid\n\ntry ##[x]"),
+            "error: 'a\n  \\u{3a}:error::b' is not valid\n\ntry \\u{23}#[x]\n"
+        );
+    }
+
+    #[test]
+    fn json_loses_no_meaning() {
+        let value = serde_json::json!({"##[a]": "###[error]## #[x]"});
+        let text = powerless_json(value.to_string());
+        assert!(!text.contains("##"), "{text}");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&text).ok(),
+            Some(value)
+        );
+    }
 }

@@ -5,8 +5,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::source::{Excerpt, Source, Span, visible};
-use crate::model::Origin;
+use super::source::{Excerpt, Source, Span};
+use crate::model::{Origin, visible};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -226,7 +226,12 @@ impl Problem {
             hint: hint.map(|hint| visible(&hint).into_owned()),
             excerpt: Some(excerpt(span)),
             related_excerpt: related.as_ref().map(|(span, _)| excerpt(*span)),
-            related: related.map(|(span, what)| (sources[span.file].origin(span.start), what)),
+            related: related.map(|(span, what)| {
+                (
+                    sources[span.file].origin(span.start),
+                    visible(&what).into_owned(),
+                )
+            }),
         }
     }
 }

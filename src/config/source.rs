@@ -3,10 +3,10 @@
 //! Owns the way from bytes to line and column, in time that does not grow with the length of a line. Refuses to know
 //! what the text means, and to read files.
 
-use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::model::Origin;
+use crate::model::{Origin, begins_command, is_unsafe, visible};
 
 /// How many bytes lie between two counts of characters: small enough that a look-up is quick, large enough that the
 /// counts take an eighth of the text's memory.
@@ -162,12 +162,12 @@ impl Source {
         if start - before > from {
             text.push('…');
         }
-        text.extend(self.text[start - before..start].chars().map(shown));
+        append_shown(&mut text, &self.text[..to], start - before..start);
         let shown_start = text.len();
         let stop = end.min(start + after);
-        text.extend(self.text[start..stop].chars().map(shown));
+        append_shown(&mut text, &self.text[..to], start..stop);
         let shown_end = text.len();
-        text.extend(self.text[stop..start + after].chars().map(shown));
+        append_shown(&mut text, &self.text[..to], stop..start + after);
         if start + after < to {
             text.push('…');
         }
@@ -188,37 +188,18 @@ fn count(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| (**byte & 0xc0) != 0x80).count()
 }
 
-/// Whether a terminal might do something else with a character than show it: controls, and the invisible ones that
-/// reorder or hide text.
-pub(super) fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-        || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
-
-/// One character of a source line, in the width that the caret counts with.
-fn shown(c: char) -> char {
-    match c {
-        '\t' => ' ',
-        c if is_unsafe(c) => '\u{fffd}',
-        c => c,
+/// Appends `line[range]`, character for character, so that the caret still points at the right column.
+fn append_shown(out: &mut String, line: &str, range: Range<usize>) {
+    for (at, c) in line[range.clone()].char_indices() {
+        out.push(match c {
+            '\t' => ' ',
+            // The source line comes behind its number, where only the commands that may stand anywhere are commands.
+            c if is_unsafe(c) || (c == '#' && begins_command(&line[range.start + at..])) => {
+                '\u{fffd}'
+            }
+            c => c,
+        });
     }
-}
-
-/// Text with unsafe characters written out.
-pub(super) fn visible(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if is_unsafe(c) {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-    }
-    Cow::Owned(out)
 }
 
 /// A name from a file as messages show it: in backticks, visible and not endless.

@@ -1,27 +1,16 @@
 //! Small pieces of text that several outputs share: keys, sources, wrapped lists, and the taming of foreign text.
 //!
-//! Owns the escaping of whatever comes from a file or the service. Refuses to let a control character through.
-
-use std::fmt::Write as _;
+//! Owns the layout of words. Refuses to let through what a terminal or a CI system would act on.
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::model::{Key, Sources, V4_ANYWHERE, V6_ANYWHERE};
+use crate::model::{Key, Sources, V4_ANYWHERE, V6_ANYWHERE, visible};
 
-/// Text from outside, safe to show: control and direction-changing characters are written as escapes.
+/// Text from outside, safe to show: see [`visible`].
 #[must_use]
 pub fn plain(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        let turns_text = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || turns_text {
-            let _ = write!(safe, "{}", c.escape_unicode());
-        } else {
-            safe.push(c);
-        }
-    }
-    safe
+    visible(text).into_owned()
 }
 
 /// A key in a column of a plan: `tcp 22`, `icmp 8:-1`, `all`.
@@ -125,14 +114,6 @@ pub(super) fn until(end: OffsetDateTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn foreign_text_is_tamed() {
-        assert_eq!(
-            plain("web\u{1b}[31m\n\u{202e}1 ü"),
-            "web\\u{1b}[31m\\u{a}\\u{202e}1 ü"
-        );
-    }
 
     #[test]
     fn lists_wrap_at_the_width() {

@@ -4,6 +4,7 @@
 
 mod endings;
 mod exits;
+mod injection;
 mod output;
 mod served;
 mod stage;

@@ -207,7 +207,8 @@ fn foreign_text_cannot_reach_the_terminal() {
     let done = stage.run(&["plan", "--inventory", "fleet.json"]);
     assert_eq!(done.code, Some(6), "{}", done.stderr);
     assert!(
-        done.stdout.contains("\\u{1b}[2Jgone\\u{a}::error::x"),
+        done.stdout
+            .contains("\\u{1b}[2Jgone\\u{a}\\u{3a}:error\\u{3a}:x"),
         "{}",
         done.stdout
     );

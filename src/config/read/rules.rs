@@ -5,9 +5,9 @@
 use toml::de::DeValue;
 
 use super::super::definitions::RuleDef;
-use super::super::source::is_unsafe;
 use super::super::tree::{Cx, Text, Value};
 use super::super::{keys, until};
+use crate::model::is_unsafe;
 
 /// What a list of rules is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

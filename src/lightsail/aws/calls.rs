@@ -10,6 +10,7 @@ use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::super::{Error, Kind, Operation, Reader, Writer};
+use super::complete::EveryPort;
 use super::{AwsReader, AwsWriter, Shared, convert, failure};
 use crate::model::{Firewall, Instance, InstanceId, Key, PortState, Sources};
 
@@ -64,6 +65,8 @@ impl Reader for AwsReader {
                 client
                     .get_instance_port_states()
                     .instance_name(&id.name)
+                    .customize()
+                    .interceptor(EveryPort)
                     .send()
                     .await,
             )

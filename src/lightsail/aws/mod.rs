@@ -4,6 +4,8 @@
 //! anything that can be printed, and to give a way to write to those who asked for a way to read.
 
 mod calls;
+mod canned;
+mod complete;
 mod convert;
 mod failure;
 #[cfg(test)]
@@ -31,6 +33,8 @@ use aws_sdk_lightsail::config::{self, Credentials, IdentityCache, StalledStreamP
 
 use super::queue::Queue;
 use super::{Error, Kind, Rate};
+
+pub use canned::Reply;
 
 /// How to reach the service. The default is the standard chain of any AWS SDK, and AWS itself.
 #[derive(Clone, Debug, Default)]

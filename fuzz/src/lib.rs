@@ -1,0 +1,25 @@
+//! What must hold for any bytes that somebody else may have written.
+//!
+//! One module a target, each with a function `check` that panics where something does not hold. The fuzz targets call
+//! them, and so do the property tests of the main crate, which include this file. Refuses to make up bytes.
+
+pub mod config;
+pub mod reply;
+
+// These two join with `portward::plan::file` and `portward::emulator::fuzz_request`.
+#[cfg(any())]
+pub mod plan;
+#[cfg(any())]
+pub mod request;
+
+/// Text that the program would print: no terminal acts on it, and no CI system obeys any line of it.
+pub fn check_shown(text: &str) {
+    for line in text.lines() {
+        assert!(!line.contains(portward::model::is_unsafe), "{line:?}");
+        assert!(!line.contains("##["), "{line:?}");
+        assert!(
+            !portward::model::begins_command(line.trim_start()),
+            "{line:?}"
+        );
+    }
+}

@@ -1,0 +1,146 @@
+//! Foreign text in every place that a run prints: no terminal acts on it, and no CI system obeys a line of it.
+//!
+//! Names, notes, paths and aliases come from whoever writes the configuration, the fleet, or the service's replies.
+
+use std::fs;
+
+use crate::stage::{Done, Stage, fleet, instance, rule};
+
+/// What GitHub's runner, and by the second form Azure's, takes for a command to itself.
+fn is_command(line: &str) -> bool {
+    let names = [
+        "error",
+        "warning",
+        "add-mask",
+        "group",
+        "stop-commands",
+        "debug",
+    ];
+    let new = line.trim_start().strip_prefix("::").is_some_and(|rest| {
+        rest.find("::")
+            .is_some_and(|end| names.contains(&rest[..end].split(' ').next().unwrap_or_default()))
+    });
+    new || line.contains("##[") || line.contains("##vso[")
+}
+
+fn assert_harmless(done: &Done) {
+    for line in done.stdout.lines().chain(done.stderr.lines()) {
+        assert!(!is_command(line), "{line}");
+        assert!(
+            !line.contains(|c: char| c.is_control() || c == '\u{202e}'),
+            "{line:?}"
+        );
+    }
+}
+
+/// Whether the text came through at all, so that a test does not pass because nothing was shown.
+fn assert_told(done: &Done, what: &str) {
+    assert!(
+        done.stdout.contains(what) || done.stderr.contains(what),
+        "{}",
+        done.shown()
+    );
+}
+
+#[test]
+fn a_plan_obeys_nobody() {
+    let config = r###"version = 1
+include = ["::warning file=a::b.toml"]
+[defaults]
+region = "eu-central-1"
+[instances.gone]
+rules = [{ allow = "ssh", from = "192.0.2.1" }]
+[instances.web-1]
+mode = "additive"
+rules = [
+  { allow = "ssh", from = "192.0.2.1", until = 2099-12-31, owner = "##vso[x]", why = "::add-mask::ssh ::error::y ##[group]" },
+]
+"###;
+    let include = "[instances.web-3]\nrules = []\n[instances.web-2]\nrules = [{ allow = \"https\", from = \"anywhere\", until = 2099-12-30, why = \"a\" }]\n";
+    let long: Vec<String> = (0..9).map(|at| format!("a ::group::{at}")).collect();
+    let mut spiteful = rule("tcp", 1, 1, &["192.0.2.1/32"]);
+    spiteful.cidr_list_aliases.extend(long);
+    let mut uncertain = rule("tcp", 2, 2, &["192.0.2.1/32"]);
+    uncertain.cidrs.push("##[error]x".to_owned());
+    let stage = Stage::new(
+        config,
+        &fleet(vec![
+            instance("web-1", vec![rule("::error::p", 1, 1, &["192.0.2.1/32"])]),
+            instance("web-2", vec![spiteful]),
+            instance("web-3", vec![uncertain]),
+            instance("::stop-commands::x", vec![]),
+            instance("##[error]y", vec![]),
+        ]),
+    );
+    fs::write(stage.path("::warning file=a::b.toml"), include).expect("a file");
+    for verb in ["plan", "drift"] {
+        for more in [&[][..], &["--format", "json"], &["--as-of", "2099-12-25"]] {
+            let args = [&[verb, "--inventory", "fleet.json"], more].concat();
+            let done = stage.run(&args);
+            assert_harmless(&done);
+            assert_told(&done, "stop-commands");
+            assert_told(&done, "warning file=a");
+        }
+    }
+    let done = stage.run(&["plan", "--diff", "--inventory", "fleet.json"]);
+    assert_harmless(&done);
+    assert_told(&done, "group::8");
+    assert_told(&done, "error]x");
+    let json = stage.run(&["plan", "--inventory", "fleet.json", "--format", "json"]);
+    let document: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+    assert!(
+        document.to_string().contains("##[error]y"),
+        "the meaning is kept"
+    );
+}
+
+#[test]
+fn a_refused_configuration_obeys_nobody() {
+    let config = r###"version = 1 ##[error]z
+"::error::k" = "##[group]"
+[defaults]
+region = "##vso[r]\u001b[31m"
+[addresses]
+"::group::" = ["::error::a"]
+[instances.web-1]
+rules = [{ allow = "##[debug]", from = "::debug::" }]
+"###;
+    let stage = Stage::new(config, &fleet(vec![]));
+    let done = stage.run(&["check"]);
+    assert_eq!(done.code, Some(65), "{}", done.shown());
+    assert_harmless(&done);
+    assert_told(&done, "error::k");
+    let json = stage.run(&["check", "--format", "json"]);
+    assert_harmless(&json);
+}
+
+#[test]
+fn what_is_typed_obeys_nobody() {
+    let stage = Stage::new("version = 1\n", &fleet(vec![]));
+    let path = "::error::\u{1b}[31m##[x].toml";
+    fs::write(
+        stage.path(path),
+        "version = 1\n[defaults]\nregion = \"eu-central-1\"\n",
+    )
+    .expect("a file");
+    for (args, told) in [
+        (&["check", "-c", path][..], "[x].toml"),
+        (&["check", "-c", "\n::error::nowhere"], "nowhere"),
+        (
+            &["plan", "-c", path, "--inventory", "::group::x"],
+            "group::x",
+        ),
+        (
+            &["plan", "-c", path, "--endpoint-url", "::group::x"],
+            "group::x",
+        ),
+        (&["plan", "--strategy", "a\n::error::b"], "b"),
+        (&["a\n  ::error::b ##[c]"], "b"),
+    ] {
+        let done = stage.run(args);
+        for line in done.stdout.lines().chain(done.stderr.lines()) {
+            assert!(!is_command(line), "{line}");
+        }
+        assert_told(&done, told);
+    }
+}
