@@ -96,7 +96,11 @@ impl Exit {
     /// What holds of a run that wrote, or tried to.
     #[must_use]
     pub fn of_report(report: &Report) -> Vec<Self> {
-        let wrote = report.results.iter().any(|result| result.writes > 0);
+        // What was put back is as if it had not been written.
+        let wrote = report
+            .results
+            .iter()
+            .any(|result| result.writes > 0 && !matches!(result.outcome, Outcome::Reverted(_)));
         report
             .results
             .iter()
@@ -104,7 +108,9 @@ impl Exit {
                 Outcome::Applied { .. } | Outcome::AlreadyApplied => None,
                 _ if wrote => Some(Self::Partial),
                 Outcome::Stale(_) | Outcome::ForeignWriter(_) => Some(Self::Stale),
-                Outcome::Failed(_) | Outcome::NotStarted(_) => Some(Self::Failed),
+                Outcome::Failed(_) | Outcome::NotStarted(_) | Outcome::Reverted(_) => {
+                    Some(Self::Failed)
+                },
             })
             .collect()
     }

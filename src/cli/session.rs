@@ -289,6 +289,8 @@ impl World {
                 let server = super::emulate::Embedded::start(path, want).await?;
                 settings.endpoint_url = Some(server.url());
                 settings.keys = Some(server.keys());
+                // Nobody else's account is asked.
+                settings.rate = lightsail::Rate::UNLIMITED;
                 Some(server)
             }
         };

@@ -1,14 +1,17 @@
 //! The seam to the service: narrow reader and writer traits in the crate's own types, and their one typed error.
 //!
-//! Owns what a caller may ask of Lightsail. Only `aws` below names the SDK. A verb that only reads is given a [`Reader`],
+//! Owns what a caller may ask of Lightsail, and how fast. Only `aws` below names the SDK. A verb that only reads is given a [`Reader`],
 //! which has no way to write.
 
 pub mod aws;
 mod error;
 mod offline;
+mod pace;
+mod queue;
 
 pub use error::{Error, Kind};
 pub use offline::Offline;
+pub use pace::{NoRate, Rate};
 
 use time::OffsetDateTime;
 

@@ -11,5 +11,5 @@ mod target;
 mod tests;
 
 pub use call::{Call, Cause, CauseKind, Change, InstancePlan, Plan, Verdict};
-pub use outcome::{Failure, InstanceResult, Outcome, Report};
+pub use outcome::{Failure, Foreign, InstanceResult, Outcome, Report};
 pub use planner::{Options, plan, plan_instance};

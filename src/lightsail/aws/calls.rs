@@ -1,6 +1,6 @@
 //! The calls themselves: one action a method, in the crate's own types.
 //!
-//! Owns paging, the retries of reads, and one line of log a request. Refuses to retry a write and to log a body.
+//! Owns paging, the retries of reads, the turn that every call waits for, and one line of log a request. Refuses to retry a write and to log a body.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -119,6 +119,7 @@ impl AwsReader {
         page: impl AsyncFn(Option<String>) -> Result<(Vec<T>, Option<String>), Error>,
     ) -> Result<Vec<T>, Error> {
         let (mut all, mut seen, mut token) = (Vec::new(), BTreeSet::new(), None);
+        let deadline = Instant::now() + self.0.deadlines.list;
         loop {
             let (items, next) = self
                 .0
@@ -135,6 +136,11 @@ impl AwsReader {
                     target,
                     "the list does not end: a page token came twice",
                 ));
+            }
+            if Instant::now() >= deadline {
+                let seconds = self.0.deadlines.list.as_secs();
+                let message = format!("the list has not ended after {seconds} s");
+                return Err(Error::new(Kind::Timeout, action, target, message));
             }
             token = Some(next);
         }
@@ -198,14 +204,20 @@ impl Shared {
         target: &str,
         call: impl AsyncFn() -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let deadline = Instant::now() + self.deadlines.read;
+        let mut deadline = Instant::now() + self.deadlines.read;
+        let mut patience = self.deadlines.queue;
         let mut attempt = 1;
         loop {
+            let waited = self.turn(action, target, patience).await?;
+            // Time in the queue is not time that the service takes.
+            patience = patience.saturating_sub(waited);
+            deadline += waited;
             let until = deadline.min(Instant::now() + self.deadlines.attempt);
             let error = match logged(action, target, until, call()).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
+            self.heed(&error);
             let pause = self.pause(attempt);
             let exhausted = attempt >= ATTEMPTS && error.kind() != Kind::Throttled;
             if !error.is_retryable() || exhausted || Instant::now() + pause >= deadline {
@@ -223,13 +235,36 @@ impl Shared {
         target: &str,
         call: impl AsyncFnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
-        logged(
-            action,
-            target,
-            Instant::now() + self.deadlines.write,
-            call(),
-        )
-        .await
+        self.turn(action, target, self.deadlines.queue).await?;
+        let until = Instant::now() + self.deadlines.write;
+        let reply = logged(action, target, until, call()).await;
+        reply.inspect_err(|error| self.heed(error))
+    }
+
+    /// Waits until the call may be made, and says how long that took.
+    async fn turn(
+        &self,
+        action: &'static str,
+        target: &str,
+        longest: Duration,
+    ) -> Result<Duration, Error> {
+        let turn = self.queue.turn(action, region(target), longest);
+        turn.await.ok_or_else(|| {
+            let message = format!(
+                "not asked: its turn did not come within {} s",
+                longest.as_secs()
+            );
+            Error::new(Kind::Throttled, action, target, message).with_hint(
+                "lower `--concurrency`, or use a larger share of the rates with `--rate`",
+            )
+        })
+    }
+
+    /// Slows down where the service asks for it.
+    fn heed(&self, error: &Error) {
+        if error.kind() == Kind::Throttled {
+            self.queue.throttled(error.action(), region(error.target()));
+        }
     }
 
     /// Half of it is chance, so that many calls that were throttled together do not come back together.
@@ -242,6 +277,11 @@ impl Shared {
             / 2;
         longest.mul_f64(0.5 + fastrand::f64() / 2.0)
     }
+}
+
+/// The region in a target, which is a region or `region/name`.
+fn region(target: &str) -> &str {
+    target.split('/').next().unwrap_or(target)
 }
 
 async fn logged<T>(

@@ -140,6 +140,8 @@ fn refusal(
     let message = message
         .or_else(|| member("message"))
         .or_else(|| member("Message"));
+    // After the first line of a refused signature AWS shows the request that it expected, session token included.
+    let message = message.map(|text| text.trim().lines().next().unwrap_or_default());
     Error::from_reply(
         action,
         target,

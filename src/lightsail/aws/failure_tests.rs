@@ -272,3 +272,16 @@ async fn a_failed_handshake_is_no_connection() {
         "{error}"
     );
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_expected_request_is_not_passed_on() {
+    let stub = Stub::serve(|_| {
+        let message = r"It does not match.\n\nThe Canonical String should have been\n'POST\nx-amz-security-token:hush'";
+        let body = format!(r#"{{"__type":"InvalidSignatureException","message":"{message}"}}"#);
+        Reply::json(403, body)
+    });
+    let error = aws(&stub.url).await.reader().port_states(&web()).await;
+    let error = error.expect_err("refused");
+    assert_eq!(error.message(), "It does not match.");
+    assert!(!format!("{error} {error:?}").contains("hush"));
+}

@@ -29,7 +29,8 @@ use aws_sdk_lightsail::config::retry::RetryConfig;
 use aws_sdk_lightsail::config::timeout::TimeoutConfig;
 use aws_sdk_lightsail::config::{self, Credentials, IdentityCache, StalledStreamProtectionConfig};
 
-use super::{Error, Kind};
+use super::queue::Queue;
+use super::{Error, Kind, Rate};
 
 /// How to reach the service. The default is the standard chain of any AWS SDK, and AWS itself.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +48,8 @@ pub struct Settings {
     pub fallback_region: Option<String>,
     /// How long to wait.
     pub deadlines: Deadlines,
+    /// Which part of the documented rates to use.
+    pub rate: Rate,
 }
 
 /// Credentials given by the caller. Their `Debug` form shows the key id only.
@@ -69,6 +72,9 @@ impl fmt::Debug for Keys {
 }
 
 /// How long each part of a call may take. No call is without a deadline.
+///
+/// Waiting for a turn below the documented rates is no part of an attempt and takes nothing from its time: a call ends
+/// within `queue` and `read`, or `queue` and `write`, together; a list within `list` and one such call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
     /// Making a connection. 3.1 s leaves room for one lost SYN, which is sent again after one second and then two.
@@ -79,6 +85,10 @@ pub struct Deadlines {
     pub read: Duration,
     /// Writing, which has one attempt.
     pub write: Duration,
+    /// Waiting for turns, over all attempts of one call. A call whose turn does not come is not sent.
+    pub queue: Duration,
+    /// A list of many pages, after which no further page is begun, however many the service still has.
+    pub list: Duration,
     /// The longest pause before the second attempt at reading; it doubles with each one, and chance shortens it.
     pub backoff: Duration,
 }
@@ -90,6 +100,9 @@ impl Default for Deadlines {
             attempt: Duration::from_secs(15),
             read: Duration::from_secs(30),
             write: Duration::from_secs(30),
+            // A thousand at once, the most that is offered, are through in 200 s; this leaves room for being throttled.
+            queue: Duration::from_mins(10),
+            list: Duration::from_mins(10),
             backoff: Duration::from_millis(400),
         }
     }
@@ -119,6 +132,7 @@ impl Aws {
             keys,
             fallback_region,
             deadlines,
+            rate,
         } = settings;
         let default_region = match &keys {
             Some(_) => None,
@@ -169,6 +183,7 @@ impl Aws {
             base,
             clients: Mutex::default(),
             deadlines,
+            queue: Queue::new(rate),
             default_region,
         })))
     }
@@ -211,6 +226,7 @@ struct Shared {
     base: config::Builder,
     clients: Mutex<BTreeMap<String, Client>>,
     deadlines: Deadlines,
+    queue: Queue,
     default_region: Option<String>,
 }
 

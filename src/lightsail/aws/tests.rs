@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::stub::{Reply, Stub};
 use super::{Aws, Deadlines, Keys, Settings};
-use crate::lightsail::{Kind, OperationStatus, Reader, Writer};
+use crate::lightsail::{Kind, OperationStatus, Rate, Reader, Writer};
 use crate::model::{Firewall, InstanceId, InstanceState, Key, Protocol, Sources};
 
 pub(super) fn keys() -> Keys {
@@ -25,6 +25,8 @@ pub(super) async fn aws(url: &str) -> Aws {
         endpoint_url: Some(url.into()),
         keys: Some(keys()),
         deadlines,
+        // Throttled answers are part of many of these tests, and waiting is not.
+        rate: Rate::UNLIMITED,
         ..Settings::default()
     };
     Aws::connect(settings).await.expect("a valid endpoint")
@@ -262,4 +264,58 @@ async fn no_secret_is_ever_printed() {
         printed.contains("Settings") && !printed.contains("verysecret"),
         "{printed}"
     );
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_call_whose_turn_does_not_come_is_not_sent() {
+    let stub = Stub::serve(|_| Reply::json(200, r#"{"portStates":[]}"#));
+    let settings = Settings {
+        endpoint_url: Some(stub.url.clone()),
+        keys: Some(keys()),
+        deadlines: Deadlines {
+            queue: Duration::ZERO,
+            ..Deadlines::default()
+        },
+        rate: "0.01".parse().expect("a rate"),
+        ..Settings::default()
+    };
+    let aws = Aws::connect(settings).await.expect("a valid endpoint");
+    assert!(aws.reader().port_states(&web()).await.is_ok());
+    assert!(aws.writer().put(&web(), &Firewall::new()).await.is_err());
+    for error in [
+        aws.reader().port_states(&web()).await.err(),
+        aws.writer().put(&web(), &Firewall::new()).await.err(),
+    ] {
+        let error = error.expect("no turn");
+        assert_eq!(
+            (error.kind(), error.is_outcome_unknown()),
+            (Kind::Throttled, false)
+        );
+    }
+    assert_eq!(stub.requests().len(), 2);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_list_that_never_ends_is_given_up() {
+    let page = AtomicUsize::new(0);
+    let stub = Stub::serve(move |_| {
+        let page = page.fetch_add(1, Ordering::Relaxed);
+        Reply::json(
+            200,
+            format!(r#"{{"instances":[],"nextPageToken":"{page}"}}"#),
+        )
+    });
+    let settings = Settings {
+        endpoint_url: Some(stub.url.clone()),
+        keys: Some(keys()),
+        deadlines: Deadlines {
+            list: Duration::from_millis(50),
+            ..Deadlines::default()
+        },
+        rate: Rate::UNLIMITED,
+        ..Settings::default()
+    };
+    let aws = Aws::connect(settings).await.expect("a valid endpoint");
+    let list = aws.reader().instances("eu-central-1").await;
+    assert_eq!(list.map_err(|error| error.kind()), Err(Kind::Timeout));
 }

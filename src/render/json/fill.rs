@@ -209,24 +209,13 @@ pub(super) fn outcome(result: &InstanceResult) -> OutcomeDoc<'_> {
         writes,
         operations,
     } = result;
-    let (status, reason) = match outcome {
-        Outcome::Applied { repaired: None } => ("applied", None),
-        Outcome::Applied {
-            repaired: Some(why),
-        } => ("repaired", Some(why.as_str())),
-        Outcome::AlreadyApplied => ("already-applied", None),
-        Outcome::Stale(why) => ("stale", Some(why.as_str())),
-        Outcome::ForeignWriter(why) => ("foreign-writer", Some(why.as_str())),
-        Outcome::Failed(failure) => ("failed", Some(failure.message.as_str())),
-        Outcome::NotStarted(why) => ("not-started", Some(why.as_str())),
-    };
     let failure = match outcome {
         Outcome::Failed(failure) => Some(failure),
         _ => None,
     };
     OutcomeDoc {
-        status,
-        reason,
+        status: outcome.status(),
+        reason: outcome.reason(),
         code: failure.and_then(|failure| failure.code.as_deref()),
         request_id: failure.and_then(|failure| failure.request_id.as_deref()),
         hint: failure.and_then(|failure| failure.hint.as_deref()),

@@ -2,6 +2,8 @@
 //!
 //! Owns the names. Refuses to compute anything.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::Problem;
@@ -188,7 +190,7 @@ pub(super) struct BoxDoc {
 #[serde(rename_all = "camelCase")]
 pub(super) struct OutcomeDoc<'a> {
     pub(super) status: &'static str,
-    pub(super) reason: Option<&'a str>,
+    pub(super) reason: Option<Cow<'a, str>>,
     pub(super) code: Option<&'a str>,
     pub(super) request_id: Option<&'a str>,
     pub(super) hint: Option<&'a str>,

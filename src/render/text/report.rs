@@ -23,7 +23,8 @@ pub fn report(report: &Report, plan: &Plan) -> String {
     let applied = count_results(report, |outcome| matches!(outcome, Outcome::Applied { .. }));
     let already = count_results(report, |outcome| matches!(outcome, Outcome::AlreadyApplied));
     let not_started = count_results(report, |outcome| matches!(outcome, Outcome::NotStarted(_)));
-    let failed = report.results.len() - applied - already - not_started;
+    let reverted = count_results(report, |outcome| matches!(outcome, Outcome::Reverted(_)));
+    let failed = report.results.len() - applied - already - not_started - reverted;
     let in_sync = plan
         .instances
         .iter()
@@ -36,6 +37,9 @@ pub fn report(report: &Report, plan: &Plan) -> String {
     ];
     if already > 0 {
         parts.push(format!("{already} already applied"));
+    }
+    if reverted > 0 {
+        parts.push(format!("{reverted} put back"));
     }
     if not_started > 0 {
         parts.push(format!("{not_started} not started"));
@@ -87,6 +91,10 @@ fn ending(result: &InstanceResult) -> String {
         ),
         Outcome::ForeignWriter(why) => format!(
             "{LOSS}{place}{LOSS:#}: somebody else wrote, left alone: {} ({writes})",
+            plain(&why.to_string())
+        ),
+        Outcome::Reverted(why) => format!(
+            "{LOSS}{place}{LOSS:#}: put back to what it was: {} ({writes})",
             plain(why)
         ),
         Outcome::Failed(failure) => format!(

@@ -1,0 +1,316 @@
+//! How fast the service may be asked: its documented token buckets, and ours, which stay below them.
+//!
+//! Owns the arithmetic and the rule by which a bucket adapts. Time is passed in, as a span since any fixed moment. Refuses
+//! to wait and to know what is asked.
+//!
+//! The service keeps one bucket for each action, account and region, of twenty calls. Ours holds one less, which leaves
+//! room for calls that arrive a little closer together than they were sent. When the service says that it was too much all
+//! the same (other tools and the console draw on the same buckets), what is saved up is lost and the refill is halved; it
+//! grows back evenly, by half in thirty seconds.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Calls that a bucket of ours lets through at once. The service's own holds twenty (user guide, "Request throttling").
+const BURST: f64 = 19.0;
+
+/// How long the refill takes to grow from nothing to all of it. Slow enough that a share of one call in five, which another
+/// tool may need, is found without being throttled more than about once in ten seconds.
+const RECOVERY: Duration = Duration::from_mins(1);
+
+/// The refill is never cut below this part of what it should be, so that a bucket always moves.
+const LEAST: f64 = 1.0 / 16.0;
+
+/// Answers to calls that were under way together tell one thing, so the refill is cut once in this time.
+const ONE_CUT: Duration = Duration::from_secs(1);
+
+/// Lets a wait that was rounded down still count as long enough; far below the burst that we hold back.
+const ROUNDING: f64 = 1e-6;
+
+/// Which part of the documented rates to use.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate(Option<f64>);
+
+impl Rate {
+    /// All of the documented rates.
+    pub const FULL: Self = Self(Some(1.0));
+
+    /// No pacing: calls leave at once, and throttled ones are repeated.
+    pub const UNLIMITED: Self = Self(None);
+
+    /// A part of the documented rates: above 0, at most 1. `None` for any other number.
+    #[must_use]
+    pub fn share(share: f64) -> Option<Self> {
+        (share > 0.0 && share <= 1.0).then_some(Self(Some(share)))
+    }
+
+    /// A full bucket of an action, `None` where nothing is paced.
+    pub(super) fn bucket(self, action: &str, now: Duration) -> Option<Bucket> {
+        let share = self.0?;
+        let burst = (BURST * share).floor().max(1.0);
+        Some(Bucket {
+            burst,
+            refill: refill(action) * share,
+            tokens: burst,
+            part: 1.0,
+            at: now,
+            cut_at: None,
+        })
+    }
+}
+
+impl Default for Rate {
+    fn default() -> Self {
+        Self::FULL
+    }
+}
+
+/// A number, or `unlimited`.
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(share) => share.fmt(f),
+            None => f.write_str("unlimited"),
+        }
+    }
+}
+
+/// A text that is no rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("wanted a number above 0 and at most 1, or `unlimited`")]
+pub struct NoRate;
+
+impl FromStr for Rate {
+    type Err = NoRate;
+
+    fn from_str(text: &str) -> Result<Self, NoRate> {
+        if text == "unlimited" {
+            return Ok(Self::UNLIMITED);
+        }
+        text.parse().ok().and_then(Self::share).ok_or(NoRate)
+    }
+}
+
+/// Calls a second that the service documents for an action.
+fn refill(action: &str) -> f64 {
+    match action {
+        "PutInstancePublicPorts"
+        | "OpenInstancePublicPorts"
+        | "CloseInstancePublicPorts"
+        | "GetInstance"
+        | "GetInstances"
+        | "GetInstanceState"
+        | "GetOperations" => 5.0,
+        // "All other Get actions".
+        _ => 10.0,
+    }
+}
+
+/// One bucket.
+#[derive(Clone, Debug)]
+pub(super) struct Bucket {
+    burst: f64,
+    /// Tokens a second where nothing was cut.
+    refill: f64,
+    tokens: f64,
+    /// The part of the refill that is in force at `at`.
+    part: f64,
+    at: Duration,
+    cut_at: Option<Duration>,
+}
+
+impl Bucket {
+    /// Takes a token, or says how long to wait before asking again.
+    pub(super) fn take(&mut self, now: Duration) -> Result<(), Duration> {
+        self.advance(now);
+        if self.tokens >= 1.0 - ROUNDING {
+            self.tokens -= 1.0;
+            return Ok(());
+        }
+        // The refill may grow meanwhile, so this is never too short, and too long by little.
+        let wait = (1.0 - self.tokens) / (self.refill * self.part);
+        Err(Duration::try_from_secs_f64(wait).unwrap_or(RECOVERY))
+    }
+
+    /// The service said that it was too much.
+    pub(super) fn throttled(&mut self, now: Duration) {
+        self.advance(now);
+        self.tokens = self.tokens.min(0.0);
+        if self
+            .cut_at
+            .is_some_and(|cut_at| now.saturating_sub(cut_at) < ONE_CUT)
+        {
+            return;
+        }
+        self.cut_at = Some(now);
+        self.part = (self.part / 2.0).max(LEAST);
+    }
+
+    /// Fills up to `now`. A clock that stands still or goes back fills nothing.
+    fn advance(&mut self, now: Duration) {
+        let (passed, full) = (
+            now.saturating_sub(self.at).as_secs_f64(),
+            RECOVERY.as_secs_f64(),
+        );
+        self.at = self.at.max(now);
+        // First the refill grows evenly, then it is all there.
+        let growing = passed.min((1.0 - self.part) * full);
+        let grown = self.part + growing / full;
+        let filled = growing * f64::midpoint(self.part, grown) + (passed - growing);
+        self.part = grown.min(1.0);
+        self.tokens = (self.tokens + self.refill * filled).min(self.burst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ACTIONS: [(&str, f64); 3] = [
+        ("PutInstancePublicPorts", 5.0),
+        ("GetInstances", 5.0),
+        ("GetInstancePortStates", 10.0),
+    ];
+
+    /// What the service does, by its documents.
+    struct Service {
+        tokens: f64,
+        refill: f64,
+        at: Duration,
+    }
+
+    impl Service {
+        fn accepts(&mut self, now: Duration) -> bool {
+            let passed = now.saturating_sub(self.at).as_secs_f64();
+            self.at = now;
+            self.tokens = (self.tokens + passed * self.refill).min(20.0) - 1.0;
+            self.tokens >= 0.0
+        }
+    }
+
+    fn bucket(action: &str, share: f64) -> Bucket {
+        let rate = Rate::share(share).expect("a share");
+        rate.bucket(action, Duration::ZERO).expect("paced")
+    }
+
+    /// Takes tokens one after the other, each as soon as it is there; when the last one was.
+    fn taken(bucket: &mut Bucket, tokens: usize, mut now: Duration) -> Duration {
+        for _ in 0..tokens {
+            while let Err(wait) = bucket.take(now) {
+                now += wait;
+            }
+        }
+        now
+    }
+
+    #[test]
+    fn rates_are_read_and_shown() {
+        for text in ["1", "0.125", "unlimited"] {
+            assert_eq!(
+                text.parse::<Rate>().map(|rate| rate.to_string()),
+                Ok(text.to_owned())
+            );
+        }
+        for text in ["0", "-1", "1.5", "NaN", "inf", "", "full", "1/3"] {
+            assert_eq!(text.parse::<Rate>(), Err(NoRate), "{text}");
+        }
+        assert!(
+            Rate::UNLIMITED
+                .bucket("GetInstance", Duration::ZERO)
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_fleet_takes_hardly_longer_than_the_service_asks() {
+        for (action, refill) in ACTIONS {
+            let end = taken(&mut bucket(action, 1.0), 500, Duration::ZERO);
+            let limit = (500.0 - 20.0) / refill;
+            assert!(
+                (limit..limit * 1.01).contains(&end.as_secs_f64()),
+                "{action}: {end:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn throttling_halves_and_passes() {
+        let mut bucket = bucket("GetInstancePortStates", 1.0);
+        let now = Duration::from_secs(100);
+        // Nineteen answers to one burst are one lesson.
+        for _ in 0..19 {
+            bucket.throttled(now);
+        }
+        let end = taken(&mut bucket, 10, now) - now;
+        assert!((1.7..2.0).contains(&end.as_secs_f64()), "{end:?}");
+        // Half a minute later it is as before.
+        let now = now + Duration::from_secs(40);
+        let end = taken(&mut bucket, 119, now) - now;
+        assert!((9.9..10.1).contains(&end.as_secs_f64()), "{end:?}");
+        // However often it is said, something still moves.
+        for second in 0..100 {
+            bucket.throttled(now + Duration::from_secs(second));
+        }
+        let now = now + Duration::from_secs(99);
+        let end = taken(&mut bucket, 1, now) - now;
+        assert!((0.1..2.0).contains(&end.as_secs_f64()), "{end:?}");
+    }
+
+    proptest! {
+        /// However calls come, and whatever the service says, none is let through that a bucket of the service which
+        /// knows only us would refuse.
+        #[test]
+        fn never_above_the_documented_bucket(
+            (action, refill) in prop::sample::select(ACTIONS.to_vec()),
+            share in prop::sample::select(vec![1.0, 0.9, 0.5, 0.125, 0.01]),
+            steps in prop::collection::vec((0..3_000_u64, 0..40_usize, prop::bool::weighted(0.1)), 1..60),
+        ) {
+            let mut service = Service { tokens: 20.0, refill: refill * share, at: Duration::ZERO };
+            let (mut bucket, mut now) = (bucket(action, share), Duration::ZERO);
+            for (millis, calls, throttled) in steps {
+                now += Duration::from_millis(millis);
+                if throttled {
+                    bucket.throttled(now);
+                }
+                for _ in 0..calls {
+                    if bucket.take(now).is_ok() {
+                        prop_assert!(service.accepts(now), "{service_tokens}", service_tokens = service.tokens);
+                    }
+                }
+            }
+        }
+
+        /// Whoever waits as long as told gets a token, soon.
+        #[test]
+        fn waiting_helps(
+            cuts in prop::collection::vec(0..5_000_u64, 0..8), share in 0.01..=1.0_f64,
+        ) {
+            let (mut bucket, mut now) = (bucket("GetInstance", share), Duration::ZERO);
+            for millis in cuts {
+                now += Duration::from_millis(millis);
+                bucket.throttled(now);
+            }
+            for _ in 0..30 {
+                let mut asked = 0;
+                while let Err(wait) = bucket.take(now) {
+                    asked += 1;
+                    prop_assert!(asked <= 2 && wait.as_secs_f64() <= 2.0 / (5.0 * share * LEAST), "{wait:?}");
+                    now += wait;
+                }
+            }
+        }
+
+        /// A clock that jumps breaks nothing.
+        #[test]
+        fn any_clock_will_do(times in prop::collection::vec(any::<u32>(), 1..50)) {
+            let mut bucket = bucket("GetInstance", 1.0);
+            for time in times {
+                let _ = bucket.take(Duration::from_millis(u64::from(time)));
+                prop_assert!((-1.0..=BURST).contains(&bucket.tokens) && (LEAST..=1.0).contains(&bucket.part));
+            }
+        }
+    }
+}

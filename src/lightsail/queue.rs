@@ -1,0 +1,146 @@
+//! The line in which calls wait for their turn: one for each region and action of a connection.
+//!
+//! Owns the waiting, first come, first served. Refuses to know how fast is too fast, which `pace` does.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::pace::{Bucket, Rate};
+
+/// Every line of one connection, which stands for one account.
+#[derive(Debug)]
+pub(super) struct Queue {
+    rate: Rate,
+    began: Instant,
+    lines: Mutex<BTreeMap<String, BTreeMap<&'static str, Arc<Line>>>>,
+}
+
+#[derive(Debug)]
+struct Line {
+    /// Held by whoever is first in line. It is handed on in the order of asking.
+    first: tokio::sync::Mutex<()>,
+    bucket: Mutex<Bucket>,
+}
+
+impl Queue {
+    /// Nobody waits yet.
+    pub(super) fn new(rate: Rate) -> Self {
+        Self {
+            rate,
+            began: Instant::now(),
+            lines: Mutex::default(),
+        }
+    }
+
+    /// Waits for a turn, at most for `longest`. Says how long it took; `None` is too long, and the turn is not used up.
+    pub(super) async fn turn(
+        &self,
+        action: &'static str,
+        region: &str,
+        longest: Duration,
+    ) -> Option<Duration> {
+        let Some(line) = self.line(action, region) else {
+            return Some(Duration::ZERO);
+        };
+        let asked = Instant::now();
+        let turn = async {
+            let _first = line.first.lock().await;
+            while let Err(wait) = line.with_bucket(|bucket| bucket.take(self.began.elapsed())) {
+                sleep(wait).await;
+            }
+        };
+        timeout(longest, turn).await.ok()?;
+        Some(asked.elapsed())
+    }
+
+    /// The service said that there were too many.
+    pub(super) fn throttled(&self, action: &'static str, region: &str) {
+        if let Some(line) = self.line(action, region) {
+            tracing::debug!(action, region, "throttled: asking at half the rate");
+            line.with_bucket(|bucket| bucket.throttled(self.began.elapsed()));
+        }
+    }
+
+    fn line(&self, action: &'static str, region: &str) -> Option<Arc<Line>> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = lines.get(region).and_then(|actions| actions.get(action)) {
+            return Some(Arc::clone(line));
+        }
+        let line = Arc::new(Line {
+            first: tokio::sync::Mutex::default(),
+            bucket: Mutex::new(self.rate.bucket(action, self.began.elapsed())?),
+        });
+        lines
+            .entry(region.to_owned())
+            .or_default()
+            .insert(action, Arc::clone(&line));
+        Some(line)
+    }
+}
+
+impl Line {
+    fn with_bucket<T>(&self, act: impl FnOnce(&mut Bucket) -> T) -> T {
+        act(&mut self.bucket.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    const READ: &str = "GetInstancePortStates";
+    const LONG: Duration = Duration::from_mins(1);
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_exceeds_the_burst_waits_its_turn_in_order() {
+        let queue = Queue::new(Rate::FULL);
+        let ended = Mutex::new(Vec::new());
+        let calls = (0..22).map(|place| {
+            let (queue, ended) = (&queue, &ended);
+            async move {
+                assert!(queue.turn(READ, "eu-central-1", LONG).await.is_some());
+                ended.lock().expect("one thread").push(place);
+            }
+        });
+        let began = Instant::now();
+        join_all(calls).await;
+        assert!(began.elapsed() >= Duration::from_millis(290));
+        let ended = ended.into_inner().expect("one thread");
+        assert_eq!(ended, (0..22).collect::<Vec<_>>());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn regions_and_actions_do_not_share() {
+        let queue = Queue::new(Rate::FULL);
+        for (action, region) in [
+            (READ, "eu-central-1"),
+            (READ, "eu-west-1"),
+            ("GetInstance", "eu-west-1"),
+        ] {
+            for _ in 0..19 {
+                assert!(queue.turn(action, region, Duration::ZERO).await.is_some());
+            }
+            assert_eq!(queue.turn(action, region, Duration::ZERO).await, None);
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn throttling_takes_what_was_saved_and_who_gave_up_took_nothing() {
+        let queue = Queue::new(Rate::FULL);
+        queue.throttled(READ, "eu-central-1");
+        for _ in 0..30 {
+            assert_eq!(queue.turn(READ, "eu-central-1", Duration::ZERO).await, None);
+        }
+        let waited = queue.turn(READ, "eu-central-1", LONG).await;
+        assert!(waited.is_some_and(|waited| waited < Duration::from_secs(1)));
+        let unlimited = Queue::new(Rate::UNLIMITED);
+        unlimited.throttled(READ, "eu-central-1");
+        let waited = unlimited.turn(READ, "eu-central-1", Duration::ZERO).await;
+        assert_eq!(waited, Some(Duration::ZERO));
+    }
+}
