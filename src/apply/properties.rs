@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::fake::{Behaviour, Fake, Fault, from, plan, rules, tcp};
+use super::tests::tools;
 use super::{Settings, Stop, run};
 use crate::model::{Firewall, Sources};
 use crate::plan::{Call, InstancePlan, Outcome};
@@ -154,7 +155,7 @@ fn ending(
         .build()
         .expect("a runtime");
     let (plan, settings, stop) = (plan(vec![idle, web]), settings(timeout), Stop::new());
-    let report = runtime.block_on(run(&plan, &fake, &fake, &settings, &(), &stop));
+    let report = runtime.block_on(run(&plan, &tools(&fake, &settings, &stop)));
     fake.host("idle", |host| {
         assert!(host.requests.is_empty() && host.rules == bystander);
     });
@@ -188,9 +189,9 @@ proptest! {
                 prop_assert!(foreign.is_some() && !text.is_empty());
                 prop_assert_eq!(writes, 0);
             }
-            Outcome::ForeignWriter(text) => prop_assert!(foreign.is_some() && !text.is_empty(), "{text}"),
+            Outcome::ForeignWriter(found) => prop_assert!(foreign.is_some() && !found.to_string().is_empty(), "{found}"),
             Outcome::Failed(failure) => prop_assert!(!failure.message.is_empty()),
-            Outcome::NotStarted(text) => prop_assert!(false, "{text}"),
+            Outcome::NotStarted(text) | Outcome::Reverted(text) => prop_assert!(false, "{text}"),
         }
     }
 }
