@@ -66,14 +66,8 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
 
     /// All of it.
     pub(super) async fn run(mut self) -> InstanceResult {
-        let outcome = match self.halt.check() {
-            Err(outcome) => outcome,
-            Ok(()) => {
-                self.tools.progress.started(self.id());
-                match self.apply().await {
-                    Ok(outcome) | Err(outcome) => outcome,
-                }
-            }
+        let outcome = match self.begin().await {
+            Ok(outcome) | Err(outcome) => outcome,
         };
         self.halt.ended(&outcome);
         let Self {
@@ -102,7 +96,9 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
         self.tools.progress.waiting(self.id(), why);
     }
 
-    async fn apply(&mut self) -> Result<Outcome, Outcome> {
+    async fn begin(&mut self) -> Result<Outcome, Outcome> {
+        self.halt.check()?;
+        self.tools.progress.started(self.id());
         if self.tools.settings.recheck || !self.plan.instance.state.is_settled() {
             self.settle().await?;
         }

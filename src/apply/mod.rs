@@ -35,6 +35,8 @@ mod fake;
 #[cfg(test)]
 mod journal_tests;
 #[cfg(test)]
+mod kill_tests;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;

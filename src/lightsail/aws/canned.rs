@@ -46,6 +46,7 @@ impl Aws {
             base,
             clients: Mutex::new(BTreeMap::new()),
             deadlines,
+            queue: Queue::new(Rate::UNLIMITED),
             default_region: None,
         }))
     }
