@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_lightsail::operation::put_instance_public_ports::PutInstancePublicPortsError;
 use portward::emulator::{Author, Cue, Faults, Happening, Options, Trouble};
 use portward::model::InstanceId;
 
@@ -28,7 +29,7 @@ fn on_cue(action: &'static str, nth: u64, trouble: Trouble) -> Options {
     }
 }
 
-async fn put(served: &Served) -> Result<(), SdkError<impl ProvideErrorMetadata + std::fmt::Debug>> {
+async fn put(served: &Served) -> Result<(), SdkError<PutInstancePublicPortsError>> {
     let client = served.usual();
     let put = client
         .put_instance_public_ports()

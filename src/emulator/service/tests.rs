@@ -44,8 +44,7 @@ fn with(quirks: &[&str]) -> InProcess {
     InProcess::new(fleet(), options, START)
 }
 
-fn faulty(faults: Faults) -> InProcess {
-   dy: &Value) -> Result<Value, Failure> {
+fn ask(service: &InProcess, action: &str, body: &Value) -> Result<Value, Failure> {
     service.call(action, REGION, body)
 }
 

@@ -7,14 +7,15 @@ use super::super::super::state::Author;
 use super::*;
 use crate::model::PortState;
 
- let options = Options {
+fn faulty(faults: Faults) -> InProcess {
+    let options = Options {
         faults,
         ..Options::default()
     };
     InProcess::new(fleet(), options, START)
 }
 
-fn ask(service: &InProcess, action: &str, bo/// This happens at that request for `web-1`.
+/// This happens at that request for `web-1`.
 fn cue(action: Option<&'static str>, nth: u64, what: Happening) -> Faults {
     let instance = InstanceId {
         region: REGION.to_owned(),
