@@ -2,21 +2,26 @@
 //!
 //! Owns the verb and the life of the server. What the API answers is `emulator`'s.
 
+use std::ffi::OsStr;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Args};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::Exit;
-use super::output::{Cannot, Output, complain};
+use super::output::{Cannot, Output};
 use super::session::Want;
 use super::signals;
-use crate::emulator::{Access, Emulator, Options};
+use crate::emulator::{Access, Emulator, Faults, Options, Quirks};
 use crate::lightsail::aws::Keys;
+use crate::render::plain;
 
 #[derive(Args, Debug)]
 pub(super) struct EmulateArgs {
@@ -38,6 +43,56 @@ pub(super) struct EmulateArgs {
     /// Its secret
     #[arg(long, value_name = "SECRET", default_value = "test")]
     secret_key: String,
+    /// Listen even where other machines can reach it
+    #[arg(long)]
+    allow_remote: bool,
+    /// Answer a question about the service in another way than usual; repeatable, `help` lists all
+    #[arg(long = "quirk", value_name = "NAME=VALUE", value_parser = QuirkParser)]
+    quirks: Vec<String>,
+    /// Let things go wrong: errors, lost replies, a second writer and more, the same ones for the same number
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Hold clients to the documented request rates; with --seed they are held anyway
+    #[arg(long)]
+    throttle: bool,
+}
+
+/// Reads `--quirk`, and answers `--quirk help`.
+#[derive(Clone)]
+struct QuirkParser;
+
+impl TypedValueParser for QuirkParser {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        let text = value.to_string_lossy();
+        if text == "help" {
+            return Err(clap::Error::raw(ErrorKind::DisplayHelp, catalogue()));
+        }
+        match Quirks::default().set(&text) {
+            Ok(()) => Ok(text.into_owned()),
+            Err(error) => {
+                let message = format!("{error}\nhint: {}\n", error.hint());
+                Err(clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command))
+            }
+        }
+    }
+}
+
+/// Every quirk with its values, the default first.
+fn catalogue() -> String {
+    let mut text = String::from("Quirks, each with its values, the default first:\n\n");
+    for quirk in Quirks::catalogue() {
+        let values = quirk.values.join("|");
+        let _ = writeln!(text, "  {}={values}\n      {}", quirk.name, quirk.about);
+    }
+    text.push_str("\nWhere values are numbers, other numbers will do too.\n");
+    text
 }
 
 const VERB: &str = "emulate";
@@ -50,19 +105,24 @@ pub(super) async fn run(args: &EmulateArgs, output: &Output) -> Exit {
 }
 
 async fn serve(args: &EmulateArgs) -> Result<Exit, Cannot> {
-    let options = Options {
-        access_key: args.access_key.clone(),
-        secret_key: args.secret_key.clone(),
-        ..Options::default()
-    };
-    let emulator = open(&args.state, Access::ReadWrite, options)?;
+    let remote = !args.listen.ip().is_loopback();
+    if remote && !args.allow_remote {
+        return Err(Cannot::usage(
+            format!("{} can be reached from other machines", args.listen),
+            "listen on 127.0.0.1, or say --allow-remote",
+        ));
+    }
+    let emulator = open(&args.state, Access::ReadWrite, options(args)?)?;
     let listener = listen(args.listen).await?;
     let url = url(&listener)?;
-    if !args.listen.ip().is_loopback() {
-        complain(
-            &format!("{url} can be reached from other machines, by whoever knows the credentials"),
-            Some("listen on 127.0.0.1"),
-        );
+    if remote {
+        warn(&format!(
+            "{url} can be reached from other machines: whoever knows the credentials can read and change `{}`",
+            args.state.display()
+        ));
+    }
+    if let Some(seed) = args.seed {
+        warn(&format!("things will go wrong; --seed {seed} repeats them"));
     }
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{url}")
@@ -84,6 +144,31 @@ async fn serve(args: &EmulateArgs) -> Result<Exit, Cannot> {
     // Being stopped is how this verb is meant to end.
     watch.abort();
     Ok(Exit::Done)
+}
+
+fn options(args: &EmulateArgs) -> Result<Options, Cannot> {
+    let mut options = Options {
+        access_key: args.access_key.clone(),
+        secret_key: args.secret_key.clone(),
+        faults: args.seed.map(Faults::seeded).unwrap_or_default(),
+        ..Options::default()
+    };
+    options.faults.throttle |= args.throttle;
+    for quirk in &args.quirks {
+        let set = options.quirks.set(quirk);
+        set.map_err(|error| Cannot::usage(error.to_string(), error.hint()))?;
+    }
+    Ok(options)
+}
+
+/// Said on stderr, since stdout has the address and nothing else.
+fn warn(message: &str) {
+    let style = anstyle::AnsiColor::Yellow.on_default().bold();
+    let _ = writeln!(
+        anstream::stderr(),
+        "{style}warning:{style:#} {}",
+        plain(message)
+    );
 }
 
 fn open(path: &Path, access: Access, options: Options) -> Result<Emulator, Cannot> {

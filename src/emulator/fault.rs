@@ -4,6 +4,8 @@
 
 use serde_json::{Value, json};
 
+use super::quirks::{ErrorCode, ErrorType, Quirks, Rejection};
+
 /// An error reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
@@ -94,23 +96,71 @@ impl Fault {
         )
     }
 
-    /// The body in AWS JSON. `__type` is bare and `code` equals it, since clients differ in which they look at first.
-    pub(super) fn body(&self) -> Value {
+    /// A refusal whose code is not known.
+    pub(super) fn rejection(code: Rejection, message: impl Into<String>) -> Self {
+        match code {
+            Rejection::InvalidInput => Self::invalid_input(message),
+            Rejection::OperationFailure => Self::operation_failure(message),
+        }
+    }
+
+    pub(super) fn throttled(status: u16) -> Self {
+        Self::front(
+            "ThrottlingException",
+            status,
+            "The maximum rate of API requests of this account was exceeded. Make requests less often.",
+        )
+    }
+
+    pub(super) fn expired(code: &'static str, status: u16) -> Self {
+        Self::front(
+            code,
+            status,
+            "The security token included in the request is expired",
+        )
+    }
+
+    /// What the code is called in `__type` and, where there is one, in the header.
+    pub(super) fn type_name(&self, quirk: ErrorType) -> String {
+        let code = self.code;
+        match quirk {
+            ErrorType::Bare => code.to_owned(),
+            ErrorType::Prefixed => format!("com.amazonaws.lightsail#{code}"),
+            ErrorType::Suffixed => format!("{code}:http://lightsail.amazonaws.com/doc/2016-11-28/"),
+        }
+    }
+
+    /// The body in AWS JSON. By default `__type` is bare and `code` equals it, since clients differ in which they look
+    /// at first.
+    pub(super) fn body(&self, quirks: &Quirks) -> Value {
         let Self {
             code,
-            status: _,
+            status,
             message,
             tip,
         } = self;
-        match tip {
-            None => json!({"__type": code, "message": message}),
-            Some(tip) => json!({
-                "__type": code,
-                "code": code,
-                "message": message,
-                "docs": "https://docs.aws.amazon.com/lightsail/2016-11-28/api-reference/",
-                "tip": tip,
-            }),
+        let name = self.type_name(quirks.error_type);
+        let Some(tip) = tip else {
+            return json!({"__type": name, "message": message});
+        };
+        let mut body = json!({
+            "__type": name,
+            "code": code,
+            "message": message,
+            "docs": "https://docs.aws.amazon.com/lightsail/2016-11-28/api-reference/",
+            "tip": tip,
+        });
+        match quirks.error_code {
+            ErrorCode::Same => {}
+            ErrorCode::Null => body["code"] = Value::Null,
+            // The number is the nearest that a program with codes of its own may be thought to have.
+            ErrorCode::Different => body["code"] = status.to_string().into(),
+            ErrorCode::Absent => {
+                if let Some(members) = body.as_object_mut() {
+                    members.remove("code");
+                }
+            }
         }
+        body
     }
 }

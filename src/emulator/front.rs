@@ -1,19 +1,21 @@
 //! The front: from a whole HTTP message to a whole reply, without a socket.
 //!
-//! Owns the dispatch between Lightsail and STS, the order of checks (signature, operation, body, state) and how a refused
-//! signature is told in each protocol. Refuses to do I/O.
+//! Owns the dispatch between Lightsail and STS, the order of checks (signature, operation, then the service) and how a
+//! refused signature is told in each protocol. Refuses to do I/O.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use time::OffsetDateTime;
 
 use super::fault::Fault;
 use super::operations::uuid;
 use super::options::Options;
+use super::service::{Answer, Delivery, Fate, Service};
 use super::signature::{self, Credentials, Message, Refusal};
-use super::state::{Keep, State};
+use super::state::Keep;
 use super::sts;
-use super::wire::{Action, Request};
+use super::wire::Action;
 
 /// A whole reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,29 +23,49 @@ pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) content_type: &'static str,
     pub(super) request_id: String,
+    /// The header `x-amzn-ErrorType`.
+    pub(super) error_type: Option<String>,
     pub(super) body: String,
 }
 
 impl Reply {
     /// A reply of Lightsail.
-    pub(super) fn json(request_id: String, result: Result<serde_json::Value, Fault>) -> Self {
-        let (status, body) = match result {
-            Ok(value) => (200, value),
-            Err(fault) => (fault.status, fault.body()),
-        };
+    fn of(request_id: String, answer: Answer) -> Self {
+        let Answer {
+            status,
+            html,
+            error_type,
+            body,
+        } = answer;
         Self {
             status,
-            content_type: "application/x-amz-json-1.1",
+            content_type: if html {
+                "text/html"
+            } else {
+                "application/x-amz-json-1.1"
+            },
             request_id,
-            body: body.to_string(),
+            error_type,
+            body,
         }
     }
 }
 
-/// The state machine with what the front needs to know beside it.
+/// What a client gets to see of its request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// A reply, this late.
+    Reply(Reply, Duration),
+    /// The connection ends.
+    Gone,
+    /// Nothing, for as long as the connection lasts.
+    Silence,
+}
+
+/// The service with what the front needs to know beside it.
 #[derive(Debug)]
 pub(super) struct Front {
-    pub(super) state: State,
+    pub(super) service: Service,
     options: Options,
     /// Requests by action, refused ones included.
     requests: BTreeMap<&'static str, usize>,
@@ -52,9 +74,9 @@ pub(super) struct Front {
 }
 
 impl Front {
-    pub(super) fn new(state: State, options: Options) -> Self {
+    pub(super) fn new(service: Service, options: Options) -> Self {
         Self {
-            state,
+            service,
             options,
             requests: BTreeMap::new(),
             total: 0,
@@ -78,13 +100,18 @@ impl Front {
         ])
     }
 
+    /// The reply to a message that could not be read.
+    pub(super) fn unreadable(&mut self, fault: &Fault, now: OffsetDateTime) -> Reply {
+        Reply::of(self.request_id(now), self.service.error(fault))
+    }
+
     /// Answers a message that arrived now.
     pub(super) fn answer(
         &mut self,
         message: Message<'_>,
         now: OffsetDateTime,
         keep: Keep<'_>,
-    ) -> Reply {
+    ) -> Outcome {
         let request_id = self.request_id(now);
         let target = message.headers.get("x-amz-target");
         let kind = message.headers.get("content-type");
@@ -93,31 +120,59 @@ impl Front {
                 .starts_with(b"application/x-www-form-urlencoded")
         });
         if target.is_none() && form {
-            return self.answer_sts(message, now, request_id);
+            let reply = self.answer_sts(message, now, request_id);
+            return Outcome::Reply(reply, Duration::ZERO);
         }
         let target = target.and_then(|value| value.to_str().ok());
         let action = target.and_then(Action::from_target);
-        if let Some(action) = action {
-            *self.requests.entry(action.name()).or_default() += 1;
+        let delivery = match self.check(message, now) {
+            Err(fault) => self.refuse(action, &fault),
+            Ok(region) => match action {
+                None => self.refuse(None, &Fault::unknown_operation()),
+                Some(action) => self.call(&region, action, message.body, now, keep),
+            },
+        };
+        match delivery.fate {
+            Fate::Answered(answer) => Outcome::Reply(Reply::of(request_id, answer), delivery.delay),
+            Fate::Refused | Fate::Lost { .. } => Outcome::Gone,
+            Fate::Silent { .. } => Outcome::Silence,
         }
-        let result = self.answer_lightsail(action, message, now, keep);
-        Reply::json(request_id, result)
     }
 
-    fn answer_lightsail(
+    /// Answers a request whose sender is known.
+    pub(super) fn call(
         &mut self,
-        action: Option<Action>,
-        message: Message<'_>,
+        region: &str,
+        action: Action,
+        body: &[u8],
         now: OffsetDateTime,
         keep: Keep<'_>,
-    ) -> Result<serde_json::Value, Fault> {
+    ) -> Delivery {
+        self.count(action);
+        self.service.call(region, action, body, now, keep)
+    }
+
+    /// Turns a request away that the service does not get to see.
+    fn refuse(&mut self, action: Option<Action>, fault: &Fault) -> Delivery {
+        if let Some(action) = action {
+            self.count(action);
+        }
+        Delivery {
+            delay: Duration::ZERO,
+            fate: Fate::Answered(self.service.error(fault)),
+        }
+    }
+
+    fn count(&mut self, action: Action) {
+        *self.requests.entry(action.name()).or_default() += 1;
+    }
+
+    /// The region that the message is signed for.
+    fn check(&self, message: Message<'_>, now: OffsetDateTime) -> Result<String, Fault> {
         if message.method != "POST" || message.path != "/" {
             return Err(Fault::unknown_operation());
         }
-        let region = self.verify(message, "lightsail", now).map_err(refuse)?;
-        let action = action.ok_or_else(Fault::unknown_operation)?;
-        let request = Request::parse(action, message.body)?;
-        self.state.answer(&region, request, now, keep)
+        self.verify(message, "lightsail", now).map_err(refuse)
     }
 
     fn answer_sts(
@@ -132,7 +187,12 @@ impl Front {
         let result = self
             .verify(message, "sts", now)
             .map_err(sts::refuse)
-            .and_then(|_| sts::answer(message.body, self.state.inventory(), &request_id));
+            .and_then(|_| {
+                if self.service.expired() {
+                    return Err(Fault::expired("ExpiredToken", 403));
+                }
+                sts::answer(message.body, self.service.state.inventory(), &request_id)
+            });
         let (status, body) = match result {
             Ok(body) => (200, body),
             Err(fault) => (fault.status, sts::error(&fault, &request_id)),
@@ -141,6 +201,7 @@ impl Front {
             status,
             content_type: "text/xml",
             request_id,
+            error_type: None,
             body,
         }
     }

@@ -1,9 +1,8 @@
 //! The HTTP server: connections, bodies, deadlines.
 //!
 //! Owns what keeps one client from disturbing another: a size and a deadline for every request. Refuses to know what is
-//! asked; whole messages go to the front, which answers at once.
+//! asked; whole messages go to the front, which says at once what becomes of them.
 
-use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -17,11 +16,11 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Emulator;
 use super::fault::Fault;
-use super::front::Reply;
+use super::front::{Outcome, Reply};
 
 /// The largest body: sixty sources a family fit into a hundredth of it.
 const BODY_LIMIT: usize = 1 << 20;
@@ -67,6 +66,11 @@ pub(super) async fn serve(
             accepted = accept => match accepted {
                 Ok((stream, _)) => {
                     failures = 0;
+                    if emulator.refuses() {
+                        // Dropped without a word, and without the polite end of a connection.
+                        let _ = stream.set_zero_linger();
+                        continue;
+                    }
                     // Only a matter of speed.
                     let _ = stream.set_nodelay(true);
                     let emulator = emulator.clone();
@@ -98,13 +102,24 @@ pub(super) async fn serve(
 async fn handle(
     emulator: Emulator,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> io::Result<Response<Full<Bytes>>> {
     let (parts, body) = request.into_parts();
-    let reply = match read(body).await {
-        Ok(body) => return Ok(respond(emulator.answer(&parts, &body), false)),
-        Err(fault) => Reply::json(emulator.request_id(), Err(fault)),
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(fault) => return Ok(respond(emulator.unreadable(&fault), true)),
     };
-    Ok(respond(reply, true))
+    match emulator.answer(&parts, &body) {
+        Outcome::Reply(reply, delay) => {
+            if !delay.is_zero() {
+                sleep(delay).await;
+            }
+            Ok(respond(reply, false))
+        }
+        // To fail here is to drop the connection.
+        Outcome::Gone => Err(io::ErrorKind::ConnectionReset.into()),
+        // Until the client gives up, or the server ends and cuts it off.
+        Outcome::Silence => std::future::pending().await,
+    }
 }
 
 async fn read(body: Incoming) -> Result<Bytes, Fault> {
@@ -135,6 +150,7 @@ fn respond(reply: Reply, last: bool) -> Response<Full<Bytes>> {
         status,
         content_type,
         request_id,
+        error_type,
         body,
     } = reply;
     let mut response = Response::new(Full::new(Bytes::from(body)));
@@ -144,6 +160,9 @@ fn respond(reply: Reply, last: bool) -> Response<Full<Bytes>> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         headers.insert("x-amzn-requestid", id);
+    }
+    if let Some(Ok(name)) = error_type.map(|name| HeaderValue::from_str(&name)) {
+        headers.insert("x-amzn-errortype", name);
     }
     if last {
         // What is left of the body is not worth reading.

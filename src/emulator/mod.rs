@@ -1,21 +1,30 @@
 //! An honest stand-in for the Lightsail API: any AWS SDK and the AWS CLI can talk to it.
 //!
-//! One pure state machine (`state`) with skins over it: `wire` reads AWS JSON 1.1 and checks it as the service model does,
-//! `signature` verifies AWS Signature Version 4, `front` puts them together, `http` serves them, `file` keeps the state in an inventory.
+//! One pure state machine (`state`), a `service` around it in which [`Faults`] go wrong, and skins over that: `wire` reads AWS JSON
+//! 1.1 and checks it as the service model does, `signature` verifies AWS Signature Version 4, `front` puts them together,
+//! `http` serves them, [`InProcess`] does without, `file` keeps the state in an inventory.
 //! Where AWS documents nothing, the default is what was observed or the answer that a client has most to fear, and
-//! [`Quirks`] has the other one. Refuses to be more than the firewall: instances cannot be made, and every region answers.
+//! [`Quirks`] has the other ones. Refuses to be more than the firewall: instances cannot be made, and every region answers.
 //!
 //! Operations and the journal are kept in memory for as long as the emulator lives.
 
+mod bucket;
+mod dice;
+mod echo;
 mod fault;
+mod faults;
 mod file;
 mod front;
+mod fuzz;
 mod http;
+mod in_process;
 mod operations;
 mod options;
+mod quirks;
 mod regions;
 mod reply;
 mod rules;
+mod service;
 mod signature;
 mod state;
 mod sts;
@@ -25,21 +34,34 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 
 use crate::inventory::Inventory;
 
+pub use faults::{Cue, Faults, Happening, Trouble};
 pub use file::{Access, OpenError};
-pub use options::{OnClose, OnOpen, Options, Progress, Quirks};
-pub use state::Write;
+#[doc(hidden)]
+pub use fuzz::fuzz_request;
+pub use in_process::{Failure, InProcess};
+pub use options::Options;
+pub use quirks::{
+    Acceptance, AddressSpelling, Aliases, AllSpelling, DoneStatus, ErrorCode, ErrorType,
+    Ipv6Spelling, Keys, Missing, NoSources, OnClose, OnOpen, Order, OtherFamily, Pages,
+    PortStatesReply, Presence, Progress, Quirk, QuirkError, Quirks, Reads, Rejection, SameKey,
+    ShownLists, Steps, ThrottleStatus, WriteReply,
+};
+pub use state::{Author, Write};
 
 use fault::Fault;
 use file::Store;
-use front::{Front, Reply};
+use front::{Front, Outcome, Reply};
+use service::{Fate, Service};
 use signature::Message;
-use state::{Event, State};
+use state::Event;
+use wire::Action;
 
 /// An emulator. Clones are handles to the same one.
 #[derive(Clone, Debug)]
@@ -70,8 +92,8 @@ impl Emulator {
     }
 
     fn over(inventory: Inventory, store: Option<Store>, options: Options) -> Self {
-        let state = State::new(inventory, options.quirks.clone());
-        let front = Front::new(state, options);
+        let service = Service::new(inventory, options.quirks.clone(), options.faults.clone());
+        let front = Front::new(service, options);
         Self {
             shared: Arc::new(Mutex::new(Shared { front, store })),
         }
@@ -92,13 +114,21 @@ impl Emulator {
     /// The instances as they are now.
     #[must_use]
     pub fn inventory(&self) -> Inventory {
-        self.lock().front.state.inventory().clone()
+        self.lock().front.service.state.inventory().clone()
     }
 
-    /// Every write that was accepted, in order of time.
+    /// Every write that was accepted, step by step in order of time; those of the second writer too.
     #[must_use]
-    pub fn journal(&self) -> Vec<Write> {
-        self.lock().front.state.journal().to_vec()
+    pub fn journal(&self) -> Vec<Arc<Write>> {
+        self.journal_since(0)
+    }
+
+    /// The journal without its first records, for whoever has seen those.
+    #[must_use]
+    pub fn journal_since(&self, first: usize) -> Vec<Arc<Write>> {
+        let shared = self.lock();
+        let journal = shared.front.service.state.journal();
+        journal.get(first..).unwrap_or_default().to_vec()
     }
 
     /// How many requests each action got, refused ones included. Actions that got none are not there.
@@ -110,11 +140,11 @@ impl Emulator {
     /// Ends every operation that is not at its end yet.
     pub fn finish_operations(&self) {
         let now = OffsetDateTime::now_utc();
-        self.lock().front.state.finish_operations(now);
+        self.lock().front.service.state.finish_operations(now);
     }
 
     /// Answers one request that arrived now.
-    fn answer(&self, parts: &hyper::http::request::Parts, body: &[u8]) -> Reply {
+    fn answer(&self, parts: &hyper::http::request::Parts, body: &[u8]) -> Outcome {
         let message = Message {
             method: parts.method.as_str(),
             path: parts.uri.path(),
@@ -127,9 +157,38 @@ impl Emulator {
         front.answer(message, OffsetDateTime::now_utc(), &mut keep)
     }
 
-    /// The id of a reply to a request that could not be read.
-    fn request_id(&self) -> String {
-        self.lock().front.request_id(OffsetDateTime::now_utc())
+    /// Answers a request of a known sender that arrived at this time, over a connection of its own.
+    fn call(
+        &self,
+        region: &str,
+        action: Option<Action>,
+        body: &[u8],
+        now: OffsetDateTime,
+    ) -> (Fate, Duration) {
+        let Shared { front, store } = &mut *self.lock();
+        let at_once = |fate| (fate, Duration::ZERO);
+        if front.service.refuses() {
+            return at_once(Fate::Refused);
+        }
+        let Some(action) = action else {
+            let fault = Fault::unknown_operation();
+            return at_once(Fate::Answered(front.service.error(&fault)));
+        };
+        let mut keep = |inventory: &Inventory, event| keep(store.as_mut(), inventory, event);
+        let delivery = front.call(region, action, body, now, &mut keep);
+        (delivery.fate, delivery.delay)
+    }
+
+    /// The reply to a request that could not be read.
+    fn unreadable(&self, fault: &Fault) -> Reply {
+        self.lock()
+            .front
+            .unreadable(fault, OffsetDateTime::now_utc())
+    }
+
+    /// Whether the next connection is refused.
+    fn refuses(&self) -> bool {
+        self.lock().front.service.refuses()
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -143,7 +202,7 @@ fn keep(store: Option<&mut Store>, inventory: &Inventory, event: Event) -> Resul
         return Ok(());
     };
     match (store.access(), event) {
-        (Access::ReadOnly, Event::Turned) => Ok(()),
+        (Access::ReadOnly, Event::Happened) => Ok(()),
         (Access::ReadOnly, Event::Written) => Err(Fault::access_denied(
             "The file of this emulator was opened for reading only.",
         )),

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::model::InstanceId;
 
-use super::options::Progress;
+use super::quirks::{DoneStatus, Progress, Quirks};
 
 /// One operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +21,12 @@ pub(super) struct Operation {
     pub(super) created_at: OffsetDateTime,
     pub(super) changed_at: OffsetDateTime,
     pub(super) status: Status,
-    /// `GetOperation` reads before it succeeds; `None` until it is finished by hand.
+    /// `GetOperation` reads before it ends; `None` until it is finished by hand.
     reads_left: Option<u32>,
+    /// How it ends.
+    end: Status,
+    /// `GetOperation` reads that do not find it.
+    unseen_left: u32,
 }
 
 /// How far an operation is.
@@ -31,6 +35,8 @@ pub(super) enum Status {
     NotStarted,
     Started,
     Succeeded,
+    Completed,
+    Failed,
 }
 
 impl Status {
@@ -39,11 +45,13 @@ impl Status {
             Self::NotStarted => "NotStarted",
             Self::Started => "Started",
             Self::Succeeded => "Succeeded",
+            Self::Completed => "Completed",
+            Self::Failed => "Failed",
         }
     }
 
     pub(super) fn is_terminal(self) -> bool {
-        self == Self::Succeeded
+        matches!(self, Self::Succeeded | Self::Completed | Self::Failed)
     }
 }
 
@@ -62,12 +70,19 @@ impl Operations {
         kind: &'static str,
         details: String,
         now: OffsetDateTime,
-        progress: Progress,
+        quirks: &Quirks,
     ) -> Operation {
-        let (status, reads_left) = match progress {
-            Progress::Immediate => (Status::Succeeded, Some(0)),
-            Progress::AfterReads(reads) => (Status::NotStarted, Some(reads)),
-            Progress::Explicit => (Status::Started, None),
+        let done = match quirks.done {
+            DoneStatus::Succeeded => Status::Succeeded,
+            DoneStatus::Completed => Status::Completed,
+        };
+        let (status, reads_left, end) = match quirks.operations {
+            Progress::Immediate => (done, Some(0), done),
+            Progress::AfterReads(reads) => (Status::NotStarted, Some(reads), done),
+            Progress::Explicit => (Status::Started, None, done),
+            Progress::Fails(reads) | Progress::FailsApplied(reads) => {
+                (Status::NotStarted, Some(reads), Status::Failed)
+            }
         };
         let operation = Operation {
             id: uuid(&[
@@ -83,6 +98,8 @@ impl Operations {
             changed_at: now,
             status,
             reads_left,
+            end,
+            unseen_left: quirks.operation_unseen,
         };
         self.places.insert(operation.id.clone(), self.list.len());
         self.list.push(operation.clone());
@@ -100,13 +117,17 @@ impl Operations {
         if operation.instance.region != region {
             return None;
         }
+        if operation.unseen_left > 0 {
+            operation.unseen_left -= 1;
+            return None;
+        }
         if !operation.status.is_terminal()
             && let Some(left) = operation.reads_left
         {
             operation.reads_left = Some(left.saturating_sub(1));
             operation.move_to(
                 if left == 0 {
-                    Status::Succeeded
+                    operation.end
                 } else {
                     Status::Started
                 },
@@ -119,7 +140,9 @@ impl Operations {
     /// Ends every operation that is not at its end.
     pub(super) fn finish(&mut self, now: OffsetDateTime) {
         for operation in &mut self.list {
-            operation.move_to(Status::Succeeded, now);
+            if !operation.status.is_terminal() {
+                operation.move_to(operation.end, now);
+            }
         }
     }
 
@@ -172,7 +195,11 @@ mod tests {
             name: "n".into(),
         };
         let mut operations = Operations::default();
-        let first = operations.begin(&id, "Put", String::new(), now, progress);
+        let quirks = Quirks {
+            operations: progress,
+            ..Quirks::default()
+        };
+        let first = operations.begin(&id, "Put", String::new(), now, &quirks);
         let mut seen = vec![first.status.name()];
         for _ in 0..reads {
             let read = operations.read("r", &first.id, now).expect("it is there");
@@ -204,5 +231,32 @@ mod tests {
             statuses(Progress::Explicit, 2),
             ["Started", "Started", "Started", "Succeeded"]
         );
+        assert_eq!(
+            statuses(Progress::Fails(1), 2),
+            ["NotStarted", "Started", "Failed", "Failed"]
+        );
+    }
+
+    #[test]
+    fn a_new_operation_may_not_be_found_at_first() {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let id = InstanceId {
+            region: "r".into(),
+            name: "n".into(),
+        };
+        let quirks = Quirks {
+            operation_unseen: 2,
+            done: DoneStatus::Completed,
+            ..Quirks::default()
+        };
+        let mut operations = Operations::default();
+        let first = operations.begin(&id, "Put", String::new(), now, &quirks);
+        let found: Vec<Option<&str>> = (0..3)
+            .map(|_| {
+                let read = operations.read("r", &first.id, now);
+                read.map(|operation| operation.status.name())
+            })
+            .collect();
+        assert_eq!(found, [None, None, Some("Completed")]);
     }
 }

@@ -10,13 +10,14 @@ use time::OffsetDateTime;
 use crate::inventory::Entry;
 use crate::model::{AddressType, PortState};
 
-use super::operations::Operation;
+use super::operations::{Operation, Status};
 
 /// When every instance was created: an inventory does not say (2023-11-14T22:13:20Z).
 const CREATED_AT: i64 = 1_700_000_000;
 
-/// An instance as `GetInstance` and `GetInstances` show it. One whose rules cannot be read has no `networking.ports`.
-pub(super) fn instance(region: &str, entry: &Entry) -> Value {
+/// An instance as `GetInstance` and `GetInstances` show it, with these rules. One whose rules cannot be read has no
+/// `networking.ports`.
+pub(super) fn instance(region: &str, entry: &Entry, rules: Option<&[PortState]>) -> Value {
     let family = AddressType::from_name(&entry.ip_address_type);
     let tags: Vec<Value> = entry
         .tags
@@ -27,7 +28,7 @@ pub(super) fn instance(region: &str, entry: &Entry) -> Value {
     let digest = Sha256::digest(entry.arn.as_bytes());
     let (a, b) = (digest[0], digest[1]);
     let mut networking = json!({"monthlyTransfer": {"gbPerMonthAllocated": 1024}});
-    if let Some(entries) = &entry.port_states {
+    if let Some(entries) = rules {
         networking["ports"] = entries.iter().map(port).collect();
     }
     let mut instance = json!({
@@ -109,7 +110,7 @@ pub(super) fn state(name: &str) -> Value {
 
 /// An operation.
 pub(super) fn operation(operation: &Operation) -> Value {
-    json!({
+    let mut shown = json!({
         "id": operation.id,
         "resourceName": operation.instance.name,
         "resourceType": "Instance",
@@ -120,7 +121,12 @@ pub(super) fn operation(operation: &Operation) -> Value {
         "operationType": operation.kind,
         "status": operation.status.name(),
         "statusChangedAt": timestamp(operation.changed_at),
-    })
+    });
+    if operation.status == Status::Failed {
+        shown["errorCode"] = "InternalError".into();
+        shown["errorDetails"] = "The operation could not be carried out.".into();
+    }
+    shown
 }
 
 fn location(region: &str) -> Value {

@@ -10,7 +10,9 @@ use ipnet::IpNet;
 use crate::model::{AddressType, Key, LIGHTSAIL_CONNECT, PortState, Protocol, Sources};
 
 use super::fault::Fault;
-use super::options::{OnClose, OnOpen};
+use super::quirks::{
+    Acceptance, Aliases, Missing, NoSources, OnClose, OnOpen, OtherFamily, Quirks, SameKey,
+};
 use super::wire::PortInfo;
 
 /// One valid rule of a request.
@@ -169,18 +171,42 @@ impl Lists {
         self
     }
 
-    /// A rule without any source is open to the world, in the families that the instance has. That holds for three
-    /// empty lists too: what the service makes of those is not known, and open is the answer a client must fear.
-    fn or_world(self, family: &AddressType) -> Self {
-        if !self.is_empty() {
-            return self;
+    /// The sources that a written rule really has; none where it lets nobody in and is not kept.
+    ///
+    /// That a rule without any source is open to the world, in the families that the instance has, is the default for
+    /// three empty lists too: what the service makes of those is not known, and open is the answer a client must fear.
+    fn effective(mut self, family: &AddressType, quirks: &Quirks) -> Result<Self, Fault> {
+        if self.is_empty() {
+            let all = |has: bool, text: &str| has.then(|| text.to_owned()).into_iter().collect();
+            return match quirks.no_sources {
+                NoSources::World => Ok(Self {
+                    cidrs: all(family.has_ipv4(), "0.0.0.0/0"),
+                    ipv6_cidrs: all(family.has_ipv6(), "::/0"),
+                    aliases: Vec::new(),
+                }),
+                NoSources::Nobody => Ok(self),
+                NoSources::Refuse => Err(Fault::invalid_input("A rule needs at least one source.")),
+            };
         }
-        let all = |has: bool, text: &str| has.then(|| text.to_owned()).into_iter().collect();
-        Self {
-            cidrs: all(family.has_ipv4(), "0.0.0.0/0"),
-            ipv6_cidrs: all(family.has_ipv6(), "::/0"),
-            aliases: Vec::new(),
+        for (has, list) in [
+            (family.has_ipv4(), &mut self.cidrs),
+            (family.has_ipv6(), &mut self.ipv6_cidrs),
+        ] {
+            if has || list.is_empty() {
+                continue;
+            }
+            match quirks.other_family {
+                OtherFamily::Keep => {}
+                OtherFamily::Drop => list.clear(),
+                OtherFamily::Refuse => {
+                    return Err(Fault::invalid_input(format!(
+                        "The IP address type of this Instance is {family}, which rules out {}.",
+                        list.join(", ")
+                    )));
+                }
+            }
         }
+        Ok(self)
     }
 
     fn entry(self, key: Key) -> PortState {
@@ -214,8 +240,9 @@ pub(super) fn open(
     entries: &[PortState],
     rule: &Rule,
     family: &AddressType,
-    quirk: OnOpen,
-) -> Vec<PortState> {
+    quirks: &Quirks,
+) -> Result<Vec<PortState>, Fault> {
+    let added = rule.lists.clone().effective(family, quirks)?;
     let mut lists = Lists::default();
     let mut place = None;
     let mut after = Vec::with_capacity(entries.len() + 1);
@@ -225,26 +252,45 @@ pub(super) fn open(
             continue;
         }
         place.get_or_insert(after.len());
-        if quirk == OnOpen::Merge && !is_closed(entry) {
-            lists.append(Lists::of(entry));
+        if is_closed(entry) {
+            continue;
+        }
+        match quirks.open {
+            OnOpen::Merge => lists.append(Lists::of(entry)),
+            OnOpen::Replace => {}
+            OnOpen::Refuse => {
+                return Err(Fault::invalid_input(format!(
+                    "The port {} is already open.",
+                    rule.key
+                )));
+            }
         }
     }
-    lists.append(rule.lists.clone().or_world(family));
+    if added.is_empty() {
+        return Ok(entries.to_vec());
+    }
+    lists.append(added);
     let entry = lists.distinct().entry(rule.key);
     after.insert(place.unwrap_or(after.len()), entry);
-    after
+    Ok(after)
 }
 
 /// What the entries are after a Close. Closing what is not open changes nothing: whether the service calls that an error
 /// is not known, and a Close that may be repeated is the milder reading.
-pub(super) fn close(entries: &[PortState], rule: &Rule, quirk: OnClose) -> Vec<PortState> {
-    let whole = quirk == OnClose::Key || rule.lists.is_empty();
+pub(super) fn close(
+    entries: &[PortState],
+    rule: &Rule,
+    quirks: &Quirks,
+) -> Result<Vec<PortState>, Fault> {
+    let whole = quirks.close == OnClose::Key || rule.lists.is_empty();
+    let mut found = false;
     let mut after = Vec::with_capacity(entries.len());
     for entry in entries {
         if key_of(entry) != Some(rule.key) {
             after.push(entry.clone());
             continue;
         }
+        found |= !is_closed(entry);
         if whole {
             continue;
         }
@@ -259,31 +305,67 @@ pub(super) fn close(entries: &[PortState], rule: &Rule, quirk: OnClose) -> Vec<P
             });
         }
     }
-    after
+    match quirks.close_missing {
+        Missing::Succeed => Ok(after),
+        _ if found => Ok(after),
+        Missing::InvalidInput => Err(Fault::invalid_input(format!(
+            "The port {} is not open.",
+            rule.key
+        ))),
+        Missing::NotFound => Err(Fault::not_found("port", &rule.key.to_string())),
+    }
 }
 
-/// What the entries are after a Put: these rules, in this order; a key that comes again is merged into the first.
-pub(super) fn put(rules: &[Rule], family: &AddressType) -> Vec<PortState> {
+/// What the entries are after a Put: these rules, in this order; by default a key that comes again is merged into the
+/// first.
+pub(super) fn put(
+    rules: &[Rule],
+    family: &AddressType,
+    quirks: &Quirks,
+) -> Result<Vec<PortState>, Fault> {
+    if rules.is_empty() && quirks.empty_put == Acceptance::Refuse {
+        return Err(Fault::invalid_input("At least one rule is required."));
+    }
     let mut merged: Vec<(Key, Lists)> = Vec::with_capacity(rules.len());
     let mut places = BTreeMap::new();
     for rule in rules {
-        let lists = rule.lists.clone().or_world(family);
+        let lists = rule.lists.clone().effective(family, quirks)?;
         let place = *places.entry(rule.key).or_insert(merged.len());
-        match merged.get_mut(place) {
-            Some((_, there)) => there.append(lists),
-            None => merged.push((rule.key, lists)),
+        match (merged.get_mut(place), quirks.same_key) {
+            (None, _) | (Some(_), SameKey::Apart) => merged.push((rule.key, lists)),
+            (Some((_, there)), SameKey::Merge) => there.append(lists),
+            (Some(_), SameKey::Refuse) => {
+                return Err(Fault::invalid_input(format!(
+                    "The port {} is named twice.",
+                    rule.key
+                )));
+            }
         }
     }
-    merged
+    Ok(merged
         .into_iter()
+        .filter(|(_, lists)| !lists.is_empty())
         .map(|(key, lists)| lists.distinct().entry(key))
-        .collect()
+        .collect())
 }
 
-/// How many IPv4 and IPv6 sources the entries have.
-pub(super) fn count(entries: &[PortState]) -> (usize, usize) {
+/// The first step of a Put in two: what is there before and will be there after, untouched.
+pub(super) fn halfway(before: &[PortState], after: &[PortState]) -> Vec<PortState> {
+    let stays = |entry: &&PortState| after.contains(entry);
+    before.iter().filter(stays).cloned().collect()
+}
+
+/// How many IPv4 and IPv6 sources the entries have, as the limit counts them.
+pub(super) fn count(entries: &[PortState], aliases: Aliases) -> (usize, usize) {
     entries.iter().fold((0, 0), |(ipv4, ipv6), entry| {
-        (ipv4 + entry.cidrs.len(), ipv6 + entry.ipv6_cidrs.len())
+        let both = match aliases {
+            Aliases::Free => 0,
+            Aliases::Counted => entry.cidr_list_aliases.len(),
+        };
+        (
+            ipv4 + entry.cidrs.len() + both,
+            ipv6 + entry.ipv6_cidrs.len() + both,
+        )
     })
 }
 

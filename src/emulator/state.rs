@@ -1,51 +1,44 @@
 //! The state machine: what the service knows, and what each request makes of it.
 //!
 //! Owns instances, operations, the journal and the counts. Pure: the time, and the keeping of what changed, are passed
-//! in. Refuses to know sockets, signatures and files.
+//! in. Refuses to know sockets, signatures, files and chance.
 //!
-//! Where the service is not documented the choice is: writes need a `running` or `stopped` instance; an instance
-//! whose `portStates` are `null` in the inventory cannot be read or written, which is a `ServiceException`; the limit of
-//! sources bars growth, so that a firewall that is above it may still be made smaller.
+//! Where the service is not documented and no quirk says otherwise, the choice is: writes need a `running` or `stopped`
+//! instance; an instance whose `portStates` are `null` in the inventory cannot be read or written, which is a
+//! `ServiceException`; the limit of sources bars growth, so that a firewall that is above it may still be made smaller.
+
+mod happen;
+mod journal;
+mod page;
+mod write;
 
 use std::collections::BTreeMap;
 use std::mem;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::inventory::{Entry, Inventory};
-use crate::model::{AddressType, InstanceId, InstanceState, Key, PortState, SOURCES_PER_FAMILY};
+use crate::model::{InstanceId, InstanceState, PortState};
 
+use super::dice::roll;
 use super::fault::Fault;
 use super::operations::Operations;
-use super::options::Quirks;
+use super::quirks::{Order, Pages, Quirks, Reads};
 use super::wire::Request;
-use super::{regions, reply, rules};
-
-/// A write that was accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Write {
-    /// When.
-    pub at: OffsetDateTime,
-    /// The API action, such as `PutInstancePublicPorts`.
-    pub action: &'static str,
-    /// Whose rules.
-    pub instance: InstanceId,
-    /// The rules in the request, to the letter and without a state; none for a Put that closes everything.
-    pub request: Vec<PortState>,
-    /// The rules before.
-    pub before: Vec<PortState>,
-    /// The rules after; equal to `before` where the write changed nothing.
-    pub after: Vec<PortState>,
-}
+use super::{echo, regions, reply};
+pub use journal::{Author, Write};
+use page::Page;
+use write::SecondStep;
 
 /// What happened to the inventory, for whoever keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// A client changed rules.
     Written,
-    /// A pending instance turned running.
-    Turned,
+    /// It changed without a client: a pending instance turned running, or somebody else was at work.
+    Happened,
 }
 
 /// Keeps the inventory after an event. Where that fails, the event is undone and its fault is the answer.
@@ -56,40 +49,47 @@ pub(super) type Keep<'a> = &'a mut dyn FnMut(&Inventory, Event) -> Result<(), Fa
 pub(super) struct State {
     inventory: Inventory,
     places: BTreeMap<InstanceId, usize>,
-    /// How often a pending instance was read.
-    pending: BTreeMap<InstanceId, u32>,
+    memory: BTreeMap<InstanceId, Memory>,
     operations: Operations,
-    journal: Vec<Write>,
+    journal: Vec<Arc<Write>>,
     quirks: Quirks,
+    seed: u64,
+}
+
+/// What is known of an instance beside its rules.
+#[derive(Debug, Default)]
+struct Memory {
+    /// How often it was read while pending.
+    pending_reads: u32,
+    /// The rules before the last change, for as long as reads may show them, and how many reads there were since.
+    old: Option<Vec<PortState>>,
+    reads_since: u32,
+    /// What is left to do of a Put.
+    second_step: Option<SecondStep>,
+    /// How often its rules were shown.
+    shown: u64,
 }
 
 impl State {
-    pub(super) fn new(inventory: Inventory, quirks: Quirks) -> Self {
-        let mut places = BTreeMap::new();
-        for (region, entries) in &inventory.regions {
-            for (place, entry) in entries.iter().enumerate() {
-                let id = InstanceId {
-                    region: region.clone(),
-                    name: entry.name.clone(),
-                };
-                places.entry(id).or_insert(place);
-            }
-        }
-        Self {
+    pub(super) fn new(inventory: Inventory, quirks: Quirks, seed: u64) -> Self {
+        let mut state = Self {
             inventory,
-            places,
-            pending: BTreeMap::new(),
+            places: BTreeMap::new(),
+            memory: BTreeMap::new(),
             operations: Operations::default(),
             journal: Vec::new(),
             quirks,
-        }
+            seed,
+        };
+        state.find_places();
+        state
     }
 
     pub(super) fn inventory(&self) -> &Inventory {
         &self.inventory
     }
 
-    pub(super) fn journal(&self) -> &[Write] {
+    pub(super) fn journal(&self) -> &[Arc<Write>] {
         &self.journal
     }
 
@@ -107,40 +107,14 @@ impl State {
     ) -> Result<Value, Fault> {
         match request {
             Request::PortStates { name } => {
-                let entry = self.read(region, &name, keep)?;
-                let states = entry.port_states.as_ref().ok_or_else(unreadable)?;
-                Ok(json!({"portStates": states}))
+                let place = self.read(region, &name, keep)?;
+                let (rules, roll) = self.look(region, place, now, keep)?;
+                let rules = rules.ok_or_else(unreadable)?;
+                Ok(json!({"portStates": echo::port_states(&rules, &self.quirks, roll)}))
             }
-            Request::Open { name, rule } => {
-                let quirk = self.quirks.open;
-                let write = Attempt {
-                    action: "OpenInstancePublicPorts",
-                    details: details(rule.key),
-                    request: vec![rule.sent.clone()],
-                    change: &|entries, family| rules::open(entries, &rule, family, quirk),
-                };
-                self.write(region, &name, write, now, keep)
-            }
-            Request::Close { name, rule } => {
-                let quirk = self.quirks.close;
-                let write = Attempt {
-                    action: "CloseInstancePublicPorts",
-                    details: details(rule.key),
-                    request: vec![rule.sent.clone()],
-                    change: &|entries, _| rules::close(entries, &rule, quirk),
-                };
-                self.write(region, &name, write, now, keep)
-            }
-            Request::Put { name, rules } => {
-                let write = Attempt {
-                    action: "PutInstancePublicPorts",
-                    // What the service says of a Put is not known.
-                    details: String::new(),
-                    request: rules.iter().map(|rule| rule.sent.clone()).collect(),
-                    change: &|_, family| rules::put(&rules, family),
-                };
-                self.write(region, &name, write, now, keep)
-            }
+            Request::Open { name, rule } => self.open(region, &name, &rule, now, keep),
+            Request::Close { name, rule } => self.close(region, &name, &rule, now, keep),
+            Request::Put { name, rules } => self.put(region, &name, &rules, now, keep),
             Request::Operation { id } => {
                 let operation = self.operations.read(region, &id, now);
                 let operation = operation.ok_or_else(|| Fault::not_found("Operation", &id))?;
@@ -152,14 +126,16 @@ impl State {
                 self.list_operations(region, Some(&name), token.as_deref())
             }
             Request::Instance { name } => {
-                let entry = self.read(region, &name, keep)?;
-                Ok(json!({"instance": reply::instance(region, entry)}))
+                let place = self.read(region, &name, keep)?;
+                Ok(json!({"instance": self.show(region, place, now, keep)?}))
             }
             Request::InstanceState { name } => {
-                let entry = self.read(region, &name, keep)?;
-                Ok(json!({"state": reply::state(&entry.state)}))
+                let place = self.read(region, &name, keep)?;
+                Ok(json!({"state": reply::state(&self.entry(region, place).state)}))
             }
-            Request::Instances { token } => self.list_instances(region, token.as_deref(), keep),
+            Request::Instances { token } => {
+                self.list_instances(region, token.as_deref(), now, keep)
+            }
             Request::Regions {
                 zones,
                 database_zones,
@@ -170,12 +146,17 @@ impl State {
         }
     }
 
+    fn find_places(&mut self) {
+        self.places.clear();
+        for (region, entries) in &self.inventory.regions {
+            for (place, entry) in entries.iter().enumerate() {
+                self.places.entry(id(region, &entry.name)).or_insert(place);
+            }
+        }
+    }
+
     fn place(&self, region: &str, name: &str) -> Result<usize, Fault> {
-        let id = InstanceId {
-            region: region.to_owned(),
-            name: name.to_owned(),
-        };
-        let place = self.places.get(&id).copied();
+        let place = self.places.get(&id(region, name)).copied();
         place.ok_or_else(|| Fault::not_found("Instance", name))
     }
 
@@ -184,13 +165,13 @@ impl State {
             .regions
             .get_mut(region)
             .and_then(|entries| entries.get_mut(place))
-            .expect("a place always comes from the same inventory, which neither grows nor shrinks")
+            .expect("a place always comes from the same inventory, as it is now")
     }
 
-    fn read(&mut self, region: &str, name: &str, keep: Keep<'_>) -> Result<&Entry, Fault> {
+    fn read(&mut self, region: &str, name: &str, keep: Keep<'_>) -> Result<usize, Fault> {
         let place = self.place(region, name)?;
         self.note_read(region, place, keep)?;
-        Ok(self.entry(region, place))
+        Ok(place)
     }
 
     /// Counts a read of a pending instance, and turns it running when it has been read often enough.
@@ -200,85 +181,76 @@ impl State {
         if entry.state != InstanceState::Pending.name() {
             return Ok(());
         }
-        let id = InstanceId {
-            region: region.to_owned(),
-            name: entry.name.clone(),
-        };
-        let reads = self.pending.entry(id).or_insert(0);
-        if *reads < limit {
-            *reads += 1;
+        let id = id(region, &entry.name);
+        let memory = self.memory.entry(id).or_default();
+        if memory.pending_reads < limit {
+            memory.pending_reads += 1;
             return Ok(());
         }
         let running = InstanceState::Running.name().to_owned();
         let pending = mem::replace(&mut self.entry(region, place).state, running);
-        if let Err(fault) = keep(&self.inventory, Event::Turned) {
+        if let Err(fault) = keep(&self.inventory, Event::Happened) {
             self.entry(region, place).state = pending;
             return Err(fault);
         }
         Ok(())
     }
 
-    fn write(
+    /// The rules as this read sees them, and the number that decides their order.
+    fn look(
         &mut self,
         region: &str,
-        name: &str,
-        attempt: Attempt<'_>,
+        place: usize,
+        now: OffsetDateTime,
+        keep: Keep<'_>,
+    ) -> Result<(Option<Vec<PortState>>, u64), Fault> {
+        let entry = self.entry(region, place);
+        let rules = entry.port_states.clone();
+        let id = id(region, &entry.name);
+        let shuffled = self.quirks.order == Order::Shuffled;
+        if !shuffled && !self.memory.contains_key(&id) {
+            return Ok((rules, 0));
+        }
+        let reads = self.quirks.reads;
+        let memory = self.memory.entry(id.clone()).or_default();
+        memory.shown += 1;
+        let roll = roll(self.seed, "order", &id.to_string(), memory.shown);
+        let seen = memory.seen(reads).or(rules);
+        if memory.second_step.is_some() {
+            self.finish_put(&id, place, now, keep)?;
+        }
+        Ok((seen, roll))
+    }
+
+    fn show(
+        &mut self,
+        region: &str,
+        place: usize,
         now: OffsetDateTime,
         keep: Keep<'_>,
     ) -> Result<Value, Fault> {
-        let place = self.place(region, name)?;
+        let (rules, roll) = self.look(region, place, now, keep)?;
+        let rules = rules.map(|rules| echo::rules(&rules, &self.quirks, roll));
         let entry = self.entry(region, place);
-        if !InstanceState::from_name(&entry.state).is_settled() {
-            return Err(Fault::operation_failure(format!(
-                "The Instance {name} cannot be changed while its state is {}.",
-                entry.state
-            )));
-        }
-        let before = entry.port_states.clone().ok_or_else(unreadable)?;
-        let family = AddressType::from_name(&entry.ip_address_type);
-        let after = (attempt.change)(&before, &family);
-        check_limit(&before, &after)?;
-        if after != before {
-            entry.port_states = Some(after.clone());
-        }
-        // A write that changes nothing is offered too, because whoever keeps the inventory may refuse any write.
-        if let Err(fault) = keep(&self.inventory, Event::Written) {
-            self.entry(region, place).port_states = Some(before);
-            return Err(fault);
-        }
-        let id = InstanceId {
-            region: region.to_owned(),
-            name: name.to_owned(),
-        };
-        let progress = self.quirks.operations;
-        let operation = self
-            .operations
-            .begin(&id, attempt.action, attempt.details, now, progress);
-        self.journal.push(Write {
-            at: now,
-            action: attempt.action,
-            instance: id,
-            request: attempt.request,
-            before,
-            after,
-        });
-        Ok(json!({"operation": reply::operation(&operation)}))
+        Ok(reply::instance(region, entry, rules.as_deref()))
     }
 
     fn list_instances(
         &mut self,
         region: &str,
         token: Option<&str>,
+        now: OffsetDateTime,
         keep: Keep<'_>,
     ) -> Result<Value, Fault> {
         let total = self.inventory.regions.get(region).map_or(0, Vec::len);
         let page = Page::new("instances", token, self.quirks.instances_per_page, total)?;
+        self.check_page(token)?;
         let mut instances = Vec::with_capacity(page.end - page.start);
         for place in page.start..page.end {
             self.note_read(region, place, keep)?;
-            instances.push(reply::instance(region, self.entry(region, place)));
+            instances.push(self.show(region, place, now, keep)?);
         }
-        Ok(page.reply("instances", &instances))
+        Ok(page.reply("instances", &instances, self.quirks.pages))
     }
 
     fn list_operations(
@@ -290,91 +262,52 @@ impl State {
         let all = || self.operations.list(region, name);
         let size = self.quirks.operations_per_page;
         let page = Page::new("operations", token, size, all().count())?;
+        self.check_page(token)?;
         let shown = all().skip(page.start).take(page.end - page.start);
         let operations: Vec<Value> = shown.map(reply::operation).collect();
-        Ok(page.reply("operations", &operations))
+        Ok(page.reply("operations", &operations, self.quirks.pages))
+    }
+
+    fn check_page(&self, token: Option<&str>) -> Result<(), Fault> {
+        if token.is_some() && self.quirks.pages == Pages::Fail {
+            return Err(Fault::service("This page cannot be read at this time."));
+        }
+        Ok(())
     }
 }
 
-/// A write before it is known whether it is accepted.
-struct Attempt<'a> {
-    action: &'static str,
-    details: String,
-    request: Vec<PortState>,
-    change: &'a dyn Fn(&[PortState], &AddressType) -> Vec<PortState>,
+impl Memory {
+    /// What a read sees instead of the rules as they are, and one read less to come.
+    fn seen(&mut self, reads: Reads) -> Option<Vec<PortState>> {
+        let (last, old) = match reads {
+            Reads::Fresh => return None,
+            Reads::Lag => (1, true),
+            Reads::Flicker => (2, self.reads_since.is_multiple_of(2)),
+        };
+        let seen = self.old.as_ref().filter(|_| old).cloned();
+        if self.reads_since >= last {
+            self.old = None;
+        }
+        self.reads_since += 1;
+        seen
+    }
+
+    /// The rules changed from these.
+    fn remember(&mut self, before: &[PortState]) {
+        self.old = Some(before.to_vec());
+        self.reads_since = 0;
+    }
+}
+
+fn id(region: &str, name: &str) -> InstanceId {
+    InstanceId {
+        region: region.to_owned(),
+        name: name.to_owned(),
+    }
 }
 
 fn unreadable() -> Fault {
     Fault::service("The rules of this Instance cannot be read at this time.")
-}
-
-/// `22/tcp` is documented; the form for a range is a guess.
-fn details(key: Key) -> String {
-    if key.from() == key.to() {
-        format!("{}/{}", key.from(), key.protocol())
-    } else {
-        format!("{}-{}/{}", key.from(), key.to(), key.protocol())
-    }
-}
-
-fn check_limit(before: &[PortState], after: &[PortState]) -> Result<(), Fault> {
-    let (before, after) = (rules::count(before), rules::count(after));
-    for (family, before, after) in [("IPv4", before.0, after.0), ("IPv6", before.1, after.1)] {
-        if after > SOURCES_PER_FAMILY && after >= before {
-            return Err(Fault::invalid_input(format!(
-                "An Instance firewall takes at most {SOURCES_PER_FAMILY} {family} sources; this would make {after}."
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// One page of a list. Tokens name the list and the place, and are opaque to clients.
-struct Page {
-    kind: &'static str,
-    start: usize,
-    end: usize,
-    total: usize,
-}
-
-impl Page {
-    fn new(
-        kind: &'static str,
-        token: Option<&str>,
-        size: usize,
-        total: usize,
-    ) -> Result<Self, Fault> {
-        let start = match token {
-            None => 0,
-            Some(token) => token
-                .strip_prefix(kind)
-                .and_then(|rest| rest.strip_prefix('-'))
-                .and_then(|place| place.parse().ok())
-                .filter(|place| *place <= total)
-                .ok_or_else(|| Fault::invalid_input("The page token is not valid."))?,
-        };
-        let end = start.saturating_add(size.max(1)).min(total);
-        Ok(Self {
-            kind,
-            start,
-            end,
-            total,
-        })
-    }
-
-    fn reply(&self, member: &str, items: &[Value]) -> Value {
-        let Self {
-            kind,
-            start: _,
-            end,
-            total,
-        } = self;
-        let mut reply = json!({member: items});
-        if end < total {
-            reply["nextPageToken"] = format!("{kind}-{end}").into();
-        }
-        reply
-    }
 }
 
 #[cfg(test)]

@@ -58,8 +58,22 @@ impl Action {
 
     /// Reads the header `X-Amz-Target`.
     pub(super) fn from_target(target: &str) -> Option<Self> {
-        let name = target.strip_prefix("Lightsail_20161128.")?;
+        Self::from_name(target.strip_prefix("Lightsail_20161128.")?)
+    }
+
+    /// Reads the name of an operation.
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|action| action.name() == name)
+    }
+
+    /// Whether it changes rules.
+    pub(super) fn is_write(self) -> bool {
+        matches!(
+            self,
+            Self::OpenInstancePublicPorts
+                | Self::CloseInstancePublicPorts
+                | Self::PutInstancePublicPorts
+        )
     }
 }
 
@@ -80,6 +94,23 @@ pub(super) enum Request {
 }
 
 impl Request {
+    /// The instance that it names.
+    pub(super) fn instance(&self) -> Option<&str> {
+        match self {
+            Self::PortStates { name }
+            | Self::Open { name, .. }
+            | Self::Close { name, .. }
+            | Self::Put { name, .. }
+            | Self::OperationsFor { name, .. }
+            | Self::Instance { name }
+            | Self::InstanceState { name } => Some(name),
+            Self::Operation { .. }
+            | Self::Operations { .. }
+            | Self::Instances { .. }
+            | Self::Regions { .. } => None,
+        }
+    }
+
     /// Reads the body of a request for `action`.
     pub(super) fn parse(action: Action, body: &[u8]) -> Result<Self, Fault> {
         let value: Value =

@@ -6,12 +6,14 @@ use proptest::prelude::*;
 
 use crate::inventory::Inventory;
 
-use super::super::options::Quirks;
+use super::super::faults::Faults;
+use super::super::quirks::Quirks;
 use super::*;
 
 fn front() -> Front {
     let inventory = Inventory::new(BTreeMap::new());
-    Front::new(State::new(inventory, Quirks::default()), Options::default())
+    let service = Service::new(inventory, Quirks::default(), Faults::default());
+    Front::new(service, Options::default())
 }
 
 fn ask(front: &mut Front, headers: &HeaderMap, method: &str, path: &str, body: &[u8]) -> Reply {
@@ -23,7 +25,10 @@ fn ask(front: &mut Front, headers: &HeaderMap, method: &str, path: &str, body: &
         body,
     };
     let mut keep = |_: &Inventory, _| Ok(());
-    front.answer(message, OffsetDateTime::UNIX_EPOCH, &mut keep)
+    match front.answer(message, OffsetDateTime::UNIX_EPOCH, &mut keep) {
+        Outcome::Reply(reply, _) => reply,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -96,6 +101,6 @@ proptest! {
         let mut front = front();
         let reply = ask(&mut front, &headers, &method, &path, &body);
         prop_assert!(reply.status >= 400);
-        prop_assert!(front.state.journal().is_empty());
+        prop_assert!(front.service.state.journal().is_empty());
     }
 }

@@ -128,19 +128,21 @@ proptest! {
         on_open in prop::sample::select(vec![OnOpen::Merge, OnOpen::Replace]),
         on_close in prop::sample::select(vec![OnClose::Sources, OnClose::Key]),
     ) {
+        let quirks = Quirks { open: on_open, close: on_close, ..Quirks::default() };
         let mut model = Firewall::new();
         let mut entries = Vec::new();
         for step in &steps {
-            entries = match step {
-                Step::Open(rule) => open(&entries, rule, &AddressType::Dualstack, on_open),
-                Step::Close(rule) => close(&entries, rule, on_close),
-                Step::Put(rules) => put(rules, &AddressType::Dualstack),
+            let changed = match step {
+                Step::Open(rule) => open(&entries, rule, &AddressType::Dualstack, &quirks),
+                Step::Close(rule) => close(&entries, rule, &quirks),
+                Step::Put(rules) => put(rules, &AddressType::Dualstack, &quirks),
             };
+            entries = changed.expect("nothing is refused");
             expect(&mut model, step, on_open, on_close);
             // Equal as live firewalls: nothing repeated, nothing in doubt, every spelling canonical.
             prop_assert_eq!(LiveFirewall::read(&entries), LiveFirewall::from(&model));
             let counts = model.counts();
-            prop_assert_eq!(count(&entries), (counts.ipv4, counts.ipv6));
+            prop_assert_eq!(count(&entries, Aliases::Free), (counts.ipv4, counts.ipv6));
         }
     }
 }
@@ -173,8 +175,9 @@ fn what_is_not_written_keeps_its_place_and_spelling() {
         &entries,
         &tcp(22, &["198.51.100.1", "192.0.2.7/32"]),
         &dual,
-        OnOpen::Merge,
-    );
+        &Quirks::default(),
+    )
+    .expect("accepted");
     assert_eq!(
         (&opened[0], &opened[2], opened.len()),
         (&entries[0], &entries[2], 3)
@@ -186,10 +189,11 @@ fn what_is_not_written_keeps_its_place_and_spelling() {
     assert_eq!(opened[1].ipv6_cidrs, ["2001:db8::/32"]);
     assert_eq!(opened[1].protocol, "tcp");
 
-    let closed = close(&entries, &tcp(22, &["10.0.0.0/8"]), OnClose::Sources);
+    let usual = Quirks::default();
+    let closed = close(&entries, &tcp(22, &["10.0.0.0/8"]), &usual).expect("accepted");
     assert_eq!(closed[1].cidrs, ["192.0.2.7/32"]);
     assert_eq!((&closed[0], &closed[3]), (&entries[0], &entries[3]));
-    assert_eq!(close(&entries, &tcp(443, &[]), OnClose::Sources), entries);
+    assert_eq!(close(&entries, &tcp(443, &[]), &usual), Ok(entries.clone()));
 }
 
 #[test]
@@ -199,10 +203,11 @@ fn no_source_is_the_world_of_the_address_type() {
         (AddressType::Ipv4, &["0.0.0.0/0"], &[]),
         (AddressType::Ipv6, &[], &["::/0"]),
     ] {
-        let entries = put(&[tcp(22, &[])], &family);
+        let usual = Quirks::default();
+        let entries = put(&[tcp(22, &[])], &family, &usual).expect("accepted");
         assert_eq!(entries[0].cidrs, cidrs);
         assert_eq!(entries[0].ipv6_cidrs, ipv6_cidrs);
-        assert_eq!(open(&[], &tcp(22, &[]), &family, OnOpen::Merge), entries);
+        assert_eq!(open(&[], &tcp(22, &[]), &family, &usual), Ok(entries));
     }
 }
 
@@ -215,8 +220,111 @@ fn a_closed_entry_lends_nothing_to_an_open() {
         &entries,
         &tcp(22, &["192.0.2.7"]),
         &AddressType::Dualstack,
-        OnOpen::Merge,
-    );
+        &Quirks::default(),
+    )
+    .expect("accepted");
     assert_eq!(opened[0].cidrs, ["192.0.2.7/32"]);
     assert_eq!(opened[0].state.as_deref(), Some("open"));
+}
+
+fn with(texts: &[&str]) -> Quirks {
+    let mut quirks = Quirks::default();
+    for text in texts {
+        quirks.set(text).expect("a quirk");
+    }
+    quirks
+}
+
+/// The entries, or the code of the refusal: `tcp/22 192.0.2.7/32`.
+fn told(result: Result<Vec<PortState>, Fault>) -> Vec<String> {
+    match result {
+        Err(fault) => vec![fault.code.to_owned()],
+        Ok(entries) => entries
+            .iter()
+            .map(|entry| {
+                let sources = [&entry.cidrs[..], &entry.ipv6_cidrs[..]].concat();
+                format!(
+                    "{}/{} {}",
+                    entry.protocol,
+                    entry.from_port,
+                    sources.join(" ")
+                )
+            })
+            .collect(),
+    }
+}
+
+#[test]
+fn what_the_service_may_refuse() {
+    let there = put(&[tcp(22, &["192.0.2.7"])], &AddressType::Ipv4, &with(&[])).expect("accepted");
+    let ipv4 = AddressType::Ipv4;
+    let opened = |port, quirk| {
+        told(open(
+            &there,
+            &tcp(port, &["10.0.0.0/8"]),
+            &ipv4,
+            &with(&[quirk]),
+        ))
+    };
+    assert_eq!(opened(22, "open=refuse"), ["InvalidInputException"]);
+    assert_eq!(
+        opened(80, "open=refuse"),
+        ["tcp/22 192.0.2.7/32", "tcp/80 10.0.0.0/8"]
+    );
+    for (quirk, missing) in [
+        ("close-missing=invalid-input", "InvalidInputException"),
+        ("close-missing=not-found", "NotFoundException"),
+        ("close-missing=succeed", "tcp/22 192.0.2.7/32"),
+    ] {
+        assert_eq!(
+            told(close(&there, &tcp(80, &[]), &with(&[quirk]))),
+            [missing]
+        );
+        // Sources that do not match are no missing key.
+        let other = close(&there, &tcp(22, &["10.0.0.0/8"]), &with(&[quirk]));
+        assert_eq!(told(other), ["tcp/22 192.0.2.7/32"]);
+    }
+    let empty = |quirk| told(put(&[], &ipv4, &with(&[quirk])));
+    assert_eq!(empty("empty-put=refuse"), ["InvalidInputException"]);
+    assert!(empty("empty-put=accept").is_empty());
+    let twice = [tcp(22, &["10.0.0.0/8"]), tcp(22, &["192.0.2.7"])];
+    for (quirk, expected) in [
+        ("same-key=merge", &["tcp/22 10.0.0.0/8 192.0.2.7/32"][..]),
+        (
+            "same-key=apart",
+            &["tcp/22 10.0.0.0/8", "tcp/22 192.0.2.7/32"],
+        ),
+        ("same-key=refuse", &["InvalidInputException"]),
+    ] {
+        assert_eq!(told(put(&twice, &ipv4, &with(&[quirk]))), expected);
+    }
+}
+
+#[test]
+fn sources_that_are_none_and_sources_that_cannot_come() {
+    for (quirk, without, other) in [
+        ("no-sources=nobody", &[][..], &["tcp/22 10.0.0.0/8"][..]),
+        (
+            "no-sources=refuse",
+            &["InvalidInputException"],
+            &["tcp/22 10.0.0.0/8"],
+        ),
+        ("other-family=drop", &["tcp/22 ::/0"], &[]),
+        (
+            "other-family=refuse",
+            &["tcp/22 ::/0"],
+            &["InvalidInputException"],
+        ),
+    ] {
+        let ipv6 = AddressType::Ipv6;
+        let quirks = with(&[quirk]);
+        for (rule, expected) in [(tcp(22, &[]), without), (tcp(22, &["10.0.0.0/8"]), other)] {
+            assert_eq!(
+                told(put(std::slice::from_ref(&rule), &ipv6, &quirks)),
+                expected,
+                "{quirk}"
+            );
+            assert_eq!(told(open(&[], &rule, &ipv6, &quirks)), expected, "{quirk}");
+        }
+    }
 }

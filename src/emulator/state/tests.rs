@@ -22,6 +22,7 @@ fn state_of(entries: Vec<Entry>, quirks: Quirks) -> State {
     State::new(
         Inventory::new([(REGION.to_owned(), entries)].into()),
         quirks,
+        0,
     )
 }
 

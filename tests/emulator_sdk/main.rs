@@ -2,6 +2,9 @@
 //!
 //! One binary for everything that links the SDK, because each such binary costs build time.
 
+mod hostile;
+mod verb;
+
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -58,17 +61,21 @@ async fn serve(emulator: &Emulator) -> Served {
     Served { url, stop, server }
 }
 
+fn client(url: &str, region: &str, key: &str, secret: &str, token: Option<&str>) -> Client {
+    let token = token.map(ToOwned::to_owned);
+    let config = aws_sdk_lightsail::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region.to_owned()))
+        .credentials_provider(Credentials::new(key, secret, token, None, "test"))
+        .endpoint_url(url)
+        .retry_config(RetryConfig::disabled())
+        .http_client(aws_smithy_http_client::Builder::new().build_http());
+    Client::from_conf(config.build())
+}
+
 impl Served {
     fn client(&self, region: &str, key: &str, secret: &str, token: Option<&str>) -> Client {
-        let token = token.map(ToOwned::to_owned);
-        let config = aws_sdk_lightsail::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(region.to_owned()))
-            .credentials_provider(Credentials::new(key, secret, token, None, "test"))
-            .endpoint_url(&self.url)
-            .retry_config(RetryConfig::disabled())
-            .http_client(aws_smithy_http_client::Builder::new().build_http());
-        Client::from_conf(config.build())
+        client(&self.url, region, key, secret, token)
     }
 
     fn usual(&self) -> Client {
@@ -173,14 +180,14 @@ async fn the_sdk_reads_and_writes() {
 
     let sources: Vec<_> = emulator
         .journal()
-        .into_iter()
+        .iter()
         .map(|write| {
             (
                 write.action,
                 write
                     .after
-                    .into_iter()
-                    .flat_map(|entry| entry.cidrs)
+                    .iter()
+                    .flat_map(|entry| entry.cidrs.clone())
                     .collect::<Vec<_>>(),
             )
         })

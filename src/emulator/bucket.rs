@@ -1,0 +1,108 @@
+//! The documented request rates: a token bucket for each action in each region.
+//!
+//! Owns the numbers of the user guide's page about request throttling. Pure: the time is passed in. Refuses to wait.
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+
+use super::wire::Action;
+
+/// How many requests may come at once after a pause.
+const BURST: u64 = 20;
+
+/// A token in the unit of the arithmetic, which is exact: at one token a second, a nanosecond is one of these.
+const TOKEN: u64 = 1_000_000_000;
+
+/// Every bucket that was drawn from.
+#[derive(Debug, Default)]
+pub(super) struct Buckets {
+    by: BTreeMap<(String, Action), Bucket>,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    level: u64,
+    at: OffsetDateTime,
+}
+
+impl Buckets {
+    /// Takes a token, or says that there is none. What is refused costs nothing.
+    pub(super) fn take(&mut self, region: &str, action: Action, now: OffsetDateTime) -> bool {
+        let bucket = self
+            .by
+            .entry((region.to_owned(), action))
+            .or_insert(Bucket {
+                level: BURST * TOKEN,
+                at: now,
+            });
+        // A clock that goes back fills nothing.
+        let nanoseconds = (now - bucket.at).whole_nanoseconds().max(0);
+        let elapsed = u64::try_from(nanoseconds).unwrap_or(u64::MAX);
+        let refill = elapsed.saturating_mul(per_second(action));
+        bucket.level = bucket.level.saturating_add(refill).min(BURST * TOKEN);
+        bucket.at = bucket.at.max(now);
+        if bucket.level < TOKEN {
+            return false;
+        }
+        bucket.level -= TOKEN;
+        true
+    }
+}
+
+/// How many tokens come back each second.
+fn per_second(action: Action) -> u64 {
+    match action {
+        Action::PutInstancePublicPorts
+        | Action::OpenInstancePublicPorts
+        | Action::CloseInstancePublicPorts
+        | Action::GetInstance
+        | Action::GetInstances
+        | Action::GetInstanceState
+        | Action::GetOperations => 5,
+        Action::GetInstancePortStates
+        | Action::GetOperation
+        | Action::GetOperationsForResource
+        | Action::GetRegions => 10,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+
+    use super::*;
+
+    const START: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+    fn taken(buckets: &mut Buckets, action: Action, at: OffsetDateTime) -> usize {
+        (0..100).filter(|_| buckets.take("r", action, at)).count()
+    }
+
+    #[test]
+    fn twenty_at_once_and_then_the_rate_of_the_action() {
+        for (action, rate) in [
+            (Action::PutInstancePublicPorts, 5),
+            (Action::GetInstancePortStates, 10),
+        ] {
+            let mut buckets = Buckets::default();
+            assert_eq!(taken(&mut buckets, action, START), 20);
+            assert_eq!(taken(&mut buckets, action, START - Duration::HOUR), 0);
+            let almost = START + Duration::SECOND / rate - Duration::NANOSECOND;
+            assert_eq!(taken(&mut buckets, action, almost), 0);
+            let one = START + Duration::SECOND;
+            let per_second = usize::try_from(rate).expect("small");
+            assert_eq!(taken(&mut buckets, action, one), per_second);
+            assert_eq!(taken(&mut buckets, action, one + Duration::DAY), 20);
+        }
+    }
+
+    #[test]
+    fn regions_and_actions_are_apart() {
+        let mut buckets = Buckets::default();
+        taken(&mut buckets, Action::GetInstances, START);
+        assert!(!buckets.take("r", Action::GetInstances, START));
+        assert!(buckets.take("s", Action::GetInstances, START));
+        assert!(buckets.take("r", Action::GetInstance, START));
+    }
+}

@@ -1,0 +1,235 @@
+//! How rules are told in a reply: the same rules in whatever spelling and order the service might choose.
+//!
+//! Owns the disguises. None of them changes what the rules mean, except where no list of sources is shown at all. Refuses
+//! to touch what is stored.
+
+use serde_json::Value;
+
+use crate::model::PortState;
+
+use super::dice::shuffle;
+use super::quirks::{AddressSpelling, AllSpelling, Ipv6Spelling, Keys, Order, Quirks, ShownLists};
+
+/// The entries as they are spelled in the reply that this number belongs to.
+pub(super) fn rules(entries: &[PortState], quirks: &Quirks, roll: u64) -> Vec<PortState> {
+    let mut told = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let mut entry = entry.clone();
+        if quirks.all == AllSpelling::MinusOne && entry.protocol == "all" {
+            "-1".clone_into(&mut entry.protocol);
+        }
+        for text in entry.cidrs.iter_mut().chain(&mut entry.ipv6_cidrs) {
+            if let Some(other) = spell(text, quirks) {
+                *text = other;
+            }
+        }
+        match quirks.keys {
+            Keys::Once => told.push(entry),
+            Keys::Twice => told.extend(split(entry)),
+        }
+    }
+    if quirks.order == Order::Shuffled {
+        shuffle(&mut told, roll);
+        for entry in &mut told {
+            shuffle(&mut entry.cidrs, roll);
+            shuffle(&mut entry.ipv6_cidrs, roll);
+        }
+    }
+    told
+}
+
+/// The member `portStates`.
+pub(super) fn port_states(entries: &[PortState], quirks: &Quirks, roll: u64) -> Value {
+    let mut shown = Vec::with_capacity(entries.len());
+    for entry in rules(entries, quirks, roll) {
+        let mut value = serde_json::to_value(entry).unwrap_or_default();
+        if let Value::Object(members) = &mut value {
+            members.retain(|name, value| match quirks.lists {
+                ShownLists::Present => true,
+                ShownLists::NotEmpty => value.as_array().is_none_or(|list| !list.is_empty()),
+                ShownLists::Absent => {
+                    !matches!(name.as_str(), "cidrs" | "ipv6Cidrs" | "cidrListAliases")
+                }
+            });
+        }
+        shown.push(value);
+    }
+    Value::Array(shown)
+}
+
+/// Another spelling of the network, if it gets one.
+fn spell(text: &str, quirks: &Quirks) -> Option<String> {
+    if quirks.address == AddressSpelling::Masked && quirks.ipv6 == Ipv6Spelling::Compressed {
+        return None;
+    }
+    let net: ipnet::IpNet = text.parse().ok()?;
+    let address = match (net, quirks.ipv6) {
+        (ipnet::IpNet::V4(net), _) => net.addr().to_string(),
+        (ipnet::IpNet::V6(net), Ipv6Spelling::Compressed) => net.addr().to_string(),
+        (ipnet::IpNet::V6(net), Ipv6Spelling::Expanded) => net
+            .addr()
+            .segments()
+            .map(|group| format!("{group:x}"))
+            .join(":"),
+        (ipnet::IpNet::V6(net), Ipv6Spelling::Upper) => net
+            .addr()
+            .segments()
+            .map(|group| format!("{group:04X}"))
+            .join(":"),
+    };
+    let bare = quirks.address == AddressSpelling::Bare && net.prefix_len() == net.max_prefix_len();
+    Some(if bare {
+        address
+    } else {
+        format!("{address}/{}", net.prefix_len())
+    })
+}
+
+/// The entry as two with the same key, which together have its sources.
+fn split(entry: PortState) -> [PortState; 2] {
+    let mut second = entry.clone();
+    let mut first = entry;
+    let lists = [&first.cidrs, &first.ipv6_cidrs, &first.cidr_list_aliases];
+    let filled = lists.iter().filter(|list| !list.is_empty()).count();
+    if filled > 1 {
+        // By family, as one tool writes it.
+        if first.cidrs.is_empty() {
+            first.cidr_list_aliases.clear();
+            second.ipv6_cidrs.clear();
+        } else {
+            first.ipv6_cidrs.clear();
+            first.cidr_list_aliases.clear();
+            second.cidrs.clear();
+        }
+        return [first, second];
+    }
+    for (first, second) in [
+        (&mut first.cidrs, &mut second.cidrs),
+        (&mut first.ipv6_cidrs, &mut second.ipv6_cidrs),
+    ] {
+        if first.len() > 1 {
+            *second = first.split_off(first.len() / 2);
+        }
+    }
+    [first, second]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::model::LiveFirewall;
+
+    use super::*;
+
+    fn entry(n: u8, cidrs: &[&str], ipv6: &[&str], aliases: &[&str]) -> PortState {
+        let list = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+        PortState {
+            from_port: i32::from(n),
+            to_port: i32::from(n),
+            protocol: "tcp".to_owned(),
+            state: Some("open".to_owned()),
+            cidrs: list(cidrs),
+            ipv6_cidrs: list(ipv6),
+            cidr_list_aliases: list(aliases),
+        }
+    }
+
+    fn with(texts: &[String]) -> Quirks {
+        let mut quirks = Quirks::default();
+        for text in texts {
+            quirks.set(text).expect("a quirk");
+        }
+        quirks
+    }
+
+    fn all_ports() -> PortState {
+        PortState {
+            from_port: 0,
+            to_port: 65535,
+            protocol: "all".to_owned(),
+            ..entry(0, &["192.0.2.7/32"], &[], &[])
+        }
+    }
+
+    #[test]
+    fn every_spelling_is_as_it_is_named() {
+        let cases = [
+            (
+                "address=bare",
+                r#"["-","192.0.2.7","10.0.0.0/8","2001:db8::1"]"#,
+            ),
+            (
+                "ipv6=expanded",
+                r#"["-","192.0.2.7/32","10.0.0.0/8","2001:db8:0:0:0:0:0:1/128"]"#,
+            ),
+            (
+                "ipv6=upper",
+                r#"["-","192.0.2.7/32","10.0.0.0/8","2001:0DB8:0000:0000:0000:0000:0000:0001/128"]"#,
+            ),
+        ];
+        let there = [entry(
+            22,
+            &["192.0.2.7/32", "10.0.0.0/8"],
+            &["2001:db8::1/128"],
+            &[],
+        )];
+        for (quirk, expected) in cases {
+            let told = rules(&there, &with(&[quirk.to_owned()]), 0);
+            let mut texts = vec!["-".to_owned()];
+            texts.extend(told[0].cidrs.clone());
+            texts.extend(told[0].ipv6_cidrs.clone());
+            assert_eq!(serde_json::to_string(&texts).expect("JSON"), expected);
+        }
+        let told = rules(&[all_ports()], &with(&["all=-1".to_owned()]), 0);
+        assert_eq!(told[0].protocol, "-1");
+        let told = rules(&there, &with(&["keys=twice".to_owned()]), 0);
+        assert_eq!(
+            (told.len(), told[0].ipv6_cidrs.len(), told[1].cidrs.len()),
+            (2, 0, 0)
+        );
+    }
+
+    #[test]
+    fn lists_are_left_out_as_told() {
+        let there = [entry(22, &["192.0.2.7/32"], &[], &[])];
+        for (quirk, members) in [
+            ("lists=present", 7),
+            ("lists=not-empty", 5),
+            ("lists=absent", 4),
+        ] {
+            let shown = port_states(&there, &with(&[quirk.to_owned()]), 0);
+            assert_eq!(
+                shown[0].as_object().map(serde_json::Map::len),
+                Some(members)
+            );
+        }
+        let shown = port_states(&[], &with(&["lists=not-empty".to_owned()]), 0);
+        assert_eq!(shown, serde_json::json!([]));
+    }
+
+    proptest! {
+        #[test]
+        fn no_disguise_changes_the_meaning(
+            roll: u64,
+            all in prop::sample::select(vec!["all", "-1"]),
+            address in prop::sample::select(vec!["masked", "bare"]),
+            ipv6 in prop::sample::select(vec!["compressed", "expanded", "upper"]),
+            order in prop::sample::select(vec!["kept", "shuffled"]),
+            keys in prop::sample::select(vec!["once", "twice"]),
+            v4 in prop::sample::subsequence(vec!["10.0.0.0/8", "192.0.2.7/32", "0.0.0.0/0"], 0..=3),
+            v6 in prop::sample::subsequence(vec!["::/0", "2001:db8::1/128", "2001:db8::/32"], 0..=3),
+            aliases in prop::sample::subsequence(vec!["lightsail-connect"], 0..=1),
+        ) {
+            let quirks = with(&[
+                format!("all={all}"), format!("address={address}"), format!("ipv6={ipv6}"),
+                format!("order={order}"), format!("keys={keys}"),
+            ]);
+            let mut there = vec![entry(22, &v4, &v6, &aliases), entry(80, &["10.0.0.0/8"], &[], &[]), all_ports()];
+            there.retain(|entry| !(entry.cidrs.is_empty() && entry.ipv6_cidrs.is_empty() && entry.cidr_list_aliases.is_empty()));
+            let told = LiveFirewall::read(&rules(&there, &quirks, roll));
+            let meant = LiveFirewall::read(&there);
+            prop_assert_eq!(told.firewall(), meant.firewall());
+        }
+    }
+}

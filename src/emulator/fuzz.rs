@@ -1,0 +1,94 @@
+//! The way in for fuzzing: bytes that claim to be a request.
+//!
+//! Owns how the bytes are cut into a message. Refuses to panic, which is all that it promises.
+
+use hyper::HeaderMap;
+use hyper::header::HeaderValue;
+use time::OffsetDateTime;
+
+use crate::inventory::Inventory;
+
+use super::front::Front;
+use super::service::Service;
+use super::signature::Message;
+use super::wire::Action;
+use super::{Faults, Options, Quirks};
+
+const FLEET: &str = r#"{"format": "portward.inventory", "version": 1, "regions": {"r": [
+    {"name": "web-1", "arn": "arn:aws:lightsail:r:123456789012:Instance/1", "state": "running",
+     "ipAddressType": "dualstack", "portStates": [{"fromPort": 22, "toPort": 22, "protocol": "tcp"}]}]}}"#;
+
+/// Reads the bytes as a request and does what it says: the lines before the first empty one are headers (and the path, in
+/// one called `:path`), the rest is the body. Then the body once more for each action, as if it had been signed, and as a
+/// quirk.
+pub fn fuzz_request(bytes: &[u8]) {
+    let end = bytes.windows(2).position(|two| two == b"\n\n");
+    let (head, body) = end.map_or((&[][..], bytes), |end| (&bytes[..end], &bytes[end + 2..]));
+    let mut headers = HeaderMap::new();
+    let mut path = "/".to_owned();
+    for line in head.split(|byte| *byte == b'\n') {
+        let Some(colon) = line.iter().skip(1).position(|byte| *byte == b':') else {
+            continue;
+        };
+        let (name, value) = (&line[..=colon], line[colon + 2..].trim_ascii());
+        if name == b":path" {
+            path = String::from_utf8_lossy(value).into_owned();
+        } else if let (Ok(name), Ok(value)) = (
+            hyper::header::HeaderName::from_bytes(name),
+            HeaderValue::from_bytes(value),
+        ) {
+            headers.append(name, value);
+        }
+    }
+    let Ok(inventory) = Inventory::parse(FLEET) else {
+        return;
+    };
+    let mut quirks = Quirks::default();
+    for text in String::from_utf8_lossy(head).lines() {
+        // What is no quirk is a header, or nothing.
+        let _ = quirks.set(text);
+    }
+    let service = Service::new(inventory, quirks, Faults::default());
+    let mut front = Front::new(service, Options::default());
+    let mut keep = |_: &Inventory, _| Ok(());
+    let now = OffsetDateTime::UNIX_EPOCH;
+    let (path, query) = path.split_once('?').unwrap_or((&path, ""));
+    let message = Message {
+        method: "POST",
+        path,
+        query,
+        headers: &headers,
+        body,
+    };
+    front.answer(message, now, &mut keep);
+    for action in Action::ALL {
+        front.call("r", action, body, now, &mut keep);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn nothing_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            fuzz_request(&bytes);
+        }
+
+        #[test]
+        fn nothing_that_looks_like_a_request_panics(
+            headers in prop::collection::vec(prop_oneof![
+                "(authorization|x-amz-date|content-type|x-amz-target|:path|host): ?[ -~]{0,40}",
+                "x-amz-date: [0-9]{8}T[0-9]{6}Z",
+                "authorization: AWS4-HMAC-SHA256 Credential=test/[0-9]{8}/r/lightsail/aws4_request, SignedHeaders=[a-z;-]{0,20}, Signature=[0-9a-f]{0,64}",
+                "(keys=twice|put=two-steps|ipv6=upper|port-states=truncated)",
+            ], 0..6),
+            body in "[{](\"(instanceName|portInfos?|pageToken|operationId)\": ?(\"web-1\"|\"[ -~]{0,8}\"|[0-9]{1,3}|\\[\\]|[{]\"fromPort\": ?-?[0-9]{1,6},\"toPort\": ?[0-9]{1,6},\"protocol\": ?\"(tcp|all|icmp)\"[}]),?){0,4}[}]",
+        ) {
+            fuzz_request(format!("{}\n\n{body}", headers.join("\n")).as_bytes());
+        }
+    }
+}

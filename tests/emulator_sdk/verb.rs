@@ -1,0 +1,115 @@
+//! `portward emulate` as a process: what it refuses, what it says, and that quirks get through.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+
+use super::FLEET;
+
+fn command(directory: &tempfile::TempDir, args: &[&str]) -> Command {
+    let state = directory.path().join("fleet.json");
+    std::fs::write(&state, FLEET).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portward"));
+    command.arg("emulate").arg("--state").arg(state).args(args);
+    command
+}
+
+fn run(args: &[&str]) -> (Option<i32>, String, String) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command(&directory, args).output().expect("it runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (status.code(), text(stdout), text(stderr))
+}
+
+#[test]
+fn other_machines_are_kept_out_unless_asked_for() {
+    for address in ["0.0.0.0:0", "[::]:0"] {
+        let (code, stdout, stderr) = run(&["--listen", address]);
+        assert_eq!((code, stdout.as_str()), (Some(64), ""));
+        assert!(
+            stderr.contains("can be reached from other machines"),
+            "{stderr}"
+        );
+        assert!(stderr.contains("--allow-remote"), "{stderr}");
+    }
+}
+
+#[test]
+fn quirks_are_listed_and_mistakes_are_explained() {
+    // Without a state file, too.
+    let listed = Command::new(env!("CARGO_BIN_EXE_portward"))
+        .args(["emulate", "--quirk", "help"])
+        .output()
+        .expect("it runs");
+    assert_eq!(listed.status.code(), Some(0));
+    let text = String::from_utf8(listed.stdout).expect("text");
+    for quirk in portward::emulator::Quirks::catalogue() {
+        let line = format!("  {}={}\n", quirk.name, quirk.values.join("|"));
+        assert!(text.contains(&line), "{line}");
+    }
+    let (code, stdout, stderr) = run(&["--quirk", "open=mrege"]);
+    assert_eq!((code, stdout.as_str()), (Some(64), ""));
+    assert!(
+        stderr.contains("quirk `open` has no value `mrege`"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("did you mean `merge`?"), "{stderr}");
+}
+
+/// Ends the process also where an assertion does not hold.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn quirks_and_seed_get_through_and_remote_is_said_loudly() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let args = [
+        "--listen",
+        "0.0.0.0:0",
+        "--allow-remote",
+        "--quirk",
+        "port-states=null",
+        "--quirk",
+        "instances-per-page=1",
+    ];
+    let child = command(&directory, &args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut running = Running(child);
+    let mut url = String::new();
+    let stdout = running.0.stdout.take().expect("a pipe");
+    BufReader::new(stdout).read_line(&mut url).expect("a line");
+    let mut warning = String::new();
+    let stderr = running.0.stderr.take().expect("a pipe");
+    BufReader::new(stderr)
+        .read_line(&mut warning)
+        .expect("a line");
+    assert!(warning.starts_with("warning: http://0.0.0.0:"), "{warning}");
+    assert!(
+        warning.contains("can be reached from other machines"),
+        "{warning}"
+    );
+
+    let port = url.trim().rsplit(':').next().expect("a port").to_owned();
+    let client = super::client(
+        &format!("http://127.0.0.1:{port}"),
+        "eu-central-1",
+        "test",
+        "test",
+        None,
+    );
+    assert_eq!(super::read_rules(&client).await.port_states, None);
+    let page = client.get_instances().send().await.expect("a page");
+    assert_eq!(page.instances().len(), 1);
+}
