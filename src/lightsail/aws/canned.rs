@@ -18,6 +18,8 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::http::StatusCode;
 
 use super::{Aws, Deadlines, Shared};
+use crate::lightsail::Rate;
+use crate::lightsail::queue::Queue;
 
 /// A whole reply, which may be any nonsense.
 #[derive(Clone, Debug, PartialEq, Eq)]
