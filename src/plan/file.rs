@@ -1,12 +1,12 @@
 //! The plan as a file: what was reviewed is what is applied, or nothing is.
 //!
 //! Owns the format. A file is one JSON document (`"format": "portward.plan"`, `"version": 1`), indented by two spaces, with
-//! a final newline. Every member is always there, in the order in which [`write`] puts it, `null` where it has no value;
+//! a final newline. Every member is always there, in the order in which [`write()`] puts it, `null` where it has no value;
 //! the two lists of a request that its action does not take are the only ones left out.
 //!
 //! Its `digest` is `sha256:` and the SHA-256 of the *canonical bytes*: the same document without the member `digest`, with
 //! no white space between tokens, and otherwise the same tokens in the same order. A text that is not byte for byte what
-//! [`write`] makes of the plan in it is refused, so no change goes unseen: not a value, not a member that is added, left
+//! [`write()`] makes of the plan in it is refused, so no change goes unseen: not a value, not a member that is added, left
 //! out or doubled, not a blank. Whoever can also replace the digest is stopped by the one that was noted at review.
 //!
 //! It holds no credentials, nothing of the environment and no replies, but for live entries that cannot be read for

@@ -23,7 +23,7 @@ pub struct Allow {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAllowed {
     /// No guard has this name. With the nearest one.
-    #[error("there is no guard `{}`{}", name.escape_debug(), near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_else(names))]
+    #[error("there is no guard `{}`{}", name.escape_debug(), near.map_or_else(names, |near| format!("; did you mean `{near}`?")))]
     Guard {
         /// As it was typed.
         name: String,

@@ -93,39 +93,11 @@ pub fn judge(
             refuse(GuardName::Empty, reason);
         }
     }
-    let limits: [(usize, Size, fn(usize) -> String); 2] = [
-        (
-            guard.most_instances(scope),
-            |_| 1,
-            |n| format!("{n} instances would change"),
-        ),
-        (guard.max_closed, closed, |n| {
-            format!("{n} rules would be closed")
-        }),
-    ];
-    for (most, size, words) in limits {
-        let all: usize = changing.iter().map(|instance| size(instance)).sum();
-        if all <= most {
-            continue;
-        }
-        let rest: usize = changing
-            .iter()
-            .filter(|instance| !consents.cover(GuardName::BlastRadius, &instance.instance.id))
-            .map(|instance| size(instance))
-            .sum();
-        if rest > most {
-            let besides = match all - rest {
-                0 => String::new(),
-                allowed => format!(" besides {allowed} that are allowed"),
-            };
-            refusals.push(Refusal {
-                guard: GuardName::BlastRadius,
-                instance: None,
-                reason: format!("{}{besides}, and one run may do {most}", words(rest)),
-                hint: hint(GuardName::BlastRadius, None),
-            });
-        }
-    }
+    let most = guard.most_instances(scope);
+    let instances = consents.excess(&changing, most, |_| 1);
+    refusals.extend(instances.map(|excess| excess.refusal("instance", "change")));
+    let rules = consents.excess(&changing, guard.max_closed, closed);
+    refusals.extend(rules.map(|excess| excess.refusal("rule", "be closed")));
     consents.judgement(refusals, reason)
 }
 
@@ -140,9 +112,6 @@ pub fn lint(plan: &Plan, guard: &Guard, scope: usize) -> Vec<Refusal> {
         .collect();
     judge(plan, guard, scope, &allowed, "").refusals
 }
-
-/// How much an instance adds to what a run changes.
-type Size = fn(&InstancePlan) -> usize;
 
 /// How many rules go: keys that are live and have no source after, and entries that a Put replaces by nothing.
 fn closed(plan: &InstancePlan) -> usize {
@@ -185,6 +154,38 @@ fn hint(guard: GuardName, selector: Option<&str>) -> String {
     format!("if that is meant: `--allow {guard}{selector} --reason \"…\"`")
 }
 
+/// More than one run may change.
+struct Excess {
+    /// What no consent covers.
+    rest: usize,
+    /// What some consent covers.
+    allowed: usize,
+    most: usize,
+}
+
+impl Excess {
+    fn refusal(self, what: &str, verb: &str) -> Refusal {
+        let Self {
+            rest,
+            allowed,
+            most,
+        } = self;
+        let besides = match allowed {
+            0 => String::new(),
+            allowed => format!(" besides {allowed} that are allowed"),
+        };
+        let s = if rest == 1 { "" } else { "s" };
+        Refusal {
+            guard: GuardName::BlastRadius,
+            instance: None,
+            reason: format!(
+                "{rest} {what}{s} would {verb}{besides}, and the limit of one run is {most}"
+            ),
+            hint: hint(GuardName::BlastRadius, None),
+        }
+    }
+}
+
 /// Which of the given consents were needed.
 struct Consents<'a> {
     allowed: &'a [Allow],
@@ -202,6 +203,30 @@ impl Consents<'_> {
             }
         }
         covered
+    }
+
+    /// What is too much where each instance counts for its size, and consent takes it out of the count.
+    fn excess(
+        &mut self,
+        changing: &[&InstancePlan],
+        most: usize,
+        size: impl Fn(&InstancePlan) -> usize,
+    ) -> Option<Excess> {
+        let all: usize = changing.iter().map(|instance| size(instance)).sum();
+        if all <= most {
+            return None;
+        }
+        let covered = changing.iter().filter(|instance| {
+            let id = &instance.instance.id;
+            size(instance) > 0 && self.cover(GuardName::BlastRadius, id)
+        });
+        let allowed: usize = covered.map(|instance| size(instance)).sum();
+        let rest = all - allowed;
+        (rest > most).then_some(Excess {
+            rest,
+            allowed,
+            most,
+        })
     }
 
     fn judgement(self, refusals: Vec<Refusal>, reason: &str) -> Judgement {

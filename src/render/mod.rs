@@ -5,6 +5,7 @@
 
 pub mod diff;
 pub mod json;
+pub mod schema;
 pub mod text;
 mod words;
 

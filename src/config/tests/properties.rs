@@ -6,19 +6,39 @@ use proptest::prelude::*;
 use time::OffsetDateTime;
 
 use super::super::{Config, Diagnostics, Source, parse};
-use crate::inventory::Inventory;
-use crate::model::{Desired, Instance, InstanceId, Origin};
+use crate::model::{AddressType, Desired, Instance, InstanceId, InstanceState, Origin};
 
 const EXAMPLE: &str = include_str!("../../../firewall.example.toml");
 const INCLUDED: &str = include_str!("../../../examples/fleet/mail.toml");
 const FLEET: &str = include_str!("../../../examples/fleet.json");
 
+/// The instances of the example fleet. A layer above owns the format, so only what is needed here is read.
 fn fleet() -> BTreeMap<InstanceId, Instance> {
-    let inventory = Inventory::parse(FLEET).expect("an inventory");
-    inventory
-        .entries()
-        .map(|(id, entry)| (id.clone(), entry.instance(&id.region)))
-        .collect()
+    let fleet: serde_json::Value = serde_json::from_str(FLEET).expect("JSON");
+    let regions = fleet["regions"].as_object().expect("regions").iter();
+    let listed = regions.flat_map(|(region, list)| {
+        let list = list.as_array().expect("a list of instances");
+        list.iter().map(move |entry| (region, entry))
+    });
+    let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+    let instance = |(region, entry): (&String, &serde_json::Value)| {
+        let tags = entry["tags"].as_object().into_iter().flatten();
+        let id = InstanceId {
+            region: region.clone(),
+            name: text(&entry["name"]),
+        };
+        let instance = Instance {
+            id: id.clone(),
+            arn: text(&entry["arn"]),
+            tags: tags
+                .map(|(key, value)| (key.clone(), text(value)))
+                .collect(),
+            state: InstanceState::from_name(&text(&entry["state"])),
+            address_type: AddressType::from_name(&text(&entry["ipAddressType"])),
+        };
+        (id, instance)
+    };
+    listed.map(instance).collect()
 }
 
 fn resolve(config: &Config) -> Result<Desired, Diagnostics> {

@@ -92,8 +92,11 @@ fn faults(plan: InstancePlan) -> Vec<Fault> {
     lint(&plan).into_iter().map(|defect| defect.fault).collect()
 }
 
+/// A sound plan, what is done to it, and what is seen of that.
+type Damage = (fn() -> InstancePlan, fn(&mut InstancePlan), Fault);
+
 /// Each damage is seen as this fault, perhaps among others.
-fn check(cases: &[(fn() -> InstancePlan, fn(&mut InstancePlan), Fault)]) {
+fn check(cases: &[Damage]) {
     for (at, (sound, damage, fault)) in cases.iter().enumerate() {
         let mut plan = sound();
         assert_eq!(faults(plan.clone()), [], "case {at}");

@@ -323,11 +323,11 @@ fn a_run_changes_so_much_and_no_more() {
     assert_eq!(shown(&losing(5), &limits(None, 5), &[]), [""; 0]);
     assert_eq!(
         shown(&losing(6), &limits(None, no_limit), &[]),
-        ["blast-radius : 6 instances would change, and one run may do 5"]
+        ["blast-radius : 6 instances would change, and the limit of one run is 5"]
     );
     assert_eq!(
         shown(&losing(6), &limits(Some(6), 5), &[]),
-        ["blast-radius : 6 rules would be closed, and one run may do 5"]
+        ["blast-radius : 6 rules would be closed, and the limit of one run is 5"]
     );
     // The whole scope counts, not the part of it that this run looks at.
     let judgement = judge(&losing(6), &limits(None, no_limit), 30, &[], "");
@@ -343,7 +343,7 @@ fn a_run_changes_so_much_and_no_more() {
             &["blast-radius=web-000"]
         ),
         [
-            "blast-radius : 7 instances would change besides 1 that are allowed, and one run may do 5"
+            "blast-radius : 7 instances would change besides 1 that are allowed, and the limit of one run is 5"
         ]
     );
     assert_eq!(

@@ -1,0 +1,10 @@
+//! The shapes of plan files and reports as JSON Schema (draft 2020-12), for whoever reads them with another program.
+//!
+//! Owns nothing but the way to the texts: they are files of their own, under `schemas/`. Refuses to validate; what this
+//! program writes is held against them by a test.
+
+/// The schema of plan files, version 1.
+pub const PLAN: &str = include_str!("../../schemas/plan.v1.json");
+
+/// The schema of reports, version 1.
+pub const REPORT: &str = include_str!("../../schemas/report.v1.json");

@@ -1,0 +1,344 @@
+//! What the program writes is what its JSON Schemas say, and they say no more than that.
+//!
+//! Owns a validator for the few keywords that the schemas use; it stops at any other, so that no promise of a schema goes
+//! unchecked.
+
+#[expect(dead_code, reason = "the stage has more than is needed here")]
+#[path = "cli/stage.rs"]
+mod stage;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portward::config;
+use portward::inventory::Inventory;
+use portward::model::{Desired, Fingerprint, Live, LiveFirewall, Unreadable};
+use portward::plan::file::{self, PlanFile, Scope};
+use portward::plan::{self, GuardName, Options, Override};
+use portward::render::schema;
+use serde_json::{Map, Value, json};
+use stage::{Stage, fleet, instance, rule};
+use time::OffsetDateTime;
+
+/// Keywords that say something to people only.
+const ANNOTATIONS: [&str; 5] = ["$schema", "$id", "$defs", "title", "description"];
+
+/// What is wrong with a value, at its path; nothing where it is valid.
+fn errors(root: &Value, schema: &Value, value: &Value, path: &str) -> Vec<String> {
+    let keywords = schema.as_object().expect("a schema is an object");
+    let mut found = Vec::new();
+    for (keyword, of) in keywords {
+        let wrong = match keyword.as_str() {
+            known if ANNOTATIONS.contains(&known) => false,
+            // What a property may be is said beside what else there may be.
+            "properties" => false,
+            "additionalProperties" => {
+                found.extend(members(root, keywords, of, value, path));
+                false
+            }
+            "$ref" => {
+                found.extend(errors(root, definition(root, of), value, path));
+                false
+            }
+            "items" => {
+                for (at, item) in value.as_array().into_iter().flatten().enumerate() {
+                    found.extend(errors(root, of, item, &format!("{path}/{at}")));
+                }
+                false
+            }
+            "type" => !words(of).any(|kind| is(value, kind)),
+            "const" => value != of,
+            "enum" => !of.as_array().expect("a list").contains(value),
+            "required" => value
+                .as_object()
+                .is_some_and(|object| words(of).any(|name| !object.contains_key(name))),
+            "anyOf" => matching(root, of, value) == 0,
+            "oneOf" => matching(root, of, value) != 1,
+            "minimum" => value
+                .as_i64()
+                .is_some_and(|n| n < of.as_i64().expect("a limit")),
+            "maximum" => value
+                .as_i64()
+                .is_some_and(|n| n > of.as_i64().expect("a limit")),
+            "pattern" => value.as_str().is_some_and(|text| !matches(of, text)),
+            other => panic!("the validator does not know `{other}`"),
+        };
+        if wrong {
+            found.push(format!("{path}: {keyword} {of}: {value}"));
+        }
+    }
+    found
+}
+
+fn members(
+    root: &Value,
+    keywords: &Map<String, Value>,
+    others: &Value,
+    value: &Value,
+    path: &str,
+) -> Vec<String> {
+    let none = Map::new();
+    let known = keywords.get("properties").map_or(&none, |known| {
+        known.as_object().expect("properties are an object")
+    });
+    let mut found = Vec::new();
+    for (name, member) in value.as_object().into_iter().flatten() {
+        let path = format!("{path}/{name}");
+        match known.get(name) {
+            Some(schema) => found.extend(errors(root, schema, member, &path)),
+            None if *others == json!(false) => found.push(format!("{path}: is not known")),
+            None => found.extend(errors(root, others, member, &path)),
+        }
+    }
+    found
+}
+
+fn definition<'a>(root: &'a Value, reference: &Value) -> &'a Value {
+    let pointer = reference.as_str().and_then(|text| text.strip_prefix('#'));
+    root.pointer(pointer.expect("a reference into the same file"))
+        .expect("a definition")
+}
+
+fn matching(root: &Value, schemas: &Value, value: &Value) -> usize {
+    let schemas = schemas.as_array().expect("a list of schemas").iter();
+    schemas
+        .filter(|schema| errors(root, schema, value, "").is_empty())
+        .count()
+}
+
+/// One text, or a list of them.
+fn words(value: &Value) -> impl Iterator<Item = &str> {
+    let list = value
+        .as_array()
+        .map_or(std::slice::from_ref(value), Vec::as_slice);
+    list.iter().map(|word| word.as_str().expect("a text"))
+}
+
+fn is(value: &Value, kind: &str) -> bool {
+    match kind {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
+        other => panic!("the validator does not know the type `{other}`"),
+    }
+}
+
+/// The two patterns that there are.
+fn matches(pattern: &Value, text: &str) -> bool {
+    match pattern.as_str() {
+        Some("^sha256:[0-9a-f]{64}$") => text.strip_prefix("sha256:").is_some_and(|digits| {
+            digits.len() == 64
+                && digits
+                    .bytes()
+                    .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        }),
+        Some(pattern) if pattern.contains("[0-9]{4}-[0-9]{2}-[0-9]{2}T") => {
+            text.ends_with('Z') && text.as_bytes().get(10) == Some(&b'T')
+        }
+        other => panic!("the validator does not know the pattern {other:?}"),
+    }
+}
+
+fn check(schema: &str, document: &str) -> Value {
+    let root: Value = serde_json::from_str(schema).expect("a schema");
+    let document =
+        serde_json::from_str(document).unwrap_or_else(|error| panic!("{error}: {document}"));
+    let found = errors(&root, &root, &document, "");
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    document
+}
+
+/// Whatever is left out of a valid document, put into it, or exchanged for something of another type makes it invalid.
+fn check_tight(schema: &str, document: &Value, free: &[&str], optional: &[&str]) {
+    let root: Value = serde_json::from_str(schema).expect("a schema");
+    let mut paths = Vec::new();
+    walk(document, String::new(), &mut paths);
+    let mut tried = 0;
+    let mut seen = BTreeSet::new();
+    for path in paths {
+        // One place of each kind is enough: the elements of a list share a schema.
+        let places = path
+            .split('/')
+            .map(|part| part.trim_matches(|c: char| c.is_ascii_digit()));
+        if !seen.insert(places.collect::<Vec<_>>().join("/")) {
+            continue;
+        }
+        let is_free = free.iter().any(|name| path.ends_with(&format!("/{name}")));
+        let mut refused = |what: &str, change: &dyn Fn(&mut Value)| {
+            let mut changed = document.clone();
+            change(changed.pointer_mut(&path).expect("a path"));
+            tried += 1;
+            assert!(
+                !errors(&root, &root, &changed, "").is_empty(),
+                "{path}: {what} goes unseen"
+            );
+        };
+        let value = document.pointer(&path).expect("a path");
+        match value {
+            Value::Object(_) if is_free => {}
+            Value::Object(object) => {
+                refused("a new member", &|value| value["colour"] = json!("red"));
+                for name in object
+                    .keys()
+                    .filter(|name| !optional.contains(&name.as_str()))
+                {
+                    refused(name, &|value| {
+                        value.as_object_mut().and_then(|object| object.remove(name));
+                    });
+                }
+            }
+            Value::Array(_) => refused("an object for a list", &|value| *value = json!({})),
+            Value::Bool(_) => refused("a text", &|value| *value = json!("x")),
+            _ => refused("another type", &|value| *value = json!(true)),
+        }
+    }
+    assert!(tried > 100, "only {tried} changes were tried");
+}
+
+fn walk(value: &Value, path: String, paths: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            for (name, member) in object {
+                walk(member, format!("{path}/{}", name.replace('/', "~1")), paths);
+            }
+        }
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                walk(item, format!("{path}/{at}"), paths);
+            }
+        }
+        _ => {}
+    }
+    paths.push(path);
+}
+
+/// The example configuration on the example fleet, with some of it unreadable or odd.
+fn example() -> (Desired, Live, Fingerprint) {
+    let config = config::load(std::path::Path::new("firewall.example.toml")).expect("valid");
+    let text = std::fs::read_to_string("examples/fleet.json").expect("the fleet");
+    let inventory = Inventory::parse(&text).expect("an inventory");
+    let mut live = Live::default();
+    for (at, (id, entry)) in inventory.entries().enumerate() {
+        let mut entries = entry.port_states.clone().expect("rules");
+        match at {
+            0 => entries.push(rule("sctp", 1, 1, &["192.0.2.1"])),
+            1 => entries.push(rule("tcp", 99, 99, &[])),
+            2 => entries.push(entries[0].clone()),
+            _ => {}
+        }
+        let read = match at {
+            3 => Err(Unreadable {
+                reason: "no answer".into(),
+                hint: None,
+            }),
+            _ => Ok(LiveFirewall::read(&entries)),
+        };
+        live.instances
+            .insert(id.clone(), entry.instance(&id.region));
+        live.firewalls.insert(id, read);
+    }
+    let desired = config
+        .resolve(
+            &live.instances,
+            config.regions(),
+            OffsetDateTime::UNIX_EPOCH,
+        )
+        .unwrap_or_else(|errors| panic!("{errors}"));
+    (desired, live, config.fingerprint())
+}
+
+#[test]
+fn plan_files_are_as_their_schema_says() {
+    let (desired, mut live, fingerprint) = example();
+    let away = Unreadable {
+        reason: "no answer".into(),
+        hint: Some("look again".into()),
+    };
+    live.regions_unreadable.insert("eu-west-1".into(), away);
+    let mut plan = plan::plan(&desired, &live, Options::default());
+    plan.overrides.push(Override {
+        guard: GuardName::BlastRadius,
+        selector: None,
+        reason: "a new office".into(),
+    });
+    plan.notes.push(portward::model::Note {
+        text: "a note".into(),
+        origin: None,
+    });
+    let now = OffsetDateTime::UNIX_EPOCH;
+    let scope = Scope {
+        account: Some("123456789012".into()),
+        regions: vec!["eu-central-1".into()],
+        targets: vec!["*".into()],
+        declared: 9,
+    };
+    let until = file::valid_until(&desired, now, file::VALID_FOR);
+    let file = PlanFile::new(plan, scope, desired.guard, fingerprint, now, until);
+    let document = check(schema::PLAN, &file::write(&file));
+    for member in [
+        "instances",
+        "unreadable",
+        "regionsUnreadable",
+        "undeclared",
+        "notes",
+    ] {
+        assert_ne!(document[member], json!([]), "{member}");
+    }
+    check_tight(schema::PLAN, &document, &["tags"], &[]);
+}
+
+#[test]
+fn reports_of_every_verb_are_as_their_schema_says() {
+    let config = "version = 1\ndefaults = { region = \"eu-central-1\" }\n\
+        [instances.web-1]\nrules = [{ allow = \"https\", from = \"anywhere\", why = \"the site\" }, { allow = \"ssh\", from = \"192.0.2.1\", until = 2001-01-01 }]\n\
+        [instances.web-2]\nmode = \"observe\"\nrules = [{ allow = \"https\", from = \"anywhere\" }]\n\
+        [instances.web-9]\nrules = [{ allow = \"https\", from = \"anywhere\" }]\n";
+    let odd = vec![
+        rule("tcp", 22, 22, &["192.0.2.1"]),
+        rule("sctp", 9, 9, &["192.0.2.1"]),
+    ];
+    let stage = Stage::new(
+        config,
+        &fleet(vec![
+            instance("web-1", vec![rule("tcp", 22, 22, &["192.0.2.1"])]),
+            instance("web-2", odd),
+            instance("old-1", Vec::new()),
+        ]),
+    );
+    let document = |args: &[&str]| {
+        let done = stage.run(&[args, &["--format", "json"]].concat());
+        check(schema::REPORT, &done.stdout)
+    };
+    let emulated = |verb| document(&[verb, "--emulator", "fleet.json"]);
+    let plan = emulated("plan");
+    assert_eq!(
+        plan["instances"][1]["uncertain"][0]["entry"]["protocol"],
+        "sctp"
+    );
+    check_tight(schema::REPORT, &plan, &[], &["state"]);
+    emulated("drift");
+    document(&["check"]);
+    document(&["plan", "--emulator", "nowhere.json"]);
+    let applied = document(&["apply", "--emulator", "fleet.json", "--yes"]);
+    assert_ne!(applied["instances"][0]["outcome"], Value::Null);
+    check_tight(schema::REPORT, &applied, &[], &["state"]);
+    stage.configure("version = 1\ncolour = 1\n");
+    assert_ne!(document(&["check"])["problems"], json!([]));
+}
+
+#[test]
+fn every_definition_is_used() {
+    for text in [schema::PLAN, schema::REPORT] {
+        let root: Value = serde_json::from_str(text).expect("a schema");
+        let definitions: BTreeMap<&String, &Value> = root["$defs"]
+            .as_object()
+            .expect("definitions")
+            .iter()
+            .collect();
+        for name in definitions.keys() {
+            assert!(text.contains(&format!("\"#/$defs/{name}\"")), "{name}");
+        }
+    }
+}
