@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use portward::apply::{self, Settings, Stop};
+use portward::apply::{self, Settings, Stop, Tools};
 use portward::config::{self, Config};
 use portward::emulator::{Emulator, Options};
 use portward::inventory::Inventory;
@@ -60,15 +60,15 @@ async fn run() -> Result<()> {
     show(&render::text::plan(&plan, Asked::Plan));
 
     show("Making it so, waiting, and reading back:");
-    let report = apply::run(
-        &plan,
-        &aws.reader(),
-        &aws.writer(),
-        &Settings::default(),
-        &(),
-        &Stop::new(),
-    )
-    .await;
+    let tools = Tools {
+        reader: &aws.reader(),
+        writer: &aws.writer(),
+        journal: &(),
+        progress: &(),
+        settings: &Settings::default(),
+        stop: &Stop::new(),
+    };
+    let report = apply::run(&plan, &tools).await;
     show(&render::text::report(&report, &plan));
 
     show("Looking again:");

@@ -2,6 +2,8 @@
 //!
 //! Owns the making of outcomes and failures. Refuses to decide which one it is.
 
+use std::io;
+
 use crate::lightsail::Error;
 use crate::model::Instance;
 use crate::plan::{Failure, Outcome};
@@ -22,10 +24,6 @@ pub(super) fn same_instance(is: &Instance, planned: &Instance) -> Result<(), Out
         )));
     }
     Ok(())
-}
-
-pub(super) fn not_started() -> Outcome {
-    Outcome::NotStarted("interrupted".to_owned())
 }
 
 pub(super) fn plain(message: String) -> Failure {
@@ -49,6 +47,16 @@ pub(super) fn failure(error: &Error) -> Failure {
         code: error.code().map(str::to_owned),
         request_id: error.request_id().map(str::to_owned),
         hint: error.hint(),
+    }
+}
+
+/// A write that could not be told to the journal, and so was not sent.
+pub(super) fn untold(error: &io::Error) -> Failure {
+    Failure {
+        hint: Some("make room for the receipt, or let it be written elsewhere".to_owned()),
+        ..plain(format!(
+            "the receipt cannot be written, so this was not sent: {error}"
+        ))
     }
 }
 

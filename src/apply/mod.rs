@@ -1,21 +1,41 @@
-//! From a plan to what became of it: the calls, the waiting, and the proof.
+//! From a plan to what became of it: the calls, the waiting, the proof, and the record of it.
 //!
 //! Owns the execution of a plan against a reader and a writer. Refuses to decide anything: what may be sent stands in the
-//! plan, and where the world is not as the plan says, it stops and says so. It knows no file, no terminal and no signal.
+//! plan, and where the world is not as the plan says, it stops and says so. It knows no terminal and no signal, and no file
+//! but the receipt.
 //!
-//! For each instance: wait until it is settled, read the rules and compare them with `before`, make the calls and wait for
-//! each operation, read back until the rules mean `after`. A call that is refused, or a result that differs though nobody
-//! else wrote, is answered with the plan's one fallback, once. Another writer is left alone.
+//! For each instance: wait until it is settled, read the rules and compare them with `before`, make the calls, each told to
+//! the journal first, and wait for each operation, read back until the rules mean `after`. A call that is refused, or a
+//! result that differs though nobody else wrote, is answered with the plan's one fallback, once.
+//!
+//! Another writer is left alone. It shows in the read before the write, in the read-back, and in the operations on the
+//! instance. Those are asked for where anything was out of the ordinary (a reply was lost, a call refused, a read-back
+//! differed even once) and not where the first read-back is as planned, so that a change costs one write and two reads.
+//!
+//! Nothing waits for ever. Every call of a reader and a writer ends by a deadline of its own, and every repetition here has
+//! one from [`Settings`].
 
+mod confirm;
 mod endings;
+mod halt;
 mod instance;
+mod journal;
 mod ours;
+mod proof;
+pub mod receipt;
 mod rules;
 mod stop;
 mod wait;
+mod write;
 
 #[cfg(test)]
+mod confirm_tests;
+#[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod journal_tests;
+#[cfg(test)]
+mod kill_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -28,12 +48,15 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 
+pub use confirm::{Confirmation, confirm, irreversible};
+pub use journal::{Intent, Journal, Stage};
 pub use stop::Stop;
 
 use crate::lightsail::{Reader, Writer};
 use crate::model::InstanceId;
 use crate::plan::{InstanceResult, Plan, Report};
-use instance::Worker;
+use halt::Halt;
+use instance::{Expect, Worker};
 
 /// How patient to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +78,9 @@ pub struct Settings {
     /// Whether identity, state and address type are read again for instances that the plan found settled. A caller that
     /// made the plan from a listing of this very run may save the call.
     pub recheck: bool,
+    /// After how many instances that failed, were stale or had another writer nothing new is begun; at least one. What is
+    /// begun by then is finished. `None` is never.
+    pub max_failures: Option<usize>,
 }
 
 impl Default for Settings {
@@ -70,6 +96,7 @@ impl Default for Settings {
             longest_pause: Duration::from_secs(5),
             attempts: 3,
             recheck: true,
+            max_failures: None,
         }
     }
 }
@@ -95,33 +122,55 @@ pub trait Progress {
 /// Nobody listens.
 impl Progress for () {}
 
+/// What a plan is carried out with.
+#[derive(Debug)]
+pub struct Tools<'a, R, W, J, P> {
+    /// Looks.
+    pub reader: &'a R,
+    /// Writes.
+    pub writer: &'a W,
+    /// Is told of every write before it is sent; `&()` keeps nothing.
+    pub journal: &'a J,
+    /// Hears how it goes; `&()` hears nothing.
+    pub progress: &'a P,
+    /// How patient to be.
+    pub settings: &'a Settings,
+    /// Once set, nothing new is begun.
+    pub stop: &'a Stop,
+}
+
 /// Carries out a plan. Instances without calls take no part; the others are in the report in the order of the plan,
 /// whatever happened to them.
-pub async fn run(
+pub async fn run<R: Reader, W: Writer, J: Journal, P: Progress>(
     plan: &Plan,
-    reader: &impl Reader,
-    writer: &impl Writer,
-    settings: &Settings,
-    progress: &impl Progress,
-    stop: &Stop,
+    tools: &Tools<'_, R, W, J, P>,
 ) -> Report {
+    carry_out(plan, tools, Expect::Exactly).await
+}
+
+async fn carry_out<R: Reader, W: Writer, J: Journal, P: Progress>(
+    plan: &Plan,
+    tools: &Tools<'_, R, W, J, P>,
+    expect: Expect,
+) -> Report {
+    let halt = Halt::new(tools.stop, tools.settings.max_failures);
     let work = plan
         .instances
         .iter()
         .filter(|instance| !instance.calls.is_empty())
         .enumerate();
     let work = stream::iter(work).map(async |(place, instance)| {
-        let worker = Worker::new(instance, reader, writer, settings, progress, stop);
+        let worker = Worker::new(instance, tools, &halt, expect);
         (place, worker.run().await)
     });
     let mut results: Vec<_> = work
-        .buffer_unordered(settings.concurrency.max(1))
+        .buffer_unordered(tools.settings.concurrency.max(1))
         .collect()
         .await;
     results.sort_by_key(|(place, _)| *place);
     let results = results.into_iter().map(|(_, result)| result).collect();
     Report {
         results,
-        interrupted: stop.is_set(),
+        interrupted: tools.stop.is_set(),
     }
 }

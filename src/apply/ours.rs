@@ -5,11 +5,10 @@
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
 use crate::lightsail::{Operation, OperationStatus};
-use crate::plan::Call;
+use crate::plan::{Call, Foreign};
 
 /// Every action that changes a firewall.
 const ACTIONS: [&str; 3] = [
@@ -66,8 +65,8 @@ impl Ours {
         self.operations
     }
 
-    /// The first operation of another writer since our read, described for people.
-    pub(super) fn foreign(&self, operations: &[Operation]) -> Option<String> {
+    /// The first operation of another writer since our read.
+    pub(super) fn foreign(&self, operations: &[Operation]) -> Option<Foreign> {
         let since = self.since.or_else(|| {
             OffsetDateTime::now_utc()
                 .checked_sub(span(self.read_at.elapsed().saturating_add(CLOCKS_APART)))
@@ -99,15 +98,13 @@ impl Ours {
             details,
             created_at,
             ..
-        } = foreign;
-        let mut text = format!("`{kind}`");
-        if !details.is_empty() {
-            text = format!("{text} ({details})");
-        }
-        match created_at.and_then(|at| at.format(&Rfc3339).ok()) {
-            Some(at) => Some(format!("{text} at {at}")),
-            None => Some(text),
-        }
+        } = foreign.clone();
+        Some(Foreign {
+            what: Some(kind),
+            details,
+            at: created_at,
+            difference: None,
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::fake::{Behaviour, Fake, from, plan, rules, tcp};
-use super::{Progress, Settings, Stop, run};
+use super::{Progress, Settings, Stop, Tools, run};
 use crate::model::{AddressType, Firewall, InstanceId, InstanceState, LiveFirewall, PortState};
 use crate::plan::{Call, InstancePlan, InstanceResult, Outcome, Report};
 
@@ -63,8 +63,24 @@ pub(super) fn opening(fake: &Fake, behaviour: Behaviour) -> InstancePlan {
     }
 }
 
+/// Nobody listens, nothing is kept.
+pub(super) fn tools<'a>(
+    fake: &'a Fake,
+    settings: &'a Settings,
+    stop: &'a Stop,
+) -> Tools<'a, Fake, Fake, (), ()> {
+    Tools {
+        reader: fake,
+        writer: fake,
+        journal: &(),
+        progress: &(),
+        settings,
+        stop,
+    }
+}
+
 pub(super) async fn go(fake: &Fake, instances: Vec<InstancePlan>, settings: Settings) -> Report {
-    run(&plan(instances), fake, fake, &settings, &(), &Stop::new()).await
+    run(&plan(instances), &tools(fake, &settings, &Stop::new())).await
 }
 
 /// Runs the opening of `web`: its result, and every write that arrived.
@@ -83,11 +99,8 @@ pub(super) async fn opened(
 
 pub(super) fn message(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Stale(text) | Outcome::ForeignWriter(text) | Outcome::NotStarted(text) => {
-            text.clone()
-        }
-        Outcome::Failed(failure) => failure.message.clone(),
         Outcome::Applied { .. } | Outcome::AlreadyApplied => String::new(),
+        other => other.reason().map(String::from).unwrap_or_default(),
     }
 }
 
@@ -229,7 +242,10 @@ async fn once_a_read_disagreed_two_must_agree() {
         go(&fake, vec![plan], patient()).await.results[0].outcome,
         APPLIED
     );
-    assert_eq!(fake.host("web", |host| host.requests.len()), 1 + 1 + 3 + 2);
+    // The last request asks whether it was another writer.
+    let requests = fake.host("web", |host| host.requests.clone());
+    assert_eq!(requests.len(), 1 + 1 + 3 + 2 + 1);
+    assert_eq!(requests.last(), Some(&"GetOperationsForResource"));
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -315,6 +331,21 @@ async fn entries_that_cannot_be_sent_back_do_not_hide_the_result() {
 /// Asks to stop as soon as something is begun.
 struct StopAtOnce<'a>(&'a Stop);
 
+fn stopping<'a>(
+    fake: &'a Fake,
+    settings: &'a Settings,
+    progress: &'a StopAtOnce<'a>,
+) -> Tools<'a, Fake, Fake, (), StopAtOnce<'a>> {
+    Tools {
+        reader: fake,
+        writer: fake,
+        journal: &(),
+        progress,
+        settings,
+        stop: progress.0,
+    }
+}
+
 impl Progress for StopAtOnce<'_> {
     fn waiting(&self, _: &InstanceId, _: &str) {
         self.0.set();
@@ -344,7 +375,7 @@ async fn what_is_in_flight_is_finished_and_the_rest_not_begun() {
         },
     );
     let plan = plan(vec![first, second]);
-    let report = run(&plan, &fake, &fake, &settings, &StopAtOnce(&stop), &stop).await;
+    let report = run(&plan, &stopping(&fake, &settings, &StopAtOnce(&stop))).await;
     assert!(report.interrupted);
     assert_eq!(report.results[0].outcome, APPLIED);
     assert!(
@@ -366,7 +397,7 @@ async fn waiting_to_begin_ends_with_the_wish_to_stop() {
         ..patient()
     };
     let plan = super::fake::plan(vec![plan]);
-    let report = run(&plan, &fake, &fake, &settings, &StopAtOnce(&stop), &stop).await;
+    let report = run(&plan, &stopping(&fake, &settings, &StopAtOnce(&stop))).await;
     assert!(
         matches!(report.results[0].outcome, Outcome::NotStarted(_)),
         "{report:?}"

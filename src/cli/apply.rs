@@ -14,7 +14,7 @@ use super::args::{ConfigArgs, WorldArgs, duration};
 use super::output::{Cannot, Output, Shown, plan_text};
 use super::session::{self, NoPlan, Planned, Want, World};
 use super::{progress, signals};
-use crate::apply::{self, Progress, Settings, Stop};
+use crate::apply::{self, Progress, Settings, Stop, Tools};
 use crate::model::InstanceId;
 use crate::plan::{InstanceResult, Plan, Report};
 use crate::render;
@@ -201,7 +201,15 @@ async fn execute(
     let bar = Bar {
         bar: progress::bar(instances, "applying"),
     };
-    let report = apply::run(plan, world.reader(), writer, &settings, &bar, &stop).await;
+    let tools = Tools {
+        reader: world.reader(),
+        writer,
+        journal: &(),
+        progress: &bar,
+        settings: &settings,
+        stop: &stop,
+    };
+    let report = apply::run(plan, &tools).await;
     bar.bar.finish_and_clear();
     if !report.interrupted && !listener.is_finished() {
         listener.abort();

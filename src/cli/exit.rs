@@ -110,7 +110,7 @@ impl Exit {
                 Outcome::Stale(_) | Outcome::ForeignWriter(_) => Some(Self::Stale),
                 Outcome::Failed(_) | Outcome::NotStarted(_) | Outcome::Reverted(_) => {
                     Some(Self::Failed)
-                },
+                }
             })
             .collect()
     }

@@ -1,0 +1,198 @@
+//! The journal and the end of patience with failures: what is told before a write, and what is not begun.
+
+use std::cell::RefCell;
+use std::io;
+
+use super::fake::{Behaviour, Fake, Fault, plan};
+use super::tests::{APPLIED, after, before, elsewhere, go, message, opening, patient, put, tools};
+use super::{Intent, Journal, Settings, Stage, Stop, Tools, run};
+use crate::lightsail::{Error, Operation};
+use crate::plan::{InstancePlan, InstanceResult, Outcome, Report};
+
+/// Writes down what it is told, beside what the service has seen by then, and fails from the `full`-th intent on.
+struct Notes<'a> {
+    fake: &'a Fake,
+    full: usize,
+    lines: RefCell<Vec<String>>,
+}
+
+impl Notes<'_> {
+    fn say(&self, line: String) {
+        self.lines.borrow_mut().push(line);
+    }
+}
+
+impl Journal for Notes<'_> {
+    fn intent(&self, intent: &Intent<'_>) -> io::Result<usize> {
+        let lines = self.lines.borrow();
+        let write = 1 + lines.iter().filter(|line| line.contains("intent")).count();
+        drop(lines);
+        if write >= self.full {
+            return Err(io::Error::other("no space left"));
+        }
+        let sent = self.fake.host("web", |host| host.writes.len());
+        self.say(format!(
+            "intent {write} {} after {sent}",
+            intent.call.verb()
+        ));
+        Ok(write)
+    }
+
+    fn outcome(&self, write: usize, answer: Result<&Operation, &Error>) {
+        let sent = self.fake.host("web", |host| host.writes.len());
+        let answer = if answer.is_ok() { "accepted" } else { "failed" };
+        self.say(format!("outcome {write} {answer} after {sent}"));
+    }
+
+    fn result(&self, result: &InstanceResult) {
+        self.say(format!("result {}", result.outcome.status()));
+    }
+
+    fn stage(&self, stage: Stage<'_>) {
+        self.say(format!("{stage:?}"));
+    }
+}
+
+async fn noted(faults: &[Fault], full: usize) -> (Report, Vec<String>, usize) {
+    let fake = Fake::default();
+    let web = opening(
+        &fake,
+        Behaviour {
+            faults: faults.to_vec(),
+            ..Behaviour::default()
+        },
+    );
+    let notes = Notes {
+        fake: &fake,
+        full,
+        lines: RefCell::default(),
+    };
+    let (settings, stop) = (patient(), Stop::new());
+    let tools = Tools {
+        reader: &fake,
+        writer: &fake,
+        journal: &notes,
+        progress: &(),
+        settings: &settings,
+        stop: &stop,
+    };
+    let report = run(&plan(vec![web]), &tools).await;
+    let writes = fake.host("web", |host| host.writes.len());
+    (report, notes.lines.into_inner(), writes)
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn every_write_is_told_before_and_after() {
+    let (_, lines, _) = noted(&[Fault::LostBefore, Fault::Rejected, Fault::Fine], 9).await;
+    assert_eq!(
+        lines,
+        [
+            "intent 1 open after 0",
+            "outcome 1 failed after 1",
+            "intent 2 open after 1",
+            "outcome 2 failed after 2",
+            "intent 3 put after 2",
+            "outcome 3 accepted after 3",
+            "result repaired",
+        ]
+    );
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_cannot_be_told_is_not_sent() {
+    let (report, lines, writes) = noted(&[Fault::Fine], 1).await;
+    let said = message(&report.results[0].outcome);
+    assert!(said.contains("no space left"), "{said}");
+    assert_eq!((writes, report.results[0].writes), (0, 0));
+    assert_eq!(lines, ["result failed"]);
+    // Nor is a second one.
+    let (report, _, writes) = noted(&[Fault::Rejected, Fault::Fine], 2).await;
+    let said = message(&report.results[0].outcome);
+    assert!(said.contains("no space left"), "{said}");
+    assert_eq!(writes, 1);
+}
+
+fn fleet(fake: &Fake, names: &[&str]) -> Vec<InstancePlan> {
+    let add = |name: &&str| InstancePlan {
+        calls: vec![put()],
+        ..fake.add(name, &before(), &after(), Behaviour::default())
+    };
+    names.iter().map(add).collect()
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn after_too_many_failures_nothing_new_is_begun() {
+    for (most, endings) in [
+        (
+            Some(1),
+            ["stale", "not-started", "not-started", "not-started"],
+        ),
+        (Some(2), ["stale", "applied", "stale", "not-started"]),
+        (
+            Some(0),
+            ["stale", "not-started", "not-started", "not-started"],
+        ),
+        (None, ["stale", "applied", "stale", "applied"]),
+    ] {
+        let fake = Fake::default();
+        let instances = fleet(&fake, &["a", "b", "c", "d"]);
+        for name in ["a", "c"] {
+            fake.host(name, |host| host.rules = elsewhere());
+        }
+        let settings = Settings {
+            concurrency: 1,
+            max_failures: most,
+            ..patient()
+        };
+        let report = go(&fake, instances, settings).await;
+        let found: Vec<_> = report.results.iter().map(|r| r.outcome.status()).collect();
+        assert_eq!(found, endings, "{most:?}");
+        for result in &report.results {
+            if result.outcome.status() == "not-started" {
+                assert!(
+                    message(&result.outcome).contains("had failed"),
+                    "{result:?}"
+                );
+                let asked = fake.host(&result.id.name, |host| host.requests.len());
+                assert_eq!(asked, 0, "{result:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_is_begun_is_finished_however_much_fails() {
+    let fake = Fake::default();
+    let instances = fleet(&fake, &["a", "b"]);
+    fake.host("a", |host| host.rules = elsewhere());
+    // Its write is under way when the other one has failed.
+    fake.host("b", |host| host.behaviour.pending = 3);
+    let settings = Settings {
+        max_failures: Some(1),
+        concurrency: 1,
+        ..patient()
+    };
+    let plan = plan(instances.into_iter().rev().collect());
+    let report = run(&plan, &tools(&fake, &settings, &Stop::new())).await;
+    assert_eq!(report.results[0].outcome, APPLIED);
+    assert!(matches!(report.results[1].outcome, Outcome::Stale(_)));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn another_writer_is_reported_by_type_and_time() {
+    // It writes between our read and our Put, which hides it; a read that lags gives reason to ask.
+    let fake = Fake::default();
+    let mut instances = fleet(&fake, &["web"]);
+    instances.truncate(1);
+    fake.host("web", |host| {
+        host.behaviour.foreign = Some((1, elsewhere(), true));
+        host.behaviour.stale_reads = 1;
+    });
+    let report = go(&fake, instances, patient()).await;
+    let Outcome::ForeignWriter(foreign) = &report.results[0].outcome else {
+        panic!("{report:?}")
+    };
+    assert_eq!(foreign.what.as_deref(), Some("PutInstancePublicPorts"));
+    assert!(foreign.at.is_some() && foreign.to_string().contains("is not ours"));
+    assert_eq!(fake.host("web", |host| host.writes.len()), 1);
+}

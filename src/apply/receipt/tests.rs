@@ -1,0 +1,333 @@
+//! Receipts from real runs against the fake service: what they say, what a death leaves of them, and the way back.
+
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+use time::OffsetDateTime;
+
+use super::super::fake::{Behaviour, Fake, Fault, plan};
+use super::super::tests::{after, before, opening, patient, put};
+use super::super::{Confirmation, Stop, Tools, confirm, run};
+use super::{Damage, Header, Receipt, ReceiptFile, Scope, unended};
+use crate::model::{Instance, InstanceId, Live, LiveFirewall, PortState};
+use crate::plan::{self, Call, InstancePlan, Verdict};
+
+fn header(confirm_within: Option<u64>) -> Header {
+    Header {
+        plan_digest: Some("sha256:00".into()),
+        confirm_within,
+        ..Header::new(
+            OffsetDateTime::UNIX_EPOCH,
+            Scope {
+                account: None,
+                regions: vec!["eu-central-1".into()],
+                targets: Vec::new(),
+            },
+        )
+    }
+}
+
+/// A run over `web`, which is opened after some trouble, and `db`, with its receipt.
+async fn receipt(folder: &Path, confirmation: Option<Confirmation>) -> (Fake, ReceiptFile) {
+    let fake = Fake::default();
+    let web = opening(
+        &fake,
+        Behaviour {
+            faults: vec![Fault::LostBefore, Fault::Throttled, Fault::Fine],
+            ..Behaviour::default()
+        },
+    );
+    let db = InstancePlan {
+        calls: vec![put()],
+        ..fake.add("db", &before(), &after(), Behaviour::default())
+    };
+    let within = confirmation.as_ref().map(|_| 60);
+    let file = ReceiptFile::create(folder, &header(within)).expect("a receipt");
+    let (settings, stop) = (patient(), Stop::new());
+    let tools = Tools {
+        reader: &fake,
+        writer: &fake,
+        journal: &file,
+        progress: &(),
+        settings: &settings,
+        stop: &stop,
+    };
+    let plan = plan(vec![web, db]);
+    let report = run(&plan, &tools).await;
+    if let Some(confirmation) = confirmation {
+        let answer = std::future::ready(confirmation);
+        let within = std::time::Duration::from_mins(1);
+        let _ = confirm(&plan, report, &tools, within, answer).await;
+    }
+    (fake, file)
+}
+
+/// The text of such a receipt, ended.
+fn text() -> Vec<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_, file) = runtime.block_on(receipt(folder.path(), Some(Confirmation::Given)));
+    file.end(false).expect("an end");
+    fs::read(file.path()).expect("a receipt")
+}
+
+fn id(name: &str) -> InstanceId {
+    InstanceId {
+        region: "eu-central-1".into(),
+        name: name.into(),
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_receipt_says_what_was_sent_and_what_came_of_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_, file) = receipt(&folder.path().join("a/b"), None).await;
+    let open = Receipt::read(file.path()).expect("a receipt");
+    assert!(!open.has_ended() && open.unfinished().is_empty() && open.unproved().is_empty());
+    file.end(false).expect("an end");
+    let receipt = Receipt::read(file.path()).expect("a receipt");
+    assert!(receipt.has_ended() && receipt.torn().is_none());
+    assert_eq!(receipt.header(), &header(None));
+    let mut writes: Vec<_> = receipt
+        .writes()
+        .iter()
+        .map(|w| (w.id.name.as_str(), w.action.as_str(), w.may_have_happened()))
+        .collect();
+    writes.sort_unstable();
+    assert_eq!(
+        writes,
+        [
+            ("db", "PutInstancePublicPorts", true),
+            ("web", "OpenInstancePublicPorts", false),
+            ("web", "OpenInstancePublicPorts", true),
+            ("web", "OpenInstancePublicPorts", true),
+        ]
+    );
+    for write in receipt.writes() {
+        assert_eq!(write.before.firewall(), &before());
+        assert_eq!(write.after.firewall(), &after());
+    }
+    let text = fs::read_to_string(file.path()).expect("a receipt");
+    let put = text.lines().find(|line| line.contains("portInfos"));
+    let put: serde_json::Value = serde_json::from_str(put.expect("a Put")).expect("JSON");
+    let rule = |port: u16, cidr: &str| {
+        serde_json::json!({"fromPort": port, "toPort": port, "protocol": "tcp",
+            "cidrs": [cidr], "ipv6Cidrs": [], "cidrListAliases": []})
+    };
+    assert_eq!(
+        put["call"]["request"],
+        serde_json::json!({"instanceName": "db",
+            "portInfos": [rule(22, "192.0.2.1/32"), rule(443, "0.0.0.0/0")]})
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "current_thread")]
+async fn nobody_else_may_read_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let receipts = folder.path().join("receipts");
+    let file = ReceiptFile::create(&receipts, &header(None)).expect("a receipt");
+    let mode = |path: &Path| {
+        let metadata = fs::metadata(path).expect("it is there");
+        metadata.permissions().mode() & 0o777
+    };
+    assert_eq!((mode(&receipts), mode(file.path())), (0o700, 0o600));
+    // Two runs within a second are two files.
+    let other = ReceiptFile::create(&receipts, &header(None)).expect("a receipt");
+    assert_ne!(file.path(), other.path());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_run_that_died_unconfirmed_is_found_until_a_later_one_has_ended() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert!(unended(&folder.path().join("none")).is_ok_and(|found| found.is_empty()));
+    let (_, file) = receipt(folder.path(), Some(Confirmation::Given)).await;
+    let text = fs::read_to_string(file.path()).expect("a receipt");
+    let cut = text.find(r#""confirmed""#).expect("a confirmation");
+    fs::write(file.path(), &text[..cut]).expect("a torn receipt");
+
+    let found = unended(folder.path()).expect("a folder");
+    let died = found[0].1.as_ref().expect("a receipt");
+    assert!(died.died_unconfirmed() && died.torn().is_some());
+
+    fs::write(file.path(), &text).expect("the whole receipt");
+    let found = unended(folder.path()).expect("a folder");
+    assert!(!found[0].1.as_ref().expect("a receipt").died_unconfirmed());
+
+    // One that wrote nothing is of no interest; an ended one has named what was before it.
+    fs::write(file.path(), &text[..cut]).expect("a torn receipt");
+    let later = folder.path().join("99991231T235959Z-1.jsonl");
+    let (first, _) = text.split_once('\n').expect("lines");
+    fs::write(&later, format!("{first}\n")).expect("a receipt");
+    assert_eq!(unended(folder.path()).expect("a folder").len(), 1);
+    let end = r#"{"type":"end","at":"9999-12-31T23:59:59Z","interrupted":false}"#;
+    fs::write(&later, format!("{first}\n{end}\n")).expect("a receipt");
+    assert_eq!(unended(folder.path()).expect("a folder").len(), 0);
+    // What cannot be read is not passed over.
+    fs::write(&later, format!("{first}\n{{}}\n")).expect("a receipt");
+    let found = unended(folder.path()).expect("a folder");
+    assert!(found.len() == 2 && found[0].1.is_err(), "{found:?}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_way_back_is_an_ordinary_plan() {
+    for confirmation in [None, Some(Confirmation::Denied("no".into()))] {
+        let reverted = confirmation.is_some();
+        let folder = tempfile::tempdir().expect("a folder");
+        let (fake, file) = receipt(folder.path(), confirmation).await;
+        let back = Receipt::read(file.path()).expect("a receipt").rollback();
+        assert_eq!(back.regions(), ["eu-central-1".to_owned()].into());
+        let mut live = Live::default();
+        for name in ["web", "db"] {
+            let (instance, rules) = fake.host(name, |h| (h.instance.clone(), h.rules.clone()));
+            live.firewalls
+                .insert(id(name), Ok(LiveFirewall::from(&rules)));
+            live.instances.insert(id(name), instance);
+        }
+        let planned = |live: &Live| {
+            let mut plan = plan::plan(&back.desired(live), live, plan::Options::default());
+            back.refuse(&mut plan);
+            plan
+        };
+        for instance in planned(&live).instances {
+            if reverted {
+                assert_eq!(instance.verdict, Verdict::InSync);
+                continue;
+            }
+            assert_eq!(instance.after, before());
+            assert!(matches!(instance.calls[..], [Call::Close { .. }]));
+            assert_eq!(instance.verdict, Verdict::Change);
+        }
+        // Another instance of the name is refused, one that is gone is missing, a region that is not known is neither.
+        let other = Instance {
+            arn: "arn:other".into(),
+            ..live.instances[&id("web")].clone()
+        };
+        live.instances.insert(id("web"), other);
+        live.instances.remove(&id("db"));
+        let plan = planned(&live);
+        assert!(
+            matches!(&plan.instances[0].verdict, Verdict::Refused { reason, .. } if reason.contains("arn:other"))
+        );
+        assert!(plan.instances[0].calls.is_empty());
+        assert_eq!(plan.missing[0].name, "eu-central-1/db");
+        let unreadable = crate::model::Unreadable {
+            reason: "no".into(),
+            hint: None,
+        };
+        live.firewalls.remove(&id("db"));
+        live.regions_unreadable
+            .insert("eu-central-1".into(), unreadable);
+        let plan = planned(&live);
+        assert_eq!((plan.missing.len(), plan.unreadable.len()), (0, 1));
+    }
+}
+
+#[test]
+fn rules_that_cannot_be_written_again_are_not_rolled_back() {
+    let text = String::from_utf8(text()).expect("text");
+    let strange = PortState {
+        from_port: 5,
+        to_port: 5,
+        protocol: "tcp".into(),
+        ..PortState::default()
+    };
+    let strange = serde_json::to_string(&strange).expect("JSON");
+    let text = text.replace(r#""before":["#, &format!(r#""before":[{strange},"#));
+    let back = Receipt::parse("r", text.as_bytes()).expect("a receipt");
+    let back = back.rollback();
+    let fake = Fake::default();
+    let web = fake.add("web", &after(), &after(), Behaviour::default());
+    let live = Live {
+        instances: [(id("web"), web.instance)].into(),
+        firewalls: [(id("web"), Ok(web.before))].into(),
+        ..Live::default()
+    };
+    let mut plan = plan::plan(&back.desired(&live), &live, plan::Options::default());
+    back.refuse(&mut plan);
+    assert!(
+        matches!(&plan.instances[0].verdict, Verdict::Refused { reason, .. } if reason.contains("names no source"))
+    );
+}
+
+#[test]
+fn other_files_are_refused() {
+    let text = String::from_utf8(text()).expect("text");
+    let changed = |from: &str, to: &str| Receipt::parse("r", text.replacen(from, to, 1).as_bytes());
+    assert!(matches!(
+        changed("portward.receipt", "portward.plan"),
+        Err(Damage::Format)
+    ));
+    assert!(matches!(
+        changed(r#""version":1"#, r#""version":2"#),
+        Err(Damage::Version(2))
+    ));
+    assert!(matches!(Receipt::parse("r", b"hello"), Err(Damage::Format)));
+    for (from, to) in [
+        (r#""write":1"#, r#""write":7"#),
+        (r#""type":"intent""#, r#""type":"wish""#),
+        (r#""interrupted":false}"#, "\"interrupted\":false}\n{}"),
+        (r#""before":"#, r#""was":"#),
+        (r#""write":1,"#, r#""write":1,"write":1,"#),
+    ] {
+        let found = changed(from, to);
+        assert!(matches!(found, Err(Damage::Line { .. })), "{to}: {found:?}");
+    }
+}
+
+#[test]
+fn wherever_a_run_dies_its_receipt_can_be_read() {
+    let text = text();
+    let whole = Receipt::parse("r", &text).expect("a receipt");
+    let first = text.iter().position(|byte| *byte == b'\n');
+    let first = first.expect("a line");
+    for length in 0..text.len() {
+        match Receipt::parse("r", &text[..length]) {
+            Err(Damage::NoHeader) => assert!(length <= first, "{length}"),
+            Ok(receipt) => {
+                assert!(length > first && receipt.writes().len() <= whole.writes().len());
+                let at_line = text[length - 1] == b'\n';
+                assert_eq!(receipt.torn().is_none(), at_line, "{length}");
+                // Only the last write can be in doubt, but for the one whose reply was lost.
+                assert!(receipt.unfinished().len() <= 3, "{length}");
+                // Nothing is called proved before its result is told.
+                let told = receipt.unproved().is_empty() || receipt.unproved().len() <= 2;
+                assert!(told, "{length}");
+            }
+            Err(damage) => panic!("{length}: {damage}"),
+        }
+    }
+}
+
+proptest! {
+    /// Bytes from anywhere are judged, never a reason to fall over.
+    #[test]
+    fn no_bytes_are_too_strange(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Receipt::parse("r", &bytes);
+        let mut later = text_once().to_vec();
+        later.extend(bytes);
+        let _ = Receipt::parse("r", &later);
+    }
+
+    /// A byte that changed in the midst is noticed or leaves the format whole; it never makes a shorter receipt.
+    #[test]
+    fn no_change_in_the_midst_passes_for_a_torn_line(place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut text = text_once().to_vec();
+        let place = place.index(text.len() - 1);
+        text[place] = byte;
+        if let Ok(receipt) = Receipt::parse("r", &text) {
+            prop_assert_eq!(receipt.torn(), None);
+        }
+    }
+}
+
+fn text_once() -> &'static [u8] {
+    static TEXT: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+    TEXT.get_or_init(text)
+}

@@ -1,0 +1,175 @@
+//! One write: told to the journal, sent, repeated where that is safe, and waited for.
+//!
+//! Refuses to send anything twice whose first sending may have had an effect, unless a read shows that it had none.
+
+use super::endings::{failure, plain, untold};
+use super::instance::{Trouble, Worker};
+use super::proof::Seen;
+use super::rules::difference;
+use super::wait::Patience;
+use super::{Intent, Journal, Progress, Tools};
+use crate::lightsail::{Error, Kind, Operation, OperationStatus, Reader, Writer};
+use crate::model::Firewall;
+use crate::plan::{Call, Failure, Outcome};
+
+impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
+    /// One write: sent until it is answered, refused, or known to have had its effect. `from` and `to` are the rules
+    /// before and after it.
+    pub(super) async fn call(
+        &mut self,
+        call: &Call,
+        from: &Firewall,
+        to: &Firewall,
+    ) -> Result<(), Trouble> {
+        let mut patience = Patience::new(self.tools.settings, self.tools.settings.timeout);
+        let mut sent = 0;
+        loop {
+            let error = match self.send(call, from, to).await? {
+                Ok(operation) => {
+                    self.writes += 1;
+                    self.ours.accepted(&operation);
+                    return self.finish(operation, call, from, to).await;
+                }
+                Err(error) => error,
+            };
+            self.disturbed |= error.kind() != Kind::Throttled;
+            let again = match error.kind() {
+                Kind::Throttled => {
+                    self.waiting("the service asks for fewer requests");
+                    !patience.is_over()
+                }
+                _ if error.is_outcome_unknown() => {
+                    self.writes += 1;
+                    sent += 1;
+                    self.ours.unclaimed(call, false);
+                    self.waiting("a reply was lost, so the rules are read");
+                    match self.look(call, from, to).await? {
+                        Seen::Effect => return Ok(()),
+                        Seen::NoEffect => {
+                            sent < self.tools.settings.attempts && !patience.is_over()
+                        }
+                        Seen::Other(live) => return Err(self.overtaken(&live, to).await),
+                    }
+                }
+                // It never left.
+                Kind::Connection | Kind::Timeout => {
+                    sent += 1;
+                    sent < self.tools.settings.attempts && !patience.is_over()
+                }
+                Kind::AccessDenied
+                | Kind::Unauthenticated
+                | Kind::SetupInProgress
+                | Kind::NotFound => false,
+                _ => {
+                    sent += 1;
+                    self.ours.unclaimed(call, true);
+                    match self.look(call, from, to).await? {
+                        Seen::Effect => return Ok(()),
+                        Seen::Other(live) => return Err(self.overtaken(&live, to).await),
+                        // An instance that has begun to start or stop takes no writes; that passes.
+                        Seen::NoEffect
+                            if sent < self.tools.settings.attempts && self.is_unsettled().await =>
+                        {
+                            self.settle().await.map_err(Trouble::Over)?;
+                            true
+                        }
+                        Seen::NoEffect => return Err(Trouble::Refused(failure(&error))),
+                    }
+                }
+            };
+            if !again {
+                return Err(Trouble::Over(Outcome::Failed(failure(&error))));
+            }
+            patience.pause().await;
+        }
+    }
+
+    /// Sends it once, told to the journal before and after. What cannot be told is not sent.
+    async fn send(
+        &self,
+        call: &Call,
+        from: &Firewall,
+        to: &Firewall,
+    ) -> Result<Result<Operation, Error>, Trouble> {
+        let Tools {
+            writer, journal, ..
+        } = self.tools;
+        let intent = Intent {
+            instance: &self.plan.instance,
+            known: &self.plan.before,
+            before: from,
+            call,
+            after: to,
+        };
+        let write = journal
+            .intent(&intent)
+            .map_err(|error| Trouble::Over(Outcome::Failed(untold(&error))))?;
+        let reply = match call {
+            Call::Open { key, sources } => writer.open(self.id(), *key, sources).await,
+            Call::Close { key, sources } => writer.close(self.id(), *key, sources).await,
+            Call::Put { firewall } => writer.put(self.id(), firewall).await,
+        };
+        journal.outcome(write, reply.as_ref());
+        Ok(reply)
+    }
+
+    /// Waits for an operation to end well. One that cannot be asked about is left to the read-back.
+    async fn finish(
+        &mut self,
+        mut operation: Operation,
+        call: &Call,
+        from: &Firewall,
+        to: &Firewall,
+    ) -> Result<(), Trouble> {
+        let mut patience =
+            Patience::new(self.tools.settings, self.tools.settings.operation_timeout);
+        let message = loop {
+            let Operation { id, kind, .. } = &operation;
+            match operation.status {
+                OperationStatus::Succeeded => return Ok(()),
+                OperationStatus::Failed => {
+                    let why = operation
+                        .error
+                        .as_deref()
+                        .unwrap_or("the service gives no reason");
+                    break format!("`{kind}` was accepted and then failed: {why} (operation {id})");
+                }
+                OperationStatus::Pending if patience.is_over() => {
+                    let seconds = self.tools.settings.operation_timeout.as_secs();
+                    break format!(
+                        "`{kind}` was accepted and has not ended after {seconds} s (operation {id})"
+                    );
+                }
+                OperationStatus::Pending => {}
+            }
+            self.waiting(&format!("`{kind}` is not done"));
+            patience.pause().await;
+            match self.tools.reader.operation(&self.id().region, id).await {
+                Ok(newer) => {
+                    operation.status = newer.status;
+                    operation.error = newer.error;
+                }
+                // Not visible yet, or not now.
+                Err(error) if error.kind() == Kind::NotFound || error.is_retryable() => {}
+                Err(_) => return Ok(()),
+            }
+        };
+        let seen = match self.look(call, from, to).await? {
+            Seen::Effect => "the rules are as planned all the same".to_owned(),
+            Seen::NoEffect => "the rules are as they were before it".to_owned(),
+            Seen::Other(live) => format!(
+                "the rules are neither as before nor as planned: {}",
+                difference(&live, to)
+            ),
+        };
+        let code = operation
+            .error
+            .as_deref()
+            .and_then(|error| error.split(':').next())
+            .map(str::to_owned);
+        Err(Trouble::Over(Outcome::Failed(Failure {
+            code,
+            ..plain(format!("{message}; {seen}"))
+        })))
+    }
+}
