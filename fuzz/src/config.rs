@@ -64,6 +64,7 @@ fn check_desired(desired: &Desired, live: &Live) {
         exit_code: 0,
         error: None,
         problems: Vec::new(),
+        refusals: &[],
         plan: Some(&plan),
         report: None,
     });

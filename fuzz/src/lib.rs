@@ -4,12 +4,8 @@
 //! them, and so do the property tests of the main crate, which include this file. Refuses to make up bytes.
 
 pub mod config;
-pub mod reply;
-
-// These two join with `portward::plan::file` and `portward::emulator::fuzz_request`.
-#[cfg(any())]
 pub mod plan;
-#[cfg(any())]
+pub mod reply;
 pub mod request;
 
 /// Text that the program would print: no terminal acts on it, and no CI system obeys any line of it.

@@ -15,6 +15,8 @@ const DEADLINES: Deadlines = Deadlines {
     attempt: Duration::from_secs(1),
     read: Duration::from_secs(1),
     write: Duration::from_secs(1),
+    queue: Duration::from_secs(1),
+    list: Duration::from_secs(1),
     backoff: Duration::from_mins(1),
 };
 
