@@ -72,7 +72,7 @@ impl TypedValueParser for QuirkParser {
     ) -> Result<String, clap::Error> {
         let text = value.to_string_lossy();
         if text == "help" {
-            return Err(clap::Error::raw(ErrorKind::DisplayHelp, catalogue()));
+            return Err(help(catalogue()));
         }
         match Quirks::default().set(&text) {
             Ok(()) => Ok(text.into_owned()),
@@ -82,6 +82,16 @@ impl TypedValueParser for QuirkParser {
             }
         }
     }
+}
+
+/// This text as clap hands out help: for stdout, with exit code 0 and without a word before it. Only a command that is
+/// asked for its help makes such an error.
+fn help(text: String) -> clap::Error {
+    clap::Command::new("help")
+        .override_help(text)
+        .try_get_matches_from(["help", "--help"])
+        .err()
+        .unwrap_or_else(|| clap::Error::new(ErrorKind::DisplayHelp))
 }
 
 /// Every quirk with its values, the default first.

@@ -46,6 +46,7 @@ fn quirks_are_listed_and_mistakes_are_explained() {
         .expect("it runs");
     assert_eq!(listed.status.code(), Some(0));
     let text = String::from_utf8(listed.stdout).expect("text");
+    assert!(text.starts_with("Quirks, each with its values"), "{text}");
     for quirk in portward::emulator::Quirks::catalogue() {
         let line = format!("  {}={}\n", quirk.name, quirk.values.join("|"));
         assert!(text.contains(&line), "{line}");

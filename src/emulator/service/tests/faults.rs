@@ -284,3 +284,40 @@ fn other_actions_and_bodies_are_errors() {
     );
     assert_eq!(service.emulator().requests().len(), 1);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    /// Whatever is chosen and whatever goes wrong: the journal tells the whole story of each instance.
+    #[test]
+    fn the_journal_is_a_whole_chain(seed: u64, picks: u64) {
+        let mut options = Options {
+            faults: Faults { deleted: 5, replaced: 20, ..Faults::seeded(seed) },
+            ..Options::default()
+        };
+        for (place, quirk) in (0..).zip(Quirks::catalogue()) {
+            let value = super::super::super::dice::pick(quirk.values.len(), picks >> (place % 60));
+            options.quirks.set(&format!("{}={}", quirk.name, quirk.values[value])).expect("a quirk");
+        }
+        let service = InProcess::new(fleet(), options, START);
+        for n in 0..30 {
+            for (action, member) in [("OpenInstancePublicPorts", "portInfo"), ("PutInstancePublicPorts", "portInfos"), ("CloseInstancePublicPorts", "portInfo")] {
+                let info = rule(n % 7, "10.0.0.0/8");
+                let info = if member == "portInfos" { json!([info, rule(22, "192.0.2.0/24")]) } else { info };
+                let _ = ask(&service, action, &json!({"instanceName": "web-1", member: info}));
+                let _ = read(&service);
+                service.advance(Duration::from_millis(300));
+            }
+        }
+        let mut rules = BTreeMap::new();
+        for write in service.emulator().journal() {
+            if let Some(before) = rules.insert(write.arn.clone(), write.after.clone()) {
+                proptest::prop_assert_eq!(&before, &write.before);
+            }
+        }
+        for entry in &service.emulator().inventory().regions[REGION] {
+            if let Some(last) = rules.get(&entry.arn) {
+                proptest::prop_assert_eq!(Some(last), entry.port_states.as_ref());
+            }
+        }
+    }
+}
