@@ -135,6 +135,12 @@ fn every_seed_holds() {
     for seed in seeds("reply") {
         harness::reply::check(&seed);
     }
+    for seed in seeds("plan") {
+        harness::plan::check(&seed);
+    }
+    for seed in seeds("request") {
+        harness::request::check(&seed);
+    }
     harness::config::check(include_bytes!("../firewall.example.toml"));
 }
 
@@ -144,6 +150,16 @@ proptest! {
     #[test]
     fn configurations(bytes in bytes(seeds("config"))) {
         harness::config::check(&bytes);
+    }
+
+    #[test]
+    fn plan_files(bytes in bytes(seeds("plan"))) {
+        harness::plan::check(&bytes);
+    }
+
+    #[test]
+    fn requests(bytes in bytes(seeds("request"))) {
+        harness::request::check(&bytes);
     }
 
     #[test]
