@@ -54,8 +54,10 @@ fn check_reply(reply: &Reply) {
         if let Some(rules) = shown(reader.port_states(&id).await) {
             check_rules(reply, &rules);
         }
-        if let Some(instances) = shown(reader.instances("eu-central-1").await) {
-            assert_eq!(instances.len(), list(reply, "instances").len());
+        if let Some(instances) = shown(reader.instances("eu-central-1").await)
+            && let Some(entries) = list(reply, "instances")
+        {
+            assert_eq!(instances.len(), entries.len(), "{reply:?}");
         }
         shown(reader.instance(&id).await);
         shown(reader.operation("eu-central-1", "1").await);
@@ -83,8 +85,7 @@ fn shown<T>(result: Result<T, Error>) -> Option<T> {
 fn check_rules(reply: &Reply, rules: &[PortState]) {
     assert!((200..300).contains(&reply.status), "{reply:?}");
     let entries = list(reply, "portStates");
-    assert_eq!(rules.len(), entries.len(), "{reply:?}");
-    for (rule, entry) in rules.iter().zip(&entries) {
+    for (rule, entry) in rules.iter().zip(entries.iter().flatten()) {
         assert_eq!(Some(i64::from(rule.from_port)), number(&entry["fromPort"]));
         assert_eq!(Some(i64::from(rule.to_port)), number(&entry["toPort"]));
         for (sources, member) in [
@@ -94,6 +95,9 @@ fn check_rules(reply: &Reply, rules: &[PortState]) {
         ] {
             assert_eq!(sources.len(), entry[member].as_array().map_or(0, Vec::len));
         }
+    }
+    if let Some(entries) = &entries {
+        assert_eq!(rules.len(), entries.len(), "{reply:?}");
     }
     let live = LiveFirewall::read(rules);
     if live.firewall().is_empty() && live.uncertain().is_empty() && live.unknown().is_empty() {
@@ -108,14 +112,22 @@ fn check_rules(reply: &Reply, rules: &[PortState]) {
     }
 }
 
-/// A list of the reply, which somebody just read: so it must be there.
-fn list(reply: &Reply, member: &str) -> Vec<Value> {
+/// A list of the reply, which somebody just read: so it must be there. `None` where the body is no strict JSON: the SDK reads
+/// some that is not, such as control characters in strings, and then only the name can be looked for.
+fn list(reply: &Reply, member: &str) -> Option<Vec<Value>> {
     match serde_json::from_slice::<Value>(&reply.body) {
         Ok(mut document) => match document[member].take() {
-            Value::Array(entries) => entries,
+            Value::Array(entries) => Some(entries),
             other => panic!("`{member}` was read out of {other}"),
         },
-        Err(error) => panic!("`{member}` was read out of a body that is no JSON: {error}"),
+        Err(error) => {
+            let body = String::from_utf8_lossy(&reply.body);
+            assert!(
+                body.contains(member),
+                "`{member}` was read out of {body:?}: {error}"
+            );
+            None
+        }
     }
 }
 

@@ -48,6 +48,8 @@ pub(super) enum Verb {
     Drift(super::drift::DriftArgs),
     /// Plan the way back to what was before a run, from its receipt; writes nothing
     Rollback(super::rollback::RollbackArgs),
+    /// Print the JSON Schema of a plan file or a report
+    Schema(super::schema::SchemaArgs),
     /// Serve the Lightsail API on loopback from an inventory file
     #[cfg(feature = "emulator")]
     Emulate(super::emulate::EmulateArgs),

@@ -10,10 +10,13 @@ mod drift;
 #[cfg(feature = "emulator")]
 mod emulate;
 mod exit;
+mod harmless;
+mod logging;
 mod output;
 mod plan;
 mod progress;
 mod rollback;
+mod schema;
 mod session;
 mod signals;
 
@@ -34,7 +37,7 @@ pub fn main() -> Exit {
         Ok(cli) => cli,
         Err(error) => return output::clap_message(&error),
     };
-    output::start_logging(&cli.logging);
+    logging::start(&cli.logging);
     let output = Output::new(&cli.output);
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -62,6 +65,7 @@ async fn dispatch(verb: &Verb, output: &Output) -> Exit {
         Verb::Apply(args) => apply::run(args, output).await,
         Verb::Drift(args) => drift::run(args, output).await,
         Verb::Rollback(args) => rollback::run(args, output).await,
+        Verb::Schema(args) => schema::run(args),
         #[cfg(feature = "emulator")]
         Verb::Emulate(args) => emulate::run(args, output).await,
     }

@@ -3,21 +3,16 @@
 //! Owns the streams, their colour, and the report files, which are written however a run ends. A closed pipe ends output
 //! quietly. Refuses to make up texts of its own beyond errors, and to print foreign text that a CI system would obey.
 
-use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::args::{Format, LogFormat, Logging, OutputArgs};
+use super::args::{Format, OutputArgs};
 use super::exit::Exit;
+use super::harmless::{powerless_json, powerless_lines};
 use super::session::Planned;
 use crate::config::{Diagnostic, Diagnostics, Severity};
-use crate::model::begins_command;
 use crate::plan::{Plan, Report};
 use crate::policy::Refusal;
 use crate::render::text::Asked;
@@ -252,7 +247,7 @@ pub(super) fn clap_message(error: &clap::Error) -> Exit {
 }
 
 /// Writes data; whoever closed the pipe has seen enough.
-fn to_stdout(text: &str) {
+pub(super) fn to_stdout(text: &str) {
     let mut stdout = anstream::stdout().lock();
     if let Err(error) = stdout
         .write_all(text.as_bytes())
@@ -261,82 +256,6 @@ fn to_stdout(text: &str) {
     {
         complain(&format!("cannot write to stdout: {error}"), None);
     }
-}
-
-/// Log lines to stderr. Ours at the asked level; those of libraries only from -vvv, and never their bodies.
-pub(super) fn start_logging(args: &Logging) {
-    let (ours, libraries) = match args.verbose {
-        0 => (LevelFilter::WARN, LevelFilter::ERROR),
-        1 => (LevelFilter::INFO, LevelFilter::WARN),
-        2 => (LevelFilter::DEBUG, LevelFilter::WARN),
-        _ => (LevelFilter::TRACE, LevelFilter::INFO),
-    };
-    let filter = Targets::new()
-        .with_target("portward", ours)
-        .with_default(libraries);
-    let registry = tracing_subscriber::registry().with(filter);
-    let terminal = io::IsTerminal::is_terminal(&io::stderr());
-    let stderr = tracing_subscriber::fmt::layer().with_ansi(terminal);
-    // Only the first start in a process takes hold, which is all that is wanted.
-    let _ = match args.log_format {
-        // A terminal obeys no CI commands, and the layer itself escapes what a terminal would obey.
-        LogFormat::Text if terminal => registry
-            .with(stderr.with_writer(io::stderr).with_target(false))
-            .try_init(),
-        LogFormat::Text => registry
-            .with(stderr.with_writer(log_lines).with_target(false))
-            .try_init(),
-        LogFormat::Json => registry
-            .with(stderr.with_writer(log_objects).json().with_target(true))
-            .try_init(),
-    };
-}
-
-/// A writer of log lines, each of which comes in one piece.
-struct Log(fn(&str) -> String);
-
-fn log_lines() -> Log {
-    Log(|event| format!("{}\n", plain(event.strip_suffix('\n').unwrap_or(event))))
-}
-
-fn log_objects() -> Log {
-    Log(|event| powerless_json(event.to_owned()))
-}
-
-impl io::Write for Log {
-    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        io::stderr().write_all(self.0(&String::from_utf8_lossy(event)).as_bytes())?;
-        Ok(event.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
-    }
-}
-
-/// JSON that means the same and holds no `##[command]`, which a CI system would find anywhere in a line. Two of these
-/// signs in a row can only be in a string.
-fn powerless_json(text: String) -> String {
-    if text.contains("##") {
-        return text.replace("##", r"#\u0023");
-    }
-    text
-}
-
-/// Lines of which none is a command to a CI system.
-fn powerless_lines(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for line in text.lines() {
-        let obeyed = begins_command(line.trim_start()) || line.contains("##");
-        let line = if obeyed {
-            Cow::Owned(plain(line))
-        } else {
-            Cow::Borrowed(line)
-        };
-        out.push_str(&line);
-        out.push('\n');
-    }
-    out
 }
 
 /// The plan as text, with what the guards say of it.
@@ -352,33 +271,4 @@ pub(super) fn plan_text(planned: &Planned, asked: Asked, diff: bool) -> String {
 /// A plan and what the guards refuse of it, as text.
 pub(super) fn guarded_text(plan: &Plan, refusals: &[Refusal], asked: Asked) -> String {
     render::text::plan(plan, asked) + &render::text::guards(&plan.overrides, refusals)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_output_is_a_command_to_a_ci_system() {
-        let event = "WARN the helper said: x\n::error::y ##[group]\n";
-        assert_eq!(
-            (log_lines().0)(event),
-            "WARN the helper said: x\\u{a}\\u{3a}:error\\u{3a}:y \\u{23}#[group]\n"
-        );
-        assert_eq!(
-            powerless_lines("error: 'a\n  ::error::b' is not valid\n\ntry ##[x]"),
-            "error: 'a\n  \\u{3a}:error::b' is not valid\n\ntry \\u{23}#[x]\n"
-        );
-    }
-
-    #[test]
-    fn json_loses_no_meaning() {
-        let value = serde_json::json!({"##[a]": "###[error]## #[x]"});
-        let text = powerless_json(value.to_string());
-        assert!(!text.contains("##"), "{text}");
-        assert_eq!(
-            serde_json::from_str::<serde_json::Value>(&text).ok(),
-            Some(value)
-        );
-    }
 }

@@ -8,3 +8,4 @@ mod injection;
 mod output;
 mod served;
 mod stage;
+mod trust;

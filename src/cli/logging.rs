@@ -1,0 +1,79 @@
+//! Log lines on stderr, for people or as JSON.
+//!
+//! Owns the levels and the format. No line obeys a stranger: foreign text in it is escaped. Refuses to log the bodies of
+//! libraries' requests and replies.
+
+use std::io;
+
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use super::args::{LogFormat, Logging};
+use super::harmless::powerless_json;
+use crate::render::plain;
+
+/// Log lines to stderr. Ours at the asked level; those of libraries only from -vvv, and never their bodies.
+pub(super) fn start(args: &Logging) {
+    let (ours, libraries) = match args.verbose {
+        0 => (LevelFilter::WARN, LevelFilter::ERROR),
+        1 => (LevelFilter::INFO, LevelFilter::WARN),
+        2 => (LevelFilter::DEBUG, LevelFilter::WARN),
+        _ => (LevelFilter::TRACE, LevelFilter::INFO),
+    };
+    let filter = Targets::new()
+        .with_target("portward", ours)
+        .with_default(libraries);
+    let registry = tracing_subscriber::registry().with(filter);
+    let terminal = io::IsTerminal::is_terminal(&io::stderr());
+    let stderr = tracing_subscriber::fmt::layer().with_ansi(terminal);
+    // Only the first start in a process takes hold, which is all that is wanted.
+    let _ = match args.log_format {
+        // A terminal obeys no CI commands, and the layer itself escapes what a terminal would obey.
+        LogFormat::Text if terminal => registry
+            .with(stderr.with_writer(io::stderr).with_target(false))
+            .try_init(),
+        LogFormat::Text => registry
+            .with(stderr.with_writer(log_lines).with_target(false))
+            .try_init(),
+        LogFormat::Json => registry
+            .with(stderr.with_writer(log_objects).json().with_target(true))
+            .try_init(),
+    };
+}
+
+/// A writer of log lines, each of which comes in one piece.
+struct Log(fn(&str) -> String);
+
+fn log_lines() -> Log {
+    Log(|event| format!("{}\n", plain(event.strip_suffix('\n').unwrap_or(event))))
+}
+
+fn log_objects() -> Log {
+    Log(|event| powerless_json(event.to_owned()))
+}
+
+impl io::Write for Log {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        io::stderr().write_all(self.0(&String::from_utf8_lossy(event)).as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_a_command_to_a_ci_system() {
+        let event = "WARN the helper said: x\n::error::y ##[group]\n";
+        assert_eq!(
+            (log_lines().0)(event),
+            "WARN the helper said: x\\u{a}\\u{3a}:error\\u{3a}:y \\u{23}#[group]\n"
+        );
+    }
+}

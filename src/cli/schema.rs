@@ -1,0 +1,32 @@
+//! `schema`: the JSON Schema of what other programs read.
+//!
+//! Owns the verb. The schemas are `render`'s.
+
+use clap::{Args, ValueEnum};
+
+use super::Exit;
+use super::output::to_stdout;
+use crate::render::schema;
+
+#[derive(Args, Debug)]
+pub(super) struct SchemaArgs {
+    /// Of which document
+    #[arg(value_enum)]
+    document: Document,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Document {
+    /// A plan file, as `plan --out` writes it
+    Plan,
+    /// A report, as `--format json` and `--report json=FILE` write it
+    Report,
+}
+
+pub(super) fn run(args: &SchemaArgs) -> Exit {
+    to_stdout(match args.document {
+        Document::Plan => schema::PLAN,
+        Document::Report => schema::REPORT,
+    });
+    Exit::Done
+}
