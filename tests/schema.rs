@@ -321,7 +321,12 @@ fn reports_of_every_verb_are_as_their_schema_says() {
     emulated("drift");
     document(&["check"]);
     document(&["plan", "--emulator", "nowhere.json"]);
-    let applied = document(&["apply", "--emulator", "fleet.json", "--yes"]);
+    let refused = document(&["apply", "--emulator", "fleet.json", "--yes"]);
+    assert_eq!(refused["refusals"][0]["guard"], "lockout");
+    let consent = ["--allow", "lockout", "--reason", "it moved"];
+    let apply = ["apply", "--emulator", "fleet.json", "--yes"];
+    let applied = document(&[&apply[..], &consent].concat());
+    assert_eq!(applied["overrides"][0]["reason"], "it moved");
     assert_ne!(applied["instances"][0]["outcome"], Value::Null);
     check_tight(schema::REPORT, &applied, &[], &["state"]);
     stage.configure("version = 1\ncolour = 1\n");
