@@ -99,5 +99,5 @@ async fn look(args: &RollbackArgs) -> Result<Planned, NoPlan> {
         made_at: OffsetDateTime::now_utc(),
         changes_at: None,
     };
-    Ok(Planned::judged(plan, basis, &args.consent))
+    Ok(Planned::judged(plan, basis, &args.consent)?)
 }

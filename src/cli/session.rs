@@ -71,8 +71,21 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    /// Judges a plan.
-    pub(super) fn judged(mut plan: Plan, basis: Basis, consent: &ConsentArgs) -> Self {
+    /// Judges a plan: whether it is one at all, and whether the guards let it pass.
+    ///
+    /// A plan that contradicts itself is a mistake of this program, and is never shown as if it could be carried out.
+    pub(super) fn judged(
+        mut plan: Plan,
+        basis: Basis,
+        consent: &ConsentArgs,
+    ) -> Result<Self, Cannot> {
+        if let Some(defect) = plan::lint::lint(&plan).first() {
+            let message =
+                format!("the plan is wrong, which is a mistake of this program: {defect}");
+            return Err(Cannot::failed(message).with_hint(Some(
+                "report it, with the configuration and the rules".to_owned(),
+            )));
+        }
         let Basis {
             warnings,
             guard,
@@ -88,7 +101,7 @@ impl Planned {
             plan.notes.push(Note { text, origin: None });
         }
         plan.overrides = judgement.used;
-        Self {
+        Ok(Self {
             plan,
             warnings,
             refusals: judgement.refusals,
@@ -97,7 +110,7 @@ impl Planned {
             config,
             made_at,
             changes_at,
-        }
+        })
     }
 
     /// The plan as a file that is good for `valid_for` at most.
@@ -162,7 +175,7 @@ pub(super) async fn plan(
         made_at: as_of,
         changes_at: desired.ends_next(as_of),
     };
-    Ok(Planned::judged(plan, basis, consent))
+    Ok(Planned::judged(plan, basis, consent)?)
 }
 
 /// The account of the instances of a plan.

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
-use portward::emulator::{Emulator, Options, Progress, Quirks};
+use portward::emulator::{Cue, Emulator, Faults, Happening, Options, Progress, Quirks, Trouble};
 use portward::inventory::Inventory;
 use tokio::sync::oneshot;
 
@@ -32,9 +32,18 @@ struct Server {
 
 impl Server {
     fn start(inventory: Inventory, quirks: Quirks) -> Self {
+        Self::with_faults(inventory, quirks, Vec::new())
+    }
+
+    fn with_faults(inventory: Inventory, quirks: Quirks, script: Vec<Cue>) -> Self {
+        let faults = Faults {
+            script,
+            ..Faults::default()
+        };
         let options = Options {
             secret_key: SECRET.to_owned(),
             quirks,
+            faults,
             ..Options::default()
         };
         let emulator = Emulator::new(inventory, options);
@@ -145,6 +154,94 @@ fn a_change_costs_one_write_and_two_reads() {
             "PutInstancePublicPorts 1"
         ]
     );
+    assert_eq!(server.run(&stage, &["drift"]).code, Some(0));
+}
+
+fn on(name: &str, action: &'static str, nth: u64, what: Happening) -> Cue {
+    let id = portward::model::InstanceId {
+        region: crate::stage::REGION.to_owned(),
+        name: name.to_owned(),
+    };
+    Cue {
+        instance: id,
+        action: Some(action),
+        nth,
+        what,
+    }
+}
+
+#[test]
+fn one_failure_stops_no_other_and_is_5() {
+    let broken: Vec<Cue> = (1..=9)
+        .map(|nth| {
+            on(
+                "web-2",
+                "PutInstancePublicPorts",
+                nth,
+                Happening::Goes(Trouble::ServerError),
+            )
+        })
+        .collect();
+    let server = Server::with_faults(differing(3), Quirks::default(), broken);
+    let stage = Stage::new(CONFIG, &differing(3));
+    let done = server.run(
+        &stage,
+        &[
+            "apply",
+            "--yes",
+            "--timeout",
+            "2s",
+            "--report",
+            "json=report.json",
+        ],
+    );
+    assert_eq!(done.code, Some(5), "{}{}", done.stdout, done.stderr);
+    let report: serde_json::Value = serde_json::from_str(&stage.read("report.json")).expect("JSON");
+    let statuses: Vec<_> = (0..3)
+        .map(|i| report["instances"][i]["outcome"]["status"].as_str())
+        .collect();
+    assert_eq!(statuses, [Some("applied"), Some("failed"), Some("applied")]);
+
+    let rest = Server::start(server.emulator.inventory(), Quirks::default());
+    assert_eq!(rest.run(&stage, &["apply", "--yes"]).code, Some(0));
+    assert_eq!(rest.run(&stage, &["drift"]).code, Some(0));
+}
+
+#[test]
+fn a_lost_reply_is_answered_by_reading() {
+    let lost = vec![on(
+        "web-1",
+        "PutInstancePublicPorts",
+        1,
+        Happening::Goes(Trouble::LostReply),
+    )];
+    let server = Server::with_faults(differing(1), Quirks::default(), lost);
+    let stage = Stage::new(CONFIG, &differing(1));
+    let done = server.run(&stage, &["apply", "--yes"]);
+    assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+    assert_eq!(server.emulator.journal().len(), 1, "it was sent again");
+    assert_eq!(server.run(&stage, &["drift"]).code, Some(0));
+}
+
+#[test]
+fn another_writer_before_the_write_makes_the_plan_stale() {
+    // The plan's own read is the first; the second comes right before the write.
+    let theirs = vec![on(
+        "web-1",
+        "GetInstancePortStates",
+        2,
+        Happening::WritesSomething,
+    )];
+    let server = Server::with_faults(differing(1), Quirks::default(), theirs);
+    let stage = Stage::new(CONFIG, &differing(1));
+    let done = server.run(&stage, &["apply", "--yes"]);
+    assert_eq!(done.code, Some(4), "{}{}", done.stdout, done.stderr);
+    assert!(
+        done.stdout.contains("stale, nothing written"),
+        "{}",
+        done.stdout
+    );
+    assert_eq!(server.run(&stage, &["apply", "--yes"]).code, Some(0));
     assert_eq!(server.run(&stage, &["drift"]).code, Some(0));
 }
 
