@@ -5,6 +5,7 @@
 
 use portward::emulator::{
     Acceptance, Aliases, OnOpen, OtherFamily, Pages, PortStatesReply, Progress, Quirks, ShownLists,
+    WriteReply,
 };
 use portward::model::{InstanceId, InstanceState, Mode};
 use portward::plan::{InstancePlan, Outcome, Verdict};
@@ -127,8 +128,12 @@ fn stuck(scene: &Scene, act: &Act, plan: &InstancePlan) -> Option<&'static str> 
         port_states,
         lists,
         stopped,
+        write_reply,
         ..
     } = &scene.quirks;
+    // What the reply to a write should have told is told by reading only.
+    let unanswered =
+        *write_reply != WriteReply::Whole && (says("cannot be read") || says("has no `operation`"));
     let narrow =
         *source_limit < portward::model::SOURCES_PER_FAMILY || *aliases_count == Aliases::Counted;
     let state = act
@@ -143,7 +148,7 @@ fn stuck(scene: &Scene, act: &Act, plan: &InstancePlan) -> Option<&'static str> 
         ),
         (
             "failed: operations fail",
-            says("accepted and then failed")
+            (says("accepted and then failed") || unanswered)
                 && matches!(operations, Progress::Fails(_) | Progress::FailsApplied(_)),
         ),
         (
@@ -164,7 +169,7 @@ fn stuck(scene: &Scene, act: &Act, plan: &InstancePlan) -> Option<&'static str> 
         ),
         (
             "failed: replies do not say who gets in",
-            *lists == ShownLists::Absent && says("is uncertain"),
+            *lists == ShownLists::Absent && (says("not as planned") || unanswered),
         ),
         (
             "failed: it takes no writes while it is stopped",

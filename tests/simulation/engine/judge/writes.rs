@@ -9,6 +9,7 @@ use portward::model::{Key, LiveFirewall, Mode, PortState, Sources, Strategy};
 use portward::plan::Call;
 
 use super::super::act::Act;
+use super::super::adapter::Look;
 use super::{Broken, Case};
 
 /// The most that one call may be sent: how often it may have been lost without effect.
@@ -60,13 +61,21 @@ fn corridor(case: &Case<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// A write reaches another instance of the same name only where that came after the last read.
+/// A write reaches another instance of the same name only where that could not be seen: it came after the last look, or it
+/// has the same rules. Where the run looks at the instance again, it also sees that the plan was made from another one's
+/// rules.
 fn only_the_one_that_was_planned_for(case: &Case<'_>) -> Result<(), Broken> {
     let arn = &case.plan.instance.arn;
+    let before = &case.plan.before;
     for (place, write) in ours(case).filter(|(_, write)| write.arn != *arn) {
-        let looks = case.act.looks.iter().filter(|look| look.id == *case.id());
-        let last = looks.filter(|look| look.at <= place).last();
-        if last.is_some_and(|look| look.arn.as_ref() != Some(arn)) {
+        let of_another =
+            |look: Option<&Look>| look.is_some_and(|look| look.arn.as_ref() != Some(arn));
+        let mut looks = case.act.looks.iter();
+        let last = looks.rfind(|look| look.id == *case.id() && look.at <= place);
+        let same = case.means(&LiveFirewall::read(&write.before), before.firewall())
+            || !before.uncertain().is_empty();
+        let seen = case.scene.recheck && of_another(case.plan_look());
+        if of_another(last) && (seen || !same) {
             return Err(case.broken(
                 "only the instance that was planned for",
                 format_args!("{write:?}"),
