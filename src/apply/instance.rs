@@ -11,7 +11,7 @@ use super::wait::Patience;
 use super::{Journal, Progress, Tools};
 use crate::lightsail::{Kind, Reader, Writer};
 use crate::model::{InstanceId, LiveFirewall};
-use crate::plan::{Call, Failure, InstancePlan, InstanceResult, Outcome};
+use crate::plan::{Call, Failure, Foreign, InstancePlan, InstanceResult, Outcome};
 
 /// How live rules must agree with those that the plan was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,6 +174,27 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
         }
     }
 
+    /// Refuses to repair another instance that got the name while we wrote: its rules differ from what was planned, and no
+    /// operation on it shows anybody.
+    async fn still_the_same(&self) -> Result<(), Outcome> {
+        let foreign = |difference| {
+            Outcome::ForeignWriter(Foreign {
+                difference: Some(difference),
+                ..Foreign::default()
+            })
+        };
+        match self.tools.reader.instance(self.id()).await {
+            Ok(instance) => match same_instance(&instance, &self.plan.instance) {
+                Err(Outcome::Stale(difference)) => Err(foreign(difference)),
+                same => same,
+            },
+            Err(error) if error.kind() == Kind::NotFound => {
+                Err(foreign("the instance is gone".to_owned()))
+            }
+            Err(error) => Err(Outcome::Failed(unproved(&error))),
+        }
+    }
+
     /// Every call in order, and the proof that they lead to `after`.
     async fn calls(&mut self) -> Result<(), Trouble> {
         let InstancePlan { before, calls, .. } = self.plan;
@@ -210,6 +231,7 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
             return Err(Outcome::Failed(otherwise));
         }
         self.waiting("the whole firewall is put instead");
+        self.still_the_same().await?;
         let live = self
             .read()
             .await

@@ -28,8 +28,9 @@ pub(crate) use tally::Tally;
 /// What the emulator would sign with. It must not come up anywhere.
 const SECRET: &str = "the-secret-of-this-simulation";
 
-/// How often a fleet is planned and applied after the faults are gone.
-const ROUNDS: usize = 3;
+/// How often a fleet is planned and applied after the faults are gone. Where no operation ever ends, a run gets one call
+/// further.
+const ROUNDS: usize = 8;
 
 /// How long a run may wait for what never comes. Nothing that the emulator does late takes more than ten questions, and a
 /// question takes a millisecond.

@@ -67,7 +67,8 @@ fn corridor(case: &Case<'_>) -> Result<(), Broken> {
 fn only_the_one_that_was_planned_for(case: &Case<'_>) -> Result<(), Broken> {
     let arn = &case.plan.instance.arn;
     let before = &case.plan.before;
-    for (place, write) in ours(case).filter(|(_, write)| write.arn != *arn) {
+    let elsewhere = ours(case).filter(|(_, write)| write.arn != *arn && write.step == 1);
+    for (place, write) in elsewhere {
         let of_another =
             |look: Option<&Look>| look.is_some_and(|look| look.arn.as_ref() != Some(arn));
         let mut looks = case.act.looks.iter();
