@@ -134,7 +134,7 @@ fn row(rng: &mut Rng, seed: u64, rows: &[cover::Row]) -> cover::Row {
     }
     for (quirk, value) in Quirks::catalogue().iter().zip(&mut row) {
         let keep = match quirk.name {
-            "port-states" | "lists" | "pages" => 2,
+            "port-states" | "lists" | "pages" => 1,
             "keys" | "operations" | "source-limit" | "write-reply" | "other-family" | "all"
             | "ipv6" | "address" => 6,
             _ => 16,

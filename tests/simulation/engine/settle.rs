@@ -169,7 +169,8 @@ fn stuck(scene: &Scene, act: &Act, plan: &InstancePlan) -> Option<&'static str> 
         ),
         (
             "failed: replies do not say who gets in",
-            *lists == ShownLists::Absent && (says("not as planned") || unanswered),
+            *lists == ShownLists::Absent
+                && (unanswered || says("not as planned") || says("rules are as they were")),
         ),
         (
             "failed: it takes no writes while it is stopped",

@@ -75,8 +75,9 @@ fn only_the_one_that_was_planned_for(case: &Case<'_>) -> Result<(), Broken> {
         let last = looks.rfind(|look| look.id == *case.id() && look.at <= place);
         let same = case.means(&LiveFirewall::read(&write.before), before.firewall())
             || !before.uncertain().is_empty();
-        let seen = case.scene.recheck && of_another(case.plan_look());
-        if of_another(last) && (seen || !same) {
+        let shown = of_another(case.plan_look());
+        let visible = if shown { case.scene.recheck } else { !same };
+        if of_another(last) && visible {
             return Err(case.broken(
                 "only the instance that was planned for",
                 format_args!("{write:?}"),
