@@ -177,12 +177,6 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
     /// Refuses to repair another instance that got the name while we wrote: its rules differ from what was planned, and no
     /// operation on it shows anybody.
     async fn still_the_same(&self) -> Result<(), Outcome> {
-        let foreign = |difference| {
-            Outcome::ForeignWriter(Foreign {
-                difference: Some(difference),
-                ..Foreign::default()
-            })
-        };
         match self.tools.reader.instance(self.id()).await {
             Ok(instance) => match same_instance(&instance, &self.plan.instance) {
                 Err(Outcome::Stale(difference)) => Err(foreign(difference)),
@@ -218,24 +212,30 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
             ),
         };
         self.disturbed = true;
-        if self.writes > 0 {
-            self.nobody_else().await?;
-        }
-        let put = match &self.plan.fallback {
-            Some(firewall) => Call::Put {
-                firewall: firewall.clone(),
-            },
-            None => return Err(Outcome::Failed(otherwise)),
-        };
-        if self.writes == 0 && self.plan.calls.first() == Some(&put) {
+        let put = self
+            .plan
+            .fallback
+            .clone()
+            .map(|firewall| Call::Put { firewall });
+        let refused = self.writes == 0 && self.plan.calls.first() == put.as_ref();
+        let Some(put) = put.filter(|_| !refused) else {
+            if self.writes > 0 {
+                self.nobody_else().await?;
+            }
             return Err(Outcome::Failed(otherwise));
-        }
+        };
         self.waiting("the whole firewall is put instead");
-        self.still_the_same().await?;
+        // Read before anybody is asked about: what came later than the answers is all that a Put can overwrite unseen.
         let live = self
             .read()
             .await
             .map_err(|error| Outcome::Failed(unproved(&error)))?;
+        if self.writes > 0 {
+            self.nobody_else().await?;
+        } else if !self.is_as_expected(&live) {
+            return Err(foreign(changed(&live, &self.plan.before)));
+        }
+        self.still_the_same().await?;
         let proved = match self.call(&put, live.firewall(), &self.plan.after).await {
             Ok(()) => self.prove(true).await,
             Err(trouble) => Err(trouble),
@@ -255,6 +255,14 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
             }
         }
     }
+}
+
+/// Somebody else was at work, which shows in nothing but this.
+fn foreign(difference: String) -> Outcome {
+    Outcome::ForeignWriter(Foreign {
+        difference: Some(difference),
+        ..Foreign::default()
+    })
 }
 
 /// Whether a call replaces the whole firewall.

@@ -7,13 +7,26 @@ mod engine;
 use std::sync::Mutex;
 use std::thread;
 
-use engine::{Tally, play_all};
+use engine::{Tally, every_pair, play_all};
+use portward::emulator::Quirks;
 
 /// How many seeds are played unless told otherwise.
 const SEEDS: u64 = 1000;
 
 /// How many threads: the tests are not alone on the machine.
 const THREADS: u64 = 2;
+
+/// Every way in which it can end for an instance.
+const OUTCOMES: [&str; 8] = [
+    "applied",
+    "repaired",
+    "already-applied",
+    "stale",
+    "foreign-writer",
+    "failed",
+    "not-started",
+    "reverted",
+];
 
 #[test]
 fn whatever_the_service_does_every_invariant_holds() {
@@ -55,5 +68,48 @@ fn whatever_the_service_does_every_invariant_holds() {
     if let Some(first) = violations.first() {
         panic!("{first}\nall of them:\n{}", summary.join("\n"));
     }
-    eprintln!("{tally}");
+    if seeds >= SEEDS {
+        everything_happened(&tally);
+    }
+}
+
+/// A simulation in which nothing goes wrong proves nothing.
+fn everything_happened(tally: &Tally) {
+    let never: Vec<&str> = OUTCOMES
+        .into_iter()
+        .filter(|outcome| tally.times("outcome", outcome) == 0)
+        .collect();
+    assert!(never.is_empty(), "never seen: {never:?}\n{tally}");
+    for quirk in Quirks::catalogue() {
+        for value in quirk.values {
+            let setting = format!("{}={value}", quirk.name);
+            assert_ne!(
+                tally.times("quirk", &setting),
+                0,
+                "{setting} was never tried"
+            );
+        }
+    }
+    for writer in ["", " of a second writer"] {
+        for action in ["Open", "Close", "Put"] {
+            let name = format!("{action}InstancePublicPorts{writer}");
+            assert_ne!(tally.times("accepted", &name), 0, "never accepted: {name}");
+        }
+    }
+    assert_ne!(tally.times("end", "as wanted"), 0, "{tally}");
+}
+
+#[test]
+fn every_two_values_of_two_quirks_meet() {
+    let (mut missing, rows) = every_pair();
+    assert!(missing.len() > 1000 && rows.len() < 250, "a cover is small");
+    for row in rows {
+        let chosen: Vec<(usize, usize)> = row.into_iter().enumerate().collect();
+        for (place, one) in chosen.iter().enumerate() {
+            for other in &chosen[place + 1..] {
+                missing.remove(&(*one, *other));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
 }

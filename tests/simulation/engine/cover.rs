@@ -11,7 +11,7 @@ use portward::emulator::{Quirk, Quirks};
 pub(crate) type Row = Vec<usize>;
 
 /// Two values that have to meet: quirk and value, twice.
-type Pair = ((usize, usize), (usize, usize));
+pub(crate) type Pair = ((usize, usize), (usize, usize));
 
 /// Rows that cover every pair; always the same ones.
 pub(crate) fn rows() -> Vec<Row> {

@@ -30,10 +30,10 @@ const SECRET: &str = "the-secret-of-this-simulation";
 
 /// How often a fleet is planned and applied after the faults are gone. Where no operation ever ends, a run gets one call
 /// further.
-const ROUNDS: usize = 8;
+const ROUNDS: u32 = 8;
 
 /// How long a run may wait for what never comes. Nothing that the emulator does late takes more than ten questions, and a
-/// question takes a millisecond.
+/// question takes a millisecond. On a machine that is busy it may not be enough, so it doubles with each round.
 const PATIENCE: Duration = Duration::from_millis(40);
 
 /// How many worlds take turns on one thread.
@@ -83,12 +83,18 @@ pub(crate) fn play_all(
     });
 }
 
+/// Every two values of two quirks, and the rows in which they have to meet.
+#[cfg(test)]
+pub(crate) fn every_pair() -> (std::collections::BTreeSet<cover::Pair>, Vec<cover::Row>) {
+    (cover::pairs(&cover::sizes()), cover::rows())
+}
+
 /// Plays one seed.
 async fn play(seed: u64, rows: &[cover::Row]) -> Result<Tally, Box<Violation>> {
     let scene = Scene::new(seed, rows);
     let mut tally = Tally::of(&scene);
     let mut service = service(&scene, &scene.inventory, &scene.faults);
-    let acts = act::storm(&scene, &service, &settings(&scene)).await;
+    let acts = act::storm(&scene, &service, &settings(&scene, 1)).await;
     for act in &acts {
         judge::act(&scene, act).map_err(|what| violation(seed, what, &scene, act))?;
         tally.add(act);
@@ -101,7 +107,7 @@ async fn play(seed: u64, rows: &[cover::Row]) -> Result<Tally, Box<Violation>> {
     let inventory = service.emulator.emulator().inventory();
     service = self::service(&scene, &inventory, &calm);
     for round in 1.. {
-        let act = act::calm(&scene, &service, &settings(&scene)).await;
+        let act = act::calm(&scene, &service, &settings(&scene, round)).await;
         judge::act(&scene, &act).map_err(|what| violation(seed, what, &scene, &act))?;
         tally.add(&act);
         let verdict = settle::verdict(&scene, &act, round == ROUNDS)
@@ -128,12 +134,13 @@ fn service(scene: &Scene, inventory: &portward::inventory::Inventory, faults: &F
     ))
 }
 
-fn settings(scene: &Scene) -> Settings {
+fn settings(scene: &Scene, round: u32) -> Settings {
+    let patience = PATIENCE * (1 << (round - 1));
     Settings {
         concurrency: if scene.max_failures.is_some() { 1 } else { 4 },
-        timeout: PATIENCE,
-        operation_timeout: PATIENCE,
-        proof_timeout: PATIENCE,
+        timeout: patience,
+        operation_timeout: patience,
+        proof_timeout: patience,
         first_pause: Duration::ZERO,
         longest_pause: Duration::ZERO,
         recheck: scene.recheck,
