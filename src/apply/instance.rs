@@ -11,7 +11,7 @@ use super::wait::Patience;
 use super::{Journal, Progress, Tools};
 use crate::lightsail::{Kind, Reader, Writer};
 use crate::model::{InstanceId, LiveFirewall};
-use crate::plan::{Call, Failure, InstancePlan, InstanceResult, Outcome};
+use crate::plan::{Call, Failure, Foreign, InstancePlan, InstanceResult, Outcome};
 
 /// How live rules must agree with those that the plan was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,6 +174,21 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
         }
     }
 
+    /// Refuses to repair another instance that got the name while we wrote: its rules differ from what was planned, and no
+    /// operation on it shows anybody.
+    async fn still_the_same(&self) -> Result<(), Outcome> {
+        match self.tools.reader.instance(self.id()).await {
+            Ok(instance) => match same_instance(&instance, &self.plan.instance) {
+                Err(Outcome::Stale(difference)) => Err(foreign(difference)),
+                same => same,
+            },
+            Err(error) if error.kind() == Kind::NotFound => {
+                Err(foreign("the instance is gone".to_owned()))
+            }
+            Err(error) => Err(Outcome::Failed(unproved(&error))),
+        }
+    }
+
     /// Every call in order, and the proof that they lead to `after`.
     async fn calls(&mut self) -> Result<(), Trouble> {
         let InstancePlan { before, calls, .. } = self.plan;
@@ -197,23 +212,30 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
             ),
         };
         self.disturbed = true;
-        if self.writes > 0 {
-            self.nobody_else().await?;
-        }
-        let put = match &self.plan.fallback {
-            Some(firewall) => Call::Put {
-                firewall: firewall.clone(),
-            },
-            None => return Err(Outcome::Failed(otherwise)),
-        };
-        if self.writes == 0 && self.plan.calls.first() == Some(&put) {
+        let put = self
+            .plan
+            .fallback
+            .clone()
+            .map(|firewall| Call::Put { firewall });
+        let refused = self.writes == 0 && self.plan.calls.first() == put.as_ref();
+        let Some(put) = put.filter(|_| !refused) else {
+            if self.writes > 0 {
+                self.nobody_else().await?;
+            }
             return Err(Outcome::Failed(otherwise));
-        }
+        };
         self.waiting("the whole firewall is put instead");
+        // Read before anybody is asked about: what came later than the answers is all that a Put can overwrite unseen.
         let live = self
             .read()
             .await
             .map_err(|error| Outcome::Failed(unproved(&error)))?;
+        if self.writes > 0 {
+            self.nobody_else().await?;
+        } else if !self.is_as_expected(&live) {
+            return Err(foreign(changed(&live, &self.plan.before)));
+        }
+        self.still_the_same().await?;
         let proved = match self.call(&put, live.firewall(), &self.plan.after).await {
             Ok(()) => self.prove(true).await,
             Err(trouble) => Err(trouble),
@@ -233,6 +255,14 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
             }
         }
     }
+}
+
+/// Somebody else was at work, which shows in nothing but this.
+fn foreign(difference: String) -> Outcome {
+    Outcome::ForeignWriter(Foreign {
+        difference: Some(difference),
+        ..Foreign::default()
+    })
 }
 
 /// Whether a call replaces the whole firewall.

@@ -4,7 +4,7 @@
 
 use super::endings::unproved;
 use super::instance::{Trouble, Worker, replaces};
-use super::rules::{difference, means};
+use super::rules::{difference, holds_key, means};
 use super::wait::Patience;
 use super::{Journal, Progress};
 use crate::lightsail::{Error, Reader, Writer};
@@ -66,9 +66,12 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                 .read()
                 .await
                 .map_err(|error| Trouble::Over(Outcome::Failed(unproved(&error))))?;
-            let seen = if means(&live, before, to, replaces(call)) {
+            let is_from = means(&live, before, from, false);
+            let is_to = means(&live, before, to, replaces(call));
+            // Where another rule lets the same people in, both mean the same until that rule goes: then its key tells.
+            let seen = if is_to && (!is_from || holds_key(call, live.firewall(), to)) {
                 Seen::Effect
-            } else if means(&live, before, from, false) {
+            } else if is_from {
                 Seen::NoEffect
             } else {
                 Seen::Other(live)

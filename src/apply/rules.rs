@@ -3,7 +3,7 @@
 //! Owns the comparison on which every proof rests. Refuses to know how the rules were read.
 
 use crate::exposure;
-use crate::model::{Firewall, LiveFirewall};
+use crate::model::{Firewall, LiveFirewall, Sources};
 use crate::plan::Call;
 
 /// The rules after a call, by the one reading that every call of a plan has.
@@ -38,6 +38,18 @@ pub(super) fn means(
 /// Whether two firewalls let the same sources in.
 fn same_access(one: &Firewall, other: &Firewall) -> bool {
     exposure::equivalent(one, other)
+}
+
+/// Whether the key that a call is about has the sources that the call leads to. A Put is about all of them.
+pub(super) fn holds_key(call: &Call, live: &Firewall, to: &Firewall) -> bool {
+    let none = Sources::new();
+    match call {
+        Call::Open { key, .. } | Call::Close { key, .. } => exposure::means_same(
+            live.get(*key).unwrap_or(&none),
+            to.get(*key).unwrap_or(&none),
+        ),
+        Call::Put { .. } => true,
+    }
 }
 
 /// What is different in the live rules, for people: the first few keys.

@@ -5,6 +5,7 @@
 mod endings;
 mod exits;
 mod injection;
+mod kill;
 mod output;
 mod served;
 mod stage;

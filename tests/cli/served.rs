@@ -23,8 +23,8 @@ rules = [{ allow = "ssh", from = "203.0.113.0/24" }]
 const SECRET: &str = "the-secret-of-this-test";
 
 /// An emulator on a thread of its own.
-struct Server {
-    emulator: Emulator,
+pub(crate) struct Server {
+    pub(crate) emulator: Emulator,
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -32,7 +32,13 @@ struct Server {
 
 impl Server {
     fn start(inventory: Inventory, quirks: Quirks) -> Self {
-        Self::with_faults(inventory, quirks, Vec::new())
+        Self::with(
+            inventory,
+            Options {
+                quirks,
+                ..Options::default()
+            },
+        )
     }
 
     fn with_faults(inventory: Inventory, quirks: Quirks, script: Vec<Cue>) -> Self {
@@ -40,11 +46,21 @@ impl Server {
             script,
             ..Faults::default()
         };
+        Self::with(
+            inventory,
+            Options {
+                quirks,
+                faults,
+                ..Options::default()
+            },
+        )
+    }
+
+    /// An emulator with these options, but with the secret of these tests.
+    pub(crate) fn with(inventory: Inventory, options: Options) -> Self {
         let options = Options {
             secret_key: SECRET.to_owned(),
-            quirks,
-            faults,
-            ..Options::default()
+            ..options
         };
         let emulator = Emulator::new(inventory, options);
         let (stop, stopped) = oneshot::channel();
@@ -78,6 +94,12 @@ impl Server {
 
     fn command(&self, stage: &Stage, args: &[&str]) -> Command {
         let mut command = stage.command(args);
+        self.point(&mut command);
+        command
+    }
+
+    /// Lets a command find this emulator.
+    pub(crate) fn point(&self, command: &mut Command) {
         command
             .env(
                 "AWS_ENDPOINT_URL_LIGHTSAIL",
@@ -85,10 +107,9 @@ impl Server {
             )
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", SECRET);
-        command
     }
 
-    fn run(&self, stage: &Stage, args: &[&str]) -> Done {
+    pub(crate) fn run(&self, stage: &Stage, args: &[&str]) -> Done {
         Done::of(&mut self.command(stage, args))
     }
 

@@ -1,0 +1,271 @@
+//! One run, with everything that is needed to judge it.
+//!
+//! Owns the steps of a run and the marks between them. Refuses to look into the emulator while it goes on: what it did is
+//! read from its journal afterwards.
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::Arc;
+
+use portward::apply::receipt::{Header, Receipt, ReceiptFile, Scope};
+use portward::apply::{self, Confirmation, Intent, Journal, Settings, Stage, Stop, Tools};
+use portward::emulator::Write;
+use portward::inventory::Inventory;
+use portward::lightsail::{Error, Operation, Reader as _};
+use portward::model::{
+    Desired, InstanceId, Live, LiveFirewall, Missing, Origin, Undeclared, Unreadable,
+};
+use portward::plan::{self, Call, InstanceResult, Plan, Report};
+use tempfile::TempDir;
+use time::OffsetDateTime;
+
+use super::adapter::{Look, Service};
+use super::scene::Scene;
+
+/// One run: what was known, what was planned, what became of it.
+#[derive(Debug)]
+pub(crate) struct Act {
+    pub(crate) desired: Desired,
+    pub(crate) live: Live,
+    pub(crate) plan: Plan,
+    pub(crate) report: Report,
+    /// What was written was put back afterwards: the report says so, and the journal has both.
+    pub(crate) denied: bool,
+    /// It carries out a plan that was carried out before.
+    pub(crate) again: bool,
+    pub(crate) intents: Vec<Told>,
+    pub(crate) receipt: Option<Receipt>,
+    /// The instances when it began and when it was over.
+    pub(crate) first: Inventory,
+    pub(crate) last: Inventory,
+    /// The journal of the emulator, and how long it was when the run began, when the plan was made, when it was carried
+    /// out, and in the end.
+    pub(crate) journal: Vec<Arc<Write>>,
+    pub(crate) begin: usize,
+    pub(crate) planned: usize,
+    pub(crate) applied: usize,
+    /// Reads of rules for the plan, and while it was carried out.
+    pub(crate) plan_looks: Vec<Look>,
+    pub(crate) looks: Vec<Look>,
+}
+
+/// A write as it was told to the journal of the run, and whether an answer told what became of it.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) id: InstanceId,
+    pub(crate) call: Call,
+    pub(crate) unanswered: bool,
+}
+
+/// The run in which things go wrong; where the scene wants it, its plan is carried out once more.
+pub(crate) async fn storm(scene: &Scene, service: &Service, settings: &Settings) -> Vec<Act> {
+    let start = Start::now(service);
+    let (desired, live, plan) = look(scene, service).await;
+    let mut acts = vec![run(scene, service, settings, start, (desired, live, plan)).await];
+    if scene.again {
+        let start = Start::now(service);
+        let (desired, live, plan) = {
+            let act = &acts[0];
+            (act.desired.clone(), act.live.clone(), act.plan.clone())
+        };
+        let mut act = run(scene, service, settings, start, (desired, live, plan)).await;
+        act.again = true;
+        acts.push(act);
+    }
+    acts
+}
+
+/// A run in which nothing goes wrong but what the quirks do.
+pub(crate) async fn calm(scene: &Scene, service: &Service, settings: &Settings) -> Act {
+    let start = Start::now(service);
+    let (desired, live, plan) = look(scene, service).await;
+    let quiet = Settings {
+        max_failures: None,
+        ..*settings
+    };
+    let scene = &Scene {
+        denied: false,
+        on_disk: false,
+        ..scene.clone()
+    };
+    run(scene, service, &quiet, start, (desired, live, plan)).await
+}
+
+struct Start {
+    first: Inventory,
+    begin: usize,
+    looks: usize,
+}
+
+impl Start {
+    fn now(service: &Service) -> Self {
+        let emulator = service.emulator.emulator();
+        Self {
+            first: emulator.inventory(),
+            begin: emulator.journal().len(),
+            looks: service.looks().len(),
+        }
+    }
+}
+
+/// Lists, reads and plans.
+async fn look(scene: &Scene, service: &Service) -> (Desired, Live, Plan) {
+    let mut live = Live::default();
+    for region in &scene.regions {
+        match service.instances(region).await {
+            Ok(list) => live
+                .instances
+                .extend(list.into_iter().map(|one| (one.id.clone(), one))),
+            Err(error) => {
+                let unreadable = Unreadable::from(&error);
+                live.regions_unreadable.insert(region.clone(), unreadable);
+            }
+        }
+    }
+    let desired = resolved(scene, &live);
+    for id in desired.instances.keys() {
+        let rules = service.port_states(id).await;
+        let rules = rules.map(|entries| LiveFirewall::read(&entries));
+        let rules = rules.map_err(|error| Unreadable::from(&error));
+        live.firewalls.insert(id.clone(), rules);
+    }
+    let plan = plan::plan(&desired, &live, plan::Options::default());
+    (desired, live, plan)
+}
+
+/// What the configuration would make of the instances that were found.
+fn resolved(scene: &Scene, live: &Live) -> Desired {
+    let mut desired = Desired::default();
+    for (id, wanted) in &scene.wanted {
+        if live.instances.contains_key(id) {
+            desired.instances.insert(id.clone(), wanted.clone());
+        } else if !live.regions_unreadable.contains_key(&id.region) {
+            desired.missing.push(Missing {
+                name: id.to_string(),
+                origin: Origin {
+                    file: "firewall.toml".into(),
+                    line: 1,
+                    column: 1,
+                },
+                hint: None,
+            });
+        }
+    }
+    let undeclared = live.instances.keys();
+    desired.undeclared = undeclared
+        .filter(|id| !scene.wanted.contains_key(id))
+        .map(|id| Undeclared { id: id.clone() })
+        .collect();
+    desired
+}
+
+async fn run(
+    scene: &Scene,
+    service: &Service,
+    settings: &Settings,
+    start: Start,
+    (desired, live, plan): (Desired, Live, Plan),
+) -> Act {
+    let emulator = service.emulator.emulator();
+    let (planned, looked) = (emulator.journal().len(), service.looks().len());
+    let notebook = Notebook::new(scene.on_disk);
+    let stop = Stop::new();
+    let tools = Tools {
+        reader: service,
+        writer: service,
+        journal: &notebook,
+        progress: &(),
+        settings,
+        stop: &stop,
+    };
+    let mut report = apply::run(&plan, &tools).await;
+    let applied = emulator.journal().len();
+    let denied = scene.denied && apply::irreversible(&plan).is_empty();
+    if denied {
+        let no = std::future::ready(Confirmation::Denied("nobody confirmed it".to_owned()));
+        report = apply::confirm(&plan, report, &tools, settings.timeout, no).await;
+    }
+    let looks = service.looks();
+    Act {
+        desired,
+        live,
+        plan,
+        report,
+        denied,
+        again: false,
+        receipt: notebook.receipt(),
+        intents: notebook.intents.into_inner(),
+        first: start.first,
+        last: emulator.inventory(),
+        journal: emulator.journal(),
+        begin: start.begin,
+        planned,
+        applied,
+        plan_looks: looks[start.looks..looked].to_vec(),
+        looks: looks[looked..].to_vec(),
+    }
+}
+
+/// The journal of a run, kept in memory and, for some seeds, as a real receipt.
+struct Notebook {
+    intents: RefCell<Vec<Told>>,
+    file: Option<(ReceiptFile, TempDir)>,
+}
+
+impl Notebook {
+    fn new(on_disk: bool) -> Self {
+        let file = on_disk.then(|| {
+            let folder = tempfile::tempdir().expect("a folder");
+            let header = Header::new(OffsetDateTime::UNIX_EPOCH, Scope::default());
+            let file = ReceiptFile::create(folder.path(), &header).expect("a receipt");
+            (file, folder)
+        });
+        Self {
+            intents: RefCell::default(),
+            file,
+        }
+    }
+
+    fn receipt(&self) -> Option<Receipt> {
+        let (file, _) = self.file.as_ref()?;
+        file.end(false).expect("room on the disk");
+        Some(Receipt::read(file.path()).expect("a receipt that was just written"))
+    }
+}
+
+impl Journal for Notebook {
+    fn intent(&self, intent: &Intent<'_>) -> io::Result<usize> {
+        let mut intents = self.intents.borrow_mut();
+        intents.push(Told {
+            id: intent.instance.id.clone(),
+            call: intent.call.clone(),
+            unanswered: true,
+        });
+        match &self.file {
+            Some((file, _)) => file.intent(intent),
+            None => Ok(intents.len()),
+        }
+    }
+
+    fn outcome(&self, write: usize, answer: Result<&Operation, &Error>) {
+        let known = answer.map_or_else(|error| !error.is_outcome_unknown(), |_| true);
+        if let Some(told) = self.intents.borrow_mut().get_mut(write - 1) {
+            told.unanswered = !known;
+        }
+        if let Some((file, _)) = &self.file {
+            file.outcome(write, answer);
+        }
+    }
+
+    fn result(&self, result: &InstanceResult) {
+        if let Some((file, _)) = &self.file {
+            file.result(result);
+        }
+    }
+
+    fn stage(&self, stage: Stage<'_>) {
+        if let Some((file, _)) = &self.file {
+            file.stage(stage);
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! The seam over the emulator without HTTP: the same questions, the same strictness, and a clock of its own.
+//!
+//! Owns what an SDK and a network do in the real seam: paging, the retries of reads, and the reading of a failure. It is as
+//! strict as the real one: what is missing is an error, and a reply that did not come leaves the outcome open. Refuses to
+//! wait: where one would wait for the service, the emulator's clock is moved.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use portward::emulator::{Failure, InProcess};
+use portward::lightsail::{Error, Kind, Operation, OperationStatus, Reader, Writer};
+use portward::model::{
+    AddressType, Firewall, Instance, InstanceId, InstanceState, Key, PortState, Sources,
+};
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+
+/// How often a read is tried where the service or the network fails, as in the real seam.
+const ATTEMPTS: u32 = 5;
+
+/// How often a read that is throttled is asked again; the pauses between bring more tokens than that needs.
+const THROTTLED: u32 = 50;
+
+/// The time that a call takes.
+const CALL: Duration = Duration::from_millis(1);
+
+/// A pause in which every bucket gets at least one token.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// The service, and what was seen of it.
+pub(crate) struct Service {
+    pub(crate) emulator: InProcess,
+    looks: RefCell<Vec<Look>>,
+}
+
+/// A read of rules that was answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Look {
+    /// Whose.
+    pub(crate) id: InstanceId,
+    /// How many records the journal of the emulator had right after it.
+    pub(crate) at: usize,
+    /// The ARN that the instance had.
+    pub(crate) arn: Option<String>,
+}
+
+impl Service {
+    pub(crate) fn new(emulator: InProcess) -> Self {
+        Self {
+            emulator,
+            looks: RefCell::default(),
+        }
+    }
+
+    /// Every read of rules that was answered so far.
+    pub(crate) fn looks(&self) -> Vec<Look> {
+        self.looks.borrow().clone()
+    }
+
+    fn ask(
+        &self,
+        action: &'static str,
+        target: &str,
+        region: &str,
+        body: &Value,
+    ) -> Result<Value, Error> {
+        self.emulator.advance(CALL);
+        let reply = self.emulator.call(action, region, body);
+        reply.map_err(|failure| {
+            let error = judged(action, target, failure);
+            if error.kind() == Kind::Throttled {
+                self.emulator.advance(PAUSE);
+            }
+            error
+        })
+    }
+
+    fn read(
+        &self,
+        action: &'static str,
+        target: &str,
+        region: &str,
+        body: &Value,
+    ) -> Result<Value, Error> {
+        let (mut failed, mut throttled) = (0, 0);
+        loop {
+            let error = match self.ask(action, target, region, body) {
+                Ok(reply) => return Ok(reply),
+                Err(error) => error,
+            };
+            if error.kind() == Kind::Throttled {
+                throttled += 1;
+            } else {
+                failed += 1;
+            }
+            if !error.is_retryable() || failed >= ATTEMPTS || throttled >= THROTTLED {
+                return Err(error);
+            }
+        }
+    }
+
+    fn pages(
+        &self,
+        action: &'static str,
+        target: &str,
+        region: &str,
+        mut body: Value,
+        list: &'static str,
+    ) -> Result<Vec<Value>, Error> {
+        let (mut all, mut seen) = (Vec::new(), BTreeSet::new());
+        loop {
+            let mut page = self.read(action, target, region, &body)?;
+            let Some(Value::Array(items)) = page.get_mut(list).map(Value::take) else {
+                return Err(missing(action, target, list));
+            };
+            all.extend(items);
+            let Some(next) = text(&page, "nextPageToken").filter(|next| !next.is_empty()) else {
+                return Ok(all);
+            };
+            if !seen.insert(next.clone()) {
+                let message = "the list does not end: a page token came twice";
+                return Err(Error::new(Kind::BadReply, action, target, message));
+            }
+            body["pageToken"] = next.into();
+        }
+    }
+
+    fn write(
+        &self,
+        action: &'static str,
+        id: &InstanceId,
+        rules: (&'static str, Value),
+    ) -> Result<Operation, Error> {
+        let target = id.to_string();
+        let (member, rules) = rules;
+        let body = json!({"instanceName": id.name, member: rules});
+        let reply = self.ask(action, &target, &id.region, &body)?;
+        operation(action, &target, &reply["operation"])
+    }
+}
+
+impl Reader for Service {
+    async fn instances(&self, region: &str) -> Result<Vec<Instance>, Error> {
+        const ACTION: &str = "GetInstances";
+        let all = self.pages(ACTION, region, region, json!({}), "instances")?;
+        let one = |value: &Value| instance(ACTION, region, region, value);
+        all.iter().map(one).collect()
+    }
+
+    async fn instance(&self, id: &InstanceId) -> Result<Instance, Error> {
+        const ACTION: &str = "GetInstance";
+        let target = id.to_string();
+        let body = json!({"instanceName": id.name});
+        let reply = self.read(ACTION, &target, &id.region, &body)?;
+        instance(ACTION, &target, &id.region, &reply["instance"])
+    }
+
+    async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, Error> {
+        const ACTION: &str = "GetInstancePortStates";
+        let target = id.to_string();
+        let body = json!({"instanceName": id.name});
+        let reply = self.read(ACTION, &target, &id.region, &body)?;
+        let Some(entries) = reply.get("portStates").and_then(Value::as_array) else {
+            return Err(missing(ACTION, &target, "portStates"));
+        };
+        let rules = entries.iter().map(|entry| {
+            port_state(entry).ok_or_else(|| {
+                let message = "an entry of `portStates` cannot be read";
+                Error::new(Kind::BadReply, ACTION, &target, message)
+            })
+        });
+        let rules = rules.collect::<Result<_, _>>()?;
+        let emulator = self.emulator.emulator();
+        self.looks.borrow_mut().push(Look {
+            id: id.clone(),
+            at: emulator.journal().len(),
+            arn: emulator
+                .inventory()
+                .entries()
+                .find(|(of, _)| of == id)
+                .map(|(_, entry)| entry.arn.clone()),
+        });
+        Ok(rules)
+    }
+
+    async fn operation(&self, region: &str, id: &str) -> Result<Operation, Error> {
+        const ACTION: &str = "GetOperation";
+        let target = format!("{region}/{id}");
+        let reply = self.read(ACTION, &target, region, &json!({"operationId": id}))?;
+        operation(ACTION, &target, &reply["operation"])
+    }
+
+    async fn operations_for(&self, id: &InstanceId) -> Result<Vec<Operation>, Error> {
+        const ACTION: &str = "GetOperationsForResource";
+        let target = id.to_string();
+        let body = json!({"resourceName": id.name});
+        let all = self.pages(ACTION, &target, &id.region, body, "operations")?;
+        all.iter()
+            .map(|value| operation(ACTION, &target, value))
+            .collect()
+    }
+}
+
+impl Writer for Service {
+    async fn open(&self, id: &InstanceId, key: Key, sources: &Sources) -> Result<Operation, Error> {
+        let rule = ("portInfo", port_info(key, sources));
+        self.write("OpenInstancePublicPorts", id, rule)
+    }
+
+    async fn close(
+        &self,
+        id: &InstanceId,
+        key: Key,
+        sources: &Sources,
+    ) -> Result<Operation, Error> {
+        let rule = ("portInfo", port_info(key, sources));
+        self.write("CloseInstancePublicPorts", id, rule)
+    }
+
+    async fn put(&self, id: &InstanceId, firewall: &Firewall) -> Result<Operation, Error> {
+        let rules = firewall
+            .iter()
+            .map(|(key, sources)| port_info(*key, sources));
+        self.write(
+            "PutInstancePublicPorts",
+            id,
+            ("portInfos", rules.collect::<Vec<_>>().into()),
+        )
+    }
+}
+
+/// A failure as the real seam judges it.
+fn judged(action: &'static str, target: &str, failure: Failure) -> Error {
+    let message = failure.to_string();
+    match failure {
+        Failure::Error {
+            status,
+            codes,
+            message,
+        } => {
+            let known = codes
+                .iter()
+                .find_map(|code| Kind::from_code(code).map(|kind| (kind, code)));
+            let (kind, code) = match (known, codes.first()) {
+                (Some((kind, code)), _) => (kind, Some(code)),
+                (None, code) => (of_status(status, code.is_some()), code),
+            };
+            let error = Error::new(kind, action, target, message)
+                .with_outcome_unknown(status >= 500 && kind != Kind::Throttled);
+            match code {
+                Some(code) => error.with_code(code),
+                None => error,
+            }
+        }
+        Failure::Garbled { status: 200, .. } => Error::new(Kind::BadReply, action, target, message),
+        Failure::Garbled { status, .. } => {
+            Error::new(of_status(status, false), action, target, message)
+                .with_outcome_unknown(status >= 500)
+        }
+        Failure::Refused => {
+            Error::new(Kind::Connection, action, target, message).with_outcome_unknown(false)
+        }
+        // Whether it was applied is what a client cannot know.
+        Failure::Lost { applied: _ } => Error::new(Kind::Connection, action, target, message),
+        Failure::Never { applied: _ } => Error::new(Kind::Timeout, action, target, message),
+    }
+}
+
+fn of_status(status: u16, has_code: bool) -> Kind {
+    match status {
+        429 => Kind::Throttled,
+        500.. => Kind::Service,
+        _ if has_code => Kind::Other,
+        _ => Kind::BadReply,
+    }
+}
+
+fn missing(action: &'static str, target: &str, member: &str) -> Error {
+    let message = format!("the answer has no `{member}`");
+    Error::new(Kind::BadReply, action, target, message)
+}
+
+fn text(value: &Value, member: &str) -> Option<String> {
+    value[member].as_str().map(ToOwned::to_owned)
+}
+
+fn instance(
+    action: &'static str,
+    target: &str,
+    region: &str,
+    value: &Value,
+) -> Result<Instance, Error> {
+    let need = |member: &str| text(value, member).ok_or_else(|| missing(action, target, member));
+    let tags = value["tags"].as_array().into_iter().flatten();
+    Ok(Instance {
+        id: InstanceId {
+            region: region.to_owned(),
+            name: need("name")?,
+        },
+        arn: need("arn")?,
+        tags: tags
+            .filter_map(|tag| Some((text(tag, "key")?, text(tag, "value").unwrap_or_default())))
+            .collect(),
+        state: InstanceState::from_name(value["state"]["name"].as_str().unwrap_or("unknown")),
+        address_type: AddressType::from_name(value["ipAddressType"].as_str().unwrap_or("unknown")),
+    })
+}
+
+/// An entry to the letter; `None` where a port is missing or a list holds what is no text.
+fn port_state(value: &Value) -> Option<PortState> {
+    let entry: &Map<String, Value> = value.as_object()?;
+    let port = |member: &str| i32::try_from(entry.get(member)?.as_i64()?).ok();
+    let list = |member: &str| match entry.get(member) {
+        None | Some(Value::Null) => Some(Vec::new()),
+        Some(list) => list
+            .as_array()?
+            .iter()
+            .map(|text| text.as_str().map(ToOwned::to_owned))
+            .collect(),
+    };
+    Some(PortState {
+        from_port: port("fromPort")?,
+        to_port: port("toPort")?,
+        protocol: text(value, "protocol").unwrap_or_default(),
+        state: text(value, "state"),
+        cidrs: list("cidrs")?,
+        ipv6_cidrs: list("ipv6Cidrs")?,
+        cidr_list_aliases: list("cidrListAliases")?,
+    })
+}
+
+fn port_info(key: Key, sources: &Sources) -> Value {
+    json!({
+        "fromPort": key.from(),
+        "toPort": key.to(),
+        "protocol": key.protocol().as_str(),
+        "cidrs": sources.cidrs().collect::<Vec<_>>(),
+        "ipv6Cidrs": sources.ipv6_cidrs().collect::<Vec<_>>(),
+        "cidrListAliases": sources.aliases(),
+    })
+}
+
+fn operation(action: &'static str, target: &str, value: &Value) -> Result<Operation, Error> {
+    if !value.is_object() {
+        return Err(missing(action, target, "operation"));
+    }
+    let error: Vec<String> = ["errorCode", "errorDetails"]
+        .into_iter()
+        .filter_map(|member| text(value, member))
+        .collect();
+    let named = match value["status"].as_str() {
+        Some("Succeeded" | "Completed") => OperationStatus::Succeeded,
+        Some("Failed") => OperationStatus::Failed,
+        _ => OperationStatus::Pending,
+    };
+    Ok(Operation {
+        id: text(value, "id").ok_or_else(|| missing(action, target, "id"))?,
+        kind: text(value, "operationType").unwrap_or_default(),
+        details: text(value, "operationDetails").unwrap_or_default(),
+        status: match value["isTerminal"].as_bool() {
+            Some(false) => OperationStatus::Pending,
+            // The emulator has no end without a name.
+            Some(true) | None => named,
+        },
+        created_at: value["createdAt"].as_f64().and_then(moment),
+        error: (!error.is_empty()).then(|| error.join(": ")),
+    })
+}
+
+/// A time in seconds since 1970, with milliseconds.
+fn moment(seconds: f64) -> Option<OffsetDateTime> {
+    let span = time::Duration::checked_seconds_f64(seconds)?;
+    OffsetDateTime::UNIX_EPOCH.checked_add(span)
+}

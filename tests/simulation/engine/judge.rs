@@ -1,0 +1,340 @@
+//! What must hold of every run, whatever the service did.
+//!
+//! Owns the invariants that need the whole run; those about single writes are in `writes`. Everything is judged by the
+//! emulator's journal and its own rules, never by what the run believed. Refuses to excuse anything that is not named
+//! here.
+
+mod writes;
+
+use portward::cli::Exit;
+use portward::emulator::{Author, Reads, Steps, Write};
+use portward::exposure::{self, Effective};
+use portward::inventory::Inventory;
+use portward::model::{AddressType, Firewall, InstanceId, LiveFirewall, Mode, PortState, Sources};
+use portward::plan::lint::lint;
+use portward::plan::{InstancePlan, Outcome, Verdict};
+use portward::render::text;
+
+use super::SECRET;
+use super::act::Act;
+use super::adapter::Look;
+use super::scene::{Scene, restrict};
+
+/// The name of what is broken, and what was found.
+pub(crate) type Broken = String;
+
+/// Every invariant of one run.
+pub(crate) fn act(scene: &Scene, act: &Act) -> Result<(), Broken> {
+    a_sound_plan(act)?;
+    reading_writes_nothing(act)?;
+    unreadable_is_never_in_sync(act)?;
+    for plan in &act.plan.instances {
+        let case = Case { scene, act, plan };
+        in_sync_is_in_sync(&case)?;
+        an_end_is_what_it_is_called(&case)?;
+        writes::all(&case)?;
+    }
+    writes::only_where_planned(act)?;
+    writes::none_without_an_intent(act)?;
+    an_exit_code_means_what_it_says(scene, act)?;
+    no_secret(act)
+}
+
+/// One instance of a run.
+pub(crate) struct Case<'a> {
+    pub(crate) scene: &'a Scene,
+    pub(crate) act: &'a Act,
+    pub(crate) plan: &'a InstancePlan,
+}
+
+impl Case<'_> {
+    pub(crate) fn id(&self) -> &InstanceId {
+        &self.plan.instance.id
+    }
+
+    pub(crate) fn broken(&self, invariant: &str, what: impl std::fmt::Display) -> Broken {
+        format!("{invariant}: {}: {what}", self.id())
+    }
+
+    /// The records about this instance from one place of the journal to another.
+    pub(crate) fn records(&self, from: usize, to: usize) -> impl Iterator<Item = (usize, &Write)> {
+        let journal = self.act.journal.iter().enumerate();
+        journal
+            .skip(from)
+            .take(to.saturating_sub(from))
+            .filter(|(_, write)| write.instance == *self.id())
+            .map(|(place, write)| (place, &**write))
+    }
+
+    /// The read that the plan was made from.
+    pub(crate) fn plan_look(&self) -> Option<&Look> {
+        self.act
+            .plan_looks
+            .iter()
+            .rfind(|look| look.id == *self.id())
+    }
+
+    /// Where somebody else wrote after the rules were read for the plan.
+    pub(crate) fn foreign(&self) -> Option<usize> {
+        let from = self.plan_look().map_or(self.act.begin, |look| look.at);
+        self.records(from, self.act.journal.len())
+            .find(|(_, write)| write.by == Author::SecondWriter)
+            .map(|(place, _)| place)
+    }
+
+    /// Whether it went away, or another one got its name.
+    pub(crate) fn exchanged(&self) -> bool {
+        let arn = Some(self.plan.instance.arn.as_str());
+        let is = |inventory: &Inventory| {
+            let found = inventory.entries().find(|(id, _)| id == self.id());
+            found.is_some_and(|(_, entry)| Some(entry.arn.as_str()) == arn)
+        };
+        let looks = self.act.plan_looks.iter().chain(&self.act.looks);
+        let mut looks = looks.filter(|look| look.id == *self.id());
+        !is(&self.act.first) || !is(&self.act.last) || looks.any(|look| look.arn.as_deref() != arn)
+    }
+
+    /// The rules as they really were when the journal was this long.
+    pub(crate) fn state_at(&self, at: usize) -> LiveFirewall {
+        let last = self.records(self.act.begin, at).last();
+        match last {
+            Some((_, write)) => LiveFirewall::read(&write.after),
+            None => LiveFirewall::read(&rules(&self.act.first, self.id()).unwrap_or_default()),
+        }
+    }
+
+    /// What of these rules the instance can have at all: sources of a family that it lacks mean nothing where the service
+    /// may leave them out.
+    pub(crate) fn possible(&self, rules: &Firewall) -> Firewall {
+        if self.scene.quirks.other_family == portward::emulator::OtherFamily::Keep {
+            return rules.clone();
+        }
+        let family: &AddressType = &self.plan.instance.address_type;
+        let one = |(key, sources): (&_, &Sources)| {
+            let mut sources = sources.clone();
+            restrict(&mut sources, family);
+            (*key, sources)
+        };
+        rules.iter().map(one).collect()
+    }
+
+    /// Whether reads tell the truth at once, so that what was read is what was.
+    pub(crate) fn reads_are_fresh(&self) -> bool {
+        self.scene.quirks.reads == Reads::Fresh && self.scene.quirks.put == Steps::One
+    }
+
+    fn means(&self, state: &LiveFirewall, wanted: &Firewall) -> bool {
+        exposure::equivalent(&self.possible(state.firewall()), &self.possible(wanted))
+    }
+
+    /// What is wanted, without asking the planner.
+    fn satisfied(&self, state: &LiveFirewall) -> bool {
+        let Some(wanted) = self.act.desired.instances.get(self.id()) else {
+            return false;
+        };
+        let declared: Firewall = wanted
+            .rules
+            .iter()
+            .map(|rule| (rule.key, rule.sources.clone()))
+            .collect();
+        if wanted.mode != Mode::Additive {
+            return state.uncertain().is_empty() && self.means(state, &declared);
+        }
+        let live = Effective::of(&self.possible(state.firewall()));
+        // What must go is gone, or another rule lets it in all the same and nothing would change.
+        let gone = wanted.absent.iter().all(|absent| {
+            let mut others = state.firewall().clone();
+            let now = others.remove(absent.key).unwrap_or_default();
+            let only = |sources: &Sources| -> Effective {
+                Effective::of(&[(absent.key, sources.clone())].into_iter().collect())
+            };
+            let left = match &absent.sources {
+                None => Effective::default(),
+                Some(sources) => only(&now).difference(&only(sources)),
+            };
+            Effective::of(&others).union(&left) == Effective::of(state.firewall())
+        });
+        gone && live.is_superset(&Effective::of(&self.possible(&declared)))
+    }
+}
+
+/// The rules of an instance in an inventory.
+pub(crate) fn rules(inventory: &Inventory, id: &InstanceId) -> Option<Vec<PortState>> {
+    let found = inventory.entries().find(|(of, _)| of == id);
+    found.and_then(|(_, entry)| entry.port_states.clone())
+}
+
+fn a_sound_plan(act: &Act) -> Result<(), Broken> {
+    let defects = lint(&act.plan);
+    let told: Vec<String> = defects.iter().map(ToString::to_string).collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    Err(format!("the plan lint is clean: {}", told.join("; ")))
+}
+
+fn reading_writes_nothing(act: &Act) -> Result<(), Broken> {
+    let mut journal = act.journal[act.begin..act.planned].iter();
+    match journal.find(|write| write.by == Author::Client) {
+        None => Ok(()),
+        Some(write) => Err(format!("reading writes nothing: {write:?}")),
+    }
+}
+
+/// What could not be read is named as unreadable and nothing is claimed of it.
+fn unreadable_is_never_in_sync(act: &Act) -> Result<(), Broken> {
+    for id in act.desired.instances.keys() {
+        let read = act.plan_looks.iter().any(|look| look.id == *id);
+        let planned = act
+            .plan
+            .instances
+            .iter()
+            .any(|plan| plan.instance.id == *id);
+        let named = act.plan.unreadable.iter().any(|(of, _)| of == id);
+        if planned && !read && !act.again || planned == named {
+            return Err(format!(
+                "unreadable is never in sync: {id}: read {read}, planned {planned}, named {named}"
+            ));
+        }
+    }
+    let held = Exit::of_plan(&act.plan);
+    let doubtful = !act.plan.unreadable.is_empty() || !act.plan.regions_unreadable.is_empty();
+    if doubtful && !held.contains(&Exit::Incomplete) {
+        return Err("unreadable is never in sync: the exit code says nothing".to_owned());
+    }
+    Ok(())
+}
+
+/// Where the plan says that nothing is to be done, nothing was to be done when it was read.
+fn in_sync_is_in_sync(case: &Case<'_>) -> Result<(), Broken> {
+    let Some(look) = case.plan_look() else {
+        return Ok(());
+    };
+    let quiet = case.reads_are_fresh() || case.records(case.act.begin, look.at).next().is_none();
+    // Where entries stay unread, the plan says so and no sync is claimed.
+    let claimed = case.plan.verdict == Verdict::InSync && case.plan.incomplete.is_none();
+    if !claimed || !quiet || case.exchanged() {
+        return Ok(());
+    }
+    let state = case.state_at(look.at);
+    if case.satisfied(&state) {
+        return Ok(());
+    }
+    Err(case.broken("in sync is in sync", format_args!("{:?}", state.firewall())))
+}
+
+/// Applied and already applied are true of the emulator's own rules, at the last read or, where nobody else wrote, in the
+/// end. Put back is as before.
+fn an_end_is_what_it_is_called(case: &Case<'_>) -> Result<(), Broken> {
+    const NAME: &str = "an end is what it is called";
+    let mut results = case.act.report.results.iter();
+    let result = results.find(|result| result.id == *case.id());
+    let Some(result) = result else {
+        if case.plan.calls.is_empty() {
+            return Ok(());
+        }
+        return Err(case.broken(NAME, "it had calls and is not in the report"));
+    };
+    let accepted = case
+        .records(case.act.planned, case.act.journal.len())
+        .filter(|(_, write)| write.by == Author::Client && write.step == 1)
+        .count();
+    if result.writes < accepted && !case.act.denied {
+        let writes = result.writes;
+        return Err(case.broken(
+            NAME,
+            format_args!("{writes} writes told, {accepted} accepted"),
+        ));
+    }
+    let wanted = match &result.outcome {
+        // What was seen may have been an older view.
+        Outcome::AlreadyApplied if !case.reads_are_fresh() => return Ok(()),
+        Outcome::Applied { .. } | Outcome::AlreadyApplied => &case.plan.after,
+        Outcome::Reverted(_) => case.plan.before.firewall(),
+        Outcome::Stale(_) if accepted == 0 => return Ok(()),
+        // It is the way back that was stale.
+        Outcome::Stale(_) if case.act.denied => return Ok(()),
+        Outcome::Stale(_) => {
+            return Err(case.broken(NAME, format_args!("stale, and {accepted} writes were sent")));
+        }
+        outcome => {
+            return match outcome.reason() {
+                Some(reason) if !reason.is_empty() => Ok(()),
+                _ => Err(case.broken(NAME, "no reason is given")),
+            };
+        }
+    };
+    if case.exchanged() {
+        return Ok(());
+    }
+    let looks = &case.act.looks;
+    let last = looks.iter().rfind(|look| look.id == *case.id());
+    let at = match (case.foreign(), last) {
+        (None, _) => case.act.journal.len(),
+        (Some(_), Some(look)) if case.reads_are_fresh() => look.at,
+        _ => return Ok(()),
+    };
+    let state = case.state_at(at);
+    let doubts = state.uncertain().len() <= case.plan.before.uncertain().len();
+    if case.means(&state, wanted) && (doubts || matches!(result.outcome, Outcome::Reverted(_))) {
+        return Ok(());
+    }
+    let status = result.outcome.status();
+    Err(case.broken(
+        NAME,
+        format_args!("{status}, and it is {:?}", state.firewall()),
+    ))
+}
+
+/// 0 is in sync, and 4 is nothing written.
+fn an_exit_code_means_what_it_says(scene: &Scene, act: &Act) -> Result<(), Broken> {
+    const NAME: &str = "an exit code means what it says";
+    match exit(act) {
+        Exit::Done => {
+            for plan in &act.plan.instances {
+                let case = Case { scene, act, plan };
+                let undisturbed = case.foreign().is_none() && !case.exchanged();
+                let state = case.state_at(act.journal.len());
+                // An older view may be believed where nothing was written and proved in this run.
+                let written = case
+                    .records(act.planned, act.journal.len())
+                    .next()
+                    .is_some();
+                let fresh = case.reads_are_fresh() || written;
+                if plan.mode != Mode::Observe && undisturbed && fresh && !case.satisfied(&state) {
+                    return Err(
+                        case.broken(NAME, format_args!("0, and it is {:?}", state.firewall()))
+                    );
+                }
+            }
+            Ok(())
+        }
+        Exit::Stale => {
+            let mut journal = act.journal[act.planned..].iter();
+            match journal.find(|write| write.by == Author::Client) {
+                None => Ok(()),
+                Some(write) => Err(format!("{NAME}: 4, and this was written: {write:?}")),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// With which exit code the command would end.
+pub(crate) fn exit(act: &Act) -> Exit {
+    let mut held = Exit::of_plan(&act.plan);
+    held.extend(Exit::of_report(&act.report));
+    Exit::first_of(&held)
+}
+
+fn no_secret(act: &Act) -> Result<(), Broken> {
+    let texts = [
+        text::plan(&act.plan, text::Asked::Plan),
+        text::report(&act.report, &act.plan),
+        format!("{:?}{:?}", act.report, act.receipt),
+    ];
+    match texts.iter().find(|text| text.contains(SECRET)) {
+        None => Ok(()),
+        Some(text) => Err(format!("no secret is told: {text}")),
+    }
+}

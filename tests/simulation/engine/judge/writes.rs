@@ -1,0 +1,269 @@
+//! What must hold of every single write that the emulator accepted.
+//!
+//! Refuses to look at reports: here only the journal counts, and what was allowed.
+
+use portward::apply::Settings;
+use portward::emulator::{Author, Steps, Write};
+use portward::exposure::Effective;
+use portward::model::{Key, LiveFirewall, Mode, PortState, Sources, Strategy};
+use portward::plan::Call;
+
+use super::super::act::Act;
+use super::super::adapter::Look;
+use super::{Broken, Case};
+
+/// The most that one call may be sent: how often it may have been lost without effect.
+fn attempts() -> usize {
+    usize::try_from(Settings::default().attempts).unwrap_or(usize::MAX)
+}
+
+/// The invariants about one instance.
+pub(super) fn all(case: &Case<'_>) -> Result<(), Broken> {
+    corridor(case)?;
+    only_the_one_that_was_planned_for(case)?;
+    others_are_left_alone(case)?;
+    a_bounded_number(case)?;
+    what_was_noticed_is_not_overwritten(case)
+}
+
+/// Every write of this run on this instance.
+fn ours<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (usize, &'a Write)> {
+    case.records(case.act.planned, case.act.journal.len())
+        .filter(|(_, write)| write.by == Author::Client)
+}
+
+/// What is allowed before and after stays allowed, and what neither allows is never allowed. Another writer changes what
+/// is before, and a service that puts in two steps has moments of its own.
+fn corridor(case: &Case<'_>) -> Result<(), Broken> {
+    if case.scene.quirks.put == Steps::Two {
+        return Ok(());
+    }
+    let foreign = case.foreign().unwrap_or(usize::MAX);
+    let effective =
+        |rules: &[PortState]| Effective::of(&case.possible(LiveFirewall::read(rules).firewall()));
+    let mut ends: Option<(Effective, Effective)> = None;
+    for (place, write) in ours(case) {
+        if place > foreign || write.arn != case.plan.instance.arn {
+            return Ok(());
+        }
+        let (before, after) = ends.get_or_insert_with(|| {
+            let after = Effective::of(&case.possible(&case.plan.after));
+            (effective(&write.before), after)
+        });
+        let now = effective(&write.after);
+        if !now.is_superset(&before.intersection(after)) {
+            return Err(case.broken("no gap on the way", format_args!("{write:?}")));
+        }
+        if !before.union(after).is_superset(&now) {
+            return Err(case.broken("no opening on the way", format_args!("{write:?}")));
+        }
+    }
+    Ok(())
+}
+
+/// A write reaches another instance of the same name only where that could not be seen: it came after the last look, or it
+/// has the same rules. Where the run looks at the instance again, it also sees that the plan was made from another one's
+/// rules.
+fn only_the_one_that_was_planned_for(case: &Case<'_>) -> Result<(), Broken> {
+    let arn = &case.plan.instance.arn;
+    let before = &case.plan.before;
+    let elsewhere = ours(case).filter(|(_, write)| write.arn != *arn && write.step == 1);
+    for (place, write) in elsewhere {
+        let of_another =
+            |look: Option<&Look>| look.is_some_and(|look| look.arn.as_ref() != Some(arn));
+        let mut looks = case.act.looks.iter();
+        let last = looks.rfind(|look| look.id == *case.id() && look.at <= place);
+        let same = case.means(&LiveFirewall::read(&write.before), before.firewall())
+            || !before.uncertain().is_empty();
+        let shown = of_another(case.plan_look());
+        let visible = if shown { case.scene.recheck } else { !same };
+        if of_another(last) && visible {
+            return Err(case.broken(
+                "only the instance that was planned for",
+                format_args!("{write:?}"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Without consent, additive writes neither change another key nor take a source that is not declared to go.
+fn others_are_left_alone(case: &Case<'_>) -> Result<(), Broken> {
+    const NAME: &str = "rules that are not ours are left alone";
+    let Some(wanted) = case.act.desired.instances.get(case.id()) else {
+        return Err(case.broken(NAME, "it is declared nowhere"));
+    };
+    if wanted.mode != Mode::Additive
+        || wanted.strategy == Strategy::Put
+        || case.act.denied
+        || case.exchanged()
+    {
+        return Ok(());
+    }
+    let foreign = case.foreign().unwrap_or(usize::MAX);
+    let declared: Vec<Key> = wanted.rules.iter().map(|rule| rule.key).collect();
+    let gone = |key: Key| -> Option<Sources> {
+        let mut gone = Sources::new();
+        for absent in wanted.absent.iter().filter(|absent| absent.key == key) {
+            gone.extend(absent.sources.as_ref()?);
+        }
+        for expired in wanted.expired.iter().filter(|rule| rule.key == key) {
+            gone.extend(&expired.sources);
+        }
+        Some(gone)
+    };
+    for (place, write) in ours(case) {
+        if place > foreign {
+            return Ok(());
+        }
+        if write.action == "PutInstancePublicPorts" {
+            return Err(case.broken(NAME, format_args!("a Put without consent: {write:?}")));
+        }
+        let before = LiveFirewall::read(&write.before);
+        let after = LiveFirewall::read(&write.after);
+        let (before, after) = (
+            case.possible(before.firewall()),
+            case.possible(after.firewall()),
+        );
+        for key in before.keys().chain(after.keys()) {
+            let only = |sources: Option<&Sources>| {
+                let sources = sources.cloned().unwrap_or_default();
+                Effective::of(&[(key, sources)].into_iter().collect())
+            };
+            let (was, is) = (only(before.get(key)), only(after.get(key)));
+            let stays = match gone(key) {
+                // The whole key goes.
+                None => continue,
+                Some(gone) => was.difference(&only(Some(&gone))),
+            };
+            let grown = !was.is_superset(&is) && !declared.contains(&key);
+            if grown || !is.is_superset(&stays) {
+                return Err(case.broken(NAME, format_args!("{key}: {write:?}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Each call, and the one fallback, is sent as often as it may be lost, and no more.
+fn a_bounded_number(case: &Case<'_>) -> Result<(), Broken> {
+    const NAME: &str = "a bounded number of writes";
+    let told = case.act.intents.iter().filter(|told| told.id == *case.id());
+    let told: Vec<&Call> = told.map(|told| &told.call).collect();
+    let planned_put = case.plan.calls.iter().any(is_put);
+    let puts = told.iter().filter(|call| is_put(call)).count();
+    // Putting it back is a Put as well.
+    let way_back = usize::from(case.act.denied) * attempts();
+    let fallback = usize::from(case.plan.fallback.is_some()) * attempts();
+    // A call that was throttled was not taken; each of those is told too.
+    let throttled = told.len();
+    let accepted = ours(case).filter(|(_, write)| write.step == 1).count();
+    let most = case.plan.calls.len() * attempts() + fallback + way_back;
+    if accepted > most {
+        return Err(case.broken(
+            NAME,
+            format_args!("{accepted} of at most {most}, {throttled} told"),
+        ));
+    }
+    if puts > 0 && !planned_put && case.plan.fallback.is_none() && !case.act.denied {
+        return Err(case.broken(NAME, "a Put that the plan does not hold"));
+    }
+    let accepted_puts = ours(case)
+        .filter(|(_, write)| write.step == 1 && write.action == "PutInstancePublicPorts")
+        .count();
+    let most = usize::from(planned_put) * attempts() + fallback + way_back;
+    if accepted_puts > most {
+        return Err(case.broken(NAME, format_args!("{accepted_puts} Puts of at most {most}")));
+    }
+    let allowed = |call: &&Call| {
+        let fallback =
+            matches!(call, Call::Put { firewall } if case.plan.fallback.as_ref() == Some(firewall));
+        case.plan.calls.contains(call) || fallback || (case.act.denied && is_put(call))
+    };
+    match told.iter().find(|call| !allowed(call)) {
+        None => Ok(()),
+        Some(call) => Err(case.broken(NAME, format_args!("the plan does not hold {call:?}"))),
+    }
+}
+
+fn is_put(call: &Call) -> bool {
+    matches!(call, Call::Put { .. })
+}
+
+/// After a read that showed somebody else's write, nothing of ours follows. What fits a call of ours that was never
+/// answered may have been ours.
+fn what_was_noticed_is_not_overwritten(case: &Case<'_>) -> Result<(), Broken> {
+    let Some(foreign) = case.foreign() else {
+        return Ok(());
+    };
+    let mut intents = case.act.intents.iter();
+    let unanswered = intents.any(|told| told.id == *case.id() && told.unanswered);
+    if !case.reads_are_fresh() || unanswered || case.act.denied || case.exchanged() {
+        return Ok(());
+    }
+    let write = &case.act.journal[foreign];
+    if LiveFirewall::read(&write.before) == LiveFirewall::read(&write.after) {
+        return Ok(());
+    }
+    let mut looks = case.act.looks.iter();
+    let noticed = looks.find(|look| look.id == *case.id() && look.at > foreign);
+    let Some(noticed) = noticed else {
+        return Ok(());
+    };
+    match ours(case).find(|(place, _)| *place >= noticed.at) {
+        None => Ok(()),
+        Some((_, write)) => Err(case.broken(
+            "what was noticed is not overwritten",
+            format_args!("{write:?}"),
+        )),
+    }
+}
+
+/// Nothing is written to an instance that has no calls in the plan, which every one is that is undeclared, observed, in
+/// sync, refused or unreadable.
+pub(super) fn only_where_planned(act: &Act) -> Result<(), Broken> {
+    let written = act.journal[act.planned..]
+        .iter()
+        .filter(|write| write.by == Author::Client);
+    for write in written {
+        let mut plans = act.plan.instances.iter();
+        let plan = plans.find(|plan| plan.instance.id == write.instance);
+        let planned = plan.is_some_and(|plan| !plan.calls.is_empty() && plan.mode != Mode::Observe);
+        if !planned {
+            return Err(format!("only what is planned is written: {write:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Every write was told to the journal of the run before it was sent, and a real receipt has all of them.
+pub(super) fn none_without_an_intent(act: &Act) -> Result<(), Broken> {
+    const NAME: &str = "no write without an intent";
+    let mut told = act.intents.iter();
+    let accepted = act.journal[act.planned..]
+        .iter()
+        .filter(|write| write.by == Author::Client && write.step == 1);
+    let mut ids: Vec<_> = accepted.clone().map(|write| &write.instance).collect();
+    ids.sort();
+    ids.dedup();
+    for id in ids {
+        let mut intents = act.intents.iter().filter(|told| told.id == *id);
+        for write in accepted.clone().filter(|write| write.instance == *id) {
+            if !intents.any(|told| told.call.action() == write.action) {
+                return Err(format!("{NAME}: {write:?}"));
+            }
+        }
+    }
+    let Some(receipt) = &act.receipt else {
+        return Ok(());
+    };
+    let same = receipt.writes().len() == act.intents.len()
+        && receipt.writes().iter().all(|write| {
+            told.next()
+                .is_some_and(|told| (&told.id, told.call.action()) == (&write.id, &write.action))
+        });
+    if same && receipt.has_ended() && receipt.torn().is_none() {
+        return Ok(());
+    }
+    Err(format!("{NAME}: the receipt is not the run: {receipt:?}"))
+}

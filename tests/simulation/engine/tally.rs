@@ -1,0 +1,101 @@
+//! How often what happened: proof that the faults bite.
+//!
+//! Owns counting and a table. Refuses to judge.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use portward::emulator::{Author, Quirks};
+use portward::plan::Verdict;
+
+use super::act::Act;
+use super::cover::setting;
+use super::judge;
+use super::scene::Scene;
+
+/// Counts by name, in groups.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    counts: BTreeMap<(&'static str, String), usize>,
+}
+
+impl Tally {
+    /// What a scene is made of.
+    pub(crate) fn of(scene: &Scene) -> Self {
+        let mut tally = Self::default();
+        tally.count("seeds", "all");
+        for (quirk, value) in Quirks::catalogue().iter().zip(&scene.row) {
+            tally.count("quirk", setting(quirk, *value));
+        }
+        tally
+    }
+
+    /// What became of a run.
+    pub(crate) fn add(&mut self, act: &Act) {
+        for result in &act.report.results {
+            self.count("outcome", result.outcome.status());
+        }
+        for plan in &act.plan.instances {
+            self.count(
+                "verdict",
+                match plan.verdict {
+                    Verdict::InSync => "in sync",
+                    Verdict::Change => "change",
+                    Verdict::Observed => "observed",
+                    Verdict::Refused { .. } => "refused",
+                },
+            );
+        }
+        for _ in &act.plan.unreadable {
+            self.count("verdict", "unreadable");
+        }
+        self.count("exit code", judge::exit(act).code().to_string());
+        for write in &act.journal[act.begin..] {
+            let by = match write.by {
+                Author::Client => "",
+                Author::SecondWriter => " of a second writer",
+            };
+            self.count("accepted", format!("{}{by}", write.action));
+        }
+        for told in act.intents.iter().filter(|told| told.unanswered) {
+            self.count("unanswered", told.call.action());
+        }
+    }
+
+    /// Why a fleet is not as wanted in the end.
+    pub(crate) fn excuse(&mut self, excuses: &[&'static str]) {
+        if excuses.is_empty() {
+            self.count("end", "as wanted");
+        }
+        for excuse in excuses {
+            self.count("end", *excuse);
+        }
+    }
+
+    /// Adds another one.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (name, count) in other.counts {
+            *self.counts.entry(name).or_default() += count;
+        }
+    }
+
+    /// How often it happened.
+    pub(crate) fn times(&self, group: &'static str, name: &str) -> usize {
+        let found = self.counts.get(&(group, name.to_owned()));
+        found.copied().unwrap_or_default()
+    }
+
+    fn count(&mut self, group: &'static str, name: impl Into<String>) {
+        *self.counts.entry((group, name.into())).or_default() += 1;
+    }
+}
+
+/// One line a count, by group.
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for ((group, name), count) in &self.counts {
+            writeln!(f, "{group:<10}  {name:<44} {count:>8}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,44 @@
+//! A run in words, for whoever looks into a broken one.
+//!
+//! Refuses to be short.
+
+use std::fmt::Write as _;
+
+use portward::render::text;
+
+use super::act::Act;
+use super::scene::Scene;
+
+/// The world, the plan, the report and the journal.
+pub(crate) fn details(scene: &Scene, act: &Act) -> String {
+    let mut told = String::new();
+    let _ = writeln!(told, "quirks: {}", scene.quirks.changed().join(" "));
+    let _ = writeln!(told, "faults: {:?}", scene.faults);
+    for (id, entry) in act.first.entries() {
+        let (family, state) = (&entry.ip_address_type, &entry.state);
+        let _ = writeln!(told, "{id} was {state}, {family}: {:?}", entry.port_states);
+    }
+    for (id, wanted) in &act.desired.instances {
+        let _ = writeln!(told, "{id} wanted: {wanted:?}");
+    }
+    told.push_str(&text::plan(&act.plan, text::Asked::Plan));
+    for plan in &act.plan.instances {
+        let _ = writeln!(told, "{}: {:?}", plan.instance.id, plan.calls);
+    }
+    told.push_str(&text::report(&act.report, &act.plan));
+    for told_write in &act.intents {
+        let _ = writeln!(told, "intent: {told_write:?}");
+    }
+    let (begin, planned, applied) = (act.begin, act.planned, act.applied);
+    let _ = writeln!(
+        told,
+        "journal from {begin}, planned at {planned}, applied at {applied}:"
+    );
+    for (place, write) in act.journal.iter().enumerate().skip(act.begin) {
+        let _ = writeln!(told, "{place}: {write:?}");
+    }
+    for look in act.plan_looks.iter().chain(&act.looks) {
+        let _ = writeln!(told, "look: {look:?}");
+    }
+    told
+}

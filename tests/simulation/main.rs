@@ -1,0 +1,115 @@
+//! A thousand random worlds, each with a service that misbehaves in its own way, and what must hold in all of them.
+//!
+//! `PORTWARD_SEEDS` says how many, `PORTWARD_SEED` replays one. `examples/torture.rs` plays as many as one likes.
+
+mod engine;
+
+use std::sync::Mutex;
+use std::thread;
+
+use engine::{Tally, every_pair, play_all};
+use portward::emulator::Quirks;
+
+/// How many seeds are played unless told otherwise.
+const SEEDS: u64 = 1000;
+
+/// How many threads: the tests are not alone on the machine.
+const THREADS: u64 = 2;
+
+/// Every way in which it can end for an instance.
+const OUTCOMES: [&str; 8] = [
+    "applied",
+    "repaired",
+    "already-applied",
+    "stale",
+    "foreign-writer",
+    "failed",
+    "not-started",
+    "reverted",
+];
+
+#[test]
+fn whatever_the_service_does_every_invariant_holds() {
+    let number = |name: &str| {
+        let text = std::env::var(name).ok()?;
+        Some(text.parse::<u64>().expect("a number"))
+    };
+    if let Some(seed) = number("PORTWARD_SEED") {
+        play_all([seed].into_iter(), |result| {
+            if let Err(violation) = result {
+                panic!("{violation}");
+            }
+        });
+        return;
+    }
+    let seeds = number("PORTWARD_SEEDS").unwrap_or(SEEDS);
+    let all = Mutex::new((Tally::default(), Vec::new()));
+    thread::scope(|scope| {
+        for first in 0..THREADS {
+            let all = &all;
+            scope.spawn(move || {
+                let mine = (first..seeds).step_by(usize::try_from(THREADS).expect("a few"));
+                play_all(mine, |result| {
+                    let mut all = all.lock().expect("nobody panics while holding it");
+                    match result {
+                        Ok(tally) => all.0.merge(tally),
+                        Err(violation) => all.1.push(violation),
+                    }
+                });
+            });
+        }
+    });
+    let (tally, mut violations) = all.into_inner().expect("nobody panics while holding it");
+    violations.sort_by_key(|violation| violation.seed);
+    let summary: Vec<String> = violations
+        .iter()
+        .map(|violation| format!("{}: {}", violation.seed, violation.what))
+        .collect();
+    if let Some(first) = violations.first() {
+        panic!("{first}\nall of them:\n{}", summary.join("\n"));
+    }
+    if seeds >= SEEDS {
+        everything_happened(&tally);
+    }
+}
+
+/// A simulation in which nothing goes wrong proves nothing.
+fn everything_happened(tally: &Tally) {
+    let never: Vec<&str> = OUTCOMES
+        .into_iter()
+        .filter(|outcome| tally.times("outcome", outcome) == 0)
+        .collect();
+    assert!(never.is_empty(), "never seen: {never:?}\n{tally}");
+    for quirk in Quirks::catalogue() {
+        for value in quirk.values {
+            let setting = format!("{}={value}", quirk.name);
+            assert_ne!(
+                tally.times("quirk", &setting),
+                0,
+                "{setting} was never tried"
+            );
+        }
+    }
+    for writer in ["", " of a second writer"] {
+        for action in ["Open", "Close", "Put"] {
+            let name = format!("{action}InstancePublicPorts{writer}");
+            assert_ne!(tally.times("accepted", &name), 0, "never accepted: {name}");
+        }
+    }
+    assert_ne!(tally.times("end", "as wanted"), 0, "{tally}");
+}
+
+#[test]
+fn every_two_values_of_two_quirks_meet() {
+    let (mut missing, rows) = every_pair();
+    assert!(missing.len() > 1000 && rows.len() < 250, "a cover is small");
+    for row in rows {
+        let chosen: Vec<(usize, usize)> = row.into_iter().enumerate().collect();
+        for (place, one) in chosen.iter().enumerate() {
+            for other in &chosen[place + 1..] {
+                missing.remove(&(*one, *other));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
