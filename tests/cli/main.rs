@@ -6,6 +6,7 @@ mod endings;
 mod exits;
 mod injection;
 mod output;
+mod policies;
 mod served;
 mod stage;
 mod trust;

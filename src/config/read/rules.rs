@@ -96,15 +96,15 @@ pub(super) fn rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: Kind) -> Option<Rul
                 "name the policy that is to overlook the rule",
             )
             .unwrap_or_default();
-        let span = cx.span(value);
-        for key in ["why", "owner", "until"] {
-            if !table.contains_key(key) {
-                cx.missing(
-                    span,
-                    &format!("`waive` needs `{key}`"),
-                    "an exception says why it is one, who answers for it, and when it ends",
-                );
-            }
+        let lacking: Vec<String> = ["why", "owner", "until"]
+            .into_iter()
+            .filter(|key| !table.contains_key(*key))
+            .map(|key| format!("`{key}`"))
+            .collect();
+        if !lacking.is_empty() {
+            let message = format!("`waive` needs {}", lacking.join(" and "));
+            let hint = "an exception says why it is one, who answers for it, and when it ends";
+            cx.missing(cx.span(value), &message, hint);
         }
     }
     Some(rule)

@@ -30,7 +30,7 @@ impl Evidence<'_> {
             id,
             weight,
             origin,
-            why: _,
+            why,
             demands: _,
             instances: _,
         } = self.policy;
@@ -46,12 +46,16 @@ impl Evidence<'_> {
         } else {
             self.lines(access)
         };
+        let reason = self.reason(&witness, self.after.most.access(atom, cell));
         Violation {
             policy: id.clone(),
             weight: *weight,
             seen,
             on: self.place.on.clone(),
-            reason: self.reason(&witness, self.after.most.access(atom, cell)),
+            reason: match why {
+                Some(why) => format!("{reason} ({why})"),
+                None => reason,
+            },
             hint: self.hint(lacking, &lines, seen),
             witness,
             lacking,
