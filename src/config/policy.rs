@@ -28,7 +28,7 @@ const ADMIN: [i32; 14] = [
     22, 23, 445, 2375, 2376, 2379, 3389, 5900, 5901, 5985, 5986, 6000, 6443, 10250,
 ];
 
-/// Where data is kept: `SQL` Server, Oracle, MySQL, `PostgreSQL`, `CouchDB`, Redis, Cassandra, Kafka, Elasticsearch,
+/// Where data is kept: SQL Server, Oracle, `MySQL`, `PostgreSQL`, `CouchDB`, Redis, Cassandra, Kafka, Elasticsearch,
 /// `OpenSearch`, memcached, `MongoDB`.
 const DATABASES: [i32; 15] = [
     1433, 1434, 1521, 3306, 4333, 5432, 5984, 6379, 9042, 9092, 9200, 9300, 11211, 27017, 27018,

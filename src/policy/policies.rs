@@ -248,9 +248,14 @@ struct Sides {
 
 impl Sides {
     fn new(plan: &InstancePlan, wanted: &DesiredInstance, state: State) -> Self {
+        let certain = Effective::certain(&plan.before);
         let live = Side {
-            most: Effective::of_live(&plan.before),
-            certain: Effective::certain(&plan.before),
+            most: if plan.before.uncertain().is_empty() && plan.before.unknown().is_empty() {
+                certain.clone()
+            } else {
+                Effective::of_live(&plan.before)
+            },
+            certain,
         };
         if state == State::Live || plan.verdict != Verdict::Change {
             let seen = match state {

@@ -115,10 +115,13 @@ fn own(cx: &mut Cx<'_>, table: &DeTable<'_>, id: &Text, severity: Option<Severit
         cx.missing(id.span, "the policy has no `services`", hint);
     }
     let require = table.get("require");
-    if !limits && require.is_none() {
+    // A key that is spelled wrong may be what is missed here, and is reported anyway.
+    let mut keys = table.iter().map(|(key, _)| key.get_ref().as_ref());
+    let spelled = keys.all(|key: &str| keys::POLICY.contains(&key));
+    if spelled && !limits && require.is_none() {
         let hint = "add `only-from`, `at-most` or `require`";
         cx.missing(id.span, "the policy asks for nothing", hint);
-    } else if !limits && services.is_some() {
+    } else if spelled && !limits && services.is_some() {
         let hint =
             "what must be open is said in `require`; for a limit add `only-from` or `at-most`";
         cx.missing(id.span, "`services` has no meaning here", hint);

@@ -94,9 +94,9 @@ fn without_places(mut desired: Desired) -> Desired {
         policy.origin = None;
         for demand in &mut policy.demands {
             if let Demand::Require(rules) = demand {
-                rules
-                    .iter_mut()
-                    .for_each(|rule| rule.origin = nowhere.clone());
+                for rule in rules {
+                    rule.origin = nowhere.clone();
+                }
             }
         }
     }
