@@ -121,7 +121,9 @@ impl Evidence<'_> {
             };
         }
         if !lines.is_empty() {
-            let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+            let mut lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+            // Two rules of one line are one place to look at.
+            lines.dedup();
             return format!(
                 "narrow {}, or except a rule with `waive = [\"{id}\"]`, `why`, `owner` and `until`",
                 shortened(&lines)
