@@ -141,6 +141,21 @@ fn top(root: &DeTable<'_>, used: &mut BTreeSet<(&'static str, String)>) {
                     .into_iter()
                     .for_each(|rules| all("keep", rules.get_ref(), used));
             }
+            ("policy", DeValue::Array(policies)) => {
+                for table in policies
+                    .iter()
+                    .filter_map(|value| value.get_ref().as_table())
+                {
+                    note("policy", table, used);
+                    for kind in ["match", "at-most", "require"] {
+                        table
+                            .get(kind)
+                            .and_then(|value| value.get_ref().as_table())
+                            .into_iter()
+                            .for_each(|table| note(kind, table, used));
+                    }
+                }
+            }
             ("rulesets", DeValue::Table(sets)) => sets
                 .values()
                 .for_each(|rules| all("rule", rules.get_ref(), used)),

@@ -294,7 +294,8 @@ fn reports_of_every_verb_are_as_their_schema_says() {
     let config = "version = 1\ndefaults = { region = \"eu-central-1\" }\n\
         [instances.web-1]\nrules = [{ allow = \"https\", from = \"anywhere\", why = \"the site\" }, { allow = \"ssh\", from = \"192.0.2.1\", until = 2001-01-01 }]\n\
         [instances.web-2]\nmode = \"observe\"\nrules = [{ allow = \"https\", from = \"anywhere\" }]\n\
-        [instances.web-9]\nrules = [{ allow = \"https\", from = \"anywhere\" }]\n";
+        [instances.web-9]\nrules = [{ allow = \"https\", from = \"anywhere\" }]\n\
+        [[policy]]\nid = \"site\"\nservices = \"https\"\nonly-from = []\nseverity = \"warn\"\n";
     let odd = vec![
         rule("tcp", 22, 22, &["192.0.2.1"]),
         rule("sctp", 9, 9, &["192.0.2.1"]),
@@ -318,8 +319,17 @@ fn reports_of_every_verb_are_as_their_schema_says() {
         "sctp"
     );
     check_tight(schema::REPORT, &plan, &[], &["state"]);
-    emulated("drift");
-    document(&["check"]);
+    let violation = &plan["violations"][0];
+    assert_eq!(violation["seen"], "introduced");
+    assert_ne!(
+        (&violation["lines"], &violation["declared"]),
+        (&json!([]), &Value::Null)
+    );
+    assert_eq!(emulated("drift")["violations"][0]["seen"], "live");
+    assert_eq!(
+        document(&["check"])["violations"][0]["table"],
+        "instances.web-1"
+    );
     document(&["plan", "--emulator", "nowhere.json"]);
     let refused = document(&["apply", "--emulator", "fleet.json", "--yes"]);
     assert_eq!(refused["refusals"][0]["guard"], "lockout");

@@ -65,6 +65,7 @@ fn check_desired(desired: &Desired, live: &Live) {
         error: None,
         problems: Vec::new(),
         refusals: &[],
+        violations: &[],
         plan: Some(&plan),
         report: None,
     });

@@ -215,9 +215,9 @@ pub(super) struct OutArgs {
 }
 
 impl OutArgs {
-    /// Writes the plan, unless a guard refuses it: what is refused shall not lie around ready to be applied.
+    /// Writes the plan, unless a guard or a policy refuses it: what is refused shall not lie around ready to be applied.
     pub(super) fn write(&self, planned: &Planned) -> Result<(), Cannot> {
-        let Some(path) = self.out.as_deref().filter(|_| planned.refusals.is_empty()) else {
+        let Some(path) = self.out.as_deref().filter(|_| !planned.is_refused()) else {
             return Ok(());
         };
         let file = planned.file(self.valid_for);

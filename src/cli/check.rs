@@ -1,6 +1,6 @@
-//! `check`: is the configuration valid, with no look at the world.
+//! `check`: is the configuration valid, and does what it declares hold to its policies, with no look at the world.
 //!
-//! Owns the verb. Refuses to connect to anything.
+//! Owns the verb. What depends on tags, or on which groups an instance is in, is left to `plan`. Refuses to connect to anything.
 
 use clap::Args;
 use time::OffsetDateTime;
@@ -9,6 +9,8 @@ use super::Exit;
 use super::args::ConfigArgs;
 use super::output::{Output, Shown, problems};
 use super::session;
+use crate::model::Weight;
+use crate::policy;
 use crate::render;
 
 #[derive(Args, Debug)]
@@ -34,11 +36,16 @@ pub(super) fn run(args: &CheckArgs, output: &Output) -> Exit {
         render::count(summary.instances, "instance table"),
     );
     render::text::notes(&mut text, "", &config.expiring(as_of));
+    let findings = policy::declared(&config.declared(as_of), &config.policies());
+    render::text::notes(&mut text, "", &findings.unused);
+    text.push_str(&render::text::violations(&findings.violations));
+    let denied = findings.violations.iter().any(|v| v.weight == Weight::Deny);
     output.show(&Shown {
         verb: VERB,
-        exit: Exit::Done,
+        exit: if denied { Exit::Refused } else { Exit::Done },
         problems: &problems(config.warnings()),
         refusals: &[],
+        violations: &findings.violations,
         plan: None,
         report: None,
         text: &text,

@@ -8,6 +8,7 @@ use super::Exit;
 use super::args::ConsentArgs;
 use super::output::{Output, plan_text};
 use super::plan::{LookArgs, look};
+use crate::policy::State;
 use crate::render::text::Asked;
 
 #[derive(Args, Debug)]
@@ -20,7 +21,7 @@ const VERB: &str = "drift";
 
 pub(super) async fn run(args: &DriftArgs, output: &Output) -> Exit {
     // Guards judge a change, and nothing is changed here.
-    let mut planned = match look(&args.look, &ConsentArgs::default(), output).await {
+    let mut planned = match look(&args.look, &ConsentArgs::default(), State::Live, output).await {
         Ok(planned) => planned,
         Err(no_plan) => return no_plan.show(VERB, output),
     };

@@ -15,7 +15,7 @@ pub enum Exit {
     Failed,
     /// There are differences (`drift`, `plan --detailed-exitcode`).
     Differs,
-    /// Refused by a guard; nothing was written.
+    /// Refused by a guard or a policy, so nothing was written; `check`: what is declared breaks a policy.
     Refused,
     /// The plan was wrong or no longer true; nothing was written.
     Stale,

@@ -14,7 +14,7 @@ use super::harmless::{powerless_json, powerless_lines};
 use super::session::Planned;
 use crate::config::{Diagnostic, Diagnostics, Severity};
 use crate::plan::{Plan, Report};
-use crate::policy::Refusal;
+use crate::policy::{Refusal, Violation};
 use crate::render::text::Asked;
 use crate::render::{self, json, plain};
 
@@ -61,6 +61,7 @@ pub(super) struct Shown<'a> {
     pub(super) exit: Exit,
     pub(super) problems: &'a [json::Problem],
     pub(super) refusals: &'a [Refusal],
+    pub(super) violations: &'a [Violation],
     pub(super) plan: Option<&'a Plan>,
     pub(super) report: Option<&'a Report>,
     /// Stdout of the text format.
@@ -88,6 +89,7 @@ impl Output {
                 error: None,
                 problems: shown.problems.to_vec(),
                 refusals: shown.refusals,
+                violations: shown.violations,
                 plan: shown.plan,
                 report: shown.report,
             }))
@@ -107,7 +109,7 @@ impl Output {
         if differs {
             held.push(Exit::Differs);
         }
-        if !planned.refusals.is_empty() {
+        if planned.is_refused() {
             held.push(Exit::Refused);
         }
         self.show(&Shown {
@@ -115,6 +117,7 @@ impl Output {
             exit: Exit::first_of(&held),
             problems: &planned.warnings,
             refusals: &planned.refusals,
+            violations: &planned.findings.violations,
             plan: Some(&planned.plan),
             report: None,
             text,
@@ -170,6 +173,7 @@ impl Output {
             error,
             problems,
             refusals: &[],
+            violations: &[],
             plan: None,
             report: None,
         };
@@ -261,6 +265,7 @@ pub(super) fn to_stdout(text: &str) {
 /// The plan as text, with what the guards say of it.
 pub(super) fn plan_text(planned: &Planned, asked: Asked, diff: bool) -> String {
     let mut text = guarded_text(&planned.plan, &planned.refusals, asked);
+    text.push_str(&render::text::violations(&planned.findings.violations));
     if diff {
         text.push('\n');
         text.push_str(&render::diff::unified(&planned.plan));

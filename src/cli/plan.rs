@@ -10,6 +10,7 @@ use super::output::{Cannot, Output, plan_text};
 use super::session::{self, NoPlan, Planned, Want, World};
 use super::signals;
 use crate::plan::{Plan, Verdict};
+use crate::policy::State;
 use crate::render::text::Asked;
 
 /// What a verb needs that compares and does not write.
@@ -42,7 +43,7 @@ pub(super) struct PlanArgs {
 const VERB: &str = "plan";
 
 pub(super) async fn run(args: &PlanArgs, output: &Output) -> Exit {
-    let planned = match look(&args.look, &args.consent, output).await {
+    let planned = match look(&args.look, &args.consent, State::Result, output).await {
         Ok(planned) => planned,
         Err(no_plan) => return no_plan.show(VERB, output),
     };
@@ -68,6 +69,7 @@ impl LookArgs {
 pub(super) async fn look(
     args: &LookArgs,
     consent: &ConsentArgs,
+    judged: State,
     output: &Output,
 ) -> Result<Planned, NoPlan> {
     let LookArgs {
@@ -89,6 +91,7 @@ pub(super) async fn look(
             consent,
             &regions,
             connection.reader(),
+            judged,
         )
         .await;
         connection.close().await;

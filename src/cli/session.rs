@@ -23,7 +23,7 @@ use crate::model::{
 };
 use crate::plan::file::{PlanFile, Scope};
 use crate::plan::{self, Plan};
-use crate::policy::{self, Refusal};
+use crate::policy::{self, Findings, Refusal};
 use crate::render::json::Problem;
 
 /// Why there is no plan.
@@ -62,6 +62,8 @@ pub(super) struct Planned {
     pub(super) warnings: Vec<Problem>,
     /// What the guards refuse. None: the plan may be carried out.
     pub(super) refusals: Vec<Refusal>,
+    /// What the policies say; some of it may refuse the plan.
+    pub(super) findings: Findings,
     pub(super) scope: Scope,
     guard: Guard,
     config: Fingerprint,
@@ -105,12 +107,18 @@ impl Planned {
             plan,
             warnings,
             refusals: judgement.refusals,
+            findings: Findings::default(),
             scope,
             guard,
             config,
             made_at,
             changes_at,
         })
+    }
+
+    /// Whether a guard or a policy stands in the way.
+    pub(super) fn is_refused(&self) -> bool {
+        !self.refusals.is_empty() || self.findings.refuse()
     }
 
     /// The plan as a file that is good for `valid_for` at most.
@@ -147,6 +155,7 @@ pub(super) async fn plan(
     consent: &ConsentArgs,
     regions: &[String],
     reader: &impl Reader,
+    judged: policy::State,
 ) -> Result<Planned, NoPlan> {
     let mut live = discover(reader, regions).await;
     let listed: BTreeSet<String> = regions
@@ -175,7 +184,11 @@ pub(super) async fn plan(
         made_at: as_of,
         changes_at: desired.ends_next(as_of),
     };
-    Ok(Planned::judged(plan, basis, consent)?)
+    let mut planned = Planned::judged(plan, basis, consent)?;
+    planned.findings = policy::policies(&planned.plan, &desired, judged);
+    let unused = std::mem::take(&mut planned.findings.unused);
+    planned.plan.notes.extend(unused);
+    Ok(planned)
 }
 
 /// The account of the instances of a plan.

@@ -13,7 +13,7 @@ use super::expect::Expect;
 use super::selector::Selector;
 use super::source::{Span, quote};
 use super::tree::Text;
-use crate::model::{Mode, Strategy};
+use crate::model::{Mode, Strategy, Weight};
 
 /// Everything, from all files.
 #[derive(Debug, Default)]
@@ -25,6 +25,7 @@ pub(super) struct Definitions {
     pub(super) groups: Named<GroupDef>,
     pub(super) instances: Named<InstanceDef>,
     pub(super) guard: GuardDef,
+    pub(super) policies: Named<PolicyDef>,
     /// Whether a part of the files could not be read, so that what is undefined or unused may only be lost.
     pub(super) incomplete: bool,
 }
@@ -57,6 +58,35 @@ pub(super) struct RuleDef {
     pub(super) until: Option<OffsetDateTime>,
     pub(super) owner: Option<String>,
     pub(super) why: Option<String>,
+    /// The policies that are to overlook it.
+    pub(super) waive: Vec<Text>,
+}
+
+/// One `[[policy]]`; a built-in one has nothing but a severity.
+#[derive(Debug)]
+pub(super) struct PolicyDef {
+    pub(super) severity: Option<Severity>,
+    /// Services and who may reach them; `None` where nothing is said of it.
+    pub(super) only_from: Option<RuleDef>,
+    pub(super) at_most: Option<AtMost>,
+    pub(super) require: Option<RuleDef>,
+    pub(super) selector: Option<Selector>,
+    pub(super) why: Option<String>,
+}
+
+/// Services, and the prefix lengths that say how many addresses may reach them.
+#[derive(Debug)]
+pub(super) struct AtMost {
+    pub(super) services: RuleDef,
+    pub(super) ipv4: Option<u8>,
+    pub(super) ipv6: Option<u8>,
+}
+
+/// `severity` of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Severity {
+    On(Weight),
+    Off,
 }
 
 /// What a group and an instance have in common.

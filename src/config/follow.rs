@@ -26,6 +26,8 @@ pub(super) struct Names {
     /// The sources of those single words that a rule named alone.
     whole: BTreeMap<String, Arc<Sources>>,
     incomplete: bool,
+    /// The policies, and whether a rule can be excepted from them.
+    pub(super) policies: BTreeMap<String, bool>,
     /// Whether a default or a group says additive.
     pub(super) additive: bool,
 }
@@ -50,6 +52,7 @@ impl Names {
             used_rulesets: BTreeSet::new(),
             whole: BTreeMap::new(),
             incomplete,
+            policies: BTreeMap::new(),
             additive: false,
         }
     }
@@ -121,7 +124,11 @@ impl Names {
             until,
             owner,
             why,
+            waive,
         } = def;
+        for id in &waive {
+            self.check_waiver(id, report);
+        }
         let mut seen = BTreeSet::new();
         let several = allow.len() > 1;
         let items: Vec<Item> = allow
@@ -150,6 +157,28 @@ impl Names {
             until,
             owner,
             why,
+            waive: waive.into_iter().map(|id| id.text).collect(),
+        }
+    }
+
+    fn check_waiver(&self, id: &Text, report: &mut Report) {
+        match self.policies.get(&id.text) {
+            Some(true) => {}
+            Some(false) => {
+                let message = format!("policy {} forbids nothing to waive", quote(&id.text));
+                report
+                    .error(id.span, message)
+                    .hint("it only requires access: a rule that opens something cannot break it");
+            }
+            None if self.incomplete => {}
+            None => {
+                report.unknown(
+                    id.span,
+                    format!("there is no policy {}", quote(&id.text)),
+                    &id.text,
+                    self.policies.keys().map(String::as_str),
+                );
+            }
         }
     }
 

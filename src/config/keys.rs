@@ -13,6 +13,7 @@ pub(super) const TOP: &[&str] = &[
     "groups",
     "instances",
     "guard",
+    "policy",
 ];
 /// `[defaults]`.
 pub(super) const DEFAULTS: &[&str] = &["region", "regions", "mode", "strategy"];
@@ -25,13 +26,28 @@ pub(super) const MATCH: &[&str] = &["name", "region", "tags"];
 /// `[instances.NAME]`.
 pub(super) const INSTANCE: &[&str] = &["use", "rules", "absent", "mode", "strategy"];
 /// One of `rules`.
-pub(super) const RULE: &[&str] = &["allow", "from", "until", "owner", "why"];
+pub(super) const RULE: &[&str] = &["allow", "from", "until", "owner", "why", "waive"];
 /// One of `absent`.
 pub(super) const ABSENT: &[&str] = &["allow", "from", "owner", "why"];
 /// `[guard]`.
 pub(super) const GUARD: &[&str] = &["keep", "max-instances", "max-closed"];
 /// One of `keep`.
 pub(super) const KEEP: &[&str] = &["allow", "from", "owner", "why"];
+/// One `[[policy]]`.
+pub(super) const POLICY: &[&str] = &[
+    "id",
+    "services",
+    "only-from",
+    "at-most",
+    "require",
+    "match",
+    "severity",
+    "why",
+];
+/// `at-most` of a policy.
+pub(super) const AT_MOST: &[&str] = &["ipv4", "ipv6"];
+/// `require` of a policy.
+pub(super) const REQUIRE: &[&str] = &["allow", "from"];
 
 /// Every key of the language: the kind of table, and the keys that it takes.
 pub const KEYS: &[(&str, &[&str])] = &[
@@ -44,4 +60,7 @@ pub const KEYS: &[(&str, &[&str])] = &[
     ("absent", ABSENT),
     ("guard", GUARD),
     ("keep", KEEP),
+    ("policy", POLICY),
+    ("at-most", AT_MOST),
+    ("require", REQUIRE),
 ];

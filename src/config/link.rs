@@ -8,6 +8,7 @@ use super::definitions::{Definitions, GroupDef, GuardDef, InstanceDef};
 use super::diagnostic::Report;
 use super::expect::Expect;
 use super::follow::Names;
+use super::policy;
 use super::rule::{Absence, Rule};
 use super::selector::{Glob, Selector};
 use super::source::{Span, quote};
@@ -23,6 +24,7 @@ pub(super) struct Linked {
     pub(super) groups: Vec<Group>,
     pub(super) instances: Vec<Declared>,
     pub(super) guard: Guard,
+    pub(super) policies: Vec<policy::Linked>,
 }
 
 /// Rules and settings, of a group or an instance.
@@ -66,6 +68,7 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
         groups,
         instances,
         guard,
+        policies,
         incomplete,
     } = defs;
     let known: Vec<(String, Span)> = rulesets
@@ -75,6 +78,7 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
         .collect();
     let mut names = Names::new(addresses, services, known, incomplete, report);
     let mode = defaults.mode.unwrap_or_default();
+    names.policies = policy::waivable(&policies);
     names.additive = mode == Mode::Additive
         || groups
             .0
@@ -126,6 +130,7 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
             .map(|(key, (span, def))| instance(&mut names, key, span, def, report))
             .collect(),
         guard: self::guard(&mut names, guard, report),
+        policies: policy::link(&mut names, policies, report),
     };
     if !report.has_errors() {
         names.report_unused(report);

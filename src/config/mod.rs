@@ -8,6 +8,7 @@
 //! (`link`), and, once the instances are known, to [`Desired`](crate::model::Desired) (`resolve`).
 
 mod conflict;
+mod declared;
 mod definitions;
 mod diagnostic;
 mod expect;
@@ -17,6 +18,7 @@ mod link;
 mod load;
 mod names;
 mod nested;
+mod policy;
 mod read;
 mod regions;
 mod render;

@@ -4,6 +4,7 @@
 
 mod guard;
 mod matching;
+mod policy;
 mod rules;
 
 use toml::de::{DeTable, DeValue};
@@ -97,6 +98,7 @@ fn top(
                     .error(span, "`[guard]` in an included file")
                     .hint("it is for all files: write it into the first one");
             }
+            "policy" => policy::read(cx, defs, value),
             "addresses" => {
                 each(cx, value, "`[addresses]`", |cx, name, value| {
                     address_set(cx, defs, name, value);
@@ -317,7 +319,7 @@ fn group(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>)
         body,
     };
     match table.get("match") {
-        Some(value) => matching::selector(cx, value, &mut group),
+        Some(value) => (group.selector, group.region_glob) = matching::selector(cx, value),
         None => cx.missing(
             name.span,
             &format!("{subject} has no `match`"),

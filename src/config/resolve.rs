@@ -93,6 +93,28 @@ impl<'a> Resolver<'a> {
         for (group, count) in groups.iter().zip(counts) {
             self.count(group, count);
         }
+        self.policies();
+    }
+
+    /// Which policy speaks of which instance that is declared.
+    fn policies(&mut self) {
+        for linked in &self.config.linked.policies {
+            let mut policy = linked.policy.clone();
+            if let Some(selector) = &linked.selector {
+                let declared = self.desired.instances.keys().filter(|id| {
+                    let instance = self.instances.get(*id);
+                    instance.is_some_and(|instance| selector.matches(instance))
+                });
+                let chosen: BTreeSet<InstanceId> = declared.cloned().collect();
+                if chosen.is_empty() && self.all_listed(|region| selector.takes_region(region)) {
+                    let text = format!("policy {} matches no instance", quote(&policy.id));
+                    let origin = policy.origin.clone();
+                    self.desired.notes.push(Note { text, origin });
+                }
+                policy.instances = Some(chosen);
+            }
+            self.desired.policies.list.push(policy);
+        }
     }
 
     /// Which table belongs to which instance.
@@ -282,13 +304,16 @@ impl<'a> Resolver<'a> {
             notes: Vec::new(),
         };
         let there = Families::from(&instance.address_type);
+        let mut waivers = Vec::new();
         for line in lines {
             if line.is_expired(self.as_of, &mut wanted.notes) {
                 line.literally(&mut wanted.expired);
                 continue;
             }
             self.check_families(instance, there, line);
+            let known = wanted.rules.len();
             line.for_instance(there, &mut wanted.rules, &mut wanted.notes);
+            waivers.extend(line.waivers(&wanted.rules[known..]));
         }
         wanted
             .rules
@@ -296,6 +321,10 @@ impl<'a> Resolver<'a> {
         wanted
             .expired
             .sort_by(|a, b| (a.key, &a.origin).cmp(&(b.key, &b.origin)));
+        if !waivers.is_empty() {
+            let all = &mut self.desired.policies.waivers;
+            all.insert(instance.id.clone(), waivers);
+        }
         absent(self, instance, &all, &mut wanted);
         // Stable, so that the notes of one line keep their order.
         wanted.notes.sort_by(|a, b| a.origin.cmp(&b.origin));

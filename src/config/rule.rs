@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::source::Span;
 use super::until;
-use crate::model::{self, AddressType, Key, Note, Origin, Protocol, Sources};
+use crate::model::{self, AddressType, Key, Note, Origin, Protocol, Sources, Waiver};
 
 /// One line of the configuration.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(super) struct Rule {
     pub(super) until: Option<time::OffsetDateTime>,
     pub(super) owner: Option<String>,
     pub(super) why: Option<String>,
+    /// Policies that are to overlook it.
+    pub(super) waive: Vec<String>,
 }
 
 /// Where addresses stand that are written out, rather than named by a set or a word.
@@ -187,6 +189,20 @@ impl Rule {
                 )));
             }
         }
+    }
+
+    /// What the policies that it names are to overlook, where these are the rules that come of it.
+    pub(super) fn waivers(&self, rules: &[model::Rule]) -> Vec<Waiver> {
+        if self.waive.is_empty() {
+            return Vec::new();
+        }
+        let waiver = |rule: &model::Rule| Waiver {
+            policies: self.waive.clone(),
+            key: rule.key,
+            sources: rule.sources.clone(),
+            origin: rule.origin.clone(),
+        };
+        rules.iter().map(waiver).collect()
     }
 
     /// The place of an address that is written out and that this instance cannot take, with the name of its family.

@@ -32,6 +32,17 @@ impl Glob {
         }
     }
 
+    /// Whether it takes every text that `other` takes, as far as that is plain to see.
+    fn includes(&self, other: &Self) -> bool {
+        match other {
+            Self::Literal(text) => self.matches(text),
+            Self::Pattern(theirs) => match self {
+                Self::Literal(_) => false,
+                Self::Pattern(ours) => ours == theirs || ours.as_str() == "*",
+            },
+        }
+    }
+
     pub(super) fn literal(&self) -> Option<&str> {
         match self {
             Self::Literal(text) => Some(text),
@@ -59,6 +70,30 @@ impl Selector {
                     .get(key)
                     .is_some_and(|value| any(globs, value))
             })
+    }
+
+    /// Whether every instance that meets `other` meets this too, as far as their texts tell.
+    pub(super) fn includes(&self, other: &Self) -> bool {
+        let covered = |ours: &[Glob], theirs: &[Glob]| {
+            let takes = |their: &Glob| ours.iter().any(|our| our.includes(their));
+            ours.is_empty() || (!theirs.is_empty() && theirs.iter().all(takes))
+        };
+        covered(&self.names, &other.names)
+            && covered(&self.regions, &other.regions)
+            && self.tags.iter().all(|(key, ours)| {
+                let same = other.tags.iter().find(|(their, _)| their == key);
+                same.is_some_and(|(_, theirs)| covered(ours, theirs))
+            })
+    }
+
+    /// Whether an instance of this name could match, and whether it does whatever else it is. Without a region that
+    /// could be any.
+    pub(super) fn takes(&self, region: Option<&str>, name: &str) -> (bool, bool) {
+        let named = self.names.is_empty() || self.names.iter().any(|glob| glob.matches(name));
+        let here = region.map(|region| self.takes_region(region));
+        let possible = named && here.unwrap_or(true);
+        let certain = named && here.unwrap_or(self.regions.is_empty()) && self.tags.is_empty();
+        (possible, certain)
     }
 
     /// Whether an instance of this region could match.

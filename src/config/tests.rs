@@ -5,6 +5,7 @@
 mod errors;
 mod files;
 mod guard;
+mod policy;
 mod properties;
 mod resolving;
 mod sources;

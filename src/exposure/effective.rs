@@ -241,6 +241,12 @@ impl Effective {
         })
     }
 
+    /// What this lets in on those cells on which `cells` lets anybody in.
+    #[must_use]
+    pub fn within(&self, cells: &Self) -> Self {
+        self.overlay(cells, |a, cell| a.filter(|_| cell.is_some()).cloned())
+    }
+
     fn overlay(
         &self,
         other: &Self,

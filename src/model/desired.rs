@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::{Guard, InstanceId, Key, Sources};
+use super::{Guard, InstanceId, Key, Policies, Sources};
 
 /// A place in a file. Displays as `file:line`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -170,6 +170,8 @@ pub struct Desired {
     pub notes: Vec<Note>,
     /// How much a run may change.
     pub guard: Guard,
+    /// Who may reach what at most, and who must.
+    pub policies: Policies,
 }
 
 impl Desired {

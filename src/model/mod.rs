@@ -12,6 +12,7 @@ mod guard;
 mod instance;
 mod key;
 mod live;
+mod policy;
 mod shown;
 mod sources;
 
@@ -24,5 +25,6 @@ pub use guard::Guard;
 pub use instance::{AddressType, Instance, InstanceId, InstanceState};
 pub use key::{Key, KeyError, Protocol};
 pub use live::{Doubt, Live, LiveFirewall, PortState, Uncertain, Unreadable};
+pub use policy::{Cells, DeclaredTable, Demand, Policies, Policy, Waiver, Weight};
 pub use shown::{begins_command, is_unsafe, visible};
 pub use sources::{LIGHTSAIL_CONNECT, Sources, V4_ANYWHERE, V6_ANYWHERE};

@@ -1,10 +1,12 @@
-//! What a plan may not do even though it could: guards, which judge a change and not a state.
+//! What a plan may not do even though it could: guards, which judge a change, and policies, which judge a state.
 //!
 //! Owns the judgement and the wording of refusals. Everything here is a plain function over a finished plan; it refuses
 //! to know the configuration's text, a clock, and how a plan is made or carried out.
 
 mod allow;
 pub mod guards;
+mod policies;
 
 pub use allow::{Allow, NotAllowed};
 pub use guards::{Judgement, Refusal, judge, lint};
+pub use policies::{Findings, On, Seen, State, Violation, Witness, declared, policies};

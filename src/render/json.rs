@@ -8,11 +8,11 @@ mod shape;
 
 use serde::Serialize;
 
-use fill::{consent, id, instance, note, refusal, unreadable};
+use fill::{consent, id, instance, note, refusal, unreadable, violation};
 use shape::{Document, MissingDoc, Summary};
 
 use crate::plan::{InstancePlan, Plan, Report, Verdict};
-use crate::policy::Refusal;
+use crate::policy::{Refusal, Violation};
 
 /// What `format` says.
 pub const FORMAT: &str = "portward.report";
@@ -33,6 +33,8 @@ pub struct Run<'a> {
     pub problems: Vec<Problem>,
     /// What the guards refuse.
     pub refusals: &'a [Refusal],
+    /// Policies that do not hold.
+    pub violations: &'a [Violation],
     /// The plan, where there is one.
     pub plan: Option<&'a Plan>,
     /// What became of it, where something was tried.
@@ -100,6 +102,7 @@ pub fn document(run: &Run<'_>) -> String {
         error: run.error.as_ref(),
         problems: &run.problems,
         refusals: run.refusals.iter().map(refusal).collect(),
+        violations: run.violations.iter().map(violation).collect(),
         overrides: plan.overrides.iter().map(consent).collect(),
         summary: Summary {
             declared: plan.instances.len() + plan.unreadable.len() + plan.missing.len(),

@@ -4,6 +4,7 @@
 //! of every rule, a summary at the end. Refuses to leave an instance out or to say anything by colour alone.
 
 mod change;
+mod policy;
 mod report;
 
 use std::cmp::Reverse;
@@ -13,6 +14,7 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 
 use change::{change_lines, rank};
+pub use policy::violations;
 pub use report::report;
 
 use super::words::{count, plain, wrapped};

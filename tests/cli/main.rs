@@ -7,6 +7,7 @@ mod exits;
 mod injection;
 mod kill;
 mod output;
+mod policies;
 mod served;
 mod stage;
 mod trust;

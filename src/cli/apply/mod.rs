@@ -87,13 +87,14 @@ async fn carry_out(args: &ApplyArgs, output: &Output, ready: &Ready) -> Result<E
             exit,
             problems: &ready.warnings,
             refusals: &ready.refusals,
+            violations: &ready.findings.violations,
             plan: Some(plan),
             report,
             text,
         })
     };
     let mut held = Exit::of_plan(plan);
-    if !ready.refusals.is_empty() {
+    if !ready.refusals.is_empty() || ready.findings.refuse() {
         held.push(Exit::Refused);
         return Ok(shown(Exit::first_of(&held), None, &ready.text));
     }

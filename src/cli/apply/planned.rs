@@ -19,7 +19,7 @@ use crate::exposure;
 use crate::model::Live;
 use crate::plan::Plan;
 use crate::plan::file::{self, PlanFile};
-use crate::policy::{self, Refusal};
+use crate::policy::{self, Findings, Refusal};
 use crate::render::json::Problem;
 use crate::render::text::Asked;
 
@@ -29,6 +29,7 @@ pub(super) struct Ready {
     pub(super) plan: Plan,
     pub(super) warnings: Vec<Problem>,
     pub(super) refusals: Vec<Refusal>,
+    pub(super) findings: Findings,
     pub(super) scope: receipt::Scope,
     /// The digest of the plan file, where there is one.
     pub(super) digest: Option<String>,
@@ -72,6 +73,7 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan>
         &args.consent,
         &regions,
         world.reader(),
+        policy::State::Result,
     )
     .await;
     let planned = match planned {
@@ -92,6 +94,7 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan>
         plan: planned.plan,
         warnings: planned.warnings,
         refusals: planned.refusals,
+        findings: planned.findings,
         digest: None,
         text,
     })
@@ -163,6 +166,8 @@ async fn from_file(args: &ApplyArgs, path: &Path) -> Result<Ready, NoPlan> {
         plan,
         warnings: Vec::new(),
         refusals: Vec::new(),
+        // A plan that a policy refuses is never written to a file.
+        findings: Findings::default(),
     })
 }
 

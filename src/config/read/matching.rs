@@ -4,9 +4,8 @@
 
 use toml::de::DeValue;
 
-use super::super::definitions::GroupDef;
 use super::super::expect::Expect;
-use super::super::selector::Glob;
+use super::super::selector::{Glob, Selector};
 use super::super::source::{Span, quote};
 use super::super::tree::{Cx, Text, Value};
 use super::super::{keys, names, regions};
@@ -28,10 +27,12 @@ pub(super) fn expect(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<(Expect, Span
     Some((expect, span))
 }
 
-/// The conditions of a group.
-pub(super) fn selector(cx: &mut Cx<'_>, value: &Value<'_>, group: &mut GroupDef) {
+/// The conditions of a group or a policy, and the first region among them that is a pattern.
+pub(super) fn selector(cx: &mut Cx<'_>, value: &Value<'_>) -> (Selector, Option<Span>) {
+    let mut selector = Selector::default();
+    let mut region_glob = None;
     let Some(table) = cx.table(value, "`match`", keys::MATCH) else {
-        return;
+        return (selector, region_glob);
     };
     if table.is_empty() {
         let span = cx.span(value);
@@ -50,7 +51,7 @@ pub(super) fn selector(cx: &mut Cx<'_>, value: &Value<'_>, group: &mut GroupDef)
                             format!("{} cannot be the name of an instance", quote(&text.text));
                         cx.report.error(text.span, message).hint(why);
                     }
-                    group.selector.names.push(glob);
+                    selector.names.push(glob);
                 }
             }
             "region" => {
@@ -58,9 +59,9 @@ pub(super) fn selector(cx: &mut Cx<'_>, value: &Value<'_>, group: &mut GroupDef)
                     match glob.literal() {
                         Some(region) if !regions::check(cx.report, region, text.span) => continue,
                         Some(_) => {}
-                        None => group.region_glob = group.region_glob.or(Some(text.span)),
+                        None => region_glob = region_glob.or(Some(text.span)),
                     }
-                    group.selector.regions.push(glob);
+                    selector.regions.push(glob);
                 }
             }
             "tags" => {
@@ -70,15 +71,14 @@ pub(super) fn selector(cx: &mut Cx<'_>, value: &Value<'_>, group: &mut GroupDef)
                 for (key, value) in tags {
                     let values = globs(cx, value, &format!("tag {}", quote(key.get_ref())));
                     let values = values.into_iter().map(|(glob, _)| glob).collect();
-                    group
-                        .selector
-                        .tags
-                        .push((key.get_ref().clone().into_owned(), values));
+                    let key = key.get_ref().clone().into_owned();
+                    selector.tags.push((key, values));
                 }
             }
             _ => {}
         }
     }
+    (selector, region_glob)
 }
 
 fn globs(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Vec<(Glob, Text)> {

@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Absent,
     /// What they name must stay.
     Kept,
+    /// What they name must be open.
+    Required,
 }
 
 /// The rules in a list.
@@ -33,11 +35,12 @@ pub(super) fn rules(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str, kind: Kin
 }
 
 /// One rule of a list.
-fn rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: Kind) -> Option<RuleDef> {
+pub(super) fn rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: Kind) -> Option<RuleDef> {
     let (subject, known) = match kind {
         Kind::Wanted => ("a rule", keys::RULE),
         Kind::Absent => ("a rule of `absent`", keys::ABSENT),
         Kind::Kept => ("a rule of `keep`", keys::KEEP),
+        Kind::Required => ("`require`", keys::REQUIRE),
     };
     let table = cx.table(value, subject, known)?;
     let span = cx.span(value);
@@ -48,6 +51,7 @@ fn rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: Kind) -> Option<RuleDef> {
         until: None,
         owner: None,
         why: None,
+        waive: Vec::new(),
     };
     match table.get("allow") {
         Some(value) => {
@@ -84,6 +88,25 @@ fn rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: Kind) -> Option<RuleDef> {
     rule.why = table
         .get("why")
         .and_then(|value| free_text(cx, value, "`why`"));
+    if let Some(value) = table.get("waive").filter(|_| kind == Kind::Wanted) {
+        rule.waive = cx
+            .some_texts(
+                value,
+                "`waive`",
+                "name the policy that is to overlook the rule",
+            )
+            .unwrap_or_default();
+        let lacking: Vec<String> = ["why", "owner", "until"]
+            .into_iter()
+            .filter(|key| !table.contains_key(*key))
+            .map(|key| format!("`{key}`"))
+            .collect();
+        if !lacking.is_empty() {
+            let message = format!("`waive` needs {}", lacking.join(" and "));
+            let hint = "an exception says why it is one, who answers for it, and when it ends";
+            cx.missing(cx.span(value), &message, hint);
+        }
+    }
     Some(rule)
 }
 
@@ -112,7 +135,7 @@ fn until(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<time::OffsetDateTime> {
 }
 
 /// Text that reports repeat as it is, so it must be fit for a terminal.
-fn free_text(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Option<String> {
+pub(super) fn free_text(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Option<String> {
     let Text { text, span } = cx.text(value, subject)?;
     if text.contains(is_unsafe) {
         cx.report

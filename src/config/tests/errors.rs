@@ -17,7 +17,7 @@ fn keys_and_types() {
         (
             "colour = 1",
             &[
-                "2:1: error: unknown key `colour` in the file (the keys here are `version`, `include`, `defaults`, `addresses`, `services`, `rulesets`, `groups`, `instances`, `guard`)",
+                "2:1: error: unknown key `colour` in the file (the keys here are `version`, `include`, `defaults`, `addresses`, `services`, `rulesets`, `groups`, `instances`, `guard`, `policy`)",
             ],
         ),
         (
@@ -27,7 +27,7 @@ fn keys_and_types() {
         (
             "[accounts]",
             &[
-                "2:2: error: unknown key `accounts` in the file (the keys here are `version`, `include`, `defaults`, `addresses`, `services`, `rulesets`, `groups`, `instances`, `guard`)",
+                "2:2: error: unknown key `accounts` in the file (the keys here are `version`, `include`, `defaults`, `addresses`, `services`, `rulesets`, `groups`, `instances`, `guard`, `policy`)",
             ],
         ),
         (
@@ -378,8 +378,8 @@ fn rules() {
             "3:54: error: `until` has a time but no offset (add the offset, as in `2031-12-31T18:00:00Z` or `2031-12-31T18:00:00+01:00`, or write only the date)",
         ),
         (
-            "allow = \"ssh\", from = \"anywhere\", waive = \"x\"",
-            "3:46: error: unknown key `waive` in a rule (the keys here are `allow`, `from`, `until`, `owner`, `why`)",
+            "allow = \"ssh\", from = \"anywhere\", owner = \"o\", waive = \"all-open-to-world\"",
+            "3:67: error: `waive` needs `why` and `until` (an exception says why it is one, who answers for it, and when it ends)",
         ),
     ] {
         assert_eq!(rule(text), [expected]);

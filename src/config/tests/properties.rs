@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use time::OffsetDateTime;
 
 use super::super::{Config, Diagnostics, Source, parse};
-use crate::model::{AddressType, Desired, Instance, InstanceId, InstanceState, Origin};
+use crate::model::{AddressType, Demand, Desired, Instance, InstanceId, InstanceState, Origin};
 
 const EXAMPLE: &str = include_str!("../../../firewall.example.toml");
 const INCLUDED: &str = include_str!("../../../examples/fleet/mail.toml");
@@ -90,6 +90,19 @@ fn without_places(mut desired: Desired) -> Desired {
         .keep
         .iter_mut()
         .for_each(|rule| rule.origin = nowhere.clone());
+    for policy in &mut desired.policies.list {
+        policy.origin = None;
+        for demand in &mut policy.demands {
+            if let Demand::Require(rules) = demand {
+                for rule in rules {
+                    rule.origin = nowhere.clone();
+                }
+            }
+        }
+    }
+    for waiver in desired.policies.waivers.values_mut().flatten() {
+        waiver.origin = nowhere.clone();
+    }
     desired
 }
 

@@ -4,14 +4,15 @@
 
 use super::shape::{
     BoxDoc, CallDoc, CauseDoc, ChangeDoc, ExposureDoc, IdDoc, InstanceDoc, NoteDoc, OutcomeDoc,
-    OverrideDoc, PortInfo, RefusalDoc, RequestDoc, SourcesDoc, UncertainDoc, UnreadableDoc,
+    OverrideDoc, PlaceDoc, PortInfo, RefusalDoc, RequestDoc, SourcesDoc, UncertainDoc,
+    UnreadableDoc, ViolationDoc, WitnessDoc,
 };
 use crate::exposure::{self, Exposed};
-use crate::model::{Firewall, InstanceId, Key, Note, Sources, Unreadable};
+use crate::model::{Firewall, InstanceId, Key, Note, Origin, Sources, Unreadable};
 use crate::plan::{
     Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Outcome, Override, Verdict,
 };
-use crate::policy::Refusal;
+use crate::policy::{On, Refusal, Violation};
 use crate::render::words::until;
 
 pub(super) fn id(id: &InstanceId) -> IdDoc<'_> {
@@ -252,5 +253,52 @@ pub(super) fn consent(consent: &Override) -> OverrideDoc<'_> {
         guard: guard.as_str(),
         selector: selector.as_deref(),
         reason,
+    }
+}
+
+pub(super) fn violation(violation: &Violation) -> ViolationDoc<'_> {
+    let Violation {
+        policy,
+        weight,
+        seen,
+        on,
+        reason,
+        witness,
+        lacking,
+        access,
+        lines,
+        declared,
+        hint,
+    } = violation;
+    let (instance, table) = match on {
+        On::Instance(instance) => (Some(id(instance)), None),
+        On::Table(table) => (None, Some(table.as_str())),
+    };
+    ViolationDoc {
+        policy,
+        severity: weight.as_str(),
+        seen: seen.as_str(),
+        refuses: violation.refuses(),
+        instance,
+        table,
+        kind: if *lacking { "missing" } else { "excess" },
+        reason,
+        witness: WitnessDoc {
+            source: &witness.source,
+            what: &witness.what,
+        },
+        access: access.iter().map(exposed).collect(),
+        lines: lines.iter().map(place).collect(),
+        declared: declared.as_ref().map(place),
+        hint,
+    }
+}
+
+fn place(origin: &Origin) -> PlaceDoc<'_> {
+    let Origin { file, line, column } = origin;
+    PlaceDoc {
+        file,
+        line: *line,
+        column: *column,
     }
 }

@@ -21,6 +21,7 @@ pub(super) struct Document<'a> {
     pub(super) error: Option<&'a Problem>,
     pub(super) problems: &'a [Problem],
     pub(super) refusals: Vec<RefusalDoc<'a>>,
+    pub(super) violations: Vec<ViolationDoc<'a>>,
     pub(super) overrides: Vec<OverrideDoc<'a>>,
     pub(super) summary: Summary,
     pub(super) instances: Vec<InstanceDoc<'a>>,
@@ -207,6 +208,39 @@ pub(super) struct RefusalDoc<'a> {
     pub(super) instance: Option<IdDoc<'a>>,
     pub(super) reason: &'a str,
     pub(super) hint: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ViolationDoc<'a> {
+    pub(super) policy: &'a str,
+    pub(super) severity: &'static str,
+    pub(super) seen: &'static str,
+    pub(super) refuses: bool,
+    pub(super) instance: Option<IdDoc<'a>>,
+    pub(super) table: Option<&'a str>,
+    pub(super) kind: &'static str,
+    pub(super) reason: &'a str,
+    pub(super) witness: WitnessDoc<'a>,
+    pub(super) access: Vec<BoxDoc>,
+    pub(super) lines: Vec<PlaceDoc<'a>>,
+    pub(super) declared: Option<PlaceDoc<'a>>,
+    pub(super) hint: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WitnessDoc<'a> {
+    pub(super) source: &'a str,
+    pub(super) what: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PlaceDoc<'a> {
+    pub(super) file: &'a str,
+    pub(super) line: usize,
+    pub(super) column: usize,
 }
 
 #[derive(Serialize)]

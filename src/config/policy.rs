@@ -1,0 +1,164 @@
+//! The policies that are built in, and those of the configuration with their names followed.
+//!
+//! Owns the list of built-in policies:
+//!
+//! | id | violated when |
+//! |---|---|
+//! | `admin-open-to-world` | a port for administration (SSH, RDP, telnet, VNC, `WinRM`, X11, SMB, Docker, Kubernetes, etcd) lets the world in |
+//! | `database-open-to-world` | a port of a database, a cache or a search engine lets the world in |
+//! | `all-open-to-world` | a rule that allows `all` lets the world in |
+//!
+//! The world is more than a `/8` of IPv4 or a `/32` of IPv6, however it is put together. They warn; a `[[policy]]` with
+//! their `id` and nothing but a `severity` makes them `deny`, `warn` or `off`. Refuses to judge anything.
+
+use std::collections::BTreeMap;
+
+use super::definitions::{AtMost, Named, PolicyDef, Severity};
+use super::diagnostic::Report;
+use super::follow::Names;
+use super::selector::Selector;
+use crate::model::{Cells, Demand, Key, Policy, Protocol, Weight};
+
+/// More addresses than the largest network that one organisation holds are the world: a /8 was the largest block of IPv4
+/// ever assigned, and a /32 is what a provider gets of IPv6.
+const WORLD: (u8, u8) = (8, 32);
+
+/// What nobody administers from everywhere. Beside the services with a name: X11, and Docker without TLS.
+const ADMIN: [i32; 14] = [
+    22, 23, 445, 2375, 2376, 2379, 3389, 5900, 5901, 5985, 5986, 6000, 6443, 10250,
+];
+
+/// Where data is kept: SQL Server, Oracle, `MySQL`, `PostgreSQL`, `CouchDB`, Redis, Cassandra, Kafka, Elasticsearch,
+/// `OpenSearch`, memcached, `MongoDB`.
+const DATABASES: [i32; 15] = [
+    1433, 1434, 1521, 3306, 4333, 5432, 5984, 6379, 9042, 9092, 9200, 9300, 11211, 27017, 27018,
+];
+
+const BUILT_IN: [&str; 3] = [
+    "admin-open-to-world",
+    "database-open-to-world",
+    "all-open-to-world",
+];
+
+/// A policy, and the instances it is for.
+#[derive(Debug)]
+pub(super) struct Linked {
+    pub(super) policy: Policy,
+    /// `None` is every instance.
+    pub(super) selector: Option<Selector>,
+}
+
+/// Whether there is a built-in policy of this name.
+pub(super) fn is_built_in(id: &str) -> bool {
+    BUILT_IN.contains(&id)
+}
+
+/// Every policy by name, and whether it forbids something, so that a rule can be excepted from it.
+pub(super) fn waivable(defs: &Named<PolicyDef>) -> BTreeMap<String, bool> {
+    let built_in = BUILT_IN.iter().map(|id| ((*id).to_owned(), true));
+    let own = defs.0.iter().filter(|(id, _)| !is_built_in(id));
+    let own = own.map(|(id, (_, def))| {
+        let limits = def.only_from.is_some() || def.at_most.is_some();
+        (id.clone(), limits)
+    });
+    built_in.chain(own).collect()
+}
+
+/// Follows the names in policies. Those that are off are left out.
+pub(super) fn link(names: &mut Names, defs: Named<PolicyDef>, report: &mut Report) -> Vec<Linked> {
+    let mut all = Vec::new();
+    let mut severities = BTreeMap::new();
+    for (id, (span, def)) in defs.0 {
+        let PolicyDef {
+            severity,
+            only_from,
+            at_most,
+            require,
+            selector,
+            why,
+        } = def;
+        if is_built_in(&id) {
+            severities.insert(id, severity);
+            continue;
+        }
+        let mut demands = Vec::new();
+        if let Some(rule) = only_from {
+            let rule = names.rule(rule, report);
+            demands.push(Demand::OnlyFrom {
+                cells: cells(&rule),
+                sources: (*rule.sources).clone(),
+                from: rule.from,
+            });
+        }
+        if let Some(AtMost {
+            services,
+            ipv4,
+            ipv6,
+        }) = at_most
+        {
+            let cells = cells(&names.rule(services, report));
+            demands.push(Demand::AtMost { cells, ipv4, ipv6 });
+        }
+        if let Some(rule) = require {
+            let mut required = Vec::new();
+            names.rule(rule, report).literally(&mut required);
+            demands.push(Demand::Require(required));
+        }
+        // Names are followed also where the policy is off, so that a mistake does not wait until it is on.
+        let Severity::On(weight) = severity.unwrap_or(Severity::On(Weight::Deny)) else {
+            continue;
+        };
+        all.push(Linked {
+            policy: Policy {
+                id,
+                weight,
+                demands,
+                instances: None,
+                origin: Some(report.origin(span)),
+                why,
+            },
+            selector,
+        });
+    }
+    for id in BUILT_IN {
+        let severity = severities.remove(id).flatten();
+        if let Severity::On(weight) = severity.unwrap_or(Severity::On(Weight::Warn)) {
+            all.push(Linked {
+                policy: built_in(id, weight),
+                selector: None,
+            });
+        }
+    }
+    all
+}
+
+fn cells(rule: &super::rule::Rule) -> Cells {
+    let keys = rule.items.iter().flat_map(|item| &item.keys);
+    Cells::Of(keys.copied().collect())
+}
+
+fn built_in(id: &str, weight: Weight) -> Policy {
+    let tcp = |ports: &[i32]| {
+        let keys = ports
+            .iter()
+            .filter_map(|port| Key::new(Protocol::Tcp, *port, *port).ok());
+        Cells::Of(keys.collect())
+    };
+    let cells = match id {
+        "admin-open-to-world" => tcp(&ADMIN),
+        "database-open-to-world" => tcp(&DATABASES),
+        _ => Cells::OnlyAll,
+    };
+    Policy {
+        id: id.to_owned(),
+        weight,
+        demands: vec![Demand::AtMost {
+            cells,
+            ipv4: Some(WORLD.0),
+            ipv6: Some(WORLD.1),
+        }],
+        instances: None,
+        origin: None,
+        why: None,
+    }
+}

@@ -1,0 +1,196 @@
+//! `[[policy]]`: what is asked of every firewall.
+//!
+//! Owns its keys, and which of them go together. Refuses to follow names; `link` does.
+
+use toml::de::{DeTable, DeValue};
+
+use super::super::definitions::{AtMost, Definitions, PolicyDef, RuleDef, Severity};
+use super::super::source::{Span, quote};
+use super::super::tree::{Cx, Text, Value};
+use super::super::{keys, policy};
+use super::rules::{Kind, free_text, rule};
+use super::{definition_name, matching};
+use crate::model::Weight;
+
+const SEVERITIES: &[(&str, Severity)] = &[
+    ("deny", Severity::On(Weight::Deny)),
+    ("warn", Severity::On(Weight::Warn)),
+    ("off", Severity::Off),
+];
+
+/// What a built-in policy takes.
+const BUILT_IN: [&str; 2] = ["id", "severity"];
+
+pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, value: &Value<'_>) {
+    let DeValue::Array(items) = value.get_ref() else {
+        let span = cx.span(value);
+        cx.report
+            .error(span, "`policy` must be a list of tables")
+            .hint("each begins with `[[policy]]`, in two pairs of brackets");
+        return;
+    };
+    for item in items {
+        one(cx, defs, item);
+    }
+}
+
+fn one(cx: &mut Cx<'_>, defs: &mut Definitions, value: &Value<'_>) {
+    let Some(table) = cx.table(value, "a policy", keys::POLICY) else {
+        return;
+    };
+    let span = cx.span(value);
+    let Some(id) = table.get("id") else {
+        let hint = "name it, as in `id = \"database-is-private\"`: reports and `waive` say it";
+        cx.missing(span, "the policy has no `id`", hint);
+        return;
+    };
+    let Some(id) = cx.text(id, "`id`") else {
+        return;
+    };
+    if !definition_name(cx, "a policy", &id) {
+        return;
+    }
+    let severity = table
+        .get("severity")
+        .and_then(|value| cx.choice(value, "`severity`", SEVERITIES))
+        .map(|(severity, _)| severity);
+    let definition = if policy::is_built_in(&id.text) {
+        built_in(cx, table, &id, severity)
+    } else {
+        own(cx, table, &id, severity)
+    };
+    defs.policies.define(cx.report, "policy", id, definition);
+}
+
+fn built_in(
+    cx: &mut Cx<'_>,
+    table: &DeTable<'_>,
+    id: &Text,
+    severity: Option<Severity>,
+) -> PolicyDef {
+    let name = quote(&id.text);
+    for (key, _) in table {
+        if !BUILT_IN.contains(&key.get_ref().as_ref()) {
+            let span = cx.span(key);
+            cx.report
+                .error(
+                    span,
+                    format!("{name} is built in: only its `severity` can be set"),
+                )
+                .hint("give a policy of your own another `id`");
+        }
+    }
+    if !table.contains_key("severity") {
+        cx.missing(
+            id.span,
+            &format!("the built-in policy {name} is named and not changed"),
+            "set its `severity` to \"deny\", \"warn\" or \"off\"",
+        );
+    }
+    PolicyDef {
+        severity,
+        only_from: None,
+        at_most: None,
+        require: None,
+        selector: None,
+        why: None,
+    }
+}
+
+fn own(cx: &mut Cx<'_>, table: &DeTable<'_>, id: &Text, severity: Option<Severity>) -> PolicyDef {
+    let services = table.get("services").map(|value| {
+        let hint = "name a service or a port, as in `services = [\"ssh\", \"tcp/8080\"]`";
+        cx.some_texts(value, "`services`", hint).unwrap_or_default()
+    });
+    let only_from = table.get("only-from").map(|value| {
+        let texts = cx.texts(value, "`only-from`").unwrap_or_default();
+        rule_of(id.span, services.clone(), Some(texts))
+    });
+    let at_most = table
+        .get("at-most")
+        .map(|value| at_most(cx, value, rule_of(id.span, services.clone(), None)));
+    let limits = only_from.is_some() || at_most.is_some();
+    if limits && services.is_none() {
+        let hint = "name what it is about, as in `services = [\"ssh\"]`, or [\"all\"]";
+        cx.missing(id.span, "the policy has no `services`", hint);
+    }
+    let require = table.get("require");
+    // A key that is spelled wrong may be what is missed here, and is reported anyway.
+    let mut keys = table.iter().map(|(key, _)| key.get_ref().as_ref());
+    let spelled = keys.all(|key: &str| keys::POLICY.contains(&key));
+    if spelled && !limits && require.is_none() {
+        let hint = "add `only-from`, `at-most` or `require`";
+        cx.missing(id.span, "the policy asks for nothing", hint);
+    } else if spelled && !limits && services.is_some() {
+        let hint =
+            "what must be open is said in `require`; for a limit add `only-from` or `at-most`";
+        cx.missing(id.span, "`services` has no meaning here", hint);
+    }
+    PolicyDef {
+        severity,
+        only_from,
+        at_most,
+        require: require.and_then(|value| rule(cx, value, Kind::Required)),
+        selector: table
+            .get("match")
+            .map(|value| matching::selector(cx, value).0),
+        why: table
+            .get("why")
+            .and_then(|value| free_text(cx, value, "`why`")),
+    }
+}
+
+/// What a policy says, in the form in which names are followed.
+fn rule_of(span: Span, allow: Option<Vec<Text>>, from: Option<Vec<Text>>) -> RuleDef {
+    RuleDef {
+        span,
+        allow: allow.unwrap_or_default(),
+        from,
+        until: None,
+        owner: None,
+        why: None,
+        waive: Vec::new(),
+    }
+}
+
+fn at_most(cx: &mut Cx<'_>, value: &Value<'_>, services: RuleDef) -> AtMost {
+    let mut limit = AtMost {
+        services,
+        ipv4: None,
+        ipv6: None,
+    };
+    let Some(table) = cx.table(value, "`at-most`", keys::AT_MOST) else {
+        return limit;
+    };
+    if table.is_empty() {
+        let span = cx.span(value);
+        let hint = "write `at-most = { ipv4 = \"/16\", ipv6 = \"/48\" }`; a family that is left out has no limit";
+        cx.missing(span, "`at-most` has no limit", hint);
+    }
+    limit.ipv4 = table
+        .get("ipv4")
+        .and_then(|value| prefix(cx, value, "`ipv4`", 32));
+    limit.ipv6 = table
+        .get("ipv6")
+        .and_then(|value| prefix(cx, value, "`ipv6`", 128));
+    limit
+}
+
+/// A prefix length such as `/16`.
+fn prefix(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str, longest: u8) -> Option<u8> {
+    let Text { text, span } = cx.text(value, subject)?;
+    let digits = text.strip_prefix('/').filter(|digits| {
+        digits.bytes().all(|b| b.is_ascii_digit())
+            && (digits.len() == 1 || !digits.starts_with('0'))
+    });
+    let length = digits.and_then(|digits| digits.parse::<u8>().ok());
+    if let Some(length) = length.filter(|length| *length <= longest) {
+        return Some(length);
+    }
+    cx.report
+        .error(span, format!("{subject} cannot be {}", quote(&text)))
+        .hint(format!(
+            "write a prefix length from \"/0\" to \"/{longest}\": as many addresses as such a network holds"
+        ));
+    None
+}

@@ -1,0 +1,435 @@
+//! Policies, decided on effective access: who gets in and should not, and who should and does not.
+//!
+//! Since it is access that is judged and not the text of rules, neither splitting a network or a range of ports nor
+//! spreading them over several rules evades a policy. A live entry that is uncertain opens everything to everyone here,
+//! and nothing where access is required.
+//!
+//! A violation is *introduced* where the plan opens what the live rules, as far as they are certain, did not open, or
+//! closes what they did. Introduced under `deny` it refuses the plan, which therefore is neither applied nor written to
+//! a file; so a plan file was never refused, and its executor need not know policies. What exists already refuses
+//! nothing: a change that does not widen it goes through. Owns the judgement and its wording; refuses to change a plan.
+
+mod demand;
+mod evidence;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use demand::{Side, Tried};
+use evidence::Evidence;
+
+use crate::exposure::{Effective, Exposed};
+use crate::model::{
+    AddressType, DeclaredTable, Demand, Desired, DesiredInstance, InstanceId, LiveFirewall, Mode,
+    Note, Origin, Policies, Policy, Rule, Waiver, Weight,
+};
+use crate::plan::{InstancePlan, Plan, Verdict};
+
+/// Where a violation is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum On {
+    /// On an instance.
+    Instance(InstanceId),
+    /// On every instance that this table of the configuration takes, such as `groups.web`.
+    Table(String),
+}
+
+/// How it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Seen {
+    /// The plan brings it about.
+    Introduced,
+    /// It is live, and the plan leaves it.
+    Existing,
+    /// It is live.
+    Live,
+    /// It is declared.
+    Declared,
+}
+
+impl Seen {
+    /// The one word for it in documents.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Introduced => "introduced",
+            Self::Existing => "existing",
+            Self::Live => "live",
+            Self::Declared => "declared",
+        }
+    }
+}
+
+/// One packet that shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// An address or an alias.
+    pub source: String,
+    /// Where, such as `tcp/22`.
+    pub what: String,
+}
+
+/// A policy that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Its id.
+    pub policy: String,
+    /// What follows.
+    pub weight: Weight,
+    /// How it is there.
+    pub seen: Seen,
+    /// Where.
+    pub on: On,
+    /// What is wrong, as a sentence fragment that names the witness.
+    pub reason: String,
+    /// Somebody who gets in and should not, or should and does not.
+    pub witness: Witness,
+    /// Whether access is missing, rather than too much.
+    pub lacking: bool,
+    /// All that gets in and should not, or should and does not.
+    pub access: Vec<Exposed>,
+    /// The rules that open it, in order; none where no rule is to blame.
+    pub lines: Vec<Origin>,
+    /// Where the policy is declared; `None` for a built-in one.
+    pub declared: Option<Origin>,
+    /// What to do.
+    pub hint: String,
+}
+
+impl Violation {
+    /// Whether it stands in the way of the plan that it was found in.
+    #[must_use]
+    pub fn refuses(&self) -> bool {
+        self.weight == Weight::Deny && self.seen == Seen::Introduced
+    }
+}
+
+/// Which rules of a plan are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Those that result.
+    Result,
+    /// Those that are live.
+    Live,
+}
+
+/// What the policies say.
+#[must_use]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Those that refuse first, then by severity, how they are there, policy and place.
+    pub violations: Vec<Violation>,
+    /// Rules with a waiver that nothing needed.
+    pub unused: Vec<Note>,
+}
+
+/// Judges every instance of a plan that could be read.
+pub fn policies(plan: &Plan, desired: &Desired, state: State) -> Findings {
+    let policies = &desired.policies;
+    let mut found = Findings::default();
+    let mut waived = Waived::default();
+    for instance in &plan.instances {
+        let id = &instance.instance.id;
+        let Some(wanted) = desired.instances.get(id) else {
+            continue;
+        };
+        let waivers = policies.waivers.get(id).map_or(&[][..], Vec::as_slice);
+        waived.judged(waivers);
+        let place = Place {
+            on: On::Instance(id.clone()),
+            rules: &wanted.rules,
+            waivers,
+            mode: Some(wanted.mode),
+            families: &instance.instance.address_type,
+        };
+        let sides = Sides::new(instance, wanted, state);
+        let concerns = |policy: &&Policy| {
+            let instances = policy.instances.as_ref();
+            instances.is_none_or(|instances| instances.contains(id))
+        };
+        for policy in policies.list.iter().filter(concerns) {
+            place.judge(policy, &sides, &mut found.violations, &mut waived);
+        }
+    }
+    if state == State::Result {
+        found.unused = waived.unused(&plan_waivers(plan, policies));
+    }
+    found.sort();
+    found
+}
+
+/// Judges what is declared, for every fleet that there may be: only what is wrong on any of them is said.
+pub fn declared(tables: &[DeclaredTable], policies: &Policies) -> Findings {
+    let mut found = Findings::default();
+    let mut waived = Waived::default();
+    for table in tables {
+        waived.judged(&table.waivers);
+        let place = Place {
+            on: On::Table(table.name.clone()),
+            rules: &table.rules,
+            waivers: &table.waivers,
+            mode: None,
+            // Nothing is known of them, so nothing may be asked of either family.
+            families: &AddressType::Dualstack,
+        };
+        let open = |rules: &[Rule]| -> Effective {
+            let rules = rules.iter().map(|rule| (rule.key, rule.sources.clone()));
+            Effective::of(&rules.collect())
+        };
+        let most = open(&table.rules);
+        let sides = Sides {
+            before: Side::default(),
+            after: Side {
+                certain: table.possible.as_deref().map_or_else(everything, open),
+                most,
+            },
+            seen: (Seen::Declared, Seen::Declared),
+        };
+        for policy in table
+            .policies
+            .iter()
+            .filter_map(|at| policies.list.get(*at))
+        {
+            place.judge(policy, &sides, &mut found.violations, &mut waived);
+        }
+    }
+    let doubtful = tables.iter().flat_map(|table| {
+        let doubtful = |waiver: &&Waiver| {
+            let mut ids = waiver.policies.iter();
+            ids.any(|id| !is_plain(id, table, policies))
+        };
+        table.waivers.iter().filter(doubtful)
+    });
+    found.unused = waived.unused(&doubtful.map(|waiver| &waiver.origin).collect());
+    found.sort();
+    found
+}
+
+/// Whether one rule of this table breaks this policy or not, whatever other rules there are.
+fn is_plain(id: &str, table: &DeclaredTable, policies: &Policies) -> bool {
+    let mut all = policies.list.iter().enumerate();
+    all.find(|(_, policy)| policy.id == id)
+        .is_none_or(|(at, policy)| {
+            let adds_up = |demand: &Demand| matches!(demand, Demand::AtMost { .. });
+            table.policies.contains(&at) && !policy.demands.iter().any(adds_up)
+        })
+}
+
+fn everything() -> Effective {
+    let mut all = crate::exposure::Access::everyone();
+    all.aliases
+        .insert(crate::model::LIGHTSAIL_CONNECT.to_owned());
+    Effective::everywhere(&all)
+}
+
+impl Findings {
+    /// Whether any of it stands in the way of the plan.
+    #[must_use]
+    pub fn refuse(&self) -> bool {
+        self.violations.iter().any(Violation::refuses)
+    }
+
+    fn sort(&mut self) {
+        self.violations.sort_by(|a, b| {
+            let rank = |v: &Violation| (!v.refuses(), v.weight, v.seen);
+            (rank(a), &a.policy, &a.on).cmp(&(rank(b), &b.policy, &b.on))
+        });
+    }
+}
+
+/// What is judged, and with what it is compared.
+struct Sides {
+    before: Side,
+    after: Side,
+    /// What is new on the one side, and the rest.
+    seen: (Seen, Seen),
+}
+
+impl Sides {
+    fn new(plan: &InstancePlan, wanted: &DesiredInstance, state: State) -> Self {
+        let certain = Effective::certain(&plan.before);
+        let live = Side {
+            most: if plan.before.uncertain().is_empty() && plan.before.unknown().is_empty() {
+                certain.clone()
+            } else {
+                Effective::of_live(&plan.before)
+            },
+            certain,
+        };
+        if state == State::Live || plan.verdict != Verdict::Change {
+            let seen = match state {
+                State::Live => Seen::Live,
+                State::Result => Seen::Existing,
+            };
+            return Self {
+                before: live.clone(),
+                after: live,
+                seen: (seen, seen),
+            };
+        }
+        let after = Effective::of(&plan.after);
+        Self {
+            before: live,
+            after: Side {
+                most: if stays(&plan.before, wanted.mode) {
+                    after.union(&Effective::of_live(&doubts(&plan.before)))
+                } else {
+                    after.clone()
+                },
+                certain: after,
+            },
+            seen: (Seen::Introduced, Seen::Existing),
+        }
+    }
+}
+
+/// Whether entries that cannot be read for certain are still there afterwards.
+fn stays(before: &LiveFirewall, mode: Mode) -> bool {
+    !before.unknown().is_empty() || (mode == Mode::Additive && !before.uncertain().is_empty())
+}
+
+/// A live firewall of nothing but what is doubtful in this one.
+fn doubts(before: &LiveFirewall) -> LiveFirewall {
+    let uncertain = before.uncertain().iter().map(|doubt| &doubt.entry);
+    let entries: Vec<_> = uncertain.chain(before.unknown()).cloned().collect();
+    LiveFirewall::read(&entries)
+}
+
+/// What is judged at once.
+struct Place<'a> {
+    on: On,
+    rules: &'a [Rule],
+    waivers: &'a [Waiver],
+    /// `None` where it is not known to be one instance.
+    mode: Option<Mode>,
+    families: &'a AddressType,
+}
+
+impl<'a> Place<'a> {
+    fn judge(
+        &self,
+        policy: &Policy,
+        sides: &Sides,
+        violations: &mut Vec<Violation>,
+        waived: &mut Waived<'a>,
+    ) {
+        let waivers: Vec<&'a Waiver> = self
+            .waivers
+            .iter()
+            .filter(|waiver| waiver.policies.contains(&policy.id))
+            .collect();
+        let overlooked = Effective::of(
+            &waivers
+                .iter()
+                .map(|waiver| (waiver.key, waiver.sources.clone()))
+                .collect(),
+        );
+        for demand in &policy.demands {
+            let tried = Tried::new(demand, self.families);
+            let all = tried.broken(&sides.after);
+            if all.is_empty() {
+                continue;
+            }
+            let lacking = tried.is_required();
+            let broken = if lacking || waivers.is_empty() {
+                all
+            } else {
+                waived.used(&policy.id, &waivers, &all);
+                tried.broken(&sides.after.without(&overlooked))
+            };
+            if broken.is_empty() {
+                continue;
+            }
+            let before = Side {
+                // What is not certain cannot excuse what is opened now.
+                most: sides.before.certain.clone(),
+                certain: sides.before.certain.clone(),
+            };
+            let was = tried.broken(&before.without(&overlooked));
+            // What stays uncertain is no deed of this plan.
+            let done = Side {
+                most: sides.after.certain.clone(),
+                certain: sides.after.certain.clone(),
+            };
+            let (new, old) = sides.seen;
+            let introduced = if new == old {
+                Effective::default()
+            } else {
+                let done = if lacking {
+                    done
+                } else {
+                    done.without(&overlooked)
+                };
+                tried.broken(&done).difference(&was)
+            };
+            let rest = broken.difference(&introduced);
+            for (seen, access) in [(new, introduced), (old, rest)] {
+                if !access.is_empty() {
+                    let evidence = Evidence {
+                        place: self,
+                        policy,
+                        demand,
+                        before: &sides.before.certain,
+                        after: &sides.after,
+                    };
+                    violations.push(evidence.violation(seen, &access));
+                }
+            }
+        }
+    }
+}
+
+/// Which waivers were needed.
+#[derive(Default)]
+struct Waived<'a> {
+    all: BTreeMap<(&'a Origin, &'a str), bool>,
+}
+
+impl<'a> Waived<'a> {
+    fn judged(&mut self, waivers: &'a [Waiver]) {
+        for waiver in waivers {
+            for id in &waiver.policies {
+                self.all.entry((&waiver.origin, id)).or_default();
+            }
+        }
+    }
+
+    fn used(&mut self, policy: &str, waivers: &[&'a Waiver], broken: &Effective) {
+        for waiver in waivers {
+            let opens = [(waiver.key, waiver.sources.clone())].into_iter().collect();
+            if Effective::of(&opens).intersection(broken).is_empty() {
+                continue;
+            }
+            let id = waiver.policies.iter().find(|id| *id == policy);
+            if let Some(id) = id {
+                self.all.insert((&waiver.origin, id), true);
+            }
+        }
+    }
+
+    /// Notes on those that nothing needed, but for rules that also hold where nobody looked.
+    fn unused(&self, unseen: &BTreeSet<&Origin>) -> Vec<Note> {
+        let idle = self
+            .all
+            .iter()
+            .filter(|((origin, _), used)| !**used && !unseen.contains(origin));
+        idle.map(|((origin, id), _)| Note {
+            text: format!("the waiver of policy `{id}` is not needed: nothing here breaks it"),
+            origin: Some((*origin).clone()),
+        })
+        .collect()
+    }
+}
+
+/// The rules with a waiver on instances that are not judged.
+fn plan_waivers<'a>(plan: &Plan, policies: &'a Policies) -> BTreeSet<&'a Origin> {
+    let judged: BTreeSet<&InstanceId> = plan.instances.iter().map(|i| &i.instance.id).collect();
+    let others = policies
+        .waivers
+        .iter()
+        .filter(|(id, _)| !judged.contains(id));
+    others
+        .flat_map(|(_, waivers)| waivers.iter().map(|waiver| &waiver.origin))
+        .collect()
+}

@@ -1,0 +1,145 @@
+//! One demand of a policy, tried on effective access.
+//!
+//! Owns what breaks it. Refuses to say whose fault that is.
+
+use std::collections::BTreeSet;
+
+use crate::exposure::{Access, Atom, Count, Effective, Exposed, RangeSet};
+use crate::model::{AddressType, Cells, Demand, Firewall, Sources};
+
+/// A state as it is judged.
+#[derive(Clone, Default)]
+pub(super) struct Side {
+    /// The most that may get in: for what is forbidden.
+    pub(super) most: Effective,
+    /// The least that gets in: for what is required.
+    pub(super) certain: Effective,
+}
+
+impl Side {
+    /// Without access that is overlooked. What is required is never overlooked.
+    pub(super) fn without(&self, overlooked: &Effective) -> Self {
+        if overlooked.is_empty() {
+            return self.clone();
+        }
+        Self {
+            most: self.most.difference(overlooked),
+            certain: self.certain.clone(),
+        }
+    }
+}
+
+/// A demand in terms of access.
+pub(super) enum Tried {
+    OnlyFrom {
+        cells: Effective,
+        allowed: Effective,
+    },
+    AtMost {
+        cells: Effective,
+        ipv4: Option<u8>,
+        ipv6: Option<u8>,
+    },
+    Require(Effective),
+}
+
+impl Tried {
+    pub(super) fn new(demand: &Demand, families: &AddressType) -> Self {
+        match demand {
+            Demand::OnlyFrom { cells, sources, .. } => Self::OnlyFrom {
+                cells: mask(cells),
+                allowed: Effective::everywhere(&Access::from(sources)),
+            },
+            Demand::AtMost { cells, ipv4, ipv6 } => Self::AtMost {
+                cells: mask(cells),
+                ipv4: *ipv4,
+                ipv6: *ipv6,
+            },
+            Demand::Require(rules) => {
+                let reachable = |sources: &Sources| {
+                    let mut sources = sources.clone();
+                    if !families.has_ipv4() {
+                        sources.clear_ipv4();
+                    }
+                    if !families.has_ipv6() {
+                        sources.clear_ipv6();
+                    }
+                    sources
+                };
+                let rules = rules
+                    .iter()
+                    .map(|rule| (rule.key, reachable(&rule.sources)));
+                Self::Require(Effective::of(&rules.collect()))
+            }
+        }
+    }
+
+    pub(super) fn is_required(&self) -> bool {
+        matches!(self, Self::Require(_))
+    }
+
+    /// What gets in and should not, or should and does not.
+    pub(super) fn broken(&self, side: &Side) -> Effective {
+        match self {
+            Self::OnlyFrom { cells, allowed } => side.most.within(cells).difference(allowed),
+            Self::Require(required) => required.difference(&side.certain),
+            Self::AtMost { cells, ipv4, ipv6 } => {
+                let too_many: Vec<Exposed> = side
+                    .most
+                    .within(cells)
+                    .iter()
+                    .filter_map(|(atom, run)| {
+                        let access = excess(&run.access, *ipv4, *ipv6);
+                        (!access.is_empty()).then(|| Exposed {
+                            atom,
+                            from: run.from,
+                            to: run.to,
+                            sources: access.to_sources(),
+                        })
+                    })
+                    .collect();
+                Effective::of_boxes(&too_many)
+            }
+        }
+    }
+}
+
+/// The cells as access that lets everybody in on them.
+fn mask(cells: &Cells) -> Effective {
+    match cells {
+        Cells::Of(keys) => {
+            let open = keys.iter().map(|key| (*key, Sources::anywhere()));
+            Effective::of(&open.collect::<Firewall>())
+        }
+        Cells::OnlyAll => Effective::of_boxes(&[Exposed {
+            atom: Atom::Other,
+            from: 0,
+            to: 0,
+            sources: Sources::anywhere(),
+        }]),
+    }
+}
+
+/// The families of which there are more addresses than a network of this length holds.
+fn excess(access: &Access, ipv4: Option<u8>, ipv6: Option<u8>) -> Access {
+    let over_v4 = ipv4.is_some_and(|length| access.v4.count() > 1 << (32 - u32::from(length)));
+    let over_v6 = ipv6.is_some_and(|length| match (access.v6.count(), length) {
+        // Nothing is more than all there is.
+        (_, 0) => false,
+        (Count::All, _) => true,
+        (Count::Some(count), length) => count > 1 << (128 - u32::from(length)),
+    });
+    Access {
+        v4: if over_v4 {
+            access.v4.clone()
+        } else {
+            RangeSet::new()
+        },
+        v6: if over_v6 {
+            access.v6.clone()
+        } else {
+            RangeSet::new()
+        },
+        aliases: BTreeSet::new(),
+    }
+}

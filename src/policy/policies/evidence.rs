@@ -1,0 +1,204 @@
+//! A violation in words: who, what, which line, and what to do.
+//!
+//! Owns the choice of the witness and of the lines that are to blame. Refuses to judge.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::demand::Side;
+use super::{Place, Seen, Violation, Witness};
+use crate::exposure::{Access, Atom, Diff, Effective, Exposed};
+use crate::model::{Demand, Mode, Origin, Policy};
+
+/// An address that people take for one of the internet's, where the whole of IPv4 gets in.
+const SOMEBODY_V4: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
+
+/// The same for IPv6: the first part of the addresses in use.
+const SOMEBODY_V6: Ipv6Addr = Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 1);
+
+/// What a violation is told from.
+pub(super) struct Evidence<'a> {
+    pub(super) place: &'a Place<'a>,
+    pub(super) policy: &'a Policy,
+    pub(super) demand: &'a Demand,
+    pub(super) before: &'a Effective,
+    pub(super) after: &'a Side,
+}
+
+impl Evidence<'_> {
+    pub(super) fn violation(&self, seen: Seen, access: &Effective) -> Violation {
+        let Policy {
+            id,
+            weight,
+            origin,
+            why,
+            demands: _,
+            instances: _,
+        } = self.policy;
+        let lacking = matches!(self.demand, Demand::Require(_));
+        // Somebody who is new here says more than somebody who was let in before.
+        let news = match (seen, lacking) {
+            (Seen::Introduced, false) => access.difference(self.before),
+            _ => Effective::default(),
+        };
+        let (atom, cell, witness) = pick(if news.is_empty() { access } else { &news });
+        let lines = if lacking {
+            Vec::new()
+        } else {
+            self.lines(access)
+        };
+        let reason = self.reason(&witness, self.after.most.access(atom, cell));
+        Violation {
+            policy: id.clone(),
+            weight: *weight,
+            seen,
+            on: self.place.on.clone(),
+            reason: match why {
+                Some(why) => format!("{reason} ({why})"),
+                None => reason,
+            },
+            hint: self.hint(lacking, &lines, seen),
+            witness,
+            lacking,
+            access: access.boxes(),
+            lines,
+            declared: origin.clone(),
+        }
+    }
+
+    /// The declared rules that open any of it.
+    fn lines(&self, access: &Effective) -> Vec<Origin> {
+        let mut lines: Vec<Origin> = self
+            .place
+            .rules
+            .iter()
+            .filter(|rule| {
+                let opens = [(rule.key, rule.sources.clone())].into_iter().collect();
+                !Effective::of(&opens).intersection(access).is_empty()
+            })
+            .map(|rule| rule.origin.clone())
+            .collect();
+        lines.sort();
+        lines.dedup();
+        lines
+    }
+
+    fn reason(&self, witness: &Witness, all: &Access) -> String {
+        let Witness { source, what } = witness;
+        match self.demand {
+            Demand::OnlyFrom { from, .. } if from.is_empty() => {
+                format!("{source} gets in at {what}, and nobody may")
+            }
+            Demand::OnlyFrom { from, .. } => {
+                format!("{source} gets in at {what}, and only {} may", names(from))
+            }
+            Demand::AtMost { ipv4, ipv6, .. } => {
+                let (count, family, limit) = if source.contains(':') {
+                    (all.v6.count().to_string(), "IPv6", ipv6)
+                } else {
+                    (all.v4.count().to_string(), "IPv4", ipv4)
+                };
+                let limit = limit.unwrap_or_default();
+                format!(
+                    "{source} gets in at {what} as one of {count} {family} addresses, and no more than a /{limit} may"
+                )
+            }
+            Demand::Require(rules) => {
+                let from = rules.first().map(|rule| names(&rule.from));
+                format!(
+                    "{source} does not get in at {what}, and {} must",
+                    from.unwrap_or_default()
+                )
+            }
+        }
+    }
+
+    fn hint(&self, lacking: bool, lines: &[Origin], seen: Seen) -> String {
+        let id = &self.policy.id;
+        if lacking {
+            return match &self.policy.origin {
+                Some(origin) => format!("declare a rule that lets them in, as {origin} asks"),
+                None => "declare a rule that lets them in".to_owned(),
+            };
+        }
+        if !lines.is_empty() {
+            let mut lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+            // Two rules of one line are one place to look at.
+            lines.dedup();
+            return format!(
+                "narrow {}, or except a rule with `waive = [\"{id}\"]`, `why`, `owner` and `until`",
+                shortened(&lines)
+            );
+        }
+        let close = match self.place.mode {
+            Some(Mode::Additive) => "name it in `absent`",
+            Some(Mode::Observe) => "close it where this instance is managed",
+            _ if seen == Seen::Live => "`apply` closes it",
+            _ => "close it",
+        };
+        format!("no declared rule opens it: {close}")
+    }
+}
+
+fn names(from: &[String]) -> String {
+    let names: Vec<String> = from.iter().map(|name| format!("`{name}`")).collect();
+    shortened(&names)
+}
+
+/// The first few, and how many more there are.
+fn shortened(texts: &[String]) -> String {
+    /// As many as a person follows up in one go.
+    const SHOWN: usize = 4;
+    if texts.len() <= SHOWN {
+        return texts.join(", ");
+    }
+    let more = texts.len() - SHOWN;
+    format!("{} and {more} more", texts[..SHOWN].join(", "))
+}
+
+/// One packet of an access that is not empty.
+fn pick(access: &Effective) -> (Atom, u16, Witness) {
+    let Some((atom, run)) = access.iter().next() else {
+        let nobody = Witness {
+            source: "nobody".to_owned(),
+            what: "nothing".to_owned(),
+        };
+        return (Atom::Other, 0, nobody);
+    };
+    let one = Exposed {
+        atom,
+        from: run.from,
+        to: run.from,
+        sources: run.access.to_sources(),
+    };
+    let diff = Diff {
+        gained: vec![one],
+        lost: Vec::new(),
+    };
+    let line = diff.lines().gained.into_iter().next();
+    let witness = Witness {
+        source: somebody(&run.access),
+        what: line.map_or_else(|| atom.to_string(), |line| line.what),
+    };
+    (atom, run.from, witness)
+}
+
+/// An address of the set, or an alias. Never one that stands for no address where there is another.
+fn somebody(access: &Access) -> String {
+    let first = |contains: bool, usual: String, first: Option<String>| {
+        first.map(|first| if contains { usual } else { first })
+    };
+    let v4 = access.v4.ranges().first();
+    let v4 = first(
+        access.v4.contains(SOMEBODY_V4.to_bits()),
+        SOMEBODY_V4.to_string(),
+        v4.map(|(first, _)| Ipv4Addr::from_bits(*first).to_string()),
+    );
+    let v6 = access.v6.ranges().first();
+    let v6 = first(
+        access.v6.contains(SOMEBODY_V6.to_bits()),
+        SOMEBODY_V6.to_string(),
+        v6.map(|(first, _)| Ipv6Addr::from_bits(*first).to_string()),
+    );
+    let alias = access.aliases.first().map(|alias| format!("`{alias}`"));
+    v4.or(v6).or(alias).unwrap_or_else(|| "nobody".to_owned())
+}

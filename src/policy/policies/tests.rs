@@ -1,0 +1,455 @@
+//! Policies against plans: every spelling that is wide is caught, and what existed refuses nothing.
+
+mod oracle;
+mod waivers;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Findings, On, Seen, State, declared, policies};
+use crate::exposure::Access;
+use crate::model::{
+    AddressType, Cells, DeclaredTable, Demand, Desired, DesiredInstance, Instance, InstanceId,
+    InstanceState, Key, Live, LiveFirewall, Mode, Origin, Policies, Policy, PortState, Protocol,
+    Rule, Sources, Strategy, Weight,
+};
+use crate::plan::{self, Options, Plan};
+
+/// A line that opens these keys to these texts.
+type Line<'a> = (Key, &'a [&'a str]);
+
+fn tcp(from: i32, to: i32) -> Key {
+    Key::new(Protocol::Tcp, from, to).expect("a key")
+}
+
+fn sources(texts: &[&str]) -> Sources {
+    let mut sources = Sources::new();
+    for text in texts {
+        match Sources::parse_live(text) {
+            Some(net) => sources.insert(net),
+            None => sources.insert_alias(*text),
+        }
+    }
+    sources
+}
+
+fn origin(line: usize) -> Origin {
+    Origin {
+        file: "firewall.toml".into(),
+        line,
+        column: 1,
+    }
+}
+
+fn rules(lines: &[Line<'_>]) -> Vec<Rule> {
+    let rule = |(at, (key, texts)): (usize, &Line<'_>)| Rule {
+        key: *key,
+        sources: sources(texts),
+        allow: key.to_string(),
+        from: texts.iter().map(ToString::to_string).collect(),
+        origin: origin(at + 1),
+        why: None,
+        owner: None,
+        until: None,
+    };
+    lines.iter().enumerate().map(rule).collect()
+}
+
+fn live(lines: &[Line<'_>]) -> Vec<PortState> {
+    lines
+        .iter()
+        .map(|(key, texts)| PortState::canonical(*key, &sources(texts)))
+        .collect()
+}
+
+fn id() -> InstanceId {
+    InstanceId {
+        region: "eu-central-1".into(),
+        name: "web-1".into(),
+    }
+}
+
+fn policy(weight: Weight, demand: Demand) -> Policy {
+    Policy {
+        id: "p".into(),
+        weight,
+        demands: vec![demand],
+        instances: None,
+        origin: Some(origin(90)),
+        why: None,
+    }
+}
+
+/// Administration from no more than a /16.
+fn narrow_admin() -> Policy {
+    let cells = Cells::Of(vec![tcp(22, 22), tcp(3389, 3389)]);
+    let demand = Demand::AtMost {
+        cells,
+        ipv4: Some(16),
+        ipv6: Some(48),
+    };
+    policy(Weight::Deny, demand)
+}
+
+/// The database for the office alone.
+fn private_database() -> Policy {
+    let demand = Demand::OnlyFrom {
+        cells: Cells::Of(vec![tcp(5432, 5432)]),
+        sources: sources(&["203.0.113.0/24"]),
+        from: vec!["office".into()],
+    };
+    policy(Weight::Deny, demand)
+}
+
+/// The operators on SSH.
+fn operators() -> Policy {
+    let lines: &[Line<'_>] = &[(tcp(22, 22), &["203.0.113.0/24", "2001:db8::/32"])];
+    policy(Weight::Deny, Demand::Require(rules(lines)))
+}
+
+struct Scene {
+    desired: Desired,
+    plan: Plan,
+}
+
+fn scene(
+    mode: Mode,
+    kind: &str,
+    entries: &[PortState],
+    wanted: &[Line<'_>],
+    policy: Policy,
+) -> Scene {
+    let wanted = DesiredInstance {
+        mode,
+        strategy: Strategy::Auto,
+        rules: rules(wanted),
+        absent: Vec::new(),
+        expired: Vec::new(),
+        notes: Vec::new(),
+    };
+    let instance = Instance {
+        id: id(),
+        arn: "arn:aws:lightsail:eu-central-1:123456789012:Instance/1".into(),
+        tags: BTreeMap::new(),
+        state: InstanceState::Running,
+        address_type: AddressType::from_name(kind),
+    };
+    let desired = Desired {
+        instances: [(id(), wanted)].into(),
+        policies: Policies {
+            list: vec![policy],
+            waivers: BTreeMap::new(),
+        },
+        ..Desired::default()
+    };
+    let live = Live {
+        instances: [(id(), instance)].into(),
+        firewalls: [(id(), Ok(LiveFirewall::read(entries)))].into(),
+        ..Live::default()
+    };
+    let plan = plan::plan(&desired, &live, Options::default());
+    Scene { desired, plan }
+}
+
+fn found(before: &[Line<'_>], after: &[Line<'_>], policy: Policy) -> Findings {
+    let scene = scene(
+        Mode::Authoritative,
+        "dualstack",
+        &live(before),
+        after,
+        policy,
+    );
+    policies(&scene.plan, &scene.desired, State::Result)
+}
+
+/// How each violation is there, and the witness of it.
+fn seen(findings: &Findings) -> Vec<(Seen, String)> {
+    let shown = |v: &super::Violation| (v.seen, format!("{} {}", v.witness.source, v.witness.what));
+    findings.violations.iter().map(shown).collect()
+}
+
+#[test]
+fn every_wide_spelling_is_caught() {
+    let halves: &[&str] = &["0.0.0.0/1", "128.0.0.0/1"];
+    let mut all_but_one = Access::everyone();
+    all_but_one.v4 = all_but_one
+        .v4
+        .difference(&Access::from(&sources(&["192.0.2.1/32"])).v4);
+    let texts: Vec<String> = all_but_one.to_sources().cidrs().collect();
+    let all_but_one: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let ssh = tcp(22, 22);
+    for lines in [
+        &[(ssh, &["0.0.0.0/0"][..])][..],
+        &[(ssh, halves)],
+        &[(ssh, &all_but_one)],
+        &[(Key::ALL, &["0.0.0.0/0"])],
+        &[(tcp(20, 30), &["0.0.0.0/0"])],
+        &[
+            (tcp(0, 22), &["0.0.0.0/1"]),
+            (tcp(22, 65_535), &["128.0.0.0/1"]),
+        ],
+        &[(ssh, &["198.51.0.0/16"]), (tcp(21, 22), &["192.0.2.0/32"])],
+        &[(ssh, &["198.51.0.0/16"]), (Key::ALL, &["203.0.113.7/32"])],
+    ] {
+        let findings = found(&[], lines, narrow_admin());
+        assert!(findings.refuse(), "{lines:?}");
+        let first = &findings.violations[0];
+        assert_eq!(
+            (first.witness.what.as_str(), first.seen),
+            ("tcp/22", Seen::Introduced)
+        );
+        let every: Vec<Origin> = (1..=lines.len()).map(origin).collect();
+        assert_eq!(first.lines, every, "each rule has a part in it: {lines:?}");
+    }
+    for lines in [
+        &[(ssh, &["198.51.0.0/16"][..])][..],
+        &[(ssh, &["198.51.0.0/17", "198.51.128.0/17", "2001:db8::/48"])],
+        &[
+            (ssh, &["198.51.0.0/16"]),
+            (tcp(3389, 3389), &["192.0.0.0/16"]),
+        ],
+        &[(tcp(23, 3388), &["0.0.0.0/0", "::/0"])],
+    ] {
+        assert_eq!(
+            found(&[], lines, narrow_admin()),
+            Findings::default(),
+            "{lines:?}"
+        );
+    }
+}
+
+#[test]
+fn a_violation_shows_who_gets_in_and_where() {
+    let findings = found(
+        &[],
+        &[(tcp(5000, 6000), &["203.0.113.0/24", "198.51.100.7/32"])],
+        private_database(),
+    );
+    let [violation] = &findings.violations[..] else {
+        panic!("{findings:?}");
+    };
+    assert_eq!(
+        violation.reason,
+        "198.51.100.7 gets in at tcp/5432, and only `office` may"
+    );
+    assert_eq!(
+        violation.hint,
+        "narrow firewall.toml:1, or except a rule with `waive = [\"p\"]`, `why`, `owner` and `until`"
+    );
+    assert_eq!(violation.on, On::Instance(id()));
+    let wide = found(&[], &[(tcp(22, 22), &["0.0.0.0/0"])], narrow_admin());
+    assert_eq!(
+        wide.violations[0].reason,
+        "1.1.1.1 gets in at tcp/22 as one of 4294967296 IPv4 addresses, and no more than a /16 may"
+    );
+}
+
+#[test]
+fn an_alias_is_somebody_else() {
+    let line: &[Line<'_>] = &[(tcp(5432, 5432), &["203.0.113.0/24", "lightsail-connect"])];
+    let findings = found(&[], line, private_database());
+    assert_eq!(
+        seen(&findings),
+        [(Seen::Introduced, "`lightsail-connect` tcp/5432".into())]
+    );
+}
+
+#[test]
+fn what_exists_refuses_nothing_and_what_is_added_does() {
+    let db = tcp(5432, 5432);
+    let wide: &[Line<'_>] = &[(db, &["198.51.100.0/24"])];
+    // Left as it is, while something else changes; narrowed; and widened.
+    let other: &[Line<'_>] = &[(db, &["198.51.100.0/24"]), (tcp(80, 80), &["0.0.0.0/0"])];
+    let narrower: &[Line<'_>] = &[(db, &["198.51.100.0/25"])];
+    let wider: &[Line<'_>] = &[(db, &["198.51.100.0/24", "192.0.2.1/32"])];
+    for (after, refused, expected) in [
+        (wide, false, vec![(Seen::Existing, "198.51.100.0 tcp/5432")]),
+        (
+            other,
+            false,
+            vec![(Seen::Existing, "198.51.100.0 tcp/5432")],
+        ),
+        (
+            narrower,
+            false,
+            vec![(Seen::Existing, "198.51.100.0 tcp/5432")],
+        ),
+        (&[], false, vec![]),
+        (
+            wider,
+            true,
+            vec![
+                (Seen::Introduced, "192.0.2.1 tcp/5432"),
+                (Seen::Existing, "198.51.100.0 tcp/5432"),
+            ],
+        ),
+    ] {
+        let findings = found(wide, after, private_database());
+        let expected: Vec<(Seen, String)> = expected
+            .into_iter()
+            .map(|(s, w)| (s, w.to_owned()))
+            .collect();
+        assert_eq!(
+            (findings.refuse(), seen(&findings)),
+            (refused, expected),
+            "{after:?}"
+        );
+    }
+}
+
+#[test]
+fn one_address_too_many_is_shown_by_that_address() {
+    let before: &[Line<'_>] = &[(tcp(22, 22), &["198.51.0.0/16"])];
+    let after: &[Line<'_>] = &[(tcp(22, 22), &["198.51.0.0/16", "203.0.113.7/32"])];
+    let findings = found(before, after, narrow_admin());
+    assert_eq!(
+        seen(&findings),
+        [(Seen::Introduced, "203.0.113.7 tcp/22".into())]
+    );
+}
+
+#[test]
+fn what_only_warns_refuses_nothing() {
+    let mut policy = private_database();
+    policy.weight = Weight::Warn;
+    let findings = found(&[], &[(tcp(5432, 5432), &["0.0.0.0/0"])], policy);
+    assert_eq!((findings.refuse(), findings.violations.len()), (false, 1));
+}
+
+#[test]
+fn what_is_required_must_get_in() {
+    let ssh = tcp(22, 22);
+    let office: &[Line<'_>] = &[(ssh, &["203.0.113.0/24", "2001:db8::/32"])];
+    let half: &[Line<'_>] = &[(ssh, &["203.0.113.0/25", "2001:db8::/32"])];
+    assert_eq!(found(office, office, operators()), Findings::default());
+    assert_eq!(
+        found(&[], &[(Key::ALL, &["0.0.0.0/0", "::/0"])], operators()),
+        Findings::default()
+    );
+    let lost = found(office, half, operators());
+    assert_eq!(
+        seen(&lost),
+        [(Seen::Introduced, "203.0.113.128 tcp/22".into())]
+    );
+    assert!(lost.refuse());
+    assert_eq!(
+        lost.violations[0].hint,
+        "declare a rule that lets them in, as firewall.toml:90 asks"
+    );
+    let never = found(half, half, operators());
+    assert_eq!(
+        (never.refuse(), seen(&never)),
+        (false, vec![(Seen::Existing, "203.0.113.128 tcp/22".into())])
+    );
+    // Nobody of IPv6 can reach an instance that has none.
+    let only: &[Line<'_>] = &[(ssh, &["203.0.113.0/24"])];
+    let scene = scene(Mode::Authoritative, "ipv4", &live(only), only, operators());
+    assert_eq!(
+        policies(&scene.plan, &scene.desired, State::Result),
+        Findings::default()
+    );
+}
+
+#[test]
+fn an_uncertain_entry_is_everything_and_nothing() {
+    let doubt = PortState {
+        from_port: 22,
+        to_port: 22,
+        protocol: "tcp".into(),
+        ..PortState::default()
+    };
+    let scene_of = |mode, policy, wanted: &[Line<'_>]| {
+        scene(
+            mode,
+            "dualstack",
+            std::slice::from_ref(&doubt),
+            wanted,
+            policy,
+        )
+    };
+    let drift = scene_of(Mode::Authoritative, private_database(), &[]);
+    let live = policies(&drift.plan, &drift.desired, State::Live);
+    assert_eq!(seen(&live), [(Seen::Live, "1.1.1.1 tcp/5432".into())]);
+    let required = scene_of(Mode::Authoritative, operators(), &[]);
+    let live = policies(&required.plan, &required.desired, State::Live);
+    assert_eq!(seen(&live), [(Seen::Live, "203.0.113.0 tcp/22".into())]);
+    // It is no excuse for opening the same for certain.
+    let opening = scene_of(
+        Mode::Authoritative,
+        private_database(),
+        &[(tcp(5432, 5432), &["0.0.0.0/0"])],
+    );
+    assert!(policies(&opening.plan, &opening.desired, State::Result).refuse());
+    // Where it stays, that is not the doing of the plan.
+    let beside = scene_of(
+        Mode::Additive,
+        private_database(),
+        &[(tcp(80, 80), &["0.0.0.0/0"])],
+    );
+    let findings = policies(&beside.plan, &beside.desired, State::Result);
+    assert_eq!(
+        (findings.refuse(), seen(&findings)),
+        (false, vec![(Seen::Existing, "1.1.1.1 tcp/5432".into())])
+    );
+}
+
+#[test]
+fn what_is_not_carried_out_is_not_judged() {
+    let scene = scene(
+        Mode::Observe,
+        "dualstack",
+        &[],
+        &[(tcp(5432, 5432), &["0.0.0.0/0"])],
+        private_database(),
+    );
+    assert_eq!(
+        policies(&scene.plan, &scene.desired, State::Result),
+        Findings::default()
+    );
+}
+
+#[test]
+fn a_policy_speaks_only_of_its_instances() {
+    let lines: &[Line<'_>] = &[(tcp(5432, 5432), &["0.0.0.0/0"])];
+    for (instances, violations) in [(BTreeSet::new(), 0), (BTreeSet::from([id()]), 1)] {
+        let mut policy = private_database();
+        policy.instances = Some(instances);
+        assert_eq!(found(&[], lines, policy).violations.len(), violations);
+    }
+}
+
+#[test]
+fn what_is_declared_is_judged_without_instances() {
+    let table = |possible: Option<&[Line<'_>]>, lines: &[Line<'_>]| DeclaredTable {
+        name: "groups.web".into(),
+        rules: rules(lines),
+        possible: possible.map(rules),
+        waivers: Vec::new(),
+        policies: vec![0],
+    };
+    let judged = |table: DeclaredTable, policy: Policy| {
+        declared(
+            &[table],
+            &Policies {
+                list: vec![policy],
+                ..Policies::default()
+            },
+        )
+    };
+    let wide = judged(
+        table(None, &[(tcp(5432, 5432), &["0.0.0.0/0"])]),
+        private_database(),
+    );
+    assert_eq!(seen(&wide), [(Seen::Declared, "1.1.1.1 tcp/5432".into())]);
+    assert_eq!(wide.violations[0].on, On::Table("groups.web".into()));
+    // What another table, or nobody knows who, may open is not missing for certain.
+    let ssh: &[Line<'_>] = &[(tcp(22, 22), &["203.0.113.0/24", "2001:db8::/32"])];
+    assert_eq!(judged(table(None, &[]), operators()), Findings::default());
+    assert_eq!(
+        judged(table(Some(ssh), &[]), operators()),
+        Findings::default()
+    );
+    assert_eq!(
+        judged(table(Some(&[]), &[]), operators()).violations.len(),
+        1
+    );
+}

@@ -1,0 +1,92 @@
+//! What the policies say, for people.
+//!
+//! Owns the words for a violation. Instances with the same violation share a block, so that a fleet with one mistake
+//! makes one of them. Refuses to leave a violation out.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::{BOLD, CHANGE, LOSS, WIDTH, places};
+use crate::exposure::Diff;
+use crate::model::{InstanceId, Weight};
+use crate::policy::{On, Seen, Violation};
+use crate::render::words::{plain, wrapped};
+
+/// Lines of access that one violation shows; the exact boxes are in the machine-readable reports.
+const ACCESS_SHOWN: usize = 6;
+
+/// Every violation; empty where there is none.
+#[must_use]
+pub fn violations(violations: &[Violation]) -> String {
+    let mut blocks: Vec<(String, String, Vec<&On>)> = Vec::new();
+    let mut known = BTreeMap::new();
+    for violation in violations {
+        let (head, body) = (head(violation), body(violation));
+        let at = *known
+            .entry((head.clone(), body.clone()))
+            .or_insert_with(|| {
+                blocks.push((head, body, Vec::new()));
+                blocks.len() - 1
+            });
+        blocks[at].2.push(&violation.on);
+    }
+    let mut text = String::new();
+    for (head, body, on) in blocks {
+        let _ = writeln!(text, "{head}");
+        let lines = wrapped(&named(&on), 5, WIDTH);
+        let _ = writeln!(text, "  {BOLD}on{BOLD:#} {}", lines.join("\n     "));
+        text.push_str(&body);
+    }
+    text
+}
+
+fn head(violation: &Violation) -> String {
+    let (style, word) = match violation.weight {
+        _ if violation.refuses() => (LOSS, "refused by policy"),
+        Weight::Deny => (LOSS, "against policy"),
+        Weight::Warn => (CHANGE, "warning: against policy"),
+    };
+    let seen = match violation.seen {
+        Seen::Introduced => "introduced by this plan",
+        Seen::Existing => "existing, not made worse",
+        Seen::Live => "live",
+        Seen::Declared => "as declared",
+    };
+    let policy = plain(&violation.policy);
+    format!(
+        "{style}{word} `{policy}`{style:#} ({seen}): {}",
+        plain(&violation.reason)
+    )
+}
+
+fn body(violation: &Violation) -> String {
+    let mut text = String::new();
+    let diff = Diff {
+        gained: violation.access.clone(),
+        lost: Vec::new(),
+    };
+    let lines = diff.lines().gained;
+    let verb = if violation.lacking { "missing" } else { "open" };
+    for line in lines.iter().take(ACCESS_SHOWN) {
+        let _ = writeln!(text, "  {verb}: {}", plain(&line.to_string()));
+    }
+    if lines.len() > ACCESS_SHOWN {
+        let _ = writeln!(text, "  {verb}: {} more", lines.len() - ACCESS_SHOWN);
+    }
+    let _ = writeln!(text, "  hint: {}", plain(&violation.hint));
+    text
+}
+
+fn named(on: &[&On]) -> Vec<String> {
+    let ids = on.iter().filter_map(|on| match on {
+        On::Instance(id) => Some(id),
+        On::Table(_) => None,
+    });
+    let ids: Vec<&InstanceId> = ids.collect();
+    let mut names = places(ids.into_iter());
+    names.extend(on.iter().filter_map(|on| match on {
+        On::Table(table) => Some(format!("[{}]", plain(table))),
+        On::Instance(_) => None,
+    }));
+    names
+}
