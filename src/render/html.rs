@@ -6,6 +6,8 @@
 mod details;
 mod level;
 mod matrix;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write as _;
 

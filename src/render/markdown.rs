@@ -6,6 +6,8 @@
 
 mod access;
 mod escape;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write as _;
 
@@ -133,28 +135,37 @@ fn headline(run: &Run<'_>) -> String {
     text
 }
 
-/// How many findings, and how many instances of a group, are named where it is to be short.
+/// How many instances of a group, findings and places are named where it is to be short.
 const NAMED: usize = 20;
 
 /// What stands in the way, then what is odd.
 fn wrong(out: &mut String, run: &Run<'_>, detail: Detail) {
     let findings = findings(run);
-    let shown = if detail >= Detail::Short {
-        NAMED
-    } else {
-        findings.len()
+    // The last form has to be short whatever the texts are.
+    let (shown, longest) = match detail {
+        Detail::All | Detail::NoText => (findings.len(), usize::MAX),
+        Detail::Short | Detail::Sums => (NAMED, usize::MAX),
+        Detail::Counts => (NAMED / 4, 200),
+    };
+    let cut = |text: &str| match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     };
     for finding in findings.iter().take(shown) {
         let sign = match finding.level {
             Level::Error => "🛑 **error**",
             Level::Warning | Level::Note => "⚠️ warning",
         };
-        let _ = write!(out, "- {sign} {}", prose(&finding.message));
+        let _ = write!(out, "- {sign} {}", prose(&cut(&finding.message)));
         if let Some(at) = &finding.location {
-            let _ = write!(out, " at {}", code(&format!("{}:{}", at.file, at.line)));
+            let _ = write!(
+                out,
+                " at {}",
+                code(&format!("{}:{}", cut(&at.file), at.line))
+            );
         }
         if let Some(hint) = &finding.hint {
-            let _ = write!(out, "<br>hint: {}", prose(hint));
+            let _ = write!(out, "<br>hint: {}", prose(&cut(hint)));
         }
         out.push('\n');
     }
