@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-npm install --silent --no-audit --no-fund --prefix "$work" @microsoft/jest-sarif@1.0.0-beta.0 ajv@8 ajv-formats@3 >"$work/npm.log" 2>&1 \
+npm install --silent --no-audit --no-fund --prefix "$work" @microsoft/jest-sarif@1.0.0-beta.0 ajv@8 ajv-draft-04@1 ajv-formats@3 >"$work/npm.log" 2>&1 \
   || { echo "skipped: the schema cannot be installed"; exit 0; }
 
 cd "$here/../.."

@@ -3,7 +3,7 @@
 //! Owns the choice of columns and what a cell says. Refuses to show more columns than a screen can hold: the rest is one
 //! column, and nothing is left out of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::level::Openness;
@@ -25,11 +25,21 @@ struct Column {
     area: Vec<(Atom, u16, u16)>,
 }
 
+/// How much a service is spoken of.
+#[derive(Default)]
+struct Use {
+    keys: BTreeSet<Key>,
+    changes: usize,
+    uses: usize,
+}
+
 /// A live firewall and the one that results, as they let in.
 struct Row<'a> {
     plan: &'a InstancePlan,
     before: Effective,
     after: Effective,
+    /// What entries may open that cannot be read and stay as they are: no part of the change, and not closed either.
+    doubtful: Effective,
 }
 
 /// The whole table with its legend; nothing where there is no instance.
@@ -37,14 +47,7 @@ pub(super) fn table(out: &mut String, instances: &[&InstancePlan], service: Serv
     if instances.is_empty() {
         return;
     }
-    let rows: Vec<Row<'_>> = instances
-        .iter()
-        .map(|plan| Row {
-            plan,
-            before: Effective::of_live(&plan.before),
-            after: after(plan),
-        })
-        .collect();
+    let rows: Vec<Row<'_>> = instances.iter().map(|plan| row(plan)).collect();
     let columns = columns(&rows, service);
     out.push_str("<section aria-labelledby=\"matrix\">\n<h2 id=\"matrix\">Who gets in</h2>\n");
     legend(out);
@@ -78,15 +81,24 @@ pub(super) fn table(out: &mut String, instances: &[&InstancePlan], service: Serv
     out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
 }
 
-/// What will be; entries that cannot be read stay where the plan does not replace them.
-fn after(plan: &InstancePlan) -> Effective {
-    let wanted = Effective::of(&plan.after);
-    if plan.verdict == Verdict::InSync || plan.incomplete.is_some() {
-        let doubtful =
-            Effective::of_live(&plan.before).difference(&Effective::of(plan.before.firewall()));
-        return wanted.union(&doubtful);
+fn row(plan: &InstancePlan) -> Row<'_> {
+    let most = Effective::of_live(&plan.before);
+    let certain = Effective::of(plan.before.firewall());
+    let after = Effective::of(&plan.after);
+    if plan.incomplete.is_none() {
+        return Row {
+            plan,
+            before: most,
+            after,
+            doubtful: Effective::default(),
+        };
     }
-    wanted
+    Row {
+        plan,
+        doubtful: most.difference(&certain),
+        before: certain,
+        after,
+    }
 }
 
 pub(super) fn state(plan: &InstancePlan) -> &'static str {
@@ -113,16 +125,19 @@ fn legend(out: &mut String) {
 fn cell(out: &mut String, row: &Row<'_>, column: &Column) {
     let was = clipped(&row.before, &column.area);
     let will = clipped(&row.after, &column.area);
-    let (before, after) = (reached(&was), reached(&will));
+    let doubtful = reached(&clipped(&row.doubtful, &column.area));
+    let (before, after) = (
+        reached(&was).union(&doubtful),
+        reached(&will).union(&doubtful),
+    );
     let (from, to) = (Openness::of(&before), Openness::of(&after));
     if was == will {
+        if to == Openness::Nobody {
+            out.push_str("<td class=\"quiet\"><span aria-hidden=\"true\">–</span><span class=\"sr\">nobody</span></td>");
+            return;
+        }
         let title = escaped(&who(&after.to_sources()));
-        let class = if to == Openness::Nobody { "quiet" } else { "" };
-        let _ = write!(
-            out,
-            "<td class=\"{class}\" title=\"{title}\">{}</td>",
-            to.badge()
-        );
+        let _ = write!(out, "<td title=\"{title}\">{}</td>", to.badge());
         return;
     }
     let gains = !row.plan.exposure.gained.is_empty() && gains(&was, &will);
@@ -181,37 +196,31 @@ fn reached(here: &[(Atom, u16, u16, &Access)]) -> Access {
 }
 
 /// A column for each service that is open or will be. Those that change come first in the choice, then the common ones;
-/// they stand in the order of their keys.
+/// they also stand first, where no screen is too narrow to see them.
 fn columns(rows: &[Row<'_>], service: ServiceName<'_>) -> Vec<Column> {
-    let mut named: BTreeMap<String, (Vec<Key>, usize, usize)> = BTreeMap::new();
+    let mut named: BTreeMap<String, Use> = BTreeMap::new();
     for row in rows {
         let live = keys(&row.plan.before);
         for key in live.iter().copied().chain(row.plan.after.keys()) {
             let name = service(key).map_or_else(|| key.to_string(), str::to_owned);
-            let (keys, changes, uses) = named.entry(name).or_default();
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-            *uses += 1;
-            *changes += usize::from(row.plan.before.firewall().get(key) != row.plan.after.get(key));
+            let used = named.entry(name).or_default();
+            used.keys.insert(key);
+            used.uses += 1;
+            used.changes +=
+                usize::from(row.plan.before.firewall().get(key) != row.plan.after.get(key));
         }
     }
-    let mut chosen: Vec<(String, (Vec<Key>, usize, usize))> = named.into_iter().collect();
-    for (_, (keys, ..)) in &mut chosen {
-        keys.sort_unstable();
-    }
-    chosen.sort_by_key(|(_, (_, changes, uses))| std::cmp::Reverse((*changes, *uses)));
+    let mut chosen: Vec<(String, Use)> = named.into_iter().collect();
+    chosen.sort_by_key(|(_, used)| std::cmp::Reverse((used.changes, used.uses)));
     let rest = chosen.split_off(chosen.len().min(COLUMNS));
-    chosen.sort_by(|(_, (a, ..)), (_, (b, ..))| a.cmp(b));
+    chosen.sort_by_cached_key(|(_, used)| (used.changes == 0, used.keys.clone()));
     let mut columns: Vec<Column> = chosen
         .into_iter()
-        .map(|(name, (keys, ..))| column(name, &keys))
+        .map(|(name, used)| column(name, &used.keys))
         .collect();
     if !rest.is_empty() {
-        let keys: Vec<Key> = rest
-            .iter()
-            .flat_map(|(_, (keys, ..))| keys.clone())
-            .collect();
+        let keys = rest.iter().flat_map(|(_, used)| &used.keys);
+        let keys: BTreeSet<Key> = keys.copied().collect();
         columns.push(Column {
             keys: "any of them".to_owned(),
             ..column(format!("{} more", count(rest.len(), "service")), &keys)
@@ -229,7 +238,7 @@ fn keys(live: &LiveFirewall) -> Vec<Key> {
     keys
 }
 
-fn column(name: String, keys: &[Key]) -> Column {
+fn column(name: String, keys: &BTreeSet<Key>) -> Column {
     let everyone = |key: &Key| (*key, Sources::anywhere());
     let only_all = keys.iter().all(|key| key.protocol() == Protocol::All);
     let firewall: Firewall = keys.iter().map(everyone).collect();

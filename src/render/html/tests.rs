@@ -59,6 +59,10 @@ proptest! {
         let shown = escaped(&text);
         prop_assert!(!shown.contains(['<', '>', '"', '\'']));
     }
+}
+
+proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(48))]
 
     #[test]
     fn the_page_is_whole(plan in plans(Universe::Big)) {

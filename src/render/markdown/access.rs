@@ -133,7 +133,7 @@ fn is_world(sources: &Sources) -> bool {
     access.v4.is_all() || access.v6.is_all()
 }
 
-fn grouped<'a>(plan: &'a Plan, lines: impl Fn(&InstancePlan) -> Vec<Line>) -> Vec<Group<'a>> {
+fn grouped(plan: &Plan, lines: impl Fn(&InstancePlan) -> Vec<Line>) -> Vec<Group<'_>> {
     let mut alike: BTreeMap<(Vec<String>, Option<&str>), Vec<&InstancePlan>> = BTreeMap::new();
     for instance in &plan.instances {
         let lines: Vec<String> = lines(instance).iter().map(ToString::to_string).collect();

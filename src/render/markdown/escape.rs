@@ -49,7 +49,12 @@ fn escaped(out: &mut String, text: &str) {
         } else {
             let _ = write!(out, "&#{};", u32::from(c));
         }
-        if MARKS.contains(&c) && (c == '@' || rest.starts_with(char::is_alphanumeric)) {
+        let goes_on = match c {
+            '@' => true,
+            ':' => rest.starts_with(char::is_alphabetic),
+            _ => rest.starts_with(char::is_alphanumeric),
+        };
+        if MARKS.contains(&c) && goes_on {
             out.push_str("<!-- -->");
         }
         before = c;
