@@ -20,7 +20,7 @@ const EVERY: usize = 1000;
 fn main() -> Result<ExitCode> {
     let (start, seeds) = arguments(std::env::args().skip(1))?;
     let threads = thread::available_parallelism()?.get();
-    let all = Mutex::new((Tally::default(), Vec::<Box<Violation>>::new(), 0));
+    let all = Mutex::new((Tally::default(), Vec::<Box<Violation>>::new(), 0_usize));
     thread::scope(|scope| {
         for first in 0..threads {
             let all = &all;

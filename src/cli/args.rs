@@ -89,17 +89,31 @@ pub(super) enum Format {
     Text,
     /// For machines: one versioned document
     Json,
+    /// For a pull request: a comment of at most 60,000 characters
+    Markdown,
+    /// For a job of GitHub Actions: annotations, the step's summary and its outputs
+    Github,
+    /// For code scanners: SARIF 2.1.0
+    Sarif,
+    /// For people: one page that needs no network
+    Html,
 }
 
 fn report(text: &str) -> Result<(Format, PathBuf), String> {
     match text.split_once('=') {
         Some((format, file)) if !file.is_empty() => {
             let format = Format::from_str(format, false)
-                .map_err(|_| format!("`{format}` is none of text, json"))?;
+                .map_err(|_| format!("`{format}` is none of {}", formats()))?;
             Ok((format, PathBuf::from(file)))
         }
         _ => Err("wanted FORMAT=FILE, such as json=report.json".to_owned()),
     }
+}
+
+fn formats() -> String {
+    let names = Format::value_variants().iter();
+    let names = names.filter_map(|format| Some(format.to_possible_value()?.get_name().to_owned()));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// The configuration, and the day it is read for.
@@ -279,6 +293,7 @@ mod tests {
     #[test]
     fn reports_name_a_format_and_a_file() {
         assert_eq!(report("json=a=b"), Ok((Format::Json, PathBuf::from("a=b"))));
+        assert_eq!(report("html=a"), Ok((Format::Html, PathBuf::from("a"))));
         assert!(report("json=").is_err() && report("pdf=x").is_err() && report("x").is_err());
     }
 }

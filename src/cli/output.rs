@@ -4,7 +4,7 @@
 //! quietly. Refuses to make up texts of its own beyond errors, and to print foreign text that a CI system would obey.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -12,7 +12,8 @@ use super::args::{Format, OutputArgs};
 use super::exit::Exit;
 use super::harmless::{powerless_json, powerless_lines};
 use super::session::Planned;
-use crate::config::{Diagnostic, Diagnostics, Severity};
+use crate::config::{Diagnostic, Diagnostics, Severity, service_keys, service_name};
+use crate::model::Key;
 use crate::plan::{Plan, Report};
 use crate::policy::{Refusal, Violation};
 use crate::render::text::Asked;
@@ -22,6 +23,7 @@ use crate::render::{self, json, plain};
 pub(super) struct Output {
     format: Format,
     reports: Vec<(Format, PathBuf)>,
+    github: GithubFiles,
 }
 
 /// Why a verb could not do its job.
@@ -73,6 +75,7 @@ impl Output {
         Self {
             format: args.format,
             reports: args.report.clone(),
+            github: GithubFiles::of_environment(),
         }
     }
 
@@ -82,19 +85,17 @@ impl Output {
 
     /// Shows a run that got as far as its answer, and writes the reports.
     pub(super) fn show(&self, shown: &Shown<'_>) -> Exit {
-        let document = |exit: Exit| {
-            powerless_json(json::document(&json::Run {
-                verb: shown.verb,
-                exit_code: exit.code(),
-                error: None,
-                problems: shown.problems.to_vec(),
-                refusals: shown.refusals,
-                violations: shown.violations,
-                plan: shown.plan,
-                report: shown.report,
-            }))
+        let run = json::Run {
+            verb: shown.verb,
+            exit_code: shown.exit.code(),
+            error: None,
+            problems: shown.problems.to_vec(),
+            refusals: shown.refusals,
+            violations: shown.violations,
+            plan: shown.plan,
+            report: shown.report,
         };
-        self.write_all(shown.exit, shown.text, document)
+        self.write_all(shown.exit, shown.text, &run)
     }
 
     /// Shows a plan that nothing came of, with the exit code that it deserves.
@@ -153,9 +154,9 @@ impl Output {
         }
     }
 
-    /// Text on stdout while a verb goes on; nothing in other formats.
+    /// Text on stdout while a verb goes on; nothing in formats that are one document.
     pub(super) fn text(&self, text: &str) {
-        if self.is_text() {
+        if self.is_text() || self.format == Format::Github {
             to_stdout(text);
         }
     }
@@ -177,29 +178,85 @@ impl Output {
             plan: None,
             report: None,
         };
-        self.write_all(exit, "", |_| powerless_json(json::document(&run)))
+        self.write_all(exit, "", &run)
     }
 
-    fn write_all(&self, exit: Exit, text: &str, document: impl Fn(Exit) -> String) -> Exit {
-        match self.format {
-            Format::Text => to_stdout(text),
-            Format::Json => to_stdout(&document(exit)),
-        }
+    fn write_all(&self, exit: Exit, text: &str, run: &json::Run<'_>) -> Exit {
+        to_stdout(&formatted(self.format, text, run));
         let mut exit = exit;
-        for (format, path) in &self.reports {
-            let content = match format {
-                Format::Text => anstream::adapter::strip_str(text).to_string(),
-                Format::Json => document(exit),
-            };
-            if let Err(error) = std::fs::write(path, content)
-                .with_context(|| format!("cannot write the report `{}`", path.display()))
-            {
+        let mut written = |path: &Path, result: io::Result<()>| {
+            let result =
+                result.with_context(|| format!("cannot write the report `{}`", path.display()));
+            if let Err(error) = result {
                 complain(&format!("{error:#}"), None);
                 exit = Exit::first_of(&[exit, Exit::Failed]);
+            }
+        };
+        for (format, path) in &self.reports {
+            let content = formatted(*format, text, run);
+            let content = anstream::adapter::strip_str(&content).to_string();
+            written(path, std::fs::write(path, content));
+        }
+        if self.format == Format::Github {
+            // Both files may hold what earlier commands of the same step wrote.
+            for (path, content) in [
+                (&self.github.summary, render::markdown::comment(run)),
+                (&self.github.output, render::github::outputs(run)),
+            ] {
+                if let Some(path) = path {
+                    written(path, append(path, &content));
+                }
             }
         }
         exit
     }
+}
+
+/// The files that GitHub Actions gives a step.
+struct GithubFiles {
+    summary: Option<PathBuf>,
+    output: Option<PathBuf>,
+}
+
+impl GithubFiles {
+    fn of_environment() -> Self {
+        let file = |name| std::env::var_os(name).filter(|path| !path.is_empty());
+        Self {
+            summary: file("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+            output: file("GITHUB_OUTPUT").map(PathBuf::from),
+        }
+    }
+}
+
+fn append(path: &Path, content: &str) -> io::Result<()> {
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)?;
+    file.write_all(content.as_bytes())
+}
+
+/// A run in a format. `text` is what the verb says in words.
+fn formatted(format: Format, text: &str, run: &json::Run<'_>) -> String {
+    match format {
+        Format::Text => text.to_owned(),
+        Format::Json => powerless_json(json::document(run)),
+        Format::Markdown => render::markdown::comment(run),
+        // The log has both: words to read and lines that become annotations.
+        Format::Github => text.to_owned() + &render::github::annotations(run),
+        Format::Sarif => powerless_json(render::sarif::document(run)),
+        Format::Html => render::html::page(run, &known_service),
+    }
+}
+
+/// The name of the built-in service that a key is, or belongs to where the service has one key for each family.
+fn known_service(key: Key) -> Option<&'static str> {
+    let ping = || {
+        service_keys("ping")
+            .filter(|keys| keys.contains(&key))
+            .map(|_| "ping")
+    };
+    service_name(key).or_else(ping)
 }
 
 /// The JSON form of diagnostics.

@@ -1,10 +1,15 @@
-//! Plans and reports as text for people and as JSON for machines.
+//! Plans and reports for people (text, Markdown, HTML) and for machines (JSON, SARIF, annotations).
 //!
 //! Owns every word and column of the output. Refuses to print it, to know a terminal, and to decide anything. Texts carry
 //! ANSI styles, which the edge strips where nobody sees colour; meaning is never in the colour alone.
 
 pub mod diff;
+pub mod finding;
+pub mod github;
+pub mod html;
 pub mod json;
+pub mod markdown;
+pub mod sarif;
 pub mod schema;
 pub mod text;
 mod words;

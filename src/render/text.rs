@@ -90,7 +90,7 @@ pub fn plan(plan: &Plan, asked: Asked) -> String {
 }
 
 /// One line that counts everything.
-fn summary(plan: &Plan, asked: Asked) -> String {
+pub(super) fn summary(plan: &Plan, asked: Asked) -> String {
     let verdicts =
         |is: fn(&Verdict) -> bool| plan.instances.iter().filter(|i| is(&i.verdict)).count();
     let changing = verdicts(|v| *v == Verdict::Change);
@@ -159,7 +159,7 @@ fn blocks(plan: &Plan) -> Vec<String> {
 }
 
 /// How much a change opens: cells times the share of the address space, so that both families compare.
-fn weight(exposure: &Diff) -> u128 {
+pub(super) fn weight(exposure: &Diff) -> u128 {
     let share = |exposed: &Exposed| -> u128 {
         let v4 = exposed
             .sources

@@ -4,6 +4,7 @@
 
 mod endings;
 mod exits;
+mod formats;
 mod injection;
 mod kill;
 mod output;

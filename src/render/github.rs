@@ -1,0 +1,143 @@
+//! Findings as GitHub's workflow commands, and the numbers that later steps of a job ask for.
+//!
+//! Owns the escaping of commands. Refuses to read the environment that names the files of a step, and to let a text from
+//! outside begin a command, end one, or become an output.
+
+use std::fmt::Write as _;
+
+use super::finding::{Finding, Level, findings, openings};
+use super::json::Run;
+use super::words::plain;
+use crate::plan::Verdict;
+
+/// GitHub shows ten annotations of a kind for a step. What is beyond them is in the log all the same.
+const TITLE: &str = "portward";
+
+/// One `::error …::`, `::warning …::` or `::notice …::` a line: what was found, then every line that opens something.
+#[must_use]
+pub fn annotations(run: &Run<'_>) -> String {
+    let mut text = String::new();
+    let opens = run.plan.map(openings).unwrap_or_default();
+    for finding in findings(run).iter().chain(&opens) {
+        let _ = writeln!(text, "{}", annotation(finding));
+    }
+    text
+}
+
+/// `NAME=VALUE` lines for `$GITHUB_OUTPUT`. Every value is a number or a boolean, so none can begin a line of its own.
+#[must_use]
+pub fn outputs(run: &Run<'_>) -> String {
+    let instances = run.plan.map(|plan| plan.instances.as_slice());
+    let instances = instances.unwrap_or_default();
+    let count = |is: fn(&Verdict) -> bool| instances.iter().filter(|i| is(&i.verdict)).count();
+    let calls: usize = instances.iter().map(|i| i.calls.len()).sum();
+    let opens = instances.iter().any(|i| !i.exposure.gained.is_empty());
+    let closes = instances.iter().any(|i| !i.exposure.lost.is_empty());
+    let differ = count(|verdict| *verdict != Verdict::InSync);
+    let to_change = count(|verdict| *verdict == Verdict::Change);
+    format!(
+        "exit-code={}\ndiffer={differ}\nto-change={to_change}\ncalls={calls}\nopens={opens}\ncloses={closes}\n\
+         refusals={}\n",
+        run.exit_code,
+        run.refusals.len()
+    )
+}
+
+fn annotation(finding: &Finding) -> String {
+    let command = match finding.level {
+        Level::Error => "error",
+        Level::Warning => "warning",
+        Level::Note => "notice",
+    };
+    let mut properties = Vec::new();
+    if let Some(location) = &finding.location {
+        properties.push(format!("file={}", property(&plain(&location.file))));
+        if location.line > 0 {
+            properties.push(format!("line={}", location.line));
+            if let Some(column) = location.column {
+                properties.push(format!("col={column}"));
+            }
+        }
+    }
+    properties.push(format!("title={TITLE} {}", finding.rule.id));
+    let hint = finding.hint.as_deref();
+    let hint = hint.map_or_else(String::new, |hint| format!("\nhint: {hint}"));
+    let message = data(&format!("{}{hint}", finding.message));
+    format!("::{command} {}::{message}", properties.join(","))
+}
+
+/// The text of a command.
+fn data(text: &str) -> String {
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
+/// The value of a property, which a comma or a colon would end.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::render::finding::{CONFIG_ERROR, Location};
+    use crate::render::json::Problem;
+
+    fn finding(message: &str, file: &str) -> Finding {
+        Finding {
+            rule: CONFIG_ERROR,
+            level: Level::Error,
+            message: plain(message),
+            hint: Some("look".to_owned()),
+            location: Some(Location {
+                file: file.to_owned(),
+                line: 3,
+                column: Some(7),
+            }),
+        }
+    }
+
+    #[test]
+    fn an_annotation_is_one_command() {
+        assert_eq!(
+            annotation(&finding("50% of it\nis ::error::", "a,b:c.toml")),
+            "::error file=a%2Cb%3Ac.toml,line=3,col=7,title=portward config-error::\
+             50%25 of it\\u{a}is \\u{3a}:error::%0Ahint: look"
+        );
+    }
+
+    #[test]
+    fn a_file_as_a_whole_has_no_line() {
+        let problem = Problem {
+            line: Some(0),
+            column: Some(0),
+            file: Some("x.toml".to_owned()),
+            ..Problem::error("cannot be read", None)
+        };
+        let run = Run {
+            problems: vec![problem],
+            ..Run::default()
+        };
+        assert_eq!(
+            annotations(&run),
+            "::error file=x.toml,title=portward config-error::cannot be read\n"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_leaves_its_place(message in any::<String>(), file in any::<String>()) {
+            let line = annotation(&finding(&message, &file));
+            prop_assert!(!line.contains(['\n', '\r']), "{line:?}");
+            let inner = line.strip_prefix("::error file=").expect("the command begins the line");
+            let (properties, _) = inner.split_once("::").expect("the properties end");
+            // Two commas and no colon of our own: the file's are written out.
+            prop_assert_eq!(properties.matches(',').count(), 3);
+            prop_assert!(properties.ends_with(",line=3,col=7,title=portward config-error"), "{}", properties);
+            prop_assert!(!properties.contains(':'));
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! A run as one page: who gets in where, before and after, at a glance.
+//!
+//! Owns the page as a whole: a single file without scripts that asks nothing of the network, in light and dark, readable
+//! without colours and by a screen reader. Refuses to let a text from outside be markup.
+
+mod details;
+mod level;
+mod matrix;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+
+use super::finding::{Finding, Level, findings};
+use super::json::Run;
+use super::text::{self, Asked};
+use super::words::plain;
+use crate::model::Key;
+use crate::plan::{InstancePlan, Plan, Verdict};
+
+const STYLE: &str = include_str!("html/page.css");
+
+/// Finds the name that people know a key by, such as `ssh`.
+pub type ServiceName<'a> = &'a dyn Fn(Key) -> Option<&'static str>;
+
+/// The page.
+#[must_use]
+pub fn page(run: &Run<'_>, service: ServiceName<'_>) -> String {
+    let mut out = String::new();
+    let verb = escaped(run.verb);
+    let _ = write!(
+        out,
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
+         base-uri 'none'; form-action 'none'\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"referrer\" content=\"no-referrer\">\n\
+         <title>portward {verb}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n\
+         <p class=\"tool\">portward {verb}</p>\n<h1>{}</h1>\n",
+        escaped(&headline(run))
+    );
+    if let Some(plan) = run.plan {
+        tiles(&mut out, run, plan);
+    }
+    out.push_str("</header>\n<main>\n");
+    found(&mut out, &findings(run));
+    if let Some(plan) = run.plan {
+        let instances = sorted(plan);
+        matrix::table(&mut out, &instances, service);
+        details::sections(&mut out, &instances, run);
+        details::rest(&mut out, plan);
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    let _ = write!(
+        out,
+        "</main>\n<footer>portward {version}, exit code {}</footer>\n</body>\n</html>\n",
+        run.exit_code
+    );
+    out
+}
+
+fn headline(run: &Run<'_>) -> String {
+    if let Some(problem) = &run.error {
+        return problem.message.clone();
+    }
+    match run.plan {
+        Some(plan) if run.verb == "drift" => text::summary(plan, Asked::Drift),
+        Some(plan) => text::summary(plan, Asked::Plan),
+        None if run.problems.iter().any(|p| p.severity == "error") => {
+            "The configuration is not valid".to_owned()
+        }
+        None => "The configuration is valid".to_owned(),
+    }
+}
+
+/// The numbers that decide whether one has to read on.
+fn tiles(out: &mut String, run: &Run<'_>, plan: &Plan) {
+    let count = |is: fn(&InstancePlan) -> bool| plan.instances.iter().filter(|i| is(i)).count();
+    let unseen =
+        plan.unreadable.len() + plan.regions_unreadable.len() + count(|i| i.incomplete.is_some());
+    let tiles = [
+        ("in sync", count(|i| i.verdict == Verdict::InSync), ""),
+        ("differ", count(|i| i.verdict != Verdict::InSync), ""),
+        (
+            "open something",
+            count(|i| !i.exposure.gained.is_empty()),
+            "up",
+        ),
+        (
+            "close something",
+            count(|i| !i.exposure.lost.is_empty()),
+            "down",
+        ),
+        ("refusals", run.refusals.len(), "bad"),
+        ("unreadable", unseen, "bad"),
+    ];
+    out.push_str("<ul class=\"tiles\">\n");
+    for (what, n, class) in tiles {
+        let class = if n == 0 { "" } else { class };
+        let _ = writeln!(
+            out,
+            "<li class=\"{class}\"><strong>{n}</strong> {what}</li>"
+        );
+    }
+    out.push_str("</ul>\n");
+}
+
+/// What stands in the way or is odd.
+fn found(out: &mut String, findings: &[Finding]) {
+    if findings.is_empty() {
+        return;
+    }
+    out.push_str("<section aria-labelledby=\"found\">\n<h2 id=\"found\">Look at this first</h2>\n<ul class=\"found\">\n");
+    for finding in findings {
+        let (class, word) = match finding.level {
+            Level::Error => ("bad", "error"),
+            Level::Warning | Level::Note => ("odd", "warning"),
+        };
+        let _ = write!(
+            out,
+            "<li class=\"{class}\"><span class=\"tag\">{word}</span> {}",
+            escaped(&finding.message)
+        );
+        if let Some(at) = &finding.location {
+            let _ = write!(out, " <code>{}:{}</code>", escaped(&at.file), at.line);
+        }
+        if let Some(hint) = &finding.hint {
+            let _ = write!(out, "<br><small>hint: {}</small>", escaped(hint));
+        }
+        out.push_str("</li>\n");
+    }
+    out.push_str("</ul>\n</section>\n");
+}
+
+/// What opens the most first, then what differs, then what is in sync.
+fn sorted(plan: &Plan) -> Vec<&InstancePlan> {
+    let mut instances: Vec<&InstancePlan> = plan.instances.iter().collect();
+    instances.sort_by_cached_key(|instance| {
+        (
+            std::cmp::Reverse(text::weight(&instance.exposure)),
+            instance.verdict == Verdict::InSync,
+            instance.instance.id.clone(),
+        )
+    });
+    instances
+}
+
+/// Text as HTML, in an element or in a quoted attribute.
+fn escaped(text: &str) -> String {
+    plain(text)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
+}

@@ -1,0 +1,258 @@
+//! The table of instances and services.
+//!
+//! Owns the choice of columns and what a cell says. Refuses to show more columns than a screen can hold: the rest is one
+//! column, and nothing is left out of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::level::Openness;
+use super::{ServiceName, escaped};
+use crate::exposure::{Access, Atom, Effective, who};
+use crate::model::{Firewall, Key, LiveFirewall, Protocol, Sources};
+use crate::plan::{InstancePlan, Verdict};
+use crate::render::words::count;
+
+/// Columns with a heading of their own.
+const COLUMNS: usize = 14;
+
+/// Some cells of the space of packets, under one heading.
+struct Column {
+    name: String,
+    /// The keys, where the name does not say them.
+    keys: String,
+    /// Disjoint ranges of cells.
+    area: Vec<(Atom, u16, u16)>,
+}
+
+/// How much a service is spoken of.
+#[derive(Default)]
+struct Use {
+    keys: BTreeSet<Key>,
+    changes: usize,
+    uses: usize,
+}
+
+/// A live firewall and the one that results, as they let in.
+struct Row<'a> {
+    plan: &'a InstancePlan,
+    before: Effective,
+    after: Effective,
+    /// What entries may open that cannot be read and stay as they are: no part of the change, and not closed either.
+    doubtful: Effective,
+}
+
+/// The whole table with its legend; nothing where there is no instance.
+pub(super) fn table(out: &mut String, instances: &[&InstancePlan], service: ServiceName<'_>) {
+    if instances.is_empty() {
+        return;
+    }
+    let rows: Vec<Row<'_>> = instances.iter().map(|plan| row(plan)).collect();
+    let columns = columns(&rows, service);
+    out.push_str("<section aria-labelledby=\"matrix\">\n<h2 id=\"matrix\">Who gets in</h2>\n");
+    legend(out);
+    out.push_str(
+        "<div class=\"scroll\" role=\"region\" aria-labelledby=\"matrix\" tabindex=\"0\">\n<table>\n<thead><tr>\
+         <th scope=\"col\">instance</th>",
+    );
+    for Column { name, keys, .. } in &columns {
+        let _ = write!(
+            out,
+            "<th scope=\"col\">{}<small>{}</small></th>",
+            escaped(name),
+            escaped(keys)
+        );
+    }
+    out.push_str("</tr></thead>\n<tbody>\n");
+    for (at, row) in rows.iter().enumerate() {
+        let id = &row.plan.instance.id;
+        let _ = write!(
+            out,
+            "<tr><th scope=\"row\"><a href=\"#i{at}\">{}</a><small>{}{}</small></th>",
+            escaped(&id.name),
+            escaped(&id.region),
+            state(row.plan)
+        );
+        for column in &columns {
+            cell(out, row, column);
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
+}
+
+fn row(plan: &InstancePlan) -> Row<'_> {
+    let most = Effective::of_live(&plan.before);
+    let certain = Effective::of(plan.before.firewall());
+    let after = Effective::of(&plan.after);
+    if plan.incomplete.is_none() {
+        return Row {
+            plan,
+            before: most,
+            after,
+            doubtful: Effective::default(),
+        };
+    }
+    Row {
+        plan,
+        doubtful: most.difference(&certain),
+        before: certain,
+        after,
+    }
+}
+
+pub(super) fn state(plan: &InstancePlan) -> &'static str {
+    match plan.verdict {
+        _ if plan.incomplete.is_some() => ", not fully readable",
+        Verdict::InSync => ", in sync",
+        Verdict::Change => ", to change",
+        Verdict::Observed => ", only observed",
+        Verdict::Refused { .. } => ", refused",
+    }
+}
+
+fn legend(out: &mut String) {
+    out.push_str("<ul class=\"legend\">\n");
+    for openness in Openness::ALL {
+        let _ = writeln!(out, "<li>{} {}</li>", openness.badge(), openness.about());
+    }
+    out.push_str(
+        "<li><span class=\"marked\">framed</span> changes: before <span aria-hidden=\"true\">→</span> after</li>\n\
+         </ul>\n",
+    );
+}
+
+fn cell(out: &mut String, row: &Row<'_>, column: &Column) {
+    let was = clipped(&row.before, &column.area);
+    let will = clipped(&row.after, &column.area);
+    let doubtful = reached(&clipped(&row.doubtful, &column.area));
+    let (before, after) = (
+        reached(&was).union(&doubtful),
+        reached(&will).union(&doubtful),
+    );
+    let (from, to) = (Openness::of(&before), Openness::of(&after));
+    if was == will {
+        if to == Openness::Nobody {
+            out.push_str("<td class=\"quiet\"><span aria-hidden=\"true\">–</span><span class=\"sr\">nobody</span></td>");
+            return;
+        }
+        let title = escaped(&who(&after.to_sources()));
+        let _ = write!(out, "<td title=\"{title}\">{}</td>", to.badge());
+        return;
+    }
+    let gains = !row.plan.exposure.gained.is_empty() && gains(&was, &will);
+    let class = if gains { "gains" } else { "loses" };
+    let title = escaped(&format!(
+        "before: {}; after: {}",
+        who(&before.to_sources()),
+        who(&after.to_sources())
+    ));
+    let word = if gains { "opens" } else { "closes" };
+    let _ = write!(
+        out,
+        "<td class=\"change {class}\" title=\"{title}\">{} <span class=\"arrow\" aria-hidden=\"true\">→</span>\
+         <span class=\"sr\"> becomes </span> {}<small>{word}</small></td>",
+        from.badge(),
+        to.badge()
+    );
+}
+
+/// Whether somebody gets in to a cell who did not before.
+fn gains(was: &[(Atom, u16, u16, &Access)], will: &[(Atom, u16, u16, &Access)]) -> bool {
+    will.iter().any(|(atom, from, to, access)| {
+        let mut next = Some(*from);
+        for (a, first, last, old) in was {
+            if a != atom || last < from || first > to {
+                continue;
+            }
+            if next.is_some_and(|next| *first > next) || !old.is_superset(access) {
+                return true;
+            }
+            next = last.checked_add(1);
+        }
+        next.is_some_and(|next| next <= *to)
+    })
+}
+
+/// What is let in on these cells: ranges with the same access, clipped to the area.
+fn clipped<'a>(
+    effective: &'a Effective,
+    area: &[(Atom, u16, u16)],
+) -> Vec<(Atom, u16, u16, &'a Access)> {
+    let mut here = Vec::new();
+    for &(atom, first, last) in area {
+        let runs = effective.runs(atom);
+        let begin = runs.partition_point(|run| run.to < first);
+        for run in runs[begin..].iter().take_while(|run| run.from <= last) {
+            here.push((atom, run.from.max(first), run.to.min(last), &*run.access));
+        }
+    }
+    here
+}
+
+/// Whoever reaches any of these cells.
+fn reached(here: &[(Atom, u16, u16, &Access)]) -> Access {
+    Access::union_of(here.iter().map(|(.., access)| *access))
+}
+
+/// A column for each service that is open or will be. Those that change come first in the choice, then the common ones;
+/// they also stand first, where no screen is too narrow to see them.
+fn columns(rows: &[Row<'_>], service: ServiceName<'_>) -> Vec<Column> {
+    let mut named: BTreeMap<String, Use> = BTreeMap::new();
+    for row in rows {
+        let live = keys(&row.plan.before);
+        for key in live.iter().copied().chain(row.plan.after.keys()) {
+            let name = service(key).map_or_else(|| key.to_string(), str::to_owned);
+            let used = named.entry(name).or_default();
+            used.keys.insert(key);
+            used.uses += 1;
+            used.changes +=
+                usize::from(row.plan.before.firewall().get(key) != row.plan.after.get(key));
+        }
+    }
+    let mut chosen: Vec<(String, Use)> = named.into_iter().collect();
+    chosen.sort_by_key(|(_, used)| std::cmp::Reverse((used.changes, used.uses)));
+    let rest = chosen.split_off(chosen.len().min(COLUMNS));
+    chosen.sort_by_cached_key(|(_, used)| (used.changes == 0, used.keys.clone()));
+    let mut columns: Vec<Column> = chosen
+        .into_iter()
+        .map(|(name, used)| column(name, &used.keys))
+        .collect();
+    if !rest.is_empty() {
+        let keys = rest.iter().flat_map(|(_, used)| &used.keys);
+        let keys: BTreeSet<Key> = keys.copied().collect();
+        columns.push(Column {
+            keys: "any of them".to_owned(),
+            ..column(format!("{} more", count(rest.len(), "service")), &keys)
+        });
+    }
+    columns
+}
+
+/// The keys of a live firewall; what cannot be read may be any, which the column of `all` stands for.
+fn keys(live: &LiveFirewall) -> Vec<Key> {
+    let mut keys: Vec<Key> = live.firewall().keys().collect();
+    if !live.uncertain().is_empty() || !live.unknown().is_empty() {
+        keys.push(Key::ALL);
+    }
+    keys
+}
+
+fn column(name: String, keys: &BTreeSet<Key>) -> Column {
+    let everyone = |key: &Key| (*key, Sources::anywhere());
+    let only_all = keys.iter().all(|key| key.protocol() == Protocol::All);
+    let firewall: Firewall = keys.iter().map(everyone).collect();
+    let area = Effective::of(&firewall)
+        .iter()
+        // Only a rule for all opens the other protocols; whoever gets in through it gets in there.
+        .filter(|(atom, _)| !only_all || *atom == Atom::Other)
+        .map(|(atom, run)| (atom, run.from, run.to))
+        .collect();
+    let texts: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    let keys = texts.join(", ");
+    Column {
+        keys: if keys == name { String::new() } else { keys },
+        name,
+        area,
+    }
+}

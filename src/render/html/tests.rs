@@ -1,0 +1,81 @@
+//! The page's markup holds whatever the texts, and its cells say what the firewalls mean.
+
+use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+
+use super::level::Openness;
+use super::*;
+use crate::exposure::Access;
+use crate::model::Sources;
+use crate::model::arbitrary::Universe;
+use crate::plan::arbitrary::plans;
+
+fn access(texts: &[&str]) -> Access {
+    let nets = texts.iter().filter_map(|text| Sources::parse_live(text));
+    Access::from(&nets.collect::<Sources>())
+}
+
+#[test]
+fn four_steps_of_openness() {
+    for (texts, openness) in [
+        (&[][..], Openness::Nobody),
+        (&["10.0.0.0/16"], Openness::Named),
+        (&["10.0.0.0/16", "11.0.0.1/32"], Openness::Wide),
+        (&["0.0.0.0/1"], Openness::Wide),
+        (&["0.0.0.0/1", "128.0.0.0/1"], Openness::Everyone),
+        (&["2001:db8::/48"], Openness::Named),
+        (&["2001:db8::/47"], Openness::Wide),
+        (&["::/0"], Openness::Everyone),
+    ] {
+        assert_eq!(Openness::of(&access(texts)), openness, "{texts:?}");
+    }
+    let mut alias = Sources::new();
+    alias.insert_alias("lightsail-connect");
+    assert_eq!(Openness::of(&Access::from(&alias)), Openness::Named);
+}
+
+/// Tags that are opened and tags that are closed, those without an end aside.
+fn tags(page: &str) -> (Vec<String>, Vec<String>) {
+    let mut opened = Vec::new();
+    let mut closed = Vec::new();
+    for piece in page.split('<').skip(1) {
+        let name: String = piece
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '/' || *c == '!')
+            .collect();
+        match name.strip_prefix('/') {
+            Some(name) => closed.push(name.to_owned()),
+            None if ["meta", "br", "!doctype"].contains(&name.as_str()) => {}
+            None => opened.push(name),
+        }
+    }
+    opened.sort();
+    closed.sort();
+    (opened, closed)
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_markup(text in any::<String>()) {
+        let shown = escaped(&text);
+        prop_assert!(!shown.contains(['<', '>', '"', '\'']));
+    }
+}
+
+proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(48))]
+
+    #[test]
+    fn the_page_is_whole(plan in plans(Universe::Big)) {
+        let run = Run { verb: "plan", plan: Some(&plan), ..Run::default() };
+        let page = page(&run, &|_| None);
+        let (opened, closed) = tags(&page);
+        prop_assert_eq!(opened, closed);
+        // A row and a section for each instance, and a cell that changes only where access does.
+        prop_assert_eq!(page.matches("<th scope=\"row\"><a ").count(), plan.instances.len());
+        prop_assert_eq!(page.matches("<details>").count(), plan.instances.len());
+        let opens = plan.instances.iter().any(|i| !i.exposure.gained.is_empty());
+        prop_assert_eq!(page.contains("<td class=\"change gains\""), opens);
+        let differs = plan.instances.iter().any(|i| !i.exposure.is_empty());
+        prop_assert_eq!(page.contains("<td class=\"change "), differs);
+    }
+}

@@ -1,0 +1,199 @@
+//! A run as a comment on a pull request, in GitHub's and GitLab's Markdown.
+//!
+//! Owns the order (what is wrong, what opens, what closes, the rest folded away) and the limit of length. Where the limit
+//! is near it leaves out the least important first, and says so; what opens is counted at the very least. Refuses to let a
+//! text from outside be anything but text.
+
+mod access;
+mod escape;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+
+use access::{Groups, sums, totals};
+use escape::{code, fenced, prose};
+
+use super::finding::{Level, findings};
+use super::json::Run;
+use super::text::{self, Asked};
+use super::words::count;
+
+/// Characters that a comment has at most; GitHub takes 65,536.
+pub const LIMIT: usize = 60_000;
+
+/// How much is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Detail {
+    /// Nothing.
+    All,
+    /// The plan as text.
+    NoText,
+    /// What closes is counted, and long lists are cut.
+    Short,
+    /// What opens is told for each kind of access rather than for each instance.
+    Sums,
+    /// What opens is counted.
+    Counts,
+}
+
+/// The comment. Its first line is a mark that a bot knows its own comment by.
+#[must_use]
+pub fn comment(run: &Run<'_>) -> String {
+    let details = [
+        Detail::All,
+        Detail::NoText,
+        Detail::Short,
+        Detail::Sums,
+        Detail::Counts,
+    ];
+    let mut text = String::new();
+    for detail in details {
+        text = composed(run, detail);
+        if text.chars().count() <= LIMIT {
+            break;
+        }
+    }
+    text
+}
+
+fn composed(run: &Run<'_>, detail: Detail) -> String {
+    let mut out = format!(
+        "<!-- portward:{} -->\n### portward {}: {}\n\n",
+        run.verb,
+        run.verb,
+        headline(run)
+    );
+    wrong(&mut out, run, detail);
+    if let Some(plan) = run.plan {
+        let groups = Groups::of(plan);
+        match detail {
+            Detail::Counts => totals(&mut out, plan),
+            Detail::Sums => sums(&mut out, plan),
+            Detail::All | Detail::NoText | Detail::Short => {
+                groups.opens(&mut out, detail == Detail::Short);
+            }
+        }
+        groups.closes(&mut out, detail >= Detail::Short);
+    }
+    outcome(&mut out, run, detail);
+    if let Some(plan) = run.plan {
+        if detail == Detail::All {
+            let plain = text::plan(plan, asked(run)) + &text::guards(&plan.overrides, &[]);
+            let plain = anstream::adapter::strip_str(&plain).to_string();
+            folded(&mut out, "The whole plan", &fenced(&plain));
+        } else {
+            out.push_str(
+                "_Shortened: the comment would be too long. The job's log has all of it._\n",
+            );
+        }
+    }
+    out
+}
+
+fn asked(run: &Run<'_>) -> Asked {
+    if run.verb == "drift" {
+        Asked::Drift
+    } else {
+        Asked::Plan
+    }
+}
+
+/// The run in a few words.
+fn headline(run: &Run<'_>) -> String {
+    if run.error.is_some() {
+        return "could not do the job".to_owned();
+    }
+    let errors = run
+        .problems
+        .iter()
+        .filter(|p| p.severity == "error")
+        .count();
+    if errors > 0 {
+        return format!("the configuration is not valid, {}", count(errors, "error"));
+    }
+    let Some(plan) = run.plan else {
+        return match run.problems.len() {
+            0 => "valid".to_owned(),
+            warnings => format!("valid, {}", count(warnings, "warning")),
+        };
+    };
+    let mut text = text::summary(plan, asked(run));
+    let opening = plan
+        .instances
+        .iter()
+        .filter(|i| !i.exposure.gained.is_empty());
+    match opening.count() {
+        0 => {}
+        n => {
+            let _ = write!(text, " Opens something on {}.", count(n, "instance"));
+        }
+    }
+    if !run.refusals.is_empty() {
+        text.push_str(" **Refused.**");
+    }
+    text
+}
+
+/// How many instances of a group, findings and places are named where it is to be short.
+const NAMED: usize = 20;
+
+/// What stands in the way, then what is odd.
+fn wrong(out: &mut String, run: &Run<'_>, detail: Detail) {
+    let findings = findings(run);
+    // The last form has to be short whatever the texts are.
+    let (shown, longest) = match detail {
+        Detail::All | Detail::NoText => (findings.len(), usize::MAX),
+        Detail::Short | Detail::Sums => (NAMED, usize::MAX),
+        Detail::Counts => (NAMED / 4, 200),
+    };
+    let cut = |text: &str| match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    };
+    for finding in findings.iter().take(shown) {
+        let sign = match finding.level {
+            Level::Error => "🛑 **error**",
+            Level::Warning | Level::Note => "⚠️ warning",
+        };
+        let _ = write!(out, "- {sign} {}", prose(&cut(&finding.message)));
+        if let Some(at) = &finding.location {
+            let _ = write!(
+                out,
+                " at {}",
+                code(&format!("{}:{}", cut(&at.file), at.line))
+            );
+        }
+        if let Some(hint) = &finding.hint {
+            let _ = write!(out, "<br>hint: {}", prose(&cut(hint)));
+        }
+        out.push('\n');
+    }
+    if findings.len() > shown {
+        let _ = writeln!(out, "- and {} more", findings.len() - shown);
+    }
+    if !findings.is_empty() {
+        out.push('\n');
+    }
+}
+
+/// What became of it, where something was tried.
+fn outcome(out: &mut String, run: &Run<'_>, detail: Detail) {
+    let (Some(report), Some(plan)) = (run.report, run.plan) else {
+        return;
+    };
+    let text = anstream::adapter::strip_str(&text::report(report, plan)).to_string();
+    if detail <= Detail::NoText {
+        folded(out, "What became of it", &fenced(&text));
+    } else if let Some(last) = text.lines().last() {
+        let _ = writeln!(out, "{}\n", code(last));
+    }
+}
+
+/// A part that a reader has to open. The blank lines make its inside Markdown again.
+fn folded(out: &mut String, title: &str, inside: &str) {
+    let _ = writeln!(
+        out,
+        "<details><summary>{title}</summary>\n\n{inside}\n</details>\n"
+    );
+}

@@ -1,0 +1,215 @@
+//! Who gains and who loses access, as tables of instances that change alike.
+//!
+//! Owns the grouping and its short forms. Refuses to drop an opening: the shortest form counts them all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::{NAMED, code};
+use crate::exposure::{self, Exposed, Line};
+use crate::model::{InstanceId, Sources};
+use crate::plan::{InstancePlan, Plan, Verdict};
+use crate::render::text::weight;
+use crate::render::words::{count, plain};
+
+/// Instances by what they gain, and by what they lose.
+pub(super) struct Groups<'a> {
+    opens: Vec<Group<'a>>,
+    closes: Vec<Group<'a>>,
+}
+
+struct Group<'a> {
+    /// Who reaches what.
+    lines: Vec<String>,
+    instances: Vec<&'a InstancePlan>,
+}
+
+impl<'a> Groups<'a> {
+    /// The widest first.
+    pub(super) fn of(plan: &'a Plan) -> Self {
+        let mut opens = grouped(plan, |i| i.exposure.lines().gained);
+        opens.sort_by_key(|group| std::cmp::Reverse(weight(&group.instances[0].exposure)));
+        Self {
+            opens,
+            closes: grouped(plan, |i| i.exposure.lines().lost),
+        }
+    }
+
+    /// A table of what opens.
+    pub(super) fn opens(&self, out: &mut String, short: bool) {
+        if self.opens.is_empty() {
+            return;
+        }
+        out.push_str("**Opens**\n\n| instances | who gets in | declared at |\n|---|---|---|\n");
+        for group in &self.opens {
+            let lines: Vec<String> = group.lines.iter().map(|line| opened(line)).collect();
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} |",
+                names(&group.instances, short),
+                lines.join("<br>"),
+                declared(&group.instances)
+            );
+        }
+        out.push('\n');
+    }
+
+    /// A table of what closes, folded.
+    pub(super) fn closes(&self, out: &mut String, short: bool) {
+        let instances: usize = self.closes.iter().map(|group| group.instances.len()).sum();
+        if instances == 0 {
+            return;
+        }
+        let instances = count(instances, "instance");
+        if short {
+            let _ = writeln!(out, "Closes something on {instances}.\n");
+            return;
+        }
+        let _ = writeln!(
+            out,
+            "<details><summary>Closes something on {instances}</summary>\n\n\
+             | instances | who does not get in any more |\n|---|---|"
+        );
+        for group in &self.closes {
+            let lines: Vec<String> = group.lines.iter().map(|line| code(line)).collect();
+            let _ = writeln!(
+                out,
+                "| {} | {} |",
+                names(&group.instances, false),
+                lines.join("<br>")
+            );
+        }
+        out.push_str("\n</details>\n\n");
+    }
+}
+
+/// Each kind of access once, with the number of instances it opens on.
+pub(super) fn sums(out: &mut String, plan: &Plan) {
+    let mut on: BTreeMap<String, usize> = BTreeMap::new();
+    for instance in &plan.instances {
+        for line in instance.exposure.lines().gained {
+            *on.entry(line.to_string()).or_default() += 1;
+        }
+    }
+    if on.is_empty() {
+        return;
+    }
+    out.push_str("**Opens**\n\n");
+    let mut on: Vec<(String, usize)> = on.into_iter().collect();
+    on.sort_by_key(|(line, n)| (!line.contains("everyone"), std::cmp::Reverse(*n)));
+    for (line, n) in on {
+        let _ = writeln!(out, "- {} on {}", opened(&line), count(n, "instance"));
+    }
+    out.push('\n');
+}
+
+/// What opens, counted, in a few lines whatever the plan.
+pub(super) fn totals(out: &mut String, plan: &Plan) {
+    out.push_str("**Opens**\n\n");
+    for atom in exposure::Atom::ALL {
+        let on = |is: fn(&Exposed) -> bool| {
+            let opening = plan.instances.iter().filter(|instance| {
+                let mut gained = instance.exposure.gained.iter();
+                gained.any(|exposed| exposed.atom == atom && is(exposed))
+            });
+            opening.count()
+        };
+        let world = on(|exposed| is_world(&exposed.sources));
+        let all = on(|_| true);
+        if all > 0 {
+            let _ = writeln!(
+                out,
+                "- {atom} on {}, **to everyone** on {world}",
+                count(all, "instance")
+            );
+        }
+    }
+    out.push('\n');
+}
+
+/// Whether every address of a family gets in.
+fn is_world(sources: &Sources) -> bool {
+    let access = exposure::Access::from(sources);
+    access.v4.is_all() || access.v6.is_all()
+}
+
+fn grouped(plan: &Plan, lines: impl Fn(&InstancePlan) -> Vec<Line>) -> Vec<Group<'_>> {
+    let mut alike: BTreeMap<(Vec<String>, Option<&str>), Vec<&InstancePlan>> = BTreeMap::new();
+    for instance in &plan.instances {
+        let lines: Vec<String> = lines(instance).iter().map(ToString::to_string).collect();
+        if !lines.is_empty() {
+            let group = alike.entry((lines, unwritten(instance))).or_default();
+            group.push(instance);
+        }
+    }
+    let group = |((lines, _), instances)| Group { lines, instances };
+    alike.into_iter().map(group).collect()
+}
+
+/// Why a difference will not be written.
+fn unwritten(instance: &InstancePlan) -> Option<&'static str> {
+    match instance.verdict {
+        Verdict::Observed => Some("only observed"),
+        Verdict::Refused { .. } => Some("refused"),
+        Verdict::InSync | Verdict::Change => None,
+    }
+}
+
+/// A line of access, with `everyone` standing out.
+fn opened(line: &str) -> String {
+    let text = code(line);
+    if line.contains("from everyone") {
+        format!("🌐 **{text}**")
+    } else {
+        text
+    }
+}
+
+fn names(instances: &[&InstancePlan], short: bool) -> String {
+    let shown = if short { NAMED } else { instances.len() };
+    let mut text = String::new();
+    for (at, instance) in instances.iter().take(shown).enumerate() {
+        let InstanceId { region, name } = &instance.instance.id;
+        let sep = if at == 0 { "" } else { ", " };
+        let next = instances.get(at + 1).filter(|_| at + 1 < shown);
+        let last_of_region = next.is_none_or(|next| next.instance.id.region != *region);
+        let _ = write!(text, "{sep}{}", code(name));
+        if last_of_region {
+            let _ = write!(text, " ({})", code(region));
+        }
+    }
+    if instances.len() > shown {
+        let _ = write!(text, " and {} more", instances.len() - shown);
+    }
+    if let Some(why) = unwritten(instances[0]) {
+        let _ = write!(text, " — {why}");
+    }
+    text
+}
+
+/// The lines that open it.
+fn declared(instances: &[&InstancePlan]) -> String {
+    let mut places = BTreeSet::new();
+    for change in instances.iter().flat_map(|instance| &instance.changes) {
+        if !exposure::subtract(&change.after, &change.before).is_empty() {
+            for cause in &change.causes {
+                let origin = &cause.origin;
+                let why = cause.why.as_deref().map(plain);
+                places.insert((origin.file.to_string(), origin.line, why));
+            }
+        }
+    }
+    let mut texts: Vec<String> = places
+        .into_iter()
+        .map(|(file, line, why)| {
+            let why = why.map_or_else(String::new, |why| format!(" {}", code(&why)));
+            format!("{}{why}", code(&format!("{file}:{line}")))
+        })
+        .collect();
+    if texts.len() > NAMED {
+        let more = texts.len() - NAMED;
+        texts.truncate(NAMED);
+        texts.push(format!("and {more} more"));
+    }
+    texts.join("<br>")
+}

@@ -1,0 +1,74 @@
+//! Foreign text in Markdown.
+//!
+//! Owns the ways in which text from outside may stand there: in prose, in a `<code>` element and in a fenced block. In none
+//! of them is it taken for Markdown, for HTML, or for a link, a mention or the number of an issue. Refuses every other way.
+
+use std::fmt::Write as _;
+
+use crate::render::words::plain;
+
+/// What GitHub and GitLab take for the beginning of a mention, of a reference or of a picture.
+const MARKS: [char; 8] = ['@', '#', '!', '$', '%', '~', '&', ':'];
+
+/// A sentence fragment; what it has in backticks is shown as code.
+pub(super) fn prose(text: &str) -> String {
+    let text = plain(text);
+    let mut out = String::new();
+    for (at, part) in text.split('`').enumerate() {
+        match at % 2 {
+            1 if !part.is_empty() => out.push_str(&code(part)),
+            _ => escaped(&mut out, part),
+        }
+    }
+    out
+}
+
+/// Text in a `<code>` element.
+pub(super) fn code(text: &str) -> String {
+    let mut out = String::from("<code>");
+    escaped(&mut out, &plain(text));
+    out.push_str("</code>");
+    out
+}
+
+/// Text in a paragraph, a table cell or a summary. Whatever could be Markdown or HTML is a numeric reference, which can be
+/// text only, and an empty comment takes what looks for marks in the finished page out of its stride.
+fn escaped(out: &mut String, text: &str) {
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        let rest = &text[at + c.len_utf8()..];
+        let harmless = match c {
+            '-' | ',' | '/' | '(' | ')' | '+' | ';' => true,
+            // `www.` and `://` would be made into links.
+            '.' => !before.eq_ignore_ascii_case(&'w'),
+            ':' => !rest.starts_with("//"),
+            _ => !c.is_ascii_punctuation(),
+        };
+        if harmless {
+            out.push(c);
+        } else {
+            let _ = write!(out, "&#{};", u32::from(c));
+        }
+        let goes_on = match c {
+            '@' => true,
+            ':' => rest.starts_with(char::is_alphabetic),
+            _ => rest.starts_with(char::is_alphanumeric),
+        };
+        if MARKS.contains(&c) && goes_on {
+            out.push_str("<!-- -->");
+        }
+        before = c;
+    }
+}
+
+/// Lines in a fenced block, whose fence is longer than any run of backticks inside.
+pub(super) fn fenced(text: &str) -> String {
+    let mut longest = 0;
+    let mut here = 0;
+    for c in text.chars() {
+        here = if c == '`' { here + 1 } else { 0 };
+        longest = longest.max(here);
+    }
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}text\n{}\n{fence}\n", text.trim_end())
+}
