@@ -11,6 +11,7 @@ mod drift;
 mod emulate;
 mod exit;
 mod harmless;
+mod inventory;
 mod logging;
 mod output;
 mod plan;
@@ -65,6 +66,7 @@ async fn dispatch(verb: &Verb, output: &Output) -> Exit {
         Verb::Apply(args) => apply::run(args, output).await,
         Verb::Drift(args) => drift::run(args, output).await,
         Verb::Rollback(args) => rollback::run(args, output).await,
+        Verb::Inventory(args) => inventory::run(args, output).await,
         Verb::Schema(args) => schema::run(args),
         #[cfg(feature = "emulator")]
         Verb::Emulate(args) => emulate::run(args, output).await,
