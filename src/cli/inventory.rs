@@ -179,7 +179,7 @@ impl Survey {
         regions
             .chain(rules)
             .map(|(what, Unreadable { reason, hint })| {
-                Problem::error(&format!("{what}: {reason}"), hint.clone())
+                Problem::error(format!("{what}: {reason}"), hint.clone())
             })
             .collect()
     }

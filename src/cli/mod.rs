@@ -11,6 +11,7 @@ mod drift;
 mod emulate;
 mod exit;
 mod harmless;
+mod import;
 mod inventory;
 mod logging;
 mod output;
@@ -66,6 +67,7 @@ async fn dispatch(verb: &Verb, output: &Output) -> Exit {
         Verb::Apply(args) => apply::run(args, output).await,
         Verb::Drift(args) => drift::run(args, output).await,
         Verb::Rollback(args) => rollback::run(args, output).await,
+        Verb::Import(args) => import::run(args, output).await,
         Verb::Inventory(args) => inventory::run(args, output).await,
         Verb::Schema(args) => schema::run(args),
         #[cfg(feature = "emulator")]

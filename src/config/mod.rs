@@ -34,6 +34,7 @@ mod tree;
 mod until;
 mod what;
 mod who;
+mod write;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub use load::load;
 pub use services::{service_keys, service_name, service_names};
 pub use source::Source;
 pub use summary::Summary;
+pub use write::{Imported, import};
 
 /// A configuration without errors, not yet matched with instances.
 #[derive(Debug)]

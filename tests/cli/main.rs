@@ -4,7 +4,9 @@
 
 mod endings;
 mod exits;
+mod import;
 mod injection;
+mod inventory;
 mod output;
 mod served;
 mod stage;
