@@ -67,7 +67,7 @@ fn what_has_no_words_is_told_and_stays() {
     let stage = stage();
     let mut odd = stage.fleet();
     for entry in odd.regions.values_mut().flatten() {
-        entry.ip_address_type = "ipv4".to_owned();
+        "ipv4".clone_into(&mut entry.ip_address_type);
     }
     stage.populate(&odd);
     let done = stage.on_fleet(&["import", "--out", "firewall.toml"]);

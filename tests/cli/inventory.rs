@@ -12,7 +12,7 @@ rules = [{ allow = "ssh", from = "203.0.113.0/24" }]
 fn stage() -> Stage {
     let mut odd = instance("db-1", vec![rule("TCP", 5432, 5432, &["10.0.0.1"])]);
     odd.tags = [("role".to_owned(), "db".to_owned())].into();
-    odd.ip_address_type = "ipv4".to_owned();
+    "ipv4".clone_into(&mut odd.ip_address_type);
     let web = instance("web-1", vec![rule("tcp", 22, 22, &["203.0.113.0/24"])]);
     Stage::new(CONFIG, &fleet(vec![odd, web]))
 }
