@@ -3,6 +3,7 @@
 //! Owns the edge of the program: arguments, environment, clock, terminal and signals are read here and handed on as
 //! values. Data goes to stdout, everything else to stderr. One file a verb; the exit codes are in `exit`.
 
+mod adopt;
 mod apply;
 mod args;
 mod check;

@@ -51,7 +51,7 @@ pub use load::load;
 pub use services::{service_keys, service_name, service_names};
 pub use source::Source;
 pub use summary::Summary;
-pub use write::{Imported, import};
+pub use write::{Adopted, Differing, Imported, import};
 
 /// A configuration without errors, not yet matched with instances.
 #[derive(Debug)]
@@ -80,6 +80,11 @@ impl Config {
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of_all(self.sources.iter().map(|source| source.text()))
+    }
+
+    /// Its files, in the order in which they were read.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.sources.iter().map(AsRef::as_ref)
     }
 
     fn build(defs: Definitions, mut report: Report) -> Result<Self, Diagnostics> {

@@ -25,6 +25,8 @@ pub(super) struct Lines {
 
 /// A live rule, or a part of one, that the language cannot say.
 pub(super) struct Unsayable {
+    /// Its key, where it has one.
+    pub(super) key: Option<Key>,
     pub(super) what: String,
     pub(super) why: String,
 }
@@ -32,34 +34,43 @@ pub(super) struct Unsayable {
 impl Lines {
     /// The lines for a firewall of an instance with these families.
     pub(super) fn of(address_type: &AddressType, live: &LiveFirewall) -> Self {
-        let there = Families::from(address_type);
-        let mut unsayable = Vec::new();
-        let mut sayable = Firewall::new();
-        for (key, sources) in live.firewall() {
-            let (said, rest) = split(*key, sources, there);
-            sayable.set(*key, said);
-            unsayable.extend(rest.into_iter().map(|(who, why)| Unsayable {
-                what: format!("{key} from {who}"),
-                why: why.to_owned(),
-            }));
-        }
-        for uncertain in live.uncertain() {
-            unsayable.push(Unsayable {
-                what: uncertain.entry.to_string(),
-                why: uncertain.doubt.to_string(),
-            });
-        }
-        for entry in live.unknown() {
-            unsayable.push(Unsayable {
-                what: entry.to_string(),
-                why: "its protocol is not known".to_owned(),
-            });
-        }
+        let (sayable, unsayable) = said(address_type, live);
         Self {
             rules: rules(&sayable),
             unsayable,
         }
     }
+}
+
+/// What of a live firewall can be declared for an instance with these families, and what cannot.
+pub(super) fn said(address_type: &AddressType, live: &LiveFirewall) -> (Firewall, Vec<Unsayable>) {
+    let there = Families::from(address_type);
+    let mut unsayable = Vec::new();
+    let mut sayable = Firewall::new();
+    for (key, sources) in live.firewall() {
+        let (said, rest) = split(*key, sources, there);
+        sayable.set(*key, said);
+        unsayable.extend(rest.into_iter().map(|(who, why)| Unsayable {
+            key: Some(*key),
+            what: format!("{key} from {who}"),
+            why: why.to_owned(),
+        }));
+    }
+    for uncertain in live.uncertain() {
+        unsayable.push(Unsayable {
+            key: None,
+            what: uncertain.entry.to_string(),
+            why: uncertain.doubt.to_string(),
+        });
+    }
+    for entry in live.unknown() {
+        unsayable.push(Unsayable {
+            key: None,
+            what: entry.to_string(),
+            why: "its protocol is not known".to_owned(),
+        });
+    }
+    (sayable, unsayable)
 }
 
 /// What of a rule can be declared for an instance of these families, and what cannot, with the reason.
@@ -118,7 +129,7 @@ fn split(key: Key, sources: &Sources, there: Families) -> (Sources, Vec<(String,
 }
 
 /// Keys with the same sources share a line.
-fn rules(firewall: &Firewall) -> Vec<String> {
+pub(super) fn rules(firewall: &Firewall) -> Vec<String> {
     let mut lines: BTreeMap<Sources, BTreeSet<Key>> = BTreeMap::new();
     let mut ping = None;
     for (key, sources) in firewall {
@@ -172,7 +183,7 @@ fn ping_sources(firewall: &Firewall, keys: &[Key]) -> Option<Sources> {
 }
 
 /// The shortest words for some keys that share their sources.
-fn words(keys: &BTreeSet<Key>) -> Vec<String> {
+pub(super) fn words(keys: &BTreeSet<Key>) -> Vec<String> {
     let mut rest = keys.clone();
     let mut named: BTreeMap<Key, String> = BTreeMap::new();
     for name in service_names() {
@@ -211,7 +222,7 @@ fn line(allow: &[String], sources: &Sources) -> String {
     )
 }
 
-fn from(sources: &Sources) -> Vec<String> {
+pub(super) fn from(sources: &Sources) -> Vec<String> {
     let everyone = (
         sources.ipv4().contains(&V4_ANYWHERE),
         sources.ipv6().contains(&V6_ANYWHERE),
@@ -241,7 +252,7 @@ fn address(net: IpNet) -> String {
     }
 }
 
-fn one_or_list(texts: &[String]) -> String {
+pub(super) fn one_or_list(texts: &[String]) -> String {
     let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
     match texts.as_slice() {
         [one] => one.clone(),

@@ -4,6 +4,8 @@
 //! comments and in [`Imported::left_out`], and its instance is made additive, so that it stays as it is. Refuses to
 //! guess: what could not be read is not declared.
 
+mod adopt;
+mod edit;
 mod lines;
 #[cfg(test)]
 mod tests;
@@ -12,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use lines::{Lines, Unsayable, quoted};
+
+pub use adopt::{Adopted, Differing};
 
 use super::{names, regions};
 use crate::model::{InstanceId, Live, LiveFirewall, visible};
@@ -49,7 +53,7 @@ pub fn import(live: &Live, looked_at: &BTreeSet<String>) -> Imported {
             Ok(lines) => {
                 let unsayable = lines.unsayable.iter();
                 left_out.extend(
-                    unsayable.map(|Unsayable { what, why }| format!("{id}: {what}: {why}")),
+                    unsayable.map(|Unsayable { what, why, .. }| format!("{id}: {what}: {why}")),
                 );
                 declared.push(Declaration { id, lines });
             }
@@ -98,12 +102,17 @@ fn declare(
 fn name(live: &Live, id: &InstanceId) -> String {
     let same = live.instances.keys().filter(|other| other.name == id.name);
     if same.count() > 1 || !live.regions_unreadable.is_empty() {
-        quoted(&id.to_string())
+        table_name(id)
     } else if id.name.contains('.') {
         quoted(&id.name)
     } else {
         id.name.clone()
     }
+}
+
+/// The name of an instance that is right wherever there are others of that name.
+fn table_name(id: &InstanceId) -> String {
+    quoted(&id.to_string())
 }
 
 /// Names for the rules that several instances share.
@@ -186,7 +195,7 @@ fn table(text: &mut String, name: &str, lines: &Lines, rulesets: &BTreeMap<&[Str
         text.push_str(
             "# Additive, because there are live rules that cannot be declared. They stay as they are:\n",
         );
-        for Unsayable { what, why } in &lines.unsayable {
+        for Unsayable { what, why, .. } in &lines.unsayable {
             remark(text, "  ", &format!("{what}: {why}"));
         }
         text.push_str("mode = \"additive\"\n");
