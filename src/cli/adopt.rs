@@ -4,7 +4,6 @@
 //! service, and to write files that changed since they were read.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use time::OffsetDateTime;
 
@@ -87,12 +86,18 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
     session::narrow(&mut desired, &world.target)?;
     let plan = plan::plan(&desired, &live, options);
 
-    let files = changed.iter().filter_map(|at| {
-        let old = loaded.sources().nth(*at)?;
-        Some((old, sources.get(*at)?))
-    });
-    for (old, new) in files {
-        write(old, new)?;
+    let files: Vec<(&Source, &Source)> = changed
+        .iter()
+        .filter_map(|at| Some((loaded.sources().nth(*at)?, sources.get(*at)?)))
+        .collect();
+    // All are looked at before one is written.
+    let texts = files
+        .iter()
+        .map(|(old, new)| whole(old, new))
+        .collect::<Result<Vec<String>, Cannot>>()?;
+    for ((_, new), text) in files.iter().zip(texts) {
+        std::fs::write(new.name(), text)
+            .map_err(|error| Cannot::failed(format!("cannot edit `{}`: {error}", new.name())))?;
         say(&format!("edited: {}", new.name()));
     }
     let mut problems = problems(again.warnings());
@@ -138,15 +143,14 @@ fn edited(
     config.adopt(&differing, as_of)
 }
 
-/// Writes one file, unless it is no longer what was read.
-fn write(old: &Source, new: &Source) -> Result<(), Cannot> {
+/// The text of a file after the edits, byte order mark and all, unless it is no longer what was read.
+fn whole(old: &Source, new: &Source) -> Result<String, Cannot> {
     const MARK: &str = "\u{feff}";
-    let path = Path::new(old.name());
-    let cannot = |why: String| Cannot::failed(format!("cannot edit `{}`: {why}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| cannot(error.to_string()))?;
+    let cannot = |why: String| Cannot::failed(format!("cannot edit `{}`: {why}", old.name()));
+    let text = std::fs::read_to_string(old.name()).map_err(|error| cannot(error.to_string()))?;
     let mark = if text.starts_with(MARK) { MARK } else { "" };
     if text.strip_prefix(MARK).unwrap_or(&text) != old.text() {
         return Err(cannot("it changed since it was read".to_owned()));
     }
-    std::fs::write(path, format!("{mark}{}", new.text())).map_err(|error| cannot(error.to_string()))
+    Ok(format!("{mark}{}", new.text()))
 }

@@ -129,7 +129,9 @@ impl Adoption<'_> {
             .into_iter()
             .map(|(key, lines)| {
                 let mut all = Sources::new();
-                lines.iter().for_each(|(sources, _)| all.extend(sources));
+                for (sources, _) in &lines {
+                    all.extend(sources);
+                }
                 (key, all)
             })
             .collect();

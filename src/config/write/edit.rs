@@ -81,7 +81,7 @@ impl<'a> Edits<'a> {
         if pieces.is_empty() {
             let range = with_comma(text, span.start..span.end);
             self.gone.insert((span.file, span.start));
-            self.put(span.file, range, String::new());
+            self.put(span.file, range, "");
             return true;
         }
         let (Some(allow), Some(from)) = (fields.get("allow"), fields.get("from")) else {
@@ -107,7 +107,7 @@ impl<'a> Edits<'a> {
             })
             .collect();
         let joint = format!(",\n{}", indent(text, span.start));
-        self.put(span.file, span.start..span.end, written.join(&joint));
+        self.put(span.file, span.start..span.end, &written.join(&joint));
         true
     }
 
@@ -142,7 +142,7 @@ impl<'a> Edits<'a> {
         {
             match self.pieces.get_mut(&(file, start, end)) {
                 Some(piece) => piece.push(','),
-                None => self.put(file, end..end, ",".to_owned()),
+                None => self.put(file, end..end, ","),
             }
         }
         let lines: Vec<String> = rules
@@ -151,9 +151,9 @@ impl<'a> Edits<'a> {
             .collect();
         let lines = lines.concat();
         if alone {
-            self.put(file, line_start..line_start, lines);
+            self.put(file, line_start..line_start, &lines);
         } else {
-            self.put(file, close..close, format!("\n{lines}"));
+            self.put(file, close..close, &format!("\n{lines}"));
         }
         true
     }
@@ -175,7 +175,7 @@ impl<'a> Edits<'a> {
         let list = format!("rules = {}\n", super::list(rules));
         let end = start + line.len();
         let broken = if line.ends_with('\n') { "" } else { "\n" };
-        self.put(place.span.file, end..end, format!("{broken}{list}"));
+        self.put(place.span.file, end..end, &format!("{broken}{list}"));
         true
     }
 
@@ -184,12 +184,12 @@ impl<'a> Edits<'a> {
         self.tail.push_str(text);
     }
 
-    fn put(&mut self, file: usize, range: Range<usize>, text: String) {
+    fn put(&mut self, file: usize, range: Range<usize>, text: &str) {
         let piece = self
             .pieces
             .entry((file, range.start, range.end))
             .or_default();
-        piece.push_str(&text);
+        piece.push_str(text);
     }
 
     /// The texts after the changes, and which of them are others now.
