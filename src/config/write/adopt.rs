@@ -146,7 +146,20 @@ impl Adoption<'_> {
         for key in one.keys.iter().filter(|_| !additive) {
             let none = Sources::new();
             let live = sayable.get(*key).unwrap_or(&none);
-            missing.set(*key, minus(live, declared.get(key).unwrap_or(&none)));
+            let mut new = minus(live, declared.get(key).unwrap_or(&none));
+            for over in one.desired.expired.iter().filter(|rule| rule.key == *key) {
+                let still = minus(&new, &minus(&new, &over.sources));
+                if !still.is_empty() {
+                    // To add it would make for good what was meant for a time.
+                    let text = format!(
+                        "{key} from {still} is over, says {}: renew it there",
+                        over.origin
+                    );
+                    self.refuse(id, text);
+                    new = minus(&new, &still);
+                }
+            }
+            missing.set(*key, new);
         }
         if !missing.is_empty() {
             self.add(one, own, &missing);

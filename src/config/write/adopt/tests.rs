@@ -277,3 +277,45 @@ fn lines_are_edited_where_they_stand() {
         .collect();
     insta::assert_snapshot!(refused.join("\n"), @"eu-central-1/web-2: tcp/80 from 0.0.0.0/0, ::/0 is not live, but is declared at firewall.toml:18, which is not the instance's own line");
 }
+
+#[test]
+fn what_is_over_is_not_made_permanent() {
+    let text = CONFIG.replace("2031-12-31", "1969-12-31");
+    let mut live = fleet(&AddressType::Dualstack);
+    let wanted = desired(&config(&text), &live);
+    for name in NAMES {
+        let wanted = &wanted.instances[&id(name)];
+        let rules = wanted.rules.iter().chain(&wanted.expired);
+        let firewall: Firewall = rules.map(|rule| (rule.key, rule.sources.clone())).collect();
+        live.firewalls
+            .insert(id(name), Ok(LiveFirewall::from(&firewall)));
+    }
+    let (edited, adopted) = adopted(&text, &live);
+    assert_eq!(edited, text);
+    let refused: Vec<&str> = adopted
+        .refused
+        .iter()
+        .map(|(_, why)| why.as_str())
+        .collect();
+    assert_eq!(
+        refused,
+        ["tcp/3306 from 192.0.2.44/32 is over, says firewall.toml:30: renew it there"]
+    );
+}
+
+#[test]
+fn quoted_tables_are_found() {
+    let text = "version = 1\n[defaults]\nregion = \"eu-central-1\"\n[instances.'eu-central-1/web-1'] # mine\nmode = \"authoritative\"\n";
+    let mut live = fleet(&AddressType::Dualstack);
+    live.instances.retain(|id, _| id.name == "web-1");
+    let Some(Ok(key)) = super::super::super::what::parse("tcp/22") else {
+        unreachable!("a key")
+    };
+    let firewall = Firewall::from_iter([(key, Sources::anywhere())]);
+    live.firewalls
+        .insert(id("web-1"), Ok(LiveFirewall::from(&firewall)));
+    let (edited, adopted) = adopted(text, &live);
+    assert_eq!(adopted.refused, []);
+    let rules = "# mine\nrules = [\n  { allow = \"ssh\", from = \"anywhere\" },\n]\n";
+    assert_eq!(edited, text.replace("# mine\n", rules));
+}
