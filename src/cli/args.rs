@@ -48,6 +48,10 @@ pub(super) enum Verb {
     Drift(super::drift::DriftArgs),
     /// Plan the way back to what was before a run, from its receipt; writes nothing
     Rollback(super::rollback::RollbackArgs),
+    /// Write a configuration that says what is live; writes nothing to the service
+    Import(super::import::ImportArgs),
+    /// Take a snapshot of instances and rules, for `plan --inventory` and `emulate --state`; writes nothing
+    Inventory(super::inventory::InventoryArgs),
     /// Print the JSON Schema of a plan file or a report
     Schema(super::schema::SchemaArgs),
     /// Serve the Lightsail API on loopback from an inventory file

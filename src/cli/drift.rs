@@ -1,10 +1,11 @@
 //! `drift`: like `plan`, but its answer is the exit code: in sync, differs, or could not look.
 //!
-//! Owns the verb. Refuses to write.
+//! Owns the verb. Refuses to write to the service; `adopt` writes to the configuration.
 
 use clap::Args;
 
 use super::Exit;
+use super::adopt;
 use super::args::ConsentArgs;
 use super::output::{Output, plan_text};
 use super::plan::{LookArgs, look};
@@ -15,11 +16,17 @@ use crate::render::text::Asked;
 pub(super) struct DriftArgs {
     #[command(flatten)]
     look: LookArgs,
+    /// Edit the configuration so that it says what is live, comments and layout kept
+    #[arg(long)]
+    adopt: bool,
 }
 
 const VERB: &str = "drift";
 
 pub(super) async fn run(args: &DriftArgs, output: &Output) -> Exit {
+    if args.adopt {
+        return adopt::run(VERB, &args.look, output).await;
+    }
     // Guards judge a change, and nothing is changed here.
     let mut planned = match look(&args.look, &ConsentArgs::default(), State::Live, output).await {
         Ok(planned) => planned,

@@ -3,6 +3,7 @@
 //! Owns the edge of the program: arguments, environment, clock, terminal and signals are read here and handed on as
 //! values. Data goes to stdout, everything else to stderr. One file a verb; the exit codes are in `exit`.
 
+mod adopt;
 mod apply;
 mod args;
 mod check;
@@ -11,6 +12,8 @@ mod drift;
 mod emulate;
 mod exit;
 mod harmless;
+mod import;
+mod inventory;
 mod logging;
 mod output;
 mod plan;
@@ -65,6 +68,8 @@ async fn dispatch(verb: &Verb, output: &Output) -> Exit {
         Verb::Apply(args) => apply::run(args, output).await,
         Verb::Drift(args) => drift::run(args, output).await,
         Verb::Rollback(args) => rollback::run(args, output).await,
+        Verb::Import(args) => import::run(args, output).await,
+        Verb::Inventory(args) => inventory::run(args, output).await,
         Verb::Schema(args) => schema::run(args),
         #[cfg(feature = "emulator")]
         Verb::Emulate(args) => emulate::run(args, output).await,

@@ -17,11 +17,11 @@ use crate::render::text::Asked;
 #[derive(Args, Debug)]
 pub(super) struct LookArgs {
     #[command(flatten)]
-    config: ConfigArgs,
+    pub(super) config: ConfigArgs,
     #[command(flatten)]
-    world: WorldArgs,
+    pub(super) world: WorldArgs,
     #[command(flatten)]
-    read_only: ReadOnlyArgs,
+    pub(super) read_only: ReadOnlyArgs,
 }
 
 #[derive(Args, Debug)]

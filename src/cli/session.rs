@@ -284,7 +284,7 @@ fn unreadable(error: &lightsail::Error) -> Unreadable {
 }
 
 /// Keeps the declared instances that a selector names. Each selector must name at least one.
-fn narrow(desired: &mut Desired, selectors: &[String]) -> Result<(), Cannot> {
+pub(super) fn narrow(desired: &mut Desired, selectors: &[String]) -> Result<(), Cannot> {
     if selectors.is_empty() {
         return Ok(());
     }

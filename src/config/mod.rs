@@ -36,6 +36,7 @@ mod tree;
 mod until;
 mod what;
 mod who;
+mod write;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -52,6 +53,7 @@ pub use load::load;
 pub use services::{service_keys, service_name, service_names};
 pub use source::Source;
 pub use summary::Summary;
+pub use write::{Adopted, Differing, Imported, import};
 
 /// A configuration without errors, not yet matched with instances.
 #[derive(Debug)]
@@ -80,6 +82,11 @@ impl Config {
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of_all(self.sources.iter().map(|source| source.text()))
+    }
+
+    /// Its files, in the order in which they were read.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.sources.iter().map(AsRef::as_ref)
     }
 
     fn build(defs: Definitions, mut report: Report) -> Result<Self, Diagnostics> {

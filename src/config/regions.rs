@@ -30,13 +30,7 @@ const KNOWN: &[&str] = &[
 /// Whether a text can be a region. One that cannot is an error, since it would become part of a host name; one that
 /// only is not known is a warning.
 pub(super) fn check(report: &mut Report, region: &str, span: Span) -> bool {
-    let possible = !region.is_empty()
-        && region.len() <= 32
-        && region
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && region.starts_with(|c: char| c.is_ascii_lowercase())
-        && !region.ends_with('-');
+    let possible = is_possible(region);
     if !possible {
         let message = format!("{} is no region", quote(region));
         report.unknown(span, message, region, KNOWN.iter().copied());
@@ -56,4 +50,15 @@ pub(super) fn check(report: &mut Report, region: &str, span: Span) -> bool {
         }
     }
     true
+}
+
+/// Whether a text has the form of a region.
+pub(super) fn is_possible(region: &str) -> bool {
+    !region.is_empty()
+        && region.len() <= 32
+        && region
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && region.starts_with(|c: char| c.is_ascii_lowercase())
+        && !region.ends_with('-')
 }

@@ -62,7 +62,7 @@ impl Families {
         }
     }
 
-    fn and(self, other: Self) -> Self {
+    pub(super) fn and(self, other: Self) -> Self {
         Self {
             ipv4: self.ipv4 && other.ipv4,
             ipv6: self.ipv6 && other.ipv6,

@@ -2,10 +2,13 @@
 //!
 //! Every test that writes ends by looking again and finding nothing to do.
 
+mod adopt;
 mod endings;
 mod exits;
 mod formats;
+mod import;
 mod injection;
+mod inventory;
 mod kill;
 mod output;
 mod policies;

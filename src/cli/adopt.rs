@@ -1,0 +1,156 @@
+//! `drift --adopt`: the configuration is edited so that it says what is live.
+//!
+//! Owns the check that the edits do what they should before any file is written, and the writing. Refuses to write to the
+//! service, and to write files that changed since they were read.
+
+use std::collections::BTreeSet;
+
+use time::OffsetDateTime;
+
+use super::Exit;
+use super::output::{Cannot, Output, Shown, problems, say};
+use super::plan::LookArgs;
+use super::session::{self, NoPlan, Want, World};
+use super::signals;
+use crate::config::{self, Adopted, Config, Differing, Source};
+use crate::model::{Desired, Key, Live};
+use crate::plan::{self, Plan, Verdict};
+use crate::render::json::Problem;
+use crate::render::text::{self, Asked};
+
+/// What was adopted, and what then still differs.
+struct Adoption {
+    plan: Plan,
+    problems: Vec<Problem>,
+}
+
+/// Looks, edits, and answers as `drift` would now.
+pub(super) async fn run(verb: &'static str, args: &LookArgs, output: &Output) -> Exit {
+    let adoption = tokio::select! {
+        adoption = adopt(args, output) => adoption,
+        exit = signals::received() => Err(Cannot { exit, message: "interrupted".to_owned(), hint: None }.into()),
+    };
+    let Adoption { plan, problems } = match adoption {
+        Ok(adoption) => adoption,
+        Err(no_plan) => return no_plan.show(verb, output),
+    };
+    let mut held = Exit::of_plan(&plan);
+    if args.differs(&plan) {
+        held.push(Exit::Differs);
+    }
+    output.show(&Shown {
+        verb,
+        exit: Exit::first_of(&held),
+        problems: &problems,
+        refusals: &[],
+        plan: Some(&plan),
+        report: None,
+        text: &text::plan(&plan, Asked::Drift),
+    })
+}
+
+async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
+    let LookArgs {
+        config,
+        world,
+        read_only,
+    } = args;
+    let loaded = session::load(config, output)?;
+    let regions = session::regions(world, &loaded).await?;
+    let inventory = read_only.inventory.as_deref();
+    let connection = World::connect(world, inventory, Want::Read, regions.first().cloned()).await?;
+    let as_of = config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
+    let reader = connection.reader();
+    let mut live = session::discover(reader, &regions).await;
+    let looked_at = |live: &Live| -> BTreeSet<String> {
+        let listed = |region: &&String| !live.regions_unreadable.contains_key(*region);
+        regions.iter().filter(listed).cloned().collect()
+    };
+    let mut desired = loaded.resolve(&live.instances, &looked_at(&live), as_of)?;
+    session::narrow(&mut desired, &world.target)?;
+    let ids = desired.instances.keys();
+    live.firewalls = session::read_rules(reader, ids, world.concurrency).await;
+    connection.close().await;
+
+    let options = plan::Options {
+        strategy: world.strategy,
+    };
+    let before = plan::plan(&desired, &live, options);
+    let Adopted {
+        sources,
+        changed,
+        refused,
+    } = edited(&loaded, &before, &desired, &live, as_of);
+    let again = config::parse(sources.clone())?;
+    let mut desired = again.resolve(&live.instances, &looked_at(&live), as_of)?;
+    session::narrow(&mut desired, &world.target)?;
+    let plan = plan::plan(&desired, &live, options);
+
+    let files: Vec<(&Source, &Source)> = changed
+        .iter()
+        .filter_map(|at| Some((loaded.sources().nth(*at)?, sources.get(*at)?)))
+        .collect();
+    // All are looked at before one is written.
+    let texts = files
+        .iter()
+        .map(|(old, new)| whole(old, new))
+        .collect::<Result<Vec<String>, Cannot>>()?;
+    for ((_, new), text) in files.iter().zip(texts) {
+        std::fs::write(new.name(), text)
+            .map_err(|error| Cannot::failed(format!("cannot edit `{}`: {error}", new.name())))?;
+        say(&format!("edited: {}", new.name()));
+    }
+    let mut problems = problems(again.warnings());
+    for (id, why) in refused {
+        let message = format!("not adopted: {id}: {why}");
+        say(&message);
+        problems.push(Problem {
+            severity: "warning",
+            ..Problem::error(message, None)
+        });
+    }
+    Ok(Adoption { plan, problems })
+}
+
+/// The configuration with what differs adopted.
+fn edited(
+    config: &Config,
+    plan: &Plan,
+    desired: &Desired,
+    live: &Live,
+    as_of: OffsetDateTime,
+) -> Adopted {
+    let keys: Vec<BTreeSet<Key>> = plan
+        .instances
+        .iter()
+        .map(|one| one.changes.iter().map(|change| change.key).collect())
+        .collect();
+    let differing: Vec<Differing<'_>> = plan
+        .instances
+        .iter()
+        .zip(&keys)
+        .filter(|(one, _)| one.verdict != Verdict::InSync)
+        .filter_map(|(one, keys)| {
+            let id = &one.instance.id;
+            Some(Differing {
+                instance: &one.instance,
+                live: live.firewalls.get(id)?.as_ref().ok()?,
+                desired: desired.instances.get(id)?,
+                keys,
+            })
+        })
+        .collect();
+    config.adopt(&differing, as_of)
+}
+
+/// The text of a file after the edits, byte order mark and all, unless it is no longer what was read.
+fn whole(old: &Source, new: &Source) -> Result<String, Cannot> {
+    const MARK: &str = "\u{feff}";
+    let cannot = |why: String| Cannot::failed(format!("cannot edit `{}`: {why}", old.name()));
+    let text = std::fs::read_to_string(old.name()).map_err(|error| cannot(error.to_string()))?;
+    let mark = if text.starts_with(MARK) { MARK } else { "" };
+    if text.strip_prefix(MARK).unwrap_or(&text) != old.text() {
+        return Err(cannot("it changed since it was read".to_owned()));
+    }
+    Ok(format!("{mark}{}", new.text()))
+}

@@ -1,0 +1,59 @@
+//! `import`: a configuration that says what is live, to begin with.
+//!
+//! Owns the verb. Refuses to write to the service, and to declare what could not be read.
+
+use clap::Args;
+
+use super::Exit;
+use super::inventory::SurveyArgs;
+use super::output::{Output, complain, say};
+use crate::config::{self, Imported};
+use crate::model::{Live, LiveFirewall};
+use crate::render::json::Problem;
+
+#[derive(Args, Debug)]
+pub(super) struct ImportArgs {
+    #[command(flatten)]
+    survey: SurveyArgs,
+}
+
+const VERB: &str = "import";
+
+pub(super) async fn run(args: &ImportArgs, output: &Output) -> Exit {
+    let survey = match args.survey.look(output).await {
+        Ok(survey) => survey,
+        Err(cannot) => return output.cannot(VERB, &cannot),
+    };
+    let unreadable = survey.problems();
+    for problem in &unreadable {
+        complain(&problem.message, problem.hint.as_deref());
+    }
+    let mut held = vec![survey.exit()];
+    let regions = survey.regions;
+    let read = |rules: Result<Vec<_>, _>| rules.map(|entries| LiveFirewall::read(&entries));
+    let live = Live {
+        instances: survey.instances,
+        firewalls: survey
+            .rules
+            .into_iter()
+            .map(|(id, rules)| (id, read(rules)))
+            .collect(),
+        regions_unreadable: survey.regions_unreadable,
+    };
+    let Imported { text, left_out } = config::import(&live, &regions);
+    // What `plan` would say of it: there are rules that nobody can be sure of.
+    let doubtful = |live: &LiveFirewall| !live.uncertain().is_empty() || !live.unknown().is_empty();
+    if live.firewalls.values().flatten().any(doubtful) {
+        held.push(Exit::Incomplete);
+    }
+    let mut problems = unreadable;
+    for what in left_out {
+        say(&format!("not written: {what}"));
+        problems.push(Problem {
+            severity: "warning",
+            ..Problem::error(format!("not written: {what}"), None)
+        });
+    }
+    args.survey
+        .deliver(VERB, &text, &problems, Exit::first_of(&held), output)
+}

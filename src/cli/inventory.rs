@@ -1,0 +1,302 @@
+//! `inventory`: a snapshot of instances and their rules, as the service spells them.
+//!
+//! Owns the verb, and the look at a fleet that needs no configuration. Refuses to write to the service, and to take what
+//! could not be read for empty: the rules are `null` then, the region is left out, and the run exits with 6.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use glob::Pattern;
+
+use super::Exit;
+use super::args::WorldArgs;
+use super::output::{Cannot, Output, Shown, complain};
+use super::session::{self, Want, World};
+use super::{progress, signals};
+use crate::inventory::{Entry, Inventory};
+use crate::lightsail::aws;
+use crate::lightsail::{self, Reader};
+use crate::model::{Instance, InstanceId, PortState, Unreadable};
+use crate::render::json::Problem;
+
+#[derive(Args, Debug)]
+pub(super) struct InventoryArgs {
+    #[command(flatten)]
+    survey: SurveyArgs,
+}
+
+/// What a verb needs that looks at a fleet without a configuration. No plan is made, so there is no strategy to choose.
+#[derive(Args, Debug)]
+#[command(mut_arg("strategy", |arg| arg.hide(true)), mut_arg("target", |arg| arg.help("As SELECTOR; repeatable")))]
+pub(super) struct SurveyArgs {
+    /// Only these instances: NAME or REGION/NAME, globs allowed; as --target
+    #[arg(value_name = "SELECTOR")]
+    selectors: Vec<String>,
+    #[command(flatten)]
+    world: WorldArgs,
+    /// Read instances and rules from this inventory file instead of the service
+    #[arg(long, value_name = "FILE", env = "PORTWARD_INVENTORY", hide_env = true, conflicts_with_all = ["endpoint_url", "profile"])]
+    inventory: Option<PathBuf>,
+    /// Write to this file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+}
+
+/// A fleet as it was seen.
+pub(super) struct Survey {
+    /// Every region that was asked for.
+    pub(super) regions: BTreeSet<String>,
+    /// Those of them that could not be listed in full.
+    pub(super) regions_unreadable: BTreeMap<String, Unreadable>,
+    /// Every instance that was listed.
+    pub(super) instances: BTreeMap<InstanceId, Instance>,
+    /// The rules of those that were selected, as they are spelled.
+    pub(super) rules: BTreeMap<InstanceId, Result<Vec<PortState>, Unreadable>>,
+}
+
+const VERB: &str = "inventory";
+
+pub(super) async fn run(args: &InventoryArgs, output: &Output) -> Exit {
+    let survey = match args.survey.look(output).await {
+        Ok(survey) => survey,
+        Err(cannot) => return output.cannot(VERB, &cannot),
+    };
+    let problems = survey.problems();
+    for problem in &problems {
+        complain(&problem.message, problem.hint.as_deref());
+    }
+    let text = survey.inventory().to_json();
+    args.survey
+        .deliver(VERB, &text, &problems, survey.exit(), output)
+}
+
+impl SurveyArgs {
+    /// Lists the instances and reads the rules of those that are selected. A signal ends it.
+    pub(super) async fn look(&self, output: &Output) -> Result<Survey, Cannot> {
+        if self.out.is_none() && !output.is_text() {
+            return Err(Cannot::usage(
+                "stdout cannot hold both the result and a report on the run",
+                "write the result to a file with `--out`, or leave `--format` out",
+            ));
+        }
+        tokio::select! {
+            survey = self.survey() => survey,
+            exit = signals::received() => Err(Cannot { exit, message: "interrupted".to_owned(), hint: None }),
+        }
+    }
+
+    async fn survey(&self) -> Result<Survey, Cannot> {
+        let patterns = patterns(self.selectors.iter().chain(&self.world.target))?;
+        let regions = self.regions().await?;
+        let connection = World::connect(
+            &self.world,
+            self.inventory.as_deref(),
+            Want::Read,
+            regions.first().cloned(),
+        )
+        .await?;
+        let survey = survey(connection.reader(), regions, &patterns, &self.world).await;
+        connection.close().await;
+        survey
+    }
+
+    /// The regions to look at: the flag, else all of the file that stands for the service, else the environment.
+    async fn regions(&self) -> Result<BTreeSet<String>, Cannot> {
+        if !self.world.region.is_empty() {
+            return Ok(self.world.region.iter().cloned().collect());
+        }
+        if let Some(path) = self.file() {
+            return regions_of(path);
+        }
+        let region = aws::default_region(self.world.profile.as_deref()).await;
+        region.map(|region| [region].into()).ok_or_else(|| {
+            Cannot::usage(
+                "no region to look at",
+                "name one or more: `--region eu-central-1`, or AWS_REGION",
+            )
+        })
+    }
+
+    fn file(&self) -> Option<&Path> {
+        #[cfg(feature = "emulator")]
+        if self.inventory.is_none() {
+            return self.world.emulator.as_deref();
+        }
+        self.inventory.as_deref()
+    }
+
+    /// Hands the result over, to stdout or to the file, with the reports.
+    pub(super) fn deliver(
+        &self,
+        verb: &'static str,
+        text: &str,
+        problems: &[Problem],
+        exit: Exit,
+        output: &Output,
+    ) -> Exit {
+        if let Some(path) = &self.out
+            && let Err(error) = std::fs::write(path, text)
+        {
+            let message = format!("cannot write `{}`: {error}", path.display());
+            return output.cannot(verb, &Cannot::failed(message));
+        }
+        output.show(&Shown {
+            verb,
+            exit,
+            problems,
+            refusals: &[],
+            plan: None,
+            report: None,
+            text: if self.out.is_some() { "" } else { text },
+        })
+    }
+}
+
+impl Survey {
+    /// Done, or that something could not be read.
+    pub(super) fn exit(&self) -> Exit {
+        let blind = self.rules.values().any(Result::is_err);
+        if blind || !self.regions_unreadable.is_empty() {
+            return Exit::Incomplete;
+        }
+        Exit::Done
+    }
+
+    /// What could not be read, and why.
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        let regions = self.regions_unreadable.iter().map(|(region, unreadable)| {
+            (
+                format!("cannot list the instances of `{region}`"),
+                unreadable,
+            )
+        });
+        let rules = self.rules.iter().filter_map(|(id, rules)| {
+            let unreadable = rules.as_ref().err()?;
+            Some((format!("cannot read the rules of `{id}`"), unreadable))
+        });
+        regions
+            .chain(rules)
+            .map(|(what, Unreadable { reason, hint })| {
+                Problem::error(format!("{what}: {reason}"), hint.clone())
+            })
+            .collect()
+    }
+
+    /// The snapshot: instances in order of their names, rules in the order of the service. A region that could not be
+    /// listed is not in it, so that nobody takes it for empty.
+    fn inventory(&self) -> Inventory {
+        let listed = self.regions.iter();
+        let mut regions: BTreeMap<String, Vec<Entry>> = listed
+            .filter(|region| !self.regions_unreadable.contains_key(*region))
+            .map(|region| (region.clone(), Vec::new()))
+            .collect();
+        for (id, rules) in &self.rules {
+            let (Some(instance), Some(entries)) =
+                (self.instances.get(id), regions.get_mut(&id.region))
+            else {
+                continue;
+            };
+            let Instance {
+                id,
+                arn,
+                tags,
+                state,
+                address_type,
+            } = instance;
+            entries.push(Entry {
+                name: id.name.clone(),
+                arn: arn.clone(),
+                tags: tags.clone(),
+                state: state.name().to_owned(),
+                ip_address_type: address_type.name().to_owned(),
+                port_states: rules.as_ref().ok().cloned(),
+            });
+        }
+        Inventory::new(regions)
+    }
+}
+
+async fn survey(
+    reader: &impl Reader,
+    regions: BTreeSet<String>,
+    patterns: &[(String, Pattern)],
+    world: &WorldArgs,
+) -> Result<Survey, Cannot> {
+    let asked: Vec<String> = regions.iter().cloned().collect();
+    let seen = session::discover(reader, &asked).await;
+    let picks = |pattern: &Pattern, id: &InstanceId| {
+        pattern.matches(&id.name) || pattern.matches(&id.to_string())
+    };
+    for (text, pattern) in patterns {
+        // What could not be listed may hold it, and is reported as what it is.
+        if seen.regions_unreadable.is_empty() && !seen.instances.keys().any(|id| picks(pattern, id))
+        {
+            return Err(Cannot::failed(format!("`{text}` names no instance"))
+                .with_hint(Some(format!("looked at: {}", asked.join(", ")))));
+        }
+    }
+    let picked = seen
+        .instances
+        .keys()
+        .filter(|id| patterns.is_empty() || patterns.iter().any(|(_, pattern)| picks(pattern, id)));
+    let rules = read(reader, picked, world.concurrency).await;
+    Ok(Survey {
+        regions,
+        regions_unreadable: seen.regions_unreadable,
+        instances: seen.instances,
+        rules,
+    })
+}
+
+async fn read(
+    reader: &impl Reader,
+    ids: impl Iterator<Item = &InstanceId> + Clone,
+    concurrency: u16,
+) -> BTreeMap<InstanceId, Result<Vec<PortState>, Unreadable>> {
+    let bar = progress::bar(ids.clone().count(), "reading rules");
+    let rules = stream::iter(ids)
+        .map(|id| async {
+            let rules = reader.port_states(id).await;
+            bar.inc(1);
+            (id.clone(), rules.map_err(|error| unreadable(&error)))
+        })
+        .buffer_unordered(usize::from(concurrency))
+        .collect()
+        .await;
+    bar.finish_and_clear();
+    rules
+}
+
+fn unreadable(error: &lightsail::Error) -> Unreadable {
+    Unreadable {
+        reason: error.to_string(),
+        hint: error.hint(),
+    }
+}
+
+fn patterns<'a>(texts: impl Iterator<Item = &'a String>) -> Result<Vec<(String, Pattern)>, Cannot> {
+    texts
+        .map(|text| match Pattern::new(text) {
+            Ok(pattern) => Ok((text.clone(), pattern)),
+            Err(error) => Err(Cannot::usage(
+                format!("`{text}` is no pattern: {error}"),
+                "NAME or REGION/NAME; * and ? match anything",
+            )),
+        })
+        .collect()
+}
+
+fn regions_of(path: &Path) -> Result<BTreeSet<String>, Cannot> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Cannot::failed(format!(
+            "cannot read the inventory `{}`: {error}",
+            path.display()
+        ))
+    })?;
+    let inventory = Inventory::parse(&text)
+        .map_err(|error| Cannot::failed(format!("`{}`: {error}", path.display())))?;
+    Ok(inventory.regions.into_keys().collect())
+}

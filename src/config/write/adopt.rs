@@ -1,0 +1,375 @@
+//! What to write into a configuration so that it says what is live.
+//!
+//! Owns the choice of lines: what is live and not declared goes into the instance's own table, what is declared there and
+//! not live goes away, and the rest of a line stays with its reason, owner and end. Refuses to touch lines that other
+//! instances use, and says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+use time::OffsetDateTime;
+
+use super::super::Config;
+use super::super::link::{Declared, Settings};
+use super::super::rule::{Families, Rule};
+use super::super::source::Source;
+use super::super::who::{self, Said, Who};
+use super::edit::{Edits, Place};
+use super::lines::{self, Unsayable};
+use super::table_name;
+use crate::model::{
+    DesiredInstance, Firewall, Instance, InstanceId, Key, LiveFirewall, Mode, Origin, Sources,
+};
+
+/// An instance that differs.
+#[derive(Clone, Copy, Debug)]
+pub struct Differing<'a> {
+    /// Which.
+    pub instance: &'a Instance,
+    /// What is there.
+    pub live: &'a LiveFirewall,
+    /// What the configuration says.
+    pub desired: &'a DesiredInstance,
+    /// The keys that mean something else.
+    pub keys: &'a BTreeSet<Key>,
+}
+
+/// A configuration after it was made to say what is live.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Adopted {
+    /// All files, in the order in which they were read.
+    pub sources: Vec<Source>,
+    /// Of these, the places of those that changed.
+    pub changed: BTreeSet<usize>,
+    /// What stays different, and why, in the order of the instances.
+    pub refused: Vec<(InstanceId, String)>,
+}
+
+impl Config {
+    /// Edits the texts so that they say what is live on these instances. Everything else in them stays, letter by letter.
+    pub fn adopt(&self, differing: &[Differing<'_>], as_of: OffsetDateTime) -> Adopted {
+        let texts: Vec<&str> = self.sources.iter().map(|source| source.text()).collect();
+        let mut adoption = Adoption {
+            config: self,
+            as_of,
+            edits: Edits::of(&texts),
+            refused: Vec::new(),
+        };
+        for one in differing {
+            adoption.instance(one);
+        }
+        let Adoption { edits, refused, .. } = adoption;
+        let (texts, changed) = edits.apply();
+        let sources = self.sources.iter().zip(texts);
+        Adopted {
+            sources: sources
+                .map(|(source, text)| Source::new(source.name(), text))
+                .collect(),
+            changed,
+            refused,
+        }
+    }
+}
+
+struct Adoption<'a> {
+    config: &'a Config,
+    as_of: OffsetDateTime,
+    edits: Edits<'a>,
+    refused: Vec<(InstanceId, String)>,
+}
+
+/// What lines give to one instance.
+type Given = BTreeMap<Key, Sources>;
+
+impl Adoption<'_> {
+    fn instance(&mut self, one: &Differing<'_>) {
+        let id = &one.instance.id;
+        let there = Families::from(&one.instance.address_type);
+        let (sayable, unsayable) = lines::said(&one.instance.address_type, one.live);
+        // In additive mode what is live and not declared is no difference.
+        let additive = one.desired.mode == Mode::Additive;
+        for Unsayable { what, why, key } in unsayable {
+            if !additive && key.is_none_or(|key| one.keys.contains(&key)) {
+                self.refuse(id, format!("{what} cannot be declared: {why}"));
+            }
+        }
+        for absent in one
+            .desired
+            .absent
+            .iter()
+            .filter(|absent| one.keys.contains(&absent.key))
+        {
+            let text = format!("{} is named by `absent` at {}", absent.key, absent.origin);
+            self.refuse(id, text);
+        }
+        let config = self.config;
+        let own = config
+            .linked
+            .instances
+            .iter()
+            .find(|declared| match &declared.id {
+                Ok(declared) => declared == id,
+                Err(name) => *name == id.name,
+            });
+        let shared = self.shared(one.instance, own.map(|own| &own.settings));
+        for key in one.keys {
+            let live = sayable.get(*key).cloned().unwrap_or_default();
+            for (sources, origin) in shared.get(key).into_iter().flatten() {
+                let gone = minus(sources, &live);
+                if !gone.is_empty() {
+                    let text = format!(
+                        "{key} from {gone} is not live, but is declared at {origin}, which is not the instance's own line"
+                    );
+                    self.refuse(id, text);
+                }
+            }
+        }
+        let mut declared: Given = shared
+            .into_iter()
+            .map(|(key, lines)| {
+                let mut all = Sources::new();
+                for (sources, _) in &lines {
+                    all.extend(sources);
+                }
+                (key, all)
+            })
+            .collect();
+        for line in own.into_iter().flat_map(|own| &own.settings.rules) {
+            let given = self.given(line, there);
+            for (key, sources) in &given {
+                declared.entry(*key).or_default().extend(sources);
+            }
+            self.shrink(id, line, &given, &sayable, one.keys, there);
+        }
+        let mut missing = Firewall::new();
+        for key in one.keys.iter().filter(|_| !additive) {
+            let none = Sources::new();
+            let live = sayable.get(*key).unwrap_or(&none);
+            let mut new = minus(live, declared.get(key).unwrap_or(&none));
+            for over in one.desired.expired.iter().filter(|rule| rule.key == *key) {
+                let still = minus(&new, &minus(&new, &over.sources));
+                if !still.is_empty() {
+                    // To add it would make for good what was meant for a time.
+                    let text = format!(
+                        "{key} from {still} is over, says {}: renew it there",
+                        over.origin
+                    );
+                    self.refuse(id, text);
+                    new = minus(&new, &still);
+                }
+            }
+            missing.set(*key, new);
+        }
+        if !missing.is_empty() {
+            self.add(one, own, &missing);
+        }
+    }
+
+    fn refuse(&mut self, id: &InstanceId, why: String) {
+        self.refused.push((id.clone(), why));
+    }
+
+    /// What rulesets and groups give to the instance, line by line.
+    fn shared(
+        &self,
+        instance: &Instance,
+        own: Option<&Settings>,
+    ) -> BTreeMap<Key, Vec<(Sources, Origin)>> {
+        let linked = &self.config.linked;
+        let groups: Vec<&Settings> = linked
+            .groups
+            .iter()
+            .filter(|group| group.selector.matches(instance))
+            .map(|group| &group.settings)
+            .collect();
+        let uses: BTreeSet<usize> = groups
+            .iter()
+            .copied()
+            .chain(own)
+            .flat_map(|settings| settings.uses.iter().copied())
+            .collect();
+        let rulesets = uses.iter().flat_map(|at| &linked.rulesets[*at]);
+        let lines = rulesets.chain(groups.into_iter().flat_map(|settings| &settings.rules));
+        let there = Families::from(&instance.address_type);
+        let mut shared: BTreeMap<Key, Vec<(Sources, Origin)>> = BTreeMap::new();
+        for line in lines {
+            for (key, sources) in self.given(line, there) {
+                let origin = line.origin.clone();
+                shared.entry(key).or_default().push((sources, origin));
+            }
+        }
+        shared
+    }
+
+    /// What one line gives, if it is not over.
+    fn given(&self, line: &Rule, there: Families) -> Given {
+        let mut given = Given::new();
+        if line.until.is_some_and(|until| until <= self.as_of) {
+            return given;
+        }
+        let mut rules = Vec::new();
+        line.for_instance(there, &mut rules, &mut Vec::new());
+        for rule in rules {
+            given.entry(rule.key).or_default().extend(&rule.sources);
+        }
+        given
+    }
+
+    /// Takes from an own line what is not live.
+    fn shrink(
+        &mut self,
+        id: &InstanceId,
+        line: &Rule,
+        given: &Given,
+        live: &Firewall,
+        keys: &BTreeSet<Key>,
+        there: Families,
+    ) {
+        let mut kept = BTreeSet::new();
+        let mut cut: BTreeMap<(Sources, bool, bool), BTreeSet<Key>> = BTreeMap::new();
+        let mut same = true;
+        for (key, sources) in given {
+            let rest = match live.get(*key) {
+                _ if !keys.contains(key) => sources.clone(),
+                Some(live) => minus(sources, &minus(sources, live)),
+                None => Sources::new(),
+            };
+            if rest == *sources {
+                kept.insert(*key);
+                continue;
+            }
+            same = false;
+            if !rest.is_empty() {
+                let takes = Families::of(*key);
+                let group = cut.entry((rest, takes.ipv4, takes.ipv6)).or_default();
+                group.insert(*key);
+            }
+        }
+        if same {
+            return;
+        }
+        if !kept.is_empty() {
+            // A key that gives nothing here stays beside those that do.
+            let all = line.items.iter().flat_map(|item| &item.keys);
+            kept.extend(all.filter(|key| !given.contains_key(key)));
+        }
+        let mut pieces = Vec::new();
+        if !kept.is_empty() {
+            pieces.push((allow(line, &kept), None));
+        }
+        for ((rest, ipv4, ipv6), keys) in &cut {
+            let takes = Families {
+                ipv4: *ipv4,
+                ipv6: *ipv6,
+            };
+            let from = self.from(line, rest, takes.and(there));
+            pieces.push((allow(line, keys), Some(from)));
+        }
+        if !self.edits.replace(line.span, &pieces) {
+            let origin = &line.origin;
+            let text =
+                format!("the line at {origin} is not written as `{{ ... }}`: edit it by hand");
+            self.refuse(id, text);
+        }
+    }
+
+    /// The texts of `from` that are left with these sources: names stay where all of what they mean here stays.
+    fn from(&self, line: &Rule, rest: &Sources, takes: Families) -> Vec<String> {
+        let mut texts = Vec::new();
+        for text in &line.from {
+            let mut all = Sources::new();
+            self.expand(text, &mut all);
+            let all = takes.trim(&all);
+            let left = minus(&all, &minus(&all, rest));
+            if left == all && !all.is_empty() {
+                texts.push(text.clone());
+            } else {
+                texts.extend(lines::from(&left));
+            }
+        }
+        let mut seen = BTreeSet::new();
+        texts.retain(|text| seen.insert(text.clone()));
+        texts
+    }
+
+    /// Whom one text of `from`, or of a set, means. Sets hold no circles: that is an error of the configuration.
+    fn expand(&self, text: &str, sources: &mut Sources) {
+        let mut add = |who: &Who| match who {
+            Who::Net(net) => sources.insert(*net),
+            Who::LightsailConnect => sources.insert_alias(crate::model::LIGHTSAIL_CONNECT),
+        };
+        match who::parse(text) {
+            Said::Keyword(who) => who.iter().for_each(add),
+            Said::Literal(net) => add(&Who::Net(net)),
+            Said::Name => {
+                for member in self.edits.set(text) {
+                    self.expand(&member, sources);
+                }
+            }
+            Said::Wrong(_) => {}
+        }
+    }
+
+    /// Adds lines to the instance's own table, which is made where there is none.
+    fn add(&mut self, one: &Differing<'_>, own: Option<&Declared>, missing: &Firewall) {
+        let id = &one.instance.id;
+        let rules = lines::rules(missing);
+        let Some(own) = own else {
+            let name = table_name(id);
+            self.edits.append(&format!(
+                "\n[instances.{name}]\nrules = {}\n",
+                super::list(&rules)
+            ));
+            return;
+        };
+        let place = Place {
+            span: own.span,
+            key: &own.key,
+        };
+        if !self.edits.add_rules(&place, &rules) {
+            let text = format!(
+                "its own table has a form that only a person can add to: {}",
+                rules.join(", ")
+            );
+            self.refuse(id, text);
+        }
+    }
+}
+
+/// The words of a line for some of its keys; `None` where these are all.
+fn allow(line: &Rule, keys: &BTreeSet<Key>) -> Option<Vec<String>> {
+    let mut all = line.items.iter().flat_map(|item| &item.keys);
+    if all.all(|key| keys.contains(key)) {
+        return None;
+    }
+    let mut texts = Vec::new();
+    for item in &line.items {
+        let left: BTreeSet<Key> = item
+            .keys
+            .iter()
+            .filter(|key| keys.contains(key))
+            .copied()
+            .collect();
+        if left.len() == item.keys.len() && !left.is_empty() {
+            texts.push(item.text.clone());
+        } else {
+            texts.extend(lines::words(&left));
+        }
+    }
+    Some(texts)
+}
+
+/// The networks and aliases of `a` that `b` does not name.
+fn minus(a: &Sources, b: &Sources) -> Sources {
+    let ipv4 = a.ipv4().difference(b.ipv4()).copied().map(IpNet::V4);
+    let ipv6 = a.ipv6().difference(b.ipv6()).copied().map(IpNet::V6);
+    let mut rest: Sources = ipv4.chain(ipv6).collect();
+    for alias in a.aliases().difference(b.aliases()) {
+        rest.insert_alias(alias.as_str());
+    }
+    rest
+}
+
+#[cfg(test)]
+mod tests;

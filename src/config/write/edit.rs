@@ -1,0 +1,282 @@
+//! Small changes to TOML texts.
+//!
+//! Owns the finding of lists and tables in a text and the cutting of pieces out of it, so that every other letter stays.
+//! Refuses to know what the pieces mean, and to edit forms that it is not sure of: the answer is `false` then.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+
+use super::super::source::Span;
+use super::super::tree::Value;
+use super::lines::one_or_list;
+
+/// A table by its key below `instances`.
+pub(super) struct Place<'a> {
+    pub(super) span: Span,
+    pub(super) key: &'a str,
+}
+
+/// What is left of a rule: its words, and whom it lets in; `None` is as before.
+type Piece = (Option<Vec<String>>, Option<Vec<String>>);
+
+/// The texts and what is to be changed in them.
+pub(super) struct Edits<'a> {
+    texts: Vec<&'a str>,
+    trees: Vec<DeTable<'a>>,
+    /// Places in a text, and what comes there instead.
+    pieces: BTreeMap<(usize, usize, usize), String>,
+    tail: String,
+    /// Where lists lose elements: file and place.
+    gone: BTreeSet<(usize, usize)>,
+}
+
+impl<'a> Edits<'a> {
+    pub(super) fn of(texts: &[&'a str]) -> Self {
+        let tree = |text: &&'a str| match DeTable::parse(text) {
+            Ok(tree) => tree.into_inner(),
+            // A configuration exists only where its texts are TOML.
+            Err(_) => DeTable::new(),
+        };
+        Self {
+            texts: texts.to_vec(),
+            trees: texts.iter().map(tree).collect(),
+            pieces: BTreeMap::new(),
+            tail: String::new(),
+            gone: BTreeSet::new(),
+        }
+    }
+
+    /// The members of an address set.
+    pub(super) fn set(&self, name: &str) -> Vec<String> {
+        let found = self.trees.iter().find_map(|tree| {
+            let sets = table(tree.get("addresses")?)?;
+            sets.get(name)
+        });
+        match found.map(toml::Spanned::get_ref) {
+            Some(DeValue::String(text)) => vec![text.clone().into_owned()],
+            Some(DeValue::Array(items)) => items
+                .iter()
+                .filter_map(|item| match item.get_ref() {
+                    DeValue::String(text) => Some(text.clone().into_owned()),
+                    _ => None,
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Puts what is left of a rule in its place. No piece: it goes.
+    pub(super) fn replace(&mut self, span: Span, pieces: &[Piece]) -> bool {
+        let text = self.texts[span.file];
+        let rule = &text[span.start..span.end];
+        let found = instances(&self.trees[span.file])
+            .filter_map(|(_, body)| array(body.get("rules")?))
+            .flatten()
+            .find(|item| item.span() == (span.start..span.end));
+        let Some(fields) = found.and_then(table).filter(|_| rule.starts_with('{')) else {
+            return false;
+        };
+        if pieces.is_empty() {
+            let range = with_comma(text, span.start..span.end);
+            self.gone.insert((span.file, span.start));
+            self.put(span.file, range, "");
+            return true;
+        }
+        let (Some(allow), Some(from)) = (fields.get("allow"), fields.get("from")) else {
+            return false;
+        };
+        let written: Vec<String> = pieces
+            .iter()
+            .map(|(words, who)| {
+                let mut changes = Vec::new();
+                for (value, texts) in [(allow, words), (from, who)] {
+                    if let Some(texts) = texts {
+                        let range = value.span();
+                        let inside = range.start - span.start..range.end - span.start;
+                        changes.push((inside, one_or_list(texts)));
+                    }
+                }
+                changes.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
+                let mut copy = rule.to_owned();
+                for (range, text) in changes {
+                    copy.replace_range(range, &text);
+                }
+                copy
+            })
+            .collect();
+        let joint = format!(",\n{}", indent(text, span.start));
+        self.put(span.file, span.start..span.end, &written.join(&joint));
+        true
+    }
+
+    /// Adds rules to a table.
+    pub(super) fn add_rules(&mut self, place: &Place<'_>, rules: &[String]) -> bool {
+        let file = place.span.file;
+        let text = self.texts[file];
+        let found = instances(&self.trees[file])
+            .find(|(key, _)| *key == place.key)
+            .map(|(_, body)| body);
+        let Some(body) = found else { return false };
+        let Some(list) = body.get("rules") else {
+            return self.new_list(place, rules);
+        };
+        let range = list.span();
+        let (Some(items), true) = (
+            array(list),
+            text[range.clone()].starts_with('[') && text[range.clone()].ends_with(']'),
+        ) else {
+            return false;
+        };
+        let close = range.end - 1;
+        let line_start = text[..close].rfind('\n').map_or(0, |at| at + 1);
+        let alone = text[line_start..close].trim().is_empty() && line_start > range.start;
+        let indent = match items.first() {
+            Some(first) if alone => indent(text, first.span().start),
+            _ => "  ".to_owned(),
+        };
+        if let Some(Range { start, end }) = items.last().map(toml::Spanned::span)
+            && !self.gone.contains(&(file, start))
+            && comma(text, end).is_none()
+        {
+            match self.pieces.get_mut(&(file, start, end)) {
+                Some(piece) => piece.push(','),
+                None => self.put(file, end..end, ","),
+            }
+        }
+        let lines: Vec<String> = rules
+            .iter()
+            .map(|rule| format!("{indent}{rule},\n"))
+            .collect();
+        let lines = lines.concat();
+        if alone {
+            self.put(file, line_start..line_start, &lines);
+        } else {
+            self.put(file, close..close, &format!("\n{lines}"));
+        }
+        true
+    }
+
+    /// Adds a list of rules to a table that has none: right below its header.
+    fn new_list(&mut self, place: &Place<'_>, rules: &[String]) -> bool {
+        let text = self.texts[place.span.file];
+        let start = text[..place.span.start].rfind('\n').map_or(0, |at| at + 1);
+        let line = text[start..]
+            .split_inclusive('\n')
+            .next()
+            .unwrap_or_default();
+        // `[instances.x]`, and not a key in a table or a part of a longer header.
+        let header = line.trim_start().starts_with("[instances.")
+            && text[place.span.end..].trim_start().starts_with(']');
+        if !header {
+            return false;
+        }
+        let list = format!("rules = {}\n", super::list(rules));
+        let end = start + line.len();
+        let broken = if line.ends_with('\n') { "" } else { "\n" };
+        self.put(place.span.file, end..end, &format!("{broken}{list}"));
+        true
+    }
+
+    /// Adds text to the end of the first file.
+    pub(super) fn append(&mut self, text: &str) {
+        self.tail.push_str(text);
+    }
+
+    fn put(&mut self, file: usize, range: Range<usize>, text: &str) {
+        let piece = self
+            .pieces
+            .entry((file, range.start, range.end))
+            .or_default();
+        piece.push_str(text);
+    }
+
+    /// The texts after the changes, and which of them are others now.
+    pub(super) fn apply(self) -> (Vec<String>, BTreeSet<usize>) {
+        let mut texts: Vec<String> = self.texts.iter().map(ToString::to_string).collect();
+        for ((file, start, end), piece) in self.pieces.iter().rev() {
+            texts[*file].replace_range(*start..*end, piece);
+        }
+        if let Some(first) = texts.first_mut().filter(|_| !self.tail.is_empty()) {
+            if !first.is_empty() && !first.ends_with('\n') {
+                first.push('\n');
+            }
+            first.push_str(&self.tail);
+        }
+        let changed = texts.iter().zip(&self.texts).enumerate();
+        let changed = changed
+            .filter(|(_, (new, old))| new.as_str() != **old)
+            .map(|(at, _)| at)
+            .collect();
+        (texts, changed)
+    }
+}
+
+fn table<'t, 'a>(value: &'t Value<'a>) -> Option<&'t DeTable<'a>> {
+    match value.get_ref() {
+        DeValue::Table(table) => Some(table),
+        _ => None,
+    }
+}
+
+fn array<'t, 'a>(value: &'t Value<'a>) -> Option<&'t [Value<'a>]> {
+    match value.get_ref() {
+        DeValue::Array(items) => Some(items),
+        _ => None,
+    }
+}
+
+/// The tables of instances in a file.
+fn instances<'t, 'a>(tree: &'t DeTable<'a>) -> impl Iterator<Item = (&'t str, &'t DeTable<'a>)> {
+    tree.get("instances")
+        .and_then(table)
+        .into_iter()
+        .flat_map(DeTable::iter)
+        .filter_map(|(key, value)| Some((key.get_ref().as_ref(), table(value)?)))
+}
+
+/// The place behind the comma that follows, past blanks and comments.
+fn comma(text: &str, from: usize) -> Option<usize> {
+    let mut at = from;
+    loop {
+        let rest = &text[at..];
+        at += rest.len() - rest.trim_start().len();
+        match text[at..].bytes().next()? {
+            b'#' => at += text[at..].find('\n')?,
+            b',' => return Some(at + 1),
+            _ => return None,
+        }
+    }
+}
+
+/// An element of a list with its comma, and with the whole line where nothing else is on it.
+fn with_comma(text: &str, element: Range<usize>) -> Range<usize> {
+    let end = comma(text, element.end).unwrap_or(element.end);
+    let line = text[..element.start].rfind('\n').map_or(0, |at| at + 1);
+    let after = &text[end..];
+    let line_end = after.find('\n').map(|at| end + at + 1);
+    let rest = after.split('\n').next().unwrap_or_default().trim();
+    match line_end {
+        // A comment behind it was about it.
+        Some(line_end)
+            if text[line..element.start].trim().is_empty()
+                && (rest.is_empty() || rest.starts_with('#')) =>
+        {
+            line..line_end
+        }
+        _ => {
+            let blanks = after.len() - after.trim_start_matches([' ', '\t']).len();
+            element.start..end + blanks
+        }
+    }
+}
+
+/// The blanks with which the line of a place begins.
+fn indent(text: &str, at: usize) -> String {
+    let line = text[..at].rfind('\n').map_or(0, |at| at + 1);
+    text[line..at]
+        .chars()
+        .take_while(|c| matches!(c, ' ' | '\t'))
+        .collect()
+}

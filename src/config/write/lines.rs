@@ -1,0 +1,277 @@
+//! One instance's rules as lines of the language.
+//!
+//! Owns the choice of words: services by name, the world by its word, addresses as they are. Refuses to write a line that
+//! would be read as anything else than the live rule.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use ipnet::IpNet;
+
+use super::super::rule::Families;
+use super::super::services::{service_keys, service_name, service_names};
+use crate::model::{
+    AddressType, Firewall, Key, LIGHTSAIL_CONNECT, LiveFirewall, Protocol, Sources, V4_ANYWHERE,
+    V6_ANYWHERE,
+};
+
+/// What one instance gets.
+pub(super) struct Lines {
+    /// Inline tables, in order of their first keys.
+    pub(super) rules: Vec<String>,
+    /// What has no words.
+    pub(super) unsayable: Vec<Unsayable>,
+}
+
+/// A live rule, or a part of one, that the language cannot say.
+pub(super) struct Unsayable {
+    /// Its key, where it has one.
+    pub(super) key: Option<Key>,
+    pub(super) what: String,
+    pub(super) why: String,
+}
+
+impl Lines {
+    /// The lines for a firewall of an instance with these families.
+    pub(super) fn of(address_type: &AddressType, live: &LiveFirewall) -> Self {
+        let (sayable, unsayable) = said(address_type, live);
+        Self {
+            rules: rules(&sayable),
+            unsayable,
+        }
+    }
+}
+
+/// What of a live firewall can be declared for an instance with these families, and what cannot.
+pub(super) fn said(address_type: &AddressType, live: &LiveFirewall) -> (Firewall, Vec<Unsayable>) {
+    let there = Families::from(address_type);
+    let mut unsayable = Vec::new();
+    let mut sayable = Firewall::new();
+    for (key, sources) in live.firewall() {
+        let (said, rest) = split(*key, sources, there);
+        sayable.set(*key, said);
+        unsayable.extend(rest.into_iter().map(|(who, why)| Unsayable {
+            key: Some(*key),
+            what: format!("{key} from {who}"),
+            why: why.to_owned(),
+        }));
+    }
+    for uncertain in live.uncertain() {
+        unsayable.push(Unsayable {
+            key: None,
+            what: uncertain.entry.to_string(),
+            why: uncertain.doubt.to_string(),
+        });
+    }
+    for entry in live.unknown() {
+        unsayable.push(Unsayable {
+            key: None,
+            what: entry.to_string(),
+            why: "its protocol is not known".to_owned(),
+        });
+    }
+    (sayable, unsayable)
+}
+
+/// What of a rule can be declared for an instance of these families, and what cannot, with the reason.
+fn split(key: Key, sources: &Sources, there: Families) -> (Sources, Vec<(String, &'static str)>) {
+    const NO_NAME: &str = "the language has no word for this alias";
+    let takes = Families::of(key);
+    let mut said = Sources::new();
+    let mut rest = Vec::new();
+    let networks = |nets: &mut dyn Iterator<Item = IpNet>, fits: bool, has: bool| {
+        let mut fitting = Sources::new();
+        let mut others = Vec::new();
+        for net in nets {
+            if fits && has {
+                fitting.insert(net);
+            } else if fits {
+                others.push((
+                    net.to_string(),
+                    "the instance has no addresses of this family",
+                ));
+            } else {
+                others.push((net.to_string(), "the protocol is of the other family"));
+            }
+        }
+        (fitting, others)
+    };
+    for (fitting, others) in [
+        networks(
+            &mut sources.ipv4().iter().copied().map(IpNet::V4),
+            takes.ipv4,
+            there.ipv4,
+        ),
+        networks(
+            &mut sources.ipv6().iter().copied().map(IpNet::V6),
+            takes.ipv6,
+            there.ipv6,
+        ),
+    ] {
+        said.extend(&fitting);
+        rest.extend(others);
+    }
+    for alias in sources.aliases() {
+        let mut one = Sources::new();
+        one.insert_alias(alias.as_str());
+        if alias != LIGHTSAIL_CONNECT {
+            rest.push((format!("`{alias}`"), NO_NAME));
+        } else if takes.and(there).trim(&one).is_empty() {
+            rest.push((
+                alias.clone(),
+                "the instance has no addresses of the protocol's family",
+            ));
+        } else {
+            said.extend(&one);
+        }
+    }
+    (said, rest)
+}
+
+/// Keys with the same sources share a line.
+pub(super) fn rules(firewall: &Firewall) -> Vec<String> {
+    let mut lines: BTreeMap<Sources, BTreeSet<Key>> = BTreeMap::new();
+    let mut ping = None;
+    for (key, sources) in firewall {
+        lines.entry(sources.clone()).or_default().insert(*key);
+    }
+    if let Some(keys) = service_keys("ping")
+        && let Some(sources) = ping_sources(firewall, keys)
+    {
+        for group in lines.values_mut() {
+            group.retain(|key| !keys.contains(key));
+        }
+        ping = Some(sources);
+    }
+    // In order of the first key, so that the order does not depend on addresses; ping is where ICMP would be.
+    let icmp = Key::new(Protocol::Icmp, 8, -1).ok();
+    let mut ordered: BTreeMap<Key, (Vec<String>, Sources)> = BTreeMap::new();
+    for (sources, keys) in lines {
+        let takes_ping = ping.as_ref() == Some(&sources);
+        if takes_ping {
+            ping = None;
+        }
+        let mut words = words(&keys);
+        if takes_ping {
+            words.push("ping".to_owned());
+        }
+        if let Some(first) = keys.first().copied().or(icmp.filter(|_| takes_ping)) {
+            ordered.insert(first, (words, sources));
+        }
+    }
+    if let (Some(sources), Some(icmp)) = (ping, icmp) {
+        ordered.insert(icmp, (vec!["ping".to_owned()], sources));
+    }
+    ordered
+        .into_values()
+        .map(|(allow, sources)| line(&allow, &sources))
+        .collect()
+}
+
+/// The sources with which `ping` says just what these two keys have.
+fn ping_sources(firewall: &Firewall, keys: &[Key]) -> Option<Sources> {
+    let found: Vec<&Sources> = keys.iter().filter_map(|key| firewall.get(*key)).collect();
+    let mut all = Sources::new();
+    for sources in &found {
+        all.extend(sources);
+    }
+    let exact = !found.is_empty()
+        && found.iter().all(|sources| sources.aliases() == all.aliases())
+        // An alias alone would open both keys.
+        && (found.len() == keys.len() || all.aliases().is_empty());
+    exact.then_some(all)
+}
+
+/// The shortest words for some keys that share their sources.
+pub(super) fn words(keys: &BTreeSet<Key>) -> Vec<String> {
+    let mut rest = keys.clone();
+    let mut named: BTreeMap<Key, String> = BTreeMap::new();
+    for name in service_names() {
+        let Some(all) = service_keys(name) else {
+            continue;
+        };
+        // `ping` gives each key other sources.
+        if let [first, _, ..] = all
+            && name != "ping"
+            && all.iter().all(|key| rest.contains(key))
+        {
+            named.insert(*first, name.to_owned());
+            rest.retain(|key| !all.contains(key));
+        }
+    }
+    for key in rest {
+        let word = service_name(key).map_or_else(|| spelled(key), str::to_owned);
+        named.insert(key, word);
+    }
+    named.into_values().collect()
+}
+
+fn spelled(key: Key) -> String {
+    match (key.protocol().is_icmp(), key.from(), key.to()) {
+        (true, -1, -1) => key.protocol().to_string(),
+        (true, kind, -1) => format!("{}/{kind}", key.protocol()),
+        _ => key.to_string(),
+    }
+}
+
+fn line(allow: &[String], sources: &Sources) -> String {
+    format!(
+        "{{ allow = {}, from = {} }}",
+        one_or_list(allow),
+        one_or_list(&from(sources))
+    )
+}
+
+pub(super) fn from(sources: &Sources) -> Vec<String> {
+    let everyone = (
+        sources.ipv4().contains(&V4_ANYWHERE),
+        sources.ipv6().contains(&V6_ANYWHERE),
+    );
+    let word = match everyone {
+        (true, true) => Some("anywhere"),
+        (true, false) => Some("anywhere-v4"),
+        (false, true) => Some("anywhere-v6"),
+        (false, false) => None,
+    };
+    let ipv4 = sources.ipv4().iter().filter(|net| **net != V4_ANYWHERE);
+    let ipv6 = sources.ipv6().iter().filter(|net| **net != V6_ANYWHERE);
+    word.into_iter()
+        .map(str::to_owned)
+        .chain(ipv4.map(|net| address(IpNet::V4(*net))))
+        .chain(ipv6.map(|net| address(IpNet::V6(*net))))
+        .chain(sources.aliases().iter().cloned())
+        .collect()
+}
+
+/// A single address without its prefix length, as people write it.
+fn address(net: IpNet) -> String {
+    if net.prefix_len() == net.max_prefix_len() {
+        net.addr().to_string()
+    } else {
+        net.to_string()
+    }
+}
+
+pub(super) fn one_or_list(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+    match texts.as_slice() {
+        [one] => one.clone(),
+        several => format!("[{}]", several.join(", ")),
+    }
+}
+
+/// A TOML string, whatever is in it.
+pub(super) fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}

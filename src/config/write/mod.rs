@@ -1,0 +1,223 @@
+//! From live rules to a configuration that says the same.
+//!
+//! Owns the text that `import` prints: planning with it changes nothing. What the language has no word for is named in
+//! comments and in [`Imported::left_out`], and its instance is made additive, so that it stays as it is. Refuses to
+//! guess: what could not be read is not declared.
+
+mod adopt;
+mod edit;
+mod lines;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use lines::{Lines, Unsayable, quoted};
+
+pub use adopt::{Adopted, Differing};
+
+use super::{names, regions};
+use crate::model::{InstanceId, Live, LiveFirewall, visible};
+
+/// A configuration made from what is live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Imported {
+    /// The TOML.
+    pub text: String,
+    /// What is live and not in it, one sentence fragment each, in the order of the instances.
+    pub left_out: Vec<String>,
+}
+
+/// One instance that can be declared.
+struct Declaration<'a> {
+    id: &'a InstanceId,
+    lines: Lines,
+}
+
+/// Writes a configuration for the instances in `live.firewalls`, of these regions.
+///
+/// `live.instances` must hold every instance of the regions, so that names that repeat are told apart.
+pub fn import(live: &Live, looked_at: &BTreeSet<String>) -> Imported {
+    let mut left_out = Vec::new();
+    let mut declared = Vec::new();
+    let mut undeclared = String::new();
+    for (region, unreadable) in &live.regions_unreadable {
+        let text = format!("region {region}: its instances could not be listed: {unreadable}");
+        remark(&mut undeclared, "", &text);
+        left_out.push(text);
+    }
+    for (id, firewall) in &live.firewalls {
+        match declare(live, id, firewall.as_ref()) {
+            Ok(lines) => {
+                let unsayable = lines.unsayable.iter();
+                left_out.extend(
+                    unsayable.map(|Unsayable { what, why, .. }| format!("{id}: {what}: {why}")),
+                );
+                declared.push(Declaration { id, lines });
+            }
+            Err(why) => {
+                let text = format!("{id}: {why}");
+                remark(&mut undeclared, "", &text);
+                left_out.push(text);
+            }
+        }
+    }
+    let rulesets = rulesets(&declared);
+    let mut text = head(looked_at);
+    if !undeclared.is_empty() {
+        text.push_str("\n# Not declared below, and so not touched:\n");
+        text.push_str(&undeclared);
+    }
+    for (at, (rules, name)) in in_order_of_name(&rulesets).enumerate() {
+        if at == 0 {
+            text.push_str("\n[rulesets]\n");
+        }
+        let _ = writeln!(text, "{name} = {}", list(rules));
+    }
+    for declaration in &declared {
+        let name = name(live, declaration.id);
+        table(&mut text, &name, &declaration.lines, &rulesets);
+    }
+    Imported { text, left_out }
+}
+
+/// The rules of an instance in the words of the language, or why it cannot be declared at all.
+fn declare(
+    live: &Live,
+    id: &InstanceId,
+    firewall: Result<&LiveFirewall, &crate::model::Unreadable>,
+) -> Result<Lines, String> {
+    let firewall = firewall.map_err(|why| format!("its rules could not be read: {why}"))?;
+    if !regions::is_possible(&id.region) {
+        return Err("the language has no way to write its region".to_owned());
+    }
+    names::instance(&id.name).map_err(str::to_owned)?;
+    let instance = live.instances.get(id).ok_or("it was not listed")?;
+    Ok(Lines::of(&instance.address_type, firewall))
+}
+
+/// What instances are called: by region where the name alone could be another one.
+fn name(live: &Live, id: &InstanceId) -> String {
+    let same = live.instances.keys().filter(|other| other.name == id.name);
+    if same.count() > 1 || !live.regions_unreadable.is_empty() {
+        table_name(id)
+    } else if id.name.contains('.') {
+        quoted(&id.name)
+    } else {
+        id.name.clone()
+    }
+}
+
+/// The name of an instance that is right wherever there are others of that name.
+fn table_name(id: &InstanceId) -> String {
+    quoted(&id.to_string())
+}
+
+/// Names for the rules that several instances share.
+///
+/// A set is called after what the names of its instances have in common, so that it stays the same from run to run.
+fn rulesets<'a>(declared: &'a [Declaration<'a>]) -> BTreeMap<&'a [String], String> {
+    let mut users: BTreeMap<&[String], Vec<&str>> = BTreeMap::new();
+    for Declaration { id, lines } in declared {
+        users.entry(&lines.rules).or_default().push(&id.name);
+    }
+    let mut taken = BTreeSet::new();
+    let mut rulesets = BTreeMap::new();
+    for (rules, users) in users {
+        if users.len() < 2 || rules.is_empty() {
+            continue;
+        }
+        let common = common_start(&users);
+        let base = match names::definition(common) {
+            Ok(()) if !common.contains('.') => common,
+            _ => "shared",
+        };
+        let mut name = base.to_owned();
+        let mut number = 2;
+        while !taken.insert(name.clone()) {
+            name = format!("{base}-{number}");
+            number += 1;
+        }
+        rulesets.insert(rules, name);
+    }
+    rulesets
+}
+
+/// What all names begin with, without the number or separator at which they part.
+fn common_start<'a>(names: &[&'a str]) -> &'a str {
+    let Some((first, others)) = names.split_first() else {
+        return "";
+    };
+    let length = others.iter().fold(first.len(), |length, other| {
+        let same = first.bytes().zip(other.bytes());
+        same.take(length).take_while(|(a, b)| a == b).count()
+    });
+    let start = first.get(..length).unwrap_or_default();
+    start.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '-' | '_' | '.'))
+}
+
+fn in_order_of_name<'a>(
+    rulesets: &'a BTreeMap<&'a [String], String>,
+) -> impl Iterator<Item = (&'a [String], &'a str)> {
+    let by_name: BTreeMap<&str, &[String]> = rulesets
+        .iter()
+        .map(|(rules, name)| (name.as_str(), *rules))
+        .collect();
+    by_name.into_iter().map(|(name, rules)| (rules, name))
+}
+
+fn head(looked_at: &BTreeSet<String>) -> String {
+    let mut text =
+        "# Made by `portward import` from what was live.\nversion = 1\n\n[defaults]\n".to_owned();
+    let regions: Vec<String> = looked_at
+        .iter()
+        .filter(|region| regions::is_possible(region))
+        .map(|region| quoted(region))
+        .collect();
+    match regions.as_slice() {
+        [] => {}
+        [region] => {
+            let _ = writeln!(text, "region = {region}");
+        }
+        several => {
+            let _ = writeln!(text, "regions = [{}]", several.join(", "));
+        }
+    }
+    text.push_str("mode = \"authoritative\" # what is not declared is closed\n");
+    text
+}
+
+fn table(text: &mut String, name: &str, lines: &Lines, rulesets: &BTreeMap<&[String], String>) {
+    let _ = writeln!(text, "\n[instances.{name}]");
+    if !lines.unsayable.is_empty() {
+        text.push_str(
+            "# Additive, because there are live rules that cannot be declared. They stay as they are:\n",
+        );
+        for Unsayable { what, why, .. } in &lines.unsayable {
+            remark(text, "  ", &format!("{what}: {why}"));
+        }
+        text.push_str("mode = \"additive\"\n");
+    }
+    match rulesets.get(lines.rules.as_slice()) {
+        Some(ruleset) => {
+            let _ = writeln!(text, "use = [{}]", quoted(ruleset));
+        }
+        None => {
+            let _ = writeln!(text, "rules = {}", list(&lines.rules));
+        }
+    }
+}
+
+fn list(rules: &[String]) -> String {
+    if rules.is_empty() {
+        return "[]".to_owned();
+    }
+    format!("[\n  {},\n]", rules.join(",\n  "))
+}
+
+/// A comment of one line, whatever is in it.
+fn remark(text: &mut String, indent: &str, comment: &str) {
+    let _ = writeln!(text, "# {indent}{}", visible(comment));
+}

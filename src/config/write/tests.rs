@@ -1,0 +1,269 @@
+//! What is written says what is live, for every fleet.
+
+use std::collections::BTreeSet;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use time::OffsetDateTime;
+
+use super::super::{Config, Source, parse};
+use super::import;
+use crate::model::arbitrary::{Universe, firewall};
+use crate::model::{
+    AddressType, Firewall, Instance, InstanceId, InstanceState, Live, LiveFirewall, Mode,
+    PortState, Unreadable,
+};
+use crate::plan::{Options, Plan, Verdict, plan};
+
+const REGIONS: [&str; 2] = ["eu-central-1", "us-east-1"];
+
+/// Names that part at a number, that need quotes, and that the language refuses.
+const NAMES: [&str; 8] = [
+    "web-1",
+    "web-2",
+    "web-03",
+    "db.1",
+    "db.2",
+    "10",
+    "-x",
+    "a b\u{1b}",
+];
+
+fn regions() -> BTreeSet<String> {
+    REGIONS.iter().map(ToString::to_string).collect()
+}
+
+fn id(region: &str, name: &str) -> InstanceId {
+    InstanceId {
+        region: region.to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+fn add(live: &mut Live, id: InstanceId, kind: &str, rules: Option<&[PortState]>) {
+    let instance = Instance {
+        id: id.clone(),
+        arn: format!("arn:aws:lightsail:{}:123456789012:Instance/1", id.region),
+        tags: [].into(),
+        state: InstanceState::Running,
+        address_type: AddressType::from_name(kind),
+    };
+    let rules = rules.map(LiveFirewall::read).ok_or_else(|| Unreadable {
+        reason: "no\nrules = []".to_owned(),
+        hint: None,
+    });
+    live.instances.insert(id.clone(), instance);
+    live.firewalls.insert(id, rules);
+}
+
+fn config(text: &str) -> Config {
+    match parse(vec![Source::new("firewall.toml", text)]) {
+        Ok(config) => config,
+        Err(problems) => panic!("{}\n{text}", problems.render(false)),
+    }
+}
+
+fn planned(text: &str, live: &Live) -> Plan {
+    let config = config(text);
+    assert_eq!(config.warnings().len(), 0, "{text}");
+    let listed = config.regions().clone();
+    match config.resolve(&live.instances, &listed, OffsetDateTime::UNIX_EPOCH) {
+        Ok(desired) => plan(&desired, live, Options::default()),
+        Err(problems) => panic!("{}\n{text}", problems.render(false)),
+    }
+}
+
+/// Entries as the service may spell them: repeated, shouted, bare, closed, without sources, of unknown protocols.
+fn entries() -> impl Strategy<Value = Vec<PortState>> {
+    let odd = select(vec![0_u8, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6]);
+    let firewall = prop_oneof![firewall(Universe::Small), firewall(Universe::Big)];
+    (firewall, vec(odd, 8)).prop_map(|(firewall, odd)| {
+        let mut entries = Vec::new();
+        for ((key, sources), odd) in firewall.iter().zip(odd) {
+            let mut entry = PortState::canonical(*key, sources);
+            match odd {
+                1 => entry.protocol = entry.protocol.to_uppercase(),
+                2 => entries.push(entry.clone()),
+                3 => entry.state = Some("closed".to_owned()),
+                4 => {
+                    entry = PortState {
+                        cidrs: vec![],
+                        ipv6_cidrs: vec![],
+                        cidr_list_aliases: vec![],
+                        ..entry
+                    }
+                }
+                5 => entry.protocol = "sctp\u{1b}".to_owned(),
+                6 => entry
+                    .cidrs
+                    .iter_mut()
+                    .for_each(|net| *net = net.replace("/32", "")),
+                _ => {}
+            }
+            entries.push(entry);
+        }
+        entries
+    })
+}
+
+type Seen = (usize, usize, &'static str, usize);
+
+/// Fleets in which several instances often have the same rules.
+fn fleet() -> impl Strategy<Value = Live> {
+    let kind = select(vec!["dualstack", "dualstack", "ipv4", "ipv6", "another"]);
+    let instance = (0..REGIONS.len(), 0..NAMES.len(), kind, 0..5_usize);
+    let rules = vec(entries(), 4);
+    (vec(instance, 0..8), rules).prop_map(|(instances, rules): (Vec<Seen>, Vec<_>)| {
+        let mut live = Live::default();
+        for (region, name, kind, which) in instances {
+            let rules = rules.get(which).map(Vec::as_slice);
+            add(&mut live, id(REGIONS[region], NAMES[name]), kind, rules);
+        }
+        live
+    })
+}
+
+proptest! {
+    #[test]
+    fn planning_with_what_was_imported_changes_nothing(live in fleet()) {
+        let imported = import(&live, &regions());
+        prop_assert_eq!(&imported, &import(&live, &regions()));
+        let plan = planned(&imported.text, &live);
+        prop_assert!(plan.instances.iter().all(|planned| planned.calls.is_empty()));
+        let about = |id: &InstanceId| {
+            let start = format!("{id}: ");
+            imported.left_out.iter().filter(move |text| text.starts_with(&start)).cloned().collect::<Vec<_>>()
+        };
+        for (id, firewall) in &live.firewalls {
+            let told = about(id);
+            let found = plan.instances.iter().find(|planned| planned.instance.id == *id);
+            let (Some(planned), Ok(firewall)) = (found, firewall) else {
+                // Undeclared: somebody must be told.
+                prop_assert_eq!(told.len(), 1, "{}", id);
+                continue;
+            };
+            prop_assert_eq!(&planned.verdict, &Verdict::InSync, "{}\n{}", id, &imported.text);
+            let doubts = firewall.uncertain().len() + firewall.unknown().len();
+            prop_assert_eq!(planned.incomplete.is_some(), doubts > 0);
+            let mode = if told.is_empty() { Mode::Authoritative } else { Mode::Additive };
+            prop_assert_eq!(planned.mode, mode);
+            prop_assert!(told.len() >= doubts);
+        }
+    }
+
+    #[test]
+    fn nothing_is_dropped_silently(entries in entries(), kind in select(vec!["dualstack", "ipv4", "ipv6"])) {
+        let mut live = Live::default();
+        let id = id(REGIONS[0], "web-1");
+        add(&mut live, id.clone(), kind, Some(&entries));
+        let imported = import(&live, &regions());
+        let desired = config(&imported.text)
+            .resolve(&live.instances, &regions(), OffsetDateTime::UNIX_EPOCH)
+            .expect("no errors");
+        let declared: Firewall = desired.instances[&id].rules.iter().map(|rule| (rule.key, rule.sources.clone())).collect();
+        let Ok(firewall) = &live.firewalls[&id] else { unreachable!("it was read") };
+        for (key, sources) in firewall.firewall() {
+            let said = declared.get(*key).cloned().unwrap_or_default();
+            prop_assert!(sources.names_all_of(&said));
+            let names = sources.cidrs().chain(sources.ipv6_cidrs()).chain(sources.aliases().iter().cloned());
+            let known: Vec<String> = said.cidrs().chain(said.ipv6_cidrs()).chain(said.aliases().iter().cloned()).collect();
+            for name in names.filter(|name| !known.contains(name)) {
+                let start = format!("{id}: {key} from ");
+                prop_assert!(
+                    imported.left_out.iter().any(|text| text.starts_with(&start) && text.contains(&name)),
+                    "{} {}: {:?}", key, name, &imported.left_out
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn it_reads_as_if_written_by_hand() {
+    let entry = |protocol: &str, from_port, to_port, cidrs: &[&str], ipv6: &[&str]| PortState {
+        from_port,
+        to_port,
+        protocol: protocol.to_owned(),
+        cidrs: cidrs.iter().map(ToString::to_string).collect(),
+        ipv6_cidrs: ipv6.iter().map(ToString::to_string).collect(),
+        ..PortState::default()
+    };
+    let web = [
+        entry("tcp", 443, 443, &["0.0.0.0/0"], &["::/0"]),
+        entry("tcp", 80, 80, &["0.0.0.0/0"], &["::/0"]),
+        entry("icmp", 8, -1, &["0.0.0.0/0"], &[]),
+        entry("icmpv6", 128, 0, &[], &["::/0"]),
+        entry("tcp", 22, 22, &["203.0.113.0/24", "198.51.100.7"], &[]),
+    ];
+    let db = [
+        entry("tcp", 5432, 5432, &["203.0.113.0/24"], &[]),
+        entry("tcp", 53, 53, &["10.0.0.0/8"], &[]),
+        entry("udp", 53, 53, &["10.0.0.0/8"], &[]),
+        PortState {
+            cidr_list_aliases: vec!["partners".to_owned()],
+            ..entry("tcp", 8080, 8089, &["0.0.0.0/0"], &[])
+        },
+        entry("tcp", 21, 21, &[], &[]),
+    ];
+    let mut live = Live::default();
+    add(
+        &mut live,
+        id("eu-central-1", "web-1"),
+        "dualstack",
+        Some(&web),
+    );
+    add(
+        &mut live,
+        id("eu-central-1", "web-2"),
+        "dualstack",
+        Some(&web),
+    );
+    add(&mut live, id("eu-central-1", "db-1"), "ipv4", Some(&db));
+    add(&mut live, id("eu-central-1", "old-1"), "ipv4", Some(&[]));
+    add(&mut live, id("eu-central-1", "blind-1"), "ipv4", None);
+    let imported = import(&live, &["eu-central-1".to_owned()].into());
+    insta::assert_snapshot!(imported.text, @r#"
+    # Made by `portward import` from what was live.
+    version = 1
+
+    [defaults]
+    region = "eu-central-1"
+    mode = "authoritative" # what is not declared is closed
+
+    # Not declared below, and so not touched:
+    # eu-central-1/blind-1: its rules could not be read: no\u{a}rules = []
+
+    [rulesets]
+    web = [
+      { allow = "ssh", from = ["198.51.100.7", "203.0.113.0/24"] },
+      { allow = ["http", "https", "ping"], from = "anywhere" },
+    ]
+
+    [instances.db-1]
+    # Additive, because there are live rules that cannot be declared. They stay as they are:
+    #   tcp/8080-8089 from `partners`: the language has no word for this alias
+    #   tcp 21-21: it names no source
+    mode = "additive"
+    rules = [
+      { allow = "dns", from = "10.0.0.0/8" },
+      { allow = "postgres", from = "203.0.113.0/24" },
+      { allow = "tcp/8080-8089", from = "anywhere-v4" },
+    ]
+
+    [instances.old-1]
+    rules = []
+
+    [instances.web-1]
+    use = ["web"]
+
+    [instances.web-2]
+    use = ["web"]
+    "#);
+    insta::assert_snapshot!(imported.left_out.join("\n"), @r"
+    eu-central-1/blind-1: its rules could not be read: no
+    rules = []
+    eu-central-1/db-1: tcp/8080-8089 from `partners`: the language has no word for this alias
+    eu-central-1/db-1: tcp 21-21: it names no source
+    ");
+}
