@@ -93,7 +93,10 @@ rules = []
             config.declared().collect::<Vec<_>>(),
             [(Some("us-east-1"), "web-1"), (None, "web-2")]
         );
-        let unused = config.warnings().iter().any(|w| w.message.contains("admins"));
+        let unused = config
+            .warnings()
+            .iter()
+            .any(|w| w.message.contains("admins"));
         assert!(unused, "{:?}", config.warnings());
     }
 

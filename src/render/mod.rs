@@ -4,9 +4,12 @@
 //! ANSI styles, which the edge strips where nobody sees colour; meaning is never in the colour alone.
 
 pub mod diff;
+pub mod difference;
 pub mod json;
+mod names;
 pub mod schema;
 pub mod text;
 mod words;
 
+pub use names::Names;
 pub use words::{count, plain};
