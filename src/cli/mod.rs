@@ -6,6 +6,7 @@
 mod apply;
 mod args;
 mod check;
+mod diff;
 mod drift;
 #[cfg(feature = "emulator")]
 mod emulate;
@@ -18,6 +19,7 @@ mod progress;
 mod rollback;
 mod schema;
 mod session;
+mod side;
 mod signals;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -64,6 +66,7 @@ async fn dispatch(verb: &Verb, output: &Output) -> Exit {
         Verb::Plan(args) => plan::run(args, output).await,
         Verb::Apply(args) => apply::run(args, output).await,
         Verb::Drift(args) => drift::run(args, output).await,
+        Verb::Diff(args) => diff::run(args, output),
         Verb::Rollback(args) => rollback::run(args, output).await,
         Verb::Schema(args) => schema::run(args),
         #[cfg(feature = "emulator")]

@@ -95,6 +95,11 @@ impl Output {
         self.write_all(shown.exit, shown.text, document)
     }
 
+    /// Shows an answer that is a document of its own, and writes the reports.
+    pub(super) fn show_data(&self, exit: Exit, text: &str, json: &str) -> Exit {
+        self.write_all(exit, text, |_| powerless_json(json.to_owned()))
+    }
+
     /// Shows a plan that nothing came of, with the exit code that it deserves.
     pub(super) fn show_plan(
         &self,
