@@ -12,7 +12,7 @@ use anstyle::{AnsiColor, Style};
 use super::names::{self, Names};
 use super::words::{count, plain, wrapped};
 use crate::exposure::{Compared, Direction, Line, Said, Side};
-use crate::model::{InstanceId, Sources};
+use crate::model::{InstanceId, Key, Sources};
 
 const GAIN: Style = AnsiColor::Green.on_default();
 const LOSS: Style = AnsiColor::Red.on_default();
@@ -95,7 +95,8 @@ fn summary(all: &[Compared]) -> String {
         return format!("no difference in meaning on {instances}.");
     }
     let differ = all.iter().filter(|c| !c.diff.is_empty()).count();
-    format!("{differ} of {instances} differ: {}.", parts.join(", "))
+    let verb = if differ == 1 { "differs" } else { "differ" };
+    format!("{differ} of {instances} {verb}: {}.", parts.join(", "))
 }
 
 /// What opens first, then by the names of the first members.
@@ -162,6 +163,7 @@ fn causes(line: &Line, side: &Side) -> Vec<String> {
             Some(format!("{} ({})", plain(&origin.to_string()), plain(why)))
         }
         (Some(origin), None) => Some(plain(&origin.to_string())),
+        (None, _) if said.key == Key::ALL && line.what == "all protocols" => None,
         (None, _) => (said.key.to_string() != line.what).then(|| format!("rule {}", said.key)),
     };
     let mut all: Vec<String> = side
@@ -229,11 +231,12 @@ fn sentence(block: &Block<'_>, equal: usize) -> String {
 
 impl Clause {
     fn words(&self) -> String {
-        let verb = match (self.closes, self.whats.len()) {
-            (false, 1) => "opens",
-            (false, _) => "open",
-            (true, 1) => "closes",
-            (true, _) => "close",
+        let one = matches!(&self.whats[..], [what] if !what.ends_with("protocols") && !what.contains(", "));
+        let verb = match (self.closes, one) {
+            (false, true) => "opens",
+            (false, false) => "open",
+            (true, true) => "closes",
+            (true, false) => "close",
         };
         format!("{} {verb} to {}", listed(&self.whats), self.who)
     }
