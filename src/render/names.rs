@@ -69,10 +69,11 @@ impl Names {
             aliases: std::collections::BTreeSet::new(),
             ..access.clone()
         };
-        let also = aliases
-            .iter()
-            .map(|alias| format!(", {}", plain(alias)))
-            .collect::<String>();
+        let mut also = String::new();
+        for alias in aliases {
+            also.push_str(", ");
+            also.push_str(&plain(alias));
+        }
         if let Some(name) = find(&|set| *set == unaliased) {
             return Some(format!("{name} ({count}){also}"));
         }
