@@ -48,6 +48,8 @@ pub(super) enum Verb {
     Drift(super::drift::DriftArgs),
     /// Say who gains and who loses access between two documents; offline, needs no credentials
     Diff(super::diff::DiffArgs),
+    /// Say whether somebody gets in, and which rule and line lets them in; writes nothing
+    Explain(super::explain::ExplainArgs),
     /// Plan the way back to what was before a run, from its receipt; writes nothing
     Rollback(super::rollback::RollbackArgs),
     /// Print the JSON Schema of a plan file or a report

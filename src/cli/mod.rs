@@ -11,6 +11,7 @@ mod drift;
 #[cfg(feature = "emulator")]
 mod emulate;
 mod exit;
+mod explain;
 mod harmless;
 mod logging;
 mod output;
@@ -67,6 +68,7 @@ async fn dispatch(verb: &Verb, output: &Output) -> Exit {
         Verb::Apply(args) => apply::run(args, output).await,
         Verb::Drift(args) => drift::run(args, output).await,
         Verb::Diff(args) => diff::run(args, output),
+        Verb::Explain(args) => explain::run(args, output).await,
         Verb::Rollback(args) => rollback::run(args, output).await,
         Verb::Schema(args) => schema::run(args),
         #[cfg(feature = "emulator")]

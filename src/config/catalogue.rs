@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use super::Config;
 use super::nested::Nested;
 use super::services;
-use super::who::Who;
+use super::what;
+use super::who::{self, Said, Who};
 use crate::model::{Key, LIGHTSAIL_CONNECT, Sources};
 
 /// The user's own sets and services, not yet put together: that costs, and most runs do not ask.
@@ -30,19 +31,33 @@ impl Config {
     /// The sets of addresses by name, with everything that they name in turn.
     #[must_use]
     pub fn sets(&self) -> BTreeMap<String, Sources> {
-        let put_together = |members: Vec<Who>| {
-            let mut sources = Sources::new();
-            for member in members {
-                match member {
-                    Who::Net(net) => sources.insert(net),
-                    Who::LightsailConnect => sources.insert_alias(LIGHTSAIL_CONNECT),
-                }
-            }
-            sources
-        };
         let sets = self.linked.catalogue.addresses.all();
-        sets.map(|(name, members)| (name.to_owned(), put_together(members)))
+        sets.map(|(name, members)| (name.to_owned(), put_together(&members)))
             .collect()
+    }
+
+    /// What a text of `allow` opens: a service or a key. `None` for one that means nothing here.
+    #[must_use]
+    pub fn keys_of(&self, text: &str) -> Option<Vec<Key>> {
+        match what::parse(text) {
+            Some(key) => key.ok().map(|key| vec![key]),
+            None => self
+                .services()
+                .remove(text)
+                .or_else(|| services::service_keys(text).map(<[Key]>::to_vec)),
+        }
+    }
+
+    /// Whom a text of `from` names: an address, a network, a set, or a word such as `anywhere`. `None` for one that means
+    /// nothing here.
+    #[must_use]
+    pub fn sources_of(&self, text: &str) -> Option<Sources> {
+        match who::parse(text) {
+            Said::Keyword(members) => Some(put_together(members)),
+            Said::Literal(net) => Some([net].into_iter().collect()),
+            Said::Name => self.sets().remove(text),
+            Said::Wrong(_) => None,
+        }
     }
 
     /// The user's own services by name.
@@ -51,6 +66,17 @@ impl Config {
         let all = self.linked.catalogue.services.all();
         all.map(|(name, keys)| (name.to_owned(), keys)).collect()
     }
+}
+
+fn put_together(members: &[Who]) -> Sources {
+    let mut sources = Sources::new();
+    for member in members {
+        match member {
+            Who::Net(net) => sources.insert(*net),
+            Who::LightsailConnect => sources.insert_alias(LIGHTSAIL_CONNECT),
+        }
+    }
+    sources
 }
 
 /// What people call a key: the name of a built-in service that has it, preferring one that has nothing else.

@@ -5,6 +5,7 @@
 
 pub mod diff;
 pub mod difference;
+pub mod explanation;
 pub mod json;
 mod names;
 pub mod schema;

@@ -5,6 +5,7 @@
 mod diff;
 mod endings;
 mod exits;
+mod explain;
 mod injection;
 mod output;
 mod served;

@@ -217,7 +217,7 @@ fn supposed(
 }
 
 /// The names of a configuration first, then those that every configuration knows.
-fn names(config: Option<&Config>) -> Names {
+pub(in crate::cli) fn names(config: Option<&Config>) -> Names {
     let own = config.map(Config::services).unwrap_or_default();
     let own = own
         .into_iter()
