@@ -43,6 +43,7 @@ pub(super) async fn run(verb: &'static str, args: &LookArgs, output: &Output) ->
         exit: Exit::first_of(&held),
         problems: &problems,
         refusals: &[],
+        violations: &[],
         plan: Some(&plan),
         report: None,
         text: &text::plan(&plan, Asked::Drift),

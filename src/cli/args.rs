@@ -46,6 +46,10 @@ pub(super) enum Verb {
     Apply(super::apply::ApplyArgs),
     /// Report whether live differs from the configuration; for cron; writes nothing
     Drift(super::drift::DriftArgs),
+    /// Say who gains and who loses access between two documents; offline, needs no credentials
+    Diff(super::diff::DiffArgs),
+    /// Say whether somebody gets in, and which rule and line lets them in; writes nothing
+    Explain(super::explain::ExplainArgs),
     /// Plan the way back to what was before a run, from its receipt; writes nothing
     Rollback(super::rollback::RollbackArgs),
     /// Write a configuration that says what is live; writes nothing to the service
@@ -138,7 +142,7 @@ pub(super) struct ConfigArgs {
     pub(super) as_of: Option<OffsetDateTime>,
 }
 
-fn as_of(text: &str) -> Result<OffsetDateTime, String> {
+pub(super) fn as_of(text: &str) -> Result<OffsetDateTime, String> {
     Date::parse(text, format_description!("[year]-[month]-[day]"))
         .map(|date| date.with_time(Time::MIDNIGHT).assume_utc())
         .or_else(|_| OffsetDateTime::parse(text, &Rfc3339))

@@ -148,6 +148,7 @@ impl SurveyArgs {
             exit,
             problems,
             refusals: &[],
+            violations: &[],
             plan: None,
             report: None,
             text: if self.out.is_some() { "" } else { text },

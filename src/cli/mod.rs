@@ -7,10 +7,12 @@ mod adopt;
 mod apply;
 mod args;
 mod check;
+mod diff;
 mod drift;
 #[cfg(feature = "emulator")]
 mod emulate;
 mod exit;
+mod explain;
 mod harmless;
 mod import;
 mod inventory;
@@ -21,6 +23,7 @@ mod progress;
 mod rollback;
 mod schema;
 mod session;
+mod side;
 mod signals;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -67,6 +70,8 @@ async fn dispatch(verb: &Verb, output: &Output) -> Exit {
         Verb::Plan(args) => plan::run(args, output).await,
         Verb::Apply(args) => apply::run(args, output).await,
         Verb::Drift(args) => drift::run(args, output).await,
+        Verb::Diff(args) => diff::run(args, output),
+        Verb::Explain(args) => explain::run(args, output).await,
         Verb::Rollback(args) => rollback::run(args, output).await,
         Verb::Import(args) => import::run(args, output).await,
         Verb::Inventory(args) => inventory::run(args, output).await,

@@ -3,6 +3,7 @@
 //! Owns the streams, their colour, and the report files, which are written however a run ends. A closed pipe ends output
 //! quietly. Refuses to make up texts of its own beyond errors, and to print foreign text that a CI system would obey.
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -96,6 +97,38 @@ impl Output {
             report: shown.report,
         };
         self.write_all(shown.exit, shown.text, &run)
+    }
+
+    /// Shows an answer that is a document of its own, and writes the reports; it has no other formats than text and JSON.
+    pub(super) fn show_data(&self, verb: &'static str, exit: Exit, text: &str, json: &str) -> Exit {
+        let formats = self.reports.iter().map(|(format, _)| *format);
+        if formats
+            .chain([self.format])
+            .any(|format| !matches!(format, Format::Text | Format::Json))
+        {
+            let message = format!("`{verb}` knows the formats text and json only");
+            return self.cannot(
+                verb,
+                &Cannot::usage(message, "leave `--format` out, or use `--format json`"),
+            );
+        }
+        let content = |format| match format {
+            Format::Json => Cow::Owned(powerless_json(json.to_owned())),
+            _ => Cow::Borrowed(text),
+        };
+        to_stdout(&content(self.format));
+        let mut exit = exit;
+        for (format, path) in &self.reports {
+            let content = anstream::adapter::strip_str(&content(*format)).to_string();
+            if let Err(error) = std::fs::write(path, content) {
+                complain(
+                    &format!("cannot write the report `{}`: {error}", path.display()),
+                    None,
+                );
+                exit = Exit::first_of(&[exit, Exit::Failed]);
+            }
+        }
+        exit
     }
 
     /// Shows a plan that nothing came of, with the exit code that it deserves.

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::catalogue::Catalogue;
 use super::definitions::{Body, Named, RuleDef};
 use super::diagnostic::Report;
 use super::link::Settings;
@@ -263,6 +264,14 @@ impl Names {
                 }
             }
             Said::Wrong(wrong) => report_wrong(report, text.span, wrong),
+        }
+    }
+
+    /// What the user named, for whoever wants to look names up.
+    pub(super) fn into_catalogue(self) -> Catalogue {
+        Catalogue {
+            addresses: self.addresses,
+            services: self.services,
         }
     }
 

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use super::catalogue::Catalogue;
 use super::definitions::{Definitions, GroupDef, GuardDef, InstanceDef};
 use super::diagnostic::Report;
 use super::expect::Expect;
@@ -25,6 +26,7 @@ pub(super) struct Linked {
     pub(super) instances: Vec<Declared>,
     pub(super) guard: Guard,
     pub(super) policies: Vec<policy::Linked>,
+    pub(super) catalogue: Catalogue,
 }
 
 /// Rules and settings, of a group or an instance.
@@ -105,37 +107,42 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
         .filter_map(|(_, instance)| instance.region.as_deref());
     let mut regions: BTreeSet<String> = literal.chain(own).map(str::to_owned).collect();
     regions.extend(defaults.regions);
-    let linked = Linked {
-        regions,
-        mode,
-        strategy: defaults.strategy.unwrap_or_default(),
-        rulesets: rulesets
-            .0
-            .into_values()
-            .map(|(_, rules)| {
-                rules
-                    .into_iter()
-                    .map(|rule| names.rule(rule, report))
-                    .collect()
-            })
-            .collect(),
-        groups: groups
-            .0
-            .into_iter()
-            .map(|(name, (span, def))| group(&mut names, name, span, def, report))
-            .collect(),
-        instances: instances
-            .0
-            .into_iter()
-            .map(|(key, (span, def))| instance(&mut names, key, span, def, report))
-            .collect(),
-        guard: self::guard(&mut names, guard, report),
-        policies: policy::link(&mut names, policies, report),
-    };
+    let rulesets = rulesets
+        .0
+        .into_values()
+        .map(|(_, rules)| {
+            rules
+                .into_iter()
+                .map(|rule| names.rule(rule, report))
+                .collect()
+        })
+        .collect();
+    let groups = groups
+        .0
+        .into_iter()
+        .map(|(name, (span, def))| group(&mut names, name, span, def, report))
+        .collect();
+    let instances = instances
+        .0
+        .into_iter()
+        .map(|(key, (span, def))| instance(&mut names, key, span, def, report))
+        .collect();
+    let guard = self::guard(&mut names, guard, report);
+    let policies = policy::link(&mut names, policies, report);
     if !report.has_errors() {
         names.report_unused(report);
     }
-    linked
+    Linked {
+        regions,
+        mode,
+        strategy: defaults.strategy.unwrap_or_default(),
+        rulesets,
+        groups,
+        instances,
+        guard,
+        policies,
+        catalogue: names.into_catalogue(),
+    }
 }
 
 fn group(names: &mut Names, name: String, span: Span, def: GroupDef, report: &mut Report) -> Group {

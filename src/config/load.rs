@@ -4,11 +4,11 @@
 //! Refuses to interpret them.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use super::definitions::Definitions;
 use super::diagnostic::{Diagnostics, Report};
+use super::files::{Disk, Files, Kind};
 use super::source::{Source, quote};
 use super::tree::Text;
 use super::{Config, read};
@@ -21,32 +21,37 @@ use super::{Config, read};
 /// # Errors
 /// Every problem of every file, sorted; warnings are among them.
 pub fn load(path: &Path) -> Result<Config, Diagnostics> {
+    load_from(&Disk, path)
+}
+
+/// Reads a configuration as [`load`] does, from files that need not be on the disk.
+///
+/// # Errors
+/// Every problem of every file, sorted; warnings are among them.
+pub fn load_from(files: &impl Files, path: &Path) -> Result<Config, Diagnostics> {
     let mut report = Report::default();
     let mut defs = Definitions::default();
-    let bytes = match fs::read(path) {
+    let name = files.shown(path);
+    let bytes = match files.read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
-            report.unreadable(&path.to_string_lossy(), &format!("cannot be read: {error}"));
+            report.unreadable(&name, &format!("cannot be read: {error}"));
             return Config::build(defs, report);
         }
     };
-    let file = report.add_source(Source::from_bytes(&path.to_string_lossy(), bytes));
+    let file = report.add_source(Source::from_bytes(&name, bytes));
     let texts = read::file(&mut report, &mut defs, file, true);
     let directory = path.parent().unwrap_or(Path::new("")).to_owned();
     let mut includer = Includer {
-        root: fs::canonicalize(if directory.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            &directory
-        })
-        .ok(),
-        seen: fs::canonicalize(path).into_iter().collect(),
+        files,
+        root: files.real(&directory).ok(),
+        seen: files.real(path).into_iter().collect(),
         queue: VecDeque::new(),
     };
     includer.find(&directory, 0, &texts, &mut defs, &mut report);
     while let Some(Found { path, depth, text }) = includer.queue.pop_front() {
-        let name = path.to_string_lossy().into_owned();
-        match fs::read(&path) {
+        let name = files.shown(&path);
+        match files.read(&path) {
             Ok(bytes) => {
                 let file = report.add_source(Source::from_bytes(&name, bytes));
                 let texts = read::file(&mut report, &mut defs, file, false);
@@ -73,7 +78,8 @@ struct Found {
     text: Text,
 }
 
-struct Includer {
+struct Includer<'a, F> {
+    files: &'a F,
     /// The directory of the first file, links followed.
     root: Option<PathBuf>,
     /// Files that are read or will be, links followed.
@@ -81,7 +87,7 @@ struct Includer {
     queue: VecDeque<Found>,
 }
 
-impl Includer {
+impl<F: Files> Includer<'_, F> {
     /// Queues what the texts of one file in `directory` name, in order of their paths.
     fn find(
         &mut self,
@@ -153,25 +159,19 @@ impl Includer {
             pattern.push('/');
         }
         pattern.push_str(&text.text);
-        let matches = glob::glob(&pattern).map_err(|error| {
+        glob::Pattern::new(&pattern).map_err(|error| {
             refuse(
                 &format!("{shown} is no pattern: {}", error.msg),
                 "`*` is any text within a name, `**/` any directories",
             )
         })?;
-        let mut paths = Vec::new();
-        for path in matches {
-            match path {
-                Ok(path) => paths.push(path),
-                Err(error) => {
-                    let place = error.path().to_string_lossy().into_owned();
-                    return Err(refuse(
-                        &format!("{} cannot be read: {}", quote(&place), error.error()),
-                        "the files in it would be left out",
-                    ));
-                }
-            }
-        }
+        let paths = self.files.matching(&pattern).map_err(|(place, error)| {
+            let place = quote(&self.files.shown(&place));
+            refuse(
+                &format!("{place} cannot be read: {error}"),
+                "the files in it would be left out",
+            )
+        })?;
         if paths.is_empty() {
             report.warning(text.span, format!("{shown} matches no file"));
         }
@@ -180,8 +180,8 @@ impl Includer {
 
     /// Whether a path is to be read; `false` if it already was, or if it is a directory that a pattern met.
     fn admit(&mut self, path: &Path, named: bool) -> Result<bool, Refused> {
-        let shown = quote(&path.to_string_lossy());
-        let real = fs::canonicalize(path).map_err(|error| {
+        let shown = quote(&self.files.shown(path));
+        let real = self.files.real(path).map_err(|error| {
             refuse(
                 &format!("{shown} cannot be read: {error}"),
                 "paths are relative to the file that includes them",
@@ -194,14 +194,15 @@ impl Includer {
         {
             return Err(outside(&shown));
         }
-        if !real.is_file() {
-            if !named && real.is_dir() {
-                return Ok(false);
+        match self.files.kind(&real) {
+            Kind::File => {}
+            Kind::Directory if !named => return Ok(false),
+            Kind::Directory | Kind::Other => {
+                return Err(refuse(
+                    &format!("{shown} is no file"),
+                    "to include a directory, write a pattern, as in \"fleet/*.toml\"",
+                ));
             }
-            return Err(refuse(
-                &format!("{shown} is no file"),
-                "to include a directory, write a pattern, as in \"fleet/*.toml\"",
-            ));
         }
         Ok(self.seen.insert(real))
     }

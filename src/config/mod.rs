@@ -7,11 +7,13 @@
 //! The way goes from text to tree (`syntax`, `tree`), to definitions (`read`), to a [`Config`] whose names are followed
 //! (`link`), and, once the instances are known, to [`Desired`](crate::model::Desired) (`resolve`).
 
+mod catalogue;
 mod conflict;
 mod declared;
 mod definitions;
 mod diagnostic;
 mod expect;
+mod files;
 mod follow;
 mod keys;
 mod link;
@@ -47,9 +49,11 @@ use link::Linked;
 
 use crate::model::Fingerprint;
 
+pub use catalogue::service_of;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use files::{Disk, Files, Kind};
 pub use keys::KEYS;
-pub use load::load;
+pub use load::{load, load_from};
 pub use services::{service_keys, service_name, service_names};
 pub use source::Source;
 pub use summary::Summary;

@@ -22,6 +22,7 @@ pub(super) enum Element<T> {
 }
 
 /// All lists of one kind.
+#[derive(Debug)]
 pub(super) struct Nested<T> {
     kind: &'static str,
     reserved: Vec<&'static str>,
@@ -30,6 +31,7 @@ pub(super) struct Nested<T> {
     lists: Vec<List<T>>,
 }
 
+#[derive(Debug)]
 struct List<T> {
     span: Span,
     own: Vec<T>,
@@ -114,6 +116,19 @@ impl<T: Clone> Nested<T> {
         if let Some(flat) = &self.lists[id].flat {
             return Some(Rc::clone(flat));
         }
+        let flat: Rc<[T]> = self.members(id).into();
+        self.lists[id].flat = Some(Rc::clone(&flat));
+        Some(flat)
+    }
+
+    /// Every list by name, with everything that it stands for.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, Vec<T>)> {
+        self.ids
+            .iter()
+            .map(|(name, id)| (name.as_str(), self.members(*id)))
+    }
+
+    fn members(&self, id: usize) -> Vec<T> {
         let (mut seen, mut rest, mut items) = (BTreeSet::from([id]), vec![id], Vec::new());
         while let Some(id) = rest.pop() {
             let list = &self.lists[id];
@@ -125,9 +140,7 @@ impl<T: Clone> Nested<T> {
                     .filter(|other| seen.insert(*other)),
             );
         }
-        let flat: Rc<[T]> = items.into();
-        self.lists[id].flat = Some(Rc::clone(&flat));
-        Some(flat)
+        items
     }
 
     /// Warns of the lists that nothing names.

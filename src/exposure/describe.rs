@@ -13,7 +13,7 @@ use crate::model::Sources;
 mod cells;
 mod people;
 
-pub use people::who;
+pub use people::{addresses, who};
 
 /// One sentence about access. Displays as `tcp/22 from 203.0.113.0/24 (256 addresses)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,22 @@ pub struct Line {
     pub what: String,
     /// Who, in the fewest networks.
     pub sources: Sources,
+    /// The cells that `what` names, as atom, first and last.
+    pub cells: Vec<(Atom, u16, u16)>,
+}
+
+impl Line {
+    /// What the line says, exactly.
+    #[must_use]
+    pub fn effective(&self) -> Effective {
+        let exposed = |(atom, from, to): &(Atom, u16, u16)| Exposed {
+            atom: *atom,
+            from: *from,
+            to: *to,
+            sources: self.sources.clone(),
+        };
+        Effective::of_boxes(&self.cells.iter().map(exposed).collect::<Vec<_>>())
+    }
 }
 
 /// The lines of a [`Diff`](super::Diff).
@@ -35,7 +51,11 @@ pub struct Lines {
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, sources } = self;
+        let Self {
+            what,
+            sources,
+            cells: _,
+        } = self;
         write!(f, "{what} from {}", who(sources))
     }
 }
@@ -50,6 +70,7 @@ pub(super) fn lines(boxes: &[Exposed]) -> Vec<Line> {
         lines.push(Line {
             what: "all protocols".to_owned(),
             sources: common.to_sources(),
+            cells: Atom::ALL.map(|atom| (atom, 0, atom.last_cell())).into(),
         });
     }
     for atom in Atom::ALL {

@@ -6,6 +6,7 @@
 //! firewall is changed, and what is wise to open.
 
 mod access;
+mod compare;
 mod describe;
 mod diff;
 mod effective;
@@ -14,7 +15,8 @@ mod spelling;
 mod sweep;
 
 pub use access::Access;
-pub use describe::{Line, Lines, who};
+pub use compare::{Compared, Said, Side};
+pub use describe::{Line, Lines, addresses, who};
 pub use diff::{Diff, Direction, Exposed, equivalent};
 pub use effective::{Atom, Effective, Run};
 pub use range_set::{Address, Count, RangeSet};

@@ -3,11 +3,13 @@
 //! Owns the shape and its version. Refuses to leave a field out because it is empty, and to hold a credential, an
 //! environment or a raw reply.
 
+mod access;
 mod fill;
 mod shape;
 
 use serde::Serialize;
 
+pub use access::comparison;
 use fill::{consent, id, instance, note, refusal, unreadable, violation};
 use shape::{Document, MissingDoc, Summary};
 

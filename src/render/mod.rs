@@ -4,14 +4,18 @@
 //! ANSI styles, which the edge strips where nobody sees colour; meaning is never in the colour alone.
 
 pub mod diff;
+pub mod difference;
+pub mod explanation;
 pub mod finding;
 pub mod github;
 pub mod html;
 pub mod json;
 pub mod markdown;
+mod names;
 pub mod sarif;
 pub mod schema;
 pub mod text;
 mod words;
 
+pub use names::Names;
 pub use words::{count, plain};

@@ -3,8 +3,10 @@
 //! Every test that writes ends by looking again and finding nothing to do.
 
 mod adopt;
+mod diff;
 mod endings;
 mod exits;
+mod explain;
 mod formats;
 mod import;
 mod injection;

@@ -65,6 +65,22 @@ pub fn who(sources: &Sources) -> String {
     }
 }
 
+/// How many addresses these are: `256 addresses`, `256 IPv4 and 2^80 IPv6 addresses`, `1 address`.
+#[must_use]
+pub fn addresses(access: &Access) -> String {
+    let Access { v4, v6, aliases: _ } = access;
+    let single = |one: bool| if one { "address" } else { "addresses" };
+    match (v4.is_empty(), v6.is_empty()) {
+        (_, true) => format!("{} {}", count_of(v4), single(is_single(v4))),
+        (true, false) => format!("{} {}", v6.count(), single(is_single(v6))),
+        (false, false) => format!("{} IPv4 and {} IPv6 addresses", count_of(v4), v6.count()),
+    }
+}
+
+fn is_single<T: Address>(set: &RangeSet<T>) -> bool {
+    matches!(set.ranges(), [(first, last)] if first == last)
+}
+
 fn listed(family: Family) -> Option<String> {
     match family {
         Family::Listed(text) => Some(text),
@@ -85,7 +101,7 @@ fn family<T: Address>(set: &RangeSet<T>, count: impl Fn() -> String) -> Family {
     if others.len() < networks.len() {
         return Family::AllBut(others);
     }
-    let single = matches!(set.ranges(), [(first, last)] if first == last);
+    let single = is_single(set);
     Family::Listed(match networks.len() {
         _ if single => capped(&networks),
         1 => format!("{} ({} addresses)", capped(&networks), count()),

@@ -97,7 +97,27 @@ fn access_of(phrase: &str) -> Access {
 fn says_the_same(boxes: &[Exposed]) -> Result<(), TestCaseError> {
     let lines = lines(boxes);
     let mut said = Vec::new();
-    for Line { what, sources } in &lines {
+    for line in &lines {
+        let Line {
+            what,
+            sources,
+            cells,
+        } = line;
+        let mut named: Vec<_> = cells_of(what).into_iter().collect();
+        let mut cells = cells.clone();
+        named.sort_unstable();
+        cells.sort_unstable();
+        let of = |cells: &[(Atom, u16, u16)]| {
+            let exposed = |(atom, from, to): &(Atom, u16, u16)| Exposed {
+                atom: *atom,
+                from: *from,
+                to: *to,
+                sources: sources.clone(),
+            };
+            Effective::of_boxes(&cells.iter().map(exposed).collect::<Vec<_>>())
+        };
+        prop_assert_eq!(of(&named), of(&cells), "{}", what);
+        prop_assert_eq!(of(&cells), line.effective());
         said.extend(cells_of(what).into_iter().map(|(atom, from, to)| Exposed {
             atom,
             from,

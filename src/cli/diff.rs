@@ -1,0 +1,254 @@
+//! `diff`: who gains and who loses access between two documents, offline.
+//!
+//! Owns the verb and the pairing of instances. Refuses to connect to anything, and to call equal what it could not read.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use clap::Args;
+use glob::Pattern;
+use time::OffsetDateTime;
+
+use super::Exit;
+use super::args;
+use super::output::{Cannot, Output, complain, say};
+use super::session::NoPlan;
+use super::side::{self, Basis, Content, Document, Opened};
+use crate::exposure::{Compared, Side};
+use crate::inventory::Inventory;
+use crate::model::InstanceId;
+use crate::render::difference::{self, Vocabulary};
+use crate::render::json;
+
+#[derive(Args, Debug)]
+pub(super) struct DiffArgs {
+    /// What was: a configuration, git:REV:PATH, a plan, an inventory, or the JSON of
+    /// `aws lightsail get-instance-port-states`; `-` is stdin, PLAN#before is what a plan found
+    old: String,
+    /// What is, or would be
+    new: String,
+    /// The instances that exist, for groups and address types of configurations
+    #[arg(long, value_name = "FILE", env = "PORTWARD_INVENTORY", hide_env = true)]
+    inventory: Option<PathBuf>,
+    /// Only these instances: NAME or REGION/NAME, globs allowed; repeatable
+    #[arg(
+        short,
+        long,
+        value_name = "SELECTOR",
+        env = "PORTWARD_TARGET",
+        value_delimiter = ',',
+        hide_env = true
+    )]
+    target: Vec<String>,
+    /// Evaluate `until` as of another day (2031-12-31) or instant (RFC 3339)
+    #[arg(long, value_name = "DATE", value_parser = args::as_of, env = "PORTWARD_AS_OF", hide_env = true)]
+    as_of: Option<OffsetDateTime>,
+}
+
+const VERB: &str = "diff";
+
+pub(super) fn run(args: &DiffArgs, output: &Output) -> Exit {
+    match compare(args, output) {
+        Err(no_plan) => no_plan.show(VERB, output),
+        Ok(Answer { text, json, exit }) => output.show_data(VERB, exit, &text, &json),
+    }
+}
+
+struct Answer {
+    text: String,
+    json: String,
+    exit: Exit,
+}
+
+fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
+    if args.old == "-" && args.new == "-" {
+        return Err(
+            Cannot::usage("stdin can be one side only", "name a file for the other").into(),
+        );
+    }
+    let (old, new) = (side::open(&args.old)?, side::open(&args.new)?);
+    if let Content::Config(config) = &new.content {
+        output.warn(config.warnings());
+    }
+    let given = args.inventory.as_deref().map(inventory).transpose()?;
+    // The other side may be the very list of instances that a configuration is for.
+    let basis = Basis {
+        inventory: given.as_ref().or(beside(&old)).or(beside(&new)),
+        as_of: args.as_of.unwrap_or_else(OffsetDateTime::now_utc),
+    };
+    let (mut before, mut after) = (Document::read(&old, basis)?, Document::read(&new, basis)?);
+    place_alike(&mut before, &mut after);
+    narrow(&args.target, &mut before, &mut after)?;
+    for note in before.notes.union(&after.notes) {
+        say(&format!("note: {note}"));
+    }
+    let mut blind = false;
+    for why in before.incomplete.iter().chain(&after.incomplete) {
+        complain(why, None);
+        blind = true;
+    }
+    let mut all = Vec::new();
+    for (id, sides) in pairs(&mut before, &mut after, [&old, &new])? {
+        match sides {
+            [Ok(old), Ok(new)] => all.push(Compared::new(id, old, new)),
+            sides => {
+                let name = id.map_or_else(String::new, |id| format!("`{id}` "));
+                for why in sides.into_iter().filter_map(Result::err) {
+                    complain(
+                        &format!("{name}cannot be compared: {why}"),
+                        why.hint.as_deref(),
+                    );
+                }
+                blind = true;
+            }
+        }
+    }
+    let mut held = Vec::new();
+    if blind {
+        held.push(Exit::Incomplete);
+    }
+    if all.iter().any(|compared| !compared.diff.is_empty()) {
+        held.push(Exit::Differs);
+    }
+    let vocabulary = Vocabulary {
+        old: &before.names,
+        new: &after.names,
+    };
+    Ok(Answer {
+        text: difference::text(&all, vocabulary),
+        json: json::comparison(&all),
+        exit: Exit::first_of(&held),
+    })
+}
+
+fn inventory(path: &std::path::Path) -> Result<Inventory, Cannot> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Cannot::failed(format!("cannot read the inventory `{shown}`: {error}")))?;
+    Inventory::parse(&text).map_err(|error| Cannot::failed(format!("`{shown}`: {error}")))
+}
+
+fn beside(opened: &Opened) -> Option<&Inventory> {
+    match &opened.content {
+        Content::Inventory(inventory) => Some(inventory),
+        Content::Config(_) | Content::Plan(..) | Content::Ports(_) => None,
+    }
+}
+
+/// An instance of which one document does not say the region is the one of that name in the other, if there is just one.
+fn place_alike(before: &mut Document, after: &mut Document) {
+    let place = |here: &mut Document, there: &Document| {
+        let unplaced: Vec<InstanceId> = here
+            .instances
+            .keys()
+            .filter(|id| id.region.is_empty() && !there.instances.contains_key(id))
+            .cloned()
+            .collect();
+        for id in unplaced {
+            let mut namesakes = there.instances.keys().filter(|other| other.name == id.name);
+            if let (Some(only), None) = (namesakes.next(), namesakes.next())
+                && !here.instances.contains_key(only)
+                && let Some(side) = here.instances.remove(&id)
+            {
+                here.instances.insert(only.clone(), side);
+            }
+        }
+    };
+    place(before, after);
+    place(after, before);
+}
+
+/// Keeps the instances that a selector names. Each selector must name at least one of either side.
+fn narrow(selectors: &[String], before: &mut Document, after: &mut Document) -> Result<(), Cannot> {
+    let mut patterns = Vec::new();
+    for selector in selectors {
+        let pattern = Pattern::new(selector).map_err(|error| {
+            Cannot::usage(
+                format!("`{selector}` is no pattern: {error}"),
+                "NAME or REGION/NAME; * and ? match anything",
+            )
+        })?;
+        let mut ids = before.instances.keys().chain(after.instances.keys());
+        if !ids.any(|id| selects(&pattern, id)) {
+            return Err(Cannot::failed(format!(
+                "`--target {selector}` names no instance of either side"
+            )));
+        }
+        patterns.push(pattern);
+    }
+    if !patterns.is_empty() {
+        for document in [before, after] {
+            document
+                .instances
+                .retain(|id, _| patterns.iter().any(|pattern| selects(pattern, id)));
+        }
+    }
+    Ok(())
+}
+
+fn selects(pattern: &Pattern, id: &InstanceId) -> bool {
+    pattern.matches(&id.name) || pattern.matches(&id.to_string())
+}
+
+/// One instance, and what each document says of it.
+type Pair = (
+    Option<InstanceId>,
+    [Result<Side, crate::model::Unreadable>; 2],
+);
+
+/// Pairs instances by region and name. One that only one document has is compared with a firewall that lets nobody in.
+fn pairs(
+    before: &mut Document,
+    after: &mut Document,
+    names: [&Opened; 2],
+) -> Result<Vec<Pair>, Cannot> {
+    match (before.unnamed.take(), after.unnamed.take()) {
+        (None, None) => {}
+        (Some(old), Some(new)) => return Ok(vec![(None, [Ok(old), Ok(new)])]),
+        (Some(old), None) => {
+            return only(after, names[1], names[0]).map(|new| vec![(None, [Ok(old), new])]);
+        }
+        (None, Some(new)) => {
+            return only(before, names[0], names[1]).map(|old| vec![(None, [old, Ok(new)])]);
+        }
+    }
+    let ids: BTreeSet<InstanceId> = before
+        .instances
+        .keys()
+        .chain(after.instances.keys())
+        .cloned()
+        .collect();
+    let mut take = |id: &InstanceId| {
+        let of = |document: &mut Document| {
+            let side = document.instances.remove(id);
+            side.unwrap_or_else(|| Ok(Side::default()))
+        };
+        [of(before), of(after)]
+    };
+    Ok(ids
+        .into_iter()
+        .map(|id| {
+            let sides = take(&id);
+            (Some(id), sides)
+        })
+        .collect())
+}
+
+/// The one instance of a document that is compared with rules that say of no instance.
+fn only(
+    document: &mut Document,
+    named: &Opened,
+    unnamed: &Opened,
+) -> Result<Result<Side, crate::model::Unreadable>, Cannot> {
+    let count = document.instances.len();
+    match document.instances.pop_first() {
+        Some((_, side)) if count == 1 => Ok(side),
+        _ => Err(Cannot::usage(
+            format!(
+                "`{}` is the rules of one instance, and `{}` has {count}",
+                unnamed.shown, named.shown
+            ),
+            "say with --target which one is meant",
+        )),
+    }
+}

@@ -1,0 +1,187 @@
+//! `explain`: whether somebody gets in, live and as declared, and because of which rule.
+//!
+//! Owns the verb. Refuses to write.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+
+use super::Exit;
+use super::args::{ConfigArgs, ReadOnlyArgs, WorldArgs};
+use super::output::{Cannot, Output, complain};
+use super::session::{self, NoPlan, Want, World};
+use super::side::names;
+use super::signals;
+use crate::config::Config;
+use crate::exposure::{Access, Effective, Side};
+use crate::model::{Firewall, Instance, InstanceId, Key, LiveFirewall, Sources, Unreadable};
+use crate::render::explanation::{self, Explanation};
+
+#[derive(Args, Debug)]
+pub(super) struct ExplainArgs {
+    /// Which instance: NAME or REGION/NAME
+    instance: String,
+    /// Who: an address, a network, a set of the configuration, or lightsail-connect
+    #[arg(long, value_name = "WHO")]
+    from: Option<String>,
+    /// What: a service such as ssh, or tcp/22
+    #[arg(long, value_name = "WHAT")]
+    to: Option<String>,
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(flatten)]
+    world: WorldArgs,
+    #[command(flatten)]
+    read_only: ReadOnlyArgs,
+}
+
+const VERB: &str = "explain";
+
+pub(super) async fn run(args: &ExplainArgs, output: &Output) -> Exit {
+    let answer = tokio::select! {
+        answer = explain(args, output) => answer,
+        exit = signals::received() => Err(Cannot { exit, message: "interrupted".to_owned(), hint: None }.into()),
+    };
+    match answer {
+        Err(no_plan) => no_plan.show(VERB, output),
+        Ok(Answer { text, json, exit }) => output.show_data(VERB, exit, &text, &json),
+    }
+}
+
+struct Answer {
+    text: String,
+    json: String,
+    exit: Exit,
+}
+
+async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> {
+    let config = session::load(&args.config, output)?;
+    let (to, from) = question(args, &config)?;
+    let regions = session::regions(&args.world, &config).await?;
+    let inventory = args.read_only.inventory.as_deref();
+    let world =
+        World::connect(&args.world, inventory, Want::Read, regions.first().cloned()).await?;
+    let seen = session::discover(world.reader(), &regions).await;
+    let found = find(&args.instance, &seen.instances);
+    let rules = match &found {
+        Ok(id) => {
+            let ids = std::iter::once(*id);
+            session::read_rules(world.reader(), ids, args.world.concurrency).await
+        }
+        Err(_) => BTreeMap::new(),
+    };
+    world.close().await;
+    let id = found?;
+    let unread = Unreadable {
+        reason: "its rules were not read".to_owned(),
+        hint: None,
+    };
+    let live = rules.get(id).map_or(Err(&unread), Result::as_ref);
+    let as_of = args
+        .config
+        .as_of
+        .unwrap_or_else(time::OffsetDateTime::now_utc);
+    // How many instances there are is not the question here, so no region counts as listed.
+    let desired = config.resolve(&seen.instances, &std::collections::BTreeSet::new(), as_of)?;
+    let desired = desired
+        .instances
+        .get(id)
+        .map(|wanted| Side::of_rules(&wanted.rules));
+    let sides = live.map(|live| (Side::of_live(live), Effective::certain(live)));
+    let asked = asked(&to, from.as_ref(), live.ok(), desired.as_ref());
+    let names = names(Some(&config));
+    let explanation = Explanation {
+        id,
+        from: args.from.as_deref(),
+        to: args.to.as_deref(),
+        asked: &asked,
+        live: sides
+            .as_ref()
+            .map(|(side, least)| (side, least))
+            .map_err(|why| *why),
+        desired: desired.as_ref(),
+        names: &names,
+    };
+    if let Err(why) = live {
+        complain(
+            &format!("`{id}` could not be read: {why}"),
+            why.hint.as_deref(),
+        );
+    }
+    Ok(Answer {
+        text: explanation::text(&explanation),
+        json: explanation::json(&explanation),
+        exit: if live.is_err() {
+            Exit::Incomplete
+        } else {
+            Exit::Done
+        },
+    })
+}
+
+/// The keys and the sources that are asked for; no sources are everyone.
+fn question(args: &ExplainArgs, config: &Config) -> Result<(Vec<Key>, Option<Sources>), Cannot> {
+    let to = match &args.to {
+        None => vec![Key::ALL],
+        Some(text) => config.keys_of(text).ok_or_else(|| {
+            Cannot::usage(
+                format!("`--to {text}` is no service and no port"),
+                "write it as `allow` would have it: ssh, tcp/443, udp/7000-7010, icmp/8",
+            )
+        })?,
+    };
+    let from = match &args.from {
+        None => None,
+        Some(text) => Some(config.sources_of(text).ok_or_else(|| {
+            Cannot::usage(
+                format!("`--from {text}` is no address and no set"),
+                "write it as `from` would have it: 203.0.113.7, 203.0.113.0/24, or the name of a set",
+            )
+        })?),
+    };
+    Ok((to, from))
+}
+
+/// The packets that are asked for. Everyone has every alias that either side names.
+fn asked(
+    to: &[Key],
+    from: Option<&Sources>,
+    live: Option<&LiveFirewall>,
+    desired: Option<&Side>,
+) -> Effective {
+    let sources = from.cloned().unwrap_or_else(|| {
+        let mut everyone = Access::everyone().to_sources();
+        let live = live.into_iter().flat_map(|live| live.firewall().iter());
+        let live = live.map(|(_, sources)| sources);
+        let declared = desired.into_iter().flat_map(|side| &side.rules);
+        for sources in live.chain(declared.map(|said| &said.sources)) {
+            sources
+                .aliases()
+                .iter()
+                .for_each(|alias| everyone.insert_alias(alias));
+        }
+        everyone
+    });
+    let firewall: Firewall = to.iter().map(|key| (*key, sources.clone())).collect();
+    Effective::of(&firewall)
+}
+
+fn find<'a>(
+    text: &str,
+    instances: &'a BTreeMap<InstanceId, Instance>,
+) -> Result<&'a InstanceId, Cannot> {
+    let named: Vec<&InstanceId> = instances
+        .keys()
+        .filter(|id| id.name == text || id.to_string() == text)
+        .collect();
+    match named[..] {
+        [id] => Ok(id),
+        [] => Err(Cannot::failed(format!(
+            "there is no instance `{text}` in the regions that were looked at"
+        ))),
+        _ => Err(Cannot::usage(
+            format!("`{text}` exists in several regions"),
+            "name it with its region: REGION/NAME",
+        )),
+    }
+}

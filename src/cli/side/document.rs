@@ -1,0 +1,232 @@
+//! What a document says of each instance, ready to be compared.
+//!
+//! Owns the choice of instances that a configuration is resolved against. Refuses to compare.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use time::OffsetDateTime;
+
+use super::{Content, Opened, State};
+use crate::cli::session::NoPlan;
+use crate::config::{Config, service_keys, service_names, service_of};
+use crate::exposure::{Access, Effective, Side};
+use crate::inventory::Inventory;
+use crate::model::{
+    AddressType, DesiredInstance, Instance, InstanceId, InstanceState, LiveFirewall, Mode,
+    PortState, Unreadable,
+};
+use crate::plan::{self, InstancePlan};
+use crate::render::Names;
+
+/// What a document is read against.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cli) struct Basis<'a> {
+    /// The instances that exist, where they are known.
+    pub(in crate::cli) inventory: Option<&'a Inventory>,
+    /// When.
+    pub(in crate::cli) as_of: OffsetDateTime,
+}
+
+/// A document, read.
+#[derive(Debug, Default)]
+pub(in crate::cli) struct Document {
+    /// Firewalls of instances with a name, or why one is not known.
+    pub(in crate::cli) instances: BTreeMap<InstanceId, Result<Side, Unreadable>>,
+    /// The firewall of the one instance that a list of rules is about.
+    pub(in crate::cli) unnamed: Option<Side>,
+    /// What the document calls things.
+    pub(in crate::cli) names: Names,
+    /// What a reader should know of how it was read.
+    pub(in crate::cli) notes: BTreeSet<String>,
+    /// Whether a part of what it should say is unknown, as where a region could not be listed.
+    pub(in crate::cli) incomplete: Vec<String>,
+}
+
+impl Document {
+    /// Reads it.
+    pub(in crate::cli) fn read(opened: &Opened, basis: Basis<'_>) -> Result<Self, NoPlan> {
+        let mut document = match &opened.content {
+            Content::Config(config) => of_config(config, basis)?,
+            Content::Plan(file, state) => of_plan(&file.plan, *state),
+            Content::Inventory(inventory) => Self {
+                instances: live(inventory)
+                    .into_iter()
+                    .map(|(id, firewall)| (id, firewall.map(|live| Side::of_live(&live))))
+                    .collect(),
+                ..Self::default()
+            },
+            Content::Ports(ports) => Self {
+                unnamed: Some(Side::of_live(&LiveFirewall::read(ports))),
+                ..Self::default()
+            },
+        };
+        document.names = names(match &opened.content {
+            Content::Config(config) => Some(config),
+            Content::Plan(..) | Content::Inventory(_) | Content::Ports(_) => None,
+        });
+        Ok(document)
+    }
+}
+
+/// The rules of every instance of an inventory.
+fn live(inventory: &Inventory) -> BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>> {
+    let read = |ports: &Option<Vec<PortState>>| match ports {
+        Some(ports) => Ok(LiveFirewall::read(ports)),
+        None => Err(Unreadable {
+            reason: "its rules could not be read when the inventory was taken".to_owned(),
+            hint: Some("take a new inventory".to_owned()),
+        }),
+    };
+    inventory
+        .entries()
+        .map(|(id, entry)| (id, read(&entry.port_states)))
+        .collect()
+}
+
+fn of_plan(plan: &plan::Plan, state: State) -> Document {
+    let side = |plan: &InstancePlan| match state {
+        State::Before => Side::of_live(&plan.before),
+        State::After => with_doubt(Side::of(&plan.after), plan),
+    };
+    let known = plan
+        .instances
+        .iter()
+        .map(|plan| (plan.instance.id.clone(), Ok(side(plan))));
+    let unknown = plan
+        .unreadable
+        .iter()
+        .map(|(id, why)| (id.clone(), Err(why.clone())));
+    Document {
+        instances: known.chain(unknown).collect(),
+        incomplete: plan
+            .regions_unreadable
+            .iter()
+            .map(|(region, why)| format!("the instances of region `{region}` are not known: {why}"))
+            .collect(),
+        ..Document::default()
+    }
+}
+
+/// Entries that cannot be read and stay: they may let in everyone.
+fn with_doubt(mut side: Side, plan: &InstancePlan) -> Side {
+    if plan.incomplete.is_some() {
+        side.effective = Effective::everywhere(&Access::everyone()).union(&side.effective);
+    }
+    side
+}
+
+fn of_config(config: &Config, basis: Basis<'_>) -> Result<Document, NoPlan> {
+    let mut document = Document::default();
+    let known = basis.inventory.map(instances).unwrap_or_default();
+    let rules = basis.inventory.map(live).unwrap_or_default();
+    let supposed = supposed(config, &known);
+    match basis.inventory {
+        None => {
+            document.notes.insert(
+                "no inventory is given: only instances with a table of their own are compared, and they are taken to be \
+                 dual-stack and without tags"
+                    .to_owned(),
+            );
+        }
+        Some(_) => document.notes.extend(supposed.keys().map(|id| {
+            let name = &id.name;
+            format!(
+                "`{name}` is not in the inventory: it is taken to be dual-stack and without tags"
+            )
+        })),
+    }
+    let all: BTreeMap<InstanceId, Instance> = known.into_iter().chain(supposed).collect();
+    // No region counts as listed: how many instances there are is not the question here.
+    let desired = config.resolve(&all, &BTreeSet::new(), basis.as_of)?;
+    for (id, wanted) in &desired.instances {
+        let side = match (wanted.mode, rules.get(id), all.get(id)) {
+            (Mode::Authoritative | Mode::Observe, ..) | (_, _, None) => {
+                Ok(Side::of_rules(&wanted.rules))
+            }
+            (Mode::Additive, Some(Ok(live)), Some(instance)) => {
+                Ok(additive(instance, wanted, live))
+            }
+            (Mode::Additive, Some(Err(why)), _) => Err(why.clone()),
+            (Mode::Additive, None, _) => {
+                let name = &id.name;
+                document.notes.insert(format!(
+                    "`{name}` is additive, and rules that are live and not declared are not known here"
+                ));
+                Ok(Side::of_rules(&wanted.rules))
+            }
+        };
+        document.instances.insert(id.clone(), side);
+    }
+    Ok(document)
+}
+
+/// What is declared, and what is live and stays.
+fn additive(instance: &Instance, wanted: &DesiredInstance, live: &LiveFirewall) -> Side {
+    let plan = plan::plan_instance(instance, wanted, live, plan::Options::default());
+    let mut side = with_doubt(Side::of(&plan.after), &plan);
+    // The lines of the configuration say more than the keys that they lead to.
+    let declared = Side::of_rules(&wanted.rules).rules;
+    side.rules
+        .retain(|said| declared.iter().all(|rule| rule.key != said.key));
+    side.rules.extend(declared);
+    side
+}
+
+fn instances(inventory: &Inventory) -> BTreeMap<InstanceId, Instance> {
+    inventory
+        .entries()
+        .map(|(id, entry)| {
+            let instance = entry.instance(&id.region);
+            (id, instance)
+        })
+        .collect()
+}
+
+/// Instances that have a table and are not among those that are known. One that is named without a region is in the only
+/// one that the configuration names, or in one without a name.
+fn supposed(
+    config: &Config,
+    known: &BTreeMap<InstanceId, Instance>,
+) -> BTreeMap<InstanceId, Instance> {
+    let only = match &config.regions().iter().collect::<Vec<_>>()[..] {
+        [region] => (*region).clone(),
+        _ => String::new(),
+    };
+    let mut supposed = BTreeMap::new();
+    for (region, name) in config.tables() {
+        let exists = known
+            .keys()
+            .any(|id| id.name == name && region.is_none_or(|region| id.region == region));
+        if exists {
+            continue;
+        }
+        let id = InstanceId {
+            region: region.map_or_else(|| only.clone(), str::to_owned),
+            name: name.to_owned(),
+        };
+        let instance = Instance {
+            id: id.clone(),
+            arn: String::new(),
+            tags: BTreeMap::new(),
+            state: InstanceState::Running,
+            address_type: AddressType::Dualstack,
+        };
+        supposed.insert(id, instance);
+    }
+    supposed
+}
+
+/// The names of a configuration first, then those that every configuration knows.
+pub(in crate::cli) fn names(config: Option<&Config>) -> Names {
+    let own = config.map(Config::services).unwrap_or_default();
+    let own = own
+        .into_iter()
+        .flat_map(|(name, keys)| keys.into_iter().map(move |key| (key, name.clone())));
+    let built_in = service_names()
+        .filter_map(service_keys)
+        .flatten()
+        .filter_map(|key| Some((*key, service_of(*key)?.to_owned())));
+    // A key that has a usual name keeps it: a service of the user's that holds it holds others too.
+    let all: Vec<_> = built_in.chain(own).collect();
+    Names::new(all, config.map(Config::sets).unwrap_or_default())
+}

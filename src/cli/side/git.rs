@@ -1,0 +1,241 @@
+//! The files of one revision of a git repository.
+//!
+//! Owns the running of `git`, which only reads and never asks or fetches. Refuses to follow links, which a revision holds
+//! as texts, and to let a revision be taken for an option.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::cli::output::Cannot;
+use crate::config::{Files, Kind};
+
+/// A revision, with the names of the files that a configuration in it may include.
+#[derive(Debug)]
+pub(super) struct Revision {
+    /// As the user named it.
+    shown: String,
+    /// The commit or tree that it means.
+    id: String,
+    /// Files by their path from the top, and whether they are regular.
+    files: BTreeMap<PathBuf, bool>,
+}
+
+/// What a regular file's mode begins with; links begin with 12, other repositories with 16.
+const REGULAR: &str = "10";
+
+impl Revision {
+    /// Looks for `REV:PATH`. As for git, a path is from the top of the repository, unless it begins with `./` or `../`.
+    pub(super) fn open(text: &str) -> Result<(Self, PathBuf), Cannot> {
+        let wanted = || {
+            Cannot::usage(
+                format!("`git:{text}` names no file of a revision"),
+                "wanted git:REV:PATH, such as git:HEAD~1:firewall.toml",
+            )
+        };
+        let (shown, path) = split(text).ok_or_else(wanted)?;
+        if shown.is_empty() || path.is_empty() || shown.starts_with('-') {
+            return Err(wanted());
+        }
+        let id = git(&[
+            "rev-parse",
+            "--verify",
+            "--end-of-options",
+            &format!("{shown}^{{tree}}"),
+        ])
+        .map_err(|error| {
+            Cannot::failed(format!("cannot find the revision `{shown}`: {error}")).with_hint(Some(
+                "is this a repository, and is the revision fetched?".into(),
+            ))
+        })?;
+        let id = String::from_utf8_lossy(&id).trim().to_owned();
+        let mut from_top = PathBuf::new();
+        if path.starts_with("./") || path.starts_with("../") {
+            let here = git(&["rev-parse", "--show-prefix"])
+                .map_err(|error| Cannot::failed(format!("cannot find the directory: {error}")))?;
+            from_top.push(String::from_utf8_lossy(&here).trim_end_matches('\n'));
+        }
+        let path = normal(&from_top.join(path)).ok_or_else(wanted)?;
+        let mut revision = Self {
+            shown: shown.to_owned(),
+            id,
+            files: BTreeMap::new(),
+        };
+        revision.list(path.parent().unwrap_or(Path::new("")))?;
+        if !revision.files.contains_key(&path) {
+            let shown = revision.shown(&path);
+            return Err(Cannot::failed(format!("there is no file `{shown}`")).with_hint(Some(
+                "the path is from the top of the repository; `./` makes it relative to this directory"
+                    .to_owned(),
+            )));
+        }
+        Ok((revision, path))
+    }
+
+    /// Learns the names of the files in and below a directory.
+    fn list(&mut self, directory: &Path) -> Result<(), Cannot> {
+        let failed = |error| {
+            let message = format!("cannot list the files of `{}`: {error}", self.shown);
+            Cannot::failed(message)
+        };
+        let below = format!("{}/", directory.display());
+        let mut args = vec!["ls-tree", "-r", "-z", "--full-tree", &self.id];
+        if !directory.as_os_str().is_empty() {
+            args.extend(["--", &below]);
+        }
+        let list = git(&args).map_err(failed)?;
+        // Each is `MODE TYPE ID<tab>PATH<nul>`; what is not UTF-8 cannot be named in a configuration.
+        for entry in list.split(|byte| *byte == 0) {
+            let Ok(entry) = std::str::from_utf8(entry) else {
+                continue;
+            };
+            if let Some((about, path)) = entry.split_once('\t') {
+                self.files
+                    .insert(PathBuf::from(path), about.starts_with(REGULAR));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Files for Revision {
+    fn shown(&self, path: &Path) -> String {
+        format!("{}:{}", self.shown, path.display())
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let real = self.real(path)?;
+        if self.files.get(&real) != Some(&true) {
+            return Err(io::Error::other(
+                "it is a link, or no file, in this revision",
+            ));
+        }
+        git(&[
+            "cat-file",
+            "blob",
+            &format!("{}:{}", self.id, real.display()),
+        ])
+    }
+
+    fn real(&self, path: &Path) -> io::Result<PathBuf> {
+        let gone = || io::Error::new(io::ErrorKind::NotFound, "there is no such file");
+        let path = normal(path).ok_or_else(gone)?;
+        let known = self.files.keys().any(|file| file.starts_with(&path));
+        if known { Ok(path) } else { Err(gone()) }
+    }
+
+    fn kind(&self, real: &Path) -> Kind {
+        match self.files.get(real) {
+            Some(true) => Kind::File,
+            Some(false) => Kind::Other,
+            None => Kind::Directory,
+        }
+    }
+
+    fn matching(&self, pattern: &str) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
+        let unfit = || {
+            let error = io::Error::new(io::ErrorKind::InvalidInput, "no such pattern is possible");
+            (PathBuf::from(pattern), error)
+        };
+        let normal = normal(Path::new(pattern)).ok_or_else(unfit)?;
+        let pattern = normal
+            .to_str()
+            .and_then(|pattern| glob::Pattern::new(pattern).ok())
+            .ok_or_else(unfit)?;
+        // As the disk does: a star stays within one name.
+        let options = glob::MatchOptions {
+            require_literal_separator: true,
+            ..glob::MatchOptions::new()
+        };
+        Ok(self
+            .files
+            .keys()
+            .filter(|path| pattern.matches_path_with(path, options))
+            .cloned()
+            .collect())
+    }
+}
+
+/// Revision and path: cut at the first colon that is not inside braces, as `@{12:00}` has one.
+fn split(text: &str) -> Option<(&str, &str)> {
+    let mut depth = 0_usize;
+    for (at, c) in text.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            ':' if depth == 0 => return Some((&text[..at], &text[at + 1..])),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// A path without `.` and `..`; `None` where it leaves the repository.
+fn normal(path: &Path) -> Option<PathBuf> {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => normal.push(name),
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if !normal.pop() {
+                    return None;
+                }
+            }
+            Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(normal)
+}
+
+/// What a git command prints.
+fn git(args: &[&str]) -> io::Result<Vec<u8>> {
+    let output = Command::new("git")
+        .args(args)
+        .stdin(Stdio::null())
+        // A comparison needs no network: a file that was never fetched is an error.
+        .env("GIT_NO_LAZY_FETCH", "1")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .env("GIT_LITERAL_PATHSPECS", "1")
+        .env("LC_ALL", "C")
+        .output()
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => io::Error::other("there is no `git` on the path"),
+            _ => error,
+        })?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().next().unwrap_or("git failed and said nothing");
+    Err(io::Error::other(
+        said.trim_start_matches("fatal: ").to_owned(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revision_ends_at_the_first_colon_outside_braces() {
+        for (text, parts) in [
+            ("HEAD~1:a/b.toml", Some(("HEAD~1", "a/b.toml"))),
+            ("main@{12:00}:a:b", Some(("main@{12:00}", "a:b"))),
+            ("HEAD", None),
+        ] {
+            assert_eq!(split(text), parts, "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_stay_in_the_repository() {
+        let shown = |text: &str| normal(Path::new(text)).map(|path| path.display().to_string());
+        assert_eq!(shown("a/./b/../c.toml").as_deref(), Some("a/c.toml"));
+        assert_eq!(shown("").as_deref(), Some(""));
+        assert_eq!(shown("../a"), None);
+        assert_eq!(shown("/etc/passwd"), None);
+    }
+}

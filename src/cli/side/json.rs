@@ -1,0 +1,185 @@
+//! Documents in JSON, told apart by what they hold.
+//!
+//! Owns the three spellings of a list of rules: the reply of `get-instance-port-states`, the request of
+//! `put-instance-public-ports`, and the bare list. Refuses one without the list: that it is missing says nothing of rules.
+
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use super::{Content, State};
+use crate::cli::output::Cannot;
+use crate::inventory::{self, Inventory};
+use crate::model::PortState;
+use crate::plan::file;
+
+/// Rules as the API spells them.
+pub(in crate::cli) type Ports = Vec<PortState>;
+
+/// What tells the kinds of objects apart. Other members are looked at by whoever reads the kind.
+#[derive(Deserialize)]
+struct Head {
+    format: Option<String>,
+}
+
+/// A list of rules, under either of its names.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Reply {
+    port_states: Option<Ports>,
+    port_infos: Option<Vec<PortInfo>>,
+}
+
+/// A rule as a request spells it, or as `get-instance` tells it with more members that say nothing else.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PortInfo {
+    from_port: i32,
+    to_port: i32,
+    protocol: String,
+    #[serde(default)]
+    cidrs: Vec<String>,
+    #[serde(default)]
+    ipv6_cidrs: Vec<String>,
+    #[serde(default)]
+    cidr_list_aliases: Vec<String>,
+    #[serde(rename = "accessFrom")]
+    _from: Option<String>,
+    #[serde(rename = "accessType")]
+    _type: Option<String>,
+    #[serde(rename = "commonName")]
+    _name: Option<String>,
+    access_direction: Option<String>,
+}
+
+/// Whether a text is meant as JSON. A table of TOML begins with a bracket too, and is never JSON.
+pub(super) fn is_json(text: &str) -> bool {
+    let text = text.trim_start();
+    if text.starts_with('{') {
+        return true;
+    }
+    let Some(list) = text.strip_prefix('[') else {
+        return false;
+    };
+    list.trim_start().starts_with(['{', ']']) || serde_json::from_str::<Vec<u8>>(text).is_ok()
+}
+
+/// Reads a document in JSON.
+pub(super) fn read(text: &str, shown: &str, state: State) -> Result<Content, Cannot> {
+    let wrong = |why: String| Cannot::failed(format!("cannot read `{shown}`: {why}"));
+    if text.trim_start().starts_with('[') {
+        return serde_json::from_str(text)
+            .map(Content::Ports)
+            .map_err(|error| wrong(format!("not a list of rules: {error}")));
+    }
+    let head: Head =
+        serde_json::from_str(text).map_err(|error| wrong(format!("not valid JSON: {error}")))?;
+    match head.format.as_deref() {
+        Some(inventory::FORMAT) => Inventory::parse(text)
+            .map(Content::Inventory)
+            .map_err(|error| wrong(error.to_string())),
+        // A plan that is over still says what it said.
+        Some(file::FORMAT) => match file::parse(text, OffsetDateTime::UNIX_EPOCH, None) {
+            Ok(plan) => Ok(Content::Plan(Box::new(plan), state)),
+            Err(refusal) => Err(wrong(refusal.to_string()).with_hint(Some(refusal.hint().into()))),
+        },
+        Some(other) => Err(wrong(format!("nothing is known of the format `{other}`"))),
+        None => ports(text).map(Content::Ports).map_err(|why| {
+            wrong(why).with_hint(Some(
+                "wanted a configuration, a plan, an inventory, or the output of \
+                 `aws lightsail get-instance-port-states`"
+                    .to_owned(),
+            ))
+        }),
+    }
+}
+
+fn ports(text: &str) -> Result<Ports, String> {
+    let reply: Reply =
+        serde_json::from_str(text).map_err(|error| format!("not a list of rules: {error}"))?;
+    match (reply.port_states, reply.port_infos) {
+        (Some(states), None) => Ok(states),
+        (None, Some(infos)) => infos.into_iter().map(port_state).collect(),
+        (Some(_), Some(_)) => Err("it holds both `portStates` and `portInfos`".to_owned()),
+        (None, None) => Err("it holds neither `portStates` nor `portInfos`".to_owned()),
+    }
+}
+
+fn port_state(info: PortInfo) -> Result<PortState, String> {
+    if let Some(direction) = info
+        .access_direction
+        .filter(|direction| !direction.eq_ignore_ascii_case("inbound"))
+    {
+        return Err(format!(
+            "a rule of the direction `{direction}` is not known"
+        ));
+    }
+    Ok(PortState {
+        from_port: info.from_port,
+        to_port: info.to_port,
+        protocol: info.protocol,
+        state: Some("open".to_owned()),
+        cidrs: info.cidrs,
+        ipv6_cidrs: info.ipv6_cidrs,
+        cidr_list_aliases: info.cidr_list_aliases,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: &str =
+        r#"{"fromPort": 22, "toPort": 22, "protocol": "tcp", "cidrs": ["203.0.113.0/24"]}"#;
+
+    fn kind(text: &str) -> Result<usize, String> {
+        match read(text, "x", State::After) {
+            Ok(Content::Ports(ports)) => Ok(ports.len()),
+            Ok(_) => Err("another kind".to_owned()),
+            Err(cannot) => Err(cannot.message),
+        }
+    }
+
+    #[test]
+    fn three_spellings_of_rules_are_one() {
+        for text in [
+            format!("[{RULE}]"),
+            format!(r#"{{"portStates": [{RULE}]}}"#),
+            format!(r#"{{"instanceName": "web-1", "portInfos": [{RULE}]}}"#),
+        ] {
+            assert!(is_json(&text), "{text}");
+            assert_eq!(kind(&text), Ok(1), "{text}");
+        }
+        assert_eq!(kind("[]"), Ok(0));
+    }
+
+    #[test]
+    fn what_has_no_list_is_not_taken_for_no_rules() {
+        for text in [
+            "{}",
+            r#"{"portStates": null}"#,
+            r#"{"portstates": []}"#,
+            r#"{"portStates": [], "portInfos": []}"#,
+            r#"{"portStates": [{"fromPort": 22}]}"#,
+            r#"{"portInfos": [{"fromPort": 1, "toPort": 1, "protocol": "tcp", "accessDirection": "outbound"}]}"#,
+            r#"{"format": "portward.report"}"#,
+            "{",
+            "[{",
+        ] {
+            assert!(is_json(text), "{text}");
+            assert!(kind(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn toml_is_not_json() {
+        for text in [
+            "version = 1\n",
+            "[defaults]\nregion = \"eu-central-1\"\n",
+            "[[policy]]\nid = \"x\"\n",
+            "# text\n",
+            "",
+        ] {
+            assert!(!is_json(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! One side of a comparison: a document that says what firewalls are, whatever kind of document it is.
+//!
+//! Owns the recognition of documents by their content, and the ways of naming one. Refuses to guess: what cannot be read
+//! is an error, never a firewall without rules.
+
+mod document;
+mod git;
+mod json;
+
+use std::io::Read as _;
+use std::path::Path;
+
+pub(super) use document::{Basis, Document, names};
+pub(super) use json::Ports;
+
+use super::output::Cannot;
+use super::session::NoPlan;
+use crate::config::{self, Config, Disk, Files};
+use crate::inventory::Inventory;
+use crate::plan::file::PlanFile;
+use git::Revision;
+
+/// What a document is.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// A configuration, with all that it includes.
+    Config(Box<Config>),
+    /// A plan file, of which one state counts.
+    Plan(Box<PlanFile>, State),
+    /// A snapshot of instances and rules.
+    Inventory(Inventory),
+    /// The rules of one instance that is not named.
+    Ports(Ports),
+}
+
+/// One of the two states that a plan file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// The live rules that the plan was made from.
+    Before,
+    /// The rules that must result.
+    After,
+}
+
+/// A document that was recognised, and what the user calls it.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) shown: String,
+    pub(super) content: Content,
+}
+
+/// Reads what `text` names: a file, `-` for stdin, `git:REV:PATH`, or one of these with `#before` or `#after` behind it
+/// for the state of a plan.
+pub(super) fn open(text: &str) -> Result<Opened, NoPlan> {
+    let (name, state) = state_of(text);
+    let content = if name == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin()
+            .read_to_end(&mut bytes)
+            .map_err(|error| Cannot::failed(format!("cannot read stdin: {error}")))?;
+        let stdin = Stdin(bytes);
+        recognise(&stdin, Path::new("stdin"), state)?
+    } else if let Some(rest) = name.strip_prefix("git:") {
+        let (revision, path) = Revision::open(rest)?;
+        recognise(&revision, &path, state)?
+    } else {
+        recognise(&Disk, Path::new(name), state)?
+    };
+    if state.is_some() && !matches!(content, Content::Plan(..)) {
+        return Err(Cannot::usage(
+            format!("`{name}` is no plan, so it has no state before and after"),
+            "leave `#before` or `#after` out",
+        )
+        .into());
+    }
+    Ok(Opened {
+        shown: text.to_owned(),
+        content,
+    })
+}
+
+/// The name of a document, and the state that is asked for. A file that really has such a name is that file.
+fn state_of(text: &str) -> (&str, Option<State>) {
+    let states = [("#before", State::Before), ("#after", State::After)];
+    states
+        .into_iter()
+        .find_map(|(suffix, state)| Some((text.strip_suffix(suffix)?, Some(state))))
+        .filter(|_| !Path::new(text).exists())
+        .unwrap_or((text, None))
+}
+
+fn recognise(files: &impl Files, path: &Path, state: Option<State>) -> Result<Content, NoPlan> {
+    let shown = files.shown(path);
+    let bytes = files
+        .read(path)
+        .map_err(|error| Cannot::failed(format!("cannot read `{shown}`: {error}")))?;
+    let json = std::str::from_utf8(&bytes)
+        .ok()
+        .map(|text| text.strip_prefix('\u{feff}').unwrap_or(text))
+        .filter(|text| json::is_json(text));
+    match json {
+        Some(text) => Ok(json::read(text, &shown, state.unwrap_or(State::After))?),
+        None => Ok(Content::Config(Box::new(config::load_from(files, path)?))),
+    }
+}
+
+/// What came through a pipe: one text, and nothing beside it that could be included.
+struct Stdin(Vec<u8>);
+
+impl Files for Stdin {
+    fn shown(&self, path: &Path) -> String {
+        path.to_string_lossy().into_owned()
+    }
+
+    fn read(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+        if path == Path::new("stdin") {
+            return Ok(self.0.clone());
+        }
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+
+    fn real(&self, path: &Path) -> std::io::Result<std::path::PathBuf> {
+        if path == Path::new("stdin") || path.as_os_str().is_empty() {
+            return Ok(path.to_owned());
+        }
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+
+    fn kind(&self, _: &Path) -> config::Kind {
+        config::Kind::File
+    }
+
+    fn matching(
+        &self,
+        pattern: &str,
+    ) -> Result<Vec<std::path::PathBuf>, (std::path::PathBuf, std::io::Error)> {
+        let error = std::io::Error::other("a configuration from stdin has no files beside it");
+        Err((pattern.into(), error))
+    }
+}

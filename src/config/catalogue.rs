@@ -1,0 +1,137 @@
+//! What a configuration names: instances with a table, sets of addresses, services.
+//!
+//! Owns the looking up of names for people who read a comparison. Refuses to say what an instance gets.
+
+use std::collections::BTreeMap;
+
+use super::Config;
+use super::nested::Nested;
+use super::services;
+use super::what;
+use super::who::{self, Said, Who};
+use crate::model::{Key, LIGHTSAIL_CONNECT, Sources};
+
+/// The user's own sets and services, not yet put together: that costs, and most runs do not ask.
+#[derive(Debug)]
+pub(super) struct Catalogue {
+    pub(super) addresses: Nested<Who>,
+    pub(super) services: Nested<Key>,
+}
+
+impl Config {
+    /// Instances with a table of their own: the region, where they are named with one, and the name.
+    pub fn tables(&self) -> impl Iterator<Item = (Option<&str>, &str)> {
+        let instances = self.linked.instances.iter();
+        instances.map(|declared| match &declared.id {
+            Ok(id) => (Some(id.region.as_str()), id.name.as_str()),
+            Err(name) => (None, name.as_str()),
+        })
+    }
+
+    /// The sets of addresses by name, with everything that they name in turn.
+    #[must_use]
+    pub fn sets(&self) -> BTreeMap<String, Sources> {
+        let sets = self.linked.catalogue.addresses.all();
+        sets.map(|(name, members)| (name.to_owned(), put_together(&members)))
+            .collect()
+    }
+
+    /// What a text of `allow` opens: a service or a key. `None` for one that means nothing here.
+    #[must_use]
+    pub fn keys_of(&self, text: &str) -> Option<Vec<Key>> {
+        match what::parse(text) {
+            Some(key) => key.ok().map(|key| vec![key]),
+            None => self
+                .services()
+                .remove(text)
+                .or_else(|| services::service_keys(text).map(<[Key]>::to_vec)),
+        }
+    }
+
+    /// Whom a text of `from` names: an address, a network, a set, or a word such as `anywhere`. `None` for one that means
+    /// nothing here.
+    #[must_use]
+    pub fn sources_of(&self, text: &str) -> Option<Sources> {
+        match who::parse(text) {
+            Said::Keyword(members) => Some(put_together(members)),
+            Said::Literal(net) => Some([net].into_iter().collect()),
+            Said::Name => self.sets().remove(text),
+            Said::Wrong(_) => None,
+        }
+    }
+
+    /// The user's own services by name.
+    #[must_use]
+    pub fn services(&self) -> BTreeMap<String, Vec<Key>> {
+        let all = self.linked.catalogue.services.all();
+        all.map(|(name, keys)| (name.to_owned(), keys)).collect()
+    }
+}
+
+fn put_together(members: &[Who]) -> Sources {
+    let mut sources = Sources::new();
+    for member in members {
+        match member {
+            Who::Net(net) => sources.insert(*net),
+            Who::LightsailConnect => sources.insert_alias(LIGHTSAIL_CONNECT),
+        }
+    }
+    sources
+}
+
+/// What people call a key: the name of a built-in service that has it, preferring one that has nothing else.
+#[must_use]
+pub fn service_of(key: Key) -> Option<&'static str> {
+    services::service_name(key).or_else(|| {
+        services::service_names()
+            .find(|name| services::service_keys(name).is_some_and(|keys| keys.contains(&key)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Source, parse};
+    use super::*;
+    use crate::model::Protocol;
+
+    #[test]
+    fn names_are_followed_and_none_is_marked_as_used() {
+        let text = r#"version = 1
+[addresses]
+office = ["203.0.113.0/24"]
+admins = ["office", "198.51.100.7", "lightsail-connect"]
+[services]
+app = ["tcp/8080-8089", "ssh"]
+[instances."us-east-1/web-1"]
+rules = [{ allow = "app", from = "office" }]
+[instances.web-2]
+rules = []
+"#;
+        let config = parse(vec![Source::new("firewall.toml", text)]).expect("valid");
+        let shown = |name: &str| config.sets().get(name).map(ToString::to_string);
+        assert_eq!(shown("office").as_deref(), Some("203.0.113.0/24"));
+        assert_eq!(
+            shown("admins").as_deref(),
+            Some("198.51.100.7/32, 203.0.113.0/24, lightsail-connect")
+        );
+        assert!(config.services().contains_key("app"));
+        assert_eq!(
+            config.tables().collect::<Vec<_>>(),
+            [(Some("us-east-1"), "web-1"), (None, "web-2")]
+        );
+        let unused = config
+            .warnings()
+            .iter()
+            .any(|w| w.message.contains("admins"));
+        assert!(unused, "{:?}", config.warnings());
+    }
+
+    #[test]
+    fn keys_of_services_with_several_have_a_name_too() {
+        let key = |protocol, from, to| Key::new(protocol, from, to).expect("a key");
+        assert_eq!(service_of(key(Protocol::Icmp, 8, -1)), Some("ping"));
+        assert_eq!(service_of(key(Protocol::Udp, 53, 53)), Some("dns"));
+        assert_eq!(service_of(key(Protocol::Tcp, 22, 22)), Some("ssh"));
+        assert_eq!(service_of(key(Protocol::Tcp, 4, 4)), None);
+    }
+}

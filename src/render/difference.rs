@@ -1,0 +1,296 @@
+//! What lies between two documents, for people: `diff` as text.
+//!
+//! Owns the words: one sentence where one line of the configuration is behind it all, else a headline and a line for
+//! everything that opens or closes, with the rule that causes it. Instances that change alike are told together. Refuses
+//! to leave an instance out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+
+use super::names::{self, Names};
+use super::words::{count, plain, wrapped};
+use crate::exposure::{Compared, Direction, Line, Said, Side};
+use crate::model::{InstanceId, Key, Sources};
+
+const GAIN: Style = AnsiColor::Green.on_default();
+const LOSS: Style = AnsiColor::Red.on_default();
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// Columns for lists of names.
+const WIDTH: usize = 80;
+
+/// A line that more rules than this cause names the first of them.
+const CAUSES: usize = 3;
+
+/// A sentence holds as many clauses as this; more are a list.
+const CLAUSES: usize = 4;
+
+/// What the two documents call things.
+#[derive(Clone, Copy, Debug)]
+pub struct Vocabulary<'a> {
+    /// The older document's names.
+    pub old: &'a Names,
+    /// The newer document's names.
+    pub new: &'a Names,
+}
+
+/// One way of changing, and those that change so.
+struct Block<'a> {
+    direction: Direction,
+    clauses: Vec<Clause>,
+    members: Vec<Option<&'a InstanceId>>,
+}
+
+/// Ports that open or close to the same sources for the same reason.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Clause {
+    closes: bool,
+    whats: Vec<String>,
+    who: String,
+    causes: Vec<String>,
+}
+
+/// The whole comparison.
+#[must_use]
+pub fn text(all: &[Compared], words: Vocabulary<'_>) -> String {
+    let equal: Vec<Option<&InstanceId>> = all
+        .iter()
+        .filter(|compared| compared.diff.is_empty())
+        .map(|compared| compared.id.as_ref())
+        .collect();
+    let blocks = blocks(all, words);
+    if let [block] = &blocks[..]
+        && block.is_one_sentence()
+    {
+        return sentence(block, equal.len());
+    }
+    let mut text = String::new();
+    for block in &blocks {
+        list(&mut text, block);
+    }
+    if !equal.is_empty() {
+        let names = wrapped(&places(&equal), "equal: ".len(), WIDTH).join("\n       ");
+        let _ = writeln!(text, "equal: {names}");
+    }
+    let _ = writeln!(text, "{BOLD}Diff:{BOLD:#} {}", summary(all));
+    text
+}
+
+fn summary(all: &[Compared]) -> String {
+    let of = |direction| {
+        let those = all.iter().filter(|c| c.diff.direction() == direction);
+        (those.count(), direction)
+    };
+    let parts: Vec<String> = [Direction::Wider, Direction::Mixed, Direction::Narrower]
+        .map(of)
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, direction)| format!("{n} {direction}"))
+        .collect();
+    let instances = count(all.len(), "instance");
+    if parts.is_empty() {
+        return format!("no difference in meaning on {instances}.");
+    }
+    let differ = all.iter().filter(|c| !c.diff.is_empty()).count();
+    let verb = if differ == 1 { "differs" } else { "differ" };
+    format!("{differ} of {instances} {verb}: {}.", parts.join(", "))
+}
+
+/// What opens first, then by the names of the first members.
+fn blocks<'a>(all: &'a [Compared], words: Vocabulary<'_>) -> Vec<Block<'a>> {
+    let mut alike: BTreeMap<Vec<Clause>, Block<'a>> = BTreeMap::new();
+    for compared in all.iter().filter(|compared| !compared.diff.is_empty()) {
+        let clauses = clauses(compared, words);
+        alike
+            .entry(clauses.clone())
+            .or_insert_with(|| Block {
+                direction: compared.diff.direction(),
+                clauses,
+                members: Vec::new(),
+            })
+            .members
+            .push(compared.id.as_ref());
+    }
+    let mut blocks: Vec<Block<'_>> = alike.into_values().collect();
+    blocks.sort_by_key(|block| {
+        (
+            block.direction == Direction::Narrower,
+            block.members.first().copied().flatten().cloned(),
+        )
+    });
+    blocks
+}
+
+fn clauses(compared: &Compared, Vocabulary { old, new }: Vocabulary<'_>) -> Vec<Clause> {
+    let lines = compared.diff.lines();
+    let mut clauses = of_side(&lines.gained, &compared.after, false, [new, old]);
+    clauses.extend(of_side(&lines.lost, &compared.before, true, [old, new]));
+    clauses
+}
+
+fn of_side(lines: &[Line], side: &Side, closes: bool, names: [&Names; 2]) -> Vec<Clause> {
+    let mut merged: Vec<(&Sources, Clause)> = Vec::new();
+    for line in lines {
+        let what = names::what(&line.what, names);
+        let causes = causes(line, side);
+        let same = merged
+            .iter_mut()
+            .find(|(sources, clause)| **sources == line.sources && clause.causes == causes);
+        match same {
+            Some((_, clause)) => clause.whats.push(what),
+            None => merged.push((
+                &line.sources,
+                Clause {
+                    closes,
+                    whats: vec![what],
+                    who: names::sources(&line.sources, names),
+                    causes,
+                },
+            )),
+        }
+    }
+    merged.into_iter().map(|(_, clause)| clause).collect()
+}
+
+/// Where the rules behind a line stand; a rule without a place is named by what it opens, where that is not the same.
+fn causes(line: &Line, side: &Side) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let shown = |said: &Said| match (&said.origin, &said.why) {
+        (Some(origin), Some(why)) => {
+            Some(format!("{} ({})", plain(&origin.to_string()), plain(why)))
+        }
+        (Some(origin), None) => Some(plain(&origin.to_string())),
+        (None, _) if said.key == Key::ALL && line.what == "all protocols" => None,
+        (None, _) => (said.key.to_string() != line.what).then(|| format!("rule {}", said.key)),
+    };
+    let mut all: Vec<String> = side
+        .causes(line)
+        .into_iter()
+        .filter_map(shown)
+        .filter(|cause| seen.insert(cause.clone()))
+        .collect();
+    if all.len() > CAUSES {
+        let more = format!("{} more", all.len() - CAUSES);
+        all.truncate(CAUSES);
+        all.push(more);
+    }
+    all
+}
+
+impl Block<'_> {
+    /// Whether what opens has one cause, what closes has one, and a sentence can hold it.
+    fn is_one_sentence(&self) -> bool {
+        let of = |closes: bool| {
+            let clauses = self.clauses.iter().filter(|c| c.closes == closes);
+            let causes: BTreeSet<&[String]> = clauses.map(|c| &c.causes[..]).collect();
+            causes.len() <= 1 && causes.iter().all(|causes| causes.len() <= 1)
+        };
+        self.clauses.len() <= CLAUSES && of(false) && of(true)
+    }
+}
+
+/// `db-1 (eu-central-1) is wider: tcp/5432 (postgres) opens to office (256 addresses), by firewall.toml:14.`
+fn sentence(block: &Block<'_>, equal: usize) -> String {
+    let is = if block.members.len() == 1 {
+        "is"
+    } else {
+        "are"
+    };
+    let mut parts = Vec::new();
+    for closes in [false, true] {
+        let clauses: Vec<&Clause> = block
+            .clauses
+            .iter()
+            .filter(|c| c.closes == closes)
+            .collect();
+        for (at, clause) in clauses.iter().enumerate() {
+            let mut part = clause.words();
+            if at + 1 == clauses.len()
+                && let [cause] = &clause.causes[..]
+            {
+                let _ = write!(part, ", by {cause}");
+            }
+            parts.push(part);
+        }
+    }
+    let others = match equal {
+        0 => String::new(),
+        1 => "; the other instance is equal".to_owned(),
+        n => format!("; the {n} other instances are equal"),
+    };
+    format!(
+        "{BOLD}{}{BOLD:#} {is} {}: {}{others}.\n",
+        listed(&places(&block.members)),
+        block.direction,
+        parts.join("; "),
+    )
+}
+
+impl Clause {
+    fn words(&self) -> String {
+        let one = matches!(&self.whats[..], [what] if !what.ends_with("protocols") && !what.contains(", "));
+        let verb = match (self.closes, one) {
+            (false, true) => "opens",
+            (false, false) => "open",
+            (true, true) => "closes",
+            (true, false) => "close",
+        };
+        format!("{} {verb} to {}", listed(&self.whats), self.who)
+    }
+}
+
+/// A headline and a line for each clause.
+fn list(text: &mut String, block: &Block<'_>) {
+    let names = wrapped(&places(&block.members), 0, WIDTH).join("\n");
+    let _ = writeln!(text, "{BOLD}{names}{BOLD:#}: {}", block.direction);
+    for clause in &block.clauses {
+        let (sign, style) = if clause.closes {
+            ('-', LOSS)
+        } else {
+            ('+', GAIN)
+        };
+        let _ = write!(
+            text,
+            "  {style}{sign}{style:#} {} from {}",
+            clause.whats.join(", "),
+            clause.who
+        );
+        if !clause.causes.is_empty() {
+            let _ = write!(text, "  {DIM}{}{DIM:#}", clause.causes.join(", "));
+        }
+        text.push('\n');
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn listed(texts: &[String]) -> String {
+    match texts {
+        [] => String::new(),
+        [only] => only.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+fn places(ids: &[Option<&InstanceId>]) -> Vec<String> {
+    ids.iter()
+        .enumerate()
+        .map(|(at, id)| match id {
+            None => "the firewall".to_owned(),
+            Some(id) => {
+                let next = ids.get(at + 1).copied().flatten();
+                let region_follows = next.is_some_and(|next| next.region == id.region);
+                if id.region.is_empty() || region_follows {
+                    plain(&id.name)
+                } else {
+                    format!("{} ({})", plain(&id.name), plain(&id.region))
+                }
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! `explain`: allowed or not, by which rule and line, live and as declared.
+
+use crate::stage::{Stage, fleet, instance, rule};
+
+const CONFIG: &str = r#"version = 1
+[defaults]
+region = "eu-central-1"
+[addresses]
+office = ["203.0.113.0/24"]
+[instances.web-1]
+rules = [{ allow = "ssh", from = "office", why = "operators" }]
+"#;
+
+fn stage() -> Stage {
+    let rules = vec![
+        rule("tcp", 0, 100, &["203.0.113.0/24"]),
+        rule("tcp", 80, 80, &["0.0.0.0/0"]),
+    ];
+    Stage::new(
+        CONFIG,
+        &fleet(vec![instance("web-1", rules), instance("old-1", vec![])]),
+    )
+}
+
+#[track_caller]
+fn json(stage: &Stage, args: &[&str]) -> serde_json::Value {
+    let all = [
+        &["explain"],
+        args,
+        &["--inventory", "fleet.json", "--format", "json"],
+    ]
+    .concat();
+    let done = stage.run(&all);
+    assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+    serde_json::from_str(&done.stdout).expect("JSON")
+}
+
+#[test]
+fn the_rule_and_the_line_are_named() {
+    let done = stage().on_fleet(&["explain", "web-1", "--from", "203.0.113.7", "--to", "ssh"]);
+    insta::assert_snapshot!(done.shown(), @r#"
+    eu-central-1/web-1: ssh from 203.0.113.7
+      live: allowed
+        tcp/22 (ssh) from 203.0.113.7/32, by rule tcp/0-100
+      desired: allowed
+        tcp/22 (ssh) from 203.0.113.7/32, by firewall.toml:7 (operators)
+    --- exit code 0
+    "#);
+    let done = stage().on_fleet(&["explain", "web-1", "--from", "192.0.2.1", "--to", "tcp/80"]);
+    insta::assert_snapshot!(done.shown(), @r#"
+    eu-central-1/web-1: tcp/80 from 192.0.2.1
+      live: allowed
+        tcp/80 (http) from 192.0.2.1/32, by rule tcp/80
+      desired: not allowed
+      to let all of it in: add { allow = "tcp/80", from = "192.0.2.1" } to the rules of `eu-central-1/web-1`
+    --- exit code 0
+    "#);
+}
+
+#[test]
+fn programs_get_the_same_answer() {
+    let stage = stage();
+    let found = json(&stage, &["web-1", "--from", "office", "--to", "tcp/22"]);
+    assert_eq!(found["live"]["allowed"], "yes", "{found}");
+    assert_eq!(
+        found["live"]["access"][0]["causes"][0]["rule"], "tcp/0-100",
+        "{found}"
+    );
+    assert_eq!(
+        found["desired"]["access"][0]["causes"][0]["line"], 7,
+        "{found}"
+    );
+    assert_eq!(found["change"], serde_json::Value::Null, "{found}");
+    let found = json(
+        &stage,
+        &["web-1", "--from", "203.0.112.0/23", "--to", "tcp/22"],
+    );
+    assert_eq!(
+        (&found["live"]["allowed"], &found["desired"]["allowed"]),
+        (&"partly".into(), &"partly".into())
+    );
+    let found = json(&stage, &["web-1", "--from", "lightsail-connect"]);
+    assert_eq!(found["live"]["allowed"], "no", "{found}");
+    let found = json(&stage, &["old-1", "--to", "ssh"]);
+    assert_eq!(found["desired"], serde_json::Value::Null, "{found}");
+}
+
+#[test]
+fn what_is_not_known_is_not_answered() {
+    let stage = stage();
+    for (args, code) in [
+        (&["explain", "web-2"][..], 1),
+        (&["explain", "web-1", "--to", "nothing"], 64),
+        (&["explain", "web-1", "--from", "10.0.0.0/33"], 64),
+    ] {
+        let done = stage.on_fleet(args);
+        assert_eq!(
+            done.code,
+            Some(code),
+            "{args:?} {}{}",
+            done.stdout,
+            done.stderr
+        );
+        assert_eq!(done.stdout, "");
+    }
+    let doubtful = rule("tcp", 22, 22, &[]);
+    stage.populate(&fleet(vec![instance("web-1", vec![doubtful])]));
+    let found = json(&stage, &["web-1", "--to", "ssh"]);
+    assert_eq!(found["live"]["allowed"], "perhaps", "{found}");
+    let mut blind = stage.fleet();
+    blind
+        .regions
+        .values_mut()
+        .flatten()
+        .for_each(|entry| entry.port_states = None);
+    stage.populate(&blind);
+    let done = stage.run(&["explain", "web-1", "--inventory", "fleet.json"]);
+    assert_eq!(done.code, Some(6), "{}{}", done.stdout, done.stderr);
+}
