@@ -20,7 +20,7 @@ const EVERY: usize = 1000;
 fn main() -> Result<ExitCode> {
     let (start, seeds) = arguments(std::env::args().skip(1))?;
     let threads = thread::available_parallelism()?.get();
-    let all = Mutex::new((Tally::default(), Vec::<Box<Violation>>::new(), 0_usize));
+    let all = Mutex::new((Tally::default(), Vec::<Violation>::new(), 0_usize));
     thread::scope(|scope| {
         for first in 0..threads {
             let all = &all;
@@ -48,6 +48,9 @@ fn main() -> Result<ExitCode> {
     });
     let (tally, mut violations, _) = all.into_inner().expect("nobody panics while holding it");
     write!(io::stdout(), "{tally}")?;
+    if !tally.never(&[("outcome", "applied")]).is_empty() {
+        say("nothing was ever applied: too few seeds to tell anything");
+    }
     violations.sort_by_key(|violation| violation.seed);
     let Some(first) = violations.first() else {
         return Ok(ExitCode::SUCCESS);

@@ -70,6 +70,7 @@ pub(crate) async fn storm(scene: &Scene, service: &Service, settings: &Settings)
         };
         let mut act = run(scene, service, settings, start, (desired, live, plan)).await;
         act.again = true;
+        act.plan_looks.clone_from(&acts[0].plan_looks);
         acts.push(act);
     }
     acts

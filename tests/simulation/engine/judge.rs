@@ -76,7 +76,8 @@ impl Case<'_> {
 
     /// Where somebody else wrote after the rules were read for the plan.
     pub(crate) fn foreign(&self) -> Option<usize> {
-        let from = self.plan_look().map_or(self.act.begin, |look| look.at);
+        let begin = self.act.begin;
+        let from = self.plan_look().map_or(begin, |look| look.at.max(begin));
         self.records(from, self.act.journal.len())
             .find(|(_, write)| write.by == Author::SecondWriter)
             .map(|(place, _)| place)
@@ -212,7 +213,8 @@ fn in_sync_is_in_sync(case: &Case<'_>) -> Result<(), Broken> {
     };
     let quiet = case.reads_are_fresh() || case.records(case.act.begin, look.at).next().is_none();
     // Where entries stay unread, the plan says so and no sync is claimed.
-    let claimed = case.plan.verdict == Verdict::InSync && case.plan.incomplete.is_none();
+    let claimed =
+        case.plan.verdict == Verdict::InSync && case.plan.incomplete.is_none() && !case.act.again;
     if !claimed || !quiet || case.exchanged() {
         return Ok(());
     }

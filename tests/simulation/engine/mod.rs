@@ -66,7 +66,7 @@ impl std::fmt::Display for Violation {
 /// Plays these seeds on this thread, and tells of each as it is done.
 pub(crate) fn play_all(
     seeds: impl Iterator<Item = u64>,
-    mut done: impl FnMut(Result<Tally, Box<Violation>>),
+    mut done: impl FnMut(Result<Tally, Violation>),
 ) {
     let rows = cover::rows();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -90,7 +90,7 @@ pub(crate) fn every_pair() -> (std::collections::BTreeSet<cover::Pair>, Vec<cove
 }
 
 /// Plays one seed.
-async fn play(seed: u64, rows: &[cover::Row]) -> Result<Tally, Box<Violation>> {
+async fn play(seed: u64, rows: &[cover::Row]) -> Result<Tally, Violation> {
     let scene = Scene::new(seed, rows);
     let mut tally = Tally::of(&scene);
     let mut service = service(&scene, &scene.inventory, &scene.faults);
@@ -149,10 +149,10 @@ fn settings(scene: &Scene, round: u32) -> Settings {
     }
 }
 
-fn violation(seed: u64, what: String, scene: &Scene, act: &Act) -> Box<Violation> {
-    Box::new(Violation {
+fn violation(seed: u64, what: String, scene: &Scene, act: &Act) -> Violation {
+    Violation {
         seed,
         what,
         details: told::details(scene, act),
-    })
+    }
 }

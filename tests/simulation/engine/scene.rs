@@ -52,6 +52,7 @@ const WRITES: [&str; 3] = [
 ];
 
 /// Everything about one seed.
+#[expect(clippy::struct_excessive_bools, reason = "switches, each by itself")]
 #[derive(Clone, Debug)]
 pub(crate) struct Scene {
     pub(crate) regions: Vec<String>,

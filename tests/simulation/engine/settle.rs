@@ -73,7 +73,7 @@ fn refusal(
     let wanted = act.desired.instances.get(&plan.instance.id);
     let strategy = wanted.map(|wanted| wanted.strategy);
     let counts = plan.after.counts();
-    let odd = act.scene_is_odd(scene);
+    let odd = scene.quirks.lists == ShownLists::Absent;
     let (excuse, holds) = if reason.contains("does not know") {
         let unknown = there.iter().any(|entry| entry.protocol == "sctp");
         ("refused: unknown protocol", unknown)
@@ -101,13 +101,6 @@ fn refusal(
         "it settles: {} is refused: {reason}",
         plan.instance.id
     ))
-}
-
-impl Act {
-    /// Whether replies leave out who gets in.
-    fn scene_is_odd(&self, scene: &Scene) -> bool {
-        scene.quirks.lists == ShownLists::Absent
-    }
 }
 
 /// Why an instance will not change, if that is true.

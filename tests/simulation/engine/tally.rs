@@ -79,10 +79,12 @@ impl Tally {
         }
     }
 
-    /// How often it happened.
-    pub(crate) fn times(&self, group: &'static str, name: &str) -> usize {
-        let found = self.counts.get(&(group, name.to_owned()));
-        found.copied().unwrap_or_default()
+    /// What of these never happened.
+    pub(crate) fn never<'a>(&self, wanted: &[(&'static str, &'a str)]) -> Vec<&'a str> {
+        let missing = wanted
+            .iter()
+            .filter(|(group, name)| !self.counts.contains_key(&(*group, (*name).to_owned())));
+        missing.map(|(_, name)| *name).collect()
     }
 
     fn count(&mut self, group: &'static str, name: impl Into<String>) {
