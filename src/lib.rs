@@ -6,7 +6,7 @@
 //! firewall.toml --config--> Desired --+
 //!                                     +--plan (pure)--> Plan --apply--> calls, wait, read back --> Report
 //! Lightsail ------read----> Live -----+      |
-//!                                            +--render--> text, JSON
+//!                                            +--render--> text, JSON, Markdown, SARIF, HTML
 //! ```
 //!
 //! The planner is a plain synchronous function over data, and a plan leaves its executor no choices: it holds the live
