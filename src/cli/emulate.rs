@@ -17,8 +17,8 @@ use tokio::task::JoinHandle;
 
 use super::Exit;
 use super::output::{Cannot, Output};
-use super::session::Want;
 use super::signals;
+use super::world::Want;
 use crate::emulator::{Access, Emulator, Faults, Options, Quirks};
 use crate::lightsail::aws::Keys;
 use crate::render::plain;

@@ -25,6 +25,7 @@ mod schema;
 mod session;
 mod side;
 mod signals;
+mod world;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 

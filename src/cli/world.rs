@@ -1,0 +1,165 @@
+//! What a verb is connected to: the service, the embedded emulator, or an inventory file.
+//!
+//! Owns the connection. One for a verb that only reads is given no way to write.
+
+use std::path::Path;
+
+use super::args::WorldArgs;
+use super::output::Cannot;
+use crate::inventory::Inventory;
+use crate::lightsail::aws::{Aws, AwsReader, AwsWriter, Settings};
+use crate::lightsail::{self, Offline, Operation, Reader};
+use crate::model::{Instance, InstanceId, PortState};
+
+/// A connection to the service, to the embedded emulator, or to nothing but a file.
+pub(super) struct World {
+    reader: AnyReader,
+    aws: Option<Aws>,
+    #[cfg(feature = "emulator")]
+    server: Option<super::emulate::Embedded>,
+}
+
+/// A reader chosen at run time.
+pub(super) enum AnyReader {
+    /// The API.
+    Aws(AwsReader),
+    /// An inventory file.
+    Offline(Offline),
+}
+
+/// What a verb wants of the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    /// To look.
+    Read,
+    /// To look and to write.
+    Write,
+}
+
+impl World {
+    /// Connects. `region` is for the credential sources that need one.
+    pub(super) async fn connect(
+        args: &WorldArgs,
+        inventory: Option<&Path>,
+        want: Want,
+        region: Option<String>,
+    ) -> Result<Self, Cannot> {
+        if let Some(path) = inventory {
+            return Self::offline(path);
+        }
+        #[cfg_attr(
+            not(feature = "emulator"),
+            expect(unused_mut, reason = "only the emulator changes them")
+        )]
+        let mut settings = Settings {
+            profile: args.profile.clone(),
+            endpoint_url: args.endpoint_url.clone(),
+            fallback_region: region,
+            rate: args.rate,
+            ..Settings::default()
+        };
+        #[cfg(feature = "emulator")]
+        let server = match &args.emulator {
+            None => None,
+            Some(path) => {
+                let server = super::emulate::Embedded::start(path, want).await?;
+                settings.endpoint_url = Some(server.url());
+                settings.keys = Some(server.keys());
+                // Nobody else's account is asked.
+                settings.rate = lightsail::Rate::UNLIMITED;
+                Some(server)
+            }
+        };
+        #[cfg(not(feature = "emulator"))]
+        let _ = want;
+        let aws = Aws::connect(settings)
+            .await
+            .map_err(|error| Cannot::failed(error.to_string()).with_hint(error.hint()))?;
+        Ok(Self {
+            reader: AnyReader::Aws(aws.reader()),
+            aws: Some(aws),
+            #[cfg(feature = "emulator")]
+            server,
+        })
+    }
+
+    fn offline(path: &Path) -> Result<Self, Cannot> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Cannot::failed(format!(
+                "cannot read the inventory `{}`: {error}",
+                path.display()
+            ))
+        })?;
+        let inventory = Inventory::parse(&text)
+            .map_err(|error| Cannot::failed(format!("`{}`: {error}", path.display())))?;
+        Ok(Self {
+            reader: AnyReader::Offline(Offline::new(inventory)),
+            aws: None,
+            #[cfg(feature = "emulator")]
+            server: None,
+        })
+    }
+
+    /// What can look.
+    pub(super) fn reader(&self) -> &AnyReader {
+        &self.reader
+    }
+
+    /// What can write, where there is something to write to.
+    pub(super) fn writer(&self) -> Option<AwsWriter> {
+        self.aws.as_ref().map(Aws::writer)
+    }
+
+    /// Lets go of the connection; an embedded emulator has written its file by then.
+    pub(super) async fn close(self) {
+        let Self {
+            reader,
+            aws,
+            #[cfg(feature = "emulator")]
+            server,
+        } = self;
+        // Idle connections go with them, which the server would otherwise wait for.
+        drop((reader, aws));
+        #[cfg(feature = "emulator")]
+        if let Some(server) = server {
+            server.stop().await;
+        }
+    }
+}
+
+impl Reader for AnyReader {
+    async fn instances(&self, region: &str) -> Result<Vec<Instance>, lightsail::Error> {
+        match self {
+            Self::Aws(reader) => reader.instances(region).await,
+            Self::Offline(reader) => reader.instances(region).await,
+        }
+    }
+
+    async fn instance(&self, id: &InstanceId) -> Result<Instance, lightsail::Error> {
+        match self {
+            Self::Aws(reader) => reader.instance(id).await,
+            Self::Offline(reader) => reader.instance(id).await,
+        }
+    }
+
+    async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, lightsail::Error> {
+        match self {
+            Self::Aws(reader) => reader.port_states(id).await,
+            Self::Offline(reader) => reader.port_states(id).await,
+        }
+    }
+
+    async fn operation(&self, region: &str, id: &str) -> Result<Operation, lightsail::Error> {
+        match self {
+            Self::Aws(reader) => reader.operation(region, id).await,
+            Self::Offline(reader) => reader.operation(region, id).await,
+        }
+    }
+
+    async fn operations_for(&self, id: &InstanceId) -> Result<Vec<Operation>, lightsail::Error> {
+        match self {
+            Self::Aws(reader) => reader.operations_for(id).await,
+            Self::Offline(reader) => reader.operations_for(id).await,
+        }
+    }
+}
