@@ -5,7 +5,7 @@ use super::fake::{Behaviour, Fake, Fault, from, rules, tcp};
 use super::tests::{
     APPLIED, after, before, elsewhere, go, hasty, message, open, opened, opening, patient, put,
 };
-use crate::model::InstanceState;
+use crate::model::{Firewall, InstanceState, Key, Protocol};
 use crate::plan::{Call, InstancePlan, Outcome};
 
 fn faults(faults: &[Fault]) -> Behaviour {
@@ -243,4 +243,42 @@ async fn an_instance_that_begins_to_stop_is_waited_for() {
     )
     .await;
     assert_eq!((result.outcome, writes), (APPLIED, vec![open(), open()]));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_refused_open_that_another_rule_hides_is_not_taken_for_done() {
+    let all = Key::new(Protocol::Tcp, 0, 65535).expect("a range");
+    let (key, some, everybody) = (tcp(22), from(&["192.0.2.1/32"]), from(&["0.0.0.0/0"]));
+    let before: Firewall = [(all, everybody.clone())].into_iter().collect();
+    let after: Firewall = [(key, some.clone())].into_iter().collect();
+    let open = Call::Open { key, sources: some };
+    let close = Call::Close {
+        key: all,
+        sources: everybody,
+    };
+    let fake = Fake::default();
+    let behaviour = faults(&[Fault::Rejected, Fault::Fine]);
+    let plan = InstancePlan {
+        calls: vec![open.clone(), close],
+        ..fake.add("web", &before, &after, behaviour)
+    };
+    let result = go(&fake, vec![plan], patient()).await.results.remove(0);
+    assert!(matches!(result.outcome, Outcome::Failed(_)), "{result:?}");
+    assert_eq!(fake.host("web", |host| host.writes.clone()), [open]);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_repair_does_not_reach_another_instance_of_the_same_name() {
+    let fake = Fake::default();
+    let plan = opening(&fake, faults(&[Fault::Ignored, Fault::Fine]));
+    fake.host("web", |host| host.instance.arn.push_str("-another"));
+    let result = go(&fake, vec![plan], hasty()).await.results.remove(0);
+    let Outcome::ForeignWriter(foreign) = &result.outcome else {
+        panic!("{result:?}")
+    };
+    assert!(
+        foreign.to_string().contains("another instance"),
+        "{foreign}"
+    );
+    assert_eq!(fake.host("web", |host| host.writes.clone()), [open()]);
 }
