@@ -38,8 +38,8 @@ pub(super) async fn execute(
         concurrency: usize::from(args.world.concurrency),
         timeout: args.timeout,
         max_failures: args.max_failures.map(|most| most as usize),
-        // The plan was made from, or held against, a listing of this very run.
-        recheck: false,
+        // The plan was made from, or held against, a listing of this very run; only a person may have let it grow old.
+        recheck: !args.yes,
         ..Settings::default()
     };
     let stop = Stop::new();
