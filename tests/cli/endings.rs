@@ -163,3 +163,35 @@ fn a_rule_changed_by_hand_is_drift_and_named() {
     assert_eq!(example.run(&["apply", "--yes"]).code, Some(0));
     assert_eq!(example.run(&["drift"]).code, Some(0));
 }
+
+#[test]
+fn what_the_readme_shows_is_true() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).expect("a file");
+    let example = Example::new();
+    let blocks = readme
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next());
+    let whole: Vec<&str> = blocks
+        .filter(|block| block.starts_with("version = 1"))
+        .collect();
+    assert_eq!(whole.len(), 2, "configurations that stand for themselves");
+    for block in whole {
+        fs::write(example.folder.path().join("firewall.toml"), block).expect("a file");
+        let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_portward"));
+        let done = Done::of(
+            check
+                .arg("check")
+                .current_dir(example.folder.path())
+                .env_clear(),
+        );
+        assert_eq!(done.code, Some(0), "{block}\n{}", done.stderr);
+    }
+    let plan = example.run(&["plan", "-t", "web-1,web-2,db-1"]);
+    assert!(
+        readme.contains(&plan.stdout),
+        "the README shows another plan than\n{}",
+        plan.stdout
+    );
+}
