@@ -24,7 +24,7 @@ use crate::policy::Allow;
     version,
     max_term_width = 100,
     after_help = "Exit codes: 0 done or in sync, 1 could not do the job, 2 differences, \
-                  3 refused by a guard, 4 stale or wrong plan, 5 partly applied, \
+                  3 refused by a guard or policy, 4 stale or wrong plan, 5 partly applied, \
                   6 some instances unreadable, 64 usage, 65 configuration not valid, 130/143 interrupted."
 )]
 pub(super) struct Cli {
