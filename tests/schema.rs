@@ -274,7 +274,7 @@ fn plan_files_are_as_their_schema_says() {
         targets: vec!["*".into()],
         declared: 9,
     };
-    let until = file::valid_until(&desired, now, file::VALID_FOR);
+    let until = file::valid_until(desired.ends_next(now), now, file::VALID_FOR);
     let file = PlanFile::new(plan, scope, desired.guard, fingerprint, now, until);
     let document = check(schema::PLAN, &file::write(&file));
     for member in [

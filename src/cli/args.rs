@@ -207,6 +207,24 @@ pub(super) struct WorldArgs {
     pub(super) strategy: Option<Strategy>,
 }
 
+impl WorldArgs {
+    /// Whether nobody's real firewall can be written.
+    #[cfg(feature = "emulator")]
+    pub(super) fn is_emulated(&self) -> bool {
+        self.emulator.is_some()
+    }
+
+    /// Whether nobody's real firewall can be written.
+    #[cfg(not(feature = "emulator"))]
+    #[expect(
+        clippy::unused_self,
+        reason = "with the emulator it depends on the arguments"
+    )]
+    pub(super) fn is_emulated(&self) -> bool {
+        false
+    }
+}
+
 fn strategy(text: &str) -> Result<Strategy, String> {
     [Strategy::Auto, Strategy::Put, Strategy::Incremental]
         .into_iter()

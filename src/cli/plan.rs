@@ -44,6 +44,14 @@ pub(super) struct PlanArgs {
 const VERB: &str = "plan";
 
 pub(super) async fn run(args: &PlanArgs, output: &Output) -> Exit {
+    if args.out.out.is_some() && args.look.config.as_of.is_some() && !args.look.world.is_emulated()
+    {
+        let cannot = Cannot::usage(
+            "`--as-of` is a preview, and a plan file could make it real",
+            "leave out `--out`, or use `--emulator`",
+        );
+        return output.cannot(VERB, &cannot);
+    }
     let planned = match look(&args.look, &args.consent, State::Result, output).await {
         Ok(planned) => planned,
         Err(no_plan) => return no_plan.show(VERB, output),

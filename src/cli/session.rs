@@ -16,7 +16,7 @@ use crate::config::{self, Config, Diagnostics};
 use crate::lightsail::aws;
 use crate::lightsail::{self, Reader};
 use crate::model::{Desired, Fingerprint, Guard, InstanceId, Live, LiveFirewall, Note, Unreadable};
-use crate::plan::file::{PlanFile, Scope};
+use crate::plan::file::{self, PlanFile, Scope};
 use crate::plan::{self, Plan};
 use crate::policy::{self, Findings, Refusal};
 use crate::render::json::Problem;
@@ -118,9 +118,8 @@ impl Planned {
 
     /// The plan as a file that is good for `valid_for` at most.
     pub(super) fn file(&self, valid_for: std::time::Duration) -> PlanFile {
-        let longest = time::Duration::try_from(valid_for).unwrap_or(time::Duration::MAX);
-        let latest = self.made_at.saturating_add(longest);
-        let valid_until = self.changes_at.map_or(latest, |at| at.min(latest));
+        let valid_for = time::Duration::try_from(valid_for).unwrap_or(time::Duration::MAX);
+        let valid_until = file::valid_until(self.changes_at, self.made_at, valid_for);
         PlanFile::new(
             self.plan.clone(),
             self.scope.clone(),
@@ -166,6 +165,7 @@ pub(super) async fn plan(
         strategy: world.strategy,
     };
     let plan = plan::plan(&desired, &live, options);
+    let made_at = OffsetDateTime::now_utc();
     let basis = Basis {
         warnings: problems(config.warnings()),
         guard: desired.guard.clone(),
@@ -176,8 +176,9 @@ pub(super) async fn plan(
             declared,
         },
         config: config.fingerprint(),
-        made_at: as_of,
-        changes_at: desired.ends_next(as_of),
+        // A plan is made now, whatever day it is a preview of.
+        made_at,
+        changes_at: desired.ends_next(made_at),
     };
     let mut planned = Planned::judged(plan, basis, consent)?;
     planned.findings = policy::policies(&planned.plan, &desired, judged);

@@ -24,7 +24,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::Plan;
 use super::lint::{self, Defect};
-use crate::model::{Desired, Fingerprint, Guard};
+use crate::model::{Fingerprint, Guard};
 use shape::{Document, Head};
 
 /// What `format` says.
@@ -102,18 +102,16 @@ impl PlanFile {
     }
 }
 
-/// Until when a plan made `now` is valid: for `valid_for` at most, and not past the next instant at which a declared rule
-/// ends, since from then on another plan would be made.
+/// Until when a plan made `now` is valid: for `valid_for` at most, and not past `ends`, the next instant at which a declared
+/// rule ends ([`Desired::ends_next`](crate::model::Desired::ends_next)), since from then on another plan would be made.
 #[must_use]
-pub fn valid_until(desired: &Desired, now: OffsetDateTime, valid_for: Duration) -> OffsetDateTime {
+pub fn valid_until(
+    ends: Option<OffsetDateTime>,
+    now: OffsetDateTime,
+    valid_for: Duration,
+) -> OffsetDateTime {
     let latest = now.checked_add(valid_for).unwrap_or(now);
-    desired
-        .instances
-        .values()
-        .flat_map(|instance| &instance.rules)
-        .filter_map(|rule| rule.until)
-        .filter(|until| *until > now)
-        .fold(latest, OffsetDateTime::min)
+    ends.map_or(latest, |ends| ends.min(latest))
 }
 
 /// Why a text is no plan to be carried out. All of it is found before anything is sent.

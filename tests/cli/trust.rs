@@ -174,6 +174,24 @@ fn a_plan_that_is_not_as_it_was_or_not_for_this_world_is_refused() {
 }
 
 #[test]
+fn a_preview_never_becomes_a_plan_file_that_outlives_its_day() {
+    let stage = stage();
+    let preview = ["plan", "--as-of", "2098-01-01", "--out", "plan.json"];
+    let done = stage.run(&[&preview[..], &["--inventory", "fleet.json"]].concat());
+    assert_eq!(done.code, Some(64), "{}", done.stderr);
+    assert!(!stage.path("plan.json").exists());
+    // Against the emulator it may be kept, and is good from now on for as long as any other.
+    assert_eq!(stage.on_fleet(&preview).code, Some(0));
+    let plan: serde_json::Value = serde_json::from_str(&stage.read("plan.json")).expect("JSON");
+    assert!(
+        plan["validUntil"]
+            .as_str()
+            .is_some_and(|until| !until.starts_with("2098")),
+        "{plan}"
+    );
+}
+
+#[test]
 fn guards_refuse_with_3_and_give_way_to_a_reason() {
     let stage = stage();
     stage.configure(&CONFIG.replace("203.0.113.0/24\" }, {", "192.0.2.1\" }, {"));

@@ -10,7 +10,6 @@ use time::OffsetDateTime;
 
 use super::ApplyArgs;
 use crate::apply::receipt;
-use crate::cli::args::WorldArgs;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Cannot, Output, guarded_text, plan_text};
 use crate::cli::session::{self, NoPlan, discover, read_rules};
@@ -56,7 +55,7 @@ pub(super) async fn prepare(args: &ApplyArgs, output: &Output) -> Result<Ready, 
 }
 
 async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan> {
-    if args.config.as_of.is_some() && !against_emulator(&args.world) {
+    if args.config.as_of.is_some() && !args.world.is_emulated() {
         return Err(Cannot::usage(
             "`--as-of` is a preview, and `apply` would make it real",
             "use it with `plan` and `drift`, or with `--emulator`",
@@ -99,16 +98,6 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan>
         digest: None,
         text,
     })
-}
-
-#[cfg(feature = "emulator")]
-fn against_emulator(world: &WorldArgs) -> bool {
-    world.emulator.is_some()
-}
-
-#[cfg(not(feature = "emulator"))]
-fn against_emulator(_: &WorldArgs) -> bool {
-    false
 }
 
 /// Reads a plan file and holds it against the world. Whatever is not as it says refuses the whole of it.
