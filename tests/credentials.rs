@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use portward::lightsail::aws::{Aws, Settings};
+use portward::lightsail::aws::{Aws, Settings, default_region};
 use portward::lightsail::{Kind, Reader};
 use portward::model::InstanceId;
 use stub::{Reply, Request, Stub};
@@ -68,7 +68,7 @@ fn child() {
                 return;
             }
         }
-        tracing::info!("default region {:?}", aws.default_region());
+        tracing::info!("default region {:?}", default_region(None).await);
     });
 }
 

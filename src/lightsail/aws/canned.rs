@@ -49,7 +49,6 @@ impl Aws {
             clients: Mutex::new(BTreeMap::new()),
             deadlines,
             queue: Queue::new(Rate::UNLIMITED),
-            default_region: None,
         }))
     }
 }

@@ -164,7 +164,7 @@ impl Aws {
                 .credentials_provider(credentials)
         } else {
             // Only STS and SSO need a region of their own, and STS is everywhere.
-            let region = default_region.clone().or(fallback_region);
+            let region = default_region.or(fallback_region);
             let region = Region::new(region.unwrap_or_else(|| "us-east-1".to_owned()));
             let cache = IdentityCache::lazy().load_timeout(LOOKUP).build();
             config::Builder::from(&chain(profile, region, timeouts).await).identity_cache(cache)
@@ -188,14 +188,7 @@ impl Aws {
             clients: Mutex::default(),
             deadlines,
             queue: Queue::new(rate),
-            default_region,
         })))
-    }
-
-    /// The region that the environment or the profile names; none where the keys came with the settings.
-    #[must_use]
-    pub fn default_region(&self) -> Option<&str> {
-        self.0.default_region.as_deref()
     }
 
     /// A way to read.
@@ -231,7 +224,6 @@ struct Shared {
     clients: Mutex<BTreeMap<String, Client>>,
     deadlines: Deadlines,
     queue: Queue,
-    default_region: Option<String>,
 }
 
 /// Names nothing: the base holds the credentials provider.
