@@ -101,6 +101,7 @@ pub(super) fn summary(plan: &Plan, asked: Asked) -> String {
         Asked::Plan if changing == 0 => format!("nothing to do on {of}"),
         Asked::Plan => format!("{changing} of {of} to change, {}", count(calls, "call")),
         Asked::Drift if differing == 0 => format!("no difference seen on {of}"),
+        Asked::Drift if differing == 1 => format!("1 of {of} differs"),
         Asked::Drift => format!("{differing} of {of} differ"),
     };
     let rest: Vec<String> = [
