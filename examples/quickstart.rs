@@ -3,7 +3,7 @@
 //! `cargo run --example quickstart` uses the library as another program would: it loads `firewall.example.toml`, serves
 //! `examples/fleet.json` on loopback, shows the plan, applies it, and proves that nothing is left to do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -86,11 +86,11 @@ async fn run() -> Result<()> {
 
 /// Reads the world and plans: the same few steps that the command makes.
 async fn look(config: &Config, reader: &impl Reader) -> Result<Plan> {
-    let regions: BTreeSet<String> = config.regions().iter().cloned().collect();
+    let sites = config.sites();
     let mut live = Live::default();
-    for region in &regions {
+    for site in &sites {
         let instances = reader
-            .instances(region)
+            .instances(site)
             .await
             .context("the list of instances")?;
         live.instances.extend(
@@ -100,7 +100,7 @@ async fn look(config: &Config, reader: &impl Reader) -> Result<Plan> {
         );
     }
     let desired = config
-        .resolve(&live.instances, &regions, AS_OF)
+        .resolve(&live.instances, &sites, AS_OF)
         .map_err(|problems| anyhow!("{}", problems.render(false)))?;
     let mut firewalls = BTreeMap::new();
     for id in desired.instances.keys() {

@@ -111,6 +111,7 @@ impl Inventory {
             entries.iter().map(|entry| {
                 (
                     InstanceId {
+                        account: None,
                         region: region.clone(),
                         name: entry.name.clone(),
                     },
@@ -127,6 +128,7 @@ impl Entry {
     pub fn instance(&self, region: &str) -> Instance {
         Instance {
             id: InstanceId {
+                account: None,
                 region: region.to_owned(),
                 name: self.name.clone(),
             },

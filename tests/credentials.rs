@@ -47,6 +47,7 @@ fn child() {
         .expect("no endpoint was given");
         for region in ["eu-central-1", "us-east-1"] {
             let id = InstanceId {
+                account: None,
                 region: region.into(),
                 name: "web-1".into(),
             };

@@ -240,11 +240,7 @@ fn example() -> (Desired, Live, Fingerprint) {
         live.firewalls.insert(id, read);
     }
     let desired = config
-        .resolve(
-            &live.instances,
-            config.regions(),
-            OffsetDateTime::UNIX_EPOCH,
-        )
+        .resolve(&live.instances, &config.sites(), OffsetDateTime::UNIX_EPOCH)
         .unwrap_or_else(|errors| panic!("{errors}"));
     (desired, live, config.fingerprint())
 }
@@ -256,7 +252,8 @@ fn plan_files_are_as_their_schema_says() {
         reason: "no answer".into(),
         hint: Some("look again".into()),
     };
-    live.regions_unreadable.insert("eu-west-1".into(), away);
+    live.sites_unreadable
+        .insert(portward::model::Site::of_region("eu-west-1"), away);
     let mut plan = plan::plan(&desired, &live, Options::default());
     plan.overrides.push(Override {
         guard: GuardName::BlastRadius,

@@ -26,11 +26,7 @@ pub fn check(data: &[u8]) {
         .collect();
     let live = live();
     let resolved = parse(sources).and_then(|config| {
-        let desired = config.resolve(
-            &live.instances,
-            config.regions(),
-            OffsetDateTime::UNIX_EPOCH,
-        );
+        let desired = config.resolve(&live.instances, &config.sites(), OffsetDateTime::UNIX_EPOCH);
         let _ = config.summary();
         desired
     });

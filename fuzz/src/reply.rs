@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portward::lightsail::aws::{Aws, Deadlines, Reply};
 use portward::lightsail::{Error, Reader, Writer};
-use portward::model::{Firewall, InstanceId, LiveFirewall, PortState};
+use portward::model::{Firewall, InstanceId, LiveFirewall, PortState, Site};
 use serde_json::Value;
 
 use super::check_shown;
@@ -48,19 +48,20 @@ fn check_reply(reply: &Reply) {
         let aws = Aws::canned(reply.clone(), DEADLINES);
         let (reader, writer) = (aws.reader(), aws.writer());
         let id = InstanceId {
+            account: None,
             region: "eu-central-1".to_owned(),
             name: "web-1".to_owned(),
         };
         if let Some(rules) = shown(reader.port_states(&id).await) {
             check_rules(reply, &rules);
         }
-        if let Some(instances) = shown(reader.instances("eu-central-1").await)
+        if let Some(instances) = shown(reader.instances(&Site::of_region("eu-central-1")).await)
             && let Some(entries) = list(reply, "instances")
         {
             assert_eq!(instances.len(), entries.len(), "{reply:?}");
         }
         shown(reader.instance(&id).await);
-        shown(reader.operation("eu-central-1", "1").await);
+        shown(reader.operation(&id, "1").await);
         shown(reader.operations_for(&id).await);
         shown(writer.put(&id, &Firewall::new()).await);
     });

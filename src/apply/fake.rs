@@ -11,7 +11,7 @@ use crate::exposure;
 use crate::lightsail::{Error, Kind, Operation, OperationStatus, Reader, Writer};
 use crate::model::{
     AddressType, Firewall, Instance, InstanceId, InstanceState, Key, LiveFirewall, Mode, PortState,
-    Protocol, Sources,
+    Protocol, Site, Sources,
 };
 use crate::plan::{Call, InstancePlan, Plan, Verdict};
 
@@ -92,6 +92,7 @@ impl Fake {
     ) -> InstancePlan {
         let instance = Instance {
             id: InstanceId {
+                account: None,
                 region: "eu-central-1".into(),
                 name: name.into(),
             },
@@ -129,6 +130,7 @@ impl Fake {
     /// Looks at, or changes, one instance.
     pub(super) fn host<T>(&self, name: &str, look: impl FnOnce(&mut Host) -> T) -> T {
         let id = InstanceId {
+            account: None,
             region: "eu-central-1".into(),
             name: name.into(),
         };
@@ -265,12 +267,12 @@ impl Host {
 }
 
 impl Reader for Fake {
-    async fn instances(&self, region: &str) -> Result<Vec<Instance>, Error> {
+    async fn instances(&self, site: &Site) -> Result<Vec<Instance>, Error> {
         let hosts = self.0.borrow();
         Ok(hosts
             .values()
             .map(|host| host.instance.clone())
-            .filter(|instance| instance.id.region == region)
+            .filter(|instance| instance.id.site() == *site)
             .collect())
     }
 
@@ -310,14 +312,14 @@ impl Reader for Fake {
         })
     }
 
-    async fn operation(&self, region: &str, id: &str) -> Result<Operation, Error> {
+    async fn operation(&self, about: &InstanceId, id: &str) -> Result<Operation, Error> {
         const ACTION: &str = "GetOperation";
         let mut hosts = self.0.borrow_mut();
         let absent = || {
             Error::new(
                 Kind::NotFound,
                 ACTION,
-                format!("{region}/{id}"),
+                format!("{about}: {id}"),
                 "no such operation",
             )
         };

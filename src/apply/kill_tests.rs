@@ -13,7 +13,7 @@ use super::receipt::{Header, Receipt, ReceiptFile, Scope};
 use super::tests::{after, before, opening, patient, put, tools};
 use super::{Confirmation, Stop, Tools, confirm, run};
 use crate::lightsail::{Error, Operation, Reader, Writer};
-use crate::model::{Firewall, Instance, InstanceId, Key, LiveFirewall, PortState, Sources};
+use crate::model::{Firewall, Instance, InstanceId, Key, LiveFirewall, PortState, Site, Sources};
 use crate::plan::{InstancePlan, Plan};
 
 /// The service, for a run that has only so many steps to live.
@@ -41,8 +41,8 @@ impl Mortal<'_> {
 }
 
 impl Reader for Mortal<'_> {
-    async fn instances(&self, region: &str) -> Result<Vec<Instance>, Error> {
-        self.around(self.fake.instances(region)).await
+    async fn instances(&self, site: &Site) -> Result<Vec<Instance>, Error> {
+        self.around(self.fake.instances(site)).await
     }
 
     async fn instance(&self, id: &InstanceId) -> Result<Instance, Error> {
@@ -53,8 +53,8 @@ impl Reader for Mortal<'_> {
         self.around(self.fake.port_states(id)).await
     }
 
-    async fn operation(&self, region: &str, id: &str) -> Result<Operation, Error> {
-        self.around(self.fake.operation(region, id)).await
+    async fn operation(&self, about: &InstanceId, id: &str) -> Result<Operation, Error> {
+        self.around(self.fake.operation(about, id)).await
     }
 
     async fn operations_for(&self, id: &InstanceId) -> Result<Vec<Operation>, Error> {

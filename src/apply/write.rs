@@ -144,7 +144,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
             }
             self.waiting(&format!("`{kind}` is not done"));
             patience.pause().await;
-            match self.tools.reader.operation(&self.id().region, id).await {
+            match self.tools.reader.operation(self.id(), id).await {
                 Ok(newer) => {
                     operation.status = newer.status;
                     operation.error = newer.error;

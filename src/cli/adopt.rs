@@ -14,7 +14,7 @@ use super::session::{self, NoPlan};
 use super::signals;
 use super::world::{Want, World};
 use crate::config::{self, Adopted, Config, Differing, Source};
-use crate::model::{Desired, Key, Live};
+use crate::model::{Desired, Key, Live, Site};
 use crate::plan::{self, Plan, Verdict};
 use crate::render::json::Problem;
 use crate::render::text::{self, Asked};
@@ -58,15 +58,15 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
         read_only,
     } = args;
     let loaded = session::load(config, output)?;
-    let regions = session::regions(world, &loaded).await?;
+    let sites = session::sites(world, &loaded).await?;
     let inventory = read_only.inventory.as_deref();
-    let connection = World::connect(world, inventory, Want::Read, regions.first().cloned()).await?;
+    let connection = World::connect(world, inventory, Want::Read, session::home(&sites)).await?;
     let as_of = config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
     let reader = connection.reader();
-    let mut live = session::discover(reader, &regions).await;
-    let looked_at = |live: &Live| -> BTreeSet<String> {
-        let listed = |region: &&String| !live.regions_unreadable.contains_key(*region);
-        regions.iter().filter(listed).cloned().collect()
+    let mut live = session::discover(reader, &sites).await;
+    let looked_at = |live: &Live| -> BTreeSet<Site> {
+        let listed = |site: &&Site| !live.sites_unreadable.contains_key(*site);
+        sites.iter().filter(listed).cloned().collect()
     };
     let mut desired = loaded.resolve(&live.instances, &looked_at(&live), as_of)?;
     session::narrow(&mut desired, &world.target)?;

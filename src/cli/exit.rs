@@ -83,7 +83,7 @@ impl Exit {
         if !plan.missing.is_empty() {
             held.push(Self::Failed);
         }
-        if !plan.unreadable.is_empty() || !plan.regions_unreadable.is_empty() {
+        if !plan.unreadable.is_empty() || !plan.sites_unreadable.is_empty() {
             held.push(Self::Incomplete);
         }
         for instance in &plan.instances {
@@ -135,6 +135,7 @@ mod tests {
     fn report(results: &[(usize, Outcome)]) -> Report {
         let result = |(writes, outcome): &(usize, Outcome)| InstanceResult {
             id: InstanceId {
+                account: None,
                 region: "eu-central-1".into(),
                 name: "web-1".into(),
             },

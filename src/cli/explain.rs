@@ -58,11 +58,10 @@ struct Answer {
 async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> {
     let config = session::load(&args.config, output)?;
     let (to, from) = question(args, &config)?;
-    let regions = session::regions(&args.world, &config).await?;
+    let sites = session::sites(&args.world, &config).await?;
     let inventory = args.read_only.inventory.as_deref();
-    let world =
-        World::connect(&args.world, inventory, Want::Read, regions.first().cloned()).await?;
-    let seen = session::discover(world.reader(), &regions).await;
+    let world = World::connect(&args.world, inventory, Want::Read, session::home(&sites)).await?;
+    let seen = session::discover(world.reader(), &sites).await;
     let found = find(&args.instance, &seen.instances);
     let rules = match &found {
         Ok(id) => {

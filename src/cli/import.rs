@@ -38,7 +38,7 @@ pub(super) async fn run(args: &ImportArgs, output: &Output) -> Exit {
             .into_iter()
             .map(|(id, rules)| (id, read(rules)))
             .collect(),
-        regions_unreadable: survey.regions_unreadable,
+        sites_unreadable: survey.sites_unreadable,
     };
     let Imported { text, left_out } = config::import(&live, &regions);
     // What `plan` would say of it: there are rules that nobody can be sure of.

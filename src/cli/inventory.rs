@@ -20,7 +20,7 @@ use super::{progress, signals};
 use crate::inventory::{Entry, Inventory};
 use crate::lightsail::aws;
 use crate::lightsail::{self, Reader};
-use crate::model::{Instance, InstanceId, PortState, Unreadable};
+use crate::model::{Instance, InstanceId, PortState, Site, Unreadable};
 use crate::render::json::Problem;
 
 #[derive(Args, Debug)]
@@ -50,8 +50,8 @@ pub(super) struct SurveyArgs {
 pub(super) struct Survey {
     /// Every region that was asked for.
     pub(super) regions: BTreeSet<String>,
-    /// Those of them that could not be listed in full.
-    pub(super) regions_unreadable: BTreeMap<String, Unreadable>,
+    /// Those that could not be listed in full.
+    pub(super) sites_unreadable: BTreeMap<Site, Unreadable>,
     /// Every instance that was listed.
     pub(super) instances: BTreeMap<InstanceId, Instance>,
     /// The rules of those that were selected, as they are spelled.
@@ -161,7 +161,7 @@ impl Survey {
     /// Done, or that something could not be read.
     pub(super) fn exit(&self) -> Exit {
         let blind = self.rules.values().any(Result::is_err);
-        if blind || !self.regions_unreadable.is_empty() {
+        if blind || !self.sites_unreadable.is_empty() {
             return Exit::Incomplete;
         }
         Exit::Done
@@ -169,7 +169,7 @@ impl Survey {
 
     /// What could not be read, and why.
     pub(super) fn problems(&self) -> Vec<Problem> {
-        let regions = self.regions_unreadable.iter().map(|(region, unreadable)| {
+        let regions = self.sites_unreadable.iter().map(|(region, unreadable)| {
             (
                 format!("cannot list the instances of `{region}`"),
                 unreadable,
@@ -192,7 +192,11 @@ impl Survey {
     fn inventory(&self) -> Inventory {
         let listed = self.regions.iter();
         let mut regions: BTreeMap<String, Vec<Entry>> = listed
-            .filter(|region| !self.regions_unreadable.contains_key(*region))
+            .filter(|region| {
+                !self
+                    .sites_unreadable
+                    .contains_key(&Site::of_region(*region))
+            })
             .map(|region| (region.clone(), Vec::new()))
             .collect();
         for (id, rules) in &self.rules {
@@ -227,17 +231,20 @@ async fn survey(
     patterns: &[(String, Pattern)],
     world: &WorldArgs,
 ) -> Result<Survey, Cannot> {
-    let asked: Vec<String> = regions.iter().cloned().collect();
+    let asked: Vec<Site> = regions.iter().map(Site::of_region).collect();
     let seen = session::discover(reader, &asked).await;
     let picks = |pattern: &Pattern, id: &InstanceId| {
         pattern.matches(&id.name) || pattern.matches(&id.to_string())
     };
     for (text, pattern) in patterns {
         // What could not be listed may hold it, and is reported as what it is.
-        if seen.regions_unreadable.is_empty() && !seen.instances.keys().any(|id| picks(pattern, id))
-        {
-            return Err(Cannot::failed(format!("`{text}` names no instance"))
-                .with_hint(Some(format!("looked at: {}", asked.join(", ")))));
+        if seen.sites_unreadable.is_empty() && !seen.instances.keys().any(|id| picks(pattern, id)) {
+            return Err(
+                Cannot::failed(format!("`{text}` names no instance")).with_hint(Some(format!(
+                    "looked at: {}",
+                    session::regions_of(&asked).join(", ")
+                ))),
+            );
         }
     }
     let picked = seen
@@ -247,7 +254,7 @@ async fn survey(
     let rules = read(reader, picked, world.concurrency).await;
     Ok(Survey {
         regions,
-        regions_unreadable: seen.regions_unreadable,
+        sites_unreadable: seen.sites_unreadable,
         instances: seen.instances,
         rules,
     })

@@ -88,17 +88,17 @@ pub(super) async fn look(
     } = args;
     let work = async {
         let loaded = session::load(config, output)?;
-        let regions = session::regions(world, &loaded).await?;
+        let sites = session::sites(world, &loaded).await?;
         let inventory = read_only.inventory.as_deref();
         let connection =
-            World::connect(world, inventory, Want::Read, regions.first().cloned()).await?;
+            World::connect(world, inventory, Want::Read, session::home(&sites)).await?;
         let as_of = config.as_of.unwrap_or_else(time::OffsetDateTime::now_utc);
         let planned = session::plan(
             &loaded,
             as_of,
             world,
             consent,
-            &regions,
+            &sites,
             connection.reader(),
             judged,
         )

@@ -10,11 +10,11 @@ use time::OffsetDateTime;
 use super::Exit;
 use super::args::{ConsentArgs, OutArgs, WorldArgs};
 use super::output::{Cannot, Output, plan_text};
-use super::session::{Basis, NoPlan, Planned, account, discover, read_rules};
+use super::session::{Basis, NoPlan, Planned, account, discover, home, read_rules, regions_of};
 use super::signals;
 use super::world::{Want, World};
 use crate::apply::receipt::Receipt;
-use crate::model::{Fingerprint, Guard};
+use crate::model::{Fingerprint, Guard, Site};
 use crate::plan::file::Scope;
 use crate::plan::{self, Verdict};
 use crate::render::text::Asked;
@@ -65,9 +65,9 @@ async fn look(args: &RollbackArgs) -> Result<Planned, NoPlan> {
     let receipt =
         Receipt::read(&args.receipt).map_err(|damage| Cannot::failed(damage.to_string()))?;
     let back = receipt.rollback();
-    let regions: Vec<String> = back.regions().into_iter().collect();
-    let world = World::connect(&args.world, None, Want::Read, regions.first().cloned()).await?;
-    let mut live = discover(world.reader(), &regions).await;
+    let sites: Vec<Site> = back.sites().into_iter().collect();
+    let world = World::connect(&args.world, None, Want::Read, home(&sites)).await?;
+    let mut live = discover(world.reader(), &sites).await;
     let desired = back.desired(&live);
     live.firewalls = read_rules(
         world.reader(),
@@ -92,7 +92,7 @@ async fn look(args: &RollbackArgs) -> Result<Planned, NoPlan> {
         guard: Guard::default(),
         scope: Scope {
             account: account(&plan),
-            regions,
+            regions: regions_of(&sites),
             targets: Vec::new(),
             declared: desired.instances.len(),
         },

@@ -9,7 +9,7 @@ use super::output::Cannot;
 use crate::inventory::Inventory;
 use crate::lightsail::aws::{Aws, AwsReader, AwsWriter, Settings};
 use crate::lightsail::{self, Offline, Operation, Reader};
-use crate::model::{Instance, InstanceId, PortState};
+use crate::model::{Instance, InstanceId, PortState, Site};
 
 /// A connection to the service, to the embedded emulator, or to nothing but a file.
 pub(super) struct World {
@@ -128,10 +128,10 @@ impl World {
 }
 
 impl Reader for AnyReader {
-    async fn instances(&self, region: &str) -> Result<Vec<Instance>, lightsail::Error> {
+    async fn instances(&self, site: &Site) -> Result<Vec<Instance>, lightsail::Error> {
         match self {
-            Self::Aws(reader) => reader.instances(region).await,
-            Self::Offline(reader) => reader.instances(region).await,
+            Self::Aws(reader) => reader.instances(site).await,
+            Self::Offline(reader) => reader.instances(site).await,
         }
     }
 
@@ -149,10 +149,10 @@ impl Reader for AnyReader {
         }
     }
 
-    async fn operation(&self, region: &str, id: &str) -> Result<Operation, lightsail::Error> {
+    async fn operation(&self, about: &InstanceId, id: &str) -> Result<Operation, lightsail::Error> {
         match self {
-            Self::Aws(reader) => reader.operation(region, id).await,
-            Self::Offline(reader) => reader.operation(region, id).await,
+            Self::Aws(reader) => reader.operation(about, id).await,
+            Self::Offline(reader) => reader.operation(about, id).await,
         }
     }
 

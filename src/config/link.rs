@@ -180,7 +180,11 @@ fn instance(
 ) -> Declared {
     let InstanceDef { region, name, body } = def;
     let id = match region {
-        Some(region) => Ok(InstanceId { region, name }),
+        Some(region) => Ok(InstanceId {
+            account: None,
+            region,
+            name,
+        }),
         None => Err(name),
     };
     Declared {

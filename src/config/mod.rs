@@ -47,7 +47,7 @@ use definitions::Definitions;
 use diagnostic::Report;
 use link::Linked;
 
-use crate::model::Fingerprint;
+use crate::model::{Fingerprint, Site};
 
 pub use catalogue::service_of;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
@@ -80,6 +80,12 @@ impl Config {
     #[must_use]
     pub fn regions(&self) -> &BTreeSet<String> {
         &self.linked.regions
+    }
+
+    /// Where these regions are looked at.
+    #[must_use]
+    pub fn sites(&self) -> BTreeSet<Site> {
+        self.regions().iter().map(Site::of_region).collect()
     }
 
     /// The texts of all its files, in the order in which they were read, under one name. Where they are is no part of it.

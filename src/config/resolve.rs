@@ -14,7 +14,9 @@ use super::link::{Declared, Group, Settings};
 use super::rule::{Families, Rule};
 use super::source::{Span, quote};
 use super::suggest::nearest;
-use crate::model::{Desired, DesiredInstance, Instance, InstanceId, Missing, Note, Undeclared};
+use crate::model::{
+    Desired, DesiredInstance, Instance, InstanceId, Missing, Note, Site, Undeclared,
+};
 
 /// Looks for what missing names may have meant are made for this many: each compares with every instance.
 const HINTS: usize = 20;
@@ -23,7 +25,7 @@ const HINTS: usize = 20;
 pub(super) struct Resolver<'a> {
     pub(super) config: &'a Config,
     instances: &'a BTreeMap<InstanceId, Instance>,
-    listed: &'a BTreeSet<String>,
+    listed: &'a BTreeSet<Site>,
     as_of: OffsetDateTime,
     pub(super) report: Report,
     /// What was complained about: many instances share a line, and one complaint is enough.
@@ -34,7 +36,7 @@ pub(super) struct Resolver<'a> {
 impl Config {
     /// What is wanted of each of these instances.
     ///
-    /// `instances` are those that were found, `listed` the regions of which every instance is among them. Only of these
+    /// `instances` are those that were found, `listed` the sites of which every instance is among them. Only of these
     /// can be said that something is missing. `as_of` is the instant at which the rules are looked at.
     ///
     /// # Errors
@@ -44,7 +46,7 @@ impl Config {
     pub fn resolve(
         &self,
         instances: &BTreeMap<InstanceId, Instance>,
-        listed: &BTreeSet<String>,
+        listed: &BTreeSet<Site>,
         as_of: OffsetDateTime,
     ) -> Result<Desired, Diagnostics> {
         let report = Report::on(self.sources.clone());
@@ -170,7 +172,7 @@ impl<'a> Resolver<'a> {
     /// Whether every region was listed in which the instance could be.
     fn is_listed(&self, declared: &Declared) -> bool {
         match &declared.id {
-            Ok(id) => self.listed.contains(&id.region),
+            Ok(id) => self.listed.contains(&id.site()),
             Err(_) => self.all_listed(|_| true),
         }
     }
@@ -183,7 +185,7 @@ impl<'a> Resolver<'a> {
                 .regions
                 .iter()
                 .filter(|region| concerns(region))
-                .all(|r| self.listed.contains(r))
+                .all(|region| self.listed.contains(&Site::of_region(region)))
     }
 
     fn missing(&mut self, absent: &[&Declared], by_name: &BTreeMap<&str, Vec<&InstanceId>>) {

@@ -191,6 +191,7 @@ mod tests {
     fn statuses(progress: Progress, reads: usize) -> Vec<&'static str> {
         let now = OffsetDateTime::UNIX_EPOCH;
         let id = InstanceId {
+            account: None,
             region: "r".into(),
             name: "n".into(),
         };
@@ -241,6 +242,7 @@ mod tests {
     fn a_new_operation_may_not_be_found_at_first() {
         let now = OffsetDateTime::UNIX_EPOCH;
         let id = InstanceId {
+            account: None,
             region: "r".into(),
             name: "n".into(),
         };

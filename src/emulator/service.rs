@@ -149,6 +149,7 @@ impl Service {
             return Ok(());
         };
         let id = InstanceId {
+            account: None,
             region: turn.region.clone(),
             name: name.clone(),
         };

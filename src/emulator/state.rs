@@ -301,6 +301,7 @@ impl Memory {
 
 fn id(region: &str, name: &str) -> InstanceId {
     InstanceId {
+        account: None,
         region: region.to_owned(),
         name: name.to_owned(),
     }

@@ -8,14 +8,16 @@ mod error;
 mod offline;
 mod pace;
 mod queue;
+mod tally;
 
 pub use error::{Error, Kind};
 pub use offline::Offline;
 pub use pace::{NoRate, Rate};
+pub use tally::{Answers, Tally};
 
 use time::OffsetDateTime;
 
-use crate::model::{Firewall, Instance, InstanceId, Key, PortState, Sources};
+use crate::model::{Firewall, Instance, InstanceId, Key, PortState, Site, Sources};
 
 /// Reads the service. Every method answers within a deadline of its own.
 #[expect(
@@ -23,11 +25,11 @@ use crate::model::{Firewall, Instance, InstanceId, Key, PortState, Sources};
     reason = "one thread runs everything, so no future has to be Send"
 )]
 pub trait Reader {
-    /// Every instance of a region, all pages; a page that fails or a token that repeats fails the whole.
+    /// Every instance of a site, all pages; a page that fails or a token that repeats fails the whole.
     ///
     /// # Errors
     /// Whatever kept the list from being complete.
-    async fn instances(&self, region: &str) -> Result<Vec<Instance>, Error>;
+    async fn instances(&self, site: &Site) -> Result<Vec<Instance>, Error>;
 
     /// One instance by name.
     ///
@@ -41,11 +43,11 @@ pub trait Reader {
     /// Whatever kept them from being read.
     async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, Error>;
 
-    /// One operation of a region by its id.
+    /// One operation by its id, in the region of the instance that it is about.
     ///
     /// # Errors
     /// [`Kind::NotFound`] where it is not visible (yet), and whatever else kept it from being read.
-    async fn operation(&self, region: &str, id: &str) -> Result<Operation, Error>;
+    async fn operation(&self, about: &InstanceId, id: &str) -> Result<Operation, Error>;
 
     /// The operations on an instance, all pages.
     ///

@@ -4,7 +4,7 @@
 
 use super::{Error, Kind, Operation, Reader};
 use crate::inventory::{Entry, Inventory};
-use crate::model::{Instance, InstanceId, PortState};
+use crate::model::{Instance, InstanceId, PortState, Site};
 
 /// Reads an inventory in place of the service.
 #[derive(Clone, Debug)]
@@ -52,11 +52,11 @@ impl Offline {
 }
 
 impl Reader for Offline {
-    async fn instances(&self, region: &str) -> Result<Vec<Instance>, Error> {
+    async fn instances(&self, site: &Site) -> Result<Vec<Instance>, Error> {
         Ok(self
-            .region("GetInstances", region)?
+            .region("GetInstances", &site.region)?
             .iter()
-            .map(|entry| entry.instance(region))
+            .map(|entry| entry.instance(&site.region))
             .collect())
     }
 
@@ -73,8 +73,11 @@ impl Reader for Offline {
         })
     }
 
-    async fn operation(&self, region: &str, id: &str) -> Result<Operation, Error> {
-        Err(no_operations("GetOperation", format!("{region}/{id}")))
+    async fn operation(&self, about: &InstanceId, id: &str) -> Result<Operation, Error> {
+        Err(no_operations(
+            "GetOperation",
+            format!("{}/{id}", about.region),
+        ))
     }
 
     async fn operations_for(&self, id: &InstanceId) -> Result<Vec<Operation>, Error> {
@@ -102,6 +105,7 @@ mod tests {
 
     fn id(name: &str) -> InstanceId {
         InstanceId {
+            account: None,
             region: "eu-central-1".into(),
             name: name.into(),
         }
@@ -111,7 +115,10 @@ mod tests {
     async fn what_was_not_seen_is_not_empty() {
         let offline = Offline::new(Inventory::parse(SNAPSHOT).expect("an inventory"));
         assert_eq!(
-            offline.instances("eu-central-1").await.map(|all| all.len()),
+            offline
+                .instances(&Site::of_region("eu-central-1"))
+                .await
+                .map(|all| all.len()),
             Ok(2)
         );
         assert_eq!(
@@ -133,12 +140,15 @@ mod tests {
             Err(Kind::NotFound)
         );
         assert_eq!(
-            offline.instances("eu-west-1").await.map_err(|e| e.kind()),
+            offline
+                .instances(&Site::of_region("eu-west-1"))
+                .await
+                .map_err(|e| e.kind()),
             Err(Kind::NotFound)
         );
         assert_eq!(
             offline
-                .operation("eu-central-1", "1")
+                .operation(&id("web-1"), "1")
                 .await
                 .map_err(|e| e.kind()),
             Err(Kind::NotFound)

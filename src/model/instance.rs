@@ -5,18 +5,64 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// One account's part of a region: what is listed in one go, and what the service's request rates hold for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Site {
+    /// The name that the configuration gives the account; `None` where it names none.
+    pub account: Option<String>,
+    /// The region, such as `eu-central-1`.
+    pub region: String,
+}
+
+impl Site {
+    /// A region of the account that the credentials belong to.
+    #[must_use]
+    pub fn of_region(region: impl Into<String>) -> Self {
+        Self {
+            account: None,
+            region: region.into(),
+        }
+    }
+}
+
+/// `region`, or `account/region`.
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(account) = &self.account {
+            write!(f, "{account}/")?;
+        }
+        f.write_str(&self.region)
+    }
+}
+
 /// Where an instance is found: names are unique in a region of an account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceId {
+    /// The name that the configuration gives the account; `None` where it names none.
+    pub account: Option<String>,
     /// The region, such as `eu-central-1`.
     pub region: String,
     /// The resource name.
     pub name: String,
 }
 
-/// `region/name`.
+impl InstanceId {
+    /// The account and region that it is in.
+    #[must_use]
+    pub fn site(&self) -> Site {
+        Site {
+            account: self.account.clone(),
+            region: self.region.clone(),
+        }
+    }
+}
+
+/// `region/name`, or `account/region/name`.
 impl fmt::Display for InstanceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(account) = &self.account {
+            write!(f, "{account}/")?;
+        }
         write!(f, "{}/{}", self.region, self.name)
     }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Firewall, Instance, InstanceId, Key, KeyError, Protocol, Sources};
+use super::{Firewall, Instance, InstanceId, Key, KeyError, Protocol, Site, Sources};
 
 /// One entry of `portStates`, to the letter. Missing lists are empty lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -233,8 +233,8 @@ pub struct Live {
     pub instances: BTreeMap<InstanceId, Instance>,
     /// The rules of each instance that was looked at. One that is missing here was not asked for.
     pub firewalls: BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>>,
-    /// Regions whose instances could not be listed in full.
-    pub regions_unreadable: BTreeMap<String, Unreadable>,
+    /// Sites whose instances could not be listed in full.
+    pub sites_unreadable: BTreeMap<Site, Unreadable>,
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub use desired::{
 pub use fingerprint::{Fingerprint, NotAFingerprint};
 pub use firewall::{Counts, Firewall, SOURCES_PER_FAMILY};
 pub use guard::Guard;
-pub use instance::{AddressType, Instance, InstanceId, InstanceState};
+pub use instance::{AddressType, Instance, InstanceId, InstanceState, Site};
 pub use key::{Key, KeyError, Protocol};
 pub use live::{Doubt, Live, LiveFirewall, PortState, Uncertain, Unreadable};
 pub use policy::{Cells, DeclaredTable, Demand, Policies, Policy, Waiver, Weight};

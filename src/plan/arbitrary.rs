@@ -16,7 +16,7 @@ use super::{Options, Plan, plan};
 use crate::model::arbitrary::{Universe, change, key, sources};
 use crate::model::{
     Absent, AddressType, Desired, DesiredInstance, Firewall, Instance, InstanceId, InstanceState,
-    Key, Live, LiveFirewall, Missing, Mode, Note, Origin, PortState, Rule, Sources, Strategy,
+    Key, Live, LiveFirewall, Missing, Mode, Note, Origin, PortState, Rule, Site, Sources, Strategy,
     Undeclared, Unreadable,
 };
 
@@ -97,6 +97,7 @@ fn entries(firewall: &Firewall, odd: &[(Index, u8)]) -> Vec<PortState> {
 fn instance(name: &str, address_type: &str) -> Instance {
     Instance {
         id: InstanceId {
+            account: None,
             region: "eu-central-1".into(),
             name: name.into(),
         },
@@ -183,8 +184,8 @@ pub(crate) fn fleet(
                 reason: text.clone(),
                 hint: None,
             };
-            live.regions_unreadable
-                .insert("us-east-1".into(), unreadable);
+            live.sites_unreadable
+                .insert(Site::of_region("us-east-1"), unreadable);
             desired.missing.push(Missing {
                 name: text.clone(),
                 origin: origin(1),
@@ -192,6 +193,7 @@ pub(crate) fn fleet(
             });
             desired.undeclared.push(Undeclared {
                 id: InstanceId {
+                    account: None,
                     region: "eu-west-1".into(),
                     name: text.clone(),
                 },

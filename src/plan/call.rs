@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::Override;
 use crate::exposure;
 use crate::model::{
-    Firewall, Instance, InstanceId, Key, LiveFirewall, Missing, Mode, Note, Origin, Sources,
+    Firewall, Instance, InstanceId, Key, LiveFirewall, Missing, Mode, Note, Origin, Site, Sources,
     Undeclared, Unreadable,
 };
 
@@ -149,8 +149,8 @@ pub struct Plan {
     pub instances: Vec<InstancePlan>,
     /// Declared instances whose rules could not be read.
     pub unreadable: Vec<(InstanceId, Unreadable)>,
-    /// Regions whose instances could not be listed.
-    pub regions_unreadable: Vec<(String, Unreadable)>,
+    /// Sites whose instances could not be listed.
+    pub sites_unreadable: Vec<(Site, Unreadable)>,
     /// Declared instances that do not exist.
     pub missing: Vec<Missing>,
     /// Instances that nothing declares.

@@ -33,7 +33,7 @@ pub struct Options {
 /// Plans every declared instance.
 pub fn plan(desired: &Desired, live: &Live, options: Options) -> Plan {
     let mut plan = Plan {
-        regions_unreadable: live.regions_unreadable.clone().into_iter().collect(),
+        sites_unreadable: live.sites_unreadable.clone().into_iter().collect(),
         missing: desired.missing.clone(),
         undeclared: desired.undeclared.clone(),
         notes: desired.notes.clone(),

@@ -146,6 +146,7 @@ fn near_pair() -> impl Strategy_<Value = (Firewall, Firewall)> {
 fn instance() -> Instance {
     Instance {
         id: InstanceId {
+            account: None,
             region: "eu-central-1".into(),
             name: "web-1".into(),
         },

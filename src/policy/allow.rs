@@ -167,6 +167,7 @@ mod tests {
     #[test]
     fn it_covers_by_name_with_or_without_region() {
         let id = InstanceId {
+            account: None,
             region: "eu-central-1".into(),
             name: "web-1".into(),
         };

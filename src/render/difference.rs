@@ -281,11 +281,11 @@ fn places(ids: &[Option<&InstanceId>]) -> Vec<String> {
             None => "the firewall".to_owned(),
             Some(id) => {
                 let next = ids.get(at + 1).copied().flatten();
-                let region_follows = next.is_some_and(|next| next.region == id.region);
+                let region_follows = next.is_some_and(|next| next.site() == id.site());
                 if id.region.is_empty() || region_follows {
                     plain(&id.name)
                 } else {
-                    format!("{} ({})", plain(&id.name), plain(&id.region))
+                    format!("{} ({})", plain(&id.name), plain(&id.site().to_string()))
                 }
             }
         })

@@ -242,9 +242,9 @@ fn refused(instance: &InstancePlan) -> Option<Finding> {
 /// What could not be read, in whole or in part.
 fn unseen(plan: &Plan) -> Vec<Finding> {
     let regions = plan
-        .regions_unreadable
+        .sites_unreadable
         .iter()
-        .map(|(region, why)| (format!("region `{}`", plain(region)), why));
+        .map(|(site, why)| (format!("region `{}`", plain(&site.to_string())), why));
     let instances = plan.unreadable.iter().map(|(id, why)| (named(id), why));
     let whole = regions.chain(instances).map(|(what, why)| Finding {
         rule: UNREADABLE,
@@ -291,5 +291,5 @@ fn at(origin: &Origin) -> Location {
 }
 
 fn named(id: &InstanceId) -> String {
-    format!("`{}` ({})", plain(&id.name), plain(&id.region))
+    format!("`{}` ({})", plain(&id.name), plain(&id.site().to_string()))
 }

@@ -77,7 +77,7 @@ fn headline(run: &Run<'_>) -> String {
 fn tiles(out: &mut String, run: &Run<'_>, plan: &Plan) {
     let count = |is: fn(&InstancePlan) -> bool| plan.instances.iter().filter(|i| is(i)).count();
     let unseen =
-        plan.unreadable.len() + plan.regions_unreadable.len() + count(|i| i.incomplete.is_some());
+        plan.unreadable.len() + plan.sites_unreadable.len() + count(|i| i.incomplete.is_some());
     let tiles = [
         ("in sync", count(|i| i.verdict == Verdict::InSync), ""),
         ("differ", count(|i| i.verdict != Verdict::InSync), ""),

@@ -113,7 +113,7 @@ pub fn document(run: &Run<'_>) -> String {
             observed: count(|i| i.verdict == Verdict::Observed),
             refused: count(|i| matches!(i.verdict, Verdict::Refused { .. })),
             incomplete: count(|i| i.incomplete.is_some()),
-            unreadable: plan.unreadable.len() + plan.regions_unreadable.len(),
+            unreadable: plan.unreadable.len() + plan.sites_unreadable.len(),
             missing: plan.missing.len(),
             undeclared: plan.undeclared.len(),
             calls: plan.instances.iter().map(|i| i.calls.len()).sum(),
@@ -129,12 +129,12 @@ pub fn document(run: &Run<'_>) -> String {
         unreadable: plan
             .unreadable
             .iter()
-            .map(|(id, why)| unreadable(&id.region, Some(&id.name), why))
+            .map(|(id, why)| unreadable(id.account.as_deref(), &id.region, Some(&id.name), why))
             .collect(),
         regions_unreadable: plan
-            .regions_unreadable
+            .sites_unreadable
             .iter()
-            .map(|(region, why)| unreadable(region, None, why))
+            .map(|(site, why)| unreadable(site.account.as_deref(), &site.region, None, why))
             .collect(),
         missing: plan
             .missing

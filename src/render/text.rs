@@ -60,8 +60,12 @@ pub fn plan(plan: &Plan, asked: Asked) -> String {
     for (id, unreadable) in &plan.unreadable {
         lost_sight(&mut text, &place(id), unreadable);
     }
-    for (region, unreadable) in &plan.regions_unreadable {
-        lost_sight(&mut text, &format!("region {}", plain(region)), unreadable);
+    for (site, unreadable) in &plan.sites_unreadable {
+        lost_sight(
+            &mut text,
+            &format!("region {}", plain(&site.to_string())),
+            unreadable,
+        );
     }
     for missing in &plan.missing {
         let name = plain(&missing.name);
@@ -115,7 +119,7 @@ pub(super) fn summary(plan: &Plan, asked: Asked) -> String {
         ),
         (plan.missing.len(), "missing"),
         (
-            plan.unreadable.len() + plan.regions_unreadable.len(),
+            plan.unreadable.len() + plan.sites_unreadable.len(),
             "unreadable",
         ),
         (
@@ -387,7 +391,7 @@ fn places<'a>(ids: impl Iterator<Item = &'a InstanceId>) -> Vec<String> {
     let ids: Vec<&InstanceId> = ids.collect();
     let ends_region = |at: usize| {
         ids.get(at + 1)
-            .is_none_or(|next| next.region != ids[at].region)
+            .is_none_or(|next| next.site() != ids[at].site())
     };
     let word = |(at, id): (usize, &&InstanceId)| {
         if ends_region(at) {
@@ -401,5 +405,5 @@ fn places<'a>(ids: impl Iterator<Item = &'a InstanceId>) -> Vec<String> {
 
 /// `web-1 (eu-central-1)`.
 fn place(id: &InstanceId) -> String {
-    format!("{} ({})", plain(&id.name), plain(&id.region))
+    format!("{} ({})", plain(&id.name), plain(&id.site().to_string()))
 }

@@ -75,6 +75,7 @@ fn after() -> Inventory {
 
 fn id(name: &str) -> InstanceId {
     InstanceId {
+        account: None,
         region: REGION.to_owned(),
         name: name.to_owned(),
     }

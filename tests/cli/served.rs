@@ -180,6 +180,7 @@ fn a_change_costs_one_write_and_two_reads() {
 
 fn on(name: &str, action: &'static str, nth: u64, what: Happening) -> Cue {
     let id = portward::model::InstanceId {
+        account: None,
         region: crate::stage::REGION.to_owned(),
         name: name.to_owned(),
     };

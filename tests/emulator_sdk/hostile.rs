@@ -13,6 +13,7 @@ use super::{Served, code, emulator, read_rules, serve, tcp};
 fn on_cue(action: &'static str, nth: u64, trouble: Trouble) -> Options {
     let cue = Cue {
         instance: InstanceId {
+            account: None,
             region: "eu-central-1".to_owned(),
             name: "web-1".to_owned(),
         },

@@ -78,6 +78,8 @@ impl Header {
 pub(super) struct IntentLine {
     pub(super) at: String,
     pub(super) write: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) account: Option<String>,
     pub(super) region: String,
     pub(super) name: String,
     pub(super) arn: String,
@@ -145,6 +147,8 @@ pub(super) enum Answered {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ResultLine {
     pub(super) at: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) account: Option<String>,
     pub(super) region: String,
     pub(super) name: String,
     pub(super) status: String,
@@ -189,6 +193,7 @@ pub(super) fn intent(write: usize, intent: &Intent<'_>) -> Line {
     Line::Intent(IntentLine {
         at: now(),
         write,
+        account: instance.id.account.clone(),
         region: instance.id.region.clone(),
         name: instance.id.name.clone(),
         arn: instance.arn.clone(),
@@ -236,6 +241,7 @@ pub(super) fn result(result: &InstanceResult) -> Line {
     } = result;
     Line::Result(ResultLine {
         at: now(),
+        account: id.account.clone(),
         region: id.region.clone(),
         name: id.name.clone(),
         status: outcome.status().to_owned(),

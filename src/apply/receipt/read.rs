@@ -170,6 +170,7 @@ impl Receipt {
             }
             Line::Result(result) => {
                 self.done.insert(InstanceId {
+                    account: result.account,
                     region: result.region,
                     name: result.name,
                 });
@@ -249,6 +250,7 @@ fn write(intent: IntentLine, line: usize) -> Write {
     Write {
         line,
         id: InstanceId {
+            account: intent.account,
             region: intent.region,
             name: intent.name,
         },

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::{Receipt, Write};
 use crate::model::{
-    Desired, DesiredInstance, InstanceId, Key, Live, Missing, Mode, Origin, Rule, Sources, Strategy,
+    Desired, DesiredInstance, InstanceId, Key, Live, Missing, Mode, Origin, Rule, Site, Sources,
+    Strategy,
 };
 use crate::plan::{Plan, Verdict};
 
@@ -58,10 +59,10 @@ impl Receipt {
 }
 
 impl Rollback {
-    /// The regions to look at.
+    /// Where to look.
     #[must_use]
-    pub fn regions(&self) -> BTreeSet<String> {
-        self.known.keys().map(|id| id.region.clone()).collect()
+    pub fn sites(&self) -> BTreeSet<Site> {
+        self.known.keys().map(InstanceId::site).collect()
     }
 
     /// What is wanted of the instances that there are. Those that are gone from a region which was listed in full are
@@ -70,8 +71,8 @@ impl Rollback {
     pub fn desired(&self, live: &Live) -> Desired {
         let mut desired = self.desired.clone();
         desired.instances.retain(|id, _| {
-            let gone = !live.instances.contains_key(id)
-                && !live.regions_unreadable.contains_key(&id.region);
+            let gone =
+                !live.instances.contains_key(id) && !live.sites_unreadable.contains_key(&id.site());
             if gone && let Some((_, origin)) = self.known.get(id) {
                 desired.missing.push(Missing {
                     name: id.to_string(),

@@ -10,7 +10,7 @@ use super::super::fake::{Behaviour, Fake, Fault, plan};
 use super::super::tests::{after, before, opening, patient, put};
 use super::super::{Confirmation, Stop, Tools, confirm, run};
 use super::{Damage, Header, Receipt, ReceiptFile, Scope, unended};
-use crate::model::{Instance, InstanceId, Live, LiveFirewall, PortState};
+use crate::model::{Instance, InstanceId, Live, LiveFirewall, PortState, Site};
 use crate::plan::{self, Call, InstancePlan, Verdict};
 
 fn header(confirm_within: Option<u64>) -> Header {
@@ -77,6 +77,7 @@ fn text() -> Vec<u8> {
 
 fn id(name: &str) -> InstanceId {
     InstanceId {
+        account: None,
         region: "eu-central-1".into(),
         name: name.into(),
     }
@@ -182,7 +183,7 @@ async fn the_way_back_is_an_ordinary_plan() {
         let folder = tempfile::tempdir().expect("a folder");
         let (fake, file) = receipt(folder.path(), confirmation).await;
         let back = Receipt::read(file.path()).expect("a receipt").rollback();
-        assert_eq!(back.regions(), ["eu-central-1".to_owned()].into());
+        assert_eq!(back.sites(), [Site::of_region("eu-central-1")].into());
         let mut live = Live::default();
         for name in ["web", "db"] {
             let (instance, rules) = fake.host(name, |h| (h.instance.clone(), h.rules.clone()));
@@ -222,8 +223,8 @@ async fn the_way_back_is_an_ordinary_plan() {
             hint: None,
         };
         live.firewalls.remove(&id("db"));
-        live.regions_unreadable
-            .insert("eu-central-1".into(), unreadable);
+        live.sites_unreadable
+            .insert(Site::of_region("eu-central-1"), unreadable);
         let plan = planned(&live);
         assert_eq!((plan.missing.len(), plan.unreadable.len()), (0, 1));
     }

@@ -16,7 +16,7 @@ use crate::cli::session::{self, NoPlan, discover, read_rules};
 use crate::cli::signals;
 use crate::cli::world::{Want, World};
 use crate::exposure;
-use crate::model::Live;
+use crate::model::{Live, Site};
 use crate::plan::Plan;
 use crate::plan::file::{self, PlanFile};
 use crate::policy::{self, Findings, Refusal};
@@ -63,15 +63,15 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan>
         .into());
     }
     let config = session::load(&args.config, output)?;
-    let regions = session::regions(&args.world, &config).await?;
-    let world = World::connect(&args.world, None, Want::Write, regions.first().cloned()).await?;
+    let sites = session::sites(&args.world, &config).await?;
+    let world = World::connect(&args.world, None, Want::Write, session::home(&sites)).await?;
     let as_of = args.config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
     let planned = session::plan(
         &config,
         as_of,
         &args.world,
         &args.consent,
-        &regions,
+        &sites,
         world.reader(),
         policy::State::Result,
     )
@@ -123,8 +123,9 @@ async fn from_file(args: &ApplyArgs, path: &Path) -> Result<Ready, NoPlan> {
     }
     let plan = file.plan();
     let regions = &file.scope.regions;
-    let world = World::connect(&args.world, None, Want::Write, regions.first().cloned()).await?;
-    let mut live = discover(world.reader(), regions).await;
+    let sites: Vec<Site> = regions.iter().map(Site::of_region).collect();
+    let world = World::connect(&args.world, None, Want::Write, session::home(&sites)).await?;
+    let mut live = discover(world.reader(), &sites).await;
     let changing = plan
         .instances
         .iter()
@@ -193,7 +194,7 @@ fn mismatches(file: &PlanFile, live: &Live) -> Vec<String> {
         .filter(|instance| !instance.calls.is_empty())
     {
         let id = &planned.instance.id;
-        if live.regions_unreadable.contains_key(&id.region) {
+        if live.sites_unreadable.contains_key(&id.site()) {
             continue;
         }
         let Some(instance) = live.instances.get(id) else {

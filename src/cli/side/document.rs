@@ -99,7 +99,7 @@ fn of_plan(plan: &plan::Plan, state: State) -> Document {
     Document {
         instances: known.chain(unknown).collect(),
         incomplete: plan
-            .regions_unreadable
+            .sites_unreadable
             .iter()
             .map(|(region, why)| format!("the instances of region `{region}` are not known: {why}"))
             .collect(),
@@ -201,6 +201,7 @@ fn supposed(
             continue;
         }
         let id = InstanceId {
+            account: None,
             region: region.map_or_else(|| only.clone(), str::to_owned),
             name: name.to_owned(),
         };

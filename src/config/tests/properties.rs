@@ -24,6 +24,7 @@ fn fleet() -> BTreeMap<InstanceId, Instance> {
     let instance = |(region, entry): (&String, &serde_json::Value)| {
         let tags = entry["tags"].as_object().into_iter().flatten();
         let id = InstanceId {
+            account: None,
             region: region.clone(),
             name: text(&entry["name"]),
         };
@@ -42,7 +43,7 @@ fn fleet() -> BTreeMap<InstanceId, Instance> {
 }
 
 fn resolve(config: &Config) -> Result<Desired, Diagnostics> {
-    config.resolve(&fleet(), config.regions(), OffsetDateTime::UNIX_EPOCH)
+    config.resolve(&fleet(), &config.sites(), OffsetDateTime::UNIX_EPOCH)
 }
 
 /// Everything that can be asked of a text. Each of it must be answered.

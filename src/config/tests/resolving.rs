@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::super::{Diagnostics, Source};
 use super::{parse, read};
 use crate::model::{
-    AddressType, Desired, Instance, InstanceId, InstanceState, Mode, Note, Strategy,
+    AddressType, Desired, Instance, InstanceId, InstanceState, Mode, Note, Site, Strategy,
 };
 
 const EU: &str = "eu-central-1";
@@ -16,6 +16,7 @@ const US: &str = "us-east-1";
 fn instance(region: &str, name: &str, kind: AddressType) -> Instance {
     Instance {
         id: InstanceId {
+            account: None,
             region: region.to_owned(),
             name: name.to_owned(),
         },
@@ -36,7 +37,7 @@ fn resolve(text: &str, instances: &[Instance]) -> Result<Desired, Diagnostics> {
         .iter()
         .map(|instance| (instance.id.clone(), instance.clone()))
         .collect();
-    let listed = BTreeSet::from([EU.to_owned(), US.to_owned()]);
+    let listed = BTreeSet::from([EU, US].map(Site::of_region));
     config.resolve(
         &instances,
         &listed,

@@ -43,7 +43,7 @@ pub fn import(live: &Live, looked_at: &BTreeSet<String>) -> Imported {
     let mut left_out = Vec::new();
     let mut declared = Vec::new();
     let mut undeclared = String::new();
-    for (region, unreadable) in &live.regions_unreadable {
+    for (region, unreadable) in &live.sites_unreadable {
         let text = format!("region {region}: its instances could not be listed: {unreadable}");
         remark(&mut undeclared, "", &text);
         left_out.push(text);
@@ -101,7 +101,7 @@ fn declare(
 /// What instances are called: by region where the name alone could be another one.
 fn name(live: &Live, id: &InstanceId) -> String {
     let same = live.instances.keys().filter(|other| other.name == id.name);
-    if same.count() > 1 || !live.regions_unreadable.is_empty() {
+    if same.count() > 1 || !live.sites_unreadable.is_empty() {
         table_name(id)
     } else if id.name.contains('.') {
         quoted(&id.name)

@@ -12,7 +12,7 @@ use super::import;
 use crate::model::arbitrary::{Universe, firewall};
 use crate::model::{
     AddressType, Firewall, Instance, InstanceId, InstanceState, Live, LiveFirewall, Mode,
-    PortState, Unreadable,
+    PortState, Site, Unreadable,
 };
 use crate::plan::{Options, Plan, Verdict, plan};
 
@@ -36,6 +36,7 @@ fn regions() -> BTreeSet<String> {
 
 fn id(region: &str, name: &str) -> InstanceId {
     InstanceId {
+        account: None,
         region: region.to_owned(),
         name: name.to_owned(),
     }
@@ -67,7 +68,7 @@ fn config(text: &str) -> Config {
 fn planned(text: &str, live: &Live) -> Plan {
     let config = config(text);
     assert_eq!(config.warnings().len(), 0, "{text}");
-    let listed = config.regions().clone();
+    let listed = config.sites();
     match config.resolve(&live.instances, &listed, OffsetDateTime::UNIX_EPOCH) {
         Ok(desired) => plan(&desired, live, Options::default()),
         Err(problems) => panic!("{}\n{text}", problems.render(false)),
@@ -159,7 +160,7 @@ proptest! {
         add(&mut live, id.clone(), kind, Some(&entries));
         let imported = import(&live, &regions());
         let desired = config(&imported.text)
-            .resolve(&live.instances, &regions(), OffsetDateTime::UNIX_EPOCH)
+            .resolve(&live.instances, &regions().into_iter().map(Site::of_region).collect(), OffsetDateTime::UNIX_EPOCH)
             .expect("no errors");
         let declared: Firewall = desired.instances[&id].rules.iter().map(|rule| (rule.key, rule.sources.clone())).collect();
         let Ok(firewall) = &live.firewalls[&id] else { unreachable!("it was read") };

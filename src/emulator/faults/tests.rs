@@ -51,6 +51,7 @@ fn every_kind_of_fault_is_in_some_mixtures_and_in_none_of_others() {
 fn cues_count_what_they_are_told_to_count() {
     let cue = |action, nth| Cue {
         instance: InstanceId {
+            account: None,
             region: "r".to_owned(),
             name: "a1".to_owned(),
         },

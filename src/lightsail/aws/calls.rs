@@ -3,6 +3,7 @@
 //! Owns paging, the retries of reads, the turn that every call waits for, and one line of log a request. Refuses to retry a write and to log a body.
 
 use std::collections::BTreeSet;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use aws_sdk_lightsail::config::http::HttpResponse;
@@ -12,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::super::{Error, Kind, Operation, Reader, Writer};
 use super::complete::EveryPort;
 use super::{AwsReader, AwsWriter, Shared, convert, failure};
-use crate::model::{Firewall, Instance, InstanceId, Key, PortState, Sources};
+use crate::model::{Firewall, Instance, InstanceId, Key, PortState, Site, Sources};
 
 /// How often a read is tried where the service fails or the network does. Throttling is waited out up to the deadline.
 const ATTEMPTS: u32 = 5;
@@ -21,10 +22,11 @@ const ATTEMPTS: u32 = 5;
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl Reader for AwsReader {
-    async fn instances(&self, region: &str) -> Result<Vec<Instance>, Error> {
+    async fn instances(&self, site: &Site) -> Result<Vec<Instance>, Error> {
         const ACTION: &str = "GetInstances";
+        let region = site.region.as_str();
         let client = self.0.client(ACTION, region)?;
-        let pages = self.pages(ACTION, region, async |token| {
+        let pages = self.pages(ACTION, region, region, async |token| {
             let page = client.get_instances().set_page_token(token).send().await;
             let page = page.map_err(|error| failure::read(ACTION, region, &error))?;
             let instances = page
@@ -32,16 +34,15 @@ impl Reader for AwsReader {
                 .ok_or_else(|| missing(ACTION, region, "instances"))?;
             Ok((instances, page.next_page_token))
         });
-        let instance = |from| {
-            convert::instance(region, from).map_err(|member| missing(ACTION, region, member))
-        };
+        let instance =
+            |from| convert::instance(site, from).map_err(|member| missing(ACTION, region, member));
         pages.await?.into_iter().map(instance).collect()
     }
 
     async fn instance(&self, id: &InstanceId) -> Result<Instance, Error> {
         const ACTION: &str = "GetInstance";
         let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
-        let reply = self.0.read(ACTION, &target, async || {
+        let reply = self.0.read(ACTION, &id.region, &target, async || {
             failed(
                 ACTION,
                 &target,
@@ -52,13 +53,13 @@ impl Reader for AwsReader {
             .await?
             .instance
             .ok_or_else(|| missing(ACTION, &target, "instance"))?;
-        convert::instance(&id.region, instance).map_err(|member| missing(ACTION, &target, member))
+        convert::instance(&id.site(), instance).map_err(|member| missing(ACTION, &target, member))
     }
 
     async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, Error> {
         const ACTION: &str = "GetInstancePortStates";
         let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
-        let reply = self.0.read(ACTION, &target, async || {
+        let reply = self.0.read(ACTION, &id.region, &target, async || {
             failed(
                 ACTION,
                 &target,
@@ -78,10 +79,11 @@ impl Reader for AwsReader {
         Ok(states.into_iter().map(convert::port_state).collect())
     }
 
-    async fn operation(&self, region: &str, id: &str) -> Result<Operation, Error> {
+    async fn operation(&self, about: &InstanceId, id: &str) -> Result<Operation, Error> {
         const ACTION: &str = "GetOperation";
+        let region = about.region.as_str();
         let (client, target) = (self.0.client(ACTION, region)?, format!("{region}/{id}"));
-        let reply = self.0.read(ACTION, &target, async || {
+        let reply = self.0.read(ACTION, region, &target, async || {
             failed(
                 ACTION,
                 &target,
@@ -94,7 +96,7 @@ impl Reader for AwsReader {
     async fn operations_for(&self, id: &InstanceId) -> Result<Vec<Operation>, Error> {
         const ACTION: &str = "GetOperationsForResource";
         let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
-        let pages = self.pages(ACTION, &target, async |token| {
+        let pages = self.pages(ACTION, &id.region, &target, async |token| {
             let request = client
                 .get_operations_for_resource()
                 .resource_name(&id.name)
@@ -118,6 +120,7 @@ impl AwsReader {
     async fn pages<T>(
         &self,
         action: &'static str,
+        region: &str,
         target: &str,
         page: impl AsyncFn(Option<String>) -> Result<(Vec<T>, Option<String>), Error>,
     ) -> Result<Vec<T>, Error> {
@@ -126,7 +129,7 @@ impl AwsReader {
         loop {
             let (items, next) = self
                 .0
-                .read(action, target, async || page(token.clone()).await)
+                .read(action, region, target, async || page(token.clone()).await)
                 .await?;
             all.extend(items);
             let Some(next) = next.filter(|next| !next.is_empty()) else {
@@ -157,7 +160,7 @@ impl Writer for AwsWriter {
         named(ACTION, &target, sources)?;
         let request = client.open_instance_public_ports().instance_name(&id.name);
         let request = request.port_info(convert::port_info(key, sources));
-        let write = self.0.write(ACTION, &target, async || {
+        let write = self.0.write(ACTION, &id.region, &target, async || {
             failed(ACTION, &target, request.send().await)
         });
         operation(ACTION, &target, write.await?.operation)
@@ -174,7 +177,7 @@ impl Writer for AwsWriter {
         named(ACTION, &target, sources)?;
         let request = client.close_instance_public_ports().instance_name(&id.name);
         let request = request.port_info(convert::port_info(key, sources));
-        let write = self.0.write(ACTION, &target, async || {
+        let write = self.0.write(ACTION, &id.region, &target, async || {
             failed(ACTION, &target, request.send().await)
         });
         operation(ACTION, &target, write.await?.operation)
@@ -192,7 +195,7 @@ impl Writer for AwsWriter {
             .put_instance_public_ports()
             .instance_name(&id.name)
             .set_port_infos(Some(rules));
-        let write = self.0.write(ACTION, &target, async || {
+        let write = self.0.write(ACTION, &id.region, &target, async || {
             failed(ACTION, &target, request.send().await)
         });
         operation(ACTION, &target, write.await?.operation)
@@ -204,6 +207,7 @@ impl Shared {
     async fn read<T>(
         &self,
         action: &'static str,
+        region: &str,
         target: &str,
         call: impl AsyncFn() -> Result<T, Error>,
     ) -> Result<T, Error> {
@@ -211,16 +215,17 @@ impl Shared {
         let mut patience = self.deadlines.queue;
         let mut attempt = 1;
         loop {
-            let waited = self.turn(action, target, patience).await?;
+            let waited = self.turn(action, region, target, patience).await?;
             // Time in the queue is not time that the service takes.
             patience = patience.saturating_sub(waited);
             deadline += waited;
             let until = deadline.min(Instant::now() + self.deadlines.attempt);
-            let error = match logged(action, target, until, call()).await {
+            let reply = logged(action, target, until, call()).await;
+            self.heed(action, region, reply.as_ref().err());
+            let error = match reply {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
-            self.heed(&error);
             let pause = self.pause(attempt);
             let exhausted = attempt >= ATTEMPTS && error.kind() != Kind::Throttled;
             if !error.is_retryable() || exhausted || Instant::now() + pause >= deadline {
@@ -235,23 +240,27 @@ impl Shared {
     async fn write<T>(
         &self,
         action: &'static str,
+        region: &str,
         target: &str,
         call: impl AsyncFnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.turn(action, target, self.deadlines.queue).await?;
+        self.turn(action, region, target, self.deadlines.queue)
+            .await?;
         let until = Instant::now() + self.deadlines.write;
         let reply = logged(action, target, until, call()).await;
-        reply.inspect_err(|error| self.heed(error))
+        self.heed(action, region, reply.as_ref().err());
+        reply
     }
 
     /// Waits until the call may be made, and says how long that took.
     async fn turn(
         &self,
         action: &'static str,
+        region: &str,
         target: &str,
         longest: Duration,
     ) -> Result<Duration, Error> {
-        let turn = self.queue.turn(action, region(target), longest);
+        let turn = self.queue.turn(action, region, longest);
         turn.await.ok_or_else(|| {
             let message = format!(
                 "not asked: its turn did not come within {} s",
@@ -263,10 +272,13 @@ impl Shared {
         })
     }
 
-    /// Slows down where the service asks for it.
-    fn heed(&self, error: &Error) {
-        if error.kind() == Kind::Throttled {
-            self.queue.throttled(error.action(), region(error.target()));
+    /// Counts a call, and slows down where the service asks for it.
+    fn heed(&self, action: &'static str, region: &str, error: Option<&Error>) {
+        let kind = error.map(Error::kind);
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.count(action, kind);
+        if kind == Some(Kind::Throttled) {
+            self.queue.throttled(action, region);
         }
     }
 
@@ -280,11 +292,6 @@ impl Shared {
             / 2;
         longest.mul_f64(0.5 + fastrand::f64() / 2.0)
     }
-}
-
-/// The region in a target, which is a region or `region/name`.
-fn region(target: &str) -> &str {
-    target.split('/').next().unwrap_or(target)
 }
 
 async fn logged<T>(

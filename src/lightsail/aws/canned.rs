@@ -49,6 +49,7 @@ impl Aws {
             clients: Mutex::new(BTreeMap::new()),
             deadlines,
             queue: Queue::new(Rate::UNLIMITED),
+            tally: Mutex::default(),
         }))
     }
 }

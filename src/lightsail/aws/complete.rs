@@ -56,7 +56,7 @@ fn lacks(body: &[u8]) -> Option<String> {
 mod tests {
     use super::super::{Aws, Deadlines, Reply};
     use crate::lightsail::{Kind, Reader};
-    use crate::model::InstanceId;
+    use crate::model::{InstanceId, Site};
 
     fn canned(body: &str) -> Aws {
         let reply = Reply {
@@ -70,6 +70,7 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn a_list_with_holes_is_unreadable() {
         let id = InstanceId {
+            account: None,
             region: "eu-central-1".into(),
             name: "web-1".into(),
         };
@@ -91,13 +92,17 @@ mod tests {
             assert!(error.message().contains(what), "{entries}: {error}");
         }
         let reader = canned(r#"{"instances":[{"name":"web-1","arn":"a"},null]}"#).reader();
-        let error = reader.instances("eu-central-1").await.expect_err("a hole");
+        let error = reader
+            .instances(&Site::of_region("eu-central-1"))
+            .await
+            .expect_err("a hole");
         assert_eq!(error.kind(), Kind::BadReply, "{error}");
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn an_old_reply_without_lists_is_whole() {
         let id = InstanceId {
+            account: None,
             region: "eu-central-1".into(),
             name: "web-1".into(),
         };

@@ -6,10 +6,12 @@ use aws_sdk_lightsail::types;
 use time::{Duration, OffsetDateTime};
 
 use super::super::{Operation, OperationStatus};
-use crate::model::{AddressType, Instance, InstanceId, InstanceState, Key, PortState, Sources};
+use crate::model::{
+    AddressType, Instance, InstanceId, InstanceState, Key, PortState, Site, Sources,
+};
 
 /// An instance, or the name of the member that is missing.
-pub(super) fn instance(region: &str, from: types::Instance) -> Result<Instance, &'static str> {
+pub(super) fn instance(site: &Site, from: types::Instance) -> Result<Instance, &'static str> {
     let types::Instance {
         name,
         arn,
@@ -20,7 +22,8 @@ pub(super) fn instance(region: &str, from: types::Instance) -> Result<Instance, 
     } = from;
     Ok(Instance {
         id: InstanceId {
-            region: region.to_owned(),
+            account: site.account.clone(),
+            region: site.region.clone(),
             name: name.ok_or("name")?,
         },
         arn: arn.ok_or("arn")?,

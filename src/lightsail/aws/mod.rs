@@ -32,7 +32,7 @@ use aws_sdk_lightsail::config::timeout::TimeoutConfig;
 use aws_sdk_lightsail::config::{self, Credentials, IdentityCache, StalledStreamProtectionConfig};
 
 use super::queue::Queue;
-use super::{Error, Kind, Rate};
+use super::{Error, Kind, Rate, Tally};
 
 pub use canned::Reply;
 
@@ -188,6 +188,7 @@ impl Aws {
             clients: Mutex::default(),
             deadlines,
             queue: Queue::new(rate),
+            tally: Mutex::default(),
         })))
     }
 
@@ -195,6 +196,13 @@ impl Aws {
     #[must_use]
     pub fn reader(&self) -> AwsReader {
         AwsReader(Arc::clone(&self.0))
+    }
+
+    /// The calls that were made so far.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        let tally = self.0.tally.lock();
+        tally.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A way to write.
@@ -224,6 +232,7 @@ struct Shared {
     clients: Mutex<BTreeMap<String, Client>>,
     deadlines: Deadlines,
     queue: Queue,
+    tally: Mutex<Tally>,
 }
 
 /// Names nothing: the base holds the credentials provider.

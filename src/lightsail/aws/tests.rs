@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::stub::{Reply, Stub};
 use super::{Aws, Deadlines, Keys, Settings};
 use crate::lightsail::{Kind, OperationStatus, Rate, Reader, Writer};
-use crate::model::{Firewall, InstanceId, InstanceState, Key, Protocol, Sources};
+use crate::model::{Firewall, InstanceId, InstanceState, Key, Protocol, Site, Sources};
 
 pub(super) fn keys() -> Keys {
     Keys {
@@ -34,6 +34,7 @@ pub(super) async fn aws(url: &str) -> Aws {
 
 pub(super) fn web() -> InstanceId {
     InstanceId {
+        account: None,
         region: "eu-central-1".into(),
         name: "web-1".into(),
     }
@@ -125,7 +126,7 @@ async fn pages_are_followed_to_their_end() {
     let all = aws(&stub.url)
         .await
         .reader()
-        .instances("eu-central-1")
+        .instances(&Site::of_region("eu-central-1"))
         .await
         .expect("two pages");
     assert_eq!(
@@ -147,7 +148,7 @@ async fn pages_are_followed_to_their_end() {
         let all = aws(&stub.url)
             .await
             .reader()
-            .instances("eu-central-1")
+            .instances(&Site::of_region("eu-central-1"))
             .await;
         assert_eq!(all.map_err(|e| e.kind()), Err(Kind::BadReply), "{body}");
     }
@@ -228,7 +229,10 @@ async fn names_that_would_change_the_host_are_refused() {
     let aws = aws("http://127.0.0.1:1").await;
     for region in ["", "eu.example.org/", "EU-CENTRAL-1", "eu-central-1#"] {
         assert_eq!(
-            aws.reader().instances(region).await.map_err(|e| e.kind()),
+            aws.reader()
+                .instances(&Site::of_region(region))
+                .await
+                .map_err(|e| e.kind()),
             Err(Kind::InvalidInput),
             "{region}"
         );
@@ -316,6 +320,9 @@ async fn a_list_that_never_ends_is_given_up() {
         ..Settings::default()
     };
     let aws = Aws::connect(settings).await.expect("a valid endpoint");
-    let list = aws.reader().instances("eu-central-1").await;
+    let list = aws
+        .reader()
+        .instances(&Site::of_region("eu-central-1"))
+        .await;
     assert_eq!(list.map_err(|error| error.kind()), Err(Kind::Timeout));
 }

@@ -34,7 +34,7 @@ pub(super) fn document(file: &PlanFile) -> Document {
             Plan {
                 instances,
                 unreadable,
-                regions_unreadable,
+                sites_unreadable,
                 missing,
                 undeclared,
                 notes,
@@ -61,21 +61,21 @@ pub(super) fn document(file: &PlanFile) -> Document {
         unreadable: unreadable
             .iter()
             .map(|(id, Unreadable { reason, hint })| UnreadableDoc {
+                account: id.account.clone(),
                 region: id.region.clone(),
                 name: id.name.clone(),
                 reason: reason.clone(),
                 hint: hint.clone(),
             })
             .collect(),
-        regions_unreadable: regions_unreadable
+        regions_unreadable: sites_unreadable
             .iter()
-            .map(
-                |(region, Unreadable { reason, hint })| RegionUnreadableDoc {
-                    region: region.clone(),
-                    reason: reason.clone(),
-                    hint: hint.clone(),
-                },
-            )
+            .map(|(site, Unreadable { reason, hint })| RegionUnreadableDoc {
+                account: site.account.clone(),
+                region: site.region.clone(),
+                reason: reason.clone(),
+                hint: hint.clone(),
+            })
             .collect(),
         missing: missing
             .iter()
@@ -94,6 +94,7 @@ pub(super) fn document(file: &PlanFile) -> Document {
         undeclared: undeclared
             .iter()
             .map(|Undeclared { id }| IdDoc {
+                account: id.account.clone(),
                 region: id.region.clone(),
                 name: id.name.clone(),
             })
@@ -179,6 +180,7 @@ fn instance(plan: &InstancePlan) -> InstanceDoc {
     let before = self::before(before);
     let after = rules(after);
     InstanceDoc {
+        account: id.account.clone(),
         region: id.region.clone(),
         name: id.name.clone(),
         arn: arn.clone(),

@@ -15,7 +15,7 @@ use super::{PlanFile, Scope, instant};
 use crate::exposure::{Atom, Diff, Exposed};
 use crate::model::{
     AddressType, Firewall, Guard, Instance, InstanceId, InstanceState, Key, LiveFirewall, Missing,
-    Mode, Note, Origin, PortState, Protocol, Rule, Sources, Undeclared, Unreadable,
+    Mode, Note, Origin, PortState, Protocol, Rule, Site, Sources, Undeclared, Unreadable,
 };
 use crate::plan::{
     Call, Cause, CauseKind, Change, GuardName, InstancePlan, Override, Plan, Verdict,
@@ -50,20 +50,29 @@ pub(super) fn plan_file(document: &Document) -> Read<PlanFile> {
             instances: all(&document.instances, instance)?,
             unreadable: all(&document.unreadable, |doc| {
                 let UnreadableDoc {
+                    account,
                     region,
                     name,
                     reason,
                     hint,
                 } = doc.clone();
-                Ok((InstanceId { region, name }, Unreadable { reason, hint }))
+                Ok((
+                    InstanceId {
+                        account,
+                        region,
+                        name,
+                    },
+                    Unreadable { reason, hint },
+                ))
             })?,
-            regions_unreadable: all(&document.regions_unreadable, |doc| {
+            sites_unreadable: all(&document.regions_unreadable, |doc| {
                 let RegionUnreadableDoc {
+                    account,
                     region,
                     reason,
                     hint,
                 } = doc.clone();
-                Ok((region, Unreadable { reason, hint }))
+                Ok((Site { account, region }, Unreadable { reason, hint }))
             })?,
             missing: all(&document.missing, |doc| {
                 let MissingDoc {
@@ -78,9 +87,17 @@ pub(super) fn plan_file(document: &Document) -> Read<PlanFile> {
                 })
             })?,
             undeclared: all(&document.undeclared, |doc| {
-                let IdDoc { region, name } = doc.clone();
+                let IdDoc {
+                    account,
+                    region,
+                    name,
+                } = doc.clone();
                 Ok(Undeclared {
-                    id: InstanceId { region, name },
+                    id: InstanceId {
+                        account,
+                        region,
+                        name,
+                    },
                 })
             })?,
             notes: document.notes.iter().map(note).collect(),
@@ -165,6 +182,7 @@ fn instance(doc: &InstanceDoc) -> Read<InstancePlan> {
     Ok(InstancePlan {
         instance: Instance {
             id: InstanceId {
+                account: doc.account.clone(),
                 region: doc.region.clone(),
                 name: doc.name.clone(),
             },

@@ -75,6 +75,8 @@ shapes! {
     }
 
     InstanceDoc {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
         region: String,
         name: String,
         arn: String,
@@ -185,6 +187,8 @@ shapes! {
     }
 
     UnreadableDoc {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
         region: String,
         name: String,
         reason: String,
@@ -192,6 +196,8 @@ shapes! {
     }
 
     RegionUnreadableDoc {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
         region: String,
         reason: String,
         hint: Option<String>,
@@ -204,6 +210,8 @@ shapes! {
     }
 
     IdDoc {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
         region: String,
         name: String,
     }

@@ -91,6 +91,7 @@ fn some_file() -> PlanFile {
     };
     let instance = crate::model::Instance {
         id: InstanceId {
+            account: None,
             region: "eu-central-1".into(),
             name: "web-1".into(),
         },

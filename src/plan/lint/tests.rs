@@ -52,6 +52,7 @@ fn planned(mode: Mode, before: &LiveFirewall, wanted: &Firewall) -> InstancePlan
     };
     let instance = crate::model::Instance {
         id: InstanceId {
+            account: None,
             region: "eu-central-1".into(),
             name: "web-1".into(),
         },

@@ -58,6 +58,7 @@ fn planned(instances: &[(&str, &str, Vec<PortState>, Rules<'_>)]) -> Plan {
     for (path, kind, entries, wanted) in instances {
         let (region, name) = path.split_once('/').unwrap_or(("eu-central-1", path));
         let id = InstanceId {
+            account: None,
             region: region.into(),
             name: name.into(),
         };

@@ -63,6 +63,7 @@ fn live(lines: &[Line<'_>]) -> Vec<PortState> {
 
 fn id() -> InstanceId {
     InstanceId {
+        account: None,
         region: "eu-central-1".into(),
         name: "web-1".into(),
     }

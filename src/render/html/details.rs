@@ -36,7 +36,7 @@ pub(super) fn sections(out: &mut String, instances: &[&InstancePlan], run: &Run<
             out,
             "<details><summary><strong>{}</strong> {}{}{calls}</summary>\n<div id=\"i{at}\" tabindex=\"-1\">\n",
             escaped(&id.name),
-            escaped(&id.region),
+            escaped(&id.site().to_string()),
             state(plan),
         );
         inside(out, plan, result);

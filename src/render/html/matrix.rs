@@ -70,7 +70,7 @@ pub(super) fn table(out: &mut String, instances: &[&InstancePlan], service: Serv
             out,
             "<tr><th scope=\"row\"><a href=\"#i{at}\">{}</a><small>{}{}</small></th>",
             escaped(&id.name),
-            escaped(&id.region),
+            escaped(&id.site().to_string()),
             state(row.plan)
         );
         for column in &columns {

@@ -17,17 +17,20 @@ use crate::render::words::until;
 
 pub(super) fn id(id: &InstanceId) -> IdDoc<'_> {
     IdDoc {
+        account: id.account.as_deref(),
         region: &id.region,
         name: &id.name,
     }
 }
 
 pub(super) fn unreadable<'a>(
+    account: Option<&'a str>,
     region: &'a str,
     name: Option<&'a str>,
     why: &'a Unreadable,
 ) -> UnreadableDoc<'a> {
     UnreadableDoc {
+        account,
         region,
         name,
         reason: &why.reason,
@@ -69,6 +72,7 @@ pub(super) fn instance<'a>(
         Verdict::Refused { reason, hint } => ("refused", Some(reason.as_str()), hint.as_deref()),
     };
     InstanceDoc {
+        account: instance.id.account.as_deref(),
         region: &instance.id.region,
         name: &instance.id.name,
         arn: &instance.arn,

@@ -51,6 +51,8 @@ pub(super) struct Summary {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct IdDoc<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) account: Option<&'a str>,
     pub(super) region: &'a str,
     pub(super) name: &'a str,
 }
@@ -58,6 +60,8 @@ pub(super) struct IdDoc<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UnreadableDoc<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) account: Option<&'a str>,
     pub(super) region: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<&'a str>,
@@ -85,6 +89,8 @@ pub(super) struct NoteDoc<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct InstanceDoc<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) account: Option<&'a str>,
     pub(super) region: &'a str,
     pub(super) name: &'a str,
     pub(super) arn: &'a str,

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::{NAMED, code};
 use crate::exposure::{self, Exposed, Line};
-use crate::model::{InstanceId, Sources};
+use crate::model::Sources;
 use crate::plan::{InstancePlan, Plan, Verdict};
 use crate::render::text::weight;
 use crate::render::words::{count, plain};
@@ -169,13 +169,13 @@ fn names(instances: &[&InstancePlan], short: bool) -> String {
     let shown = if short { NAMED } else { instances.len() };
     let mut text = String::new();
     for (at, instance) in instances.iter().take(shown).enumerate() {
-        let InstanceId { region, name } = &instance.instance.id;
+        let id = &instance.instance.id;
         let sep = if at == 0 { "" } else { ", " };
         let next = instances.get(at + 1).filter(|_| at + 1 < shown);
-        let last_of_region = next.is_none_or(|next| next.instance.id.region != *region);
-        let _ = write!(text, "{sep}{}", code(name));
+        let last_of_region = next.is_none_or(|next| next.instance.id.site() != id.site());
+        let _ = write!(text, "{sep}{}", code(&id.name));
         if last_of_region {
-            let _ = write!(text, " ({})", code(region));
+            let _ = write!(text, " ({})", code(&id.site().to_string()));
         }
     }
     if instances.len() > shown {

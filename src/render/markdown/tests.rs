@@ -120,6 +120,7 @@ fn many_ports(instances: i32) -> Plan {
         };
         let instance = Instance {
             id: InstanceId {
+                account: None,
                 region: "eu-central-1".into(),
                 name: format!("web-{port}"),
             },

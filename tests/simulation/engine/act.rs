@@ -13,7 +13,7 @@ use portward::emulator::Write;
 use portward::inventory::Inventory;
 use portward::lightsail::{Error, Operation, Reader as _};
 use portward::model::{
-    Desired, InstanceId, Live, LiveFirewall, Missing, Origin, Undeclared, Unreadable,
+    Desired, InstanceId, Live, LiveFirewall, Missing, Origin, Site, Undeclared, Unreadable,
 };
 use portward::plan::{self, Call, InstanceResult, Plan, Report};
 use tempfile::TempDir;
@@ -113,13 +113,14 @@ impl Start {
 async fn look(scene: &Scene, service: &Service) -> (Desired, Live, Plan) {
     let mut live = Live::default();
     for region in &scene.regions {
-        match service.instances(region).await {
+        match service.instances(&Site::of_region(region)).await {
             Ok(list) => live
                 .instances
                 .extend(list.into_iter().map(|one| (one.id.clone(), one))),
             Err(error) => {
                 let unreadable = Unreadable::from(&error);
-                live.regions_unreadable.insert(region.clone(), unreadable);
+                live.sites_unreadable
+                    .insert(Site::of_region(region), unreadable);
             }
         }
     }
@@ -140,7 +141,7 @@ fn resolved(scene: &Scene, live: &Live) -> Desired {
     for (id, wanted) in &scene.wanted {
         if live.instances.contains_key(id) {
             desired.instances.insert(id.clone(), wanted.clone());
-        } else if !live.regions_unreadable.contains_key(&id.region) {
+        } else if !live.sites_unreadable.contains_key(&id.site()) {
             desired.missing.push(Missing {
                 name: id.to_string(),
                 origin: Origin {

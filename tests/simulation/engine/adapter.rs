@@ -11,7 +11,7 @@ use std::time::Duration;
 use portward::emulator::{Failure, InProcess};
 use portward::lightsail::{Error, Kind, Operation, OperationStatus, Reader, Writer};
 use portward::model::{
-    AddressType, Firewall, Instance, InstanceId, InstanceState, Key, PortState, Sources,
+    AddressType, Firewall, Instance, InstanceId, InstanceState, Key, PortState, Site, Sources,
 };
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -141,8 +141,9 @@ impl Service {
 }
 
 impl Reader for Service {
-    async fn instances(&self, region: &str) -> Result<Vec<Instance>, Error> {
+    async fn instances(&self, site: &Site) -> Result<Vec<Instance>, Error> {
         const ACTION: &str = "GetInstances";
+        let region = site.region.as_str();
         let all = self.pages(ACTION, region, region, json!({}), "instances")?;
         let one = |value: &Value| instance(ACTION, region, region, value);
         all.iter().map(one).collect()
@@ -184,10 +185,10 @@ impl Reader for Service {
         Ok(rules)
     }
 
-    async fn operation(&self, region: &str, id: &str) -> Result<Operation, Error> {
+    async fn operation(&self, about: &InstanceId, id: &str) -> Result<Operation, Error> {
         const ACTION: &str = "GetOperation";
-        let target = format!("{region}/{id}");
-        let reply = self.read(ACTION, &target, region, &json!({"operationId": id}))?;
+        let target = format!("{}/{id}", about.region);
+        let reply = self.read(ACTION, &target, &about.region, &json!({"operationId": id}))?;
         operation(ACTION, &target, &reply["operation"])
     }
 
@@ -295,6 +296,7 @@ fn instance(
     let tags = value["tags"].as_array().into_iter().flatten();
     Ok(Instance {
         id: InstanceId {
+            account: None,
             region: region.to_owned(),
             name: need("name")?,
         },

@@ -199,7 +199,7 @@ fn unreadable_is_never_in_sync(act: &Act) -> Result<(), Broken> {
         }
     }
     let held = Exit::of_plan(&act.plan);
-    let doubtful = !act.plan.unreadable.is_empty() || !act.plan.regions_unreadable.is_empty();
+    let doubtful = !act.plan.unreadable.is_empty() || !act.plan.sites_unreadable.is_empty();
     if doubtful && !held.contains(&Exit::Incomplete) {
         return Err("unreadable is never in sync: the exit code says nothing".to_owned());
     }

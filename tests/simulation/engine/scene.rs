@@ -83,6 +83,7 @@ impl Scene {
             let region = REGIONS[usize::from(rng.u8(..4) == 0)];
             let entry = entry(&mut rng, region, place);
             let id = InstanceId {
+                account: None,
                 region: region.to_owned(),
                 name: entry.name.clone(),
             };
@@ -94,6 +95,7 @@ impl Scene {
         if rng.u8(..12) == 0 {
             // One that was never there.
             let id = InstanceId {
+                account: None,
                 region: REGIONS[0].to_owned(),
                 name: "gone-1".to_owned(),
             };

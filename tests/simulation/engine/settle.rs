@@ -24,7 +24,7 @@ pub(crate) fn verdict(
     last: bool,
 ) -> Result<Option<Vec<&'static str>>, String> {
     let mut excuses = Vec::new();
-    for (region, why) in &act.plan.regions_unreadable {
+    for (region, why) in &act.plan.sites_unreadable {
         let pages = scene.quirks.pages != Pages::Whole && scene.quirks.instances_per_page == 1;
         if !pages {
             return Err(format!(

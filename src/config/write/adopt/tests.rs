@@ -63,6 +63,7 @@ const NAMES: [&str; 6] = ["web-1", "web-2", "db-1", "old-1", "app-1", "log-1"];
 
 fn id(name: &str) -> InstanceId {
     InstanceId {
+        account: None,
         region: "eu-central-1".to_owned(),
         name: name.to_owned(),
     }
@@ -93,11 +94,7 @@ fn config(text: &str) -> Config {
 }
 
 fn desired(config: &Config, live: &Live) -> Desired {
-    match config.resolve(
-        &live.instances,
-        config.regions(),
-        OffsetDateTime::UNIX_EPOCH,
-    ) {
+    match config.resolve(&live.instances, &config.sites(), OffsetDateTime::UNIX_EPOCH) {
         Ok(desired) => desired,
         Err(problems) => panic!("{}", problems.render(false)),
     }

@@ -18,6 +18,7 @@ fn faulty(faults: Faults) -> InProcess {
 /// This happens at that request for `web-1`.
 fn cue(action: Option<&'static str>, nth: u64, what: Happening) -> Faults {
     let instance = InstanceId {
+        account: None,
         region: REGION.to_owned(),
         name: "web-1".to_owned(),
     };

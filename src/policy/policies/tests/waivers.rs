@@ -55,6 +55,7 @@ fn a_waiver_on_an_instance_that_was_not_judged_is_not_called_unused() {
         private_database(),
     );
     let elsewhere = InstanceId {
+        account: None,
         region: "eu-central-1".into(),
         name: "web-2".into(),
     };

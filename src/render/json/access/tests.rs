@@ -219,6 +219,7 @@ fn members_are_these_and_no_others() {
     let key = Key::new(Protocol::Icmp, 8, -1).expect("a key");
     let after: Firewall = [(key, Sources::anywhere())].into_iter().collect();
     let id = |region: &str| InstanceId {
+        account: None,
         region: region.to_owned(),
         name: "web-1".to_owned(),
     };

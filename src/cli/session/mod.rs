@@ -2,20 +2,22 @@
 //!
 //! Owns what the online verbs have in common. Refuses to connect, which is `world`'s, and to write.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod look;
+mod select;
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
-use glob::Pattern;
+use std::collections::BTreeSet;
+
 use time::OffsetDateTime;
+
+pub(super) use look::{discover, read_rules};
+pub(super) use select::narrow;
 
 use super::args::{ConfigArgs, ConsentArgs, WorldArgs};
 use super::output::{Cannot, Output, problems};
-use super::progress;
 use crate::config::{self, Config, Diagnostics};
+use crate::lightsail::Reader;
 use crate::lightsail::aws;
-use crate::lightsail::{self, Reader};
-use crate::model::{Desired, Fingerprint, Guard, InstanceId, Live, LiveFirewall, Note, Unreadable};
+use crate::model::{Fingerprint, Guard, Note, Site};
 use crate::plan::file::{self, PlanFile, Scope};
 use crate::plan::{self, Plan};
 use crate::policy::{self, Findings, Refusal};
@@ -147,14 +149,14 @@ pub(super) async fn plan(
     as_of: OffsetDateTime,
     world: &WorldArgs,
     consent: &ConsentArgs,
-    regions: &[String],
+    sites: &[Site],
     reader: &impl Reader,
     judged: policy::State,
 ) -> Result<Planned, NoPlan> {
-    let mut live = discover(reader, regions).await;
-    let listed: BTreeSet<String> = regions
+    let mut live = discover(reader, sites).await;
+    let listed: BTreeSet<Site> = sites
         .iter()
-        .filter(|region| !live.regions_unreadable.contains_key(*region))
+        .filter(|site| !live.sites_unreadable.contains_key(*site))
         .cloned()
         .collect();
     let mut desired = config.resolve(&live.instances, &listed, as_of)?;
@@ -171,7 +173,7 @@ pub(super) async fn plan(
         guard: desired.guard.clone(),
         scope: Scope {
             account: account(&plan),
-            regions: regions.to_vec(),
+            regions: regions_of(sites),
             targets: world.target.clone(),
             declared,
         },
@@ -200,8 +202,8 @@ pub(super) fn load(args: &ConfigArgs, output: &Output) -> Result<Config, NoPlan>
     Ok(config)
 }
 
-/// The regions to look at: the flag, else the configuration, else the environment.
-pub(super) async fn regions(world: &WorldArgs, config: &Config) -> Result<Vec<String>, Cannot> {
+/// Where to look: the flag, else the configuration, else the environment.
+pub(super) async fn sites(world: &WorldArgs, config: &Config) -> Result<Vec<Site>, Cannot> {
     let mut regions: BTreeSet<String> = if world.region.is_empty() {
         config.regions().clone()
     } else {
@@ -216,150 +218,16 @@ pub(super) async fn regions(world: &WorldArgs, config: &Config) -> Result<Vec<St
             "name one: `region = \"eu-central-1\"` under [defaults], --region, or AWS_REGION",
         ));
     }
-    Ok(regions.into_iter().collect())
+    Ok(regions.into_iter().map(Site::of_region).collect())
 }
 
-/// Lists the instances of every region at once. A region that cannot be listed in full is named, never taken for smaller.
-pub(super) async fn discover(reader: &impl Reader, regions: &[String]) -> Live {
-    let bar = progress::bar(regions.len(), "listing regions");
-    let lists = stream::iter(regions)
-        .map(|region| async {
-            let list = reader.instances(region).await;
-            bar.inc(1);
-            (region.clone(), list)
-        })
-        .buffer_unordered(regions.len().max(1))
-        .collect::<Vec<_>>()
-        .await;
-    bar.finish_and_clear();
-    let mut live = Live::default();
-    for (region, list) in lists {
-        match list {
-            Ok(instances) => live.instances.extend(
-                instances
-                    .into_iter()
-                    .map(|instance| (instance.id.clone(), instance)),
-            ),
-            Err(error) => {
-                live.regions_unreadable.insert(region, unreadable(&error));
-            }
-        }
-    }
-    live
+/// The region for credential sources that need one.
+pub(super) fn home(sites: &[Site]) -> Option<String> {
+    sites.first().map(|site| site.region.clone())
 }
 
-pub(super) async fn read_rules(
-    reader: &impl Reader,
-    ids: impl Iterator<Item = &InstanceId> + Clone,
-    concurrency: u16,
-) -> BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>> {
-    let bar = progress::bar(ids.clone().count(), "reading rules");
-    let firewalls = stream::iter(ids)
-        .map(|id| async {
-            let rules = reader.port_states(id).await;
-            bar.inc(1);
-            (
-                id.clone(),
-                rules
-                    .map(|entries| LiveFirewall::read(&entries))
-                    .map_err(|error| unreadable(&error)),
-            )
-        })
-        .buffer_unordered(usize::from(concurrency))
-        .collect()
-        .await;
-    bar.finish_and_clear();
-    firewalls
-}
-
-fn unreadable(error: &lightsail::Error) -> Unreadable {
-    Unreadable {
-        reason: error.to_string(),
-        hint: error.hint(),
-    }
-}
-
-/// Keeps the declared instances that a selector names. Each selector must name at least one.
-pub(super) fn narrow(desired: &mut Desired, selectors: &[String]) -> Result<(), Cannot> {
-    if selectors.is_empty() {
-        return Ok(());
-    }
-    let mut patterns = Vec::new();
-    for selector in selectors {
-        let pattern = Pattern::new(selector).map_err(|error| {
-            Cannot::usage(
-                format!("`{selector}` is no pattern: {error}"),
-                "NAME or REGION/NAME; * and ? match anything",
-            )
-        })?;
-        let named = desired
-            .instances
-            .keys()
-            .any(|id| selects(&pattern, &id.region, &id.name))
-            || desired
-                .missing
-                .iter()
-                .any(|missing| selects_text(&pattern, &missing.name));
-        if !named {
-            let near = nearest(
-                selector,
-                desired.instances.keys().map(|id| id.name.as_str()),
-            );
-            let hint = near.map(|name| format!("did you mean `{name}`?"));
-            return Err(Cannot::failed(format!(
-                "`--target {selector}` names no declared instance"
-            ))
-            .with_hint(hint));
-        }
-        patterns.push(pattern);
-    }
-    desired.instances.retain(|id, _| {
-        patterns
-            .iter()
-            .any(|pattern| selects(pattern, &id.region, &id.name))
-    });
-    desired.missing.retain(|missing| {
-        patterns
-            .iter()
-            .any(|pattern| selects_text(pattern, &missing.name))
-    });
-    desired.undeclared.clear();
-    Ok(())
-}
-
-fn selects(pattern: &Pattern, region: &str, name: &str) -> bool {
-    pattern.matches(name) || pattern.matches(&format!("{region}/{name}"))
-}
-
-fn selects_text(pattern: &Pattern, name: &str) -> bool {
-    pattern.matches(name)
-        || name
-            .split_once('/')
-            .is_some_and(|(_, name)| pattern.matches(name))
-}
-
-fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    names
-        .map(|name| (strsim::damerau_levenshtein(text, name), name))
-        .filter(|(distance, _)| *distance <= 3)
-        .min()
-        .map(|(_, name)| name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn selectors_name_instances_with_or_without_region() {
-        let selected = |text: &str| {
-            selects(
-                &Pattern::new(text).expect("a pattern"),
-                "eu-central-1",
-                "web-1",
-            )
-        };
-        assert!(selected("web-1") && selected("web-*") && selected("eu-*/web-?") && selected("*"));
-        assert!(!selected("web") && !selected("us-*/web-1") && !selected("db-*"));
-    }
+/// The regions of these sites, each once.
+pub(super) fn regions_of(sites: &[Site]) -> Vec<String> {
+    let regions: BTreeSet<&String> = sites.iter().map(|site| &site.region).collect();
+    regions.into_iter().cloned().collect()
 }

@@ -1,0 +1,95 @@
+//! How many calls were made, and how they were answered.
+//!
+//! Owns the counting. Refuses to say whether it is much.
+
+use std::collections::BTreeMap;
+
+use super::Kind;
+
+/// Calls by action, such as `GetInstances`. Each attempt counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally(BTreeMap<&'static str, Answers>);
+
+/// How the calls of one action were answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// With what was asked for.
+    pub answered: u64,
+    /// That it was too much at once.
+    pub throttled: u64,
+    /// With another error, or not at all.
+    pub failed: u64,
+}
+
+impl Tally {
+    /// Counts one call.
+    pub fn count(&mut self, action: &'static str, error: Option<Kind>) {
+        let answers = self.0.entry(action).or_default();
+        let counter = match error {
+            None => &mut answers.answered,
+            Some(Kind::Throttled) => &mut answers.throttled,
+            Some(_) => &mut answers.failed,
+        };
+        *counter = counter.saturating_add(1);
+    }
+
+    /// Adds what another connection counted.
+    pub fn add(&mut self, other: &Self) {
+        for (action, theirs) in other.iter() {
+            let ours = self.0.entry(action).or_default();
+            ours.answered = ours.answered.saturating_add(theirs.answered);
+            ours.throttled = ours.throttled.saturating_add(theirs.throttled);
+            ours.failed = ours.failed.saturating_add(theirs.failed);
+        }
+    }
+
+    /// Every action that was called, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, Answers)> {
+        self.0.iter().map(|(action, answers)| (*action, *answers))
+    }
+
+    /// All calls together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.values().map(Answers::total).sum()
+    }
+}
+
+impl Answers {
+    /// Whatever came of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.answered
+            .saturating_add(self.throttled)
+            .saturating_add(self.failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_attempt_counts() {
+        let mut tally = Tally::default();
+        tally.count("GetInstances", Some(Kind::Throttled));
+        tally.count("GetInstances", None);
+        tally.count("GetInstance", Some(Kind::Timeout));
+        let mut both = tally.clone();
+        both.add(&tally);
+        let all: Vec<_> = both.iter().collect();
+        let answers = |answered, throttled, failed| Answers {
+            answered,
+            throttled,
+            failed,
+        };
+        assert_eq!(
+            all,
+            [
+                ("GetInstance", answers(0, 0, 2)),
+                ("GetInstances", answers(2, 2, 0))
+            ]
+        );
+        assert_eq!((tally.total(), both.total()), (3, 6));
+    }
+}
