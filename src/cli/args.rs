@@ -58,6 +58,10 @@ pub(super) enum Verb {
     Inventory(super::inventory::InventoryArgs),
     /// Print the JSON Schema of a plan file or a report
     Schema(super::schema::SchemaArgs),
+    /// Print the script that completes command lines in a shell
+    Completions(super::completions::CompletionsArgs),
+    /// Print the manual page of the command or of a verb
+    Man(super::completions::ManArgs),
     /// Serve the Lightsail API on loopback from an inventory file
     #[cfg(feature = "emulator")]
     Emulate(super::emulate::EmulateArgs),

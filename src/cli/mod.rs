@@ -7,6 +7,7 @@ mod adopt;
 mod apply;
 mod args;
 mod check;
+mod completions;
 mod diff;
 mod drift;
 #[cfg(feature = "emulator")]
@@ -77,6 +78,8 @@ async fn dispatch(verb: &Verb, output: &Output) -> Exit {
         Verb::Import(args) => import::run(args, output).await,
         Verb::Inventory(args) => inventory::run(args, output).await,
         Verb::Schema(args) => schema::run(args),
+        Verb::Completions(args) => completions::completions(args),
+        Verb::Man(args) => completions::man(args, output),
         #[cfg(feature = "emulator")]
         Verb::Emulate(args) => emulate::run(args, output).await,
     }

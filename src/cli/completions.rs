@@ -1,0 +1,117 @@
+//! `completions` and `man`: what a shell and a reader of manuals need to know of the command line.
+//!
+//! Owns the two verbs. Both are made from the arguments themselves, so they cannot say anything else.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use super::Exit;
+use super::args::Cli;
+use super::output::{Cannot, Output, to_stdout};
+
+#[derive(Args, Debug)]
+pub(super) struct CompletionsArgs {
+    /// For which shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ManArgs {
+    /// The page of this verb instead of the one about all
+    verb: Option<String>,
+    /// Write every page into this folder, as portward.1, portward-plan.1 and so on
+    #[arg(long, value_name = "FOLDER", conflicts_with = "verb")]
+    out: Option<PathBuf>,
+}
+
+/// Prints the script that completes a command line.
+pub(super) fn completions(args: &CompletionsArgs) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "portward", &mut script);
+    to_stdout(&String::from_utf8_lossy(&script));
+    Exit::Done
+}
+
+/// Prints a page, or writes all of them.
+pub(super) fn man(args: &ManArgs, output: &Output) -> Exit {
+    let written = match &args.out {
+        None => page(args.verb.as_deref()).map(|page| to_stdout(&page)),
+        Some(folder) => clap_mangen::generate_to(Cli::command(), folder).map_err(|error| {
+            let folder = folder.display();
+            Cannot::failed(format!("cannot write the pages into `{folder}`: {error}"))
+        }),
+    };
+    match written {
+        Ok(()) => Exit::Done,
+        Err(cannot) => output.cannot("man", &cannot),
+    }
+}
+
+/// The page of a verb, or of all, as roff.
+fn page(verb: Option<&str>) -> Result<String, Cannot> {
+    let mut command = Cli::command();
+    command.build();
+    let command = match verb {
+        None => command,
+        Some(name) => {
+            let found = command.find_subcommand(name).cloned();
+            found.ok_or_else(|| {
+                Cannot::usage(
+                    format!("there is no verb `{name}`"),
+                    "`portward --help` lists them",
+                )
+            })?
+        }
+    };
+    let mut page = Vec::new();
+    Man::new(command)
+        .render(&mut page)
+        .map_err(|error| Cannot::failed(format!("cannot make the page: {error}")))?;
+    Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_has_a_page() {
+        let verbs: Vec<String> = Cli::command()
+            .get_subcommands()
+            .map(|verb| verb.get_name().to_owned())
+            .collect();
+        assert!(verbs.iter().any(|verb| verb == "plan"), "{verbs:?}");
+        for verb in verbs {
+            let page = page(Some(&verb)).unwrap_or_else(|cannot| panic!("{}", cannot.message));
+            assert!(
+                page.contains(&format!(".TH portward\\-{verb}"))
+                    || page.contains(&format!(".TH portward-{verb}")),
+                "{page}"
+            );
+        }
+        assert!(page(None).is_ok_and(|page| page.contains("Exit codes")));
+        assert_eq!(page(Some("none")).map_err(|it| it.exit), Err(Exit::Usage));
+    }
+
+    #[test]
+    fn every_shell_knows_every_verb() {
+        for shell in [
+            Shell::Bash,
+            Shell::Zsh,
+            Shell::Fish,
+            Shell::Elvish,
+            Shell::PowerShell,
+        ] {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "portward", &mut script);
+            let script = String::from_utf8_lossy(&script);
+            for verb in Cli::command().get_subcommands() {
+                assert!(script.contains(verb.get_name()), "{shell}");
+            }
+        }
+    }
+}
