@@ -17,6 +17,8 @@ pub(super) struct SchemaArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Document {
+    /// A configuration, for editors that check and complete TOML
+    Config,
     /// A plan file, as `plan --out` writes it
     Plan,
     /// A report, as `--format json` and `--report json=FILE` write it
@@ -25,6 +27,7 @@ enum Document {
 
 pub(super) fn run(args: &SchemaArgs) -> Exit {
     to_stdout(match args.document {
+        Document::Config => schema::CONFIG,
         Document::Plan => schema::PLAN,
         Document::Report => schema::REPORT,
     });

@@ -8,3 +8,6 @@ pub const PLAN: &str = include_str!("../../schemas/plan.v1.json");
 
 /// The schema of reports, version 1.
 pub const REPORT: &str = include_str!("../../schemas/report.v1.json");
+
+/// Of a configuration, as JSON of the TOML: for editors that check and complete.
+pub const CONFIG: &str = include_str!("../../schemas/config.v1.json");
