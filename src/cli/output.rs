@@ -25,6 +25,8 @@ pub(super) struct Output {
     format: Format,
     reports: Vec<(Format, PathBuf)>,
     github: GithubFiles,
+    /// The configuration, as it was named; empty where the verb has none.
+    config: String,
 }
 
 /// Why a verb could not do its job.
@@ -72,8 +74,9 @@ pub(super) struct Shown<'a> {
 }
 
 impl Output {
-    pub(super) fn new(args: &OutputArgs) -> Self {
+    pub(super) fn new(args: &OutputArgs, config: Option<&Path>) -> Self {
         Self {
+            config: config.map_or_else(String::new, |path| path.to_string_lossy().into_owned()),
             format: args.format,
             reports: args.report.clone(),
             github: GithubFiles::of_environment(),
@@ -88,6 +91,7 @@ impl Output {
     pub(super) fn show(&self, shown: &Shown<'_>) -> Exit {
         let run = json::Run {
             verb: shown.verb,
+            config: &self.config,
             exit_code: shown.exit.code(),
             error: None,
             problems: shown.problems.to_vec(),
@@ -203,6 +207,7 @@ impl Output {
     ) -> Exit {
         let run = json::Run {
             verb,
+            config: &self.config,
             exit_code: exit.code(),
             error,
             problems,
@@ -307,6 +312,8 @@ pub(super) fn problems<'a>(
             file: Some(diagnostic.origin.file.to_string()),
             line: Some(diagnostic.origin.line),
             column: Some(diagnostic.origin.column),
+            end_line: diagnostic.end.map(|(line, _)| line),
+            end_column: diagnostic.end.map(|(_, column)| column),
             hint: diagnostic.hint.clone(),
         })
         .collect()

@@ -37,9 +37,10 @@ pub fn outputs(run: &Run<'_>) -> String {
     let to_change = count(|verdict| *verdict == Verdict::Change);
     format!(
         "exit-code={}\ndiffer={differ}\nto-change={to_change}\ncalls={calls}\nopens={opens}\ncloses={closes}\n\
-         refusals={}\n",
+         refusals={}\nviolations={}\n",
         run.exit_code,
-        run.refusals.len()
+        run.refusals.len(),
+        run.violations.len()
     )
 }
 
@@ -49,20 +50,33 @@ fn annotation(finding: &Finding) -> String {
         Level::Warning => "warning",
         Level::Note => "notice",
     };
-    let mut properties = Vec::new();
+    let mut properties: Vec<String> = Vec::new();
     if let Some(location) = &finding.location {
         properties.push(format!("file={}", property(&plain(&location.file))));
         if location.line > 0 {
             properties.push(format!("line={}", location.line));
-            if let Some(column) = location.column {
+            let (last, end) = location.end.unwrap_or((location.line, 0));
+            // GitHub knows columns of a single line only.
+            if last > location.line {
+                properties.push(format!("endLine={last}"));
+            } else if let Some(column) = location.column {
                 properties.push(format!("col={column}"));
+                if end > column {
+                    properties.push(format!("endColumn={end}"));
+                }
             }
         }
     }
-    properties.push(format!("title={TITLE} {}", finding.rule.id));
-    let hint = finding.hint.as_deref();
-    let hint = hint.map_or_else(String::new, |hint| format!("\nhint: {hint}"));
-    let message = data(&format!("{}{hint}", finding.message));
+    let rule = property(&plain(&finding.rule.id));
+    properties.push(format!("title={TITLE} {rule}"));
+    let mut message = finding.message.clone();
+    let details = finding.details.iter().cloned();
+    let hint = finding.hint.iter().map(|hint| format!("hint: {hint}"));
+    for line in details.chain(hint) {
+        message.push('\n');
+        message.push_str(&line);
+    }
+    let message = data(&message);
     format!("::{command} {}::{message}", properties.join(","))
 }
 
@@ -91,12 +105,16 @@ mod tests {
             rule: CONFIG_ERROR,
             level: Level::Error,
             message: plain(message),
+            details: Vec::new(),
             hint: Some("look".to_owned()),
             location: Some(Location {
                 file: file.to_owned(),
                 line: 3,
                 column: Some(7),
+                end: Some((3, 9)),
             }),
+            related: Vec::new(),
+            identity: None,
         }
     }
 
@@ -104,7 +122,7 @@ mod tests {
     fn an_annotation_is_one_command() {
         assert_eq!(
             annotation(&finding("50% of it\nis ::error::", "a,b:c.toml")),
-            "::error file=a%2Cb%3Ac.toml,line=3,col=7,title=portward config-error::\
+            "::error file=a%2Cb%3Ac.toml,line=3,col=7,endColumn=9,title=portward config-error::\
              50%25 of it\\u{a}is \\u{3a}:error::%0Ahint: look"
         );
     }
@@ -134,9 +152,9 @@ mod tests {
             prop_assert!(!line.contains(['\n', '\r']), "{line:?}");
             let inner = line.strip_prefix("::error file=").expect("the command begins the line");
             let (properties, _) = inner.split_once("::").expect("the properties end");
-            // Two commas and no colon of our own: the file's are written out.
-            prop_assert_eq!(properties.matches(',').count(), 3);
-            prop_assert!(properties.ends_with(",line=3,col=7,title=portward config-error"), "{}", properties);
+            // Four commas and no colon of our own: the file's are written out.
+            prop_assert_eq!(properties.matches(',').count(), 4);
+            prop_assert!(properties.ends_with(",line=3,col=7,endColumn=9,title=portward config-error"), "{}", properties);
             prop_assert!(!properties.contains(':'));
         }
     }

@@ -8,10 +8,12 @@ mod level;
 mod matrix;
 #[cfg(test)]
 mod tests;
+mod violations;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::finding::{Finding, Level, findings};
+use super::finding::{Finding, Level, troubles};
 use super::json::Run;
 use super::text::{self, Asked};
 use super::words::plain;
@@ -43,7 +45,8 @@ pub fn page(run: &Run<'_>, service: ServiceName<'_>) -> String {
         tiles(&mut out, run, plan);
     }
     out.push_str("</header>\n<main>\n");
-    found(&mut out, &findings(run));
+    found(&mut out, &troubles(run));
+    violations::section(&mut out, run.violations);
     if let Some(plan) = run.plan {
         let instances = sorted(plan);
         matrix::table(&mut out, &instances, service);
@@ -69,6 +72,9 @@ fn headline(run: &Run<'_>) -> String {
         None if run.problems.iter().any(|p| p.severity == "error") => {
             "The configuration is not valid".to_owned()
         }
+        None if !run.violations.is_empty() => {
+            "The configuration is valid, and breaks its policies".to_owned()
+        }
         None => "The configuration is valid".to_owned(),
     }
 }
@@ -78,6 +84,8 @@ fn tiles(out: &mut String, run: &Run<'_>, plan: &Plan) {
     let count = |is: fn(&InstancePlan) -> bool| plan.instances.iter().filter(|i| is(i)).count();
     let unseen =
         plan.unreadable.len() + plan.regions_unreadable.len() + count(|i| i.incomplete.is_some());
+    let broken: BTreeSet<&str> = run.violations.iter().map(|v| v.policy.as_str()).collect();
+    let refusals = run.refusals.len() + run.violations.iter().filter(|v| v.refuses()).count();
     let tiles = [
         ("in sync", count(|i| i.verdict == Verdict::InSync), ""),
         ("differ", count(|i| i.verdict != Verdict::InSync), ""),
@@ -91,7 +99,8 @@ fn tiles(out: &mut String, run: &Run<'_>, plan: &Plan) {
             count(|i| !i.exposure.lost.is_empty()),
             "down",
         ),
-        ("refusals", run.refusals.len(), "bad"),
+        ("refusals", refusals, "bad"),
+        ("policies broken", broken.len(), "bad"),
         ("unreadable", unseen, "bad"),
     ];
     out.push_str("<ul class=\"tiles\">\n");

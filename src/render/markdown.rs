@@ -9,6 +9,7 @@ mod escape;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use access::{Groups, sums, totals};
@@ -18,6 +19,7 @@ use super::finding::{Level, findings};
 use super::json::Run;
 use super::text::{self, Asked};
 use super::words::count;
+use crate::policy::Violation;
 
 /// Characters that a comment has at most; GitHub takes 65,536.
 pub const LIMIT: usize = 60_000;
@@ -112,11 +114,20 @@ fn headline(run: &Run<'_>) -> String {
     if errors > 0 {
         return format!("the configuration is not valid, {}", count(errors, "error"));
     }
+    let broken: BTreeSet<&str> = run.violations.iter().map(|v| v.policy.as_str()).collect();
     let Some(plan) = run.plan else {
-        return match run.problems.len() {
-            0 => "valid".to_owned(),
-            warnings => format!("valid, {}", count(warnings, "warning")),
-        };
+        let mut text = "valid".to_owned();
+        if !run.problems.is_empty() {
+            let _ = write!(text, ", {}", count(run.problems.len(), "warning"));
+        }
+        match broken.len() {
+            0 => {}
+            1 => text.push_str(", 1 policy does not hold"),
+            n => {
+                let _ = write!(text, ", {n} policies do not hold");
+            }
+        }
+        return text;
     };
     let mut text = text::summary(plan, asked(run));
     let opening = plan
@@ -129,7 +140,7 @@ fn headline(run: &Run<'_>) -> String {
             let _ = write!(text, " Opens something on {}.", count(n, "instance"));
         }
     }
-    if !run.refusals.is_empty() {
+    if !run.refusals.is_empty() || run.violations.iter().any(Violation::refuses) {
         text.push_str(" **Refused.**");
     }
     text
@@ -163,6 +174,11 @@ fn wrong(out: &mut String, run: &Run<'_>, detail: Detail) {
                 " at {}",
                 code(&format!("{}:{}", cut(&at.file), at.line))
             );
+        }
+        if detail <= Detail::NoText {
+            for line in &finding.details {
+                let _ = write!(out, "<br>{}", prose(line));
+            }
         }
         if let Some(hint) = &finding.hint {
             let _ = write!(out, "<br>hint: {}", prose(&cut(hint)));

@@ -73,7 +73,7 @@ fn annotations_a_summary_and_outputs() {
     );
     assert_eq!(
         stage.read("output"),
-        "exit-code=0\ndiffer=2\nto-change=2\ncalls=2\nopens=true\ncloses=true\nrefusals=0\n"
+        "exit-code=0\ndiffer=2\nto-change=2\ncalls=2\nopens=true\ncloses=true\nrefusals=0\nviolations=0\n"
     );
 }
 
@@ -87,7 +87,9 @@ fn a_mistake_is_annotated_where_it_is() {
     assert_eq!(done.code, Some(65));
     let line = done.stdout.lines().next().unwrap_or_default();
     assert!(
-        line.starts_with("::error file=firewall.toml,line=3,col=20,title=portward config-error::"),
+        line.starts_with(
+            "::error file=firewall.toml,line=3,col=20,endColumn=26,title=portward config-error::"
+        ),
         "{}",
         done.shown()
     );
