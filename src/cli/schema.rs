@@ -21,12 +21,18 @@ enum Document {
     Plan,
     /// A report, as `--format json` and `--report json=FILE` write it
     Report,
+    /// What `diff --format json` prints
+    Diff,
+    /// What `explain --format json` prints
+    Explain,
 }
 
 pub(super) fn run(args: &SchemaArgs) -> Exit {
     to_stdout(match args.document {
         Document::Plan => schema::PLAN,
         Document::Report => schema::REPORT,
+        Document::Diff => schema::DIFF,
+        Document::Explain => schema::EXPLAIN,
     });
     Exit::Done
 }

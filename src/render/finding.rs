@@ -222,8 +222,10 @@ pub(super) fn opening(id: &InstanceId, what: &str, who: &str, origin: &Origin) -
 fn said(run: &Run<'_>) -> Vec<Finding> {
     let error = run.error.iter().map(|problem| (FAILED, problem));
     let problems = run.problems.iter().map(|problem| {
-        let rule = match problem.severity {
-            "error" => CONFIG_ERROR,
+        let rule = match (problem.severity, &problem.file) {
+            // The configuration's reader always names the file.
+            ("error", None) => UNREADABLE,
+            ("error", Some(_)) => CONFIG_ERROR,
             _ => CONFIG_WARNING,
         };
         (rule, problem)

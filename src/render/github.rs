@@ -3,11 +3,14 @@
 //! Owns the escaping of commands. Refuses to read the environment that names the files of a step, and to let a text from
 //! outside begin a command, end one, or become an output.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::finding::{Finding, Level, findings, openings};
+use super::difference::Comparison;
+use super::finding::{Finding, Level, findings, opening, openings};
 use super::json::Run;
 use super::words::plain;
+use crate::exposure;
 use crate::plan::Verdict;
 
 /// GitHub shows ten annotations of a kind for a step. What is beyond them is in the log all the same.
@@ -41,6 +44,45 @@ pub fn outputs(run: &Run<'_>) -> String {
         run.exit_code,
         run.refusals.len(),
         run.violations.len()
+    )
+}
+
+/// The annotations of a comparison: what could not be compared, then every line that opens something.
+#[must_use]
+pub fn compared(of: &Comparison<'_>) -> String {
+    let mut found = findings(&of.run());
+    let mut opens: BTreeMap<(String, usize, String), Finding> = BTreeMap::new();
+    for compared in of.all {
+        let Some(id) = &compared.id else { continue };
+        for line in compared.diff.lines().gained {
+            for said in compared.after.causes(&line) {
+                let Some(origin) = &said.origin else { continue };
+                let who = exposure::who(&line.sources);
+                let finding = opening(id, &line.what, &who, origin);
+                // Rules that several instances share would say the same again and again.
+                let once = (
+                    origin.file.to_string(),
+                    origin.line,
+                    format!("{} {who}", line.what),
+                );
+                opens.entry(once).or_insert(finding);
+            }
+        }
+    }
+    found.extend(opens.into_values());
+    let annotations = found.iter().map(|finding| annotation(finding) + "\n");
+    annotations.collect()
+}
+
+/// `NAME=VALUE` lines of a comparison, each a number or a boolean.
+#[must_use]
+pub fn compared_outputs(of: &Comparison<'_>) -> String {
+    let differ = of.all.iter().filter(|c| !c.diff.is_empty()).count();
+    let opens = of.all.iter().any(|c| !c.diff.gained.is_empty());
+    let closes = of.all.iter().any(|c| !c.diff.lost.is_empty());
+    format!(
+        "exit-code={}\ndiffer={differ}\nopens={opens}\ncloses={closes}\n",
+        of.exit_code
     )
 }
 

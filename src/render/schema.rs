@@ -1,4 +1,4 @@
-//! The shapes of plan files and reports as JSON Schema (draft 2020-12), for whoever reads them with another program.
+//! The shapes of plan files, reports and answers as JSON Schema (draft 2020-12), for whoever reads them with another program.
 //!
 //! Owns nothing but the way to the texts: they are files of their own, under `schemas/`. Refuses to validate; what this
 //! program writes is held against them by a test.
@@ -8,3 +8,9 @@ pub const PLAN: &str = include_str!("../../schemas/plan.v1.json");
 
 /// The schema of reports, version 1.
 pub const REPORT: &str = include_str!("../../schemas/report.v1.json");
+
+/// The schema of what `diff --format json` prints, version 1.
+pub const DIFF: &str = include_str!("../../schemas/diff.v1.json");
+
+/// The schema of what `explain --format json` prints, version 1.
+pub const EXPLAIN: &str = include_str!("../../schemas/explain.v1.json");

@@ -1,0 +1,184 @@
+//! A comparison of two documents as a comment on a pull request.
+//!
+//! Owns its order: one sentence where that is all, else what could not be compared, what opens, what closes, and the rest
+//! folded away. Where the limit of length is near the least important goes first, as in a comment on a run. Refuses to drop
+//! an opening: the shortest form counts them all.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::access::{ids_shown, opened, sums, totals};
+use super::escape::{code, prose};
+use super::{Detail, LIMIT, SHORTENED, folded, wrong};
+use crate::exposure::Diff;
+use crate::model::InstanceId;
+use crate::render::difference::{Clause, Comparison, blocks, clauses, one_sentence, summary};
+use crate::render::finding::findings;
+use crate::render::words::count;
+
+/// Instances that change alike in one direction.
+struct Group<'a> {
+    clauses: Vec<Clause>,
+    members: Vec<Option<&'a InstanceId>>,
+}
+
+/// The comment. Its first line is a mark that a bot knows its own comment by.
+#[must_use]
+pub fn difference(of: &Comparison<'_>) -> String {
+    let sentence = in_a_sentence(of);
+    if let Some(text) = sentence.filter(|text| text.chars().count() <= LIMIT) {
+        return text;
+    }
+    let details = [Detail::All, Detail::Short, Detail::Sums, Detail::Counts];
+    let mut text = String::new();
+    for detail in details {
+        text = composed(of, detail);
+        if text.chars().count() <= LIMIT {
+            break;
+        }
+    }
+    text
+}
+
+fn in_a_sentence(of: &Comparison<'_>) -> Option<String> {
+    let differing = of.all.iter().filter(|c| !c.diff.is_empty()).count();
+    let sentence = one_sentence(&blocks(of.all, of.words), of.all.len() - differing)?;
+    let sentence = anstream::adapter::strip_str(&sentence).to_string();
+    let mut out = head(of, Detail::All);
+    let sign = if opens_to_everyone(of) { "🌐 " } else { "" };
+    let _ = writeln!(out, "{sign}{}\n", prose(sentence.trim_end()));
+    rest(&mut out, of);
+    Some(out)
+}
+
+fn composed(of: &Comparison<'_>, detail: Detail) -> String {
+    let mut out = head(of, detail);
+    let diffs: Vec<&Diff> = of.all.iter().map(|compared| &compared.diff).collect();
+    let short = detail >= Detail::Short;
+    match detail {
+        Detail::Counts => totals(&mut out, &diffs),
+        Detail::Sums => sums(&mut out, &diffs),
+        Detail::All | Detail::NoText | Detail::Short => opening(&mut out, of, short),
+    }
+    closing(&mut out, of, short);
+    if short {
+        out.push_str(SHORTENED);
+    } else {
+        rest(&mut out, of);
+    }
+    out
+}
+
+fn head(of: &Comparison<'_>, detail: Detail) -> String {
+    let mut out = format!(
+        "<!-- portward:diff -->\n### portward diff: {}",
+        summary(of.all)
+    );
+    let opens = of.all.iter().filter(|c| !c.diff.gained.is_empty()).count();
+    if opens > 0 {
+        let _ = write!(out, " Opens something on {}.", count(opens, "instance"));
+    }
+    if of.problems.iter().any(|p| p.severity == "error") {
+        out.push_str(" **Not everything could be compared.**");
+    }
+    out.push_str("\n\n");
+    wrong(&mut out, &findings(&of.run()), detail);
+    out
+}
+
+fn opens_to_everyone(of: &Comparison<'_>) -> bool {
+    let mut gained = of.all.iter().flat_map(|compared| &compared.diff.gained);
+    gained.any(|exposed| super::access::is_world(&exposed.sources))
+}
+
+fn opening(out: &mut String, of: &Comparison<'_>, short: bool) {
+    let mut groups = groups(of, false);
+    if groups.is_empty() {
+        return;
+    }
+    let everyone = |group: &Group<'_>| group.clauses.iter().any(|c| c.who.starts_with("everyone"));
+    groups.sort_by_key(|group| !everyone(group));
+    out.push_str("**Opens**\n\n| instances | who gets in | because of |\n|---|---|---|\n");
+    for group in &groups {
+        let lines: Vec<String> = group.clauses.iter().map(|c| opened(&line(c))).collect();
+        row(out, group, &lines, short);
+    }
+    out.push('\n');
+}
+
+fn closing(out: &mut String, of: &Comparison<'_>, short: bool) {
+    let groups = groups(of, true);
+    let instances: usize = groups.iter().map(|group| group.members.len()).sum();
+    if instances == 0 {
+        return;
+    }
+    let title = format!("Closes something on {}", count(instances, "instance"));
+    if short {
+        let _ = writeln!(out, "{title}.\n");
+        return;
+    }
+    let mut table =
+        "| instances | who does not get in any more | it was open by |\n|---|---|---|\n".to_owned();
+    for group in &groups {
+        let lines: Vec<String> = group.clauses.iter().map(|c| code(&line(c))).collect();
+        row(&mut table, group, &lines, short);
+    }
+    folded(out, &title, &table);
+}
+
+fn row(out: &mut String, group: &Group<'_>, lines: &[String], short: bool) {
+    let mut causes: Vec<String> = Vec::new();
+    for cause in group.clauses.iter().flat_map(|clause| &clause.causes) {
+        let cause = code(cause);
+        if !causes.contains(&cause) {
+            causes.push(cause);
+        }
+    }
+    let _ = writeln!(
+        out,
+        "| {} | {} | {} |",
+        ids_shown(&group.members, short),
+        lines.join("<br>"),
+        causes.join("<br>")
+    );
+}
+
+fn line(clause: &Clause) -> String {
+    format!("{} from {}", clause.whats.join(", "), clause.who)
+}
+
+/// Those that open, or close, the same for the same reason, by their first members.
+fn groups<'a>(of: &Comparison<'a>, closes: bool) -> Vec<Group<'a>> {
+    let mut alike: BTreeMap<Vec<Clause>, Vec<Option<&InstanceId>>> = BTreeMap::new();
+    for compared in of.all.iter().filter(|compared| !compared.diff.is_empty()) {
+        let mut clauses = clauses(compared, of.words);
+        clauses.retain(|clause| clause.closes == closes);
+        if !clauses.is_empty() {
+            alike.entry(clauses).or_default().push(compared.id.as_ref());
+        }
+    }
+    let group = |(clauses, members)| Group { clauses, members };
+    let mut groups: Vec<Group<'_>> = alike.into_iter().map(group).collect();
+    groups.sort_by(|a, b| a.members.first().cmp(&b.members.first()));
+    groups
+}
+
+/// What does not differ, and what else there is to know.
+fn rest(out: &mut String, of: &Comparison<'_>) {
+    let equal = of.all.iter().filter(|compared| compared.diff.is_empty());
+    let equal: Vec<Option<&InstanceId>> = equal.map(|compared| compared.id.as_ref()).collect();
+    if !equal.is_empty() {
+        let title = format!("Equal: {}", count(equal.len(), "instance"));
+        folded(out, &title, &format!("{}\n", ids_shown(&equal, false)));
+    }
+    if !of.notes.is_empty() {
+        let mut notes = String::new();
+        for note in of.notes {
+            let _ = writeln!(notes, "- {}", prose(note));
+        }
+        folded(out, &count(of.notes.len(), "note"), &notes);
+    }
+}
+
+#[cfg(test)]
+mod tests;
