@@ -128,13 +128,13 @@ fn found(out: &mut String, findings: &[Finding]) {
         let _ = write!(
             out,
             "<li class=\"{class}\"><span class=\"tag\">{word}</span> {}",
-            escaped(&finding.message)
+            prose(&finding.message)
         );
         if let Some(at) = &finding.location {
             let _ = write!(out, " <code>{}:{}</code>", escaped(&at.file), at.line);
         }
         if let Some(hint) = &finding.hint {
-            let _ = write!(out, "<br><small>hint: {}</small>", escaped(hint));
+            let _ = write!(out, "<br><small>hint: {}</small>", prose(hint));
         }
         out.push_str("</li>\n");
     }
@@ -152,6 +152,15 @@ fn sorted(plan: &Plan) -> Vec<&InstancePlan> {
         )
     });
     instances
+}
+
+/// A sentence fragment as HTML; what it has in backticks is shown as code.
+fn prose(text: &str) -> String {
+    let parts = text.split('`').enumerate().map(|(at, part)| match at % 2 {
+        1 if !part.is_empty() => format!("<code>{}</code>", escaped(part)),
+        _ => escaped(part),
+    });
+    parts.collect()
 }
 
 /// Text as HTML, in an element or in a quoted attribute.

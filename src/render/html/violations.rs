@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::escaped;
+use super::{escaped, prose};
 use crate::model::Weight;
 use crate::policy::{Violation, Witness};
 use crate::render::finding::policies::{Told, place, seen, standing, told};
@@ -45,7 +45,7 @@ fn entry(out: &mut String, told: &Told<'_>) {
         Weight::Deny => ("bad", "deny"),
         Weight::Warn => ("odd", "warn"),
     };
-    let on: Vec<String> = told.on.iter().map(|on| escaped(&place(on))).collect();
+    let on: Vec<String> = told.on.iter().map(|on| prose(&place(on))).collect();
     let lacks = if *lacking {
         "does not get in at"
     } else {
@@ -53,31 +53,30 @@ fn entry(out: &mut String, told: &Told<'_>) {
     };
     let _ = write!(
         out,
-        "<li class=\"{class}\"><span class=\"tag\">{word}</span> {} <strong>{}</strong>, {}: {}\
-         <dl><dt>on</dt><dd>{}</dd><dt>witness</dt><dd><code>{}</code> {lacks} <code>{}</code></dd>",
+        "<li class=\"{class}\"><span class=\"tag\">{word}</span> {} <strong>{}</strong>, {}: {}\n<dl>",
         standing(told.violation),
         escaped(policy),
         seen(*how),
-        escaped(reason),
-        on.join(", "),
-        escaped(source),
-        escaped(what),
+        prose(reason),
     );
-    let places = |origins: &mut dyn Iterator<Item = String>| {
-        let places: Vec<String> = origins
-            .map(|place| format!("<code>{}</code>", escaped(&place)))
-            .collect();
-        places.join(", ")
+    let code = |text: &str| format!("<code>{}</code>", escaped(text));
+    let mut fact = |name: &str, is: &str| {
+        let _ = write!(out, "<div><dt>{name}</dt><dd>{is}</dd></div>");
     };
+    fact("on", &on.join(", "));
+    fact(
+        "witness",
+        &format!("{} {lacks} {}", code(source), code(what)),
+    );
     if !lines.is_empty() {
-        let lines = places(&mut lines.iter().map(ToString::to_string));
-        let _ = write!(out, "<dt>opened by</dt><dd>{lines}</dd>");
+        let lines = lines.iter().map(|line| code(&line.to_string()));
+        fact("opened by", &lines.collect::<Vec<_>>().join(", "));
     }
     if let Some(origin) = declared {
-        let origin = places(&mut std::iter::once(origin.to_string()));
-        let _ = write!(out, "<dt>policy</dt><dd>{origin}</dd>");
+        fact("policy", &code(&origin.to_string()));
     }
-    let _ = write!(out, "<dt>hint</dt><dd>{}</dd></dl>", escaped(hint));
+    fact("hint", &prose(hint));
+    out.push_str("</dl>\n");
     let access: Vec<String> = told
         .access(LINES)
         .iter()

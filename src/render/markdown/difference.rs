@@ -16,11 +16,18 @@ use crate::render::difference::{Clause, Comparison, blocks, clauses, one_sentenc
 use crate::render::finding::findings;
 use crate::render::words::count;
 
-/// Instances that change alike in one direction.
+/// Instances that change alike in one direction, whatever the reasons.
 struct Group<'a> {
-    clauses: Vec<Clause>,
+    lines: Vec<Opening>,
     members: Vec<Option<&'a InstanceId>>,
+    causes: Vec<String>,
 }
+
+/// What, and who.
+type Opening = (Vec<String>, String);
+
+/// Reasons that a row has room for.
+const CAUSES: usize = 20;
 
 /// The comment. Its first line is a mark that a bot knows its own comment by.
 #[must_use]
@@ -96,11 +103,14 @@ fn opening(out: &mut String, of: &Comparison<'_>, short: bool) {
     if groups.is_empty() {
         return;
     }
-    let everyone = |group: &Group<'_>| group.clauses.iter().any(|c| c.who.starts_with("everyone"));
+    let everyone = |group: &Group<'_>| {
+        let mut who = group.lines.iter().map(|(_, who)| who);
+        who.any(|who| who.starts_with("everyone"))
+    };
     groups.sort_by_key(|group| !everyone(group));
     out.push_str("**Opens**\n\n| instances | who gets in | because of |\n|---|---|---|\n");
     for group in &groups {
-        let lines: Vec<String> = group.clauses.iter().map(|c| opened(&line(c))).collect();
+        let lines: Vec<String> = group.lines.iter().map(|o| opened(&line(o))).collect();
         row(out, group, &lines, short);
     }
     out.push('\n');
@@ -120,19 +130,17 @@ fn closing(out: &mut String, of: &Comparison<'_>, short: bool) {
     let mut table =
         "| instances | who does not get in any more | it was open by |\n|---|---|---|\n".to_owned();
     for group in &groups {
-        let lines: Vec<String> = group.clauses.iter().map(|c| code(&line(c))).collect();
+        let lines: Vec<String> = group.lines.iter().map(|o| code(&line(o))).collect();
         row(&mut table, group, &lines, short);
     }
     folded(out, &title, &table);
 }
 
 fn row(out: &mut String, group: &Group<'_>, lines: &[String], short: bool) {
-    let mut causes: Vec<String> = Vec::new();
-    for cause in group.clauses.iter().flat_map(|clause| &clause.causes) {
-        let cause = code(cause);
-        if !causes.contains(&cause) {
-            causes.push(cause);
-        }
+    let causes = group.causes.iter().take(CAUSES);
+    let mut causes: Vec<String> = causes.map(|cause| code(cause)).collect();
+    if group.causes.len() > CAUSES {
+        causes.push(format!("and {} more", group.causes.len() - CAUSES));
     }
     let _ = writeln!(
         out,
@@ -143,22 +151,34 @@ fn row(out: &mut String, group: &Group<'_>, lines: &[String], short: bool) {
     );
 }
 
-fn line(clause: &Clause) -> String {
-    format!("{} from {}", clause.whats.join(", "), clause.who)
+fn line((whats, who): &Opening) -> String {
+    format!("{} from {who}", whats.join(", "))
 }
 
-/// Those that open, or close, the same for the same reason, by their first members.
+/// Those that open, or close, the same, by their first members.
 fn groups<'a>(of: &Comparison<'a>, closes: bool) -> Vec<Group<'a>> {
-    let mut alike: BTreeMap<Vec<Clause>, Vec<Option<&InstanceId>>> = BTreeMap::new();
+    let mut alike: BTreeMap<Vec<Opening>, Group<'a>> = BTreeMap::new();
     for compared in of.all.iter().filter(|compared| !compared.diff.is_empty()) {
         let mut clauses = clauses(compared, of.words);
         clauses.retain(|clause| clause.closes == closes);
-        if !clauses.is_empty() {
-            alike.entry(clauses).or_default().push(compared.id.as_ref());
+        if clauses.is_empty() {
+            continue;
+        }
+        let opening = |clause: &Clause| (clause.whats.clone(), clause.who.clone());
+        let lines: Vec<Opening> = clauses.iter().map(opening).collect();
+        let group = alike.entry(lines.clone()).or_insert_with(|| Group {
+            lines,
+            members: Vec::new(),
+            causes: Vec::new(),
+        });
+        group.members.push(compared.id.as_ref());
+        for cause in clauses.into_iter().flat_map(|clause| clause.causes) {
+            if !group.causes.contains(&cause) {
+                group.causes.push(cause);
+            }
         }
     }
-    let group = |(clauses, members)| Group { clauses, members };
-    let mut groups: Vec<Group<'_>> = alike.into_iter().map(group).collect();
+    let mut groups: Vec<Group<'_>> = alike.into_values().collect();
     groups.sort_by(|a, b| a.members.first().cmp(&b.members.first()));
     groups
 }
