@@ -81,7 +81,8 @@ impl Answer {
             Format::Json => Some(json::comparison(&self.all)),
             Format::Markdown => Some(render::markdown::difference(&of)),
             Format::Github => Some(text() + &render::github::compared(&of)),
-            Format::Sarif | Format::Html => None,
+            Format::Html => Some(render::html::difference(&of, &output::known_service)),
+            Format::Sarif => None,
         })
     }
 }

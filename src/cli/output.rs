@@ -309,7 +309,7 @@ fn formatted(format: Format, text: &str, run: &json::Run<'_>) -> String {
 }
 
 /// The name of the built-in service that a key is, or belongs to where the service has one key for each family.
-fn known_service(key: Key) -> Option<&'static str> {
+pub(super) fn known_service(key: Key) -> Option<&'static str> {
     let ping = || {
         service_keys("ping")
             .filter(|keys| keys.contains(&key))

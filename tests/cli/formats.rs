@@ -305,15 +305,17 @@ fn an_answer_as_a_comment() {
 #[test]
 fn a_format_that_an_answer_has_not_is_a_usage_error() {
     let stage = changed();
-    for args in [&["--format", "sarif"][..], &["--report", "html=x.html"]] {
-        let done = stage.run(&[&DIFF[..], args].concat());
+    let explain = ["explain", "web-1", "--inventory", "fleet.json"];
+    let most = "text, json, markdown, github";
+    for (verb, format, known) in [
+        (&DIFF[..], "--format=sarif", format!("{most}, html")),
+        (&DIFF, "--report=sarif=x", format!("{most}, html")),
+        (&explain, "--format=html", most.to_owned()),
+    ] {
+        let done = stage.run(&[verb, &[format]].concat());
         assert_eq!(done.code, Some(64), "{}", done.shown());
-        assert!(
-            done.stderr
-                .contains("hint: it has text, json, markdown, github"),
-            "{}",
-            done.shown()
-        );
+        let hint = format!("hint: it has {known}\n");
+        assert!(done.stderr.contains(&hint), "{}", done.shown());
     }
 }
 

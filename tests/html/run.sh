@@ -26,10 +26,12 @@ npm install --silent --no-audit --no-fund --prefix "$work/npm" playwright-core@1
   || skip "npm cannot install playwright-core"
 
 cd "$here/../.."
-# A plan as people review it, and a drift, whose page also has policies that do not hold.
-for verb in plan drift; do
-  "$portward" "$verb" --config firewall.example.toml --inventory examples/fleet.json --as-of 2026-01-01 \
-    --report html="$work/$verb.html" >"$work/$verb.txt" || [ $? -eq 2 ]
-  mkdir -p "$out/$verb"
-  node "$here/look.mjs" "$work/npm" "$work/$verb.html" "$out/$verb"
+# A plan as people review it, a drift, whose page also has policies that do not hold, and a comparison.
+config=(--config firewall.example.toml --inventory examples/fleet.json)
+"$portward" plan "${config[@]}" --report html="$work/plan.html" >"$work/plan.txt"
+"$portward" drift "${config[@]}" --report html="$work/drift.html" >"$work/drift.txt" || [ $? -eq 2 ]
+"$portward" diff examples/fleet.json firewall.example.toml --report html="$work/diff.html" >"$work/diff.txt" || [ $? -eq 2 ]
+for page in plan drift diff; do
+  mkdir -p "$out/$page"
+  node "$here/look.mjs" "$work/npm" "$work/$page.html" "$out/$page"
 done

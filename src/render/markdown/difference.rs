@@ -36,10 +36,11 @@ pub fn difference(of: &Comparison<'_>) -> String {
     if let Some(text) = sentence.filter(|text| text.chars().count() <= LIMIT) {
         return text;
     }
+    let (opens, closes) = groups(of);
     let details = [Detail::All, Detail::Short, Detail::Sums, Detail::Counts];
     let mut text = String::new();
     for detail in details {
-        text = composed(of, detail);
+        text = composed(of, (&opens, &closes), detail);
         if text.chars().count() <= LIMIT {
             break;
         }
@@ -58,16 +59,20 @@ fn in_a_sentence(of: &Comparison<'_>) -> Option<String> {
     Some(out)
 }
 
-fn composed(of: &Comparison<'_>, detail: Detail) -> String {
+fn composed(
+    of: &Comparison<'_>,
+    (opens, closes): (&[Group<'_>], &[Group<'_>]),
+    detail: Detail,
+) -> String {
     let mut out = head(of, detail);
     let diffs: Vec<&Diff> = of.all.iter().map(|compared| &compared.diff).collect();
     let short = detail >= Detail::Short;
     match detail {
         Detail::Counts => totals(&mut out, &diffs),
         Detail::Sums => sums(&mut out, &diffs),
-        Detail::All | Detail::NoText | Detail::Short => opening(&mut out, of, short),
+        Detail::All | Detail::NoText | Detail::Short => opening(&mut out, opens, short),
     }
-    closing(&mut out, of, short);
+    closing(&mut out, closes, short);
     if short {
         out.push_str(SHORTENED);
     } else {
@@ -98,26 +103,19 @@ fn opens_to_everyone(of: &Comparison<'_>) -> bool {
     gained.any(|exposed| super::access::is_world(&exposed.sources))
 }
 
-fn opening(out: &mut String, of: &Comparison<'_>, short: bool) {
-    let mut groups = groups(of, false);
+fn opening(out: &mut String, groups: &[Group<'_>], short: bool) {
     if groups.is_empty() {
         return;
     }
-    let everyone = |group: &Group<'_>| {
-        let mut who = group.lines.iter().map(|(_, who)| who);
-        who.any(|who| who.starts_with("everyone"))
-    };
-    groups.sort_by_key(|group| !everyone(group));
     out.push_str("**Opens**\n\n| instances | who gets in | because of |\n|---|---|---|\n");
-    for group in &groups {
+    for group in groups {
         let lines: Vec<String> = group.lines.iter().map(|o| opened(&line(o))).collect();
         row(out, group, &lines, short);
     }
     out.push('\n');
 }
 
-fn closing(out: &mut String, of: &Comparison<'_>, short: bool) {
-    let groups = groups(of, true);
+fn closing(out: &mut String, groups: &[Group<'_>], short: bool) {
     let instances: usize = groups.iter().map(|group| group.members.len()).sum();
     if instances == 0 {
         return;
@@ -129,7 +127,7 @@ fn closing(out: &mut String, of: &Comparison<'_>, short: bool) {
     }
     let mut table =
         "| instances | who does not get in any more | it was open by |\n|---|---|---|\n".to_owned();
-    for group in &groups {
+    for group in groups {
         let lines: Vec<String> = group.lines.iter().map(|o| code(&line(o))).collect();
         row(&mut table, group, &lines, short);
     }
@@ -155,32 +153,50 @@ fn line((whats, who): &Opening) -> String {
     format!("{} from {who}", whats.join(", "))
 }
 
-/// Those that open, or close, the same, by their first members.
-fn groups<'a>(of: &Comparison<'a>, closes: bool) -> Vec<Group<'a>> {
-    let mut alike: BTreeMap<Vec<Opening>, Group<'a>> = BTreeMap::new();
+/// Those that open the same, to everyone first, and those that close the same; then by their first members.
+fn groups<'a>(of: &Comparison<'a>) -> (Vec<Group<'a>>, Vec<Group<'a>>) {
+    let (mut opens, mut closes) = (BTreeMap::new(), BTreeMap::new());
     for compared in of.all.iter().filter(|compared| !compared.diff.is_empty()) {
-        let mut clauses = clauses(compared, of.words);
-        clauses.retain(|clause| clause.closes == closes);
-        if clauses.is_empty() {
-            continue;
-        }
-        let opening = |clause: &Clause| (clause.whats.clone(), clause.who.clone());
-        let lines: Vec<Opening> = clauses.iter().map(opening).collect();
-        let group = alike.entry(lines.clone()).or_insert_with(|| Group {
-            lines,
-            members: Vec::new(),
-            causes: Vec::new(),
-        });
-        group.members.push(compared.id.as_ref());
-        for cause in clauses.into_iter().flat_map(|clause| clause.causes) {
-            if !group.causes.contains(&cause) {
-                group.causes.push(cause);
+        let clauses = clauses(compared, of.words);
+        let (closing, opening): (Vec<Clause>, Vec<Clause>) =
+            clauses.into_iter().partition(|clause| clause.closes);
+        for (alike, clauses) in [(&mut opens, opening), (&mut closes, closing)] {
+            if !clauses.is_empty() {
+                join(alike, compared.id.as_ref(), clauses);
             }
         }
     }
-    let mut groups: Vec<Group<'_>> = alike.into_values().collect();
-    groups.sort_by(|a, b| a.members.first().cmp(&b.members.first()));
-    groups
+    let everyone = |group: &Group<'_>| {
+        let mut who = group.lines.iter().map(|(_, who)| who);
+        who.any(|who| who.starts_with("everyone"))
+    };
+    let sorted = |alike: BTreeMap<Vec<Opening>, Group<'a>>| {
+        let mut groups: Vec<Group<'a>> = alike.into_values().collect();
+        groups
+            .sort_by_cached_key(|g| (!everyone(g), g.members.first().copied().flatten().cloned()));
+        groups
+    };
+    (sorted(opens), sorted(closes))
+}
+
+fn join<'a>(
+    alike: &mut BTreeMap<Vec<Opening>, Group<'a>>,
+    id: Option<&'a InstanceId>,
+    clauses: Vec<Clause>,
+) {
+    let opening = |clause: &Clause| (clause.whats.clone(), clause.who.clone());
+    let lines: Vec<Opening> = clauses.iter().map(opening).collect();
+    let group = alike.entry(lines.clone()).or_insert_with(|| Group {
+        lines,
+        members: Vec::new(),
+        causes: Vec::new(),
+    });
+    group.members.push(id);
+    for cause in clauses.into_iter().flat_map(|clause| clause.causes) {
+        if !group.causes.contains(&cause) {
+            group.causes.push(cause);
+        }
+    }
 }
 
 /// What does not differ, and what else there is to know.
