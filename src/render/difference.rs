@@ -69,7 +69,7 @@ impl Comparison<'_> {
 pub(super) struct Block<'a> {
     direction: Direction,
     clauses: Vec<Clause>,
-    members: Vec<Option<&'a InstanceId>>,
+    pub(super) members: Vec<Option<&'a InstanceId>>,
 }
 
 /// Ports that open or close to the same sources for the same reason.

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use super::access::{ids_shown, opened, sums, totals};
 use super::escape::{code, prose};
-use super::{Detail, LIMIT, SHORTENED, folded, wrong};
+use super::{Detail, LIMIT, NAMED, SHORTENED, folded, wrong};
 use crate::exposure::Diff;
 use crate::model::InstanceId;
 use crate::render::difference::{Clause, Comparison, blocks, clauses, one_sentence, summary};
@@ -50,7 +50,11 @@ pub fn difference(of: &Comparison<'_>) -> String {
 
 fn in_a_sentence(of: &Comparison<'_>) -> Option<String> {
     let differing = of.all.iter().filter(|c| !c.diff.is_empty()).count();
-    let sentence = one_sentence(&blocks(of.all, of.words), of.all.len() - differing)?;
+    let blocks = blocks(of.all, of.words);
+    if blocks.iter().any(|block| block.members.len() > NAMED) {
+        return None;
+    }
+    let sentence = one_sentence(&blocks, of.all.len() - differing)?;
     let sentence = anstream::adapter::strip_str(&sentence).to_string();
     let mut out = head(of, Detail::All);
     let sign = if opens_to_everyone(of) { "🌐 " } else { "" };
