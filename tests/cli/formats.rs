@@ -191,6 +191,26 @@ fn a_policy_that_does_not_hold_is_in_every_format() {
 }
 
 #[test]
+fn of_several_rules_the_widest_is_annotated() {
+    let stage = Stage::new(
+        "version = 1\n[defaults]\nregion = \"eu-central-1\"\n[instances.web-1]\nrules = [\n  { allow = \"ssh\", from = \"192.0.2.1\" },\n  \
+         { allow = \"ssh\", from = \"anywhere\" },\n]\n",
+        &fleet(vec![instance("web-1", Vec::new())]),
+    );
+    let done = stage.on_fleet(&["plan", "--format", "github"]);
+    let told =
+        "::warning file=firewall.toml,line=7,col=3,title=portward policy/admin-open-to-world::";
+    let mut lines = done.stdout.lines();
+    assert!(lines.any(|line| line.starts_with(told)), "{}", done.shown());
+    assert!(
+        done.stdout
+            .contains("narrow firewall.toml:7, firewall.toml:6"),
+        "{}",
+        done.shown()
+    );
+}
+
+#[test]
 fn what_no_line_is_known_for_has_a_place_too() {
     let stage = stage();
     let done = stage.run(&["plan", "--inventory", "nowhere.json", "--format", "sarif"]);
