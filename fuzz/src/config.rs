@@ -57,6 +57,7 @@ fn check_desired(desired: &Desired, live: &Live) {
     check_shown(&without_colour(&shown));
     let document = json::document(&json::Run {
         verb: "plan",
+        config: "",
         exit_code: 0,
         error: None,
         problems: Vec::new(),

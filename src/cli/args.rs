@@ -56,7 +56,7 @@ pub(super) enum Verb {
     Import(super::import::ImportArgs),
     /// Take a snapshot of instances and rules, for `plan --inventory` and `emulate --state`; writes nothing
     Inventory(super::inventory::InventoryArgs),
-    /// Print the JSON Schema of a plan file or a report
+    /// Print the JSON Schema of a plan file, a report, or what `diff` and `explain` answer
     Schema(super::schema::SchemaArgs),
     /// Print the script that completes command lines in a shell
     Completions(super::completions::CompletionsArgs),
@@ -123,9 +123,16 @@ fn report(text: &str) -> Result<(Format, PathBuf), String> {
 }
 
 fn formats() -> String {
-    let names = Format::value_variants().iter();
-    let names = names.filter_map(|format| Some(format.to_possible_value()?.get_name().to_owned()));
+    let names = Format::value_variants().iter().map(|format| format.name());
     names.collect::<Vec<_>>().join(", ")
+}
+
+impl Format {
+    /// As it is typed.
+    pub(super) fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
 }
 
 /// The configuration, and the day it is read for.

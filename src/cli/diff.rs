@@ -10,15 +10,15 @@ use glob::Pattern;
 use time::OffsetDateTime;
 
 use super::Exit;
-use super::args;
-use super::output::{Cannot, Output, complain, say};
+use super::args::{self, Format};
+use super::output::{self, Cannot, Output, complain, say};
 use super::session::NoPlan;
 use super::side::{self, Basis, Content, Document, Opened};
 use crate::exposure::{Compared, Side};
 use crate::inventory::Inventory;
 use crate::model::InstanceId;
-use crate::render::difference::{self, Vocabulary};
-use crate::render::json;
+use crate::render::difference::{self, Comparison, Vocabulary};
+use crate::render::{self, Names, json};
 
 #[derive(Args, Debug)]
 pub(super) struct DiffArgs {
@@ -50,14 +50,41 @@ const VERB: &str = "diff";
 pub(super) fn run(args: &DiffArgs, output: &Output) -> Exit {
     match compare(args, output) {
         Err(no_plan) => no_plan.show(VERB, output),
-        Ok(Answer { text, json, exit }) => output.show_data(VERB, exit, &text, &json),
+        Ok(answer) => answer.show(output),
     }
 }
 
 struct Answer {
-    text: String,
-    json: String,
+    all: Vec<Compared>,
+    names: [Names; 2],
+    problems: Vec<json::Problem>,
+    notes: BTreeSet<String>,
     exit: Exit,
+}
+
+impl Answer {
+    fn show(&self, output: &Output) -> Exit {
+        let of = Comparison {
+            exit_code: self.exit.code(),
+            all: &self.all,
+            words: Vocabulary {
+                old: &self.names[0],
+                new: &self.names[1],
+            },
+            problems: &self.problems,
+            notes: &self.notes,
+        };
+        let text = || difference::text(&self.all, of.words);
+        let outputs = render::github::compared_outputs(&of);
+        output.show_answer(VERB, self.exit, &outputs, &|format| match format {
+            Format::Text => Some(text()),
+            Format::Json => Some(json::comparison(&self.all)),
+            Format::Markdown => Some(render::markdown::difference(&of)),
+            Format::Github => Some(text() + &render::github::compared(&of)),
+            Format::Html => Some(render::html::difference(&of, &output::known_service)),
+            Format::Sarif => None,
+        })
+    }
 }
 
 fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
@@ -82,10 +109,10 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
     for note in before.notes.union(&after.notes) {
         say(&format!("note: {note}"));
     }
-    let mut blind = false;
+    let mut blind = Vec::new();
     for why in before.incomplete.iter().chain(&after.incomplete) {
         complain(why, None);
-        blind = true;
+        blind.push(json::Problem::error(why, None));
     }
     let mut all = Vec::new();
     for (id, sides) in pairs(&mut before, &mut after, [&old, &new])? {
@@ -94,29 +121,29 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
             sides => {
                 let name = id.map_or_else(String::new, |id| format!("`{id}` "));
                 for why in sides.into_iter().filter_map(Result::err) {
-                    complain(
-                        &format!("{name}cannot be compared: {why}"),
-                        why.hint.as_deref(),
-                    );
+                    let message = format!("{name}cannot be compared: {why}");
+                    complain(&message, why.hint.as_deref());
+                    blind.push(json::Problem::error(message, why.hint));
                 }
-                blind = true;
             }
         }
     }
     let mut held = Vec::new();
-    if blind {
+    if !blind.is_empty() {
         held.push(Exit::Incomplete);
     }
     if all.iter().any(|compared| !compared.diff.is_empty()) {
         held.push(Exit::Differs);
     }
-    let vocabulary = Vocabulary {
-        old: &before.names,
-        new: &after.names,
-    };
+    let mut problems = blind;
+    if let Content::Config(config) = &new.content {
+        problems.extend(output::problems(config.warnings()));
+    }
     Ok(Answer {
-        text: difference::text(&all, vocabulary),
-        json: json::comparison(&all),
+        all,
+        names: [before.names, after.names],
+        problems,
+        notes: before.notes.union(&after.notes).cloned().collect(),
         exit: Exit::first_of(&held),
     })
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use super::Exit;
-use super::args::{ConfigArgs, ReadOnlyArgs, WorldArgs};
+use super::args::{ConfigArgs, Format, ReadOnlyArgs, WorldArgs};
 use super::output::{Cannot, Output, complain};
 use super::session::{self, NoPlan};
 use super::side::names;
@@ -16,6 +16,7 @@ use super::world::{Want, World};
 use crate::config::Config;
 use crate::exposure::{Access, Effective, Side};
 use crate::model::{Firewall, Instance, InstanceId, Key, LiveFirewall, Sources, Unreadable};
+use crate::render;
 use crate::render::explanation::{self, Explanation};
 
 #[derive(Args, Debug)]
@@ -45,14 +46,27 @@ pub(super) async fn run(args: &ExplainArgs, output: &Output) -> Exit {
     };
     match answer {
         Err(no_plan) => no_plan.show(VERB, output),
-        Ok(Answer { text, json, exit }) => output.show_data(VERB, exit, &text, &json),
+        Ok(answer) => answer.show(output),
     }
 }
 
 struct Answer {
     text: String,
     json: String,
+    markdown: String,
     exit: Exit,
+}
+
+impl Answer {
+    fn show(&self, output: &Output) -> Exit {
+        let outputs = format!("exit-code={}\n", self.exit.code());
+        output.show_answer(VERB, self.exit, &outputs, &|format| match format {
+            Format::Text | Format::Github => Some(self.text.clone()),
+            Format::Json => Some(self.json.clone()),
+            Format::Markdown => Some(self.markdown.clone()),
+            Format::Sarif | Format::Html => None,
+        })
+    }
 }
 
 async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> {
@@ -111,6 +125,7 @@ async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> 
     Ok(Answer {
         text: explanation::text(&explanation),
         json: explanation::json(&explanation),
+        markdown: render::markdown::explanation(&explanation),
         exit: if live.is_err() {
             Exit::Incomplete
         } else {

@@ -28,6 +28,8 @@ mod side;
 mod signals;
 mod world;
 
+use std::path::PathBuf;
+
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use args::{Cli, Verb};
@@ -46,7 +48,9 @@ pub fn main() -> Exit {
         Err(error) => return output::clap_message(&error),
     };
     logging::start(&cli.logging);
-    let output = Output::new(&cli.output);
+    let verb = matches.subcommand().map(|(_, arguments)| arguments);
+    let config = verb.and_then(|verb| verb.try_get_one::<PathBuf>("config").ok().flatten());
+    let output = Output::new(&cli.output, config.map(PathBuf::as_path));
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -3,11 +3,11 @@
 //! Owns the streams, their colour, and the report files, which are written however a run ends. A closed pipe ends output
 //! quietly. Refuses to make up texts of its own beyond errors, and to print foreign text that a CI system would obey.
 
-use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use clap::ValueEnum as _;
 
 use super::args::{Format, OutputArgs};
 use super::exit::Exit;
@@ -25,6 +25,8 @@ pub(super) struct Output {
     format: Format,
     reports: Vec<(Format, PathBuf)>,
     github: GithubFiles,
+    /// The configuration, as it was named; empty where the verb has none.
+    config: String,
 }
 
 /// Why a verb could not do its job.
@@ -72,8 +74,9 @@ pub(super) struct Shown<'a> {
 }
 
 impl Output {
-    pub(super) fn new(args: &OutputArgs) -> Self {
+    pub(super) fn new(args: &OutputArgs, config: Option<&Path>) -> Self {
         Self {
+            config: config.map_or_else(String::new, |path| path.to_string_lossy().into_owned()),
             format: args.format,
             reports: args.report.clone(),
             github: GithubFiles::of_environment(),
@@ -88,6 +91,7 @@ impl Output {
     pub(super) fn show(&self, shown: &Shown<'_>) -> Exit {
         let run = json::Run {
             verb: shown.verb,
+            config: &self.config,
             exit_code: shown.exit.code(),
             error: None,
             problems: shown.problems.to_vec(),
@@ -99,34 +103,52 @@ impl Output {
         self.write_all(shown.exit, shown.text, &run)
     }
 
-    /// Shows an answer that is a document of its own, and writes the reports; it has no other formats than text and JSON.
-    pub(super) fn show_data(&self, verb: &'static str, exit: Exit, text: &str, json: &str) -> Exit {
-        let formats = self.reports.iter().map(|(format, _)| *format);
-        if formats
-            .chain([self.format])
-            .any(|format| !matches!(format, Format::Text | Format::Json))
-        {
-            let message = format!("`{verb}` knows the formats text and json only");
-            return self.cannot(
-                verb,
-                &Cannot::usage(message, "leave `--format` out, or use `--format json`"),
-            );
-        }
-        let content = |format| match format {
-            Format::Json => Cow::Owned(powerless_json(json.to_owned())),
-            _ => Cow::Borrowed(text),
+    /// Shows an answer that is a document of its own, and writes the reports. `content` gives it in a format, or nothing
+    /// where there is no such form of it; `outputs` are what a job of GitHub Actions gets to know.
+    pub(super) fn show_answer(
+        &self,
+        verb: &'static str,
+        exit: Exit,
+        outputs: &str,
+        content: &dyn Fn(Format) -> Option<String>,
+    ) -> Exit {
+        let content = |format| {
+            let text = content(format)?;
+            Some(match format {
+                Format::Json => powerless_json(text),
+                _ => text,
+            })
         };
-        to_stdout(&content(self.format));
+        let mut wanted: Vec<Format> = self.reports.iter().map(|(format, _)| *format).collect();
+        wanted.push(self.format);
+        let mut made = Vec::new();
+        for format in wanted {
+            let Some(text) = content(format) else {
+                let formats = Format::value_variants().iter().copied();
+                let known = formats.filter(|format| content(*format).is_some());
+                let known: Vec<String> = known.map(Format::name).collect();
+                let message = format!("`{verb}` has no format `{}`", format.name());
+                let hint = format!("it has {}", known.join(", "));
+                return self.cannot(verb, &Cannot::usage(message, hint));
+            };
+            made.push(text);
+        }
+        to_stdout(&made.pop().unwrap_or_default());
         let mut exit = exit;
-        for (format, path) in &self.reports {
-            let content = anstream::adapter::strip_str(&content(*format)).to_string();
-            if let Err(error) = std::fs::write(path, content) {
-                complain(
-                    &format!("cannot write the report `{}`: {error}", path.display()),
-                    None,
-                );
+        let mut written = |path: &Path, result: io::Result<()>| {
+            if let Err(error) = result {
+                let message = format!("cannot write the report `{}`: {error}", path.display());
+                complain(&message, None);
                 exit = Exit::first_of(&[exit, Exit::Failed]);
             }
+        };
+        for ((_, path), text) in self.reports.iter().zip(&made) {
+            let text = anstream::adapter::strip_str(text).to_string();
+            written(path, std::fs::write(path, text));
+        }
+        if self.format == Format::Github {
+            let summary = content(Format::Markdown).unwrap_or_default();
+            self.github.write(&summary, outputs, &mut written);
         }
         exit
     }
@@ -203,6 +225,7 @@ impl Output {
     ) -> Exit {
         let run = json::Run {
             verb,
+            config: &self.config,
             exit_code: exit.code(),
             error,
             problems,
@@ -231,15 +254,9 @@ impl Output {
             written(path, std::fs::write(path, content));
         }
         if self.format == Format::Github {
-            // Both files may hold what earlier commands of the same step wrote.
-            for (path, content) in [
-                (&self.github.summary, render::markdown::comment(run)),
-                (&self.github.output, render::github::outputs(run)),
-            ] {
-                if let Some(path) = path {
-                    written(path, append(path, &content));
-                }
-            }
+            let outputs = render::github::outputs(run);
+            self.github
+                .write(&render::markdown::comment(run), &outputs, &mut written);
         }
         exit
     }
@@ -257,6 +274,15 @@ impl GithubFiles {
         Self {
             summary: file("GITHUB_STEP_SUMMARY").map(PathBuf::from),
             output: file("GITHUB_OUTPUT").map(PathBuf::from),
+        }
+    }
+
+    /// Appends: both files may hold what earlier commands of the same step wrote.
+    fn write(&self, summary: &str, outputs: &str, written: &mut dyn FnMut(&Path, io::Result<()>)) {
+        for (path, content) in [(&self.summary, summary), (&self.output, outputs)] {
+            if let Some(path) = path {
+                written(path, append(path, content));
+            }
         }
     }
 }
@@ -283,7 +309,7 @@ fn formatted(format: Format, text: &str, run: &json::Run<'_>) -> String {
 }
 
 /// The name of the built-in service that a key is, or belongs to where the service has one key for each family.
-fn known_service(key: Key) -> Option<&'static str> {
+pub(super) fn known_service(key: Key) -> Option<&'static str> {
     let ping = || {
         service_keys("ping")
             .filter(|keys| keys.contains(&key))
@@ -307,6 +333,8 @@ pub(super) fn problems<'a>(
             file: Some(diagnostic.origin.file.to_string()),
             line: Some(diagnostic.origin.line),
             column: Some(diagnostic.origin.column),
+            end_line: diagnostic.end.map(|(line, _)| line),
+            end_column: diagnostic.end.map(|(_, column)| column),
             hint: diagnostic.hint.clone(),
         })
         .collect()

@@ -23,6 +23,10 @@ enum Document {
     Plan,
     /// A report, as `--format json` and `--report json=FILE` write it
     Report,
+    /// What `diff --format json` prints
+    Diff,
+    /// What `explain --format json` prints
+    Explain,
 }
 
 pub(super) fn run(args: &SchemaArgs) -> Exit {
@@ -30,6 +34,8 @@ pub(super) fn run(args: &SchemaArgs) -> Exit {
         Document::Config => schema::CONFIG,
         Document::Plan => schema::PLAN,
         Document::Report => schema::REPORT,
+        Document::Diff => schema::DIFF,
+        Document::Explain => schema::EXPLAIN,
     });
     Exit::Done
 }

@@ -34,6 +34,8 @@ pub struct Diagnostic {
     /// Where: the file, the line and the column, both from 1, the column in characters. A file that could not be read
     /// has line and column 0.
     pub origin: Origin,
+    /// The line and the column right behind the last character, where a file could be read.
+    pub end: Option<(usize, usize)>,
     /// What is wrong: a fragment in lower case without a full stop.
     pub message: String,
     /// What to do about it.
@@ -170,6 +172,7 @@ impl Report {
                 line: 0,
                 column: 0,
             },
+            end: None,
             message: visible(message).into_owned(),
             hint: None,
             related: None,
@@ -219,9 +222,11 @@ impl Problem {
             related,
         } = self;
         let excerpt = |span: Span| sources[span.file].excerpt(span.start, span.end);
+        let end = sources[span.file].origin(span.end.max(span.start));
         Diagnostic {
             severity,
             origin: sources[span.file].origin(span.start),
+            end: Some((end.line, end.column)),
             message: visible(&message).into_owned(),
             hint: hint.map(|hint| visible(&hint).into_owned()),
             excerpt: Some(excerpt(span)),

@@ -89,7 +89,7 @@ pub struct Violation {
     pub lacking: bool,
     /// All that gets in and should not, or should and does not.
     pub access: Vec<Exposed>,
-    /// The rules that open it, in order; none where no rule is to blame.
+    /// The rules that open it, the widest first; none where no rule is to blame.
     pub lines: Vec<Origin>,
     /// Where the policy is declared; `None` for a built-in one.
     pub declared: Option<Origin>,

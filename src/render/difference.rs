@@ -1,4 +1,4 @@
-//! What lies between two documents, for people: `diff` as text.
+//! What lies between two documents, for people: `diff` in words, which are a text here and a comment in `markdown`.
 //!
 //! Owns the words: one sentence where one line of the configuration is behind it all, else a headline and a line for
 //! everything that opens or closes, with the rule that causes it. Instances that change alike are told together. Refuses
@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
+use super::json::{Problem, Run};
 use super::names::{self, Names};
 use super::words::{count, plain, wrapped};
 use crate::exposure::{Compared, Direction, Line, Said, Side};
@@ -37,20 +38,47 @@ pub struct Vocabulary<'a> {
     pub new: &'a Names,
 }
 
+/// Everything that a comparison has to say.
+#[derive(Clone, Debug)]
+pub struct Comparison<'a> {
+    /// The exit code of the process.
+    pub exit_code: u8,
+    /// Every instance that could be compared.
+    pub all: &'a [Compared],
+    /// What the documents call things.
+    pub words: Vocabulary<'a>,
+    /// What could not be compared, and what is odd.
+    pub problems: &'a [Problem],
+    /// What a reader should know besides.
+    pub notes: &'a BTreeSet<String>,
+}
+
+impl Comparison<'_> {
+    /// The same as a run without a plan, for what formats of runs can do with problems.
+    pub(super) fn run(&self) -> Run<'_> {
+        Run {
+            verb: "diff",
+            exit_code: self.exit_code,
+            problems: self.problems.to_vec(),
+            ..Run::default()
+        }
+    }
+}
+
 /// One way of changing, and those that change so.
-struct Block<'a> {
+pub(super) struct Block<'a> {
     direction: Direction,
     clauses: Vec<Clause>,
-    members: Vec<Option<&'a InstanceId>>,
+    pub(super) members: Vec<Option<&'a InstanceId>>,
 }
 
 /// Ports that open or close to the same sources for the same reason.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Clause {
-    closes: bool,
-    whats: Vec<String>,
-    who: String,
-    causes: Vec<String>,
+pub(super) struct Clause {
+    pub(super) closes: bool,
+    pub(super) whats: Vec<String>,
+    pub(super) who: String,
+    pub(super) causes: Vec<String>,
 }
 
 /// The whole comparison.
@@ -62,10 +90,8 @@ pub fn text(all: &[Compared], words: Vocabulary<'_>) -> String {
         .map(|compared| compared.id.as_ref())
         .collect();
     let blocks = blocks(all, words);
-    if let [block] = &blocks[..]
-        && block.is_one_sentence()
-    {
-        return sentence(block, equal.len());
+    if let Some(sentence) = one_sentence(&blocks, equal.len()) {
+        return sentence;
     }
     let mut text = String::new();
     for block in &blocks {
@@ -79,7 +105,16 @@ pub fn text(all: &[Compared], words: Vocabulary<'_>) -> String {
     text
 }
 
-fn summary(all: &[Compared]) -> String {
+/// All of it in one sentence with a final newline, where one is enough. `equal` is the number of instances that are.
+pub(super) fn one_sentence(blocks: &[Block<'_>], equal: usize) -> Option<String> {
+    match blocks {
+        [block] if block.is_one_sentence() => Some(sentence(block, equal)),
+        _ => None,
+    }
+}
+
+/// The headline.
+pub(super) fn summary(all: &[Compared]) -> String {
     let of = |direction| {
         let those = all.iter().filter(|c| c.diff.direction() == direction);
         (those.count(), direction)
@@ -100,7 +135,7 @@ fn summary(all: &[Compared]) -> String {
 }
 
 /// What opens first, then by the names of the first members.
-fn blocks<'a>(all: &'a [Compared], words: Vocabulary<'_>) -> Vec<Block<'a>> {
+pub(super) fn blocks<'a>(all: &'a [Compared], words: Vocabulary<'_>) -> Vec<Block<'a>> {
     let mut alike: BTreeMap<Vec<Clause>, Block<'a>> = BTreeMap::new();
     for compared in all.iter().filter(|compared| !compared.diff.is_empty()) {
         let clauses = clauses(compared, words);
@@ -124,7 +159,8 @@ fn blocks<'a>(all: &'a [Compared], words: Vocabulary<'_>) -> Vec<Block<'a>> {
     blocks
 }
 
-fn clauses(compared: &Compared, Vocabulary { old, new }: Vocabulary<'_>) -> Vec<Clause> {
+/// What opens on an instance, then what closes.
+pub(super) fn clauses(compared: &Compared, Vocabulary { old, new }: Vocabulary<'_>) -> Vec<Clause> {
     let lines = compared.diff.lines();
     let mut clauses = of_side(&lines.gained, &compared.after, false, [new, old]);
     clauses.extend(of_side(&lines.lost, &compared.before, true, [old, new]));

@@ -32,7 +32,7 @@ pub struct Explanation<'a> {
 
 /// How much of what was asked gets in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Allowed {
+pub(super) enum Allowed {
     Yes,
     Partly,
     Perhaps,
@@ -40,7 +40,7 @@ enum Allowed {
 }
 
 impl Allowed {
-    fn words(self) -> &'static str {
+    pub(super) fn words(self) -> &'static str {
         match self {
             Self::Yes => "allowed",
             Self::Partly => "partly allowed",
@@ -72,7 +72,7 @@ impl Explanation<'_> {
         }
     }
 
-    fn verdicts(&self) -> (Option<Allowed>, Option<Allowed>) {
+    pub(super) fn verdicts(&self) -> (Option<Allowed>, Option<Allowed>) {
         let live = self.live.ok();
         let live = live.map(|(side, least)| self.allowed(&side.effective, least));
         let desired = self
@@ -82,13 +82,13 @@ impl Explanation<'_> {
     }
 
     /// The part of the question that gets in, as boxes and as lines.
-    fn part(&self, side: &Side) -> Diff {
+    pub(super) fn part(&self, side: &Side) -> Diff {
         let part = side.effective.intersection(self.asked);
         Diff::between(&Effective::default(), &part)
     }
 
     /// What would have to change for all of it to get in.
-    fn change(&self) -> Option<String> {
+    pub(super) fn change(&self) -> Option<String> {
         let (live, desired) = self.verdicts();
         match (live, desired) {
             (_, None) => Some(format!(
@@ -143,7 +143,7 @@ pub fn text(of: &Explanation<'_>) -> String {
 fn lines(text: &mut String, of: &Explanation<'_>, side: &Side) {
     let names = [of.names, of.names];
     for line in of.part(side).lines().gained {
-        let causes: Vec<String> = side.causes(&line).into_iter().map(cause).collect();
+        let causes: Vec<String> = side.causes(&line).into_iter().map(cause_words).collect();
         let _ = writeln!(
             text,
             "    {} from {}, by {}",
@@ -158,7 +158,8 @@ fn lines(text: &mut String, of: &Explanation<'_>, side: &Side) {
     }
 }
 
-fn cause(said: &Said) -> String {
+/// Where a rule stands and why, or what it opens where it stands nowhere.
+pub(super) fn cause_words(said: &Said) -> String {
     let why = said.why.as_deref().map(plain);
     let why = why.map_or_else(String::new, |why| format!(" ({why})"));
     match &said.origin {

@@ -1,13 +1,20 @@
 //! What stands in the way or asks for attention, as one flat list: for annotations and for SARIF.
 //!
 //! Owns the rule ids, which are for ever: a code scanner knows a finding again by them. Refuses to judge; it only collects
-//! what the configuration's reader, the planner, the guards and the executor said, with the line it is about.
+//! what the configuration's reader, the planner, the guards, the policies and the executor said, with the line it is about.
+
+pub(super) mod policies;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
 
 use super::json::Run;
 use super::words::plain;
 use crate::exposure;
-use crate::model::{InstanceId, Origin};
-use crate::plan::{GuardName, InstancePlan, Plan, Verdict};
+use crate::model::{InstanceId, Key, Origin, Protocol};
+use crate::plan::{Change, GuardName, InstancePlan, Plan, Verdict};
+use crate::policy::Refusal;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,12 +28,21 @@ pub enum Level {
 }
 
 /// A kind of finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rule {
-    /// For programs; never changes.
-    pub id: &'static str,
+    /// For programs; never changes. That of a policy is `policy/` and its name.
+    pub id: Cow<'static, str>,
     /// For people: what it means.
-    pub about: &'static str,
+    pub about: Cow<'static, str>,
+}
+
+impl Rule {
+    const fn new(id: &'static str, about: &'static str) -> Self {
+        Self {
+            id: Cow::Borrowed(id),
+            about: Cow::Borrowed(about),
+        }
+    }
 }
 
 /// A place in a file, both numbers from 1; a line of 0 is the file as a whole.
@@ -38,6 +54,8 @@ pub struct Location {
     pub line: usize,
     /// The column, in characters, where it is known.
     pub column: Option<usize>,
+    /// The line and the column right behind the last character, where they are known.
+    pub end: Option<(usize, usize)>,
 }
 
 /// One thing that was found.
@@ -49,102 +67,103 @@ pub struct Finding {
     pub level: Level,
     /// A fragment with the name of the instance in it, where it is about one; safe to show.
     pub message: String,
+    /// What there is to know besides, in whole lines; safe to show.
+    pub details: Vec<String>,
     /// What can be done about it; safe to show.
     pub hint: Option<String>,
     /// The line to look at.
     pub location: Option<Location>,
+    /// More lines that have a part in it.
+    pub related: Vec<Location>,
+    /// What a code scanner knows it by, within its rule and file; `None` is the message.
+    pub identity: Option<String>,
+}
+
+impl Finding {
+    fn new(rule: Rule, level: Level, message: String) -> Self {
+        Self {
+            rule,
+            level,
+            message,
+            details: Vec::new(),
+            hint: None,
+            location: None,
+            related: Vec::new(),
+            identity: None,
+        }
+    }
 }
 
 /// The configuration is not valid.
-pub const CONFIG_ERROR: Rule = Rule {
-    id: "config-error",
-    about: "The configuration is not valid",
-};
+pub const CONFIG_ERROR: Rule = Rule::new("config-error", "The configuration is not valid");
 
 /// The configuration is valid and odd.
-pub const CONFIG_WARNING: Rule = Rule {
-    id: "config-warning",
-    about: "Something in the configuration is probably not meant",
-};
+pub const CONFIG_WARNING: Rule = Rule::new(
+    "config-warning",
+    "Something in the configuration is probably not meant",
+);
 
-const FAILED: Rule = Rule {
-    id: "run-failed",
-    about: "The run could not do its job",
-};
+const FAILED: Rule = Rule::new("run-failed", "The run could not do its job");
 
-const LOCKOUT: Rule = Rule {
-    id: "guard-lockout",
-    about: "A change would lock out everybody who administers an instance",
-};
+const LOCKOUT: Rule = Rule::new(
+    "guard-lockout",
+    "A change would lock out everybody who administers an instance",
+);
 
-const BLAST_RADIUS: Rule = Rule {
-    id: "guard-blast-radius",
-    about: "A run would change more at once than is allowed",
-};
+const BLAST_RADIUS: Rule = Rule::new(
+    "guard-blast-radius",
+    "A run would change more at once than is allowed",
+);
 
-const EMPTY: Rule = Rule {
-    id: "guard-empty",
-    about: "A change would leave an instance without any rule",
-};
+const EMPTY: Rule = Rule::new(
+    "guard-empty",
+    "A change would leave an instance without any rule",
+);
 
-const REFUSED: Rule = Rule {
-    id: "plan-refused",
-    about: "There is no safe way to make the change",
-};
+const REFUSED: Rule = Rule::new("plan-refused", "There is no safe way to make the change");
 
-const UNREADABLE: Rule = Rule {
-    id: "unreadable",
-    about: "Something could not be read, so nothing is known about it",
-};
+const UNREADABLE: Rule = Rule::new(
+    "unreadable",
+    "Something could not be read, so nothing is known about it",
+);
 
-const MISSING: Rule = Rule {
-    id: "instance-missing",
-    about: "A declared instance does not exist",
-};
+const MISSING: Rule = Rule::new("instance-missing", "A declared instance does not exist");
 
-const NOT_APPLIED: Rule = Rule {
-    id: "not-applied",
-    about: "A planned change was not made, or did not last",
-};
+const NOT_APPLIED: Rule = Rule::new(
+    "not-applied",
+    "A planned change was not made, or did not last",
+);
 
-const OPENS: Rule = Rule {
-    id: "opens-access",
-    about: "A change lets somebody in who did not get in before",
-};
+const OPENS: Rule = Rule::new(
+    "opens-access",
+    "A change lets somebody in who did not get in before",
+);
 
 /// Everything of a run that is wrong or odd, the worst first, else in the order of the run.
 #[must_use]
 pub fn findings(run: &Run<'_>) -> Vec<Finding> {
+    let mut findings = troubles(run);
+    findings.extend(policies::findings(run.violations));
+    findings.sort_by_key(|finding| finding.level);
+    findings
+}
+
+/// The same without the policies that do not hold.
+#[must_use]
+pub fn troubles(run: &Run<'_>) -> Vec<Finding> {
     let mut findings = said(run);
     let empty = Plan::default();
     let plan = run.plan.unwrap_or(&empty);
-    for refusal in run.refusals {
-        let on = refusal
-            .instance
-            .as_ref()
-            .map_or_else(String::new, |id| format!("{}: ", named(id)));
-        findings.push(Finding {
-            rule: match refusal.guard {
-                GuardName::Lockout => LOCKOUT,
-                GuardName::BlastRadius => BLAST_RADIUS,
-                GuardName::Empty => EMPTY,
-            },
-            level: Level::Error,
-            message: format!("{on}{}", plain(&refusal.reason)),
-            hint: Some(plain(&refusal.hint)),
-            location: some_line(plan, refusal.instance.as_ref()),
-        });
-    }
+    findings.extend(run.refusals.iter().map(|refusal| stopped(plan, refusal)));
     findings.extend(plan.instances.iter().filter_map(refused));
     findings.extend(unseen(plan));
     for missing in &plan.missing {
         let near = missing.hint.as_deref();
+        let message = format!("`{}` is declared and does not exist", plain(&missing.name));
         findings.push(Finding {
-            rule: MISSING,
-            level: Level::Error,
-            message: format!("`{}` is declared and does not exist", plain(&missing.name)),
             hint: near.map(|name| format!("did you mean `{}`?", plain(name))),
             location: Some(at(&missing.origin)),
+            ..Finding::new(MISSING, Level::Error, message)
         });
     }
     let results = run.report.map(|report| report.results.as_slice());
@@ -153,17 +172,15 @@ pub fn findings(run: &Run<'_>) -> Vec<Finding> {
             continue;
         }
         let why = result.outcome.reason().unwrap_or_default();
+        let message = format!(
+            "{}: {}: {}",
+            named(&result.id),
+            result.outcome.status(),
+            plain(&why)
+        );
         findings.push(Finding {
-            rule: NOT_APPLIED,
-            level: Level::Error,
-            message: format!(
-                "{}: {}: {}",
-                named(&result.id),
-                result.outcome.status(),
-                plain(&why)
-            ),
-            hint: None,
             location: some_line(plan, Some(&result.id)),
+            ..Finding::new(NOT_APPLIED, Level::Error, message)
         });
     }
     findings.sort_by_key(|finding| finding.level);
@@ -180,62 +197,95 @@ pub fn openings(plan: &Plan) -> Vec<Finding> {
             let Some(cause) = change.causes.first().filter(|_| !gained.is_empty()) else {
                 continue;
             };
-            openings.push(Finding {
-                rule: OPENS,
-                level: Level::Note,
-                message: format!(
-                    "{}: {} opens to {}",
-                    named(&instance.instance.id),
-                    change.key,
-                    plain(&exposure::who(&gained))
-                ),
-                hint: None,
-                location: Some(at(&cause.origin)),
-            });
+            let (id, key) = (&instance.instance.id, change.key);
+            openings.push(opening(
+                id,
+                &key.to_string(),
+                &exposure::who(&gained),
+                &cause.origin,
+            ));
         }
     }
     openings
+}
+
+/// A note at a line that lets somebody in.
+pub(super) fn opening(id: &InstanceId, what: &str, who: &str, origin: &Origin) -> Finding {
+    let message = format!("{}: {} opens to {}", named(id), plain(what), plain(who));
+    Finding {
+        location: Some(at(origin)),
+        ..Finding::new(OPENS, Level::Note, message)
+    }
 }
 
 /// What the run and the configuration's reader said themselves.
 fn said(run: &Run<'_>) -> Vec<Finding> {
     let error = run.error.iter().map(|problem| (FAILED, problem));
     let problems = run.problems.iter().map(|problem| {
-        let rule = match problem.severity {
-            "error" => CONFIG_ERROR,
+        let rule = match (problem.severity, &problem.file) {
+            // The configuration's reader always names the file.
+            ("error", None) => UNREADABLE,
+            ("error", Some(_)) => CONFIG_ERROR,
             _ => CONFIG_WARNING,
         };
         (rule, problem)
     });
     error
         .chain(problems)
-        .map(|(rule, problem)| Finding {
-            rule,
-            level: match problem.severity {
+        .map(|(rule, problem)| {
+            let level = match problem.severity {
                 "error" => Level::Error,
                 _ => Level::Warning,
-            },
-            message: plain(&problem.message),
-            hint: problem.hint.as_deref().map(plain),
-            location: problem.file.as_ref().map(|file| Location {
-                file: file.clone(),
-                line: problem.line.unwrap_or(0),
-                column: problem.column.filter(|column| *column > 0),
-            }),
+            };
+            Finding {
+                hint: problem.hint.as_deref().map(plain),
+                location: problem.file.as_ref().map(|file| Location {
+                    file: file.clone(),
+                    line: problem.line.unwrap_or(0),
+                    column: problem.column.filter(|column| *column > 0),
+                    end: problem.end_line.zip(problem.end_column),
+                }),
+                ..Finding::new(rule, level, plain(&problem.message))
+            }
         })
         .collect()
+}
+
+/// What a guard refuses.
+fn stopped(plan: &Plan, refusal: &Refusal) -> Finding {
+    let Refusal {
+        guard,
+        instance,
+        reason,
+        hint,
+    } = refusal;
+    let on = instance.as_ref();
+    let on = on.map_or_else(String::new, |id| format!("{}: ", named(id)));
+    let rule = match guard {
+        GuardName::Lockout => LOCKOUT,
+        GuardName::BlastRadius => BLAST_RADIUS,
+        GuardName::Empty => EMPTY,
+    };
+    let own = instance.as_ref().and_then(|id| find(plan, id));
+    let way_in = own.filter(|_| *guard == GuardName::Lockout);
+    Finding {
+        hint: Some(plain(hint)),
+        location: way_in
+            .and_then(way_in_line)
+            .or_else(|| some_line(plan, instance.as_ref())),
+        ..Finding::new(rule, Level::Error, format!("{on}{}", plain(reason)))
+    }
 }
 
 fn refused(instance: &InstancePlan) -> Option<Finding> {
     let Verdict::Refused { reason, hint } = &instance.verdict else {
         return None;
     };
+    let message = format!("{}: {}", named(&instance.instance.id), plain(reason));
     Some(Finding {
-        rule: REFUSED,
-        level: Level::Error,
-        message: format!("{}: {}", named(&instance.instance.id), plain(reason)),
         hint: hint.as_deref().map(plain),
         location: line_of(instance),
+        ..Finding::new(REFUSED, Level::Error, message)
     })
 }
 
@@ -246,35 +296,55 @@ fn unseen(plan: &Plan) -> Vec<Finding> {
         .iter()
         .map(|(site, why)| (format!("region `{}`", plain(&site.to_string())), why));
     let instances = plan.unreadable.iter().map(|(id, why)| (named(id), why));
-    let whole = regions.chain(instances).map(|(what, why)| Finding {
-        rule: UNREADABLE,
-        level: Level::Error,
-        message: format!("{what} could not be read: {}", plain(&why.reason)),
-        hint: why.hint.as_deref().map(plain),
-        location: None,
+    let whole = regions.chain(instances).map(|(what, why)| {
+        let message = format!("{what} could not be read: {}", plain(&why.reason));
+        Finding {
+            hint: why.hint.as_deref().map(plain),
+            ..Finding::new(UNREADABLE, Level::Error, message)
+        }
     });
     let partly = plan.instances.iter().filter_map(|instance| {
         let why = instance.incomplete.as_deref()?;
+        let message = format!(
+            "{} could not be read in full: {}",
+            named(&instance.instance.id),
+            plain(why)
+        );
         Some(Finding {
-            rule: UNREADABLE,
-            level: Level::Error,
-            message: format!(
-                "{} could not be read in full: {}",
-                named(&instance.instance.id),
-                plain(why)
-            ),
-            hint: None,
             location: line_of(instance),
+            ..Finding::new(UNREADABLE, Level::Error, message)
         })
     });
     whole.chain(partly).collect()
 }
 
-/// A line that belongs to the instance, or to anything that the plan changes: a reader must be led somewhere.
+/// A line that belongs to the instance; for the run as a whole, any that the plan changes.
 fn some_line(plan: &Plan, id: Option<&InstanceId>) -> Option<Location> {
-    let own = id.and_then(|id| plan.instances.iter().find(|i| i.instance.id == *id));
-    own.and_then(line_of)
-        .or_else(|| plan.instances.iter().find_map(line_of))
+    match id {
+        Some(id) => find(plan, id).and_then(line_of),
+        None => plan.instances.iter().find_map(line_of),
+    }
+}
+
+fn find<'a>(plan: &'a Plan, id: &InstanceId) -> Option<&'a InstancePlan> {
+    plan.instances.iter().find(|i| i.instance.id == *id)
+}
+
+/// The line behind what closes of SSH and RDP.
+fn way_in_line(instance: &InstancePlan) -> Option<Location> {
+    let lets_in = |key: Key| match key.protocol() {
+        Protocol::All => true,
+        Protocol::Tcp => [22, 3389]
+            .iter()
+            .any(|p| (key.from()..=key.to()).contains(p)),
+        _ => false,
+    };
+    let closes = |change: &&Change| {
+        lets_in(change.key) && !exposure::subtract(&change.before, &change.after).is_empty()
+    };
+    let mut closing = instance.changes.iter().filter(closes);
+    let cause = closing.find_map(|change| change.causes.first())?;
+    Some(at(&cause.origin))
 }
 
 fn line_of(instance: &InstancePlan) -> Option<Location> {
@@ -287,6 +357,7 @@ fn at(origin: &Origin) -> Location {
         file: origin.file.to_string(),
         line: origin.line,
         column: Some(origin.column).filter(|column| *column > 0),
+        end: None,
     }
 }
 

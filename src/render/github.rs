@@ -3,11 +3,14 @@
 //! Owns the escaping of commands. Refuses to read the environment that names the files of a step, and to let a text from
 //! outside begin a command, end one, or become an output.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::finding::{Finding, Level, findings, openings};
+use super::difference::Comparison;
+use super::finding::{Finding, Level, findings, opening, openings};
 use super::json::Run;
 use super::words::plain;
+use crate::exposure;
 use crate::plan::Verdict;
 
 /// GitHub shows ten annotations of a kind for a step. What is beyond them is in the log all the same.
@@ -37,9 +40,49 @@ pub fn outputs(run: &Run<'_>) -> String {
     let to_change = count(|verdict| *verdict == Verdict::Change);
     format!(
         "exit-code={}\ndiffer={differ}\nto-change={to_change}\ncalls={calls}\nopens={opens}\ncloses={closes}\n\
-         refusals={}\n",
+         refusals={}\nviolations={}\n",
         run.exit_code,
-        run.refusals.len()
+        run.refusals.len(),
+        run.violations.len()
+    )
+}
+
+/// The annotations of a comparison: what could not be compared, then every line that opens something.
+#[must_use]
+pub fn compared(of: &Comparison<'_>) -> String {
+    let mut found = findings(&of.run());
+    let mut opens: BTreeMap<(String, usize, String), Finding> = BTreeMap::new();
+    for compared in of.all {
+        let Some(id) = &compared.id else { continue };
+        for line in compared.diff.lines().gained {
+            for said in compared.after.causes(&line) {
+                let Some(origin) = &said.origin else { continue };
+                let who = exposure::who(&line.sources);
+                let finding = opening(id, &line.what, &who, origin);
+                // Rules that several instances share would say the same again and again.
+                let once = (
+                    origin.file.to_string(),
+                    origin.line,
+                    format!("{} {who}", line.what),
+                );
+                opens.entry(once).or_insert(finding);
+            }
+        }
+    }
+    found.extend(opens.into_values());
+    let annotations = found.iter().map(|finding| annotation(finding) + "\n");
+    annotations.collect()
+}
+
+/// `NAME=VALUE` lines of a comparison, each a number or a boolean.
+#[must_use]
+pub fn compared_outputs(of: &Comparison<'_>) -> String {
+    let differ = of.all.iter().filter(|c| !c.diff.is_empty()).count();
+    let opens = of.all.iter().any(|c| !c.diff.gained.is_empty());
+    let closes = of.all.iter().any(|c| !c.diff.lost.is_empty());
+    format!(
+        "exit-code={}\ndiffer={differ}\nopens={opens}\ncloses={closes}\n",
+        of.exit_code
     )
 }
 
@@ -49,20 +92,33 @@ fn annotation(finding: &Finding) -> String {
         Level::Warning => "warning",
         Level::Note => "notice",
     };
-    let mut properties = Vec::new();
+    let mut properties: Vec<String> = Vec::new();
     if let Some(location) = &finding.location {
         properties.push(format!("file={}", property(&plain(&location.file))));
         if location.line > 0 {
             properties.push(format!("line={}", location.line));
-            if let Some(column) = location.column {
+            let (last, end) = location.end.unwrap_or((location.line, 0));
+            // GitHub knows columns of a single line only.
+            if last > location.line {
+                properties.push(format!("endLine={last}"));
+            } else if let Some(column) = location.column {
                 properties.push(format!("col={column}"));
+                if end > column {
+                    properties.push(format!("endColumn={end}"));
+                }
             }
         }
     }
-    properties.push(format!("title={TITLE} {}", finding.rule.id));
-    let hint = finding.hint.as_deref();
-    let hint = hint.map_or_else(String::new, |hint| format!("\nhint: {hint}"));
-    let message = data(&format!("{}{hint}", finding.message));
+    let rule = property(&plain(&finding.rule.id));
+    properties.push(format!("title={TITLE} {rule}"));
+    let mut message = finding.message.clone();
+    let details = finding.details.iter().cloned();
+    let hint = finding.hint.iter().map(|hint| format!("hint: {hint}"));
+    for line in details.chain(hint) {
+        message.push('\n');
+        message.push_str(&line);
+    }
+    let message = data(&message);
     format!("::{command} {}::{message}", properties.join(","))
 }
 
@@ -91,12 +147,16 @@ mod tests {
             rule: CONFIG_ERROR,
             level: Level::Error,
             message: plain(message),
+            details: Vec::new(),
             hint: Some("look".to_owned()),
             location: Some(Location {
                 file: file.to_owned(),
                 line: 3,
                 column: Some(7),
+                end: Some((3, 9)),
             }),
+            related: Vec::new(),
+            identity: None,
         }
     }
 
@@ -104,7 +164,7 @@ mod tests {
     fn an_annotation_is_one_command() {
         assert_eq!(
             annotation(&finding("50% of it\nis ::error::", "a,b:c.toml")),
-            "::error file=a%2Cb%3Ac.toml,line=3,col=7,title=portward config-error::\
+            "::error file=a%2Cb%3Ac.toml,line=3,col=7,endColumn=9,title=portward config-error::\
              50%25 of it\\u{a}is \\u{3a}:error::%0Ahint: look"
         );
     }
@@ -134,9 +194,9 @@ mod tests {
             prop_assert!(!line.contains(['\n', '\r']), "{line:?}");
             let inner = line.strip_prefix("::error file=").expect("the command begins the line");
             let (properties, _) = inner.split_once("::").expect("the properties end");
-            // Two commas and no colon of our own: the file's are written out.
-            prop_assert_eq!(properties.matches(',').count(), 3);
-            prop_assert!(properties.ends_with(",line=3,col=7,title=portward config-error"), "{}", properties);
+            // Four commas and no colon of our own: the file's are written out.
+            prop_assert_eq!(properties.matches(',').count(), 4);
+            prop_assert!(properties.ends_with(",line=3,col=7,endColumn=9,title=portward config-error"), "{}", properties);
             prop_assert!(!properties.contains(':'));
         }
     }

@@ -27,6 +27,8 @@ pub const VERSION: u32 = 1;
 pub struct Run<'a> {
     /// The verb, such as `plan`.
     pub verb: &'a str,
+    /// The configuration, as it was named; empty where the verb has none.
+    pub config: &'a str,
     /// The exit code of the process.
     pub exit_code: u8,
     /// Why it could not go on, where it could not.
@@ -57,6 +59,10 @@ pub struct Problem {
     pub line: Option<usize>,
     /// From 1, in characters.
     pub column: Option<usize>,
+    /// Where it ends.
+    pub end_line: Option<usize>,
+    /// The column right behind its last character.
+    pub end_column: Option<usize>,
     /// What would help.
     pub hint: Option<String>,
 }
@@ -71,6 +77,8 @@ impl Problem {
             file: None,
             line: None,
             column: None,
+            end_line: None,
+            end_column: None,
             hint,
         }
     }

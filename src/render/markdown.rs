@@ -5,19 +5,26 @@
 //! text from outside be anything but text.
 
 mod access;
+mod difference;
 mod escape;
+mod explanation;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use access::{Groups, sums, totals};
+pub use difference::difference;
 use escape::{code, fenced, prose};
+pub use explanation::explanation;
 
-use super::finding::{Level, findings};
+use super::finding::{Finding, Level, findings};
 use super::json::Run;
 use super::text::{self, Asked};
 use super::words::count;
+use crate::exposure::Diff;
+use crate::policy::Violation;
 
 /// Characters that a comment has at most; GitHub takes 65,536.
 pub const LIMIT: usize = 60_000;
@@ -64,12 +71,13 @@ fn composed(run: &Run<'_>, detail: Detail) -> String {
         run.verb,
         headline(run)
     );
-    wrong(&mut out, run, detail);
+    wrong(&mut out, &findings(run), detail);
     if let Some(plan) = run.plan {
+        let diffs: Vec<&Diff> = plan.instances.iter().map(|i| &i.exposure).collect();
         let groups = Groups::of(plan);
         match detail {
-            Detail::Counts => totals(&mut out, plan),
-            Detail::Sums => sums(&mut out, plan),
+            Detail::Counts => totals(&mut out, &diffs),
+            Detail::Sums => sums(&mut out, &diffs),
             Detail::All | Detail::NoText | Detail::Short => {
                 groups.opens(&mut out, detail == Detail::Short);
             }
@@ -83,9 +91,7 @@ fn composed(run: &Run<'_>, detail: Detail) -> String {
             let plain = anstream::adapter::strip_str(&plain).to_string();
             folded(&mut out, "The whole plan", &fenced(&plain));
         } else {
-            out.push_str(
-                "_Shortened: the comment would be too long. The job's log has all of it._\n",
-            );
+            out.push_str(SHORTENED);
         }
     }
     out
@@ -112,11 +118,20 @@ fn headline(run: &Run<'_>) -> String {
     if errors > 0 {
         return format!("the configuration is not valid, {}", count(errors, "error"));
     }
+    let broken: BTreeSet<&str> = run.violations.iter().map(|v| v.policy.as_str()).collect();
     let Some(plan) = run.plan else {
-        return match run.problems.len() {
-            0 => "valid".to_owned(),
-            warnings => format!("valid, {}", count(warnings, "warning")),
-        };
+        let mut text = "valid".to_owned();
+        if !run.problems.is_empty() {
+            let _ = write!(text, ", {}", count(run.problems.len(), "warning"));
+        }
+        match broken.len() {
+            0 => {}
+            1 => text.push_str(", 1 policy does not hold"),
+            n => {
+                let _ = write!(text, ", {n} policies do not hold");
+            }
+        }
+        return text;
     };
     let mut text = text::summary(plan, asked(run));
     let opening = plan
@@ -129,18 +144,21 @@ fn headline(run: &Run<'_>) -> String {
             let _ = write!(text, " Opens something on {}.", count(n, "instance"));
         }
     }
-    if !run.refusals.is_empty() {
+    if !run.refusals.is_empty() || run.violations.iter().any(Violation::refuses) {
         text.push_str(" **Refused.**");
     }
     text
 }
 
+/// What stands where something was left out.
+const SHORTENED: &str =
+    "_Shortened: the comment would be too long. The job's log has all of it._\n";
+
 /// How many instances of a group, findings and places are named where it is to be short.
 const NAMED: usize = 20;
 
 /// What stands in the way, then what is odd.
-fn wrong(out: &mut String, run: &Run<'_>, detail: Detail) {
-    let findings = findings(run);
+fn wrong(out: &mut String, findings: &[Finding], detail: Detail) {
     // The last form has to be short whatever the texts are.
     let (shown, longest) = match detail {
         Detail::All | Detail::NoText => (findings.len(), usize::MAX),
@@ -163,6 +181,11 @@ fn wrong(out: &mut String, run: &Run<'_>, detail: Detail) {
                 " at {}",
                 code(&format!("{}:{}", cut(&at.file), at.line))
             );
+        }
+        if detail <= Detail::NoText {
+            for line in &finding.details {
+                let _ = write!(out, "<br>{}", prose(line));
+            }
         }
         if let Some(hint) = &finding.hint {
             let _ = write!(out, "<br>hint: {}", prose(&cut(hint)));

@@ -12,18 +12,21 @@ use sha2::{Digest as _, Sha256};
 use super::finding::{Finding, Level, Location, Rule, findings};
 use super::json::Run;
 
+/// What a configuration is called unless it was named.
+const DEFAULT_CONFIG: &str = "firewall.toml";
+
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
 /// The log, indented, with a final newline.
 #[must_use]
 pub fn document(run: &Run<'_>) -> String {
     let findings = findings(run);
-    let rules: BTreeMap<&str, Rule> = findings.iter().map(|f| (f.rule.id, f.rule)).collect();
+    let rules: BTreeMap<&str, &Rule> = findings.iter().map(|f| (&*f.rule.id, &f.rule)).collect();
     let index: Vec<&str> = rules.keys().copied().collect();
     let mut seen = BTreeMap::new();
     let results: Vec<Value> = findings
         .iter()
-        .map(|finding| result(finding, &index, &mut seen))
+        .map(|finding| result(finding, fallback(run), &index, &mut seen))
         .collect();
     let rules: Vec<Value> = rules
         .values()
@@ -50,19 +53,33 @@ pub fn document(run: &Run<'_>) -> String {
     format!("{document:#}\n")
 }
 
+/// Where a finding is shown that no line is known for: a scanner shows none without a place.
+fn fallback<'a>(run: &Run<'a>) -> &'a str {
+    if run.config.is_empty() {
+        DEFAULT_CONFIG
+    } else {
+        run.config
+    }
+}
+
 fn result<'a>(
     finding: &'a Finding,
+    fallback: &'a str,
     rules: &[&str],
     seen: &mut BTreeMap<(&'a str, &'a str, &'a str), usize>,
 ) -> Value {
-    let hint = finding.hint.as_deref();
-    let hint = hint.map_or_else(String::new, |hint| format!("\n{hint}"));
-    let file = finding.location.as_ref().map_or("", |at| at.file.as_str());
-    let same = (finding.rule.id, file, finding.message.as_str());
+    let mut text = finding.message.clone();
+    for line in finding.details.iter().chain(&finding.hint) {
+        text.push('\n');
+        text.push_str(line);
+    }
+    let place = finding.location.as_ref();
+    let file = place.map_or(fallback, |at| at.file.as_str());
+    let identity = finding.identity.as_ref().unwrap_or(&finding.message);
+    let same = (&*finding.rule.id, file, identity.as_str());
     let nth = seen.entry(same).or_default();
     *nth += 1;
-    let locations: Vec<Value> = finding.location.iter().map(location).collect();
-    json!({
+    let mut result = json!({
         "ruleId": finding.rule.id,
         "ruleIndex": rules.iter().position(|id| *id == finding.rule.id),
         "level": match finding.level {
@@ -70,20 +87,35 @@ fn result<'a>(
             Level::Warning => "warning",
             Level::Note => "note",
         },
-        "message": {"text": literal(&format!("{}{hint}", finding.message))},
-        "locations": locations,
+        "message": {"text": literal(&text)},
+        "locations": [place.map_or_else(|| first_line(fallback), location)],
         "partialFingerprints": {"portward/v1": fingerprint(same, *nth)},
+    });
+    if !finding.related.is_empty() {
+        result["relatedLocations"] = finding.related.iter().map(location).collect();
+    }
+    result
+}
+
+fn first_line(file: &str) -> Value {
+    location(&Location {
+        file: file.to_owned(),
+        line: 1,
+        column: None,
+        end: None,
     })
 }
 
 fn location(at: &Location) -> Value {
     let artifact = json!({"uri": uri(&at.file)});
-    if at.line == 0 {
-        return json!({"physicalLocation": {"artifactLocation": artifact}});
-    }
-    let mut region = json!({"startLine": at.line, "endLine": at.line});
+    let line = at.line.max(1);
+    let (last, end) = at.end.unwrap_or((line, 0));
+    let mut region = json!({"startLine": line, "endLine": last.max(line)});
     if let Some(column) = at.column {
         region["startColumn"] = column.into();
+        if last > line || end >= column {
+            region["endColumn"] = end.into();
+        }
     }
     json!({"physicalLocation": {"artifactLocation": artifact, "region": region}})
 }

@@ -1,4 +1,4 @@
-//! The shapes of plan files and reports as JSON Schema (draft 2020-12), for whoever reads them with another program.
+//! The shapes of plan files, reports and answers as JSON Schema (draft 2020-12), for whoever reads them with another program.
 //!
 //! Owns nothing but the way to the texts: they are files of their own, under `schemas/`. Refuses to validate; what this
 //! program writes is held against them by a test.
@@ -11,3 +11,8 @@ pub const REPORT: &str = include_str!("../../schemas/report.v1.json");
 
 /// Of a configuration, as JSON of the TOML: for editors that check and complete.
 pub const CONFIG: &str = include_str!("../../schemas/config.v1.json");
+/// The schema of what `diff --format json` prints, version 1.
+pub const DIFF: &str = include_str!("../../schemas/diff.v1.json");
+
+/// The schema of what `explain --format json` prints, version 1.
+pub const EXPLAIN: &str = include_str!("../../schemas/explain.v1.json");

@@ -73,7 +73,7 @@ fn annotations_a_summary_and_outputs() {
     );
     assert_eq!(
         stage.read("output"),
-        "exit-code=0\ndiffer=2\nto-change=2\ncalls=2\nopens=true\ncloses=true\nrefusals=0\n"
+        "exit-code=0\ndiffer=2\nto-change=2\ncalls=2\nopens=true\ncloses=true\nrefusals=0\nviolations=0\n"
     );
 }
 
@@ -87,7 +87,9 @@ fn a_mistake_is_annotated_where_it_is() {
     assert_eq!(done.code, Some(65));
     let line = done.stdout.lines().next().unwrap_or_default();
     assert!(
-        line.starts_with("::error file=firewall.toml,line=3,col=20,title=portward config-error::"),
+        line.starts_with(
+            "::error file=firewall.toml,line=3,col=20,endColumn=26,title=portward config-error::"
+        ),
         "{}",
         done.shown()
     );
@@ -122,6 +124,258 @@ fn findings_for_a_scanner() {
         .expect("the missing one");
     let region = &missing["locations"][0]["physicalLocation"]["region"];
     assert_eq!(region["startLine"], 6, "{missing}");
+}
+
+/// A database that the whole world would get into, against a policy of ours.
+fn broken() -> Stage {
+    let stage = Stage::new(
+        "version = 1\n[defaults]\nregion = \"eu-central-1\"\n[instances.web-1]\nrules = [\n  { allow = \"https\", from = \"anywhere\" },\n  \
+         { allow = \"mysql\", from = \"anywhere\" },\n]\n[[policy]]\nid = \"private\"\nservices = \"mysql\"\nonly-from = []\nwhy = \"</code><script>|@me\"\n",
+        &fleet(vec![instance("web-1", Vec::new())]),
+    );
+    let policy = stage.read("firewall.toml");
+    assert_eq!(
+        policy.lines().nth(6).map(|line| line.contains("mysql")),
+        Some(true)
+    );
+    stage
+}
+
+#[test]
+fn a_policy_that_does_not_hold_is_in_every_format() {
+    let stage = broken();
+    let shown = |format: &str| {
+        let done = stage.on_fleet(&["plan", "--format", format]);
+        assert_eq!(done.code, Some(3), "{}", done.shown());
+        done.stdout
+    };
+    let log: Value = serde_json::from_str(&shown("sarif")).expect("JSON");
+    let results = log["runs"][0]["results"].as_array().expect("results");
+    let result = results
+        .iter()
+        .find(|result| result["ruleId"] == "policy/private");
+    let result = result.expect("the policy");
+    assert_eq!(result["level"], "error");
+    let region = &result["locations"][0]["physicalLocation"]["region"];
+    assert_eq!(
+        (&region["startLine"], &region["startColumn"]),
+        (&7.into(), &3.into())
+    );
+    let related = &result["relatedLocations"][0]["physicalLocation"]["region"];
+    assert_eq!(related["startLine"], 10);
+
+    let log = shown("github");
+    let told = "::error file=firewall.toml,line=7,col=3,title=portward policy/private::refused by policy `private` (introduced by this plan) on `web-1` (eu-central-1): 1.1.1.1 gets in at tcp/3306";
+    assert!(log.lines().any(|line| line.starts_with(told)), "{log}");
+
+    let comment = shown("markdown");
+    assert!(comment.contains("**Refused.**"), "{comment}");
+    assert!(
+        comment.contains("refused by policy <code>private</code>"),
+        "{comment}"
+    );
+    assert!(comment.contains("1.1.1.1 gets in at tcp/3306"), "{comment}");
+    let (outside, _) = comment.split_once("```text\n").expect("a block");
+    assert!(
+        !outside.contains("<script") && !outside.contains("@me"),
+        "{outside}"
+    );
+
+    let page = shown("html");
+    assert!(
+        page.contains("<code>1.1.1.1</code> gets in at <code>tcp/3306</code>"),
+        "{page}"
+    );
+    assert!(page.contains("<code>firewall.toml:7</code>"), "{page}");
+    assert!(!page.contains("<script"), "{page}");
+}
+
+#[test]
+fn of_several_rules_the_widest_is_annotated() {
+    let stage = Stage::new(
+        "version = 1\n[defaults]\nregion = \"eu-central-1\"\n[instances.web-1]\nrules = [\n  { allow = \"ssh\", from = \"192.0.2.1\" },\n  \
+         { allow = \"ssh\", from = \"anywhere\" },\n]\n",
+        &fleet(vec![instance("web-1", Vec::new())]),
+    );
+    let done = stage.on_fleet(&["plan", "--format", "github"]);
+    let told =
+        "::warning file=firewall.toml,line=7,col=3,title=portward policy/admin-open-to-world::";
+    let mut lines = done.stdout.lines();
+    assert!(lines.any(|line| line.starts_with(told)), "{}", done.shown());
+    assert!(
+        done.stdout
+            .contains("narrow firewall.toml:7, firewall.toml:6"),
+        "{}",
+        done.shown()
+    );
+}
+
+#[test]
+fn what_no_line_is_known_for_has_a_place_too() {
+    let stage = stage();
+    let done = stage.run(&["plan", "--inventory", "nowhere.json", "--format", "sarif"]);
+    let log: Value = serde_json::from_str(&done.stdout).expect("JSON");
+    let place = &log["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "firewall.toml");
+    assert_eq!(place["region"]["startLine"], 1);
+}
+
+#[test]
+fn the_end_of_a_mistake_is_told() {
+    let stage = stage();
+    stage.configure(
+        "version = 1\n[instances.web-1]\nrules = [{ allow = \"sssh\", from = \"anywhere\" }]\n",
+    );
+    let done = stage.run(&["check", "--format", "sarif"]);
+    let log: Value = serde_json::from_str(&done.stdout).expect("JSON");
+    let region = &log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"];
+    assert_eq!(
+        *region,
+        serde_json::json!({"startLine": 3, "startColumn": 20, "endLine": 3, "endColumn": 26})
+    );
+}
+
+/// The configuration of the stage, and another one beside it.
+fn changed() -> Stage {
+    let stage = stage();
+    let wider = CONFIG.replacen("203.0.113.0/24", "anywhere-v4", 1);
+    let wider = wider.replace(
+        "\"https\", from = \"anywhere\" }",
+        "\"http\", from = \"anywhere\" }",
+    );
+    fs::write(stage.path("new.toml"), wider).expect("a file");
+    stage
+}
+
+const DIFF: [&str; 5] = [
+    "diff",
+    "firewall.toml",
+    "new.toml",
+    "--inventory",
+    "fleet.json",
+];
+
+#[test]
+fn a_comment_on_what_a_change_means() {
+    let stage = changed();
+    let done = stage.run(&[&DIFF[..], &["--format", "markdown"]].concat());
+    assert_snapshot!(done.shown());
+    let one = stage
+        .read("firewall.toml")
+        .replacen("203.0.113.0/24", "203.0.112.0/23", 1);
+    fs::write(stage.path("new.toml"), one).expect("a file");
+    let done = stage.run(&[&DIFF[..], &["--format", "markdown"]].concat());
+    let told = "web-1 (eu-central-1) is wider: tcp/22 (ssh) opens to 203.0.112.0/24 (256 addresses), by new&#46;toml:9; the other instance is equal.";
+    assert!(
+        done.stdout.lines().any(|line| line == told),
+        "{}",
+        done.shown()
+    );
+}
+
+#[test]
+fn annotations_on_what_a_change_opens() {
+    let stage = changed();
+    let mut command = stage.command(&[&DIFF[..], &["--format", "github"]].concat());
+    command.env("GITHUB_STEP_SUMMARY", stage.path("summary"));
+    command.env("GITHUB_OUTPUT", stage.path("output"));
+    let done = crate::stage::Done::of(&mut command);
+    let opens: Vec<&str> = done
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("::"))
+        .collect();
+    assert_eq!(
+        opens,
+        [
+            "::notice file=new.toml,line=9,col=3,title=portward opens-access::`web-1` (eu-central-1): tcp/22 opens to everyone (IPv4) but 203.0.113.0/24",
+            "::notice file=new.toml,line=14,col=3,title=portward opens-access::`web-2` (eu-central-1): tcp/80 opens to everyone",
+        ],
+        "{}",
+        done.shown()
+    );
+    assert!(
+        stage
+            .read("summary")
+            .starts_with("<!-- portward:diff -->\n")
+    );
+    assert_eq!(
+        stage.read("output"),
+        "exit-code=2\ndiffer=2\nopens=true\ncloses=true\n"
+    );
+}
+
+#[test]
+fn an_answer_as_a_comment() {
+    let stage = stage();
+    let of = [
+        "explain",
+        "web-1",
+        "--inventory",
+        "fleet.json",
+        "--to",
+        "ssh",
+        "--from",
+        "192.0.2.1",
+    ];
+    let done = stage.run(&[&of[..], &["--format", "markdown"]].concat());
+    assert_snapshot!(done.shown());
+}
+
+#[test]
+fn a_format_that_an_answer_has_not_is_a_usage_error() {
+    let stage = changed();
+    let explain = ["explain", "web-1", "--inventory", "fleet.json"];
+    let most = "text, json, markdown, github";
+    for (verb, format, known) in [
+        (&DIFF[..], "--format=sarif", format!("{most}, html")),
+        (&DIFF, "--report=sarif=x", format!("{most}, html")),
+        (&explain, "--format=html", most.to_owned()),
+    ] {
+        let done = stage.run(&[verb, &[format]].concat());
+        assert_eq!(done.code, Some(64), "{}", done.shown());
+        let hint = format!("hint: it has {known}\n");
+        assert!(done.stderr.contains(&hint), "{}", done.shown());
+    }
+}
+
+/// The README says what the program says: the lines of every excerpt, in their order.
+#[test]
+fn the_excerpts_of_the_readme_are_true() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).expect("the README");
+    let (_, section) = readme
+        .split_once("\n### Every format\n")
+        .expect("the section");
+    let mut seen = Vec::new();
+    let mut rest = section;
+    while let Some((before, after)) = rest.split_once("\n```")
+        && !before.contains("\n### ")
+    {
+        let (excerpt, after) = after.split_once("\n```\n").expect("the end of a fence");
+        rest = after;
+        let (_, command) = before.rsplit_once("\n`portward ").expect("a command");
+        let command = command.split('`').next().unwrap_or_default();
+        let stage = Stage::new("", &fleet(Vec::new()));
+        let mut run = stage.command(&command.split(' ').collect::<Vec<_>>());
+        run.current_dir(root).args([
+            "-c",
+            "firewall.example.toml",
+            "--inventory",
+            "examples/fleet.json",
+        ]);
+        let done = crate::stage::Done::of(&mut run);
+        let mut lines = done.stdout.lines();
+        for line in excerpt.lines().skip(1).filter(|line| *line != "…") {
+            assert!(
+                lines.any(|shown| shown == line),
+                "`{command}` does not say {line:?}:\n{}",
+                done.shown()
+            );
+        }
+        seen.push(command.rsplit(' ').next().unwrap_or_default().to_owned());
+    }
+    assert_eq!(seen, ["text", "markdown", "github", "sarif", "json"]);
 }
 
 #[test]

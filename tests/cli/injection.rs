@@ -144,3 +144,78 @@ fn what_is_typed_obeys_nobody() {
         assert_told(&done, told);
     }
 }
+
+/// Reasons, owners, names of policies' tables and instances that try everything, seen as a comment, a page and a log.
+#[test]
+fn a_review_obeys_nobody() {
+    let evil = "</code></summary><script>x</script>`|\\n[a](https://e.example) @me #1 ::error::x ##[group]y";
+    let config = |sources: &str| {
+        format!(
+            "version = 1\n[defaults]\nregion = \"eu-central-1\"\n[instances.web-1]\nrules = [{{ allow = \"ssh\", from = \"{sources}\", why = '{evil}' }}]\n\
+             [instances.web-2]\nrules = [{{ allow = \"mysql\", from = \"{sources}\" }}]\n\
+             [[policy]]\nid = \"p\"\nservices = \"ssh\"\nonly-from = []\nwhy = '{evil}'\n"
+        )
+    };
+    let mut spiteful = rule("tcp", 1, 1, &["192.0.2.1/32"]);
+    spiteful.cidr_list_aliases.push(evil.to_owned());
+    let stage = Stage::new(
+        &config("192.0.2.0/24"),
+        &fleet(vec![
+            instance("web-1", vec![spiteful, rule(evil, 1, 1, &["192.0.2.1/32"])]),
+            instance("web-2", Vec::new()),
+            instance(evil, Vec::new()),
+        ]),
+    );
+    fs::write(stage.path("::error::.toml"), config("anywhere")).expect("a file");
+    let diff = [
+        "diff",
+        "firewall.toml",
+        "::error::.toml",
+        "--inventory",
+        "fleet.json",
+    ];
+    let live = ["diff", "fleet.json", "::error::.toml"];
+    let plan = ["plan", "-c", "::error::.toml", "--inventory", "fleet.json"];
+    let drift = ["drift", "-c", "::error::.toml", "--inventory", "fleet.json"];
+    let explain = ["explain", "web-1", "--inventory", "fleet.json"];
+    let about = ["explain", evil, "--inventory", "fleet.json"];
+    for verb in [&diff[..], &live, &plan, &drift, &explain, &about] {
+        for format in ["markdown", "github", "html", "sarif", "json", "text"] {
+            let done = stage.run(&[verb, &["--format", format]].concat());
+            let shown = done.shown();
+            assert!(!shown.contains("panicked"), "{shown}");
+            for line in done.stdout.lines().chain(done.stderr.lines()) {
+                // Our own annotations are commands, and all that is foreign in them is in its place.
+                let ours = format == "github"
+                    && ["::error ", "::warning ", "::notice "]
+                        .iter()
+                        .any(|start| line.starts_with(start))
+                    && line.contains("title=portward ");
+                let rest = if ours { &line[2..] } else { line };
+                assert!(!is_command(rest), "{verb:?} {format}: {line}");
+            }
+            if format == "markdown" || format == "html" {
+                let outside = done.stdout.split("```text\n").next().unwrap_or_default();
+                for markup in ["<script", "@me", "](https"] {
+                    let allowed = format == "html" && markup != "<script";
+                    assert!(
+                        allowed || !outside.contains(markup),
+                        "{verb:?} {format}: {outside}"
+                    );
+                }
+            }
+            if format == "sarif" || format == "json" {
+                let parsed: Result<serde_json::Value, _> = serde_json::from_str(&done.stdout);
+                assert!(parsed.is_ok() || done.stdout.is_empty(), "{shown}");
+            }
+        }
+    }
+    for (verb, told) in [
+        (&diff[..], "script"),
+        (&plan, "script"),
+        (&explain, "script"),
+    ] {
+        let done = stage.run(&[verb, &["--format", "markdown"]].concat());
+        assert_told(&done, told);
+    }
+}

@@ -36,7 +36,7 @@ for (const colorScheme of ['light', 'dark']) {
   check('the page itself does not scroll sideways',
     await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth));
   const rows = await page.locator('.scroll tbody tr').count();
-  check('there is a row for every section, and some', rows > 0 && rows === await page.locator('main details').count());
+  check('there is a row for every section, and some', rows > 0 && rows === await page.locator('main > section > details').count());
   check('every cell says in words who gets in', (await page.locator('.scroll tbody td').allInnerTexts())
     .every((text) => /nobody|named|wide|everyone/.test(text)));
 
@@ -74,11 +74,11 @@ for (const colorScheme of ['light', 'dark']) {
   const first = page.locator('.scroll tbody a').first();
   await first.focus();
   await page.keyboard.press('Enter');
-  await page.waitForFunction(() => document.querySelector('main details').open);
-  check('a name opens its details', await page.locator('main details').first().locator('div').isVisible());
-  await page.locator('main details summary').nth(1).focus();
+  await page.waitForFunction(() => document.querySelector('main > section > details').open);
+  check('a name opens its details', await page.locator('main > section > details').first().locator('div').isVisible());
+  await page.locator('main > section > details > summary').nth(1).focus();
   await page.keyboard.press('Enter');
-  check('a section opens by keyboard', await page.locator('main details').nth(1).evaluate((e) => e.open));
+  check('a section opens by keyboard', await page.locator('main > section > details').nth(1).evaluate((e) => e.open));
   await page.screenshot({ path: path.join(out, `${colorScheme}-open.png`), fullPage: true });
 
   await page.setViewportSize({ width: 390, height: 800 });

@@ -2,11 +2,13 @@
 //!
 //! Owns the choice of the witness and of the lines that are to blame. Refuses to judge.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::demand::Side;
 use super::{Place, Seen, Violation, Witness};
-use crate::exposure::{Access, Atom, Diff, Effective, Exposed};
+use crate::exposure::{Access, Atom, Count, Diff, Effective, Exposed};
 use crate::model::{Demand, Mode, Origin, Policy};
 
 /// An address that people take for one of the internet's, where the whole of IPv4 gets in.
@@ -65,9 +67,9 @@ impl Evidence<'_> {
         }
     }
 
-    /// The declared rules that open any of it.
+    /// The declared rules that open any of it, the widest first: that is the line to look at.
     fn lines(&self, access: &Effective) -> Vec<Origin> {
-        let mut lines: Vec<Origin> = self
+        let mut lines: Vec<(Reverse<(u64, Count)>, &Origin)> = self
             .place
             .rules
             .iter()
@@ -75,11 +77,18 @@ impl Evidence<'_> {
                 let opens = [(rule.key, rule.sources.clone())].into_iter().collect();
                 !Effective::of(&opens).intersection(access).is_empty()
             })
-            .map(|rule| rule.origin.clone())
+            .map(|rule| {
+                let Access { v4, v6, .. } = Access::from(&rule.sources);
+                (Reverse((v4.count(), v6.count())), &rule.origin)
+            })
             .collect();
-        lines.sort();
-        lines.dedup();
+        lines.sort_unstable();
+        let mut seen = BTreeSet::new();
         lines
+            .into_iter()
+            .filter(|(_, origin)| seen.insert(*origin))
+            .map(|(_, origin)| origin.clone())
+            .collect()
     }
 
     fn reason(&self, witness: &Witness, all: &Access) -> String {

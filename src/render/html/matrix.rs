@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use super::level::Openness;
 use super::{ServiceName, escaped};
-use crate::exposure::{Access, Atom, Effective, who};
-use crate::model::{Firewall, Key, LiveFirewall, Protocol, Sources};
+use crate::exposure::{Access, Atom, Compared, Direction, Effective, Side, who};
+use crate::model::{Firewall, InstanceId, Key, LiveFirewall, Protocol, Sources};
 use crate::plan::{InstancePlan, Verdict};
 use crate::render::words::count;
 
@@ -33,22 +33,27 @@ struct Use {
     uses: usize,
 }
 
-/// A live firewall and the one that results, as they let in.
-struct Row<'a> {
-    plan: &'a InstancePlan,
-    before: Effective,
-    after: Effective,
+/// Two firewalls of one instance, as they let in.
+pub(super) struct Row<'a> {
+    pub(super) id: Option<&'a InstanceId>,
+    /// What is said below the name, beginning with a comma.
+    pub(super) state: &'static str,
+    /// Whether anything opens.
+    pub(super) gains: bool,
+    pub(super) before: Effective,
+    pub(super) after: Effective,
     /// What entries may open that cannot be read and stay as they are: no part of the change, and not closed either.
-    doubtful: Effective,
+    pub(super) doubtful: Effective,
+    /// Every use of a key on either side, and whether its sources change.
+    pub(super) keys: Vec<(Key, bool)>,
 }
 
-/// The whole table with its legend; nothing where there is no instance.
-pub(super) fn table(out: &mut String, instances: &[&InstancePlan], service: ServiceName<'_>) {
-    if instances.is_empty() {
+/// The whole table with its legend; nothing where there is no instance. The name in each row leads to its details.
+pub(super) fn table(out: &mut String, rows: &[Row<'_>], service: ServiceName<'_>) {
+    if rows.is_empty() {
         return;
     }
-    let rows: Vec<Row<'_>> = instances.iter().map(|plan| row(plan)).collect();
-    let columns = columns(&rows, service);
+    let columns = columns(rows, service);
     out.push_str("<section aria-labelledby=\"matrix\">\n<h2 id=\"matrix\">Who gets in</h2>\n");
     legend(out);
     out.push_str(
@@ -65,13 +70,12 @@ pub(super) fn table(out: &mut String, instances: &[&InstancePlan], service: Serv
     }
     out.push_str("</tr></thead>\n<tbody>\n");
     for (at, row) in rows.iter().enumerate() {
-        let id = &row.plan.instance.id;
+        let (name, region) = named(row.id);
+        let below = format!("{region}{}", row.state);
         let _ = write!(
             out,
-            "<tr><th scope=\"row\"><a href=\"#i{at}\">{}</a><small>{}{}</small></th>",
-            escaped(&id.name),
-            escaped(&id.site().to_string()),
-            state(row.plan)
+            "<tr><th scope=\"row\"><a href=\"#i{at}\">{name}</a><small>{}</small></th>",
+            below.trim_start_matches(", ")
         );
         for column in &columns {
             cell(out, row, column);
@@ -81,23 +85,66 @@ pub(super) fn table(out: &mut String, instances: &[&InstancePlan], service: Serv
     out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
 }
 
-fn row(plan: &InstancePlan) -> Row<'_> {
+/// An instance of a plan: its live firewall, and the one that results.
+pub(super) fn planned(plan: &InstancePlan) -> Row<'_> {
     let most = Effective::of_live(&plan.before);
     let certain = Effective::of(plan.before.firewall());
-    let after = Effective::of(&plan.after);
-    if plan.incomplete.is_none() {
-        return Row {
-            plan,
-            before: most,
-            after,
-            doubtful: Effective::default(),
-        };
+    let (before, doubtful) = match plan.incomplete {
+        None => (most, Effective::default()),
+        Some(_) => (certain.clone(), most.difference(&certain)),
+    };
+    let changes = |key: Key| plan.before.firewall().get(key) != plan.after.get(key);
+    let keys = live_keys(&plan.before).into_iter().chain(plan.after.keys());
+    Row {
+        id: Some(&plan.instance.id),
+        state: state(plan),
+        gains: !plan.exposure.gained.is_empty(),
+        before,
+        after: Effective::of(&plan.after),
+        doubtful,
+        keys: keys.map(|key| (key, changes(key))).collect(),
+    }
+}
+
+/// An instance in two documents.
+pub(super) fn compared(compared: &Compared) -> Row<'_> {
+    let firewall = |side: &Side| -> Firewall {
+        let rules = side.rules.iter();
+        rules.map(|said| (said.key, said.sources.clone())).collect()
+    };
+    let (before, after) = (firewall(&compared.before), firewall(&compared.after));
+    let keys = before.keys().chain(after.keys());
+    let mut keys: Vec<(Key, bool)> = keys
+        .map(|key| (key, before.get(key) != after.get(key)))
+        .collect();
+    // What no rule says is what cannot be read for certain.
+    if [(&compared.before, &before), (&compared.after, &after)]
+        .iter()
+        .any(|(side, rules)| side.effective != Effective::of(rules))
+    {
+        keys.push((Key::ALL, !compared.diff.is_empty()));
     }
     Row {
-        plan,
-        doubtful: most.difference(&certain),
-        before: certain,
-        after,
+        id: compared.id.as_ref(),
+        state: match compared.diff.direction() {
+            Direction::Equal => ", equal",
+            Direction::Wider => ", wider",
+            Direction::Narrower => ", narrower",
+            Direction::Mixed => ", mixed",
+        },
+        gains: !compared.diff.gained.is_empty(),
+        before: compared.before.effective.clone(),
+        after: compared.after.effective.clone(),
+        doubtful: Effective::default(),
+        keys,
+    }
+}
+
+/// The name and the region of an instance, as HTML.
+pub(super) fn named(id: Option<&InstanceId>) -> (String, String) {
+    match id {
+        Some(id) => (escaped(&id.name), escaped(&id.site().to_string())),
+        None => ("the firewall".to_owned(), String::new()),
     }
 }
 
@@ -140,7 +187,7 @@ fn cell(out: &mut String, row: &Row<'_>, column: &Column) {
         let _ = write!(out, "<td title=\"{title}\">{}</td>", to.badge());
         return;
     }
-    let gains = !row.plan.exposure.gained.is_empty() && gains(&was, &will);
+    let gains = row.gains && gains(&was, &will);
     let class = if gains { "gains" } else { "loses" };
     let title = escaped(&format!(
         "before: {}; after: {}",
@@ -200,14 +247,12 @@ fn reached(here: &[(Atom, u16, u16, &Access)]) -> Access {
 fn columns(rows: &[Row<'_>], service: ServiceName<'_>) -> Vec<Column> {
     let mut named: BTreeMap<String, Use> = BTreeMap::new();
     for row in rows {
-        let live = keys(&row.plan.before);
-        for key in live.iter().copied().chain(row.plan.after.keys()) {
+        for (key, changes) in row.keys.iter().copied() {
             let name = service(key).map_or_else(|| key.to_string(), str::to_owned);
             let used = named.entry(name).or_default();
             used.keys.insert(key);
             used.uses += 1;
-            used.changes +=
-                usize::from(row.plan.before.firewall().get(key) != row.plan.after.get(key));
+            used.changes += usize::from(changes);
         }
     }
     let mut chosen: Vec<(String, Use)> = named.into_iter().collect();
@@ -230,7 +275,7 @@ fn columns(rows: &[Row<'_>], service: ServiceName<'_>) -> Vec<Column> {
 }
 
 /// The keys of a live firewall; what cannot be read may be any, which the column of `all` stands for.
-fn keys(live: &LiveFirewall) -> Vec<Key> {
+fn live_keys(live: &LiveFirewall) -> Vec<Key> {
     let mut keys: Vec<Key> = live.firewall().keys().collect();
     if !live.uncertain().is_empty() || !live.unknown().is_empty() {
         keys.push(Key::ALL);

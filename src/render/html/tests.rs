@@ -4,10 +4,12 @@ use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
 use super::level::Openness;
 use super::*;
-use crate::exposure::Access;
+use crate::exposure::{Access, Compared, Side};
 use crate::model::Sources;
 use crate::model::arbitrary::Universe;
 use crate::plan::arbitrary::plans;
+use crate::render::Names;
+use crate::render::difference::{Comparison, Vocabulary};
 
 fn access(texts: &[&str]) -> Access {
     let nets = texts.iter().filter_map(|text| Sources::parse_live(text));
@@ -58,6 +60,8 @@ proptest! {
     fn no_text_is_markup(text in any::<String>()) {
         let shown = escaped(&text);
         prop_assert!(!shown.contains(['<', '>', '"', '\'']));
+        let shown = prose(&text).replace("<code>", "").replace("</code>", "");
+        prop_assert!(!shown.contains(['<', '>', '"', '\'']));
     }
 }
 
@@ -76,6 +80,31 @@ proptest! {
         let opens = plan.instances.iter().any(|i| !i.exposure.gained.is_empty());
         prop_assert_eq!(page.contains("<td class=\"change gains\""), opens);
         let differs = plan.instances.iter().any(|i| !i.exposure.is_empty());
+        prop_assert_eq!(page.contains("<td class=\"change "), differs);
+    }
+    #[test]
+    fn a_comparison_makes_the_same_page(plan in plans(Universe::Big)) {
+        let side = |i: &InstancePlan| (Side::of_live(&i.before), Side::of(&i.after));
+        let compared = |i: &InstancePlan| {
+            let (before, after) = side(i);
+            Compared::new(Some(i.instance.id.clone()), before, after)
+        };
+        let all: Vec<Compared> = plan.instances.iter().map(compared).collect();
+        let (names, notes) = (Names::default(), BTreeSet::from(["a <note>".to_owned()]));
+        let of = Comparison {
+            exit_code: 2,
+            all: &all,
+            words: Vocabulary { old: &names, new: &names },
+            problems: &[],
+            notes: &notes,
+        };
+        let page = difference(&of, &|_| None);
+        let (opened, closed) = tags(&page);
+        prop_assert_eq!(opened, closed);
+        prop_assert_eq!(page.matches("<th scope=\"row\"><a ").count(), all.len());
+        let opens = all.iter().any(|c| !c.diff.gained.is_empty());
+        prop_assert_eq!(page.contains("<td class=\"change gains\""), opens);
+        let differs = all.iter().any(|c| !c.diff.is_empty());
         prop_assert_eq!(page.contains("<td class=\"change "), differs);
     }
 }

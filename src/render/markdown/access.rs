@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::{NAMED, code};
-use crate::exposure::{self, Exposed, Line};
-use crate::model::Sources;
+use crate::exposure::{self, Diff, Exposed, Line};
+use crate::model::{InstanceId, Sources};
 use crate::plan::{InstancePlan, Plan, Verdict};
 use crate::render::text::weight;
 use crate::render::words::{count, plain};
@@ -84,10 +84,10 @@ impl<'a> Groups<'a> {
 }
 
 /// Each kind of access once, with the number of instances it opens on.
-pub(super) fn sums(out: &mut String, plan: &Plan) {
+pub(super) fn sums(out: &mut String, diffs: &[&Diff]) {
     let mut on: BTreeMap<String, usize> = BTreeMap::new();
-    for instance in &plan.instances {
-        for line in instance.exposure.lines().gained {
+    for diff in diffs {
+        for line in diff.lines().gained {
             *on.entry(line.to_string()).or_default() += 1;
         }
     }
@@ -104,12 +104,15 @@ pub(super) fn sums(out: &mut String, plan: &Plan) {
 }
 
 /// What opens, counted, in a few lines whatever the plan.
-pub(super) fn totals(out: &mut String, plan: &Plan) {
+pub(super) fn totals(out: &mut String, diffs: &[&Diff]) {
+    if diffs.iter().all(|diff| diff.gained.is_empty()) {
+        return;
+    }
     out.push_str("**Opens**\n\n");
     for atom in exposure::Atom::ALL {
         let on = |is: fn(&Exposed) -> bool| {
-            let opening = plan.instances.iter().filter(|instance| {
-                let mut gained = instance.exposure.gained.iter();
+            let opening = diffs.iter().filter(|diff| {
+                let mut gained = diff.gained.iter();
                 gained.any(|exposed| exposed.atom == atom && is(exposed))
             });
             opening.count()
@@ -128,7 +131,7 @@ pub(super) fn totals(out: &mut String, plan: &Plan) {
 }
 
 /// Whether every address of a family gets in.
-fn is_world(sources: &Sources) -> bool {
+pub(super) fn is_world(sources: &Sources) -> bool {
     let access = exposure::Access::from(sources);
     access.v4.is_all() || access.v6.is_all()
 }
@@ -156,7 +159,7 @@ fn unwritten(instance: &InstancePlan) -> Option<&'static str> {
 }
 
 /// A line of access, with `everyone` standing out.
-fn opened(line: &str) -> String {
+pub(super) fn opened(line: &str) -> String {
     let text = code(line);
     if line.contains("from everyone") {
         format!("🌐 **{text}**")
@@ -166,23 +169,34 @@ fn opened(line: &str) -> String {
 }
 
 fn names(instances: &[&InstancePlan], short: bool) -> String {
-    let shown = if short { NAMED } else { instances.len() };
-    let mut text = String::new();
-    for (at, instance) in instances.iter().take(shown).enumerate() {
-        let id = &instance.instance.id;
-        let sep = if at == 0 { "" } else { ", " };
-        let next = instances.get(at + 1).filter(|_| at + 1 < shown);
-        let last_of_region = next.is_none_or(|next| next.instance.id.site() != id.site());
-        let _ = write!(text, "{sep}{}", code(&id.name));
-        if last_of_region {
-            let _ = write!(text, " ({})", code(&id.site().to_string()));
-        }
-    }
-    if instances.len() > shown {
-        let _ = write!(text, " and {} more", instances.len() - shown);
-    }
+    let ids: Vec<Option<&InstanceId>> = instances.iter().map(|i| Some(&i.instance.id)).collect();
+    let mut text = ids_shown(&ids, short);
     if let Some(why) = unwritten(instances[0]) {
         let _ = write!(text, " — {why}");
+    }
+    text
+}
+
+/// Instances by name, the region behind the last of each; `None` is rules that say of no instance.
+pub(super) fn ids_shown(ids: &[Option<&InstanceId>], short: bool) -> String {
+    let shown = if short { NAMED } else { ids.len() };
+    let mut text = String::new();
+    for (at, id) in ids.iter().take(shown).enumerate() {
+        text.push_str(if at == 0 { "" } else { ", " });
+        let Some(id) = id else {
+            text.push_str("the firewall");
+            continue;
+        };
+        let site = id.site();
+        let _ = write!(text, "{}", code(&id.name));
+        let next = ids.get(at + 1).filter(|_| at + 1 < shown);
+        let region_follows = next.is_some_and(|next| next.is_some_and(|id| id.site() == site));
+        if !site.region.is_empty() && !region_follows {
+            let _ = write!(text, " ({})", code(&site.to_string()));
+        }
+    }
+    if ids.len() > shown {
+        let _ = write!(text, " and {} more", ids.len() - shown);
     }
     text
 }

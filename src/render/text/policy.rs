@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use super::{BOLD, CHANGE, LOSS, WIDTH, places};
 use crate::exposure::Diff;
 use crate::model::{InstanceId, Weight};
-use crate::policy::{On, Seen, Violation};
+use crate::policy::{On, Violation};
+use crate::render::finding::policies::seen;
 use crate::render::words::{plain, wrapped};
 
 /// Lines of access that one violation shows; the exact boxes are in the machine-readable reports.
@@ -46,12 +47,7 @@ fn head(violation: &Violation) -> String {
         Weight::Deny => (LOSS, "against policy"),
         Weight::Warn => (CHANGE, "warning: against policy"),
     };
-    let seen = match violation.seen {
-        Seen::Introduced => "introduced by this plan",
-        Seen::Existing => "existing, not made worse",
-        Seen::Live => "live",
-        Seen::Declared => "as declared",
-    };
+    let seen = seen(violation.seen);
     let policy = plain(&violation.policy);
     format!(
         "{style}{word} `{policy}`{style:#} ({seen}): {}",

@@ -1,0 +1,161 @@
+//! Policies that do not hold, as findings: one for each mistake, however many instances have it.
+//!
+//! Owns the rule ids of policies, the words for where a violation comes from, and the line that is to blame. Refuses to
+//! judge.
+
+use std::collections::BTreeMap;
+
+use super::{Finding, Level, Location, Rule, at, named};
+use crate::exposure::{Diff, Exposed, Line};
+use crate::model::{Origin, Weight};
+use crate::policy::{On, Seen, Violation};
+use crate::render::words::plain;
+
+/// Instances that a message names; the machine-readable reports have all of them.
+const NAMED: usize = 8;
+
+/// Lines of access that a finding shows.
+const SHOWN: usize = 6;
+
+/// The same violation in one or more places.
+pub(in crate::render) struct Told<'a> {
+    /// Any of them: they differ in nothing but their place.
+    pub(in crate::render) violation: &'a Violation,
+    /// Where, in the order of the run.
+    pub(in crate::render) on: Vec<&'a On>,
+}
+
+/// What makes two violations the same mistake.
+type Same<'a> = (
+    (&'a str, Weight, Seen, bool),
+    (&'a str, &'a str),
+    (&'a [Exposed], &'a [Origin]),
+);
+
+/// Violations that differ in their place only, as one, in the order of the run.
+pub(in crate::render) fn told(violations: &[Violation]) -> Vec<Told<'_>> {
+    let mut known: BTreeMap<Same<'_>, usize> = BTreeMap::new();
+    let mut all: Vec<Told<'_>> = Vec::new();
+    for violation in violations {
+        let Violation {
+            policy,
+            weight,
+            seen,
+            on,
+            reason,
+            witness: _,
+            lacking,
+            access,
+            lines,
+            declared: _,
+            hint,
+        } = violation;
+        let same = (
+            (policy.as_str(), *weight, *seen, *lacking),
+            (reason.as_str(), hint.as_str()),
+            (&access[..], &lines[..]),
+        );
+        let at = *known.entry(same).or_insert_with(|| {
+            let on = Vec::new();
+            all.push(Told { violation, on });
+            all.len() - 1
+        });
+        all[at].on.push(on);
+    }
+    all
+}
+
+/// A finding for each mistake.
+pub(super) fn findings(violations: &[Violation]) -> Vec<Finding> {
+    told(violations).iter().map(Told::finding).collect()
+}
+
+impl Told<'_> {
+    fn finding(&self) -> Finding {
+        let Violation {
+            policy,
+            weight,
+            reason,
+            lines,
+            declared,
+            hint,
+            ..
+        } = self.violation;
+        let mut places: Vec<Location> = lines.iter().chain(declared).map(at).collect();
+        let location = (!places.is_empty()).then(|| places.remove(0));
+        let (policy, reason) = (plain(policy), plain(reason));
+        let mut on: Vec<String> = self.on.iter().take(NAMED).map(|on| place(on)).collect();
+        if self.on.len() > NAMED {
+            on.push(format!("{} more", self.on.len() - NAMED));
+        }
+        Finding {
+            rule: Rule {
+                id: format!("policy/{policy}").into(),
+                about: format!("The policy `{policy}` does not hold").into(),
+            },
+            level: match weight {
+                Weight::Deny => Level::Error,
+                Weight::Warn => Level::Warning,
+            },
+            message: format!(
+                "{} policy `{policy}` ({}) on {}: {reason}",
+                standing(self.violation),
+                seen(self.violation.seen),
+                on.join(", ")
+            ),
+            details: self.access(SHOWN),
+            hint: Some(plain(hint)),
+            location,
+            related: places,
+            // Neither the instances that have it nor what it was before make it another one.
+            identity: Some(reason),
+        }
+    }
+
+    /// What gets in and should not, or should and does not: at most so many lines.
+    pub(in crate::render) fn access(&self, most: usize) -> Vec<String> {
+        let diff = Diff {
+            gained: self.violation.access.clone(),
+            lost: Vec::new(),
+        };
+        let lines = diff.lines().gained;
+        let verb = if self.violation.lacking {
+            "missing"
+        } else {
+            "open"
+        };
+        let line = |line: &Line| format!("{verb}: {}", plain(&line.to_string()));
+        let mut texts: Vec<String> = lines.iter().take(most).map(line).collect();
+        if lines.len() > most {
+            texts.push(format!("{verb}: {} more", lines.len() - most));
+        }
+        texts
+    }
+}
+
+/// What it does to the plan.
+pub(in crate::render) fn standing(violation: &Violation) -> &'static str {
+    if violation.refuses() {
+        "refused by"
+    } else {
+        "against"
+    }
+}
+
+/// How it came to be there.
+pub(in crate::render) fn seen(seen: Seen) -> &'static str {
+    match seen {
+        Seen::Introduced => "introduced by this plan",
+        Seen::Existing => "existing, not made worse",
+        Seen::Live => "live",
+        Seen::Declared => "as declared",
+    }
+}
+
+/// An instance or a table, as messages name it.
+pub(in crate::render) fn place(on: &On) -> String {
+    match on {
+        On::Instance(id) => named(id),
+        On::Table(table) => format!("[{}]", plain(table)),
+    }
+}

@@ -1,0 +1,128 @@
+//! One mistake is one finding, wherever and however long it has been there, and a scanner can always show it.
+
+use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
+use serde_json::Value;
+
+use super::*;
+use crate::model::Weight;
+use crate::model::arbitrary::Universe;
+use crate::plan::arbitrary::plans;
+use crate::policy::{On, Seen, Violation, Witness};
+use crate::render::sarif;
+
+fn origin(line: usize) -> Origin {
+    Origin {
+        file: "firewall.toml".into(),
+        line,
+        column: 3,
+    }
+}
+
+fn violation(name: &str, seen: Seen, lines: &[usize]) -> Violation {
+    Violation {
+        policy: "no-ssh".into(),
+        weight: Weight::Deny,
+        seen,
+        on: On::Table(format!("instances.{name}")),
+        reason: "1.1.1.1 gets in at tcp/22, and nobody may".into(),
+        witness: Witness {
+            source: "1.1.1.1".into(),
+            what: "tcp/22".into(),
+        },
+        lacking: false,
+        access: Vec::new(),
+        lines: lines.iter().copied().map(origin).collect(),
+        declared: Some(origin(90)),
+        hint: "narrow it".into(),
+    }
+}
+
+fn log(run: &Run<'_>) -> Vec<Value> {
+    let log: Value = serde_json::from_str(&sarif::document(run)).expect("JSON");
+    let results = &log["runs"][0]["results"];
+    results.as_array().expect("a list").clone()
+}
+
+fn logged(violations: &[Violation]) -> Vec<Value> {
+    log(&Run {
+        verb: "plan",
+        violations,
+        ..Run::default()
+    })
+}
+
+#[test]
+fn one_mistake_in_many_places_is_one_finding() {
+    let names: Vec<String> = (0..12).map(|n| format!("web-{n}")).collect();
+    let many = names
+        .iter()
+        .map(|name| violation(name, Seen::Introduced, &[7, 9]));
+    let violations: Vec<Violation> = many.collect();
+    let run = Run {
+        violations: &violations,
+        ..Run::default()
+    };
+    let found = findings(&run);
+    let [finding] = &found[..] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(finding.rule.id, "policy/no-ssh");
+    assert_eq!(finding.level, Level::Error);
+    assert!(finding.message.contains("[instances.web-7], 4 more"));
+    assert_eq!(finding.location.as_ref().map(|at| at.line), Some(7));
+    let related: Vec<usize> = finding.related.iter().map(|at| at.line).collect();
+    assert_eq!(related, [9, 90]);
+}
+
+#[test]
+fn a_scanner_knows_a_violation_again() {
+    let new = logged(&[violation("web-1", Seen::Introduced, &[7])]);
+    let old = logged(&[
+        violation("web-1", Seen::Existing, &[8]),
+        violation("web-2", Seen::Existing, &[8]),
+    ]);
+    assert_eq!(new[0]["partialFingerprints"], old[0]["partialFingerprints"]);
+    let mut other = violation("web-1", Seen::Introduced, &[7]);
+    other.reason = "1.1.1.1 gets in at tcp/23, and nobody may".into();
+    assert_ne!(
+        new[0]["partialFingerprints"],
+        logged(&[other])[0]["partialFingerprints"]
+    );
+}
+
+#[test]
+fn a_policy_that_no_line_breaks_is_shown_where_it_is_declared() {
+    let at = |result: &Value| {
+        let place = &result["locations"][0]["physicalLocation"];
+        (
+            place["artifactLocation"]["uri"].clone(),
+            place["region"]["startLine"].clone(),
+        )
+    };
+    let missing = logged(&[violation("web-1", Seen::Live, &[])]);
+    assert_eq!(at(&missing[0]), ("firewall.toml".into(), 90.into()));
+    let mut built_in = violation("web-1", Seen::Live, &[]);
+    built_in.declared = None;
+    let run = Run {
+        config: "fleet/a b.toml",
+        violations: &[built_in],
+        ..Run::default()
+    };
+    assert_eq!(at(&log(&run)[0]), ("fleet/a%20b.toml".into(), 1.into()));
+}
+
+proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(48))]
+
+    #[test]
+    fn a_scanner_gets_a_place_for_everything(plan in plans(Universe::Big)) {
+        let run = Run { verb: "plan", plan: Some(&plan), ..Run::default() };
+        let results = log(&run);
+        prop_assert_eq!(results.len(), findings(&run).len());
+        for result in results {
+            let place = &result["locations"][0]["physicalLocation"];
+            prop_assert!(place["artifactLocation"]["uri"].as_str().is_some_and(|uri| !uri.is_empty()));
+            prop_assert!(place["region"]["startLine"].as_u64().is_some_and(|line| line > 0));
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! A comparison of two documents as a comment on a pull request.
+//!
+//! Owns its order: one sentence where that is all, else what could not be compared, what opens, what closes, and the rest
+//! folded away. Where the limit of length is near the least important goes first, as in a comment on a run. Refuses to drop
+//! an opening: the shortest form counts them all.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::access::{ids_shown, opened, sums, totals};
+use super::escape::{code, prose};
+use super::{Detail, LIMIT, NAMED, SHORTENED, folded, wrong};
+use crate::exposure::Diff;
+use crate::model::InstanceId;
+use crate::render::difference::{Clause, Comparison, blocks, clauses, one_sentence, summary};
+use crate::render::finding::findings;
+use crate::render::words::count;
+
+/// Instances that change alike in one direction, whatever the reasons.
+struct Group<'a> {
+    lines: Vec<Opening>,
+    members: Vec<Option<&'a InstanceId>>,
+    causes: Vec<String>,
+}
+
+/// What, and who.
+type Opening = (Vec<String>, String);
+
+/// Reasons that a row has room for.
+const CAUSES: usize = 20;
+
+/// The comment. Its first line is a mark that a bot knows its own comment by.
+#[must_use]
+pub fn difference(of: &Comparison<'_>) -> String {
+    let sentence = in_a_sentence(of);
+    if let Some(text) = sentence.filter(|text| text.chars().count() <= LIMIT) {
+        return text;
+    }
+    let (opens, closes) = groups(of);
+    let details = [Detail::All, Detail::Short, Detail::Sums, Detail::Counts];
+    let mut text = String::new();
+    for detail in details {
+        text = composed(of, (&opens, &closes), detail);
+        if text.chars().count() <= LIMIT {
+            break;
+        }
+    }
+    text
+}
+
+fn in_a_sentence(of: &Comparison<'_>) -> Option<String> {
+    let differing = of.all.iter().filter(|c| !c.diff.is_empty()).count();
+    let blocks = blocks(of.all, of.words);
+    if blocks.iter().any(|block| block.members.len() > NAMED) {
+        return None;
+    }
+    let sentence = one_sentence(&blocks, of.all.len() - differing)?;
+    let sentence = anstream::adapter::strip_str(&sentence).to_string();
+    let mut out = head(of, Detail::All);
+    let sign = if opens_to_everyone(of) { "🌐 " } else { "" };
+    let _ = writeln!(out, "{sign}{}\n", prose(sentence.trim_end()));
+    rest(&mut out, of);
+    Some(out)
+}
+
+fn composed(
+    of: &Comparison<'_>,
+    (opens, closes): (&[Group<'_>], &[Group<'_>]),
+    detail: Detail,
+) -> String {
+    let mut out = head(of, detail);
+    let diffs: Vec<&Diff> = of.all.iter().map(|compared| &compared.diff).collect();
+    let short = detail >= Detail::Short;
+    match detail {
+        Detail::Counts => totals(&mut out, &diffs),
+        Detail::Sums => sums(&mut out, &diffs),
+        Detail::All | Detail::NoText | Detail::Short => opening(&mut out, opens, short),
+    }
+    closing(&mut out, closes, short);
+    if short {
+        out.push_str(SHORTENED);
+    } else {
+        rest(&mut out, of);
+    }
+    out
+}
+
+fn head(of: &Comparison<'_>, detail: Detail) -> String {
+    let mut out = format!(
+        "<!-- portward:diff -->\n### portward diff: {}",
+        summary(of.all)
+    );
+    let opens = of.all.iter().filter(|c| !c.diff.gained.is_empty()).count();
+    if opens > 0 {
+        let _ = write!(out, " Opens something on {}.", count(opens, "instance"));
+    }
+    if of.problems.iter().any(|p| p.severity == "error") {
+        out.push_str(" **Not everything could be compared.**");
+    }
+    out.push_str("\n\n");
+    wrong(&mut out, &findings(&of.run()), detail);
+    out
+}
+
+fn opens_to_everyone(of: &Comparison<'_>) -> bool {
+    let mut gained = of.all.iter().flat_map(|compared| &compared.diff.gained);
+    gained.any(|exposed| super::access::is_world(&exposed.sources))
+}
+
+fn opening(out: &mut String, groups: &[Group<'_>], short: bool) {
+    if groups.is_empty() {
+        return;
+    }
+    out.push_str("**Opens**\n\n| instances | who gets in | because of |\n|---|---|---|\n");
+    for group in groups {
+        let lines: Vec<String> = group.lines.iter().map(|o| opened(&line(o))).collect();
+        row(out, group, &lines, short);
+    }
+    out.push('\n');
+}
+
+fn closing(out: &mut String, groups: &[Group<'_>], short: bool) {
+    let instances: usize = groups.iter().map(|group| group.members.len()).sum();
+    if instances == 0 {
+        return;
+    }
+    let title = format!("Closes something on {}", count(instances, "instance"));
+    if short {
+        let _ = writeln!(out, "{title}.\n");
+        return;
+    }
+    let mut table =
+        "| instances | who does not get in any more | it was open by |\n|---|---|---|\n".to_owned();
+    for group in groups {
+        let lines: Vec<String> = group.lines.iter().map(|o| code(&line(o))).collect();
+        row(&mut table, group, &lines, short);
+    }
+    folded(out, &title, &table);
+}
+
+fn row(out: &mut String, group: &Group<'_>, lines: &[String], short: bool) {
+    let causes = group.causes.iter().take(CAUSES);
+    let mut causes: Vec<String> = causes.map(|cause| code(cause)).collect();
+    if group.causes.len() > CAUSES {
+        causes.push(format!("and {} more", group.causes.len() - CAUSES));
+    }
+    let _ = writeln!(
+        out,
+        "| {} | {} | {} |",
+        ids_shown(&group.members, short),
+        lines.join("<br>"),
+        causes.join("<br>")
+    );
+}
+
+fn line((whats, who): &Opening) -> String {
+    format!("{} from {who}", whats.join(", "))
+}
+
+/// Those that open the same, to everyone first, and those that close the same; then by their first members.
+fn groups<'a>(of: &Comparison<'a>) -> (Vec<Group<'a>>, Vec<Group<'a>>) {
+    let (mut opens, mut closes) = (BTreeMap::new(), BTreeMap::new());
+    for compared in of.all.iter().filter(|compared| !compared.diff.is_empty()) {
+        let clauses = clauses(compared, of.words);
+        let (closing, opening): (Vec<Clause>, Vec<Clause>) =
+            clauses.into_iter().partition(|clause| clause.closes);
+        for (alike, clauses) in [(&mut opens, opening), (&mut closes, closing)] {
+            if !clauses.is_empty() {
+                join(alike, compared.id.as_ref(), clauses);
+            }
+        }
+    }
+    let everyone = |group: &Group<'_>| {
+        let mut who = group.lines.iter().map(|(_, who)| who);
+        who.any(|who| who.starts_with("everyone"))
+    };
+    let sorted = |alike: BTreeMap<Vec<Opening>, Group<'a>>| {
+        let mut groups: Vec<Group<'a>> = alike.into_values().collect();
+        groups
+            .sort_by_cached_key(|g| (!everyone(g), g.members.first().copied().flatten().cloned()));
+        groups
+    };
+    (sorted(opens), sorted(closes))
+}
+
+fn join<'a>(
+    alike: &mut BTreeMap<Vec<Opening>, Group<'a>>,
+    id: Option<&'a InstanceId>,
+    clauses: Vec<Clause>,
+) {
+    let opening = |clause: &Clause| (clause.whats.clone(), clause.who.clone());
+    let lines: Vec<Opening> = clauses.iter().map(opening).collect();
+    let group = alike.entry(lines.clone()).or_insert_with(|| Group {
+        lines,
+        members: Vec::new(),
+        causes: Vec::new(),
+    });
+    group.members.push(id);
+    for cause in clauses.into_iter().flat_map(|clause| clause.causes) {
+        if !group.causes.contains(&cause) {
+            group.causes.push(cause);
+        }
+    }
+}
+
+/// What does not differ, and what else there is to know.
+fn rest(out: &mut String, of: &Comparison<'_>) {
+    let equal = of.all.iter().filter(|compared| compared.diff.is_empty());
+    let equal: Vec<Option<&InstanceId>> = equal.map(|compared| compared.id.as_ref()).collect();
+    if !equal.is_empty() {
+        let title = format!("Equal: {}", count(equal.len(), "instance"));
+        folded(out, &title, &format!("{}\n", ids_shown(&equal, false)));
+    }
+    if !of.notes.is_empty() {
+        let mut notes = String::new();
+        for note in of.notes {
+            let _ = writeln!(notes, "- {}", prose(note));
+        }
+        folded(out, &count(of.notes.len(), "note"), &notes);
+    }
+}
+
+#[cfg(test)]
+mod tests;
