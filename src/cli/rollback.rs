@@ -81,6 +81,7 @@ async fn look(args: &RollbackArgs) -> Result<Planned, NoPlan> {
         &live,
         plan::Options {
             strategy: args.world.strategy,
+            strict_spelling: args.world.strict_spelling,
         },
     );
     back.refuse(&mut plan);

@@ -15,5 +15,6 @@ mod kill;
 mod output;
 mod policies;
 mod served;
+mod spelling;
 mod stage;
 mod trust;
