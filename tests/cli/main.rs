@@ -14,6 +14,7 @@ mod inventory;
 mod kill;
 mod output;
 mod policies;
+mod rollback;
 mod served;
 mod spelling;
 mod stage;
