@@ -85,13 +85,15 @@ async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> 
     // How many instances there are is not the question here, so no region counts as listed.
     let desired = config.resolve(&seen.instances, &std::collections::BTreeSet::new(), as_of)?;
     let wanted = desired.instances.get(id);
-    let desired = wanted.map(|wanted| match (wanted.mode, seen.instances.get(id), live) {
-        (Mode::Additive, Some(instance), Ok(live)) => additive(instance, wanted, live),
-        _ => {
-            let side = Side::of_rules(&wanted.rules);
-            let certain = side.effective.clone();
-            (side, certain)
+    let desired = wanted.map(|wanted| {
+        if wanted.mode == Mode::Additive
+            && let (Some(instance), Ok(live)) = (seen.instances.get(id), live)
+        {
+            return additive(instance, wanted, live);
         }
+        let side = Side::of_rules(&wanted.rules);
+        let certain = side.effective.clone();
+        (side, certain)
     });
     let sides = live.map(|live| (Side::of_live(live), Effective::certain(live)));
     let declared = desired.as_ref().map(|(side, _)| side);

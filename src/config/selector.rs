@@ -43,6 +43,24 @@ impl Glob {
         }
     }
 
+    /// Whether no text meets both, as far as that is plain to see: from the texts before the first sign of a pattern.
+    fn excludes(&self, other: &Self) -> bool {
+        let start = |glob: &Self| match glob {
+            Self::Literal(text) => text.clone(),
+            Self::Pattern(pattern) => {
+                let text = pattern.as_str();
+                text[..text.find(['*', '?', '[']).unwrap_or(text.len())].to_owned()
+            }
+        };
+        match (self, other) {
+            (one, Self::Literal(text)) | (Self::Literal(text), one) => !one.matches(text),
+            (one, other) => {
+                let (one, other) = (start(one), start(other));
+                !one.starts_with(&other) && !other.starts_with(&one)
+            }
+        }
+    }
+
     pub(super) fn literal(&self) -> Option<&str> {
         match self {
             Self::Literal(text) => Some(text),
@@ -83,6 +101,20 @@ impl Selector {
             && self.tags.iter().all(|(key, ours)| {
                 let same = other.tags.iter().find(|(their, _)| their == key);
                 same.is_some_and(|(_, theirs)| covered(ours, theirs))
+            })
+    }
+
+    /// Whether no instance meets both, as far as their texts tell.
+    pub(super) fn excludes(&self, other: &Self) -> bool {
+        let apart = |ours: &[Glob], theirs: &[Glob]| {
+            let excluded = |our: &Glob| theirs.iter().all(|their| our.excludes(their));
+            !ours.is_empty() && !theirs.is_empty() && ours.iter().all(excluded)
+        };
+        apart(&self.names, &other.names)
+            || apart(&self.regions, &other.regions)
+            || self.tags.iter().any(|(key, ours)| {
+                let same = other.tags.iter().find(|(their, _)| their == key);
+                same.is_some_and(|(_, theirs)| apart(ours, theirs))
             })
     }
 

@@ -3,6 +3,7 @@
 //! Every test that writes ends by looking again and finding nothing to do.
 
 mod adopt;
+mod check;
 mod diff;
 mod endings;
 mod exits;

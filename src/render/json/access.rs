@@ -1,4 +1,5 @@
-//! A comparison as JSON: `{"instances": [{"name", "region", "equal", "gained", "lost"}]}`, and no member more.
+//! A comparison as JSON: `{"instances": [{"name", "region", "equal", "gained", "lost"}]}`, with `"undeclared"` (`"old"` or
+//! `"new"`) where the configuration on that side does not declare an instance that exists, and no member more.
 //!
 //! Owns that shape. Refuses to say why something differs; the text does.
 
@@ -6,7 +7,7 @@ use serde::Serialize;
 
 use super::fill::exposed;
 use super::shape::BoxDoc;
-use crate::exposure::Compared;
+use crate::exposure::{Compared, Which};
 
 #[derive(Serialize)]
 struct ComparisonDoc<'a> {
@@ -20,6 +21,8 @@ struct InstanceDoc<'a> {
     equal: bool,
     gained: Vec<BoxDoc>,
     lost: Vec<BoxDoc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undeclared: Option<&'static str>,
 }
 
 /// The document, indented, with a final newline. A name or a region that is not known is `null`.
@@ -38,6 +41,7 @@ pub fn comparison(all: &[Compared]) -> String {
                 equal: compared.diff.is_empty(),
                 gained: compared.diff.gained.iter().map(exposed).collect(),
                 lost: compared.diff.lost.iter().map(exposed).collect(),
+                undeclared: compared.undeclared.map(Which::as_str),
             }
         })
         .collect();
