@@ -18,7 +18,9 @@ use crate::exposure::{Access, Effective, Side};
 use crate::model::{Firewall, Instance, InstanceId, Key, LiveFirewall, Mode, Sources, Unreadable};
 use crate::render::explanation::{self, Explanation};
 
+/// No plan is made, so there is nothing to choose of one.
 #[derive(Args, Debug)]
+#[command(mut_arg("strategy", |arg| arg.hide(true)), mut_arg("strict_spelling", |arg| arg.hide(true)))]
 pub(super) struct ExplainArgs {
     /// Which instance: NAME or REGION/NAME
     instance: String,

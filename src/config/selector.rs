@@ -133,3 +133,40 @@ impl Selector {
         self.regions.is_empty() || self.regions.iter().any(|glob| glob.matches(region))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn glob() -> impl Strategy<Value = Glob> {
+        let text = prop_oneof!["[ab]{0,3}", "[ab*?]{0,4}", r"[ab]{0,2}\[ab\][*]?"];
+        text.prop_filter_map("a pattern", |text| Glob::new(&text).ok())
+    }
+
+    #[test]
+    fn what_begins_otherwise_is_excluded() {
+        let glob = |text: &str| Glob::new(text).expect("a pattern");
+        for (one, other, excluded) in [
+            ("web-*", "db-*", true),
+            ("web-*", "web-1*", false),
+            ("web-*", "db-1", true),
+            ("web-1", "web-2", true),
+            ("web-1", "web-1", false),
+            ("*-1", "db-*", false),
+        ] {
+            assert_eq!(glob(one).excludes(&glob(other)), excluded, "{one} {other}");
+            assert_eq!(glob(other).excludes(&glob(one)), excluded, "{other} {one}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_meets_both_of_what_exclude_each_other(one in glob(), other in glob(), text in "[ab]{0,4}") {
+            if one.excludes(&other) {
+                prop_assert!(!(one.matches(&text) && other.matches(&text)), "{:?} {:?} {}", one, other, text);
+            }
+        }
+    }
+}
