@@ -272,7 +272,7 @@ fn plan_files_are_as_their_schema_says() {
         declared: 9,
     };
     let until = file::valid_until(desired.ends_next(now), now, file::VALID_FOR);
-    let file = PlanFile::new(plan, scope, desired.guard, fingerprint, now, until);
+    let file = PlanFile::new(plan, scope, desired.guard.clone(), fingerprint, now, until);
     let document = check(schema::PLAN, &file::write(&file));
     for member in [
         "instances",
@@ -284,6 +284,18 @@ fn plan_files_are_as_their_schema_says() {
         assert_ne!(document[member], json!([]), "{member}");
     }
     check_tight(schema::PLAN, &document, &["tags"], &[], 100);
+    let strict = Options {
+        strict_spelling: true,
+        ..Options::default()
+    };
+    let file = PlanFile {
+        plan: plan::plan(&desired, &live, strict),
+        ..file
+    };
+    let document = check(schema::PLAN, &file::write(&file));
+    let all = document["instances"].as_array().expect("a list");
+    assert!(all.iter().any(|one| one["strictSpelling"] == true));
+    check_tight(schema::PLAN, &document, &["tags"], &["strictSpelling"], 100);
 }
 
 #[test]

@@ -156,8 +156,10 @@ fn take_back(result: &mut InstanceResult, put_back: InstanceResult, why: &str) {
         outcome,
         writes,
         operations,
+        note,
     } = put_back;
     result.writes += writes;
+    result.note = note;
     result.operations.extend(operations);
     let failed = |failure: Failure| {
         Outcome::Failed(Failure {

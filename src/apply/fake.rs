@@ -58,6 +58,8 @@ pub(super) struct Behaviour {
     pub(super) states: VecDeque<InstanceState>,
     /// Before which request on this instance another writer puts these rules, and whether that shows as an operation.
     pub(super) foreign: Option<(usize, Firewall, bool)>,
+    /// Rules are always shown in a spelling of the service's own.
+    pub(super) shouts: bool,
     /// The rules cannot be read.
     pub(super) unreadable: bool,
 }
@@ -115,6 +117,7 @@ impl Fake {
         InstancePlan {
             instance,
             mode: Mode::Authoritative,
+            strict_spelling: false,
             before: LiveFirewall::from(rules),
             after: after.clone(),
             changes: Vec::new(),
@@ -305,9 +308,14 @@ impl Reader for Fake {
                     old
                 }
             };
-            let states = rules
-                .iter()
-                .map(|(key, sources)| PortState::canonical(*key, sources));
+            let shouts = host.behaviour.shouts;
+            let states = rules.iter().map(|(key, sources)| {
+                let mut entry = PortState::canonical(*key, sources);
+                if shouts {
+                    entry.protocol.make_ascii_uppercase();
+                }
+                entry
+            });
             Ok(states.chain(host.extra.iter().cloned()).collect())
         })
     }

@@ -31,6 +31,8 @@ pub(super) struct Worker<'a, R, W, J, P> {
     expect: Expect,
     pub(super) ours: Ours,
     pub(super) writes: usize,
+    /// What should be known although all went well.
+    pub(super) note: Option<String>,
     /// Whether anything was out of the ordinary, so that it is worth asking for another writer.
     pub(super) disturbed: bool,
 }
@@ -60,6 +62,7 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
             expect,
             ours: Ours::new(),
             writes: 0,
+            note: None,
             disturbed: false,
         }
     }
@@ -75,6 +78,7 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
             tools,
             ours,
             writes,
+            note,
             ..
         } = self;
         let result = InstanceResult {
@@ -82,6 +86,7 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
             outcome,
             writes,
             operations: ours.into_operations(),
+            note,
         };
         tools.journal.result(&result);
         tools.progress.finished(&result);
@@ -114,7 +119,8 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
                 calls,
                 ..
             } = self.plan;
-            let outcome = if means(&live, before, after, calls.iter().any(replaces)) {
+            let is_after = means(&live, before, after, calls.iter().any(replaces));
+            let outcome = if is_after && self.plan.spelling_holds(&live) {
                 Outcome::AlreadyApplied
             } else {
                 Outcome::Stale(changed(&live, before))

@@ -39,6 +39,8 @@ mod kill_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod spelling_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod trouble_tests;

@@ -76,6 +76,7 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
 
     let options = plan::Options {
         strategy: world.strategy,
+        strict_spelling: false,
     };
     let before = plan::plan(&desired, &live, options);
     let Adopted {

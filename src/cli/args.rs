@@ -216,6 +216,9 @@ pub(super) struct WorldArgs {
     /// Which calls a plan may use, instead of what the configuration says
     #[arg(long, value_name = "STRATEGY", value_parser = strategy, env = "PORTWARD_STRATEGY", hide_env = true)]
     pub(super) strategy: Option<Strategy>,
+    /// Count rules that mean what is declared and are spelled otherwise as a difference
+    #[arg(long)]
+    pub(super) strict_spelling: bool,
 }
 
 impl WorldArgs {

@@ -1,31 +1,76 @@
 //! `check`: is the configuration valid, and does what it declares hold to its policies, with no look at the world.
 //!
-//! Owns the verb. What depends on tags, or on which groups an instance is in, is left to `plan`. Refuses to connect to anything.
+//! Owns the verb. What depends on tags, or on which groups an instance is in, is decided on an inventory where one is given
+//! and named where none is. Refuses to connect to anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use time::OffsetDateTime;
 
 use super::Exit;
 use super::args::ConfigArgs;
-use super::output::{Output, Shown, problems};
-use super::session;
-use crate::model::Weight;
-use crate::policy;
-use crate::render;
+use super::diff::inventory;
+use super::output::{Output, Shown, complain, problems, say};
+use super::session::{self, NoPlan};
+use super::side::additive;
+use crate::config::Config;
+use crate::exposure::Effective;
+use crate::inventory::Inventory;
+use crate::model::{
+    Desired, Instance, InstanceId, LiveFirewall, Missing, Mode, Site, Undeclared, Weight,
+};
+use crate::policy::{self, Findings};
+use crate::render::json::Problem;
+use crate::render::{self, text};
 
 #[derive(Args, Debug)]
 pub(super) struct CheckArgs {
     #[command(flatten)]
     config: ConfigArgs,
+    /// Also decide what depends on instances (groups, tags, `expect`), on this inventory file
+    #[arg(long, value_name = "FILE", env = "PORTWARD_INVENTORY", hide_env = true)]
+    inventory: Option<PathBuf>,
 }
 
 const VERB: &str = "check";
 
 pub(super) fn run(args: &CheckArgs, output: &Output) -> Exit {
-    let config = match session::load(&args.config, output) {
-        Ok(config) => config,
-        Err(no_plan) => return no_plan.show(VERB, output),
-    };
+    match check(args, output) {
+        Err(no_plan) => no_plan.show(VERB, output),
+        Ok(Answer {
+            text,
+            findings,
+            problems,
+            mut held,
+        }) => {
+            if findings.violations.iter().any(|v| v.weight == Weight::Deny) {
+                held.push(Exit::Refused);
+            }
+            output.show(&Shown {
+                verb: VERB,
+                exit: Exit::first_of(&held),
+                problems: &problems,
+                refusals: &[],
+                violations: &findings.violations,
+                plan: None,
+                report: None,
+                text: &text,
+            })
+        }
+    }
+}
+
+struct Answer {
+    text: String,
+    findings: Findings,
+    problems: Vec<Problem>,
+    held: Vec<Exit>,
+}
+
+fn check(args: &CheckArgs, output: &Output) -> Result<Answer, NoPlan> {
+    let config = session::load(&args.config, output)?;
     let as_of = args.config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
     let summary = config.summary();
     let mut text = format!(
@@ -35,19 +80,160 @@ pub(super) fn run(args: &CheckArgs, output: &Output) -> Exit {
         render::count(summary.groups, "group"),
         render::count(summary.instances, "instance table"),
     );
-    render::text::notes(&mut text, "", &config.expiring(as_of));
-    let findings = policy::declared(&config.declared(as_of), &config.policies());
-    render::text::notes(&mut text, "", &findings.unused);
-    text.push_str(&render::text::violations(&findings.violations));
-    let denied = findings.violations.iter().any(|v| v.weight == Weight::Deny);
-    output.show(&Shown {
-        verb: VERB,
-        exit: if denied { Exit::Refused } else { Exit::Done },
-        problems: &problems(config.warnings()),
-        refusals: &[],
-        violations: &findings.violations,
-        plan: None,
-        report: None,
-        text: &text,
+    let mut problems = problems(config.warnings());
+    let mut held = Vec::new();
+    let everywhere = policy::declared(&config.declared(as_of), &config.policies());
+    let findings = match &args.inventory {
+        None => {
+            text::notes(&mut text, "", &config.expiring(as_of));
+            if !everywhere.undecided.is_empty() {
+                say(&undecided(&everywhere.undecided));
+            }
+            everywhere
+        }
+        Some(path) => {
+            let fleet = Fleet::read(path, &config, as_of)?;
+            for region in &fleet.unseen {
+                let message = format!(
+                    "the inventory `{}` does not cover the region `{region}`",
+                    path.display()
+                );
+                complain(&message, None);
+                problems.push(Problem::error(message, None));
+            }
+            held.extend(fleet.held());
+            problems.extend(fleet.problems());
+            text.push_str(&fleet.text(path));
+            text::notes(&mut text, "", &config.expiring(as_of));
+            text::notes(&mut text, "", &fleet.desired.notes);
+            fleet.findings(everywhere)
+        }
+    };
+    text::notes(&mut text, "", &findings.unused);
+    text.push_str(&text::violations(&findings.violations));
+    Ok(Answer {
+        text,
+        findings,
+        problems,
+        held,
     })
+}
+
+fn undecided(ids: &[String]) -> String {
+    let policies = match ids.len() {
+        1 => "1 policy".to_owned(),
+        n => format!("{n} policies"),
+    };
+    format!(
+        "note: {policies} could not be decided without an inventory: `{}`",
+        ids.join("`, `")
+    )
+}
+
+/// What the configuration asks of the instances of an inventory.
+struct Fleet {
+    desired: Desired,
+    instances: BTreeMap<InstanceId, Instance>,
+    rules: BTreeMap<InstanceId, LiveFirewall>,
+    /// Regions of the configuration that the inventory does not cover.
+    unseen: Vec<String>,
+}
+
+impl Fleet {
+    fn read(path: &Path, config: &Config, as_of: OffsetDateTime) -> Result<Self, NoPlan> {
+        let inventory: Inventory = inventory(path)?;
+        let covered: BTreeSet<String> = inventory.regions.keys().cloned().collect();
+        let wanted = if config.regions().is_empty() {
+            &covered
+        } else {
+            config.regions()
+        };
+        let mut instances = BTreeMap::new();
+        let mut rules = BTreeMap::new();
+        for (id, entry) in inventory.entries() {
+            if !wanted.contains(&id.region) {
+                continue;
+            }
+            instances.insert(id.clone(), entry.instance(&id.region));
+            if let Some(ports) = &entry.port_states {
+                rules.insert(id, LiveFirewall::read(ports));
+            }
+        }
+        let listed = wanted.intersection(&covered).map(Site::of_region).collect();
+        Ok(Self {
+            desired: config.resolve(&instances, &listed, as_of)?,
+            unseen: wanted.difference(&covered).cloned().collect(),
+            instances,
+            rules,
+        })
+    }
+
+    fn held(&self) -> impl Iterator<Item = Exit> {
+        let missing = (!self.desired.missing.is_empty()).then_some(Exit::Failed);
+        let unseen = (!self.unseen.is_empty()).then_some(Exit::Incomplete);
+        missing.into_iter().chain(unseen)
+    }
+
+    /// What the policies say of the instances, and of tables that take none of them.
+    fn findings(&self, everywhere: Findings) -> Findings {
+        let live = |id: &InstanceId| {
+            let wanted = self.desired.instances.get(id)?;
+            if wanted.mode != Mode::Additive {
+                return Some(Effective::default());
+            }
+            let (instance, live) = (self.instances.get(id)?, self.rules.get(id)?);
+            Some(additive(instance, wanted, live).1)
+        };
+        let mut findings = policy::declared_on(&self.desired, &self.instances, live);
+        let told = |table: &policy::Violation| {
+            let mut all = findings.violations.iter();
+            all.any(|one| {
+                let shared = one.lines.iter().any(|line| table.lines.contains(line));
+                one.policy == table.policy
+                    && one.lacking == table.lacking
+                    && (shared || table.lines.is_empty())
+            })
+        };
+        let mut others = everywhere.violations;
+        others.retain(|violation| !told(violation));
+        findings.violations.append(&mut others);
+        findings
+    }
+
+    fn text(&self, path: &Path) -> String {
+        let Desired {
+            instances,
+            missing,
+            undeclared,
+            ..
+        } = &self.desired;
+        let mut text = format!(
+            "{}: {}, {} declared\n",
+            render::plain(&path.to_string_lossy()),
+            render::count(self.instances.len(), "instance"),
+            instances.len()
+        );
+        text::missing(&mut text, missing);
+        text::undeclared(&mut text, undeclared);
+        text
+    }
+
+    /// Instances that are missing and that nothing declares, for the formats that know no text.
+    fn problems(&self) -> impl Iterator<Item = Problem> {
+        let missing = |Missing { name, origin, hint }: &Missing| Problem {
+            file: Some(origin.file.to_string()),
+            line: Some(origin.line),
+            column: Some(origin.column),
+            ..Problem::error(
+                format!("`{name}` is declared and does not exist"),
+                hint.as_ref().map(|hint| format!("did you mean `{hint}`?")),
+            )
+        };
+        let undeclared = |Undeclared { id }: &Undeclared| Problem {
+            severity: "warning",
+            ..Problem::error(format!("`{id}` is declared nowhere"), None)
+        };
+        let missing = self.desired.missing.iter().map(missing);
+        missing.chain(self.desired.undeclared.iter().map(undeclared))
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns the verb and the pairing of instances. Refuses to connect to anything, and to call equal what it could not read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -14,7 +14,7 @@ use super::args::{self, Format};
 use super::output::{self, Cannot, Output, complain, say};
 use super::session::NoPlan;
 use super::side::{self, Basis, Content, Document, Opened};
-use crate::exposure::{Compared, Side};
+use crate::exposure::{Compared, Side, Which};
 use crate::inventory::Inventory;
 use crate::model::InstanceId;
 use crate::render::difference::{self, Comparison, Vocabulary};
@@ -114,10 +114,17 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
         complain(why, None);
         blind.push(json::Problem::error(why, None));
     }
+    let undeclared = undeclared(basis.inventory, [(&old, &before), (&new, &after)]);
     let mut all = Vec::new();
     for (id, sides) in pairs(&mut before, &mut after, [&old, &new])? {
         match sides {
-            [Ok(old), Ok(new)] => all.push(Compared::new(id, old, new)),
+            [Ok(before), Ok(after)] => {
+                let undeclared = id.as_ref().and_then(|id| undeclared.get(id));
+                all.push(Compared {
+                    undeclared: undeclared.copied(),
+                    ..Compared::new(id, before, after)
+                });
+            }
             sides => {
                 let name = id.map_or_else(String::new, |id| format!("`{id}` "));
                 for why in sides.into_iter().filter_map(Result::err) {
@@ -148,7 +155,8 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
     })
 }
 
-fn inventory(path: &std::path::Path) -> Result<Inventory, Cannot> {
+/// Reads an inventory file.
+pub(super) fn inventory(path: &std::path::Path) -> Result<Inventory, Cannot> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Cannot::failed(format!("cannot read the inventory `{shown}`: {error}")))?;
@@ -160,6 +168,27 @@ fn beside(opened: &Opened) -> Option<&Inventory> {
         Content::Inventory(inventory) => Some(inventory),
         Content::Config(_) | Content::Plan(..) | Content::Ports(_) => None,
     }
+}
+
+/// The instances that exist, that one of the documents has, and that the other, a configuration, does not declare.
+fn undeclared(
+    inventory: Option<&Inventory>,
+    [old, new]: [(&Opened, &Document); 2],
+) -> BTreeMap<InstanceId, Which> {
+    let lacks = |(opened, document): (&Opened, &Document), id: &InstanceId| {
+        matches!(opened.content, Content::Config(_)) && !document.instances.contains_key(id)
+    };
+    let exist = inventory.into_iter().flat_map(Inventory::entries);
+    exist
+        .filter_map(|(id, _)| {
+            let which = match (lacks(old, &id), lacks(new, &id)) {
+                (true, false) if new.1.instances.contains_key(&id) => Which::Old,
+                (false, true) if old.1.instances.contains_key(&id) => Which::New,
+                _ => return None,
+            };
+            Some((id, which))
+        })
+        .collect()
 }
 
 /// An instance of which one document does not say the region is the one of that name in the other, if there is just one.

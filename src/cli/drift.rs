@@ -17,7 +17,7 @@ pub(super) struct DriftArgs {
     #[command(flatten)]
     look: LookArgs,
     /// Edit the configuration so that it says what is live, comments and layout kept
-    #[arg(long)]
+    #[arg(long, conflicts_with = "strict_spelling")]
     adopt: bool,
 }
 

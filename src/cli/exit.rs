@@ -142,6 +142,7 @@ mod tests {
             outcome: outcome.clone(),
             writes: *writes,
             operations: Vec::new(),
+            note: None,
         };
         Report {
             results: results.iter().map(result).collect(),

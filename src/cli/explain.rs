@@ -10,16 +10,18 @@ use super::Exit;
 use super::args::{ConfigArgs, Format, ReadOnlyArgs, WorldArgs};
 use super::output::{Cannot, Output, complain};
 use super::session::{self, NoPlan};
-use super::side::names;
+use super::side::{additive, names};
 use super::signals;
 use super::world::{Want, World};
 use crate::config::Config;
 use crate::exposure::{Access, Effective, Side};
-use crate::model::{Firewall, Instance, InstanceId, Key, LiveFirewall, Sources, Unreadable};
+use crate::model::{Firewall, Instance, InstanceId, Key, LiveFirewall, Mode, Sources, Unreadable};
 use crate::render;
 use crate::render::explanation::{self, Explanation};
 
+/// No plan is made, so there is nothing to choose of one.
 #[derive(Args, Debug)]
+#[command(mut_arg("strategy", |arg| arg.hide(true)), mut_arg("strict_spelling", |arg| arg.hide(true)))]
 pub(super) struct ExplainArgs {
     /// Which instance: NAME or REGION/NAME
     instance: String,
@@ -97,12 +99,20 @@ async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> 
         .unwrap_or_else(time::OffsetDateTime::now_utc);
     // How many instances there are is not the question here, so no region counts as listed.
     let desired = config.resolve(&seen.instances, &std::collections::BTreeSet::new(), as_of)?;
-    let desired = desired
-        .instances
-        .get(id)
-        .map(|wanted| Side::of_rules(&wanted.rules));
+    let wanted = desired.instances.get(id);
+    let desired = wanted.map(|wanted| {
+        if wanted.mode == Mode::Additive
+            && let (Some(instance), Ok(live)) = (seen.instances.get(id), live)
+        {
+            return additive(instance, wanted, live);
+        }
+        let side = Side::of_rules(&wanted.rules);
+        let certain = side.effective.clone();
+        (side, certain)
+    });
     let sides = live.map(|live| (Side::of_live(live), Effective::certain(live)));
-    let asked = asked(&to, from.as_ref(), live.ok(), desired.as_ref());
+    let declared = desired.as_ref().map(|(side, _)| side);
+    let asked = asked(&to, from.as_ref(), live.ok(), declared);
     let names = names(Some(&config));
     let explanation = Explanation {
         id,
@@ -113,7 +123,8 @@ async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> 
             .as_ref()
             .map(|(side, least)| (side, least))
             .map_err(|why| *why),
-        desired: desired.as_ref(),
+        desired: desired.as_ref().map(|(side, least)| (side, least)),
+        mode: wanted.map(|wanted| wanted.mode),
         names: &names,
     };
     if let Err(why) = live {

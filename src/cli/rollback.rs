@@ -1,28 +1,43 @@
 //! `rollback`: an ordinary plan back to what was before a run, from the receipt of that run.
 //!
-//! Owns the verb. Refuses to write: the plan is shown and, with `--out`, kept for `apply`, so every guard applies.
+//! Owns the verb. Refuses to write: the plan is shown and, with `--out`, kept for `apply`, so every guard applies. A
+//! configuration is only asked for its guards and its policies; what comes back stands in the receipt alone.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
 use time::OffsetDateTime;
 
 use super::Exit;
-use super::args::{ConsentArgs, OutArgs, WorldArgs};
-use super::output::{Cannot, Output, plan_text};
-use super::session::{Basis, NoPlan, Planned, account, discover, home, read_rules, regions_of};
+use super::args::{ConfigArgs, ConsentArgs, OutArgs, WorldArgs};
+use super::output::{Cannot, Output, plan_text, problems};
+use super::session::{
+    self, Basis, NoPlan, Planned, account, discover, home, read_rules, regions_of,
+};
 use super::signals;
 use super::world::{Want, World};
 use crate::apply::receipt::Receipt;
-use crate::model::{Fingerprint, Guard, Site};
+use crate::config::Config;
+use crate::model::{Fingerprint, Site};
 use crate::plan::file::Scope;
 use crate::plan::{self, Verdict};
+use crate::policy;
 use crate::render::text::Asked;
 
 #[derive(Args, Debug)]
 pub(super) struct RollbackArgs {
     /// The receipt of the run, one of `.portward/receipts`
     receipt: PathBuf,
+    /// Judge it by `[guard]` and the policies of this configuration; without it, by the default limits and no policy
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "PORTWARD_CONFIG",
+        hide_env = true
+    )]
+    config: Option<PathBuf>,
     #[command(flatten)]
     world: WorldArgs,
     #[command(flatten)]
@@ -39,7 +54,7 @@ const VERB: &str = "rollback";
 pub(super) async fn run(args: &RollbackArgs, output: &Output) -> Exit {
     let work = async {
         tokio::select! {
-            planned = look(args) => planned,
+            planned = look(args, output) => planned,
             exit = signals::received() => {
                 Err(Cannot { exit, message: "interrupted".to_owned(), hint: None }.into())
             }
@@ -61,14 +76,34 @@ pub(super) async fn run(args: &RollbackArgs, output: &Output) -> Exit {
     output.show_plan(VERB, &planned, args.detailed_exitcode && changes, &text)
 }
 
-async fn look(args: &RollbackArgs) -> Result<Planned, NoPlan> {
+async fn look(args: &RollbackArgs, output: &Output) -> Result<Planned, NoPlan> {
     let receipt =
         Receipt::read(&args.receipt).map_err(|damage| Cannot::failed(damage.to_string()))?;
+    let config = match &args.config {
+        None => None,
+        Some(config) => {
+            let config = config.clone();
+            let args = ConfigArgs {
+                config,
+                as_of: None,
+            };
+            Some(session::load(&args, output)?)
+        }
+    };
     let back = receipt.rollback();
     let sites: Vec<Site> = back.sites().into_iter().collect();
     let world = World::connect(&args.world, None, Want::Read, home(&sites)).await?;
     let mut live = discover(world.reader(), &sites).await;
-    let desired = back.desired(&live);
+    let mut desired = back.desired(&live);
+    let made_at = OffsetDateTime::now_utc();
+    let mut declared = desired.instances.len();
+    if let Some(config) = &config {
+        // Only the regions of the receipt are looked at, so nothing can be said of what is missing elsewhere.
+        let all = config.resolve(&live.instances, &BTreeSet::new(), made_at)?;
+        declared = declared.max(all.instances.len());
+        desired.guard = all.guard;
+        desired.policies = all.policies;
+    }
     live.firewalls = read_rules(
         world.reader(),
         desired.instances.keys(),
@@ -81,6 +116,7 @@ async fn look(args: &RollbackArgs) -> Result<Planned, NoPlan> {
         &live,
         plan::Options {
             strategy: args.world.strategy,
+            strict_spelling: args.world.strict_spelling,
         },
     );
     back.refuse(&mut plan);
@@ -88,17 +124,21 @@ async fn look(args: &RollbackArgs) -> Result<Planned, NoPlan> {
         Cannot::failed(format!("cannot read `{}`: {error}", args.receipt.display()))
     })?;
     let basis = Basis {
-        warnings: Vec::new(),
-        guard: Guard::default(),
+        warnings: problems(config.iter().flat_map(Config::warnings)),
+        guard: desired.guard.clone(),
         scope: Scope {
             account: account(&plan),
             regions: regions_of(&sites),
             targets: Vec::new(),
-            declared: desired.instances.len(),
+            declared,
         },
         config: Fingerprint::of(text),
-        made_at: OffsetDateTime::now_utc(),
+        made_at,
         changes_at: None,
     };
-    Ok(Planned::judged(plan, basis, &args.consent)?)
+    let mut planned = Planned::judged(plan, basis, &args.consent)?;
+    planned.findings = policy::policies(&planned.plan, &desired, policy::State::Result);
+    // Whether a waiver is needed is a question about what is declared.
+    planned.findings.unused.clear();
+    Ok(planned)
 }

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::Config;
 use super::link::{Declared, Group, Settings};
 use super::rule::Rule;
+use super::selector::Selector;
 use crate::model::{DeclaredTable, Mode, Policies};
 
 impl Config {
@@ -43,11 +44,10 @@ impl Config {
         let others = linked.groups.iter().map(|group| &group.settings);
         let tables = linked.instances.iter().map(|declared| &declared.settings);
         let all: Vec<&Settings> = others.chain(tables).collect();
-        let policies = linked.policies.iter().enumerate().filter(|(_, policy)| {
-            let selector = policy.selector.as_ref();
-            selector.is_none_or(|selector| selector.includes(&group.selector))
+        let policies = self.concerning(|selector| {
+            let possible = !selector.excludes(&group.selector);
+            (possible, selector.includes(&group.selector))
         });
-        let policies = policies.map(|(at, _)| at).collect();
         let name = format!("groups.{}", group.name);
         self.of(name, &[&group.settings], &all, policies, as_of)
     }
@@ -67,13 +67,23 @@ impl Config {
             possible.extend(may.then_some(&group.settings));
             certain.extend(does.then_some(&group.settings));
         }
-        let policies = linked.policies.iter().enumerate().filter(|(_, policy)| {
-            let selector = policy.selector.as_ref();
-            selector.is_none_or(|selector| selector.takes(region, name).1)
-        });
-        let policies = policies.map(|(at, _)| at).collect();
+        let policies = self.concerning(|selector| selector.takes(region, name));
         let name = format!("instances.{}", declared.key);
         self.of(name, &certain, &possible, policies, as_of)
+    }
+
+    /// The policies that speak of every instance of a table, and those that may speak of some; `takes` tells both of a
+    /// selector.
+    fn concerning(&self, takes: impl Fn(&Selector) -> (bool, bool)) -> (Vec<usize>, Vec<usize>) {
+        let (mut policies, mut perhaps) = (Vec::new(), Vec::new());
+        for (at, policy) in self.linked.policies.iter().enumerate() {
+            match policy.selector.as_ref().map_or((true, true), &takes) {
+                (_, true) => policies.push(at),
+                (true, false) => perhaps.push(at),
+                (false, false) => {}
+            }
+        }
+        (policies, perhaps)
     }
 
     fn of(
@@ -81,7 +91,7 @@ impl Config {
         name: String,
         certain: &[&Settings],
         possible: &[&Settings],
-        policies: Vec<usize>,
+        (policies, perhaps): (Vec<usize>, Vec<usize>),
         as_of: OffsetDateTime,
     ) -> DeclaredTable {
         let mut waivers = Vec::new();
@@ -109,6 +119,7 @@ impl Config {
             possible,
             waivers,
             policies,
+            perhaps,
         }
     }
 

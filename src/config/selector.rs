@@ -43,6 +43,24 @@ impl Glob {
         }
     }
 
+    /// Whether no text meets both, as far as that is plain to see: from the texts before the first sign of a pattern.
+    fn excludes(&self, other: &Self) -> bool {
+        let start = |glob: &Self| match glob {
+            Self::Literal(text) => text.clone(),
+            Self::Pattern(pattern) => {
+                let text = pattern.as_str();
+                text[..text.find(['*', '?', '[']).unwrap_or(text.len())].to_owned()
+            }
+        };
+        match (self, other) {
+            (one, Self::Literal(text)) | (Self::Literal(text), one) => !one.matches(text),
+            (one, other) => {
+                let (one, other) = (start(one), start(other));
+                !one.starts_with(&other) && !other.starts_with(&one)
+            }
+        }
+    }
+
     pub(super) fn literal(&self) -> Option<&str> {
         match self {
             Self::Literal(text) => Some(text),
@@ -86,6 +104,20 @@ impl Selector {
             })
     }
 
+    /// Whether no instance meets both, as far as their texts tell.
+    pub(super) fn excludes(&self, other: &Self) -> bool {
+        let apart = |ours: &[Glob], theirs: &[Glob]| {
+            let excluded = |our: &Glob| theirs.iter().all(|their| our.excludes(their));
+            !ours.is_empty() && !theirs.is_empty() && ours.iter().all(excluded)
+        };
+        apart(&self.names, &other.names)
+            || apart(&self.regions, &other.regions)
+            || self.tags.iter().any(|(key, ours)| {
+                let same = other.tags.iter().find(|(their, _)| their == key);
+                same.is_some_and(|(_, theirs)| apart(ours, theirs))
+            })
+    }
+
     /// Whether an instance of this name could match, and whether it does whatever else it is. Without a region that
     /// could be any.
     pub(super) fn takes(&self, region: Option<&str>, name: &str) -> (bool, bool) {
@@ -99,5 +131,42 @@ impl Selector {
     /// Whether an instance of this region could match.
     pub(super) fn takes_region(&self, region: &str) -> bool {
         self.regions.is_empty() || self.regions.iter().any(|glob| glob.matches(region))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn glob() -> impl Strategy<Value = Glob> {
+        let text = prop_oneof!["[ab]{0,3}", "[ab*?]{0,4}", r"[ab]{0,2}\[ab\][*]?"];
+        text.prop_filter_map("a pattern", |text| Glob::new(&text).ok())
+    }
+
+    #[test]
+    fn what_begins_otherwise_is_excluded() {
+        let glob = |text: &str| Glob::new(text).expect("a pattern");
+        for (one, other, excluded) in [
+            ("web-*", "db-*", true),
+            ("web-*", "web-1*", false),
+            ("web-*", "db-1", true),
+            ("web-1", "web-2", true),
+            ("web-1", "web-1", false),
+            ("*-1", "db-*", false),
+        ] {
+            assert_eq!(glob(one).excludes(&glob(other)), excluded, "{one} {other}");
+            assert_eq!(glob(other).excludes(&glob(one)), excluded, "{other} {one}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_meets_both_of_what_exclude_each_other(one in glob(), other in glob(), text in "[ab]{0,4}") {
+            if one.excludes(&other) {
+                prop_assert!(!(one.matches(&text) && other.matches(&text)), "{:?} {:?} {}", one, other, text);
+            }
+        }
     }
 }

@@ -38,6 +38,28 @@ pub struct Compared {
     pub after: Side,
     /// Who gains and who loses what.
     pub diff: Diff,
+    /// The document that is a configuration and does not declare the instance although it exists: what is live would stay.
+    pub undeclared: Option<Which>,
+}
+
+/// One of two documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The older.
+    Old,
+    /// The newer.
+    New,
+}
+
+impl Which {
+    /// The one word for it in documents.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Old => "old",
+            Self::New => "new",
+        }
+    }
 }
 
 impl Side {
@@ -110,6 +132,7 @@ impl Compared {
             before,
             after,
             diff,
+            undeclared: None,
         }
     }
 }

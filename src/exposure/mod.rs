@@ -15,7 +15,7 @@ mod spelling;
 mod sweep;
 
 pub use access::Access;
-pub use compare::{Compared, Said, Side};
+pub use compare::{Compared, Said, Side, Which};
 pub use describe::{Line, Lines, addresses, who};
 pub use diff::{Diff, Direction, Exposed, equivalent};
 pub use effective::{Atom, Effective, Run};

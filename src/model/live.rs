@@ -157,6 +157,12 @@ impl LiveFirewall {
         self.put_only.contains(&key)
     }
 
+    /// Whether every certain rule came once and is spelled as it would be sent, but for the order of lists.
+    #[must_use]
+    pub fn is_canonical(&self) -> bool {
+        !self.firewall.keys().any(|key| self.is_put_only(key))
+    }
+
     /// Entries whose meaning is uncertain.
     #[must_use]
     pub fn uncertain(&self) -> &BTreeSet<Uncertain> {

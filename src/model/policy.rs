@@ -112,4 +112,6 @@ pub struct DeclaredTable {
     pub waivers: Vec<Waiver>,
     /// Those of [`Policies::list`] that speak of every such instance, in order.
     pub policies: Vec<usize>,
+    /// Those that may speak of some of them, in order.
+    pub perhaps: Vec<usize>,
 }

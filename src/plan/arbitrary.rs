@@ -206,5 +206,11 @@ pub(crate) fn fleet(
 
 /// What the planner makes of a random fleet.
 pub(crate) fn plans(universe: Universe) -> impl proptest::strategy::Strategy<Value = Plan> {
-    fleet(universe).prop_map(|(desired, live)| plan(&desired, &live, Options::default()))
+    (fleet(universe), any::<bool>()).prop_map(|((desired, live), strict_spelling)| {
+        let options = Options {
+            strict_spelling,
+            ..Options::default()
+        };
+        plan(&desired, &live, options)
+    })
 }

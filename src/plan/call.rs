@@ -121,6 +121,8 @@ pub struct InstancePlan {
     pub instance: Instance,
     /// How much of it is ours.
     pub mode: Mode,
+    /// Whether live must be spelled as `after`, not only mean it. Never so in additive mode.
+    pub strict_spelling: bool,
     /// What is live.
     pub before: LiveFirewall,
     /// What must result. Equal in meaning to `before` where there is nothing to do.
@@ -139,6 +141,14 @@ pub struct InstancePlan {
     pub incomplete: Option<String>,
     /// What is no change and should be known.
     pub notes: Vec<Note>,
+}
+
+impl InstancePlan {
+    /// Whether live rules that mean `after` are spelled as the plan wants them: as `after`, or anyhow.
+    #[must_use]
+    pub fn spelling_holds(&self, live: &LiveFirewall) -> bool {
+        !self.strict_spelling || (live.is_canonical() && *live.firewall() == self.after)
+    }
 }
 
 /// Everything about a run.

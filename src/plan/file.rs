@@ -2,7 +2,7 @@
 //!
 //! Owns the format. A file is one JSON document (`"format": "portward.plan"`, `"version": 1`), indented by two spaces, with
 //! a final newline. Every member is always there, in the order in which [`write()`] puts it, `null` where it has no value;
-//! the two lists of a request that its action does not take are the only ones left out.
+//! the two lists of a request that its action does not take, and `strictSpelling` where it is not asked for, are left out.
 //!
 //! Its `digest` is `sha256:` and the SHA-256 of the *canonical bytes*: the same document without the member `digest`, with
 //! no white space between tokens, and otherwise the same tokens in the same order. A text that is not byte for byte what

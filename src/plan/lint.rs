@@ -44,7 +44,7 @@ pub enum Fault {
     /// It is to be changed and there is no call.
     #[error("it is to be changed and there is no call")]
     NoCalls,
-    /// It is to be changed though before and after mean the same.
+    /// It is to be changed though before and after mean the same, and are spelled alike where that counts.
     #[error("it is to be changed though before and after mean the same")]
     Needless,
     /// It is called in sync though before and after differ.
@@ -59,6 +59,9 @@ pub enum Fault {
     /// What a call does depends on what nobody knows of the service.
     #[error("what the call for {0} does cannot be known: {1}")]
     Guess(Key, Guess),
+    /// The spelling counts, and rules that are spelled oddly or came twice would stay so.
+    #[error("rules that are spelled oddly would stay so")]
+    SpellingStays,
     /// A Put is not the only call.
     #[error("a put is not the only call")]
     PutAmongOthers,
@@ -158,11 +161,13 @@ fn instance(plan: &InstancePlan, faults: &mut Vec<Fault>) {
         Verdict::Observed => plan.mode == Mode::Observe,
         Verdict::Change | Verdict::Refused { .. } => plan.mode != Mode::Observe,
     };
-    check(fits, Fault::Mode(plan.mode));
+    let ours = plan.mode != Mode::Additive || !plan.strict_spelling;
+    check(fits && ours, Fault::Mode(plan.mode));
     let doubtful = plan.mode != Mode::Additive && !plan.before.uncertain().is_empty();
     if plan.verdict == Verdict::InSync {
         let same = *plan.before.firewall() == plan.after && !doubtful;
-        check(same, Fault::NotInSync);
+        let spelled = !plan.strict_spelling || plan.before.is_canonical();
+        check(same && spelled, Fault::NotInSync);
         check(plan.changes.is_empty(), Fault::Changes);
         check(plan.exposure.is_empty(), Fault::Exposure);
         return;
@@ -177,7 +182,9 @@ fn instance(plan: &InstancePlan, faults: &mut Vec<Fault>) {
     };
     check(plan.exposure == exposure, Fault::Exposure);
     check(changes_are_complete(plan), Fault::Changes);
-    check(certain != after || doubtful, Fault::Needless);
+    let respelled = plan.strict_spelling
+        && (*plan.before.firewall() != plan.after || !plan.before.is_canonical());
+    check(certain != after || doubtful || respelled, Fault::Needless);
     if !changes {
         return;
     }
@@ -193,7 +200,8 @@ fn instance(plan: &InstancePlan, faults: &mut Vec<Fault>) {
     effect_of_calls(plan, &certain, &after, faults);
 }
 
-/// Whether the list holds exactly the keys whose sources mean something else after, in order and with both sides.
+/// Whether the list holds exactly the keys whose sources mean something else after, in order and with both sides. Where
+/// the spelling counts, those belong to it too that only mean the same.
 fn changes_are_complete(plan: &InstancePlan) -> bool {
     let (before, after) = (plan.before.firewall(), &plan.after);
     let none = Sources::new();
@@ -202,7 +210,13 @@ fn changes_are_complete(plan: &InstancePlan) -> bool {
     let differing = keys
         .into_iter()
         .map(|key| (key, of(before, key), of(after, key)))
-        .filter(|(_, before, after)| !exposure::means_same(before, after));
+        .filter(|(key, before, after)| {
+            if plan.strict_spelling {
+                before != after || plan.before.is_put_only(*key)
+            } else {
+                !exposure::means_same(before, after)
+            }
+        });
     let listed = plan
         .changes
         .iter()
@@ -233,6 +247,9 @@ fn shape_of_calls(plan: &InstancePlan, stays: bool, doubtful: bool, faults: &mut
     }
     if puts == 0 && doubtful {
         faults.push(Fault::DoubtStays);
+    }
+    if puts == 0 && plan.strict_spelling && !plan.before.is_canonical() {
+        faults.push(Fault::SpellingStays);
     }
     let keys: BTreeSet<Key> = places.iter().map(|(_, key)| *key).collect();
     if !places.is_sorted() || keys.len() < places.len() {

@@ -142,6 +142,8 @@ pub struct InstanceResult {
     pub writes: usize,
     /// The operations the service gave, in order.
     pub operations: Vec<String>,
+    /// What should be known of an ending that is no failure, as a fragment.
+    pub note: Option<String>,
 }
 
 /// What became of a plan, in its order.

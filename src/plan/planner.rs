@@ -28,6 +28,9 @@ use crate::model::{
 pub struct Options {
     /// Instead of the configuration's strategy.
     pub strategy: Option<Strategy>,
+    /// Whether rules that mean what is wanted must be spelled so too. In additive mode the spelling is left to whoever
+    /// made it.
+    pub strict_spelling: bool,
 }
 
 /// Plans every declared instance.
@@ -66,7 +69,8 @@ pub fn plan_instance(
     options: Options,
 ) -> InstancePlan {
     let target = target(desired, live.firewall());
-    let changes = changes(desired, live.firewall(), &target);
+    let strict = options.strict_spelling && desired.mode != Mode::Additive;
+    let changes = changes(desired, live, &target, strict);
     let exactly = Effective::of_live(live);
     let wanted = Effective::of(&target);
     // What cannot be read is only ever replaced where the whole firewall is ours.
@@ -76,6 +80,7 @@ pub fn plan_instance(
     let mut plan = InstancePlan {
         instance: instance.clone(),
         mode: desired.mode,
+        strict_spelling: strict,
         before: live.clone(),
         after: target.clone(),
         changes,
@@ -86,15 +91,19 @@ pub fn plan_instance(
         incomplete: incomplete(desired.mode, live),
         notes: desired.notes.clone(),
     };
-    if same {
+    let respelled = *live.firewall() != target || !live.is_canonical();
+    if same && respelled {
+        let text = if strict {
+            "only the spelling differs: the same sources get in"
+        } else {
+            "live means the same in another spelling"
+        };
+        let text = text.to_owned();
+        plan.notes.push(Note { text, origin: None });
+    }
+    if same && !(strict && respelled) {
         plan.changes.clear();
         plan.after = live.firewall().clone();
-        if *live.firewall() != target || !spelled_alike(live) {
-            plan.notes.push(Note {
-                text: "live means the same in another spelling".into(),
-                origin: None,
-            });
-        }
         return plan;
     }
     plan.exposure = match plan.incomplete {
@@ -305,17 +314,28 @@ fn within_limit(after: &Firewall, live: &Firewall) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The keys whose address sets or aliases differ, in order.
-fn changes(desired: &DesiredInstance, live: &Firewall, target: &Firewall) -> Vec<Change> {
-    let keys: BTreeSet<Key> = live.keys().chain(target.keys()).collect();
+/// The keys whose address sets or aliases differ, in order; where the spelling counts, those that differ in it too.
+fn changes(
+    desired: &DesiredInstance,
+    live: &LiveFirewall,
+    target: &Firewall,
+    strict: bool,
+) -> Vec<Change> {
+    let now = live.firewall();
+    let keys: BTreeSet<Key> = now.keys().chain(target.keys()).collect();
     let none = Sources::new();
     keys.into_iter()
         .filter_map(|key| {
             let (before, after) = (
-                live.get(key).unwrap_or(&none),
+                now.get(key).unwrap_or(&none),
                 target.get(key).unwrap_or(&none),
             );
-            if exposure::means_same(before, after) {
+            let same = if strict {
+                before == after && !live.is_put_only(key)
+            } else {
+                exposure::means_same(before, after)
+            };
+            if same {
                 return None;
             }
             Some(Change {
@@ -381,9 +401,4 @@ fn incomplete(mode: Mode, live: &LiveFirewall) -> Option<String> {
         "the live entry `{}` cannot be read for certain: {}",
         entry.entry, entry.doubt
     ))
-}
-
-/// Whether every live rule is spelled as we would send it.
-fn spelled_alike(live: &LiveFirewall) -> bool {
-    !live.firewall().keys().any(|key| live.is_put_only(key))
 }

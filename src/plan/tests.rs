@@ -5,6 +5,7 @@
 
 mod properties;
 mod scenarios;
+mod spelling;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -9,4 +9,6 @@ mod policies;
 
 pub use allow::{Allow, NotAllowed};
 pub use guards::{Judgement, Refusal, judge, lint};
-pub use policies::{Findings, On, Seen, State, Violation, Witness, declared, policies};
+pub use policies::{
+    Findings, On, Seen, State, Violation, Witness, declared, declared_on, policies,
+};

@@ -9,6 +9,7 @@
 //! a file; so a plan file was never refused, and its executor need not know policies. What exists already refuses
 //! nothing: a change that does not widen it goes through. Owns the judgement and its wording; refuses to change a plan.
 
+mod declared;
 mod demand;
 mod evidence;
 #[cfg(test)]
@@ -16,13 +17,14 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use declared::{declared, declared_on};
 use demand::{Side, Tried};
 use evidence::Evidence;
 
 use crate::exposure::{Effective, Exposed};
 use crate::model::{
-    AddressType, DeclaredTable, Demand, Desired, DesiredInstance, InstanceId, LiveFirewall, Mode,
-    Note, Origin, Policies, Policy, Rule, Waiver, Weight,
+    AddressType, Desired, DesiredInstance, InstanceId, LiveFirewall, Mode, Note, Origin, Policies,
+    Policy, Rule, Waiver, Weight,
 };
 use crate::plan::{InstancePlan, Plan, Verdict};
 
@@ -122,6 +124,8 @@ pub struct Findings {
     pub violations: Vec<Violation>,
     /// Rules with a waiver that nothing needed.
     pub unused: Vec<Note>,
+    /// The ids of the policies that cannot be decided without the instances, in order; only of what is declared.
+    pub undecided: Vec<String>,
 }
 
 /// Judges every instance of a plan that could be read.
@@ -157,70 +161,6 @@ pub fn policies(plan: &Plan, desired: &Desired, state: State) -> Findings {
     }
     found.sort();
     found
-}
-
-/// Judges what is declared, for every fleet that there may be: only what is wrong on any of them is said.
-pub fn declared(tables: &[DeclaredTable], policies: &Policies) -> Findings {
-    let mut found = Findings::default();
-    let mut waived = Waived::default();
-    for table in tables {
-        waived.judged(&table.waivers);
-        let place = Place {
-            on: On::Table(table.name.clone()),
-            rules: &table.rules,
-            waivers: &table.waivers,
-            mode: None,
-            // Nothing is known of them, so nothing may be asked of either family.
-            families: &AddressType::Dualstack,
-        };
-        let open = |rules: &[Rule]| -> Effective {
-            let rules = rules.iter().map(|rule| (rule.key, rule.sources.clone()));
-            Effective::of(&rules.collect())
-        };
-        let most = open(&table.rules);
-        let sides = Sides {
-            before: Side::default(),
-            after: Side {
-                certain: table.possible.as_deref().map_or_else(everything, open),
-                most,
-            },
-            seen: (Seen::Declared, Seen::Declared),
-        };
-        for policy in table
-            .policies
-            .iter()
-            .filter_map(|at| policies.list.get(*at))
-        {
-            place.judge(policy, &sides, &mut found.violations, &mut waived);
-        }
-    }
-    let doubtful = tables.iter().flat_map(|table| {
-        let doubtful = |waiver: &&Waiver| {
-            let mut ids = waiver.policies.iter();
-            ids.any(|id| !is_plain(id, table, policies))
-        };
-        table.waivers.iter().filter(doubtful)
-    });
-    found.unused = waived.unused(&doubtful.map(|waiver| &waiver.origin).collect());
-    found.sort();
-    found
-}
-
-/// Whether one rule of this table breaks this policy or not, whatever other rules there are.
-fn is_plain(id: &str, table: &DeclaredTable, policies: &Policies) -> bool {
-    let mut all = policies.list.iter().enumerate();
-    all.find(|(_, policy)| policy.id == id)
-        .is_none_or(|(at, policy)| {
-            let adds_up = |demand: &Demand| matches!(demand, Demand::AtMost { .. });
-            table.policies.contains(&at) && !policy.demands.iter().any(adds_up)
-        })
-}
-
-fn everything() -> Effective {
-    let mut all = crate::exposure::Access::everyone();
-    all.aliases
-        .insert(crate::model::LIGHTSAIL_CONNECT.to_owned());
-    Effective::everywhere(&all)
 }
 
 impl Findings {

@@ -12,7 +12,7 @@ use anstyle::{AnsiColor, Style};
 use super::json::{Problem, Run};
 use super::names::{self, Names};
 use super::words::{count, plain, wrapped};
-use crate::exposure::{Compared, Direction, Line, Said, Side};
+use crate::exposure::{Compared, Direction, Line, Said, Side, Which};
 use crate::model::{InstanceId, Key, Sources};
 
 const GAIN: Style = AnsiColor::Green.on_default();
@@ -91,7 +91,7 @@ pub fn text(all: &[Compared], words: Vocabulary<'_>) -> String {
         .collect();
     let blocks = blocks(all, words);
     if let Some(sentence) = one_sentence(&blocks, equal.len()) {
-        return sentence;
+        return sentence + &undeclared(all);
     }
     let mut text = String::new();
     for block in &blocks {
@@ -101,6 +101,7 @@ pub fn text(all: &[Compared], words: Vocabulary<'_>) -> String {
         let names = wrapped(&places(&equal), "equal: ".len(), WIDTH).join("\n       ");
         let _ = writeln!(text, "equal: {names}");
     }
+    text.push_str(&undeclared(all));
     let _ = writeln!(text, "{BOLD}Diff:{BOLD:#} {}", summary(all));
     text
 }
@@ -111,6 +112,26 @@ pub(super) fn one_sentence(blocks: &[Block<'_>], equal: usize) -> Option<String>
         [block] if block.is_one_sentence() => Some(sentence(block, equal)),
         _ => None,
     }
+}
+
+/// Instances that exist and that one of the documents does not declare: it says nothing of them, and closes nothing.
+fn undeclared(all: &[Compared]) -> String {
+    let mut text = String::new();
+    for (which, consequence) in [
+        (Which::Old, ""),
+        (Which::New, ", so what is live there stays"),
+    ] {
+        let those = all.iter().filter(|c| c.undeclared == Some(which));
+        let ids: Vec<Option<&InstanceId>> = those.map(|compared| compared.id.as_ref()).collect();
+        if ids.is_empty() {
+            continue;
+        }
+        let which = which.as_str();
+        let _ = writeln!(text, "note: not declared on the {which} side{consequence}:");
+        let names = wrapped(&places(&ids), 6, WIDTH).join("\n      ");
+        let _ = writeln!(text, "      {names}");
+    }
+    text
 }
 
 /// The headline.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::names::{self, Names};
 use super::words::plain;
 use crate::exposure::{Diff, Effective, Line, Said, Side};
-use crate::model::{InstanceId, Unreadable};
+use crate::model::{InstanceId, Mode, Unreadable};
 
 /// A question and everything that answers it.
 #[derive(Debug)]
@@ -24,8 +24,11 @@ pub struct Explanation<'a> {
     pub asked: &'a Effective,
     /// The live rules, as the most and as the least that they let in.
     pub live: Result<(&'a Side, &'a Effective), &'a Unreadable>,
-    /// The declared rules; `None` where nothing declares the instance.
-    pub desired: Option<&'a Side>,
+    /// The rules that must result, as the most and as the least that they let in; `None` where nothing declares the
+    /// instance. In additive mode the live rules that stay are among them, without a line.
+    pub desired: Option<(&'a Side, &'a Effective)>,
+    /// How much of the instance is declared, where anything is.
+    pub mode: Option<Mode>,
     /// What the configuration calls things.
     pub names: &'a Names,
 }
@@ -77,8 +80,32 @@ impl Explanation<'_> {
         let live = live.map(|(side, least)| self.allowed(&side.effective, least));
         let desired = self
             .desired
-            .map(|side| self.allowed(&side.effective, &side.effective));
+            .map(|(side, least)| self.allowed(&side.effective, least));
         (live, desired)
+    }
+
+    /// Says of what is desired that live rules are part of it.
+    pub(super) fn additive(&self) -> &'static str {
+        match self.mode {
+            Some(Mode::Additive) => " (additive)",
+            _ => "",
+        }
+    }
+
+    /// What should be known of the answer in additive mode, where not everything that stays is declared.
+    pub(super) fn note(&self) -> Option<String> {
+        let (side, _) = self.desired.filter(|_| self.mode == Some(Mode::Additive))?;
+        if self.live.is_err() {
+            return Some("live rules that are not declared stay, and are not known".to_owned());
+        }
+        let lines = self.part(side).lines().gained;
+        let stays = |line: &Line| {
+            let causes = side.causes(line);
+            causes.is_empty() || causes.iter().any(|said| said.origin.is_none())
+        };
+        lines.iter().any(stays).then(|| {
+            "what is live only stays: declare it, or close it by naming it in `absent`".to_owned()
+        })
     }
 
     /// The part of the question that gets in, as boxes and as lines.
@@ -123,16 +150,20 @@ pub fn text(of: &Explanation<'_>) -> String {
         Err(why) => writeln!(text, "  live: not known: {}", plain(&why.to_string())),
         Ok((side, _)) => {
             let _ = writeln!(text, "  live: {}", live.map_or("", Allowed::words));
-            lines(&mut text, of, side);
+            lines(&mut text, of, side, "rule");
             Ok(())
         }
     };
     match of.desired {
         None => text.push_str("  desired: declared nowhere\n"),
-        Some(side) => {
-            let _ = writeln!(text, "  desired: {}", desired.map_or("", Allowed::words));
-            lines(&mut text, of, side);
+        Some((side, _)) => {
+            let allowed = desired.map_or("", Allowed::words);
+            let _ = writeln!(text, "  desired{}: {allowed}", of.additive());
+            lines(&mut text, of, side, "live rule");
         }
+    }
+    if let Some(note) = of.note() {
+        let _ = writeln!(text, "  note: {note}");
     }
     if let Some(change) = of.change() {
         let _ = writeln!(text, "  to let all of it in: {change}");
@@ -140,10 +171,15 @@ pub fn text(of: &Explanation<'_>) -> String {
     text
 }
 
-fn lines(text: &mut String, of: &Explanation<'_>, side: &Side) {
+/// The part of the question that gets in; `rule` is what a rule without a line is.
+fn lines(text: &mut String, of: &Explanation<'_>, side: &Side, rule: &str) {
     let names = [of.names, of.names];
     for line in of.part(side).lines().gained {
-        let causes: Vec<String> = side.causes(&line).into_iter().map(cause_words).collect();
+        let causes: Vec<String> = side
+            .causes(&line)
+            .into_iter()
+            .map(|said| cause_words(said, rule))
+            .collect();
         let _ = writeln!(
             text,
             "    {} from {}, by {}",
@@ -158,13 +194,13 @@ fn lines(text: &mut String, of: &Explanation<'_>, side: &Side) {
     }
 }
 
-/// Where a rule stands and why, or what it opens where it stands nowhere.
-pub(super) fn cause_words(said: &Said) -> String {
+/// Where a rule stands and why, or what it opens where it stands nowhere, which `rule` is the word for.
+pub(super) fn cause_words(said: &Said, rule: &str) -> String {
     let why = said.why.as_deref().map(plain);
     let why = why.map_or_else(String::new, |why| format!(" ({why})"));
     match &said.origin {
         Some(origin) => format!("{}{why}", plain(&origin.to_string())),
-        None => format!("rule {}", said.key),
+        None => format!("{rule} {}", said.key),
     }
 }
 
@@ -202,12 +238,18 @@ pub fn json(of: &Explanation<'_>) -> String {
             .collect();
         json!({"allowed": allowed.map(Allowed::member), "access": lines})
     };
+    let mut instance = json!({"region": of.id.region, "name": of.id.name});
+    if let Some(account) = &of.id.account {
+        instance["account"] = json!(account);
+    }
     let document = json!({
-        "instance": {"region": of.id.region, "name": of.id.name},
+        "instance": instance,
         "from": of.from,
         "to": of.to,
         "live": of.live.ok().map(|(of_live, _)| side(of_live, live)),
-        "desired": of.desired.map(|of_desired| side(of_desired, desired)),
+        "desired": of.desired.map(|(of_desired, _)| side(of_desired, desired)),
+        "mode": of.mode.map(Mode::as_str),
+        "note": of.note(),
         "change": of.change(),
     });
     format!("{document:#}\n")

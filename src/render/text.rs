@@ -19,7 +19,7 @@ pub use report::report;
 
 use super::words::{count, plain, wrapped};
 use crate::exposure::{Diff, Exposed};
-use crate::model::{InstanceId, Note, Unreadable};
+use crate::model::{InstanceId, Missing, Note, Undeclared, Unreadable};
 use crate::plan::{Call, Change, InstancePlan, Override, Plan, Verdict};
 use crate::policy::Refusal;
 
@@ -67,23 +67,9 @@ pub fn plan(plan: &Plan, asked: Asked) -> String {
             unreadable,
         );
     }
-    for missing in &plan.missing {
-        let name = plain(&missing.name);
-        let _ = writeln!(
-            text,
-            "{LOSS}{name}{LOSS:#}: declared at {} and does not exist",
-            missing.origin
-        );
-        if let Some(hint) = &missing.hint {
-            let _ = writeln!(text, "  hint: did you mean `{}`?", plain(hint));
-        }
-    }
+    missing(&mut text, &plan.missing);
     in_sync(&mut text, plan);
-    listed(
-        &mut text,
-        "declared nowhere: ",
-        plan.undeclared.iter().map(|undeclared| &undeclared.id),
-    );
+    undeclared(&mut text, &plan.undeclared);
     notes(&mut text, "", &plan.notes);
     let label = match asked {
         Asked::Plan => "Plan:",
@@ -91,6 +77,27 @@ pub fn plan(plan: &Plan, asked: Asked) -> String {
     };
     let _ = writeln!(text, "{BOLD}{label}{BOLD:#} {}", summary(plan, asked));
     text
+}
+
+/// Declared instances that do not exist.
+pub fn missing(text: &mut String, all: &[Missing]) {
+    for Missing { name, origin, hint } in all {
+        let name = plain(name);
+        let _ = writeln!(
+            text,
+            "{LOSS}{name}{LOSS:#}: declared at {} and does not exist",
+            plain(&origin.to_string())
+        );
+        if let Some(hint) = hint {
+            let _ = writeln!(text, "  hint: did you mean `{}`?", plain(hint));
+        }
+    }
+}
+
+/// Instances that nothing declares.
+pub fn undeclared(text: &mut String, all: &[Undeclared]) {
+    let ids = all.iter().map(|undeclared| &undeclared.id);
+    listed(text, "declared nowhere: ", ids);
 }
 
 /// One line that counts everything.

@@ -250,6 +250,31 @@ fn an_instance_of_one_side_only_is_compared_with_nothing() {
 }
 
 #[test]
+fn an_instance_that_a_configuration_does_not_declare_is_named() {
+    let stage = stage();
+    let config = "version = 1\n[defaults]\nregion = \"eu-central-1\"\n[groups.web]\nmatch = { name = \"web-*\" }\n";
+    write(&stage, "less.toml", config);
+    let found = json(&stage, &["fleet.json", "less.toml"], 2);
+    let of = |found: &serde_json::Value, name: &str| {
+        let all = found["instances"].as_array().cloned().unwrap_or_default();
+        let mut named = all.into_iter().filter(|one| one["name"] == name);
+        named.next().expect("it is compared")
+    };
+    assert_eq!(of(&found, "db-1")["undeclared"], "new", "{found}");
+    assert!(of(&found, "web-1").get("undeclared").is_none(), "{found}");
+    let found = json(&stage, &["less.toml", "fleet.json"], 2);
+    assert_eq!(of(&found, "db-1")["undeclared"], "old", "{found}");
+    let done = diff(&stage, &["fleet.json", "less.toml", "-t", "db-1"]);
+    let said = "note: not declared on the new side, so what is live there stays:\n      db-1 (eu-central-1)\n";
+    assert!(done.stdout.contains(said), "{}", done.stdout);
+    // Without a list of instances nobody knows whether a group takes it.
+    let plan = stage.run(&["plan", "--emulator", "fleet.json", "--out", "plan.json"]);
+    assert!(stage.path("plan.json").exists(), "{}", plan.shown());
+    let found = json(&stage, &["plan.json", "less.toml"], 2);
+    assert!(of(&found, "db-1").get("undeclared").is_none(), "{found}");
+}
+
+#[test]
 fn what_is_doubtful_counts_as_open_to_everyone() {
     let stage = stage();
     write(&stage, "none.json", "[]");

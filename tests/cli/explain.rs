@@ -117,3 +117,54 @@ fn what_is_not_known_is_not_answered() {
     let done = stage.run(&["explain", "web-1", "--inventory", "fleet.json"]);
     assert_eq!(done.code, Some(6), "{}{}", done.stdout, done.stderr);
 }
+
+#[test]
+fn in_additive_mode_live_rules_that_stay_are_part_of_the_answer() {
+    let stage = stage();
+    stage.configure(&CONFIG.replace(
+        "rules =",
+        "mode = \"additive\"\nabsent = [{ allow = \"http\", from = \"anywhere-v4\" }]\nrules =",
+    ));
+    let done = stage.on_fleet(&[
+        "explain",
+        "web-1",
+        "--from",
+        "203.0.113.7",
+        "--to",
+        "tcp/22-23",
+    ]);
+    insta::assert_snapshot!(done.shown());
+    let done = stage.on_fleet(&["explain", "web-1", "--from", "192.0.2.1", "--to", "http"]);
+    insta::assert_snapshot!(done.shown());
+    let found = json(&stage, &["web-1", "--from", "office", "--to", "tcp/99"]);
+    assert_eq!(found["mode"], "additive", "{found}");
+    assert_eq!(found["desired"]["allowed"], "yes", "{found}");
+    let cause = &found["desired"]["access"][0]["causes"][0];
+    assert_eq!(
+        (&cause["rule"], &cause["line"]),
+        (&"tcp/0-100".into(), &serde_json::Value::Null)
+    );
+    assert!(
+        found["note"]
+            .as_str()
+            .is_some_and(|note| note.contains("`absent`")),
+        "{found}"
+    );
+    // Declared too, so nothing of it hangs on the live rule alone, but for the other rule that names it.
+    stage.populate(&fleet(vec![instance(
+        "web-1",
+        vec![rule("tcp", 22, 22, &["203.0.113.0/24", "192.0.2.7/32"])],
+    )]));
+    let found = json(&stage, &["web-1", "--from", "office", "--to", "ssh"]);
+    assert_eq!(found["note"], serde_json::Value::Null, "{found}");
+    let found = json(&stage, &["web-1", "--from", "192.0.2.7", "--to", "ssh"]);
+    assert_eq!(
+        found["desired"]["access"][0]["causes"][0]["line"],
+        serde_json::Value::Null,
+        "{found}"
+    );
+    let doubtful = rule("tcp", 22, 22, &[]);
+    stage.populate(&fleet(vec![instance("web-1", vec![doubtful])]));
+    let found = json(&stage, &["web-1", "--from", "192.0.2.7", "--to", "ssh"]);
+    assert_eq!(found["desired"]["allowed"], "perhaps", "{found}");
+}

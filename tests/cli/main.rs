@@ -3,6 +3,7 @@
 //! Every test that writes ends by looking again and finding nothing to do.
 
 mod adopt;
+mod check;
 mod diff;
 mod endings;
 mod exits;
@@ -14,6 +15,8 @@ mod inventory;
 mod kill;
 mod output;
 mod policies;
+mod rollback;
 mod served;
+mod spelling;
 mod stage;
 mod trust;

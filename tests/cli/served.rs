@@ -31,7 +31,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    fn start(inventory: Inventory, quirks: Quirks) -> Self {
+    pub(crate) fn start(inventory: Inventory, quirks: Quirks) -> Self {
         Self::with(
             inventory,
             Options {

@@ -238,6 +238,7 @@ pub(super) fn result(result: &InstanceResult) -> Line {
         outcome,
         writes,
         operations,
+        note,
     } = result;
     Line::Result(ResultLine {
         at: now(),
@@ -245,7 +246,7 @@ pub(super) fn result(result: &InstanceResult) -> Line {
         region: id.region.clone(),
         name: id.name.clone(),
         status: outcome.status().to_owned(),
-        reason: outcome.reason().map(Into::into),
+        reason: outcome.reason().map(Into::into).or_else(|| note.clone()),
         writes: *writes,
         operations: operations.clone(),
     })

@@ -22,7 +22,7 @@ use planned::Ready;
 #[derive(Args, Debug)]
 pub(super) struct ApplyArgs {
     /// A plan file, made by `plan --out`: exactly this is carried out, or nothing
-    #[arg(value_name = "PLAN", conflicts_with_all = ["allow", "as_of", "target", "strategy"])]
+    #[arg(value_name = "PLAN", conflicts_with_all = ["allow", "as_of", "target", "strategy", "strict_spelling"])]
     plan: Option<PathBuf>,
     /// The digest that the plan file must have
     #[arg(

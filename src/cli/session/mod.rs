@@ -165,6 +165,7 @@ pub(super) async fn plan(
     live.firewalls = read_rules(reader, desired.instances.keys(), world.concurrency).await;
     let options = plan::Options {
         strategy: world.strategy,
+        strict_spelling: world.strict_spelling,
     };
     let plan = plan::plan(&desired, &live, options);
     let made_at = OffsetDateTime::now_utc();

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::{Content, Opened, State};
 use crate::cli::session::NoPlan;
 use crate::config::{Config, service_keys, service_names, service_of};
-use crate::exposure::{Access, Effective, Side};
+use crate::exposure::{self, Access, Effective, Side};
 use crate::inventory::Inventory;
 use crate::model::{
     AddressType, DesiredInstance, Instance, InstanceId, InstanceState, LiveFirewall, Mode,
@@ -144,7 +144,7 @@ fn of_config(config: &Config, basis: Basis<'_>) -> Result<Document, NoPlan> {
                 Ok(Side::of_rules(&wanted.rules))
             }
             (Mode::Additive, Some(Ok(live)), Some(instance)) => {
-                Ok(additive(instance, wanted, live))
+                Ok(additive(instance, wanted, live).0)
             }
             (Mode::Additive, Some(Err(why)), _) => Err(why.clone()),
             (Mode::Additive, None, _) => {
@@ -160,16 +160,26 @@ fn of_config(config: &Config, basis: Basis<'_>) -> Result<Document, NoPlan> {
     Ok(document)
 }
 
-/// What is declared, and what is live and stays.
-fn additive(instance: &Instance, wanted: &DesiredInstance, live: &LiveFirewall) -> Side {
+/// What is declared, and what is live and stays: at most, with its rules, and for certain. Of a rule that stays in part, the
+/// part that nothing declares is a rule without a line.
+pub(in crate::cli) fn additive(
+    instance: &Instance,
+    wanted: &DesiredInstance,
+    live: &LiveFirewall,
+) -> (Side, Effective) {
     let plan = plan::plan_instance(instance, wanted, live, plan::Options::default());
+    let certain = Effective::of(&plan.after);
     let mut side = with_doubt(Side::of(&plan.after), &plan);
     // The lines of the configuration say more than the keys that they lead to.
     let declared = Side::of_rules(&wanted.rules).rules;
-    side.rules
-        .retain(|said| declared.iter().all(|rule| rule.key != said.key));
+    for said in &mut side.rules {
+        for rule in declared.iter().filter(|rule| rule.key == said.key) {
+            said.sources = exposure::subtract(&said.sources, &rule.sources);
+        }
+    }
+    side.rules.retain(|said| !said.sources.is_empty());
     side.rules.extend(declared);
-    side
+    (side, certain)
 }
 
 fn instances(inventory: &Inventory) -> BTreeMap<InstanceId, Instance> {

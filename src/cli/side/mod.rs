@@ -10,7 +10,7 @@ mod json;
 use std::io::Read as _;
 use std::path::Path;
 
-pub(super) use document::{Basis, Document, names};
+pub(super) use document::{Basis, Document, additive, names};
 pub(super) use json::Ports;
 
 use super::output::Cannot;

@@ -209,17 +209,18 @@ fn tables_have_what_is_certain_and_what_is_possible() {
             .filter(|at| *at < 2)
             .collect();
         format!(
-            "{}: {}; {possible}; {policies:?}",
+            "{}: {}; {possible}; {policies:?} {:?}",
             table.name,
-            ports(&table.rules)
+            ports(&table.rules),
+            table.perhaps
         )
     };
     assert_eq!(
         tables.iter().map(shown).collect::<Vec<_>>(),
         [
-            "groups.tagged: tcp/22; tcp/22 tcp/80 tcp/443; [1]",
-            "groups.web: tcp/80; tcp/22 tcp/80 tcp/443; [0]",
-            "instances.web-1: tcp/443 tcp/80; tcp/443 tcp/22 tcp/80; [0]",
+            "groups.tagged: tcp/22; tcp/22 tcp/80 tcp/443; [1] [0]",
+            "groups.web: tcp/80; tcp/22 tcp/80 tcp/443; [0] [1]",
+            "instances.web-1: tcp/443 tcp/80; tcp/443 tcp/22 tcp/80; [0] [1]",
         ]
     );
 }

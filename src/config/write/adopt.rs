@@ -15,7 +15,7 @@ use super::super::rule::{Families, Rule};
 use super::super::source::Source;
 use super::super::who::{self, Said, Who};
 use super::edit::{Edits, Place};
-use super::lines::{self, Unsayable};
+use super::lines::{self, Unsayable, Words};
 use super::table_name;
 use crate::model::{
     DesiredInstance, Firewall, Instance, InstanceId, Key, LiveFirewall, Mode, Origin, Sources,
@@ -53,6 +53,7 @@ impl Config {
         let mut adoption = Adoption {
             config: self,
             as_of,
+            words: Words::of(self),
             edits: Edits::of(&texts),
             refused: Vec::new(),
         };
@@ -75,6 +76,7 @@ impl Config {
 struct Adoption<'a> {
     config: &'a Config,
     as_of: OffsetDateTime,
+    words: Words,
     edits: Edits<'a>,
     refused: Vec<(InstanceId, String)>,
 }
@@ -256,7 +258,7 @@ impl Adoption<'_> {
         }
         let mut pieces = Vec::new();
         if !kept.is_empty() {
-            pieces.push((allow(line, &kept), None));
+            pieces.push((self.allow(line, &kept), None));
         }
         for ((rest, ipv4, ipv6), keys) in &cut {
             let takes = Families {
@@ -264,7 +266,7 @@ impl Adoption<'_> {
                 ipv6: *ipv6,
             };
             let from = self.from(line, rest, takes.and(there));
-            pieces.push((allow(line, keys), Some(from)));
+            pieces.push((self.allow(line, keys), Some(from)));
         }
         if !self.edits.replace(line.span, &pieces) {
             let origin = &line.origin;
@@ -272,6 +274,29 @@ impl Adoption<'_> {
                 format!("the line at {origin} is not written as `{{ ... }}`: edit it by hand");
             self.refuse(id, text);
         }
+    }
+
+    /// The words of a line for some of its keys; `None` where these are all.
+    fn allow(&self, line: &Rule, keys: &BTreeSet<Key>) -> Option<Vec<String>> {
+        let mut all = line.items.iter().flat_map(|item| &item.keys);
+        if all.all(|key| keys.contains(key)) {
+            return None;
+        }
+        let mut texts = Vec::new();
+        for item in &line.items {
+            let left: BTreeSet<Key> = item
+                .keys
+                .iter()
+                .filter(|key| keys.contains(key))
+                .copied()
+                .collect();
+            if left.len() == item.keys.len() && !left.is_empty() {
+                texts.push(item.text.clone());
+            } else {
+                texts.extend(self.words.allow(&left));
+            }
+        }
+        Some(texts)
     }
 
     /// The texts of `from` that are left with these sources: names stay where all of what they mean here stays.
@@ -285,7 +310,7 @@ impl Adoption<'_> {
             if left == all && !all.is_empty() {
                 texts.push(text.clone());
             } else {
-                texts.extend(lines::from(&left));
+                texts.extend(self.words.from(&left));
             }
         }
         let mut seen = BTreeSet::new();
@@ -314,7 +339,8 @@ impl Adoption<'_> {
     /// Adds lines to the instance's own table, which is made where there is none.
     fn add(&mut self, one: &Differing<'_>, own: Option<&Declared>, missing: &Firewall) {
         let id = &one.instance.id;
-        let rules = lines::rules(missing);
+        let rules = self.words.rules(missing);
+        let rules: Vec<String> = rules.iter().map(|line| self.words.line(line)).collect();
         let Some(own) = own else {
             let name = table_name(id);
             self.edits.append(&format!(
@@ -335,29 +361,6 @@ impl Adoption<'_> {
             self.refuse(id, text);
         }
     }
-}
-
-/// The words of a line for some of its keys; `None` where these are all.
-fn allow(line: &Rule, keys: &BTreeSet<Key>) -> Option<Vec<String>> {
-    let mut all = line.items.iter().flat_map(|item| &item.keys);
-    if all.all(|key| keys.contains(key)) {
-        return None;
-    }
-    let mut texts = Vec::new();
-    for item in &line.items {
-        let left: BTreeSet<Key> = item
-            .keys
-            .iter()
-            .filter(|key| keys.contains(key))
-            .copied()
-            .collect();
-        if left.len() == item.keys.len() && !left.is_empty() {
-            texts.push(item.text.clone());
-        } else {
-            texts.extend(lines::words(&left));
-        }
-    }
-    Some(texts)
 }
 
 /// The networks and aliases of `a` that `b` does not name.

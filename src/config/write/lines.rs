@@ -1,13 +1,15 @@
 //! One instance's rules as lines of the language.
 //!
-//! Owns the choice of words: services by name, the world by its word, addresses as they are. Refuses to write a line that
-//! would be read as anything else than the live rule.
+//! Owns the choice of words: services by name, the world by its word, lists that have a name by it, other addresses as they
+//! are. Refuses to write a line that would be read as anything else than the live rule.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use ipnet::IpNet;
 
+use super::super::Config;
 use super::super::rule::Families;
 use super::super::services::{service_keys, service_name, service_names};
 use crate::model::{
@@ -17,8 +19,8 @@ use crate::model::{
 
 /// What one instance gets.
 pub(super) struct Lines {
-    /// Inline tables, in order of their first keys.
-    pub(super) rules: Vec<String>,
+    /// In order of their first keys.
+    pub(super) rules: Vec<Line>,
     /// What has no words.
     pub(super) unsayable: Vec<Unsayable>,
 }
@@ -36,9 +38,168 @@ impl Lines {
     pub(super) fn of(address_type: &AddressType, live: &LiveFirewall) -> Self {
         let (sayable, unsayable) = said(address_type, live);
         Self {
-            rules: rules(&sayable),
+            rules: Words::default().rules(&sayable),
             unsayable,
         }
+    }
+}
+
+/// Some keys that share their sources.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Line {
+    /// The words for the keys.
+    pub(super) allow: Vec<String>,
+    pub(super) sources: Sources,
+}
+
+impl Line {
+    /// The networks of a list that is worth a name: several, and not the world.
+    pub(super) fn list(&self) -> Option<Sources> {
+        let nets = networks(&self.sources);
+        let several = nets.ipv4().len() + nets.ipv6().len() > 1;
+        (several && !names_the_world(&nets)).then_some(nets)
+    }
+}
+
+/// What a configuration calls things, besides the words of the language.
+#[derive(Debug, Default)]
+pub(super) struct Words {
+    /// Sets of addresses.
+    pub(super) sets: BTreeMap<Sources, String>,
+    /// Services, those with the most keys first.
+    services: Vec<(String, BTreeSet<Key>)>,
+}
+
+impl Words {
+    /// The names of a configuration. Of several names for one thing the first is used.
+    pub(super) fn of(config: &Config) -> Self {
+        let mut words = Self::default();
+        for (name, sources) in config.sets() {
+            if !sources.is_empty() && !names_the_world(&sources) {
+                words.sets.entry(sources).or_insert(name);
+            }
+        }
+        let services = config.services().into_iter();
+        words.services = services
+            .map(|(name, keys)| (name, keys.into_iter().collect()))
+            .collect();
+        let most = |(_, keys): &(String, BTreeSet<Key>)| Reverse(keys.len());
+        words.services.sort_by_key(most);
+        words
+    }
+
+    /// Keys with the same sources share a line.
+    pub(super) fn rules(&self, firewall: &Firewall) -> Vec<Line> {
+        let mut lines: BTreeMap<Sources, BTreeSet<Key>> = BTreeMap::new();
+        let mut ping = None;
+        for (key, sources) in firewall {
+            lines.entry(sources.clone()).or_default().insert(*key);
+        }
+        if let Some(keys) = service_keys("ping")
+            && let Some(sources) = ping_sources(firewall, keys)
+        {
+            for group in lines.values_mut() {
+                group.retain(|key| !keys.contains(key));
+            }
+            ping = Some(sources);
+        }
+        // In order of the first key, so that the order does not depend on addresses; ping is where ICMP would be.
+        let icmp = Key::new(Protocol::Icmp, 8, -1).ok();
+        let mut ordered: BTreeMap<Key, (Vec<String>, Sources)> = BTreeMap::new();
+        for (sources, keys) in lines {
+            let takes_ping = ping.as_ref() == Some(&sources);
+            if takes_ping {
+                ping = None;
+            }
+            let mut words = self.allow(&keys);
+            if takes_ping {
+                words.push("ping".to_owned());
+            }
+            if let Some(first) = keys.first().copied().or(icmp.filter(|_| takes_ping)) {
+                ordered.insert(first, (words, sources));
+            }
+        }
+        if let (Some(sources), Some(icmp)) = (ping, icmp) {
+            ordered.insert(icmp, (vec!["ping".to_owned()], sources));
+        }
+        ordered
+            .into_values()
+            .map(|(allow, sources)| Line { allow, sources })
+            .collect()
+    }
+
+    /// The shortest words for some keys that share their sources.
+    pub(super) fn allow(&self, keys: &BTreeSet<Key>) -> Vec<String> {
+        let mut rest = keys.clone();
+        let mut named: BTreeMap<Key, String> = BTreeMap::new();
+        for (name, all) in self.services.iter().filter(|(_, all)| all.len() > 1) {
+            if let Some(first) = all.first().filter(|_| all.is_subset(&rest)) {
+                named.insert(*first, name.clone());
+                rest.retain(|key| !all.contains(key));
+            }
+        }
+        for name in service_names() {
+            let Some(all) = service_keys(name) else {
+                continue;
+            };
+            // `ping` gives each key other sources.
+            if let [first, _, ..] = all
+                && name != "ping"
+                && all.iter().all(|key| rest.contains(key))
+            {
+                named.insert(*first, name.to_owned());
+                rest.retain(|key| !all.contains(key));
+            }
+        }
+        for key in rest {
+            let own = || {
+                let mut just = self.services.iter().filter(|(_, all)| all.len() == 1);
+                let (name, _) = just.find(|(_, all)| all.contains(&key))?;
+                Some(name.clone())
+            };
+            let usual = service_name(key).map(str::to_owned);
+            let word = usual.or_else(own).unwrap_or_else(|| spelled(key));
+            named.insert(key, word);
+        }
+        named.into_values().collect()
+    }
+
+    /// The line in the language.
+    pub(super) fn line(&self, line: &Line) -> String {
+        format!(
+            "{{ allow = {}, from = {} }}",
+            one_or_list(&line.allow),
+            one_or_list(&self.from(&line.sources))
+        )
+    }
+
+    /// The texts of `from` for these sources: the name of a list that is just they, or each by itself.
+    pub(super) fn from(&self, sources: &Sources) -> Vec<String> {
+        if let Some(name) = self.sets.get(sources) {
+            return vec![name.clone()];
+        }
+        if let Some(name) = self.sets.get(&networks(sources)) {
+            let aliases = sources.aliases().iter().cloned();
+            return [name.clone()].into_iter().chain(aliases).collect();
+        }
+        let everyone = (
+            sources.ipv4().contains(&V4_ANYWHERE),
+            sources.ipv6().contains(&V6_ANYWHERE),
+        );
+        let word = match everyone {
+            (true, true) => Some("anywhere"),
+            (true, false) => Some("anywhere-v4"),
+            (false, true) => Some("anywhere-v6"),
+            (false, false) => None,
+        };
+        let ipv4 = sources.ipv4().iter().filter(|net| **net != V4_ANYWHERE);
+        let ipv6 = sources.ipv6().iter().filter(|net| **net != V6_ANYWHERE);
+        word.into_iter()
+            .map(str::to_owned)
+            .chain(ipv4.map(|net| address(IpNet::V4(*net))))
+            .chain(ipv6.map(|net| address(IpNet::V6(*net))))
+            .chain(sources.aliases().iter().cloned())
+            .collect()
     }
 }
 
@@ -128,46 +289,6 @@ fn split(key: Key, sources: &Sources, there: Families) -> (Sources, Vec<(String,
     (said, rest)
 }
 
-/// Keys with the same sources share a line.
-pub(super) fn rules(firewall: &Firewall) -> Vec<String> {
-    let mut lines: BTreeMap<Sources, BTreeSet<Key>> = BTreeMap::new();
-    let mut ping = None;
-    for (key, sources) in firewall {
-        lines.entry(sources.clone()).or_default().insert(*key);
-    }
-    if let Some(keys) = service_keys("ping")
-        && let Some(sources) = ping_sources(firewall, keys)
-    {
-        for group in lines.values_mut() {
-            group.retain(|key| !keys.contains(key));
-        }
-        ping = Some(sources);
-    }
-    // In order of the first key, so that the order does not depend on addresses; ping is where ICMP would be.
-    let icmp = Key::new(Protocol::Icmp, 8, -1).ok();
-    let mut ordered: BTreeMap<Key, (Vec<String>, Sources)> = BTreeMap::new();
-    for (sources, keys) in lines {
-        let takes_ping = ping.as_ref() == Some(&sources);
-        if takes_ping {
-            ping = None;
-        }
-        let mut words = words(&keys);
-        if takes_ping {
-            words.push("ping".to_owned());
-        }
-        if let Some(first) = keys.first().copied().or(icmp.filter(|_| takes_ping)) {
-            ordered.insert(first, (words, sources));
-        }
-    }
-    if let (Some(sources), Some(icmp)) = (ping, icmp) {
-        ordered.insert(icmp, (vec!["ping".to_owned()], sources));
-    }
-    ordered
-        .into_values()
-        .map(|(allow, sources)| line(&allow, &sources))
-        .collect()
-}
-
 /// The sources with which `ping` says just what these two keys have.
 fn ping_sources(firewall: &Firewall, keys: &[Key]) -> Option<Sources> {
     let found: Vec<&Sources> = keys.iter().filter_map(|key| firewall.get(*key)).collect();
@@ -182,30 +303,6 @@ fn ping_sources(firewall: &Firewall, keys: &[Key]) -> Option<Sources> {
     exact.then_some(all)
 }
 
-/// The shortest words for some keys that share their sources.
-pub(super) fn words(keys: &BTreeSet<Key>) -> Vec<String> {
-    let mut rest = keys.clone();
-    let mut named: BTreeMap<Key, String> = BTreeMap::new();
-    for name in service_names() {
-        let Some(all) = service_keys(name) else {
-            continue;
-        };
-        // `ping` gives each key other sources.
-        if let [first, _, ..] = all
-            && name != "ping"
-            && all.iter().all(|key| rest.contains(key))
-        {
-            named.insert(*first, name.to_owned());
-            rest.retain(|key| !all.contains(key));
-        }
-    }
-    for key in rest {
-        let word = service_name(key).map_or_else(|| spelled(key), str::to_owned);
-        named.insert(key, word);
-    }
-    named.into_values().collect()
-}
-
 fn spelled(key: Key) -> String {
     match (key.protocol().is_icmp(), key.from(), key.to()) {
         (true, -1, -1) => key.protocol().to_string(),
@@ -214,33 +311,16 @@ fn spelled(key: Key) -> String {
     }
 }
 
-fn line(allow: &[String], sources: &Sources) -> String {
-    format!(
-        "{{ allow = {}, from = {} }}",
-        one_or_list(allow),
-        one_or_list(&from(sources))
-    )
+/// The networks alone.
+fn networks(sources: &Sources) -> Sources {
+    let ipv4 = sources.ipv4().iter().copied().map(IpNet::V4);
+    let ipv6 = sources.ipv6().iter().copied().map(IpNet::V6);
+    ipv4.chain(ipv6).collect()
 }
 
-pub(super) fn from(sources: &Sources) -> Vec<String> {
-    let everyone = (
-        sources.ipv4().contains(&V4_ANYWHERE),
-        sources.ipv6().contains(&V6_ANYWHERE),
-    );
-    let word = match everyone {
-        (true, true) => Some("anywhere"),
-        (true, false) => Some("anywhere-v4"),
-        (false, true) => Some("anywhere-v6"),
-        (false, false) => None,
-    };
-    let ipv4 = sources.ipv4().iter().filter(|net| **net != V4_ANYWHERE);
-    let ipv6 = sources.ipv6().iter().filter(|net| **net != V6_ANYWHERE);
-    word.into_iter()
-        .map(str::to_owned)
-        .chain(ipv4.map(|net| address(IpNet::V4(*net))))
-        .chain(ipv6.map(|net| address(IpNet::V6(*net))))
-        .chain(sources.aliases().iter().cloned())
-        .collect()
+/// Whether there is a word of the language for a part of it, which says more than any name.
+fn names_the_world(sources: &Sources) -> bool {
+    sources.ipv4().contains(&V4_ANYWHERE) || sources.ipv6().contains(&V6_ANYWHERE)
 }
 
 /// A single address without its prefix length, as people write it.

@@ -7,13 +7,14 @@
 mod adopt;
 mod edit;
 mod lines;
+mod sets;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use lines::{Lines, Unsayable, quoted};
+use lines::{Line, Lines, Unsayable, Words, quoted};
 
 pub use adopt::{Adopted, Differing};
 
@@ -65,20 +66,22 @@ pub fn import(live: &Live, looked_at: &BTreeSet<String>) -> Imported {
         }
     }
     let rulesets = rulesets(&declared);
+    let words = sets::named(&declared);
     let mut text = head(looked_at);
     if !undeclared.is_empty() {
         text.push_str("\n# Not declared below, and so not touched:\n");
         text.push_str(&undeclared);
     }
+    text.push_str(&sets::table(&words));
     for (at, (rules, name)) in in_order_of_name(&rulesets).enumerate() {
         if at == 0 {
             text.push_str("\n[rulesets]\n");
         }
-        let _ = writeln!(text, "{name} = {}", list(rules));
+        let _ = writeln!(text, "{name} = {}", list(&written(&words, rules)));
     }
     for declaration in &declared {
         let name = name(live, declaration.id);
-        table(&mut text, &name, &declaration.lines, &rulesets);
+        table(&mut text, &name, &declaration.lines, &rulesets, &words);
     }
     Imported { text, left_out }
 }
@@ -118,8 +121,8 @@ fn table_name(id: &InstanceId) -> String {
 /// Names for the rules that several instances share.
 ///
 /// A set is called after what the names of its instances have in common, so that it stays the same from run to run.
-fn rulesets<'a>(declared: &'a [Declaration<'a>]) -> BTreeMap<&'a [String], String> {
-    let mut users: BTreeMap<&[String], Vec<&str>> = BTreeMap::new();
+fn rulesets<'a>(declared: &'a [Declaration<'a>]) -> BTreeMap<&'a [Line], String> {
+    let mut users: BTreeMap<&[Line], Vec<&str>> = BTreeMap::new();
     for Declaration { id, lines } in declared {
         users.entry(&lines.rules).or_default().push(&id.name);
     }
@@ -134,15 +137,20 @@ fn rulesets<'a>(declared: &'a [Declaration<'a>]) -> BTreeMap<&'a [String], Strin
             Ok(()) if !common.contains('.') => common,
             _ => "shared",
         };
-        let mut name = base.to_owned();
-        let mut number = 2;
-        while !taken.insert(name.clone()) {
-            name = format!("{base}-{number}");
-            number += 1;
-        }
-        rulesets.insert(rules, name);
+        rulesets.insert(rules, free(base, &mut taken));
     }
     rulesets
+}
+
+/// The name itself, or with the first number that makes it a new one.
+fn free(base: &str, taken: &mut BTreeSet<String>) -> String {
+    let mut name = base.to_owned();
+    let mut number = 2;
+    while !taken.insert(name.clone()) {
+        name = format!("{base}-{number}");
+        number += 1;
+    }
+    name
 }
 
 /// What all names begin with, without the number or separator at which they part.
@@ -159,9 +167,9 @@ fn common_start<'a>(names: &[&'a str]) -> &'a str {
 }
 
 fn in_order_of_name<'a>(
-    rulesets: &'a BTreeMap<&'a [String], String>,
-) -> impl Iterator<Item = (&'a [String], &'a str)> {
-    let by_name: BTreeMap<&str, &[String]> = rulesets
+    rulesets: &'a BTreeMap<&'a [Line], String>,
+) -> impl Iterator<Item = (&'a [Line], &'a str)> {
+    let by_name: BTreeMap<&str, &[Line]> = rulesets
         .iter()
         .map(|(rules, name)| (name.as_str(), *rules))
         .collect();
@@ -189,7 +197,13 @@ fn head(looked_at: &BTreeSet<String>) -> String {
     text
 }
 
-fn table(text: &mut String, name: &str, lines: &Lines, rulesets: &BTreeMap<&[String], String>) {
+fn table(
+    text: &mut String,
+    name: &str,
+    lines: &Lines,
+    rulesets: &BTreeMap<&[Line], String>,
+    words: &Words,
+) {
     let _ = writeln!(text, "\n[instances.{name}]");
     if !lines.unsayable.is_empty() {
         text.push_str(
@@ -205,9 +219,13 @@ fn table(text: &mut String, name: &str, lines: &Lines, rulesets: &BTreeMap<&[Str
             let _ = writeln!(text, "use = [{}]", quoted(ruleset));
         }
         None => {
-            let _ = writeln!(text, "rules = {}", list(&lines.rules));
+            let _ = writeln!(text, "rules = {}", list(&written(words, &lines.rules)));
         }
     }
+}
+
+fn written(words: &Words, lines: &[Line]) -> Vec<String> {
+    lines.iter().map(|line| words.line(line)).collect()
 }
 
 fn list(rules: &[String]) -> String {

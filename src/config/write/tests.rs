@@ -11,8 +11,8 @@ use super::super::{Config, Source, parse};
 use super::import;
 use crate::model::arbitrary::{Universe, firewall};
 use crate::model::{
-    AddressType, Firewall, Instance, InstanceId, InstanceState, Live, LiveFirewall, Mode,
-    PortState, Site, Unreadable,
+    AddressType, Firewall, Instance, InstanceId, InstanceState, Key, Live, LiveFirewall, Mode,
+    PortState, Protocol, Site, Sources, Unreadable,
 };
 use crate::plan::{Options, Plan, Verdict, plan};
 
@@ -75,14 +75,57 @@ fn planned(text: &str, live: &Live) -> Plan {
     }
 }
 
+/// Lists of which two let in the same networks.
+const COMMON: [&[&str]; 3] = [
+    &["10.9.0.0/24", "10.9.2.7/32"],
+    &["10.9.0.0/24", "10.9.2.7/32", "lightsail-connect"],
+    &["10.9.0.0/24", "2001:db8:9::/48"],
+];
+
+fn sources_of(texts: &[&str]) -> Sources {
+    let mut sources = Sources::new();
+    for text in texts {
+        match Sources::parse_live(text) {
+            Some(net) => sources.insert(net),
+            None => sources.insert_alias(*text),
+        }
+    }
+    sources
+}
+
+/// The lists of several networks that are written out, each with the table that it stands in.
+fn written_out(text: &str) -> Vec<(BTreeSet<String>, String)> {
+    let mut table = String::new();
+    let mut lists = Vec::new();
+    for line in text.lines() {
+        if line.starts_with('[') {
+            line.clone_into(&mut table);
+        }
+        let Some((_, list)) = line.split_once("from = [") else {
+            continue;
+        };
+        let words = list
+            .split('"')
+            .filter(|word| Sources::parse_live(word).is_some());
+        let nets: BTreeSet<String> = words.map(str::to_owned).collect();
+        if nets.len() > 1 && !list.contains("anywhere") {
+            lists.push((nets, table.clone()));
+        }
+    }
+    lists
+}
+
 /// Entries as the service may spell them: repeated, shouted, bare, closed, without sources, of unknown protocols.
 fn entries() -> impl Strategy<Value = Vec<PortState>> {
     let odd = select(vec![0_u8, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6]);
     let firewall = prop_oneof![firewall(Universe::Small), firewall(Universe::Big)];
-    (firewall, vec(odd, 8)).prop_map(|(firewall, odd)| {
+    // Some lists are the same in many rules.
+    let common = select(vec![None, None, Some(0), Some(1), Some(2)]);
+    (firewall, vec((odd, common), 8)).prop_map(|(firewall, odd)| {
         let mut entries = Vec::new();
-        for ((key, sources), odd) in firewall.iter().zip(odd) {
-            let mut entry = PortState::canonical(*key, sources);
+        for ((key, sources), (odd, common)) in firewall.iter().zip(odd) {
+            let common = common.map(|at: usize| sources_of(COMMON[at]));
+            let mut entry = PortState::canonical(*key, common.as_ref().unwrap_or(sources));
             match odd {
                 1 => entry.protocol = entry.protocol.to_uppercase(),
                 2 => entries.push(entry.clone()),
@@ -131,6 +174,13 @@ proptest! {
         let imported = import(&live, &regions());
         prop_assert_eq!(&imported, &import(&live, &regions()));
         let plan = planned(&imported.text, &live);
+        let lists = written_out(&imported.text);
+        for (at, (list, table)) in lists.iter().enumerate() {
+            let again = lists[..at].iter().find(|(other, _)| other == list);
+            // Only one instance may repeat itself.
+            let own = table.starts_with("[instances.") && again.is_none_or(|(_, other)| other == table);
+            prop_assert!(again.is_none() || own, "{:?} in {}\n{}", list, table, &imported.text);
+        }
         prop_assert!(plan.instances.iter().all(|planned| planned.calls.is_empty()));
         let about = |id: &InstanceId| {
             let start = format!("{id}: ");
@@ -267,4 +317,77 @@ fn it_reads_as_if_written_by_hand() {
     eu-central-1/db-1: tcp/8080-8089 from `partners`: the language has no word for this alias
     eu-central-1/db-1: tcp 21-21: it names no source
     ");
+}
+
+#[test]
+fn lists_that_repeat_get_a_name() {
+    let rule = |port, sources: &[&str]| {
+        let key = Key::new(Protocol::Tcp, port, port).expect("a port");
+        PortState::canonical(key, &sources_of(sources))
+    };
+    let (office, both) = (
+        ["203.0.113.0/24", "198.51.100.7/32"],
+        ["203.0.113.0/24", "198.51.100.7/32", "lightsail-connect"],
+    );
+    let vpn = ["192.0.2.0/25", "2001:db8::/48"];
+    let mut live = Live::default();
+    for (name, rules) in [
+        ("app-1", vec![rule(22, &both), rule(443, &["0.0.0.0/0"])]),
+        ("db-1", vec![rule(22, &office), rule(5432, &vpn)]),
+        ("db-2", vec![rule(22, &office), rule(5432, &vpn)]),
+        (
+            "log-1",
+            vec![rule(514, &vpn), rule(8080, &["10.0.0.0/8", "10.9.9.9/32"])],
+        ),
+    ] {
+        add(
+            &mut live,
+            id("eu-central-1", name),
+            "dualstack",
+            Some(&rules),
+        );
+    }
+    let imported = import(&live, &["eu-central-1".to_owned()].into());
+    insta::assert_snapshot!(imported.text, @r#"
+    # Made by `portward import` from what was live.
+    version = 1
+
+    [defaults]
+    region = "eu-central-1"
+    mode = "authoritative" # what is not declared is closed
+
+    [addresses]
+    clients = ["192.0.2.0/25", "2001:db8::/48"]
+    ssh-clients = ["198.51.100.7", "203.0.113.0/24"]
+
+    [rulesets]
+    db = [
+      { allow = "ssh", from = "ssh-clients" },
+      { allow = "postgres", from = "clients" },
+    ]
+
+    [instances.app-1]
+    rules = [
+      { allow = "ssh", from = ["ssh-clients", "lightsail-connect"] },
+      { allow = "https", from = "anywhere-v4" },
+    ]
+
+    [instances.db-1]
+    use = ["db"]
+
+    [instances.db-2]
+    use = ["db"]
+
+    [instances.log-1]
+    rules = [
+      { allow = "tcp/514", from = "clients" },
+      { allow = "tcp/8080", from = ["10.0.0.0/8", "10.9.9.9"] },
+    ]
+    "#);
+    assert!(
+        planned(&imported.text, &live)
+            .instances
+            .iter()
+            .all(|one| one.verdict == Verdict::InSync)
+    );
 }

@@ -192,6 +192,7 @@ fn instance(doc: &InstanceDoc) -> Read<InstancePlan> {
             address_type: AddressType::from_name(&doc.ip_address_type),
         },
         mode: mode.map_or_else(|| unknown("mode", &doc.mode), Ok)?,
+        strict_spelling: doc.strict_spelling,
         before: before(&doc.before)?,
         after: rules(&doc.after)?,
         changes: all(&doc.changes, change)?,

@@ -13,6 +13,14 @@ pub(super) struct Head {
     pub(super) version: u64,
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 /// Declares shapes that are written and read alike: camel case, nothing unknown.
 macro_rules! shapes {
     ($($(#[$about:meta])* $name:ident { $($(#[$on:meta])* $member:ident: $of:ty,)* })*) => {$(
@@ -84,6 +92,9 @@ shapes! {
         state: String,
         ip_address_type: String,
         mode: String,
+        /// Only there where it is true.
+        #[serde(default, skip_serializing_if = "is_false")]
+        strict_spelling: bool,
         verdict: String,
         reason: Option<String>,
         hint: Option<String>,

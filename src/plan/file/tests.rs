@@ -258,6 +258,29 @@ fn a_plan_ends_with_its_time_or_with_the_first_rule_that_does() {
 }
 
 #[test]
+fn strict_spelling_is_there_only_where_it_is_true() {
+    let mut file = some_file();
+    let loose = write(&file);
+    assert!(!loose.contains("strictSpelling"));
+    for instance in &mut file.plan.instances {
+        instance.strict_spelling = true;
+    }
+    let text = write(&file);
+    assert!(
+        text.contains("\n      \"strictSpelling\": true,\n"),
+        "{text}"
+    );
+    assert_eq!(parse(&text, now(), None), Ok(file));
+    let mode = "\"mode\": \"authoritative\",";
+    let spelled_out = loose.replacen(
+        mode,
+        &format!("{mode}\n      \"strictSpelling\": false,"),
+        1,
+    );
+    assert!(matches!(refusal(&spelled_out), Refusal::NotAsWritten(_)));
+}
+
+#[test]
 fn the_shape_of_a_file() {
     let mut file = some_file();
     file.tool = "portward 0.0.0".into();

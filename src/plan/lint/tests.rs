@@ -232,6 +232,71 @@ fn damaged_words_are_seen() {
     ]);
 }
 
+/// One Put that only respells.
+fn respells() -> InstancePlan {
+    let wanted = firewall(&[(22, &["10.0.0.0/8"]), (80, &["::/0"])]);
+    let (ssh, http) = (key(22), key(80));
+    let mut entries: Vec<PortState> = wanted
+        .iter()
+        .map(|(key, sources)| PortState::canonical(*key, sources))
+        .collect();
+    entries[0].protocol = "TCP".into();
+    let before = LiveFirewall::read(&entries);
+    assert!(before.is_put_only(ssh) && !before.is_put_only(http));
+    let loose = planned(Mode::Authoritative, &before, &wanted);
+    let sources = wanted.get(ssh).cloned().unwrap_or_default();
+    InstancePlan {
+        strict_spelling: true,
+        verdict: Verdict::Change,
+        changes: vec![Change {
+            key: ssh,
+            before: sources.clone(),
+            after: sources,
+            causes: Vec::new(),
+        }],
+        calls: vec![put(&wanted)],
+        ..loose
+    }
+}
+
+#[test]
+fn a_spelling_is_part_of_what_must_result() {
+    check(&[
+        (respells, |p| p.strict_spelling = false, Fault::Needless),
+        (respells, |p| p.strict_spelling = false, Fault::Changes),
+        (respells, |p| p.changes.clear(), Fault::Changes),
+        (
+            respells,
+            |p| p.calls = vec![open(80, &["::/0"])],
+            Fault::SpellingStays,
+        ),
+        (
+            respells,
+            |p| p.mode = Mode::Additive,
+            Fault::Mode(Mode::Additive),
+        ),
+        (
+            respells,
+            |p| {
+                p.verdict = Verdict::InSync;
+                p.calls.clear();
+                p.changes.clear();
+            },
+            Fault::NotInSync,
+        ),
+        (
+            grows,
+            |p| {
+                p.strict_spelling = true;
+                p.before = LiveFirewall::from(&p.after);
+                p.changes.clear();
+                p.exposure = Diff::default();
+            },
+            Fault::Needless,
+        ),
+    ]);
+}
+
 #[test]
 fn what_a_put_would_drop_is_seen() {
     let damage = |entry: PortState| {

@@ -426,6 +426,7 @@ fn what_is_declared_is_judged_without_instances() {
         possible: possible.map(rules),
         waivers: Vec::new(),
         policies: vec![0],
+        perhaps: Vec::new(),
     };
     let judged = |table: DeclaredTable, policy: Policy| {
         declared(
@@ -444,13 +445,36 @@ fn what_is_declared_is_judged_without_instances() {
     assert_eq!(wide.violations[0].on, On::Table("groups.web".into()));
     // What another table, or nobody knows who, may open is not missing for certain.
     let ssh: &[Line<'_>] = &[(tcp(22, 22), &["203.0.113.0/24", "2001:db8::/32"])];
-    assert_eq!(judged(table(None, &[]), operators()), Findings::default());
-    assert_eq!(
-        judged(table(Some(ssh), &[]), operators()),
-        Findings::default()
-    );
-    assert_eq!(
-        judged(table(Some(&[]), &[]), operators()).violations.len(),
-        1
-    );
+    for possible in [None, Some(ssh)] {
+        let open = judged(table(possible, &[]), operators());
+        assert_eq!(
+            (seen(&open), open.undecided),
+            (vec![], vec!["p".to_owned()])
+        );
+    }
+    let missing = judged(table(Some(&[]), &[]), operators());
+    assert_eq!((missing.violations.len(), missing.undecided.len()), (1, 0));
+    // What may concern some of its instances is undecided where it would be broken, and only there.
+    for (lines, undecided) in [
+        (&[(tcp(5432, 5432), &["0.0.0.0/0"] as &[&str])][..], 1),
+        (ssh, 0),
+    ] {
+        let perhaps = DeclaredTable {
+            policies: Vec::new(),
+            perhaps: vec![0],
+            ..table(Some(&[]), lines)
+        };
+        let found = judged(perhaps, private_database());
+        assert_eq!(
+            (found.violations.len(), found.undecided.len()),
+            (0, undecided)
+        );
+    }
+    // Narrow each by itself, wide together.
+    let together: &[Line<'_>] = &[(tcp(22, 22), &["10.0.0.0/16", "10.1.0.0/16"])];
+    let half: &[Line<'_>] = &[(tcp(22, 22), &["10.0.0.0/16"])];
+    let summed = judged(table(Some(together), half), narrow_admin());
+    assert_eq!((summed.violations.len(), summed.undecided.len()), (0, 1));
+    let alone = judged(table(Some(together), together), narrow_admin());
+    assert_eq!((alone.violations.len(), alone.undecided.len()), (1, 0));
 }

@@ -2,6 +2,8 @@
 //!
 //! Owns the words for verdicts, changes and endings. Refuses to leave out a field of what it is given.
 
+use std::borrow::Cow;
+
 use super::shape::{
     BoxDoc, CallDoc, CauseDoc, ChangeDoc, ExposureDoc, IdDoc, InstanceDoc, NoteDoc, OutcomeDoc,
     OverrideDoc, PlaceDoc, PortInfo, RefusalDoc, RequestDoc, SourcesDoc, UncertainDoc,
@@ -54,6 +56,7 @@ pub(super) fn instance<'a>(
     let InstancePlan {
         instance,
         mode,
+        strict_spelling: _,
         before,
         after,
         changes,
@@ -126,7 +129,8 @@ pub(super) fn change(change: &Change) -> ChangeDoc<'_> {
             (_, true) => "remove",
             _ if gains && loses => "replace",
             _ if gains => "widen",
-            _ => "narrow",
+            _ if loses => "narrow",
+            _ => "respell",
         },
         protocol: key.protocol().as_str(),
         from_port: key.from(),
@@ -216,6 +220,7 @@ pub(super) fn outcome(result: &InstanceResult) -> OutcomeDoc<'_> {
         outcome,
         writes,
         operations,
+        note,
     } = result;
     let failure = match outcome {
         Outcome::Failed(failure) => Some(failure),
@@ -223,7 +228,9 @@ pub(super) fn outcome(result: &InstanceResult) -> OutcomeDoc<'_> {
     };
     OutcomeDoc {
         status: outcome.status(),
-        reason: outcome.reason(),
+        reason: outcome
+            .reason()
+            .or_else(|| note.as_deref().map(Cow::Borrowed)),
         code: failure.and_then(|failure| failure.code.as_deref()),
         request_id: failure.and_then(|failure| failure.request_id.as_deref()),
         hint: failure.and_then(|failure| failure.hint.as_deref()),

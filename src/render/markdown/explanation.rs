@@ -48,16 +48,19 @@ fn composed(of: &Explanation<'_>, most: (usize, usize)) -> String {
         Ok((side, _)) => {
             let words = live.map_or("", |allowed| allowed.words());
             let _ = writeln!(out, "- live: **{words}**");
-            lines(&mut out, of, side, most);
+            lines(&mut out, of, side, "rule", most);
         }
     }
     match of.desired {
         None => out.push_str("- desired: **declared nowhere**\n"),
-        Some(side) => {
+        Some((side, _)) => {
             let words = desired.map_or("", |allowed| allowed.words());
-            let _ = writeln!(out, "- desired: **{words}**");
-            lines(&mut out, of, side, most);
+            let _ = writeln!(out, "- desired{}: **{words}**", of.additive());
+            lines(&mut out, of, side, "live rule", most);
         }
+    }
+    if let Some(note) = of.note() {
+        let _ = writeln!(out, "\n{}", prose(&cut(&note)));
     }
     if let Some(change) = of.change() {
         let _ = writeln!(out, "\nTo let all of it in: {}", prose(&cut(&change)));
@@ -65,7 +68,13 @@ fn composed(of: &Explanation<'_>, most: (usize, usize)) -> String {
     out
 }
 
-fn lines(out: &mut String, of: &Explanation<'_>, side: &Side, (most, longest): (usize, usize)) {
+fn lines(
+    out: &mut String,
+    of: &Explanation<'_>,
+    side: &Side,
+    rule: &str,
+    (most, longest): (usize, usize),
+) {
     let names = [of.names, of.names];
     let all = of.part(side).lines().gained;
     for line in all.iter().take(most) {
@@ -75,7 +84,7 @@ fn lines(out: &mut String, of: &Explanation<'_>, side: &Side, (most, longest): (
         let mut words: Vec<String> = causes
             .iter()
             .take(CAUSES)
-            .map(|said| code(&cut(&cause_words(said), longest)))
+            .map(|said| code(&cut(&cause_words(said, rule), longest)))
             .collect();
         if causes.len() > CAUSES {
             words.push(format!("{} more", causes.len() - CAUSES));

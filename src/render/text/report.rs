@@ -19,6 +19,9 @@ pub fn report(report: &Report, plan: &Plan) -> String {
         {
             let _ = writeln!(text, "  hint: {}", plain(hint));
         }
+        if let Some(note) = &result.note {
+            let _ = writeln!(text, "  note: {}", plain(note));
+        }
     }
     let applied = count_results(report, |outcome| matches!(outcome, Outcome::Applied { .. }));
     let already = count_results(report, |outcome| matches!(outcome, Outcome::AlreadyApplied));

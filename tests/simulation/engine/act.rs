@@ -60,7 +60,7 @@ pub(crate) struct Told {
 /// The run in which things go wrong; where the scene wants it, its plan is carried out once more.
 pub(crate) async fn storm(scene: &Scene, service: &Service, settings: &Settings) -> Vec<Act> {
     let start = Start::now(service);
-    let (desired, live, plan) = look(scene, service).await;
+    let (desired, live, plan) = look(scene, service, scene.strict_spelling).await;
     let mut acts = vec![run(scene, service, settings, start, (desired, live, plan)).await];
     if scene.again {
         let start = Start::now(service);
@@ -79,7 +79,8 @@ pub(crate) async fn storm(scene: &Scene, service: &Service, settings: &Settings)
 /// A run in which nothing goes wrong but what the quirks do.
 pub(crate) async fn calm(scene: &Scene, service: &Service, settings: &Settings) -> Act {
     let start = Start::now(service);
-    let (desired, live, plan) = look(scene, service).await;
+    // A service with a spelling of its own would never be in sync strictly.
+    let (desired, live, plan) = look(scene, service, false).await;
     let quiet = Settings {
         max_failures: None,
         ..*settings
@@ -110,7 +111,7 @@ impl Start {
 }
 
 /// Lists, reads and plans.
-async fn look(scene: &Scene, service: &Service) -> (Desired, Live, Plan) {
+async fn look(scene: &Scene, service: &Service, strict_spelling: bool) -> (Desired, Live, Plan) {
     let mut live = Live::default();
     for region in &scene.regions {
         match service.instances(&Site::of_region(region)).await {
@@ -131,7 +132,11 @@ async fn look(scene: &Scene, service: &Service) -> (Desired, Live, Plan) {
         let rules = rules.map_err(|error| Unreadable::from(&error));
         live.firewalls.insert(id.clone(), rules);
     }
-    let plan = plan::plan(&desired, &live, plan::Options::default());
+    let options = plan::Options {
+        strict_spelling,
+        ..plan::Options::default()
+    };
+    let plan = plan::plan(&desired, &live, options);
     (desired, live, plan)
 }
 

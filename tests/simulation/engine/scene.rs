@@ -71,6 +71,8 @@ pub(crate) struct Scene {
     pub(crate) denied: bool,
     /// The receipt is a real file.
     pub(crate) on_disk: bool,
+    /// The run in which things go wrong is to mend spellings too.
+    pub(crate) strict_spelling: bool,
 }
 
 impl Scene {
@@ -121,6 +123,7 @@ impl Scene {
             again: rng.u8(..6) == 0,
             denied: rng.u8(..10) == 0,
             on_disk: seed.is_multiple_of(16),
+            strict_spelling: seed % 4 == 1,
         }
     }
 }

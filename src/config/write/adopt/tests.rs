@@ -316,3 +316,53 @@ fn quoted_tables_are_found() {
     let rules = "# mine\nrules = [\n  { allow = \"ssh\", from = \"anywhere\" },\n]\n";
     assert_eq!(edited, text.replace("# mine\n", rules));
 }
+
+#[test]
+fn names_of_the_configuration_are_used() {
+    let mut live = fleet(&AddressType::Dualstack);
+    live.instances.retain(|id, _| id.name == "app-1");
+    let key = |text: &str| match super::super::super::what::parse(text) {
+        Some(Ok(key)) => key,
+        _ => unreachable!("a key"),
+    };
+    let sources = |texts: &[&str]| -> Sources {
+        texts
+            .iter()
+            .filter_map(|text| Sources::parse_live(text))
+            .collect()
+    };
+    let office = sources(&["10.0.0.0/24", "2001:db8::/32"]);
+    let mut connected = sources(&["10.0.0.0/24", "10.0.0.7/32", "2001:db8::/32"]);
+    connected.insert_alias("lightsail-connect");
+    let other = sources(&["10.0.0.0/24", "192.0.2.1"]);
+    let firewall = Firewall::from_iter([
+        (key("tcp/8080-8089"), office.clone()),
+        (key("udp/7946"), office),
+        (key("tcp/22"), connected),
+        (key("tcp/9999"), other),
+    ]);
+    live.firewalls
+        .insert(id("app-1"), Ok(LiveFirewall::from(&firewall)));
+    let text = CONFIG.replace("app-1 = { rules = [] }", "");
+    let text = text.replace("[instances]\n", "[instances.app-1]\nrules = []\n");
+    let (edited, adopted) = adopted(&text, &live);
+    assert_eq!(adopted.refused, []);
+    let own = edited
+        .split("[instances.app-1]\n")
+        .nth(1)
+        .unwrap_or_default();
+    let own = own.split("\n[").next().unwrap_or_default();
+    insta::assert_snapshot!(own, @r#"
+    rules = [
+      { allow = "ssh", from = ["admins", "lightsail-connect"] },
+      { allow = "app", from = "office" },
+      { allow = "tcp/9999", from = ["10.0.0.0/24", "192.0.2.1"] },
+    ]
+    "#);
+    assert!(
+        planned(&edited, &live)
+            .instances
+            .iter()
+            .all(|one| one.verdict == Verdict::InSync)
+    );
+}

@@ -1,0 +1,120 @@
+//! Where the spelling counts: how a write that changes nothing else is proved, and that a service with a spelling of its own
+//! makes neither a failure nor a loop.
+
+use super::fake::{Behaviour, Fake, Fault, from, rules, tcp};
+use super::tests::{APPLIED, go, patient};
+use crate::model::{Firewall, LiveFirewall, PortState};
+use crate::plan::{Call, InstancePlan, InstanceResult, Outcome};
+
+fn split() -> Firewall {
+    rules(&[(22, &["10.0.0.0/9", "10.128.0.0/9"])])
+}
+
+fn joined() -> Firewall {
+    rules(&[(22, &["10.0.0.0/8"])])
+}
+
+/// A Put that joins two networks, or one that only mends how a rule is told.
+fn respelling(fake: &Fake, before: &Firewall, behaviour: Behaviour) -> InstancePlan {
+    let shouts = behaviour.shouts;
+    let plan = fake.add("web", before, &joined(), behaviour);
+    let entries: Vec<PortState> = before
+        .iter()
+        .map(|(key, sources)| {
+            let mut entry = PortState::canonical(*key, sources);
+            if shouts {
+                entry.protocol.make_ascii_uppercase();
+            }
+            entry
+        })
+        .collect();
+    InstancePlan {
+        strict_spelling: true,
+        before: LiveFirewall::read(&entries),
+        calls: vec![Call::Put { firewall: joined() }],
+        ..plan
+    }
+}
+
+async fn respelled(before: &Firewall, behaviour: Behaviour) -> (InstanceResult, usize, Firewall) {
+    let fake = Fake::default();
+    let plan = respelling(&fake, before, behaviour);
+    let result = go(&fake, vec![plan], patient()).await.results.remove(0);
+    let (writes, rules) = fake.host("web", |host| (host.writes.len(), host.rules.clone()));
+    (result, writes, rules)
+}
+
+fn faults(faults: &[Fault]) -> Behaviour {
+    Behaviour {
+        faults: faults.to_vec(),
+        ..Behaviour::default()
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn another_spelling_is_written_once_and_proved() {
+    let (result, writes, rules) = respelled(&split(), Behaviour::default()).await;
+    assert_eq!((result.outcome, result.note), (APPLIED, None));
+    assert_eq!((writes, rules), (1, joined()));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_old_view_is_not_taken_for_the_services_own_spelling() {
+    let late = Behaviour {
+        stale_reads: 2,
+        ..Behaviour::default()
+    };
+    let (result, writes, _) = respelled(&split(), late).await;
+    assert_eq!((result.outcome, result.note, writes), (APPLIED, None, 1));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_service_that_spells_in_its_own_way_is_told_of_and_not_written_again() {
+    for before in [split(), joined()] {
+        let shouting = Behaviour {
+            shouts: true,
+            ..Behaviour::default()
+        };
+        let (result, writes, rules) = respelled(&before, shouting).await;
+        assert_eq!(
+            (result.outcome, writes, rules),
+            (APPLIED, 1, joined()),
+            "{before:?}"
+        );
+        let note = result.note.unwrap_or_default();
+        assert!(note.contains("the service spells them otherwise"), "{note}");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_write_without_effect_is_not_taken_for_done() {
+    let (result, writes, rules) = respelled(&split(), faults(&[Fault::Rejected])).await;
+    assert!(matches!(result.outcome, Outcome::Failed(_)), "{result:?}");
+    assert_eq!((writes, rules), (1, split()));
+
+    let lost = faults(&[Fault::LostBefore, Fault::Fine]);
+    let (result, writes, rules) = respelled(&split(), lost).await;
+    assert_eq!((result.outcome, writes, rules), (APPLIED, 2, joined()));
+
+    let late = faults(&[Fault::LostAfter]);
+    let (result, writes, rules) = respelled(&split(), late).await;
+    assert_eq!((result.outcome, writes, rules), (APPLIED, 1, joined()));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_third_spelling_is_stale_and_the_wanted_one_is_done() {
+    let third = rules(&[(
+        22,
+        &["10.0.0.0/9", "10.128.0.0/10", "10.192.0.0/10"] as &[&str],
+    )]);
+    assert_eq!(third.get(tcp(22)).map(|all| all.ipv4().len()), Some(3));
+    for (live, wanted) in [(third, "stale"), (joined(), "already-applied")] {
+        let fake = Fake::default();
+        let plan = respelling(&fake, &split(), Behaviour::default());
+        fake.host("web", |host| host.rules = live.clone());
+        let result = go(&fake, vec![plan], patient()).await.results.remove(0);
+        assert_eq!(result.outcome.status(), wanted, "{result:?}");
+        assert!(fake.host("web", |host| host.writes.is_empty()));
+    }
+    assert!(from(&["10.0.0.0/8"]).names_all_of(&from(&["10.0.0.0/8"])));
+}

@@ -1,0 +1,206 @@
+//! Policies on what is declared, before any plan: by table, for every fleet that there may be, or by instance, for one.
+//!
+//! Owns what can be said without live rules. Refuses to guess: by table only what is wrong on any fleet is said, and a
+//! policy that holds on some and not on others is named as undecided.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::demand::{Side, Tried};
+use super::{Findings, On, Place, Seen, Sides, Waived};
+use crate::exposure::{Access, Effective};
+use crate::model::{
+    AddressType, DeclaredTable, Demand, Desired, Instance, InstanceId, LIGHTSAIL_CONNECT, Policies,
+    Policy, Rule, Waiver,
+};
+
+/// Judges what is declared, for every fleet that there may be: only what is wrong on any of them is said.
+pub fn declared(tables: &[DeclaredTable], policies: &Policies) -> Findings {
+    let mut found = Findings::default();
+    let mut waived = Waived::default();
+    for table in tables {
+        waived.judged(&table.waivers);
+        let place = place(table);
+        let sides = sides(Side {
+            certain: possible(table),
+            most: open(&table.rules),
+        });
+        for policy in table
+            .policies
+            .iter()
+            .filter_map(|at| policies.list.get(*at))
+        {
+            place.judge(policy, &sides, &mut found.violations, &mut waived);
+        }
+    }
+    let doubtful = tables.iter().flat_map(|table| {
+        let doubtful = |waiver: &&Waiver| {
+            let mut ids = waiver.policies.iter();
+            ids.any(|id| !is_plain(id, table, policies))
+        };
+        table.waivers.iter().filter(doubtful)
+    });
+    found.unused = waived.unused(&doubtful.map(|waiver| &waiver.origin).collect());
+    found.undecided = undecided(tables, policies);
+    found.sort();
+    found
+}
+
+/// Judges what is declared of each of these instances. `live` is what gets in for certain beside it, by the live rules of an
+/// instance that keeps them; `None` where that is not known.
+///
+/// What somebody else opened is no fault of what is declared, but it may let in who must get in.
+pub fn declared_on(
+    desired: &Desired,
+    instances: &BTreeMap<InstanceId, Instance>,
+    live: impl Fn(&InstanceId) -> Option<Effective>,
+) -> Findings {
+    let policies = &desired.policies;
+    let mut found = Findings::default();
+    let mut waived = Waived::default();
+    for (id, wanted) in &desired.instances {
+        let Some(instance) = instances.get(id) else {
+            continue;
+        };
+        let waivers = policies.waivers.get(id).map_or(&[][..], Vec::as_slice);
+        waived.judged(waivers);
+        let place = Place {
+            on: On::Instance(id.clone()),
+            rules: &wanted.rules,
+            waivers,
+            mode: Some(wanted.mode),
+            families: &instance.address_type,
+        };
+        let most = open(&wanted.rules);
+        let sides = sides(Side {
+            certain: live(id).map_or_else(everything, |live| live.union(&most)),
+            most,
+        });
+        let concerns = |policy: &&Policy| {
+            let instances = policy.instances.as_ref();
+            instances.is_none_or(|instances| instances.contains(id))
+        };
+        for policy in policies.list.iter().filter(concerns) {
+            place.judge(policy, &sides, &mut found.violations, &mut waived);
+        }
+    }
+    found.unused = waived.unused(&BTreeSet::new());
+    found.sort();
+    found
+}
+
+fn place(table: &DeclaredTable) -> Place<'_> {
+    Place {
+        on: On::Table(table.name.clone()),
+        rules: &table.rules,
+        waivers: &table.waivers,
+        mode: None,
+        // Nothing is known of them, so nothing may be asked of either family.
+        families: &AddressType::Dualstack,
+    }
+}
+
+fn sides(after: Side) -> Sides {
+    Sides {
+        before: Side::default(),
+        after,
+        seen: (Seen::Declared, Seen::Declared),
+    }
+}
+
+fn open(rules: &[Rule]) -> Effective {
+    let rules = rules.iter().map(|rule| (rule.key, rule.sources.clone()));
+    Effective::of(&rules.collect())
+}
+
+/// What other tables may let in besides, or live rules.
+fn possible(table: &DeclaredTable) -> Effective {
+    table.possible.as_deref().map_or_else(everything, open)
+}
+
+fn everything() -> Effective {
+    let mut all = Access::everyone();
+    all.aliases.insert(LIGHTSAIL_CONNECT.to_owned());
+    Effective::everywhere(&all)
+}
+
+/// The policies that hold on some fleets and not on others, by id.
+fn undecided(tables: &[DeclaredTable], policies: &Policies) -> Vec<String> {
+    let mut ids = BTreeSet::new();
+    let own: Vec<Effective> = tables.iter().map(|table| open(&table.rules)).collect();
+    let all: Vec<(&DeclaredTable, &Effective)> = tables.iter().zip(&own).collect();
+    for (table, own) in &all {
+        let possible = possible(table);
+        let certain = table.policies.iter().map(|at| (at, true));
+        for (at, concerned) in certain.chain(table.perhaps.iter().map(|at| (at, false))) {
+            let Some(policy) = policies.list.get(*at) else {
+                continue;
+            };
+            let overlooked = overlooked(table, policy);
+            let depends = |demand: &Demand| {
+                let tried = Tried::new(demand, &AddressType::Dualstack);
+                let broken = |most: &Effective, certain: &Effective| {
+                    let side = Side {
+                        most: most.clone(),
+                        certain: certain.clone(),
+                    };
+                    !tried.broken(&side.without(&overlooked)).is_empty()
+                };
+                let alone = broken(own, own);
+                match demand {
+                    Demand::Require(_) => alone && (!concerned || !broken(own, &possible)),
+                    Demand::OnlyFrom { .. } => alone && !concerned,
+                    // Tables that are narrow each by itself may be wide together.
+                    Demand::AtMost { .. } => {
+                        let together = table.possible.is_some() && broken(&possible, own);
+                        (alone && !concerned)
+                            || (!alone && together && !any_alone(&all, *at, policy, &tried))
+                    }
+                }
+            };
+            if policy.demands.iter().any(depends) {
+                ids.insert(policy.id.clone());
+            }
+        }
+    }
+    ids.into_iter().collect()
+}
+
+/// Whether some table breaks this demand by its own rules, which then are to blame wherever they meet others.
+fn any_alone(
+    all: &[(&DeclaredTable, &Effective)],
+    at: usize,
+    policy: &Policy,
+    tried: &Tried,
+) -> bool {
+    all.iter().any(|(table, own)| {
+        let side = Side {
+            most: (*own).clone(),
+            certain: (*own).clone(),
+        };
+        let broken = !tried.broken(&side).is_empty();
+        let concerned = table.policies.contains(&at) || table.perhaps.contains(&at);
+        let waived = table
+            .waivers
+            .iter()
+            .any(|waiver| waiver.policies.contains(&policy.id));
+        broken && (concerned || waived)
+    })
+}
+
+/// What the waivers of a table excuse of a policy.
+fn overlooked(table: &DeclaredTable, policy: &Policy) -> Effective {
+    let waivers = table.waivers.iter();
+    let of_this = waivers.filter(|waiver| waiver.policies.contains(&policy.id));
+    let rules = of_this.map(|waiver| (waiver.key, waiver.sources.clone()));
+    Effective::of(&rules.collect())
+}
+
+/// Whether one rule of this table breaks this policy or not, whatever other rules there are.
+fn is_plain(id: &str, table: &DeclaredTable, policies: &Policies) -> bool {
+    let mut all = policies.list.iter().enumerate();
+    all.find(|(_, policy)| policy.id == id)
+        .is_none_or(|(at, policy)| {
+            let adds_up = |demand: &Demand| matches!(demand, Demand::AtMost { .. });
+            table.policies.contains(&at) && !policy.demands.iter().any(adds_up)
+        })
+}
