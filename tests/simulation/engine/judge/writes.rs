@@ -62,7 +62,7 @@ fn corridor(case: &Case<'_>) -> Result<(), Broken> {
 }
 
 /// A write reaches another instance of the same name only where that could not be seen: it came after the last look, or it
-/// has the same rules. Where the run looks at the instance again, it also sees that the plan was made from another one's
+/// has the same rules, or the look showed older ones. Where the run looks at the instance again, it also sees that the plan was made from another one's
 /// rules.
 fn only_the_one_that_was_planned_for(case: &Case<'_>) -> Result<(), Broken> {
     let arn = &case.plan.instance.arn;
@@ -76,7 +76,11 @@ fn only_the_one_that_was_planned_for(case: &Case<'_>) -> Result<(), Broken> {
         let same = case.means(&LiveFirewall::read(&write.before), before.firewall())
             || !before.uncertain().is_empty();
         let shown = of_another(case.plan_look());
-        let visible = if shown { case.scene.recheck } else { !same };
+        let visible = if shown {
+            case.scene.recheck
+        } else {
+            !same && case.reads_are_fresh()
+        };
         if of_another(last) && visible {
             return Err(case.broken(
                 "only the instance that was planned for",
