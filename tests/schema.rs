@@ -270,6 +270,7 @@ fn plan_files_are_as_their_schema_says() {
         regions: vec!["eu-central-1".into()],
         targets: vec!["*".into()],
         declared: 9,
+        shard: portward::model::Shard::new(3, 8),
     };
     let until = file::valid_until(desired.ends_next(now), now, file::VALID_FOR);
     let file = PlanFile::new(plan, scope, desired.guard, fingerprint, now, until);
@@ -283,7 +284,7 @@ fn plan_files_are_as_their_schema_says() {
     ] {
         assert_ne!(document[member], json!([]), "{member}");
     }
-    check_tight(schema::PLAN, &document, &["tags"], &[]);
+    check_tight(schema::PLAN, &document, &["tags"], &["shard"]);
 }
 
 #[test]
@@ -315,7 +316,12 @@ fn reports_of_every_verb_are_as_their_schema_says() {
         plan["instances"][1]["uncertain"][0]["entry"]["protocol"],
         "sctp"
     );
-    check_tight(schema::REPORT, &plan, &[], &["state"]);
+    check_tight(
+        schema::REPORT,
+        &plan,
+        &[],
+        &["state", "config", "lastChange"],
+    );
     let violation = &plan["violations"][0];
     assert_eq!(violation["seen"], "introduced");
     assert_ne!(
@@ -335,7 +341,12 @@ fn reports_of_every_verb_are_as_their_schema_says() {
     let applied = document(&[&apply[..], &consent].concat());
     assert_eq!(applied["overrides"][0]["reason"], "it moved");
     assert_ne!(applied["instances"][0]["outcome"], Value::Null);
-    check_tight(schema::REPORT, &applied, &[], &["state"]);
+    check_tight(
+        schema::REPORT,
+        &applied,
+        &[],
+        &["state", "config", "lastChange"],
+    );
     stage.configure("version = 1\ncolour = 1\n");
     assert_ne!(document(&["check"])["problems"], json!([]));
 }

@@ -95,6 +95,7 @@ async fn look(args: &RollbackArgs) -> Result<Planned, NoPlan> {
             regions: regions_of(&sites),
             targets: Vec::new(),
             declared: desired.instances.len(),
+            shard: None,
         },
         config: Fingerprint::of(text),
         made_at: OffsetDateTime::now_utc(),

@@ -52,7 +52,8 @@ impl Rate {
         Some(Bucket {
             burst,
             refill: refill(action) * share,
-            tokens: burst,
+            // More sharers than the bucket holds calls must not all begin with one.
+            tokens: burst.min(BURST * share),
             part: 1.0,
             at: now,
             cut_at: None,

@@ -5,7 +5,7 @@
 //! text from outside be anything but text.
 
 mod access;
-mod escape;
+pub(super) mod escape;
 #[cfg(test)]
 mod tests;
 

@@ -17,7 +17,8 @@ use change::{change_lines, rank};
 pub use policy::violations;
 pub use report::report;
 
-use super::words::{count, plain, wrapped};
+use super::facts::LastChange;
+use super::words::{count, minute, plain, wrapped};
 use crate::exposure::{Diff, Exposed};
 use crate::model::{InstanceId, Note, Unreadable};
 use crate::plan::{Call, Change, InstancePlan, Override, Plan, Verdict};
@@ -251,6 +252,24 @@ fn body(plan: &InstancePlan) -> String {
     }
     access(&mut text, &plan.exposure);
     notes(&mut text, "  ", &plan.notes);
+    text
+}
+
+/// When the rules of some instances were changed last, a line for each.
+#[must_use]
+pub fn last_changes(changes: &BTreeMap<InstanceId, LastChange>) -> String {
+    let mut text = String::new();
+    for (id, change) in changes {
+        let what = match change {
+            LastChange::Known { action, at } => {
+                let at = at.map_or_else(String::new, |at| format!(" at {}", minute(at)));
+                format!("{}{at}", plain(action))
+            }
+            LastChange::Forgotten => "the service remembers none".to_owned(),
+            LastChange::Unreadable(why) => format!("could not be read: {}", plain(why)),
+        };
+        let _ = writeln!(text, "{}: last change: {what}", place(id));
+    }
     text
 }
 
