@@ -74,7 +74,7 @@ fn merged(files: &[PathBuf]) -> Result<Merged, Cannot> {
         let name = file.display().to_string();
         let text = fs::read_to_string(file)
             .map_err(|error| Cannot::failed(format!("cannot read the report `{name}`: {error}")))?;
-        parts.push(merge::read(&name, &text).map_err(no)?);
+        parts.push(merge::read(&name, &text).map_err(|error| no(&error))?);
     }
     for part in &parts {
         if Exit::of_code(part.exit_code()).is_none() {
@@ -82,11 +82,11 @@ fn merged(files: &[PathBuf]) -> Result<Merged, Cannot> {
             return Err(Cannot::failed(message));
         }
     }
-    merge::join(parts, |endings| whole(endings).code()).map_err(no)
+    merge::join(parts, |endings| whole(endings).code()).map_err(|error| no(&error))
 }
 
-fn no(error: merge::NotJoined) -> Cannot {
-    let hint = match &error {
+fn no(error: &merge::NotJoined) -> Cannot {
+    let hint = match error {
         merge::NotJoined::Whole(_) => {
             "a shard's report is written with `--shard K/N --report json=FILE`"
         }

@@ -3,6 +3,8 @@
 //! Owns the words and the shape. In `text` nothing of others is taken for a mention or a link. Refuses to send it, and to
 //! tell more than names: rules and addresses stay where they are.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::json::Run;
@@ -100,8 +102,8 @@ fn words(
 ) -> String {
     let shard = shard.map_or_else(String::new, |shard| format!(" (shard {shard})"));
     let what = match (&run.error, run.plan) {
-        (Some(error), _) => format!("could not do the job: {}", error.message),
-        (None, None) => "the configuration is not valid".to_owned(),
+        (Some(error), _) => format!("could not do the job: {}.", error.message),
+        (None, None) => "the configuration is not valid.".to_owned(),
         (None, Some(plan)) => {
             let asked = if run.verb == "drift" {
                 Asked::Drift
@@ -116,9 +118,9 @@ fn words(
         text.push_str(" Refused by a guard.");
     }
     if run.report.is_some() {
-        text.push_str(&format!(" {} sent.", count(writes, "write")));
+        let _ = write!(text, " {} sent.", count(writes, "write"));
     }
-    text.push_str(&format!(" Exit code {exit_code}."));
+    let _ = write!(text, " Exit code {exit_code}.");
     if !differing.is_empty() {
         let named: Vec<&str> = differing.iter().take(NAMED).map(String::as_str).collect();
         let rest = differing.len() - named.len();
@@ -127,7 +129,7 @@ fn words(
         } else {
             String::new()
         };
-        text.push_str(&format!("\n{}{more}", named.join(", ")));
+        let _ = write!(text, "\n{}{more}", named.join(", "));
     }
     text
 }

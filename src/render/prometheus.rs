@@ -4,7 +4,7 @@
 //! What a run did not get to know is left out: a number that is missing raises an alarm, a zero would not. Refuses to know
 //! a clock and a file.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use super::facts::Calls;
 use super::json::Run;
@@ -250,7 +250,7 @@ impl Page {
         self.sample("policy_violations", &[("severity", "warn")], warned);
     }
 
-    fn one(&mut self, name: &str, help: &str, value: impl ToString) {
+    fn one(&mut self, name: &str, help: &str, value: impl Display) {
         self.family(name, help);
         self.sample(name, &[], value);
     }
@@ -262,7 +262,7 @@ impl Page {
         );
     }
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl ToString) {
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         let own = self
             .labels
             .iter()
@@ -271,7 +271,7 @@ impl Page {
             .chain(labels.iter().copied())
             .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
             .collect();
-        let (labels, value) = (labels.join(","), value.to_string());
+        let labels = labels.join(",");
         let _ = writeln!(self.text, "portward_{name}{{{labels}}} {value}");
     }
 }

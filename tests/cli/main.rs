@@ -3,6 +3,7 @@
 //! Every test that writes ends by looking again and finding nothing to do.
 
 mod adopt;
+mod cron;
 mod diff;
 mod endings;
 mod exits;
@@ -15,5 +16,6 @@ mod kill;
 mod output;
 mod policies;
 mod served;
+mod shards;
 mod stage;
 mod trust;

@@ -105,9 +105,7 @@ impl Planned {
                 .iter_mut()
                 .filter(|refusal| refusal.instance.is_none());
             for refusal in whole {
-                refusal
-                    .reason
-                    .push_str(&format!(" (the part of shard {shard})"));
+                refusal.reason = format!("{} (the part of shard {shard})", refusal.reason);
             }
         }
         for allow in &judgement.unneeded {

@@ -45,7 +45,7 @@ pub(super) fn plan_file(document: &Document) -> Read<PlanFile> {
             regions,
             targets,
             declared,
-            shard: shard.map(self::shard).transpose()?,
+            shard: shard.as_ref().map(self::shard).transpose()?,
         },
         guard: guard(&document.guard)?,
         plan: Plan {
@@ -108,8 +108,8 @@ pub(super) fn plan_file(document: &Document) -> Read<PlanFile> {
     })
 }
 
-fn shard(doc: ShardDoc) -> Read<Shard> {
-    let ShardDoc { index, of } = doc;
+fn shard(doc: &ShardDoc) -> Read<Shard> {
+    let ShardDoc { index, of } = *doc;
     Shard::new(index, of)
         .ok_or_else(|| wrong("shard", &format!("{index}/{of}"), "there is no such shard"))
 }
