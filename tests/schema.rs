@@ -352,6 +352,34 @@ fn reports_of_every_verb_are_as_their_schema_says() {
 }
 
 #[test]
+fn reports_of_shards_and_joined_ones_are_as_their_schema_says() {
+    let config = "version = 1\ndefaults = { region = \"eu-central-1\" }\n\
+        [groups.web]\nmatch = { name = \"web-*\" }\nrules = [{ allow = \"https\", from = \"anywhere\" }]\n";
+    let web = |name| instance(name, Vec::new());
+    let stage = Stage::new(
+        config,
+        &fleet(vec![web("web-1"), web("web-2"), web("web-3")]),
+    );
+    for name in ["1/3", "2/3"] {
+        let report = format!("json={}", name.replace('/', "-"));
+        let args = ["drift", "--emulator", "fleet.json", "--format", "json"];
+        let done = stage.run(&[&args[..], &["--shard", name, "--report", &report]].concat());
+        let document = check(schema::REPORT, &done.stdout);
+        assert_eq!(document["shard"]["of"], 3);
+    }
+    let done = stage.run(&["report", "merge", "1-3", "2-3", "--format", "json"]);
+    let joined = check(schema::REPORT, &done.stdout);
+    assert_eq!(joined["shards"][2]["exitCode"], Value::Null, "{joined}");
+    assert_ne!(joined["error"], Value::Null);
+    check_tight(
+        schema::REPORT,
+        &joined,
+        &[],
+        &["state", "config", "lastChange", "shards"],
+    );
+}
+
+#[test]
 fn every_definition_is_used() {
     for text in [schema::PLAN, schema::REPORT] {
         let root: Value = serde_json::from_str(text).expect("a schema");

@@ -452,6 +452,10 @@ pub(super) fn to_stdout(text: &str) {
 /// The plan as text, with what the guards say of it.
 pub(super) fn plan_text(planned: &Planned, asked: Asked, diff: bool) -> String {
     let mut text = guarded_text(&planned.plan, &planned.refusals, asked);
+    if let Some(shard) = planned.scope.shard {
+        let all = render::count(planned.scope.declared, "instance");
+        text.push_str(&render::text::part(shard, &all));
+    }
     text.push_str(&render::text::violations(&planned.findings.violations));
     if diff {
         text.push('\n');

@@ -52,8 +52,7 @@ impl Rate {
         Some(Bucket {
             burst,
             refill: refill(action) * share,
-            // More sharers than the bucket holds calls must not all begin with one.
-            tokens: burst.min(BURST * share),
+            tokens: burst,
             part: 1.0,
             at: now,
             cut_at: None,

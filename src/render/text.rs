@@ -20,7 +20,7 @@ pub use report::report;
 use super::facts::LastChange;
 use super::words::{count, minute, plain, wrapped};
 use crate::exposure::{Diff, Exposed};
-use crate::model::{InstanceId, Note, Unreadable};
+use crate::model::{InstanceId, Note, Shard, Unreadable};
 use crate::plan::{Call, Change, InstancePlan, Override, Plan, Verdict};
 use crate::policy::Refusal;
 
@@ -255,7 +255,13 @@ fn body(plan: &InstancePlan) -> String {
     text
 }
 
-/// When the rules of some instances were changed last, a line for each.
+/// That this was a part of the fleet, whose declared instances are `all` in number and word.
+#[must_use]
+pub fn part(shard: Shard, all: &str) -> String {
+    format!("This was shard {shard}; {all} are declared in all.\n")
+}
+
+/// When the rules of some instances were changed last, a line for each that the service remembers a change of.
 #[must_use]
 pub fn last_changes(changes: &BTreeMap<InstanceId, LastChange>) -> String {
     let mut text = String::new();
@@ -265,7 +271,8 @@ pub fn last_changes(changes: &BTreeMap<InstanceId, LastChange>) -> String {
                 let at = at.map_or_else(String::new, |at| format!(" at {}", minute(at)));
                 format!("{}{at}", plain(action))
             }
-            LastChange::Forgotten => "the service remembers none".to_owned(),
+            // Nothing to tell; the JSON says that it was asked.
+            LastChange::Forgotten => continue,
             LastChange::Unreadable(why) => format!("could not be read: {}", plain(why)),
         };
         let _ = writeln!(text, "{}: last change: {what}", place(id));
