@@ -270,6 +270,7 @@ fn plan_files_are_as_their_schema_says() {
         regions: vec!["eu-central-1".into()],
         targets: vec!["*".into()],
         declared: 9,
+        shard: portward::model::Shard::new(3, 8),
     };
     let until = file::valid_until(desired.ends_next(now), now, file::VALID_FOR);
     let file = PlanFile::new(plan, scope, desired.guard.clone(), fingerprint, now, until);
@@ -283,7 +284,7 @@ fn plan_files_are_as_their_schema_says() {
     ] {
         assert_ne!(document[member], json!([]), "{member}");
     }
-    check_tight(schema::PLAN, &document, &["tags"], &[], 100);
+    check_tight(schema::PLAN, &document, &["tags"], &["shard"], 100);
     let strict = Options {
         strict_spelling: true,
         ..Options::default()
@@ -295,7 +296,13 @@ fn plan_files_are_as_their_schema_says() {
     let document = check(schema::PLAN, &file::write(&file));
     let all = document["instances"].as_array().expect("a list");
     assert!(all.iter().any(|one| one["strictSpelling"] == true));
-    check_tight(schema::PLAN, &document, &["tags"], &["strictSpelling"], 100);
+    check_tight(
+        schema::PLAN,
+        &document,
+        &["tags"],
+        &["strictSpelling", "shard"],
+        100,
+    );
 }
 
 #[test]
@@ -327,7 +334,13 @@ fn reports_of_every_verb_are_as_their_schema_says() {
         plan["instances"][1]["uncertain"][0]["entry"]["protocol"],
         "sctp"
     );
-    check_tight(schema::REPORT, &plan, &[], &["state"], 100);
+    check_tight(
+        schema::REPORT,
+        &plan,
+        &[],
+        &["state", "config", "lastChange"],
+        100,
+    );
     let violation = &plan["violations"][0];
     assert_eq!(violation["seen"], "introduced");
     assert_ne!(
@@ -347,7 +360,13 @@ fn reports_of_every_verb_are_as_their_schema_says() {
     let applied = document(&[&apply[..], &consent].concat());
     assert_eq!(applied["overrides"][0]["reason"], "it moved");
     assert_ne!(applied["instances"][0]["outcome"], Value::Null);
-    check_tight(schema::REPORT, &applied, &[], &["state"], 100);
+    check_tight(
+        schema::REPORT,
+        &applied,
+        &[],
+        &["state", "config", "lastChange"],
+        100,
+    );
     stage.configure("version = 1\ncolour = 1\n");
     assert_ne!(document(&["check"])["problems"], json!([]));
 }
@@ -399,6 +418,35 @@ fn answers_are_as_their_schemas_say() {
         schema::EXPLAIN,
     );
     assert_eq!(undeclared["desired"], Value::Null);
+}
+
+#[test]
+fn reports_of_shards_and_joined_ones_are_as_their_schema_says() {
+    let config = "version = 1\ndefaults = { region = \"eu-central-1\" }\n\
+        [groups.web]\nmatch = { name = \"web-*\" }\nrules = [{ allow = \"https\", from = \"anywhere\" }]\n";
+    let web = |name| instance(name, Vec::new());
+    let stage = Stage::new(
+        config,
+        &fleet(vec![web("web-1"), web("web-2"), web("web-3")]),
+    );
+    for name in ["1/3", "2/3"] {
+        let report = format!("json={}", name.replace('/', "-"));
+        let args = ["drift", "--emulator", "fleet.json", "--format", "json"];
+        let done = stage.run(&[&args[..], &["--shard", name, "--report", &report]].concat());
+        let document = check(schema::REPORT, &done.stdout);
+        assert_eq!(document["shard"]["of"], 3);
+    }
+    let done = stage.run(&["report", "merge", "1-3", "2-3", "--format", "json"]);
+    let joined = check(schema::REPORT, &done.stdout);
+    assert_eq!(joined["shards"][2]["exitCode"], Value::Null, "{joined}");
+    assert_ne!(joined["error"], Value::Null);
+    check_tight(
+        schema::REPORT,
+        &joined,
+        &[],
+        &["state", "config", "lastChange", "shards"],
+        100,
+    );
 }
 
 #[test]

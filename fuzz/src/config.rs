@@ -65,6 +65,7 @@ fn check_desired(desired: &Desired, live: &Live) {
         violations: &[],
         plan: Some(&plan),
         report: None,
+        facts: None,
     });
     assert!(serde_json::from_str::<serde_json::Value>(&document).is_ok());
 }

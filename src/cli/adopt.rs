@@ -56,7 +56,15 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
         config,
         world,
         read_only,
+        shard,
     } = args;
+    if shard.chosen()?.is_some() {
+        return Err(Cannot::usage(
+            "`--adopt` edits the configuration of the whole fleet, and a shard sees a part",
+            "leave out `--shard`",
+        )
+        .into());
+    }
     let loaded = session::load(config, output)?;
     let sites = session::sites(world, &loaded).await?;
     let inventory = read_only.inventory.as_deref();

@@ -56,6 +56,8 @@ pub(super) enum Verb {
     Import(super::import::ImportArgs),
     /// Take a snapshot of instances and rules, for `plan --inventory` and `emulate --state`; writes nothing
     Inventory(super::inventory::InventoryArgs),
+    /// Join the reports of all shards of a run into one, with one exit code; offline
+    Report(super::report::ReportArgs),
     /// Print the JSON Schema of a plan file, a report, or what `diff` and `explain` answer
     Schema(super::schema::SchemaArgs),
     /// Print the script that completes command lines in a shell
@@ -109,6 +111,17 @@ pub(super) enum Format {
     Sarif,
     /// For people: one page that needs no network
     Html,
+    /// For monitoring: what the textfile collector of the node exporter reads, exchanged in one step
+    Prometheus,
+}
+
+impl Format {
+    /// As it is typed.
+    pub(super) fn name(self) -> String {
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
+    }
 }
 
 fn report(text: &str) -> Result<(Format, PathBuf), String> {
@@ -125,14 +138,6 @@ fn report(text: &str) -> Result<(Format, PathBuf), String> {
 fn formats() -> String {
     let names = Format::value_variants().iter().map(|format| format.name());
     names.collect::<Vec<_>>().join(", ")
-}
-
-impl Format {
-    /// As it is typed.
-    pub(super) fn name(self) -> String {
-        let value = self.to_possible_value();
-        value.map_or_else(String::new, |value| value.get_name().to_owned())
-    }
 }
 
 /// The configuration, and the day it is read for.
@@ -164,7 +169,7 @@ pub(super) fn as_of(text: &str) -> Result<OffsetDateTime, String> {
 }
 
 /// Where the world is read from, and how much of it.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(super) struct WorldArgs {
     /// Only these declared instances: NAME or REGION/NAME, globs allowed; repeatable
     #[arg(
@@ -204,15 +209,10 @@ pub(super) struct WorldArgs {
     #[arg(long, value_name = "N", default_value_t = 16, env = "PORTWARD_CONCURRENCY", hide_env = true,
           value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(super) concurrency: u16,
-    /// The part of the service's documented request rates to use, above 0 and at most 1, or `unlimited`
-    #[arg(
-        long,
-        value_name = "FRACTION",
-        default_value_t = Rate::FULL,
-        env = "PORTWARD_RATE",
-        hide_env = true
-    )]
-    pub(super) rate: Rate,
+    /// The part of the service's documented request rates to use, above 0 and at most 1, or `unlimited` [default: 1, and
+    /// with a shard of N 1/N]
+    #[arg(long, value_name = "FRACTION", env = "PORTWARD_RATE", hide_env = true)]
+    pub(super) rate: Option<Rate>,
     /// Which calls a plan may use, instead of what the configuration says
     #[arg(long, value_name = "STRATEGY", value_parser = strategy, env = "PORTWARD_STRATEGY", hide_env = true)]
     pub(super) strategy: Option<Strategy>,

@@ -76,13 +76,13 @@ impl Answer {
         };
         let text = || difference::text(&self.all, of.words);
         let outputs = render::github::compared_outputs(&of);
-        output.show_answer(VERB, self.exit, &outputs, &|format| match format {
+        output.show_answer(VERB, self.exit, &outputs, &|format, _| match format {
             Format::Text => Some(text()),
             Format::Json => Some(json::comparison(&self.all)),
             Format::Markdown => Some(render::markdown::difference(&of)),
             Format::Github => Some(text() + &render::github::compared(&of)),
             Format::Html => Some(render::html::difference(&of, &output::known_service)),
-            Format::Sarif => None,
+            Format::Sarif | Format::Prometheus => None,
         })
     }
 }

@@ -2,11 +2,15 @@
 //!
 //! Owns the verb. Refuses to write to the service; `adopt` writes to the configuration.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use super::Exit;
 use super::adopt;
-use super::args::ConsentArgs;
+use super::args::{ConsentArgs, duration};
+use super::jitter;
+use super::notify::{self, NotifyArgs};
 use super::output::{Output, plan_text};
 use super::plan::{LookArgs, look};
 use crate::policy::State;
@@ -19,11 +23,31 @@ pub(super) struct DriftArgs {
     /// Edit the configuration so that it says what is live, comments and layout kept
     #[arg(long, conflicts_with = "strict_spelling")]
     adopt: bool,
+    #[command(flatten)]
+    notify: NotifyArgs,
+    /// Wait a random time of at most this before the first call, so that many machines do not ask at once
+    #[arg(long, value_name = "TIME", value_parser = duration, env = "PORTWARD_JITTER", hide_env = true)]
+    jitter: Option<Duration>,
 }
 
 const VERB: &str = "drift";
 
 pub(super) async fn run(args: &DriftArgs, output: &Output) -> Exit {
+    let address = match args.notify.address() {
+        Ok(address) => address,
+        Err(cannot) => return output.cannot(VERB, &cannot),
+    };
+    let exit = looked(args, output).await;
+    notify::tell(address.as_ref(), exit, output).await
+}
+
+async fn looked(args: &DriftArgs, output: &Output) -> Exit {
+    if let Some(most) = args.jitter
+        && let Err(cannot) = jitter::wait(jitter::chosen(most)).await
+    {
+        return output.cannot(VERB, &cannot);
+    }
+    output.begin();
     if args.adopt {
         return adopt::run(VERB, &args.look, output).await;
     }
@@ -33,6 +57,7 @@ pub(super) async fn run(args: &DriftArgs, output: &Output) -> Exit {
         Err(no_plan) => return no_plan.show(VERB, output),
     };
     planned.refusals.clear();
-    let text = plan_text(&planned, Asked::Drift, false);
+    let mut text = plan_text(&planned, Asked::Drift, false);
+    text.push_str(&output.last_changes_text());
     output.show_plan(VERB, &planned, args.look.differs(&planned.plan), &text)
 }

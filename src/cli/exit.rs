@@ -67,6 +67,14 @@ impl Exit {
         }
     }
 
+    /// The one with this number.
+    #[must_use]
+    pub fn of_code(code: u8) -> Option<Self> {
+        Self::PRECEDENCE
+            .into_iter()
+            .find(|exit| exit.code() == code)
+    }
+
     /// The one of these that wins; `Done` where there is none.
     #[must_use]
     pub fn first_of(held: &[Self]) -> Self {

@@ -62,11 +62,11 @@ struct Answer {
 impl Answer {
     fn show(&self, output: &Output) -> Exit {
         let outputs = format!("exit-code={}\n", self.exit.code());
-        output.show_answer(VERB, self.exit, &outputs, &|format| match format {
+        output.show_answer(VERB, self.exit, &outputs, &|format, _| match format {
             Format::Text | Format::Github => Some(self.text.clone()),
             Format::Json => Some(self.json.clone()),
             Format::Markdown => Some(self.markdown.clone()),
-            Format::Sarif | Format::Html => None,
+            Format::Sarif | Format::Html | Format::Prometheus => None,
         })
     }
 }

@@ -17,13 +17,19 @@ mod explain;
 mod harmless;
 mod import;
 mod inventory;
+mod jitter;
+mod last_change;
 mod logging;
+mod metrics;
+mod notify;
 mod output;
 mod plan;
 mod progress;
+mod report;
 mod rollback;
 mod schema;
 mod session;
+mod shard;
 mod side;
 mod signals;
 mod world;
@@ -81,6 +87,7 @@ async fn dispatch(verb: &Verb, output: &Output) -> Exit {
         Verb::Rollback(args) => rollback::run(args, output).await,
         Verb::Import(args) => import::run(args, output).await,
         Verb::Inventory(args) => inventory::run(args, output).await,
+        Verb::Report(args) => report::run(args, output),
         Verb::Schema(args) => schema::run(args),
         Verb::Completions(args) => completions::completions(args),
         Verb::Man(args) => completions::man(args, output),

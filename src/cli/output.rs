@@ -3,8 +3,10 @@
 //! Owns the streams, their colour, and the report files, which are written however a run ends. A closed pipe ends output
 //! quietly. Refuses to make up texts of its own beyond errors, and to print foreign text that a CI system would obey.
 
+use std::cell::{Ref, RefCell};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::ValueEnum as _;
@@ -12,11 +14,15 @@ use clap::ValueEnum as _;
 use super::args::{Format, OutputArgs};
 use super::exit::Exit;
 use super::harmless::{powerless_json, powerless_lines};
+use super::metrics;
 use super::session::Planned;
 use crate::config::{Diagnostic, Diagnostics, Severity, service_keys, service_name};
+use crate::lightsail::Tally;
 use crate::model::Key;
 use crate::plan::{Plan, Report};
 use crate::policy::{Refusal, Violation};
+use crate::render::facts::{Calls, Facts};
+use crate::render::notification::Message;
 use crate::render::text::Asked;
 use crate::render::{self, json, plain};
 
@@ -27,6 +33,29 @@ pub(super) struct Output {
     github: GithubFiles,
     /// The configuration, as it was named; empty where the verb has none.
     config: String,
+    known: RefCell<Known>,
+}
+
+/// What became known on the way, for whatever is written in the end.
+pub(super) struct Known {
+    pub(super) facts: Facts,
+    /// When the work began.
+    pub(super) began: Instant,
+    /// What a notification would say.
+    pub(super) message: Option<Message>,
+}
+
+impl Known {
+    /// Takes the calls that a connection counted.
+    pub(super) fn count(&mut self, tally: &Tally) {
+        let calls = tally.iter().map(|(action, answers)| Calls {
+            action: action.to_owned(),
+            answered: answers.answered,
+            throttled: answers.throttled,
+            failed: answers.failed,
+        });
+        self.facts.calls = calls.collect();
+    }
 }
 
 /// Why a verb could not do its job.
@@ -80,7 +109,32 @@ impl Output {
             format: args.format,
             reports: args.report.clone(),
             github: GithubFiles::of_environment(),
+            known: RefCell::new(Known {
+                facts: Facts::default(),
+                began: Instant::now(),
+                message: None,
+            }),
         }
+    }
+
+    /// Takes note of something for the reports.
+    pub(super) fn learn(&self, learn: impl FnOnce(&mut Known)) {
+        learn(&mut self.known.borrow_mut());
+    }
+
+    /// What is known so far.
+    pub(super) fn known(&self) -> Ref<'_, Known> {
+        self.known.borrow()
+    }
+
+    /// The work begins only now.
+    pub(super) fn begin(&self) {
+        self.learn(|known| known.began = Instant::now());
+    }
+
+    /// When the rules of instances that differ were changed last, as text.
+    pub(super) fn last_changes_text(&self) -> String {
+        render::text::last_changes(&self.known().facts.last_changes)
     }
 
     pub(super) fn is_text(&self) -> bool {
@@ -89,6 +143,7 @@ impl Output {
 
     /// Shows a run that got as far as its answer, and writes the reports.
     pub(super) fn show(&self, shown: &Shown<'_>) -> Exit {
+        let facts = self.known().facts.clone();
         let run = json::Run {
             verb: shown.verb,
             config: &self.config,
@@ -99,33 +154,35 @@ impl Output {
             violations: shown.violations,
             plan: shown.plan,
             report: shown.report,
+            facts: Some(&facts),
         };
         self.write_all(shown.exit, shown.text, &run)
     }
 
-    /// Shows an answer that is a document of its own, and writes the reports. `content` gives it in a format, or nothing
-    /// where there is no such form of it; `outputs` are what a job of GitHub Actions gets to know.
+    /// Shows an answer that is a document of its own, and writes the reports. `content` gives it in a format, for a file
+    /// where it goes to one, or nothing where there is no such form of it; `outputs` are what a job of GitHub Actions gets
+    /// to know.
     pub(super) fn show_answer(
         &self,
         verb: &'static str,
         exit: Exit,
         outputs: &str,
-        content: &dyn Fn(Format) -> Option<String>,
+        content: &dyn Fn(Format, Option<&Path>) -> Option<String>,
     ) -> Exit {
-        let content = |format| {
-            let text = content(format)?;
+        let content = |format, file| {
+            let text = content(format, file)?;
             Some(match format {
                 Format::Json => powerless_json(text),
                 _ => text,
             })
         };
-        let mut wanted: Vec<Format> = self.reports.iter().map(|(format, _)| *format).collect();
-        wanted.push(self.format);
+        let reports = self.reports.iter();
+        let reports = reports.map(|(format, path)| (*format, Some(path.as_path())));
         let mut made = Vec::new();
-        for format in wanted {
-            let Some(text) = content(format) else {
+        for (format, file) in reports.chain([(self.format, None)]) {
+            let Some(text) = content(format, file) else {
                 let formats = Format::value_variants().iter().copied();
-                let known = formats.filter(|format| content(*format).is_some());
+                let known = formats.filter(|format| content(*format, None).is_some());
                 let known: Vec<String> = known.map(Format::name).collect();
                 let message = format!("`{verb}` has no format `{}`", format.name());
                 let hint = format!("it has {}", known.join(", "));
@@ -142,12 +199,16 @@ impl Output {
                 exit = Exit::first_of(&[exit, Exit::Failed]);
             }
         };
-        for ((_, path), text) in self.reports.iter().zip(&made) {
+        for ((format, path), text) in self.reports.iter().zip(&made) {
             let text = anstream::adapter::strip_str(text).to_string();
-            written(path, std::fs::write(path, text));
+            let result = match format {
+                Format::Prometheus => metrics::exchange(path, &text),
+                _ => std::fs::write(path, text),
+            };
+            written(path, result);
         }
         if self.format == Format::Github {
-            let summary = content(Format::Markdown).unwrap_or_default();
+            let summary = content(Format::Markdown, None).unwrap_or_default();
             self.github.write(&summary, outputs, &mut written);
         }
         exit
@@ -223,6 +284,7 @@ impl Output {
         error: Option<json::Problem>,
         problems: Vec<json::Problem>,
     ) -> Exit {
+        let facts = self.known().facts.clone();
         let run = json::Run {
             verb,
             config: &self.config,
@@ -233,12 +295,18 @@ impl Output {
             violations: &[],
             plan: None,
             report: None,
+            facts: Some(&facts),
         };
         self.write_all(exit, "", &run)
     }
 
     fn write_all(&self, exit: Exit, text: &str, run: &json::Run<'_>) -> Exit {
-        to_stdout(&formatted(self.format, text, run));
+        let metrics =
+            |exit: Exit, file: Option<&Path>| metrics::of_run(run, exit, &self.known(), file);
+        to_stdout(&match self.format {
+            Format::Prometheus => metrics(exit, None),
+            format => formatted(format, text, run),
+        });
         let mut exit = exit;
         let mut written = |path: &Path, result: io::Result<()>| {
             let result =
@@ -248,7 +316,8 @@ impl Output {
                 exit = Exit::first_of(&[exit, Exit::Failed]);
             }
         };
-        for (format, path) in &self.reports {
+        let last = |(format, _): &&(Format, PathBuf)| *format == Format::Prometheus;
+        for (format, path) in self.reports.iter().filter(|report| !last(report)) {
             let content = formatted(*format, text, run);
             let content = anstream::adapter::strip_str(&content).to_string();
             written(path, std::fs::write(path, content));
@@ -258,6 +327,19 @@ impl Output {
             self.github
                 .write(&render::markdown::comment(run), &outputs, &mut written);
         }
+        // Last, because they hold the exit code.
+        for (_, path) in self.reports.iter().filter(last) {
+            let text = metrics(exit, Some(path));
+            if let Err(error) = metrics::exchange(path, &text) {
+                complain(
+                    &format!("cannot write the report `{}`: {error}", path.display()),
+                    None,
+                );
+                exit = Exit::first_of(&[exit, Exit::Failed]);
+            }
+        }
+        let message = render::notification::message(run, exit.code());
+        self.learn(|known| known.message = Some(message));
         exit
     }
 }
@@ -305,6 +387,8 @@ fn formatted(format: Format, text: &str, run: &json::Run<'_>) -> String {
         Format::Github => text.to_owned() + &render::github::annotations(run),
         Format::Sarif => powerless_json(render::sarif::document(run)),
         Format::Html => render::html::page(run, &known_service),
+        // Made where it is written, since it holds what the last run left behind.
+        Format::Prometheus => String::new(),
     }
 }
 
@@ -383,6 +467,10 @@ pub(super) fn to_stdout(text: &str) {
 /// The plan as text, with what the guards say of it.
 pub(super) fn plan_text(planned: &Planned, asked: Asked, diff: bool) -> String {
     let mut text = guarded_text(&planned.plan, &planned.refusals, asked);
+    if let Some(shard) = planned.scope.shard {
+        let all = render::count(planned.scope.declared, "instance");
+        text.push_str(&render::text::part(shard, &all));
+    }
     text.push_str(&render::text::violations(&planned.findings.violations));
     if diff {
         text.push('\n');

@@ -6,8 +6,10 @@ use clap::Args;
 
 use super::Exit;
 use super::args::{ConfigArgs, ConsentArgs, OutArgs, ReadOnlyArgs, WorldArgs};
+use super::last_change;
 use super::output::{Cannot, Output, plan_text};
-use super::session::{self, NoPlan, Planned};
+use super::session::{self, NoPlan, Planned, View};
+use super::shard::ShardArgs;
 use super::signals;
 use super::world::{Want, World};
 use crate::plan::{Plan, Verdict};
@@ -23,6 +25,8 @@ pub(super) struct LookArgs {
     pub(super) world: WorldArgs,
     #[command(flatten)]
     pub(super) read_only: ReadOnlyArgs,
+    #[command(flatten)]
+    pub(super) shard: ShardArgs,
 }
 
 #[derive(Args, Debug)]
@@ -85,8 +89,12 @@ pub(super) async fn look(
         config,
         world,
         read_only,
+        shard,
     } = args;
     let work = async {
+        let shard = shard.chosen()?;
+        output.learn(|known| known.facts.shard = shard);
+        let world = &world.shared(shard);
         let loaded = session::load(config, output)?;
         let sites = session::sites(world, &loaded).await?;
         let inventory = read_only.inventory.as_deref();
@@ -100,9 +108,17 @@ pub(super) async fn look(
             consent,
             &sites,
             connection.reader(),
-            judged,
+            View { judged, shard },
         )
         .await;
+        if let Ok(planned) = &planned {
+            output.learn(|known| known.facts.expiring.clone_from(&planned.expiring));
+            if judged == State::Live && inventory.is_none() {
+                let changes = last_change::ask(&planned.plan, connection.reader()).await;
+                output.learn(|known| known.facts.last_changes = changes);
+            }
+        }
+        output.learn(|known| known.count(&connection.tally()));
         connection.close().await;
         planned
     };

@@ -131,6 +131,7 @@ async fn look(args: &RollbackArgs, output: &Output) -> Result<Planned, NoPlan> {
             regions: regions_of(&sites),
             targets: Vec::new(),
             declared,
+            shard: None,
         },
         config: Fingerprint::of(text),
         made_at,

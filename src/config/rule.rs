@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::source::Span;
 use super::until;
-use crate::model::{self, AddressType, Key, Note, Origin, Protocol, Sources, Waiver};
+use crate::model::{self, AddressType, Key, NOTICE, Note, Origin, Protocol, Sources, Waiver};
 
 /// One line of the configuration.
 #[derive(Debug)]
@@ -221,8 +221,6 @@ impl Rule {
 
     /// Whether the rule is over, and a note if it soon will be.
     pub(super) fn is_expired(&self, as_of: time::OffsetDateTime, notes: &mut Vec<Note>) -> bool {
-        /// How long before its end a rule is announced: two weeks, so that a weekly look sees it twice.
-        const NOTICE: time::Duration = time::Duration::days(14);
         let Some(until) = self.until else {
             return false;
         };

@@ -2,11 +2,11 @@
 //!
 //! Owns the shape of the answer; `config` makes it, `plan` reads it. Refuses to say how it is reached.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::{Guard, InstanceId, Key, Policies, Sources};
 
@@ -26,6 +26,9 @@ impl fmt::Display for Origin {
         write!(f, "{}:{}", self.file, self.line)
     }
 }
+
+/// How long before its end a rule is announced: two weeks, so that a weekly look sees it twice.
+pub const NOTICE: Duration = Duration::days(14);
 
 /// How much of an instance's firewall the configuration owns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -183,5 +186,15 @@ impl Desired {
             .filter_map(|rule| rule.until)
             .filter(|until| *until > now)
             .min()
+    }
+
+    /// The lines of the rules that are in force at `as_of` and end within [`NOTICE`], each once, with their ends.
+    #[must_use]
+    pub fn expiring(&self, as_of: OffsetDateTime) -> BTreeSet<(&Origin, OffsetDateTime)> {
+        let rules = self.instances.values().flat_map(|instance| &instance.rules);
+        rules
+            .filter_map(|rule| Some((&rule.origin, rule.until?)))
+            .filter(|(_, until)| *until > as_of && *until - as_of <= NOTICE)
+            .collect()
     }
 }

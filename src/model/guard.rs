@@ -43,6 +43,19 @@ impl Guard {
         self.max_instances
             .unwrap_or_else(|| (scope / SHARE).max(AT_LEAST))
     }
+
+    /// The limits for one of `shards` equal parts of a scope in which `scope` instances are declared: its share of what
+    /// the whole may change, rounded up. A shard cannot see what the others change, so together they may change up to
+    /// `shards - 1` more than one run.
+    #[must_use]
+    pub fn part(&self, scope: usize, shards: u16) -> Self {
+        let shards = usize::from(shards.max(1));
+        Self {
+            keep: self.keep.clone(),
+            max_instances: Some(self.most_instances(scope).div_ceil(shards)),
+            max_closed: self.max_closed.div_ceil(shards),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -60,5 +73,24 @@ mod tests {
             ..guard
         };
         assert_eq!(none.most_instances(1000), 0);
+    }
+
+    #[test]
+    fn a_part_is_a_share_of_the_whole_rounded_up() {
+        let part = Guard::default().part(1000, 8);
+        assert_eq!((part.max_instances, part.max_closed), (Some(25), 4));
+        let small = Guard::default().part(3, 8);
+        assert_eq!((small.max_instances, small.max_closed), (Some(1), 4));
+        let none = Guard {
+            max_instances: Some(0),
+            max_closed: 0,
+            ..Guard::default()
+        };
+        assert_eq!(none.part(1000, 8), none);
+        let whole = Guard::default().part(30, 1);
+        assert_eq!(
+            (whole.max_instances, whole.max_closed),
+            (Some(6), MAX_CLOSED)
+        );
     }
 }

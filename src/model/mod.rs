@@ -13,11 +13,13 @@ mod instance;
 mod key;
 mod live;
 mod policy;
+mod shard;
 mod shown;
 mod sources;
 
 pub use desired::{
-    Absent, Desired, DesiredInstance, Missing, Mode, Note, Origin, Rule, Strategy, Undeclared,
+    Absent, Desired, DesiredInstance, Missing, Mode, NOTICE, Note, Origin, Rule, Strategy,
+    Undeclared,
 };
 pub use fingerprint::{Fingerprint, NotAFingerprint};
 pub use firewall::{Counts, Firewall, SOURCES_PER_FAMILY};
@@ -26,5 +28,6 @@ pub use instance::{AddressType, Instance, InstanceId, InstanceState, Site};
 pub use key::{Key, KeyError, Protocol};
 pub use live::{Doubt, Live, LiveFirewall, PortState, Uncertain, Unreadable};
 pub use policy::{Cells, DeclaredTable, Demand, Policies, Policy, Waiver, Weight};
+pub use shard::{NoShard, Shard};
 pub use shown::{begins_command, is_unsafe, visible};
 pub use sources::{LIGHTSAIL_CONNECT, Sources, V4_ANYWHERE, V6_ANYWHERE};

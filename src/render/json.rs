@@ -10,9 +10,10 @@ mod shape;
 use serde::Serialize;
 
 pub use access::comparison;
-use fill::{consent, id, instance, note, refusal, unreadable, violation};
+use fill::{calls, consent, expiring, id, instance, note, refusal, shard, unreadable, violation};
 use shape::{Document, MissingDoc, Summary};
 
+use super::facts::Facts;
 use crate::plan::{InstancePlan, Plan, Report, Verdict};
 use crate::policy::{Refusal, Violation};
 
@@ -43,6 +44,8 @@ pub struct Run<'a> {
     pub plan: Option<&'a Plan>,
     /// What became of it, where something was tried.
     pub report: Option<&'a Report>,
+    /// What else is known of it.
+    pub facts: Option<&'a Facts>,
 }
 
 /// An error or a warning.
@@ -102,11 +105,15 @@ pub fn document(run: &Run<'_>) -> String {
             .filter(|instance| is(instance))
             .count()
     };
+    let nothing = Facts::default();
+    let facts = run.facts.unwrap_or(&nothing);
     let document = Document {
         format: FORMAT,
         version: VERSION,
         tool: concat!("portward ", env!("CARGO_PKG_VERSION")),
         verb: run.verb,
+        shard: facts.shard.map(shard),
+        config: facts.config.map(|config| config.to_string()),
         exit_code: run.exit_code,
         interrupted: run.report.is_some_and(|report| report.interrupted),
         error: run.error.as_ref(),
@@ -132,7 +139,11 @@ pub fn document(run: &Run<'_>) -> String {
         instances: plan
             .instances
             .iter()
-            .map(|i| instance(i, results.iter().find(|r| r.id == i.instance.id)))
+            .map(|i| {
+                let id = &i.instance.id;
+                let result = results.iter().find(|r| r.id == *id);
+                instance(i, result, facts.last_changes.get(id))
+            })
             .collect(),
         unreadable: plan
             .unreadable
@@ -159,6 +170,8 @@ pub fn document(run: &Run<'_>) -> String {
             .iter()
             .map(|undeclared| id(&undeclared.id))
             .collect(),
+        expiring: facts.expiring.iter().map(expiring).collect(),
+        api_calls: facts.calls.iter().map(calls).collect(),
         notes: plan.notes.iter().map(note).collect(),
     };
     let mut text =

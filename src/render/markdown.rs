@@ -6,7 +6,7 @@
 
 mod access;
 mod difference;
-mod escape;
+pub(super) mod escape;
 mod explanation;
 #[cfg(test)]
 mod tests;

@@ -6,12 +6,16 @@
 pub mod diff;
 pub mod difference;
 pub mod explanation;
+pub mod facts;
 pub mod finding;
 pub mod github;
 pub mod html;
 pub mod json;
 pub mod markdown;
+pub mod merge;
 mod names;
+pub mod notification;
+pub mod prometheus;
 pub mod sarif;
 pub mod schema;
 pub mod text;

@@ -17,9 +17,10 @@ use change::{change_lines, rank};
 pub use policy::violations;
 pub use report::report;
 
-use super::words::{count, plain, wrapped};
+use super::facts::LastChange;
+use super::words::{count, minute, plain, wrapped};
 use crate::exposure::{Diff, Exposed};
-use crate::model::{InstanceId, Missing, Note, Undeclared, Unreadable};
+use crate::model::{InstanceId, Missing, Note, Shard, Undeclared, Unreadable};
 use crate::plan::{Call, Change, InstancePlan, Override, Plan, Verdict};
 use crate::policy::Refusal;
 
@@ -258,6 +259,31 @@ fn body(plan: &InstancePlan) -> String {
     }
     access(&mut text, &plan.exposure);
     notes(&mut text, "  ", &plan.notes);
+    text
+}
+
+/// That this was a part of the fleet, whose declared instances are `all` in number and word.
+#[must_use]
+pub fn part(shard: Shard, all: &str) -> String {
+    format!("This was shard {shard}; {all} are declared in all.\n")
+}
+
+/// When the rules of some instances were changed last, a line for each that the service remembers a change of.
+#[must_use]
+pub fn last_changes(changes: &BTreeMap<InstanceId, LastChange>) -> String {
+    let mut text = String::new();
+    for (id, change) in changes {
+        let what = match change {
+            LastChange::Known { action, at } => {
+                let at = at.map_or_else(String::new, |at| format!(" at {}", minute(at)));
+                format!("{}{at}", plain(action))
+            }
+            // Nothing to tell; the JSON says that it was asked.
+            LastChange::Forgotten => continue,
+            LastChange::Unreadable(why) => format!("could not be read: {}", plain(why)),
+        };
+        let _ = writeln!(text, "{}: last change: {what}", place(id));
+    }
     text
 }
 

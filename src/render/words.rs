@@ -94,6 +94,12 @@ pub(super) fn instant(at: OffsetDateTime) -> String {
         .unwrap_or_else(|_| at.unix_timestamp().to_string())
 }
 
+/// An instant for people, to the minute: `2026-11-20 10:03 UTC`.
+pub(super) fn minute(at: OffsetDateTime) -> String {
+    let at = at.to_offset(time::UtcOffset::UTC);
+    format!("{} {:02}:{:02} UTC", at.date(), at.hour(), at.minute())
+}
+
 /// The last day on which something with this end was still wanted, or the instant where that is no midnight.
 pub(super) fn until(end: OffsetDateTime) -> String {
     let end = end.to_offset(time::UtcOffset::UTC);

@@ -4,6 +4,7 @@
 
 mod adopt;
 mod check;
+mod cron;
 mod diff;
 mod endings;
 mod exits;
@@ -17,6 +18,7 @@ mod output;
 mod policies;
 mod rollback;
 mod served;
+mod shards;
 mod spelling;
 mod stage;
 mod trust;

@@ -14,8 +14,10 @@ use clap::Args;
 
 use super::Exit;
 use super::args::{ConfigArgs, ConsentArgs, WorldArgs, duration};
+use super::notify::{self, NotifyArgs};
 use super::output::{Cannot, Output, Shown};
 use super::session::NoPlan;
+use super::shard::ShardArgs;
 use crate::apply::receipt;
 use planned::Ready;
 
@@ -37,6 +39,10 @@ pub(super) struct ApplyArgs {
     config: ConfigArgs,
     #[command(flatten)]
     world: WorldArgs,
+    #[command(flatten)]
+    shard: ShardArgs,
+    #[command(flatten)]
+    notify: NotifyArgs,
     #[command(flatten)]
     consent: ConsentArgs,
     /// Do not ask; needed where there is no terminal
@@ -63,6 +69,15 @@ pub(super) struct ApplyArgs {
 const VERB: &str = "apply";
 
 pub(super) async fn run(args: &ApplyArgs, output: &Output) -> Exit {
+    let address = match args.notify.address() {
+        Ok(address) => address,
+        Err(cannot) => return output.cannot(VERB, &cannot),
+    };
+    let exit = prepared(args, output).await;
+    notify::tell(address.as_ref(), exit, output).await
+}
+
+async fn prepared(args: &ApplyArgs, output: &Output) -> Exit {
     let ready = match planned::prepare(args, output).await {
         Ok(ready) => ready,
         Err(no_plan) => return no_plan.show(VERB, output),
@@ -82,6 +97,7 @@ pub(super) async fn run(args: &ApplyArgs, output: &Output) -> Exit {
 async fn carry_out(args: &ApplyArgs, output: &Output, ready: &Ready) -> Result<Exit, Cannot> {
     let plan = &ready.plan;
     let shown = |exit, report, text: &str| {
+        output.learn(|known| known.count(&ready.world.tally()));
         output.show(&Shown {
             verb: VERB,
             exit,

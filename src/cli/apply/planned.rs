@@ -12,7 +12,7 @@ use super::ApplyArgs;
 use crate::apply::receipt;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Cannot, Output, guarded_text, plan_text};
-use crate::cli::session::{self, NoPlan, discover, read_rules};
+use crate::cli::session::{self, NoPlan, View, discover, read_rules};
 use crate::cli::signals;
 use crate::cli::world::{Want, World};
 use crate::exposure;
@@ -41,7 +41,7 @@ pub(super) struct Ready {
 pub(super) async fn prepare(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan> {
     let work = async {
         match &args.plan {
-            Some(path) => from_file(args, path).await,
+            Some(path) => from_file(args, path, output).await,
             None => from_config(args, output).await,
         }
     };
@@ -62,9 +62,12 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan>
         )
         .into());
     }
+    let shard = args.shard.chosen()?;
+    output.learn(|known| known.facts.shard = shard);
     let config = session::load(&args.config, output)?;
     let sites = session::sites(&args.world, &config).await?;
-    let world = World::connect(&args.world, None, Want::Write, session::home(&sites)).await?;
+    let ours = args.world.shared(shard);
+    let world = World::connect(&ours, None, Want::Write, session::home(&sites)).await?;
     let as_of = args.config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
     let planned = session::plan(
         &config,
@@ -73,16 +76,21 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan>
         &args.consent,
         &sites,
         world.reader(),
-        policy::State::Result,
+        View {
+            judged: policy::State::Result,
+            shard,
+        },
     )
     .await;
     let planned = match planned {
         Ok(planned) => planned,
         Err(no_plan) => {
+            output.learn(|known| known.count(&world.tally()));
             world.close().await;
             return Err(no_plan);
         }
     };
+    output.learn(|known| known.facts.expiring.clone_from(&planned.expiring));
     let text = plan_text(&planned, Asked::Plan, false);
     Ok(Ready {
         world,
@@ -101,7 +109,7 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan>
 }
 
 /// Reads a plan file and holds it against the world. Whatever is not as it says refuses the whole of it.
-async fn from_file(args: &ApplyArgs, path: &Path) -> Result<Ready, NoPlan> {
+async fn from_file(args: &ApplyArgs, path: &Path, output: &Output) -> Result<Ready, NoPlan> {
     let bytes = fs::read(path).map_err(|error| {
         Cannot::failed(format!(
             "cannot read the plan `{}`: {error}",
@@ -121,10 +129,26 @@ async fn from_file(args: &ApplyArgs, path: &Path) -> Result<Ready, NoPlan> {
         ))
         .into());
     }
+    if let Some(asked) = args.shard.chosen()?
+        && file.scope.shard != Some(asked)
+    {
+        let of = file.scope.shard.map_or_else(
+            || "is for the whole fleet".to_owned(),
+            |shard| format!("is for shard {shard}"),
+        );
+        return Err(wrong(format!("`{name}` {of}, not for shard {asked}"))
+            .with_hint(Some("a plan file says itself what it is for".to_owned()))
+            .into());
+    }
+    output.learn(|known| {
+        known.facts.shard = file.scope.shard;
+        known.facts.config = Some(file.config);
+    });
     let plan = file.plan();
     let regions = &file.scope.regions;
     let sites: Vec<Site> = regions.iter().map(Site::of_region).collect();
-    let world = World::connect(&args.world, None, Want::Write, session::home(&sites)).await?;
+    let ours = args.world.shared(file.scope.shard);
+    let world = World::connect(&ours, None, Want::Write, session::home(&sites)).await?;
     let mut live = discover(world.reader(), &sites).await;
     let changing = plan
         .instances
@@ -136,6 +160,7 @@ async fn from_file(args: &ApplyArgs, path: &Path) -> Result<Ready, NoPlan> {
     live.firewalls = read_rules(world.reader(), there, args.world.concurrency).await;
     let mismatches = mismatches(&file, &live);
     if !mismatches.is_empty() {
+        output.learn(|known| known.count(&world.tally()));
         world.close().await;
         let message = format!(
             "`{name}` is no longer true, so nothing was written: {}",

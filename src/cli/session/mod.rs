@@ -14,13 +14,15 @@ pub(super) use select::narrow;
 
 use super::args::{ConfigArgs, ConsentArgs, WorldArgs};
 use super::output::{Cannot, Output, problems};
+use super::shard;
 use crate::config::{self, Config, Diagnostics};
 use crate::lightsail::Reader;
 use crate::lightsail::aws;
-use crate::model::{Fingerprint, Guard, Note, Site};
+use crate::model::{Fingerprint, Guard, Note, Shard, Site};
 use crate::plan::file::{self, PlanFile, Scope};
 use crate::plan::{self, Plan};
 use crate::policy::{self, Findings, Refusal};
+use crate::render::facts::Expiring;
 use crate::render::json::Problem;
 
 /// Why there is no plan.
@@ -62,8 +64,10 @@ pub(super) struct Planned {
     /// What the policies say; some of it may refuse the plan.
     pub(super) findings: Findings,
     pub(super) scope: Scope,
+    /// Lines whose rules end soon.
+    pub(super) expiring: Vec<Expiring>,
+    pub(super) config: Fingerprint,
     guard: Guard,
-    config: Fingerprint,
     made_at: OffsetDateTime,
     /// The first instant at which another plan would be made.
     changes_at: Option<OffsetDateTime>,
@@ -94,7 +98,16 @@ impl Planned {
             changes_at,
         } = basis;
         let reason = consent.reason.as_deref().unwrap_or_default();
-        let judgement = policy::judge(&plan, &guard, scope.declared, &consent.allow, reason);
+        let mut judgement = policy::judge(&plan, &guard, scope.declared, &consent.allow, reason);
+        if let Some(shard) = scope.shard {
+            let whole = judgement
+                .refusals
+                .iter_mut()
+                .filter(|refusal| refusal.instance.is_none());
+            for refusal in whole {
+                refusal.reason = format!("{} (the part of shard {shard})", refusal.reason);
+            }
+        }
         for allow in &judgement.unneeded {
             let text = format!("`--allow {allow}` was not needed");
             plan.notes.push(Note { text, origin: None });
@@ -106,8 +119,9 @@ impl Planned {
             refusals: judgement.refusals,
             findings: Findings::default(),
             scope,
-            guard,
+            expiring: Vec::new(),
             config,
+            guard,
             made_at,
             changes_at,
         })
@@ -143,6 +157,15 @@ pub(super) struct Basis {
     pub(super) changes_at: Option<OffsetDateTime>,
 }
 
+/// How the world is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    /// Which rules the policies judge.
+    pub(super) judged: policy::State,
+    /// The part of the fleet that is ours.
+    pub(super) shard: Option<Shard>,
+}
+
 /// Reads the configuration, looks at the world through `reader`, plans, and judges the plan.
 pub(super) async fn plan(
     config: &Config,
@@ -151,7 +174,7 @@ pub(super) async fn plan(
     consent: &ConsentArgs,
     sites: &[Site],
     reader: &impl Reader,
-    judged: policy::State,
+    view: View,
 ) -> Result<Planned, NoPlan> {
     let mut live = discover(reader, sites).await;
     let listed: BTreeSet<Site> = sites
@@ -162,6 +185,10 @@ pub(super) async fn plan(
     let mut desired = config.resolve(&live.instances, &listed, as_of)?;
     let declared = desired.instances.len();
     narrow(&mut desired, &world.target)?;
+    if let Some(ours) = view.shard {
+        shard::narrow(&mut desired, ours);
+        desired.guard = desired.guard.part(declared, ours.of());
+    }
     live.firewalls = read_rules(reader, desired.instances.keys(), world.concurrency).await;
     let options = plan::Options {
         strategy: world.strategy,
@@ -177,6 +204,7 @@ pub(super) async fn plan(
             regions: regions_of(sites),
             targets: world.target.clone(),
             declared,
+            shard: view.shard,
         },
         config: config.fingerprint(),
         // A plan is made now, whatever day it is a preview of.
@@ -184,9 +212,16 @@ pub(super) async fn plan(
         changes_at: desired.ends_next(made_at),
     };
     let mut planned = Planned::judged(plan, basis, consent)?;
-    planned.findings = policy::policies(&planned.plan, &desired, judged);
+    planned.findings = policy::policies(&planned.plan, &desired, view.judged);
     let unused = std::mem::take(&mut planned.findings.unused);
     planned.plan.notes.extend(unused);
+    let expiring = desired.expiring(as_of).into_iter();
+    planned.expiring = expiring
+        .map(|(origin, until)| Expiring {
+            origin: origin.clone(),
+            until,
+        })
+        .collect();
     Ok(planned)
 }
 
@@ -199,6 +234,7 @@ pub(super) fn account(plan: &Plan) -> Option<String> {
 /// Loads the configuration and tells its warnings.
 pub(super) fn load(args: &ConfigArgs, output: &Output) -> Result<Config, NoPlan> {
     let config = config::load(&args.config)?;
+    output.learn(|known| known.facts.config = Some(config.fingerprint()));
     output.warn(config.warnings());
     Ok(config)
 }

@@ -22,6 +22,16 @@ pub(super) fn client() -> SharedHttpClient {
     SharedHttpClient::new(ByScheme::default())
 }
 
+/// A connection for something that is asked once, without timeouts: the caller has a deadline.
+pub(super) fn connector() -> SharedHttpConnector {
+    SharedHttpConnector::new(Lazy {
+        settings: HttpConnectorSettings::builder().build(),
+        sleep: None,
+        plain: OnceLock::new(),
+        secure: OnceLock::new(),
+    })
+}
+
 type Timeouts = (Option<Duration>, Option<Duration>);
 
 #[derive(Debug, Default)]

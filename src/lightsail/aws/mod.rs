@@ -11,6 +11,7 @@ mod failure;
 #[cfg(test)]
 mod failure_tests;
 mod http;
+pub mod post;
 #[cfg(test)]
 mod stub;
 #[cfg(test)]

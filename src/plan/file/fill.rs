@@ -5,7 +5,7 @@
 use super::shape::{
     BeforeDoc, BoxDoc, CallDoc, CauseDoc, ChangeDoc, Document, EntryDoc, ExposureDoc, GuardDoc,
     IdDoc, InstanceDoc, KeepDoc, MissingDoc, NoteDoc, OriginDoc, OverrideDoc, RegionUnreadableDoc,
-    RequestDoc, RuleDoc, ScopeDoc, SourcesDoc, UnreadableDoc,
+    RequestDoc, RuleDoc, ScopeDoc, ShardDoc, SourcesDoc, UnreadableDoc,
 };
 use super::{FORMAT, PlanFile, Scope, VERSION, instant, json};
 use crate::exposure::{self, Diff, Exposed};
@@ -28,6 +28,7 @@ pub(super) fn document(file: &PlanFile) -> Document {
                 regions,
                 targets,
                 declared,
+                shard,
             },
         guard,
         plan:
@@ -54,6 +55,10 @@ pub(super) fn document(file: &PlanFile) -> Document {
             regions: regions.clone(),
             targets: targets.clone(),
             declared: *declared,
+            shard: shard.map(|shard| ShardDoc {
+                index: shard.index(),
+                of: shard.of(),
+            }),
         },
         guard: self::guard(guard),
         overrides: overrides.iter().map(consent).collect(),

@@ -9,13 +9,13 @@ use std::fmt::Display;
 use super::shape::{
     BeforeDoc, BoxDoc, CallDoc, CauseDoc, ChangeDoc, Document, EntryDoc, ExposureDoc, GuardDoc,
     IdDoc, InstanceDoc, KeepDoc, MissingDoc, NoteDoc, OriginDoc, OverrideDoc, RegionUnreadableDoc,
-    RequestDoc, RuleDoc, ScopeDoc, UnreadableDoc,
+    RequestDoc, RuleDoc, ScopeDoc, ShardDoc, UnreadableDoc,
 };
 use super::{PlanFile, Scope, instant};
 use crate::exposure::{Atom, Diff, Exposed};
 use crate::model::{
     AddressType, Firewall, Guard, Instance, InstanceId, InstanceState, Key, LiveFirewall, Missing,
-    Mode, Note, Origin, PortState, Protocol, Rule, Site, Sources, Undeclared, Unreadable,
+    Mode, Note, Origin, PortState, Protocol, Rule, Shard, Site, Sources, Undeclared, Unreadable,
 };
 use crate::plan::{
     Call, Cause, CauseKind, Change, GuardName, InstancePlan, Override, Plan, Verdict,
@@ -30,6 +30,7 @@ pub(super) fn plan_file(document: &Document) -> Read<PlanFile> {
         regions,
         targets,
         declared,
+        shard,
     } = document.scope.clone();
     Ok(PlanFile {
         tool: document.tool.clone(),
@@ -44,6 +45,7 @@ pub(super) fn plan_file(document: &Document) -> Read<PlanFile> {
             regions,
             targets,
             declared,
+            shard: shard.as_ref().map(self::shard).transpose()?,
         },
         guard: guard(&document.guard)?,
         plan: Plan {
@@ -104,6 +106,12 @@ pub(super) fn plan_file(document: &Document) -> Read<PlanFile> {
             overrides: all(&document.overrides, consent)?,
         },
     })
+}
+
+fn shard(doc: &ShardDoc) -> Read<Shard> {
+    let ShardDoc { index, of } = *doc;
+    Shard::new(index, of)
+        .ok_or_else(|| wrong("shard", &format!("{index}/{of}"), "there is no such shard"))
 }
 
 fn all<D, T>(docs: &[D], read: impl Fn(&D) -> Read<T>) -> Read<Vec<T>> {

@@ -58,6 +58,13 @@ shapes! {
         regions: Vec<String>,
         targets: Vec<String>,
         declared: usize,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shard: Option<ShardDoc>,
+    }
+
+    ShardDoc {
+        index: u16,
+        of: u16,
     }
 
     GuardDoc {

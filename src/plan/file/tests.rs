@@ -6,7 +6,7 @@ use proptest::strategy::Strategy;
 
 use super::*;
 use crate::model::arbitrary::{Universe, key, sources};
-use crate::model::{DesiredInstance, InstanceId, Key, Mode, Origin, Protocol, Rule};
+use crate::model::{DesiredInstance, InstanceId, Key, Mode, Origin, Protocol, Rule, Shard};
 use crate::plan::arbitrary::{NOW, fleet, plans, text};
 use crate::plan::{Call, GuardName, Override, Verdict};
 
@@ -44,6 +44,7 @@ fn files(universe: Universe) -> impl Strategy<Value = PlanFile> {
                 regions: vec!["eu-central-1".into(), text.clone()],
                 targets: vec![text.clone()],
                 declared: number,
+                shard: some.then(|| Shard::new(3, 8)).flatten(),
             };
             file.guard.max_instances = some.then_some(number);
             file.guard.keep.extend(keep.map(|(key, sources, why)| Rule {

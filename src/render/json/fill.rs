@@ -5,17 +5,18 @@
 use std::borrow::Cow;
 
 use super::shape::{
-    BoxDoc, CallDoc, CauseDoc, ChangeDoc, ExposureDoc, IdDoc, InstanceDoc, NoteDoc, OutcomeDoc,
-    OverrideDoc, PlaceDoc, PortInfo, RefusalDoc, RequestDoc, SourcesDoc, UncertainDoc,
-    UnreadableDoc, ViolationDoc, WitnessDoc,
+    BoxDoc, CallDoc, CallsDoc, CauseDoc, ChangeDoc, ExpiringDoc, ExposureDoc, IdDoc, InstanceDoc,
+    LastChangeDoc, NoteDoc, OutcomeDoc, OverrideDoc, PlaceDoc, PortInfo, RefusalDoc, RequestDoc,
+    ShardDoc, SourcesDoc, UncertainDoc, UnreadableDoc, ViolationDoc, WitnessDoc,
 };
 use crate::exposure::{self, Exposed};
-use crate::model::{Firewall, InstanceId, Key, Note, Origin, Sources, Unreadable};
+use crate::model::{Firewall, InstanceId, Key, Note, Origin, Shard, Sources, Unreadable};
 use crate::plan::{
     Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Outcome, Override, Verdict,
 };
 use crate::policy::{On, Refusal, Violation};
-use crate::render::words::until;
+use crate::render::facts::{Calls, Expiring, LastChange};
+use crate::render::words::{instant, until};
 
 pub(super) fn id(id: &InstanceId) -> IdDoc<'_> {
     IdDoc {
@@ -52,6 +53,7 @@ pub(super) fn note(note: &Note) -> NoteDoc<'_> {
 pub(super) fn instance<'a>(
     plan: &'a InstancePlan,
     result: Option<&'a InstanceResult>,
+    last: Option<&'a LastChange>,
 ) -> InstanceDoc<'a> {
     let InstancePlan {
         instance,
@@ -110,7 +112,52 @@ pub(super) fn instance<'a>(
             .collect(),
         after: port_infos(after),
         notes: notes.iter().map(note).collect(),
+        last_change: last.map(last_change),
         outcome: result.map(outcome),
+    }
+}
+
+fn last_change(last: &LastChange) -> LastChangeDoc<'_> {
+    let (action, at, unreadable) = match last {
+        LastChange::Known { action, at } => (Some(action.as_str()), at.map(instant), None),
+        LastChange::Forgotten => (None, None, None),
+        LastChange::Unreadable(why) => (None, None, Some(why.as_str())),
+    };
+    LastChangeDoc {
+        action,
+        at,
+        unreadable,
+    }
+}
+
+pub(super) fn shard(shard: Shard) -> ShardDoc {
+    ShardDoc {
+        index: shard.index(),
+        of: shard.of(),
+    }
+}
+
+pub(super) fn expiring(line: &Expiring) -> ExpiringDoc<'_> {
+    let Expiring { origin, until: end } = line;
+    ExpiringDoc {
+        file: &origin.file,
+        line: origin.line,
+        until: until(*end),
+    }
+}
+
+pub(super) fn calls(calls: &Calls) -> CallsDoc<'_> {
+    let Calls {
+        action,
+        answered,
+        throttled,
+        failed,
+    } = calls;
+    CallsDoc {
+        action,
+        answered: *answered,
+        throttled: *throttled,
+        failed: *failed,
     }
 }
 

@@ -16,6 +16,10 @@ pub(super) struct Document<'a> {
     pub(super) version: u32,
     pub(super) tool: &'static str,
     pub(super) verb: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) shard: Option<ShardDoc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) config: Option<String>,
     pub(super) exit_code: u8,
     pub(super) interrupted: bool,
     pub(super) error: Option<&'a Problem>,
@@ -29,7 +33,41 @@ pub(super) struct Document<'a> {
     pub(super) regions_unreadable: Vec<UnreadableDoc<'a>>,
     pub(super) missing: Vec<MissingDoc<'a>>,
     pub(super) undeclared: Vec<IdDoc<'a>>,
+    pub(super) expiring: Vec<ExpiringDoc<'a>>,
+    pub(super) api_calls: Vec<CallsDoc<'a>>,
     pub(super) notes: Vec<NoteDoc<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShardDoc {
+    pub(super) index: u16,
+    pub(super) of: u16,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ExpiringDoc<'a> {
+    pub(super) file: &'a str,
+    pub(super) line: usize,
+    pub(super) until: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CallsDoc<'a> {
+    pub(super) action: &'a str,
+    pub(super) answered: u64,
+    pub(super) throttled: u64,
+    pub(super) failed: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LastChangeDoc<'a> {
+    pub(super) action: Option<&'a str>,
+    pub(super) at: Option<String>,
+    pub(super) unreadable: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -108,6 +146,8 @@ pub(super) struct InstanceDoc<'a> {
     pub(super) uncertain: Vec<UncertainDoc<'a>>,
     pub(super) after: Vec<PortInfo>,
     pub(super) notes: Vec<NoteDoc<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) last_change: Option<LastChangeDoc<'a>>,
     pub(super) outcome: Option<OutcomeDoc<'a>>,
 }
 

@@ -11,7 +11,7 @@ use crate::render::words::plain;
 const MARKS: [char; 8] = ['@', '#', '!', '$', '%', '~', '&', ':'];
 
 /// A sentence fragment; what it has in backticks is shown as code.
-pub(super) fn prose(text: &str) -> String {
+pub(in crate::render) fn prose(text: &str) -> String {
     let text = plain(text);
     let mut out = String::new();
     for (at, part) in text.split('`').enumerate() {
@@ -24,7 +24,7 @@ pub(super) fn prose(text: &str) -> String {
 }
 
 /// Text in a `<code>` element.
-pub(super) fn code(text: &str) -> String {
+pub(in crate::render) fn code(text: &str) -> String {
     let mut out = String::from("<code>");
     escaped(&mut out, &plain(text));
     out.push_str("</code>");

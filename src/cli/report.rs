@@ -1,0 +1,171 @@
+//! `report merge`: the reports of all shards as one, with one exit code.
+//!
+//! Owns the verb and the exit code of the whole. Offline. Refuses to answer for a shard that has no report.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::Exit;
+use super::args::Format;
+use super::metrics;
+use super::output::{Cannot, Output};
+use crate::render::merge::{self, Ending, Merged};
+use crate::render::prometheus::{self, Metrics};
+
+#[derive(Args, Debug)]
+pub(super) struct ReportArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    /// Join the JSON reports of all shards of a run; a shard without one makes the view incomplete (6)
+    Merge {
+        /// What `--report json=FILE` of each shard wrote
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+const VERB: &str = "report";
+
+pub(super) fn run(args: &ReportArgs, output: &Output) -> Exit {
+    let What::Merge { files } = &args.what;
+    let merged = match merged(files) {
+        Ok(merged) => merged,
+        Err(cannot) => return output.cannot(VERB, &cannot),
+    };
+    let exit = Exit::of_code(merged.exit_code()).unwrap_or(Exit::Failed);
+    output.show_answer(VERB, exit, "", &|format, file| match format {
+        Format::Text => Some(merge::text(&merged)),
+        Format::Json => Some(merge::json(&merged)),
+        Format::Markdown => Some(merge::markdown(&merged)),
+        Format::Prometheus => Some(prometheus::text(&Metrics {
+            verb: merged.verb(),
+            config: None,
+            shard: None,
+            counts: merged.counts(),
+            calls: &merged.calls(),
+            seconds: None,
+            exit_code: merged.exit_code(),
+            now: metrics::now(),
+            last_success: metrics::before(file),
+        })),
+        Format::Github | Format::Sarif | Format::Html => None,
+    })
+}
+
+fn merged(files: &[PathBuf]) -> Result<Merged, Cannot> {
+    let mut parts = Vec::new();
+    for file in files {
+        let name = file.display().to_string();
+        let text = fs::read_to_string(file)
+            .map_err(|error| Cannot::failed(format!("cannot read the report `{name}`: {error}")))?;
+        parts.push(merge::read(&name, &text).map_err(|error| no(&error))?);
+    }
+    for part in &parts {
+        if Exit::of_code(part.exit_code()).is_none() {
+            let message = format!("`{}` has an exit code that is not ours", part.name());
+            return Err(Cannot::failed(message));
+        }
+    }
+    merge::join(parts, |endings| whole(endings).code()).map_err(|error| no(&error))
+}
+
+fn no(error: &merge::NotJoined) -> Cannot {
+    let hint = match error {
+        merge::NotJoined::Whole(_) => {
+            "a shard's report is written with `--shard K/N --report json=FILE`"
+        }
+        merge::NotJoined::Apart(..) => "give the reports of one run, each shard once",
+        merge::NotJoined::NoReport(..) | merge::NotJoined::Version(..) => {
+            "it is written by `--report json=FILE` of the same version"
+        }
+    };
+    Cannot::failed(error.to_string()).with_hint(Some(hint.to_owned()))
+}
+
+/// The exit code that one run over everything would have had, as far as the shards can tell. A code that says that nothing
+/// was written is not true of the whole once another shard wrote, so it becomes "partly applied"; so does a failure that is
+/// only about instances that were tried.
+fn whole(endings: &[Ending]) -> Exit {
+    let wrote = endings.iter().any(|ending| ending.wrote);
+    let held: Vec<Exit> = endings
+        .iter()
+        .map(|ending| {
+            let exit = ending.code.map(Exit::of_code);
+            match exit {
+                None => Exit::Incomplete,
+                Some(None) => Exit::Failed,
+                Some(Some(Exit::Refused | Exit::Stale)) if wrote => Exit::Partial,
+                Some(Some(Exit::Failed)) if wrote && ending.only_instances => Exit::Partial,
+                Some(Some(exit)) => exit,
+            }
+        })
+        .collect();
+    Exit::first_of(&held)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ending(code: Option<u8>, wrote: bool, only_instances: bool) -> Ending {
+        Ending {
+            index: 1,
+            code,
+            wrote,
+            only_instances,
+        }
+    }
+
+    #[test]
+    fn the_whole_ends_as_one_run_would() {
+        for (endings, exit) in [
+            (
+                vec![ending(Some(0), false, false), ending(Some(2), false, false)],
+                Exit::Differs,
+            ),
+            (
+                vec![ending(Some(2), false, false), ending(None, false, false)],
+                Exit::Incomplete,
+            ),
+            (
+                vec![ending(Some(0), true, true), ending(Some(4), false, true)],
+                Exit::Partial,
+            ),
+            (
+                vec![ending(Some(0), true, true), ending(Some(3), false, false)],
+                Exit::Partial,
+            ),
+            (
+                vec![ending(Some(0), true, true), ending(Some(1), false, true)],
+                Exit::Partial,
+            ),
+            (
+                vec![ending(Some(0), true, true), ending(Some(1), false, false)],
+                Exit::Failed,
+            ),
+            (
+                vec![ending(Some(0), false, true), ending(Some(4), false, true)],
+                Exit::Stale,
+            ),
+            (
+                vec![ending(Some(65), false, false), ending(Some(5), true, true)],
+                Exit::Config,
+            ),
+            (
+                vec![
+                    ending(Some(143), false, false),
+                    ending(Some(65), false, false),
+                ],
+                Exit::Terminated,
+            ),
+        ] {
+            assert_eq!(whole(&endings), exit, "{endings:?}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `--shard K/N`: a fleet worked on by several processes, each on its own part.
+//!
+//! Owns which part is ours and what is narrowed to it. Refuses to narrow before the whole scope was judged: what the
+//! configuration expects, what is missing and what nothing declares is decided on all instances.
+
+use std::env;
+use std::ffi::OsString;
+
+use clap::Args;
+
+use super::args::WorldArgs;
+use super::output::Cannot;
+use crate::lightsail::Rate;
+use crate::model::{Desired, Shard};
+
+/// Where Kubernetes tells a pod of an indexed Job which one it is, from 0.
+const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
+
+#[derive(Args, Debug)]
+pub(super) struct ShardArgs {
+    /// Work on the K-th of N parts of the fleet, from 1; `report merge` joins their reports
+    #[arg(long, value_name = "K/N", env = "PORTWARD_SHARD", hide_env = true)]
+    shard: Option<Shard>,
+    /// The same, with K taken from `JOB_COMPLETION_INDEX`, which counts from 0
+    #[arg(long, value_name = "N", env = "PORTWARD_SHARDS", hide_env = true, conflicts_with = "shard",
+          value_parser = clap::value_parser!(u16).range(1..=i64::from(Shard::MOST)))]
+    shards: Option<u16>,
+}
+
+impl ShardArgs {
+    /// Our part; `None` is the whole.
+    pub(super) fn chosen(&self) -> Result<Option<Shard>, Cannot> {
+        match self.shards {
+            None => Ok(self.shard),
+            Some(of) => indexed(of, env::var_os(COMPLETION_INDEX)).map(Some),
+        }
+    }
+}
+
+/// The part of a pod of an indexed Job.
+fn indexed(of: u16, index: Option<OsString>) -> Result<Shard, Cannot> {
+    let Some(index) = index else {
+        return Err(Cannot::usage(
+            format!("`--shards` needs `{COMPLETION_INDEX}`, which is not set"),
+            "it is set in the pods of an indexed Job; elsewhere use `--shard K/N`",
+        ));
+    };
+    let text = index.to_string_lossy();
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let index = text.parse::<u16>().ok().filter(|_| digits);
+    index
+        .and_then(|index| Shard::new(index.checked_add(1)?, of))
+        .ok_or_else(|| {
+            Cannot::usage(
+                format!(
+                    "`{COMPLETION_INDEX}` is `{text}`, which is none of 0 to {}",
+                    of - 1
+                ),
+                "let `--shards` be the number of completions of the Job",
+            )
+        })
+}
+
+/// Keeps what belongs to a shard. What does not exist belongs to one by the name that the configuration gives it, so that
+/// the reports of all shards together have it once.
+pub(super) fn narrow(desired: &mut Desired, shard: Shard) {
+    desired.instances.retain(|id, _| shard.holds(id));
+    desired
+        .missing
+        .retain(|missing| shard.holds_text(&missing.name));
+    desired
+        .undeclared
+        .retain(|undeclared| shard.holds(&undeclared.id));
+}
+
+impl WorldArgs {
+    /// These, with our share of the request rates where none was asked for: all shards together stay within one budget.
+    pub(super) fn shared(&self, shard: Option<Shard>) -> Self {
+        let mut args = self.clone();
+        let share = shard.and_then(|shard| Rate::share(1.0 / f64::from(shard.of())));
+        args.rate = args.rate.or(share);
+        args
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_index_of_a_job_counts_from_0() {
+        let shard = |index: &str| indexed(8, Some(index.into())).ok();
+        assert_eq!(shard("0"), Shard::new(1, 8));
+        assert_eq!(shard("7"), Shard::new(8, 8));
+        for wrong in ["8", "-1", "", "+1", "x", "65535"] {
+            assert_eq!(shard(wrong), None, "{wrong}");
+        }
+        assert!(indexed(8, None).is_err());
+    }
+}

@@ -1,0 +1,170 @@
+//! One of several parts of a fleet, for processes that share the work.
+//!
+//! Owns which part an instance belongs to, for ever: reports and plans of other versions name the same parts. Refuses to
+//! know what a part may do.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest as _, Sha256};
+
+use super::InstanceId;
+
+/// Shard `index` of `of`, counted from 1. Displays as `3/8`.
+///
+/// An instance belongs to the shard whose index is one more than the remainder, on division by `of`, of the first eight
+/// bytes (most significant first) of the SHA-256 of the text `region/name`, or `account/region/name` where the
+/// configuration names accounts. So every instance belongs to exactly one, whatever else exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shard {
+    index: u16,
+    of: u16,
+}
+
+/// A text that is no shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "wanted K/N, such as 3/8: shard K of N, counted from 1, and N at most {}",
+    Shard::MOST
+)]
+pub struct NoShard;
+
+impl Shard {
+    /// The most shards there may be: more would each have less than one call in a hundred seconds.
+    pub const MOST: u16 = 1000;
+
+    /// Shard `index` of `of`; `None` where there is no such shard.
+    #[must_use]
+    pub fn new(index: u16, of: u16) -> Option<Self> {
+        (1..=of)
+            .contains(&index)
+            .then_some(Self { index, of })
+            .filter(|shard| shard.of <= Self::MOST)
+    }
+
+    /// Which one, from 1.
+    #[must_use]
+    pub fn index(self) -> u16 {
+        self.index
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn of(self) -> u16 {
+        self.of
+    }
+
+    /// Whether an instance belongs to it.
+    #[must_use]
+    pub fn holds(self, id: &InstanceId) -> bool {
+        self.holds_text(&id.to_string())
+    }
+
+    /// Whether something that has only a name belongs to it, such as an instance that does not exist.
+    #[must_use]
+    pub fn holds_text(self, text: &str) -> bool {
+        let hash = Sha256::digest(text);
+        let number = hash
+            .iter()
+            .take(8)
+            .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        number % u64::from(self.of) == u64::from(self.index - 1)
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.of)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = NoShard;
+
+    fn from_str(text: &str) -> Result<Self, NoShard> {
+        let (index, of) = text.split_once('/').ok_or(NoShard)?;
+        let number = |text: &str| {
+            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse().ok().filter(|_| digits)
+        };
+        let (index, of) = number(index).zip(number(of)).ok_or(NoShard)?;
+        Self::new(index, of).ok_or(NoShard)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id(account: Option<&str>, region: &str, name: &str) -> InstanceId {
+        InstanceId {
+            account: account.map(str::to_owned),
+            region: region.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    fn index(id: &InstanceId, of: u16) -> Vec<u16> {
+        let shards = (1..=of).filter_map(|index| Shard::new(index, of));
+        shards
+            .filter(|shard| shard.holds(id))
+            .map(Shard::index)
+            .collect()
+    }
+
+    /// These never change: a plan of one version is applied, and a report merged, by another.
+    #[test]
+    fn where_instances_belong_is_for_ever() {
+        for (account, region, name, eighth, third) in [
+            (None, "eu-central-1", "web-1", 1, 2),
+            (None, "eu-central-1", "web-2", 3, 1),
+            (None, "us-east-1", "db-1", 6, 3),
+            (Some("prod"), "eu-central-1", "web-1", 1, 1),
+        ] {
+            let id = id(account, region, name);
+            assert_eq!(
+                (index(&id, 8), index(&id, 3)),
+                (vec![eighth], vec![third]),
+                "{id}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_thousand_instances_are_spread_evenly() {
+        let mut sizes = [0; 8];
+        for n in 0..1000 {
+            let index = index(&id(None, "eu-central-1", &format!("web-{n}")), 8)[0];
+            sizes[usize::from(index - 1)] += 1;
+        }
+        assert!(
+            sizes.iter().all(|size| (90..=160).contains(size)),
+            "{sizes:?}"
+        );
+    }
+
+    #[test]
+    fn texts_that_are_no_shards_are_refused() {
+        for text in [
+            "", "3", "0/8", "9/8", "1/0", "+1/8", "1/+8", "1/8 ", "1/1001", "1/99999", "-1/8",
+            "1/8/2",
+        ] {
+            assert_eq!(text.parse::<Shard>(), Err(NoShard), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_instance_belongs_to_exactly_one(name in "[a-z0-9-]{1,12}", of in 1_u16..40) {
+            prop_assert_eq!(index(&id(None, "eu-west-1", &name), of).len(), 1);
+        }
+
+        #[test]
+        fn a_shard_is_read_as_it_is_shown(of in 1_u16..=1000, at in any::<u16>()) {
+            let shard = Shard::new(at % of + 1, of).expect("a shard");
+            prop_assert_eq!(shard.to_string().parse(), Ok(shard));
+        }
+    }
+}

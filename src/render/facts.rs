@@ -1,0 +1,62 @@
+//! What is known of a run besides its plan: which part it was, what it asked, and what is about to end.
+//!
+//! Owns the data, which the edge collects. Refuses to word it.
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+
+use crate::model::{Fingerprint, InstanceId, Origin, Shard};
+
+/// Everything but the plan.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The part of the fleet that was looked at; `None` is all of it.
+    pub shard: Option<Shard>,
+    /// The texts of the configuration; `None` where it was not read.
+    pub config: Option<Fingerprint>,
+    /// The calls that were made, by action.
+    pub calls: Vec<Calls>,
+    /// Lines of the configuration whose rules end soon, each once, in order.
+    pub expiring: Vec<Expiring>,
+    /// The last change of the rules of some instances, as far as it was asked for.
+    pub last_changes: BTreeMap<InstanceId, LastChange>,
+}
+
+/// How the calls of one action were answered. Each attempt counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Calls {
+    /// Such as `GetInstances`.
+    pub action: String,
+    /// With what was asked for.
+    pub answered: u64,
+    /// That it was too much at once.
+    pub throttled: u64,
+    /// With another error, or not at all.
+    pub failed: u64,
+}
+
+/// A line whose rule ends soon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expiring {
+    /// The line.
+    pub origin: Origin,
+    /// The first instant at which it is no longer wanted.
+    pub until: OffsetDateTime,
+}
+
+/// The last operation on the rules of an instance, whoever asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LastChange {
+    /// The service remembers one.
+    Known {
+        /// The action, such as `PutInstancePublicPorts`.
+        action: String,
+        /// When it began, by the service's clock.
+        at: Option<OffsetDateTime>,
+    },
+    /// The service remembers none.
+    Forgotten,
+    /// The service could not be asked. Says why.
+    Unreadable(String),
+}

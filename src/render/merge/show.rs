@@ -1,0 +1,178 @@
+//! A joined report as text, Markdown and JSON.
+//!
+//! Owns the words. It tells which instances need a look and why; the rules themselves are in the JSON. Refuses to leave an
+//! instance that differs or a shard that failed unnamed.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::{Merged, place};
+use crate::render::markdown::escape::{code, prose};
+use crate::render::words::{count, plain, wrapped};
+
+/// Columns of a terminal that nobody made wider.
+const WIDTH: usize = 80;
+
+/// Names in one list of a comment, which has a limit.
+const NAMED: usize = 100;
+
+/// The document, indented, with a final newline.
+///
+/// # Panics
+/// Never: the shape has no map with keys that are not strings.
+#[must_use]
+pub fn json(merged: &Merged) -> String {
+    let mut text =
+        serde_json::to_string_pretty(merged).expect("strings and numbers are always JSON");
+    text.push('\n');
+    text
+}
+
+/// What needs a look, and a summary line.
+#[must_use]
+pub fn text(merged: &Merged) -> String {
+    let mut text = String::new();
+    for line in errors(merged) {
+        let _ = writeln!(text, "{}", plain(&line));
+    }
+    for (label, lines) in lists(merged) {
+        let label = format!("{label}: ");
+        let names: Vec<String> = lines.iter().map(|line| plain(line)).collect();
+        if !names.is_empty() {
+            let lines = wrapped(&names, label.len(), WIDTH);
+            let indent = format!("\n{:1$}", "", label.len());
+            let _ = writeln!(text, "{label}{}", lines.join(&indent));
+        }
+    }
+    let _ = writeln!(text, "{}", headline(merged));
+    text
+}
+
+/// The same as a comment.
+#[must_use]
+pub fn markdown(merged: &Merged) -> String {
+    let verb = prose(&merged.verb);
+    let mut out = format!(
+        "<!-- portward:{} -->\n### portward {}\n\n",
+        merged
+            .verb
+            .replace(|c: char| !c.is_ascii_alphanumeric(), ""),
+        prose(&headline(merged))
+    );
+    for line in errors(merged) {
+        let _ = writeln!(out, "- 🛑 **error** {}", prose(&line));
+    }
+    for (label, lines) in lists(merged) {
+        if lines.is_empty() {
+            continue;
+        }
+        let names: Vec<String> = lines.iter().take(NAMED).map(|line| code(line)).collect();
+        let _ = write!(out, "- {label}: {}", names.join(", "));
+        if lines.len() > names.len() {
+            let _ = write!(out, " and {} more", lines.len() - names.len());
+        }
+        out.push('\n');
+    }
+    let _ = writeln!(out, "\n| shard of {verb} | exit code |\n|---|---|");
+    for shard in &merged.shards {
+        let code = shard
+            .exit_code
+            .map_or("no report".to_owned(), |c| c.to_string());
+        let _ = writeln!(out, "| {}/{} | {code} |", shard.index, merged.shards.len());
+    }
+    out
+}
+
+fn headline(merged: &Merged) -> String {
+    let summary = &merged.summary;
+    let differing = differing(merged).len();
+    let mut parts = vec![
+        format!("{} in sync", summary.in_sync),
+        format!(
+            "{differing} {}",
+            if differing == 1 { "differs" } else { "differ" }
+        ),
+    ];
+    for (number, what) in [
+        (summary.refused, "refused"),
+        (summary.missing, "missing"),
+        (summary.unreadable, "unreadable"),
+        (summary.incomplete, "not fully readable"),
+        (summary.undeclared, "undeclared"),
+    ] {
+        if number > 0 {
+            parts.push(format!("{number} {what}"));
+        }
+    }
+    if let Some(writes) = summary.writes {
+        parts.push(count(writes, "write"));
+    }
+    format!(
+        "{} of {}, {}: {}.",
+        plain(&merged.verb),
+        count(merged.shards.len(), "shard"),
+        count(summary.declared, "declared instance"),
+        parts.join(", ")
+    )
+}
+
+fn errors(merged: &Merged) -> Vec<String> {
+    let problems = merged.problems.iter();
+    let problems = problems.filter(|problem| problem.severity == "error");
+    let refusals = merged.refusals.iter().map(|refusal| {
+        let member = |name: &str| refusal[name].as_str().unwrap_or_default();
+        let instance = &refusal["instance"];
+        let on = if instance.is_null() {
+            String::new()
+        } else {
+            format!(" on {}", name(instance))
+        };
+        format!("refused by {}{on}: {}", member("guard"), member("reason"))
+    });
+    merged
+        .error
+        .iter()
+        .chain(problems)
+        .map(|problem| problem.message.clone())
+        .chain(refusals)
+        .collect()
+}
+
+/// Names behind their labels, what is worst first.
+fn lists(merged: &Merged) -> [(&'static str, Vec<String>); 7] {
+    let names = |list: &[Value]| list.iter().map(name).collect::<Vec<_>>();
+    let ended = |is: fn(&str) -> bool| {
+        let instances = merged.instances.iter();
+        let ended = instances.filter(|i| i["outcome"]["status"].as_str().is_some_and(is));
+        ended.map(name).collect::<Vec<_>>()
+    };
+    let is_good = |status: &str| matches!(status, "applied" | "repaired" | "already-applied");
+    let not_tried = differing(merged).into_iter();
+    let not_tried = not_tried.filter(|instance| instance["outcome"].is_null());
+    [
+        (
+            "failed",
+            ended(|status| !matches!(status, "applied" | "repaired" | "already-applied")),
+        ),
+        ("changed", ended(is_good)),
+        ("differ", not_tried.map(name).collect()),
+        ("unreadable", names(&merged.unreadable)),
+        ("regions unreadable", names(&merged.regions_unreadable)),
+        ("missing", names(&merged.missing)),
+        ("declared nowhere", names(&merged.undeclared)),
+    ]
+}
+
+fn differing(merged: &Merged) -> Vec<&Value> {
+    let instances = merged.instances.iter();
+    let differs =
+        |instance: &&Value| !matches!(instance["verdict"].as_str(), Some("in-sync" | "incomplete"));
+    instances.filter(differs).collect()
+}
+
+/// `account/region/name`, as far as there is one.
+fn name(value: &Value) -> String {
+    let parts = place(value).into_iter().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("/")
+}

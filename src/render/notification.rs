@@ -1,0 +1,181 @@
+//! A run as one small JSON object for a chat's webhook: a `text` of one or a few lines, and the numbers behind it.
+//!
+//! Owns the words and the shape. In `text` nothing of others is taken for a mention or a link. Refuses to send it, and to
+//! tell more than names: rules and addresses stay where they are.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::json::Run;
+use super::prometheus::Counts;
+use super::text::{self, Asked};
+use super::words::{count, plain};
+use crate::plan::Verdict;
+
+/// How many instances are named; a chat is no report.
+const NAMED: usize = 10;
+
+/// What would be sent.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The JSON object.
+    pub body: String,
+    /// Whether something differs, failed or was changed.
+    pub matters: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    text: String,
+    verb: &'a str,
+    exit_code: u8,
+    shard: Option<String>,
+    summary: Option<Summary>,
+    differing: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary {
+    in_sync: usize,
+    differing: usize,
+    incomplete: usize,
+    unreadable: usize,
+    regions_unreadable: usize,
+    undeclared: usize,
+    missing: usize,
+    expiring: usize,
+    violations: usize,
+    writes: usize,
+}
+
+/// The message about a run that ended with this exit code.
+///
+/// # Panics
+/// Never: the shape has no map with keys that are not strings.
+#[must_use]
+pub fn message(run: &Run<'_>, exit_code: u8) -> Message {
+    let writes = run.report.map_or(0, |report| {
+        report.results.iter().map(|result| result.writes).sum()
+    });
+    let differing: Vec<String> = run.plan.map_or_else(Vec::new, |plan| {
+        let differing = plan.instances.iter();
+        let differing = differing.filter(|i| i.verdict != Verdict::InSync);
+        differing.map(|i| i.instance.id.to_string()).collect()
+    });
+    let shard = run.facts.and_then(|facts| facts.shard);
+    let shard = shard.map(|shard| shard.to_string());
+    let summary = Counts::of_run(run).map(|counts| Summary {
+        in_sync: counts.in_sync,
+        differing: counts.differing,
+        incomplete: counts.incomplete,
+        unreadable: counts.unreadable,
+        regions_unreadable: counts.regions_unreadable,
+        undeclared: counts.undeclared,
+        missing: counts.missing,
+        expiring: counts.expiring,
+        violations: counts.denied + counts.warned,
+        writes,
+    });
+    let body = Body {
+        text: powerless(&words(run, exit_code, shard.as_deref(), &differing, writes)),
+        verb: run.verb,
+        exit_code,
+        shard,
+        summary,
+        differing: differing.into_iter().take(NAMED).collect(),
+    };
+    Message {
+        body: serde_json::to_string(&body).expect("strings and numbers are always JSON"),
+        matters: exit_code != 0 || writes > 0,
+    }
+}
+
+fn words(
+    run: &Run<'_>,
+    exit_code: u8,
+    shard: Option<&str>,
+    differing: &[String],
+    writes: usize,
+) -> String {
+    let shard = shard.map_or_else(String::new, |shard| format!(" (shard {shard})"));
+    let what = match (&run.error, run.plan) {
+        (Some(error), _) => format!("could not do the job: {}.", error.message),
+        (None, None) => "the configuration is not valid.".to_owned(),
+        (None, Some(plan)) => {
+            let asked = if run.verb == "drift" {
+                Asked::Drift
+            } else {
+                Asked::Plan
+            };
+            text::summary(plan, asked)
+        }
+    };
+    let mut text = format!("portward {}{shard}: {what}", run.verb);
+    if !run.refusals.is_empty() {
+        text.push_str(" Refused by a guard.");
+    }
+    if run.report.is_some() {
+        let _ = write!(text, " {} sent.", count(writes, "write"));
+    }
+    let _ = write!(text, " Exit code {exit_code}.");
+    if !differing.is_empty() {
+        let named: Vec<&str> = differing.iter().take(NAMED).map(String::as_str).collect();
+        let rest = differing.len() - named.len();
+        let more = if rest > 0 {
+            format!(" and {rest} more")
+        } else {
+            String::new()
+        };
+        let _ = write!(text, "\n{}{more}", named.join(", "));
+    }
+    text
+}
+
+/// Text that Slack and its kind take for text: no mention, no link, no channel. Line breaks are ours.
+fn powerless(text: &str) -> String {
+    let lines: Vec<String> = text
+        .split('\n')
+        .map(|line| {
+            plain(line)
+                .replace('&', "&amp;")
+                .replace('<', "&lt;")
+                .replace('>', "&gt;")
+                .replace('@', "@\u{200b}")
+                .replace("://", ":\u{200b}//")
+                .replace("](", "]\u{200b}(")
+        })
+        .collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::json::Problem;
+
+    #[test]
+    fn nothing_of_others_is_a_mention_or_a_link() {
+        let run = Run {
+            verb: "drift",
+            error: Some(Problem::error(
+                "<!channel> @all [x](https://example.com) & <https://example.com|y>",
+                None,
+            )),
+            ..Run::default()
+        };
+        let message = message(&run, 1);
+        let body: serde_json::Value = serde_json::from_str(&message.body).expect("JSON");
+        let text = body["text"].as_str().expect("a text");
+        for power in ["<", ">", "@a", "](", "://"] {
+            assert!(!text.contains(power), "{power}: {text}");
+        }
+        assert!(
+            text.starts_with("portward drift: could not do the job: "),
+            "{text}"
+        );
+        assert!(message.matters && body["summary"].is_null());
+    }
+}

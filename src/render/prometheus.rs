@@ -1,0 +1,332 @@
+//! A run as metrics, in the text exposition format of Prometheus, for the textfile collector of its node exporter.
+//!
+//! Owns names, help texts and labels, which alerts are written against and which therefore never change their meaning.
+//! What a run did not get to know is left out: a number that is missing raises an alarm, a zero would not. Refuses to know
+//! a clock and a file.
+
+use std::fmt::{Display, Write as _};
+
+use super::facts::Calls;
+use super::json::Run;
+use crate::model::{Shard, Weight};
+use crate::plan::{InstancePlan, Outcome, Verdict};
+
+const LAST_SUCCESS: &str = "portward_last_success_timestamp_seconds";
+
+/// Everything that is told.
+#[derive(Clone, Debug)]
+pub struct Metrics<'a> {
+    /// The verb, such as `drift`.
+    pub verb: &'a str,
+    /// The configuration as it was named.
+    pub config: Option<&'a str>,
+    /// The part of the fleet.
+    pub shard: Option<Shard>,
+    /// `None` where the run ended before it had an answer.
+    pub counts: Option<Counts>,
+    /// The calls that were made.
+    pub calls: &'a [Calls],
+    /// How long it took; `None` where that is not known.
+    pub seconds: Option<f64>,
+    /// The exit code of the process.
+    pub exit_code: u8,
+    /// When the run ended, in seconds since 1970.
+    pub now: i64,
+    /// The same for the last run before this one that was a success.
+    pub last_success: Option<i64>,
+}
+
+/// How many of each there are when the run ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Instances that mean what is declared.
+    pub in_sync: usize,
+    /// Instances that do not.
+    pub differing: usize,
+    /// Instances of which something cannot be read.
+    pub incomplete: usize,
+    /// Instances of which nothing can be read.
+    pub unreadable: usize,
+    /// Regions that could not be listed.
+    pub regions_unreadable: usize,
+    /// Instances that nothing declares.
+    pub undeclared: usize,
+    /// Declared instances that do not exist.
+    pub missing: usize,
+    /// Lines whose rules end soon.
+    pub expiring: usize,
+    /// Violations of policies with severity `deny`.
+    pub denied: usize,
+    /// Violations of policies with severity `warn`.
+    pub warned: usize,
+}
+
+impl Counts {
+    /// Those of a run that has a plan. What was applied is in sync.
+    #[must_use]
+    pub fn of_run(run: &Run<'_>) -> Option<Self> {
+        let plan = run.plan?;
+        let results = run.report.map_or(&[][..], |report| &report.results);
+        let is_done = |instance: &InstancePlan| {
+            instance.verdict == Verdict::InSync
+                || results.iter().any(|result| {
+                    result.id == instance.instance.id
+                        && matches!(
+                            result.outcome,
+                            Outcome::Applied { .. } | Outcome::AlreadyApplied
+                        )
+                })
+        };
+        let count =
+            |is: &dyn Fn(&InstancePlan) -> bool| plan.instances.iter().filter(|i| is(i)).count();
+        let weighing = |weight| {
+            let violations = run.violations.iter();
+            violations.filter(|v| v.weight == weight).count()
+        };
+        Some(Self {
+            in_sync: count(&|i| is_done(i) && i.incomplete.is_none()),
+            differing: count(&|i| !is_done(i)),
+            incomplete: count(&|i| i.incomplete.is_some()),
+            unreadable: plan.unreadable.len(),
+            regions_unreadable: plan.sites_unreadable.len(),
+            undeclared: plan.undeclared.len(),
+            missing: plan.missing.len(),
+            expiring: run.facts.map_or(0, |facts| facts.expiring.len()),
+            denied: weighing(Weight::Deny),
+            warned: weighing(Weight::Warn),
+        })
+    }
+}
+
+/// When the last success was, as an earlier text says.
+#[must_use]
+pub fn last_success(text: &str) -> Option<i64> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix(LAST_SUCCESS))
+        .filter_map(|rest| rest.rsplit(' ').next()?.parse().ok())
+        .max()
+}
+
+/// The text.
+#[must_use]
+pub fn text(metrics: &Metrics<'_>) -> String {
+    let Metrics {
+        verb,
+        config,
+        shard,
+        counts,
+        calls,
+        seconds,
+        exit_code,
+        now,
+        last_success,
+    } = metrics;
+    let mut labels = vec![("verb", (*verb).to_owned())];
+    labels.extend(config.map(|config| ("config", config.to_owned())));
+    labels.extend(shard.map(|shard| ("shard", shard.to_string())));
+    let mut page = Page {
+        labels,
+        text: String::new(),
+    };
+    if let Some(counts) = counts {
+        page.counts(counts);
+    }
+    page.family(
+        "api_calls",
+        "Calls to the service in the last run, by action and answer.",
+    );
+    for calls in *calls {
+        let Calls {
+            action,
+            answered,
+            throttled,
+            failed,
+        } = calls;
+        for (answer, number) in [
+            ("answered", answered),
+            ("throttled", throttled),
+            ("failed", failed),
+        ] {
+            let labels = [("action", action.as_str()), ("answer", answer)];
+            page.sample("api_calls", &labels, number);
+        }
+    }
+    if let Some(seconds) = seconds {
+        page.one(
+            "run_duration_seconds",
+            "How long the last run took.",
+            format!("{seconds:.3}"),
+        );
+    }
+    page.one("run_exit_code", "The exit code of the last run.", exit_code);
+    page.one(
+        "last_run_timestamp_seconds",
+        "When the last run ended.",
+        now,
+    );
+    // Both are whole answers: in sync or done, and differs.
+    let success = if matches!(exit_code, 0 | 2) {
+        Some(*now)
+    } else {
+        *last_success
+    };
+    if let Some(success) = success {
+        page.one(
+            "last_success_timestamp_seconds",
+            "When a run last ended with a whole answer, which is exit code 0 or 2.",
+            success,
+        );
+    }
+    page.text
+}
+
+/// The text as it grows.
+struct Page {
+    /// Labels of every sample.
+    labels: Vec<(&'static str, String)>,
+    text: String,
+}
+
+impl Page {
+    fn counts(&mut self, counts: &Counts) {
+        let Counts {
+            in_sync,
+            differing,
+            incomplete,
+            unreadable,
+            regions_unreadable,
+            undeclared,
+            missing,
+            expiring,
+            denied,
+            warned,
+        } = counts;
+        for (name, help, number) in [
+            (
+                "instances_in_sync",
+                "Declared instances whose rules mean what is declared.",
+                in_sync,
+            ),
+            (
+                "instances_differing",
+                "Declared instances whose rules mean something else.",
+                differing,
+            ),
+            (
+                "instances_incomplete",
+                "Declared instances of which some rules cannot be read for certain.",
+                incomplete,
+            ),
+            (
+                "instances_unreadable",
+                "Declared instances whose rules could not be read.",
+                unreadable,
+            ),
+            (
+                "instances_undeclared",
+                "Instances that exist and that nothing declares.",
+                undeclared,
+            ),
+            (
+                "instances_missing",
+                "Declared instances that do not exist.",
+                missing,
+            ),
+            (
+                "regions_unreadable",
+                "Regions whose instances could not be listed.",
+                regions_unreadable,
+            ),
+            (
+                "rules_expiring",
+                "Lines of the configuration whose rules end within 14 days.",
+                expiring,
+            ),
+        ] {
+            self.one(name, help, number);
+        }
+        self.family("policy_violations", "Violations of policies, by severity.");
+        self.sample("policy_violations", &[("severity", "deny")], denied);
+        self.sample("policy_violations", &[("severity", "warn")], warned);
+    }
+
+    fn one(&mut self, name: &str, help: &str, value: impl Display) {
+        self.family(name, help);
+        self.sample(name, &[], value);
+    }
+
+    fn family(&mut self, name: &str, help: &str) {
+        let _ = writeln!(
+            self.text,
+            "# HELP portward_{name} {help}\n# TYPE portward_{name} gauge"
+        );
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        let own = self
+            .labels
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()));
+        let labels: Vec<String> = own
+            .chain(labels.iter().copied())
+            .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
+            .collect();
+        let labels = labels.join(",");
+        let _ = writeln!(self.text, "portward_{name}{{{labels}}} {value}");
+    }
+}
+
+/// The value of a label.
+fn escaped(text: &str) -> String {
+    text.replace('\\', r"\\")
+        .replace('"', "\\\"")
+        .replace('\n', r"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metrics(exit_code: u8, last_success: Option<i64>) -> Metrics<'static> {
+        Metrics {
+            verb: "drift",
+            config: Some("a \"b\"\\\n.toml"),
+            shard: Shard::new(3, 8),
+            counts: None,
+            calls: &[],
+            seconds: Some(1.5),
+            exit_code,
+            now: 100,
+            last_success,
+        }
+    }
+
+    #[test]
+    fn a_success_survives_failures_and_is_replaced_by_the_next() {
+        let first = text(&metrics(2, None));
+        assert_eq!(last_success(&first), Some(100));
+        assert_eq!(last_success(&text(&metrics(1, Some(7)))), Some(7));
+        assert_eq!(last_success(&text(&metrics(6, None))), None);
+        assert_eq!(last_success(&text(&metrics(0, Some(7)))), Some(100));
+        for odd in [
+            "",
+            "portward_last_success_timestamp_seconds",
+            "portward_last_success_timestamp_seconds x",
+        ] {
+            assert_eq!(last_success(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_there() {
+        let failed = text(&metrics(1, None));
+        assert!(
+            !failed.contains("instances") && !failed.contains("violations"),
+            "{failed}"
+        );
+        assert!(
+            failed.contains("portward_run_exit_code{verb=\"drift\",config=\"a \\\"b\\\"\\\\\\n.toml\",shard=\"3/8\"} 1\n"),
+            "{failed}"
+        );
+    }
+}

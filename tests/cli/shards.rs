@@ -1,0 +1,366 @@
+//! A fleet worked on by several processes: together they are one run, no more and no less.
+
+use std::process::Stdio;
+
+use portward::emulator::{Faults, Options};
+use portward::inventory::{Entry, Inventory};
+use portward::model::{InstanceId, Shard};
+use serde_json::{Value, json};
+
+use crate::served::Server;
+use crate::stage::{Done, REGION, Stage, fleet, instance, rule};
+
+const OFFICE: &str = "203.0.113.0/24";
+
+const CONFIG: &str = r#"version = 1
+[defaults]
+region = "eu-central-1"
+[groups.web]
+match = { name = "web-*" }
+expect = "40"
+rules = [{ allow = "ssh", from = "203.0.113.0/24" }]
+[instances.gone-1]
+rules = []
+[instances.gone-2]
+rules = []
+"#;
+
+/// Forty instances of which each fourth differs, and six that nothing declares.
+fn forty() -> Inventory {
+    let rules = |n: usize| match n % 4 {
+        0 => vec![rule("tcp", 22, 22, &["198.51.100.0/24", OFFICE])],
+        _ => vec![rule("tcp", 22, 22, &[OFFICE])],
+    };
+    let web = (0..40).map(|n| instance(&format!("web-{n}"), rules(n)));
+    let old = (0..6).map(|n| instance(&format!("old-{n}"), Vec::new()));
+    fleet(web.chain(old).collect::<Vec<Entry>>())
+}
+
+/// The report of one run, without what says how it was made.
+fn essence(report: &Value) -> Value {
+    let mut report = report.clone();
+    let members = report.as_object_mut().expect("an object");
+    for how in ["apiCalls", "shard", "shards", "tool"] {
+        members.remove(how);
+    }
+    report
+}
+
+fn parsed(done: &Done) -> Value {
+    serde_json::from_str(&done.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}{}", done.stdout, done.stderr))
+}
+
+/// Runs a verb as eight processes and joins their reports.
+fn sharded(stage: &Stage, verb: &[&str]) -> Done {
+    for k in 1..=8 {
+        let (shard, report) = (format!("{k}/8"), format!("json=r{k}.json"));
+        stage.on_fleet(&[verb, &["--shard", &shard, "--report", &report]].concat());
+    }
+    merge(stage, &["1", "2", "3", "4", "5", "6", "7", "8"])
+}
+
+fn merge(stage: &Stage, shards: &[&str]) -> Done {
+    let files: Vec<String> = shards.iter().map(|k| format!("r{k}.json")).collect();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    stage.run(&[&["report", "merge", "--format", "json"], &files[..]].concat())
+}
+
+#[test]
+fn the_joined_reports_are_the_report_of_one_run() {
+    // The limit of a shard is its own, so it would speak where that of one run does, but not in the same words.
+    let config = format!("{CONFIG}[guard]\nmax-instances = 40\n");
+    let stage = Stage::new(&config, &forty());
+    for verb in ["plan", "drift"] {
+        let one = stage.on_fleet(&[verb, "--format", "json"]);
+        let all = sharded(&stage, &[verb]);
+        assert_eq!(all.code, one.code, "{}", all.shown());
+        let (one, all) = (parsed(&one), parsed(&all));
+        let (whole, joined) = (essence(&one), essence(&all));
+        let members = |of: &Value| {
+            of.as_object()
+                .expect("an object")
+                .keys()
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(members(&joined), members(&whole));
+        for member in members(&whole) {
+            assert_eq!(joined[&member], whole[&member], "{verb}: {member}");
+        }
+        assert_eq!(all["missing"].as_array().map(Vec::len), Some(2));
+        assert_eq!(all["undeclared"].as_array().map(Vec::len), Some(6));
+        assert_eq!(
+            all["shards"][7],
+            json!({"index": 8, "exitCode": parsed_code(&stage, 8)})
+        );
+    }
+    let merged = [
+        "report", "merge", "r1.json", "r2.json", "r3.json", "r4.json",
+    ];
+    let rest = ["r5.json", "r6.json", "r7.json", "r8.json"];
+    let text = stage.run(&[&merged[..], &rest].concat());
+    let last = "drift of 8 shards, 42 declared instances: 30 in sync, 10 differ, 2 missing, 6 undeclared.\n";
+    assert!(text.stdout.ends_with(last), "{}", text.shown());
+    assert!(
+        text.stdout.contains("missing: gone-1, gone-2\n"),
+        "{}",
+        text.shown()
+    );
+    assert!(
+        text.stdout.lines().all(|line| line.len() <= 90),
+        "{}",
+        text.shown()
+    );
+    let comment = stage.run(&[&["--format", "markdown"], &merged[..], &rest].concat());
+    assert!(comment.stdout.contains("| 3/8 |"), "{}", comment.shown());
+}
+
+fn parsed_code(stage: &Stage, k: usize) -> Value {
+    let report: Value = serde_json::from_str(&stage.read(&format!("r{k}.json"))).expect("JSON");
+    report["exitCode"].clone()
+}
+
+#[test]
+fn shards_that_apply_leave_nothing_to_do() {
+    let stage = Stage::new(CONFIG, &forty());
+    let config = CONFIG.split("[instances.gone-1]").next().expect("a part");
+    let guarded = format!("{config}[guard]\nmax-instances = 40\n");
+    stage.configure(&guarded);
+    let all = parsed(&sharded(&stage, &["apply", "--yes"]));
+    assert_eq!(
+        (&all["exitCode"], &all["summary"]["writes"]),
+        (&json!(0), &json!(10))
+    );
+    stage.assert_in_sync();
+}
+
+#[test]
+fn what_does_not_belong_together_is_not_joined() {
+    let stage = Stage::new(CONFIG, &forty());
+    let report = |shard: &str, name: &str, verb: &str| {
+        let report = format!("json={name}");
+        stage.on_fleet(&[verb, "--shard", shard, "--report", &report]);
+    };
+    report("1/2", "a", "plan");
+    report("2/2", "b", "plan");
+    report("2/3", "c", "plan");
+    report("2/2", "d", "drift");
+    stage.on_fleet(&["plan", "--report", "json=whole"]);
+    stage.configure(&CONFIG.replace("gone-2", "gone-3"));
+    report("2/2", "e", "plan");
+    let merge = |files: &[&str]| stage.run(&[&["report", "merge"], files].concat());
+    for (other, why) in [
+        ("a", "both are of shard 1/2"),
+        ("c", "one of 2 shards, and one of 3"),
+        ("d", "`plan` made one, and `drift` the other"),
+        ("e", "their configurations differ"),
+        ("whole", "is not the report of a shard"),
+        ("fleet.json", "is no report of this program"),
+        ("nowhere", "cannot read the report"),
+    ] {
+        let done = merge(&["a", other]);
+        assert_eq!(done.code, Some(1), "{}", done.shown());
+        assert!(done.stderr.contains(why), "{why}: {}", done.shown());
+    }
+    let newer = stage.read("b").replace("\"version\": 1", "\"version\": 2");
+    std::fs::write(stage.path("b2"), newer).expect("a file");
+    let done = merge(&["a", "b2"]);
+    assert!(done.stderr.contains("is of version 2"), "{}", done.shown());
+    let odd = stage
+        .read("b")
+        .replacen("\"verb\"", "\"colour\": 1, \"verb\"", 1);
+    std::fs::write(stage.path("b3"), odd).expect("a file");
+    assert_eq!(merge(&["a", "b3"]).code, Some(1));
+    // Missing instances make each of them 1, which wins over the view that is incomplete.
+    let done = merge(&["a"]);
+    assert!(
+        done.stdout.starts_with("shard 2/2 has no report\n"),
+        "{}",
+        done.shown()
+    );
+    assert_eq!(merge(&["b", "a"]).code, Some(1));
+}
+
+#[test]
+fn a_shard_without_a_report_makes_the_view_incomplete() {
+    let config = "version = 1\ndefaults = { region = \"eu-central-1\" }\n[groups.a]\nmatch = { name = \"*\" }\nrules = []\n";
+    let stage = Stage::new(config, &fleet(vec![instance("web-1", Vec::new())]));
+    let done = sharded(&stage, &["drift"]);
+    assert_eq!(done.code, Some(0), "{}", done.shown());
+    let done = merge(&stage, &["1", "2", "3", "4", "6", "7", "8"]);
+    assert_eq!(done.code, Some(6), "{}", done.shown());
+    assert_eq!(
+        parsed(&done)["shards"][4],
+        json!({"index": 5, "exitCode": null})
+    );
+    // One that failed before it had read anything has a report all the same.
+    stage.run(&[
+        "drift",
+        "--inventory",
+        "nowhere",
+        "--shard",
+        "5/8",
+        "--report",
+        "json=r5.json",
+    ]);
+    let done = merge(&stage, &["1", "2", "3", "4", "5", "6", "7", "8"]);
+    assert_eq!(done.code, Some(1), "{}", done.shown());
+    let error = &parsed(&done)["error"]["message"];
+    let error = error.as_str().expect("a text");
+    assert!(
+        error.starts_with("shard 5/8: cannot read the inventory"),
+        "{error}"
+    );
+}
+
+#[test]
+fn guards_and_expectations_are_those_of_the_whole_scope() {
+    let config = CONFIG.split("[instances.gone-1]").next().expect("a part");
+    let stage = Stage::new(&format!("{config}[guard]\nmax-instances = 8\n"), &forty());
+    // One instance in each of eight shards may change, and some shard has two of the ten.
+    let reports: Vec<Value> = (1..=8)
+        .map(|k| stage.json(&["plan", "--shard", &format!("{k}/8")]))
+        .collect();
+    for report in &reports {
+        let changing = report["summary"]["toChange"].as_u64().expect("a number");
+        let refused = !report["refusals"].as_array().expect("a list").is_empty();
+        assert_eq!(refused, changing > 1, "{report}");
+        if refused {
+            let reason = report["refusals"][0]["reason"].as_str().expect("a text");
+            let shard = &report["shard"]["index"];
+            assert!(
+                reason.ends_with(&format!("is 1 (the part of shard {shard}/8)")),
+                "{reason}"
+            );
+        }
+    }
+    assert!(reports.iter().any(|report| report["exitCode"] == 3));
+    stage.configure(&config.replace("expect = \"40\"", "expect = \"5\""));
+    let done = stage.on_fleet(&["plan", "--shard", "1/8"]);
+    assert_eq!(done.code, Some(65), "{}", done.shown());
+}
+
+#[test]
+fn a_plan_file_knows_its_shard() {
+    let stage = Stage::new(CONFIG, &forty());
+    let out = |shard: &str| {
+        let consent = ["--allow", "blast-radius", "--reason", "it is a test"];
+        stage.on_fleet(
+            &[
+                &["plan", "--shard", shard, "--out", "plan.json"][..],
+                &consent,
+            ]
+            .concat(),
+        )
+    };
+    out("2/2");
+    let plan: Value = serde_json::from_str(&stage.read("plan.json")).expect("JSON");
+    assert_eq!(plan["scope"]["shard"], json!({"index": 2, "of": 2}));
+    let wrong = stage.on_fleet(&["apply", "plan.json", "--yes", "--shard", "1/2"]);
+    assert_eq!(wrong.code, Some(4), "{}", wrong.shown());
+    let right = stage.json(&["apply", "plan.json", "--yes"]);
+    assert_eq!(right["shard"], json!({"index": 2, "of": 2}), "{right}");
+    assert!(right["config"].is_string() && right["summary"]["writes"].as_u64() > Some(0));
+    out("1/2");
+    stage.on_fleet(&["apply", "plan.json", "--yes", "--shard", "1/2"]);
+    let plan = stage.json(&["plan"]);
+    assert_eq!(plan["summary"]["calls"], 0, "{plan}");
+}
+
+#[test]
+fn shards_are_named_in_three_ways_and_wrong_ones_refused() {
+    let stage = Stage::new(CONFIG, &forty());
+    let args = ["plan", "--inventory", "fleet.json", "--format", "json"];
+    let run = |more: &[&str], env: &[(&str, &str)]| {
+        let mut command = stage.command(&[&args[..], more].concat());
+        Done::of(command.envs(env.iter().copied()))
+    };
+    let typed = run(&["--shard", "3/8"], &[]);
+    assert_eq!(run(&[], &[("PORTWARD_SHARD", "3/8")]).stdout, typed.stdout);
+    let index = ("JOB_COMPLETION_INDEX", "2");
+    assert_eq!(run(&["--shards", "8"], &[index]).stdout, typed.stdout);
+    assert_eq!(
+        run(&[], &[("PORTWARD_SHARDS", "8"), index]).stdout,
+        typed.stdout
+    );
+    assert_eq!(parsed(&typed)["shard"], json!({"index": 3, "of": 8}));
+    for (more, env) in [
+        (&["--shard", "9/8"][..], &[][..]),
+        (&["--shard", "0/8"], &[]),
+        (&["--shards", "8"], &[]),
+        (&["--shards", "2"], &[index]),
+        (&["--shards", "8", "--shard", "1/8"], &[index]),
+    ] {
+        let done = run(more, env);
+        assert_eq!(done.code, Some(64), "{more:?}: {}", done.shown());
+    }
+    let adopt = stage.run(&[
+        "drift",
+        "--adopt",
+        "--shard",
+        "1/8",
+        "--inventory",
+        "fleet.json",
+    ]);
+    assert_eq!(adopt.code, Some(64), "{}", adopt.shown());
+}
+
+/// Eight processes at once against one service that holds them to its documented rates. Each takes an eighth of the burst
+/// and of what comes back, so nobody is turned away, though they know nothing of each other; a single share for each of
+/// them would be more than the service takes at once.
+#[test]
+fn eight_processes_stay_inside_one_rate_budget() {
+    let mut left = [4; 8];
+    let even = (0..).map(|n| format!("web-{n}")).filter(|name| {
+        let id = InstanceId {
+            account: None,
+            region: REGION.to_owned(),
+            name: name.clone(),
+        };
+        let mut indices = 0..8_u16;
+        let holds = |index: &u16| Shard::new(index + 1, 8).is_some_and(|shard| shard.holds(&id));
+        let index = indices.find(holds).expect("a shard");
+        let left = &mut left[usize::from(index)];
+        *left -= 1;
+        *left >= 0
+    });
+    let web = even
+        .take(32)
+        .map(|name| instance(&name, vec![rule("tcp", 22, 22, &[OFFICE])]));
+    let config = CONFIG.split("expect").next().expect("a part");
+    let config = format!("{config}rules = [{{ allow = \"ssh\", from = \"{OFFICE}\" }}]\n");
+    let stage = Stage::new(&config, &fleet(Vec::new()));
+    let options = Options {
+        faults: Faults {
+            throttle: true,
+            ..Faults::default()
+        },
+        ..Options::default()
+    };
+    let server = Server::with(fleet(web.collect()), options);
+    let running: Vec<_> = (1..=8)
+        .map(|k| {
+            let (shard, report) = (format!("{k}/8"), format!("json=r{k}.json"));
+            let mut command = stage.command(&["drift", "--shard", &shard, "--report", &report]);
+            server.point(&mut command);
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            command.spawn().expect("it starts")
+        })
+        .collect();
+    for mut child in running {
+        child.wait().expect("it ends");
+    }
+    let done = merge(&stage, &["1", "2", "3", "4", "5", "6", "7", "8"]);
+    let all = parsed(&done);
+    assert_eq!(
+        (done.code, &all["summary"]["inSync"]),
+        (Some(0), &json!(32)),
+        "{all}"
+    );
+    let calls = all["apiCalls"].as_array().expect("a list");
+    let sum = |member: &str| calls.iter().filter_map(|c| c[member].as_u64()).sum::<u64>();
+    // Two pages for each of the eight, and the rules of each instance once. One in fifty may be turned away.
+    assert_eq!((sum("answered"), sum("failed")), (16 + 32, 0), "{calls:?}");
+    assert!(sum("throttled") * 50 <= 48, "{calls:?}");
+}
