@@ -88,13 +88,15 @@ pub(super) struct ShardEnd {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ProblemDoc {
     pub(super) severity: String,
     pub(super) message: String,
     pub(super) file: Option<String>,
     pub(super) line: Option<usize>,
     pub(super) column: Option<usize>,
+    pub(super) end_line: Option<usize>,
+    pub(super) end_column: Option<usize>,
     pub(super) hint: Option<String>,
 }
 
@@ -106,6 +108,8 @@ impl ProblemDoc {
             file: None,
             line: None,
             column: None,
+            end_line: None,
+            end_column: None,
             hint: None,
         }
     }
