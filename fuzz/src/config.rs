@@ -63,6 +63,7 @@ fn check_desired(desired: &Desired, live: &Live) {
         refusals: &[],
         violations: &[],
         plan: Some(&plan),
+        cost: None,
         report: None,
     });
     assert!(serde_json::from_str::<serde_json::Value>(&document).is_ok());

@@ -202,9 +202,28 @@ pub(super) struct WorldArgs {
         hide_env = true
     )]
     pub(super) rate: Rate,
+    /// Where `plan`, `drift` and `apply` take the rules from
+    #[arg(
+        long,
+        value_enum,
+        value_name = "HOW",
+        default_value_t = Read::Exact,
+        env = "PORTWARD_READ",
+        hide_env = true
+    )]
+    pub(super) read: Read,
     /// Which calls a plan may use, instead of what the configuration says
     #[arg(long, value_name = "STRATEGY", value_parser = strategy, env = "PORTWARD_STRATEGY", hide_env = true)]
     pub(super) strategy: Option<Strategy>,
+}
+
+/// How the rules are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Read {
+    /// Each instance by itself, one call an instance
+    Exact,
+    /// From the list of instances, one call a page; what differs and a sample of the rest are confirmed
+    Bulk,
 }
 
 impl WorldArgs {

@@ -17,6 +17,7 @@ use crate::config::{Diagnostic, Diagnostics, Severity, service_keys, service_nam
 use crate::model::Key;
 use crate::plan::{Plan, Report};
 use crate::policy::{Refusal, Violation};
+use crate::render::cost::Cost;
 use crate::render::text::Asked;
 use crate::render::{self, json, plain};
 
@@ -67,6 +68,8 @@ pub(super) struct Shown<'a> {
     pub(super) violations: &'a [Violation],
     pub(super) plan: Option<&'a Plan>,
     pub(super) report: Option<&'a Report>,
+    /// The calls, where there were any.
+    pub(super) cost: Option<&'a Cost>,
     /// Stdout of the text format.
     pub(super) text: &'a str,
 }
@@ -94,6 +97,7 @@ impl Output {
             refusals: shown.refusals,
             violations: shown.violations,
             plan: shown.plan,
+            cost: shown.cost,
             report: shown.report,
         };
         self.write_all(shown.exit, shown.text, &run)
@@ -154,6 +158,7 @@ impl Output {
             violations: &planned.findings.violations,
             plan: Some(&planned.plan),
             report: None,
+            cost: Some(&planned.cost),
             text,
         })
     }
@@ -209,6 +214,7 @@ impl Output {
             refusals: &[],
             violations: &[],
             plan: None,
+            cost: None,
             report: None,
         };
         self.write_all(exit, "", &run)
@@ -354,7 +360,7 @@ pub(super) fn to_stdout(text: &str) {
 
 /// The plan as text, with what the guards say of it.
 pub(super) fn plan_text(planned: &Planned, asked: Asked, diff: bool) -> String {
-    let mut text = guarded_text(&planned.plan, &planned.refusals, asked);
+    let mut text = guarded_text(&planned.plan, &planned.refusals, &planned.cost, asked);
     text.push_str(&render::text::violations(&planned.findings.violations));
     if diff {
         text.push('\n');
@@ -364,6 +370,8 @@ pub(super) fn plan_text(planned: &Planned, asked: Asked, diff: bool) -> String {
 }
 
 /// A plan and what the guards refuse of it, as text.
-pub(super) fn guarded_text(plan: &Plan, refusals: &[Refusal], asked: Asked) -> String {
-    render::text::plan(plan, asked) + &render::text::guards(&plan.overrides, refusals)
+pub(super) fn guarded_text(plan: &Plan, refusals: &[Refusal], cost: &Cost, asked: Asked) -> String {
+    render::text::plan(plan, asked)
+        + &render::text::calls(cost, asked)
+        + &render::text::guards(&plan.overrides, refusals)
 }

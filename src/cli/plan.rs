@@ -7,7 +7,7 @@ use clap::Args;
 use super::Exit;
 use super::args::{ConfigArgs, ConsentArgs, OutArgs, ReadOnlyArgs, WorldArgs};
 use super::output::{Cannot, Output, plan_text};
-use super::session::{self, NoPlan, Planned};
+use super::session::{self, Confirm, NoPlan, Planned, Question};
 use super::signals;
 use super::world::{Want, World};
 use crate::plan::{Plan, Verdict};
@@ -100,11 +100,15 @@ pub(super) async fn look(
             consent,
             &sites,
             connection.reader(),
-            judged,
+            Question {
+                judged,
+                confirm: Confirm::Here,
+            },
         )
         .await;
+        let tally = connection.tally();
         connection.close().await;
-        planned
+        Ok(planned?.counted(&tally, world))
     };
     tokio::select! {
         planned = work => planned,

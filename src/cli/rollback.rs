@@ -75,6 +75,7 @@ async fn look(args: &RollbackArgs) -> Result<Planned, NoPlan> {
         args.world.concurrency,
     )
     .await;
+    let tally = world.tally();
     world.close().await;
     let mut plan = plan::plan(
         &desired,
@@ -100,5 +101,6 @@ async fn look(args: &RollbackArgs) -> Result<Planned, NoPlan> {
         made_at: OffsetDateTime::now_utc(),
         changes_at: None,
     };
-    Ok(Planned::judged(plan, basis, &args.consent)?)
+    let planned = Planned::judged(plan, basis, &args.consent)?;
+    Ok(planned.counted(&tally, &args.world))
 }

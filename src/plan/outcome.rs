@@ -144,6 +144,14 @@ pub struct InstanceResult {
     pub operations: Vec<String>,
 }
 
+impl InstanceResult {
+    /// Whether anything was asked about the instance.
+    #[must_use]
+    pub fn was_begun(&self) -> bool {
+        !matches!(self.outcome, Outcome::NotStarted(_))
+    }
+}
+
 /// What became of a plan, in its order.
 #[must_use]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

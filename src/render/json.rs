@@ -10,9 +10,10 @@ mod shape;
 use serde::Serialize;
 
 pub use access::comparison;
-use fill::{consent, id, instance, note, refusal, unreadable, violation};
+use fill::{consent, cost, id, instance, note, refusal, unreadable, violation};
 use shape::{Document, MissingDoc, Summary};
 
+use super::cost::Cost;
 use crate::plan::{InstancePlan, Plan, Report, Verdict};
 use crate::policy::{Refusal, Violation};
 
@@ -39,6 +40,8 @@ pub struct Run<'a> {
     pub violations: &'a [Violation],
     /// The plan, where there is one.
     pub plan: Option<&'a Plan>,
+    /// The calls, where there were any.
+    pub cost: Option<&'a Cost>,
     /// What became of it, where something was tried.
     pub report: Option<&'a Report>,
 }
@@ -62,6 +65,15 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// A warning that no file is to blame for.
+    #[must_use]
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self {
+            severity: "warning",
+            ..Self::error(message, None)
+        }
+    }
+
     /// An error that no file is to blame for.
     #[must_use]
     pub fn error(message: impl Into<String>, hint: Option<String>) -> Self {
@@ -152,6 +164,14 @@ pub fn document(run: &Run<'_>) -> String {
             .map(|undeclared| id(&undeclared.id))
             .collect(),
         notes: plan.notes.iter().map(note).collect(),
+        calls: run.cost.map(cost),
+        seen_in_bulk: run
+            .cost
+            .iter()
+            .flat_map(|cost| &cost.only_listed)
+            .filter(|id| !results.iter().any(|r| r.id == **id && r.was_begun()))
+            .map(id)
+            .collect(),
     };
     let mut text =
         serde_json::to_string_pretty(&document).expect("strings and numbers are always JSON");

@@ -17,6 +17,7 @@ use change::{change_lines, rank};
 pub use policy::violations;
 pub use report::report;
 
+use super::cost::{self, Cost};
 use super::words::{count, plain, wrapped};
 use crate::exposure::{Diff, Exposed};
 use crate::model::{InstanceId, Note, Unreadable};
@@ -90,6 +91,21 @@ pub fn plan(plan: &Plan, asked: Asked) -> String {
         Asked::Drift => "Drift:",
     };
     let _ = writeln!(text, "{BOLD}{label}{BOLD:#} {}", summary(plan, asked));
+    text
+}
+
+/// The calls behind a plan and those ahead, and whose rules nobody looked at one by one; empty where there is nothing
+/// worth telling.
+#[must_use]
+pub fn calls(cost: &Cost, asked: Asked) -> String {
+    let mut text = String::new();
+    if let Some(seen) = cost::only_listed(cost) {
+        let words: Vec<String> = seen.split(", ").map(str::to_owned).collect();
+        let _ = writeln!(text, "{}", wrapped(&words, 0, WIDTH).join("\n  "));
+    }
+    for line in cost::lines(cost, asked == Asked::Plan) {
+        let _ = writeln!(text, "{line}");
+    }
     text
 }
 

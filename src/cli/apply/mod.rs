@@ -15,8 +15,9 @@ use clap::Args;
 use super::Exit;
 use super::args::{ConfigArgs, ConsentArgs, WorldArgs, duration};
 use super::output::{Cannot, Output, Shown};
-use super::session::NoPlan;
+use super::session::{self, NoPlan};
 use crate::apply::receipt;
+use crate::render::cost::Cost;
 use planned::Ready;
 
 #[derive(Args, Debug)]
@@ -90,6 +91,10 @@ async fn carry_out(args: &ApplyArgs, output: &Output, ready: &Ready) -> Result<E
             violations: &ready.findings.violations,
             plan: Some(plan),
             report,
+            cost: Some(&Cost {
+                made: session::made(&ready.world.tally(), args.world.rate),
+                ..ready.cost.clone()
+            }),
             text,
         })
     };

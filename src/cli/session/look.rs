@@ -7,49 +7,101 @@ use std::collections::BTreeMap;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
+use super::bulk::Listed;
+use crate::cli::args::Read;
 use crate::cli::progress;
 use crate::lightsail::{self, Reader};
 use crate::model::{InstanceId, Live, LiveFirewall, Site, Unreadable};
 
 /// Lists the instances of every site at once. One that cannot be listed in full is named, never taken for smaller.
 pub(in crate::cli) async fn discover(reader: &impl Reader, sites: &[Site]) -> Live {
-    let bar = progress::bar(sites.len(), "listing regions");
+    let list = async |site: &Site| {
+        let instances = reader.instances(site).await?;
+        Ok(instances.into_iter().map(lightsail::Listed::from).collect())
+    };
+    gather(sites, list).await.0
+}
+
+/// As `discover`, with the rules that the lists show, where those are wanted.
+pub(super) async fn discover_as(
+    reader: &impl Reader,
+    sites: &[Site],
+    read: Read,
+) -> (Live, Option<Listed>) {
+    match read {
+        Read::Exact => (discover(reader, sites).await, None),
+        Read::Bulk => {
+            let list = async |site: &Site| reader.listed(site).await;
+            let (live, listed) = gather(sites, list).await;
+            (live, Some(listed))
+        }
+    }
+}
+
+async fn gather(
+    sites: &[Site],
+    list: impl AsyncFn(&Site) -> Result<Vec<lightsail::Listed>, lightsail::Error>,
+) -> (Live, Listed) {
+    let progress = progress::begin(sites.len(), "listing regions");
     let lists = stream::iter(sites)
         .map(|site| async {
-            let list = reader.instances(site).await;
-            bar.inc(1);
+            let list = list(site).await;
+            progress.step();
             (site.clone(), list)
         })
         .buffer_unordered(sites.len().max(1))
         .collect::<Vec<_>>()
         .await;
-    bar.finish_and_clear();
-    let mut live = Live::default();
+    progress.end();
+    let (mut live, mut listed) = (Live::default(), Listed::new());
     for (site, list) in lists {
-        match list {
-            Ok(instances) => live.instances.extend(
-                instances
-                    .into_iter()
-                    .map(|instance| (instance.id.clone(), instance)),
-            ),
-            Err(error) => {
-                live.sites_unreadable.insert(site, unreadable(&error));
+        let list = list.map_err(|error| unreadable(&error));
+        match list.and_then(|list| each_once(&list).map(|()| list)) {
+            Ok(list) => {
+                for lightsail::Listed { instance, rules } in list {
+                    let id = instance.id.clone();
+                    listed.extend(rules.map(|rules| (id.clone(), rules)));
+                    live.instances.insert(id, instance);
+                }
+            }
+            Err(unreadable) => {
+                live.sites_unreadable.insert(site, unreadable);
             }
         }
     }
-    live
+    (live, listed)
 }
 
+/// Refuses a list with two instances of one name: nobody could say which of them is meant. One that merely comes twice, as
+/// it may when the pages shift, is one.
+fn each_once(list: &[lightsail::Listed]) -> Result<(), Unreadable> {
+    let mut arns = BTreeMap::new();
+    for lightsail::Listed { instance, .. } in list {
+        let arn = arns
+            .entry(instance.id.name.as_str())
+            .or_insert(instance.arn.as_str());
+        if *arn != instance.arn {
+            let (name, other) = (&instance.id.name, &instance.arn);
+            return Err(Unreadable {
+                reason: format!("two instances are called `{name}`: `{arn}` and `{other}`"),
+                hint: Some("look again; names are unique in a region".to_owned()),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Reads the rules of these instances, so many at once.
 pub(in crate::cli) async fn read_rules(
     reader: &impl Reader,
     ids: impl Iterator<Item = &InstanceId> + Clone,
     concurrency: u16,
 ) -> BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>> {
-    let bar = progress::bar(ids.clone().count(), "reading rules");
+    let progress = progress::begin(ids.clone().count(), "reading rules");
     let firewalls = stream::iter(ids)
         .map(|id| async {
             let rules = reader.port_states(id).await;
-            bar.inc(1);
+            progress.step();
             (
                 id.clone(),
                 rules
@@ -60,7 +112,7 @@ pub(in crate::cli) async fn read_rules(
         .buffer_unordered(usize::from(concurrency))
         .collect()
         .await;
-    bar.finish_and_clear();
+    progress.end();
     firewalls
 }
 

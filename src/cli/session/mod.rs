@@ -2,6 +2,8 @@
 //!
 //! Owns what the online verbs have in common. Refuses to connect, which is `world`'s, and to write.
 
+mod bulk;
+mod cost;
 mod look;
 mod select;
 
@@ -9,18 +11,21 @@ use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
 
+pub(super) use bulk::Confirm;
+pub(super) use cost::{cost, made};
 pub(super) use look::{discover, read_rules};
 pub(super) use select::narrow;
 
 use super::args::{ConfigArgs, ConsentArgs, WorldArgs};
 use super::output::{Cannot, Output, problems};
 use crate::config::{self, Config, Diagnostics};
-use crate::lightsail::Reader;
 use crate::lightsail::aws;
+use crate::lightsail::{Reader, Tally};
 use crate::model::{Fingerprint, Guard, Note, Site};
 use crate::plan::file::{self, PlanFile, Scope};
 use crate::plan::{self, Plan};
 use crate::policy::{self, Findings, Refusal};
+use crate::render::cost::Cost;
 use crate::render::json::Problem;
 
 /// Why there is no plan.
@@ -62,6 +67,8 @@ pub(super) struct Planned {
     /// What the policies say; some of it may refuse the plan.
     pub(super) findings: Findings,
     pub(super) scope: Scope,
+    /// The calls that it took and will take, once they were counted.
+    pub(super) cost: Cost,
     guard: Guard,
     config: Fingerprint,
     made_at: OffsetDateTime,
@@ -106,11 +113,19 @@ impl Planned {
             refusals: judgement.refusals,
             findings: Findings::default(),
             scope,
+            cost: Cost::default(),
             guard,
             config,
             made_at,
             changes_at,
         })
+    }
+
+    /// Counts the calls, of which these were made so far.
+    pub(super) fn counted(mut self, tally: &Tally, world: &WorldArgs) -> Self {
+        let only_listed = std::mem::take(&mut self.cost.only_listed);
+        self.cost = cost(tally, &self.plan, world.rate, only_listed);
+        self
     }
 
     /// Whether a guard or a policy stands in the way.
@@ -133,6 +148,15 @@ impl Planned {
     }
 }
 
+/// What a plan is wanted for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Question {
+    /// Which state the policies judge.
+    pub(super) judged: policy::State,
+    /// Who makes sure of what a list of instances shows.
+    pub(super) confirm: Confirm,
+}
+
 /// What a plan was made from, besides the rules.
 pub(super) struct Basis {
     pub(super) warnings: Vec<Problem>,
@@ -143,7 +167,7 @@ pub(super) struct Basis {
     pub(super) changes_at: Option<OffsetDateTime>,
 }
 
-/// Reads the configuration, looks at the world through `reader`, plans, and judges the plan.
+/// Looks at the world through `reader`, plans, and judges the plan.
 pub(super) async fn plan(
     config: &Config,
     as_of: OffsetDateTime,
@@ -151,9 +175,9 @@ pub(super) async fn plan(
     consent: &ConsentArgs,
     sites: &[Site],
     reader: &impl Reader,
-    judged: policy::State,
+    question: Question,
 ) -> Result<Planned, NoPlan> {
-    let mut live = discover(reader, sites).await;
+    let (mut live, seen) = look::discover_as(reader, sites, world.read).await;
     let listed: BTreeSet<Site> = sites
         .iter()
         .filter(|site| !live.sites_unreadable.contains_key(*site))
@@ -162,14 +186,23 @@ pub(super) async fn plan(
     let mut desired = config.resolve(&live.instances, &listed, as_of)?;
     let declared = desired.instances.len();
     narrow(&mut desired, &world.target)?;
-    live.firewalls = read_rules(reader, desired.instances.keys(), world.concurrency).await;
     let options = plan::Options {
         strategy: world.strategy,
     };
+    let manner = bulk::Manner {
+        options,
+        concurrency: world.concurrency,
+        confirm: question.confirm,
+        seed: fastrand::u64(..),
+    };
+    let mut looked = bulk::read(reader, &desired, &live, seen, manner).await;
+    live.firewalls = std::mem::take(&mut looked.firewalls);
     let plan = plan::plan(&desired, &live, options);
     let made_at = OffsetDateTime::now_utc();
+    let mut warnings = problems(config.warnings());
+    warnings.extend(looked.warning.map(Problem::warning));
     let basis = Basis {
-        warnings: problems(config.warnings()),
+        warnings,
         guard: desired.guard.clone(),
         scope: Scope {
             account: account(&plan),
@@ -183,7 +216,8 @@ pub(super) async fn plan(
         changes_at: desired.ends_next(made_at),
     };
     let mut planned = Planned::judged(plan, basis, consent)?;
-    planned.findings = policy::policies(&planned.plan, &desired, judged);
+    planned.cost.only_listed = looked.only_listed;
+    planned.findings = policy::policies(&planned.plan, &desired, question.judged);
     let unused = std::mem::take(&mut planned.findings.unused);
     planned.plan.notes.extend(unused);
     Ok(planned)

@@ -83,14 +83,9 @@ fn listed_port(from: types::InstancePortInfo) -> Option<PortState> {
         ..
     } = from;
     // The service model says `Public`, and every capture `public`.
-    let usual =
-        |word: Option<&str>, usual: &str| word.is_none_or(|word| word.eq_ignore_ascii_case(usual));
-    let usual = usual(access_type.as_ref().map(|word| word.as_str()), "public")
-        && usual(
-            access_direction.as_ref().map(|word| word.as_str()),
-            "inbound",
-        );
-    usual.then(|| PortState {
+    let is_public = access_type.is_none_or(|it| it.as_str().eq_ignore_ascii_case("public"));
+    let is_inbound = access_direction.is_none_or(|it| it.as_str().eq_ignore_ascii_case("inbound"));
+    (is_public && is_inbound).then(|| PortState {
         from_port,
         to_port,
         protocol: protocol

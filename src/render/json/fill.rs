@@ -3,9 +3,9 @@
 //! Owns the words for verdicts, changes and endings. Refuses to leave out a field of what it is given.
 
 use super::shape::{
-    BoxDoc, CallDoc, CauseDoc, ChangeDoc, ExposureDoc, IdDoc, InstanceDoc, NoteDoc, OutcomeDoc,
-    OverrideDoc, PlaceDoc, PortInfo, RefusalDoc, RequestDoc, SourcesDoc, UncertainDoc,
-    UnreadableDoc, ViolationDoc, WitnessDoc,
+    BoxDoc, CallDoc, CallsDoc, CauseDoc, ChangeDoc, ExposureDoc, IdDoc, InstanceDoc, MadeDoc,
+    NeededDoc, NoteDoc, OutcomeDoc, OverrideDoc, PlaceDoc, PortInfo, RefusalDoc, RequestDoc,
+    SourcesDoc, UncertainDoc, UnreadableDoc, ViolationDoc, WitnessDoc,
 };
 use crate::exposure::{self, Exposed};
 use crate::model::{Firewall, InstanceId, Key, Note, Origin, Sources, Unreadable};
@@ -13,6 +13,7 @@ use crate::plan::{
     Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Outcome, Override, Verdict,
 };
 use crate::policy::{On, Refusal, Violation};
+use crate::render::cost::Cost;
 use crate::render::words::until;
 
 pub(super) fn id(id: &InstanceId) -> IdDoc<'_> {
@@ -35,6 +36,29 @@ pub(super) fn unreadable<'a>(
         name,
         reason: &why.reason,
         hint: why.hint.as_deref(),
+    }
+}
+
+pub(super) fn cost(cost: &Cost) -> CallsDoc<'_> {
+    let Cost {
+        made,
+        needed,
+        only_listed: _,
+    } = cost;
+    let made = made.iter().map(|made| MadeDoc {
+        action: &made.action,
+        answered: made.answered,
+        throttled: made.throttled,
+        failed: made.failed,
+    });
+    CallsDoc {
+        made: made.collect(),
+        needed: NeededDoc {
+            writes: needed.writes,
+            reads: needed.reads,
+            // Never less than it takes.
+            least_seconds: needed.least.as_secs() + u64::from(needed.least.subsec_nanos() > 0),
+        },
     }
 }
 

@@ -30,6 +30,32 @@ pub(super) struct Document<'a> {
     pub(super) missing: Vec<MissingDoc<'a>>,
     pub(super) undeclared: Vec<IdDoc<'a>>,
     pub(super) notes: Vec<NoteDoc<'a>>,
+    pub(super) calls: Option<CallsDoc<'a>>,
+    pub(super) seen_in_bulk: Vec<IdDoc<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CallsDoc<'a> {
+    pub(super) made: Vec<MadeDoc<'a>>,
+    pub(super) needed: NeededDoc,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MadeDoc<'a> {
+    pub(super) action: &'a str,
+    pub(super) answered: u64,
+    pub(super) throttled: u64,
+    pub(super) failed: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NeededDoc {
+    pub(super) writes: u64,
+    pub(super) reads: u64,
+    pub(super) least_seconds: u64,
 }
 
 #[derive(Serialize)]
