@@ -3,7 +3,9 @@
 //! Every test that writes ends by looking again and finding nothing to do.
 
 mod adopt;
+mod bulk;
 mod diff;
+mod discovery;
 mod endings;
 mod exits;
 mod explain;

@@ -122,3 +122,40 @@ fn unreadable(error: &lightsail::Error) -> Unreadable {
         hint: error.hint(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AddressType, Instance, InstanceState};
+
+    fn listed(name: &str, arn: &str) -> lightsail::Listed {
+        let id = InstanceId {
+            account: None,
+            region: "eu-central-1".into(),
+            name: name.into(),
+        };
+        lightsail::Listed::from(Instance {
+            id,
+            arn: arn.into(),
+            tags: BTreeMap::new(),
+            state: InstanceState::Running,
+            address_type: AddressType::Dualstack,
+        })
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn two_instances_of_one_name_make_the_list_unreadable() {
+        let site = Site::of_region("eu-central-1");
+        for (arns, readable) in [
+            (["arn:1", "arn:2"], false),
+            // The pages shifted while they were read.
+            (["arn:1", "arn:1"], true),
+        ] {
+            let list = arns.map(|arn| listed("web-1", arn));
+            let list = async |_: &Site| Ok(list.to_vec());
+            let (live, _) = gather(std::slice::from_ref(&site), list).await;
+            assert_eq!(live.sites_unreadable.is_empty(), readable);
+            assert_eq!(live.instances.len(), usize::from(readable));
+        }
+    }
+}
