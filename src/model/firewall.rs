@@ -3,8 +3,7 @@
 //! Rules only permit, so there is no order and no priority, and putting firewalls together is a union. A key without
 //! sources cannot be held, because sending one would open it to everyone.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map;
+use std::collections::{BTreeMap, HashSet, btree_map};
 
 use super::{Key, Sources};
 
@@ -53,6 +52,19 @@ impl Firewall {
     /// Removes a key.
     pub fn remove(&mut self, key: Key) -> Option<Sources> {
         self.rules.remove(&key)
+    }
+
+    /// Lets equal sources be one in memory, with those of the pool and of whatever else was shared with it. Changes nothing
+    /// that can be seen.
+    pub fn share(&mut self, pool: &mut HashSet<Sources>) {
+        for sources in self.rules.values_mut() {
+            match pool.get(sources) {
+                Some(known) => *sources = known.clone(),
+                None => {
+                    pool.insert(sources.clone());
+                }
+            }
+        }
     }
 
     /// The sources of a key.

@@ -60,7 +60,7 @@ pub(super) async fn read(
     manner: Manner,
 ) -> Looked {
     match listed {
-        Some(listed) => read_bulk(reader, desired, live, &listed, manner).await,
+        Some(listed) => read_bulk(reader, desired, live, listed, manner).await,
         None => Looked {
             firewalls: read_rules(reader, desired.instances.keys(), manner.concurrency).await,
             ..Looked::default()
@@ -72,13 +72,13 @@ async fn read_bulk(
     reader: &impl Reader,
     desired: &Desired,
     live: &Live,
-    listed: &Listed,
+    mut listed: Listed,
     manner: Manner,
 ) -> Looked {
     let mut exactly = BTreeSet::new();
     let mut in_sync = Vec::new();
     for id in desired.instances.keys() {
-        match seems(id, desired, live, listed, manner.options) {
+        match seems(id, desired, live, &listed, manner.options) {
             Seems::InSync => in_sync.push(id),
             Seems::ToChange if manner.confirm == Confirm::Executor => {}
             Seems::ToChange | Seems::Unclear => {
@@ -116,8 +116,8 @@ async fn read_bulk(
     }
     let mut only_listed = BTreeSet::new();
     for id in rest {
-        if let Some(rules) = listed.get(id) {
-            firewalls.insert(id.clone(), Ok(rules.clone()));
+        if let Some(rules) = listed.remove(id) {
+            firewalls.insert(id.clone(), Ok(rules));
             only_listed.insert(id.clone());
         }
     }

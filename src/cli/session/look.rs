@@ -2,7 +2,8 @@
 //!
 //! Owns what is asked, and how much of it at once. Refuses to take what could not be read for less.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashSet};
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -54,13 +55,17 @@ async fn gather(
         .await;
     progress.end();
     let (mut live, mut listed) = (Live::default(), Listed::new());
+    let mut pool = HashSet::new();
     for (site, list) in lists {
         let list = list.map_err(|error| unreadable(&error));
         match list.and_then(|list| each_once(&list).map(|()| list)) {
             Ok(list) => {
                 for lightsail::Listed { instance, rules } in list {
                     let id = instance.id.clone();
-                    listed.extend(rules.map(|rules| (id.clone(), rules)));
+                    if let Some(mut rules) = rules {
+                        rules.share(&mut pool);
+                        listed.insert(id.clone(), rules);
+                    }
                     live.instances.insert(id, instance);
                 }
             }
@@ -98,16 +103,18 @@ pub(in crate::cli) async fn read_rules(
     concurrency: u16,
 ) -> BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>> {
     let progress = progress::begin(ids.clone().count(), "reading rules");
+    let pool = RefCell::new(HashSet::new());
     let firewalls = stream::iter(ids)
         .map(|id| async {
             let rules = reader.port_states(id).await;
             progress.step();
-            (
-                id.clone(),
+            let rules = rules.map(|entries| {
+                let mut rules = LiveFirewall::read(&entries);
+                // Most instances of a fleet let in the same few networks.
+                rules.share(&mut pool.borrow_mut());
                 rules
-                    .map(|entries| LiveFirewall::read(&entries))
-                    .map_err(|error| unreadable(&error)),
-            )
+            });
+            (id.clone(), rules.map_err(|error| unreadable(&error)))
         })
         .buffer_unordered(usize::from(concurrency))
         .collect()
