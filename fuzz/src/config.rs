@@ -64,6 +64,7 @@ fn check_desired(desired: &Desired, live: &Live) {
         refusals: &[],
         violations: &[],
         plan: Some(&plan),
+        cost: None,
         report: None,
         facts: None,
     });

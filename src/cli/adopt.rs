@@ -47,6 +47,7 @@ pub(super) async fn run(verb: &'static str, args: &LookArgs, output: &Output) ->
         violations: &[],
         plan: Some(&plan),
         report: None,
+        cost: None,
         text: &text::plan(&plan, Asked::Drift),
     })
 }

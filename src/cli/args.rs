@@ -213,6 +213,16 @@ pub(super) struct WorldArgs {
     /// with a shard of N 1/N]
     #[arg(long, value_name = "FRACTION", env = "PORTWARD_RATE", hide_env = true)]
     pub(super) rate: Option<Rate>,
+    /// Where `plan`, `drift` and `apply` take the rules from
+    #[arg(
+        long,
+        value_enum,
+        value_name = "HOW",
+        default_value_t = Read::Exact,
+        env = "PORTWARD_READ",
+        hide_env = true
+    )]
+    pub(super) read: Read,
     /// Which calls a plan may use, instead of what the configuration says
     #[arg(long, value_name = "STRATEGY", value_parser = strategy, env = "PORTWARD_STRATEGY", hide_env = true)]
     pub(super) strategy: Option<Strategy>,
@@ -221,7 +231,21 @@ pub(super) struct WorldArgs {
     pub(super) strict_spelling: bool,
 }
 
+/// How the rules are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Read {
+    /// Each instance by itself, one call an instance
+    Exact,
+    /// From the list of instances, one call a page; what differs and a sample of the rest are confirmed
+    Bulk,
+}
+
 impl WorldArgs {
+    /// The rate that was asked for, or all of the documented ones.
+    pub(super) fn rate(&self) -> Rate {
+        self.rate.unwrap_or_default()
+    }
+
     /// Whether nobody's real firewall can be written.
     #[cfg(feature = "emulator")]
     pub(super) fn is_emulated(&self) -> bool {

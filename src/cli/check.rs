@@ -56,6 +56,7 @@ pub(super) fn run(args: &CheckArgs, output: &Output) -> Exit {
                 violations: &findings.violations,
                 plan: None,
                 report: None,
+                cost: None,
                 text: &text,
             })
         }

@@ -152,6 +152,7 @@ impl SurveyArgs {
             violations: &[],
             plan: None,
             report: None,
+            cost: None,
             text: if self.out.is_some() { "" } else { text },
         })
     }
@@ -265,17 +266,17 @@ async fn read(
     ids: impl Iterator<Item = &InstanceId> + Clone,
     concurrency: u16,
 ) -> BTreeMap<InstanceId, Result<Vec<PortState>, Unreadable>> {
-    let bar = progress::bar(ids.clone().count(), "reading rules");
+    let progress = progress::begin(ids.clone().count(), "reading rules");
     let rules = stream::iter(ids)
         .map(|id| async {
             let rules = reader.port_states(id).await;
-            bar.inc(1);
+            progress.step();
             (id.clone(), rules.map_err(|error| unreadable(&error)))
         })
         .buffer_unordered(usize::from(concurrency))
         .collect()
         .await;
-    bar.finish_and_clear();
+    progress.end();
     rules
 }
 

@@ -21,6 +21,7 @@ use crate::lightsail::Tally;
 use crate::model::Key;
 use crate::plan::{Plan, Report};
 use crate::policy::{Refusal, Violation};
+use crate::render::cost::Cost;
 use crate::render::facts::{Calls, Facts};
 use crate::render::notification::Message;
 use crate::render::text::Asked;
@@ -98,6 +99,8 @@ pub(super) struct Shown<'a> {
     pub(super) violations: &'a [Violation],
     pub(super) plan: Option<&'a Plan>,
     pub(super) report: Option<&'a Report>,
+    /// The calls, where there were any.
+    pub(super) cost: Option<&'a Cost>,
     /// Stdout of the text format.
     pub(super) text: &'a str,
 }
@@ -153,6 +156,7 @@ impl Output {
             refusals: shown.refusals,
             violations: shown.violations,
             plan: shown.plan,
+            cost: shown.cost,
             report: shown.report,
             facts: Some(&facts),
         };
@@ -237,6 +241,7 @@ impl Output {
             violations: &planned.findings.violations,
             plan: Some(&planned.plan),
             report: None,
+            cost: Some(&planned.cost),
             text,
         })
     }
@@ -294,6 +299,7 @@ impl Output {
             refusals: &[],
             violations: &[],
             plan: None,
+            cost: None,
             report: None,
             facts: Some(&facts),
         };
@@ -466,7 +472,7 @@ pub(super) fn to_stdout(text: &str) {
 
 /// The plan as text, with what the guards say of it.
 pub(super) fn plan_text(planned: &Planned, asked: Asked, diff: bool) -> String {
-    let mut text = guarded_text(&planned.plan, &planned.refusals, asked);
+    let mut text = guarded_text(&planned.plan, &planned.refusals, &planned.cost, asked);
     if let Some(shard) = planned.scope.shard {
         let all = render::count(planned.scope.declared, "instance");
         text.push_str(&render::text::part(shard, &all));
@@ -480,6 +486,8 @@ pub(super) fn plan_text(planned: &Planned, asked: Asked, diff: bool) -> String {
 }
 
 /// A plan and what the guards refuse of it, as text.
-pub(super) fn guarded_text(plan: &Plan, refusals: &[Refusal], asked: Asked) -> String {
-    render::text::plan(plan, asked) + &render::text::guards(&plan.overrides, refusals)
+pub(super) fn guarded_text(plan: &Plan, refusals: &[Refusal], cost: &Cost, asked: Asked) -> String {
+    render::text::plan(plan, asked)
+        + &render::text::calls(cost, asked)
+        + &render::text::guards(&plan.overrides, refusals)
 }

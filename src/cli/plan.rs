@@ -8,7 +8,7 @@ use super::Exit;
 use super::args::{ConfigArgs, ConsentArgs, OutArgs, ReadOnlyArgs, WorldArgs};
 use super::last_change;
 use super::output::{Cannot, Output, plan_text};
-use super::session::{self, NoPlan, Planned, View};
+use super::session::{self, Confirm, NoPlan, Planned, Question};
 use super::shard::ShardArgs;
 use super::signals;
 use super::world::{Want, World};
@@ -108,7 +108,11 @@ pub(super) async fn look(
             consent,
             &sites,
             connection.reader(),
-            View { judged, shard },
+            Question {
+                judged,
+                confirm: Confirm::Here,
+                shard,
+            },
         )
         .await;
         if let Ok(planned) = &planned {
@@ -118,9 +122,10 @@ pub(super) async fn look(
                 output.learn(|known| known.facts.last_changes = changes);
             }
         }
-        output.learn(|known| known.count(&connection.tally()));
+        let tally = connection.tally();
+        output.learn(|known| known.count(&tally));
         connection.close().await;
-        planned
+        Ok(planned?.counted(&tally, world))
     };
     tokio::select! {
         planned = work => planned,

@@ -110,6 +110,7 @@ async fn look(args: &RollbackArgs, output: &Output) -> Result<Planned, NoPlan> {
         args.world.concurrency,
     )
     .await;
+    let tally = world.tally();
     world.close().await;
     let mut plan = plan::plan(
         &desired,
@@ -141,5 +142,5 @@ async fn look(args: &RollbackArgs, output: &Output) -> Result<Planned, NoPlan> {
     planned.findings = policy::policies(&planned.plan, &desired, policy::State::Result);
     // Whether a waiver is needed is a question about what is declared.
     planned.findings.unused.clear();
-    Ok(planned)
+    Ok(planned.counted(&tally, &args.world))
 }

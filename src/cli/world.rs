@@ -8,7 +8,7 @@ use super::args::WorldArgs;
 use super::output::Cannot;
 use crate::inventory::Inventory;
 use crate::lightsail::aws::{Aws, AwsReader, AwsWriter, Settings};
-use crate::lightsail::{self, Offline, Operation, Reader, Tally};
+use crate::lightsail::{self, Listed, Offline, Operation, Reader, Tally};
 use crate::model::{Instance, InstanceId, PortState, Site};
 
 /// A connection to the service, to the embedded emulator, or to nothing but a file.
@@ -55,7 +55,7 @@ impl World {
             profile: args.profile.clone(),
             endpoint_url: args.endpoint_url.clone(),
             fallback_region: region,
-            rate: args.rate.unwrap_or_default(),
+            rate: args.rate(),
             ..Settings::default()
         };
         #[cfg(feature = "emulator")]
@@ -105,14 +105,14 @@ impl World {
         &self.reader
     }
 
-    /// What can write, where there is something to write to.
-    pub(super) fn writer(&self) -> Option<AwsWriter> {
-        self.aws.as_ref().map(Aws::writer)
-    }
-
     /// The calls that were made so far.
     pub(super) fn tally(&self) -> Tally {
         self.aws.as_ref().map(Aws::tally).unwrap_or_default()
+    }
+
+    /// What can write, where there is something to write to.
+    pub(super) fn writer(&self) -> Option<AwsWriter> {
+        self.aws.as_ref().map(Aws::writer)
     }
 
     /// Lets go of the connection; an embedded emulator has written its file by then.
@@ -137,6 +137,13 @@ impl Reader for AnyReader {
         match self {
             Self::Aws(reader) => reader.instances(site).await,
             Self::Offline(reader) => reader.instances(site).await,
+        }
+    }
+
+    async fn listed(&self, site: &Site) -> Result<Vec<Listed>, lightsail::Error> {
+        match self {
+            Self::Aws(reader) => reader.listed(site).await,
+            Self::Offline(reader) => reader.listed(site).await,
         }
     }
 

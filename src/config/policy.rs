@@ -87,7 +87,7 @@ pub(super) fn link(names: &mut Names, defs: Named<PolicyDef>, report: &mut Repor
             demands.push(Demand::OnlyFrom {
                 cells: cells(&rule),
                 sources: (*rule.sources).clone(),
-                from: rule.from,
+                from: rule.from.to_vec(),
             });
         }
         if let Some(AtMost {

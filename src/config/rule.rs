@@ -14,7 +14,7 @@ pub(super) struct Rule {
     pub(super) span: Span,
     pub(super) origin: Origin,
     pub(super) items: Vec<Item>,
-    pub(super) from: Vec<String>,
+    pub(super) from: Arc<[String]>,
     pub(super) sources: Arc<Sources>,
     /// The first address of each family that is written out in `from`.
     pub(super) literals: Literals,
@@ -113,7 +113,7 @@ impl Rule {
             key,
             sources,
             allow: item.text.clone(),
-            from: self.from.clone(),
+            from: Arc::clone(&self.from),
             origin: self.origin.clone(),
             why: self.why.clone(),
             owner: self.owner.clone(),

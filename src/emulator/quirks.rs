@@ -28,6 +28,10 @@ macro_rules! words {
     };
 }
 
+mod listed;
+
+pub use listed::ListedPorts;
+
 /// One answer to each open question about the service. Each field says what is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quirks {
@@ -94,6 +98,8 @@ pub struct Quirks {
     pub operations_per_page: usize,
     /// Whether the pages after the first can be had. How long a token lives is not documented.
     pub pages: Pages,
+    /// What `GetInstances` shows of the rules. Nothing promises that it is what `GetInstancePortStates` shows.
+    pub listed_ports: ListedPorts,
     /// What a reply of `GetInstancePortStates` looks like. No member of it is required by the service model.
     pub port_states: PortStatesReply,
     /// Which of those replies: 1 is each, 3 is the first of an instance and every third after it. 0 counts as 1.
@@ -137,6 +143,7 @@ impl Default for Quirks {
             // "at most 200", says the API reference of `GetOperations`.
             operations_per_page: 200,
             pages: Pages::default(),
+            listed_ports: ListedPorts::default(),
             port_states: PortStatesReply::default(),
             port_states_every: 1,
             write_reply: WriteReply::default(),

@@ -29,7 +29,7 @@ pub(super) fn instance(region: &str, entry: &Entry, rules: Option<&[PortState]>)
     let (a, b) = (digest[0], digest[1]);
     let mut networking = json!({"monthlyTransfer": {"gbPerMonthAllocated": 1024}});
     if let Some(entries) = rules {
-        networking["ports"] = entries.iter().map(port).collect();
+        networking["ports"] = ports(entries);
     }
     let mut instance = json!({
         "name": entry.name,
@@ -60,6 +60,11 @@ pub(super) fn instance(region: &str, entry: &Entry, rules: Option<&[PortState]>)
         instance["ipv6Addresses"] = json!([format!("2001:db8:0:0:0:0:{a:x}:{b:x}")]);
     }
     instance
+}
+
+/// The member `networking.ports`.
+pub(super) fn ports(entries: &[PortState]) -> Value {
+    entries.iter().map(port).collect()
 }
 
 /// A rule as `networking.ports` shows it, with the lower-case `public` that is observed rather than the `Public` of the

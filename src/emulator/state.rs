@@ -25,7 +25,7 @@ use crate::model::{InstanceId, InstanceState, PortState};
 use super::dice::roll;
 use super::fault::Fault;
 use super::operations::Operations;
-use super::quirks::{Order, Pages, Quirks, Reads};
+use super::quirks::{ListedPorts, Order, Pages, Quirks, Reads};
 use super::wire::Request;
 use super::{echo, regions, reply};
 pub use journal::{Author, Write};
@@ -64,6 +64,8 @@ struct Memory {
     /// The rules before the last change, for as long as reads may show them, and how many reads there were since.
     old: Option<Vec<PortState>>,
     reads_since: u32,
+    /// The rules before the first change, where lists go on showing them.
+    first: Option<Vec<PortState>>,
     /// What is left to do of a Put.
     second_step: Option<SecondStep>,
     /// How often its rules were shown.
@@ -248,9 +250,34 @@ impl State {
         let mut instances = Vec::with_capacity(page.end - page.start);
         for place in page.start..page.end {
             self.note_read(region, place, keep)?;
-            instances.push(self.show(region, place, now, keep)?);
+            let mut instance = self.show(region, place, now, keep)?;
+            self.disguise_ports(region, place, &mut instance);
+            instances.push(instance);
         }
         Ok(page.reply("instances", &instances, self.quirks.pages))
+    }
+
+    /// What a list shows of the rules, where it is not what they are.
+    fn disguise_ports(&mut self, region: &str, place: usize, instance: &mut Value) {
+        let Some(networking) = instance["networking"].as_object_mut() else {
+            return;
+        };
+        match self.quirks.listed_ports {
+            ListedPorts::Current => {}
+            ListedPorts::Partial => {
+                let ports = networking.get_mut("ports").and_then(Value::as_array_mut);
+                ports.map(Vec::pop);
+            }
+            ListedPorts::Absent => {
+                networking.remove("ports");
+            }
+            ListedPorts::Stale => {
+                let id = id(region, &self.entry(region, place).name);
+                if let Some(first) = self.memory.get(&id).and_then(|it| it.first.as_deref()) {
+                    networking.insert("ports".to_owned(), reply::ports(first));
+                }
+            }
+        }
     }
 
     fn list_operations(
@@ -294,6 +321,7 @@ impl Memory {
 
     /// The rules changed from these.
     fn remember(&mut self, before: &[PortState]) {
+        self.first.get_or_insert_with(|| before.to_vec());
         self.old = Some(before.to_vec());
         self.reads_since = 0;
     }

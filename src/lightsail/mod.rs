@@ -17,7 +17,7 @@ pub use tally::{Answers, Tally};
 
 use time::OffsetDateTime;
 
-use crate::model::{Firewall, Instance, InstanceId, Key, PortState, Site, Sources};
+use crate::model::{Firewall, Instance, InstanceId, Key, LiveFirewall, PortState, Site, Sources};
 
 /// Reads the service. Every method answers within a deadline of its own.
 #[expect(
@@ -30,6 +30,16 @@ pub trait Reader {
     /// # Errors
     /// Whatever kept the list from being complete.
     async fn instances(&self, site: &Site) -> Result<Vec<Instance>, Error>;
+
+    /// As `instances`, with the rules that the list itself shows. It costs no call more, but nothing promises that these
+    /// rules are those of `port_states`, so nothing may be written because of them alone.
+    ///
+    /// # Errors
+    /// As for `instances`.
+    async fn listed(&self, site: &Site) -> Result<Vec<Listed>, Error> {
+        let instances = self.instances(site).await?;
+        Ok(instances.into_iter().map(Listed::from).collect())
+    }
 
     /// One instance by name.
     ///
@@ -80,6 +90,25 @@ pub trait Writer {
     /// # Errors
     /// As for `open`.
     async fn put(&self, id: &InstanceId, firewall: &Firewall) -> Result<Operation, Error>;
+}
+
+/// An instance of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The instance.
+    pub instance: Instance,
+    /// Its rules. `None` where the list does not show them, or not in full; never empty for that reason.
+    pub rules: Option<LiveFirewall>,
+}
+
+/// An instance whose rules were not listed.
+impl From<Instance> for Listed {
+    fn from(instance: Instance) -> Self {
+        Self {
+            instance,
+            rules: None,
+        }
+    }
 }
 
 /// An operation as far as waiting for it and naming it needs.

@@ -12,8 +12,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Calls that a bucket of ours lets through at once. The service's own holds twenty (user guide, "Request throttling").
-const BURST: f64 = 19.0;
+/// Calls that a bucket of the service lets through at once (user guide, "Request throttling").
+const DOCUMENTED_BURST: f64 = 20.0;
+
+/// Calls that a bucket of ours lets through at once.
+const BURST: f64 = DOCUMENTED_BURST - 1.0;
 
 /// How long the refill takes to grow from nothing to all of it. Slow enough that a share of one call in five, which another
 /// tool may need, is found without being throttled more than about once in ten seconds.
@@ -43,6 +46,24 @@ impl Rate {
     #[must_use]
     pub fn share(share: f64) -> Option<Self> {
         (share > 0.0 && share <= 1.0).then_some(Self(Some(share)))
+    }
+
+    /// The part of the documented rates, such as `0.5`, where it is not all of them.
+    #[must_use]
+    pub fn part(self) -> Option<String> {
+        let share = self.0.filter(|share| *share < 1.0)?;
+        Some(share.to_string())
+    }
+
+    /// The least time in which this many calls of an action, such as `GetInstances`, get through by the documents, where
+    /// none was made before. `unlimited` changes nothing about the service, so it counts as all of the documented rates.
+    #[must_use]
+    pub fn least(self, action: &str, calls: u64) -> Duration {
+        let share = self.0.unwrap_or(1.0);
+        // More than this takes years.
+        let calls = f64::from(u32::try_from(calls).unwrap_or(u32::MAX));
+        let wait = (calls - DOCUMENTED_BURST * share).max(0.0) / (refill(action) * share);
+        Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX)
     }
 
     /// A full bucket of an action, `None` where nothing is paced.
@@ -235,6 +256,39 @@ mod tests {
                 "{action}: {end:?}"
             );
         }
+    }
+
+    #[test]
+    fn nothing_is_faster_than_the_least_time() {
+        let seconds = |rate: &str, action, calls| {
+            let rate: Rate = rate.parse().expect("a rate");
+            rate.least(action, calls).as_secs_f64()
+        };
+        for (rate, action, calls, least) in [
+            ("1", "PutInstancePublicPorts", 1_000, 196.0),
+            ("1", "GetInstancePortStates", 2_000, 198.0),
+            ("unlimited", "GetInstancePortStates", 2_000, 198.0),
+            ("0.5", "GetInstancePortStates", 2_000, 398.0),
+            ("1", "GetInstances", 20, 0.0),
+            ("1", "GetInstances", 0, 0.0),
+        ] {
+            assert!((seconds(rate, action, calls) - least).abs() < 1e-6);
+        }
+        for (action, _) in ACTIONS {
+            for calls in [1_u32, 19, 20, 21, 400] {
+                let end = taken(&mut bucket(action, 1.0), calls as usize, Duration::ZERO);
+                let least = Rate::FULL.least(action, u64::from(calls));
+                assert!(
+                    least <= end && end <= least + Duration::from_millis(201),
+                    "{end:?}"
+                );
+            }
+        }
+        assert_eq!(Rate::FULL.part(), None);
+        assert_eq!(
+            Rate::share(0.5).and_then(Rate::part).as_deref(),
+            Some("0.5")
+        );
     }
 
     #[test]

@@ -89,8 +89,8 @@ pub struct Rule {
     pub sources: Sources,
     /// What `allow` called it, such as `ssh` or `tcp/443`.
     pub allow: String,
-    /// What `from` called it, such as `admins` or `203.0.113.0/24`.
-    pub from: Vec<String>,
+    /// What `from` called it, such as `admins` or `203.0.113.0/24`; all the instances of a group share it.
+    pub from: Arc<[String]>,
     /// Where it is declared.
     pub origin: Origin,
     /// Why it exists.

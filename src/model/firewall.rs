@@ -3,18 +3,18 @@
 //! Rules only permit, so there is no order and no priority, and putting firewalls together is a union. A key without
 //! sources cannot be held, because sending one would open it to everyone.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map;
+use std::collections::{BTreeMap, HashSet, btree_map};
+use std::sync::Arc;
 
 use super::{Key, Sources};
 
 /// The most (rule, source) pairs of one family that an instance firewall takes (user guide, "Instance firewalls").
 pub const SOURCES_PER_FAMILY: usize = 60;
 
-/// Rules by key. Never holds a key without sources.
+/// Rules by key. Never holds a key without sources. A clone shares them until one of the two is changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Firewall {
-    rules: BTreeMap<Key, Sources>,
+    rules: Arc<BTreeMap<Key, Sources>>,
 }
 
 /// How many (rule, source) pairs a firewall has in each family. Aliases are in neither: how the service counts them is
@@ -37,22 +37,36 @@ impl Firewall {
     /// Adds sources to a key; adding none does nothing.
     pub fn add(&mut self, key: Key, sources: &Sources) {
         if !sources.is_empty() {
-            self.rules.entry(key).or_default().extend(sources);
+            let rules = Arc::make_mut(&mut self.rules);
+            rules.entry(key).or_default().extend(sources);
         }
     }
 
     /// Sets the sources of a key; setting none removes it.
     pub fn set(&mut self, key: Key, sources: Sources) {
         if sources.is_empty() {
-            self.rules.remove(&key);
+            self.remove(key);
         } else {
-            self.rules.insert(key, sources);
+            Arc::make_mut(&mut self.rules).insert(key, sources);
         }
     }
 
     /// Removes a key.
     pub fn remove(&mut self, key: Key) -> Option<Sources> {
-        self.rules.remove(&key)
+        Arc::make_mut(&mut self.rules).remove(&key)
+    }
+
+    /// Lets equal sources be one in memory, with those of the pool and of whatever else was shared with it. Changes nothing
+    /// that can be seen.
+    pub fn share(&mut self, pool: &mut HashSet<Sources>) {
+        for sources in Arc::make_mut(&mut self.rules).values_mut() {
+            match pool.get(sources) {
+                Some(known) => *sources = known.clone(),
+                None => {
+                    pool.insert(sources.clone());
+                }
+            }
+        }
     }
 
     /// The sources of a key.

@@ -3,7 +3,7 @@
 //! Owns the reading of every spelling into canonical rules, and the doubts about those that cannot be read. Refuses to
 //! drop an entry: one that is not a rule is kept and named.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -142,6 +142,11 @@ impl LiveFirewall {
             }
         }
         live
+    }
+
+    /// As [`Firewall::share`], for the certain rules.
+    pub fn share(&mut self, pool: &mut HashSet<Sources>) {
+        self.firewall.share(pool);
     }
 
     /// The certain rules.

@@ -50,7 +50,7 @@ fn rule(
         key,
         sources: sources.clone(),
         allow: key.to_string(),
-        from: vec!["office".into()],
+        from: ["office".into()].into(),
         origin: origin(line),
         why: why.cloned(),
         owner: None,

@@ -146,6 +146,14 @@ pub struct InstanceResult {
     pub note: Option<String>,
 }
 
+impl InstanceResult {
+    /// Whether anything was asked about the instance.
+    #[must_use]
+    pub fn was_begun(&self) -> bool {
+        !matches!(self.outcome, Outcome::NotStarted(_))
+    }
+}
+
 /// What became of a plan, in its order.
 #[must_use]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

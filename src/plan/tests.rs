@@ -171,7 +171,7 @@ fn rules(firewall: &Firewall) -> Vec<Rule> {
         key: *key,
         sources: sources.clone(),
         allow: key.to_string(),
-        from: Vec::new(),
+        from: [].into(),
         origin: origin(line + 1),
         why: None,
         owner: None,

@@ -10,9 +10,12 @@ mod shape;
 use serde::Serialize;
 
 pub use access::comparison;
-use fill::{calls, consent, expiring, id, instance, note, refusal, shard, unreadable, violation};
+use fill::{
+    calls, consent, expiring, id, instance, needed, note, refusal, shard, unreadable, violation,
+};
 use shape::{Document, MissingDoc, Summary};
 
+use super::cost::Cost;
 use super::facts::Facts;
 use crate::plan::{InstancePlan, Plan, Report, Verdict};
 use crate::policy::{Refusal, Violation};
@@ -42,6 +45,8 @@ pub struct Run<'a> {
     pub violations: &'a [Violation],
     /// The plan, where there is one.
     pub plan: Option<&'a Plan>,
+    /// The calls, where there were any.
+    pub cost: Option<&'a Cost>,
     /// What became of it, where something was tried.
     pub report: Option<&'a Report>,
     /// What else is known of it.
@@ -71,6 +76,15 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// A warning that no file is to blame for.
+    #[must_use]
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self {
+            severity: "warning",
+            ..Self::error(message, None)
+        }
+    }
+
     /// An error that no file is to blame for.
     #[must_use]
     pub fn error(message: impl Into<String>, hint: Option<String>) -> Self {
@@ -173,6 +187,14 @@ pub fn document(run: &Run<'_>) -> String {
         expiring: facts.expiring.iter().map(expiring).collect(),
         api_calls: facts.calls.iter().map(calls).collect(),
         notes: plan.notes.iter().map(note).collect(),
+        needed: run.cost.map(needed),
+        seen_in_bulk: run
+            .cost
+            .iter()
+            .flat_map(|cost| &cost.only_listed)
+            .filter(|id| !results.iter().any(|r| r.id == **id && r.was_begun()))
+            .map(id)
+            .collect(),
     };
     let mut text =
         serde_json::to_string_pretty(&document).expect("strings and numbers are always JSON");

@@ -264,6 +264,10 @@ impl Merged {
         self.undeclared.extend(document.undeclared);
         self.expiring.extend(document.expiring);
         self.notes.extend(document.notes);
+        self.seen_in_bulk.extend(document.seen_in_bulk);
+        if let Some(needed) = document.needed {
+            self.needed.get_or_insert_default().add(&needed);
+        }
         for calls in document.api_calls {
             match self.api_calls.iter_mut().find(|c| c.action == calls.action) {
                 Some(known) => known.add(&calls),
@@ -302,6 +306,7 @@ impl Merged {
         self.problems.retain(|problem| seen.insert(problem.clone()));
         for list in [
             &mut self.instances,
+            &mut self.seen_in_bulk,
             &mut self.unreadable,
             &mut self.regions_unreadable,
             &mut self.undeclared,

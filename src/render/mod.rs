@@ -3,6 +3,7 @@
 //! Owns every word and column of the output. Refuses to print it, to know a terminal, and to decide anything. Texts carry
 //! ANSI styles, which the edge strips where nobody sees colour; meaning is never in the colour alone.
 
+pub mod cost;
 pub mod diff;
 pub mod difference;
 pub mod explanation;
@@ -22,4 +23,4 @@ pub mod text;
 mod words;
 
 pub use names::Names;
-pub use words::{count, plain};
+pub use words::{count, plain, span, thousands};

@@ -17,6 +17,7 @@ use change::{change_lines, rank};
 pub use policy::violations;
 pub use report::report;
 
+use super::cost::{self, Cost};
 use super::facts::LastChange;
 use super::words::{count, minute, plain, wrapped};
 use crate::exposure::{Diff, Exposed};
@@ -99,6 +100,21 @@ pub fn missing(text: &mut String, all: &[Missing]) {
 pub fn undeclared(text: &mut String, all: &[Undeclared]) {
     let ids = all.iter().map(|undeclared| &undeclared.id);
     listed(text, "declared nowhere: ", ids);
+}
+
+/// The calls behind a plan and those ahead, and whose rules nobody looked at one by one; empty where there is nothing
+/// worth telling.
+#[must_use]
+pub fn calls(cost: &Cost, asked: Asked) -> String {
+    let mut text = String::new();
+    if let Some(seen) = cost::only_listed(cost) {
+        let words: Vec<String> = seen.split(", ").map(str::to_owned).collect();
+        let _ = writeln!(text, "{}", wrapped(&words, 0, WIDTH).join("\n  "));
+    }
+    for line in cost::lines(cost, asked == Asked::Plan) {
+        let _ = writeln!(text, "{line}");
+    }
+    text
 }
 
 /// One line that counts everything.

@@ -2,6 +2,8 @@
 //!
 //! Owns the layout of words. Refuses to let through what a terminal or a CI system would act on.
 
+use std::time::Duration;
+
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -84,6 +86,38 @@ pub fn count(n: usize, one: &str) -> String {
     }
 }
 
+/// `1,000`.
+#[must_use]
+pub fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `40 s`, `3 min 16 s`, `2 h 5 min`: to the second, and above an hour to the minute, rounded up.
+#[must_use]
+pub fn span(time: Duration) -> String {
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    let minutes = seconds.div_ceil(60);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => match (seconds / 60, seconds % 60) {
+            (minutes, 0) => format!("{minutes} min"),
+            (minutes, seconds) => format!("{minutes} min {seconds} s"),
+        },
+        _ => match (minutes / 60, minutes % 60) {
+            (hours, 0) => format!("{hours} h"),
+            (hours, minutes) => format!("{hours} h {minutes} min"),
+        },
+    }
+}
+
 /// An instant, to the second, UTC.
 pub(super) fn instant(at: OffsetDateTime) -> String {
     let at = at
@@ -126,6 +160,29 @@ mod tests {
         let words: Vec<String> = ["aaaa", "bbbb", "cccc"].map(str::to_owned).into();
         assert_eq!(wrapped(&words, 2, 14), ["aaaa, bbbb,", "cccc"]);
         assert_eq!(wrapped(&words, 2, 3), ["aaaa,", "bbbb,", "cccc"]);
+    }
+
+    #[test]
+    fn numbers_and_times_are_short() {
+        for (n, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(thousands(n), text);
+        }
+        for (millis, text) in [
+            (0, "0 s"),
+            (1, "1 s"),
+            (59_001, "1 min"),
+            (196_000, "3 min 16 s"),
+            (3_599_000, "59 min 59 s"),
+            (3_600_000, "1 h"),
+            (7_500_001, "2 h 6 min"),
+        ] {
+            assert_eq!(span(Duration::from_millis(millis)), text, "{millis}");
+        }
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! Every test that writes ends by looking again and finding nothing to do.
 
 mod adopt;
+mod bulk;
 mod check;
 mod cron;
 mod diff;
+mod discovery;
 mod endings;
 mod exits;
 mod explain;

@@ -41,7 +41,7 @@ impl Server {
         )
     }
 
-    fn with_faults(inventory: Inventory, quirks: Quirks, script: Vec<Cue>) -> Self {
+    pub(crate) fn with_faults(inventory: Inventory, quirks: Quirks, script: Vec<Cue>) -> Self {
         let faults = Faults {
             script,
             ..Faults::default()
@@ -113,7 +113,7 @@ impl Server {
         Done::of(&mut self.command(stage, args))
     }
 
-    fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.emulator
             .requests()
             .into_iter()
@@ -178,7 +178,7 @@ fn a_change_costs_one_write_and_two_reads() {
     assert_eq!(server.run(&stage, &["drift"]).code, Some(0));
 }
 
-fn on(name: &str, action: &'static str, nth: u64, what: Happening) -> Cue {
+pub(crate) fn on(name: &str, action: &'static str, nth: u64, what: Happening) -> Cue {
     let id = portward::model::InstanceId {
         account: None,
         region: crate::stage::REGION.to_owned(),

@@ -77,12 +77,20 @@ impl Rollback {
                 desired.missing.push(Missing {
                     name: id.to_string(),
                     origin: origin.clone(),
-                    hint: None,
+                    hint: self.renamed(id, live),
                 });
             }
             !gone
         });
         desired
+    }
+
+    /// What an instance that is gone is called now, where the same one is there under another name.
+    fn renamed(&self, id: &InstanceId, live: &Live) -> Option<String> {
+        let (arn, _) = self.known.get(id)?;
+        let mut others = live.instances.values();
+        let renamed = others.find(|instance| instance.arn == *arn)?;
+        Some(renamed.id.to_string())
     }
 
     /// Refuses, in the plan that was made from [`Self::desired`], the instances that are not those of the receipt any more

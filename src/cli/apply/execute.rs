@@ -2,7 +2,6 @@
 //!
 //! Owns what surrounds the executor. Refuses to decide what is written.
 
-use indicatif::ProgressBar;
 use time::OffsetDateTime;
 
 use super::ApplyArgs;
@@ -16,7 +15,6 @@ use crate::cli::{progress, signals};
 use crate::lightsail::aws::AwsWriter;
 use crate::model::InstanceId;
 use crate::plan::{InstanceResult, Report};
-use crate::render::plain;
 
 /// What became of it.
 pub(super) struct Done {
@@ -49,9 +47,7 @@ pub(super) async fn execute(
         .instances
         .iter()
         .filter(|instance| !instance.calls.is_empty());
-    let bar = Bar {
-        bar: progress::bar(instances.count(), "applying"),
-    };
+    let bar = Bar(progress::begin(instances.count(), "applying"));
     let tools = Tools {
         reader: ready.world.reader(),
         writer,
@@ -61,7 +57,7 @@ pub(super) async fn execute(
         stop: &stop,
     };
     let mut report = apply::run(&ready.plan, &tools).await;
-    bar.bar.finish_and_clear();
+    bar.0.end();
     if let Some(wanted) = confirmation {
         report = apply::confirm(&ready.plan, report, &tools, wanted.within, wanted.answer()).await;
     }
@@ -144,20 +140,18 @@ fn listen(stop: &Stop) -> tokio::task::JoinHandle<Exit> {
     })
 }
 
-struct Bar {
-    bar: ProgressBar,
-}
+struct Bar(progress::Progress);
 
 impl Progress for Bar {
     fn started(&self, id: &InstanceId) {
-        self.bar.set_message(plain(&id.to_string()));
+        self.0.message(&id.to_string());
     }
 
     fn waiting(&self, id: &InstanceId, what: &str) {
-        self.bar.set_message(plain(&format!("{id}: {what}")));
+        self.0.message(&format!("{id}: {what}"));
     }
 
     fn finished(&self, _: &InstanceResult) {
-        self.bar.inc(1);
+        self.0.step();
     }
 }

@@ -16,9 +16,10 @@ use super::Exit;
 use super::args::{ConfigArgs, ConsentArgs, WorldArgs, duration};
 use super::notify::{self, NotifyArgs};
 use super::output::{Cannot, Output, Shown};
-use super::session::NoPlan;
+use super::session::{self, NoPlan};
 use super::shard::ShardArgs;
 use crate::apply::receipt;
+use crate::render::cost::Cost;
 use planned::Ready;
 
 #[derive(Args, Debug)]
@@ -106,6 +107,10 @@ async fn carry_out(args: &ApplyArgs, output: &Output, ready: &Ready) -> Result<E
             violations: &ready.findings.violations,
             plan: Some(plan),
             report,
+            cost: Some(&Cost {
+                made: session::made(&ready.world.tally(), args.world.rate()),
+                ..ready.cost.clone()
+            }),
             text,
         })
     };

@@ -12,14 +12,15 @@ use super::ApplyArgs;
 use crate::apply::receipt;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Cannot, Output, guarded_text, plan_text};
-use crate::cli::session::{self, NoPlan, View, discover, read_rules};
+use crate::cli::session::{self, Confirm, NoPlan, Question, discover, read_rules};
 use crate::cli::signals;
 use crate::cli::world::{Want, World};
 use crate::exposure;
-use crate::model::{Live, Site};
-use crate::plan::Plan;
+use crate::model::{Instance, Live, Site, Unreadable};
 use crate::plan::file::{self, PlanFile};
+use crate::plan::{InstancePlan, Plan};
 use crate::policy::{self, Findings, Refusal};
+use crate::render::cost::Cost;
 use crate::render::json::Problem;
 use crate::render::text::Asked;
 
@@ -31,6 +32,8 @@ pub(super) struct Ready {
     pub(super) refusals: Vec<Refusal>,
     pub(super) findings: Findings,
     pub(super) scope: receipt::Scope,
+    /// The calls until now, and those to come.
+    pub(super) cost: Cost,
     /// The digest of the plan file, where there is one.
     pub(super) digest: Option<String>,
     /// The plan as people see it.
@@ -76,8 +79,9 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan>
         &args.consent,
         &sites,
         world.reader(),
-        View {
+        Question {
             judged: policy::State::Result,
+            confirm: confirm(args),
             shard,
         },
     )
@@ -91,9 +95,11 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan>
         }
     };
     output.learn(|known| known.facts.expiring.clone_from(&planned.expiring));
+    let planned = planned.counted(&world.tally(), &ours);
     let text = plan_text(&planned, Asked::Plan, false);
     Ok(Ready {
         world,
+        cost: planned.cost,
         scope: receipt::Scope {
             account: planned.scope.account,
             regions: planned.scope.regions,
@@ -106,6 +112,16 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan>
         digest: None,
         text,
     })
+}
+
+/// Where somebody is asked first, or a plan is refused for what it says, it must be true when it is shown. Otherwise the
+/// executor is sure to look, right before it writes.
+fn confirm(args: &ApplyArgs) -> Confirm {
+    if args.yes {
+        Confirm::Executor
+    } else {
+        Confirm::Here
+    }
 }
 
 /// Reads a plan file and holds it against the world. Whatever is not as it says refuses the whole of it.
@@ -144,7 +160,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, output: &Output) -> Result<Rea
         known.facts.shard = file.scope.shard;
         known.facts.config = Some(file.config);
     });
-    let plan = file.plan();
+    let mut plan = file.plan();
     let regions = &file.scope.regions;
     let sites: Vec<Site> = regions.iter().map(Site::of_region).collect();
     let ours = args.world.shared(file.scope.shard);
@@ -170,6 +186,8 @@ async fn from_file(args: &ApplyArgs, path: &Path, output: &Output) -> Result<Rea
             .with_hint(Some("make a new plan and have it reviewed".to_owned()))
             .into());
     }
+    withhold(&mut plan, &live);
+    let cost = session::cost(&world.tally(), &plan, ours.rate(), BTreeSet::new());
     Ok(Ready {
         world,
         scope: receipt::Scope {
@@ -177,7 +195,8 @@ async fn from_file(args: &ApplyArgs, path: &Path, output: &Output) -> Result<Rea
             regions: regions.clone(),
             targets: file.scope.targets.clone(),
         },
-        text: guarded_text(&plan, &[], Asked::Plan),
+        text: guarded_text(&plan, &[], &cost, Asked::Plan),
+        cost,
         digest: Some(file.digest().to_string()),
         plan,
         warnings: Vec::new(),
@@ -192,6 +211,41 @@ fn wrong(message: String) -> Cannot {
         exit: Exit::Stale,
         message,
         hint: None,
+    }
+}
+
+/// Takes out of a plan what is in a site that was not listed in full: nobody knows whether its instances are still those of
+/// the plan, so nothing is written there. The others go on.
+fn withhold(plan: &mut Plan, live: &Live) {
+    let blind = |instance: &InstancePlan| {
+        let why = live.sites_unreadable.get(&instance.instance.id.site());
+        why.filter(|_| !instance.calls.is_empty()).cloned()
+    };
+    for instance in &plan.instances {
+        if let Some(Unreadable { reason, hint }) = blind(instance) {
+            let reason = format!("nothing is written where not all can be listed: {reason}");
+            let id = instance.instance.id.clone();
+            plan.unreadable.push((id, Unreadable { reason, hint }));
+        }
+    }
+    plan.instances.retain(|instance| blind(instance).is_none());
+    for (site, why) in &live.sites_unreadable {
+        if !plan.sites_unreadable.iter().any(|(known, _)| known == site) {
+            plan.sites_unreadable.push((site.clone(), why.clone()));
+        }
+    }
+    plan.unreadable
+        .sort_by(|(one, _), (other, _)| one.cmp(other));
+    plan.sites_unreadable
+        .sort_by(|(one, _), (other, _)| one.cmp(other));
+}
+
+/// That an instance is not found, and what it is called now where the same one is.
+fn gone(planned: &Instance, live: &Live) -> String {
+    let mut others = live.instances.values();
+    match others.find(|instance| instance.arn == planned.arn) {
+        Some(renamed) => format!("{} is called {} now", planned.id, renamed.id),
+        None => format!("{} does not exist any more", planned.id),
     }
 }
 
@@ -223,7 +277,7 @@ fn mismatches(file: &PlanFile, live: &Live) -> Vec<String> {
             continue;
         }
         let Some(instance) = live.instances.get(id) else {
-            mismatches.push(format!("{id} does not exist any more"));
+            mismatches.push(gone(&planned.instance, live));
             continue;
         };
         if instance.arn != planned.instance.arn {

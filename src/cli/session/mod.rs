@@ -2,6 +2,8 @@
 //!
 //! Owns what the online verbs have in common. Refuses to connect, which is `world`'s, and to write.
 
+mod bulk;
+mod cost;
 mod look;
 mod select;
 
@@ -9,6 +11,8 @@ use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
 
+pub(super) use bulk::Confirm;
+pub(super) use cost::{cost, made};
 pub(super) use look::{discover, read_rules};
 pub(super) use select::narrow;
 
@@ -16,12 +20,13 @@ use super::args::{ConfigArgs, ConsentArgs, WorldArgs};
 use super::output::{Cannot, Output, problems};
 use super::shard;
 use crate::config::{self, Config, Diagnostics};
-use crate::lightsail::Reader;
 use crate::lightsail::aws;
+use crate::lightsail::{Reader, Tally};
 use crate::model::{Fingerprint, Guard, Note, Shard, Site};
 use crate::plan::file::{self, PlanFile, Scope};
 use crate::plan::{self, Plan};
 use crate::policy::{self, Findings, Refusal};
+use crate::render::cost::Cost;
 use crate::render::facts::Expiring;
 use crate::render::json::Problem;
 
@@ -67,6 +72,8 @@ pub(super) struct Planned {
     /// Lines whose rules end soon.
     pub(super) expiring: Vec<Expiring>,
     pub(super) config: Fingerprint,
+    /// The calls that it took and will take, once they were counted.
+    pub(super) cost: Cost,
     guard: Guard,
     made_at: OffsetDateTime,
     /// The first instant at which another plan would be made.
@@ -120,11 +127,19 @@ impl Planned {
             findings: Findings::default(),
             scope,
             expiring: Vec::new(),
+            cost: Cost::default(),
             config,
             guard,
             made_at,
             changes_at,
         })
+    }
+
+    /// Counts the calls, of which these were made so far.
+    pub(super) fn counted(mut self, tally: &Tally, world: &WorldArgs) -> Self {
+        let only_listed = std::mem::take(&mut self.cost.only_listed);
+        self.cost = cost(tally, &self.plan, world.rate(), only_listed);
+        self
     }
 
     /// Whether a guard or a policy stands in the way.
@@ -147,6 +162,17 @@ impl Planned {
     }
 }
 
+/// What a plan is wanted for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Question {
+    /// Which state the policies judge.
+    pub(super) judged: policy::State,
+    /// Who makes sure of what a list of instances shows.
+    pub(super) confirm: Confirm,
+    /// The part of the fleet that is ours.
+    pub(super) shard: Option<Shard>,
+}
+
 /// What a plan was made from, besides the rules.
 pub(super) struct Basis {
     pub(super) warnings: Vec<Problem>,
@@ -157,16 +183,7 @@ pub(super) struct Basis {
     pub(super) changes_at: Option<OffsetDateTime>,
 }
 
-/// How the world is looked at.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct View {
-    /// Which rules the policies judge.
-    pub(super) judged: policy::State,
-    /// The part of the fleet that is ours.
-    pub(super) shard: Option<Shard>,
-}
-
-/// Reads the configuration, looks at the world through `reader`, plans, and judges the plan.
+/// Looks at the world through `reader`, plans, and judges the plan.
 pub(super) async fn plan(
     config: &Config,
     as_of: OffsetDateTime,
@@ -174,9 +191,9 @@ pub(super) async fn plan(
     consent: &ConsentArgs,
     sites: &[Site],
     reader: &impl Reader,
-    view: View,
+    question: Question,
 ) -> Result<Planned, NoPlan> {
-    let mut live = discover(reader, sites).await;
+    let (mut live, seen) = look::discover_as(reader, sites, world.read).await;
     let listed: BTreeSet<Site> = sites
         .iter()
         .filter(|site| !live.sites_unreadable.contains_key(*site))
@@ -185,26 +202,35 @@ pub(super) async fn plan(
     let mut desired = config.resolve(&live.instances, &listed, as_of)?;
     let declared = desired.instances.len();
     narrow(&mut desired, &world.target)?;
-    if let Some(ours) = view.shard {
+    if let Some(ours) = question.shard {
         shard::narrow(&mut desired, ours);
         desired.guard = desired.guard.part(declared, ours.of());
     }
-    live.firewalls = read_rules(reader, desired.instances.keys(), world.concurrency).await;
     let options = plan::Options {
         strategy: world.strategy,
         strict_spelling: world.strict_spelling,
     };
+    let manner = bulk::Manner {
+        options,
+        concurrency: world.concurrency,
+        confirm: question.confirm,
+        seed: fastrand::u64(..),
+    };
+    let mut looked = bulk::read(reader, &desired, &live, seen, manner).await;
+    live.firewalls = std::mem::take(&mut looked.firewalls);
     let plan = plan::plan(&desired, &live, options);
     let made_at = OffsetDateTime::now_utc();
+    let mut warnings = problems(config.warnings());
+    warnings.extend(looked.warning.map(Problem::warning));
     let basis = Basis {
-        warnings: problems(config.warnings()),
+        warnings,
         guard: desired.guard.clone(),
         scope: Scope {
             account: account(&plan),
             regions: regions_of(sites),
             targets: world.target.clone(),
             declared,
-            shard: view.shard,
+            shard: question.shard,
         },
         config: config.fingerprint(),
         // A plan is made now, whatever day it is a preview of.
@@ -212,7 +238,8 @@ pub(super) async fn plan(
         changes_at: desired.ends_next(made_at),
     };
     let mut planned = Planned::judged(plan, basis, consent)?;
-    planned.findings = policy::policies(&planned.plan, &desired, view.judged);
+    planned.cost.only_listed = looked.only_listed;
+    planned.findings = policy::policies(&planned.plan, &desired, question.judged);
     let unused = std::mem::take(&mut planned.findings.unused);
     planned.plan.notes.extend(unused);
     let expiring = desired.expiring(as_of).into_iter();

@@ -258,7 +258,7 @@ fn a_rule_ends() {
             (Some("me"), Some("so"))
         );
         assert_eq!(
-            (rule.allow.as_str(), rule.from.as_slice()),
+            (rule.allow.as_str(), &*rule.from),
             ("ssh", &["anywhere".to_owned()][..])
         );
     }

@@ -302,7 +302,7 @@ impl Adoption<'_> {
     /// The texts of `from` that are left with these sources: names stay where all of what they mean here stays.
     fn from(&self, line: &Rule, rest: &Sources, takes: Families) -> Vec<String> {
         let mut texts = Vec::new();
-        for text in &line.from {
+        for text in line.from.iter() {
             let mut all = Sources::new();
             self.expand(text, &mut all);
             let all = takes.trim(&all);

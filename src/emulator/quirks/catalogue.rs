@@ -4,9 +4,9 @@
 
 use super::{
     Acceptance, AddressSpelling, Aliases, AllSpelling, DoneStatus, ErrorCode, ErrorType,
-    Ipv6Spelling, Keys, Missing, NoSources, OnClose, OnOpen, Order, OtherFamily, Pages,
-    PortStatesReply, Presence, Progress, Quirks, Reads, Rejection, SameKey, ShownLists, Steps,
-    ThrottleStatus, Words, WriteReply,
+    Ipv6Spelling, Keys, ListedPorts, Missing, NoSources, OnClose, OnOpen, Order, OtherFamily,
+    Pages, PortStatesReply, Presence, Progress, Quirks, Reads, Rejection, SameKey, ShownLists,
+    Steps, ThrottleStatus, Words, WriteReply,
 };
 
 /// One switch.
@@ -186,7 +186,7 @@ macro_rules! number {
     };
 }
 
-static CATALOGUE: [Quirk; 34] = [
+static CATALOGUE: [Quirk; 35] = [
     word!("open", open: OnOpen, "what Open does to a key that is open already"),
     word!("close", close: OnClose, "whether Close takes away its sources or the whole key"),
     word!("close-missing", close_missing: Missing, "what Close says of a key that is not open"),
@@ -222,6 +222,7 @@ static CATALOGUE: [Quirk; 34] = [
     number!("instances-per-page", instances_per_page: &["20", "1"], "how many instances a page has"),
     number!("operations-per-page", operations_per_page: &["200", "1"], "how many operations a page has"),
     word!("pages", pages: Pages, "whether the pages after the first can be had"),
+    word!("listed-ports", listed_ports: ListedPorts, "what a list of instances shows of their rules"),
     word!("port-states", port_states: PortStatesReply, "what the reply to a read of rules looks like"),
     number!("port-states-every", port_states_every: &["1", "3"], "which of those replies look like that"),
     word!("write-reply", write_reply: WriteReply, "what the reply to an accepted write looks like"),

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use crate::model::{AddressType, InstanceId, InstanceState, Key, PortState};
 
 use super::super::fault::Fault;
-use super::super::quirks::{Acceptance, Progress, Quirks, Reads, Steps};
+use super::super::quirks::{Acceptance, ListedPorts, Progress, Quirks, Reads, Steps};
 use super::super::reply;
 use super::super::rules::{self, Rule};
 use super::{Author, Event, Keep, State, Write, id, unreadable};
@@ -216,7 +216,8 @@ impl State {
             self.entry(region, place).port_states = Some(before.to_vec());
             return Err(fault);
         }
-        if changes && self.quirks.reads != Reads::Fresh {
+        let lists_late = self.quirks.listed_ports == ListedPorts::Stale;
+        if changes && (lists_late || self.quirks.reads != Reads::Fresh) {
             let id = id(region, &self.entry(region, place).name);
             self.memory.entry(id).or_default().remember(before);
         }

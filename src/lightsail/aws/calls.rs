@@ -10,8 +10,8 @@ use aws_sdk_lightsail::config::http::HttpResponse;
 use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::super::{Error, Kind, Operation, Reader, Writer};
-use super::complete::EveryPort;
+use super::super::{Error, Kind, Listed, Operation, Reader, Writer};
+use super::complete::{EveryPort, ListedPorts};
 use super::{AwsReader, AwsWriter, Shared, convert, failure};
 use crate::model::{Firewall, Instance, InstanceId, Key, PortState, Site, Sources};
 
@@ -27,16 +27,39 @@ impl Reader for AwsReader {
         let region = site.region.as_str();
         let client = self.0.client(ACTION, region)?;
         let pages = self.pages(ACTION, region, region, async |token| {
-            let page = client.get_instances().set_page_token(token).send().await;
-            let page = page.map_err(|error| failure::read(ACTION, region, &error))?;
+            let request = client.get_instances().set_page_token(token);
+            let page = failed(ACTION, region, request.send().await)?;
             let instances = page
                 .instances
                 .ok_or_else(|| missing(ACTION, region, "instances"))?;
-            Ok((instances, page.next_page_token))
+            let instances = instances.into_iter().map(|from| {
+                convert::instance(site, from).map_err(|member| missing(ACTION, region, member))
+            });
+            // A page of the SDK's is many times what is wanted of it, so none is kept.
+            Ok((instances.collect::<Result<_, _>>()?, page.next_page_token))
         });
-        let instance =
-            |from| convert::instance(site, from).map_err(|member| missing(ACTION, region, member));
-        pages.await?.into_iter().map(instance).collect()
+        pages.await
+    }
+
+    async fn listed(&self, site: &Site) -> Result<Vec<Listed>, Error> {
+        const ACTION: &str = "GetInstances";
+        let region = site.region.as_str();
+        let client = self.0.client(ACTION, region)?;
+        let pages = self.pages(ACTION, region, region, async |token| {
+            let holes = ListedPorts::default();
+            let request = client.get_instances().set_page_token(token);
+            let request = request.customize().interceptor(holes.clone());
+            let page = failed(ACTION, region, request.send().await)?;
+            let instances = page
+                .instances
+                .ok_or_else(|| missing(ACTION, region, "instances"))?;
+            let instances = instances.into_iter().enumerate().map(|(place, from)| {
+                convert::listed(site, from, holes.are_whole(place))
+                    .map_err(|member| missing(ACTION, region, member))
+            });
+            Ok((instances.collect::<Result<_, _>>()?, page.next_page_token))
+        });
+        pages.await
     }
 
     async fn instance(&self, id: &InstanceId) -> Result<Instance, Error> {

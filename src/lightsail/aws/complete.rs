@@ -4,9 +4,14 @@
 //! reply that tells them apart. Refuses to read anything else in it: a `null` in a list, or a member of a wrong type, is
 //! refused by the SDK itself.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use aws_sdk_lightsail::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationInterceptorContextRef;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 /// Fails a successful reply to `GetInstancePortStates` in which a port is missing.
@@ -50,6 +55,96 @@ fn lacks(body: &[u8]) -> Option<String> {
         let member = ["fromPort", "toPort"].into_iter().find(absent)?;
         Some(format!("an entry of `portStates` has no `{member}`"))
     })
+}
+
+/// Notes which instances of a page of `GetInstances` have rules without a port. They make nothing fail: such an instance
+/// can still be read by itself.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ListedPorts {
+    holes: Arc<Mutex<Holes>>,
+}
+
+/// Places in the list.
+#[derive(Debug, Default)]
+struct Holes {
+    /// Whether the reply was looked at; until then nothing in it is whole.
+    seen: bool,
+    places: BTreeSet<usize>,
+}
+
+impl ListedPorts {
+    /// Whether every rule of the instance at this place has its ports.
+    pub(super) fn are_whole(&self, place: usize) -> bool {
+        let holes = self.holes.lock().unwrap_or_else(PoisonError::into_inner);
+        holes.seen && !holes.places.contains(&place)
+    }
+}
+
+impl Intercept for ListedPorts {
+    fn name(&self) -> &'static str {
+        "ListedPorts"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if context.output_or_error().is_err() {
+            return Ok(());
+        }
+        let body = context.response().body().bytes().unwrap_or_default();
+        // A page that cannot be read for this can be of no use for it either.
+        if let Ok(page) = serde_json::from_slice::<Page>(body) {
+            let mut holes = self.holes.lock().unwrap_or_else(PoisonError::into_inner);
+            *holes = Holes {
+                seen: true,
+                places: page.holes(),
+            };
+        }
+        Ok(())
+    }
+}
+
+/// Of a page, whether what matters is there, and nothing else.
+#[derive(Deserialize)]
+struct Page {
+    instances: Option<Vec<Option<PageInstance>>>,
+}
+
+#[derive(Deserialize)]
+struct PageInstance {
+    networking: Option<PageNetworking>,
+}
+
+#[derive(Deserialize)]
+struct PageNetworking {
+    ports: Option<Vec<Option<PagePort>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PagePort {
+    from_port: Option<IgnoredAny>,
+    to_port: Option<IgnoredAny>,
+}
+
+impl Page {
+    fn holes(&self) -> BTreeSet<usize> {
+        let is_whole = |port: &Option<PagePort>| {
+            let ports = port.as_ref().map(|port| (&port.from_port, &port.to_port));
+            matches!(ports, Some((Some(_), Some(_))))
+        };
+        let lacks = |instance: &Option<PageInstance>| {
+            let networking = instance.as_ref().and_then(|it| it.networking.as_ref());
+            let ports = networking.and_then(|networking| networking.ports.as_ref());
+            ports.is_some_and(|ports| !ports.iter().all(is_whole))
+        };
+        let instances = self.instances.iter().flatten().enumerate();
+        let places = instances.filter(|(_, instance)| lacks(instance));
+        places.map(|(place, _)| place).collect()
+    }
 }
 
 #[cfg(test)]
@@ -114,5 +209,65 @@ mod tests {
             .port_states(&id)
             .await;
         assert_eq!(none, Ok(Vec::new()), "nothing open is an answer");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn listed_rules_with_holes_are_no_rules() {
+        let port = |rest: &str| format!(r#"{{"protocol":"tcp","cidrs":["192.0.2.1/32"]{rest}}}"#);
+        let whole = r#","fromPort":0,"toPort":0"#;
+        let cases = [
+            (r#"{"ports":[]}"#.to_owned(), Some(0)),
+            (format!(r#"{{"ports":[{}]}}"#, port(whole)), Some(1)),
+            (
+                format!(
+                    r#"{{"ports":[{}]}}"#,
+                    port(&format!(
+                        r#"{whole},"accessType":"public","accessDirection":"inbound""#
+                    ))
+                ),
+                Some(1),
+            ),
+            (
+                format!(
+                    r#"{{"ports":[{}]}}"#,
+                    port(&format!(r#"{whole},"accessType":"Private""#))
+                ),
+                None,
+            ),
+            (
+                format!(
+                    r#"{{"ports":[{}]}}"#,
+                    port(&format!(r#"{whole},"accessDirection":"outbound""#))
+                ),
+                None,
+            ),
+            (
+                format!(r#"{{"ports":[{}]}}"#, port(r#","fromPort":22"#)),
+                None,
+            ),
+            (
+                format!(
+                    r#"{{"ports":[{}]}}"#,
+                    port(r#","fromPort":null,"toPort":22"#)
+                ),
+                None,
+            ),
+            ("{}".to_owned(), None),
+            (r#"{"ports":null}"#.to_owned(), None),
+            ("null".to_owned(), None),
+        ];
+        let instances: Vec<String> = cases
+            .iter()
+            .map(|(networking, _)| {
+                format!(r#"{{"name":"web-1","arn":"a","networking":{networking}}}"#)
+            })
+            .collect();
+        let reader = canned(&format!(r#"{{"instances":[{}]}}"#, instances.join(","))).reader();
+        let listed = reader.listed(&Site::of_region("eu-central-1")).await;
+        let listed = listed.expect("a page");
+        for ((networking, rules), listed) in cases.iter().zip(listed) {
+            let found = listed.rules.map(|rules| rules.firewall().iter().count());
+            assert_eq!(found, *rules, "{networking}");
+        }
     }
 }

@@ -5,9 +5,9 @@
 use aws_sdk_lightsail::types;
 use time::{Duration, OffsetDateTime};
 
-use super::super::{Operation, OperationStatus};
+use super::super::{Listed, Operation, OperationStatus};
 use crate::model::{
-    AddressType, Instance, InstanceId, InstanceState, Key, PortState, Site, Sources,
+    AddressType, Instance, InstanceId, InstanceState, Key, LiveFirewall, PortState, Site, Sources,
 };
 
 /// An instance, or the name of the member that is missing.
@@ -44,6 +44,58 @@ pub(super) fn instance(site: &Site, from: types::Instance) -> Result<Instance, &
                 .as_ref()
                 .map_or("unknown", |kind| kind.as_str()),
         ),
+    })
+}
+
+/// An instance with the rules that a list shows of it, or the name of the member that is missing.
+///
+/// `whole` is whether every rule has its ports. Where it is not, or the rules are not told, or one of them is not of the
+/// kind that `GetInstancePortStates` tells of, there are none.
+pub(super) fn listed(
+    site: &Site,
+    mut from: types::Instance,
+    whole: bool,
+) -> Result<Listed, &'static str> {
+    let ports = from.networking.take().and_then(|net| net.ports);
+    let instance = instance(site, from)?;
+    let entries = ports.filter(|_| whole).and_then(|ports| {
+        let entries = ports.into_iter().map(listed_port);
+        entries.collect::<Option<Vec<_>>>()
+    });
+    Ok(Listed {
+        instance,
+        rules: entries.as_deref().map(LiveFirewall::read),
+    })
+}
+
+/// A rule of a list as if `GetInstancePortStates` had told it; `None` for one that is not public or not inbound, which
+/// nobody has seen.
+fn listed_port(from: types::InstancePortInfo) -> Option<PortState> {
+    let types::InstancePortInfo {
+        from_port,
+        to_port,
+        protocol,
+        access_type,
+        access_direction,
+        cidrs,
+        ipv6_cidrs,
+        cidr_list_aliases,
+        ..
+    } = from;
+    // The service model says `Public`, and every capture `public`.
+    let is_public = access_type.is_none_or(|it| it.as_str().eq_ignore_ascii_case("public"));
+    let is_inbound = access_direction.is_none_or(|it| it.as_str().eq_ignore_ascii_case("inbound"));
+    (is_public && is_inbound).then(|| PortState {
+        from_port,
+        to_port,
+        protocol: protocol
+            .map(|protocol| protocol.as_str().to_owned())
+            .unwrap_or_default(),
+        // What is listed is open.
+        state: Some("open".to_owned()),
+        cidrs: cidrs.unwrap_or_default(),
+        ipv6_cidrs: ipv6_cidrs.unwrap_or_default(),
+        cidr_list_aliases: cidr_list_aliases.unwrap_or_default(),
     })
 }
 

@@ -127,7 +127,7 @@ fn guard(guard: &Guard) -> GuardDoc {
         } = kept;
         KeepDoc {
             allow: allow.clone(),
-            from: from.clone(),
+            from: from.to_vec(),
             rule: rule(*key, sources),
             origin: origin(at),
             why: why.clone(),

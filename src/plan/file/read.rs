@@ -141,7 +141,7 @@ fn guard(doc: &GuardDoc) -> Read<Guard> {
             key,
             sources,
             allow: doc.allow.clone(),
-            from: doc.from.clone(),
+            from: doc.from.clone().into(),
             origin: origin(&doc.origin),
             why: doc.why.clone(),
             owner: doc.owner.clone(),

@@ -51,7 +51,7 @@ fn files(universe: Universe) -> impl Strategy<Value = PlanFile> {
                 key,
                 sources,
                 allow: text.clone(),
-                from: vec![text.clone()],
+                from: [text.clone()].into(),
                 origin: Origin {
                     file: text.into(),
                     line: number,
@@ -72,7 +72,7 @@ fn some_file() -> PlanFile {
         key: Key::new(Protocol::Tcp, 443, 443).expect("a port"),
         sources: crate::model::Sources::anywhere(),
         allow: "https".into(),
-        from: vec!["anywhere".into()],
+        from: ["anywhere".into()].into(),
         origin: Origin {
             file: "firewall.toml".into(),
             line: 3,

@@ -32,7 +32,7 @@ fn planned(mode: Mode, before: &LiveFirewall, wanted: &Firewall) -> InstancePlan
         key: *key,
         sources: sources.clone(),
         allow: String::new(),
-        from: Vec::new(),
+        from: [].into(),
         origin: crate::model::Origin {
             file: "f".into(),
             line: 1,

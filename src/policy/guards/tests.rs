@@ -40,7 +40,7 @@ fn rule(key: Key, sources: &Sources) -> Rule {
         key,
         sources: sources.clone(),
         allow: String::new(),
-        from: Vec::new(),
+        from: [].into(),
         origin: Origin {
             file: "firewall.toml".into(),
             line: 5,

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 use super::shape::{
     BoxDoc, CallDoc, CallsDoc, CauseDoc, ChangeDoc, ExpiringDoc, ExposureDoc, IdDoc, InstanceDoc,
-    LastChangeDoc, NoteDoc, OutcomeDoc, OverrideDoc, PlaceDoc, PortInfo, RefusalDoc, RequestDoc,
-    ShardDoc, SourcesDoc, UncertainDoc, UnreadableDoc, ViolationDoc, WitnessDoc,
+    LastChangeDoc, NeededDoc, NoteDoc, OutcomeDoc, OverrideDoc, PlaceDoc, PortInfo, RefusalDoc,
+    RequestDoc, ShardDoc, SourcesDoc, UncertainDoc, UnreadableDoc, ViolationDoc, WitnessDoc,
 };
 use crate::exposure::{self, Exposed};
 use crate::model::{Firewall, InstanceId, Key, Note, Origin, Shard, Sources, Unreadable};
@@ -15,6 +15,7 @@ use crate::plan::{
     Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Outcome, Override, Verdict,
 };
 use crate::policy::{On, Refusal, Violation};
+use crate::render::cost::{Cost, Needed};
 use crate::render::facts::{Calls, Expiring, LastChange};
 use crate::render::words::{instant, until};
 
@@ -38,6 +39,21 @@ pub(super) fn unreadable<'a>(
         name,
         reason: &why.reason,
         hint: why.hint.as_deref(),
+    }
+}
+
+pub(super) fn needed(cost: &Cost) -> NeededDoc {
+    let Needed {
+        writes,
+        reads,
+        least,
+        share: _,
+    } = cost.needed;
+    NeededDoc {
+        writes,
+        reads,
+        // Never less than it takes.
+        least_seconds: least.as_secs() + u64::from(least.subsec_nanos() > 0),
     }
 }
 

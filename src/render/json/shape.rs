@@ -36,6 +36,16 @@ pub(super) struct Document<'a> {
     pub(super) expiring: Vec<ExpiringDoc<'a>>,
     pub(super) api_calls: Vec<CallsDoc<'a>>,
     pub(super) notes: Vec<NoteDoc<'a>>,
+    pub(super) needed: Option<NeededDoc>,
+    pub(super) seen_in_bulk: Vec<IdDoc<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NeededDoc {
+    pub(super) writes: u64,
+    pub(super) reads: u64,
+    pub(super) least_seconds: u64,
 }
 
 #[derive(Serialize)]

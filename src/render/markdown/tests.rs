@@ -100,7 +100,7 @@ fn many_ports(instances: i32) -> Plan {
             key,
             sources: Sources::anywhere(),
             allow: String::new(),
-            from: Vec::new(),
+            from: [].into(),
             origin: Origin {
                 file: "firewall.toml".into(),
                 line: 1,

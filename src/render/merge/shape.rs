@@ -42,6 +42,8 @@ pub(super) struct Document {
     pub(super) expiring: Vec<Value>,
     pub(super) api_calls: Vec<CallsDoc>,
     pub(super) notes: Vec<Value>,
+    pub(super) needed: Option<NeededDoc>,
+    pub(super) seen_in_bulk: Vec<Value>,
 }
 
 /// The reports of all shards as one.
@@ -71,6 +73,8 @@ pub struct Merged {
     pub(super) expiring: Vec<Value>,
     pub(super) api_calls: Vec<CallsDoc>,
     pub(super) notes: Vec<Value>,
+    pub(super) needed: Option<NeededDoc>,
+    pub(super) seen_in_bulk: Vec<Value>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -129,6 +133,23 @@ impl CallsDoc {
         self.answered = self.answered.saturating_add(other.answered);
         self.throttled = self.throttled.saturating_add(other.throttled);
         self.failed = self.failed.saturating_add(other.failed);
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NeededDoc {
+    pub(super) writes: u64,
+    pub(super) reads: u64,
+    pub(super) least_seconds: u64,
+}
+
+impl NeededDoc {
+    /// Shards work side by side, each with its share of the rates, so that the slowest says how long it takes.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.writes = self.writes.saturating_add(other.writes);
+        self.reads = self.reads.saturating_add(other.reads);
+        self.least_seconds = self.least_seconds.max(other.least_seconds);
     }
 }
 

@@ -1,0 +1,217 @@
+//! Rules taken from the list of instances, and how far that is believed.
+//!
+//! Owns what is read exactly all the same: whatever seems to differ, what the list does not show in full, and a sample of
+//! the rest. Where the two ever disagree, everything is read exactly. Refuses to be the ground of a write: the executor
+//! reads again before each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::look::read_rules;
+use crate::exposure;
+use crate::lightsail::Reader;
+use crate::model::{Desired, InstanceId, Live, LiveFirewall, Unreadable};
+use crate::plan::{self, Options, Verdict};
+
+/// What lists showed of the rules of their instances.
+pub(super) type Listed = BTreeMap<InstanceId, LiveFirewall>;
+
+/// The rules of the declared instances.
+#[derive(Debug, Default)]
+pub(super) struct Looked {
+    pub(super) firewalls: BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>>,
+    /// Whose rules were seen in a list and nowhere else.
+    pub(super) only_listed: BTreeSet<InstanceId>,
+    /// What to say where the list was not as the instances themselves.
+    pub(super) warning: Option<String>,
+}
+
+/// Who confirms that an instance differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Confirm {
+    /// Whoever makes the plan, so that nobody is shown what is not so.
+    Here,
+    /// The executor, which is sure to follow, reads before it writes, and takes nothing for granted.
+    Executor,
+}
+
+/// At least this many instances that seem to be in sync are read exactly, where there are so many.
+const LEAST_SAMPLE: usize = 3;
+
+/// One in this many of the instances that seem to be in sync is read exactly. With this, a list that is wrong about a third
+/// of a small fleet, or about a tenth of a thousand instances, is found out in two runs of three.
+const ONE_IN: usize = 100;
+
+/// How the rules are to be read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    pub(super) options: Options,
+    pub(super) concurrency: u16,
+    pub(super) confirm: Confirm,
+    /// Decides the sample.
+    pub(super) seed: u64,
+}
+
+/// The rules of every declared instance; from lists, where they can be believed, if there are any.
+pub(super) async fn read(
+    reader: &impl Reader,
+    desired: &Desired,
+    live: &Live,
+    listed: Option<Listed>,
+    manner: Manner,
+) -> Looked {
+    match listed {
+        Some(listed) => read_bulk(reader, desired, live, listed, manner).await,
+        None => Looked {
+            firewalls: read_rules(reader, desired.instances.keys(), manner.concurrency).await,
+            ..Looked::default()
+        },
+    }
+}
+
+async fn read_bulk(
+    reader: &impl Reader,
+    desired: &Desired,
+    live: &Live,
+    mut listed: Listed,
+    manner: Manner,
+) -> Looked {
+    let mut exactly = BTreeSet::new();
+    let mut in_sync = Vec::new();
+    for id in desired.instances.keys() {
+        match seems(id, desired, live, &listed, manner.options) {
+            Seems::InSync => in_sync.push(id),
+            Seems::ToChange if manner.confirm == Confirm::Executor => {}
+            Seems::ToChange | Seems::Unclear => {
+                exactly.insert(id);
+            }
+        }
+    }
+    let sample = sample(&in_sync, manner.seed);
+    tracing::info!(
+        seed = manner.seed,
+        instances = desired.instances.len(),
+        confirmed = exactly.len(),
+        sample = sample.len(),
+        "rules taken from the list"
+    );
+    exactly.extend(sample);
+    let mut firewalls = read_rules(reader, exactly.iter().copied(), manner.concurrency).await;
+    let differ = |(id, read): &(&InstanceId, &Result<LiveFirewall, Unreadable>)| {
+        let pair = read.as_ref().ok().zip(listed.get(*id));
+        pair.is_some_and(|(read, listed)| !alike(read, listed))
+    };
+    let wrong = firewalls.iter().find(differ).map(|(id, _)| id.clone());
+    let rest = desired.instances.keys().filter(|id| !exactly.contains(id));
+    if let Some(id) = wrong {
+        let warning = format!(
+            "the list of instances shows other rules of {id} than the instance itself, so all are read exactly"
+        );
+        tracing::warn!("{warning}");
+        firewalls.extend(read_rules(reader, rest, manner.concurrency).await);
+        return Looked {
+            firewalls,
+            only_listed: BTreeSet::new(),
+            warning: Some(warning),
+        };
+    }
+    let mut only_listed = BTreeSet::new();
+    for id in rest {
+        if let Some(rules) = listed.remove(id) {
+            firewalls.insert(id.clone(), Ok(rules));
+            only_listed.insert(id.clone());
+        }
+    }
+    Looked {
+        firewalls,
+        only_listed,
+        warning: None,
+    }
+}
+
+/// What the list alone says of an instance.
+enum Seems {
+    InSync,
+    /// A plan of calls could be made from it.
+    ToChange,
+    /// Not listed, or not for certain, or nothing that a plan would change.
+    Unclear,
+}
+
+fn seems(
+    id: &InstanceId,
+    desired: &Desired,
+    live: &Live,
+    listed: &Listed,
+    options: Options,
+) -> Seems {
+    let (Some(wanted), Some(instance), Some(rules)) = (
+        desired.instances.get(id),
+        live.instances.get(id),
+        listed.get(id),
+    ) else {
+        return Seems::Unclear;
+    };
+    let plan = plan::plan_instance(instance, wanted, rules, options);
+    match plan.verdict {
+        _ if plan.incomplete.is_some() => Seems::Unclear,
+        Verdict::InSync => Seems::InSync,
+        // An odd spelling in the list says nothing about the one that the executor will meet.
+        Verdict::Change if is_canonical(rules) => Seems::ToChange,
+        _ => Seems::Unclear,
+    }
+}
+
+fn is_canonical(rules: &LiveFirewall) -> bool {
+    let mut keys = rules.firewall().keys();
+    rules.uncertain().is_empty()
+        && rules.unknown().is_empty()
+        && !keys.any(|key| rules.is_put_only(key))
+}
+
+/// Whether two readings mean the same. Another spelling is no disagreement.
+fn alike(one: &LiveFirewall, other: &LiveFirewall) -> bool {
+    exposure::equivalent(one.firewall(), other.firewall())
+        && one.uncertain().len() == other.uncertain().len()
+        && one.unknown().len() == other.unknown().len()
+}
+
+/// Some of them by chance, the same for the same seed.
+fn sample<'a>(of: &[&'a InstanceId], seed: u64) -> Vec<&'a InstanceId> {
+    let size = of.len().div_ceil(ONE_IN).max(LEAST_SAMPLE);
+    fastrand::Rng::with_seed(seed).choose_multiple(of.iter().copied(), size)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_sample_is_one_in_a_hundred_and_never_the_same_twice(n in 0..2_000_usize, seed: u64) {
+            let ids: Vec<InstanceId> = (0..n)
+                .map(|i| InstanceId { account: None, region: "eu-central-1".into(), name: format!("web-{i}") })
+                .collect();
+            let ids: Vec<&InstanceId> = ids.iter().collect();
+            let chosen = sample(&ids, seed);
+            prop_assert_eq!(chosen.len(), n.min(3.max(n.div_ceil(100))));
+            prop_assert_eq!(chosen.iter().collect::<BTreeSet<_>>().len(), chosen.len());
+            prop_assert_eq!(chosen, sample(&ids, seed));
+        }
+    }
+
+    #[test]
+    fn everybody_is_in_some_sample() {
+        let ids: Vec<InstanceId> = (0..10)
+            .map(|i| InstanceId {
+                account: None,
+                region: "eu-central-1".into(),
+                name: format!("web-{i}"),
+            })
+            .collect();
+        let ids: Vec<&InstanceId> = ids.iter().collect();
+        let seen: BTreeSet<_> = (0..200).flat_map(|seed| sample(&ids, seed)).collect();
+        assert_eq!(seen.len(), ids.len());
+    }
+}

@@ -1,0 +1,60 @@
+//! What a run asked of the service and what its plan still asks, in numbers.
+//!
+//! Owns the counting of a plan's calls. The rates are `lightsail`'s, the words are `render`'s.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::lightsail::{Rate, Tally};
+use crate::model::{InstanceId, Site};
+use crate::plan::Plan;
+use crate::render::cost::{Cost, Made, Needed};
+
+/// Reads of rules that an instance takes to carry out: one before the first write, and one that proves the last.
+const READS: u64 = 2;
+
+/// The cost of a plan, after these calls.
+pub(in crate::cli) fn cost(
+    tally: &Tally,
+    plan: &Plan,
+    rate: Rate,
+    only_listed: BTreeSet<InstanceId>,
+) -> Cost {
+    Cost {
+        made: made(tally, rate),
+        needed: needed(plan, rate),
+        only_listed,
+    }
+}
+
+/// The calls that were made.
+pub(in crate::cli) fn made(tally: &Tally, rate: Rate) -> Vec<Made> {
+    let made = tally.iter().map(|(action, answers)| Made {
+        action: action.to_owned(),
+        answered: answers.answered,
+        throttled: answers.throttled,
+        failed: answers.failed,
+        least: rate.least(action, answers.total()),
+    });
+    made.collect()
+}
+
+/// What carrying out a plan takes where nothing unusual happens. Sites do not share their rates, so the longest counts.
+fn needed(plan: &Plan, rate: Rate) -> Needed {
+    let mut calls: BTreeMap<(Site, &str), u64> = BTreeMap::new();
+    let mut needed = Needed::default();
+    for instance in plan.instances.iter().filter(|it| !it.calls.is_empty()) {
+        let site = instance.instance.id.site();
+        for call in &instance.calls {
+            *calls.entry((site.clone(), call.action())).or_default() += 1;
+            needed.writes += 1;
+        }
+        *calls.entry((site, "GetInstancePortStates")).or_default() += READS;
+        needed.reads += READS;
+    }
+    let least = calls
+        .iter()
+        .map(|((_, action), calls)| rate.least(action, *calls));
+    needed.least = least.max().unwrap_or_default();
+    needed.share = rate.part();
+    needed
+}

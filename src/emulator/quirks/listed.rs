@@ -1,0 +1,20 @@
+//! The switch for what a list of instances shows of their rules.
+//!
+//! Owns its answers. Refuses to know how they are told.
+
+use super::Words;
+
+words! {
+    /// What `GetInstances` shows of the rules.
+    ListedPorts {
+        /// All of them, as they are.
+        #[default]
+        Current = "current",
+        /// Those that were there when the emulator began.
+        Stale = "stale",
+        /// All but the last.
+        Partial = "partial",
+        /// None at all: the member is missing.
+        Absent = "absent",
+    }
+}

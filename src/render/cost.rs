@@ -1,0 +1,189 @@
+//! What a run asked of the service, and what carrying out its plan would ask.
+//!
+//! Owns the numbers as they are shown. Refuses to know how fast the service may be asked, which is passed in.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::words::{span, thousands};
+use crate::model::InstanceId;
+
+/// The calls of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Those that were made, by name of the action.
+    pub made: Vec<Made>,
+    /// Those that carrying out the plan takes, if nothing unusual happens.
+    pub needed: Needed,
+    /// Instances whose rules were seen in a list and nowhere else.
+    pub only_listed: BTreeSet<InstanceId>,
+}
+
+/// The calls of one action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Such as `GetInstances`.
+    pub action: String,
+    /// With what was asked for.
+    pub answered: u64,
+    /// With that it was too much at once.
+    pub throttled: u64,
+    /// With another error, or not at all.
+    pub failed: u64,
+    /// The least time that the service takes for so many.
+    pub least: Duration,
+}
+
+/// What carrying out a plan takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needed {
+    /// Calls that write.
+    pub writes: u64,
+    /// Calls that read, before the writes and after them.
+    pub reads: u64,
+    /// The least time in which they get through.
+    pub least: Duration,
+    /// The part of the documented rates that this is for, such as `0.5`; `None` is all of them.
+    pub share: Option<String>,
+}
+
+/// From here on somebody has to wait, and wants to know for what.
+const MATTERS: Duration = Duration::from_secs(1);
+
+/// More names than this are no help to anybody.
+const NAMES: usize = 10;
+
+/// Lines for people, the calls to come only where there is something `to_apply`; empty for a run in which nobody had or
+/// will have to wait.
+#[must_use]
+pub fn lines(cost: &Cost, to_apply: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    let Needed {
+        writes,
+        reads,
+        least,
+        share,
+    } = &cost.needed;
+    let waits =
+        (to_apply && *least >= MATTERS) || cost.made.iter().any(|made| made.least >= MATTERS);
+    if waits {
+        let made = cost.made.iter().map(|made| {
+            let number = made.answered + made.throttled + made.failed;
+            format!("{} {}", big(number), made.action)
+        });
+        let made: Vec<String> = made.collect();
+        if !made.is_empty() {
+            lines.push(format!("Asked {}.", listing(&made)));
+        }
+    }
+    if to_apply && *least >= MATTERS {
+        let rates = match share {
+            None => "the documented rates".to_owned(),
+            Some(share) => format!("{share} of the documented rates"),
+        };
+        lines.push(format!(
+            "Apply needs {} and {}: {} at {rates}.",
+            counted(*writes, "write"),
+            counted(*reads, "read"),
+            span(*least)
+        ));
+    }
+    lines
+}
+
+/// Which instances nobody looked at themselves; `None` where there are none.
+#[must_use]
+pub fn only_listed(cost: &Cost) -> Option<String> {
+    let ids = &cost.only_listed;
+    if ids.is_empty() {
+        return None;
+    }
+    if ids.len() > NAMES {
+        return Some(format!(
+            "seen in bulk only: {} instances, which the JSON report names",
+            thousands(ids.len())
+        ));
+    }
+    let names: Vec<String> = ids.iter().map(|id| super::plain(&id.to_string())).collect();
+    Some(format!("seen in bulk only: {}", names.join(", ")))
+}
+
+fn counted(n: u64, one: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{} {one}{plural}", big(n))
+}
+
+fn big(n: u64) -> String {
+    thousands(usize::try_from(n).unwrap_or(usize::MAX))
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn listing(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(action: &str, answered: u64, least: u64) -> Made {
+        Made {
+            action: action.to_owned(),
+            answered,
+            throttled: 0,
+            failed: 0,
+            least: Duration::from_secs(least),
+        }
+    }
+
+    #[test]
+    fn what_takes_long_is_told_and_nothing_else() {
+        let mut cost = Cost {
+            made: vec![
+                made("GetInstancePortStates", 1_000, 98),
+                made("GetInstances", 3, 0),
+            ],
+            ..Cost::default()
+        };
+        let asked = "Asked 1,000 GetInstancePortStates and 3 GetInstances.";
+        assert_eq!(lines(&cost, true), [asked]);
+        cost.needed = Needed {
+            writes: 1,
+            reads: 2_000,
+            least: Duration::from_secs(198),
+            share: None,
+        };
+        let needs = "Apply needs 1 write and 2,000 reads: 3 min 18 s at the documented rates.";
+        assert_eq!(lines(&cost, true), [asked, needs]);
+        assert_eq!(lines(&cost, false), [asked]);
+        cost.made[0].least = Duration::ZERO;
+        cost.needed.least = Duration::from_millis(999);
+        assert_eq!(lines(&cost, true), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_few_names_are_told_and_many_are_counted() {
+        let id = |n: usize| InstanceId {
+            account: None,
+            region: "eu-central-1".to_owned(),
+            name: format!("web-{n}"),
+        };
+        let of = |n: usize| Cost {
+            only_listed: (0..n).map(id).collect(),
+            ..Cost::default()
+        };
+        assert_eq!(only_listed(&of(0)), None);
+        assert_eq!(
+            only_listed(&of(2)).as_deref(),
+            Some("seen in bulk only: eu-central-1/web-0, eu-central-1/web-1")
+        );
+        assert_eq!(
+            only_listed(&of(1_000)).as_deref(),
+            Some("seen in bulk only: 1,000 instances, which the JSON report names")
+        );
+    }
+}

@@ -1,0 +1,240 @@
+//! `--read bulk`: how few calls it takes, and that it is never believed where it matters.
+
+use portward::emulator::{AddressSpelling, Happening, ListedPorts, Quirks};
+use portward::inventory::Inventory;
+use serde_json::Value;
+
+use crate::served::{Server, on};
+use crate::stage::{Done, Stage, fleet, instance, rule};
+
+const CONFIG: &str = r#"version = 1
+[defaults]
+region = "eu-central-1"
+[guard]
+max-instances = 1000
+max-closed = 1000
+[groups.web]
+match = { name = "web-*" }
+rules = [{ allow = "ssh", from = "203.0.113.0/24" }]
+"#;
+
+/// So many instances in sync, and behind them so many that are not.
+fn some(in_sync: usize, differing: usize) -> Inventory {
+    let one = |n: usize| {
+        let network = if n <= in_sync { 24 } else { 25 };
+        let ssh = rule("tcp", 22, 22, &[&format!("203.0.113.0/{network}")]);
+        instance(&format!("web-{n}"), vec![ssh])
+    };
+    fleet((1..=in_sync + differing).map(one).collect())
+}
+
+/// An emulator with ten instances a page.
+fn served(inventory: &Inventory, listed_ports: ListedPorts) -> (Server, Stage) {
+    let quirks = Quirks {
+        instances_per_page: 10,
+        listed_ports,
+        ..Quirks::default()
+    };
+    let server = Server::start(inventory.clone(), quirks);
+    (server, Stage::new(CONFIG, inventory))
+}
+
+#[track_caller]
+fn ends(server: &Server, stage: &Stage, verb: &[&str], code: i32) -> (Done, Value) {
+    let args = [
+        verb,
+        &[
+            "--read",
+            "bulk",
+            "--rate",
+            "unlimited",
+            "--report",
+            "json=report.json",
+        ],
+    ];
+    let done = server.run(stage, &args.concat());
+    assert_eq!(done.code, Some(code), "{}{}", done.stdout, done.stderr);
+    let report = serde_json::from_str(&stage.read("report.json")).expect("JSON");
+    (done, report)
+}
+
+fn names(report: &Value) -> Vec<&str> {
+    let ids = report["seenInBulk"].as_array().expect("a list").iter();
+    ids.filter_map(|id| id["name"].as_str()).collect()
+}
+
+#[test]
+fn in_sync_it_costs_the_pages_and_a_sample() {
+    let (server, stage) = served(&some(25, 0), ListedPorts::Current);
+    let (done, report) = ends(&server, &stage, &["drift"], 0);
+    assert_eq!(
+        server.requests(),
+        ["GetInstancePortStates 3", "GetInstances 3"]
+    );
+    assert_eq!(names(&report).len(), 22);
+    assert_eq!(report["calls"]["made"][1]["answered"], 3);
+    assert!(
+        done.stdout
+            .contains("seen in bulk only: 22 instances, which the JSON report names"),
+        "{}",
+        done.stdout
+    );
+}
+
+#[test]
+fn what_differs_is_confirmed_before_it_is_shown() {
+    let (server, stage) = served(&some(10, 15), ListedPorts::Current);
+    let (_, report) = ends(&server, &stage, &["plan"], 0);
+    assert_eq!(
+        server.requests(),
+        ["GetInstancePortStates 18", "GetInstances 3"]
+    );
+    assert_eq!(names(&report).len(), 7);
+    assert_eq!(report["calls"]["needed"]["writes"], 15);
+    assert_eq!(report["calls"]["needed"]["reads"], 30);
+    assert_eq!(report["calls"]["needed"]["leastSeconds"], 1);
+    let needs = "Apply needs 15 writes and 30 reads: 1 s at the documented rates.";
+    let exact = server.run(&stage, &["plan", "--rate", "unlimited"]);
+    assert!(exact.stdout.contains(needs), "{}", exact.stdout);
+}
+
+#[test]
+fn one_change_on_all_costs_the_pages_and_three_calls_an_instance() {
+    let (server, stage) = served(&some(0, 25), ListedPorts::Current);
+    let (_, report) = ends(&server, &stage, &["apply", "--yes"], 0);
+    assert_eq!(
+        server.requests(),
+        [
+            "GetInstancePortStates 50",
+            "GetInstances 3",
+            "PutInstancePublicPorts 25"
+        ]
+    );
+    assert_eq!(names(&report), Vec::<&str>::new());
+    ends(&server, &stage, &["drift"], 0);
+    assert_eq!(server.run(&stage, &["drift"]).code, Some(0));
+}
+
+#[test]
+fn a_list_that_is_late_is_found_out() {
+    let (server, stage) = served(&some(5, 3), ListedPorts::Stale);
+    assert_eq!(server.run(&stage, &["apply", "--yes"]).code, Some(0));
+    // The list still shows the three as they were, and they themselves do not.
+    let (done, report) = ends(&server, &stage, &["drift"], 0);
+    assert!(
+        done.stderr.contains("so all are read exactly"),
+        "{}",
+        done.stderr
+    );
+    assert_eq!(report["problems"][0]["severity"], "warning");
+    assert_eq!(names(&report), Vec::<&str>::new());
+    // Nor is anything written because of it.
+    let written = server.emulator.journal().len();
+    ends(&server, &stage, &["apply", "--yes"], 0);
+    assert_eq!(server.emulator.journal().len(), written);
+    assert_eq!(server.run(&stage, &["drift"]).code, Some(0));
+}
+
+#[test]
+fn a_list_that_lacks_a_rule_is_found_out() {
+    let mut more = some(3, 0);
+    for entry in more.regions.values_mut().flatten() {
+        let rules = entry.port_states.as_mut().expect("rules");
+        rules.push(rule("tcp", 5432, 5432, &["0.0.0.0/0"]));
+    }
+    let (server, stage) = served(&more, ListedPorts::Partial);
+    let (done, _) = ends(&server, &stage, &["drift"], 2);
+    assert!(
+        done.stderr.contains("so all are read exactly"),
+        "{}",
+        done.stderr
+    );
+    ends(&server, &stage, &["apply", "--yes"], 0);
+    assert_eq!(server.run(&stage, &["drift"]).code, Some(0));
+}
+
+#[test]
+fn without_rules_in_the_list_each_instance_is_read() {
+    let (server, stage) = served(&some(12, 0), ListedPorts::Absent);
+    let (done, report) = ends(&server, &stage, &["drift"], 0);
+    assert_eq!(
+        server.requests(),
+        ["GetInstancePortStates 12", "GetInstances 2"]
+    );
+    assert_eq!(names(&report), Vec::<&str>::new());
+    assert_eq!(done.stderr, "");
+}
+
+#[test]
+fn an_odd_spelling_in_the_list_is_no_plan() {
+    let one = vec![rule("tcp", 22, 22, &["198.51.100.7/32"])];
+    let inventory = fleet(vec![instance("web-1", one)]);
+    let quirks = Quirks {
+        address: AddressSpelling::Bare,
+        ..Quirks::default()
+    };
+    let server = Server::start(inventory.clone(), quirks);
+    let stage = Stage::new(CONFIG, &inventory);
+    let consent = ["apply", "--yes", "--allow", "lockout", "--reason", "a test"];
+    ends(&server, &stage, &consent, 0);
+    assert_eq!(server.run(&stage, &["drift"]).code, Some(0));
+}
+
+#[test]
+fn another_writer_since_the_list_makes_the_plan_stale() {
+    let inventory = some(0, 1);
+    let theirs = on(
+        "web-1",
+        "GetInstancePortStates",
+        1,
+        Happening::WritesSomething,
+    );
+    let server = Server::with_faults(inventory.clone(), Quirks::default(), vec![theirs]);
+    let stage = Stage::new(CONFIG, &inventory);
+    ends(&server, &stage, &["apply", "--yes"], 4);
+    let ours = |write: &&_| is_ours(write);
+    assert_eq!(server.emulator.journal().iter().filter(ours).count(), 0);
+    ends(&server, &stage, &["apply", "--yes"], 0);
+    assert_eq!(server.run(&stage, &["drift"]).code, Some(0));
+}
+
+fn is_ours(write: &std::sync::Arc<portward::emulator::Write>) -> bool {
+    write.by == portward::emulator::Author::Client
+}
+
+#[test]
+fn both_ways_of_reading_make_one_plan() {
+    let inventory = some(2, 1);
+    for text in [
+        "listed-ports=current",
+        "listed-ports=stale",
+        "listed-ports=partial",
+        "listed-ports=absent",
+        "order=shuffled",
+        "ipv6=upper",
+        "all=-1",
+        "keys=twice",
+        "lists=not-empty",
+    ] {
+        let mut quirks = Quirks::default();
+        quirks.set(text).expect("a quirk");
+        let server = Server::start(inventory.clone(), quirks);
+        let stage = Stage::new(CONFIG, &inventory);
+        let plan = |read: &str| {
+            let done = server.run(&stage, &["plan", "--format", "json", "--read", read]);
+            assert_eq!(done.code, Some(0), "{text}: {}", done.stderr);
+            serde_json::from_str::<Value>(&done.stdout).expect("JSON")
+        };
+        let (exact, bulk) = (plan("exact"), plan("bulk"));
+        assert_eq!(exact["instances"], bulk["instances"], "{text}");
+        assert_eq!(exact["summary"], bulk["summary"], "{text}");
+    }
+}
+
+#[test]
+fn a_snapshot_is_read_as_it_is() {
+    let stage = Stage::new(CONFIG, &some(5, 0));
+    let done = stage.run(&["drift", "--inventory", "fleet.json", "--read", "bulk"]);
+    assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+    assert!(!done.stdout.contains("bulk"), "{}", done.stdout);
+}
