@@ -17,6 +17,7 @@ mod harmless;
 mod import;
 mod inventory;
 mod jitter;
+mod known;
 mod last_change;
 mod logging;
 mod metrics;

@@ -8,13 +8,13 @@ mod show;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::facts::Calls;
-use super::json::{FORMAT, VERSION};
+use super::json::{FORMAT, Problem, VERSION};
 use super::prometheus::Counts;
 pub use shape::Merged;
-use shape::{CallsDoc, Document, Head, ProblemDoc, ShardEnd, Summary};
+use shape::{CallsDoc, Document, Head, ShardEnd, Summary};
 pub use show::{json, markdown, text};
 
 /// One report, as it was read.
@@ -248,7 +248,8 @@ impl Merged {
             document,
         } = part;
         if let Some(error) = document.error {
-            self.add_error(format!("shard {index}/{of}: {}", error.message));
+            let message = error["message"].as_str().unwrap_or_default();
+            self.add_error(format!("shard {index}/{of}: {message}"));
         }
         self.config = self.config.take().or(document.config);
         self.interrupted |= document.interrupted;
@@ -274,7 +275,7 @@ impl Merged {
 
     /// The first error is the one of the whole, like that of a run, and the others are problems.
     fn add_error(&mut self, message: String) {
-        let error = ProblemDoc::error(message);
+        let error = json!(Problem::error(message, None));
         if self.error.is_none() {
             self.error = Some(error);
         } else {
@@ -290,6 +291,7 @@ impl Merged {
         });
         self.summary.unreadable -= regions - self.regions_unreadable.len();
         for list in [
+            &mut self.problems,
             &mut self.refusals,
             &mut self.violations,
             &mut self.overrides,
@@ -298,8 +300,6 @@ impl Merged {
         ] {
             once(list, ToString::to_string);
         }
-        let mut seen = BTreeSet::new();
-        self.problems.retain(|problem| seen.insert(problem.clone()));
         for list in [
             &mut self.instances,
             &mut self.unreadable,
@@ -308,9 +308,24 @@ impl Merged {
         ] {
             list.sort_by(|a, b| place(a).cmp(&place(b)));
         }
+        // As the policies of a single run are told.
+        self.violations.sort_by_cached_key(|violation| {
+            let text = |member: &str| violation[member].as_str().map(str::to_owned);
+            let refuses = violation["refuses"] == true;
+            let seen = ["introduced", "existing", "live", "declared"];
+            let seen = seen.iter().position(|seen| violation["seen"] == *seen);
+            let instance = place(&violation["instance"]).map(str::to_owned);
+            (!refuses, text("severity"), seen, text("policy"), instance)
+        });
+        // Those of instances, then those of the whole, which each shard has its own of.
+        self.refusals.sort_by_cached_key(|refusal| {
+            let instance = &refusal["instance"];
+            (instance.is_null(), place(instance).map(str::to_owned))
+        });
         let at = |value: &Value| {
             let text = |member: &str| value[member].as_str().unwrap_or_default().to_owned();
-            (text("file"), value["line"].as_u64(), text("name"))
+            let number = |member: &str| value[member].as_u64();
+            (text("file"), number("line"), number("column"), text("name"))
         };
         self.missing.sort_by_key(at);
         self.expiring.sort_by_key(at);
