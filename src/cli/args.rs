@@ -46,8 +46,6 @@ pub(super) enum Verb {
     Apply(super::apply::ApplyArgs),
     /// Report whether live differs from the configuration; for cron; writes nothing
     Drift(super::drift::DriftArgs),
-    /// Join the reports of all shards of a run into one, with one exit code; offline
-    Report(super::report::ReportArgs),
     /// Say who gains and who loses access between two documents; offline, needs no credentials
     Diff(super::diff::DiffArgs),
     /// Say whether somebody gets in, and which rule and line lets them in; writes nothing
@@ -58,6 +56,8 @@ pub(super) enum Verb {
     Import(super::import::ImportArgs),
     /// Take a snapshot of instances and rules, for `plan --inventory` and `emulate --state`; writes nothing
     Inventory(super::inventory::InventoryArgs),
+    /// Join the reports of all shards of a run into one, with one exit code; offline
+    Report(super::report::ReportArgs),
     /// Print the JSON Schema of a plan file or a report
     Schema(super::schema::SchemaArgs),
     /// Serve the Lightsail API on loopback from an inventory file
@@ -111,6 +111,15 @@ pub(super) enum Format {
     Prometheus,
 }
 
+impl Format {
+    /// As it is typed.
+    pub(super) fn name(self) -> String {
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
+    }
+}
+
 fn report(text: &str) -> Result<(Format, PathBuf), String> {
     match text.split_once('=') {
         Some((format, file)) if !file.is_empty() => {
@@ -125,14 +134,6 @@ fn report(text: &str) -> Result<(Format, PathBuf), String> {
 fn formats() -> String {
     let names = Format::value_variants().iter().map(|format| format.name());
     names.collect::<Vec<_>>().join(", ")
-}
-
-impl Format {
-    /// As it is typed.
-    pub(super) fn name(self) -> String {
-        let value = self.to_possible_value();
-        value.map_or_else(String::new, |value| value.get_name().to_owned())
-    }
 }
 
 /// The configuration, and the day it is read for.

@@ -2,7 +2,7 @@
 //!
 //! Owns the verb. Refuses to write to the service; `adopt` writes to the configuration.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 
@@ -14,7 +14,7 @@ use super::notify::{self, NotifyArgs};
 use super::output::{Output, plan_text};
 use super::plan::{LookArgs, look};
 use crate::policy::State;
-use crate::render::text::{Asked, last_changes};
+use crate::render::text::Asked;
 
 #[derive(Args, Debug)]
 pub(super) struct DriftArgs {
@@ -47,7 +47,7 @@ async fn looked(args: &DriftArgs, output: &Output) -> Exit {
     {
         return output.cannot(VERB, &cannot);
     }
-    output.learn(|known| known.began = Instant::now());
+    output.begin();
     if args.adopt {
         return adopt::run(VERB, &args.look, output).await;
     }
@@ -58,6 +58,6 @@ async fn looked(args: &DriftArgs, output: &Output) -> Exit {
     };
     planned.refusals.clear();
     let mut text = plan_text(&planned, Asked::Drift, false);
-    text.push_str(&last_changes(&output.known().facts.last_changes));
+    text.push_str(&output.last_changes_text());
     output.show_plan(VERB, &planned, args.look.differs(&planned.plan), &text)
 }

@@ -10,7 +10,7 @@ use tempfile::Builder;
 use time::OffsetDateTime;
 
 use super::exit::Exit;
-use super::known::Known;
+use super::output::Known;
 use crate::render::json::Run;
 use crate::render::prometheus::{Counts, Metrics, last_success, text};
 

@@ -17,7 +17,6 @@ mod harmless;
 mod import;
 mod inventory;
 mod jitter;
-mod known;
 mod last_change;
 mod logging;
 mod metrics;

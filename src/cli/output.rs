@@ -4,31 +4,58 @@
 //! quietly. Refuses to make up texts of its own beyond errors, and to print foreign text that a CI system would obey.
 
 use std::borrow::Cow;
-use std::cell::Ref;
+use std::cell::{Ref, RefCell};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::Context as _;
 
 use super::args::{Format, OutputArgs};
 use super::exit::Exit;
 use super::harmless::{powerless_json, powerless_lines};
-use super::known::{Known, Notebook};
 use super::metrics;
 use super::session::Planned;
 use crate::config::{Diagnostic, Diagnostics, Severity, service_keys, service_name};
+use crate::lightsail::Tally;
 use crate::model::Key;
 use crate::plan::{Plan, Report};
 use crate::policy::{Refusal, Violation};
+use crate::render::facts::{Calls, Facts};
+use crate::render::notification::Message;
 use crate::render::text::Asked;
 use crate::render::{self, json, plain};
 
 /// The streams and report files of one run.
 pub(super) struct Output {
-    known: Notebook,
     format: Format,
     reports: Vec<(Format, PathBuf)>,
     github: GithubFiles,
+    known: RefCell<Known>,
+}
+
+/// What became known on the way, for whatever is written in the end.
+pub(super) struct Known {
+    pub(super) facts: Facts,
+    /// The configuration as it was named.
+    pub(super) config_file: Option<String>,
+    /// When the work began.
+    pub(super) began: Instant,
+    /// What a notification would say.
+    pub(super) message: Option<Message>,
+}
+
+impl Known {
+    /// Takes the calls that a connection counted.
+    pub(super) fn count(&mut self, tally: &Tally) {
+        let calls = tally.iter().map(|(action, answers)| Calls {
+            action: action.to_owned(),
+            answered: answers.answered,
+            throttled: answers.throttled,
+            failed: answers.failed,
+        });
+        self.facts.calls = calls.collect();
+    }
 }
 
 /// Why a verb could not do its job.
@@ -81,22 +108,37 @@ impl Output {
             format: args.format,
             reports: args.report.clone(),
             github: GithubFiles::of_environment(),
-            known: Notebook::default(),
+            known: RefCell::new(Known {
+                facts: Facts::default(),
+                config_file: None,
+                began: Instant::now(),
+                message: None,
+            }),
         }
-    }
-
-    pub(super) fn is_text(&self) -> bool {
-        self.format == Format::Text
     }
 
     /// Takes note of something for the reports.
     pub(super) fn learn(&self, learn: impl FnOnce(&mut Known)) {
-        self.known.learn(learn);
+        learn(&mut self.known.borrow_mut());
     }
 
     /// What is known so far.
     pub(super) fn known(&self) -> Ref<'_, Known> {
-        self.known.read()
+        self.known.borrow()
+    }
+
+    /// The work begins only now.
+    pub(super) fn begin(&self) {
+        self.learn(|known| known.began = Instant::now());
+    }
+
+    /// When the rules of instances that differ were changed last, as text.
+    pub(super) fn last_changes_text(&self) -> String {
+        render::text::last_changes(&self.known().facts.last_changes)
+    }
+
+    pub(super) fn is_text(&self) -> bool {
+        self.format == Format::Text
     }
 
     /// Shows a run that got as far as its answer, and writes the reports.
@@ -113,93 +155,46 @@ impl Output {
             report: shown.report,
             facts: Some(&facts),
         };
-        let exit = self.write_all(shown.exit, shown.text, &run);
-        self.finish(exit, &run)
-    }
-
-    /// What holds the exit code, which may have changed while the rest was written.
-    fn finish(&self, exit: Exit, run: &json::Run<'_>) -> Exit {
-        let mut ended = exit;
-        let metrics = |file| metrics::of_run(run, exit, &self.known(), file);
-        if self.format == Format::Prometheus {
-            to_stdout(&metrics(None));
-        }
-        for (_, path) in self.reports.iter().filter(|report| is_metrics(report)) {
-            if let Err(error) = metrics::exchange(path, &metrics(Some(path))) {
-                complain(
-                    &format!("cannot write the report `{}`: {error}", path.display()),
-                    None,
-                );
-                ended = Exit::first_of(&[ended, Exit::Failed]);
-            }
-        }
-        let message = render::notification::message(run, ended.code());
-        self.learn(|known| known.message = Some(message));
-        ended
+        self.write_all(shown.exit, shown.text, &run)
     }
 
     /// Shows an answer that is a document of its own, and writes the reports; it has no other formats than text and JSON.
     pub(super) fn show_data(&self, verb: &'static str, exit: Exit, text: &str, json: &str) -> Exit {
-        let formats = self.reports.iter().map(|(format, _)| *format);
-        if formats
-            .chain([self.format])
-            .any(|format| !matches!(format, Format::Text | Format::Json))
-        {
-            let message = format!("`{verb}` knows the formats text and json only");
+        let known = [Format::Text, Format::Json];
+        self.show_document(verb, exit, &known, |format, _| match format {
+            Format::Json => Cow::Owned(powerless_json(json.to_owned())),
+            _ => Cow::Borrowed(text),
+        })
+    }
+
+    /// Shows a document in whichever of its formats are asked for, and writes the reports. `content` is also given the
+    /// file that a report goes to.
+    pub(super) fn show_document<'a>(
+        &self,
+        verb: &'static str,
+        exit: Exit,
+        known: &[Format],
+        content: impl Fn(Format, Option<&Path>) -> Cow<'a, str>,
+    ) -> Exit {
+        let mut formats = self.reports.iter().map(|(format, _)| *format);
+        if !known.contains(&self.format) || !formats.all(|format| known.contains(&format)) {
+            let names: Vec<String> = known.iter().map(|format| format.name()).collect();
+            let message = format!("`{verb}` knows the formats {} only", names.join(", "));
             return self.cannot(
                 verb,
                 &Cannot::usage(message, "leave `--format` out, or use `--format json`"),
             );
         }
-        let content = |format| match format {
-            Format::Json => Cow::Owned(powerless_json(json.to_owned())),
-            _ => Cow::Borrowed(text),
-        };
-        to_stdout(&content(self.format));
+        to_stdout(&content(self.format, None));
         let mut exit = exit;
         for (format, path) in &self.reports {
-            let content = anstream::adapter::strip_str(&content(*format)).to_string();
-            if let Err(error) = std::fs::write(path, content) {
-                complain(
-                    &format!("cannot write the report `{}`: {error}", path.display()),
-                    None,
-                );
-                exit = Exit::first_of(&[exit, Exit::Failed]);
-            }
-        }
-        exit
-    }
-
-    /// Shows the reports of shards as one, in whichever form is asked for, and writes the reports of it. `content` gives
-    /// it in a format, or nothing where there is no such form; it is also given the file that it goes to.
-    pub(super) fn show_joined(
-        &self,
-        verb: &'static str,
-        exit: Exit,
-        content: &dyn Fn(Format, Option<&Path>) -> Option<String>,
-    ) -> Exit {
-        let reports = self.reports.iter();
-        let reports = reports.map(|(format, path)| (*format, Some(path.as_path())));
-        let mut made = Vec::new();
-        for (format, path) in reports.chain([(self.format, None)]) {
-            let Some(text) = content(format, path) else {
-                let message = format!("`{verb}` has no format `{}`", format.name());
-                let hint = "it has text, json, markdown and prometheus";
-                return self.cannot(verb, &Cannot::usage(message, hint));
+            let content = content(*format, Some(path));
+            let content = anstream::adapter::strip_str(&content).to_string();
+            let result = match format {
+                Format::Prometheus => metrics::exchange(path, &content),
+                _ => std::fs::write(path, content),
             };
-            made.push((format, path, text));
-        }
-        let mut exit = exit;
-        for (format, path, text) in made {
-            let result = match path {
-                None => {
-                    to_stdout(&text);
-                    Ok(())
-                }
-                Some(path) if format == Format::Prometheus => metrics::exchange(path, &text),
-                Some(path) => std::fs::write(path, text),
-            };
-            if let (Err(error), Some(path)) = (result, path) {
+            if let Err(error) = result {
                 complain(
                     &format!("cannot write the report `{}`: {error}", path.display()),
                     None,
@@ -292,12 +287,16 @@ impl Output {
             report: None,
             facts: Some(&facts),
         };
-        let exit = self.write_all(exit, "", &run);
-        self.finish(exit, &run)
+        self.write_all(exit, "", &run)
     }
 
     fn write_all(&self, exit: Exit, text: &str, run: &json::Run<'_>) -> Exit {
-        to_stdout(&formatted(self.format, text, run));
+        let metrics =
+            |exit: Exit, file: Option<&Path>| metrics::of_run(run, exit, &self.known(), file);
+        to_stdout(&match self.format {
+            Format::Prometheus => metrics(exit, None),
+            format => formatted(format, text, run),
+        });
         let mut exit = exit;
         let mut written = |path: &Path, result: io::Result<()>| {
             let result =
@@ -307,7 +306,8 @@ impl Output {
                 exit = Exit::first_of(&[exit, Exit::Failed]);
             }
         };
-        for (format, path) in self.reports.iter().filter(|report| !is_metrics(report)) {
+        let last = |(format, _): &&(Format, PathBuf)| *format == Format::Prometheus;
+        for (format, path) in self.reports.iter().filter(|report| !last(report)) {
             let content = formatted(*format, text, run);
             let content = anstream::adapter::strip_str(&content).to_string();
             written(path, std::fs::write(path, content));
@@ -323,13 +323,21 @@ impl Output {
                 }
             }
         }
+        // Last, because they hold the exit code.
+        for (_, path) in self.reports.iter().filter(last) {
+            let text = metrics(exit, Some(path));
+            if let Err(error) = metrics::exchange(path, &text) {
+                complain(
+                    &format!("cannot write the report `{}`: {error}", path.display()),
+                    None,
+                );
+                exit = Exit::first_of(&[exit, Exit::Failed]);
+            }
+        }
+        let message = render::notification::message(run, exit.code());
+        self.learn(|known| known.message = Some(message));
         exit
     }
-}
-
-/// Whether a report is metrics.
-fn is_metrics((format, _): &(Format, PathBuf)) -> bool {
-    *format == Format::Prometheus
 }
 
 /// The files that GitHub Actions gives a step.
@@ -366,7 +374,7 @@ fn formatted(format: Format, text: &str, run: &json::Run<'_>) -> String {
         Format::Github => text.to_owned() + &render::github::annotations(run),
         Format::Sarif => powerless_json(render::sarif::document(run)),
         Format::Html => render::html::page(run, &known_service),
-        // It holds the exit code and what the last run left behind, so it is made in the end.
+        // Made where it is written, since it holds what the last run left behind.
         Format::Prometheus => String::new(),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns the verb and the exit code of the whole. Offline. Refuses to answer for a shard that has no report.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::PathBuf;
 
@@ -33,6 +34,13 @@ enum What {
 
 const VERB: &str = "report";
 
+const FORMATS: [Format; 4] = [
+    Format::Text,
+    Format::Json,
+    Format::Markdown,
+    Format::Prometheus,
+];
+
 pub(super) fn run(args: &ReportArgs, output: &Output) -> Exit {
     let What::Merge { files } = &args.what;
     let merged = match merged(files) {
@@ -40,9 +48,8 @@ pub(super) fn run(args: &ReportArgs, output: &Output) -> Exit {
         Err(cannot) => return output.cannot(VERB, &cannot),
     };
     let exit = Exit::of_code(merged.exit_code()).unwrap_or(Exit::Failed);
-    output.show_joined(VERB, exit, &|format, file| {
-        Some(match format {
-            Format::Text => merge::text(&merged),
+    output.show_document(VERB, exit, &FORMATS, |format, file| {
+        Cow::Owned(match format {
             Format::Json => powerless_json(merge::json(&merged)),
             Format::Markdown => merge::markdown(&merged),
             Format::Prometheus => prometheus::text(&Metrics {
@@ -56,7 +63,7 @@ pub(super) fn run(args: &ReportArgs, output: &Output) -> Exit {
                 now: metrics::now(),
                 last_success: metrics::before(file),
             }),
-            _ => return None,
+            _ => merge::text(&merged),
         })
     })
 }

@@ -91,11 +91,11 @@ async fn look(args: &RollbackArgs) -> Result<Planned, NoPlan> {
         warnings: Vec::new(),
         guard: Guard::default(),
         scope: Scope {
-            shard: None,
             account: account(&plan),
             regions: regions_of(&sites),
             targets: Vec::new(),
             declared: desired.instances.len(),
+            shard: None,
         },
         config: Fingerprint::of(text),
         made_at: OffsetDateTime::now_utc(),

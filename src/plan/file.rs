@@ -2,7 +2,8 @@
 //!
 //! Owns the format. A file is one JSON document (`"format": "portward.plan"`, `"version": 1`), indented by two spaces, with
 //! a final newline. Every member is always there, in the order in which [`write()`] puts it, `null` where it has no value;
-//! the two lists of a request that its action does not take are the only ones left out.
+//! the two lists of a request that its action does not take are left out, and so are the name of an account and the shard
+//! where there is none.
 //!
 //! Its `digest` is `sha256:` and the SHA-256 of the *canonical bytes*: the same document without the member `digest`, with
 //! no white space between tokens, and otherwise the same tokens in the same order. A text that is not byte for byte what
@@ -66,8 +67,7 @@ pub struct Scope {
     pub targets: Vec<String>,
     /// How many instances are declared, before it was narrowed.
     pub declared: usize,
-    /// The part of it that was looked at, where the work was shared; left out of the file where there is none. The guards'
-    /// limits are those of the part.
+    /// The part of it that was looked at, where the work was shared. The guards' limits are those of the part.
     pub shard: Option<Shard>,
 }
 

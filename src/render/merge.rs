@@ -8,13 +8,13 @@ mod show;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::facts::Calls;
-use super::json::{FORMAT, Problem, VERSION};
+use super::json::{FORMAT, VERSION};
 use super::prometheus::Counts;
 pub use shape::Merged;
-use shape::{CallsDoc, Document, Head, ShardEnd, Summary};
+use shape::{CallsDoc, Document, Head, ProblemDoc, ShardEnd, Summary};
 pub use show::{json, markdown, text};
 
 /// One report, as it was read.
@@ -248,8 +248,7 @@ impl Merged {
             document,
         } = part;
         if let Some(error) = document.error {
-            let message = error["message"].as_str().unwrap_or_default();
-            self.add_error(format!("shard {index}/{of}: {message}"));
+            self.add_error(format!("shard {index}/{of}: {}", error.message));
         }
         self.config = self.config.take().or(document.config);
         self.interrupted |= document.interrupted;
@@ -275,7 +274,7 @@ impl Merged {
 
     /// The first error is the one of the whole, like that of a run, and the others are problems.
     fn add_error(&mut self, message: String) {
-        let error = json!(Problem::error(message, None));
+        let error = ProblemDoc::error(message);
         if self.error.is_none() {
             self.error = Some(error);
         } else {
@@ -291,7 +290,6 @@ impl Merged {
         });
         self.summary.unreadable -= regions - self.regions_unreadable.len();
         for list in [
-            &mut self.problems,
             &mut self.refusals,
             &mut self.violations,
             &mut self.overrides,
@@ -308,6 +306,8 @@ impl Merged {
         ] {
             list.sort_by(|a, b| place(a).cmp(&place(b)));
         }
+        let mut seen = BTreeSet::new();
+        self.problems.retain(|problem| seen.insert(problem.clone()));
         // As the policies of a single run are told.
         self.violations.sort_by_cached_key(|violation| {
             let text = |member: &str| violation[member].as_str().map(str::to_owned);

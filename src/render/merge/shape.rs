@@ -28,8 +28,8 @@ pub(super) struct Document {
     pub(super) config: Option<String>,
     pub(super) exit_code: u8,
     pub(super) interrupted: bool,
-    pub(super) error: Option<Value>,
-    pub(super) problems: Vec<Value>,
+    pub(super) error: Option<ProblemDoc>,
+    pub(super) problems: Vec<ProblemDoc>,
     pub(super) refusals: Vec<Value>,
     pub(super) violations: Vec<Value>,
     pub(super) overrides: Vec<Value>,
@@ -57,8 +57,8 @@ pub struct Merged {
     pub(super) config: Option<String>,
     pub(super) exit_code: u8,
     pub(super) interrupted: bool,
-    pub(super) error: Option<Value>,
-    pub(super) problems: Vec<Value>,
+    pub(super) error: Option<ProblemDoc>,
+    pub(super) problems: Vec<ProblemDoc>,
     pub(super) refusals: Vec<Value>,
     pub(super) violations: Vec<Value>,
     pub(super) overrides: Vec<Value>,
@@ -85,6 +85,30 @@ pub(super) struct ShardDoc {
 pub(super) struct ShardEnd {
     pub(super) index: u16,
     pub(super) exit_code: Option<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProblemDoc {
+    pub(super) severity: String,
+    pub(super) message: String,
+    pub(super) file: Option<String>,
+    pub(super) line: Option<usize>,
+    pub(super) column: Option<usize>,
+    pub(super) hint: Option<String>,
+}
+
+impl ProblemDoc {
+    pub(super) fn error(message: String) -> Self {
+        Self {
+            severity: "error".to_owned(),
+            message,
+            file: None,
+            line: None,
+            column: None,
+            hint: None,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize, Serialize)]

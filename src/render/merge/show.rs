@@ -126,7 +126,7 @@ fn headline(merged: &Merged) -> String {
 
 fn errors(merged: &Merged) -> Vec<String> {
     let problems = merged.problems.iter();
-    let problems = problems.filter(|problem| problem["severity"] == "error");
+    let problems = problems.filter(|problem| problem.severity == "error");
     let refusals = merged.refusals.iter().map(|refusal| {
         let member = |name: &str| refusal[name].as_str().unwrap_or_default();
         let instance = &refusal["instance"];
@@ -141,7 +141,7 @@ fn errors(merged: &Merged) -> Vec<String> {
         .error
         .iter()
         .chain(problems)
-        .map(|problem| problem["message"].as_str().unwrap_or_default().to_owned())
+        .map(|problem| problem.message.clone())
         .chain(refusals)
         .collect()
 }
