@@ -188,7 +188,7 @@ impl Desired {
             .min()
     }
 
-    /// The lines of the rules that are in force at `as_of` and end within [`NOTICE`], each once, with their ends.
+    /// The rules that are in force at `as_of` and end within [`NOTICE`]: where each is, once, and its end.
     #[must_use]
     pub fn expiring(&self, as_of: OffsetDateTime) -> BTreeSet<(&Origin, OffsetDateTime)> {
         let rules = self.instances.values().flat_map(|instance| &instance.rules);

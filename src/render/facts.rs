@@ -17,7 +17,7 @@ pub struct Facts {
     pub config: Option<Fingerprint>,
     /// The calls that were made, by action.
     pub calls: Vec<Calls>,
-    /// Lines of the configuration whose rules end soon, each once, in order.
+    /// Rules of the configuration that end soon, each once, in order.
     pub expiring: Vec<Expiring>,
     /// The last change of the rules of some instances, as far as it was asked for.
     pub last_changes: BTreeMap<InstanceId, LastChange>,
@@ -36,10 +36,10 @@ pub struct Calls {
     pub failed: u64,
 }
 
-/// A line whose rule ends soon.
+/// A rule that ends soon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expiring {
-    /// The line.
+    /// Where it is.
     pub origin: Origin,
     /// The first instant at which it is no longer wanted.
     pub until: OffsetDateTime,

@@ -302,8 +302,6 @@ impl Merged {
         ] {
             once(list, ToString::to_string);
         }
-        let mut seen = BTreeSet::new();
-        self.problems.retain(|problem| seen.insert(problem.clone()));
         for list in [
             &mut self.instances,
             &mut self.seen_in_bulk,
@@ -313,9 +311,26 @@ impl Merged {
         ] {
             list.sort_by(|a, b| place(a).cmp(&place(b)));
         }
+        let mut seen = BTreeSet::new();
+        self.problems.retain(|problem| seen.insert(problem.clone()));
+        // As the policies of a single run are told.
+        self.violations.sort_by_cached_key(|violation| {
+            let text = |member: &str| violation[member].as_str().map(str::to_owned);
+            let refuses = violation["refuses"] == true;
+            let seen = ["introduced", "existing", "live", "declared"];
+            let seen = seen.iter().position(|seen| violation["seen"] == *seen);
+            let instance = place(&violation["instance"]).map(str::to_owned);
+            (!refuses, text("severity"), seen, text("policy"), instance)
+        });
+        // Those of instances, then those of the whole, which each shard has its own of.
+        self.refusals.sort_by_cached_key(|refusal| {
+            let instance = &refusal["instance"];
+            (instance.is_null(), place(instance).map(str::to_owned))
+        });
         let at = |value: &Value| {
             let text = |member: &str| value[member].as_str().unwrap_or_default().to_owned();
-            (text("file"), value["line"].as_u64(), text("name"))
+            let number = |member: &str| value[member].as_u64();
+            (text("file"), number("line"), number("column"), text("name"))
         };
         self.missing.sort_by_key(at);
         self.expiring.sort_by_key(at);

@@ -53,7 +53,7 @@ pub struct Counts {
     pub undeclared: usize,
     /// Declared instances that do not exist.
     pub missing: usize,
-    /// Lines whose rules end soon.
+    /// Rules that end soon.
     pub expiring: usize,
     /// Violations of policies with severity `deny`.
     pub denied: usize,
@@ -239,7 +239,7 @@ impl Page {
             ),
             (
                 "rules_expiring",
-                "Lines of the configuration whose rules end within 14 days.",
+                "Rules of the configuration that end within 14 days.",
                 expiring,
             ),
         ] {

@@ -69,7 +69,7 @@ pub(super) struct Planned {
     /// What the policies say; some of it may refuse the plan.
     pub(super) findings: Findings,
     pub(super) scope: Scope,
-    /// Lines whose rules end soon.
+    /// Rules that end soon.
     pub(super) expiring: Vec<Expiring>,
     pub(super) config: Fingerprint,
     /// The calls that it took and will take, once they were counted.

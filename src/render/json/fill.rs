@@ -153,11 +153,12 @@ pub(super) fn shard(shard: Shard) -> ShardDoc {
     }
 }
 
-pub(super) fn expiring(line: &Expiring) -> ExpiringDoc<'_> {
-    let Expiring { origin, until: end } = line;
+pub(super) fn expiring(rule: &Expiring) -> ExpiringDoc<'_> {
+    let Expiring { origin, until: end } = rule;
     ExpiringDoc {
         file: &origin.file,
         line: origin.line,
+        column: origin.column,
         until: until(*end),
     }
 }

@@ -60,6 +60,7 @@ pub(super) struct ShardDoc {
 pub(super) struct ExpiringDoc<'a> {
     pub(super) file: &'a str,
     pub(super) line: usize,
+    pub(super) column: usize,
     pub(super) until: String,
 }
 

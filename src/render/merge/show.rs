@@ -3,6 +3,7 @@
 //! Owns the words. It tells which instances need a look and why; the rules themselves are in the JSON. Refuses to leave an
 //! instance that differs or a shard that failed unnamed.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -45,7 +46,8 @@ pub fn text(merged: &Merged) -> String {
             let _ = writeln!(text, "{label}{}", lines.join(&indent));
         }
     }
-    let _ = writeln!(text, "{}", headline(merged));
+    let parts: Vec<String> = headline(merged).split(", ").map(str::to_owned).collect();
+    let _ = writeln!(text, "{}", wrapped(&parts, 0, WIDTH).join("\n"));
     text
 }
 
@@ -88,7 +90,7 @@ fn headline(merged: &Merged) -> String {
     let summary = &merged.summary;
     let differing = differing(merged).len();
     let mut parts = vec![
-        format!("{} in sync", summary.in_sync),
+        "in sync".to_owned(),
         format!(
             "{differing} {}",
             if differing == 1 { "differs" } else { "differ" }
@@ -108,11 +110,16 @@ fn headline(merged: &Merged) -> String {
     if let Some(writes) = summary.writes {
         parts.push(count(writes, "write"));
     }
+    let violations = merged.violations.len();
+    if violations > 0 {
+        parts.push(count(violations, "policy violation"));
+    }
     format!(
-        "{} of {}, {}: {}.",
+        "{}, {}: {} of {} {}.",
         plain(&merged.verb),
         count(merged.shards.len(), "shard"),
-        count(summary.declared, "declared instance"),
+        summary.in_sync,
+        count(summary.declared, "instance"),
         parts.join(", ")
     )
 }
@@ -140,7 +147,7 @@ fn errors(merged: &Merged) -> Vec<String> {
 }
 
 /// Names behind their labels, what is worst first.
-fn lists(merged: &Merged) -> [(&'static str, Vec<String>); 7] {
+fn lists(merged: &Merged) -> [(&'static str, Vec<String>); 8] {
     let names = |list: &[Value]| list.iter().map(name).collect::<Vec<_>>();
     let ended = |is: fn(&str) -> bool| {
         let instances = merged.instances.iter();
@@ -150,6 +157,14 @@ fn lists(merged: &Merged) -> [(&'static str, Vec<String>); 7] {
     let is_good = |status: &str| matches!(status, "applied" | "repaired" | "already-applied");
     let not_tried = differing(merged).into_iter();
     let not_tried = not_tried.filter(|instance| instance["outcome"].is_null());
+    let mut violations = BTreeMap::<&str, usize>::new();
+    for violation in &merged.violations {
+        let policy = violation["policy"].as_str().unwrap_or_default();
+        *violations.entry(policy).or_default() += 1;
+    }
+    let violations = violations
+        .into_iter()
+        .map(|(policy, number)| format!("`{policy}` ({})", count(number, "instance")));
     [
         (
             "failed",
@@ -157,6 +172,7 @@ fn lists(merged: &Merged) -> [(&'static str, Vec<String>); 7] {
         ),
         ("changed", ended(is_good)),
         ("differ", not_tried.map(name).collect()),
+        ("against a policy", violations.collect()),
         ("unreadable", names(&merged.unreadable)),
         ("regions unreadable", names(&merged.regions_unreadable)),
         ("missing", names(&merged.missing)),
