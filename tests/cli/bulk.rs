@@ -72,7 +72,7 @@ fn in_sync_it_costs_the_pages_and_a_sample() {
         ["GetInstancePortStates 3", "GetInstances 3"]
     );
     assert_eq!(names(&report).len(), 22);
-    assert_eq!(report["calls"]["made"][1]["answered"], 3);
+    assert_eq!(report["apiCalls"][1]["answered"], 3);
     assert!(
         done.stdout
             .contains("seen in bulk only: 22 instances, which the JSON report names"),
@@ -90,9 +90,9 @@ fn what_differs_is_confirmed_before_it_is_shown() {
         ["GetInstancePortStates 18", "GetInstances 3"]
     );
     assert_eq!(names(&report).len(), 7);
-    assert_eq!(report["calls"]["needed"]["writes"], 15);
-    assert_eq!(report["calls"]["needed"]["reads"], 30);
-    assert_eq!(report["calls"]["needed"]["leastSeconds"], 1);
+    assert_eq!(report["needed"]["writes"], 15);
+    assert_eq!(report["needed"]["reads"], 30);
+    assert_eq!(report["needed"]["leastSeconds"], 1);
     let needs = "Apply needs 15 writes and 30 reads: 1 s at the documented rates.";
     let exact = server.run(&stage, &["plan", "--rate", "unlimited"]);
     assert!(exact.stdout.contains(needs), "{}", exact.stdout);

@@ -63,7 +63,7 @@ fn written(server: &Server) -> Vec<String> {
 fn every_page_of_every_region_is_looked_at() {
     let server = served(two_regions(), Pages::Whole);
     let stage = Stage::new(CONFIG, &two_regions());
-    let report = ends(&server, &stage, &["drift"], 2);
+    let report = ends(&server, &stage, &["plan", "--detailed-exitcode"], 2);
     assert_eq!(report["instances"].as_array().map(Vec::len), Some(4));
     assert_eq!(
         server.requests(),
