@@ -114,8 +114,8 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan>
     })
 }
 
-/// Where somebody is asked first, or a plan is refused for what it says, it must be true when it is shown. Otherwise the
-/// executor is sure to look, right before it writes.
+/// What somebody is asked to agree to must be true when it is shown. Where nobody is asked, the executor looks in time, right
+/// before it writes.
 fn confirm(args: &ApplyArgs) -> Confirm {
     if args.yes {
         Confirm::Executor
