@@ -2,6 +2,8 @@
 //!
 //! Owns the answers of a file. Refuses to answer for what the snapshot has not seen.
 
+use std::collections::HashMap;
+
 use super::{Error, Kind, Operation, Reader};
 use crate::inventory::{Entry, Inventory};
 use crate::model::{Instance, InstanceId, PortState};
@@ -10,13 +12,25 @@ use crate::model::{Instance, InstanceId, PortState};
 #[derive(Clone, Debug)]
 pub struct Offline {
     inventory: Inventory,
+    /// Where in the list of its region an instance is: it is looked up once for each, and lists are long.
+    places: HashMap<InstanceId, usize>,
 }
 
 impl Offline {
     /// A reader of this inventory.
     #[must_use]
     pub fn new(inventory: Inventory) -> Self {
-        Self { inventory }
+        let places = inventory
+            .regions
+            .iter()
+            .flat_map(|(region, entries)| {
+                entries.iter().enumerate().map(move |(at, entry)| {
+                    let (region, name) = (region.clone(), entry.name.clone());
+                    (InstanceId { region, name }, at)
+                })
+            })
+            .collect();
+        Self { inventory, places }
     }
 
     fn region(&self, action: &'static str, region: &str) -> Result<&[Entry], Error> {
@@ -36,11 +50,9 @@ impl Offline {
     }
 
     fn entry(&self, action: &'static str, id: &InstanceId) -> Result<&Entry, Error> {
-        let entry = self
-            .region(action, &id.region)?
-            .iter()
-            .find(|entry| entry.name == id.name);
-        entry.ok_or_else(|| {
+        let entries = self.region(action, &id.region)?;
+        let place = self.places.get(id);
+        place.and_then(|at| entries.get(*at)).ok_or_else(|| {
             Error::new(
                 Kind::NotFound,
                 action,
