@@ -80,9 +80,11 @@ class Runner:
         return Run(float(wall), float(cpu), float(peak) / 1024, int(code), *texts)
 
     def paired(self, times, *commands):
-        """Runs each of these functions in turn, `times` over; a list of runs for each. One round before does not count."""
-        for command in commands:
-            command()
+        """Runs each of these functions in turn, `times` over; a list of runs for each. One round before does not count,
+        unless there is only one, as of what takes long."""
+        if times > 1:
+            for command in commands:
+                command()
         rounds = [[command() for command in commands] for _ in range(times)]
         return [list(runs) for runs in zip(*rounds, strict=True)]
 
