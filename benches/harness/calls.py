@@ -81,8 +81,8 @@ def counted(bench, wanted):
             if read == "exact":
                 rows.append(Row(5, f"in sync, exact: reads of {count} instances", states, count))
             else:
-                # What the sample may be is the tool's to say; a twentieth is small.
-                limit = pages + max(count // 20, 20)
+                # A hundredth of them is confirmed, and three at least.
+                limit = pages + max(-(-count // 100), 3)
                 rows.append(Row(5, "in sync, bulk: calls", calls.total, limit, "", f"{pages} pages and the sample"))
             how += ("--rate", "unlimited", "--yes")
             bench.runner.run(bench.portward, "apply", "-c", other, "--endpoint-url", served.url, *how).expect(0)
