@@ -12,8 +12,8 @@ use crate::model::{Instance, InstanceId, PortState};
 #[derive(Clone, Debug)]
 pub struct Offline {
     inventory: Inventory,
-    /// Where in the list of its region an instance is: it is looked up once for each, and lists are long.
-    places: HashMap<InstanceId, usize>,
+    /// By region and name, where in the list of its region an instance is: each is looked up, and lists are long.
+    places: HashMap<String, HashMap<String, usize>>,
 }
 
 impl Offline {
@@ -23,11 +23,9 @@ impl Offline {
         let places = inventory
             .regions
             .iter()
-            .flat_map(|(region, entries)| {
-                entries.iter().enumerate().map(move |(at, entry)| {
-                    let (region, name) = (region.clone(), entry.name.clone());
-                    (InstanceId { region, name }, at)
-                })
+            .map(|(region, entries)| {
+                let names = entries.iter().map(|entry| entry.name.clone());
+                (region.clone(), names.zip(0..).collect())
             })
             .collect();
         Self { inventory, places }
@@ -51,7 +49,8 @@ impl Offline {
 
     fn entry(&self, action: &'static str, id: &InstanceId) -> Result<&Entry, Error> {
         let entries = self.region(action, &id.region)?;
-        let place = self.places.get(id);
+        let names = self.places.get(&id.region);
+        let place = names.and_then(|names| names.get(&id.name));
         place.and_then(|at| entries.get(*at)).ok_or_else(|| {
             Error::new(
                 Kind::NotFound,
