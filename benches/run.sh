@@ -41,5 +41,5 @@ if ! cmp --silent benches/requirements.txt "$venv/made-from"; then
   cp benches/requirements.txt "$venv/made-from"
 fi
 
-exec "$venv/bin/python" benches/harness \
+exec "$venv/bin/python" -B benches/harness \
   --portward "$(realpath "$PORTWARD")" --baseline "$(realpath "$BASELINE")" --venv "$venv" "$@"

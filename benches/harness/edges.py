@@ -6,7 +6,6 @@ Owns servers that misbehave on purpose, all on loopback. Waiting costs nothing, 
 import contextlib
 import json
 import os
-import pathlib
 import re
 import socket
 import subprocess
