@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
@@ -55,6 +56,12 @@ pub(super) struct EmulateArgs {
     /// Hold clients to the documented request rates; with --seed they are held anyway
     #[arg(long)]
     throttle: bool,
+    /// How late every reply is, as over a network, such as 50ms
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = humantime::parse_duration)]
+    latency: Duration,
+    /// Keep what changes in memory; FILE is only read, so several can share it
+    #[arg(long)]
+    in_memory: bool,
 }
 
 /// Reads `--quirk`, and answers `--quirk help`.
@@ -122,7 +129,12 @@ async fn serve(args: &EmulateArgs) -> Result<Exit, Cannot> {
             "listen on 127.0.0.1, or say --allow-remote",
         ));
     }
-    let emulator = open(&args.state, Access::ReadWrite, options(args)?)?;
+    let options = options(args)?;
+    let emulator = if args.in_memory {
+        Emulator::load(&args.state, options).map_err(|error| Cannot::failed(error.to_string()))?
+    } else {
+        open(&args.state, Access::ReadWrite, options)?
+    };
     let listener = listen(args.listen).await?;
     let url = url(&listener)?;
     if remote {
@@ -161,6 +173,7 @@ fn options(args: &EmulateArgs) -> Result<Options, Cannot> {
         access_key: args.access_key.clone(),
         secret_key: args.secret_key.clone(),
         faults: args.seed.map(Faults::seeded).unwrap_or_default(),
+        latency: args.latency,
         ..Options::default()
     };
     options.faults.throttle |= args.throttle;

@@ -121,7 +121,7 @@ impl Front {
         });
         if target.is_none() && form {
             let reply = self.answer_sts(message, now, request_id);
-            return Outcome::Reply(reply, Duration::ZERO);
+            return Outcome::Reply(reply, self.options.latency);
         }
         let target = target.and_then(|value| value.to_str().ok());
         let action = target.and_then(Action::from_target);
@@ -133,7 +133,10 @@ impl Front {
             },
         };
         match delivery.fate {
-            Fate::Answered(answer) => Outcome::Reply(Reply::of(request_id, answer), delivery.delay),
+            Fate::Answered(answer) => {
+                let delay = self.options.latency.saturating_add(delivery.delay);
+                Outcome::Reply(Reply::of(request_id, answer), delay)
+            }
             Fate::Refused | Fate::Lost { .. } => Outcome::Gone,
             Fate::Silent { .. } => Outcome::Silence,
         }

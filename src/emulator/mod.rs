@@ -28,6 +28,7 @@ mod service;
 mod signature;
 mod state;
 mod sts;
+mod told;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -89,6 +90,15 @@ impl Emulator {
     pub fn open(path: &Path, access: Access, options: Options) -> Result<Self, OpenError> {
         let (store, inventory) = Store::open(path, access)?;
         Ok(Self::over(inventory, Some(store), options))
+    }
+
+    /// An emulator of the instances in a file, which is read once and neither locked nor written after that.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, is being written by another emulator, or is no inventory.
+    pub fn load(path: &Path, options: Options) -> Result<Self, OpenError> {
+        let (_, inventory) = Store::open(path, Access::ReadOnly)?;
+        Ok(Self::over(inventory, None, options))
     }
 
     fn over(inventory: Inventory, store: Option<Store>, options: Options) -> Self {
@@ -153,8 +163,14 @@ impl Emulator {
             body,
         };
         let Shared { front, store } = &mut *self.lock();
+        let known = front.service.state.journal().len();
         let mut keep = |inventory: &Inventory, event| keep(store.as_mut(), inventory, event);
-        front.answer(message, OffsetDateTime::now_utc(), &mut keep)
+        let outcome = front.answer(message, OffsetDateTime::now_utc(), &mut keep);
+        told::request(&parts.headers, &outcome);
+        for write in front.service.state.journal().iter().skip(known) {
+            told::write(write);
+        }
+        outcome
     }
 
     /// Answers a request of a known sender that arrived at this time, over a connection of its own.

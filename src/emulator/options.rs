@@ -4,6 +4,7 @@
 //! Owns the defaults: `test`/`test`, as documented or observed, and nothing goes wrong.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::faults::Faults;
 use super::quirks::Quirks;
@@ -19,6 +20,8 @@ pub struct Options {
     pub quirks: Quirks,
     /// What goes wrong.
     pub faults: Faults,
+    /// How late every reply over HTTP is, as over a network. Nothing by default.
+    pub latency: Duration,
 }
 
 impl Default for Options {
@@ -28,6 +31,7 @@ impl Default for Options {
             secret_key: "test".to_owned(),
             quirks: Quirks::default(),
             faults: Faults::default(),
+            latency: Duration::ZERO,
         }
     }
 }
@@ -40,11 +44,13 @@ impl fmt::Debug for Options {
             secret_key: _,
             quirks,
             faults,
+            latency,
         } = self;
         f.debug_struct("Options")
             .field("access_key", access_key)
             .field("quirks", quirks)
             .field("faults", faults)
+            .field("latency", latency)
             .finish_non_exhaustive()
     }
 }

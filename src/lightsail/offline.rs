@@ -2,6 +2,8 @@
 //!
 //! Owns the answers of a file. Refuses to answer for what the snapshot has not seen.
 
+use std::collections::HashMap;
+
 use super::{Error, Kind, Operation, Reader};
 use crate::inventory::{Entry, Inventory};
 use crate::model::{Instance, InstanceId, PortState, Site};
@@ -10,13 +12,23 @@ use crate::model::{Instance, InstanceId, PortState, Site};
 #[derive(Clone, Debug)]
 pub struct Offline {
     inventory: Inventory,
+    /// By region and name, where in the list of its region an instance is: each is looked up, and lists are long.
+    places: HashMap<String, HashMap<String, usize>>,
 }
 
 impl Offline {
     /// A reader of this inventory.
     #[must_use]
     pub fn new(inventory: Inventory) -> Self {
-        Self { inventory }
+        let places = inventory
+            .regions
+            .iter()
+            .map(|(region, entries)| {
+                let names = entries.iter().map(|entry| entry.name.clone());
+                (region.clone(), names.zip(0..).collect())
+            })
+            .collect();
+        Self { inventory, places }
     }
 
     fn region(&self, action: &'static str, region: &str) -> Result<&[Entry], Error> {
@@ -36,11 +48,10 @@ impl Offline {
     }
 
     fn entry(&self, action: &'static str, id: &InstanceId) -> Result<&Entry, Error> {
-        let entry = self
-            .region(action, &id.region)?
-            .iter()
-            .find(|entry| entry.name == id.name);
-        entry.ok_or_else(|| {
+        let entries = self.region(action, &id.region)?;
+        let names = self.places.get(&id.region);
+        let place = names.and_then(|names| names.get(&id.name));
+        place.and_then(|at| entries.get(*at)).ok_or_else(|| {
             Error::new(
                 Kind::NotFound,
                 action,

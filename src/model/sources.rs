@@ -2,10 +2,14 @@
 //!
 //! Owns the canonical form: host bits zero, sorted, no duplicates. It keeps networks as they are named and never merges
 //! or splits them; what a set of networks *means* is the business of `exposure`.
+//!
+//! A clone shares the lists until one of the two is changed: a plan holds most of them several times (live, before, after,
+//! and once for each instance that a rule is declared for), and there are ten thousand instances.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -19,11 +23,39 @@ pub const V4_ANYWHERE: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECI
 pub const V6_ANYWHERE: Ipv6Net = Ipv6Net::new_assert(std::net::Ipv6Addr::UNSPECIFIED, 0);
 
 /// The sources of one rule.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sources(Arc<Lists>);
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Sources {
+struct Lists {
     ipv4: BTreeSet<Ipv4Net>,
     ipv6: BTreeSet<Ipv6Net>,
     aliases: BTreeSet<String>,
+}
+
+/// What every empty one shares.
+static NONE: LazyLock<Arc<Lists>> = LazyLock::new(Arc::default);
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self(Arc::clone(&NONE))
+    }
+}
+
+/// As if the lists were its own.
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Lists {
+            ipv4,
+            ipv6,
+            aliases,
+        } = &*self.0;
+        f.debug_struct("Sources")
+            .field("ipv4", ipv4)
+            .field("ipv6", ipv6)
+            .field("aliases", aliases)
+            .finish()
+    }
 }
 
 impl Sources {
@@ -36,98 +68,108 @@ impl Sources {
     /// Every address of both families.
     #[must_use]
     pub fn anywhere() -> Self {
-        Self {
+        Self(Arc::new(Lists {
             ipv4: [V4_ANYWHERE].into(),
             ipv6: [V6_ANYWHERE].into(),
             aliases: BTreeSet::new(),
-        }
+        }))
     }
 
     /// Adds a network; host bits are cleared.
     pub fn insert(&mut self, net: IpNet) {
+        let lists = Arc::make_mut(&mut self.0);
         match net.trunc() {
-            IpNet::V4(net) => self.ipv4.insert(net),
-            IpNet::V6(net) => self.ipv6.insert(net),
+            IpNet::V4(net) => lists.ipv4.insert(net),
+            IpNet::V6(net) => lists.ipv6.insert(net),
         };
     }
 
     /// Adds an alias, kept to the letter.
     pub fn insert_alias(&mut self, alias: impl Into<String>) {
-        self.aliases.insert(alias.into());
+        Arc::make_mut(&mut self.0).aliases.insert(alias.into());
     }
 
     /// Adds everything of `other`.
     pub fn extend(&mut self, other: &Self) {
-        let Self {
-            ipv4,
-            ipv6,
-            aliases,
-        } = other;
-        self.ipv4.extend(ipv4);
-        self.ipv6.extend(ipv6);
-        self.aliases.extend(aliases.iter().cloned());
+        if self.is_empty() {
+            self.clone_from(other);
+        } else if !self.names_all_of(other) {
+            let Lists {
+                ipv4,
+                ipv6,
+                aliases,
+            } = &*other.0;
+            let lists = Arc::make_mut(&mut self.0);
+            lists.ipv4.extend(ipv4);
+            lists.ipv6.extend(ipv6);
+            lists.aliases.extend(aliases.iter().cloned());
+        }
     }
 
     /// The IPv4 networks, in address order.
     #[must_use]
     pub fn ipv4(&self) -> &BTreeSet<Ipv4Net> {
-        &self.ipv4
+        &self.0.ipv4
     }
 
     /// The IPv6 networks, in address order.
     #[must_use]
     pub fn ipv6(&self) -> &BTreeSet<Ipv6Net> {
-        &self.ipv6
+        &self.0.ipv6
     }
 
     /// The aliases, sorted.
     #[must_use]
     pub fn aliases(&self) -> &BTreeSet<String> {
-        &self.aliases
+        &self.0.aliases
     }
 
     /// Forgets every IPv4 network.
     pub fn clear_ipv4(&mut self) {
-        self.ipv4.clear();
+        if !self.0.ipv4.is_empty() {
+            Arc::make_mut(&mut self.0).ipv4.clear();
+        }
     }
 
     /// Forgets every IPv6 network.
     pub fn clear_ipv6(&mut self) {
-        self.ipv6.clear();
+        if !self.0.ipv6.is_empty() {
+            Arc::make_mut(&mut self.0).ipv6.clear();
+        }
     }
 
     /// Whether nobody is named.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self {
+        let Lists {
             ipv4,
             ipv6,
             aliases,
-        } = self;
+        } = &*self.0;
         ipv4.is_empty() && ipv6.is_empty() && aliases.is_empty()
     }
 
     /// Whether every text of `other` is among these: names are compared, not addresses.
     #[must_use]
     pub fn names_all_of(&self, other: &Self) -> bool {
-        let Self {
+        let Lists {
             ipv4,
             ipv6,
             aliases,
-        } = other;
-        self.ipv4.is_superset(ipv4)
-            && self.ipv6.is_superset(ipv6)
-            && self.aliases.is_superset(aliases)
+        } = &*other.0;
+        self.0.ipv4.is_superset(ipv4)
+            && self.0.ipv6.is_superset(ipv6)
+            && self.0.aliases.is_superset(aliases)
     }
 
     /// The texts sent as `cidrs`, with the prefix length always written.
     pub fn cidrs(&self) -> impl Iterator<Item = String> + '_ {
-        self.ipv4.iter().map(ToString::to_string)
+        self.ipv4().iter().map(ToString::to_string)
     }
 
     /// The texts sent as `ipv6Cidrs`: lower case, compressed, with the prefix length always written.
     pub fn ipv6_cidrs(&self) -> impl Iterator<Item = String> + '_ {
-        self.ipv6.iter().map(ToString::to_string)
+        self.ipv6().iter().map(ToString::to_string)
     }
 
     /// Reads a network as the service may echo it: with or without a prefix length, host bits set or not, any case.
@@ -156,7 +198,7 @@ impl fmt::Display for Sources {
         let texts: Vec<String> = self
             .cidrs()
             .chain(self.ipv6_cidrs())
-            .chain(self.aliases.iter().cloned())
+            .chain(self.aliases().iter().cloned())
             .collect();
         f.write_str(&texts.join(", "))
     }
@@ -184,6 +226,21 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_shared_is_not_changed_for_the_other() {
+        let net = Sources::parse_live("10.0.0.0/8").expect("a network");
+        let mut one: Sources = [net].into_iter().collect();
+        let mut other = Sources::new();
+        other.extend(&one);
+        assert!(Arc::ptr_eq(&one.0, &other.0));
+        other.insert_alias(LIGHTSAIL_CONNECT);
+        assert_eq!(one.to_string(), "10.0.0.0/8");
+        assert_eq!(other.to_string(), "10.0.0.0/8, lightsail-connect");
+        one.clear_ipv4();
+        assert!(one.is_empty() && Sources::new().is_empty());
+        assert_eq!(other.ipv4().len(), 1);
     }
 
     #[test]

@@ -114,3 +114,58 @@ async fn quirks_and_seed_get_through_and_remote_is_said_loudly() {
     let page = client.get_instances().send().await.expect("a page");
     assert_eq!(page.instances().len(), 1);
 }
+
+#[tokio::test]
+async fn replies_are_late_changes_stay_in_memory_and_calls_are_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let args = [
+        "--in-memory",
+        "--latency",
+        "30ms",
+        "-vv",
+        "--log-format",
+        "json",
+    ];
+    let log = directory.path().join("log");
+    let child = command(&directory, &args)
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(&log).expect("a file"))
+        .spawn()
+        .expect("it runs");
+    let mut running = Running(child);
+    let mut url = String::new();
+    let stdout = running.0.stdout.take().expect("a pipe");
+    BufReader::new(stdout).read_line(&mut url).expect("a line");
+
+    let client = super::client(url.trim(), "eu-central-1", "test", "test", None);
+    let begun = std::time::Instant::now();
+    let put = client
+        .put_instance_public_ports()
+        .instance_name("web-1")
+        .set_port_infos(Some(Vec::new()));
+    put.send().await.expect("accepted");
+    assert!(begun.elapsed() >= std::time::Duration::from_millis(30));
+    assert!(super::read_rules(&client).await.port_states().is_empty());
+    let file = std::fs::read_to_string(directory.path().join("fleet.json")).expect("a file");
+    assert_eq!(file, FLEET);
+
+    let told: Vec<serde_json::Value> = std::fs::read_to_string(&log)
+        .expect("a log")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .map(|line: serde_json::Value| line["fields"].clone())
+        .collect();
+    let request =
+        |action| serde_json::json!({"message": "request", "action": action, "status": 200});
+    let change = serde_json::json!({
+        "message": "rules changed", "action": "PutInstancePublicPorts", "instance": "eu-central-1/web-1", "open": "",
+    });
+    assert_eq!(
+        told,
+        [
+            request("PutInstancePublicPorts"),
+            change,
+            request("GetInstancePortStates")
+        ]
+    );
+}

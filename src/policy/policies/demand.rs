@@ -108,7 +108,8 @@ impl Tried {
 fn mask(cells: &Cells) -> Effective {
     match cells {
         Cells::Of(keys) => {
-            let open = keys.iter().map(|key| (*key, Sources::anywhere()));
+            let anyone = Sources::anywhere();
+            let open = keys.iter().map(|key| (*key, anyone.clone()));
             Effective::of(&open.collect::<Firewall>())
         }
         Cells::OnlyAll => Effective::of_boxes(&[Exposed {

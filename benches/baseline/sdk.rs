@@ -1,0 +1,61 @@
+//! The bare SDK: the reads that a plan makes, with the client set up as `portward` sets up its own, and nothing done with
+//! the replies.
+
+use aws_sdk_lightsail::Client;
+use aws_sdk_lightsail::config::retry::RetryConfig;
+use aws_sdk_lightsail::config::timeout::TimeoutConfig;
+use aws_sdk_lightsail::config::{
+    BehaviorVersion, Credentials, Region, StalledStreamProtectionConfig,
+};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use std::time::Duration;
+
+/// As many as `portward` works on at once.
+const AT_ONCE: usize = 16;
+
+pub(crate) fn read(url: &str) -> anyhow::Result<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let rules = runtime.block_on(fleet(&client(url)))?;
+    Ok(format!("{rules} rules"))
+}
+
+fn client(url: &str) -> Client {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_millis(3_100))
+        .operation_attempt_timeout(Duration::from_secs(15))
+        .build();
+    let config = aws_sdk_lightsail::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "bench"))
+        .endpoint_url(url)
+        .retry_config(RetryConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .timeout_config(timeouts)
+        .http_client(aws_smithy_http_client::Builder::new().build_http());
+    Client::from_conf(config.build())
+}
+
+/// How many rules there are.
+async fn fleet(client: &Client) -> anyhow::Result<usize> {
+    let mut names = Vec::new();
+    let mut token = None;
+    loop {
+        let page = client.get_instances().set_page_token(token).send().await?;
+        names.extend(page.instances().iter().filter_map(|one| one.name.clone()));
+        token = page.next_page_token;
+        if token.is_none() {
+            break;
+        }
+    }
+    stream::iter(names)
+        .map(|name| async move {
+            let request = client.get_instance_port_states().instance_name(name);
+            anyhow::Ok(request.send().await?.port_states().len())
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_fold(0, |sum, rules| async move { Ok(sum + rules) })
+        .await
+}
