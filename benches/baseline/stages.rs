@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::{Context as _, anyhow};
 use portward::config;
 use portward::inventory::Inventory;
-use portward::model::{Live, LiveFirewall, Unreadable};
+use portward::model::{Live, LiveFirewall, Site, Unreadable};
 use portward::plan::{self, lint};
 use portward::policy::{self, State};
 use time::OffsetDateTime;
@@ -46,7 +46,7 @@ pub(crate) fn run(config: &Path, inventory: &Path) -> anyhow::Result<String> {
     }
     stage("live");
 
-    let listed: BTreeSet<String> = inventory.regions.keys().cloned().collect();
+    let listed: BTreeSet<Site> = inventory.regions.keys().map(Site::of_region).collect();
     let now = OffsetDateTime::now_utc();
     let desired = config
         .resolve(&live.instances, &listed, now)
