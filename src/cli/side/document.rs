@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::{Content, Opened, State};
 use crate::cli::session::NoPlan;
-use crate::config::{Config, service_keys, service_names, service_of};
+use crate::config::{Config, Place, service_keys, service_names, service_of};
 use crate::exposure::{Access, Effective, Side};
 use crate::inventory::Inventory;
 use crate::model::{
@@ -188,22 +188,29 @@ fn supposed(
     config: &Config,
     known: &BTreeMap<InstanceId, Instance>,
 ) -> BTreeMap<InstanceId, Instance> {
-    let only = match &config.regions().iter().collect::<Vec<_>>()[..] {
-        [region] => (*region).clone(),
+    let regions: BTreeSet<&String> = config.sites().iter().map(|site| &site.region).collect();
+    let only = match &regions.iter().collect::<Vec<_>>()[..] {
+        [region] => (**region).clone(),
         _ => String::new(),
     };
+    let only_account = match &config.accounts().keys().collect::<Vec<_>>()[..] {
+        [account] => Some((*account).clone()),
+        _ => None,
+    };
     let mut supposed = BTreeMap::new();
-    for (region, name) in config.tables() {
-        let exists = known
-            .keys()
-            .any(|id| id.name == name && region.is_none_or(|region| id.region == region));
-        if exists {
+    for place in config.tables() {
+        if known.keys().any(|id| place.holds(id)) {
             continue;
         }
+        let Place {
+            account,
+            region,
+            name,
+        } = place.clone();
         let id = InstanceId {
-            account: None,
-            region: region.map_or_else(|| only.clone(), str::to_owned),
-            name: name.to_owned(),
+            account: account.or_else(|| only_account.clone()),
+            region: region.unwrap_or_else(|| only.clone()),
+            name,
         };
         let instance = Instance {
             id: id.clone(),
