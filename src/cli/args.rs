@@ -155,7 +155,7 @@ pub(super) fn as_of(text: &str) -> Result<OffsetDateTime, String> {
 /// Where the world is read from, and how much of it.
 #[derive(Args, Debug)]
 pub(super) struct WorldArgs {
-    /// Only these declared instances: NAME or REGION/NAME, globs allowed; repeatable
+    /// Only these declared instances: NAME, REGION/NAME or ACCOUNT/REGION/NAME, globs allowed; repeatable
     #[arg(
         short,
         long,
@@ -174,6 +174,15 @@ pub(super) struct WorldArgs {
         hide_env = true
     )]
     pub(super) region: Vec<String>,
+    /// Only these accounts of the configuration; repeatable
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "PORTWARD_ACCOUNT",
+        value_delimiter = ',',
+        hide_env = true
+    )]
+    pub(super) account: Vec<String>,
     /// The profile of the shared AWS configuration
     #[arg(long, value_name = "NAME", env = "PORTWARD_PROFILE", hide_env = true)]
     pub(super) profile: Option<String>,

@@ -60,7 +60,14 @@ async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> 
     let (to, from) = question(args, &config)?;
     let sites = session::sites(&args.world, &config).await?;
     let inventory = args.read_only.inventory.as_deref();
-    let world = World::connect(&args.world, inventory, Want::Read, session::home(&sites)).await?;
+    let world = World::connect(
+        &args.world,
+        inventory,
+        Want::Read,
+        session::home(&sites),
+        config.accounts(),
+    )
+    .await?;
     let seen = session::discover(world.reader(), &sites).await;
     let found = find(&args.instance, &seen.instances);
     let rules = match &found {

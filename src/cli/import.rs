@@ -22,7 +22,7 @@ const VERB: &str = "import";
 pub(super) async fn run(args: &ImportArgs, output: &Output) -> Exit {
     let survey = match args.survey.look(output).await {
         Ok(survey) => survey,
-        Err(cannot) => return output.cannot(VERB, &cannot),
+        Err(no_plan) => return no_plan.show(VERB, output),
     };
     let unreadable = survey.problems();
     for problem in &unreadable {

@@ -2,6 +2,7 @@
 //!
 //! Owns the verb. Refuses to write: the plan is shown and, with `--out`, kept for `apply`, so every guard applies.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,10 +11,13 @@ use time::OffsetDateTime;
 use super::Exit;
 use super::args::{ConsentArgs, OutArgs, WorldArgs};
 use super::output::{Cannot, Output, plan_text};
-use super::session::{Basis, NoPlan, Planned, account, discover, home, read_rules, regions_of};
+use super::session::{
+    Basis, NoPlan, Planned, account, discover, home, ids_of, read_rules, regions_of,
+};
 use super::signals;
 use super::world::{Want, World};
 use crate::apply::receipt::Receipt;
+use crate::config::{self, Account};
 use crate::model::{Fingerprint, Guard, Site};
 use crate::plan::file::Scope;
 use crate::plan::{self, Verdict};
@@ -23,6 +27,16 @@ use crate::render::text::Asked;
 pub(super) struct RollbackArgs {
     /// The receipt of the run, one of `.portward/receipts`
     receipt: PathBuf,
+    /// The configuration that says how to reach the accounts of the receipt, where it names any
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        default_value = "firewall.toml",
+        env = "PORTWARD_CONFIG",
+        hide_env = true
+    )]
+    config: PathBuf,
     #[command(flatten)]
     world: WorldArgs,
     #[command(flatten)]
@@ -61,12 +75,22 @@ pub(super) async fn run(args: &RollbackArgs, output: &Output) -> Exit {
     output.show_plan(VERB, &planned, args.detailed_exitcode && changes, &text)
 }
 
+/// How to reach the accounts that the run wrote in; a run in the one account of its credentials needs no configuration.
+fn accounts_of(args: &RollbackArgs, sites: &[Site]) -> Result<BTreeMap<String, Account>, NoPlan> {
+    if sites.iter().all(|site| site.account.is_none()) {
+        return Ok(BTreeMap::new());
+    }
+    let config = config::load(&args.config)?;
+    Ok(config.accounts().clone())
+}
+
 async fn look(args: &RollbackArgs) -> Result<Planned, NoPlan> {
     let receipt =
         Receipt::read(&args.receipt).map_err(|damage| Cannot::failed(damage.to_string()))?;
     let back = receipt.rollback();
     let sites: Vec<Site> = back.sites().into_iter().collect();
-    let world = World::connect(&args.world, None, Want::Read, home(&sites)).await?;
+    let accounts = accounts_of(args, &sites)?;
+    let world = World::connect(&args.world, None, Want::Read, home(&sites), &accounts).await?;
     let mut live = discover(world.reader(), &sites).await;
     let desired = back.desired(&live);
     live.firewalls = read_rules(
@@ -92,6 +116,7 @@ async fn look(args: &RollbackArgs) -> Result<Planned, NoPlan> {
         guard: Guard::default(),
         scope: Scope {
             account: account(&plan),
+            accounts: ids_of(&accounts),
             regions: regions_of(&sites),
             targets: Vec::new(),
             declared: desired.instances.len(),

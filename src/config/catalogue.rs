@@ -22,10 +22,7 @@ pub(super) struct Catalogue {
 impl Config {
     /// Instances with a table of their own, as they are named.
     pub fn tables(&self) -> impl Iterator<Item = &Place> {
-        self.linked
-            .instances
-            .iter()
-            .map(|declared| &declared.place)
+        self.linked.instances.iter().map(|declared| &declared.place)
     }
 
     /// The sets of addresses by name, with everything that they name in turn.
@@ -116,7 +113,10 @@ rules = []
         );
         assert!(config.services().contains_key("app"));
         assert_eq!(
-            config.tables().collect::<Vec<_>>(),
+            config
+                .tables()
+                .map(|place| (place.region.as_deref(), place.name.as_str()))
+                .collect::<Vec<_>>(),
             [(Some("us-east-1"), "web-1"), (None, "web-2")]
         );
         let unused = config

@@ -101,7 +101,8 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
             .0
             .values()
             .any(|(_, group)| matches!(group.body.mode, Some((Mode::Additive, _))));
-    let has_list = defaults.has_list || accounts.values().any(|account| !account.regions.is_empty());
+    let has_list =
+        defaults.has_list || accounts.values().any(|account| !account.regions.is_empty());
     if !has_list && !incomplete {
         for place in groups.0.values().filter_map(|(_, group)| group.region_glob) {
             report

@@ -2,6 +2,8 @@
 //!
 //! Owns the answers of a file. Refuses to answer for what the snapshot has not seen.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Error, Kind, Operation, Reader};
 use crate::inventory::{Entry, Inventory};
 use crate::model::{Instance, InstanceId, PortState, Site};
@@ -10,13 +12,65 @@ use crate::model::{Instance, InstanceId, PortState, Site};
 #[derive(Clone, Debug)]
 pub struct Offline {
     inventory: Inventory,
+    /// The id of each account that has a name. None: whatever is there is one account's.
+    accounts: BTreeMap<String, String>,
 }
 
 impl Offline {
     /// A reader of this inventory.
     #[must_use]
     pub fn new(inventory: Inventory) -> Self {
-        Self { inventory }
+        Self {
+            inventory,
+            accounts: BTreeMap::new(),
+        }
+    }
+
+    /// The same, with names for accounts: by name, the id that stands in the ARNs.
+    #[must_use]
+    pub fn with_accounts(mut self, accounts: BTreeMap<String, String>) -> Self {
+        self.accounts = accounts;
+        self
+    }
+
+    /// What the snapshot knows of an account's part of a region. An account of which it has no instance at all was not
+    /// looked at when it was taken, as far as anybody can tell.
+    fn site(&self, action: &'static str, site: &Site) -> Result<Vec<&Entry>, Error> {
+        let entries = self.region(action, &site.region)?;
+        let unknown = |message: &str| {
+            Err(Error::new(Kind::NotFound, action, site.to_string(), message).with_hint(
+                "take a snapshot of all accounts with `inventory -c`, or leave this one out with `--account`",
+            ))
+        };
+        let Some(name) = &site.account else {
+            let mut names = BTreeSet::new();
+            return match entries.iter().find(|entry| !names.insert(&entry.name)) {
+                None => Ok(entries.iter().collect()),
+                Some(entry) => {
+                    let message = format!("the snapshot has `{}` in several accounts", entry.name);
+                    Err(
+                        Error::new(Kind::BadReply, action, site.to_string(), message).with_hint(
+                            "name the accounts in the configuration, under `[accounts]`",
+                        ),
+                    )
+                }
+            };
+        };
+        let Some(id) = self.accounts.get(name) else {
+            return unknown("the configuration names no such account");
+        };
+        let unlisted = &self.inventory.unlisted;
+        if unlisted
+            .iter()
+            .any(|one| one.account == *id && one.region == site.region)
+        {
+            return unknown("it could not be listed when the snapshot was taken");
+        }
+        if !self.inventory.accounts().contains(id.as_str()) {
+            return unknown(&format!("the snapshot has no instance of account {id}"));
+        }
+        let theirs = entries.iter().filter(|entry| entry.account() == id);
+        Ok(theirs.collect())
     }
 
     fn region(&self, action: &'static str, region: &str) -> Result<&[Entry], Error> {
@@ -37,8 +91,8 @@ impl Offline {
 
     fn entry(&self, action: &'static str, id: &InstanceId) -> Result<&Entry, Error> {
         let entry = self
-            .region(action, &id.region)?
-            .iter()
+            .site(action, &id.site())?
+            .into_iter()
             .find(|entry| entry.name == id.name);
         entry.ok_or_else(|| {
             Error::new(
@@ -53,15 +107,13 @@ impl Offline {
 
 impl Reader for Offline {
     async fn instances(&self, site: &Site) -> Result<Vec<Instance>, Error> {
-        Ok(self
-            .region("GetInstances", &site.region)?
-            .iter()
-            .map(|entry| entry.instance(&site.region))
-            .collect())
+        let entries = self.site("GetInstances", site)?;
+        let instance = |entry: &Entry| instance(entry, site);
+        Ok(entries.into_iter().map(instance).collect())
     }
 
     async fn instance(&self, id: &InstanceId) -> Result<Instance, Error> {
-        Ok(self.entry("GetInstance", id)?.instance(&id.region))
+        Ok(instance(self.entry("GetInstance", id)?, &id.site()))
     }
 
     async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, Error> {
@@ -83,6 +135,12 @@ impl Reader for Offline {
     async fn operations_for(&self, id: &InstanceId) -> Result<Vec<Operation>, Error> {
         Err(no_operations("GetOperationsForResource", id.to_string()))
     }
+}
+
+fn instance(entry: &Entry, site: &Site) -> Instance {
+    let mut instance = entry.instance(&site.region);
+    instance.id.account.clone_from(&site.account);
+    instance
 }
 
 fn no_operations(action: &'static str, target: String) -> Error {

@@ -49,7 +49,7 @@ impl Document {
             Content::Config(config) => of_config(config, basis)?,
             Content::Plan(file, state) => of_plan(&file.plan, *state),
             Content::Inventory(inventory) => Self {
-                instances: live(inventory)
+                instances: live(inventory, &BTreeMap::new())
                     .into_iter()
                     .map(|(id, firewall)| (id, firewall.map(|live| Side::of_live(&live))))
                     .collect(),
@@ -69,7 +69,10 @@ impl Document {
 }
 
 /// The rules of every instance of an inventory.
-fn live(inventory: &Inventory) -> BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>> {
+fn live(
+    inventory: &Inventory,
+    accounts: &BTreeMap<&str, &str>,
+) -> BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>> {
     let read = |ports: &Option<Vec<PortState>>| match ports {
         Some(ports) => Ok(LiveFirewall::read(ports)),
         None => Err(Unreadable {
@@ -77,8 +80,8 @@ fn live(inventory: &Inventory) -> BTreeMap<InstanceId, Result<LiveFirewall, Unre
             hint: Some("take a new inventory".to_owned()),
         }),
     };
-    inventory
-        .entries()
+    let entries = inventory.named(accounts).into_iter();
+    entries
         .map(|(id, entry)| (id, read(&entry.port_states)))
         .collect()
 }
@@ -117,8 +120,14 @@ fn with_doubt(mut side: Side, plan: &InstancePlan) -> Side {
 
 fn of_config(config: &Config, basis: Basis<'_>) -> Result<Document, NoPlan> {
     let mut document = Document::default();
-    let known = basis.inventory.map(instances).unwrap_or_default();
-    let rules = basis.inventory.map(live).unwrap_or_default();
+    let accounts = config.accounts().iter();
+    let accounts: BTreeMap<&str, &str> = accounts
+        .map(|(name, account)| (account.id.as_str(), name.as_str()))
+        .collect();
+    let inventory = basis.inventory;
+    let known = inventory.map(|inventory| instances(inventory, &accounts));
+    let rules = inventory.map(|inventory| live(inventory, &accounts));
+    let (known, rules) = (known.unwrap_or_default(), rules.unwrap_or_default());
     let supposed = supposed(config, &known);
     match basis.inventory {
         None => {
@@ -172,11 +181,15 @@ fn additive(instance: &Instance, wanted: &DesiredInstance, live: &LiveFirewall) 
     side
 }
 
-fn instances(inventory: &Inventory) -> BTreeMap<InstanceId, Instance> {
-    inventory
-        .entries()
+fn instances(
+    inventory: &Inventory,
+    accounts: &BTreeMap<&str, &str>,
+) -> BTreeMap<InstanceId, Instance> {
+    let entries = inventory.named(accounts).into_iter();
+    entries
         .map(|(id, entry)| {
-            let instance = entry.instance(&id.region);
+            let mut instance = entry.instance(&id.region);
+            instance.id = id.clone();
             (id, instance)
         })
         .collect()

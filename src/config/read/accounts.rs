@@ -41,8 +41,7 @@ pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &
     };
     let role = role.filter(|role| check_role(cx, role, id.as_ref()));
     let profile = profile.filter(|profile| {
-        let possible =
-            !profile.text.trim().is_empty() && !profile.text.contains(char::is_control);
+        let possible = !profile.text.trim().is_empty() && !profile.text.contains(char::is_control);
         if !possible {
             cx.report
                 .error(profile.span, "`profile` names no profile")
@@ -52,7 +51,8 @@ pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &
     });
     let mut own = std::collections::BTreeSet::new();
     if let Some(value) = table.get("regions") {
-        let hint = "name a region, as in [\"eu-central-1\"], or leave it out for those of the defaults";
+        let hint =
+            "name a region, as in [\"eu-central-1\"], or leave it out for those of the defaults";
         for Text { text, span } in cx.some_texts(value, "`regions`", hint).unwrap_or_default() {
             if regions::check(cx.report, &text, span) {
                 own.insert(text);
@@ -92,7 +92,11 @@ fn check_role(cx: &mut Cx<'_>, role: &Text, id: Option<&Text>) -> bool {
         cx.report
             .error(
                 role.span,
-                format!("this role is in account {}, not in {}", quote(account), quote(id)),
+                format!(
+                    "this role is in account {}, not in {}",
+                    quote(account),
+                    quote(id)
+                ),
             )
             .hint("a role works in the account that it belongs to: correct `id` or `role`")
             .related(span, "the account is said to be this one");
@@ -110,7 +114,9 @@ fn account_of(role: &str) -> Option<&str> {
     let name = resource.strip_prefix("role/")?;
     let word = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-/".contains(&b);
     let possible = partition.starts_with("aws")
-        && partition.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+        && partition
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b == b'-')
         && is_id(account)
         && !name.is_empty()
         && !name.ends_with('/')
