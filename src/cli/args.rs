@@ -56,6 +56,8 @@ pub(super) enum Verb {
     Import(super::import::ImportArgs),
     /// Take a snapshot of instances and rules, for `plan --inventory` and `emulate --state`; writes nothing
     Inventory(super::inventory::InventoryArgs),
+    /// Check what can go wrong before a run: credentials, accounts, permissions, clock, regions, rates; writes nothing
+    Doctor(super::doctor::DoctorArgs),
     /// Print the JSON Schema of a plan file or a report
     Schema(super::schema::SchemaArgs),
     /// Serve the Lightsail API on loopback from an inventory file

@@ -2,6 +2,7 @@
 //!
 //! Owns the verb and the pairing of instances. Refuses to connect to anything, and to call equal what it could not read.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -72,7 +73,9 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
     }
     let given = args.inventory.as_deref().map(inventory).transpose()?;
     // The other side may be the very list of instances that a configuration is for.
+    let named = accounts(&old).into_iter().chain(accounts(&new)).collect();
     let basis = Basis {
+        accounts: &named,
         inventory: given.as_ref().or(beside(&old)).or(beside(&new)),
         as_of: args.as_of.unwrap_or_else(OffsetDateTime::now_utc),
     };
@@ -126,6 +129,14 @@ fn inventory(path: &std::path::Path) -> Result<Inventory, Cannot> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Cannot::failed(format!("cannot read the inventory `{shown}`: {error}")))?;
     Inventory::parse(&text).map_err(|error| Cannot::failed(format!("`{shown}`: {error}")))
+}
+
+/// What a configuration calls accounts, by their ids.
+fn accounts(opened: &Opened) -> BTreeMap<&str, &str> {
+    match &opened.content {
+        Content::Config(config) => config.account_names(),
+        Content::Plan(..) | Content::Inventory(_) | Content::Ports(_) => BTreeMap::new(),
+    }
 }
 
 fn beside(opened: &Opened) -> Option<&Inventory> {

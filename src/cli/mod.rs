@@ -8,6 +8,7 @@ mod apply;
 mod args;
 mod check;
 mod diff;
+mod doctor;
 mod drift;
 #[cfg(feature = "emulator")]
 mod emulate;
@@ -76,6 +77,7 @@ async fn dispatch(verb: &Verb, output: &Output) -> Exit {
         Verb::Rollback(args) => rollback::run(args, output).await,
         Verb::Import(args) => import::run(args, output).await,
         Verb::Inventory(args) => inventory::run(args, output).await,
+        Verb::Doctor(args) => doctor::run(args, output).await,
         Verb::Schema(args) => schema::run(args),
         #[cfg(feature = "emulator")]
         Verb::Emulate(args) => emulate::run(args, output).await,

@@ -92,6 +92,15 @@ impl Config {
         &self.linked.accounts
     }
 
+    /// What it calls each account, by the id.
+    #[must_use]
+    pub fn account_names(&self) -> BTreeMap<&str, &str> {
+        let accounts = self.linked.accounts.iter();
+        accounts
+            .map(|(name, account)| (account.id.as_str(), name.as_str()))
+            .collect()
+    }
+
     /// Where the configuration says to look: every account in its own regions, else in those of [`Config::regions`]. An
     /// account of which neither is known has no site here.
     #[must_use]

@@ -45,6 +45,17 @@ impl Rate {
         (share > 0.0 && share <= 1.0).then_some(Self(Some(share)))
     }
 
+    /// The least time that so many calls of an action take in one region of an account.
+    #[must_use]
+    pub fn least(self, action: &str, calls: usize) -> Duration {
+        let Some(Bucket { burst, refill, .. }) = self.bucket(action, Duration::ZERO) else {
+            return Duration::ZERO;
+        };
+        #[expect(clippy::cast_precision_loss, reason = "nobody has so many instances")]
+        let waiting = (calls as f64 - burst).max(0.0);
+        Duration::try_from_secs_f64(waiting / refill).unwrap_or(Duration::MAX)
+    }
+
     /// A full bucket of an action, `None` where nothing is paced.
     pub(super) fn bucket(self, action: &str, now: Duration) -> Option<Bucket> {
         let share = self.0?;

@@ -62,6 +62,13 @@ pub(super) async fn sites(world: &WorldArgs, config: &Config) -> Result<Vec<Site
     Ok(sites.into_iter().collect())
 }
 
+/// The id of each account that is looked at, by its name.
+pub(super) fn of(sites: &[Site], accounts: &BTreeMap<String, Account>) -> BTreeMap<String, String> {
+    let mut ids = ids_of(accounts);
+    ids.retain(|name, _| sites.iter().any(|site| site.account.as_ref() == Some(name)));
+    ids
+}
+
 /// The id of each account, by its name.
 pub(in crate::cli) fn ids_of(accounts: &BTreeMap<String, Account>) -> BTreeMap<String, String> {
     let ids = accounts.iter();

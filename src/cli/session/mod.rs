@@ -175,7 +175,7 @@ pub(super) async fn plan(
         guard: desired.guard.clone(),
         scope: Scope {
             account: account(&plan),
-            accounts: ids_of(config.accounts()),
+            accounts: accounts::of(sites, config.accounts()),
             regions: regions_of(sites),
             targets: world.target.clone(),
             declared,

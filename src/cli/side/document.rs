@@ -23,6 +23,8 @@ use crate::render::Names;
 pub(in crate::cli) struct Basis<'a> {
     /// The instances that exist, where they are known.
     pub(in crate::cli) inventory: Option<&'a Inventory>,
+    /// What accounts are called, by their ids.
+    pub(in crate::cli) accounts: &'a BTreeMap<&'a str, &'a str>,
     /// When.
     pub(in crate::cli) as_of: OffsetDateTime,
 }
@@ -49,7 +51,7 @@ impl Document {
             Content::Config(config) => of_config(config, basis)?,
             Content::Plan(file, state) => of_plan(&file.plan, *state),
             Content::Inventory(inventory) => Self {
-                instances: live(inventory, &BTreeMap::new())
+                instances: live(inventory, basis.accounts)
                     .into_iter()
                     .map(|(id, firewall)| (id, firewall.map(|live| Side::of_live(&live))))
                     .collect(),
@@ -120,10 +122,7 @@ fn with_doubt(mut side: Side, plan: &InstancePlan) -> Side {
 
 fn of_config(config: &Config, basis: Basis<'_>) -> Result<Document, NoPlan> {
     let mut document = Document::default();
-    let accounts = config.accounts().iter();
-    let accounts: BTreeMap<&str, &str> = accounts
-        .map(|(name, account)| (account.id.as_str(), name.as_str()))
-        .collect();
+    let accounts = config.account_names();
     let inventory = basis.inventory;
     let known = inventory.map(|inventory| instances(inventory, &accounts));
     let rules = inventory.map(|inventory| live(inventory, &accounts));

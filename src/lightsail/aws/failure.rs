@@ -115,7 +115,7 @@ pub(super) fn no_credentials(
         return Error::new(Kind::Unauthenticated, action, target, message).with_hint(CHAIN);
     };
     if let Some(error) = find::<SdkError<AssumeRoleError, HttpResponse>>(cause) {
-        return role_refused(action, target, error);
+        return role_refused(target, error);
     }
     // The chain tells of every source on a line of its own, and of each that it "was not enabled".
     let text = chain(cause).replace("the credential provider was not enabled: ", "");
@@ -128,25 +128,15 @@ pub(super) fn no_credentials(
 }
 
 /// A role that is not to be had: by the word of STS, or because STS could not be asked.
-fn role_refused(
-    action: &'static str,
-    target: &str,
-    error: &SdkError<AssumeRoleError, HttpResponse>,
-) -> Error {
+fn role_refused(target: &str, error: &SdkError<AssumeRoleError, HttpResponse>) -> Error {
     let cause = read(ASSUME, target, error);
-    let message = format!("the role cannot be assumed: {}", cause.message());
-    let mut told = Error::new(cause.kind(), action, target, message).with_outcome_unknown(false);
-    if let Some(code) = cause.code() {
-        told = told.with_code(code);
-    }
+    // What was asked of Lightsail was never sent.
+    let cause = cause.with_outcome_unknown(false);
     match cause.kind() {
-        Kind::AccessDenied => told.with_hint(
+        Kind::AccessDenied => cause.with_hint(
             "the trust policy of the role must name the caller, and the caller's own policy must allow `sts:AssumeRole` on it",
         ),
-        _ => match cause.hint() {
-            Some(hint) => told.with_hint(hint),
-            None => told,
-        },
+        _ => cause,
     }
 }
 

@@ -6,6 +6,7 @@
 mod accounts;
 mod calls;
 mod canned;
+mod clock;
 mod complete;
 mod convert;
 mod credentials;
@@ -120,6 +121,22 @@ impl Default for Deadlines {
         }
     }
 }
+
+/// The actions that looking takes: instances, their rules, and who changed them last.
+pub const LOOKS: [&str; 3] = [
+    "GetInstances",
+    "GetInstancePortStates",
+    "GetOperationsForResource",
+];
+
+/// The actions that changing rules takes besides: one look at the instance, and one at what became of the change.
+pub const CHANGES: [&str; 5] = [
+    "GetInstance",
+    "GetOperation",
+    "OpenInstancePublicPorts",
+    "CloseInstancePublicPorts",
+    "PutInstancePublicPorts",
+];
 
 /// The service in every region. Cloning shares everything.
 #[derive(Clone, Debug)]
