@@ -5,6 +5,7 @@
 mod accounts;
 mod adopt;
 mod diff;
+mod doctor;
 mod endings;
 mod exits;
 mod explain;

@@ -102,7 +102,10 @@ async fn one(aws: &Aws, name: Option<&str>, account: Option<&Account>) -> Vec<Ch
 }
 
 fn failed(check: &'static str, error: &Error, exit: Exit) -> Check {
-    Check::fail(check, error.to_string(), error.hint(), exit)
+    // The name of the check says already what was tried.
+    let code = error.code().map(|code| format!("{code}: "));
+    let text = format!("{}{}", code.unwrap_or_default(), error.message());
+    Check::fail(check, text, error.hint(), exit)
 }
 
 fn credentials(found: &Found) -> Check {
@@ -234,7 +237,12 @@ fn budget(live: &Live, rate: Rate) -> Check {
     Check::ok(
         CHECK,
         format!(
-            "{rate} of the documented rates: a plan of {total} takes at least {:.1} s, a change on all {:.1} s",
+            "{} of the documented rates: a plan of {total} takes at least {:.1} s, a change on all {:.1} s",
+            if rate == Rate::FULL {
+                "all".to_owned()
+            } else {
+                rate.to_string()
+            },
             plan.as_secs_f64(),
             change.as_secs_f64()
         ),

@@ -3,7 +3,7 @@
 //! Owns the document. Which actions there are is said where they are called.
 
 use clap::ValueEnum;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::lightsail::aws::{CHANGES, LOOKS};
 
@@ -16,6 +16,23 @@ pub(super) enum Allowed {
     Write,
 }
 
+/// A policy, its members in the usual order.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Policy {
+    version: &'static str,
+    statement: Vec<Statement>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement {
+    sid: &'static str,
+    effect: &'static str,
+    action: Vec<String>,
+    resource: &'static str,
+}
+
 /// The policy as JSON. Reading knows no single resources, so that its statement is for all of them; a role that is assumed
 /// needs no permission to ask STS who it is.
 pub(super) fn policy(allowed: Allowed) -> String {
@@ -25,10 +42,15 @@ pub(super) fn policy(allowed: Allowed) -> String {
             .map(|action| format!("lightsail:{action}"))
             .collect()
     };
-    let statement = |sid: &str, actions: &[&str], resource: &str| json!({"Sid": sid, "Effect": "Allow", "Action": named(actions), "Resource": resource});
+    let statement = |sid, actions: &[&str], resource| Statement {
+        sid,
+        effect: "Allow",
+        action: named(actions),
+        resource,
+    };
     let (reads, writes): (Vec<&str>, Vec<&str>) =
         CHANGES.iter().partition(|action| action.starts_with("Get"));
-    let statements: Vec<Value> = match allowed {
+    let statement = match allowed {
         Allowed::Read => vec![statement("PortwardReads", &LOOKS, "*")],
         Allowed::Write => vec![
             statement("PortwardReads", &[&LOOKS[..], &reads[..]].concat(), "*"),
@@ -39,14 +61,20 @@ pub(super) fn policy(allowed: Allowed) -> String {
             ),
         ],
     };
-    let policy = json!({"Version": "2012-10-17", "Statement": statements});
-    format!("{policy:#}\n")
+    let policy = Policy {
+        version: "2012-10-17",
+        statement,
+    };
+    let text = serde_json::to_string_pretty(&policy);
+    text.expect("strings are always JSON") + "\n"
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
+
+    use serde_json::Value;
 
     use super::*;
 

@@ -95,7 +95,7 @@ impl Aws {
         Ok(Found {
             source: features
                 .and_then(|features| features.iter().rev().find_map(source_name))
-                .unwrap_or("given keys"),
+                .unwrap_or("keys given to this program"),
             access_key_id: credentials.access_key_id().to_owned(),
             expires: credentials.expiry().and_then(instant),
         })
