@@ -32,7 +32,7 @@ pub(super) struct Scene<'a> {
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
-/// How long a session lasts where nobody says, and what may be said (API reference, "AssumeRole").
+/// How long a session lasts where nobody says, and what may be said (API reference of `AssumeRole`).
 const LENGTH: i64 = 3_600;
 const LENGTHS: std::ops::RangeInclusive<i64> = 900..=43_200;
 
@@ -84,15 +84,12 @@ fn decoded(text: &[u8]) -> String {
             .filter(|_| *first == b'%')
             .and_then(|digits| std::str::from_utf8(digits).ok())
             .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match escaped {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(if *first == b'+' { b' ' } else { *first });
-                rest = after;
-            }
+        if let Some(byte) = escaped {
+            bytes.push(byte);
+            rest = &after[2..];
+        } else {
+            bytes.push(if *first == b'+' { b' ' } else { *first });
+            rest = after;
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()

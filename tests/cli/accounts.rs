@@ -289,7 +289,7 @@ fn a_web_identity_leads_to_every_account() {
     let requests = server.emulator.requests();
     // One of each for an account: nobody asks again while a session is good.
     let count = |action: &str| requests.get(action).copied();
-    assert_eq!(count("AssumeRole"), Some(2 * 2), "{requests:?}");
+    assert_eq!(count("AssumeRole"), Some(2), "{requests:?}");
     assert_eq!(count("GetCallerIdentity"), Some(2), "{requests:?}");
     let rules = rules_of(&server.emulator.inventory(), TEST, "db-1");
     assert!(rules.contains("5432"), "{rules}");

@@ -56,7 +56,8 @@ enum Status {
 #[serde(rename_all = "camelCase")]
 struct Check {
     /// Which thing.
-    check: &'static str,
+    #[serde(rename = "check")]
+    what: &'static str,
     /// The account that it is about, by the name that the configuration gives it.
     account: Option<String>,
     status: Status,
@@ -69,9 +70,9 @@ struct Check {
 }
 
 impl Check {
-    fn ok(check: &'static str, text: impl Into<String>) -> Self {
+    fn ok(what: &'static str, text: impl Into<String>) -> Self {
         Self {
-            check,
+            what,
             account: None,
             status: Status::Ok,
             text: text.into(),
@@ -80,20 +81,20 @@ impl Check {
         }
     }
 
-    fn warn(check: &'static str, text: impl Into<String>, fix: impl Into<String>) -> Self {
+    fn warn(what: &'static str, text: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             status: Status::Warn,
             fix: Some(fix.into()),
-            ..Self::ok(check, text)
+            ..Self::ok(what, text)
         }
     }
 
-    fn fail(check: &'static str, text: impl Into<String>, fix: Option<String>, exit: Exit) -> Self {
+    fn fail(what: &'static str, text: impl Into<String>, fix: Option<String>, exit: Exit) -> Self {
         Self {
             status: Status::Fail,
             fix,
             exit,
-            ..Self::ok(check, text)
+            ..Self::ok(what, text)
         }
     }
 
@@ -207,7 +208,7 @@ fn text(checks: &[Check]) -> String {
     let mut text = String::new();
     for check in checks {
         let Check {
-            check,
+            what,
             account,
             status,
             text: found,
@@ -221,7 +222,7 @@ fn text(checks: &[Check]) -> String {
         };
         let account = account.as_deref().map(|name| format!("{name}: "));
         let found = plain(&format!("{}{found}", account.unwrap_or_default()));
-        let _ = writeln!(text, "{status:<4}  {check:<13}  {found}");
+        let _ = writeln!(text, "{status:<4}  {what:<13}  {found}");
         if let Some(fix) = fix {
             let _ = writeln!(text, "      fix: {}", plain(fix));
         }

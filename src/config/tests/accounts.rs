@@ -45,12 +45,12 @@ fn instance(place: &str) -> Instance {
 }
 
 /// Resolved with everything listed but `unlisted`.
-fn resolve(text: &str, places: &[&str], unlisted: Option<Site>) -> Result<Desired, String> {
+fn resolve(text: &str, places: &[&str], unlisted: Option<&Site>) -> Result<Desired, String> {
     let config = read(&format!("{TWO}{text}")).unwrap_or_else(|errors| panic!("{errors}"));
     let instances = places.iter().map(|place| instance(place));
     let instances = instances.map(|instance| (instance.id.clone(), instance));
     let mut listed: BTreeSet<Site> = config.sites().clone();
-    listed.retain(|site| Some(site) != unlisted.as_ref());
+    listed.retain(|site| Some(site) != unlisted);
     let resolved = config.resolve(&instances.collect(), &listed, OffsetDateTime::UNIX_EPOCH);
     resolved.map_err(|errors| errors.to_string())
 }
@@ -206,7 +206,7 @@ fn missing_is_said_only_of_accounts_that_were_listed() {
             ("prod/us-east-1/web-1", Some("test/eu-west-1/web-1"))
         ]
     );
-    let desired = resolve(text, &moved, Some(site("test", "eu-west-1"))).expect("resolved");
+    let desired = resolve(text, &moved, Some(&site("test", "eu-west-1"))).expect("resolved");
     let missing: Vec<&str> = desired
         .missing
         .iter()

@@ -55,7 +55,8 @@ impl Accounts {
         for Account { name, id, settings } in accounts {
             let member = Member {
                 id,
-                aws: Aws::connect(settings).await?,
+                // The chain of credentials makes a large future, which every caller would carry.
+                aws: Box::pin(Aws::connect(settings)).await?,
                 checked: OnceCell::new(),
             };
             members.insert(name, member);

@@ -12,6 +12,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_lightsail::config::timeout::TimeoutConfig;
 use aws_sdk_lightsail::config::{
     self, Credentials, IdentityCache, SharedCredentialsProvider, SharedHttpClient,
+    SharedIdentityCache,
 };
 use aws_smithy_async::time::SystemTimeSource;
 
@@ -32,6 +33,8 @@ pub(super) struct Source {
     sts_endpoint_url: Option<String>,
     /// `None` where the chain found no way at all to get any.
     provider: Option<SharedCredentialsProvider>,
+    /// What the provider handed out last, for the clients of Lightsail and STS together.
+    cache: SharedIdentityCache,
 }
 
 impl Source {
@@ -55,6 +58,7 @@ impl Source {
             region,
             sts_endpoint_url,
             provider: Some(SharedCredentialsProvider::new(credentials)),
+            cache: cache(),
         }
     }
 
@@ -88,24 +92,22 @@ impl Source {
             http,
             region,
             sts_endpoint_url,
+            cache: cache(),
         }
     }
 
     /// The credentials of a role that these may assume. Its session is renewed before it runs out, as often as needed.
     pub(super) async fn assuming(self, role: &str) -> Self {
-        let mut conf = match &self.sdk {
-            Some(sdk) => sdk.clone(),
+        let conf = self.sdk.clone().unwrap_or_else(|| {
             // What is given is not mixed with what lies in files and in the environment.
-            None => {
-                let mut conf = SdkConfig::builder()
-                    .behavior_version(BehaviorVersion::latest())
-                    .time_source(SystemTimeSource::new())
-                    .http_client(self.http.clone());
-                conf.set_credentials_provider(self.provider.clone());
-                conf.build()
-            }
-        }
-        .into_builder();
+            let mut conf = SdkConfig::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .time_source(SystemTimeSource::new())
+                .http_client(self.http.clone());
+            conf.set_credentials_provider(self.provider.clone());
+            conf.build()
+        });
+        let mut conf = conf.into_builder();
         if let Some(url) = &self.sts_endpoint_url {
             conf = conf.endpoint_url(url);
         }
@@ -123,18 +125,16 @@ impl Source {
 
     /// What clients of Lightsail are made from. They share what the provider hands out.
     pub(super) fn base(&self) -> config::Builder {
-        let cache = IdentityCache::lazy().load_timeout(LOOKUP).build();
         let mut base = match &self.sdk {
             Some(sdk) => config::Builder::from(sdk),
             None => config::Builder::new().http_client(self.http.clone()),
         };
         base.set_credentials_provider(self.provider.clone());
-        base.identity_cache(cache)
+        base.identity_cache(self.cache.clone())
     }
 
     /// What a client of STS is made from. Nothing is retried by it.
     pub(super) fn sts(&self) -> aws_sdk_sts::config::Builder {
-        let cache = IdentityCache::lazy().load_timeout(LOOKUP).build();
         let mut base = match &self.sdk {
             Some(sdk) => aws_sdk_sts::config::Builder::from(sdk),
             None => aws_sdk_sts::config::Builder::new()
@@ -147,11 +147,15 @@ impl Source {
         }
         base.region(self.region.clone())
             .retry_config(aws_sdk_sts::config::retry::RetryConfig::disabled())
-            .identity_cache(cache)
+            .identity_cache(self.cache.clone())
     }
 
     /// Who hands out the credentials.
     pub(super) fn provider(&self) -> Option<&SharedCredentialsProvider> {
         self.provider.as_ref()
     }
+}
+
+fn cache() -> SharedIdentityCache {
+    IdentityCache::lazy().load_timeout(LOOKUP).build()
 }
