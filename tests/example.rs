@@ -43,7 +43,7 @@ fn resolve(as_of: i64) -> Desired {
     let as_of = OffsetDateTime::from_unix_timestamp(as_of).expect("a time");
     let config = example();
     config
-        .resolve(&instances, config.sites(), as_of)
+        .resolve(&instances, &config.sites(), as_of)
         .unwrap_or_else(|errors| panic!("{}", errors.render(false)))
 }
 

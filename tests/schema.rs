@@ -266,6 +266,7 @@ fn plan_files_are_as_their_schema_says() {
     });
     let now = OffsetDateTime::UNIX_EPOCH;
     let scope = Scope {
+        accounts: [("prod".to_owned(), "123456789012".to_owned())].into(),
         account: Some("123456789012".into()),
         regions: vec!["eu-central-1".into()],
         targets: vec!["*".into()],

@@ -104,8 +104,8 @@ impl Config {
     /// Where the configuration says to look: every account in its own regions, else in those of [`Config::regions`]. An
     /// account of which neither is known has no site here.
     #[must_use]
-    pub fn sites(&self) -> &BTreeSet<Site> {
-        &self.linked.sites
+    pub fn sites(&self) -> BTreeSet<Site> {
+        self.linked.sites.clone()
     }
 
     /// The texts of all its files, in the order in which they were read, under one name. Where they are is no part of it.

@@ -26,13 +26,14 @@ pub(super) async fn sites(world: &WorldArgs, config: &Config) -> Result<Vec<Site
     let wanted = accounts
         .iter()
         .filter(|(name, _)| world.account.is_empty() || world.account.contains(name));
+    let declared = config.sites();
     let mut sites = BTreeSet::new();
     for (name, account) in wanted {
         let site = |region: &String| Site {
             account: Some(name.clone()),
             region: region.clone(),
         };
-        let known = config.sites().iter();
+        let known = declared.iter();
         let known: Vec<&String> = known
             .filter(|site| site.account.as_ref() == Some(name))
             .map(|site| &site.region)

@@ -200,7 +200,8 @@ fn supposed(
     config: &Config,
     known: &BTreeMap<InstanceId, Instance>,
 ) -> BTreeMap<InstanceId, Instance> {
-    let regions: BTreeSet<&String> = config.sites().iter().map(|site| &site.region).collect();
+    let sites = config.sites();
+    let regions: BTreeSet<&String> = sites.iter().map(|site| &site.region).collect();
     let only = match &regions.iter().collect::<Vec<_>>()[..] {
         [region] => (**region).clone(),
         _ => String::new(),

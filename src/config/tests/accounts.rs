@@ -49,7 +49,7 @@ fn resolve(text: &str, places: &[&str], unlisted: Option<&Site>) -> Result<Desir
     let config = read(&format!("{TWO}{text}")).unwrap_or_else(|errors| panic!("{errors}"));
     let instances = places.iter().map(|place| instance(place));
     let instances = instances.map(|instance| (instance.id.clone(), instance));
-    let mut listed: BTreeSet<Site> = config.sites().clone();
+    let mut listed: BTreeSet<Site> = config.sites();
     listed.retain(|site| Some(site) != unlisted);
     let resolved = config.resolve(&instances.collect(), &listed, OffsetDateTime::UNIX_EPOCH);
     resolved.map_err(|errors| errors.to_string())
@@ -131,7 +131,7 @@ fn mistakes_are_told_with_place_and_hint() {
 fn each_account_is_looked_at_in_its_regions() {
     let named = "[instances.\"test/us-west-2/web-1\"]\nmode = \"observe\"\n";
     let config = read(&format!("{TWO}{named}")).expect("valid");
-    let sites: Vec<Site> = config.sites().iter().cloned().collect();
+    let sites: Vec<Site> = config.sites().into_iter().collect();
     let expected = [
         site("prod", "eu-central-1"),
         site("prod", "us-east-1"),

@@ -43,7 +43,7 @@ fn fleet() -> BTreeMap<InstanceId, Instance> {
 }
 
 fn resolve(config: &Config) -> Result<Desired, Diagnostics> {
-    config.resolve(&fleet(), config.sites(), OffsetDateTime::UNIX_EPOCH)
+    config.resolve(&fleet(), &config.sites(), OffsetDateTime::UNIX_EPOCH)
 }
 
 /// Everything that can be asked of a text. Each of it must be answered.

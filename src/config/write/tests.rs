@@ -69,7 +69,7 @@ fn planned(text: &str, live: &Live) -> Plan {
     let config = config(text);
     assert_eq!(config.warnings().len(), 0, "{text}");
     let listed = config.sites();
-    match config.resolve(&live.instances, listed, OffsetDateTime::UNIX_EPOCH) {
+    match config.resolve(&live.instances, &listed, OffsetDateTime::UNIX_EPOCH) {
         Ok(desired) => plan(&desired, live, Options::default()),
         Err(problems) => panic!("{}\n{text}", problems.render(false)),
     }

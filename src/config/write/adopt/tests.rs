@@ -94,7 +94,7 @@ fn config(text: &str) -> Config {
 }
 
 fn desired(config: &Config, live: &Live) -> Desired {
-    match config.resolve(&live.instances, config.sites(), OffsetDateTime::UNIX_EPOCH) {
+    match config.resolve(&live.instances, &config.sites(), OffsetDateTime::UNIX_EPOCH) {
         Ok(desired) => desired,
         Err(problems) => panic!("{}", problems.render(false)),
     }
