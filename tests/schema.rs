@@ -284,7 +284,12 @@ fn plan_files_are_as_their_schema_says() {
     ] {
         assert_ne!(document[member], json!([]), "{member}");
     }
-    check_tight(schema::PLAN, &document, &["tags"], &[]);
+    check_tight(
+        schema::PLAN,
+        &document,
+        &["tags", "accounts"],
+        &["accounts"],
+    );
 }
 
 #[test]

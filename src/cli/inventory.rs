@@ -54,8 +54,8 @@ pub(super) struct SurveyArgs {
 pub(super) struct Survey {
     /// Every region that was asked for.
     pub(super) regions: BTreeSet<String>,
-    /// The id of each account that the configuration names.
-    accounts: BTreeMap<String, String>,
+    /// The accounts that the configuration names.
+    pub(super) accounts: BTreeMap<String, Account>,
     /// Where every instance was listed.
     listed: Vec<Site>,
     /// Where not.
@@ -112,7 +112,7 @@ impl SurveyArgs {
         let survey = survey(connection.reader(), &sites, &patterns, &self.world).await;
         connection.close().await;
         Ok(Survey {
-            accounts: session::ids_of(&accounts),
+            accounts,
             ..survey?
         })
     }
@@ -251,7 +251,7 @@ impl Survey {
             });
         }
         let unlisted = self.sites_unreadable.keys().filter_map(|site| {
-            let account = self.accounts.get(site.account.as_ref()?)?.clone();
+            let account = self.accounts.get(site.account.as_ref()?)?.id.clone();
             let region = site.region.clone();
             regions
                 .contains_key(&region)

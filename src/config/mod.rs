@@ -61,7 +61,7 @@ pub use place::Place;
 pub use services::{service_keys, service_name, service_names};
 pub use source::Source;
 pub use summary::Summary;
-pub use write::{Adopted, Differing, Imported, import};
+pub use write::{Adopted, Differing, Imported, accounts, import};
 
 /// A configuration without errors, not yet matched with instances.
 #[derive(Debug)]

@@ -170,6 +170,46 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
+    async fn an_account_that_was_not_seen_is_not_empty() {
+        let text = r#"{"format": "portward.inventory", "version": 1, "regions": {"eu-central-1": [
+            {"name": "web-1", "arn": "arn:aws:lightsail:eu-central-1:111111111111:Instance/1", "state": "running",
+             "ipAddressType": "ipv4", "portStates": []},
+            {"name": "web-1", "arn": "arn:aws:lightsail:eu-central-1:222222222222:Instance/2", "state": "running",
+             "ipAddressType": "ipv6", "portStates": []}]},
+            "unlisted": [{"account": "222222222222", "region": "eu-central-1"}]}"#;
+        let inventory = Inventory::parse(text).expect("an inventory");
+        assert_eq!(
+            Inventory::parse(&inventory.to_json()).expect("an inventory"),
+            inventory
+        );
+        let names = [
+            ("a", "111111111111"),
+            ("b", "222222222222"),
+            ("c", "333333333333"),
+        ];
+        let names = names.map(|(name, id)| (name.to_owned(), id.to_owned()));
+        let offline = Offline::new(inventory.clone()).with_accounts(names.into());
+        let list = async |account: &str| {
+            let site = Site {
+                account: Some(account.to_owned()),
+                region: "eu-central-1".to_owned(),
+            };
+            offline.instances(&site).await
+        };
+        let seen = list("a").await.expect("listed");
+        assert_eq!((seen.len(), seen[0].account()), (1, Some("111111111111")));
+        assert_eq!(seen[0].id.to_string(), "a/eu-central-1/web-1");
+        for account in ["b", "c", "d"] {
+            let refused = list(account).await.map_err(|error| error.kind());
+            assert_eq!(refused, Err(Kind::NotFound), "{account}");
+        }
+        // Without names the two of one name cannot be told apart.
+        let nameless = Offline::new(inventory);
+        let refused = nameless.instances(&Site::of_region("eu-central-1")).await;
+        assert_eq!(refused.map_err(|error| error.kind()), Err(Kind::BadReply));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
     async fn what_was_not_seen_is_not_empty() {
         let offline = Offline::new(Inventory::parse(SNAPSHOT).expect("an inventory"));
         assert_eq!(

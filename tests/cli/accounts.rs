@@ -253,6 +253,53 @@ fn an_inventory_of_all_accounts_stands_for_them() {
 }
 
 #[test]
+fn what_is_imported_of_several_accounts_is_in_sync() {
+    let stage = Stage::new(CONFIG, &two_accounts());
+    let imported = stage.on_fleet(&["import", "-c", "firewall.toml"]);
+    assert_eq!(imported.code, Some(0), "{}", imported.shown());
+    assert!(
+        imported.stdout.contains("role/ops/portward"),
+        "{}",
+        imported.stdout
+    );
+    stage.configure(&imported.stdout);
+    stage.assert_in_sync();
+    // Adopted tables are for the instance of this account too.
+    stage.configure(CONFIG);
+    let adopted = stage.on_fleet(&["drift", "--adopt"]);
+    assert!(
+        stage
+            .read("firewall.toml")
+            .contains("test/eu-central-1/db-1"),
+        "{}",
+        adopted.shown()
+    );
+}
+
+/// The plan was made for both accounts; when it is applied, one of them is out of reach.
+#[test]
+fn a_plan_file_goes_on_where_an_account_can_be_reached() {
+    let stage = Stage::new(CONFIG, &two_accounts());
+    let planned = stage.on_fleet(&["plan", "--out", "plan.json"]);
+    assert_eq!(planned.code, Some(0), "{}", planned.shown());
+    // The role is gone since then, so that the credentials are those of the other account.
+    let config = CONFIG.replacen(
+        "role = \"arn:aws:iam::222222222222:role/ops/portward\"\n",
+        "",
+        1,
+    );
+    stage.configure(&config);
+    let before = rules_of(&stage.fleet(), TEST, "web-1");
+    let applied = stage.on_fleet(&["apply", "plan.json", "--yes"]);
+    assert_eq!(applied.code, Some(5), "{}", applied.shown());
+    assert_eq!(rules_of(&stage.fleet(), TEST, "web-1"), before);
+    stage.configure(CONFIG);
+    let rest = stage.on_fleet(&["apply", "--yes"]);
+    assert_eq!(rest.code, Some(0), "{}", rest.shown());
+    stage.assert_in_sync();
+}
+
+#[test]
 fn what_could_not_be_listed_stays_unknown_in_an_inventory() {
     let stage = Stage::new(&with_a_refused_role(), &two_accounts());
     let taken = stage.on_fleet(&["inventory", "-c", "firewall.toml", "--out", "all.json"]);
