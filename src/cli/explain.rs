@@ -20,7 +20,7 @@ use crate::render::explanation::{self, Explanation};
 
 #[derive(Args, Debug)]
 pub(super) struct ExplainArgs {
-    /// Which instance: NAME or REGION/NAME
+    /// Which instance: NAME, REGION/NAME or ACCOUNT/REGION/NAME
     instance: String,
     /// Who: an address, a network, a set of the configuration, or lightsail-connect
     #[arg(long, value_name = "WHO")]
@@ -179,13 +179,20 @@ fn find<'a>(
 ) -> Result<&'a InstanceId, Cannot> {
     let named: Vec<&InstanceId> = instances
         .keys()
-        .filter(|id| id.name == text || id.to_string() == text)
+        .filter(|id| {
+            let InstanceId { region, name, .. } = id;
+            name == text || format!("{region}/{name}") == text || id.to_string() == text
+        })
         .collect();
     match named[..] {
         [id] => Ok(id),
         [] => Err(Cannot::failed(format!(
             "there is no instance `{text}` in the regions that were looked at"
         ))),
+        _ if named.iter().any(|id| id.account != named[0].account) => Err(Cannot::usage(
+            format!("`{text}` exists in several accounts"),
+            "name it with its account and region: ACCOUNT/REGION/NAME",
+        )),
         _ => Err(Cannot::usage(
             format!("`{text}` exists in several regions"),
             "name it with its region: REGION/NAME",

@@ -144,10 +144,11 @@ fn signed(service: &str, key: &str, secret: &str, token: Option<&str>, body: &[u
         headers.insert("x-amz-target", target);
         names.push("x-amz-target");
     }
-    let lines: String = names
-        .iter()
-        .map(|name| format!("{name}:{}\n", headers[*name].to_str().expect("text")))
-        .collect();
+    let mut lines = String::new();
+    for name in &names {
+        let value = headers[*name].to_str().expect("text");
+        lines.extend([name, ":", value, "\n"]);
+    }
     let names = names.join(";");
     let hash = signature::hex(&Sha256::digest(body));
     let canonical = format!("POST\n/\n\n{lines}\n{names}\n{hash}");
