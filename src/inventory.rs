@@ -3,7 +3,7 @@
 //! One format for the emulator's state, for planning offline and for the example fleet. Owns the file format; refuses to
 //! interpret the rules, which stay as the API spells them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,13 +23,26 @@ pub struct Inventory {
     version: u32,
     /// Region name to the instances there, in the order of the file.
     pub regions: BTreeMap<String, Vec<Entry>>,
+    /// What is not in it although it was looked for: an account's part of a region that could not be listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlisted: Vec<Unlisted>,
+}
+
+/// An account's part of a region that could not be listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Unlisted {
+    /// The id of the account.
+    pub account: String,
+    /// The region.
+    pub region: String,
 }
 
 /// One instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Entry {
-    /// The resource name, unique in its region.
+    /// The resource name, unique in its region of an account.
     pub name: String,
     /// `arn:PARTITION:lightsail:REGION:ACCOUNT:Instance/UUID`.
     pub arn: String,
@@ -56,7 +69,7 @@ pub enum Error {
     /// A version from the future.
     #[error("inventory version {0} is not known to this program, which reads version {VERSION}")]
     Version(u32),
-    /// Two instances that cannot be told apart.
+    /// Two instances of one account that cannot be told apart.
     #[error("`{0}` is listed twice")]
     Duplicate(InstanceId),
 }
@@ -69,13 +82,14 @@ impl Inventory {
             format: FORMAT.to_owned(),
             version: VERSION,
             regions,
+            unlisted: Vec::new(),
         }
     }
 
     /// Reads one.
     ///
     /// # Errors
-    /// Text that is no inventory of a known version, and names that repeat within a region.
+    /// Text that is no inventory of a known version, and names that repeat within a region of an account.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let inventory: Self = serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(text))?;
         if inventory.format != FORMAT {
@@ -84,9 +98,9 @@ impl Inventory {
         if inventory.version != VERSION {
             return Err(Error::Version(inventory.version));
         }
-        let mut seen = std::collections::BTreeSet::new();
-        for (id, _) in inventory.entries() {
-            if !seen.insert(id.clone()) {
+        let mut seen = BTreeSet::new();
+        for (id, entry) in inventory.entries() {
+            if !seen.insert((entry.account().to_owned(), id.clone())) {
                 return Err(Error::Duplicate(id));
             }
         }
@@ -103,6 +117,29 @@ impl Inventory {
             serde_json::to_string_pretty(self).expect("strings and numbers are always JSON");
         text.push('\n');
         text
+    }
+
+    /// The accounts of the instances, by the ids in those of their ARNs that have one.
+    #[must_use]
+    pub fn accounts(&self) -> BTreeSet<&str> {
+        let entries = self.regions.values().flatten();
+        let accounts = entries.map(Entry::account);
+        accounts.filter(|account| !account.is_empty()).collect()
+    }
+
+    /// Every instance under the name that somebody gives its account: `names` leads from ids to names. Instances of other
+    /// accounts keep theirs to themselves, unless another one of the same name could be taken for them.
+    #[must_use]
+    pub fn named(&self, names: &BTreeMap<&str, &str>) -> Vec<(InstanceId, &Entry)> {
+        let mut seen = BTreeSet::new();
+        let repeats = self.entries().any(|(id, _)| !seen.insert(id));
+        let named = self.entries().map(|(mut id, entry)| {
+            let own = names.get(entry.account()).copied();
+            let account = own.or(repeats.then(|| entry.account()));
+            id.account = account.map(str::to_owned);
+            (id, entry)
+        });
+        named.collect()
     }
 
     /// Every instance with its place, by region and then in the order of the file.
@@ -123,6 +160,12 @@ impl Inventory {
 }
 
 impl Entry {
+    /// The account in the ARN; empty where there is none.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.arn.split(':').nth(4).unwrap_or_default()
+    }
+
     /// The instance without its rules.
     #[must_use]
     pub fn instance(&self, region: &str) -> Instance {

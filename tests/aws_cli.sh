@@ -250,5 +250,35 @@ if AWS_SECRET_ACCESS_KEY=wrong "$aws" sts get-caller-identity >"$work/out" 2>&1;
 grep -qF "(SignatureDoesNotMatch)" "$work/out" || holds=1
 verdict "sts with a wrong secret" $holds
 
+# Temporary credentials: those of a role are good for its account, and only with their token.
+keys() { python3 -c 'import json,sys; c=json.load(open(sys.argv[1]))["Credentials"]; print(c["AccessKeyId"], c["SecretAccessKey"], c["SessionToken"])' "$work/out"; }
+role() { "$aws" sts assume-role --role-arn "arn:aws:iam::$1:role/portward" --role-session-name portward >"$work/out" 2>&1; }
+holds=0
+role 123456789012 || holds=1
+grep -qF '"Arn": "arn:aws:sts::123456789012:assumed-role/portward/portward"' "$work/out" || holds=1
+verdict "sts assume-role" $holds
+if [ $holds = 0 ]; then
+  read -r key secret token < <(keys)
+  AWS_ACCESS_KEY_ID=$key AWS_SECRET_ACCESS_KEY=$secret AWS_SESSION_TOKEN=$token \
+    check "the role sees the instances of its account" "r['instances']" get-instances
+  AWS_ACCESS_KEY_ID=$key AWS_SECRET_ACCESS_KEY=$secret \
+    refuse "its keys without the token" UnrecognizedClientException "invalid" get-instances
+  AWS_ACCESS_KEY_ID=$key AWS_SECRET_ACCESS_KEY=wrong AWS_SESSION_TOKEN=$token \
+    refuse "its keys with a wrong secret" InvalidSignatureException "does not match" get-instances
+fi
+holds=0
+if role 999999999999; then holds=1; fi
+grep -qF "(AccessDenied)" "$work/out" || holds=1
+verdict "sts assume-role of an account that is not there" $holds
+web() { "$aws" sts assume-role-with-web-identity --role-arn arn:aws:iam::123456789012:role/ci --role-session-name ci --web-identity-token "$1" >"$work/out" 2>&1; }
+holds=0
+web e30.e30.c2ln || holds=1
+grep -qF '"AccessKeyId": "ASIA' "$work/out" || holds=1
+verdict "sts assume-role-with-web-identity" $holds
+holds=0
+if web nonsense; then holds=1; fi
+grep -qF "(InvalidIdentityToken)" "$work/out" || holds=1
+verdict "sts with a token that is none" $holds
+
 echo "$((number - failed)) passed, $failed failed"
 [ "$failed" = 0 ]

@@ -39,8 +39,10 @@ fn child() {
     runtime.block_on(async {
         let profile = std::env::var("PORTWARD_TEST_PROFILE").ok();
         let started = Instant::now();
+        let role = std::env::var("PORTWARD_TEST_ROLE").ok();
         let aws = Aws::connect(Settings {
             profile,
+            role,
             ..Settings::default()
         })
         .await
@@ -304,6 +306,69 @@ fn role_of_a_profile() {
             .header("authorization")
             .contains("Credential=AKIABASE/")
     );
+}
+
+/// A role that is assumed by this program itself, with base credentials of the chain: the session of the role signs.
+fn assumes(case: Case) -> Vec<Request> {
+    case.env_url("AWS_ENDPOINT_URL_STS", "")
+        .env(
+            "PORTWARD_TEST_ROLE",
+            "arn:aws:iam::123456789012:role/firewall",
+        )
+        .signs_with("ASIAROLE")
+}
+
+/// Both ways to a role, each under a key of its own; the session of the role that is named ends at this time.
+fn both_roles(expiry: &'static str) -> impl Fn(&Request) -> Reply {
+    move |request| {
+        let web = request.body.contains("Action=AssumeRoleWithWebIdentity&");
+        let (action, key) = if web {
+            ("AssumeRoleWithWebIdentity", "ASIAWEB")
+        } else {
+            ("AssumeRole", "ASIAROLE")
+        };
+        match sts_answers(action, key)(request) {
+            Reply::Http(status, headers, body) => {
+                let expiry = if web { EXPIRY } else { expiry };
+                Reply::Http(status, headers, body.replace(EXPIRY, expiry))
+            }
+            other => other,
+        }
+    }
+}
+
+#[test]
+fn a_role_with_keys_of_the_environment() {
+    let case = Case::new(both_roles(EXPIRY))
+        .env("AWS_ACCESS_KEY_ID", "AKIABASE")
+        .env("AWS_SECRET_ACCESS_KEY", SECRET);
+    let requests = assumes(case);
+    assert_eq!(requests.len(), 1, "two regions share one session");
+    let signature = requests[0].header("authorization");
+    assert!(signature.contains("Credential=AKIABASE/"), "{signature}");
+    assert!(requests[0].body.contains("RoleSessionName=portward"));
+}
+
+#[test]
+fn a_role_with_a_web_identity() {
+    let case = Case::new(both_roles(EXPIRY))
+        .file("token", "a.signed.token")
+        .env("AWS_ROLE_ARN", "arn:aws:iam::999999999999:role/ci");
+    let token = case.home.path().join("token");
+    let token = token.to_string_lossy().into_owned();
+    let requests = assumes(case.env("AWS_WEB_IDENTITY_TOKEN_FILE", token));
+    assert_eq!(requests.len(), 2, "a token for the base, and then the role");
+    let signature = requests[1].header("authorization");
+    assert!(signature.contains("Credential=ASIAWEB/"), "{signature}");
+}
+
+#[test]
+fn the_session_of_a_role_is_renewed_when_it_ends() {
+    let case = Case::new(both_roles("2020-01-01T00:00:00Z"))
+        .env("AWS_ACCESS_KEY_ID", "AKIABASE")
+        .env("AWS_SECRET_ACCESS_KEY", SECRET);
+    let requests = assumes(case);
+    assert_eq!(requests.len(), 2, "each call finds the session at its end");
 }
 
 #[test]

@@ -110,6 +110,20 @@ fn nothing_is_wrong_with_it() {
 }
 
 #[test]
+fn the_one_of_several_accounts_is_right_too() {
+    let config = config::load(std::path::Path::new("examples/accounts.toml"));
+    let config = config.unwrap_or_else(|errors| panic!("{errors}"));
+    assert!(config.warnings().is_empty(), "{:?}", config.warnings());
+    let sites: Vec<String> = config.sites().iter().map(ToString::to_string).collect();
+    let expected = [
+        "prod/eu-central-1",
+        "prod/us-east-1",
+        "staging/eu-central-1",
+    ];
+    assert_eq!(sites, expected);
+}
+
+#[test]
 fn it_means_the_same_in_ten_years() {
     assert_eq!(resolve(SOME_DAY), resolve(SOME_DAY + 10 * 366 * 86_400));
 }
@@ -117,7 +131,11 @@ fn it_means_the_same_in_ten_years() {
 #[test]
 fn it_uses_every_key_of_the_language() {
     let mut used: BTreeSet<(&str, String)> = BTreeSet::new();
-    for file in ["firewall.example.toml", "examples/fleet/mail.toml"] {
+    for file in [
+        "firewall.example.toml",
+        "examples/fleet/mail.toml",
+        "examples/accounts.toml",
+    ] {
         let text = std::fs::read_to_string(file).expect("the example is there");
         let root = DeTable::parse(&text).expect("TOML");
         top(root.get_ref(), &mut used);
@@ -159,6 +177,10 @@ fn top(root: &DeTable<'_>, used: &mut BTreeSet<(&'static str, String)>) {
             ("rulesets", DeValue::Table(sets)) => sets
                 .values()
                 .for_each(|rules| all("rule", rules.get_ref(), used)),
+            ("accounts", DeValue::Table(accounts)) => accounts
+                .values()
+                .filter_map(|value| value.get_ref().as_table())
+                .for_each(|account| note("account", account, used)),
             (kind @ ("groups" | "instances"), DeValue::Table(tables)) => {
                 for table in tables
                     .values()

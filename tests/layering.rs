@@ -38,7 +38,7 @@ const WORLD: [&str; 9] = [
 ];
 
 /// Names of the AWS SDK, which live in one place.
-const SDK: [&str; 3] = ["aws_sdk_lightsail", "aws_config", "aws_smithy"];
+const SDK: [&str; 3] = ["aws_sdk", "aws_config", "aws_smithy"];
 
 #[test]
 fn every_arrow_points_the_right_way() {

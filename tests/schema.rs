@@ -266,6 +266,7 @@ fn plan_files_are_as_their_schema_says() {
     });
     let now = OffsetDateTime::UNIX_EPOCH;
     let scope = Scope {
+        accounts: [("prod".to_owned(), "123456789012".to_owned())].into(),
         account: Some("123456789012".into()),
         regions: vec!["eu-central-1".into()],
         targets: vec!["*".into()],
@@ -284,7 +285,13 @@ fn plan_files_are_as_their_schema_says() {
     ] {
         assert_ne!(document[member], json!([]), "{member}");
     }
-    check_tight(schema::PLAN, &document, &["tags"], &["shard"], 100);
+    check_tight(
+        schema::PLAN,
+        &document,
+        &["tags", "accounts"],
+        &["shard", "accounts"],
+        100,
+    );
     let strict = Options {
         strict_spelling: true,
         ..Options::default()
@@ -299,8 +306,8 @@ fn plan_files_are_as_their_schema_says() {
     check_tight(
         schema::PLAN,
         &document,
-        &["tags"],
-        &["strictSpelling", "shard"],
+        &["tags", "accounts"],
+        &["strictSpelling", "shard", "accounts"],
         100,
     );
 }

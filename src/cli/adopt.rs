@@ -69,7 +69,14 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
     let loaded = session::load(config, output)?;
     let sites = session::sites(world, &loaded).await?;
     let inventory = read_only.inventory.as_deref();
-    let connection = World::connect(world, inventory, Want::Read, session::home(&sites)).await?;
+    let connection = World::connect(
+        world,
+        inventory,
+        Want::Read,
+        session::home(&sites),
+        loaded.accounts(),
+    )
+    .await?;
     let as_of = config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
     let reader = connection.reader();
     let mut live = session::discover(reader, &sites).await;

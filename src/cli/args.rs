@@ -56,6 +56,8 @@ pub(super) enum Verb {
     Import(super::import::ImportArgs),
     /// Take a snapshot of instances and rules, for `plan --inventory` and `emulate --state`; writes nothing
     Inventory(super::inventory::InventoryArgs),
+    /// Check what can go wrong before a run: credentials, accounts, permissions, clock, regions, rates; writes nothing
+    Doctor(super::doctor::DoctorArgs),
     /// Join the reports of all shards of a run into one, with one exit code; offline
     Report(super::report::ReportArgs),
     /// Print the JSON Schema of a plan file, a report, or what `diff` and `explain` answer
@@ -171,7 +173,7 @@ pub(super) fn as_of(text: &str) -> Result<OffsetDateTime, String> {
 /// Where the world is read from, and how much of it.
 #[derive(Args, Clone, Debug)]
 pub(super) struct WorldArgs {
-    /// Only these declared instances: NAME or REGION/NAME, globs allowed; repeatable
+    /// Only these declared instances: NAME, REGION/NAME or ACCOUNT/REGION/NAME, globs allowed; repeatable
     #[arg(
         short,
         long,
@@ -190,6 +192,15 @@ pub(super) struct WorldArgs {
         hide_env = true
     )]
     pub(super) region: Vec<String>,
+    /// Only these accounts of the configuration; repeatable
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "PORTWARD_ACCOUNT",
+        value_delimiter = ',',
+        hide_env = true
+    )]
+    pub(super) account: Vec<String>,
     /// The profile of the shared AWS configuration
     #[arg(long, value_name = "NAME", env = "PORTWARD_PROFILE", hide_env = true)]
     pub(super) profile: Option<String>,

@@ -18,6 +18,7 @@ use super::side::additive;
 use crate::config::Config;
 use crate::exposure::Effective;
 use crate::inventory::Inventory;
+use crate::lightsail::Offline;
 use crate::model::{
     Desired, Instance, InstanceId, LiveFirewall, Missing, Mode, Site, Undeclared, Weight,
 };
@@ -94,9 +95,9 @@ fn check(args: &CheckArgs, output: &Output) -> Result<Answer, NoPlan> {
         }
         Some(path) => {
             let fleet = Fleet::read(path, &config, as_of)?;
-            for region in &fleet.unseen {
+            for site in &fleet.unseen {
                 let message = format!(
-                    "the inventory `{}` does not cover the region `{region}`",
+                    "the inventory `{}` does not cover the region `{site}`",
                     path.display()
                 );
                 complain(&message, None);
@@ -136,34 +137,39 @@ struct Fleet {
     desired: Desired,
     instances: BTreeMap<InstanceId, Instance>,
     rules: BTreeMap<InstanceId, LiveFirewall>,
-    /// Regions of the configuration that the inventory does not cover.
-    unseen: Vec<String>,
+    /// Where the configuration looks and the inventory does not.
+    unseen: Vec<Site>,
 }
 
 impl Fleet {
     fn read(path: &Path, config: &Config, as_of: OffsetDateTime) -> Result<Self, NoPlan> {
         let inventory: Inventory = inventory(path)?;
-        let covered: BTreeSet<String> = inventory.regions.keys().cloned().collect();
-        let wanted = if config.regions().is_empty() {
-            &covered
-        } else {
-            config.regions()
-        };
+        let mut wanted = config.sites();
+        if wanted.is_empty() {
+            wanted = inventory.regions.keys().map(Site::of_region).collect();
+        }
+        let snapshot = Offline::new(inventory).with_accounts(session::ids_of(config.accounts()));
+        let mut unseen = Vec::new();
         let mut instances = BTreeMap::new();
         let mut rules = BTreeMap::new();
-        for (id, entry) in inventory.entries() {
-            if !wanted.contains(&id.region) {
+        for site in &wanted {
+            let Ok(entries) = snapshot.entries(site) else {
+                unseen.push(site.clone());
                 continue;
-            }
-            instances.insert(id.clone(), entry.instance(&id.region));
-            if let Some(ports) = &entry.port_states {
-                rules.insert(id, LiveFirewall::read(ports));
+            };
+            for entry in entries {
+                let mut instance = entry.instance(&site.region);
+                instance.id.account.clone_from(&site.account);
+                if let Some(ports) = &entry.port_states {
+                    rules.insert(instance.id.clone(), LiveFirewall::read(ports));
+                }
+                instances.insert(instance.id.clone(), instance);
             }
         }
-        let listed = wanted.intersection(&covered).map(Site::of_region).collect();
+        wanted.retain(|site| !unseen.contains(site));
         Ok(Self {
-            desired: config.resolve(&instances, &listed, as_of)?,
-            unseen: wanted.difference(&covered).cloned().collect(),
+            desired: config.resolve(&instances, &wanted, as_of)?,
+            unseen,
             instances,
             rules,
         })

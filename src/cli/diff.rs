@@ -99,7 +99,9 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
     }
     let given = args.inventory.as_deref().map(inventory).transpose()?;
     // The other side may be the very list of instances that a configuration is for.
+    let named = accounts(&old).into_iter().chain(accounts(&new)).collect();
     let basis = Basis {
+        accounts: &named,
         inventory: given.as_ref().or(beside(&old)).or(beside(&new)),
         as_of: args.as_of.unwrap_or_else(OffsetDateTime::now_utc),
     };
@@ -161,6 +163,14 @@ pub(super) fn inventory(path: &std::path::Path) -> Result<Inventory, Cannot> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Cannot::failed(format!("cannot read the inventory `{shown}`: {error}")))?;
     Inventory::parse(&text).map_err(|error| Cannot::failed(format!("`{shown}`: {error}")))
+}
+
+/// What a configuration calls accounts, by their ids.
+fn accounts(opened: &Opened) -> BTreeMap<&str, &str> {
+    match &opened.content {
+        Content::Config(config) => config.account_names(),
+        Content::Plan(..) | Content::Inventory(_) | Content::Ports(_) => BTreeMap::new(),
+    }
 }
 
 fn beside(opened: &Opened) -> Option<&Inventory> {

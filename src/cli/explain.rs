@@ -23,7 +23,7 @@ use crate::render::explanation::{self, Explanation};
 #[derive(Args, Debug)]
 #[command(mut_arg("strategy", |arg| arg.hide(true)), mut_arg("strict_spelling", |arg| arg.hide(true)))]
 pub(super) struct ExplainArgs {
-    /// Which instance: NAME or REGION/NAME
+    /// Which instance: NAME, REGION/NAME or ACCOUNT/REGION/NAME
     instance: String,
     /// Who: an address, a network, a set of the configuration, or lightsail-connect
     #[arg(long, value_name = "WHO")]
@@ -76,7 +76,14 @@ async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> 
     let (to, from) = question(args, &config)?;
     let sites = session::sites(&args.world, &config).await?;
     let inventory = args.read_only.inventory.as_deref();
-    let world = World::connect(&args.world, inventory, Want::Read, session::home(&sites)).await?;
+    let world = World::connect(
+        &args.world,
+        inventory,
+        Want::Read,
+        session::home(&sites),
+        config.accounts(),
+    )
+    .await?;
     let seen = session::discover(world.reader(), &sites).await;
     let found = find(&args.instance, &seen.instances);
     let rules = match &found {
@@ -198,13 +205,20 @@ fn find<'a>(
 ) -> Result<&'a InstanceId, Cannot> {
     let named: Vec<&InstanceId> = instances
         .keys()
-        .filter(|id| id.name == text || id.to_string() == text)
+        .filter(|id| {
+            let InstanceId { region, name, .. } = id;
+            name == text || format!("{region}/{name}") == text || id.to_string() == text
+        })
         .collect();
     match named[..] {
         [id] => Ok(id),
         [] => Err(Cannot::failed(format!(
             "there is no instance `{text}` in the regions that were looked at"
         ))),
+        _ if named.iter().any(|id| id.account != named[0].account) => Err(Cannot::usage(
+            format!("`{text}` exists in several accounts"),
+            "name it with its account and region: ACCOUNT/REGION/NAME",
+        )),
         _ => Err(Cannot::usage(
             format!("`{text}` exists in several regions"),
             "name it with its region: REGION/NAME",

@@ -22,7 +22,7 @@ const VERB: &str = "import";
 pub(super) async fn run(args: &ImportArgs, output: &Output) -> Exit {
     let survey = match args.survey.look(output).await {
         Ok(survey) => survey,
-        Err(cannot) => return output.cannot(VERB, &cannot),
+        Err(no_plan) => return no_plan.show(VERB, output),
     };
     let unreadable = survey.problems();
     for problem in &unreadable {
@@ -40,7 +40,8 @@ pub(super) async fn run(args: &ImportArgs, output: &Output) -> Exit {
             .collect(),
         sites_unreadable: survey.sites_unreadable,
     };
-    let Imported { text, left_out } = config::import(&live, &regions);
+    let Imported { mut text, left_out } = config::import(&live, &regions);
+    text.push_str(&config::accounts(&survey.accounts));
     // What `plan` would say of it: there are rules that nobody can be sure of.
     let doubtful = |live: &LiveFirewall| !live.uncertain().is_empty() || !live.unknown().is_empty();
     if live.firewalls.values().flatten().any(doubtful) {

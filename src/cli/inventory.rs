@@ -14,10 +14,11 @@ use glob::Pattern;
 use super::Exit;
 use super::args::WorldArgs;
 use super::output::{Cannot, Output, Shown, complain};
-use super::session;
+use super::session::{self, NoPlan};
 use super::world::{Want, World};
 use super::{progress, signals};
-use crate::inventory::{Entry, Inventory};
+use crate::config::{self, Account};
+use crate::inventory::{Entry, Inventory, Unlisted};
 use crate::lightsail::aws;
 use crate::lightsail::{self, Reader};
 use crate::model::{Instance, InstanceId, PortState, Site, Unreadable};
@@ -33,11 +34,14 @@ pub(super) struct InventoryArgs {
 #[derive(Args, Debug)]
 #[command(mut_arg("strategy", |arg| arg.hide(true)), mut_arg("strict_spelling", |arg| arg.hide(true)), mut_arg("target", |arg| arg.help("As SELECTOR; repeatable")))]
 pub(super) struct SurveyArgs {
-    /// Only these instances: NAME or REGION/NAME, globs allowed; as --target
+    /// Only these instances: NAME, REGION/NAME or ACCOUNT/REGION/NAME, globs allowed; as --target
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
     #[command(flatten)]
     world: WorldArgs,
+    /// Look at the accounts and regions that this configuration names, instead of those of the credentials
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Read instances and rules from this inventory file instead of the service
     #[arg(long, value_name = "FILE", env = "PORTWARD_INVENTORY", hide_env = true, conflicts_with_all = ["endpoint_url", "profile"])]
     inventory: Option<PathBuf>,
@@ -50,7 +54,11 @@ pub(super) struct SurveyArgs {
 pub(super) struct Survey {
     /// Every region that was asked for.
     pub(super) regions: BTreeSet<String>,
-    /// Those that could not be listed in full.
+    /// The accounts that the configuration names.
+    pub(super) accounts: BTreeMap<String, Account>,
+    /// Where every instance was listed.
+    listed: Vec<Site>,
+    /// Where not.
     pub(super) sites_unreadable: BTreeMap<Site, Unreadable>,
     /// Every instance that was listed.
     pub(super) instances: BTreeMap<InstanceId, Instance>,
@@ -63,7 +71,7 @@ const VERB: &str = "inventory";
 pub(super) async fn run(args: &InventoryArgs, output: &Output) -> Exit {
     let survey = match args.survey.look(output).await {
         Ok(survey) => survey,
-        Err(cannot) => return output.cannot(VERB, &cannot),
+        Err(no_plan) => return no_plan.show(VERB, output),
     };
     let problems = survey.problems();
     for problem in &problems {
@@ -76,32 +84,58 @@ pub(super) async fn run(args: &InventoryArgs, output: &Output) -> Exit {
 
 impl SurveyArgs {
     /// Lists the instances and reads the rules of those that are selected. A signal ends it.
-    pub(super) async fn look(&self, output: &Output) -> Result<Survey, Cannot> {
+    pub(super) async fn look(&self, output: &Output) -> Result<Survey, NoPlan> {
         if self.out.is_none() && !output.is_text() {
             return Err(Cannot::usage(
                 "stdout cannot hold both the result and a report on the run",
                 "write the result to a file with `--out`, or leave `--format` out",
-            ));
+            )
+            .into());
         }
         tokio::select! {
             survey = self.survey() => survey,
-            exit = signals::received() => Err(Cannot { exit, message: "interrupted".to_owned(), hint: None }),
+            exit = signals::received() => Err(Cannot { exit, message: "interrupted".to_owned(), hint: None }.into()),
         }
     }
 
-    async fn survey(&self) -> Result<Survey, Cannot> {
+    async fn survey(&self) -> Result<Survey, NoPlan> {
         let patterns = patterns(self.selectors.iter().chain(&self.world.target))?;
-        let regions = self.regions().await?;
+        let (sites, accounts) = self.sites().await?;
         let connection = World::connect(
             &self.world,
             self.inventory.as_deref(),
             Want::Read,
-            regions.first().cloned(),
+            session::home(&sites),
+            &accounts,
         )
         .await?;
-        let survey = survey(connection.reader(), regions, &patterns, &self.world).await;
+        let survey = survey(connection.reader(), &sites, &patterns, &self.world).await;
         connection.close().await;
-        survey
+        Ok(Survey {
+            accounts,
+            ..survey?
+        })
+    }
+
+    /// Where to look, and how to reach the accounts that have a name.
+    async fn sites(&self) -> Result<(Vec<Site>, BTreeMap<String, Account>), NoPlan> {
+        if let Some(path) = &self.config {
+            let config = config::load(path)?;
+            let sites = session::sites(&self.world, &config).await?;
+            return Ok((sites, config.accounts().clone()));
+        }
+        if let Some(name) = self.world.account.first() {
+            return Err(Cannot::usage(
+                format!("`--account {name}` is the name that a configuration gives an account"),
+                "name the configuration with `-c FILE`",
+            )
+            .into());
+        }
+        let regions = self.regions().await?;
+        Ok((
+            regions.into_iter().map(Site::of_region).collect(),
+            BTreeMap::new(),
+        ))
     }
 
     /// The regions to look at: the flag, else all of the file that stands for the service, else the environment.
@@ -189,16 +223,11 @@ impl Survey {
     }
 
     /// The snapshot: instances in order of their names, rules in the order of the service. A region that could not be
-    /// listed is not in it, so that nobody takes it for empty.
+    /// listed is not in it, so that nobody takes it for empty; one that could not be listed in every account says so.
     fn inventory(&self) -> Inventory {
-        let listed = self.regions.iter();
+        let listed = self.listed.iter();
         let mut regions: BTreeMap<String, Vec<Entry>> = listed
-            .filter(|region| {
-                !self
-                    .sites_unreadable
-                    .contains_key(&Site::of_region(*region))
-            })
-            .map(|region| (region.clone(), Vec::new()))
+            .map(|site| (site.region.clone(), Vec::new()))
             .collect();
         for (id, rules) in &self.rules {
             let (Some(instance), Some(entries)) =
@@ -222,28 +251,35 @@ impl Survey {
                 port_states: rules.as_ref().ok().cloned(),
             });
         }
-        Inventory::new(regions)
+        let unlisted = self.sites_unreadable.keys().filter_map(|site| {
+            let account = self.accounts.get(site.account.as_ref()?)?.id.clone();
+            let region = site.region.clone();
+            regions
+                .contains_key(&region)
+                .then_some(Unlisted { account, region })
+        });
+        let unlisted = unlisted.collect();
+        let mut inventory = Inventory::new(regions);
+        inventory.unlisted = unlisted;
+        inventory
     }
 }
 
 async fn survey(
     reader: &impl Reader,
-    regions: BTreeSet<String>,
+    asked: &[Site],
     patterns: &[(String, Pattern)],
     world: &WorldArgs,
 ) -> Result<Survey, Cannot> {
-    let asked: Vec<Site> = regions.iter().map(Site::of_region).collect();
-    let seen = session::discover(reader, &asked).await;
-    let picks = |pattern: &Pattern, id: &InstanceId| {
-        pattern.matches(&id.name) || pattern.matches(&id.to_string())
-    };
+    let seen = session::discover(reader, asked).await;
+    let picks = |pattern: &Pattern, id: &InstanceId| session::selects(pattern, id);
     for (text, pattern) in patterns {
         // What could not be listed may hold it, and is reported as what it is.
         if seen.sites_unreadable.is_empty() && !seen.instances.keys().any(|id| picks(pattern, id)) {
             return Err(
                 Cannot::failed(format!("`{text}` names no instance")).with_hint(Some(format!(
                     "looked at: {}",
-                    session::regions_of(&asked).join(", ")
+                    session::regions_of(asked).join(", ")
                 ))),
             );
         }
@@ -253,8 +289,12 @@ async fn survey(
         .keys()
         .filter(|id| patterns.is_empty() || patterns.iter().any(|(_, pattern)| picks(pattern, id)));
     let rules = read(reader, picked, world.concurrency).await;
+    let listed = asked.iter();
+    let listed = listed.filter(|site| !seen.sites_unreadable.contains_key(*site));
     Ok(Survey {
-        regions,
+        regions: session::regions_of(asked).into_iter().collect(),
+        listed: listed.cloned().collect(),
+        accounts: BTreeMap::new(),
         sites_unreadable: seen.sites_unreadable,
         instances: seen.instances,
         rules,
@@ -293,7 +333,7 @@ fn patterns<'a>(texts: impl Iterator<Item = &'a String>) -> Result<Vec<(String, 
             Ok(pattern) => Ok((text.clone(), pattern)),
             Err(error) => Err(Cannot::usage(
                 format!("`{text}` is no pattern: {error}"),
-                "NAME or REGION/NAME; * and ? match anything",
+                "NAME, REGION/NAME or ACCOUNT/REGION/NAME; * and ? match anything",
             )),
         })
         .collect()

@@ -9,6 +9,7 @@ mod args;
 mod check;
 mod completions;
 mod diff;
+mod doctor;
 mod drift;
 #[cfg(feature = "emulator")]
 mod emulate;
@@ -87,6 +88,7 @@ async fn dispatch(verb: &Verb, output: &Output) -> Exit {
         Verb::Rollback(args) => rollback::run(args, output).await,
         Verb::Import(args) => import::run(args, output).await,
         Verb::Inventory(args) => inventory::run(args, output).await,
+        Verb::Doctor(args) => doctor::run(args, output).await,
         Verb::Report(args) => report::run(args, output),
         Verb::Schema(args) => schema::run(args),
         Verb::Completions(args) => completions::completions(args),

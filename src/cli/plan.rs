@@ -98,8 +98,14 @@ pub(super) async fn look(
         let loaded = session::load(config, output)?;
         let sites = session::sites(world, &loaded).await?;
         let inventory = read_only.inventory.as_deref();
-        let connection =
-            World::connect(world, inventory, Want::Read, session::home(&sites)).await?;
+        let connection = World::connect(
+            world,
+            inventory,
+            Want::Read,
+            session::home(&sites),
+            loaded.accounts(),
+        )
+        .await?;
         let as_of = config.as_of.unwrap_or_else(time::OffsetDateTime::now_utc);
         let planned = session::plan(
             &loaded,

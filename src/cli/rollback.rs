@@ -3,7 +3,7 @@
 //! Owns the verb. Refuses to write: the plan is shown and, with `--out`, kept for `apply`, so every guard applies. A
 //! configuration is only asked for its guards and its policies; what comes back stands in the receipt alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -13,12 +13,12 @@ use super::Exit;
 use super::args::{ConfigArgs, ConsentArgs, OutArgs, WorldArgs};
 use super::output::{Cannot, Output, plan_text, problems};
 use super::session::{
-    self, Basis, NoPlan, Planned, account, discover, home, read_rules, regions_of,
+    self, Basis, NoPlan, Planned, account, discover, home, ids_of, read_rules, regions_of,
 };
 use super::signals;
 use super::world::{Want, World};
 use crate::apply::receipt::Receipt;
-use crate::config::Config;
+use crate::config::{self, Account, Config};
 use crate::model::{Fingerprint, Site};
 use crate::plan::file::Scope;
 use crate::plan::{self, Verdict};
@@ -29,7 +29,8 @@ use crate::render::text::Asked;
 pub(super) struct RollbackArgs {
     /// The receipt of the run, one of `.portward/receipts`
     receipt: PathBuf,
-    /// Judge it by `[guard]` and the policies of this configuration; without it, by the default limits and no policy
+    /// Judge it by `[guard]` and the policies of this configuration; without it, by the default limits and no policy.
+    /// Accounts are reached as it says; where the receipt names any, `firewall.toml` is asked for that in its place
     #[arg(
         short,
         long,
@@ -76,6 +77,20 @@ pub(super) async fn run(args: &RollbackArgs, output: &Output) -> Exit {
     output.show_plan(VERB, &planned, args.detailed_exitcode && changes, &text)
 }
 
+/// How to reach the accounts that the run wrote in; a run in the one account of its credentials needs no configuration.
+fn accounts_of(
+    config: Option<&Config>,
+    sites: &[Site],
+) -> Result<BTreeMap<String, Account>, NoPlan> {
+    if sites.iter().all(|site| site.account.is_none()) {
+        return Ok(BTreeMap::new());
+    }
+    Ok(match config {
+        Some(config) => config.accounts().clone(),
+        None => config::load("firewall.toml".as_ref())?.accounts().clone(),
+    })
+}
+
 async fn look(args: &RollbackArgs, output: &Output) -> Result<Planned, NoPlan> {
     let receipt =
         Receipt::read(&args.receipt).map_err(|damage| Cannot::failed(damage.to_string()))?;
@@ -92,7 +107,8 @@ async fn look(args: &RollbackArgs, output: &Output) -> Result<Planned, NoPlan> {
     };
     let back = receipt.rollback();
     let sites: Vec<Site> = back.sites().into_iter().collect();
-    let world = World::connect(&args.world, None, Want::Read, home(&sites)).await?;
+    let accounts = accounts_of(config.as_ref(), &sites)?;
+    let world = World::connect(&args.world, None, Want::Read, home(&sites), &accounts).await?;
     let mut live = discover(world.reader(), &sites).await;
     let mut desired = back.desired(&live);
     let made_at = OffsetDateTime::now_utc();
@@ -129,6 +145,7 @@ async fn look(args: &RollbackArgs, output: &Output) -> Result<Planned, NoPlan> {
         guard: desired.guard.clone(),
         scope: Scope {
             account: account(&plan),
+            accounts: ids_of(&accounts),
             regions: regions_of(&sites),
             targets: Vec::new(),
             declared,

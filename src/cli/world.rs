@@ -2,19 +2,22 @@
 //!
 //! Owns the connection. One for a verb that only reads is given no way to write.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::args::WorldArgs;
 use super::output::Cannot;
+use super::session::ids_of;
+use crate::config;
 use crate::inventory::Inventory;
-use crate::lightsail::aws::{Aws, AwsReader, AwsWriter, Settings};
+use crate::lightsail::aws::{Account, Accounts, AccountsReader, AccountsWriter, Settings};
 use crate::lightsail::{self, Listed, Offline, Operation, Reader, Tally};
 use crate::model::{Instance, InstanceId, PortState, Site};
 
 /// A connection to the service, to the embedded emulator, or to nothing but a file.
 pub(super) struct World {
     reader: AnyReader,
-    aws: Option<Aws>,
+    aws: Option<Accounts>,
     #[cfg(feature = "emulator")]
     server: Option<super::emulate::Embedded>,
 }
@@ -22,7 +25,7 @@ pub(super) struct World {
 /// A reader chosen at run time.
 pub(super) enum AnyReader {
     /// The API.
-    Aws(AwsReader),
+    Aws(AccountsReader),
     /// An inventory file.
     Offline(Offline),
 }
@@ -37,15 +40,17 @@ pub(super) enum Want {
 }
 
 impl World {
-    /// Connects. `region` is for the credential sources that need one.
+    /// Connects. `region` is for the credential sources that need one, `accounts` are those that the configuration names;
+    /// without any, there is the one that the credentials belong to.
     pub(super) async fn connect(
         args: &WorldArgs,
         inventory: Option<&Path>,
         want: Want,
         region: Option<String>,
+        accounts: &BTreeMap<String, config::Account>,
     ) -> Result<Self, Cannot> {
         if let Some(path) = inventory {
-            return Self::offline(path);
+            return Self::offline(path, accounts);
         }
         #[cfg_attr(
             not(feature = "emulator"),
@@ -64,6 +69,7 @@ impl World {
             Some(path) => {
                 let server = super::emulate::Embedded::start(path, want).await?;
                 settings.endpoint_url = Some(server.url());
+                settings.sts_endpoint_url = Some(server.url());
                 settings.keys = Some(server.keys());
                 // Nobody else's account is asked.
                 settings.rate = lightsail::Rate::UNLIMITED;
@@ -72,7 +78,7 @@ impl World {
         };
         #[cfg(not(feature = "emulator"))]
         let _ = want;
-        let aws = Aws::connect(settings)
+        let aws = Accounts::connect(each(accounts, &settings))
             .await
             .map_err(|error| Cannot::failed(error.to_string()).with_hint(error.hint()))?;
         Ok(Self {
@@ -83,7 +89,7 @@ impl World {
         })
     }
 
-    fn offline(path: &Path) -> Result<Self, Cannot> {
+    fn offline(path: &Path, accounts: &BTreeMap<String, config::Account>) -> Result<Self, Cannot> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             Cannot::failed(format!(
                 "cannot read the inventory `{}`: {error}",
@@ -93,7 +99,7 @@ impl World {
         let inventory = Inventory::parse(&text)
             .map_err(|error| Cannot::failed(format!("`{}`: {error}", path.display())))?;
         Ok(Self {
-            reader: AnyReader::Offline(Offline::new(inventory)),
+            reader: AnyReader::Offline(Offline::new(inventory).with_accounts(ids_of(accounts))),
             aws: None,
             #[cfg(feature = "emulator")]
             server: None,
@@ -107,12 +113,17 @@ impl World {
 
     /// The calls that were made so far.
     pub(super) fn tally(&self) -> Tally {
-        self.aws.as_ref().map(Aws::tally).unwrap_or_default()
+        self.aws.as_ref().map(Accounts::tally).unwrap_or_default()
     }
 
     /// What can write, where there is something to write to.
-    pub(super) fn writer(&self) -> Option<AwsWriter> {
-        self.aws.as_ref().map(Aws::writer)
+    pub(super) fn writer(&self) -> Option<AccountsWriter> {
+        self.aws.as_ref().map(Accounts::writer)
+    }
+
+    /// The connections, where there are any.
+    pub(super) fn accounts(&self) -> Option<&Accounts> {
+        self.aws.as_ref()
     }
 
     /// Lets go of the connection; an embedded emulator has written its file by then.
@@ -130,6 +141,40 @@ impl World {
             server.stop().await;
         }
     }
+}
+
+/// How to reach each account, or the one without a name.
+fn each(accounts: &BTreeMap<String, config::Account>, settings: &Settings) -> Vec<Account> {
+    if accounts.is_empty() {
+        return vec![Account {
+            name: None,
+            id: None,
+            settings: settings.clone(),
+        }];
+    }
+    let account = |(name, account): (&String, &config::Account)| {
+        let config::Account {
+            id,
+            role,
+            regions,
+            profile,
+        } = account;
+        let mut settings = settings.clone();
+        settings.role.clone_from(role);
+        // Credentials that were given stand for every profile.
+        if settings.keys.is_none() && profile.is_some() {
+            settings.profile.clone_from(profile);
+        }
+        if let Some(first) = regions.first() {
+            settings.fallback_region = Some(first.clone());
+        }
+        Account {
+            name: Some(name.clone()),
+            id: Some(id.clone()),
+            settings,
+        }
+    };
+    accounts.iter().map(account).collect()
 }
 
 impl Reader for AnyReader {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::Config;
 use super::nested::Nested;
+use super::place::Place;
 use super::services;
 use super::what;
 use super::who::{self, Said, Who};
@@ -19,13 +20,9 @@ pub(super) struct Catalogue {
 }
 
 impl Config {
-    /// Instances with a table of their own: the region, where they are named with one, and the name.
-    pub fn tables(&self) -> impl Iterator<Item = (Option<&str>, &str)> {
-        let instances = self.linked.instances.iter();
-        instances.map(|declared| match &declared.id {
-            Ok(id) => (Some(id.region.as_str()), id.name.as_str()),
-            Err(name) => (None, name.as_str()),
-        })
+    /// Instances with a table of their own, as they are named.
+    pub fn tables(&self) -> impl Iterator<Item = &Place> {
+        self.linked.instances.iter().map(|declared| &declared.place)
     }
 
     /// The sets of addresses by name, with everything that they name in turn.
@@ -116,7 +113,10 @@ rules = []
         );
         assert!(config.services().contains_key("app"));
         assert_eq!(
-            config.tables().collect::<Vec<_>>(),
+            config
+                .tables()
+                .map(|place| (place.region.as_deref(), place.name.as_str()))
+                .collect::<Vec<_>>(),
             [(Some("us-east-1"), "web-1"), (None, "web-2")]
         );
         let unused = config

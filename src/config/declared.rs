@@ -54,20 +54,24 @@ impl Config {
 
     fn table(&self, declared: &Declared, as_of: OffsetDateTime) -> DeclaredTable {
         let linked = &self.linked;
-        let (region, name) = match &declared.id {
-            Ok(id) => (Some(id.region.as_str()), id.name.as_str()),
-            Err(name) => (None, name.as_str()),
-        };
-        // Where there is only one region to look at, it is there.
-        let only = linked.regions.first().filter(|_| linked.regions.len() == 1);
-        let region = region.or(only.map(String::as_str));
+        // Where there is only one account or region to look at, it is there.
+        let mut place = declared.place.clone();
+        let accounts = linked.accounts.keys();
+        let only = accounts.take(2).collect::<Vec<_>>();
+        if let ([only], None) = (&only[..], &place.account) {
+            place.account = Some((*only).clone());
+        }
+        let regions: BTreeSet<&String> = linked.sites.iter().map(|site| &site.region).collect();
+        if let (Some(only), 1, None) = (regions.first(), regions.len(), &place.region) {
+            place.region = Some((*only).clone());
+        }
         let (mut certain, mut possible) = (vec![&declared.settings], vec![&declared.settings]);
         for group in &linked.groups {
-            let (may, does) = group.selector.takes(region, name);
+            let (may, does) = group.selector.takes(&place);
             possible.extend(may.then_some(&group.settings));
             certain.extend(does.then_some(&group.settings));
         }
-        let policies = self.concerning(|selector| selector.takes(region, name));
+        let policies = self.concerning(|selector| selector.takes(&place));
         let name = format!("instances.{}", declared.key);
         self.of(name, &certain, &possible, policies, as_of)
     }

@@ -8,8 +8,10 @@ use std::collections::btree_map::Entry;
 
 use time::OffsetDateTime;
 
+use super::accounts::Account;
 use super::diagnostic::Report;
 use super::expect::Expect;
+use super::place::Place;
 use super::selector::Selector;
 use super::source::{Span, quote};
 use super::tree::Text;
@@ -19,6 +21,7 @@ use crate::model::{Mode, Strategy, Weight};
 #[derive(Debug, Default)]
 pub(super) struct Definitions {
     pub(super) defaults: Defaults,
+    pub(super) accounts: Named<Account>,
     pub(super) addresses: Named<Vec<Text>>,
     pub(super) services: Named<Vec<Text>>,
     pub(super) rulesets: Named<Vec<RuleDef>>,
@@ -112,8 +115,7 @@ pub(super) struct GroupDef {
 /// `[instances.NAME]`.
 #[derive(Debug)]
 pub(super) struct InstanceDef {
-    pub(super) region: Option<String>,
-    pub(super) name: String,
+    pub(super) place: Place,
     pub(super) body: Body,
 }
 

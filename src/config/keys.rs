@@ -7,6 +7,7 @@ pub(super) const TOP: &[&str] = &[
     "version",
     "include",
     "defaults",
+    "accounts",
     "addresses",
     "services",
     "rulesets",
@@ -17,12 +18,14 @@ pub(super) const TOP: &[&str] = &[
 ];
 /// `[defaults]`.
 pub(super) const DEFAULTS: &[&str] = &["region", "regions", "mode", "strategy"];
+/// `[accounts.NAME]`.
+pub(super) const ACCOUNT: &[&str] = &["id", "role", "regions", "profile"];
 /// `[groups.NAME]`.
 pub(super) const GROUP: &[&str] = &[
     "match", "expect", "use", "rules", "absent", "mode", "strategy",
 ];
 /// `match` of a group.
-pub(super) const MATCH: &[&str] = &["name", "region", "tags"];
+pub(super) const MATCH: &[&str] = &["name", "account", "region", "tags"];
 /// `[instances.NAME]`.
 pub(super) const INSTANCE: &[&str] = &["use", "rules", "absent", "mode", "strategy"];
 /// One of `rules`.
@@ -53,6 +56,7 @@ pub(super) const REQUIRE: &[&str] = &["allow", "from"];
 pub const KEYS: &[(&str, &[&str])] = &[
     ("top", TOP),
     ("defaults", DEFAULTS),
+    ("account", ACCOUNT),
     ("group", GROUP),
     ("match", MATCH),
     ("instance", INSTANCE),

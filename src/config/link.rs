@@ -2,23 +2,28 @@
 //!
 //! Owns the checks that need more than one definition. Refuses to look at instances; `resolve` does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::accounts::{self, Account};
 use super::catalogue::Catalogue;
 use super::definitions::{Definitions, GroupDef, GuardDef, InstanceDef};
 use super::diagnostic::Report;
 use super::expect::Expect;
 use super::follow::Names;
+use super::place::Place;
 use super::policy;
 use super::rule::{Absence, Rule};
 use super::selector::{Glob, Selector};
 use super::source::{Span, quote};
-use crate::model::{Guard, InstanceId, Mode, Strategy};
+use crate::model::{Guard, Mode, Site, Strategy};
 
 /// The configuration without its texts.
 #[derive(Debug)]
 pub(super) struct Linked {
+    pub(super) accounts: BTreeMap<String, Account>,
     pub(super) regions: BTreeSet<String>,
+    /// Where to look, as far as it is known.
+    pub(super) sites: BTreeSet<Site>,
     pub(super) mode: Mode,
     pub(super) strategy: Strategy,
     pub(super) rulesets: Vec<Vec<Rule>>,
@@ -55,8 +60,7 @@ pub(super) struct Group {
 pub(super) struct Declared {
     pub(super) key: String,
     pub(super) span: Span,
-    /// With the region, where it was named with one.
-    pub(super) id: Result<InstanceId, String>,
+    pub(super) place: Place,
     pub(super) settings: Settings,
 }
 
@@ -64,6 +68,7 @@ pub(super) struct Declared {
 pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
     let Definitions {
         defaults,
+        accounts,
         addresses,
         services,
         rulesets,
@@ -73,6 +78,16 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
         policies,
         incomplete,
     } = defs;
+    let accounts = accounts::link(accounts, report);
+    if !incomplete {
+        let selectors = groups.0.values().map(|(_, group)| &group.selector);
+        let policies = policies.0.values();
+        let selectors = selectors.chain(policies.filter_map(|(_, def)| def.selector.as_ref()));
+        accounts::check_matches(&accounts, selectors, report);
+        let places = instances.0.iter();
+        let places = places.map(|(key, (span, def))| (key.as_str(), *span, &def.place));
+        accounts::check_places(&accounts, places, report);
+    }
     let known: Vec<(String, Span)> = rulesets
         .0
         .iter()
@@ -86,7 +101,9 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
             .0
             .values()
             .any(|(_, group)| matches!(group.body.mode, Some((Mode::Additive, _))));
-    if !defaults.has_list && !incomplete {
+    let has_list =
+        defaults.has_list || accounts.values().any(|account| !account.regions.is_empty());
+    if !has_list && !incomplete {
         for place in groups.0.values().filter_map(|(_, group)| group.region_glob) {
             report
                 .error(
@@ -104,9 +121,13 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
     let own = instances
         .0
         .values()
-        .filter_map(|(_, instance)| instance.region.as_deref());
+        // A region that is named with an account is looked at there.
+        .filter(|(_, instance)| instance.place.account.is_none())
+        .filter_map(|(_, instance)| instance.place.region.as_deref());
     let mut regions: BTreeSet<String> = literal.chain(own).map(str::to_owned).collect();
     regions.extend(defaults.regions);
+    let places = instances.0.values().map(|(_, instance)| &instance.place);
+    let sites = accounts::sites(&accounts, &regions, places);
     let rulesets = rulesets
         .0
         .into_values()
@@ -133,7 +154,9 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
         names.report_unused(report);
     }
     Linked {
+        accounts,
         regions,
+        sites,
         mode,
         strategy: defaults.strategy.unwrap_or_default(),
         rulesets,
@@ -178,19 +201,11 @@ fn instance(
     def: InstanceDef,
     report: &mut Report,
 ) -> Declared {
-    let InstanceDef { region, name, body } = def;
-    let id = match region {
-        Some(region) => Ok(InstanceId {
-            account: None,
-            region,
-            name,
-        }),
-        None => Err(name),
-    };
+    let InstanceDef { place, body } = def;
     Declared {
         key,
         span,
-        id,
+        place,
         settings: names.settings(body, report),
     }
 }

@@ -7,6 +7,7 @@
 //! The way goes from text to tree (`syntax`, `tree`), to definitions (`read`), to a [`Config`] whose names are followed
 //! (`link`), and, once the instances are known, to [`Desired`](crate::model::Desired) (`resolve`).
 
+mod accounts;
 mod catalogue;
 mod conflict;
 mod declared;
@@ -20,6 +21,7 @@ mod link;
 mod load;
 mod names;
 mod nested;
+mod place;
 mod policy;
 mod read;
 mod regions;
@@ -40,7 +42,7 @@ mod what;
 mod who;
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use definitions::Definitions;
@@ -49,15 +51,17 @@ use link::Linked;
 
 use crate::model::{Fingerprint, Site};
 
+pub use accounts::Account;
 pub use catalogue::service_of;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use files::{Disk, Files, Kind};
 pub use keys::KEYS;
 pub use load::{load, load_from};
+pub use place::Place;
 pub use services::{service_keys, service_name, service_names};
 pub use source::Source;
 pub use summary::Summary;
-pub use write::{Adopted, Differing, Imported, import};
+pub use write::{Adopted, Differing, Imported, accounts, import};
 
 /// A configuration without errors, not yet matched with instances.
 #[derive(Debug)]
@@ -82,10 +86,26 @@ impl Config {
         &self.linked.regions
     }
 
-    /// Where these regions are looked at.
+    /// The accounts by name; none is the one that the credentials belong to.
+    #[must_use]
+    pub fn accounts(&self) -> &BTreeMap<String, Account> {
+        &self.linked.accounts
+    }
+
+    /// What it calls each account, by the id.
+    #[must_use]
+    pub fn account_names(&self) -> BTreeMap<&str, &str> {
+        let accounts = self.linked.accounts.iter();
+        accounts
+            .map(|(name, account)| (account.id.as_str(), name.as_str()))
+            .collect()
+    }
+
+    /// Where the configuration says to look: every account in its own regions, else in those of [`Config::regions`]. An
+    /// account of which neither is known has no site here.
     #[must_use]
     pub fn sites(&self) -> BTreeSet<Site> {
-        self.regions().iter().map(Site::of_region).collect()
+        self.linked.sites.clone()
     }
 
     /// The texts of all its files, in the order in which they were read, under one name. Where they are is no part of it.

@@ -2,6 +2,7 @@
 //!
 //! Owns what each key takes. Refuses to follow names from one definition to another; `link` does.
 
+mod accounts;
 mod guard;
 mod matching;
 mod policy;
@@ -12,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 use super::definitions::{Body, Definitions, GroupDef, InstanceDef};
 use super::diagnostic::Report;
 use super::keys;
+use super::place::Place;
 use super::selector::Selector;
 use super::source::{Source, Span, quote};
 use super::syntax;
@@ -99,6 +101,11 @@ fn top(
                     .hint("it is for all files: write it into the first one");
             }
             "policy" => policy::read(cx, defs, value),
+            "accounts" => {
+                each(cx, value, "`[accounts]`", |cx, name, value| {
+                    accounts::read(cx, defs, name, value);
+                });
+            }
             "addresses" => {
                 each(cx, value, "`[addresses]`", |cx, name, value| {
                     address_set(cx, defs, name, value);
@@ -333,37 +340,31 @@ fn group(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>)
 
 fn instance(cx: &mut Cx<'_>, defs: &mut Definitions, key: Text, value: &Value<'_>) {
     let subject = format!("instance {}", quote(&key.text));
-    let mut parts = key.text.split('/');
-    let (region, name) = match (parts.next(), parts.next(), parts.next()) {
-        (Some(name), None, _) => (None, name),
-        (Some(region), Some(name), None) => (Some(region), name),
-        _ => {
-            cx.report
-                .error(
-                    key.span,
-                    format!("{} has more parts than region and name", quote(&key.text)),
-                )
-                .hint("accounts cannot be named here: write \"region/name\"");
-            return;
-        }
+    let Some(place) = Place::parse(&key.text) else {
+        cx.report
+            .error(
+                key.span,
+                format!(
+                    "{} has more parts than account, region and name",
+                    quote(&key.text)
+                ),
+            )
+            .hint("write \"name\", \"region/name\" or \"account/region/name\"");
+        return;
     };
+    let region = place.region.as_ref();
     let mut valid = region.is_none_or(|region| regions::check(cx.report, region, key.span));
-    if let Err(why) = names::instance(name) {
-        let message = format!("{} cannot be the name of an instance", quote(name));
+    if let Err(why) = names::instance(&place.name) {
+        let message = format!("{} cannot be the name of an instance", quote(&place.name));
         cx.report.error(key.span, message).hint(why);
         valid = false;
     }
-    let (region, name) = (region.map(str::to_owned), name.to_owned());
     let Some(table) = cx.table(value, &subject, keys::INSTANCE) else {
         return;
     };
     let body = body(cx, table);
     if valid {
-        defs.instances.define(
-            cx.report,
-            "instance",
-            key,
-            InstanceDef { region, name, body },
-        );
+        defs.instances
+            .define(cx.report, "instance", key, InstanceDef { place, body });
     }
 }

@@ -108,7 +108,7 @@ impl<'a> Resolver<'a> {
                     instance.is_some_and(|instance| selector.matches(instance))
                 });
                 let chosen: BTreeSet<InstanceId> = declared.cloned().collect();
-                if chosen.is_empty() && self.all_listed(|region| selector.takes_region(region)) {
+                if chosen.is_empty() && self.all_listed(|site| selector.takes_site(site)) {
                     let text = format!("policy {} matches no instance", quote(&policy.id));
                     let origin = policy.origin.clone();
                     self.desired.notes.push(Note { text, origin });
@@ -129,23 +129,24 @@ impl<'a> Resolver<'a> {
         let mut absent = Vec::new();
         let mut unseen = Vec::new();
         for declared in &self.config.linked.instances {
-            let found = match &declared.id {
-                Ok(id) => self.instances.get_key_value(id).map(|(id, _)| id),
-                Err(name) => match by_name.get(name.as_str()).map(Vec::as_slice) {
-                    None | Some([]) => None,
-                    Some([id]) => Some(*id),
-                    Some(several) => {
-                        let all: Vec<String> =
-                            several.iter().map(|id| quote(&id.to_string())).collect();
-                        self.report
-                            .error(
-                                declared.span,
-                                format!("{} exists in several regions", quote(name)),
-                            )
-                            .hint(format!("say which one: {}", all.join(" or ")));
-                        continue;
-                    }
-                },
+            let place = &declared.place;
+            let named = by_name.get(place.name.as_str()).into_iter().flatten();
+            let here: Vec<&InstanceId> = named.copied().filter(|id| place.holds(id)).collect();
+            let found = match here[..] {
+                [] => None,
+                [id] => Some(id),
+                [first, ..] => {
+                    let all: Vec<String> = here.iter().map(|id| quote(&id.to_string())).collect();
+                    let one_account = here.iter().all(|id| id.account == first.account);
+                    let what = if one_account { "regions" } else { "accounts" };
+                    self.report
+                        .error(
+                            declared.span,
+                            format!("{} exists in several {what}", quote(&declared.key)),
+                        )
+                        .hint(format!("say which one: {}", all.join(" or ")));
+                    continue;
+                }
             };
             match found {
                 Some(id) => {
@@ -171,29 +172,39 @@ impl<'a> Resolver<'a> {
 
     /// Whether every region was listed in which the instance could be.
     fn is_listed(&self, declared: &Declared) -> bool {
-        match &declared.id {
-            Ok(id) => self.listed.contains(&id.site()),
-            Err(_) => self.all_listed(|_| true),
+        let place = &declared.place;
+        let accounts = &self.config.linked.accounts;
+        match (&place.account, &place.region) {
+            (account, Some(region)) if account.is_some() || accounts.is_empty() => {
+                self.listed.contains(&Site {
+                    account: account.clone(),
+                    region: region.clone(),
+                })
+            }
+            _ => self.all_listed(|site| place.could_be_in(site)),
         }
     }
 
-    fn all_listed(&self, concerns: impl Fn(&str) -> bool) -> bool {
+    /// Whether every site was listed that is of concern, as far as the configuration knows where to look. Of an account
+    /// that is looked at where the environment says, any site will do: there is only one.
+    fn all_listed(&self, concerns: impl Fn(&Site) -> bool) -> bool {
+        let linked = &self.config.linked;
+        let mut wanted = linked.sites.iter().filter(|site| concerns(site));
+        let mut unplaced = linked.accounts.keys().filter(|name| {
+            let known = |site: &Site| site.account.as_ref() == Some(name);
+            !linked.sites.iter().any(known)
+        });
         !self.listed.is_empty()
-            && self
-                .config
-                .linked
-                .regions
-                .iter()
-                .filter(|region| concerns(region))
-                .all(|region| self.listed.contains(&Site::of_region(region)))
+            && wanted.all(|site| self.listed.contains(site))
+            && unplaced.all(|name| {
+                let seen = |site: &Site| site.account.as_ref() == Some(name);
+                self.listed.iter().any(seen)
+            })
     }
 
     fn missing(&mut self, absent: &[&Declared], by_name: &BTreeMap<&str, Vec<&InstanceId>>) {
         for (at, declared) in absent.iter().enumerate() {
-            let name = declared
-                .id
-                .as_ref()
-                .map_or_else(String::as_str, |id| &id.name);
+            let name = declared.place.name.as_str();
             let elsewhere = by_name
                 .get(name)
                 .and_then(|ids| ids.first())
@@ -205,7 +216,7 @@ impl<'a> Resolver<'a> {
                     by_name.keys().copied().filter(|_| at < HINTS),
                 )?;
                 let id = by_name.get(near)?.first()?;
-                Some(if declared.id.is_ok() {
+                Some(if declared.place.region.is_some() {
                     id.to_string()
                 } else {
                     id.name.clone()
@@ -232,7 +243,12 @@ impl<'a> Resolver<'a> {
             names.push(format!("{} more", unseen.len() - SHOWN));
         }
         let text = format!(
-            "declared, but not in a region that was looked at: {}",
+            "declared, but not in {} that was looked at: {}",
+            if self.config.linked.accounts.is_empty() {
+                "a region"
+            } else {
+                "an account and region"
+            },
             names.join(", ")
         );
         self.desired.notes.push(Note {
@@ -245,7 +261,7 @@ impl<'a> Resolver<'a> {
     fn count(&mut self, group: &Group, count: usize) {
         let name = quote(&group.name);
         let origin = Some(self.report.origin(group.span));
-        if !self.all_listed(|region| group.selector.takes_region(region)) {
+        if !self.all_listed(|site| group.selector.takes_site(site)) {
             if group.expect.is_some() {
                 let text = format!(
                     "`expect` of group {name} is not judged: not every region was listed in full"

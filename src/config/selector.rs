@@ -4,7 +4,9 @@
 
 use glob::Pattern;
 
-use crate::model::Instance;
+use super::place::Place;
+use super::source::Span;
+use crate::model::{Instance, Site};
 
 /// A text to be met, literally or as a pattern with `*`, `?` and `[...]`.
 #[derive(Clone, Debug)]
@@ -73,6 +75,8 @@ impl Glob {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Selector {
     pub(super) names: Vec<Glob>,
+    /// Each with its place, since which accounts there are is only known when all files are read.
+    pub(super) accounts: Vec<(Glob, Span)>,
     pub(super) regions: Vec<Glob>,
     pub(super) tags: Vec<(String, Vec<Glob>)>,
 }
@@ -81,6 +85,7 @@ impl Selector {
     pub(super) fn matches(&self, instance: &Instance) -> bool {
         let any = |globs: &[Glob], text: &str| globs.iter().any(|glob| glob.matches(text));
         (self.names.is_empty() || any(&self.names, &instance.id.name))
+            && self.takes_account(instance.id.account.as_deref())
             && self.takes_region(&instance.id.region)
             && self.tags.iter().all(|(key, globs)| {
                 instance
@@ -90,6 +95,11 @@ impl Selector {
             })
     }
 
+    fn account_globs(&self) -> Vec<Glob> {
+        let accounts = self.accounts.iter();
+        accounts.map(|(glob, _)| glob.clone()).collect()
+    }
+
     /// Whether every instance that meets `other` meets this too, as far as their texts tell.
     pub(super) fn includes(&self, other: &Self) -> bool {
         let covered = |ours: &[Glob], theirs: &[Glob]| {
@@ -97,6 +107,7 @@ impl Selector {
             ours.is_empty() || (!theirs.is_empty() && theirs.iter().all(takes))
         };
         covered(&self.names, &other.names)
+            && covered(&self.account_globs(), &other.account_globs())
             && covered(&self.regions, &other.regions)
             && self.tags.iter().all(|(key, ours)| {
                 let same = other.tags.iter().find(|(their, _)| their == key);
@@ -111,6 +122,7 @@ impl Selector {
             !ours.is_empty() && !theirs.is_empty() && ours.iter().all(excluded)
         };
         apart(&self.names, &other.names)
+            || apart(&self.account_globs(), &other.account_globs())
             || apart(&self.regions, &other.regions)
             || self.tags.iter().any(|(key, ours)| {
                 let same = other.tags.iter().find(|(their, _)| their == key);
@@ -118,18 +130,40 @@ impl Selector {
             })
     }
 
-    /// Whether an instance of this name could match, and whether it does whatever else it is. Without a region that
-    /// could be any.
-    pub(super) fn takes(&self, region: Option<&str>, name: &str) -> (bool, bool) {
+    /// Whether an instance of this place could match, and whether it does whatever else it is. What the place leaves open
+    /// could be anything.
+    pub(super) fn takes(&self, place: &Place) -> (bool, bool) {
+        let Place {
+            account,
+            region,
+            name,
+        } = place;
         let named = self.names.is_empty() || self.names.iter().any(|glob| glob.matches(name));
-        let here = region.map(|region| self.takes_region(region));
-        let possible = named && here.unwrap_or(true);
-        let certain = named && here.unwrap_or(self.regions.is_empty()) && self.tags.is_empty();
+        let here = region.as_ref().map(|region| self.takes_region(region));
+        let theirs = account
+            .as_deref()
+            .map(|account| self.takes_account(Some(account)));
+        let possible = named && here.unwrap_or(true) && theirs.unwrap_or(true);
+        let certain = named
+            && here.unwrap_or(self.regions.is_empty())
+            && theirs.unwrap_or(self.accounts.is_empty())
+            && self.tags.is_empty();
         (possible, certain)
     }
 
-    /// Whether an instance of this region could match.
-    pub(super) fn takes_region(&self, region: &str) -> bool {
+    /// Whether an instance of this site could match.
+    pub(super) fn takes_site(&self, site: &Site) -> bool {
+        self.takes_account(site.account.as_deref()) && self.takes_region(&site.region)
+    }
+
+    /// Whether an instance of this account could match.
+    pub(super) fn takes_account(&self, account: Option<&str>) -> bool {
+        let mut globs = self.accounts.iter();
+        self.accounts.is_empty()
+            || account.is_some_and(|account| globs.any(|(glob, _)| glob.matches(account)))
+    }
+
+    fn takes_region(&self, region: &str) -> bool {
         self.regions.is_empty() || self.regions.iter().any(|glob| glob.matches(region))
     }
 }

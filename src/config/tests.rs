@@ -2,6 +2,7 @@
 //!
 //! Owns the helpers that they share.
 
+mod accounts;
 mod errors;
 mod files;
 mod guard;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::model::{InstanceId, PortState};
+use crate::model::{InstanceId, PortState, Site};
 
 use super::bucket::Buckets;
 use super::dice::{hits, pick, roll};
@@ -149,7 +149,7 @@ pub(super) struct Mishaps {
     buckets: Buckets,
     connections: u64,
     requests: u64,
-    /// By region, name and action; the empty action is all of them.
+    /// By site, name and action; the empty action is all of them.
     counts: BTreeMap<(String, String, &'static str), u64>,
 }
 
@@ -157,7 +157,7 @@ pub(super) struct Mishaps {
 #[derive(Clone, Debug)]
 pub(super) struct Turn {
     /// Where, and which instance it names.
-    pub(super) region: String,
+    pub(super) site: Site,
     pub(super) name: Option<String>,
     pub(super) action: Action,
     /// How many requests there were in all, with this one.
@@ -193,11 +193,11 @@ impl Mishaps {
     }
 
     /// Counts a request.
-    pub(super) fn turn(&mut self, region: &str, name: Option<&str>, action: Action) -> Turn {
+    pub(super) fn turn(&mut self, site: &Site, name: Option<&str>, action: Action) -> Turn {
         self.requests += 1;
         let mut count = |action: &'static str| {
             let place = (
-                region.to_owned(),
+                site.to_string(),
                 name.unwrap_or_default().to_owned(),
                 action,
             );
@@ -207,13 +207,13 @@ impl Mishaps {
         };
         let (nth, nth_any) = (count(action.name()), count(""));
         Turn {
-            region: region.to_owned(),
+            site: site.clone(),
             name: name.map(ToOwned::to_owned),
             action,
             total: self.requests,
             nth,
             nth_any,
-            subject: format!("{region}/{}/{}", action.name(), name.unwrap_or_default()),
+            subject: format!("{site}/{}/{}", action.name(), name.unwrap_or_default()),
         }
     }
 
@@ -286,7 +286,7 @@ impl Mishaps {
 
     /// Whether the request is one too many.
     pub(super) fn throttles(&mut self, turn: &Turn, now: OffsetDateTime) -> bool {
-        self.faults.throttle && !self.buckets.take(&turn.region, turn.action, now)
+        self.faults.throttle && !self.buckets.take(&turn.site.to_string(), turn.action, now)
     }
 
     /// A number for whatever else this request has to decide.
@@ -306,7 +306,7 @@ impl Mishaps {
                 Some(_) => return None,
             };
             let here = turn.name.as_deref() == Some(cue.instance.name.as_str())
-                && turn.region == cue.instance.region;
+                && turn.site == cue.instance.site();
             (here && nth == cue.nth).then_some(&cue.what)
         })
     }

@@ -12,10 +12,14 @@ use super::fault::Fault;
 use super::operations::uuid;
 use super::options::Options;
 use super::service::{Answer, Delivery, Fate, Service};
+use super::sessions::{Identity, Sessions};
 use super::signature::{self, Credentials, Message, Refusal};
 use super::state::Keep;
 use super::sts;
 use super::wire::Action;
+
+/// Who is asked about where no instance has an account in its ARN.
+const NO_ACCOUNT: &str = "000000000000";
 
 /// A whole reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +71,7 @@ pub(super) enum Outcome {
 pub(super) struct Front {
     pub(super) service: Service,
     options: Options,
+    sessions: Sessions,
     /// Requests by action, refused ones included.
     requests: BTreeMap<&'static str, usize>,
     /// Every request ever, for ids that differ.
@@ -78,6 +83,7 @@ impl Front {
         Self {
             service,
             options,
+            sessions: Sessions::default(),
             requests: BTreeMap::new(),
             total: 0,
         }
@@ -127,9 +133,11 @@ impl Front {
         let action = target.and_then(Action::from_target);
         let delivery = match self.check(message, now) {
             Err(fault) => self.refuse(action, &fault),
-            Ok(region) => match action {
+            Ok((region, who)) => match action {
                 None => self.refuse(None, &Fault::unknown_operation()),
-                Some(action) => self.call(&region, action, message.body, now, keep),
+                Some(action) => {
+                    self.call_as(&who.account, &region, action, message.body, now, keep)
+                }
             },
         };
         match delivery.fate {
@@ -142,7 +150,7 @@ impl Front {
         }
     }
 
-    /// Answers a request whose sender is known.
+    /// Answers a request of the emulator's own keys.
     pub(super) fn call(
         &mut self,
         region: &str,
@@ -151,8 +159,34 @@ impl Front {
         now: OffsetDateTime,
         keep: Keep<'_>,
     ) -> Delivery {
+        let account = self.user().account;
+        self.call_as(&account, region, action, body, now, keep)
+    }
+
+    /// Answers a request of somebody of this account.
+    fn call_as(
+        &mut self,
+        account: &str,
+        region: &str,
+        action: Action,
+        body: &[u8],
+        now: OffsetDateTime,
+        keep: Keep<'_>,
+    ) -> Delivery {
         self.count(action);
-        self.service.call(region, action, body, now, keep)
+        let site = self.service.state.site(account, region);
+        self.service.call(&site, action, body, now, keep)
+    }
+
+    /// Whom the emulator's own keys belong to: a user of the account of the first instance.
+    fn user(&self) -> Identity {
+        let inventory = self.service.state.inventory();
+        let accounts = inventory.entries().map(|(_, entry)| entry.account());
+        let first = accounts.into_iter().find(|account| !account.is_empty());
+        Identity {
+            account: first.unwrap_or(NO_ACCOUNT).to_owned(),
+            role: None,
+        }
     }
 
     /// Turns a request away that the service does not get to see.
@@ -170,8 +204,12 @@ impl Front {
         *self.requests.entry(action.name()).or_default() += 1;
     }
 
-    /// The region that the message is signed for.
-    fn check(&self, message: Message<'_>, now: OffsetDateTime) -> Result<String, Fault> {
+    /// The region that the message is signed for, and by whom.
+    fn check(
+        &self,
+        message: Message<'_>,
+        now: OffsetDateTime,
+    ) -> Result<(String, Identity), Fault> {
         if message.method != "POST" || message.path != "/" {
             return Err(Fault::unknown_operation());
         }
@@ -184,18 +222,35 @@ impl Front {
         now: OffsetDateTime,
         request_id: String,
     ) -> Reply {
-        if sts::is_get_caller_identity(message.body) {
-            *self.requests.entry(sts::GET_CALLER_IDENTITY).or_default() += 1;
+        let form = sts::form(message.body);
+        let operation = sts::Operation::of(&form);
+        if let Some(operation) = operation {
+            *self.requests.entry(operation.name()).or_default() += 1;
         }
-        let result = self
-            .verify(message, "sts", now)
-            .map_err(sts::refuse)
-            .and_then(|_| {
-                if self.service.expired() {
-                    return Err(Fault::expired("ExpiredToken", 403));
-                }
-                sts::answer(message.body, self.service.state.inventory(), &request_id)
-            });
+        let caller = if operation.is_none_or(sts::Operation::is_signed) {
+            let who = self.verify(message, "sts", now).map_err(sts::refuse);
+            who.map(|(_, who)| Some(who))
+        } else {
+            Ok(None)
+        };
+        let result = caller.and_then(|caller| {
+            if self.service.expired() {
+                return Err(Fault::expired("ExpiredToken", 403));
+            }
+            let scene = sts::Scene {
+                accounts: self
+                    .service
+                    .state
+                    .inventory()
+                    .accounts()
+                    .into_iter()
+                    .collect(),
+                sessions: &mut self.sessions,
+                secret: &self.options.secret_key,
+                now,
+            };
+            sts::answer(operation, &form, caller.as_ref(), scene, &request_id)
+        });
         let (status, body) = match result {
             Ok(body) => (200, body),
             Err(fault) => (fault.status, sts::error(&fault, &request_id)),
@@ -214,12 +269,28 @@ impl Front {
         message: Message<'_>,
         service: &str,
         now: OffsetDateTime,
-    ) -> Result<String, Refusal> {
-        let credentials = Credentials {
-            access_key: &self.options.access_key,
-            secret_key: &self.options.secret_key,
+    ) -> Result<(String, Identity), Refusal> {
+        let named = signature::access_key(message.headers);
+        let Some(session) = named.and_then(|key| self.sessions.find(key)) else {
+            let credentials = Credentials {
+                access_key: &self.options.access_key,
+                secret_key: &self.options.secret_key,
+            };
+            let region = signature::verify(message, credentials, service, now)?;
+            return Ok((region, self.user()));
         };
-        signature::verify(message, credentials, service, now)
+        if signature::token(message.headers) != Some(session.token.as_str()) {
+            return Err(Refusal::UnknownKey);
+        }
+        let credentials = Credentials {
+            access_key: &session.access_key,
+            secret_key: &session.secret_key,
+        };
+        let region = signature::verify(message, credentials, service, now)?;
+        if session.expires <= now {
+            return Err(Refusal::Expired);
+        }
+        Ok((region, session.identity.clone()))
     }
 }
 
@@ -236,6 +307,7 @@ fn refuse(refusal: Refusal) -> Fault {
             400,
             "The security token included in the request is invalid.",
         ),
+        Refusal::Expired => Fault::expired("ExpiredTokenException", 400),
         Refusal::Invalid(why) => Fault::front("InvalidSignatureException", 400, why),
     }
 }

@@ -25,6 +25,7 @@ mod regions;
 mod reply;
 mod rules;
 mod service;
+mod sessions;
 mod signature;
 mod state;
 mod sts;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use crate::model::InstanceId;
+use crate::model::{InstanceId, Site};
 
 use super::quirks::{DoneStatus, Progress, Quirks};
 
@@ -109,12 +109,12 @@ impl Operations {
     /// Reads one of a region, which moves it on.
     pub(super) fn read(
         &mut self,
-        region: &str,
+        site: &Site,
         id: &str,
         now: OffsetDateTime,
     ) -> Option<&Operation> {
         let operation = self.list.get_mut(*self.places.get(id)?)?;
-        if operation.instance.region != region {
+        if operation.instance.site() != *site {
             return None;
         }
         if operation.unseen_left > 0 {
@@ -149,11 +149,12 @@ impl Operations {
     /// The operations of a region, or of one instance there. Listing them does not move them on.
     pub(super) fn list<'a>(
         &'a self,
-        region: &'a str,
+        site: &'a Site,
         name: Option<&'a str>,
     ) -> impl Iterator<Item = &'a Operation> {
         self.list.iter().filter(move |operation| {
-            operation.instance.region == region
+            operation.instance.region == site.region
+                && operation.instance.account == site.account
                 && name.is_none_or(|name| operation.instance.name == name)
         })
     }
@@ -203,18 +204,24 @@ mod tests {
         let first = operations.begin(&id, "Put", String::new(), now, &quirks);
         let mut seen = vec![first.status.name()];
         for _ in 0..reads {
-            let read = operations.read("r", &first.id, now).expect("it is there");
+            let read = operations
+                .read(&Site::of_region("r"), &first.id, now)
+                .expect("it is there");
             seen.push(read.status.name());
         }
         operations.finish(now);
         seen.push(
             operations
-                .read("r", &first.id, now)
+                .read(&Site::of_region("r"), &first.id, now)
                 .expect("it is there")
                 .status
                 .name(),
         );
-        assert!(operations.read("elsewhere", &first.id, now).is_none());
+        assert!(
+            operations
+                .read(&Site::of_region("elsewhere"), &first.id, now)
+                .is_none()
+        );
         seen
     }
 
@@ -255,7 +262,7 @@ mod tests {
         let first = operations.begin(&id, "Put", String::new(), now, &quirks);
         let found: Vec<Option<&str>> = (0..3)
             .map(|_| {
-                let read = operations.read("r", &first.id, now);
+                let read = operations.read(&Site::of_region("r"), &first.id, now);
                 read.map(|operation| operation.status.name())
             })
             .collect();

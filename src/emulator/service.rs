@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::inventory::Inventory;
-use crate::model::InstanceId;
+use crate::model::{InstanceId, Site};
 
 use super::fault::Fault;
 use super::faults::{Faults, Mishaps, Trouble, Turn};
@@ -95,7 +95,7 @@ impl Service {
     /// Answers a request whose sender is known.
     pub(super) fn call(
         &mut self,
-        region: &str,
+        site: &Site,
         action: Action,
         body: &[u8],
         now: OffsetDateTime,
@@ -103,7 +103,7 @@ impl Service {
     ) -> Delivery {
         let request = Request::parse(action, body);
         let name = request.as_ref().ok().and_then(Request::instance);
-        let turn = self.mishaps.turn(region, name, action);
+        let turn = self.mishaps.turn(site, name, action);
         if let Err(fault) = self.happen(&turn, now, keep) {
             return Fate::Answered(self.error(&fault)).at_once();
         }
@@ -117,7 +117,7 @@ impl Service {
         }
         let result = match self.bar(&turn, now) {
             Err(fault) => Err(fault),
-            Ok(()) => request.and_then(|request| self.state.answer(region, request, now, keep)),
+            Ok(()) => request.and_then(|request| self.state.answer(site, request, now, keep)),
         };
         let applied = action.is_write() && result.is_ok();
         match trouble {
@@ -149,8 +149,8 @@ impl Service {
             return Ok(());
         };
         let id = InstanceId {
-            account: None,
-            region: turn.region.clone(),
+            account: turn.site.account.clone(),
+            region: turn.site.region.clone(),
             name: name.clone(),
         };
         let roll = self.mishaps.roll("what", turn);

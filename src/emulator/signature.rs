@@ -26,7 +26,7 @@ pub(super) struct Message<'a> {
     pub(super) body: &'a [u8],
 }
 
-/// The one pair of credentials that is known.
+/// The pair of credentials that a message must be signed with.
 #[derive(Clone, Copy)]
 pub(super) struct Credentials<'a> {
     pub(super) access_key: &'a str,
@@ -42,6 +42,8 @@ pub(super) enum Refusal {
     Incomplete(String),
     /// Nobody has this access key.
     UnknownKey,
+    /// The credentials are temporary, and their time is over.
+    Expired,
     /// The signature is wrong, for something else, or for another time.
     Invalid(String),
 }
@@ -112,6 +114,18 @@ pub(super) fn verify(
             )
         })?;
     Ok(region.to_owned())
+}
+
+/// The access key that a message says it is signed with, as far as it can be read.
+pub(super) fn access_key(headers: &HeaderMap) -> Option<&str> {
+    let authorization = Authorization::read(headers).ok()?;
+    let scope = Scope::read(authorization.credential).ok()?;
+    Some(scope.access_key)
+}
+
+/// The token of temporary credentials that comes with a message.
+pub(super) fn token(headers: &HeaderMap) -> Option<&str> {
+    one(headers, "x-amz-security-token")
 }
 
 fn invalid(text: &str) -> Refusal {
@@ -296,14 +310,14 @@ fn canonical_query(query: &str) -> String {
     texts.join("&")
 }
 
-fn mac(key: &[u8], text: &[u8]) -> Hmac<Sha256> {
+pub(super) fn mac(key: &[u8], text: &[u8]) -> Hmac<Sha256> {
     let mut mac =
         <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(text);
     mac
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         write!(text, "{byte:02x}").expect("a string takes everything");

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::inventory::{Entry, Inventory};
-use crate::model::{InstanceId, InstanceState, PortState};
+use crate::model::{InstanceId, InstanceState, PortState, Site};
 
 use super::dice::roll;
 use super::fault::Fault;
@@ -48,6 +48,8 @@ pub(super) type Keep<'a> = &'a mut dyn FnMut(&Inventory, Event) -> Result<(), Fa
 #[derive(Debug)]
 pub(super) struct State {
     inventory: Inventory,
+    /// Whether the instances are in several accounts, each of which then sees its own only.
+    several: bool,
     places: BTreeMap<InstanceId, usize>,
     memory: BTreeMap<InstanceId, Memory>,
     operations: Operations,
@@ -74,7 +76,9 @@ struct Memory {
 
 impl State {
     pub(super) fn new(inventory: Inventory, quirks: Quirks, seed: u64) -> Self {
+        let accounts = inventory.accounts();
         let mut state = Self {
+            several: accounts.len() > 1,
             inventory,
             places: BTreeMap::new(),
             memory: BTreeMap::new(),
@@ -91,6 +95,14 @@ impl State {
         &self.inventory
     }
 
+    /// What somebody of this account sees of a region.
+    pub(super) fn site(&self, account: &str, region: &str) -> Site {
+        Site {
+            account: self.several.then(|| account.to_owned()),
+            region: region.to_owned(),
+        }
+    }
+
     pub(super) fn journal(&self) -> &[Arc<Write>] {
         &self.journal
     }
@@ -102,42 +114,40 @@ impl State {
     /// Answers a request that was made to a region.
     pub(super) fn answer(
         &mut self,
-        region: &str,
+        site: &Site,
         request: Request,
         now: OffsetDateTime,
         keep: Keep<'_>,
     ) -> Result<Value, Fault> {
         match request {
             Request::PortStates { name } => {
-                let place = self.read(region, &name, keep)?;
-                let (rules, roll) = self.look(region, place, now, keep)?;
+                let place = self.read(site, &name, keep)?;
+                let (rules, roll) = self.look(site, place, now, keep)?;
                 let rules = rules.ok_or_else(unreadable)?;
                 Ok(json!({"portStates": echo::port_states(&rules, &self.quirks, roll)}))
             }
-            Request::Open { name, rule } => self.open(region, &name, &rule, now, keep),
-            Request::Close { name, rule } => self.close(region, &name, &rule, now, keep),
-            Request::Put { name, rules } => self.put(region, &name, &rules, now, keep),
+            Request::Open { name, rule } => self.open(site, &name, &rule, now, keep),
+            Request::Close { name, rule } => self.close(site, &name, &rule, now, keep),
+            Request::Put { name, rules } => self.put(site, &name, &rules, now, keep),
             Request::Operation { id } => {
-                let operation = self.operations.read(region, &id, now);
+                let operation = self.operations.read(site, &id, now);
                 let operation = operation.ok_or_else(|| Fault::not_found("Operation", &id))?;
                 Ok(json!({"operation": reply::operation(operation)}))
             }
-            Request::Operations { token } => self.list_operations(region, None, token.as_deref()),
+            Request::Operations { token } => self.list_operations(site, None, token.as_deref()),
             Request::OperationsFor { name, token } => {
-                self.place(region, &name)?;
-                self.list_operations(region, Some(&name), token.as_deref())
+                self.place(site, &name)?;
+                self.list_operations(site, Some(&name), token.as_deref())
             }
             Request::Instance { name } => {
-                let place = self.read(region, &name, keep)?;
-                Ok(json!({"instance": self.show(region, place, now, keep)?}))
+                let place = self.read(site, &name, keep)?;
+                Ok(json!({"instance": self.show(site, place, now, keep)?}))
             }
             Request::InstanceState { name } => {
-                let place = self.read(region, &name, keep)?;
-                Ok(json!({"state": reply::state(&self.entry(region, place).state)}))
+                let place = self.read(site, &name, keep)?;
+                Ok(json!({"state": reply::state(&self.entry(site, place).state)}))
             }
-            Request::Instances { token } => {
-                self.list_instances(region, token.as_deref(), now, keep)
-            }
+            Request::Instances { token } => self.list_instances(site, token.as_deref(), now, keep),
             Request::Regions {
                 zones,
                 database_zones,
@@ -152,47 +162,51 @@ impl State {
         self.places.clear();
         for (region, entries) in &self.inventory.regions {
             for (place, entry) in entries.iter().enumerate() {
-                self.places.entry(id(region, &entry.name)).or_insert(place);
+                let site = Site {
+                    account: self.several.then(|| entry.account().to_owned()),
+                    region: region.clone(),
+                };
+                self.places.entry(id(&site, &entry.name)).or_insert(place);
             }
         }
     }
 
-    fn place(&self, region: &str, name: &str) -> Result<usize, Fault> {
-        let place = self.places.get(&id(region, name)).copied();
+    fn place(&self, site: &Site, name: &str) -> Result<usize, Fault> {
+        let place = self.places.get(&id(site, name)).copied();
         place.ok_or_else(|| Fault::not_found("Instance", name))
     }
 
-    fn entry(&mut self, region: &str, place: usize) -> &mut Entry {
+    fn entry(&mut self, site: &Site, place: usize) -> &mut Entry {
         self.inventory
             .regions
-            .get_mut(region)
+            .get_mut(&site.region)
             .and_then(|entries| entries.get_mut(place))
             .expect("a place always comes from the same inventory, as it is now")
     }
 
-    fn read(&mut self, region: &str, name: &str, keep: Keep<'_>) -> Result<usize, Fault> {
-        let place = self.place(region, name)?;
-        self.note_read(region, place, keep)?;
+    fn read(&mut self, site: &Site, name: &str, keep: Keep<'_>) -> Result<usize, Fault> {
+        let place = self.place(site, name)?;
+        self.note_read(site, place, keep)?;
         Ok(place)
     }
 
     /// Counts a read of a pending instance, and turns it running when it has been read often enough.
-    fn note_read(&mut self, region: &str, place: usize, keep: Keep<'_>) -> Result<(), Fault> {
+    fn note_read(&mut self, site: &Site, place: usize, keep: Keep<'_>) -> Result<(), Fault> {
         let limit = self.quirks.pending_reads;
-        let entry = self.entry(region, place);
+        let entry = self.entry(site, place);
         if entry.state != InstanceState::Pending.name() {
             return Ok(());
         }
-        let id = id(region, &entry.name);
+        let id = id(site, &entry.name);
         let memory = self.memory.entry(id).or_default();
         if memory.pending_reads < limit {
             memory.pending_reads += 1;
             return Ok(());
         }
         let running = InstanceState::Running.name().to_owned();
-        let pending = mem::replace(&mut self.entry(region, place).state, running);
+        let pending = mem::replace(&mut self.entry(site, place).state, running);
         if let Err(fault) = keep(&self.inventory, Event::Happened) {
-            self.entry(region, place).state = pending;
+            self.entry(site, place).state = pending;
             return Err(fault);
         }
         Ok(())
@@ -201,14 +215,14 @@ impl State {
     /// The rules as this read sees them, and the number that decides their order.
     fn look(
         &mut self,
-        region: &str,
+        site: &Site,
         place: usize,
         now: OffsetDateTime,
         keep: Keep<'_>,
     ) -> Result<(Option<Vec<PortState>>, u64), Fault> {
-        let entry = self.entry(region, place);
+        let entry = self.entry(site, place);
         let rules = entry.port_states.clone();
-        let id = id(region, &entry.name);
+        let id = id(site, &entry.name);
         let shuffled = self.quirks.order == Order::Shuffled;
         if !shuffled && !self.memory.contains_key(&id) {
             return Ok((rules, 0));
@@ -226,39 +240,40 @@ impl State {
 
     fn show(
         &mut self,
-        region: &str,
+        site: &Site,
         place: usize,
         now: OffsetDateTime,
         keep: Keep<'_>,
     ) -> Result<Value, Fault> {
-        let (rules, roll) = self.look(region, place, now, keep)?;
+        let (rules, roll) = self.look(site, place, now, keep)?;
         let rules = rules.map(|rules| echo::rules(&rules, &self.quirks, roll));
-        let entry = self.entry(region, place);
-        Ok(reply::instance(region, entry, rules.as_deref()))
+        let entry = self.entry(site, place);
+        Ok(reply::instance(&site.region, entry, rules.as_deref()))
     }
 
     fn list_instances(
         &mut self,
-        region: &str,
+        site: &Site,
         token: Option<&str>,
         now: OffsetDateTime,
         keep: Keep<'_>,
     ) -> Result<Value, Fault> {
-        let total = self.inventory.regions.get(region).map_or(0, Vec::len);
-        let page = Page::new("instances", token, self.quirks.instances_per_page, total)?;
+        let places = self.places_of(site);
+        let size = self.quirks.instances_per_page;
+        let page = Page::new("instances", token, size, places.len())?;
         self.check_page(token)?;
         let mut instances = Vec::with_capacity(page.end - page.start);
-        for place in page.start..page.end {
-            self.note_read(region, place, keep)?;
-            let mut instance = self.show(region, place, now, keep)?;
-            self.disguise_ports(region, place, &mut instance);
+        for place in places[page.start..page.end].iter().copied() {
+            self.note_read(site, place, keep)?;
+            let mut instance = self.show(site, place, now, keep)?;
+            self.disguise_ports(site, place, &mut instance);
             instances.push(instance);
         }
         Ok(page.reply("instances", &instances, self.quirks.pages))
     }
 
     /// What a list shows of the rules, where it is not what they are.
-    fn disguise_ports(&mut self, region: &str, place: usize, instance: &mut Value) {
+    fn disguise_ports(&mut self, site: &Site, place: usize, instance: &mut Value) {
         let Some(networking) = instance["networking"].as_object_mut() else {
             return;
         };
@@ -272,7 +287,7 @@ impl State {
                 networking.remove("ports");
             }
             ListedPorts::Stale => {
-                let id = id(region, &self.entry(region, place).name);
+                let id = id(site, &self.entry(site, place).name);
                 if let Some(first) = self.memory.get(&id).and_then(|it| it.first.as_deref()) {
                     networking.insert("ports".to_owned(), reply::ports(first));
                 }
@@ -280,13 +295,27 @@ impl State {
         }
     }
 
+    /// The places of the instances that are seen there, in the order of the inventory.
+    fn places_of(&self, site: &Site) -> Vec<usize> {
+        let entries = self.inventory.regions.get(&site.region);
+        let entries = entries.into_iter().flatten().enumerate();
+        let theirs = |entry: &Entry| {
+            let account = site.account.as_deref();
+            account.is_none_or(|account| account == entry.account())
+        };
+        entries
+            .filter(|(_, entry)| theirs(entry))
+            .map(|(place, _)| place)
+            .collect()
+    }
+
     fn list_operations(
         &self,
-        region: &str,
+        site: &Site,
         name: Option<&str>,
         token: Option<&str>,
     ) -> Result<Value, Fault> {
-        let all = || self.operations.list(region, name);
+        let all = || self.operations.list(site, name);
         let size = self.quirks.operations_per_page;
         let page = Page::new("operations", token, size, all().count())?;
         self.check_page(token)?;
@@ -327,10 +356,10 @@ impl Memory {
     }
 }
 
-fn id(region: &str, name: &str) -> InstanceId {
+fn id(site: &Site, name: &str) -> InstanceId {
     InstanceId {
-        account: None,
-        region: region.to_owned(),
+        account: site.account.clone(),
+        region: site.region.clone(),
         name: name.to_owned(),
     }
 }

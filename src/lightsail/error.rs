@@ -264,9 +264,14 @@ impl Error {
             }
             (Kind::AccessDenied, _) => {
                 let action = self.0.action;
+                let service = if action == "GetCallerIdentity" {
+                    "sts"
+                } else {
+                    "lightsail"
+                };
                 return Some(if action.starts_with("Get") {
                     format!(
-                        "allow `lightsail:{action}` in the caller's IAM policy; read actions know no single resources, so \
+                        "allow `{service}:{action}` in the caller's IAM policy; read actions know no single resources, so \
                          the statement needs `Resource: \"*\"`"
                     )
                 } else {

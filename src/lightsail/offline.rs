@@ -2,7 +2,7 @@
 //!
 //! Owns the answers of a file. Refuses to answer for what the snapshot has not seen.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Error, Kind, Operation, Reader};
 use crate::inventory::{Entry, Inventory};
@@ -12,23 +12,90 @@ use crate::model::{Instance, InstanceId, PortState, Site};
 #[derive(Clone, Debug)]
 pub struct Offline {
     inventory: Inventory,
-    /// By region and name, where in the list of its region an instance is: each is looked up, and lists are long.
-    places: HashMap<String, HashMap<String, usize>>,
+    /// The id of each account that has a name. None: whatever is there is one account's.
+    accounts: BTreeMap<String, String>,
+    /// The ids of accounts of which there is an instance.
+    seen: BTreeSet<String>,
+    /// By region and name, where in the list of its region such instances are: each is looked up, and lists are long.
+    places: HashMap<String, HashMap<String, Vec<usize>>>,
 }
 
 impl Offline {
     /// A reader of this inventory.
     #[must_use]
     pub fn new(inventory: Inventory) -> Self {
-        let places = inventory
-            .regions
+        let mut places: HashMap<String, HashMap<String, Vec<usize>>> = HashMap::new();
+        for (region, entries) in &inventory.regions {
+            let places = places.entry(region.clone()).or_default();
+            for (at, entry) in entries.iter().enumerate() {
+                places.entry(entry.name.clone()).or_default().push(at);
+            }
+        }
+        let seen = inventory.accounts().into_iter().map(str::to_owned);
+        Self {
+            seen: seen.collect(),
+            inventory,
+            accounts: BTreeMap::new(),
+            places,
+        }
+    }
+
+    /// The same, with names for accounts: by name, the id that stands in the ARNs.
+    #[must_use]
+    pub fn with_accounts(mut self, accounts: BTreeMap<String, String>) -> Self {
+        self.accounts = accounts;
+        self
+    }
+
+    /// The id of the account of a site, if the snapshot knows the whole site. An account of which it has no instance at
+    /// all was not looked at when it was taken, as far as anybody can tell.
+    fn account(&self, action: &'static str, site: &Site) -> Result<Option<&str>, Error> {
+        let unknown = |message: &str| {
+            Err(Error::new(Kind::NotFound, action, site.to_string(), message).with_hint(
+                "take a snapshot of all accounts with `inventory -c`, or leave this one out with `--account`",
+            ))
+        };
+        let Some(name) = &site.account else {
+            return Ok(None);
+        };
+        let Some(id) = self.accounts.get(name) else {
+            return unknown("the configuration names no such account");
+        };
+        let unlisted = &self.inventory.unlisted;
+        if unlisted
             .iter()
-            .map(|(region, entries)| {
-                let names = entries.iter().map(|entry| entry.name.clone());
-                (region.clone(), names.zip(0..).collect())
-            })
-            .collect();
-        Self { inventory, places }
+            .any(|one| one.account == *id && one.region == site.region)
+        {
+            return unknown("it could not be listed when the snapshot was taken");
+        }
+        if !self.seen.contains(id) {
+            return unknown(&format!("the snapshot has no instance of account {id}"));
+        }
+        Ok(Some(id))
+    }
+
+    /// The instances of an account's part of a region.
+    ///
+    /// # Errors
+    /// A site that the snapshot does not cover, and names that could be of several accounts.
+    pub fn entries(&self, site: &Site) -> Result<Vec<&Entry>, Error> {
+        self.site("GetInstances", site)
+    }
+
+    /// What the snapshot knows of an account's part of a region.
+    fn site(&self, action: &'static str, site: &Site) -> Result<Vec<&Entry>, Error> {
+        let entries = self.region(action, &site.region)?;
+        if let Some(id) = self.account(action, site)? {
+            return Ok(entries
+                .iter()
+                .filter(|entry| entry.account() == id)
+                .collect());
+        }
+        let mut names = BTreeSet::new();
+        match entries.iter().find(|entry| !names.insert(&entry.name)) {
+            None => Ok(entries.iter().collect()),
+            Some(entry) => Err(several(action, site, &entry.name)),
+        }
     }
 
     fn region(&self, action: &'static str, region: &str) -> Result<&[Entry], Error> {
@@ -49,9 +116,19 @@ impl Offline {
 
     fn entry(&self, action: &'static str, id: &InstanceId) -> Result<&Entry, Error> {
         let entries = self.region(action, &id.region)?;
-        let names = self.places.get(&id.region);
-        let place = names.and_then(|names| names.get(&id.name));
-        place.and_then(|at| entries.get(*at)).ok_or_else(|| {
+        let account = self.account(action, &id.site())?;
+        let places = self.places.get(&id.region);
+        let places = places.and_then(|names| names.get(&id.name));
+        let mut found = places
+            .into_iter()
+            .flatten()
+            .filter_map(|at| entries.get(*at))
+            .filter(|entry| account.is_none_or(|account| entry.account() == account));
+        let entry = found.next();
+        if found.next().is_some() {
+            return Err(several(action, &id.site(), &id.name));
+        }
+        entry.ok_or_else(|| {
             Error::new(
                 Kind::NotFound,
                 action,
@@ -62,17 +139,21 @@ impl Offline {
     }
 }
 
+fn several(action: &'static str, site: &Site, name: &str) -> Error {
+    let message = format!("the snapshot has `{name}` in several accounts");
+    Error::new(Kind::BadReply, action, site.to_string(), message)
+        .with_hint("name the accounts in the configuration, under `[accounts]`")
+}
+
 impl Reader for Offline {
     async fn instances(&self, site: &Site) -> Result<Vec<Instance>, Error> {
-        Ok(self
-            .region("GetInstances", &site.region)?
-            .iter()
-            .map(|entry| entry.instance(&site.region))
-            .collect())
+        let entries = self.site("GetInstances", site)?;
+        let instance = |entry: &Entry| instance(entry, site);
+        Ok(entries.into_iter().map(instance).collect())
     }
 
     async fn instance(&self, id: &InstanceId) -> Result<Instance, Error> {
-        Ok(self.entry("GetInstance", id)?.instance(&id.region))
+        Ok(instance(self.entry("GetInstance", id)?, &id.site()))
     }
 
     async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, Error> {
@@ -94,6 +175,12 @@ impl Reader for Offline {
     async fn operations_for(&self, id: &InstanceId) -> Result<Vec<Operation>, Error> {
         Err(no_operations("GetOperationsForResource", id.to_string()))
     }
+}
+
+fn instance(entry: &Entry, site: &Site) -> Instance {
+    let mut instance = entry.instance(&site.region);
+    instance.id.account.clone_from(&site.account);
+    instance
 }
 
 fn no_operations(action: &'static str, target: String) -> Error {
@@ -120,6 +207,46 @@ mod tests {
             region: "eu-central-1".into(),
             name: name.into(),
         }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn an_account_that_was_not_seen_is_not_empty() {
+        let text = r#"{"format": "portward.inventory", "version": 1, "regions": {"eu-central-1": [
+            {"name": "web-1", "arn": "arn:aws:lightsail:eu-central-1:111111111111:Instance/1", "state": "running",
+             "ipAddressType": "ipv4", "portStates": []},
+            {"name": "web-1", "arn": "arn:aws:lightsail:eu-central-1:222222222222:Instance/2", "state": "running",
+             "ipAddressType": "ipv6", "portStates": []}]},
+            "unlisted": [{"account": "222222222222", "region": "eu-central-1"}]}"#;
+        let inventory = Inventory::parse(text).expect("an inventory");
+        assert_eq!(
+            Inventory::parse(&inventory.to_json()).expect("an inventory"),
+            inventory
+        );
+        let names = [
+            ("a", "111111111111"),
+            ("b", "222222222222"),
+            ("c", "333333333333"),
+        ];
+        let names = names.map(|(name, id)| (name.to_owned(), id.to_owned()));
+        let offline = Offline::new(inventory.clone()).with_accounts(names.into());
+        let list = async |account: &str| {
+            let site = Site {
+                account: Some(account.to_owned()),
+                region: "eu-central-1".to_owned(),
+            };
+            offline.instances(&site).await
+        };
+        let seen = list("a").await.expect("listed");
+        assert_eq!((seen.len(), seen[0].account()), (1, Some("111111111111")));
+        assert_eq!(seen[0].id.to_string(), "a/eu-central-1/web-1");
+        for account in ["b", "c", "d"] {
+            let refused = list(account).await.map_err(|error| error.kind());
+            assert_eq!(refused, Err(Kind::NotFound), "{account}");
+        }
+        // Without names the two of one name cannot be told apart.
+        let nameless = Offline::new(inventory);
+        let refused = nameless.instances(&Site::of_region("eu-central-1")).await;
+        assert_eq!(refused.map_err(|error| error.kind()), Err(Kind::BadReply));
     }
 
     #[tokio::test(flavor = "current_thread")]

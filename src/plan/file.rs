@@ -21,6 +21,8 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use time::{Duration, OffsetDateTime};
 
 use super::Plan;
@@ -59,8 +61,10 @@ pub struct PlanFile {
 /// What was looked at when a plan was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
-    /// The account of the instances; `None` where there are none.
+    /// The account of the instances; `None` where there are none, and where the configuration names accounts.
     pub account: Option<String>,
+    /// The accounts that the configuration names, each with its id.
+    pub accounts: BTreeMap<String, String>,
     /// The regions.
     pub regions: Vec<String>,
     /// The selectors that narrowed it; none is everything.

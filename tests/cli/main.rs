@@ -2,12 +2,14 @@
 //!
 //! Every test that writes ends by looking again and finding nothing to do.
 
+mod accounts;
 mod adopt;
 mod bulk;
 mod check;
 mod cron;
 mod diff;
 mod discovery;
+mod doctor;
 mod endings;
 mod exits;
 mod explain;

@@ -98,6 +98,11 @@ impl Server {
         command
     }
 
+    /// Where it listens.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Lets a command find this emulator.
     pub(crate) fn point(&self, command: &mut Command) {
         command

@@ -12,7 +12,7 @@ use crate::apply::{self, Progress, Settings, Stop, Tools};
 use crate::cli::exit::Exit;
 use crate::cli::output::{Cannot, complain, say};
 use crate::cli::{progress, signals};
-use crate::lightsail::aws::AwsWriter;
+use crate::lightsail::Writer;
 use crate::model::InstanceId;
 use crate::plan::{InstanceResult, Report};
 
@@ -27,7 +27,7 @@ pub(super) struct Done {
 pub(super) async fn execute(
     args: &ApplyArgs,
     ready: &Ready,
-    writer: &AwsWriter,
+    writer: &impl Writer,
     confirmation: Option<&Wanted>,
 ) -> Result<Done, Cannot> {
     name_unended(args);

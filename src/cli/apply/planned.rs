@@ -2,7 +2,7 @@
 //!
 //! Owns what stops a run while nothing has been written. Refuses to write.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -15,8 +15,9 @@ use crate::cli::output::{Cannot, Output, guarded_text, plan_text};
 use crate::cli::session::{self, Confirm, NoPlan, Question, discover, read_rules};
 use crate::cli::signals;
 use crate::cli::world::{Want, World};
+use crate::config::{self, Account};
 use crate::exposure;
-use crate::model::{Instance, Live, Site, Unreadable};
+use crate::model::{Instance, InstanceId, Live, Site, Unreadable};
 use crate::plan::file::{self, PlanFile};
 use crate::plan::{InstancePlan, Plan};
 use crate::policy::{self, Findings, Refusal};
@@ -70,7 +71,8 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan>
     let config = session::load(&args.config, output)?;
     let sites = session::sites(&args.world, &config).await?;
     let ours = args.world.shared(shard);
-    let world = World::connect(&ours, None, Want::Write, session::home(&sites)).await?;
+    let home = session::home(&sites);
+    let world = World::connect(&ours, None, Want::Write, home, config.accounts()).await?;
     let as_of = args.config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
     let planned = session::plan(
         &config,
@@ -161,10 +163,18 @@ async fn from_file(args: &ApplyArgs, path: &Path, output: &Output) -> Result<Rea
         known.facts.config = Some(file.config);
     });
     let mut plan = file.plan();
+    let accounts = accounts_of(args, &file, &name.to_string())?;
     let regions = &file.scope.regions;
-    let sites: Vec<Site> = regions.iter().map(Site::of_region).collect();
+    let sites: Vec<Site> = if accounts.is_empty() {
+        regions.iter().map(Site::of_region).collect()
+    } else {
+        let ids = plan.instances.iter().map(|instance| &instance.instance.id);
+        let sites: BTreeSet<Site> = ids.map(InstanceId::site).collect();
+        sites.into_iter().collect()
+    };
+    let home = session::home(&sites);
     let ours = args.world.shared(file.scope.shard);
-    let world = World::connect(&ours, None, Want::Write, session::home(&sites)).await?;
+    let world = World::connect(&ours, None, Want::Write, home, &accounts).await?;
     let mut live = discover(world.reader(), &sites).await;
     let changing = plan
         .instances
@@ -204,6 +214,36 @@ async fn from_file(args: &ApplyArgs, path: &Path, output: &Output) -> Result<Rea
         // A plan that a policy refuses is never written to a file.
         findings: Findings::default(),
     })
+}
+
+/// How to reach the accounts that a plan was made for: as the configuration says, if it means the same ones. A plan that
+/// names none needs no configuration.
+fn accounts_of(
+    args: &ApplyArgs,
+    file: &PlanFile,
+    name: &str,
+) -> Result<BTreeMap<String, Account>, NoPlan> {
+    let planned = &file.scope.accounts;
+    if planned.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let config = config::load(&args.config.config)?;
+    let shown = args.config.config.display();
+    let mut accounts = BTreeMap::new();
+    for (account, id) in planned {
+        let said = match config.accounts().get(account) {
+            Some(known) if known.id == *id => {
+                accounts.insert(account.clone(), known.clone());
+                continue;
+            }
+            Some(known) => format!("`{shown}` says that it is {}", known.id),
+            None => format!("`{shown}` does not name it"),
+        };
+        let message = format!("`{name}` was made for account `{account}`, {id}, and {said}");
+        let hint = "apply it with the configuration that it was made from, or make a new plan";
+        return Err(wrong(message).with_hint(Some(hint.to_owned())).into());
+    }
+    Ok(accounts)
 }
 
 fn wrong(message: String) -> Cannot {

@@ -2,6 +2,7 @@
 //!
 //! Owns what the online verbs have in common. Refuses to connect, which is `world`'s, and to write.
 
+mod accounts;
 mod bulk;
 mod cost;
 mod look;
@@ -11,10 +12,11 @@ use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
 
+pub(super) use accounts::ids_of;
 pub(super) use bulk::Confirm;
 pub(super) use cost::{cost, made};
 pub(super) use look::{discover, read_rules};
-pub(super) use select::narrow;
+pub(super) use select::{narrow, selects};
 
 use super::args::{ConfigArgs, ConsentArgs, WorldArgs};
 use super::output::{Cannot, Output, problems};
@@ -227,6 +229,7 @@ pub(super) async fn plan(
         guard: desired.guard.clone(),
         scope: Scope {
             account: account(&plan),
+            accounts: accounts::of(sites, config.accounts()),
             regions: regions_of(sites),
             targets: world.target.clone(),
             declared,
@@ -252,9 +255,10 @@ pub(super) async fn plan(
     Ok(planned)
 }
 
-/// The account of the instances of a plan.
+/// The account of the instances of a plan, where the configuration names none.
 pub(super) fn account(plan: &Plan) -> Option<String> {
-    let mut instances = plan.instances.iter();
+    let instances = plan.instances.iter();
+    let mut instances = instances.filter(|instance| instance.instance.id.account.is_none());
     instances.find_map(|instance| instance.instance.account().map(str::to_owned))
 }
 
@@ -268,6 +272,15 @@ pub(super) fn load(args: &ConfigArgs, output: &Output) -> Result<Config, NoPlan>
 
 /// Where to look: the flag, else the configuration, else the environment.
 pub(super) async fn sites(world: &WorldArgs, config: &Config) -> Result<Vec<Site>, Cannot> {
+    if !config.accounts().is_empty() {
+        return accounts::sites(world, config).await;
+    }
+    if let Some(name) = world.account.first() {
+        return Err(Cannot::usage(
+            format!("`--account {name}` names no account: the configuration has none"),
+            "add it, as in `[accounts.prod] id = \"123456789012\"`, or leave `--account` out",
+        ));
+    }
     let mut regions: BTreeSet<String> = if world.region.is_empty() {
         config.regions().clone()
     } else {
@@ -277,12 +290,16 @@ pub(super) async fn sites(world: &WorldArgs, config: &Config) -> Result<Vec<Site
         regions.extend(aws::default_region(world.profile.as_deref()).await);
     }
     if regions.is_empty() {
-        return Err(Cannot::usage(
-            "no region to look at",
-            "name one: `region = \"eu-central-1\"` under [defaults], --region, or AWS_REGION",
-        ));
+        return Err(no_region());
     }
     Ok(regions.into_iter().map(Site::of_region).collect())
+}
+
+fn no_region() -> Cannot {
+    Cannot::usage(
+        "no region to look at",
+        "name one: `region = \"eu-central-1\"` under [defaults], --region, or AWS_REGION",
+    )
 }
 
 /// The region for credential sources that need one.

@@ -5,7 +5,7 @@
 use glob::Pattern;
 
 use crate::cli::output::Cannot;
-use crate::model::Desired;
+use crate::model::{Desired, InstanceId};
 
 /// Keeps the declared instances that a selector names. Each selector must name at least one.
 pub(in crate::cli) fn narrow(desired: &mut Desired, selectors: &[String]) -> Result<(), Cannot> {
@@ -17,13 +17,10 @@ pub(in crate::cli) fn narrow(desired: &mut Desired, selectors: &[String]) -> Res
         let pattern = Pattern::new(selector).map_err(|error| {
             Cannot::usage(
                 format!("`{selector}` is no pattern: {error}"),
-                "NAME or REGION/NAME; * and ? match anything",
+                "NAME, REGION/NAME or ACCOUNT/REGION/NAME; * and ? match anything",
             )
         })?;
-        let named = desired
-            .instances
-            .keys()
-            .any(|id| selects(&pattern, &id.region, &id.name))
+        let named = desired.instances.keys().any(|id| selects(&pattern, id))
             || desired
                 .missing
                 .iter()
@@ -41,11 +38,9 @@ pub(in crate::cli) fn narrow(desired: &mut Desired, selectors: &[String]) -> Res
         }
         patterns.push(pattern);
     }
-    desired.instances.retain(|id, _| {
-        patterns
-            .iter()
-            .any(|pattern| selects(pattern, &id.region, &id.name))
-    });
+    desired
+        .instances
+        .retain(|id, _| patterns.iter().any(|pattern| selects(pattern, id)));
     desired.missing.retain(|missing| {
         patterns
             .iter()
@@ -55,15 +50,18 @@ pub(in crate::cli) fn narrow(desired: &mut Desired, selectors: &[String]) -> Res
     Ok(())
 }
 
-fn selects(pattern: &Pattern, region: &str, name: &str) -> bool {
-    pattern.matches(name) || pattern.matches(&format!("{region}/{name}"))
+/// By the name alone, with the region, or with the account too.
+pub(in crate::cli) fn selects(pattern: &Pattern, id: &InstanceId) -> bool {
+    let InstanceId { region, name, .. } = id;
+    pattern.matches(name)
+        || pattern.matches(&format!("{region}/{name}"))
+        || (id.account.is_some() && pattern.matches(&id.to_string()))
 }
 
+/// The same of a name as it is written in the configuration.
 fn selects_text(pattern: &Pattern, name: &str) -> bool {
-    pattern.matches(name)
-        || name
-            .split_once('/')
-            .is_some_and(|(_, name)| pattern.matches(name))
+    let mut tails = std::iter::successors(Some(name), |tail| Some(tail.split_once('/')?.1));
+    tails.any(|tail| pattern.matches(tail))
 }
 
 fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
@@ -80,14 +78,22 @@ mod tests {
 
     #[test]
     fn selectors_name_instances_with_or_without_region() {
-        let selected = |text: &str| {
-            selects(
-                &Pattern::new(text).expect("a pattern"),
-                "eu-central-1",
-                "web-1",
-            )
+        let mut id = InstanceId {
+            account: None,
+            region: "eu-central-1".to_owned(),
+            name: "web-1".to_owned(),
         };
+        let pattern = |text: &str| Pattern::new(text).expect("a pattern");
+        let selected = |text: &str| selects(&pattern(text), &id);
         assert!(selected("web-1") && selected("web-*") && selected("eu-*/web-?") && selected("*"));
         assert!(!selected("web") && !selected("us-*/web-1") && !selected("db-*"));
+        assert!(!selected("prod/*/web-1"));
+        id.account = Some("prod".to_owned());
+        let selected = |text: &str| selects(&pattern(text), &id);
+        assert!(selected("web-1") && selected("eu-*/web-1") && selected("prod/*/web-1"));
+        assert!(!selected("test/*/web-1"));
+        let missing = |text: &str| selects_text(&pattern(text), "prod/eu-central-1/web-1");
+        assert!(missing("web-1") && missing("eu-*/web-1") && missing("prod/eu-*/web-1"));
+        assert!(!missing("central-1/web-1"));
     }
 }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::{Content, Opened, State};
 use crate::cli::session::NoPlan;
-use crate::config::{Config, service_keys, service_names, service_of};
+use crate::config::{Config, Place, service_keys, service_names, service_of};
 use crate::exposure::{self, Access, Effective, Side};
 use crate::inventory::Inventory;
 use crate::model::{
@@ -23,6 +23,8 @@ use crate::render::Names;
 pub(in crate::cli) struct Basis<'a> {
     /// The instances that exist, where they are known.
     pub(in crate::cli) inventory: Option<&'a Inventory>,
+    /// What accounts are called, by their ids.
+    pub(in crate::cli) accounts: &'a BTreeMap<&'a str, &'a str>,
     /// When.
     pub(in crate::cli) as_of: OffsetDateTime,
 }
@@ -49,7 +51,7 @@ impl Document {
             Content::Config(config) => of_config(config, basis)?,
             Content::Plan(file, state) => of_plan(&file.plan, *state),
             Content::Inventory(inventory) => Self {
-                instances: live(inventory)
+                instances: live(inventory, basis.accounts)
                     .into_iter()
                     .map(|(id, firewall)| (id, firewall.map(|live| Side::of_live(&live))))
                     .collect(),
@@ -69,7 +71,10 @@ impl Document {
 }
 
 /// The rules of every instance of an inventory.
-fn live(inventory: &Inventory) -> BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>> {
+fn live(
+    inventory: &Inventory,
+    accounts: &BTreeMap<&str, &str>,
+) -> BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>> {
     let read = |ports: &Option<Vec<PortState>>| match ports {
         Some(ports) => Ok(LiveFirewall::read(ports)),
         None => Err(Unreadable {
@@ -77,8 +82,8 @@ fn live(inventory: &Inventory) -> BTreeMap<InstanceId, Result<LiveFirewall, Unre
             hint: Some("take a new inventory".to_owned()),
         }),
     };
-    inventory
-        .entries()
+    let entries = inventory.named(accounts).into_iter();
+    entries
         .map(|(id, entry)| (id, read(&entry.port_states)))
         .collect()
 }
@@ -117,8 +122,11 @@ fn with_doubt(mut side: Side, plan: &InstancePlan) -> Side {
 
 fn of_config(config: &Config, basis: Basis<'_>) -> Result<Document, NoPlan> {
     let mut document = Document::default();
-    let known = basis.inventory.map(instances).unwrap_or_default();
-    let rules = basis.inventory.map(live).unwrap_or_default();
+    let accounts = config.account_names();
+    let inventory = basis.inventory;
+    let known = inventory.map(|inventory| instances(inventory, &accounts));
+    let rules = inventory.map(|inventory| live(inventory, &accounts));
+    let (known, rules) = (known.unwrap_or_default(), rules.unwrap_or_default());
     let supposed = supposed(config, &known);
     match basis.inventory {
         None => {
@@ -182,11 +190,15 @@ pub(in crate::cli) fn additive(
     (side, certain)
 }
 
-fn instances(inventory: &Inventory) -> BTreeMap<InstanceId, Instance> {
-    inventory
-        .entries()
+fn instances(
+    inventory: &Inventory,
+    accounts: &BTreeMap<&str, &str>,
+) -> BTreeMap<InstanceId, Instance> {
+    let entries = inventory.named(accounts).into_iter();
+    entries
         .map(|(id, entry)| {
-            let instance = entry.instance(&id.region);
+            let mut instance = entry.instance(&id.region);
+            instance.id = id.clone();
             (id, instance)
         })
         .collect()
@@ -198,22 +210,30 @@ fn supposed(
     config: &Config,
     known: &BTreeMap<InstanceId, Instance>,
 ) -> BTreeMap<InstanceId, Instance> {
-    let only = match &config.regions().iter().collect::<Vec<_>>()[..] {
-        [region] => (*region).clone(),
+    let sites = config.sites();
+    let regions: BTreeSet<&String> = sites.iter().map(|site| &site.region).collect();
+    let only = match &regions.iter().collect::<Vec<_>>()[..] {
+        [region] => (**region).clone(),
         _ => String::new(),
     };
+    let only_account = match &config.accounts().keys().collect::<Vec<_>>()[..] {
+        [account] => Some((*account).clone()),
+        _ => None,
+    };
     let mut supposed = BTreeMap::new();
-    for (region, name) in config.tables() {
-        let exists = known
-            .keys()
-            .any(|id| id.name == name && region.is_none_or(|region| id.region == region));
-        if exists {
+    for place in config.tables() {
+        if known.keys().any(|id| place.holds(id)) {
             continue;
         }
+        let Place {
+            account,
+            region,
+            name,
+        } = place.clone();
         let id = InstanceId {
-            account: None,
-            region: region.map_or_else(|| only.clone(), str::to_owned),
-            name: name.to_owned(),
+            account: account.or_else(|| only_account.clone()),
+            region: region.unwrap_or_else(|| only.clone()),
+            name,
         };
         let instance = Instance {
             id: id.clone(),

@@ -54,6 +54,12 @@ pub(super) fn selector(cx: &mut Cx<'_>, value: &Value<'_>) -> (Selector, Option<
                     selector.names.push(glob);
                 }
             }
+            "account" => {
+                let globs = globs(cx, value, "`account`").into_iter();
+                selector
+                    .accounts
+                    .extend(globs.map(|(glob, text)| (glob, text.span)));
+            }
             "region" => {
                 for (glob, text) in globs(cx, value, "`region`") {
                     match glob.literal() {

@@ -17,18 +17,12 @@ fn keys_and_types() {
         (
             "colour = 1",
             &[
-                "2:1: error: unknown key `colour` in the file (the keys here are `version`, `include`, `defaults`, `addresses`, `services`, `rulesets`, `groups`, `instances`, `guard`, `policy`)",
+                "2:1: error: unknown key `colour` in the file (the keys here are `version`, `include`, `defaults`, `accounts`, `addresses`, `services`, `rulesets`, `groups`, `instances`, `guard`, `policy`)",
             ],
         ),
         (
             "[default]",
             &["2:2: error: unknown key `default` in the file (did you mean `defaults`?)"],
-        ),
-        (
-            "[accounts]",
-            &[
-                "2:2: error: unknown key `accounts` in the file (the keys here are `version`, `include`, `defaults`, `addresses`, `services`, `rulesets`, `groups`, `instances`, `guard`, `policy`)",
-            ],
         ),
         (
             "[defaults]\nregoin = \"eu-west-1\"",
@@ -184,7 +178,7 @@ fn names() {
         (
             "[instances.\"acme/eu-west-1/ab\"]",
             &[
-                "2:12: error: `acme/eu-west-1/ab` has more parts than region and name (accounts cannot be named here: write \"region/name\")",
+                "2:12: error: account `acme` is not defined (define it, as in `[accounts.prod] id = \"123456789012\"`)",
             ],
         ),
         (

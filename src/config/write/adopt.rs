@@ -110,10 +110,7 @@ impl Adoption<'_> {
             .linked
             .instances
             .iter()
-            .find(|declared| match &declared.id {
-                Ok(declared) => declared == id,
-                Err(name) => *name == id.name,
-            });
+            .find(|declared| declared.place.holds(id));
         let shared = self.shared(one.instance, own.map(|own| &own.settings));
         for key in one.keys {
             let live = sayable.get(*key).cloned().unwrap_or_default();

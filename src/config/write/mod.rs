@@ -18,6 +18,7 @@ use lines::{Line, Lines, Unsayable, Words, quoted};
 
 pub use adopt::{Adopted, Differing};
 
+use super::accounts::Account;
 use super::{names, regions};
 use crate::model::{InstanceId, Live, LiveFirewall, visible};
 
@@ -84,6 +85,31 @@ pub fn import(live: &Live, looked_at: &BTreeSet<String>) -> Imported {
         table(&mut text, &name, &declaration.lines, &rulesets, &words);
     }
     Imported { text, left_out }
+}
+
+/// The tables of these accounts, for the end of a configuration.
+#[must_use]
+pub fn accounts(accounts: &BTreeMap<String, Account>) -> String {
+    let mut text = String::new();
+    for (name, account) in accounts {
+        let Account {
+            id,
+            role,
+            regions,
+            profile,
+        } = account;
+        let _ = writeln!(text, "\n[accounts.{}]\nid = {}", quoted(name), quoted(id));
+        for (key, value) in [("role", role), ("profile", profile)] {
+            if let Some(value) = value {
+                let _ = writeln!(text, "{key} = {}", quoted(value));
+            }
+        }
+        if !regions.is_empty() {
+            let regions: Vec<String> = regions.iter().map(|region| quoted(region)).collect();
+            let _ = writeln!(text, "regions = [{}]", regions.join(", "));
+        }
+    }
+    text
 }
 
 /// The rules of an instance in the words of the language, or why it cannot be declared at all.

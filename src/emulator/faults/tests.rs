@@ -75,7 +75,7 @@ fn cues_count_what_they_are_told_to_count() {
         requests
             .into_iter()
             .map(|(region, name, action)| {
-                let turn = mishaps.turn(region, name, action);
+                let turn = mishaps.turn(&Site::of_region(region), name, action);
                 mishaps.happenings(&turn).len()
             })
             .collect::<Vec<_>>()

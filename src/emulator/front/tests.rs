@@ -104,3 +104,218 @@ proptest! {
         prop_assert!(front.service.state.journal().is_empty());
     }
 }
+
+/// Two accounts, the second of which has another instance of the same name.
+fn two_accounts() -> Front {
+    let entry = |account: &str| {
+        format!(
+            r#"{{"name": "web-1", "arn": "arn:aws:lightsail:r:{account}:Instance/1", "state": "running",
+                "ipAddressType": "ipv4", "portStates": []}}"#
+        )
+    };
+    let text = format!(
+        r#"{{"format": "portward.inventory", "version": 1, "regions": {{"r": [{}, {}]}}}}"#,
+        entry("111111111111"),
+        entry("222222222222")
+    );
+    let inventory = Inventory::parse(&text).expect("an inventory");
+    let service = Service::new(inventory, Quirks::default(), Faults::default());
+    Front::new(service, Options::default())
+}
+
+/// Headers with a real signature over them and the body.
+fn signed(service: &str, key: &str, secret: &str, token: Option<&str>, body: &[u8]) -> HeaderMap {
+    use hmac::Mac as _;
+    use sha2::{Digest as _, Sha256};
+    let mut headers = HeaderMap::new();
+    let mut names = vec!["host", "x-amz-date"];
+    headers.insert("host", HeaderValue::from_static("localhost"));
+    headers.insert("x-amz-date", HeaderValue::from_static("19700101T000000Z"));
+    if let Some(token) = token {
+        let token = HeaderValue::from_str(token).expect("a value");
+        headers.insert("x-amz-security-token", token);
+        names.push("x-amz-security-token");
+    }
+    if service == "sts" {
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        headers.insert("content-type", form);
+    } else {
+        let target = HeaderValue::from_static("Lightsail_20161128.GetInstances");
+        headers.insert("x-amz-target", target);
+        names.push("x-amz-target");
+    }
+    let mut lines = String::new();
+    for name in &names {
+        let value = headers[*name].to_str().expect("text");
+        lines.extend([name, ":", value, "\n"]);
+    }
+    let names = names.join(";");
+    let hash = signature::hex(&Sha256::digest(body));
+    let canonical = format!("POST\n/\n\n{lines}\n{names}\n{hash}");
+    let scope = format!("19700101/r/{service}/aws4_request");
+    let digest = signature::hex(&Sha256::digest(canonical.as_bytes()));
+    let text = format!("AWS4-HMAC-SHA256\n19700101T000000Z\n{scope}\n{digest}");
+    let mut secret = format!("AWS4{secret}").into_bytes();
+    for part in ["19700101", "r", service, "aws4_request"] {
+        let mac = signature::mac(&secret, part.as_bytes());
+        secret = mac.finalize().into_bytes().to_vec();
+    }
+    let mac = signature::mac(&secret, text.as_bytes());
+    let signature = signature::hex(&mac.finalize().into_bytes());
+    let authorization = format!(
+        "AWS4-HMAC-SHA256 Credential={key}/{scope}, SignedHeaders={names}, Signature={signature}"
+    );
+    let authorization = HeaderValue::from_str(&authorization).expect("a value");
+    headers.insert("authorization", authorization);
+    headers
+}
+
+fn element<'a>(body: &'a str, name: &str) -> &'a str {
+    let (_, rest) = body
+        .split_once(&format!("<{name}>"))
+        .unwrap_or_else(|| panic!("no {name} in {body}"));
+    rest.split('<').next().expect("a text")
+}
+
+fn assume(front: &mut Front, account: &str) -> Reply {
+    let body = format!(
+        "Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3A%3A{account}%3Arole%2Fx&RoleSessionName=portward&DurationSeconds=900"
+    );
+    let headers = signed("sts", "test", "test", None, body.as_bytes());
+    ask(front, &headers, "POST", "/", body.as_bytes())
+}
+
+#[test]
+fn a_role_sees_its_account_and_no_other() {
+    let mut front = two_accounts();
+    let assumed = assume(&mut front, "222222222222");
+    assert_eq!(assumed.status, 200, "{}", assumed.body);
+    let part = |name: &str| element(&assumed.body, name).to_owned();
+    let (key, secret, token) = (
+        part("AccessKeyId"),
+        part("SecretAccessKey"),
+        part("SessionToken"),
+    );
+    assert_eq!(part("Expiration"), "1970-01-01T00:15:00Z");
+    let mut list = |key: &str, secret: &str, token: Option<&str>| {
+        let headers = signed("lightsail", key, secret, token, b"{}");
+        ask(&mut front, &headers, "POST", "/", b"{}").body
+    };
+    let own = list("test", "test", None);
+    assert!(
+        own.contains("111111111111") && !own.contains("222222222222"),
+        "{own}"
+    );
+    let theirs = list(&key, &secret, Some(&token));
+    assert!(
+        theirs.contains("222222222222") && !theirs.contains("111111111111"),
+        "{theirs}"
+    );
+    for (secret, token, why) in [
+        (secret.as_str(), None, "UnrecognizedClientException"),
+        (&secret, Some("another"), "UnrecognizedClientException"),
+        ("wrong", Some(token.as_str()), "InvalidSignatureException"),
+    ] {
+        let refused = list(&key, secret, token);
+        assert!(refused.contains(why), "{refused}");
+    }
+    // Nobody has this key, and the token of another does not help.
+    let refused = list("ASIA0000000000000000", &secret, Some(&token));
+    assert!(refused.contains("UnrecognizedClientException"), "{refused}");
+}
+
+#[test]
+fn a_session_ends() {
+    let mut front = two_accounts();
+    let identity = Identity {
+        account: "222222222222".to_owned(),
+        role: Some(("x".to_owned(), "portward".to_owned())),
+    };
+    let length = time::Duration::ZERO;
+    let epoch = OffsetDateTime::UNIX_EPOCH;
+    let session = front
+        .sessions
+        .begin(identity, length, epoch, "test")
+        .clone();
+    let (key, secret) = (session.access_key.as_str(), session.secret_key.as_str());
+    for (service, body, why) in [
+        ("lightsail", "{}", "ExpiredTokenException"),
+        (
+            "sts",
+            "Action=GetCallerIdentity",
+            "<Code>ExpiredToken</Code>",
+        ),
+    ] {
+        let headers = signed(service, key, secret, Some(&session.token), body.as_bytes());
+        let reply = ask(&mut front, &headers, "POST", "/", body.as_bytes());
+        assert!(reply.body.contains(why), "{}", reply.body);
+    }
+}
+
+#[test]
+fn roles_out_of_reach_and_odd_requests_are_refused() {
+    let mut front = two_accounts();
+    let refused = assume(&mut front, "333333333333");
+    assert_eq!(refused.status, 403);
+    assert!(
+        refused.body.contains("<Code>AccessDenied</Code>"),
+        "{}",
+        refused.body
+    );
+    let role = "RoleArn=arn:aws:iam::111111111111:role/x";
+    for (body, why) in [
+        (format!("Action=AssumeRole&{role}"), "ValidationError"),
+        (
+            "Action=AssumeRole&RoleArn=x&RoleSessionName=portward".to_owned(),
+            "ValidationError",
+        ),
+        (
+            format!("Action=AssumeRole&{role}&RoleSessionName=portward&DurationSeconds=1"),
+            "ValidationError",
+        ),
+        (
+            format!("Action=AssumeRole&{role}&RoleSessionName=portward&DurationSeconds=x"),
+            "ValidationError",
+        ),
+        ("Action=GetSessionToken".to_owned(), "InvalidAction"),
+    ] {
+        let headers = signed("sts", "test", "test", None, body.as_bytes());
+        let reply = ask(&mut front, &headers, "POST", "/", body.as_bytes());
+        assert!(reply.body.contains(why), "{body}: {}", reply.body);
+    }
+    // A web identity needs no signature, and nothing else goes without one.
+    let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+    let headers = HeaderMap::from_iter([(hyper::header::CONTENT_TYPE, form)]);
+    for (token, why) in [
+        ("e30.e30.c2ln", "<AccessKeyId>ASIA"),
+        ("e30", "InvalidIdentityToken"),
+        ("", "InvalidIdentityToken"),
+    ] {
+        let body = format!(
+            "Action=AssumeRoleWithWebIdentity&{role}&RoleSessionName=portward&WebIdentityToken={token}"
+        );
+        let reply = ask(&mut front, &headers, "POST", "/", body.as_bytes());
+        assert!(reply.body.contains(why), "{}", reply.body);
+    }
+    let body = format!("Action=AssumeRole&{role}&RoleSessionName=portward");
+    let reply = ask(&mut front, &headers, "POST", "/", body.as_bytes());
+    assert!(
+        reply.body.contains("MissingAuthenticationToken"),
+        "{}",
+        reply.body
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_form_panics(body in prop::collection::vec(any::<u8>(), 0..200), role in "[ -~]{0,40}") {
+        let mut front = two_accounts();
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let headers = HeaderMap::from_iter([(hyper::header::CONTENT_TYPE, form)]);
+        let web = format!("Action=AssumeRoleWithWebIdentity&RoleArn={role}&RoleSessionName=ab&WebIdentityToken=a.b.c&");
+        for body in [body.clone(), [web.into_bytes(), body].concat()] {
+            let reply = ask(&mut front, &headers, "POST", "/", &body);
+            prop_assert!(reply.status == 200 || reply.body.contains("<Code>"), "{}", reply.body);
+        }
+    }
+}

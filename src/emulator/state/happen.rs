@@ -29,7 +29,7 @@ impl State {
         now: OffsetDateTime,
         keep: Keep<'_>,
     ) -> Result<(), Fault> {
-        let Ok(place) = self.place(&id.region, &id.name) else {
+        let Ok(place) = self.place(&id.site(), &id.name) else {
             return Ok(());
         };
         match what {
@@ -45,7 +45,7 @@ impl State {
                 Ok(())
             }
             Happening::WritesSomething => {
-                let entry = self.entry(&id.region, place);
+                let entry = self.entry(&id.site(), place);
                 if let Some(rules) = entry.port_states.clone() {
                     self.second_writer(id, something(&rules, roll), now, keep);
                 }
@@ -53,7 +53,7 @@ impl State {
             }
             Happening::Deleted => self.exchange(id, place, None, keep),
             Happening::Replaced => {
-                let entry = self.entry(&id.region, place);
+                let entry = self.entry(&id.site(), place);
                 let next = replacement(entry, roll);
                 self.exchange(id, place, Some(next), keep)
             }
@@ -81,7 +81,7 @@ impl State {
             change: &|_, _| Ok(after.clone()),
         };
         // A refusal is the second writer's business.
-        let _ = self.write(&id.region, &id.name, attempt, now, keep);
+        let _ = self.write(&id.site(), &id.name, attempt, now, keep);
     }
 
     /// Takes the instance away, or puts another in its place.

@@ -29,7 +29,12 @@ fn state_of(entries: Vec<Entry>, quirks: Quirks) -> State {
 fn ask(state: &mut State, action: Action, body: &Value) -> Result<Value, Fault> {
     let request = Request::parse(action, body.to_string().as_bytes())?;
     let mut keep = |_: &Inventory, _| Ok(());
-    state.answer(REGION, request, OffsetDateTime::UNIX_EPOCH, &mut keep)
+    state.answer(
+        &Site::of_region(REGION),
+        request,
+        OffsetDateTime::UNIX_EPOCH,
+        &mut keep,
+    )
 }
 
 fn name(name: &str) -> Value {
@@ -199,7 +204,7 @@ fn what_cannot_be_kept_does_not_happen() {
         let request = Request::parse(action, body.to_string().as_bytes()).expect("a request");
         let mut keep = |_: &Inventory, _| Err(Fault::service("disk full"));
         let now = OffsetDateTime::UNIX_EPOCH;
-        let fault = state.answer(REGION, request, now, &mut keep);
+        let fault = state.answer(&Site::of_region(REGION), request, now, &mut keep);
         assert_eq!(fault.expect_err("not kept").message, "disk full");
     }
     assert_eq!(state.inventory(), &before);
@@ -212,7 +217,7 @@ fn regions_are_apart_and_all_listed() {
     let request = Request::Instances { token: None };
     let mut keep = |_: &Inventory, _| Ok(());
     let now = OffsetDateTime::UNIX_EPOCH;
-    let reply = state.answer("us-east-1", request, now, &mut keep);
+    let reply = state.answer(&Site::of_region("us-east-1"), request, now, &mut keep);
     assert_eq!(reply, Ok(json!({"instances": []})));
     let reply = ask(&mut state, Action::GetRegions, &json!({})).expect("read");
     let names: Vec<&str> = reply["regions"]

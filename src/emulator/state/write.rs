@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::model::{AddressType, InstanceId, InstanceState, Key, PortState};
+use crate::model::{AddressType, InstanceId, InstanceState, Key, PortState, Site};
 
 use super::super::fault::Fault;
 use super::super::quirks::{Acceptance, ListedPorts, Progress, Quirks, Reads, Steps};
@@ -39,7 +39,7 @@ pub(super) struct SecondStep {
 impl State {
     pub(super) fn open(
         &mut self,
-        region: &str,
+        site: &Site,
         name: &str,
         rule: &Rule,
         now: OffsetDateTime,
@@ -53,12 +53,12 @@ impl State {
             request: vec![rule.sent.clone()],
             change: &|entries, family| rules::open(entries, rule, family, &quirks),
         };
-        self.write(region, name, attempt, now, keep)
+        self.write(site, name, attempt, now, keep)
     }
 
     pub(super) fn close(
         &mut self,
-        region: &str,
+        site: &Site,
         name: &str,
         rule: &Rule,
         now: OffsetDateTime,
@@ -72,12 +72,12 @@ impl State {
             request: vec![rule.sent.clone()],
             change: &|entries, _| rules::close(entries, rule, &quirks),
         };
-        self.write(region, name, attempt, now, keep)
+        self.write(site, name, attempt, now, keep)
     }
 
     pub(super) fn put(
         &mut self,
-        region: &str,
+        site: &Site,
         name: &str,
         rules: &[Rule],
         now: OffsetDateTime,
@@ -92,23 +92,23 @@ impl State {
             request: rules.iter().map(|rule| rule.sent.clone()).collect(),
             change: &|_, family| rules::put(rules, family, &quirks),
         };
-        self.write(region, name, attempt, now, keep)
+        self.write(site, name, attempt, now, keep)
     }
 
     pub(super) fn write(
         &mut self,
-        region: &str,
+        site: &Site,
         name: &str,
         attempt: Attempt<'_>,
         now: OffsetDateTime,
         keep: Keep<'_>,
     ) -> Result<Value, Fault> {
-        let place = self.place(region, name)?;
-        let id = id(region, name);
+        let place = self.place(site, name)?;
+        let id = id(site, name);
         self.finish_put(&id, place, now, keep)?;
-        self.check_settled(region, place)?;
+        self.check_settled(site, place)?;
         let client = attempt.by == Author::Client;
-        let entry = self.entry(region, place);
+        let entry = self.entry(site, place);
         let before = entry.port_states.clone().ok_or_else(unreadable)?;
         let family = AddressType::from_name(&entry.ip_address_type);
         let arn = entry.arn.clone();
@@ -135,7 +135,7 @@ impl State {
         } else {
             Event::Happened
         };
-        self.change(region, place, &before, &after, event, keep)?;
+        self.change(site, place, &before, &after, event, keep)?;
         let usual = Quirks::default();
         let quirks = if client { &self.quirks } else { &usual };
         let operation = self
@@ -178,7 +178,7 @@ impl State {
         let before = &step.first.after;
         // It is no write of this client now, and may be due to a read.
         if let Err(fault) = self.change(
-            &id.region,
+            &id.site(),
             place,
             before,
             &step.after,
@@ -201,7 +201,7 @@ impl State {
     /// Changes the rules, or leaves everything as it is where the change cannot be kept.
     fn change(
         &mut self,
-        region: &str,
+        site: &Site,
         place: usize,
         before: &[PortState],
         after: &[PortState],
@@ -210,23 +210,23 @@ impl State {
     ) -> Result<(), Fault> {
         let changes = after != before;
         if changes {
-            self.entry(region, place).port_states = Some(after.to_vec());
+            self.entry(site, place).port_states = Some(after.to_vec());
         }
         if let Err(fault) = keep(&self.inventory, event) {
-            self.entry(region, place).port_states = Some(before.to_vec());
+            self.entry(site, place).port_states = Some(before.to_vec());
             return Err(fault);
         }
         let lists_late = self.quirks.listed_ports == ListedPorts::Stale;
         if changes && (lists_late || self.quirks.reads != Reads::Fresh) {
-            let id = id(region, &self.entry(region, place).name);
+            let id = id(site, &self.entry(site, place).name);
             self.memory.entry(id).or_default().remember(before);
         }
         Ok(())
     }
 
-    fn check_settled(&mut self, region: &str, place: usize) -> Result<(), Fault> {
+    fn check_settled(&mut self, site: &Site, place: usize) -> Result<(), Fault> {
         let (rejection, stopped) = (self.quirks.pending_error, self.quirks.stopped);
-        let entry = self.entry(region, place);
+        let entry = self.entry(site, place);
         let state = InstanceState::from_name(&entry.state);
         let barred = state == InstanceState::Stopped && stopped == Acceptance::Refuse;
         if state.is_settled() && !barred {

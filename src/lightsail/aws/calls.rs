@@ -227,7 +227,7 @@ impl Writer for AwsWriter {
 
 impl Shared {
     /// Asks until there is an answer, a definite refusal, or no time left.
-    async fn read<T>(
+    pub(super) async fn read<T>(
         &self,
         action: &'static str,
         region: &str,

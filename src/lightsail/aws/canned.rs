@@ -4,7 +4,7 @@
 //! there on, which is the one of every call. Refuses to look at requests.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use aws_sdk_lightsail::config::retry::RetryConfig;
 use aws_sdk_lightsail::config::{
@@ -46,6 +46,8 @@ impl Aws {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         Self(Arc::new(Shared {
             base,
+            source: None,
+            sts: OnceLock::new(),
             clients: Mutex::new(BTreeMap::new()),
             deadlines,
             queue: Queue::new(Rate::UNLIMITED),

@@ -8,6 +8,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_lightsail::config::http::HttpResponse;
 use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_lightsail::operation::RequestId;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use hyper_util::client::legacy::Error as HyperError;
 
 use super::super::{Error, Kind};
@@ -17,6 +18,9 @@ const CHAIN: &str = "the standard chain looks for AWS_ACCESS_KEY_ID and AWS_SECR
                      (`--profile`, AWS_PROFILE or `default`) in ~/.aws/config and ~/.aws/credentials with its SSO session, \
                      role or credential_process, then AWS_WEB_IDENTITY_TOKEN_FILE with AWS_ROLE_ARN, then the container's \
                      and the instance's metadata service";
+
+/// How a role's credentials are had.
+const ASSUME: &str = "AssumeRole";
 
 /// Any error of a call of the SDK.
 pub(super) fn read<E>(
@@ -63,14 +67,7 @@ where
     E: StdError + 'static,
 {
     if let Some(cause) = find::<CredentialsError>(error) {
-        // The chain tells of every source on a line of its own, and of each that it "was not enabled".
-        let text = chain(cause).replace("the credential provider was not enabled: ", "");
-        let lines: Vec<&str> = text.lines().map(str::trim).collect();
-        let message = format!(
-            "no usable credentials: {}",
-            lines.join("; ").replace(":; ", ": ")
-        );
-        return Error::new(Kind::Unauthenticated, action, target, message).with_hint(CHAIN);
+        return no_credentials(action, target, Some(cause));
     }
     // The cache that shares the lookup gives up with an error of its own, which has no public type.
     if chain(error).contains("identity resolver timed out") {
@@ -105,6 +102,42 @@ where
         );
     }
     error
+}
+
+/// Nothing to sign with, and why.
+pub(super) fn no_credentials(
+    action: &'static str,
+    target: &str,
+    cause: Option<&CredentialsError>,
+) -> Error {
+    let Some(cause) = cause else {
+        let message = "no usable credentials: nothing offers any";
+        return Error::new(Kind::Unauthenticated, action, target, message).with_hint(CHAIN);
+    };
+    if let Some(error) = find::<SdkError<AssumeRoleError, HttpResponse>>(cause) {
+        return role_refused(target, error);
+    }
+    // The chain tells of every source on a line of its own, and of each that it "was not enabled".
+    let text = chain(cause).replace("the credential provider was not enabled: ", "");
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let message = format!(
+        "no usable credentials: {}",
+        lines.join("; ").replace(":; ", ": ")
+    );
+    Error::new(Kind::Unauthenticated, action, target, message).with_hint(CHAIN)
+}
+
+/// A role that is not to be had: by the word of STS, or because STS could not be asked.
+fn role_refused(target: &str, error: &SdkError<AssumeRoleError, HttpResponse>) -> Error {
+    let cause = read(ASSUME, target, error);
+    // What was asked of Lightsail was never sent.
+    let cause = cause.with_outcome_unknown(false);
+    match cause.kind() {
+        Kind::AccessDenied => cause.with_hint(
+            "the trust policy of the role must name the caller, and the caller's own policy must allow `sts:AssumeRole` on it",
+        ),
+        _ => cause,
+    }
 }
 
 /// An answer that is an error. Its body may name two codes, `code` and `__type`, which may carry a namespace before a `#`

@@ -3,14 +3,18 @@
 //! Owns how the service is reached: credentials, endpoint, regions and deadlines. Refuses to hold a credential in
 //! anything that can be printed, and to give a way to write to those who asked for a way to read.
 
+mod accounts;
 mod calls;
 mod canned;
+mod clock;
 mod complete;
 mod convert;
+mod credentials;
 mod failure;
 #[cfg(test)]
 mod failure_tests;
 mod http;
+mod identity;
 pub mod post;
 #[cfg(test)]
 mod stub;
@@ -19,23 +23,25 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::ProvideRegion;
-use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
-use aws_config::provider_config::ProviderConfig;
+use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_lightsail::Client;
 use aws_sdk_lightsail::config::retry::RetryConfig;
 use aws_sdk_lightsail::config::timeout::TimeoutConfig;
-use aws_sdk_lightsail::config::{self, Credentials, IdentityCache, StalledStreamProtectionConfig};
+use aws_sdk_lightsail::config::{self, StalledStreamProtectionConfig};
 
 use super::queue::Queue;
 use super::{Error, Kind, Rate, Tally};
+use credentials::Source;
 
+pub use accounts::{Account, Accounts, AccountsReader, AccountsWriter};
 pub use canned::Reply;
+pub use identity::{Caller, Found};
 
 /// How to reach the service. The default is the standard chain of any AWS SDK, and AWS itself.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +51,10 @@ pub struct Settings {
     pub profile: Option<String>,
     /// Where to find the service, in place of `AWS_ENDPOINT_URL_LIGHTSAIL`, `AWS_ENDPOINT_URL` and AWS itself.
     pub endpoint_url: Option<String>,
+    /// Where to find STS, in place of `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL` and AWS itself.
+    pub sts_endpoint_url: Option<String>,
+    /// The ARN of a role to assume with the credentials, anew whenever its session runs out.
+    pub role: Option<String>,
     /// Credentials to use as they are. With them neither the environment, nor a file, nor a metadata service is asked
     /// for anything.
     pub keys: Option<Keys>,
@@ -113,6 +123,22 @@ impl Default for Deadlines {
     }
 }
 
+/// The actions that looking takes: instances, their rules, and who changed them last.
+pub const LOOKS: [&str; 3] = [
+    "GetInstances",
+    "GetInstancePortStates",
+    "GetOperationsForResource",
+];
+
+/// The actions that changing rules takes besides: one look at the instance, and one at what became of the change.
+pub const CHANGES: [&str; 5] = [
+    "GetInstance",
+    "GetOperation",
+    "OpenInstancePublicPorts",
+    "CloseInstancePublicPorts",
+    "PutInstancePublicPorts",
+];
+
 /// The service in every region. Cloning shares everything.
 #[derive(Clone, Debug)]
 pub struct Aws(Arc<Shared>);
@@ -134,6 +160,8 @@ impl Aws {
         let Settings {
             profile,
             endpoint_url,
+            sts_endpoint_url,
+            role,
             keys,
             fallback_region,
             deadlines,
@@ -143,34 +171,24 @@ impl Aws {
             Some(_) => None,
             None => default_region(profile.as_deref()).await,
         };
+        // Only STS and SSO need a region of their own, and STS is everywhere.
+        let region = default_region.or(fallback_region);
+        let region = Region::new(region.unwrap_or_else(|| "us-east-1".to_owned()));
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(deadlines.connect)
             .operation_attempt_timeout(deadlines.attempt)
             .build();
-        let base = if let Some(keys) = keys {
-            let Keys {
-                access_key_id,
-                secret_access_key,
-                session_token,
-            } = keys;
-            let credentials = Credentials::new(
-                access_key_id,
-                secret_access_key,
-                session_token,
-                None,
-                "settings",
-            );
-            config::Builder::new()
-                .http_client(http::client())
-                .credentials_provider(credentials)
-        } else {
-            // Only STS and SSO need a region of their own, and STS is everywhere.
-            let region = default_region.or(fallback_region);
-            let region = Region::new(region.unwrap_or_else(|| "us-east-1".to_owned()));
-            let cache = IdentityCache::lazy().load_timeout(LOOKUP).build();
-            config::Builder::from(&chain(profile, region, timeouts).await).identity_cache(cache)
+        let sts_endpoint_url = sts_endpoint_url.map(checked).transpose()?;
+        let source = match keys {
+            Some(keys) => Source::given(keys, region, sts_endpoint_url),
+            None => Source::chain(profile, region, timeouts, sts_endpoint_url).await,
         };
-        let mut base = base
+        let source = match role {
+            Some(role) => source.assuming(&role).await,
+            None => source,
+        };
+        let mut base = source
+            .base()
             .behavior_version(BehaviorVersion::latest())
             // Reads are retried here, where the deadline is known; writes never are.
             .retry_config(RetryConfig::disabled())
@@ -186,7 +204,9 @@ impl Aws {
         }
         Ok(Self(Arc::new(Shared {
             base,
+            source: Some(source),
             clients: Mutex::default(),
+            sts: OnceLock::new(),
             deadlines,
             queue: Queue::new(rate),
             tally: Mutex::default(),
@@ -225,12 +245,13 @@ pub async fn default_region(profile: Option<&str>) -> Option<String> {
     file.build().region().await.map(|region| region.to_string())
 }
 
-/// How long the whole credential chain may take. Less than an attempt, so that it is the chain that is blamed.
-const LOOKUP: Duration = Duration::from_secs(12);
-
 struct Shared {
     base: config::Builder,
+    /// Where the credentials come from; `None` where none are needed.
+    source: Option<Source>,
     clients: Mutex<BTreeMap<String, Client>>,
+    /// Made when the caller is asked for first.
+    sts: OnceLock<aws_sdk_sts::Client>,
     deadlines: Deadlines,
     queue: Queue,
     tally: Mutex<Tally>,
@@ -272,31 +293,6 @@ impl Shared {
         });
         Ok(client.clone())
     }
-}
-
-/// The standard chain, or one profile and nothing else.
-async fn chain(
-    profile: Option<String>,
-    region: Region,
-    timeouts: TimeoutConfig,
-) -> aws_config::SdkConfig {
-    let http = http::client();
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http.clone())
-        .region(region.clone())
-        .timeout_config(timeouts);
-    if let Some(profile) = profile {
-        // As with the AWS CLI, a profile that is named outright beats keys that lie in the environment.
-        let provider = ProviderConfig::without_region()
-            .with_region(Some(region))
-            .with_http_client(http);
-        let provider = ProfileFileCredentialsProvider::builder()
-            .configure(&provider)
-            .profile_name(&profile)
-            .build();
-        loader = loader.profile_name(profile).credentials_provider(provider);
-    }
-    loader.load().await
 }
 
 fn checked(url: String) -> Result<String, Error> {

@@ -25,6 +25,7 @@ pub(super) fn document(file: &PlanFile) -> Document {
         scope:
             Scope {
                 account,
+                accounts,
                 regions,
                 targets,
                 declared,
@@ -52,6 +53,7 @@ pub(super) fn document(file: &PlanFile) -> Document {
         config: config.to_string(),
         scope: ScopeDoc {
             account: account.clone(),
+            accounts: accounts.clone(),
             regions: regions.clone(),
             targets: targets.clone(),
             declared: *declared,

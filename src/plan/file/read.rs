@@ -27,6 +27,7 @@ type Read<T> = Result<T, String>;
 pub(super) fn plan_file(document: &Document) -> Read<PlanFile> {
     let ScopeDoc {
         account,
+        accounts,
         regions,
         targets,
         declared,
@@ -42,6 +43,7 @@ pub(super) fn plan_file(document: &Document) -> Read<PlanFile> {
             .map_err(|error| wrong("config", &document.config, error))?,
         scope: Scope {
             account,
+            accounts,
             regions,
             targets,
             declared,

@@ -55,6 +55,8 @@ shapes! {
 
     ScopeDoc {
         account: Option<String>,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        accounts: BTreeMap<String, String>,
         regions: Vec<String>,
         targets: Vec<String>,
         declared: usize,

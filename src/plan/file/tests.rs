@@ -41,6 +41,10 @@ fn files(universe: Universe) -> impl Strategy<Value = PlanFile> {
             file.tool = text.clone();
             file.scope = Scope {
                 account: some.then(|| text.clone()),
+                accounts: (!some)
+                    .then(|| (text.clone(), "123456789012".into()))
+                    .into_iter()
+                    .collect(),
                 regions: vec!["eu-central-1".into(), text.clone()],
                 targets: vec![text.clone()],
                 declared: number,

@@ -1,0 +1,245 @@
+//! What can be wrong with an account: its credentials, who they belong to, what they may, and how much it takes.
+//!
+//! Owns the order of the questions: what would only fail for the same reason again is not asked. Refuses to write.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use time::{Duration, OffsetDateTime};
+
+use super::{Check, Status};
+use crate::cli::Exit;
+use crate::cli::session;
+use crate::cli::world::World;
+use crate::config::Account;
+use crate::lightsail::aws::{Aws, Found};
+use crate::lightsail::{Error, Rate, Reader as _};
+use crate::model::{Instance, Live, Site};
+use crate::render::count;
+
+/// As far as a signature may be off.
+const TOLERATED: Duration = Duration::minutes(5);
+
+/// As far as a clock is off that nobody keeps.
+const NOTABLE: Duration = Duration::seconds(60);
+
+/// Temporary credentials that end sooner may not outlast a run.
+const SOON: Duration = Duration::minutes(15);
+
+/// Every account that is looked at. Without sites only the credentials are.
+pub(super) async fn examine(
+    world: &World,
+    sites: &[Site],
+    accounts: &BTreeMap<String, Account>,
+    rate: Rate,
+) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let mut names: BTreeSet<Option<&str>> =
+        sites.iter().map(|site| site.account.as_deref()).collect();
+    if names.is_empty() {
+        names.extend(accounts.keys().map(|name| Some(name.as_str())));
+    }
+    if names.is_empty() {
+        names.insert(None);
+    }
+    let mut good = Vec::new();
+    for name in names {
+        let Some(aws) = world.accounts().and_then(|all| all.connection(name)) else {
+            continue;
+        };
+        let account = name.and_then(|name| accounts.get(name));
+        let own = one(aws, name, account).await;
+        let usable = own.iter().all(|check| check.status != Status::Fail);
+        checks.extend(own.into_iter().map(|check| check.of(name)));
+        let theirs: Vec<Site> = sites
+            .iter()
+            .filter(|site| site.account.as_deref() == name)
+            .cloned()
+            .collect();
+        if let Some(first) = theirs.first().filter(|_| usable) {
+            checks.push(clock(aws.clock(&first.region).await).of(name));
+            good.extend(theirs);
+        }
+    }
+    if good.is_empty() {
+        return checks;
+    }
+    let live = session::discover(world.reader(), &good).await;
+    checks.extend(regions(&good, &live));
+    checks.extend(permissions(world, &good, &live).await);
+    checks.push(budget(&live, rate));
+    checks
+}
+
+/// The credentials of an account, and whether they are of it.
+async fn one(aws: &Aws, name: Option<&str>, account: Option<&Account>) -> Vec<Check> {
+    let target = name.unwrap_or("this account");
+    let mut checks = match aws.credentials(target).await {
+        Ok(found) => vec![credentials(&found)],
+        Err(error) => return vec![failed("credentials", &error, Exit::Failed)],
+    };
+    let Some(account) = account else {
+        return checks;
+    };
+    checks.push(match aws.caller(target).await {
+        Ok(caller) if caller.account == account.id => {
+            Check::ok("account", format!("{}, as {}", caller.account, caller.arn))
+        }
+        Ok(caller) => Check::fail(
+            "account",
+            format!(
+                "the credentials are of {}, and the configuration says {}",
+                caller.account, account.id
+            ),
+            Some(format!(
+                "give `[accounts.{target}]` the `role` or the `profile` that leads to {}, or correct its `id`",
+                account.id
+            )),
+            Exit::Failed,
+        ),
+        Err(error) => failed("account", &error, Exit::Failed),
+    });
+    checks
+}
+
+fn failed(check: &'static str, error: &Error, exit: Exit) -> Check {
+    // The name of the check says already what was tried.
+    let code = error.code().map(|code| format!("{code}: "));
+    let text = format!("{}{}", code.unwrap_or_default(), error.message());
+    Check::fail(check, text, error.hint(), exit)
+}
+
+fn credentials(found: &Found) -> Check {
+    const CHECK: &str = "credentials";
+    let Found {
+        source,
+        access_key_id,
+        expires,
+    } = found;
+    let text = format!("from {source}, key {access_key_id}");
+    let Some(expires) = expires else {
+        return Check::ok(CHECK, text);
+    };
+    let left = *expires - OffsetDateTime::now_utc();
+    let minutes = left.whole_minutes();
+    let text = format!(
+        "{text}, good for {}",
+        count(usize::try_from(minutes).unwrap_or(0), "minute")
+    );
+    if left < SOON {
+        return Check::warn(
+            CHECK,
+            text,
+            "get new ones before a long run; those of a role are renewed by themselves",
+        );
+    }
+    Check::ok(CHECK, text)
+}
+
+fn clock(ahead: Option<Duration>) -> Check {
+    const CHECK: &str = "clock";
+    let fix =
+        "set this machine's clock, and keep it with NTP: signatures are refused at five minutes";
+    let Some(ahead) = ahead else {
+        let text = "not compared: no reply said what time it is";
+        return Check::warn(CHECK, text, "see what else failed");
+    };
+    let seconds = ahead.whole_seconds().unsigned_abs();
+    // Replies tell whole seconds, and take some time.
+    if seconds <= 2 {
+        return Check::ok(CHECK, "agrees with the service's");
+    }
+    let off = if ahead.is_positive() {
+        format!("{seconds} s behind the service's")
+    } else {
+        format!("{seconds} s ahead of the service's")
+    };
+    if ahead.abs() >= TOLERATED {
+        return Check::fail(CHECK, off, Some(fix.to_owned()), Exit::Failed);
+    }
+    if ahead.abs() >= NOTABLE {
+        return Check::warn(CHECK, off, fix);
+    }
+    Check::ok(CHECK, off)
+}
+
+/// Whether each region answers, and with how many instances.
+fn regions(sites: &[Site], live: &Live) -> Vec<Check> {
+    let check = |site: &Site| {
+        let check = if let Some(why) = live.sites_unreadable.get(site) {
+            let text = format!("{}: {}", site.region, why.reason);
+            Check::fail("regions", text, why.hint.clone(), Exit::Incomplete)
+        } else {
+            let there = count(of_site(live, site).count(), "instance");
+            Check::ok("regions", format!("{}: {there}", site.region))
+        };
+        check.of(site.account.as_deref())
+    };
+    sites.iter().map(check).collect()
+}
+
+fn of_site<'a>(live: &'a Live, site: &'a Site) -> impl Iterator<Item = &'a Instance> {
+    live.instances
+        .values()
+        .filter(move |instance| instance.id.site() == *site)
+}
+
+/// What reading takes, tried on one instance of each account. Where no list came, `regions` says why.
+async fn permissions(world: &World, sites: &[Site], live: &Live) -> Vec<Check> {
+    const CHECK: &str = "permissions";
+    let mut checks = Vec::new();
+    let names: BTreeSet<Option<&str>> = sites.iter().map(|site| site.account.as_deref()).collect();
+    for name in names {
+        let theirs = |site: &&Site| site.account.as_deref() == name;
+        let listed = |site: &&Site| !live.sites_unreadable.contains_key(*site);
+        if !sites.iter().filter(theirs).any(|site| listed(&site)) {
+            continue;
+        }
+        let mut instances = live.instances.values();
+        let check = match instances.find(|instance| instance.id.account.as_deref() == name) {
+            None => Check::ok(
+                CHECK,
+                "GetInstances is allowed; there is no instance to try more on; writes are not tried",
+            ),
+            Some(instance) => match world.reader().port_states(&instance.id).await {
+                Ok(_) => Check::ok(
+                    CHECK,
+                    "GetInstances and GetInstancePortStates are allowed; writes are not tried",
+                ),
+                Err(error) => failed(CHECK, &error, Exit::Incomplete),
+            },
+        };
+        checks.push(check.of(name));
+    }
+    checks
+}
+
+/// The least time that the rates allow, for the busiest site: each has rates of its own.
+fn budget(live: &Live, rate: Rate) -> Check {
+    const CHECK: &str = "rate budget";
+    let total = count(live.instances.len(), "instance");
+    if rate == Rate::UNLIMITED {
+        return Check::ok(CHECK, format!("not paced, for {total}"));
+    }
+    let mut by_site: BTreeMap<Site, u64> = BTreeMap::new();
+    for id in live.instances.keys() {
+        *by_site.entry(id.site()).or_default() += 1;
+    }
+    let most = by_site.values().copied().max().unwrap_or(0);
+    let plan = rate.least("GetInstancePortStates", most);
+    // A change takes one write, and a read before it and one after it.
+    let reads = rate.least("GetInstancePortStates", most.saturating_mul(3));
+    let change = rate.least("PutInstancePublicPorts", most).max(reads);
+    Check::ok(
+        CHECK,
+        format!(
+            "{} of the documented rates: a plan of {total} takes at least {:.1} s, a change on all {:.1} s",
+            if rate == Rate::FULL {
+                "all".to_owned()
+            } else {
+                rate.to_string()
+            },
+            plan.as_secs_f64(),
+            change.as_secs_f64()
+        ),
+    )
+}

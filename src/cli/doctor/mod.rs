@@ -1,0 +1,255 @@
+//! `doctor`: what can go wrong before a run, each with what to do about it.
+//!
+//! Owns the verb, and the form of its answer. Refuses to write anything, and to try what would.
+
+mod account;
+mod iam;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::Exit;
+use super::args::{Format, WorldArgs};
+use super::output::{Cannot, Output, to_stdout};
+use super::session;
+use super::signals;
+use super::world::{Want, World};
+use crate::config::{self, Config, Severity};
+use crate::model::Site;
+use crate::render::{count, plain};
+
+#[derive(Args, Debug)]
+#[command(mut_arg("strategy", |arg| arg.hide(true)), mut_arg("target", |arg| arg.hide(true)), mut_arg("concurrency", |arg| arg.hide(true)))]
+pub(super) struct DoctorArgs {
+    /// The configuration; without it `firewall.toml`, where there is one
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "PORTWARD_CONFIG",
+        hide_env = true
+    )]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    world: WorldArgs,
+    /// Only print the IAM policy that is needed; asks nobody
+    #[arg(long, value_name = "FOR", value_enum)]
+    iam_policy: Option<iam::Allowed>,
+}
+
+const VERB: &str = "doctor";
+
+/// How one thing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Status {
+    Ok,
+    Warn,
+    Fail,
+}
+
+/// What was found of one thing.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Check {
+    /// Which thing.
+    #[serde(rename = "check")]
+    what: &'static str,
+    /// The account that it is about, by the name that the configuration gives it.
+    account: Option<String>,
+    status: Status,
+    text: String,
+    /// What to do about it.
+    fix: Option<String>,
+    /// What a run would end with because of it.
+    #[serde(skip)]
+    exit: Exit,
+}
+
+impl Check {
+    fn ok(what: &'static str, text: impl Into<String>) -> Self {
+        Self {
+            what,
+            account: None,
+            status: Status::Ok,
+            text: text.into(),
+            fix: None,
+            exit: Exit::Done,
+        }
+    }
+
+    fn warn(what: &'static str, text: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            status: Status::Warn,
+            fix: Some(fix.into()),
+            ..Self::ok(what, text)
+        }
+    }
+
+    fn fail(what: &'static str, text: impl Into<String>, fix: Option<String>, exit: Exit) -> Self {
+        Self {
+            status: Status::Fail,
+            fix,
+            exit,
+            ..Self::ok(what, text)
+        }
+    }
+
+    fn of(mut self, account: Option<&str>) -> Self {
+        self.account = account.map(str::to_owned);
+        self
+    }
+}
+
+pub(super) async fn run(args: &DoctorArgs, output: &Output) -> Exit {
+    if let Some(allowed) = args.iam_policy {
+        to_stdout(&iam::policy(allowed));
+        return Exit::Done;
+    }
+    let checks = tokio::select! {
+        checks = examine(args) => checks,
+        exit = signals::received() => {
+            let cannot = Cannot { exit, message: "interrupted".to_owned(), hint: None };
+            return output.cannot(VERB, &cannot);
+        }
+    };
+    let exits: Vec<Exit> = checks.iter().map(|check| check.exit).collect();
+    let exit = Exit::first_of(&exits);
+    let outputs = format!("exit-code={}\n", exit.code());
+    output.show_answer(VERB, exit, &outputs, &|format, _| match format {
+        Format::Text => Some(text(&checks)),
+        Format::Json => Some(json(&checks, exit)),
+        _ => None,
+    })
+}
+
+async fn examine(args: &DoctorArgs) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let config = match configuration(args.config.as_deref()) {
+        Ok((config, check)) => {
+            checks.push(check);
+            config
+        }
+        Err(check) => return vec![check],
+    };
+    let accounts = config
+        .as_ref()
+        .map(Config::accounts)
+        .cloned()
+        .unwrap_or_default();
+    let sites = match &config {
+        Some(config) => session::sites(&args.world, config).await,
+        None => bare(&args.world).await,
+    };
+    let sites = sites.unwrap_or_else(|Cannot { message, hint, .. }| {
+        checks.push(Check::fail("regions", message, hint, Exit::Usage));
+        Vec::new()
+    });
+    let home = session::home(&sites);
+    let world = match World::connect(&args.world, None, Want::Read, home, &accounts).await {
+        Ok(world) => world,
+        Err(Cannot {
+            exit,
+            message,
+            hint,
+        }) => {
+            checks.push(Check::fail("endpoint", message, hint, exit));
+            return checks;
+        }
+    };
+    checks.extend(account::examine(&world, &sites, &accounts, args.world.rate()).await);
+    world.close().await;
+    checks
+}
+
+/// Where to look without a configuration.
+async fn bare(world: &WorldArgs) -> Result<Vec<Site>, Cannot> {
+    let empty = config::parse(vec![config::Source::new(
+        "none",
+        "version = 1\n".to_owned(),
+    )]);
+    match empty {
+        Ok(config) => session::sites(world, &config).await,
+        Err(_) => Ok(Vec::new()),
+    }
+}
+
+/// The configuration, if there is one.
+fn configuration(path: Option<&Path>) -> Result<(Option<Config>, Check), Check> {
+    const CHECK: &str = "configuration";
+    let usual = Path::new("firewall.toml");
+    let Some(path) = path.or(Some(usual).filter(|path| path.exists())) else {
+        let text = "none: the account of the credentials is looked at";
+        return Ok((None, Check::ok(CHECK, text)));
+    };
+    let name = path.display();
+    match config::load(path) {
+        Err(problems) => {
+            let errors = problems
+                .iter()
+                .filter(|one| one.severity == Severity::Error);
+            let text = format!("`{name}` is not valid: {}", count(errors.count(), "error"));
+            let fix = format!("`portward check -c {name}` shows each with its line");
+            Err(Check::fail(CHECK, text, Some(fix), Exit::Config))
+        }
+        Ok(config) if config.warnings().is_empty() => {
+            let text = format!("`{name}` is valid");
+            Ok((Some(config), Check::ok(CHECK, text)))
+        }
+        Ok(config) => {
+            let warnings = count(config.warnings().len(), "warning");
+            let text = format!("`{name}` is valid, with {warnings}");
+            let fix = format!("`portward check -c {name}` shows each with its line");
+            Ok((Some(config), Check::warn(CHECK, text, fix)))
+        }
+    }
+}
+
+/// One line a check, and one for what to do about it.
+fn text(checks: &[Check]) -> String {
+    let mut text = String::new();
+    for check in checks {
+        let Check {
+            what,
+            account,
+            status,
+            text: found,
+            fix,
+            exit: _,
+        } = check;
+        let status = match status {
+            Status::Ok => "ok",
+            Status::Warn => "warn",
+            Status::Fail => "fail",
+        };
+        let account = account.as_deref().map(|name| format!("{name}: "));
+        let found = plain(&format!("{}{found}", account.unwrap_or_default()));
+        let _ = writeln!(text, "{status:<4}  {what:<13}  {found}");
+        if let Some(fix) = fix {
+            let _ = writeln!(text, "      fix: {}", plain(fix));
+        }
+    }
+    let count_of = |status| checks.iter().filter(|check| check.status == status).count();
+    let (warned, failed) = (count_of(Status::Warn), count_of(Status::Fail));
+    let _ = writeln!(
+        text,
+        "Doctor: {}, {} to look at, {failed} failed.",
+        count(checks.len(), "check"),
+        warned
+    );
+    text
+}
+
+/// One document.
+fn json(checks: &[Check], exit: Exit) -> String {
+    let document = serde_json::json!({
+        "format": "portward.doctor",
+        "version": 1,
+        "exitCode": exit.code(),
+        "checks": checks,
+    });
+    format!("{document:#}\n")
+}

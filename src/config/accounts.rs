@@ -1,0 +1,136 @@
+//! `[accounts]`: the accounts that instances are in, and where each is looked at.
+//!
+//! Owns what may be said of an account, and the check that names of accounts elsewhere mean one. There is no place for a
+//! secret: an account says which profile or role to use, never with what. Refuses to ask anybody whether it is true.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::definitions::Named;
+use super::diagnostic::Report;
+use super::place::Place;
+use super::selector::Selector;
+use super::source::{Span, quote};
+use crate::model::Site;
+
+/// `[accounts.NAME]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The twelve digits.
+    pub id: String,
+    /// The ARN of the role to assume there; without one the credentials are used as they are.
+    pub role: Option<String>,
+    /// Its regions; none are those of the defaults.
+    pub regions: BTreeSet<String>,
+    /// The profile of the shared AWS configuration to take credentials from, in place of the standard chain.
+    pub profile: Option<String>,
+}
+
+/// The accounts by name. Two names for one account would make two of each of its instances.
+pub(super) fn link(named: Named<Account>, report: &mut Report) -> BTreeMap<String, Account> {
+    let mut by_id: BTreeMap<String, (String, Span)> = BTreeMap::new();
+    let mut accounts = BTreeMap::new();
+    for (name, (span, account)) in named.0 {
+        if let Some((first, first_span)) = by_id.get(&account.id) {
+            let message = format!(
+                "accounts {} and {} have the same `id`",
+                quote(first),
+                quote(&name)
+            );
+            report
+                .error(span, message)
+                .hint("one account has one name; `regions` takes several regions")
+                .related(*first_span, "the other one is here");
+        } else {
+            by_id.insert(account.id.clone(), (name.clone(), span));
+        }
+        accounts.insert(name, account);
+    }
+    accounts
+}
+
+/// Conditions on accounts that no account meets.
+pub(super) fn check_matches<'a>(
+    accounts: &BTreeMap<String, Account>,
+    selectors: impl Iterator<Item = &'a Selector>,
+    report: &mut Report,
+) {
+    for (glob, span) in selectors.flat_map(|selector| &selector.accounts) {
+        if accounts.keys().any(|name| glob.matches(name)) {
+            continue;
+        }
+        match glob.literal() {
+            Some(name) => unknown(accounts, name, *span, report),
+            None => {
+                report
+                    .error(*span, "no account matches this pattern")
+                    .hint(known(accounts));
+            }
+        }
+    }
+}
+
+/// Instances that are named with an account that is not known.
+pub(super) fn check_places<'a>(
+    accounts: &BTreeMap<String, Account>,
+    places: impl Iterator<Item = (&'a str, Span, &'a Place)>,
+    report: &mut Report,
+) {
+    for (_, span, place) in places {
+        if let Some(name) = &place.account
+            && !accounts.contains_key(name)
+        {
+            unknown(accounts, name, span, report);
+        }
+    }
+}
+
+/// Where to look. An account without regions of its own is looked at in `regions`; an instance that is named with account
+/// and region adds its own.
+pub(super) fn sites<'a>(
+    accounts: &BTreeMap<String, Account>,
+    regions: &BTreeSet<String>,
+    places: impl Iterator<Item = &'a Place>,
+) -> BTreeSet<Site> {
+    if accounts.is_empty() {
+        return regions.iter().map(Site::of_region).collect();
+    }
+    let of_accounts = accounts.iter().flat_map(|(name, account)| {
+        let own = &account.regions;
+        let regions = if own.is_empty() { regions } else { own };
+        regions.iter().map(|region| Site {
+            account: Some(name.clone()),
+            region: region.clone(),
+        })
+    });
+    let named = places.filter_map(|place| {
+        let name = place.account.as_ref()?;
+        accounts.contains_key(name).then_some(())?;
+        Some(Site {
+            account: Some(name.clone()),
+            region: place.region.clone()?,
+        })
+    });
+    of_accounts.chain(named).collect()
+}
+
+fn unknown(accounts: &BTreeMap<String, Account>, name: &str, span: Span, report: &mut Report) {
+    let message = format!("account {} is not defined", quote(name));
+    let near = super::suggest::nearest(
+        &mut report.compared,
+        name,
+        accounts.keys().map(String::as_str),
+    );
+    let hint = match near {
+        Some(near) => format!("did you mean {}?", quote(near)),
+        None => known(accounts),
+    };
+    report.error(span, message).hint(hint);
+}
+
+fn known(accounts: &BTreeMap<String, Account>) -> String {
+    if accounts.is_empty() {
+        return "define it, as in `[accounts.prod] id = \"123456789012\"`".to_owned();
+    }
+    let names: Vec<String> = accounts.keys().map(|name| quote(name)).collect();
+    format!("the accounts are {}", names.join(", "))
+}

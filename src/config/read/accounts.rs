@@ -1,0 +1,130 @@
+//! One `[accounts.NAME]`: which account it is, and how to get in.
+//!
+//! Owns the forms of ids, role ARNs and profile names. Refuses secrets, which have no key here.
+
+use super::super::accounts::Account;
+use super::super::definitions::Definitions;
+use super::super::source::{Span, quote};
+use super::super::tree::{Cx, Text, Value};
+use super::super::{keys, regions};
+use super::definition_name;
+
+/// Reads one account. Without a valid `id` it is left out.
+pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>) {
+    let subject = format!("account {}", quote(&name.text));
+    let valid = definition_name(cx, "an account", &name);
+    let Some(table) = cx.table(value, &subject, keys::ACCOUNT) else {
+        defs.incomplete = true;
+        return;
+    };
+    let mut text = |key: &str| {
+        let value = table.get(key)?;
+        cx.text(value, &format!("`{key}`"))
+    };
+    let (id, role, profile) = (text("id"), text("role"), text("profile"));
+    let id = match id {
+        Some(id) if is_id(&id.text) => Some(id),
+        Some(id) => {
+            let message = format!("{} is no account id", quote(&id.text));
+            cx.report
+                .error(id.span, message)
+                .hint("it has twelve digits, in quotes: `aws sts get-caller-identity` shows it");
+            None
+        }
+        None => {
+            if !table.contains_key("id") {
+                let hint = "add it, as in `id = \"123456789012\"`: nothing is read or written in another account";
+                cx.missing(name.span, &format!("{subject} has no `id`"), hint);
+            }
+            None
+        }
+    };
+    let role = role.filter(|role| check_role(cx, role, id.as_ref()));
+    let profile = profile.filter(|profile| {
+        let possible = !profile.text.trim().is_empty() && !profile.text.contains(char::is_control);
+        if !possible {
+            cx.report
+                .error(profile.span, "`profile` names no profile")
+                .hint("it is the name of a profile in ~/.aws/config");
+        }
+        possible
+    });
+    let mut own = std::collections::BTreeSet::new();
+    if let Some(value) = table.get("regions") {
+        let hint =
+            "name a region, as in [\"eu-central-1\"], or leave it out for those of the defaults";
+        for Text { text, span } in cx.some_texts(value, "`regions`", hint).unwrap_or_default() {
+            if regions::check(cx.report, &text, span) {
+                own.insert(text);
+            }
+        }
+    }
+    let (true, Some(id)) = (valid, id) else {
+        // Whoever names it shall not be told that it is not there.
+        defs.incomplete = true;
+        return;
+    };
+    let account = Account {
+        id: id.text,
+        role: role.map(|role| role.text),
+        regions: own,
+        profile: profile.map(|profile| profile.text),
+    };
+    defs.accounts.define(cx.report, "account", name, account);
+}
+
+/// Whether it is the ARN of a role of this account.
+fn check_role(cx: &mut Cx<'_>, role: &Text, id: Option<&Text>) -> bool {
+    let Some(account) = account_of(&role.text) else {
+        cx.report
+            .error(
+                role.span,
+                format!("{} is no ARN of a role", quote(&role.text)),
+            )
+            .hint("write it as in \"arn:aws:iam::123456789012:role/portward\"");
+        return false;
+    };
+    let Some(Text { text: id, span }) = id else {
+        return true;
+    };
+    if account != id {
+        let span: Span = *span;
+        cx.report
+            .error(
+                role.span,
+                format!(
+                    "this role is in account {}, not in {}",
+                    quote(account),
+                    quote(id)
+                ),
+            )
+            .hint("a role works in the account that it belongs to: correct `id` or `role`")
+            .related(span, "the account is said to be this one");
+        return false;
+    }
+    true
+}
+
+/// The account of a role: `arn:PARTITION:iam::ACCOUNT:role/PATH`.
+fn account_of(role: &str) -> Option<&str> {
+    let parts: Vec<&str> = role.splitn(6, ':').collect();
+    let ["arn", partition, "iam", "", account, resource] = parts[..] else {
+        return None;
+    };
+    let name = resource.strip_prefix("role/")?;
+    let word = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-/".contains(&b);
+    let possible = partition.starts_with("aws")
+        && partition
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b == b'-')
+        && is_id(account)
+        && !name.is_empty()
+        && !name.ends_with('/')
+        && role.len() <= 2048
+        && name.bytes().all(word);
+    possible.then_some(account)
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
