@@ -3,7 +3,7 @@
 //! Owns the verb. What depends on tags, or on which groups an instance is in, is decided on an inventory where one is given
 //! and named where none is. Refuses to connect to anything.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;

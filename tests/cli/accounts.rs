@@ -291,7 +291,7 @@ fn a_plan_file_goes_on_where_an_account_can_be_reached() {
     stage.configure(&config);
     let before = rules_of(&stage.fleet(), TEST, "web-1");
     let applied = stage.on_fleet(&["apply", "plan.json", "--yes"]);
-    assert_eq!(applied.code, Some(5), "{}", applied.shown());
+    assert_eq!(applied.code, Some(6), "{}", applied.shown());
     assert_eq!(rules_of(&stage.fleet(), TEST, "web-1"), before);
     stage.configure(CONFIG);
     let rest = stage.on_fleet(&["apply", "--yes"]);
