@@ -243,3 +243,78 @@ fn budget(live: &Live, rate: Rate) -> Check {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_judged_by_what_signatures_tolerate() {
+        for (seconds, status, text) in [
+            (0, Status::Ok, "agrees with the service's"),
+            (-2, Status::Ok, "agrees with the service's"),
+            (59, Status::Ok, "59 s behind the service's"),
+            (-60, Status::Warn, "60 s ahead of the service's"),
+            (299, Status::Warn, "299 s behind the service's"),
+            (300, Status::Fail, "300 s behind the service's"),
+            (-86_400, Status::Fail, "86400 s ahead of the service's"),
+        ] {
+            let check = clock(Some(Duration::seconds(seconds)));
+            assert_eq!((check.status, check.text.as_str()), (status, text));
+            assert_eq!(check.fix.is_some(), status != Status::Ok);
+        }
+        assert_eq!(clock(None).status, Status::Warn);
+    }
+
+    #[test]
+    fn credentials_that_end_soon_are_worth_a_look() {
+        let found = |minutes: Option<i64>| Found {
+            source: "a role",
+            access_key_id: "ASIATEST".to_owned(),
+            expires: minutes.map(|minutes| OffsetDateTime::now_utc() + Duration::minutes(minutes)),
+        };
+        for (minutes, status) in [
+            (None, Status::Ok),
+            (Some(60), Status::Ok),
+            (Some(10), Status::Warn),
+            (Some(-10), Status::Warn),
+        ] {
+            assert_eq!(credentials(&found(minutes)).status, status, "{minutes:?}");
+        }
+    }
+
+    #[test]
+    fn the_budget_is_that_of_the_busiest_site() {
+        let mut live = Live::default();
+        for (region, instances) in [("eu-central-1", 119), ("us-east-1", 19)] {
+            for n in 0..instances {
+                let instance = Instance {
+                    id: crate::model::InstanceId {
+                        account: None,
+                        region: region.to_owned(),
+                        name: format!("web-{n}"),
+                    },
+                    arn: String::new(),
+                    tags: BTreeMap::new(),
+                    state: crate::model::InstanceState::Running,
+                    address_type: crate::model::AddressType::Dualstack,
+                };
+                live.instances.insert(instance.id.clone(), instance);
+            }
+        }
+        // Beyond the burst: 100 reads at 10 a second, and 338 for three of each; 100 writes at 5 a second are less.
+        let text = budget(&live, Rate::FULL).text;
+        assert!(
+            text.starts_with("all of the documented rates: a plan of 138 instances"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("at least 10.0 s, a change on all 33.8 s"),
+            "{text}"
+        );
+        assert_eq!(
+            budget(&live, Rate::UNLIMITED).text,
+            "not paced, for 138 instances"
+        );
+    }
+}

@@ -98,7 +98,12 @@ pub fn accounts(accounts: &BTreeMap<String, Account>) -> String {
             regions,
             profile,
         } = account;
-        let _ = writeln!(text, "\n[accounts.{}]\nid = {}", quoted(name), quoted(id));
+        let key = if name.contains('.') {
+            quoted(name)
+        } else {
+            name.clone()
+        };
+        let _ = writeln!(text, "\n[accounts.{key}]\nid = {}", quoted(id));
         for (key, value) in [("role", role), ("profile", profile)] {
             if let Some(value) = value {
                 let _ = writeln!(text, "{key} = {}", quoted(value));
@@ -127,10 +132,10 @@ fn declare(
     Ok(Lines::of(&instance.address_type, firewall))
 }
 
-/// What instances are called: by region where the name alone could be another one.
+/// What instances are called: by region where the name alone could be another one, and by account where those have names.
 fn name(live: &Live, id: &InstanceId) -> String {
     let same = live.instances.keys().filter(|other| other.name == id.name);
-    if same.count() > 1 || !live.sites_unreadable.is_empty() {
+    if id.account.is_some() || same.count() > 1 || !live.sites_unreadable.is_empty() {
         table_name(id)
     } else if id.name.contains('.') {
         quoted(&id.name)
