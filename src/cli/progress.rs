@@ -56,6 +56,14 @@ impl Progress {
         }
     }
 
+    /// There is one step more to do.
+    pub(super) fn more(&self) {
+        self.bar.inc_length(1);
+        if let Some(log) = &self.log {
+            log.borrow_mut().total += 1;
+        }
+    }
+
     /// What is being done right now, from outside; only a terminal shows it.
     pub(super) fn message(&self, text: &str) {
         if self.log.is_none() {

@@ -185,6 +185,17 @@ impl Reader for AnyReader {
         }
     }
 
+    async fn instances_shown(
+        &self,
+        site: &Site,
+        show: &dyn Fn(&Instance),
+    ) -> Result<Vec<Instance>, lightsail::Error> {
+        match self {
+            Self::Aws(reader) => reader.instances_shown(site, show).await,
+            Self::Offline(reader) => reader.instances_shown(site, show).await,
+        }
+    }
+
     async fn listed(&self, site: &Site) -> Result<Vec<Listed>, lightsail::Error> {
         match self {
             Self::Aws(reader) => reader.listed(site).await,

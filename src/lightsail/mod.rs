@@ -31,6 +31,21 @@ pub trait Reader {
     /// Whatever kept the list from being complete.
     async fn instances(&self, site: &Site) -> Result<Vec<Instance>, Error>;
 
+    /// As `instances`, and shows each instance as soon as its page is there, so that somebody may begin with it. What was
+    /// shown of a list that fails afterwards is nothing that could be relied upon.
+    ///
+    /// # Errors
+    /// As for `instances`.
+    async fn instances_shown(
+        &self,
+        site: &Site,
+        show: &dyn Fn(&Instance),
+    ) -> Result<Vec<Instance>, Error> {
+        let instances = self.instances(site).await?;
+        instances.iter().for_each(show);
+        Ok(instances)
+    }
+
     /// As `instances`, with the rules that the list itself shows. It costs no call more, but nothing promises that these
     /// rules are those of `port_states`, so nothing may be written because of them alone.
     ///

@@ -51,20 +51,26 @@ pub(super) struct Manner {
     pub(super) seed: u64,
 }
 
-/// The rules of every declared instance; from lists, where they can be believed, if there are any.
+/// The rules of every declared instance; from lists, where they can be believed, if there are any. What `live` has already
+/// is not read again.
 pub(super) async fn read(
     reader: &impl Reader,
     desired: &Desired,
-    live: &Live,
+    live: &mut Live,
     listed: Option<Listed>,
     manner: Manner,
 ) -> Looked {
-    match listed {
-        Some(listed) => read_bulk(reader, desired, live, listed, manner).await,
-        None => Looked {
-            firewalls: read_rules(reader, desired.instances.keys(), manner.concurrency).await,
-            ..Looked::default()
-        },
+    if let Some(listed) = listed {
+        return read_bulk(reader, desired, live, listed, manner).await;
+    }
+    let mut firewalls = std::mem::take(&mut live.firewalls);
+    firewalls.retain(|id, _| desired.instances.contains_key(id));
+    let declared = desired.instances.keys();
+    let rest: Vec<&InstanceId> = declared.filter(|id| !firewalls.contains_key(*id)).collect();
+    firewalls.extend(read_rules(reader, rest.into_iter(), manner.concurrency).await);
+    Looked {
+        firewalls,
+        ..Looked::default()
     }
 }
 

@@ -4,56 +4,91 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
+use std::future::ready;
 
-use futures_util::StreamExt as _;
 use futures_util::stream;
+use futures_util::{Stream, StreamExt as _};
+use tokio::sync::mpsc;
 
 use super::bulk::Listed;
-use crate::cli::args::Read;
-use crate::cli::progress;
+use crate::cli::progress::{self, Progress};
 use crate::lightsail::{self, Reader};
-use crate::model::{InstanceId, Live, LiveFirewall, Site, Unreadable};
+use crate::model::{Instance, InstanceId, Live, LiveFirewall, Site, Unreadable};
 
 /// Lists the instances of every site at once. One that cannot be listed in full is named, never taken for smaller.
 pub(in crate::cli) async fn discover(reader: &impl Reader, sites: &[Site]) -> Live {
+    let progress = progress::begin(sites.len(), "listing regions");
     let list = async |site: &Site| {
-        let instances = reader.instances(site).await?;
-        Ok(instances.into_iter().map(lightsail::Listed::from).collect())
+        let instances = reader.instances(site).await;
+        progress.step();
+        Ok(instances?
+            .into_iter()
+            .map(lightsail::Listed::from)
+            .collect())
     };
-    gather(sites, list).await.0
+    let live = gather(sites, list).await.0;
+    progress.end();
+    live
 }
 
-/// As `discover`, with the rules that the lists show, where those are wanted.
-pub(super) async fn discover_as(
+/// As `discover`, with the rules that the lists themselves show.
+pub(super) async fn discover_listed(reader: &impl Reader, sites: &[Site]) -> (Live, Listed) {
+    let progress = progress::begin(sites.len(), "listing regions");
+    let list = async |site: &Site| {
+        let listed = reader.listed(site).await;
+        progress.step();
+        listed
+    };
+    let seen = gather(sites, list).await;
+    progress.end();
+    seen
+}
+
+/// As `discover`, and meanwhile reads the rules of every `likely` instance that is found, so many at once. The lists come
+/// page by page, one page after the other, and nothing else would be asked in that time.
+pub(super) async fn discover_and_read(
     reader: &impl Reader,
     sites: &[Site],
-    read: Read,
-) -> (Live, Option<Listed>) {
-    match read {
-        Read::Exact => (discover(reader, sites).await, None),
-        Read::Bulk => {
-            let list = async |site: &Site| reader.listed(site).await;
-            let (live, listed) = gather(sites, list).await;
-            (live, Some(listed))
-        }
-    }
+    likely: &impl Fn(&Instance) -> bool,
+    concurrency: u16,
+) -> Live {
+    let (found, mut arriving) = mpsc::unbounded_channel();
+    let lists = async move {
+        let found = &found;
+        let list = async |site: &Site| {
+            // Nobody has stopped listening before the last list is there.
+            let show = |instance: &Instance| {
+                if likely(instance) {
+                    let _ = found.send(instance.id.clone());
+                }
+            };
+            let instances = reader.instances_shown(site, &show).await?;
+            Ok(instances.into_iter().map(lightsail::Listed::from).collect())
+        };
+        gather(sites, list).await.0
+    };
+    let progress = progress::begin(0, "reading rules");
+    let mut seen = HashSet::new();
+    // One that comes twice, as it may when the pages shift, is read once.
+    let ids = stream::poll_fn(|context| arriving.poll_recv(context))
+        .filter(|id: &InstanceId| ready(seen.insert(id.clone())))
+        .inspect(|_| progress.more());
+    let rules = read_each(reader, ids, concurrency, &progress);
+    let (mut live, rules) = tokio::join!(lists, rules);
+    progress.end();
+    live.firewalls = rules;
+    live
 }
 
 async fn gather(
     sites: &[Site],
     list: impl AsyncFn(&Site) -> Result<Vec<lightsail::Listed>, lightsail::Error>,
 ) -> (Live, Listed) {
-    let progress = progress::begin(sites.len(), "listing regions");
     let lists = stream::iter(sites)
-        .map(|site| async {
-            let list = list(site).await;
-            progress.step();
-            (site.clone(), list)
-        })
+        .map(|site| async { (site.clone(), list(site).await) })
         .buffer_unordered(sites.len().max(1))
         .collect::<Vec<_>>()
         .await;
-    progress.end();
     let (mut live, mut listed) = (Live::default(), Listed::new());
     let mut pool = HashSet::new();
     for (site, list) in lists {
@@ -96,31 +131,42 @@ fn each_once(list: &[lightsail::Listed]) -> Result<(), Unreadable> {
     Ok(())
 }
 
+/// The rules of each instance that was looked at.
+type Rules = BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>>;
+
 /// Reads the rules of these instances, so many at once.
 pub(in crate::cli) async fn read_rules(
     reader: &impl Reader,
     ids: impl Iterator<Item = &InstanceId> + Clone,
     concurrency: u16,
-) -> BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>> {
+) -> Rules {
     let progress = progress::begin(ids.clone().count(), "reading rules");
-    let pool = RefCell::new(HashSet::new());
-    let firewalls = stream::iter(ids)
-        .map(|id| async {
-            let rules = reader.port_states(id).await;
-            progress.step();
-            let rules = rules.map(|entries| {
-                let mut rules = LiveFirewall::read(&entries);
-                // Most instances of a fleet let in the same few networks.
-                rules.share(&mut pool.borrow_mut());
-                rules
-            });
-            (id.clone(), rules.map_err(|error| unreadable(&error)))
-        })
-        .buffer_unordered(usize::from(concurrency))
-        .collect()
-        .await;
+    let firewalls = read_each(reader, stream::iter(ids.cloned()), concurrency, &progress).await;
     progress.end();
     firewalls
+}
+
+async fn read_each(
+    reader: &impl Reader,
+    ids: impl Stream<Item = InstanceId>,
+    concurrency: u16,
+    progress: &Progress,
+) -> Rules {
+    let pool = &RefCell::new(HashSet::new());
+    ids.map(|id| async move {
+        let rules = reader.port_states(&id).await;
+        progress.step();
+        let rules = rules.map(|entries| {
+            let mut rules = LiveFirewall::read(&entries);
+            // Most instances of a fleet let in the same few networks.
+            rules.share(&mut pool.borrow_mut());
+            rules
+        });
+        (id, rules.map_err(|error| unreadable(&error)))
+    })
+    .buffer_unordered(usize::from(concurrency))
+    .collect()
+    .await
 }
 
 fn unreadable(error: &lightsail::Error) -> Unreadable {
@@ -132,8 +178,11 @@ fn unreadable(error: &lightsail::Error) -> Unreadable {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::model::{AddressType, Instance, InstanceState};
+    use crate::lightsail::{Kind, Operation};
+    use crate::model::{AddressType, InstanceState, PortState};
 
     fn listed(name: &str, arn: &str) -> lightsail::Listed {
         let id = InstanceId {
@@ -164,5 +213,67 @@ mod tests {
             assert_eq!(live.sites_unreadable.is_empty(), readable);
             assert_eq!(live.instances.len(), usize::from(readable));
         }
+    }
+
+    /// A service whose second page is there only once rules of the first one were asked for.
+    #[derive(Default)]
+    struct Paged(tokio::sync::Notify);
+
+    impl Reader for Paged {
+        async fn instances(&self, site: &Site) -> Result<Vec<Instance>, lightsail::Error> {
+            self.instances_shown(site, &|_| ()).await
+        }
+
+        async fn instances_shown(
+            &self,
+            _: &Site,
+            show: &dyn Fn(&Instance),
+        ) -> Result<Vec<Instance>, lightsail::Error> {
+            let all = ["web-1", "other", "web-2"].map(|name| listed(name, name).instance);
+            show(&all[0]);
+            self.0.notified().await;
+            all[1..].iter().for_each(show);
+            Ok(all.to_vec())
+        }
+
+        async fn port_states(&self, _: &InstanceId) -> Result<Vec<PortState>, lightsail::Error> {
+            self.0.notify_one();
+            Ok(Vec::new())
+        }
+
+        async fn instance(&self, id: &InstanceId) -> Result<Instance, lightsail::Error> {
+            Err(not_asked(id))
+        }
+
+        async fn operation(
+            &self,
+            about: &InstanceId,
+            _: &str,
+        ) -> Result<Operation, lightsail::Error> {
+            Err(not_asked(about))
+        }
+
+        async fn operations_for(
+            &self,
+            id: &InstanceId,
+        ) -> Result<Vec<Operation>, lightsail::Error> {
+            Err(not_asked(id))
+        }
+    }
+
+    fn not_asked(id: &InstanceId) -> lightsail::Error {
+        lightsail::Error::new(Kind::NotFound, "Test", id.to_string(), "nobody asks for it")
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn rules_are_read_while_the_list_still_comes() {
+        let (reader, sites) = (Paged::default(), [Site::of_region("eu-central-1")]);
+        let likely = |instance: &Instance| instance.id.name.starts_with("web-");
+        let look = discover_and_read(&reader, &sites, &likely, 16);
+        let live = tokio::time::timeout(Duration::from_secs(60), look).await;
+        let live = live.expect("nobody waits for ever");
+        assert_eq!(live.instances.len(), 3);
+        let read: Vec<&str> = live.firewalls.keys().map(|id| id.name.as_str()).collect();
+        assert_eq!(read, ["web-1", "web-2"]);
     }
 }

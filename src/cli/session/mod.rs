@@ -18,13 +18,13 @@ pub(super) use cost::{cost, made};
 pub(super) use look::{discover, read_rules};
 pub(super) use select::{narrow, selects};
 
-use super::args::{ConfigArgs, ConsentArgs, WorldArgs};
+use super::args::{ConfigArgs, ConsentArgs, Read, WorldArgs};
 use super::output::{Cannot, Output, problems};
 use super::shard;
 use crate::config::{self, Config, Diagnostics};
 use crate::lightsail::aws;
 use crate::lightsail::{Reader, Tally};
-use crate::model::{Fingerprint, Guard, Note, Shard, Site};
+use crate::model::{Fingerprint, Guard, Instance, Note, Shard, Site};
 use crate::plan::file::{self, PlanFile, Scope};
 use crate::plan::{self, Plan};
 use crate::policy::{self, Findings, Refusal};
@@ -195,7 +195,26 @@ pub(super) async fn plan(
     reader: &impl Reader,
     question: Question,
 ) -> Result<Planned, NoPlan> {
-    let (mut live, seen) = look::discover_as(reader, sites, world.read).await;
+    let targets = select::patterns(&world.target)?;
+    let likely = config.likely();
+    // What turns out not to be declared is forgotten again, and what was not foreseen is read afterwards.
+    let likely = |instance: &Instance| {
+        let id = &instance.id;
+        (targets.is_empty() || targets.iter().any(|target| selects(target, id)))
+            && question.shard.is_none_or(|ours| ours.holds(id))
+            && likely.declared(instance)
+    };
+    let (mut live, listed_rules) = match world.read {
+        Read::Exact => {
+            let concurrency = world.concurrency;
+            let live = look::discover_and_read(reader, sites, &likely, concurrency).await;
+            (live, None)
+        }
+        Read::Bulk => {
+            let (live, rules) = look::discover_listed(reader, sites).await;
+            (live, Some(rules))
+        }
+    };
     let listed: BTreeSet<Site> = sites
         .iter()
         .filter(|site| !live.sites_unreadable.contains_key(*site))
@@ -218,7 +237,7 @@ pub(super) async fn plan(
         confirm: question.confirm,
         seed: fastrand::u64(..),
     };
-    let mut looked = bulk::read(reader, &desired, &live, seen, manner).await;
+    let mut looked = bulk::read(reader, &desired, &mut live, listed_rules, manner).await;
     live.firewalls = std::mem::take(&mut looked.firewalls);
     let plan = plan::plan(&desired, &live, options);
     let made_at = OffsetDateTime::now_utc();

@@ -7,24 +7,31 @@ use glob::Pattern;
 use crate::cli::output::Cannot;
 use crate::model::{Desired, InstanceId};
 
+/// Selectors as patterns.
+pub(super) fn patterns(selectors: &[String]) -> Result<Vec<Pattern>, Cannot> {
+    let pattern = |selector: &String| {
+        Pattern::new(selector).map_err(|error| {
+            Cannot::usage(
+                format!("`{selector}` is no pattern: {error}"),
+                "NAME, REGION/NAME or ACCOUNT/REGION/NAME; * and ? match anything",
+            )
+        })
+    };
+    selectors.iter().map(pattern).collect()
+}
+
 /// Keeps the declared instances that a selector names. Each selector must name at least one.
 pub(in crate::cli) fn narrow(desired: &mut Desired, selectors: &[String]) -> Result<(), Cannot> {
     if selectors.is_empty() {
         return Ok(());
     }
-    let mut patterns = Vec::new();
-    for selector in selectors {
-        let pattern = Pattern::new(selector).map_err(|error| {
-            Cannot::usage(
-                format!("`{selector}` is no pattern: {error}"),
-                "NAME, REGION/NAME or ACCOUNT/REGION/NAME; * and ? match anything",
-            )
-        })?;
-        let named = desired.instances.keys().any(|id| selects(&pattern, id))
+    let patterns = patterns(selectors)?;
+    for (pattern, selector) in patterns.iter().zip(selectors) {
+        let named = desired.instances.keys().any(|id| selects(pattern, id))
             || desired
                 .missing
                 .iter()
-                .any(|missing| selects_text(&pattern, &missing.name));
+                .any(|missing| selects_text(pattern, &missing.name));
         if !named {
             let near = nearest(
                 selector,
@@ -36,7 +43,6 @@ pub(in crate::cli) fn narrow(desired: &mut Desired, selectors: &[String]) -> Res
             ))
             .with_hint(hint));
         }
-        patterns.push(pattern);
     }
     desired
         .instances

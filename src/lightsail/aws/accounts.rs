@@ -139,6 +139,15 @@ impl Reader for AccountsReader {
         reader.instances(site).await
     }
 
+    async fn instances_shown(
+        &self,
+        site: &Site,
+        show: &dyn Fn(&Instance),
+    ) -> Result<Vec<Instance>, Error> {
+        let reader = self.at("GetInstances", site).await?;
+        reader.instances_shown(site, show).await
+    }
+
     async fn listed(&self, site: &Site) -> Result<Vec<Listed>, Error> {
         let reader = self.at("GetInstances", site).await?;
         reader.listed(site).await

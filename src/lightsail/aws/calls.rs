@@ -23,6 +23,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl Reader for AwsReader {
     async fn instances(&self, site: &Site) -> Result<Vec<Instance>, Error> {
+        self.instances_shown(site, &|_| ()).await
+    }
+
+    async fn instances_shown(
+        &self,
+        site: &Site,
+        show: &dyn Fn(&Instance),
+    ) -> Result<Vec<Instance>, Error> {
         const ACTION: &str = "GetInstances";
         let region = site.region.as_str();
         let client = self.0.client(ACTION, region)?;
@@ -36,7 +44,9 @@ impl Reader for AwsReader {
                 convert::instance(site, from).map_err(|member| missing(ACTION, region, member))
             });
             // A page of the SDK's is many times what is wanted of it, so none is kept.
-            Ok((instances.collect::<Result<_, _>>()?, page.next_page_token))
+            let instances = instances.collect::<Result<Vec<_>, _>>()?;
+            instances.iter().for_each(show);
+            Ok((instances, page.next_page_token))
         });
         pages.await
     }
