@@ -116,6 +116,51 @@ fn one_change_on_all_costs_the_pages_and_three_calls_an_instance() {
 }
 
 #[test]
+fn a_plan_file_costs_the_same() {
+    let (server, stage) = served(&some(5, 20), ListedPorts::Current);
+    let plan = server.run(&stage, &["plan", "--out", "plan.json"]);
+    assert_eq!(plan.code, Some(0), "{}", plan.shown());
+    let before = server.requests();
+    ends(&server, &stage, &["apply", "plan.json", "--yes"], 0);
+    assert_eq!(before, ["GetInstancePortStates 25", "GetInstances 3"]);
+    assert_eq!(
+        server.requests(),
+        [
+            "GetInstancePortStates 65",
+            "GetInstances 6",
+            "PutInstancePublicPorts 20"
+        ]
+    );
+    ends(&server, &stage, &["drift"], 0);
+    assert_eq!(server.run(&stage, &["drift"]).code, Some(0));
+}
+
+#[test]
+fn a_plan_file_that_is_no_longer_true_is_refused() {
+    for (listed, code, writes) in [
+        (ListedPorts::Current, 4, 0),
+        // A list that is late hides it. Then whoever is about to write sees it, and leaves that instance alone.
+        (ListedPorts::Stale, 5, 2),
+    ] {
+        let (server, stage) = served(&some(0, 3), listed);
+        let plan = server.run(&stage, &["plan", "--out", "plan.json"]);
+        assert_eq!(plan.code, Some(0), "{}", plan.shown());
+        let one = CONFIG.replacen("web-*", "web-2", 1);
+        let other = "[\"203.0.113.0/25\", \"198.51.100.0/24\"]";
+        stage.configure(&one.replacen("\"203.0.113.0/24\"", other, 1));
+        let other = server.run(&stage, &["apply", "--yes"]);
+        assert_eq!(other.code, Some(0), "{}", other.shown());
+        let written = server.emulator.journal().len();
+        ends(&server, &stage, &["apply", "plan.json", "--yes"], code);
+        assert_eq!(server.emulator.journal().len() - written, writes);
+        stage.configure(CONFIG);
+        let rest = server.run(&stage, &["apply", "--yes"]);
+        assert_eq!(rest.code, Some(0), "{}", rest.shown());
+        assert_eq!(server.run(&stage, &["drift"]).code, Some(0));
+    }
+}
+
+#[test]
 fn a_list_that_is_late_is_found_out() {
     let (server, stage) = served(&some(5, 3), ListedPorts::Stale);
     assert_eq!(server.run(&stage, &["apply", "--yes"]).code, Some(0));

@@ -12,7 +12,7 @@ use super::ApplyArgs;
 use crate::apply::receipt;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Cannot, Output, guarded_text, plan_text};
-use crate::cli::session::{self, Confirm, NoPlan, Question, discover, read_rules};
+use crate::cli::session::{self, Confirm, NoPlan, Question, discover_expected};
 use crate::cli::signals;
 use crate::cli::world::{Want, World};
 use crate::config::{self, Account};
@@ -175,15 +175,14 @@ async fn from_file(args: &ApplyArgs, path: &Path, output: &Output) -> Result<Rea
     let home = session::home(&sites);
     let ours = args.world.shared(file.scope.shard);
     let world = World::connect(&ours, None, Want::Write, home, &accounts).await?;
-    let mut live = discover(world.reader(), &sites).await;
     let changing = plan
         .instances
         .iter()
         .filter(|instance| !instance.calls.is_empty());
-    let there = changing
-        .map(|instance| &instance.instance.id)
-        .filter(|id| live.instances.contains_key(*id));
-    live.firewalls = read_rules(world.reader(), there, args.world.concurrency).await;
+    let expected = changing.map(|instance| (&instance.instance.id, &instance.before));
+    let (expected, read, reader) = (expected.collect(), args.world.read, world.reader());
+    let concurrency = args.world.concurrency;
+    let live = discover_expected(reader, &sites, &expected, read, concurrency).await;
     let mismatches = mismatches(&file, &live);
     if !mismatches.is_empty() {
         output.learn(|known| known.count(&world.tally()));

@@ -11,6 +11,7 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
 
 use super::bulk::Listed;
+use crate::cli::args::Read;
 use crate::cli::progress::{self, Progress};
 use crate::lightsail::{self, Reader};
 use crate::model::{Instance, InstanceId, Live, LiveFirewall, Site, Unreadable};
@@ -77,6 +78,34 @@ pub(super) async fn discover_and_read(
     let (mut live, rules) = tokio::join!(lists, rules);
     progress.end();
     live.firewalls = rules;
+    live
+}
+
+/// As `discover`, and the rules of those instances of which it is known what they should be. A list that shows them so is
+/// believed, where that is wanted; whatever it shows otherwise is read.
+pub(in crate::cli) async fn discover_expected(
+    reader: &impl Reader,
+    sites: &[Site],
+    expected: &BTreeMap<&InstanceId, &LiveFirewall>,
+    read: Read,
+    concurrency: u16,
+) -> Live {
+    if read == Read::Exact {
+        let likely = |instance: &Instance| expected.contains_key(&instance.id);
+        return discover_and_read(reader, sites, &likely, concurrency).await;
+    }
+    let (mut live, mut listed) = discover_listed(reader, sites).await;
+    let mut rest = Vec::new();
+    for (id, rules) in expected {
+        if listed.get(*id) == Some(*rules) {
+            let rules = listed.remove(*id).unwrap_or_default();
+            live.firewalls.insert((*id).clone(), Ok(rules));
+        } else if live.instances.contains_key(*id) {
+            rest.push(*id);
+        }
+    }
+    let rest = read_rules(reader, rest.into_iter(), concurrency).await;
+    live.firewalls.extend(rest);
     live
 }
 
@@ -270,7 +299,7 @@ mod tests {
         let (reader, sites) = (Paged::default(), [Site::of_region("eu-central-1")]);
         let likely = |instance: &Instance| instance.id.name.starts_with("web-");
         let look = discover_and_read(&reader, &sites, &likely, 16);
-        let live = tokio::time::timeout(Duration::from_secs(60), look).await;
+        let live = tokio::time::timeout(Duration::from_mins(1), look).await;
         let live = live.expect("nobody waits for ever");
         assert_eq!(live.instances.len(), 3);
         let read: Vec<&str> = live.firewalls.keys().map(|id| id.name.as_str()).collect();

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 pub(super) use accounts::ids_of;
 pub(super) use bulk::Confirm;
 pub(super) use cost::{cost, made};
-pub(super) use look::{discover, read_rules};
+pub(super) use look::{discover, discover_expected, read_rules};
 pub(super) use select::{narrow, selects};
 
 use super::args::{ConfigArgs, ConsentArgs, Read, WorldArgs};
