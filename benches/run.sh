@@ -23,8 +23,8 @@ if [ -z "${PORTWARD:-}" ] || [ -z "${BASELINE:-}" ]; then
   echo "building" >&2
   cargo build --locked --release --quiet --bin portward
   PORTWARD=$target/release/portward
-  BASELINE=$(cargo build --locked --release --quiet --bench baseline --message-format json |
-    sed -n 's/.*"executable":"\([^"]*baseline[^"]*\)".*/\1/p')
+  cargo build --locked --release --quiet --example baseline
+  BASELINE=$target/release/examples/baseline
 fi
 
 # The virtual environment is made once for each list of tools.
