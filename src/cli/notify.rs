@@ -115,14 +115,11 @@ pub(super) async fn tell(address: Option<&Address>, exit: Exit, output: &Output)
         "the notification to {} was not taken: {error}",
         shown(&address.url.0)
     );
-    Exit::first_of(&[
-        exit,
-        if exit == Exit::Done {
-            Exit::Failed
-        } else {
-            exit
-        },
-    ])
+    if exit == Exit::Done {
+        Exit::Failed
+    } else {
+        exit
+    }
 }
 
 async fn send(url: &str, token: Option<&str>, body: &str) -> Result<(), post::NotTaken> {
