@@ -120,7 +120,7 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
         complain(why, None);
         blind.push(json::Problem::error(why, None));
     }
-    let undeclared = undeclared(basis.inventory, [(&old, &before), (&new, &after)]);
+    let undeclared = undeclared(basis, [(&old, &before), (&new, &after)]);
     let mut all = Vec::new();
     for (id, sides) in pairs(&mut before, &mut after, [&old, &new])? {
         match sides {
@@ -178,13 +178,14 @@ fn beside(opened: &Opened) -> Option<&Inventory> {
 
 /// The instances that exist, that one of the documents has, and that the other, a configuration, does not declare.
 fn undeclared(
-    inventory: Option<&Inventory>,
+    basis: Basis<'_>,
     [old, new]: [(&Opened, &Document); 2],
 ) -> BTreeMap<InstanceId, Which> {
     let lacks = |(opened, document): (&Opened, &Document), id: &InstanceId| {
         matches!(opened.content, Content::Config(_)) && !document.instances.contains_key(id)
     };
-    let exist = inventory.into_iter().flat_map(Inventory::entries);
+    let inventory = basis.inventory.into_iter();
+    let exist = inventory.flat_map(|inventory| inventory.named(basis.accounts));
     exist
         .filter_map(|(id, _)| {
             let which = match (lacks(old, &id), lacks(new, &id)) {
