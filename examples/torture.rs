@@ -28,7 +28,7 @@ fn main() -> Result<ExitCode> {
                 let mine = (start..start.saturating_add(seeds))
                     .skip(first)
                     .step_by(threads);
-                play_all(mine, |result| {
+                play_all(mine, 1, |result| {
                     let mut all = all.lock().expect("nobody panics while holding it");
                     let (tally, violations, done) = &mut *all;
                     match result {

@@ -80,12 +80,13 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
     let as_of = config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
     let reader = connection.reader();
     let mut live = session::discover(reader, &sites).await;
+    let all_listed = live.sites_unreadable.is_empty();
     let looked_at = |live: &Live| -> BTreeSet<Site> {
         let listed = |site: &&Site| !live.sites_unreadable.contains_key(*site);
         sites.iter().filter(listed).cloned().collect()
     };
     let mut desired = loaded.resolve(&live.instances, &looked_at(&live), as_of)?;
-    session::narrow(&mut desired, &world.target)?;
+    session::narrow(&mut desired, &world.target, all_listed)?;
     let ids = desired.instances.keys();
     live.firewalls = session::read_rules(reader, ids, world.concurrency).await;
     connection.close().await;
@@ -102,7 +103,7 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
     } = edited(&loaded, &before, &desired, &live, as_of);
     let again = config::parse(sources.clone())?;
     let mut desired = again.resolve(&live.instances, &looked_at(&live), as_of)?;
-    session::narrow(&mut desired, &world.target)?;
+    session::narrow(&mut desired, &world.target, all_listed)?;
     let plan = plan::plan(&desired, &live, options);
 
     let files: Vec<(&Source, &Source)> = changed

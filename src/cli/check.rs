@@ -11,16 +11,16 @@ use time::OffsetDateTime;
 
 use super::Exit;
 use super::args::ConfigArgs;
-use super::diff::inventory;
 use super::output::{Output, Shown, complain, problems, say};
 use super::session::{self, NoPlan};
 use super::side::additive;
+use super::world;
 use crate::config::Config;
 use crate::exposure::Effective;
-use crate::inventory::Inventory;
 use crate::lightsail::Offline;
 use crate::model::{
-    Desired, Instance, InstanceId, LiveFirewall, Missing, Mode, Site, Undeclared, Weight,
+    Desired, Instance, InstanceId, LiveFirewall, Missing, Mode, Site, Undeclared, Unreadable,
+    Weight,
 };
 use crate::policy::{self, Findings};
 use crate::render::json::Problem;
@@ -95,13 +95,13 @@ fn check(args: &CheckArgs, output: &Output) -> Result<Answer, NoPlan> {
         }
         Some(path) => {
             let fleet = Fleet::read(path, &config, as_of)?;
-            for site in &fleet.unseen {
+            for (site, Unreadable { reason, hint }) in &fleet.unseen {
                 let message = format!(
-                    "the inventory `{}` does not cover the region `{site}`",
+                    "cannot list the instances of `{site}` in the inventory `{}`: {reason}",
                     path.display()
                 );
-                complain(&message, None);
-                problems.push(Problem::error(message, None));
+                complain(&message, hint.as_deref());
+                problems.push(Problem::error(message, hint.clone()));
             }
             held.extend(fleet.held());
             problems.extend(fleet.problems());
@@ -138,24 +138,27 @@ struct Fleet {
     instances: BTreeMap<InstanceId, Instance>,
     rules: BTreeMap<InstanceId, LiveFirewall>,
     /// Where the configuration looks and the inventory does not.
-    unseen: Vec<Site>,
+    unseen: BTreeMap<Site, Unreadable>,
 }
 
 impl Fleet {
     fn read(path: &Path, config: &Config, as_of: OffsetDateTime) -> Result<Self, NoPlan> {
-        let inventory: Inventory = inventory(path)?;
+        let inventory = world::inventory(path)?;
         let mut wanted = config.sites();
         if wanted.is_empty() {
             wanted = inventory.regions.keys().map(Site::of_region).collect();
         }
         let snapshot = Offline::new(inventory).with_accounts(session::ids_of(config.accounts()));
-        let mut unseen = Vec::new();
+        let mut unseen = BTreeMap::new();
         let mut instances = BTreeMap::new();
         let mut rules = BTreeMap::new();
         for site in &wanted {
-            let Ok(entries) = snapshot.entries(site) else {
-                unseen.push(site.clone());
-                continue;
+            let entries = match snapshot.entries(site) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    unseen.insert(site.clone(), Unreadable::from(&error));
+                    continue;
+                }
             };
             for entry in entries {
                 let mut instance = entry.instance(&site.region);
@@ -166,7 +169,7 @@ impl Fleet {
                 instances.insert(instance.id.clone(), instance);
             }
         }
-        wanted.retain(|site| !unseen.contains(site));
+        wanted.retain(|site| !unseen.contains_key(site));
         Ok(Self {
             desired: config.resolve(&instances, &wanted, as_of)?,
             unseen,

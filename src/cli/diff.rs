@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::Args;
-use glob::Pattern;
 use time::OffsetDateTime;
 
 use super::Exit;
 use super::args::{self, Format};
 use super::output::{self, Cannot, Output, complain, say};
-use super::session::NoPlan;
+use super::session::{self, NoPlan, selects};
 use super::side::{self, Basis, Content, Document, Opened};
+use super::world;
 use crate::exposure::{Compared, Side, Which};
 use crate::inventory::Inventory;
 use crate::model::InstanceId;
@@ -30,7 +30,7 @@ pub(super) struct DiffArgs {
     /// The instances that exist, for groups and address types of configurations
     #[arg(long, value_name = "FILE", env = "PORTWARD_INVENTORY", hide_env = true)]
     inventory: Option<PathBuf>,
-    /// Only these instances: NAME or REGION/NAME, globs allowed; repeatable
+    /// Only these instances: NAME, REGION/NAME or ACCOUNT/REGION/NAME, globs allowed; repeatable
     #[arg(
         short,
         long,
@@ -97,7 +97,11 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
     if let Content::Config(config) = &new.content {
         output.warn(config.warnings());
     }
-    let given = args.inventory.as_deref().map(inventory).transpose()?;
+    let given = args
+        .inventory
+        .as_deref()
+        .map(world::inventory)
+        .transpose()?;
     // The other side may be the very list of instances that a configuration is for.
     let named = accounts(&old).into_iter().chain(accounts(&new)).collect();
     let basis = Basis {
@@ -116,7 +120,7 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
         complain(why, None);
         blind.push(json::Problem::error(why, None));
     }
-    let undeclared = undeclared(basis.inventory, [(&old, &before), (&new, &after)]);
+    let undeclared = undeclared(basis, [(&old, &before), (&new, &after)]);
     let mut all = Vec::new();
     for (id, sides) in pairs(&mut before, &mut after, [&old, &new])? {
         match sides {
@@ -157,14 +161,6 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
     })
 }
 
-/// Reads an inventory file.
-pub(super) fn inventory(path: &std::path::Path) -> Result<Inventory, Cannot> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Cannot::failed(format!("cannot read the inventory `{shown}`: {error}")))?;
-    Inventory::parse(&text).map_err(|error| Cannot::failed(format!("`{shown}`: {error}")))
-}
-
 /// What a configuration calls accounts, by their ids.
 fn accounts(opened: &Opened) -> BTreeMap<&str, &str> {
     match &opened.content {
@@ -182,13 +178,14 @@ fn beside(opened: &Opened) -> Option<&Inventory> {
 
 /// The instances that exist, that one of the documents has, and that the other, a configuration, does not declare.
 fn undeclared(
-    inventory: Option<&Inventory>,
+    basis: Basis<'_>,
     [old, new]: [(&Opened, &Document); 2],
 ) -> BTreeMap<InstanceId, Which> {
     let lacks = |(opened, document): (&Opened, &Document), id: &InstanceId| {
         matches!(opened.content, Content::Config(_)) && !document.instances.contains_key(id)
     };
-    let exist = inventory.into_iter().flat_map(Inventory::entries);
+    let inventory = basis.inventory.into_iter();
+    let exist = inventory.flat_map(|inventory| inventory.named(basis.accounts));
     exist
         .filter_map(|(id, _)| {
             let which = match (lacks(old, &id), lacks(new, &id)) {
@@ -228,12 +225,7 @@ fn place_alike(before: &mut Document, after: &mut Document) {
 fn narrow(selectors: &[String], before: &mut Document, after: &mut Document) -> Result<(), Cannot> {
     let mut patterns = Vec::new();
     for selector in selectors {
-        let pattern = Pattern::new(selector).map_err(|error| {
-            Cannot::usage(
-                format!("`{selector}` is no pattern: {error}"),
-                "NAME or REGION/NAME; * and ? match anything",
-            )
-        })?;
+        let pattern = session::pattern(selector)?;
         let mut ids = before.instances.keys().chain(after.instances.keys());
         if !ids.any(|id| selects(&pattern, id)) {
             return Err(Cannot::failed(format!(
@@ -250,10 +242,6 @@ fn narrow(selectors: &[String], before: &mut Document, after: &mut Document) -> 
         }
     }
     Ok(())
-}
-
-fn selects(pattern: &Pattern, id: &InstanceId) -> bool {
-    pattern.matches(&id.name) || pattern.matches(&id.to_string())
 }
 
 /// One instance, and what each document says of it.

@@ -15,7 +15,9 @@ use super::signals;
 use super::world::{Want, World};
 use crate::config::Config;
 use crate::exposure::{Access, Effective, Side};
-use crate::model::{Firewall, Instance, InstanceId, Key, LiveFirewall, Mode, Sources, Unreadable};
+use crate::model::{
+    Firewall, InstanceId, Key, Live, LiveFirewall, Mode, Site, Sources, Unreadable,
+};
 use crate::render;
 use crate::render::explanation::{self, Explanation};
 
@@ -85,7 +87,7 @@ async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> 
     )
     .await?;
     let seen = session::discover(world.reader(), &sites).await;
-    let found = find(&args.instance, &seen.instances);
+    let found = find(&args.instance, &seen);
     let rules = match &found {
         Ok(id) => {
             let ids = std::iter::once(*id);
@@ -140,11 +142,19 @@ async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> 
             why.hint.as_deref(),
         );
     }
+    // Another of that name may be where nobody could look.
+    let unseen = unseen(&args.instance, &seen);
+    for (site, why) in &unseen {
+        complain(
+            &format!("cannot list the instances of `{site}`: {why}"),
+            why.hint.as_deref(),
+        );
+    }
     Ok(Answer {
         text: explanation::text(&explanation),
         json: explanation::json(&explanation),
         markdown: render::markdown::explanation(&explanation),
-        exit: if live.is_err() {
+        exit: if live.is_err() || !unseen.is_empty() {
             Exit::Incomplete
         } else {
             Exit::Done
@@ -199,22 +209,38 @@ fn asked(
     Effective::of(&firewall)
 }
 
-fn find<'a>(
-    text: &str,
-    instances: &'a BTreeMap<InstanceId, Instance>,
-) -> Result<&'a InstanceId, Cannot> {
-    let named: Vec<&InstanceId> = instances
-        .keys()
-        .filter(|id| {
-            let InstanceId { region, name, .. } = id;
-            name == text || format!("{region}/{name}") == text || id.to_string() == text
-        })
-        .collect();
+/// The regions that could not be listed and may hold an instance that is called so.
+fn unseen<'a>(text: &str, seen: &'a Live) -> Vec<(&'a Site, &'a Unreadable)> {
+    let name = text.rsplit('/').next().unwrap_or_default();
+    let may_hold = |site: &Site| {
+        let id = InstanceId {
+            account: site.account.clone(),
+            region: site.region.clone(),
+            name: name.to_owned(),
+        };
+        id.is_called(|called| called == text)
+    };
+    let sites = seen.sites_unreadable.iter();
+    sites.filter(|(site, _)| may_hold(site)).collect()
+}
+
+fn find<'a>(text: &str, seen: &'a Live) -> Result<&'a InstanceId, Cannot> {
+    let ids = seen.instances.keys();
+    let named: Vec<&InstanceId> = ids.filter(|id| id.is_called(|name| name == text)).collect();
     match named[..] {
         [id] => Ok(id),
-        [] => Err(Cannot::failed(format!(
-            "there is no instance `{text}` in the regions that were looked at"
-        ))),
+        [] => Err(match unseen(text, seen)[..] {
+            [] => Cannot::failed(format!(
+                "there is no instance `{text}` in the regions that were looked at"
+            )),
+            [(site, why), ..] => Cannot {
+                exit: Exit::Incomplete,
+                message: format!(
+                    "whether there is an instance `{text}` cannot be told, since the instances of `{site}` cannot be listed: {why}"
+                ),
+                hint: why.hint.clone(),
+            },
+        }),
         _ if named.iter().any(|id| id.account != named[0].account) => Err(Cannot::usage(
             format!("`{text}` exists in several accounts"),
             "name it with its account and region: ACCOUNT/REGION/NAME",

@@ -15,12 +15,12 @@ use super::Exit;
 use super::args::WorldArgs;
 use super::output::{Cannot, Output, Shown, complain};
 use super::session::{self, NoPlan};
-use super::world::{Want, World};
+use super::world::{self, Want, World};
 use super::{progress, signals};
 use crate::config::{self, Account};
 use crate::inventory::{Entry, Inventory, Unlisted};
+use crate::lightsail::Reader;
 use crate::lightsail::aws;
-use crate::lightsail::{self, Reader};
 use crate::model::{Instance, InstanceId, PortState, Site, Unreadable};
 use crate::render::json::Problem;
 
@@ -311,7 +311,7 @@ async fn read(
         .map(|id| async {
             let rules = reader.port_states(id).await;
             progress.step();
-            (id.clone(), rules.map_err(|error| unreadable(&error)))
+            (id.clone(), rules.map_err(|error| Unreadable::from(&error)))
         })
         .buffer_unordered(usize::from(concurrency))
         .collect()
@@ -320,33 +320,12 @@ async fn read(
     rules
 }
 
-fn unreadable(error: &lightsail::Error) -> Unreadable {
-    Unreadable {
-        reason: error.to_string(),
-        hint: error.hint(),
-    }
-}
-
 fn patterns<'a>(texts: impl Iterator<Item = &'a String>) -> Result<Vec<(String, Pattern)>, Cannot> {
     texts
-        .map(|text| match Pattern::new(text) {
-            Ok(pattern) => Ok((text.clone(), pattern)),
-            Err(error) => Err(Cannot::usage(
-                format!("`{text}` is no pattern: {error}"),
-                "NAME, REGION/NAME or ACCOUNT/REGION/NAME; * and ? match anything",
-            )),
-        })
+        .map(|text| Ok((text.clone(), session::pattern(text)?)))
         .collect()
 }
 
 fn regions_of(path: &Path) -> Result<BTreeSet<String>, Cannot> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        Cannot::failed(format!(
-            "cannot read the inventory `{}`: {error}",
-            path.display()
-        ))
-    })?;
-    let inventory = Inventory::parse(&text)
-        .map_err(|error| Cannot::failed(format!("`{}`: {error}", path.display())))?;
-    Ok(inventory.regions.into_keys().collect())
+    Ok(world::inventory(path)?.regions.into_keys().collect())
 }

@@ -1,19 +1,21 @@
 //! Where output goes: data to stdout, everything else to stderr, reports to files.
 //!
-//! Owns the streams, their colour, and the report files, which are written however a run ends. A closed pipe ends output
-//! quietly. Refuses to make up texts of its own beyond errors, and to print foreign text that a CI system would obey.
+//! Owns which form of a run goes where; reports are written however it ends. Refuses to make up texts of its own beyond
+//! errors, and to print foreign text that a CI system would obey.
+
+mod files;
+mod streams;
 
 use std::cell::{Ref, RefCell};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Context as _;
 use clap::ValueEnum as _;
 
 use super::args::{Format, OutputArgs};
 use super::exit::Exit;
-use super::harmless::{powerless_json, powerless_lines};
+use super::harmless::powerless_json;
 use super::metrics;
 use super::session::Planned;
 use crate::config::{Diagnostic, Diagnostics, Severity, service_keys, service_name};
@@ -25,7 +27,10 @@ use crate::render::cost::Cost;
 use crate::render::facts::{Calls, Facts};
 use crate::render::notification::Message;
 use crate::render::text::Asked;
-use crate::render::{self, json, plain};
+use crate::render::{self, json};
+use files::GithubFiles;
+
+pub(super) use streams::{clap_message, complain, say, to_stdout};
 
 /// The streams and report files of one run.
 pub(super) struct Output {
@@ -195,27 +200,16 @@ impl Output {
             made.push(text);
         }
         to_stdout(&made.pop().unwrap_or_default());
-        let mut exit = exit;
-        let mut written = |path: &Path, result: io::Result<()>| {
-            if let Err(error) = result {
-                let message = format!("cannot write the report `{}`: {error}", path.display());
-                complain(&message, None);
-                exit = Exit::first_of(&[exit, Exit::Failed]);
-            }
-        };
+        let mut failed = None;
+        let mut written = |path: &Path, result| failed = failed.or(told(path, result));
         for ((format, path), text) in self.reports.iter().zip(&made) {
-            let text = anstream::adapter::strip_str(text).to_string();
-            let result = match format {
-                Format::Prometheus => metrics::exchange(path, &text),
-                _ => std::fs::write(path, text),
-            };
-            written(path, result);
+            written(path, files::report(*format, path, text));
         }
         if self.format == Format::Github {
             let summary = content(Format::Markdown, None).unwrap_or_default();
             self.github.write(&summary, outputs, &mut written);
         }
-        exit
+        failed.map_or(exit, |failed| Exit::first_of(&[exit, failed]))
     }
 
     /// Shows a plan that nothing came of, with the exit code that it deserves.
@@ -313,35 +307,24 @@ impl Output {
             Format::Prometheus => metrics(exit, None),
             format => formatted(format, text, run),
         });
-        let mut exit = exit;
-        let mut written = |path: &Path, result: io::Result<()>| {
-            let result =
-                result.with_context(|| format!("cannot write the report `{}`", path.display()));
-            if let Err(error) = result {
-                complain(&format!("{error:#}"), None);
-                exit = Exit::first_of(&[exit, Exit::Failed]);
-            }
-        };
+        let mut failed = None;
+        let mut written = |path: &Path, result| failed = failed.or(told(path, result));
         let last = |(format, _): &&(Format, PathBuf)| *format == Format::Prometheus;
         for (format, path) in self.reports.iter().filter(|report| !last(report)) {
             let content = formatted(*format, text, run);
-            let content = anstream::adapter::strip_str(&content).to_string();
-            written(path, std::fs::write(path, content));
+            written(path, files::report(*format, path, &content));
         }
         if self.format == Format::Github {
             let outputs = render::github::outputs(run);
             self.github
                 .write(&render::markdown::comment(run), &outputs, &mut written);
         }
+        let mut exit = failed.map_or(exit, |failed| Exit::first_of(&[exit, failed]));
         // Last, because they hold the exit code.
-        for (_, path) in self.reports.iter().filter(last) {
+        for (format, path) in self.reports.iter().filter(last) {
             let text = metrics(exit, Some(path));
-            if let Err(error) = metrics::exchange(path, &text) {
-                complain(
-                    &format!("cannot write the report `{}`: {error}", path.display()),
-                    None,
-                );
-                exit = Exit::first_of(&[exit, Exit::Failed]);
+            if let Some(failed) = told(path, files::report(*format, path, &text)) {
+                exit = Exit::first_of(&[exit, failed]);
             }
         }
         let message = render::notification::message(run, exit.code());
@@ -350,37 +333,12 @@ impl Output {
     }
 }
 
-/// The files that GitHub Actions gives a step.
-struct GithubFiles {
-    summary: Option<PathBuf>,
-    output: Option<PathBuf>,
-}
-
-impl GithubFiles {
-    fn of_environment() -> Self {
-        let file = |name| std::env::var_os(name).filter(|path| !path.is_empty());
-        Self {
-            summary: file("GITHUB_STEP_SUMMARY").map(PathBuf::from),
-            output: file("GITHUB_OUTPUT").map(PathBuf::from),
-        }
-    }
-
-    /// Appends: both files may hold what earlier commands of the same step wrote.
-    fn write(&self, summary: &str, outputs: &str, written: &mut dyn FnMut(&Path, io::Result<()>)) {
-        for (path, content) in [(&self.summary, summary), (&self.output, outputs)] {
-            if let Some(path) = path {
-                written(path, append(path, content));
-            }
-        }
-    }
-}
-
-fn append(path: &Path, content: &str) -> io::Result<()> {
-    let mut file = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)?;
-    file.write_all(content.as_bytes())
+/// Tells that a file could not be written, which is how the run ends then.
+fn told(path: &Path, result: io::Result<()>) -> Option<Exit> {
+    let error = result.err()?;
+    let message = format!("cannot write the report `{}`: {error}", path.display());
+    complain(&message, None);
+    Some(Exit::Failed)
 }
 
 /// A run in a format. `text` is what the verb says in words.
@@ -428,46 +386,6 @@ pub(super) fn problems<'a>(
             hint: diagnostic.hint.clone(),
         })
         .collect()
-}
-
-/// A line on stderr that is neither data nor trouble.
-pub(super) fn say(line: &str) {
-    let _ = writeln!(anstream::stderr(), "{}", plain(line));
-}
-
-/// An error and its hint on stderr.
-pub(super) fn complain(message: &str, hint: Option<&str>) {
-    let style = anstyle::AnsiColor::Red.on_default().bold();
-    let mut stderr = anstream::stderr().lock();
-    let _ = writeln!(stderr, "{style}error:{style:#} {}", plain(message));
-    if let Some(hint) = hint {
-        let _ = writeln!(stderr, "hint: {}", plain(hint));
-    }
-}
-
-/// Help, version or a usage error, as clap words them.
-pub(super) fn clap_message(error: &clap::Error) -> Exit {
-    let text = error.render();
-    if error.use_stderr() {
-        // What was typed may come from a pipeline's variables, line breaks included.
-        let text = powerless_lines(&text.to_string());
-        let _ = write!(anstream::stderr(), "{text}");
-        return Exit::Usage;
-    }
-    to_stdout(&text.to_string());
-    Exit::Done
-}
-
-/// Writes data; whoever closed the pipe has seen enough.
-pub(super) fn to_stdout(text: &str) {
-    let mut stdout = anstream::stdout().lock();
-    if let Err(error) = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        && error.kind() != io::ErrorKind::BrokenPipe
-    {
-        complain(&format!("cannot write to stdout: {error}"), None);
-    }
 }
 
 /// The plan as text, with what the guards say of it.

@@ -90,14 +90,7 @@ impl World {
     }
 
     fn offline(path: &Path, accounts: &BTreeMap<String, config::Account>) -> Result<Self, Cannot> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            Cannot::failed(format!(
-                "cannot read the inventory `{}`: {error}",
-                path.display()
-            ))
-        })?;
-        let inventory = Inventory::parse(&text)
-            .map_err(|error| Cannot::failed(format!("`{}`: {error}", path.display())))?;
+        let inventory = inventory(path)?;
         Ok(Self {
             reader: AnyReader::Offline(Offline::new(inventory).with_accounts(ids_of(accounts))),
             aws: None,
@@ -141,6 +134,14 @@ impl World {
             server.stop().await;
         }
     }
+}
+
+/// Reads an inventory file.
+pub(super) fn inventory(path: &Path) -> Result<Inventory, Cannot> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Cannot::failed(format!("cannot read the inventory `{shown}`: {error}")))?;
+    Inventory::parse(&text).map_err(|error| Cannot::failed(format!("`{shown}`: {error}")))
 }
 
 /// How to reach each account, or the one without a name.

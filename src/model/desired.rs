@@ -117,7 +117,7 @@ pub struct Absent {
 }
 
 /// Something a reader of the plan should know that is no change.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Note {
     /// One sentence fragment.
     pub text: String,

@@ -55,6 +55,15 @@ impl InstanceId {
             region: self.region.clone(),
         }
     }
+
+    /// Whether any of its names is one that is meant: `name`, `region/name`, and `account/region/name` where the account
+    /// has a name.
+    #[must_use]
+    pub fn is_called(&self, meant: impl Fn(&str) -> bool) -> bool {
+        meant(&self.name)
+            || meant(&format!("{}/{}", self.region, self.name))
+            || (self.account.is_some() && meant(&self.to_string()))
+    }
 }
 
 /// `region/name`, or `account/region/name`.

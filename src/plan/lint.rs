@@ -59,6 +59,9 @@ pub enum Fault {
     /// What a call does depends on what nobody knows of the service.
     #[error("what the call for {0} does cannot be known: {1}")]
     Guess(Key, Guess),
+    /// A call that changes nothing where it stands: a write to the service for nothing.
+    #[error("the call for {0} changes nothing")]
+    Idle(Key),
     /// The spelling counts, and rules that are spelled oddly or came twice would stay so.
     #[error("rules that are spelled oddly would stay so")]
     SpellingStays,
@@ -279,6 +282,9 @@ fn effect_of_calls(
         for call in &plan.calls {
             if let Err((key, guess)) = service::is_certain(call, &state, &plan.before) {
                 found.push(Fault::Guess(key, guess));
+            }
+            if let Some(key) = reading.is_idle(call, &state, plan.strict_spelling) {
+                found.push(Fault::Idle(key));
             }
             reading.run(&mut state, call);
             // Both ends lie between themselves, so that a plan of one call costs no comparison.

@@ -15,7 +15,7 @@ use crate::plan::{GuardName, Override};
 pub struct Allow {
     /// Which guard.
     pub guard: GuardName,
-    /// Instances by `name` or `region/name`, with `*`, `?` and `[ab]`; `None` is the whole run.
+    /// Instances by `name`, `region/name` or `account/region/name`, with `*`, `?` and `[ab]`; `None` is the whole run.
     pub selector: Option<Pattern>,
 }
 
@@ -54,7 +54,7 @@ impl Allow {
     pub fn covers(&self, id: &InstanceId) -> bool {
         self.selector
             .as_ref()
-            .is_none_or(|selector| selector.matches(&id.name) || selector.matches(&id.to_string()))
+            .is_none_or(|selector| id.is_called(|name| selector.matches(name)))
     }
 
     /// The consent of a plan, to be looked at again.
@@ -165,8 +165,8 @@ mod tests {
     }
 
     #[test]
-    fn it_covers_by_name_with_or_without_region() {
-        let id = InstanceId {
+    fn it_covers_by_name_with_or_without_region_and_account() {
+        let mut id = InstanceId {
             account: None,
             region: "eu-central-1".into(),
             name: "web-1".into(),
@@ -177,6 +177,21 @@ mod tests {
             ("empty=eu-*/web-?", true),
             ("empty=web", false),
             ("empty=us-*/web-1", false),
+            ("empty=prod/eu-central-1/web-1", false),
+        ] {
+            let allow: Allow = text.parse().expect("consent");
+            assert_eq!(allow.covers(&id), covers, "{text}");
+        }
+        id.account = Some("prod".into());
+        for (text, covers) in [
+            ("empty", true),
+            ("empty=web-1", true),
+            ("empty=eu-central-1/web-1", true),
+            ("empty=eu-*/web-?", true),
+            ("empty=prod/eu-central-1/web-1", true),
+            ("empty=prod/*", true),
+            ("empty=test/*/web-1", false),
+            ("empty=prod/web-1", false),
         ] {
             let allow: Allow = text.parse().expect("consent");
             assert_eq!(allow.covers(&id), covers, "{text}");

@@ -392,7 +392,7 @@ pub fn notes(text: &mut String, indent: &str, notes: &[Note]) {
     }
 }
 
-/// Instances that are in sync in one paragraph, with the notes of those that have some.
+/// Instances that are in sync in one paragraph, and one for those that have the same notes.
 fn in_sync(text: &mut String, plan: &Plan) {
     let in_sync: Vec<&InstancePlan> = plan
         .instances
@@ -405,9 +405,14 @@ fn in_sync(text: &mut String, plan: &Plan) {
         "in sync: ",
         quiet.map(|instance| &instance.instance.id),
     );
+    let mut noted = BTreeMap::<&[Note], Vec<&InstanceId>>::new();
     for instance in in_sync.iter().filter(|i| !i.notes.is_empty()) {
-        let _ = writeln!(text, "in sync: {}", place(&instance.instance.id));
-        notes(text, "  ", &instance.notes);
+        let alike = noted.entry(&instance.notes).or_default();
+        alike.push(&instance.instance.id);
+    }
+    for (same, ids) in noted {
+        listed(text, "in sync: ", ids.into_iter());
+        notes(text, "  ", same);
     }
 }
 

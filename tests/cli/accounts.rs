@@ -101,6 +101,61 @@ fn an_account_whose_role_is_refused_stops_no_other() {
 }
 
 #[test]
+fn what_may_be_where_nobody_could_look_is_not_called_missing() {
+    let stage = Stage::new(&with_a_refused_role(), &two_accounts());
+    let config = ["-c", "firewall.toml"];
+    for (verb, code) in [
+        (vec!["explain", "db-9"], 6),
+        (vec!["explain", "gone/eu-central-1/web-1"], 6),
+        (vec!["explain", "db-1"], 6),
+        (vec!["explain", "test/eu-central-1/db-1"], 0),
+        (vec!["explain", "test/eu-central-1/db-9"], 1),
+        (vec!["inventory", "db-9", config[0], config[1]], 6),
+        (vec!["import", "db-9", config[0], config[1]], 6),
+        (vec!["plan", "--target", "db-9"], 6),
+        (vec!["drift", "--target", "db-9"], 6),
+        (vec!["drift", "--adopt", "--target", "db-9"], 6),
+        (vec!["apply", "--yes", "--target", "db-9"], 6),
+    ] {
+        let done = stage.on_fleet(&verb);
+        let shown = done.shown();
+        assert_eq!(done.code, Some(code), "{verb:?}: {shown}");
+        let named = shown.contains("gone/eu-central-1") && shown.contains("sts:AssumeRole");
+        assert_eq!(named, code == 6, "{verb:?}: {shown}");
+    }
+    // Where everything was seen, a name that nothing has is a mistake.
+    for verb in ["plan", "drift", "apply"] {
+        let done = stage.on_fleet(&[verb, "--target", "db-9", "--account", "prod,test"]);
+        assert_eq!(done.code, Some(1), "{}", done.shown());
+    }
+}
+
+#[test]
+fn consent_and_differences_know_accounts() {
+    let closing = CONFIG.replace("{ allow = \"postgres\", from = \"10.0.0.0/8\" }", "");
+    let stage = Stage::new(&closing, &two_accounts());
+    for name in [
+        "db-1",
+        "eu-central-1/db-1",
+        "test/eu-central-1/db-1",
+        "test/*",
+    ] {
+        let allow = format!("empty={name}");
+        let planned = stage.on_fleet(&["plan", "--allow", &allow, "--reason", "meant"]);
+        assert_eq!(planned.code, Some(0), "{name}: {}", planned.shown());
+    }
+    let refused = stage.on_fleet(&["plan", "--allow", "empty=prod/*", "--reason", "meant"]);
+    assert_eq!(refused.code, Some(3), "{}", refused.shown());
+
+    let tables = "[instances.\"test/eu-central-1/db-1\"]\nrules = [";
+    stage.configure(&CONFIG.replace(tables, "[rulesets]\nunused = ["));
+    let diff = stage.run(&["diff", "fleet.json", "firewall.toml"]);
+    assert_eq!(diff.code, Some(2), "{}", diff.shown());
+    let note = "not declared on the new side, so what is live there stays:\n      db-1 (test/eu-central-1)\n";
+    assert!(diff.stdout.contains(note), "{}", diff.shown());
+}
+
+#[test]
 fn the_wrong_account_is_never_asked_nor_written() {
     // The credentials are those of `prod`, and no role leads elsewhere.
     let config = CONFIG.replacen(

@@ -121,7 +121,7 @@ async fn gather(
     let (mut live, mut listed) = (Live::default(), Listed::new());
     let mut pool = HashSet::new();
     for (site, list) in lists {
-        let list = list.map_err(|error| unreadable(&error));
+        let list = list.map_err(|error| Unreadable::from(&error));
         match list.and_then(|list| each_once(&list).map(|()| list)) {
             Ok(list) => {
                 for lightsail::Listed { instance, rules } in list {
@@ -191,18 +191,11 @@ async fn read_each(
             rules.share(&mut pool.borrow_mut());
             rules
         });
-        (id, rules.map_err(|error| unreadable(&error)))
+        (id, rules.map_err(|error| Unreadable::from(&error)))
     })
     .buffer_unordered(usize::from(concurrency))
     .collect()
     .await
-}
-
-fn unreadable(error: &lightsail::Error) -> Unreadable {
-    Unreadable {
-        reason: error.to_string(),
-        hint: error.hint(),
-    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub(super) use accounts::ids_of;
 pub(super) use bulk::Confirm;
 pub(super) use cost::{cost, made};
 pub(super) use look::{discover, discover_expected, read_rules};
-pub(super) use select::{narrow, selects};
+pub(super) use select::{narrow, pattern, selects};
 
 use super::args::{ConfigArgs, ConsentArgs, Read, WorldArgs};
 use super::output::{Cannot, Output, problems};
@@ -222,7 +222,11 @@ pub(super) async fn plan(
         .collect();
     let mut desired = config.resolve(&live.instances, &listed, as_of)?;
     let declared = desired.instances.len();
-    narrow(&mut desired, &world.target)?;
+    narrow(
+        &mut desired,
+        &world.target,
+        live.sites_unreadable.is_empty(),
+    )?;
     if let Some(ours) = question.shard {
         shard::narrow(&mut desired, ours);
         desired.guard = desired.guard.part(declared, ours.of());

@@ -7,21 +7,13 @@ use glob::Pattern;
 use crate::cli::output::Cannot;
 use crate::model::{Desired, InstanceId};
 
-/// Selectors as patterns.
-pub(super) fn patterns(selectors: &[String]) -> Result<Vec<Pattern>, Cannot> {
-    let pattern = |selector: &String| {
-        Pattern::new(selector).map_err(|error| {
-            Cannot::usage(
-                format!("`{selector}` is no pattern: {error}"),
-                "NAME, REGION/NAME or ACCOUNT/REGION/NAME; * and ? match anything",
-            )
-        })
-    };
-    selectors.iter().map(pattern).collect()
-}
-
-/// Keeps the declared instances that a selector names. Each selector must name at least one.
-pub(in crate::cli) fn narrow(desired: &mut Desired, selectors: &[String]) -> Result<(), Cannot> {
+/// Keeps the declared instances that a selector names. Each selector must name at least one, unless some instances could
+/// not be listed: what it names may be among those.
+pub(in crate::cli) fn narrow(
+    desired: &mut Desired,
+    selectors: &[String],
+    all_listed: bool,
+) -> Result<(), Cannot> {
     if selectors.is_empty() {
         return Ok(());
     }
@@ -32,7 +24,7 @@ pub(in crate::cli) fn narrow(desired: &mut Desired, selectors: &[String]) -> Res
                 .missing
                 .iter()
                 .any(|missing| selects_text(pattern, &missing.name));
-        if !named {
+        if !named && all_listed {
             let near = nearest(
                 selector,
                 desired.instances.keys().map(|id| id.name.as_str()),
@@ -56,12 +48,24 @@ pub(in crate::cli) fn narrow(desired: &mut Desired, selectors: &[String]) -> Res
     Ok(())
 }
 
+/// Selectors as they are typed.
+pub(super) fn patterns(selectors: &[String]) -> Result<Vec<Pattern>, Cannot> {
+    selectors.iter().map(|selector| pattern(selector)).collect()
+}
+
+/// A selector as it is typed.
+pub(in crate::cli) fn pattern(selector: &str) -> Result<Pattern, Cannot> {
+    Pattern::new(selector).map_err(|error| {
+        Cannot::usage(
+            format!("`{selector}` is no pattern: {error}"),
+            "NAME, REGION/NAME or ACCOUNT/REGION/NAME; * and ? match anything",
+        )
+    })
+}
+
 /// By the name alone, with the region, or with the account too.
 pub(in crate::cli) fn selects(pattern: &Pattern, id: &InstanceId) -> bool {
-    let InstanceId { region, name, .. } = id;
-    pattern.matches(name)
-        || pattern.matches(&format!("{region}/{name}"))
-        || (id.account.is_some() && pattern.matches(&id.to_string()))
+    id.is_called(|name| pattern.matches(name))
 }
 
 /// The same of a name as it is written in the configuration.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::exposure;
 use crate::model::{Firewall, Key, LiveFirewall, Sources};
 use crate::plan::Call;
 
@@ -48,6 +49,20 @@ impl Reading {
                 }
             }
         }
+    }
+
+    /// The key that an Open or a Close leaves as it is: in what it means, or to the letter where the spelling counts. A Put
+    /// is idle where the whole firewall is, which is another question.
+    pub(super) fn is_idle(self, call: &Call, state: &Firewall, strict: bool) -> Option<Key> {
+        let (Call::Open { key, .. } | Call::Close { key, .. }) = call else {
+            return None;
+        };
+        let now = state.get(*key).cloned().unwrap_or_default();
+        let mut then: Firewall = [(*key, now.clone())].into_iter().collect();
+        self.run(&mut then, call);
+        let then = then.remove(*key).unwrap_or_default();
+        let same = now == then || (!strict && exposure::means_same(&now, &then));
+        same.then_some(*key)
     }
 }
 

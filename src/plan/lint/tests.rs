@@ -28,6 +28,15 @@ fn firewall(rules: &[(i32, &[&str])]) -> Firewall {
 
 /// What the planner makes of these rules.
 fn planned(mode: Mode, before: &LiveFirewall, wanted: &Firewall) -> InstancePlan {
+    planned_as(Options::default(), mode, before, wanted)
+}
+
+fn planned_as(
+    options: Options,
+    mode: Mode,
+    before: &LiveFirewall,
+    wanted: &Firewall,
+) -> InstancePlan {
     let rule = |(key, sources): (&Key, &Sources)| crate::model::Rule {
         key: *key,
         sources: sources.clone(),
@@ -61,7 +70,7 @@ fn planned(mode: Mode, before: &LiveFirewall, wanted: &Firewall) -> InstancePlan
         state: crate::model::InstanceState::Running,
         address_type: crate::model::AddressType::Dualstack,
     };
-    plan_instance(&instance, &desired, before, Options::default())
+    plan_instance(&instance, &desired, before, options)
 }
 
 /// Two opens in additive mode.
@@ -181,6 +190,39 @@ fn damaged_calls_are_seen() {
 }
 
 #[test]
+fn a_call_for_nothing_is_seen() {
+    check(&[
+        (
+            opens,
+            |p| p.calls.insert(0, open(22, &["10.0.0.0/8"])),
+            Fault::Idle(key(22)),
+        ),
+        (
+            opens,
+            |p| p.calls.insert(0, open(22, &["10.0.0.0/8", "10.1.0.0/16"])),
+            Fault::Idle(key(22)),
+        ),
+        (
+            grows,
+            |p| p.calls.push(close(443, &["0.0.0.0/0"])),
+            Fault::Idle(key(443)),
+        ),
+        (
+            // Of the spelling alone, where that does not count.
+            respells_by_opening,
+            |p| p.strict_spelling = false,
+            Fault::Idle(key(22)),
+        ),
+        (
+            // The second time there is nothing left to do.
+            respells_by_opening,
+            |p| p.calls.push(p.calls[0].clone()),
+            Fault::Idle(key(22)),
+        ),
+    ]);
+}
+
+#[test]
 fn damaged_words_are_seen() {
     check(&[
         (opens, |p| p.verdict = Verdict::InSync, Fault::UnwantedCalls),
@@ -257,6 +299,17 @@ fn respells() -> InstancePlan {
         calls: vec![put(&wanted)],
         ..loose
     }
+}
+
+/// One Open that only respells.
+fn respells_by_opening() -> InstancePlan {
+    let options = Options {
+        strict_spelling: true,
+        ..Options::default()
+    };
+    let before = LiveFirewall::from(&firewall(&[(22, &["10.0.0.0/8"])]));
+    let wanted = firewall(&[(22, &["10.0.0.0/8", "10.1.0.0/16"])]);
+    planned_as(options, Mode::Authoritative, &before, &wanted)
 }
 
 #[test]

@@ -88,14 +88,20 @@ pub fn markdown(merged: &Merged) -> String {
 
 fn headline(merged: &Merged) -> String {
     let summary = &merged.summary;
-    let differing = differing(merged).len();
-    let mut parts = vec![
-        "in sync".to_owned(),
-        format!(
-            "{differing} {}",
-            if differing == 1 { "differs" } else { "differ" }
-        ),
-    ];
+    let [(_, failed), (_, changed), (_, differing), ..] = lists(merged);
+    let mut parts = vec!["in sync".to_owned()];
+    if !differing.is_empty() || (failed.is_empty() && changed.is_empty()) {
+        let differ = match differing.len() {
+            1 => "differs",
+            _ => "differ",
+        };
+        parts.push(format!("{} {differ}", differing.len()));
+    }
+    for (names, what) in [(changed, "changed"), (failed, "failed")] {
+        if !names.is_empty() {
+            parts.push(format!("{} {what}", names.len()));
+        }
+    }
     for (number, what) in [
         (summary.refused, "refused"),
         (summary.missing, "missing"),

@@ -63,9 +63,11 @@ impl std::fmt::Display for Violation {
     }
 }
 
-/// Plays these seeds on this thread, and tells of each as it is done.
+/// Plays these seeds on this thread, and tells of each as it is done. Each begins with the patience of this round; it is 1
+/// unless the machine is too busy for that.
 pub(crate) fn play_all(
     seeds: impl Iterator<Item = u64>,
+    first_round: u32,
     mut done: impl FnMut(Result<Tally, Violation>),
 ) {
     let rows = cover::rows();
@@ -75,7 +77,7 @@ pub(crate) fn play_all(
         .expect("a runtime");
     runtime.block_on(async {
         let mut games = stream::iter(seeds)
-            .map(|seed| play(seed, &rows))
+            .map(|seed| play(seed, first_round, &rows))
             .buffer_unordered(AT_ONCE);
         while let Some(result) = games.next().await {
             done(result);
@@ -90,11 +92,11 @@ pub(crate) fn every_pair() -> (std::collections::BTreeSet<cover::Pair>, Vec<cove
 }
 
 /// Plays one seed.
-async fn play(seed: u64, rows: &[cover::Row]) -> Result<Tally, Violation> {
+async fn play(seed: u64, first_round: u32, rows: &[cover::Row]) -> Result<Tally, Violation> {
     let scene = Scene::new(seed, rows);
     let mut tally = Tally::of(&scene);
     let mut service = service(&scene, &scene.inventory, &scene.faults);
-    let acts = act::storm(&scene, &service, &settings(&scene, 1)).await;
+    let acts = act::storm(&scene, &service, &settings(&scene, first_round)).await;
     for act in &acts {
         judge::act(&scene, act).map_err(|what| violation(seed, what, &scene, act))?;
         tally.add(act);
@@ -107,7 +109,8 @@ async fn play(seed: u64, rows: &[cover::Row]) -> Result<Tally, Violation> {
     let inventory = service.emulator.emulator().inventory();
     service = self::service(&scene, &inventory, &calm);
     for round in 1.. {
-        let act = act::calm(&scene, &service, &settings(&scene, round)).await;
+        let patience = settings(&scene, first_round.max(round));
+        let act = act::calm(&scene, &service, &patience).await;
         judge::act(&scene, &act).map_err(|what| violation(seed, what, &scene, &act))?;
         tally.add(&act);
         let verdict = settle::verdict(&scene, &act, round == ROUNDS)

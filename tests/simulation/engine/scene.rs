@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use portward::emulator::{Cue, Faults, Happening, Quirks, Trouble};
+use portward::exposure::means_same;
 use portward::inventory::{Entry, Inventory};
 use portward::model::{
     Absent, AddressType, DesiredInstance, Firewall, InstanceId, Key, LIGHTSAIL_CONNECT,
@@ -109,7 +110,14 @@ impl Scene {
             .chain(wanted.keys().map(|id| &id.region))
             .cloned()
             .collect();
-        let row = row(&mut rng, seed, rows);
+        let mut row = row(&mut rng, seed, rows);
+        if seed % 16 == 3 {
+            let live = inventory.iter().flat_map(|(region, entries)| {
+                let entries = entries.iter();
+                entries.map(|entry| (entry.instance(region).id, entry))
+            });
+            refuse_growth(&mut row, &mut wanted, live);
+        }
         let ids: Vec<InstanceId> = wanted.keys().cloned().collect();
         Self {
             regions: regions.into_iter().collect(),
@@ -118,10 +126,10 @@ impl Scene {
             row,
             faults: faults(&mut rng, seed, &ids),
             wanted,
-            max_failures: (rng.u8(..8) == 0).then_some(1),
+            max_failures: (rng.u8(..6) == 0).then_some(1),
             recheck: rng.bool(),
             again: rng.u8(..6) == 0,
-            denied: rng.u8(..10) == 0,
+            denied: rng.u8(..6) == 0,
             on_disk: seed.is_multiple_of(16),
             strict_spelling: seed % 4 == 1,
         }
@@ -150,6 +158,50 @@ fn row(rng: &mut Rng, seed: u64, rows: &[cover::Row]) -> cover::Row {
         }
     }
     row
+}
+
+/// Makes a fallback likely, which little else does: a service that opens nothing twice, and keys that are to grow.
+fn refuse_growth<'a>(
+    row: &mut cover::Row,
+    wanted: &mut BTreeMap<InstanceId, DesiredInstance>,
+    live: impl Iterator<Item = (InstanceId, &'a Entry)>,
+) {
+    for (quirk, value) in Quirks::catalogue().iter().zip(row) {
+        if quirk.name == "open" {
+            let refuse = quirk.values.iter().position(|value| *value == "refuse");
+            *value = refuse.expect("a value of the quirk");
+        }
+    }
+    for (id, entry) in live {
+        let (Some(wish), Some(ports)) = (wanted.get_mut(&id), &entry.port_states) else {
+            continue;
+        };
+        let family = AddressType::from_name(&entry.ip_address_type);
+        let net = if family.has_ipv4() {
+            "203.0.113.9/32"
+        } else {
+            "2001:db8::1/128"
+        };
+        let mut rules = Firewall::new();
+        for (key, now) in LiveFirewall::read(ports).firewall() {
+            let mut now = now.clone();
+            restrict(&mut now, &family);
+            rules.set(*key, now);
+        }
+        let grown = rules.iter().find_map(|(key, now)| {
+            let mut more = now.clone();
+            more.insert(net.parse().expect("a network"));
+            let ours = !key.protocol().is_icmp();
+            (ours && !means_same(now, &more)).then_some((*key, more))
+        });
+        if wish.mode == Mode::Authoritative
+            && let Some((key, more)) = grown
+        {
+            rules.set(key, more);
+            wish.strategy = Strategy::Auto;
+            wish.rules = rules.iter().map(|(key, now)| rule(*key, now)).collect();
+        }
+    }
 }
 
 fn faults(rng: &mut Rng, seed: u64, ids: &[InstanceId]) -> Faults {

@@ -1,0 +1,55 @@
+//! The files that a run leaves behind: reports, and what GitHub Actions gives a step.
+//!
+//! Owns how each is written. Refuses to know what is in them, and to tell of what went wrong: it hands that back.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::cli::args::Format;
+use crate::cli::metrics;
+
+/// Writes a report without colour. Metrics are exchanged as a whole, since they may be collected at any time.
+pub(super) fn report(format: Format, path: &Path, text: &str) -> io::Result<()> {
+    if format == Format::Prometheus {
+        return metrics::exchange(path, text);
+    }
+    std::fs::write(path, anstream::adapter::strip_str(text).to_string())
+}
+
+/// The files that GitHub Actions gives a step.
+pub(super) struct GithubFiles {
+    summary: Option<PathBuf>,
+    output: Option<PathBuf>,
+}
+
+impl GithubFiles {
+    pub(super) fn of_environment() -> Self {
+        let file = |name| std::env::var_os(name).filter(|path| !path.is_empty());
+        Self {
+            summary: file("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+            output: file("GITHUB_OUTPUT").map(PathBuf::from),
+        }
+    }
+
+    /// Appends: both files may hold what earlier commands of the same step wrote.
+    pub(super) fn write(
+        &self,
+        summary: &str,
+        outputs: &str,
+        written: &mut dyn FnMut(&Path, io::Result<()>),
+    ) {
+        for (path, content) in [(&self.summary, summary), (&self.output, outputs)] {
+            if let Some(path) = path {
+                written(path, append(path, content));
+            }
+        }
+    }
+}
+
+fn append(path: &Path, content: &str) -> io::Result<()> {
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)?;
+    file.write_all(content.as_bytes())
+}

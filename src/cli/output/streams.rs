@@ -1,0 +1,50 @@
+//! Stdout and stderr: one place that writes to either.
+//!
+//! Owns what happens when nobody reads on, and that foreign text is harmless where people see it. Refuses to decide what
+//! is said.
+
+use std::io::{self, Write as _};
+
+use crate::cli::exit::Exit;
+use crate::cli::harmless::powerless_lines;
+use crate::render::plain;
+
+/// A line on stderr that is neither data nor trouble.
+pub(in crate::cli) fn say(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{}", plain(line));
+}
+
+/// An error and its hint on stderr.
+pub(in crate::cli) fn complain(message: &str, hint: Option<&str>) {
+    let style = anstyle::AnsiColor::Red.on_default().bold();
+    let mut stderr = anstream::stderr().lock();
+    let _ = writeln!(stderr, "{style}error:{style:#} {}", plain(message));
+    if let Some(hint) = hint {
+        let _ = writeln!(stderr, "hint: {}", plain(hint));
+    }
+}
+
+/// Help, version or a usage error, as clap words them.
+pub(in crate::cli) fn clap_message(error: &clap::Error) -> Exit {
+    let text = error.render();
+    if error.use_stderr() {
+        // What was typed may come from a pipeline's variables, line breaks included.
+        let text = powerless_lines(&text.to_string());
+        let _ = write!(anstream::stderr(), "{text}");
+        return Exit::Usage;
+    }
+    to_stdout(&text.to_string());
+    Exit::Done
+}
+
+/// Writes data; whoever closed the pipe has seen enough.
+pub(in crate::cli) fn to_stdout(text: &str) {
+    let mut stdout = anstream::stdout().lock();
+    if let Err(error) = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        complain(&format!("cannot write to stdout: {error}"), None);
+    }
+}
