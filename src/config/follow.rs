@@ -2,7 +2,8 @@
 //!
 //! Owns the checks of a rule that need more than its own text. Refuses to know groups and instances; `link` does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::catalogue::Catalogue;
@@ -24,13 +25,21 @@ pub(super) struct Names {
     /// In the order of [`Linked::rulesets`].
     rulesets: Vec<(String, Span)>,
     used_rulesets: BTreeSet<usize>,
-    /// The sources of those single words that a rule named alone.
-    whole: BTreeMap<String, Arc<Sources>>,
+    /// What was already followed, by the texts of `from`. Rules name the same few people again and again.
+    followed: HashMap<Arc<[String]>, Rc<Followed>>,
     incomplete: bool,
     /// The policies, and whether a rule can be excepted from them.
     pub(super) policies: BTreeMap<String, bool>,
     /// Whether a default or a group says additive.
     pub(super) additive: bool,
+}
+
+/// The texts of one `from`, followed.
+#[derive(Default)]
+struct Followed {
+    sources: Sources,
+    /// Which of the texts are written-out addresses, and whether of IPv4.
+    literals: Vec<(usize, bool)>,
 }
 
 impl Names {
@@ -51,7 +60,7 @@ impl Names {
             services: Nested::new("service", built_in, services, incomplete, report, port),
             rulesets,
             used_rulesets: BTreeSet::new(),
-            whole: BTreeMap::new(),
+            followed: HashMap::new(),
             incomplete,
             policies: BTreeMap::new(),
             additive: false,
@@ -146,14 +155,24 @@ impl Names {
             })
             .collect();
         let from = from.unwrap_or_default();
-        let (sources, literals) = self.sources(&from, &items, report);
-        let from = from.into_iter().map(|text| text.text).collect();
+        let (from, spans, followed) = self.from(from, report);
+        let mut literals = Literals::default();
+        for (place, is_ipv4) in followed.literals.iter().copied() {
+            let family = if is_ipv4 {
+                &mut literals.ipv4
+            } else {
+                &mut literals.ipv6
+            };
+            family.get_or_insert(spans[place]);
+            // It depends on what the rule allows, so every rule is looked at.
+            check_family(&from[place], spans[place], is_ipv4, &items, report);
+        }
         Rule {
             span,
             origin: report.origin(span),
             items,
             from,
-            sources,
+            sources: followed.sources.clone(),
             literals,
             until,
             owner,
@@ -188,83 +207,76 @@ impl Names {
             Element::Items(keys) => keys,
             Element::Name => self
                 .services
-                .expand(text, report)
+                .expand(&text.text, text.span, report)
                 .map(|keys| keys.to_vec())
                 .unwrap_or_default(),
             Element::Wrong => Vec::new(),
         }
     }
 
-    /// Whom the texts of `from` let in. Many rules name just one set: then its sources are put together once.
-    fn sources(
+    /// The texts of `from`, their places, and whom they let in.
+    fn from(
         &mut self,
-        from: &[Text],
-        items: &[Item],
+        from: Vec<Text>,
         report: &mut Report,
-    ) -> (Arc<Sources>, Literals) {
-        if let [only] = from
-            && let Some(sources) = self.whole.get(&only.text)
-        {
-            return (Arc::clone(sources), Literals::default());
+    ) -> (Arc<[String]>, Vec<Span>, Rc<Followed>) {
+        let texts = from.into_iter().map(|text| (text.text, text.span));
+        let (texts, spans): (Vec<String>, Vec<Span>) = texts.unzip();
+        if let Some((from, followed)) = self.followed.get_key_value(texts.as_slice()) {
+            return (Arc::clone(from), spans, Rc::clone(followed));
         }
-        let mut sources = Sources::new();
-        let mut literals = Literals::default();
-        for text in from {
-            self.source(text, items, &mut sources, &mut literals, report);
+        let mut followed = Followed::default();
+        let mut is_sound = true;
+        for (place, text) in texts.iter().enumerate() {
+            is_sound &= self.source(text, spans[place], place, &mut followed, report);
         }
-        let sources = Arc::new(sources);
-        // Written-out addresses are checked against each rule, and what is unknown is reported for each.
-        let Literals {
-            ipv4: None,
-            ipv6: None,
-        } = literals
-        else {
-            return (sources, literals);
-        };
-        if let [only] = from
-            && !sources.is_empty()
-        {
-            self.whole.insert(only.text.clone(), Arc::clone(&sources));
+        let from: Arc<[String]> = texts.into();
+        let followed = Rc::new(followed);
+        // What is wrong is reported for each rule.
+        if is_sound {
+            self.followed
+                .insert(Arc::clone(&from), Rc::clone(&followed));
         }
-        (sources, literals)
+        (from, spans, followed)
     }
 
+    /// Adds whom one text lets in. Answers whether it means anything.
     fn source(
         &mut self,
-        text: &Text,
-        items: &[Item],
-        sources: &mut Sources,
-        literals: &mut Literals,
+        text: &str,
+        span: Span,
+        place: usize,
+        followed: &mut Followed,
         report: &mut Report,
-    ) {
+    ) -> bool {
         let mut add = |who: &[Who]| {
             for who in who {
                 match who {
-                    Who::Net(net) => sources.insert(*net),
-                    Who::LightsailConnect => sources.insert_alias(crate::model::LIGHTSAIL_CONNECT),
+                    Who::Net(net) => followed.sources.insert(*net),
+                    Who::LightsailConnect => {
+                        followed
+                            .sources
+                            .insert_alias(crate::model::LIGHTSAIL_CONNECT);
+                    }
                 }
             }
         };
-        match who::parse(&text.text) {
+        match who::parse(text) {
             Said::Keyword(who) => add(who),
             Said::Literal(net) => {
                 add(&[Who::Net(net)]);
-                let is_ipv4 = net.addr().is_ipv4();
-                let place = if is_ipv4 {
-                    &mut literals.ipv4
-                } else {
-                    &mut literals.ipv6
-                };
-                place.get_or_insert(text.span);
-                check_family(text, is_ipv4, items, report);
+                followed.literals.push((place, net.addr().is_ipv4()));
             }
-            Said::Name => {
-                if let Some(who) = self.addresses.expand(text, report) {
-                    add(&who);
-                }
+            Said::Name => match self.addresses.expand(text, span, report) {
+                Some(who) => add(&who),
+                None => return false,
+            },
+            Said::Wrong(wrong) => {
+                report_wrong(report, span, wrong);
+                return false;
             }
-            Said::Wrong(wrong) => report_wrong(report, text.span, wrong),
         }
+        true
     }
 
     /// What the user named, for whoever wants to look names up.
@@ -323,7 +335,7 @@ fn report_wrong(report: &mut Report, span: Span, wrong: what::Wrong) {
 }
 
 /// An address that is written out must fit everything that the rule allows.
-fn check_family(text: &Text, is_ipv4: bool, items: &[Item], report: &mut Report) {
+fn check_family(text: &str, span: Span, is_ipv4: bool, items: &[Item], report: &mut Report) {
     for item in items.iter().filter(|item| !item.keys.is_empty()) {
         let Families { ipv4, ipv6 } = item.families();
         if is_ipv4 && ipv4 || !is_ipv4 && ipv6 {
@@ -336,10 +348,10 @@ fn check_family(text: &Text, is_ipv4: bool, items: &[Item], report: &mut Report)
         };
         report
             .error(
-                text.span,
+                span,
                 format!(
                     "{} is an {family} address, which {} does not take",
-                    quote(&text.text),
+                    quote(text),
                     quote(&item.text)
                 ),
             )

@@ -79,7 +79,7 @@ impl<T: Clone> Nested<T> {
                 match read(&text, report) {
                     Element::Items(items) => all.lists[id].own.extend(items),
                     Element::Name => {
-                        if let Some(other) = all.find(&text, report) {
+                        if let Some(other) = all.find(&text.text, text.span, report) {
                             all.lists[other].used |= other != id;
                             all.lists[id].names.push((other, text.span));
                         }
@@ -92,8 +92,8 @@ impl<T: Clone> Nested<T> {
         all
     }
 
-    fn find(&self, name: &Text, report: &mut Report) -> Option<usize> {
-        if let Some(id) = self.ids.get(&name.text) {
+    fn find(&self, name: &str, span: Span, report: &mut Report) -> Option<usize> {
+        if let Some(id) = self.ids.get(name) {
             return Some(*id);
         }
         if !self.incomplete {
@@ -103,15 +103,20 @@ impl<T: Clone> Nested<T> {
                 .keys()
                 .map(String::as_str)
                 .chain(self.reserved.iter().copied());
-            let message = format!("there is no {kind} {}", quote(&name.text));
-            report.unknown(name.span, message, &name.text, known);
+            let message = format!("there is no {kind} {}", quote(name));
+            report.unknown(span, message, name, known);
         }
         None
     }
 
     /// Everything that a name stands for. An unknown name is reported.
-    pub(super) fn expand(&mut self, name: &Text, report: &mut Report) -> Option<Rc<[T]>> {
-        let id = self.find(name, report)?;
+    pub(super) fn expand(
+        &mut self,
+        name: &str,
+        span: Span,
+        report: &mut Report,
+    ) -> Option<Rc<[T]>> {
+        let id = self.find(name, span, report)?;
         self.lists[id].used = true;
         if let Some(flat) = &self.lists[id].flat {
             return Some(Rc::clone(flat));

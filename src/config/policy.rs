@@ -86,7 +86,7 @@ pub(super) fn link(names: &mut Names, defs: Named<PolicyDef>, report: &mut Repor
             let rule = names.rule(rule, report);
             demands.push(Demand::OnlyFrom {
                 cells: cells(&rule),
-                sources: (*rule.sources).clone(),
+                sources: rule.sources.clone(),
                 from: rule.from.to_vec(),
             });
         }

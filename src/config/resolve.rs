@@ -4,6 +4,7 @@
 //! anything: instances and the time are passed in.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 
@@ -15,7 +16,7 @@ use super::rule::{Families, Rule};
 use super::source::{Span, quote};
 use super::suggest::nearest;
 use crate::model::{
-    Desired, DesiredInstance, Instance, InstanceId, Missing, Note, Site, Undeclared,
+    Desired, DesiredInstance, Instance, InstanceId, Missing, Note, Site, Undeclared, Waiver,
 };
 
 /// Looks for what missing names may have meant are made for this many: each compares with every instance.
@@ -31,6 +32,16 @@ pub(super) struct Resolver<'a> {
     /// What was complained about: many instances share a line, and one complaint is enough.
     told: BTreeSet<(Span, Span)>,
     desired: Desired,
+    /// What instances get that have no table of their own, by the places of their groups and by their families: they all
+    /// get the same.
+    alike: BTreeMap<(Vec<usize>, Families), Wanted>,
+}
+
+/// What is wanted of an instance, and what its policies are to overlook.
+#[derive(Clone)]
+struct Wanted {
+    instance: Arc<DesiredInstance>,
+    waivers: Vec<Waiver>,
 }
 
 impl Config {
@@ -62,6 +73,7 @@ impl Config {
             report,
             told: BTreeSet::new(),
             desired,
+            alike: BTreeMap::new(),
         };
         resolver.run();
         let Resolver {
@@ -78,10 +90,10 @@ impl<'a> Resolver<'a> {
         let mut counts = vec![0_usize; groups.len()];
         for (id, instance) in self.instances {
             let mut matched = Vec::new();
-            for (group, count) in groups.iter().zip(&mut counts) {
+            for (place, group) in groups.iter().enumerate() {
                 if group.selector.matches(instance) {
-                    *count += 1;
-                    matched.push(group);
+                    counts[place] += 1;
+                    matched.push(place);
                 }
             }
             let own = own.get(id).copied();
@@ -89,8 +101,12 @@ impl<'a> Resolver<'a> {
                 self.desired.undeclared.push(Undeclared { id: id.clone() });
                 continue;
             }
-            let wanted = self.instance(instance, own, &matched);
-            self.desired.instances.insert(id.clone(), wanted);
+            let Wanted { instance, waivers } = self.wanted(instance, own, matched);
+            if !waivers.is_empty() {
+                let all = &mut self.desired.policies.waivers;
+                all.insert(id.clone(), waivers);
+            }
+            self.desired.instances.insert(id.clone(), instance);
         }
         for (group, count) in groups.iter().zip(counts) {
             self.count(group, count);
@@ -286,12 +302,33 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// What an instance gets from its own table and from the groups at these places.
+    fn wanted(
+        &mut self,
+        instance: &Instance,
+        own: Option<&'a Declared>,
+        places: Vec<usize>,
+    ) -> Wanted {
+        let all = &self.config.linked.groups;
+        let groups: Vec<&Group> = places.iter().map(|place| &all[*place]).collect();
+        if own.is_some() {
+            return self.instance(instance, own, &groups);
+        }
+        let kind = (places, Families::from(&instance.address_type));
+        if let Some(known) = self.alike.get(&kind) {
+            return known.clone();
+        }
+        let wanted = self.instance(instance, own, &groups);
+        self.alike.insert(kind, wanted.clone());
+        wanted
+    }
+
     fn instance(
         &mut self,
         instance: &Instance,
         own: Option<&'a Declared>,
         groups: &[&'a Group],
-    ) -> DesiredInstance {
+    ) -> Wanted {
         let linked = &self.config.linked;
         let own = own.map(|declared| &declared.settings);
         let all: Vec<&Settings> = groups
@@ -339,14 +376,13 @@ impl<'a> Resolver<'a> {
         wanted
             .expired
             .sort_by(|a, b| (a.key, &a.origin).cmp(&(b.key, &b.origin)));
-        if !waivers.is_empty() {
-            let all = &mut self.desired.policies.waivers;
-            all.insert(instance.id.clone(), waivers);
-        }
         absent(self, instance, &all, &mut wanted);
         // Stable, so that the notes of one line keep their order.
         wanted.notes.sort_by(|a, b| a.origin.cmp(&b.origin));
-        wanted
+        Wanted {
+            instance: Arc::new(wanted),
+            waivers,
+        }
     }
 
     fn check_families(&mut self, instance: &Instance, there: Families, line: &Rule) {

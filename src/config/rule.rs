@@ -15,7 +15,7 @@ pub(super) struct Rule {
     pub(super) origin: Origin,
     pub(super) items: Vec<Item>,
     pub(super) from: Arc<[String]>,
-    pub(super) sources: Arc<Sources>,
+    pub(super) sources: Sources,
     /// The first address of each family that is written out in `from`.
     pub(super) literals: Literals,
     pub(super) until: Option<time::OffsetDateTime>,
@@ -48,7 +48,7 @@ pub(super) struct Absence {
 }
 
 /// Whether IPv4 and IPv6 sources mean something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Families {
     pub(super) ipv4: bool,
     pub(super) ipv6: bool,

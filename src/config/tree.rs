@@ -87,13 +87,18 @@ impl Cx<'_> {
     }
 
     pub(super) fn text(&mut self, value: &Value<'_>, subject: &str) -> Option<Text> {
-        match value.get_ref() {
-            DeValue::String(text) => Some(Text {
-                text: text.clone().into_owned(),
-                span: self.span(value),
-            }),
-            _ => self.wrong_type(value, subject, "a string"),
-        }
+        let text = self.as_text(value);
+        text.or_else(|| self.wrong_type(value, subject, "a string"))
+    }
+
+    fn as_text(&self, value: &Value<'_>) -> Option<Text> {
+        let DeValue::String(text) = value.get_ref() else {
+            return None;
+        };
+        Some(Text {
+            text: text.clone().into_owned(),
+            span: self.span(value),
+        })
     }
 
     /// One string, or a list of them. An element of another type is reported and left out.
@@ -101,13 +106,17 @@ impl Cx<'_> {
         match value.get_ref() {
             DeValue::String(_) => self.text(value, subject).map(|text| vec![text]),
             DeValue::Array(items) => {
-                let element = format!("each element of {subject}");
-                Some(
-                    items
-                        .iter()
-                        .filter_map(|item| self.text(item, &element))
-                        .collect(),
-                )
+                let mut texts = Vec::with_capacity(items.len());
+                for item in items {
+                    match self.as_text(item) {
+                        Some(text) => texts.push(text),
+                        None => {
+                            let element = format!("each element of {subject}");
+                            self.wrong_type::<()>(item, &element, "a string");
+                        }
+                    }
+                }
+                Some(texts)
             }
             _ => self.wrong_type(value, subject, "a string or a list of strings"),
         }

@@ -2,6 +2,7 @@
 //!
 //! Owns the one form of that function, so that equality of meaning is equality of data. Refuses to judge it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -239,6 +240,16 @@ impl Effective {
             (Some(a), Some(b)) => Some(Arc::new(a.difference(b))),
             (a, _) => a.cloned(),
         })
+    }
+
+    /// As [`Effective::difference`], for what mostly is nothing.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Cow<'_, Self> {
+        if other.is_empty() {
+            Cow::Borrowed(self)
+        } else {
+            Cow::Owned(self.difference(other))
+        }
     }
 
     /// What this lets in on those cells on which `cells` lets anybody in.

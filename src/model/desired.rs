@@ -163,8 +163,8 @@ pub struct Undeclared {
 /// The configuration, resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Desired {
-    /// Declared instances that exist.
-    pub instances: BTreeMap<InstanceId, DesiredInstance>,
+    /// Declared instances that exist. Those that want the same share it.
+    pub instances: BTreeMap<InstanceId, Arc<DesiredInstance>>,
     /// Declared instances that do not exist in a region that was listed in full.
     pub missing: Vec<Missing>,
     /// Instances that exist and are declared nowhere, in order.

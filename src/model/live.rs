@@ -4,8 +4,9 @@
 //! drop an entry: one that is not a rule is kept and named.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fmt;
+use std::fmt::{self, Write as _};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::{Firewall, Instance, InstanceId, Key, KeyError, Protocol, Site, Sources};
@@ -125,8 +126,10 @@ impl LiveFirewall {
                 .map_err(|e: KeyError| Doubt::Ports(e.to_string()))
                 .and_then(|key| Ok((key, read_sources(entry)?)))
             {
-                Ok((key, sources)) => {
-                    if !seen.insert(key) || !is_canonical(entry, key, &sources) {
+                Ok((key, (sources, spelling))) => {
+                    let canonical = spelling == Spelling::Canonical
+                        && entry.protocol == key.protocol().as_str();
+                    if !seen.insert(key) || !canonical {
                         live.put_only.insert(key);
                     }
                     live.firewall.add(key, &sources);
@@ -191,35 +194,56 @@ impl From<&Firewall> for LiveFirewall {
     }
 }
 
-fn read_sources(entry: &PortState) -> Result<Sources, Doubt> {
+/// How sources are spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spelling {
+    /// Just as we would send them, but for the order of lists.
+    Canonical,
+    Odd,
+}
+
+fn read_sources(entry: &PortState) -> Result<(Sources, Spelling), Doubt> {
     let mut sources = Sources::new();
-    for text in entry.cidrs.iter().chain(&entry.ipv6_cidrs) {
-        sources.insert(Sources::parse_live(text).ok_or_else(|| Doubt::Source(text.clone()))?);
+    let mut canonical = true;
+    for (texts, is_ipv4) in [(&entry.cidrs, true), (&entry.ipv6_cidrs, false)] {
+        for text in texts {
+            let net = Sources::parse_live(text).ok_or_else(|| Doubt::Source(text.clone()))?;
+            canonical &= net.addr().is_ipv4() == is_ipv4 && spells(text, net);
+            sources.insert(net);
+        }
     }
     for alias in &entry.cidr_list_aliases {
         sources.insert_alias(alias);
     }
     if sources.is_empty() {
-        Err(Doubt::NoSource)
-    } else {
-        Ok(sources)
+        return Err(Doubt::NoSource);
     }
+    // A list is longer than its set where something is in it twice.
+    canonical &= entry.cidrs.len() == sources.ipv4().len()
+        && entry.ipv6_cidrs.len() == sources.ipv6().len()
+        && entry.cidr_list_aliases.len() == sources.aliases().len();
+    let spelling = if canonical {
+        Spelling::Canonical
+    } else {
+        Spelling::Odd
+    };
+    Ok((sources, spelling))
 }
 
-/// Whether the entry spells the rule just as we would send it, but for the order of lists.
-fn is_canonical(entry: &PortState, key: Key, sources: &Sources) -> bool {
-    let same = |texts: &[String], canonical: &mut dyn Iterator<Item = String>| {
-        let texts: Vec<&String> = texts.iter().collect();
-        let canonical: Vec<String> = canonical.collect();
-        texts.len() == canonical.len() && texts.iter().all(|text| canonical.contains(text))
-    };
-    entry.protocol == key.protocol().as_str()
-        && same(&entry.cidrs, &mut sources.cidrs())
-        && same(&entry.ipv6_cidrs, &mut sources.ipv6_cidrs())
-        && same(
-            &entry.cidr_list_aliases,
-            &mut sources.aliases().iter().cloned(),
-        )
+/// Whether a text is just what we would write for a network.
+fn spells(text: &str, net: IpNet) -> bool {
+    /// What is still to be written.
+    struct Rest<'a>(&'a str);
+
+    impl fmt::Write for Rest<'_> {
+        fn write_str(&mut self, written: &str) -> fmt::Result {
+            self.0 = self.0.strip_prefix(written).ok_or(fmt::Error)?;
+            Ok(())
+        }
+    }
+
+    let mut rest = Rest(text);
+    write!(rest, "{net}").is_ok() && rest.0.is_empty()
 }
 
 /// Why the rules of an instance, or the instances of a region, are not known.
@@ -250,6 +274,8 @@ pub struct Live {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn entry(protocol: &str, from: i32, to: i32, cidrs: &[&str], ipv6_cidrs: &[&str]) -> PortState {
@@ -353,5 +379,45 @@ mod tests {
             ["sctp"]
         );
         assert!(live.is_put_only(Key::new(Protocol::Tcp, 22, 22).expect("a key")));
+    }
+
+    proptest! {
+        /// By the texts that would be sent, whatever their order.
+        #[test]
+        fn only_what_would_be_sent_is_canonical(
+            cidrs in some_texts(),
+            ipv6_cidrs in some_texts(),
+            protocol in prop::sample::select(vec!["tcp", "TCP", "6"]),
+        ) {
+            let cidrs: Vec<&str> = cidrs.iter().map(String::as_str).collect();
+            let ipv6_cidrs: Vec<&str> = ipv6_cidrs.iter().map(String::as_str).collect();
+            let mut entry = entry(protocol, 22, 22, &cidrs, &ipv6_cidrs);
+            let live = LiveFirewall::read(std::slice::from_ref(&entry));
+            let Some((key, sources)) = live.firewall().iter().next() else {
+                return Ok(());
+            };
+            entry.cidrs.sort();
+            entry.ipv6_cidrs.sort();
+            let mut sent = PortState::canonical(*key, sources);
+            sent.cidrs.sort();
+            sent.ipv6_cidrs.sort();
+            prop_assert_eq!(!live.is_put_only(*key), entry == sent, "{:?}", entry);
+        }
+    }
+
+    fn some_texts() -> impl Strategy<Value = Vec<String>> {
+        let texts = [
+            "10.0.0.0/8",
+            "10.1.2.3/8",
+            "192.0.2.1",
+            "192.0.2.1/32",
+            "192.0.2.1/3",
+            "::/0",
+            "2001:DB8::/32",
+            "2001:db8::/32",
+            "::ffff:192.0.2.1/128",
+        ];
+        let text = prop::sample::select(texts.map(str::to_owned).to_vec());
+        prop::collection::vec(text, 0..3)
     }
 }

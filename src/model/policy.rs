@@ -99,6 +99,20 @@ pub struct Policies {
     pub waivers: BTreeMap<InstanceId, Vec<Waiver>>,
 }
 
+impl Policies {
+    /// The places in [`Policies::list`] of those that speak of an instance, in order.
+    pub fn concerning(&self, id: &InstanceId) -> impl Iterator<Item = usize> {
+        let concerns = |policy: &Policy| {
+            let instances = policy.instances.as_ref();
+            instances.is_none_or(|instances| instances.contains(id))
+        };
+        let policies = self.list.iter().enumerate();
+        policies
+            .filter(move |(_, policy)| concerns(policy))
+            .map(|(place, _)| place)
+    }
+}
+
 /// A table of the configuration with what it gives to every instance that it takes, whichever those are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeclaredTable {

@@ -175,7 +175,7 @@ pub(crate) fn fleet(
         let (mut desired, mut live) = (Desired::default(), Live::default());
         for (name, (case, wanted, firewall)) in cases {
             let instance = instance(&name, case.address_type.name());
-            desired.instances.insert(instance.id.clone(), wanted);
+            desired.instances.insert(instance.id.clone(), wanted.into());
             live.firewalls.insert(instance.id.clone(), firewall);
             live.instances.insert(instance.id.clone(), instance);
         }

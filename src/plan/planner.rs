@@ -13,11 +13,12 @@
 //! So every state on the way keeps what is allowed both before and after, and allows nothing that neither allows. It
 //! refuses to look at a clock, to read anything, and to plan a call whose result depends on a guess.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::target::target;
 use super::{Call, Cause, CauseKind, Change, InstancePlan, Plan, Verdict};
-use crate::exposure::{self, Diff, Effective};
+use crate::exposure::{self, Diff};
 use crate::model::{
     Absent, Desired, DesiredInstance, Firewall, Instance, Key, Live, LiveFirewall, Mode, Note,
     Rule, SOURCES_PER_FAMILY, Sources, Strategy, Unreadable,
@@ -42,12 +43,22 @@ pub fn plan(desired: &Desired, live: &Live, options: Options) -> Plan {
         notes: desired.notes.clone(),
         ..Plan::default()
     };
+    // Of each that several instances share, where the last of them is in the plan: the next is mostly just like it.
+    let mut latest = BTreeMap::new();
     for (id, wanted) in &desired.instances {
         let instance = live.instances.get(id);
         match (instance, live.firewalls.get(id)) {
             (Some(instance), Some(Ok(firewall))) => {
-                plan.instances
-                    .push(plan_instance(instance, wanted, firewall, options));
+                let earlier = latest.insert(Arc::as_ptr(wanted), plan.instances.len());
+                let earlier = earlier.map(|place| &plan.instances[place]);
+                let next = match earlier.filter(|earlier| earlier.before == *firewall) {
+                    Some(earlier) => InstancePlan {
+                        instance: instance.clone(),
+                        ..earlier.clone()
+                    },
+                    None => plan_instance(instance, wanted, firewall, options),
+                };
+                plan.instances.push(next);
             }
             (_, Some(Err(unreadable))) => plan.unreadable.push((id.clone(), unreadable.clone())),
             _ => {
@@ -70,12 +81,15 @@ pub fn plan_instance(
 ) -> InstancePlan {
     let target = target(desired, live.firewall());
     let strict = options.strict_spelling && desired.mode != Mode::Additive;
-    let changes = changes(desired, live, &target, strict);
-    let exactly = Effective::of_live(live);
-    let wanted = Effective::of(&target);
+    let incomplete = incomplete(desired.mode, live);
+    let exposure = match incomplete {
+        // The doubtful entries stay as they are, so they are no part of what changes.
+        Some(_) => Diff::of_change(&LiveFirewall::from(live.firewall()), &target),
+        None => Diff::of_change(live, &target),
+    };
     // What cannot be read is only ever replaced where the whole firewall is ours.
     let doubtful = !live.uncertain().is_empty() && desired.mode != Mode::Additive;
-    let same = !doubtful && Effective::of(live.firewall()) == wanted;
+    let same = !doubtful && exposure.is_empty();
 
     let mut plan = InstancePlan {
         instance: instance.clone(),
@@ -83,12 +97,12 @@ pub fn plan_instance(
         strict_spelling: strict,
         before: live.clone(),
         after: target.clone(),
-        changes,
+        changes: Vec::new(),
         calls: Vec::new(),
         fallback: None,
         verdict: Verdict::InSync,
         exposure: Diff::default(),
-        incomplete: incomplete(desired.mode, live),
+        incomplete,
         notes: desired.notes.clone(),
     };
     let respelled = *live.firewall() != target || !live.is_canonical();
@@ -102,15 +116,11 @@ pub fn plan_instance(
         plan.notes.push(Note { text, origin: None });
     }
     if same && !(strict && respelled) {
-        plan.changes.clear();
         plan.after = live.firewall().clone();
         return plan;
     }
-    plan.exposure = match plan.incomplete {
-        // The doubtful entries stay as they are, so they are no part of what changes.
-        Some(_) => Diff::between(&Effective::of(live.firewall()), &wanted),
-        None => Diff::between(&exactly, &wanted),
-    };
+    plan.changes = changes(desired, live, &target, strict);
+    plan.exposure = exposure;
     if desired.mode == Mode::Observe {
         plan.verdict = Verdict::Observed;
         return plan;

@@ -16,15 +16,17 @@ mod evidence;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
 
 pub use declared::{declared, declared_on};
-use demand::{Side, Tried};
+use demand::{Side, Trial};
 use evidence::Evidence;
 
 use crate::exposure::{Effective, Exposed};
 use crate::model::{
-    AddressType, Desired, DesiredInstance, InstanceId, LiveFirewall, Mode, Note, Origin, Policies,
-    Policy, Rule, Waiver, Weight,
+    Desired, DesiredInstance, InstanceId, LiveFirewall, Mode, Note, Origin, Policies, Rule, Waiver,
+    Weight,
 };
 use crate::plan::{InstancePlan, Plan, Verdict};
 
@@ -133,11 +135,25 @@ pub fn policies(plan: &Plan, desired: &Desired, state: State) -> Findings {
     let policies = &desired.policies;
     let mut found = Findings::default();
     let mut waived = Waived::default();
+    let mut trials = BTreeMap::new();
+    // Of each that several instances share, what was said of the last of them: the next is mostly just like it.
+    let mut latest: BTreeMap<*const DesiredInstance, Judged> = BTreeMap::new();
     for instance in &plan.instances {
         let id = &instance.instance.id;
         let Some(wanted) = desired.instances.get(id) else {
             continue;
         };
+        let concerned: Vec<usize> = policies.concerning(id).collect();
+        let from = found.violations.len();
+        let earlier = latest.get(&Arc::as_ptr(wanted));
+        if let Some(earlier) = earlier.filter(|earlier| earlier.holds_for(instance, &concerned)) {
+            for place in earlier.violations.clone() {
+                let on = On::Instance(id.clone());
+                let violation = found.violations[place].clone();
+                found.violations.push(Violation { on, ..violation });
+            }
+            continue;
+        }
         let waivers = policies.waivers.get(id).map_or(&[][..], Vec::as_slice);
         waived.judged(waivers);
         let place = Place {
@@ -145,16 +161,21 @@ pub fn policies(plan: &Plan, desired: &Desired, state: State) -> Findings {
             rules: &wanted.rules,
             waivers,
             mode: Some(wanted.mode),
-            families: &instance.instance.address_type,
         };
         let sides = Sides::new(instance, wanted, state);
-        let concerns = |policy: &&Policy| {
-            let instances = policy.instances.as_ref();
-            instances.is_none_or(|instances| instances.contains(id))
-        };
-        for policy in policies.list.iter().filter(concerns) {
-            place.judge(policy, &sides, &mut found.violations, &mut waived);
+        let families = &instance.instance.address_type;
+        let trials = trials
+            .entry(families)
+            .or_insert_with(|| Trial::all(policies, families));
+        for trial in concerned.iter().map(|policy| &trials[*policy]) {
+            place.judge(trial, &sides, &mut found.violations, &mut waived);
         }
+        let judged = Judged {
+            plan: instance,
+            concerned,
+            violations: from..found.violations.len(),
+        };
+        latest.insert(Arc::as_ptr(wanted), judged);
     }
     if state == State::Result {
         found.unused = waived.unused(&plan_waivers(plan, policies));
@@ -175,6 +196,27 @@ impl Findings {
             let rank = |v: &Violation| (!v.refuses(), v.weight, v.seen);
             (rank(a), &a.policy, &a.on).cmp(&(rank(b), &b.policy, &b.on))
         });
+    }
+}
+
+/// An instance that was judged.
+struct Judged<'a> {
+    plan: &'a InstancePlan,
+    /// The policies that speak of it.
+    concerned: Vec<usize>,
+    /// Which of the violations found are its own.
+    violations: Range<usize>,
+}
+
+impl Judged<'_> {
+    /// Whether the same is to be said of another instance of which the same is wanted.
+    fn holds_for(&self, other: &InstancePlan, concerned: &[usize]) -> bool {
+        let this = self.plan;
+        self.concerned == concerned
+            && this.verdict == other.verdict
+            && this.before == other.before
+            && this.after == other.after
+            && this.instance.address_type == other.instance.address_type
     }
 }
 
@@ -243,13 +285,12 @@ struct Place<'a> {
     waivers: &'a [Waiver],
     /// `None` where it is not known to be one instance.
     mode: Option<Mode>,
-    families: &'a AddressType,
 }
 
 impl<'a> Place<'a> {
     fn judge(
         &self,
-        policy: &Policy,
+        Trial { policy, demands }: &Trial<'_>,
         sides: &Sides,
         violations: &mut Vec<Violation>,
         waived: &mut Waived<'a>,
@@ -265,8 +306,7 @@ impl<'a> Place<'a> {
                 .map(|waiver| (waiver.key, waiver.sources.clone()))
                 .collect(),
         );
-        for demand in &policy.demands {
-            let tried = Tried::new(demand, self.families);
+        for (demand, tried) in demands {
             let all = tried.broken(&sides.after);
             if all.is_empty() {
                 continue;

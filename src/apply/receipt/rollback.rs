@@ -50,7 +50,9 @@ impl Receipt {
                 back.impossible.insert(write.id.clone(), reason);
             }
             let instance = wanted(write, &origin, &self.header().started);
-            back.desired.instances.insert(write.id.clone(), instance);
+            back.desired
+                .instances
+                .insert(write.id.clone(), instance.into());
             let known = (write.arn.clone(), origin);
             back.known.insert(write.id.clone(), known);
         }

@@ -1,6 +1,7 @@
 //! What holds for every text.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use time::OffsetDateTime;
@@ -73,6 +74,7 @@ fn without_places(mut desired: Desired) -> Desired {
         column: 0,
     };
     for wanted in desired.instances.values_mut() {
+        let wanted = Arc::make_mut(wanted);
         wanted
             .rules
             .iter_mut()

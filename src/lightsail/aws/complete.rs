@@ -1,18 +1,20 @@
 //! Whether every rule in a reply has its ports.
 //!
 //! The SDK reads a port that is not there as 0, so a broken reply would look like another firewall. Owns the look at the raw
-//! reply that tells them apart. Refuses to read anything else in it: a `null` in a list, or a member of a wrong type, is
-//! refused by the SDK itself.
+//! reply that tells them apart, which only a reply with a 0 needs. Refuses to read anything else in it: a `null` in a list,
+//! or a member of a wrong type, is refused by the SDK itself.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_lightsail::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_lightsail::operation::get_instance_port_states::GetInstancePortStatesOutput;
+use aws_sdk_lightsail::operation::get_instances::GetInstancesOutput;
+use aws_sdk_lightsail::types::InstanceNetworking;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationInterceptorContextRef;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::Value;
 
 /// Fails a successful reply to `GetInstancePortStates` in which a port is missing.
 #[derive(Debug)]
@@ -30,7 +32,14 @@ impl Intercept for EveryPort {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         // What failed already is told better by its own error.
-        if context.output_or_error().is_err() {
+        let Ok(output) = context.output_or_error() else {
+            return Ok(());
+        };
+        let is_whole = |reply: &GetInstancePortStatesOutput| {
+            let mut states = reply.port_states().iter();
+            states.all(|state| are_there(state.from_port, state.to_port))
+        };
+        if output.downcast_ref().is_some_and(is_whole) {
             return Ok(());
         }
         let body = context.response().body().bytes().unwrap_or_default();
@@ -41,20 +50,46 @@ impl Intercept for EveryPort {
     }
 }
 
+/// Whether both of these ports must have been in the reply.
+fn are_there(from: i32, to: i32) -> bool {
+    from != 0 && to != 0
+}
+
 /// What is missing. That the list itself is missing is noticed by whoever wants it.
 fn lacks(body: &[u8]) -> Option<String> {
     if body.is_empty() {
         return None;
     }
-    let Ok(reply) = serde_json::from_slice::<Value>(body) else {
+    let Ok(States { port_states }) = serde_json::from_slice(body) else {
         return Some("it is not valid JSON".to_owned());
     };
-    let entries = reply.get("portStates")?.as_array()?;
-    entries.iter().find_map(|entry| {
-        let absent = |member: &&str| entry.get(*member).is_none_or(Value::is_null);
-        let member = ["fromPort", "toPort"].into_iter().find(absent)?;
+    port_states.iter().flatten().find_map(|entry| {
+        let member = match entry {
+            Some(Port {
+                from_port: Some(_),
+                to_port: Some(_),
+            }) => return None,
+            Some(Port {
+                from_port: Some(_), ..
+            }) => "toPort",
+            _ => "fromPort",
+        };
         Some(format!("an entry of `portStates` has no `{member}`"))
     })
+}
+
+/// Of a reply, whether what matters is there, and nothing else.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct States {
+    port_states: Option<Vec<Option<Port>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Port {
+    from_port: Option<IgnoredAny>,
+    to_port: Option<IgnoredAny>,
 }
 
 /// Notes which instances of a page of `GetInstances` have rules without a port. They make nothing fail: such an instance
@@ -78,6 +113,11 @@ impl ListedPorts {
         let holes = self.holes.lock().unwrap_or_else(PoisonError::into_inner);
         holes.seen && !holes.places.contains(&place)
     }
+
+    fn note(&self, places: BTreeSet<usize>) {
+        let mut holes = self.holes.lock().unwrap_or_else(PoisonError::into_inner);
+        *holes = Holes { seen: true, places };
+    }
 }
 
 impl Intercept for ListedPorts {
@@ -91,17 +131,23 @@ impl Intercept for ListedPorts {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if context.output_or_error().is_err() {
+        let Ok(output) = context.output_or_error() else {
+            return Ok(());
+        };
+        let is_whole = |page: &GetInstancesOutput| {
+            let instances = page.instances().iter();
+            let networking = instances.filter_map(|instance| instance.networking.as_ref());
+            let mut ports = networking.flat_map(InstanceNetworking::ports);
+            ports.all(|port| are_there(port.from_port, port.to_port))
+        };
+        if output.downcast_ref().is_some_and(is_whole) {
+            self.note(BTreeSet::new());
             return Ok(());
         }
         let body = context.response().body().bytes().unwrap_or_default();
         // A page that cannot be read for this can be of no use for it either.
         if let Ok(page) = serde_json::from_slice::<Page>(body) {
-            let mut holes = self.holes.lock().unwrap_or_else(PoisonError::into_inner);
-            *holes = Holes {
-                seen: true,
-                places: page.holes(),
-            };
+            self.note(page.holes());
         }
         Ok(())
     }
@@ -120,19 +166,12 @@ struct PageInstance {
 
 #[derive(Deserialize)]
 struct PageNetworking {
-    ports: Option<Vec<Option<PagePort>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PagePort {
-    from_port: Option<IgnoredAny>,
-    to_port: Option<IgnoredAny>,
+    ports: Option<Vec<Option<Port>>>,
 }
 
 impl Page {
     fn holes(&self) -> BTreeSet<usize> {
-        let is_whole = |port: &Option<PagePort>| {
+        let is_whole = |port: &Option<Port>| {
             let ports = port.as_ref().map(|port| (&port.from_port, &port.to_port));
             matches!(ports, Some((Some(_), Some(_))))
         };

@@ -77,7 +77,7 @@ fn planned(instances: &[(&str, &str, Vec<PortState>, Rules<'_>)]) -> Plan {
             state: InstanceState::Running,
             address_type: AddressType::from_name(kind),
         };
-        desired.instances.insert(id.clone(), wanted);
+        desired.instances.insert(id.clone(), wanted.into());
         live.instances.insert(id.clone(), instance);
         live.firewalls.insert(id, Ok(LiveFirewall::read(entries)));
     }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::demand::{Side, Tried};
+use super::demand::{Side, Trial, Tried};
 use super::{Findings, On, Place, Seen, Sides, Waived};
 use crate::exposure::{Access, Effective};
 use crate::model::{
@@ -17,19 +17,22 @@ use crate::model::{
 pub fn declared(tables: &[DeclaredTable], policies: &Policies) -> Findings {
     let mut found = Findings::default();
     let mut waived = Waived::default();
-    for table in tables {
+    let trials = trials(policies);
+    let judged: Vec<Judged> = tables.iter().map(Judged::new).collect();
+    for Judged {
+        table,
+        own,
+        possible,
+    } in &judged
+    {
         waived.judged(&table.waivers);
         let place = place(table);
         let sides = sides(Side {
-            certain: possible(table),
-            most: open(&table.rules),
+            certain: possible.clone(),
+            most: own.clone(),
         });
-        for policy in table
-            .policies
-            .iter()
-            .filter_map(|at| policies.list.get(*at))
-        {
-            place.judge(policy, &sides, &mut found.violations, &mut waived);
+        for trial in table.policies.iter().filter_map(|at| trials.get(*at)) {
+            place.judge(trial, &sides, &mut found.violations, &mut waived);
         }
     }
     let doubtful = tables.iter().flat_map(|table| {
@@ -40,7 +43,7 @@ pub fn declared(tables: &[DeclaredTable], policies: &Policies) -> Findings {
         table.waivers.iter().filter(doubtful)
     });
     found.unused = waived.unused(&doubtful.map(|waiver| &waiver.origin).collect());
-    found.undecided = undecided(tables, policies);
+    found.undecided = undecided(&judged, &trials);
     found.sort();
     found
 }
@@ -57,6 +60,7 @@ pub fn declared_on(
     let policies = &desired.policies;
     let mut found = Findings::default();
     let mut waived = Waived::default();
+    let mut trials = BTreeMap::new();
     for (id, wanted) in &desired.instances {
         let Some(instance) = instances.get(id) else {
             continue;
@@ -68,19 +72,18 @@ pub fn declared_on(
             rules: &wanted.rules,
             waivers,
             mode: Some(wanted.mode),
-            families: &instance.address_type,
         };
         let most = open(&wanted.rules);
         let sides = sides(Side {
             certain: live(id).map_or_else(everything, |live| live.union(&most)),
             most,
         });
-        let concerns = |policy: &&Policy| {
-            let instances = policy.instances.as_ref();
-            instances.is_none_or(|instances| instances.contains(id))
-        };
-        for policy in policies.list.iter().filter(concerns) {
-            place.judge(policy, &sides, &mut found.violations, &mut waived);
+        let families = &instance.address_type;
+        let trials = trials
+            .entry(families)
+            .or_insert_with(|| Trial::all(policies, families));
+        for trial in policies.concerning(id).map(|policy| &trials[policy]) {
+            place.judge(trial, &sides, &mut found.violations, &mut waived);
         }
     }
     found.unused = waived.unused(&BTreeSet::new());
@@ -94,9 +97,12 @@ fn place(table: &DeclaredTable) -> Place<'_> {
         rules: &table.rules,
         waivers: &table.waivers,
         mode: None,
-        // Nothing is known of them, so nothing may be asked of either family.
-        families: &AddressType::Dualstack,
     }
+}
+
+/// The policies where nothing is known of the instances: whatever is required is required of both families.
+fn trials(policies: &Policies) -> Vec<Trial<'_>> {
+    Trial::all(policies, &AddressType::Dualstack)
 }
 
 fn sides(after: Side) -> Sides {
@@ -123,68 +129,77 @@ fn everything() -> Effective {
     Effective::everywhere(&all)
 }
 
+/// A table with what it opens by itself, and what may be open beside it.
+struct Judged<'a> {
+    table: &'a DeclaredTable,
+    own: Effective,
+    possible: Effective,
+}
+
+impl<'a> Judged<'a> {
+    fn new(table: &'a DeclaredTable) -> Self {
+        let own = open(&table.rules);
+        // Mostly nothing can be added.
+        let alone = table.possible.as_ref() == Some(&table.rules);
+        Self {
+            table,
+            possible: if alone { own.clone() } else { possible(table) },
+            own,
+        }
+    }
+
+    /// Whether its own rules break a demand, which then are to blame wherever they meet others.
+    fn is_to_blame(&self, at: usize, policy: &Policy, tried: &Tried) -> bool {
+        let Self { table, own, .. } = self;
+        let concerned = table.policies.contains(&at) || table.perhaps.contains(&at);
+        let mut waivers = table.waivers.iter();
+        let about = concerned || waivers.any(|waiver| waiver.policies.contains(&policy.id));
+        about && !tried.broken_by(own, own).is_empty()
+    }
+}
+
 /// The policies that hold on some fleets and not on others, by id.
-fn undecided(tables: &[DeclaredTable], policies: &Policies) -> Vec<String> {
+fn undecided(tables: &[Judged<'_>], trials: &[Trial<'_>]) -> Vec<String> {
     let mut ids = BTreeSet::new();
-    let own: Vec<Effective> = tables.iter().map(|table| open(&table.rules)).collect();
-    let all: Vec<(&DeclaredTable, &Effective)> = tables.iter().zip(&own).collect();
-    for (table, own) in &all {
-        let possible = possible(table);
-        let certain = table.policies.iter().map(|at| (at, true));
-        for (at, concerned) in certain.chain(table.perhaps.iter().map(|at| (at, false))) {
-            let Some(policy) = policies.list.get(*at) else {
+    for Judged {
+        table,
+        own,
+        possible,
+    } in tables
+    {
+        let certain = table.policies.iter().map(|at| (*at, true));
+        for (at, concerned) in certain.chain(table.perhaps.iter().map(|at| (*at, false))) {
+            let Some(Trial { policy, demands }) = trials.get(at) else {
                 continue;
             };
             let overlooked = overlooked(table, policy);
-            let depends = |demand: &Demand| {
-                let tried = Tried::new(demand, &AddressType::Dualstack);
+            let depends = |(demand, tried): &(&Demand, Tried)| {
                 let broken = |most: &Effective, certain: &Effective| {
-                    let side = Side {
-                        most: most.clone(),
-                        certain: certain.clone(),
-                    };
-                    !tried.broken(&side.without(&overlooked)).is_empty()
+                    let most = most.without(&overlooked);
+                    !tried.broken_by(&most, certain).is_empty()
                 };
                 let alone = broken(own, own);
                 match demand {
-                    Demand::Require(_) => alone && (!concerned || !broken(own, &possible)),
+                    Demand::Require(_) => alone && (!concerned || !broken(own, possible)),
                     Demand::OnlyFrom { .. } => alone && !concerned,
                     // Tables that are narrow each by itself may be wide together.
                     Demand::AtMost { .. } => {
-                        let together = table.possible.is_some() && broken(&possible, own);
-                        (alone && !concerned)
-                            || (!alone && together && !any_alone(&all, *at, policy, &tried))
+                        let together = || table.possible.is_some() && broken(possible, own);
+                        let blamed = || {
+                            tables
+                                .iter()
+                                .any(|table| table.is_to_blame(at, policy, tried))
+                        };
+                        (alone && !concerned) || (!alone && together() && !blamed())
                     }
                 }
             };
-            if policy.demands.iter().any(depends) {
+            if !ids.contains(&policy.id) && demands.iter().any(depends) {
                 ids.insert(policy.id.clone());
             }
         }
     }
     ids.into_iter().collect()
-}
-
-/// Whether some table breaks this demand by its own rules, which then are to blame wherever they meet others.
-fn any_alone(
-    all: &[(&DeclaredTable, &Effective)],
-    at: usize,
-    policy: &Policy,
-    tried: &Tried,
-) -> bool {
-    all.iter().any(|(table, own)| {
-        let side = Side {
-            most: (*own).clone(),
-            certain: (*own).clone(),
-        };
-        let broken = !tried.broken(&side).is_empty();
-        let concerned = table.policies.contains(&at) || table.perhaps.contains(&at);
-        let waived = table
-            .waivers
-            .iter()
-            .any(|waiver| waiver.policies.contains(&policy.id));
-        broken && (concerned || waived)
-    })
 }
 
 /// What the waivers of a table excuse of a policy.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::exposure::{Access, Atom, Count, Effective, Exposed, RangeSet};
-use crate::model::{AddressType, Cells, Demand, Firewall, Sources};
+use crate::model::{AddressType, Cells, Demand, Firewall, Policies, Policy, Sources};
 
 /// A state as it is judged.
 #[derive(Clone, Default)]
@@ -19,13 +19,31 @@ pub(super) struct Side {
 impl Side {
     /// Without access that is overlooked. What is required is never overlooked.
     pub(super) fn without(&self, overlooked: &Effective) -> Self {
-        if overlooked.is_empty() {
-            return self.clone();
-        }
         Self {
-            most: self.most.difference(overlooked),
+            most: self.most.without(overlooked).into_owned(),
             certain: self.certain.clone(),
         }
+    }
+}
+
+/// A policy with its demands in terms of access, for instances of some families.
+pub(super) struct Trial<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) demands: Vec<(&'a Demand, Tried)>,
+}
+
+impl<'a> Trial<'a> {
+    /// All policies, in order.
+    pub(super) fn all(policies: &'a Policies, families: &AddressType) -> Vec<Self> {
+        let trial = |policy: &'a Policy| {
+            let demands = policy.demands.iter();
+            let demands = demands.map(|demand| (demand, Tried::new(demand, families)));
+            Self {
+                policy,
+                demands: demands.collect(),
+            }
+        };
+        policies.list.iter().map(trial).collect()
     }
 }
 
@@ -44,7 +62,7 @@ pub(super) enum Tried {
 }
 
 impl Tried {
-    pub(super) fn new(demand: &Demand, families: &AddressType) -> Self {
+    fn new(demand: &Demand, families: &AddressType) -> Self {
         match demand {
             Demand::OnlyFrom { cells, sources, .. } => Self::OnlyFrom {
                 cells: mask(cells),
@@ -80,12 +98,16 @@ impl Tried {
 
     /// What gets in and should not, or should and does not.
     pub(super) fn broken(&self, side: &Side) -> Effective {
+        self.broken_by(&side.most, &side.certain)
+    }
+
+    /// As [`Tried::broken`], where `most` may get in and `certain` does.
+    pub(super) fn broken_by(&self, most: &Effective, certain: &Effective) -> Effective {
         match self {
-            Self::OnlyFrom { cells, allowed } => side.most.within(cells).difference(allowed),
-            Self::Require(required) => required.difference(&side.certain),
+            Self::OnlyFrom { cells, allowed } => most.within(cells).difference(allowed),
+            Self::Require(required) => required.difference(certain),
             Self::AtMost { cells, ipv4, ipv6 } => {
-                let too_many: Vec<Exposed> = side
-                    .most
+                let too_many: Vec<Exposed> = most
                     .within(cells)
                     .iter()
                     .filter_map(|(atom, run)| {

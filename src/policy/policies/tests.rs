@@ -135,7 +135,7 @@ fn scene(
         address_type: AddressType::from_name(kind),
     };
     let desired = Desired {
-        instances: [(id(), wanted)].into(),
+        instances: [(id(), wanted.into())].into(),
         policies: Policies {
             list: vec![policy],
             waivers: BTreeMap::new(),

@@ -145,7 +145,7 @@ fn resolved(scene: &Scene, live: &Live) -> Desired {
     let mut desired = Desired::default();
     for (id, wanted) in &scene.wanted {
         if live.instances.contains_key(id) {
-            desired.instances.insert(id.clone(), wanted.clone());
+            desired.instances.insert(id.clone(), wanted.clone().into());
         } else if !live.sites_unreadable.contains_key(&id.site()) {
             desired.missing.push(Missing {
                 name: id.to_string(),

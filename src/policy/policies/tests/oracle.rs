@@ -1,5 +1,7 @@
 //! Policies against an oracle that asks address by address and knows no algebra.
 
+use std::sync::Arc;
+
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use proptest::strategy::Strategy as _;
 
@@ -44,7 +46,7 @@ proptest! {
         let demand = Demand::OnlyFrom { cells: Cells::Of(vec![tcp(22, 22)]), sources: allowed.clone(), from: vec!["x".into()] };
         let entries: Vec<PortState> = before.iter().map(|(key, sources)| PortState::canonical(*key, sources)).collect();
         let mut scene = scene(Mode::Authoritative, "dualstack", &entries, &[], policy(Weight::Deny, demand));
-        let wanted = scene.desired.instances.get_mut(&id()).expect("it is there");
+        let wanted = Arc::make_mut(scene.desired.instances.get_mut(&id()).expect("it is there"));
         wanted.rules = after.iter().map(|(key, sources)| Rule { key: *key, sources: sources.clone(), ..rules(&[(*key, &["192.0.2.0/32"])]).remove(0) }).collect();
         let live = Live {
             instances: [(id(), scene.plan.instances[0].instance.clone())].into(),
