@@ -204,7 +204,7 @@ pub(super) struct WorldArgs {
     /// The profile of the shared AWS configuration
     #[arg(long, value_name = "NAME", env = "PORTWARD_PROFILE", hide_env = true)]
     pub(super) profile: Option<String>,
-    /// Another endpoint of the Lightsail API; STS is moved by AWS_ENDPOINT_URL_STS
+    /// Another endpoint of the Lightsail API; STS is moved by `AWS_ENDPOINT_URL_STS`
     #[arg(
         long,
         value_name = "URL",
