@@ -38,13 +38,13 @@ pub(super) struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Verb {
-    /// Check the configuration offline: syntax, names, expiry; needs no credentials
+    /// Check the configuration offline: syntax, names, expiry, policies; needs no credentials
     Check(super::check::CheckArgs),
     /// Show what would change, and who gains or loses access; writes nothing
     Plan(super::plan::PlanArgs),
     /// Make it so, wait, and prove it by reading back
     Apply(super::apply::ApplyArgs),
-    /// Report whether live differs from the configuration; for cron; writes nothing
+    /// Report whether live differs from the configuration; for cron; writes nothing to the service
     Drift(super::drift::DriftArgs),
     /// Say who gains and who loses access between two documents; offline, needs no credentials
     Diff(super::diff::DiffArgs),
@@ -56,11 +56,11 @@ pub(super) enum Verb {
     Import(super::import::ImportArgs),
     /// Take a snapshot of instances and rules, for `plan --inventory` and `emulate --state`; writes nothing
     Inventory(super::inventory::InventoryArgs),
-    /// Check what can go wrong before a run: credentials, accounts, permissions, clock, regions, rates; writes nothing
+    /// Say what would go wrong, and what to do: credentials, accounts, permissions, clock, regions, rates; writes nothing
     Doctor(super::doctor::DoctorArgs),
     /// Join the reports of all shards of a run into one, with one exit code; offline
     Report(super::report::ReportArgs),
-    /// Print the JSON Schema of a plan file, a report, or what `diff` and `explain` answer
+    /// Print the JSON Schema of a configuration, a plan file, a report, or what `diff` and `explain` answer
     Schema(super::schema::SchemaArgs),
     /// Print the script that completes command lines in a shell
     Completions(super::completions::CompletionsArgs),
@@ -94,7 +94,7 @@ pub(super) struct OutputArgs {
     /// Format of stdout
     #[arg(long, value_enum, default_value_t = Format::Text, env = "PORTWARD_FORMAT", global = true, hide_env = true)]
     pub(super) format: Format,
-    /// Also write a report, failures included; repeatable
+    /// Also write a report in this format to this file, on failures too; repeatable
     #[arg(long, value_name = "FORMAT=FILE", value_parser = report, global = true)]
     pub(super) report: Vec<(Format, PathBuf)>,
 }
@@ -113,7 +113,7 @@ pub(super) enum Format {
     Sarif,
     /// For people: one page that needs no network
     Html,
-    /// For monitoring: what the textfile collector of the node exporter reads, exchanged in one step
+    /// For monitoring: metrics for the textfile collector of Prometheus' node exporter
     Prometheus,
 }
 
@@ -204,7 +204,7 @@ pub(super) struct WorldArgs {
     /// The profile of the shared AWS configuration
     #[arg(long, value_name = "NAME", env = "PORTWARD_PROFILE", hide_env = true)]
     pub(super) profile: Option<String>,
-    /// Another endpoint of the Lightsail API
+    /// Another endpoint of the Lightsail API; STS is moved by `AWS_ENDPOINT_URL_STS`
     #[arg(
         long,
         value_name = "URL",
@@ -237,7 +237,7 @@ pub(super) struct WorldArgs {
     /// Which calls a plan may use, instead of what the configuration says
     #[arg(long, value_name = "STRATEGY", value_parser = strategy, env = "PORTWARD_STRATEGY", hide_env = true)]
     pub(super) strategy: Option<Strategy>,
-    /// Count rules that mean what is declared and are spelled otherwise as a difference
+    /// Take rules that mean what is declared, and are spelled otherwise, for a difference
     #[arg(long)]
     pub(super) strict_spelling: bool,
 }

@@ -1,4 +1,4 @@
-//! The example fleet and its configuration, used as the README says.
+//! The example fleet and its configuration, used as the README and the page about fleets say.
 
 use std::fs;
 use std::path::Path;
@@ -194,4 +194,53 @@ fn what_the_readme_shows_is_true() {
         "the README shows another plan than\n{}",
         plan.stdout
     );
+}
+
+#[test]
+fn what_the_page_about_fleets_shows_is_true() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/fleets.md")).expect("a file");
+    let example = Example::new();
+    let run = |args: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_portward"));
+        command.args(args).current_dir(example.folder.path());
+        Done::of(command.env_clear())
+    };
+    let mut merge = vec!["report".to_owned(), "merge".to_owned()];
+    for k in 1..=3 {
+        let (shard, report) = (format!("{k}/3"), format!("r{k}.json"));
+        example.run(&[
+            "drift",
+            "--shard",
+            &shard,
+            "--report",
+            &format!("json={report}"),
+        ]);
+        merge.push(report);
+    }
+    let merge: Vec<&str> = merge.iter().map(String::as_str).collect();
+    let merged = run(&merge);
+    assert!(page.contains(&merged.stdout), "{}", merged.shown());
+
+    let typed = "doctor -c firewall.example.toml --emulator examples/fleet.json";
+    let (_, shown) = page
+        .split_once(&format!("$ portward {typed}\n"))
+        .expect("the command");
+    let (shown, _) = shown.split_once("\n```").expect("the end of a fence");
+    let doctor = run(&typed.split(' ').collect::<Vec<_>>());
+    let mut lines = doctor.stdout.lines();
+    for line in shown.lines().filter(|line| *line != "…") {
+        assert!(
+            lines.any(|said| said == line),
+            "{line:?}: {}",
+            doctor.shown()
+        );
+    }
+
+    let examples = fs::read_to_string(root.join("examples/accounts.toml")).expect("a file");
+    let (_, toml) = page.split_once("```toml\n").expect("a configuration");
+    let (toml, _) = toml.split_once("```").expect("its end");
+    for line in toml.lines() {
+        assert!(examples.lines().any(|known| known == line), "{line}");
+    }
 }

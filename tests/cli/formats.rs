@@ -375,7 +375,10 @@ fn the_excerpts_of_the_readme_are_true() {
         }
         seen.push(command.rsplit(' ').next().unwrap_or_default().to_owned());
     }
-    assert_eq!(seen, ["text", "markdown", "github", "sarif", "json"]);
+    assert_eq!(
+        seen,
+        ["text", "markdown", "github", "sarif", "json", "prometheus"]
+    );
 }
 
 #[test]
