@@ -26,6 +26,7 @@ pub(super) struct Progress {
 
 /// Work of `total` steps begins.
 pub(super) fn begin(total: usize, what: &'static str) -> Progress {
+    tracing::info!("{what}: {total}");
     let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
     let log = bar.is_hidden().then(|| RefCell::new(Log::new(what, total)));
     if log.is_none() {

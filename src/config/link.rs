@@ -180,7 +180,7 @@ fn group(names: &mut Names, name: String, span: Span, def: GroupDef, report: &mu
         report.warning(
             span,
             format!(
-                "group {} changes nothing: it has no rules and no settings",
+                "group {} declares instances, and neither rules nor settings",
                 quote(&name)
             ),
         );

@@ -16,7 +16,7 @@ mod sweep;
 
 pub use access::Access;
 pub use compare::{Compared, Said, Side, Which};
-pub use describe::{Line, Lines, addresses, who};
+pub use describe::{Line, Lines, addresses, thousands, who};
 pub use diff::{Diff, Direction, Exposed, equivalent};
 pub use effective::{Atom, Effective, Run};
 pub use range_set::{Address, Count, RangeSet};

@@ -96,6 +96,33 @@ pub struct Change {
     pub causes: Vec<Cause>,
 }
 
+impl Change {
+    /// What it is for a reader: `add`, `remove`, `widen`, `narrow`, `replace`, or `respell` where only the texts differ.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
+        let Self {
+            key: _,
+            before,
+            after,
+            causes: _,
+        } = self;
+        if before.is_empty() {
+            return "add";
+        }
+        if after.is_empty() {
+            return "remove";
+        }
+        let gains = !exposure::uncovered(after, before).is_empty();
+        let loses = !exposure::uncovered(before, after).is_empty();
+        match (gains, loses) {
+            (true, true) => "replace",
+            (true, false) => "widen",
+            (false, true) => "narrow",
+            (false, false) => "respell",
+        }
+    }
+}
+
 /// What a plan says about an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::exposure;
 use crate::model::{Key, Sources, V4_ANYWHERE, V6_ANYWHERE, visible};
 
 /// Text from outside, safe to show: see [`visible`].
@@ -89,15 +90,7 @@ pub fn count(n: usize, one: &str) -> String {
 /// `1,000`.
 #[must_use]
 pub fn thousands(n: usize) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    exposure::thousands(u64::try_from(n).unwrap_or(u64::MAX))
 }
 
 /// `40 s`, `3 min 16 s`, `2 h 5 min`: to the second, and above an hour to the minute, rounded up.

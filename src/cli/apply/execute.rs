@@ -15,6 +15,7 @@ use crate::cli::{progress, signals};
 use crate::lightsail::Writer;
 use crate::model::InstanceId;
 use crate::plan::{InstanceResult, Report};
+use crate::render::plain;
 
 /// What became of it.
 pub(super) struct Done {
@@ -144,14 +145,18 @@ struct Bar(progress::Progress);
 
 impl Progress for Bar {
     fn started(&self, id: &InstanceId) {
+        tracing::info!("{}: begun", plain(&id.to_string()));
         self.0.message(&id.to_string());
     }
 
     fn waiting(&self, id: &InstanceId, what: &str) {
+        tracing::info!("{}", plain(&format!("{id}: {what}")));
         self.0.message(&format!("{id}: {what}"));
     }
 
-    fn finished(&self, _: &InstanceResult) {
+    fn finished(&self, result: &InstanceResult) {
+        let status = result.outcome.status();
+        tracing::info!("{}: {status}", plain(&result.id.to_string()));
         self.0.step();
     }
 }

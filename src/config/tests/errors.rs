@@ -92,7 +92,7 @@ fn groups() {
             "[groups.gg]",
             &[
                 "2:9: error: group `gg` has no `match` (say which instances it takes, as in `match = { name = \"web-*\" }`)",
-                "2:9: warning: group `gg` changes nothing: it has no rules and no settings",
+                "2:9: warning: group `gg` declares instances, and neither rules nor settings",
             ],
         ),
         (
@@ -230,7 +230,7 @@ fn names() {
         ),
         (
             "[groups.gg]\nmatch = { name = \"*\" }",
-            &["2:9: warning: group `gg` changes nothing: it has no rules and no settings"],
+            &["2:9: warning: group `gg` declares instances, and neither rules nor settings"],
         ),
     ]);
 }

@@ -27,7 +27,7 @@ pub fn who(sources: &Sources) -> String {
     let mut parts = Vec::new();
     let mut all_but = None;
     match (
-        family(&v4, || count_of(&v4)),
+        family(&v4, || thousands(v4.count())),
         family(&v6, || v6.count().to_string()),
     ) {
         (Family::AllBut(mut but), Family::AllBut(but_v6)) => {
@@ -71,9 +71,13 @@ pub fn addresses(access: &Access) -> String {
     let Access { v4, v6, aliases: _ } = access;
     let single = |one: bool| if one { "address" } else { "addresses" };
     match (v4.is_empty(), v6.is_empty()) {
-        (_, true) => format!("{} {}", count_of(v4), single(is_single(v4))),
+        (_, true) => format!("{} {}", thousands(v4.count()), single(is_single(v4))),
         (true, false) => format!("{} {}", v6.count(), single(is_single(v6))),
-        (false, false) => format!("{} IPv4 and {} IPv6 addresses", count_of(v4), v6.count()),
+        (false, false) => format!(
+            "{} IPv4 and {} IPv6 addresses",
+            thousands(v4.count()),
+            v6.count()
+        ),
     }
 }
 
@@ -121,9 +125,10 @@ fn capped(texts: &[String]) -> String {
     )
 }
 
-/// A number with its thousands apart.
-fn count_of(set: &RangeSet<u32>) -> String {
-    let digits = set.count().to_string();
+/// A number with its thousands apart: `1,000`.
+#[must_use]
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {

@@ -8,7 +8,7 @@ use super::shape::{
     RequestDoc, RuleDoc, ScopeDoc, ShardDoc, SourcesDoc, UnreadableDoc,
 };
 use super::{FORMAT, PlanFile, Scope, VERSION, instant, json};
-use crate::exposure::{self, Diff, Exposed};
+use crate::exposure::{Diff, Exposed};
 use crate::model::{
     Fingerprint, Firewall, Guard, Instance, Key, LiveFirewall, Missing, Note, Origin, PortState,
     Rule, Sources, Undeclared, Unreadable,
@@ -296,18 +296,8 @@ fn change(change: &Change) -> ChangeDoc {
         after,
         causes,
     } = change;
-    let gains = !exposure::uncovered(after, before).is_empty();
-    let loses = !exposure::uncovered(before, after).is_empty();
     ChangeDoc {
-        action: match (before.is_empty(), after.is_empty()) {
-            (true, _) => "add",
-            (_, true) => "remove",
-            _ if gains && loses => "replace",
-            _ if gains => "widen",
-            _ if loses => "narrow",
-            _ => "respell",
-        }
-        .to_owned(),
+        action: change.action().to_owned(),
         protocol: key.protocol().as_str().to_owned(),
         from_port: key.from(),
         to_port: key.to(),

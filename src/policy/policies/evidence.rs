@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::demand::Side;
 use super::{Place, Seen, Violation, Witness};
-use crate::exposure::{Access, Atom, Count, Diff, Effective, Exposed};
+use crate::exposure::{self, Access, Atom, Count, Diff, Effective, Exposed};
 use crate::model::{Demand, Mode, Origin, Policy};
 
 /// An address that people take for one of the internet's, where the whole of IPv4 gets in.
@@ -104,7 +104,7 @@ impl Evidence<'_> {
                 let (count, family, limit) = if source.contains(':') {
                     (all.v6.count().to_string(), "IPv6", ipv6)
                 } else {
-                    (all.v4.count().to_string(), "IPv4", ipv4)
+                    (exposure::thousands(all.v4.count()), "IPv4", ipv4)
                 };
                 let limit = limit.unwrap_or_default();
                 format!(

@@ -9,7 +9,7 @@ use super::shape::{
     LastChangeDoc, NeededDoc, NoteDoc, OutcomeDoc, OverrideDoc, PlaceDoc, PortInfo, RefusalDoc,
     RequestDoc, ShardDoc, SourcesDoc, UncertainDoc, UnreadableDoc, ViolationDoc, WitnessDoc,
 };
-use crate::exposure::{self, Exposed};
+use crate::exposure::Exposed;
 use crate::model::{Firewall, InstanceId, Key, Note, Origin, Shard, Sources, Unreadable};
 use crate::plan::{
     Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Outcome, Override, Verdict,
@@ -185,17 +185,8 @@ pub(super) fn change(change: &Change) -> ChangeDoc<'_> {
         after,
         causes,
     } = change;
-    let gains = !exposure::subtract(after, before).is_empty();
-    let loses = !exposure::subtract(before, after).is_empty();
     ChangeDoc {
-        action: match (before.is_empty(), after.is_empty()) {
-            (true, _) => "add",
-            (_, true) => "remove",
-            _ if gains && loses => "replace",
-            _ if gains => "widen",
-            _ if loses => "narrow",
-            _ => "respell",
-        },
+        action: change.action(),
         protocol: key.protocol().as_str(),
         from_port: key.from(),
         to_port: key.to(),

@@ -43,9 +43,11 @@ fn corridor(case: &Case<'_>) -> Result<(), Broken> {
         |rules: &[PortState]| Effective::of(&case.possible(LiveFirewall::read(rules).firewall()));
     let mut ends: Option<(Effective, Effective)> = None;
     // The way back leads to what was read, which may be older than what was.
-    let read = (case.act.denied && !case.reads_are_fresh())
-        .then(|| Effective::of(&case.possible(case.plan.before.firewall())))
-        .unwrap_or_default();
+    let read = if case.act.denied && !case.reads_are_fresh() {
+        Effective::of(&case.possible(case.plan.before.firewall()))
+    } else {
+        Effective::default()
+    };
     for (place, write) in ours(case) {
         if place > foreign || write.arn != case.plan.instance.arn {
             return Ok(());
