@@ -114,8 +114,7 @@ fn a_region_that_was_not_looked_at_is_no_empty_one() {
     let done = stage.run(&["check", "--inventory", "fleet.json"]);
     assert_eq!(done.code, Some(6), "{}", done.shown());
     assert!(
-        done.stderr
-            .contains("does not cover the region `eu-central-1`"),
+        done.stderr.contains("does not cover this region"),
         "{}",
         done.shown()
     );
