@@ -1,4 +1,4 @@
-//! Random rules for property tests, of this module and of those that build on it.
+//! Rules for tests, random ones and some by name, of this module and of those that build on it.
 //!
 //! Owns two universes. The small one has few ports and networks, so that rules overlap, nest and meet at the ends of
 //! their spaces all the time; the big one has everything. Refuses to be part of the program.
@@ -19,6 +19,18 @@ pub(crate) enum Universe {
     Small,
     /// Any value.
     Big,
+}
+
+/// Sources as people name them; what is no network is an alias.
+pub(crate) fn named(texts: &[&str]) -> Sources {
+    let mut sources = Sources::new();
+    for text in texts {
+        match Sources::parse_live(text) {
+            Some(net) => sources.insert(net),
+            None => sources.insert_alias(*text),
+        }
+    }
+    sources
 }
 
 /// Ports at both ends of the space and a few neighbours in between.

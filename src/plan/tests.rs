@@ -17,6 +17,7 @@ use proptest::strategy::Strategy as Strategy_;
 
 use super::*;
 use crate::exposure::{self, Effective};
+use crate::model::arbitrary::named;
 use crate::model::{
     Absent, AddressType, DesiredInstance, Firewall, Instance, InstanceId, InstanceState, Key,
     LiveFirewall, Mode, Origin, PortState, Protocol, Rule, Sources, Strategy,
@@ -82,21 +83,10 @@ fn tcp(from: i32, to: i32) -> Key {
     key(Protocol::Tcp, from, to)
 }
 
-fn sources(texts: &[&str]) -> Sources {
-    let mut sources = Sources::new();
-    for text in texts {
-        match Sources::parse_live(text) {
-            Some(net) => sources.insert(net),
-            None => sources.insert_alias(*text),
-        }
-    }
-    sources
-}
-
 fn firewall(rules: &[(Key, &[&str])]) -> Firewall {
     rules
         .iter()
-        .map(|(key, texts)| (*key, sources(texts)))
+        .map(|(key, texts)| (*key, named(texts)))
         .collect()
 }
 
@@ -123,7 +113,7 @@ fn any_sources() -> impl Strategy_<Value = Sources> {
         "lightsail-connect",
     ];
     btree_set(select(texts.to_vec()), 1..4)
-        .prop_map(|texts| sources(&texts.into_iter().collect::<Vec<_>>()))
+        .prop_map(|texts| named(&texts.into_iter().collect::<Vec<_>>()))
 }
 
 fn any_firewall() -> impl Strategy_<Value = Firewall> {

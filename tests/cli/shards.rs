@@ -152,7 +152,7 @@ fn shards_that_apply_leave_nothing_to_do() {
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let text = stage.run(&[&["report", "merge"], &files[..]].concat());
     let headline =
-        "apply, 8 shards: 30 of 40 instances in sync, 10 changed, 6 undeclared, 10 writes.\n";
+        "apply, 8 shards: 30 of 40 instances in sync, 10 changed, 6 undeclared,\n10 writes.\n";
     assert!(text.stdout.ends_with(headline), "{}", text.shown());
     stage.assert_in_sync();
 }

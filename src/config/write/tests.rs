@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::super::{Config, Source, parse};
 use super::import;
-use crate::model::arbitrary::{Universe, firewall};
+use crate::model::arbitrary::{Universe, firewall, named};
 use crate::model::{
     AddressType, Firewall, Instance, InstanceId, InstanceState, Key, Live, LiveFirewall, Mode,
     PortState, Protocol, Site, Sources, Unreadable,
@@ -82,17 +82,6 @@ const COMMON: [&[&str]; 3] = [
     &["10.9.0.0/24", "2001:db8:9::/48"],
 ];
 
-fn sources_of(texts: &[&str]) -> Sources {
-    let mut sources = Sources::new();
-    for text in texts {
-        match Sources::parse_live(text) {
-            Some(net) => sources.insert(net),
-            None => sources.insert_alias(*text),
-        }
-    }
-    sources
-}
-
 /// The lists of several networks that are written out, each with the table that it stands in.
 fn written_out(text: &str) -> Vec<(BTreeSet<String>, String)> {
     let mut table = String::new();
@@ -124,7 +113,7 @@ fn entries() -> impl Strategy<Value = Vec<PortState>> {
     (firewall, vec((odd, common), 8)).prop_map(|(firewall, odd)| {
         let mut entries = Vec::new();
         for ((key, sources), (odd, common)) in firewall.iter().zip(odd) {
-            let common = common.map(|at: usize| sources_of(COMMON[at]));
+            let common = common.map(|at: usize| named(COMMON[at]));
             let mut entry = PortState::canonical(*key, common.as_ref().unwrap_or(sources));
             match odd {
                 1 => entry.protocol = entry.protocol.to_uppercase(),
@@ -323,7 +312,7 @@ fn it_reads_as_if_written_by_hand() {
 fn lists_that_repeat_get_a_name() {
     let rule = |port, sources: &[&str]| {
         let key = Key::new(Protocol::Tcp, port, port).expect("a port");
-        PortState::canonical(key, &sources_of(sources))
+        PortState::canonical(key, &named(sources))
     };
     let (office, both) = (
         ["203.0.113.0/24", "198.51.100.7/32"],

@@ -8,22 +8,11 @@ use proptest::prelude::*;
 use super::super::range_set::RangeSet;
 use super::super::{Diff, Effective};
 use super::*;
-use crate::model::arbitrary::{Universe, change, sources};
+use crate::model::arbitrary::{Universe, change, named, sources};
 use crate::model::{Firewall, Key, Protocol};
 
-fn list(texts: &[&str]) -> Sources {
-    let mut sources = Sources::new();
-    for text in texts {
-        match Sources::parse_live(text) {
-            Some(net) => sources.insert(net),
-            None => sources.insert_alias(*text),
-        }
-    }
-    sources
-}
-
 fn rule(protocol: Protocol, from: i32, to: i32, texts: &[&str]) -> (Key, Sources) {
-    (Key::new(protocol, from, to).expect("a key"), list(texts))
+    (Key::new(protocol, from, to).expect("a key"), named(texts))
 }
 
 fn opened<const N: usize>(rules: [(Key, Sources); N]) -> Vec<String> {
@@ -83,7 +72,7 @@ fn access_of(phrase: &str) -> Access {
                     ..Access::everyone()
                 },
                 "nobody" => Access::nobody(),
-                name => Access::from(&list(&[name])),
+                name => Access::from(&named(&[name])),
             })
         })
     };
@@ -253,7 +242,7 @@ fn holes_are_named_where_that_is_shorter() {
     let everyone = Access::everyone();
     let but = |texts: &[&str]| {
         who(&everyone
-            .difference(&Access::from(&list(texts)))
+            .difference(&Access::from(&named(texts)))
             .to_sources())
     };
     assert_eq!(but(&["203.0.113.0/24"]), "everyone but 203.0.113.0/24");
@@ -275,7 +264,7 @@ fn holes_are_named_where_that_is_shorter() {
     );
     assert_eq!(who(&Sources::new()), "nobody");
     assert_eq!(
-        who(&list(&["0.0.0.0/0", "::/0", "lightsail-connect"])),
+        who(&named(&["0.0.0.0/0", "::/0", "lightsail-connect"])),
         "everyone, lightsail-connect"
     );
 }
@@ -294,5 +283,5 @@ fn long_lists_are_capped_and_counted() {
 
 #[test]
 fn an_alias_cannot_move_the_cursor() {
-    assert_eq!(who(&list(&["a\u{1b}[2Jb"])), "a\\u{1b}[2Jb");
+    assert_eq!(who(&named(&["a\u{1b}[2Jb"])), "a\\u{1b}[2Jb");
 }

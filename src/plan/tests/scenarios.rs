@@ -85,7 +85,7 @@ fn an_odd_spelling_is_changed_by_put_only() {
 fn what_is_uncertain_is_replaced_or_left_and_named() {
     let wanted = firewall(&[(k(HTTPS), &["0.0.0.0/0"])]);
     let entries = [
-        PortState::canonical(k(HTTPS), &sources(&["0.0.0.0/0"])),
+        PortState::canonical(k(HTTPS), &named(&["0.0.0.0/0"])),
         PortState::canonical(k(SSH), &Sources::new()),
     ];
     let live = LiveFirewall::read(&entries);
@@ -109,11 +109,11 @@ fn what_is_uncertain_is_replaced_or_left_and_named() {
 fn an_unknown_protocol_forbids_put_and_nothing_else() {
     let unknown = PortState {
         protocol: "sctp".into(),
-        ..PortState::canonical(k(SSH), &sources(&["10.0.0.0/8"]))
+        ..PortState::canonical(k(SSH), &named(&["10.0.0.0/8"]))
     };
     let live = LiveFirewall::read(&[
         unknown,
-        PortState::canonical(k(SSH), &sources(&["10.0.0.0/8", "11.0.0.0/8"])),
+        PortState::canonical(k(SSH), &named(&["10.0.0.0/8", "11.0.0.0/8"])),
     ]);
     let wanted = firewall(&[
         (k(SSH), &["10.0.0.0/8", "11.0.0.0/8"]),
@@ -147,7 +147,7 @@ fn more_than_sixty_sources_are_refused_unless_they_get_fewer() {
         let texts: Vec<String> = (0..n).map(|i| format!("10.0.{i}.0/24")).collect();
         [(
             k(SSH),
-            sources(&texts.iter().map(String::as_str).collect::<Vec<_>>()),
+            named(&texts.iter().map(String::as_str).collect::<Vec<_>>()),
         )]
         .into_iter()
         .collect()

@@ -3,7 +3,7 @@
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
 use super::*;
-use crate::model::arbitrary::Universe;
+use crate::model::arbitrary::{Universe, named};
 use crate::model::{
     AddressType, Desired, DesiredInstance, Firewall, Instance, InstanceState, Key, Live,
     LiveFirewall, Mode, Origin, PortState, Protocol, Rule, Sources, Strategy,
@@ -15,23 +15,12 @@ fn tcp(port: i32) -> Key {
     Key::new(Protocol::Tcp, port, port).expect("a port")
 }
 
-fn sources(texts: &[&str]) -> Sources {
-    let mut sources = Sources::new();
-    for text in texts {
-        match Sources::parse_live(text) {
-            Some(net) => sources.insert(net),
-            None => sources.insert_alias(*text),
-        }
-    }
-    sources
-}
-
 type Rules<'a> = &'a [(i32, &'a [&'a str])];
 
 fn firewall(rules: Rules<'_>) -> Firewall {
     rules
         .iter()
-        .map(|(port, texts)| (tcp(*port), sources(texts)))
+        .map(|(port, texts)| (tcp(*port), named(texts)))
         .collect()
 }
 
@@ -194,7 +183,7 @@ fn a_way_in_stays_open_to_somebody_who_had_it() {
 
 #[test]
 fn no_spelling_evades_it() {
-    let all = PortState::canonical(Key::ALL, &sources(&["10.0.0.0/8"]));
+    let all = PortState::canonical(Key::ALL, &named(&["10.0.0.0/8"]));
     let closes = planned(&[("web-1", "dualstack", vec![all.clone()], &[(80, &["::/0"])])]);
     assert_eq!(guards(&closes), [GuardName::Lockout; 2]);
     let splits = planned(&[(
@@ -237,7 +226,7 @@ fn the_words_say_who_and_how_to_allow_it() {
 
 #[test]
 fn kept_rules_keep_those_who_had_them() {
-    let admins = rule(tcp(22), &sources(&["10.0.0.0/8", "2001:db8::/32"]));
+    let admins = rule(tcp(22), &named(&["10.0.0.0/8", "2001:db8::/32"]));
     let guard = Guard {
         keep: vec![admins],
         ..Guard::default()
