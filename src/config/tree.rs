@@ -108,12 +108,11 @@ impl Cx<'_> {
             DeValue::Array(items) => {
                 let mut texts = Vec::with_capacity(items.len());
                 for item in items {
-                    match self.as_text(item) {
-                        Some(text) => texts.push(text),
-                        None => {
-                            let element = format!("each element of {subject}");
-                            self.wrong_type::<()>(item, &element, "a string");
-                        }
+                    if let Some(text) = self.as_text(item) {
+                        texts.push(text);
+                    } else {
+                        let element = format!("each element of {subject}");
+                        self.wrong_type::<()>(item, &element, "a string");
                     }
                 }
                 Some(texts)
