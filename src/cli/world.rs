@@ -213,7 +213,8 @@ impl Reader for AnyReader {
 
     async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, lightsail::Error> {
         match self {
-            Self::Aws(reader) => reader.port_states(id).await,
+            // A request is ten kilobytes of state, and whoever reads many at once moves each about.
+            Self::Aws(reader) => Box::pin(reader.port_states(id)).await,
             Self::Offline(reader) => reader.port_states(id).await,
         }
     }

@@ -97,13 +97,10 @@ fn family<T: Address>(set: &RangeSet<T>, count: impl Fn() -> String) -> Family {
         return Family::Nobody;
     }
     let networks: Vec<String> = set.networks().map(|net| net.to_string()).collect();
-    let others: Vec<String> = set
-        .complement()
-        .networks()
-        .map(|net| net.to_string())
-        .collect();
-    if others.len() < networks.len() {
-        return Family::AllBut(others);
+    let others = set.complement();
+    // Around a single address there are 32 networks, or 128: they are looked at only as far as they could be fewer.
+    if others.networks().take(networks.len()).count() < networks.len() {
+        return Family::AllBut(others.networks().map(|net| net.to_string()).collect());
     }
     let single = is_single(set);
     Family::Listed(match networks.len() {

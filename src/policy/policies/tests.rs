@@ -1,5 +1,6 @@
 //! Policies against plans: every spelling that is wide is caught, and what existed refuses nothing.
 
+mod fleet;
 mod oracle;
 mod waivers;
 

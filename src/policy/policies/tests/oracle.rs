@@ -27,7 +27,7 @@ fn some_sources() -> impl proptest::strategy::Strategy<Value = Sources> {
     proptest::sample::subsequence(nets.to_vec(), 1..4).prop_map(|texts| sources(&texts))
 }
 
-fn some_firewall() -> impl proptest::strategy::Strategy<Value = Firewall> {
+pub(super) fn some_firewall() -> impl proptest::strategy::Strategy<Value = Firewall> {
     let keys = proptest::sample::select(vec![
         tcp(21, 21),
         tcp(22, 22),
