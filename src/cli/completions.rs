@@ -2,6 +2,7 @@
 //!
 //! Owns the two verbs. Both are made from the arguments themselves, so they cannot say anything else.
 
+use std::fs;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _};
@@ -40,10 +41,12 @@ pub(super) fn completions(args: &CompletionsArgs) -> Exit {
 pub(super) fn man(args: &ManArgs, output: &Output) -> Exit {
     let written = match &args.out {
         None => page(args.verb.as_deref()).map(|page| to_stdout(&page)),
-        Some(folder) => clap_mangen::generate_to(Cli::command(), folder).map_err(|error| {
-            let folder = folder.display();
-            Cannot::failed(format!("cannot write the pages into `{folder}`: {error}"))
-        }),
+        Some(folder) => fs::create_dir_all(folder)
+            .and_then(|()| clap_mangen::generate_to(Cli::command(), folder))
+            .map_err(|error| {
+                let folder = folder.display();
+                Cannot::failed(format!("cannot write the pages into `{folder}`: {error}"))
+            }),
     };
     match written {
         Ok(()) => Exit::Done,

@@ -23,7 +23,7 @@ use crate::render::explanation::{self, Explanation};
 
 /// No plan is made, so there is nothing to choose of one.
 #[derive(Args, Debug)]
-#[command(mut_arg("strategy", |arg| arg.hide(true)), mut_arg("strict_spelling", |arg| arg.hide(true)))]
+#[command(mut_arg("strategy", |arg| arg.hide(true)), mut_arg("strict_spelling", |arg| arg.hide(true)), mut_arg("read", |arg| arg.hide(true)))]
 pub(super) struct ExplainArgs {
     /// Which instance: NAME, REGION/NAME or ACCOUNT/REGION/NAME
     instance: String,

@@ -32,7 +32,7 @@ pub(super) struct InventoryArgs {
 
 /// What a verb needs that looks at a fleet without a configuration. No plan is made, so there is no strategy to choose.
 #[derive(Args, Debug)]
-#[command(mut_arg("strategy", |arg| arg.hide(true)), mut_arg("strict_spelling", |arg| arg.hide(true)), mut_arg("target", |arg| arg.help("As SELECTOR; repeatable")))]
+#[command(mut_arg("strategy", |arg| arg.hide(true)), mut_arg("strict_spelling", |arg| arg.hide(true)), mut_arg("read", |arg| arg.hide(true)), mut_arg("target", |arg| arg.help("As SELECTOR; repeatable")))]
 pub(super) struct SurveyArgs {
     /// Only these instances: NAME, REGION/NAME or ACCOUNT/REGION/NAME, globs allowed; as --target
     #[arg(value_name = "SELECTOR")]

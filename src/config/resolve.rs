@@ -259,7 +259,7 @@ impl<'a> Resolver<'a> {
             names.push(format!("{} more", unseen.len() - SHOWN));
         }
         let text = format!(
-            "declared, but not in {} that was looked at: {}",
+            "declared, but not seen in {} that was listed in full: {}",
             if self.config.linked.accounts.is_empty() {
                 "a region"
             } else {

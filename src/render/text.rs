@@ -392,6 +392,9 @@ pub fn notes(text: &mut String, indent: &str, notes: &[Note]) {
     }
 }
 
+/// More instances than this that need nothing are only counted; the JSON report names them.
+const NAMED: usize = 40;
+
 /// Instances that are in sync in one paragraph, and one for those that have the same notes.
 fn in_sync(text: &mut String, plan: &Plan) {
     let in_sync: Vec<&InstancePlan> = plan
@@ -400,11 +403,12 @@ fn in_sync(text: &mut String, plan: &Plan) {
         .filter(|i| i.verdict == Verdict::InSync && i.incomplete.is_none())
         .collect();
     let quiet = in_sync.iter().filter(|i| i.notes.is_empty());
-    listed(
-        text,
-        "in sync: ",
-        quiet.map(|instance| &instance.instance.id),
-    );
+    let quiet: Vec<&InstanceId> = quiet.map(|instance| &instance.instance.id).collect();
+    if quiet.len() > NAMED {
+        let _ = writeln!(text, "in sync: {}", count(quiet.len(), "instance"));
+    } else {
+        listed(text, "in sync: ", quiet.into_iter());
+    }
     let mut noted = BTreeMap::<&[Note], Vec<&InstanceId>>::new();
     for instance in in_sync.iter().filter(|i| !i.notes.is_empty()) {
         let alike = noted.entry(&instance.notes).or_default();
