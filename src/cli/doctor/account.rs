@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::join_all;
 use time::{Duration, OffsetDateTime};
 
 use super::{Check, Status};
@@ -41,7 +42,7 @@ pub(super) async fn examine(
     if names.is_empty() {
         names.insert(None);
     }
-    let mut good = Vec::new();
+    let (mut good, mut clocks) = (Vec::new(), Vec::new());
     for name in names {
         let Some(aws) = world.accounts().and_then(|all| all.connection(name)) else {
             continue;
@@ -56,14 +57,18 @@ pub(super) async fn examine(
             .cloned()
             .collect();
         if let Some(first) = theirs.first().filter(|_| usable) {
-            checks.push(clock(aws.clock(&first.region).await).of(name));
+            let region = first.region.clone();
+            clocks.push(async move { clock(aws.clock(&region).await).of(name) });
             good.extend(theirs);
         }
     }
     if good.is_empty() {
         return checks;
     }
-    let live = session::discover(world.reader(), &good).await;
+    // Both at once: a server that does not answer is waited for once.
+    let live = session::discover(world.reader(), &good);
+    let (clocks, live) = tokio::join!(join_all(clocks), live);
+    checks.extend(clocks);
     checks.extend(regions(&good, &live));
     checks.extend(permissions(world, &good, &live).await);
     checks.push(budget(&live, rate));
