@@ -12,7 +12,6 @@ use super::output::{Cannot, Output, Shown, problems, say};
 use super::plan::LookArgs;
 use super::session::{self, NoPlan};
 use super::signals;
-use super::world::{Want, World};
 use crate::config::{self, Adopted, Config, Differing, Source};
 use crate::model::{Desired, Key, Live, Site};
 use crate::plan::{self, Plan, Verdict};
@@ -66,17 +65,8 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
         )
         .into());
     }
-    let loaded = session::load(config, output)?;
-    let sites = session::sites(world, &loaded).await?;
     let inventory = read_only.inventory.as_deref();
-    let connection = World::connect(
-        world,
-        inventory,
-        Want::Read,
-        session::home(&sites),
-        loaded.accounts(),
-    )
-    .await?;
+    let (loaded, sites, connection) = session::open(config, world, inventory, output).await?;
     let as_of = config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
     let reader = connection.reader();
     let mut live = session::discover(reader, &sites).await;

@@ -82,7 +82,7 @@ async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> 
         &args.world,
         inventory,
         Want::Read,
-        session::home(&sites),
+        &sites,
         config.accounts(),
     )
     .await?;

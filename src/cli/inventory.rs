@@ -105,7 +105,7 @@ impl SurveyArgs {
             &self.world,
             self.inventory.as_deref(),
             Want::Read,
-            session::home(&sites),
+            &sites,
             &accounts,
         )
         .await?;

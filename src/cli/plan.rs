@@ -11,7 +11,6 @@ use super::output::{Cannot, Output, plan_text};
 use super::session::{self, Confirm, NoPlan, Planned, Question};
 use super::shard::ShardArgs;
 use super::signals;
-use super::world::{Want, World};
 use crate::plan::{Plan, Verdict};
 use crate::policy::State;
 use crate::render::text::Asked;
@@ -95,17 +94,8 @@ pub(super) async fn look(
         let shard = shard.chosen()?;
         output.learn(|known| known.facts.shard = shard);
         let world = &world.shared(shard);
-        let loaded = session::load(config, output)?;
-        let sites = session::sites(world, &loaded).await?;
         let inventory = read_only.inventory.as_deref();
-        let connection = World::connect(
-            world,
-            inventory,
-            Want::Read,
-            session::home(&sites),
-            loaded.accounts(),
-        )
-        .await?;
+        let (loaded, sites, connection) = session::open(config, world, inventory, output).await?;
         let as_of = config.as_of.unwrap_or_else(time::OffsetDateTime::now_utc);
         let planned = session::plan(
             &loaded,

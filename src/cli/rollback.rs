@@ -13,7 +13,7 @@ use super::Exit;
 use super::args::{ConfigArgs, ConsentArgs, OutArgs, WorldArgs};
 use super::output::{Cannot, Output, plan_text, problems};
 use super::session::{
-    self, Basis, NoPlan, Planned, account, discover, home, ids_of, read_rules, regions_of,
+    self, Basis, NoPlan, Planned, account, discover, ids_of, read_rules, regions_of,
 };
 use super::signals;
 use super::world::{Want, World};
@@ -108,7 +108,7 @@ async fn look(args: &RollbackArgs, output: &Output) -> Result<Planned, NoPlan> {
     let back = receipt.rollback();
     let sites: Vec<Site> = back.sites().into_iter().collect();
     let accounts = accounts_of(config.as_ref(), &sites)?;
-    let world = World::connect(&args.world, None, Want::Read, home(&sites), &accounts).await?;
+    let world = World::connect(&args.world, None, Want::Read, &sites, &accounts).await?;
     let mut live = discover(world.reader(), &sites).await;
     let mut desired = back.desired(&live);
     let made_at = OffsetDateTime::now_utc();

@@ -40,13 +40,13 @@ pub(super) enum Want {
 }
 
 impl World {
-    /// Connects. `region` is for the credential sources that need one, `accounts` are those that the configuration names;
+    /// Connects, to look at `sites`. `accounts` are those that the configuration names;
     /// without any, there is the one that the credentials belong to.
     pub(super) async fn connect(
         args: &WorldArgs,
         inventory: Option<&Path>,
         want: Want,
-        region: Option<String>,
+        sites: &[Site],
         accounts: &BTreeMap<String, config::Account>,
     ) -> Result<Self, Cannot> {
         if let Some(path) = inventory {
@@ -59,7 +59,8 @@ impl World {
         let mut settings = Settings {
             profile: args.profile.clone(),
             endpoint_url: args.endpoint_url.clone(),
-            fallback_region: region,
+            // For the credential sources that need one.
+            fallback_region: sites.first().map(|site| site.region.clone()),
             rate: args.rate(),
             ..Settings::default()
         };

@@ -126,6 +126,9 @@ pub(super) fn summary(plan: &Plan, asked: Asked) -> String {
     let calls = plan.instances.iter().map(|i| i.calls.len()).sum();
     let of = count(plan.instances.len() + plan.unreadable.len(), "instance");
     let head = match asked {
+        _ if plan.instances.is_empty() && !plan.sites_unreadable.is_empty() => {
+            "no instance could be looked at".to_owned()
+        }
         Asked::Plan if changing == 0 => format!("nothing to do on {of}"),
         Asked::Plan => format!("{changing} of {of} to change, {}", count(calls, "call")),
         Asked::Drift if differing == 0 => format!("no difference seen on {of}"),

@@ -71,8 +71,7 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan>
     let config = session::load(&args.config, output)?;
     let sites = session::sites(&args.world, &config).await?;
     let ours = args.world.shared(shard);
-    let home = session::home(&sites);
-    let world = World::connect(&ours, None, Want::Write, home, config.accounts()).await?;
+    let world = World::connect(&ours, None, Want::Write, &sites, config.accounts()).await?;
     let as_of = args.config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
     let planned = session::plan(
         &config,
@@ -172,9 +171,8 @@ async fn from_file(args: &ApplyArgs, path: &Path, output: &Output) -> Result<Rea
         let sites: BTreeSet<Site> = ids.map(InstanceId::site).collect();
         sites.into_iter().collect()
     };
-    let home = session::home(&sites);
     let ours = args.world.shared(file.scope.shard);
-    let world = World::connect(&ours, None, Want::Write, home, &accounts).await?;
+    let world = World::connect(&ours, None, Want::Write, &sites, &accounts).await?;
     let changing = plan
         .instances
         .iter()

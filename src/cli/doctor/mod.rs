@@ -148,8 +148,7 @@ async fn examine(args: &DoctorArgs) -> Vec<Check> {
         checks.push(Check::fail("regions", message, hint, Exit::Usage));
         Vec::new()
     });
-    let home = session::home(&sites);
-    let world = match World::connect(&args.world, None, Want::Read, home, &accounts).await {
+    let world = match World::connect(&args.world, None, Want::Read, &sites, &accounts).await {
         Ok(world) => world,
         Err(Cannot {
             exit,

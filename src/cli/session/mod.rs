@@ -9,6 +9,7 @@ mod look;
 mod select;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use time::OffsetDateTime;
 
@@ -21,6 +22,7 @@ pub(super) use select::{narrow, pattern, selects};
 use super::args::{ConfigArgs, ConsentArgs, Read, WorldArgs};
 use super::output::{Cannot, Output, problems};
 use super::shard;
+use super::world::{Want, World};
 use crate::config::{self, Config, Diagnostics};
 use crate::lightsail::aws;
 use crate::lightsail::{Reader, Tally};
@@ -293,6 +295,19 @@ pub(super) fn load(args: &ConfigArgs, output: &Output) -> Result<Config, NoPlan>
     Ok(config)
 }
 
+/// Loads the configuration and connects for reading, to where it says to look.
+pub(super) async fn open(
+    config: &ConfigArgs,
+    world: &WorldArgs,
+    inventory: Option<&Path>,
+    output: &Output,
+) -> Result<(Config, Vec<Site>, World), NoPlan> {
+    let config = load(config, output)?;
+    let sites = sites(world, &config).await?;
+    let world = World::connect(world, inventory, Want::Read, &sites, config.accounts()).await?;
+    Ok((config, sites, world))
+}
+
 /// Where to look: the flag, else the configuration, else the environment.
 pub(super) async fn sites(world: &WorldArgs, config: &Config) -> Result<Vec<Site>, Cannot> {
     if !config.accounts().is_empty() {
@@ -323,11 +338,6 @@ fn no_region() -> Cannot {
         "no region to look at",
         "name one: `region = \"eu-central-1\"` under [defaults], --region, or AWS_REGION",
     )
-}
-
-/// The region for credential sources that need one.
-pub(super) fn home(sites: &[Site]) -> Option<String> {
-    sites.first().map(|site| site.region.clone())
 }
 
 /// The regions of these sites, each once.
