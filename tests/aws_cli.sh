@@ -229,7 +229,7 @@ wrong "a port above 65535" 65536 '{"fromPort":1,"toPort":65536,"protocol":"tcp"}
 wrong "a range that ends before it starts" 90-80 '{"fromPort":90,"toPort":80,"protocol":"tcp"}'
 wrong "an ICMP type above 255" 256 '{"fromPort":256,"toPort":0,"protocol":"icmp"}'
 wrong "all with ports" 22 '{"fromPort":22,"toPort":22,"protocol":"all"}'
-wrong "a rule without ports" fromPort '{"protocol":"tcp"}'
+wrong "a rule without a protocol" protocol '{"fromPort":1,"toPort":1}'
 wrong "a network that is none" 192.0.2.0/33 '{"fromPort":1,"toPort":1,"protocol":"tcp","cidrs":["192.0.2.0/33"]}'
 wrong "an IPv4 network among the IPv6 ones" 10.0.0.0/8 '{"fromPort":1,"toPort":1,"protocol":"tcp","ipv6Cidrs":["10.0.0.0/8"]}'
 wrong "an alias that is none" office '{"fromPort":1,"toPort":1,"protocol":"tcp","cidrListAliases":["office"]}'

@@ -50,10 +50,10 @@ pub use fuzz::fuzz_request;
 pub use in_process::{Failure, InProcess};
 pub use options::Options;
 pub use quirks::{
-    Acceptance, AddressSpelling, Aliases, AllSpelling, DoneStatus, ErrorCode, ErrorType,
-    Ipv6Spelling, Keys, ListedPorts, Missing, NoSources, OnClose, OnOpen, Order, OtherFamily,
-    Pages, PortStatesReply, Presence, Progress, Quirk, QuirkError, Quirks, Reads, Rejection,
-    SameKey, ShownLists, Steps, ThrottleStatus, WriteReply,
+    AbsentPort, Acceptance, AddressSpelling, Aliases, AllSpelling, DoneStatus, ErrorCode,
+    ErrorType, Ipv6Spelling, Keys, ListedPorts, Missing, NoSources, OnClose, OnOpen, Order,
+    OtherFamily, Pages, PortStatesReply, Presence, Progress, Quirk, QuirkError, Quirks, Reads,
+    Rejection, SameKey, ShownLists, Steps, ThrottleStatus, WriteReply,
 };
 pub use state::{Author, Write};
 

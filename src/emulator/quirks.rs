@@ -41,6 +41,9 @@ pub struct Quirks {
     pub close: OnClose,
     /// What Close says when the key is not open. Not documented.
     pub close_missing: Missing,
+    /// What a rule without `fromPort` or `toPort` means. The Go SDK leaves out every member that is 0, so the service must
+    /// read it as 0, or no client in Go could open ICMP code 0 or `all`.
+    pub absent_port: AbsentPort,
     /// What a rule without any source opens. For lists left out it is the world by the guide; for lists that are there
     /// and empty nobody knows.
     pub no_sources: NoSources,
@@ -114,6 +117,7 @@ impl Default for Quirks {
             open: OnOpen::default(),
             close: OnClose::default(),
             close_missing: Missing::default(),
+            absent_port: AbsentPort::default(),
             no_sources: NoSources::default(),
             other_family: OtherFamily::default(),
             same_key: SameKey::default(),
@@ -185,6 +189,17 @@ words! {
         InvalidInput = "invalid-input",
         /// `NotFoundException`, as for an instance that does not exist.
         NotFound = "not-found",
+    }
+}
+
+words! {
+    /// What a rule without `fromPort` or `toPort` means.
+    AbsentPort {
+        /// The port is 0.
+        #[default]
+        Zero = "zero",
+        /// It is an `InvalidInputException`.
+        Refuse = "refuse",
     }
 }
 

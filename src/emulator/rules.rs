@@ -11,7 +11,8 @@ use crate::model::{AddressType, Key, LIGHTSAIL_CONNECT, PortState, Protocol, Sou
 
 use super::fault::Fault;
 use super::quirks::{
-    Acceptance, Aliases, Missing, NoSources, OnClose, OnOpen, OtherFamily, Quirks, SameKey,
+    AbsentPort, Acceptance, Aliases, Missing, NoSources, OnClose, OnOpen, OtherFamily, Quirks,
+    SameKey,
 };
 use super::wire::PortInfo;
 
@@ -35,7 +36,7 @@ pub(super) struct Lists {
 
 impl PortInfo {
     /// Checks the values.
-    pub(super) fn check(self) -> Result<Rule, Fault> {
+    pub(super) fn check(self, absent: AbsentPort) -> Result<Rule, Fault> {
         let Self {
             from_port,
             to_port,
@@ -44,10 +45,14 @@ impl PortInfo {
             ipv6_cidrs,
             cidr_list_aliases,
         } = self;
-        // The model marks none of the three as required, but there is no rule without them.
+        // The model marks none of the three as required, but there is no rule without a protocol.
         let spelled = protocol.ok_or_else(|| Fault::missing("protocol"))?;
-        let from = from_port.ok_or_else(|| Fault::missing("fromPort"))?;
-        let to = to_port.ok_or_else(|| Fault::missing("toPort"))?;
+        let port = |member, number: Option<i32>| match (number, absent) {
+            (Some(number), _) => Ok(number),
+            (None, AbsentPort::Zero) => Ok(0),
+            (None, AbsentPort::Refuse) => Err(Fault::missing(member)),
+        };
+        let (from, to) = (port("fromPort", from_port)?, port("toPort", to_port)?);
         for (member, number) in [("fromPort", from), ("toPort", to)] {
             if !(-1..=65535).contains(&number) {
                 return Err(Fault::invalid_input(format!(
@@ -55,10 +60,12 @@ impl PortInfo {
                 )));
             }
         }
-        // Any case is taken (the official examples send `TCP`), but not the spellings that only replies are feared to have.
+        // Any case is accepted (the official examples send `TCP`), and the numbers that EC2 takes. `icmp6`, which only
+        // replies are feared to contain, is not.
         let protocol = Protocol::ALL
             .into_iter()
             .find(|known| known.as_str().eq_ignore_ascii_case(&spelled))
+            .or_else(|| Protocol::from_number(&spelled))
             .ok_or_else(|| {
                 Fault::invalid_input(format!(
                     "1 validation error detected: Value '{spelled}' at 'protocol' failed to satisfy constraint: Member must satisfy enum value set: [tcp, all, udp, icmp, icmpv6]"

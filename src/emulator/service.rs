@@ -101,7 +101,7 @@ impl Service {
         now: OffsetDateTime,
         keep: Keep<'_>,
     ) -> Delivery {
-        let request = Request::parse(action, body);
+        let request = Request::parse(action, body, &self.quirks);
         let name = request.as_ref().ok().and_then(Request::instance);
         let turn = self.mishaps.turn(site, name, action);
         if let Err(fault) = self.happen(&turn, now, keep) {

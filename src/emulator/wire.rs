@@ -7,6 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
+use super::quirks::{AbsentPort, Quirks};
 use super::rules::Rule;
 
 /// The operations that are served.
@@ -112,7 +113,8 @@ impl Request {
     }
 
     /// Reads the body of a request for `action`.
-    pub(super) fn parse(action: Action, body: &[u8]) -> Result<Self, Fault> {
+    pub(super) fn parse(action: Action, body: &[u8], quirks: &Quirks) -> Result<Self, Fault> {
+        let absent = quirks.absent_port;
         let value: Value =
             serde_json::from_slice(body).map_err(|e| Fault::serialization(e.to_string()))?;
         let Value::Object(map) = &value else {
@@ -125,11 +127,11 @@ impl Request {
                 Ok(Self::PortStates { name })
             }
             Action::OpenInstancePublicPorts => {
-                let (name, rule) = members.name_and_rule()?;
+                let (name, rule) = members.name_and_rule(absent)?;
                 Ok(Self::Open { name, rule })
             }
             Action::CloseInstancePublicPorts => {
-                let (name, rule) = members.name_and_rule()?;
+                let (name, rule) = members.name_and_rule(absent)?;
                 Ok(Self::Close { name, rule })
             }
             Action::PutInstancePublicPorts => {
@@ -138,7 +140,7 @@ impl Request {
                 let infos = infos.ok_or_else(|| Fault::missing("portInfos"))?;
                 let rules = infos
                     .into_iter()
-                    .map(PortInfo::check)
+                    .map(|info| info.check(absent))
                     .collect::<Result<_, _>>()?;
                 Ok(Self::Put { name, rules })
             }
@@ -196,7 +198,7 @@ impl PortInfo {
         Ok(Self {
             from_port: members.integer("fromPort")?,
             to_port: members.integer("toPort")?,
-            protocol: members.string("protocol")?,
+            protocol: members.protocol()?,
             cidrs: members.strings("cidrs")?,
             ipv6_cidrs: members.strings("ipv6Cidrs")?,
             cidr_list_aliases: members.strings("cidrListAliases")?,
@@ -217,6 +219,14 @@ impl Members<'_> {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(_) => Err(wrong_type(name, "a string")),
+        }
+    }
+
+    /// The member `protocol`, which a client that thinks in numbers sends as one.
+    fn protocol(&self) -> Result<Option<String>, Fault> {
+        match self.get("protocol").and_then(Value::as_i64) {
+            Some(number) => Ok(Some(number.to_string())),
+            None => self.string("protocol"),
         }
     }
 
@@ -266,13 +276,14 @@ impl Members<'_> {
         infos.collect::<Result<_, _>>().map(Some)
     }
 
-    fn name_and_rule(&self) -> Result<(String, Rule), Fault> {
+    fn name_and_rule(&self, absent: AbsentPort) -> Result<(String, Rule), Fault> {
         let info = match self.get("portInfo") {
             None => None,
             Some(value) => Some(PortInfo::read(value, "portInfo")?),
         };
         let name = self.name("instanceName")?;
-        let rule = info.ok_or_else(|| Fault::missing("portInfo"))?.check()?;
+        let rule = info.ok_or_else(|| Fault::missing("portInfo"))?;
+        let rule = rule.check(absent)?;
         Ok((name, rule))
     }
 

@@ -37,7 +37,27 @@ impl Protocol {
         }
     }
 
-    /// Reads any spelling the service is known or feared to return: any case, `-1` for `all`, `icmp6` for `icmpv6`.
+    /// Its number as EC2 spells protocols: that of IANA, and -1 for every protocol.
+    #[must_use]
+    pub fn number(self) -> i16 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+            Self::Icmp => 1,
+            Self::Icmpv6 => 58,
+            Self::All => -1,
+        }
+    }
+
+    /// The protocol whose [`number`](Self::number) this text is.
+    #[must_use]
+    pub fn from_number(text: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|protocol| protocol.number().to_string() == text)
+    }
+
+    /// Reads any spelling the service is known or feared to return: any case, a number such as `-1` for `all`, `icmp6`
+    /// for `icmpv6`.
     #[must_use]
     pub fn from_live(text: &str) -> Option<Self> {
         match text.to_ascii_lowercase().as_str() {
@@ -45,8 +65,8 @@ impl Protocol {
             "udp" => Some(Self::Udp),
             "icmp" => Some(Self::Icmp),
             "icmpv6" | "icmp6" => Some(Self::Icmpv6),
-            "all" | "-1" => Some(Self::All),
-            _ => None,
+            "all" => Some(Self::All),
+            number => Self::from_number(number),
         }
     }
 
@@ -206,10 +226,16 @@ mod tests {
             ("icmp6", Protocol::Icmpv6),
             ("ICMPV6", Protocol::Icmpv6),
             ("-1", Protocol::All),
+            ("1", Protocol::Icmp),
+            ("6", Protocol::Tcp),
+            ("17", Protocol::Udp),
+            ("58", Protocol::Icmpv6),
             ("All", Protocol::All),
         ] {
             assert_eq!(Protocol::from_live(text), Some(protocol), "{text}");
         }
-        assert_eq!(Protocol::from_live("sctp"), None);
+        for text in ["sctp", "132", "06", "+6", "6.0", "", "-01"] {
+            assert_eq!(Protocol::from_live(text), None, "{text}");
+        }
     }
 }

@@ -3,10 +3,10 @@
 //! Owns names, values and one line about each. Refuses to know what a quirk does.
 
 use super::{
-    Acceptance, AddressSpelling, Aliases, AllSpelling, DoneStatus, ErrorCode, ErrorType,
-    Ipv6Spelling, Keys, ListedPorts, Missing, NoSources, OnClose, OnOpen, Order, OtherFamily,
-    Pages, PortStatesReply, Presence, Progress, Quirks, Reads, Rejection, SameKey, ShownLists,
-    Steps, ThrottleStatus, Words, WriteReply,
+    AbsentPort, Acceptance, AddressSpelling, Aliases, AllSpelling, DoneStatus, ErrorCode,
+    ErrorType, Ipv6Spelling, Keys, ListedPorts, Missing, NoSources, OnClose, OnOpen, Order,
+    OtherFamily, Pages, PortStatesReply, Presence, Progress, Quirks, Reads, Rejection, SameKey,
+    ShownLists, Steps, ThrottleStatus, Words, WriteReply,
 };
 
 /// One switch.
@@ -186,10 +186,11 @@ macro_rules! number {
     };
 }
 
-static CATALOGUE: [Quirk; 35] = [
+static CATALOGUE: [Quirk; 36] = [
     word!("open", open: OnOpen, "what Open does to a key that is open already"),
     word!("close", close: OnClose, "whether Close takes away its sources or the whole key"),
     word!("close-missing", close_missing: Missing, "what Close says of a key that is not open"),
+    word!("absent-port", absent_port: AbsentPort, "what a rule without `fromPort` or `toPort` means"),
     word!("no-sources", no_sources: NoSources, "whom a rule without sources lets in"),
     word!("other-family", other_family: OtherFamily, "what becomes of sources of a family that the instance lacks"),
     word!("same-key", same_key: SameKey, "what Put makes of two entries with the same key"),

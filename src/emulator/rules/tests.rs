@@ -35,7 +35,7 @@ fn rule() -> impl Strategy<Value = Rule> {
                 ipv6_cidrs,
                 cidr_list_aliases,
             };
-            info.check().expect("a valid rule")
+            info.check(AbsentPort::Zero).expect("a valid rule")
         },
     )
 }
@@ -159,7 +159,7 @@ fn tcp(port: i32, cidrs: &[&str]) -> Rule {
         cidrs: Some(cidrs.iter().map(ToString::to_string).collect()),
         ..PortInfo::default()
     };
-    info.check().expect("a valid rule")
+    info.check(AbsentPort::Zero).expect("a valid rule")
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn state_of(entries: Vec<Entry>, quirks: Quirks) -> State {
 }
 
 fn ask(state: &mut State, action: Action, body: &Value) -> Result<Value, Fault> {
-    let request = Request::parse(action, body.to_string().as_bytes())?;
+    let request = Request::parse(action, body.to_string().as_bytes(), &Quirks::default())?;
     let mut keep = |_: &Inventory, _| Ok(());
     state.answer(
         &Site::of_region(REGION),
@@ -201,7 +201,8 @@ fn what_cannot_be_kept_does_not_happen() {
         (Action::PutInstancePublicPorts, put(1)),
         (Action::GetInstance, name("new-1")),
     ] {
-        let request = Request::parse(action, body.to_string().as_bytes()).expect("a request");
+        let request = Request::parse(action, body.to_string().as_bytes(), &Quirks::default())
+            .expect("a request");
         let mut keep = |_: &Inventory, _| Err(Fault::service("disk full"));
         let now = OffsetDateTime::UNIX_EPOCH;
         let fault = state.answer(&Site::of_region(REGION), request, now, &mut keep);

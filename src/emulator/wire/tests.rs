@@ -6,7 +6,11 @@ use serde_json::json;
 use super::*;
 
 fn code(action: Action, body: &Value) -> String {
-    match Request::parse(action, body.to_string().as_bytes()) {
+    code_with(action, body, &Quirks::default())
+}
+
+fn code_with(action: Action, body: &Value, quirks: &Quirks) -> String {
+    match Request::parse(action, body.to_string().as_bytes(), quirks) {
         Ok(_) => "fine".to_owned(),
         Err(fault) => fault.code.trim_end_matches("Exception").to_owned(),
     }
@@ -25,7 +29,17 @@ fn each_member_of_a_rule_is_checked() {
         ("fromPort", json!("22"), "Serialization"),
         ("fromPort", json!(22.0), "Serialization"),
         ("toPort", json!(1_u64 << 40), "Serialization"),
-        ("protocol", json!(6), "Serialization"),
+        ("protocol", json!(6), "fine"),
+        ("protocol", json!("6"), "fine"),
+        ("protocol", json!(17), "fine"),
+        ("protocol", json!("58"), "fine"),
+        ("protocol", json!(1), "fine"),
+        // It stands for `all`, which takes no ports.
+        ("protocol", json!(-1), "InvalidInput"),
+        ("protocol", json!(132), "InvalidInput"),
+        ("protocol", json!("06"), "InvalidInput"),
+        ("protocol", json!(6.0), "Serialization"),
+        ("protocol", json!(true), "Serialization"),
         ("cidrs", json!("0.0.0.0/0"), "Serialization"),
         ("cidrs", json!([1]), "Serialization"),
         ("protocol", json!("icmp6"), "InvalidInput"),
@@ -33,7 +47,8 @@ fn each_member_of_a_rule_is_checked() {
         ("protocol", json!("all"), "InvalidInput"),
         ("protocol", json!(null), "InvalidInput"),
         ("protocol", json!("iCmP"), "fine"),
-        ("fromPort", json!(null), "InvalidInput"),
+        ("fromPort", json!(null), "fine"),
+        ("toPort", json!(null), "InvalidInput"),
         ("fromPort", json!(23), "InvalidInput"),
         ("fromPort", json!(-1), "InvalidInput"),
         ("fromPort", json!(-2), "InvalidInput"),
@@ -57,6 +72,71 @@ fn each_member_of_a_rule_is_checked() {
             (Action::PutInstancePublicPorts, put),
         ] {
             assert_eq!(code(action, &body), outcome, "{member} {value}");
+        }
+    }
+}
+
+/// The key of the rule in an Open with these members.
+fn key_of(members: Value, quirks: &Quirks) -> Result<String, &'static str> {
+    let body = json!({"instanceName": "web-1", "portInfo": members}).to_string();
+    let action = Action::OpenInstancePublicPorts;
+    match Request::parse(action, body.as_bytes(), quirks) {
+        Ok(Request::Open { rule, .. }) => Ok(rule.key.to_string()),
+        Ok(other) => panic!("{other:?}"),
+        Err(fault) => Err(fault.code),
+    }
+}
+
+#[test]
+fn an_absent_port_is_zero_unless_a_quirk_refuses_it() {
+    let mut refuse = Quirks::default();
+    refuse.set("absent-port=refuse").expect("a quirk");
+    // What a client in Go sends for its echo requests and for `all`.
+    for (members, key) in [
+        (json!({"protocol": "icmp", "fromPort": 8}), "icmp/8:0"),
+        (
+            json!({"protocol": "icmpv6", "fromPort": 128}),
+            "icmpv6/128:0",
+        ),
+        (json!({"protocol": "icmp"}), "icmp/0:0"),
+        (json!({"protocol": "all", "toPort": 65535}), "all"),
+        (
+            json!({"protocol": "tcp", "fromPort": null, "toPort": 22}),
+            "tcp/0-22",
+        ),
+        (json!({"protocol": "udp"}), "udp/0"),
+    ] {
+        assert_eq!(
+            key_of(members.clone(), &Quirks::default()).as_deref(),
+            Ok(key)
+        );
+        assert_eq!(key_of(members, &refuse), Err("InvalidInputException"));
+    }
+    for members in [
+        json!({"protocol": "tcp", "fromPort": 22}),
+        json!({"protocol": "all", "fromPort": 0}),
+        json!({"fromPort": 22, "toPort": 22}),
+    ] {
+        assert_eq!(
+            key_of(members, &Quirks::default()),
+            Err("InvalidInputException")
+        );
+    }
+}
+
+#[test]
+fn a_protocol_may_be_a_number() {
+    let usual = Quirks::default();
+    for (number, from, to, key) in [
+        (-1, 0, 65535, "all"),
+        (1, 8, -1, "icmp/8:-1"),
+        (6, 22, 22, "tcp/22"),
+        (17, 53, 54, "udp/53-54"),
+        (58, 128, 0, "icmpv6/128:0"),
+    ] {
+        for protocol in [json!(number), json!(number.to_string())] {
+            let members = json!({"protocol": protocol, "fromPort": from, "toPort": to});
+            assert_eq!(key_of(members, &usual).as_deref(), Ok(key));
         }
     }
 }
@@ -162,7 +242,7 @@ proptest! {
     fn no_body_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), value in any_json()) {
         for action in Action::ALL {
             for body in [&bytes[..], value.to_string().as_bytes()] {
-                if let Err(fault) = Request::parse(action, body) {
+                if let Err(fault) = Request::parse(action, body, &Quirks::default()) {
                     prop_assert!(["SerializationException", "InvalidInputException"].contains(&fault.code));
                 }
             }
