@@ -272,6 +272,10 @@ impl Front {
     ) -> Result<(String, Identity), Refusal> {
         let named = signature::access_key(message.headers);
         let Some(session) = named.and_then(|key| self.sessions.find(key)) else {
+            // Permanent keys come without a token, so one beside them is a token that was never given out.
+            if named.is_some() && signature::has_token(message.headers) {
+                return Err(Refusal::UnknownKey);
+            }
             let credentials = Credentials {
                 access_key: &self.options.access_key,
                 secret_key: &self.options.secret_key,

@@ -15,6 +15,8 @@ const SKEW: Duration = Duration::minutes(5);
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
+const TOKEN: &str = "x-amz-security-token";
+
 /// As much of a request as is signed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Message<'a> {
@@ -125,7 +127,12 @@ pub(super) fn access_key(headers: &HeaderMap) -> Option<&str> {
 
 /// The token of temporary credentials that comes with a message.
 pub(super) fn token(headers: &HeaderMap) -> Option<&str> {
-    one(headers, "x-amz-security-token")
+    one(headers, TOKEN)
+}
+
+/// Whether a message comes with any token, even one that cannot be read.
+pub(super) fn has_token(headers: &HeaderMap) -> bool {
+    headers.contains_key(TOKEN)
 }
 
 fn invalid(text: &str) -> Refusal {
@@ -249,7 +256,7 @@ fn check_signed(headers: &HeaderMap, names: &[&str]) -> Result<(), Refusal> {
         "host",
         "x-amz-date",
         "x-amz-target",
-        "x-amz-security-token",
+        TOKEN,
         "x-amz-content-sha256",
     ] {
         let must = name == "host" || headers.contains_key(name);

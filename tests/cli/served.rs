@@ -277,30 +277,33 @@ fn no_credential_is_ever_told() {
     let server = Server::start(differing(1), Quirks::default());
     let stage = Stage::new(CONFIG, &differing(1));
     for format in ["text", "json"] {
-        let mut command = server.command(
-            &stage,
-            &[
-                "apply",
-                "--yes",
-                "-vvvv",
-                "--log-format",
-                format,
-                "--report",
-                "json=r.json",
-            ],
-        );
-        let done = Done::of(command.env("AWS_SESSION_TOKEN", "the-token-of-this-test"));
-        assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
-        assert!(
-            done.stderr.contains("GetInstancePortStates"),
-            "nothing was logged: {}",
-            done.stderr
-        );
-        for text in [&done.stdout, &done.stderr, &stage.read("r.json")] {
+        let args = [
+            "apply",
+            "--yes",
+            "-vvvv",
+            "--log-format",
+            format,
+            "--report",
+            "json=r.json",
+        ];
+        // A token beside permanent keys is refused, and a refusal tells none either.
+        let token = ("AWS_SESSION_TOKEN", "the-token-of-this-test");
+        let refused = Done::of(server.command(&stage, &args).env(token.0, token.1));
+        let asked = "GetInstances";
+        let accepted = Done::of(&mut server.command(&stage, &args));
+        for (done, code) in [(refused, 6), (accepted, 0)] {
+            assert_eq!(done.code, Some(code), "{}{}", done.stdout, done.stderr);
             assert!(
-                !text.contains(SECRET) && !text.contains("the-token-of-this-test"),
-                "{text}"
+                done.stderr.contains(asked),
+                "nothing was logged: {}",
+                done.stderr
             );
+            for text in [&done.stdout, &done.stderr, &stage.read("r.json")] {
+                assert!(
+                    !text.contains(SECRET) && !text.contains("the-token-of-this-test"),
+                    "{text}"
+                );
+            }
         }
     }
 }

@@ -225,6 +225,30 @@ fn a_role_sees_its_account_and_no_other() {
 }
 
 #[test]
+#[test]
+fn a_token_beside_permanent_keys_is_refused() {
+    let mut front = two_accounts();
+    for token in ["bogus", ""] {
+        for (service, body, status, why) in [
+            ("lightsail", "{}", 400, "UnrecognizedClientException"),
+            (
+                "sts",
+                "Action=GetCallerIdentity",
+                403,
+                "<Code>InvalidClientTokenId</Code>",
+            ),
+        ] {
+            // Whatever the signature is worth.
+            for secret in ["test", "wrong"] {
+                let headers = signed(service, "test", secret, Some(token), body.as_bytes());
+                let reply = ask(&mut front, &headers, "POST", "/", body.as_bytes());
+                assert_eq!(reply.status, status);
+                assert!(reply.body.contains(why), "{}", reply.body);
+            }
+        }
+    }
+}
+
 fn a_session_ends() {
     let mut front = two_accounts();
     let identity = Identity {
