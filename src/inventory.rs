@@ -159,11 +159,16 @@ impl Inventory {
     }
 }
 
+/// The account in an ARN; empty where there is none.
+pub(crate) fn account(arn: &str) -> &str {
+    arn.split(':').nth(4).unwrap_or_default()
+}
+
 impl Entry {
     /// The account in the ARN; empty where there is none.
     #[must_use]
     pub fn account(&self) -> &str {
-        self.arn.split(':').nth(4).unwrap_or_default()
+        account(&self.arn)
     }
 
     /// The instance without its rules.

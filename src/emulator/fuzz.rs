@@ -11,6 +11,7 @@ use crate::inventory::Inventory;
 use super::front::Front;
 use super::service::Service;
 use super::signature::Message;
+use super::state::Changed;
 use super::wire::Action;
 use super::{Faults, Options, Quirks};
 
@@ -50,7 +51,7 @@ pub fn fuzz_request(bytes: &[u8]) {
     }
     let service = Service::new(inventory, quirks, Faults::default());
     let mut front = Front::new(service, Options::default());
-    let mut keep = |_: &Inventory, _| Ok(());
+    let mut keep = |_: Changed<'_>| Ok(());
     let now = OffsetDateTime::UNIX_EPOCH;
     let (path, query) = path.split_once('?').unwrap_or((&path, ""));
     let message = Message {

@@ -6,7 +6,7 @@
 //! Where AWS documents nothing, the default is what was observed or the answer that a client has most to fear, and
 //! [`Quirks`] has the other ones. Refuses to be more than the firewall: instances cannot be made, and every region answers.
 //!
-//! Operations and the journal are kept in memory for as long as the emulator lives.
+//! The journal is kept in memory for as long as the emulator lives; operations are also kept in a file beside the state.
 
 mod bucket;
 mod dice;
@@ -44,7 +44,7 @@ use tokio::net::TcpListener;
 use crate::inventory::Inventory;
 
 pub use faults::{Cue, Faults, Happening, Trouble};
-pub use file::{Access, OpenError};
+pub use file::{Access, OpenError, OperationsError};
 #[doc(hidden)]
 pub use fuzz::fuzz_request;
 pub use in_process::{Failure, InProcess};
@@ -58,11 +58,11 @@ pub use quirks::{
 pub use state::{Author, Write};
 
 use fault::Fault;
-use file::Store;
+use file::{Content, Store};
 use front::{Front, Outcome, Reply};
 use service::{Fate, Service};
 use signature::Message;
-use state::Event;
+use state::{Changed, Event};
 use wire::Action;
 
 /// An emulator. Clones are handles to the same one.
@@ -81,29 +81,40 @@ impl Emulator {
     /// An emulator of these instances, in memory.
     #[must_use]
     pub fn new(inventory: Inventory, options: Options) -> Self {
-        Self::over(inventory, None, options)
+        let content = Content {
+            inventory,
+            operations: Vec::new(),
+        };
+        Self::over(content, None, options)
     }
 
-    /// An emulator whose state lives in a file, which is locked until the last handle is dropped.
+    /// An emulator whose state lives in a file, which is locked until the last handle is dropped. Operations are in another
+    /// one beside it, whose name ends in `.operations`.
     ///
     /// # Errors
-    /// A file that cannot be opened, is in use, or is no inventory.
+    /// A file that cannot be opened, is in use, or is no inventory, or operations that cannot be read.
     pub fn open(path: &Path, access: Access, options: Options) -> Result<Self, OpenError> {
-        let (store, inventory) = Store::open(path, access)?;
-        Ok(Self::over(inventory, Some(store), options))
+        let (store, content) = Store::open(path, access)?;
+        Ok(Self::over(content, Some(store), options))
     }
 
-    /// An emulator of the instances in a file, which is read once and neither locked nor written after that.
+    /// An emulator of what is in a file, which is read once and neither locked nor written after that.
     ///
     /// # Errors
-    /// A file that cannot be opened, is being written by another emulator, or is no inventory.
+    /// A file that cannot be opened, is being written by another emulator, or is no inventory, or operations that cannot be
+    /// read.
     pub fn load(path: &Path, options: Options) -> Result<Self, OpenError> {
-        let (_, inventory) = Store::open(path, Access::ReadOnly)?;
-        Ok(Self::over(inventory, None, options))
+        let (_, content) = Store::open(path, Access::ReadOnly)?;
+        Ok(Self::over(content, None, options))
     }
 
-    fn over(inventory: Inventory, store: Option<Store>, options: Options) -> Self {
-        let service = Service::new(inventory, options.quirks.clone(), options.faults.clone());
+    fn over(content: Content, store: Option<Store>, options: Options) -> Self {
+        let Content {
+            inventory,
+            operations,
+        } = content;
+        let mut service = Service::new(inventory, options.quirks.clone(), options.faults.clone());
+        service.state.restore_operations(operations);
         let front = Front::new(service, options);
         Self {
             shared: Arc::new(Mutex::new(Shared { front, store })),
@@ -148,10 +159,12 @@ impl Emulator {
         self.lock().front.requests()
     }
 
-    /// Ends every operation that is not at its end yet.
+    /// Ends every operation that is not at its end yet; with a file, those whose end can be written down.
     pub fn finish_operations(&self) {
         let now = OffsetDateTime::now_utc();
-        self.lock().front.service.state.finish_operations(now);
+        let Shared { front, store } = &mut *self.lock();
+        let mut keep = |changed: Changed<'_>| keep(store.as_mut(), changed);
+        front.service.state.finish_operations(now, &mut keep);
     }
 
     /// Answers one request that arrived now.
@@ -165,7 +178,7 @@ impl Emulator {
         };
         let Shared { front, store } = &mut *self.lock();
         let known = front.service.state.journal().len();
-        let mut keep = |inventory: &Inventory, event| keep(store.as_mut(), inventory, event);
+        let mut keep = |changed: Changed<'_>| keep(store.as_mut(), changed);
         let outcome = front.answer(message, OffsetDateTime::now_utc(), &mut keep);
         told::request(&parts.headers, &outcome);
         for write in front.service.state.journal().iter().skip(known) {
@@ -191,7 +204,7 @@ impl Emulator {
             let fault = Fault::unknown_operation();
             return at_once(Fate::Answered(front.service.error(&fault)));
         };
-        let mut keep = |inventory: &Inventory, event| keep(store.as_mut(), inventory, event);
+        let mut keep = |changed: Changed<'_>| keep(store.as_mut(), changed);
         let delivery = front.call(region, action, body, now, &mut keep);
         (delivery.fate, delivery.delay)
     }
@@ -214,19 +227,27 @@ impl Emulator {
     }
 }
 
-fn keep(store: Option<&mut Store>, inventory: &Inventory, event: Event) -> Result<(), Fault> {
+fn keep(store: Option<&mut Store>, changed: Changed<'_>) -> Result<(), Fault> {
     let Some(store) = store else {
         return Ok(());
     };
-    match (store.access(), event) {
-        (Access::ReadOnly, Event::Happened) => Ok(()),
-        (Access::ReadOnly, Event::Written) => Err(Fault::access_denied(
-            "The file of this emulator was opened for reading only.",
-        )),
-        (Access::ReadWrite, _) => store.replace(&inventory.to_json()).map_err(|error| {
-            Fault::service(format!(
-                "The file of this emulator cannot be written: {error}"
-            ))
-        }),
-    }
+    let (kept, what) = match (store.access(), changed) {
+        (Access::ReadOnly, Changed::Inventory(_, Event::Written)) => {
+            return Err(Fault::access_denied(
+                "The file of this emulator was opened for reading only.",
+            ));
+        }
+        (Access::ReadOnly, _) => return Ok(()),
+        (Access::ReadWrite, Changed::Inventory(inventory, _)) => {
+            (store.replace(&inventory.to_json()), "file")
+        }
+        (Access::ReadWrite, Changed::Operation(operation)) => {
+            (store.append(operation), "file of operations")
+        }
+    };
+    kept.map_err(|error| {
+        Fault::service(format!(
+            "The {what} of this emulator cannot be written: {error}"
+        ))
+    })
 }

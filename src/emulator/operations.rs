@@ -1,21 +1,28 @@
 //! Operations: what a write leaves behind for a client to ask about.
 //!
-//! Owns their ids, their progress and their order, oldest first. They live as long as the emulator. Refuses to change rules.
+//! Owns their ids, their progress and their order, oldest first. Refuses to change rules, and to keep them over a restart.
+
+mod record;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use crate::model::{InstanceId, Site};
 
+use super::fault::Fault;
 use super::quirks::{DoneStatus, Progress, Quirks};
+use super::state::{Changed, Keep};
 
 /// One operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Operation {
     pub(super) id: String,
     pub(super) instance: InstanceId,
+    /// The ARN that the instance had.
+    pub(super) arn: String,
     pub(super) kind: &'static str,
     pub(super) details: String,
     pub(super) created_at: OffsetDateTime,
@@ -30,7 +37,7 @@ pub(super) struct Operation {
 }
 
 /// How far an operation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Status {
     NotStarted,
     Started,
@@ -63,10 +70,17 @@ pub(super) struct Operations {
 }
 
 impl Operations {
+    /// The operations of an earlier run, oldest first.
+    pub(super) fn restored(list: Vec<Operation>) -> Self {
+        let ids = list.iter().map(|operation| operation.id.clone());
+        let places = ids.zip(0..).collect();
+        Self { list, places }
+    }
+
     /// Records one and says how it looks in the reply to the write.
     pub(super) fn begin(
         &mut self,
-        instance: &InstanceId,
+        (instance, arn): (&InstanceId, &str),
         kind: &'static str,
         details: String,
         now: OffsetDateTime,
@@ -92,6 +106,7 @@ impl Operations {
                 &now.unix_timestamp_nanos().to_string(),
             ]),
             instance: instance.clone(),
+            arn: arn.to_owned(),
             kind,
             details,
             created_at: now,
@@ -106,42 +121,43 @@ impl Operations {
         operation
     }
 
-    /// Reads one of a region, which moves it on.
+    /// Reads one of a region, which moves it on once that is kept. `None`: this read does not find it.
     pub(super) fn read(
         &mut self,
         site: &Site,
         id: &str,
         now: OffsetDateTime,
-    ) -> Option<&Operation> {
-        let operation = self.list.get_mut(*self.places.get(id)?)?;
-        if operation.instance.site() != *site {
-            return None;
+        keep: Keep<'_>,
+    ) -> Result<Option<&Operation>, Fault> {
+        let place = self.places.get(id).copied();
+        let Some(there) = place.and_then(|place| self.list.get_mut(place)) else {
+            return Ok(None);
+        };
+        if there.instance.site() != *site {
+            return Ok(None);
         }
-        if operation.unseen_left > 0 {
-            operation.unseen_left -= 1;
-            return None;
+        let mut next = there.clone();
+        let found = next.unseen_left == 0;
+        if found {
+            next.note_read(now);
+        } else {
+            next.unseen_left -= 1;
         }
-        if !operation.status.is_terminal()
-            && let Some(left) = operation.reads_left
-        {
-            operation.reads_left = Some(left.saturating_sub(1));
-            operation.move_to(
-                if left == 0 {
-                    operation.end
-                } else {
-                    Status::Started
-                },
-                now,
-            );
+        if next != *there {
+            keep(Changed::Operation(&next))?;
+            *there = next;
         }
-        Some(operation)
+        Ok(found.then_some(there))
     }
 
-    /// Ends every operation that is not at its end.
-    pub(super) fn finish(&mut self, now: OffsetDateTime) {
+    /// Ends every operation that is not at its end. One whose end cannot be kept goes on.
+    pub(super) fn finish(&mut self, now: OffsetDateTime, keep: Keep<'_>) {
         for operation in &mut self.list {
-            if !operation.status.is_terminal() {
-                operation.move_to(operation.end, now);
+            let mut next = operation.clone();
+            next.move_to(next.end, now);
+            let open = !operation.status.is_terminal();
+            if open && keep(Changed::Operation(&next)).is_ok() {
+                *operation = next;
             }
         }
     }
@@ -161,6 +177,18 @@ impl Operations {
 }
 
 impl Operation {
+    /// One of the reads that it takes until it ends.
+    fn note_read(&mut self, now: OffsetDateTime) {
+        if self.status.is_terminal() {
+            return;
+        }
+        if let Some(left) = self.reads_left {
+            self.reads_left = Some(left.saturating_sub(1));
+            let next = if left == 0 { self.end } else { Status::Started };
+            self.move_to(next, now);
+        }
+    }
+
     fn move_to(&mut self, status: Status, now: OffsetDateTime) {
         if self.status != status {
             self.status = status;
@@ -189,6 +217,11 @@ pub(super) fn uuid(parts: &[&str]) -> String {
 mod tests {
     use super::*;
 
+    /// Keeps nothing.
+    fn keep(_: Changed<'_>) -> Result<(), Fault> {
+        Ok(())
+    }
+
     fn statuses(progress: Progress, reads: usize) -> Vec<&'static str> {
         let now = OffsetDateTime::UNIX_EPOCH;
         let id = InstanceId {
@@ -201,25 +234,28 @@ mod tests {
             operations: progress,
             ..Quirks::default()
         };
-        let first = operations.begin(&id, "Put", String::new(), now, &quirks);
+        let first = operations.begin((&id, ""), "Put", String::new(), now, &quirks);
         let mut seen = vec![first.status.name()];
         for _ in 0..reads {
             let read = operations
-                .read(&Site::of_region("r"), &first.id, now)
+                .read(&Site::of_region("r"), &first.id, now, &mut keep)
+                .expect("kept")
                 .expect("it is there");
             seen.push(read.status.name());
         }
-        operations.finish(now);
+        operations.finish(now, &mut keep);
         seen.push(
             operations
-                .read(&Site::of_region("r"), &first.id, now)
+                .read(&Site::of_region("r"), &first.id, now, &mut keep)
+                .expect("kept")
                 .expect("it is there")
                 .status
                 .name(),
         );
         assert!(
             operations
-                .read(&Site::of_region("elsewhere"), &first.id, now)
+                .read(&Site::of_region("elsewhere"), &first.id, now, &mut keep)
+                .expect("kept")
                 .is_none()
         );
         seen
@@ -259,13 +295,39 @@ mod tests {
             ..Quirks::default()
         };
         let mut operations = Operations::default();
-        let first = operations.begin(&id, "Put", String::new(), now, &quirks);
+        let first = operations.begin((&id, ""), "Put", String::new(), now, &quirks);
         let found: Vec<Option<&str>> = (0..3)
             .map(|_| {
-                let read = operations.read(&Site::of_region("r"), &first.id, now);
+                let read = operations.read(&Site::of_region("r"), &first.id, now, &mut keep);
+                let read = read.expect("kept");
                 read.map(|operation| operation.status.name())
             })
             .collect();
         assert_eq!(found, [None, None, Some("Completed")]);
+    }
+
+    #[test]
+    fn an_operation_that_cannot_be_kept_does_not_move_on() {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let site = Site::of_region("r");
+        let id = InstanceId {
+            account: None,
+            region: "r".into(),
+            name: "n".into(),
+        };
+        let quirks = Quirks {
+            operations: Progress::AfterReads(1),
+            ..Quirks::default()
+        };
+        let mut operations = Operations::default();
+        let first = operations.begin((&id, ""), "Put", String::new(), now, &quirks);
+        let mut full = |_: Changed<'_>| Err(Fault::service("disk full"));
+        for _ in 0..3 {
+            let read = operations.read(&site, &first.id, now, &mut full);
+            assert_eq!(read.expect_err("not kept").message, "disk full");
+        }
+        operations.finish(now, &mut full);
+        let kept: Vec<&Operation> = operations.list(&site, None).collect();
+        assert_eq!(kept, [&first]);
     }
 }

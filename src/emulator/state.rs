@@ -19,12 +19,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::inventory::{Entry, Inventory};
+use crate::inventory::{Entry, Inventory, account};
 use crate::model::{InstanceId, InstanceState, PortState, Site};
 
 use super::dice::roll;
 use super::fault::Fault;
-use super::operations::Operations;
+use super::operations::{Operation, Operations};
 use super::quirks::{ListedPorts, Order, Pages, Quirks, Reads};
 use super::wire::Request;
 use super::{echo, regions, reply};
@@ -41,8 +41,18 @@ pub(super) enum Event {
     Happened,
 }
 
-/// Keeps the inventory after an event. Where that fails, the event is undone and its fault is the answer.
-pub(super) type Keep<'a> = &'a mut dyn FnMut(&Inventory, Event) -> Result<(), Fault>;
+/// What changed, for whoever keeps it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Changed<'a> {
+    /// The inventory is now this one, after such an event.
+    Inventory(&'a Inventory, Event),
+    /// An operation began, or moved on to this.
+    Operation(&'a Operation),
+}
+
+/// Keeps what changed. Where that fails, the change is undone and the fault is the answer; but the rules stay changed where
+/// only the operation of a write cannot be kept.
+pub(super) type Keep<'a> = &'a mut dyn FnMut(Changed<'_>) -> Result<(), Fault>;
 
 /// Everything the service knows.
 #[derive(Debug)]
@@ -107,8 +117,17 @@ impl State {
         &self.journal
     }
 
-    pub(super) fn finish_operations(&mut self, now: OffsetDateTime) {
-        self.operations.finish(now);
+    pub(super) fn finish_operations(&mut self, now: OffsetDateTime, keep: Keep<'_>) {
+        self.operations.finish(now, keep);
+    }
+
+    /// Takes over the operations of an earlier run, in place of those that there are.
+    pub(super) fn restore_operations(&mut self, mut operations: Vec<Operation>) {
+        for operation in &mut operations {
+            let account = self.several.then(|| account(&operation.arn).to_owned());
+            operation.instance.account = account;
+        }
+        self.operations = Operations::restored(operations);
     }
 
     /// Answers a request that was made to a region.
@@ -130,7 +149,7 @@ impl State {
             Request::Close { name, rule } => self.close(site, &name, &rule, now, keep),
             Request::Put { name, rules } => self.put(site, &name, &rules, now, keep),
             Request::Operation { id } => {
-                let operation = self.operations.read(site, &id, now);
+                let operation = self.operations.read(site, &id, now, keep)?;
                 let operation = operation.ok_or_else(|| Fault::not_found("Operation", &id))?;
                 Ok(json!({"operation": reply::operation(operation)}))
             }
@@ -205,7 +224,7 @@ impl State {
         }
         let running = InstanceState::Running.name().to_owned();
         let pending = mem::replace(&mut self.entry(site, place).state, running);
-        if let Err(fault) = keep(&self.inventory, Event::Happened) {
+        if let Err(fault) = keep(Changed::Inventory(&self.inventory, Event::Happened)) {
             self.entry(site, place).state = pending;
             return Err(fault);
         }

@@ -399,6 +399,41 @@ async fn the_file_follows_the_writes_and_only_those() {
 }
 
 #[tokio::test]
+async fn operations_survive_a_restart() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("fleet.json");
+    std::fs::write(&path, FLEET).expect("written");
+    let mut begun = Vec::new();
+    for port in [80, 443] {
+        let emulator = in_file(&path, Access::ReadWrite);
+        let served = serve(&emulator).await;
+        let client = served.usual();
+        let opened = client
+            .open_instance_public_ports()
+            .instance_name("web-1")
+            .port_info(tcp(port, "192.0.2.7"));
+        begun.push(opened.send().await.expect("accepted").operation);
+        served.stop().await;
+    }
+    for access in [Access::ReadWrite, Access::ReadOnly] {
+        let emulator = in_file(&path, access);
+        let served = serve(&emulator).await;
+        let client = served.usual();
+        for operation in &begun {
+            let id = operation.as_ref().and_then(|operation| operation.id());
+            let read = client
+                .get_operation()
+                .set_operation_id(id.map(str::to_owned));
+            assert_eq!(&read.send().await.expect("read").operation, operation);
+        }
+        let list = client.get_operations_for_resource().resource_name("web-1");
+        let listed = list.send().await.expect("read").operations;
+        assert_eq!(listed, begun.iter().cloned().collect());
+        served.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn one_client_does_not_stop_another() {
     let served = serve(&emulator(Options::default())).await;
     let address = served.url.trim_start_matches("http://").to_owned();

@@ -3,7 +3,12 @@
 use std::collections::BTreeMap;
 
 use tempfile::TempDir;
+use time::OffsetDateTime;
 
+use crate::model::InstanceId;
+
+use super::super::operations::Operations;
+use super::super::quirks::{Progress, Quirks};
 use super::*;
 
 fn empty() -> String {
@@ -120,4 +125,173 @@ fn what_is_no_inventory_is_refused_with_its_path() {
     fs::write(&path, [0xff, 0xfe]).expect("written");
     let error = Store::open(&path, Access::ReadOnly).expect_err("no text");
     assert!(matches!(error, OpenError::Io { .. }));
+}
+
+/// The names in the directory.
+fn names(directory: &TempDir) -> Vec<String> {
+    let entries = fs::read_dir(directory.path()).expect("listed");
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("an entry").file_name())
+        .map(|name| name.into_string().expect("text"))
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn leftovers_of_a_killed_run_are_removed_and_nothing_else() {
+    let (directory, path) = state();
+    let leftovers = [
+        ".fleet.json.aB3dE6.portward-tmp",
+        ".fleet.json.operations.000000.portward-tmp",
+    ];
+    let others = [
+        ".fleet.json.backup",
+        ".fleet.json.aB3dE6",
+        ".fleet.json.aB3dE.portward-tmp",
+        ".fleet.json.a-3dE6.portward-tmp",
+        ".other.json.aB3dE6.portward-tmp",
+        "fleet.json.aB3dE6.portward-tmp",
+    ];
+    for name in leftovers.iter().chain(&others) {
+        fs::write(directory.path().join(name), "half").expect("written");
+    }
+    fs::create_dir(directory.path().join(".fleet.json.folder.portward-tmp")).expect("made");
+    let before = names(&directory);
+    drop(open(&path, Access::ReadOnly).expect("free"));
+    assert_eq!(names(&directory), before, "a reader removes nothing");
+    drop(open(&path, Access::ReadWrite).expect("free"));
+    let kept = before
+        .into_iter()
+        .filter(|name| !leftovers.contains(&name.as_str()));
+    assert_eq!(names(&directory), kept.collect::<Vec<_>>());
+}
+
+/// Operations as an emulator makes them, with the steps of each.
+fn steps(count: usize) -> Vec<Vec<Operation>> {
+    let id = InstanceId {
+        account: None,
+        region: "eu-central-1".into(),
+        name: "web-1".into(),
+    };
+    let quirks = Quirks {
+        operations: Progress::AfterReads(1),
+        ..Quirks::default()
+    };
+    let now = OffsetDateTime::UNIX_EPOCH;
+    let mut operations = Operations::default();
+    let begin = |operations: &mut Operations| {
+        let action = "PutInstancePublicPorts";
+        operations.begin((&id, "arn"), action, String::new(), now, &quirks)
+    };
+    (0..count)
+        .map(|_| {
+            let mut steps = vec![begin(&mut operations)];
+            for _ in 0..2 {
+                let mut keep = |_: super::super::state::Changed<'_>| Ok(());
+                let read = operations.read(&id.site(), &steps[0].id, now, &mut keep);
+                steps.extend(read.expect("kept").cloned());
+            }
+            steps
+        })
+        .collect()
+}
+
+fn read(path: &Path, access: Access) -> Vec<Operation> {
+    let (_, content) = Store::open(path, access).expect("free");
+    content.operations
+}
+
+#[test]
+fn operations_survive_a_restart_as_they_were_last() {
+    let (directory, path) = state();
+    let mut expected: Vec<Operation> = Vec::new();
+    for steps in steps(3) {
+        let (mut store, content) = Store::open(&path, Access::ReadWrite).expect("free");
+        assert_eq!(content.operations, expected);
+        for step in &steps {
+            store.append(step).expect("written");
+        }
+        expected.extend(steps.last().cloned());
+    }
+    let log = path.with_file_name("fleet.json.operations");
+    let lines = || fs::read_to_string(&log).expect("there").lines().count();
+    assert_eq!(read(&path, Access::ReadOnly), expected);
+    assert_eq!(lines(), 1 + 2 + 3, "a reader tidies nothing");
+    assert_eq!(read(&path, Access::ReadWrite), expected);
+    assert_eq!(lines(), 1 + 3);
+    assert_eq!(names(&directory), ["fleet.json", "fleet.json.operations"]);
+    assert_eq!(
+        fs::metadata(&log).expect("there").permissions(),
+        fs::metadata(&path).expect("there").permissions()
+    );
+}
+
+#[test]
+fn a_line_that_was_cut_off_is_dropped_wherever_the_cut_is() {
+    let (_directory, path) = state();
+    let operations: Vec<Operation> = steps(2).into_iter().flatten().collect();
+    let mut store = open(&path, Access::ReadWrite).expect("free");
+    for operation in &operations {
+        store.append(operation).expect("written");
+    }
+    drop(store);
+    let log = path.with_file_name("fleet.json.operations");
+    let text = fs::read_to_string(&log).expect("there");
+    for cut in 0..text.len() {
+        let whole = text[..cut].matches('\n').count();
+        fs::write(&log, &text[..cut]).expect("written");
+        let expected = operations[..whole.saturating_sub(1)].iter();
+        let mut last: Vec<Operation> = Vec::new();
+        for operation in expected {
+            last.retain(|known| known.id != operation.id);
+            last.push(operation.clone());
+        }
+        assert_eq!(read(&path, Access::ReadOnly), last, "cut at {cut}");
+    }
+    // After a cut, the next line is a line of its own.
+    fs::write(&log, &text[..text.len() - 5]).expect("written");
+    let mut store = open(&path, Access::ReadWrite).expect("free");
+    store.append(&operations[5]).expect("written");
+    drop(store);
+    assert_eq!(read(&path, Access::ReadOnly)[1], operations[5]);
+}
+
+#[test]
+fn operations_that_cannot_be_read_are_refused_with_their_place() {
+    let (directory, path) = state();
+    let log = directory.path().join("fleet.json.operations");
+    for (text, message) in [
+        (
+            "{}\n",
+            "line 1 is not the header of a version 1 `portward.operations` file",
+        ),
+        (
+            "{\"format\":\"portward.operations\",\"version\":2}\n",
+            "line 1 is not the header of a version 1 `portward.operations` file",
+        ),
+        (
+            "{\"format\":\"portward.operations\",\"version\":1}\n{}\n",
+            "line 2: missing field `id`",
+        ),
+    ] {
+        fs::write(&log, text).expect("written");
+        for access in [Access::ReadOnly, Access::ReadWrite] {
+            let error = Store::open(&path, access).expect_err("refused");
+            assert_eq!(
+                error.to_string(),
+                format!("cannot read `{}`", log.display())
+            );
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            assert!(cause.is_some_and(|cause| cause.starts_with(message)));
+            assert_eq!(fs::read_to_string(&log).expect("there"), text);
+        }
+    }
+    #[cfg(unix)]
+    {
+        fs::remove_file(&log).expect("removed");
+        std::os::unix::fs::symlink(&path, &log).expect("linked");
+        let error = Store::open(&path, Access::ReadWrite).expect_err("a link");
+        assert!(matches!(error, OpenError::Io { .. }));
+    }
 }

@@ -8,6 +8,7 @@ use crate::inventory::Inventory;
 
 use super::super::faults::Faults;
 use super::super::quirks::Quirks;
+use super::super::state::Changed;
 use super::*;
 
 fn front() -> Front {
@@ -24,7 +25,7 @@ fn ask(front: &mut Front, headers: &HeaderMap, method: &str, path: &str, body: &
         headers,
         body,
     };
-    let mut keep = |_: &Inventory, _| Ok(());
+    let mut keep = |_: Changed<'_>| Ok(());
     match front.answer(message, OffsetDateTime::UNIX_EPOCH, &mut keep) {
         Outcome::Reply(reply, _) => reply,
         other => panic!("{other:?}"),
@@ -225,7 +226,6 @@ fn a_role_sees_its_account_and_no_other() {
 }
 
 #[test]
-#[test]
 fn a_token_beside_permanent_keys_is_refused() {
     let mut front = two_accounts();
     for token in ["bogus", ""] {
@@ -249,6 +249,7 @@ fn a_token_beside_permanent_keys_is_refused() {
     }
 }
 
+#[test]
 fn a_session_ends() {
     let mut front = two_accounts();
     let identity = Identity {

@@ -14,7 +14,7 @@ use super::super::fault::Fault;
 use super::super::faults::Happening;
 use super::super::operations::uuid;
 use super::write::{Attempt, details};
-use super::{Author, Event, Keep, State};
+use super::{Author, Changed, Event, Keep, State};
 
 impl State {
     /// Makes it happen. Where there is no such instance, or the second writer is refused, nothing does.
@@ -100,7 +100,7 @@ impl State {
         if let Some(next) = next {
             entries.insert(place, next);
         }
-        if let Err(fault) = keep(&self.inventory, Event::Happened) {
+        if let Err(fault) = keep(Changed::Inventory(&self.inventory, Event::Happened)) {
             if let Some(entries) = self.inventory.regions.get_mut(&id.region) {
                 if replaced {
                     entries.remove(place);

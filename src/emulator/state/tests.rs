@@ -28,7 +28,7 @@ fn state_of(entries: Vec<Entry>, quirks: Quirks) -> State {
 
 fn ask(state: &mut State, action: Action, body: &Value) -> Result<Value, Fault> {
     let request = Request::parse(action, body.to_string().as_bytes(), &Quirks::default())?;
-    let mut keep = |_: &Inventory, _| Ok(());
+    let mut keep = |_: Changed<'_>| Ok(());
     state.answer(
         &Site::of_region(REGION),
         request,
@@ -203,7 +203,7 @@ fn what_cannot_be_kept_does_not_happen() {
     ] {
         let request = Request::parse(action, body.to_string().as_bytes(), &Quirks::default())
             .expect("a request");
-        let mut keep = |_: &Inventory, _| Err(Fault::service("disk full"));
+        let mut keep = |_: Changed<'_>| Err(Fault::service("disk full"));
         let now = OffsetDateTime::UNIX_EPOCH;
         let fault = state.answer(&Site::of_region(REGION), request, now, &mut keep);
         assert_eq!(fault.expect_err("not kept").message, "disk full");
@@ -216,7 +216,7 @@ fn what_cannot_be_kept_does_not_happen() {
 fn regions_are_apart_and_all_listed() {
     let mut state = state_of(vec![entry("web-1", "running")], Quirks::default());
     let request = Request::Instances { token: None };
-    let mut keep = |_: &Inventory, _| Ok(());
+    let mut keep = |_: Changed<'_>| Ok(());
     let now = OffsetDateTime::UNIX_EPOCH;
     let reply = state.answer(&Site::of_region("us-east-1"), request, now, &mut keep);
     assert_eq!(reply, Ok(json!({"instances": []})));

@@ -14,7 +14,7 @@ use super::super::fault::Fault;
 use super::super::quirks::{Acceptance, ListedPorts, Progress, Quirks, Reads, Steps};
 use super::super::reply;
 use super::super::rules::{self, Rule};
-use super::{Author, Event, Keep, State, Write, id, unreadable};
+use super::{Author, Changed, Event, Keep, State, Write, id, unreadable};
 
 /// What the rules are after a write, or why it is refused.
 type Change<'a> = dyn Fn(&[PortState], &AddressType) -> Result<Vec<PortState>, Fault> + 'a;
@@ -138,9 +138,9 @@ impl State {
         self.change(site, place, &before, &after, event, keep)?;
         let usual = Quirks::default();
         let quirks = if client { &self.quirks } else { &usual };
-        let operation = self
-            .operations
-            .begin(&id, attempt.action, attempt.details, now, quirks);
+        let operation =
+            self.operations
+                .begin((&id, &arn), attempt.action, attempt.details, now, quirks);
         let write = Arc::new(Write {
             at: now,
             by: attempt.by,
@@ -160,6 +160,9 @@ impl State {
                 after: whole,
             });
         }
+        // Last, so that an operation which is kept is one whose rules are. A client that is told of a failure here has to
+        // look, as after any failure of the service.
+        keep(Changed::Operation(&operation))?;
         Ok(json!({"operation": reply::operation(&operation)}))
     }
 
@@ -212,7 +215,7 @@ impl State {
         if changes {
             self.entry(site, place).port_states = Some(after.to_vec());
         }
-        if let Err(fault) = keep(&self.inventory, event) {
+        if let Err(fault) = keep(Changed::Inventory(&self.inventory, event)) {
             self.entry(site, place).port_states = Some(before.to_vec());
             return Err(fault);
         }
