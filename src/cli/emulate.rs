@@ -2,6 +2,7 @@
 //!
 //! Owns the verb and the life of the server. What the API answers is `emulator`'s.
 
+use std::error::Error as _;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -20,7 +21,7 @@ use super::Exit;
 use super::output::{Cannot, Output};
 use super::signals;
 use super::world::Want;
-use crate::emulator::{Access, Emulator, Faults, Options, Quirks};
+use crate::emulator::{Access, Emulator, Faults, OpenError, Options, Quirks};
 use crate::lightsail::aws::Keys;
 use crate::render::plain;
 
@@ -131,7 +132,7 @@ async fn serve(args: &EmulateArgs) -> Result<Exit, Cannot> {
     }
     let options = options(args)?;
     let emulator = if args.in_memory {
-        Emulator::load(&args.state, options).map_err(|error| Cannot::failed(error.to_string()))?
+        Emulator::load(&args.state, options).map_err(|error| cannot_open(&error))?
     } else {
         open(&args.state, Access::ReadWrite, options)?
     };
@@ -195,7 +196,15 @@ fn warn(message: &str) {
 }
 
 fn open(path: &Path, access: Access, options: Options) -> Result<Emulator, Cannot> {
-    Emulator::open(path, access, options).map_err(|error| Cannot::failed(error.to_string()))
+    Emulator::open(path, access, options).map_err(|error| cannot_open(&error))
+}
+
+/// With the cause, which says what to mend. It names its own causes itself.
+fn cannot_open(error: &OpenError) -> Cannot {
+    Cannot::failed(match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    })
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Cannot> {

@@ -60,6 +60,70 @@ fn quirks_are_listed_and_mistakes_are_explained() {
     assert!(stderr.contains("did you mean `merge`?"), "{stderr}");
 }
 
+#[test]
+fn a_bad_state_is_refused_with_its_cause() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let state = directory.path().join("fleet.json");
+    let log = directory.path().join("fleet.json.operations");
+    let config = directory.path().join("firewall.toml");
+    std::fs::write(
+        &config,
+        "version = 1\ndefaults = { region = \"eu-central-1\" }\n",
+    )
+    .expect("written");
+    let shown = |path: &std::path::Path| path.display().to_string();
+    let open = format!("cannot open `{}`", shown(&state));
+    let read = format!("cannot read `{}`", shown(&state));
+    let operations = format!("cannot read `{}`", shown(&log));
+    for (text, log_text, message) in [
+        (None, None, format!("{open}: No such file")),
+        (
+            Some("{"),
+            None,
+            format!("{read}: not a portward inventory: EOF while"),
+        ),
+        (
+            Some(r#"{"format": "portward.inventory", "version": 2, "regions": {}}"#),
+            None,
+            format!("{read}: inventory version 2 is not known"),
+        ),
+        (
+            Some(FLEET),
+            Some("what is this\n"),
+            format!("{operations}: line 1 is not the header"),
+        ),
+    ] {
+        for (path, text) in [(&state, text), (&log, log_text)] {
+            match text {
+                Some(text) => std::fs::write(path, text).expect("written"),
+                None => drop(std::fs::remove_file(path)),
+            }
+        }
+        let state = shown(&state);
+        for args in [
+            &["emulate", "--state", &state][..],
+            &["emulate", "--in-memory", "--state", &state],
+            &["plan", "--config", &shown(&config), "--emulator", &state],
+            &[
+                "apply",
+                "--yes",
+                "--config",
+                &shown(&config),
+                "--emulator",
+                &state,
+            ],
+        ] {
+            let output = Command::new(env!("CARGO_BIN_EXE_portward"))
+                .args(args)
+                .output()
+                .expect("it runs");
+            let stderr = String::from_utf8(output.stderr).expect("text");
+            assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
+            assert!(stderr.contains(&message), "{args:?}: {stderr}");
+        }
+    }
+}
+
 /// Ends the process also where an assertion does not hold.
 struct Running(Child);
 
