@@ -37,7 +37,7 @@ const LENGTH: i64 = 3_600;
 const LENGTHS: std::ops::RangeInclusive<i64> = 900..=43_200;
 
 impl Operation {
-    const ALL: [Self; 3] = [
+    pub(super) const ALL: [Self; 3] = [
         Self::GetCallerIdentity,
         Self::AssumeRole,
         Self::AssumeRoleWithWebIdentity,

@@ -76,6 +76,17 @@ fn each_member_of_a_rule_is_checked() {
     }
 }
 
+#[test]
+fn the_readme_lists_the_operations_that_are_served() {
+    let readme = include_str!("../../../README.md");
+    let (_, rest) = readme.split_once("<!-- served -->").expect("a beginning");
+    let (listed, _) = rest.split_once("<!-- end -->").expect("an end");
+    let listed: Vec<&str> = listed.split('`').skip(1).step_by(2).collect();
+    let lightsail = Action::ALL.map(Action::name);
+    let sts = super::super::sts::Operation::ALL.map(super::super::sts::Operation::name);
+    assert_eq!(listed, [&lightsail[..], &sts].concat());
+}
+
 /// The key of the rule in an Open with these members.
 fn key_of(members: Value, quirks: &Quirks) -> Result<String, &'static str> {
     let body = json!({"instanceName": "web-1", "portInfo": members}).to_string();
