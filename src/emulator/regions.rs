@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 /// Region, name for people, continent.
-const REGIONS: [(&str, &str, &str); 16] = [
+const REGIONS: [(&str, &str, &str); 19] = [
+    ("ap-east-1", "Hong Kong", "AP"),
     ("ap-northeast-1", "Tokyo", "AP"),
     ("ap-northeast-2", "Seoul", "AP"),
     ("ap-south-1", "Mumbai", "AP"),
@@ -19,9 +20,11 @@ const REGIONS: [(&str, &str, &str); 16] = [
     ("ca-central-1", "Montreal", "NA"),
     ("eu-central-1", "Frankfurt", "EU"),
     ("eu-north-1", "Stockholm", "EU"),
+    ("eu-south-2", "Spain", "EU"),
     ("eu-west-1", "Ireland", "EU"),
     ("eu-west-2", "London", "EU"),
     ("eu-west-3", "Paris", "EU"),
+    ("sa-east-1", "São Paulo", "SA"),
     ("us-east-1", "Virginia", "NA"),
     ("us-east-2", "Ohio", "NA"),
     ("us-west-2", "Oregon", "NA"),

@@ -1,94 +1,19 @@
 #!/usr/bin/env bash
-# The AWS CLI against `portward emulate`: a client that is not ours, with every operation and every field.
+# The AWS CLI against `portward emulate`: every operation and every field.
 #
-# Usage: tests/aws_cli.sh PORTWARD        the binary; AWS=/path/to/aws uses that CLI instead of installing one
+# Usage: AWS=/path/to/aws tests/clients/aws_cli.sh PORTWARD
 #
-# Owns its fleet, its server and its temporary directory, and ends only the server that it started. Prints `ok N - ...`
-# for what holds and `not ok N - ...` with the output for what does not; the last line counts both.
+# Prints `ok N - ...` for what holds and `not ok N - ...` with the output for what does not; the last line counts both.
 set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source-path=SCRIPTDIR
+. "$here/emulator.sh"
 
-if [ $# -ne 1 ]; then
-  echo "usage: $0 PORTWARD" >&2
-  exit 64
-fi
-portward=$(realpath "$1")
-work=$(mktemp -d)
-server=
-finish() {
-  if [ -n "$server" ]; then
-    kill "$server" 2>/dev/null || true
-    wait "$server" 2>/dev/null || true
-  fi
-  rm -rf "$work"
-}
-trap finish EXIT
-
-# The newest version of the line that runs on every Python here, pinned so that a failure is ours.
-version=1.45.11
-if [ -n "${AWS:-}" ]; then
-  aws=$AWS
-else
-  python3 -m venv "$work/venv"
-  "$work/venv/bin/pip" install --quiet --disable-pip-version-check "awscli==$version"
-  aws=$work/venv/bin/aws
-fi
-
-cat >"$work/fleet.json" <<'JSON'
-{
-  "format": "portward.inventory",
-  "version": 1,
-  "regions": {
-    "eu-central-1": [
-      {
-        "name": "web-1",
-        "arn": "arn:aws:lightsail:eu-central-1:123456789012:Instance/00000000-0000-4000-8000-000000000001",
-        "tags": { "role": "web" },
-        "state": "running",
-        "ipAddressType": "dualstack",
-        "portStates": [
-          { "fromPort": 22, "toPort": 22, "protocol": "tcp", "cidrs": ["0.0.0.0/0"], "ipv6Cidrs": ["::/0"] }
-        ]
-      },
-      {
-        "name": "new-1",
-        "arn": "arn:aws:lightsail:eu-central-1:123456789012:Instance/00000000-0000-4000-8000-000000000002",
-        "state": "pending",
-        "ipAddressType": "ipv4",
-        "portStates": []
-      }
-    ],
-    "us-east-1": [
-      {
-        "name": "six-1",
-        "arn": "arn:aws:lightsail:us-east-1:123456789012:Instance/00000000-0000-4000-8000-000000000003",
-        "state": "running",
-        "ipAddressType": "ipv6",
-        "portStates": []
-      }
-    ]
-  }
-}
-JSON
-
-# One line on standard output says where it listens, as soon as it does.
-mkfifo "$work/url"
-"$portward" emulate --listen 127.0.0.1:0 --state "$work/fleet.json" >"$work/url" &
-server=$!
-url=
-IFS= read -r -t 30 url <"$work/url" || true
-case $url in
-  http://127.0.0.1:*) ;;
-  *)
-    echo "not ok - the emulator printed no URL: '$url'"
-    exit 1
-    ;;
-esac
-
-# Nothing of the person who runs this.
-for name in $(compgen -e AWS_ || true); do unset "$name"; done
-export AWS_CONFIG_FILE=$work/none AWS_SHARED_CREDENTIALS_FILE=$work/none AWS_EC2_METADATA_DISABLED=true
-export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=eu-central-1
-export AWS_ENDPOINT_URL_LIGHTSAIL=$url AWS_ENDPOINT_URL_STS=$url
+aws=$AWS
+begin
+isolate
+cp "$here/fleet.json" "$work/fleet.json"
+serve "$1" "$work/fleet.json"
 export AWS_MAX_ATTEMPTS=1 AWS_PAGER="" AWS_DEFAULT_OUTPUT=json
 
 number=0
@@ -189,7 +114,7 @@ check "get-operations-for-resource" "len(r['operations']) == 6" get-operations-f
 check "get-instance: its rules in networking.ports" \
   "r['instance']['state'] == {'code': 16, 'name': 'running'} and r['instance']['tags'] == [{'key': 'role', 'value': 'web'}] and r['instance']['networking']['ports'][0] == {'fromPort': 443, 'toPort': 443, 'protocol': 'tcp', 'accessFrom': 'Anywhere (0.0.0.0/0 and ::/0)', 'accessType': 'public', 'commonName': '', 'accessDirection': 'inbound', 'cidrs': ['0.0.0.0/0', '10.0.0.0/8'], 'ipv6Cidrs': ['::/0'], 'cidrListAliases': []}" \
   get-instance --instance-name web-1
-check "get-instances" "[i['name'] for i in r['instances']] == ['web-1', 'new-1'] and r['instances'][1]['state']['name'] == 'pending'" \
+check "get-instances" "[i['name'] for i in r['instances']] == ['web-1', 'new-1', 'all-1'] and r['instances'][1]['state']['name'] == 'pending'" \
   get-instances
 check "get-instances of another region" \
   "[(i['name'], i['ipAddressType'], 'publicIpAddress' in i) for i in r['instances']] == [('six-1', 'ipv6', False)]" \
