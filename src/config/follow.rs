@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::catalogue::Catalogue;
 use super::definitions::{Body, Named, RuleDef};
 use super::diagnostic::Report;
+use super::limits::Budget;
 use super::link::Settings;
 use super::nested::{Element, Nested};
 use super::rule::{Absence, Families, Item, Literals, Rule};
@@ -24,6 +25,10 @@ pub(super) struct Names {
     services: Nested<Key>,
     /// In the order of [`Linked::rulesets`].
     rulesets: Vec<(String, Span)>,
+    /// The pairs of port and source of each ruleset that was followed, in the same order.
+    ruleset_pairs: Vec<usize>,
+    /// What the rules come to.
+    budget: Budget,
     used_rulesets: BTreeSet<usize>,
     /// What was already followed, by the texts of `from`. Rules name the same few people again and again.
     followed: HashMap<Arc<[String]>, Rc<Followed>>,
@@ -59,6 +64,8 @@ impl Names {
             addresses: Nested::new("address set", words, addresses, incomplete, report, member),
             services: Nested::new("service", built_in, services, incomplete, report, port),
             rulesets,
+            ruleset_pairs: Vec::new(),
+            budget: Budget::default(),
             used_rulesets: BTreeSet::new(),
             followed: HashMap::new(),
             incomplete,
@@ -67,8 +74,34 @@ impl Names {
         }
     }
 
+    /// Follows the names of a ruleset; the rulesets come first, in order.
+    pub(super) fn rules_of_ruleset(
+        &mut self,
+        rules: Vec<RuleDef>,
+        span: Span,
+        report: &mut Report,
+    ) -> Vec<Rule> {
+        self.begin_table(0, span, report);
+        let rules = rules.into_iter().map(|rule| self.rule(rule, report));
+        let rules = rules.collect();
+        self.ruleset_pairs.push(self.budget.table());
+        rules
+    }
+
+    /// Begins to count for a table that has this many pairs by what it uses.
+    pub(super) fn begin_table(&mut self, used: usize, span: Span, report: &mut Report) {
+        if let Err(too_much) = self.budget.begin(used) {
+            too_much.report(report, span);
+        }
+    }
+
+    /// The pairs of port and source of each ruleset.
+    pub(super) fn ruleset_pairs(&self) -> &[usize] {
+        &self.ruleset_pairs
+    }
+
     /// Follows the names of a group or an instance.
-    pub(super) fn settings(&mut self, body: Body, report: &mut Report) -> Settings {
+    pub(super) fn settings(&mut self, body: Body, span: Span, report: &mut Report) -> Settings {
         let Body {
             uses,
             rules,
@@ -84,22 +117,23 @@ impl Names {
                 "in additive mode it names what must go (`mode = \"additive\"`); in authoritative mode leave it out, since what is not declared is closed",
             );
         }
+        let uses: BTreeSet<usize> = uses
+            .iter()
+            .filter_map(|name| self.ruleset(name, report))
+            .collect();
+        let used = uses.iter().map(|id| self.ruleset_pairs[*id]).sum();
+        self.begin_table(used, span, report);
+        let rules = rules.into_iter().map(|rule| self.rule(rule, report));
+        let rules = rules.collect();
+        let absent = absent.into_iter().map(|rule| Absence {
+            whole: rule.from.is_none(),
+            rule: self.rule(rule, report),
+        });
         Settings {
-            uses: uses
-                .iter()
-                .filter_map(|name| self.ruleset(name, report))
-                .collect(),
-            rules: rules
-                .into_iter()
-                .map(|rule| self.rule(rule, report))
-                .collect(),
-            absent: absent
-                .into_iter()
-                .map(|rule| Absence {
-                    whole: rule.from.is_none(),
-                    rule: self.rule(rule, report),
-                })
-                .collect(),
+            uses,
+            rules,
+            absent: absent.collect(),
+            own_pairs: self.budget.table() - used,
             mode,
             strategy,
         }
@@ -139,6 +173,12 @@ impl Names {
         for id in &waive {
             self.check_waiver(id, report);
         }
+        // What is too much was said, and following it would cost what the limit is there to save.
+        let (allow, from) = if self.budget.is_full() {
+            (Vec::new(), None)
+        } else {
+            (allow, from)
+        };
         let mut seen = BTreeSet::new();
         let several = allow.len() > 1;
         let items: Vec<Item> = allow
@@ -166,6 +206,10 @@ impl Names {
             family.get_or_insert(spans[place]);
             // It depends on what the rule allows, so every rule is looked at.
             check_family(&from[place], spans[place], is_ipv4, &items, report);
+        }
+        let ports = items.iter().map(|item| item.keys.len()).sum();
+        if let Err(too_much) = self.budget.rule(ports, followed.sources.len()) {
+            too_much.report(report, span);
         }
         Rule {
             span,

@@ -27,6 +27,8 @@ pub(super) struct Linked {
     pub(super) mode: Mode,
     pub(super) strategy: Strategy,
     pub(super) rulesets: Vec<Vec<Rule>>,
+    /// What each of them comes to, in pairs of port and source.
+    pub(super) ruleset_pairs: Vec<usize>,
     pub(super) groups: Vec<Group>,
     pub(super) instances: Vec<Declared>,
     pub(super) guard: Guard,
@@ -41,6 +43,8 @@ pub(super) struct Settings {
     pub(super) uses: BTreeSet<usize>,
     pub(super) rules: Vec<Rule>,
     pub(super) absent: Vec<Absence>,
+    /// What `rules` and `absent` come to, in pairs of port and source.
+    pub(super) own_pairs: usize,
     pub(super) mode: Option<(Mode, Span)>,
     pub(super) strategy: Option<(Strategy, Span)>,
 }
@@ -131,12 +135,7 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
     let rulesets = rulesets
         .0
         .into_values()
-        .map(|(_, rules)| {
-            rules
-                .into_iter()
-                .map(|rule| names.rule(rule, report))
-                .collect()
-        })
+        .map(|(span, rules)| names.rules_of_ruleset(rules, span, report))
         .collect();
     let groups = groups
         .0
@@ -160,6 +159,7 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
         mode,
         strategy: defaults.strategy.unwrap_or_default(),
         rulesets,
+        ruleset_pairs: names.ruleset_pairs().to_vec(),
         groups,
         instances,
         guard,
@@ -175,7 +175,7 @@ fn group(names: &mut Names, name: String, span: Span, def: GroupDef, report: &mu
         region_glob: _,
         body,
     } = def;
-    let settings = names.settings(body, report);
+    let settings = names.settings(body, span, report);
     if settings.is_empty() {
         report.warning(
             span,
@@ -206,7 +206,7 @@ fn instance(
         key,
         span,
         place,
-        settings: names.settings(body, report),
+        settings: names.settings(body, span, report),
     }
 }
 
@@ -218,6 +218,7 @@ fn guard(names: &mut Names, def: GuardDef, report: &mut Report) -> Guard {
     } = def;
     let mut keep = Vec::new();
     for line in lines {
+        names.begin_table(0, line.span, report);
         names.rule(line, report).literally(&mut keep);
     }
     Guard {
@@ -233,6 +234,7 @@ impl Settings {
             uses,
             rules,
             absent,
+            own_pairs: _,
             mode,
             strategy,
         } = self;

@@ -81,6 +81,7 @@ pub(super) fn link(names: &mut Names, defs: Named<PolicyDef>, report: &mut Repor
             severities.insert(id, severity);
             continue;
         }
+        names.begin_table(0, span, report);
         let mut demands = Vec::new();
         if let Some(rule) = only_from {
             let rule = names.rule(rule, report);

@@ -8,12 +8,15 @@ mod matching;
 mod policy;
 mod rules;
 
+use std::ops::Range;
+
 use toml::de::{DeTable, DeValue};
 
 use super::definitions::{Body, Definitions, GroupDef, InstanceDef};
 use super::diagnostic::Report;
 use super::keys;
 use super::place::Place;
+use super::sections::sections;
 use super::selector::Selector;
 use super::source::{Source, Span, quote};
 use super::syntax;
@@ -58,16 +61,40 @@ pub(super) fn file(
         }
         return Vec::new();
     }
-    let (root, errors) = DeTable::parse_recoverable(source.text());
-    let broken = syntax::report(report, file, &errors);
-    defs.incomplete |= broken;
-    let mut cx = Cx {
-        report,
-        file,
-        broken,
-    };
-    let includes = top(&mut cx, defs, root.get_ref(), first, &source);
-    syntax::dismantle(root.into_inner());
+    let parts = sections(source.text());
+    self::parts(report, defs, file, first, parts)
+}
+
+/// Reads a file part by part.
+pub(super) fn parts(
+    report: &mut Report,
+    defs: &mut Definitions,
+    file: usize,
+    first: bool,
+    parts: Vec<Range<usize>>,
+) -> Vec<Text> {
+    let source = report.source(file);
+    let mut includes = Vec::new();
+    for part in parts {
+        let (root, errors) = DeTable::parse_recoverable(&source.text()[part.clone()]);
+        let broken = syntax::report(report, file, part.clone(), &errors);
+        defs.incomplete |= broken;
+        let mut cx = Cx {
+            report,
+            file,
+            offset: part.start,
+            broken,
+        };
+        let known = part.start > 0 || version(&mut cx, root.get_ref(), first, &source);
+        if known {
+            includes.append(&mut top(&mut cx, defs, root.get_ref(), first));
+        }
+        syntax::dismantle(root.into_inner());
+        if !known {
+            defs.incomplete = true;
+            break;
+        }
+    }
     includes
 }
 
@@ -76,12 +103,7 @@ fn top(
     defs: &mut Definitions,
     root: &DeTable<'_>,
     first: bool,
-    source: &Source,
 ) -> Vec<Text> {
-    if !version(cx, root, first, source) {
-        defs.incomplete = true;
-        return Vec::new();
-    }
     cx.keys(root, "the file", keys::TOP);
     let mut includes = Vec::new();
     for (key, value) in root {

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use super::Config;
 use super::conflict::{absent, settle};
 use super::diagnostic::{Diagnostics, Report};
+use super::limits::Budget;
 use super::link::{Declared, Group, Settings};
 use super::rule::{Families, Rule};
 use super::source::{Span, quote};
@@ -35,6 +36,8 @@ pub(super) struct Resolver<'a> {
     /// What instances get that have no table of their own, by the places of their groups and by their families: they all
     /// get the same.
     alike: BTreeMap<(Vec<usize>, Families), Wanted>,
+    /// What the instances come to.
+    budget: Budget,
 }
 
 /// What is wanted of an instance, and what its policies are to overlook.
@@ -74,6 +77,7 @@ impl Config {
             told: BTreeSet::new(),
             desired,
             alike: BTreeMap::new(),
+            budget: Budget::default(),
         };
         resolver.run();
         let Resolver {
@@ -330,6 +334,7 @@ impl<'a> Resolver<'a> {
         groups: &[&'a Group],
     ) -> Wanted {
         let linked = &self.config.linked;
+        let span = own.map(|own| own.span).or(groups.last().map(|group| group.span));
         let own = own.map(|declared| &declared.settings);
         let all: Vec<&Settings> = groups
             .iter()
@@ -348,6 +353,13 @@ impl<'a> Resolver<'a> {
             .iter()
             .flat_map(|settings| settings.uses.iter().copied())
             .collect();
+        let pairs = rulesets.iter().map(|id| linked.ruleset_pairs[*id]);
+        let own_pairs = all.iter().map(|settings| settings.own_pairs);
+        if let (Err(too_much), Some(span)) = (self.budget.instance(pairs.chain(own_pairs).sum()), span) {
+            let id = quote(&instance.id.to_string());
+            too_much.about(&id).report(&mut self.report, span);
+        }
+        let is_too_much = self.budget.is_full();
         let shared = rulesets.iter().flat_map(|id| &linked.rulesets[*id]);
         let lines = shared.chain(all.iter().flat_map(|settings| &settings.rules));
         let mut wanted = DesiredInstance {
@@ -360,7 +372,7 @@ impl<'a> Resolver<'a> {
         };
         let there = Families::from(&instance.address_type);
         let mut waivers = Vec::new();
-        for line in lines {
+        for line in lines.filter(|_| !is_too_much) {
             if line.is_expired(self.as_of, &mut wanted.notes) {
                 line.literally(&mut wanted.expired);
                 continue;

@@ -12,21 +12,27 @@ use super::source::{Span, quote};
 /// How many errors are given the place of a first definition: finding it looks through the text.
 const LOOKS: usize = 20;
 
-/// Reports every syntax error. Answers whether a part of the file may be lost by them.
-pub(super) fn report(report: &mut Report, file: usize, errors: &[Error]) -> bool {
+/// Reports every syntax error of a part of a file. Answers whether a part of the file may be lost by them.
+pub(super) fn report(
+    report: &mut Report,
+    file: usize,
+    part: Range<usize>,
+    errors: &[Error],
+) -> bool {
     let source = report.source(file);
-    let text = source.text();
+    let text = &source.text()[part.clone()];
+    let place = |range: Range<usize>| Span {
+        file,
+        start: part.start + range.start,
+        end: part.start + range.end,
+    };
     // The parser names no place for some errors; the place of the one before is the nearest there is.
     let mut last = 0;
     let (mut looks, mut partial) = (0, false);
     for error in errors {
         let range = error.span().unwrap_or(last..last);
         last = range.start;
-        let span = Span {
-            file,
-            start: range.start,
-            end: range.end,
-        };
+        let span = place(range.clone());
         match error.message() {
             // The parser puts tables of one name together and goes on.
             "duplicate key" => {
@@ -39,14 +45,7 @@ pub(super) fn report(report: &mut Report, file: usize, errors: &[Error]) -> bool
                 let key = quote(text.get(range).unwrap_or_default());
                 let problem = report.error(span, format!("{key} is defined twice"));
                 if let Some(first) = first {
-                    problem.related(
-                        Span {
-                            file,
-                            start: first.start,
-                            end: first.end,
-                        },
-                        "first defined here",
-                    );
+                    problem.related(place(first), "first defined here");
                 }
             }
             "recursion limit" | "cannot recurse further; max recursion depth met" => {

@@ -22,6 +22,8 @@ pub(super) struct Text {
 pub(super) struct Cx<'r> {
     pub(super) report: &'r mut Report,
     pub(super) file: usize,
+    /// Where the part of the file begins that is being read.
+    pub(super) offset: usize,
     /// Whether the file has syntax errors, so that what is missing may only be lost.
     pub(super) broken: bool,
 }
@@ -31,8 +33,8 @@ impl Cx<'_> {
         let range = spanned.span();
         Span {
             file: self.file,
-            start: range.start,
-            end: range.end,
+            start: self.offset + range.start,
+            end: self.offset + range.end,
         }
     }
 

@@ -138,6 +138,17 @@ impl Sources {
         }
     }
 
+    /// How many networks and aliases there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let Lists {
+            ipv4,
+            ipv6,
+            aliases,
+        } = &*self.0;
+        ipv4.len() + ipv6.len() + aliases.len()
+    }
+
     /// Whether nobody is named.
     #[must_use]
     pub fn is_empty(&self) -> bool {

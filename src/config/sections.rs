@@ -1,0 +1,256 @@
+//! Cuts a large file into parts that can be parsed one after the other.
+//!
+//! The parser keeps more than thirty bytes for each byte of text, so a fleet in one file would cost hundreds of megabytes
+//! at once; of a part it costs as much as the part. Owns the places at which a cut changes nothing: before the header of a
+//! table with a two-part name, such as `[instances.web-1]`, that no other part speaks of. Does not parse: a file that it
+//! cannot follow is one part.
+
+use std::collections::HashMap;
+use std::iter::Peekable;
+use std::ops::Range;
+
+use toml_parser::Source;
+use toml_parser::lexer::{Lexer, TokenKind};
+
+/// A part has at least this many bytes, but for the last one: its tree then takes about 10 MiB, and the cost of starting
+/// the parser does not show.
+const LEAST: usize = 256 * 1024;
+
+/// The parts of a text, in order; together they are all of it. Each means on its own what it means in the whole.
+pub(super) fn sections(text: &str) -> Vec<Range<usize>> {
+    cut(text, LEAST)
+}
+
+fn cut(text: &str, least: usize) -> Vec<Range<usize>> {
+    if text.len() <= least {
+        return vec![0..text.len()];
+    }
+    cuts(text, least).unwrap_or_else(|| vec![0..text.len()])
+}
+
+/// `None` where something is defined in two parts, or might be.
+fn cuts(text: &str, least: usize) -> Option<Vec<Range<usize>>> {
+    let mut tokens = Tokens {
+        text,
+        rest: Source::new(text).lex().peekable(),
+    };
+    let (mut parts, mut begin, mut at_root) = (Vec::new(), 0, true);
+    // The part in which each table is defined, by up to two parts of its name.
+    let mut tables: HashMap<(&str, Option<&str>), usize> = HashMap::new();
+    // The part in which a name last got a value or an element, so that tables below it belong to that.
+    let mut values: HashMap<&str, usize> = HashMap::new();
+    while let Some(statement) = tokens.statement()? {
+        let here = parts.len();
+        match statement {
+            Statement::Key(first) if at_root => {
+                values.insert(first, here);
+            }
+            Statement::Key(_) => {}
+            Statement::Element(first, None) => {
+                at_root = false;
+                values.insert(first, here);
+            }
+            Statement::Element(first, second) | Statement::Table { first, second, .. } => {
+                at_root = false;
+                let is_new = !tables.contains_key(&(first, second)) && !values.contains_key(first);
+                if let Statement::Table { start, depth: 2, .. } = statement
+                    && is_new
+                    && start - begin >= least
+                {
+                    parts.push(begin..start);
+                    begin = start;
+                }
+                let here = parts.len();
+                let other = |part: &usize| *part != here;
+                if other(tables.entry((first, second)).or_insert(here))
+                    || values.get(first).is_some_and(other)
+                {
+                    return None;
+                }
+            }
+        }
+    }
+    parts.push(begin..text.len());
+    Some(parts)
+}
+
+/// What begins at the start of a line.
+enum Statement<'a> {
+    /// `first... = value`
+    Key(&'a str),
+    /// `[first.second...]`
+    Table {
+        first: &'a str,
+        second: Option<&'a str>,
+        /// How many parts the name has.
+        depth: usize,
+        /// Its first byte.
+        start: usize,
+    },
+    /// `[[first.second...]]`
+    Element(&'a str, Option<&'a str>),
+}
+
+struct Tokens<'a> {
+    text: &'a str,
+    rest: Peekable<Lexer<'a>>,
+}
+
+impl<'a> Tokens<'a> {
+    /// The next statement; the outer `None` is a text that cannot be followed.
+    #[expect(clippy::option_option, reason = "the end is not a failure")]
+    fn statement(&mut self) -> Option<Option<Statement<'a>>> {
+        let blank = [TokenKind::Whitespace, TokenKind::Newline, TokenKind::Comment];
+        while self.rest.next_if(|token| blank.contains(&token.kind())).is_some() {}
+        let Some(token) = self.rest.peek().copied() else {
+            return Some(None);
+        };
+        let start = token.span().start();
+        let statement = match token.kind() {
+            TokenKind::Eof => return Some(None),
+            TokenKind::LeftSquareBracket => {
+                self.rest.next();
+                let is_element = self.is_next(TokenKind::LeftSquareBracket);
+                let (first, second, depth) = self.name()?;
+                if is_element {
+                    Statement::Element(first, second)
+                } else {
+                    Statement::Table {
+                        first,
+                        second,
+                        depth,
+                        start,
+                    }
+                }
+            }
+            _ => Statement::Key(self.name()?.0),
+        };
+        self.skip();
+        Some(Some(statement))
+    }
+
+    fn is_next(&mut self, kind: TokenKind) -> bool {
+        self.rest.next_if(|token| token.kind() == kind).is_some()
+    }
+
+    /// A dotted name: its first two parts, and how many there are.
+    fn name(&mut self) -> Option<(&'a str, Option<&'a str>, usize)> {
+        let mut names = (None, None);
+        for depth in 1.. {
+            while self.is_next(TokenKind::Whitespace) {}
+            let token = self.rest.next()?;
+            let raw = &self.text[token.span().start()..token.span().end()];
+            let part = match token.kind() {
+                TokenKind::Atom => raw,
+                // One name can be written in several ways, and only the parser knows them all.
+                TokenKind::BasicString | TokenKind::LiteralString if !raw.contains('\\') => {
+                    raw.get(1..raw.len() - 1)?
+                }
+                _ => return None,
+            };
+            match depth {
+                1 => names.0 = Some(part),
+                2 => names.1 = Some(part),
+                _ => {}
+            }
+            while self.is_next(TokenKind::Whitespace) {}
+            if !self.is_next(TokenKind::Dot) {
+                return Some((names.0?, names.1, depth));
+            }
+        }
+        None
+    }
+
+    /// The rest of a statement: to the end of a line, outside of all brackets.
+    fn skip(&mut self) {
+        let mut depth = 0_usize;
+        for token in self.rest.by_ref() {
+            match token.kind() {
+                TokenKind::LeftSquareBracket | TokenKind::LeftCurlyBracket => depth += 1,
+                TokenKind::RightSquareBracket | TokenKind::RightCurlyBracket => {
+                    depth = depth.saturating_sub(1);
+                }
+                TokenKind::Newline if depth == 0 => return,
+                TokenKind::Eof => return,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::definitions::Definitions;
+    use super::super::diagnostic::Report;
+    use super::super::{Source as File, read};
+    use super::*;
+
+    /// Statements that define things in one place, in several, and in ways that TOML forbids.
+    const PIECES: [&str; 24] = [
+        "[instances.a]\nrules = []\n",
+        "[instances.b]\nuse = [\n  \"base\",\n]\n",
+        "[instances.\"c\"]\n# [instances.d]\nrules = [{ allow = \"ssh\", from = \"office\" }]\n",
+        "[instances.c]\n",
+        "[instances.'e.f']\nmode = \"additive\"\n",
+        "[instances.e.f]\n",
+        "[[instances.a.rules]]\nallow = \"ssh\"\nfrom = \"anywhere\"\n",
+        "[[instances.g.rules]]\nallow = \"http\"\nfrom = \"anywhere\"\n",
+        "[groups.web]\nmatch = { name = \"web-*\" }\n",
+        "[groups.web.match]\nname = \"*\"\n",
+        "[groups.db]\nmatch.name = \"db-*\"\nrules = [ # ]\n]\n",
+        "[groups]\nmail.match = { name = \"mail-*\" }\n",
+        "[instances]\nh.rules = []\n",
+        "[rulesets]\nbase = []\n",
+        "[[policy]]\nid = \"p\"\nservices = [\"ssh\"]\nat-most = { ipv4 = \"/16\" }\n",
+        "[policy.match]\nname = \"web-*\"\n",
+        "[addresses]\noffice = [\"203.0.113.0/24\"]\n",
+        "[services]\napp = \"\"\"tcp/8080\"\"\"\n",
+        "[guard]\nmax-instances = 3\n",
+        "[defaults]\nregion = \"eu-central-1\"\n",
+        "[accounts.main]\nid = \"123456789012\"\n",
+        "[instances.\"\\u0061\"]\nuse = []\n",
+        "[instances.i]\nuse = [\n",
+        "  [ instances . j ]  # aside\nrules = []\n",
+    ];
+
+    /// What is read of a text in parts of at least this size, and whether something is wrong with it.
+    fn definitions(text: &str, least: usize) -> (String, bool) {
+        let mut report = Report::default();
+        let mut defs = Definitions::default();
+        let file = report.add_source(File::new("firewall.toml", text));
+        let parts = cut(text, least);
+        let joined: String = parts.iter().map(|part| &text[part.clone()]).collect();
+        assert_eq!(joined, text);
+        read::parts(&mut report, &mut defs, file, true, parts);
+        (format!("{defs:?}"), report.has_errors())
+    }
+
+    proptest! {
+        /// The same definitions with the same places, or a complaint both times.
+        #[test]
+        fn a_cut_changes_nothing(
+            root in prop::sample::select(vec!["", "instances = { k = {} }\n", "groups.web.use = []\n"]),
+            pieces in prop::collection::vec(prop::sample::select(PIECES.to_vec()), 0..9),
+            least in 1_usize..80,
+        ) {
+            let text = format!("version = 1\n{root}{}", pieces.concat());
+            let (whole, is_wrong) = definitions(&text, usize::MAX);
+            let (parts, parts_wrong) = definitions(&text, least);
+            prop_assert_eq!(is_wrong, parts_wrong, "{}", text);
+            if !is_wrong {
+                prop_assert_eq!(whole, parts);
+            }
+        }
+    }
+
+    #[test]
+    fn a_fleet_is_cut_and_what_is_defined_in_two_places_is_not() {
+        let fleet = "version = 1\n[instances.a]\n[instances.b]\n[instances.c]\n";
+        assert_eq!(cut(fleet, 1).len(), 4);
+        assert_eq!(cut(fleet, 20).len(), 2);
+        let twice = format!("{fleet}[instances.a.b]\n");
+        assert_eq!(cut(&twice, 1).len(), 1);
+    }
+}
