@@ -17,7 +17,7 @@
 //!
 //! `cli` may use everything; `apply` uses `lightsail`'s traits and `plan`; `render` uses `plan`, `policy` and `exposure`;
 //! `policy` uses `plan` and `exposure`; `plan` uses `exposure`; `config`, `exposure`, `lightsail`, `inventory` and
-//! `emulator` use `model`, which uses none of them. `lightsail` and `emulator` also know `inventory`, the file format
+//! `emulator` use `model`, which uses none of them. `input` reads files for whoever must, and uses nothing. `lightsail` and `emulator` also know `inventory`, the file format
 //! they share. The modules that decide (`model`, `config`, `exposure`, `plan`, `policy`, `render`) know no tokio, no AWS,
 //! no clock and no environment: what they need is passed in. A test reads the `use` lines and fails on a wrong arrow.
 
@@ -27,6 +27,7 @@ pub mod config;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 pub mod exposure;
+pub mod input;
 pub mod inventory;
 pub mod lightsail;
 pub mod model;

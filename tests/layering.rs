@@ -8,17 +8,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer with those it may use, lowest first.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
+    ("input", &[]),
     ("model", &[]),
     ("inventory", &["model"]),
     ("exposure", &["model"]),
-    ("config", &["model"]),
+    ("config", &["input", "model"]),
     ("plan", &["exposure", "model"]),
     ("policy", &["exposure", "model", "plan"]),
     ("lightsail", &["inventory", "model"]),
-    ("apply", &["exposure", "lightsail", "model", "plan"]),
+    (
+        "apply",
+        &["exposure", "input", "lightsail", "model", "plan"],
+    ),
     ("render", &["exposure", "model", "plan", "policy"]),
-    ("emulator", &["inventory", "model"]),
+    ("emulator", &["input", "inventory", "model"]),
 ];
 
 /// Layers that decide: they get what they need passed in.

@@ -2,7 +2,6 @@
 //!
 //! Owns the verb and the exit code of the whole. Offline. Refuses to answer for a shard that has no report.
 
-use std::fs;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -62,7 +61,7 @@ fn merged(files: &[PathBuf]) -> Result<Merged, Cannot> {
     let mut parts = Vec::new();
     for file in files {
         let name = file.display().to_string();
-        let text = fs::read_to_string(file)
+        let text = crate::input::read_text(file)
             .map_err(|error| Cannot::failed(format!("cannot read the report `{name}`: {error}")))?;
         parts.push(merge::read(&name, &text).map_err(|error| no(&error))?);
     }

@@ -137,7 +137,7 @@ async fn look(args: &RollbackArgs, output: &Output) -> Result<Planned, NoPlan> {
         },
     );
     back.refuse(&mut plan);
-    let text = std::fs::read(&args.receipt).map_err(|error| {
+    let text = crate::input::read(&args.receipt).map_err(|error| {
         Cannot::failed(format!("cannot read `{}`: {error}", args.receipt.display()))
     })?;
     let basis = Basis {

@@ -140,7 +140,7 @@ impl World {
 /// Reads an inventory file.
 pub(super) fn inventory(path: &Path) -> Result<Inventory, Cannot> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path)
+    let text = crate::input::read_text(path)
         .map_err(|error| Cannot::failed(format!("cannot read the inventory `{shown}`: {error}")))?;
     Inventory::parse(&text).map_err(|error| Cannot::failed(format!("`{shown}`: {error}")))
 }

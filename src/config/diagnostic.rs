@@ -2,6 +2,7 @@
 //!
 //! Owns the shape and the order of problems. Refuses to decide what a problem is; `render` shows them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -119,6 +120,8 @@ pub(super) struct Report {
     sources: Vec<Arc<Source>>,
     problems: Vec<Problem>,
     unreadable: Vec<Diagnostic>,
+    /// Files of which no line is shown.
+    hidden: BTreeSet<usize>,
     /// Comparisons of names made for suggestions so far.
     pub(super) compared: usize,
 }
@@ -163,6 +166,12 @@ impl Report {
         self.problems.last_mut().expect("one was just pushed")
     }
 
+    /// Shows no line of a file that may be anything.
+    pub(super) fn without_excerpt(&mut self, file: usize) -> &mut Self {
+        self.hidden.insert(file);
+        self
+    }
+
     /// A whole file that could not be read.
     pub(super) fn unreadable(&mut self, file: &str, message: &str) {
         self.unreadable.push(Diagnostic {
@@ -202,7 +211,7 @@ impl Report {
         problems.extend(
             self.problems
                 .into_iter()
-                .map(|problem| problem.place(sources)),
+                .map(|problem| problem.place(sources, &self.hidden)),
         );
         if failed {
             Err(Diagnostics { problems })
@@ -213,7 +222,7 @@ impl Report {
 }
 
 impl Problem {
-    fn place(self, sources: &[Arc<Source>]) -> Diagnostic {
+    fn place(self, sources: &[Arc<Source>], hidden: &BTreeSet<usize>) -> Diagnostic {
         let Self {
             severity,
             span,
@@ -221,7 +230,10 @@ impl Problem {
             hint,
             related,
         } = self;
-        let excerpt = |span: Span| sources[span.file].excerpt(span.start, span.end);
+        let excerpt = |span: Span| {
+            let shown = !hidden.contains(&span.file);
+            shown.then(|| sources[span.file].excerpt(span.start, span.end))
+        };
         let end = sources[span.file].origin(span.end.max(span.start));
         Diagnostic {
             severity,
@@ -229,8 +241,8 @@ impl Problem {
             end: Some((end.line, end.column)),
             message: visible(&message).into_owned(),
             hint: hint.map(|hint| visible(&hint).into_owned()),
-            excerpt: Some(excerpt(span)),
-            related_excerpt: related.as_ref().map(|(span, _)| excerpt(*span)),
+            excerpt: excerpt(span),
+            related_excerpt: related.as_ref().and_then(|(span, _)| excerpt(*span)),
             related: related.map(|(span, what)| {
                 (
                     sources[span.file].origin(span.start),

@@ -13,6 +13,8 @@ pub enum Kind {
     File,
     /// A directory.
     Directory,
+    /// A link, where it was not followed.
+    Link,
     /// Anything else, or nothing.
     Other,
 }
@@ -40,11 +42,12 @@ pub trait Files {
     /// What is at a path that [`real`](Self::real) gave.
     fn kind(&self, real: &Path) -> Kind;
 
-    /// The paths that meet a pattern of `*`, `?`, `[...]` and `**/`, in any order.
+    /// What is in a directory, by name, in any order; what is not UTF-8 cannot be named in a configuration. Links are not
+    /// followed.
     ///
     /// # Errors
-    /// A place that cannot be looked into, with the reason.
-    fn matching(&self, pattern: &str) -> Result<Vec<PathBuf>, (PathBuf, io::Error)>;
+    /// Whatever keeps it from being listed.
+    fn list(&self, directory: &Path) -> io::Result<Vec<(String, Kind)>>;
 }
 
 /// The files of this machine.
@@ -57,7 +60,7 @@ impl Files for Disk {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
+        crate::input::read_in_place(path)
     }
 
     fn real(&self, path: &Path) -> io::Result<PathBuf> {
@@ -75,18 +78,29 @@ impl Files for Disk {
         }
     }
 
-    fn matching(&self, pattern: &str) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
-        let invalid = |error: glob::PatternError| {
-            let error = io::Error::new(io::ErrorKind::InvalidInput, error.msg);
-            (PathBuf::from(pattern), error)
-        };
-        let mut paths = Vec::new();
-        for path in glob::glob(pattern).map_err(invalid)? {
-            match path {
-                Ok(path) => paths.push(path),
-                Err(error) => return Err((error.path().to_owned(), error.into())),
-            }
+    fn list(&self, directory: &Path) -> io::Result<Vec<(String, Kind)>> {
+        let here = directory.as_os_str().is_empty();
+        let mut list = Vec::new();
+        for entry in std::fs::read_dir(if here { Path::new(".") } else { directory })? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            let kind = if kind.is_symlink() {
+                Kind::Link
+            } else if kind.is_dir() {
+                Kind::Directory
+            } else if kind.is_file() {
+                Kind::File
+            } else {
+                Kind::Other
+            };
+            list.extend(
+                entry
+                    .file_name()
+                    .into_string()
+                    .ok()
+                    .map(|name| (name, kind)),
+            );
         }
-        Ok(paths)
+        Ok(list)
     }
 }

@@ -78,11 +78,7 @@ impl Budget {
         self.table_is_full || self.all_is_full
     }
 
-    fn add(
-        &mut self,
-        pairs: usize,
-        what: impl FnOnce(usize) -> String,
-    ) -> Result<(), TooMuch> {
+    fn add(&mut self, pairs: usize, what: impl FnOnce(usize) -> String) -> Result<(), TooMuch> {
         if self.is_full() {
             return Ok(());
         }
@@ -91,7 +87,10 @@ impl Budget {
         if self.table > PAIRS_OF_AN_INSTANCE {
             self.table_is_full = true;
             return Err(TooMuch {
-                message: format!("{}, more than the limit of {PAIRS_OF_AN_INSTANCE} for one instance", what(self.table)),
+                message: format!(
+                    "{}, more than the limit of {PAIRS_OF_AN_INSTANCE} for one instance",
+                    what(self.table)
+                ),
                 hint: format!(
                     "the service takes {SOURCES_PER_FAMILY} sources of each family on an instance: write ranges of ports, and networks instead of addresses"
                 ),

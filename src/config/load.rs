@@ -1,7 +1,7 @@
 //! The file that the user names, and the files that it includes.
 //!
 //! Owns the only reading of files in this module, and the rule that included files lie beside or below the first one.
-//! Refuses to interpret them.
+//! Does not interpret them, and does not look for those that a pattern means, which `include` does.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Component, Path, PathBuf};
@@ -9,6 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use super::definitions::Definitions;
 use super::diagnostic::{Diagnostics, Report};
 use super::files::{Disk, Files, Kind};
+use super::include::{self, Refused, Search, outside, refuse};
 use super::source::{Source, quote};
 use super::tree::Text;
 use super::{Config, read};
@@ -44,7 +45,7 @@ pub fn load_from(files: &impl Files, path: &Path) -> Result<Config, Diagnostics>
     let directory = path.parent().unwrap_or(Path::new("")).to_owned();
     let mut includer = Includer {
         files,
-        root: files.real(&directory).ok(),
+        search: files.real(&directory).ok().map(Search::below),
         seen: files.real(path).into_iter().collect(),
         queue: VecDeque::new(),
     };
@@ -80,8 +81,8 @@ struct Found {
 
 struct Includer<'a, F> {
     files: &'a F,
-    /// The directory of the first file, links followed.
-    root: Option<PathBuf>,
+    /// `None` where the directory of the first file cannot be found.
+    search: Option<Search>,
     /// Files that are read or will be, links followed.
     seen: BTreeSet<PathBuf>,
     queue: VecDeque<Found>,
@@ -108,7 +109,7 @@ impl<F: Files> Includer<'_, F> {
                 }
             };
             for path in paths {
-                match self.admit(&path, !is_pattern(&text.text)) {
+                match self.admit(&path, !include::is_pattern(&text.text)) {
                     Ok(true) => found.push(Found {
                         depth: depth_of(depth, directory, &path),
                         path,
@@ -128,7 +129,7 @@ impl<F: Files> Includer<'_, F> {
 
     /// The paths that a text names.
     fn paths(
-        &self,
+        &mut self,
         directory: &Path,
         depth: usize,
         text: &Text,
@@ -142,37 +143,14 @@ impl<F: Files> Includer<'_, F> {
                 "write a path, as in \"fleet/web.toml\"",
             ));
         }
-        if !stays_below(path, depth) || self.root.is_none() {
+        let Some(search) = self.search.as_mut().filter(|_| stays_below(path, depth)) else {
             return Err(outside(&shown));
-        }
-        if !is_pattern(&text.text) {
+        };
+        if !include::is_pattern(&text.text) {
             return Ok(vec![directory.join(path)]);
         }
-        let Some(base) = directory.to_str() else {
-            return Err(refuse(
-                &format!("{shown} cannot be looked for: the directory of this file is not UTF-8"),
-                "name the files one by one",
-            ));
-        };
-        let mut pattern = glob::Pattern::escape(base);
-        if !pattern.is_empty() && !pattern.ends_with('/') {
-            pattern.push('/');
-        }
-        pattern.push_str(&text.text);
-        glob::Pattern::new(&pattern).map_err(|error| {
-            refuse(
-                &format!("{shown} is no pattern: {}", error.msg),
-                "`*` is any text within a name, `**/` any directories",
-            )
-        })?;
-        let paths = self.files.matching(&pattern).map_err(|(place, error)| {
-            let place = quote(&self.files.shown(&place));
-            refuse(
-                &format!("{place} cannot be read: {error}"),
-                "the files in it would be left out",
-            )
-        })?;
-        if paths.is_empty() {
+        let (paths, is_new) = search.matching(self.files, directory, &text.text)?;
+        if paths.is_empty() && is_new {
             report.warning(text.span, format!("{shown} matches no file"));
         }
         Ok(paths)
@@ -188,48 +166,34 @@ impl<F: Files> Includer<'_, F> {
             )
         })?;
         if !self
-            .root
+            .search
             .as_ref()
-            .is_some_and(|root| real.starts_with(root))
+            .is_some_and(|search| search.holds(&real))
         {
             return Err(outside(&shown));
         }
         match self.files.kind(&real) {
             Kind::File => {}
             Kind::Directory if !named => return Ok(false),
-            Kind::Directory | Kind::Other => {
+            Kind::Directory | Kind::Link | Kind::Other => {
                 return Err(refuse(
                     &format!("{shown} is no file"),
                     "to include a directory, write a pattern, as in \"fleet/*.toml\"",
                 ));
             }
         }
-        Ok(self.seen.insert(real))
+        let is_new = self.seen.insert(real);
+        if self.seen.len() > include::MOST_FILES {
+            return Err(refuse(
+                &format!(
+                    "this is more than {} files, the limit of a configuration",
+                    include::MOST_FILES
+                ),
+                "put several definitions into one file",
+            ));
+        }
+        Ok(is_new)
     }
-}
-
-/// Why something is not included.
-struct Refused {
-    message: String,
-    hint: String,
-}
-
-fn refuse(message: &str, hint: &str) -> Refused {
-    Refused {
-        message: message.to_owned(),
-        hint: hint.to_owned(),
-    }
-}
-
-fn outside(shown: &str) -> Refused {
-    refuse(
-        &format!("{shown} lies outside the directory of the first file"),
-        "included files are beside the first file or below it",
-    )
-}
-
-fn is_pattern(text: &str) -> bool {
-    text.contains(['*', '?', '['])
 }
 
 /// Whether a path stays inside by its letters alone, so that a pattern does not even look elsewhere. Links are judged

@@ -17,6 +17,7 @@ mod early;
 mod expect;
 mod files;
 mod follow;
+mod include;
 mod keys;
 mod limits;
 mod link;

@@ -48,6 +48,13 @@ pub(super) fn file(
     let source = report.source(file);
     if let Some((at, hint)) = source.broken() {
         defs.incomplete = true;
+        if !source
+            .text()
+            .lines()
+            .any(|line| line.starts_with("version"))
+        {
+            report.without_excerpt(file);
+        }
         let problem = report.error(
             Span {
                 file,
@@ -77,6 +84,17 @@ pub(super) fn parts(
     let mut includes = Vec::new();
     for part in parts {
         let (root, errors) = DeTable::parse_recoverable(&source.text()[part.clone()]);
+        let known = |key: &str| keys::TOP.contains(&key);
+        let is_ours = root.get_ref().keys().any(|key| known(key.get_ref()));
+        if part.start == 0 && !errors.is_empty() && !is_ours {
+            // A message about any other file would show what is in it.
+            defs.incomplete = true;
+            report
+                .without_excerpt(file)
+                .error(Span { file, start: 0, end: 0 }, "this does not look like a configuration: it is not valid TOML, and none of its keys is known")
+                .hint("the first line is `version = 1`");
+            break;
+        }
         let broken = syntax::report(report, file, part.clone(), &errors);
         defs.incomplete |= broken;
         let mut cx = Cx {
@@ -98,12 +116,7 @@ pub(super) fn parts(
     includes
 }
 
-fn top(
-    cx: &mut Cx<'_>,
-    defs: &mut Definitions,
-    root: &DeTable<'_>,
-    first: bool,
-) -> Vec<Text> {
+fn top(cx: &mut Cx<'_>, defs: &mut Definitions, root: &DeTable<'_>, first: bool) -> Vec<Text> {
     cx.keys(root, "the file", keys::TOP);
     let mut includes = Vec::new();
     for (key, value) in root {

@@ -334,7 +334,9 @@ impl<'a> Resolver<'a> {
         groups: &[&'a Group],
     ) -> Wanted {
         let linked = &self.config.linked;
-        let span = own.map(|own| own.span).or(groups.last().map(|group| group.span));
+        let span = own
+            .map(|own| own.span)
+            .or(groups.last().map(|group| group.span));
         let own = own.map(|declared| &declared.settings);
         let all: Vec<&Settings> = groups
             .iter()
@@ -355,7 +357,9 @@ impl<'a> Resolver<'a> {
             .collect();
         let pairs = rulesets.iter().map(|id| linked.ruleset_pairs[*id]);
         let own_pairs = all.iter().map(|settings| settings.own_pairs);
-        if let (Err(too_much), Some(span)) = (self.budget.instance(pairs.chain(own_pairs).sum()), span) {
+        if let (Err(too_much), Some(span)) =
+            (self.budget.instance(pairs.chain(own_pairs).sum()), span)
+        {
             let id = quote(&instance.id.to_string());
             too_much.about(&id).report(&mut self.report, span);
         }

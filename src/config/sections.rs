@@ -53,7 +53,9 @@ fn cuts(text: &str, least: usize) -> Option<Vec<Range<usize>>> {
             Statement::Element(first, second) | Statement::Table { first, second, .. } => {
                 at_root = false;
                 let is_new = !tables.contains_key(&(first, second)) && !values.contains_key(first);
-                if let Statement::Table { start, depth: 2, .. } = statement
+                if let Statement::Table {
+                    start, depth: 2, ..
+                } = statement
                     && is_new
                     && start - begin >= least
                 {
@@ -100,8 +102,16 @@ impl<'a> Tokens<'a> {
     /// The next statement; the outer `None` is a text that cannot be followed.
     #[expect(clippy::option_option, reason = "the end is not a failure")]
     fn statement(&mut self) -> Option<Option<Statement<'a>>> {
-        let blank = [TokenKind::Whitespace, TokenKind::Newline, TokenKind::Comment];
-        while self.rest.next_if(|token| blank.contains(&token.kind())).is_some() {}
+        let blank = [
+            TokenKind::Whitespace,
+            TokenKind::Newline,
+            TokenKind::Comment,
+        ];
+        while self
+            .rest
+            .next_if(|token| blank.contains(&token.kind()))
+            .is_some()
+        {}
         let Some(token) = self.rest.peek().copied() else {
             return Some(None);
         };

@@ -93,7 +93,7 @@ impl Receipt {
     /// # Errors
     /// [`Damage`].
     pub fn read(path: &Path) -> Result<Self, Damage> {
-        let bytes = std::fs::read(path).map_err(|error| Damage::Unreadable {
+        let bytes = crate::input::read(path).map_err(|error| Damage::Unreadable {
             path: path.to_owned(),
             error,
         })?;

@@ -3,7 +3,6 @@
 //! Owns what stops a run while nothing has been written. Refuses to write.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 
 use time::OffsetDateTime;
@@ -127,7 +126,7 @@ fn confirm(args: &ApplyArgs) -> Confirm {
 
 /// Reads a plan file and holds it against the world. Whatever is not as it says refuses the whole of it.
 async fn from_file(args: &ApplyArgs, path: &Path, output: &Output) -> Result<Ready, NoPlan> {
-    let bytes = fs::read(path).map_err(|error| {
+    let bytes = crate::input::read(path).map_err(|error| {
         Cannot::failed(format!(
             "cannot read the plan `{}`: {error}",
             path.display()

@@ -62,7 +62,7 @@ impl Revision {
             id,
             files: BTreeMap::new(),
         };
-        revision.list(path.parent().unwrap_or(Path::new("")))?;
+        revision.index(path.parent().unwrap_or(Path::new("")))?;
         if !revision.files.contains_key(&path) {
             let shown = revision.shown(&path);
             return Err(Cannot::failed(format!("there is no file `{shown}`")).with_hint(Some(
@@ -74,7 +74,7 @@ impl Revision {
     }
 
     /// Learns the names of the files in and below a directory.
-    fn list(&mut self, directory: &Path) -> Result<(), Cannot> {
+    fn index(&mut self, directory: &Path) -> Result<(), Cannot> {
         let failed = |error| {
             let message = format!("cannot list the files of `{}`: {error}", self.shown);
             Cannot::failed(message)
@@ -133,27 +133,23 @@ impl Files for Revision {
         }
     }
 
-    fn matching(&self, pattern: &str) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
-        let unfit = || {
-            let error = io::Error::new(io::ErrorKind::InvalidInput, "no such pattern is possible");
-            (PathBuf::from(pattern), error)
-        };
-        let normal = normal(Path::new(pattern)).ok_or_else(unfit)?;
-        let pattern = normal
-            .to_str()
-            .and_then(|pattern| glob::Pattern::new(pattern).ok())
-            .ok_or_else(unfit)?;
-        // As the disk does: a star stays within one name.
-        let options = glob::MatchOptions {
-            require_literal_separator: true,
-            ..glob::MatchOptions::new()
-        };
-        Ok(self
-            .files
-            .keys()
-            .filter(|path| pattern.matches_path_with(path, options))
-            .cloned()
-            .collect())
+    fn list(&self, directory: &Path) -> io::Result<Vec<(String, Kind)>> {
+        let directory = self.real(directory)?;
+        let mut list = BTreeMap::new();
+        for (path, is_regular) in &self.files {
+            let Ok(below) = path.strip_prefix(&directory) else {
+                continue;
+            };
+            let mut names = below.components();
+            let name = names.next().and_then(|name| name.as_os_str().to_str());
+            let kind = match (names.next(), is_regular) {
+                (Some(_), _) => Kind::Directory,
+                (None, true) => Kind::File,
+                (None, false) => Kind::Link,
+            };
+            list.extend(name.map(|name| (name.to_owned(), kind)));
+        }
+        Ok(list.into_iter().collect())
     }
 }
 

@@ -7,7 +7,6 @@ mod document;
 mod git;
 mod json;
 
-use std::io::Read as _;
 use std::path::Path;
 
 pub(super) use document::{Basis, Document, additive, names};
@@ -54,9 +53,7 @@ pub(super) struct Opened {
 pub(super) fn open(text: &str) -> Result<Opened, NoPlan> {
     let (name, state) = state_of(text);
     let content = if name == "-" {
-        let mut bytes = Vec::new();
-        std::io::stdin()
-            .read_to_end(&mut bytes)
+        let bytes = crate::input::read_stream(std::io::stdin())
             .map_err(|error| Cannot::failed(format!("cannot read stdin: {error}")))?;
         let stdin = Stdin(bytes);
         recognise(&stdin, Path::new("stdin"), state)?
@@ -126,15 +123,17 @@ impl Files for Stdin {
         Err(std::io::ErrorKind::NotFound.into())
     }
 
-    fn kind(&self, _: &Path) -> config::Kind {
-        config::Kind::File
+    fn kind(&self, real: &Path) -> config::Kind {
+        if real.as_os_str().is_empty() {
+            config::Kind::Directory
+        } else {
+            config::Kind::File
+        }
     }
 
-    fn matching(
-        &self,
-        pattern: &str,
-    ) -> Result<Vec<std::path::PathBuf>, (std::path::PathBuf, std::io::Error)> {
-        let error = std::io::Error::other("a configuration from stdin has no files beside it");
-        Err((pattern.into(), error))
+    fn list(&self, _: &Path) -> std::io::Result<Vec<(String, config::Kind)>> {
+        Err(std::io::Error::other(
+            "a configuration from stdin has no files beside it",
+        ))
     }
 }

@@ -84,7 +84,7 @@ fn what_is_not_there() {
     );
     assert!(case("\"d\"")[0].contains("top/d` is no file"));
     assert!(case("\"\"")[0].contains("`include` names no file"));
-    assert!(case("\"a***\"")[0].contains("`a***` is no pattern"));
+    assert!(case("\"a***\"")[0].contains("`a***` is not a valid pattern"));
     assert!(case("\"a\\u0000b\"")[0].contains("cannot be read"));
 }
 
@@ -140,6 +140,89 @@ fn links_are_followed_before_they_are_judged() {
     ]);
     std::os::unix::fs::symlink("real/base", all.path().join("top/link.toml")).expect("a link");
     assert_eq!(problems(&all), [""; 0]);
+}
+
+/// Each of these kept a run busy for ever, or listed what lies elsewhere.
+#[cfg(unix)]
+#[test]
+fn a_walk_over_links_ends() {
+    use std::os::unix::fs::symlink;
+
+    let include = including("[\"**/*.toml\", \"*/*/*/*/*/*/*/*/x.toml\"]");
+    let all = directory(&[
+        ("top/firewall.toml", &include),
+        ("top/a/b/base.toml", BASE),
+        ("outside/secret.toml", "secret"),
+    ]);
+    for name in ["top/one", "top/two", "top/a/up"] {
+        symlink(".", all.path().join(name)).expect("a link");
+    }
+    symlink("../../outside", all.path().join("top/a/out")).expect("a link");
+    let found = problems(&all);
+    assert!(
+        found[0].contains("lies outside the directory of the first file"),
+        "{found:?}"
+    );
+    assert!(!found.concat().contains("secret"), "{found:?}");
+    std::fs::remove_file(all.path().join("top/a/out")).expect("a link");
+    assert_eq!(
+        problems(&all),
+        ["top/firewall.toml:2:25: warning: `*/*/*/*/*/*/*/*/x.toml` matches no file"]
+    );
+}
+
+#[test]
+fn a_pattern_is_walked_once_however_often_it_stands_there() {
+    let repeated = vec!["\"**/*.toml\""; 20_000].join(", ");
+    let all = directory(&[
+        ("top/firewall.toml", &including(&format!("[{repeated}]"))),
+        ("top/fleet/base.toml", BASE),
+    ]);
+    assert_eq!(problems(&all), [""; 0]);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_first_file_is_no_link_to_somewhere_else() {
+    let all = directory(&[("outside/secret.toml", "secret = oops"), ("top/x", "")]);
+    let link = all.path().join("top/firewall.toml");
+    std::os::unix::fs::symlink("../outside/secret.toml", link).expect("a link");
+    let found = problems(&all);
+    assert_eq!(
+        found,
+        [
+            "top/firewall.toml:0:0: error: cannot be read: it is a link to a file outside its directory"
+        ]
+    );
+}
+
+#[test]
+fn what_does_not_look_like_a_configuration_is_not_shown() {
+    for text in [
+        "[default]\naws_access_key_id = SECRET\n",
+        "HOME=/root\0TOKEN=SECRET\0",
+        "SECRET",
+    ] {
+        let all = directory(&[("top/firewall.toml", text)]);
+        let errors = first(&all).expect_err("refused");
+        let shown = errors.render(false);
+        assert!(!shown.contains("SECRET"), "{shown}");
+        assert!(
+            shown.contains("this does not look like a configuration"),
+            "{shown}"
+        );
+    }
+    // A mistake in what does is shown.
+    let all = directory(&[(
+        "top/firewall.toml",
+        "version = 1\n[instances.ab]\nuse = base\n",
+    )]);
+    assert!(
+        first(&all)
+            .expect_err("refused")
+            .render(false)
+            .contains("use = base")
+    );
 }
 
 #[test]
