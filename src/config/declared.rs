@@ -3,15 +3,17 @@
 //! Owns what can be said before the instances are known: the rules that an instance has for certain, and those that it
 //! may have besides. Refuses to guess: what depends on tags or on an unknown region is only possible.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 
 use super::Config;
-use super::link::{Declared, Group, Settings};
+use super::limits::PAIRS_OF_AN_INSTANCE;
+use super::link::{Declared, Group, Linked, Settings};
 use super::rule::Rule;
 use super::selector::Selector;
-use crate::model::{DeclaredTable, Mode, Policies};
+use crate::model::{self, DeclaredTable, Mode, Policies, Waiver};
 
 impl Config {
     /// The policies, for the tables of [`Config::declared`]; of no use with instances.
@@ -27,32 +29,42 @@ impl Config {
     /// Every group and every instance table, with the rules that are in force as of this instant.
     #[must_use]
     pub fn declared(&self, as_of: OffsetDateTime) -> Vec<DeclaredTable> {
-        let groups = self
-            .linked
-            .groups
-            .iter()
-            .map(|group| self.group(group, as_of));
-        let instances = self.linked.instances.iter();
-        groups
-            .chain(instances.map(|declared| self.table(declared, as_of)))
-            .collect()
+        let mut lines = Lines {
+            linked: &self.linked,
+            as_of,
+            shared: BTreeMap::new(),
+        };
+        // An instance of a group may be in any other group, and may have any table.
+        let groups = self.linked.groups.iter().map(|group| &group.settings);
+        let tables = self.linked.instances.iter();
+        let all: Vec<&Settings> = groups
+            .chain(tables.map(|declared| &declared.settings))
+            .collect();
+        let everything = lines.possible(&all);
+        let groups = self.linked.groups.iter();
+        let mut declared: Vec<DeclaredTable> = groups
+            .map(|group| self.group(group, everything.clone(), &mut lines))
+            .collect();
+        let tables = self.linked.instances.iter();
+        declared.extend(tables.map(|declared| self.table(declared, &mut lines)));
+        declared
     }
 
-    fn group(&self, group: &Group, as_of: OffsetDateTime) -> DeclaredTable {
-        let linked = &self.linked;
-        // An instance of the group may be in any other group, and may have any table.
-        let others = linked.groups.iter().map(|group| &group.settings);
-        let tables = linked.instances.iter().map(|declared| &declared.settings);
-        let all: Vec<&Settings> = others.chain(tables).collect();
+    fn group(
+        &self,
+        group: &Group,
+        possible: Option<Arc<[model::Rule]>>,
+        lines: &mut Lines<'_>,
+    ) -> DeclaredTable {
         let policies = self.concerning(|selector| {
             let possible = !selector.excludes(&group.selector);
             (possible, selector.includes(&group.selector))
         });
         let name = format!("groups.{}", group.name);
-        self.of(name, &[&group.settings], &all, policies, as_of)
+        lines.table(name, &[&group.settings], possible, policies)
     }
 
-    fn table(&self, declared: &Declared, as_of: OffsetDateTime) -> DeclaredTable {
+    fn table(&self, declared: &Declared, lines: &mut Lines<'_>) -> DeclaredTable {
         let linked = &self.linked;
         // Where there is only one account or region to look at, it is there.
         let mut place = declared.place.clone();
@@ -73,7 +85,8 @@ impl Config {
         }
         let policies = self.concerning(|selector| selector.takes(&place));
         let name = format!("instances.{}", declared.key);
-        self.of(name, &certain, &possible, policies, as_of)
+        let possible = lines.possible(&possible);
+        lines.table(name, &certain, possible, policies)
     }
 
     /// The policies that speak of every instance of a table, and those that may speak of some; `takes` tells both of a
@@ -89,34 +102,32 @@ impl Config {
         }
         (policies, perhaps)
     }
+}
 
-    fn of(
-        &self,
+/// The rules of tables as of one instant. Those that are the same are made once.
+struct Lines<'a> {
+    linked: &'a Linked,
+    as_of: OffsetDateTime,
+    /// By the lines that they come from.
+    shared: BTreeMap<Vec<*const Rule>, Made>,
+}
+
+/// The rules that lines come to, and what they except from policies.
+#[derive(Clone)]
+struct Made {
+    rules: Arc<[model::Rule]>,
+    waivers: Vec<Waiver>,
+}
+
+impl Lines<'_> {
+    fn table(
+        &mut self,
         name: String,
         certain: &[&Settings],
-        possible: &[&Settings],
+        possible: Option<Arc<[model::Rule]>>,
         (policies, perhaps): (Vec<usize>, Vec<usize>),
-        as_of: OffsetDateTime,
     ) -> DeclaredTable {
-        let mut waivers = Vec::new();
-        let mut rules = Vec::new();
-        for line in self.lines(certain, as_of) {
-            let known = rules.len();
-            line.literally(&mut rules);
-            waivers.extend(line.waivers(&rules[known..]));
-        }
-        // Outside authoritative mode rules may be live that nobody declared.
-        let authoritative = |settings: &&Settings| {
-            let mode = settings.mode.map_or(self.linked.mode, |(mode, _)| mode);
-            mode == Mode::Authoritative
-        };
-        let possible = possible.iter().all(authoritative).then(|| {
-            let mut rules = Vec::new();
-            for line in self.lines(possible, as_of) {
-                line.literally(&mut rules);
-            }
-            rules
-        });
+        let Made { rules, waivers } = self.make(certain);
         DeclaredTable {
             name,
             rules,
@@ -127,17 +138,51 @@ impl Config {
         }
     }
 
-    /// The lines of these tables that are in force, each once.
-    fn lines<'a>(&'a self, tables: &[&'a Settings], as_of: OffsetDateTime) -> Vec<&'a Rule> {
-        let shared: BTreeSet<usize> = tables
-            .iter()
-            .flat_map(|settings| settings.uses.iter().copied())
-            .collect();
-        let shared = shared.into_iter().flat_map(|id| &self.linked.rulesets[id]);
+    /// What these tables may open together; `None` where more may be open, or where it is more than an instance can have.
+    fn possible(&mut self, tables: &[&Settings]) -> Option<Arc<[model::Rule]>> {
+        // Outside authoritative mode rules may be live that nobody declared.
+        let authoritative = |settings: &&Settings| {
+            let mode = settings.mode.map_or(self.linked.mode, |(mode, _)| mode);
+            mode == Mode::Authoritative
+        };
+        if !tables.iter().all(authoritative) {
+            return None;
+        }
+        let used: BTreeSet<usize> = uses(tables);
+        let used = used.iter().map(|id| self.linked.ruleset_pairs[*id]);
+        let own = tables.iter().map(|settings| settings.own_pairs);
+        let pairs: usize = used.chain(own).sum();
+        (pairs <= PAIRS_OF_AN_INSTANCE).then(|| self.make(tables).rules)
+    }
+
+    /// The rules of these tables that are in force, each line once.
+    fn make(&mut self, tables: &[&Settings]) -> Made {
+        let shared = uses(tables).into_iter();
+        let shared = shared.flat_map(|id| &self.linked.rulesets[id]);
         let own = tables.iter().flat_map(|settings| &settings.rules);
         // Those that expire soon are told elsewhere.
         let mut told = Vec::new();
-        let in_force = |line: &&Rule| !line.is_expired(as_of, &mut told);
-        shared.chain(own).filter(in_force).collect()
+        let in_force = |line: &&Rule| !line.is_expired(self.as_of, &mut told);
+        let lines: Vec<&Rule> = shared.chain(own).filter(in_force).collect();
+        let known: Vec<*const Rule> = lines.iter().map(|line| &raw const **line).collect();
+        let make = || {
+            let (mut rules, mut waivers) = (Vec::new(), Vec::new());
+            for line in lines {
+                let known = rules.len();
+                line.literally(&mut rules);
+                waivers.extend(line.waivers(&rules[known..]));
+            }
+            Made {
+                rules: rules.into(),
+                waivers,
+            }
+        };
+        self.shared.entry(known).or_insert_with(make).clone()
     }
+}
+
+/// The rulesets that any of these tables uses.
+fn uses(tables: &[&Settings]) -> BTreeSet<usize> {
+    let uses = tables.iter().flat_map(|settings| &settings.uses);
+    uses.copied().collect()
 }

@@ -3,6 +3,7 @@
 //! Owns the shape of a policy and of a waiver. Refuses to judge a firewall by them; `policy` does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{InstanceId, Key, Origin, Rule, Sources};
 
@@ -118,10 +119,11 @@ impl Policies {
 pub struct DeclaredTable {
     /// Its name, such as `groups.web`.
     pub name: String,
-    /// What is open for certain.
-    pub rules: Vec<Rule>,
-    /// What other tables may add, on some instance. `None` where live rules may.
-    pub possible: Option<Vec<Rule>>,
+    /// What is open for certain; tables of the same rules share them.
+    pub rules: Arc<[Rule]>,
+    /// What may be open on some instance: these rules and those of other tables. `None` where live rules may be too, or
+    /// where it is too much to say. Tables beside the same others share it.
+    pub possible: Option<Arc<[Rule]>>,
     /// What policies are told to overlook.
     pub waivers: Vec<Waiver>,
     /// Those of [`Policies::list`] that speak of every such instance, in order.

@@ -423,8 +423,8 @@ fn a_policy_speaks_only_of_its_instances() {
 fn what_is_declared_is_judged_without_instances() {
     let table = |possible: Option<&[Line<'_>]>, lines: &[Line<'_>]| DeclaredTable {
         name: "groups.web".into(),
-        rules: rules(lines),
-        possible: possible.map(rules),
+        rules: rules(lines).into(),
+        possible: possible.map(|lines| rules(lines).into()),
         waivers: Vec::new(),
         policies: vec![0],
         perhaps: Vec::new(),
