@@ -84,7 +84,10 @@ impl Names {
         self.begin_table(0, span, report);
         let rules = rules.into_iter().map(|rule| self.rule(rule, report));
         let rules = rules.collect();
-        self.ruleset_pairs.push(self.budget.table());
+        // What is too much was said, and need not be said again of each table that uses it.
+        let too_much = self.budget.is_full();
+        self.ruleset_pairs
+            .push(if too_much { 0 } else { self.budget.table() });
         rules
     }
 
@@ -133,7 +136,7 @@ impl Names {
             uses,
             rules,
             absent: absent.collect(),
-            own_pairs: self.budget.table() - used,
+            own_pairs: self.budget.table().saturating_sub(used),
             mode,
             strategy,
         }
@@ -197,6 +200,15 @@ impl Names {
         let from = from.unwrap_or_default();
         let (from, spans, followed) = self.from(from, report);
         let mut literals = Literals::default();
+        // One message for each address is enough, so the first element that does not take its family stands for all.
+        let refuses = |family: fn(Families) -> bool| {
+            let mut items = items.iter().filter(|item| !item.keys.is_empty());
+            items.find(|item| !family(item.families()))
+        };
+        let (no_ipv4, no_ipv6) = (
+            refuses(|families| families.ipv4),
+            refuses(|families| families.ipv6),
+        );
         for (place, is_ipv4) in followed.literals.iter().copied() {
             let family = if is_ipv4 {
                 &mut literals.ipv4
@@ -205,7 +217,9 @@ impl Names {
             };
             family.get_or_insert(spans[place]);
             // It depends on what the rule allows, so every rule is looked at.
-            check_family(&from[place], spans[place], is_ipv4, &items, report);
+            if let Some(item) = if is_ipv4 { no_ipv4 } else { no_ipv6 } {
+                wrong_family(&from[place], spans[place], is_ipv4, item, report);
+            }
         }
         let ports = items.iter().map(|item| item.keys.len()).sum();
         if let Err(too_much) = self.budget.rule(ports, followed.sources.len()) {
@@ -379,28 +393,22 @@ fn report_wrong(report: &mut Report, span: Span, wrong: what::Wrong) {
 }
 
 /// An address that is written out must fit everything that the rule allows.
-fn check_family(text: &str, span: Span, is_ipv4: bool, items: &[Item], report: &mut Report) {
-    for item in items.iter().filter(|item| !item.keys.is_empty()) {
-        let Families { ipv4, ipv6 } = item.families();
-        if is_ipv4 && ipv4 || !is_ipv4 && ipv6 {
-            continue;
-        }
-        let (family, other) = if is_ipv4 {
-            ("IPv4", "icmp")
-        } else {
-            ("IPv6", "icmpv6")
-        };
-        report
-            .error(
-                span,
-                format!(
-                    "{} is an {family} address, which {} does not take",
-                    quote(text),
-                    quote(&item.text)
-                ),
-            )
-            .hint(format!(
-                "the protocol for {family} is `{other}`; `ping` is both"
-            ));
-    }
+fn wrong_family(text: &str, span: Span, is_ipv4: bool, item: &Item, report: &mut Report) {
+    let (family, other) = if is_ipv4 {
+        ("IPv4", "icmp")
+    } else {
+        ("IPv6", "icmpv6")
+    };
+    report
+        .error(
+            span,
+            format!(
+                "{} is an {family} address, which {} does not take",
+                quote(text),
+                quote(&item.text)
+            ),
+        )
+        .hint(format!(
+            "the protocol for {family} is `{other}`; `ping` is both"
+        ));
 }

@@ -6,6 +6,7 @@ mod accounts;
 mod errors;
 mod files;
 mod guard;
+mod limits;
 mod policy;
 mod properties;
 mod resolving;

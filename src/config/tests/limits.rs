@@ -1,0 +1,133 @@
+//! How much a configuration may come to, and that what is equal is made once. Counts, not seconds.
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use super::super::{PAIRS_IN_ALL, PAIRS_OF_AN_INSTANCE};
+use super::read;
+
+fn list(count: usize, text: impl Fn(usize) -> String) -> String {
+    let texts: Vec<String> = (0..count).map(|at| format!("\"{}\"", text(at))).collect();
+    format!("[{}]", texts.join(", "))
+}
+
+fn ports(count: usize) -> String {
+    list(count, |at| format!("tcp/{}", 1 + 2 * at))
+}
+
+fn sources(count: usize) -> String {
+    list(count, |at| format!("198.18.{}.{}", at / 250, 1 + at % 250))
+}
+
+/// The problems, without their hints.
+fn problems(text: &str) -> Vec<String> {
+    match read(text) {
+        Ok(_) => Vec::new(),
+        Err(errors) => {
+            let problems = errors.iter().map(ToString::to_string);
+            let short = |text: String| text.split(" (the service").next().map(str::to_owned);
+            problems.filter_map(short).collect()
+        }
+    }
+}
+
+#[test]
+fn a_product_is_refused_at_its_rule_and_once() {
+    let tables: String = (0..50)
+        .map(|at| format!("[instances.web-{at}]\nuse = [\"base\"]\n"))
+        .collect();
+    let text = format!(
+        "[rulesets]\nbase = [\n  {{ allow = {}, from = {} }},\n]\n{tables}",
+        ports(1000),
+        sources(1000)
+    );
+    assert_eq!(
+        problems(&text),
+        [format!(
+            "f.toml:4:3: error: this rule comes to 1000000 pairs of port and source (1000 x 1000), more than the limit of {PAIRS_OF_AN_INSTANCE} for one instance"
+        )]
+    );
+}
+
+#[test]
+fn what_is_just_within_the_limit_is_accepted() {
+    let rule = |sources: usize| {
+        format!(
+            "[instances.web-1]\nrules = [\n  {{ allow = {}, from = {} }},\n  {{ allow = \"ssh\", from = {} }},\n]\n",
+            ports(50),
+            self::sources(PAIRS_OF_AN_INSTANCE / 50 - 1),
+            self::sources(sources),
+        )
+    };
+    assert_eq!(problems(&rule(50)), [""; 0]);
+    let over = PAIRS_OF_AN_INSTANCE + 1;
+    assert_eq!(
+        problems(&rule(51)),
+        [format!(
+            "f.toml:5:3: error: with this rule the table comes to {over} pairs of port and source, more than the limit of {PAIRS_OF_AN_INSTANCE} for one instance"
+        )]
+    );
+}
+
+#[test]
+fn the_whole_is_limited_too() {
+    let each = PAIRS_OF_AN_INSTANCE;
+    let allowed = PAIRS_IN_ALL / each - 1;
+    let text = |tables: usize| {
+        let tables: String = (0..tables)
+            .map(|at| format!("[instances.web-{at}]\nuse = [\"base\"]\n"))
+            .collect();
+        format!(
+            "[rulesets]\nbase = [{{ allow = {}, from = {} }}]\n{tables}",
+            ports(50),
+            sources(each / 50)
+        )
+    };
+    assert_eq!(problems(&text(allowed)), [""; 0]);
+    let found = problems(&text(allowed + 5));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("up to here everything comes to"),
+        "{found:?}"
+    );
+}
+
+/// An endless chain of names costs what is asked of it, and not the square.
+#[test]
+fn a_chain_of_names_is_followed_up_to_the_limit() {
+    let chain: String = (1..3000)
+        .map(|at| format!("s{at} = [\"s{}\", \"tcp/{}\"]\n", at - 1, 1000 + at))
+        .collect();
+    let rules: String = (0..3000)
+        .map(|at| format!("{{ allow = \"s{at}\", from = \"anywhere\" }},\n"))
+        .collect();
+    let text =
+        format!("[services]\ns0 = [\"tcp/999\"]\n{chain}[instances.web-1]\nrules = [\n{rules}]\n");
+    let found = problems(&text);
+    assert_eq!(found.len(), 1, "{found:?}");
+    // 1 + 2 + ... + 71 ports for two sources each are more than 5,000.
+    assert!(
+        found[0].starts_with("f.toml:3075:1: error: with this rule"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn tables_that_say_the_same_share_their_rules() {
+    let groups: String = (0..20)
+        .map(|at| format!("[groups.g{at}]\nmatch = {{ name = \"*\" }}\nuse = [\"base\"]\n"))
+        .collect();
+    let text = format!(
+        "[rulesets]\nbase = [{{ allow = {}, from = \"anywhere\" }}]\n{groups}",
+        ports(100)
+    );
+    let config = read(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    let tables = config.declared(OffsetDateTime::UNIX_EPOCH);
+    assert_eq!(tables.len(), 20);
+    for table in &tables {
+        assert!(Arc::ptr_eq(&table.rules, &tables[0].rules));
+        let possible = table.possible.as_ref().expect("it is known");
+        assert!(Arc::ptr_eq(possible, &tables[0].rules));
+    }
+}
