@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AddressType, Instance, InstanceId, InstanceState, PortState};
+use crate::model::{
+    AddressType, Instance, InstanceId, InstanceState, PAIRS_OF_AN_INSTANCE, PortState,
+};
 
 /// What `format` must say.
 pub const FORMAT: &str = "portward.inventory";
@@ -69,6 +71,11 @@ pub enum Error {
     /// A version from the future.
     #[error("inventory version {0} is not known to this program, which reads version {VERSION}")]
     Version(u32),
+    /// More rules than an instance can have.
+    #[error(
+        "the rules of `{0}` come to {1} pairs of port and source, more than the limit of {PAIRS_OF_AN_INSTANCE} for one instance"
+    )]
+    TooLarge(InstanceId, usize),
     /// Two instances of one account that cannot be told apart.
     #[error("`{0}` is listed twice")]
     Duplicate(InstanceId),
@@ -89,7 +96,8 @@ impl Inventory {
     /// Reads one.
     ///
     /// # Errors
-    /// Text that is no inventory of a known version, and names that repeat within a region of an account.
+    /// Text that is no inventory of a known version, names that repeat within a region of an account, and an instance with
+    /// more rules than any can have.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let inventory: Self = serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(text))?;
         if inventory.format != FORMAT {
@@ -100,6 +108,10 @@ impl Inventory {
         }
         let mut seen = BTreeSet::new();
         for (id, entry) in inventory.entries() {
+            let pairs = pairs(entry.port_states.as_deref().unwrap_or_default());
+            if pairs > PAIRS_OF_AN_INSTANCE {
+                return Err(Error::TooLarge(id, pairs));
+            }
             if !seen.insert((entry.account().to_owned(), id.clone())) {
                 return Err(Error::Duplicate(id));
             }
@@ -188,6 +200,20 @@ impl Entry {
     }
 }
 
+/// How many pairs of port range and source entries come to; one without a source counts too.
+fn pairs(entries: &[PortState]) -> usize {
+    let sources = |entry: &PortState| {
+        let PortState {
+            cidrs,
+            ipv6_cidrs,
+            cidr_list_aliases,
+            ..
+        } = entry;
+        (cidrs.len() + ipv6_cidrs.len() + cidr_list_aliases.len()).max(1)
+    };
+    entries.iter().map(sources).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,6 +235,26 @@ mod tests {
         );
         let (id, entry) = inventory.entries().next().expect("an instance");
         assert_eq!(entry.instance(&id.region).account(), Some("123456789012"));
+    }
+
+    #[test]
+    fn more_rules_than_an_instance_can_have_are_refused() {
+        let with = |entries: usize| {
+            let entry = r#"{"fromPort": 22, "toPort": 22, "protocol": "tcp", "cidrs": ["0.0.0.0/0", "10.0.0.0/8"]}"#;
+            let entries = vec![entry; entries].join(", ");
+            let start = ONE.find("[{\"fromPort\"").expect("the rules");
+            let end = ONE.find("\n      }]}}").expect("the end");
+            Inventory::parse(&format!("{}[{entries}]{}", &ONE[..start], &ONE[end..]))
+        };
+        assert!(with(PAIRS_OF_AN_INSTANCE / 2).is_ok());
+        let error = with(PAIRS_OF_AN_INSTANCE / 2 + 1).expect_err("refused");
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "the rules of `eu-central-1/web-1` come to {} pairs of port and source, more than the limit of {PAIRS_OF_AN_INSTANCE} for one instance",
+                PAIRS_OF_AN_INSTANCE + 2
+            )
+        );
     }
 
     #[test]

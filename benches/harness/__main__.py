@@ -1,4 +1,4 @@
-"""The benchmark: measures the ten goals and the side-by-side table, and prints each beside what was wanted.
+"""The benchmark: measures the eleven goals and the side-by-side table, and prints each beside what was wanted.
 
 Owns the command line and the order. Started by benches/run.sh, which builds and installs what is measured.
 """
@@ -17,6 +17,7 @@ import calls
 import edges
 import offline
 import reading
+import shapes
 import sides
 import startup
 import table
@@ -68,12 +69,13 @@ PARTS = (
     ({8}, offline.growth),
     ({9}, edges.run),
     ({10}, edges.size),
+    ({11}, shapes.run),
 )
 
 
 def main():
     asked = arguments()
-    wanted = set(asked.only or range(1, 11))
+    wanted = set(asked.only or range(1, 12))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="portward-bench-"))
     runner = Runner(folder)
     venv, root = pathlib.Path(asked.venv).absolute(), pathlib.Path(__file__).parents[2].absolute()

@@ -9,11 +9,10 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::Config;
-use super::limits::PAIRS_OF_AN_INSTANCE;
 use super::link::{Declared, Group, Linked, Settings};
 use super::rule::Rule;
 use super::selector::Selector;
-use crate::model::{self, DeclaredTable, Mode, Policies, Waiver};
+use crate::model::{self, DeclaredTable, Mode, PAIRS_OF_AN_INSTANCE, Policies, Waiver};
 
 impl Config {
     /// The policies, for the tables of [`Config::declared`]; of no use with instances.

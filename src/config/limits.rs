@@ -5,14 +5,7 @@
 //! limits and the counting. Does not limit the size of files, which whoever reads them does.
 
 use super::source::Span;
-use crate::model::SOURCES_PER_FAMILY;
-
-/// The most pairs of port and source that one instance may be given.
-///
-/// The service takes 60 sources of each family on an instance, so what is larger than 120 cannot be applied; this leaves
-/// room for forty times that, so that nobody meets it but by mistake. What many overlapping ranges of ports let in grows
-/// with the square of their number: for these it takes about 100 MiB.
-pub const PAIRS_OF_AN_INSTANCE: usize = 5_000;
+use crate::model::{PAIRS_OF_AN_INSTANCE, SOURCES_PER_FAMILY};
 
 /// The most pairs of port and source of all tables and all instances together, where instances of the same groups count
 /// once.

@@ -13,7 +13,7 @@ use super::source::Excerpt;
 use crate::model::Origin;
 
 /// The most problems written out: nobody reads further, and a file that is no TOML at all can have millions.
-const SHOWN: usize = 200;
+pub const PROBLEMS_SHOWN: usize = 200;
 
 impl Diagnostics {
     /// Every problem with its source line, a caret and its hint, then how many there are. With `color`, ANSI escapes
@@ -21,7 +21,7 @@ impl Diagnostics {
     #[must_use]
     pub fn render(&self, color: bool) -> String {
         let mut out = String::new();
-        for problem in self.iter().take(SHOWN) {
+        for problem in self.iter().take(PROBLEMS_SHOWN) {
             out.push_str(&problem.render(color));
             out.push('\n');
         }
@@ -32,8 +32,11 @@ impl Diagnostics {
         };
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
         let total = self.iter().count();
-        if total > SHOWN {
-            let _ = writeln!(out, "the first {SHOWN} of {total} problems are shown");
+        if total > PROBLEMS_SHOWN {
+            let _ = writeln!(
+                out,
+                "the first {PROBLEMS_SHOWN} of {total} problems are shown"
+            );
         }
         out.push_str(&plural(errors, "error"));
         if warnings > 0 {

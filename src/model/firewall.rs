@@ -11,6 +11,13 @@ use super::{Key, Sources};
 /// The most (rule, source) pairs of one family that an instance firewall takes (user guide, "Instance firewalls").
 pub const SOURCES_PER_FAMILY: usize = 60;
 
+/// The most pairs of port range and source that one instance may have, declared or live.
+///
+/// The service takes 60 sources of each family on an instance, so more than 120 cannot be applied; this leaves room for
+/// forty times that, so that nobody meets it but by mistake. What many overlapping ranges of ports let in grows with the
+/// square of their number: for these it takes about 100 MiB.
+pub const PAIRS_OF_AN_INSTANCE: usize = 5_000;
+
 /// Rules by key. Never holds a key without sources. A clone shares them until one of the two is changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Firewall {

@@ -22,7 +22,7 @@ pub use desired::{
     Undeclared,
 };
 pub use fingerprint::{Fingerprint, NotAFingerprint};
-pub use firewall::{Counts, Firewall, SOURCES_PER_FAMILY};
+pub use firewall::{Counts, Firewall, PAIRS_OF_AN_INSTANCE, SOURCES_PER_FAMILY};
 pub use guard::Guard;
 pub use instance::{AddressType, Instance, InstanceId, InstanceState, Site};
 pub use key::{Key, KeyError, Protocol};

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::super::{PAIRS_IN_ALL, PAIRS_OF_AN_INSTANCE};
+use super::super::PAIRS_IN_ALL;
 use super::read;
+use crate::model::PAIRS_OF_AN_INSTANCE;
 
 fn list(count: usize, text: impl Fn(usize) -> String) -> String {
     let texts: Vec<String> = (0..count).map(|at| format!("\"{}\"", text(at))).collect();
