@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Mutation tests of the modules that decide and of the one that writes: cargo-mutants on a crate of just those modules, which
+# builds in seconds because it has no SDK. docs/testing.md says how to read the result and lists the explained survivors.
+#
+# usage: tests/mutants/run.sh MODULE [ARGUMENT...]
+#   MODULE    exposure, policy, plan or apply, or a path below one of them such as plan/lint
+#   ARGUMENT  anything that `cargo mutants` takes: --shard 0/8, --list, --re NAME
+#
+# CRATE=DIR keeps the crate elsewhere than in target/mutants. cargo-mutants must be on the PATH (cargo install cargo-mutants).
+set -euo pipefail
+if [ $# -lt 1 ]; then
+  sed -n 's/^# //; s/^#$//; 5,10p' "$0" >&2
+  exit 64
+fi
+module=$1
+shift
+cd "$(dirname "$0")/../.."
+root=$PWD
+crate=${CRATE:-$root/target/mutants}
+mkdir -p "$crate"
+crate=$(realpath "$crate")
+
+# The module and what it stands on, without what names the SDK.
+case $module in
+  exposure*) modules=(exposure model) ;;
+  plan*) modules=(exposure model plan) ;;
+  policy*) modules=(exposure model plan policy) ;;
+  apply*) modules=(apply exposure inventory lightsail model plan policy) ;;
+  *) echo "$module: expected exposure, policy, plan or apply" >&2; exit 64 ;;
+esac
+rm -rf "$crate/src"
+mkdir -p "$crate/src"
+echo '//! A module under test and what it stands on.' >"$crate/src/lib.rs"
+for name in "${modules[@]}"; do
+  if [ -d "src/$name" ]; then cp -r "src/$name" "$crate/src"; else cp "src/$name.rs" "$crate/src"; fi
+  echo "pub mod $name;" >>"$crate/src/lib.rs"
+done
+# The first test that fails ends the run: that is all there is to know.
+cat >>"$crate/src/lib.rs" <<'RUST'
+
+#[cfg(test)]
+#[used]
+#[unsafe(link_section = ".init_array")]
+static FAIL_FAST: extern "C" fn() = {
+    extern "C" fn fail_fast() {
+        std::panic::set_hook(Box::new(|failure| {
+            eprintln!("{failure}");
+            std::process::exit(101);
+        }));
+    }
+    fail_fast
+};
+RUST
+if [ -d "$crate/src/lightsail" ]; then
+  rm -r "$crate/src/lightsail/aws"
+  sed -i '/^pub mod aws;/d' "$crate/src/lightsail/mod.rs"
+fi
+
+# Their dependencies, word for word from Cargo.toml, and its lock file.
+dependencies() {
+  sed -n "/^\[$1\]/,/^\[/p" Cargo.toml | grep -E "^($2) = "
+}
+cat >"$crate/Cargo.toml" <<TOML
+[package]
+name = "portward"
+version = "0.1.0"
+edition = "2024"
+
+[lib]
+doctest = false
+
+[dependencies]
+$(dependencies dependencies 'anstyle|fastrand|futures-util|glob|ipnet|serde|serde_json|sha2|strsim|tempfile|thiserror|time|tokio|tracing')
+
+[dev-dependencies]
+$(dependencies dev-dependencies 'insta|proptest|range-set-blaze')
+
+# Mutants are built far more often than they run; what they stand on is built once.
+[profile.dev]
+debug = false
+[profile.dev.package."*"]
+opt-level = 2
+
+[workspace]
+TOML
+cp Cargo.lock "$crate/Cargo.lock"
+
+# Few cases of many: a property that needs thousands to see a mutant is too weak to count on.
+export PROPTEST_CASES=${PROPTEST_CASES:-64} PROPTEST_MAX_SHRINK_ITERS=0
+export INSTA_UPDATE=no INSTA_FORCE_PASS=0
+cd "$crate"
+exec cargo mutants --in-place --output "$crate" --file "src/$module/**" --file "src/$module.rs" \
+  --timeout "${TIMEOUT:-60}" --build-timeout 300 --colors never --no-times "$@"
