@@ -17,8 +17,7 @@ import time
 
 import cases
 import texts
-from meaning import Union
-from statements import Oracle, additive_bounds, exact, hold_bounds, hold_difference, hold_plan
+from statements import Oracle, exact, hold_bounds, hold_difference, hold_plan
 from texts import Live, of_boxes, of_documents, of_rules
 
 FAULTS_SHOWN = 12
@@ -117,22 +116,22 @@ def hold_case(oracle, case, live, later, plan, answers):
 
     if answer := answers["inventories"]:
         doubtful = live.is_doubtful() or later.is_doubtful()
-        hold_difference(oracle, case, "diff of inventories", answer, before, later.certain, doubtful)
-    if answer := answers["with"]:
-        subject = "diff with a configuration"
-        if additive:
-            _, least, _, _ = additive_bounds(case, live)
-            hold_bounds(oracle, case, subject, answer, before, least, Union(declared, before))
-        else:
-            hold_difference(oracle, case, subject, answer, before, declared, live.is_doubtful())
+        sides = before, later.certain, later.most()
+        hold_difference(oracle, case, "diff of inventories", answer, *sides, doubtful)
+    if (answer := answers["with"]) and additive:
+        hold_bounds(oracle, case, "diff with a configuration", answer, live)
+    elif answer:
+        sides = before, declared, declared
+        hold_difference(oracle, case, "diff with a configuration", answer, *sides, live.is_doubtful())
     if (answer := answers["between"]) and not additive:
-        sides = declared, of_rules(case.other.declared)
-        hold_difference(oracle, case, "diff of configurations", answer, *sides, False)
+        other = of_rules(case.other.declared)
+        hold_difference(oracle, case, "diff of configurations", answer, declared, other, other, False)
     if plan:
         hold_plan(oracle, case, "plan", plan)
-        if answer := answers["plan"]:
-            sides = before, of_documents(plan["after"])
-            hold_difference(oracle, case, "diff of a plan", answer, *sides, live.is_doubtful())
+    if plan and (answer := answers["plan"]):
+        after = of_documents(plan["after"])
+        sides = before, after, live.after(after, case.mode)
+        hold_difference(oracle, case, "diff of a plan", answer, *sides, live.is_doubtful())
 
 
 def request(case):
@@ -155,13 +154,13 @@ def single(program, oracle, case):
     infos, after = request(case)
     old = program.write("single-old.json", json.dumps({"portStates": case.live}))
     new = program.write("single-new.json", json.dumps(infos))
-    for subject, names, sides in [
-        ("diff of rules with a request", (old, new), (live.certain, after)),
-        ("diff of rules with themselves", (old, old), (live.certain, live.certain)),
+    for subject, names, after, most in [
+        ("diff of rules with a request", (old, new), after, after),
+        ("diff of rules with themselves", (old, old), live.certain, live.most()),
     ]:
         answers = program.diff([case], subject, *names, doubtful=live.is_doubtful())
         if None in answers:
-            hold_difference(oracle, case, subject, answers[None], *sides, live.is_doubtful())
+            hold_difference(oracle, case, subject, answers[None], live.certain, after, most, live.is_doubtful())
     oracle.settle(case)
 
 

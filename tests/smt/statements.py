@@ -1,7 +1,7 @@
 """What must hold of the program's answers, as statements about every packet.
 
-- `diff`: gained and lost are exact. What is only possible is subtracted from nothing, and nothing that depends on it is
-  called equal.
+- `diff`: gained and lost are exact. What is gained is open for certain, what is lost is shut for certain, and nothing
+  that is in doubt is called equal.
 - `plan`: what must result is what the configuration says in its mode, and the exposure is exact.
 - The calls of a plan, under all four readings of Open (merge or replace) and Close (subtract or remove): after every call
   what is allowed before and after is allowed, nothing is allowed that neither allows, and the last state is the result.
@@ -16,7 +16,7 @@ import z3
 
 import texts
 from meaning import (
-    BROWSER_CLIENT, PACKET, Union, Without, all_of, any_of, implies, is_alias, none_of, same, shown,
+    BROWSER_CLIENT, PACKET, Rules, Union, Without, all_of, any_of, implies, is_alias, none_of, same, shown,
 )
 from texts import Live, key_of, of_boxes, of_documents, of_rules, sources_of
 
@@ -80,13 +80,13 @@ def exact(boxes, family, truth, name):
     ]
 
 
-def differs(case, answer, before, after, name="exposure"):
-    """Statements that an answer is the difference of two sets."""
-    family = case.family
-    was, will = before.closed(family), after.closed(family)
+def differs(answer, family, before, after, most, name):
+    """Statements that an answer is the difference of two sets: gained is what certainly gets in and certainly did not
+    before, and lost is what certainly got in and cannot any more. `most` is all that may get in after."""
+    was, will, may = before.closed(family), after.closed(family), most.closed(family)
     return [
         *exact(answer["gained"], family, all_of([will, none_of(was)]), f"{name} says gained"),
-        *exact(answer["lost"], family, all_of([was, none_of(will)]), f"{name} says lost"),
+        *exact(answer["lost"], family, all_of([was, none_of(may)]), f"{name} says lost"),
     ]
 
 
@@ -97,10 +97,10 @@ def well_formed(oracle, case, subject, answer):
     oracle.tally["boxes"] += len(answer["gained"]) + len(answer["lost"])
 
 
-def hold_difference(oracle, case, subject, answer, before, after, doubtful):
+def hold_difference(oracle, case, subject, answer, before, after, most, doubtful):
     """What `diff` answers for one instance."""
     well_formed(oracle, case, subject, answer)
-    oracle.hold(subject, differs(case, answer, before, after, "diff"))
+    oracle.hold(subject, differs(answer, case.family, before, after, most, "diff"))
     empty = not answer["gained"] and not answer["lost"]
     if doubtful:
         oracle.check(case, subject, answer["equal"] is not True, "called equal in spite of doubt")
@@ -108,19 +108,23 @@ def hold_difference(oracle, case, subject, answer, before, after, doubtful):
         oracle.check(case, subject, answer["equal"] is empty, "`equal` does not fit gained and lost")
 
 
-def hold_bounds(oracle, case, subject, answer, before, least, most):
-    """What `diff` answers where what would result is known only within bounds."""
+def hold_bounds(oracle, case, subject, answer, live):
+    """What `diff` answers of an additive configuration, of which what would result is known only within bounds."""
     well_formed(oracle, case, subject, answer)
-    family = case.family
+    family, before = case.family, live.certain
+    declared, least, _, _ = additive_bounds(case, live)
+    most = Union(declared, before)
+    doubts = live.after(Rules([]), "additive")
     was, low, high = before.closed(family), least.closed(family), most.closed(family)
+    low_may, high_may = Union(least, doubts).closed(family), Union(most, doubts).closed(family)
     gained, lost = of_boxes(answer["gained"]), of_boxes(answer["lost"])
     exactly = [
         *exact(answer["gained"], family, all_of([low, none_of(was)]), "diff says gained")[1:],
-        *exact(answer["lost"], family, all_of([was, none_of(high)]), "diff says lost")[1:],
+        *exact(answer["lost"], family, all_of([was, none_of(high_may)]), "diff says lost")[1:],
     ]
     bounds = [
         ("diff says gained although it is not so", implies(gained.plain, all_of([high, none_of(was)]))),
-        ("diff says lost although it is not so", implies(lost.plain, all_of([was, none_of(low)]))),
+        ("diff says lost although it is not so", implies(lost.plain, all_of([was, none_of(low_may)]))),
     ]
     oracle.hold(subject, exactly + bounds)
 
@@ -277,7 +281,8 @@ def hold_plan(oracle, case, subject, plan):
         oracle.check(case, subject, not plan["calls"], "in sync, with calls")
         oracle.check(case, subject, not live.is_doubtful() or stays, "in sync in spite of doubt")
         oracle.hold(subject, [("in sync although it is not", same(before.closed(family), after.closed(family)))])
-    oracle.hold(subject, differs(case, plan["exposure"], before, after))
+    most = live.after(after, case.mode)
+    oracle.hold(subject, differs(plan["exposure"], family, before, after, most, "exposure"))
     hold_target(oracle, case, subject, plan, live, after)
     if verdict == "change":
         hold_calls(oracle, case, subject, plan, live, before, after)

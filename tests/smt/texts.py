@@ -82,29 +82,29 @@ def of_boxes(boxes):
 
 
 class Live:
-    """The entries of a live firewall: what is certainly open, what possibly is, and which keys came in their one
-    canonical spelling."""
+    """The entries of a live firewall: what is certainly open, what is in doubt, and which keys came in their one canonical
+    spelling.
+
+    An entry that cannot be read lets in nobody for certain. It may let in whom it names, or everyone where that cannot be
+    read, on its own cells, or on every cell where these cannot be read.
+    """
 
     def __init__(self, entries):
-        self.rules, self.possible, seen = [], [], {}
-        self.unknown = self.uncertain = 0
+        self.rules, self.uncertain, self.unknown, seen = [], [], [], {}
         for entry in entries:
             if entry.get("state", "open").lower() == "closed":
                 continue
             protocol = PROTOCOLS.get(entry["protocol"].lower())
-            if protocol is None:
-                # Not even the protocol is known: it may let everyone in everywhere.
-                self.unknown += 1
-                self.possible += EVERY_CELL
-                continue
             key = (protocol, entry["fromPort"], entry["toPort"])
             sources = sources_of(entry)
-            if not is_key(*key):
-                self.uncertain += 1
-                self.possible += EVERY_CELL
-            elif sources is None or sources.is_empty():
-                self.uncertain += 1
-                self.possible += cells_of(key)
+            is_named = sources is not None and not sources.is_empty()
+            doubtful = [(cells, sources if is_named else ALL_SOURCES) for cells in EVERY_CELL]
+            if protocol is None:
+                self.unknown.append(doubtful)
+            elif not is_key(*key):
+                self.uncertain.append(doubtful)
+            elif not is_named:
+                self.uncertain.append([(cells, ALL_SOURCES) for cells in cells_of(key)])
                 seen.setdefault(key, []).append(False)
             else:
                 self.rules.append((key, sources))
@@ -116,11 +116,20 @@ class Live:
         self.certain = of_rules(self.rules)
 
     def is_doubtful(self):
-        return bool(self.possible)
+        return bool(self.uncertain or self.unknown)
 
     def most(self):
         """Everything that may be open."""
-        return Rules(self.certain.pairs + [(cells, ALL_SOURCES) for cells in self.possible])
+        return self.beside(self.certain, self.uncertain + self.unknown)
+
+    def after(self, result, mode):
+        """Everything that may be open where `result` is, certainly. A Put replaces what is uncertain where the whole
+        firewall is ours; what is of an unknown protocol stays."""
+        return self.beside(result, self.unknown + (self.uncertain if mode == "additive" else []))
+
+    @staticmethod
+    def beside(certain, doubts):
+        return Rules(certain.pairs + [pair for doubt in doubts for pair in doubt]) if doubts else certain
 
 
 @lru_cache(maxsize=65536)
