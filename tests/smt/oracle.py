@@ -56,10 +56,10 @@ class Program:
         self.oracle.check(only(chosen), subject, code == expected, f"exit code {code}, expected {expected}")
         return answers
 
-    def plan(self, chosen, config, inventory, out):
+    def plan(self, chosen, config, inventory, out, *flags):
         """The instances of a plan by name, after a look at the exit code."""
         consent = ["--allow", "lockout", "--allow", "empty", "--reason", "test"]
-        code, _, err = self.run("plan", "--config", config, "--inventory", inventory, "--out", out, *consent)
+        code, _, err = self.run("plan", "--config", config, "--inventory", inventory, "--out", out, *consent, *flags)
         plans = []
         if (self.work / out).exists():
             plans = json.loads((self.work / out).read_text())["instances"]
@@ -95,6 +95,7 @@ def batch(program, oracle, chosen, label):
     stays = any(case.mode == "additive" and live[case.name].is_doubtful() for case in chosen)
 
     plans = program.plan(chosen, config, old, plan)
+    strict = program.plan(chosen, config, old, f"{label}-strict.json", "--strict-spelling")
     answers = {
         "inventories": program.diff(chosen, "diff of inventories", old, new, doubtful=doubt or new_doubt),
         "with": program.diff(chosen, "diff with a configuration", old, config, doubtful=doubt),
@@ -104,6 +105,8 @@ def batch(program, oracle, chosen, label):
     for case in chosen:
         sides = live[case.name], later[case.name]
         hold_case(oracle, case, *sides, plans.get(case.name), {of: all.get(case.name) for of, all in answers.items()})
+        if case.number % 4 == 0 and case.name in strict:
+            hold_plan(oracle, case, "strict plan", strict[case.name], strict=True)
         oracle.settle(case)
 
 

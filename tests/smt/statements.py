@@ -268,8 +268,8 @@ def hold_calls(oracle, case, subject, plan, live, before, after):
         oracle.hold(subject, [("the fallback is not the result", held)])
 
 
-def hold_plan(oracle, case, subject, plan):
-    """What a plan says of one instance."""
+def hold_plan(oracle, case, subject, plan, strict=False):
+    """What a plan says of one instance; `strict` is one that also mends the spelling."""
     live = Live(case.live)
     family = case.family
     before, after = of_documents(plan["before"]["rules"]), of_documents(plan["after"])
@@ -286,7 +286,7 @@ def hold_plan(oracle, case, subject, plan):
     hold_target(oracle, case, subject, plan, live, after)
     if verdict == "change":
         hold_calls(oracle, case, subject, plan, live, before, after)
-        if not live.is_doubtful() and not plan["exposure"]["gained"] + plan["exposure"]["lost"]:
+        if not (strict or live.is_doubtful() or plan["exposure"]["gained"] or plan["exposure"]["lost"]):
             oracle.fault(case, f"{subject}: a change that changes nothing")
     must_stay = live.unknown or (case.mode == "additive" and live.uncertain)
     oracle.check(case, subject, stays or not must_stay, "what cannot be read stays, and it is called complete")
