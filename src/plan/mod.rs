@@ -14,6 +14,7 @@ mod planner;
 mod target;
 #[cfg(test)]
 mod tests;
+pub mod undo;
 
 pub use call::{Call, Cause, CauseKind, Change, InstancePlan, Plan, Verdict};
 pub use outcome::{Failure, Foreign, InstanceResult, Outcome, Report};

@@ -148,15 +148,17 @@ pub fn plan_instance(
     plan
 }
 
-struct Chosen {
-    calls: Vec<Call>,
-    after: Firewall,
-    fallback: Option<Firewall>,
+/// Calls that lead to `after`.
+pub(super) struct Chosen {
+    pub(super) calls: Vec<Call>,
+    pub(super) after: Firewall,
+    pub(super) fallback: Option<Firewall>,
 }
 
-struct Refusal {
-    reason: String,
-    hint: Option<String>,
+/// Why there are none.
+pub(super) struct Refusal {
+    pub(super) reason: String,
+    pub(super) hint: Option<String>,
 }
 
 impl Refusal {
@@ -175,15 +177,7 @@ fn choose(
     mode: Mode,
     strategy: Strategy,
 ) -> Result<Chosen, Refusal> {
-    let put = || {
-        put_permitted(live, mode, strategy).map(|()| Chosen {
-            calls: vec![Call::Put {
-                firewall: target.clone(),
-            }],
-            after: target.clone(),
-            fallback: None,
-        })
-    };
+    let put = || put(live, target, mode, strategy);
     let incremental = || incremental(changes, live, mode, strategy);
     match (mode, strategy) {
         (_, Strategy::Put) => put(),
@@ -197,8 +191,25 @@ fn choose(
     }
 }
 
+/// One Put of all that must result.
+pub(super) fn put(
+    live: &LiveFirewall,
+    target: &Firewall,
+    mode: Mode,
+    strategy: Strategy,
+) -> Result<Chosen, Refusal> {
+    put_permitted(live, mode, strategy)?;
+    Ok(Chosen {
+        calls: vec![Call::Put {
+            firewall: target.clone(),
+        }],
+        after: target.clone(),
+        fallback: None,
+    })
+}
+
 /// One safe call for every key that changes, Opens before Closes.
-fn incremental(
+pub(super) fn incremental(
     changes: &[Change],
     live: &LiveFirewall,
     mode: Mode,
@@ -306,7 +317,7 @@ fn put_permitted(live: &LiveFirewall, mode: Mode, strategy: Strategy) -> Result<
 }
 
 /// Refuses more sources than the service takes, unless there are fewer than now.
-fn within_limit(after: &Firewall, live: &Firewall) -> Result<(), Refusal> {
+pub(super) fn within_limit(after: &Firewall, live: &Firewall) -> Result<(), Refusal> {
     let (wanted, now) = (after.counts(), live.counts());
     for (family, wanted, now) in [
         ("IPv4", wanted.ipv4, now.ipv4),
@@ -397,7 +408,7 @@ fn causes(desired: &DesiredInstance, key: Key) -> Vec<Cause> {
 }
 
 /// What is live and will stay unread: never to be called in sync.
-fn incomplete(mode: Mode, live: &LiveFirewall) -> Option<String> {
+pub(super) fn incomplete(mode: Mode, live: &LiveFirewall) -> Option<String> {
     if let Some(entry) = live.unknown().first() {
         return Some(format!(
             "the live entry `{entry}` is of a protocol that this program does not know"

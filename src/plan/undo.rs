@@ -1,0 +1,306 @@
+//! Undo: the plan that takes back what some writes did to one instance, and leaves what anybody else did.
+//!
+//! **Owns** the comparison of three states: the rules before the writes, the rules they lead to, and the rules that are live
+//! now. What the writes opened and is open is closed; what they closed and is closed is opened again; everything else stays
+//! and is named. So for each key, a source that is both live now and was live before keeps its access, and one that is
+//! neither gets none. The calls are those whose result is certain, else one Put of the live rules with our part undone.
+//!
+//! **Does not** know who wrote, why it is undone, and whether the writes were carried out: it is given those that may have
+//! been. A write that was not carried out left nothing to undo, so that it does no harm to name it.
+
+use std::collections::BTreeSet;
+
+use super::planner::{self, Chosen, Refusal};
+use super::{Change, InstancePlan, Verdict};
+use crate::exposure::{self, Diff, Effective, Line};
+use crate::model::{
+    Firewall, Instance, Key, LiveFirewall, Mode, Note, Sources, Strategy, Uncertain,
+};
+
+/// One write that may have been carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The certain rules right before it.
+    pub before: Firewall,
+    /// The rules that it leads to.
+    pub after: Firewall,
+}
+
+/// How to undo the writes to one instance.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undo {
+    /// The calls from what is live now, as an ordinary plan. It is refused where no permitted call can do it, and in sync
+    /// where nothing is left to undo.
+    pub plan: InstancePlan,
+    /// How the rules then differ from those before the writes: somebody else did that, and it stays. In order of the keys.
+    pub left: Vec<String>,
+    /// What the writes opened and what stays open all the same, because rules of somebody else let the same sources in.
+    pub remains: Vec<Line>,
+}
+
+/// Undoes `steps`, in the order in which they were sent.
+///
+/// `before` is what was live before the first of them; its doubtful entries are not ours.
+pub fn undo(
+    instance: &Instance,
+    live: &LiveFirewall,
+    before: &LiveFirewall,
+    steps: &[Step],
+    strategy: Strategy,
+) -> Undo {
+    let origin = steps.first().map_or(live.firewall(), |step| &step.before);
+    let ours = Ours::of(steps);
+    let target = if undisturbed(live.firewall(), steps) {
+        origin.clone()
+    } else {
+        ours.undone(live.firewall(), origin)
+    };
+    let mut plan = plan(instance, live, before, &ours, &target, strategy);
+    let result = match plan.verdict {
+        Verdict::Refused { .. } => &target,
+        _ => &plan.after,
+    };
+    let opened = Effective::of(&ours.opened).difference(&Effective::of(origin));
+    let remains = Diff {
+        gained: opened.intersection(&Effective::of(result)).boxes(),
+        lost: Vec::new(),
+    };
+    let remains = remains.lines().gained;
+    let left = differences(result, origin);
+    if !left.is_empty() {
+        let text = format!("changed by somebody else, and left so: {}", left.join("; "));
+        plan.notes.push(Note { text, origin: None });
+    }
+    plan.notes.extend(remains.iter().map(|line| Note {
+        text: format!("{line} stays open through rules that are not undone"),
+        origin: None,
+    }));
+    Undo {
+        plan,
+        left,
+        remains,
+    }
+}
+
+/// What the rules are, where they are not what is wanted, as fragments: one for each key whose sources mean something else.
+#[must_use]
+pub fn differences(is: &Firewall, wanted: &Firewall) -> Vec<String> {
+    let none = Sources::new();
+    let fragment = |key: Key| {
+        let (is, wanted) = (
+            is.get(key).unwrap_or(&none),
+            wanted.get(key).unwrap_or(&none),
+        );
+        if exposure::means_same(is, wanted) {
+            return None;
+        }
+        Some(match (is.is_empty(), wanted.is_empty()) {
+            (false, true) => format!("{key} is open to {is}"),
+            (true, _) => format!("{key} is not open to {wanted}"),
+            (false, false) => format!("{key} is open to {is}, not to {wanted}"),
+        })
+    };
+    keys(is, wanted).into_iter().filter_map(fragment).collect()
+}
+
+/// What the writes did, key by key. No source of a key is in both.
+struct Ours {
+    opened: Firewall,
+    closed: Firewall,
+}
+
+impl Ours {
+    /// The first write that touches a source of a key tells whether it was open before: what was opened and closed again
+    /// was closed, and the reverse.
+    fn of(steps: &[Step]) -> Self {
+        let mut ours = Self {
+            opened: Firewall::new(),
+            closed: Firewall::new(),
+        };
+        let none = Sources::new();
+        for Step { before, after } in steps {
+            for key in keys(before, after) {
+                let (before, after) = (
+                    before.get(key).unwrap_or(&none),
+                    after.get(key).unwrap_or(&none),
+                );
+                let known = |firewall: &Firewall| firewall.get(key).unwrap_or(&none).clone();
+                let (opened, closed) = (known(&ours.opened), known(&ours.closed));
+                let opens = exposure::subtract(&exposure::subtract(after, before), &closed);
+                let closes = exposure::subtract(&exposure::subtract(before, after), &opened);
+                ours.opened.add(key, &opens);
+                ours.closed.add(key, &closes);
+            }
+        }
+        ours
+    }
+
+    /// The live rules without what was opened and with what was closed.
+    fn undone(&self, live: &Firewall, origin: &Firewall) -> Firewall {
+        let mut target = live.clone();
+        let none = Sources::new();
+        for key in keys(&self.opened, &self.closed) {
+            let of = |firewall: &Firewall| firewall.get(key).unwrap_or(&none).clone();
+            let now = of(live);
+            let mut wanted = exposure::subtract(&now, &of(&self.opened));
+            wanted.extend(&of(&self.closed));
+            target.set(key, spelled(&wanted, &now, &of(origin)));
+        }
+        target
+    }
+}
+
+/// The same sources, in the spelling of what is live or was live before wherever that is possible.
+fn spelled(wanted: &Sources, now: &Sources, origin: &Sources) -> Sources {
+    for known in [now, origin] {
+        if exposure::means_same(wanted, known) {
+            return known.clone();
+        }
+    }
+    let mut known = now.clone();
+    known.extend(origin);
+    let outside = exposure::uncovered(&known, wanted);
+    let mut result = without_texts(&known, &outside);
+    result.extend(&exposure::subtract(wanted, &result));
+    result
+}
+
+/// The networks and aliases that are not named in `gone`.
+fn without_texts(sources: &Sources, gone: &Sources) -> Sources {
+    let ipv4 = sources.ipv4().difference(gone.ipv4());
+    let ipv6 = sources.ipv6().difference(gone.ipv6());
+    let nets = ipv4.map(|net| (*net).into());
+    let mut left: Sources = nets.chain(ipv6.map(|net| (*net).into())).collect();
+    for alias in sources.aliases().difference(gone.aliases()) {
+        left.insert_alias(alias);
+    }
+    left
+}
+
+/// Whether the live rules mean a state that the writes alone lead through: then everything goes back to what it was, in
+/// whatever spelling it is now.
+fn undisturbed(live: &Firewall, steps: &[Step]) -> bool {
+    let Some(first) = steps.first() else {
+        return false;
+    };
+    let mut states = vec![&first.before];
+    for Step { before, after } in steps {
+        let known = |state: &&Firewall| exposure::equivalent(state, before);
+        if !states.iter().any(known) {
+            // Somebody wrote between two of ours.
+            return false;
+        }
+        states.push(after);
+    }
+    states
+        .into_iter()
+        .any(|state| exposure::equivalent(state, live))
+}
+
+fn plan(
+    instance: &Instance,
+    live: &LiveFirewall,
+    before: &LiveFirewall,
+    ours: &Ours,
+    target: &Firewall,
+    strategy: Strategy,
+) -> InstancePlan {
+    // A doubtful entry for what we opened is our own, echoed in a way that cannot be read: only a Put takes it away.
+    let is_ours = |entry: &&Uncertain| {
+        let opened = entry.key.is_some_and(|key| ours.opened.get(key).is_some());
+        opened && !before.uncertain().contains(*entry)
+    };
+    let doubt = live.uncertain().iter().find(is_ours);
+    let mode = if live.uncertain().iter().all(|entry| is_ours(&entry)) {
+        Mode::Authoritative
+    } else {
+        Mode::Additive
+    };
+    let incomplete = planner::incomplete(mode, live);
+    let exposure = match incomplete {
+        Some(_) => Diff::of_change(&LiveFirewall::from(live.firewall()), target),
+        None => Diff::of_change(live, target),
+    };
+    let mut plan = InstancePlan {
+        instance: instance.clone(),
+        mode,
+        strict_spelling: false,
+        before: live.clone(),
+        after: live.firewall().clone(),
+        changes: Vec::new(),
+        calls: Vec::new(),
+        fallback: None,
+        verdict: Verdict::InSync,
+        exposure: Diff::default(),
+        incomplete,
+        notes: Vec::new(),
+    };
+    if exposure.is_empty() && doubt.is_none() {
+        return plan;
+    }
+    plan.exposure = exposure;
+    plan.changes = changes(live.firewall(), target);
+    plan.after = target.clone();
+    let chosen = choose(&plan, live, doubt, strategy);
+    let chosen = chosen
+        .and_then(|chosen| planner::within_limit(&chosen.after, live.firewall()).map(|()| chosen));
+    match chosen {
+        Ok(Chosen {
+            calls,
+            after,
+            fallback,
+        }) => {
+            plan.verdict = Verdict::Change;
+            plan.calls = calls;
+            plan.after = after;
+            plan.fallback = fallback;
+        }
+        Err(Refusal { reason, hint }) => plan.verdict = Verdict::Refused { reason, hint },
+    }
+    plan
+}
+
+/// Certain calls, because they leave the other keys alone whoever writes meanwhile; else one Put.
+fn choose(
+    plan: &InstancePlan,
+    live: &LiveFirewall,
+    doubt: Option<&Uncertain>,
+    strategy: Strategy,
+) -> Result<Chosen, Refusal> {
+    let incremental = || match doubt {
+        Some(Uncertain { entry, doubt, .. }) => Err(Refusal {
+            reason: format!("the live entry `{entry}` cannot be closed for certain: {doubt}"),
+            hint: None,
+        }),
+        None => planner::incremental(&plan.changes, live, plan.mode, Strategy::Incremental),
+    };
+    let put = || planner::put(live, &plan.after, plan.mode, Strategy::Put);
+    match strategy {
+        Strategy::Put => put(),
+        Strategy::Incremental => incremental(),
+        Strategy::Auto => incremental().or_else(|_| put()),
+    }
+}
+
+fn changes(now: &Firewall, target: &Firewall) -> Vec<Change> {
+    let change = |key: Key| {
+        let of = |firewall: &Firewall| firewall.get(key).cloned().unwrap_or_default();
+        let (before, after) = (of(now), of(target));
+        let differs = !exposure::means_same(&before, &after);
+        differs.then_some(Change {
+            key,
+            before,
+            after,
+            causes: Vec::new(),
+        })
+    };
+    keys(now, target).into_iter().filter_map(change).collect()
+}
+
+fn keys(one: &Firewall, other: &Firewall) -> BTreeSet<Key> {
+    one.keys().chain(other.keys()).collect()
+}
+
+#[cfg(test)]
+mod tests;

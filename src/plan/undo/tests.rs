@@ -1,0 +1,382 @@
+//! Undo against a table of four cases, one source and one key at a time, and the examples that the table comes from.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use proptest::collection::vec;
+use proptest::prelude::{
+    ProptestConfig, TestCaseError, any, prop_assert, prop_assert_eq, proptest,
+};
+use proptest::strategy::Strategy as _;
+
+use super::*;
+use crate::exposure::{Access, Atom};
+use crate::model::arbitrary::{Universe, change, firewall, named};
+use crate::model::{AddressType, InstanceId, InstanceState, PortState, Protocol};
+use crate::plan::{Call, Plan, lint};
+
+fn instance() -> Instance {
+    Instance {
+        id: InstanceId {
+            account: None,
+            region: "eu-central-1".into(),
+            name: "web".into(),
+        },
+        arn: "arn:aws:lightsail:eu-central-1:123456789012:Instance/web".into(),
+        tags: BTreeMap::new(),
+        state: InstanceState::Running,
+        address_type: AddressType::Dualstack,
+    }
+}
+
+fn tcp(from: i32, to: i32) -> Key {
+    Key::new(Protocol::Tcp, from, to).expect("a key")
+}
+
+fn rules(rules: &[(i32, &[&str])]) -> Firewall {
+    rules
+        .iter()
+        .map(|(port, texts)| (tcp(*port, *port), named(texts)))
+        .collect()
+}
+
+fn step(before: &Firewall, after: &Firewall) -> Step {
+    Step {
+        before: before.clone(),
+        after: after.clone(),
+    }
+}
+
+fn undone(live: &LiveFirewall, steps: &[Step]) -> Undo {
+    let before = steps.first().map(|step| LiveFirewall::from(&step.before));
+    let before = before.unwrap_or_default();
+    undo(&instance(), live, &before, steps, Strategy::Auto)
+}
+
+fn lint_of(undo: &Undo) -> Vec<lint::Defect> {
+    lint::lint(&Plan {
+        instances: vec![undo.plan.clone()],
+        ..Plan::default()
+    })
+}
+
+/// Whether a key must let a source in that it lets in now or not, after steps that begin and end so.
+fn wanted(steps: &[(bool, bool)], is: bool) -> bool {
+    let touched = steps.iter().find(|(before, after)| before != after);
+    touched.map_or(is, |(before, _)| *before)
+}
+
+/// The first and the last address of every network, and their neighbours: where access can change.
+fn addresses<'a>(firewalls: impl Iterator<Item = &'a Firewall>) -> Vec<IpAddr> {
+    let mut found = Vec::new();
+    for sources in firewalls.flat_map(|firewall| firewall.iter().map(|(_, sources)| sources)) {
+        for net in sources.ipv4() {
+            let (first, last) = (net.network().to_bits(), net.broadcast().to_bits());
+            let around = [first, last, first.wrapping_sub(1), last.wrapping_add(1)];
+            found.extend(around.map(|bits| IpAddr::V4(bits.into())));
+        }
+        for net in sources.ipv6() {
+            let (first, last) = (net.network().to_bits(), net.broadcast().to_bits());
+            let around = [first, last, first.wrapping_sub(1), last.wrapping_add(1)];
+            found.extend(around.map(|bits| IpAddr::V6(bits.into())));
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Who gets in by each key.
+struct ByKey(BTreeMap<Key, Access>);
+
+impl ByKey {
+    fn of(firewall: &Firewall) -> Self {
+        let rules = firewall.iter();
+        Self(rules.map(|(key, to)| (*key, Access::from(to))).collect())
+    }
+
+    fn lets_in(&self, key: Key, address: IpAddr) -> bool {
+        self.0.get(&key).is_some_and(|by| by.contains(address))
+    }
+}
+
+/// Holds the result against the table, for every key and every address where anything changes.
+fn check(undo: &Undo, live: &Firewall, steps: &[Step]) -> Result<(), TestCaseError> {
+    prop_assert_eq!(lint_of(undo), []);
+    if let Verdict::Refused { reason, .. } = &undo.plan.verdict {
+        prop_assert!(reason.contains("sources over all rules"), "{}", reason);
+        return Ok(());
+    }
+    let origin = steps.first().map_or(live, |step| &step.before);
+    let states = || steps.iter().flat_map(|step| [&step.before, &step.after]);
+    let all = || states().chain([live]);
+    let result = &undo.plan.after;
+    let keys: BTreeSet<Key> = all().chain([result]).flat_map(Firewall::keys).collect();
+    if undisturbed(live, steps) {
+        prop_assert!(exposure::equivalent(result, origin));
+        prop_assert!(undo.remains.is_empty());
+        return Ok(());
+    }
+    let in_steps = steps.iter();
+    let in_steps: Vec<_> = in_steps
+        .map(|step| (ByKey::of(&step.before), ByKey::of(&step.after)))
+        .collect();
+    let (live, of_result) = (ByKey::of(live), ByKey::of(result));
+    let mut model = BTreeMap::new();
+    for address in addresses(all()) {
+        for key in keys.iter().copied() {
+            let in_steps: Vec<_> = in_steps
+                .iter()
+                .map(|(before, after)| (before.lets_in(key, address), after.lets_in(key, address)))
+                .collect();
+            let wanted = wanted(&in_steps, live.lets_in(key, address));
+            model.insert((address, key), wanted);
+            if undo.plan.verdict == Verdict::Change {
+                let is = of_result.lets_in(key, address);
+                prop_assert_eq!(is, wanted, "{} from {}", key, address);
+            }
+        }
+    }
+    if undo.plan.verdict == Verdict::Change {
+        return Ok(());
+    }
+    // Nothing is to be done: whatever the rules are called, the same packets get in.
+    let effective = Effective::of(result);
+    let spans: BTreeMap<Key, Vec<(Atom, u16, u16)>> =
+        keys.iter().map(|key| (*key, spans(*key))).collect();
+    let mut cells = BTreeMap::<Atom, BTreeSet<u16>>::new();
+    for (atom, from, to) in spans.values().flatten().copied() {
+        cells.entry(atom).or_default().extend([from, to]);
+    }
+    for address in addresses(all()) {
+        let open = || keys.iter().filter(|key| model[&(address, **key)]);
+        for (atom, cells) in &cells {
+            for cell in cells.iter().copied() {
+                let covers =
+                    |(of, from, to): &(Atom, u16, u16)| of == atom && (*from..=*to).contains(&cell);
+                let wanted = open().any(|key| spans[key].iter().any(covers));
+                prop_assert_eq!(effective.contains(*atom, cell, address), wanted);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The cells that a key is about: atom, first and last.
+fn spans(key: Key) -> Vec<(Atom, u16, u16)> {
+    let of = Effective::of(&[(key, Sources::anywhere())].into_iter().collect());
+    of.iter()
+        .map(|(atom, run)| (atom, run.from, run.to))
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_nobody_else_touched_is_as_it_was((before, after) in change(Universe::Small), half in any::<bool>()) {
+        let live = if half { &before } else { &after };
+        let steps = [step(&before, &after)];
+        let undo = undone(&LiveFirewall::from(live), &steps);
+        check(&undo, live, &steps)?;
+        if undo.plan.verdict == Verdict::Change {
+            prop_assert_eq!(&undo.left, &Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn what_others_did_stays(
+        (before, after) in change(Universe::Small),
+        more in vec(firewall(Universe::Small), 0..2),
+        live in firewall(Universe::Small),
+        near in any::<bool>(),
+    ) {
+        let live = if near {
+            after.iter().chain(&live).map(|(key, sources)| (*key, sources.clone())).collect()
+        } else {
+            live
+        };
+        let mut steps = vec![step(&before, &after)];
+        for next in more {
+            let last = steps.last().expect("a step").after.clone();
+            steps.push(step(&last, &next));
+        }
+        check(&undone(&LiveFirewall::from(&live), &steps), &live, &steps)?;
+    }
+
+    /// A revert that was itself cut off: its steps begin where somebody else had been.
+    #[test]
+    fn the_way_back_can_be_gone_twice(
+        (before, after) in change(Universe::Small), theirs in firewall(Universe::Small), more in firewall(Universe::Small),
+    ) {
+        let with = |firewall: &Firewall, more: &Firewall| -> Firewall {
+            firewall.iter().chain(more).map(|(key, sources)| (*key, sources.clone())).collect()
+        };
+        let mut steps = vec![step(&before, &after)];
+        let live = with(&after, &theirs);
+        let first = undone(&LiveFirewall::from(&live), &steps);
+        check(&first, &live, &steps)?;
+        if first.plan.verdict != Verdict::Change {
+            return Ok(());
+        }
+        steps.push(step(&live, &first.plan.after));
+        for live in [&live, &first.plan.after, &with(&first.plan.after, &more)] {
+            check(&undone(&LiveFirewall::from(live), &steps), live, &steps)?;
+        }
+    }
+
+    #[test]
+    fn entries_that_cannot_be_read_are_never_dropped(
+        (before, after) in change(Universe::Small).prop_filter("no doubt about ours", |(before, after)| {
+            keys(before, after).iter().all(|key| *key != tcp(9, 9))
+        }),
+        protocol in proptest::sample::select(&["tcp", "sctp"][..]),
+    ) {
+        let entry = PortState { from_port: 9, to_port: 9, protocol: protocol.into(), ..PortState::default() };
+        let mut entries: Vec<PortState> = after.iter().map(|(key, to)| PortState::canonical(*key, to)).collect();
+        entries.push(entry);
+        let undo = undone(&LiveFirewall::read(&entries), &[step(&before, &after)]);
+        prop_assert_eq!(lint_of(&undo), []);
+        prop_assert!(undo.plan.incomplete.is_some());
+        let puts = |call: &Call| matches!(call, Call::Put { .. });
+        prop_assert!(!undo.plan.calls.iter().any(puts) && undo.plan.fallback.is_none());
+    }
+}
+
+#[test]
+fn others_changed_the_same_rule() {
+    let everyone = rules(&[(22, &["0.0.0.0/0"])]);
+    let office = rules(&[(22, &["203.0.113.0/24"])]);
+    let both = rules(&[(22, &["203.0.113.0/24", "198.51.100.0/24"])]);
+    // (before, after, live, result, what is left)
+    let cases: &[(&Firewall, &Firewall, &Firewall, Firewall, &[&str])] = &[
+        // We opened a port, and somebody opened another.
+        (
+            &office,
+            &rules(&[(22, &["203.0.113.0/24"]), (443, &["0.0.0.0/0"])]),
+            &rules(&[
+                (22, &["203.0.113.0/24"]),
+                (443, &["0.0.0.0/0"]),
+                (80, &["0.0.0.0/0"]),
+            ]),
+            rules(&[(22, &["203.0.113.0/24"]), (80, &["0.0.0.0/0"])]),
+            &["tcp/80 is open to 0.0.0.0/0"],
+        ),
+        // We added a source, and somebody took the rule away.
+        (
+            &office,
+            &both,
+            &Firewall::new(),
+            Firewall::new(),
+            &["tcp/22 is not open to 203.0.113.0/24"],
+        ),
+        // We added a source, and somebody left only ours: what was there before is theirs to close.
+        (
+            &office,
+            &both,
+            &rules(&[(22, &["198.51.100.0/24"])]),
+            Firewall::new(),
+            &["tcp/22 is not open to 203.0.113.0/24"],
+        ),
+        // We shut a rule, and somebody opened it to one address.
+        (
+            &office,
+            &Firewall::new(),
+            &rules(&[(22, &["198.51.100.7/32"])]),
+            rules(&[(22, &["203.0.113.0/24", "198.51.100.7/32"])]),
+            &["tcp/22 is open to 198.51.100.7/32, 203.0.113.0/24, not to 203.0.113.0/24"],
+        ),
+        // We opened to everyone, and somebody narrowed that to what it was.
+        (&office, &everyone, &office, office.clone(), &[]),
+    ];
+    for (before, after, live, result, left) in cases {
+        let undo = undone(&LiveFirewall::from(*live), &[step(before, after)]);
+        assert_eq!(undo.plan.after, *result, "{before:?} {after:?} {live:?}");
+        assert_eq!(undo.left, *left);
+        assert_eq!(undo.remains, []);
+        assert_eq!(lint_of(&undo), []);
+    }
+}
+
+#[test]
+fn a_write_that_was_refused_leaves_nothing_to_undo() {
+    let live = LiveFirewall::from(&rules(&[(22, &["0.0.0.0/0"])]));
+    let undo = undone(&live, &[]);
+    assert_eq!(undo.plan.verdict, Verdict::InSync);
+    assert!(undo.plan.calls.is_empty() && undo.left.is_empty() && undo.remains.is_empty());
+}
+
+#[test]
+fn the_calls_leave_the_rules_of_others_alone_where_that_is_possible() {
+    let before = rules(&[(22, &["203.0.113.0/24"]), (80, &["0.0.0.0/0"])]);
+    let after = rules(&[(22, &["203.0.113.0/24"]), (443, &["0.0.0.0/0"])]);
+    let mut live = after.clone();
+    live.set(tcp(8080, 8080), named(&["198.51.100.0/24"]));
+    let undo = undone(&LiveFirewall::from(&live), &[step(&before, &after)]);
+    let verbs: Vec<&str> = undo.plan.calls.iter().map(Call::verb).collect();
+    assert_eq!(verbs, ["open", "close"]);
+    assert_eq!(undo.left, ["tcp/8080 is open to 198.51.100.0/24"]);
+
+    // A source that goes while the rule stays takes a Put of everything that is live, with our part undone.
+    let wide = rules(&[(22, &["203.0.113.0/24", "198.51.100.0/24"])]);
+    let narrow = rules(&[(22, &["203.0.113.0/24"])]);
+    let mut live = wide.clone();
+    live.set(tcp(8080, 8080), named(&["198.51.100.0/24"]));
+    let undo = undone(&LiveFirewall::from(&live), &[step(&narrow, &wide)]);
+    let mut result = narrow.clone();
+    result.set(tcp(8080, 8080), named(&["198.51.100.0/24"]));
+    assert_eq!(undo.plan.calls, [Call::Put { firewall: result }]);
+}
+
+#[test]
+fn what_stays_open_through_the_rule_of_somebody_else_is_named() {
+    let after = rules(&[(443, &["0.0.0.0/0"])]);
+    let theirs: Firewall = [(tcp(400, 500), named(&["0.0.0.0/0"]))]
+        .into_iter()
+        .collect();
+    let undo = undone(
+        &LiveFirewall::from(&theirs),
+        &[step(&Firewall::new(), &after)],
+    );
+    assert_eq!(undo.plan.verdict, Verdict::InSync);
+    let remains: Vec<String> = undo.remains.iter().map(ToString::to_string).collect();
+    assert_eq!(remains, ["tcp/443 from everyone (IPv4)"]);
+    let notes: Vec<&str> = undo
+        .plan
+        .notes
+        .iter()
+        .map(|note| note.text.as_str())
+        .collect();
+    assert_eq!(
+        notes,
+        [
+            "changed by somebody else, and left so: tcp/400-500 is open to 0.0.0.0/0",
+            "tcp/443 from everyone (IPv4) stays open through rules that are not undone",
+        ]
+    );
+}
+
+#[test]
+fn what_was_written_and_is_echoed_without_sources_goes_with_a_put() {
+    let before = rules(&[(22, &["203.0.113.0/24"])]);
+    let mut after = before.clone();
+    after.set(tcp(443, 443), named(&["0.0.0.0/0"]));
+    let entries = [
+        PortState::canonical(tcp(22, 22), &named(&["203.0.113.0/24"])),
+        PortState {
+            from_port: 443,
+            to_port: 443,
+            protocol: "tcp".into(),
+            ..PortState::default()
+        },
+    ];
+    let live = LiveFirewall::read(&entries);
+    let undo = undone(&live, &[step(&before, &after)]);
+    assert_eq!(
+        undo.plan.calls,
+        [Call::Put {
+            firewall: before.clone()
+        }]
+    );
+    assert_eq!(lint_of(&undo), []);
+}
