@@ -1,23 +1,21 @@
-//! The second half of a run that has to be confirmed: what it wrote stays, or is put back.
+//! The second half of a run that has to be confirmed: what it wrote stays, or is undone.
 //!
-//! Owns the deadline and the way back, which is an ordinary run over the reversed plan: one Put of `before` for each
-//! instance, where live still means `after`. Refuses to know who confirms. It needs this process alive; what becomes of a run
-//! that died here stands in its receipt.
+//! Owns the deadline. How an instance is taken back is in `revert`. Refuses to know who confirms. It needs this process
+//! alive; what becomes of a run that died here stands in its receipt.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream;
 use time::OffsetDateTime;
 use tokio::time::timeout;
 
-use super::endings::plain;
-use super::instance::{Expect, replaces};
-use super::receipt::entries;
-use super::{Journal, Progress, Settings, Stage, Stop, Tools, carry_out};
+use super::revert::{revert, why_not};
+use super::{Journal, Progress, Settings, Stage, Stop, Tools};
 use crate::lightsail::{Reader, Writer};
-use crate::model::{InstanceId, LiveFirewall, SOURCES_PER_FAMILY};
-use crate::plan::{
-    Call, Failure, Foreign, InstancePlan, InstanceResult, Outcome, Plan, Report, Verdict,
-};
+use crate::model::InstanceId;
+use crate::plan::{InstancePlan, Plan, Report};
 
 /// An answer to the question whether all is well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +26,8 @@ pub enum Confirmation {
     Denied(String),
 }
 
-/// The changed instances that one Put could not bring back to what they are, with the reason. To be asked before a run that
-/// has to be confirmed: it should not begin.
+/// The changed instances that could not be brought back to what they are, with the reason. To be asked before a run that has
+/// to be confirmed: it should not begin.
 #[must_use]
 pub fn irreversible(plan: &Plan) -> Vec<(InstanceId, String)> {
     let changed = plan.instances.iter().filter(|i| !i.calls.is_empty());
@@ -38,26 +36,9 @@ pub fn irreversible(plan: &Plan) -> Vec<(InstanceId, String)> {
         .collect()
 }
 
-fn why_not(plan: &InstancePlan) -> Option<String> {
-    let before = &plan.before;
-    if let Some(entry) = before.unknown().first() {
-        return Some(format!(
-            "a Put would drop its entry `{entry}`, whose protocol this program does not know"
-        ));
-    }
-    if let Some(uncertain) = before.uncertain().first() {
-        return Some(format!(
-            "its entry `{}` could not be written again: {}",
-            uncertain.entry, uncertain.doubt
-        ));
-    }
-    let counts = before.firewall().counts();
-    (counts.ipv4.max(counts.ipv6) > SOURCES_PER_FAMILY)
-        .then(|| format!("it has more than the {SOURCES_PER_FAMILY} sources that can be written"))
-}
-
 /// Waits for the confirmation of what a run wrote, for at most `within`. Without one (denied, too late, or `tools.stop` set
-/// before it came) every instance that the run wrote to is put back to what it was, and the report says so.
+/// before it came) what the run wrote is undone on every instance, from what is live by then: what somebody else changed
+/// meanwhile stays. The report says so.
 ///
 /// A run that wrote nothing has nothing to confirm and is not waited for.
 pub async fn confirm<R: Reader, W: Writer, J: Journal, P: Progress>(
@@ -67,7 +48,7 @@ pub async fn confirm<R: Reader, W: Writer, J: Journal, P: Progress>(
     within: Duration,
     confirmation: impl Future<Output = Confirmation>,
 ) -> Report {
-    if !report.results.iter().any(|result| result.writes > 0) {
+    if !report.results.iter().any(|result| !result.steps.is_empty()) {
         return report;
     }
     let until = OffsetDateTime::now_utc()
@@ -86,31 +67,16 @@ pub async fn confirm<R: Reader, W: Writer, J: Journal, P: Progress>(
         },
     };
     tools.journal.stage(Stage::Reverting { why: &why });
-    revert(plan, report, tools, &why).await
+    put_back(plan, report, tools, &why).await
 }
 
-async fn revert<R: Reader, W: Writer, J: Journal, P: Progress>(
+/// Undoes what was written, on as many instances at once as a run works on.
+async fn put_back<R: Reader, W: Writer, J: Journal, P: Progress>(
     plan: &Plan,
     mut report: Report,
     tools: &Tools<'_, R, W, J, P>,
     why: &str,
 ) -> Report {
-    let mut back = Plan::default();
-    for instance in &plan.instances {
-        let mut results = report.results.iter_mut();
-        let Some(result) =
-            results.find(|result| result.id == instance.instance.id && result.writes > 0)
-        else {
-            continue;
-        };
-        match why_not(instance) {
-            None => back.instances.push(reversed(instance)),
-            Some(reason) => {
-                result.outcome =
-                    Outcome::Failed(plain(format!("{why}, and it cannot be put back: {reason}")));
-            }
-        }
-    }
     // The way back is in flight already: nothing stops it but the end of the process. An instance may have been replaced
     // while the confirmation was waited for.
     let settings = Settings {
@@ -118,74 +84,32 @@ async fn revert<R: Reader, W: Writer, J: Journal, P: Progress>(
         max_failures: None,
         ..*tools.settings
     };
-    let tools = Tools {
+    let tools = &Tools {
         settings: &settings,
         stop: &Stop::new(),
         ..*tools
     };
-    for put_back in carry_out(&back, &tools, Expect::InMeaning).await.results {
-        let mut results = report.results.iter_mut();
-        if let Some(result) = results.find(|result| result.id == put_back.id) {
-            take_back(result, put_back, why);
-        }
+    let by_id: BTreeMap<&InstanceId, &InstancePlan> = plan
+        .instances
+        .iter()
+        .map(|instance| (&instance.instance.id, instance))
+        .collect();
+    let work = report
+        .results
+        .iter()
+        .enumerate()
+        .filter_map(|(place, result)| {
+            let instance = by_id.get(&result.id).filter(|_| !result.steps.is_empty())?;
+            Some((place, *instance, result))
+        });
+    let work = stream::iter(work)
+        .map(async |(place, instance, result)| (place, revert(instance, result, tools, why).await));
+    let back: Vec<_> = work
+        .buffer_unordered(settings.concurrency.max(1))
+        .collect()
+        .await;
+    for (place, result) in back {
+        report.results[place] = result;
     }
     report
-}
-
-/// The plan from `after` to `before`.
-fn reversed(plan: &InstancePlan) -> InstancePlan {
-    let replaced = plan.calls.iter().any(replaces);
-    let before = plan.before.firewall();
-    InstancePlan {
-        before: LiveFirewall::read(&entries(&plan.after, &plan.before, replaced)),
-        after: before.clone(),
-        calls: vec![Call::Put {
-            firewall: before.clone(),
-        }],
-        fallback: None,
-        changes: Vec::new(),
-        verdict: Verdict::Change,
-        ..plan.clone()
-    }
-}
-
-/// What became of an instance, from what became of the change and of putting it back.
-fn take_back(result: &mut InstanceResult, put_back: InstanceResult, why: &str) {
-    let InstanceResult {
-        id: _,
-        outcome,
-        writes,
-        operations,
-        note,
-    } = put_back;
-    result.writes += writes;
-    result.note = note;
-    result.operations.extend(operations);
-    let failed = |failure: Failure| {
-        Outcome::Failed(Failure {
-            message: format!("{why}, and putting it back failed: {}", failure.message),
-            ..failure
-        })
-    };
-    result.outcome = match outcome {
-        // What failed without an effect is still a failure.
-        Outcome::AlreadyApplied if result.outcome.is_failure() => return,
-        Outcome::AlreadyApplied => Outcome::Reverted(format!("{why}; it was as before already")),
-        Outcome::Applied { .. } | Outcome::Reverted(_) => Outcome::Reverted(why.to_owned()),
-        Outcome::ForeignWriter(foreign) => Outcome::ForeignWriter(foreign),
-        Outcome::Failed(failure) => failed(failure),
-        Outcome::Stale(difference) | Outcome::NotStarted(difference) => match &result.outcome {
-            Outcome::Failed(failure) => Outcome::Failed(Failure {
-                message: format!(
-                    "{}; {why}, and it was not put back: {difference}",
-                    failure.message
-                ),
-                ..failure.clone()
-            }),
-            _ => Outcome::ForeignWriter(Foreign {
-                difference: Some(format!("{why}, and it was not put back: {difference}")),
-                ..Foreign::default()
-            }),
-        },
-    };
 }

@@ -3,11 +3,13 @@
 use std::future::{pending, ready};
 use std::time::Duration;
 
-use super::fake::{Behaviour, Fake, Fault, plan};
-use super::tests::{APPLIED, after, before, elsewhere, message, opening, patient, put, tools};
+use super::fake::{self, Behaviour, Fake, Fault, plan, tcp};
+use super::tests::{
+    APPLIED, after, before, elsewhere, hasty, message, open, opening, patient, put, tools,
+};
 use super::{Confirmation, Stop, confirm, irreversible, run};
-use crate::model::{Firewall, LiveFirewall, PortState};
-use crate::plan::{InstancePlan, Outcome, Plan, Report};
+use crate::model::{Firewall, Key, LiveFirewall, PortState, Protocol};
+use crate::plan::{Call, InstancePlan, Outcome, Plan, Report};
 
 const LONG: Duration = Duration::from_mins(1);
 
@@ -98,22 +100,149 @@ async fn another_spelling_of_what_was_written_is_put_back_all_the_same() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn what_somebody_else_changed_meanwhile_is_left_alone() {
-    let change = |fake: &Fake| fake.host("web", |host| host.rules = elsewhere());
-    let (report, fake) = confirmed(Behaviour::default(), change, LONG, denied()).await;
+async fn only_our_own_changes_are_undone() {
+    let with = |more: &[(i32, &[&str])]| {
+        let mut firewall = after();
+        for (key, sources) in &fake::rules(more) {
+            firewall.set(*key, sources.clone());
+        }
+        firewall
+    };
+    let theirs: (i32, &[&str]) = (8080, &["198.51.100.0/24"]);
+    // What somebody else made of it meanwhile, what is left of that, and how many writes it took to undo ours.
+    for (live, left, writes, said) in [
+        (with(&[theirs]), elsewhere(), 1, "tcp/8080 is open to"),
+        (
+            elsewhere(),
+            elsewhere(),
+            0,
+            "nothing of it was left; changed",
+        ),
+        (
+            with(&[(443, &["0.0.0.0/0", "::/0"])]),
+            fake::rules(&[(22, &["192.0.2.1/32"]), (443, &["::/0"])]),
+            1,
+            "tcp/443 is open to ::/0",
+        ),
+        (
+            with(&[(22, &["192.0.2.2/32"])]),
+            fake::rules(&[(22, &["192.0.2.2/32"])]),
+            1,
+            "tcp/22 is open to 192.0.2.2/32, not to 192.0.2.1/32",
+        ),
+    ] {
+        let change = |fake: &Fake| fake.host("web", |host| host.rules = live.clone());
+        let (report, fake) = confirmed(Behaviour::default(), change, LONG, denied()).await;
+        let result = &report.results[0];
+        let text = message(&result.outcome);
+        assert!(matches!(result.outcome, Outcome::Reverted(_)), "{report:?}");
+        assert!(
+            text.starts_with("the probe failed") && text.contains(said),
+            "{text}"
+        );
+        assert_eq!((rules(&fake), result.writes), (left, 1 + writes));
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_stays_open_through_the_rule_of_somebody_else_is_not_called_undone() {
+    let wide = fake::from(&["0.0.0.0/0"]);
+    let range = Key::new(Protocol::Tcp, 400, 500).expect("a range");
+    let join = |fake: &Fake| {
+        fake.host("web", |host| {
+            host.rules = before();
+            host.rules.set(range, wide.clone());
+        });
+    };
+    let (report, fake) = confirmed(Behaviour::default(), join, LONG, denied()).await;
     let said = message(&report.results[0].outcome);
     assert!(
         matches!(report.results[0].outcome, Outcome::ForeignWriter(_)),
         "{report:?}"
     );
-    assert!(said.contains("not put back"), "{said}");
-    assert_eq!((rules(&fake), report.results[0].writes), (elsewhere(), 1));
+    assert!(
+        said.contains("stays open") && said.contains("tcp/443"),
+        "{said}"
+    );
+    assert_eq!(rules(&fake).get(range), Some(&wide));
+}
 
+#[tokio::test(flavor = "current_thread")]
+async fn an_instance_that_was_replaced_meanwhile_is_left_alone() {
     let replace = |fake: &Fake| fake.host("web", |host| host.instance.arn = "arn:other".into());
     let (report, fake) = confirmed(Behaviour::default(), replace, LONG, denied()).await;
     let said = message(&report.results[0].outcome);
     assert!(said.contains("another instance"), "{said}");
-    assert_eq!(rules(&fake), after());
+    assert_eq!((rules(&fake), report.results[0].writes), (after(), 1));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_run_that_failed_half_way_is_undone_too() {
+    let fake = Fake::default();
+    let (first, second) = (open(), fake::from(&["0.0.0.0/0"]));
+    let both = fake::rules(&[
+        (22, &["192.0.2.1/32"]),
+        (80, &["0.0.0.0/0"]),
+        (443, &["0.0.0.0/0"]),
+    ]);
+    let behaviour = Behaviour {
+        faults: vec![Fault::Fine, Fault::Denied, Fault::Fine],
+        ..Behaviour::default()
+    };
+    let web = InstancePlan {
+        calls: vec![
+            first,
+            Call::Open {
+                key: tcp(80),
+                sources: second,
+            },
+        ],
+        ..fake.add("web", &before(), &both, behaviour)
+    };
+    let plan = plan(vec![web]);
+    let (settings, stop) = (patient(), Stop::new());
+    let tools = tools(&fake, &settings, &stop);
+    let report = run(&plan, &tools).await;
+    assert!(matches!(report.results[0].outcome, Outcome::Failed(_)));
+    let report = confirm(&plan, report, &tools, LONG, denied()).await;
+    let said = message(&report.results[0].outcome);
+    assert!(
+        matches!(report.results[0].outcome, Outcome::Reverted(_)),
+        "{report:?}"
+    );
+    assert!(
+        said.contains("as the test wishes") && said.contains("the probe failed"),
+        "{said}"
+    );
+    assert_eq!(rules(&fake), before());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn who_writes_while_it_is_undone_is_left_alone_and_it_is_undone_all_the_same() {
+    // The run takes three requests; the way back begins with the instance and its rules.
+    for (request, shown) in [(4, true), (5, true), (6, false), (7, true), (8, true)] {
+        let mut rules = after();
+        rules.set(tcp(8080), fake::from(&["198.51.100.0/24"]));
+        let behaviour = Behaviour {
+            foreign: Some((request, rules.clone(), shown)),
+            ..Behaviour::default()
+        };
+        let fake = Fake::default();
+        let plan = plan(vec![opening(&fake, behaviour)]);
+        let (settings, stop) = (hasty(), Stop::new());
+        let tools = tools(&fake, &settings, &stop);
+        let report = run(&plan, &tools).await;
+        let report = confirm(&plan, report, &tools, LONG, denied()).await;
+        let result = &report.results[0];
+        assert!(
+            matches!(result.outcome, Outcome::Reverted(_)),
+            "{request}: {report:?}"
+        );
+        let rules = self::rules(&fake);
+        assert_eq!(rules.get(tcp(443)), None, "{request}");
+        // A Close leaves the other rules as they are, whoever wrote them and when.
+        assert_eq!(rules, elsewhere(), "{request}");
+    }
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -155,7 +284,7 @@ async fn a_lost_write_without_effect_stays_a_failure() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn what_one_put_cannot_bring_back_is_named_and_not_touched() {
+async fn what_cannot_be_brought_back_is_named() {
     let strange = |protocol: &str| PortState {
         from_port: 5,
         to_port: 5,
@@ -198,8 +327,8 @@ async fn what_one_put_cannot_bring_back_is_named_and_not_touched() {
         let report = confirm(&plan, report, &tools, LONG, denied()).await;
         let said = message(&report.results[0].outcome);
         if report.results[0].writes > 0 {
-            assert!(said.contains("cannot be put back"), "{said}");
+            assert!(said.contains("cannot be written again"), "{said}");
+            assert_eq!(rules(&fake), before());
         }
-        assert!(fake.host("web", |host| host.writes.len()) <= 1);
     }
 }

@@ -10,27 +10,19 @@ use super::rules::{changed, means, result_of};
 use super::wait::Patience;
 use super::{Journal, Progress, Tools};
 use crate::lightsail::{Kind, Reader, Writer};
-use crate::model::{InstanceId, LiveFirewall};
+use crate::model::InstanceId;
+use crate::plan::undo::Step;
 use crate::plan::{Call, Failure, Foreign, InstancePlan, InstanceResult, Outcome};
-
-/// How live rules must agree with those that the plan was made from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Expect {
-    /// To the letter.
-    Exactly,
-    /// In what they mean: for a plan that was made from what we wrote, not from what the service then said. Such a plan
-    /// holds nothing but a Put, which no spelling can mislead.
-    InMeaning,
-}
 
 /// What it takes to work on one instance.
 pub(super) struct Worker<'a, R, W, J, P> {
     pub(super) plan: &'a InstancePlan,
     pub(super) tools: &'a Tools<'a, R, W, J, P>,
     pub(super) halt: &'a Halt<'a>,
-    expect: Expect,
     pub(super) ours: Ours,
     pub(super) writes: usize,
+    /// The writes that may have been carried out.
+    pub(super) steps: Vec<Step>,
     /// What should be known although all went well.
     pub(super) note: Option<String>,
     /// Whether anything was out of the ordinary, so that it is worth asking for another writer.
@@ -53,15 +45,14 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
         plan: &'a InstancePlan,
         tools: &'a Tools<'a, R, W, J, P>,
         halt: &'a Halt<'a>,
-        expect: Expect,
     ) -> Self {
         Self {
             plan,
             tools,
             halt,
-            expect,
             ours: Ours::new(),
             writes: 0,
+            steps: Vec::new(),
             note: None,
             disturbed: false,
         }
@@ -78,6 +69,7 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
             tools,
             ours,
             writes,
+            steps,
             note,
             ..
         } = self;
@@ -86,6 +78,7 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
             outcome,
             writes,
             operations: ours.into_operations(),
+            steps,
             note,
         };
         tools.journal.result(&result);
@@ -112,7 +105,7 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
             live = self.read() => live.map_err(|error| Outcome::Failed(failure(&error)))?,
             () = self.halt.stop.wait() => return Err(interrupted()),
         };
-        if !self.is_as_expected(&live) {
+        if live != self.plan.before {
             let InstancePlan {
                 before,
                 after,
@@ -134,14 +127,6 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
                 Ok(Outcome::Applied { repaired: None })
             }
             Err(trouble) => self.repair(trouble).await,
-        }
-    }
-
-    fn is_as_expected(&self, live: &LiveFirewall) -> bool {
-        let before = &self.plan.before;
-        match self.expect {
-            Expect::Exactly => live == before,
-            Expect::InMeaning => means(live, before, before.firewall(), false),
         }
     }
 
@@ -238,7 +223,7 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
             .map_err(|error| Outcome::Failed(unproved(&error)))?;
         if self.writes > 0 {
             self.nobody_else().await?;
-        } else if !self.is_as_expected(&live) {
+        } else if live != self.plan.before {
             return Err(foreign(changed(&live, &self.plan.before)));
         }
         self.still_the_same().await?;

@@ -23,6 +23,7 @@ mod journal;
 mod ours;
 mod proof;
 pub mod receipt;
+mod revert;
 mod rules;
 mod stop;
 mod wait;
@@ -58,7 +59,7 @@ use crate::lightsail::{Reader, Writer};
 use crate::model::InstanceId;
 use crate::plan::{InstanceResult, Plan, Report};
 use halt::Halt;
-use instance::{Expect, Worker};
+use instance::Worker;
 
 /// How patient to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,14 +148,6 @@ pub async fn run<R: Reader, W: Writer, J: Journal, P: Progress>(
     plan: &Plan,
     tools: &Tools<'_, R, W, J, P>,
 ) -> Report {
-    carry_out(plan, tools, Expect::Exactly).await
-}
-
-async fn carry_out<R: Reader, W: Writer, J: Journal, P: Progress>(
-    plan: &Plan,
-    tools: &Tools<'_, R, W, J, P>,
-    expect: Expect,
-) -> Report {
     let halt = Halt::new(tools.stop, tools.settings.max_failures);
     let work = plan
         .instances
@@ -162,7 +155,7 @@ async fn carry_out<R: Reader, W: Writer, J: Journal, P: Progress>(
         .filter(|instance| !instance.calls.is_empty())
         .enumerate();
     let work = stream::iter(work).map(async |(place, instance)| {
-        let worker = Worker::new(instance, tools, &halt, expect);
+        let worker = Worker::new(instance, tools, &halt);
         (place, worker.run().await)
     });
     let mut results: Vec<_> = work

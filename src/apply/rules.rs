@@ -4,7 +4,7 @@
 
 use crate::exposure;
 use crate::model::{Firewall, LiveFirewall, Sources};
-use crate::plan::Call;
+use crate::plan::{Call, undo};
 
 /// The rules after a call, by the one reading that every call of a plan has.
 pub(super) fn result_of(call: &Call, rules: &Firewall) -> Firewall {
@@ -55,21 +55,7 @@ pub(super) fn holds_key(call: &Call, live: &Firewall, to: &Firewall) -> bool {
 /// What is different in the live rules, for people: the first few keys.
 pub(super) fn difference(live: &LiveFirewall, wanted: &Firewall) -> String {
     const SHOWN: usize = 3;
-    let is = live.firewall();
-    let mut parts: Vec<String> = Vec::new();
-    let mut keys: Vec<_> = is.keys().chain(wanted.keys()).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    for key in keys {
-        match (is.get(key), wanted.get(key)) {
-            (Some(is), Some(wanted)) if is != wanted => {
-                parts.push(format!("{key} is open to {is}, not to {wanted}"));
-            }
-            (Some(is), None) => parts.push(format!("{key} is open to {is}")),
-            (None, Some(wanted)) => parts.push(format!("{key} is not open to {wanted}")),
-            _ => {}
-        }
-    }
+    let mut parts = undo::differences(live.firewall(), wanted);
     parts.extend(
         live.uncertain()
             .iter()

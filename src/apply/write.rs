@@ -10,6 +10,7 @@ use super::wait::Patience;
 use super::{Intent, Journal, Progress, Tools};
 use crate::lightsail::{Error, Kind, Operation, OperationStatus, Reader, Writer};
 use crate::model::Firewall;
+use crate::plan::undo::Step;
 use crate::plan::{Call, Failure, Outcome};
 
 impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
@@ -27,6 +28,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
             let error = match self.send(call, from, to).await? {
                 Ok(operation) => {
                     self.writes += 1;
+                    self.step(from, to);
                     self.ours.accepted(&operation);
                     return self.finish(operation, call, from, to).await;
                 }
@@ -40,6 +42,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                 }
                 _ if error.is_outcome_unknown() => {
                     self.writes += 1;
+                    self.step(from, to);
                     sent += 1;
                     self.ours.unclaimed(call, false);
                     self.waiting("a reply was lost, so the rules are read");
@@ -82,6 +85,14 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
             }
             patience.pause().await;
         }
+    }
+
+    /// Remembers a write that may have been carried out.
+    fn step(&mut self, before: &Firewall, after: &Firewall) {
+        self.steps.push(Step {
+            before: before.clone(),
+            after: after.clone(),
+        });
     }
 
     /// Sends it once, told to the journal before and after. What cannot be told is not sent.

@@ -150,6 +150,7 @@ mod tests {
             outcome: outcome.clone(),
             writes: *writes,
             operations: Vec::new(),
+            steps: Vec::new(),
             note: None,
         };
         Report {

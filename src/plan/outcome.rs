@@ -8,6 +8,7 @@ use std::fmt;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::undo::Step;
 use crate::model::InstanceId;
 
 /// A failure as people need it.
@@ -85,7 +86,7 @@ pub enum Outcome {
     Failed(Failure),
     /// Not begun: interrupted, or too much had failed before.
     NotStarted(String),
-    /// Applied, and put back to what it was, because nobody confirmed. Says why.
+    /// Written, and undone because nobody confirmed. Says why, and what somebody else changed meanwhile.
     Reverted(String),
 }
 
@@ -142,6 +143,8 @@ pub struct InstanceResult {
     pub writes: usize,
     /// The operations the service gave, in order.
     pub operations: Vec<String>,
+    /// Those writes, in order: what an undo begins from.
+    pub steps: Vec<Step>,
     /// What should be known of an ending that is no failure, as a fragment.
     pub note: Option<String>,
 }

@@ -11,10 +11,10 @@
 use std::collections::BTreeSet;
 
 use super::planner::{self, Chosen, Refusal};
-use super::{Change, InstancePlan, Verdict};
+use super::{Call, Change, InstancePlan, Verdict};
 use crate::exposure::{self, Diff, Effective, Line};
 use crate::model::{
-    Firewall, Instance, Key, LiveFirewall, Mode, Note, Sources, Strategy, Uncertain,
+    Firewall, Instance, Key, LiveFirewall, Mode, Note, PortState, Sources, Strategy, Uncertain,
 };
 
 /// One write that may have been carried out.
@@ -67,7 +67,8 @@ pub fn undo(
         lost: Vec::new(),
     };
     let remains = remains.lines().gained;
-    let left = differences(result, origin);
+    let mut left = differences(result, origin);
+    left.extend(doubtful(&plan, before));
     if !left.is_empty() {
         let text = format!("changed by somebody else, and left so: {}", left.join("; "));
         plan.notes.push(Note { text, origin: None });
@@ -81,6 +82,23 @@ pub fn undo(
         left,
         remains,
     }
+}
+
+/// Entries that are no certain rules, and that came or went.
+fn doubtful(plan: &InstancePlan, before: &LiveFirewall) -> Vec<String> {
+    let entries = |live: &LiveFirewall| -> BTreeSet<PortState> {
+        let uncertain = live.uncertain().iter();
+        let uncertain = uncertain.map(|uncertain| uncertain.entry.clone());
+        uncertain.chain(live.unknown().iter().cloned()).collect()
+    };
+    let (is, was) = (entries(&plan.before), entries(before));
+    let gone = was.difference(&is);
+    let gone = gone.map(|entry| format!("`{entry}` is gone, and cannot be written again"));
+    // A Put is only planned where it drops nothing but what is ours.
+    let puts = matches!(plan.calls.first(), Some(Call::Put { .. }));
+    let new = is.difference(&was).filter(|_| !puts);
+    let new = new.map(|entry| format!("`{entry}` is open, and cannot be read for certain"));
+    gone.chain(new).collect()
 }
 
 /// What the rules are, where they are not what is wanted, as fragments: one for each key whose sources mean something else.

@@ -238,6 +238,7 @@ pub(super) fn result(result: &InstanceResult) -> Line {
         outcome,
         writes,
         operations,
+        steps: _,
         note,
     } = result;
     Line::Result(ResultLine {

@@ -13,7 +13,7 @@ use super::*;
 use crate::exposure::{Access, Atom};
 use crate::model::arbitrary::{Universe, change, firewall, named};
 use crate::model::{AddressType, InstanceId, InstanceState, PortState, Protocol};
-use crate::plan::{Call, Plan, lint};
+use crate::plan::{Plan, lint};
 
 fn instance() -> Instance {
     Instance {
@@ -171,7 +171,7 @@ fn spans(key: Key) -> Vec<(Atom, u16, u16)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
     fn what_nobody_else_touched_is_as_it_was((before, after) in change(Universe::Small), half in any::<bool>()) {

@@ -275,6 +275,7 @@ pub(super) fn outcome(result: &InstanceResult) -> OutcomeDoc<'_> {
         outcome,
         writes,
         operations,
+        steps: _,
         note,
     } = result;
     let failure = match outcome {

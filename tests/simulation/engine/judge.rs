@@ -226,7 +226,7 @@ fn in_sync_is_in_sync(case: &Case<'_>) -> Result<(), Broken> {
 }
 
 /// Applied and already applied are true of the emulator's own rules, at the last read or, where nobody else wrote, in the
-/// end. Put back is as before.
+/// end. Put back is as before, but for what somebody else did.
 fn an_end_is_what_it_is_called(case: &Case<'_>) -> Result<(), Broken> {
     const NAME: &str = "an end is what it is called";
     let mut results = case.act.report.results.iter();
@@ -277,6 +277,9 @@ fn an_end_is_what_it_is_called(case: &Case<'_>) -> Result<(), Broken> {
         _ => return Ok(()),
     };
     let state = case.state_at(at);
+    if case.foreign().is_some() && matches!(result.outcome, Outcome::Reverted(_)) {
+        return nothing_of_ours_is_left(case, &state, at);
+    }
     let doubts = state.uncertain().len() <= case.plan.before.uncertain().len();
     if case.means(&state, wanted) && (doubts || matches!(result.outcome, Outcome::Reverted(_))) {
         return Ok(());
@@ -285,6 +288,31 @@ fn an_end_is_what_it_is_called(case: &Case<'_>) -> Result<(), Broken> {
     Err(case.broken(
         NAME,
         format_args!("{status}, and it is {:?}", state.firewall()),
+    ))
+}
+
+/// What the plan opened is closed and what it closed is open, unless somebody else opened or closed it.
+fn nothing_of_ours_is_left(case: &Case<'_>, state: &LiveFirewall, at: usize) -> Result<(), Broken> {
+    let effective = |rules: &Firewall| Effective::of(&case.possible(rules));
+    let of = |entries: &[PortState]| effective(LiveFirewall::read(entries).firewall());
+    let (before, after) = (
+        effective(case.plan.before.firewall()),
+        effective(&case.plan.after),
+    );
+    let (mut opened, mut closed) = (after.difference(&before), before.difference(&after));
+    let theirs = case.records(case.act.begin, at);
+    for (_, write) in theirs.filter(|(_, write)| write.by == Author::SecondWriter) {
+        let (was, is) = (of(&write.before), of(&write.after));
+        opened = opened.difference(&is.difference(&was));
+        closed = closed.difference(&was.difference(&is));
+    }
+    let is = effective(state.firewall());
+    if opened.intersection(&is).is_empty() && is.is_superset(&closed) {
+        return Ok(());
+    }
+    Err(case.broken(
+        "nothing of ours is left",
+        format_args!("{:?}", state.firewall()),
     ))
 }
 
