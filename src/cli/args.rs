@@ -284,7 +284,8 @@ fn strategy(text: &str) -> Result<Strategy, String> {
 /// Consent to what a guard refuses; it becomes part of the plan.
 #[derive(Args, Debug, Default)]
 pub(super) struct ConsentArgs {
-    /// Allow what a guard refuses (lockout, blast-radius or empty), on all instances or some; repeatable
+    /// Allow what a guard refuses (lockout, blast-radius, empty, or changed-since on a way back), on all instances or some;
+    /// repeatable
     #[arg(long, value_name = "GUARD[=SELECTOR]", requires = "reason")]
     pub(super) allow: Vec<Allow>,
     /// Why that is meant

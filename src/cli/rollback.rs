@@ -21,8 +21,10 @@ use crate::apply::receipt::Receipt;
 use crate::config::{self, Account, Config};
 use crate::model::{Fingerprint, Site};
 use crate::plan::file::Scope;
-use crate::plan::{self, Verdict};
+use crate::plan::{Plan, Verdict};
 use crate::policy;
+use crate::render;
+use crate::render::json::Problem;
 use crate::render::text::Asked;
 
 #[derive(Args, Debug)]
@@ -73,8 +75,29 @@ pub(super) async fn run(args: &RollbackArgs, output: &Output) -> Exit {
         .instances
         .iter()
         .any(|instance| instance.verdict != Verdict::InSync);
-    let text = plan_text(&planned, Asked::Plan, false);
+    let text = opened(&planned.plan) + &plan_text(&planned, Asked::Plan, false);
     output.show_plan(VERB, &planned, args.detailed_exitcode && changes, &text)
+}
+
+/// What nobody can tell of a receipt.
+const UNSIGNED: &str =
+    "a receipt is not signed: whoever can write the file decides what the way back opens";
+
+/// What the way back opens, before anything else is said.
+fn opened(plan: &Plan) -> String {
+    let mut text = format!("note: {UNSIGNED}\n");
+    let before = text.len();
+    for instance in &plan.instances {
+        for line in instance.exposure.lines().gained {
+            let line = format!("{}: + {line}", instance.instance.id);
+            text.push_str(&format!("opens: {}\n", render::plain(&line)));
+        }
+    }
+    if text.len() == before {
+        text.push_str("opens: nothing\n");
+    }
+    text.push('\n');
+    text
 }
 
 /// How to reach the accounts that the run wrote in; a run in the one account of its credentials needs no configuration.
@@ -128,20 +151,15 @@ async fn look(args: &RollbackArgs, output: &Output) -> Result<Planned, NoPlan> {
     .await;
     let tally = world.tally();
     world.close().await;
-    let mut plan = plan::plan(
-        &desired,
-        &live,
-        plan::Options {
-            strategy: args.world.strategy,
-            strict_spelling: args.world.strict_spelling,
-        },
-    );
-    back.refuse(&mut plan);
+    let strategy = args.world.strategy.unwrap_or_default();
+    let plan = back.plan(&mut desired, &live, strategy);
     let text = crate::input::read(&args.receipt).map_err(|error| {
         Cannot::failed(format!("cannot read `{}`: {error}", args.receipt.display()))
     })?;
+    let mut warnings = problems(config.iter().flat_map(Config::warnings));
+    warnings.push(Problem::warning(UNSIGNED.to_owned()));
     let basis = Basis {
-        warnings: problems(config.iter().flat_map(Config::warnings)),
+        warnings,
         guard: desired.guard.clone(),
         scope: Scope {
             account: account(&plan),
@@ -154,6 +172,7 @@ async fn look(args: &RollbackArgs, output: &Output) -> Result<Planned, NoPlan> {
         config: Fingerprint::of(text),
         made_at,
         changes_at: None,
+        changed_since: back.changed_since(&live),
     };
     let mut planned = Planned::judged(plan, basis, &args.consent)?;
     planned.findings = policy::policies(&planned.plan, &desired, policy::State::Result);

@@ -13,11 +13,18 @@ pub enum GuardName {
     BlastRadius,
     /// No instance is left without rules.
     Empty,
+    /// Nobody has changed what a run left before that run is rolled back.
+    ChangedSince,
 }
 
 impl GuardName {
     /// Every guard, in order.
-    pub const ALL: [Self; 3] = [Self::Lockout, Self::BlastRadius, Self::Empty];
+    pub const ALL: [Self; 4] = [
+        Self::Lockout,
+        Self::BlastRadius,
+        Self::Empty,
+        Self::ChangedSince,
+    ];
 
     /// As the command line and files spell it.
     #[must_use]
@@ -26,6 +33,7 @@ impl GuardName {
             Self::Lockout => "lockout",
             Self::BlastRadius => "blast-radius",
             Self::Empty => "empty",
+            Self::ChangedSince => "changed-since",
         }
     }
 

@@ -146,11 +146,11 @@ mod tests {
             ),
             (
                 "force",
-                "there is no guard `force`; the guards are `lockout`, `blast-radius`, `empty`",
+                "there is no guard `force`; the guards are `lockout`, `blast-radius`, `empty`, `changed-since`",
             ),
             (
                 "",
-                "there is no guard ``; the guards are `lockout`, `blast-radius`, `empty`",
+                "there is no guard ``; the guards are `lockout`, `blast-radius`, `empty`, `changed-since`",
             ),
             ("empty=", "`` is no pattern of instances: it is empty"),
             (

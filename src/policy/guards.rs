@@ -5,6 +5,7 @@
 //! | `lockout` | tcp/22 or tcp/3389, each by itself: somebody got in before, and nobody who did still does; or somebody who got in by a rule of `[guard] keep` no longer does |
 //! | `blast-radius` | more instances to change, or more rules to close, than `[guard]` says |
 //! | `empty` | an instance with rules would have none |
+//! | `changed-since` | on a way back: somebody else has changed the rules since the run that is undone |
 //!
 //! Lock-out is judged on effective access, so that no spelling evades it, and on what an instance can really be reached
 //! by: sources of a family that it lacks count as nobody, and so do live entries that cannot be read for certain. Owns the
@@ -56,6 +57,19 @@ pub fn judge(
     allowed: &[Allow],
     reason: &str,
 ) -> Judgement {
+    judge_undo(plan, guard, scope, &BTreeMap::new(), allowed, reason)
+}
+
+/// Judges a plan that undoes a run. `changed` are the instances that somebody else has changed since, with what is
+/// different.
+pub fn judge_undo(
+    plan: &Plan,
+    guard: &Guard,
+    scope: usize,
+    changed: &BTreeMap<InstanceId, String>,
+    allowed: &[Allow],
+    reason: &str,
+) -> Judgement {
     let mut consents = Consents {
         allowed,
         used: vec![false; allowed.len()],
@@ -92,6 +106,10 @@ pub fn judge(
         if let Some(reason) = emptied(instance) {
             refuse(GuardName::Empty, reason);
         }
+        if let Some(difference) = changed.get(id) {
+            let reason = format!("it has been changed since that run: {difference}");
+            refuse(GuardName::ChangedSince, reason);
+        }
     }
     let most = guard.most_instances(scope);
     let instances = consents.excess(&changing, most, |_| 1);
@@ -110,6 +128,7 @@ pub fn lint(plan: &Plan, guard: &Guard, scope: usize) -> Vec<Refusal> {
         .iter()
         .filter_map(|consent| Allow::from_override(consent).ok())
         .collect();
+    // Whether somebody changed it since is not seen in a plan, and its executor writes to nothing that has changed.
     judge(plan, guard, scope, &allowed, "").refusals
 }
 

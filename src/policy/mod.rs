@@ -8,7 +8,7 @@ pub mod guards;
 mod policies;
 
 pub use allow::{Allow, NotAllowed};
-pub use guards::{Judgement, Refusal, judge, lint};
+pub use guards::{Judgement, Refusal, judge, judge_undo, lint};
 pub use policies::{
     Findings, On, Seen, State, Violation, Witness, declared, declared_on, policies,
 };

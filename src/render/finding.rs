@@ -120,6 +120,11 @@ const EMPTY: Rule = Rule::new(
     "A change would leave an instance without any rule",
 );
 
+const CHANGED_SINCE: Rule = Rule::new(
+    "guard-changed-since",
+    "Somebody else has changed the rules since the run that would be undone",
+);
+
 const REFUSED: Rule = Rule::new("plan-refused", "There is no safe way to make the change");
 
 const UNREADABLE: Rule = Rule::new(
@@ -265,6 +270,7 @@ fn stopped(plan: &Plan, refusal: &Refusal) -> Finding {
         GuardName::Lockout => LOCKOUT,
         GuardName::BlastRadius => BLAST_RADIUS,
         GuardName::Empty => EMPTY,
+        GuardName::ChangedSince => CHANGED_SINCE,
     };
     let own = instance.as_ref().and_then(|id| find(plan, id));
     let way_in = own.filter(|_| *guard == GuardName::Lockout);

@@ -1,5 +1,7 @@
 //! `rollback` with a configuration: its guards and its policies judge the way back, and nothing else of it counts.
 
+use portward::model::PortState;
+
 use crate::stage::{Stage, fleet, instance, rule};
 
 const CONFIG: &str = r#"version = 1
@@ -110,4 +112,121 @@ fn a_configuration_that_is_not_valid_judges_nothing() {
     assert_eq!(back.code, Some(65), "{}", back.shown());
     let none = stage.on_fleet(&["rollback", &receipt, "-c", "nowhere.toml"]);
     assert_eq!(none.code, Some(65), "{}", none.shown());
+}
+
+const TWO: &str = r#"version = 1
+[defaults]
+region = "eu-central-1"
+[instances.web-1]
+rules = [{ allow = "https", from = "203.0.113.0/24" }]
+[instances.db-1]
+rules = [{ allow = "https", from = "203.0.113.0/24" }]
+"#;
+
+/// A run over two instances, its receipt, and the rules that they have since.
+fn since(web: Vec<PortState>, db: Vec<PortState>) -> (Stage, String) {
+    let before = || vec![rule("tcp", 80, 80, &["203.0.113.0/24"])];
+    let fleet = |web, db| fleet(vec![instance("web-1", web), instance("db-1", db)]);
+    let stage = Stage::new(TWO, &fleet(before(), before()));
+    let apply = stage.on_fleet(&["apply", "--yes"]);
+    assert_eq!(apply.code, Some(0), "{}", apply.shown());
+    let mut receipts = std::fs::read_dir(stage.path(".portward/receipts")).expect("a folder");
+    let receipt = receipts.next().expect("a receipt").expect("an entry");
+    let path = receipt.path().to_string_lossy().into_owned();
+    stage.populate(&fleet(web, db));
+    (stage, path)
+}
+
+#[test]
+fn what_was_never_written_is_not_put_back() {
+    // By hand since, on both.
+    let theirs = || vec![rule("tcp", 8080, 8080, &["198.51.100.0/24"])];
+    let (stage, path) = since(theirs(), theirs());
+    let text = stage.read(&path);
+    let intents = text
+        .lines()
+        .filter(|line| line.contains(r#""type":"intent""#));
+    let of_db = intents.filter(|line| line.contains("db-1")).count();
+    assert_eq!(of_db, 1, "{text}");
+    let (write, _) = text
+        .lines()
+        .find(|line| line.contains("intent") && line.contains("db-1"))
+        .and_then(|line| line.split_once(r#""write":"#))
+        .and_then(|(_, rest)| rest.split_once(','))
+        .expect("a number");
+    let refused: Vec<String> = text
+        .lines()
+        .map(|line| {
+            let its = line.contains("outcome") && line.contains(&format!(r#""write":{write},"#));
+            let status = if its { "refused" } else { "accepted" };
+            line.replace(r#""status":"accepted""#, &format!(r#""status":"{status}""#))
+        })
+        .collect();
+    std::fs::write(&path, refused.join("\n") + "\n").expect("a receipt");
+    let allow = ["--allow", "changed-since", "--reason", "it is ours"];
+    let back = stage.on_fleet(&[&["rollback", &path, "--out", "back.json"][..], &allow].concat());
+    assert_eq!(back.code, Some(0), "{}", back.shown());
+    let said = "nothing to undo on eu-central-1/db-1: the run wrote nothing to it";
+    assert!(back.stdout.contains(said), "{}", back.shown());
+    let apply = stage.on_fleet(&["apply", "back.json", "--yes"]);
+    assert_eq!(apply.code, Some(0), "{}", apply.shown());
+    let rules = |name: &str| {
+        let fleet = stage.fleet();
+        let mut entries = fleet.regions["eu-central-1"].iter();
+        let entry = entries
+            .find(|entry| entry.name == name)
+            .expect("an instance");
+        let mut rules = entry.port_states.clone().expect("rules");
+        rules.sort();
+        rules
+    };
+    assert_eq!(rules("db-1"), theirs());
+    // What the run closed on the other one is open again, and what somebody added there stays.
+    let wanted = [
+        rule("tcp", 80, 80, &["203.0.113.0/24"]),
+        rule("tcp", 8080, 8080, &["198.51.100.0/24"]),
+    ];
+    assert_eq!(rules("web-1"), wanted);
+}
+
+#[test]
+fn what_somebody_changed_since_needs_consent() {
+    let left = || rule("tcp", 443, 443, &["203.0.113.0/24"]);
+    let theirs = rule("tcp", 8080, 8080, &["198.51.100.0/24"]);
+    let (stage, path) = since(vec![left(), theirs], vec![left()]);
+    let back = stage.on_fleet(&["rollback", &path, "--out", "back.json"]);
+    assert_eq!(back.code, Some(3), "{}", back.shown());
+    let said = "refused by changed-since on web-1 (eu-central-1): it has been changed since that run: tcp/8080 is open to 198.51.100.0/24";
+    let text = back.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains(said), "{}", back.shown());
+    assert!(!text.contains("changed-since on db-1"), "{}", back.shown());
+    assert!(!stage.path("back.json").exists());
+    let allow = ["--allow", "changed-since=web-1", "--reason", "it is ours"];
+    let back = stage.on_fleet(&[&["rollback", &path, "--out", "back.json"][..], &allow].concat());
+    assert_eq!(back.code, Some(0), "{}", back.shown());
+    let apply = stage.on_fleet(&["apply", "back.json", "--yes"]);
+    assert_eq!(apply.code, Some(0), "{}", apply.shown());
+    let again = stage.on_fleet(&["rollback", &path, "--detailed-exitcode"]);
+    assert_eq!(again.code, Some(0), "{}", again.shown());
+}
+
+#[test]
+fn it_says_first_that_a_receipt_is_not_signed_and_what_would_be_opened() {
+    let left = || vec![rule("tcp", 443, 443, &["203.0.113.0/24"])];
+    let (stage, path) = since(left(), left());
+    let back = stage.on_fleet(&["rollback", &path]);
+    let lines: Vec<&str> = back.stdout.lines().take(3).collect();
+    assert_eq!(
+        lines,
+        [
+            "note: a receipt is not signed: whoever can write the file decides what the way back opens",
+            "opens: eu-central-1/db-1: + tcp/80 from 203.0.113.0/24 (256 addresses)",
+            "opens: eu-central-1/web-1: + tcp/80 from 203.0.113.0/24 (256 addresses)",
+        ]
+    );
+    let report = stage.json(&["rollback", &path]);
+    let problem = report["problems"][0]["message"]
+        .as_str()
+        .unwrap_or_default();
+    assert!(problem.contains("not signed"), "{report}");
 }

@@ -50,6 +50,12 @@ impl Write {
         )
     }
 
+    /// Whether it replaced the whole firewall.
+    #[must_use]
+    pub fn replaces(&self) -> bool {
+        self.action == "PutInstancePublicPorts"
+    }
+
     /// Whether it may have been carried out.
     #[must_use]
     pub fn may_have_happened(&self) -> bool {

@@ -6,12 +6,12 @@ use std::path::Path;
 use proptest::prelude::*;
 use time::OffsetDateTime;
 
-use super::super::fake::{Behaviour, Fake, Fault, plan};
+use super::super::fake::{Behaviour, Fake, Fault, from, plan, tcp};
 use super::super::tests::{after, before, opening, patient, put};
 use super::super::{Confirmation, Stop, Tools, confirm, run};
-use super::{Damage, Header, Receipt, ReceiptFile, Scope, unended};
-use crate::model::{Instance, InstanceId, Live, LiveFirewall, PortState, Site};
-use crate::plan::{self, Call, InstancePlan, Verdict};
+use super::{Damage, Header, Receipt, ReceiptFile, Rollback, Scope, unended};
+use crate::model::{Instance, InstanceId, Live, LiveFirewall, PortState, Site, Strategy};
+use crate::plan::{Call, InstancePlan, Plan, Verdict, lint};
 
 fn header(confirm_within: Option<u64>) -> Header {
     Header {
@@ -176,6 +176,22 @@ async fn a_run_that_died_unconfirmed_is_found_until_a_later_one_has_ended() {
     assert!(found.len() == 2 && found[0].1.is_err(), "{found:?}");
 }
 
+/// What is live: `web` and `db`, as the fake has them.
+fn live(fake: &Fake) -> Live {
+    let mut live = Live::default();
+    for name in ["web", "db"] {
+        let (instance, rules) = fake.host(name, |h| (h.instance.clone(), h.rules.clone()));
+        live.firewalls
+            .insert(id(name), Ok(LiveFirewall::from(&rules)));
+        live.instances.insert(id(name), instance);
+    }
+    live
+}
+
+fn way_back(back: &Rollback, live: &Live) -> Plan {
+    back.plan(&mut back.desired(live), live, Strategy::Auto)
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn the_way_back_is_an_ordinary_plan() {
     for confirmation in [None, Some(Confirmation::Denied("no".into()))] {
@@ -184,19 +200,10 @@ async fn the_way_back_is_an_ordinary_plan() {
         let (fake, file) = receipt(folder.path(), confirmation).await;
         let back = Receipt::read(file.path()).expect("a receipt").rollback();
         assert_eq!(back.sites(), [Site::of_region("eu-central-1")].into());
-        let mut live = Live::default();
-        for name in ["web", "db"] {
-            let (instance, rules) = fake.host(name, |h| (h.instance.clone(), h.rules.clone()));
-            live.firewalls
-                .insert(id(name), Ok(LiveFirewall::from(&rules)));
-            live.instances.insert(id(name), instance);
-        }
-        let planned = |live: &Live| {
-            let mut plan = plan::plan(&back.desired(live), live, plan::Options::default());
-            back.refuse(&mut plan);
-            plan
-        };
-        for instance in planned(&live).instances {
+        let mut live = live(&fake);
+        let plan = way_back(&back, &live);
+        assert_eq!(lint::lint(&plan), []);
+        for instance in plan.instances {
             if reverted {
                 assert_eq!(instance.verdict, Verdict::InSync);
                 continue;
@@ -205,6 +212,7 @@ async fn the_way_back_is_an_ordinary_plan() {
             assert!(matches!(instance.calls[..], [Call::Close { .. }]));
             assert_eq!(instance.verdict, Verdict::Change);
         }
+        assert_eq!(back.changed_since(&live), [].into());
         // Another instance of the name is refused, one that is gone is missing, a region that is not known is neither.
         let other = Instance {
             arn: "arn:other".into(),
@@ -212,7 +220,7 @@ async fn the_way_back_is_an_ordinary_plan() {
         };
         live.instances.insert(id("web"), other);
         live.instances.remove(&id("db"));
-        let plan = planned(&live);
+        let plan = way_back(&back, &live);
         assert!(
             matches!(&plan.instances[0].verdict, Verdict::Refused { reason, .. } if reason.contains("arn:other"))
         );
@@ -225,8 +233,67 @@ async fn the_way_back_is_an_ordinary_plan() {
         live.firewalls.remove(&id("db"));
         live.sites_unreadable
             .insert(Site::of_region("eu-central-1"), unreadable);
-        let plan = planned(&live);
+        let plan = way_back(&back, &live);
         assert_eq!((plan.missing.len(), plan.unreadable.len()), (0, 1));
+    }
+}
+
+/// Every ending that a write can have, and what was live before, after and since.
+#[tokio::test(flavor = "current_thread")]
+async fn only_what_may_have_happened_is_undone_and_what_changed_since_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (fake, file) = receipt(folder.path(), None).await;
+    let text = fs::read_to_string(file.path()).expect("a receipt");
+    let lines = |keep: &dyn Fn(&str) -> bool| -> String {
+        let lines = text.lines().filter(|line| keep(line));
+        lines.map(|line| format!("{line}\n")).collect()
+    };
+    // The only write to `db`, with the outcome that is wished for.
+    let whole = lines(&|line| line.contains("header") || line.contains(r#""name":"db""#));
+    let number = whole.split(r#""write":"#).nth(1).expect("a write");
+    let number = number.split(',').next().expect("a number").to_owned();
+    let receipt = |status: Option<&str>| {
+        let outcome = status.map(|status| {
+            format!(
+                r#"{{"type":"outcome","at":"2026-01-01T00:00:00Z","write":1,"status":"{status}","operation":null,"code":null,"message":null,"requestId":null}}"#
+            ) + "\n"
+        });
+        let text = whole.replace(&format!(r#""write":{number}"#), r#""write":1"#);
+        let mut lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let outcome = outcome.unwrap_or_default();
+        lines.insert(2, &outcome);
+        Receipt::parse("r", lines.concat().as_bytes()).expect("a receipt")
+    };
+    let mut theirs = after();
+    theirs.set(tcp(8080), from(&["198.51.100.0/24"]));
+    for status in [
+        Some("accepted"),
+        Some("unanswered"),
+        None,
+        Some("refused"),
+        Some("unsent"),
+    ] {
+        let happened = !matches!(status, Some("refused" | "unsent"));
+        let back = receipt(status).rollback();
+        for (now, changed) in [(before(), false), (after(), false), (theirs.clone(), true)] {
+            fake.host("db", |host| host.rules = now.clone());
+            let live = live(&fake);
+            let plan = way_back(&back, &live);
+            assert_eq!(lint::lint(&plan), []);
+            if !happened {
+                assert!(plan.instances.is_empty() && back.sites().is_empty());
+                assert_eq!(
+                    plan.notes[0].text,
+                    "nothing to undo on eu-central-1/db: the run wrote nothing to it"
+                );
+                continue;
+            }
+            let found = back.changed_since(&live);
+            assert_eq!(found.contains_key(&id("db")), changed, "{status:?} {now:?}");
+            let mut wanted = now.clone();
+            wanted.remove(tcp(443));
+            assert_eq!(plan.instances[0].after, wanted, "{status:?} {now:?}");
+        }
     }
 }
 
@@ -244,17 +311,20 @@ fn rules_that_cannot_be_written_again_are_not_rolled_back() {
     let back = Receipt::parse("r", text.as_bytes()).expect("a receipt");
     let back = back.rollback();
     let fake = Fake::default();
-    let web = fake.add("web", &after(), &after(), Behaviour::default());
-    let live = Live {
-        instances: [(id("web"), web.instance)].into(),
-        firewalls: [(id("web"), Ok(web.before))].into(),
-        ..Live::default()
+    for name in ["web", "db"] {
+        fake.add(name, &after(), &after(), Behaviour::default());
+    }
+    let plan = way_back(&back, &live(&fake));
+    // A Put dropped it from `db`; `web` was only opened, so that it must have gone otherwise.
+    let [db, web] = &plan.instances[..] else {
+        panic!("{plan:?}")
     };
-    let mut plan = plan::plan(&back.desired(&live), &live, plan::Options::default());
-    back.refuse(&mut plan);
     assert!(
-        matches!(&plan.instances[0].verdict, Verdict::Refused { reason, .. } if reason.contains("names no source"))
+        matches!(&db.verdict, Verdict::Refused { reason, .. } if reason.contains("names no source"))
     );
+    assert_eq!(web.verdict, Verdict::Change);
+    let note = &web.notes[0].text;
+    assert!(note.contains("`tcp 5-5` is gone"), "{note}");
 }
 
 #[test]

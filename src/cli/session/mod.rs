@@ -8,7 +8,7 @@ mod cost;
 mod look;
 mod select;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use time::OffsetDateTime;
@@ -26,7 +26,7 @@ use super::world::{Want, World};
 use crate::config::{self, Config, Diagnostics};
 use crate::lightsail::aws;
 use crate::lightsail::{Reader, Tally};
-use crate::model::{Fingerprint, Guard, Instance, Note, Shard, Site};
+use crate::model::{Fingerprint, Guard, Instance, InstanceId, Note, Shard, Site};
 use crate::plan::file::{self, PlanFile, Scope};
 use crate::plan::{self, Plan};
 use crate::policy::{self, Findings, Refusal};
@@ -107,9 +107,17 @@ impl Planned {
             config,
             made_at,
             changes_at,
+            changed_since,
         } = basis;
         let reason = consent.reason.as_deref().unwrap_or_default();
-        let mut judgement = policy::judge(&plan, &guard, scope.declared, &consent.allow, reason);
+        let mut judgement = policy::judge_undo(
+            &plan,
+            &guard,
+            scope.declared,
+            &changed_since,
+            &consent.allow,
+            reason,
+        );
         if let Some(shard) = scope.shard {
             let whole = judgement
                 .refusals
@@ -185,6 +193,8 @@ pub(super) struct Basis {
     pub(super) config: Fingerprint,
     pub(super) made_at: OffsetDateTime,
     pub(super) changes_at: Option<OffsetDateTime>,
+    /// Where the plan undoes a run: the instances that somebody else has changed since, with what is different.
+    pub(super) changed_since: BTreeMap<InstanceId, String>,
 }
 
 /// Looks at the world through `reader`, plans, and judges the plan.
@@ -264,6 +274,7 @@ pub(super) async fn plan(
         // A plan is made now, whatever day it is a preview of.
         made_at,
         changes_at: desired.ends_next(made_at),
+        changed_since: BTreeMap::new(),
     };
     let mut planned = Planned::judged(plan, basis, consent)?;
     planned.cost.only_listed = looked.only_listed;

@@ -225,6 +225,44 @@ fn the_words_say_who_and_how_to_allow_it() {
 }
 
 #[test]
+fn what_was_changed_since_the_run_needs_consent_where_it_would_change_again() {
+    let rules: Rules<'_> = &[(80, &["10.0.0.1"]), (81, &["10.0.0.1"])];
+    let plan = planned(&[
+        ("web-1", "dualstack", entries(rules), &rules[..1]),
+        ("web-2", "dualstack", entries(rules), &rules[..1]),
+        ("web-3", "dualstack", entries(rules), rules),
+    ]);
+    let ids = plan.instances.iter().map(|one| one.instance.id.clone());
+    let changed: BTreeMap<_, _> = ids
+        .filter(|id| id.name != "web-2")
+        .map(|id| (id, "tcp/9 is open to 10.0.0.9/32".to_owned()))
+        .collect();
+    let judge = |texts: &[&str]| {
+        let allowed = allow(texts);
+        judge_undo(&plan, &Guard::default(), 3, &changed, &allowed, "meant")
+    };
+    let judgement = judge(&[]);
+    let [refusal] = &judgement.refusals[..] else {
+        panic!("{judgement:?}")
+    };
+    assert_eq!(
+        (
+            refusal.guard,
+            refusal.reason.as_str(),
+            refusal.hint.as_str()
+        ),
+        (
+            GuardName::ChangedSince,
+            "it has been changed since that run: tcp/9 is open to 10.0.0.9/32",
+            "if that is meant: `--allow changed-since=web-1 --reason \"…\"`"
+        )
+    );
+    assert_eq!(judge(&["changed-since=web-2"]).refusals.len(), 1);
+    let judgement = judge(&["changed-since=web-1"]);
+    assert_eq!((judgement.refusals.len(), judgement.used.len()), (0, 1));
+}
+
+#[test]
 fn kept_rules_keep_those_who_had_them() {
     let admins = rule(tcp(22), &named(&["10.0.0.0/8", "2001:db8::/32"]));
     let guard = Guard {
