@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use time::OffsetDateTime;
 
 use super::Exit;
+use super::earlier;
 use super::output::{Cannot, Output, Shown, problems, say};
 use super::plan::LookArgs;
 use super::session::{self, NoPlan};
@@ -57,7 +58,9 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
         world,
         read_only,
         shard,
+        receipts,
     } = args;
+    let warnings = earlier::name_unconfirmed(&receipts.receipts);
     if shard.chosen()?.is_some() {
         return Err(Cannot::usage(
             "`--adopt` edits the configuration of the whole fleet, and a shard sees a part",
@@ -111,6 +114,7 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
         say(&format!("edited: {}", new.name()));
     }
     let mut problems = problems(again.warnings());
+    problems.extend(warnings);
     for (id, why) in refused {
         let message = format!("not adopted: {id}: {why}");
         say(&message);

@@ -33,8 +33,7 @@ pub(super) struct ManArgs {
 pub(super) fn completions(args: &CompletionsArgs) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "portward", &mut script);
-    to_stdout(&String::from_utf8_lossy(&script));
-    Exit::Done
+    to_stdout(&String::from_utf8_lossy(&script))
 }
 
 /// Prints a page, or writes all of them.
@@ -43,13 +42,14 @@ pub(super) fn man(args: &ManArgs, output: &Output) -> Exit {
         None => page(args.verb.as_deref()).map(|page| to_stdout(&page)),
         Some(folder) => fs::create_dir_all(folder)
             .and_then(|()| clap_mangen::generate_to(Cli::command(), folder))
+            .map(|()| Exit::Done)
             .map_err(|error| {
                 let folder = folder.display();
                 Cannot::failed(format!("cannot write the pages into `{folder}`: {error}"))
             }),
     };
     match written {
-        Ok(()) => Exit::Done,
+        Ok(exit) => exit,
         Err(cannot) => output.cannot("man", &cannot),
     }
 }

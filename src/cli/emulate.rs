@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::Exit;
-use super::output::{Cannot, Output};
+use super::output::{Cannot, Output, to_stdout};
 use super::signals;
 use super::world::Want;
 use crate::emulator::{Access, Emulator, Faults, OpenError, Options, Quirks};
@@ -147,11 +147,10 @@ async fn serve(args: &EmulateArgs) -> Result<Exit, Cannot> {
     if let Some(seed) = args.seed {
         warn(&format!("things will go wrong; --seed {seed} repeats them"));
     }
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{url}")
-        .and_then(|()| stdout.flush())
-        .map_err(|error| Cannot::failed(format!("cannot write to stdout: {error}")))?;
-    drop(stdout);
+    let told = to_stdout(&format!("{url}\n"));
+    if told != Exit::Done {
+        return Ok(told);
+    }
     let (stop, stopped) = oneshot::channel();
     let watch = tokio::task::spawn_local(async move {
         let exit = signals::received().await;

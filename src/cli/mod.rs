@@ -11,6 +11,7 @@ mod completions;
 mod diff;
 mod doctor;
 mod drift;
+mod earlier;
 #[cfg(feature = "emulator")]
 mod emulate;
 mod exit;
@@ -33,6 +34,7 @@ mod session;
 mod shard;
 mod side;
 mod signals;
+mod terminal;
 mod world;
 
 use std::path::PathBuf;

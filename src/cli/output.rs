@@ -30,6 +30,7 @@ use crate::render::text::Asked;
 use crate::render::{self, json};
 use files::GithubFiles;
 
+use streams::try_stdout;
 pub(super) use streams::{clap_message, complain, say, to_stdout};
 
 /// The streams and report files of one run.
@@ -199,7 +200,7 @@ impl Output {
             };
             made.push(text);
         }
-        to_stdout(&made.pop().unwrap_or_default());
+        let exit = Exit::first_of(&[exit, to_stdout(&made.pop().unwrap_or_default())]);
         let mut failed = None;
         let mut written = |path: &Path, result| failed = failed.or(told(path, result));
         for ((format, path), text) in self.reports.iter().zip(&made) {
@@ -278,10 +279,11 @@ impl Output {
     }
 
     /// Text on stdout while a verb goes on; nothing in formats that are one document.
-    pub(super) fn text(&self, text: &str) {
+    pub(super) fn text(&self, text: &str) -> io::Result<()> {
         if self.is_text() || self.format == Format::Github {
-            to_stdout(text);
+            return try_stdout(text);
         }
+        Ok(())
     }
 
     fn ended(
@@ -311,10 +313,16 @@ impl Output {
     fn write_all(&self, exit: Exit, text: &str, run: &json::Run<'_>) -> Exit {
         let metrics =
             |exit: Exit, file: Option<&Path>| metrics::of_run(run, exit, &self.known(), file);
-        to_stdout(&match self.format {
+        let data = to_stdout(&match self.format {
             Format::Prometheus => metrics(exit, None),
             format => formatted(format, text, run),
         });
+        // The reports say how the run really ends.
+        let exit = Exit::first_of(&[exit, data]);
+        let run = &json::Run {
+            exit_code: exit.code(),
+            ..run.clone()
+        };
         let mut failed = None;
         let mut written = |path: &Path, result| failed = failed.or(told(path, result));
         let last = |(format, _): &&(Format, PathBuf)| *format == Format::Prometheus;

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::Exit;
 use super::args::{ConfigArgs, ConsentArgs, OutArgs, ReadOnlyArgs, WorldArgs};
+use super::earlier::{self, ReceiptsArgs};
 use super::last_change;
 use super::output::{Cannot, Output, plan_text};
 use super::session::{self, Confirm, NoPlan, Planned, Question};
@@ -26,6 +27,8 @@ pub(super) struct LookArgs {
     pub(super) read_only: ReadOnlyArgs,
     #[command(flatten)]
     pub(super) shard: ShardArgs,
+    #[command(flatten)]
+    pub(super) receipts: ReceiptsArgs,
 }
 
 #[derive(Args, Debug)]
@@ -89,7 +92,9 @@ pub(super) async fn look(
         world,
         read_only,
         shard,
+        receipts,
     } = args;
+    let warnings = earlier::name_unconfirmed(&receipts.receipts);
     let work = async {
         let shard = shard.chosen()?;
         output.learn(|known| known.facts.shard = shard);
@@ -121,7 +126,9 @@ pub(super) async fn look(
         let tally = connection.tally();
         output.learn(|known| known.count(&tally));
         connection.close().await;
-        Ok(planned?.counted(&tally, world))
+        let mut planned = planned?.counted(&tally, world);
+        planned.warnings.extend(warnings);
+        Ok(planned)
     };
     tokio::select! {
         planned = work => planned,

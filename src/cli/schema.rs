@@ -36,6 +36,5 @@ pub(super) fn run(args: &SchemaArgs) -> Exit {
         Document::Report => schema::REPORT,
         Document::Diff => schema::DIFF,
         Document::Explain => schema::EXPLAIN,
-    });
-    Exit::Done
+    })
 }

@@ -6,6 +6,8 @@ mod accounts;
 mod adopt;
 mod bulk;
 mod check;
+#[cfg(unix)]
+mod confirm;
 mod cron;
 mod diff;
 mod discovery;
@@ -25,4 +27,8 @@ mod served;
 mod shards;
 mod spelling;
 mod stage;
+#[cfg(unix)]
+mod streams;
+#[cfg(unix)]
+mod terminal;
 mod trust;

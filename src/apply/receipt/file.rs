@@ -4,8 +4,9 @@
 //! another, so that only ever the last line is torn.
 
 use std::cell::RefCell;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
@@ -15,6 +16,7 @@ use super::line::{self, Line};
 use super::{Damage, Header, Receipt};
 use crate::apply::{Intent, Journal, Stage};
 use crate::lightsail::{Error, Operation};
+use crate::model::InstanceId;
 use crate::plan::InstanceResult;
 
 /// A receipt that is being written. It is told by [`Journal`].
@@ -130,6 +132,104 @@ impl Journal for ReceiptFile {
 /// # Errors
 /// A folder that cannot be listed. One that does not exist has no receipts.
 pub fn unended(folder: &Path) -> io::Result<Vec<(PathBuf, Result<Receipt, Damage>)>> {
+    let mut found = Vec::new();
+    for path in receipts(folder)? {
+        match Receipt::read(&path) {
+            Ok(receipt) if receipt.has_ended() => break,
+            Ok(receipt) if receipt.writes().is_empty() => {}
+            receipt => found.push((path, receipt)),
+        }
+    }
+    Ok(found)
+}
+
+/// A run that had to be confirmed, and was not.
+#[derive(Debug)]
+pub struct Unconfirmed {
+    /// Its receipt.
+    pub path: PathBuf,
+    /// What it says.
+    pub receipt: Receipt,
+    /// Whether the run still goes on, as far as the system tells.
+    pub goes_on: bool,
+}
+
+/// Runs that had to be confirmed, wrote, and have neither been confirmed nor come to an end. Newest first. One is left out
+/// once later runs that came to their end wrote to every instance that it may have changed.
+///
+/// Of each receipt only the first line is read, unless it is one of these.
+///
+/// # Errors
+/// A folder that cannot be listed. One that does not exist has no receipts.
+pub fn unconfirmed(folder: &Path) -> io::Result<Vec<Unconfirmed>> {
+    let mut found = Vec::new();
+    let paths = receipts(folder)?;
+    for (place, path) in paths.iter().enumerate() {
+        if !had_to_be_confirmed(path) {
+            continue;
+        }
+        match Receipt::read(path) {
+            Ok(receipt) if receipt.died_unconfirmed() => {
+                if !is_overwritten(&receipt, &paths[..place]) {
+                    found.push(Unconfirmed {
+                        path: path.clone(),
+                        goes_on: goes_on(path),
+                        receipt,
+                    });
+                }
+            }
+            // What is damaged is named by `unended`.
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+/// Whether later runs that came to their end wrote to every instance that this one may have changed.
+fn is_overwritten(receipt: &Receipt, later: &[PathBuf]) -> bool {
+    let ids = |receipt: &Receipt| -> BTreeSet<InstanceId> {
+        let writes = receipt.writes().iter();
+        let happened = writes.filter(|write| write.may_have_happened());
+        happened.map(|write| write.id.clone()).collect()
+    };
+    let mut left = ids(receipt);
+    for path in later {
+        if let Ok(later) = Receipt::read(path)
+            && later.has_ended()
+        {
+            let written = ids(&later);
+            left.retain(|id| !written.contains(id));
+        }
+        if left.is_empty() {
+            return true;
+        }
+    }
+    left.is_empty()
+}
+
+/// Whether the first line of a receipt says so.
+fn had_to_be_confirmed(path: &Path) -> bool {
+    /// Longer than any header: it has the regions and selectors of a run.
+    const LONGEST: u64 = 1 << 20;
+    let first = || -> io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        let file = File::open(path)?.take(LONGEST);
+        BufReader::new(file).read_until(b'\n', &mut line)?;
+        Ok(line)
+    };
+    let line = first().unwrap_or_default();
+    matches!(serde_json::from_slice(&line), Ok(Line::Header(header)) if header.confirm_within.is_some())
+}
+
+/// Whether the process that writes this receipt is there: it holds a lock on it. Where files cannot be locked nobody is
+/// taken to be there.
+fn goes_on(path: &Path) -> bool {
+    let lock = File::open(path).map(|file| file.try_lock_shared());
+    matches!(lock, Ok(Err(TryLockError::WouldBlock)))
+}
+
+/// The receipts in a folder, newest first.
+fn receipts(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -141,15 +241,7 @@ pub fn unended(folder: &Path) -> io::Result<Vec<(PathBuf, Result<Receipt, Damage
     paths.retain(|path| path.extension().is_some_and(|ending| ending == ENDING));
     // Names begin with the time.
     paths.sort_unstable_by(|one, other| other.cmp(one));
-    let mut found = Vec::new();
-    for path in paths {
-        match Receipt::read(&path) {
-            Ok(receipt) if receipt.has_ended() => break,
-            Ok(receipt) if receipt.writes().is_empty() => {}
-            receipt => found.push((path, receipt)),
-        }
-    }
-    Ok(found)
+    Ok(paths)
 }
 
 const ENDING: &str = "jsonl";
@@ -178,7 +270,12 @@ fn open(folder: &Path, started: OffsetDateTime) -> io::Result<(PathBuf, File)> {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         match options.open(&path) {
-            Ok(file) => return Ok((path, file)),
+            Ok(file) => {
+                // Tells others that this run goes on. Elsewhere than on Unix a lock would keep them from reading.
+                #[cfg(unix)]
+                let _ = file.try_lock();
+                return Ok((path, file));
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 name = format!("{time}-{}-{:04x}", std::process::id(), fastrand::u16(..));
             }

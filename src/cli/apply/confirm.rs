@@ -2,13 +2,12 @@
 //!
 //! Owns the asking. Refuses to put anything back, which is the executor's.
 
-use std::io::BufRead as _;
-use std::process::Stdio;
 use std::time::Duration;
 
-use super::{ApplyArgs, at_a_terminal};
+use super::{ApplyArgs, probe};
 use crate::apply::{self, Confirmation};
 use crate::cli::output::{Cannot, say};
+use crate::cli::terminal;
 use crate::plan::Plan;
 
 /// How long to wait before a probe that failed is tried again: a packet filter follows the API by some seconds.
@@ -27,7 +26,7 @@ impl Wanted {
         let Some(within) = args.confirm_within else {
             return Ok(None);
         };
-        if args.probe.is_none() && !at_a_terminal() {
+        if args.probe.is_none() && !terminal::is_there() {
             return Err(Cannot::usage(
                 "nobody can confirm: there is no terminal, and no `--probe`",
                 "name a command that succeeds where all is well, such as `--probe 'ssh web-1 true'`",
@@ -50,16 +49,15 @@ impl Wanted {
     pub(super) async fn answer(&self) -> Confirmation {
         let seconds = self.within.as_secs();
         let Some(probe) = &self.probe else {
-            say(&format!(
-                "Press Enter within {seconds} s to keep this; otherwise it is put back."
-            ));
-            return pressed().await;
+            let question =
+                format!("Press Enter within {seconds} s to keep this; otherwise it is put back.");
+            return pressed(&question).await;
         };
         say(&format!(
             "Probing for at most {seconds} s; unless `{probe}` succeeds, this is put back."
         ));
         loop {
-            match run(probe).await {
+            match probe::run(probe).await {
                 Ok(true) => return Confirmation::Given,
                 Ok(false) => tokio::time::sleep(BETWEEN_PROBES).await,
                 Err(error) => {
@@ -70,37 +68,14 @@ impl Wanted {
     }
 }
 
-/// Enter confirms; an end of input does not.
-async fn pressed() -> Confirmation {
-    let line = tokio::task::spawn_blocking(|| {
-        let mut line = String::new();
-        std::io::stdin()
-            .lock()
-            .read_line(&mut line)
-            .map(|bytes| bytes > 0)
-    });
-    match line.await {
-        Ok(Ok(true)) => Confirmation::Given,
+/// Enter confirms, once it is asked for; an end of input does not.
+async fn pressed(question: &str) -> Confirmation {
+    if let Err(error) = terminal::forget_typed() {
+        return Confirmation::Denied(format!("the terminal cannot be asked: {error}"));
+    }
+    say(question);
+    match terminal::line().await {
+        Ok(Some(_)) => Confirmation::Given,
         _ => Confirmation::Denied("nobody confirmed it".to_owned()),
     }
-}
-
-/// Runs the probe. It is ended where nobody waits for it any more.
-async fn run(probe: &str) -> std::io::Result<bool> {
-    let mut command = if cfg!(windows) {
-        let mut shell = tokio::process::Command::new("cmd");
-        shell.arg("/C");
-        shell
-    } else {
-        let mut shell = tokio::process::Command::new("sh");
-        shell.arg("-c");
-        shell
-    };
-    // What it prints is for people; stdout is for data.
-    command
-        .arg(probe)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .kill_on_drop(true);
-    command.status().await.map(|status| status.success())
 }

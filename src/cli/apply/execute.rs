@@ -7,11 +7,14 @@ use time::OffsetDateTime;
 use super::ApplyArgs;
 use super::confirm::Wanted;
 use super::planned::Ready;
-use crate::apply::receipt::{Header, ReceiptFile, unended};
+use super::probe;
+use crate::apply::receipt::{Header, ReceiptFile};
 use crate::apply::{self, Progress, Settings, Stop, Tools};
+use crate::cli::earlier::name_cut_off;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Cannot, complain, say};
-use crate::cli::{progress, signals};
+use crate::cli::progress;
+use crate::cli::signals::Signals;
 use crate::lightsail::Writer;
 use crate::model::InstanceId;
 use crate::plan::{InstanceResult, Report};
@@ -22,6 +25,8 @@ pub(super) struct Done {
     pub(super) report: Report,
     /// The signal that cut it short, as the exit code that it stands for.
     pub(super) signal: Option<Exit>,
+    /// Whether every line of the receipt was written.
+    pub(super) receipt_is_whole: bool,
 }
 
 /// Runs the plan. The first signal lets what is in flight finish; the second ends the process at once.
@@ -30,8 +35,9 @@ pub(super) async fn execute(
     ready: &Ready,
     writer: &impl Writer,
     confirmation: Option<&Wanted>,
+    signals: Signals,
 ) -> Result<Done, Cannot> {
-    name_unended(args);
+    name_cut_off(&args.receipts.receipts);
     let receipt = begin(args, ready)?;
     let settings = Settings {
         concurrency: usize::from(args.world.concurrency),
@@ -42,7 +48,7 @@ pub(super) async fn execute(
         ..Settings::default()
     };
     let stop = Stop::new();
-    let listener = listen(&stop);
+    let listener = listen(&stop, signals);
     let instances = ready
         .plan
         .instances
@@ -63,7 +69,8 @@ pub(super) async fn execute(
         report = apply::confirm(&ready.plan, report, &tools, wanted.within, wanted.answer()).await;
     }
     let interrupted = report.interrupted || stop.is_set();
-    if let Err(error) = receipt.end(interrupted) {
+    let ended = receipt.end(interrupted);
+    if let Err(error) = &ended {
         complain(
             &format!(
                 "the receipt `{}` is not complete: {error}",
@@ -78,66 +85,48 @@ pub(super) async fn execute(
         return Ok(Done {
             report,
             signal: None,
+            receipt_is_whole: ended.is_ok(),
         });
     }
     Ok(Done {
         report,
         signal: listener.await.ok(),
+        receipt_is_whole: ended.is_ok(),
     })
-}
-
-/// Names the runs that were cut off before this one, and what can be done about them.
-fn name_unended(args: &ApplyArgs) {
-    let receipts = match unended(&args.receipts) {
-        Ok(receipts) => receipts,
-        Err(error) => {
-            tracing::warn!(
-                "cannot look for receipts of earlier runs in `{}`: {error}",
-                args.receipts.display()
-            );
-            return;
-        }
-    };
-    for (path, receipt) in receipts {
-        let path = path.display();
-        match receipt {
-            Ok(receipt) if receipt.died_unconfirmed() => say(&format!(
-                "an earlier run ended before it was confirmed: `portward rollback {path}` plans the way back"
-            )),
-            Ok(receipt) => say(&format!(
-                "an earlier run was cut off, or is still going on: {path} ({} writes, {} of them without an answer)",
-                receipt.writes().len(),
-                receipt.unfinished().len()
-            )),
-            Err(damage) => say(&format!("the receipt {path} cannot be read: {damage}")),
-        }
-    }
 }
 
 fn begin(args: &ApplyArgs, ready: &Ready) -> Result<ReceiptFile, Cannot> {
     let mut header = Header::new(OffsetDateTime::now_utc(), ready.scope.clone());
     header.plan_digest.clone_from(&ready.digest);
     header.confirm_within = args.confirm_within.map(|within| within.as_secs());
-    ReceiptFile::create(&args.receipts, &header).map_err(|error| {
+    ReceiptFile::create(&args.receipts.receipts, &header).map_err(|error| {
         Cannot::failed(format!(
             "cannot write a receipt in `{}`, so nothing was written: {error}",
-            args.receipts.display()
+            args.receipts.receipts.display()
         ))
         .with_hint(Some("name another folder with `--receipts`".to_owned()))
     })
 }
 
-fn listen(stop: &Stop) -> tokio::task::JoinHandle<Exit> {
+/// Lets the first signal stop the run, and whoever insists end the process.
+fn listen(stop: &Stop, mut signals: Signals) -> tokio::task::JoinHandle<Exit> {
     let stop = stop.clone();
     tokio::task::spawn_local(async move {
-        let first = signals::received().await;
+        let first = signals.next().await;
         stop.set();
         tracing::warn!("finishing what is in flight; a second signal ends the program at once");
-        tokio::task::spawn_local(async {
-            let second = signals::received().await;
-            std::process::exit(i32::from(second.code()));
+        tokio::task::spawn_local(async move {
+            let mut insisted = first.insists();
+            loop {
+                let next = signals.next().await;
+                if insisted && next.insists() {
+                    probe::end();
+                    std::process::exit(i32::from(next.exit().code()));
+                }
+                insisted |= next.insists();
+            }
         });
-        first
+        first.exit()
     })
 }
 

@@ -5,8 +5,9 @@
 mod confirm;
 mod execute;
 mod planned;
+mod probe;
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,11 +15,13 @@ use clap::Args;
 
 use super::Exit;
 use super::args::{ConfigArgs, ConsentArgs, WorldArgs, duration};
+use super::earlier::{self, ReceiptsArgs};
 use super::notify::{self, NotifyArgs};
 use super::output::{Cannot, Output, Shown};
 use super::session::{self, NoPlan};
 use super::shard::ShardArgs;
-use crate::apply::receipt;
+use super::signals::Signals;
+use super::terminal;
 use crate::render::cost::Cost;
 use planned::Ready;
 
@@ -62,9 +65,8 @@ pub(super) struct ApplyArgs {
     /// A shell command that confirms by succeeding; tried again until the time is over
     #[arg(long, value_name = "CMD", requires = "confirm_within")]
     probe: Option<String>,
-    /// Where the receipt of the run is kept
-    #[arg(long, value_name = "DIR", default_value = receipt::FOLDER, env = "PORTWARD_RECEIPTS", hide_env = true)]
-    receipts: PathBuf,
+    #[command(flatten)]
+    receipts: ReceiptsArgs,
 }
 
 const VERB: &str = "apply";
@@ -79,11 +81,17 @@ pub(super) async fn run(args: &ApplyArgs, output: &Output) -> Exit {
 }
 
 async fn prepared(args: &ApplyArgs, output: &Output) -> Exit {
-    let ready = match planned::prepare(args, output).await {
-        Ok(ready) => ready,
+    // One for the whole verb, so that no signal is lost between two steps of it.
+    let mut signals = Signals::listen();
+    let warnings = earlier::name_unconfirmed(&args.receipts.receipts);
+    let ready = match planned::prepare(args, output, &mut signals).await {
+        Ok(mut ready) => {
+            ready.warnings.extend(warnings);
+            ready
+        }
         Err(no_plan) => return no_plan.show(VERB, output),
     };
-    match carry_out(args, output, &ready).await {
+    match carry_out(args, output, &ready, signals).await {
         Ok(exit) => {
             ready.world.close().await;
             exit
@@ -95,7 +103,12 @@ async fn prepared(args: &ApplyArgs, output: &Output) -> Exit {
     }
 }
 
-async fn carry_out(args: &ApplyArgs, output: &Output, ready: &Ready) -> Result<Exit, Cannot> {
+async fn carry_out(
+    args: &ApplyArgs,
+    output: &Output,
+    ready: &Ready,
+    mut signals: Signals,
+) -> Result<Exit, Cannot> {
     let plan = &ready.plan;
     let shown = |exit, report, text: &str| {
         output.learn(|known| known.count(&ready.world.tally()));
@@ -128,41 +141,59 @@ async fn carry_out(args: &ApplyArgs, output: &Output, ready: &Ready) -> Result<E
         return Ok(shown(Exit::first_of(&held), None, &ready.text));
     };
     let confirmation = confirm::Wanted::from_args(args, plan)?;
-    output.text(&ready.text);
-    permission(args, instances)?;
-    let done = execute::execute(args, ready, &writer, confirmation.as_ref()).await?;
+    match output.text(&ready.text) {
+        Err(error) if !args.yes || error.kind() != io::ErrorKind::BrokenPipe => {
+            return Err(Cannot::failed(format!(
+                "not applied: the plan could not be shown: cannot write to stdout: {error}"
+            )));
+        }
+        _ => {}
+    }
+    permission(args, instances, &mut signals).await?;
+    let done = execute::execute(args, ready, &writer, confirmation.as_ref(), signals).await?;
     held.extend(Exit::of_report(&done.report));
+    if !done.receipt_is_whole {
+        held.push(Exit::Failed);
+    }
     held.extend(done.signal);
     let text = crate::render::text::report(&done.report, plan);
     Ok(shown(Exit::first_of(&held), Some(&done.report), &text))
 }
 
-/// Asks once, and takes nothing but `yes` for it.
-fn permission(args: &ApplyArgs, instances: usize) -> Result<(), Cannot> {
+/// Asks once, and takes nothing but `yes` for it. A signal is an answer too.
+async fn permission(
+    args: &ApplyArgs,
+    instances: usize,
+    signals: &mut Signals,
+) -> Result<(), Cannot> {
     if args.yes {
         return Ok(());
     }
-    if !at_a_terminal() {
+    if !terminal::is_there() {
         return Err(Cannot::usage(
             "there are changes to apply and no terminal to ask on",
             "review them with `plan`, then use `--yes`",
         ));
     }
-    let mut stderr = anstream::stderr().lock();
+    terminal::forget_typed()
+        .map_err(|error| Cannot::failed(format!("the terminal cannot be asked: {error}")))?;
     let plural = if instances == 1 { "" } else { "s" };
+    let mut stderr = anstream::stderr();
     let _ = write!(
         stderr,
         "Apply this to {instances} instance{plural}? Only `yes` is taken as consent: "
     );
     let _ = stderr.flush();
-    let mut answer = String::new();
-    match io::stdin().lock().read_line(&mut answer) {
-        Ok(_) if answer.trim() == "yes" => Ok(()),
-        _ => Err(Cannot::failed("not applied: the answer was not `yes`")),
+    tokio::select! {
+        biased;
+        signal = signals.next() => {
+            let _ = writeln!(stderr);
+            let message = "not applied: interrupted at the question".to_owned();
+            Err(Cannot { exit: signal.exit(), message, hint: None })
+        }
+        answer = terminal::line() => match answer {
+            Ok(Some(answer)) if answer.trim() == "yes" => Ok(()),
+            _ => Err(Cannot::failed("not applied: the answer was not `yes`")),
+        },
     }
-}
-
-/// Whether somebody can read a question and answer it.
-fn at_a_terminal() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
 }

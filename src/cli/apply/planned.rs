@@ -12,7 +12,7 @@ use crate::apply::receipt;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Cannot, Output, guarded_text, plan_text};
 use crate::cli::session::{self, Confirm, NoPlan, Question, discover_expected};
-use crate::cli::signals;
+use crate::cli::signals::Signals;
 use crate::cli::world::{Want, World};
 use crate::config::{self, Account};
 use crate::exposure;
@@ -41,7 +41,11 @@ pub(super) struct Ready {
 }
 
 /// A signal simply ends it.
-pub(super) async fn prepare(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan> {
+pub(super) async fn prepare(
+    args: &ApplyArgs,
+    output: &Output,
+    signals: &mut Signals,
+) -> Result<Ready, NoPlan> {
     let work = async {
         match &args.plan {
             Some(path) => from_file(args, path, output).await,
@@ -50,9 +54,9 @@ pub(super) async fn prepare(args: &ApplyArgs, output: &Output) -> Result<Ready, 
     };
     tokio::select! {
         ready = work => ready,
-        exit = signals::received() => {
+        signal = signals.next() => {
             let message = "interrupted before anything was written".to_owned();
-            Err(Cannot { exit, message, hint: None }.into())
+            Err(Cannot { exit: signal.exit(), message, hint: None }.into())
         }
     }
 }

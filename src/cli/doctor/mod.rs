@@ -106,8 +106,7 @@ impl Check {
 
 pub(super) async fn run(args: &DoctorArgs, output: &Output) -> Exit {
     if let Some(allowed) = args.iam_policy {
-        to_stdout(&iam::policy(allowed));
-        return Exit::Done;
+        return to_stdout(&iam::policy(allowed));
     }
     let checks = tokio::select! {
         checks = examine(args) => checks,

@@ -1,6 +1,6 @@
 //! Stdout and stderr: one place that writes to either.
 //!
-//! Owns what happens when nobody reads on, and that foreign text is harmless where people see it. Refuses to decide what
+//! Owns what happens when nobody reads on or the disk is full, and that foreign text is harmless where people see it. Refuses to decide what
 //! is said.
 
 use std::io::{self, Write as _};
@@ -33,18 +33,28 @@ pub(in crate::cli) fn clap_message(error: &clap::Error) -> Exit {
         let _ = write!(anstream::stderr(), "{text}");
         return Exit::Usage;
     }
-    to_stdout(&text.to_string());
-    Exit::Done
+    to_stdout(&text.to_string())
 }
 
-/// Writes data; whoever closed the pipe has seen enough.
-pub(in crate::cli) fn to_stdout(text: &str) {
+/// Writes data, and gives the exit code for that alone. Whoever closed the pipe has seen enough.
+#[must_use]
+pub(in crate::cli) fn to_stdout(text: &str) -> Exit {
+    match try_stdout(text) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(&format!("cannot write to stdout: {error}"), None);
+            Exit::Failed
+        }
+        _ => Exit::Done,
+    }
+}
+
+/// Writes data that somebody has to see before the run goes on.
+pub(in crate::cli) fn try_stdout(text: &str) -> io::Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
     let mut stdout = anstream::stdout().lock();
-    if let Err(error) = stdout
+    stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush())
-        && error.kind() != io::ErrorKind::BrokenPipe
-    {
-        complain(&format!("cannot write to stdout: {error}"), None);
-    }
 }

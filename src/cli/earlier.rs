@@ -1,0 +1,114 @@
+//! Earlier runs that were cut off, as their receipts tell.
+//!
+//! **Owns** naming them on stderr and in reports, with the command that undoes them. **Does not** undo anything.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::output::say;
+use crate::apply::receipt::{self, Unconfirmed, unconfirmed, unended};
+use crate::render::json::Problem;
+
+/// Where the receipts of runs are.
+#[derive(Args, Debug)]
+pub(super) struct ReceiptsArgs {
+    /// The folder of receipts: `apply` keeps one of each run there, and a run that was cut off unconfirmed is named
+    #[arg(long, value_name = "DIR", default_value = receipt::FOLDER, env = "PORTWARD_RECEIPTS", hide_env = true)]
+    pub(super) receipts: PathBuf,
+}
+
+/// Names the runs that had to be confirmed and were not, whatever this one finds. Gives the same for reports.
+pub(super) fn name_unconfirmed(folder: &Path) -> Vec<Problem> {
+    let runs = match unconfirmed(folder) {
+        Ok(runs) => runs,
+        Err(error) => {
+            tracing::warn!("{}", unlisted(folder, &error));
+            return Vec::new();
+        }
+    };
+    let told = |run: &Unconfirmed| {
+        let text = text(run);
+        say(&format!("warning: {text}"));
+        Problem::warning(text)
+    };
+    runs.iter().map(told).collect()
+}
+
+fn text(run: &Unconfirmed) -> String {
+    let Unconfirmed {
+        path,
+        receipt,
+        goes_on,
+    } = run;
+    let (started, path) = (&receipt.header().started, quoted(path));
+    if *goes_on {
+        return format!(
+            "the run of {started} is not confirmed yet, and goes on: its receipt is {path}"
+        );
+    }
+    format!(
+        "the run of {started} was cut off before it was confirmed, and what it wrote may still be there: `portward rollback \
+         {path} --out back.json`, and then `portward apply back.json`, undoes it; to keep it, delete the receipt"
+    )
+}
+
+/// Names the other runs that were cut off before this one.
+pub(super) fn name_cut_off(folder: &Path) {
+    let receipts = match unended(folder) {
+        Ok(receipts) => receipts,
+        Err(error) => {
+            tracing::warn!("{}", unlisted(folder, &error));
+            return;
+        }
+    };
+    for (path, receipt) in receipts {
+        let path = path.display();
+        match receipt {
+            Ok(receipt) if receipt.died_unconfirmed() => {}
+            Ok(receipt) => say(&format!(
+                "an earlier run was cut off, or is still going on: {path} ({} writes, {} of them without an answer)",
+                receipt.writes().len(),
+                receipt.unfinished().len()
+            )),
+            Err(damage) => say(&format!("the receipt {path} cannot be read: {damage}")),
+        }
+    }
+}
+
+fn unlisted(folder: &Path, error: &std::io::Error) -> String {
+    let folder = folder.display();
+    format!("cannot look for receipts of earlier runs in `{folder}`: {error}")
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if text.chars().all(plain) && !text.starts_with('-') {
+        return text;
+    }
+    let dash = if text.starts_with('-') { "./" } else { "" };
+    format!("'{dash}{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_what_a_shell_takes_it_for() {
+        for (path, text) in [
+            (
+                ".portward/receipts/20260101T000000Z-1.jsonl",
+                ".portward/receipts/20260101T000000Z-1.jsonl",
+            ),
+            ("a b/c", "'a b/c'"),
+            ("it's", "'it'\\''s'"),
+            ("-r", "'./-r'"),
+            ("$(x)", "'$(x)'"),
+        ] {
+            assert_eq!(quoted(path.as_ref()), text);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The terminal that a question is asked on.
+//!
+//! **Owns** whether there is one, and that only what is typed after a question answers it. **Does not** word questions.
+
+use std::io::{self, IsTerminal as _};
+
+/// Whether somebody can read a question and answer it.
+pub(super) fn is_there() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Throws away what was typed and not read yet: it was meant for something else.
+#[cfg(unix)]
+pub(super) fn forget_typed() -> io::Result<()> {
+    use rustix::termios::{QueueSelector, tcflush};
+    Ok(tcflush(io::stdin(), QueueSelector::IFlush)?)
+}
+
+/// There is no way to throw it away here.
+#[cfg(not(unix))]
+pub(super) fn forget_typed() -> io::Result<()> {
+    Ok(())
+}
+
+/// The next line that is typed, without its end; `None` where the input ends. It is waited for on a thread of its own, which
+/// does not hold the end of the process back.
+pub(super) async fn line() -> io::Result<Option<String>> {
+    tokio::task::spawn_blocking(read_line)
+        .await
+        .map_err(io::Error::other)?
+}
+
+/// Reads byte by byte and keeps nothing back: what the standard library has read ahead could not be thrown away.
+#[cfg(unix)]
+fn read_line() -> io::Result<Option<String>> {
+    use std::fs::File;
+    use std::io::Read as _;
+    use std::os::fd::AsFd as _;
+
+    let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut line = Vec::new();
+    for byte in input.bytes() {
+        match byte? {
+            b'\n' => return Ok(Some(String::from_utf8_lossy(&line).into_owned())),
+            byte => line.push(byte),
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(not(unix))]
+fn read_line() -> io::Result<Option<String>> {
+    let mut line = String::new();
+    let bytes = io::stdin().read_line(&mut line)?;
+    Ok((bytes > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned()))
+}
