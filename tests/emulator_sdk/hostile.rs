@@ -1,5 +1,8 @@
 //! The hostile emulator over HTTP: what an SDK and a socket see of lost connections, silence and odd replies. The rest is
-//! tested without a socket, beside the emulator.
+//! tested without a socket, beside the emulator. Then a server that is not the service at all, and floods its client.
+
+#[cfg(target_os = "linux")]
+mod flood;
 
 use std::time::{Duration, Instant};
 

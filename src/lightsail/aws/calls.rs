@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::super::{Error, Kind, Listed, Operation, Reader, Writer};
 use super::complete::{EveryPort, ListedPorts};
+use super::limits::{self, Exceeded, Size, Taken};
 use super::{AwsReader, AwsWriter, Shared, convert, failure};
 use crate::model::{Firewall, Instance, InstanceId, Key, PortState, Site, Sources};
 
@@ -34,8 +35,9 @@ impl Reader for AwsReader {
         const ACTION: &str = "GetInstances";
         let region = site.region.as_str();
         let client = self.0.client(ACTION, region)?;
-        let pages = self.pages(ACTION, region, region, async |token| {
+        let pages = self.pages(ACTION, region, region, async |token, size| {
             let request = client.get_instances().set_page_token(token);
+            let request = request.customize().interceptor(size);
             let page = failed(ACTION, region, request.send().await)?;
             let instances = page
                 .instances
@@ -55,10 +57,11 @@ impl Reader for AwsReader {
         const ACTION: &str = "GetInstances";
         let region = site.region.as_str();
         let client = self.0.client(ACTION, region)?;
-        let pages = self.pages(ACTION, region, region, async |token| {
+        let pages = self.pages(ACTION, region, region, async |token, size| {
             let holes = ListedPorts::default();
             let request = client.get_instances().set_page_token(token);
-            let request = request.customize().interceptor(holes.clone());
+            let request = request.customize().interceptor(size);
+            let request = request.interceptor(holes.clone());
             let page = failed(ACTION, region, request.send().await)?;
             let instances = page
                 .instances
@@ -109,7 +112,9 @@ impl Reader for AwsReader {
             .await?
             .port_states
             .ok_or_else(|| missing(ACTION, &target, "portStates"))?;
-        Ok(states.into_iter().map(convert::port_state).collect())
+        let states: Vec<PortState> = states.into_iter().map(convert::port_state).collect();
+        limits::check_rules(&states).map_err(|limit| exceeded(ACTION, &target, limit))?;
+        Ok(states)
     }
 
     async fn operation(&self, about: &InstanceId, id: &str) -> Result<Operation, Error> {
@@ -129,11 +134,13 @@ impl Reader for AwsReader {
     async fn operations_for(&self, id: &InstanceId) -> Result<Vec<Operation>, Error> {
         const ACTION: &str = "GetOperationsForResource";
         let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
-        let pages = self.pages(ACTION, &id.region, &target, async |token| {
+        let pages = self.pages(ACTION, &id.region, &target, async |token, size| {
             let request = client
                 .get_operations_for_resource()
                 .resource_name(&id.name)
-                .set_page_token(token);
+                .set_page_token(token)
+                .customize()
+                .interceptor(size);
             let page = failed(ACTION, &target, request.send().await)?;
             let operations = page
                 .operations
@@ -149,23 +156,30 @@ impl Reader for AwsReader {
 }
 
 impl AwsReader {
-    /// Every page. A token that was seen before would go round for ever, and an empty one is none.
+    /// Every page, within the limits of a list. A token that was seen before would go round for ever, and an empty one is
+    /// none.
     async fn pages<T>(
         &self,
         action: &'static str,
         region: &str,
         target: &str,
-        page: impl AsyncFn(Option<String>) -> Result<(Vec<T>, Option<String>), Error>,
+        page: impl AsyncFn(Option<String>, Size) -> Result<(Vec<T>, Option<String>), Error>,
     ) -> Result<Vec<T>, Error> {
         let (mut all, mut seen, mut token) = (Vec::new(), BTreeSet::new(), None);
+        let mut taken = Taken::default();
         let deadline = Instant::now() + self.0.deadlines.list;
         loop {
             let (items, next) = self
                 .0
-                .read(action, region, target, async || page(token.clone()).await)
+                .read(action, region, target, async || {
+                    page(token.clone(), taken.size()).await
+                })
                 .await?;
+            let next = next.filter(|next| !next.is_empty());
+            let added = taken.add(items.len(), next.is_some());
+            added.map_err(|limit| exceeded(action, target, limit))?;
             all.extend(items);
-            let Some(next) = next.filter(|next| !next.is_empty()) else {
+            let Some(next) = next else {
                 return Ok(all);
             };
             if !seen.insert(next.clone()) {
@@ -379,6 +393,10 @@ fn operation(
 ) -> Result<Operation, Error> {
     let from = from.ok_or_else(|| missing(action, target, "operation"))?;
     convert::operation(from).map_err(|member| missing(action, target, member))
+}
+
+fn exceeded(action: &'static str, target: &str, limit: Exceeded) -> Error {
+    Error::new(Kind::BadReply, action, target, limit.to_string())
 }
 
 fn missing(action: &'static str, target: &str, member: &str) -> Error {

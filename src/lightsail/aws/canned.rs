@@ -17,6 +17,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::http::StatusCode;
 
+use super::limits::Bounded;
 use super::{Aws, Deadlines, Shared};
 use crate::lightsail::Rate;
 use crate::lightsail::queue::Queue;
@@ -65,7 +66,7 @@ impl HttpClient for Canned {
         _: &HttpConnectorSettings,
         _: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
+        SharedHttpConnector::new(Bounded::new(self.clone()))
     }
 }
 

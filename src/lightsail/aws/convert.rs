@@ -6,6 +6,7 @@ use aws_sdk_lightsail::types;
 use time::{Duration, OffsetDateTime};
 
 use super::super::{Listed, Operation, OperationStatus};
+use super::limits;
 use crate::model::{
     AddressType, Instance, InstanceId, InstanceState, Key, LiveFirewall, PortState, Site, Sources,
 };
@@ -49,8 +50,8 @@ pub(super) fn instance(site: &Site, from: types::Instance) -> Result<Instance, &
 
 /// An instance with the rules that a list shows of it, or the name of the member that is missing.
 ///
-/// `whole` is whether every rule has its ports. Where it is not, or the rules are not told, or one of them is not of the
-/// kind that `GetInstancePortStates` tells of, there are none.
+/// `whole` is whether every rule has its ports. Where it is not, or the rules are not told or too many, or one of them is
+/// not of the kind that `GetInstancePortStates` tells of, there are none.
 pub(super) fn listed(
     site: &Site,
     mut from: types::Instance,
@@ -60,7 +61,8 @@ pub(super) fn listed(
     let instance = instance(site, from)?;
     let entries = ports.filter(|_| whole).and_then(|ports| {
         let entries = ports.into_iter().map(listed_port);
-        entries.collect::<Option<Vec<_>>>()
+        let entries = entries.collect::<Option<Vec<_>>>()?;
+        limits::check_rules(&entries).is_ok().then_some(entries)
     });
     Ok(Listed {
         instance,

@@ -12,6 +12,13 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use hyper_util::client::legacy::Error as HyperError;
 
 use super::super::{Error, Kind};
+use super::limits::Exceeded;
+
+/// No more characters of a message are shown. Those of the service are a sentence or two.
+const MESSAGE: usize = 1_000;
+
+/// No more characters of a code or a request id are shown. The longest code is 40, a request id is 36.
+const NAME: usize = 100;
 
 /// What the credential chain looks for, in its order.
 const CHAIN: &str = "the standard chain looks for AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, then the profile \
@@ -61,7 +68,7 @@ where
     }
 }
 
-/// A request that may never have left.
+/// A request that may never have left, or whose reply was not read to its end.
 fn unsent<E>(action: &'static str, target: &str, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: StdError + 'static,
@@ -73,6 +80,9 @@ where
     if chain(error).contains("identity resolver timed out") {
         let message = "no usable credentials: looking for them took too long";
         return Error::new(Kind::Unauthenticated, action, target, message).with_hint(CHAIN);
+    }
+    if let Some(limit) = find::<Exceeded>(error) {
+        return Error::new(Kind::BadReply, action, target, limit.to_string());
     }
     let SdkError::DispatchFailure(dispatch) = error else {
         return Error::new(
@@ -167,7 +177,7 @@ fn refusal(
         let code = code.split(':').next().unwrap_or_default();
         let code = code.rsplit('#').next().unwrap_or_default().trim();
         if !code.is_empty() && !codes.iter().any(|known| known == code) {
-            codes.push(code.to_owned());
+            codes.push(brief(code, NAME));
         }
     }
     let message = message
@@ -175,13 +185,15 @@ fn refusal(
         .or_else(|| member("Message"));
     // After the first line of a refused signature AWS shows the request that it expected, session token included.
     let message = message.map(|text| text.trim().lines().next().unwrap_or_default());
+    let message = message.map(|text| brief(text, MESSAGE));
+    let request_id = request_id.map(|text| brief(text, NAME));
     Error::from_reply(
         action,
         target,
         raw.status().as_u16(),
         &codes,
-        message,
-        request_id,
+        message.as_deref(),
+        request_id.as_deref(),
     )
 }
 
@@ -200,6 +212,14 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
         error.to_string()
     } else {
         texts.join(": ")
+    }
+}
+
+/// The beginning of a text, with an ellipsis where something is left out.
+fn brief(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The HTTP client that everything shares: Lightsail, and whatever the credential chain talks to.
 //!
 //! Owns the choice of TLS and when its cost is paid. The platform's root certificates take milliseconds to parse, so they
-//! are read on the first request to an `https` address and never for plain `http`. Refuses to know what is asked.
+//! are read on the first request to an `https` address and never for plain `http`. Every reply is read within `limits`.
+//! Refuses to know what is asked.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -17,12 +18,14 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 
+use super::limits::Bounded;
+
 /// One client with one connection pool for each pair of timeouts.
 pub(super) fn client() -> SharedHttpClient {
     SharedHttpClient::new(ByScheme::default())
 }
 
-/// A connection for something that is asked once, without timeouts: the caller has a deadline.
+/// A connection for something that is asked once, without timeouts: the caller has a deadline, and reads no body.
 pub(super) fn connector() -> SharedHttpConnector {
     SharedHttpConnector::new(Lazy {
         settings: HttpConnectorSettings::builder().build(),
@@ -53,12 +56,12 @@ impl HttpClient for ByScheme {
         if let Some((_, connector)) = connectors.iter().find(|(known, _)| *known == timeouts) {
             return connector.clone();
         }
-        let connector = SharedHttpConnector::new(Lazy {
+        let connector = SharedHttpConnector::new(Bounded::new(Lazy {
             settings: settings.clone(),
             sleep: components.sleep_impl(),
             plain: OnceLock::new(),
             secure: OnceLock::new(),
-        });
+        }));
         connectors.push((timeouts, connector.clone()));
         connector
     }

@@ -15,6 +15,7 @@ mod failure;
 mod failure_tests;
 mod http;
 mod identity;
+mod limits;
 pub mod post;
 #[cfg(test)]
 mod stub;

@@ -31,6 +31,10 @@ impl Request {
 pub(crate) enum Reply {
     /// Status, extra headers, and body.
     Http(u16, Vec<(&'static str, String)>, String),
+    /// Status and extra headers, and then nothing until the other side gives up.
+    Head(u16, Vec<(&'static str, String)>),
+    /// Status, and a body that repeats this text for as long as the other side takes it.
+    Endless(u16, &'static str),
     /// The connection is closed without a word.
     Hangup,
     /// Nothing, until the other side gives up.
@@ -119,15 +123,26 @@ fn write(mut stream: &TcpStream, reply: Reply) {
         Reply::Silence => {
             let _ = stream.read(&mut [0]);
         }
-        Reply::Http(status, headers, body) => {
-            let mut head = format!(
-                "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n",
-                body.len()
-            );
-            for (name, value) in headers {
-                head = format!("{head}{name}: {value}\r\n");
-            }
-            let _ = stream.write_all(format!("{head}\r\n{body}").as_bytes());
+        Reply::Http(status, mut headers, body) => {
+            headers.push(("content-length", body.len().to_string()));
+            let _ = stream.write_all(format!("{}{body}", head(status, headers)).as_bytes());
+        }
+        Reply::Head(status, headers) => {
+            let _ = stream.write_all(head(status, headers).as_bytes());
+            let _ = stream.read(&mut [0]);
+        }
+        Reply::Endless(status, text) => {
+            let part = text.repeat((1 << 16) / text.len());
+            let _ = stream.write_all(head(status, Vec::new()).as_bytes());
+            while stream.write_all(part.as_bytes()).is_ok() {}
         }
     }
+}
+
+fn head(status: u16, headers: Vec<(&'static str, String)>) -> String {
+    let mut head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        head = format!("{head}{name}: {value}\r\n");
+    }
+    head + "\r\n"
 }
