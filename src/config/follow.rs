@@ -65,7 +65,7 @@ impl Names {
             services: Nested::new("service", built_in, services, incomplete, report, port),
             rulesets,
             ruleset_pairs: Vec::new(),
-            budget: Budget::default(),
+            budget: Budget::new(0),
             used_rulesets: BTreeSet::new(),
             followed: HashMap::new(),
             incomplete,
@@ -89,6 +89,11 @@ impl Names {
         self.ruleset_pairs
             .push(if too_much { 0 } else { self.budget.table() });
         rules
+    }
+
+    /// Counts for so many policies.
+    pub(super) fn count_for(&mut self, policies: usize) {
+        self.budget = Budget::new(policies);
     }
 
     /// Begins to count for a table that has this many pairs by what it uses.

@@ -14,6 +14,11 @@ use crate::model::{PAIRS_OF_AN_INSTANCE, SOURCES_PER_FAMILY};
 /// more.
 pub const PAIRS_IN_ALL: usize = 5_000_000;
 
+/// The most pairs of port and source of one instance, times the policies that judge them.
+///
+/// Every policy looks at every rule. An instance that is filled to the brim may have two thousand policies.
+pub(super) const PAIRS_JUDGED: usize = 250_000;
+
 /// What is too much, and the hint that goes with it.
 pub(super) struct TooMuch {
     pub(super) message: String,
@@ -21,8 +26,9 @@ pub(super) struct TooMuch {
 }
 
 /// The pairs that were counted so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Budget {
+    policies: usize,
     table: usize,
     all: usize,
     /// Whether it was said that something is too much, after which nothing more is followed.
@@ -31,6 +37,17 @@ pub(super) struct Budget {
 }
 
 impl Budget {
+    /// Nothing was counted yet; so many policies judge it.
+    pub(super) fn new(policies: usize) -> Self {
+        Self {
+            policies,
+            table: 0,
+            all: 0,
+            table_is_full: false,
+            all_is_full: false,
+        }
+    }
+
     /// A table begins that has this many pairs by what it uses.
     pub(super) fn begin(&mut self, used: usize) -> Result<(), TooMuch> {
         self.table = 0;
@@ -87,6 +104,18 @@ impl Budget {
                 hint: format!(
                     "the service takes {SOURCES_PER_FAMILY} sources of each family on an instance: write ranges of ports, and networks instead of addresses"
                 ),
+            });
+        }
+        let judged = self.table.saturating_mul(self.policies);
+        if judged > PAIRS_JUDGED {
+            self.table_is_full = true;
+            return Err(TooMuch {
+                message: format!(
+                    "{}, which {} policies judge: {judged} in all, more than the limit of {PAIRS_JUDGED}",
+                    what(self.table),
+                    self.policies
+                ),
+                hint: "let one policy speak of several services, or write fewer rules".to_owned(),
             });
         }
         if self.all > PAIRS_IN_ALL {

@@ -100,6 +100,7 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
     let mut names = Names::new(addresses, services, known, incomplete, report);
     let mode = defaults.mode.unwrap_or_default();
     names.policies = policy::waivable(&policies);
+    names.count_for(names.policies.len());
     names.additive = mode == Mode::Additive
         || groups
             .0

@@ -77,7 +77,7 @@ impl Config {
             told: BTreeSet::new(),
             desired,
             alike: BTreeMap::new(),
-            budget: Budget::default(),
+            budget: Budget::new(self.linked.policies.len()),
         };
         resolver.run();
         let Resolver {

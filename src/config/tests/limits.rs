@@ -71,6 +71,34 @@ fn what_is_just_within_the_limit_is_accepted() {
     );
 }
 
+/// Judging takes a look at every rule for every policy.
+#[test]
+fn policies_and_rules_multiply_too() {
+    let text = |count: usize| {
+        let rules: String = (1..=count)
+            .map(|at| {
+                format!(
+                    "{{ allow = \"tcp/{at}-{}\", from = \"198.18.0.{}\" }},\n",
+                    60_000 + at,
+                    at % 250
+                )
+            })
+            .collect();
+        let policies: String = (0..count)
+            .map(|at| format!("[[policy]]\nid = \"p{at}\"\nservices = [\"ssh\"]\nat-most = {{ ipv4 = \"/32\" }}\n"))
+            .collect();
+        format!("[instances.web-1]\nrules = [\n{rules}]\n{policies}")
+    };
+    assert_eq!(problems(&text(490)), [""; 0]);
+    let found = problems(&text(510));
+    assert_eq!(found.len(), 1, "{found:?}");
+    // 487 rules times 510 policies and three that are built in.
+    assert!(
+        found[0].starts_with("f.toml:491:1: error: with this rule the table comes to 488 pairs of port and source, which 513 policies judge: 250344 in all"),
+        "{found:?}"
+    );
+}
+
 #[test]
 fn the_whole_is_limited_too() {
     let each = PAIRS_OF_AN_INSTANCE;
