@@ -19,6 +19,9 @@ if command -v systemd-analyze >/dev/null; then
   cp examples/systemd/* "$work/units"
   sed -i "s#/usr/local/bin/portward#$(command -v true)#" "$work/units/portward-drift.service"
   told=$(systemd-analyze verify --man=no "$work/units/portward-drift.service" "$work/units/portward-drift.timer" 2>&1) || { echo "$told"; exit 1; }
+  if ! grep -q '^LoadCredential=aws-credentials:' examples/systemd/portward-drift.service; then
+    echo "FAILED: the service has no place for credentials"; exit 1
+  fi
   # What is said about other units of this machine is not ours.
   if grep -F portward <<<"$told"; then echo "FAILED: the units are not clean"; exit 1; fi
   cp "$work/units/portward-drift.timer" "$work/units/broken.timer"
