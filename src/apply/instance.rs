@@ -112,11 +112,12 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
                 calls,
                 ..
             } = self.plan;
-            let is_after = means(&live, before, after, calls.iter().any(replaces));
+            let replaced = calls.iter().any(replaces);
+            let is_after = means(&live, before, after, replaced, self.plan.family());
             let outcome = if is_after && self.plan.spelling_holds(&live) {
                 Outcome::AlreadyApplied
             } else {
-                Outcome::Stale(changed(&live, before))
+                Outcome::Stale(changed(&live, before, self.plan.family()))
             };
             return Ok(outcome);
         }
@@ -224,7 +225,11 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
         if self.writes > 0 {
             self.nobody_else().await?;
         } else if live != self.plan.before {
-            return Err(foreign(changed(&live, &self.plan.before)));
+            return Err(foreign(changed(
+                &live,
+                &self.plan.before,
+                self.plan.family(),
+            )));
         }
         self.still_the_same().await?;
         let proved = match self.call(&put, live.firewall(), &self.plan.after).await {

@@ -43,7 +43,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                 .read()
                 .await
                 .map_err(|error| Trouble::Over(Outcome::Failed(unproved(&error))))?;
-            let is_after = means(&live, before, after, replaced);
+            let is_after = means(&live, before, after, replaced, self.plan.family());
             if is_after && !self.plan.spelling_holds(&live) {
                 respelled += 1;
                 if respelled >= READS_OF_A_SPELLING {
@@ -63,7 +63,11 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                 (needed, agreed, respelled) = (2, 0, 0);
                 self.disturbed = true;
                 if patience.is_over() {
-                    return Err(Trouble::Differs(difference(&live, after)));
+                    return Err(Trouble::Differs(difference(
+                        &live,
+                        after,
+                        self.plan.family(),
+                    )));
                 }
             }
             self.waiting("the rules do not read back as planned yet");
@@ -86,14 +90,15 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                 .read()
                 .await
                 .map_err(|error| Trouble::Over(Outcome::Failed(unproved(&error))))?;
-            let is_from = means(&live, before, from, false);
-            let is_to = means(&live, before, to, replaces(call));
+            let family = self.plan.family();
+            let is_from = means(&live, before, from, false, family);
+            let is_to = means(&live, before, to, replaces(call), family);
             // Where another rule lets the same people in, both mean the same until that rule goes: then its key tells. Where
             // the spelling counts, it tells.
             let has_effect = if self.plan.strict_spelling {
                 live.firewall() != from || live.is_canonical() != before.is_canonical()
             } else {
-                holds_key(call, live.firewall(), to)
+                holds_key(call, live.firewall(), to, family)
             };
             let seen = if is_to && (!is_from || has_effect) {
                 Seen::Effect
@@ -163,7 +168,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         let operations = self.tools.reader.operations_for(self.id()).await;
         let foreign = self.ours.foreign(&operations.unwrap_or_default());
         Trouble::Over(Outcome::ForeignWriter(Foreign {
-            difference: Some(difference(live, to)),
+            difference: Some(difference(live, to, self.plan.family())),
             ..foreign.unwrap_or_default()
         }))
     }

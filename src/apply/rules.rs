@@ -3,7 +3,7 @@
 //! Owns the comparison on which every proof rests. Refuses to know how the rules were read.
 
 use crate::exposure;
-use crate::model::{Firewall, LiveFirewall, Sources};
+use crate::model::{Family, Firewall, LiveFirewall, Sources};
 use crate::plan::{Call, undo};
 
 /// The rules after a call, by the one reading that every call of a plan has.
@@ -26,36 +26,35 @@ pub(super) fn means(
     before: &LiveFirewall,
     target: &Firewall,
     replaced: bool,
+    family: Family,
 ) -> bool {
     let doubts = if replaced {
         live.uncertain().is_empty()
     } else {
         live.uncertain().is_subset(before.uncertain())
     };
-    doubts && live.unknown().is_subset(before.unknown()) && same_access(live.firewall(), target)
-}
-
-/// Whether two firewalls let the same sources in.
-fn same_access(one: &Firewall, other: &Firewall) -> bool {
-    exposure::equivalent(one, other)
+    doubts
+        && live.unknown().is_subset(before.unknown())
+        && exposure::equivalent(live.firewall(), target, family)
 }
 
 /// Whether the key that a call is about has the sources that the call leads to. A Put is about all of them.
-pub(super) fn holds_key(call: &Call, live: &Firewall, to: &Firewall) -> bool {
+pub(super) fn holds_key(call: &Call, live: &Firewall, to: &Firewall, family: Family) -> bool {
     let none = Sources::new();
     match call {
         Call::Open { key, .. } | Call::Close { key, .. } => exposure::means_same(
             live.get(*key).unwrap_or(&none),
             to.get(*key).unwrap_or(&none),
+            family,
         ),
         Call::Put { .. } => true,
     }
 }
 
 /// What is different in the live rules, for people: the first few keys.
-pub(super) fn difference(live: &LiveFirewall, wanted: &Firewall) -> String {
+pub(super) fn difference(live: &LiveFirewall, wanted: &Firewall, family: Family) -> String {
     const SHOWN: usize = 3;
-    let mut parts = undo::differences(live.firewall(), wanted);
+    let mut parts = undo::differences(live.firewall(), wanted, family);
     parts.extend(
         live.uncertain()
             .iter()
@@ -76,10 +75,10 @@ pub(super) fn difference(live: &LiveFirewall, wanted: &Firewall) -> String {
 }
 
 /// What is different from the rules that the plan was made from.
-pub(super) fn changed(live: &LiveFirewall, before: &LiveFirewall) -> String {
+pub(super) fn changed(live: &LiveFirewall, before: &LiveFirewall, family: Family) -> String {
     if live.firewall() == before.firewall() {
         return "the rules are spelled differently, or entries that cannot be read came or went"
             .to_owned();
     }
-    difference(live, before.firewall())
+    difference(live, before.firewall(), family)
 }

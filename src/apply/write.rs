@@ -170,7 +170,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
             Seen::NoEffect => "the rules are as they were before it".to_owned(),
             Seen::Other(live) => format!(
                 "the rules are neither as before nor as planned: {}",
-                difference(&live, to)
+                difference(&live, to, self.plan.family())
             ),
         };
         let code = operation

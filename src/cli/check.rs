@@ -192,7 +192,7 @@ impl Fleet {
                 return Some(Effective::default());
             }
             let (instance, live) = (self.instances.get(id)?, self.rules.get(id)?);
-            Some(additive(instance, wanted, live).1)
+            Some(additive(instance, wanted, live).reach.certain)
         };
         let mut findings = policy::declared_on(&self.desired, &self.instances, live);
         let told = |table: &policy::Violation| {

@@ -1,6 +1,7 @@
 //! `diff`: who gains and who loses access between two documents, offline.
 //!
-//! Owns the verb and the pairing of instances. Refuses to connect to anything, and to call equal what it could not read.
+//! Owns the verb and the pairing of instances. Refuses to connect to anything, and to call equal what it could not read or
+//! what a doubtful entry leaves open.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use super::side::{self, Basis, Content, Document, Opened};
 use super::world;
 use crate::exposure::{Compared, Side, Which};
 use crate::inventory::Inventory;
-use crate::model::InstanceId;
+use crate::model::{Family, InstanceId, LiveFirewall};
 use crate::render::difference::{self, Comparison, Vocabulary};
 use crate::render::{self, Names, json};
 
@@ -141,6 +142,20 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
             }
         }
     }
+    for compared in &all {
+        let name = compared.id.as_ref();
+        let name = name.map_or_else(|| "the firewall".to_owned(), |id| format!("`{id}`"));
+        for (which, doubt) in compared.doubts() {
+            let message = format!(
+                "{name} cannot be compared for certain: on the {} side, `{}` is in doubt: {}",
+                which.as_str(),
+                doubt.entry,
+                doubt.why
+            );
+            complain(&message, None);
+            blind.push(json::Problem::error(message, None));
+        }
+    }
     let mut held = Vec::new();
     if !blind.is_empty() {
         held.push(Exit::Incomplete);
@@ -258,12 +273,18 @@ fn pairs(
 ) -> Result<Vec<Pair>, Cannot> {
     match (before.unnamed.take(), after.unnamed.take()) {
         (None, None) => {}
-        (Some(old), Some(new)) => return Ok(vec![(None, [Ok(old), Ok(new)])]),
+        (Some(old), Some(new)) => {
+            let sides = [old, new].map(|live| Ok(Side::of_live(&live, Family::default())));
+            return Ok(vec![(None, sides)]);
+        }
         (Some(old), None) => {
-            return only(after, names[1], names[0]).map(|new| vec![(None, [Ok(old), new])]);
+            let new = only(after, names[1], names[0])?;
+            return Ok(vec![(None, [like(&old, &new), new])]);
         }
         (None, Some(new)) => {
-            return only(before, names[0], names[1]).map(|old| vec![(None, [old, Ok(new)])]);
+            let old = only(before, names[0], names[1])?;
+            let new = like(&new, &old);
+            return Ok(vec![(None, [old, new])]);
         }
     }
     let ids: BTreeSet<InstanceId> = before
@@ -286,6 +307,17 @@ fn pairs(
             (Some(id), sides)
         })
         .collect())
+}
+
+/// Rules of which it is not said, as those of an instance like the one that they are compared with.
+fn like(
+    rules: &LiveFirewall,
+    other: &Result<Side, crate::model::Unreadable>,
+) -> Result<Side, crate::model::Unreadable> {
+    let family = other
+        .as_ref()
+        .map_or_else(|_| Family::default(), |side| side.reach.family);
+    Ok(Side::of_live(rules, family))
 }
 
 /// The one instance of a document that is compared with rules that say of no instance.

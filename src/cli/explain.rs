@@ -15,9 +15,7 @@ use super::signals;
 use super::world::{Want, World};
 use crate::config::Config;
 use crate::exposure::{Access, Effective, Side};
-use crate::model::{
-    Firewall, InstanceId, Key, Live, LiveFirewall, Mode, Site, Sources, Unreadable,
-};
+use crate::model::{Family, InstanceId, Key, Live, LiveFirewall, Mode, Site, Sources, Unreadable};
 use crate::render;
 use crate::render::explanation::{self, Explanation};
 
@@ -109,30 +107,26 @@ async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> 
     // How many instances there are is not the question here, so no region counts as listed.
     let desired = config.resolve(&seen.instances, &std::collections::BTreeSet::new(), as_of)?;
     let wanted = desired.instances.get(id);
+    let instance = seen.instances.get(id);
+    let family = instance.map_or_else(Family::default, |i| i.address_type.client_family());
     let desired = wanted.map(|wanted| {
         if wanted.mode == Mode::Additive
-            && let (Some(instance), Ok(live)) = (seen.instances.get(id), live)
+            && let (Some(instance), Ok(live)) = (instance, live)
         {
             return additive(instance, wanted, live);
         }
-        let side = Side::of_rules(&wanted.rules);
-        let certain = side.effective.clone();
-        (side, certain)
+        Side::of_rules(&wanted.rules, family)
     });
-    let sides = live.map(|live| (Side::of_live(live), Effective::certain(live)));
-    let declared = desired.as_ref().map(|(side, _)| side);
-    let asked = asked(&to, from.as_ref(), live.ok(), declared);
+    let side = live.map(|live| Side::of_live(live, family));
+    let asked = asked(&to, from.as_ref(), live.ok(), desired.as_ref(), family);
     let names = names(Some(&config));
     let explanation = Explanation {
         id,
         from: args.from.as_deref(),
         to: args.to.as_deref(),
         asked: &asked,
-        live: sides
-            .as_ref()
-            .map(|(side, least)| (side, least))
-            .map_err(|why| *why),
-        desired: desired.as_ref().map(|(side, least)| (side, least)),
+        live: side.as_ref().map_err(|why| *why),
+        desired: desired.as_ref(),
         mode: wanted.map(|wanted| wanted.mode),
         names: &names,
     };
@@ -191,9 +185,10 @@ fn asked(
     from: Option<&Sources>,
     live: Option<&LiveFirewall>,
     desired: Option<&Side>,
+    family: Family,
 ) -> Effective {
     let sources = from.cloned().unwrap_or_else(|| {
-        let mut everyone = Access::everyone().to_sources();
+        let mut everyone = Access::everyone().to_sources(family);
         let live = live.into_iter().flat_map(|live| live.firewall().iter());
         let live = live.map(|(_, sources)| sources);
         let declared = desired.into_iter().flat_map(|side| &side.rules);
@@ -205,8 +200,7 @@ fn asked(
         }
         everyone
     });
-    let firewall: Firewall = to.iter().map(|key| (*key, sources.clone())).collect();
-    Effective::of(&firewall)
+    Effective::of_rules(to.iter().map(|key| (key, &sources)), family)
 }
 
 /// The regions that could not be listed and may hold an instance that is called so.

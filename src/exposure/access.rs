@@ -1,7 +1,9 @@
 //! Who gets in, as sets of addresses rather than as texts.
 //!
 //! Owns the algebra of sources: two firewalls may spell the same people differently, and here they are equal. An alias
-//! is an opaque point: no network contains it and it contains no address. Refuses to know ports.
+//! is a point beside the addresses. The browser client behind `lightsail-connect` has addresses that nobody publishes, so
+//! it is inside every set that covers its whole family and inside no narrower one that does not name it; what another
+//! alias stands for is not known, and nothing contains it. Refuses to know ports.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,7 +11,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::RangeSet;
-use crate::model::Sources;
+use crate::model::{AddressType, Family, LIGHTSAIL_CONNECT, Sources};
 
 /// A set of sources. Equal exactly when it means the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,13 +35,44 @@ impl Access {
         }
     }
 
-    /// Every address of both families, and no alias.
+    /// Every address of both families, and the browser client.
     #[must_use]
     pub fn everyone() -> Self {
         Self {
             v4: RangeSet::all(),
             v6: RangeSet::all(),
-            aliases: BTreeSet::new(),
+            aliases: BTreeSet::from([LIGHTSAIL_CONNECT.to_owned()]),
+        }
+    }
+
+    /// Whoever a rule with these sources lets in on an instance that the browser client reaches over this family.
+    #[must_use]
+    pub fn of(sources: &Sources, family: Family) -> Self {
+        Self::from(sources).with_client(family)
+    }
+
+    /// With the browser client where its whole family gets in.
+    #[must_use]
+    pub(super) fn with_client(mut self, family: Family) -> Self {
+        if self.covers(family) {
+            self.aliases.insert(LIGHTSAIL_CONNECT.to_owned());
+        }
+        self
+    }
+
+    /// As rules would name it: without the browser client where its whole family is named.
+    #[must_use]
+    pub(super) fn named(mut self, family: Family) -> Self {
+        if self.covers(family) {
+            self.aliases.remove(LIGHTSAIL_CONNECT);
+        }
+        self
+    }
+
+    fn covers(&self, family: Family) -> bool {
+        match family {
+            Family::V4 => self.v4.is_all(),
+            Family::V6 => self.v6.is_all(),
         }
     }
 
@@ -109,9 +142,29 @@ impl Access {
         }
     }
 
-    /// The shortest exact spelling: the fewest networks, and the aliases.
+    /// Those who can come to an instance of these families.
     #[must_use]
-    pub fn to_sources(&self) -> Sources {
+    pub fn arriving(&self, kind: &AddressType) -> Self {
+        let mut here = self.clone();
+        if !kind.has_ipv4() {
+            here.v4 = RangeSet::new();
+        }
+        if !kind.has_ipv6() {
+            here.v6 = RangeSet::new();
+        }
+        here
+    }
+
+    /// The shortest spelling: the fewest networks, and the aliases that these do not contain.
+    ///
+    /// It is exact but for the browser client, which no list of sources can leave out where it names all of the family.
+    #[must_use]
+    pub fn to_sources(&self, family: Family) -> Sources {
+        self.clone().named(family).to_the_letter()
+    }
+
+    /// The fewest networks, and every alias.
+    pub(super) fn to_the_letter(&self) -> Sources {
         let Self { v4, v6, aliases } = self;
         let mut sources: Sources = v4
             .networks()
@@ -125,6 +178,7 @@ impl Access {
     }
 }
 
+/// To the letter: the browser client is in only where it is named.
 impl From<&Sources> for Access {
     fn from(sources: &Sources) -> Self {
         Self {

@@ -1,9 +1,12 @@
 //! One instance as two documents have it, and which rule of them causes which part of the difference.
 //!
-//! Owns the search for causes. Refuses to know where a document came from, and how a difference is worded.
+//! Owns the search for causes, and the word for a difference, which there is only where neither document leaves a doubt.
+//! Refuses to know where a document came from, and how a difference is worded.
 
-use super::{Diff, Effective, Line};
-use crate::model::{Firewall, InstanceId, Key, LiveFirewall, Origin, Rule, Sources};
+use super::{Diff, Direction, Doubtful, Effective, Line, Reach};
+use crate::model::{
+    Family, Firewall, InstanceId, Key, LIGHTSAIL_CONNECT, LiveFirewall, Origin, Rule, Sources,
+};
 
 /// A rule of one document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +25,11 @@ pub struct Said {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Side {
     /// What it lets in.
-    pub effective: Effective,
+    pub reach: Reach,
     /// The rules that say so.
     pub rules: Vec<Said>,
+    /// The entries that cannot be read for certain.
+    pub doubts: Vec<Doubtful>,
 }
 
 /// One instance in two documents.
@@ -63,42 +68,58 @@ impl Which {
 }
 
 impl Side {
-    /// What a live firewall may let in at most: what is uncertain counts as open to everyone.
+    /// What a live firewall lets in, and what it may.
     #[must_use]
-    pub fn of_live(live: &LiveFirewall) -> Self {
-        Self {
-            effective: Effective::of_live(live),
-            rules: live.firewall().iter().map(Said::of_firewall).collect(),
-        }
+    pub fn of_live(live: &LiveFirewall, family: Family) -> Self {
+        Self::with_doubts(live.firewall(), Doubtful::all(live), family)
     }
 
     /// What a firewall lets in.
     #[must_use]
-    pub fn of(firewall: &Firewall) -> Self {
+    pub fn of(firewall: &Firewall, family: Family) -> Self {
+        Self::with_doubts(firewall, Vec::new(), family)
+    }
+
+    /// What a firewall lets in beside which there are doubtful entries.
+    #[must_use]
+    pub fn with_doubts(firewall: &Firewall, doubts: Vec<Doubtful>, family: Family) -> Self {
         Self {
-            effective: Effective::of(firewall),
+            reach: Reach::with_doubts(firewall, &doubts, family),
             rules: firewall.iter().map(Said::of_firewall).collect(),
+            doubts,
         }
     }
 
     /// What declared rules let in together.
     #[must_use]
-    pub fn of_rules(rules: &[Rule]) -> Self {
+    pub fn of_rules(rules: &[Rule], family: Family) -> Self {
+        let access = rules.iter().map(|rule| (&rule.key, &rule.sources));
         Self {
-            effective: Effective::of_rules(rules.iter().map(|rule| (&rule.key, &rule.sources))),
+            reach: Reach::of_certain(Effective::of_rules(access, family), family),
             rules: rules.iter().map(Said::of_rule).collect(),
+            doubts: Vec::new(),
         }
     }
 
-    /// The rules that let in a part of what a line says, in their order.
+    /// The rules that let in a part of what a line says, in their order. Where only several rules together cover the whole
+    /// family of the browser client, they all let it in.
     #[must_use]
     pub fn causes(&self, line: &Line) -> Vec<&Said> {
+        let family = self.reach.family;
+        let own = |said: &Said| Effective::of_rules([(&said.key, &said.sources)], family);
         let wanted = line.effective();
-        let takes_part = |said: &&Said| {
-            let own = Effective::of_rules([(&said.key, &said.sources)].into_iter());
-            !own.intersection(&wanted).is_empty()
-        };
-        self.rules.iter().filter(takes_part).collect()
+        let takes_part = |said: &&Said| !own(said).intersection(&wanted).is_empty();
+        let causes: Vec<&Said> = self.rules.iter().filter(takes_part).collect();
+        if !line.sources.aliases().contains(LIGHTSAIL_CONNECT) {
+            return causes;
+        }
+        let each = causes.iter().map(|said| own(said));
+        let alone = each.reduce(|all, own| all.union(&own)).unwrap_or_default();
+        if alone.is_superset(&wanted) {
+            return causes;
+        }
+        let there = |said: &&Said| !own(said).within(&wanted).is_empty();
+        self.rules.iter().filter(there).collect()
     }
 }
 
@@ -126,7 +147,7 @@ impl Compared {
     /// Compares.
     #[must_use]
     pub fn new(id: Option<InstanceId>, before: Side, after: Side) -> Self {
-        let diff = Diff::between(&before.effective, &after.effective);
+        let diff = Diff::between(&before.reach, &after.reach);
         Self {
             id,
             before,
@@ -135,6 +156,37 @@ impl Compared {
             undeclared: None,
         }
     }
+
+    /// Every entry that leaves a doubt, with the document it is in.
+    pub fn doubts(&self) -> impl Iterator<Item = (Which, &Doubtful)> {
+        let old = self.before.doubts.iter().map(|doubt| (Which::Old, doubt));
+        old.chain(self.after.doubts.iter().map(|doubt| (Which::New, doubt)))
+    }
+
+    /// Whether a document leaves a doubt about what it lets in.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        self.doubts().next().is_some()
+    }
+
+    /// The difference in one word; `None` where a doubt leaves it open.
+    #[must_use]
+    pub fn direction(&self) -> Option<Direction> {
+        (!self.is_doubtful()).then(|| self.diff.direction())
+    }
+
+    /// Whether anybody gains access, or may gain it by an entry that the newer document leaves in doubt.
+    #[must_use]
+    pub fn may_open(&self) -> bool {
+        let before = &self.before.reach.certain;
+        !before.is_superset(&self.after.reach.possible)
+    }
+
+    /// Whether the same packets get in, beyond doubt.
+    #[must_use]
+    pub fn is_equal(&self) -> bool {
+        self.direction() == Some(Direction::Equal)
+    }
 }
 
 #[cfg(test)]
@@ -142,17 +194,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::arbitrary::{Universe, change};
+    use crate::model::arbitrary::{Universe, change, family};
 
     proptest! {
         /// The causes of a line say all of it, and without any one of the others nothing of the line would be missing.
         #[test]
-        fn the_causes_of_a_line_are_all_and_only_those_that_say_it((before, after) in change(Universe::Small)) {
-            let compared = Compared::new(None, Side::of(&before), Side::of(&after));
+        fn the_causes_of_a_line_are_all_and_only_those_that_say_it((before, after) in change(Universe::Small), family in family()) {
+            let compared = Compared::new(None, Side::of(&before, family), Side::of(&after, family));
             let lines = compared.diff.lines();
             let sides = [(&lines.gained, &compared.after), (&lines.lost, &compared.before)];
             for (line, side) in sides.iter().flat_map(|(lines, side)| lines.iter().map(move |line| (line, side))) {
-                let said = |causes: &[&Said]| Effective::of_rules(causes.iter().map(|said| (&said.key, &said.sources)));
+                let said = |causes: &[&Said]| Effective::of_rules(causes.iter().map(|said| (&said.key, &said.sources)), family);
                 let causes = side.causes(line);
                 prop_assert!(said(&causes).is_superset(&line.effective()));
                 let others: Vec<&Said> = side.rules.iter().filter(|said| !causes.contains(said)).collect();

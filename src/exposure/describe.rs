@@ -69,7 +69,7 @@ pub(super) fn lines(boxes: &[Exposed]) -> Vec<Line> {
     if !common.is_empty() {
         lines.push(Line {
             what: "all protocols".to_owned(),
-            sources: common.to_sources(),
+            sources: common.to_the_letter(),
             cells: Atom::ALL.map(|atom| (atom, 0, atom.last_cell())).into(),
         });
     }

@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-use super::{Atom, Effective, Lines, describe};
-use crate::model::{Firewall, Key, LiveFirewall, Protocol, Sources};
+use super::{Atom, Effective, Lines, Reach, describe};
+use crate::model::{Family, Firewall, Key, Protocol, Sources};
 
 /// Neighbouring cells and who reaches them.
 ///
@@ -26,9 +26,9 @@ pub struct Exposed {
 /// Who gains and who loses what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diff {
-    /// What gets in after and not before, by atom and cell.
+    /// What gets in for certain after and did not for certain before, by atom and cell.
     pub gained: Vec<Exposed>,
-    /// What gets in before and not after, by atom and cell.
+    /// What got in for certain before and cannot possibly after, by atom and cell.
     pub lost: Vec<Exposed>,
 }
 
@@ -46,30 +46,48 @@ pub enum Direction {
 }
 
 impl Diff {
-    /// The difference of two accesses.
+    /// The difference of two firewalls. What may have been open already counts as gained where it is open for certain
+    /// after, and what may still be open is not lost: doubt is neither taken for access nor for its absence.
     #[must_use]
-    pub fn between(before: &Effective, after: &Effective) -> Self {
+    pub fn between(before: &Reach, after: &Reach) -> Self {
+        let gained = after.certain.difference(&before.certain);
+        let lost = before.certain.difference(&after.possible);
         Self {
-            gained: after.difference(before).boxes(),
-            lost: before.difference(after).boxes(),
+            gained: gained.boxes(after.family),
+            lost: lost.boxes(before.family),
         }
     }
 
-    /// The difference that a change of a live firewall makes, counting what is uncertain in it as open to everyone.
+    /// All of an access, as something that is gained.
+    #[must_use]
+    pub fn gaining(access: &Effective, family: Family) -> Self {
+        Self {
+            gained: access.boxes(family),
+            lost: Vec::new(),
+        }
+    }
+
+    /// All of an access, as something that is lost.
+    #[must_use]
+    pub fn losing(access: &Effective, family: Family) -> Self {
+        Self {
+            gained: Vec::new(),
+            lost: access.boxes(family),
+        }
+    }
+
+    /// The difference of two firewalls without doubt.
     ///
     /// The cost is that of the rules that change and of those they overlap: firewalls that are written alike take one
     /// comparison of texts.
     #[must_use]
-    pub fn of_change(before: &LiveFirewall, after: &Firewall) -> Self {
-        if !before.uncertain().is_empty() || !before.unknown().is_empty() {
-            return Self::between(&Effective::of_live(before), &Effective::of(after));
-        }
-        let before = before.firewall();
+    pub fn of_change(before: &Firewall, after: &Firewall, family: Family) -> Self {
         if before == after {
             return Self::default();
         }
         let changed = changed_keys(before, after);
-        Self::between(&near(before, &changed), &near(after, &changed))
+        let near = |firewall| Reach::of_certain(near(firewall, &changed, family), family);
+        Self::between(&near(before), &near(after))
     }
 
     /// Whether nothing is gained and nothing lost.
@@ -116,8 +134,8 @@ impl fmt::Display for Direction {
 
 /// Whether two firewalls let the same packets in, however they are spelled.
 #[must_use]
-pub fn equivalent(a: &Firewall, b: &Firewall) -> bool {
-    a == b || Effective::of(a) == Effective::of(b)
+pub fn equivalent(a: &Firewall, b: &Firewall, family: Family) -> bool {
+    a == b || Effective::of(a, family) == Effective::of(b, family)
 }
 
 /// Keys whose texts differ.
@@ -141,13 +159,14 @@ const CHANGES_SEARCHED: usize = 8;
 /// The access of the rules that can matter to a change of these keys.
 ///
 /// Access differs only where a changed rule is, so there every rule is needed; elsewhere both sides lose the same ones.
-fn near(firewall: &Firewall, changed: &[Key]) -> Effective {
+fn near(firewall: &Firewall, changed: &[Key], family: Family) -> Effective {
     // With many changes the search would cost more than it saves.
     if changed.len() > CHANGES_SEARCHED {
-        return Effective::of(firewall);
+        return Effective::of(firewall, family);
     }
     let matters = |key: Key| changed.iter().any(|changed| may_overlap(key, *changed));
-    Effective::of_rules(firewall.iter().filter(|(key, _)| matters(**key)))
+    let rules = firewall.iter().filter(|(key, _)| matters(**key));
+    Effective::of_rules(rules, family)
 }
 
 /// Whether two keys may share a cell. For ICMP every pair is taken to.

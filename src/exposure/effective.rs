@@ -1,6 +1,8 @@
 //! What a firewall means: for each cell of each protocol atom, who gets in.
 //!
-//! Owns the one form of that function, so that equality of meaning is equality of data. Refuses to judge it.
+//! Owns the one form of that function, so that equality of meaning is equality of data: whatever covers the whole family of
+//! the browser client holds it, whether it is named or not. The operations on two of them go point by point, so a
+//! difference may be everybody but the browser client. Refuses to judge it, and to know what may be open besides.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +11,7 @@ use std::sync::Arc;
 
 use super::sweep::{self, Stretch};
 use super::{Access, Exposed};
-use crate::model::{Firewall, Key, LiveFirewall, Protocol, Sources};
+use crate::model::{AddressType, Family, Firewall, Key, Protocol, Sources};
 
 /// A kind of packet that no rule but `all` can split from the others. Every packet is of exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,50 +79,30 @@ pub struct Effective {
 static NOBODY: Access = Access::nobody();
 
 impl Effective {
-    /// What a firewall lets in.
+    /// What a firewall lets in on an instance that the browser client reaches over this family.
     #[must_use]
-    pub fn of(firewall: &Firewall) -> Self {
-        Self::of_rules(firewall.iter())
+    pub fn of(firewall: &Firewall, family: Family) -> Self {
+        Self::of_rules(firewall.iter(), family)
     }
 
-    /// What these rules let in.
-    pub(super) fn of_rules<'a>(rules: impl Iterator<Item = (&'a Key, &'a Sources)>) -> Self {
-        let mut sweep = Sweep::default();
+    /// What these rules let in together.
+    #[must_use]
+    pub fn of_rules<'a>(
+        rules: impl IntoIterator<Item = (&'a Key, &'a Sources)>,
+        family: Family,
+    ) -> Self {
+        let mut sweep = Sweep::new(Some(family));
         for (key, sources) in rules {
             sweep.add_rule(*key, sources);
         }
         sweep.finish()
     }
 
-    /// The most that a live firewall may let in.
-    ///
-    /// An entry that is uncertain or of an unknown protocol counts as open to everyone on every cell: whoever asks what
-    /// is exposed must not be told less than the truth, and what such an entry opens is not known.
-    #[must_use]
-    pub fn of_live(live: &LiveFirewall) -> Self {
-        let mut sweep = Sweep::default();
-        for (key, sources) in live.firewall() {
-            sweep.add_rule(*key, sources);
-        }
-        if !live.uncertain().is_empty() || !live.unknown().is_empty() {
-            sweep.add_rule(Key::ALL, &Sources::anywhere());
-        }
-        sweep.finish()
-    }
-
-    /// The least that a live firewall lets in.
-    ///
-    /// An entry that is uncertain counts as closed: whoever asks whether somebody can still get in must not be told more
-    /// than the truth.
-    #[must_use]
-    pub fn certain(live: &LiveFirewall) -> Self {
-        Self::of(live.firewall())
-    }
-
-    /// The access of boxes, which may overlap. Cells that their atom lacks are left out.
+    /// The access of boxes to the letter, the browser client only where it is named. They may overlap. Cells that their
+    /// atom lacks are left out.
     #[must_use]
     pub fn of_boxes(boxes: &[Exposed]) -> Self {
-        let mut sweep = Sweep::default();
+        let mut sweep = Sweep::new(None);
         for Exposed {
             atom,
             from,
@@ -172,16 +154,38 @@ impl Effective {
             .flat_map(|atom| self.runs(atom).iter().map(move |run| (atom, run)))
     }
 
-    /// Every run as a box with the shortest exact sources, in order.
+    /// Every run as a box with the shortest sources, in order: exact but for what [`Access::to_sources`] cannot say.
     #[must_use]
-    pub fn boxes(&self) -> Vec<Exposed> {
+    pub fn boxes(&self, family: Family) -> Vec<Exposed> {
         let exposed = |(atom, run): (Atom, &Run)| Exposed {
             atom,
             from: run.from,
             to: run.to,
-            sources: run.access.to_sources(),
+            sources: run.access.to_the_letter(),
         };
-        self.iter().map(exposed).collect()
+        let named = self.map(|access| access.clone().named(family));
+        named.iter().map(exposed).collect()
+    }
+
+    /// As far as people can come to an instance of these families.
+    #[must_use]
+    pub fn arriving(&self, kind: &AddressType) -> Self {
+        self.map(|access| access.arriving(kind))
+    }
+
+    /// The same cells with other people on them.
+    #[must_use]
+    pub fn map(&self, change: impl Fn(&Access) -> Access) -> Self {
+        let of_atom = |atom| {
+            let mut runs = Vec::new();
+            for run in self.runs(atom) {
+                sweep::push(&mut runs, run.from, run.to, &Arc::new(change(&run.access)));
+            }
+            runs
+        };
+        Self {
+            atoms: Atom::ALL.map(of_atom),
+        }
     }
 
     /// Who reaches this cell.
@@ -212,7 +216,7 @@ impl Effective {
         other.difference(self).is_empty()
     }
 
-    /// What either lets in.
+    /// What either lets in, point by point; for the rules of both, see [`Effective::joined`].
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         self.overlay(other, |a, b| match (a, b) {
@@ -220,6 +224,13 @@ impl Effective {
             (Some(a), Some(b)) => Some(Arc::new(a.union(b))),
             (a, b) => a.or(b).cloned(),
         })
+    }
+
+    /// What the rules of both let in: as the union, with the browser client where only both together cover its family.
+    #[must_use]
+    pub fn joined(&self, other: &Self, family: Family) -> Self {
+        self.union(other)
+            .map(|access| access.clone().with_client(family))
     }
 
     /// What both let in.
@@ -271,15 +282,27 @@ impl Effective {
 }
 
 /// The rules of a firewall, sorted by atom and not yet put together.
-#[derive(Default)]
 struct Sweep {
+    /// The family whose whole contains the browser client; `None` where everything is taken to the letter.
+    client: Option<Family>,
     stretches: [Vec<Stretch>; 5],
     accesses: Vec<Arc<Access>>,
 }
 
 impl Sweep {
+    fn new(client: Option<Family>) -> Self {
+        Self {
+            client,
+            stretches: Default::default(),
+            accesses: Vec::new(),
+        }
+    }
+
     fn access(&mut self, sources: &Sources) -> usize {
-        self.accesses.push(Arc::new(Access::from(sources)));
+        self.accesses.push(Arc::new(match self.client {
+            Some(family) => Access::of(sources, family),
+            None => Access::from(sources),
+        }));
         self.accesses.len() - 1
     }
 
@@ -320,11 +343,12 @@ impl Sweep {
 
     fn finish(self) -> Effective {
         let Self {
+            client,
             stretches,
             accesses,
         } = self;
         Effective {
-            atoms: stretches.map(|stretches| sweep::runs(stretches, &accesses)),
+            atoms: stretches.map(|stretches| sweep::runs(stretches, &accesses, client)),
         }
     }
 }

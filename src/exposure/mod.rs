@@ -11,6 +11,7 @@ mod describe;
 mod diff;
 mod effective;
 pub mod range_set;
+mod reach;
 mod spelling;
 mod sweep;
 
@@ -20,4 +21,5 @@ pub use describe::{Line, Lines, addresses, thousands, who};
 pub use diff::{Diff, Direction, Exposed, equivalent};
 pub use effective::{Atom, Effective, Run};
 pub use range_set::{Address, Count, RangeSet};
+pub use reach::{Doubtful, Reach};
 pub use spelling::{means_same, subtract, uncovered};

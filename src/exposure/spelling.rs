@@ -6,26 +6,27 @@
 use ipnet::IpNet;
 
 use super::{Access, Address, RangeSet};
-use crate::model::Sources;
+use crate::model::{Family, Sources};
 
-/// Whether two lists of sources let the same addresses and the same aliases in.
+/// Whether two lists of sources let the same addresses and the same aliases in, where the browser client comes over this
+/// family.
 #[must_use]
-pub fn means_same(a: &Sources, b: &Sources) -> bool {
-    a == b || (a.aliases() == b.aliases() && Access::from(a) == Access::from(b))
+pub fn means_same(a: &Sources, b: &Sources, family: Family) -> bool {
+    a == b || Access::of(a, family) == Access::of(b, family)
 }
 
 /// What is left of `a` without the addresses and aliases of `b`.
 ///
 /// A network of `a` that holds no address of `b` stays as it is spelled. The others are cut together into the fewest
-/// networks, and those that lie in `b` vanish.
+/// networks, and those that lie in `b` vanish. The browser client goes with the whole of its family, and does not cut it.
 #[must_use]
-pub fn subtract(a: &Sources, b: &Sources) -> Sources {
-    let remove = Access::from(b);
+pub fn subtract(a: &Sources, b: &Sources, family: Family) -> Sources {
+    let remove = Access::of(b, family);
     let mut rest = Sources::new();
     cut(a.ipv4(), &remove.v4).for_each(|net| rest.insert(IpNet::V4(net)));
     cut(a.ipv6(), &remove.v6).for_each(|net| rest.insert(IpNet::V6(net)));
     a.aliases()
-        .difference(b.aliases())
+        .difference(&remove.aliases)
         .for_each(|alias| rest.insert_alias(alias));
     rest
 }
@@ -34,8 +35,8 @@ pub fn subtract(a: &Sources, b: &Sources) -> Sources {
 ///
 /// It is empty exactly when `b` lets in everybody that `a` does.
 #[must_use]
-pub fn uncovered(a: &Sources, b: &Sources) -> Sources {
-    let cover = Access::from(b);
+pub fn uncovered(a: &Sources, b: &Sources, family: Family) -> Sources {
+    let cover = Access::of(b, family);
     let mut rest = Sources::new();
     let ipv4 = a
         .ipv4()
@@ -48,7 +49,7 @@ pub fn uncovered(a: &Sources, b: &Sources) -> Sources {
     ipv4.for_each(|net| rest.insert(IpNet::V4(*net)));
     ipv6.for_each(|net| rest.insert(IpNet::V6(*net)));
     a.aliases()
-        .difference(b.aliases())
+        .difference(&cover.aliases)
         .for_each(|alias| rest.insert_alias(alias));
     rest
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Access, Run};
+use crate::model::Family;
 
 /// Cells `from..=to` that the sources with this number may reach.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +19,13 @@ pub(super) struct Stretch {
     pub(super) access: usize,
 }
 
-/// The runs of one atom: maximal, ascending, none with nobody.
-pub(super) fn runs(mut stretches: Vec<Stretch>, accesses: &[Arc<Access>]) -> Vec<Run> {
+/// The runs of one atom: maximal, ascending, none with nobody. Where stretches overlap, the browser client is in whatever
+/// covers its whole family together, if that is given.
+pub(super) fn runs(
+    mut stretches: Vec<Stretch>,
+    accesses: &[Arc<Access>],
+    client: Option<Family>,
+) -> Vec<Run> {
     let mut runs = Vec::with_capacity(stretches.len());
     stretches.sort_unstable_by_key(|stretch| (stretch.from, stretch.to));
     if stretches.windows(2).all(|pair| pair[0].to < pair[1].from) {
@@ -67,7 +73,11 @@ pub(super) fn runs(mut stretches: Vec<Stretch>, accesses: &[Arc<Access>]) -> Vec
                     push(&mut runs, from, to, union);
                 } else {
                     let parts = several.iter().map(|access| &*accesses[*access]);
-                    let union = Arc::new(Access::union_of(parts));
+                    let union = Access::union_of(parts);
+                    let union = Arc::new(match client {
+                        Some(family) => union.with_client(family),
+                        None => union,
+                    });
                     push(&mut runs, from, to, &union);
                     unions.insert(active.clone(), union);
                 }
@@ -119,7 +129,7 @@ pub(super) fn overlay(
 }
 
 /// Adds a run, or makes the last one longer.
-fn push(runs: &mut Vec<Run>, from: u16, to: u16, access: &Arc<Access>) {
+pub(super) fn push(runs: &mut Vec<Run>, from: u16, to: u16, access: &Arc<Access>) {
     if access.is_empty() {
         return;
     }

@@ -10,7 +10,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{Firewall, Key, LIGHTSAIL_CONNECT, Protocol, Sources};
+use super::{AddressType, Family, Firewall, Key, LIGHTSAIL_CONNECT, Protocol, Sources};
 
 /// Where rules are drawn from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,13 @@ pub(crate) fn named(texts: &[&str]) -> Sources {
         }
     }
     sources
+}
+
+/// The family over which the browser client comes to instances of every address type.
+pub(crate) fn family() -> BoxedStrategy<Family> {
+    select(&["dualstack", "ipv4", "ipv6", "quantum"][..])
+        .prop_map(|name| AddressType::from_name(name).client_family())
+        .boxed()
 }
 
 /// Ports at both ends of the space and a few neighbours in between.

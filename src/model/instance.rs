@@ -202,6 +202,26 @@ impl AddressType {
     pub fn has_ipv6(&self) -> bool {
         *self != Self::Ipv4
     }
+
+    /// The family over which the browser client of the console reaches the instance: IPv4 wherever there is IPv4.
+    #[must_use]
+    pub fn client_family(&self) -> Family {
+        if self.has_ipv4() {
+            Family::V4
+        } else {
+            Family::V6
+        }
+    }
+}
+
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv4.
+    #[default]
+    V4,
+    /// IPv6.
+    V6,
 }
 
 impl fmt::Display for AddressType {

@@ -59,6 +59,20 @@ impl PortState {
     }
 }
 
+impl PortState {
+    /// Whether none of its lists names anybody.
+    #[must_use]
+    pub fn names_no_source(&self) -> bool {
+        self.cidrs.is_empty() && self.ipv6_cidrs.is_empty() && self.cidr_list_aliases.is_empty()
+    }
+
+    /// The sources, where there are any and all of them can be read.
+    #[must_use]
+    pub fn sources(&self) -> Option<Sources> {
+        read_sources(self).ok().map(|(sources, _)| sources)
+    }
+}
+
 /// `tcp 22-22`, as the service spelled it.
 impl fmt::Display for PortState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,7 +94,8 @@ pub enum Doubt {
     Source(String),
 }
 
-/// An entry whose meaning is uncertain: everything for exposure and policies, nothing for what must be reachable.
+/// An entry whose meaning is uncertain. Whom it lets in, and where, is possible as far as it cannot be read; nobody gets in
+/// by it for certain.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Uncertain {
     /// The entry.
@@ -181,6 +196,12 @@ impl LiveFirewall {
     #[must_use]
     pub fn unknown(&self) -> &BTreeSet<PortState> {
         &self.unknown
+    }
+
+    /// Whether every entry could be read for certain.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        self.uncertain.is_empty() && self.unknown.is_empty()
     }
 }
 

@@ -24,7 +24,7 @@ pub use desired::{
 pub use fingerprint::{Fingerprint, NotAFingerprint};
 pub use firewall::{Counts, Firewall, PAIRS_OF_AN_INSTANCE, SOURCES_PER_FAMILY};
 pub use guard::Guard;
-pub use instance::{AddressType, Instance, InstanceId, InstanceState, Site};
+pub use instance::{AddressType, Family, Instance, InstanceId, InstanceState, Site};
 pub use key::{Key, KeyError, Protocol};
 pub use live::{Doubt, Live, LiveFirewall, PortState, Uncertain, Unreadable};
 pub use policy::{Cells, DeclaredTable, Demand, Policies, Policy, Waiver, Weight};

@@ -5,10 +5,10 @@
 use time::OffsetDateTime;
 
 use super::Override;
-use crate::exposure;
+use crate::exposure::{self, Doubtful, Reach};
 use crate::model::{
-    Firewall, Instance, InstanceId, Key, LiveFirewall, Missing, Mode, Note, Origin, Site, Sources,
-    Undeclared, Unreadable,
+    Family, Firewall, Instance, InstanceId, Key, LiveFirewall, Missing, Mode, Note, Origin, Site,
+    Sources, Undeclared, Unreadable,
 };
 
 /// One write to the service.
@@ -99,7 +99,7 @@ pub struct Change {
 impl Change {
     /// What it is for a reader: `add`, `remove`, `widen`, `narrow`, `replace`, or `respell` where only the texts differ.
     #[must_use]
-    pub fn action(&self) -> &'static str {
+    pub fn action(&self, family: Family) -> &'static str {
         let Self {
             key: _,
             before,
@@ -112,8 +112,8 @@ impl Change {
         if after.is_empty() {
             return "remove";
         }
-        let gains = !exposure::uncovered(after, before).is_empty();
-        let loses = !exposure::uncovered(before, after).is_empty();
+        let gains = !exposure::uncovered(after, before, family).is_empty();
+        let loses = !exposure::uncovered(before, after, family).is_empty();
         match (gains, loses) {
             (true, true) => "replace",
             (true, false) => "widen",
@@ -162,7 +162,7 @@ pub struct InstancePlan {
     pub fallback: Option<Firewall>,
     /// What to make of it.
     pub verdict: Verdict,
-    /// Who gains and who loses what.
+    /// Who gains what against what is open for certain, and who loses what beyond doubt.
     pub exposure: exposure::Diff,
     /// Whether some live entries cannot be fully read, so that sync must not be claimed.
     pub incomplete: Option<String>,
@@ -171,6 +171,41 @@ pub struct InstancePlan {
 }
 
 impl InstancePlan {
+    /// The family over which the browser client reaches the instance.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        self.instance.address_type.client_family()
+    }
+
+    /// Whether live entries that cannot be read for certain are still there when the plan is done.
+    #[must_use]
+    pub fn doubt_stays(&self) -> bool {
+        !self.before.unknown().is_empty()
+            || (self.mode == Mode::Additive && !self.before.uncertain().is_empty())
+    }
+
+    /// What the live rules let in, and what they may.
+    #[must_use]
+    pub fn reach_before(&self) -> Reach {
+        Reach::of_live(&self.before, self.family())
+    }
+
+    /// What the rules that result let in, and what they may.
+    #[must_use]
+    pub fn reach_after(&self) -> Reach {
+        Reach::with_doubts(&self.after, &self.doubts_after(), self.family())
+    }
+
+    /// The doubtful entries that stay.
+    #[must_use]
+    pub fn doubts_after(&self) -> Vec<Doubtful> {
+        if self.doubt_stays() {
+            Doubtful::all(&self.before)
+        } else {
+            Vec::new()
+        }
+    }
+
     /// Whether live rules that mean `after` are spelled as the plan wants them: as `after`, or anyhow.
     #[must_use]
     pub fn spelling_holds(&self, live: &LiveFirewall) -> bool {

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Call, InstancePlan, Plan, Verdict};
-use crate::exposure::{self, Diff, Effective};
+use crate::exposure::{self, Diff, Doubtful, Effective, Reach};
 use crate::model::{Firewall, InstanceId, Key, Mode, SOURCES_PER_FAMILY, Sources};
 use service::READINGS;
 
@@ -176,14 +176,19 @@ fn instance(plan: &InstancePlan, faults: &mut Vec<Fault>) {
         return;
     }
 
-    let certain = Effective::of(plan.before.firewall());
-    let after = Effective::of(&plan.after);
-    let exposure = if stays {
-        Diff::between(&certain, &after)
+    let family = plan.family();
+    let staying = if stays {
+        Doubtful::all(&plan.before)
     } else {
-        Diff::between(&Effective::of_live(&plan.before), &after)
+        Vec::new()
     };
-    check(plan.exposure == exposure, Fault::Exposure);
+    let after = Reach::with_doubts(&plan.after, &staying, family);
+    let before = Reach::of_live(&plan.before, family);
+    check(
+        plan.exposure == Diff::between(&before, &after),
+        Fault::Exposure,
+    );
+    let (certain, after) = (before.certain, after.certain);
     check(changes_are_complete(plan), Fault::Changes);
     let respelled = plan.strict_spelling
         && (*plan.before.firewall() != plan.after || !plan.before.is_canonical());
@@ -217,7 +222,7 @@ fn changes_are_complete(plan: &InstancePlan) -> bool {
             if plan.strict_spelling {
                 before != after || plan.before.is_put_only(*key)
             } else {
-                !exposure::means_same(before, after)
+                !exposure::means_same(before, after, plan.family())
             }
         });
     let listed = plan
@@ -283,7 +288,7 @@ fn effect_of_calls(
             if let Err((key, guess)) = service::is_certain(call, &state, &plan.before) {
                 found.push(Fault::Guess(key, guess));
             }
-            if let Some(key) = reading.is_idle(call, &state, plan.strict_spelling) {
+            if let Some(key) = reading.is_idle(call, &state, plan.strict_spelling, plan.family()) {
                 found.push(Fault::Idle(key));
             }
             reading.run(&mut state, call);
@@ -291,9 +296,11 @@ fn effect_of_calls(
             if state == plan.after || state == *plan.before.firewall() {
                 continue;
             }
-            let now = Effective::of(&state);
-            let (least, most) =
-                corridor.get_or_init(|| (before.intersection(after), before.union(after)));
+            let now = Effective::of(&state, plan.family());
+            let (least, most) = corridor.get_or_init(|| {
+                let most = before.joined(after, plan.family());
+                (before.intersection(after), most)
+            });
             if !now.is_superset(least) {
                 found.push(Fault::Gap);
             }

@@ -18,10 +18,10 @@ use std::sync::Arc;
 
 use super::target::target;
 use super::{Call, Cause, CauseKind, Change, InstancePlan, Plan, Verdict};
-use crate::exposure::{self, Diff};
+use crate::exposure::{self, Diff, Doubtful, Reach};
 use crate::model::{
-    Absent, Desired, DesiredInstance, Firewall, Instance, Key, Live, LiveFirewall, Mode, Note,
-    Rule, SOURCES_PER_FAMILY, Sources, Strategy, Unreadable,
+    Absent, Desired, DesiredInstance, Family, Firewall, Instance, Key, Live, LiveFirewall, Mode,
+    Note, Rule, SOURCES_PER_FAMILY, Sources, Strategy, Unreadable,
 };
 
 /// What the command line may override.
@@ -79,17 +79,14 @@ pub fn plan_instance(
     live: &LiveFirewall,
     options: Options,
 ) -> InstancePlan {
-    let target = target(desired, live.firewall());
+    let family = instance.address_type.client_family();
+    let target = target(desired, live.firewall(), family);
     let strict = options.strict_spelling && desired.mode != Mode::Additive;
     let incomplete = incomplete(desired.mode, live);
-    let exposure = match incomplete {
-        // The doubtful entries stay as they are, so they are no part of what changes.
-        Some(_) => Diff::of_change(&LiveFirewall::from(live.firewall()), &target),
-        None => Diff::of_change(live, &target),
-    };
+    let certain = Diff::of_change(live.firewall(), &target, family);
     // What cannot be read is only ever replaced where the whole firewall is ours.
     let doubtful = !live.uncertain().is_empty() && desired.mode != Mode::Additive;
-    let same = !doubtful && exposure.is_empty();
+    let same = !doubtful && certain.is_empty();
 
     let mut plan = InstancePlan {
         instance: instance.clone(),
@@ -119,8 +116,15 @@ pub fn plan_instance(
         plan.after = live.firewall().clone();
         return plan;
     }
-    plan.changes = changes(desired, live, &target, strict);
-    plan.exposure = exposure;
+    plan.changes = changes(desired, live, &target, strict, family);
+    plan.exposure = match plan.incomplete {
+        None => certain,
+        // The doubtful entries stay as they are, and what they may let in is not closed for certain.
+        Some(_) => Diff::between(
+            &Reach::of_live(live, family),
+            &Reach::with_doubts(&target, &Doubtful::all(live), family),
+        ),
+    };
     if desired.mode == Mode::Observe {
         plan.verdict = Verdict::Observed;
         return plan;
@@ -341,6 +345,7 @@ fn changes(
     live: &LiveFirewall,
     target: &Firewall,
     strict: bool,
+    family: Family,
 ) -> Vec<Change> {
     let now = live.firewall();
     let keys: BTreeSet<Key> = now.keys().chain(target.keys()).collect();
@@ -354,7 +359,7 @@ fn changes(
             let same = if strict {
                 before == after && !live.is_put_only(key)
             } else {
-                exposure::means_same(before, after)
+                exposure::means_same(before, after, family)
             };
             if same {
                 return None;

@@ -3,10 +3,10 @@
 //! Owns the meaning of the modes. Refuses to choose calls.
 
 use crate::exposure;
-use crate::model::{DesiredInstance, Firewall, Mode, Sources};
+use crate::model::{DesiredInstance, Family, Firewall, Mode, Sources};
 
 /// The rules that must result, spelled as they would be sent in a Put.
-pub(super) fn target(desired: &DesiredInstance, live: &Firewall) -> Firewall {
+pub(super) fn target(desired: &DesiredInstance, live: &Firewall, family: Family) -> Firewall {
     let declared: Firewall = desired
         .rules
         .iter()
@@ -14,14 +14,19 @@ pub(super) fn target(desired: &DesiredInstance, live: &Firewall) -> Firewall {
         .collect();
     match desired.mode {
         Mode::Authoritative | Mode::Observe => declared,
-        Mode::Additive => additive(desired, &declared, live),
+        Mode::Additive => additive(desired, &declared, live, family),
     }
 }
 
 /// live + declared - absent, key by key.
 ///
 /// Sources that are live already are not added again under another spelling, so that nothing is sent that adds nothing.
-fn additive(desired: &DesiredInstance, declared: &Firewall, live: &Firewall) -> Firewall {
+fn additive(
+    desired: &DesiredInstance,
+    declared: &Firewall,
+    live: &Firewall,
+    family: Family,
+) -> Firewall {
     let mut target = live.clone();
     for absent in &desired.absent {
         let Some(now) = target.get(absent.key) else {
@@ -29,7 +34,7 @@ fn additive(desired: &DesiredInstance, declared: &Firewall, live: &Firewall) -> 
         };
         let left = match &absent.sources {
             None => Sources::new(),
-            Some(sources) => exposure::subtract(now, sources),
+            Some(sources) => exposure::subtract(now, sources, family),
         };
         target.set(absent.key, left);
     }
@@ -39,14 +44,14 @@ fn additive(desired: &DesiredInstance, declared: &Firewall, live: &Firewall) -> 
         };
         let ours = match declared.get(rule.key) {
             None => rule.sources.clone(),
-            Some(still) => exposure::subtract(&rule.sources, still),
+            Some(still) => exposure::subtract(&rule.sources, still, family),
         };
-        target.set(rule.key, exposure::subtract(now, &ours));
+        target.set(rule.key, exposure::subtract(now, &ours, family));
     }
     for (key, sources) in declared {
         let new = match target.get(*key) {
             None => sources.clone(),
-            Some(now) => exposure::uncovered(sources, now),
+            Some(now) => exposure::uncovered(sources, now, family),
         };
         target.add(*key, &new);
     }

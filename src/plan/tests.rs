@@ -19,8 +19,8 @@ use super::*;
 use crate::exposure::{self, Effective};
 use crate::model::arbitrary::named;
 use crate::model::{
-    Absent, AddressType, DesiredInstance, Firewall, Instance, InstanceId, InstanceState, Key,
-    LiveFirewall, Mode, Origin, PortState, Protocol, Rule, Sources, Strategy,
+    Absent, AddressType, DesiredInstance, Family, Firewall, Instance, InstanceId, InstanceState,
+    Key, LiveFirewall, Mode, Origin, PortState, Protocol, Rule, Sources, Strategy,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -196,13 +196,16 @@ fn check(
     desired: &DesiredInstance,
     before: &Firewall,
 ) -> Result<(), TestCaseError> {
-    let (from, to) = (Effective::of(before), Effective::of(&plan.after));
-    let (kept, either) = (from.intersection(&to), from.union(&to));
+    let (from, to) = (
+        Effective::of(before, Family::V4),
+        Effective::of(&plan.after, Family::V4),
+    );
+    let (kept, either) = (from.intersection(&to), from.joined(&to, Family::V4));
     for semantics in ALL_SEMANTICS {
         let mut state = before.clone();
         for call in &plan.calls {
             semantics.run(&mut state, call);
-            let now = Effective::of(&state);
+            let now = Effective::of(&state, Family::V4);
             prop_assert!(
                 kept.difference(&now).is_empty(),
                 "{semantics:?} {call:?} cuts off what both sides allow"
@@ -225,7 +228,11 @@ fn differing(a: &Firewall, b: &Firewall) -> BTreeSet<Key> {
     let none = Sources::new();
     let keys = a.keys().chain(b.keys());
     keys.filter(|key| {
-        !exposure::means_same(a.get(*key).unwrap_or(&none), b.get(*key).unwrap_or(&none))
+        !exposure::means_same(
+            a.get(*key).unwrap_or(&none),
+            b.get(*key).unwrap_or(&none),
+            Family::V4,
+        )
     })
     .collect()
 }

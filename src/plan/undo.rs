@@ -12,9 +12,10 @@ use std::collections::BTreeSet;
 
 use super::planner::{self, Chosen, Refusal};
 use super::{Call, Change, InstancePlan, Verdict};
-use crate::exposure::{self, Diff, Effective, Line};
+use crate::exposure::{self, Diff, Doubtful, Effective, Line, Reach};
 use crate::model::{
-    Firewall, Instance, Key, LiveFirewall, Mode, Note, PortState, Sources, Strategy, Uncertain,
+    Family, Firewall, Instance, Key, LiveFirewall, Mode, Note, PortState, Sources, Strategy,
+    Uncertain,
 };
 
 /// One write that may have been carried out.
@@ -49,25 +50,24 @@ pub fn undo(
     steps: &[Step],
     strategy: Strategy,
 ) -> Undo {
+    let family = instance.address_type.client_family();
     let origin = steps.first().map_or(live.firewall(), |step| &step.before);
-    let ours = Ours::of(steps);
-    let target = if undisturbed(live.firewall(), steps) {
+    let ours = Ours::of(steps, family);
+    let target = if undisturbed(live.firewall(), steps, family) {
         origin.clone()
     } else {
-        ours.undone(live.firewall(), origin)
+        ours.undone(live.firewall(), origin, family)
     };
     let mut plan = plan(instance, live, before, &ours, &target, strategy);
     let result = match plan.verdict {
         Verdict::Refused { .. } => &target,
         _ => &plan.after,
     };
-    let opened = Effective::of(&ours.opened).difference(&Effective::of(origin));
-    let remains = Diff {
-        gained: opened.intersection(&Effective::of(result)).boxes(),
-        lost: Vec::new(),
-    };
+    let means = |firewall: &Firewall| Effective::of(firewall, family);
+    let opened = means(&ours.opened).difference(&means(origin));
+    let remains = Diff::gaining(&opened.intersection(&means(result)), family);
     let remains = remains.lines().gained;
-    let mut left = differences(result, origin);
+    let mut left = differences(result, origin, family);
     left.extend(doubtful(&plan, before));
     if !left.is_empty() {
         let text = format!("changed by somebody else, and left so: {}", left.join("; "));
@@ -103,14 +103,14 @@ fn doubtful(plan: &InstancePlan, before: &LiveFirewall) -> Vec<String> {
 
 /// What the rules are, where they are not what is wanted, as fragments: one for each key whose sources mean something else.
 #[must_use]
-pub fn differences(is: &Firewall, wanted: &Firewall) -> Vec<String> {
+pub fn differences(is: &Firewall, wanted: &Firewall, family: Family) -> Vec<String> {
     let none = Sources::new();
     let fragment = |key: Key| {
         let (is, wanted) = (
             is.get(key).unwrap_or(&none),
             wanted.get(key).unwrap_or(&none),
         );
-        if exposure::means_same(is, wanted) {
+        if exposure::means_same(is, wanted, family) {
             return None;
         }
         Some(match (is.is_empty(), wanted.is_empty()) {
@@ -131,7 +131,7 @@ struct Ours {
 impl Ours {
     /// The first write that touches a source of a key tells whether it was open before: what was opened and closed again
     /// was closed, and the reverse.
-    fn of(steps: &[Step]) -> Self {
+    fn of(steps: &[Step], family: Family) -> Self {
         let mut ours = Self {
             opened: Firewall::new(),
             closed: Firewall::new(),
@@ -145,8 +145,9 @@ impl Ours {
                 );
                 let known = |firewall: &Firewall| firewall.get(key).unwrap_or(&none).clone();
                 let (opened, closed) = (known(&ours.opened), known(&ours.closed));
-                let opens = exposure::subtract(&exposure::subtract(after, before), &closed);
-                let closes = exposure::subtract(&exposure::subtract(before, after), &opened);
+                let less = |one: &Sources, other: &Sources| exposure::subtract(one, other, family);
+                let opens = less(&less(after, before), &closed);
+                let closes = less(&less(before, after), &opened);
                 ours.opened.add(key, &opens);
                 ours.closed.add(key, &closes);
             }
@@ -155,32 +156,32 @@ impl Ours {
     }
 
     /// The live rules without what was opened and with what was closed.
-    fn undone(&self, live: &Firewall, origin: &Firewall) -> Firewall {
+    fn undone(&self, live: &Firewall, origin: &Firewall, family: Family) -> Firewall {
         let mut target = live.clone();
         let none = Sources::new();
         for key in keys(&self.opened, &self.closed) {
             let of = |firewall: &Firewall| firewall.get(key).unwrap_or(&none).clone();
             let now = of(live);
-            let mut wanted = exposure::subtract(&now, &of(&self.opened));
+            let mut wanted = exposure::subtract(&now, &of(&self.opened), family);
             wanted.extend(&of(&self.closed));
-            target.set(key, spelled(&wanted, &now, &of(origin)));
+            target.set(key, spelled(&wanted, &now, &of(origin), family));
         }
         target
     }
 }
 
 /// The same sources, in the spelling of what is live or was live before wherever that is possible.
-fn spelled(wanted: &Sources, now: &Sources, origin: &Sources) -> Sources {
+fn spelled(wanted: &Sources, now: &Sources, origin: &Sources, family: Family) -> Sources {
     for known in [now, origin] {
-        if exposure::means_same(wanted, known) {
+        if exposure::means_same(wanted, known, family) {
             return known.clone();
         }
     }
     let mut known = now.clone();
     known.extend(origin);
-    let outside = exposure::uncovered(&known, wanted);
+    let outside = exposure::uncovered(&known, wanted, family);
     let mut result = without_texts(&known, &outside);
-    result.extend(&exposure::subtract(wanted, &result));
+    result.extend(&exposure::subtract(wanted, &result, family));
     result
 }
 
@@ -198,13 +199,13 @@ fn without_texts(sources: &Sources, gone: &Sources) -> Sources {
 
 /// Whether the live rules mean a state that the writes alone lead through: then everything goes back to what it was, in
 /// whatever spelling it is now.
-fn undisturbed(live: &Firewall, steps: &[Step]) -> bool {
+fn undisturbed(live: &Firewall, steps: &[Step], family: Family) -> bool {
     let Some(first) = steps.first() else {
         return false;
     };
     let mut states = vec![&first.before];
     for Step { before, after } in steps {
-        let known = |state: &&Firewall| exposure::equivalent(state, before);
+        let known = |state: &&Firewall| exposure::equivalent(state, before, family);
         if !states.iter().any(known) {
             // Somebody wrote between two of ours.
             return false;
@@ -213,7 +214,7 @@ fn undisturbed(live: &Firewall, steps: &[Step]) -> bool {
     }
     states
         .into_iter()
-        .any(|state| exposure::equivalent(state, live))
+        .any(|state| exposure::equivalent(state, live, family))
 }
 
 fn plan(
@@ -236,9 +237,15 @@ fn plan(
         Mode::Additive
     };
     let incomplete = planner::incomplete(mode, live);
+    let family = instance.address_type.client_family();
+    let certain = Diff::of_change(live.firewall(), target, family);
     let exposure = match incomplete {
-        Some(_) => Diff::of_change(&LiveFirewall::from(live.firewall()), target),
-        None => Diff::of_change(live, target),
+        None => certain.clone(),
+        // The doubtful entries stay as they are, and what they may let in is not closed for certain.
+        Some(_) => Diff::between(
+            &Reach::of_live(live, family),
+            &Reach::with_doubts(target, &Doubtful::all(live), family),
+        ),
     };
     let mut plan = InstancePlan {
         instance: instance.clone(),
@@ -254,11 +261,11 @@ fn plan(
         incomplete,
         notes: Vec::new(),
     };
-    if exposure.is_empty() && doubt.is_none() {
+    if certain.is_empty() && doubt.is_none() {
         return plan;
     }
     plan.exposure = exposure;
-    plan.changes = changes(live.firewall(), target);
+    plan.changes = changes(live.firewall(), target, family);
     plan.after = target.clone();
     let chosen = choose(&plan, live, doubt, strategy);
     let chosen = chosen
@@ -301,11 +308,11 @@ fn choose(
     }
 }
 
-fn changes(now: &Firewall, target: &Firewall) -> Vec<Change> {
+fn changes(now: &Firewall, target: &Firewall, family: Family) -> Vec<Change> {
     let change = |key: Key| {
         let of = |firewall: &Firewall| firewall.get(key).cloned().unwrap_or_default();
         let (before, after) = (of(now), of(target));
-        let differs = !exposure::means_same(&before, &after);
+        let differs = !exposure::means_same(&before, &after, family);
         differs.then_some(Change {
             key,
             before,

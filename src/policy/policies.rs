@@ -20,12 +20,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use declared::{declared, declared_on};
-use demand::{Side, Trial};
+use demand::Trial;
 use evidence::Evidence;
 
-use crate::exposure::{Effective, Exposed};
+use crate::exposure::{Effective, Exposed, Reach};
 use crate::model::{
-    Desired, DesiredInstance, InstanceId, LiveFirewall, Mode, Note, Origin, Policies, Rule, Waiver,
+    Desired, DesiredInstance, Family, InstanceId, Mode, Note, Origin, Policies, Rule, Waiver,
     Weight,
 };
 use crate::plan::{InstancePlan, Plan, Verdict};
@@ -162,7 +162,7 @@ pub fn policies(plan: &Plan, desired: &Desired, state: State) -> Findings {
             waivers,
             mode: Some(wanted.mode),
         };
-        let sides = Sides::new(instance, wanted, state);
+        let sides = Sides::new(instance, state);
         let families = &instance.instance.address_type;
         let trials = trials
             .entry(families)
@@ -222,23 +222,15 @@ impl Judged<'_> {
 
 /// What is judged, and with what it is compared.
 struct Sides {
-    before: Side,
-    after: Side,
+    before: Reach,
+    after: Reach,
     /// What is new on the one side, and the rest.
     seen: (Seen, Seen),
 }
 
 impl Sides {
-    fn new(plan: &InstancePlan, wanted: &DesiredInstance, state: State) -> Self {
-        let certain = Effective::certain(&plan.before);
-        let live = Side {
-            most: if plan.before.uncertain().is_empty() && plan.before.unknown().is_empty() {
-                certain.clone()
-            } else {
-                Effective::of_live(&plan.before)
-            },
-            certain,
-        };
+    fn new(plan: &InstancePlan, state: State) -> Self {
+        let live = plan.reach_before();
         if state == State::Live || plan.verdict != Verdict::Change {
             let seen = match state {
                 State::Live => Seen::Live,
@@ -250,32 +242,12 @@ impl Sides {
                 seen: (seen, seen),
             };
         }
-        let after = Effective::of(&plan.after);
         Self {
             before: live,
-            after: Side {
-                most: if stays(&plan.before, wanted.mode) {
-                    after.union(&Effective::of_live(&doubts(&plan.before)))
-                } else {
-                    after.clone()
-                },
-                certain: after,
-            },
+            after: plan.reach_after(),
             seen: (Seen::Introduced, Seen::Existing),
         }
     }
-}
-
-/// Whether entries that cannot be read for certain are still there afterwards.
-fn stays(before: &LiveFirewall, mode: Mode) -> bool {
-    !before.unknown().is_empty() || (mode == Mode::Additive && !before.uncertain().is_empty())
-}
-
-/// A live firewall of nothing but what is doubtful in this one.
-fn doubts(before: &LiveFirewall) -> LiveFirewall {
-    let uncertain = before.uncertain().iter().map(|doubt| &doubt.entry);
-    let entries: Vec<_> = uncertain.chain(before.unknown()).cloned().collect();
-    LiveFirewall::read(&entries)
 }
 
 /// What is judged at once.
@@ -300,12 +272,9 @@ impl<'a> Place<'a> {
             .iter()
             .filter(|waiver| waiver.policies.contains(&policy.id))
             .collect();
-        let overlooked = Effective::of(
-            &waivers
-                .iter()
-                .map(|waiver| (waiver.key, waiver.sources.clone()))
-                .collect(),
-        );
+        let family = sides.after.family;
+        let rules = waivers.iter().map(|waiver| (&waiver.key, &waiver.sources));
+        let overlooked = Effective::of_rules(rules, family);
         for (demand, tried) in demands {
             let all = tried.broken(&sides.after);
             if all.is_empty() {
@@ -315,33 +284,27 @@ impl<'a> Place<'a> {
             let broken = if lacking || waivers.is_empty() {
                 all
             } else {
-                waived.used(&policy.id, &waivers, &all);
+                waived.used(&policy.id, &waivers, &all, family);
                 tried.broken(&sides.after.without(&overlooked))
             };
             if broken.is_empty() {
                 continue;
             }
-            let before = Side {
-                // What is not certain cannot excuse what is opened now.
-                most: sides.before.certain.clone(),
-                certain: sides.before.certain.clone(),
-            };
-            let was = tried.broken(&before.without(&overlooked));
-            // What stays uncertain is no deed of this plan.
-            let done = Side {
-                most: sides.after.certain.clone(),
-                certain: sides.after.certain.clone(),
+            // What is not certain cannot excuse what is opened now, and what stays uncertain is no deed of this plan.
+            let (before, after) = (&sides.before.certain, &sides.after.certain);
+            let broken_by = |access: &Effective| {
+                if lacking {
+                    tried.broken_by(access, access)
+                } else {
+                    let judged = access.without(&overlooked);
+                    tried.broken_by(&judged, &judged)
+                }
             };
             let (new, old) = sides.seen;
             let introduced = if new == old {
                 Effective::default()
             } else {
-                let done = if lacking {
-                    done
-                } else {
-                    done.without(&overlooked)
-                };
-                tried.broken(&done).difference(&was)
+                broken_by(after).difference(&broken_by(before))
             };
             let rest = broken.difference(&introduced);
             for (seen, access) in [(new, introduced), (old, rest)] {
@@ -375,10 +338,10 @@ impl<'a> Waived<'a> {
         }
     }
 
-    fn used(&mut self, policy: &str, waivers: &[&'a Waiver], broken: &Effective) {
+    fn used(&mut self, policy: &str, waivers: &[&'a Waiver], broken: &Effective, family: Family) {
         for waiver in waivers {
-            let opens = [(waiver.key, waiver.sources.clone())].into_iter().collect();
-            if Effective::of(&opens).intersection(broken).is_empty() {
+            let opens = Effective::of_rules([(&waiver.key, &waiver.sources)], family);
+            if opens.intersection(broken).is_empty() {
                 continue;
             }
             let id = waiver.policies.iter().find(|id| *id == policy);

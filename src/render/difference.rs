@@ -12,11 +12,12 @@ use anstyle::{AnsiColor, Style};
 use super::json::{Problem, Run};
 use super::names::{self, Names};
 use super::words::{count, plain, wrapped};
-use crate::exposure::{Compared, Direction, Line, Said, Side, Which};
+use crate::exposure::{Compared, Direction, Doubtful, Line, Said, Side, Which};
 use crate::model::{InstanceId, Key, Sources};
 
 const GAIN: Style = AnsiColor::Green.on_default();
 const LOSS: Style = AnsiColor::Red.on_default();
+const DOUBT: Style = AnsiColor::Yellow.on_default();
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
@@ -67,15 +68,27 @@ impl Comparison<'_> {
 
 /// One way of changing, and those that change so.
 pub(super) struct Block<'a> {
-    direction: Direction,
+    /// `None` where a doubt leaves it open.
+    direction: Option<Direction>,
     clauses: Vec<Clause>,
     pub(super) members: Vec<Option<&'a InstanceId>>,
 }
 
-/// Ports that open or close to the same sources for the same reason.
+/// What happens to access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Way {
+    /// It opens.
+    Opens,
+    /// It closes.
+    Closes,
+    /// It may be open on one of the sides.
+    Doubt,
+}
+
+/// Ports that open or close to the same sources for the same reason, or that are in doubt.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Clause {
-    pub(super) closes: bool,
+    pub(super) way: Way,
     pub(super) whats: Vec<String>,
     pub(super) who: String,
     pub(super) causes: Vec<String>,
@@ -86,7 +99,7 @@ pub(super) struct Clause {
 pub fn text(all: &[Compared], words: Vocabulary<'_>) -> String {
     let equal: Vec<Option<&InstanceId>> = all
         .iter()
-        .filter(|compared| compared.diff.is_empty())
+        .filter(|compared| compared.is_equal())
         .map(|compared| compared.id.as_ref())
         .collect();
     let blocks = blocks(all, words);
@@ -137,20 +150,30 @@ fn undeclared(all: &[Compared]) -> String {
 /// The headline.
 pub(super) fn summary(all: &[Compared]) -> String {
     let of = |direction| {
-        let those = all.iter().filter(|c| c.diff.direction() == direction);
+        let those = all.iter().filter(|c| c.direction() == Some(direction));
         (those.count(), direction)
     };
-    let parts: Vec<String> = [Direction::Wider, Direction::Mixed, Direction::Narrower]
+    let mut parts: Vec<String> = [Direction::Wider, Direction::Mixed, Direction::Narrower]
         .map(of)
         .into_iter()
         .filter(|(n, _)| *n > 0)
         .map(|(n, direction)| format!("{n} {direction}"))
         .collect();
     let instances = count(all.len(), "instance");
-    if parts.is_empty() {
+    let doubtful = all.iter().filter(|c| c.is_doubtful()).count();
+    if parts.is_empty() && doubtful == 0 {
         return format!("no difference in meaning on {instances}.");
     }
-    let differ = all.iter().filter(|c| !c.diff.is_empty()).count();
+    if parts.is_empty() {
+        return format!("{doubtful} of {instances} in doubt.");
+    }
+    if doubtful > 0 {
+        parts.push(format!("{doubtful} in doubt"));
+    }
+    let differ = all
+        .iter()
+        .filter(|c| !c.is_equal() && !c.is_doubtful())
+        .count();
     let verb = if differ == 1 { "differs" } else { "differ" };
     format!("{differ} of {instances} {verb}: {}.", parts.join(", "))
 }
@@ -158,12 +181,12 @@ pub(super) fn summary(all: &[Compared]) -> String {
 /// What opens first, then by the names of the first members.
 pub(super) fn blocks<'a>(all: &'a [Compared], words: Vocabulary<'_>) -> Vec<Block<'a>> {
     let mut alike: BTreeMap<Vec<Clause>, Block<'a>> = BTreeMap::new();
-    for compared in all.iter().filter(|compared| !compared.diff.is_empty()) {
+    for compared in all.iter().filter(|compared| !compared.is_equal()) {
         let clauses = clauses(compared, words);
         alike
             .entry(clauses.clone())
             .or_insert_with(|| Block {
-                direction: compared.diff.direction(),
+                direction: compared.direction(),
                 clauses,
                 members: Vec::new(),
             })
@@ -173,22 +196,59 @@ pub(super) fn blocks<'a>(all: &'a [Compared], words: Vocabulary<'_>) -> Vec<Bloc
     let mut blocks: Vec<Block<'_>> = alike.into_values().collect();
     blocks.sort_by_key(|block| {
         (
-            block.direction == Direction::Narrower,
+            block.direction == Some(Direction::Narrower),
             block.members.first().copied().flatten().cloned(),
         )
     });
     blocks
 }
 
-/// What opens on an instance, then what closes.
+/// What opens on an instance, then what closes, then what is in doubt.
 pub(super) fn clauses(compared: &Compared, Vocabulary { old, new }: Vocabulary<'_>) -> Vec<Clause> {
     let lines = compared.diff.lines();
-    let mut clauses = of_side(&lines.gained, &compared.after, false, [new, old]);
-    clauses.extend(of_side(&lines.lost, &compared.before, true, [old, new]));
+    let mut clauses = of_side(&lines.gained, &compared.after, Way::Opens, [new, old]);
+    clauses.extend(of_side(
+        &lines.lost,
+        &compared.before,
+        Way::Closes,
+        [old, new],
+    ));
+    clauses.extend(compared.doubts().map(|(which, doubt)| {
+        let names = match which {
+            Which::Old => [old, new],
+            Which::New => [new, old],
+        };
+        in_doubt(which, doubt, names)
+    }));
     clauses
 }
 
-fn of_side(lines: &[Line], side: &Side, closes: bool, names: [&Names; 2]) -> Vec<Clause> {
+/// What an entry that cannot be read for certain may let in.
+fn in_doubt(which: Which, doubt: &Doubtful, names: [&Names; 2]) -> Clause {
+    let Doubtful {
+        entry,
+        why,
+        key,
+        sources,
+    } = doubt;
+    let what = match key {
+        &Key::ALL => "all protocols".to_owned(),
+        key => names::what(&key.to_string(), names),
+    };
+    Clause {
+        way: Way::Doubt,
+        whats: vec![what],
+        who: names::sources(sources, names),
+        causes: vec![format!(
+            "`{}` on the {} side: {}",
+            plain(entry),
+            which.as_str(),
+            plain(why)
+        )],
+    }
+}
+
+fn of_side(lines: &[Line], side: &Side, way: Way, names: [&Names; 2]) -> Vec<Clause> {
     let mut merged: Vec<(&Sources, Clause)> = Vec::new();
     for line in lines {
         let what = names::what(&line.what, names);
@@ -201,7 +261,7 @@ fn of_side(lines: &[Line], side: &Side, closes: bool, names: [&Names; 2]) -> Vec
             None => merged.push((
                 &line.sources,
                 Clause {
-                    closes,
+                    way,
                     whats: vec![what],
                     who: names::sources(&line.sources, names),
                     causes,
@@ -240,12 +300,13 @@ fn causes(line: &Line, side: &Side) -> Vec<String> {
 impl Block<'_> {
     /// Whether what opens has one cause, what closes has one, and a sentence can hold it.
     fn is_one_sentence(&self) -> bool {
-        let of = |closes: bool| {
-            let clauses = self.clauses.iter().filter(|c| c.closes == closes);
+        let of = |way: Way| {
+            let clauses = self.clauses.iter().filter(|c| c.way == way);
             let causes: BTreeSet<&[String]> = clauses.map(|c| &c.causes[..]).collect();
             causes.len() <= 1 && causes.iter().all(|causes| causes.len() <= 1)
         };
-        self.clauses.len() <= CLAUSES && of(false) && of(true)
+        let certain = self.direction.is_some() && self.clauses.len() <= CLAUSES;
+        certain && of(Way::Opens) && of(Way::Closes)
     }
 }
 
@@ -257,12 +318,8 @@ fn sentence(block: &Block<'_>, equal: usize) -> String {
         "are"
     };
     let mut parts = Vec::new();
-    for closes in [false, true] {
-        let clauses: Vec<&Clause> = block
-            .clauses
-            .iter()
-            .filter(|c| c.closes == closes)
-            .collect();
+    for way in [Way::Opens, Way::Closes] {
+        let clauses: Vec<&Clause> = block.clauses.iter().filter(|c| c.way == way).collect();
         for (at, clause) in clauses.iter().enumerate() {
             let mut part = clause.words();
             if at + 1 == clauses.len()
@@ -281,7 +338,7 @@ fn sentence(block: &Block<'_>, equal: usize) -> String {
     format!(
         "{BOLD}{}{BOLD:#} {is} {}: {}{others}.\n",
         listed(&places(&block.members)),
-        block.direction,
+        direction(block.direction),
         parts.join("; "),
     )
 }
@@ -289,11 +346,13 @@ fn sentence(block: &Block<'_>, equal: usize) -> String {
 impl Clause {
     fn words(&self) -> String {
         let one = matches!(&self.whats[..], [what] if !what.ends_with("protocols") && !what.contains(", "));
-        let verb = match (self.closes, one) {
-            (false, true) => "opens",
-            (false, false) => "open",
-            (true, true) => "closes",
-            (true, false) => "close",
+        let verb = match (self.way, one) {
+            (Way::Opens, true) => "opens",
+            (Way::Opens, false) => "open",
+            (Way::Closes, true) => "closes",
+            (Way::Closes, false) => "close",
+            (Way::Doubt, true) => "is perhaps open",
+            (Way::Doubt, false) => "are perhaps open",
         };
         format!("{} {verb} to {}", listed(&self.whats), self.who)
     }
@@ -302,12 +361,16 @@ impl Clause {
 /// A headline and a line for each clause.
 fn list(text: &mut String, block: &Block<'_>) {
     let names = wrapped(&places(&block.members), 0, WIDTH).join("\n");
-    let _ = writeln!(text, "{BOLD}{names}{BOLD:#}: {}", block.direction);
+    let _ = writeln!(
+        text,
+        "{BOLD}{names}{BOLD:#}: {}",
+        direction(block.direction)
+    );
     for clause in &block.clauses {
-        let (sign, style) = if clause.closes {
-            ('-', LOSS)
-        } else {
-            ('+', GAIN)
+        let (sign, style) = match clause.way {
+            Way::Opens => ('+', GAIN),
+            Way::Closes => ('-', LOSS),
+            Way::Doubt => ('?', DOUBT),
         };
         let _ = write!(
             text,
@@ -320,6 +383,10 @@ fn list(text: &mut String, block: &Block<'_>) {
         }
         text.push('\n');
     }
+}
+
+fn direction(direction: Option<Direction>) -> String {
+    direction.map_or_else(|| "in doubt".to_owned(), |direction| direction.to_string())
 }
 
 /// `a`, `a and b`, `a, b and c`.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::names::{self, Names};
 use super::words::plain;
-use crate::exposure::{Diff, Effective, Line, Said, Side};
+use crate::exposure::{Diff, Effective, Line, Reach, Said, Side};
 use crate::model::{InstanceId, Mode, Unreadable};
 
 /// A question and everything that answers it.
@@ -22,11 +22,11 @@ pub struct Explanation<'a> {
     pub to: Option<&'a str>,
     /// The packets that were asked for.
     pub asked: &'a Effective,
-    /// The live rules, as the most and as the least that they let in.
-    pub live: Result<(&'a Side, &'a Effective), &'a Unreadable>,
-    /// The rules that must result, as the most and as the least that they let in; `None` where nothing declares the
-    /// instance. In additive mode the live rules that stay are among them, without a line.
-    pub desired: Option<(&'a Side, &'a Effective)>,
+    /// The live rules.
+    pub live: Result<&'a Side, &'a Unreadable>,
+    /// The rules that must result; `None` where nothing declares the instance. In additive mode the live rules that stay are
+    /// among them, without a line.
+    pub desired: Option<&'a Side>,
     /// How much of the instance is declared, where anything is.
     pub mode: Option<Mode>,
     /// What the configuration calls things.
@@ -63,12 +63,15 @@ impl Allowed {
 }
 
 impl Explanation<'_> {
-    fn allowed(&self, most: &Effective, least: &Effective) -> Allowed {
-        if least.is_superset(self.asked) {
+    fn allowed(&self, side: &Side) -> Allowed {
+        let Reach {
+            certain, possible, ..
+        } = &side.reach;
+        if certain.is_superset(self.asked) {
             Allowed::Yes
-        } else if !least.intersection(self.asked).is_empty() {
+        } else if !certain.intersection(self.asked).is_empty() {
             Allowed::Partly
-        } else if !most.intersection(self.asked).is_empty() {
+        } else if !possible.intersection(self.asked).is_empty() {
             Allowed::Perhaps
         } else {
             Allowed::No
@@ -77,11 +80,8 @@ impl Explanation<'_> {
 
     pub(super) fn verdicts(&self) -> (Option<Allowed>, Option<Allowed>) {
         let live = self.live.ok();
-        let live = live.map(|(side, least)| self.allowed(&side.effective, least));
-        let desired = self
-            .desired
-            .map(|(side, least)| self.allowed(&side.effective, least));
-        (live, desired)
+        let live = live.map(|side| self.allowed(side));
+        (live, self.desired.map(|side| self.allowed(side)))
     }
 
     /// Says of what is desired that live rules are part of it.
@@ -94,7 +94,7 @@ impl Explanation<'_> {
 
     /// What should be known of the answer in additive mode, where not everything that stays is declared.
     pub(super) fn note(&self) -> Option<String> {
-        let (side, _) = self.desired.filter(|_| self.mode == Some(Mode::Additive))?;
+        let side = self.desired.filter(|_| self.mode == Some(Mode::Additive))?;
         if self.live.is_err() {
             return Some("live rules that are not declared stay, and are not known".to_owned());
         }
@@ -110,8 +110,8 @@ impl Explanation<'_> {
 
     /// The part of the question that gets in, as boxes and as lines.
     pub(super) fn part(&self, side: &Side) -> Diff {
-        let part = side.effective.intersection(self.asked);
-        Diff::between(&Effective::default(), &part)
+        let part = side.reach.possible.intersection(self.asked);
+        Diff::gaining(&part, side.reach.family)
     }
 
     /// What would have to change for all of it to get in.
@@ -148,7 +148,7 @@ pub fn text(of: &Explanation<'_>) -> String {
     let (live, desired) = of.verdicts();
     let _ = match of.live {
         Err(why) => writeln!(text, "  live: not known: {}", plain(&why.to_string())),
-        Ok((side, _)) => {
+        Ok(side) => {
             let _ = writeln!(text, "  live: {}", live.map_or("", Allowed::words));
             lines(&mut text, of, side, "rule");
             Ok(())
@@ -156,7 +156,7 @@ pub fn text(of: &Explanation<'_>) -> String {
     };
     match of.desired {
         None => text.push_str("  desired: declared nowhere\n"),
-        Some((side, _)) => {
+        Some(side) => {
             let allowed = desired.map_or("", Allowed::words);
             let _ = writeln!(text, "  desired{}: {allowed}", of.additive());
             lines(&mut text, of, side, "live rule");
@@ -246,8 +246,8 @@ pub fn json(of: &Explanation<'_>) -> String {
         "instance": instance,
         "from": of.from,
         "to": of.to,
-        "live": of.live.ok().map(|(of_live, _)| side(of_live, live)),
-        "desired": of.desired.map(|(of_desired, _)| side(of_desired, desired)),
+        "live": of.live.ok().map(|of_live| side(of_live, live)),
+        "desired": of.desired.map(|of_desired| side(of_desired, desired)),
         "mode": of.mode.map(Mode::as_str),
         "note": of.note(),
         "change": of.change(),

@@ -198,7 +198,7 @@ pub fn openings(plan: &Plan) -> Vec<Finding> {
     let mut openings: Vec<Finding> = Vec::new();
     for instance in &plan.instances {
         for change in &instance.changes {
-            let gained = exposure::subtract(&change.after, &change.before);
+            let gained = exposure::subtract(&change.after, &change.before, instance.family());
             let Some(cause) = change.causes.first().filter(|_| !gained.is_empty()) else {
                 continue;
             };
@@ -346,7 +346,8 @@ fn way_in_line(instance: &InstancePlan) -> Option<Location> {
         _ => false,
     };
     let closes = |change: &&Change| {
-        lets_in(change.key) && !exposure::subtract(&change.before, &change.after).is_empty()
+        let closed = exposure::subtract(&change.before, &change.after, instance.family());
+        lets_in(change.key) && !closed.is_empty()
     };
     let mut closing = instance.changes.iter().filter(closes);
     let cause = closing.find_map(|change| change.causes.first())?;

@@ -10,7 +10,7 @@ use super::difference::Comparison;
 use super::finding::{Finding, Level, findings, opening, openings};
 use super::json::Run;
 use super::words::plain;
-use crate::exposure;
+use crate::exposure::{self, Compared};
 use crate::plan::Verdict;
 
 /// GitHub shows ten annotations of a kind for a step. What is beyond them is in the log all the same.
@@ -78,7 +78,8 @@ pub fn compared(of: &Comparison<'_>) -> String {
 #[must_use]
 pub fn compared_outputs(of: &Comparison<'_>) -> String {
     let differ = of.all.iter().filter(|c| !c.diff.is_empty()).count();
-    let opens = of.all.iter().any(|c| !c.diff.gained.is_empty());
+    // What may open is reviewed like what does.
+    let opens = of.all.iter().any(Compared::may_open);
     let closes = of.all.iter().any(|c| !c.diff.lost.is_empty());
     format!(
         "exit-code={}\ndiffer={differ}\nopens={opens}\ncloses={closes}\n",

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::exposure::{Access, addresses, who};
-use crate::model::{Key, Sources};
+use crate::model::{Key, LIGHTSAIL_CONNECT, Sources};
 use crate::render::plain;
 
 /// The names that a document brings with it.
@@ -88,9 +88,10 @@ impl Names {
         {
             return Some(format!("{name} (IPv6, {count}){also}"));
         }
-        let others = Access::everyone().difference(&unaliased);
-        if aliases.is_empty()
-            && let Some(name) = find(&|set| set.v4 == others.v4 && set.v6 == others.v6)
+        // Everyone includes the browser client.
+        let others = Access::everyone().difference(&access);
+        if aliases.iter().all(|alias| alias == LIGHTSAIL_CONNECT)
+            && let Some(name) = find(&|set| *set == others)
         {
             return Some(format!("everyone but {name}"));
         }
@@ -116,7 +117,7 @@ pub(super) fn what(what: &str, names: [&Names; 2]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Protocol;
+    use crate::model::{Family, Protocol};
 
     fn list(texts: &[&str]) -> Sources {
         let mut all: Sources = texts
@@ -163,7 +164,7 @@ mod tests {
             "2001:db8:10::/48",
         ])));
         assert_eq!(
-            sources(&others.to_sources(), [&names, &empty]),
+            sources(&others.to_sources(Family::V4), [&names, &empty]),
             "everyone but office"
         );
         assert_eq!(what("tcp/22", [&empty, &names]), "tcp/22 (ssh)");

@@ -262,7 +262,7 @@ fn body(plan: &InstancePlan) -> String {
         );
     }
     let mut changes: Vec<&Change> = plan.changes.iter().collect();
-    changes.sort_by_key(|change| (rank(change), change.key));
+    changes.sort_by_key(|change| (rank(change, plan.family()), change.key));
     for change in changes {
         change_lines(&mut text, change);
     }

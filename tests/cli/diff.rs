@@ -274,22 +274,159 @@ fn an_instance_that_a_configuration_does_not_declare_is_named() {
     assert!(of(&found, "db-1").get("undeclared").is_none(), "{found}");
 }
 
+/// Rules in a file, in the spelling of a reply, of a request or as a bare list.
+fn rules(stage: &Stage, name: &str, member: &str, rules: &[&str]) {
+    let list = rules.join(", ");
+    let text = match member {
+        "" => format!("[{list}]"),
+        _ => format!("{{\"{member}\": [{list}]}}"),
+    };
+    write(stage, name, &text);
+}
+
+const ODD: [&str; 2] = [
+    r#"{"fromPort": 22, "toPort": 22, "protocol": "tcp"}"#,
+    r#"{"fromPort": 53, "toPort": 53, "protocol": "udp"}"#,
+];
+const MYSQL: &str = r#"{"fromPort": 3306, "toPort": 3306, "protocol": "tcp", "cidrs": ["0.0.0.0/0"], "ipv6Cidrs": ["::/0"]}"#;
+const TUNNEL: &str =
+    r#"{"fromPort": 0, "toPort": 0, "protocol": "gre", "cidrs": ["203.0.113.0/24"]}"#;
+
 #[test]
-fn what_is_doubtful_counts_as_open_to_everyone() {
+fn a_doubt_stays_on_its_own_ports_and_nothing_follows_from_it() {
     let stage = stage();
-    write(&stage, "none.json", "[]");
-    write(
-        &stage,
-        "odd.json",
-        r#"[{"fromPort": 22, "toPort": 22, "protocol": "tcp"}]"#,
+    rules(&stage, "odd.json", "", &ODD);
+    rules(&stage, "mysql.json", "", &[MYSQL]);
+    let done = diff(&stage, &["odd.json", "mysql.json"]);
+    insta::assert_snapshot!(done.shown(), @r"
+    the firewall: in doubt
+      + tcp/3306 (mysql) from everyone
+      ? tcp/22 (ssh) from everyone  `tcp 22-22` on the old side: it names no source
+      ? udp/53 (dns) from everyone  `udp 53-53` on the old side: it names no source
+    Diff: 1 of 1 instance in doubt.
+    --- stderr
+    error: the firewall cannot be compared for certain: on the old side, `tcp 22-22` is in doubt: it names no source
+    error: the firewall cannot be compared for certain: on the old side, `udp 53-53` is in doubt: it names no source
+    --- exit code 6
+    ");
+    let back = diff(&stage, &["mysql.json", "odd.json"]);
+    insta::assert_snapshot!(back.shown(), @r"
+    the firewall: in doubt
+      - tcp/3306 (mysql) from everyone
+      ? tcp/22 (ssh) from everyone  `tcp 22-22` on the new side: it names no source
+      ? udp/53 (dns) from everyone  `udp 53-53` on the new side: it names no source
+    Diff: 1 of 1 instance in doubt.
+    --- stderr
+    error: the firewall cannot be compared for certain: on the new side, `tcp 22-22` is in doubt: it names no source
+    error: the firewall cannot be compared for certain: on the new side, `udp 53-53` is in doubt: it names no source
+    --- exit code 6
+    ");
+    let found = json(&stage, &["odd.json", "mysql.json"], 6);
+    let one = &found["instances"][0];
+    assert_eq!(one["equal"], serde_json::Value::Null, "{found}");
+    assert_eq!(one["gained"][0]["from"], 3306, "{found}");
+    assert_eq!(one["lost"], serde_json::json!([]), "{found}");
+    assert_eq!(one["doubts"].as_array().map(Vec::len), Some(2), "{found}");
+    assert_eq!(
+        one["doubts"][0],
+        serde_json::json!({"side": "old", "entry": "tcp 22-22", "reason": "it names no source", "access": [
+            {"protocol": "tcp", "from": 22, "to": 22, "cidrs": ["0.0.0.0/0"], "ipv6Cidrs": ["::/0"], "cidrListAliases": []}
+        ]})
     );
-    let done = diff(&stage, &["none.json", "odd.json"]);
-    assert_eq!(done.code, Some(2));
-    assert!(
-        done.stdout.contains("all protocols open to everyone"),
-        "{}",
-        done.stdout
-    );
+}
+
+#[test]
+fn nothing_is_equal_wider_or_narrower_across_a_doubt() {
+    let stage = stage();
+    rules(&stage, "none.json", "", &[]);
+    rules(&stage, "odd.json", "portStates", &ODD[..1]);
+    rules(&stage, "tunnel.json", "", &[TUNNEL]);
+    rules(&stage, "both.json", "", &[ODD[0], MYSQL]);
+    let doubtful = ["odd.json", "tunnel.json", "both.json"];
+    for one in doubtful {
+        for other in ["none.json", one] {
+            for [old, new] in [[one, other], [other, one]] {
+                let done = diff(&stage, &[old, new]);
+                assert_eq!(done.code, Some(6), "{old} {new} {}", done.shown());
+                for word in ["equal", "wider", "narrower", "no difference"] {
+                    assert!(!done.stdout.contains(word), "{old} {new} {}", done.shown());
+                }
+                assert!(
+                    done.stdout.contains("in doubt"),
+                    "{old} {new} {}",
+                    done.shown()
+                );
+                assert!(
+                    done.stderr.contains("is in doubt"),
+                    "{old} {new} {}",
+                    done.shown()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_rule_of_a_request_without_sources_is_the_world() {
+    let stage = stage();
+    rules(&stage, "asked.json", "portInfos", &ODD[..1]);
+    rules(&stage, "none.json", "", &[]);
+    let done = diff(&stage, &["none.json", "asked.json"]);
+    insta::assert_snapshot!(done.shown(), @r"
+    the firewall is wider: tcp/22 (ssh) opens to everyone.
+    --- exit code 2
+    ");
+}
+
+#[test]
+fn the_browser_client_is_told_only_where_it_gains_or_loses() {
+    let stage = stage();
+    let ssh = |lists: &str| {
+        format!("{{\"fromPort\": 22, \"toPort\": 22, \"protocol\": \"tcp\", {lists}}}")
+    };
+    let alias = "\"cidrListAliases\": [\"lightsail-connect\"]";
+    let world = "\"cidrs\": [\"0.0.0.0/0\"]";
+    let office = "\"cidrs\": [\"203.0.113.0/24\"]";
+    let all = [
+        ("alias", ssh(alias)),
+        ("world", ssh(world)),
+        ("both", ssh(&format!("{world}, {alias}"))),
+        ("office", ssh(office)),
+        ("desk", ssh(&format!("{office}, {alias}"))),
+    ];
+    for (name, rule) in &all {
+        rules(&stage, &format!("{name}.json"), "", &[rule]);
+    }
+    for (old, new, words) in [
+        (
+            "world",
+            "both",
+            "equal: the firewall\nDiff: no difference in meaning on 1 instance.\n",
+        ),
+        (
+            "alias",
+            "world",
+            "the firewall is wider: tcp/22 (ssh) opens to everyone (IPv4).\n",
+        ),
+        (
+            "both",
+            "desk",
+            "the firewall is narrower: tcp/22 (ssh) closes to everyone (IPv4) but 203.0.113.0/24, lightsail-connect.\n",
+        ),
+        (
+            "world",
+            "office",
+            "the firewall is narrower: tcp/22 (ssh) closes to everyone (IPv4) but 203.0.113.0/24.\n",
+        ),
+        (
+            "desk",
+            "office",
+            "the firewall is narrower: tcp/22 (ssh) closes to lightsail-connect.\n",
+        ),
+    ] {
+        let done = diff(&stage, &[&format!("{old}.json"), &format!("{new}.json")]);
+        assert_eq!(done.stdout, words, "{old} {new}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use portward::apply::receipt::{Damage, FOLDER, Receipt};
 use portward::emulator::{Cue, Faults, Happening, Options, Trouble, Write};
 use portward::exposure::Effective;
 use portward::inventory::Inventory;
-use portward::model::{InstanceId, LiveFirewall, PortState};
+use portward::model::{Family, InstanceId, LiveFirewall, PortState};
 
 use crate::served::Server;
 use crate::stage::{Done, REGION, Stage, fleet, instance, rule};
@@ -273,7 +273,7 @@ fn rules(inventory: &Inventory, id: &InstanceId) -> Vec<PortState> {
 }
 
 fn effective(rules: &[PortState]) -> Effective {
-    Effective::of(LiveFirewall::read(rules).firewall())
+    Effective::of(LiveFirewall::read(rules).firewall(), Family::V4)
 }
 
 /// The receipt of the only run so far.

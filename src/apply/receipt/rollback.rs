@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::{Receipt, Write};
 use crate::apply::rules::{difference, means};
 use crate::model::{
-    Desired, DesiredInstance, Firewall, Instance, InstanceId, Key, Live, LiveFirewall, Missing,
-    Mode, Note, Origin, Rule, Site, Sources, Strategy, Unreadable,
+    Desired, DesiredInstance, Family, Firewall, Instance, InstanceId, Key, Live, LiveFirewall,
+    Missing, Mode, Note, Origin, Rule, Site, Sources, Strategy, Unreadable,
 };
 use crate::plan::undo::{Step, undo};
 use crate::plan::{Cause, CauseKind, InstancePlan, Plan, Verdict};
@@ -102,13 +102,13 @@ impl Written {
     }
 
     /// How the live rules differ from everything that the run may have left.
-    fn changed_since(&self, live: &LiveFirewall) -> Option<String> {
-        let is_left = |state: &LiveFirewall| means(live, state, state.firewall(), false);
+    fn changed_since(&self, live: &LiveFirewall, family: Family) -> Option<String> {
+        let is_left = |state: &LiveFirewall| means(live, state, state.firewall(), false, family);
         if self.states.iter().any(is_left) {
             return None;
         }
         let last = self.states.last()?;
-        Some(difference(live, last.firewall()))
+        Some(difference(live, last.firewall(), family))
     }
 
     fn plan(
@@ -221,7 +221,9 @@ impl Rollback {
         let mut changed = BTreeMap::new();
         for (id, written) in &self.instances {
             if let Some(Ok(firewall)) = live.firewalls.get(id)
-                && let Some(difference) = written.changed_since(firewall)
+                && let Some(instance) = live.instances.get(id)
+                && let Some(difference) =
+                    written.changed_since(firewall, instance.address_type.client_family())
             {
                 changed.insert(id.clone(), difference);
             }

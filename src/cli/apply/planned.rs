@@ -335,7 +335,7 @@ fn mismatches(file: &PlanFile, live: &Live) -> Vec<String> {
         if let Some(Ok(firewall)) = live.firewalls.get(id)
             && *firewall != planned.before
             && !(firewall.uncertain().is_empty()
-                && exposure::equivalent(firewall.firewall(), &planned.after)
+                && exposure::equivalent(firewall.firewall(), &planned.after, planned.family())
                 && planned.spelling_holds(firewall))
         {
             mismatches.push(format!("the rules of {id} have changed since"));

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::look::read_rules;
 use crate::exposure;
 use crate::lightsail::Reader;
-use crate::model::{Desired, InstanceId, Live, LiveFirewall, Unreadable};
+use crate::model::{Desired, Family, InstanceId, Live, LiveFirewall, Unreadable};
 use crate::plan::{self, Options, Verdict};
 
 /// What lists showed of the rules of their instances.
@@ -104,7 +104,9 @@ async fn read_bulk(
     let mut firewalls = read_rules(reader, exactly.iter().copied(), manner.concurrency).await;
     let differ = |(id, read): &(&InstanceId, &Result<LiveFirewall, Unreadable>)| {
         let pair = read.as_ref().ok().zip(listed.get(*id));
-        pair.is_some_and(|(read, listed)| !alike(read, listed))
+        let instance = live.instances.get(*id);
+        let family = instance.map_or_else(Family::default, |i| i.address_type.client_family());
+        pair.is_some_and(|(read, listed)| !alike(read, listed, family))
     };
     let wrong = firewalls.iter().find(differ).map(|(id, _)| id.clone());
     let rest = desired.instances.keys().filter(|id| !exactly.contains(id));
@@ -169,14 +171,12 @@ fn seems(
 
 fn is_canonical(rules: &LiveFirewall) -> bool {
     let mut keys = rules.firewall().keys();
-    rules.uncertain().is_empty()
-        && rules.unknown().is_empty()
-        && !keys.any(|key| rules.is_put_only(key))
+    rules.is_certain() && !keys.any(|key| rules.is_put_only(key))
 }
 
 /// Whether two readings mean the same. Another spelling is no disagreement.
-fn alike(one: &LiveFirewall, other: &LiveFirewall) -> bool {
-    exposure::equivalent(one.firewall(), other.firewall())
+fn alike(one: &LiveFirewall, other: &LiveFirewall, family: Family) -> bool {
+    exposure::equivalent(one.firewall(), other.firewall(), family)
         && one.uncertain().len() == other.uncertain().len()
         && one.unknown().len() == other.unknown().len()
 }

@@ -9,10 +9,10 @@ use time::OffsetDateTime;
 use super::{Content, Opened, State};
 use crate::cli::session::NoPlan;
 use crate::config::{Config, Place, service_keys, service_names, service_of};
-use crate::exposure::{self, Access, Effective, Side};
+use crate::exposure::{self, Side};
 use crate::inventory::Inventory;
 use crate::model::{
-    AddressType, DesiredInstance, Instance, InstanceId, InstanceState, LiveFirewall, Mode,
+    AddressType, DesiredInstance, Family, Instance, InstanceId, InstanceState, LiveFirewall, Mode,
     PortState, Unreadable,
 };
 use crate::plan::{self, InstancePlan};
@@ -34,8 +34,8 @@ pub(in crate::cli) struct Basis<'a> {
 pub(in crate::cli) struct Document {
     /// Firewalls of instances with a name, or why one is not known.
     pub(in crate::cli) instances: BTreeMap<InstanceId, Result<Side, Unreadable>>,
-    /// The firewall of the one instance that a list of rules is about.
-    pub(in crate::cli) unnamed: Option<Side>,
+    /// The firewall of the one instance that a list of rules is about, whose families it does not say.
+    pub(in crate::cli) unnamed: Option<LiveFirewall>,
     /// What the document calls things.
     pub(in crate::cli) names: Names,
     /// What a reader should know of how it was read.
@@ -53,12 +53,12 @@ impl Document {
             Content::Inventory(inventory) => Self {
                 instances: live(inventory, basis.accounts)
                     .into_iter()
-                    .map(|(id, firewall)| (id, firewall.map(|live| Side::of_live(&live))))
+                    .map(|(id, (family, live))| (id, live.map(|live| Side::of_live(&live, family))))
                     .collect(),
                 ..Self::default()
             },
             Content::Ports(ports) => Self {
-                unnamed: Some(Side::of_live(&LiveFirewall::read(ports))),
+                unnamed: Some(LiveFirewall::read(ports)),
                 ..Self::default()
             },
         };
@@ -70,11 +70,11 @@ impl Document {
     }
 }
 
+/// The rules of an instance, and the family over which the browser client reaches it.
+type Rules = (Family, Result<LiveFirewall, Unreadable>);
+
 /// The rules of every instance of an inventory.
-fn live(
-    inventory: &Inventory,
-    accounts: &BTreeMap<&str, &str>,
-) -> BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>> {
+fn live(inventory: &Inventory, accounts: &BTreeMap<&str, &str>) -> BTreeMap<InstanceId, Rules> {
     let read = |ports: &Option<Vec<PortState>>| match ports {
         Some(ports) => Ok(LiveFirewall::read(ports)),
         None => Err(Unreadable {
@@ -84,14 +84,17 @@ fn live(
     };
     let entries = inventory.named(accounts).into_iter();
     entries
-        .map(|(id, entry)| (id, read(&entry.port_states)))
+        .map(|(id, entry)| {
+            let kind = AddressType::from_name(&entry.ip_address_type);
+            (id, (kind.client_family(), read(&entry.port_states)))
+        })
         .collect()
 }
 
 fn of_plan(plan: &plan::Plan, state: State) -> Document {
     let side = |plan: &InstancePlan| match state {
-        State::Before => Side::of_live(&plan.before),
-        State::After => with_doubt(Side::of(&plan.after), plan),
+        State::Before => Side::of_live(&plan.before, plan.family()),
+        State::After => after(plan),
     };
     let known = plan
         .instances
@@ -112,12 +115,9 @@ fn of_plan(plan: &plan::Plan, state: State) -> Document {
     }
 }
 
-/// Entries that cannot be read and stay: they may let in everyone.
-fn with_doubt(mut side: Side, plan: &InstancePlan) -> Side {
-    if plan.incomplete.is_some() {
-        side.effective = Effective::everywhere(&Access::everyone()).union(&side.effective);
-    }
-    side
+/// What results, with the entries that cannot be read and stay.
+fn after(plan: &InstancePlan) -> Side {
+    Side::with_doubts(&plan.after, plan.doubts_after(), plan.family())
 }
 
 fn of_config(config: &Config, basis: Basis<'_>) -> Result<Document, NoPlan> {
@@ -147,20 +147,22 @@ fn of_config(config: &Config, basis: Basis<'_>) -> Result<Document, NoPlan> {
     // No region counts as listed: how many instances there are is not the question here.
     let desired = config.resolve(&all, &BTreeSet::new(), basis.as_of)?;
     for (id, wanted) in &desired.instances {
-        let side = match (wanted.mode, rules.get(id), all.get(id)) {
+        let instance = all.get(id);
+        let family = instance.map_or_else(Family::default, |i| i.address_type.client_family());
+        let side = match (wanted.mode, rules.get(id), instance) {
             (Mode::Authoritative | Mode::Observe, ..) | (_, _, None) => {
-                Ok(Side::of_rules(&wanted.rules))
+                Ok(Side::of_rules(&wanted.rules, family))
             }
-            (Mode::Additive, Some(Ok(live)), Some(instance)) => {
-                Ok(additive(instance, wanted, live).0)
+            (Mode::Additive, Some((_, Ok(live))), Some(instance)) => {
+                Ok(additive(instance, wanted, live))
             }
-            (Mode::Additive, Some(Err(why)), _) => Err(why.clone()),
+            (Mode::Additive, Some((_, Err(why))), _) => Err(why.clone()),
             (Mode::Additive, None, _) => {
                 let name = &id.name;
                 document.notes.insert(format!(
                     "`{name}` is additive, and rules that are live and not declared are not known here"
                 ));
-                Ok(Side::of_rules(&wanted.rules))
+                Ok(Side::of_rules(&wanted.rules, family))
             }
         };
         document.instances.insert(id.clone(), side);
@@ -168,26 +170,26 @@ fn of_config(config: &Config, basis: Basis<'_>) -> Result<Document, NoPlan> {
     Ok(document)
 }
 
-/// What is declared, and what is live and stays: at most, with its rules, and for certain. Of a rule that stays in part, the
-/// part that nothing declares is a rule without a line.
+/// What is declared, and what is live and stays. Of a rule that stays in part, the part that nothing declares is a rule
+/// without a line.
 pub(in crate::cli) fn additive(
     instance: &Instance,
     wanted: &DesiredInstance,
     live: &LiveFirewall,
-) -> (Side, Effective) {
+) -> Side {
     let plan = plan::plan_instance(instance, wanted, live, plan::Options::default());
-    let certain = Effective::of(&plan.after);
-    let mut side = with_doubt(Side::of(&plan.after), &plan);
+    let family = plan.family();
+    let mut side = after(&plan);
     // The lines of the configuration say more than the keys that they lead to.
-    let declared = Side::of_rules(&wanted.rules).rules;
+    let declared = Side::of_rules(&wanted.rules, family).rules;
     for said in &mut side.rules {
         for rule in declared.iter().filter(|rule| rule.key == said.key) {
-            said.sources = exposure::subtract(&said.sources, &rule.sources);
+            said.sources = exposure::subtract(&said.sources, &rule.sources, family);
         }
     }
     side.rules.retain(|said| !said.sources.is_empty());
     side.rules.extend(declared);
-    (side, certain)
+    side
 }
 
 fn instances(

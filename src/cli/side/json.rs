@@ -1,7 +1,9 @@
 //! Documents in JSON, told apart by what they hold.
 //!
 //! Owns the three spellings of a list of rules: the reply of `get-instance-port-states`, the request of
-//! `put-instance-public-ports`, and the bare list. Refuses one without the list: that it is missing says nothing of rules.
+//! `put-instance-public-ports`, and the bare list. A rule of a request that names no source is open to the world, which is
+//! how the service reads it; one of a reply is a doubt. Refuses one without the list: that it is missing says nothing of
+//! rules.
 
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -9,7 +11,7 @@ use time::OffsetDateTime;
 use super::{Content, State};
 use crate::cli::output::Cannot;
 use crate::inventory::{self, Inventory};
-use crate::model::PortState;
+use crate::model::{PortState, Sources};
 use crate::plan::file;
 
 /// Rules as the API spells them.
@@ -113,7 +115,7 @@ fn port_state(info: PortInfo) -> Result<PortState, String> {
             "a rule of the direction `{direction}` is not known"
         ));
     }
-    Ok(PortState {
+    let mut state = PortState {
         from_port: info.from_port,
         to_port: info.to_port,
         protocol: info.protocol,
@@ -121,7 +123,13 @@ fn port_state(info: PortInfo) -> Result<PortState, String> {
         cidrs: info.cidrs,
         ipv6_cidrs: info.ipv6_cidrs,
         cidr_list_aliases: info.cidr_list_aliases,
-    })
+    };
+    if state.names_no_source() {
+        let world = Sources::anywhere();
+        state.cidrs.extend(world.cidrs());
+        state.ipv6_cidrs.extend(world.ipv6_cidrs());
+    }
+    Ok(state)
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ fn by_code(atom: Atom, runs: &[Run]) -> Vec<Line> {
             };
             lines.push(Line {
                 what,
-                sources: access.to_sources(),
+                sources: access.to_the_letter(),
                 cells: (0..ICMP_NUMBERS).map(of_kind).collect(),
             });
         }
@@ -122,7 +122,7 @@ fn by_code(atom: Atom, runs: &[Run]) -> Vec<Line> {
 fn line(atom: Atom, from: u16, to: u16, access: &Access) -> Line {
     Line {
         what: name(atom, from, to),
-        sources: access.to_sources(),
+        sources: access.to_the_letter(),
         cells: vec![(atom, from, to)],
     }
 }

@@ -4,14 +4,14 @@
 //! reads the networks themselves.
 
 use super::super::{Access, Address, RangeSet};
-use crate::model::Sources;
+use crate::model::{LIGHTSAIL_CONNECT, Sources};
 
 /// How many networks one phrase names. A hole of one address costs up to 128 networks, and a line that wraps more than
 /// a few times is not read; the exact list is in every machine-readable report.
 const NAMED: usize = 6;
 
-/// One family of addresses, whichever way is shorter.
-enum Family {
+/// One family of addresses in words, whichever way is shorter.
+enum Phrase {
     Nobody,
     /// These networks, with a count.
     Listed(String),
@@ -20,29 +20,41 @@ enum Family {
 }
 
 /// Sources as people say them: `everyone`, `203.0.113.0/24 (256 addresses)`, `everyone (IPv4) but 192.0.2.0/24`.
+///
+/// Everyone who has an IPv4 address includes the browser client, which is left out by name.
 #[must_use]
 pub fn who(sources: &Sources) -> String {
-    let Access { v4, v6, aliases } = Access::from(sources);
+    let Access {
+        v4,
+        v6,
+        mut aliases,
+    } = Access::from(sources);
     // What is left out comes last, so that no network that follows can be taken for one that is let in.
     let mut parts = Vec::new();
     let mut all_but = None;
-    match (
+    let families = (
         family(&v4, || thousands(v4.count())),
         family(&v6, || v6.count().to_string()),
-    ) {
-        (Family::AllBut(mut but), Family::AllBut(but_v6)) => {
+    );
+    let mostly = matches!(families, (Phrase::AllBut(_), _));
+    let client_is_out = mostly && !aliases.remove(LIGHTSAIL_CONNECT) && !v4.is_all();
+    match families {
+        (Phrase::AllBut(mut but), Phrase::AllBut(but_v6)) => {
             but.extend(but_v6);
             all_but = Some(("everyone", but));
         }
-        (Family::AllBut(but), other) => {
+        (Phrase::AllBut(but), other) => {
             all_but = Some(("everyone (IPv4)", but));
             parts.extend(listed(other));
         }
-        (other, Family::AllBut(but)) => {
+        (other, Phrase::AllBut(but)) => {
             all_but = Some(("everyone (IPv6)", but));
             parts.extend(listed(other));
         }
         (v4, v6) => parts.extend(listed(v4).into_iter().chain(listed(v6))),
+    }
+    if let Some((_, but)) = all_but.as_mut().filter(|_| client_is_out) {
+        but.push(LIGHTSAIL_CONNECT.to_owned());
     }
     if let Some((everyone, _)) = all_but.take_if(|(_, but)| but.is_empty()) {
         parts.insert(0, everyone.to_owned());
@@ -85,25 +97,25 @@ fn is_single<T: Address>(set: &RangeSet<T>) -> bool {
     matches!(set.ranges(), [(first, last)] if first == last)
 }
 
-fn listed(family: Family) -> Option<String> {
+fn listed(family: Phrase) -> Option<String> {
     match family {
-        Family::Listed(text) => Some(text),
-        Family::Nobody | Family::AllBut(_) => None,
+        Phrase::Listed(text) => Some(text),
+        Phrase::Nobody | Phrase::AllBut(_) => None,
     }
 }
 
-fn family<T: Address>(set: &RangeSet<T>, count: impl Fn() -> String) -> Family {
+fn family<T: Address>(set: &RangeSet<T>, count: impl Fn() -> String) -> Phrase {
     if set.is_empty() {
-        return Family::Nobody;
+        return Phrase::Nobody;
     }
     let networks: Vec<String> = set.networks().map(|net| net.to_string()).collect();
     let others = set.complement();
     // Around a single address there are 32 networks, or 128: they are looked at only as far as they could be fewer.
     if others.networks().take(networks.len()).count() < networks.len() {
-        return Family::AllBut(others.networks().map(|net| net.to_string()).collect());
+        return Phrase::AllBut(others.networks().map(|net| net.to_string()).collect());
     }
     let single = is_single(set);
-    Family::Listed(match networks.len() {
+    Phrase::Listed(match networks.len() {
         _ if single => capped(&networks),
         1 => format!("{} ({} addresses)", capped(&networks), count()),
         _ => format!("{} ({} addresses in all)", capped(&networks), count()),

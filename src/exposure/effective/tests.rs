@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::arbitrary::{Universe, change, firewall};
-use crate::model::{Doubt, PortState};
+use crate::model::LIGHTSAIL_CONNECT;
+use crate::model::arbitrary::{Universe, change, family, firewall};
 
 /// Where a packet comes from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +23,18 @@ pub(in super::super) enum Point {
 pub(in super::super) type Bits = Vec<bool>;
 
 impl Point {
+    pub(in super::super) fn client() -> Self {
+        Self::Alias(LIGHTSAIL_CONNECT.to_owned())
+    }
+
+    /// Whether it is an address of this family.
+    fn is_of(&self, family: Family) -> bool {
+        match self {
+            Self::Address(address) => address.is_ipv4() == (family == Family::V4),
+            Self::Alias(_) => false,
+        }
+    }
+
     pub(in super::super) fn is_in(&self, sources: &Sources) -> bool {
         match self {
             Self::Address(IpAddr::V4(address)) => {
@@ -35,7 +47,7 @@ impl Point {
         }
     }
 
-    fn is_in_access(&self, access: &Access) -> bool {
+    pub(in super::super) fn is_in_access(&self, access: &Access) -> bool {
         match self {
             Self::Address(address) => access.contains(*address),
             Self::Alias(alias) => access.aliases.contains(alias),
@@ -59,21 +71,34 @@ fn key_opens(key: Key, atom: Atom, cell: u16) -> bool {
     }
 }
 
+/// Whether all of a family is there: every point that tells one network from another.
+pub(in super::super) fn covers(bits: &Bits, points: &[Point], family: Family) -> bool {
+    let mut of_family = points.iter().zip(bits).filter(|(p, _)| p.is_of(family));
+    of_family.all(|(_, bit)| *bit)
+}
+
 /// The oracle: what a firewall lets in, by cell, straight from its rules.
 pub(in super::super) struct Oracle<'a> {
     rules: Vec<(Key, Bits)>,
     points: &'a [Point],
+    family: Family,
 }
 
 impl<'a> Oracle<'a> {
-    pub(in super::super) fn new(firewall: &Firewall, points: &'a [Point]) -> Self {
+    pub(in super::super) fn new(firewall: &Firewall, points: &'a [Point], family: Family) -> Self {
+        Self::of_rules(firewall.iter(), points, family)
+    }
+
+    pub(in super::super) fn of_rules<'r>(
+        rules: impl Iterator<Item = (&'r Key, &'r Sources)>,
+        points: &'a [Point],
+        family: Family,
+    ) -> Self {
         let known = |sources| points.iter().map(|point| point.is_in(sources)).collect();
         Self {
-            rules: firewall
-                .iter()
-                .map(|(key, sources)| (*key, known(sources)))
-                .collect(),
+            rules: rules.map(|(key, sources)| (*key, known(sources))).collect(),
             points,
+            family,
         }
     }
 
@@ -88,6 +113,15 @@ impl<'a> Oracle<'a> {
                 .zip(known)
                 .for_each(|(bit, known)| *bit |= known);
         }
+        // Where the whole family gets in, so does the browser client.
+        if covers(&bits, self.points, self.family) {
+            let client = Point::client();
+            let mut of_client = self.points.iter().zip(&mut bits);
+            of_client
+                .by_ref()
+                .filter(|(p, _)| **p == client)
+                .for_each(|(_, bit)| *bit = true);
+        }
         bits
     }
 }
@@ -95,7 +129,7 @@ impl<'a> Oracle<'a> {
 /// Both sides of both ends of everything that the firewalls name, and both ends of every space.
 pub(in super::super) fn probes(firewalls: &[&Firewall]) -> (Vec<(Atom, u16)>, Vec<Point>) {
     let mut cells = BTreeSet::new();
-    let mut points: BTreeSet<Point> = ["nobody-uses-this".to_owned()].map(Point::Alias).into();
+    let mut points = BTreeSet::from([Point::Alias("nobody-uses-this".to_owned()), Point::client()]);
     for (first, last) in [(0, u16::MAX)]
         .into_iter()
         .chain(firewalls.iter().flat_map(|f| f.keys()).flat_map(ends))
@@ -179,11 +213,11 @@ fn is_canonical(effective: &Effective) -> bool {
     })
 }
 
-fn means_what_it_says(firewall: &Firewall) -> Result<(), TestCaseError> {
-    let effective = Effective::of(firewall);
+fn means_what_it_says(firewall: &Firewall, family: Family) -> Result<(), TestCaseError> {
+    let effective = Effective::of(firewall, family);
     prop_assert!(is_canonical(&effective));
     let (cells, points) = probes(&[firewall]);
-    let oracle = Oracle::new(firewall, &points);
+    let oracle = Oracle::new(firewall, &points, family);
     // One answer a run, since asking for every cell anew takes most of the time.
     let known = |access: &Access| {
         points
@@ -215,8 +249,8 @@ fn means_what_it_says(firewall: &Firewall) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn algebra_is_lawful(a: &Firewall, b: &Firewall) -> Result<(), TestCaseError> {
-    let (x, y) = (Effective::of(a), Effective::of(b));
+fn algebra_is_lawful(a: &Firewall, b: &Firewall, family: Family) -> Result<(), TestCaseError> {
+    let (x, y) = (Effective::of(a, family), Effective::of(b, family));
     let (union, both, only) = (x.union(&y), x.intersection(&y), x.difference(&y));
     for result in [&union, &both, &only] {
         prop_assert!(is_canonical(result));
@@ -226,19 +260,25 @@ fn algebra_is_lawful(a: &Firewall, b: &Firewall) -> Result<(), TestCaseError> {
         .chain(b)
         .map(|(key, sources)| (*key, sources.clone()))
         .collect();
-    prop_assert_eq!(&union, &Effective::of(&joined));
+    // Together they may cover what neither does alone, and with it the browser client.
+    let closed = |effective: &Effective| effective.map(|access| access.clone().with_client(family));
+    prop_assert_eq!(&x.joined(&y, family), &Effective::of(&joined, family));
+    prop_assert_eq!(&closed(&x), &x);
+    prop_assert_eq!(&closed(&both), &both);
     prop_assert_eq!(&union, &y.union(&x));
     prop_assert_eq!(&both, &y.intersection(&x));
     prop_assert_eq!(&only.union(&both), &x);
     prop_assert!(only.intersection(&y).is_empty());
     prop_assert_eq!(x.is_superset(&y), union == x);
     prop_assert!(x.difference(&x).is_empty());
-    prop_assert_eq!(Effective::of_boxes(&x.boxes()), x);
+    prop_assert_eq!(&closed(&Effective::of_boxes(&x.boxes(family))), &x);
+    prop_assert!(only.union(&y).is_superset(&union) && union.is_superset(&only));
     Ok(())
 }
 
-/// The same meaning in other words: ranges cut in two, networks cut in two, and a part said twice.
-fn reword(firewall: &Firewall, choices: &[bool]) -> Firewall {
+/// The same meaning in other words: ranges cut in two, networks cut in two, a part said twice, and the browser client named
+/// or not where everyone gets in anyway.
+fn reword(firewall: &Firewall, choices: &[bool], family: Family) -> Firewall {
     let mut choices = choices.iter().copied().cycle();
     let mut choose = || choices.next().unwrap_or_default();
     let mut other = Firewall::new();
@@ -260,6 +300,13 @@ fn reword(firewall: &Firewall, choices: &[bool]) -> Firewall {
             .aliases()
             .iter()
             .for_each(|alias| spelled.insert_alias(alias));
+        let whole = match family {
+            Family::V4 => sources.ipv4().iter().any(|net| net.prefix_len() == 0),
+            Family::V6 => sources.ipv6().iter().any(|net| net.prefix_len() == 0),
+        };
+        if whole && choose() {
+            spelled.insert_alias(LIGHTSAIL_CONNECT);
+        }
         if key.from() < key.to()
             && !key.protocol().is_icmp()
             && key.protocol() != Protocol::All
@@ -293,38 +340,40 @@ fn reword(firewall: &Firewall, choices: &[bool]) -> Firewall {
 
 proptest! {
     #[test]
-    fn small_firewalls_mean_what_they_say(firewall in firewall(Universe::Small)) {
-        means_what_it_says(&firewall)?;
+    fn small_firewalls_mean_what_they_say(firewall in firewall(Universe::Small), family in family()) {
+        means_what_it_says(&firewall, family)?;
     }
 
     #[test]
-    fn big_firewalls_mean_what_they_say(firewall in firewall(Universe::Big)) {
-        means_what_it_says(&firewall)?;
+    fn big_firewalls_mean_what_they_say(firewall in firewall(Universe::Big), family in family()) {
+        means_what_it_says(&firewall, family)?;
     }
 
     #[test]
-    fn the_algebra_of_small_firewalls_is_lawful((a, b) in change(Universe::Small)) {
-        algebra_is_lawful(&a, &b)?;
+    fn the_algebra_of_small_firewalls_is_lawful((a, b) in change(Universe::Small), family in family()) {
+        algebra_is_lawful(&a, &b, family)?;
     }
 
     #[test]
-    fn the_algebra_of_big_firewalls_is_lawful((a, b) in change(Universe::Big)) {
-        algebra_is_lawful(&a, &b)?;
+    fn the_algebra_of_big_firewalls_is_lawful((a, b) in change(Universe::Big), family in family()) {
+        algebra_is_lawful(&a, &b, family)?;
     }
 
     #[test]
     fn wording_does_not_matter(
         firewall in firewall(Universe::Small),
         choices in proptest::collection::vec(any::<bool>(), 1..40),
+        family in family(),
     ) {
-        prop_assert_eq!(Effective::of(&reword(&firewall, &choices)), Effective::of(&firewall));
+        let reworded = reword(&firewall, &choices, family);
+        prop_assert_eq!(Effective::of(&reworded, family), Effective::of(&firewall, family));
     }
 }
 
 #[test]
 fn a_code_of_every_type_is_exact() {
     let key = Key::new(Protocol::Icmp, -1, 3).expect("a key");
-    let effective = Effective::of(&[(key, Sources::anywhere())].into_iter().collect());
+    let effective = Effective::of_rules([(&key, &Sources::anywhere())], Family::V4);
     assert_eq!(effective.runs(Atom::Icmp).len(), 256);
     for cell in 0..=u16::MAX {
         assert_eq!(
@@ -333,39 +382,6 @@ fn a_code_of_every_type_is_exact() {
             "{cell}"
         );
     }
-}
-
-#[test]
-fn what_is_uncertain_is_everything_or_nothing() {
-    let entry = |protocol: &str, cidrs: &[&str]| PortState {
-        from_port: 22,
-        to_port: 22,
-        protocol: protocol.to_owned(),
-        cidrs: cidrs.iter().map(ToString::to_string).collect(),
-        ..PortState::default()
-    };
-    let certain = entry("tcp", &["192.0.2.0/24"]);
-    for doubtful in [
-        entry("udp", &[]),
-        entry("sctp", &["192.0.2.0/24"]),
-        entry("all", &["192.0.2.0/24"]),
-    ] {
-        let live = LiveFirewall::read(&[certain.clone(), doubtful]);
-        assert_eq!(
-            Effective::of_live(&live),
-            Effective::everywhere(&Access::everyone())
-        );
-        assert_eq!(Effective::certain(&live), Effective::of(live.firewall()));
-        assert_eq!(Effective::certain(&live).boxes().len(), 1);
-    }
-    let nothing = LiveFirewall::read(&[entry("tcp", &[])]);
-    assert!(
-        nothing
-            .uncertain()
-            .iter()
-            .all(|uncertain| uncertain.doubt == Doubt::NoSource)
-    );
-    assert!(Effective::certain(&nothing).is_empty());
 }
 
 #[test]
@@ -382,7 +398,7 @@ fn boxes_with_impossible_cells_are_left_out() {
         boxed(Atom::Tcp, 9, 8),
     ];
     assert_eq!(
-        Effective::of_boxes(&given).boxes(),
+        Effective::of_boxes(&given).boxes(Family::V4),
         [boxed(Atom::Other, 0, 0)]
     );
 }

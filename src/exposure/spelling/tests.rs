@@ -3,19 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::arbitrary::{Universe, sources};
+use crate::model::arbitrary::{Universe, family, named as listed, sources};
 
-fn listed(texts: &[&str]) -> Sources {
-    texts
-        .iter()
-        .filter_map(|text| Sources::parse_live(text))
-        .collect()
-}
-
-fn lawful(a: &Sources, b: &Sources) -> Result<(), TestCaseError> {
-    let (x, y) = (Access::from(a), Access::from(b));
-    let rest = subtract(a, b);
-    prop_assert_eq!(Access::from(&rest), x.difference(&y));
+fn lawful(a: &Sources, b: &Sources, family: Family) -> Result<(), TestCaseError> {
+    let (x, y) = (Access::of(a, family), Access::of(b, family));
+    let rest = subtract(a, b, family);
+    prop_assert_eq!(Access::from(&rest), Access::from(a).difference(&y));
     for net in a.ipv4() {
         let alone = Access::from(&IpNet::V4(*net).into_sources());
         prop_assert!(
@@ -24,10 +17,11 @@ fn lawful(a: &Sources, b: &Sources) -> Result<(), TestCaseError> {
             net
         );
     }
-    let open = uncovered(a, b);
+    let open = uncovered(a, b, family);
     prop_assert!(a.names_all_of(&open));
     prop_assert_eq!(open.is_empty(), y.is_superset(&x));
-    prop_assert_eq!(Access::from(&open).difference(&y), x.difference(&y));
+    let with_y = |access: &Access| access.union(&y).with_client(family);
+    prop_assert_eq!(with_y(&Access::from(&open)), with_y(&x));
     for net in open.ipv6() {
         prop_assert!(
             !y.is_superset(&Access::from(&IpNet::V6(*net).into_sources())),
@@ -35,8 +29,8 @@ fn lawful(a: &Sources, b: &Sources) -> Result<(), TestCaseError> {
             net
         );
     }
-    prop_assert_eq!(means_same(a, b), x == y);
-    prop_assert!(means_same(a, &x.to_sources()));
+    prop_assert_eq!(means_same(a, b, family), x == y);
+    prop_assert!(means_same(a, &x.to_sources(family), family));
     Ok(())
 }
 
@@ -52,13 +46,13 @@ impl IntoSources for IpNet {
 
 proptest! {
     #[test]
-    fn in_a_small_universe(a in sources(Universe::Small), b in sources(Universe::Small)) {
-        lawful(&a, &b)?;
+    fn in_a_small_universe(a in sources(Universe::Small), b in sources(Universe::Small), family in family()) {
+        lawful(&a, &b, family)?;
     }
 
     #[test]
-    fn in_a_big_universe(a in sources(Universe::Big), b in sources(Universe::Big)) {
-        lawful(&a, &b)?;
+    fn in_a_big_universe(a in sources(Universe::Big), b in sources(Universe::Big), family in family()) {
+        lawful(&a, &b, family)?;
     }
 }
 
@@ -67,34 +61,45 @@ fn only_what_is_touched_is_cut() {
     let a = listed(&["192.0.2.0/25", "192.0.2.128/25", "10.0.0.0/30", "::1/128"]);
     let b = listed(&["10.0.0.1/32", "2001:db8::/32"]);
     assert_eq!(
-        subtract(&a, &b).to_string(),
+        subtract(&a, &b, Family::V4).to_string(),
         "10.0.0.0/32, 10.0.0.2/31, 192.0.2.0/25, 192.0.2.128/25, ::1/128"
     );
     assert_eq!(
-        uncovered(&a, &listed(&["192.0.2.0/24"])).to_string(),
+        uncovered(&a, &listed(&["192.0.2.0/24"]), Family::V4).to_string(),
         "10.0.0.0/30, ::1/128"
     );
 }
 
 #[test]
-fn halves_mean_the_whole_and_an_alias_is_itself() {
-    assert!(means_same(
-        &listed(&["0.0.0.0/1", "128.0.0.0/1"]),
-        &listed(&["0.0.0.0/0", "10.0.0.0/8"])
-    ));
-    assert!(!means_same(
-        &listed(&["0.0.0.0/1"]),
-        &listed(&["0.0.0.0/0"])
-    ));
-    let mut named = Sources::anywhere();
-    named.insert_alias("lightsail-connect");
-    assert!(!means_same(&named, &Sources::anywhere()));
+fn halves_mean_the_whole() {
+    let (halves, whole) = (["0.0.0.0/1", "128.0.0.0/1"], ["0.0.0.0/0", "10.0.0.0/8"]);
+    assert!(means_same(&listed(&halves), &listed(&whole), Family::V4));
+    let (half, whole) = (listed(&halves[..1]), listed(&whole[..1]));
+    assert!(!means_same(&half, &whole, Family::V4));
+}
+
+#[test]
+fn the_browser_client_goes_with_its_family() {
+    let named = listed(&["0.0.0.0/0", "::/0", "lightsail-connect"]);
+    let (v4, v6) = (listed(&["0.0.0.0/0"]), listed(&["::/0"]));
+    for family in [Family::V4, Family::V6] {
+        let (own, other) = match family {
+            Family::V4 => (&v4, &v6),
+            Family::V6 => (&v6, &v4),
+        };
+        assert!(means_same(&named, &Sources::anywhere(), family));
+        assert!(!means_same(&listed(&["lightsail-connect"]), own, family));
+        assert!(subtract(&named, &Sources::anywhere(), family).is_empty());
+        assert_eq!(subtract(&named, own, family), *other);
+        assert!(subtract(&named, other, family).names_all_of(&listed(&["lightsail-connect"])));
+        assert_eq!(uncovered(&named, own, family), *other);
+        let client = listed(&["lightsail-connect"]);
+        assert_eq!(subtract(own, &client, family), *own);
+        assert_eq!(uncovered(&client, other, family), client);
+    }
+    let partners = listed(&["partners"]);
     assert_eq!(
-        subtract(&named, &Sources::anywhere()).to_string(),
-        "lightsail-connect"
-    );
-    assert_eq!(
-        uncovered(&named, &Sources::anywhere()).to_string(),
-        "lightsail-connect"
+        uncovered(&partners, &Sources::anywhere(), Family::V4),
+        partners
     );
 }

@@ -10,8 +10,8 @@ use super::shape::{
 use super::{FORMAT, PlanFile, Scope, VERSION, instant, json};
 use crate::exposure::{Diff, Exposed};
 use crate::model::{
-    Fingerprint, Firewall, Guard, Instance, Key, LiveFirewall, Missing, Note, Origin, PortState,
-    Rule, Sources, Undeclared, Unreadable,
+    Family, Fingerprint, Firewall, Guard, Instance, Key, LiveFirewall, Missing, Note, Origin,
+    PortState, Rule, Sources, Undeclared, Unreadable,
 };
 use crate::plan::{Call, Cause, CauseKind, Change, InstancePlan, Override, Plan, Verdict};
 
@@ -205,7 +205,10 @@ fn instance(plan: &InstancePlan) -> InstanceDoc {
         after_fingerprint: Fingerprint::of(json(serde_json::to_string(&after))).to_string(),
         before,
         after,
-        changes: changes.iter().map(change).collect(),
+        changes: changes
+            .iter()
+            .map(|change| self::change(change, plan.family()))
+            .collect(),
         calls: calls
             .iter()
             .map(|call| self::call(call, &id.name))
@@ -289,7 +292,7 @@ fn sources(sources: &Sources) -> SourcesDoc {
     }
 }
 
-fn change(change: &Change) -> ChangeDoc {
+fn change(change: &Change, family: Family) -> ChangeDoc {
     let Change {
         key,
         before,
@@ -297,7 +300,7 @@ fn change(change: &Change) -> ChangeDoc {
         causes,
     } = change;
     ChangeDoc {
-        action: change.action().to_owned(),
+        action: change.action(family).to_owned(),
         protocol: key.protocol().as_str().to_owned(),
         from_port: key.from(),
         to_port: key.to(),

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::exposure;
-use crate::model::{Firewall, Key, LiveFirewall, Sources};
+use crate::model::{Family, Firewall, Key, LiveFirewall, Sources};
 use crate::plan::Call;
 
 /// One reading.
@@ -53,7 +53,13 @@ impl Reading {
 
     /// The key that an Open or a Close leaves as it is: in what it means, or to the letter where the spelling counts. A Put
     /// is idle where the whole firewall is, which is another question.
-    pub(super) fn is_idle(self, call: &Call, state: &Firewall, strict: bool) -> Option<Key> {
+    pub(super) fn is_idle(
+        self,
+        call: &Call,
+        state: &Firewall,
+        strict: bool,
+        family: Family,
+    ) -> Option<Key> {
         let (Call::Open { key, .. } | Call::Close { key, .. }) = call else {
             return None;
         };
@@ -61,7 +67,7 @@ impl Reading {
         let mut then: Firewall = [(*key, now.clone())].into_iter().collect();
         self.run(&mut then, call);
         let then = then.remove(*key).unwrap_or_default();
-        let same = now == then || (!strict && exposure::means_same(&now, &then));
+        let same = now == then || (!strict && exposure::means_same(&now, &then, family));
         same.then_some(*key)
     }
 }

@@ -29,7 +29,7 @@ proptest! {
         desired.absent = before.keys().map(|key| Absent { key, sources: None, origin: origin(9), why: None, owner: None }).collect();
         let plan = planned(&desired, &before);
         check(&plan, &desired, &before)?;
-        prop_assert!(exposure::equivalent(&plan.after, &wanted));
+        prop_assert!(exposure::equivalent(&plan.after, &wanted, Family::V4));
     }
 
     #[test]
@@ -37,9 +37,9 @@ proptest! {
         let desired = desired(Mode::Authoritative, &wanted);
         let plan = planned(&desired, &before);
         check(&plan, &desired, &before)?;
-        let same = Effective::of(&before) == Effective::of(&wanted);
+        let same = Effective::of(&before, Family::V4) == Effective::of(&wanted, Family::V4);
         prop_assert_eq!(plan.calls.len(), usize::from(!same));
-        prop_assert_eq!(Effective::of(&plan.after), Effective::of(&wanted));
+        prop_assert_eq!(Effective::of(&plan.after, Family::V4), Effective::of(&wanted, Family::V4));
         if let [Call::Put { .. }] = plan.calls[..] {
             prop_assert!(fewest(&before, &wanted, 1).is_none(), "one safe call would have done");
         }
@@ -75,7 +75,7 @@ proptest! {
                 continue;
             };
             let mut needed = now.clone();
-            needed.extend(&exposure::uncovered(sources, now));
+            needed.extend(&exposure::uncovered(sources, now, Family::V4));
             prop_assert_eq!(sources, &needed, "{} is opened to who is in already", key);
         }
         for (key, sources) in &before {
@@ -83,7 +83,7 @@ proptest! {
                 prop_assert_eq!(plan.after.get(*key), Some(sources), "a rule that is not ours was touched");
             }
         }
-        prop_assert!(Effective::of(&wanted).difference(&Effective::of(&plan.after)).is_empty());
+        prop_assert!(Effective::of(&wanted, Family::V4).difference(&Effective::of(&plan.after, Family::V4)).is_empty());
     }
 
     #[test]
@@ -98,14 +98,14 @@ proptest! {
         let plan = planned(&desired, &before);
         let none = Sources::new();
         let now = before.get(key).unwrap_or(&none);
-        let left = exposure::subtract(now, &absent);
+        let left = exposure::subtract(now, &absent, Family::V4);
         if let Verdict::Refused { .. } = plan.verdict {
-            prop_assert!(!consent && !left.is_empty() && !exposure::means_same(&left, now));
+            prop_assert!(!consent && !left.is_empty() && !exposure::means_same(&left, now, Family::V4));
             return Ok(());
         }
         check(&plan, &desired, &before)?;
         if plan.verdict == Verdict::Change {
-            prop_assert!(exposure::means_same(plan.after.get(key).unwrap_or(&none), &left));
+            prop_assert!(exposure::means_same(plan.after.get(key).unwrap_or(&none), &left, Family::V4));
         }
     }
 
@@ -131,7 +131,7 @@ proptest! {
     fn observed_instances_are_never_written((before, wanted) in near_pair()) {
         let plan = planned(&desired(Mode::Observe, &wanted), &before);
         prop_assert!(plan.calls.is_empty() && plan.fallback.is_none());
-        let same = Effective::of(&before) == Effective::of(&wanted);
+        let same = Effective::of(&before, Family::V4) == Effective::of(&wanted, Family::V4);
         prop_assert_eq!(plan.verdict == Verdict::InSync, same);
     }
 }

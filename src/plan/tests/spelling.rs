@@ -158,14 +158,14 @@ proptest! {
         let alike = live.is_canonical() && before == wanted;
         prop_assert_eq!(plan.calls.len(), usize::from(!alike));
         let (kept, either) = {
-            let (from, to) = (Effective::of(&before), Effective::of(&wanted));
-            (from.intersection(&to), from.union(&to))
+            let (from, to) = (Effective::of(&before, Family::V4), Effective::of(&wanted, Family::V4));
+            (from.intersection(&to), from.joined(&to, Family::V4))
         };
         for semantics in ALL_SEMANTICS {
             let mut state = before.clone();
             for call in &plan.calls {
                 semantics.run(&mut state, call);
-                let now = Effective::of(&state);
+                let now = Effective::of(&state, Family::V4);
                 prop_assert!(kept.difference(&now).is_empty() && now.difference(&either).is_empty());
             }
             prop_assert_eq!(&state, &wanted);

@@ -112,8 +112,9 @@ fn check(undo: &Undo, live: &Firewall, steps: &[Step]) -> Result<(), TestCaseErr
     let all = || states().chain([live]);
     let result = &undo.plan.after;
     let keys: BTreeSet<Key> = all().chain([result]).flat_map(Firewall::keys).collect();
-    if undisturbed(live, steps) {
-        prop_assert!(exposure::equivalent(result, origin));
+    let family = Family::default();
+    if undisturbed(live, steps, family) {
+        prop_assert!(exposure::equivalent(result, origin, family));
         prop_assert!(undo.remains.is_empty());
         return Ok(());
     }
@@ -141,7 +142,7 @@ fn check(undo: &Undo, live: &Firewall, steps: &[Step]) -> Result<(), TestCaseErr
         return Ok(());
     }
     // Nothing is to be done: whatever the rules are called, the same packets get in.
-    let effective = Effective::of(result);
+    let effective = Effective::of(result, Family::default());
     let spans: BTreeMap<Key, Vec<(Atom, u16, u16)>> =
         keys.iter().map(|key| (*key, spans(*key))).collect();
     let mut cells = BTreeMap::<Atom, BTreeSet<u16>>::new();
@@ -164,7 +165,10 @@ fn check(undo: &Undo, live: &Firewall, steps: &[Step]) -> Result<(), TestCaseErr
 
 /// The cells that a key is about: atom, first and last.
 fn spans(key: Key) -> Vec<(Atom, u16, u16)> {
-    let of = Effective::of(&[(key, Sources::anywhere())].into_iter().collect());
+    let of = Effective::of(
+        &[(key, Sources::anywhere())].into_iter().collect(),
+        Family::default(),
+    );
     of.iter()
         .map(|(atom, run)| (atom, run.from, run.to))
         .collect()

@@ -457,7 +457,8 @@ proptest! {
 
     #[test]
     fn nothing_that_only_opens_locks_out(mut plan in plans(Universe::Small)) {
-        plan.instances.retain(|instance| instance.exposure.lost.is_empty());
+        // What only may have been open is not lost for certain.
+        plan.instances.retain(|instance| instance.exposure.lost.is_empty() && instance.before.is_certain());
         prop_assert_eq!(guards(&plan), []);
     }
 }

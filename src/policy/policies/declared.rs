@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::demand::{Side, Trial, Tried};
+use super::demand::{Trial, Tried};
 use super::{Findings, On, Place, Seen, Sides, Waived};
-use crate::exposure::{Access, Effective};
+use crate::exposure::{Access, Effective, Reach};
 use crate::model::{
-    AddressType, DeclaredTable, Demand, Desired, Instance, InstanceId, LIGHTSAIL_CONNECT, Policies,
-    Policy, Rule, Waiver,
+    AddressType, DeclaredTable, Demand, Desired, Family, Instance, InstanceId, Policies, Policy,
+    Rule, Waiver,
 };
 
 /// Judges what is declared, for every fleet that there may be: only what is wrong on any of them is said.
@@ -27,10 +27,7 @@ pub fn declared(tables: &[DeclaredTable], policies: &Policies) -> Findings {
     {
         waived.judged(&table.waivers);
         let place = place(table);
-        let sides = sides(Side {
-            certain: possible.clone(),
-            most: own.clone(),
-        });
+        let sides = sides(own.clone(), possible.clone(), Family::default());
         for trial in table.policies.iter().filter_map(|at| trials.get(*at)) {
             place.judge(trial, &sides, &mut found.violations, &mut waived);
         }
@@ -73,12 +70,11 @@ pub fn declared_on(
             waivers,
             mode: Some(wanted.mode),
         };
-        let most = open(&wanted.rules);
-        let sides = sides(Side {
-            certain: live(id).map_or_else(everything, |live| live.union(&most)),
-            most,
-        });
         let families = &instance.address_type;
+        let family = families.client_family();
+        let own = open(&wanted.rules, family);
+        let beside = live(id).map_or_else(everything, |live| live.joined(&own, family));
+        let sides = sides(own, beside, family);
         let trials = trials
             .entry(families)
             .or_insert_with(|| Trial::all(policies, families));
@@ -105,28 +101,32 @@ fn trials(policies: &Policies) -> Vec<Trial<'_>> {
     Trial::all(policies, &AddressType::Dualstack)
 }
 
-fn sides(after: Side) -> Sides {
+/// `own` is what is declared, and `beside` all that may be open in the end: only what lacks there is missing for certain.
+fn sides(own: Effective, beside: Effective, family: Family) -> Sides {
     Sides {
-        before: Side::default(),
-        after,
+        before: Reach::default(),
+        after: Reach {
+            certain: beside,
+            possible: own,
+            family,
+        },
         seen: (Seen::Declared, Seen::Declared),
     }
 }
 
-fn open(rules: &[Rule]) -> Effective {
-    let rules = rules.iter().map(|rule| (rule.key, rule.sources.clone()));
-    Effective::of(&rules.collect())
+fn open(rules: &[Rule], family: Family) -> Effective {
+    let rules = rules.iter().map(|rule| (&rule.key, &rule.sources));
+    Effective::of_rules(rules, family)
 }
 
 /// What other tables may let in besides, or live rules.
 fn possible(table: &DeclaredTable) -> Effective {
-    table.possible.as_deref().map_or_else(everything, open)
+    let rules = table.possible.as_deref();
+    rules.map_or_else(everything, |rules| open(rules, Family::default()))
 }
 
 fn everything() -> Effective {
-    let mut all = Access::everyone();
-    all.aliases.insert(LIGHTSAIL_CONNECT.to_owned());
-    Effective::everywhere(&all)
+    Effective::everywhere(&Access::everyone())
 }
 
 /// A table with what it opens by itself, and what may be open beside it.
@@ -138,7 +138,7 @@ struct Judged<'a> {
 
 impl<'a> Judged<'a> {
     fn new(table: &'a DeclaredTable) -> Self {
-        let own = open(&table.rules);
+        let own = open(&table.rules, Family::default());
         // Mostly nothing can be added.
         let alone = table.possible.as_ref() == Some(&table.rules);
         Self {
@@ -206,8 +206,8 @@ fn undecided(tables: &[Judged<'_>], trials: &[Trial<'_>]) -> Vec<String> {
 fn overlooked(table: &DeclaredTable, policy: &Policy) -> Effective {
     let waivers = table.waivers.iter();
     let of_this = waivers.filter(|waiver| waiver.policies.contains(&policy.id));
-    let rules = of_this.map(|waiver| (waiver.key, waiver.sources.clone()));
-    Effective::of(&rules.collect())
+    let rules = of_this.map(|waiver| (&waiver.key, &waiver.sources));
+    Effective::of_rules(rules, Family::default())
 }
 
 /// Whether one rule of this table breaks this policy or not, whatever other rules there are.

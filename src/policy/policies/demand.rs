@@ -4,27 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::exposure::{Access, Atom, Count, Effective, Exposed, RangeSet};
-use crate::model::{AddressType, Cells, Demand, Firewall, Policies, Policy, Sources};
-
-/// A state as it is judged.
-#[derive(Clone, Default)]
-pub(super) struct Side {
-    /// The most that may get in: for what is forbidden.
-    pub(super) most: Effective,
-    /// The least that gets in: for what is required.
-    pub(super) certain: Effective,
-}
-
-impl Side {
-    /// Without access that is overlooked. What is required is never overlooked.
-    pub(super) fn without(&self, overlooked: &Effective) -> Self {
-        Self {
-            most: self.most.without(overlooked).into_owned(),
-            certain: self.certain.clone(),
-        }
-    }
-}
+use crate::exposure::{Access, Atom, Count, Effective, Exposed, RangeSet, Reach};
+use crate::model::{AddressType, Cells, Demand, Family, Policies, Policy, Sources};
 
 /// A policy with its demands in terms of access, for instances of some families.
 pub(super) struct Trial<'a> {
@@ -63,10 +44,11 @@ pub(super) enum Tried {
 
 impl Tried {
     fn new(demand: &Demand, families: &AddressType) -> Self {
+        let family = families.client_family();
         match demand {
             Demand::OnlyFrom { cells, sources, .. } => Self::OnlyFrom {
                 cells: mask(cells),
-                allowed: Effective::everywhere(&Access::from(sources)),
+                allowed: Effective::everywhere(&Access::of(sources, family)),
             },
             Demand::AtMost { cells, ipv4, ipv6 } => Self::AtMost {
                 cells: mask(cells),
@@ -74,20 +56,9 @@ impl Tried {
                 ipv6: *ipv6,
             },
             Demand::Require(rules) => {
-                let reachable = |sources: &Sources| {
-                    let mut sources = sources.clone();
-                    if !families.has_ipv4() {
-                        sources.clear_ipv4();
-                    }
-                    if !families.has_ipv6() {
-                        sources.clear_ipv6();
-                    }
-                    sources
-                };
-                let rules = rules
-                    .iter()
-                    .map(|rule| (rule.key, reachable(&rule.sources)));
-                Self::Require(Effective::of(&rules.collect()))
+                let rules = rules.iter().map(|rule| (&rule.key, &rule.sources));
+                let required = Effective::of_rules(rules, family);
+                Self::Require(required.arriving(families))
             }
         }
     }
@@ -96,32 +67,19 @@ impl Tried {
         matches!(self, Self::Require(_))
     }
 
-    /// What gets in and should not, or should and does not.
-    pub(super) fn broken(&self, side: &Side) -> Effective {
-        self.broken_by(&side.most, &side.certain)
+    /// What may get in and should not, or should and does not for certain.
+    pub(super) fn broken(&self, reach: &Reach) -> Effective {
+        self.broken_by(&reach.possible, &reach.certain)
     }
 
-    /// As [`Tried::broken`], where `most` may get in and `certain` does.
-    pub(super) fn broken_by(&self, most: &Effective, certain: &Effective) -> Effective {
+    /// As [`Tried::broken`], where `possible` may get in and `certain` does.
+    pub(super) fn broken_by(&self, possible: &Effective, certain: &Effective) -> Effective {
         match self {
-            Self::OnlyFrom { cells, allowed } => most.within(cells).difference(allowed),
+            Self::OnlyFrom { cells, allowed } => possible.within(cells).difference(allowed),
             Self::Require(required) => required.difference(certain),
-            Self::AtMost { cells, ipv4, ipv6 } => {
-                let too_many: Vec<Exposed> = most
-                    .within(cells)
-                    .iter()
-                    .filter_map(|(atom, run)| {
-                        let access = excess(&run.access, *ipv4, *ipv6);
-                        (!access.is_empty()).then(|| Exposed {
-                            atom,
-                            from: run.from,
-                            to: run.to,
-                            sources: access.to_sources(),
-                        })
-                    })
-                    .collect();
-                Effective::of_boxes(&too_many)
-            }
+            Self::AtMost { cells, ipv4, ipv6 } => possible
+                .within(cells)
+                .map(|access| excess(access, *ipv4, *ipv6)),
         }
     }
 }
@@ -131,8 +89,7 @@ fn mask(cells: &Cells) -> Effective {
     match cells {
         Cells::Of(keys) => {
             let anyone = Sources::anywhere();
-            let open = keys.iter().map(|key| (*key, anyone.clone()));
-            Effective::of(&open.collect::<Firewall>())
+            Effective::of_rules(keys.iter().map(|key| (key, &anyone)), Family::default())
         }
         Cells::OnlyAll => Effective::of_boxes(&[Exposed {
             atom: Atom::Other,

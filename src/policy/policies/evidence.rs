@@ -6,10 +6,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::demand::Side;
 use super::{Place, Seen, Violation, Witness};
-use crate::exposure::{self, Access, Atom, Count, Diff, Effective, Exposed};
-use crate::model::{Demand, Mode, Origin, Policy};
+use crate::exposure::{self, Access, Atom, Count, Diff, Effective, Exposed, Reach};
+use crate::model::{Demand, Family, Mode, Origin, Policy};
 
 /// An address that people take for one of the internet's, where the whole of IPv4 gets in.
 const SOMEBODY_V4: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
@@ -23,7 +22,7 @@ pub(super) struct Evidence<'a> {
     pub(super) policy: &'a Policy,
     pub(super) demand: &'a Demand,
     pub(super) before: &'a Effective,
-    pub(super) after: &'a Side,
+    pub(super) after: &'a Reach,
 }
 
 impl Evidence<'_> {
@@ -42,13 +41,14 @@ impl Evidence<'_> {
             (Seen::Introduced, false) => access.difference(self.before),
             _ => Effective::default(),
         };
-        let (atom, cell, witness) = pick(if news.is_empty() { access } else { &news });
+        let family = self.after.family;
+        let (atom, cell, witness) = pick(if news.is_empty() { access } else { &news }, family);
         let lines = if lacking {
             Vec::new()
         } else {
             self.lines(access)
         };
-        let reason = self.reason(&witness, self.after.most.access(atom, cell));
+        let reason = self.reason(&witness, self.after.possible.access(atom, cell));
         Violation {
             policy: id.clone(),
             weight: *weight,
@@ -61,7 +61,7 @@ impl Evidence<'_> {
             hint: self.hint(lacking, &lines, seen),
             witness,
             lacking,
-            access: access.boxes(),
+            access: access.boxes(family),
             lines,
             declared: origin.clone(),
         }
@@ -74,8 +74,9 @@ impl Evidence<'_> {
             .rules
             .iter()
             .filter(|rule| {
-                let opens = [(rule.key, rule.sources.clone())].into_iter().collect();
-                !Effective::of(&opens).intersection(access).is_empty()
+                let opens = [(&rule.key, &rule.sources)];
+                let opens = Effective::of_rules(opens, self.after.family);
+                !opens.intersection(access).is_empty()
             })
             .map(|rule| {
                 let Access { v4, v6, .. } = Access::from(&rule.sources);
@@ -165,7 +166,7 @@ fn shortened(texts: &[String]) -> String {
 }
 
 /// One packet of an access that is not empty.
-fn pick(access: &Effective) -> (Atom, u16, Witness) {
+fn pick(access: &Effective, family: Family) -> (Atom, u16, Witness) {
     let Some((atom, run)) = access.iter().next() else {
         let nobody = Witness {
             source: "nobody".to_owned(),
@@ -177,7 +178,7 @@ fn pick(access: &Effective) -> (Atom, u16, Witness) {
         atom,
         from: run.from,
         to: run.from,
-        sources: run.access.to_sources(),
+        sources: run.access.to_sources(family),
     };
     let diff = Diff {
         gained: vec![one],

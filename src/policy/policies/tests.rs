@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Findings, On, Seen, State, declared, policies};
 use crate::exposure::Access;
 use crate::model::{
-    AddressType, Cells, DeclaredTable, Demand, Desired, DesiredInstance, Instance, InstanceId,
-    InstanceState, Key, Live, LiveFirewall, Mode, Origin, Policies, Policy, PortState, Protocol,
-    Rule, Sources, Strategy, Weight,
+    AddressType, Cells, DeclaredTable, Demand, Desired, DesiredInstance, Family, Instance,
+    InstanceId, InstanceState, Key, Live, LiveFirewall, Mode, Origin, Policies, Policy, PortState,
+    Protocol, Rule, Sources, Strategy, Weight,
 };
 use crate::plan::{self, Options, Plan};
 
@@ -176,7 +176,7 @@ fn every_wide_spelling_is_caught() {
     all_but_one.v4 = all_but_one
         .v4
         .difference(&Access::from(&sources(&["192.0.2.1/32"])).v4);
-    let texts: Vec<String> = all_but_one.to_sources().cidrs().collect();
+    let texts: Vec<String> = all_but_one.to_sources(Family::V4).cidrs().collect();
     let all_but_one: Vec<&str> = texts.iter().map(String::as_str).collect();
     let ssh = tcp(22, 22);
     for lines in [
@@ -352,46 +352,43 @@ fn what_is_required_must_get_in() {
 }
 
 #[test]
-fn an_uncertain_entry_is_everything_and_nothing() {
-    let doubt = PortState {
-        from_port: 22,
-        to_port: 22,
-        protocol: "tcp".into(),
-        ..PortState::default()
+fn an_uncertain_entry_is_possible_and_not_certain_on_its_own_port() {
+    let scene_of = |port, mode, policy, wanted: &[Line<'_>]| {
+        let doubt = PortState {
+            from_port: port,
+            to_port: port,
+            protocol: "tcp".into(),
+            ..PortState::default()
+        };
+        scene(mode, "dualstack", &[doubt], wanted, policy)
     };
-    let scene_of = |mode, policy, wanted: &[Line<'_>]| {
-        scene(
-            mode,
-            "dualstack",
-            std::slice::from_ref(&doubt),
-            wanted,
-            policy,
-        )
+    let ours = Mode::Authoritative;
+    let live = |port, policy| {
+        let scene = scene_of(port, ours, policy, &[]);
+        seen(&policies(&scene.plan, &scene.desired, State::Live))
     };
-    let drift = scene_of(Mode::Authoritative, private_database(), &[]);
-    let live = policies(&drift.plan, &drift.desired, State::Live);
-    assert_eq!(seen(&live), [(Seen::Live, "1.1.1.1 tcp/5432".into())]);
-    let required = scene_of(Mode::Authoritative, operators(), &[]);
-    let live = policies(&required.plan, &required.desired, State::Live);
-    assert_eq!(seen(&live), [(Seen::Live, "203.0.113.0 tcp/22".into())]);
+    let world = (Seen::Live, "1.1.1.1 tcp/5432".into());
+    assert_eq!(live(5432, private_database()), [world]);
+    assert_eq!(live(22, private_database()), []);
+    // Who gets in only possibly is not there where somebody must be.
+    for port in [22, 5432] {
+        let lacking = (Seen::Live, "203.0.113.0 tcp/22".into());
+        assert_eq!(live(port, operators()), [lacking]);
+    }
     // It is no excuse for opening the same for certain.
-    let opening = scene_of(
-        Mode::Authoritative,
-        private_database(),
-        &[(tcp(5432, 5432), &["0.0.0.0/0"])],
-    );
-    assert!(policies(&opening.plan, &opening.desired, State::Result).refuse());
+    for port in [22, 5432] {
+        let line: &[Line<'_>] = &[(tcp(5432, 5432), &["0.0.0.0/0"])];
+        let opening = scene_of(port, ours, private_database(), line);
+        assert!(policies(&opening.plan, &opening.desired, State::Result).refuse());
+    }
     // Where it stays, that is not the doing of the plan.
-    let beside = scene_of(
-        Mode::Additive,
-        private_database(),
-        &[(tcp(80, 80), &["0.0.0.0/0"])],
-    );
-    let findings = policies(&beside.plan, &beside.desired, State::Result);
-    assert_eq!(
-        (findings.refuse(), seen(&findings)),
-        (false, vec![(Seen::Existing, "1.1.1.1 tcp/5432".into())])
-    );
+    let line: &[Line<'_>] = &[(tcp(80, 80), &["0.0.0.0/0"])];
+    let existing = (Seen::Existing, "1.1.1.1 tcp/5432".into());
+    for (port, expected) in [(5432, vec![existing]), (22, vec![])] {
+        let beside = scene_of(port, Mode::Additive, private_database(), line);
+        let findings = policies(&beside.plan, &beside.desired, State::Result);
+        assert_eq!((findings.refuse(), seen(&findings)), (false, expected));
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The words of a comparison, on what the verb's own tests do not meet.
 
 use super::*;
-use crate::model::{Firewall, Protocol};
+use crate::model::{Family, Firewall, Protocol};
 
 fn firewall(rules: &[(Key, &[&str])]) -> Firewall {
     rules
@@ -23,7 +23,11 @@ fn shown(before: &Firewall, after: &Firewall) -> String {
         old: &names,
         new: &names,
     };
-    let compared = Compared::new(None, Side::of(before), Side::of(after));
+    let compared = Compared::new(
+        None,
+        Side::of(before, Family::V4),
+        Side::of(after, Family::V4),
+    );
     anstream::adapter::strip_str(&text(&[compared], words)).to_string()
 }
 

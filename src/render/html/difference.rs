@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use super::matrix::{self, Row, named};
 use super::{CLOSES, OPENS, ServiceName, begin, end, escaped, found, tiles};
 use crate::exposure::Compared;
-use crate::render::difference::{Clause, Comparison, clauses, summary};
+use crate::render::difference::{Clause, Comparison, Way, clauses, summary};
 use crate::render::finding::findings;
 use crate::render::text::weight;
 
@@ -18,19 +18,22 @@ pub fn difference(of: &Comparison<'_>, service: ServiceName<'_>) -> String {
     let mut out = String::new();
     begin(&mut out, "diff", &summary(of.all));
     let count = |is: fn(&Compared) -> bool| of.all.iter().filter(|c| is(c)).count();
-    let unseen = of.problems.iter().filter(|p| p.severity == "error").count();
+    let doubts: usize = of.all.iter().map(|c| c.doubts().count()).sum();
+    let errors = of.problems.iter().filter(|p| p.severity == "error").count();
+    let unseen = errors.saturating_sub(doubts);
     let numbers = [
-        (count(|c| c.diff.is_empty()), "equal", ""),
-        (count(|c| !c.diff.is_empty()), "differ", ""),
+        (count(Compared::is_equal), "equal", ""),
+        (count(|c| !c.is_equal() && !c.is_doubtful()), "differ", ""),
         (count(|c| !c.diff.gained.is_empty()), OPENS, "up"),
         (count(|c| !c.diff.lost.is_empty()), CLOSES, "down"),
+        (count(Compared::is_doubtful), "in doubt", "bad"),
         (unseen, "not compared", "bad"),
     ];
     tiles(&mut out, &numbers);
     out.push_str("</header>\n<main>\n");
     found(&mut out, &findings(&of.run()));
     let mut all: Vec<&Compared> = of.all.iter().collect();
-    all.sort_by_cached_key(|c| (Reverse(weight(&c.diff)), c.diff.is_empty(), c.id.clone()));
+    all.sort_by_cached_key(|c| (Reverse(weight(&c.diff)), c.is_equal(), c.id.clone()));
     let rows: Vec<Row<'_>> = all.iter().map(|c| matrix::compared(c)).collect();
     matrix::table(&mut out, &rows, service);
     details(&mut out, &all, &rows, of);
@@ -69,15 +72,15 @@ fn details(out: &mut String, all: &[&Compared], rows: &[Row<'_>], of: &Compariso
 
 fn line(out: &mut String, clause: &Clause) {
     let Clause {
-        closes,
+        way,
         whats,
         who,
         causes,
     } = clause;
-    let (class, word) = if *closes {
-        ("loses", "closes")
-    } else {
-        ("gains", "opens")
+    let (class, word) = match way {
+        Way::Opens => ("gains", "opens"),
+        Way::Closes => ("loses", "closes"),
+        Way::Doubt => ("doubt", "perhaps"),
     };
     let _ = write!(
         out,

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use super::level::Openness;
 use super::{ServiceName, escaped};
-use crate::exposure::{Access, Atom, Compared, Direction, Effective, Side, who};
-use crate::model::{Firewall, InstanceId, Key, LiveFirewall, Protocol, Sources};
+use crate::exposure::{Access, Atom, Compared, Direction, Doubtful, Effective, Reach, Side, who};
+use crate::model::{Family, Firewall, InstanceId, Key, LiveFirewall, Protocol, Sources};
 use crate::plan::{InstancePlan, Verdict};
 use crate::render::words::count;
 
@@ -40,10 +40,8 @@ pub(super) struct Row<'a> {
     pub(super) state: &'static str,
     /// Whether anything opens.
     pub(super) gains: bool,
-    pub(super) before: Effective,
-    pub(super) after: Effective,
-    /// What entries may open that cannot be read and stay as they are: no part of the change, and not closed either.
-    pub(super) doubtful: Effective,
+    pub(super) before: Reach,
+    pub(super) after: Reach,
     /// Every use of a key on either side, and whether its sources change.
     pub(super) keys: Vec<(Key, bool)>,
 }
@@ -87,12 +85,7 @@ pub(super) fn table(out: &mut String, rows: &[Row<'_>], service: ServiceName<'_>
 
 /// An instance of a plan: its live firewall, and the one that results.
 pub(super) fn planned(plan: &InstancePlan) -> Row<'_> {
-    let most = Effective::of_live(&plan.before);
-    let certain = Effective::of(plan.before.firewall());
-    let (before, doubtful) = match plan.incomplete {
-        None => (most, Effective::default()),
-        Some(_) => (certain.clone(), most.difference(&certain)),
-    };
+    let (before, after) = (plan.reach_before(), plan.reach_after());
     let changes = |key: Key| plan.before.firewall().get(key) != plan.after.get(key);
     let keys = live_keys(&plan.before).into_iter().chain(plan.after.keys());
     Row {
@@ -100,8 +93,7 @@ pub(super) fn planned(plan: &InstancePlan) -> Row<'_> {
         state: state(plan),
         gains: !plan.exposure.gained.is_empty(),
         before,
-        after: Effective::of(&plan.after),
-        doubtful,
+        after,
         keys: keys.map(|key| (key, changes(key))).collect(),
     }
 }
@@ -117,25 +109,19 @@ pub(super) fn compared(compared: &Compared) -> Row<'_> {
     let mut keys: Vec<(Key, bool)> = keys
         .map(|key| (key, before.get(key) != after.get(key)))
         .collect();
-    // What no rule says is what cannot be read for certain.
-    if [(&compared.before, &before), (&compared.after, &after)]
-        .iter()
-        .any(|(side, rules)| side.effective != Effective::of(rules))
-    {
-        keys.push((Key::ALL, !compared.diff.is_empty()));
-    }
+    keys.extend(compared.doubts().map(|(_, doubt)| (doubt.key, false)));
     Row {
         id: compared.id.as_ref(),
-        state: match compared.diff.direction() {
-            Direction::Equal => ", equal",
-            Direction::Wider => ", wider",
-            Direction::Narrower => ", narrower",
-            Direction::Mixed => ", mixed",
+        state: match compared.direction() {
+            None => ", in doubt",
+            Some(Direction::Equal) => ", equal",
+            Some(Direction::Wider) => ", wider",
+            Some(Direction::Narrower) => ", narrower",
+            Some(Direction::Mixed) => ", mixed",
         },
         gains: !compared.diff.gained.is_empty(),
-        before: compared.before.effective.clone(),
-        after: compared.after.effective.clone(),
-        doubtful: Effective::default(),
+        before: compared.before.reach.clone(),
+        after: compared.after.reach.clone(),
         keys,
     }
 }
@@ -170,49 +156,95 @@ fn legend(out: &mut String) {
 }
 
 fn cell(out: &mut String, row: &Row<'_>, column: &Column) {
-    let was = clipped(&row.before, &column.area);
-    let will = clipped(&row.after, &column.area);
-    let doubtful = reached(&clipped(&row.doubtful, &column.area));
     let (before, after) = (
-        reached(&was).union(&doubtful),
-        reached(&will).union(&doubtful),
+        State::of(&row.before, column),
+        State::of(&row.after, column),
     );
-    let (from, to) = (Openness::of(&before), Openness::of(&after));
-    if was == will {
+    let (from, to) = (
+        Openness::of(&before.possible),
+        Openness::of(&after.possible),
+    );
+    let doubt = if before.is_doubtful() || after.is_doubtful() {
+        "<small>in doubt</small>"
+    } else {
+        ""
+    };
+    let loses = loses(&before.certain, &after.certain);
+    if before.possible == after.possible && before.certain == after.certain {
         if to == Openness::Nobody {
             out.push_str("<td class=\"quiet\"><span aria-hidden=\"true\">–</span><span class=\"sr\">nobody</span></td>");
             return;
         }
-        let title = escaped(&who(&after.to_sources()));
-        let _ = write!(out, "<td title=\"{title}\">{}</td>", to.badge());
+        let title = escaped(&after.words(row.after.family));
+        let _ = write!(out, "<td title=\"{title}\">{}{doubt}</td>", to.badge());
         return;
     }
-    let gains = row.gains && gains(&was, &will);
+    let gains = row.gains && self::loses(&after.certain, &before.certain);
     let class = if gains { "gains" } else { "loses" };
     let title = escaped(&format!(
         "before: {}; after: {}",
-        who(&before.to_sources()),
-        who(&after.to_sources())
+        before.words(row.before.family),
+        after.words(row.after.family)
     ));
-    let word = if gains { "opens" } else { "closes" };
+    let word = match (gains, loses) {
+        (true, _) => "<small>opens</small>",
+        (false, true) => "<small>closes</small>",
+        (false, false) => "",
+    };
     let _ = write!(
         out,
         "<td class=\"change {class}\" title=\"{title}\">{} <span class=\"arrow\" aria-hidden=\"true\">→</span>\
-         <span class=\"sr\"> becomes </span> {}<small>{word}</small></td>",
+         <span class=\"sr\"> becomes </span> {}{word}{doubt}</td>",
         from.badge(),
         to.badge()
     );
 }
 
-/// Whether somebody gets in to a cell who did not before.
-fn gains(was: &[(Atom, u16, u16, &Access)], will: &[(Atom, u16, u16, &Access)]) -> bool {
-    will.iter().any(|(atom, from, to, access)| {
+/// Some of the space of packets, and who reaches it.
+type Here<'a> = Vec<(Atom, u16, u16, &'a Access)>;
+
+/// Who reaches the cells of a column.
+struct State<'a> {
+    certain: Here<'a>,
+    /// Whoever certainly reaches any of them.
+    surely: Access,
+    /// Whoever may reach any of them.
+    possible: Access,
+}
+
+impl<'a> State<'a> {
+    fn of(reach: &'a Reach, column: &Column) -> Self {
+        let certain = clipped(&reach.certain, &column.area);
+        Self {
+            surely: reached(&certain),
+            possible: reached(&clipped(&reach.possible, &column.area)),
+            certain,
+        }
+    }
+
+    fn is_doubtful(&self) -> bool {
+        self.surely != self.possible
+    }
+
+    fn words(&self, family: Family) -> String {
+        let surely = who(&self.surely.to_sources(family));
+        if !self.is_doubtful() {
+            return surely;
+        }
+        let perhaps = self.possible.difference(&self.surely);
+        format!("{surely}; perhaps {}", who(&perhaps.to_sources(family)))
+    }
+}
+
+/// Whether somebody reaches a cell who does not after.
+fn loses(was: &Here<'_>, will: &Here<'_>) -> bool {
+    was.iter().any(|(atom, from, to, access)| {
         let mut next = Some(*from);
-        for (a, first, last, old) in was {
+        for (a, first, last, others) in will {
             if a != atom || last < from || first > to {
                 continue;
             }
-            if next.is_some_and(|next| *first > next) || !old.is_superset(access) {
+            if next.is_some_and(|next| *first > next) || !others.is_superset(access) {
                 return true;
             }
             next = last.checked_add(1);
@@ -222,10 +254,7 @@ fn gains(was: &[(Atom, u16, u16, &Access)], will: &[(Atom, u16, u16, &Access)]) 
 }
 
 /// What is let in on these cells: ranges with the same access, clipped to the area.
-fn clipped<'a>(
-    effective: &'a Effective,
-    area: &[(Atom, u16, u16)],
-) -> Vec<(Atom, u16, u16, &'a Access)> {
+fn clipped<'a>(effective: &'a Effective, area: &[(Atom, u16, u16)]) -> Here<'a> {
     let mut here = Vec::new();
     for &(atom, first, last) in area {
         let runs = effective.runs(atom);
@@ -238,7 +267,7 @@ fn clipped<'a>(
 }
 
 /// Whoever reaches any of these cells.
-fn reached(here: &[(Atom, u16, u16, &Access)]) -> Access {
+fn reached(here: &Here<'_>) -> Access {
     Access::union_of(here.iter().map(|(.., access)| *access))
 }
 
@@ -274,20 +303,17 @@ fn columns(rows: &[Row<'_>], service: ServiceName<'_>) -> Vec<Column> {
     columns
 }
 
-/// The keys of a live firewall; what cannot be read may be any, which the column of `all` stands for.
+/// The keys of a live firewall, with those that its doubtful entries may be about.
 fn live_keys(live: &LiveFirewall) -> Vec<Key> {
-    let mut keys: Vec<Key> = live.firewall().keys().collect();
-    if !live.uncertain().is_empty() || !live.unknown().is_empty() {
-        keys.push(Key::ALL);
-    }
-    keys
+    let doubtful = Doubtful::all(live).into_iter().map(|doubt| doubt.key);
+    live.firewall().keys().chain(doubtful).collect()
 }
 
 fn column(name: String, keys: &BTreeSet<Key>) -> Column {
     let everyone = |key: &Key| (*key, Sources::anywhere());
     let only_all = keys.iter().all(|key| key.protocol() == Protocol::All);
     let firewall: Firewall = keys.iter().map(everyone).collect();
-    let area = Effective::of(&firewall)
+    let area = Effective::of(&firewall, Family::default())
         .iter()
         // Only a rule for all opens the other protocols; whoever gets in through it gets in there.
         .filter(|(atom, _)| !only_all || *atom == Atom::Other)

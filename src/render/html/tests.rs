@@ -5,8 +5,8 @@ use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 use super::level::Openness;
 use super::*;
 use crate::exposure::{Access, Compared, Side};
-use crate::model::Sources;
 use crate::model::arbitrary::Universe;
+use crate::model::{Family, Sources};
 use crate::plan::arbitrary::plans;
 use crate::render::Names;
 use crate::render::difference::{Comparison, Vocabulary};
@@ -84,7 +84,7 @@ proptest! {
     }
     #[test]
     fn a_comparison_makes_the_same_page(plan in plans(Universe::Big)) {
-        let side = |i: &InstancePlan| (Side::of_live(&i.before), Side::of(&i.after));
+        let side = |i: &InstancePlan| (Side::of_live(&i.before, Family::V4), Side::of(&i.after, Family::V4));
         let compared = |i: &InstancePlan| {
             let (before, after) = side(i);
             Compared::new(Some(i.instance.id.clone()), before, after)

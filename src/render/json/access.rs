@@ -1,6 +1,8 @@
 //! A comparison as JSON: `{"instances": [{"name", "region", "equal", "gained", "lost"}]}`, with `"account"` where there are
 //! several, `"undeclared"` (`"old"` or `"new"`) where the configuration on that side does not declare an instance that
-//! exists, and no member more.
+//! exists, `"doubts"` where entries cannot be read for certain, and no member more. With doubts `"equal"` is `null`.
+//!
+//! A box that names the whole family of the browser client includes it, but where it got in on the other side already.
 //!
 //! Owns that shape. Refuses to say why something differs; the text does.
 
@@ -8,7 +10,7 @@ use serde::Serialize;
 
 use super::fill::exposed;
 use super::shape::BoxDoc;
-use crate::exposure::{Compared, Which};
+use crate::exposure::{Compared, Direction, Doubtful, Which};
 
 #[derive(Serialize)]
 struct ComparisonDoc<'a> {
@@ -21,11 +23,22 @@ struct InstanceDoc<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<&'a str>,
     region: Option<&'a str>,
-    equal: bool,
+    equal: Option<bool>,
     gained: Vec<BoxDoc>,
     lost: Vec<BoxDoc>,
     #[serde(skip_serializing_if = "Option::is_none")]
     undeclared: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    doubts: Vec<DoubtDoc<'a>>,
+}
+
+/// An entry that cannot be read for certain, and what it may let in besides.
+#[derive(Serialize)]
+struct DoubtDoc<'a> {
+    side: &'static str,
+    entry: &'a str,
+    reason: &'a str,
+    access: Vec<BoxDoc>,
 }
 
 /// The document, indented, with a final newline. A name or a region that is not known is `null`.
@@ -42,10 +55,14 @@ pub fn comparison(all: &[Compared]) -> String {
                 name: id.map(|id| id.name.as_str()),
                 account: id.and_then(|id| id.account.as_deref()),
                 region: id.map(|id| id.region.as_str()).filter(|r| !r.is_empty()),
-                equal: compared.diff.is_empty(),
+                equal: compared.direction().map(|found| found == Direction::Equal),
                 gained: compared.diff.gained.iter().map(exposed).collect(),
                 lost: compared.diff.lost.iter().map(exposed).collect(),
                 undeclared: compared.undeclared.map(Which::as_str),
+                doubts: compared
+                    .doubts()
+                    .map(|(which, doubt)| self::doubt(which, doubt, compared))
+                    .collect(),
             }
         })
         .collect();
@@ -53,6 +70,25 @@ pub fn comparison(all: &[Compared]) -> String {
         .expect("strings and numbers are always JSON");
     text.push('\n');
     text
+}
+
+fn doubt<'a>(which: Which, doubt: &'a Doubtful, compared: &Compared) -> DoubtDoc<'a> {
+    let side = match which {
+        Which::Old => &compared.before,
+        Which::New => &compared.after,
+    };
+    let family = side.reach.family;
+    DoubtDoc {
+        side: which.as_str(),
+        entry: &doubt.entry,
+        reason: &doubt.why,
+        access: doubt
+            .effective(family)
+            .boxes(family)
+            .iter()
+            .map(exposed)
+            .collect(),
+    }
 }
 
 #[cfg(test)]

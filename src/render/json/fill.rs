@@ -10,7 +10,7 @@ use super::shape::{
     RequestDoc, ShardDoc, SourcesDoc, UncertainDoc, UnreadableDoc, ViolationDoc, WitnessDoc,
 };
 use crate::exposure::Exposed;
-use crate::model::{Firewall, InstanceId, Key, Note, Origin, Shard, Sources, Unreadable};
+use crate::model::{Family, Firewall, InstanceId, Key, Note, Origin, Shard, Sources, Unreadable};
 use crate::plan::{
     Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Outcome, Override, Verdict,
 };
@@ -104,7 +104,10 @@ pub(super) fn instance<'a>(
         reason,
         hint,
         incomplete: incomplete.as_deref(),
-        changes: changes.iter().map(change).collect(),
+        changes: changes
+            .iter()
+            .map(|change| self::change(change, plan.family()))
+            .collect(),
         calls: calls
             .iter()
             .map(|call| self::call(call, &instance.id.name))
@@ -178,7 +181,7 @@ pub(super) fn calls(calls: &Calls) -> CallsDoc<'_> {
     }
 }
 
-pub(super) fn change(change: &Change) -> ChangeDoc<'_> {
+pub(super) fn change(change: &Change, family: Family) -> ChangeDoc<'_> {
     let Change {
         key,
         before,
@@ -186,7 +189,7 @@ pub(super) fn change(change: &Change) -> ChangeDoc<'_> {
         causes,
     } = change;
     ChangeDoc {
-        action: change.action(),
+        action: change.action(family),
         protocol: key.protocol().as_str(),
         from_port: key.from(),
         to_port: key.to(),

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use super::{NAMED, code};
 use crate::exposure::{self, Diff, Exposed, Line};
 use crate::model::{InstanceId, Sources};
-use crate::plan::{InstancePlan, Plan, Verdict};
+use crate::plan::{Change, InstancePlan, Plan, Verdict};
 use crate::render::text::weight;
 use crate::render::words::{count, plain};
 
@@ -204,8 +204,11 @@ pub(super) fn ids_shown(ids: &[Option<&InstanceId>], short: bool) -> String {
 /// The lines that open it.
 fn declared(instances: &[&InstancePlan]) -> String {
     let mut places = BTreeSet::new();
-    for change in instances.iter().flat_map(|instance| &instance.changes) {
-        if !exposure::subtract(&change.after, &change.before).is_empty() {
+    for instance in instances {
+        let opens = |change: &&Change| {
+            !exposure::subtract(&change.after, &change.before, instance.family()).is_empty()
+        };
+        for change in instance.changes.iter().filter(opens) {
             for cause in &change.causes {
                 let origin = &cause.origin;
                 let why = cause.why.as_deref().map(plain);

@@ -12,7 +12,7 @@ use super::escape::{code, prose};
 use super::{Detail, LIMIT, NAMED, SHORTENED, folded, wrong};
 use crate::exposure::Diff;
 use crate::model::InstanceId;
-use crate::render::difference::{Clause, Comparison, blocks, clauses, one_sentence, summary};
+use crate::render::difference::{Clause, Comparison, Way, blocks, clauses, one_sentence, summary};
 use crate::render::finding::findings;
 use crate::render::words::count;
 
@@ -36,11 +36,11 @@ pub fn difference(of: &Comparison<'_>) -> String {
     if let Some(text) = sentence.filter(|text| text.chars().count() <= LIMIT) {
         return text;
     }
-    let (opens, closes) = groups(of);
+    let groups = Groups::of(of);
     let details = [Detail::All, Detail::Short, Detail::Sums, Detail::Counts];
     let mut text = String::new();
     for detail in details {
-        text = composed(of, (&opens, &closes), detail);
+        text = composed(of, &groups, detail);
         if text.chars().count() <= LIMIT {
             break;
         }
@@ -49,12 +49,12 @@ pub fn difference(of: &Comparison<'_>) -> String {
 }
 
 fn in_a_sentence(of: &Comparison<'_>) -> Option<String> {
-    let differing = of.all.iter().filter(|c| !c.diff.is_empty()).count();
+    let equal = of.all.iter().filter(|c| c.is_equal()).count();
     let blocks = blocks(of.all, of.words);
     if blocks.iter().any(|block| block.members.len() > NAMED) {
         return None;
     }
-    let sentence = one_sentence(&blocks, of.all.len() - differing)?;
+    let sentence = one_sentence(&blocks, equal)?;
     let sentence = anstream::adapter::strip_str(&sentence).to_string();
     let mut out = head(of, Detail::All);
     let sign = if opens_to_everyone(of) { "🌐 " } else { "" };
@@ -63,20 +63,17 @@ fn in_a_sentence(of: &Comparison<'_>) -> Option<String> {
     Some(out)
 }
 
-fn composed(
-    of: &Comparison<'_>,
-    (opens, closes): (&[Group<'_>], &[Group<'_>]),
-    detail: Detail,
-) -> String {
+fn composed(of: &Comparison<'_>, groups: &Groups<'_>, detail: Detail) -> String {
     let mut out = head(of, detail);
     let diffs: Vec<&Diff> = of.all.iter().map(|compared| &compared.diff).collect();
     let short = detail >= Detail::Short;
     match detail {
         Detail::Counts => totals(&mut out, &diffs),
         Detail::Sums => sums(&mut out, &diffs),
-        Detail::All | Detail::NoText | Detail::Short => opening(&mut out, opens, short),
+        Detail::All | Detail::NoText | Detail::Short => opening(&mut out, &groups.opens, short),
     }
-    closing(&mut out, closes, short);
+    doubting(&mut out, &groups.doubts, short);
+    closing(&mut out, &groups.closes, short);
     if short {
         out.push_str(SHORTENED);
     } else {
@@ -114,6 +111,20 @@ fn opening(out: &mut String, groups: &[Group<'_>], short: bool) {
     out.push_str("**Opens**\n\n| instances | who gets in | because of |\n|---|---|---|\n");
     for group in groups {
         let lines: Vec<String> = group.lines.iter().map(|o| opened(&line(o))).collect();
+        row(out, group, &lines, short);
+    }
+    out.push('\n');
+}
+
+fn doubting(out: &mut String, groups: &[Group<'_>], short: bool) {
+    if groups.is_empty() {
+        return;
+    }
+    out.push_str(
+        "**In doubt**\n\n| instances | who perhaps gets in | because of |\n|---|---|---|\n",
+    );
+    for group in groups {
+        let lines: Vec<String> = group.lines.iter().map(|o| code(&line(o))).collect();
         row(out, group, &lines, short);
     }
     out.push('\n');
@@ -157,30 +168,40 @@ fn line((whats, who): &Opening) -> String {
     format!("{} from {who}", whats.join(", "))
 }
 
-/// Those that open the same, to everyone first, and those that close the same; then by their first members.
-fn groups<'a>(of: &Comparison<'a>) -> (Vec<Group<'a>>, Vec<Group<'a>>) {
-    let (mut opens, mut closes) = (BTreeMap::new(), BTreeMap::new());
-    for compared in of.all.iter().filter(|compared| !compared.diff.is_empty()) {
-        let clauses = clauses(compared, of.words);
-        let (closing, opening): (Vec<Clause>, Vec<Clause>) =
-            clauses.into_iter().partition(|clause| clause.closes);
-        for (alike, clauses) in [(&mut opens, opening), (&mut closes, closing)] {
-            if !clauses.is_empty() {
-                join(alike, compared.id.as_ref(), clauses);
-            }
+/// Instances that change alike, by what happens.
+struct Groups<'a> {
+    opens: Vec<Group<'a>>,
+    closes: Vec<Group<'a>>,
+    doubts: Vec<Group<'a>>,
+}
+
+impl<'a> Groups<'a> {
+    fn of(of: &Comparison<'a>) -> Self {
+        Self {
+            opens: groups(of, Way::Opens),
+            closes: groups(of, Way::Closes),
+            doubts: groups(of, Way::Doubt),
+        }
+    }
+}
+
+/// Those to which the same happens, everyone first, then by their first members.
+fn groups<'a>(of: &Comparison<'a>, way: Way) -> Vec<Group<'a>> {
+    let mut alike = BTreeMap::new();
+    for compared in of.all.iter().filter(|compared| !compared.is_equal()) {
+        let mut clauses = clauses(compared, of.words);
+        clauses.retain(|clause| clause.way == way);
+        if !clauses.is_empty() {
+            join(&mut alike, compared.id.as_ref(), clauses);
         }
     }
     let everyone = |group: &Group<'_>| {
         let mut who = group.lines.iter().map(|(_, who)| who);
         who.any(|who| who.starts_with("everyone"))
     };
-    let sorted = |alike: BTreeMap<Vec<Opening>, Group<'a>>| {
-        let mut groups: Vec<Group<'a>> = alike.into_values().collect();
-        groups
-            .sort_by_cached_key(|g| (!everyone(g), g.members.first().copied().flatten().cloned()));
-        groups
-    };
-    (sorted(opens), sorted(closes))
+    let mut groups: Vec<Group<'a>> = alike.into_values().collect();
+    groups.sort_by_cached_key(|g| (!everyone(g), g.members.first().copied().flatten().cloned()));
+    groups
 }
 
 fn join<'a>(
@@ -205,7 +226,7 @@ fn join<'a>(
 
 /// What does not differ, and what else there is to know.
 fn rest(out: &mut String, of: &Comparison<'_>) {
-    let equal = of.all.iter().filter(|compared| compared.diff.is_empty());
+    let equal = of.all.iter().filter(|compared| compared.is_equal());
     let equal: Vec<Option<&InstanceId>> = equal.map(|compared| compared.id.as_ref()).collect();
     if !equal.is_empty() {
         let title = format!("Equal: {}", count(equal.len(), "instance"));

@@ -45,7 +45,7 @@ fn composed(of: &Explanation<'_>, most: (usize, usize)) -> String {
                 prose(&cut(&why.to_string()))
             );
         }
-        Ok((side, _)) => {
+        Ok(side) => {
             let words = live.map_or("", |allowed| allowed.words());
             let _ = writeln!(out, "- live: **{words}**");
             lines(&mut out, of, side, "rule", most);
@@ -53,7 +53,7 @@ fn composed(of: &Explanation<'_>, most: (usize, usize)) -> String {
     }
     match of.desired {
         None => out.push_str("- desired: **declared nowhere**\n"),
-        Some((side, _)) => {
+        Some(side) => {
             let words = desired.map_or("", |allowed| allowed.words());
             let _ = writeln!(out, "- desired{}: **{words}**", of.additive());
             lines(&mut out, of, side, "live rule", most);

@@ -8,19 +8,20 @@ use anstyle::Style;
 
 use super::{CHANGE, DIM, GAIN, LOSS, ORIGIN_COLUMN, SOURCES_COLUMN, WIDTH};
 use crate::exposure;
+use crate::model::Family;
 use crate::plan::{Cause, CauseKind, Change};
 use crate::render::words::{count, key, plain, source_words, until, wrapped};
 
 /// Openings first, then what grows, what is exchanged, what shrinks, and closings.
-pub(super) fn rank(change: &Change) -> u8 {
+pub(super) fn rank(change: &Change, family: Family) -> u8 {
     if change.before.is_empty() {
         return 0;
     }
     if change.after.is_empty() {
         return 4;
     }
-    let gains = !exposure::subtract(&change.after, &change.before).is_empty();
-    let loses = !exposure::subtract(&change.before, &change.after).is_empty();
+    let gains = !exposure::subtract(&change.after, &change.before, family).is_empty();
+    let loses = !exposure::subtract(&change.before, &change.after, family).is_empty();
     match (gains, loses) {
         (true, false) => 1,
         (true, true) | (false, false) => 2,

@@ -125,7 +125,11 @@ impl Case<'_> {
     }
 
     fn means(&self, state: &LiveFirewall, wanted: &Firewall) -> bool {
-        exposure::equivalent(&self.possible(state.firewall()), &self.possible(wanted))
+        exposure::equivalent(
+            &self.possible(state.firewall()),
+            &self.possible(wanted),
+            self.plan.family(),
+        )
     }
 
     /// What is wanted, without asking the planner.
@@ -141,21 +145,23 @@ impl Case<'_> {
         if wanted.mode != Mode::Additive {
             return state.uncertain().is_empty() && self.means(state, &declared);
         }
-        let live = Effective::of(&self.possible(state.firewall()));
+        let family = self.plan.family();
+        let live = Effective::of(&self.possible(state.firewall()), family);
         // What must go is gone, or another rule lets it in all the same and nothing would change.
         let gone = wanted.absent.iter().all(|absent| {
             let mut others = state.firewall().clone();
             let now = others.remove(absent.key).unwrap_or_default();
             let only = |sources: &Sources| -> Effective {
-                Effective::of(&[(absent.key, sources.clone())].into_iter().collect())
+                Effective::of_rules([(&absent.key, sources)], family)
             };
             let left = match &absent.sources {
                 None => Effective::default(),
                 Some(sources) => only(&now).difference(&only(sources)),
             };
-            Effective::of(&others).union(&left) == Effective::of(state.firewall())
+            Effective::of(&others, family).joined(&left, family)
+                == Effective::of(state.firewall(), family)
         });
-        gone && live.is_superset(&Effective::of(&self.possible(&declared)))
+        gone && live.is_superset(&Effective::of(&self.possible(&declared), family))
     }
 }
 
@@ -293,7 +299,7 @@ fn an_end_is_what_it_is_called(case: &Case<'_>) -> Result<(), Broken> {
 
 /// What the plan opened is closed and what it closed is open, unless somebody else opened or closed it.
 fn nothing_of_ours_is_left(case: &Case<'_>, state: &LiveFirewall, at: usize) -> Result<(), Broken> {
-    let effective = |rules: &Firewall| Effective::of(&case.possible(rules));
+    let effective = |rules: &Firewall| Effective::of(&case.possible(rules), case.plan.family());
     let of = |entries: &[PortState]| effective(LiveFirewall::read(entries).firewall());
     let (before, after) = (
         effective(case.plan.before.firewall()),

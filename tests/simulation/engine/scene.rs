@@ -192,7 +192,7 @@ fn refuse_growth<'a>(
             let mut more = now.clone();
             more.insert(net.parse().expect("a network"));
             let ours = !key.protocol().is_icmp();
-            (ours && !means_same(now, &more)).then_some((*key, more))
+            (ours && !means_same(now, &more, family.client_family())).then_some((*key, more))
         });
         if wish.mode == Mode::Authoritative
             && let Some((key, more)) = grown

@@ -9,7 +9,8 @@ use super::super::{Seen, State, policies};
 use super::{id, policy, rules, scene, sources, tcp};
 use crate::exposure::{Access, Atom, Effective};
 use crate::model::{
-    Cells, Demand, Firewall, Key, Live, LiveFirewall, Mode, PortState, Rule, Sources, Weight,
+    Cells, Demand, Family, Firewall, Key, Live, LiveFirewall, Mode, PortState, Rule, Sources,
+    Weight,
 };
 use crate::plan::{self, Options};
 
@@ -55,7 +56,7 @@ proptest! {
         };
         let plan = plan::plan(&scene.desired, &live, Options::default());
         let findings = policies(&plan, &scene.desired, State::Result);
-        let (was, is, may) = (Effective::of(&before), Effective::of(&after), Access::from(&allowed));
+        let (was, is, may) = (Effective::of(&before, Family::V4), Effective::of(&after, Family::V4), Access::of(&allowed, Family::V4));
         let broken = |source: std::net::IpAddr, effective: &Effective| effective.contains(Atom::Tcp, 22, source) && !may.contains(source);
         let alias = |effective: &Effective| effective.access(Atom::Tcp, 22).aliases.difference(&may.aliases).count() > 0;
         let universe = ["192.0.2.0", "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "0.0.0.0", "127.255.255.255", "128.0.0.0", "255.255.255.255", "2001:db8::", "2001:db8::1", "2001:db8::2"];

@@ -6,6 +6,7 @@ use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
 use super::*;
 use crate::exposure::{Compared, Side};
+use crate::model::Family;
 use crate::model::arbitrary::Universe;
 use crate::plan::Plan;
 use crate::plan::arbitrary::plans;
@@ -20,7 +21,10 @@ fn compared(plan: &Plan, times: usize) -> Vec<Compared> {
         for instance in &plan.instances {
             let mut id = instance.instance.id.clone();
             let _ = write!(id.name, "-{n:05}");
-            let (before, after) = (Side::of_live(&instance.before), Side::of(&instance.after));
+            let (before, after) = (
+                Side::of_live(&instance.before, Family::V4),
+                Side::of(&instance.after, Family::V4),
+            );
             all.push(Compared::new(Some(id), before, after));
         }
     }
@@ -42,8 +46,7 @@ fn with<T>(all: &[Compared], problems: &[Problem], ask: impl FnOnce(&Comparison<
 }
 
 fn full(of: &Comparison<'_>, detail: Detail) -> String {
-    let (opens, closes) = groups(of);
-    composed(of, (&opens, &closes), detail)
+    composed(of, &Groups::of(of), detail)
 }
 
 #[test]

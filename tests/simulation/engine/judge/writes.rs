@@ -39,12 +39,14 @@ fn corridor(case: &Case<'_>) -> Result<(), Broken> {
         return Ok(());
     }
     let foreign = case.foreign().unwrap_or(usize::MAX);
-    let effective =
-        |rules: &[PortState]| Effective::of(&case.possible(LiveFirewall::read(rules).firewall()));
+    let family = case.plan.family();
+    let effective = |rules: &[PortState]| {
+        Effective::of(&case.possible(LiveFirewall::read(rules).firewall()), family)
+    };
     let mut ends: Option<(Effective, Effective)> = None;
     // The way back leads to what was read, which may be older than what was.
     let read = if case.act.denied && !case.reads_are_fresh() {
-        Effective::of(&case.possible(case.plan.before.firewall()))
+        Effective::of(&case.possible(case.plan.before.firewall()), family)
     } else {
         Effective::default()
     };
@@ -53,14 +55,18 @@ fn corridor(case: &Case<'_>) -> Result<(), Broken> {
             return Ok(());
         }
         let (before, after) = ends.get_or_insert_with(|| {
-            let after = Effective::of(&case.possible(&case.plan.after));
+            let after = Effective::of(&case.possible(&case.plan.after), family);
             (effective(&write.before), after)
         });
         let now = effective(&write.after);
         if !now.is_superset(&before.intersection(after)) {
             return Err(case.broken("no gap on the way", format_args!("{write:?}")));
         }
-        if !before.union(after).union(&read).is_superset(&now) {
+        if !before
+            .joined(after, family)
+            .joined(&read, family)
+            .is_superset(&now)
+        {
             return Err(case.broken("no opening on the way", format_args!("{write:?}")));
         }
     }
@@ -138,7 +144,7 @@ fn others_are_left_alone(case: &Case<'_>) -> Result<(), Broken> {
         for key in before.keys().chain(after.keys()) {
             let only = |sources: Option<&Sources>| {
                 let sources = sources.cloned().unwrap_or_default();
-                Effective::of(&[(key, sources)].into_iter().collect())
+                Effective::of_rules([(&key, &sources)], case.plan.family())
             };
             let (was, is) = (only(before.get(key)), only(after.get(key)));
             let stays = match gone(key) {
