@@ -80,6 +80,7 @@ fn no(error: &merge::NotJoined) -> Cannot {
             "a shard's report is written with `--shard K/N --report json=FILE`"
         }
         merge::NotJoined::Apart(..) => "give the reports of one run, each shard once",
+        merge::NotJoined::Sums(..) => "give the report as the shard wrote it",
         merge::NotJoined::NoReport(..) | merge::NotJoined::Version(..) => {
             "it is written by `--report json=FILE` of the same version"
         }

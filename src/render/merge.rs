@@ -53,6 +53,9 @@ pub enum NotJoined {
     /// A report of a whole fleet.
     #[error("`{0}` is not the report of a shard")]
     Whole(String),
+    /// A report whose numbers are not those of what it lists.
+    #[error("`{0}` was changed: it lists {2} {1}, and its summary says {3}")]
+    Sums(String, &'static str, usize, usize),
     /// Two reports that do not belong together.
     #[error("`{0}` and `{1}` do not belong together: {2}")]
     Apart(String, String, String),
@@ -61,7 +64,7 @@ pub enum NotJoined {
 /// Reads a report.
 ///
 /// # Errors
-/// Anything but a report of a shard in the version that this program writes.
+/// Anything but a report of a shard in the version that this program writes, whose numbers are right.
 pub fn read(name: &str, text: &str) -> Result<Part, NotJoined> {
     let no_report = |why: String| NotJoined::NoReport(name.to_owned(), why);
     let head: Head = serde_json::from_str(text).map_err(|error| no_report(error.to_string()))?;
@@ -73,6 +76,9 @@ pub fn read(name: &str, text: &str) -> Result<Part, NotJoined> {
     }
     let document: Document =
         serde_json::from_str(text).map_err(|error| no_report(error.to_string()))?;
+    if let Some((what, listed, said)) = document.wrong_sum() {
+        return Err(NotJoined::Sums(name.to_owned(), what, listed, said));
+    }
     let Some(shard) = document.shard.clone() else {
         return Err(NotJoined::Whole(name.to_owned()));
     };
@@ -288,11 +294,10 @@ impl Merged {
 
     /// What every shard says is said once, and everything is in the order of a single run.
     fn tidy(&mut self) {
-        let regions = self.regions_unreadable.len();
         once(&mut self.regions_unreadable, |region| {
             place(region).map(str::to_owned)
         });
-        self.summary.unreadable -= regions - self.regions_unreadable.len();
+        self.summary.unreadable = self.unreadable.len() + self.regions_unreadable.len();
         for list in [
             &mut self.refusals,
             &mut self.violations,

@@ -205,6 +205,45 @@ fn what_does_not_belong_together_is_not_joined() {
 }
 
 #[test]
+fn a_report_with_a_wrong_number_is_not_joined() {
+    let stage = Stage::new(CONFIG, &forty());
+    let allow = ["--allow", "blast-radius", "--reason", "a test"];
+    let run = ["apply", "--yes", "--shard", "1/1", "--report", "json=a"];
+    stage.on_fleet(&[&run[..], &allow].concat());
+    let report: Value = serde_json::from_str(&stage.read("a")).expect("JSON");
+    let merge = || stage.run(&["report", "merge", "b", "--format", "json"]);
+    let write = |report: &Value| {
+        std::fs::write(stage.path("b"), report.to_string()).expect("a file");
+    };
+    write(&report);
+    let summary = report["summary"].as_object().expect("numbers");
+    let whole = parsed(&merge());
+    assert_eq!(whole["summary"], report["summary"]);
+    assert!(summary["writes"].as_u64() > Some(0), "{summary:?}");
+    for (name, number) in summary {
+        let number = number.as_u64().unwrap_or(0);
+        for wrong in [number + 1, u64::MAX]
+            .into_iter()
+            .chain(number.checked_sub(1))
+        {
+            let mut edited = report.clone();
+            edited["summary"][name] = json!(wrong);
+            write(&edited);
+            let done = merge();
+            assert_eq!(done.code, Some(1), "{name}={wrong} {}", done.shown());
+            let said = format!("and its summary says {wrong}");
+            assert!(done.stderr.contains(&said), "{name} {}", done.stderr);
+        }
+    }
+    for list in ["instances", "missing", "undeclared"] {
+        let mut edited = report.clone();
+        edited[list].as_array_mut().expect("a list").pop();
+        write(&edited);
+        assert_eq!(merge().code, Some(1), "{list}");
+    }
+}
+
+#[test]
 fn a_shard_without_a_report_makes_the_view_incomplete() {
     let config = "version = 1\ndefaults = { region = \"eu-central-1\" }\n[groups.a]\nmatch = { name = \"*\" }\nrules = []\n";
     let stage = Stage::new(config, &fleet(vec![instance("web-1", Vec::new())]));

@@ -46,6 +46,65 @@ pub(super) struct Document {
     pub(super) seen_in_bulk: Vec<Value>,
 }
 
+impl Document {
+    /// The first number of the summary that is not that of what is listed: what it counts, the right one, and the one that
+    /// is there.
+    pub(super) fn wrong_sum(&self) -> Option<(&'static str, usize, usize)> {
+        let Summary {
+            declared,
+            in_sync,
+            to_change,
+            observed,
+            refused,
+            incomplete,
+            unreadable,
+            missing,
+            undeclared,
+            calls,
+            writes,
+        } = self.summary;
+        let verdict = |verdict: &str| {
+            let instances = self.instances.iter();
+            instances.filter(|i| i["verdict"] == verdict).count()
+        };
+        let incompletes = self.instances.iter().filter(|i| !i["incomplete"].is_null());
+        let calls_of = |instance: &Value| instance["calls"].as_array().map_or(0, Vec::len);
+        let writes_of = |instance: &Value| {
+            let writes = instance["outcome"]["writes"].as_u64().unwrap_or(0);
+            usize::try_from(writes).unwrap_or(usize::MAX)
+        };
+        let written = self
+            .instances
+            .iter()
+            .map(writes_of)
+            .fold(0, usize::saturating_add);
+        let unread = self.unreadable.len();
+        [
+            (
+                "declared",
+                self.instances.len() + unread + self.missing.len(),
+                declared,
+            ),
+            ("in sync", verdict("in-sync"), in_sync),
+            ("to change", verdict("change"), to_change),
+            ("observed", verdict("observed"), observed),
+            ("refused", verdict("refused"), refused),
+            ("not fully readable", incompletes.count(), incomplete),
+            (
+                "unreadable",
+                unread + self.regions_unreadable.len(),
+                unreadable,
+            ),
+            ("missing", self.missing.len(), missing),
+            ("undeclared", self.undeclared.len(), undeclared),
+            ("calls", self.instances.iter().map(calls_of).sum(), calls),
+            ("writes", written, writes.unwrap_or(0)),
+        ]
+        .into_iter()
+        .find(|(_, listed, said)| listed != said)
+    }
+}
+
 /// The reports of all shards as one.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
