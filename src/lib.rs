@@ -17,11 +17,13 @@
 //!
 //! `cli` may use everything; `apply` uses `lightsail`'s traits and `plan`; `render` uses `plan`, `policy` and `exposure`;
 //! `policy` uses `plan` and `exposure`; `plan` uses `exposure`; `config`, `exposure`, `lightsail`, `inventory` and
-//! `emulator` use `model`, which uses none of them. `input` reads files for whoever must, and uses nothing. `lightsail` and `emulator` also know `inventory`, the file format
-//! they share. The modules that decide (`model`, `config`, `exposure`, `plan`, `policy`, `render`) know no tokio, no AWS,
+//! `emulator` use `model`, which uses none of them. `input` reads files and `atomic_file` writes them for whoever must, and
+//! both use nothing. `lightsail` and `emulator` also know `inventory`, the file format they share. The modules that decide
+//! (`model`, `config`, `exposure`, `plan`, `policy`, `render`) know no tokio, no AWS,
 //! no clock and no environment: what they need is passed in. A test reads the `use` lines and fails on a wrong arrow.
 
 pub mod apply;
+pub mod atomic_file;
 pub mod cli;
 pub mod config;
 #[cfg(feature = "emulator")]

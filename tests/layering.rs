@@ -8,7 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer with those it may use, lowest first.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
+    ("atomic_file", &[]),
     ("input", &[]),
     ("model", &[]),
     ("inventory", &["model"]),
@@ -22,7 +23,10 @@ const MAY_USE: [(&str, &[&str]); 11] = [
         &["exposure", "input", "lightsail", "model", "plan"],
     ),
     ("render", &["exposure", "model", "plan", "policy"]),
-    ("emulator", &["input", "inventory", "model"]),
+    (
+        "emulator",
+        &["atomic_file", "input", "inventory", "model"],
+    ),
 ];
 
 /// Layers that decide: they get what they need passed in.

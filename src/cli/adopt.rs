@@ -13,6 +13,7 @@ use super::output::{Cannot, Output, Shown, problems, say};
 use super::plan::LookArgs;
 use super::session::{self, NoPlan};
 use super::signals;
+use crate::atomic_file;
 use crate::config::{self, Adopted, Config, Differing, Source};
 use crate::model::{Desired, Key, Live, Site};
 use crate::plan::{self, Plan, Verdict};
@@ -109,7 +110,7 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
         .map(|(old, new)| whole(old, new))
         .collect::<Result<Vec<String>, Cannot>>()?;
     for ((_, new), text) in files.iter().zip(texts) {
-        std::fs::write(new.name(), text)
+        atomic_file::write(new.name().as_ref(), text.as_bytes())
             .map_err(|error| Cannot::failed(format!("cannot edit `{}`: {error}", new.name())))?;
         say(&format!("edited: {}", new.name()));
     }

@@ -12,6 +12,7 @@ use time::{Date, OffsetDateTime, Time};
 
 use super::output::{Cannot, say};
 use super::session::Planned;
+use crate::atomic_file;
 use crate::lightsail::Rate;
 use crate::model::Strategy;
 use crate::plan;
@@ -311,7 +312,8 @@ impl OutArgs {
             return Ok(());
         };
         let file = planned.file(self.valid_for);
-        std::fs::write(path, plan::file::write(&file)).map_err(|error| {
+        let text = plan::file::write(&file);
+        atomic_file::write(path, text.as_bytes()).map_err(|error| {
             Cannot::failed(format!(
                 "cannot write the plan `{}`: {error}",
                 path.display()

@@ -17,6 +17,7 @@ use super::output::{Cannot, Output, Shown, complain};
 use super::session::{self, NoPlan};
 use super::world::{self, Want, World};
 use super::{progress, signals};
+use crate::atomic_file;
 use crate::config::{self, Account};
 use crate::inventory::{Entry, Inventory, Unlisted};
 use crate::lightsail::Reader;
@@ -173,7 +174,7 @@ impl SurveyArgs {
         output: &Output,
     ) -> Exit {
         if let Some(path) = &self.out
-            && let Err(error) = std::fs::write(path, text)
+            && let Err(error) = atomic_file::write(path, text.as_bytes())
         {
             let message = format!("cannot write `{}`: {error}", path.display());
             return output.cannot(verb, &Cannot::failed(message));

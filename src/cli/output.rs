@@ -203,8 +203,8 @@ impl Output {
         let exit = Exit::first_of(&[exit, to_stdout(&made.pop().unwrap_or_default())]);
         let mut failed = None;
         let mut written = |path: &Path, result| failed = failed.or(told(path, result));
-        for ((format, path), text) in self.reports.iter().zip(&made) {
-            written(path, files::report(*format, path, text));
+        for ((_, path), text) in self.reports.iter().zip(&made) {
+            written(path, files::report(path, text));
         }
         if self.format == Format::Github {
             let summary = content(Format::Markdown, None).unwrap_or_default();
@@ -328,7 +328,7 @@ impl Output {
         let last = |(format, _): &&(Format, PathBuf)| *format == Format::Prometheus;
         for (format, path) in self.reports.iter().filter(|report| !last(report)) {
             let content = formatted(*format, text, run);
-            written(path, files::report(*format, path, &content));
+            written(path, files::report(path, &content));
         }
         if self.format == Format::Github {
             let outputs = render::github::outputs(run);
@@ -337,9 +337,9 @@ impl Output {
         }
         let mut exit = failed.map_or(exit, |failed| Exit::first_of(&[exit, failed]));
         // Last, because they hold the exit code.
-        for (format, path) in self.reports.iter().filter(last) {
+        for (_, path) in self.reports.iter().filter(last) {
             let text = metrics(exit, Some(path));
-            if let Some(failed) = told(path, files::report(*format, path, &text)) {
+            if let Some(failed) = told(path, files::report(path, &text)) {
                 exit = Exit::first_of(&[exit, failed]);
             }
         }

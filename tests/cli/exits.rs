@@ -205,6 +205,55 @@ fn a_report_that_cannot_be_written_is_1() {
     );
 }
 
+/// Everything that a flag has written: reports, a plan, an inventory, a configuration.
+#[cfg(unix)]
+#[test]
+fn what_is_written_is_for_its_owner_and_not_through_a_link() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    let formats = [
+        "text",
+        "json",
+        "markdown",
+        "github",
+        "sarif",
+        "html",
+        "prometheus",
+    ];
+    let reports = formats.map(|format| format!("{format}=written"));
+    let mut ways: Vec<Vec<&str>> = reports
+        .iter()
+        .map(|report| vec!["plan", "--report", report])
+        .collect();
+    ways.push(vec!["plan", "--out", "written"]);
+    ways.push(vec!["inventory", "-o", "written"]);
+    ways.push(vec!["import", "-o", "written"]);
+    for way in ways {
+        let stage = differing();
+        fs::write(stage.path(".written.Ab3456.portward-tmp"), "half").expect("a file");
+        let written = stage.path("written");
+        let mode = || {
+            let metadata = fs::metadata(&written).expect("a file");
+            metadata.permissions().mode() & 0o777
+        };
+        let done = stage.on_fleet(&way);
+        assert_eq!(done.code, Some(0), "{way:?} {}", done.shown());
+        assert_eq!(mode(), 0o600, "{way:?}");
+        assert!(!stage.path(".written.Ab3456.portward-tmp").exists());
+        fs::set_permissions(&written, fs::Permissions::from_mode(0o644)).expect("a mode");
+        stage.on_fleet(&way);
+        assert_eq!(mode(), 0o644, "{way:?}");
+
+        fs::rename(&written, stage.path("other")).expect("another name");
+        fs::write(stage.path("other"), "other").expect("a file");
+        symlink("other", &written).expect("a link");
+        let done = stage.on_fleet(&way);
+        assert_eq!(done.code, Some(1), "{way:?} {}", done.shown());
+        assert!(done.stderr.contains("it is a link"), "{}", done.stderr);
+        assert_eq!(stage.read("other"), "other", "{way:?}");
+    }
+}
+
 #[test]
 fn verbs_that_read_never_write_the_file() {
     let stage = differing();

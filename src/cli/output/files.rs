@@ -5,15 +5,12 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::cli::args::Format;
-use crate::cli::metrics;
+use crate::atomic_file;
 
-/// Writes a report without colour. Metrics are exchanged as a whole, since they may be collected at any time.
-pub(super) fn report(format: Format, path: &Path, text: &str) -> io::Result<()> {
-    if format == Format::Prometheus {
-        return metrics::exchange(path, text);
-    }
-    std::fs::write(path, anstream::adapter::strip_str(text).to_string())
+/// Writes a report without colour.
+pub(super) fn report(path: &Path, text: &str) -> io::Result<()> {
+    let text = anstream::adapter::strip_str(text).to_string();
+    atomic_file::write(path, text.as_bytes())
 }
 
 /// The files that GitHub Actions gives a step.
