@@ -61,7 +61,7 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
         shard,
         receipts,
     } = args;
-    let warnings = earlier::name_unconfirmed(&receipts.receipts);
+    let warnings = earlier::name_unconfirmed(&receipts.receipts, &config.config);
     if shard.chosen()?.is_some() {
         return Err(Cannot::usage(
             "`--adopt` edits the configuration of the whole fleet, and a shard sees a part",

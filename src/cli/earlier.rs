@@ -19,7 +19,8 @@ pub(super) struct ReceiptsArgs {
 }
 
 /// Names the runs that had to be confirmed and were not, whatever this one finds. Gives the same for reports.
-pub(super) fn name_unconfirmed(folder: &Path) -> Vec<Problem> {
+/// `config` is the configuration of this run, which says how to reach accounts.
+pub(super) fn name_unconfirmed(folder: &Path, config: &Path) -> Vec<Problem> {
     let runs = match unconfirmed(folder) {
         Ok(runs) => runs,
         Err(error) => {
@@ -28,28 +29,38 @@ pub(super) fn name_unconfirmed(folder: &Path) -> Vec<Problem> {
         }
     };
     let told = |run: &Unconfirmed| {
-        let text = text(run);
+        let text = text(run, config);
         say(&format!("warning: {text}"));
         Problem::warning(text)
     };
     runs.iter().map(told).collect()
 }
 
-fn text(run: &Unconfirmed) -> String {
-    let Unconfirmed {
-        path,
-        receipt,
-        goes_on,
-    } = run;
-    let (started, path) = (&receipt.header().started, quoted(path));
-    if *goes_on {
+fn text(run: &Unconfirmed, config: &Path) -> String {
+    let path = quoted(&run.path);
+    let receipt = match &run.receipt {
+        Ok(receipt) => receipt,
+        Err(damage) => {
+            return format!(
+                "a run may have been cut off before it was confirmed, and its receipt {path} cannot be read: {damage}"
+            );
+        }
+    };
+    let started = &receipt.header().started;
+    if run.goes_on {
         return format!(
             "the run of {started} is not confirmed yet, and goes on: its receipt is {path}"
         );
     }
+    let names_account = receipt.writes().iter().any(|one| one.id.account.is_some());
+    let config = if names_account {
+        format!(" -c {}", quoted(config))
+    } else {
+        String::new()
+    };
     format!(
         "the run of {started} was cut off before it was confirmed, and what it wrote may still be there: `portward rollback \
-         {path} --out back.json`, and then `portward apply back.json`, undoes it; to keep it, delete the receipt"
+         {path}{config} --out back.json`, and then `portward apply back.json`, undoes it; to keep it, delete the receipt"
     )
 }
 

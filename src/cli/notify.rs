@@ -14,6 +14,7 @@ use clap::{Args, ValueEnum};
 
 use super::Exit;
 use super::output::{Cannot, Output};
+use super::signals;
 use crate::lightsail::aws::post;
 
 /// How long it may take, the second attempt included. Short, since the run is over and a job waits for its end.
@@ -108,7 +109,11 @@ pub(super) async fn tell(address: Option<&Address>, exit: Exit, output: &Output)
         return exit;
     }
     let token = address.token.as_ref().map(|token| token.0.as_str());
-    let Err(error) = send(&address.url.0, token, &message.body).await else {
+    let sent = tokio::select! {
+        sent = send(&address.url.0, token, &message.body) => sent,
+        signal = signals::received() => return Exit::first_of(&[exit, signal]),
+    };
+    let Err(error) = sent else {
         return exit;
     };
     tracing::warn!(

@@ -94,7 +94,7 @@ pub(super) async fn look(
         shard,
         receipts,
     } = args;
-    let warnings = earlier::name_unconfirmed(&receipts.receipts);
+    let warnings = earlier::name_unconfirmed(&receipts.receipts, &config.config);
     let work = async {
         let shard = shard.chosen()?;
         output.learn(|known| known.facts.shard = shard);

@@ -11,13 +11,13 @@ use time::OffsetDateTime;
 
 use super::Exit;
 use super::args::{ConfigArgs, ConsentArgs, OutArgs, WorldArgs};
-use super::output::{Cannot, Output, plan_text, problems};
+use super::output::{Cannot, Output, plan_text, problems, say};
 use super::session::{
     self, Basis, NoPlan, Planned, account, discover, ids_of, read_rules, regions_of,
 };
 use super::signals;
 use super::world::{Want, World};
-use crate::apply::receipt::Receipt;
+use crate::apply::receipt::{self, Receipt};
 use crate::config::{self, Account, Config};
 use crate::model::{Fingerprint, Site};
 use crate::plan::file::Scope;
@@ -158,6 +158,11 @@ async fn look(args: &RollbackArgs, output: &Output) -> Result<Planned, NoPlan> {
     })?;
     let mut warnings = problems(config.iter().flat_map(Config::warnings));
     warnings.push(Problem::warning(UNSIGNED.to_owned()));
+    if receipt::goes_on(&args.receipt) {
+        let text = "the run of this receipt still goes on, so that what it left is not settled";
+        say(&format!("warning: {text}"));
+        warnings.push(Problem::warning(text));
+    }
     let basis = Basis {
         warnings,
         guard: desired.guard.clone(),

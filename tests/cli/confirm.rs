@@ -202,6 +202,13 @@ fn a_run_that_was_killed_unconfirmed_is_named_until_its_receipt_goes() {
     );
     let plan = stage.on_fleet(&["plan"]);
     let path = command(&plan.stderr)[1].clone();
+    // A damaged one is named too, because it may be of such a run.
+    let text = stage.read(&path);
+    let damaged = text.replacen("\"type\":\"intent\"", "\"type\":\"wish\"", 1);
+    fs::write(stage.path(&path), damaged).expect("a file");
+    let plan = stage.on_fleet(&["plan"]);
+    let said = format!("its receipt {path} cannot be read: line 2 of the receipt is damaged");
+    assert!(plan.stderr.contains(&said), "{}", plan.shown());
     fs::remove_file(stage.path(&path)).expect("a receipt");
     let plan = stage.on_fleet(&["plan"]);
     assert!(!plan.stderr.contains("cut off"), "{}", plan.shown());
@@ -271,4 +278,18 @@ fn a_run_that_is_to_outlive_its_terminal_does() {
     let done = crate::stage::Done::of(&mut command);
     assert_eq!(done.code, Some(0), "{}", done.shown());
     assert_eq!(port(&stage), 443);
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_notification() {
+    let stage = stage();
+    let server = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/", server.local_addr().expect("an address"));
+    let args = ["drift", "--emulator", "fleet.json", "--notify-url", &url];
+    let session = Terminal::open().run(stage.command(&args));
+    // It never gets an answer.
+    let _connection = server.accept().expect("a notification");
+    session.signal(Signal::TERM);
+    let done = session.ends();
+    assert_eq!(done.code, Some(143), "{}", done.shown());
 }

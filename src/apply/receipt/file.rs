@@ -148,8 +148,8 @@ pub fn unended(folder: &Path) -> io::Result<Vec<(PathBuf, Result<Receipt, Damage
 pub struct Unconfirmed {
     /// Its receipt.
     pub path: PathBuf,
-    /// What it says.
-    pub receipt: Receipt,
+    /// What it says. One that is damaged may be of such a run.
+    pub receipt: Result<Receipt, Damage>,
     /// Whether the run still goes on, as far as the system tells.
     pub goes_on: bool,
 }
@@ -168,18 +168,16 @@ pub fn unconfirmed(folder: &Path) -> io::Result<Vec<Unconfirmed>> {
         if !had_to_be_confirmed(path) {
             continue;
         }
-        match Receipt::read(path) {
-            Ok(receipt) if receipt.died_unconfirmed() => {
-                if !is_overwritten(&receipt, &paths[..place]) {
-                    found.push(Unconfirmed {
-                        path: path.clone(),
-                        goes_on: goes_on(path),
-                        receipt,
-                    });
-                }
-            }
-            // What is damaged is named by `unended`.
-            _ => {}
+        let receipt = Receipt::read(path);
+        let is_over = receipt.as_ref().is_ok_and(|receipt| {
+            !receipt.died_unconfirmed() || is_overwritten(receipt, &paths[..place])
+        });
+        if !is_over {
+            found.push(Unconfirmed {
+                path: path.clone(),
+                goes_on: goes_on(path),
+                receipt,
+            });
         }
     }
     Ok(found)
@@ -223,7 +221,8 @@ fn had_to_be_confirmed(path: &Path) -> bool {
 
 /// Whether the process that writes this receipt is there: it holds a lock on it. Where files cannot be locked nobody is
 /// taken to be there.
-fn goes_on(path: &Path) -> bool {
+#[must_use]
+pub fn goes_on(path: &Path) -> bool {
     let lock = File::open(path).map(|file| file.try_lock_shared());
     matches!(lock, Ok(Err(TryLockError::WouldBlock)))
 }

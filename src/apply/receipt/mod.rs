@@ -21,7 +21,7 @@ mod rollback;
 #[cfg(test)]
 mod tests;
 
-pub use file::{ReceiptFile, Unconfirmed, unconfirmed, unended};
+pub use file::{ReceiptFile, Unconfirmed, goes_on, unconfirmed, unended};
 pub use line::{Header, Scope};
 pub use read::{Damage, Receipt, Write};
 pub use rollback::Rollback;

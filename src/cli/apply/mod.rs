@@ -83,7 +83,7 @@ pub(super) async fn run(args: &ApplyArgs, output: &Output) -> Exit {
 async fn prepared(args: &ApplyArgs, output: &Output) -> Exit {
     // One for the whole verb, so that no signal is lost between two steps of it.
     let mut signals = Signals::listen();
-    let warnings = earlier::name_unconfirmed(&args.receipts.receipts);
+    let warnings = earlier::name_unconfirmed(&args.receipts.receipts, &args.config.config);
     let ready = match planned::prepare(args, output, &mut signals).await {
         Ok(mut ready) => {
             ready.warnings.extend(warnings);
