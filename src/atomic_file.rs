@@ -31,7 +31,42 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
             .append(true)
             .open(path)?
             .write_all(content),
-        Place::File(permissions) => replace(path, content, permissions),
+        Place::File(permissions) => {
+            remove_leftovers(path);
+            replace(path, content, permissions).map(drop)
+        }
+    }
+}
+
+/// Puts a file with this content in the place of another in one step, whatever is there, and gives it. It is locked for
+/// whoever holds it, since before it had the name.
+///
+/// # Errors
+/// What keeps it from being written, in which case what was there is as it was.
+pub fn replace(path: &Path, content: &[u8], permissions: Option<Permissions>) -> io::Result<File> {
+    let (directory, name) = parts(path)?;
+    let mut next = temporary(directory, name)?;
+    next.write_all(content)?;
+    if let Some(permissions) = permissions {
+        next.as_file().set_permissions(permissions)?;
+    }
+    next.as_file().sync_all()?;
+    let file = next.persist(path).map_err(|error| error.error)?;
+    // Not every system can do this for a directory, and the file is there all the same.
+    if let Ok(directory) = File::open(directory) {
+        let _ = directory.sync_all();
+    }
+    Ok(file)
+}
+
+/// Removes what runs that were killed left beside a file. What is locked belongs to one that goes on. A directory that
+/// cannot be listed, and a file that cannot be locked or removed, keep nobody from writing.
+pub fn remove_leftovers(path: &Path) {
+    for path in leftovers(path) {
+        let is_abandoned = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
+        if is_abandoned {
+            let _ = fs::remove_file(&path);
+        }
     }
 }
 
@@ -68,7 +103,8 @@ fn place(path: &Path) -> io::Result<Place> {
     Ok(Place::Stream)
 }
 
-fn replace(path: &Path, content: &[u8], permissions: Option<Permissions>) -> io::Result<()> {
+/// The directory of a file, and its name.
+fn parts(path: &Path) -> io::Result<(&Path, &OsStr)> {
     let Some(name) = path.file_name() else {
         return Err(io::Error::other("it has no name"));
     };
@@ -76,19 +112,7 @@ fn replace(path: &Path, content: &[u8], permissions: Option<Permissions>) -> io:
         Some(directory) if !directory.as_os_str().is_empty() => directory,
         _ => Path::new("."),
     };
-    remove_leftovers(directory, name);
-    let mut next = temporary(directory, name)?;
-    next.write_all(content)?;
-    if let Some(permissions) = permissions {
-        next.as_file().set_permissions(permissions)?;
-    }
-    next.as_file().sync_all()?;
-    next.persist(path).map_err(|error| error.error)?;
-    // Not every system can do this for a directory, and the file is there all the same.
-    if let Ok(directory) = File::open(directory) {
-        let _ = directory.sync_all();
-    }
-    Ok(())
+    Ok((directory, name))
 }
 
 /// A file that is locked, so that nobody takes it for a leftover. Only its owner may read it.
@@ -116,18 +140,10 @@ fn prefix(name: &OsStr) -> OsString {
     prefix
 }
 
-/// Removes what runs that were killed left beside a file. What is locked belongs to one that goes on. A directory that
-/// cannot be listed, and a file that cannot be locked or removed, keep nobody from writing.
-fn remove_leftovers(directory: &Path, name: &OsStr) {
-    for path in leftovers(directory, name) {
-        let is_abandoned = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
-        if is_abandoned {
-            let _ = fs::remove_file(&path);
-        }
-    }
-}
-
-fn leftovers(directory: &Path, name: &OsStr) -> Vec<PathBuf> {
+fn leftovers(path: &Path) -> Vec<PathBuf> {
+    let Ok((directory, name)) = parts(path) else {
+        return Vec::new();
+    };
     let prefix = prefix(name);
     let is_ours = |name: &OsStr| {
         name.as_encoded_bytes()

@@ -23,10 +23,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
         &["exposure", "input", "lightsail", "model", "plan"],
     ),
     ("render", &["exposure", "model", "plan", "policy"]),
-    (
-        "emulator",
-        &["atomic_file", "input", "inventory", "model"],
-    ),
+    ("emulator", &["atomic_file", "input", "inventory", "model"]),
 ];
 
 /// Layers that decide: they get what they need passed in.

@@ -6,12 +6,12 @@
 
 mod operations;
 
-use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::atomic_file;
 use crate::inventory::{self, Inventory};
 
 use super::operations::Operation;
@@ -161,10 +161,7 @@ impl Store {
         if Stamp::of(&there) != self.stamp {
             return Err(io::Error::other("another program changed it meanwhile"));
         }
-        // Locked before it has the name, so that at no moment the name stands for a file that is not locked.
-        let file = replace(&self.path, text, there.permissions(), |next| {
-            Ok(lock(next, self.access)?)
-        })?;
+        let file = atomic_file::replace(&self.path, text.as_bytes(), Some(there.permissions()))?;
         self.stamp = Stamp::of(&file.metadata()?);
         self.file = file;
         Ok(())
@@ -198,7 +195,7 @@ fn open_log(
         })?;
     if access == Access::ReadWrite {
         for path in [state, log.path()] {
-            remove_leftovers(path).map_err(|source| io(path, source))?;
+            atomic_file::remove_leftovers(path);
         }
         if let Some(text) = text {
             let tidied = log.tidy(&text, &mut operations, permissions);
@@ -208,78 +205,11 @@ fn open_log(
     Ok((log, operations))
 }
 
-/// Between these two stand as many random letters and digits as [`RANDOM`] says. The end is like no other program's, so
-/// that nobody else's file is taken for a leftover.
-const TEMPORARY: &str = ".portward-tmp";
-const RANDOM: usize = 6;
-
-fn temporary_prefix(path: &Path) -> OsString {
-    let mut prefix = OsString::from(".");
-    prefix.push(path.file_name().unwrap_or_default());
-    prefix.push(".");
-    prefix
-}
-
-/// Puts a file with this text in the place of `path`, in one step and on the disk. `prepare` sees it before it has the name.
-fn replace(
-    path: &Path,
-    text: &str,
-    permissions: Permissions,
-    prepare: impl FnOnce(&File) -> io::Result<()>,
-) -> io::Result<File> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let mut next = tempfile::Builder::new()
-        .prefix(&temporary_prefix(path))
-        .suffix(TEMPORARY)
-        .rand_bytes(RANDOM)
-        .tempfile_in(directory)?;
-    next.write_all(text.as_bytes())?;
-    next.as_file().set_permissions(permissions)?;
-    next.as_file().sync_all()?;
-    prepare(next.as_file())?;
-    let file = next.persist(path).map_err(|error| error.error)?;
-    sync_directory(directory)?;
-    Ok(file)
-}
-
-/// Removes what a run that was killed between making and renaming a file left behind. Only whoever holds the lock of the
-/// state makes such files, so none of them is somebody else's.
-fn remove_leftovers(path: &Path) -> io::Result<()> {
-    let prefix = temporary_prefix(path);
-    let is_leftover = |name: &OsStr| {
-        let name = name.as_encoded_bytes();
-        name.strip_prefix(prefix.as_encoded_bytes())
-            .and_then(|rest| rest.strip_suffix(TEMPORARY.as_bytes()))
-            .is_some_and(|random| {
-                random.len() == RANDOM && random.iter().all(u8::is_ascii_alphanumeric)
-            })
-    };
-    for entry in fs::read_dir(path.parent().unwrap_or(Path::new(".")))? {
-        let entry = entry?;
-        if is_leftover(&entry.file_name()) && entry.file_type()?.is_file() {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
 fn lock(file: &File, access: Access) -> Result<(), TryLockError> {
     match access {
         Access::ReadOnly => file.try_lock_shared(),
         Access::ReadWrite => file.try_lock(),
     }
-}
-
-/// Without this, the new name might not survive a power cut.
-#[cfg(unix)]
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "the same signature everywhere")]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 /// What tells one version of the file from another: which file it is, and whether somebody who asked for no lock (an

@@ -237,7 +237,9 @@ fn receipts(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = entries
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<io::Result<Vec<_>>>()?;
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == ENDING));
+    // To open a pipe would wait for its other end.
+    let is_file = |path: &Path| fs::metadata(path).is_ok_and(|there| there.is_file());
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == ENDING) && is_file(path));
     // Names begin with the time.
     paths.sort_unstable_by(|one, other| other.cmp(one));
     Ok(paths)

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::super::operations::Operation;
-use super::replace;
+use crate::atomic_file;
 
 /// How many operations outlast a restart, the newest. The service lists 200 at most; this leaves room for those of several
 /// instances and keeps the file below a megabyte.
@@ -44,6 +44,11 @@ pub enum OperationsError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+/// Puts this text in the place of the file.
+fn replace(path: &Path, text: &str, permissions: &Permissions) -> io::Result<()> {
+    atomic_file::replace(path, text.as_bytes(), Some(permissions.clone())).map(drop)
 }
 
 /// The file, which comes into being with the first operation.
@@ -93,8 +98,7 @@ impl Log {
         operations.drain(..operations.len().saturating_sub(KEPT));
         let tidy = render(operations)?;
         if tidy != text {
-            let file = replace(&self.path, &tidy, permissions.clone(), |_| Ok(()))?;
-            drop(file);
+            replace(&self.path, &tidy, permissions)?;
         }
         let file = OpenOptions::new().append(true).open(&self.path)?;
         self.file = Some((file, tidy.len() as u64));
@@ -109,8 +113,7 @@ impl Log {
     ) -> io::Result<()> {
         let Some((file, length)) = &mut self.file else {
             let text = render(std::slice::from_ref(operation))?;
-            let file = replace(&self.path, &text, permissions.clone(), |_| Ok(()))?;
-            drop(file);
+            replace(&self.path, &text, permissions)?;
             let file = OpenOptions::new().append(true).open(&self.path)?;
             self.file = Some((file, text.len() as u64));
             return Ok(());
