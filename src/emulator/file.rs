@@ -7,11 +7,12 @@
 mod operations;
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::atomic_file;
+use crate::input;
 use crate::inventory::{self, Inventory};
 
 use super::operations::Operation;
@@ -126,8 +127,9 @@ impl Store {
             if Stamp::of(&fs::metadata(&real).map_err(io)?) != stamp {
                 continue;
             }
-            let mut text = String::new();
-            file.read_to_string(&mut text).map_err(io)?;
+            let text = input::read_stream(&mut file)
+                .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))
+                .map_err(io)?;
             let inventory = Inventory::parse(&text).map_err(|source| OpenError::Inventory {
                 path: path.to_owned(),
                 source,

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::input;
+
 use super::super::operations::Operation;
 use crate::atomic_file;
 
@@ -85,7 +87,7 @@ impl Log {
             }
             Ok(_) => {}
         }
-        fs::read_to_string(&self.path).map(Some)
+        input::read_text(&self.path).map(Some)
     }
 
     /// Gets ready to append to this text: what is superseded, unfinished or too old goes.
