@@ -3,9 +3,12 @@
 //! The model runs calls under all four readings of the service: Open merges or replaces, Close subtracts sources or
 //! removes the key. Universes are small, so that rules collide.
 
+mod causes;
+mod fleet;
 mod properties;
 mod scenarios;
 mod spelling;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -22,12 +22,14 @@ crate=$(realpath "$crate")
 
 # The module and what it stands on, without what names the SDK.
 case $module in
-  exposure*) modules=(exposure model) ;;
-  plan*) modules=(exposure model plan) ;;
-  policy*) modules=(exposure model plan policy) ;;
-  apply*) modules=(apply exposure inventory lightsail model plan policy) ;;
+  exposure* | policy* | plan* | apply*) modules=("${module%%/*}") ;;
   *) echo "$module: expected exposure, policy, plan or apply" >&2; exit 64 ;;
 esac
+for ((at = 0; at < ${#modules[@]}; at++)); do
+  for name in $(grep -rhoE 'crate::[a-z_]+' "src/${modules[at]}" "src/${modules[at]}.rs" --exclude-dir=aws 2>/dev/null | cut -d: -f3 | sort -u); do
+    [[ " ${modules[*]} " == *" $name "* ]] || modules+=("$name")
+  done
+done
 rm -rf "$crate/src"
 mkdir -p "$crate/src"
 echo '//! A module under test and what it stands on.' >"$crate/src/lib.rs"

@@ -213,6 +213,24 @@ fn a_right_digest_does_not_make_a_wrong_plan_right() {
 }
 
 #[test]
+fn a_damaged_member_is_named_with_its_value() {
+    let text = write(&some_file());
+    for (member, from, to) in [
+        ("verdict", "\"verdict\": \"change\"", "force"),
+        ("mode", "\"mode\": \"authoritative\"", "weird"),
+        ("action", "\"OpenInstancePublicPorts\"", "DeleteInstance"),
+    ] {
+        let (before, _) = from.rsplit_once(' ').unwrap_or(("", from));
+        let damaged = format!("{before} \"{to}\"");
+        let Refusal::Member(why) = refusal(&forged(&text, from, damaged.trim_start())) else {
+            panic!("{member}: another refusal")
+        };
+        assert!(why.contains(&format!("`{member}`")), "{why}");
+        assert!(why.contains(&format!("`{to}`")), "{why}");
+    }
+}
+
+#[test]
 fn what_contradicts_itself_is_not_carried_out() {
     let mut file = some_file();
     let Some(Call::Open { sources, .. }) = file.plan.instances[0].calls.first_mut() else {

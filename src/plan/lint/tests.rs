@@ -415,6 +415,34 @@ fn instances_are_in_order_and_different() {
     );
 }
 
+/// Who could not be read is listed like the others, and nobody is both.
+#[test]
+fn unread_instances_are_in_order_and_no_others() {
+    let read = grows();
+    let unread = |name: &str| {
+        let id = InstanceId {
+            name: name.into(),
+            ..read.instance.id.clone()
+        };
+        let reason = "no answer".to_owned();
+        (id, crate::model::Unreadable { reason, hint: None })
+    };
+    let faults = |names: &[&str]| -> Vec<Fault> {
+        let plan = Plan {
+            instances: vec![read.clone()],
+            unreadable: names.iter().map(|name| unread(name)).collect(),
+            ..Plan::default()
+        };
+        lint(&plan).into_iter().map(|defect| defect.fault).collect()
+    };
+    let name = read.instance.id.name.as_str();
+    assert_eq!(faults(&[]), []);
+    assert_eq!(faults(&["a", "b", "z"]), []);
+    assert_eq!(faults(&["b", "a"]), [Fault::Order]);
+    assert_eq!(faults(&["a", "a"]), [Fault::Order]);
+    assert_eq!(faults(&["a", name]), [Fault::Order]);
+}
+
 fn sources(texts: &[&str]) -> Sources {
     let all = firewall(&[(1, texts)]);
     all.get(key(1)).cloned().unwrap_or_default()

@@ -1,0 +1,86 @@
+//! What a plan says of each change besides the sources: the lines behind it, and what would help where there is no call.
+//!
+//! Owns tests of what reports repeat.
+
+use proptest::prelude::{prop_assert_eq, proptest};
+
+use super::{desired, firewall, planned, tcp};
+use crate::model::arbitrary::Universe;
+use crate::model::{Absent, Mode, Rule, Strategy};
+use crate::plan::arbitrary::fleet;
+use crate::plan::{Cause, CauseKind, Options, Verdict, plan};
+
+proptest! {
+    /// Every line about the key, whatever it does, and no other line.
+    #[test]
+    fn a_change_names_the_lines_about_its_key((desired, live) in fleet(Universe::Small)) {
+        let all = plan(&desired, &live, Options::default());
+        for planned in &all.instances {
+            let wanted = &desired.instances[&planned.instance.id];
+            for change in &planned.changes {
+                let rule = |kind| move |rule: &Rule| Cause {
+                    kind,
+                    origin: rule.origin.clone(),
+                    why: rule.why.clone(),
+                    owner: rule.owner.clone(),
+                    until: rule.until,
+                };
+                let absent = |absent: &Absent| Cause {
+                    kind: CauseKind::Absent,
+                    origin: absent.origin.clone(),
+                    why: absent.why.clone(),
+                    owner: absent.owner.clone(),
+                    until: None,
+                };
+                let mut causes = Vec::new();
+                causes.extend(wanted.rules.iter().filter(|line| line.key == change.key).map(rule(CauseKind::Declared)));
+                causes.extend(wanted.absent.iter().filter(|line| line.key == change.key).map(absent));
+                causes.extend(wanted.expired.iter().filter(|line| line.key == change.key).map(rule(CauseKind::Expired)));
+                prop_assert_eq!(&change.causes, &causes);
+            }
+        }
+    }
+}
+
+/// A Put is near at hand where the whole firewall is ours, and needs consent where it is not.
+#[test]
+fn a_refusal_says_who_may_consent_to_what() {
+    let before = firewall(&[(tcp(22, 22), &["10.0.0.0/8", "::/0"])]);
+    let after = firewall(&[(tcp(22, 22), &["10.0.0.0/8"])]);
+    for (mode, strategy, consent) in [
+        (
+            Mode::Authoritative,
+            Strategy::Incremental,
+            "`--strategy put`",
+        ),
+        (Mode::Additive, Strategy::Auto, "`strategy = \"put\"`"),
+    ] {
+        let mut wanted = desired(mode, &after);
+        wanted.strategy = strategy;
+        if mode == Mode::Additive {
+            wanted.absent = vec![Absent {
+                key: tcp(22, 22),
+                sources: before.get(tcp(22, 22)).map(|now| {
+                    let mut gone = now.clone();
+                    gone.clear_ipv4();
+                    gone
+                }),
+                origin: super::origin(9),
+                why: None,
+                owner: None,
+            }];
+        }
+        let plan = planned(&wanted, &before);
+        let Verdict::Refused { reason, hint } = plan.verdict else {
+            panic!("{mode:?}: {:?}", plan.verdict);
+        };
+        assert!(reason.contains("tcp/22"), "{reason}");
+        let hint = hint.expect("a hint");
+        assert!(hint.contains(consent), "{hint}");
+        assert_eq!(
+            mode == Mode::Additive,
+            hint.contains("strategy = \"put\""),
+            "{hint}"
+        );
+    }
+}

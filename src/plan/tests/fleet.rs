@@ -1,0 +1,59 @@
+//! A plan for a fleet is the plans for its instances, and everything that is known besides.
+//!
+//! Owns what [`plan`] adds to [`plan_instance`].
+
+use std::sync::Arc;
+
+use proptest::prelude::{any, prop_assert_eq, proptest};
+
+use crate::model::arbitrary::Universe;
+use crate::plan::arbitrary::fleet;
+use crate::plan::{InstancePlan, Options, plan, plan_instance};
+
+proptest! {
+    /// Instances that share what is wanted of them, and are alike, are each planned as if they were alone.
+    #[test]
+    fn each_instance_is_planned_by_itself_and_nothing_is_left_out(
+        (mut desired, mut live) in fleet(Universe::Small),
+        is_shared in any::<bool>(),
+        strict_spelling in any::<bool>(),
+    ) {
+        if is_shared {
+            let shared = desired.instances.values().next().cloned();
+            for wanted in desired.instances.values_mut() {
+                wanted.clone_from(shared.as_ref().expect("there is one"));
+            }
+            // Every second firewall is the first one, in all its spelling.
+            let first = live.firewalls.values().next().cloned();
+            for firewall in live.firewalls.values_mut().step_by(2) {
+                firewall.clone_from(first.as_ref().expect("there is one"));
+            }
+        }
+        let options = Options { strict_spelling, ..Options::default() };
+        let all = plan(&desired, &live, options);
+
+        let alone: Vec<InstancePlan> = desired.instances.iter().filter_map(|(id, wanted)| {
+            let firewall = live.firewalls[id].as_ref().ok()?;
+            Some(plan_instance(&live.instances[id], &Arc::new((**wanted).clone()), firewall, options))
+        }).collect();
+        prop_assert_eq!(&all.instances, &alone);
+        let unreadable = live.firewalls.iter().filter_map(|(id, firewall)| Some((id.clone(), firewall.clone().err()?)));
+        prop_assert_eq!(&all.unreadable, &unreadable.collect::<Vec<_>>());
+        prop_assert_eq!(&all.sites_unreadable, &live.sites_unreadable.into_iter().collect::<Vec<_>>());
+        prop_assert_eq!(&all.missing, &desired.missing);
+        prop_assert_eq!(&all.undeclared, &desired.undeclared);
+        prop_assert_eq!(&all.notes, &desired.notes);
+        prop_assert_eq!(&all.overrides, &Vec::new());
+    }
+
+    /// An instance whose rules nobody asked for is not read, and not in sync.
+    #[test]
+    fn an_instance_that_was_not_read_is_named((desired, mut live) in fleet(Universe::Small)) {
+        live.firewalls.clear();
+        let all = plan(&desired, &live, Options::default());
+        prop_assert_eq!(&all.instances, &[]);
+        let named: Vec<_> = all.unreadable.iter().map(|(id, why)| (id, why.reason.as_str())).collect();
+        let expected: Vec<_> = desired.instances.keys().map(|id| (id, "its rules were not read")).collect();
+        prop_assert_eq!(named, expected);
+    }
+}

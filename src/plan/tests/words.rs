@@ -1,0 +1,208 @@
+//! The words that other parts and other programs rely on: names of guards, of endings, and of changes.
+//!
+//! Owns tests of values that are told and not computed.
+
+use std::collections::BTreeSet;
+
+use time::OffsetDateTime;
+
+use super::{named, tcp};
+use crate::model::{Fingerprint, InstanceId};
+use crate::plan::file::Refusal;
+use crate::plan::{Change, Failure, Foreign, GuardName, InstanceResult, Outcome};
+
+#[test]
+fn a_guard_is_shown_as_it_is_typed() {
+    for guard in GuardName::ALL {
+        assert_eq!(guard.to_string(), guard.as_str());
+        assert_eq!(GuardName::from_name(&guard.to_string()), Some(guard));
+    }
+    assert_eq!(format!("{:<8}|", GuardName::Empty), "empty   |");
+    assert_eq!(GuardName::from_name("Lockout"), None);
+}
+
+#[test]
+fn a_change_is_named_after_who_gains_and_who_loses() {
+    for (before, after, action) in [
+        (&[][..], &["10.0.0.0/8"][..], "add"),
+        (&["10.0.0.0/8"], &[], "remove"),
+        (&["10.0.0.0/9"], &["10.0.0.0/8"], "widen"),
+        (
+            &["10.0.0.0/8"],
+            &["10.0.0.0/8", "lightsail-connect"],
+            "widen",
+        ),
+        (&["10.0.0.0/8"], &["10.0.0.0/9"], "narrow"),
+        (&["::/0", "10.0.0.0/8"], &["10.0.0.0/8"], "narrow"),
+        (&["10.0.0.0/9"], &["10.128.0.0/9"], "replace"),
+        (&["10.0.0.0/8"], &["10.0.0.0/9", "10.128.0.0/9"], "respell"),
+    ] {
+        let change = Change {
+            key: tcp(22, 22),
+            before: named(before),
+            after: named(after),
+            causes: Vec::new(),
+        };
+        assert_eq!(change.action(), action, "{before:?} to {after:?}");
+    }
+}
+
+/// An outcome, its status, its reason, whether it is a failure, and whether anything was begun.
+type Ending = (Outcome, &'static str, Option<&'static str>, bool, bool);
+
+#[test]
+fn an_ending_has_a_status_and_a_reason() {
+    let failure = Failure {
+        message: "no such instance".into(),
+        code: Some("DoesNotExist".into()),
+        request_id: None,
+        hint: None,
+    };
+    let endings: [Ending; 8] = [
+        (
+            Outcome::Applied { repaired: None },
+            "applied",
+            None,
+            false,
+            true,
+        ),
+        (
+            Outcome::Applied {
+                repaired: Some("a put was needed".into()),
+            },
+            "repaired",
+            Some("a put was needed"),
+            false,
+            true,
+        ),
+        (
+            Outcome::AlreadyApplied,
+            "already-applied",
+            None,
+            false,
+            true,
+        ),
+        (
+            Outcome::Stale("it changed".into()),
+            "stale",
+            Some("it changed"),
+            true,
+            true,
+        ),
+        (
+            Outcome::ForeignWriter(Foreign::default()),
+            "foreign-writer",
+            Some("the rules changed while we wrote"),
+            true,
+            true,
+        ),
+        (
+            Outcome::Failed(failure),
+            "failed",
+            Some("no such instance"),
+            true,
+            true,
+        ),
+        (
+            Outcome::NotStarted("interrupted".into()),
+            "not-started",
+            Some("interrupted"),
+            false,
+            false,
+        ),
+        (
+            Outcome::Reverted("not confirmed".into()),
+            "reverted",
+            Some("not confirmed"),
+            true,
+            true,
+        ),
+    ];
+    for (outcome, status, reason, is_failure, was_begun) in endings {
+        assert_eq!(outcome.status(), status);
+        assert_eq!(outcome.reason().as_deref(), reason, "{status}");
+        assert_eq!(outcome.is_failure(), is_failure, "{status}");
+        let result = InstanceResult {
+            id: InstanceId {
+                account: None,
+                region: "eu-central-1".into(),
+                name: "web-1".into(),
+            },
+            outcome,
+            writes: 0,
+            operations: Vec::new(),
+            steps: Vec::new(),
+            note: None,
+        };
+        assert_eq!(result.was_begun(), was_begun, "{status}");
+    }
+}
+
+#[test]
+fn another_writer_is_described_as_far_as_it_is_known() {
+    let shown = |what: Option<&str>, details: &str, at, difference: Option<&str>| {
+        let foreign = Foreign {
+            what: what.map(str::to_owned),
+            details: details.to_owned(),
+            at,
+            difference: difference.map(str::to_owned),
+        };
+        foreign.to_string()
+    };
+    let then = Some(OffsetDateTime::UNIX_EPOCH);
+    let put = Some("PutInstancePublicPorts");
+    assert_eq!(
+        shown(None, "22/tcp", then, None),
+        "the rules changed while we wrote"
+    );
+    assert_eq!(
+        shown(None, "", None, Some("tcp/22 is open")),
+        "the rules changed while we wrote: tcp/22 is open"
+    );
+    assert_eq!(
+        shown(put, "", None, None),
+        "`PutInstancePublicPorts` is not ours"
+    );
+    assert_eq!(
+        shown(put, "22/tcp", then, Some("tcp/22 is open")),
+        "`PutInstancePublicPorts` (22/tcp) at 1970-01-01T00:00:00Z is not ours; tcp/22 is open"
+    );
+}
+
+/// What to do depends on the refusal; whoever edited a plan is told that a plan is never edited.
+#[test]
+fn a_refused_plan_file_comes_with_advice() {
+    let digest = Fingerprint::of("x");
+    let edited = [
+        Refusal::Member("unknown member `x`".into()),
+        Refusal::Digest {
+            found: digest,
+            said: "sha256:0".into(),
+        },
+        Refusal::NotAsWritten(5),
+        Refusal::Lint(Vec::new()),
+    ];
+    let advice: BTreeSet<&str> = edited.iter().map(Refusal::hint).collect();
+    assert_eq!(
+        Vec::from_iter(advice),
+        ["make a new plan: a plan is never edited"]
+    );
+    for (refusal, word) in [
+        (Refusal::NotAPlan("no JSON".into()), "--out"),
+        (Refusal::Version(2), "version"),
+        (
+            Refusal::Unexpected {
+                found: digest,
+                asked: "0".into(),
+            },
+            "reviewed",
+        ),
+        (Refusal::Expired(OffsetDateTime::UNIX_EPOCH), "--valid-for"),
+    ] {
+        assert!(
+            refusal.hint().contains(word),
+            "{refusal}: {}",
+            refusal.hint()
+        );
+    }
+}
