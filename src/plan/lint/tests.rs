@@ -189,6 +189,28 @@ fn damaged_calls_are_seen() {
     ]);
 }
 
+/// A result that only one reading of the service leads to is none.
+#[test]
+fn every_reading_has_to_lead_to_the_result() {
+    let before = LiveFirewall::from(&firewall(&[(22, &["10.0.0.0/8", "11.0.0.0/8"])]));
+    let merged = ["10.0.0.0/8", "11.0.0.0/8", "12.0.0.0/8"];
+    for (call, after) in [
+        // Where Open merges, and where it replaces.
+        (open(22, &merged[1..]), &merged[..]),
+        (open(22, &merged[1..]), &merged[1..]),
+        // Where Close subtracts, and where it removes the key.
+        (close(22, &merged[..1]), &merged[1..2]),
+        (close(22, &merged[..1]), &[]),
+    ] {
+        let rules = [(22, after)];
+        let after = firewall(if after.is_empty() { &[] } else { &rules });
+        let mut plan = planned(Mode::Authoritative, &before, &after);
+        plan.calls = vec![call.clone()];
+        let found = faults(plan);
+        assert!(found.contains(&Fault::Result), "{call:?}: {found:?}");
+    }
+}
+
 #[test]
 fn a_call_for_nothing_is_seen() {
     check(&[
