@@ -2,7 +2,9 @@
 
 mod fleet;
 mod oracle;
+mod tables;
 mod waivers;
+mod wording;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,0 +1,199 @@
+//! What is declared, before there are instances: what is wrong on every fleet is a violation, what is wrong on some fleets
+//! is undecided, and what is wrong on none is neither.
+//!
+//! Owns the cases where tables meet: what one table leaves open, another one may decide.
+
+use std::collections::BTreeMap;
+
+use super::{Line, id, narrow_admin, operators, origin, policy, private_database, rules, scene};
+use super::{sources, tcp};
+use crate::model::{Cells, DeclaredTable, Demand, Mode, Policies, Policy, Waiver, Weight};
+use crate::policy::policies::{Findings, declared, declared_on};
+
+const WIDE: &[&str] = &["10.0.0.0/15"];
+const HALF: &[&str] = &["10.0.0.0/16"];
+const OTHER_HALF: &[&str] = &["10.1.0.0/16"];
+
+/// Whether a policy speaks of every instance of a table, or perhaps of some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speaks {
+    Always,
+    Perhaps,
+    Never,
+}
+
+use Speaks::{Always, Never, Perhaps};
+
+fn table(lines: &[Line<'_>], possible: Option<&[Line<'_>]>, speaks: Speaks) -> DeclaredTable {
+    let all = |which| if speaks == which { vec![0] } else { Vec::new() };
+    DeclaredTable {
+        name: "groups.web".into(),
+        rules: rules(lines).into(),
+        possible: possible.map(|lines| rules(lines).into()),
+        waivers: Vec::new(),
+        policies: all(Always),
+        perhaps: all(Perhaps),
+    }
+}
+
+fn waiver(policy: &str, (key, texts): Line<'_>) -> Waiver {
+    Waiver {
+        policies: vec![policy.into()],
+        key,
+        sources: sources(texts),
+        origin: origin(1),
+    }
+}
+
+fn judged(tables: &[DeclaredTable], policy: Policy) -> Findings {
+    let policies = Policies {
+        list: vec![policy],
+        waivers: BTreeMap::new(),
+    };
+    declared(tables, &policies)
+}
+
+/// How many violations there are, and how many policies that cannot be decided.
+fn counts(tables: &[DeclaredTable], policy: Policy) -> (usize, usize) {
+    let found = judged(tables, policy);
+    (found.violations.len(), found.undecided.len())
+}
+
+const VIOLATED: (usize, usize) = (1, 0);
+const UNDECIDED: (usize, usize) = (0, 1);
+const HOLDS: (usize, usize) = (0, 0);
+
+#[test]
+fn what_a_table_alone_decides_is_decided() {
+    let ssh = tcp(22, 22);
+    let database = tcp(5432, 5432);
+    let all_operators: &[&str] = &["203.0.113.0/24", "2001:db8::/32"];
+    let office: &[&str] = &["203.0.113.0/24"];
+    for (at, (policy, line, speaks, expected)) in [
+        (private_database(), (database, WIDE), Always, VIOLATED),
+        (private_database(), (database, WIDE), Perhaps, UNDECIDED),
+        (private_database(), (database, WIDE), Never, HOLDS),
+        (private_database(), (database, office), Always, HOLDS),
+        (private_database(), (database, office), Perhaps, HOLDS),
+        (narrow_admin(), (ssh, WIDE), Always, VIOLATED),
+        (narrow_admin(), (ssh, WIDE), Perhaps, UNDECIDED),
+        (narrow_admin(), (ssh, HALF), Always, HOLDS),
+        (narrow_admin(), (ssh, HALF), Perhaps, HOLDS),
+        (operators(), (ssh, HALF), Always, VIOLATED),
+        (operators(), (ssh, HALF), Perhaps, UNDECIDED),
+        (operators(), (ssh, all_operators), Always, HOLDS),
+        (operators(), (ssh, all_operators), Perhaps, HOLDS),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // Nothing that any other table could add.
+        let alone = table(&[line], Some(&[line]), speaks);
+        assert_eq!(counts(&[alone], policy), expected, "case {at}");
+    }
+}
+
+#[test]
+fn what_another_table_may_add_is_undecided() {
+    let ssh = tcp(22, 22);
+    let all_operators: Line<'_> = (ssh, &["203.0.113.0/24", "2001:db8::/32"]);
+    for (at, (policy, line, possible, expected)) in [
+        // Missing here, and perhaps there.
+        (operators(), (ssh, HALF), Some(all_operators), UNDECIDED),
+        (operators(), (ssh, HALF), None, UNDECIDED),
+        (operators(), all_operators, None, HOLDS),
+        // Narrow here, and wide together with what may be there.
+        (
+            narrow_admin(),
+            (ssh, HALF),
+            Some((ssh, OTHER_HALF)),
+            UNDECIDED,
+        ),
+        (narrow_admin(), (ssh, HALF), Some((ssh, HALF)), HOLDS),
+        // What nobody declares is no fault of what is declared.
+        (narrow_admin(), (ssh, HALF), None, HOLDS),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let both = possible.map(|other| [line, other]);
+        let table = table(&[line], both.as_ref().map(|both| &both[..]), Always);
+        assert_eq!(counts(&[table], policy), expected, "case {at}");
+    }
+}
+
+#[test]
+fn what_one_table_is_to_blame_for_is_not_said_of_the_others() {
+    let ssh = tcp(22, 22);
+    let both: &[Line<'_>] = &[(ssh, WIDE), (ssh, &["192.0.2.0/24"])];
+    let narrow = || table(&both[1..], Some(both), Always);
+    let wide = |speaks| table(&both[..1], Some(both), speaks);
+    assert_eq!(counts(&[narrow(), wide(Always)], narrow_admin()), VIOLATED);
+    assert_eq!(
+        counts(&[narrow(), wide(Perhaps)], narrow_admin()),
+        UNDECIDED
+    );
+    // The policy does not speak of it, and together they are too wide.
+    assert_eq!(counts(&[narrow(), wide(Never)], narrow_admin()), UNDECIDED);
+    // Whoever is excused took the blame.
+    let mut excused = wide(Never);
+    excused.waivers = vec![waiver("p", both[0])];
+    assert_eq!(counts(&[narrow(), excused.clone()], narrow_admin()), HOLDS);
+    excused.waivers = vec![waiver("another", both[0])];
+    assert_eq!(counts(&[narrow(), excused], narrow_admin()), UNDECIDED);
+}
+
+#[test]
+fn what_is_waived_is_neither_violated_nor_undecided() {
+    let line: Line<'_> = (tcp(5432, 5432), WIDE);
+    for speaks in [Always, Perhaps] {
+        let mut table = table(&[line], Some(&[line]), speaks);
+        table.waivers = vec![waiver("p", line)];
+        assert_eq!(counts(&[table.clone()], private_database()), HOLDS);
+        table.waivers = vec![waiver("another", line)];
+        assert_ne!(counts(&[table], private_database()), HOLDS);
+    }
+}
+
+/// A waiver is idle only where it is certain that no instance needs it.
+#[test]
+fn an_idle_waiver_is_reported_where_that_is_certain() {
+    let office: Line<'_> = (tcp(5432, 5432), &["203.0.113.0/24"]);
+    let at_most = Demand::AtMost {
+        cells: Cells::Of(vec![tcp(5432, 5432)]),
+        ipv4: Some(16),
+        ipv6: None,
+    };
+    for (policy, speaks, waived, idle) in [
+        (private_database(), Always, "p", 1),
+        (private_database(), Perhaps, "p", 0),
+        (private_database(), Always, "another", 1),
+        // Other tables may make it too wide.
+        (policy(Weight::Deny, at_most), Always, "p", 0),
+    ] {
+        let mut table = table(&[office], Some(&[office]), speaks);
+        table.waivers = vec![waiver(waived, office)];
+        let found = judged(&[table], policy);
+        assert_eq!(found.violations, []);
+        assert_eq!(found.unused.len(), idle, "{speaks:?} {waived}");
+    }
+}
+
+#[test]
+fn what_is_declared_is_judged_on_instances() {
+    let ssh = tcp(22, 22);
+    for (policy, lines, violations) in [
+        (private_database(), &[(tcp(5432, 5432), WIDE)][..], 1),
+        (narrow_admin(), &[(ssh, HALF)], 0),
+        (narrow_admin(), &[(ssh, HALF), (ssh, OTHER_HALF)], 1),
+    ] {
+        let scene = scene(Mode::Authoritative, "dualstack", &[], lines, policy);
+        let instance = scene.plan.instances[0].instance.clone();
+        let instances = [(id(), instance)].into();
+        let found = declared_on(&scene.desired, &instances, |_| None);
+        assert_eq!(found.violations.len(), violations);
+        // Of an instance that is not there nothing can be said.
+        let nowhere = declared_on(&scene.desired, &BTreeMap::new(), |_| None);
+        assert_eq!(nowhere, Findings::default());
+    }
+}

@@ -1,0 +1,203 @@
+//! What is said of a violation, in which order, and what to do about it.
+//!
+//! Owns tests of words and of order; what is a violation is tested elsewhere.
+
+use super::super::{Findings, Seen, State, policies};
+use super::{Line, found, live, narrow_admin, operators, policy, private_database, scene};
+use super::{sources, tcp};
+use crate::model::{Cells, Demand, Mode, Policy, Strategy, Weight};
+use crate::plan::{Options, Verdict, plan_instance};
+
+const WORLD: &[&str] = &["0.0.0.0/0"];
+
+#[test]
+fn each_way_of_being_there_has_a_word() {
+    for (seen, word) in [
+        (Seen::Introduced, "introduced"),
+        (Seen::Existing, "existing"),
+        (Seen::Live, "live"),
+        (Seen::Declared, "declared"),
+    ] {
+        assert_eq!(seen.as_str(), word);
+    }
+}
+
+/// What refuses comes first, then what is denied, whatever the order of the file.
+#[test]
+fn violations_are_in_order_of_what_follows_from_them() {
+    let named = |id: &str, weight, policy: Policy| Policy {
+        id: id.into(),
+        weight,
+        ..policy
+    };
+    let mut list = [
+        named("a", Weight::Warn, narrow_admin()),
+        named("b", Weight::Deny, private_database()),
+        named("c", Weight::Deny, narrow_admin()),
+        named("d", Weight::Warn, private_database()),
+    ];
+    let before: &[Line<'_>] = &[(tcp(5432, 5432), WORLD)];
+    let after: &[Line<'_>] = &[(tcp(5432, 5432), WORLD), (tcp(22, 22), WORLD)];
+    for _ in 0..list.len() {
+        list.rotate_left(1);
+        let mut scene = scene(
+            Mode::Authoritative,
+            "dualstack",
+            &live(before),
+            after,
+            narrow_admin(),
+        );
+        scene.desired.policies.list = list.to_vec();
+        let found = policies(&scene.plan, &scene.desired, State::Result);
+        let order: Vec<_> = found.violations.iter().map(|v| v.policy.as_str()).collect();
+        assert_eq!(order, ["c", "b", "a", "d"]);
+    }
+}
+
+/// Where no declared rule opens it, what to do depends on whose the rules are.
+#[test]
+fn what_no_line_opens_is_closed_where_the_rules_are_kept() {
+    let before: &[Line<'_>] = &[(tcp(22, 22), WORLD)];
+    let hint = |mode, state| {
+        let scene = scene(mode, "dualstack", &live(before), &[], narrow_admin());
+        let found = policies(&scene.plan, &scene.desired, state);
+        found.violations[0].hint.clone()
+    };
+    let prefix = "no declared rule opens it: ";
+    for (mode, state, advice) in [
+        (Mode::Additive, State::Result, "name it in `absent`"),
+        (Mode::Additive, State::Live, "name it in `absent`"),
+        (
+            Mode::Observe,
+            State::Result,
+            "close it where this instance is managed",
+        ),
+        (Mode::Authoritative, State::Live, "`apply` closes it"),
+    ] {
+        assert_eq!(hint(mode, state), format!("{prefix}{advice}"));
+    }
+    // A plan that is refused leaves it, and applying it again would not help.
+    let both: &[Line<'_>] = &[(tcp(22, 22), &["0.0.0.0/0", "192.0.2.0/24"])];
+    let mut scene = scene(
+        Mode::Authoritative,
+        "dualstack",
+        &live(both),
+        &[],
+        narrow_admin(),
+    );
+    let planned = &mut scene.plan.instances[0];
+    planned.verdict = Verdict::Refused {
+        reason: "for a test".into(),
+        hint: None,
+    };
+    planned.calls.clear();
+    let found = policies(&scene.plan, &scene.desired, State::Result);
+    assert_eq!(found.violations[0].hint, format!("{prefix}close it"));
+}
+
+#[test]
+fn what_is_missing_is_said_to_be_missing() {
+    let missing = found(&[], &[(tcp(80, 80), WORLD)], operators());
+    let [violation] = &missing.violations[..] else {
+        panic!("{missing:?}")
+    };
+    assert!(violation.lacking);
+    assert_eq!(violation.lines, []);
+    assert!(violation.hint.contains("declare a rule"), "{violation:?}");
+    assert!(
+        violation.reason.contains("does not get in"),
+        "{violation:?}"
+    );
+    let wide = found(&[], &[(tcp(22, 22), WORLD)], narrow_admin());
+    assert!(!wide.violations[0].lacking);
+    assert_eq!(wide.violations[0].lines.len(), 1);
+}
+
+/// A long list names its first members and counts the others.
+#[test]
+fn whoever_may_is_named_or_counted() {
+    let reason = |from: &[&str]| {
+        let demand = Demand::OnlyFrom {
+            cells: Cells::Of(vec![tcp(5432, 5432)]),
+            sources: sources(&["203.0.113.0/24"]),
+            from: from.iter().map(ToString::to_string).collect(),
+        };
+        let lines: &[Line<'_>] = &[(tcp(5432, 5432), &["192.0.2.1/32"])];
+        let found = found(&[], lines, policy(Weight::Deny, demand));
+        found.violations[0].reason.clone()
+    };
+    let start = "192.0.2.1 gets in at tcp/5432, and";
+    assert_eq!(reason(&[]), format!("{start} nobody may"));
+    assert_eq!(reason(&["a"]), format!("{start} only `a` may"));
+    assert_eq!(
+        reason(&["a", "b", "c", "d"]),
+        format!("{start} only `a`, `b`, `c`, `d` may")
+    );
+    assert_eq!(
+        reason(&["a", "b", "c", "d", "e", "f"]),
+        format!("{start} only `a`, `b`, `c`, `d` and 2 more may")
+    );
+}
+
+/// No more addresses than one network of that length holds, of each family by itself.
+#[test]
+fn a_limit_is_as_many_addresses_as_a_network_holds() {
+    for (texts, is_broken) in [
+        (&["10.0.0.0/16"][..], false),
+        (&["10.0.0.0/16", "192.0.2.1/32"], true),
+        (&["2001:db8::/48"], false),
+        (&["2001:db8::/49", "2001:db9::/49"], false),
+        (&["2001:db8::/48", "2001:db9::1/128"], true),
+        (&["::/0"], true),
+        (&["::/1"], true),
+        (&["10.0.0.0/16", "2001:db8::/48"], false),
+    ] {
+        let lines: &[Line<'_>] = &[(tcp(22, 22), texts)];
+        let found = found(&[], lines, narrow_admin());
+        assert_eq!(!found.violations.is_empty(), is_broken, "{texts:?}");
+    }
+}
+
+/// Of two instances that are alike and want the same, one may still be refused or be another matter.
+#[test]
+fn what_is_said_of_one_instance_is_not_said_of_another_that_differs() {
+    let before: &[Line<'_>] = &[(tcp(22, 22), &["192.0.2.0/24"])];
+    let after: &[Line<'_>] = &[(tcp(22, 22), WORLD)];
+    let mut scene = scene(
+        Mode::Authoritative,
+        "dualstack",
+        &live(before),
+        after,
+        narrow_admin(),
+    );
+    let mut second = scene.plan.instances[0].clone();
+    second.instance.id.name = "web-2".into();
+    let shared = scene.desired.instances[&super::id()].clone();
+    scene
+        .desired
+        .instances
+        .insert(second.instance.id.clone(), shared.clone());
+    scene.plan.instances.push(second);
+    let seen = |scene: &super::Scene| -> Vec<Seen> {
+        let found: Findings = policies(&scene.plan, &scene.desired, State::Result);
+        found
+            .violations
+            .iter()
+            .map(|violation| violation.seen)
+            .collect()
+    };
+    assert_eq!(seen(&scene), [Seen::Introduced; 2]);
+    // What is not carried out changes nothing.
+    let change = scene.plan.instances[1].clone();
+    scene.plan.instances[1].verdict = Verdict::Observed;
+    assert_eq!(seen(&scene), [Seen::Introduced]);
+    // Another strategy may lead elsewhere.
+    scene.plan.instances[1] = change;
+    let mut narrow = (*shared).clone();
+    narrow.strategy = Strategy::Put;
+    narrow.rules.clear();
+    let other = &scene.plan.instances[1];
+    let planned = plan_instance(&other.instance, &narrow, &other.before, Options::default());
+    scene.plan.instances[1] = planned;
+    assert_eq!(seen(&scene), [Seen::Introduced]);
+}
