@@ -189,6 +189,18 @@ fn damaged_calls_are_seen() {
     ]);
 }
 
+#[test]
+fn a_guess_says_what_is_guessed() {
+    for (guess, words) in [
+        (Guess::Spelling, "spelled oddly"),
+        (Guess::OpenWithout, "opens without"),
+        (Guess::CloseOther, "closes other sources"),
+    ] {
+        let shown = Fault::Guess(key(22), guess).to_string();
+        assert!(shown.contains("tcp/22") && shown.contains(words), "{shown}");
+    }
+}
+
 /// A result that only one reading of the service leads to is none.
 #[test]
 fn every_reading_has_to_lead_to_the_result() {
