@@ -43,7 +43,11 @@ fn a_change_is_named_after_who_gains_and_who_loses() {
             after: named(after),
             causes: Vec::new(),
         };
-        assert_eq!(change.action(), action, "{before:?} to {after:?}");
+        assert_eq!(
+            change.action(crate::model::Family::default()),
+            action,
+            "{before:?} to {after:?}"
+        );
     }
 }
 
