@@ -63,8 +63,10 @@ pub fn replace(path: &Path, content: &[u8], permissions: Option<Permissions>) ->
 /// cannot be listed, and a file that cannot be locked or removed, keep nobody from writing.
 pub fn remove_leftovers(path: &Path) {
     for path in leftovers(path) {
-        let is_abandoned = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
-        if is_abandoned {
+        // The lock is held until it is removed, so that whoever has just made it does not take it for theirs.
+        if let Ok(file) = File::open(&path)
+            && file.try_lock().is_ok()
+        {
             let _ = fs::remove_file(&path);
         }
     }

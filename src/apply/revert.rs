@@ -43,7 +43,7 @@ pub(super) async fn revert<R: Reader, W: Writer, J: Journal, P: Progress>(
 /// How the way back ended.
 enum Ending {
     /// Nothing of ours is left, after so many more writes.
-    Undone(Undo, usize),
+    Undone(Box<Undo>, usize),
     /// It is not known whether anything is left.
     Failed(Failure),
     /// Somebody else is at work, or it is another instance.
@@ -93,7 +93,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Back<'_, R, W, J, P> {
                 }
                 Verdict::InSync | Verdict::Observed => {
                     if proved || last.as_ref() == Some(&live) || patience.is_over() {
-                        return Ending::Undone(undo, self.result.writes - already);
+                        return Ending::Undone(Box::new(undo), self.result.writes - already);
                     }
                     last = Some(live);
                     patience.pause().await;
@@ -109,7 +109,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Back<'_, R, W, J, P> {
             self.result.note = back.note;
             match back.outcome {
                 Outcome::Applied { .. } | Outcome::AlreadyApplied => {
-                    return Ending::Undone(undo, self.result.writes - already);
+                    return Ending::Undone(Box::new(undo), self.result.writes - already);
                 }
                 Outcome::Failed(failure) => return Ending::Failed(failure),
                 outcome if attempts >= ATTEMPTS => return foreign(&outcome),
@@ -141,28 +141,7 @@ fn outcome(earlier: &Outcome, ending: Ending, why: &str) -> Option<Outcome> {
     Some(match ending {
         // What failed without an effect is still a failure.
         Ending::Undone(_, 0) if earlier.is_failure() => return None,
-        Ending::Undone(Undo { remains, left, .. }, _) if !remains.is_empty() => {
-            let lines: Vec<String> = remains.iter().map(ToString::to_string).collect();
-            let open = lines.join(", ");
-            let theirs = left.join("; ");
-            Outcome::ForeignWriter(Foreign {
-                difference: Some(format!(
-                    "{why}, and what was opened stays open through rules of somebody else: {open} ({theirs})"
-                )),
-                ..Foreign::default()
-            })
-        }
-        Ending::Undone(Undo { left, .. }, writes) => {
-            let mut text = why;
-            if writes == 0 {
-                text.push_str("; nothing of it was left");
-            }
-            if !left.is_empty() {
-                text.push_str("; changed by somebody else, and left so: ");
-                text.push_str(&left.join("; "));
-            }
-            Outcome::Reverted(text)
-        }
+        Ending::Undone(undo, writes) => undone(*undo, writes, why),
         Ending::Failed(failure) => Outcome::Failed(Failure {
             message: format!("{why}, and putting it back failed: {}", failure.message),
             ..failure
@@ -178,6 +157,29 @@ fn outcome(earlier: &Outcome, ending: Ending, why: &str) -> Option<Outcome> {
             }),
         },
     })
+}
+
+/// Nothing of what was written is left, unless others let the same sources in.
+fn undone(undo: Undo, writes: usize, mut why: String) -> Outcome {
+    let Undo { remains, left, .. } = undo;
+    if !remains.is_empty() {
+        let lines: Vec<String> = remains.iter().map(ToString::to_string).collect();
+        let (open, theirs) = (lines.join(", "), left.join("; "));
+        return Outcome::ForeignWriter(Foreign {
+            difference: Some(format!(
+                "{why}, and what was opened stays open through rules of somebody else: {open} ({theirs})"
+            )),
+            ..Foreign::default()
+        });
+    }
+    if writes == 0 {
+        why.push_str("; nothing of it was left");
+    }
+    if !left.is_empty() {
+        why.push_str("; changed by somebody else, and left so: ");
+        why.push_str(&left.join("; "));
+    }
+    Outcome::Reverted(why)
 }
 
 /// Why a run of this plan could not be undone, should nobody confirm it: every state that it may stop in is tried.

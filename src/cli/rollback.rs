@@ -4,6 +4,7 @@
 //! configuration is only asked for its guards and its policies; what comes back stands in the receipt alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -90,7 +91,7 @@ fn opened(plan: &Plan) -> String {
     for instance in &plan.instances {
         for line in instance.exposure.lines().gained {
             let line = format!("{}: + {line}", instance.instance.id);
-            text.push_str(&format!("opens: {}\n", render::plain(&line)));
+            let _ = writeln!(text, "opens: {}", render::plain(&line));
         }
     }
     if text.len() == before {

@@ -37,15 +37,20 @@ fn read_line() -> io::Result<Option<String>> {
     use std::io::Read as _;
     use std::os::fd::AsFd as _;
 
-    let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let mut line = Vec::new();
-    for byte in input.bytes() {
-        match byte? {
-            b'\n' => return Ok(Some(String::from_utf8_lossy(&line).into_owned())),
-            byte => line.push(byte),
+    let mut byte = [0];
+    loop {
+        match input.read(&mut byte) {
+            Ok(0) => return Ok(None),
+            Ok(_) if byte == *b"\n" => {
+                return Ok(Some(String::from_utf8_lossy(&line).into_owned()));
+            }
+            Ok(_) => line.extend(byte),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
-    Ok(None)
 }
 
 #[cfg(not(unix))]
