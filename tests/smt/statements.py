@@ -112,7 +112,7 @@ def hold_bounds(oracle, case, subject, answer, live):
     """What `diff` answers of an additive configuration, of which what would result is known only within bounds."""
     well_formed(oracle, case, subject, answer)
     family, before = case.family, live.certain
-    declared, least, _, _ = additive_bounds(case, live)
+    declared, least, _ = additive_bounds(case, live)
     most = Union(declared, before)
     doubts = live.after(Rules([]), "additive")
     was, low, high = before.closed(family), least.closed(family), most.closed(family)
@@ -144,7 +144,7 @@ def additive_bounds(case, live):
     others = of_rules([(key, sources) for key, sources in live.rules if key not in gone])
     own = of_rules([(key, sources) for key, sources in live.rules if key in gone])
     most = Union(declared, Union(others, Without(own, of_rules(named))))
-    return declared, least, most, of_rules(named)
+    return declared, least, most
 
 
 def widened(sources):
@@ -166,21 +166,35 @@ def hold_target(oracle, case, subject, plan, live, after):
             # Several rules that change take one Put, which an unknown entry forbids.
             oracle.check(case, subject, case.strategy == "incremental" or live.unknown, f"refused: {plan['reason']}")
         return
-    declared, least, most, named = additive_bounds(case, live)
+    declared, least, most = additive_bounds(case, live)
     if verdict == "refused" or live.is_doubtful():
         most = Union(declared, live.certain)
     statements = [
         ("declared, or not to be touched, and it would not be open", implies(least.closed(family), after.closed(family))),
         ("neither live nor declared, or absent, and it would be open", implies(after.closed(family), most.closed(family))),
     ]
-    if verdict == "in-sync":
-        held = none_of(all_of([after.plain, named.plain, none_of(declared.closed(family))]))
-        statements.append(("in sync although what is absent stays open", held))
-    if case.strategy == "put" and verdict == "change" and not case.config.expired:
-        cut = Union(declared, Without(live.certain, named))
-        held = implies(all_of([after.plain, none_of(is_alias(BROWSER_CLIENT))]), cut.plain)
-        statements.append(("absent, and a Put would leave it open", held))
+    if verdict != "refused":
+        statements += stays_open(case, plan, live, after, declared)
     oracle.hold(subject, statements)
+
+
+def stays_open(case, plan, live, after, declared):
+    """Statements about access that must go and that a rule which is not ours still gives: all of it is named. What a Put
+    may cut is cut, and only `all` cannot be, since no other rule opens every protocol."""
+    gone = case.config.expired + [(key, sources or texts.ALL_SOURCES) for key, sources in case.config.absent]
+    named = of_boxes([box for part in plan.get("stillOpen", []) for box in part["access"]])
+    # Who is behind an alias is not for `absent` to say where the world gets in.
+    address = none_of(is_alias(BROWSER_CLIENT))
+    open_still = all_of([address, after.plain, of_rules(gone).plain, none_of(declared.closed(case.family))])
+    statements = [
+        ("absent and still open, and not named", implies(open_still, named.plain)),
+        ("said to be still open although it is not so", implies(all_of([address, named.plain]), open_still)),
+    ]
+    is_cut = case.strategy == "put" and not any(key[0].startswith("icmp") for key, _ in gone)
+    if is_cut:
+        uncut = of_rules([(key, sources) for key, sources in live.rules if key[0] == "all"])
+        statements.append(("absent, and a Put would leave it open", implies(open_still, uncut.plain)))
+    return statements
 
 
 # Calls
@@ -279,6 +293,7 @@ def hold_plan(oracle, case, subject, plan, strict=False):
     well_formed(oracle, case, subject, plan["exposure"])
     if verdict == "in-sync":
         oracle.check(case, subject, not plan["calls"], "in sync, with calls")
+        oracle.check(case, subject, not plan.get("stillOpen"), "in sync although what is absent stays open")
         oracle.check(case, subject, not live.is_doubtful() or stays, "in sync in spite of doubt")
         oracle.hold(subject, [("in sync although it is not", same(before.closed(family), after.closed(family)))])
     most = live.after(after, case.mode)
