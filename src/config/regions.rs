@@ -1,31 +1,11 @@
-//! The regions that have a Lightsail endpoint.
+//! The regions that a configuration names.
 //!
-//! Owns the list, which is for suggestions only: a region that is not in it may be new. Refuses to decide whether one is
-//! looked at.
+//! Owns the form of a region, and the warning about one that is not known. Refuses to decide whether one is looked at.
 
 use super::diagnostic::Report;
 use super::source::{Span, quote};
 use super::suggest::nearest;
-
-/// Regions with an endpoint (AWS endpoint data, botocore 1.43).
-const KNOWN: &[&str] = &[
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-south-1",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ap-southeast-3",
-    "ap-southeast-5",
-    "ca-central-1",
-    "eu-central-1",
-    "eu-north-1",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-west-3",
-    "us-east-1",
-    "us-east-2",
-    "us-west-2",
-];
+use crate::model::REGIONS;
 
 /// Whether a text can be a region. One that cannot is an error, since it would become part of a host name; one that
 /// only is not known is a warning.
@@ -33,11 +13,11 @@ pub(super) fn check(report: &mut Report, region: &str, span: Span) -> bool {
     let possible = is_possible(region);
     if !possible {
         let message = format!("{} is no region", quote(region));
-        report.unknown(span, message, region, KNOWN.iter().copied());
+        report.unknown(span, message, region, known());
         return false;
     }
-    if !KNOWN.contains(&region) {
-        let near = nearest(&mut report.compared, region, KNOWN.iter().copied());
+    if !known().any(|known| known == region) {
+        let near = nearest(&mut report.compared, region, known());
         let problem = report.warning(
             span,
             format!(
@@ -50,6 +30,10 @@ pub(super) fn check(report: &mut Report, region: &str, span: Span) -> bool {
         }
     }
     true
+}
+
+fn known() -> impl Iterator<Item = &'static str> {
+    REGIONS.iter().map(|region| region.name)
 }
 
 /// Whether a text has the form of a region.

@@ -13,6 +13,7 @@ mod instance;
 mod key;
 mod live;
 mod policy;
+mod region;
 mod shard;
 mod shown;
 mod sources;
@@ -28,6 +29,7 @@ pub use instance::{AddressType, Family, Instance, InstanceId, InstanceState, Sit
 pub use key::{Key, KeyError, Protocol};
 pub use live::{Doubt, Live, LiveFirewall, PortState, Uncertain, Unreadable};
 pub use policy::{Cells, DeclaredTable, Demand, Policies, Policy, Waiver, Weight};
+pub use region::{REGIONS, Region};
 pub use shard::{NoShard, Shard};
 pub use shown::{begins_command, is_unsafe, visible};
 pub use sources::{LIGHTSAIL_CONNECT, Sources, V4_ANYWHERE, V6_ANYWHERE};

@@ -194,6 +194,13 @@ fn operation_status(name: &str, is_terminal: Option<bool>, has_error: bool) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::REGIONS;
+
+    #[test]
+    fn the_table_of_regions_is_that_of_the_sdk() {
+        let known: Vec<&str> = REGIONS.iter().map(|region| region.name).collect();
+        assert_eq!(known, types::RegionName::values());
+    }
 
     #[test]
     fn terminal_is_what_the_service_says() {
