@@ -2,7 +2,7 @@
 //!
 //! Owns the limits and their defaults. Refuses to judge a plan by them; `policy` does.
 
-use super::Rule;
+use super::{Rule, Shard};
 
 /// The share of the declared instances that may change in one run where the configuration names no number: a fifth, so
 /// that a mistake in a shared ruleset is stopped and everyday work is not.
@@ -44,22 +44,24 @@ impl Guard {
             .unwrap_or_else(|| (scope / SHARE).max(AT_LEAST))
     }
 
-    /// The limits for one of `shards` equal parts of a scope in which `scope` instances are declared: its share of what
-    /// the whole may change, rounded up. A shard cannot see what the others change, so together they may change up to
-    /// `shards - 1` more than one run.
+    /// The limits for one shard of a scope in which `scope` instances are declared: its part of what the whole may change.
+    /// The parts add up to the whole, since no shard sees what the others change; what does not divide goes to the first.
     #[must_use]
-    pub fn part(&self, scope: usize, shards: u16) -> Self {
-        let shards = usize::from(shards.max(1));
+    pub fn part(&self, scope: usize, shard: Shard) -> Self {
+        let (index, of) = (usize::from(shard.index()), usize::from(shard.of()));
+        let part = |whole: usize| whole / of + usize::from(index <= whole % of);
         Self {
             keep: self.keep.clone(),
-            max_instances: Some(self.most_instances(scope).div_ceil(shards)),
-            max_closed: self.max_closed.div_ceil(shards),
+            max_instances: Some(part(self.most_instances(scope))),
+            max_closed: part(self.max_closed),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -76,21 +78,34 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_a_share_of_the_whole_rounded_up() {
-        let part = Guard::default().part(1000, 8);
-        assert_eq!((part.max_instances, part.max_closed), (Some(25), 4));
-        let small = Guard::default().part(3, 8);
-        assert_eq!((small.max_instances, small.max_closed), (Some(1), 4));
-        let none = Guard {
-            max_instances: Some(0),
-            max_closed: 0,
-            ..Guard::default()
+    fn parts_differ_by_one_at_most() {
+        let part = |guard: &Guard, scope, index, of| {
+            let shard = Shard::new(index, of).expect("a shard");
+            let part = guard.part(scope, shard);
+            (part.max_instances, part.max_closed)
         };
-        assert_eq!(none.part(1000, 8), none);
-        let whole = Guard::default().part(30, 1);
-        assert_eq!(
-            (whole.max_instances, whole.max_closed),
-            (Some(6), MAX_CLOSED)
-        );
+        let usual = Guard::default();
+        assert_eq!(part(&usual, 1000, 1, 8), (Some(25), 4));
+        assert_eq!(part(&usual, 1000, 8, 8), (Some(25), 3));
+        assert_eq!(part(&usual, 3, 5, 8), (Some(1), 3));
+        assert_eq!(part(&usual, 3, 6, 8), (Some(0), 3));
+        assert_eq!(part(&usual, 30, 1, 1), (Some(6), MAX_CLOSED));
+    }
+
+    proptest! {
+        #[test]
+        fn all_shards_together_have_the_limit_of_one_run(
+            max_instances in prop::option::of(0..2_000_usize),
+            max_closed in 0..2_000_usize,
+            scope in 0..5_000_usize,
+            of in 1..=Shard::MOST,
+        ) {
+            let guard = Guard { keep: Vec::new(), max_instances, max_closed };
+            let shards = (1..=of).filter_map(|index| Shard::new(index, of));
+            let parts: Vec<Guard> = shards.map(|shard| guard.part(scope, shard)).collect();
+            let instances: Option<usize> = parts.iter().map(|part| part.max_instances).sum();
+            let closed: usize = parts.iter().map(|part| part.max_closed).sum();
+            prop_assert_eq!((instances, closed), (Some(guard.most_instances(scope)), max_closed));
+        }
     }
 }

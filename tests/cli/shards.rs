@@ -303,6 +303,24 @@ fn guards_and_expectations_are_those_of_the_whole_scope() {
 }
 
 #[test]
+fn more_shards_than_the_limit_change_no_more_than_the_limit() {
+    let web = (0..10).map(|n| instance(&format!("web-{n}"), Vec::new()));
+    let config = "version = 1\ndefaults = { region = \"eu-central-1\" }\n[groups.web]\nmatch = { name = \"web-*\" }\n\
+                  rules = [{ allow = \"ssh\", from = \"203.0.113.0/24\" }]\n[guard]\nmax-instances = 5\n";
+    let stage = Stage::new(config, &fleet(web.collect()));
+    for k in 1..=40 {
+        let done = stage.on_fleet(&["apply", "--yes", "--shard", &format!("{k}/40")]);
+        assert!(matches!(done.code, Some(0 | 3)), "{}", done.shown());
+    }
+    let fleet = stage.fleet();
+    let rules = fleet.regions[REGION]
+        .iter()
+        .filter_map(|entry| entry.port_states.as_ref());
+    let changed = rules.filter(|rules| !rules.is_empty()).count();
+    assert!(changed <= 5, "{changed} changed");
+}
+
+#[test]
 fn a_plan_file_knows_its_shard() {
     let stage = Stage::new(CONFIG, &forty());
     let out = |shard: &str| {

@@ -241,7 +241,7 @@ pub(super) async fn plan(
     )?;
     if let Some(ours) = question.shard {
         shard::narrow(&mut desired, ours);
-        desired.guard = desired.guard.part(declared, ours.of());
+        desired.guard = desired.guard.part(declared, ours);
     }
     let options = plan::Options {
         strategy: world.strategy,
