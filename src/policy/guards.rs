@@ -7,10 +7,11 @@
 //! | `empty` | an instance with rules would have none |
 //! | `changed-since` | on a way back: somebody else has changed the rules since the run that is undone |
 //!
-//! Lock-out is judged on effective access, so that no spelling evades it, and on what an instance can really be reached
-//! by: sources of a family that it lacks count as nobody, and so do live entries that cannot be read for certain. Owns the
-//! judgement; refuses to change a plan, and to know who gave consent and why it was wise.
+//! Lock-out and closed rules are judged on effective access, so that no spelling evades them. Lock-out is also judged on
+//! what an instance can really be reached by: sources of a family that it lacks count as nobody, and so do live entries that
+//! cannot be read for certain. Owns the judgement; refuses to change a plan, and to know who gave consent and why it was wise.
 
+mod closing;
 mod lockout;
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 
 use super::Allow;
 use crate::model::{Guard, InstanceId};
-use crate::plan::{Call, GuardName, InstancePlan, Override, Plan, Verdict};
+use crate::plan::{GuardName, InstancePlan, Override, Plan, Verdict};
 
 /// What a guard refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,8 +115,10 @@ pub fn judge_undo(
     let most = guard.most_instances(scope);
     let instances = consents.excess(&changing, most, |_| 1);
     refusals.extend(instances.map(|excess| excess.refusal("instance", "change")));
-    let rules = consents.excess(&changing, guard.max_closed, closed);
-    refusals.extend(rules.map(|excess| excess.refusal("rule", "be closed")));
+    let rules = consents.excess(&changing, guard.max_closed, closing::closed);
+    refusals.extend(
+        rules.map(|excess| excess.refusal("rule", "be closed to all or most of their sources")),
+    );
     consents.judgement(refusals, reason)
 }
 
@@ -130,22 +133,6 @@ pub fn lint(plan: &Plan, guard: &Guard, scope: usize) -> Vec<Refusal> {
         .collect();
     // Whether somebody changed it since is not seen in a plan, and its executor writes to nothing that has changed.
     judge(plan, guard, scope, &allowed, "").refusals
-}
-
-/// How many rules go: keys that are live and have no source after, and entries that a Put replaces by nothing.
-fn closed(plan: &InstancePlan) -> usize {
-    let keys = plan
-        .changes
-        .iter()
-        .filter(|change| change.after.is_empty() && !change.before.is_empty());
-    let puts = matches!(plan.calls.first(), Some(Call::Put { .. }));
-    let replaced = plan.before.uncertain().iter().filter(|uncertain| {
-        let certain = |key| plan.before.firewall().get(key).is_some();
-        puts && uncertain
-            .key
-            .is_none_or(|key| plan.after.get(key).is_none() && !certain(key))
-    });
-    keys.count() + replaced.count()
 }
 
 fn emptied(plan: &InstancePlan) -> Option<String> {

@@ -3,6 +3,7 @@
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
 use super::*;
+use crate::exposure::Effective;
 use crate::model::arbitrary::{Universe, named};
 use crate::model::{
     AddressType, Desired, DesiredInstance, Firewall, Instance, InstanceState, Key, Live,
@@ -355,7 +356,9 @@ fn a_run_changes_so_much_and_no_more() {
     );
     assert_eq!(
         shown(&losing(6), &limits(Some(6), 5), &[]),
-        ["blast-radius : 6 rules would be closed, and the limit of one run is 5"]
+        [
+            "blast-radius : 6 rules would be closed to all or most of their sources, and the limit of one run is 5"
+        ]
     );
     // The whole scope counts, not the part of it that this run looks at.
     let judgement = judge(&losing(6), &limits(None, no_limit), 30, &[], "");
@@ -377,6 +380,112 @@ fn a_run_changes_so_much_and_no_more() {
     assert_eq!(
         shown(&losing(8), &limits(Some(0), 0), &["blast-radius"]),
         [""; 0]
+    );
+}
+
+/// A rule of a range of TCP ports.
+type Range<'a> = (i32, i32, &'a [&'a str]);
+
+/// The plan for one instance with these rules, which may be of ranges.
+fn ranges(before: &[Range<'_>], after: &[Range<'_>]) -> Plan {
+    let all = |rules: &[Range<'_>]| -> Firewall {
+        let key = |from, to| Key::new(Protocol::Tcp, from, to).expect("ports");
+        let rules = rules.iter();
+        rules
+            .map(|(from, to, texts)| (key(*from, *to), named(texts)))
+            .collect()
+    };
+    let mut plan = one("dualstack", &[], &[(1, &["::/0"])]);
+    let (before, after) = (LiveFirewall::from(&all(before)), all(after));
+    let wanted = DesiredInstance {
+        mode: Mode::Authoritative,
+        strategy: Strategy::Auto,
+        rules: after.iter().map(|(key, s)| rule(*key, s)).collect(),
+        absent: Vec::new(),
+        expired: Vec::new(),
+        notes: Vec::new(),
+    };
+    let instance = plan.instances[0].instance.clone();
+    plan.instances[0] = crate::plan::plan_instance(&instance, &wanted, &before, Options::default());
+    plan
+}
+
+#[test]
+fn a_rule_is_closed_when_most_of_its_sources_lose_most_of_its_ports() {
+    let office: &[&str] = &["203.0.113.0/24"];
+    let cases: [(&[Range<'_>], &[Range<'_>], usize); 17] = [
+        (&[(80, 80, office)], &[(81, 81, office)], 1),
+        (&[(80, 80, &["0.0.0.0/0"])], &[(80, 80, &["10.0.0.1"])], 1),
+        // Half is not most.
+        (&[(80, 80, office)], &[(80, 80, &["203.0.113.0/25"])], 0),
+        (&[(80, 80, office)], &[(80, 80, &["203.0.113.0/26"])], 1),
+        (&[(80, 80, office)], &[(80, 80, &["198.51.100.0/24"])], 1),
+        (&[(80, 80, office)], &[(80, 80, &["0.0.0.0/0"])], 0),
+        // No family outweighs the other, and no number of addresses an alias.
+        (
+            &[(80, 80, &["0.0.0.0/0", "::/0"])],
+            &[(80, 80, &["10.0.0.1", "::/0"])],
+            1,
+        ),
+        (
+            &[(80, 80, &["0.0.0.0/0", "2001:db8::/32"])],
+            &[(80, 80, &["0.0.0.0/0", "2001:db8::/48"])],
+            1,
+        ),
+        (
+            &[(80, 80, &["10.0.0.0/8", "lightsail-connect"])],
+            &[(80, 80, &["10.0.0.0/8"])],
+            1,
+        ),
+        // Ports count as addresses do.
+        (&[(1, 1000, office)], &[(1, 400, office)], 1),
+        (&[(1, 1000, office)], &[(1, 500, office)], 0),
+        (
+            &[(1, 1000, office)],
+            &[(1, 400, office), (401, 1000, &["203.0.113.7"])],
+            1,
+        ),
+        // Another spelling closes nothing.
+        (
+            &[(1, 1000, office)],
+            &[(1, 400, office), (401, 1000, office)],
+            0,
+        ),
+        (&[(80, 80, office), (1, 99, office)], &[(1, 99, office)], 0),
+        (
+            &[(80, 80, office)],
+            &[(80, 80, &["203.0.113.0/25", "203.0.113.128/25"])],
+            0,
+        ),
+        // Each rule by itself.
+        (
+            &[(80, 80, office), (1, 99, office)],
+            &[(443, 443, office)],
+            2,
+        ),
+        (&[], &[(443, 443, office)], 0),
+    ];
+    for (at, (before, after, expected)) in cases.into_iter().enumerate() {
+        let plan = ranges(before, after);
+        let found = closing::closed(&plan.instances[0]);
+        assert_eq!(found, expected, "case {at}");
+    }
+}
+
+#[test]
+fn rules_that_are_shut_to_all_but_one_address_count() {
+    let world: Vec<Range<'_>> = (0..50)
+        .map(|n| (8000 + n, 8000 + n, &["0.0.0.0/0", "::/0"][..]))
+        .collect();
+    let home: Vec<Range<'_>> = (0..50)
+        .map(|n| (8000 + n, 8000 + n, &["203.0.113.7"][..]))
+        .collect();
+    let plan = ranges(&world, &home);
+    assert_eq!(
+        shown(&plan, &Guard::default(), &[]),
+        [
+            "blast-radius : 50 rules would be closed to all or most of their sources, and the limit of one run is 25"
+        ]
     );
 }
 
@@ -460,5 +569,30 @@ proptest! {
         // What only may have been open is not lost for certain.
         plan.instances.retain(|instance| instance.exposure.lost.is_empty() && instance.before.is_certain());
         prop_assert_eq!(guards(&plan), []);
+    }
+
+    /// Cell by cell, from the rules alone; of rules with few cells, since each is counted.
+    #[test]
+    fn closed_is_what_a_count_of_every_cell_finds(mut plan in plans(Universe::Small)) {
+        plan.instances.retain(|instance| instance.verdict == Verdict::Change);
+        for instance in plan.instances {
+            let (after, lost) = (Effective::of(&instance.after), Effective::of_boxes(&instance.exposure.lost));
+            for (key, sources) in instance.before.firewall() {
+                let rule = Effective::of(&[(*key, sources.clone())].into_iter().collect());
+                let cells = || rule.iter().flat_map(|(atom, run)| (run.from..=run.to).map(move |cell| (atom, cell, run)));
+                if cells().nth(1000).is_some() {
+                    continue;
+                }
+                let shut = cells().filter(|(atom, cell, run)| {
+                    let kept = run.access.intersection(after.access(*atom, *cell));
+                    let gone = run.access.difference(&kept);
+                    gone.v4.count() > kept.v4.count()
+                        || gone.v6.count() > kept.v6.count()
+                        || gone.aliases.len() > kept.aliases.len()
+                });
+                let expected = 2 * shut.count() > cells().count();
+                prop_assert_eq!(closing::is_closed(*key, sources, &lost), expected, "{} {}", key, sources);
+            }
+        }
     }
 }

@@ -1,0 +1,73 @@
+//! Which rules a change closes, by what people lose and not by how it is spelled.
+//!
+//! Owns the measure: a rule counts as closed when, on most of its ports, most of those who got in by it no longer get in by
+//! any rule. IPv4 addresses, IPv6 addresses and aliases are each taken by themselves, so that no number of IPv6 addresses
+//! outweighs the loss of IPv4, and most of any of them is enough. Half is not most. Does not know what the limit is.
+
+use crate::exposure::{Access, Atom, Effective, Run, uncovered};
+use crate::model::{Firewall, Key, Sources};
+use crate::plan::{Call, InstancePlan};
+
+/// How many rules a plan closes: those of the measure, and live entries of uncertain meaning that a Put replaces by nothing.
+pub(super) fn closed(plan: &InstancePlan) -> usize {
+    let mut shrinks = plan
+        .changes
+        .iter()
+        .filter(|change| !uncovered(&change.before, &change.after).is_empty())
+        .peekable();
+    let rules = if shrinks.peek().is_none() {
+        0
+    } else {
+        let lost = Effective::of_boxes(&plan.exposure.lost);
+        shrinks
+            .filter(|change| is_closed(change.key, &change.before, &lost))
+            .count()
+    };
+    rules + replaced(plan)
+}
+
+/// Whether a rule is closed where this access is lost.
+pub(super) fn is_closed(key: Key, sources: &Sources, lost: &Effective) -> bool {
+    let own: Firewall = [(key, sources.clone())].into_iter().collect();
+    let (mut all, mut shut) = (0_u32, 0_u32);
+    for (atom, rule) in Effective::of(&own).iter() {
+        all += cells(rule.from, rule.to);
+        shut += touching(lost, atom, rule)
+            .filter(|lost| loses_most(&rule.access, &lost.access))
+            .map(|lost| cells(lost.from.max(rule.from), lost.to.min(rule.to)))
+            .sum::<u32>();
+    }
+    shut > all - shut
+}
+
+fn cells(from: u16, to: u16) -> u32 {
+    u32::from(to - from) + 1
+}
+
+/// The lost runs that share a cell with a run of a rule.
+fn touching<'a>(lost: &'a Effective, atom: Atom, rule: &Run) -> impl Iterator<Item = &'a Run> {
+    let runs = lost.runs(atom);
+    let first = runs.partition_point(|run| run.to < rule.from);
+    let last = rule.to;
+    runs[first..].iter().take_while(move |run| run.from <= last)
+}
+
+/// Whether, of any kind of source, more of those who had access are among the lost than not.
+fn loses_most(had: &Access, lost: &Access) -> bool {
+    let (gone, kept) = (had.intersection(lost), had.difference(lost));
+    gone.v4.count() > kept.v4.count()
+        || gone.v6.count() > kept.v6.count()
+        || gone.aliases.len() > kept.aliases.len()
+}
+
+/// Entries that cannot be read for certain, and whose key a Put leaves out.
+fn replaced(plan: &InstancePlan) -> usize {
+    if !matches!(plan.calls.first(), Some(Call::Put { .. })) {
+        return 0;
+    }
+    let certain = |key| plan.before.firewall().get(key).is_some();
+    let gone =
+        |key: Option<Key>| key.is_none_or(|key| plan.after.get(key).is_none() && !certain(key));
+    let uncertain = plan.before.uncertain().iter();
+    uncertain.filter(|entry| gone(entry.key)).count()
+}
