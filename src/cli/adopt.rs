@@ -15,7 +15,7 @@ use super::session::{self, NoPlan};
 use super::signals;
 use crate::atomic_file;
 use crate::config::{self, Adopted, Config, Differing, Source};
-use crate::model::{Desired, Key, Live, Site};
+use crate::model::{Desired, Key, Live};
 use crate::plan::{self, Plan, Verdict};
 use crate::render::json::Problem;
 use crate::render::text::{self, Asked};
@@ -73,14 +73,12 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
     let (loaded, sites, connection) = session::open(config, world, inventory, output).await?;
     let as_of = config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
     let reader = connection.reader();
-    let mut live = session::discover(reader, &sites).await;
-    let all_listed = live.sites_unreadable.is_empty();
-    let looked_at = |live: &Live| -> BTreeSet<Site> {
-        let listed = |site: &&Site| !live.sites_unreadable.contains_key(*site);
-        sites.iter().filter(listed).cloned().collect()
-    };
-    let mut desired = loaded.resolve(&live.instances, &looked_at(&live), as_of)?;
-    session::narrow(&mut desired, &world.target, all_listed)?;
+    let beside = session::beside(world, &loaded, &sites).await;
+    let mut live = session::discover(reader, &[&sites[..], &beside].concat()).await;
+    let listing = session::listing(&sites, &beside, &live);
+    live.sites_unreadable.retain(|site, _| sites.contains(site));
+    let mut desired = loaded.resolve_listed(&live.instances, &listing, as_of)?;
+    session::narrow(&mut desired, &world.target, &live.sites_unreadable)?;
     let ids = desired.instances.keys();
     live.firewalls = session::read_rules(reader, ids, world.concurrency).await;
     connection.close().await;
@@ -96,8 +94,8 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
         refused,
     } = edited(&loaded, &before, &desired, &live, as_of);
     let again = config::parse(sources.clone())?;
-    let mut desired = again.resolve(&live.instances, &looked_at(&live), as_of)?;
-    session::narrow(&mut desired, &world.target, all_listed)?;
+    let mut desired = again.resolve_listed(&live.instances, &listing, as_of)?;
+    session::narrow(&mut desired, &world.target, &live.sites_unreadable)?;
     let plan = plan::plan(&desired, &live, options);
 
     let files: Vec<(&Source, &Source)> = changed

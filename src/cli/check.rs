@@ -15,7 +15,7 @@ use super::output::{Output, Shown, complain, problems, say};
 use super::session::{self, NoPlan};
 use super::side::additive;
 use super::world;
-use crate::config::Config;
+use crate::config::{Config, Listing};
 use crate::exposure::Effective;
 use crate::lightsail::Offline;
 use crate::model::{
@@ -103,6 +103,11 @@ fn check(args: &CheckArgs, output: &Output) -> Result<Answer, NoPlan> {
                 complain(&message, hint.as_deref());
                 problems.push(Problem::error(message, hint.clone()));
             }
+            for (id, Unreadable { reason, hint }) in &fleet.desired.undecided {
+                let message = format!("what is declared for `{id}` is undecided: {reason}");
+                complain(&message, hint.as_deref());
+                problems.push(Problem::error(message, hint.clone()));
+            }
             held.extend(fleet.held());
             problems.extend(fleet.problems());
             text.push_str(&fleet.text(path));
@@ -170,8 +175,13 @@ impl Fleet {
             }
         }
         wanted.retain(|site| !unseen.contains_key(site));
+        let listing = Listing {
+            complete: wanted,
+            incomplete: unseen.clone(),
+            scope: None,
+        };
         Ok(Self {
-            desired: config.resolve(&instances, &wanted, as_of)?,
+            desired: config.resolve_listed(&instances, &listing, as_of)?,
             unseen,
             instances,
             rules,

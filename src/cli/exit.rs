@@ -91,7 +91,12 @@ impl Exit {
         if !plan.missing.is_empty() {
             held.push(Self::Failed);
         }
-        if !plan.unreadable.is_empty() || !plan.sites_unreadable.is_empty() {
+        let blind = [
+            plan.unreadable.len(),
+            plan.undecided.len(),
+            plan.sites_unreadable.len(),
+        ];
+        if blind != [0; 3] {
             held.push(Self::Incomplete);
         }
         for instance in &plan.instances {

@@ -84,7 +84,11 @@ async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> 
         config.accounts(),
     )
     .await?;
-    let seen = session::discover(world.reader(), &sites).await;
+    let beside = session::beside(&args.world, &config, &sites).await;
+    let all = session::discover(world.reader(), &[&sites[..], &beside].concat()).await;
+    let mut seen = all.clone();
+    seen.instances.retain(|id, _| sites.contains(&id.site()));
+    seen.sites_unreadable.retain(|site, _| sites.contains(site));
     let found = find(&args.instance, &seen);
     let rules = match &found {
         Ok(id) => {
@@ -95,6 +99,15 @@ async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> 
     };
     world.close().await;
     let id = found?;
+    let listing = session::listing(&sites, &beside, &all);
+    if let Some(Unreadable { reason, hint }) = config.ambiguous(id, &listing) {
+        let cannot = Cannot {
+            exit: Exit::Incomplete,
+            message: format!("what is declared for `{id}` is undecided: {reason}"),
+            hint,
+        };
+        return Err(cannot.into());
+    }
     let unread = Unreadable {
         reason: "its rules were not read".to_owned(),
         hint: None,
@@ -105,7 +118,7 @@ async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> 
         .as_of
         .unwrap_or_else(time::OffsetDateTime::now_utc);
     // How many instances there are is not the question here, so no region counts as listed.
-    let desired = config.resolve(&seen.instances, &std::collections::BTreeSet::new(), as_of)?;
+    let desired = config.resolve(&all.instances, &std::collections::BTreeSet::new(), as_of)?;
     let wanted = desired.instances.get(id);
     let instance = seen.instances.get(id);
     let family = instance.map_or_else(Family::default, |i| i.address_type.client_family());

@@ -65,6 +65,7 @@ fn indexed(of: u16, index: Option<OsString>) -> Result<Shard, Cannot> {
 /// the reports of all shards together have it once.
 pub(super) fn narrow(desired: &mut Desired, shard: Shard) {
     desired.instances.retain(|id, _| shard.holds(id));
+    desired.undecided.retain(|id, _| shard.holds(id));
     desired
         .missing
         .retain(|missing| shard.holds_text(&missing.name));

@@ -37,6 +37,15 @@ impl Expect {
             .then_some(Self { least, most })
     }
 
+    /// Whether it holds of `least` instances and of any number above; `None` where that depends on how many there are.
+    pub(super) fn holds_from(self, least: usize) -> Option<bool> {
+        let least = u64::try_from(least).unwrap_or(u64::MAX);
+        if self.most.is_some_and(|most| least > most) {
+            return Some(false);
+        }
+        (self.least <= least && self.most.is_none()).then_some(true)
+    }
+
     pub(super) fn holds(self, count: usize) -> bool {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         self.least <= count && self.most.is_none_or(|most| count <= most)
@@ -85,5 +94,13 @@ mod tests {
             [0, 1, 2, 3].map(|n| range.holds(n)),
             [false, true, true, false]
         );
+        let from = |text: &str| {
+            let range = Expect::parse(text).expect("a range");
+            [0, 1, 2, 3].map(|n| range.holds_from(n))
+        };
+        assert_eq!(from("1..2"), [None, None, None, Some(false)]);
+        assert_eq!(from("2.."), [None, None, Some(true), Some(true)]);
+        assert_eq!(from("..1"), [None, None, Some(false), Some(false)]);
+        assert_eq!(from("0.."), [Some(true); 4]);
     }
 }

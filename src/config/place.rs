@@ -39,6 +39,16 @@ impl Place {
         self.name == id.name && self.could_be_in(&id.site())
     }
 
+    /// Whether this instance is meant, and nothing about it is left open.
+    pub(super) fn is_all_of(&self, id: &InstanceId) -> bool {
+        let Self {
+            account,
+            region,
+            name,
+        } = self;
+        *account == id.account && region.as_ref() == Some(&id.region) && *name == id.name
+    }
+
     /// Whether it may be there.
     pub(super) fn could_be_in(&self, site: &Site) -> bool {
         let Self {

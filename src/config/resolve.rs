@@ -13,11 +13,13 @@ use super::conflict::{absent, settle};
 use super::diagnostic::{Diagnostics, Report};
 use super::limits::Budget;
 use super::link::{Declared, Group, Settings};
+use super::listing::{Extent, Listing};
 use super::rule::{Families, Rule};
 use super::source::{Span, quote};
 use super::suggest::nearest;
 use crate::model::{
-    Desired, DesiredInstance, Instance, InstanceId, Missing, Note, Site, Undeclared, Waiver,
+    Desired, DesiredInstance, Instance, InstanceId, Missing, Note, Site, Undeclared, Unreadable,
+    Waiver,
 };
 
 /// Looks for what missing names may have meant are made for this many: each compares with every instance.
@@ -27,7 +29,7 @@ const HINTS: usize = 20;
 pub(super) struct Resolver<'a> {
     pub(super) config: &'a Config,
     instances: &'a BTreeMap<InstanceId, Instance>,
-    listed: &'a BTreeSet<Site>,
+    listing: &'a Listing,
     as_of: OffsetDateTime,
     pub(super) report: Report,
     /// What was complained about: many instances share a line, and one complaint is enough.
@@ -48,19 +50,34 @@ struct Wanted {
 }
 
 impl Config {
-    /// What is wanted of each of these instances.
+    /// What is wanted of each of these instances, where `listed` are the sites of which every instance is among them; with
+    /// none, the instances are supposed rather than found ([`Listing`]). `as_of` is the instant at which the rules are looked at.
     ///
-    /// `instances` are those that were found, `listed` the sites of which every instance is among them. Only of these
-    /// can be said that something is missing. `as_of` is the instant at which the rules are looked at.
+    /// # Errors
+    /// As [`Config::resolve_listed`].
+    pub fn resolve(
+        &self,
+        instances: &BTreeMap<InstanceId, Instance>,
+        listed: &BTreeSet<Site>,
+        as_of: OffsetDateTime,
+    ) -> Result<Desired, Diagnostics> {
+        self.resolve_listed(instances, &Listing::of(listed), as_of)
+    }
+
+    /// What is wanted of each of these instances that the listing is about.
+    ///
+    /// A name without its region, or a group that expects a number of instances, is decided only if every site was listed in
+    /// full that could hold one; until then what it could mean is undecided. Only of sites that were listed in full can be
+    /// said that something is missing.
     ///
     /// # Errors
     /// What only shows beside real instances: groups that disagree, a name in several regions, an address of a family
     /// that the instance lacks, a number of instances that was not expected, `absent` outside additive mode or of what is
     /// also declared.
-    pub fn resolve(
+    pub fn resolve_listed(
         &self,
         instances: &BTreeMap<InstanceId, Instance>,
-        listed: &BTreeSet<Site>,
+        listing: &Listing,
         as_of: OffsetDateTime,
     ) -> Result<Desired, Diagnostics> {
         let report = Report::on(self.sources.clone());
@@ -71,7 +88,7 @@ impl Config {
         let mut resolver = Resolver {
             config: self,
             instances,
-            listed,
+            listing,
             as_of,
             report,
             told: BTreeSet::new(),
@@ -92,6 +109,7 @@ impl<'a> Resolver<'a> {
         let own = self.bind();
         let groups = &self.config.linked.groups;
         let mut counts = vec![0_usize; groups.len()];
+        let mut found = Vec::new();
         for (id, instance) in self.instances {
             let mut matched = Vec::new();
             for (place, group) in groups.iter().enumerate() {
@@ -100,9 +118,26 @@ impl<'a> Resolver<'a> {
                     matched.push(place);
                 }
             }
+            if self.listing.includes(id) {
+                found.push((instance, matched));
+            }
+        }
+        let counted = groups.iter().zip(counts);
+        let uncounted: Vec<Option<Unreadable>> = counted
+            .map(|(group, count)| self.count(group, count))
+            .collect();
+        for (instance, matched) in found {
+            let id = &instance.id;
+            if self.desired.undecided.contains_key(id) {
+                continue;
+            }
             let own = own.get(id).copied();
             if own.is_none() && matched.is_empty() {
                 self.desired.undeclared.push(Undeclared { id: id.clone() });
+                continue;
+            }
+            if let Some(why) = matched.iter().find_map(|place| uncounted[*place].as_ref()) {
+                self.desired.undecided.insert(id.clone(), why.clone());
                 continue;
             }
             let Wanted { instance, waivers } = self.wanted(instance, own, matched);
@@ -112,9 +147,6 @@ impl<'a> Resolver<'a> {
             }
             self.desired.instances.insert(id.clone(), instance);
         }
-        for (group, count) in groups.iter().zip(counts) {
-            self.count(group, count);
-        }
         self.policies();
     }
 
@@ -123,12 +155,17 @@ impl<'a> Resolver<'a> {
         for linked in &self.config.linked.policies {
             let mut policy = linked.policy.clone();
             if let Some(selector) = &linked.selector {
-                let declared = self.desired.instances.keys().filter(|id| {
+                let Desired {
+                    instances,
+                    undecided,
+                    ..
+                } = &self.desired;
+                let declared = instances.keys().chain(undecided.keys()).filter(|id| {
                     let instance = self.instances.get(*id);
                     instance.is_some_and(|instance| selector.matches(instance))
                 });
                 let chosen: BTreeSet<InstanceId> = declared.cloned().collect();
-                if chosen.is_empty() && self.all_listed(|site| selector.takes_site(site)) {
+                if chosen.is_empty() && self.is_listed(Extent::Selector(selector)) {
                     let text = format!("policy {} matches no instance", quote(&policy.id));
                     let origin = policy.origin.clone();
                     self.desired.notes.push(Note { text, origin });
@@ -155,6 +192,7 @@ impl<'a> Resolver<'a> {
             let found = match here[..] {
                 [] => None,
                 [id] => Some(id),
+                _ if !here.iter().any(|id| self.listing.includes(id)) => continue,
                 [first, ..] => {
                     let all: Vec<String> = here.iter().map(|id| quote(&id.to_string())).collect();
                     let one_account = here.iter().all(|id| id.account == first.account);
@@ -169,7 +207,13 @@ impl<'a> Resolver<'a> {
                 }
             };
             match found {
+                Some(id) if !self.listing.includes(id) => {}
                 Some(id) => {
+                    let linked = &self.config.linked;
+                    if let Some(why) = linked.ambiguous(declared, id, self.listing) {
+                        self.desired.undecided.insert(id.clone(), why);
+                        continue;
+                    }
                     if let Some(first) = own.insert(id, declared) {
                         let message = format!(
                             "{} is the same instance as {}",
@@ -181,7 +225,8 @@ impl<'a> Resolver<'a> {
                             .related(first.span, "first declared here");
                     }
                 }
-                None if self.is_listed(declared) => absent.push(declared),
+                None if !self.listing.is_about(|site| place.could_be_in(site)) => {}
+                None if self.is_listed(Extent::Place(place)) => absent.push(declared),
                 None => unseen.push(declared),
             }
         }
@@ -190,36 +235,10 @@ impl<'a> Resolver<'a> {
         own
     }
 
-    /// Whether every region was listed in which the instance could be.
-    fn is_listed(&self, declared: &Declared) -> bool {
-        let place = &declared.place;
-        let accounts = &self.config.linked.accounts;
-        match (&place.account, &place.region) {
-            (account, Some(region)) if account.is_some() || accounts.is_empty() => {
-                self.listed.contains(&Site {
-                    account: account.clone(),
-                    region: region.clone(),
-                })
-            }
-            _ => self.all_listed(|site| place.could_be_in(site)),
-        }
-    }
-
-    /// Whether every site was listed that is of concern, as far as the configuration knows where to look. Of an account
-    /// that is looked at where the environment says, any site will do: there is only one.
-    fn all_listed(&self, concerns: impl Fn(&Site) -> bool) -> bool {
+    /// Whether every site was listed in full that could hold an instance of this extent.
+    fn is_listed(&self, extent: Extent<'_>) -> bool {
         let linked = &self.config.linked;
-        let mut wanted = linked.sites.iter().filter(|site| concerns(site));
-        let mut unplaced = linked.accounts.keys().filter(|name| {
-            let known = |site: &Site| site.account.as_ref() == Some(name);
-            !linked.sites.iter().any(known)
-        });
-        !self.listed.is_empty()
-            && wanted.all(|site| self.listed.contains(site))
-            && unplaced.all(|name| {
-                let seen = |site: &Site| site.account.as_ref() == Some(name);
-                self.listed.iter().any(seen)
-            })
+        !self.listing.is_supposed() && linked.unlisted(extent, self.listing).is_none()
     }
 
     fn missing(&mut self, absent: &[&Declared], by_name: &BTreeMap<&str, Vec<&InstanceId>>) {
@@ -277,32 +296,40 @@ impl<'a> Resolver<'a> {
         });
     }
 
-    /// Whether a group matches as many instances as it says.
-    fn count(&mut self, group: &Group, count: usize) {
+    /// Whether a group matches as many instances as it says, of which `count` are known; why not, where that cannot be told.
+    fn count(&mut self, group: &Group, count: usize) -> Option<Unreadable> {
         let name = quote(&group.name);
         let origin = Some(self.report.origin(group.span));
-        if !self.all_listed(|site| group.selector.takes_site(site)) {
-            if group.expect.is_some() {
+        let listed = self.is_listed(Extent::Selector(&group.selector));
+        let Some((expect, span)) = group.expect else {
+            if count == 0 && listed {
+                let text = format!("group {name} matches no instance");
+                self.desired.notes.push(Note { text, origin });
+            }
+            return None;
+        };
+        let holds = if listed {
+            Some(expect.holds(count))
+        } else if self.listing.is_supposed() {
+            None
+        } else {
+            expect.holds_from(count)
+        };
+        match holds {
+            Some(true) => None,
+            Some(false) => {
+                let message =
+                    format!("group {name} matches {count} instances, but {expect} are expected");
+                self.report.error(span, message);
+                None
+            }
+            None => {
                 let text = format!(
                     "`expect` of group {name} is not judged: not every region was listed in full"
                 );
                 self.desired.notes.push(Note { text, origin });
+                self.config.linked.uncounted(group, self.listing)
             }
-            return;
-        }
-        match group.expect {
-            Some((expect, span)) if !expect.holds(count) => {
-                let message =
-                    format!("group {name} matches {count} instances, but {expect} are expected");
-                self.report.error(span, message);
-            }
-            None if count == 0 => {
-                self.desired.notes.push(Note {
-                    text: format!("group {name} matches no instance"),
-                    origin,
-                });
-            }
-            _ => {}
         }
     }
 

@@ -7,6 +7,7 @@ mod errors;
 mod files;
 mod guard;
 mod limits;
+mod listing;
 mod policy;
 mod properties;
 mod resolving;

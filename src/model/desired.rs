@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use time::{Duration, OffsetDateTime};
 
-use super::{Guard, InstanceId, Key, Policies, Sources};
+use super::{Guard, InstanceId, Key, Policies, Sources, Unreadable};
 
 /// A place in a file. Displays as `file:line`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -165,6 +165,9 @@ pub struct Undeclared {
 pub struct Desired {
     /// Declared instances that exist. Those that want the same share it.
     pub instances: BTreeMap<InstanceId, Arc<DesiredInstance>>,
+    /// Instances of which it is not known what is wanted, since not every site could be listed that a name or a group might
+    /// mean: why, for each. Nothing may be written to them.
+    pub undecided: BTreeMap<InstanceId, Unreadable>,
     /// Declared instances that do not exist in a region that was listed in full.
     pub missing: Vec<Missing>,
     /// Instances that exist and are declared nowhere, in order.

@@ -184,6 +184,12 @@ pub(crate) fn fleet(
                 reason: text.clone(),
                 hint: None,
             };
+            let id = InstanceId {
+                account: None,
+                region: "us-west-2".into(),
+                name: text.clone(),
+            };
+            desired.undecided.insert(id, unreadable.clone());
             live.sites_unreadable
                 .insert(Site::of_region("us-east-1"), unreadable);
             desired.missing.push(Missing {

@@ -221,10 +221,14 @@ pub struct Plan {
     pub instances: Vec<InstancePlan>,
     /// Declared instances whose rules could not be read.
     pub unreadable: Vec<(InstanceId, Unreadable)>,
+    /// Instances of which it is not known what is wanted: a name or a group could mean others, which could not be listed.
+    pub undecided: Vec<(InstanceId, Unreadable)>,
     /// Sites whose instances could not be listed.
     pub sites_unreadable: Vec<(Site, Unreadable)>,
     /// Declared instances that do not exist.
     pub missing: Vec<Missing>,
+    /// Instances of a plan file that it does not change: nobody looked at them when it was carried out.
+    pub unplanned: Vec<InstanceId>,
     /// Instances that nothing declares.
     pub undeclared: Vec<Undeclared>,
     /// What concerns no single instance.

@@ -38,6 +38,7 @@ pub struct Options {
 pub fn plan(desired: &Desired, live: &Live, options: Options) -> Plan {
     let mut plan = Plan {
         sites_unreadable: live.sites_unreadable.clone().into_iter().collect(),
+        undecided: desired.undecided.clone().into_iter().collect(),
         missing: desired.missing.clone(),
         undeclared: desired.undeclared.clone(),
         notes: desired.notes.clone(),

@@ -132,6 +132,11 @@ const UNREADABLE: Rule = Rule::new(
     "Something could not be read, so nothing is known about it",
 );
 
+const UNDECIDED: Rule = Rule::new(
+    "undecided",
+    "It is not known what is declared for an instance, since not every region could be listed",
+);
+
 const MISSING: Rule = Rule::new("instance-missing", "A declared instance does not exist");
 
 const NOT_APPLIED: Rule = Rule::new(
@@ -321,7 +326,14 @@ fn unseen(plan: &Plan) -> Vec<Finding> {
             ..Finding::new(UNREADABLE, Level::Error, message)
         })
     });
-    whole.chain(partly).collect()
+    let undecided = plan.undecided.iter().map(|(id, why)| {
+        let message = format!("{} is undecided: {}", named(id), plain(&why.reason));
+        Finding {
+            hint: why.hint.as_deref().map(plain),
+            ..Finding::new(UNDECIDED, Level::Error, message)
+        }
+    });
+    whole.chain(undecided).chain(partly).collect()
 }
 
 /// A line that belongs to the instance; for the run as a whole, any that the plan changes.

@@ -101,7 +101,7 @@ fn of_plan(run: &Run<'_>, plan: &Plan) -> Vec<Tile> {
         plan.unreadable.len() + plan.sites_unreadable.len() + count(|i| i.incomplete.is_some());
     let broken: BTreeSet<&str> = run.violations.iter().map(|v| v.policy.as_str()).collect();
     let refusals = run.refusals.len() + run.violations.iter().filter(|v| v.refuses()).count();
-    vec![
+    let mut tiles = vec![
         (count(|i| i.verdict == Verdict::InSync), "in sync", ""),
         (count(|i| i.verdict != Verdict::InSync), "differ", ""),
         (count(|i| !i.exposure.gained.is_empty()), OPENS, "up"),
@@ -109,7 +109,13 @@ fn of_plan(run: &Run<'_>, plan: &Plan) -> Vec<Tile> {
         (refusals, "refusals", "bad"),
         (broken.len(), "policies broken", "bad"),
         (unseen, "unreadable", "bad"),
-    ]
+    ];
+    let rare = [
+        (plan.undecided.len(), "undecided", "bad"),
+        (plan.unplanned.len(), "not part of the plan", ""),
+    ];
+    tiles.extend(rare.into_iter().filter(|(n, ..)| *n > 0));
+    tiles
 }
 
 const OPENS: &str = "open something";

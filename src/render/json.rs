@@ -11,7 +11,8 @@ use serde::Serialize;
 
 pub use access::comparison;
 use fill::{
-    calls, consent, expiring, id, instance, needed, note, refusal, shard, unreadable, violation,
+    blind, calls, consent, expiring, id, instance, needed, note, refusal, shard, unreadable,
+    violation,
 };
 use shape::{Document, MissingDoc, Summary};
 
@@ -136,14 +137,20 @@ pub fn document(run: &Run<'_>) -> String {
         violations: run.violations.iter().map(violation).collect(),
         overrides: plan.overrides.iter().map(consent).collect(),
         summary: Summary {
-            declared: plan.instances.len() + plan.unreadable.len() + plan.missing.len(),
+            declared: plan.instances.len()
+                + plan.unreadable.len()
+                + plan.undecided.len()
+                + plan.missing.len()
+                + plan.unplanned.len(),
             in_sync: count(|i| i.verdict == Verdict::InSync && i.incomplete.is_none()),
             to_change: count(|i| i.verdict == Verdict::Change),
             observed: count(|i| i.verdict == Verdict::Observed),
             refused: count(|i| matches!(i.verdict, Verdict::Refused { .. })),
             incomplete: count(|i| i.incomplete.is_some()),
             unreadable: plan.unreadable.len() + plan.sites_unreadable.len(),
+            undecided: plan.undecided.len(),
             missing: plan.missing.len(),
+            not_planned: plan.unplanned.len(),
             undeclared: plan.undeclared.len(),
             calls: plan.instances.iter().map(|i| i.calls.len()).sum(),
             writes: run
@@ -159,11 +166,8 @@ pub fn document(run: &Run<'_>) -> String {
                 instance(i, result, facts.last_changes.get(id))
             })
             .collect(),
-        unreadable: plan
-            .unreadable
-            .iter()
-            .map(|(id, why)| unreadable(id.account.as_deref(), &id.region, Some(&id.name), why))
-            .collect(),
+        unreadable: plan.unreadable.iter().map(blind).collect(),
+        undecided: plan.undecided.iter().map(blind).collect(),
         regions_unreadable: plan
             .sites_unreadable
             .iter()
@@ -179,6 +183,7 @@ pub fn document(run: &Run<'_>) -> String {
                 hint: missing.hint.as_deref(),
             })
             .collect(),
+        not_planned: plan.unplanned.iter().map(id).collect(),
         undeclared: plan
             .undeclared
             .iter()

@@ -204,7 +204,8 @@ fn twice(parts: &[Part]) -> Result<(), NotJoined> {
     let mut seen = BTreeMap::<[&str; 3], &Part>::new();
     for part in parts {
         let document = &part.document;
-        for instance in document.instances.iter().chain(&document.unreadable) {
+        let unread = document.unreadable.iter().chain(&document.undecided);
+        for instance in document.instances.iter().chain(unread) {
             let id = place(instance);
             if let Some(other) = seen.insert(id, part) {
                 let why = format!("both have the instance {}", id.join("/"));
@@ -265,8 +266,10 @@ impl Merged {
         self.summary.add(&document.summary);
         self.instances.extend(document.instances);
         self.unreadable.extend(document.unreadable);
+        self.undecided.extend(document.undecided);
         self.regions_unreadable.extend(document.regions_unreadable);
         self.missing.extend(document.missing);
+        self.not_planned.extend(document.not_planned);
         self.undeclared.extend(document.undeclared);
         self.expiring.extend(document.expiring);
         self.notes.extend(document.notes);
@@ -311,7 +314,9 @@ impl Merged {
             &mut self.instances,
             &mut self.seen_in_bulk,
             &mut self.unreadable,
+            &mut self.undecided,
             &mut self.regions_unreadable,
+            &mut self.not_planned,
             &mut self.undeclared,
         ] {
             list.sort_by(|a, b| place(a).cmp(&place(b)));
@@ -381,6 +386,7 @@ impl Merged {
             differing: self.instances.iter().filter(differing).count() - applied,
             incomplete,
             unreadable: self.unreadable.len(),
+            undecided: self.undecided.len(),
             regions_unreadable: self.regions_unreadable.len(),
             undeclared,
             missing,

@@ -47,6 +47,8 @@ pub struct Counts {
     pub incomplete: usize,
     /// Instances of which nothing can be read.
     pub unreadable: usize,
+    /// Instances of which it is not known what is declared.
+    pub undecided: usize,
     /// Regions that could not be listed.
     pub regions_unreadable: usize,
     /// Instances that nothing declares.
@@ -88,6 +90,7 @@ impl Counts {
             differing: count(&|i| !is_done(i)),
             incomplete: count(&|i| i.incomplete.is_some()),
             unreadable: plan.unreadable.len(),
+            undecided: plan.undecided.len(),
             regions_unreadable: plan.sites_unreadable.len(),
             undeclared: plan.undeclared.len(),
             missing: plan.missing.len(),
@@ -194,6 +197,7 @@ impl Page {
             differing,
             incomplete,
             unreadable,
+            undecided,
             regions_unreadable,
             undeclared,
             missing,
@@ -221,6 +225,11 @@ impl Page {
                 "instances_unreadable",
                 "Declared instances whose rules could not be read.",
                 unreadable,
+            ),
+            (
+                "instances_undecided",
+                "Instances of which it is not known what is declared, since not every region could be listed.",
+                undecided,
             ),
             (
                 "instances_undeclared",

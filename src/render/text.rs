@@ -60,17 +60,22 @@ pub fn plan(plan: &Plan, asked: Asked) -> String {
         let _ = writeln!(text, "{block}");
     }
     for (id, unreadable) in &plan.unreadable {
-        lost_sight(&mut text, &place(id), unreadable);
+        unknown(&mut text, &place(id), "could not be read", unreadable);
+    }
+    for (id, why) in &plan.undecided {
+        unknown(&mut text, &place(id), "undecided", why);
     }
     for (site, unreadable) in &plan.sites_unreadable {
-        lost_sight(
-            &mut text,
-            &format!("region {}", plain(&site.to_string())),
-            unreadable,
-        );
+        let region = format!("region {}", plain(&site.to_string()));
+        unknown(&mut text, &region, "could not be read", unreadable);
     }
     missing(&mut text, &plan.missing);
     in_sync(&mut text, plan);
+    many(
+        &mut text,
+        "not part of the plan: ",
+        &plan.unplanned.iter().collect::<Vec<_>>(),
+    );
     undeclared(&mut text, &plan.undeclared);
     notes(&mut text, "", &plan.notes);
     let label = match asked {
@@ -124,7 +129,8 @@ pub(super) fn summary(plan: &Plan, asked: Asked) -> String {
     let changing = verdicts(|v| *v == Verdict::Change);
     let differing = verdicts(|v| *v != Verdict::InSync);
     let calls = plan.instances.iter().map(|i| i.calls.len()).sum();
-    let of = count(plan.instances.len() + plan.unreadable.len(), "instance");
+    let unknown = plan.unreadable.len() + plan.undecided.len();
+    let of = count(plan.instances.len() + unknown, "instance");
     let head = match asked {
         _ if plan.instances.is_empty() && !plan.sites_unreadable.is_empty() => {
             "no instance could be looked at".to_owned()
@@ -149,6 +155,7 @@ pub(super) fn summary(plan: &Plan, asked: Asked) -> String {
             plan.unreadable.len() + plan.sites_unreadable.len(),
             "unreadable",
         ),
+        (plan.undecided.len(), "undecided"),
         (
             plan.instances
                 .iter()
@@ -156,6 +163,7 @@ pub(super) fn summary(plan: &Plan, asked: Asked) -> String {
                 .count(),
             "not fully readable",
         ),
+        (plan.unplanned.len(), "not part of the plan"),
         (plan.undeclared.len(), "undeclared"),
     ]
     .into_iter()
@@ -407,11 +415,7 @@ fn in_sync(text: &mut String, plan: &Plan) {
         .collect();
     let quiet = in_sync.iter().filter(|i| i.notes.is_empty());
     let quiet: Vec<&InstanceId> = quiet.map(|instance| &instance.instance.id).collect();
-    if quiet.len() > NAMED {
-        let _ = writeln!(text, "in sync: {}", count(quiet.len(), "instance"));
-    } else {
-        listed(text, "in sync: ", quiet.into_iter());
-    }
+    many(text, "in sync: ", &quiet);
     let mut noted = BTreeMap::<&[Note], Vec<&InstanceId>>::new();
     for instance in in_sync.iter().filter(|i| !i.notes.is_empty()) {
         let alike = noted.entry(&instance.notes).or_default();
@@ -423,10 +427,11 @@ fn in_sync(text: &mut String, plan: &Plan) {
     }
 }
 
-fn lost_sight(text: &mut String, what: &str, unreadable: &Unreadable) {
+/// Something of which nothing can be said, and why.
+fn unknown(text: &mut String, what: &str, how: &str, unreadable: &Unreadable) {
     let _ = writeln!(
         text,
-        "{LOSS}{what}{LOSS:#}: could not be read: {}",
+        "{LOSS}{what}{LOSS:#}: {how}: {}",
         plain(&unreadable.reason)
     );
     if let Some(hint) = &unreadable.hint {
@@ -444,6 +449,15 @@ fn listed<'a>(text: &mut String, label: &str, ids: impl Iterator<Item = &'a Inst
             "{label}{}",
             lines.join(&format!("\n{:1$}", "", label.len()))
         );
+    }
+}
+
+/// The same, with their number in place of their names where there are too many.
+fn many(text: &mut String, label: &str, ids: &[&InstanceId]) {
+    if ids.len() > NAMED {
+        let _ = writeln!(text, "{label}{}", count(ids.len(), "instance"));
+    } else {
+        listed(text, label, ids.iter().copied());
     }
 }
 

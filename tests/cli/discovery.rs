@@ -218,3 +218,174 @@ rules = [{ allow = ["https", "ping"], from = "anywhere" }]
     }
     stage.assert_in_sync();
 }
+
+/// What each configuration says of `web-4`, which is in the region that is listed in full, and what a name could mean elsewhere.
+const BARE: [(&str, &[&str]); 4] = [
+    // The name of a table.
+    (
+        "[instances.web-4]\nrules = [{ allow = \"ssh\", from = \"203.0.113.0/24\" }]\n",
+        &[],
+    ),
+    // The number of instances of a group.
+    (
+        "[groups.web]\nmatch = { name = \"web-*\" }\nexpect = \"1..9\"\nrules = [{ allow = \"ssh\", from = \"203.0.113.0/24\" }]\n",
+        &[],
+    ),
+    // A table beside a group that would be enough by itself.
+    (
+        "[groups.web]\nmatch = { name = \"web-*\" }\nrules = [{ allow = \"ssh\", from = \"203.0.113.0/24\" }]\n[instances.web-4]\n",
+        &[],
+    ),
+    // The name of a target.
+    (
+        "[groups.web]\nmatch = { name = \"web-*\" }\nrules = [{ allow = \"ssh\", from = \"203.0.113.0/24\" }]\n",
+        &["--target", "web-4"],
+    ),
+];
+
+fn bare(rules: &str) -> String {
+    let defaults = "version = 1\n[defaults]\nregions = [\"eu-central-1\", \"eu-west-1\"]\n";
+    format!("{defaults}{rules}")
+}
+
+#[test]
+fn a_bare_name_is_undecided_until_every_region_is_listed() {
+    for (rules, more) in BARE {
+        for verb in [
+            &["plan"][..],
+            &["drift"],
+            &["apply", "--yes"],
+            &["apply", "--yes", "--read", "bulk"],
+        ] {
+            let server = served(two_regions(), Pages::RepeatToken);
+            let stage = Stage::new(&bare(rules), &two_regions());
+            let report = ends(&server, &stage, &[verb, more].concat(), 6);
+            assert_eq!(written(&server), [""; 0], "{rules} {verb:?}");
+            let undecided = &report["undecided"];
+            assert_eq!(undecided[0]["region"], SHORT, "{rules} {verb:?}: {report}");
+            assert_eq!(undecided[0]["name"], "web-4", "{rules} {verb:?}");
+            let why = undecided[0]["reason"].as_str().expect("a reason");
+            assert!(
+                why.contains("`eu-central-1`, which could not be listed"),
+                "{why}"
+            );
+            assert_eq!(report["summary"]["undecided"], 1);
+            assert_eq!(
+                (&report["undeclared"], &report["missing"]),
+                (&json!([]), &json!([]))
+            );
+        }
+        // A region that is left out is looked at all the same where a name could be in it.
+        let server = served(two_regions(), Pages::RepeatToken);
+        let stage = Stage::new(&bare(rules), &two_regions());
+        let narrowed = [&["apply", "--yes", "--region", SHORT], more].concat();
+        let (code, wrote) = if more.is_empty() { (6, 0) } else { (0, 1) };
+        let report = ends(&server, &stage, &narrowed, code);
+        assert_eq!(written(&server).len(), wrote, "{rules}");
+        assert_eq!(report["regionsUnreadable"], json!([]), "{rules}");
+
+        let whole = served(two_regions(), Pages::Whole);
+        ends(&whole, &stage, &[&["apply", "--yes"], more].concat(), 0);
+        assert!(
+            written(&whole).contains(&format!("{SHORT}/web-4")),
+            "{rules}"
+        );
+    }
+}
+
+#[test]
+fn a_name_in_full_is_decided_by_its_own_region() {
+    let rules = "[instances.\"eu-west-1/web-4\"]\nrules = [{ allow = \"ssh\", from = \"203.0.113.0/24\" }]\n";
+    let group = BARE[3].0;
+    for (rules, more) in [
+        (rules, &[][..]),
+        (group, &["--target", "eu-west-1/web-4"]),
+        (group, &["--target", "web-*"]),
+    ] {
+        let server = served(two_regions(), Pages::RepeatToken);
+        let stage = Stage::new(&bare(rules), &two_regions());
+        ends(&server, &stage, &[&["apply", "--yes"], more].concat(), 6);
+        assert_eq!(
+            written(&server),
+            [format!("{SHORT}/web-4")],
+            "{rules} {more:?}"
+        );
+    }
+}
+
+#[test]
+fn a_region_that_is_left_out_still_decides_what_a_name_means() {
+    // Two instances of one name, of which the run is about one.
+    let mut twice = two_regions();
+    let mut far = open("web-1");
+    far.arn = "arn:aws:lightsail:eu-west-1:123456789012:Instance/far".to_owned();
+    twice.regions.insert(SHORT.to_owned(), vec![far]);
+    let rules = "[instances.web-1]\nrules = [{ allow = \"ssh\", from = \"203.0.113.0/24\" }]\n";
+    let stage = Stage::new(&bare(rules), &twice);
+    let before = stage.read("fleet.json");
+    for verb in [
+        &["apply", "--yes"][..],
+        &["plan"],
+        &["drift"],
+        &["explain", "web-1"],
+    ] {
+        let done = stage.on_fleet(&[verb, &["--region", SHORT]].concat());
+        assert_eq!(done.code, Some(65), "{}", done.shown());
+        assert!(
+            done.stderr.contains("`web-1` exists in several regions"),
+            "{}",
+            done.shown()
+        );
+    }
+    assert_eq!(stage.read("fleet.json"), before);
+    // What the run is not about stops nothing, and is neither missing nor undeclared.
+    let rules = "[instances.web-2]\n[instances.web-9]\n[instances.\"eu-west-1/web-1\"]\nrules = [{ allow = \"ssh\", from = \"203.0.113.0/24\" }]\n";
+    stage.configure(&bare(rules));
+    let plan = stage.json(&["plan", "--region", SHORT]);
+    assert_eq!(plan["instances"][0]["name"], "web-1", "{plan}");
+    assert_eq!(plan["missing"][0]["name"], "web-9", "{plan}");
+    assert_eq!(
+        (&plan["undeclared"], &plan["summary"]["declared"]),
+        (&json!([]), &json!(2))
+    );
+}
+
+#[test]
+fn regions_that_only_the_command_line_names_are_listed_in_full_too() {
+    let server = served(two_regions(), Pages::RepeatToken);
+    let config = format!("version = 1\n{}", BARE[0].0);
+    let stage = Stage::new(&config, &two_regions());
+    let both = ["apply", "--yes", "--region", REGION, "--region", SHORT];
+    ends(&server, &stage, &both, 6);
+    assert_eq!(written(&server), [""; 0]);
+    // Where the one region is all there is, a bare name is enough.
+    ends(&server, &stage, &["apply", "--yes", "--region", SHORT], 0);
+    assert_eq!(written(&server), [format!("{SHORT}/web-4")]);
+}
+
+#[test]
+fn what_is_undecided_is_told_in_words() {
+    let mut half = two_regions();
+    half.regions.remove(REGION);
+    let stage = Stage::new(&bare(BARE[0].0), &half);
+    let done = stage.run(&["plan", "--inventory", "fleet.json"]);
+    insta::assert_snapshot!(done.shown(), @r#"
+    web-4 (eu-west-1): undecided: `web-4` could also mean an instance in `eu-central-1`, which could not be listed: `GetInstances` for `eu-central-1` failed: the snapshot does not cover this region
+      hint: name it in full: `[instances."eu-west-1/web-4"]`
+    region eu-central-1: could not be read: `GetInstances` for `eu-central-1` failed: the snapshot does not cover this region
+      hint: take a snapshot that includes the region, or leave the region out
+    Plan: no instance could be looked at; 1 unreadable, 1 undecided.
+    --- exit code 6
+    "#);
+    for verb in [&["check"][..], &["explain", "web-4"]] {
+        let done = stage.run(&[verb, &["--inventory", "fleet.json"]].concat());
+        assert_eq!(done.code, Some(6), "{}", done.shown());
+        assert!(
+            done.stderr.contains(
+                "what is declared for `eu-west-1/web-4` is undecided: `web-4` could also mean"
+            ),
+            "{}",
+            done.shown()
+        );
+    }
+}

@@ -21,6 +21,7 @@ mod injection;
 mod inventory;
 mod kill;
 mod output;
+mod planned;
 mod policies;
 mod rollback;
 mod served;

@@ -18,7 +18,7 @@ use crate::config::{self, Account};
 use crate::exposure;
 use crate::model::{Instance, InstanceId, Live, Site, Unreadable};
 use crate::plan::file::{self, PlanFile};
-use crate::plan::{InstancePlan, Plan};
+use crate::plan::{InstancePlan, Plan, Verdict};
 use crate::policy::{self, Findings, Refusal};
 use crate::render::cost::Cost;
 use crate::render::json::Problem;
@@ -197,6 +197,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, output: &Output) -> Result<Rea
             .into());
     }
     withhold(&mut plan, &live);
+    set_aside(&mut plan);
     let cost = session::cost(&world.tally(), &plan, ours.rate(), BTreeSet::new());
     Ok(Ready {
         world,
@@ -278,6 +279,18 @@ fn withhold(plan: &mut Plan, live: &Live) {
         .sort_by(|(one, _), (other, _)| one.cmp(other));
     plan.sites_unreadable
         .sort_by(|(one, _), (other, _)| one.cmp(other));
+}
+
+/// Takes out of a plan the instances that it does not change: they were not looked at again, so nothing is said of them. What
+/// it could not read or would not do stays, since that is why it is not all that was wanted.
+fn set_aside(plan: &mut Plan) {
+    let untouched = |instance: &InstancePlan| {
+        instance.incomplete.is_none()
+            && matches!(instance.verdict, Verdict::InSync | Verdict::Observed)
+    };
+    let aside = plan.instances.iter().filter(|instance| untouched(instance));
+    plan.unplanned = aside.map(|instance| instance.instance.id.clone()).collect();
+    plan.instances.retain(|instance| !untouched(instance));
 }
 
 /// That an instance is not found, and what it is called now where the same one is.

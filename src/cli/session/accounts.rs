@@ -24,34 +24,24 @@ pub(super) async fn sites(world: &WorldArgs, config: &Config) -> Result<Vec<Site
         }
     }
     let wanted = accounts
-        .iter()
-        .filter(|(name, _)| world.account.is_empty() || world.account.contains(name));
-    let declared = config.sites();
+        .keys()
+        .filter(|name| world.account.is_empty() || world.account.contains(name));
     let mut sites = BTreeSet::new();
-    for (name, account) in wanted {
-        let site = |region: &String| Site {
-            account: Some(name.clone()),
-            region: region.clone(),
-        };
-        let known = declared.iter();
-        let known: Vec<&String> = known
-            .filter(|site| site.account.as_ref() == Some(name))
-            .map(|site| &site.region)
-            .collect();
+    for name in wanted {
+        let known = placed(config, name);
         if known.is_empty() {
-            let profile = account.profile.as_deref().or(world.profile.as_deref());
-            let region = match &world.region[..] {
-                [] => aws::default_region(profile).await.into_iter().collect(),
+            let regions = match &world.region[..] {
+                [] => unplaced(world, config, name).await,
                 regions => regions.to_vec(),
             };
-            if region.is_empty() {
+            if regions.is_empty() {
                 return Err(no_region());
             }
-            sites.extend(region.iter().map(site));
+            sites.extend(regions.into_iter().map(|region| site(name, region)));
         } else {
             let narrowed =
-                |region: &&&String| world.region.is_empty() || world.region.contains(region);
-            sites.extend(known.iter().filter(narrowed).map(|region| site(region)));
+                |site: &Site| world.region.is_empty() || world.region.contains(&site.region);
+            sites.extend(known.into_iter().filter(narrowed));
         }
     }
     if sites.is_empty() {
@@ -61,6 +51,49 @@ pub(super) async fn sites(world: &WorldArgs, config: &Config) -> Result<Vec<Site
         ));
     }
     Ok(sites.into_iter().collect())
+}
+
+/// The sites that have to be listed beside those of a run to decide what its names mean. `--region` and `--account` narrow
+/// what is planned, and not what a name could be.
+pub(in crate::cli) async fn beside(
+    world: &WorldArgs,
+    config: &Config,
+    sites: &[Site],
+) -> Vec<Site> {
+    if world.region.is_empty() && world.account.is_empty() {
+        return Vec::new();
+    }
+    let mut all = config.sites();
+    for name in config.accounts().keys() {
+        if placed(config, name).is_empty() {
+            let regions = unplaced(world, config, name).await;
+            all.extend(regions.into_iter().map(|region| site(name, region)));
+        }
+    }
+    let sites = sites.iter().cloned().collect();
+    config.beside(&sites, &all).into_iter().collect()
+}
+
+fn site(account: &str, region: String) -> Site {
+    Site {
+        account: Some(account.to_owned()),
+        region,
+    }
+}
+
+/// Where the configuration says to look in an account.
+fn placed(config: &Config, account: &str) -> Vec<Site> {
+    let mut sites = config.sites();
+    sites.retain(|site| site.account.as_deref() == Some(account));
+    sites.into_iter().collect()
+}
+
+/// Where the environment says to look in an account of which the configuration does not.
+async fn unplaced(world: &WorldArgs, config: &Config, account: &str) -> Vec<String> {
+    let own = config.accounts().get(account);
+    let profile = own.and_then(|account| account.profile.as_deref());
+    let profile = profile.or(world.profile.as_deref());
+    aws::default_region(profile).await.into_iter().collect()
 }
 
 /// The id of each account that is looked at, by its name.

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
-pub(super) use accounts::ids_of;
+pub(super) use accounts::{beside, ids_of};
 pub(super) use bulk::Confirm;
 pub(super) use cost::{cost, made};
 pub(super) use look::{discover, discover_expected, read_rules};
@@ -23,10 +23,10 @@ use super::args::{ConfigArgs, ConsentArgs, Read, WorldArgs};
 use super::output::{Cannot, Output, problems};
 use super::shard;
 use super::world::{Want, World};
-use crate::config::{self, Config, Diagnostics};
+use crate::config::{self, Config, Diagnostics, Listing};
 use crate::lightsail::aws;
 use crate::lightsail::{Reader, Tally};
-use crate::model::{Fingerprint, Guard, Instance, InstanceId, Note, Shard, Site};
+use crate::model::{Fingerprint, Guard, Instance, InstanceId, Live, Note, Shard, Site};
 use crate::plan::file::{self, PlanFile, Scope};
 use crate::plan::{self, Plan};
 use crate::policy::{self, Findings, Refusal};
@@ -214,31 +214,27 @@ pub(super) async fn plan(
         let id = &instance.id;
         (targets.is_empty() || targets.iter().any(|target| selects(target, id)))
             && question.shard.is_none_or(|ours| ours.holds(id))
+            && sites.contains(&id.site())
             && likely.declared(instance)
     };
+    let beside = beside(world, config, sites).await;
+    let all = [sites, &beside].concat();
     let (mut live, listed_rules) = match world.read {
         Read::Exact => {
             let concurrency = world.concurrency;
-            let live = look::discover_and_read(reader, sites, &likely, concurrency).await;
+            let live = look::discover_and_read(reader, &all, &likely, concurrency).await;
             (live, None)
         }
         Read::Bulk => {
-            let (live, rules) = look::discover_listed(reader, sites).await;
+            let (live, rules) = look::discover_listed(reader, &all).await;
             (live, Some(rules))
         }
     };
-    let listed: BTreeSet<Site> = sites
-        .iter()
-        .filter(|site| !live.sites_unreadable.contains_key(*site))
-        .cloned()
-        .collect();
-    let mut desired = config.resolve(&live.instances, &listed, as_of)?;
-    let declared = desired.instances.len();
-    narrow(
-        &mut desired,
-        &world.target,
-        live.sites_unreadable.is_empty(),
-    )?;
+    let listing = listing(sites, &beside, &live);
+    live.sites_unreadable.retain(|site, _| sites.contains(site));
+    let mut desired = config.resolve_listed(&live.instances, &listing, as_of)?;
+    let declared = desired.instances.len() + desired.undecided.len();
+    narrow(&mut desired, &world.target, &live.sites_unreadable)?;
     if let Some(ours) = question.shard {
         shard::narrow(&mut desired, ours);
         desired.guard = desired.guard.part(declared, ours);
@@ -342,6 +338,18 @@ pub(super) async fn sites(world: &WorldArgs, config: &Config) -> Result<Vec<Site
         return Err(no_region());
     }
     Ok(regions.into_iter().map(Site::of_region).collect())
+}
+
+/// What a look at `sites`, and at those `beside` them, showed of where instances are.
+pub(super) fn listing(sites: &[Site], beside: &[Site], seen: &Live) -> Listing {
+    let incomplete = seen.sites_unreadable.clone();
+    let all = sites.iter().chain(beside);
+    let complete = all.filter(|site| !incomplete.contains_key(*site));
+    Listing {
+        complete: complete.cloned().collect(),
+        incomplete,
+        scope: Some(sites.iter().cloned().collect()),
+    }
 }
 
 fn no_region() -> Cannot {

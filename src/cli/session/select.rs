@@ -2,29 +2,34 @@
 //!
 //! Owns `--target`. Refuses a selector that names nothing.
 
+use std::collections::BTreeMap;
+
 use glob::Pattern;
 
 use crate::cli::output::Cannot;
-use crate::model::{Desired, InstanceId};
+use crate::model::{Desired, InstanceId, Site, Unreadable};
 
-/// Keeps the declared instances that a selector names. Each selector must name at least one, unless some instances could
-/// not be listed: what it names may be among those.
+/// Keeps the declared instances that a selector names.
+///
+/// Each selector must name at least one, unless some instances could not be listed: what it names may be among those. Nor is
+/// it known then which instance a bare name means.
 pub(in crate::cli) fn narrow(
     desired: &mut Desired,
     selectors: &[String],
-    all_listed: bool,
+    unlisted: &BTreeMap<Site, Unreadable>,
 ) -> Result<(), Cannot> {
     if selectors.is_empty() {
         return Ok(());
     }
     let patterns = patterns(selectors)?;
     for (pattern, selector) in patterns.iter().zip(selectors) {
-        let named = desired.instances.keys().any(|id| selects(pattern, id))
+        let mut ids = desired.instances.keys().chain(desired.undecided.keys());
+        let named = ids.any(|id| selects(pattern, id))
             || desired
                 .missing
                 .iter()
                 .any(|missing| selects_text(pattern, &missing.name));
-        if !named && all_listed {
+        if !named && unlisted.is_empty() {
             let near = nearest(
                 selector,
                 desired.instances.keys().map(|id| id.name.as_str()),
@@ -36,9 +41,31 @@ pub(in crate::cli) fn narrow(
             .with_hint(hint));
         }
     }
-    desired
-        .instances
-        .retain(|id, _| patterns.iter().any(|pattern| selects(pattern, id)));
+    if let Some((site, why)) = unlisted.first_key_value() {
+        let bare = |selector: &&String| !selector.contains(['/', '*', '?', '[']);
+        let in_full = |id: &InstanceId| {
+            let mut all = patterns.iter().zip(selectors);
+            all.any(|(pattern, selector)| !bare(&selector) && selects(pattern, id))
+        };
+        for id in desired.instances.keys().filter(|id| !in_full(id)) {
+            let name = &id.name;
+            let why = Unreadable {
+                reason: format!(
+                    "`--target {name}` could also mean an instance in `{site}`, which could not be listed: {why}"
+                ),
+                hint: Some(format!("name it in full: `--target {id}`")),
+            };
+            desired.undecided.entry(id.clone()).or_insert(why);
+        }
+    }
+    let selected = |id: &InstanceId| patterns.iter().any(|pattern| selects(pattern, id));
+    desired.undecided.retain(|id, _| selected(id));
+    let Desired {
+        instances,
+        undecided,
+        ..
+    } = desired;
+    instances.retain(|id, _| selected(id) && !undecided.contains_key(id));
     desired.missing.retain(|missing| {
         patterns
             .iter()

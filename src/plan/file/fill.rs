@@ -10,8 +10,8 @@ use super::shape::{
 use super::{FORMAT, PlanFile, Scope, VERSION, instant, json};
 use crate::exposure::{Diff, Exposed};
 use crate::model::{
-    Family, Fingerprint, Firewall, Guard, Instance, Key, LiveFirewall, Missing, Note, Origin,
-    PortState, Rule, Sources, Undeclared, Unreadable,
+    Family, Fingerprint, Firewall, Guard, Instance, InstanceId, Key, LiveFirewall, Missing, Note,
+    Origin, PortState, Rule, Sources, Undeclared, Unreadable,
 };
 use crate::plan::{Call, Cause, CauseKind, Change, InstancePlan, Override, Plan, Verdict};
 
@@ -36,8 +36,11 @@ pub(super) fn document(file: &PlanFile) -> Document {
             Plan {
                 instances,
                 unreadable,
+                undecided,
                 sites_unreadable,
                 missing,
+                // Only a plan that was read from a file has any.
+                unplanned: _,
                 undeclared,
                 notes,
                 overrides,
@@ -65,16 +68,8 @@ pub(super) fn document(file: &PlanFile) -> Document {
         guard: self::guard(guard),
         overrides: overrides.iter().map(consent).collect(),
         instances: instances.iter().map(instance).collect(),
-        unreadable: unreadable
-            .iter()
-            .map(|(id, Unreadable { reason, hint })| UnreadableDoc {
-                account: id.account.clone(),
-                region: id.region.clone(),
-                name: id.name.clone(),
-                reason: reason.clone(),
-                hint: hint.clone(),
-            })
-            .collect(),
+        unreadable: unreadable.iter().map(self::unreadable).collect(),
+        undecided: undecided.iter().map(self::unreadable).collect(),
         regions_unreadable: sites_unreadable
             .iter()
             .map(|(site, Unreadable { reason, hint })| RegionUnreadableDoc {
@@ -107,6 +102,16 @@ pub(super) fn document(file: &PlanFile) -> Document {
             })
             .collect(),
         notes: notes.iter().map(note).collect(),
+    }
+}
+
+fn unreadable((id, Unreadable { reason, hint }): &(InstanceId, Unreadable)) -> UnreadableDoc {
+    UnreadableDoc {
+        account: id.account.clone(),
+        region: id.region.clone(),
+        name: id.name.clone(),
+        reason: reason.clone(),
+        hint: hint.clone(),
     }
 }
 

@@ -52,23 +52,8 @@ pub(super) fn plan_file(document: &Document) -> Read<PlanFile> {
         guard: guard(&document.guard)?,
         plan: Plan {
             instances: all(&document.instances, instance)?,
-            unreadable: all(&document.unreadable, |doc| {
-                let UnreadableDoc {
-                    account,
-                    region,
-                    name,
-                    reason,
-                    hint,
-                } = doc.clone();
-                Ok((
-                    InstanceId {
-                        account,
-                        region,
-                        name,
-                    },
-                    Unreadable { reason, hint },
-                ))
-            })?,
+            unreadable: document.unreadable.iter().map(unreadable).collect(),
+            undecided: document.undecided.iter().map(unreadable).collect(),
             sites_unreadable: all(&document.regions_unreadable, |doc| {
                 let RegionUnreadableDoc {
                     account,
@@ -90,6 +75,7 @@ pub(super) fn plan_file(document: &Document) -> Read<PlanFile> {
                     hint,
                 })
             })?,
+            unplanned: Vec::new(),
             undeclared: all(&document.undeclared, |doc| {
                 let IdDoc {
                     account,
@@ -108,6 +94,22 @@ pub(super) fn plan_file(document: &Document) -> Read<PlanFile> {
             overrides: all(&document.overrides, consent)?,
         },
     })
+}
+
+fn unreadable(doc: &UnreadableDoc) -> (InstanceId, Unreadable) {
+    let UnreadableDoc {
+        account,
+        region,
+        name,
+        reason,
+        hint,
+    } = doc.clone();
+    let id = InstanceId {
+        account,
+        region,
+        name,
+    };
+    (id, Unreadable { reason, hint })
 }
 
 fn shard(doc: &ShardDoc) -> Read<Shard> {

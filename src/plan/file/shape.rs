@@ -47,6 +47,7 @@ shapes! {
         overrides: Vec<OverrideDoc>,
         instances: Vec<InstanceDoc>,
         unreadable: Vec<UnreadableDoc>,
+        undecided: Vec<UnreadableDoc>,
         regions_unreadable: Vec<RegionUnreadableDoc>,
         missing: Vec<MissingDoc>,
         undeclared: Vec<IdDoc>,

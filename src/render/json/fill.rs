@@ -42,6 +42,11 @@ pub(super) fn unreadable<'a>(
     }
 }
 
+/// An instance of which nothing can be said.
+pub(super) fn blind((id, why): &(InstanceId, Unreadable)) -> UnreadableDoc<'_> {
+    unreadable(id.account.as_deref(), &id.region, Some(&id.name), why)
+}
+
 pub(super) fn needed(cost: &Cost) -> NeededDoc {
     let Needed {
         writes,

@@ -106,7 +106,9 @@ fn headline(merged: &Merged) -> String {
         (summary.refused, "refused"),
         (summary.missing, "missing"),
         (summary.unreadable, "unreadable"),
+        (summary.undecided, "undecided"),
         (summary.incomplete, "not fully readable"),
+        (summary.not_planned, "not part of the plan"),
         (summary.undeclared, "undeclared"),
     ] {
         if number > 0 {
@@ -153,7 +155,7 @@ fn errors(merged: &Merged) -> Vec<String> {
 }
 
 /// Names behind their labels, what is worst first.
-fn lists(merged: &Merged) -> [(&'static str, Vec<String>); 8] {
+fn lists(merged: &Merged) -> [(&'static str, Vec<String>); 9] {
     let names = |list: &[Value]| list.iter().map(name).collect::<Vec<_>>();
     let ended = |is: fn(&str) -> bool| {
         let instances = merged.instances.iter();
@@ -180,6 +182,7 @@ fn lists(merged: &Merged) -> [(&'static str, Vec<String>); 8] {
         ("differ", not_tried.map(name).collect()),
         ("against a policy", violations.collect()),
         ("unreadable", names(&merged.unreadable)),
+        ("undecided", names(&merged.undecided)),
         ("regions unreadable", names(&merged.regions_unreadable)),
         ("missing", names(&merged.missing)),
         ("declared nowhere", names(&merged.undeclared)),

@@ -44,6 +44,9 @@ pub fn report(report: &Report, plan: &Plan) -> String {
     if reverted > 0 {
         parts.push(format!("{reverted} put back"));
     }
+    if !plan.unplanned.is_empty() {
+        parts.push(format!("{} not part of the plan", plan.unplanned.len()));
+    }
     if not_started > 0 {
         parts.push(format!("{not_started} not started"));
     }

@@ -1,0 +1,180 @@
+//! How much of a fleet is known, and what can be decided with that.
+//!
+//! Owns the rule that a bare name, or a number of instances, is decided only if every site was listed in full that could
+//! hold one. Does not list anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Config;
+use super::link::{Declared, Group, Linked};
+use super::place::Place;
+use super::selector::Selector;
+use super::source::quote;
+use crate::model::{InstanceId, Site, Unreadable};
+
+/// Which sites the instances of a fleet were listed from.
+///
+/// Without any site the instances are supposed rather than found: names are taken as they are, and nothing is said of
+/// instances that are not there.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// Sites of which every instance is known.
+    pub complete: BTreeSet<Site>,
+    /// Sites that could not be listed in full, and why.
+    pub incomplete: BTreeMap<Site, Unreadable>,
+    /// The sites that the run is about; `None` is all of them. The others were only listed to decide on names and numbers.
+    pub scope: Option<BTreeSet<Site>>,
+}
+
+impl Listing {
+    /// Sites that were all listed in full.
+    #[must_use]
+    pub fn of(complete: &BTreeSet<Site>) -> Self {
+        Self {
+            complete: complete.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether the instances are supposed and not found.
+    pub(super) fn is_supposed(&self) -> bool {
+        self.complete.is_empty() && self.incomplete.is_empty()
+    }
+
+    /// Whether the run is about this instance.
+    pub(super) fn includes(&self, id: &InstanceId) -> bool {
+        let scope = self.scope.as_ref();
+        scope.is_none_or(|scope| scope.contains(&id.site()))
+    }
+
+    /// Whether the run is about any site of this kind.
+    pub(super) fn is_about(&self, kind: impl Fn(&Site) -> bool) -> bool {
+        let mut scope = self.scope.iter().flatten();
+        self.scope.is_none() || scope.any(kind)
+    }
+}
+
+/// Where instances could be: those of a name, or those that a selector takes.
+#[derive(Clone, Copy)]
+pub(super) enum Extent<'a> {
+    Place(&'a Place),
+    Selector(&'a Selector),
+}
+
+impl Extent<'_> {
+    fn holds(self, site: &Site) -> bool {
+        match self {
+            Self::Place(place) => place.could_be_in(site),
+            Self::Selector(selector) => selector.takes_site(site),
+        }
+    }
+
+    fn holds_account(self, account: &str) -> bool {
+        match self {
+            Self::Place(place) => place.account.as_deref().is_none_or(|own| own == account),
+            Self::Selector(selector) => selector.takes_account(Some(account)),
+        }
+    }
+}
+
+impl Linked {
+    /// The first place that is not known in full and could hold an instance of this extent, as a fragment such as
+    /// "`us-east-1`, which could not be listed: …", with what would help.
+    pub(super) fn unlisted(&self, extent: Extent<'_>, listing: &Listing) -> Option<Unreadable> {
+        let sites = self.sites.iter().chain(listing.incomplete.keys());
+        let mut sites = sites.filter(|site| extent.holds(site));
+        if let Some(site) = sites.find(|site| !listing.complete.contains(site)) {
+            let name = quote(&site.to_string());
+            return Some(match listing.incomplete.get(site) {
+                Some(Unreadable { reason, hint }) => Unreadable {
+                    reason: format!("{name}, which could not be listed: {reason}"),
+                    hint: hint.clone(),
+                },
+                None => Unreadable {
+                    reason: format!("{name}, which was not listed"),
+                    hint: None,
+                },
+            });
+        }
+        // An account without a known region is looked at in the one that the environment names.
+        let mut accounts = self.accounts.keys();
+        let unplaced = accounts.find(|name| {
+            let own = |site: &Site| site.account.as_ref() == Some(name);
+            extent.holds_account(name)
+                && !self.sites.iter().any(own)
+                && !listing.complete.iter().any(own)
+        });
+        unplaced.map(|name| Unreadable {
+            reason: format!("account {}, which was not listed", quote(name)),
+            hint: None,
+        })
+    }
+}
+
+impl Config {
+    /// The sites among `all` that have to be listed beside those of `scope` to decide what the names and the expected numbers
+    /// of instances in `scope` mean.
+    #[must_use]
+    pub fn beside(&self, scope: &BTreeSet<Site>, all: &BTreeSet<Site>) -> BTreeSet<Site> {
+        let tables = self.linked.instances.iter();
+        let tables = tables.map(|table| Extent::Place(&table.place));
+        let groups = self.linked.groups.iter();
+        let groups = groups
+            .filter(|group| group.expect.is_some())
+            .map(|group| Extent::Selector(&group.selector));
+        let spans: Vec<Extent<'_>> = tables
+            .chain(groups)
+            .filter(|extent| scope.iter().any(|site| extent.holds(site)))
+            .collect();
+        let needed = |site: &&Site| spans.iter().any(|extent| extent.holds(site));
+        all.difference(scope).filter(needed).cloned().collect()
+    }
+
+    /// Why it is not known whether a table of the configuration means this instance or another; `None` where it is known.
+    #[must_use]
+    pub fn ambiguous(&self, id: &InstanceId, listing: &Listing) -> Option<Unreadable> {
+        let tables = self.linked.instances.iter();
+        let mut tables = tables.filter(|table| table.place.holds(id));
+        tables.find_map(|table| self.linked.ambiguous(table, id, listing))
+    }
+}
+
+impl Linked {
+    /// Why it is not known whether a table means this instance or another; `None` where it is known.
+    pub(super) fn ambiguous(
+        &self,
+        table: &Declared,
+        id: &InstanceId,
+        listing: &Listing,
+    ) -> Option<Unreadable> {
+        if listing.is_supposed() || table.place.is_all_of(id) {
+            return None;
+        }
+        let elsewhere = self.unlisted(Extent::Place(&table.place), listing)?;
+        Some(Unreadable {
+            reason: format!(
+                "{} could also mean an instance in {}",
+                quote(&table.key),
+                elsewhere.reason
+            ),
+            hint: Some(format!("name it in full: `[instances.\"{id}\"]`")),
+        })
+    }
+
+    /// Why it is not known how many instances a group has, where it expects a number; `None` where it is known.
+    pub(super) fn uncounted(&self, group: &Group, listing: &Listing) -> Option<Unreadable> {
+        if listing.is_supposed() {
+            return None;
+        }
+        let elsewhere = self.unlisted(Extent::Selector(&group.selector), listing)?;
+        let (expect, _) = group.expect.as_ref()?;
+        Some(Unreadable {
+            reason: format!(
+                "group {} expects {expect} instances, and some could be in {}",
+                quote(&group.name),
+                elsewhere.reason
+            ),
+            hint: elsewhere.hint,
+        })
+    }
+}
