@@ -272,6 +272,7 @@ fn plan_files_are_as_their_schema_says() {
         targets: vec!["*".into()],
         declared: 9,
         shard: portward::model::Shard::new(3, 8),
+        as_of: Some(now),
     };
     let until = file::valid_until(desired.ends_next(now), now, file::VALID_FOR);
     let file = PlanFile::new(plan, scope, desired.guard.clone(), fingerprint, now, until);
@@ -289,7 +290,7 @@ fn plan_files_are_as_their_schema_says() {
         schema::PLAN,
         &document,
         &["tags", "accounts"],
-        &["shard", "accounts"],
+        &["shard", "asOf", "accounts"],
         100,
     );
     let strict = Options {
@@ -307,7 +308,7 @@ fn plan_files_are_as_their_schema_says() {
         schema::PLAN,
         &document,
         &["tags", "accounts"],
-        &["strictSpelling", "shard", "accounts"],
+        &["strictSpelling", "shard", "asOf", "accounts"],
         100,
     );
 }
@@ -425,6 +426,20 @@ fn answers_are_as_their_schemas_say() {
         schema::EXPLAIN,
     );
     assert_eq!(undeclared["desired"], Value::Null);
+
+    // Each says which variables took effect.
+    for (args, schema) in [
+        ("diff fleet.json firewall.toml", schema::DIFF),
+        ("explain web-1 --inventory fleet.json", schema::EXPLAIN),
+        ("plan --inventory fleet.json", schema::REPORT),
+    ] {
+        let args: Vec<&str> = args.split(' ').chain(["--format", "json"]).collect();
+        let mut command = stage.command(&args);
+        command.env("PORTWARD_AS_OF", "2026-01-01");
+        let document = check(schema, &stage::Done::of(&mut command).stdout);
+        let note = "PORTWARD_AS_OF=2026-01-01 sets the day of this run";
+        assert_eq!(document["environment"], json!([note]));
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use time::OffsetDateTime;
 
 use super::Exit;
+use super::args::options;
 use super::earlier;
 use super::output::{Cannot, Output, Shown, problems, say};
 use super::plan::LookArgs;
@@ -36,6 +37,9 @@ pub(super) async fn run(verb: &'static str, args: &LookArgs, output: &Output) ->
         Ok(adoption) => adoption,
         Err(no_plan) => return no_plan.show(verb, output),
     };
+    let inventory = args.inventory();
+    output.learn(|known| known.facts.inventory.clone_from(&inventory));
+    let asked = inventory.as_deref().map_or(Asked::Drift, Asked::DriftOf);
     let mut held = Exit::of_plan(&plan);
     if args.differs(&plan) {
         held.push(Exit::Differs);
@@ -49,7 +53,7 @@ pub(super) async fn run(verb: &'static str, args: &LookArgs, output: &Output) ->
         plan: Some(&plan),
         report: None,
         cost: None,
-        text: &text::plan(&plan, Asked::Drift),
+        text: &text::plan(&plan, asked),
     })
 }
 
@@ -57,9 +61,13 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
     let LookArgs {
         config,
         world,
-        read_only,
+        fleet,
+        strategy,
+        spelling,
+        snapshot,
         shard,
         receipts,
+        ..
     } = args;
     let warnings = earlier::name_unconfirmed(&receipts.receipts, &config.config);
     if shard.chosen()?.is_some() {
@@ -69,7 +77,7 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
         )
         .into());
     }
-    let inventory = read_only.inventory.as_deref();
+    let inventory = snapshot.inventory.as_deref();
     let (loaded, sites, connection) = session::open(config, world, inventory, output).await?;
     let as_of = config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
     let reader = connection.reader();
@@ -78,15 +86,12 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
     let listing = session::listing(&sites, &beside, &live);
     live.sites_unreadable.retain(|site, _| sites.contains(site));
     let mut desired = loaded.resolve_listed(&live.instances, &listing, as_of)?;
-    session::narrow(&mut desired, &world.target, &live.sites_unreadable)?;
+    session::narrow(&mut desired, &fleet.target, &live.sites_unreadable)?;
     let ids = desired.instances.keys();
-    live.firewalls = session::read_rules(reader, ids, world.concurrency).await;
+    live.firewalls = session::read_rules(reader, ids, fleet.concurrency).await;
     connection.close().await;
 
-    let options = plan::Options {
-        strategy: world.strategy,
-        strict_spelling: false,
-    };
+    let options = options(*strategy, *spelling);
     let before = plan::plan(&desired, &live, options);
     let Adopted {
         sources,
@@ -95,7 +100,7 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
     } = edited(&loaded, &before, &desired, &live, as_of);
     let again = config::parse(sources.clone())?;
     let mut desired = again.resolve_listed(&live.instances, &listing, as_of)?;
-    session::narrow(&mut desired, &world.target, &live.sites_unreadable)?;
+    session::narrow(&mut desired, &fleet.target, &live.sites_unreadable)?;
     let plan = plan::plan(&desired, &live, options);
 
     let files: Vec<(&Source, &Source)> = changed

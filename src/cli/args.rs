@@ -72,6 +72,30 @@ pub(super) enum Verb {
     Emulate(super::emulate::EmulateArgs),
 }
 
+impl Verb {
+    /// As it is typed.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Check(_) => "check",
+            Self::Plan(_) => "plan",
+            Self::Apply(_) => "apply",
+            Self::Drift(_) => "drift",
+            Self::Diff(_) => "diff",
+            Self::Explain(_) => "explain",
+            Self::Rollback(_) => "rollback",
+            Self::Import(_) => "import",
+            Self::Inventory(_) => "inventory",
+            Self::Doctor(_) => "doctor",
+            Self::Report(_) => "report",
+            Self::Schema(_) => "schema",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
+            #[cfg(feature = "emulator")]
+            Self::Emulate(_) => "emulate",
+        }
+    }
+}
+
 #[derive(Args, Debug)]
 pub(super) struct Logging {
     /// Say more on stderr: -v what is done, -vv every call, -vvv everything
@@ -171,19 +195,9 @@ pub(super) fn as_of(text: &str) -> Result<OffsetDateTime, String> {
         })
 }
 
-/// Where the world is read from, and how much of it.
+/// How the service is reached, and in which accounts and regions.
 #[derive(Args, Clone, Debug)]
 pub(super) struct WorldArgs {
-    /// Only these declared instances: NAME, REGION/NAME or ACCOUNT/REGION/NAME, globs allowed; repeatable
-    #[arg(
-        short,
-        long,
-        value_name = "SELECTOR",
-        env = "PORTWARD_TARGET",
-        value_delimiter = ',',
-        hide_env = true
-    )]
-    pub(super) target: Vec<String>,
     /// Only these regions; repeatable
     #[arg(
         long,
@@ -217,15 +231,35 @@ pub(super) struct WorldArgs {
     #[cfg(feature = "emulator")]
     #[arg(long, value_name = "FILE", env = "PORTWARD_EMULATOR", hide_env = true, conflicts_with_all = ["endpoint_url", "profile"])]
     pub(super) emulator: Option<PathBuf>,
-    /// How many instances are worked on at once
-    #[arg(long, value_name = "N", default_value_t = 16, env = "PORTWARD_CONCURRENCY", hide_env = true,
-          value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub(super) concurrency: u16,
     /// The part of the service's documented request rates to use, above 0 and at most 1, or `unlimited` [default: 1, and
     /// with a shard of N 1/N]
     #[arg(long, value_name = "FRACTION", env = "PORTWARD_RATE", hide_env = true)]
     pub(super) rate: Option<Rate>,
-    /// Where `plan`, `drift` and `apply` take the rules from
+}
+
+/// Which instances are read, and how many at once.
+#[derive(Args, Clone, Debug)]
+pub(super) struct FleetArgs {
+    /// Only these declared instances: NAME, REGION/NAME or ACCOUNT/REGION/NAME, globs allowed; repeatable
+    #[arg(
+        short,
+        long,
+        value_name = "SELECTOR",
+        env = "PORTWARD_TARGET",
+        value_delimiter = ',',
+        hide_env = true
+    )]
+    pub(super) target: Vec<String>,
+    /// How many instances are worked on at once
+    #[arg(long, value_name = "N", default_value_t = 16, env = "PORTWARD_CONCURRENCY", hide_env = true,
+          value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(super) concurrency: u16,
+}
+
+/// Where the rules are read.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct ReadArgs {
+    /// Where the rules are taken from
     #[arg(
         long,
         value_enum,
@@ -235,12 +269,30 @@ pub(super) struct WorldArgs {
         hide_env = true
     )]
     pub(super) read: Read,
+}
+
+/// How a plan gets from what is live to what must result.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct StrategyArgs {
     /// Which calls a plan may use, instead of what the configuration says
     #[arg(long, value_name = "STRATEGY", value_parser = strategy, env = "PORTWARD_STRATEGY", hide_env = true)]
     pub(super) strategy: Option<Strategy>,
+}
+
+/// What counts as a difference.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct SpellingArgs {
     /// Take rules that mean what is declared, and are spelled otherwise, for a difference
     #[arg(long)]
     pub(super) strict_spelling: bool,
+}
+
+/// What the planner may be told.
+pub(super) fn options(strategy: StrategyArgs, spelling: SpellingArgs) -> plan::Options {
+    plan::Options {
+        strategy: strategy.strategy,
+        strict_spelling: spelling.strict_spelling,
+    }
 }
 
 /// How the rules are read.
@@ -324,15 +376,13 @@ impl OutArgs {
     }
 }
 
-/// What only verbs that do not write may do.
+/// A snapshot in place of the service, for verbs that write nothing.
 #[derive(Args, Debug)]
-pub(super) struct ReadOnlyArgs {
+pub(super) struct InventoryFileArgs {
     /// Read instances and rules from this inventory file instead of the service
+    #[cfg_attr(feature = "emulator", arg(conflicts_with = "emulator"))]
     #[arg(long, value_name = "FILE", env = "PORTWARD_INVENTORY", hide_env = true, conflicts_with_all = ["endpoint_url", "profile"])]
     pub(super) inventory: Option<PathBuf>,
-    /// Count instances that are declared nowhere as a difference
-    #[arg(long)]
-    pub(super) fail_on_undeclared: bool,
 }
 
 /// A length of time such as `90s` or `2m`; a bare number is seconds.

@@ -21,7 +21,7 @@ pub(super) struct DriftArgs {
     #[command(flatten)]
     look: LookArgs,
     /// Edit the configuration so that it says what is live, comments and layout kept
-    #[arg(long, conflicts_with = "strict_spelling")]
+    #[arg(long, conflicts_with_all = ["strict_spelling", "read"])]
     adopt: bool,
     #[command(flatten)]
     notify: NotifyArgs,
@@ -57,7 +57,9 @@ async fn looked(args: &DriftArgs, output: &Output) -> Exit {
         Err(no_plan) => return no_plan.show(VERB, output),
     };
     planned.refusals.clear();
-    let mut text = plan_text(&planned, Asked::Drift, false);
+    let inventory = args.look.inventory();
+    let asked = inventory.as_deref().map_or(Asked::Drift, Asked::DriftOf);
+    let mut text = plan_text(&planned, asked, false);
     text.push_str(&output.last_changes_text());
     output.show_plan(VERB, &planned, args.look.differs(&planned.plan), &text)
 }

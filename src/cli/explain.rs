@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use super::Exit;
-use super::args::{ConfigArgs, Format, ReadOnlyArgs, WorldArgs};
+use super::args::{ConfigArgs, Format, InventoryFileArgs, WorldArgs};
 use super::output::{Cannot, Output, complain};
 use super::session::{self, NoPlan};
 use super::side::{additive, names};
@@ -19,9 +19,7 @@ use crate::model::{Family, InstanceId, Key, Live, LiveFirewall, Mode, Site, Sour
 use crate::render;
 use crate::render::explanation::{self, Explanation};
 
-/// No plan is made, so there is nothing to choose of one.
 #[derive(Args, Debug)]
-#[command(mut_arg("strategy", |arg| arg.hide(true)), mut_arg("strict_spelling", |arg| arg.hide(true)), mut_arg("read", |arg| arg.hide(true)))]
 pub(super) struct ExplainArgs {
     /// Which instance: NAME, REGION/NAME or ACCOUNT/REGION/NAME
     instance: String,
@@ -36,7 +34,7 @@ pub(super) struct ExplainArgs {
     #[command(flatten)]
     world: WorldArgs,
     #[command(flatten)]
-    read_only: ReadOnlyArgs,
+    snapshot: InventoryFileArgs,
 }
 
 const VERB: &str = "explain";
@@ -75,7 +73,7 @@ async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> 
     let config = session::load(&args.config, output)?;
     let (to, from) = question(args, &config)?;
     let sites = session::sites(&args.world, &config).await?;
-    let inventory = args.read_only.inventory.as_deref();
+    let inventory = args.snapshot.inventory.as_deref();
     let world = World::connect(
         &args.world,
         inventory,
@@ -93,7 +91,7 @@ async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> 
     let rules = match &found {
         Ok(id) => {
             let ids = std::iter::once(*id);
-            session::read_rules(world.reader(), ids, args.world.concurrency).await
+            session::read_rules(world.reader(), ids, 1).await
         }
         Err(_) => BTreeMap::new(),
     };

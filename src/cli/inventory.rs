@@ -12,7 +12,7 @@ use futures_util::stream;
 use glob::Pattern;
 
 use super::Exit;
-use super::args::WorldArgs;
+use super::args::{FleetArgs, InventoryFileArgs, WorldArgs};
 use super::output::{Cannot, Output, Shown, complain};
 use super::session::{self, NoPlan};
 use super::world::{self, Want, World};
@@ -31,21 +31,22 @@ pub(super) struct InventoryArgs {
     survey: SurveyArgs,
 }
 
-/// What a verb needs that looks at a fleet without a configuration. No plan is made, so there is no strategy to choose.
+/// What a verb needs that looks at a fleet without a configuration.
 #[derive(Args, Debug)]
-#[command(mut_arg("strategy", |arg| arg.hide(true)), mut_arg("strict_spelling", |arg| arg.hide(true)), mut_arg("read", |arg| arg.hide(true)), mut_arg("target", |arg| arg.help("As SELECTOR; repeatable")))]
+#[command(mut_arg("target", |arg| arg.help("As SELECTOR; repeatable")))]
 pub(super) struct SurveyArgs {
     /// Only these instances: NAME, REGION/NAME or ACCOUNT/REGION/NAME, globs allowed; as --target
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
     #[command(flatten)]
     world: WorldArgs,
+    #[command(flatten)]
+    fleet: FleetArgs,
+    #[command(flatten)]
+    snapshot: InventoryFileArgs,
     /// Look at the accounts and regions that this configuration names, instead of those of the credentials
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Read instances and rules from this inventory file instead of the service
-    #[arg(long, value_name = "FILE", env = "PORTWARD_INVENTORY", hide_env = true, conflicts_with_all = ["endpoint_url", "profile"])]
-    inventory: Option<PathBuf>,
     /// Write to this file instead of stdout
     #[arg(short, long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
@@ -100,17 +101,17 @@ impl SurveyArgs {
     }
 
     async fn survey(&self) -> Result<Survey, NoPlan> {
-        let patterns = patterns(self.selectors.iter().chain(&self.world.target))?;
+        let patterns = patterns(self.selectors.iter().chain(&self.fleet.target))?;
         let (sites, accounts) = self.sites().await?;
         let connection = World::connect(
             &self.world,
-            self.inventory.as_deref(),
+            self.snapshot.inventory.as_deref(),
             Want::Read,
             &sites,
             &accounts,
         )
         .await?;
-        let survey = survey(connection.reader(), &sites, &patterns, &self.world).await;
+        let survey = survey(connection.reader(), &sites, &patterns, &self.fleet).await;
         connection.close().await;
         Ok(Survey {
             accounts,
@@ -158,10 +159,10 @@ impl SurveyArgs {
 
     fn file(&self) -> Option<&Path> {
         #[cfg(feature = "emulator")]
-        if self.inventory.is_none() {
+        if self.snapshot.inventory.is_none() {
             return self.world.emulator.as_deref();
         }
-        self.inventory.as_deref()
+        self.snapshot.inventory.as_deref()
     }
 
     /// Hands the result over, to stdout or to the file, with the reports.
@@ -270,7 +271,7 @@ async fn survey(
     reader: &impl Reader,
     asked: &[Site],
     patterns: &[(String, Pattern)],
-    world: &WorldArgs,
+    fleet: &FleetArgs,
 ) -> Result<Survey, Cannot> {
     let seen = session::discover(reader, asked).await;
     let picks = |pattern: &Pattern, id: &InstanceId| session::selects(pattern, id);
@@ -289,7 +290,7 @@ async fn survey(
         .instances
         .keys()
         .filter(|id| patterns.is_empty() || patterns.iter().any(|(_, pattern)| picks(pattern, id)));
-    let rules = read(reader, picked, world.concurrency).await;
+    let rules = read(reader, picked, fleet.concurrency).await;
     let listed = asked.iter();
     let listed = listed.filter(|site| !seen.sites_unreadable.contains_key(*site));
     Ok(Survey {

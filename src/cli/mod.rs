@@ -16,6 +16,7 @@ mod earlier;
 mod emulate;
 mod exit;
 mod explain;
+mod flags;
 mod harmless;
 mod import;
 mod inventory;
@@ -50,16 +51,22 @@ use output::Output;
 pub fn main() -> Exit {
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
-        Err(error) => return output::clap_message(&error),
+        Err(error) => return output::clap_message(&error, flags::hint(&error).as_deref()),
     };
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
-        Err(error) => return output::clap_message(&error),
+        Err(error) => return output::clap_message(&error, None),
     };
     logging::start(&cli.logging);
     let verb = matches.subcommand().map(|(_, arguments)| arguments);
     let config = verb.and_then(|verb| verb.try_get_one::<PathBuf>("config").ok().flatten());
     let output = Output::new(&cli.output, config.map(PathBuf::as_path));
+    let name = cli.verb.name();
+    tracing::info!("portward {} {name}", env!("CARGO_PKG_VERSION"));
+    match verb.map_or(Ok(Vec::new()), |verb| flags::check(name, verb)) {
+        Ok(notes) => output.note(notes),
+        Err(cannot) => return output.cannot(name, &cannot),
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -131,6 +131,14 @@ impl Output {
         learn(&mut self.known.borrow_mut());
     }
 
+    /// Tells what environment variables do to the run, on stderr and in every report.
+    pub(super) fn note(&self, notes: Vec<String>) {
+        for note in &notes {
+            say(&format!("note: {note}"));
+        }
+        self.learn(|known| known.facts.environment = notes);
+    }
+
     /// What is known so far.
     pub(super) fn known(&self) -> Ref<'_, Known> {
         self.known.borrow()
@@ -179,8 +187,9 @@ impl Output {
         outputs: &str,
         content: &dyn Fn(Format, Option<&Path>) -> Option<String>,
     ) -> Exit {
-        let content = |format, file| {
-            let text = content(format, file)?;
+        let notes = self.known().facts.environment.clone();
+        let content = |format, file: Option<&Path>| {
+            let text = noted(format, file.is_some(), content(format, file)?, &notes);
             Some(match format {
                 Format::Json => powerless_json(text),
                 _ => text,
@@ -311,11 +320,21 @@ impl Output {
     }
 
     fn write_all(&self, exit: Exit, text: &str, run: &json::Run<'_>) -> Exit {
-        let metrics =
-            |exit: Exit, file: Option<&Path>| metrics::of_run(run, exit, &self.known(), file);
+        let notes = self.known().facts.environment.clone();
+        let metrics = |exit: Exit, file: Option<&Path>| {
+            let text = metrics::of_run(run, exit, &self.known(), file);
+            noted(Format::Prometheus, file.is_some(), text, &notes)
+        };
+        let formatted = |format, is_file, run: &json::Run<'_>| {
+            let text = noted(format, is_file, formatted(format, text, run), &notes);
+            match format {
+                Format::Json | Format::Sarif => powerless_json(text),
+                _ => text,
+            }
+        };
         let data = to_stdout(&match self.format {
             Format::Prometheus => metrics(exit, None),
-            format => formatted(format, text, run),
+            format => formatted(format, false, run),
         });
         // The reports say how the run really ends.
         let exit = Exit::first_of(&[exit, data]);
@@ -327,13 +346,13 @@ impl Output {
         let mut written = |path: &Path, result| failed = failed.or(told(path, result));
         let last = |(format, _): &&(Format, PathBuf)| *format == Format::Prometheus;
         for (format, path) in self.reports.iter().filter(|report| !last(report)) {
-            let content = formatted(*format, text, run);
+            let content = formatted(*format, true, run);
             written(path, files::report(path, &content));
         }
         if self.format == Format::Github {
             let outputs = render::github::outputs(run);
-            self.github
-                .write(&render::markdown::comment(run), &outputs, &mut written);
+            let summary = formatted(Format::Markdown, true, run);
+            self.github.write(&summary, &outputs, &mut written);
         }
         let mut exit = failed.map_or(exit, |failed| Exit::first_of(&[exit, failed]));
         // Last, because they hold the exit code.
@@ -361,14 +380,29 @@ fn told(path: &Path, result: io::Result<()>) -> Option<Exit> {
 fn formatted(format: Format, text: &str, run: &json::Run<'_>) -> String {
     match format {
         Format::Text => text.to_owned(),
-        Format::Json => powerless_json(json::document(run)),
+        Format::Json => json::document(run),
         Format::Markdown => render::markdown::comment(run),
         // The log has both: words to read and lines that become annotations.
         Format::Github => text.to_owned() + &render::github::annotations(run),
-        Format::Sarif => powerless_json(render::sarif::document(run)),
+        Format::Sarif => render::sarif::document(run),
         Format::Html => render::html::page(run, &known_service),
         // Made where it is written, since it holds what the last run left behind.
         Format::Prometheus => String::new(),
+    }
+}
+
+/// A document with what environment variables did to the run. Text on stdout has it on stderr beside it.
+fn noted(format: Format, is_file: bool, document: String, notes: &[String]) -> String {
+    use render::environment;
+    match format {
+        Format::Text if is_file => environment::text(notes, &document),
+        Format::Text => document,
+        Format::Json => environment::json(notes, &document),
+        Format::Markdown => environment::markdown(notes, &document),
+        Format::Github => environment::github(notes, &document),
+        Format::Sarif => environment::sarif(notes, &document),
+        Format::Html => environment::html(notes, &document),
+        Format::Prometheus => environment::prometheus(notes, &document),
     }
 }
 
@@ -405,7 +439,7 @@ pub(super) fn problems<'a>(
 }
 
 /// The plan as text, with what the guards say of it.
-pub(super) fn plan_text(planned: &Planned, asked: Asked, diff: bool) -> String {
+pub(super) fn plan_text(planned: &Planned, asked: Asked<'_>, diff: bool) -> String {
     let mut text = guarded_text(&planned.plan, &planned.refusals, &planned.cost, asked);
     if let Some(shard) = planned.scope.shard {
         let all = render::count(planned.scope.declared, "instance");
@@ -420,7 +454,12 @@ pub(super) fn plan_text(planned: &Planned, asked: Asked, diff: bool) -> String {
 }
 
 /// A plan and what the guards refuse of it, as text.
-pub(super) fn guarded_text(plan: &Plan, refusals: &[Refusal], cost: &Cost, asked: Asked) -> String {
+pub(super) fn guarded_text(
+    plan: &Plan,
+    refusals: &[Refusal],
+    cost: &Cost,
+    asked: Asked<'_>,
+) -> String {
     render::text::plan(plan, asked)
         + &render::text::calls(cost, asked)
         + &render::text::guards(&plan.overrides, refusals)

@@ -5,7 +5,10 @@
 use clap::Args;
 
 use super::Exit;
-use super::args::{ConfigArgs, ConsentArgs, OutArgs, ReadOnlyArgs, WorldArgs};
+use super::args::{
+    ConfigArgs, ConsentArgs, FleetArgs, InventoryFileArgs, OutArgs, ReadArgs, SpellingArgs,
+    StrategyArgs, WorldArgs, options,
+};
 use super::earlier::{self, ReceiptsArgs};
 use super::last_change;
 use super::output::{Cannot, Output, plan_text};
@@ -24,11 +27,22 @@ pub(super) struct LookArgs {
     #[command(flatten)]
     pub(super) world: WorldArgs,
     #[command(flatten)]
-    pub(super) read_only: ReadOnlyArgs,
+    pub(super) fleet: FleetArgs,
+    #[command(flatten)]
+    pub(super) reading: ReadArgs,
+    #[command(flatten)]
+    pub(super) strategy: StrategyArgs,
+    #[command(flatten)]
+    pub(super) spelling: SpellingArgs,
+    #[command(flatten)]
+    pub(super) snapshot: InventoryFileArgs,
     #[command(flatten)]
     pub(super) shard: ShardArgs,
     #[command(flatten)]
     pub(super) receipts: ReceiptsArgs,
+    /// Count instances that are declared nowhere as a difference
+    #[arg(long)]
+    fail_on_undeclared: bool,
 }
 
 #[derive(Args, Debug)]
@@ -62,7 +76,11 @@ pub(super) async fn run(args: &PlanArgs, output: &Output) -> Exit {
         Ok(planned) => planned,
         Err(no_plan) => return no_plan.show(VERB, output),
     };
-    let differs = args.detailed_exitcode && args.look.differs(&planned.plan);
+    let differs = if args.detailed_exitcode {
+        args.look.differs(&planned.plan)
+    } else {
+        args.look.fails_on_undeclared(&planned.plan)
+    };
     let text = plan_text(&planned, Asked::Plan, args.diff);
     if let Err(cannot) = args.out.write(&planned) {
         return output.cannot(VERB, &cannot);
@@ -71,12 +89,23 @@ pub(super) async fn run(args: &PlanArgs, output: &Output) -> Exit {
 }
 
 impl LookArgs {
+    /// The inventory that is read in place of the service, as it was named.
+    pub(super) fn inventory(&self) -> Option<String> {
+        let path = self.snapshot.inventory.as_deref()?;
+        Some(path.to_string_lossy().into_owned())
+    }
+
     /// Whether live is not what is desired.
     pub(super) fn differs(&self, plan: &Plan) -> bool {
         plan.instances
             .iter()
             .any(|instance| instance.verdict != Verdict::InSync)
-            || (self.read_only.fail_on_undeclared && !plan.undeclared.is_empty())
+            || self.fails_on_undeclared(plan)
+    }
+
+    /// Whether there are instances that nothing declares, and that is asked for.
+    fn fails_on_undeclared(&self, plan: &Plan) -> bool {
+        self.fail_on_undeclared && !plan.undeclared.is_empty()
     }
 }
 
@@ -90,16 +119,24 @@ pub(super) async fn look(
     let LookArgs {
         config,
         world,
-        read_only,
+        fleet,
+        reading,
+        strategy,
+        spelling,
+        snapshot,
         shard,
         receipts,
+        fail_on_undeclared: _,
     } = args;
     let warnings = earlier::name_unconfirmed(&receipts.receipts, &config.config);
     let work = async {
         let shard = shard.chosen()?;
-        output.learn(|known| known.facts.shard = shard);
+        output.learn(|known| {
+            known.facts.shard = shard;
+            known.facts.inventory = args.inventory();
+        });
         let world = &world.shared(shard);
-        let inventory = read_only.inventory.as_deref();
+        let inventory = snapshot.inventory.as_deref();
         let (loaded, sites, connection) = session::open(config, world, inventory, output).await?;
         let as_of = config.as_of.unwrap_or_else(time::OffsetDateTime::now_utc);
         let planned = session::plan(
@@ -110,6 +147,10 @@ pub(super) async fn look(
             &sites,
             connection.reader(),
             Question {
+                fleet,
+                read: reading.read,
+                options: options(*strategy, *spelling),
+                preview: config.as_of,
                 judged,
                 confirm: Confirm::Here,
                 shard,

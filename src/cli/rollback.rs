@@ -11,7 +11,7 @@ use clap::Args;
 use time::OffsetDateTime;
 
 use super::Exit;
-use super::args::{ConfigArgs, ConsentArgs, OutArgs, WorldArgs};
+use super::args::{ConfigArgs, ConsentArgs, FleetArgs, OutArgs, StrategyArgs, WorldArgs};
 use super::output::{Cannot, Output, plan_text, problems, say};
 use super::session::{
     self, Basis, NoPlan, Planned, account, discover, ids_of, read_rules, regions_of,
@@ -29,6 +29,11 @@ use crate::render::json::Problem;
 use crate::render::text::Asked;
 
 #[derive(Args, Debug)]
+#[command(
+    mut_arg("target", |arg| arg.help("Only these instances of the receipt: NAME, REGION/NAME or ACCOUNT/REGION/NAME, globs allowed; repeatable")),
+    mut_arg("region", |arg| arg.help("Only what the receipt tells of these regions; repeatable")),
+    mut_arg("account", |arg| arg.help("Only what the receipt tells of these accounts; repeatable")),
+)]
 pub(super) struct RollbackArgs {
     /// The receipt of the run, one of `.portward/receipts`
     receipt: PathBuf,
@@ -44,6 +49,10 @@ pub(super) struct RollbackArgs {
     config: Option<PathBuf>,
     #[command(flatten)]
     world: WorldArgs,
+    #[command(flatten)]
+    fleet: FleetArgs,
+    #[command(flatten)]
+    strategy: StrategyArgs,
     #[command(flatten)]
     consent: ConsentArgs,
     #[command(flatten)]
@@ -115,9 +124,49 @@ fn accounts_of(
     })
 }
 
+/// Keeps what is asked for of a receipt. Each name must be that of something in it.
+fn narrow(receipt: &mut Receipt, world: &WorldArgs, targets: &[String]) -> Result<(), Cannot> {
+    let none = |flag: &str, name: &str| {
+        Cannot::failed(format!("`--{flag} {name}` names nothing in the receipt"))
+    };
+    let ids = || receipt.writes().iter().map(|write| &write.id);
+    for region in &world.region {
+        if !ids().any(|id| id.region == *region) {
+            return Err(none("region", region));
+        }
+    }
+    for account in &world.account {
+        if !ids().any(|id| id.account.as_ref() == Some(account)) {
+            return Err(none("account", account));
+        }
+    }
+    let mut patterns = Vec::new();
+    for target in targets {
+        let pattern = session::pattern(target)?;
+        if !ids().any(|id| session::selects(&pattern, id)) {
+            return Err(none("target", target));
+        }
+        patterns.push(pattern);
+    }
+    let any = !receipt.writes().is_empty();
+    receipt.retain(|id| {
+        let named = |account: &String| world.account.contains(account);
+        (world.region.is_empty() || world.region.contains(&id.region))
+            && (world.account.is_empty() || id.account.as_ref().is_some_and(named))
+            && (patterns.is_empty() || patterns.iter().any(|pattern| session::selects(pattern, id)))
+    });
+    if any && receipt.writes().is_empty() {
+        let message =
+            "nothing in the receipt is what `--target`, `--region` and `--account` name together";
+        return Err(Cannot::failed(message));
+    }
+    Ok(())
+}
+
 async fn look(args: &RollbackArgs, output: &Output) -> Result<Planned, NoPlan> {
-    let receipt =
+    let mut receipt =
         Receipt::read(&args.receipt).map_err(|damage| Cannot::failed(damage.to_string()))?;
+    narrow(&mut receipt, &args.world, &args.fleet.target)?;
     let config = match &args.config {
         None => None,
         Some(config) => {
@@ -147,12 +196,12 @@ async fn look(args: &RollbackArgs, output: &Output) -> Result<Planned, NoPlan> {
     live.firewalls = read_rules(
         world.reader(),
         desired.instances.keys(),
-        args.world.concurrency,
+        args.fleet.concurrency,
     )
     .await;
     let tally = world.tally();
     world.close().await;
-    let strategy = args.world.strategy.unwrap_or_default();
+    let strategy = args.strategy.strategy.unwrap_or_default();
     let plan = back.plan(&mut desired, &live, strategy);
     let text = crate::input::read(&args.receipt).map_err(|error| {
         Cannot::failed(format!("cannot read `{}`: {error}", args.receipt.display()))
@@ -171,9 +220,10 @@ async fn look(args: &RollbackArgs, output: &Output) -> Result<Planned, NoPlan> {
             account: account(&plan),
             accounts: ids_of(&accounts),
             regions: regions_of(&sites),
-            targets: Vec::new(),
+            targets: args.fleet.target.clone(),
             declared,
             shard: None,
+            as_of: None,
         },
         config: Fingerprint::of(text),
         made_at,

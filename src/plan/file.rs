@@ -3,7 +3,7 @@
 //! Owns the format. A file is one JSON document (`"format": "portward.plan"`, `"version": 1`), indented by two spaces, with
 //! a final newline. Every member is always there, in the order in which [`write()`] puts it, `null` where it has no value;
 //! the two lists of a request that its action does not take, `strictSpelling` where it is not asked for, and the name of
-//! an account and the shard where there is none, are left out.
+//! an account, the shard and the instant of a preview where there is none, are left out.
 //!
 //! Its `digest` is `sha256:` and the SHA-256 of the *canonical bytes*: the same document without the member `digest`, with
 //! no white space between tokens, and otherwise the same tokens in the same order. A text that is not byte for byte what
@@ -73,6 +73,8 @@ pub struct Scope {
     pub declared: usize,
     /// The part of it that was looked at, where the work was shared. The guards' limits are those of the part.
     pub shard: Option<Shard>,
+    /// The instant that it is a preview of; `None` where it is for now. Such a plan is for an emulator only.
+    pub as_of: Option<OffsetDateTime>,
 }
 
 impl PlanFile {

@@ -15,6 +15,10 @@ pub struct Facts {
     pub shard: Option<Shard>,
     /// The texts of the configuration; `None` where it was not read.
     pub config: Option<Fingerprint>,
+    /// Environment variables that took effect, or that the verb does not take: a fragment of text for each.
+    pub environment: Vec<String>,
+    /// The inventory that was read in place of the service, as it was named.
+    pub inventory: Option<String>,
     /// The calls that were made, by action.
     pub calls: Vec<Calls>,
     /// Rules of the configuration that end soon, each once, in order.

@@ -123,6 +123,15 @@ fn annotation(finding: &Finding) -> String {
     format!("::{command} {}::{message}", properties.join(","))
 }
 
+/// A notice that is about no line.
+pub(super) fn notice(title: &str, message: &str) -> String {
+    format!(
+        "::notice title={TITLE} {}::{}",
+        property(&plain(title)),
+        data(&plain(message))
+    )
+}
+
 /// The text of a command.
 fn data(text: &str) -> String {
     text.replace('%', "%25")

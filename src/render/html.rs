@@ -19,7 +19,7 @@ use matrix::Row;
 
 use super::finding::{Finding, Level, troubles};
 use super::json::Run;
-use super::text::{self, Asked};
+use super::text;
 use super::words::plain;
 use crate::model::Key;
 use crate::plan::{InstancePlan, Plan, Verdict};
@@ -80,8 +80,7 @@ fn headline(run: &Run<'_>) -> String {
         return problem.message.clone();
     }
     match run.plan {
-        Some(plan) if run.verb == "drift" => text::summary(plan, Asked::Drift),
-        Some(plan) => text::summary(plan, Asked::Plan),
+        Some(plan) => text::summary(plan, run.asked()),
         None if run.problems.iter().any(|p| p.severity == "error") => {
             "The configuration is not valid".to_owned()
         }
@@ -184,7 +183,7 @@ fn prose(text: &str) -> String {
 }
 
 /// Text as HTML, in an element or in a quoted attribute.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     plain(text)
         .replace('&', "&amp;")
         .replace('<', "&lt;")

@@ -1,7 +1,7 @@
 //! A run as one versioned JSON document, the same for `--format json` and `--report json=FILE`.
 //!
-//! Owns the shape and its version. Refuses to leave a field out because it is empty, and to hold a credential, an
-//! environment or a raw reply.
+//! Owns the shape and its version. Refuses to leave a field out because it is empty, and to hold a credential or
+//! a raw reply.
 
 mod access;
 mod fill;
@@ -18,6 +18,7 @@ use shape::{Document, MissingDoc, Summary};
 
 use super::cost::Cost;
 use super::facts::Facts;
+use super::text::Asked;
 use crate::plan::{InstancePlan, Plan, Report, Verdict};
 use crate::policy::{Refusal, Violation};
 
@@ -52,6 +53,17 @@ pub struct Run<'a> {
     pub report: Option<&'a Report>,
     /// What else is known of it.
     pub facts: Option<&'a Facts>,
+}
+
+impl Run<'_> {
+    /// Which question its plan answers.
+    pub(super) fn asked(&self) -> Asked<'_> {
+        match self.facts.and_then(|facts| facts.inventory.as_deref()) {
+            Some(inventory) if self.verb == "drift" => Asked::DriftOf(inventory),
+            None if self.verb == "drift" => Asked::Drift,
+            _ => Asked::Plan,
+        }
+    }
 }
 
 /// An error or a warning.

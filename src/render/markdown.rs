@@ -21,7 +21,7 @@ pub use explanation::explanation;
 
 use super::finding::{Finding, Level, findings};
 use super::json::Run;
-use super::text::{self, Asked};
+use super::text;
 use super::words::count;
 use crate::exposure::Diff;
 use crate::policy::Violation;
@@ -87,7 +87,7 @@ fn composed(run: &Run<'_>, detail: Detail) -> String {
     outcome(&mut out, run, detail);
     if let Some(plan) = run.plan {
         if detail == Detail::All {
-            let plain = text::plan(plan, asked(run)) + &text::guards(&plan.overrides, &[]);
+            let plain = text::plan(plan, run.asked()) + &text::guards(&plan.overrides, &[]);
             let plain = anstream::adapter::strip_str(&plain).to_string();
             folded(&mut out, "The whole plan", &fenced(&plain));
         } else {
@@ -95,14 +95,6 @@ fn composed(run: &Run<'_>, detail: Detail) -> String {
         }
     }
     out
-}
-
-fn asked(run: &Run<'_>) -> Asked {
-    if run.verb == "drift" {
-        Asked::Drift
-    } else {
-        Asked::Plan
-    }
 }
 
 /// The run in a few words.
@@ -133,7 +125,7 @@ fn headline(run: &Run<'_>) -> String {
         }
         return text;
     };
-    let mut text = text::summary(plan, asked(run));
+    let mut text = text::summary(plan, run.asked());
     let opening = plan
         .instances
         .iter()

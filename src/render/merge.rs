@@ -259,6 +259,11 @@ impl Merged {
         }
         self.config = self.config.take().or(document.config);
         self.interrupted |= document.interrupted;
+        for note in document.environment {
+            if !self.environment.contains(&note) {
+                self.environment.push(note);
+            }
+        }
         self.problems.extend(document.problems);
         self.refusals.extend(document.refusals);
         self.violations.extend(document.violations);

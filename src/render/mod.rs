@@ -6,6 +6,7 @@
 pub mod cost;
 pub mod diff;
 pub mod difference;
+pub mod environment;
 pub mod explanation;
 pub mod facts;
 pub mod finding;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::json::Run;
 use super::prometheus::Counts;
-use super::text::{self, Asked};
+use super::text;
 use super::words::{count, plain};
 use crate::plan::Verdict;
 
@@ -106,14 +106,7 @@ fn words(
     let what = match (&run.error, run.plan) {
         (Some(error), _) => format!("could not do the job: {}.", error.message),
         (None, None) => "the configuration is not valid.".to_owned(),
-        (None, Some(plan)) => {
-            let asked = if run.verb == "drift" {
-                Asked::Drift
-            } else {
-                Asked::Plan
-            };
-            text::summary(plan, asked)
-        }
+        (None, Some(plan)) => text::summary(plan, run.asked()),
     };
     let mut text = format!("portward {}{shard}: {what}", run.verb);
     if !run.refusals.is_empty() {

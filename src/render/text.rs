@@ -45,16 +45,18 @@ const DIM: Style = Style::new().dimmed();
 
 /// Which question a plan answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum Asked<'a> {
     /// What would be done.
     Plan,
     /// Whether live differs.
     Drift,
+    /// Whether an inventory differs, which is called so.
+    DriftOf(&'a str),
 }
 
 /// The whole plan, ending in a summary line.
 #[must_use]
-pub fn plan(plan: &Plan, asked: Asked) -> String {
+pub fn plan(plan: &Plan, asked: Asked<'_>) -> String {
     let mut text = String::new();
     for block in blocks(plan) {
         let _ = writeln!(text, "{block}");
@@ -80,7 +82,7 @@ pub fn plan(plan: &Plan, asked: Asked) -> String {
     notes(&mut text, "", &plan.notes);
     let label = match asked {
         Asked::Plan => "Plan:",
-        Asked::Drift => "Drift:",
+        Asked::Drift | Asked::DriftOf(_) => "Drift:",
     };
     let _ = writeln!(text, "{BOLD}{label}{BOLD:#} {}", summary(plan, asked));
     text
@@ -110,7 +112,7 @@ pub fn undeclared(text: &mut String, all: &[Undeclared]) {
 /// The calls behind a plan and those ahead, and whose rules nobody looked at one by one; empty where there is nothing
 /// worth telling.
 #[must_use]
-pub fn calls(cost: &Cost, asked: Asked) -> String {
+pub fn calls(cost: &Cost, asked: Asked<'_>) -> String {
     let mut text = String::new();
     if let Some(seen) = cost::only_listed(cost) {
         let words: Vec<String> = seen.split(", ").map(str::to_owned).collect();
@@ -123,23 +125,26 @@ pub fn calls(cost: &Cost, asked: Asked) -> String {
 }
 
 /// One line that counts everything.
-pub(super) fn summary(plan: &Plan, asked: Asked) -> String {
+pub(super) fn summary(plan: &Plan, asked: Asked<'_>) -> String {
     let verdicts =
         |is: fn(&Verdict) -> bool| plan.instances.iter().filter(|i| is(&i.verdict)).count();
     let changing = verdicts(|v| *v == Verdict::Change);
     let differing = verdicts(|v| *v != Verdict::InSync);
     let calls = plan.instances.iter().map(|i| i.calls.len()).sum();
     let unknown = plan.unreadable.len() + plan.undecided.len();
-    let of = count(plan.instances.len() + unknown, "instance");
+    let mut of = count(plan.instances.len() + unknown, "instance");
+    if let Asked::DriftOf(inventory) = asked {
+        let _ = write!(of, " of the inventory `{}`", plain(inventory));
+    }
     let head = match asked {
         _ if plan.instances.is_empty() && !plan.sites_unreadable.is_empty() => {
             "no instance could be looked at".to_owned()
         }
         Asked::Plan if changing == 0 => format!("nothing to do on {of}"),
         Asked::Plan => format!("{changing} of {of} to change, {}", count(calls, "call")),
-        Asked::Drift if differing == 0 => format!("no difference seen on {of}"),
-        Asked::Drift if differing == 1 => format!("1 of {of} differs"),
-        Asked::Drift => format!("{differing} of {of} differ"),
+        _ if differing == 0 => format!("no difference seen on {of}"),
+        _ if differing == 1 => format!("1 of {of} differs"),
+        _ => format!("{differing} of {of} differ"),
     };
     let rest: Vec<String> = [
         (

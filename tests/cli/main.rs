@@ -15,6 +15,7 @@ mod doctor;
 mod endings;
 mod exits;
 mod explain;
+mod flags;
 mod formats;
 mod import;
 mod injection;

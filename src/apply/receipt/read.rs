@@ -106,6 +106,11 @@ impl Receipt {
         Self::parse(&path.display().to_string(), &bytes)
     }
 
+    /// Keeps the writes to these instances.
+    pub fn retain(&mut self, keep: impl Fn(&InstanceId) -> bool) {
+        self.writes.retain(|write| keep(&write.id));
+    }
+
     /// Reads the content of a file of that name.
     ///
     /// # Errors

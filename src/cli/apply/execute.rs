@@ -40,7 +40,7 @@ pub(super) async fn execute(
     name_cut_off(&args.receipts.receipts);
     let receipt = begin(args, ready)?;
     let settings = Settings {
-        concurrency: usize::from(args.world.concurrency),
+        concurrency: usize::from(args.fleet.concurrency),
         timeout: args.timeout,
         max_failures: args.max_failures.map(|most| most as usize),
         // The plan was made from, or held against, a listing of this very run; only a person may have let it grow old.

@@ -14,7 +14,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Exit;
-use super::args::{ConfigArgs, ConsentArgs, WorldArgs, duration};
+use super::args::{
+    ConfigArgs, ConsentArgs, FleetArgs, ReadArgs, SpellingArgs, StrategyArgs, WorldArgs, duration,
+};
 use super::earlier::{self, ReceiptsArgs};
 use super::notify::{self, NotifyArgs};
 use super::output::{Cannot, Output, Shown};
@@ -27,8 +29,9 @@ use planned::Ready;
 
 #[derive(Args, Debug)]
 pub(super) struct ApplyArgs {
-    /// A plan file, made by `plan --out`: exactly this is carried out, or nothing
-    #[arg(value_name = "PLAN", conflicts_with_all = ["allow", "as_of", "target", "strategy", "strict_spelling"])]
+    /// A plan file, made by `plan --out`: exactly this is carried out, or nothing. With it `--target`, `--region`,
+    /// `--account` and `--shard` only check what it is for
+    #[arg(value_name = "PLAN", conflicts_with_all = ["allow", "as_of", "strategy", "strict_spelling"])]
     plan: Option<PathBuf>,
     /// The digest that the plan file must have
     #[arg(
@@ -43,6 +46,14 @@ pub(super) struct ApplyArgs {
     config: ConfigArgs,
     #[command(flatten)]
     world: WorldArgs,
+    #[command(flatten)]
+    fleet: FleetArgs,
+    #[command(flatten)]
+    reading: ReadArgs,
+    #[command(flatten)]
+    strategy: StrategyArgs,
+    #[command(flatten)]
+    spelling: SpellingArgs,
     #[command(flatten)]
     shard: ShardArgs,
     #[command(flatten)]

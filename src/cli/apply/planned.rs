@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::ApplyArgs;
 use crate::apply::receipt;
+use crate::cli::args::options;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Cannot, Output, guarded_text, plan_text};
 use crate::cli::session::{self, Confirm, NoPlan, Question, discover_expected};
@@ -84,6 +85,10 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan>
         &sites,
         world.reader(),
         Question {
+            fleet: &args.fleet,
+            read: args.reading.read,
+            options: options(args.strategy, args.spelling),
+            preview: args.config.as_of,
             judged: policy::State::Result,
             confirm: confirm(args),
             shard,
@@ -160,6 +165,14 @@ async fn from_file(args: &ApplyArgs, path: &Path, output: &Output) -> Result<Rea
             .with_hint(Some("a plan file says itself what it is for".to_owned()))
             .into());
     }
+    within(&file.plan, args, &name.to_string())?;
+    if let Some(day) = file.scope.as_of
+        && !args.world.is_emulated()
+    {
+        let message = format!("`{name}` is a preview of {day}, and `apply` would make it real");
+        let hint = "make a plan without `--as-of`";
+        return Err(wrong(message).with_hint(Some(hint.to_owned())).into());
+    }
     output.learn(|known| {
         known.facts.shard = file.scope.shard;
         known.facts.config = Some(file.config);
@@ -181,8 +194,8 @@ async fn from_file(args: &ApplyArgs, path: &Path, output: &Output) -> Result<Rea
         .iter()
         .filter(|instance| !instance.calls.is_empty());
     let expected = changing.map(|instance| (&instance.instance.id, &instance.before));
-    let (expected, read, reader) = (expected.collect(), args.world.read, world.reader());
-    let concurrency = args.world.concurrency;
+    let (expected, read, reader) = (expected.collect(), args.reading.read, world.reader());
+    let concurrency = args.fleet.concurrency;
     let live = discover_expected(reader, &sites, &expected, read, concurrency).await;
     let mismatches = mismatches(&file, &live);
     if !mismatches.is_empty() {
@@ -253,6 +266,33 @@ fn wrong(message: String) -> Cannot {
         message,
         hint: None,
     }
+}
+
+/// Refuses a plan that changes what `--target`, `--region` or `--account` leave out.
+fn within(plan: &Plan, args: &ApplyArgs, name: &str) -> Result<(), NoPlan> {
+    let (world, targets) = (&args.world, &args.fleet.target);
+    let patterns = session::patterns(targets)?;
+    let changing = plan.instances.iter().filter(|one| !one.calls.is_empty());
+    for id in changing.map(|one| &one.instance.id) {
+        let account = id.account.as_ref();
+        let left_out = if !world.region.is_empty() && !world.region.contains(&id.region) {
+            format!("--region {}", world.region.join(","))
+        } else if !world.account.is_empty()
+            && !account.is_some_and(|account| world.account.contains(account))
+        {
+            format!("--account {}", world.account.join(","))
+        } else if !targets.is_empty() && !patterns.iter().any(|one| session::selects(one, id)) {
+            format!("--target {}", targets.join(","))
+        } else {
+            continue;
+        };
+        return Err(wrong(format!(
+            "`{name}` changes `{id}`, which `{left_out}` leaves out"
+        ))
+        .with_hint(Some("a plan file says itself what it is for".to_owned()))
+        .into());
+    }
+    Ok(())
 }
 
 /// Takes out of a plan what is in a site that was not listed in full: nobody knows whether its instances are still those of

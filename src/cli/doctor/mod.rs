@@ -22,7 +22,6 @@ use crate::model::Site;
 use crate::render::{count, plain};
 
 #[derive(Args, Debug)]
-#[command(mut_arg("strategy", |arg| arg.hide(true)), mut_arg("target", |arg| arg.hide(true)), mut_arg("concurrency", |arg| arg.hide(true)), mut_arg("strict_spelling", |arg| arg.hide(true)), mut_arg("read", |arg| arg.hide(true)))]
 pub(super) struct DoctorArgs {
     /// The configuration; without it `firewall.toml`, where there is one
     #[arg(

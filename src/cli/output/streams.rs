@@ -25,12 +25,16 @@ pub(in crate::cli) fn complain(message: &str, hint: Option<&str>) {
 }
 
 /// Help, version or a usage error, as clap words them.
-pub(in crate::cli) fn clap_message(error: &clap::Error) -> Exit {
+pub(in crate::cli) fn clap_message(error: &clap::Error, hint: Option<&str>) -> Exit {
     let text = error.render();
     if error.use_stderr() {
         // What was typed may come from a pipeline's variables, line breaks included.
         let text = powerless_lines(&text.to_string());
-        let _ = write!(anstream::stderr(), "{text}");
+        let mut stderr = anstream::stderr().lock();
+        let _ = write!(stderr, "{text}");
+        if let Some(hint) = hint {
+            let _ = writeln!(stderr, "\nhint: {}", plain(hint));
+        }
         return Exit::Usage;
     }
     to_stdout(&text.to_string())

@@ -17,9 +17,9 @@ pub(super) use accounts::{beside, ids_of};
 pub(super) use bulk::Confirm;
 pub(super) use cost::{cost, made};
 pub(super) use look::{discover, discover_expected, read_rules};
-pub(super) use select::{narrow, pattern, selects};
+pub(super) use select::{narrow, pattern, patterns, selects};
 
-use super::args::{ConfigArgs, ConsentArgs, Read, WorldArgs};
+use super::args::{ConfigArgs, ConsentArgs, FleetArgs, Read, WorldArgs};
 use super::output::{Cannot, Output, problems};
 use super::shard;
 use super::world::{Want, World};
@@ -176,11 +176,19 @@ impl Planned {
 
 /// What a plan is wanted for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Question {
+pub(super) struct Question<'a> {
+    /// Which instances, and how many at once.
+    pub(super) fleet: &'a FleetArgs,
+    /// Where the rules are taken from.
+    pub(super) read: Read,
+    /// How the plan gets to what must result.
+    pub(super) options: plan::Options,
     /// Which state the policies judge.
     pub(super) judged: policy::State,
     /// Who makes sure of what a list of instances shows.
     pub(super) confirm: Confirm,
+    /// The day that it is a preview of, where it is one.
+    pub(super) preview: Option<OffsetDateTime>,
     /// The part of the fleet that is ours.
     pub(super) shard: Option<Shard>,
 }
@@ -205,9 +213,9 @@ pub(super) async fn plan(
     consent: &ConsentArgs,
     sites: &[Site],
     reader: &impl Reader,
-    question: Question,
+    question: Question<'_>,
 ) -> Result<Planned, NoPlan> {
-    let targets = select::patterns(&world.target)?;
+    let targets = select::patterns(&question.fleet.target)?;
     let likely = config.likely();
     // What turns out not to be declared is forgotten again, and what was not foreseen is read afterwards.
     let likely = |instance: &Instance| {
@@ -219,9 +227,9 @@ pub(super) async fn plan(
     };
     let beside = beside(world, config, sites).await;
     let all = [sites, &beside].concat();
-    let (mut live, listed_rules) = match world.read {
+    let (mut live, listed_rules) = match question.read {
         Read::Exact => {
-            let concurrency = world.concurrency;
+            let concurrency = question.fleet.concurrency;
             let live = look::discover_and_read(reader, &all, &likely, concurrency).await;
             (live, None)
         }
@@ -234,18 +242,15 @@ pub(super) async fn plan(
     live.sites_unreadable.retain(|site, _| sites.contains(site));
     let mut desired = config.resolve_listed(&live.instances, &listing, as_of)?;
     let declared = desired.instances.len() + desired.undecided.len();
-    narrow(&mut desired, &world.target, &live.sites_unreadable)?;
+    narrow(&mut desired, &question.fleet.target, &live.sites_unreadable)?;
     if let Some(ours) = question.shard {
         shard::narrow(&mut desired, ours);
         desired.guard = desired.guard.part(declared, ours);
     }
-    let options = plan::Options {
-        strategy: world.strategy,
-        strict_spelling: world.strict_spelling,
-    };
+    let options = question.options;
     let manner = bulk::Manner {
         options,
-        concurrency: world.concurrency,
+        concurrency: question.fleet.concurrency,
         confirm: question.confirm,
         seed: fastrand::u64(..),
     };
@@ -262,9 +267,10 @@ pub(super) async fn plan(
             account: account(&plan),
             accounts: accounts::of(sites, config.accounts()),
             regions: regions_of(sites),
-            targets: world.target.clone(),
+            targets: question.fleet.target.clone(),
             declared,
             shard: question.shard,
+            as_of: question.preview,
         },
         config: config.fingerprint(),
         // A plan is made now, whatever day it is a preview of.

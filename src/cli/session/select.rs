@@ -76,7 +76,7 @@ pub(in crate::cli) fn narrow(
 }
 
 /// Selectors as they are typed.
-pub(super) fn patterns(selectors: &[String]) -> Result<Vec<Pattern>, Cannot> {
+pub(in crate::cli) fn patterns(selectors: &[String]) -> Result<Vec<Pattern>, Cannot> {
     selectors.iter().map(|selector| pattern(selector)).collect()
 }
 

@@ -30,6 +30,7 @@ pub(super) fn document(file: &PlanFile) -> Document {
                 targets,
                 declared,
                 shard,
+                as_of,
             },
         guard,
         plan:
@@ -64,6 +65,7 @@ pub(super) fn document(file: &PlanFile) -> Document {
                 index: shard.index(),
                 of: shard.of(),
             }),
+            as_of: as_of.map(instant::show),
         },
         guard: self::guard(guard),
         overrides: overrides.iter().map(consent).collect(),

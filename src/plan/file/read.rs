@@ -32,6 +32,7 @@ pub(super) fn plan_file(document: &Document) -> Read<PlanFile> {
         targets,
         declared,
         shard,
+        as_of,
     } = document.scope.clone();
     Ok(PlanFile {
         tool: document.tool.clone(),
@@ -48,6 +49,7 @@ pub(super) fn plan_file(document: &Document) -> Read<PlanFile> {
             targets,
             declared,
             shard: shard.as_ref().map(self::shard).transpose()?,
+            as_of: maybe_at(as_of.as_ref())?,
         },
         guard: guard(&document.guard)?,
         plan: Plan {

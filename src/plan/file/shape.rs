@@ -63,6 +63,8 @@ shapes! {
         declared: usize,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         shard: Option<ShardDoc>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        as_of: Option<String>,
     }
 
     ShardDoc {

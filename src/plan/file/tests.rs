@@ -49,6 +49,7 @@ fn files(universe: Universe) -> impl Strategy<Value = PlanFile> {
                 targets: vec![text.clone()],
                 declared: number,
                 shard: some.then(|| Shard::new(3, 8)).flatten(),
+                as_of: some.then(now),
             };
             file.guard.max_instances = some.then_some(number);
             file.guard.keep.extend(keep.map(|(key, sources, why)| Rule {

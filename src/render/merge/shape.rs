@@ -21,6 +21,8 @@ pub(super) struct Document {
     _version: u32,
     #[serde(rename = "tool")]
     _tool: String,
+    #[serde(default)]
+    pub(super) environment: Vec<String>,
     pub(super) verb: String,
     #[serde(default)]
     pub(super) shard: Option<ShardDoc>,
@@ -119,6 +121,8 @@ impl Document {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Merged {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) environment: Vec<String>,
     pub(super) format: String,
     pub(super) version: u32,
     pub(super) tool: String,

@@ -1,0 +1,333 @@
+//! Flags and variables that a verb would ignore, and variables that change what a run means.
+//!
+//! Owns the rule that every flag has an effect or is refused, where clap cannot hold it: between flags of one verb, and for
+//! variables of flags that the verb does not take. `docs/flags.md` is the table of which verb takes which flag; a test makes
+//! it from the command. Does not parse a value.
+
+use std::env;
+use std::ffi::OsString;
+
+use clap::error::{ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _};
+
+use super::args::Cli;
+use super::output::Cannot;
+
+/// A variable that changes what a run means, where it has an effect.
+struct Variable {
+    name: &'static str,
+    /// The flag that it stands for.
+    flag: &'static str,
+    /// What it does, as the end of a sentence.
+    effect: &'static str,
+    /// Whether a run that ignores it could write where it was to keep away from.
+    keeps_away: bool,
+}
+
+impl Variable {
+    const fn new(name: &'static str, flag: &'static str, effect: &'static str) -> Self {
+        Self {
+            name,
+            flag,
+            effect,
+            keeps_away: true,
+        }
+    }
+}
+
+const NARROWS: &str = "narrows this run";
+
+const VARIABLES: [Variable; 8] = [
+    Variable {
+        keeps_away: false,
+        ..Variable::new("PORTWARD_AS_OF", "as_of", "sets the day of this run")
+    },
+    Variable::new(
+        "PORTWARD_EMULATOR",
+        "emulator",
+        "puts an emulator in place of the service",
+    ),
+    Variable::new(
+        "PORTWARD_INVENTORY",
+        "inventory",
+        "puts a snapshot in place of the service",
+    ),
+    Variable::new("PORTWARD_TARGET", "target", NARROWS),
+    Variable::new("PORTWARD_SHARD", "shard", NARROWS),
+    Variable::new("PORTWARD_SHARDS", "shards", NARROWS),
+    Variable::new("PORTWARD_REGION", "region", NARROWS),
+    Variable::new("PORTWARD_ACCOUNT", "account", NARROWS),
+];
+
+/// Flags that mean something only with another.
+const NEEDS: [(&str, &str); 2] = [("valid_for", "out"), ("notify", "notify_url")];
+
+/// Flags of every verb that are about its answer.
+const OUTPUT: [&str; 2] = ["format", "report"];
+
+/// What is taken by the verbs that look at a fleet, or at what is said of one.
+fn is_about_a_fleet(verb: &str) -> bool {
+    !answers_alone(verb) && verb != "report"
+}
+
+/// Whether a verb only prints one fixed text, or serves.
+fn answers_alone(verb: &str) -> bool {
+    matches!(verb, "schema" | "completions" | "man" | "emulate")
+}
+
+/// Refuses what would be ignored.
+///
+/// # Errors
+/// The first flag, or variable, that the verb would ignore although it would matter. Otherwise, what is to be said of
+/// variables that are set, each as a fragment such as `PORTWARD_TARGET=mail-1 narrows this run`.
+pub(super) fn check(verb: &str, matches: &ArgMatches) -> Result<Vec<String>, Cannot> {
+    ineffective(verb, matches)?;
+    variables(verb, matches, |name| {
+        env::var_os(name).filter(|value| !value.is_empty())
+    })
+}
+
+/// Where the value of a flag comes from, if the verb takes it.
+fn source(matches: &ArgMatches, flag: &str) -> Option<ValueSource> {
+    matches.try_contains_id(flag).ok()?;
+    matches.value_source(flag)
+}
+
+fn is_typed(matches: &ArgMatches, flag: &str) -> bool {
+    source(matches, flag) == Some(ValueSource::CommandLine)
+}
+
+/// Whether a flag has a value, from wherever but its default.
+fn is_given(matches: &ArgMatches, flag: &str) -> bool {
+    source(matches, flag).is_some_and(|source| source != ValueSource::DefaultValue)
+}
+
+fn ineffective(verb: &str, matches: &ArgMatches) -> Result<(), Cannot> {
+    let typed = |flag: &&&str| is_typed(matches, flag);
+    if answers_alone(verb)
+        && let Some(flag) = OUTPUT.iter().find(typed)
+    {
+        return Err(Cannot::usage(
+            format!("`--{flag}` has no effect on `{verb}`"),
+            "leave it out: the output has one format",
+        ));
+    }
+    for (flag, needed) in NEEDS {
+        if is_typed(matches, flag) && !is_given(matches, needed) {
+            let (flag, needed) = (spelled(flag), spelled(needed));
+            return Err(Cannot::usage(
+                format!("`--{flag}` has no effect without `--{needed}`"),
+                format!("add `--{needed}`, or leave out `--{flag}`"),
+            ));
+        }
+    }
+    if is_given(matches, "iam_policy") {
+        let ids = matches.ids().map(clap::Id::as_str);
+        // Groups have ids as well.
+        let mut others = ids.filter(|id| *id != "iam_policy" && id.starts_with(char::is_lowercase));
+        if let Some(flag) = others.find(|id| !is_logging(id) && is_typed(matches, id)) {
+            return Err(Cannot::usage(
+                format!("`--{}` has no effect beside `--iam-policy`", spelled(flag)),
+                "the policies depend on nothing",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn is_logging(flag: &str) -> bool {
+    matches!(flag, "verbose" | "log_format")
+}
+
+/// A flag as it is typed, without its dashes.
+fn spelled(flag: &str) -> String {
+    flag.replace('_', "-")
+}
+
+/// What would help with a command line that clap refuses: which verbs take a flag, and which variable gives one.
+pub(super) fn hint(error: &clap::Error) -> Option<String> {
+    let mut command = Cli::command();
+    command.build();
+    let texts = error.context().flat_map(|(_, value)| match value {
+        ContextValue::String(text) => vec![text.clone()],
+        ContextValue::Strings(texts) => texts.clone(),
+        _ => Vec::new(),
+    });
+    let longs = texts.filter_map(|text| Some(text.strip_prefix("--")?.to_owned()));
+    let mut longs = longs.map(|text| text.split([' ', '=']).next().unwrap_or_default().to_owned());
+    let verbs = || {
+        command
+            .get_subcommands()
+            .filter(|verb| verb.get_name() != "help")
+    };
+    let takes = |verb: &&clap::Command, long: &str| {
+        let mut flags = verb.get_arguments();
+        flags.any(|flag| flag.get_long() == Some(long))
+    };
+    match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let long = longs.next()?;
+            let takers = verbs().filter(|verb| takes(verb, &long));
+            let takers: Vec<String> = takers
+                .map(|verb| format!("`{}`", verb.get_name()))
+                .collect();
+            (!takers.is_empty()).then(|| format!("`--{long}` belongs to {}", takers.join(", ")))
+        }
+        ErrorKind::ArgumentConflict => longs.find_map(|long| {
+            let mut flags = verbs().flat_map(clap::Command::get_arguments);
+            let flag =
+                flags.find(|flag| flag.get_long() == Some(&*long) && flag.get_env().is_some())?;
+            let name = flag.get_env()?;
+            let value = env::var_os(name)?;
+            Some(format!(
+                "`--{long}` may come from {}={}",
+                name.to_string_lossy(),
+                value.to_string_lossy()
+            ))
+        }),
+        _ => None,
+    }
+}
+
+fn variables(
+    verb: &str,
+    matches: &ArgMatches,
+    value: impl Fn(&str) -> Option<OsString>,
+) -> Result<Vec<String>, Cannot> {
+    let mut notes = Vec::new();
+    if !is_about_a_fleet(verb) || is_given(matches, "iam_policy") {
+        return Ok(notes);
+    }
+    let by_file = verb == "apply" && is_given(matches, "plan");
+    for variable in VARIABLES {
+        let Variable {
+            name,
+            flag,
+            effect,
+            keeps_away,
+        } = variable;
+        let Some(value) = value(name) else { continue };
+        let shown = format!("{name}={}", value.to_string_lossy());
+        if matches.try_contains_id(flag).is_ok() {
+            if source(matches, flag) == Some(ValueSource::EnvVariable) {
+                let effect = match effect {
+                    NARROWS if by_file => "limits what the plan may be for",
+                    effect => effect,
+                };
+                notes.push(format!("{shown} {effect}"));
+            }
+        } else if keeps_away && matches!(verb, "apply" | "rollback") {
+            return Err(Cannot::usage(
+                format!("{shown} has no effect on `{verb}`, which would act as if it were not set"),
+                format!("unset {name}"),
+            ));
+        } else {
+            notes.push(format!("{shown} has no effect on `{verb}`"));
+        }
+    }
+    Ok(notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fmt::Write as _;
+
+    use clap::{Arg, Command};
+
+    use super::*;
+
+    /// The verbs, `report merge` as one.
+    fn verbs() -> Vec<(String, Command)> {
+        let mut command = Cli::command();
+        command.build();
+        let verbs = command
+            .get_subcommands()
+            .filter(|verb| verb.get_name() != "help");
+        let mut all = Vec::new();
+        for verb in verbs {
+            let name = verb.get_name().to_owned();
+            let inner = verb
+                .get_subcommands()
+                .find(|inner| inner.get_name() != "help");
+            match inner {
+                Some(inner) => all.push((format!("{name} {}", inner.get_name()), inner.clone())),
+                None => all.push((name, verb.clone())),
+            }
+        }
+        all
+    }
+
+    fn flags(verb: &Command) -> impl Iterator<Item = &Arg> {
+        let own = |arg: &&Arg| {
+            !arg.is_positional() && !matches!(arg.get_id().as_str(), "help" | "version")
+        };
+        verb.get_arguments().filter(own)
+    }
+
+    #[test]
+    fn no_flag_is_hidden_and_variables_are_called_like_their_flags() {
+        for (verb, command) in verbs() {
+            for flag in flags(&command) {
+                let long = flag.get_long().expect("every flag has a name");
+                assert!(!flag.is_hide_set(), "{verb} --{long}");
+                if let Some(variable) = flag.get_env() {
+                    let expected = format!("PORTWARD_{}", long.to_uppercase().replace('-', "_"));
+                    assert_eq!(variable.to_str(), Some(&*expected), "{verb} --{long}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn variables_that_change_a_run_are_those_of_a_flag() {
+        let verbs = verbs();
+        for Variable { name, flag, .. } in VARIABLES {
+            let mut all = verbs.iter().flat_map(|(_, verb)| flags(verb));
+            let found = all.find(|arg| arg.get_id() == flag).expect("the flag");
+            assert_eq!(found.get_env().and_then(|name| name.to_str()), Some(name));
+        }
+    }
+
+    /// The table of `docs/flags.md`.
+    fn table() -> String {
+        let verbs = verbs();
+        let mut rows: BTreeMap<(String, String), Vec<&str>> = BTreeMap::new();
+        for (name, verb) in &verbs {
+            for flag in flags(verb) {
+                let long = flag.get_long().expect("a name");
+                if answers_alone(name) && OUTPUT.contains(&long) {
+                    continue;
+                }
+                let variable = flag
+                    .get_env()
+                    .map(|name| format!("`{}`", name.to_string_lossy()));
+                let row = (format!("`--{long}`"), variable.unwrap_or_default());
+                rows.entry(row).or_default().push(name);
+            }
+        }
+        let mut text = String::from("| flag | variable | verbs |\n|---|---|---|\n");
+        for ((flag, variable), names) in rows {
+            let all = names.len() == verbs.len();
+            let names = if all {
+                "all".to_owned()
+            } else {
+                names.join(", ")
+            };
+            let _ = writeln!(text, "| {flag} | {variable} | {names} |");
+        }
+        text
+    }
+
+    #[test]
+    fn the_documented_table_is_that_of_the_command() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/flags.md");
+        let text = std::fs::read_to_string(path).expect("the document");
+        let table = table();
+        assert!(
+            text.contains(&table),
+            "{path} should have this table:\n{table}"
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! What is said of environment variables that took effect, added to a document of any format.
+//!
+//! Owns where it stands in each. Without anything to say a document stays as it is. Does not read the environment.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::github::notice;
+use super::html::escaped;
+use super::markdown::escape::prose;
+use super::words::plain;
+
+/// Lines above a text.
+#[must_use]
+pub fn text(notes: &[String], document: &str) -> String {
+    let mut text = String::new();
+    for note in notes {
+        let _ = writeln!(text, "note: {}", plain(note));
+    }
+    text + document
+}
+
+/// A list below a comment.
+#[must_use]
+pub fn markdown(notes: &[String], document: &str) -> String {
+    let mut text = document.to_owned();
+    if !notes.is_empty() {
+        text.push('\n');
+    }
+    for note in notes {
+        let _ = writeln!(text, "- note: {}", prose(note));
+    }
+    text
+}
+
+/// Annotations below a log.
+#[must_use]
+pub fn github(notes: &[String], document: &str) -> String {
+    let mut text = document.to_owned();
+    for note in notes {
+        let _ = writeln!(text, "{}", notice("environment", note));
+    }
+    text
+}
+
+/// A list at the end of the main part of a page.
+#[must_use]
+pub fn html(notes: &[String], document: &str) -> String {
+    if notes.is_empty() {
+        return document.to_owned();
+    }
+    let mut list = String::from(
+        "<section aria-labelledby=\"environment\">\n<h2 id=\"environment\">Environment</h2>\n<ul>\n",
+    );
+    for note in notes {
+        let _ = writeln!(list, "<li>note: {}</li>", escaped(note));
+    }
+    list.push_str("</ul>\n</section>\n</main>");
+    document.replacen("</main>", &list, 1)
+}
+
+/// The first member of a document, `environment`.
+#[must_use]
+pub fn json(notes: &[String], document: &str) -> String {
+    if notes.is_empty() {
+        return document.to_owned();
+    }
+    let notes: Vec<String> = notes.iter().map(|note| json!(note).to_string()).collect();
+    let member = format!(
+        "{{\n  \"environment\": [\n    {}\n  ],\n",
+        notes.join(",\n    ")
+    );
+    document.replacen("{\n", &member, 1)
+}
+
+/// Notifications of the tool, which are no findings.
+#[must_use]
+pub fn sarif(notes: &[String], document: &str) -> String {
+    let log: Result<Value, _> = serde_json::from_str(document);
+    let Some(mut log) = log.ok().filter(|_| !notes.is_empty()) else {
+        return document.to_owned();
+    };
+    let note = |note: &String| json!({"level": "note", "message": {"text": plain(note)}});
+    log["runs"][0]["invocations"][0]["toolExecutionNotifications"] =
+        notes.iter().map(note).collect();
+    format!("{log:#}\n")
+}
+
+/// Comments above metrics.
+#[must_use]
+pub fn prometheus(notes: &[String], document: &str) -> String {
+    let mut text = String::new();
+    for note in notes {
+        let _ = writeln!(text, "# note: {}", plain(note));
+    }
+    text + document
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_note_every_document_stays_as_it_is() {
+        let document = "{\n  \"a\": 1\n}\n";
+        for add in [text, markdown, github, html, json, sarif, prometheus] {
+            assert_eq!(add(&[], document), document);
+        }
+    }
+
+    #[test]
+    fn foreign_text_in_a_note_stays_text() {
+        let notes = ["PORTWARD_TARGET=a\"<b>\n::error::x @all narrows this run".to_owned()];
+        assert_eq!(
+            json(&notes, "{\n  \"a\": 1\n}\n"),
+            "{\n  \"environment\": [\n    \"PORTWARD_TARGET=a\\\"<b>\\n::error::x @all narrows this run\"\n  ],\n  \"a\": 1\n}\n"
+        );
+        for add in [text, github, prometheus] {
+            assert_eq!(add(&notes, "").lines().count(), 1);
+        }
+        assert!(!html(&notes, "<main>\n</main>\n").contains("<b>"));
+        assert!(!markdown(&notes, "").contains("@all"));
+    }
+}
