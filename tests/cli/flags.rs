@@ -260,6 +260,7 @@ impl Probe {
 }
 
 /// How to show the effect of a flag of a verb; `None` is a pair that nobody has thought of.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn probe(verb: &str, flag: &str) -> Option<Probe> {
     let of = |without: &str, with: &str| Probe::new(verb, without, with);
     // Verbs whose stdout is the result itself.
@@ -611,7 +612,7 @@ fn walk(verb: &str) {
         walked += 1;
     }
     assert!(idle.is_empty(), "no effect:\n{}", idle.join("\n"));
-    println!("{verb}: {walked} flags");
+    assert!(walked > 1, "{verb} has more flags than that");
 }
 
 macro_rules! walks {

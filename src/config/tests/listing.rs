@@ -1,6 +1,7 @@
 //! What can be decided where not every site was listed in full.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use proptest::collection::{btree_map, btree_set};
 use proptest::option;
@@ -48,17 +49,19 @@ type Tables = (
 fn config(regions: &[&str], (tables, groups): &Tables) -> super::super::Config {
     let mut text = String::new();
     if !regions.is_empty() {
-        text += &format!("[defaults]\nregions = {regions:?}\n");
+        let _ = write!(text, "[defaults]\nregions = {regions:?}\n");
     }
     for table in tables {
         let from = format!("10.0.0.{}", table.len());
-        text +=
-            &format!("[instances.{table:?}]\nrules = [{{ allow = \"ssh\", from = \"{from}\" }}]\n");
+        let _ = write!(
+            text,
+            "[instances.{table:?}]\nrules = [{{ allow = \"ssh\", from = \"{from}\" }}]\n"
+        );
     }
     for (at, (pattern, expect)) in groups.iter().enumerate() {
-        text += &format!("[groups.g{at}]\nmatch = {{ name = {pattern:?} }}\n");
+        let _ = write!(text, "[groups.g{at}]\nmatch = {{ name = {pattern:?} }}\n");
         if let Some(expect) = expect {
-            text += &format!("expect = {expect:?}\n");
+            let _ = write!(text, "expect = {expect:?}\n");
         }
         text += "rules = [{ allow = \"https\", from = \"anywhere\" }]\n";
     }
