@@ -380,6 +380,35 @@ fn reports_of_every_verb_are_as_their_schema_says() {
 }
 
 #[test]
+fn access_that_stays_open_is_as_the_schemas_say() {
+    let config = "version = 1\ndefaults = { region = \"eu-central-1\" }\n\
+        [instances.web-1]\nmode = \"additive\"\nrules = []\n\
+        absent = [{ allow = \"ssh\", why = \"the bastion\", owner = \"platform\" }]\n";
+    let wide = rule("tcp", 0, 65535, &["192.0.2.1/32"]);
+    let stage = Stage::new(config, &fleet(vec![instance("web-1", vec![wide])]));
+    let plan = [
+        "plan",
+        "--emulator",
+        "fleet.json",
+        "--format",
+        "json",
+        "--out",
+        "plan.json",
+    ];
+    let report = check(schema::REPORT, &stage.run(&plan).stdout);
+    let file = check(schema::PLAN, &stage.read("plan.json"));
+    for document in [&report, &file] {
+        let instance = &document["instances"][0];
+        assert_eq!(instance["verdict"], "still-open", "{instance}");
+        assert_ne!(instance["stillOpen"], Value::Null);
+    }
+    let optional = ["state", "config", "lastChange", "stillOpen"];
+    check_tight(schema::REPORT, &report, &[], &optional, 50);
+    let optional = ["stillOpen", "shard", "accounts"];
+    check_tight(schema::PLAN, &file, &["tags", "accounts"], &optional, 50);
+}
+
+#[test]
 fn answers_are_as_their_schemas_say() {
     let config = "version = 1\ndefaults = { region = \"eu-central-1\" }\n[instances.web-1]\n\
         rules = [{ allow = \"https\", from = \"anywhere\", why = \"the site\" }, { allow = \"ssh\", from = \"lightsail-connect\" }]\n";

@@ -125,6 +125,7 @@ impl Fake {
             fallback: None,
             verdict: Verdict::Change,
             exposure: exposure::Diff::default(),
+            still_open: Vec::new(),
             incomplete: None,
             notes: Vec::new(),
         }

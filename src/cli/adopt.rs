@@ -119,7 +119,11 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
     }
     let mut problems = problems(again.warnings());
     problems.extend(warnings);
-    for (id, why) in refused {
+    let still_open = plan.instances.iter().flat_map(|one| {
+        let open = one.still_open.iter();
+        open.map(|open| (one.instance.id.clone(), format!("still open: {open}")))
+    });
+    for (id, why) in refused.into_iter().chain(still_open) {
         let message = format!("not adopted: {id}: {why}");
         say(&message);
         problems.push(Problem {

@@ -13,7 +13,7 @@ pub enum Exit {
     Done,
     /// Could not do the job.
     Failed,
-    /// There are differences (`drift`, `plan --detailed-exitcode`).
+    /// There are differences (`drift`, `plan --detailed-exitcode`), or some that `apply` may not mend stay.
     Differs,
     /// Refused by a guard or a policy, so nothing was written; `check`: what is declared breaks a policy.
     Refused,

@@ -16,6 +16,7 @@ use super::world::{Want, World};
 use crate::config::Config;
 use crate::exposure::{Access, Effective, Side};
 use crate::model::{Family, InstanceId, Key, Live, LiveFirewall, Mode, Site, Sources, Unreadable};
+use crate::plan::{Options, plan_instance};
 use crate::render;
 use crate::render::explanation::{self, Explanation};
 
@@ -128,6 +129,12 @@ async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> 
         }
         Side::of_rules(&wanted.rules, family)
     });
+    let still_open = match (wanted, instance, live) {
+        (Some(wanted), Some(instance), Ok(live)) => {
+            plan_instance(instance, wanted, live, Options::default()).still_open
+        }
+        _ => Vec::new(),
+    };
     let side = live.map(|live| Side::of_live(live, family));
     let asked = asked(&to, from.as_ref(), live.ok(), desired.as_ref(), family);
     let names = names(Some(&config));
@@ -138,6 +145,7 @@ async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> 
         asked: &asked,
         live: side.as_ref().map_err(|why| *why),
         desired: desired.as_ref(),
+        still_open: &still_open,
         mode: wanted.map(|wanted| wanted.mode),
         names: &names,
     };

@@ -2,10 +2,12 @@
 //!
 //! Owns the shape; the planner fills it. Refuses to hold anything an executor would have to decide.
 
+use std::fmt;
+
 use time::OffsetDateTime;
 
 use super::Override;
-use crate::exposure::{self, Doubtful, Reach};
+use crate::exposure::{self, Doubtful, Exposed, Reach};
 use crate::model::{
     Family, Firewall, Instance, InstanceId, Key, LiveFirewall, Missing, Mode, Note, Origin, Site,
     Sources, Undeclared, Unreadable,
@@ -123,6 +125,35 @@ impl Change {
     }
 }
 
+/// Access that `absent` names, or that an expired rule gave, and that a live rule with another key still gives.
+///
+/// That rule is not ours, so it is left alone unless a Put is consented to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StillOpen {
+    /// The live rule.
+    pub through: Key,
+    /// What gets in through it that should not.
+    pub access: Vec<Exposed>,
+    /// The lines that name this access, in the order of the configuration; never empty.
+    pub causes: Vec<Cause>,
+    /// What would close it.
+    pub hint: String,
+}
+
+/// `tcp/22 from everyone, through the live rule tcp/0-65535`.
+impl fmt::Display for StillOpen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let access = exposure::Diff {
+            gained: self.access.clone(),
+            lost: Vec::new(),
+        };
+        let lines = access.lines().gained;
+        let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        let through = self.through;
+        write!(f, "{}, through the live rule {through}", lines.join(", "))
+    }
+}
+
 /// What a plan says about an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -132,6 +163,8 @@ pub enum Verdict {
     Change,
     /// It differs, and its mode says to look only.
     Observed,
+    /// There is nothing to write, but access that must go is open through rules that are not ours.
+    StillOpen,
     /// It differs and no permitted call can help.
     Refused {
         /// Why, as a sentence fragment.
@@ -164,6 +197,8 @@ pub struct InstancePlan {
     pub verdict: Verdict,
     /// Who gains what against what is open for certain, and who loses what beyond doubt.
     pub exposure: exposure::Diff,
+    /// What must go and stays open in `after`, by the rule that it is open through. Only in additive mode.
+    pub still_open: Vec<StillOpen>,
     /// Whether some live entries cannot be fully read, so that sync must not be claimed.
     pub incomplete: Option<String>,
     /// What is no change and should be known.

@@ -2,8 +2,8 @@
 //!
 //! Owns the format. A file is one JSON document (`"format": "portward.plan"`, `"version": 1`), indented by two spaces, with
 //! a final newline. Every member is always there, in the order in which [`write()`] puts it, `null` where it has no value;
-//! the two lists of a request that its action does not take, `strictSpelling` where it is not asked for, and the name of
-//! an account, the shard and the instant of a preview where there is none, are left out.
+//! the two lists of a request that its action does not take, `strictSpelling` where it is not asked for, `stillOpen` where
+//! nothing is, and the name of an account, the shard and the instant of a preview where there is none, are left out.
 //!
 //! Its `digest` is `sha256:` and the SHA-256 of the *canonical bytes*: the same document without the member `digest`, with
 //! no white space between tokens, and otherwise the same tokens in the same order. A text that is not byte for byte what

@@ -13,7 +13,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{Call, InstancePlan, Plan, Verdict};
+use super::{Call, InstancePlan, Plan, StillOpen, Verdict};
 use crate::exposure::{self, Diff, Doubtful, Effective, Reach};
 use crate::model::{Firewall, InstanceId, Key, Mode, SOURCES_PER_FAMILY, Sources};
 use service::READINGS;
@@ -98,6 +98,9 @@ pub enum Fault {
     /// The exposure is not the difference of before and after.
     #[error("the exposure is not what before and after give")]
     Exposure,
+    /// Access is said to stay open that the rule it names does not give, or in a mode that leaves nothing open.
+    #[error("what it says stays open is wrong")]
+    StillOpen,
     /// It is called complete though entries stay unread, or the reverse.
     #[error("what it says of unread entries is wrong")]
     Incomplete,
@@ -161,18 +164,25 @@ fn instance(plan: &InstancePlan, faults: &mut Vec<Fault>) {
     );
     let fits = match plan.verdict {
         Verdict::InSync => true,
+        Verdict::StillOpen => plan.mode == Mode::Additive,
         Verdict::Observed => plan.mode == Mode::Observe,
         Verdict::Change | Verdict::Refused { .. } => plan.mode != Mode::Observe,
     };
     let ours = plan.mode != Mode::Additive || !plan.strict_spelling;
     check(fits && ours, Fault::Mode(plan.mode));
     let doubtful = plan.mode != Mode::Additive && !plan.before.uncertain().is_empty();
-    if plan.verdict == Verdict::InSync {
+    check(still_open_is_true(plan), Fault::StillOpen);
+    if matches!(plan.verdict, Verdict::InSync | Verdict::StillOpen) {
         let same = *plan.before.firewall() == plan.after && !doubtful;
         let spelled = !plan.strict_spelling || plan.before.is_canonical();
         check(same && spelled, Fault::NotInSync);
         check(plan.changes.is_empty(), Fault::Changes);
         check(plan.exposure.is_empty(), Fault::Exposure);
+        let open = !plan.still_open.is_empty();
+        check(
+            open == (plan.verdict == Verdict::StillOpen),
+            Fault::StillOpen,
+        );
         return;
     }
 
@@ -206,6 +216,21 @@ fn instance(plan: &InstancePlan, faults: &mut Vec<Fault>) {
     }
     shape_of_calls(plan, stays, doubtful, faults);
     effect_of_calls(plan, &certain, &after, faults);
+}
+
+/// Whether each rule that something is said to stay open through is there and gives it, each once and in order.
+fn still_open_is_true(plan: &InstancePlan) -> bool {
+    let gives = |open: &StillOpen| {
+        let rule = plan.after.get(open.through);
+        let rule = rule.map(|sources| (open.through, sources.clone()));
+        let all = Effective::of(&rule.into_iter().collect(), plan.family());
+        !open.access.is_empty()
+            && !open.causes.is_empty()
+            && all.is_superset(&Effective::of_boxes(&open.access))
+    };
+    let in_order = plan.still_open.is_sorted_by(|a, b| a.through < b.through);
+    let has_any = plan.mode == Mode::Additive || plan.still_open.is_empty();
+    in_order && has_any && plan.still_open.iter().all(gives)
 }
 
 /// Whether the list holds exactly the keys whose sources mean something else after, in order and with both sides. Where

@@ -16,12 +16,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::target::target;
+use super::target::{Target, target};
 use super::{Call, Cause, CauseKind, Change, InstancePlan, Plan, Verdict};
 use crate::exposure::{self, Diff, Doubtful, Reach};
 use crate::model::{
-    Absent, Desired, DesiredInstance, Family, Firewall, Instance, Key, Live, LiveFirewall, Mode,
-    Note, Rule, SOURCES_PER_FAMILY, Sources, Strategy, Unreadable,
+    Desired, DesiredInstance, Family, Firewall, Instance, Key, Live, LiveFirewall, Mode, Note,
+    SOURCES_PER_FAMILY, Sources, Strategy, Unreadable,
 };
 
 /// What the command line may override.
@@ -81,7 +81,12 @@ pub fn plan_instance(
     options: Options,
 ) -> InstancePlan {
     let family = instance.address_type.client_family();
-    let target = target(desired, live.firewall(), family);
+    let strategy = options.strategy.unwrap_or(desired.strategy);
+    let Target {
+        firewall: target,
+        still_open,
+        cut,
+    } = target(desired, live.firewall(), strategy, family);
     let strict = options.strict_spelling && desired.mode != Mode::Additive;
     let incomplete = incomplete(desired.mode, live);
     let certain = Diff::of_change(live.firewall(), &target, family);
@@ -100,6 +105,7 @@ pub fn plan_instance(
         fallback: None,
         verdict: Verdict::InSync,
         exposure: Diff::default(),
+        still_open,
         incomplete,
         notes: desired.notes.clone(),
     };
@@ -115,9 +121,12 @@ pub fn plan_instance(
     }
     if same && !(strict && respelled) {
         plan.after = live.firewall().clone();
+        if !plan.still_open.is_empty() {
+            plan.verdict = Verdict::StillOpen;
+        }
         return plan;
     }
-    plan.changes = changes(desired, live, &target, strict, family);
+    plan.changes = changes(desired, live, &target, strict, &cut, family);
     plan.exposure = match plan.incomplete {
         None => certain,
         // The doubtful entries stay as they are, and what they may let in is not closed for certain.
@@ -130,13 +139,7 @@ pub fn plan_instance(
         plan.verdict = Verdict::Observed;
         return plan;
     }
-    let chosen = choose(
-        &plan.changes,
-        live,
-        &target,
-        desired.mode,
-        options.strategy.unwrap_or(desired.strategy),
-    );
+    let chosen = choose(&plan.changes, live, &target, desired.mode, strategy);
     match chosen.and_then(|chosen| within_limit(&chosen.after, live.firewall()).map(|()| chosen)) {
         Ok(Chosen {
             calls,
@@ -346,6 +349,7 @@ fn changes(
     live: &LiveFirewall,
     target: &Firewall,
     strict: bool,
+    cut: &BTreeMap<Key, Vec<Cause>>,
     family: Family,
 ) -> Vec<Change> {
     let now = live.firewall();
@@ -365,52 +369,32 @@ fn changes(
             if same {
                 return None;
             }
+            let mut causes = causes(desired, key);
+            for cause in cut.get(&key).into_iter().flatten() {
+                if !causes.contains(cause) {
+                    causes.push(cause.clone());
+                }
+            }
             Some(Change {
                 key,
                 before: before.clone(),
                 after: after.clone(),
-                causes: causes(desired, key),
+                causes,
             })
         })
         .collect()
 }
 
+/// The lines that concern this very key.
 fn causes(desired: &DesiredInstance, key: Key) -> Vec<Cause> {
-    let of_rule = |kind, rule: &Rule| Cause {
-        kind,
-        origin: rule.origin.clone(),
-        why: rule.why.clone(),
-        owner: rule.owner.clone(),
-        until: rule.until,
-    };
-    let of_absent = |absent: &Absent| Cause {
-        kind: CauseKind::Absent,
-        origin: absent.origin.clone(),
-        why: absent.why.clone(),
-        owner: absent.owner.clone(),
-        until: None,
-    };
-    let mut causes: Vec<Cause> = desired
-        .rules
-        .iter()
-        .filter(|r| r.key == key)
-        .map(|r| of_rule(CauseKind::Declared, r))
-        .collect();
-    causes.extend(
-        desired
-            .absent
-            .iter()
-            .filter(|a| a.key == key)
-            .map(of_absent),
-    );
-    causes.extend(
-        desired
-            .expired
-            .iter()
-            .filter(|r| r.key == key)
-            .map(|r| of_rule(CauseKind::Expired, r)),
-    );
-    causes
+    let declared = desired.rules.iter().filter(|rule| rule.key == key);
+    let absent = desired.absent.iter().filter(|absent| absent.key == key);
+    let expired = desired.expired.iter().filter(|rule| rule.key == key);
+    declared
+        .map(|rule| Cause::of_rule(CauseKind::Declared, rule))
+        .chain(absent.map(Cause::of_absent))
+        .chain(expired.map(|rule| Cause::of_rule(CauseKind::Expired, rule)))
+        .collect()
 }
 
 /// What is live and will stay unread: never to be called in sync.

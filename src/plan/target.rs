@@ -1,27 +1,60 @@
 //! Which firewall must result: the desired rules, or, in additive mode, the live ones with ours added and ours removed.
 //!
-//! Owns the meaning of the modes. Refuses to choose calls.
+//! Owns the meaning of the modes, and of `absent`: it names access, not a spelling, so a live rule with another key that
+//! gives the same access is found too. Does not choose calls.
 
-use crate::exposure;
-use crate::model::{DesiredInstance, Family, Firewall, Mode, Sources};
+use std::collections::BTreeMap;
 
-/// The rules that must result, spelled as they would be sent in a Put.
-pub(super) fn target(desired: &DesiredInstance, live: &Firewall, family: Family) -> Firewall {
+use super::{Cause, CauseKind, StillOpen};
+use crate::exposure::{self, Atom, Effective};
+use crate::model::{
+    Absent, DesiredInstance, Family, Firewall, Key, Mode, Protocol, Rule, SOURCES_PER_FAMILY,
+    Sources, Strategy,
+};
+
+/// What must result, and what of it should not be there.
+#[derive(Debug, Default)]
+pub(super) struct Target {
+    /// The rules, spelled as they would be sent in a Put.
+    pub(super) firewall: Firewall,
+    /// What must go and is still open.
+    pub(super) still_open: Vec<StillOpen>,
+    /// Why rules that are not ours are cut: the lines, by the keys that go and the keys that take their place.
+    pub(super) cut: BTreeMap<Key, Vec<Cause>>,
+}
+
+/// The rules that must result. Rules that are not ours are cut only where `strategy` is the consent to re-send them.
+pub(super) fn target(
+    desired: &DesiredInstance,
+    live: &Firewall,
+    strategy: Strategy,
+    family: Family,
+) -> Target {
     let declared: Firewall = desired
         .rules
         .iter()
         .map(|rule| (rule.key, rule.sources.clone()))
         .collect();
     match desired.mode {
-        Mode::Authoritative | Mode::Observe => declared,
-        Mode::Additive => additive(desired, &declared, live, family),
+        Mode::Authoritative | Mode::Observe => Target {
+            firewall: declared,
+            ..Target::default()
+        },
+        Mode::Additive => {
+            let mut target = Target {
+                firewall: by_key(desired, &declared, live, family),
+                ..Target::default()
+            };
+            by_meaning(desired, &declared, strategy, family, &mut target);
+            target
+        }
     }
 }
 
 /// live + declared - absent, key by key.
 ///
 /// Sources that are live already are not added again under another spelling, so that nothing is sent that adds nothing.
-fn additive(
+fn by_key(
     desired: &DesiredInstance,
     declared: &Firewall,
     live: &Firewall,
@@ -56,4 +89,246 @@ fn additive(
         target.add(*key, &new);
     }
     target
+}
+
+/// Finds what must go and is open through other rules, and cuts these rules around it where that is consented to.
+fn by_meaning(
+    desired: &DesiredInstance,
+    declared: &Firewall,
+    strategy: Strategy,
+    family: Family,
+    target: &mut Target,
+) {
+    let lines = lines(desired);
+    if lines.is_empty() {
+        return;
+    }
+    let named = Named::by(lines.iter(), family);
+    let declared = Effective::of(declared, family);
+    let open = |rules: &Firewall, named: &Named| {
+        named
+            .part_of(&Effective::of(rules, family))
+            .difference(&declared)
+    };
+    let too_much = open(&target.firewall, &named);
+    if too_much.is_empty() {
+        return;
+    }
+    let mut result = Firewall::new();
+    for (key, sources) in &target.firewall {
+        let rule: Firewall = [(*key, sources.clone())].into_iter().collect();
+        let access = Effective::of(&rule, family).intersection(&too_much);
+        if access.is_empty() {
+            result.add(*key, sources);
+            continue;
+        }
+        let causes: Vec<Cause> = lines
+            .iter()
+            .filter(|line| !open(&rule, &Named::by([*line].into_iter(), family)).is_empty())
+            .map(|line| line.cause.clone())
+            .collect();
+        match around(*key, sources, &access, family) {
+            Some(rest) if strategy == Strategy::Put => {
+                target.cut.entry(*key).or_default().extend(causes.clone());
+                for (key, sources) in rest {
+                    target.cut.entry(key).or_default().extend(causes.clone());
+                    result.add(key, &sources);
+                }
+            }
+            rest => {
+                result.add(*key, sources);
+                target.still_open.push(StillOpen {
+                    through: *key,
+                    access: access.boxes(family),
+                    causes,
+                    hint: hint(*key, rest.is_some()).to_owned(),
+                });
+            }
+        }
+    }
+    target.firewall = result;
+}
+
+fn hint(through: Key, can_be_cut: bool) -> &'static str {
+    match (can_be_cut, through.protocol()) {
+        (true, _) => {
+            "the rule is not ours: `--strategy put`, or `strategy = \"put\"` on the instance, consents to cutting it"
+        }
+        (false, Protocol::All) => {
+            "nothing can be cut out of `all`, since no other rule opens every protocol: replace it in the console"
+        }
+        (false, _) => "it cannot be cut out of the rule exactly: replace the rule in the console",
+    }
+}
+
+/// A line of the configuration that names access that must go.
+struct Line {
+    key: Key,
+    /// `None` is everybody, whatever they are called.
+    sources: Option<Sources>,
+    cause: Cause,
+}
+
+fn lines(desired: &DesiredInstance) -> Vec<Line> {
+    let absent = desired.absent.iter().map(|absent| Line {
+        key: absent.key,
+        sources: absent.sources.clone(),
+        cause: Cause::of_absent(absent),
+    });
+    let expired = desired.expired.iter().map(|rule| Line {
+        key: rule.key,
+        sources: Some(rule.sources.clone()),
+        cause: Cause::of_rule(CauseKind::Expired, rule),
+    });
+    absent.chain(expired).collect()
+}
+
+/// The access that some lines name.
+struct Named {
+    /// Cells that nobody may reach.
+    closed: Effective,
+    /// Cells that these sources may not reach.
+    for_some: Effective,
+}
+
+impl Named {
+    fn by<'a>(lines: impl Iterator<Item = &'a Line>, family: Family) -> Self {
+        let (mut closed, mut for_some) = (Firewall::new(), Firewall::new());
+        for line in lines {
+            match &line.sources {
+                None => closed.add(line.key, &Sources::anywhere()),
+                Some(sources) => for_some.add(line.key, sources),
+            }
+        }
+        Self {
+            closed: Effective::of(&closed, family),
+            for_some: Effective::of(&for_some, family),
+        }
+    }
+
+    /// What of an access is named.
+    fn part_of(&self, access: &Effective) -> Effective {
+        let closed = access.within(&self.closed);
+        closed.union(&access.intersection(&self.for_some))
+    }
+}
+
+/// The rules that give what this one gives, but for `without`, which is a part of it; `None` where no rules do.
+fn around(
+    key: Key,
+    sources: &Sources,
+    without: &Effective,
+    family: Family,
+) -> Option<Vec<(Key, Sources)>> {
+    let (atom, cells) = cells_of(key)?;
+    let mut rest: Vec<((u16, u16), Sources)> = Vec::new();
+    for (first, last) in cells {
+        // The first cell that no run has taken yet; `None` behind the last cell of all.
+        let mut next = Some(first);
+        for run in without.runs(atom) {
+            let (from, to) = (run.from.max(first), run.to.min(last));
+            let Some(start) = next.filter(|_| from <= to) else {
+                continue;
+            };
+            if start < from {
+                rest.push(((start, from - 1), sources.clone()));
+            }
+            let left = exposure::subtract(sources, &run.access.to_sources(family), family);
+            rest.push(((from, to), left));
+            next = to.checked_add(1);
+        }
+        if let Some(start) = next.filter(|start| *start <= last) {
+            rest.push(((start, last), sources.clone()));
+        }
+    }
+    rest.retain(|(_, sources)| !sources.is_empty());
+    rest.dedup_by(|next, kept| {
+        let joins = kept.0.1.checked_add(1) == Some(next.0.0) && kept.1 == next.1;
+        if joins {
+            kept.0.1 = next.0.1;
+        }
+        joins
+    });
+    let rest: Vec<(Key, Sources)> = rest
+        .into_iter()
+        .flat_map(|(cells, sources)| {
+            let keys = keys_of(key.protocol(), cells).into_iter();
+            keys.map(move |key| (key, sources.clone()))
+        })
+        .take(SOURCES_PER_FAMILY + 1)
+        .collect();
+    // Each has a source at least, so more could not be sent.
+    if rest.len() > SOURCES_PER_FAMILY {
+        return None;
+    }
+    // Of sources that no list of networks is without, such as one client out of the world, something would be left.
+    let result = Effective::of(&rest.iter().cloned().collect(), family);
+    result.intersection(without).is_empty().then_some(rest)
+}
+
+/// The cells of a key in the one atom that it opens; `None` for `all`, which opens what no other key does.
+fn cells_of(key: Key) -> Option<(Atom, Vec<(u16, u16)>)> {
+    let atom = match key.protocol() {
+        Protocol::Tcp => Atom::Tcp,
+        Protocol::Udp => Atom::Udp,
+        Protocol::Icmp => Atom::Icmp,
+        Protocol::Icmpv6 => Atom::Icmpv6,
+        Protocol::All => return None,
+    };
+    let everyone = [(key, Sources::anywhere())].into_iter().collect();
+    let runs = Effective::of(&everyone, Family::default());
+    let cells = runs.runs(atom).iter().map(|run| (run.from, run.to));
+    Some((atom, cells.collect()))
+}
+
+/// The fewest keys of a protocol that open just these cells.
+fn keys_of(protocol: Protocol, (from, to): (u16, u16)) -> Vec<Key> {
+    let key = |from: i32, to: i32| Key::new(protocol, from, to).ok();
+    if !protocol.is_icmp() {
+        return key(from.into(), to.into()).into_iter().collect();
+    }
+    if (from, to) == (0, u16::MAX) {
+        return key(-1, -1).into_iter().collect();
+    }
+    let [first, _] = from.to_be_bytes();
+    let [last, _] = to.to_be_bytes();
+    let mut keys = Vec::new();
+    for kind in first..=last {
+        let whole = (
+            u16::from_be_bytes([kind, 0]),
+            u16::from_be_bytes([kind, u8::MAX]),
+        );
+        let (low, high) = (from.max(whole.0), to.min(whole.1));
+        if (low, high) == whole {
+            keys.extend(key(kind.into(), -1));
+        } else {
+            keys.extend((low..=high).filter_map(|cell| {
+                let [_, code] = cell.to_be_bytes();
+                key(kind.into(), code.into())
+            }));
+        }
+    }
+    keys
+}
+
+impl Cause {
+    pub(super) fn of_rule(kind: CauseKind, rule: &Rule) -> Self {
+        Self {
+            kind,
+            origin: rule.origin.clone(),
+            why: rule.why.clone(),
+            owner: rule.owner.clone(),
+            until: rule.until,
+        }
+    }
+
+    pub(super) fn of_absent(absent: &Absent) -> Self {
+        Self {
+            kind: CauseKind::Absent,
+            origin: absent.origin.clone(),
+            why: absent.why.clone(),
+            owner: absent.owner.clone(),
+            until: None,
+        }
+    }
 }

@@ -258,6 +258,7 @@ fn plan(
         fallback: None,
         verdict: Verdict::InSync,
         exposure: Diff::default(),
+        still_open: Vec::new(),
         incomplete,
         notes: Vec::new(),
     };

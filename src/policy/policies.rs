@@ -161,6 +161,7 @@ pub fn policies(plan: &Plan, desired: &Desired, state: State) -> Findings {
             rules: &wanted.rules,
             waivers,
             mode: Some(wanted.mode),
+            plan: Some(instance),
         };
         let sides = Sides::new(instance, state);
         let families = &instance.instance.address_type;
@@ -257,6 +258,8 @@ struct Place<'a> {
     waivers: &'a [Waiver],
     /// `None` where it is not known to be one instance.
     mode: Option<Mode>,
+    /// What is planned for it, where anything is.
+    plan: Option<&'a InstancePlan>,
 }
 
 impl<'a> Place<'a> {

@@ -10,6 +10,7 @@ use super::names::{self, Names};
 use super::words::plain;
 use crate::exposure::{Diff, Effective, Line, Reach, Said, Side};
 use crate::model::{InstanceId, Mode, Unreadable};
+use crate::plan::StillOpen;
 
 /// A question and everything that answers it.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Explanation<'a> {
     /// The rules that must result; `None` where nothing declares the instance. In additive mode the live rules that stay are
     /// among them, without a line.
     pub desired: Option<&'a Side>,
+    /// What of these must go and stays, since it is open through rules that are not ours.
+    pub still_open: &'a [StillOpen],
     /// How much of the instance is declared, where anything is.
     pub mode: Option<Mode>,
     /// What the configuration calls things.
@@ -98,6 +101,17 @@ impl Explanation<'_> {
         if self.live.is_err() {
             return Some("live rules that are not declared stay, and are not known".to_owned());
         }
+        let still_open = self.still_open.iter();
+        let still_open: Vec<String> = still_open
+            .filter(|open| {
+                let access = Effective::of_boxes(&open.access);
+                !access.intersection(self.asked).is_empty()
+            })
+            .map(|open| format!("still open: {open}; {}", open.hint))
+            .collect();
+        if !still_open.is_empty() {
+            return Some(still_open.join("; "));
+        }
         let lines = self.part(side).lines().gained;
         let stays = |line: &Line| {
             let causes = side.causes(line);
@@ -163,7 +177,7 @@ pub fn text(of: &Explanation<'_>) -> String {
         }
     }
     if let Some(note) = of.note() {
-        let _ = writeln!(text, "  note: {note}");
+        let _ = writeln!(text, "  note: {}", plain(&note));
     }
     if let Some(change) = of.change() {
         let _ = writeln!(text, "  to let all of it in: {change}");

@@ -127,6 +127,11 @@ const CHANGED_SINCE: Rule = Rule::new(
 
 const REFUSED: Rule = Rule::new("plan-refused", "There is no safe way to make the change");
 
+const STILL_OPEN: Rule = Rule::new(
+    "still-open",
+    "Access that must go is open through a rule that the configuration does not own",
+);
+
 const UNREADABLE: Rule = Rule::new(
     "unreadable",
     "Something could not be read, so nothing is known about it",
@@ -166,6 +171,7 @@ pub fn troubles(run: &Run<'_>) -> Vec<Finding> {
     let plan = run.plan.unwrap_or(&empty);
     findings.extend(run.refusals.iter().map(|refusal| stopped(plan, refusal)));
     findings.extend(plan.instances.iter().filter_map(refused));
+    findings.extend(plan.instances.iter().flat_map(still_open));
     findings.extend(unseen(plan));
     for missing in &plan.missing {
         let near = missing.hint.as_deref();
@@ -297,6 +303,20 @@ fn refused(instance: &InstancePlan) -> Option<Finding> {
         hint: hint.as_deref().map(plain),
         location: line_of(instance),
         ..Finding::new(REFUSED, Level::Error, message)
+    })
+}
+
+fn still_open(instance: &InstancePlan) -> impl Iterator<Item = Finding> {
+    instance.still_open.iter().map(|open| {
+        let id = named(&instance.instance.id);
+        let message = format!("{id}: still open: {}", plain(&open.to_string()));
+        let mut causes = open.causes.iter().map(|cause| at(&cause.origin));
+        Finding {
+            hint: Some(plain(&open.hint)),
+            location: causes.next(),
+            related: causes.collect(),
+            ..Finding::new(STILL_OPEN, Level::Error, message)
+        }
     })
 }
 

@@ -158,6 +158,7 @@ pub fn document(run: &Run<'_>) -> String {
             to_change: count(|i| i.verdict == Verdict::Change),
             observed: count(|i| i.verdict == Verdict::Observed),
             refused: count(|i| matches!(i.verdict, Verdict::Refused { .. })),
+            still_open: count(|i| !i.still_open.is_empty()),
             incomplete: count(|i| i.incomplete.is_some()),
             unreadable: plan.unreadable.len() + plan.sites_unreadable.len(),
             undecided: plan.undecided.len(),

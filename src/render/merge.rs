@@ -380,6 +380,7 @@ impl Merged {
         let applied = self.instances.iter().filter(differing).filter(|instance| {
             let status = instance["outcome"]["status"].as_str();
             matches!(status, Some("applied" | "repaired" | "already-applied"))
+                && instance["stillOpen"].is_null()
         });
         let applied = applied.count();
         let severity = |severity: &str| {

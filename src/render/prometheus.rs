@@ -71,13 +71,14 @@ impl Counts {
         let results = run.report.map_or(&[][..], |report| &report.results);
         let is_done = |instance: &InstancePlan| {
             instance.verdict == Verdict::InSync
-                || results.iter().any(|result| {
-                    result.id == instance.instance.id
-                        && matches!(
-                            result.outcome,
-                            Outcome::Applied { .. } | Outcome::AlreadyApplied
-                        )
-                })
+                || instance.still_open.is_empty()
+                    && results.iter().any(|result| {
+                        result.id == instance.instance.id
+                            && matches!(
+                                result.outcome,
+                                Outcome::Applied { .. } | Outcome::AlreadyApplied
+                            )
+                    })
         };
         let count =
             |is: &dyn Fn(&InstancePlan) -> bool| plan.instances.iter().filter(|i| is(i)).count();

@@ -22,7 +22,7 @@ use super::facts::LastChange;
 use super::words::{count, minute, plain, wrapped};
 use crate::exposure::{Diff, Exposed};
 use crate::model::{InstanceId, Missing, Note, Shard, Undeclared, Unreadable};
-use crate::plan::{Call, Change, InstancePlan, Override, Plan, Verdict};
+use crate::plan::{Call, Change, InstancePlan, Override, Plan, StillOpen, Verdict};
 use crate::policy::Refusal;
 
 /// Columns of a terminal that nobody made wider, and of most CI logs.
@@ -155,6 +155,13 @@ pub(super) fn summary(plan: &Plan, asked: Asked<'_>) -> String {
             verdicts(|v| matches!(v, Verdict::Observed)),
             "observed to differ",
         ),
+        (
+            plan.instances
+                .iter()
+                .filter(|i| !i.still_open.is_empty())
+                .count(),
+            "still open through other rules",
+        ),
         (plan.missing.len(), "missing"),
         (
             plan.unreadable.len() + plan.sites_unreadable.len(),
@@ -240,6 +247,7 @@ fn heading(instances: &[&InstancePlan]) -> String {
         }
         Verdict::Observed => "differs, mode observe: never written".to_owned(),
         Verdict::Refused { .. } => "refused".to_owned(),
+        Verdict::StillOpen => "still open through other rules".to_owned(),
         Verdict::InSync => "not fully readable".to_owned(),
     };
     if first.mode == crate::model::Mode::Additive {
@@ -290,6 +298,7 @@ fn body(plan: &InstancePlan) -> String {
         }
     }
     access(&mut text, &plan.exposure);
+    still_open(&mut text, &plan.still_open);
     notes(&mut text, "  ", &plan.notes);
     text
 }
@@ -317,6 +326,25 @@ pub fn last_changes(changes: &BTreeMap<InstanceId, LastChange>) -> String {
         let _ = writeln!(text, "{}: last change: {what}", place(id));
     }
     text
+}
+
+/// Where the text begins behind `still open:`.
+const STILL_OPEN_COLUMN: usize = 14;
+
+/// What must go and is open through rules that are not ours, with the lines that name it.
+fn still_open(text: &mut String, all: &[StillOpen]) {
+    for open in all {
+        let words = plain(&open.to_string());
+        let words: Vec<String> = words.split(", ").map(str::to_owned).collect();
+        let lines = wrapped(&words, STILL_OPEN_COLUMN, WIDTH);
+        let lines = lines.join(&format!("\n{:STILL_OPEN_COLUMN$}", ""));
+        let _ = writeln!(text, "  {LOSS}still open:{LOSS:#} {lines}");
+        for cause in &open.causes {
+            let line = change::cause(cause);
+            let _ = writeln!(text, "{:STILL_OPEN_COLUMN$}{DIM}{line}{DIM:#}", "");
+        }
+        let _ = writeln!(text, "  hint: {}", plain(&open.hint));
+    }
 }
 
 /// Who gains and who loses what.

@@ -2,6 +2,7 @@
 //!
 //! Every test that writes ends by looking again and finding nothing to do.
 
+mod absent;
 mod accounts;
 mod adopt;
 mod bulk;

@@ -245,7 +245,7 @@ fn the_json_document_says_all_of_it() {
         (Some("portward.report"), Some(1))
     );
     let summary = serde_json::json!({
-        "declared": 5, "inSync": 1, "toChange": 4, "observed": 0, "refused": 0, "incomplete": 0, "unreadable": 0, "undecided": 0, "notPlanned": 0,
+        "declared": 5, "inSync": 1, "toChange": 4, "observed": 0, "refused": 0, "stillOpen": 0, "incomplete": 0, "unreadable": 0, "undecided": 0, "notPlanned": 0,
         "missing": 0, "undeclared": 1, "calls": 5, "writes": null,
     });
     assert_eq!(plan["summary"], summary);

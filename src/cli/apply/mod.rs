@@ -139,6 +139,9 @@ async fn carry_out(
         })
     };
     let mut held = Exit::of_plan(plan);
+    if plan.instances.iter().any(|one| !one.still_open.is_empty()) {
+        held.push(Exit::Differs);
+    }
     if !ready.refusals.is_empty() || ready.findings.refuse() {
         held.push(Exit::Refused);
         return Ok(shown(Exit::first_of(&held), None, &ready.text));

@@ -5,7 +5,7 @@
 use super::shape::{
     BeforeDoc, BoxDoc, CallDoc, CauseDoc, ChangeDoc, Document, EntryDoc, ExposureDoc, GuardDoc,
     IdDoc, InstanceDoc, KeepDoc, MissingDoc, NoteDoc, OriginDoc, OverrideDoc, RegionUnreadableDoc,
-    RequestDoc, RuleDoc, ScopeDoc, ShardDoc, SourcesDoc, UnreadableDoc,
+    RequestDoc, RuleDoc, ScopeDoc, ShardDoc, SourcesDoc, StillOpenDoc, UnreadableDoc,
 };
 use super::{FORMAT, PlanFile, Scope, VERSION, instant, json};
 use crate::exposure::{Diff, Exposed};
@@ -13,7 +13,9 @@ use crate::model::{
     Family, Fingerprint, Firewall, Guard, Instance, InstanceId, Key, LiveFirewall, Missing, Note,
     Origin, PortState, Rule, Sources, Undeclared, Unreadable,
 };
-use crate::plan::{Call, Cause, CauseKind, Change, InstancePlan, Override, Plan, Verdict};
+use crate::plan::{
+    Call, Cause, CauseKind, Change, InstancePlan, Override, Plan, StillOpen, Verdict,
+};
 
 /// The document, without its digest.
 pub(super) fn document(file: &PlanFile) -> Document {
@@ -183,6 +185,7 @@ fn instance(plan: &InstancePlan) -> InstanceDoc {
         fallback,
         verdict,
         exposure: Diff { gained, lost },
+        still_open,
         incomplete,
         notes,
     } = plan;
@@ -190,6 +193,7 @@ fn instance(plan: &InstancePlan) -> InstanceDoc {
         Verdict::InSync => ("in-sync", None, None),
         Verdict::Change => ("change", None, None),
         Verdict::Observed => ("observed", None, None),
+        Verdict::StillOpen => ("still-open", None, None),
         Verdict::Refused { reason, hint } => ("refused", Some(reason.clone()), hint.clone()),
     };
     let before = self::before(before);
@@ -228,6 +232,7 @@ fn instance(plan: &InstancePlan) -> InstanceDoc {
             gained: gained.iter().map(exposed).collect(),
             lost: lost.iter().map(exposed).collect(),
         },
+        still_open: still_open.iter().map(self::still_open).collect(),
         notes: notes.iter().map(note).collect(),
     }
 }
@@ -353,6 +358,23 @@ fn call(call: &Call, name: &str) -> CallDoc {
             port_info,
             port_infos,
         },
+    }
+}
+
+fn still_open(open: &StillOpen) -> StillOpenDoc {
+    let StillOpen {
+        through,
+        access,
+        causes,
+        hint,
+    } = open;
+    StillOpenDoc {
+        protocol: through.protocol().as_str().to_owned(),
+        from_port: through.from(),
+        to_port: through.to(),
+        access: access.iter().map(exposed).collect(),
+        causes: causes.iter().map(cause).collect(),
+        hint: hint.clone(),
     }
 }
 

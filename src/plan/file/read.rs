@@ -9,7 +9,7 @@ use std::fmt::Display;
 use super::shape::{
     BeforeDoc, BoxDoc, CallDoc, CauseDoc, ChangeDoc, Document, EntryDoc, ExposureDoc, GuardDoc,
     IdDoc, InstanceDoc, KeepDoc, MissingDoc, NoteDoc, OriginDoc, OverrideDoc, RegionUnreadableDoc,
-    RequestDoc, RuleDoc, ScopeDoc, ShardDoc, UnreadableDoc,
+    RequestDoc, RuleDoc, ScopeDoc, ShardDoc, StillOpenDoc, UnreadableDoc,
 };
 use super::{PlanFile, Scope, instant};
 use crate::exposure::{Atom, Diff, Exposed};
@@ -18,7 +18,7 @@ use crate::model::{
     Mode, Note, Origin, PortState, Protocol, Rule, Shard, Site, Sources, Undeclared, Unreadable,
 };
 use crate::plan::{
-    Call, Cause, CauseKind, Change, GuardName, InstancePlan, Override, Plan, Verdict,
+    Call, Cause, CauseKind, Change, GuardName, InstancePlan, Override, Plan, StillOpen, Verdict,
 };
 
 /// What is wrong, as a sentence fragment.
@@ -179,6 +179,7 @@ fn instance(doc: &InstanceDoc) -> Read<InstancePlan> {
         ("in-sync", None, None) => Verdict::InSync,
         ("change", None, None) => Verdict::Change,
         ("observed", None, None) => Verdict::Observed,
+        ("still-open", None, None) => Verdict::StillOpen,
         ("refused", Some(reason), hint) => Verdict::Refused {
             reason: reason.clone(),
             hint: hint.clone(),
@@ -217,6 +218,7 @@ fn instance(doc: &InstanceDoc) -> Read<InstancePlan> {
             gained: all(gained, exposed)?,
             lost: all(lost, exposed)?,
         },
+        still_open: all(&doc.still_open, still_open)?,
         incomplete: doc.incomplete.clone(),
         notes: doc.notes.iter().map(note).collect(),
     })
@@ -340,6 +342,15 @@ fn call(doc: &CallDoc) -> Read<Call> {
         }
         (action, _, _) => unknown("action", action),
     }
+}
+
+fn still_open(doc: &StillOpenDoc) -> Read<StillOpen> {
+    Ok(StillOpen {
+        through: key(&doc.protocol, doc.from_port, doc.to_port)?,
+        access: all(&doc.access, exposed)?,
+        causes: all(&doc.causes, cause)?,
+        hint: doc.hint.clone(),
+    })
 }
 
 fn exposed(doc: &BoxDoc) -> Read<Exposed> {

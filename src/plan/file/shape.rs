@@ -119,7 +119,19 @@ shapes! {
         calls: Vec<CallDoc>,
         fallback: Option<CallDoc>,
         exposure: ExposureDoc,
+        /// Only there where there is any.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        still_open: Vec<StillOpenDoc>,
         notes: Vec<NoteDoc>,
+    }
+
+    StillOpenDoc {
+        protocol: String,
+        from_port: i32,
+        to_port: i32,
+        access: Vec<BoxDoc>,
+        causes: Vec<CauseDoc>,
+        hint: String,
     }
 
     BeforeDoc {

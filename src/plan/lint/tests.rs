@@ -5,7 +5,7 @@ use proptest::strategy::Strategy as _;
 
 use super::*;
 use crate::model::arbitrary::Universe;
-use crate::model::{LiveFirewall, PortState, Protocol};
+use crate::model::{Family, LiveFirewall, PortState, Protocol};
 use crate::plan::arbitrary::plans;
 use crate::plan::{Change, Options, plan_instance};
 
@@ -92,6 +92,75 @@ fn narrows() -> InstancePlan {
     let before = firewall(&[(22, &["10.0.0.0/8", "11.0.0.0/8"])]);
     let wanted = firewall(&[(22, &["10.0.0.0/8"])]);
     planned(Mode::Authoritative, &LiveFirewall::from(&before), &wanted)
+}
+
+/// Nothing to write, and something that must go.
+fn leaves_open() -> InstancePlan {
+    let before = firewall(&[(22, &["10.0.0.0/8"]), (80, &["::/0"])]);
+    let plan = planned(
+        Mode::Additive,
+        &LiveFirewall::from(&before),
+        &Firewall::new(),
+    );
+    let cause = opens().changes.remove(0).causes.remove(0);
+    InstancePlan {
+        verdict: Verdict::StillOpen,
+        still_open: vec![StillOpen {
+            through: key(22),
+            access: Effective::of(&firewall(&[(22, &["10.9.0.0/16"])]), Family::V4)
+                .boxes(Family::V4),
+            causes: vec![cause],
+            hint: "cut it".into(),
+        }],
+        ..plan
+    }
+}
+
+#[test]
+fn what_is_said_to_stay_open_must_be() {
+    check(&[
+        (
+            leaves_open,
+            |p| p.verdict = Verdict::InSync,
+            Fault::StillOpen,
+        ),
+        (leaves_open, |p| p.still_open.clear(), Fault::StillOpen),
+        (
+            leaves_open,
+            |p| p.still_open[0].through = key(80),
+            Fault::StillOpen,
+        ),
+        (
+            leaves_open,
+            |p| p.still_open[0].access.clear(),
+            Fault::StillOpen,
+        ),
+        (
+            leaves_open,
+            |p| p.still_open[0].access[0].sources = Sources::anywhere(),
+            Fault::StillOpen,
+        ),
+        (
+            leaves_open,
+            |p| p.still_open[0].causes.clear(),
+            Fault::StillOpen,
+        ),
+        (
+            leaves_open,
+            |p| p.still_open.push(p.still_open[0].clone()),
+            Fault::StillOpen,
+        ),
+        (
+            leaves_open,
+            |p| p.mode = Mode::Authoritative,
+            Fault::Mode(Mode::Authoritative),
+        ),
+        (
+            narrows,
+            |p| p.still_open = leaves_open().still_open,
+            Fault::StillOpen,
+        ),
+    ]);
 }
 
 fn faults(plan: InstancePlan) -> Vec<Fault> {

@@ -69,6 +69,7 @@ pub fn declared_on(
             rules: &wanted.rules,
             waivers,
             mode: Some(wanted.mode),
+            plan: None,
         };
         let families = &instance.address_type;
         let family = families.client_family();
@@ -93,6 +94,7 @@ fn place(table: &DeclaredTable) -> Place<'_> {
         rules: &table.rules,
         waivers: &table.waivers,
         mode: None,
+        plan: None,
     }
 }
 

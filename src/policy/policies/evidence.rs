@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::{Place, Seen, Violation, Witness};
 use crate::exposure::{self, Access, Atom, Count, Diff, Effective, Exposed, Reach};
 use crate::model::{Demand, Family, Mode, Origin, Policy};
+use crate::plan::Verdict;
 
 /// An address that people take for one of the internet's, where the whole of IPv4 gets in.
 const SOMEBODY_V4: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
@@ -58,7 +59,7 @@ impl Evidence<'_> {
                 Some(why) => format!("{reason} ({why})"),
                 None => reason,
             },
-            hint: self.hint(lacking, &lines, seen),
+            hint: self.hint(lacking, &lines, seen, access),
             witness,
             lacking,
             access: access.boxes(family),
@@ -122,7 +123,7 @@ impl Evidence<'_> {
         }
     }
 
-    fn hint(&self, lacking: bool, lines: &[Origin], seen: Seen) -> String {
+    fn hint(&self, lacking: bool, lines: &[Origin], seen: Seen, access: &Effective) -> String {
         let id = &self.policy.id;
         if lacking {
             return match &self.policy.origin {
@@ -139,7 +140,21 @@ impl Evidence<'_> {
                 shortened(&lines)
             );
         }
+        let shares = |open: &Effective| !open.intersection(access).is_empty();
+        let still_open = self.place.plan.map_or(&[][..], |plan| &plan.still_open);
+        let mut still_open = still_open.iter();
+        if let Some(open) = still_open.find(|open| shares(&Effective::of_boxes(&open.access))) {
+            let through = open.through;
+            return format!(
+                "`absent` names it, and it is open through the live rule {through}: {}",
+                open.hint
+            );
+        }
+        let goes = self.place.plan.is_some_and(|plan| {
+            plan.verdict == Verdict::Change && !shares(&Effective::of(&plan.after, plan.family()))
+        });
         let close = match self.place.mode {
+            Some(Mode::Additive) if goes && seen == Seen::Live => "`apply` closes it",
             Some(Mode::Additive) => "name it in `absent`",
             Some(Mode::Observe) => "close it where this instance is managed",
             _ if seen == Seen::Live => "`apply` closes it",

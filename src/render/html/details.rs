@@ -108,6 +108,20 @@ fn inside(out: &mut String, plan: &InstancePlan, result: Option<&InstanceResult>
         access(out, "loses", "closes", &lines.lost);
         out.push_str("</ul>\n");
     }
+    if !plan.still_open.is_empty() {
+        out.push_str("<ul>\n");
+        for open in &plan.still_open {
+            let causes: Vec<String> = open.causes.iter().map(cause).collect();
+            let _ = writeln!(
+                out,
+                "<li class=\"bad\">still open: {} ({})<br><small>hint: {}</small></li>",
+                escaped(&open.to_string()),
+                causes.join(", "),
+                escaped(&open.hint)
+            );
+        }
+        out.push_str("</ul>\n");
+    }
     if !plan.changes.is_empty() {
         out.push_str(
             "<table class=\"rules\"><thead><tr><th scope=\"col\">rule</th><th scope=\"col\">from, before</th>\
@@ -117,7 +131,7 @@ fn inside(out: &mut String, plan: &InstancePlan, result: Option<&InstanceResult>
             rule(out, change);
         }
         out.push_str("</tbody></table>\n");
-    } else if plan.verdict == Verdict::InSync {
+    } else if matches!(plan.verdict, Verdict::InSync | Verdict::StillOpen) {
         out.push_str("<table class=\"rules\"><thead><tr><th scope=\"col\">rule</th><th scope=\"col\">from</th></tr></thead>\n<tbody>\n");
         for (rule, sources) in &plan.after {
             let _ = writeln!(

@@ -141,6 +141,7 @@ pub(super) fn state(plan: &InstancePlan) -> &'static str {
         Verdict::Change => ", to change",
         Verdict::Observed => ", only observed",
         Verdict::Refused { .. } => ", refused",
+        Verdict::StillOpen => ", still open through other rules",
     }
 }
 

@@ -7,12 +7,14 @@ use std::borrow::Cow;
 use super::shape::{
     BoxDoc, CallDoc, CallsDoc, CauseDoc, ChangeDoc, ExpiringDoc, ExposureDoc, IdDoc, InstanceDoc,
     LastChangeDoc, NeededDoc, NoteDoc, OutcomeDoc, OverrideDoc, PlaceDoc, PortInfo, RefusalDoc,
-    RequestDoc, ShardDoc, SourcesDoc, UncertainDoc, UnreadableDoc, ViolationDoc, WitnessDoc,
+    RequestDoc, ShardDoc, SourcesDoc, StillOpenDoc, UncertainDoc, UnreadableDoc, ViolationDoc,
+    WitnessDoc,
 };
 use crate::exposure::Exposed;
 use crate::model::{Family, Firewall, InstanceId, Key, Note, Origin, Shard, Sources, Unreadable};
 use crate::plan::{
-    Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Outcome, Override, Verdict,
+    Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Outcome, Override, StillOpen,
+    Verdict,
 };
 use crate::policy::{On, Refusal, Violation};
 use crate::render::cost::{Cost, Needed};
@@ -87,6 +89,7 @@ pub(super) fn instance<'a>(
         fallback: _,
         verdict,
         exposure,
+        still_open,
         incomplete,
         notes,
     } = plan;
@@ -95,6 +98,7 @@ pub(super) fn instance<'a>(
         Verdict::InSync => ("in-sync", None, None),
         Verdict::Change => ("change", None, None),
         Verdict::Observed => ("observed", None, None),
+        Verdict::StillOpen => ("still-open", None, None),
         Verdict::Refused { reason, hint } => ("refused", Some(reason.as_str()), hint.as_deref()),
     };
     InstanceDoc {
@@ -121,6 +125,7 @@ pub(super) fn instance<'a>(
             gained: exposure.gained.iter().map(exposed).collect(),
             lost: exposure.lost.iter().map(exposed).collect(),
         },
+        still_open: still_open.iter().map(self::still_open).collect(),
         before: port_infos(before.firewall()),
         uncertain: before
             .uncertain()
@@ -265,6 +270,23 @@ pub(super) fn call<'a>(call: &Call, name: &'a str) -> CallDoc<'a> {
             port_info,
             port_infos,
         },
+    }
+}
+
+fn still_open(open: &StillOpen) -> StillOpenDoc<'_> {
+    let StillOpen {
+        through,
+        access,
+        causes,
+        hint,
+    } = open;
+    StillOpenDoc {
+        protocol: through.protocol().as_str(),
+        from_port: through.from(),
+        to_port: through.to(),
+        access: access.iter().map(exposed).collect(),
+        causes: causes.iter().map(cause).collect(),
+        hint,
     }
 }
 

@@ -91,6 +91,7 @@ pub(super) struct Summary {
     pub(super) to_change: usize,
     pub(super) observed: usize,
     pub(super) refused: usize,
+    pub(super) still_open: usize,
     pub(super) incomplete: usize,
     pub(super) unreadable: usize,
     pub(super) undecided: usize,
@@ -157,6 +158,8 @@ pub(super) struct InstanceDoc<'a> {
     pub(super) changes: Vec<ChangeDoc<'a>>,
     pub(super) calls: Vec<CallDoc<'a>>,
     pub(super) exposure: ExposureDoc,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) still_open: Vec<StillOpenDoc<'a>>,
     pub(super) before: Vec<PortInfo>,
     pub(super) uncertain: Vec<UncertainDoc<'a>>,
     pub(super) after: Vec<PortInfo>,
@@ -238,6 +241,17 @@ pub(super) struct RequestDoc<'a> {
 pub(super) struct ExposureDoc {
     pub(super) gained: Vec<BoxDoc>,
     pub(super) lost: Vec<BoxDoc>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StillOpenDoc<'a> {
+    pub(super) protocol: &'static str,
+    pub(super) from_port: i32,
+    pub(super) to_port: i32,
+    pub(super) access: Vec<BoxDoc>,
+    pub(super) causes: Vec<CauseDoc<'a>>,
+    pub(super) hint: &'a str,
 }
 
 #[derive(Serialize)]

@@ -60,6 +60,7 @@ impl Document {
             to_change,
             observed,
             refused,
+            still_open,
             incomplete,
             unreadable,
             undecided,
@@ -74,6 +75,7 @@ impl Document {
             instances.filter(|i| i["verdict"] == verdict).count()
         };
         let incompletes = self.instances.iter().filter(|i| !i["incomplete"].is_null());
+        let opens = self.instances.iter().filter(|i| !i["stillOpen"].is_null());
         let calls_of = |instance: &Value| instance["calls"].as_array().map_or(0, Vec::len);
         let writes_of = |instance: &Value| {
             let writes = instance["outcome"]["writes"].as_u64().unwrap_or(0);
@@ -99,6 +101,7 @@ impl Document {
             ("to change", verdict("change"), to_change),
             ("observed", verdict("observed"), observed),
             ("refused", verdict("refused"), refused),
+            ("still open", opens.count(), still_open),
             ("not fully readable", incompletes.count(), incomplete),
             (
                 "unreadable",
@@ -236,6 +239,8 @@ pub(super) struct Summary {
     pub(super) to_change: usize,
     pub(super) observed: usize,
     pub(super) refused: usize,
+    #[serde(default)]
+    pub(super) still_open: usize,
     pub(super) incomplete: usize,
     pub(super) unreadable: usize,
     pub(super) undecided: usize,
@@ -254,6 +259,7 @@ impl Summary {
             to_change,
             observed,
             refused,
+            still_open,
             incomplete,
             unreadable,
             undecided,
@@ -269,6 +275,7 @@ impl Summary {
             (&mut self.to_change, to_change),
             (&mut self.observed, observed),
             (&mut self.refused, refused),
+            (&mut self.still_open, still_open),
             (&mut self.incomplete, incomplete),
             (&mut self.unreadable, unreadable),
             (&mut self.undecided, undecided),

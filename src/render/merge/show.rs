@@ -104,6 +104,7 @@ fn headline(merged: &Merged) -> String {
     }
     for (number, what) in [
         (summary.refused, "refused"),
+        (summary.still_open, "still open through other rules"),
         (summary.missing, "missing"),
         (summary.unreadable, "unreadable"),
         (summary.undecided, "undecided"),

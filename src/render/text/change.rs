@@ -125,7 +125,7 @@ fn more_origins(text: &mut String, origins: &[String]) {
 }
 
 /// `firewall.toml:19  operators (until 2031-12-31, data-team)`.
-fn cause(cause: &Cause) -> String {
+pub(super) fn cause(cause: &Cause) -> String {
     let mut text = plain(&cause.origin.to_string());
     match cause.kind {
         CauseKind::Declared => {}

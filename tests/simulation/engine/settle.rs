@@ -7,7 +7,7 @@ use portward::emulator::{
     Acceptance, Aliases, OnOpen, OtherFamily, Pages, PortStatesReply, Progress, Quirks, ShownLists,
     WriteReply,
 };
-use portward::model::{InstanceId, InstanceState, Mode};
+use portward::model::{InstanceId, InstanceState, LiveFirewall, Mode};
 use portward::plan::{InstancePlan, Outcome, Verdict};
 
 use super::act::Act;
@@ -45,6 +45,13 @@ pub(crate) fn verdict(
         match &plan.verdict {
             Verdict::InSync => {}
             Verdict::Observed => excuses.push("only observed"),
+            Verdict::StillOpen if is_open_elsewhere(act, plan) => {
+                excuses.push("still open through other rules");
+            }
+            Verdict::StillOpen => {
+                let id = &plan.instance.id;
+                return Err(format!("it settles: nothing is still open on {id}"));
+            }
             Verdict::Refused { reason, .. } => excuses.push(refusal(scene, act, plan, reason)?),
             Verdict::Change => match stuck(scene, act, plan) {
                 Some(excuse) => excuses.push(excuse),
@@ -56,6 +63,18 @@ pub(crate) fn verdict(
         }
     }
     Ok((!moving).then_some(excuses))
+}
+
+/// Whether the rules that something is said to be open through are there, and lines say that it must go.
+fn is_open_elsewhere(act: &Act, plan: &InstancePlan) -> bool {
+    let there = rules(&act.first, &plan.instance.id).unwrap_or_default();
+    let live = LiveFirewall::read(&there);
+    let wanted = act.desired.instances.get(&plan.instance.id);
+    let gone = wanted.is_some_and(|wanted| {
+        wanted.mode == Mode::Additive && !(wanted.absent.is_empty() && wanted.expired.is_empty())
+    });
+    let mut open = plan.still_open.iter();
+    gone && open.all(|open| live.firewall().get(open.through).is_some())
 }
 
 fn is_unreadable(scene: &Scene, act: &Act, id: &InstanceId) -> bool {

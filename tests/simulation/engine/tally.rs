@@ -43,6 +43,7 @@ impl Tally {
                     Verdict::Change => "change",
                     Verdict::Observed => "observed",
                     Verdict::Refused { .. } => "refused",
+                    Verdict::StillOpen => "still open",
                 },
             );
         }
