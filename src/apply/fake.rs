@@ -58,8 +58,8 @@ pub(super) struct Behaviour {
     pub(super) states: VecDeque<InstanceState>,
     /// Before which request on this instance another writer puts these rules, and whether that shows as an operation.
     pub(super) foreign: Option<(usize, Firewall, bool)>,
-    /// Rules are always shown in a spelling of the service's own.
-    pub(super) shouts: bool,
+    /// Every IPv4 network is shown as its two halves, however it was sent.
+    pub(super) halves: bool,
     /// The rules cannot be read.
     pub(super) unreadable: bool,
 }
@@ -309,11 +309,13 @@ impl Reader for Fake {
                     old
                 }
             };
-            let shouts = host.behaviour.shouts;
+            let halves = host.behaviour.halves;
             let states = rules.iter().map(|(key, sources)| {
                 let mut entry = PortState::canonical(*key, sources);
-                if shouts {
-                    entry.protocol.make_ascii_uppercase();
+                if halves {
+                    let nets = sources.ipv4().iter();
+                    let nets = nets.flat_map(|net| net.subnets(net.prefix_len() + 1));
+                    entry.cidrs = nets.flatten().map(|net| net.to_string()).collect();
                 }
                 entry
             });

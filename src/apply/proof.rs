@@ -96,7 +96,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
             // Where another rule lets the same people in, both mean the same until that rule goes: then its key tells. Where
             // the spelling counts, it tells.
             let has_effect = if self.plan.strict_spelling {
-                live.firewall() != from || live.is_canonical() != before.is_canonical()
+                live.firewall() != from
             } else {
                 holds_key(call, live.firewall(), to, family)
             };

@@ -282,7 +282,7 @@ pub(super) struct StrategyArgs {
 /// What counts as a difference.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct SpellingArgs {
-    /// Take rules that mean what is declared, and are spelled otherwise, for a difference
+    /// Take rules that mean what is declared, with other port ranges or networks, for a difference
     #[arg(long)]
     pub(super) strict_spelling: bool,
 }

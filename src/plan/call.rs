@@ -181,7 +181,7 @@ pub struct InstancePlan {
     pub instance: Instance,
     /// How much of it is ours.
     pub mode: Mode,
-    /// Whether live must be spelled as `after`, not only mean it. Never so in additive mode.
+    /// Whether live must be the rules of `after`, not only mean them. Never so in additive mode.
     pub strict_spelling: bool,
     /// What is live.
     pub before: LiveFirewall,
@@ -241,10 +241,14 @@ impl InstancePlan {
         }
     }
 
-    /// Whether live rules that mean `after` are spelled as the plan wants them: as `after`, or anyhow.
+    /// Whether live rules that mean `after` are the rules that the plan wants, or any others.
+    ///
+    /// What counts are keys and networks: those are what a write decides. How the service spells them in a reply (its word
+    /// for `all`, the case of letters, a prefix length that it leaves out, one key in two entries) is up to the service, and
+    /// a plan for it would be made again and again.
     #[must_use]
     pub fn spelling_holds(&self, live: &LiveFirewall) -> bool {
-        !self.strict_spelling || (live.is_canonical() && *live.firewall() == self.after)
+        !self.strict_spelling || *live.firewall() == self.after
     }
 }
 

@@ -62,9 +62,6 @@ pub enum Fault {
     /// A call that changes nothing where it stands: a write to the service for nothing.
     #[error("the call for {0} changes nothing")]
     Idle(Key),
-    /// The spelling counts, and rules that are spelled oddly or came twice would stay so.
-    #[error("rules that are spelled oddly would stay so")]
-    SpellingStays,
     /// A Put is not the only call.
     #[error("a put is not the only call")]
     PutAmongOthers,
@@ -174,8 +171,7 @@ fn instance(plan: &InstancePlan, faults: &mut Vec<Fault>) {
     check(still_open_is_true(plan), Fault::StillOpen);
     if matches!(plan.verdict, Verdict::InSync | Verdict::StillOpen) {
         let same = *plan.before.firewall() == plan.after && !doubtful;
-        let spelled = !plan.strict_spelling || plan.before.is_canonical();
-        check(same && spelled, Fault::NotInSync);
+        check(same, Fault::NotInSync);
         check(plan.changes.is_empty(), Fault::Changes);
         check(plan.exposure.is_empty(), Fault::Exposure);
         let open = !plan.still_open.is_empty();
@@ -200,8 +196,7 @@ fn instance(plan: &InstancePlan, faults: &mut Vec<Fault>) {
     );
     let (certain, after) = (before.certain, after.certain);
     check(changes_are_complete(plan), Fault::Changes);
-    let respelled = plan.strict_spelling
-        && (*plan.before.firewall() != plan.after || !plan.before.is_canonical());
+    let respelled = plan.strict_spelling && *plan.before.firewall() != plan.after;
     check(certain != after || doubtful || respelled, Fault::Needless);
     if !changes {
         return;
@@ -243,9 +238,9 @@ fn changes_are_complete(plan: &InstancePlan) -> bool {
     let differing = keys
         .into_iter()
         .map(|key| (key, of(before, key), of(after, key)))
-        .filter(|(key, before, after)| {
+        .filter(|(_, before, after)| {
             if plan.strict_spelling {
-                before != after || plan.before.is_put_only(*key)
+                before != after
             } else {
                 !exposure::means_same(before, after, plan.family())
             }
@@ -280,9 +275,6 @@ fn shape_of_calls(plan: &InstancePlan, stays: bool, doubtful: bool, faults: &mut
     }
     if puts == 0 && doubtful {
         faults.push(Fault::DoubtStays);
-    }
-    if puts == 0 && plan.strict_spelling && !plan.before.is_canonical() {
-        faults.push(Fault::SpellingStays);
     }
     let keys: BTreeSet<Key> = places.iter().map(|(_, key)| *key).collect();
     if !places.is_sorted() || keys.len() < places.len() {

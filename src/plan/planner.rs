@@ -29,8 +29,8 @@ use crate::model::{
 pub struct Options {
     /// Instead of the configuration's strategy.
     pub strategy: Option<Strategy>,
-    /// Whether rules that mean what is wanted must be spelled so too. In additive mode the spelling is left to whoever
-    /// made it.
+    /// Whether rules that mean what is wanted must have its keys and networks too. In additive mode that is left to
+    /// whoever made them.
     pub strict_spelling: bool,
 }
 
@@ -109,12 +109,12 @@ pub fn plan_instance(
         incomplete,
         notes: desired.notes.clone(),
     };
-    let respelled = *live.firewall() != target || !live.is_canonical();
-    if same && respelled {
-        let text = if strict {
-            "only the spelling differs: the same sources get in"
-        } else {
-            "live means the same in another spelling"
+    let respelled = *live.firewall() != target;
+    if same && (respelled || !live.is_canonical()) {
+        let text = match (strict, respelled) {
+            (true, true) => "only the spelling differs: the same sources get in",
+            (true, false) => "the rules are as declared, and the service spells them differently",
+            (false, _) => "live means the same in another spelling",
         };
         let text = text.to_owned();
         plan.notes.push(Note { text, origin: None });
@@ -362,7 +362,7 @@ fn changes(
                 target.get(key).unwrap_or(&none),
             );
             let same = if strict {
-                before == after && !live.is_put_only(key)
+                before == after
             } else {
                 exposure::means_same(before, after, family)
             };

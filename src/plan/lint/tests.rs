@@ -380,28 +380,14 @@ fn damaged_words_are_seen() {
 /// One Put that only respells.
 fn respells() -> InstancePlan {
     let wanted = firewall(&[(22, &["10.0.0.0/8"]), (80, &["::/0"])]);
-    let (ssh, http) = (key(22), key(80));
-    let mut entries: Vec<PortState> = wanted
-        .iter()
-        .map(|(key, sources)| PortState::canonical(*key, sources))
-        .collect();
-    entries[0].protocol = "TCP".into();
-    let before = LiveFirewall::read(&entries);
-    assert!(before.is_put_only(ssh) && !before.is_put_only(http));
-    let loose = planned(Mode::Authoritative, &before, &wanted);
-    let sources = wanted.get(ssh).cloned().unwrap_or_default();
-    InstancePlan {
+    let halves = &["10.0.0.0/9", "10.128.0.0/9"][..];
+    let before = firewall(&[(22, halves), (80, &["::/0"])]);
+    let options = Options {
         strict_spelling: true,
-        verdict: Verdict::Change,
-        changes: vec![Change {
-            key: ssh,
-            before: sources.clone(),
-            after: sources,
-            causes: Vec::new(),
-        }],
-        calls: vec![put(&wanted)],
-        ..loose
-    }
+        ..Options::default()
+    };
+    let before = LiveFirewall::from(&before);
+    planned_as(options, Mode::Authoritative, &before, &wanted)
 }
 
 /// One Open that only respells.
@@ -424,7 +410,7 @@ fn a_spelling_is_part_of_what_must_result() {
         (
             respells,
             |p| p.calls = vec![open(80, &["::/0"])],
-            Fault::SpellingStays,
+            Fault::Result,
         ),
         (
             respells,

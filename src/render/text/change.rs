@@ -48,10 +48,6 @@ pub(super) fn change_lines(text: &mut String, change: &Change) {
 
 /// A rule that stays and whose sources change: side by side where that is short, else just what comes and goes.
 fn exchange(text: &mut String, change: &Change, before: &[String], after: &[String]) {
-    if before == after {
-        let words = format!("from {}, respelled", count(after.len(), "source"));
-        return first_line(text, ('~', CHANGE), change, &words, Vec::new);
-    }
     let side_by_side = format!("from {} -> {}", before.join(", "), after.join(", "));
     if SOURCES_COLUMN + side_by_side.chars().count() <= WIDTH {
         return first_line(text, ('~', CHANGE), change, &side_by_side, Vec::new);
