@@ -40,12 +40,19 @@ pub(super) async fn run(args: &ImportArgs, output: &Output) -> Exit {
             .collect(),
         sites_unreadable: survey.sites_unreadable,
     };
-    let Imported { mut text, left_out } = config::import(&live, &regions);
+    let Imported {
+        mut text,
+        left_out,
+        differs,
+    } = config::import(&live, &regions);
     text.push_str(&config::accounts(&survey.accounts));
     // What `plan` would say of it: there are rules that nobody can be sure of.
     let doubtful = |live: &LiveFirewall| !live.uncertain().is_empty() || !live.unknown().is_empty();
     if live.firewalls.values().flatten().any(doubtful) {
         held.push(Exit::Incomplete);
+    }
+    if differs {
+        held.push(Exit::Differs);
     }
     let mut problems = unreadable;
     for what in left_out {

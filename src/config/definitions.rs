@@ -63,6 +63,8 @@ pub(super) struct RuleDef {
     pub(super) why: Option<String>,
     /// The policies that are to overlook it.
     pub(super) waive: Vec<Text>,
+    /// Whether sources of a family that the protocol or the instance lacks are kept.
+    pub(super) any_family: bool,
 }
 
 /// One `[[policy]]`; a built-in one has nothing but a severity.

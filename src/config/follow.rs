@@ -177,6 +177,7 @@ impl Names {
             owner,
             why,
             waive,
+            any_family,
         } = def;
         for id in &waive {
             self.check_waiver(id, report);
@@ -222,7 +223,9 @@ impl Names {
             };
             family.get_or_insert(spans[place]);
             // It depends on what the rule allows, so every rule is looked at.
-            if let Some(item) = if is_ipv4 { no_ipv4 } else { no_ipv6 } {
+            if let Some(item) = if is_ipv4 { no_ipv4 } else { no_ipv6 }
+                && !any_family
+            {
                 wrong_family(&from[place], spans[place], is_ipv4, item, report);
             }
         }
@@ -241,6 +244,7 @@ impl Names {
             owner,
             why,
             waive: waive.into_iter().map(|id| id.text).collect(),
+            any_family,
         }
     }
 

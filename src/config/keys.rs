@@ -29,7 +29,15 @@ pub(super) const MATCH: &[&str] = &["name", "account", "region", "tags"];
 /// `[instances.NAME]`.
 pub(super) const INSTANCE: &[&str] = &["use", "rules", "absent", "mode", "strategy"];
 /// One of `rules`.
-pub(super) const RULE: &[&str] = &["allow", "from", "until", "owner", "why", "waive"];
+pub(super) const RULE: &[&str] = &[
+    "allow",
+    "from",
+    "until",
+    "owner",
+    "why",
+    "waive",
+    "any-family",
+];
 /// One of `absent`.
 pub(super) const ABSENT: &[&str] = &["allow", "from", "owner", "why"];
 /// `[guard]`.

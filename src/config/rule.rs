@@ -23,6 +23,8 @@ pub(super) struct Rule {
     pub(super) why: Option<String>,
     /// Policies that are to overlook it.
     pub(super) waive: Vec<String>,
+    /// Whether sources of a family that the protocol or the instance lacks are kept: what is live may have them.
+    pub(super) any_family: bool,
 }
 
 /// Where addresses stand that are written out, rather than named by a set or a word.
@@ -55,6 +57,11 @@ pub(super) struct Families {
 }
 
 impl Families {
+    pub(super) const BOTH: Self = Self {
+        ipv4: true,
+        ipv6: true,
+    };
+
     pub(super) fn of(key: Key) -> Self {
         Self {
             ipv4: key.protocol() != Protocol::Icmpv6,
@@ -128,11 +135,20 @@ impl Rule {
         }
     }
 
+    /// The families of sources that a key gets on an instance with these.
+    pub(super) fn takes(&self, key: Key, there: Families) -> Families {
+        if self.any_family {
+            Families::BOTH
+        } else {
+            Families::of(key).and(there)
+        }
+    }
+
     /// Each key with the sources that its protocol takes, whatever families the instance has.
     pub(super) fn literally(&self, rules: &mut Vec<model::Rule>) {
         for item in &self.items {
             for key in &item.keys {
-                let sources = Families::of(*key).trim(&self.sources);
+                let sources = self.takes(*key, Families::BOTH).trim(&self.sources);
                 if !sources.is_empty() {
                     rules.push(self.rule(item, *key, sources));
                 }
@@ -149,13 +165,15 @@ impl Rule {
     ) {
         let mut left_out = (false, false);
         for item in &self.items {
-            let takes = item.families();
-            self.note_protocol(item, takes, notes);
-            left_out.0 |= takes.ipv4 && !there.ipv4 && !self.sources.ipv4().is_empty();
-            left_out.1 |= takes.ipv6 && !there.ipv6 && !self.sources.ipv6().is_empty();
+            if !self.any_family {
+                let takes = item.families();
+                self.note_protocol(item, takes, notes);
+                left_out.0 |= takes.ipv4 && !there.ipv4 && !self.sources.ipv4().is_empty();
+                left_out.1 |= takes.ipv6 && !there.ipv6 && !self.sources.ipv6().is_empty();
+            }
             let before = rules.len();
             for key in &item.keys {
-                let sources = Families::of(*key).and(there).trim(&self.sources);
+                let sources = self.takes(*key, there).trim(&self.sources);
                 if !sources.is_empty() {
                     rules.push(self.rule(item, *key, sources));
                 }
@@ -207,6 +225,9 @@ impl Rule {
 
     /// The place of an address that is written out and that this instance cannot take, with the name of its family.
     pub(super) fn misplaced(&self, there: Families) -> Option<(Span, &'static str)> {
+        if self.any_family {
+            return None;
+        }
         let ipv4 = self
             .literals
             .ipv4

@@ -1,6 +1,11 @@
 //! `import`: what it writes plans to nothing.
 
-use crate::stage::{Stage, fleet, instance, rule};
+use portward::emulator::Quirks;
+use portward::inventory::Inventory;
+
+use crate::served::Server;
+use crate::spelling::echoes;
+use crate::stage::{REGION, Stage, fleet, instance, rule};
 
 fn stage() -> Stage {
     let web = || {
@@ -63,7 +68,7 @@ fn one_instance_can_be_imported() {
 }
 
 #[test]
-fn what_has_no_words_is_told_and_stays() {
+fn sources_of_a_family_that_is_not_there_are_declared() {
     let stage = stage();
     let mut odd = stage.fleet();
     for entry in odd.regions.values_mut().flatten() {
@@ -71,15 +76,141 @@ fn what_has_no_words_is_told_and_stays() {
     }
     stage.populate(&odd);
     let done = stage.on_fleet(&["import", "--out", "firewall.toml"]);
+    assert_eq!(done.shown(), "--- exit code 0\n");
+    let text = stage.read("firewall.toml");
+    assert!(
+        text.contains(r#"{ allow = "https", from = "anywhere", any-family = true }"#),
+        "{text}"
+    );
+    stage.assert_in_sync();
+}
+
+#[test]
+fn what_has_no_words_is_told_and_is_a_difference() {
+    let stage = stage();
+    let mut odd = stage.fleet();
+    let [web, ..] = &mut odd.regions.values_mut().next().expect("a region")[..] else {
+        panic!("no instance");
+    };
+    web.port_states = Some(vec![rule("tcp", 22, 22, &["partners", "203.0.113.0/24"])]);
+    stage.populate(&odd);
+    let done = stage.on_fleet(&["import", "--out", "firewall.toml"]);
     assert_eq!(
         done.shown(),
         "--- stderr\n\
-         not written: eu-central-1/web-1: tcp/443 from ::/0: the instance has no addresses of this family\n\
-         not written: eu-central-1/web-2: tcp/443 from ::/0: the instance has no addresses of this family\n\
-         --- exit code 0\n"
+         not written: eu-central-1/web-1: tcp/22 from `partners`: the language has no word for this alias\n\
+         --- exit code 2\n"
     );
-    assert!(stage.read("firewall.toml").contains("mode = \"additive\""));
-    stage.assert_in_sync();
+    assert!(!stage.read("firewall.toml").contains("additive"));
+    let drift = stage.on_fleet(&["drift"]);
+    assert_eq!(drift.code, Some(2), "{}", drift.shown());
+    insta::assert_snapshot!(drift.stdout, @r"
+    web-1 (eu-central-1)                                                 1 call: put
+      ~ tcp 22       from 203.0.113.0/24, partners -> 203.0.113.0/24
+                                                        firewall.toml:15
+      access: - tcp/22 from partners
+
+    in sync: old-1, web-2 (eu-central-1)
+    Drift: 1 of 3 instances differs.
+    ");
+}
+
+/// What the service, the console, and tools that know nothing of families leave on an instance.
+fn odd_fleet() -> Inventory {
+    let mut ipv4 = instance(
+        "old-1",
+        vec![
+            rule("tcp", 22, 22, &["203.0.113.7/32"]),
+            rule("tcp", 443, 443, &["0.0.0.0/0", "::/0"]),
+        ],
+    );
+    "ipv4".clone_into(&mut ipv4.ip_address_type);
+    fleet(vec![
+        instance(
+            "web-1",
+            vec![
+                rule("icmp", 8, -1, &["0.0.0.0/0", "::/0"]),
+                rule(
+                    "tcp",
+                    22,
+                    22,
+                    &["203.0.113.7/32", "2001:db8::ab/128", "lightsail-connect"],
+                ),
+                rule("tcp", 80, 89, &["198.51.100.0/25", "198.51.100.128/25"]),
+            ],
+        ),
+        instance(
+            "web-2",
+            vec![
+                rule("all", 0, 65535, &["192.0.2.9/32", "2001:db8:cd::/48"]),
+                rule("icmpv6", 128, 0, &["0.0.0.0/0", "::/0"]),
+            ],
+        ),
+        ipv4,
+    ])
+}
+
+/// Whatever a reply looks like, what is imported is all there is, and one rule more is a difference.
+#[test]
+fn nothing_is_loosened_however_the_service_answers() {
+    for (name, value) in echoes() {
+        let quirk = format!("{name}={value}");
+        let quirks = || {
+            let mut quirks = Quirks::default();
+            quirks
+                .set(&quirk)
+                .unwrap_or_else(|error| panic!("{quirk}: {error}"));
+            quirks
+        };
+        let stage = Stage::new(
+            "version = 1\ndefaults = { region = \"eu-central-1\" }\n",
+            &fleet(vec![]),
+        );
+        let server = Server::start(odd_fleet(), quirks());
+        let done = server.run(
+            &stage,
+            &["import", "--region", REGION, "--out", "firewall.toml"],
+        );
+        assert_eq!(done.code, Some(0), "{quirk}: {}", done.shown());
+        let text = stage.read("firewall.toml");
+        assert!(!text.contains("additive"), "{quirk}: {text}");
+        let plan = server.run(&stage, &["plan", "--detailed-exitcode"]);
+        assert_eq!(plan.code, Some(0), "{quirk}: {}", plan.shown());
+        drop(server);
+        for (at, name) in ["web-1", "web-2", "old-1"].into_iter().enumerate() {
+            let mut more = odd_fleet();
+            let entry = &mut more.regions.values_mut().next().expect("a region")[at];
+            let rules = entry.port_states.get_or_insert_default();
+            rules.push(rule("tcp", 5432, 5432, &["198.51.100.7/32"]));
+            let server = Server::start(more, quirks());
+            let drift = server.run(&stage, &["drift"]);
+            assert_eq!(drift.code, Some(2), "{quirk}: {}", drift.shown());
+            assert!(
+                drift.stdout.contains("- tcp 5432"),
+                "{quirk}: {}",
+                drift.shown()
+            );
+            assert!(drift.stdout.contains(name), "{quirk}: {}", drift.shown());
+        }
+    }
+}
+
+/// Where no reply says whom a rule lets in, nothing is declared, and nothing is in sync.
+#[test]
+fn rules_without_sources_are_named_and_never_in_sync() {
+    let mut quirks = Quirks::default();
+    quirks.set("lists=absent").expect("a quirk");
+    let stage = stage();
+    let server = Server::start(odd_fleet(), quirks);
+    let import = ["import", "--region", REGION, "--out", "firewall.toml"];
+    let done = server.run(&stage, &import);
+    assert_eq!(done.code, Some(6), "{}", done.shown());
+    let told = done.stderr.matches("it names no source").count();
+    assert_eq!(told, 7, "{}", done.shown());
+    let text = stage.read("firewall.toml");
+    assert!(!text.contains("additive"), "{text}");
+    let drift = server.run(&stage, &["drift"]);
+    assert!(matches!(drift.code, Some(2 | 6)), "{}", drift.shown());
 }
 
 #[test]

@@ -150,6 +150,7 @@ fn rule_of(span: Span, allow: Option<Vec<Text>>, from: Option<Vec<Text>>) -> Rul
         owner: None,
         why: None,
         waive: Vec::new(),
+        any_family: false,
     }
 }
 

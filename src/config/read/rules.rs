@@ -52,6 +52,7 @@ pub(super) fn rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: Kind) -> Option<Rul
         owner: None,
         why: None,
         waive: Vec::new(),
+        any_family: false,
     };
     match table.get("allow") {
         Some(value) => {
@@ -88,6 +89,14 @@ pub(super) fn rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: Kind) -> Option<Rul
     rule.why = table
         .get("why")
         .and_then(|value| free_text(cx, value, "`why`"));
+    if let Some(value) = table.get("any-family").filter(|_| kind == Kind::Wanted) {
+        rule.any_family = match value.get_ref() {
+            DeValue::Boolean(any_family) => *any_family,
+            _ => cx
+                .wrong_type(value, "`any-family`", "a boolean")
+                .unwrap_or_default(),
+        };
+    }
     if let Some(value) = table.get("waive").filter(|_| kind == Kind::Wanted) {
         rule.waive = cx
             .some_texts(

@@ -352,6 +352,10 @@ fn rules() {
             "3:35: error: `::1` is an IPv6 address, which `icmp` does not take (the protocol for IPv6 is `icmpv6`; `ping` is both)",
         ),
         (
+            "allow = \"icmp\", from = \"anywhere\", any-family = \"yes\"",
+            "3:60: error: `any-family` must be a boolean, found a string",
+        ),
+        (
             "allow = [\"ssh\", \"icmpv6/1\"], from = \"10.0.0.1\"",
             "3:48: error: `10.0.0.1` is an IPv4 address, which `icmpv6/1` does not take (the protocol for IPv4 is `icmp`; `ping` is both)",
         ),

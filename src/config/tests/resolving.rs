@@ -436,3 +436,33 @@ fn a_group_says_how_many_it_expects() {
         ["4: `expect` of group `gg` is not judged: not every region was listed in full"]
     );
 }
+
+#[test]
+fn any_family_keeps_every_source() {
+    let text = "[instances.ab]\nrules = [\n\
+        { allow = \"icmp\", from = [\"::/0\", \"10.0.0.1\"], any-family = true },\n\
+        { allow = \"icmpv6\", from = \"lightsail-connect\", any-family = true },\n\
+        { allow = \"ssh\", from = \"anywhere\", any-family = true },\n\
+        { allow = \"http\", from = \"anywhere\", any-family = false },\n]\n";
+    let desired = resolve(text, &[instance(EU, "ab", AddressType::Ipv4)]).expect("no errors");
+    let wanted = &desired.instances.values().next().expect("an instance");
+    let rules: Vec<String> = wanted
+        .rules
+        .iter()
+        .map(|rule| format!("{} from {}", rule.key, rule.sources))
+        .collect();
+    assert_eq!(
+        rules,
+        [
+            "tcp/22 from 0.0.0.0/0, ::/0",
+            "tcp/80 from 0.0.0.0/0",
+            "icmp/-1:-1 from 10.0.0.1/32, ::/0",
+            "icmpv6/-1:-1 from lightsail-connect",
+        ]
+    );
+    let notes: Vec<&str> = wanted.notes.iter().map(|note| note.text.as_str()).collect();
+    assert_eq!(
+        notes,
+        ["IPv6 sources are left out: the instance has no IPv6"]
+    );
+}

@@ -88,7 +88,7 @@ impl Adoption<'_> {
     fn instance(&mut self, one: &Differing<'_>) {
         let id = &one.instance.id;
         let there = Families::from(&one.instance.address_type);
-        let (sayable, unsayable) = lines::said(&one.instance.address_type, one.live);
+        let (sayable, unsayable) = lines::said(one.live);
         // In additive mode what is live and not declared is no difference.
         let additive = one.desired.mode == Mode::Additive;
         for Unsayable { what, why, key } in unsayable {
@@ -240,7 +240,7 @@ impl Adoption<'_> {
             }
             same = false;
             if !rest.is_empty() {
-                let takes = Families::of(*key);
+                let takes = line.takes(*key, there);
                 let group = cut.entry((rest, takes.ipv4, takes.ipv6)).or_default();
                 group.insert(*key);
             }
@@ -262,7 +262,7 @@ impl Adoption<'_> {
                 ipv4: *ipv4,
                 ipv6: *ipv6,
             };
-            let from = self.from(line, rest, takes.and(there));
+            let from = self.from(line, rest, takes);
             pieces.push((self.allow(line, keys), Some(from)));
         }
         if !self.edits.replace(line.span, &pieces) {
@@ -336,7 +336,8 @@ impl Adoption<'_> {
     /// Adds lines to the instance's own table, which is made where there is none.
     fn add(&mut self, one: &Differing<'_>, own: Option<&Declared>, missing: &Firewall) {
         let id = &one.instance.id;
-        let rules = self.words.rules(missing);
+        let there = Families::from(&one.instance.address_type);
+        let rules = self.words.rules(missing, there);
         let rules: Vec<String> = rules.iter().map(|line| self.words.line(line)).collect();
         let Some(own) = own else {
             let name = table_name(id);

@@ -36,9 +36,9 @@ pub(super) struct Unsayable {
 impl Lines {
     /// The lines for a firewall of an instance with these families.
     pub(super) fn of(address_type: &AddressType, live: &LiveFirewall) -> Self {
-        let (sayable, unsayable) = said(address_type, live);
+        let (sayable, unsayable) = said(live);
         Self {
-            rules: Words::default().rules(&sayable),
+            rules: Words::default().rules(&sayable, Families::from(address_type)),
             unsayable,
         }
     }
@@ -50,6 +50,8 @@ pub(super) struct Line {
     /// The words for the keys.
     pub(super) allow: Vec<String>,
     pub(super) sources: Sources,
+    /// Whether some of the sources would be left out without saying that they are meant.
+    pub(super) any_family: bool,
 }
 
 impl Line {
@@ -88,44 +90,59 @@ impl Words {
         words
     }
 
-    /// Keys with the same sources share a line.
-    pub(super) fn rules(&self, firewall: &Firewall) -> Vec<Line> {
-        let mut lines: BTreeMap<Sources, BTreeSet<Key>> = BTreeMap::new();
-        let mut ping = None;
+    /// Keys with the same sources share a line, if these sources are of families that the keys and the instance take, or
+    /// are not.
+    pub(super) fn rules(&self, firewall: &Firewall, there: Families) -> Vec<Line> {
+        let mut lines: BTreeMap<(bool, Sources), BTreeSet<Key>> = BTreeMap::new();
+        let mut fitting = Firewall::new();
         for (key, sources) in firewall {
-            lines.entry(sources.clone()).or_default().insert(*key);
+            let fits = Families::of(*key).and(there).trim(sources) == *sources;
+            let line = lines.entry((!fits, sources.clone())).or_default();
+            line.insert(*key);
+            if fits {
+                fitting.set(*key, sources.clone());
+            }
         }
+        let mut ping = None;
         if let Some(keys) = service_keys("ping")
-            && let Some(sources) = ping_sources(firewall, keys)
+            && let Some(sources) = ping_sources(&fitting, keys)
         {
-            for group in lines.values_mut() {
-                group.retain(|key| !keys.contains(key));
+            for ((any_family, _), group) in &mut lines {
+                group.retain(|key| *any_family || !keys.contains(key));
             }
             ping = Some(sources);
         }
         // In order of the first key, so that the order does not depend on addresses; ping is where ICMP would be.
         let icmp = Key::new(Protocol::Icmp, 8, -1).ok();
-        let mut ordered: BTreeMap<Key, (Vec<String>, Sources)> = BTreeMap::new();
-        for (sources, keys) in lines {
-            let takes_ping = ping.as_ref() == Some(&sources);
+        let mut ordered: Vec<(Key, Line)> = Vec::new();
+        for ((any_family, sources), keys) in lines {
+            let takes_ping = !any_family && ping.as_ref() == Some(&sources);
             if takes_ping {
                 ping = None;
             }
-            let mut words = self.allow(&keys);
+            let mut allow = self.allow(&keys);
             if takes_ping {
-                words.push("ping".to_owned());
+                allow.push("ping".to_owned());
             }
             if let Some(first) = keys.first().copied().or(icmp.filter(|_| takes_ping)) {
-                ordered.insert(first, (words, sources));
+                let line = Line {
+                    allow,
+                    sources,
+                    any_family,
+                };
+                ordered.push((first, line));
             }
         }
         if let (Some(sources), Some(icmp)) = (ping, icmp) {
-            ordered.insert(icmp, (vec!["ping".to_owned()], sources));
+            let line = Line {
+                allow: vec!["ping".to_owned()],
+                sources,
+                any_family: false,
+            };
+            ordered.push((icmp, line));
         }
-        ordered
-            .into_values()
-            .map(|(allow, sources)| Line { allow, sources })
-            .collect()
+        ordered.sort_by_key(|(first, _)| *first);
+        ordered.into_iter().map(|(_, line)| line).collect()
     }
 
     /// The shortest words for some keys that share their sources.
@@ -166,8 +183,13 @@ impl Words {
 
     /// The line in the language.
     pub(super) fn line(&self, line: &Line) -> String {
+        let any_family = if line.any_family {
+            ", any-family = true"
+        } else {
+            ""
+        };
         format!(
-            "{{ allow = {}, from = {} }}",
+            "{{ allow = {}, from = {}{any_family} }}",
             one_or_list(&line.allow),
             one_or_list(&self.from(&line.sources))
         )
@@ -203,19 +225,24 @@ impl Words {
     }
 }
 
-/// What of a live firewall can be declared for an instance with these families, and what cannot.
-pub(super) fn said(address_type: &AddressType, live: &LiveFirewall) -> (Firewall, Vec<Unsayable>) {
-    let there = Families::from(address_type);
+/// What of a live firewall can be declared, and what cannot.
+pub(super) fn said(live: &LiveFirewall) -> (Firewall, Vec<Unsayable>) {
     let mut unsayable = Vec::new();
     let mut sayable = Firewall::new();
     for (key, sources) in live.firewall() {
-        let (said, rest) = split(*key, sources, there);
+        let mut said = networks(sources);
+        for alias in sources.aliases() {
+            if alias == LIGHTSAIL_CONNECT {
+                said.insert_alias(alias);
+                continue;
+            }
+            unsayable.push(Unsayable {
+                key: Some(*key),
+                what: format!("{key} from `{alias}`"),
+                why: "the language has no word for this alias".to_owned(),
+            });
+        }
         sayable.set(*key, said);
-        unsayable.extend(rest.into_iter().map(|(who, why)| Unsayable {
-            key: Some(*key),
-            what: format!("{key} from {who}"),
-            why: why.to_owned(),
-        }));
     }
     for uncertain in live.uncertain() {
         unsayable.push(Unsayable {
@@ -232,61 +259,6 @@ pub(super) fn said(address_type: &AddressType, live: &LiveFirewall) -> (Firewall
         });
     }
     (sayable, unsayable)
-}
-
-/// What of a rule can be declared for an instance of these families, and what cannot, with the reason.
-fn split(key: Key, sources: &Sources, there: Families) -> (Sources, Vec<(String, &'static str)>) {
-    const NO_NAME: &str = "the language has no word for this alias";
-    let takes = Families::of(key);
-    let mut said = Sources::new();
-    let mut rest = Vec::new();
-    let networks = |nets: &mut dyn Iterator<Item = IpNet>, fits: bool, has: bool| {
-        let mut fitting = Sources::new();
-        let mut others = Vec::new();
-        for net in nets {
-            if fits && has {
-                fitting.insert(net);
-            } else if fits {
-                others.push((
-                    net.to_string(),
-                    "the instance has no addresses of this family",
-                ));
-            } else {
-                others.push((net.to_string(), "the protocol is of the other family"));
-            }
-        }
-        (fitting, others)
-    };
-    for (fitting, others) in [
-        networks(
-            &mut sources.ipv4().iter().copied().map(IpNet::V4),
-            takes.ipv4,
-            there.ipv4,
-        ),
-        networks(
-            &mut sources.ipv6().iter().copied().map(IpNet::V6),
-            takes.ipv6,
-            there.ipv6,
-        ),
-    ] {
-        said.extend(&fitting);
-        rest.extend(others);
-    }
-    for alias in sources.aliases() {
-        let mut one = Sources::new();
-        one.insert_alias(alias.as_str());
-        if alias != LIGHTSAIL_CONNECT {
-            rest.push((format!("`{alias}`"), NO_NAME));
-        } else if takes.and(there).trim(&one).is_empty() {
-            rest.push((
-                alias.clone(),
-                "the instance has no addresses of the protocol's family",
-            ));
-        } else {
-            said.extend(&one);
-        }
-    }
-    (said, rest)
 }
 
 /// The sources with which `ping` says just what these two keys have.

@@ -1,7 +1,7 @@
 //! From live rules to a configuration that says the same.
 //!
-//! Owns the text that `import` prints: planning with it changes nothing. What the language has no word for is named in
-//! comments and in [`Imported::left_out`], and its instance is made additive, so that it stays as it is. Refuses to
+//! Owns the text that `import` prints: planning with it changes nothing, and a rule that comes later is a difference. What
+//! the language has no word for is named in comments and in [`Imported::left_out`]; planning shows just that. Does not
 //! guess: what could not be read is not declared.
 
 mod adopt;
@@ -30,6 +30,8 @@ pub struct Imported {
     pub text: String,
     /// What is live and not in it, one sentence fragment each, in the order of the instances.
     pub left_out: Vec<String>,
+    /// Whether any of that is on an instance that is declared, so that a plan shows it as a difference.
+    pub differs: bool,
 }
 
 /// One instance that can be declared.
@@ -43,6 +45,7 @@ struct Declaration<'a> {
 /// `live.instances` must hold every instance of the regions, so that names that repeat are told apart.
 pub fn import(live: &Live, looked_at: &BTreeSet<String>) -> Imported {
     let mut left_out = Vec::new();
+    let mut differs = false;
     let mut declared = Vec::new();
     let mut undeclared = String::new();
     for (region, unreadable) in &live.sites_unreadable {
@@ -53,6 +56,7 @@ pub fn import(live: &Live, looked_at: &BTreeSet<String>) -> Imported {
     for (id, firewall) in &live.firewalls {
         match declare(live, id, firewall.as_ref()) {
             Ok(lines) => {
+                differs |= !lines.unsayable.is_empty();
                 let unsayable = lines.unsayable.iter();
                 left_out.extend(
                     unsayable.map(|Unsayable { what, why, .. }| format!("{id}: {what}: {why}")),
@@ -84,7 +88,11 @@ pub fn import(live: &Live, looked_at: &BTreeSet<String>) -> Imported {
         let name = name(live, declaration.id);
         table(&mut text, &name, &declaration.lines, &rulesets, &words);
     }
-    Imported { text, left_out }
+    Imported {
+        text,
+        left_out,
+        differs,
+    }
 }
 
 /// The tables of these accounts, for the end of a configuration.
@@ -238,12 +246,11 @@ fn table(
     let _ = writeln!(text, "\n[instances.{name}]");
     if !lines.unsayable.is_empty() {
         text.push_str(
-            "# Additive, because there are live rules that cannot be declared. They stay as they are:\n",
+            "# Live and not declared, since the language has no words for it. `plan` shows it as a difference:\n",
         );
         for Unsayable { what, why, .. } in &lines.unsayable {
             remark(text, "  ", &format!("{what}: {why}"));
         }
-        text.push_str("mode = \"additive\"\n");
     }
     match rulesets.get(lines.rules.as_slice()) {
         Some(ruleset) => {
