@@ -438,6 +438,18 @@ fn answers_are_as_their_schemas_say() {
     let unnamed = answer(&["diff", "ports.json", "ports.json"], schema::DIFF);
     assert_eq!(unnamed["instances"][0]["name"], Value::Null);
 
+    std::fs::write(
+        stage.path("odd.json"),
+        r#"[{"fromPort": 22, "toPort": 22, "protocol": "tcp"}]"#,
+    )
+    .expect("a file");
+    let doubtful = answer(&["diff", "ports.json", "odd.json"], schema::DIFF);
+    let doubtful = &doubtful["instances"][0];
+    assert_eq!(
+        (&doubtful["equal"], &doubtful["doubts"][0]["side"]),
+        (&Value::Null, &json!("new"))
+    );
+
     let explain = |more: &[&str]| {
         let of = ["explain", "web-1", "--inventory", "fleet.json"];
         answer(&[&of[..], more].concat(), schema::EXPLAIN)
@@ -445,6 +457,14 @@ fn answers_are_as_their_schemas_say() {
     let everything = explain(&[]);
     assert_eq!(everything["live"]["allowed"], "partly");
     check_tight(schema::EXPLAIN, &everything, &[], &[], 30);
+    let plain = stage.fleet();
+    let mut odd = plain.clone();
+    let entries = odd.regions.values_mut().flatten();
+    entries.for_each(|entry| entry.port_states = Some(vec![rule("tcp", 22, 22, &[])]));
+    stage.populate(&odd);
+    let perhaps = explain(&[]);
+    assert_eq!(perhaps["live"]["perhaps"][0]["entry"], "tcp 22-22");
+    stage.populate(&plain);
     let one = explain(&["--from", "192.0.2.1", "--to", "ssh"]);
     assert_eq!(
         (&one["desired"]["allowed"], &one["to"]),

@@ -210,7 +210,7 @@ impl Fleet {
             all.any(|one| {
                 let shared = one.lines.iter().any(|line| table.lines.contains(line));
                 one.policy == table.policy
-                    && one.lacking == table.lacking
+                    && one.kind == table.kind
                     && (shared || table.lines.is_empty())
             })
         };

@@ -10,5 +10,5 @@ mod policies;
 pub use allow::{Allow, NotAllowed};
 pub use guards::{Judgement, Refusal, judge, judge_undo, lint};
 pub use policies::{
-    Findings, On, Seen, State, Violation, Witness, declared, declared_on, policies,
+    Findings, Kind, On, Seen, State, Violation, Witness, declared, declared_on, policies,
 };

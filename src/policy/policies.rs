@@ -1,8 +1,8 @@
 //! Policies, decided on effective access: who gets in and should not, and who should and does not.
 //!
 //! Since it is access that is judged and not the text of rules, neither splitting a network or a range of ports nor
-//! spreading them over several rules evades a policy. A live entry that is uncertain opens everything to everyone here,
-//! and nothing where access is required.
+//! spreading them over several rules evades a policy. What a live entry that cannot be read for certain may open counts
+//! where access is forbidden, as possible, and does not count where it is required.
 //!
 //! A violation is *introduced* where the plan opens what the live rules, as far as they are certain, did not open, or
 //! closes what they did. Introduced under `deny` it refuses the plan, which therefore is neither applied nor written to
@@ -65,6 +65,49 @@ impl Seen {
     }
 }
 
+/// What is wrong with the access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Somebody gets in and should not.
+    Excess,
+    /// Somebody may get in, by a live entry that cannot be read for certain, and should not.
+    Possible,
+    /// Somebody should get in and does not.
+    Missing,
+}
+
+impl Kind {
+    /// The one word for it in documents.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Excess => "excess",
+            Self::Possible => "possible",
+            Self::Missing => "missing",
+        }
+    }
+
+    /// The word for access of it in texts.
+    #[must_use]
+    pub fn state(self) -> &'static str {
+        match self {
+            Self::Excess => "open",
+            Self::Possible => "perhaps open",
+            Self::Missing => "missing",
+        }
+    }
+
+    /// What a witness of it does, before the name of a port.
+    #[must_use]
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Excess => "gets in at",
+            Self::Possible => "may get in at",
+            Self::Missing => "does not get in at",
+        }
+    }
+}
+
 /// One packet that shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Witness {
@@ -89,8 +132,8 @@ pub struct Violation {
     pub reason: String,
     /// Somebody who gets in and should not, or should and does not.
     pub witness: Witness,
-    /// Whether access is missing, rather than too much.
-    pub lacking: bool,
+    /// Whether access is too much, perhaps too much, or missing.
+    pub kind: Kind,
     /// All that gets in and should not, or should and does not.
     pub access: Vec<Exposed>,
     /// The rules that open it, the widest first; none where no rule is to blame.
@@ -223,8 +266,11 @@ impl Judged<'_> {
 
 /// What is judged, and with what it is compared.
 struct Sides {
-    before: Reach,
+    /// What was let in for certain.
+    before: Effective,
     after: Reach,
+    /// What is there for those who must get in, where that is more than the certain part of `after`.
+    beside: Option<Effective>,
     /// What is new on the one side, and the rest.
     seen: (Seen, Seen),
 }
@@ -238,16 +284,23 @@ impl Sides {
                 State::Result => Seen::Existing,
             };
             return Self {
-                before: live.clone(),
+                before: live.certain.clone(),
                 after: live,
+                beside: None,
                 seen: (seen, seen),
             };
         }
         Self {
-            before: live,
+            before: live.certain,
             after: plan.reach_after(),
+            beside: None,
             seen: (Seen::Introduced, Seen::Existing),
         }
+    }
+
+    /// Those who get in for certain, of those who must.
+    fn there(&self) -> &Effective {
+        self.beside.as_ref().unwrap_or(&self.after.certain)
     }
 }
 
@@ -279,50 +332,74 @@ impl<'a> Place<'a> {
         let rules = waivers.iter().map(|waiver| (&waiver.key, &waiver.sources));
         let overlooked = Effective::of_rules(rules, family);
         for (demand, tried) in demands {
-            let all = tried.broken(&sides.after);
+            let all = if tried.is_required() {
+                tried.broken(sides.there())
+            } else {
+                tried.broken(&sides.after.possible)
+            };
             if all.is_empty() {
                 continue;
             }
-            let lacking = tried.is_required();
-            let broken = if lacking || waivers.is_empty() {
-                all
+            let found = if tried.is_required() {
+                let was = tried.broken(&sides.before);
+                Broken {
+                    all: all.clone(),
+                    certain: all,
+                    was,
+                }
             } else {
                 waived.used(&policy.id, &waivers, &all, family);
-                tried.broken(&sides.after.without(&overlooked))
-            };
-            if broken.is_empty() {
-                continue;
-            }
-            // What is not certain cannot excuse what is opened now, and what stays uncertain is no deed of this plan.
-            let (before, after) = (&sides.before.certain, &sides.after.certain);
-            let broken_by = |access: &Effective| {
-                if lacking {
-                    tried.broken_by(access, access)
-                } else {
-                    let judged = access.without(&overlooked);
-                    tried.broken_by(&judged, &judged)
+                let judged = |access: &Effective| tried.broken(&access.without(&overlooked));
+                Broken {
+                    all: judged(&sides.after.possible),
+                    certain: judged(&sides.after.certain),
+                    was: judged(&sides.before),
                 }
             };
-            let (new, old) = sides.seen;
-            let introduced = if new == old {
-                Effective::default()
-            } else {
-                broken_by(after).difference(&broken_by(before))
+            let evidence = Evidence {
+                place: self,
+                policy,
+                demand,
+                before: &sides.before,
+                after: &sides.after,
             };
-            let rest = broken.difference(&introduced);
-            for (seen, access) in [(new, introduced), (old, rest)] {
-                if !access.is_empty() {
-                    let evidence = Evidence {
-                        place: self,
-                        policy,
-                        demand,
-                        before: &sides.before.certain,
-                        after: &sides.after,
-                    };
-                    violations.push(evidence.violation(seen, &access));
-                }
+            for (seen, kind, access) in found.parts(sides.seen, tried.is_required()) {
+                violations.push(evidence.violation(seen, kind, &access));
             }
         }
+    }
+}
+
+/// What breaks a demand, without what is excepted.
+struct Broken {
+    /// At most.
+    all: Effective,
+    /// For certain.
+    certain: Effective,
+    /// For certain, before.
+    was: Effective,
+}
+
+impl Broken {
+    /// What is to be told apart. What is not certain cannot excuse what is opened now, and what stays uncertain is no deed of
+    /// the plan.
+    fn parts(self, (new, old): (Seen, Seen), missing: bool) -> Vec<(Seen, Kind, Effective)> {
+        let Self { all, certain, was } = self;
+        let introduced = if new == old {
+            Effective::default()
+        } else {
+            certain.difference(&was)
+        };
+        let possible = all.difference(&certain);
+        let rest = certain.difference(&introduced);
+        let kind = if missing { Kind::Missing } else { Kind::Excess };
+        let mut parts = vec![
+            (new, kind, introduced),
+            (old, kind, rest),
+            (old, Kind::Possible, possible),
+        ];
+        parts.retain(|(.., access)| !access.is_empty());
+        parts
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::names::{self, Names};
 use super::words::plain;
-use crate::exposure::{Diff, Effective, Line, Reach, Said, Side};
+use crate::exposure::{Diff, Doubtful, Effective, Line, Reach, Said, Side};
 use crate::model::{InstanceId, Mode, Unreadable};
 use crate::plan::StillOpen;
 
@@ -112,20 +112,29 @@ impl Explanation<'_> {
         if !still_open.is_empty() {
             return Some(still_open.join("; "));
         }
-        let lines = self.part(side).lines().gained;
-        let stays = |line: &Line| {
-            let causes = side.causes(line);
-            causes.is_empty() || causes.iter().any(|said| said.origin.is_none())
-        };
-        lines.iter().any(stays).then(|| {
+        let lines = self.part(side);
+        let stays = |line: &Line| side.causes(line).iter().any(|said| said.origin.is_none());
+        (lines.iter().any(stays) || !self.perhaps(side).is_empty()).then(|| {
             "what is live only stays: declare it, or close it by naming it in `absent`".to_owned()
         })
     }
 
-    /// The part of the question that gets in, as boxes and as lines.
-    pub(super) fn part(&self, side: &Side) -> Diff {
-        let part = side.reach.possible.intersection(self.asked);
-        Diff::gaining(&part, side.reach.family)
+    /// The part of the question that gets in for certain.
+    pub(super) fn part(&self, side: &Side) -> Vec<Line> {
+        let part = side.reach.certain.intersection(self.asked);
+        Diff::gaining(&part, side.reach.family).lines().gained
+    }
+
+    /// The part that gets in perhaps, with the entries that are in doubt.
+    pub(super) fn perhaps<'s>(&self, side: &'s Side) -> Vec<(Line, &'s Doubtful)> {
+        let family = side.reach.family;
+        let lines = |doubt: &'s Doubtful| {
+            let part = doubt.effective(family).intersection(self.asked);
+            let part = part.difference(&side.reach.certain);
+            let lines = Diff::gaining(&part, family).lines().gained;
+            lines.into_iter().map(move |line| (line, doubt))
+        };
+        side.doubts.iter().flat_map(lines).collect()
     }
 
     /// What would have to change for all of it to get in.
@@ -188,22 +197,22 @@ pub fn text(of: &Explanation<'_>) -> String {
 /// The part of the question that gets in; `rule` is what a rule without a line is.
 fn lines(text: &mut String, of: &Explanation<'_>, side: &Side, rule: &str) {
     let names = [of.names, of.names];
-    for line in of.part(side).lines().gained {
-        let causes: Vec<String> = side
-            .causes(&line)
-            .into_iter()
-            .map(|said| cause_words(said, rule))
-            .collect();
+    let said = |line: &Line| {
+        let what = names::what(&line.what, names);
+        format!("{what} from {}", names::sources(&line.sources, names))
+    };
+    for line in of.part(side) {
+        let causes = side.causes(&line).into_iter();
+        let causes: Vec<String> = causes.map(|said| cause_words(said, rule)).collect();
+        let _ = writeln!(text, "    {}, by {}", said(&line), causes.join(", "));
+    }
+    for (line, doubt) in of.perhaps(side) {
         let _ = writeln!(
             text,
-            "    {} from {}, by {}",
-            names::what(&line.what, names),
-            names::sources(&line.sources, names),
-            if causes.is_empty() {
-                "an entry that cannot be read for certain".to_owned()
-            } else {
-                causes.join(", ")
-            }
+            "    perhaps {}, by `{}`: {}",
+            said(&line),
+            plain(&doubt.entry),
+            plain(&doubt.why)
         );
     }
 }
@@ -235,22 +244,30 @@ pub fn json(of: &Explanation<'_>) -> String {
             })
             .collect()
         };
-        let lines: Vec<Value> = of
-            .part(side)
-            .lines()
-            .gained
-            .iter()
-            .map(|line| {
-                json!({
-                    "what": line.what,
-                    "cidrs": line.sources.cidrs().collect::<Vec<_>>(),
-                    "ipv6Cidrs": line.sources.ipv6_cidrs().collect::<Vec<_>>(),
-                    "cidrListAliases": line.sources.aliases(),
-                    "causes": causes(line),
-                })
+        let access = |line: &Line| {
+            json!({
+                "what": line.what,
+                "cidrs": line.sources.cidrs().collect::<Vec<_>>(),
+                "ipv6Cidrs": line.sources.ipv6_cidrs().collect::<Vec<_>>(),
+                "cidrListAliases": line.sources.aliases(),
             })
-            .collect();
-        json!({"allowed": allowed.map(Allowed::member), "access": lines})
+        };
+        let certain = of.part(side).into_iter().map(|line| {
+            let mut one = access(&line);
+            one["causes"] = json!(causes(&line));
+            one
+        });
+        let perhaps = of.perhaps(side).into_iter().map(|(line, doubt)| {
+            let mut one = access(&line);
+            one["entry"] = json!(doubt.entry);
+            one["reason"] = json!(doubt.why);
+            one
+        });
+        json!({
+            "allowed": allowed.map(Allowed::member),
+            "access": certain.collect::<Vec<_>>(),
+            "perhaps": perhaps.collect::<Vec<_>>(),
+        })
     };
     let mut instance = json!({"region": of.id.region, "name": of.id.name});
     if let Some(account) = &of.id.account {

@@ -82,6 +82,7 @@ fn composed(run: &Run<'_>, detail: Detail) -> String {
                 groups.opens(&mut out, detail == Detail::Short);
             }
         }
+        groups.doubts(&mut out, detail >= Detail::Short);
         groups.closes(&mut out, detail >= Detail::Short);
     }
     outcome(&mut out, run, detail);

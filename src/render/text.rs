@@ -20,7 +20,7 @@ pub use report::report;
 use super::cost::{self, Cost};
 use super::facts::LastChange;
 use super::words::{count, minute, plain, wrapped};
-use crate::exposure::{Diff, Exposed};
+use crate::exposure::{Diff, Exposed, Line};
 use crate::model::{InstanceId, Missing, Note, Shard, Undeclared, Unreadable};
 use crate::plan::{Call, Change, InstancePlan, Override, Plan, StillOpen, Verdict};
 use crate::policy::Refusal;
@@ -297,7 +297,7 @@ fn body(plan: &InstancePlan) -> String {
             );
         }
     }
-    access(&mut text, &plan.exposure);
+    access(&mut text, plan);
     still_open(&mut text, &plan.still_open);
     notes(&mut text, "  ", &plan.notes);
     text
@@ -347,14 +347,28 @@ fn still_open(text: &mut String, all: &[StillOpen]) {
     }
 }
 
-/// Who gains and who loses what.
-fn access(text: &mut String, exposure: &Diff) {
-    let lines = exposure.lines();
+/// What live entries that cannot be read for certain may let in beside what is certain.
+pub(super) fn in_doubt(plan: &InstancePlan) -> Vec<Line> {
+    if plan.before.is_certain() {
+        return Vec::new();
+    }
+    let doubt = plan.reach_before().doubt();
+    Diff::gaining(&doubt, plan.family()).lines().gained
+}
+
+/// Who gains and who loses what, and who may be in now.
+fn access(text: &mut String, plan: &InstancePlan) {
+    let lines = plan.exposure.lines();
     let gained = lines.gained.iter().map(|line| ('+', GAIN, line));
     let lost = lines.lost.iter().map(|line| ('-', LOSS, line));
-    for (i, (sign, style, line)) in gained.chain(lost).enumerate() {
+    let doubts = in_doubt(plan);
+    let doubts = doubts.iter().map(|line| ('?', CHANGE, line));
+    for (i, (sign, style, line)) in gained.chain(lost).chain(doubts).enumerate() {
         let label = if i == 0 { "access:" } else { "" };
-        let line = plain(&line.to_string());
+        let mut line = plain(&line.to_string());
+        if sign == '?' {
+            line.push_str(", perhaps open now");
+        }
         let words: Vec<String> = line.split(", ").map(str::to_owned).collect();
         let lines =
             wrapped(&words, ACCESS_COLUMN, WIDTH).join(&format!("\n{:1$}", "", ACCESS_COLUMN + 2));

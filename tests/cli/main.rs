@@ -13,6 +13,7 @@ mod cron;
 mod diff;
 mod discovery;
 mod doctor;
+mod doubt;
 mod endings;
 mod exits;
 mod explain;

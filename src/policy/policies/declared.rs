@@ -106,12 +106,9 @@ fn trials(policies: &Policies) -> Vec<Trial<'_>> {
 /// `own` is what is declared, and `beside` all that may be open in the end: only what lacks there is missing for certain.
 fn sides(own: Effective, beside: Effective, family: Family) -> Sides {
     Sides {
-        before: Reach::default(),
-        after: Reach {
-            certain: beside,
-            possible: own,
-            family,
-        },
+        before: Effective::default(),
+        after: Reach::of_certain(own, family),
+        beside: Some(beside),
         seen: (Seen::Declared, Seen::Declared),
     }
 }
@@ -156,7 +153,7 @@ impl<'a> Judged<'a> {
         let concerned = table.policies.contains(&at) || table.perhaps.contains(&at);
         let mut waivers = table.waivers.iter();
         let about = concerned || waivers.any(|waiver| waiver.policies.contains(&policy.id));
-        about && !tried.broken_by(own, own).is_empty()
+        about && !tried.broken(own).is_empty()
     }
 }
 
@@ -176,17 +173,21 @@ fn undecided(tables: &[Judged<'_>], trials: &[Trial<'_>]) -> Vec<String> {
             };
             let overlooked = overlooked(table, policy);
             let depends = |(demand, tried): &(&Demand, Tried)| {
-                let broken = |most: &Effective, certain: &Effective| {
-                    let most = most.without(&overlooked);
-                    !tried.broken_by(&most, certain).is_empty()
+                let broken = |access: &Effective| {
+                    let judged = if tried.is_required() {
+                        tried.broken(access)
+                    } else {
+                        tried.broken(&access.without(&overlooked))
+                    };
+                    !judged.is_empty()
                 };
-                let alone = broken(own, own);
+                let alone = broken(own);
                 match demand {
-                    Demand::Require(_) => alone && (!concerned || !broken(own, possible)),
+                    Demand::Require(_) => alone && (!concerned || !broken(possible)),
                     Demand::OnlyFrom { .. } => alone && !concerned,
                     // Tables that are narrow each by itself may be wide together.
                     Demand::AtMost { .. } => {
-                        let together = || table.possible.is_some() && broken(possible, own);
+                        let together = || table.possible.is_some() && broken(possible);
                         let blamed = || {
                             tables
                                 .iter()

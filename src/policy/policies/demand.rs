@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::exposure::{Access, Atom, Count, Effective, Exposed, RangeSet, Reach};
+use crate::exposure::{Access, Atom, Count, Effective, Exposed, RangeSet};
 use crate::model::{AddressType, Cells, Demand, Family, Policies, Policy, Sources};
 
 /// A policy with its demands in terms of access, for instances of some families.
@@ -67,17 +67,12 @@ impl Tried {
         matches!(self, Self::Require(_))
     }
 
-    /// What may get in and should not, or should and does not for certain.
-    pub(super) fn broken(&self, reach: &Reach) -> Effective {
-        self.broken_by(&reach.possible, &reach.certain)
-    }
-
-    /// As [`Tried::broken`], where `possible` may get in and `certain` does.
-    pub(super) fn broken_by(&self, possible: &Effective, certain: &Effective) -> Effective {
+    /// What of this access gets in and should not, or what should and does not.
+    pub(super) fn broken(&self, access: &Effective) -> Effective {
         match self {
-            Self::OnlyFrom { cells, allowed } => possible.within(cells).difference(allowed),
-            Self::Require(required) => required.difference(certain),
-            Self::AtMost { cells, ipv4, ipv6 } => possible
+            Self::OnlyFrom { cells, allowed } => access.within(cells).difference(allowed),
+            Self::Require(required) => required.difference(access),
+            Self::AtMost { cells, ipv4, ipv6 } => access
                 .within(cells)
                 .map(|access| excess(access, *ipv4, *ipv6)),
         }

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{Place, Seen, Violation, Witness};
+use super::{Kind, Place, Seen, Violation, Witness};
 use crate::exposure::{self, Access, Atom, Count, Diff, Effective, Exposed, Reach};
 use crate::model::{Demand, Family, Mode, Origin, Policy};
 use crate::plan::Verdict;
@@ -27,7 +27,7 @@ pub(super) struct Evidence<'a> {
 }
 
 impl Evidence<'_> {
-    pub(super) fn violation(&self, seen: Seen, access: &Effective) -> Violation {
+    pub(super) fn violation(&self, seen: Seen, kind: Kind, access: &Effective) -> Violation {
         let Policy {
             id,
             weight,
@@ -36,20 +36,20 @@ impl Evidence<'_> {
             demands: _,
             instances: _,
         } = self.policy;
-        let lacking = matches!(self.demand, Demand::Require(_));
         // Somebody who is new here says more than somebody who was let in before.
-        let news = match (seen, lacking) {
-            (Seen::Introduced, false) => access.difference(self.before),
+        let news = match (seen, kind) {
+            (Seen::Introduced, Kind::Excess) => access.difference(self.before),
             _ => Effective::default(),
         };
         let family = self.after.family;
         let (atom, cell, witness) = pick(if news.is_empty() { access } else { &news }, family);
-        let lines = if lacking {
-            Vec::new()
-        } else {
-            self.lines(access)
+        let (lines, all) = match kind {
+            Kind::Excess => (self.lines(access), &self.after.certain),
+            // No declared rule opens what only a doubtful entry may.
+            Kind::Possible => (Vec::new(), &self.after.possible),
+            Kind::Missing => (Vec::new(), &self.after.certain),
         };
-        let reason = self.reason(&witness, self.after.possible.access(atom, cell));
+        let reason = self.reason(kind, &witness, all.access(atom, cell));
         Violation {
             policy: id.clone(),
             weight: *weight,
@@ -59,9 +59,9 @@ impl Evidence<'_> {
                 Some(why) => format!("{reason} ({why})"),
                 None => reason,
             },
-            hint: self.hint(lacking, &lines, seen, access),
+            hint: self.hint(kind, &lines, seen, access),
             witness,
-            lacking,
+            kind,
             access: access.boxes(family),
             lines,
             declared: origin.clone(),
@@ -93,14 +93,15 @@ impl Evidence<'_> {
             .collect()
     }
 
-    fn reason(&self, witness: &Witness, all: &Access) -> String {
+    fn reason(&self, kind: Kind, witness: &Witness, all: &Access) -> String {
         let Witness { source, what } = witness;
+        let verb = kind.verb();
         match self.demand {
             Demand::OnlyFrom { from, .. } if from.is_empty() => {
-                format!("{source} gets in at {what}, and nobody may")
+                format!("{source} {verb} {what}, and nobody may")
             }
             Demand::OnlyFrom { from, .. } => {
-                format!("{source} gets in at {what}, and only {} may", names(from))
+                format!("{source} {verb} {what}, and only {} may", names(from))
             }
             Demand::AtMost { ipv4, ipv6, .. } => {
                 let (count, family, limit) = if source.contains(':') {
@@ -110,22 +111,26 @@ impl Evidence<'_> {
                 };
                 let limit = limit.unwrap_or_default();
                 format!(
-                    "{source} gets in at {what} as one of {count} {family} addresses, and no more than a /{limit} may"
+                    "{source} {verb} {what} as one of {count} {family} addresses, and no more than a /{limit} may"
                 )
             }
             Demand::Require(rules) => {
                 let from = rules.first().map(|rule| names(&rule.from));
                 format!(
-                    "{source} does not get in at {what}, and {} must",
+                    "{source} {verb} {what}, and {} must",
                     from.unwrap_or_default()
                 )
             }
         }
     }
 
-    fn hint(&self, lacking: bool, lines: &[Origin], seen: Seen, access: &Effective) -> String {
+    fn hint(&self, kind: Kind, lines: &[Origin], seen: Seen, access: &Effective) -> String {
         let id = &self.policy.id;
-        if lacking {
+        if kind == Kind::Possible {
+            return "a live entry cannot be read for certain: give it certain sources and ports, or close it, in the console"
+                .to_owned();
+        }
+        if kind == Kind::Missing {
             return match &self.policy.origin {
                 Some(origin) => format!("declare a rule that lets them in, as {origin} asks"),
                 None => "declare a rule that lets them in".to_owned(),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{Finding, Level, Location, Rule, at, named};
 use crate::exposure::{Diff, Exposed, Line};
 use crate::model::{Origin, Weight};
-use crate::policy::{On, Seen, Violation};
+use crate::policy::{Kind, On, Seen, Violation};
 use crate::render::words::plain;
 
 /// Instances that a message names; the machine-readable reports have all of them.
@@ -27,7 +27,7 @@ pub(in crate::render) struct Told<'a> {
 
 /// What makes two violations the same mistake.
 type Same<'a> = (
-    (&'a str, Weight, Seen, bool),
+    (&'a str, Weight, Seen, Kind),
     (&'a str, &'a str),
     (&'a [Exposed], &'a [Origin]),
 );
@@ -44,14 +44,14 @@ pub(in crate::render) fn told(violations: &[Violation]) -> Vec<Told<'_>> {
             on,
             reason,
             witness: _,
-            lacking,
+            kind,
             access,
             lines,
             declared: _,
             hint,
         } = violation;
         let same = (
-            (policy.as_str(), *weight, *seen, *lacking),
+            (policy.as_str(), *weight, *seen, *kind),
             (reason.as_str(), hint.as_str()),
             (&access[..], &lines[..]),
         );
@@ -119,11 +119,7 @@ impl Told<'_> {
             lost: Vec::new(),
         };
         let lines = diff.lines().gained;
-        let verb = if self.violation.lacking {
-            "missing"
-        } else {
-            "open"
-        };
+        let verb = self.violation.kind.state();
         let line = |line: &Line| format!("{verb}: {}", plain(&line.to_string()));
         let mut texts: Vec<String> = lines.iter().take(most).map(line).collect();
         if lines.len() > most {

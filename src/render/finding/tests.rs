@@ -7,7 +7,7 @@ use super::*;
 use crate::model::Weight;
 use crate::model::arbitrary::Universe;
 use crate::plan::arbitrary::plans;
-use crate::policy::{On, Seen, Violation, Witness};
+use crate::policy::{Kind, On, Seen, Violation, Witness};
 use crate::render::sarif;
 
 fn origin(line: usize) -> Origin {
@@ -29,7 +29,7 @@ fn violation(name: &str, seen: Seen, lines: &[usize]) -> Violation {
             source: "1.1.1.1".into(),
             what: "tcp/22".into(),
         },
-        lacking: false,
+        kind: Kind::Excess,
         access: Vec::new(),
         lines: lines.iter().copied().map(origin).collect(),
         declared: Some(origin(90)),

@@ -10,6 +10,7 @@ use crate::exposure::Line;
 use crate::model::Note;
 use crate::plan::{Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Plan, Verdict};
 use crate::render::json::Run;
+use crate::render::text::in_doubt;
 use crate::render::words::{count, key, source_words, until};
 
 /// A section for each instance, in the order of the table, which links to them.
@@ -102,10 +103,12 @@ fn inside(out: &mut String, plan: &InstancePlan, result: Option<&InstanceResult>
         );
     }
     let lines = plan.exposure.lines();
-    if !plan.exposure.is_empty() {
+    let doubts = in_doubt(plan);
+    if !plan.exposure.is_empty() || !doubts.is_empty() {
         out.push_str("<ul class=\"access\">\n");
         access(out, "gains", "opens", &lines.gained);
         access(out, "loses", "closes", &lines.lost);
+        access(out, "doubt", "perhaps open now", &doubts);
         out.push_str("</ul>\n");
     }
     if !plan.still_open.is_empty() {

@@ -34,7 +34,7 @@ fn entry(out: &mut String, told: &Told<'_>) {
         seen: how,
         reason,
         witness: Witness { source, what },
-        lacking,
+        kind,
         lines,
         declared,
         hint,
@@ -46,11 +46,6 @@ fn entry(out: &mut String, told: &Told<'_>) {
         Weight::Warn => ("odd", "warn"),
     };
     let on: Vec<String> = told.on.iter().map(|on| prose(&place(on))).collect();
-    let lacks = if *lacking {
-        "does not get in at"
-    } else {
-        "gets in at"
-    };
     let _ = write!(
         out,
         "<li class=\"{class}\"><span class=\"tag\">{word}</span> {} <strong>{}</strong>, {}: {}\n<dl>",
@@ -66,7 +61,7 @@ fn entry(out: &mut String, told: &Told<'_>) {
     fact("on", &on.join(", "));
     fact(
         "witness",
-        &format!("{} {lacks} {}", code(source), code(what)),
+        &format!("{} {} {}", code(source), kind.verb(), code(what)),
     );
     if !lines.is_empty() {
         let lines = lines.iter().map(|line| code(&line.to_string()));

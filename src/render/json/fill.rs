@@ -361,7 +361,7 @@ pub(super) fn violation(violation: &Violation) -> ViolationDoc<'_> {
         on,
         reason,
         witness,
-        lacking,
+        kind,
         access,
         lines,
         declared,
@@ -378,7 +378,7 @@ pub(super) fn violation(violation: &Violation) -> ViolationDoc<'_> {
         refuses: violation.refuses(),
         instance,
         table,
-        kind: if *lacking { "missing" } else { "excess" },
+        kind: kind.as_str(),
         reason,
         witness: WitnessDoc {
             source: &witness.source,

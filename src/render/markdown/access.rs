@@ -9,13 +9,14 @@ use super::{NAMED, code};
 use crate::exposure::{self, Diff, Exposed, Line};
 use crate::model::{InstanceId, Sources};
 use crate::plan::{Change, InstancePlan, Plan, Verdict};
-use crate::render::text::weight;
+use crate::render::text::{in_doubt, weight};
 use crate::render::words::{count, plain};
 
 /// Instances by what they gain, and by what they lose.
 pub(super) struct Groups<'a> {
     opens: Vec<Group<'a>>,
     closes: Vec<Group<'a>>,
+    doubts: Vec<Group<'a>>,
 }
 
 struct Group<'a> {
@@ -32,6 +33,7 @@ impl<'a> Groups<'a> {
         Self {
             opens,
             closes: grouped(plan, |i| i.exposure.lines().lost),
+            doubts: grouped(plan, in_doubt),
         }
     }
 
@@ -49,6 +51,30 @@ impl<'a> Groups<'a> {
                 names(&group.instances, short),
                 lines.join("<br>"),
                 declared(&group.instances)
+            );
+        }
+        out.push('\n');
+    }
+
+    /// A table of what live entries that cannot be read for certain may let in now.
+    pub(super) fn doubts(&self, out: &mut String, short: bool) {
+        if self.doubts.is_empty() {
+            return;
+        }
+        if short {
+            let instances: usize = self.doubts.iter().map(|group| group.instances.len()).sum();
+            let instances = count(instances, "instance");
+            let _ = writeln!(out, "What is open now is in doubt on {instances}.\n");
+            return;
+        }
+        out.push_str("**In doubt**\n\n| instances | who perhaps gets in now |\n|---|---|\n");
+        for group in &self.doubts {
+            let lines: Vec<String> = group.lines.iter().map(|line| code(line)).collect();
+            let _ = writeln!(
+                out,
+                "| {} | {} |",
+                names(&group.instances, false),
+                lines.join("<br>")
             );
         }
         out.push('\n');

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::escape::{code, prose};
 use super::{LIMIT, SHORTENED};
-use crate::exposure::Side;
+use crate::exposure::{Line, Side};
 use crate::render::explanation::{Explanation, cause_words};
 use crate::render::names;
 
@@ -76,10 +76,13 @@ fn lines(
     (most, longest): (usize, usize),
 ) {
     let names = [of.names, of.names];
-    let all = of.part(side).lines().gained;
-    for line in all.iter().take(most) {
+    let said = |line: &Line| {
         let what = names::what(&line.what, names);
         let text = format!("{what} from {}", names::sources(&line.sources, names));
+        code(&cut(&text, longest))
+    };
+    let (all, perhaps) = (of.part(side), of.perhaps(side));
+    for line in all.iter().take(most) {
         let causes = side.causes(line);
         let mut words: Vec<String> = causes
             .iter()
@@ -89,14 +92,16 @@ fn lines(
         if causes.len() > CAUSES {
             words.push(format!("{} more", causes.len() - CAUSES));
         }
-        if words.is_empty() {
-            words.push("an entry that cannot be read for certain".to_owned());
-        }
-        let text = code(&cut(&text, longest));
-        let _ = writeln!(out, "  - {text}, by {}", words.join(", "));
+        let _ = writeln!(out, "  - {}, by {}", said(line), words.join(", "));
     }
-    if all.len() > most {
-        let _ = writeln!(out, "  - and {} more", all.len() - most);
+    let left = most.saturating_sub(all.len());
+    for (line, doubt) in perhaps.iter().take(left) {
+        let (entry, why) = (code(&cut(&doubt.entry, longest)), prose(&doubt.why));
+        let _ = writeln!(out, "  - perhaps {}, by {entry}: {why}", said(line));
+    }
+    let lines = all.len() + perhaps.len();
+    if lines > most {
+        let _ = writeln!(out, "  - and {} more", lines - most);
     }
 }
 

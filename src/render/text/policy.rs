@@ -62,7 +62,7 @@ fn body(violation: &Violation) -> String {
         lost: Vec::new(),
     };
     let lines = diff.lines().gained;
-    let verb = if violation.lacking { "missing" } else { "open" };
+    let verb = violation.kind.state();
     for line in lines.iter().take(ACCESS_SHOWN) {
         let _ = writeln!(text, "  {verb}: {}", plain(&line.to_string()));
     }
