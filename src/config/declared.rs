@@ -169,7 +169,7 @@ impl Lines<'_> {
             for line in lines {
                 let known = rules.len();
                 line.literally(&mut rules);
-                waivers.extend(line.waivers(&rules[known..]));
+                waivers.extend(line.waivers(&rules[known..], true));
             }
             Made {
                 rules: rules.into(),

@@ -405,13 +405,15 @@ impl<'a> Resolver<'a> {
         let mut waivers = Vec::new();
         for line in lines.filter(|_| !is_too_much) {
             if line.is_expired(self.as_of, &mut wanted.notes) {
+                let known = wanted.expired.len();
                 line.literally(&mut wanted.expired);
+                waivers.extend(line.waivers(&wanted.expired[known..], false));
                 continue;
             }
             self.check_families(instance, there, line);
             let known = wanted.rules.len();
             line.for_instance(there, &mut wanted.rules, &mut wanted.notes);
-            waivers.extend(line.waivers(&wanted.rules[known..]));
+            waivers.extend(line.waivers(&wanted.rules[known..], true));
         }
         wanted
             .rules

@@ -209,8 +209,9 @@ impl Rule {
         }
     }
 
-    /// What the policies that it names are to overlook, where these are the rules that come of it.
-    pub(super) fn waivers(&self, rules: &[model::Rule]) -> Vec<Waiver> {
+    /// What the policies that it names are to overlook, where these are the rules that come of it, or were to overlook while
+    /// it was in force.
+    pub(super) fn waivers(&self, rules: &[model::Rule], in_force: bool) -> Vec<Waiver> {
         if self.waive.is_empty() {
             return Vec::new();
         }
@@ -219,6 +220,7 @@ impl Rule {
             key: rule.key,
             sources: rule.sources.clone(),
             origin: rule.origin.clone(),
+            in_force,
         };
         rules.iter().map(waiver).collect()
     }

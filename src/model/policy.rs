@@ -78,7 +78,7 @@ pub struct Policy {
     pub why: Option<String>,
 }
 
-/// Access that some policies are told to overlook, because a rule says so.
+/// Access that some policies are told to overlook, because a rule says so, as far as no rule without the waiver gives it too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiver {
     /// The policies.
@@ -89,6 +89,8 @@ pub struct Waiver {
     pub sources: Sources,
     /// The rule.
     pub origin: Origin,
+    /// Whether the rule is in force. One that is over excepts nothing, and what it excepted is no precedent.
+    pub in_force: bool,
 }
 
 /// Every policy that is not off, and what they are told to overlook.
@@ -96,7 +98,7 @@ pub struct Waiver {
 pub struct Policies {
     /// The policies, those of the configuration first.
     pub list: Vec<Policy>,
-    /// By instance, those of rules that are in force.
+    /// By instance, those of rules that are in force or over.
     pub waivers: BTreeMap<InstanceId, Vec<Waiver>>,
 }
 

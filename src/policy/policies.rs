@@ -25,8 +25,8 @@ use evidence::Evidence;
 
 use crate::exposure::{Effective, Exposed, Reach};
 use crate::model::{
-    Desired, DesiredInstance, Family, InstanceId, Mode, Note, Origin, Policies, Rule, Waiver,
-    Weight,
+    Desired, DesiredInstance, Family, Firewall, InstanceId, Key, Mode, Note, Origin, Policies,
+    Rule, Waiver, Weight,
 };
 use crate::plan::{InstancePlan, Plan, Verdict};
 
@@ -206,7 +206,10 @@ pub fn policies(plan: &Plan, desired: &Desired, state: State) -> Findings {
             mode: Some(wanted.mode),
             plan: Some(instance),
         };
-        let sides = Sides::new(instance, state);
+        let mut sides = Sides::new(instance, state);
+        if !waivers.is_empty() {
+            sides.undeclared = Undeclared::of(instance, wanted, state);
+        }
         let families = &instance.instance.address_type;
         let trials = trials
             .entry(families)
@@ -273,12 +276,45 @@ struct Sides {
     beside: Option<Effective>,
     /// What is new on the one side, and the rest.
     seen: (Seen, Seen),
+    /// Needed only where there are waivers.
+    undeclared: Undeclared,
+}
+
+/// What rules let in that are declared nowhere.
+#[derive(Default)]
+struct Undeclared {
+    before: Effective,
+    after: Effective,
+}
+
+impl Undeclared {
+    fn of(plan: &InstancePlan, wanted: &DesiredInstance, state: State) -> Self {
+        let lines = wanted.rules.iter().chain(&wanted.expired);
+        let declared: BTreeSet<Key> = lines.map(|rule| rule.key).collect();
+        let of = |firewall: &Firewall| {
+            let rules = firewall.iter().filter(|(key, _)| !declared.contains(key));
+            Effective::of_rules(rules, plan.family())
+        };
+        let before = of(plan.before.firewall());
+        Self {
+            after: match state {
+                State::Result if is_written(plan) => of(&plan.after),
+                State::Result | State::Live => before.clone(),
+            },
+            before,
+        }
+    }
+}
+
+/// Whether what results is what the plan says, rather than what is live.
+fn is_written(plan: &InstancePlan) -> bool {
+    matches!(plan.verdict, Verdict::Change | Verdict::InSync)
 }
 
 impl Sides {
     fn new(plan: &InstancePlan, state: State) -> Self {
         let live = plan.reach_before();
-        if state == State::Live || plan.verdict != Verdict::Change {
+        if state == State::Live || !is_written(plan) {
             let seen = match state {
                 State::Live => Seen::Live,
                 State::Result => Seen::Existing,
@@ -288,6 +324,7 @@ impl Sides {
                 after: live,
                 beside: None,
                 seen: (seen, seen),
+                undeclared: Undeclared::default(),
             };
         }
         Self {
@@ -295,6 +332,7 @@ impl Sides {
             after: plan.reach_after(),
             beside: None,
             seen: (Seen::Introduced, Seen::Existing),
+            undeclared: Undeclared::default(),
         }
     }
 
@@ -323,14 +361,14 @@ impl<'a> Place<'a> {
         violations: &mut Vec<Violation>,
         waived: &mut Waived<'a>,
     ) {
-        let waivers: Vec<&'a Waiver> = self
-            .waivers
-            .iter()
-            .filter(|waiver| waiver.policies.contains(&policy.id))
-            .collect();
         let family = sides.after.family;
-        let rules = waivers.iter().map(|waiver| (&waiver.key, &waiver.sources));
-        let overlooked = Effective::of_rules(rules, family);
+        let waivers = self.waivers.iter();
+        let waivers = waivers.filter(|waiver| waiver.policies.contains(&policy.id));
+        // What was in by leave of a waiver is no precedent for a rule without one, be the waiver in force or over.
+        let excused = opened(waivers.clone(), family).difference(&sides.undeclared.before);
+        let waivers: Vec<&'a Waiver> = waivers.filter(|waiver| waiver.in_force).collect();
+        let excepted = excepted(self.rules, &waivers, family);
+        let excepted = excepted.without(&sides.undeclared.after);
         for (demand, tried) in demands {
             let all = if tried.is_required() {
                 tried.broken(sides.there())
@@ -349,11 +387,12 @@ impl<'a> Place<'a> {
                 }
             } else {
                 waived.used(&policy.id, &waivers, &all, family);
-                let judged = |access: &Effective| tried.broken(&access.without(&overlooked));
+                let without =
+                    |access: &Effective, those: &Effective| tried.broken(&access.without(those));
                 Broken {
-                    all: judged(&sides.after.possible),
-                    certain: judged(&sides.after.certain),
-                    was: judged(&sides.before),
+                    all: without(&sides.after.possible, &excepted),
+                    certain: without(&sides.after.certain, &excepted),
+                    was: without(&sides.before, &excused),
                 }
             };
             let evidence = Evidence {
@@ -362,12 +401,34 @@ impl<'a> Place<'a> {
                 demand,
                 before: &sides.before,
                 after: &sides.after,
+                waivers: &waivers,
             };
             for (seen, kind, access) in found.parts(sides.seen, tried.is_required()) {
                 violations.push(evidence.violation(seen, kind, &access));
             }
         }
     }
+}
+
+/// What the rules of waivers open together.
+fn opened<'w>(waivers: impl Iterator<Item = &'w Waiver>, family: Family) -> Effective {
+    Effective::of_rules(waivers.map(|waiver| (&waiver.key, &waiver.sources)), family)
+}
+
+/// Whether a rule is one of those with these waivers.
+fn is_waived(rule: &Rule, waivers: &[&Waiver]) -> bool {
+    let mut waivers = waivers.iter();
+    waivers.any(|waiver| waiver.key == rule.key && waiver.origin == rule.origin)
+}
+
+/// What these waivers of a policy except of what the rules open: only what no rule without such a waiver opens too.
+fn excepted(rules: &[Rule], waivers: &[&Waiver], family: Family) -> Effective {
+    if waivers.is_empty() {
+        return Effective::default();
+    }
+    let others = rules.iter().filter(|rule| !is_waived(rule, waivers));
+    let others = others.map(|rule| (&rule.key, &rule.sources));
+    opened(waivers.iter().copied(), family).difference(&Effective::of_rules(others, family))
 }
 
 /// What breaks a demand, without what is excepted.
@@ -411,7 +472,7 @@ struct Waived<'a> {
 
 impl<'a> Waived<'a> {
     fn judged(&mut self, waivers: &'a [Waiver]) {
-        for waiver in waivers {
+        for waiver in waivers.iter().filter(|waiver| waiver.in_force) {
             for id in &waiver.policies {
                 self.all.entry((&waiver.origin, id)).or_default();
             }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::demand::{Trial, Tried};
-use super::{Findings, On, Place, Seen, Sides, Waived};
+use super::{Findings, On, Place, Seen, Sides, Undeclared, Waived, excepted};
 use crate::exposure::{Access, Effective, Reach};
 use crate::model::{
     AddressType, DeclaredTable, Demand, Desired, Family, Instance, InstanceId, Policies, Policy,
@@ -109,6 +109,7 @@ fn sides(own: Effective, beside: Effective, family: Family) -> Sides {
         before: Effective::default(),
         after: Reach::of_certain(own, family),
         beside: Some(beside),
+        undeclared: Undeclared::default(),
         seen: (Seen::Declared, Seen::Declared),
     }
 }
@@ -209,8 +210,8 @@ fn undecided(tables: &[Judged<'_>], trials: &[Trial<'_>]) -> Vec<String> {
 fn overlooked(table: &DeclaredTable, policy: &Policy) -> Effective {
     let waivers = table.waivers.iter();
     let of_this = waivers.filter(|waiver| waiver.policies.contains(&policy.id));
-    let rules = of_this.map(|waiver| (&waiver.key, &waiver.sources));
-    Effective::of_rules(rules, Family::default())
+    let of_this: Vec<&Waiver> = of_this.collect();
+    excepted(&table.rules, &of_this, Family::default())
 }
 
 /// Whether one rule of this table breaks this policy or not, whatever other rules there are.

@@ -6,9 +6,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{Kind, Place, Seen, Violation, Witness};
+use super::{Kind, Place, Seen, Violation, Witness, is_waived};
 use crate::exposure::{self, Access, Atom, Count, Diff, Effective, Exposed, Reach};
-use crate::model::{Demand, Family, Mode, Origin, Policy};
+use crate::model::{Demand, Family, Mode, Origin, Policy, Waiver};
 use crate::plan::Verdict;
 
 /// An address that people take for one of the internet's, where the whole of IPv4 gets in.
@@ -24,6 +24,7 @@ pub(super) struct Evidence<'a> {
     pub(super) demand: &'a Demand,
     pub(super) before: &'a Effective,
     pub(super) after: &'a Reach,
+    pub(super) waivers: &'a [&'a Waiver],
 }
 
 impl Evidence<'_> {
@@ -49,7 +50,10 @@ impl Evidence<'_> {
             Kind::Possible => (Vec::new(), &self.after.possible),
             Kind::Missing => (Vec::new(), &self.after.certain),
         };
-        let reason = self.reason(kind, &witness, all.access(atom, cell));
+        let mut reason = self.reason(kind, &witness, all.access(atom, cell));
+        if (seen, kind) == (Seen::Introduced, Kind::Excess) && news.is_empty() {
+            reason.push_str("; it was let in before by leave of a waiver that does not cover this");
+        }
         Violation {
             policy: id.clone(),
             weight: *weight,
@@ -70,10 +74,10 @@ impl Evidence<'_> {
 
     /// The declared rules that open any of it, the widest first: that is the line to look at.
     fn lines(&self, access: &Effective) -> Vec<Origin> {
-        let mut lines: Vec<(Reverse<(u64, Count)>, &Origin)> = self
-            .place
-            .rules
-            .iter()
+        let rules = self.place.rules.iter();
+        let mut lines: Vec<(Reverse<(u64, Count)>, &Origin)> = rules
+            // What a rule with a waiver opens was excepted: it is not what is too much.
+            .filter(|rule| !is_waived(rule, self.waivers))
             .filter(|rule| {
                 let opens = [(&rule.key, &rule.sources)];
                 let opens = Effective::of_rules(opens, self.after.family);

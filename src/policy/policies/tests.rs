@@ -115,6 +115,23 @@ struct Scene {
     plan: Plan,
 }
 
+impl Scene {
+    /// The plan for what is desired now.
+    fn replanned(&self, entries: &[PortState]) -> Plan {
+        let instance = self.plan.instances[0].instance.clone();
+        planned(&self.desired, instance, entries)
+    }
+}
+
+fn planned(desired: &Desired, instance: Instance, entries: &[PortState]) -> Plan {
+    let live = Live {
+        instances: [(id(), instance)].into(),
+        firewalls: [(id(), Ok(LiveFirewall::read(entries)))].into(),
+        ..Live::default()
+    };
+    plan::plan(desired, &live, Options::default())
+}
+
 fn scene(
     mode: Mode,
     kind: &str,
@@ -145,12 +162,7 @@ fn scene(
         },
         ..Desired::default()
     };
-    let live = Live {
-        instances: [(id(), instance)].into(),
-        firewalls: [(id(), Ok(LiveFirewall::read(entries)))].into(),
-        ..Live::default()
-    };
-    let plan = plan::plan(&desired, &live, Options::default());
+    let plan = planned(&desired, instance, entries);
     Scene { desired, plan }
 }
 

@@ -1,8 +1,17 @@
-//! Waivers: what they except, and when one is idle.
+//! Waivers: what they except, what follows when they end, and when one is idle.
+
+use std::sync::Arc;
+
+use proptest::prelude::{any, prop_assert_eq, proptest};
 
 use super::super::{Findings, Seen, State, policies};
-use super::{Line, id, origin, private_database, scene, seen, sources, tcp};
-use crate::model::{InstanceId, Mode, Waiver};
+use super::oracle::some_firewall;
+use super::{Line, id, live, origin, policy, private_database, rules, scene, seen, sources, tcp};
+use crate::exposure::{Atom, Effective};
+use crate::model::arbitrary::family;
+use crate::model::{
+    Cells, Demand, Family, Firewall, InstanceId, Mode, PortState, Rule, Waiver, Weight,
+};
 
 fn waiver(line: usize, (key, texts): Line<'_>) -> Waiver {
     Waiver {
@@ -10,6 +19,7 @@ fn waiver(line: usize, (key, texts): Line<'_>) -> Waiver {
         key,
         sources: sources(texts),
         origin: origin(line),
+        in_force: true,
     }
 }
 
@@ -68,4 +78,173 @@ fn a_waiver_on_an_instance_that_was_not_judged_is_not_called_unused() {
         policies(&scene.plan, &scene.desired, State::Result).unused,
         []
     );
+}
+
+/// What is done with a rule that is declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Has {
+    /// It has no waiver.
+    None,
+    /// It has one, and is in force.
+    Waiver,
+    /// It has one, and is over.
+    Ended,
+}
+
+/// What the policy of the database says of these rules where these are live.
+fn judged(mode: Mode, before: &[PortState], wanted: &[(Line<'_>, Has)]) -> Findings {
+    let lines: Vec<Line<'_>> = wanted.iter().map(|(line, _)| *line).collect();
+    let all = rules(&lines).into_iter().zip(wanted);
+    let (over, in_force): (Vec<_>, Vec<_>) = all.partition(|(_, (_, has))| *has == Has::Ended);
+    let waivers = wanted
+        .iter()
+        .enumerate()
+        .filter(|(_, (_, has))| *has != Has::None);
+    let waivers = waivers.map(|(at, (line, has))| Waiver {
+        in_force: *has == Has::Waiver,
+        ..waiver(at + 1, *line)
+    });
+    let mut scene = scene(mode, "dualstack", before, &[], private_database());
+    scene.desired.policies.waivers = [(id(), waivers.collect())].into();
+    let rules =
+        |rules: Vec<(Rule, &(Line<'_>, Has))>| rules.into_iter().map(|(rule, _)| rule).collect();
+    let wanted = Arc::make_mut(scene.desired.instances.get_mut(&id()).expect("it is there"));
+    (wanted.rules, wanted.expired) = (rules(in_force), rules(over));
+    let plan = scene.replanned(before);
+    policies(&plan, &scene.desired, State::Result)
+}
+
+#[test]
+fn a_rule_without_a_waiver_is_judged_beside_one_that_has_one() {
+    let db = tcp(5432, 5432);
+    let (world, half, other): (&[&str], &[&str], &[&str]) =
+        (&["0.0.0.0/0"], &["0.0.0.0/1"], &["128.0.0.0/1"]);
+    let excepted: Line<'_> = (db, world);
+    // Each beside the excepted one: equal, of more or of fewer ports and sources, and split.
+    let beside: [(&str, Vec<Line<'_>>); 7] = [
+        ("equal", vec![(db, world)]),
+        ("equal by halves", vec![(db, half), (db, other)]),
+        ("narrower", vec![(db, &["198.51.100.7/32"])]),
+        ("one half", vec![(db, other)]),
+        ("more ports", vec![(tcp(5000, 6000), world)]),
+        (
+            "more ports by halves",
+            vec![(tcp(5000, 5432), half), (tcp(5432, 6000), other)],
+        ),
+        ("more sources", vec![(db, &["0.0.0.0/0", "::/0"])]),
+    ];
+    for (name, lines) in &beside {
+        let second: Vec<(Line<'_>, Has)> = lines.iter().map(|line| (*line, Has::None)).collect();
+        let open: Vec<Line<'_>> = std::iter::once(excepted)
+            .chain(lines.iter().copied())
+            .collect();
+        for (state, before) in [
+            ("new", live(&[])),
+            ("live", live(&[excepted])),
+            ("both live", live(&open)),
+        ] {
+            for has in [Has::Waiver, Has::Ended] {
+                let wanted: Vec<_> = std::iter::once((excepted, has))
+                    .chain(second.clone())
+                    .collect();
+                let found = judged(Mode::Authoritative, &before, &wanted);
+                assert!(found.refuse(), "{name}, {state}, {has:?}: {found:?}");
+                let blamed: Vec<_> = (2..=wanted.len()).map(origin).collect();
+                let mut lines = found.violations[0].lines.clone();
+                lines.sort();
+                assert_eq!(lines, blamed, "{name}, {state}, {has:?}");
+            }
+        }
+        let alone = judged(
+            Mode::Authoritative,
+            &live(&[excepted]),
+            &[(excepted, Has::Waiver)],
+        );
+        assert_eq!(alone, Findings::default());
+    }
+    // One that is allowed anyway, or has a waiver too, is no reason.
+    let office: Line<'_> = (db, &["203.0.113.0/24"]);
+    for second in [(office, Has::None), (excepted, Has::Waiver)] {
+        let found = judged(
+            Mode::Authoritative,
+            &live(&[excepted]),
+            &[(excepted, Has::Waiver), second],
+        );
+        assert_eq!(found, Findings::default());
+    }
+}
+
+#[test]
+fn what_was_open_without_a_waiver_stays_existing() {
+    let db = tcp(5432, 5432);
+    let (world, range): (Line<'_>, Line<'_>) =
+        ((db, &["0.0.0.0/0"]), (tcp(5000, 6000), &["0.0.0.0/0"]));
+    // Somebody else's rule, which the waiver of ours does not except, and which was there before.
+    let found = judged(Mode::Additive, &live(&[range]), &[(world, Has::Waiver)]);
+    assert_eq!(seen(&found), [(Seen::Existing, "1.1.1.1 tcp/5432".into())]);
+    // A waiver elsewhere does not make an old violation a new one.
+    let elsewhere: Line<'_> = (tcp(80, 80), &["0.0.0.0/0"]);
+    let found = judged(
+        Mode::Authoritative,
+        &live(&[world, elsewhere]),
+        &[(world, Has::None), (elsewhere, Has::Waiver)],
+    );
+    assert_eq!(seen(&found), [(Seen::Existing, "1.1.1.1 tcp/5432".into())]);
+}
+
+proptest! {
+    /// What is told is what the rules without a waiver let in and the policy does not, whoever else opens it.
+    #[test]
+    fn only_rules_without_a_waiver_are_judged(
+        waived in some_firewall(),
+        plain in some_firewall(),
+        family in family(),
+        live_already in any::<bool>(),
+    ) {
+        let demand = Demand::OnlyFrom {
+            cells: Cells::Of(vec![tcp(22, 22)]),
+            sources: sources(&["192.0.2.0/31"]),
+            from: vec!["desk".into()],
+        };
+        let kind = if family == Family::V4 { "dualstack" } else { "ipv6" };
+        let of = |firewall: &Firewall, from: usize| -> Vec<Rule> {
+            let rule = |(at, (key, sources)): (usize, (&_, &crate::model::Sources))| Rule {
+                key: *key,
+                sources: sources.clone(),
+                origin: origin(from + at),
+                ..rules(&[(*key, &["192.0.2.1/32"])]).remove(0)
+            };
+            firewall.iter().enumerate().map(rule).collect()
+        };
+        let (with, without) = (of(&waived, 1), of(&plain, 100));
+        let entries: Vec<PortState> = if live_already {
+            let all: Firewall = waived.iter().chain(&plain).map(|(key, sources)| (*key, sources.clone())).collect();
+            all.iter().map(|(key, sources)| PortState::canonical(*key, sources)).collect()
+        } else {
+            Vec::new()
+        };
+        let mut scene = scene(Mode::Authoritative, kind, &entries, &[], policy(Weight::Deny, demand));
+        let waiver = |rule: &Rule| Waiver {
+            policies: vec!["p".into()],
+            key: rule.key,
+            sources: rule.sources.clone(),
+            origin: rule.origin.clone(),
+            in_force: true,
+        };
+        scene.desired.policies.waivers = [(id(), with.iter().map(waiver).collect())].into();
+        let wanted = Arc::make_mut(scene.desired.instances.get_mut(&id()).expect("it is there"));
+        wanted.rules = with.into_iter().chain(without).collect();
+        let plan = scene.replanned(&entries);
+        let found = policies(&plan, &scene.desired, State::Result);
+        let told: Vec<_> = found.violations.iter().flat_map(|violation| violation.access.clone()).collect();
+        let told = Effective::of_boxes(&told);
+        let open = Effective::of(&plain, family);
+        let universe = ["192.0.2.0", "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "0.0.0.0", "127.255.255.255", "128.0.0.0", "255.255.255.255", "2001:db8::", "2001:db8::1", "2001:db8::2"];
+        for text in universe {
+            let source: std::net::IpAddr = text.parse().expect("an address");
+            let allowed = matches!(text, "192.0.2.0" | "192.0.2.1");
+            let expected = open.contains(Atom::Tcp, 22, source) && !allowed;
+            prop_assert_eq!(told.contains(Atom::Tcp, 22, source), expected, "{}", text);
+        }
+    }
 }
