@@ -5,32 +5,33 @@
 //! outweighs the loss of IPv4, and most of any of them is enough. Half is not most. Does not know what the limit is.
 
 use crate::exposure::{Access, Atom, Effective, Run, uncovered};
-use crate::model::{Firewall, Key, Sources};
+use crate::model::{Family, Key, Sources};
 use crate::plan::{Call, InstancePlan};
 
 /// How many rules a plan closes: those of the measure, and live entries of uncertain meaning that a Put replaces by nothing.
 pub(super) fn closed(plan: &InstancePlan) -> usize {
+    let family = plan.family();
     let mut shrinks = plan
         .changes
         .iter()
-        .filter(|change| !uncovered(&change.before, &change.after).is_empty())
+        .filter(|change| !uncovered(&change.before, &change.after, family).is_empty())
         .peekable();
     let rules = if shrinks.peek().is_none() {
         0
     } else {
         let lost = Effective::of_boxes(&plan.exposure.lost);
         shrinks
-            .filter(|change| is_closed(change.key, &change.before, &lost))
+            .filter(|change| is_closed(change.key, &change.before, &lost, family))
             .count()
     };
     rules + replaced(plan)
 }
 
 /// Whether a rule is closed where this access is lost.
-pub(super) fn is_closed(key: Key, sources: &Sources, lost: &Effective) -> bool {
-    let own: Firewall = [(key, sources.clone())].into_iter().collect();
+pub(super) fn is_closed(key: Key, sources: &Sources, lost: &Effective, family: Family) -> bool {
+    let own = Effective::of_rules([(&key, sources)], family);
     let (mut all, mut shut) = (0_u32, 0_u32);
-    for (atom, rule) in Effective::of(&own).iter() {
+    for (atom, rule) in own.iter() {
         all += cells(rule.from, rule.to);
         shut += touching(lost, atom, rule)
             .filter(|lost| loses_most(&rule.access, &lost.access))

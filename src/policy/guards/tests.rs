@@ -576,9 +576,9 @@ proptest! {
     fn closed_is_what_a_count_of_every_cell_finds(mut plan in plans(Universe::Small)) {
         plan.instances.retain(|instance| instance.verdict == Verdict::Change);
         for instance in plan.instances {
-            let (after, lost) = (Effective::of(&instance.after), Effective::of_boxes(&instance.exposure.lost));
+            let (after, lost) = (Effective::of(&instance.after, instance.family()), Effective::of_boxes(&instance.exposure.lost));
             for (key, sources) in instance.before.firewall() {
-                let rule = Effective::of(&[(*key, sources.clone())].into_iter().collect());
+                let rule = Effective::of_rules([(key, sources)], instance.family());
                 let cells = || rule.iter().flat_map(|(atom, run)| (run.from..=run.to).map(move |cell| (atom, cell, run)));
                 if cells().nth(1000).is_some() {
                     continue;
@@ -591,7 +591,7 @@ proptest! {
                         || gone.aliases.len() > kept.aliases.len()
                 });
                 let expected = 2 * shut.count() > cells().count();
-                prop_assert_eq!(closing::is_closed(*key, sources, &lost), expected, "{} {}", key, sources);
+                prop_assert_eq!(closing::is_closed(*key, sources, &lost, instance.family()), expected, "{} {}", key, sources);
             }
         }
     }

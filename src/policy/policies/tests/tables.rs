@@ -42,6 +42,7 @@ fn waiver(policy: &str, (key, texts): Line<'_>) -> Waiver {
         key,
         sources: sources(texts),
         origin: origin(1),
+        in_force: true,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns tests of words and of order; what is a violation is tested elsewhere.
 
-use super::super::{Findings, Seen, State, policies};
+use super::super::{Findings, Kind, Seen, State, policies};
 use super::{Line, found, live, narrow_admin, operators, policy, private_database, scene};
 use super::{sources, tcp};
 use crate::model::{Cells, Demand, Mode, Policy, Strategy, Weight};
@@ -101,7 +101,7 @@ fn what_is_missing_is_said_to_be_missing() {
     let [violation] = &missing.violations[..] else {
         panic!("{missing:?}")
     };
-    assert!(violation.lacking);
+    assert_eq!(violation.kind, Kind::Missing);
     assert_eq!(violation.lines, []);
     assert!(violation.hint.contains("declare a rule"), "{violation:?}");
     assert!(
@@ -109,7 +109,7 @@ fn what_is_missing_is_said_to_be_missing() {
         "{violation:?}"
     );
     let wide = found(&[], &[(tcp(22, 22), WORLD)], narrow_admin());
-    assert!(!wide.violations[0].lacking);
+    assert_eq!(wide.violations[0].kind, Kind::Excess);
     assert_eq!(wide.violations[0].lines.len(), 1);
 }
 
