@@ -479,6 +479,23 @@ fn too_many_sources_are_seen() {
     assert!(found.contains(&Fault::TooManySources(61)), "{found:?}");
 }
 
+/// More than the limit may only become fewer.
+#[test]
+fn more_sources_than_the_limit_must_become_fewer() {
+    let nets = |numbers: std::ops::Range<u8>| -> Firewall {
+        let nets = numbers.filter_map(|i| Sources::parse_live(&format!("10.0.{i}.0/24")));
+        [(key(22), nets.collect())].into_iter().collect()
+    };
+    let live = |numbers| LiveFirewall::from(&nets(numbers));
+    let fewer = planned(Mode::Authoritative, &live(0..62), &nets(0..61));
+    assert_eq!(faults(fewer), []);
+    let mut as_many = planned(Mode::Authoritative, &live(0..60), &nets(1..61));
+    assert_eq!(faults(as_many.clone()), []);
+    (as_many.before, as_many.after) = (live(0..61), nets(1..62));
+    let found = faults(as_many);
+    assert!(found.contains(&Fault::TooManySources(61)), "{found:?}");
+}
+
 #[test]
 fn instances_are_in_order_and_different() {
     let with = |name: &str, arn: &str| {
