@@ -6,6 +6,10 @@
 use super::exit::Exit;
 
 /// One signal.
+#[cfg_attr(
+    not(unix),
+    expect(dead_code, reason = "elsewhere there is only the first")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signal {
     /// SIGINT, such as Ctrl-C.
@@ -13,7 +17,6 @@ pub(super) enum Signal {
     /// SIGTERM.
     Terminate,
     /// SIGHUP.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "there is no such signal"))]
     HangUp,
 }
 
