@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use time::OffsetDateTime;
 use tokio::time::timeout;
 
 use super::revert::{revert, why_not};
@@ -51,7 +50,9 @@ pub async fn confirm<R: Reader, W: Writer, J: Journal, P: Progress>(
     if !report.results.iter().any(|result| !result.steps.is_empty()) {
         return report;
     }
-    let until = OffsetDateTime::now_utc()
+    let until = tools
+        .clock
+        .now()
         .saturating_add(time::Duration::try_from(within).unwrap_or(time::Duration::MAX));
     tools.journal.stage(Stage::Unconfirmed { until });
     let why = tokio::select! {

@@ -3,6 +3,8 @@
 //! Owns the order of steps and every way it may end. Refuses to send anything that the plan does not hold. How a write is
 //! sent is in `write`, how its result is judged in `proof`.
 
+use std::time::Duration;
+
 use super::endings::{differs, failure, plain, same_instance, unproved};
 use super::halt::{Halt, interrupted};
 use super::ours::Ours;
@@ -19,7 +21,7 @@ pub(super) struct Worker<'a, R, W, J, P> {
     pub(super) plan: &'a InstancePlan,
     pub(super) tools: &'a Tools<'a, R, W, J, P>,
     pub(super) halt: &'a Halt<'a>,
-    pub(super) ours: Ours,
+    pub(super) ours: Ours<'a>,
     pub(super) writes: usize,
     /// The writes that may have been carried out.
     pub(super) steps: Vec<Step>,
@@ -50,7 +52,7 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
             plan,
             tools,
             halt,
-            ours: Ours::new(),
+            ours: Ours::new(tools.clock),
             writes: 0,
             steps: Vec::new(),
             note: None,
@@ -90,6 +92,11 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
         &self.plan.instance.id
     }
 
+    /// Patience for this long from now.
+    pub(super) fn patience(&self, timeout: Duration) -> Patience<'a> {
+        Patience::new(self.tools.clock, self.tools.settings, timeout)
+    }
+
     pub(super) fn waiting(&self, why: &str) {
         self.tools.progress.waiting(self.id(), why);
     }
@@ -100,7 +107,7 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
         if self.tools.settings.recheck || !self.plan.instance.state.is_settled() {
             self.settle().await?;
         }
-        self.ours = Ours::new();
+        self.ours = Ours::new(self.tools.clock);
         let live = tokio::select! {
             live = self.read() => live.map_err(|error| Outcome::Failed(failure(&error)))?,
             () = self.halt.stop.wait() => return Err(interrupted()),
@@ -134,7 +141,7 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
     /// Waits for the instance to be in a state that takes writes. It must still be the one that was planned for.
     pub(super) async fn settle(&mut self) -> Result<(), Outcome> {
         let timeout = self.tools.settings.timeout;
-        let mut patience = Patience::new(self.tools.settings, timeout);
+        let mut patience = self.patience(timeout);
         loop {
             let instance = match self.tools.reader.instance(self.id()).await {
                 Ok(instance) => instance,

@@ -15,6 +15,7 @@
 //! Nothing waits for ever. Every call of a reader and a writer ends by a deadline of its own, and every repetition here has
 //! one from [`Settings`].
 
+mod clock;
 mod confirm;
 mod endings;
 mod halt;
@@ -51,6 +52,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 
+pub use clock::{Clock, Pause, SystemClock};
 pub use confirm::{Confirmation, confirm, irreversible};
 pub use journal::{Intent, Journal, Stage};
 pub use stop::Stop;
@@ -140,6 +142,8 @@ pub struct Tools<'a, R, W, J, P> {
     pub settings: &'a Settings,
     /// Once set, nothing new is begun.
     pub stop: &'a Stop,
+    /// What time it is.
+    pub clock: &'a dyn Clock,
 }
 
 /// Carries out a plan. Instances without calls take no part; the others are in the report in the order of the plan,

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::time::Instant;
 
+use super::Clock;
 use crate::lightsail::{Operation, OperationStatus};
 use crate::plan::{Call, Foreign};
 
@@ -24,8 +24,9 @@ const CLOCKS_APART: Duration = Duration::from_mins(5);
 const ROUNDING: Duration = Duration::from_millis(10);
 
 /// What was sent to one instance.
-pub(super) struct Ours {
-    read_at: Instant,
+pub(super) struct Ours<'a> {
+    clock: &'a dyn Clock,
+    read_at: Duration,
     /// When the rules were read before the first write, by the service's clock.
     since: Option<OffsetDateTime>,
     operations: Vec<String>,
@@ -33,11 +34,12 @@ pub(super) struct Ours {
     unclaimed: Vec<(Call, bool)>,
 }
 
-impl Ours {
+impl<'a> Ours<'a> {
     /// Nothing yet. The moment of this call must not be after the read that the first write relies on.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(clock: &'a dyn Clock) -> Self {
         Self {
-            read_at: Instant::now(),
+            clock,
+            read_at: clock.elapsed(),
             since: None,
             operations: Vec::new(),
             unclaimed: Vec::new(),
@@ -50,7 +52,7 @@ impl Ours {
         if self.since.is_none() {
             self.since = operation
                 .created_at
-                .and_then(|at| at.checked_sub(span(self.read_at.elapsed() + ROUNDING)));
+                .and_then(|at| at.checked_sub(span(self.since_read().saturating_add(ROUNDING))));
         }
         self.operations.push(operation.id.clone());
     }
@@ -58,6 +60,10 @@ impl Ours {
     /// A write got no operation: refused, or its reply was lost.
     pub(super) fn unclaimed(&mut self, call: &Call, refused: bool) {
         self.unclaimed.push((call.clone(), refused));
+    }
+
+    fn since_read(&self) -> Duration {
+        self.clock.elapsed().saturating_sub(self.read_at)
     }
 
     /// The ids of the operations that were accepted, in order.
@@ -68,8 +74,9 @@ impl Ours {
     /// The first operation of another writer since our read.
     pub(super) fn foreign(&self, operations: &[Operation]) -> Option<Foreign> {
         let since = self.since.or_else(|| {
-            OffsetDateTime::now_utc()
-                .checked_sub(span(self.read_at.elapsed().saturating_add(CLOCKS_APART)))
+            self.clock
+                .now()
+                .checked_sub(span(self.since_read().saturating_add(CLOCKS_APART)))
         });
         let mut unclaimed: Vec<&(Call, bool)> = self.unclaimed.iter().collect();
         let foreign = operations.iter().find(|operation| {

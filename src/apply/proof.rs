@@ -5,7 +5,6 @@
 use super::endings::unproved;
 use super::instance::{Trouble, Worker, replaces};
 use super::rules::{difference, holds_key, means};
-use super::wait::Patience;
 use super::{Journal, Progress};
 use crate::lightsail::{Error, Reader, Writer};
 use crate::model::{Firewall, LiveFirewall};
@@ -35,7 +34,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
     /// view, so that they are read again; after some reads it is the service that spells in a way of its own, which is no
     /// failure and no reason to write again.
     pub(super) async fn prove(&mut self, replaced: bool) -> Result<(), Trouble> {
-        let mut patience = Patience::new(self.tools.settings, self.tools.settings.proof_timeout);
+        let mut patience = self.patience(self.tools.settings.proof_timeout);
         let (mut needed, mut agreed, mut respelled) = (1, 0, 0);
         let InstancePlan { before, after, .. } = self.plan;
         loop {
@@ -82,7 +81,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         from: &Firewall,
         to: &Firewall,
     ) -> Result<Seen, Trouble> {
-        let mut patience = Patience::new(self.tools.settings, self.tools.settings.proof_timeout);
+        let mut patience = self.patience(self.tools.settings.proof_timeout);
         let before = &self.plan.before;
         let mut last = None;
         loop {

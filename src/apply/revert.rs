@@ -61,7 +61,7 @@ struct Back<'a, R, W, J, P> {
 impl<R: Reader, W: Writer, J: Journal, P: Progress> Back<'_, R, W, J, P> {
     async fn until_undone(&mut self) -> Ending {
         let settings = self.tools.settings;
-        let mut patience = Patience::new(settings, settings.proof_timeout);
+        let mut patience = Patience::new(self.tools.clock, settings, settings.proof_timeout);
         let already = self.result.writes;
         // What was proved is what a read shows. What was not may be an old view, unless it comes twice.
         let mut proved = matches!(

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::fake::{Behaviour, Fake, from, plan, rules, tcp};
-use super::{Progress, Settings, Stop, Tools, run};
+use super::{Progress, Settings, Stop, SystemClock, Tools, run};
 use crate::model::{AddressType, Firewall, InstanceId, InstanceState, LiveFirewall, PortState};
 use crate::plan::{Call, InstancePlan, InstanceResult, Outcome, Report};
 
@@ -76,6 +76,7 @@ pub(super) fn tools<'a>(
         progress: &(),
         settings,
         stop,
+        clock: &SystemClock,
     }
 }
 
@@ -343,6 +344,7 @@ fn stopping<'a>(
         progress,
         settings,
         stop: progress.0,
+        clock: &SystemClock,
     }
 }
 

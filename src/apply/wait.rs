@@ -4,23 +4,23 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
-
-use super::Settings;
+use super::{Clock, Settings};
 
 /// Repetitions of one thing.
-pub(super) struct Patience {
-    deadline: Instant,
+pub(super) struct Patience<'a> {
+    clock: &'a dyn Clock,
+    deadline: Duration,
     next: Duration,
     longest: Duration,
 }
 
-impl Patience {
+impl<'a> Patience<'a> {
     /// Patience for this long from now.
-    pub(super) fn new(settings: &Settings, timeout: Duration) -> Self {
+    pub(super) fn new(clock: &'a dyn Clock, settings: &Settings, timeout: Duration) -> Self {
         let longest = settings.longest_pause;
         Self {
-            deadline: Instant::now() + timeout,
+            clock,
+            deadline: clock.elapsed().saturating_add(timeout),
             next: settings.first_pause.min(longest),
             longest,
         }
@@ -28,13 +28,14 @@ impl Patience {
 
     /// Whether it is used up.
     pub(super) fn is_over(&self) -> bool {
-        Instant::now() >= self.deadline
+        self.clock.elapsed() >= self.deadline
     }
 
     /// Pauses, at least for half of what is due: instances that wait for the same thing come back at different times.
     pub(super) async fn pause(&mut self) {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        sleep(self.next.mul_f64(0.5 + fastrand::f64() / 2.0).min(left)).await;
+        let left = self.deadline.saturating_sub(self.clock.elapsed());
+        let due = self.next.mul_f64(0.5 + fastrand::f64() / 2.0);
+        self.clock.sleep(due.min(left)).await;
         self.next = self.next.saturating_mul(2).min(self.longest);
     }
 }

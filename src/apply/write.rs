@@ -6,7 +6,6 @@ use super::endings::{failure, plain, untold};
 use super::instance::{Trouble, Worker};
 use super::proof::Seen;
 use super::rules::difference;
-use super::wait::Patience;
 use super::{Intent, Journal, Progress, Tools};
 use crate::lightsail::{Error, Kind, Operation, OperationStatus, Reader, Writer};
 use crate::model::Firewall;
@@ -22,7 +21,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         from: &Firewall,
         to: &Firewall,
     ) -> Result<(), Trouble> {
-        let mut patience = Patience::new(self.tools.settings, self.tools.settings.timeout);
+        let mut patience = self.patience(self.tools.settings.timeout);
         let mut sent = 0;
         loop {
             let error = match self.send(call, from, to).await? {
@@ -132,8 +131,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         from: &Firewall,
         to: &Firewall,
     ) -> Result<(), Trouble> {
-        let mut patience =
-            Patience::new(self.tools.settings, self.tools.settings.operation_timeout);
+        let mut patience = self.patience(self.tools.settings.operation_timeout);
         let message = loop {
             let Operation { id, kind, .. } = &operation;
             match operation.status {

@@ -9,7 +9,7 @@ use super::confirm::Wanted;
 use super::planned::Ready;
 use super::probe;
 use crate::apply::receipt::{Header, ReceiptFile};
-use crate::apply::{self, Progress, Settings, Stop, Tools};
+use crate::apply::{self, Progress, Settings, Stop, SystemClock, Tools};
 use crate::cli::earlier::name_cut_off;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Cannot, complain, say};
@@ -62,6 +62,7 @@ pub(super) async fn execute(
         progress: &bar,
         settings: &settings,
         stop: &stop,
+        clock: &SystemClock,
     };
     let mut report = apply::run(&ready.plan, &tools).await;
     bar.0.end();

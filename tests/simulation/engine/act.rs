@@ -8,7 +8,9 @@ use std::io;
 use std::sync::Arc;
 
 use portward::apply::receipt::{Header, Receipt, ReceiptFile, Scope};
-use portward::apply::{self, Confirmation, Intent, Journal, Settings, Stage, Stop, Tools};
+use portward::apply::{
+    self, Confirmation, Intent, Journal, Settings, Stage, Stop, SystemClock, Tools,
+};
 use portward::emulator::Write;
 use portward::inventory::Inventory;
 use portward::lightsail::{Error, Operation, Reader as _};
@@ -184,6 +186,7 @@ async fn run(
         progress: &(),
         settings,
         stop: &stop,
+        clock: &SystemClock,
     };
     let mut report = apply::run(&plan, &tools).await;
     let applied = emulator.journal().len();
