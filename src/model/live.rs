@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Firewall, Instance, InstanceId, Key, KeyError, Protocol, Site, Sources};
+use super::{Counts, Firewall, Instance, InstanceId, Key, KeyError, Protocol, Site, Sources};
 
 /// One entry of `portStates`, to the letter. Missing lists are empty lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -202,6 +202,19 @@ impl LiveFirewall {
     #[must_use]
     pub fn is_certain(&self) -> bool {
         self.uncertain.is_empty() && self.unknown.is_empty()
+    }
+
+    /// How many sources stand in entries that are no certain rules, as they are spelled. They count against the service's
+    /// limit beside [`Firewall::counts`].
+    #[must_use]
+    pub fn unread_counts(&self) -> Counts {
+        let uncertain = self.uncertain.iter().map(|uncertain| &uncertain.entry);
+        uncertain
+            .chain(&self.unknown)
+            .fold(Counts::default(), |sum, entry| Counts {
+                ipv4: sum.ipv4 + entry.cidrs.len(),
+                ipv6: sum.ipv6 + entry.ipv6_cidrs.len(),
+            })
     }
 }
 

@@ -15,7 +15,7 @@ use std::fmt;
 
 use super::{Call, InstancePlan, Plan, StillOpen, Verdict};
 use crate::exposure::{self, Diff, Doubtful, Effective, Reach};
-use crate::model::{Firewall, InstanceId, Key, Mode, SOURCES_PER_FAMILY, Sources};
+use crate::model::{Counts, Firewall, InstanceId, Key, Mode, SOURCES_PER_FAMILY, Sources};
 use service::READINGS;
 
 pub use service::Guess;
@@ -86,7 +86,7 @@ pub enum Fault {
     /// The fallback is not a Put of `after`, or stands where none may.
     #[error("the fallback is not the rules that must result, or none is permitted")]
     Fallback,
-    /// More sources than the service takes, and not fewer than now.
+    /// More sources than the service takes, in the end or on the way, and not fewer than now.
     #[error("{0} sources of one family are more than an instance takes")]
     TooManySources(usize),
     /// The list of changes is not the difference of before and after.
@@ -202,8 +202,7 @@ fn instance(plan: &InstancePlan, faults: &mut Vec<Fault>) {
         return;
     }
     check(!plan.calls.is_empty(), Fault::NoCalls);
-    let (now, then) = (plan.before.firewall().counts(), plan.after.counts());
-    for (now, then) in [(now.ipv4, then.ipv4), (now.ipv6, then.ipv6)] {
+    for (now, then) in counts(plan, &plan.after) {
         check(
             then <= SOURCES_PER_FAMILY || then < now,
             Fault::TooManySources(then),
@@ -250,6 +249,24 @@ fn changes_are_complete(plan: &InstancePlan) -> bool {
         .iter()
         .map(|change| (change.key, change.before.clone(), change.after.clone()));
     differing.eq(listed)
+}
+
+/// The sources of IPv4 and of IPv6, now and with these rules. Entries that cannot be read count too, until a Put drops them.
+fn counts(plan: &InstancePlan, rules: &Firewall) -> [(usize, usize); 2] {
+    let (unread, certain, then) = (
+        plan.before.unread_counts(),
+        plan.before.firewall().counts(),
+        rules.counts(),
+    );
+    let put = plan
+        .calls
+        .iter()
+        .any(|call| matches!(call, Call::Put { .. }));
+    let stay = if put { Counts::default() } else { unread };
+    [
+        (certain.ipv4 + unread.ipv4, then.ipv4 + stay.ipv4),
+        (certain.ipv6 + unread.ipv6, then.ipv6 + stay.ipv6),
+    ]
 }
 
 /// What can be seen without running them.
@@ -309,6 +326,11 @@ fn effect_of_calls(
                 found.push(Fault::Idle(key));
             }
             reading.run(&mut state, call);
+            for (now, then) in counts(plan, &state) {
+                if then > SOURCES_PER_FAMILY && then > now {
+                    found.push(Fault::TooManySources(then));
+                }
+            }
             // Both ends lie between themselves, so that a plan of one call costs no comparison.
             if state == plan.after || state == *plan.before.firewall() {
                 continue;

@@ -10,8 +10,8 @@
 //! | it goes away, and its live entry is canonical and came once | Close with the complete live sources |
 //! | anything else | none but Put, which replaces the whole firewall in one step |
 //!
-//! So every state on the way keeps what is allowed both before and after, and allows nothing that neither allows. It
-//! refuses to look at a clock, to read anything, and to plan a call whose result depends on a guess.
+//! So every state on the way keeps what is allowed both before and after, and allows nothing that neither allows. Nor does
+//! any of them hold more sources than the service takes. It refuses to look at a clock, to read anything, and to plan a call whose result depends on a guess.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,6 +23,9 @@ use crate::model::{
     Desired, DesiredInstance, Family, Firewall, Instance, Key, Live, LiveFirewall, Mode, Note,
     SOURCES_PER_FAMILY, Sources, Strategy, Unreadable,
 };
+
+/// What helps against too many sources.
+const FEWER_SOURCES: &str = "name fewer, wider networks, or open fewer ports to each of them";
 
 /// What the command line may override.
 #[derive(Clone, Copy, Debug, Default)]
@@ -216,7 +219,8 @@ pub(super) fn put(
     })
 }
 
-/// One safe call for every key that changes, Opens before Closes.
+/// One safe call for every key that changes, Opens before Closes. So once everything is opened there are more sources than
+/// at any other time.
 pub(super) fn incremental(
     changes: &[Change],
     live: &LiveFirewall,
@@ -233,26 +237,28 @@ pub(super) fn incremental(
         ));
     }
     let mut after = live.firewall().clone();
+    let mut opened = after.clone();
     let mut opens = Vec::new();
     let mut closes = Vec::new();
     for change in changes {
         match safe_call(change, live) {
             Ok(call @ Call::Close { .. }) => closes.push(call),
-            Ok(call) => opens.push(call),
+            Ok(call) => {
+                opens.push(call);
+                opened.set(change.key, change.after.clone());
+            }
             Err(why) => {
-                let hint = if mode == Mode::Additive {
-                    "a Put can do it, but would also re-send rules that this file does not own: `--strategy put`, or \
-                     `strategy = \"put\"` on the instance, consents"
-                } else {
-                    "a Put can do it in one step: use `--strategy put`"
-                };
                 return Err(Refusal::new(
                     format!("{} has no safe call: {why}", change.key),
-                    hint,
+                    put_instead(mode),
                 ));
             }
         }
         after.set(change.key, change.after.clone());
+    }
+    if !opens.is_empty() {
+        let in_steps = !closes.is_empty();
+        within_limit_on_the_way(&opened, live, in_steps, mode)?;
     }
     let fallback = put_permitted(live, mode, strategy)
         .is_ok()
@@ -263,6 +269,16 @@ pub(super) fn incremental(
         after,
         fallback,
     })
+}
+
+/// What helps where one key after the other cannot be changed.
+fn put_instead(mode: Mode) -> &'static str {
+    if mode == Mode::Additive {
+        "a Put can do it, but would also re-send rules that this file does not own: `--strategy put`, or \
+         `strategy = \"put\"` on the instance, consents"
+    } else {
+        "a Put can do it in one step: use `--strategy put`"
+    }
 }
 
 /// The call whose result is the same under every reading of the service, or why there is none.
@@ -336,7 +352,46 @@ pub(super) fn within_limit(after: &Firewall, live: &Firewall) -> Result<(), Refu
                 format!(
                     "{wanted} {family} sources over all rules, and an instance takes {SOURCES_PER_FAMILY} (now {now})"
                 ),
-                "name fewer, wider networks, or open fewer ports to each of them",
+                FEWER_SOURCES,
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what needs more sources than the service takes once everything is opened, and before anything is closed where
+/// that comes `in_steps`. Entries that cannot be read stay, and count too.
+fn within_limit_on_the_way(
+    opened: &Firewall,
+    live: &LiveFirewall,
+    in_steps: bool,
+    mode: Mode,
+) -> Result<(), Refusal> {
+    let (opened, unread) = (opened.counts(), live.unread_counts());
+    for (family, opened, unread) in [
+        ("IPv4", opened.ipv4, unread.ipv4),
+        ("IPv6", opened.ipv6, unread.ipv6),
+    ] {
+        let needed = opened + unread;
+        if needed <= SOURCES_PER_FAMILY {
+            continue;
+        }
+        if in_steps {
+            return Err(Refusal::new(
+                format!(
+                    "rules are opened before others are closed, which needs {needed} {family} sources at once, and an \
+                     instance takes {SOURCES_PER_FAMILY}"
+                ),
+                put_instead(mode),
+            ));
+        }
+        if unread > 0 {
+            return Err(Refusal::new(
+                format!(
+                    "{needed} {family} sources over all rules, {unread} of them in entries that cannot be read, and an \
+                     instance takes {SOURCES_PER_FAMILY}"
+                ),
+                FEWER_SOURCES,
             ));
         }
     }

@@ -94,6 +94,14 @@ fn firewall(rules: &[(Key, &[&str])]) -> Firewall {
         .collect()
 }
 
+/// So many single addresses, different ones for each port.
+fn many(port: i32, n: u8) -> Sources {
+    let texts: Vec<String> = (0..n)
+        .map(|i| format!("10.{}.{i}.1/32", port % 256))
+        .collect();
+    named(&texts.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
 fn keys() -> impl Strategy_<Value = Key> {
     select(vec![
         key(Protocol::Tcp, 80, 80),
@@ -194,6 +202,14 @@ fn planned(desired: &DesiredInstance, before: &Firewall) -> InstancePlan {
     )
 }
 
+/// Whether an instance takes these rules: at most sixty sources of a family, or not more than it has.
+fn fits(rules: &Firewall, before: &Firewall, unread: usize) -> bool {
+    let (is, was) = (rules.counts(), before.counts());
+    [(is.ipv4 + unread, was.ipv4 + unread), (is.ipv6, was.ipv6)]
+        .into_iter()
+        .all(|(is, was)| is <= 60 || is <= was)
+}
+
 /// Runs the calls under every reading and checks every state on the way, the end, and that a second plan is empty.
 fn check(
     plan: &InstancePlan,
@@ -217,6 +233,10 @@ fn check(
             prop_assert!(
                 now.difference(&either).is_empty(),
                 "{semantics:?} {call:?} allows what neither side allows"
+            );
+            prop_assert!(
+                fits(&state, before, 0),
+                "{semantics:?} {call:?} needs more sources than an instance takes"
             );
         }
         prop_assert_eq!(&state, &plan.after, "{:?}", semantics);

@@ -497,6 +497,32 @@ fn more_sources_than_the_limit_must_become_fewer() {
 }
 
 #[test]
+fn too_many_sources_are_seen_on_the_way() {
+    let many = |port: u8, n: u8| -> (Key, Sources) {
+        let nets = (0..n).filter_map(|i| Sources::parse_live(&format!("10.{port}.{i}.0/24")));
+        (key(port.into()), nets.collect())
+    };
+    let before: Firewall = [many(22, 55), many(80, 5)].into_iter().collect();
+    let wanted: Firewall = [many(22, 55), many(90, 5)].into_iter().collect();
+    let mut plan = planned(Mode::Authoritative, &LiveFirewall::from(&before), &wanted);
+    assert!(matches!(plan.calls[..], [Call::Put { .. }]), "{plan:?}");
+    assert_eq!(faults(plan.clone()), []);
+    let (opened, sources) = many(90, 5);
+    let (closed, gone) = many(80, 5);
+    plan.calls = vec![
+        Call::Open {
+            key: opened,
+            sources,
+        },
+        Call::Close {
+            key: closed,
+            sources: gone,
+        },
+    ];
+    assert_eq!(faults(plan), [Fault::TooManySources(65)]);
+}
+
+#[test]
 fn instances_are_in_order_and_different() {
     let with = |name: &str, arn: &str| {
         let mut plan = grows();

@@ -124,6 +124,46 @@ proptest! {
         }
     }
 
+    /// Rules that come and go, so many that there is no room for all of them at once.
+    #[test]
+    fn every_state_on_the_way_fits(
+        stay in 40..=60_u8, go in 0..=20_u8, come in 0..=20_u8, unread in 0..=2_u8,
+        strategy in select(vec![Strategy::Auto, Strategy::Put, Strategy::Incremental]),
+        additive in any::<bool>(),
+    ) {
+        let (go, stay) = (go.min(stay - 5), stay - go.min(stay - 5));
+        let many = |port: i32, n: u8| (tcp(port, port), many(port, n));
+        let before: Firewall = [many(22, stay), many(80, go)].into_iter().collect();
+        let wanted: Firewall = [many(22, stay), many(443, come)].into_iter().collect();
+        let mode = if additive { Mode::Additive } else { Mode::Authoritative };
+        let mut desired = desired(mode, &wanted);
+        desired.strategy = strategy;
+        if additive {
+            desired.absent = vec![Absent { key: tcp(80, 80), sources: None, origin: origin(9), why: None, owner: None }];
+        }
+        let mut entries: Vec<PortState> = before.iter().map(|(key, sources)| PortState::canonical(*key, sources)).collect();
+        entries.extend((0..unread).map(|n| PortState {
+            from_port: n.into(), to_port: n.into(), protocol: "sctp".into(), cidrs: vec!["10.0.0.0/8".into()],
+            ..PortState::default()
+        }));
+        let live = LiveFirewall::read(&entries);
+        let plan = plan_instance(&instance(), &desired, &live, Options::default());
+        let unread = usize::from(unread);
+        for semantics in ALL_SEMANTICS {
+            let mut state = before.clone();
+            for call in &plan.calls {
+                semantics.run(&mut state, call);
+                prop_assert!(fits(&state, &before, unread), "{semantics:?} {call:?}: {:?}", state.counts());
+            }
+        }
+        let whole = Plan { instances: vec![plan.clone()], ..Plan::default() };
+        prop_assert_eq!(crate::plan::lint::lint(&whole), []);
+        if let Verdict::Refused { reason, .. } = &plan.verdict {
+            let in_steps = usize::from(stay + go + come) + unread;
+            prop_assert!(in_steps > 60 || strategy == Strategy::Put && unread > 0, "{reason}");
+        }
+    }
+
     #[test]
     fn observed_instances_are_never_written((before, wanted) in near_pair()) {
         let plan = planned(&desired(Mode::Observe, &wanted), &before);

@@ -143,15 +143,7 @@ fn an_unknown_protocol_forbids_put_and_nothing_else() {
 
 #[test]
 fn more_than_sixty_sources_are_refused_unless_they_get_fewer() {
-    let many = |n: u8| -> Firewall {
-        let texts: Vec<String> = (0..n).map(|i| format!("10.0.{i}.0/24")).collect();
-        [(
-            k(SSH),
-            named(&texts.iter().map(String::as_str).collect::<Vec<_>>()),
-        )]
-        .into_iter()
-        .collect()
-    };
+    let many = |n: u8| -> Firewall { [(k(SSH), many(22, n))].into_iter().collect() };
     let verdict = |before, wanted| planned(&desired(Mode::Authoritative, &wanted), &before).verdict;
     assert_eq!(verdict(Firewall::new(), many(60)), Verdict::Change);
     let Verdict::Refused { reason, .. } = verdict(many(3), many(61)) else {
@@ -162,6 +154,59 @@ fn more_than_sixty_sources_are_refused_unless_they_get_fewer() {
         "61 IPv4 sources over all rules, and an instance takes 60 (now 3)"
     );
     assert_eq!(verdict(many(70), many(65)), Verdict::Change);
+}
+
+#[test]
+fn what_opens_before_something_closes_must_fit_beside_it() {
+    let rules = |ports: &[(i32, u8)]| -> Firewall {
+        let rule = |(port, n): &(i32, u8)| (tcp(*port, *port), many(*port, *n));
+        ports.iter().map(rule).collect()
+    };
+    let (before, wanted) = (rules(&[(22, 55), (80, 5)]), rules(&[(22, 55), (443, 5)]));
+    let with = |mode, strategy| {
+        let mut desired = desired(mode, &wanted);
+        desired.strategy = strategy;
+        if mode == Mode::Additive {
+            desired.absent = vec![Absent {
+                key: tcp(80, 80),
+                sources: None,
+                origin: origin(9),
+                why: None,
+                owner: None,
+            }];
+        }
+        planned(&desired, &before)
+    };
+    for (mode, strategy) in [
+        (Mode::Authoritative, Strategy::Auto),
+        (Mode::Authoritative, Strategy::Put),
+        (Mode::Additive, Strategy::Put),
+    ] {
+        let plan = with(mode, strategy);
+        assert!(matches!(plan.calls[..], [Call::Put { .. }]), "{plan:?}");
+    }
+    for (mode, consent) in [
+        (Mode::Authoritative, "use `--strategy put`"),
+        (Mode::Additive, "on the instance, consents"),
+    ] {
+        let Verdict::Refused { reason, hint } = with(mode, Strategy::Incremental).verdict else {
+            panic!("65 sources at once")
+        };
+        assert_eq!(
+            reason,
+            "rules are opened before others are closed, which needs 65 IPv4 sources at once, and an instance takes 60"
+        );
+        assert!(hint.is_some_and(|hint| hint.contains(consent)));
+    }
+    // Where there are fewer to begin with, there is room.
+    let (before, wanted) = (rules(&[(22, 50), (80, 5)]), rules(&[(22, 50), (443, 5)]));
+    let mut desired = desired(Mode::Authoritative, &wanted);
+    desired.strategy = Strategy::Incremental;
+    let plan = planned(&desired, &before);
+    assert!(
+        matches!(plan.calls[..], [Call::Open { .. }, Call::Close { .. }]),
+        "{plan:?}"
+    );
 }
 
 #[test]
