@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use portward::apply::{self, Settings, Stop, SystemClock, Tools};
+use portward::apply::{self, Settings, Stop, SystemClock, Tools, Validity};
 use portward::config::{self, Config};
 use portward::emulator::{Emulator, Options};
 use portward::inventory::Inventory;
@@ -67,6 +67,7 @@ async fn run() -> Result<()> {
         progress: &(),
         settings: &Settings::default(),
         stop: &Stop::new(),
+        validity: Validity::UNLIMITED,
         clock: &SystemClock,
     };
     let report = apply::run(&plan, &tools).await;

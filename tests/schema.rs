@@ -274,7 +274,7 @@ fn plan_files_are_as_their_schema_says() {
         shard: portward::model::Shard::new(3, 8),
         as_of: Some(now),
     };
-    let until = file::valid_until(desired.ends_next(now), now, file::VALID_FOR);
+    let until = file::valid_until(desired.ends_next(), now, file::VALID_FOR);
     let file = PlanFile::new(plan, scope, desired.guard.clone(), fingerprint, now, until);
     let document = check(schema::PLAN, &file::write(&file));
     for member in [

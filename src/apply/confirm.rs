@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use tokio::time::timeout;
 
 use super::revert::{revert, why_not};
-use super::{Journal, Progress, Settings, Stage, Stop, Tools};
+use super::{Journal, Progress, Settings, Stage, Stop, Tools, Validity};
 use crate::lightsail::{Reader, Writer};
 use crate::model::InstanceId;
 use crate::plan::{InstancePlan, Plan, Report};
@@ -58,14 +57,14 @@ pub async fn confirm<R: Reader, W: Writer, J: Journal, P: Progress>(
     let why = tokio::select! {
         biased;
         () = tools.stop.wait() => "interrupted before it was confirmed".to_owned(),
-        answer = timeout(within, confirmation) => match answer {
-            Ok(Confirmation::Given) => {
+        answer = confirmation => match answer {
+            Confirmation::Given => {
                 tools.journal.stage(Stage::Confirmed);
                 return report;
             }
-            Ok(Confirmation::Denied(why)) => why,
-            Err(_) => format!("nobody confirmed it within {} s", within.as_secs()),
+            Confirmation::Denied(why) => why,
         },
+        () = tools.clock.sleep(within) => format!("nobody confirmed it within {} s", within.as_secs()),
     };
     tools.journal.stage(Stage::Reverting { why: &why });
     put_back(plan, report, tools, &why).await
@@ -78,16 +77,15 @@ async fn put_back<R: Reader, W: Writer, J: Journal, P: Progress>(
     tools: &Tools<'_, R, W, J, P>,
     why: &str,
 ) -> Report {
-    // The way back is in flight already: nothing stops it but the end of the process. An instance may have been replaced
-    // while the confirmation was waited for.
+    // The way back is in flight already: nothing stops it but the end of the process.
     let settings = Settings {
-        recheck: true,
         max_failures: None,
         ..*tools.settings
     };
     let tools = &Tools {
         settings: &settings,
         stop: &Stop::new(),
+        validity: Validity::UNLIMITED,
         ..*tools
     };
     let by_id: BTreeMap<&InstanceId, &InstancePlan> = plan

@@ -6,24 +6,26 @@ use std::io;
 
 use crate::lightsail::Error;
 use crate::model::Instance;
-use crate::plan::{Failure, Outcome};
+use crate::plan::{Failure, Foreign, Outcome};
 
-/// Refuses an instance that is not the one that was planned for.
-pub(super) fn same_instance(is: &Instance, planned: &Instance) -> Result<(), Outcome> {
+/// Why an instance is not the one that was planned for, as a fragment; `None` where it is.
+pub(super) fn another(is: &Instance, planned: &Instance) -> Option<String> {
     if is.arn != planned.arn {
-        let message = format!(
+        return Some(format!(
             "another instance has the name now: `{}`, not `{}`",
             is.arn, planned.arn
-        );
-        return Err(Outcome::Stale(message));
+        ));
     }
-    if is.address_type != planned.address_type {
-        let (is, was) = (&is.address_type, &planned.address_type);
-        return Err(Outcome::Stale(format!(
-            "the address type is `{is}` now, not `{was}`"
-        )));
-    }
-    Ok(())
+    let (is, was) = (&is.address_type, &planned.address_type);
+    (is != was).then(|| format!("the address type is `{is}` now, not `{was}`"))
+}
+
+/// Somebody else was at work, which shows in nothing but this.
+pub(super) fn foreign(difference: String) -> Outcome {
+    Outcome::ForeignWriter(Foreign {
+        difference: Some(difference),
+        ..Foreign::default()
+    })
 }
 
 pub(super) fn plain(message: String) -> Failure {

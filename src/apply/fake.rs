@@ -60,8 +60,12 @@ pub(super) struct Behaviour {
     pub(super) foreign: Option<(usize, Firewall, bool)>,
     /// Every IPv4 network is shown as its two halves, however it was sent.
     pub(super) halves: bool,
+    /// Before which request on this instance another one gets its name, with the same rules.
+    pub(super) replaced: Option<usize>,
     /// The rules cannot be read.
     pub(super) unreadable: bool,
+    /// The operations may not be read.
+    pub(super) silent: bool,
 }
 
 /// One instance of the fake.
@@ -169,6 +173,9 @@ impl Fake {
             if shown {
                 host.operation("PutInstancePublicPorts", OperationStatus::Succeeded);
             }
+        }
+        if host.behaviour.replaced == Some(host.requests.len()) {
+            host.instance.arn.push_str("-another");
         }
         host.requests.push(action);
         answer(host)
@@ -367,7 +374,12 @@ impl Reader for Fake {
     }
 
     async fn operations_for(&self, id: &InstanceId) -> Result<Vec<Operation>, Error> {
-        self.ask("GetOperationsForResource", id, |host| {
+        const ACTION: &str = "GetOperationsForResource";
+        self.ask(ACTION, id, |host| {
+            if host.behaviour.silent {
+                let error = Error::new(Kind::AccessDenied, ACTION, id.to_string(), "not allowed");
+                return Err(error);
+            }
             Ok(host.operations.clone())
         })
     }

@@ -1,20 +1,20 @@
 //! One instance, from the first read to the proof.
 //!
-//! Owns the order of steps and every way it may end. Refuses to send anything that the plan does not hold. How a write is
-//! sent is in `write`, how its result is judged in `proof`.
+//! Owns the order of steps and every way it may end. Refuses to send anything that the plan does not hold. What must be true
+//! at the moment of a write is in `precondition`, how it is sent in `write`, and how its result is judged in `proof`.
 
 use std::time::Duration;
 
-use super::endings::{differs, failure, plain, same_instance, unproved};
+use super::endings::{differs, foreign, unproved};
 use super::halt::{Halt, interrupted};
 use super::ours::Ours;
 use super::rules::{changed, means, result_of};
 use super::wait::Patience;
 use super::{Journal, Progress, Tools};
-use crate::lightsail::{Kind, Reader, Writer};
+use crate::lightsail::{Reader, Writer};
 use crate::model::InstanceId;
 use crate::plan::undo::Step;
-use crate::plan::{Call, Failure, Foreign, InstancePlan, InstanceResult, Outcome};
+use crate::plan::{Call, Failure, InstancePlan, InstanceResult, Outcome};
 
 /// What it takes to work on one instance.
 pub(super) struct Worker<'a, R, W, J, P> {
@@ -25,6 +25,9 @@ pub(super) struct Worker<'a, R, W, J, P> {
     pub(super) writes: usize,
     /// The writes that may have been carried out.
     pub(super) steps: Vec<Step>,
+    /// When the instance was last seen to be the one that was planned for, by the clock; `None` where that is to be asked
+    /// again.
+    pub(super) confirmed: Option<Duration>,
     /// What should be known although all went well.
     pub(super) note: Option<String>,
     /// Whether anything was out of the ordinary, so that it is worth asking for another writer.
@@ -55,6 +58,7 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
             ours: Ours::new(tools.clock),
             writes: 0,
             steps: Vec::new(),
+            confirmed: None,
             note: None,
             disturbed: false,
         }
@@ -103,14 +107,13 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
 
     async fn begin(&mut self) -> Result<Outcome, Outcome> {
         self.halt.check()?;
+        self.still_wanted()?;
         self.tools.progress.started(self.id());
-        if self.tools.settings.recheck || !self.plan.instance.state.is_settled() {
-            self.settle().await?;
-        }
-        self.ours = Ours::new(self.tools.clock);
+        let stop = self.halt.stop;
         let live = tokio::select! {
-            live = self.read() => live.map_err(|error| Outcome::Failed(failure(&error)))?,
-            () = self.halt.stop.wait() => return Err(interrupted()),
+            biased;
+            () = stop.wait() => return Err(interrupted()),
+            live = self.rules_of_the_instance() => live?,
         };
         if live != self.plan.before {
             let InstancePlan {
@@ -135,56 +138,6 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
                 Ok(Outcome::Applied { repaired: None })
             }
             Err(trouble) => self.repair(trouble).await,
-        }
-    }
-
-    /// Waits for the instance to be in a state that takes writes. It must still be the one that was planned for.
-    pub(super) async fn settle(&mut self) -> Result<(), Outcome> {
-        let timeout = self.tools.settings.timeout;
-        let mut patience = self.patience(timeout);
-        loop {
-            let instance = match self.tools.reader.instance(self.id()).await {
-                Ok(instance) => instance,
-                Err(error) if error.kind() == Kind::NotFound => {
-                    return Err(Outcome::Stale("the instance is gone".to_owned()));
-                }
-                Err(error) => return Err(Outcome::Failed(failure(&error))),
-            };
-            same_instance(&instance, &self.plan.instance)?;
-            if instance.state.is_settled() {
-                return Ok(());
-            }
-            if patience.is_over() {
-                let (state, seconds) = (&instance.state, timeout.as_secs());
-                let mut failure = plain(format!(
-                    "the instance was still `{state}` after {seconds} s"
-                ));
-                failure.hint = Some(
-                    "try again when it is running or stopped, or give it more `--timeout`"
-                        .to_owned(),
-                );
-                return Err(Outcome::Failed(failure));
-            }
-            self.waiting(&format!("the instance is `{}`", instance.state));
-            tokio::select! {
-                () = patience.pause() => {}
-                () = self.halt.stop.wait(), if self.writes == 0 => return Err(interrupted()),
-            }
-        }
-    }
-
-    /// Refuses to repair another instance that got the name while we wrote: its rules differ from what was planned, and no
-    /// operation on it shows anybody.
-    async fn still_the_same(&self) -> Result<(), Outcome> {
-        match self.tools.reader.instance(self.id()).await {
-            Ok(instance) => match same_instance(&instance, &self.plan.instance) {
-                Err(Outcome::Stale(difference)) => Err(foreign(difference)),
-                same => same,
-            },
-            Err(error) if error.kind() == Kind::NotFound => {
-                Err(foreign("the instance is gone".to_owned()))
-            }
-            Err(error) => Err(Outcome::Failed(unproved(&error))),
         }
     }
 
@@ -238,7 +191,7 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
                 self.plan.family(),
             )));
         }
-        self.still_the_same().await?;
+        self.confirmed = None;
         let proved = match self.call(&put, live.firewall(), &self.plan.after).await {
             Ok(()) => self.prove(true).await,
             Err(trouble) => Err(trouble),
@@ -258,14 +211,6 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
             }
         }
     }
-}
-
-/// Somebody else was at work, which shows in nothing but this.
-fn foreign(difference: String) -> Outcome {
-    Outcome::ForeignWriter(Foreign {
-        difference: Some(difference),
-        ..Foreign::default()
-    })
 }
 
 /// Whether a call replaces the whole firewall.

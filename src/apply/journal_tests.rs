@@ -5,7 +5,7 @@ use std::io;
 
 use super::fake::{Behaviour, Fake, Fault, plan};
 use super::tests::{APPLIED, after, before, elsewhere, go, message, opening, patient, put, tools};
-use super::{Intent, Journal, Settings, Stage, Stop, SystemClock, Tools, run};
+use super::{Intent, Journal, Settings, Stage, Stop, SystemClock, Tools, Validity, run};
 use crate::lightsail::{Error, Operation};
 use crate::plan::{InstancePlan, InstanceResult, Outcome, Report};
 
@@ -75,6 +75,7 @@ async fn noted(faults: &[Fault], full: usize) -> (Report, Vec<String>, usize) {
         progress: &(),
         settings: &settings,
         stop: &stop,
+        validity: Validity::UNLIMITED,
         clock: &SystemClock,
     };
     let report = run(&plan(vec![web]), &tools).await;

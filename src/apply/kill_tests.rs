@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::fake::{Behaviour, Fake, Fault, plan};
 use super::receipt::{Header, Receipt, ReceiptFile, Scope};
 use super::tests::{after, before, opening, patient, put, tools};
-use super::{Confirmation, Stop, SystemClock, Tools, confirm, run};
+use super::{Confirmation, Stop, SystemClock, Tools, Validity, confirm, run};
 use crate::lightsail::{Error, Operation, Reader, Writer};
 use crate::model::{Firewall, Instance, InstanceId, Key, LiveFirewall, PortState, Site, Sources};
 use crate::plan::{InstancePlan, Plan};
@@ -112,6 +112,7 @@ async fn lives(fake: &Fake, plan: &Plan, journal: &ReceiptFile, steps: usize) ->
         progress: &(),
         settings: &settings,
         stop: &stop,
+        validity: Validity::UNLIMITED,
         clock: &SystemClock,
     };
     let whole = async {

@@ -4,13 +4,18 @@
 //! plan, and where the world is not as the plan says, it stops and says so. It knows no terminal and no signal, and no file
 //! but the receipt.
 //!
-//! For each instance: wait until it is settled, read the rules and compare them with `before`, make the calls, each told to
-//! the journal first, and wait for each operation, read back until the rules mean `after`. A call that is refused, or a
-//! result that differs though nobody else wrote, is answered with the plan's one fallback, once.
+//! For each instance: wait until it is settled, read the rules and compare them with `before`, ask whether it is still the
+//! instance that was planned for, make the calls, each told to the journal first, and wait for each operation, read back
+//! until the rules mean `after`. A call that is refused, or a result that differs though nobody else wrote, is answered with
+//! the plan's one fallback, once.
+//!
+//! What is written is true at the moment of the write. Between the question which instance has the name and the write that
+//! follows lies no other request, and a plan whose time is over sends nothing more.
 //!
 //! Another writer is left alone. It shows in the read before the write, in the read-back, and in the operations on the
-//! instance. Those are asked for where anything was out of the ordinary (a reply was lost, a call refused, a read-back
-//! differed even once) and not where the first read-back is as planned, so that a change costs one write and two reads.
+//! instance. Those are asked for after Opens and Closes, which may have taken with them what somebody added to the same key
+//! meanwhile, and where anything was out of the ordinary (a reply was lost, a call refused, a read-back differed even once).
+//! So a Put costs one write and three reads (rules, instance, rules), and an Open or a Close one read more.
 //!
 //! Nothing waits for ever. Every call of a reader and a writer ends by a deadline of its own, and every repetition here has
 //! one from [`Settings`].
@@ -22,11 +27,13 @@ mod halt;
 mod instance;
 mod journal;
 mod ours;
+mod precondition;
 mod proof;
 pub mod receipt;
 mod revert;
 mod rules;
 mod stop;
+mod validity;
 mod wait;
 mod write;
 
@@ -38,6 +45,8 @@ mod fake;
 mod journal_tests;
 #[cfg(test)]
 mod kill_tests;
+#[cfg(test)]
+mod precondition_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -56,6 +65,7 @@ pub use clock::{Clock, Pause, SystemClock};
 pub use confirm::{Confirmation, confirm, irreversible};
 pub use journal::{Intent, Journal, Stage};
 pub use stop::Stop;
+pub use validity::Validity;
 
 use crate::lightsail::{Reader, Writer};
 use crate::model::InstanceId;
@@ -80,9 +90,6 @@ pub struct Settings {
     pub longest_pause: Duration,
     /// How often a write is sent at most where its reply is lost and a read shows that it had no effect.
     pub attempts: u32,
-    /// Whether identity, state and address type are read again for instances that the plan found settled. A caller that
-    /// made the plan from a listing of this very run may save the call.
-    pub recheck: bool,
     /// After how many instances that failed, were stale or had another writer nothing new is begun; at least one. What is
     /// begun by then is finished. `None` is never.
     pub max_failures: Option<usize>,
@@ -100,7 +107,6 @@ impl Default for Settings {
             first_pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(5),
             attempts: 3,
-            recheck: true,
             max_failures: None,
         }
     }
@@ -142,6 +148,8 @@ pub struct Tools<'a, R, W, J, P> {
     pub settings: &'a Settings,
     /// Once set, nothing new is begun.
     pub stop: &'a Stop,
+    /// Until when the plan may be carried out.
+    pub validity: &'a Validity,
     /// What time it is.
     pub clock: &'a dyn Clock,
 }

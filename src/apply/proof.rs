@@ -146,16 +146,33 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         }
     }
 
-    /// After a proof that did not come by itself, tells of another writer. Operations that cannot be read take nothing from
-    /// what was read back.
-    pub(super) async fn undisturbed(&self) -> Result<(), Outcome> {
-        if !self.disturbed {
+    /// After a proof, tells of another writer where the proof alone does not: where it did not come by itself, and after an
+    /// Open or a Close. If an Open replaces the sources of its key, or a Close removes the key, then a source that somebody
+    /// added since it was read is gone, and the rules are just as planned. A Put costs no such question: that it overwrites
+    /// what it did not see is what it is.
+    ///
+    /// Operations that cannot be read take nothing from what was read back, and it is said that they were not.
+    pub(super) async fn undisturbed(&mut self) -> Result<(), Outcome> {
+        if !self.disturbed && self.plan.calls.iter().all(replaces) {
             return Ok(());
         }
-        let operations = self.tools.reader.operations_for(self.id()).await;
-        match self.ours.foreign(&operations.unwrap_or_default()) {
+        let operations = match self.tools.reader.operations_for(self.id()).await {
+            Ok(operations) => operations,
+            Err(error) => {
+                let unknown =
+                    format!("whether somebody else wrote meanwhile is not known: {error}");
+                self.note = Some(match self.note.take() {
+                    Some(note) => format!("{note}; {unknown}"),
+                    None => unknown,
+                });
+                return Ok(());
+            }
+        };
+        match self.ours.foreign(&operations) {
             Some(foreign) => Err(Outcome::ForeignWriter(Foreign {
-                difference: Some("the rules are as planned all the same".to_owned()),
+                difference: Some(
+                    "the rules are as planned, so what it changed may be undone".to_owned(),
+                ),
                 ..foreign
             })),
             None => Ok(()),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::fake::{Behaviour, Fake, from, plan, rules, tcp};
-use super::{Progress, Settings, Stop, SystemClock, Tools, run};
+use super::{Progress, Settings, Stop, SystemClock, Tools, Validity, run};
 use crate::model::{AddressType, Firewall, InstanceId, InstanceState, LiveFirewall, PortState};
 use crate::plan::{Call, InstancePlan, InstanceResult, Outcome, Report};
 
@@ -15,7 +15,6 @@ pub(super) fn patient() -> Settings {
         operation_timeout: long,
         proof_timeout: long,
         first_pause: Duration::ZERO,
-        recheck: false,
         ..Settings::default()
     }
 }
@@ -76,6 +75,7 @@ pub(super) fn tools<'a>(
         progress: &(),
         settings,
         stop,
+        validity: Validity::UNLIMITED,
         clock: &SystemClock,
     }
 }
@@ -107,27 +107,44 @@ pub(super) fn message(outcome: &Outcome) -> String {
 
 pub(super) const APPLIED: Outcome = Outcome::Applied { repaired: None };
 
+/// Which instance it is, is asked right before the write. After an Open or a Close, somebody else may have added to the same
+/// key.
 #[tokio::test(flavor = "current_thread")]
-async fn a_change_costs_one_write_and_two_reads() {
-    let fake = Fake::default();
-    let plan = opening(&fake, Behaviour::default());
-    let report = go(&fake, vec![plan], patient()).await;
-    assert_eq!(report.results[0].outcome, APPLIED);
-    assert_eq!(
-        (report.results[0].writes, report.results[0].operations.len()),
-        (1, 1)
-    );
-    fake.host("web", |host| {
-        assert_eq!(host.rules, after());
+async fn a_change_costs_one_write_and_three_reads_or_four() {
+    let close = Call::Close {
+        key: tcp(22),
+        sources: from(&["192.0.2.1/32"]),
+    };
+    let shut = rules(&[(443, &["0.0.0.0/0"])]);
+    for (before, call, after, last) in [
+        (before(), put(), after(), None),
+        (before(), open(), after(), Some("GetOperationsForResource")),
+        (after(), close, shut, Some("GetOperationsForResource")),
+    ] {
+        let fake = Fake::default();
+        let action = call.action();
+        let plan = InstancePlan {
+            calls: vec![call],
+            ..fake.add("web", &before, &after, Behaviour::default())
+        };
+        let report = go(&fake, vec![plan], patient()).await;
+        assert_eq!(report.results[0].outcome, APPLIED);
         assert_eq!(
-            host.requests,
-            [
-                "GetInstancePortStates",
-                "OpenInstancePublicPorts",
-                "GetInstancePortStates"
-            ]
+            (report.results[0].writes, report.results[0].operations.len()),
+            (1, 1)
         );
-    });
+        let mut requests = vec![
+            "GetInstancePortStates",
+            "GetInstance",
+            action,
+            "GetInstancePortStates",
+        ];
+        requests.extend(last);
+        fake.host("web", |host| {
+            assert_eq!(host.rules, after);
+            assert_eq!(host.requests, requests);
+        });
+    }
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -163,11 +180,7 @@ async fn another_instance_under_the_name_is_stale() {
         let fake = Fake::default();
         let plan = opening(&fake, Behaviour::default());
         fake.host("web", change);
-        let settings = Settings {
-            recheck: true,
-            ..patient()
-        };
-        let report = go(&fake, vec![plan], settings).await;
+        let report = go(&fake, vec![plan], patient()).await;
         assert!(
             matches!(report.results[0].outcome, Outcome::Stale(_)),
             "{report:?}"
@@ -178,10 +191,7 @@ async fn another_instance_under_the_name_is_stale() {
     let report = go(
         &other,
         vec![opening(&fake, Behaviour::default())],
-        Settings {
-            recheck: true,
-            ..patient()
-        },
+        patient(),
     )
     .await;
     assert_eq!(
@@ -245,7 +255,7 @@ async fn once_a_read_disagreed_two_must_agree() {
     );
     // The last request asks whether it was another writer.
     let requests = fake.host("web", |host| host.requests.clone());
-    assert_eq!(requests.len(), 1 + 1 + 3 + 2 + 1);
+    assert_eq!(requests.len(), 2 + 1 + 3 + 2 + 1);
     assert_eq!(requests.last(), Some(&"GetOperationsForResource"));
 }
 
@@ -344,6 +354,7 @@ fn stopping<'a>(
         progress,
         settings,
         stop: progress.0,
+        validity: Validity::UNLIMITED,
         clock: &SystemClock,
     }
 }

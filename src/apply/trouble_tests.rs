@@ -233,16 +233,19 @@ async fn one_failure_stops_nobody_else() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn an_instance_that_begins_to_stop_is_waited_for() {
-    let states = [InstanceState::Stopping, InstanceState::Stopping].into();
-    let (result, writes) = opened(
-        Behaviour {
-            states,
-            ..Behaviour::default()
-        },
-        patient(),
-    )
-    .await;
-    assert_eq!((result.outcome, writes), (APPLIED, vec![open(), open()]));
+    // Before the write, and between the look at the instance and the write.
+    for (state, sent) in [(InstanceState::Stopping, 1), (InstanceState::Running, 2)] {
+        let states = [state, InstanceState::Stopping, InstanceState::Stopping].into();
+        let (result, writes) = opened(
+            Behaviour {
+                states,
+                ..Behaviour::default()
+            },
+            patient(),
+        )
+        .await;
+        assert_eq!((result.outcome, writes), (APPLIED, vec![open(); sent]));
+    }
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -270,8 +273,12 @@ async fn a_refused_open_that_another_rule_hides_is_not_taken_for_done() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_repair_does_not_reach_another_instance_of_the_same_name() {
     let fake = Fake::default();
-    let plan = opening(&fake, faults(&[Fault::Ignored, Fault::Fine]));
-    fake.host("web", |host| host.instance.arn.push_str("-another"));
+    let behaviour = Behaviour {
+        // Right after the first write.
+        replaced: Some(3),
+        ..faults(&[Fault::Ignored, Fault::Fine])
+    };
+    let plan = opening(&fake, behaviour);
     let result = go(&fake, vec![plan], hasty()).await.results.remove(0);
     let Outcome::ForeignWriter(foreign) = &result.outcome else {
         panic!("{result:?}")

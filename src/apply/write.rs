@@ -33,7 +33,10 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                 }
                 Err(error) => error,
             };
-            self.disturbed |= error.kind() != Kind::Throttled;
+            if error.kind() != Kind::Throttled {
+                self.disturbed = true;
+                self.confirmed = None;
+            }
             let again = match error.kind() {
                 Kind::Throttled => {
                     self.waiting("the service asks for fewer requests");
@@ -94,13 +97,14 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         });
     }
 
-    /// Sends it once, told to the journal before and after. What cannot be told is not sent.
+    /// Sends it once, told to the journal before and after. What cannot be told, or is no longer true, is not sent.
     async fn send(
-        &self,
+        &mut self,
         call: &Call,
         from: &Firewall,
         to: &Firewall,
     ) -> Result<Result<Operation, Error>, Trouble> {
+        self.before_write().await.map_err(Trouble::Over)?;
         let Tools {
             writer, journal, ..
         } = self.tools;

@@ -363,7 +363,7 @@ impl OutArgs {
         let Some(path) = self.out.as_deref().filter(|_| !planned.is_refused()) else {
             return Ok(());
         };
-        let file = planned.file(self.valid_for);
+        let file = planned.file(self.valid_for)?;
         let text = plan::file::write(&file);
         atomic_file::write(path, text.as_bytes()).map_err(|error| {
             Cannot::failed(format!(

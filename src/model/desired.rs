@@ -101,6 +101,15 @@ pub struct Rule {
     pub until: Option<OffsetDateTime>,
 }
 
+/// The end of a declared rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// The first instant at which the rule is no longer wanted.
+    pub at: OffsetDateTime,
+    /// The rule.
+    pub origin: Origin,
+}
+
 /// What must go, in additive mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Absent {
@@ -142,6 +151,22 @@ pub struct DesiredInstance {
     pub notes: Vec<Note>,
 }
 
+impl DesiredInstance {
+    /// The first end of a rule that is in force: from then on something else is wanted.
+    #[must_use]
+    pub fn ends_next(&self) -> Option<Expiry> {
+        let ends = self
+            .rules
+            .iter()
+            .filter_map(|rule| Some((rule.until?, rule)));
+        let (at, rule) = ends.min_by_key(|(until, _)| *until)?;
+        Some(Expiry {
+            at,
+            origin: rule.origin.clone(),
+        })
+    }
+}
+
 /// An instance that the configuration names and that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
@@ -181,14 +206,11 @@ pub struct Desired {
 }
 
 impl Desired {
-    /// The first instant after `now` at which a declared rule ends, and with it what is desired.
+    /// The first instant at which a rule that is in force ends, and with it what is desired. It may be over by now.
     #[must_use]
-    pub fn ends_next(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+    pub fn ends_next(&self) -> Option<OffsetDateTime> {
         let rules = self.instances.values().flat_map(|instance| &instance.rules);
-        rules
-            .filter_map(|rule| rule.until)
-            .filter(|until| *until > now)
-            .min()
+        rules.filter_map(|rule| rule.until).min()
     }
 
     /// The rules that are in force at `as_of` and end within [`NOTICE`]: where each is, once, and its end.

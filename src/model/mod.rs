@@ -19,7 +19,7 @@ mod shown;
 mod sources;
 
 pub use desired::{
-    Absent, Desired, DesiredInstance, Missing, Mode, NOTICE, Note, Origin, Rule, Strategy,
+    Absent, Desired, DesiredInstance, Expiry, Missing, Mode, NOTICE, Note, Origin, Rule, Strategy,
     Undeclared,
 };
 pub use fingerprint::{Fingerprint, NotAFingerprint};

@@ -91,20 +91,21 @@ fn what_differs_is_confirmed_before_it_is_shown() {
     );
     assert_eq!(names(&report).len(), 7);
     assert_eq!(report["needed"]["writes"], 15);
-    assert_eq!(report["needed"]["reads"], 30);
+    assert_eq!(report["needed"]["reads"], 45);
     assert_eq!(report["needed"]["leastSeconds"], 1);
-    let needs = "Apply needs 15 writes and 30 reads: 1 s at the documented rates.";
+    let needs = "Apply needs 15 writes and 45 reads: 1 s at the documented rates.";
     let exact = server.run(&stage, &["plan", "--rate", "unlimited"]);
     assert!(exact.stdout.contains(needs), "{}", exact.stdout);
 }
 
 #[test]
-fn one_change_on_all_costs_the_pages_and_three_calls_an_instance() {
+fn one_change_on_all_costs_the_pages_and_four_calls_an_instance() {
     let (server, stage) = served(&some(0, 25), ListedPorts::Current);
     let (_, report) = ends(&server, &stage, &["apply", "--yes"], 0);
     assert_eq!(
         server.requests(),
         [
+            "GetInstance 25",
             "GetInstancePortStates 50",
             "GetInstances 3",
             "PutInstancePublicPorts 25"
@@ -126,6 +127,7 @@ fn a_plan_file_costs_the_same() {
     assert_eq!(
         server.requests(),
         [
+            "GetInstance 20",
             "GetInstancePortStates 65",
             "GetInstances 6",
             "PutInstancePublicPorts 20"

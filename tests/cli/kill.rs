@@ -33,9 +33,10 @@ absent = [{ allow = "tcp/8080" }]
 const APPLY: [&str; 4] = ["apply", "--yes", "--concurrency", "1"];
 
 /// The instances that the requests name, after the one that lists them: a read of each for the plan, then for each the
-/// read before the writes, the writes, and the proof.
-const REQUESTS: [&str; 9] = [
-    "db-1", "web-1", "db-1", "db-1", "db-1", "db-1", "web-1", "web-1", "web-1",
+/// read before the writes, which instance it is, the writes, and the proof; for the Open and the Close also who else wrote.
+const REQUESTS: [&str; 12] = [
+    "db-1", "web-1", "db-1", "db-1", "db-1", "db-1", "db-1", "db-1", "web-1", "web-1", "web-1",
+    "web-1",
 ];
 
 /// The receipt is cut off at every so many bytes.

@@ -166,7 +166,7 @@ fn a_plan_in_sync_costs_one_read_more_than_discovery_and_no_write() {
 }
 
 #[test]
-fn a_change_costs_one_write_and_two_reads() {
+fn a_change_costs_one_write_and_three_reads() {
     let server = Server::start(differing(1), Quirks::default());
     let stage = Stage::new(CONFIG, &differing(1));
     let done = server.run(&stage, &["apply", "--yes"]);
@@ -175,6 +175,7 @@ fn a_change_costs_one_write_and_two_reads() {
     assert_eq!(
         server.requests(),
         [
+            "GetInstance 1",
             "GetInstancePortStates 3",
             "GetInstances 1",
             "PutInstancePublicPorts 1"
@@ -270,6 +271,21 @@ fn another_writer_before_the_write_makes_the_plan_stale() {
     );
     assert_eq!(server.run(&stage, &["apply", "--yes"]).code, Some(0));
     assert_eq!(server.run(&stage, &["drift"]).code, Some(0));
+}
+
+/// The list was made in this very run, and is old by the time of the write all the same.
+#[test]
+fn an_instance_that_is_replaced_before_the_write_is_not_written() {
+    for confirmed in [&[][..], &["--confirm-within", "1m", "--probe", "true"]] {
+        let theirs = vec![on("web-1", "GetInstance", 1, Happening::Replaced)];
+        let server = Server::with_faults(differing(1), Quirks::default(), theirs);
+        let stage = Stage::new(CONFIG, &differing(1));
+        let done = server.run(&stage, &[&["apply", "--yes"], confirmed].concat());
+        assert_eq!(done.code, Some(4), "{}", done.shown());
+        let said = "stale, nothing written: another instance has the name now";
+        assert!(done.stdout.contains(said), "{}", done.stdout);
+        assert!(server.emulator.journal().is_empty(), "it was written");
+    }
 }
 
 #[test]

@@ -191,6 +191,49 @@ fn a_preview_never_becomes_a_plan_file_that_outlives_its_day() {
     );
 }
 
+/// One nanosecond after the time that the plan is for.
+const SOON: &str = "2031-12-31T17:00:00.000000001Z";
+
+#[test]
+fn what_ends_before_it_is_written_is_left_out_and_named() {
+    let stage = stage();
+    let until = format!(r#""anywhere", until = {SOON} }}"#);
+    stage.configure(&CONFIG.replacen(r#""anywhere" }"#, &until, 1));
+    let done = apply(&stage, &["--as-of", "2031-12-31T17:00:00Z"]);
+    // The other instance is written.
+    assert_eq!(done.code, Some(5), "{}", done.shown());
+    let said = format!(
+        "web-1 (eu-central-1): stale, nothing written: the rule at firewall.toml:5 ended at {SOON}"
+    );
+    assert!(done.stdout.contains(&said), "{}", done.stdout);
+    let report = stage.json(&["plan", "--as-of", "2031-12-31T17:00:01Z"]);
+    let of = |name: &str| {
+        let instances = report["instances"].as_array().expect("a list");
+        let found = instances.iter().find(|instance| instance["name"] == name);
+        found.expect("an instance")["verdict"].clone()
+    };
+    assert_eq!(
+        (of("web-1"), of("web-2")),
+        ("change".into(), "in-sync".into())
+    );
+}
+
+#[test]
+fn a_plan_that_is_over_before_it_is_made_is_not_kept() {
+    let stage = stage();
+    let until = r#""anywhere", until = 2020-01-01T00:00:00.000000001Z }"#;
+    stage.configure(&CONFIG.replacen(r#""anywhere" }"#, until, 1));
+    let preview = ["plan", "--as-of", "2020-01-01", "--out", "plan.json"];
+    let done = stage.on_fleet(&preview);
+    assert_eq!(done.code, Some(1), "{}", done.shown());
+    assert!(
+        done.stderr.contains("a rule ended at 2020-01-01"),
+        "{}",
+        done.stderr
+    );
+    assert!(!stage.path("plan.json").exists());
+}
+
 #[test]
 fn guards_refuse_with_3_and_give_way_to_a_reason() {
     let stage = stage();

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::super::fake::{Behaviour, Fake, Fault, from, plan, tcp};
 use super::super::tests::{after, before, opening, patient, put};
-use super::super::{Confirmation, Stop, SystemClock, Tools, confirm, run};
+use super::super::{Confirmation, Stop, SystemClock, Tools, Validity, confirm, run};
 use super::{Damage, Header, Receipt, ReceiptFile, Rollback, Scope, unended};
 use crate::model::{Instance, InstanceId, Live, LiveFirewall, PortState, Site, Strategy};
 use crate::plan::{Call, InstancePlan, Plan, Verdict, lint};
@@ -52,6 +52,7 @@ async fn receipt(folder: &Path, confirmation: Option<Confirmation>) -> (Fake, Re
         progress: &(),
         settings: &settings,
         stop: &stop,
+        validity: Validity::UNLIMITED,
         clock: &SystemClock,
     };
     let plan = plan(vec![web, db]);

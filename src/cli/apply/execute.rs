@@ -43,8 +43,6 @@ pub(super) async fn execute(
         concurrency: usize::from(args.fleet.concurrency),
         timeout: args.timeout,
         max_failures: args.max_failures.map(|most| most as usize),
-        // The plan was made from, or held against, a listing of this very run; only a person may have let it grow old.
-        recheck: !args.yes,
         ..Settings::default()
     };
     let stop = Stop::new();
@@ -62,6 +60,7 @@ pub(super) async fn execute(
         progress: &bar,
         settings: &settings,
         stop: &stop,
+        validity: &ready.validity,
         clock: &SystemClock,
     };
     let mut report = apply::run(&ready.plan, &tools).await;

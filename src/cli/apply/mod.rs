@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use time::OffsetDateTime;
 
 use super::Exit;
 use super::args::{
@@ -164,6 +165,14 @@ async fn carry_out(
         _ => {}
     }
     permission(args, instances, &mut signals).await?;
+    // The question may have stood for long.
+    if let Some(over) = ready.validity.over(OffsetDateTime::now_utc()) {
+        return Err(Cannot {
+            exit: Exit::Stale,
+            message: format!("{over}, so nothing was written"),
+            hint: Some("make a new plan and have it reviewed".to_owned()),
+        });
+    }
     let done = execute::execute(args, ready, &writer, confirmation.as_ref(), signals).await?;
     held.extend(Exit::of_report(&done.report));
     if !done.receipt_is_whole {

@@ -8,7 +8,7 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use super::ApplyArgs;
-use crate::apply::receipt;
+use crate::apply::{Validity, receipt};
 use crate::cli::args::options;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Cannot, Output, guarded_text, plan_text};
@@ -29,6 +29,8 @@ use crate::render::text::Asked;
 pub(super) struct Ready {
     pub(super) world: World,
     pub(super) plan: Plan,
+    /// Until when it may be carried out.
+    pub(super) validity: Validity,
     pub(super) warnings: Vec<Problem>,
     pub(super) refusals: Vec<Refusal>,
     pub(super) findings: Findings,
@@ -76,7 +78,8 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan>
     let sites = session::sites(&args.world, &config).await?;
     let ours = args.world.shared(shard);
     let world = World::connect(&ours, None, Want::Write, &sites, config.accounts()).await?;
-    let as_of = args.config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
+    let now = OffsetDateTime::now_utc();
+    let as_of = args.config.as_of.unwrap_or(now);
     let planned = session::plan(
         &config,
         as_of,
@@ -115,6 +118,11 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan>
             targets: planned.scope.targets,
         },
         plan: planned.plan,
+        validity: Validity {
+            until: None,
+            ends: planned.ends,
+            ahead: as_of - now,
+        },
         warnings: planned.warnings,
         refusals: planned.refusals,
         findings: planned.findings,
@@ -223,6 +231,10 @@ async fn from_file(args: &ApplyArgs, path: &Path, output: &Output) -> Result<Rea
         cost,
         digest: Some(file.digest().to_string()),
         plan,
+        validity: Validity {
+            until: Some(file.valid_until),
+            ..Validity::default()
+        },
         warnings: Vec::new(),
         refusals: Vec::new(),
         // A plan that a policy refuses is never written to a file.

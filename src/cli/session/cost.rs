@@ -6,11 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::lightsail::{Rate, Tally};
 use crate::model::{InstanceId, Site};
-use crate::plan::Plan;
+use crate::plan::{Call, Plan};
 use crate::render::cost::{Cost, Made, Needed};
 
-/// Reads of rules that an instance takes to carry out: one before the first write, and one that proves the last.
-const READS: u64 = 2;
+/// The reads that an instance takes to carry out: its rules and which instance it is, before the first write, and its rules
+/// once more, which proves the last one.
+const READS: [(&str, u64); 2] = [("GetInstancePortStates", 2), ("GetInstance", 1)];
+
+/// After an Open or a Close, whether somebody else wrote meanwhile.
+const LOST_UPDATE: (&str, u64) = ("GetOperationsForResource", 1);
 
 /// The cost of a plan, after these calls.
 pub(in crate::cli) fn cost(
@@ -48,8 +52,15 @@ fn needed(plan: &Plan, rate: Rate) -> Needed {
             *calls.entry((site.clone(), call.action())).or_default() += 1;
             needed.writes += 1;
         }
-        *calls.entry((site, "GetInstancePortStates")).or_default() += READS;
-        needed.reads += READS;
+        let puts = instance
+            .calls
+            .iter()
+            .all(|call| matches!(call, Call::Put { .. }));
+        let asked = (!puts).then_some(LOST_UPDATE);
+        for (action, reads) in READS.into_iter().chain(asked) {
+            *calls.entry((site.clone(), action)).or_default() += reads;
+            needed.reads += reads;
+        }
     }
     let least = calls
         .iter()

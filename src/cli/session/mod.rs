@@ -26,7 +26,7 @@ use super::world::{Want, World};
 use crate::config::{self, Config, Diagnostics, Listing};
 use crate::lightsail::aws;
 use crate::lightsail::{Reader, Tally};
-use crate::model::{Fingerprint, Guard, Instance, InstanceId, Live, Note, Shard, Site};
+use crate::model::{Expiry, Fingerprint, Guard, Instance, InstanceId, Live, Note, Shard, Site};
 use crate::plan::file::{self, PlanFile, Scope};
 use crate::plan::{self, Plan};
 use crate::policy::{self, Findings, Refusal};
@@ -78,6 +78,8 @@ pub(super) struct Planned {
     pub(super) config: Fingerprint,
     /// The calls that it took and will take, once they were counted.
     pub(super) cost: Cost,
+    /// When the first declared rule of an instance ends, for each that is to be changed and has one.
+    pub(super) ends: BTreeMap<InstanceId, Expiry>,
     guard: Guard,
     made_at: OffsetDateTime,
     /// The first instant at which another plan would be made.
@@ -141,6 +143,7 @@ impl Planned {
             expiring: Vec::new(),
             cost: Cost::default(),
             config,
+            ends: BTreeMap::new(),
             guard,
             made_at,
             changes_at,
@@ -160,17 +163,26 @@ impl Planned {
     }
 
     /// The plan as a file that is good for `valid_for` at most.
-    pub(super) fn file(&self, valid_for: std::time::Duration) -> PlanFile {
+    ///
+    /// # Errors
+    /// A rule ended while the plan was made.
+    pub(super) fn file(&self, valid_for: std::time::Duration) -> Result<PlanFile, Cannot> {
+        if let Some(ended) = self.changes_at.filter(|ended| *ended <= self.made_at) {
+            let message = format!(
+                "the plan is not valid: a rule ended at {ended}, before the plan was complete"
+            );
+            return Err(Cannot::failed(message).with_hint(Some("plan again".to_owned())));
+        }
         let valid_for = time::Duration::try_from(valid_for).unwrap_or(time::Duration::MAX);
         let valid_until = file::valid_until(self.changes_at, self.made_at, valid_for);
-        PlanFile::new(
+        Ok(PlanFile::new(
             self.plan.clone(),
             self.scope.clone(),
             self.guard.clone(),
             self.config,
             self.made_at,
             valid_until,
-        )
+        ))
     }
 }
 
@@ -273,9 +285,10 @@ pub(super) async fn plan(
             as_of: question.preview,
         },
         config: config.fingerprint(),
-        // A plan is made now, whatever day it is a preview of.
+        // A plan is made now, whatever day it is a preview of. What it wants was decided before anything was read, so a
+        // rule may have ended since.
         made_at,
-        changes_at: desired.ends_next(made_at),
+        changes_at: desired.ends_next(),
         changed_since: BTreeMap::new(),
     };
     let mut planned = Planned::judged(plan, basis, consent)?;
@@ -283,6 +296,14 @@ pub(super) async fn plan(
     planned.findings = policy::policies(&planned.plan, &desired, question.judged);
     let unused = std::mem::take(&mut planned.findings.unused);
     planned.plan.notes.extend(unused);
+    let changing = planned.plan.instances.iter();
+    let changing = changing.filter(|instance| !instance.calls.is_empty());
+    planned.ends = changing
+        .filter_map(|instance| {
+            let id = &instance.instance.id;
+            Some((id.clone(), desired.instances.get(id)?.ends_next()?))
+        })
+        .collect();
     let expiring = desired.expiring(as_of).into_iter();
     planned.expiring = expiring
         .map(|(origin, until)| Expiring {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use portward::apply::receipt::{Header, Receipt, ReceiptFile, Scope};
 use portward::apply::{
-    self, Confirmation, Intent, Journal, Settings, Stage, Stop, SystemClock, Tools,
+    self, Confirmation, Intent, Journal, Settings, Stage, Stop, SystemClock, Tools, Validity,
 };
 use portward::emulator::Write;
 use portward::inventory::Inventory;
@@ -186,6 +186,7 @@ async fn run(
         progress: &(),
         settings,
         stop: &stop,
+        validity: Validity::UNLIMITED,
         clock: &SystemClock,
     };
     let mut report = apply::run(&plan, &tools).await;

@@ -146,7 +146,6 @@ fn settings(scene: &Scene, round: u32) -> Settings {
         proof_timeout: patience,
         first_pause: Duration::ZERO,
         longest_pause: Duration::ZERO,
-        recheck: scene.recheck,
         max_failures: scene.max_failures,
         ..Settings::default()
     }
