@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release --example torture -- --seeds 100000 --start 5000` plays them on every processor, says how far it is,
 //! and ends with a table of what happened how often. A seed that breaks an invariant is told with what it takes to replay it.
+//! One of them is liveness: once the faults stop, every instance that can be as wanted is, after a bounded number of calls.
 
 #[path = "../tests/simulation/engine/mod.rs"]
 mod engine;
@@ -28,7 +29,7 @@ fn main() -> Result<ExitCode> {
                 let mine = (start..start.saturating_add(seeds))
                     .skip(first)
                     .step_by(threads);
-                play_all(mine, 1, |result| {
+                play_all(mine, |result| {
                     let mut all = all.lock().expect("nobody panics while holding it");
                     let (tally, violations, done) = &mut *all;
                     match result {

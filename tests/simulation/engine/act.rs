@@ -4,18 +4,20 @@
 //! read from its journal afterwards.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portward::apply::receipt::{Header, Receipt, ReceiptFile, Scope};
 use portward::apply::{
-    self, Confirmation, Intent, Journal, Settings, Stage, Stop, SystemClock, Tools, Validity,
+    self, Clock, Confirmation, Intent, Journal, Settings, Stage, Stop, Tools, Validity,
 };
 use portward::emulator::Write;
 use portward::inventory::Inventory;
 use portward::lightsail::{Error, Operation, Reader as _};
 use portward::model::{
-    Desired, InstanceId, Live, LiveFirewall, Missing, Origin, Site, Undeclared, Unreadable,
+    Desired, Expiry, InstanceId, Live, LiveFirewall, Missing, Origin, Site, Undeclared, Unreadable,
 };
 use portward::plan::{self, Call, InstanceResult, Plan, Report};
 use tempfile::TempDir;
@@ -49,6 +51,11 @@ pub(crate) struct Act {
     /// Reads of rules for the plan, and while it was carried out.
     pub(crate) plan_looks: Vec<Look>,
     pub(crate) looks: Vec<Look>,
+    /// Answers to which instance has a name, while it was carried out.
+    pub(crate) faces: Vec<Look>,
+    /// When what is wanted of an instance ends, which binds the first so many intents. Putting it back is bound by nothing.
+    pub(crate) ends: BTreeMap<InstanceId, OffsetDateTime>,
+    pub(crate) bound: usize,
 }
 
 /// A write as it was told to the journal of the run, and whether an answer told what became of it.
@@ -56,12 +63,17 @@ pub(crate) struct Act {
 pub(crate) struct Told {
     pub(crate) id: InstanceId,
     pub(crate) call: Call,
+    pub(crate) at: OffsetDateTime,
     pub(crate) unanswered: bool,
 }
 
 /// The run in which things go wrong; where the scene wants it, its plan is carried out once more.
 pub(crate) async fn storm(scene: &Scene, service: &Service, settings: &Settings) -> Vec<Act> {
     let start = Start::now(service);
+    let settings = &Manner {
+        settings,
+        validity: &validity(scene, &*service.time),
+    };
     let (desired, live, plan) = look(scene, service, scene.strict_spelling).await;
     let mut acts = vec![run(scene, service, settings, start, (desired, live, plan)).await];
     if scene.again {
@@ -92,7 +104,35 @@ pub(crate) async fn calm(scene: &Scene, service: &Service, settings: &Settings) 
         on_disk: false,
         ..scene.clone()
     };
-    run(scene, service, &quiet, start, (desired, live, plan)).await
+    let manner = Manner {
+        settings: &quiet,
+        validity: Validity::UNLIMITED,
+    };
+    run(scene, service, &manner, start, (desired, live, plan)).await
+}
+
+/// How a plan is carried out.
+struct Manner<'a> {
+    settings: &'a Settings,
+    validity: &'a Validity,
+}
+
+/// When what the scene wants ends, if it begins now.
+fn validity(scene: &Scene, clock: &dyn Clock) -> Validity {
+    let origin = Origin {
+        file: "firewall.toml".into(),
+        line: 3,
+        column: 1,
+    };
+    let end = |(id, span): (&InstanceId, &Duration)| {
+        let at = clock.now() + *span;
+        let origin = origin.clone();
+        (id.clone(), Expiry { at, origin })
+    };
+    Validity {
+        ends: scene.ends.iter().map(end).collect(),
+        ..Validity::default()
+    }
 }
 
 struct Start {
@@ -171,14 +211,17 @@ fn resolved(scene: &Scene, live: &Live) -> Desired {
 async fn run(
     scene: &Scene,
     service: &Service,
-    settings: &Settings,
+    manner: &Manner<'_>,
     start: Start,
     (desired, live, plan): (Desired, Live, Plan),
 ) -> Act {
     let emulator = service.emulator.emulator();
     let (planned, looked) = (emulator.journal().len(), service.looks().len());
-    let notebook = Notebook::new(scene.on_disk);
+    let recognised = service.faces().len();
+    let clock = &*service.time;
+    let notebook = Notebook::new(scene.on_disk, clock);
     let stop = Stop::new();
+    let Manner { settings, validity } = *manner;
     let tools = Tools {
         reader: service,
         writer: service,
@@ -186,11 +229,11 @@ async fn run(
         progress: &(),
         settings,
         stop: &stop,
-        validity: Validity::UNLIMITED,
-        clock: &SystemClock,
+        validity,
+        clock,
     };
     let mut report = apply::run(&plan, &tools).await;
-    let applied = emulator.journal().len();
+    let (applied, bound) = (emulator.journal().len(), notebook.intents.borrow().len());
     let denied = scene.denied && apply::irreversible(&plan).is_empty();
     if denied {
         let no = std::future::ready(Confirmation::Denied("nobody confirmed it".to_owned()));
@@ -214,17 +257,25 @@ async fn run(
         applied,
         plan_looks: looks[start.looks..looked].to_vec(),
         looks: looks[looked..].to_vec(),
+        faces: service.faces().split_off(recognised),
+        ends: validity
+            .ends
+            .iter()
+            .map(|(id, end)| (id.clone(), end.at))
+            .collect(),
+        bound,
     }
 }
 
 /// The journal of a run, kept in memory and, for some seeds, as a real receipt.
-struct Notebook {
+struct Notebook<'a> {
+    clock: &'a dyn Clock,
     intents: RefCell<Vec<Told>>,
     file: Option<(ReceiptFile, TempDir)>,
 }
 
-impl Notebook {
-    fn new(on_disk: bool) -> Self {
+impl<'a> Notebook<'a> {
+    fn new(on_disk: bool, clock: &'a dyn Clock) -> Self {
         let file = on_disk.then(|| {
             let folder = tempfile::tempdir().expect("a folder");
             let header = Header::new(OffsetDateTime::UNIX_EPOCH, Scope::default());
@@ -232,6 +283,7 @@ impl Notebook {
             (file, folder)
         });
         Self {
+            clock,
             intents: RefCell::default(),
             file,
         }
@@ -244,12 +296,13 @@ impl Notebook {
     }
 }
 
-impl Journal for Notebook {
+impl Journal for Notebook<'_> {
     fn intent(&self, intent: &Intent<'_>) -> io::Result<usize> {
         let mut intents = self.intents.borrow_mut();
         intents.push(Told {
             id: intent.instance.id.clone(),
             call: intent.call.clone(),
+            at: self.clock.now(),
             unanswered: true,
         });
         match &self.file {

@@ -1,13 +1,15 @@
-//! The seam over the emulator without HTTP: the same questions, the same strictness, and a clock of its own.
+//! The seam over the emulator without HTTP: the same questions, the same strictness, and the clock of the simulation.
 //!
 //! Owns what an SDK and a network do in the real seam: paging, the retries of reads, and the reading of a failure. It is as
 //! strict as the real one: what is missing is an error, and a reply that did not come leaves the outcome open. Refuses to
-//! wait: where one would wait for the service, the emulator's clock is moved.
+//! wait: where one would wait for the service, the clock is moved.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
+use portward::apply::Clock as _;
 use portward::emulator::{Failure, InProcess};
 use portward::lightsail::{Error, Kind, Operation, OperationStatus, Reader, Writer};
 use portward::model::{
@@ -15,6 +17,8 @@ use portward::model::{
 };
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
+
+use super::time::Time;
 
 /// How often a read is tried where the service or the network fails, as in the real seam.
 const ATTEMPTS: u32 = 5;
@@ -31,10 +35,13 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// The service, and what was seen of it.
 pub(crate) struct Service {
     pub(crate) emulator: InProcess,
+    pub(crate) time: Rc<Time>,
     looks: RefCell<Vec<Look>>,
+    faces: RefCell<Vec<Look>>,
+    calls: RefCell<BTreeMap<String, usize>>,
 }
 
-/// A read of rules that was answered.
+/// A read that was answered.
 #[derive(Clone, Debug)]
 pub(crate) struct Look {
     /// Whose.
@@ -46,16 +53,49 @@ pub(crate) struct Look {
 }
 
 impl Service {
-    pub(crate) fn new(emulator: InProcess) -> Self {
+    pub(crate) fn new(emulator: InProcess, time: Rc<Time>) -> Self {
         Self {
             emulator,
+            time,
             looks: RefCell::default(),
+            faces: RefCell::default(),
+            calls: RefCell::default(),
         }
     }
 
     /// Every read of rules that was answered so far.
     pub(crate) fn looks(&self) -> Vec<Look> {
         self.looks.borrow().clone()
+    }
+
+    /// Every answer so far to which instance has a name.
+    pub(crate) fn faces(&self) -> Vec<Look> {
+        self.faces.borrow().clone()
+    }
+
+    /// How often anything was asked about an instance, or done to it.
+    pub(crate) fn calls(&self, id: &InstanceId) -> usize {
+        let calls = self.calls.borrow();
+        calls.get(&id.to_string()).copied().unwrap_or_default()
+    }
+
+    fn look(&self, id: &InstanceId) -> Look {
+        let emulator = self.emulator.emulator();
+        let inventory = emulator.inventory();
+        let mut entries = inventory.entries();
+        let entry = entries.find(|(of, _)| of == id);
+        Look {
+            id: id.clone(),
+            at: emulator.journal().len(),
+            arn: entry.map(|(_, entry)| entry.arn.clone()),
+        }
+    }
+
+    /// Lets time pass here and there.
+    fn pass(&self, span: Duration) {
+        self.time.pass(span);
+        let ahead = self.time.now() - self.emulator.now();
+        self.emulator.advance(ahead.try_into().unwrap_or_default());
     }
 
     fn ask(
@@ -65,12 +105,19 @@ impl Service {
         region: &str,
         body: &Value,
     ) -> Result<Value, Error> {
-        self.emulator.advance(CALL);
+        *self
+            .calls
+            .borrow_mut()
+            .entry(target.to_owned())
+            .or_default() += 1;
+        self.pass(CALL);
         let reply = self.emulator.call(action, region, body);
+        let late = self.emulator.now() - self.time.now();
+        self.time.pass(late.try_into().unwrap_or_default());
         reply.map_err(|failure| {
             let error = judged(action, target, failure);
             if error.kind() == Kind::Throttled {
-                self.emulator.advance(PAUSE);
+                self.pass(PAUSE);
             }
             error
         })
@@ -154,7 +201,9 @@ impl Reader for Service {
         let target = id.to_string();
         let body = json!({"instanceName": id.name});
         let reply = self.read(ACTION, &target, &id.region, &body)?;
-        instance(ACTION, &target, &id.region, &reply["instance"])
+        let instance = instance(ACTION, &target, &id.region, &reply["instance"])?;
+        self.faces.borrow_mut().push(self.look(id));
+        Ok(instance)
     }
 
     async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, Error> {
@@ -172,22 +221,13 @@ impl Reader for Service {
             })
         });
         let rules = rules.collect::<Result<_, _>>()?;
-        let emulator = self.emulator.emulator();
-        self.looks.borrow_mut().push(Look {
-            id: id.clone(),
-            at: emulator.journal().len(),
-            arn: emulator
-                .inventory()
-                .entries()
-                .find(|(of, _)| of == id)
-                .map(|(_, entry)| entry.arn.clone()),
-        });
+        self.looks.borrow_mut().push(self.look(id));
         Ok(rules)
     }
 
     async fn operation(&self, about: &InstanceId, id: &str) -> Result<Operation, Error> {
         const ACTION: &str = "GetOperation";
-        let target = format!("{}/{id}", about.region);
+        let target = about.to_string();
         let reply = self.read(ACTION, &target, &about.region, &json!({"operationId": id}))?;
         operation(ACTION, &target, &reply["operation"])
     }

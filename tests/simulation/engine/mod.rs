@@ -1,7 +1,7 @@
 //! The simulation: one seed is one world, one run in which things go wrong, and a few more after it has calmed down.
 //!
 //! Owns what is run, which is what the command runs: list, read, plan, lint, apply, report, with a journal. Refuses to judge
-//! it, and to wait: pauses are zero, and what the service needs time for is on the emulator's own clock.
+//! it, and to wait: all of it is on a clock of its own.
 
 mod act;
 mod adapter;
@@ -10,20 +10,22 @@ mod judge;
 mod scene;
 mod settle;
 mod tally;
+mod time;
 mod told;
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
-use portward::apply::Settings;
+use portward::apply::{Clock as _, Settings};
 use portward::emulator::{Faults, InProcess, Options};
-use time::OffsetDateTime;
+use portward::model::InstanceId;
+use portward::plan::{Plan, Verdict};
 
 use act::Act;
 use adapter::Service;
 use scene::Scene;
 pub(crate) use tally::Tally;
+use time::Time;
 
 /// What the emulator would sign with. It must not come up anywhere.
 const SECRET: &str = "the-secret-of-this-simulation";
@@ -32,12 +34,9 @@ const SECRET: &str = "the-secret-of-this-simulation";
 /// further.
 const ROUNDS: u32 = 8;
 
-/// How long a run may wait for what never comes. Nothing that the emulator does late takes more than ten questions, and a
-/// question takes a millisecond. On a machine that is busy it may not be enough, so it doubles with each round.
-const PATIENCE: Duration = Duration::from_millis(40);
-
-/// How many worlds take turns on one thread.
-const AT_ONCE: usize = 4;
+/// The most questions while one thing is waited for: a minute of pauses that grow to five seconds, of which chance leaves at
+/// least half.
+const QUESTIONS: usize = 30;
 
 /// Something that must not be.
 #[derive(Debug)]
@@ -63,26 +62,18 @@ impl std::fmt::Display for Violation {
     }
 }
 
-/// Plays these seeds on this thread, and tells of each as it is done. Each begins with the patience of this round; it is 1
-/// unless the machine is too busy for that.
+/// Plays these seeds on this thread, and tells of each as it is done.
 pub(crate) fn play_all(
     seeds: impl Iterator<Item = u64>,
-    first_round: u32,
     mut done: impl FnMut(Result<Tally, Violation>),
 ) {
     let rows = cover::rows();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        let mut games = stream::iter(seeds)
-            .map(|seed| play(seed, first_round, &rows))
-            .buffer_unordered(AT_ONCE);
-        while let Some(result) = games.next().await {
-            done(result);
-        }
-    });
+    for seed in seeds {
+        let time = Rc::new(Time::new());
+        // Chance shortens the pauses.
+        fastrand::seed(seed);
+        done(time.run(play(seed, &time, &rows)));
+    }
 }
 
 /// Every two values of two quirks, and the rows in which they have to meet.
@@ -92,11 +83,12 @@ pub(crate) fn every_pair() -> (std::collections::BTreeSet<cover::Pair>, Vec<cove
 }
 
 /// Plays one seed.
-async fn play(seed: u64, first_round: u32, rows: &[cover::Row]) -> Result<Tally, Violation> {
+async fn play(seed: u64, time: &Rc<Time>, rows: &[cover::Row]) -> Result<Tally, Violation> {
     let scene = Scene::new(seed, rows);
     let mut tally = Tally::of(&scene);
-    let mut service = service(&scene, &scene.inventory, &scene.faults);
-    let acts = act::storm(&scene, &service, &settings(&scene, first_round)).await;
+    let mut service = service(&scene, &scene.inventory, &scene.faults, time);
+    let settings = settings(&scene);
+    let acts = act::storm(&scene, &service, &settings).await;
     for act in &acts {
         judge::act(&scene, act).map_err(|what| violation(seed, what, &scene, act))?;
         tally.add(act);
@@ -107,45 +99,77 @@ async fn play(seed: u64, first_round: u32, rows: &[cover::Row]) -> Result<Tally,
         ..Faults::default()
     };
     let inventory = service.emulator.emulator().inventory();
-    service = self::service(&scene, &inventory, &calm);
+    service = self::service(&scene, &inventory, &calm, time);
+    let mut needed = None;
     for round in 1.. {
-        let patience = settings(&scene, first_round.max(round));
-        let act = act::calm(&scene, &service, &patience).await;
-        judge::act(&scene, &act).map_err(|what| violation(seed, what, &scene, &act))?;
+        let act = act::calm(&scene, &service, &settings).await;
+        let broken = |what| violation(seed, what, &scene, &act);
+        judge::act(&scene, &act).map_err(broken)?;
         tally.add(&act);
-        let verdict = settle::verdict(&scene, &act, round == ROUNDS)
-            .map_err(|what| violation(seed, what, &scene, &act))?;
+        let needed = needed.get_or_insert_with(|| calls(&act.plan));
+        let verdict = settle::verdict(&scene, &act, round == ROUNDS).map_err(broken)?;
         if let Some(excuses) = verdict {
             tally.excuse(&excuses);
+            let calls = within_bounds(&act, needed, &service).map_err(broken)?;
+            tally.most("calls about an instance until it was as wanted", calls);
             break;
         }
     }
     Ok(tally)
 }
 
-fn service(scene: &Scene, inventory: &portward::inventory::Inventory, faults: &Faults) -> Service {
+/// How many calls each instance of a plan takes.
+fn calls(plan: &Plan) -> BTreeMap<InstanceId, usize> {
+    let instances = plan.instances.iter();
+    instances
+        .map(|plan| (plan.instance.id.clone(), plan.calls.len()))
+        .collect()
+}
+
+/// Once nothing goes wrong any more, an instance is as wanted after a bounded number of calls: something may have to be
+/// waited for before the first of its plan, after each, and after the one that repairs. Says how many the most were.
+fn within_bounds(
+    act: &Act,
+    needed: &BTreeMap<InstanceId, usize>,
+    service: &Service,
+) -> Result<usize, String> {
+    let settled = act.plan.instances.iter();
+    let settled = settled.filter(|plan| plan.verdict == Verdict::InSync);
+    let mut most = 0;
+    for plan in settled {
+        let id = &plan.instance.id;
+        let calls = service.calls(id);
+        let needed = needed.get(id).copied().unwrap_or_default();
+        let bound = QUESTIONS * (needed + 2);
+        if calls > bound {
+            return Err(format!(
+                "it gets there: {id} took {calls} calls of at most {bound}"
+            ));
+        }
+        most = most.max(calls);
+    }
+    Ok(most)
+}
+
+fn service(
+    scene: &Scene,
+    inventory: &portward::inventory::Inventory,
+    faults: &Faults,
+    time: &Rc<Time>,
+) -> Service {
     let options = Options {
         secret_key: SECRET.to_owned(),
         quirks: scene.quirks.clone(),
         faults: faults.clone(),
         ..Options::default()
     };
-    Service::new(InProcess::new(
-        inventory.clone(),
-        options,
-        OffsetDateTime::now_utc(),
-    ))
+    let emulator = InProcess::new(inventory.clone(), options, time.now());
+    Service::new(emulator, Rc::clone(time))
 }
 
-fn settings(scene: &Scene, round: u32) -> Settings {
-    let patience = PATIENCE * (1 << (round - 1));
+fn settings(scene: &Scene) -> Settings {
     Settings {
         concurrency: if scene.max_failures.is_some() { 1 } else { 4 },
-        timeout: patience,
-        operation_timeout: patience,
-        proof_timeout: patience,
-        first_pause: Duration::ZERO,
-        longest_pause: Duration::ZERO,
         max_failures: scene.max_failures,
         ..Settings::default()
     }

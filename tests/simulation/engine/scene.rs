@@ -65,7 +65,8 @@ pub(crate) struct Scene {
     pub(crate) quirks: Quirks,
     pub(crate) faults: Faults,
     pub(crate) max_failures: Option<usize>,
-    pub(crate) recheck: bool,
+    /// How long after the run began what is wanted of an instance ends.
+    pub(crate) ends: BTreeMap<InstanceId, Duration>,
     /// The finished plan is carried out once more.
     pub(crate) again: bool,
     /// What is written is put back, because nobody confirms it.
@@ -127,13 +128,27 @@ impl Scene {
             faults: faults(&mut rng, seed, &ids),
             wanted,
             max_failures: (rng.u8(..6) == 0).then_some(1),
-            recheck: rng.bool(),
+            ends: ends(&mut rng, &ids),
             again: rng.u8(..6) == 0,
             denied: rng.u8(..6) == 0,
             on_disk: seed.is_multiple_of(16),
             strict_spelling: seed % 4 == 1,
         }
     }
+}
+
+/// What ends while the rules are read, while they are written, or while something is waited for.
+fn ends(rng: &mut Rng, ids: &[InstanceId]) -> BTreeMap<InstanceId, Duration> {
+    if ids.is_empty() || rng.u8(..6) > 0 {
+        return BTreeMap::new();
+    }
+    let id = ids[rng.usize(..ids.len())].clone();
+    let span = match rng.u8(..3) {
+        0 => Duration::from_millis(rng.u64(..30)),
+        1 => Duration::from_millis(rng.u64(..3_000)),
+        _ => Duration::from_secs(rng.u64(..60)),
+    };
+    [(id, span)].into()
 }
 
 /// Every fourth seed is a whole row of the cover. In the others the values that hide everything else are rare: where

@@ -17,6 +17,7 @@ use super::scene::Scene;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
     counts: BTreeMap<(&'static str, String), usize>,
+    most: BTreeMap<&'static str, usize>,
 }
 
 impl Tally {
@@ -73,8 +74,17 @@ impl Tally {
         }
     }
 
+    /// The most that was needed of something.
+    pub(crate) fn most(&mut self, what: &'static str, number: usize) {
+        let most = self.most.entry(what).or_default();
+        *most = (*most).max(number);
+    }
+
     /// Adds another one.
     pub(crate) fn merge(&mut self, other: Self) {
+        for (what, number) in other.most {
+            self.most(what, number);
+        }
         for (name, count) in other.counts {
             *self.counts.entry(name).or_default() += count;
         }
@@ -98,6 +108,9 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for ((group, name), count) in &self.counts {
             writeln!(f, "{group:<10}  {name:<44} {count:>8}")?;
+        }
+        for (what, number) in &self.most {
+            writeln!(f, "{:<10}  {what:<44} {number:>8}", "most")?;
         }
         Ok(())
     }

@@ -6,10 +6,9 @@ use portward::apply::Settings;
 use portward::emulator::{Author, Steps, Write};
 use portward::exposure::Effective;
 use portward::model::{Key, LiveFirewall, Mode, PortState, Sources, Strategy};
-use portward::plan::Call;
+use portward::plan::{Call, Outcome};
 
 use super::super::act::Act;
-use super::super::adapter::Look;
 use super::{Broken, Case};
 
 /// The most that one call may be sent: how often it may have been lost without effect.
@@ -23,7 +22,9 @@ pub(super) fn all(case: &Case<'_>) -> Result<(), Broken> {
     only_the_one_that_was_planned_for(case)?;
     others_are_left_alone(case)?;
     a_bounded_number(case)?;
-    what_was_noticed_is_not_overwritten(case)
+    nothing_after_its_end(case)?;
+    what_was_noticed_is_not_overwritten(case)?;
+    what_a_call_took_with_it_is_named(case)
 }
 
 /// Every write of this run on this instance.
@@ -73,34 +74,36 @@ fn corridor(case: &Case<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// A write reaches another instance of the same name only where that could not be seen: it came after the last look, or it
-/// has the same rules, or the look showed older ones. Where the run looks at the instance again, it also sees that the plan was made from another one's
-/// rules.
+/// A write reaches another instance of the same name only where it got the name after the last answer to which one has it,
+/// and there is such an answer before every write.
 fn only_the_one_that_was_planned_for(case: &Case<'_>) -> Result<(), Broken> {
     let arn = &case.plan.instance.arn;
-    let before = &case.plan.before;
-    let elsewhere = ours(case).filter(|(_, write)| write.arn != *arn && write.step == 1);
-    for (place, write) in elsewhere {
-        let of_another =
-            |look: Option<&Look>| look.is_some_and(|look| look.arn.as_ref() != Some(arn));
-        let mut looks = case.act.looks.iter();
-        let last = looks.rfind(|look| look.id == *case.id() && look.at <= place);
-        let same = case.means(&LiveFirewall::read(&write.before), before.firewall())
-            || !before.uncertain().is_empty();
-        let shown = of_another(case.plan_look());
-        let visible = if shown {
-            case.scene.recheck
-        } else {
-            !same && case.reads_are_fresh()
-        };
-        if of_another(last) && visible {
+    for (place, write) in ours(case).filter(|(_, write)| write.step == 1) {
+        let mut faces = case.act.faces.iter();
+        let last = faces.rfind(|look| look.id == *case.id() && look.at <= place);
+        if last.is_none_or(|look| look.arn.as_ref() != Some(arn)) {
             return Err(case.broken(
                 "only the instance that was planned for",
-                format_args!("{write:?}"),
+                format_args!("{last:?}, and then {write:?}"),
             ));
         }
     }
     Ok(())
+}
+
+/// What was only wanted until then is not begun afterwards.
+fn nothing_after_its_end(case: &Case<'_>) -> Result<(), Broken> {
+    let Some(end) = case.act.ends.get(case.id()) else {
+        return Ok(());
+    };
+    let mut bound = case.act.intents[..case.act.bound].iter();
+    match bound.find(|told| told.id == *case.id() && told.at >= *end) {
+        None => Ok(()),
+        Some(told) => Err(case.broken(
+            "nothing is written after its end",
+            format_args!("{end}, and then {told:?}"),
+        )),
+    }
 }
 
 /// Without consent, additive writes neither change another key nor take a source that is not declared to go.
@@ -235,6 +238,41 @@ fn what_was_noticed_is_not_overwritten(case: &Case<'_>) -> Result<(), Broken> {
         None => Ok(()),
         Some((_, write)) => Err(case.broken(
             "what was noticed is not overwritten",
+            format_args!("{write:?}"),
+        )),
+    }
+}
+
+/// What somebody writes between our last read and an Open or a Close may go with it, if Open replaces or Close removes the
+/// key. The rules are as planned then, and it must be said all the same that somebody else was at work, or that nobody
+/// knows.
+fn what_a_call_took_with_it_is_named(case: &Case<'_>) -> Result<(), Broken> {
+    let mut results = case.act.report.results.iter();
+    let result = results.find(|result| result.id == *case.id());
+    let unknown = |note: &String| note.contains("is not known");
+    let Some(result) = result.filter(|result| !result.note.as_ref().is_some_and(unknown)) else {
+        return Ok(());
+    };
+    let puts = case.plan.calls.iter().any(is_put);
+    let mut intents = case.act.intents.iter();
+    // What fits a call of ours that was never answered may have been ours.
+    let unanswered = intents.any(|told| told.id == *case.id() && told.unanswered);
+    let applied = matches!(result.outcome, Outcome::Applied { .. });
+    if puts || unanswered || !applied || case.exchanged() {
+        return Ok(());
+    }
+    let Some((written, _)) = ours(case).next() else {
+        return Ok(());
+    };
+    let mut looks = case.act.looks.iter();
+    let Some(read) = looks.rfind(|look| look.id == *case.id() && look.at <= written) else {
+        return Ok(());
+    };
+    let mut between = case.records(read.at, written);
+    match between.find(|(_, write)| write.by == Author::SecondWriter) {
+        None => Ok(()),
+        Some((_, write)) => Err(case.broken(
+            "what a call took with it is named",
             format_args!("{write:?}"),
         )),
     }
