@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use super::catalogue::Catalogue;
 use super::definitions::{Body, Named, RuleDef};
 use super::diagnostic::Report;
@@ -17,7 +19,7 @@ use super::source::{Span, quote};
 use super::tree::Text;
 use super::who::{self, Said, Who};
 use super::{services, what};
-use crate::model::{Key, Mode, Sources};
+use crate::model::{Key, Mode, Sources, Special};
 
 /// What can be named.
 pub(super) struct Names {
@@ -43,8 +45,8 @@ pub(super) struct Names {
 #[derive(Default)]
 struct Followed {
     sources: Sources,
-    /// Which of the texts are written-out addresses, and whether of IPv4.
-    literals: Vec<(usize, bool)>,
+    /// Which of the texts are written-out addresses, and of what.
+    literals: Vec<(usize, IpNet)>,
 }
 
 impl Names {
@@ -135,7 +137,8 @@ impl Names {
         let rules = rules.collect();
         let absent = absent.into_iter().map(|rule| Absence {
             whole: rule.from.is_none(),
-            rule: self.rule(rule, report),
+            // What never arrived may well be closed.
+            rule: self.any_rule(rule, report).0,
         });
         Settings {
             uses,
@@ -167,8 +170,17 @@ impl Names {
         None
     }
 
-    /// Follows the names of a rule.
+    /// Follows the names of a rule that speaks of who gets in.
     pub(super) fn rule(&mut self, def: RuleDef, report: &mut Report) -> Rule {
+        let (rule, special) = self.any_rule(def, report);
+        for (span, text, special) in special {
+            warn_of_special(report, span, &text, special);
+        }
+        rule
+    }
+
+    /// Follows the names of a rule. Answers with the sources written out in it from which nobody arrives, too.
+    fn any_rule(&mut self, def: RuleDef, report: &mut Report) -> (Rule, Vec<Unarriving>) {
         let RuleDef {
             span,
             allow,
@@ -215,7 +227,11 @@ impl Names {
             refuses(|families| families.ipv4),
             refuses(|families| families.ipv6),
         );
-        for (place, is_ipv4) in followed.literals.iter().copied() {
+        let mut special = Vec::new();
+        for (place, net) in followed.literals.iter().copied() {
+            let is_ipv4 = net.addr().is_ipv4();
+            let why = Special::of(net);
+            special.extend(why.map(|why| (spans[place], from[place].clone(), why)));
             let family = if is_ipv4 {
                 &mut literals.ipv4
             } else {
@@ -233,7 +249,7 @@ impl Names {
         if let Err(too_much) = self.budget.rule(ports, followed.sources.len()) {
             too_much.report(report, span);
         }
-        Rule {
+        let rule = Rule {
             span,
             origin: report.origin(span),
             items,
@@ -245,7 +261,8 @@ impl Names {
             why,
             waive: waive.into_iter().map(|id| id.text).collect(),
             any_family,
-        }
+        };
+        (rule, special)
     }
 
     fn check_waiver(&self, id: &Text, report: &mut Report) {
@@ -332,7 +349,7 @@ impl Names {
             Said::Keyword(who) => add(who),
             Said::Literal(net) => {
                 add(&[Who::Net(net)]);
-                followed.literals.push((place, net.addr().is_ipv4()));
+                followed.literals.push((place, net));
             }
             Said::Name => match self.addresses.expand(text, span, report) {
                 Some(who) => add(&who),
@@ -370,7 +387,12 @@ impl Names {
 fn member(text: &Text, report: &mut Report) -> Element<Who> {
     match who::parse(&text.text) {
         Said::Keyword(who) => Element::Items(who.to_vec()),
-        Said::Literal(net) => Element::Items(vec![Who::Net(net)]),
+        Said::Literal(net) => {
+            if let Some(special) = Special::of(net) {
+                warn_of_special(report, text.span, &text.text, special);
+            }
+            Element::Items(vec![Who::Net(net)])
+        }
         Said::Name => Element::Name,
         Said::Wrong(wrong) => {
             report_wrong(report, text.span, wrong);
@@ -392,6 +414,19 @@ fn port(text: &Text, report: &mut Report) -> Element<Key> {
             None => Element::Name,
         },
     }
+}
+
+/// A source that is written out, and why nobody arrives from it.
+type Unarriving = (Span, String, &'static Special);
+
+fn warn_of_special(report: &mut Report, span: Span, text: &str, special: &Special) {
+    let message = format!(
+        "nobody arrives at a public address from {}, which is {special}",
+        quote(text)
+    );
+    report
+        .warning(span, message)
+        .hint("name the public address that they come from");
 }
 
 fn report_wrong(report: &mut Report, span: Span, wrong: what::Wrong) {

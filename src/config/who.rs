@@ -69,6 +69,17 @@ fn network(text: &str) -> Result<IpNet, Wrong> {
             Some(not_an_address(address, length)),
         );
     };
+    if ip.is_unspecified() && length.is_none() {
+        let word = if ip.is_ipv4() {
+            "anywhere-v4"
+        } else {
+            "anywhere-v6"
+        };
+        return fail(
+            format!("{} is not the address of anybody", quote(text)),
+            Some(format!("to let everyone in, write `anywhere` or `{word}`")),
+        );
+    }
     let longest: u8 = if ip.is_ipv4() { 32 } else { 128 };
     let length = match length {
         None => longest,
@@ -174,6 +185,20 @@ mod tests {
             ("2001:DB8::1", "2001:db8::1/128"),
             ("2001:0db8::/32", "2001:db8::/32"),
             ("::ffff:192.0.2.1", "::ffff:192.0.2.1/128"),
+            ("0.0.0.0/32", "0.0.0.0/32"),
+            ("::/128", "::/128"),
+            (
+                "0.0.0.0",
+                "`0.0.0.0` is not the address of anybody; to let everyone in, write `anywhere` or `anywhere-v4`",
+            ),
+            (
+                "::",
+                "`::` is not the address of anybody; to let everyone in, write `anywhere` or `anywhere-v6`",
+            ),
+            (
+                "0:0::0",
+                "`0:0::0` is not the address of anybody; to let everyone in, write `anywhere` or `anywhere-v6`",
+            ),
             (
                 "203.0.113.7/24",
                 "`203.0.113.7/24` has host bits set; the network is `203.0.113.0/24`; for the one address write `203.0.113.7`",

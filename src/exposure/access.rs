@@ -7,11 +7,12 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use ipnet::IpNet;
 
 use super::RangeSet;
-use crate::model::{AddressType, Family, LIGHTSAIL_CONNECT, Sources};
+use crate::model::{ARRIVING, AddressType, Family, LIGHTSAIL_CONNECT, SPECIAL, Sources};
 
 /// A set of sources. Equal exactly when it means the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,9 +143,9 @@ impl Access {
         }
     }
 
-    /// Those who can come to an instance of these families.
+    /// Those of the families that an instance has.
     #[must_use]
-    pub fn arriving(&self, kind: &AddressType) -> Self {
+    pub fn on(&self, kind: &AddressType) -> Self {
         let mut here = self.clone();
         if !kind.has_ipv4() {
             here.v4 = RangeSet::new();
@@ -153,6 +154,17 @@ impl Access {
             here.v6 = RangeSet::new();
         }
         here
+    }
+
+    /// Those who can arrive at a public address: see [`SPECIAL`].
+    #[must_use]
+    pub fn arriving(&self) -> Self {
+        static NOBODY: LazyLock<Access> = LazyLock::new(|| {
+            let special: Sources = SPECIAL.iter().map(|special| special.net).collect();
+            let arriving: Sources = ARRIVING.iter().copied().collect();
+            Access::from(&special).difference(&Access::from(&arriving))
+        });
+        self.difference(&NOBODY)
     }
 
     /// The shortest spelling: the fewest networks, and the aliases that these do not contain.

@@ -167,10 +167,22 @@ impl Effective {
         named.iter().map(exposed).collect()
     }
 
-    /// As far as people can come to an instance of these families.
+    /// What of it is of the families that an instance has.
     #[must_use]
-    pub fn arriving(&self, kind: &AddressType) -> Self {
-        self.map(|access| access.arriving(kind))
+    pub fn on(&self, kind: &AddressType) -> Self {
+        self.map(|access| access.on(kind))
+    }
+
+    /// Those cells on which anybody of them can arrive, with all of them.
+    #[must_use]
+    pub fn where_somebody_arrives(&self) -> Self {
+        self.map(|access| {
+            if access.arriving().is_empty() {
+                Access::nobody()
+            } else {
+                access.clone()
+            }
+        })
     }
 
     /// The same cells with other people on them.

@@ -17,6 +17,7 @@ mod region;
 mod shard;
 mod shown;
 mod sources;
+mod special;
 
 pub use desired::{
     Absent, Desired, DesiredInstance, Expiry, Missing, Mode, NOTICE, Note, Origin, Rule, Strategy,
@@ -33,3 +34,4 @@ pub use region::{REGIONS, Region};
 pub use shard::{NoShard, Shard};
 pub use shown::{begins_command, is_unsafe, visible};
 pub use sources::{LIGHTSAIL_CONNECT, Sources, V4_ANYWHERE, V6_ANYWHERE};
+pub use special::{ARRIVING, SPECIAL, Special};

@@ -189,7 +189,7 @@ fn names() {
             ],
         ),
         (
-            "[addresses]\noffice = \"10.0.0.1\"\n[instances.ab]\nrules = [{ allow = \"shh\", from = \"ofice\" }]",
+            "[addresses]\noffice = \"192.0.2.1\"\n[instances.ab]\nrules = [{ allow = \"shh\", from = \"ofice\" }]",
             &[
                 "5:20: error: there is no service `shh` (did you mean `ssh`?)",
                 "5:34: error: there is no address set `ofice` (did you mean `office`?)",
@@ -207,7 +207,7 @@ fn names() {
             ],
         ),
         (
-            "[addresses]\na = \"b\"\nb = [\"c\", \"10.0.0.1\"]\nc = \"a\"",
+            "[addresses]\na = \"b\"\nb = [\"c\", \"192.0.2.1\"]\nc = \"a\"",
             &[
                 "5:5: error: address set `a` contains itself (the circle is `a` -> `b` -> `c` -> `a`)",
             ],
@@ -221,7 +221,7 @@ fn names() {
             &["4:6: error: service `aa` contains itself (the circle is `aa` -> `bb` -> `aa`)"],
         ),
         (
-            "[addresses]\nx = \"10.0.0.1\"\n[services]\nyy = \"tcp/1\"\n[rulesets]\nzz = []",
+            "[addresses]\nx = \"192.0.2.1\"\n[services]\nyy = \"tcp/1\"\n[rulesets]\nzz = []",
             &[
                 "3:1: warning: address set `x` is not used",
                 "5:1: warning: service `yy` is not used",
@@ -244,7 +244,7 @@ fn definitions_that_clash() {
             2,
         ),
         (
-            "[addresses]\nx = \"10.0.0.1\"\n x = \"10.0.0.2\"",
+            "[addresses]\nx = \"192.0.2.1\"\n x = \"192.0.2.2\"",
             "4:2: error: `x` is defined twice",
             3,
         ),
@@ -289,8 +289,8 @@ fn addresses_and_ports() {
         assert_eq!(address(text), [expected]);
     }
     for good in [
-        "10.0.0.1",
-        "::ffff:10.0.0.1",
+        "192.0.2.1",
+        "0.0.0.0/1",
         "2001:DB8::/32",
         "0.0.0.0/0",
         "::/0",
@@ -348,16 +348,16 @@ fn rules() {
             "3:20: error: `allow` is empty (name a service or a port, as in `allow = \"ssh\"` or `allow = \"tcp/8080\"`)",
         ),
         (
-            "allow = \"icmp\", from = \"::1\"",
-            "3:35: error: `::1` is an IPv6 address, which `icmp` does not take (the protocol for IPv6 is `icmpv6`; `ping` is both)",
+            "allow = \"icmp\", from = \"2001:db8::1\"",
+            "3:35: error: `2001:db8::1` is an IPv6 address, which `icmp` does not take (the protocol for IPv6 is `icmpv6`; `ping` is both)",
         ),
         (
             "allow = \"icmp\", from = \"anywhere\", any-family = \"yes\"",
             "3:60: error: `any-family` must be a boolean, found a string",
         ),
         (
-            "allow = [\"ssh\", \"icmpv6/1\"], from = \"10.0.0.1\"",
-            "3:48: error: `10.0.0.1` is an IPv4 address, which `icmpv6/1` does not take (the protocol for IPv4 is `icmp`; `ping` is both)",
+            "allow = [\"ssh\", \"icmpv6/1\"], from = \"192.0.2.1\"",
+            "3:48: error: `192.0.2.1` is an IPv4 address, which `icmpv6/1` does not take (the protocol for IPv4 is `icmp`; `ping` is both)",
         ),
         (
             "allow = \"ssh\", from = \"anywhere\", why = \"a\\nb\"",
@@ -383,8 +383,8 @@ fn rules() {
         assert_eq!(rule(text), [expected]);
     }
     for good in [
-        "allow = \"ping\", from = \"::1\"",
-        "allow = \"ping\", from = \"10.0.0.1\"",
+        "allow = \"ping\", from = \"2001:db8::1\"",
+        "allow = \"ping\", from = \"192.0.2.1\"",
         "allow = \"all\", from = \"anywhere-v6\"",
     ] {
         assert_eq!(rule(good), [""; 0], "{good}");
@@ -419,4 +419,83 @@ fn rules() {
             ],
         ),
     ]);
+}
+
+#[test]
+fn sources_from_which_nobody_arrives() {
+    let warning = |at: &str, text: &str, what: &str| {
+        format!(
+            "{at}: warning: nobody arrives at a public address from `{text}`, which is {what} (name the public address that they come from)"
+        )
+    };
+    // In a rule, in a set, in what must stay and in what must be open.
+    let rule = |from: &str| {
+        problems(&format!(
+            "[instances.ab]\nrules = [{{ allow = \"all\", from = \"{from}\" }}]"
+        ))
+    };
+    for (text, what) in [
+        ("172.31.0.0/16", "private (RFC 1918)"),
+        ("127.0.0.1", "loopback (RFC 1122)"),
+        ("169.254.1.1", "link-local (RFC 3927)"),
+        (
+            "100.64.0.0/10",
+            "shared behind carrier-grade NAT (RFC 6598)",
+        ),
+        ("0.0.0.0/32", "unspecified (\"this network\") (RFC 791)"),
+        ("224.0.0.0/3", "multicast (RFC 1112)"),
+        ("::1", "loopback (RFC 4291)"),
+        ("::/128", "unspecified (RFC 4291)"),
+        ("::ffff:203.0.113.7", "IPv4-mapped (RFC 4291)"),
+        ("fd00::/8", "unique local (RFC 4193)"),
+    ] {
+        assert_eq!(rule(text), [warning("3:34", text, what)], "{text}");
+    }
+    for text in [
+        "anywhere",
+        "0.0.0.0/0",
+        "::/0",
+        "10.0.0.0/7",
+        "203.0.113.0/24",
+        "2001:db8::/32",
+        "3fff::/20",
+    ] {
+        assert_eq!(rule(text), [""; 0], "{text}");
+    }
+    let private = |at: &str| warning(at, "10.0.0.1", "private (RFC 1918)");
+    let table = "[instances.ab]\nrules = [{ allow = \"ssh\", from = \"anywhere\" }]\n";
+    for (text, at) in [
+        (format!("[addresses]\nx = [\"10.0.0.1\"]\n{USED}"), "3:6"),
+        (
+            format!("{table}[guard]\nkeep = [{{ allow = \"ssh\", from = \"10.0.0.1\" }}]"),
+            "5:33",
+        ),
+        (
+            format!(
+                "{table}[[policy]]\nid = \"p\"\nrequire = {{ allow = \"ssh\", from = \"10.0.0.1\" }}"
+            ),
+            "6:35",
+        ),
+        (
+            format!("{table}[[policy]]\nid = \"p\"\nservices = \"ssh\"\nonly-from = \"10.0.0.1\""),
+            "7:13",
+        ),
+    ] {
+        assert_eq!(problems(&text), [private(at)], "{text}");
+    }
+    // What never arrived may be closed, and a set is told of where it is written.
+    let absent =
+        "[instances.ab]\nmode = \"additive\"\nabsent = [{ allow = \"ssh\", from = \"10.0.0.1\" }]";
+    assert_eq!(problems(absent), [""; 0]);
+    // Every rule that says it is told of.
+    let twice = "[instances.ab]\nrules = [{ allow = \"ssh\", from = \"10.0.0.1\" },\n  { allow = \"http\", from = \"10.0.0.1\" }]";
+    assert_eq!(problems(twice), [private("3:34"), private("4:28")]);
+    for (text, word) in [("0.0.0.0", "anywhere-v4"), ("::", "anywhere-v6")] {
+        assert_eq!(
+            rule(text),
+            [format!(
+                "3:34: error: `{text}` is not the address of anybody (to let everyone in, write `anywhere` or `{word}`)"
+            )]
+        );
+    }
 }

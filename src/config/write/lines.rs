@@ -297,7 +297,8 @@ fn names_the_world(sources: &Sources) -> bool {
 
 /// A single address without its prefix length, as people write it.
 fn address(net: IpNet) -> String {
-    if net.prefix_len() == net.max_prefix_len() {
+    // Without its length the unspecified address would be taken for a mistake.
+    if net.prefix_len() == net.max_prefix_len() && !net.addr().is_unspecified() {
         net.addr().to_string()
     } else {
         net.to_string()

@@ -68,7 +68,12 @@ fn config(text: &str) -> Config {
 
 fn planned(text: &str, live: &Live) -> Plan {
     let config = config(text);
-    assert_eq!(config.warnings().len(), 0, "{text}");
+    // What is live may name sources from which nobody arrives.
+    let mut warnings = config.warnings().iter();
+    assert!(
+        warnings.all(|warning| warning.message.contains("nobody arrives")),
+        "{text}"
+    );
     let listed = config.sites();
     match config.resolve(&live.instances, &listed, OffsetDateTime::UNIX_EPOCH) {
         Ok(desired) => plan(&desired, live, Options::default()),

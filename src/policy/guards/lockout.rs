@@ -17,15 +17,19 @@ pub(super) fn reasons(plan: &InstancePlan, guard: &Guard) -> Vec<String> {
     let after = Effective::of(&plan.after, family);
     let mut reasons = Vec::new();
     for port in WAYS_IN {
-        let reaches = |effective: &Effective| effective.access(Atom::Tcp, port).arriving(kind);
+        let reaches = |effective: &Effective| effective.access(Atom::Tcp, port).on(kind);
         let (had, has) = (reaches(&before), reaches(&after));
-        if had.is_empty() || !had.intersection(&has).is_empty() {
+        let arrived = had.arriving();
+        if arrived.is_empty() || !arrived.intersection(&has).is_empty() {
             continue;
         }
+        let named = who(&has.to_sources(family));
         let now = if has.is_empty() {
             "nobody".to_owned()
+        } else if has.arriving().is_empty() {
+            format!("only {named}, from where nobody arrives,")
         } else {
-            format!("only {}", who(&has.to_sources(family)))
+            format!("only {named}")
         };
         reasons.push(format!(
             "nobody who could reach tcp/{port} still could: {} got in before, and {now} would after",
@@ -33,8 +37,9 @@ pub(super) fn reasons(plan: &InstancePlan, guard: &Guard) -> Vec<String> {
         ));
     }
     for rule in &guard.keep {
-        let kept = Effective::of_rules([(&rule.key, &rule.sources)], family).arriving(kind);
+        let kept = Effective::of_rules([(&rule.key, &rule.sources)], family).on(kind);
         let lost = kept.intersection(&before).difference(&after);
+        let lost = lost.where_somebody_arrives();
         if lost.is_empty() {
             continue;
         }

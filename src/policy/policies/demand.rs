@@ -58,7 +58,7 @@ impl Tried {
             Demand::Require(rules) => {
                 let rules = rules.iter().map(|rule| (&rule.key, &rule.sources));
                 let required = Effective::of_rules(rules, family);
-                Self::Require(required.arriving(families))
+                Self::Require(required.on(families))
             }
         }
     }
@@ -71,7 +71,8 @@ impl Tried {
     pub(super) fn broken(&self, access: &Effective) -> Effective {
         match self {
             Self::OnlyFrom { cells, allowed } => access.within(cells).difference(allowed),
-            Self::Require(required) => required.difference(access),
+            // Who never arrives lacks nothing.
+            Self::Require(required) => required.difference(access).where_somebody_arrives(),
             Self::AtMost { cells, ipv4, ipv6 } => access
                 .within(cells)
                 .map(|access| excess(access, *ipv4, *ipv6)),

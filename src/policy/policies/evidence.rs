@@ -216,8 +216,14 @@ fn pick(access: &Effective, family: Family) -> (Atom, u16, Witness) {
     (atom, run.from, witness)
 }
 
-/// An address of the set, or an alias. Never one that stands for no address where there is another.
+/// An address of the set, or an alias. Never one from which nobody arrives where there is another.
 fn somebody(access: &Access) -> String {
+    let arriving = access.arriving();
+    let access = if arriving.is_empty() {
+        access
+    } else {
+        &arriving
+    };
     let first = |contains: bool, usual: String, first: Option<String>| {
         first.map(|first| if contains { usual } else { first })
     };

@@ -366,6 +366,70 @@ fn what_is_required_must_get_in() {
 }
 
 #[test]
+fn nobody_is_required_from_where_nobody_arrives() {
+    let ssh = tcp(22, 22);
+    let require = |texts: &'static [&'static str]| {
+        let lines: &[Line<'_>] = &[(ssh, texts)];
+        policy(Weight::Deny, Demand::Require(rules(lines)))
+    };
+    let but_private: &[&str] = &[
+        "0.0.0.0/5",
+        "8.0.0.0/7",
+        "11.0.0.0/8",
+        "12.0.0.0/6",
+        "16.0.0.0/4",
+        "32.0.0.0/3",
+        "64.0.0.0/2",
+        "128.0.0.0/1",
+        "lightsail-connect",
+    ];
+    let after: &[Line<'_>] = &[(ssh, but_private)];
+    assert_eq!(
+        found(&[], after, require(&["0.0.0.0/0"])),
+        Findings::default()
+    );
+    let only: &[Line<'_>] = &[(ssh, &["10.0.0.0/8"])];
+    let lacking = found(&[], only, require(&["0.0.0.0/0"]));
+    assert_eq!(seen(&lacking), [(Seen::Existing, "1.1.1.1 tcp/22".into())]);
+    assert_eq!(
+        found(&[], &[], require(&["10.0.0.0/8", "::1/128"])),
+        Findings::default()
+    );
+}
+
+#[test]
+fn the_browser_client_is_allowed_where_the_world_is() {
+    let ssh = tcp(22, 22);
+    let only_from = |texts: &[&str]| {
+        policy(
+            Weight::Deny,
+            Demand::OnlyFrom {
+                cells: Cells::Of(vec![ssh]),
+                sources: sources(texts),
+                from: texts.iter().map(ToString::to_string).collect(),
+            },
+        )
+    };
+    let require = |texts: &'static [&'static str]| {
+        let lines: &[Line<'_>] = &[(ssh, texts)];
+        policy(Weight::Deny, Demand::Require(rules(lines)))
+    };
+    let alias: &[Line<'_>] = &[(ssh, &["lightsail-connect"])];
+    let world: &[Line<'_>] = &[(ssh, &["0.0.0.0/0"])];
+    for (wanted, policy, broken) in [
+        (alias, only_from(&["0.0.0.0/0"]), false),
+        (alias, only_from(&["0.0.0.0/0", "::/0"]), false),
+        (alias, only_from(&["::/0"]), true),
+        (alias, only_from(&["0.0.0.0/1"]), true),
+        (world, only_from(&["lightsail-connect"]), true),
+        (world, require(&["lightsail-connect"]), false),
+        (alias, require(&["0.0.0.0/0"]), true),
+    ] {
+        assert_eq!(!found(&[], wanted, policy).violations.is_empty(), broken);
+    }
+}
+
+#[test]
 fn an_uncertain_entry_is_possible_and_not_certain_on_its_own_port() {
     let scene_of = |port, mode, policy, wanted: &[Line<'_>]| {
         let doubt = PortState {

@@ -1,0 +1,287 @@
+//! Networks from which nobody arrives at a public address.
+//!
+//! Owns the one table of them. It is what the IANA special-purpose address registries (RFC 6890; IPv4 and IPv6) call not
+//! globally reachable, and multicast, which is never a source. Two kinds are left out on purpose. The documentation networks
+//! (192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24, 2001:db8::/32, 3fff::/20) count as ordinary, so that examples can be tried.
+//! And where a registry says neither yes nor no (6to4, Teredo), packets may arrive. Does not say what follows.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+/// A network from which nobody arrives, but for what [`ARRIVING`] takes out of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Special {
+    /// The network.
+    pub net: IpNet,
+    /// What its addresses are, as in "10.0.0.1 is …".
+    pub what: &'static str,
+    /// The document that says so.
+    pub source: &'static str,
+}
+
+const fn v4(address: [u8; 4], length: u8) -> IpNet {
+    let [a, b, c, d] = address;
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length))
+}
+
+const fn v6(address: [u16; 8], length: u8) -> IpNet {
+    let [a, b, c, d, e, f, g, h] = address;
+    IpNet::V6(Ipv6Net::new_assert(
+        Ipv6Addr::new(a, b, c, d, e, f, g, h),
+        length,
+    ))
+}
+
+const fn special(net: IpNet, what: &'static str, source: &'static str) -> Special {
+    Special { net, what, source }
+}
+
+/// The table. A narrower network stands before the wider one that holds it.
+pub const SPECIAL: &[Special] = &[
+    special(
+        v4([0, 0, 0, 0], 8),
+        "unspecified (\"this network\")",
+        "RFC 791",
+    ),
+    special(v4([10, 0, 0, 0], 8), "private", "RFC 1918"),
+    special(
+        v4([100, 64, 0, 0], 10),
+        "shared behind carrier-grade NAT",
+        "RFC 6598",
+    ),
+    special(v4([127, 0, 0, 0], 8), "loopback", "RFC 1122"),
+    special(v4([169, 254, 0, 0], 16), "link-local", "RFC 3927"),
+    special(v4([172, 16, 0, 0], 12), "private", "RFC 1918"),
+    special(
+        v4([192, 0, 0, 0], 24),
+        "for protocol assignments",
+        "RFC 6890",
+    ),
+    special(v4([192, 168, 0, 0], 16), "private", "RFC 1918"),
+    special(v4([198, 18, 0, 0], 15), "for benchmarks", "RFC 2544"),
+    special(v4([224, 0, 0, 0], 4), "multicast", "RFC 1112"),
+    special(v4([240, 0, 0, 0], 4), "reserved", "RFC 1112"),
+    special(v6([0, 0, 0, 0, 0, 0, 0, 0], 128), "unspecified", "RFC 4291"),
+    special(v6([0, 0, 0, 0, 0, 0, 0, 1], 128), "loopback", "RFC 4291"),
+    special(
+        v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96),
+        "IPv4-mapped",
+        "RFC 4291",
+    ),
+    special(
+        v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48),
+        "for local translation",
+        "RFC 8215",
+    ),
+    special(
+        v6([0x100, 0, 0, 0, 0, 0, 0, 0], 64),
+        "discard-only",
+        "RFC 6666",
+    ),
+    special(v6([0x100, 0, 0, 1, 0, 0, 0, 0], 64), "a dummy", "RFC 9780"),
+    special(
+        v6([0x2001, 2, 0, 0, 0, 0, 0, 0], 48),
+        "for benchmarks",
+        "RFC 5180",
+    ),
+    special(
+        v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23),
+        "for protocol assignments",
+        "RFC 2928",
+    ),
+    special(
+        v6([0x5f00, 0, 0, 0, 0, 0, 0, 0], 16),
+        "a segment routing identifier",
+        "RFC 9602",
+    ),
+    special(
+        v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7),
+        "unique local",
+        "RFC 4193",
+    ),
+    special(
+        v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
+        "link-local",
+        "RFC 4291",
+    ),
+    special(
+        v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8),
+        "multicast",
+        "RFC 4291",
+    ),
+];
+
+/// What the registries take out of [`SPECIAL`]: it is globally reachable, or they do not say that it is not.
+pub const ARRIVING: &[IpNet] = &[
+    // Port Control Protocol and TURN anycast.
+    v4([192, 0, 0, 9], 32),
+    v4([192, 0, 0, 10], 32),
+    // Teredo.
+    v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 32),
+    // Port Control Protocol, TURN and DNS-SD anycast.
+    v6([0x2001, 1, 0, 0, 0, 0, 0, 1], 128),
+    v6([0x2001, 1, 0, 0, 0, 0, 0, 2], 128),
+    v6([0x2001, 1, 0, 0, 0, 0, 0, 3], 128),
+    // AMT and AS112.
+    v6([0x2001, 3, 0, 0, 0, 0, 0, 0], 32),
+    v6([0x2001, 4, 0x112, 0, 0, 0, 0, 0], 48),
+    // ORCHID, ORCHIDv2 and DRIP.
+    v6([0x2001, 0x10, 0, 0, 0, 0, 0, 0], 28),
+    v6([0x2001, 0x20, 0, 0, 0, 0, 0, 0], 28),
+    v6([0x2001, 0x30, 0, 0, 0, 0, 0, 0], 28),
+];
+
+impl Special {
+    /// Why nobody arrives from this network; `None` where somebody may.
+    #[must_use]
+    pub fn of(net: IpNet) -> Option<&'static Self> {
+        let apart = |other: &IpNet| !net.contains(other) && !other.contains(&net);
+        let holds = SPECIAL.iter().find(|special| special.net.contains(&net));
+        if let Some(special) = holds.filter(|_| ARRIVING.iter().all(apart)) {
+            return Some(special);
+        }
+        // It may be made of several of them.
+        if SPECIAL.iter().all(|special| apart(&special.net)) {
+            return None;
+        }
+        let mut halves = net.subnets(net.prefix_len() + 1).ok()?;
+        let first = Self::of(halves.next()?)?;
+        halves.all(|half| Self::of(half).is_some()).then_some(first)
+    }
+}
+
+/// `private addresses (RFC 1918)`.
+impl std::fmt::Display for Special {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.what, self.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(text: &str) -> Option<&'static str> {
+        let net = super::super::Sources::parse_live(text).expect("a network");
+        Special::of(net).map(|special| special.what)
+    }
+
+    /// Both sides of both ends of every entry, and what lies in between.
+    #[test]
+    fn the_table_is_that_of_the_registries() {
+        for (text, what) in [
+            ("0.0.0.0", Some("unspecified (\"this network\")")),
+            ("0.255.255.255", Some("unspecified (\"this network\")")),
+            ("1.0.0.0", None),
+            ("9.255.255.255", None),
+            ("10.0.0.0", Some("private")),
+            ("10.255.255.255", Some("private")),
+            ("11.0.0.0", None),
+            ("100.63.255.255", None),
+            ("100.64.0.0", Some("shared behind carrier-grade NAT")),
+            ("100.127.255.255", Some("shared behind carrier-grade NAT")),
+            ("100.128.0.0", None),
+            ("127.0.0.1", Some("loopback")),
+            ("128.0.0.0", None),
+            ("169.253.255.255", None),
+            ("169.254.169.254", Some("link-local")),
+            ("169.255.0.0", None),
+            ("172.15.255.255", None),
+            ("172.31.0.0/16", Some("private")),
+            ("172.32.0.0", None),
+            ("192.0.0.8", Some("for protocol assignments")),
+            ("192.0.0.9", None),
+            ("192.0.0.10", None),
+            ("192.0.0.11", Some("for protocol assignments")),
+            ("192.0.1.0", None),
+            ("192.88.99.1", None),
+            ("192.167.255.255", None),
+            ("192.168.0.0/16", Some("private")),
+            ("192.169.0.0", None),
+            ("198.17.255.255", None),
+            ("198.18.0.0/15", Some("for benchmarks")),
+            ("198.20.0.0", None),
+            ("223.255.255.255", None),
+            ("224.0.0.1", Some("multicast")),
+            ("240.0.0.0", Some("reserved")),
+            ("255.255.255.255", Some("reserved")),
+            ("::", Some("unspecified")),
+            ("::1", Some("loopback")),
+            ("::2", None),
+            ("::ffff:203.0.113.7", Some("IPv4-mapped")),
+            ("64:ff9b::cb00:7107", None),
+            ("64:ff9b:1::1", Some("for local translation")),
+            ("100::1", Some("discard-only")),
+            ("100:0:0:1::", Some("a dummy")),
+            ("100:0:0:2::", None),
+            ("2001::1", None),
+            ("2001:1::", Some("for protocol assignments")),
+            ("2001:1::1", None),
+            ("2001:1::4", Some("for protocol assignments")),
+            ("2001:2::1", Some("for benchmarks")),
+            ("2001:3::1", None),
+            ("2001:4:112::1", None),
+            ("2001:4:113::1", Some("for protocol assignments")),
+            ("2001:20::1", None),
+            ("2001:30::1", None),
+            ("2001:40::1", Some("for protocol assignments")),
+            (
+                "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff",
+                Some("for protocol assignments"),
+            ),
+            ("2001:200::", None),
+            ("2002::1", None),
+            ("5f00::1", Some("a segment routing identifier")),
+            ("fbff::", None),
+            ("fd12:3456::/32", Some("unique local")),
+            ("fe80::1", Some("link-local")),
+            ("fec0::1", None),
+            ("ff02::1", Some("multicast")),
+            // Documentation, so that examples can be tried.
+            ("192.0.2.0/24", None),
+            ("198.51.100.0/24", None),
+            ("203.0.113.0/24", None),
+            ("2001:db8::/32", None),
+            ("3fff::/20", None),
+        ] {
+            assert_eq!(why(text), what, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_network_is_special_only_as_a_whole() {
+        for (text, what) in [
+            ("0.0.0.0/0", None),
+            ("::/0", None),
+            ("10.0.0.0/7", None),
+            ("192.0.0.0/24", None),
+            ("192.0.0.8/30", None),
+            ("2001::/23", None),
+            ("2001:1::/32", None),
+            ("::/127", Some("unspecified")),
+            ("224.0.0.0/3", Some("multicast")),
+            ("fc00::/6", None),
+            ("100::/63", Some("discard-only")),
+        ] {
+            assert_eq!(why(text), what, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_table_has_no_host_bits_and_every_exception_is_inside() {
+        for net in SPECIAL
+            .iter()
+            .map(|special| special.net)
+            .chain(ARRIVING.iter().copied())
+        {
+            assert_eq!(net, net.trunc());
+        }
+        for net in ARRIVING {
+            assert!(
+                SPECIAL.iter().any(|special| special.net.contains(net)),
+                "{net}"
+            );
+        }
+    }
+}
