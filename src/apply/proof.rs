@@ -74,7 +74,8 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         }
     }
 
-    /// What a write did, by reading: its effect is believed at once, anything else only twice in a row.
+    /// What a write did, by reading: its effect is believed at once, anything else only twice in a row. Where the rules are
+    /// as before and were something else in between, it is asked who else wrote: what comes next would overwrite it.
     pub(super) async fn look(
         &self,
         call: &Call,
@@ -83,7 +84,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
     ) -> Result<Seen, Trouble> {
         let mut patience = self.patience(self.tools.settings.proof_timeout);
         let before = &self.plan.before;
-        let mut last = None;
+        let (mut last, mut odd) = (None, false);
         loop {
             let live = self
                 .read()
@@ -106,14 +107,18 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
             } else {
                 Seen::Other(live)
             };
+            odd |= matches!(seen, Seen::Other(_));
             // Rules that are neither may be an old view, so they are given the whole time.
             let settled = match (&last, &seen) {
-                (None, Seen::Effect) => true,
+                (_, Seen::Effect) => true,
                 (None, _) => false,
-                (Some(last), Seen::Effect | Seen::NoEffect) if *last == seen => true,
+                (Some(last), Seen::NoEffect) if *last == seen => true,
                 (Some(_), _) => patience.is_over(),
             };
             if settled {
+                if odd && seen == Seen::NoEffect {
+                    self.nobody_else().await.map_err(Trouble::Over)?;
+                }
                 return Ok(seen);
             }
             last = Some(seen);

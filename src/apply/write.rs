@@ -69,7 +69,8 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                     sent += 1;
                     self.ours.unclaimed(call, true);
                     match self.look(call, from, to).await? {
-                        Seen::Effect => return Ok(()),
+                        // It was refused, so that somebody else may have done the same.
+                        Seen::Effect => return self.undisturbed().await.map_err(Trouble::Over),
                         Seen::Other(live) => return Err(self.overtaken(&live, to).await),
                         // An instance that has begun to start or stop takes no writes; that passes.
                         Seen::NoEffect

@@ -1,14 +1,18 @@
 //! A thousand random worlds, each with a service that misbehaves in its own way, and what must hold in all of them.
 //!
 //! `PORTWARD_SEEDS` says how many, `PORTWARD_SEED` replays one. `examples/torture.rs` plays as many as one likes.
+//!
+//! And a small world in which nothing is random: every schedule of what may come between two requests. `PORTWARD_DEPTH` says
+//! how much may happen in one.
 
 mod engine;
 
+use std::io::{self, Write as _};
 use std::ops::Range;
 use std::sync::Mutex;
 use std::thread;
 
-use engine::{Tally, every_pair, play_all};
+use engine::{Explored, Tally, every_pair, explore, play_all};
 use portward::emulator::Quirks;
 
 /// How many seeds are played unless told otherwise.
@@ -19,6 +23,9 @@ const THREADS: usize = 2;
 
 /// How often as many seeds again are played, until everything has happened.
 const ROUNDS: u64 = 5;
+
+/// How many things may happen in one schedule of the exploration, unless told otherwise. With three it takes most of an hour.
+const DEPTH: usize = 2;
 
 /// Every way in which it can end for an instance.
 const OUTCOMES: [&str; 8] = [
@@ -44,10 +51,6 @@ const ACCEPTED: [&str; 6] = [
 
 #[test]
 fn whatever_the_service_does_every_invariant_holds() {
-    let number = |name: &str| {
-        let text = std::env::var(name).ok()?;
-        Some(text.parse::<u64>().expect("a number"))
-    };
     if let Some(seed) = number("PORTWARD_SEED") {
         play_all([seed].into_iter(), |result| {
             if let Err(violation) = result {
@@ -71,6 +74,11 @@ fn whatever_the_service_does_every_invariant_holds() {
         never = self::never(&tally);
     }
     assert!(never.is_empty(), "never seen: {never:?}\n{tally}");
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().expect("a number"))
 }
 
 /// Plays these seeds, and panics with what is broken.
@@ -135,4 +143,34 @@ fn every_two_values_of_two_quirks_meet() {
         }
     }
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// One instance, two keys, two sources: every change in both modes, every schedule, under all four readings of the service.
+#[test]
+fn whatever_comes_between_two_requests_every_invariant_holds() {
+    let depth = number("PORTWARD_DEPTH").map_or(DEPTH, |depth| {
+        usize::try_from(depth).expect("a small number")
+    });
+    let parts: Vec<_> = thread::scope(|scope| {
+        let parts = (0..THREADS).map(|part| scope.spawn(move || explore(depth, part, THREADS)));
+        let parts: Vec<_> = parts.collect();
+        let parts = parts.into_iter();
+        parts
+            .map(|part| part.join().expect("it ends by itself"))
+            .collect()
+    });
+    let mut all = Explored::default();
+    for part in parts {
+        match part {
+            Ok(explored) => all.merge(explored),
+            Err(broken) => panic!("{broken}"),
+        }
+    }
+    let _ = writeln!(io::stderr(), "explored: {all}");
+    for outcome in OUTCOMES.iter().chain(&["killed"]) {
+        assert!(
+            all.outcomes.contains_key(*outcome),
+            "{outcome} never happened: {all}"
+        );
+    }
 }

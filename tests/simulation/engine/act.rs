@@ -268,14 +268,14 @@ async fn run(
 }
 
 /// The journal of a run, kept in memory and, for some seeds, as a real receipt.
-struct Notebook<'a> {
+pub(crate) struct Notebook<'a> {
     clock: &'a dyn Clock,
-    intents: RefCell<Vec<Told>>,
+    pub(crate) intents: RefCell<Vec<Told>>,
     file: Option<(ReceiptFile, TempDir)>,
 }
 
 impl<'a> Notebook<'a> {
-    fn new(on_disk: bool, clock: &'a dyn Clock) -> Self {
+    pub(crate) fn new(on_disk: bool, clock: &'a dyn Clock) -> Self {
         let file = on_disk.then(|| {
             let folder = tempfile::tempdir().expect("a folder");
             let header = Header::new(OffsetDateTime::UNIX_EPOCH, Scope::default());

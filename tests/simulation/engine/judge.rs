@@ -29,15 +29,28 @@ pub(crate) fn act(scene: &Scene, act: &Act) -> Result<(), Broken> {
     reading_writes_nothing(act)?;
     unreadable_is_never_in_sync(act)?;
     for plan in &act.plan.instances {
-        let case = Case { scene, act, plan };
-        in_sync_is_in_sync(&case)?;
-        an_end_is_what_it_is_called(&case)?;
-        writes::all(&case)?;
+        in_sync_is_in_sync(&Case { scene, act, plan })?;
+    }
+    ends(scene, act)?;
+    no_secret(act)
+}
+
+/// Those that how it was carried out can break.
+pub(crate) fn ends(scene: &Scene, act: &Act) -> Result<(), Broken> {
+    for plan in &act.plan.instances {
+        an_end_is_what_it_is_called(&Case { scene, act, plan })?;
+    }
+    writes(scene, act)?;
+    an_exit_code_means_what_it_says(scene, act)
+}
+
+/// Those that hold at every moment of it, so that they hold of a run which was cut off.
+pub(crate) fn writes(scene: &Scene, act: &Act) -> Result<(), Broken> {
+    for plan in &act.plan.instances {
+        writes::all(&Case { scene, act, plan })?;
     }
     writes::only_where_planned(act)?;
-    writes::none_without_an_intent(act)?;
-    an_exit_code_means_what_it_says(scene, act)?;
-    no_secret(act)
+    writes::none_without_an_intent(act)
 }
 
 /// One instance of a run.

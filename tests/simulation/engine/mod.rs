@@ -6,6 +6,8 @@
 mod act;
 mod adapter;
 mod cover;
+#[cfg(test)]
+mod explore;
 mod judge;
 mod scene;
 mod settle;
@@ -75,6 +77,9 @@ pub(crate) fn play_all(
         done(time.run(play(seed, &time, &rows)));
     }
 }
+
+#[cfg(test)]
+pub(crate) use explore::{Explored, explore};
 
 /// Every two values of two quirks, and the rows in which they have to meet.
 #[cfg(test)]

@@ -39,13 +39,26 @@ impl Time {
 
     /// Runs a future to its end. Whenever it has nothing to do but to wait, it is as late as the first that it waits for.
     pub(crate) fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        let ended = self.run_while(future, || true);
+        ended.expect("it lives until it ends")
+    }
+
+    /// As [`Self::run`], for a future that is dropped as soon as it waits and is not alive any more.
+    pub(crate) fn run_while<T>(
+        &self,
+        future: impl Future<Output = T>,
+        alive: impl Fn() -> bool,
+    ) -> Option<T> {
         let mut future = pin!(future);
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));
         let mut context = Context::from_waker(&waker);
         loop {
             if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
-                return result;
+                return Some(result);
+            }
+            if !alive() {
+                return None;
             }
             if !woken.0.swap(false, Ordering::Relaxed) {
                 self.skip();

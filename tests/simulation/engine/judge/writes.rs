@@ -9,6 +9,7 @@ use portward::model::{Key, LiveFirewall, Mode, PortState, Sources, Strategy};
 use portward::plan::{Call, Outcome};
 
 use super::super::act::Act;
+use super::super::adapter::Look;
 use super::{Broken, Case};
 
 /// The most that one call may be sent: how often it may have been lost without effect.
@@ -225,15 +226,13 @@ fn what_was_noticed_is_not_overwritten(case: &Case<'_>) -> Result<(), Broken> {
     if LiveFirewall::read(&write.before) == LiveFirewall::read(&write.after) {
         return Ok(());
     }
-    let mut looks = case.act.looks.iter();
-    let noticed = looks.find(|look| look.id == *case.id() && look.at > foreign);
-    let Some(noticed) = noticed else {
+    // It may have been undone before anybody looked: then the rules are as planned.
+    let shows = |look: &&Look| {
+        look.id == *case.id() && look.at > foreign && case.state_at(look.at) != case.plan.before
+    };
+    let Some(noticed) = case.act.looks.iter().find(shows) else {
         return Ok(());
     };
-    // A plan that is carried out again may find somebody to have undone it: then the rules are as planned.
-    if case.act.again && case.state_at(noticed.at) == case.plan.before {
-        return Ok(());
-    }
     match ours(case).find(|(place, _)| *place >= noticed.at) {
         None => Ok(()),
         Some((_, write)) => Err(case.broken(
