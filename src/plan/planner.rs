@@ -55,7 +55,10 @@ pub fn plan(desired: &Desired, live: &Live, options: Options) -> Plan {
             (Some(instance), Some(Ok(firewall))) => {
                 let earlier = latest.insert(Arc::as_ptr(wanted), plan.instances.len());
                 let earlier = earlier.map(|place| &plan.instances[place]);
-                let next = match earlier.filter(|earlier| earlier.before == *firewall) {
+                let next = match earlier.filter(|earlier| {
+                    let kind = &earlier.instance.address_type;
+                    earlier.before == *firewall && *kind == instance.address_type
+                }) {
                     Some(earlier) => InstancePlan {
                         instance: instance.clone(),
                         ..earlier.clone()
