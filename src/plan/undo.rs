@@ -59,10 +59,7 @@ pub fn undo(
         ours.undone(live.firewall(), origin, family)
     };
     let mut plan = plan(instance, live, before, &ours, &target, strategy);
-    let result = match plan.verdict {
-        Verdict::Refused { .. } => &target,
-        _ => &plan.after,
-    };
+    let result = &plan.after;
     let means = |firewall: &Firewall| Effective::of(firewall, family);
     let opened = means(&ours.opened).difference(&means(origin));
     let remains = Diff::gaining(&opened.intersection(&means(result)), family);

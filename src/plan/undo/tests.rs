@@ -384,3 +384,56 @@ fn what_was_written_and_is_echoed_without_sources_goes_with_a_put() {
     );
     assert_eq!(lint_of(&undo), []);
 }
+
+/// An entry that cannot be read is nobody's rule, and whoever undoes has to know that it came or went.
+#[test]
+fn entries_that_cannot_be_read_are_named_where_they_came_or_went() {
+    let doubtful = |protocol: &str, port| PortState {
+        from_port: port,
+        to_port: port,
+        protocol: protocol.into(),
+        ..PortState::default()
+    };
+    let read = |rules: &Firewall, doubts: &[PortState]| {
+        let certain = rules.iter();
+        let certain = certain.map(|(key, sources)| PortState::canonical(*key, sources));
+        let entries: Vec<PortState> = certain.chain(doubts.iter().cloned()).collect();
+        LiveFirewall::read(&entries)
+    };
+    let before = rules(&[(22, &["203.0.113.0/24"])]);
+    let mut after = before.clone();
+    after.set(tcp(443, 443), named(&["0.0.0.0/0"]));
+    let (stays, went) = (doubtful("tcp", 80), doubtful("udp", 53));
+    let (came, unknown) = (doubtful("tcp", 81), doubtful("gre", 0));
+    let undo = undo(
+        &instance(),
+        &read(&after, &[stays.clone(), came, unknown]),
+        &read(&before, &[stays, went]),
+        &[step(&before, &after)],
+        Strategy::Auto,
+    );
+    assert_eq!(undo.plan.calls.len(), 1, "{:?}", undo.plan.verdict);
+    assert_eq!(
+        undo.left,
+        [
+            "`udp 53-53` is gone, and cannot be written again",
+            "`gre 0-0` is open, and cannot be read for certain",
+            "`tcp 81-81` is open, and cannot be read for certain",
+        ]
+    );
+}
+
+/// A Put takes our own entry with it, however it is echoed, so that it is not named as somebody else's.
+#[test]
+fn what_a_put_replaces_is_not_left() {
+    let before = rules(&[(22, &["203.0.113.0/24"])]);
+    let mut after = before.clone();
+    after.set(tcp(443, 443), named(&["0.0.0.0/0"]));
+    let mut echoed = PortState::canonical(tcp(443, 443), &Sources::new());
+    echoed.state = None;
+    let kept = PortState::canonical(tcp(22, 22), &named(&["203.0.113.0/24"]));
+    let live = LiveFirewall::read(&[kept, echoed]);
+    let undo = undone(&live, &[step(&before, &after)]);
+    assert!(matches!(undo.plan.calls[..], [Call::Put { .. }]));
+    assert_eq!(undo.left, [""; 0]);
+}
