@@ -437,3 +437,54 @@ fn what_a_put_replaces_is_not_left() {
     assert!(matches!(undo.plan.calls[..], [Call::Put { .. }]));
     assert_eq!(undo.left, [""; 0]);
 }
+
+/// Where nobody else wrote, all of it goes back, under whatever keys the service shows it.
+#[test]
+fn what_is_shown_under_other_keys_is_undone_too() {
+    let before = rules(&[(22, &["203.0.113.0/24"])]);
+    let mut after = before.clone();
+    after.set(tcp(80, 81), named(&["0.0.0.0/0"]));
+    let mut shown = before.clone();
+    shown.set(tcp(80, 80), named(&["0.0.0.0/0"]));
+    shown.set(tcp(81, 81), named(&["0.0.0.0/1", "128.0.0.0/1"]));
+    let undo = undone(&LiveFirewall::from(&shown), &[step(&before, &after)]);
+    assert_eq!(undo.plan.after, before);
+    assert_eq!((undo.left, undo.remains), (vec![], vec![]));
+    // With a rule of somebody else, what is not shown as it was written cannot be told from theirs.
+    shown.set(tcp(8080, 8080), named(&["198.51.100.0/24"]));
+    let undo = undone(&LiveFirewall::from(&shown), &[step(&before, &after)]);
+    assert_eq!(undo.plan.verdict, Verdict::InSync);
+    assert_eq!(undo.left.len(), 3);
+    assert_eq!(undo.remains.len(), 1);
+}
+
+/// A state that none of our writes leads to was written by somebody else.
+#[test]
+fn what_came_between_two_writes_is_not_undone() {
+    let (one, two) = (
+        rules(&[(22, &["203.0.113.0/24"])]),
+        rules(&[(22, &["203.0.113.0/24", "198.51.100.0/24"])]),
+    );
+    let mut theirs = two.clone();
+    theirs.set(tcp(8080, 8080), named(&["198.51.100.0/24"]));
+    let mut last = theirs.clone();
+    last.set(tcp(443, 443), named(&["0.0.0.0/0"]));
+    let steps = [step(&one, &two), step(&theirs, &last)];
+    let undo = undone(&LiveFirewall::from(&last), &steps);
+    let mut expected = one.clone();
+    expected.set(tcp(8080, 8080), named(&["198.51.100.0/24"]));
+    assert_eq!(undo.plan.after, expected);
+}
+
+#[test]
+fn what_stays_keeps_its_spelling() {
+    let before = rules(&[(22, &["10.0.0.0/9", "10.128.0.0/9"])]);
+    let after = rules(&[(22, &["10.0.0.0/9", "10.128.0.0/9", "192.0.2.0/24"])]);
+    let live = rules(&[(
+        22,
+        &["10.0.0.0/9", "10.128.0.0/9", "192.0.2.0/24", "11.0.0.0/8"],
+    )]);
+    let undo = undone(&LiveFirewall::from(&live), &[step(&before, &after)]);
+    let expected = rules(&[(22, &["10.0.0.0/9", "10.128.0.0/9", "11.0.0.0/8"])]);
+    assert_eq!(undo.plan.after, expected);
+}
