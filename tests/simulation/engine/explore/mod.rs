@@ -17,8 +17,8 @@ use portward::emulator::{Faults, Quirks};
 use portward::exposure;
 use portward::inventory::Inventory;
 use portward::model::{
-    Absent, Desired, DesiredInstance, Expiry, Firewall, Instance, Key, Live, LiveFirewall, Mode,
-    Origin, Protocol, Rule, Sources, Strategy,
+    Absent, Desired, DesiredInstance, Expiry, Family, Firewall, Instance, Key, Live, LiveFirewall,
+    Mode, Origin, Protocol, Rule, Sources, Strategy,
 };
 use portward::plan::{self, Call, Outcome, Plan, Verdict};
 
@@ -431,7 +431,7 @@ impl<'a> Reading<'a> {
         for looks in 1..=2 {
             let (_, plan) = self.case.plan(world.listed(), &world.rules());
             match plan.instances[0].verdict {
-                Verdict::InSync | Verdict::Refused { .. } => {
+                Verdict::InSync | Verdict::StillOpen | Verdict::Refused { .. } => {
                     let requests = world.requests() + looks;
                     if requests <= REQUESTS {
                         return Ok(requests);
@@ -491,14 +491,14 @@ fn wanted(before: &Firewall, after: &Firewall, mode: Mode) -> DesiredInstance {
             after.get(key).unwrap_or(&none),
         );
         let wanted = if mode == Mode::Additive {
-            exposure::subtract(is, was)
+            exposure::subtract(is, was, Family::default())
         } else {
             is.clone()
         };
         if !wanted.is_empty() {
             rules.push(rule(key, wanted));
         }
-        let gone = exposure::subtract(was, is);
+        let gone = exposure::subtract(was, is, Family::default());
         if mode == Mode::Additive && !gone.is_empty() {
             absent.push(Absent {
                 key,
