@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::super::PAIRS_IN_ALL;
+use super::super::{PAIRS_IN_ALL, Severity};
 use super::read;
 use crate::model::PAIRS_OF_AN_INSTANCE;
 
@@ -26,7 +26,11 @@ fn problems(text: &str) -> Vec<String> {
     match read(text) {
         Ok(_) => Vec::new(),
         Err(errors) => {
-            let problems = errors.iter().map(ToString::to_string);
+            // Where the addresses are from is warned of, and beside the point.
+            let errors = errors
+                .iter()
+                .filter(|problem| problem.severity == Severity::Error);
+            let problems = errors.map(ToString::to_string);
             let short = |text: String| text.split(" (the service").next().map(str::to_owned);
             problems.filter_map(short).collect()
         }

@@ -659,7 +659,8 @@ proptest! {
     fn closed_is_what_a_count_of_every_cell_finds(mut plan in plans(Universe::Small)) {
         plan.instances.retain(|instance| instance.verdict == Verdict::Change);
         for instance in plan.instances {
-            let (after, lost) = (Effective::of(&instance.after, instance.family()), Effective::of_boxes(&instance.exposure.lost));
+            let after = Effective::of(&instance.after, instance.family());
+            let lost = Effective::of(instance.before.firewall(), instance.family()).difference(&after);
             for (key, sources) in instance.before.firewall() {
                 let rule = Effective::of_rules([(key, sources)], instance.family());
                 let cells = || rule.iter().flat_map(|(atom, run)| (run.from..=run.to).map(move |cell| (atom, cell, run)));
