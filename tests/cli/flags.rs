@@ -360,7 +360,11 @@ fn probe(verb: &str, flag: &str) -> Option<Probe> {
             "-c lockout.toml --allow lockout",
             "-c lockout.toml --allow lockout --reason x",
         ),
-        "--receipts" => of("--yes", "--yes --receipts written").look(Look::File("written")),
+        "--receipts" if verb == "apply" => {
+            of("--yes", "--yes --receipts written").look(Look::File("written"))
+        }
+        // A folder that cannot be listed is named.
+        "--receipts" => of("", "--receipts firewall.toml"),
         "--region" => of("", "--region us-east-1"),
         "--report" if matches!(verb, "import" | "inventory") => {
             of("", "--report json=written").look(Look::File("written"))
