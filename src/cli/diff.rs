@@ -279,11 +279,11 @@ fn pairs(
         }
         (Some(old), None) => {
             let new = only(after, names[1], names[0])?;
-            return Ok(vec![(None, [like(&old, &new), new])]);
+            return Ok(vec![(None, [Ok(like(&old, &new)), new])]);
         }
         (None, Some(new)) => {
             let old = only(before, names[0], names[1])?;
-            let new = like(&new, &old);
+            let new = Ok(like(&new, &old));
             return Ok(vec![(None, [old, new])]);
         }
     }
@@ -310,14 +310,11 @@ fn pairs(
 }
 
 /// Rules of which it is not said, as those of an instance like the one that they are compared with.
-fn like(
-    rules: &LiveFirewall,
-    other: &Result<Side, crate::model::Unreadable>,
-) -> Result<Side, crate::model::Unreadable> {
+fn like(rules: &LiveFirewall, other: &Result<Side, crate::model::Unreadable>) -> Side {
     let family = other
         .as_ref()
         .map_or_else(|_| Family::default(), |side| side.reach.family);
-    Ok(Side::of_live(rules, family))
+    Side::of_live(rules, family)
 }
 
 /// The one instance of a document that is compared with rules that say of no instance.

@@ -70,6 +70,10 @@ impl Answer {
     }
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one question, asked and answered in order"
+)]
 async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> {
     let config = session::load(&args.config, output)?;
     let (to, from) = question(args, &config)?;

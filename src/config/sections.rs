@@ -23,9 +23,9 @@ pub(super) fn sections(text: &str) -> Vec<Range<usize>> {
 
 fn cut(text: &str, least: usize) -> Vec<Range<usize>> {
     if text.len() <= least {
-        return vec![0..text.len()];
+        return Vec::from([0..text.len()]);
     }
-    cuts(text, least).unwrap_or_else(|| vec![0..text.len()])
+    cuts(text, least).unwrap_or_else(|| Vec::from([0..text.len()]))
 }
 
 /// `None` where something is defined in two parts, or might be.

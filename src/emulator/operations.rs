@@ -218,6 +218,7 @@ mod tests {
     use super::*;
 
     /// Keeps nothing.
+    #[expect(clippy::unnecessary_wraps, reason = "what keeps changes may fail")]
     fn keep(_: Changed<'_>) -> Result<(), Fault> {
         Ok(())
     }

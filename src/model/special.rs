@@ -2,7 +2,7 @@
 //!
 //! Owns the one table of them. It is what the IANA special-purpose address registries (RFC 6890; IPv4 and IPv6) call not
 //! globally reachable, and multicast, which is never a source. Two kinds are left out on purpose. The documentation networks
-//! (192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24, 2001:db8::/32, 3fff::/20) count as ordinary, so that examples can be tried.
+//! (192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24, `2001:db8::/32`, `3fff::/20`) count as ordinary, so that examples can be tried.
 //! And where a registry says neither yes nor no (6to4, Teredo), packets may arrive. Does not say what follows.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -26,11 +26,9 @@ const fn v4(address: [u8; 4], length: u8) -> IpNet {
 }
 
 const fn v6(address: [u16; 8], length: u8) -> IpNet {
-    let [a, b, c, d, e, f, g, h] = address;
-    IpNet::V6(Ipv6Net::new_assert(
-        Ipv6Addr::new(a, b, c, d, e, f, g, h),
-        length,
-    ))
+    let a = address;
+    let address = Ipv6Addr::new(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]);
+    IpNet::V6(Ipv6Net::new_assert(address, length))
 }
 
 const fn special(net: IpNet, what: &'static str, source: &'static str) -> Special {

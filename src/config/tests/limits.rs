@@ -39,9 +39,10 @@ fn problems(text: &str) -> Vec<String> {
 
 #[test]
 fn a_product_is_refused_at_its_rule_and_once() {
-    let tables: String = (0..50)
+    let tables = (0..50)
         .map(|at| format!("[instances.web-{at}]\nuse = [\"base\"]\n"))
-        .collect();
+        .collect::<Vec<String>>()
+        .concat();
     let text = format!(
         "[rulesets]\nbase = [\n  {{ allow = {}, from = {} }},\n]\n{tables}",
         ports(1000),
@@ -79,7 +80,7 @@ fn what_is_just_within_the_limit_is_accepted() {
 #[test]
 fn policies_and_rules_multiply_too() {
     let text = |count: usize| {
-        let rules: String = (1..=count)
+        let rules = (1..=count)
             .map(|at| {
                 format!(
                     "{{ allow = \"tcp/{at}-{}\", from = \"198.18.0.{}\" }},\n",
@@ -87,10 +88,12 @@ fn policies_and_rules_multiply_too() {
                     at % 250
                 )
             })
-            .collect();
-        let policies: String = (0..count)
+            .collect::<Vec<String>>()
+            .concat();
+        let policies = (0..count)
             .map(|at| format!("[[policy]]\nid = \"p{at}\"\nservices = [\"ssh\"]\nat-most = {{ ipv4 = \"/32\" }}\n"))
-            .collect();
+            .collect::<Vec<String>>()
+            .concat();
         format!("[instances.web-1]\nrules = [\n{rules}]\n{policies}")
     };
     assert_eq!(problems(&text(490)), [""; 0]);
@@ -108,9 +111,10 @@ fn the_whole_is_limited_too() {
     let each = PAIRS_OF_AN_INSTANCE;
     let allowed = PAIRS_IN_ALL / each - 1;
     let text = |tables: usize| {
-        let tables: String = (0..tables)
+        let tables = (0..tables)
             .map(|at| format!("[instances.web-{at}]\nuse = [\"base\"]\n"))
-            .collect();
+            .collect::<Vec<String>>()
+            .concat();
         format!(
             "[rulesets]\nbase = [{{ allow = {}, from = {} }}]\n{tables}",
             ports(50),
@@ -129,12 +133,14 @@ fn the_whole_is_limited_too() {
 /// An endless chain of names costs what is asked of it, and not the square.
 #[test]
 fn a_chain_of_names_is_followed_up_to_the_limit() {
-    let chain: String = (1..3000)
+    let chain = (1..3000)
         .map(|at| format!("s{at} = [\"s{}\", \"tcp/{}\"]\n", at - 1, 1000 + at))
-        .collect();
-    let rules: String = (0..3000)
+        .collect::<Vec<String>>()
+        .concat();
+    let rules = (0..3000)
         .map(|at| format!("{{ allow = \"s{at}\", from = \"anywhere\" }},\n"))
-        .collect();
+        .collect::<Vec<String>>()
+        .concat();
     let text =
         format!("[services]\ns0 = [\"tcp/999\"]\n{chain}[instances.web-1]\nrules = [\n{rules}]\n");
     let found = problems(&text);
@@ -148,9 +154,10 @@ fn a_chain_of_names_is_followed_up_to_the_limit() {
 
 #[test]
 fn tables_that_say_the_same_share_their_rules() {
-    let groups: String = (0..20)
+    let groups = (0..20)
         .map(|at| format!("[groups.g{at}]\nmatch = {{ name = \"*\" }}\nuse = [\"base\"]\n"))
-        .collect();
+        .collect::<Vec<String>>()
+        .concat();
     let text = format!(
         "[rulesets]\nbase = [{{ allow = {}, from = \"anywhere\" }}]\n{groups}",
         ports(100)

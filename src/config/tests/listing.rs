@@ -61,7 +61,7 @@ fn config(regions: &[&str], (tables, groups): &Tables) -> super::super::Config {
     for (at, (pattern, expect)) in groups.iter().enumerate() {
         let _ = write!(text, "[groups.g{at}]\nmatch = {{ name = {pattern:?} }}\n");
         if let Some(expect) = expect {
-            let _ = write!(text, "expect = {expect:?}\n");
+            let _ = writeln!(text, "expect = {expect:?}");
         }
         text += "rules = [{ allow = \"https\", from = \"anywhere\" }]\n";
     }

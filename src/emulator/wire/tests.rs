@@ -88,7 +88,7 @@ fn the_readme_lists_the_operations_that_are_served() {
 }
 
 /// The key of the rule in an Open with these members.
-fn key_of(members: Value, quirks: &Quirks) -> Result<String, &'static str> {
+fn key_of(members: &Value, quirks: &Quirks) -> Result<String, &'static str> {
     let body = json!({"instanceName": "web-1", "portInfo": members}).to_string();
     let action = Action::OpenInstancePublicPorts;
     match Request::parse(action, body.as_bytes(), quirks) {
@@ -117,11 +117,8 @@ fn an_absent_port_is_zero_unless_a_quirk_refuses_it() {
         ),
         (json!({"protocol": "udp"}), "udp/0"),
     ] {
-        assert_eq!(
-            key_of(members.clone(), &Quirks::default()).as_deref(),
-            Ok(key)
-        );
-        assert_eq!(key_of(members, &refuse), Err("InvalidInputException"));
+        assert_eq!(key_of(&members, &Quirks::default()).as_deref(), Ok(key));
+        assert_eq!(key_of(&members, &refuse), Err("InvalidInputException"));
     }
     for members in [
         json!({"protocol": "tcp", "fromPort": 22}),
@@ -129,7 +126,7 @@ fn an_absent_port_is_zero_unless_a_quirk_refuses_it() {
         json!({"fromPort": 22, "toPort": 22}),
     ] {
         assert_eq!(
-            key_of(members, &Quirks::default()),
+            key_of(&members, &Quirks::default()),
             Err("InvalidInputException")
         );
     }
@@ -147,7 +144,7 @@ fn a_protocol_may_be_a_number() {
     ] {
         for protocol in [json!(number), json!(number.to_string())] {
             let members = json!({"protocol": protocol, "fromPort": from, "toPort": to});
-            assert_eq!(key_of(members, &usual).as_deref(), Ok(key));
+            assert_eq!(key_of(&members, &usual).as_deref(), Ok(key));
         }
     }
 }

@@ -103,8 +103,8 @@ fn doubts() -> impl Strategy<Value = Vec<(PortState, Key, Sources)>> {
             _ => {
                 let (protocol, from_port) = ("all".to_owned(), 7);
                 let odd = PortState {
-                    protocol,
                     from_port,
+                    protocol,
                     ..whole
                 };
                 (odd, Key::ALL, sources)
