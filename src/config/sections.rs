@@ -22,10 +22,11 @@ pub(super) fn sections(text: &str) -> Vec<Range<usize>> {
 }
 
 fn cut(text: &str, least: usize) -> Vec<Range<usize>> {
+    let whole = || std::iter::once(0..text.len()).collect();
     if text.len() <= least {
-        return Vec::from([0..text.len()]);
+        return whole();
     }
-    cuts(text, least).unwrap_or_else(|| Vec::from([0..text.len()]))
+    cuts(text, least).unwrap_or_else(whole)
 }
 
 /// `None` where something is defined in two parts, or might be.
