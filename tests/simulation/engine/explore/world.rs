@@ -239,12 +239,11 @@ impl<'a> World<'a> {
     /// A choice whose effect is remembered in itself.
     async fn pick(&self, options: usize) -> usize {
         let picked = self.choices.borrow_mut().choose(options, self.key());
-        match picked {
-            Some(picked) => picked,
-            None => {
-                self.known.set(true);
-                pending().await
-            }
+        if let Some(picked) = picked {
+            picked
+        } else {
+            self.known.set(true);
+            pending().await
         }
     }
 
@@ -395,13 +394,13 @@ impl<'a> World<'a> {
     }
 
     async fn sent(&self, call: &Call) -> Result<Operation, Error> {
-        self.meanwhile(Request::Write).await;
         const FATES: [Fate; 4] = [
             Fate::Answered,
             Fate::LostReply,
             Fate::LostRequest,
             Fate::Refused,
         ];
+        self.meanwhile(Request::Write).await;
         let left = self.state.borrow().left;
         let spared = left.faults == 0 || left.all == 0;
         let fate = FATES[self.pick(if spared { 1 } else { FATES.len() }).await];
@@ -431,7 +430,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn look(&self, state: &State) -> Look {
+    fn look(state: &State) -> Look {
         Look {
             id: state.instance.id.clone(),
             at: state.journal.len(),
@@ -464,7 +463,7 @@ impl Reader for World<'_> {
     async fn instance(&self, _: &InstanceId) -> Result<Instance, Error> {
         self.meanwhile(Request::Instance).await;
         let mut state = self.state.borrow_mut();
-        let look = self.look(&state);
+        let look = Self::look(&state);
         state.saw(&("instance", &look.arn));
         state.faces.push(look);
         Ok(state.instance.clone())
@@ -473,7 +472,7 @@ impl Reader for World<'_> {
     async fn port_states(&self, _: &InstanceId) -> Result<Vec<PortState>, Error> {
         self.meanwhile(Request::Rules).await;
         let mut state = self.state.borrow_mut();
-        let (look, rules) = (self.look(&state), state.rules.clone());
+        let (look, rules) = (Self::look(&state), state.rules.clone());
         state.saw(&("rules", &rules));
         state.looks.push(look);
         Ok(entries(&rules))
