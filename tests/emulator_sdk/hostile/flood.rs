@@ -45,12 +45,8 @@ fn answer(mut stream: &TcpStream, flood: Flood) {
         }
         let lower = line.to_ascii_lowercase();
         if lower.starts_with("x-amz-target:") {
-            action = line
-                .trim()
-                .rsplit('.')
-                .next()
-                .unwrap_or_default()
-                .to_owned();
+            let name = line.trim().rsplit('.').next();
+            name.unwrap_or_default().clone_into(&mut action);
         } else if let Some(value) = lower.strip_prefix("content-length:") {
             length = value.trim().parse().unwrap_or(0);
         }
