@@ -249,7 +249,8 @@ fn find<'a>(text: &str, seen: &'a Live) -> Result<&'a InstanceId, Cannot> {
         [] => Err(match unseen(text, seen)[..] {
             [] => Cannot::failed(format!(
                 "there is no instance `{text}` in the regions that were looked at"
-            )),
+            ))
+            .with_hint(session::suggestion(text, seen.instances.keys())),
             [(site, why), ..] => Cannot {
                 exit: Exit::Incomplete,
                 message: format!(

@@ -137,25 +137,25 @@ impl Explanation<'_> {
         side.doubts.iter().flat_map(lines).collect()
     }
 
-    /// What would have to change for all of it to get in.
+    /// What would have to change for all of it to get in. Nobody who asks in general means to let in everybody, or to open
+    /// every port: only who names both a source and a service is told how to allow it.
     pub(super) fn change(&self) -> Option<String> {
         let (live, desired) = self.verdicts();
         match (live, desired) {
-            (_, None) => Some(format!(
-                "declare it: add a table [instances.\"{}\"]",
-                plain(&self.id.to_string())
-            )),
             (Some(Allowed::Yes) | None, Some(Allowed::Yes)) => None,
             (Some(_), Some(Allowed::Yes)) => {
                 Some("it is declared and not live: `apply` opens it".to_owned())
             }
-            (_, Some(_)) => {
-                let (to, from) = (self.to.unwrap_or("all"), self.from.unwrap_or("anywhere"));
+            (_, desired) => {
+                let (to, from) = (self.to?, self.from?);
+                let id = plain(&self.id.to_string());
+                if desired.is_none() {
+                    return Some(format!("declare it: add a table [instances.\"{id}\"]"));
+                }
                 Some(format!(
-                    "add {{ allow = \"{}\", from = \"{}\" }} to the rules of `{}`",
+                    "add {{ allow = \"{}\", from = \"{}\" }} to the rules of `{id}`",
                     plain(to),
                     plain(from),
-                    plain(&self.id.to_string())
                 ))
             }
         }

@@ -175,3 +175,48 @@ fn in_additive_mode_live_rules_that_stay_are_part_of_the_answer() {
     let found = json(&stage, &["web-1", "--from", "192.0.2.7", "--to", "ssh"]);
     assert_eq!(found["desired"]["allowed"], "perhaps", "{found}");
 }
+
+#[test]
+fn only_who_names_a_source_and_a_service_is_told_how_to_allow_it() {
+    let stage = stage();
+    for instance in ["web-1", "old-1"] {
+        for (question, advised) in [
+            (&[][..], false),
+            (&["--to", "rdp"], false),
+            (&["--from", "192.0.2.1"], false),
+            (&["--from", "192.0.2.1", "--to", "rdp"], true),
+        ] {
+            let args = [&["explain", instance], question].concat();
+            let done = stage.on_fleet(&args);
+            assert_eq!(done.code, Some(0), "{}", done.shown());
+            assert_eq!(
+                done.stdout.contains("to let all of it in"),
+                advised,
+                "{args:?} {}",
+                done.stdout
+            );
+            let found = json(&stage, &args[1..]);
+            assert_eq!(found["change"].is_string(), advised, "{args:?} {found}");
+            let markdown = stage.on_fleet(&[&args, &["--format", "markdown"][..]].concat());
+            let said = markdown.stdout.contains("To let all of it in");
+            assert_eq!(said, advised, "{args:?} {}", markdown.stdout);
+        }
+    }
+}
+
+#[test]
+fn a_misspelt_instance_is_suggested() {
+    let stage = stage();
+    for (text, hint) in [
+        ("wbe-1", Some("web-1")),
+        ("eu-central-1/wbe-1", Some("eu-central-1/web-1")),
+        ("old1", Some("old-1")),
+        ("something-else", None),
+    ] {
+        let done = stage.on_fleet(&["explain", text]);
+        assert_eq!(done.code, Some(1), "{}", done.shown());
+        let said = done.stderr.lines().find(|line| line.starts_with("hint: "));
+        let expected = hint.map(|name| format!("hint: did you mean `{name}`?"));
+        assert_eq!(said, expected.as_deref(), "{}", done.stderr);
+    }
+}

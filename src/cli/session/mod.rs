@@ -17,7 +17,7 @@ pub(super) use accounts::{beside, ids_of};
 pub(super) use bulk::Confirm;
 pub(super) use cost::{cost, made};
 pub(super) use look::{discover, discover_expected, read_rules};
-pub(super) use select::{narrow, pattern, patterns, selects};
+pub(super) use select::{narrow, pattern, patterns, selects, suggestion};
 
 use super::args::{ConfigArgs, ConsentArgs, FleetArgs, Read, WorldArgs};
 use super::output::{Cannot, Output, problems};

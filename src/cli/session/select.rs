@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use glob::Pattern;
 
 use crate::cli::output::Cannot;
-use crate::model::{Desired, InstanceId, Site, Unreadable};
+use crate::model::{Desired, InstanceId, Site, Undeclared, Unreadable};
 
 /// Keeps the declared instances that a selector names.
 ///
@@ -30,15 +30,17 @@ pub(in crate::cli) fn narrow(
                 .iter()
                 .any(|missing| selects_text(pattern, &missing.name));
         if !named && unlisted.is_empty() {
-            let near = nearest(
-                selector,
-                desired.instances.keys().map(|id| id.name.as_str()),
-            );
-            let hint = near.map(|name| format!("did you mean `{name}`?"));
+            let undeclared = desired.undeclared.iter();
+            let mut undeclared = undeclared.filter(|undeclared| selects(pattern, &undeclared.id));
+            if let Some(Undeclared { id }) = undeclared.next() {
+                return Err(Cannot::failed(format!(
+                    "`--target {selector}` names no declared instance: `{id}` exists and is not declared"
+                )));
+            }
             return Err(Cannot::failed(format!(
                 "`--target {selector}` names no declared instance"
             ))
-            .with_hint(hint));
+            .with_hint(suggestion(selector, desired.instances.keys())));
         }
     }
     if let Some((site, why)) = unlisted.first_key_value() {
@@ -71,7 +73,9 @@ pub(in crate::cli) fn narrow(
             .iter()
             .any(|pattern| selects_text(pattern, &missing.name))
     });
-    desired.undeclared.clear();
+    desired
+        .undeclared
+        .retain(|Undeclared { id }| patterns.iter().any(|pattern| selects(pattern, id)));
     Ok(())
 }
 
@@ -101,12 +105,23 @@ fn selects_text(pattern: &Pattern, name: &str) -> bool {
     tails.any(|tail| pattern.matches(tail))
 }
 
-fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    names
-        .map(|name| (strsim::damerau_levenshtein(text, name), name))
+/// "Did you mean", with the instance whose name is nearest to what was typed. It is named as far as the text names one:
+/// with the region where the text has one, and with the account too.
+pub(in crate::cli) fn suggestion<'a>(
+    text: &str,
+    ids: impl Iterator<Item = &'a InstanceId>,
+) -> Option<String> {
+    let name = |id: &InstanceId| match text.matches('/').count() {
+        0 => id.name.clone(),
+        1 => format!("{}/{}", id.region, id.name),
+        _ => id.to_string(),
+    };
+    let near = ids
+        .map(name)
+        .map(|name| (strsim::damerau_levenshtein(text, &name), name))
         .filter(|(distance, _)| *distance <= 3)
-        .min()
-        .map(|(_, name)| name)
+        .min();
+    near.map(|(_, name)| format!("did you mean `{name}`?"))
 }
 
 #[cfg(test)]
