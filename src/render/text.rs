@@ -140,6 +140,9 @@ pub(super) fn summary(plan: &Plan, asked: Asked<'_>) -> String {
         _ if plan.instances.is_empty() && !plan.sites_unreadable.is_empty() => {
             "no instance could be looked at".to_owned()
         }
+        _ if plan.instances.is_empty() && plan.unreadable.is_empty() => {
+            "no instance that exists is declared, so nothing was compared".to_owned()
+        }
         Asked::Plan if changing == 0 => format!("nothing to do on {of}"),
         Asked::Plan => format!("{changing} of {of} to change, {}", count(calls, "call")),
         _ if differing == 0 => format!("no difference seen on {of}"),

@@ -73,6 +73,39 @@ fn undeclared_instances_count_where_asked() {
         &["drift", "--emulator", "fleet.json", "--fail-on-undeclared"],
         2,
     );
+    for (target, code) in [
+        ("*-1", 2),
+        ("web-1", 0),
+        // It names no instance that a plan could be about.
+        ("old-1", 1),
+    ] {
+        let verb = ["drift", "--fail-on-undeclared", "-t", target];
+        let done = stage.on_fleet(&verb);
+        assert_eq!(done.code, Some(code), "{target} {}", done.shown());
+        assert_eq!(code == 0, !done.shown().contains("old-1"), "{}", done.shown());
+    }
+}
+
+#[test]
+fn a_configuration_that_takes_no_instance_is_not_said_to_agree() {
+    let stage = stage();
+    stage.configure(
+        "version = 1\n[defaults]\nregion = \"eu-central-1\"\n[groups.web]\nmatch = { name = \"web-*\" }\n",
+    );
+    stage.populate(&fleet(Vec::new()));
+    for (verb, label) in [("plan", "Plan"), ("drift", "Drift")] {
+        for world in ["--emulator", "--inventory"] {
+            let done = stage.run(&[verb, world, "fleet.json"]);
+            assert_eq!(done.code, Some(0), "{}", done.shown());
+            assert_eq!(
+                done.stdout,
+                format!(
+                    "note: group `web` matches no instance (firewall.toml:4)\n\
+                     {label}: no instance that exists is declared, so nothing was compared.\n"
+                )
+            );
+        }
+    }
 }
 
 #[test]
