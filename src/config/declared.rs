@@ -28,11 +28,7 @@ impl Config {
     /// Every group and every instance table, with the rules that are in force as of this instant.
     #[must_use]
     pub fn declared(&self, as_of: OffsetDateTime) -> Vec<DeclaredTable> {
-        let mut lines = Lines {
-            linked: &self.linked,
-            as_of,
-            shared: BTreeMap::new(),
-        };
+        let mut lines = Lines::new(&self.linked, as_of);
         // An instance of a group may be in any other group, and may have any table.
         let groups = self.linked.groups.iter().map(|group| &group.settings);
         let tables = self.linked.instances.iter();
@@ -65,17 +61,7 @@ impl Config {
 
     fn table(&self, declared: &Declared, lines: &mut Lines<'_>) -> DeclaredTable {
         let linked = &self.linked;
-        // Where there is only one account or region to look at, it is there.
-        let mut place = declared.place.clone();
-        let accounts = linked.accounts.keys();
-        let only = accounts.take(2).collect::<Vec<_>>();
-        if let ([only], None) = (&only[..], &place.account) {
-            place.account = Some((*only).clone());
-        }
-        let regions: BTreeSet<&String> = linked.sites.iter().map(|site| &site.region).collect();
-        if let (Some(only), 1, None) = (regions.first(), regions.len(), &place.region) {
-            place.region = Some((*only).clone());
-        }
+        let place = self.place(declared);
         let (mut certain, mut possible) = (vec![&declared.settings], vec![&declared.settings]);
         for group in &linked.groups {
             let (may, does) = group.selector.takes(&place);
@@ -104,7 +90,7 @@ impl Config {
 }
 
 /// The rules of tables as of one instant. Those that are the same are made once.
-struct Lines<'a> {
+pub(super) struct Lines<'a> {
     linked: &'a Linked,
     as_of: OffsetDateTime,
     /// By the lines that they come from.
@@ -113,12 +99,20 @@ struct Lines<'a> {
 
 /// The rules that lines come to, and what they except from policies.
 #[derive(Clone)]
-struct Made {
-    rules: Arc<[model::Rule]>,
+pub(super) struct Made {
+    pub(super) rules: Arc<[model::Rule]>,
     waivers: Vec<Waiver>,
 }
 
-impl Lines<'_> {
+impl<'a> Lines<'a> {
+    pub(super) fn new(linked: &'a Linked, as_of: OffsetDateTime) -> Self {
+        Self {
+            linked,
+            as_of,
+            shared: BTreeMap::new(),
+        }
+    }
+
     fn table(
         &mut self,
         name: String,
@@ -155,7 +149,7 @@ impl Lines<'_> {
     }
 
     /// The rules of these tables that are in force, each line once.
-    fn make(&mut self, tables: &[&Settings]) -> Made {
+    pub(super) fn make(&mut self, tables: &[&Settings]) -> Made {
         let shared = uses(tables).into_iter();
         let shared = shared.flat_map(|id| &self.linked.rulesets[id]);
         let own = tables.iter().flat_map(|settings| &settings.rules);

@@ -36,6 +36,7 @@ mod sections;
 mod selector;
 mod services;
 mod source;
+mod statement;
 mod suggest;
 mod summary;
 mod syntax;
@@ -69,6 +70,7 @@ pub use place::Place;
 pub use render::PROBLEMS_SHOWN;
 pub use services::{service_keys, service_name, service_names};
 pub use source::Source;
+pub use statement::{Scope, Statement};
 pub use summary::Summary;
 pub use write::{Adopted, Differing, Imported, accounts, import};
 

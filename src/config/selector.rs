@@ -2,6 +2,8 @@
 //!
 //! Owns globs over names, regions and tags. Refuses to look at anything else of an instance.
 
+mod pattern;
+
 use glob::Pattern;
 
 use super::place::Place;
@@ -40,8 +42,28 @@ impl Glob {
             Self::Literal(text) => self.matches(text),
             Self::Pattern(theirs) => match self {
                 Self::Literal(_) => false,
-                Self::Pattern(ours) => ours == theirs || ours.as_str() == "*",
+                Self::Pattern(ours) => pattern::covers(ours.as_str(), theirs.as_str()),
             },
+        }
+    }
+
+    /// Texts that it takes, as different as they can easily be.
+    pub(super) fn examples(&self) -> Vec<String> {
+        let examples = match self {
+            Self::Literal(text) => vec![text.clone()],
+            Self::Pattern(theirs) => pattern::examples(theirs.as_str()),
+        };
+        examples
+            .into_iter()
+            .filter(|text| self.matches(text))
+            .collect()
+    }
+
+    /// As the configuration spells it.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Literal(text) => text,
+            Self::Pattern(pattern) => pattern.as_str(),
         }
     }
 
@@ -95,7 +117,7 @@ impl Selector {
             })
     }
 
-    fn account_globs(&self) -> Vec<Glob> {
+    pub(super) fn account_globs(&self) -> Vec<Glob> {
         let accounts = self.accounts.iter();
         accounts.map(|(glob, _)| glob.clone()).collect()
     }
@@ -180,6 +202,28 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_includes_what_is_narrower() {
+        let glob = |text: &str| Glob::new(text).expect("a pattern");
+        for (one, other, included) in [
+            ("*", "web-*", true),
+            ("web-*", "web-1*", true),
+            ("web-*", "web-?", true),
+            ("web-*", "web-[ab]*", true),
+            ("web-?", "web-[ab]", true),
+            ("web-[ab]", "web-[ab]", true),
+            ("*-1", "web-*-1", true),
+            ("web-*", "web-*", true),
+            ("web-1*", "web-*", false),
+            ("web-?", "web-*", false),
+            ("web-[ab]", "web-[abc]", false),
+            ("web-*", "w*", false),
+            ("*-1", "*", false),
+        ] {
+            assert_eq!(glob(one).includes(&glob(other)), included, "{one} {other}");
+        }
+    }
+
+    #[test]
     fn what_begins_otherwise_is_excluded() {
         let glob = |text: &str| Glob::new(text).expect("a pattern");
         for (one, other, excluded) in [
@@ -196,6 +240,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn whatever_is_included_is_taken_too(one in glob(), other in glob(), text in "[ab]{0,4}") {
+            if one.includes(&other) && other.matches(&text) {
+                prop_assert!(one.matches(&text), "{one:?} {other:?} {text}");
+            }
+        }
+
+        #[test]
+        fn examples_are_taken_and_there_is_one(one in glob()) {
+            let examples = one.examples();
+            prop_assert!(!examples.is_empty() && examples.iter().all(|text| one.matches(text)), "{one:?} {examples:?}");
+        }
+
         #[test]
         fn nothing_meets_both_of_what_exclude_each_other(one in glob(), other in glob(), text in "[ab]{0,4}") {
             if one.excludes(&other) {

@@ -82,7 +82,12 @@ fn undeclared_instances_count_where_asked() {
         let verb = ["drift", "--fail-on-undeclared", "-t", target];
         let done = stage.on_fleet(&verb);
         assert_eq!(done.code, Some(code), "{target} {}", done.shown());
-        assert_eq!(code == 0, !done.shown().contains("old-1"), "{}", done.shown());
+        assert_eq!(
+            code == 0,
+            !done.shown().contains("old-1"),
+            "{}",
+            done.shown()
+        );
     }
 }
 
