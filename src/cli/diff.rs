@@ -143,8 +143,7 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
         }
     }
     for compared in &all {
-        let name = compared.id.as_ref();
-        let name = name.map_or_else(|| "the firewall".to_owned(), |id| format!("`{id}`"));
+        let name = &compared.subject;
         for (which, doubt) in compared.doubts() {
             let message = format!(
                 "{name} cannot be compared for certain: on the {} side, `{}` is in doubt: {}",

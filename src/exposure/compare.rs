@@ -3,6 +3,8 @@
 //! Owns the search for causes, and the word for a difference, which there is only where neither document leaves a doubt.
 //! Refuses to know where a document came from, and how a difference is worded.
 
+use std::fmt;
+
 use super::{Diff, Direction, Doubtful, Effective, Line, Reach};
 use crate::model::{
     Family, Firewall, InstanceId, Key, LIGHTSAIL_CONNECT, LiveFirewall, Origin, Rule, Sources,
@@ -32,11 +34,51 @@ pub struct Side {
     pub doubts: Vec<Doubtful>,
 }
 
-/// One instance in two documents.
+/// Whose firewall it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// That of an instance that no document names.
+    Unnamed,
+    /// That of this instance.
+    Instance(InstanceId),
+    /// That of every instance that this noun phrase describes.
+    Every(String),
+}
+
+impl Subject {
+    /// The instance, where it is one that is named.
+    #[must_use]
+    pub fn id(&self) -> Option<&InstanceId> {
+        match self {
+            Self::Instance(id) => Some(id),
+            Self::Unnamed | Self::Every(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unnamed => f.write_str("the firewall"),
+            Self::Instance(id) => write!(f, "`{id}`"),
+            Self::Every(instances) => f.write_str(instances),
+        }
+    }
+}
+
+impl From<Option<InstanceId>> for Subject {
+    fn from(id: Option<InstanceId>) -> Self {
+        id.map_or(Self::Unnamed, Self::Instance)
+    }
+}
+
+/// One instance, or all of a kind, in two documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compared {
-    /// Which; `None` where a document does not say.
-    pub id: Option<InstanceId>,
+    /// Which.
+    pub subject: Subject,
+    /// What must be true of the instance for it to hold, as a clause; `None` where nothing must.
+    pub condition: Option<String>,
     /// The older document's.
     pub before: Side,
     /// The newer document's.
@@ -45,6 +87,8 @@ pub struct Compared {
     pub diff: Diff,
     /// The document that is a configuration and does not declare the instance although it exists: what is live would stay.
     pub undeclared: Option<Which>,
+    /// What could not be decided, as clauses such as `whether …`. Without it what is told is all.
+    pub undecided: Vec<String>,
 }
 
 /// One of two documents.
@@ -146,14 +190,16 @@ impl Said {
 impl Compared {
     /// Compares.
     #[must_use]
-    pub fn new(id: Option<InstanceId>, before: Side, after: Side) -> Self {
+    pub fn new(subject: impl Into<Subject>, before: Side, after: Side) -> Self {
         let diff = Diff::between(&before.reach, &after.reach);
         Self {
-            id,
+            subject: subject.into(),
+            condition: None,
             before,
             after,
             diff,
             undeclared: None,
+            undecided: Vec::new(),
         }
     }
 
@@ -169,10 +215,11 @@ impl Compared {
         self.doubts().next().is_some()
     }
 
-    /// The difference in one word; `None` where a doubt leaves it open.
+    /// The difference in one word; `None` where a doubt leaves it open, or where something could not be decided.
     #[must_use]
     pub fn direction(&self) -> Option<Direction> {
-        (!self.is_doubtful()).then(|| self.diff.direction())
+        let is_certain = !self.is_doubtful() && self.undecided.is_empty();
+        is_certain.then(|| self.diff.direction())
     }
 
     /// Whether anybody gains access, or may gain it by an entry that the newer document leaves in doubt.

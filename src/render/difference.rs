@@ -12,8 +12,8 @@ use anstyle::{AnsiColor, Style};
 use super::json::{Problem, Run};
 use super::names::{self, Names};
 use super::words::{count, plain, wrapped};
-use crate::exposure::{Compared, Direction, Doubtful, Line, Said, Side, Which};
-use crate::model::{InstanceId, Key, Sources};
+use crate::exposure::{Compared, Direction, Doubtful, Line, Said, Side, Subject, Which};
+use crate::model::{Key, Sources};
 
 const GAIN: Style = AnsiColor::Green.on_default();
 const LOSS: Style = AnsiColor::Red.on_default();
@@ -70,8 +70,9 @@ impl Comparison<'_> {
 pub(super) struct Block<'a> {
     /// `None` where a doubt leaves it open.
     direction: Option<Direction>,
+    condition: Option<&'a str>,
     clauses: Vec<Clause>,
-    pub(super) members: Vec<Option<&'a InstanceId>>,
+    pub(super) members: Vec<&'a Subject>,
 }
 
 /// What happens to access.
@@ -97,10 +98,10 @@ pub(super) struct Clause {
 /// The whole comparison.
 #[must_use]
 pub fn text(all: &[Compared], words: Vocabulary<'_>) -> String {
-    let equal: Vec<Option<&InstanceId>> = all
+    let equal: Vec<&Subject> = all
         .iter()
         .filter(|compared| compared.is_equal())
-        .map(|compared| compared.id.as_ref())
+        .map(|compared| &compared.subject)
         .collect();
     let blocks = blocks(all, words);
     if let Some(sentence) = one_sentence(&blocks, equal.len()) {
@@ -135,13 +136,13 @@ fn undeclared(all: &[Compared]) -> String {
         (Which::New, ", so what is live there stays"),
     ] {
         let those = all.iter().filter(|c| c.undeclared == Some(which));
-        let ids: Vec<Option<&InstanceId>> = those.map(|compared| compared.id.as_ref()).collect();
-        if ids.is_empty() {
+        let subjects: Vec<&Subject> = those.map(|compared| &compared.subject).collect();
+        if subjects.is_empty() {
             continue;
         }
         let which = which.as_str();
         let _ = writeln!(text, "note: not declared on the {which} side{consequence}:");
-        let names = wrapped(&places(&ids), 6, WIDTH).join("\n      ");
+        let names = wrapped(&places(&subjects), 6, WIDTH).join("\n      ");
         let _ = writeln!(text, "      {names}");
     }
     text
@@ -180,24 +181,27 @@ pub(super) fn summary(all: &[Compared]) -> String {
 
 /// What opens first, then by the names of the first members.
 pub(super) fn blocks<'a>(all: &'a [Compared], words: Vocabulary<'_>) -> Vec<Block<'a>> {
-    let mut alike: BTreeMap<Vec<Clause>, Block<'a>> = BTreeMap::new();
+    let mut alike: BTreeMap<(Option<&str>, Vec<Clause>), Block<'a>> = BTreeMap::new();
     for compared in all.iter().filter(|compared| !compared.is_equal()) {
         let clauses = clauses(compared, words);
+        let condition = compared.condition.as_deref();
         alike
-            .entry(clauses.clone())
+            .entry((condition, clauses.clone()))
             .or_insert_with(|| Block {
                 direction: compared.direction(),
+                condition,
                 clauses,
                 members: Vec::new(),
             })
             .members
-            .push(compared.id.as_ref());
+            .push(&compared.subject);
     }
     let mut blocks: Vec<Block<'_>> = alike.into_values().collect();
     blocks.sort_by_key(|block| {
         (
             block.direction == Some(Direction::Narrower),
-            block.members.first().copied().flatten().cloned(),
+            block.members.first().copied().cloned(),
+            block.condition,
         )
     });
     blocks
@@ -308,6 +312,12 @@ impl Block<'_> {
         let certain = self.direction.is_some() && self.clauses.len() <= CLAUSES;
         certain && of(Way::Opens) && of(Way::Closes)
     }
+
+    /// Its condition, as it follows what it is the condition of.
+    fn condition(&self) -> String {
+        let condition = self.condition.map(plain);
+        condition.map_or_else(String::new, |condition| format!(", {condition}"))
+    }
 }
 
 /// `db-1 (eu-central-1) is wider: tcp/5432 (postgres) opens to office (256 addresses), by firewall.toml:14.`
@@ -336,9 +346,10 @@ fn sentence(block: &Block<'_>, equal: usize) -> String {
         n => format!("; the {n} other instances are equal"),
     };
     format!(
-        "{BOLD}{}{BOLD:#} {is} {}: {}{others}.\n",
+        "{BOLD}{}{BOLD:#} {is} {}{}: {}{others}.\n",
         listed(&places(&block.members)),
         direction(block.direction),
+        block.condition(),
         parts.join("; "),
     )
 }
@@ -363,8 +374,9 @@ fn list(text: &mut String, block: &Block<'_>) {
     let names = wrapped(&places(&block.members), 0, WIDTH).join("\n");
     let _ = writeln!(
         text,
-        "{BOLD}{names}{BOLD:#}: {}",
-        direction(block.direction)
+        "{BOLD}{names}{BOLD:#}: {}{}",
+        direction(block.direction),
+        block.condition()
     );
     for clause in &block.clauses {
         let (sign, style) = match clause.way {
@@ -398,13 +410,15 @@ fn listed(texts: &[String]) -> String {
     }
 }
 
-fn places(ids: &[Option<&InstanceId>]) -> Vec<String> {
-    ids.iter()
+fn places(subjects: &[&Subject]) -> Vec<String> {
+    subjects
+        .iter()
         .enumerate()
-        .map(|(at, id)| match id {
-            None => "the firewall".to_owned(),
-            Some(id) => {
-                let next = ids.get(at + 1).copied().flatten();
+        .map(|(at, subject)| match subject {
+            Subject::Unnamed => "the firewall".to_owned(),
+            Subject::Every(instances) => plain(instances),
+            Subject::Instance(id) => {
+                let next = subjects.get(at + 1).and_then(|next| next.id());
                 let region_follows = next.is_some_and(|next| next.site() == id.site());
                 if id.region.is_empty() || region_follows {
                     plain(&id.name)

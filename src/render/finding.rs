@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use super::json::Run;
 use super::words::plain;
-use crate::exposure;
+use crate::exposure::{self, Compared, Subject};
 use crate::model::{InstanceId, Key, Origin, Protocol};
 use crate::plan::{Change, GuardName, InstancePlan, Plan, Verdict};
 use crate::policy::Refusal;
@@ -215,7 +215,7 @@ pub fn openings(plan: &Plan) -> Vec<Finding> {
             };
             let (id, key) = (&instance.instance.id, change.key);
             openings.push(opening(
-                id,
+                &named(id),
                 &key.to_string(),
                 &exposure::who(&gained),
                 &cause.origin,
@@ -225,9 +225,22 @@ pub fn openings(plan: &Plan) -> Vec<Finding> {
     openings
 }
 
+/// A note at a line of a document that lets somebody in whom another does not.
+pub(super) fn opened(compared: &Compared, what: &str, who: &str, origin: &Origin) -> Finding {
+    let mut on = match &compared.subject {
+        Subject::Instance(id) => named(id),
+        Subject::Unnamed => "the firewall".to_owned(),
+        Subject::Every(instances) => plain(instances),
+    };
+    if let Some(condition) = &compared.condition {
+        on = format!("{on}, {}", plain(condition));
+    }
+    opening(&on, what, who, origin)
+}
+
 /// A note at a line that lets somebody in.
-pub(super) fn opening(id: &InstanceId, what: &str, who: &str, origin: &Origin) -> Finding {
-    let message = format!("{}: {} opens to {}", named(id), plain(what), plain(who));
+fn opening(on: &str, what: &str, who: &str, origin: &Origin) -> Finding {
+    let message = format!("{on}: {} opens to {}", plain(what), plain(who));
     Finding {
         location: Some(at(origin)),
         ..Finding::new(OPENS, Level::Note, message)

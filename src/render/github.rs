@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::difference::Comparison;
-use super::finding::{Finding, Level, findings, opening, openings};
+use super::finding::{Finding, Level, findings, opened, openings};
 use super::json::Run;
 use super::words::plain;
 use crate::exposure::{self, Compared};
@@ -53,12 +53,11 @@ pub fn compared(of: &Comparison<'_>) -> String {
     let mut found = findings(&of.run());
     let mut opens: BTreeMap<(String, usize, String), Finding> = BTreeMap::new();
     for compared in of.all {
-        let Some(id) = &compared.id else { continue };
         for line in compared.diff.lines().gained {
             for said in compared.after.causes(&line) {
                 let Some(origin) = &said.origin else { continue };
                 let who = exposure::who(&line.sources);
-                let finding = opening(id, &line.what, &who, origin);
+                let finding = opened(compared, &line.what, &who, origin);
                 // Rules that several instances share would say the same again and again.
                 let once = (
                     origin.file.to_string(),

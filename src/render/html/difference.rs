@@ -33,7 +33,10 @@ pub fn difference(of: &Comparison<'_>, service: ServiceName<'_>) -> String {
     out.push_str("</header>\n<main>\n");
     found(&mut out, &findings(&of.run()));
     let mut all: Vec<&Compared> = of.all.iter().collect();
-    all.sort_by_cached_key(|c| (Reverse(weight(&c.diff)), c.is_equal(), c.id.clone()));
+    all.sort_by_cached_key(|c| {
+        let key = (c.subject.clone(), c.condition.clone());
+        (Reverse(weight(&c.diff)), c.is_equal(), key)
+    });
     let rows: Vec<Row<'_>> = all.iter().map(|c| matrix::compared(c)).collect();
     matrix::table(&mut out, &rows, service);
     details(&mut out, &all, &rows, of);
@@ -48,7 +51,7 @@ fn details(out: &mut String, all: &[&Compared], rows: &[Row<'_>], of: &Compariso
     }
     out.push_str("<section aria-labelledby=\"details\">\n<h2 id=\"details\">Details</h2>\n");
     for (at, (compared, row)) in all.iter().zip(rows).enumerate() {
-        let (name, region) = named(row.id);
+        let (name, region) = named(&row.subject);
         let below = format!("{region}{}", row.state);
         let _ = write!(
             out,

@@ -3,13 +3,16 @@
 //! Owns the choice of columns and what a cell says. Refuses to show more columns than a screen can hold: the rest is one
 //! column, and nothing is left out of it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::level::Openness;
-use super::{ServiceName, escaped};
-use crate::exposure::{Access, Atom, Compared, Direction, Doubtful, Effective, Reach, Side, who};
-use crate::model::{Family, Firewall, InstanceId, Key, LiveFirewall, Protocol, Sources};
+use super::{ServiceName, escaped, prose};
+use crate::exposure::{
+    Access, Atom, Compared, Direction, Doubtful, Effective, Reach, Side, Subject, who,
+};
+use crate::model::{Family, Firewall, Key, LiveFirewall, Protocol, Sources};
 use crate::plan::{InstancePlan, Verdict};
 use crate::render::words::count;
 
@@ -35,9 +38,9 @@ struct Use {
 
 /// Two firewalls of one instance, as they let in.
 pub(super) struct Row<'a> {
-    pub(super) id: Option<&'a InstanceId>,
+    pub(super) subject: Cow<'a, Subject>,
     /// What is said below the name, beginning with a comma.
-    pub(super) state: &'static str,
+    pub(super) state: String,
     /// Whether anything opens.
     pub(super) gains: bool,
     pub(super) before: Reach,
@@ -68,7 +71,7 @@ pub(super) fn table(out: &mut String, rows: &[Row<'_>], service: ServiceName<'_>
     }
     out.push_str("</tr></thead>\n<tbody>\n");
     for (at, row) in rows.iter().enumerate() {
-        let (name, region) = named(row.id);
+        let (name, region) = named(&row.subject);
         let below = format!("{region}{}", row.state);
         let _ = write!(
             out,
@@ -89,8 +92,8 @@ pub(super) fn planned(plan: &InstancePlan) -> Row<'_> {
     let changes = |key: Key| plan.before.firewall().get(key) != plan.after.get(key);
     let keys = live_keys(&plan.before).into_iter().chain(plan.after.keys());
     Row {
-        id: Some(&plan.instance.id),
-        state: state(plan),
+        subject: Cow::Owned(Subject::Instance(plan.instance.id.clone())),
+        state: state(plan).to_owned(),
         gains: !plan.exposure.gained.is_empty(),
         before,
         after,
@@ -110,15 +113,18 @@ pub(super) fn compared(compared: &Compared) -> Row<'_> {
         .map(|key| (key, before.get(key) != after.get(key)))
         .collect();
     keys.extend(compared.doubts().map(|(_, doubt)| (doubt.key, false)));
+    let direction = match compared.direction() {
+        None => ", in doubt",
+        Some(Direction::Equal) => ", equal",
+        Some(Direction::Wider) => ", wider",
+        Some(Direction::Narrower) => ", narrower",
+        Some(Direction::Mixed) => ", mixed",
+    };
+    let condition = compared.condition.as_deref().map(prose);
+    let condition = condition.map_or_else(String::new, |condition| format!(", {condition}"));
     Row {
-        id: compared.id.as_ref(),
-        state: match compared.direction() {
-            None => ", in doubt",
-            Some(Direction::Equal) => ", equal",
-            Some(Direction::Wider) => ", wider",
-            Some(Direction::Narrower) => ", narrower",
-            Some(Direction::Mixed) => ", mixed",
-        },
+        subject: Cow::Borrowed(&compared.subject),
+        state: format!("{direction}{condition}"),
         gains: !compared.diff.gained.is_empty(),
         before: compared.before.reach.clone(),
         after: compared.after.reach.clone(),
@@ -127,10 +133,11 @@ pub(super) fn compared(compared: &Compared) -> Row<'_> {
 }
 
 /// The name and the region of an instance, as HTML.
-pub(super) fn named(id: Option<&InstanceId>) -> (String, String) {
-    match id {
-        Some(id) => (escaped(&id.name), escaped(&id.site().to_string())),
-        None => ("the firewall".to_owned(), String::new()),
+pub(super) fn named(subject: &Subject) -> (String, String) {
+    match subject {
+        Subject::Instance(id) => (escaped(&id.name), escaped(&id.site().to_string())),
+        Subject::Unnamed => ("the firewall".to_owned(), String::new()),
+        Subject::Every(instances) => (prose(instances), String::new()),
     }
 }
 

@@ -1,6 +1,9 @@
 //! A comparison as JSON: `{"instances": [{"name", "region", "equal", "gained", "lost"}]}`, with `"account"` where there are
 //! several, `"undeclared"` (`"old"` or `"new"`) where the configuration on that side does not declare an instance that
-//! exists, `"doubts"` where entries cannot be read for certain, and no member more. With doubts `"equal"` is `null`.
+//! exists, `"doubts"` where entries cannot be read for certain, `"every"` where it is about every instance that this
+//! describes rather than about one with a name, `"condition"` where it holds only if this is true of the instance,
+//! `"undecided"` where something else could not be decided, and no member more. With doubts, or where something is not
+//! decided, `"equal"` is `null`.
 //!
 //! A box that names the whole family of the browser client includes it, but where it got in on the other side already.
 //!
@@ -10,7 +13,7 @@ use serde::Serialize;
 
 use super::fill::exposed;
 use super::shape::BoxDoc;
-use crate::exposure::{Compared, Direction, Doubtful, Which};
+use crate::exposure::{Compared, Direction, Doubtful, Subject, Which};
 
 #[derive(Serialize)]
 struct ComparisonDoc<'a> {
@@ -30,6 +33,12 @@ struct InstanceDoc<'a> {
     undeclared: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     doubts: Vec<DoubtDoc<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    every: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    undecided: &'a [String],
 }
 
 /// An entry that cannot be read for certain, and what it may let in besides.
@@ -50,7 +59,11 @@ pub fn comparison(all: &[Compared]) -> String {
     let instances = all
         .iter()
         .map(|compared| {
-            let id = compared.id.as_ref();
+            let id = compared.subject.id();
+            let every = match &compared.subject {
+                Subject::Every(instances) => Some(instances.as_str()),
+                Subject::Unnamed | Subject::Instance(_) => None,
+            };
             InstanceDoc {
                 name: id.map(|id| id.name.as_str()),
                 account: id.and_then(|id| id.account.as_deref()),
@@ -63,6 +76,9 @@ pub fn comparison(all: &[Compared]) -> String {
                     .doubts()
                     .map(|(which, doubt)| self::doubt(which, doubt, compared))
                     .collect(),
+                every,
+                condition: compared.condition.as_deref(),
+                undecided: &compared.undecided,
             }
         })
         .collect();

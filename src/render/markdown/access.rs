@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use super::escape::prose;
 use super::{NAMED, code};
-use crate::exposure::{self, Diff, Exposed, Line};
+use crate::exposure::{self, Diff, Exposed, Line, Subject};
 use crate::model::{InstanceId, Sources};
 use crate::plan::{Change, InstancePlan, Plan, Verdict};
 use crate::render::text::{in_doubt, weight};
@@ -195,7 +196,7 @@ pub(super) fn opened(line: &str) -> String {
 }
 
 fn names(instances: &[&InstancePlan], short: bool) -> String {
-    let ids: Vec<Option<&InstanceId>> = instances.iter().map(|i| Some(&i.instance.id)).collect();
+    let ids: Vec<&InstanceId> = instances.iter().map(|i| &i.instance.id).collect();
     let mut text = ids_shown(&ids, short);
     if let Some(why) = unwritten(instances[0]) {
         let _ = write!(text, " — {why}");
@@ -203,26 +204,42 @@ fn names(instances: &[&InstancePlan], short: bool) -> String {
     text
 }
 
-/// Instances by name, the region behind the last of each; `None` is rules that say of no instance.
-pub(super) fn ids_shown(ids: &[Option<&InstanceId>], short: bool) -> String {
-    let shown = if short { NAMED } else { ids.len() };
+/// Instances by name, the region behind the last of each.
+fn ids_shown(ids: &[&InstanceId], short: bool) -> String {
+    let subjects: Vec<Subject> = ids
+        .iter()
+        .map(|id| Subject::Instance((*id).clone()))
+        .collect();
+    subjects_shown(&subjects.iter().collect::<Vec<_>>(), short)
+}
+
+/// The same of whatever is compared.
+pub(super) fn subjects_shown(subjects: &[&Subject], short: bool) -> String {
+    let shown = if short { NAMED } else { subjects.len() };
     let mut text = String::new();
-    for (at, id) in ids.iter().take(shown).enumerate() {
+    for (at, subject) in subjects.iter().take(shown).enumerate() {
         text.push_str(if at == 0 { "" } else { ", " });
-        let Some(id) = id else {
-            text.push_str("the firewall");
-            continue;
+        let id = match subject {
+            Subject::Instance(id) => id,
+            Subject::Unnamed => {
+                text.push_str("the firewall");
+                continue;
+            }
+            Subject::Every(instances) => {
+                text.push_str(&prose(instances));
+                continue;
+            }
         };
         let site = id.site();
         let _ = write!(text, "{}", code(&id.name));
-        let next = ids.get(at + 1).filter(|_| at + 1 < shown);
-        let region_follows = next.is_some_and(|next| next.is_some_and(|id| id.site() == site));
+        let next = subjects.get(at + 1).filter(|_| at + 1 < shown);
+        let region_follows = next.is_some_and(|next| next.id().is_some_and(|id| id.site() == site));
         if !site.region.is_empty() && !region_follows {
             let _ = write!(text, " ({})", code(&site.to_string()));
         }
     }
-    if ids.len() > shown {
-        let _ = write!(text, " and {} more", ids.len() - shown);
+    if subjects.len() > shown {
+        let _ = write!(text, " and {} more", subjects.len() - shown);
     }
     text
 }

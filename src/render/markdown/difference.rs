@@ -7,19 +7,19 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::access::{ids_shown, opened, sums, totals};
+use super::access::{opened, subjects_shown, sums, totals};
 use super::escape::{code, prose};
 use super::{Detail, LIMIT, NAMED, SHORTENED, folded, wrong};
-use crate::exposure::Diff;
-use crate::model::InstanceId;
+use crate::exposure::{Compared, Diff, Subject};
 use crate::render::difference::{Clause, Comparison, Way, blocks, clauses, one_sentence, summary};
 use crate::render::finding::findings;
 use crate::render::words::count;
 
 /// Instances that change alike in one direction, whatever the reasons.
 struct Group<'a> {
+    condition: Option<&'a str>,
     lines: Vec<Opening>,
-    members: Vec<Option<&'a InstanceId>>,
+    members: Vec<&'a Subject>,
     causes: Vec<String>,
 }
 
@@ -155,10 +155,12 @@ fn row(out: &mut String, group: &Group<'_>, lines: &[String], short: bool) {
     if group.causes.len() > CAUSES {
         causes.push(format!("and {} more", group.causes.len() - CAUSES));
     }
+    let condition = group.condition.map(prose);
+    let condition = condition.map_or_else(String::new, |condition| format!(", {condition}"));
     let _ = writeln!(
         out,
-        "| {} | {} | {} |",
-        ids_shown(&group.members, short),
+        "| {}{condition} | {} | {} |",
+        subjects_shown(&group.members, short),
         lines.join("<br>"),
         causes.join("<br>")
     );
@@ -187,12 +189,12 @@ impl<'a> Groups<'a> {
 
 /// Those to which the same happens, everyone first, then by their first members.
 fn groups<'a>(of: &Comparison<'a>, way: Way) -> Vec<Group<'a>> {
-    let mut alike = BTreeMap::new();
+    let mut alike = Alike::new();
     for compared in of.all.iter().filter(|compared| !compared.is_equal()) {
         let mut clauses = clauses(compared, of.words);
         clauses.retain(|clause| clause.way == way);
         if !clauses.is_empty() {
-            join(&mut alike, compared.id.as_ref(), clauses);
+            join(&mut alike, compared, clauses);
         }
     }
     let everyone = |group: &Group<'_>| {
@@ -200,23 +202,28 @@ fn groups<'a>(of: &Comparison<'a>, way: Way) -> Vec<Group<'a>> {
         who.any(|who| who.starts_with("everyone"))
     };
     let mut groups: Vec<Group<'a>> = alike.into_values().collect();
-    groups.sort_by_cached_key(|g| (!everyone(g), g.members.first().copied().flatten().cloned()));
+    groups.sort_by_cached_key(|group| {
+        let first = group.members.first().copied().cloned();
+        (!everyone(group), first, group.condition)
+    });
     groups
 }
 
-fn join<'a>(
-    alike: &mut BTreeMap<Vec<Opening>, Group<'a>>,
-    id: Option<&'a InstanceId>,
-    clauses: Vec<Clause>,
-) {
+/// By the condition under which they hold, and by what they say.
+type Alike<'a> = BTreeMap<(Option<&'a str>, Vec<Opening>), Group<'a>>;
+
+fn join<'a>(alike: &mut Alike<'a>, compared: &'a Compared, clauses: Vec<Clause>) {
     let opening = |clause: &Clause| (clause.whats.clone(), clause.who.clone());
     let lines: Vec<Opening> = clauses.iter().map(opening).collect();
-    let group = alike.entry(lines.clone()).or_insert_with(|| Group {
+    let condition = compared.condition.as_deref();
+    let group = alike.entry((condition, lines.clone()));
+    let group = group.or_insert_with(|| Group {
+        condition,
         lines,
         members: Vec::new(),
         causes: Vec::new(),
     });
-    group.members.push(id);
+    group.members.push(&compared.subject);
     for cause in clauses.into_iter().flat_map(|clause| clause.causes) {
         if !group.causes.contains(&cause) {
             group.causes.push(cause);
@@ -227,10 +234,10 @@ fn join<'a>(
 /// What does not differ, and what else there is to know.
 fn rest(out: &mut String, of: &Comparison<'_>) {
     let equal = of.all.iter().filter(|compared| compared.is_equal());
-    let equal: Vec<Option<&InstanceId>> = equal.map(|compared| compared.id.as_ref()).collect();
+    let equal: Vec<&Subject> = equal.map(|compared| &compared.subject).collect();
     if !equal.is_empty() {
         let title = format!("Equal: {}", count(equal.len(), "instance"));
-        folded(out, &title, &format!("{}\n", ids_shown(&equal, false)));
+        folded(out, &title, &format!("{}\n", subjects_shown(&equal, false)));
     }
     if !of.notes.is_empty() {
         let mut notes = String::new();
