@@ -13,11 +13,9 @@ use super::Exit;
 use super::args::ConfigArgs;
 use super::output::{Output, Shown, complain, problems, say};
 use super::session::{self, NoPlan};
-use super::side::additive;
-use super::world;
-use crate::config::{Config, Listing};
+use super::side::{self, additive};
+use crate::config::Config;
 use crate::exposure::Effective;
-use crate::lightsail::Offline;
 use crate::model::{
     Desired, Instance, InstanceId, LiveFirewall, Missing, Mode, Site, Undeclared, Unreadable,
     Weight,
@@ -148,43 +146,17 @@ struct Fleet {
 
 impl Fleet {
     fn read(path: &Path, config: &Config, as_of: OffsetDateTime) -> Result<Self, NoPlan> {
-        let inventory = world::inventory(path)?;
-        let mut wanted = config.sites();
-        if wanted.is_empty() {
-            wanted = inventory.regions.keys().map(Site::of_region).collect();
-        }
-        let snapshot = Offline::new(inventory).with_accounts(session::ids_of(config.accounts()));
-        let mut unseen = BTreeMap::new();
-        let mut instances = BTreeMap::new();
-        let mut rules = BTreeMap::new();
-        for site in &wanted {
-            let entries = match snapshot.entries(site) {
-                Ok(entries) => entries,
-                Err(error) => {
-                    unseen.insert(site.clone(), Unreadable::from(&error));
-                    continue;
-                }
-            };
-            for entry in entries {
-                let mut instance = entry.instance(&site.region);
-                instance.id.account.clone_from(&site.account);
-                if let Some(ports) = &entry.port_states {
-                    rules.insert(instance.id.clone(), LiveFirewall::read(ports));
-                }
-                instances.insert(instance.id.clone(), instance);
-            }
-        }
-        wanted.retain(|site| !unseen.contains_key(site));
-        let listing = Listing {
-            complete: wanted,
-            incomplete: unseen.clone(),
-            scope: None,
+        let inventory = side::inventory(path)?;
+        let fleet = side::Fleet::of_inventory(&inventory, config);
+        let desired = config.resolve_listed(&fleet.instances, &fleet.listing(), as_of)?;
+        let known = |(id, rules): (InstanceId, Result<LiveFirewall, Unreadable>)| {
+            rules.ok().map(|rules| (id, rules))
         };
         Ok(Self {
-            desired: config.resolve_listed(&instances, &listing, as_of)?,
-            unseen,
-            instances,
-            rules,
+            desired,
+            unseen: fleet.unlisted,
+            instances: fleet.instances,
+            rules: fleet.rules.into_iter().filter_map(known).collect(),
         })
     }
 

@@ -1,7 +1,10 @@
 //! `diff`: who gains and who loses access between two documents, offline.
 //!
-//! Owns the verb and the pairing of instances. Refuses to connect to anything, and to call equal what it could not read or
-//! what a doubtful entry leaves open.
+//! Owns the verb and the pairing of instances. What two configurations say of instances that are not known is compared by
+//! their selectors. Refuses to connect to anything, and to call equal what it could not read or decide, or what a doubtful
+//! entry leaves open.
+
+mod statements;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -13,11 +16,12 @@ use super::Exit;
 use super::args::{self, Format};
 use super::output::{self, Cannot, Output, complain, say};
 use super::session::{self, NoPlan, selects};
-use super::side::{self, Basis, Content, Document, Opened};
-use super::world;
-use crate::exposure::{Compared, Side, Which};
+use super::side::{self, Basis, Content, Document, General, Known, Opened, Stated};
+use crate::config::{Place, Scope};
+use crate::exposure::{Compared, Side, Subject, Which};
 use crate::inventory::Inventory;
-use crate::model::{Family, InstanceId, LiveFirewall};
+use crate::model::{Family, InstanceId, LiveFirewall, Site};
+use crate::plan::Plan;
 use crate::render::difference::{self, Comparison, Vocabulary};
 use crate::render::{self, Names, json};
 
@@ -28,7 +32,7 @@ pub(super) struct DiffArgs {
     old: String,
     /// What is, or would be
     new: String,
-    /// The instances that exist, for groups and address types of configurations
+    /// The instances that exist, for groups and address types of configurations: a file, or git:REV:PATH
     #[arg(long, value_name = "FILE", env = "PORTWARD_INVENTORY", hide_env = true)]
     inventory: Option<PathBuf>,
     /// Only these instances: NAME, REGION/NAME or ACCOUNT/REGION/NAME, globs allowed; repeatable
@@ -48,6 +52,10 @@ pub(super) struct DiffArgs {
 
 const VERB: &str = "diff";
 
+/// What would decide most of what is undecided.
+const HINT: &str =
+    "give the instances with `--inventory`: a file, or git:REV:PATH for that of another revision";
+
 pub(super) fn run(args: &DiffArgs, output: &Output) -> Exit {
     match compare(args, output) {
         Err(no_plan) => no_plan.show(VERB, output),
@@ -57,6 +65,7 @@ pub(super) fn run(args: &DiffArgs, output: &Output) -> Exit {
 
 struct Answer {
     all: Vec<Compared>,
+    groups: usize,
     names: [Names; 2],
     problems: Vec<json::Problem>,
     notes: BTreeSet<String>,
@@ -68,6 +77,7 @@ impl Answer {
         let of = Comparison {
             exit_code: self.exit.code(),
             all: &self.all,
+            groups: self.groups,
             words: Vocabulary {
                 old: &self.names[0],
                 new: &self.names[1],
@@ -75,7 +85,7 @@ impl Answer {
             problems: &self.problems,
             notes: &self.notes,
         };
-        let text = || difference::text(&self.all, of.words);
+        let text = || difference::text(&of);
         let outputs = render::github::compared_outputs(&of);
         output.show_answer(VERB, self.exit, &outputs, &|format, _| match format {
             Format::Text => Some(text()),
@@ -98,39 +108,54 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
     if let Content::Config(config) = &new.content {
         output.warn(config.warnings());
     }
-    let given = args
-        .inventory
-        .as_deref()
-        .map(world::inventory)
-        .transpose()?;
+    let given = args.inventory.as_deref().map(side::inventory).transpose()?;
     // The other side may be the very list of instances that a configuration is for.
     let named = accounts(&old).into_iter().chain(accounts(&new)).collect();
+    let inventory = given.as_ref().or(beside(&old)).or(beside(&new));
+    let places = places(&old, &new);
     let basis = Basis {
         accounts: &named,
-        inventory: given.as_ref().or(beside(&old)).or(beside(&new)),
+        inventory,
+        plan: plan(&old).or(plan(&new)).filter(|_| inventory.is_none()),
+        places: &places,
         as_of: args.as_of.unwrap_or_else(OffsetDateTime::now_utc),
     };
-    let (mut before, mut after) = (Document::read(&old, basis)?, Document::read(&new, basis)?);
+    let both = matches!(
+        (&old.content, &new.content),
+        (Content::Config(_), Content::Config(_))
+    );
+    let mut before = Document::read(&old, basis, both)?;
+    let mut after = Document::read(&new, basis, false)?;
     place_alike(&mut before, &mut after);
-    narrow(&args.target, &mut before, &mut after)?;
+    let asks_generally = narrow(&args.target, &mut before, &mut after)?;
     for note in before.notes.union(&after.notes) {
         say(&format!("note: {note}"));
     }
+    let mut unknown: Vec<String> = before.incomplete.clone();
+    unknown.extend(after.incomplete.iter().cloned());
+    let undeclared = undeclared(basis, [(&old, &before), (&new, &after)]);
+    let (mut all, mut groups) = (Vec::new(), 0);
+    if let (Some(old), Some(new)) = (&before.general, &after.general)
+        && asks_generally
+    {
+        (all, groups) = generally(old, new, basis, &mut unknown);
+    }
     let mut blind = Vec::new();
-    for why in before.incomplete.iter().chain(&after.incomplete) {
-        complain(why, None);
+    for why in unknown {
+        complain(&why, None);
         blind.push(json::Problem::error(why, None));
     }
-    let undeclared = undeclared(basis, [(&old, &before), (&new, &after)]);
-    let mut all = Vec::new();
-    for (id, sides) in pairs(&mut before, &mut after, [&old, &new])? {
+    let mut instances = Vec::new();
+    let live = live(basis);
+    for (id, sides) in pairs(&mut before, &mut after, [&old, &new], &live)? {
         match sides {
             [Ok(before), Ok(after)] => {
-                let undeclared = id.as_ref().and_then(|id| undeclared.get(id));
-                all.push(Compared {
-                    undeclared: undeclared.copied(),
-                    ..Compared::new(id, before, after)
-                });
+                let undeclared = id.as_ref().and_then(|id| undeclared.get(id)).copied();
+                let compared = statements::instance(&id.into(), &before, &after);
+                instances.extend(compared.into_iter().map(|compared| Compared {
+                    undeclared: undeclared.or(compared.undeclared),
+                    ..compared
+                }));
             }
             sides => {
                 let name = id.map_or_else(String::new, |id| format!("`{id}` "));
@@ -142,6 +167,7 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
             }
         }
     }
+    all.splice(0..0, instances);
     for compared in &all {
         let name = &compared.subject;
         for (which, doubt) in compared.doubts() {
@@ -155,11 +181,24 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
             blind.push(json::Problem::error(message, None));
         }
     }
+    let hint = inventory.is_none().then_some(HINT);
+    let undecided = difference::undecided(&all);
+    // The text has them itself.
+    if !undecided.is_empty() && output.is_text() {
+        hint.into_iter()
+            .for_each(|hint| say(&format!("hint: {hint}")));
+    }
+    for message in undecided {
+        if !output.is_text() {
+            complain(&message, hint);
+        }
+        blind.push(json::Problem::error(message, hint.map(str::to_owned)));
+    }
     let mut held = Vec::new();
     if !blind.is_empty() {
         held.push(Exit::Incomplete);
     }
-    if all.iter().any(|compared| !compared.diff.is_empty()) {
+    if all.iter().any(Compared::differs) {
         held.push(Exit::Differs);
     }
     let mut problems = blind;
@@ -168,11 +207,79 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
     }
     Ok(Answer {
         all,
+        groups,
         names: [before.names, after.names],
         problems,
         notes: before.notes.union(&after.notes).cloned().collect(),
         exit: Exit::first_of(&held),
     })
+}
+
+/// What two configurations say of instances that are not known and have no table, by the selectors that take them, and how
+/// many selectors there are.
+fn generally(
+    old: &General,
+    new: &General,
+    basis: Basis<'_>,
+    unknown: &mut Vec<String>,
+) -> (Vec<Compared>, usize) {
+    let [listed, others] = [old, new].map(|side| side.listed.clone().unwrap_or_default());
+    let sites: BTreeSet<Site> = old.sites.union(&new.sites).cloned().collect();
+    let is_listed = |site: &Site| listed.contains(site) || others.contains(site);
+    let open: BTreeSet<Site> = sites.iter().filter(|s| !is_listed(s)).cloned().collect();
+    let nothing_known = old.listed.is_none() && new.listed.is_none();
+    let selectors: BTreeMap<&str, &Scope> = (old.statements.selectors().into_iter())
+        .chain(new.statements.selectors())
+        .filter(|(_, scope)| nothing_known || open.iter().any(|site| scope.takes_site(site)))
+        .collect();
+    if !old.sites.is_empty() && !new.sites.is_empty() {
+        for (side, here, there) in [("old", old, new), ("new", new, old)] {
+            let takes = |site: &&Site| selectors.values().any(|scope| scope.takes_site(site));
+            let only = here
+                .sites
+                .difference(&there.sites)
+                .filter(|site| !is_listed(site));
+            unknown.extend(only.filter(takes).map(|site| {
+                format!(
+                    "only the {side} side looks at `{site}`, and the instances there are not known"
+                )
+            }));
+        }
+    }
+    let mut all = Vec::new();
+    for (spelling, scope) in &selectors {
+        if old.statements.says_the_same(&new.statements, spelling) {
+            continue;
+        }
+        let mut places = basis.places.iter().map(|place| Scope::one(place.clone()));
+        let other = if !nothing_known || places.any(|place| !scope.excludes(&place)) {
+            "other "
+        } else {
+            ""
+        };
+        let subject = Subject::Every(format!("every {other}instance that {scope}"));
+        let both = [&old.statements, &new.statements];
+        let compared = statements::selector(&subject, scope, both, &open);
+        all.extend(compared.into_iter().filter(|compared| !compared.is_equal()));
+    }
+    (all, selectors.len())
+}
+
+/// The instances that have a table on either side.
+fn places(old: &Opened, new: &Opened) -> Vec<Place> {
+    let of = |opened: &Opened| match &opened.content {
+        Content::Config(config) => config.places(),
+        Content::Plan(..) | Content::Inventory(_) | Content::Ports(_) => Vec::new(),
+    };
+    let all: BTreeSet<Place> = of(old).into_iter().chain(of(new)).collect();
+    all.into_iter().collect()
+}
+
+fn plan(opened: &Opened) -> Option<&Plan> {
+    match &opened.content {
+        Content::Plan(file, _) => Some(&file.plan),
+        Content::Config(_) | Content::Inventory(_) | Content::Ports(_) => None,
+    }
 }
 
 /// What a configuration calls accounts, by their ids.
@@ -199,9 +306,15 @@ fn undeclared(
         matches!(opened.content, Content::Config(_)) && !document.instances.contains_key(id)
     };
     let inventory = basis.inventory.into_iter();
-    let exist = inventory.flat_map(|inventory| inventory.named(basis.accounts));
+    let listed = inventory.flat_map(|inventory| inventory.named(basis.accounts));
+    let listed = listed.map(|(id, _)| id);
+    let planned = basis.plan.into_iter().flat_map(|plan| &plan.instances);
+    let planned = planned.map(|plan| plan.instance.id.clone());
+    let named = basis.places.iter().map(side::id_of);
+    let exist: BTreeSet<InstanceId> = listed.chain(planned).chain(named).collect();
     exist
-        .filter_map(|(id, _)| {
+        .into_iter()
+        .filter_map(|id| {
             let which = match (lacks(old, &id), lacks(new, &id)) {
                 (true, false) if new.1.instances.contains_key(&id) => Which::Old,
                 (false, true) if old.1.instances.contains_key(&id) => Which::New,
@@ -235,8 +348,14 @@ fn place_alike(before: &mut Document, after: &mut Document) {
     place(after, before);
 }
 
-/// Keeps the instances that a selector names. Each selector must name at least one of either side.
-fn narrow(selectors: &[String], before: &mut Document, after: &mut Document) -> Result<(), Cannot> {
+/// Keeps the instances that a selector names. Each selector must name at least one of either side. Answers whether one of
+/// them, or none at all, leaves it open which instances are meant.
+fn narrow(
+    selectors: &[String],
+    before: &mut Document,
+    after: &mut Document,
+) -> Result<bool, Cannot> {
+    let is_open = |selector: &str| selector.contains(['*', '?', '[']);
     let mut patterns = Vec::new();
     for selector in selectors {
         let pattern = session::pattern(selector)?;
@@ -255,35 +374,37 @@ fn narrow(selectors: &[String], before: &mut Document, after: &mut Document) -> 
                 .retain(|id, _| patterns.iter().any(|pattern| selects(pattern, id)));
         }
     }
-    Ok(())
+    Ok(selectors.is_empty() || selectors.iter().any(|selector| is_open(selector)))
 }
 
 /// One instance, and what each document says of it.
-type Pair = (
-    Option<InstanceId>,
-    [Result<Side, crate::model::Unreadable>; 2],
-);
+type Pair = (Option<InstanceId>, [Known; 2]);
 
-/// Pairs instances by region and name. One that only one document has is compared with a firewall that lets nobody in.
+/// Pairs instances by region and name. One that only one document has is compared with a firewall that lets nobody in, or,
+/// where the other is a configuration and nothing in it is about the instance, with what is live and stays.
 fn pairs(
     before: &mut Document,
     after: &mut Document,
     names: [&Opened; 2],
+    live: &BTreeMap<InstanceId, Known>,
 ) -> Result<Vec<Pair>, Cannot> {
     match (before.unnamed.take(), after.unnamed.take()) {
         (None, None) => {}
         (Some(old), Some(new)) => {
-            let sides = [old, new].map(|live| Ok(Side::of_live(&live, Family::default())));
+            let sides = [old, new].map(|live| Ok(Side::of_live(&live, Family::default()).into()));
             return Ok(vec![(None, sides)]);
         }
         (Some(old), None) => {
             let new = only(after, names[1], names[0])?;
-            return Ok(vec![(None, [Ok(like(&old, &new)), new])]);
+            let old = like(&old, &new);
+            let new = new.map(|new| new.beside(&old));
+            return Ok(vec![(None, [Ok(old.into()), new])]);
         }
         (None, Some(new)) => {
             let old = only(before, names[0], names[1])?;
-            let new = Ok(like(&new, &old));
-            return Ok(vec![(None, [old, new])]);
+            let new = like(&new, &old);
+            let old = old.map(|old| old.beside(&new));
+            return Ok(vec![(None, [old, Ok(new.into())])]);
         }
     }
     let ids: BTreeSet<InstanceId> = before
@@ -294,8 +415,15 @@ fn pairs(
         .collect();
     let mut take = |id: &InstanceId| {
         let of = |document: &mut Document| {
-            let side = document.instances.remove(id);
-            side.unwrap_or_else(|| Ok(Side::default()))
+            let stated = document.instances.remove(id);
+            stated.unwrap_or_else(|| match &document.general {
+                None => Ok(Stated::default()),
+                Some(general) => match live.get(id) {
+                    Some(live) => live.clone(),
+                    None if general.lists(id) => Ok(Stated::default()),
+                    None => Ok(Stated::undeclared()),
+                },
+            })
         };
         [of(before), of(after)]
     };
@@ -309,22 +437,35 @@ fn pairs(
 }
 
 /// Rules of which it is not said, as those of an instance like the one that they are compared with.
-fn like(rules: &LiveFirewall, other: &Result<Side, crate::model::Unreadable>) -> Side {
+fn like(rules: &LiveFirewall, other: &Known) -> Side {
     let family = other
         .as_ref()
-        .map_or_else(|_| Family::default(), |side| side.reach.family);
+        .map_or_else(|_| Family::default(), |stated| stated.side.reach.family);
     Side::of_live(rules, family)
 }
 
+/// The rules of the instances that are known.
+fn live(basis: Basis<'_>) -> BTreeMap<InstanceId, Known> {
+    match (basis.inventory, basis.plan) {
+        (Some(inventory), _) => side::live(inventory, basis.accounts),
+        (None, Some(plan)) => {
+            let plans = plan.instances.iter();
+            plans
+                .map(|plan| {
+                    let side = Side::of_live(&plan.before, plan.family());
+                    (plan.instance.id.clone(), Ok(side.into()))
+                })
+                .collect()
+        }
+        (None, None) => BTreeMap::new(),
+    }
+}
+
 /// The one instance of a document that is compared with rules that say of no instance.
-fn only(
-    document: &mut Document,
-    named: &Opened,
-    unnamed: &Opened,
-) -> Result<Result<Side, crate::model::Unreadable>, Cannot> {
+fn only(document: &mut Document, named: &Opened, unnamed: &Opened) -> Result<Known, Cannot> {
     let count = document.instances.len();
     match document.instances.pop_first() {
-        Some((_, side)) if count == 1 => Ok(side),
+        Some((_, stated)) if count == 1 => Ok(stated),
         _ => Err(Cannot::usage(
             format!(
                 "`{}` is the rules of one instance, and `{}` has {count}",

@@ -15,7 +15,8 @@ use super::Exit;
 use super::args::{FleetArgs, InventoryFileArgs, WorldArgs};
 use super::output::{Cannot, Output, Shown, complain};
 use super::session::{self, NoPlan};
-use super::world::{self, Want, World};
+use super::side;
+use super::world::{Want, World};
 use super::{progress, signals};
 use crate::atomic_file;
 use crate::config::{self, Account};
@@ -329,5 +330,5 @@ fn patterns<'a>(texts: impl Iterator<Item = &'a String>) -> Result<Vec<(String, 
 }
 
 fn regions_of(path: &Path) -> Result<BTreeSet<String>, Cannot> {
-    Ok(world::inventory(path)?.regions.into_keys().collect())
+    Ok(side::inventory(path)?.regions.into_keys().collect())
 }

@@ -8,8 +8,8 @@ use std::path::Path;
 use super::args::WorldArgs;
 use super::output::Cannot;
 use super::session::ids_of;
+use super::side;
 use crate::config;
-use crate::inventory::Inventory;
 use crate::lightsail::aws::{Account, Accounts, AccountsReader, AccountsWriter, Settings};
 use crate::lightsail::{self, Listed, Offline, Operation, Reader, Tally};
 use crate::model::{Instance, InstanceId, PortState, Site};
@@ -91,7 +91,7 @@ impl World {
     }
 
     fn offline(path: &Path, accounts: &BTreeMap<String, config::Account>) -> Result<Self, Cannot> {
-        let inventory = inventory(path)?;
+        let inventory = side::inventory(path)?;
         Ok(Self {
             reader: AnyReader::Offline(Offline::new(inventory).with_accounts(ids_of(accounts))),
             aws: None,
@@ -135,14 +135,6 @@ impl World {
             server.stop().await;
         }
     }
-}
-
-/// Reads an inventory file.
-pub(super) fn inventory(path: &Path) -> Result<Inventory, Cannot> {
-    let shown = path.display();
-    let text = crate::input::read_text(path)
-        .map_err(|error| Cannot::failed(format!("cannot read the inventory `{shown}`: {error}")))?;
-    Inventory::parse(&text).map_err(|error| Cannot::failed(format!("`{shown}`: {error}")))
 }
 
 /// How to reach each account, or the one without a name.

@@ -5,7 +5,7 @@
 use crate::model::{InstanceId, Site};
 
 /// The name of a table under `[instances]`. What it leaves open could be anything.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The account, by the name that the configuration gives it.
     pub account: Option<String>,

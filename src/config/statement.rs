@@ -53,6 +53,13 @@ impl Config {
         self.linked.mode
     }
 
+    /// Where the instances are that have a table of their own, as far as that is known.
+    #[must_use]
+    pub fn places(&self) -> Vec<Place> {
+        let tables = self.linked.instances.iter();
+        tables.map(|declared| self.place(declared)).collect()
+    }
+
     /// Every group and every instance table, with the rules that are in force as of this instant.
     #[must_use]
     pub fn statements(&self, as_of: OffsetDateTime) -> Vec<Statement> {
@@ -93,6 +100,12 @@ impl Config {
 }
 
 impl Scope {
+    /// The one instance of this place.
+    #[must_use]
+    pub fn one(place: Place) -> Self {
+        Self(Kind::One(place))
+    }
+
     /// The one instance that it is about, as far as its place is known.
     #[must_use]
     pub fn place(&self) -> Option<&Place> {

@@ -209,30 +209,35 @@ impl Compared {
         old.chain(self.after.doubts.iter().map(|doubt| (Which::New, doubt)))
     }
 
-    /// Whether a document leaves a doubt about what it lets in.
+    /// Whether a document leaves a doubt about what it lets in, or something could not be decided.
     #[must_use]
     pub fn is_doubtful(&self) -> bool {
-        self.doubts().next().is_some()
+        self.doubts().next().is_some() || !self.undecided.is_empty()
     }
 
-    /// The difference in one word; `None` where a doubt leaves it open, or where something could not be decided.
+    /// The difference in one word; `None` where a doubt leaves it open.
     #[must_use]
     pub fn direction(&self) -> Option<Direction> {
-        let is_certain = !self.is_doubtful() && self.undecided.is_empty();
-        is_certain.then(|| self.diff.direction())
+        (!self.is_doubtful()).then(|| self.diff.direction())
     }
 
-    /// Whether anybody gains access, or may gain it by an entry that the newer document leaves in doubt.
+    /// Whether anybody gains access, or may gain it by what the newer document leaves in doubt.
     #[must_use]
     pub fn may_open(&self) -> bool {
         let before = &self.before.reach.certain;
         !before.is_superset(&self.after.reach.possible)
     }
 
-    /// Whether the same packets get in, beyond doubt.
+    /// Whether somebody gains or loses access for certain, or only one document declares the instance.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        !self.diff.is_empty() || self.undeclared.is_some()
+    }
+
+    /// Whether the same packets get in, beyond doubt, and both documents declare the instance.
     #[must_use]
     pub fn is_equal(&self) -> bool {
-        self.direction() == Some(Direction::Equal)
+        self.direction() == Some(Direction::Equal) && self.undeclared.is_none()
     }
 }
 

@@ -27,6 +27,9 @@ const WIDTH: usize = 80;
 /// A line that more rules than this cause names the first of them.
 const CAUSES: usize = 3;
 
+/// Subjects that are named where something could not be decided.
+const NAMED: usize = 5;
+
 /// A sentence holds as many clauses as this; more are a list.
 const CLAUSES: usize = 4;
 
@@ -46,6 +49,8 @@ pub struct Comparison<'a> {
     pub exit_code: u8,
     /// Every instance that could be compared.
     pub all: &'a [Compared],
+    /// The selectors of groups that were compared too; those that differ are among `all`.
+    pub groups: usize,
     /// What the documents call things.
     pub words: Vocabulary<'a>,
     /// What could not be compared, and what is odd.
@@ -97,13 +102,14 @@ pub(super) struct Clause {
 
 /// The whole comparison.
 #[must_use]
-pub fn text(all: &[Compared], words: Vocabulary<'_>) -> String {
+pub fn text(of: &Comparison<'_>) -> String {
+    let all = of.all;
     let equal: Vec<&Subject> = all
         .iter()
         .filter(|compared| compared.is_equal())
         .map(|compared| &compared.subject)
         .collect();
-    let blocks = blocks(all, words);
+    let blocks = blocks(all, of.words);
     if let Some(sentence) = one_sentence(&blocks, equal.len()) {
         return sentence + &undeclared(all);
     }
@@ -116,14 +122,44 @@ pub fn text(all: &[Compared], words: Vocabulary<'_>) -> String {
         let _ = writeln!(text, "equal: {names}");
     }
     text.push_str(&undeclared(all));
-    let _ = writeln!(text, "{BOLD}Diff:{BOLD:#} {}", summary(all));
+    for line in undecided(all) {
+        let _ = writeln!(text, "undecided: {line}");
+    }
+    let _ = writeln!(text, "{BOLD}Diff:{BOLD:#} {}", summary(of));
     text
+}
+
+/// What could not be decided, each once with whom it concerns.
+#[must_use]
+pub fn undecided(all: &[Compared]) -> Vec<String> {
+    let mut open: BTreeMap<&str, Vec<&Subject>> = BTreeMap::new();
+    for compared in all {
+        for what in &compared.undecided {
+            let subjects = open.entry(what).or_default();
+            if !subjects.contains(&&compared.subject) {
+                subjects.push(&compared.subject);
+            }
+        }
+    }
+    let line = |(what, subjects): (&str, Vec<&Subject>)| {
+        let mut names = places(&subjects);
+        if names.len() > NAMED {
+            let more = format!("{} more", names.len() - NAMED);
+            names.truncate(NAMED);
+            names.push(more);
+        }
+        format!("{}: not known {}", listed(&names), plain(what))
+    };
+    open.into_iter().map(line).collect()
 }
 
 /// All of it in one sentence with a final newline, where one is enough. `equal` is the number of instances that are.
 pub(super) fn one_sentence(blocks: &[Block<'_>], equal: usize) -> Option<String> {
     match blocks {
-        [block] if block.is_one_sentence() => Some(sentence(block, equal)),
+        // "The others" would be those of the sentence.
+        [block] if block.is_one_sentence() && (equal == 0 || !block.is_general()) => {
+            Some(sentence(block, equal))
+        }
         _ => None,
     }
 }
@@ -149,40 +185,68 @@ fn undeclared(all: &[Compared]) -> String {
 }
 
 /// The headline.
-pub(super) fn summary(all: &[Compared]) -> String {
-    let of = |direction| {
-        let those = all.iter().filter(|c| c.direction() == Some(direction));
-        (those.count(), direction)
+pub(super) fn summary(of: &Comparison<'_>) -> String {
+    let all = of.all;
+    let distinct = |is: &dyn Fn(&Compared) -> bool| -> (usize, usize) {
+        let subjects: BTreeSet<&Subject> = all
+            .iter()
+            .filter(|compared| is(compared))
+            .map(|compared| &compared.subject)
+            .collect();
+        let every = subjects.iter().filter(|s| matches!(s, Subject::Every(_)));
+        let every = every.count();
+        (subjects.len() - every, every)
     };
-    let mut parts: Vec<String> = [Direction::Wider, Direction::Mixed, Direction::Narrower]
-        .map(of)
+    let counted = |is: &dyn Fn(&Compared) -> bool, word: &str| {
+        let (one, every) = distinct(is);
+        (one + every > 0).then(|| format!("{} {word}", one + every))
+    };
+    let directions = [Direction::Wider, Direction::Mixed, Direction::Narrower];
+    let mut parts: Vec<String> = directions
         .into_iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, direction)| format!("{n} {direction}"))
+        .filter_map(|direction| {
+            let is = |compared: &Compared| compared.direction() == Some(direction);
+            counted(&is, &direction.to_string())
+        })
         .collect();
-    let instances = count(all.len(), "instance");
-    let doubtful = all.iter().filter(|c| c.is_doubtful()).count();
-    if parts.is_empty() && doubtful == 0 {
-        return format!("no difference in meaning on {instances}.");
+    let only_declared = |compared: &Compared| {
+        compared.direction() == Some(Direction::Equal) && compared.undeclared.is_some()
+    };
+    parts.extend(counted(&only_declared, "not declared on one side"));
+    let certain = !parts.is_empty();
+    parts.extend(counted(&Compared::is_doubtful, "in doubt"));
+    let told: &dyn Fn(&Compared) -> bool = if certain {
+        &|compared| !compared.is_equal() && !compared.is_doubtful()
+    } else {
+        &Compared::is_doubtful
+    };
+    let ((all_instances, _), (instances, groups)) = (distinct(&|_| true), distinct(told));
+    let mut of_all = vec![(instances, count(all_instances, "instance"))];
+    if of.groups > 0 {
+        of_all.push((groups, count(of.groups, "group")));
     }
     if parts.is_empty() {
-        return format!("{doubtful} of {instances} in doubt.");
+        let of_all: Vec<String> = of_all.into_iter().map(|(_, all)| all).collect();
+        return format!("no difference in meaning on {}.", listed(&of_all));
     }
-    if doubtful > 0 {
-        parts.push(format!("{doubtful} in doubt"));
-    }
-    let differ = all
+    of_all.retain(|(n, _)| *n > 0);
+    let of_all: Vec<String> = of_all
         .iter()
-        .filter(|c| !c.is_equal() && !c.is_doubtful())
-        .count();
-    let verb = if differ == 1 { "differs" } else { "differ" };
-    format!("{differ} of {instances} {verb}: {}.", parts.join(", "))
+        .map(|(n, all)| format!("{n} of {all}"))
+        .collect();
+    let of_all = listed(&of_all);
+    match (certain, instances + groups) {
+        (false, _) => format!("{of_all} in doubt."),
+        (true, 1) => format!("{of_all} differs: {}.", parts.join(", ")),
+        (true, _) => format!("{of_all} differ: {}.", parts.join(", ")),
+    }
 }
 
 /// What opens first, then by the names of the first members.
 pub(super) fn blocks<'a>(all: &'a [Compared], words: Vocabulary<'_>) -> Vec<Block<'a>> {
     let mut alike: BTreeMap<(Option<&str>, Vec<Clause>), Block<'a>> = BTreeMap::new();
-    for compared in all.iter().filter(|compared| !compared.is_equal()) {
+    let changes = |c: &&Compared| c.is_doubtful() || !c.diff.is_empty();
+    for compared in all.iter().filter(changes) {
         let clauses = clauses(compared, words);
         let condition = compared.condition.as_deref();
         alike
@@ -302,6 +366,11 @@ fn causes(line: &Line, side: &Side) -> Vec<String> {
 }
 
 impl Block<'_> {
+    fn is_general(&self) -> bool {
+        let mut members = self.members.iter();
+        members.any(|subject| matches!(subject, Subject::Every(_)))
+    }
+
     /// Whether what opens has one cause, what closes has one, and a sentence can hold it.
     fn is_one_sentence(&self) -> bool {
         let of = |way: Way| {
@@ -374,9 +443,9 @@ fn list(text: &mut String, block: &Block<'_>) {
     let names = wrapped(&places(&block.members), 0, WIDTH).join("\n");
     let _ = writeln!(
         text,
-        "{BOLD}{names}{BOLD:#}: {}{}",
-        direction(block.direction),
-        block.condition()
+        "{BOLD}{names}{BOLD:#}{}: {}",
+        block.condition(),
+        direction(block.direction)
     );
     for clause in &block.clauses {
         let (sign, style) = match clause.way {

@@ -76,8 +76,8 @@ fn composed(run: &Run<'_>, detail: Detail) -> String {
         let diffs: Vec<&Diff> = plan.instances.iter().map(|i| &i.exposure).collect();
         let groups = Groups::of(plan);
         match detail {
-            Detail::Counts => totals(&mut out, &diffs),
-            Detail::Sums => sums(&mut out, &diffs),
+            Detail::Counts => totals(&mut out, &diffs, &|n| count(n, "instance")),
+            Detail::Sums => sums(&mut out, &diffs, &|n| count(n, "instance")),
             Detail::All | Detail::NoText | Detail::Short => {
                 groups.opens(&mut out, detail == Detail::Short);
             }

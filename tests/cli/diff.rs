@@ -129,7 +129,7 @@ fn a_change_of_one_line_is_told_in_one_sentence() {
     insta::assert_snapshot!(done.shown(), @r"
     db-1 (eu-central-1) is wider: tcp/5432 (postgres) opens to office (256 IPv4 and 2^80 IPv6 addresses), by firewall.toml:12; the other instance is equal.
     --- stderr
-    note: no inventory is given: only instances with a table of their own are compared, and they are taken to be dual-stack and without tags
+    note: no inventory is given: groups are compared by what they say of every instance that they take, and instances are taken to be dual-stack
     --- exit code 2
     ");
     let back = diff(
@@ -267,11 +267,33 @@ fn an_instance_that_a_configuration_does_not_declare_is_named() {
     let done = diff(&stage, &["fleet.json", "less.toml", "-t", "db-1"]);
     let said = "note: not declared on the new side, so what is live there stays:\n      db-1 (eu-central-1)\n";
     assert!(done.stdout.contains(said), "{}", done.stdout);
-    // Without a list of instances nobody knows whether a group takes it.
+    // What a plan shows of an instance is enough to know that no group takes it.
     let plan = stage.run(&["plan", "--emulator", "fleet.json", "--out", "plan.json"]);
     assert!(stage.path("plan.json").exists(), "{}", plan.shown());
     let found = json(&stage, &["plan.json", "less.toml"], 2);
-    assert!(of(&found, "db-1").get("undeclared").is_none(), "{found}");
+    assert_eq!(of(&found, "db-1")["undeclared"], "new", "{found}");
+    // What is live stays, and is closed where the configuration begins to declare the instance.
+    assert_eq!(of(&found, "db-1")["lost"], serde_json::json!([]), "{found}");
+    write(
+        &stage,
+        "more.toml",
+        &format!("{config}[instances.db-1]\nrules = []\n"),
+    );
+    let known = ["--inventory", "fleet.json"];
+    let found = json(
+        &stage,
+        &[&["less.toml", "more.toml"], &known[..]].concat(),
+        2,
+    );
+    assert_eq!(of(&found, "db-1")["undeclared"], "old", "{found}");
+    assert_eq!(of(&found, "db-1")["lost"][0]["from"], 22, "{found}");
+    let found = json(
+        &stage,
+        &[&["more.toml", "less.toml"], &known[..]].concat(),
+        2,
+    );
+    assert_eq!(of(&found, "db-1")["undeclared"], "new", "{found}");
+    assert_eq!(of(&found, "db-1")["gained"][0]["from"], 22, "{found}");
 }
 
 #[test]
@@ -294,14 +316,14 @@ fn includes_come_from_the_same_revision() {
     insta::assert_snapshot!(done.shown(), @r"
     db-1 (eu-central-1) is mixed: tcp/22 (ssh) opens to 192.0.2.2/32, by conf/fleet/db.toml:2; tcp/22 (ssh) closes to 192.0.2.1/32, by HEAD:conf/fleet/db.toml:2.
     --- stderr
-    note: no inventory is given: only instances with a table of their own are compared, and they are taken to be dual-stack and without tags
+    note: no inventory is given: groups are compared by what they say of every instance that they take, and instances are taken to be dual-stack
     --- exit code 2
     ");
     // From within, as git has it: from the top, or from here.
     for (path, code) in [
         ("git:HEAD:./firewall.toml", 2),
         ("git:HEAD:../conf/firewall.toml", 2),
-        ("git:HEAD:firewall.toml", 2),
+        ("git:HEAD:firewall.toml", 6),
         ("git:HEAD:../../x", 64),
     ] {
         let mut command = stage.command(&["diff", path, "firewall.toml"]);
@@ -411,8 +433,8 @@ fn an_additive_instance_keeps_what_is_live() {
         "{found}"
     );
     assert_eq!(found["instances"][0]["gained"][0]["from"], 5432, "{found}");
-    let alone = diff(&stage, &["firewall.toml", "firewall.toml"]);
-    assert!(alone.stderr.contains("additive"), "{}", alone.stderr);
+    // Whatever is live stays on both sides.
+    json(&stage, &["firewall.toml", "firewall.toml"], 0);
 }
 
 #[test]

@@ -36,3 +36,4 @@ mod streams;
 #[cfg(unix)]
 mod terminal;
 mod trust;
+mod unknown;

@@ -2,20 +2,24 @@
 //!
 //! Owns the choice of instances that a configuration is resolved against. Refuses to compare.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use time::OffsetDateTime;
 
+use super::fleet::{self, Fleet};
+use super::stated::{Declared, Known, Stated, Statements};
 use super::{Content, Opened, State};
 use crate::cli::session::NoPlan;
-use crate::config::{Config, Place, service_keys, service_names, service_of};
+use crate::config::{
+    Config, Listing, Place, Scope, Severity, service_keys, service_names, service_of,
+};
 use crate::exposure::{self, Side};
 use crate::inventory::Inventory;
 use crate::model::{
-    AddressType, DesiredInstance, Family, Instance, InstanceId, InstanceState, LiveFirewall, Mode,
-    PortState, Unreadable,
+    AddressType, Desired, DesiredInstance, Family, Instance, InstanceId, InstanceState,
+    LiveFirewall, Mode, Site, Unreadable,
 };
-use crate::plan::{self, InstancePlan};
+use crate::plan::{self, InstancePlan, Plan};
 use crate::render::Names;
 
 /// What a document is read against.
@@ -23,8 +27,12 @@ use crate::render::Names;
 pub(in crate::cli) struct Basis<'a> {
     /// The instances that exist, where they are known.
     pub(in crate::cli) inventory: Option<&'a Inventory>,
+    /// Where there is no inventory: a plan, which shows some of them.
+    pub(in crate::cli) plan: Option<&'a Plan>,
     /// What accounts are called, by their ids.
     pub(in crate::cli) accounts: &'a BTreeMap<&'a str, &'a str>,
+    /// The instances that a configuration on either side has a table for.
+    pub(in crate::cli) places: &'a [Place],
     /// When.
     pub(in crate::cli) as_of: OffsetDateTime,
 }
@@ -33,9 +41,11 @@ pub(in crate::cli) struct Basis<'a> {
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Document {
     /// Firewalls of instances with a name, or why one is not known.
-    pub(in crate::cli) instances: BTreeMap<InstanceId, Result<Side, Unreadable>>,
+    pub(in crate::cli) instances: BTreeMap<InstanceId, Known>,
     /// The firewall of the one instance that a list of rules is about, whose families it does not say.
     pub(in crate::cli) unnamed: Option<LiveFirewall>,
+    /// What a configuration says of instances that are not known.
+    pub(in crate::cli) general: Option<General>,
     /// What the document calls things.
     pub(in crate::cli) names: Names,
     /// What a reader should know of how it was read.
@@ -44,17 +54,29 @@ pub(in crate::cli) struct Document {
     pub(in crate::cli) incomplete: Vec<String>,
 }
 
+/// What a configuration says of instances that are not known, and where there may be such instances.
+#[derive(Debug, Default)]
+pub(in crate::cli) struct General {
+    /// What it says.
+    pub(in crate::cli) statements: Statements,
+    /// Where it looks, as far as it says.
+    pub(in crate::cli) sites: BTreeSet<Site>,
+    /// Those of which every instance is known; `None` where no instance is known at all.
+    pub(in crate::cli) listed: Option<BTreeSet<Site>>,
+}
+
 impl Document {
-    /// Reads it.
-    pub(in crate::cli) fn read(opened: &Opened, basis: Basis<'_>) -> Result<Self, NoPlan> {
+    /// Reads it. Of a configuration that is only what was, it is no mistake that the instances are not as it expects them.
+    pub(in crate::cli) fn read(
+        opened: &Opened,
+        basis: Basis<'_>,
+        is_past: bool,
+    ) -> Result<Self, NoPlan> {
         let mut document = match &opened.content {
-            Content::Config(config) => of_config(config, basis)?,
+            Content::Config(config) => of_config(config, basis, is_past)?,
             Content::Plan(file, state) => of_plan(&file.plan, *state),
             Content::Inventory(inventory) => Self {
-                instances: live(inventory, basis.accounts)
-                    .into_iter()
-                    .map(|(id, (family, live))| (id, live.map(|live| Side::of_live(&live, family))))
-                    .collect(),
+                instances: live(inventory, basis.accounts),
                 ..Self::default()
             },
             Content::Ports(ports) => Self {
@@ -70,25 +92,26 @@ impl Document {
     }
 }
 
-/// The rules of an instance, and the family over which the browser client reaches it.
-type Rules = (Family, Result<LiveFirewall, Unreadable>);
+impl General {
+    /// Whether an instance of this name would be known if it existed.
+    pub(in crate::cli) fn lists(&self, id: &InstanceId) -> bool {
+        let listed = self.listed.as_ref();
+        listed.is_some_and(|listed| listed.contains(&id.site()))
+    }
+}
 
 /// The rules of every instance of an inventory.
-fn live(inventory: &Inventory, accounts: &BTreeMap<&str, &str>) -> BTreeMap<InstanceId, Rules> {
-    let read = |ports: &Option<Vec<PortState>>| match ports {
-        Some(ports) => Ok(LiveFirewall::read(ports)),
-        None => Err(Unreadable {
-            reason: "its rules could not be read when the inventory was taken".to_owned(),
-            hint: Some("take a new inventory".to_owned()),
-        }),
-    };
+pub(in crate::cli) fn live(
+    inventory: &Inventory,
+    accounts: &BTreeMap<&str, &str>,
+) -> BTreeMap<InstanceId, Known> {
     let entries = inventory.named(accounts).into_iter();
-    entries
-        .map(|(id, entry)| {
-            let kind = AddressType::from_name(&entry.ip_address_type);
-            (id, (kind.client_family(), read(&entry.port_states)))
-        })
-        .collect()
+    let known = entries.map(|(id, entry)| {
+        let family = AddressType::from_name(&entry.ip_address_type).client_family();
+        let live = fleet::rules(entry);
+        (id, live.map(|live| Side::of_live(&live, family).into()))
+    });
+    known.collect()
 }
 
 fn of_plan(plan: &plan::Plan, state: State) -> Document {
@@ -99,7 +122,7 @@ fn of_plan(plan: &plan::Plan, state: State) -> Document {
     let known = plan
         .instances
         .iter()
-        .map(|plan| (plan.instance.id.clone(), Ok(side(plan))));
+        .map(|plan| (plan.instance.id.clone(), Ok(side(plan).into())));
     let unknown = plan
         .unreadable
         .iter()
@@ -120,54 +143,145 @@ fn after(plan: &InstancePlan) -> Side {
     Side::with_doubts(&plan.after, plan.doubts_after(), plan.family())
 }
 
-fn of_config(config: &Config, basis: Basis<'_>) -> Result<Document, NoPlan> {
+fn of_config(config: &Config, basis: Basis<'_>, is_past: bool) -> Result<Document, NoPlan> {
     let mut document = Document::default();
-    let accounts = config.account_names();
-    let inventory = basis.inventory;
-    let known = inventory.map(|inventory| instances(inventory, &accounts));
-    let rules = inventory.map(|inventory| live(inventory, &accounts));
-    let (known, rules) = (known.unwrap_or_default(), rules.unwrap_or_default());
-    let supposed = supposed(config, &known);
-    match basis.inventory {
-        None => {
-            document.notes.insert(
-                "no inventory is given: only instances with a table of their own are compared, and they are taken to be \
-                 dual-stack and without tags"
-                    .to_owned(),
-            );
-        }
-        Some(_) => document.notes.extend(supposed.keys().map(|id| {
-            let name = &id.name;
-            format!(
-                "`{name}` is not in the inventory: it is taken to be dual-stack and without tags"
-            )
-        })),
-    }
-    let all: BTreeMap<InstanceId, Instance> = known.into_iter().chain(supposed).collect();
-    // No region counts as listed: how many instances there are is not the question here.
-    let desired = config.resolve(&all, &BTreeSet::new(), basis.as_of)?;
-    for (id, wanted) in &desired.instances {
-        let instance = all.get(id);
-        let family = instance.map_or_else(Family::default, |i| i.address_type.client_family());
-        let side = match (wanted.mode, rules.get(id), instance) {
-            (Mode::Authoritative | Mode::Observe, ..) | (_, _, None) => {
-                Ok(Side::of_rules(&wanted.rules, family))
-            }
-            (Mode::Additive, Some((_, Ok(live))), Some(instance)) => {
-                Ok(additive(instance, wanted, live))
-            }
-            (Mode::Additive, Some((_, Err(why))), _) => Err(why.clone()),
-            (Mode::Additive, None, _) => {
-                let name = &id.name;
-                document.notes.insert(format!(
-                    "`{name}` is additive, and rules that are live and not declared are not known here"
-                ));
-                Ok(Side::of_rules(&wanted.rules, family))
-            }
+    let fleet = match (basis.inventory, basis.plan) {
+        (Some(inventory), _) => Some(Fleet::of_inventory(inventory, config)),
+        (None, Some(plan)) => Some(Fleet::of_plan(plan, config)),
+        (None, None) => None,
+    };
+    let is_known = fleet.is_some();
+    let fleet = fleet.unwrap_or_default();
+    let listing = basis.inventory.map(|_| fleet.listing());
+    let desired = resolved(config, &fleet, listing, basis.as_of, is_past, &mut document)?;
+    for (id, why) in &desired.undecided {
+        let why = Unreadable {
+            reason: format!("what is declared for it is undecided: {}", why.reason),
+            hint: why.hint.clone(),
         };
-        document.instances.insert(id.clone(), side);
+        document.instances.insert(id.clone(), Err(why));
     }
+    for (id, wanted) in &desired.instances {
+        let instance = fleet.instances.get(id);
+        let family = instance.map_or_else(Family::default, |i| i.address_type.client_family());
+        let side = match (wanted.mode, instance.zip(fleet.rules.get(id))) {
+            (Mode::Additive, Some((instance, Ok(live)))) => Ok(additive(instance, wanted, live)),
+            (Mode::Additive, Some((_, Err(why)))) => Err(why.clone()),
+            _ => Ok(Side::of_rules(&wanted.rules, family)),
+        };
+        document
+            .instances
+            .insert(id.clone(), side.map(Stated::from));
+    }
+    let statements = Statements::of(config, basis.as_of);
+    let unknown = unknown(basis.places, &fleet);
+    // What is wrong with an instance that has a table shows wherever it is.
+    let own: BTreeMap<InstanceId, Instance> = unknown
+        .iter()
+        .filter(|place| config.places().contains(place))
+        .map(|place| (id_of(place), supposed(place)))
+        .collect();
+    config.resolve(&own, &BTreeSet::new(), basis.as_of)?;
+    for place in unknown {
+        let stated = statements.stated(&Scope::one(place.clone()));
+        if stated.declared == Declared::No {
+            continue;
+        }
+        if is_known {
+            let name = &place.name;
+            let list = if basis.inventory.is_some() {
+                "inventory"
+            } else {
+                "plan"
+            };
+            document.notes.insert(format!(
+                "`{name}` is not in the {list}: it is taken to be dual-stack, and its tags are not known"
+            ));
+        }
+        document.instances.insert(id_of(place), Ok(stated));
+    }
+    if !is_known {
+        document.notes.insert(
+            "no inventory is given: groups are compared by what they say of every instance that they take, and \
+             instances are taken to be dual-stack"
+                .to_owned(),
+        );
+    }
+    document.general = Some(General {
+        statements,
+        sites: config.sites(),
+        listed: is_known.then_some(fleet.listed),
+    });
     Ok(document)
+}
+
+/// What is wanted of the instances that are known. With an inventory, what a plan would tell of groups is told too.
+fn resolved(
+    config: &Config,
+    fleet: &Fleet,
+    listing: Option<Listing>,
+    as_of: OffsetDateTime,
+    is_past: bool,
+    document: &mut Document,
+) -> Result<Desired, NoPlan> {
+    let nothing = BTreeSet::new();
+    let Some(mut listing) = listing else {
+        return Ok(config.resolve(&fleet.instances, &nothing, as_of)?);
+    };
+    let wrong = match config.resolve_listed(&fleet.instances, &listing, as_of) {
+        Ok(desired) => {
+            let notes = desired.notes.iter().filter(|_| !is_past);
+            document.notes.extend(notes.map(|note| match &note.origin {
+                Some(origin) => format!("{} ({origin})", note.text),
+                None => note.text.clone(),
+            }));
+            return Ok(desired);
+        }
+        Err(wrong) if !is_past => return Err(wrong.into()),
+        Err(wrong) => wrong,
+    };
+    // Without a number of instances to compare with, what is left is wrong in itself.
+    listing.complete.clear();
+    let desired = config.resolve_listed(&fleet.instances, &listing, as_of)?;
+    let errors = wrong.into_iter();
+    let errors = errors.filter(|problem| problem.severity == Severity::Error);
+    document.notes.extend(
+        errors.map(|problem| format!("on the old side, {} ({})", problem.message, problem.origin)),
+    );
+    Ok(desired)
+}
+
+/// The places at which no instance is known.
+fn unknown<'a>(places: &'a [Place], fleet: &Fleet) -> Vec<&'a Place> {
+    let mut named: HashMap<&str, Vec<&InstanceId>> = HashMap::new();
+    for id in fleet.instances.keys() {
+        named.entry(&id.name).or_default().push(id);
+    }
+    let is_known = |place: &&Place| {
+        let mut ids = named.get(place.name.as_str()).into_iter().flatten();
+        ids.any(|id| place.holds(id))
+    };
+    places.iter().filter(|place| !is_known(place)).collect()
+}
+
+/// The instance at a place. What is not known of the place is left empty.
+pub(in crate::cli) fn id_of(place: &Place) -> InstanceId {
+    InstanceId {
+        account: place.account.clone(),
+        region: place.region.clone().unwrap_or_default(),
+        name: place.name.clone(),
+    }
+}
+
+/// An instance as it may be.
+fn supposed(place: &Place) -> Instance {
+    Instance {
+        id: id_of(place),
+        arn: String::new(),
+        tags: BTreeMap::new(),
+        state: InstanceState::Running,
+        address_type: AddressType::Dualstack,
+    }
 }
 
 /// What is declared, and what is live and stays. Of a rule that stays in part, the part that nothing declares is a rule
@@ -190,63 +304,6 @@ pub(in crate::cli) fn additive(
     side.rules.retain(|said| !said.sources.is_empty());
     side.rules.extend(declared);
     side
-}
-
-fn instances(
-    inventory: &Inventory,
-    accounts: &BTreeMap<&str, &str>,
-) -> BTreeMap<InstanceId, Instance> {
-    let entries = inventory.named(accounts).into_iter();
-    entries
-        .map(|(id, entry)| {
-            let mut instance = entry.instance(&id.region);
-            instance.id = id.clone();
-            (id, instance)
-        })
-        .collect()
-}
-
-/// Instances that have a table and are not among those that are known. One that is named without a region is in the only
-/// one that the configuration names, or in one without a name.
-fn supposed(
-    config: &Config,
-    known: &BTreeMap<InstanceId, Instance>,
-) -> BTreeMap<InstanceId, Instance> {
-    let sites = config.sites();
-    let regions: BTreeSet<&String> = sites.iter().map(|site| &site.region).collect();
-    let only = match &regions.iter().collect::<Vec<_>>()[..] {
-        [region] => (**region).clone(),
-        _ => String::new(),
-    };
-    let only_account = match &config.accounts().keys().collect::<Vec<_>>()[..] {
-        [account] => Some((*account).clone()),
-        _ => None,
-    };
-    let mut supposed = BTreeMap::new();
-    for place in config.tables() {
-        if known.keys().any(|id| place.holds(id)) {
-            continue;
-        }
-        let Place {
-            account,
-            region,
-            name,
-        } = place.clone();
-        let id = InstanceId {
-            account: account.or_else(|| only_account.clone()),
-            region: region.unwrap_or_else(|| only.clone()),
-            name,
-        };
-        let instance = Instance {
-            id: id.clone(),
-            arn: String::new(),
-            tags: BTreeMap::new(),
-            state: InstanceState::Running,
-            address_type: AddressType::Dualstack,
-        };
-        supposed.insert(id, instance);
-    }
-    supposed
 }
 
 /// The names of a configuration first, then those that every configuration knows.

@@ -4,13 +4,17 @@
 //! is an error, never a firewall without rules.
 
 mod document;
+mod fleet;
 mod git;
 mod json;
+mod stated;
 
 use std::path::Path;
 
-pub(super) use document::{Basis, Document, additive, names};
+pub(super) use document::{Basis, Document, General, additive, id_of, live, names};
+pub(super) use fleet::Fleet;
 pub(super) use json::Ports;
+pub(super) use stated::{Conditional, Declared, Kept, Known, Stated, Statements};
 
 use super::output::Cannot;
 use super::session::NoPlan;
@@ -74,6 +78,23 @@ pub(super) fn open(text: &str) -> Result<Opened, NoPlan> {
         shown: text.to_owned(),
         content,
     })
+}
+
+/// Reads the inventory that a path names: a file, or `git:REV:PATH`.
+pub(super) fn inventory(path: &Path) -> Result<Inventory, Cannot> {
+    let shown = path.display();
+    let revision = path.to_str().and_then(|text| text.strip_prefix("git:"));
+    let text = match revision.filter(|_| !path.exists()) {
+        None => crate::input::read_text(path),
+        Some(rest) => {
+            let (revision, path) = Revision::open(rest)?;
+            let bytes = revision.read(&path);
+            bytes.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other))
+        }
+    };
+    let text = text
+        .map_err(|error| Cannot::failed(format!("cannot read the inventory `{shown}`: {error}")))?;
+    Inventory::parse(&text).map_err(|error| Cannot::failed(format!("`{shown}`: {error}")))
 }
 
 /// The name of a document, and the state that is asked for. A file that really has such a name is that file.

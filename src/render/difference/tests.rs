@@ -19,16 +19,23 @@ fn tcp(from: i32, to: i32) -> Key {
 
 fn shown(before: &Firewall, after: &Firewall) -> String {
     let names = Names::default();
-    let words = Vocabulary {
-        old: &names,
-        new: &names,
-    };
     let compared = Compared::new(
         None,
         Side::of(before, Family::V4),
         Side::of(after, Family::V4),
     );
-    anstream::adapter::strip_str(&text(&[compared], words)).to_string()
+    let of = Comparison {
+        exit_code: 2,
+        all: &[compared],
+        groups: 0,
+        words: Vocabulary {
+            old: &names,
+            new: &names,
+        },
+        problems: &[],
+        notes: &BTreeSet::new(),
+    };
+    anstream::adapter::strip_str(&text(&of)).to_string()
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 use super::matrix::{self, Row, named};
-use super::{CLOSES, OPENS, ServiceName, begin, end, escaped, found, tiles};
+use super::{CLOSES, OPENS, ServiceName, begin, end, escaped, found, prose, tiles};
 use crate::exposure::Compared;
-use crate::render::difference::{Clause, Comparison, Way, clauses, summary};
+use crate::render::difference::{Clause, Comparison, Way, clauses, summary, undecided};
 use crate::render::finding::findings;
 use crate::render::text::weight;
 
@@ -16,11 +16,11 @@ use crate::render::text::weight;
 #[must_use]
 pub fn difference(of: &Comparison<'_>, service: ServiceName<'_>) -> String {
     let mut out = String::new();
-    begin(&mut out, "diff", &summary(of.all));
+    begin(&mut out, "diff", &summary(of));
     let count = |is: fn(&Compared) -> bool| of.all.iter().filter(|c| is(c)).count();
     let doubts: usize = of.all.iter().map(|c| c.doubts().count()).sum();
     let errors = of.problems.iter().filter(|p| p.severity == "error").count();
-    let unseen = errors.saturating_sub(doubts);
+    let unseen = errors.saturating_sub(doubts + undecided(of.all).len());
     let numbers = [
         (count(Compared::is_equal), "equal", ""),
         (count(|c| !c.is_equal() && !c.is_doubtful()), "differ", ""),
@@ -59,9 +59,12 @@ fn details(out: &mut String, all: &[&Compared], rows: &[Row<'_>], of: &Compariso
             below.trim_start_matches(", ")
         );
         let clauses = clauses(compared, of.words);
-        if clauses.is_empty() {
+        for what in &compared.undecided {
+            let _ = writeln!(out, "<p>Not known: {}.</p>", prose(what));
+        }
+        if compared.is_equal() {
             out.push_str("<p>Both let in the same.</p>\n");
-        } else {
+        } else if !clauses.is_empty() {
             out.push_str("<ul class=\"access\">\n");
             for clause in &clauses {
                 line(out, clause);

@@ -115,7 +115,8 @@ pub(super) fn compared(compared: &Compared) -> Row<'_> {
     keys.extend(compared.doubts().map(|(_, doubt)| (doubt.key, false)));
     let direction = match compared.direction() {
         None => ", in doubt",
-        Some(Direction::Equal) => ", equal",
+        Some(Direction::Equal) if compared.is_equal() => ", equal",
+        Some(Direction::Equal) => ", not declared on one side",
         Some(Direction::Wider) => ", wider",
         Some(Direction::Narrower) => ", narrower",
         Some(Direction::Mixed) => ", mixed",

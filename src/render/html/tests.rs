@@ -94,6 +94,7 @@ proptest! {
         let of = Comparison {
             exit_code: 2,
             all: &all,
+            groups: 0,
             words: Vocabulary { old: &names, new: &names },
             problems: &[],
             notes: &notes,

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::fill::exposed;
 use super::shape::BoxDoc;
-use crate::exposure::{Compared, Direction, Doubtful, Subject, Which};
+use crate::exposure::{Compared, Doubtful, Subject, Which};
 
 #[derive(Serialize)]
 struct ComparisonDoc<'a> {
@@ -68,7 +68,7 @@ pub fn comparison(all: &[Compared]) -> String {
                 name: id.map(|id| id.name.as_str()),
                 account: id.and_then(|id| id.account.as_deref()),
                 region: id.map(|id| id.region.as_str()).filter(|r| !r.is_empty()),
-                equal: compared.direction().map(|found| found == Direction::Equal),
+                equal: compared.direction().map(|_| compared.is_equal()),
                 gained: compared.diff.gained.iter().map(exposed).collect(),
                 lost: compared.diff.lost.iter().map(exposed).collect(),
                 undeclared: compared.undeclared.map(Which::as_str),

@@ -110,8 +110,11 @@ impl<'a> Groups<'a> {
     }
 }
 
+/// What a number of instances is called.
+pub(super) type Counted<'a> = &'a dyn Fn(usize) -> String;
+
 /// Each kind of access once, with the number of instances it opens on.
-pub(super) fn sums(out: &mut String, diffs: &[&Diff]) {
+pub(super) fn sums(out: &mut String, diffs: &[&Diff], counted: Counted<'_>) {
     let mut on: BTreeMap<String, usize> = BTreeMap::new();
     for diff in diffs {
         for line in diff.lines().gained {
@@ -125,13 +128,13 @@ pub(super) fn sums(out: &mut String, diffs: &[&Diff]) {
     let mut on: Vec<(String, usize)> = on.into_iter().collect();
     on.sort_by_key(|(line, n)| (!line.contains("everyone"), std::cmp::Reverse(*n)));
     for (line, n) in on {
-        let _ = writeln!(out, "- {} on {}", opened(&line), count(n, "instance"));
+        let _ = writeln!(out, "- {} on {}", opened(&line), counted(n));
     }
     out.push('\n');
 }
 
 /// What opens, counted, in a few lines whatever the plan.
-pub(super) fn totals(out: &mut String, diffs: &[&Diff]) {
+pub(super) fn totals(out: &mut String, diffs: &[&Diff], counted: Counted<'_>) {
     if diffs.iter().all(|diff| diff.gained.is_empty()) {
         return;
     }
@@ -150,7 +153,7 @@ pub(super) fn totals(out: &mut String, diffs: &[&Diff]) {
             let _ = writeln!(
                 out,
                 "- {atom} on {}, **to everyone** on {world}",
-                count(all, "instance")
+                counted(all)
             );
         }
     }

@@ -4,13 +4,13 @@
 //! folded away. Where the limit of length is near the least important goes first, as in a comment on a run. Refuses to drop
 //! an opening: the shortest form counts them all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::access::{opened, subjects_shown, sums, totals};
+use super::access::{Counted, opened, subjects_shown, sums, totals};
 use super::escape::{code, prose};
 use super::{Detail, LIMIT, NAMED, SHORTENED, folded, wrong};
-use crate::exposure::{Compared, Diff, Subject};
+use crate::exposure::{Compared, Diff, Subject, Which};
 use crate::render::difference::{Clause, Comparison, Way, blocks, clauses, one_sentence, summary};
 use crate::render::finding::findings;
 use crate::render::words::count;
@@ -67,9 +67,18 @@ fn composed(of: &Comparison<'_>, groups: &Groups<'_>, detail: Detail) -> String 
     let mut out = head(of, detail);
     let diffs: Vec<&Diff> = of.all.iter().map(|compared| &compared.diff).collect();
     let short = detail >= Detail::Short;
+    let mut subjects = of.all.iter().map(|compared| &compared.subject);
+    let counted: Counted<'_> = if subjects.any(|subject| matches!(subject, Subject::Every(_))) {
+        &|n| match n {
+            1 => "1 instance or group".to_owned(),
+            n => format!("{n} instances or groups"),
+        }
+    } else {
+        &|n| count(n, "instance")
+    };
     match detail {
-        Detail::Counts => totals(&mut out, &diffs),
-        Detail::Sums => sums(&mut out, &diffs),
+        Detail::Counts => totals(&mut out, &diffs, counted),
+        Detail::Sums => sums(&mut out, &diffs, counted),
         Detail::All | Detail::NoText | Detail::Short => opening(&mut out, &groups.opens, short),
     }
     doubting(&mut out, &groups.doubts, short);
@@ -83,13 +92,11 @@ fn composed(of: &Comparison<'_>, groups: &Groups<'_>, detail: Detail) -> String 
 }
 
 fn head(of: &Comparison<'_>, detail: Detail) -> String {
-    let mut out = format!(
-        "<!-- portward:diff -->\n### portward diff: {}",
-        summary(of.all)
-    );
-    let opens = of.all.iter().filter(|c| !c.diff.gained.is_empty()).count();
-    if opens > 0 {
-        let _ = write!(out, " Opens something on {}.", count(opens, "instance"));
+    let mut out = format!("<!-- portward:diff -->\n### portward diff: {}", summary(of));
+    let opens = of.all.iter().filter(|c| !c.diff.gained.is_empty());
+    let opens = subjects(opens.map(|compared| &compared.subject));
+    if !opens.is_empty() {
+        let _ = write!(out, " Opens something on {opens}.");
     }
     if of.problems.iter().any(|p| p.severity == "error") {
         out.push_str(" **Not everything could be compared.**");
@@ -97,6 +104,19 @@ fn head(of: &Comparison<'_>, detail: Detail) -> String {
     out.push_str("\n\n");
     wrong(&mut out, &findings(&of.run()), detail);
     out
+}
+
+/// How many instances these are, and how many kinds of instances.
+fn subjects<'a>(all: impl Iterator<Item = &'a Subject>) -> String {
+    let all: BTreeSet<&Subject> = all.collect();
+    let every = all
+        .iter()
+        .filter(|s| matches!(s, Subject::Every(_)))
+        .count();
+    let counts = [(all.len() - every, "instance"), (every, "group")];
+    let counts = counts.into_iter().filter(|(n, _)| *n > 0);
+    let counts: Vec<String> = counts.map(|(n, what)| count(n, what)).collect();
+    counts.join(" and ")
 }
 
 fn opens_to_everyone(of: &Comparison<'_>) -> bool {
@@ -131,11 +151,11 @@ fn doubting(out: &mut String, groups: &[Group<'_>], short: bool) {
 }
 
 fn closing(out: &mut String, groups: &[Group<'_>], short: bool) {
-    let instances: usize = groups.iter().map(|group| group.members.len()).sum();
-    if instances == 0 {
+    let on = subjects(groups.iter().flat_map(|group| &group.members).copied());
+    if on.is_empty() {
         return;
     }
-    let title = format!("Closes something on {}", count(instances, "instance"));
+    let title = format!("Closes something on {on}");
     if short {
         let _ = writeln!(out, "{title}.\n");
         return;
@@ -238,6 +258,18 @@ fn rest(out: &mut String, of: &Comparison<'_>) {
     if !equal.is_empty() {
         let title = format!("Equal: {}", count(equal.len(), "instance"));
         folded(out, &title, &format!("{}\n", subjects_shown(&equal, false)));
+    }
+    for which in [Which::Old, Which::New] {
+        let those = of.all.iter().filter(|c| c.undeclared == Some(which));
+        let those: Vec<&Subject> = those.map(|compared| &compared.subject).collect();
+        if !those.is_empty() {
+            let title = format!(
+                "Not declared on the {} side: {}",
+                which.as_str(),
+                subjects(those.iter().copied())
+            );
+            folded(out, &title, &format!("{}\n", subjects_shown(&those, false)));
+        }
     }
     if !of.notes.is_empty() {
         let mut notes = String::new();

@@ -36,6 +36,7 @@ fn with<T>(all: &[Compared], problems: &[Problem], ask: impl FnOnce(&Comparison<
     ask(&Comparison {
         exit_code: 2,
         all,
+        groups: 0,
         words: Vocabulary {
             old: &names,
             new: &names,

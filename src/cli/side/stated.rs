@@ -1,0 +1,303 @@
+//! What a configuration says of an instance that nobody has seen, or of every instance that a selector takes.
+//!
+//! An instance that nobody has seen is taken to be dual-stack.
+//!
+//! **Owns** the three answers: what is given for certain, what is given if the instance also belongs to another group, and
+//! whether live rules stay that are not known here. **Does not** compare two configurations.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use time::OffsetDateTime;
+
+use crate::config::{Config, Scope, Statement};
+use crate::exposure::{Effective, Reach, Side};
+use crate::model::{Absent, Family, Firewall, Mode, Rule, Sources, Unreadable};
+
+/// What a document says of an instance.
+#[derive(Clone, Debug, Default)]
+pub(in crate::cli) struct Stated {
+    /// What it gets for certain.
+    pub(in crate::cli) side: Side,
+    /// What it gets besides if it belongs to a group, which is not known.
+    pub(in crate::cli) conditional: Vec<Conditional>,
+    /// The live rules that stay beside it.
+    pub(in crate::cli) kept: Kept,
+    /// Whether a table takes it.
+    pub(in crate::cli) declared: Declared,
+}
+
+/// Whether a table of a configuration takes an instance. What no table takes is left as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::cli) enum Declared {
+    /// One does, or the document is no configuration.
+    #[default]
+    Yes,
+    /// A group may.
+    Perhaps,
+    /// None does.
+    No,
+}
+
+/// What a group gives to its instances.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Conditional {
+    /// Its instances.
+    pub(in crate::cli) scope: Scope,
+    /// The same for every group that is written with the same selector.
+    pub(in crate::cli) spelling: String,
+    /// What they get.
+    pub(in crate::cli) side: Side,
+    /// What goes in additive mode.
+    pub(in crate::cli) absent: Effective,
+    /// Whether its instances are in additive mode, unless another table says otherwise.
+    pub(in crate::cli) is_additive: bool,
+}
+
+/// Live rules that nobody has seen and that stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::cli) enum Kept {
+    /// None: what is stated is all.
+    #[default]
+    Nothing,
+    /// None or all, since another group may set the mode, or no table may take the instance.
+    Perhaps,
+    /// All but these, as in additive mode, or where no table takes the instance.
+    AllBut(Effective),
+}
+
+/// A document says it of an instance, or cannot tell.
+pub(in crate::cli) type Known = Result<Stated, Unreadable>;
+
+impl From<Side> for Stated {
+    fn from(side: Side) -> Self {
+        Self {
+            side,
+            ..Self::default()
+        }
+    }
+}
+
+impl Stated {
+    /// Where no table takes an instance of which nothing is known.
+    pub(in crate::cli) fn undeclared() -> Self {
+        Self {
+            kept: Kept::AllBut(Effective::default()),
+            declared: Declared::No,
+            ..Self::default()
+        }
+    }
+
+    /// What stays live of an instance that belongs to `group`, where one is given, and to none of `others`.
+    pub(in crate::cli) fn kept_in(&self, group: Option<&str>, others: &BTreeSet<String>) -> Kept {
+        if self.declared == Declared::Yes {
+            return self.kept.clone();
+        }
+        let open: Vec<&Conditional> = self
+            .conditional
+            .iter()
+            .filter(|one| !others.contains(&one.spelling))
+            .collect();
+        let group = open.iter().find(|one| group == Some(one.spelling.as_str()));
+        match (group, open.is_empty()) {
+            (None, true) => Kept::AllBut(Effective::default()),
+            (None, false) => Kept::Perhaps,
+            (Some(group), _) => {
+                let agree = open.iter().all(|one| one.is_additive == group.is_additive);
+                match (agree, group.is_additive) {
+                    (false, _) => Kept::Perhaps,
+                    (true, true) => Kept::AllBut(group.absent.clone()),
+                    (true, false) => Kept::Nothing,
+                }
+            }
+        }
+    }
+
+    /// The same where these are the live rules of the instance: what stays of them is known then.
+    pub(in crate::cli) fn beside(mut self, live: &Side) -> Self {
+        if let Kept::AllBut(absent) = &self.kept {
+            let Reach {
+                certain,
+                possible,
+                family,
+            } = &mut self.side.reach;
+            *certain = certain.joined(&live.reach.certain.difference(absent), *family);
+            *possible = possible.joined(&live.reach.possible.difference(absent), *family);
+            self.side.rules.extend(live.rules.iter().cloned());
+            self.side.doubts.extend(live.doubts.iter().cloned());
+            self.kept = Kept::Nothing;
+        }
+        self
+    }
+}
+
+/// All that a configuration states, ready to be asked about one scope after the other.
+#[derive(Clone, Debug, Default)]
+pub(in crate::cli) struct Statements {
+    mode: Mode,
+    groups: Vec<(String, Statement)>,
+    /// Instance tables by the name of the instance.
+    tables: BTreeMap<String, Vec<Statement>>,
+}
+
+impl Statements {
+    /// Those of a configuration that are in force as of this instant.
+    pub(in crate::cli) fn of(config: &Config, as_of: OffsetDateTime) -> Self {
+        let mut all = Self {
+            mode: config.default_mode(),
+            ..Self::default()
+        };
+        for statement in config.statements(as_of) {
+            match statement.scope.place() {
+                None => all.groups.push((statement.scope.spelling(), statement)),
+                Some(place) => {
+                    let name = place.name.clone();
+                    all.tables.entry(name).or_default().push(statement);
+                }
+            }
+        }
+        all
+    }
+
+    /// The selectors of its groups, by their spelling.
+    pub(in crate::cli) fn selectors(&self) -> BTreeMap<&str, &Scope> {
+        let groups = self.groups.iter();
+        groups
+            .map(|(spelling, statement)| (spelling.as_str(), &statement.scope))
+            .collect()
+    }
+
+    /// What the groups with this very selector give.
+    pub(in crate::cli) fn own(&self, spelling: &str) -> Side {
+        side(self.with_selector(spelling))
+    }
+
+    /// Whether another configuration says just the same with this very selector.
+    pub(in crate::cli) fn says_the_same(&self, other: &Self, spelling: &str) -> bool {
+        let all = [self, other].map(|all| {
+            let groups: Vec<&Statement> = all.with_selector(spelling).collect();
+            let modes: BTreeSet<Mode> = groups
+                .iter()
+                .map(|statement| statement.mode.unwrap_or(all.mode))
+                .collect();
+            let absent = access_of(groups.iter().flat_map(|statement| &statement.absent));
+            (
+                groups.is_empty(),
+                modes,
+                absent,
+                all.own(spelling).reach.certain,
+            )
+        });
+        all[0] == all[1]
+    }
+
+    fn with_selector<'a>(&'a self, spelling: &str) -> impl Iterator<Item = &'a Statement> {
+        let groups = self.groups.iter().filter(move |(own, _)| own == spelling);
+        groups.map(|(_, statement)| statement)
+    }
+
+    /// What it says of the instances of a scope. Of a selector it says what holds for those without a table of their own.
+    pub(in crate::cli) fn stated(&self, scope: &Scope) -> Stated {
+        let groups = self.groups.iter();
+        let groups = groups.filter(|(_, statement)| !statement.scope.excludes(scope));
+        let (certain, possible): (Vec<_>, Vec<_>) =
+            groups.partition(|(_, statement)| statement.scope.includes(scope));
+        let name = scope.place().map(|place| place.name.as_str());
+        let tables = name.and_then(|name| self.tables.get(name));
+        let tables = tables.into_iter().flatten();
+        let tables = tables.filter(|table| !table.scope.excludes(scope));
+        let (own, uncertain): (Vec<_>, Vec<_>) =
+            tables.partition(|table| table.scope.includes(scope));
+        let uncertain: Vec<(String, &Statement)> = uncertain
+            .into_iter()
+            .map(|table| (table.scope.spelling(), table))
+            .collect();
+        let possible = possible
+            .iter()
+            .map(|(spelling, group)| (spelling.clone(), group));
+        let possible: Vec<(String, &Statement)> = possible.chain(uncertain).collect();
+        let certain: Vec<&Statement> = certain.iter().map(|(_, group)| group).collect();
+        let all: Vec<&Statement> = own.iter().copied().chain(certain.iter().copied()).collect();
+        Stated {
+            side: side(all.iter().copied()),
+            conditional: self.conditional(&possible),
+            kept: self.kept(&own, &certain, &possible),
+            declared: match (all.is_empty(), possible.is_empty()) {
+                (false, _) => Declared::Yes,
+                (true, false) => Declared::Perhaps,
+                (true, true) => Declared::No,
+            },
+        }
+    }
+
+    fn conditional(&self, possible: &[(String, &Statement)]) -> Vec<Conditional> {
+        let mut by_spelling: BTreeMap<&str, Vec<&Statement>> = BTreeMap::new();
+        for (spelling, statement) in possible {
+            by_spelling.entry(spelling).or_default().push(statement);
+        }
+        let is_additive =
+            |statement: &&Statement| statement.mode.unwrap_or(self.mode) == Mode::Additive;
+        let of = |(spelling, all): (&str, Vec<&Statement>)| Conditional {
+            scope: all[0].scope.clone(),
+            spelling: spelling.to_owned(),
+            side: side(all.iter().copied()),
+            absent: access_of(all.iter().flat_map(|statement| &statement.absent)),
+            is_additive: all.iter().any(is_additive),
+        };
+        by_spelling.into_iter().map(of).collect()
+    }
+
+    fn kept(
+        &self,
+        own: &[&Statement],
+        certain: &[&Statement],
+        possible: &[(String, &Statement)],
+    ) -> Kept {
+        let said = |all: &[&Statement]| -> BTreeSet<Mode> {
+            all.iter().filter_map(|statement| statement.mode).collect()
+        };
+        let (own_modes, groups) = (said(own), said(certain));
+        let mut modes = own_modes;
+        if modes.is_empty() {
+            modes = groups;
+        }
+        if modes.is_empty() {
+            modes.insert(self.mode);
+            modes.extend(possible.iter().filter_map(|(_, statement)| statement.mode));
+        }
+        let additive = modes.contains(&Mode::Additive);
+        if !additive {
+            Kept::Nothing
+        } else if modes.len() > 1 {
+            Kept::Perhaps
+        } else {
+            let all = own.iter().chain(certain);
+            let absent = all.flat_map(|statement| &statement.absent);
+            Kept::AllBut(access_of(absent))
+        }
+    }
+}
+
+/// What these tables give together.
+fn side<'a>(statements: impl Iterator<Item = &'a Statement>) -> Side {
+    let mut rules: Vec<Rule> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for rule in statements.flat_map(|statement| statement.rules.iter()) {
+        // Several tables may use one ruleset.
+        if seen.insert((&rule.origin, rule.key)) {
+            rules.push(rule.clone());
+        }
+    }
+    rules.sort_by(|a, b| (a.key, &a.origin).cmp(&(b.key, &b.origin)));
+    Side::of_rules(&rules, Family::default())
+}
+
+/// The access that is named.
+fn access_of<'a>(absent: impl Iterator<Item = &'a Absent>) -> Effective {
+    let rules: Firewall = absent
+        .map(|absent| {
+            let sources = absent.sources.clone();
+            (absent.key, sources.unwrap_or_else(Sources::anywhere))
+        })
+        .collect();
+    Effective::of(&rules, Family::default())
+}
