@@ -4,6 +4,7 @@
 //! their selectors. Refuses to connect to anything, and to call equal what it could not read or decide, or what a doubtful
 //! entry leaves open.
 
+mod general;
 mod statements;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,13 +13,15 @@ use std::path::PathBuf;
 use clap::Args;
 use time::OffsetDateTime;
 
+use general::{generally, is_literal};
+
 use super::Exit;
 use super::args::{self, Format};
 use super::output::{self, Cannot, Output, complain, say};
 use super::session::{self, NoPlan, selects};
-use super::side::{self, Basis, Content, Document, General, Known, Opened, Stated};
-use crate::config::{Place, Scope};
-use crate::exposure::{Compared, Side, Subject, Which};
+use super::side::{self, Basis, Content, Document, Known, Opened, Stated};
+use crate::config::{Config, Place};
+use crate::exposure::{Compared, Side, Which};
 use crate::inventory::Inventory;
 use crate::model::{Family, InstanceId, LiveFirewall, Site};
 use crate::plan::Plan;
@@ -112,7 +115,7 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
     // The other side may be the very list of instances that a configuration is for.
     let named = accounts(&old).into_iter().chain(accounts(&new)).collect();
     let inventory = given.as_ref().or(beside(&old)).or(beside(&new));
-    let places = places(&old, &new);
+    let places = places(&old, &new, inventory.is_none(), &args.target);
     let basis = Basis {
         accounts: &named,
         inventory,
@@ -127,7 +130,7 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
     let mut before = Document::read(&old, basis, both)?;
     let mut after = Document::read(&new, basis, false)?;
     place_alike(&mut before, &mut after);
-    let asks_generally = narrow(&args.target, &mut before, &mut after)?;
+    narrow(&args.target, &mut before, &mut after)?;
     for note in before.notes.union(&after.notes) {
         say(&format!("note: {note}"));
     }
@@ -135,10 +138,8 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
     unknown.extend(after.incomplete.iter().cloned());
     let undeclared = undeclared(basis, [(&old, &before), (&new, &after)]);
     let (mut all, mut groups) = (Vec::new(), 0);
-    if let (Some(old), Some(new)) = (&before.general, &after.general)
-        && asks_generally
-    {
-        (all, groups) = generally(old, new, basis, &mut unknown);
+    if let (Some(old), Some(new)) = (&before.general, &after.general) {
+        (all, groups) = generally(old, new, basis, &args.target, &mut unknown);
     }
     let mut blind = Vec::new();
     for why in unknown {
@@ -215,63 +216,30 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
     })
 }
 
-/// What two configurations say of instances that are not known and have no table, by the selectors that take them, and how
-/// many selectors there are.
-fn generally(
-    old: &General,
-    new: &General,
-    basis: Basis<'_>,
-    unknown: &mut Vec<String>,
-) -> (Vec<Compared>, usize) {
-    let [listed, others] = [old, new].map(|side| side.listed.clone().unwrap_or_default());
-    let sites: BTreeSet<Site> = old.sites.union(&new.sites).cloned().collect();
-    let is_listed = |site: &Site| listed.contains(site) || others.contains(site);
-    let open: BTreeSet<Site> = sites.iter().filter(|s| !is_listed(s)).cloned().collect();
-    let nothing_known = old.listed.is_none() && new.listed.is_none();
-    let selectors: BTreeMap<&str, &Scope> = (old.statements.selectors().into_iter())
-        .chain(new.statements.selectors())
-        .filter(|(_, scope)| nothing_known || open.iter().any(|site| scope.takes_site(site)))
+/// The instances that have a table on either side, and, where none is known, those that are asked for by name.
+fn places(old: &Opened, new: &Opened, none_is_known: bool, targets: &[String]) -> Vec<Place> {
+    let configs: Vec<&Config> = [old, new]
+        .into_iter()
+        .filter_map(|opened| match &opened.content {
+            Content::Config(config) => Some(&**config),
+            Content::Plan(..) | Content::Inventory(_) | Content::Ports(_) => None,
+        })
         .collect();
-    if !old.sites.is_empty() && !new.sites.is_empty() {
-        for (side, here, there) in [("old", old, new), ("new", new, old)] {
-            let takes = |site: &&Site| selectors.values().any(|scope| scope.takes_site(site));
-            let only = here
-                .sites
-                .difference(&there.sites)
-                .filter(|site| !is_listed(site));
-            unknown.extend(only.filter(takes).map(|site| {
-                format!(
-                    "only the {side} side looks at `{site}`, and the instances there are not known"
-                )
-            }));
-        }
-    }
-    let mut all = Vec::new();
-    for (spelling, scope) in &selectors {
-        if old.statements.says_the_same(&new.statements, spelling) {
+    let mut all: BTreeSet<Place> = configs.iter().flat_map(|config| config.places()).collect();
+    let sites: BTreeSet<Site> = configs.iter().flat_map(|config| config.sites()).collect();
+    let regions: BTreeSet<&String> = sites.iter().map(|site| &site.region).collect();
+    let asked = targets
+        .iter()
+        .filter(|text| none_is_known && is_literal(text));
+    for mut place in asked.filter_map(|text| Place::parse(text)) {
+        if all.iter().any(|known| known.name == place.name) {
             continue;
         }
-        let mut places = basis.places.iter().map(|place| Scope::one(place.clone()));
-        let other = if !nothing_known || places.any(|place| !scope.excludes(&place)) {
-            "other "
-        } else {
-            ""
-        };
-        let subject = Subject::Every(format!("every {other}instance that {scope}"));
-        let both = [&old.statements, &new.statements];
-        let compared = statements::selector(&subject, scope, both, &open);
-        all.extend(compared.into_iter().filter(|compared| !compared.is_equal()));
+        if let (1, None) = (regions.len(), &place.region) {
+            place.region = regions.first().map(|region| (*region).clone());
+        }
+        all.insert(place);
     }
-    (all, selectors.len())
-}
-
-/// The instances that have a table on either side.
-fn places(old: &Opened, new: &Opened) -> Vec<Place> {
-    let of = |opened: &Opened| match &opened.content {
-        Content::Config(config) => config.places(),
-        Content::Plan(..) | Content::Inventory(_) | Content::Ports(_) => Vec::new(),
-    };
-    let all: BTreeSet<Place> = of(old).into_iter().chain(of(new)).collect();
     all.into_iter().collect()
 }
 
@@ -348,19 +316,19 @@ fn place_alike(before: &mut Document, after: &mut Document) {
     place(after, before);
 }
 
-/// Keeps the instances that a selector names. Each selector must name at least one of either side. Answers whether one of
-/// them, or none at all, leaves it open which instances are meant.
-fn narrow(
-    selectors: &[String],
-    before: &mut Document,
-    after: &mut Document,
-) -> Result<bool, Cannot> {
-    let is_open = |selector: &str| selector.contains(['*', '?', '[']);
+/// Keeps the instances that a selector names. Each selector must name at least one of either side, or instances of a group.
+fn narrow(selectors: &[String], before: &mut Document, after: &mut Document) -> Result<(), Cannot> {
     let mut patterns = Vec::new();
     for selector in selectors {
         let pattern = session::pattern(selector)?;
         let mut ids = before.instances.keys().chain(after.instances.keys());
-        if !ids.any(|id| selects(&pattern, id)) {
+        let by_group = || match (&before.general, &after.general) {
+            (Some(old), Some(new)) if !is_literal(selector) => {
+                !general::selectors(old, new, std::slice::from_ref(selector)).is_empty()
+            }
+            _ => false,
+        };
+        if !ids.any(|id| selects(&pattern, id)) && !by_group() {
             return Err(Cannot::failed(format!(
                 "`--target {selector}` names no instance of either side"
             )));
@@ -374,7 +342,7 @@ fn narrow(
                 .retain(|id, _| patterns.iter().any(|pattern| selects(pattern, id)));
         }
     }
-    Ok(selectors.is_empty() || selectors.iter().any(|selector| is_open(selector)))
+    Ok(())
 }
 
 /// One instance, and what each document says of it.
@@ -420,7 +388,7 @@ fn pairs(
                 None => Ok(Stated::default()),
                 Some(general) => match live.get(id) {
                     Some(live) => live.clone(),
-                    None if general.lists(id) => Ok(Stated::default()),
+                    None if general.lists(&id.site()) => Ok(Stated::default()),
                     None => Ok(Stated::undeclared()),
                 },
             })

@@ -17,7 +17,8 @@ pub struct Place {
 
 impl Place {
     /// `name`, `region/name` or `account/region/name`; `None` for more parts.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split('/').collect();
         let owned = |text: &str| Some(text.to_owned());
         let (account, region, name) = match parts[..] {

@@ -15,7 +15,7 @@ use super::link::{Declared, Settings};
 use super::place::Place;
 use super::rule::Families;
 use super::selector::{Glob, Selector};
-use super::source::quote;
+use super::source::{Span, quote};
 use crate::model::{
     Absent, AddressType, Instance, InstanceId, InstanceState, Mode, Rule, Site, Sources,
 };
@@ -104,6 +104,32 @@ impl Scope {
     #[must_use]
     pub fn one(place: Place) -> Self {
         Self(Kind::One(place))
+    }
+
+    /// Those that `NAME`, `REGION/NAME` or `ACCOUNT/REGION/NAME` describes, globs allowed; `None` where that is no pattern.
+    #[must_use]
+    pub fn described(text: &str) -> Option<Self> {
+        let Place {
+            account,
+            region,
+            name,
+        } = Place::parse(text)?;
+        let glob = |text: Option<String>| match text {
+            None => Some(Vec::new()),
+            Some(text) => Some(vec![Glob::new(&text).ok()?]),
+        };
+        let nowhere = Span {
+            file: 0,
+            start: 0,
+            end: 0,
+        };
+        let accounts = glob(account)?.into_iter();
+        Some(Self(Kind::Every(Selector {
+            names: glob(Some(name))?,
+            accounts: accounts.map(|glob| (glob, nowhere)).collect(),
+            regions: glob(region)?,
+            tags: Vec::new(),
+        })))
     }
 
     /// The one instance that it is about, as far as its place is known.

@@ -242,6 +242,42 @@ fn what_hangs_on_tags_that_nobody_showed_is_undecided() {
 }
 
 #[test]
+fn an_instance_or_a_kind_of_instances_can_be_asked_for() {
+    let new = changed("\"ssh\"", "[\"ssh\", \"rdp\"]");
+    let stage = stage(OLD, &new);
+    let every = json(&stage, &["-t", "web-*"], 2);
+    assert_eq!(every.len(), 1, "{every:?}");
+    for (target, code) in [
+        // One that no table names, as far as its name and region say.
+        ("eu-central-1/web-7", 2),
+        ("us-east-1/web-7", 0),
+        // Nobody knows in which region it is.
+        ("web-7", 6),
+        ("eu-*/web-*", 2),
+        ("eu-*", 2),
+        ("us-*/web-*", 0),
+        ("db-*", 0),
+    ] {
+        let done = diff(&stage, &["-t", target]);
+        assert_eq!(done.code, Some(code), "{target} {}", done.shown());
+    }
+    stage.configure(&new.replace(
+        "[groups.prod]\nmatch = { tags = { env = \"prod\" } }\n",
+        "[groups.web2]\nmatch = { name = \"web-2\" }\n",
+    ));
+    write(&stage, "old.toml", &stage.read("firewall.toml"));
+    for target in ["db-1", "db-*"] {
+        let done = diff(&stage, &["-t", target]);
+        assert_eq!(done.code, Some(1), "{target} {}", done.shown());
+        assert!(
+            done.stderr.contains("names no instance of either side"),
+            "{}",
+            done.stderr
+        );
+    }
+}
+
+#[test]
 fn where_an_inventory_does_not_look_groups_are_still_compared() {
     let new = changed(
         "match = { name = \"web-*\", region = \"eu-*\" }",

@@ -93,10 +93,10 @@ impl Document {
 }
 
 impl General {
-    /// Whether an instance of this name would be known if it existed.
-    pub(in crate::cli) fn lists(&self, id: &InstanceId) -> bool {
+    /// Whether every instance of this site is known.
+    pub(in crate::cli) fn lists(&self, site: &Site) -> bool {
         let listed = self.listed.as_ref();
-        listed.is_some_and(|listed| listed.contains(&id.site()))
+        listed.is_some_and(|listed| listed.contains(site))
     }
 }
 
@@ -176,9 +176,10 @@ fn of_config(config: &Config, basis: Basis<'_>, is_past: bool) -> Result<Documen
     let statements = Statements::of(config, basis.as_of);
     let unknown = unknown(basis.places, &fleet);
     // What is wrong with an instance that has a table shows wherever it is.
+    let tables: BTreeSet<Place> = config.places().into_iter().collect();
     let own: BTreeMap<InstanceId, Instance> = unknown
         .iter()
-        .filter(|place| config.places().contains(place))
+        .filter(|place| tables.contains(place))
         .map(|place| (id_of(place), supposed(place)))
         .collect();
     config.resolve(&own, &BTreeSet::new(), basis.as_of)?;

@@ -134,7 +134,8 @@ impl Stated {
 #[derive(Clone, Debug, Default)]
 pub(in crate::cli) struct Statements {
     mode: Mode,
-    groups: Vec<(String, Statement)>,
+    /// Groups by the spelling of their selector.
+    groups: BTreeMap<String, Vec<Statement>>,
     /// Instance tables by the name of the instance.
     tables: BTreeMap<String, Vec<Statement>>,
 }
@@ -148,7 +149,10 @@ impl Statements {
         };
         for statement in config.statements(as_of) {
             match statement.scope.place() {
-                None => all.groups.push((statement.scope.spelling(), statement)),
+                None => {
+                    let spelling = statement.scope.spelling();
+                    all.groups.entry(spelling).or_default().push(statement);
+                }
                 Some(place) => {
                     let name = place.name.clone();
                     all.tables.entry(name).or_default().push(statement);
@@ -162,7 +166,7 @@ impl Statements {
     pub(in crate::cli) fn selectors(&self) -> BTreeMap<&str, &Scope> {
         let groups = self.groups.iter();
         groups
-            .map(|(spelling, statement)| (spelling.as_str(), &statement.scope))
+            .map(|(spelling, all)| (spelling.as_str(), &all[0].scope))
             .collect()
     }
 
@@ -190,38 +194,22 @@ impl Statements {
         all[0] == all[1]
     }
 
-    fn with_selector<'a>(&'a self, spelling: &str) -> impl Iterator<Item = &'a Statement> {
-        let groups = self.groups.iter().filter(move |(own, _)| own == spelling);
-        groups.map(|(_, statement)| statement)
+    fn with_selector(&self, spelling: &str) -> impl Iterator<Item = &Statement> {
+        self.groups.get(spelling).into_iter().flatten()
     }
 
     /// What it says of the instances of a scope. Of a selector it says what holds for those without a table of their own.
     pub(in crate::cli) fn stated(&self, scope: &Scope) -> Stated {
-        let groups = self.groups.iter();
-        let groups = groups.filter(|(_, statement)| !statement.scope.excludes(scope));
-        let (certain, possible): (Vec<_>, Vec<_>) =
-            groups.partition(|(_, statement)| statement.scope.includes(scope));
-        let name = scope.place().map(|place| place.name.as_str());
-        let tables = name.and_then(|name| self.tables.get(name));
-        let tables = tables.into_iter().flatten();
-        let tables = tables.filter(|table| !table.scope.excludes(scope));
-        let (own, uncertain): (Vec<_>, Vec<_>) =
-            tables.partition(|table| table.scope.includes(scope));
-        let uncertain: Vec<(String, &Statement)> = uncertain
-            .into_iter()
-            .map(|table| (table.scope.spelling(), table))
-            .collect();
-        let possible = possible
-            .iter()
-            .map(|(spelling, group)| (spelling.clone(), group));
-        let possible: Vec<(String, &Statement)> = possible.chain(uncertain).collect();
-        let certain: Vec<&Statement> = certain.iter().map(|(_, group)| group).collect();
-        let all: Vec<&Statement> = own.iter().copied().chain(certain.iter().copied()).collect();
+        let tables = scope.place().and_then(|place| self.tables.get(&place.name));
+        let all = self.groups.values().chain(tables).flatten();
+        let (certain, possible): (Vec<&Statement>, Vec<&Statement>) = all
+            .filter(|statement| !statement.scope.excludes(scope))
+            .partition(|statement| statement.scope.includes(scope));
         Stated {
-            side: side(all.iter().copied()),
+            side: side(certain.iter().copied()),
             conditional: self.conditional(&possible),
-            kept: self.kept(&own, &certain, &possible),
-            declared: match (all.is_empty(), possible.is_empty()) {
+            kept: self.kept(&certain, &possible),
+            declared: match (certain.is_empty(), possible.is_empty()) {
                 (false, _) => Declared::Yes,
                 (true, false) => Declared::Perhaps,
                 (true, true) => Declared::No,
@@ -229,16 +217,17 @@ impl Statements {
         }
     }
 
-    fn conditional(&self, possible: &[(String, &Statement)]) -> Vec<Conditional> {
-        let mut by_spelling: BTreeMap<&str, Vec<&Statement>> = BTreeMap::new();
-        for (spelling, statement) in possible {
+    fn conditional(&self, possible: &[&Statement]) -> Vec<Conditional> {
+        let mut by_spelling: BTreeMap<String, Vec<&Statement>> = BTreeMap::new();
+        for statement in possible {
+            let spelling = statement.scope.spelling();
             by_spelling.entry(spelling).or_default().push(statement);
         }
         let is_additive =
             |statement: &&Statement| statement.mode.unwrap_or(self.mode) == Mode::Additive;
-        let of = |(spelling, all): (&str, Vec<&Statement>)| Conditional {
+        let of = |(spelling, all): (String, Vec<&Statement>)| Conditional {
             scope: all[0].scope.clone(),
-            spelling: spelling.to_owned(),
+            spelling,
             side: side(all.iter().copied()),
             absent: access_of(all.iter().flat_map(|statement| &statement.absent)),
             is_additive: all.iter().any(is_additive),
@@ -246,33 +235,26 @@ impl Statements {
         by_spelling.into_iter().map(of).collect()
     }
 
-    fn kept(
-        &self,
-        own: &[&Statement],
-        certain: &[&Statement],
-        possible: &[(String, &Statement)],
-    ) -> Kept {
-        let said = |all: &[&Statement]| -> BTreeSet<Mode> {
-            all.iter().filter_map(|statement| statement.mode).collect()
+    /// A table of the instance's own decides on the mode, else its groups do, else the default does.
+    fn kept(&self, certain: &[&Statement], possible: &[&Statement]) -> Kept {
+        let modes = |all: &[&Statement], own: bool| -> BTreeSet<Mode> {
+            let those = all.iter().filter(|one| one.scope.place().is_some() == own);
+            those.filter_map(|one| one.mode).collect()
         };
-        let (own_modes, groups) = (said(own), said(certain));
-        let mut modes = own_modes;
-        if modes.is_empty() {
-            modes = groups;
+        let mut settled = modes(certain, true);
+        if settled.is_empty() {
+            settled = modes(certain, false);
         }
-        if modes.is_empty() {
-            modes.insert(self.mode);
-            modes.extend(possible.iter().filter_map(|(_, statement)| statement.mode));
+        if settled.is_empty() {
+            settled.insert(self.mode);
+            settled.extend(possible.iter().filter_map(|one| one.mode));
         }
-        let additive = modes.contains(&Mode::Additive);
-        if !additive {
+        if !settled.contains(&Mode::Additive) {
             Kept::Nothing
-        } else if modes.len() > 1 {
+        } else if settled.len() > 1 {
             Kept::Perhaps
         } else {
-            let all = own.iter().chain(certain);
-            let absent = all.flat_map(|statement| &statement.absent);
-            Kept::AllBut(access_of(absent))
+            Kept::AllBut(access_of(certain.iter().flat_map(|one| &one.absent)))
         }
     }
 }

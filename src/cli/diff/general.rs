@@ -1,0 +1,95 @@
+//! Two configurations on all the instances that groups can take and that are not known.
+//!
+//! **Owns** the choice of the selectors that are compared, by what is known already and by what is asked for. **Does not**
+//! compare what they give; `statements` does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::statements::selector;
+use crate::cli::session;
+use crate::cli::side::{Basis, General};
+use crate::config::Scope;
+use crate::exposure::{Compared, Subject};
+use crate::model::Site;
+
+/// What two configurations say of instances that are not known and have no table, by the selectors that take them, and how
+/// many selectors there are.
+pub(super) fn generally(
+    old: &General,
+    new: &General,
+    basis: Basis<'_>,
+    targets: &[String],
+    unknown: &mut Vec<String>,
+) -> (Vec<Compared>, usize) {
+    let sites: BTreeSet<Site> = old.sites.union(&new.sites).cloned().collect();
+    let is_listed = |site: &&Site| old.lists(site) || new.lists(site);
+    let open: BTreeSet<Site> = sites.iter().filter(|s| !is_listed(s)).cloned().collect();
+    let nothing_known = old.listed.is_none() && new.listed.is_none();
+    let mut selectors = selectors(old, new, targets);
+    selectors.retain(|_, scope| nothing_known || open.iter().any(|site| scope.takes_site(site)));
+    if !old.sites.is_empty() && !new.sites.is_empty() {
+        for (side, here, there) in [("old", old, new), ("new", new, old)] {
+            let takes = |site: &&Site| selectors.values().any(|scope| scope.takes_site(site));
+            let only = here
+                .sites
+                .difference(&there.sites)
+                .filter(|site| !is_listed(site));
+            unknown.extend(only.filter(takes).map(|site| {
+                format!(
+                    "only the {side} side looks at `{site}`, and the instances there are not known"
+                )
+            }));
+        }
+    }
+    let mut all = Vec::new();
+    for (spelling, scope) in &selectors {
+        if old.statements.says_the_same(&new.statements, spelling) {
+            continue;
+        }
+        let mut places = basis.places.iter().map(|place| Scope::one(place.clone()));
+        let other = if !nothing_known || places.any(|place| !scope.excludes(&place)) {
+            "other "
+        } else {
+            ""
+        };
+        let subject = Subject::Every(format!("every {other}instance that {scope}"));
+        let both = [&old.statements, &new.statements];
+        let compared = selector(&subject, scope, both, &open);
+        all.extend(compared.into_iter().filter(|compared| !compared.is_equal()));
+    }
+    (all, selectors.len())
+}
+
+/// The selectors of either side, by their spelling, that may take an instance that is asked for.
+pub(super) fn selectors<'a>(
+    old: &'a General,
+    new: &'a General,
+    targets: &[String],
+) -> BTreeMap<&'a str, &'a Scope> {
+    let all = old.statements.selectors().into_iter();
+    let all = all.chain(new.statements.selectors());
+    let any = targets.is_empty();
+    // A name without a sign of a pattern is one instance, which is told by itself.
+    let targets: Vec<&String> = targets.iter().filter(|text| !is_literal(text)).collect();
+    let sites: BTreeSet<&Site> = old.sites.union(&new.sites).collect();
+    let may_take = |scope: &Scope| {
+        targets.iter().any(|text| {
+            let described = Scope::described(text);
+            let by_name = described.is_none_or(|described| !described.excludes(scope));
+            // A star reaches over the whole of `REGION/NAME`.
+            let by_site = session::pattern(text).is_ok_and(|pattern| {
+                let mut here = sites.iter().filter(|site| scope.takes_site(site));
+                here.any(|site| {
+                    pattern.matches(&format!("{site}/"))
+                        || pattern.matches(&format!("{}/", site.region))
+                })
+            });
+            by_name || by_site
+        })
+    };
+    all.filter(|(_, scope)| any || may_take(scope)).collect()
+}
+
+pub(super) fn is_literal(selector: &str) -> bool {
+    !selector.contains(['*', '?', '['])
+}
