@@ -10,6 +10,8 @@ mod compare;
 mod describe;
 mod diff;
 mod effective;
+#[cfg(test)]
+mod laws;
 pub mod range_set;
 mod reach;
 mod spelling;

@@ -1,0 +1,225 @@
+//! Laws of comparisons and of effective access, held against the oracle that asks packet by packet.
+//!
+//! Owns what joins several types of this module: what a side is made of, what a comparison may be called, and operations
+//! that only other modules use.
+
+use proptest::prelude::*;
+
+use super::effective::tests::{Bits, Oracle, Point, probes};
+use super::*;
+use crate::model::arbitrary::{Universe, change, family, firewall, named};
+use crate::model::{
+    Family, Firewall, Key, LIGHTSAIL_CONNECT, LiveFirewall, Origin, PortState, Protocol, Rule,
+    Sources,
+};
+
+fn tcp(from: i32, to: i32) -> Key {
+    Key::new(Protocol::Tcp, from, to).expect("a key")
+}
+
+fn rules(rules: &[(Key, &[&str])]) -> Firewall {
+    let rules = rules.iter();
+    rules.map(|(key, texts)| (*key, named(texts))).collect()
+}
+
+/// The entries of a firewall, and more entries that cannot be read for certain.
+fn live(certain: &Firewall, doubts: &[(&str, i32)]) -> LiveFirewall {
+    let entries = certain.iter();
+    let entries = entries.map(|(key, sources)| PortState::canonical(*key, sources));
+    let doubtful = doubts.iter().map(|(protocol, port)| PortState {
+        from_port: *port,
+        to_port: *port,
+        protocol: (*protocol).to_owned(),
+        ..PortState::default()
+    });
+    LiveFirewall::read(&entries.chain(doubtful).collect::<Vec<_>>())
+}
+
+fn bits(access: &Access, points: &[Point]) -> Bits {
+    let points = points.iter();
+    points.map(|point| point.is_in_access(access)).collect()
+}
+
+proptest! {
+    /// On the cells that are reached by anybody in `b`, what `a` lets in, and on the others nothing.
+    #[test]
+    fn within_keeps_cells_and_not_sources((a, b) in change(Universe::Small), family in family()) {
+        let (cells, points) = probes(&[&a, &b]);
+        let (a_says, b_says) = (Oracle::new(&a, &points, family), Oracle::new(&b, &points, family));
+        let within = Effective::of(&a, family).within(&Effective::of(&b, family));
+        for (atom, cell) in cells {
+            let is_there = b_says.lets_in(atom, cell).contains(&true);
+            let expected = if is_there { a_says.lets_in(atom, cell) } else { vec![false; points.len()] };
+            prop_assert_eq!(bits(within.access(atom, cell), &points), expected, "{:?}/{}", atom, cell);
+        }
+    }
+
+    /// What a change of every access does to one cell depends on that cell alone.
+    #[test]
+    fn map_changes_each_cell_by_itself(a in firewall(Universe::Small), family in family()) {
+        let (cells, _) = probes(&[&a]);
+        let effective = Effective::of(&a, family);
+        let only_v4 = |access: &Access| Access { v4: access.v4.clone(), ..Access::nobody() };
+        let mapped = effective.map(only_v4);
+        for (atom, cell) in cells {
+            prop_assert_eq!(mapped.access(atom, cell), &only_v4(effective.access(atom, cell)));
+        }
+    }
+
+    #[test]
+    fn firewalls_are_equivalent_where_they_mean_the_same((a, b) in change(Universe::Small), family in family()) {
+        let of = |firewall| Effective::of(firewall, family);
+        prop_assert_eq!(equivalent(&a, &b, family), of(&a) == of(&b));
+        // The same ports as two ranges each, and the same addresses as halves.
+        let mut split = Firewall::new();
+        for (key, sources) in &a {
+            let halves = Access::of(sources, family).to_sources(family);
+            let is_range = key.protocol() == Protocol::Tcp && key.from() < key.to();
+            for (from, to) in if is_range { [(key.from(), key.from()), (key.from() + 1, key.to())] } else { [(key.from(), key.to()); 2] } {
+                split.add(Key::new(key.protocol(), from, to).expect("a part of a key"), &halves);
+            }
+        }
+        prop_assert!(equivalent(&a, &split, family), "{:?}", split);
+    }
+
+    /// All of an access is gained, or all of it is lost.
+    #[test]
+    fn an_access_alone_is_all_gained_or_all_lost(a in firewall(Universe::Small), family in family()) {
+        let access = Effective::of(&a, family);
+        let boxes = access.boxes(family);
+        let (gaining, losing) = (Diff::gaining(&access, family), Diff::losing(&access, family));
+        prop_assert_eq!((&gaining.gained, &gaining.lost), (&boxes, &Vec::new()));
+        prop_assert_eq!((&losing.gained, &losing.lost), (&Vec::new(), &boxes));
+    }
+
+    /// A side holds the rules that it is made of, and what they let in.
+    #[test]
+    fn a_side_is_what_it_is_made_of(certain in firewall(Universe::Small), is_doubtful in any::<bool>(), family in family()) {
+        let doubts: &[(&str, i32)] = if is_doubtful { &[("tcp", 22), ("gre", 0)] } else { &[] };
+        let live = live(&certain, doubts);
+        let side = Side::of_live(&live, family);
+        prop_assert_eq!(&side.reach, &Reach::of_live(&live, family));
+        prop_assert_eq!(side.doubts.len(), doubts.len());
+        let said = |side: &Side| side.rules.iter().map(|said| (said.key, said.sources.clone())).collect::<Firewall>();
+        prop_assert_eq!(&said(&side), &certain);
+
+        let plain = Side::of(&certain, family);
+        prop_assert_eq!(&plain.reach, &Reach::of(&certain, family));
+        prop_assert_eq!((&said(&plain), plain.doubts.len()), (&certain, 0));
+
+        let lines: Vec<Rule> = certain.iter().enumerate().map(|(at, (key, sources))| Rule {
+            key: *key,
+            sources: sources.clone(),
+            allow: key.to_string(),
+            from: [].into(),
+            origin: Origin { file: "firewall.toml".into(), line: at + 1, column: 1 },
+            why: Some(format!("reason {at}")),
+            owner: None,
+            until: None,
+        }).collect();
+        let declared = Side::of_rules(&lines, family);
+        prop_assert_eq!(&declared.reach, &Reach::of(&certain, family));
+        prop_assert_eq!(said(&declared), certain);
+        for (at, said) in declared.rules.iter().enumerate() {
+            prop_assert_eq!(said.origin.as_ref().map(|origin| origin.line), Some(at + 1));
+            prop_assert_eq!(&said.why, &Some(format!("reason {at}")));
+        }
+    }
+
+    /// Without doubt there is a word for a difference; with doubt there is none, and nothing is called equal.
+    #[test]
+    fn a_difference_has_a_word_unless_there_is_doubt(
+        (before, after) in change(Universe::Small),
+        doubts in [any::<bool>(), any::<bool>()],
+        family in family(),
+    ) {
+        let doubt = |is_there: bool| if is_there { &[("tcp", 22)][..] } else { &[] };
+        let sides = [live(&before, doubt(doubts[0])), live(&after, doubt(doubts[1]))];
+        let [old, new] = sides.map(|live| Side::of_live(&live, family));
+        let compared = Compared::new(None, old, new);
+        let expected: Vec<Which> = [Which::Old, Which::New].into_iter().zip(doubts).filter(|(_, is_there)| *is_there).map(|(which, _)| which).collect();
+        let found: Vec<Which> = compared.doubts().map(|(which, _)| which).collect();
+        prop_assert_eq!(&found, &expected);
+        prop_assert_eq!(compared.is_doubtful(), !expected.is_empty());
+        let of = |firewall| Effective::of(firewall, family);
+        let (wider, narrower) = (!of(&before).is_superset(&of(&after)), !of(&after).is_superset(&of(&before)));
+        let word = match (wider, narrower) {
+            (false, false) => Direction::Equal,
+            (true, false) => Direction::Wider,
+            (false, true) => Direction::Narrower,
+            (true, true) => Direction::Mixed,
+        };
+        prop_assert_eq!(compared.direction(), expected.is_empty().then_some(word));
+        prop_assert_eq!(compared.is_equal(), expected.is_empty() && word == Direction::Equal);
+        // What is in doubt afterwards may be open to everyone.
+        let is_open_to_all = Effective::of(&before, family).access(Atom::Tcp, 22).is_superset(&Access::everyone());
+        prop_assert_eq!(compared.may_open(), wider || (doubts[1] && !is_open_to_all));
+    }
+}
+
+#[test]
+fn documents_have_words() {
+    assert_eq!([Which::Old, Which::New].map(Which::as_str), ["old", "new"]);
+}
+
+/// The lines of what opens from nothing, each with the keys of the rules that cause it.
+fn causes(before: &Firewall, after: &Firewall) -> Vec<(String, Vec<String>)> {
+    let side = |firewall| Side::of(firewall, Family::V4);
+    let compared = Compared::new(None, side(before), side(after));
+    let lines = compared.diff.lines().gained;
+    let of = |line: &Line| compared.after.causes(line).into_iter().map(cause).collect();
+    lines
+        .iter()
+        .map(|line| (line.what.clone(), of(line)))
+        .collect()
+}
+
+fn cause(said: &Said) -> String {
+    format!("{} {}", said.key, said.sources)
+}
+
+/// Rules that cover a family only together let the browser client in together.
+#[test]
+fn the_client_comes_in_by_all_rules_that_cover_its_family() {
+    let before = rules(&[(tcp(80, 80), &["0.0.0.0/1"])]);
+    let mut after = rules(&[
+        (tcp(80, 81), &["128.0.0.0/1"]),
+        (tcp(22, 22), &["10.0.0.0/8"]),
+    ]);
+    after.add(tcp(80, 80), &named(&["0.0.0.0/1"]));
+    let (upper, lower) = ("tcp/80-81 128.0.0.0/1", "tcp/80 0.0.0.0/1");
+    assert_eq!(
+        causes(&before, &after),
+        [
+            ("tcp/22".into(), vec!["tcp/22 10.0.0.0/8".into()]),
+            ("tcp/80".into(), vec![lower.into(), upper.into()]),
+            ("tcp/81".into(), vec![upper.into()]),
+        ]
+    );
+    // Named by itself it needs no other rule.
+    let named_alone = rules(&[
+        (tcp(80, 80), &[LIGHTSAIL_CONNECT]),
+        (tcp(443, 443), &["10.0.0.0/8"]),
+    ]);
+    let found = causes(&Firewall::new(), &named_alone);
+    let alone = format!("tcp/80 {LIGHTSAIL_CONNECT}");
+    assert!(found.contains(&("tcp/80".into(), vec![alone])), "{found:?}");
+}
+
+/// What an entry in doubt may open is bounded by what it says.
+#[test]
+fn a_doubt_is_possible_and_not_certain() {
+    let certain = rules(&[(tcp(443, 443), &["10.0.0.0/8"])]);
+    let reach = Reach::of_live(&live(&certain, &[("tcp", 22)]), Family::V4);
+    assert_eq!(reach.certain, Effective::of(&certain, Family::V4));
+    let doubt = reach.doubt();
+    assert_eq!(*doubt.access(Atom::Tcp, 22), Access::everyone());
+    assert!(doubt.access(Atom::Tcp, 443).is_empty());
+    assert!(doubt.access(Atom::Udp, 22).is_empty());
+    let none = Reach::of(&certain, Family::V4);
+    assert!(none.doubt().is_empty());
+    assert_eq!(
+        Sources::new(),
+        none.doubt().access(Atom::Tcp, 443).to_sources(Family::V4)
+    );
+}
