@@ -22,7 +22,9 @@ crate=$(realpath "$crate")
 
 # The module and what it stands on, without what names the SDK.
 case $module in
-  exposure* | policy* | plan* | apply*) modules=("${module%%/*}") ;;
+  exposure* | policy* | plan*) modules=("${module%%/*}") ;;
+  # Most of what must hold of the applier is held by the simulation, which needs the emulator and the texts of reports.
+  apply*) modules=(apply emulator render) ;;
   *) echo "$module: expected exposure, policy, plan or apply" >&2; exit 64 ;;
 esac
 for ((at = 0; at < ${#modules[@]}; at++)); do
@@ -30,13 +32,21 @@ for ((at = 0; at < ${#modules[@]}; at++)); do
     [[ " ${modules[*]} " == *" $name "* ]] || modules+=("$name")
   done
 done
-rm -rf "$crate/src"
+rm -rf "$crate/src" "$crate/tests" "$crate/schemas"
 mkdir -p "$crate/src"
 echo '//! A module under test and what it stands on.' >"$crate/src/lib.rs"
 for name in "${modules[@]}"; do
   if [ -d "src/$name" ]; then cp -r "src/$name" "$crate/src"; else cp "src/$name.rs" "$crate/src"; fi
   echo "pub mod $name;" >>"$crate/src/lib.rs"
 done
+if [[ " ${modules[*]} " == *" emulator "* ]]; then
+  mkdir -p "$crate/tests" "$crate/src/cli"
+  cp -r tests/simulation "$crate/tests"
+  cp -r schemas "$crate"
+  cp src/cli/exit.rs "$crate/src/cli"
+  printf 'mod exit;\npub use exit::Exit;\n' >"$crate/src/cli/mod.rs"
+  echo "pub mod cli;" >>"$crate/src/lib.rs"
+fi
 # The first test that fails ends the run: that is all there is to know.
 cat >>"$crate/src/lib.rs" <<'RUST'
 
@@ -62,6 +72,8 @@ fi
 dependencies() {
   sed -n "/^\[$1\]/,/^\[/p" Cargo.toml | grep -E "^($2) = "
 }
+needed='anstream|anstyle|fastrand|futures-util|glob|hmac|http-body-util|hyper|hyper-util|ipnet|serde|serde_json|sha2|similar|strsim'
+needed+='|tempfile|thiserror|time|tokio|tracing|uuid'
 cat >"$crate/Cargo.toml" <<TOML
 [package]
 name = "portward"
@@ -71,8 +83,11 @@ edition = "2024"
 [lib]
 doctest = false
 
+[features]
+$(sed -n '/^\[features\]/,/^$/p' Cargo.toml | tail -n +2)
+
 [dependencies]
-$(dependencies dependencies 'anstyle|fastrand|futures-util|glob|ipnet|serde|serde_json|sha2|strsim|tempfile|thiserror|time|tokio|tracing')
+$(dependencies dependencies "$needed")
 
 [dev-dependencies]
 $(dependencies dev-dependencies 'insta|proptest|range-set-blaze')
@@ -90,6 +105,8 @@ cp Cargo.lock "$crate/Cargo.lock"
 # Few cases of many: a property that needs thousands to see a mutant is too weak to count on.
 export PROPTEST_CASES=${PROPTEST_CASES:-64} PROPTEST_MAX_SHRINK_ITERS=0
 export INSTA_UPDATE=no INSTA_FORCE_PASS=0
+# A hundred worlds of the simulation, and every schedule in which one thing happens.
+export PORTWARD_SEEDS=${PORTWARD_SEEDS:-100} PORTWARD_DEPTH=${PORTWARD_DEPTH:-1}
 cd "$crate"
 exec cargo mutants --in-place --output "$crate" --file "src/$module/**" --file "src/$module.rs" \
   --timeout "${TIMEOUT:-60}" --build-timeout 300 --colors never --no-times "$@"
