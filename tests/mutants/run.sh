@@ -107,6 +107,8 @@ export PROPTEST_CASES=${PROPTEST_CASES:-64} PROPTEST_MAX_SHRINK_ITERS=0
 export INSTA_UPDATE=no INSTA_FORCE_PASS=0
 # A hundred worlds of the simulation, and every schedule in which one thing happens.
 export PORTWARD_SEEDS=${PORTWARD_SEEDS:-100} PORTWARD_DEPTH=${PORTWARD_DEPTH:-1}
+# A mutant may loop and collect for ever.
+ulimit -v $((6 << 20))
 cd "$crate"
 exec cargo mutants --in-place --output "$crate" --file "src/$module/**" --file "src/$module.rs" \
   --timeout "${TIMEOUT:-60}" --build-timeout 300 --colors never --no-times "$@"
