@@ -42,7 +42,7 @@ done
 if [[ " ${modules[*]} " == *" emulator "* ]]; then
   mkdir -p "$crate/tests" "$crate/src/cli"
   cp -r tests/simulation "$crate/tests"
-  cp -r schemas "$crate"
+  cp -r schemas README.md "$crate"
   cp src/cli/exit.rs "$crate/src/cli"
   printf 'mod exit;\npub use exit::Exit;\n' >"$crate/src/cli/mod.rs"
   echo "pub mod cli;" >>"$crate/src/lib.rs"
