@@ -19,45 +19,45 @@ pub(super) fn closed(plan: &InstancePlan) -> usize {
     let rules = if shrinks.peek().is_none() {
         0
     } else {
-        // Not the boxes of the plan: one that holds everybody does not name the browser client, which a rule may.
-        let lost = plan.reach_before().certain;
-        let lost = lost.difference(&plan.reach_after().possible);
+        // Entries that cannot be read may let in more; nobody can rely on that.
+        let after = Effective::of(&plan.after, family);
         shrinks
-            .filter(|change| is_closed(change.key, &change.before, &lost, family))
+            .filter(|change| is_closed(change.key, &change.before, &after))
             .count()
     };
     rules + replaced(plan)
 }
 
-/// Whether a rule is closed where this access is lost.
-pub(super) fn is_closed(key: Key, sources: &Sources, lost: &Effective, family: Family) -> bool {
-    let own = Effective::of_rules([(&key, sources)], family);
-    let (mut all, mut shut) = (0_u32, 0_u32);
-    for (atom, rule) in own.iter() {
+/// Whether a rule is closed where this access is all that is left.
+pub(super) fn is_closed(key: Key, sources: &Sources, after: &Effective) -> bool {
+    // To the letter: the browser client counts where it is named.
+    let had = Access::from(sources);
+    let (mut all, mut open) = (0_u32, 0_u32);
+    for (atom, rule) in Effective::of_rules([(&key, sources)], Family::default()).iter() {
         all += cells(rule.from, rule.to);
-        shut += touching(lost, atom, rule)
-            .filter(|lost| loses_most(&rule.access, &lost.access))
-            .map(|lost| cells(lost.from.max(rule.from), lost.to.min(rule.to)))
+        open += touching(after, atom, rule)
+            .filter(|left| !loses_most(&had, &left.access))
+            .map(|left| cells(left.from.max(rule.from), left.to.min(rule.to)))
             .sum::<u32>();
     }
-    shut > all - shut
+    all - open > open
 }
 
 fn cells(from: u16, to: u16) -> u32 {
     u32::from(to - from) + 1
 }
 
-/// The lost runs that share a cell with a run of a rule.
-fn touching<'a>(lost: &'a Effective, atom: Atom, rule: &Run) -> impl Iterator<Item = &'a Run> {
-    let runs = lost.runs(atom);
+/// The runs that share a cell with a run of a rule.
+fn touching<'a>(all: &'a Effective, atom: Atom, rule: &Run) -> impl Iterator<Item = &'a Run> {
+    let runs = all.runs(atom);
     let first = runs.partition_point(|run| run.to < rule.from);
     let last = rule.to;
     runs[first..].iter().take_while(move |run| run.from <= last)
 }
 
-/// Whether, of any kind of source, more of those who had access are among the lost than not.
-fn loses_most(had: &Access, lost: &Access) -> bool {
-    let (gone, kept) = (had.intersection(lost), had.difference(lost));
+/// Whether, of any kind of source, fewer of those who had access are among these than not.
+fn loses_most(had: &Access, left: &Access) -> bool {
+    let (gone, kept) = (had.difference(left), had.intersection(left));
     gone.v4.count() > kept.v4.count()
         || gone.v6.count() > kept.v6.count()
         || gone.aliases.len() > kept.aliases.len()
