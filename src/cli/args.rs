@@ -14,7 +14,7 @@ use super::output::{Cannot, say};
 use super::session::Planned;
 use crate::atomic_file;
 use crate::lightsail::Rate;
-use crate::model::Strategy;
+use crate::model::{Strategy, is_unsafe};
 use crate::plan;
 use crate::policy::Allow;
 
@@ -334,6 +334,17 @@ fn strategy(text: &str) -> Result<Strategy, String> {
         .ok_or_else(|| "wanted auto, put or incremental".to_owned())
 }
 
+/// Free text that a plan keeps and reports repeat.
+fn reason(text: &str) -> Result<String, String> {
+    match text.chars().find(|c| is_unsafe(*c)) {
+        None => Ok(text.to_owned()),
+        Some(c) => Err(format!(
+            "it holds a line break or an invisible character, U+{:04X}",
+            u32::from(c)
+        )),
+    }
+}
+
 /// Consent to what a guard refuses; it becomes part of the plan.
 #[derive(Args, Debug, Default)]
 pub(super) struct ConsentArgs {
@@ -342,7 +353,7 @@ pub(super) struct ConsentArgs {
     #[arg(long, value_name = "GUARD[=SELECTOR]", requires = "reason")]
     pub(super) allow: Vec<Allow>,
     /// Why that is meant
-    #[arg(long, value_name = "TEXT", requires = "allow")]
+    #[arg(long, value_name = "TEXT", requires = "allow", value_parser = reason)]
     pub(super) reason: Option<String>,
 }
 

@@ -23,7 +23,7 @@ use crate::config::{self, Account};
 use crate::inventory::{Entry, Inventory, Unlisted};
 use crate::lightsail::Reader;
 use crate::lightsail::aws;
-use crate::model::{Instance, InstanceId, PortState, Site, Unreadable};
+use crate::model::{Instance, InstanceId, PortState, Site, Unreadable, visible_json};
 use crate::render::json::Problem;
 
 #[derive(Args, Debug)]
@@ -80,7 +80,7 @@ pub(super) async fn run(args: &InventoryArgs, output: &Output) -> Exit {
     for problem in &problems {
         complain(&problem.message, problem.hint.as_deref());
     }
-    let text = survey.inventory().to_json();
+    let text = visible_json(survey.inventory().to_json());
     args.survey
         .deliver(VERB, &text, &problems, survey.exit(), output)
 }

@@ -10,7 +10,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::args::{LogFormat, Logging};
-use super::harmless::powerless_json;
+use crate::model::visible_json;
 use crate::render::plain;
 
 /// Log lines to stderr. Ours at the asked level; those of libraries only from -vvv, and never their bodies.
@@ -50,7 +50,7 @@ fn log_lines() -> Log {
 }
 
 fn log_objects() -> Log {
-    Log(|event| powerless_json(event.to_owned()))
+    Log(|event| visible_json(event.to_owned()))
 }
 
 impl io::Write for Log {

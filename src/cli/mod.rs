@@ -17,7 +17,6 @@ mod emulate;
 mod exit;
 mod explain;
 mod flags;
-mod harmless;
 mod import;
 mod inventory;
 mod jitter;

@@ -15,12 +15,11 @@ use clap::ValueEnum as _;
 
 use super::args::{Format, OutputArgs};
 use super::exit::Exit;
-use super::harmless::powerless_json;
 use super::metrics;
 use super::session::Planned;
 use crate::config::{self, Diagnostic, Diagnostics, Severity, service_keys, service_name};
 use crate::lightsail::Tally;
-use crate::model::Key;
+use crate::model::{Key, visible_json};
 use crate::plan::{Plan, Report};
 use crate::policy::{Refusal, Violation};
 use crate::render::cost::Cost;
@@ -191,7 +190,7 @@ impl Output {
         let content = |format, file: Option<&Path>| {
             let text = noted(format, file.is_some(), content(format, file)?, &notes);
             Some(match format {
-                Format::Json => powerless_json(text),
+                Format::Json => visible_json(text),
                 _ => text,
             })
         };
@@ -328,7 +327,7 @@ impl Output {
         let formatted = |format, is_file, run: &json::Run<'_>| {
             let text = noted(format, is_file, formatted(format, text, run), &notes);
             match format {
-                Format::Json | Format::Sarif => powerless_json(text),
+                Format::Json | Format::Sarif => visible_json(text),
                 _ => text,
             }
         };

@@ -32,6 +32,6 @@ pub use live::{Doubt, Live, LiveFirewall, PortState, Uncertain, Unreadable};
 pub use policy::{Cells, DeclaredTable, Demand, Policies, Policy, Waiver, Weight};
 pub use region::{REGIONS, Region};
 pub use shard::{NoShard, Shard};
-pub use shown::{begins_command, is_unsafe, visible};
+pub use shown::{begins_command, is_unsafe, visible, visible_json, visible_lines};
 pub use sources::{LIGHTSAIL_CONNECT, Sources, V4_ANYWHERE, V6_ANYWHERE};
 pub use special::{ARRIVING, SPECIAL, Special};

@@ -1,13 +1,21 @@
 //! Text that somebody else wrote, as it may be shown: names, notes, paths, aliases, the service's own messages.
 //!
-//! Owns what counts as harmful to a terminal or to a CI log, and how it is written instead. Refuses to know where text is
-//! shown: what is harmful anywhere is written out everywhere, so that no output can forget it.
+//! Owns the one definition of what may not be printed as it is, and how it is written instead: in a line, in the lines of
+//! somebody else, and in JSON. Does not know where text is shown: what is harmful anywhere is written out everywhere, so
+//! that no output can forget it.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use icu_properties::props::{
+    BinaryProperty as _, DefaultIgnorableCodePoint, EnumeratedProperty as _, GeneralCategory,
+};
+
 /// How a CI system's old style of command begins, anywhere in a line: GitHub and Azure, Azure again, `TeamCity`.
 const MARKS: [&str; 3] = ["##[", "##vso[", "##teamcity["];
+
+/// Looks like a space, and is a symbol to Unicode.
+const BRAILLE_BLANK: char = '\u{2800}';
 
 /// Text that can be put into a line: control characters, invisible ones that reorder or hide text, and the beginnings of
 /// commands to a CI system are written as escapes such as `\u{1b}`.
@@ -27,13 +35,67 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a terminal might do something else with a character than show it: controls, and the invisible ones that
-/// reorder or hide text.
+/// Lines that somebody else worded, such as a usage error: those are written out in which a character is not to be printed,
+/// or in which a command to a CI system could be.
+#[must_use]
+pub fn visible_lines(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        let harmful = begins_command(line.trim_start())
+            || line.contains("##")
+            || line.contains(|c| c != '\t' && is_unsafe(c));
+        let line = if harmful {
+            visible(line)
+        } else {
+            Cow::Borrowed(line)
+        };
+        out.push_str(&line);
+        out.push('\n');
+    }
+    out
+}
+
+/// JSON that means the same and holds nothing that is not to be printed, nor `##[command]`, which a CI system would find
+/// anywhere in a line. Whatever is written out can only be in a string, since JSON has no such characters between tokens.
+#[must_use]
+pub fn visible_json(text: String) -> String {
+    let harmful = |c| c != '\n' && is_unsafe(c);
+    if !text.contains("##") && !text.contains(harmful) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut before = ' ';
+    for c in text.chars() {
+        if harmful(c) || (before, c) == ('#', '#') {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+            before = ' ';
+        } else {
+            out.push(c);
+            before = c;
+        }
+    }
+    out
+}
+
+/// Whether a character may not be printed as it is: a terminal, a browser or a reader would do something else with it than
+/// see it. These are controls, line and paragraph separators, format characters (those that reorder text among them),
+/// whatever Unicode lets a font leave out (fillers, joiners, variation selectors, tags), and the blank of Braille.
 #[must_use]
 pub fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-        || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
+    let kind = GeneralCategory::for_char(c);
+    matches!(
+        kind,
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+    ) || DefaultIgnorableCodePoint::for_char(c)
+        || c == BRAILLE_BLANK
 }
 
 /// Whether a CI system that reads our log might take the text for a command to itself.
@@ -104,6 +166,71 @@ mod tests {
         ] {
             assert_eq!(visible(text), text);
         }
+    }
+
+    /// What may not be printed, by tables that somebody else made.
+    fn by_other_tables() -> Vec<(char, char)> {
+        let class = r"[\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cf}\p{Zl}\p{Zp}\x{115F}\x{1160}\x{3164}\x{FFA0}\x{2800}\x{FE00}-\x{FE0F}\x{E0000}-\x{E007F}\x{E0100}-\x{E01EF}]";
+        let parsed = regex_syntax::Parser::new().parse(class).expect("a class");
+        let regex_syntax::hir::HirKind::Class(regex_syntax::hir::Class::Unicode(class)) =
+            parsed.into_kind()
+        else {
+            panic!("not a class");
+        };
+        class
+            .iter()
+            .map(|range| (range.start(), range.end()))
+            .collect()
+    }
+
+    #[test]
+    fn all_of_unicode_is_shown_or_written_out() {
+        let ranges = by_other_tables();
+        let mut unsafe_ones = 0;
+        for c in '\0'..=char::MAX {
+            let place = ranges.partition_point(|(_, last)| *last < c);
+            let unsafe_one = ranges.get(place).is_some_and(|(first, _)| *first <= c);
+            assert_eq!(is_unsafe(c), unsafe_one, "U+{:04X}", u32::from(c));
+            let text = format!("a{c}b");
+            let shown = visible(&text);
+            let json = serde_json::to_string(&text).expect("JSON");
+            let shown_json = visible_json(json.clone());
+            if unsafe_one {
+                unsafe_ones += 1;
+                assert_eq!(shown, format!("a\\u{{{:x}}}b", u32::from(c)));
+                assert!(!shown_json.contains(is_unsafe), "{shown_json}");
+                let again: String = serde_json::from_str(&shown_json).expect("JSON");
+                assert_eq!(again, text);
+            } else {
+                assert_eq!((shown.as_ref(), shown_json), (text.as_str(), json));
+            }
+        }
+        // 4,174 code points are default-ignorable alone, most of them not assigned yet.
+        assert!(unsafe_ones > 4_200, "{unsafe_ones}");
+    }
+
+    #[test]
+    fn lines_of_others_are_no_commands_and_hide_nothing() {
+        assert_eq!(
+            visible_lines("error: 'a\n  ::error::b' is not valid\n\ntry ##[x]\n\tweb\u{3164}-1\n"),
+            "error: 'a\n  \\u{3a}:error::b' is not valid\n\ntry \\u{23}#[x]\n\\u{9}web\\u{3164}-1\n"
+        );
+    }
+
+    #[test]
+    fn json_loses_no_meaning() {
+        let value = serde_json::json!({"##[a]": "###[error]## #[x]", "b\u{85}\u{202e}": ["\u{e0041}\u{7f}", "ü"]});
+        let text = serde_json::to_string_pretty(&value).expect("JSON");
+        let shown = visible_json(text);
+        assert!(!shown.contains("##"), "{shown}");
+        assert!(
+            shown.contains(r"\u0085\u202e") && shown.contains(r"\udb40\udc41\u007f"),
+            "{shown}"
+        );
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&shown).ok(),
+            Some(value)
+        );
     }
 
     /// What GitHub's runner does with a line: is it a command to it?

@@ -27,7 +27,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::Plan;
 use super::lint::{self, Defect};
-use crate::model::{Fingerprint, Guard, Shard};
+use crate::model::{Fingerprint, Guard, Shard, visible};
 use shape::{Document, Head};
 
 /// What `format` says.
@@ -200,10 +200,7 @@ pub fn parse(text: &str, now: OffsetDateTime, expected: Option<&str>) -> Result<
     let head: Head =
         serde_json::from_str(text).map_err(|error| Refusal::NotAPlan(error.to_string()))?;
     if head.format != FORMAT {
-        let message = format!(
-            "`format` is `{}`, not `{FORMAT}`",
-            head.format.escape_debug()
-        );
+        let message = format!("`format` is `{}`, not `{FORMAT}`", visible(&head.format));
         return Err(Refusal::NotAPlan(message));
     }
     if head.version != u64::from(VERSION) {
@@ -217,13 +214,13 @@ pub fn parse(text: &str, now: OffsetDateTime, expected: Option<&str>) -> Result<
         .ok_or_else(|| Refusal::Member("it has no digest".to_owned()))?;
     let found = digest(&document);
     if said != found.to_string() {
-        let said = said.escape_debug().to_string();
+        let said = visible(&said).into_owned();
         return Err(Refusal::Digest { found, said });
     }
     if let Some(asked) = expected
         && asked.parse() != Ok(found)
     {
-        let asked = asked.escape_debug().to_string();
+        let asked = visible(asked).into_owned();
         return Err(Refusal::Unexpected { found, asked });
     }
     let file = read::plan_file(&document).map_err(Refusal::Member)?;

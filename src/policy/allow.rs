@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use glob::Pattern;
 
-use crate::model::InstanceId;
+use crate::model::{InstanceId, visible};
 use crate::plan::{GuardName, Override};
 
 /// Consent, as it is typed: a guard, and the instances it is for.
@@ -23,7 +23,7 @@ pub struct Allow {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAllowed {
     /// No guard has this name. With the nearest one.
-    #[error("there is no guard `{}`{}", name.escape_debug(), near.map_or_else(names, |near| format!("; did you mean `{near}`?")))]
+    #[error("there is no guard `{}`{}", visible(name), near.map_or_else(names, |near| format!("; did you mean `{near}`?")))]
     Guard {
         /// As it was typed.
         name: String,
@@ -31,7 +31,7 @@ pub enum NotAllowed {
         near: Option<GuardName>,
     },
     /// The selector is no pattern.
-    #[error("`{}` is no pattern of instances: {why}", selector.escape_debug())]
+    #[error("`{}` is no pattern of instances: {why}", visible(selector))]
     Selector {
         /// As it was typed.
         selector: String,

@@ -8,6 +8,7 @@ use std::fmt::{Display, Write as _};
 
 use super::facts::Calls;
 use super::json::Run;
+use super::words::plain;
 use crate::model::{Shard, Weight};
 use crate::plan::{InstancePlan, Outcome, Verdict};
 
@@ -288,9 +289,7 @@ impl Page {
 
 /// The value of a label.
 fn escaped(text: &str) -> String {
-    text.replace('\\', r"\\")
-        .replace('"', "\\\"")
-        .replace('\n', r"\n")
+    plain(text).replace('\\', r"\\").replace('"', "\\\"")
 }
 
 #[cfg(test)]

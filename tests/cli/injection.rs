@@ -219,3 +219,156 @@ fn a_review_obeys_nobody() {
         assert_told(&done, told);
     }
 }
+
+/// One character of each kind that must not be printed as it is. A test of the library walks over all of Unicode.
+const UNSEEN: [char; 22] = [
+    '\u{7f}',
+    '\u{85}',
+    '\u{ad}',
+    '\u{34f}',
+    '\u{600}',
+    '\u{115f}',
+    '\u{1160}',
+    '\u{17b4}',
+    '\u{180b}',
+    '\u{200b}',
+    '\u{2028}',
+    '\u{2029}',
+    '\u{202e}',
+    '\u{2066}',
+    '\u{2800}',
+    '\u{3164}',
+    '\u{fe0f}',
+    '\u{ffa0}',
+    '\u{fff9}',
+    '\u{1d173}',
+    '\u{e0041}',
+    '\u{e0100}',
+];
+
+fn assert_seen(done: &Done, what: &str) {
+    let shown = done.shown();
+    let unseen = shown.chars().find(|c| UNSEEN.contains(c));
+    assert_eq!(unseen, None, "{what}: {shown}");
+}
+
+#[test]
+fn nothing_of_the_service_is_invisible() {
+    let unseen: String = UNSEEN.iter().collect();
+    let name = format!("web{unseen}1");
+    let mut uncertain = rule("tcp", 2, 2, &["192.0.2.1/32"]);
+    uncertain.cidrs.push(unseen.clone());
+    let mut alias = rule("tcp", 1, 1, &["192.0.2.1/32"]);
+    alias.cidr_list_aliases.push(unseen.clone());
+    let mut entries = vec![
+        instance("web-1", vec![alias.clone(), uncertain]),
+        instance("web-2", vec![rule(&unseen, 1, 1, &["192.0.2.1/32"])]),
+        instance("web-3", vec![alias]),
+        instance(&name, Vec::new()),
+    ];
+    entries[0].tags.insert("role".to_owned(), unseen.clone());
+    let config = "version = 1\n[defaults]\nregion = \"eu-central-1\"\n\
+        [groups.web]\nmatch = { name = \"web-*\" }\nrules = [{ allow = \"ssh\", from = \"192.0.2.1\" }]\n";
+    let stage = Stage::new(config, &fleet(entries));
+    let path = format!("{}.toml", unseen.replace('\u{7f}', ""));
+    fs::write(stage.path(&path), config).expect("a file");
+    for format in [
+        "text",
+        "json",
+        "markdown",
+        "github",
+        "html",
+        "sarif",
+        "prometheus",
+    ] {
+        for verb in [
+            &["plan", "--inventory", "fleet.json"][..],
+            &["plan", "--inventory", "fleet.json", "-c", &path],
+            &["drift", "--inventory", "fleet.json"],
+            &["diff", "fleet.json", "firewall.toml"],
+            &["explain", "web-1", "--inventory", "fleet.json"],
+            &["explain", &name, "--inventory", "fleet.json"],
+            &["check", "-c", &path],
+            &["check", "-c", &name],
+        ] {
+            let done = stage.run(&[verb, &["--format", format]].concat());
+            assert_seen(&done, format);
+        }
+    }
+    for verb in ["import", "inventory"] {
+        let done = stage.run(&[verb, "--inventory", "fleet.json"]);
+        assert_seen(&done, verb);
+        assert_told(&done, "web");
+    }
+    let done = stage.run(&["inventory", "--inventory", "fleet.json"]);
+    let document: serde_json::Value = serde_json::from_str(&done.stdout).expect("JSON");
+    assert!(document.to_string().contains(&name), "the meaning is kept");
+    assert_seen(&stage.run(&[&name]), "a verb that there is not");
+}
+
+#[test]
+fn a_configuration_says_nothing_invisible() {
+    let stage = Stage::new("", &fleet(vec![]));
+    for c in UNSEEN {
+        // TOML itself refuses this one.
+        if c == '\u{7f}' {
+            continue;
+        }
+        for (table, what) in [
+            (
+                format!(
+                    "[instances.web-1]\nrules = [{{ allow = \"ssh\", from = \"anywhere\", why = \"a{c}b\" }}]"
+                ),
+                "`why`",
+            ),
+            (
+                format!(
+                    "[instances.web-1]\nrules = [{{ allow = \"ssh\", from = \"anywhere\", owner = \"a{c}b\" }}]"
+                ),
+                "`owner`",
+            ),
+            (
+                format!("[groups.web]\nmatch = {{ tags = {{ role = \"a{c}b\" }} }}\nrules = []"),
+                "tag `role`",
+            ),
+            (
+                format!("[groups.web]\nmatch = {{ tags = {{ \"a{c}b\" = \"x\" }} }}\nrules = []"),
+                "the key of a tag",
+            ),
+            (
+                format!("[groups.web]\nmatch = {{ name = \"a{c}b*\" }}\nrules = []"),
+                "`name`",
+            ),
+        ] {
+            stage.configure(&format!(
+                "version = 1\ndefaults = {{ region = \"eu-central-1\" }}\n{table}\n"
+            ));
+            let done = stage.run(&["check"]);
+            assert_eq!(done.code, Some(65), "{}", done.shown());
+            assert_told(
+                &done,
+                &format!(
+                    "{what} holds a line break or an invisible character, U+{:04X}",
+                    u32::from(c)
+                ),
+            );
+            assert_seen(&done, what);
+        }
+        for table in [
+            format!("[instances.\"web{c}1\"]\nrules = []"),
+            format!("[addresses]\n\"a{c}b\" = \"192.0.2.1\""),
+            format!("[[policy]]\nid = \"a{c}b\"\nservices = \"ssh\"\nonly-from = []"),
+        ] {
+            stage.configure(&format!(
+                "version = 1\ndefaults = {{ region = \"eu-central-1\" }}\n{table}\n"
+            ));
+            let done = stage.run(&["check"]);
+            assert_eq!(done.code, Some(65), "{}", done.shown());
+            assert_seen(&done, &table);
+        }
+        let reason = format!("a{c}b");
+        let done = stage.run(&["plan", "--allow", "lockout", "--reason", &reason]);
+        assert_eq!(done.code, Some(64), "{}", done.shown());
+        assert_seen(&done, "--reason");
+    }
+}

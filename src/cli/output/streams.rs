@@ -6,7 +6,7 @@
 use std::io::{self, Write as _};
 
 use crate::cli::exit::Exit;
-use crate::cli::harmless::powerless_lines;
+use crate::model::visible_lines;
 use crate::render::plain;
 
 /// A line on stderr that is neither data nor trouble.
@@ -29,7 +29,7 @@ pub(in crate::cli) fn clap_message(error: &clap::Error, hint: Option<&str>) -> E
     let text = error.render();
     if error.use_stderr() {
         // What was typed may come from a pipeline's variables, line breaks included.
-        let text = powerless_lines(&text.to_string());
+        let text = visible_lines(&text.to_string());
         let mut stderr = anstream::stderr().lock();
         let _ = write!(stderr, "{text}");
         if let Some(hint) = hint {

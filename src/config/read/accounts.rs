@@ -8,6 +8,7 @@ use super::super::source::{Span, quote};
 use super::super::tree::{Cx, Text, Value};
 use super::super::{keys, regions};
 use super::definition_name;
+use crate::model::is_unsafe;
 
 /// Reads one account. Without a valid `id` it is left out.
 pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>) {
@@ -41,7 +42,7 @@ pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &
     };
     let role = role.filter(|role| check_role(cx, role, id.as_ref()));
     let profile = profile.filter(|profile| {
-        let possible = !profile.text.trim().is_empty() && !profile.text.contains(char::is_control);
+        let possible = !profile.text.trim().is_empty() && !profile.text.contains(is_unsafe);
         if !possible {
             cx.report
                 .error(profile.span, "`profile` names no profile")

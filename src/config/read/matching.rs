@@ -9,6 +9,7 @@ use super::super::selector::{Glob, Selector};
 use super::super::source::{Span, quote};
 use super::super::tree::{Cx, Text, Value};
 use super::super::{keys, names, regions};
+use super::rules::is_plain;
 
 /// How many instances a group says that it matches.
 pub(super) fn expect(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<(Expect, Span)> {
@@ -75,6 +76,8 @@ pub(super) fn selector(cx: &mut Cx<'_>, value: &Value<'_>) -> (Selector, Option<
                     continue;
                 };
                 for (key, value) in tags {
+                    let span = cx.span(key);
+                    is_plain(cx, key.get_ref(), span, "the key of a tag");
                     let values = globs(cx, value, &format!("tag {}", quote(key.get_ref())));
                     let values = values.into_iter().map(|(glob, _)| glob).collect();
                     let key = key.get_ref().clone().into_owned();
@@ -97,6 +100,9 @@ fn globs(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Vec<(Glob, Text)>
         .unwrap_or_default();
     let mut globs = Vec::new();
     for text in texts {
+        if !is_plain(cx, &text.text, text.span, subject) {
+            continue;
+        }
         match Glob::new(&text.text) {
             Ok(glob) => globs.push((glob, text)),
             Err(why) => {

@@ -5,6 +5,7 @@
 use toml::de::DeValue;
 
 use super::super::definitions::RuleDef;
+use super::super::source::Span;
 use super::super::tree::{Cx, Text, Value};
 use super::super::{keys, until};
 use crate::model::is_unsafe;
@@ -146,14 +147,18 @@ fn until(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<time::OffsetDateTime> {
 /// Text that reports repeat as it is, so it must be fit for a terminal.
 pub(super) fn free_text(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Option<String> {
     let Text { text, span } = cx.text(value, subject)?;
-    if text.contains(is_unsafe) {
-        cx.report
-            .error(
-                span,
-                format!("{subject} holds a line break or an invisible character"),
-            )
-            .hint("reports show it on one line: write plain text");
-        return None;
-    }
-    Some(text)
+    is_plain(cx, &text, span, subject).then_some(text)
+}
+
+/// Whether a text can be shown as it is; an error where it cannot.
+pub(super) fn is_plain(cx: &mut Cx<'_>, text: &str, span: Span, subject: &str) -> bool {
+    let Some(c) = text.chars().find(|c| is_unsafe(*c)) else {
+        return true;
+    };
+    let code = u32::from(c);
+    let message = format!("{subject} holds a line break or an invisible character, U+{code:04X}");
+    cx.report
+        .error(span, message)
+        .hint("reports show it on one line: write plain text");
+    false
 }

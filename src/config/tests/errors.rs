@@ -361,7 +361,7 @@ fn rules() {
         ),
         (
             "allow = \"ssh\", from = \"anywhere\", why = \"a\\nb\"",
-            "3:52: error: `why` holds a line break or an invisible character (reports show it on one line: write plain text)",
+            "3:52: error: `why` holds a line break or an invisible character, U+000A (reports show it on one line: write plain text)",
         ),
         (
             "allow = \"ssh\", from = \"anywhere\", until = \"2031-12-31\"",

@@ -14,7 +14,7 @@ use super::super::rule::Families;
 use super::super::services::{service_keys, service_name, service_names};
 use crate::model::{
     AddressType, Firewall, Key, LIGHTSAIL_CONNECT, LiveFirewall, Protocol, Sources, V4_ANYWHERE,
-    V6_ANYWHERE,
+    V6_ANYWHERE, is_unsafe,
 };
 
 /// What one instance gets.
@@ -319,8 +319,8 @@ pub(super) fn quoted(text: &str) -> String {
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            c if is_unsafe(c) => {
+                let _ = write!(out, "\\U{:08X}", u32::from(c));
             }
             c => out.push(c),
         }

@@ -16,6 +16,7 @@ use crate::exposure::{Atom, Diff, Exposed};
 use crate::model::{
     AddressType, Firewall, Guard, Instance, InstanceId, InstanceState, Key, LiveFirewall, Missing,
     Mode, Note, Origin, PortState, Protocol, Rule, Shard, Site, Sources, Undeclared, Unreadable,
+    visible,
 };
 use crate::plan::{
     Call, Cause, CauseKind, Change, GuardName, InstancePlan, Override, Plan, StillOpen, Verdict,
@@ -125,7 +126,7 @@ fn all<D, T>(docs: &[D], read: impl Fn(&D) -> Read<T>) -> Read<Vec<T>> {
 }
 
 fn wrong(member: &str, value: &str, why: impl Display) -> String {
-    format!("`{member}` cannot be `{}`: {why}", value.escape_debug())
+    format!("`{member}` cannot be `{}`: {why}", visible(value))
 }
 
 fn unknown<T>(member: &str, value: &str) -> Read<T> {
@@ -133,7 +134,7 @@ fn unknown<T>(member: &str, value: &str) -> Read<T> {
 }
 
 fn at(text: &str) -> Read<time::OffsetDateTime> {
-    instant::read(text).ok_or_else(|| format!("`{}` is no instant", text.escape_debug()))
+    instant::read(text).ok_or_else(|| format!("`{}` is no instant", visible(text)))
 }
 
 fn maybe_at(text: Option<&String>) -> Read<Option<time::OffsetDateTime>> {
