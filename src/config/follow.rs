@@ -58,6 +58,9 @@ impl Names {
         incomplete: bool,
         report: &mut Report,
     ) -> Self {
+        for (_, texts) in addresses.0.values() {
+            warn_of_special(report, &unarriving(texts));
+        }
         let words = who::KEYWORDS.to_vec();
         let built_in = services::service_names()
             .chain(["all", "icmp", "icmpv6"])
@@ -173,9 +176,7 @@ impl Names {
     /// Follows the names of a rule that speaks of who gets in.
     pub(super) fn rule(&mut self, def: RuleDef, report: &mut Report) -> Rule {
         let (rule, special) = self.any_rule(def, report);
-        for (span, text, special) in special {
-            warn_of_special(report, span, &text, special);
-        }
+        warn_of_special(report, &special);
         rule
     }
 
@@ -387,12 +388,7 @@ impl Names {
 fn member(text: &Text, report: &mut Report) -> Element<Who> {
     match who::parse(&text.text) {
         Said::Keyword(who) => Element::Items(who.to_vec()),
-        Said::Literal(net) => {
-            if let Some(special) = Special::of(net) {
-                warn_of_special(report, text.span, &text.text, special);
-            }
-            Element::Items(vec![Who::Net(net)])
-        }
+        Said::Literal(net) => Element::Items(vec![Who::Net(net)]),
         Said::Name => Element::Name,
         Said::Wrong(wrong) => {
             report_wrong(report, text.span, wrong);
@@ -419,14 +415,32 @@ fn port(text: &Text, report: &mut Report) -> Element<Key> {
 /// A source that is written out, and why nobody arrives from it.
 type Unarriving = (Span, String, &'static Special);
 
-fn warn_of_special(report: &mut Report, span: Span, text: &str, special: &Special) {
+/// One warning for a list, at the first of them.
+fn warn_of_special(report: &mut Report, found: &[Unarriving]) {
+    let [(span, text, special), more @ ..] = found else {
+        return;
+    };
+    let more = match more.len() {
+        0 => String::new(),
+        1 => ", nor from 1 more source of this list".to_owned(),
+        more => format!(", nor from {more} more sources of this list"),
+    };
     let message = format!(
-        "nobody arrives at a public address from {}, which is {special}",
+        "nobody arrives at a public address from {}, which is {special}{more}",
         quote(text)
     );
     report
-        .warning(span, message)
-        .hint("name the public address that they come from");
+        .warning(*span, message)
+        .hint("name the public addresses that they come from");
+}
+
+/// Those of the texts of a set from which nobody arrives.
+fn unarriving(texts: &[Text]) -> Vec<Unarriving> {
+    let special = |text: &Text| match who::parse(&text.text) {
+        Said::Literal(net) => Some((text.span, text.text.clone(), Special::of(net)?)),
+        Said::Keyword(_) | Said::Name | Said::Wrong(_) => None,
+    };
+    texts.iter().filter_map(special).collect()
 }
 
 fn report_wrong(report: &mut Report, span: Span, wrong: what::Wrong) {

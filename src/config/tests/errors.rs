@@ -425,7 +425,7 @@ fn rules() {
 fn sources_from_which_nobody_arrives() {
     let warning = |at: &str, text: &str, what: &str| {
         format!(
-            "{at}: warning: nobody arrives at a public address from `{text}`, which is {what} (name the public address that they come from)"
+            "{at}: warning: nobody arrives at a public address from `{text}`, which is {what} (name the public addresses that they come from)"
         )
     };
     // In a rule, in a set, in what must stay and in what must be open.
@@ -487,6 +487,17 @@ fn sources_from_which_nobody_arrives() {
     let absent =
         "[instances.ab]\nmode = \"additive\"\nabsent = [{ allow = \"ssh\", from = \"10.0.0.1\" }]";
     assert_eq!(problems(absent), [""; 0]);
+    // A list is told of once.
+    let many = |table: &str| {
+        problems(&format!(
+            "{table}[\"10.0.0.1\", \"203.0.113.7\", \"127.0.0.1\", \"fe80::1\"]"
+        ))
+    };
+    let more = "private (RFC 1918), nor from 2 more sources of this list";
+    assert_eq!(
+        many(&format!("{USED}[addresses]\nx = ")),
+        [warning("5:6", "10.0.0.1", more)]
+    );
     // Every rule that says it is told of.
     let twice = "[instances.ab]\nrules = [{ allow = \"ssh\", from = \"10.0.0.1\" },\n  { allow = \"http\", from = \"10.0.0.1\" }]";
     assert_eq!(problems(twice), [private("3:34"), private("4:28")]);
