@@ -54,7 +54,7 @@ def throttled(bench, wanted):
         shown,
     )
     each = ", ".join(f"{count} {action}" for action, count in calls.by_action.most_common())
-    print(f"\nThe last `apply` made {each}. A write costs two reads (stale or not, and the proof) at twice the rate of writes;")
+    print(f"\nThe last `apply` made {each}. A write costs two reads of rules (stale or not, and the proof) at twice the rate of writes, and one of the instance at theirs;")
     print("both begin with one burst of 20, so reads end 2 s after the writes could: much of a small fleet, little of a large one.")
     return rows
 
@@ -71,7 +71,7 @@ def counted(bench, wanted):
     bulk = "--read" in bench.runner.run(bench.portward, "plan", "--help").out
     for read in ("exact", "bulk"):
         if read == "bulk" and not bulk:
-            for job, limit in (("in sync", pages), ("one change", pages + 3 * count)):
+            for job, limit in (("in sync", pages), ("one change", pages + 4 * count)):
                 rows.append(Row(5, f"{job}, bulk: calls", None, limit, "", "`plan` has no `--read bulk`"))
             continue
         how = ("--read", read) if bulk else ()
@@ -92,7 +92,7 @@ def counted(bench, wanted):
             shut = calls.shut(fleet.wanted(rules))
             shown.append(("one change on all", read, *tally(calls), table.seconds(shut)))
             if read == "bulk":
-                rows.append(Row(5, "one change, bulk: calls", calls.total, pages + 3 * count))
+                rows.append(Row(5, "one change, bulk: calls", calls.total, pages + 4 * count))
             rows.append(Row(5, f"one change, {read}: seconds shut", shut if shut is not None else 1e9, 0, " s"))
             bench.plan(other, served.url, "--detailed-exitcode").expect(0)
     table.show(

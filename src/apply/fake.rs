@@ -80,6 +80,8 @@ pub(super) struct Host {
     pub(super) operations: Vec<Operation>,
     /// The actions asked for, in order.
     pub(super) requests: Vec<&'static str>,
+    /// The turns that were waited for, each with the number of requests before it.
+    pub(super) turns: Vec<(&'static str, usize)>,
     old: (usize, Firewall),
 }
 
@@ -115,6 +117,7 @@ impl Fake {
             writes: Vec::new(),
             operations: Vec::new(),
             requests: Vec::new(),
+            turns: Vec::new(),
             old: (0, rules.clone()),
         };
         self.0.borrow_mut().insert(instance.id.clone(), host);
@@ -386,6 +389,13 @@ impl Reader for Fake {
 }
 
 impl Writer for Fake {
+    async fn turn(&self, id: &InstanceId, action: &'static str) -> Result<(), Error> {
+        if let Some(host) = self.0.borrow_mut().get_mut(id) {
+            host.turns.push((action, host.requests.len()));
+        }
+        Ok(())
+    }
+
     async fn open(&self, id: &InstanceId, key: Key, sources: &Sources) -> Result<Operation, Error> {
         self.write(
             id,

@@ -28,6 +28,8 @@ pub(super) struct Worker<'a, R, W, J, P> {
     /// When the instance was last seen to be the one that was planned for, by the clock; `None` where that is to be asked
     /// again.
     pub(super) confirmed: Option<Duration>,
+    /// The action for which a turn has come and that was not sent yet.
+    pub(super) turn: Option<&'static str>,
     /// What should be known although all went well.
     pub(super) note: Option<String>,
     /// Whether anything was out of the ordinary, so that it is worth asking for another writer.
@@ -59,6 +61,7 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
             writes: 0,
             steps: Vec::new(),
             confirmed: None,
+            turn: None,
             note: None,
             disturbed: false,
         }

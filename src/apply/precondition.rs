@@ -10,7 +10,7 @@ use super::halt::interrupted;
 use super::instance::Worker;
 use super::ours::Ours;
 use super::{Journal, Progress};
-use crate::lightsail::{Kind, Reader, Writer};
+use crate::lightsail::{Error, Kind, Reader, Writer};
 use crate::model::{Instance, LiveFirewall};
 use crate::plan::{Failure, Outcome};
 
@@ -30,6 +30,10 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         if !self.plan.instance.state.is_settled() {
             self.settle().await?;
         }
+        if let Some(call) = self.plan.calls.first() {
+            let turn = self.take_turn(call.action()).await;
+            turn.map_err(|error| Outcome::Failed(failure(&error)))?;
+        }
         let live = self.first_read().await?;
         if self.confirm().await? {
             return Ok(live);
@@ -45,6 +49,16 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
             Kind::NotFound => Outcome::Stale(GONE.to_owned()),
             _ => Outcome::Failed(failure(&error)),
         })
+    }
+
+    /// Waits until a write may be sent at the rates of the service. What is looked at before that would be old by the time of
+    /// the write.
+    pub(super) async fn take_turn(&mut self, action: &'static str) -> Result<(), Error> {
+        if self.turn != Some(action) {
+            self.tools.writer.turn(self.id(), action).await?;
+            self.turn = Some(action);
+        }
+        Ok(())
     }
 
     /// Right before every write: it goes to the instance that was planned for, and what it does is still wanted.

@@ -258,6 +258,10 @@ async fn a_call_that_comes_late_asks_again_which_instance_it_is() {
         let requests = fake.host("web", |host| host.requests.clone());
         let times = requests.iter().filter(|request| **request == "GetInstance");
         assert_eq!(times.count(), asked, "{requests:?}");
+        // Its turn comes before anything is looked at, and right after the write before.
+        const OPEN: &str = "OpenInstancePublicPorts";
+        let turns = fake.host("web", |host| host.turns.clone());
+        assert_eq!(turns, [(OPEN, 0), (OPEN, 3)]);
     }
 }
 

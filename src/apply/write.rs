@@ -105,7 +105,11 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         from: &Firewall,
         to: &Firewall,
     ) -> Result<Result<Operation, Error>, Trouble> {
+        if let Err(error) = self.take_turn(call.action()).await {
+            return Ok(Err(error));
+        }
         self.before_write().await.map_err(Trouble::Over)?;
+        self.turn = None;
         let Tools {
             writer, journal, ..
         } = self.tools;

@@ -87,6 +87,16 @@ pub trait Reader {
     reason = "one thread runs everything, so no future has to be Send"
 )]
 pub trait Writer {
+    /// Waits until a call of this action may be sent, as far as the rates of the service go. The next such call is then sent
+    /// at once. Whoever must be sure of something right before a write looks after this.
+    ///
+    /// # Errors
+    /// Its turn did not come in time.
+    async fn turn(&self, id: &InstanceId, action: &'static str) -> Result<(), Error> {
+        let _ = (id, action);
+        Ok(())
+    }
+
     /// Opens a key to these sources, which must not be empty.
     ///
     /// # Errors

@@ -23,6 +23,8 @@ struct Line {
     /// Held by whoever is first in line. It is handed on in the order of asking.
     first: tokio::sync::Mutex<()>,
     bucket: Mutex<Bucket>,
+    /// Turns that came before their calls.
+    reserved: Mutex<usize>,
 }
 
 impl Queue {
@@ -45,6 +47,13 @@ impl Queue {
         let Some(line) = self.line(action, region) else {
             return Some(Duration::ZERO);
         };
+        if line.take_reserved() {
+            return Some(Duration::ZERO);
+        }
+        self.wait(&line, longest).await
+    }
+
+    async fn wait(&self, line: &Line, longest: Duration) -> Option<Duration> {
         let asked = Instant::now();
         let turn = async {
             let _first = line.first.lock().await;
@@ -54,6 +63,23 @@ impl Queue {
         };
         timeout(longest, turn).await.ok()?;
         Some(asked.elapsed())
+    }
+
+    /// Waits for a turn as [`Self::turn`] does, and keeps it for the next call that asks for one. `false` is too long.
+    pub(super) async fn reserve(
+        &self,
+        action: &'static str,
+        region: &str,
+        longest: Duration,
+    ) -> bool {
+        let Some(line) = self.line(action, region) else {
+            return true;
+        };
+        let came = self.wait(&line, longest).await.is_some();
+        if came {
+            line.with_reserved(|reserved| *reserved += 1);
+        }
+        came
     }
 
     /// The service said that there were too many.
@@ -72,6 +98,7 @@ impl Queue {
         let line = Arc::new(Line {
             first: tokio::sync::Mutex::default(),
             bucket: Mutex::new(self.rate.bucket(action, self.began.elapsed())?),
+            reserved: Mutex::default(),
         });
         lines
             .entry(region.to_owned())
@@ -82,6 +109,18 @@ impl Queue {
 }
 
 impl Line {
+    fn take_reserved(&self) -> bool {
+        self.with_reserved(|reserved| {
+            let there = *reserved > 0;
+            *reserved = reserved.saturating_sub(1);
+            there
+        })
+    }
+
+    fn with_reserved<T>(&self, act: impl FnOnce(&mut usize) -> T) -> T {
+        act(&mut self.reserved.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn with_bucket<T>(&self, act: impl FnOnce(&mut Bucket) -> T) -> T {
         act(&mut self.bucket.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -127,6 +166,24 @@ mod tests {
             }
             assert_eq!(queue.turn(action, region, Duration::ZERO).await, None);
         }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_turn_that_was_kept_is_used_at_once() {
+        let (queue, none) = (Queue::new(Rate::FULL), Duration::ZERO);
+        for _ in 0..19 {
+            assert!(queue.reserve(READ, "eu-central-1", none).await);
+        }
+        assert!(!queue.reserve(READ, "eu-central-1", none).await);
+        for _ in 0..19 {
+            assert_eq!(queue.turn(READ, "eu-central-1", none).await, Some(none));
+        }
+        assert_eq!(queue.turn(READ, "eu-central-1", none).await, None);
+        assert!(
+            Queue::new(Rate::UNLIMITED)
+                .reserve(READ, "eu-central-1", none)
+                .await
+        );
     }
 
     #[tokio::test(flavor = "current_thread")]

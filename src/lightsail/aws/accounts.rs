@@ -181,6 +181,10 @@ impl AccountsWriter {
 }
 
 impl Writer for AccountsWriter {
+    async fn turn(&self, id: &InstanceId, action: &'static str) -> Result<(), Error> {
+        self.at(action, id).await?.turn(id, action).await
+    }
+
     async fn open(&self, id: &InstanceId, key: Key, sources: &Sources) -> Result<Operation, Error> {
         let writer = self.at("OpenInstancePublicPorts", id).await?;
         writer.open(id, key, sources).await

@@ -201,6 +201,14 @@ impl AwsReader {
 }
 
 impl Writer for AwsWriter {
+    async fn turn(&self, id: &InstanceId, action: &'static str) -> Result<(), Error> {
+        let longest = self.0.deadlines.queue;
+        if self.0.queue.reserve(action, &id.region, longest).await {
+            return Ok(());
+        }
+        Err(no_turn(action, &id.to_string(), longest))
+    }
+
     async fn open(&self, id: &InstanceId, key: Key, sources: &Sources) -> Result<Operation, Error> {
         const ACTION: &str = "OpenInstancePublicPorts";
         let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
@@ -308,15 +316,7 @@ impl Shared {
         longest: Duration,
     ) -> Result<Duration, Error> {
         let turn = self.queue.turn(action, region, longest);
-        turn.await.ok_or_else(|| {
-            let message = format!(
-                "not asked: its turn did not come within {} s",
-                longest.as_secs()
-            );
-            Error::new(Kind::Throttled, action, target, message).with_hint(
-                "lower `--concurrency`, or use a larger share of the rates with `--rate`",
-            )
-        })
+        turn.await.ok_or_else(|| no_turn(action, target, longest))
     }
 
     /// Counts a call, and slows down where the service asks for it.
@@ -339,6 +339,15 @@ impl Shared {
             / 2;
         longest.mul_f64(0.5 + fastrand::f64() / 2.0)
     }
+}
+
+fn no_turn(action: &'static str, target: &str, longest: Duration) -> Error {
+    let message = format!(
+        "not asked: its turn did not come within {} s",
+        longest.as_secs()
+    );
+    Error::new(Kind::Throttled, action, target, message)
+        .with_hint("lower `--concurrency`, or use a larger share of the rates with `--rate`")
 }
 
 async fn logged<T>(
