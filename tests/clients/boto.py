@@ -320,8 +320,9 @@ def main():
                 everything = keys(lightsail, "all-1")
                 results.check("-1 without fromPort is `all`", everything == [("all", 0, 65535)], everything)
                 names = sorted(region["name"] for region in lightsail.get_regions()["regions"])
-                known = sorted(boto3.session.Session().get_available_regions("lightsail"))
-                results.check("the regions are those that botocore has an endpoint for", names == known, names)
+                # Its list of endpoints lags behind the model.
+                known = sorted(lightsail.meta.service_model.shape_for("RegionName").enum)
+                results.check("the regions are those of the service's model", names == known, names)
                 before = lightsail.get_operations()["operations"]
                 server.stop()
                 server.start()
