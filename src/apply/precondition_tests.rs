@@ -259,9 +259,9 @@ async fn a_call_that_comes_late_asks_again_which_instance_it_is() {
         let times = requests.iter().filter(|request| **request == "GetInstance");
         assert_eq!(times.count(), asked, "{requests:?}");
         // Its turn comes before anything is looked at, and right after the write before.
-        const OPEN: &str = "OpenInstancePublicPorts";
         let turns = fake.host("web", |host| host.turns.clone());
-        assert_eq!(turns, [(OPEN, 0), (OPEN, 3)]);
+        let open = "OpenInstancePublicPorts";
+        assert_eq!(turns, [(open, 0), (open, 3)]);
     }
 }
 

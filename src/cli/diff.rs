@@ -136,7 +136,6 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
     }
     let mut unknown: Vec<String> = before.incomplete.clone();
     unknown.extend(after.incomplete.iter().cloned());
-    let undeclared = undeclared(basis, [(&old, &before), (&new, &after)]);
     let (mut all, mut groups) = (Vec::new(), 0);
     if let (Some(old), Some(new)) = (&before.general, &after.general) {
         (all, groups) = generally(old, new, basis, &args.target, &mut unknown);
@@ -146,48 +145,20 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
         complain(&why, None);
         blind.push(json::Problem::error(why, None));
     }
-    let mut instances = Vec::new();
-    let live = live(basis);
-    for (id, sides) in pairs(&mut before, &mut after, [&old, &new], &live)? {
-        match sides {
-            [Ok(before), Ok(after)] => {
-                let undeclared = id.as_ref().and_then(|id| undeclared.get(id)).copied();
-                let compared = statements::instance(&id.into(), &before, &after);
-                instances.extend(compared.into_iter().map(|compared| Compared {
-                    undeclared: undeclared.or(compared.undeclared),
-                    ..compared
-                }));
-            }
-            sides => {
-                let name = id.map_or_else(String::new, |id| format!("`{id}` "));
-                for why in sides.into_iter().filter_map(Result::err) {
-                    let message = format!("{name}cannot be compared: {why}");
-                    complain(&message, why.hint.as_deref());
-                    blind.push(json::Problem::error(message, why.hint));
-                }
-            }
-        }
-    }
+    let instances = known_instances(&mut before, &mut after, [&old, &new], basis, &mut blind)?;
     all.splice(0..0, instances);
-    for compared in &all {
-        let name = &compared.subject;
-        for (which, doubt) in compared.doubts() {
-            let message = format!(
-                "{name} cannot be compared for certain: on the {} side, `{}` is in doubt: {}",
-                which.as_str(),
-                doubt.entry,
-                doubt.why
-            );
-            complain(&message, None);
-            blind.push(json::Problem::error(message, None));
-        }
+    for message in doubts(&all) {
+        complain(&message, None);
+        blind.push(json::Problem::error(message, None));
     }
     let hint = inventory.is_none().then_some(HINT);
     let undecided = difference::undecided(&all);
     // The text has them itself.
-    if !undecided.is_empty() && output.is_text() {
-        hint.into_iter()
-            .for_each(|hint| say(&format!("hint: {hint}")));
+    if !undecided.is_empty()
+        && output.is_text()
+        && let Some(hint) = hint
+    {
+        say(&format!("hint: {hint}"));
     }
     for message in undecided {
         if !output.is_text() {
@@ -214,6 +185,57 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
         notes: before.notes.union(&after.notes).cloned().collect(),
         exit: Exit::first_of(&held),
     })
+}
+
+/// Compares what both sides say of each instance that is known; adds to `blind` those that cannot be compared.
+fn known_instances(
+    before: &mut Document,
+    after: &mut Document,
+    opened: [&Opened; 2],
+    basis: Basis<'_>,
+    blind: &mut Vec<json::Problem>,
+) -> Result<Vec<Compared>, NoPlan> {
+    let mut instances = Vec::new();
+    let undeclared = undeclared(basis, [(opened[0], &*before), (opened[1], &*after)]);
+    let live = live(basis);
+    for (id, sides) in pairs(before, after, opened, &live)? {
+        match sides {
+            [Ok(before), Ok(after)] => {
+                let undeclared = id.as_ref().and_then(|id| undeclared.get(id)).copied();
+                let compared = statements::instance(&id.into(), &before, &after);
+                instances.extend(compared.into_iter().map(|compared| Compared {
+                    undeclared: undeclared.or(compared.undeclared),
+                    ..compared
+                }));
+            }
+            sides => {
+                let name = id.map_or_else(String::new, |id| format!("`{id}` "));
+                for why in sides.into_iter().filter_map(Result::err) {
+                    let message = format!("{name}cannot be compared: {why}");
+                    complain(&message, why.hint.as_deref());
+                    blind.push(json::Problem::error(message, why.hint));
+                }
+            }
+        }
+    }
+    Ok(instances)
+}
+
+/// What is not certain, because an entry of a side is in doubt.
+fn doubts(all: &[Compared]) -> Vec<String> {
+    let told =
+        |compared: &Compared| {
+            let name = compared.subject.clone();
+            compared.doubts().map(move |(which, doubt)| {
+            format!(
+                "{name} cannot be compared for certain: on the {} side, `{}` is in doubt: {}",
+                which.as_str(),
+                doubt.entry,
+                doubt.why
+            )
+        }).collect::<Vec<_>>()
+        };
+    all.iter().flat_map(told).collect()
 }
 
 /// The instances that have a table on either side, and, where none is known, those that are asked for by name.

@@ -340,10 +340,10 @@ impl fmt::Display for Scope {
         let accounts = any(&mut selector.account_globs().iter().map(quoted));
         let mut place = String::new();
         if !regions.is_empty() {
-            place += &format!(" in {regions}");
+            place.extend([" in ", &regions]);
         }
         if !accounts.is_empty() {
-            place += &format!(" of account {accounts}");
+            place.extend([" of account ", &accounts]);
         }
         if !names.is_empty() {
             clauses.push(format!("matches {names}{place}"));
@@ -372,9 +372,10 @@ mod tests {
             [accounts.prod]\nid = \"123456789012\"\n"
             .to_owned();
         for (at, selector) in matches.iter().enumerate() {
-            text += &format!(
+            let table = format!(
                 "[groups.g{at:02}]\nmatch = {{ {selector} }}\nrules = [{{ allow = \"ssh\", from = \"anywhere\" }}]\n"
             );
+            text.push_str(&table);
         }
         let config = parse(vec![Source::new("x.toml", text)]).expect("a configuration");
         let statements = config.statements(OffsetDateTime::UNIX_EPOCH).into_iter();

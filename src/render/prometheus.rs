@@ -334,7 +334,7 @@ mod tests {
             "{failed}"
         );
         assert!(
-            failed.contains("portward_run_exit_code{verb=\"drift\",config=\"a \\\"b\\\"\\\\\\n.toml\",shard=\"3/8\"} 1\n"),
+            failed.contains("portward_run_exit_code{verb=\"drift\",config=\"a \\\"b\\\"\\\\\\\\u{a}.toml\",shard=\"3/8\"} 1\n"),
             "{failed}"
         );
     }

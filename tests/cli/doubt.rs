@@ -253,7 +253,6 @@ fn an_answer_tells_what_is_certain_from_what_is_not() {
       desired: partly allowed
         tcp/443 (https) from everyone, by firewall.toml:5
         tcp/3306 (mysql) from everyone, by firewall.toml:5
-      to let all of it in: add { allow = "all", from = "anywhere" } to the rules of `eu-central-1/web-1`
     --- exit code 0
     "#);
     let asked = [

@@ -86,10 +86,11 @@ fn text((groups, instances): &Tables) -> String {
          more = [{ allow = \"udp/53\", from = \"anywhere-v4\" }]\n"
         .to_owned();
     for (at, (selector, body)) in groups.iter().enumerate() {
-        text += &format!("[groups.g{at:02}]\nmatch = {{ {selector} }}\n{body}");
+        let table = format!("[groups.g{at:02}]\nmatch = {{ {selector} }}\n{body}");
+        text.push_str(&table);
     }
     for (key, body) in instances {
-        text += &format!("[instances.\"{key}\"]\n{body}");
+        text.extend(["[instances.\"", key, "\"]\n", body]);
     }
     text
 }
