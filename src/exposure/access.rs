@@ -70,6 +70,19 @@ impl Access {
         self
     }
 
+    /// Every address of this family if all of them get in, else nobody.
+    #[must_use]
+    pub(super) fn whole(&self, family: Family) -> Self {
+        let mut whole = Self::nobody();
+        if self.covers(family) {
+            match family {
+                Family::V4 => whole.v4 = RangeSet::all(),
+                Family::V6 => whole.v6 = RangeSet::all(),
+            }
+        }
+        whole
+    }
+
     fn covers(&self, family: Family) -> bool {
         match family {
             Family::V4 => self.v4.is_all(),

@@ -145,25 +145,25 @@ impl Side {
         }
     }
 
-    /// The rules that let in a part of what a line says, in their order. Where only several rules together cover the whole
-    /// family of the browser client, they all let it in.
+    /// The rules that let in a part of what a line says, in their order. Where several rules together cover the whole family
+    /// of the browser client, each of them has a part in letting it in.
     #[must_use]
     pub fn causes(&self, line: &Line) -> Vec<&Said> {
         let family = self.reach.family;
         let own = |said: &Said| Effective::of_rules([(&said.key, &said.sources)], family);
         let wanted = line.effective();
-        let takes_part = |said: &&Said| !own(said).intersection(&wanted).is_empty();
-        let causes: Vec<&Said> = self.rules.iter().filter(takes_part).collect();
-        if !line.sources.aliases().contains(LIGHTSAIL_CONNECT) {
-            return causes;
-        }
-        let each = causes.iter().map(|said| own(said));
-        let alone = each.reduce(|all, own| all.union(&own)).unwrap_or_default();
-        if alone.is_superset(&wanted) {
-            return causes;
-        }
-        let there = |said: &&Said| !own(said).within(&wanted).is_empty();
-        self.rules.iter().filter(there).collect()
+        let covered = if line.sources.aliases().contains(LIGHTSAIL_CONNECT) {
+            let all = self.rules.iter().map(|said| (&said.key, &said.sources));
+            let all = Effective::of_rules(all, family).within(&wanted);
+            all.map(|access| access.whole(family))
+        } else {
+            Effective::default()
+        };
+        let takes_part = |said: &&Said| {
+            let own = own(said);
+            !own.intersection(&wanted).is_empty() || !own.intersection(&covered).is_empty()
+        };
+        self.rules.iter().filter(takes_part).collect()
     }
 }
 
@@ -246,7 +246,46 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::Protocol;
     use crate::model::arbitrary::{Universe, change, family};
+
+    /// A rule that names the browser client stands beside two that cover its family together.
+    #[test]
+    fn the_browser_client_has_every_cause() {
+        let rules = |lines: &[(Key, &[&str])]| {
+            let mut rules = Firewall::new();
+            for (key, sources) in lines {
+                let mut all = Sources::new();
+                for source in *sources {
+                    match source.parse() {
+                        Ok(net) => all.insert(net),
+                        Err(_) => all.insert_alias(*source),
+                    }
+                }
+                rules.set(*key, all);
+            }
+            rules
+        };
+        let low = Key::new(Protocol::Tcp, 0, 1).expect("a key");
+        let wide = Key::new(Protocol::Tcp, 0, 22).expect("a key");
+        let before = rules(&[
+            (low, &["0.0.0.0/1"]),
+            (wide, &["128.0.0.0/1"]),
+            (Key::ALL, &["0.0.0.0/1", "::/0", LIGHTSAIL_CONNECT]),
+        ]);
+        let after = rules(&[(Key::ALL, &["0.0.0.0/1", "::/0"])]);
+        let family = Family::V4;
+        let compared = Compared::new(None, Side::of(&before, family), Side::of(&after, family));
+        let lost = compared.diff.lines().lost;
+        let line = lost
+            .iter()
+            .find(|line| line.sources.aliases().contains(LIGHTSAIL_CONNECT));
+        let causes = compared
+            .before
+            .causes(line.expect("a line of the browser client"));
+        let keys: Vec<Key> = causes.iter().map(|said| said.key).collect();
+        assert_eq!(keys, [low, wide, Key::ALL]);
+    }
 
     proptest! {
         /// The causes of a line say all of it, and without any one of the others nothing of the line would be missing.
