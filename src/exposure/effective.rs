@@ -70,10 +70,10 @@ pub struct Run {
 
 /// Effective access.
 ///
-/// Equal exactly when the same packets get in: runs are maximal and the sets in them have one form.
+/// Equal exactly when the same packets get in: runs are maximal and the sets in them have one form. A copy shares its runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effective {
-    atoms: [Vec<Run>; 5],
+    atoms: [Arc<[Run]>; 5],
 }
 
 static NOBODY: Access = Access::nobody();
@@ -132,11 +132,11 @@ impl Effective {
         let access = Arc::new(access.clone());
         Self {
             atoms: Atom::ALL.map(|atom| {
-                vec![Run {
+                Arc::from([Run {
                     from: 0,
                     to: atom.last_cell(),
                     access: Arc::clone(&access),
-                }]
+                }])
             }),
         }
     }
@@ -193,7 +193,7 @@ impl Effective {
             for run in self.runs(atom) {
                 sweep::push(&mut runs, run.from, run.to, &Arc::new(change(&run.access)));
             }
-            runs
+            Arc::from(runs)
         };
         Self {
             atoms: Atom::ALL.map(of_atom),
@@ -219,7 +219,7 @@ impl Effective {
     /// Whether nobody reaches anything.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.atoms.iter().all(Vec::is_empty)
+        self.atoms.iter().all(|runs| runs.is_empty())
     }
 
     /// Whether everything that `other` lets in gets in here.
@@ -288,7 +288,7 @@ impl Effective {
     ) -> Self {
         Self {
             atoms: Atom::ALL
-                .map(|atom| sweep::overlay(self.runs(atom), other.runs(atom), &combine)),
+                .map(|atom| sweep::overlay(self.runs(atom), other.runs(atom), &combine).into()),
         }
     }
 }
@@ -360,7 +360,7 @@ impl Sweep {
             accesses,
         } = self;
         Effective {
-            atoms: stretches.map(|stretches| sweep::runs(stretches, &accesses, client)),
+            atoms: stretches.map(|stretches| sweep::runs(stretches, &accesses, client).into()),
         }
     }
 }

@@ -3,10 +3,13 @@
 //! Owns what can be said without live rules. Refuses to guess: by table only what is wrong on any fleet is said, and a
 //! policy that holds on some and not on others is named as undecided.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
 
 use super::demand::{Trial, Tried};
-use super::{Findings, On, Place, Seen, Sides, Undeclared, Waived, excepted};
+use super::{Findings, On, Place, Seen, Sides, Undeclared, Violation, Waived, excepted};
 use crate::exposure::{Access, Effective, Reach};
 use crate::model::{
     AddressType, DeclaredTable, Demand, Desired, Family, Instance, InstanceId, Policies, Policy,
@@ -18,18 +21,34 @@ pub fn declared(tables: &[DeclaredTable], policies: &Policies) -> Findings {
     let mut found = Findings::default();
     let mut waived = Waived::default();
     let trials = trials(policies);
-    let judged: Vec<Judged> = tables.iter().map(Judged::new).collect();
-    for Judged {
-        table,
-        own,
-        possible,
-    } in &judged
-    {
+    let judged = Judged::all(tables);
+    // Where an equal table was judged before: what was said of it.
+    let mut known: BTreeMap<_, Range<usize>> = BTreeMap::new();
+    for judged in &judged {
+        let table = judged.table;
+        if table.waivers.is_empty()
+            && let Some(said) = known.get(&judged.judged_by())
+        {
+            for at in said.clone() {
+                let on = On::Table(table.name.clone());
+                let violation = found.violations[at].clone();
+                found.violations.push(Violation { on, ..violation });
+            }
+            continue;
+        }
         waived.judged(&table.waivers);
+        let from = found.violations.len();
         let place = place(table);
-        let sides = sides(own.clone(), possible.clone(), Family::default());
+        let sides = sides(
+            judged.own.clone(),
+            judged.possible.clone(),
+            Family::default(),
+        );
         for trial in table.policies.iter().filter_map(|at| trials.get(*at)) {
             place.judge(trial, &sides, &mut found.violations, &mut waived);
+        }
+        if table.waivers.is_empty() {
+            known.insert(judged.judged_by(), from..found.violations.len());
         }
     }
     let doubtful = tables.iter().flat_map(|table| {
@@ -119,12 +138,6 @@ fn open(rules: &[Rule], family: Family) -> Effective {
     Effective::of_rules(rules, family)
 }
 
-/// What other tables may let in besides, or live rules.
-fn possible(table: &DeclaredTable) -> Effective {
-    let rules = table.possible.as_deref();
-    rules.map_or_else(everything, |rules| open(rules, Family::default()))
-}
-
 fn everything() -> Effective {
     Effective::everywhere(&Access::everyone())
 }
@@ -137,73 +150,98 @@ struct Judged<'a> {
 }
 
 impl<'a> Judged<'a> {
-    fn new(table: &'a DeclaredTable) -> Self {
-        let own = open(&table.rules, Family::default());
-        // Mostly nothing can be added.
-        let alone = table.possible.as_ref() == Some(&table.rules);
-        Self {
+    /// Tables that share their rules share what these open.
+    fn all(tables: &'a [DeclaredTable]) -> Vec<Self> {
+        let mut known: BTreeMap<*const Rule, Effective> = BTreeMap::new();
+        let mut open = |rules: &'a Arc<[Rule]>| {
+            let opened = || open(rules, Family::default());
+            known.entry(rules.as_ptr()).or_insert_with(opened).clone()
+        };
+        let judged = |table: &'a DeclaredTable| Self {
             table,
-            possible: if alone { own.clone() } else { possible(table) },
-            own,
+            own: open(&table.rules),
+            possible: table.possible.as_ref().map_or_else(everything, &mut open),
+        };
+        tables.iter().map(judged).collect()
+    }
+
+    /// Tables that agree in this and have no waivers are judged alike.
+    fn judged_by(&self) -> (*const Rule, Option<*const Rule>, &'a [usize]) {
+        let table = self.table;
+        let possible = table.possible.as_ref().map(|rules| rules.as_ptr());
+        (table.rules.as_ptr(), possible, &table.policies)
+    }
+
+    /// Whether a policy speaks of all of its instances, or at most of some; `None` where it speaks of none.
+    fn is_concerned(&self, at: usize) -> Option<bool> {
+        let DeclaredTable {
+            policies, perhaps, ..
+        } = self.table;
+        match policies.binary_search(&at) {
+            Ok(_) => Some(true),
+            Err(_) => perhaps.binary_search(&at).ok().map(|_| false),
         }
     }
 
     /// Whether its own rules break a demand, which then are to blame wherever they meet others.
     fn is_to_blame(&self, at: usize, policy: &Policy, tried: &Tried) -> bool {
-        let Self { table, own, .. } = self;
-        let concerned = table.policies.contains(&at) || table.perhaps.contains(&at);
-        let mut waivers = table.waivers.iter();
-        let about = concerned || waivers.any(|waiver| waiver.policies.contains(&policy.id));
-        about && !tried.broken(own).is_empty()
+        let mut waivers = self.table.waivers.iter();
+        let about = self.is_concerned(at).is_some()
+            || waivers.any(|waiver| waiver.policies.contains(&policy.id));
+        about && !tried.broken(&self.own).is_empty()
     }
 }
 
 /// The policies that hold on some fleets and not on others, by id.
 fn undecided(tables: &[Judged<'_>], trials: &[Trial<'_>]) -> Vec<String> {
-    let mut ids = BTreeSet::new();
-    for Judged {
-        table,
-        own,
-        possible,
-    } in tables
-    {
-        let certain = table.policies.iter().map(|at| (*at, true));
-        for (at, concerned) in certain.chain(table.perhaps.iter().map(|at| (*at, false))) {
-            let Some(Trial { policy, demands }) = trials.get(at) else {
-                continue;
-            };
-            let overlooked = overlooked(table, policy);
-            let depends = |(demand, tried): &(&Demand, Tried)| {
-                let broken = |access: &Effective| {
-                    let judged = if tried.is_required() {
-                        tried.broken(access)
-                    } else {
-                        tried.broken(&access.without(&overlooked))
-                    };
-                    !judged.is_empty()
-                };
-                let alone = broken(own);
-                match demand {
-                    Demand::Require(_) => alone && (!concerned || !broken(possible)),
-                    Demand::OnlyFrom { .. } => alone && !concerned,
-                    // Tables that are narrow each by itself may be wide together.
-                    Demand::AtMost { .. } => {
-                        let together = || table.possible.is_some() && broken(possible);
-                        let blamed = || {
-                            tables
-                                .iter()
-                                .any(|table| table.is_to_blame(at, policy, tried))
-                        };
-                        (alone && !concerned) || (!alone && together() && !blamed())
-                    }
-                }
-            };
-            if !ids.contains(&policy.id) && demands.iter().any(depends) {
-                ids.insert(policy.id.clone());
+    let open = trials.iter().enumerate().filter(|(at, trial)| {
+        let mut demands = trial.demands.iter();
+        demands.any(|(demand, tried)| depends(*at, trial.policy, demand, tried, tables))
+    });
+    let ids: BTreeSet<&String> = open.map(|(_, trial)| &trial.policy.id).collect();
+    ids.into_iter().cloned().collect()
+}
+
+/// Whether this demand of a policy holds on some fleets and not on others.
+fn depends(
+    at: usize,
+    policy: &Policy,
+    demand: &Demand,
+    tried: &Tried,
+    tables: &[Judged<'_>],
+) -> bool {
+    let is_blamed = LazyCell::new(|| tables.iter().any(|one| one.is_to_blame(at, policy, tried)));
+    // Whether what these rules open breaks it; `None` is everything.
+    let mut known: BTreeMap<Option<*const Rule>, bool> = BTreeMap::new();
+    tables.iter().any(|judged| {
+        let Judged {
+            table,
+            own,
+            possible,
+        } = judged;
+        let Some(concerned) = judged.is_concerned(at) else {
+            return false;
+        };
+        let overlooked = overlooked(table, policy);
+        let mut breaks = |rules: Option<&Arc<[Rule]>>, access: &Effective| {
+            let rules = rules.map(|rules| rules.as_ptr());
+            if tried.is_required() || overlooked.is_empty() {
+                let breaks = || !tried.broken(access).is_empty();
+                *known.entry(rules).or_insert_with(breaks)
+            } else {
+                !tried.broken(&access.difference(&overlooked)).is_empty()
             }
+        };
+        let alone = breaks(Some(&table.rules), own);
+        let mut together = || breaks(table.possible.as_ref(), possible);
+        match demand {
+            Demand::Require(_) => alone && (!concerned || !together()),
+            Demand::OnlyFrom { .. } => alone && !concerned,
+            Demand::AtMost { .. } if alone => !concerned,
+            // Tables that are narrow each by itself may be wide together.
+            Demand::AtMost { .. } => table.possible.is_some() && together() && !*is_blamed,
         }
-    }
-    ids.into_iter().collect()
+    })
 }
 
 /// What the waivers of a table excuse of a policy.
