@@ -36,7 +36,7 @@ class Shape:
 
 
 def address(number):
-    return str(ipaddress.IPv4Address(int(ipaddress.IPv4Address("198.18.0.0")) + number))
+    return str(ipaddress.IPv4Address(int(ipaddress.IPv4Address("52.0.0.0")) + number))
 
 
 def product(ports, sources):
@@ -90,21 +90,21 @@ def used_chain_of_services(size):
 
 
 def groups_of_one_ruleset(size):
-    rules = "".join(f'  {{ allow = "tcp/{1000 + number}", from = "198.18.0.1" }},\n' for number in range(size))
+    rules = "".join(f'  {{ allow = "tcp/{1000 + number}", from = "52.0.0.1" }},\n' for number in range(size))
     groups = "".join(f'[groups.g{number}]\nmatch = {{ name = "*" }}\nuse = ["r"]\n' for number in range(size))
     return f"{HEAD}[rulesets]\nr = [\n{rules}]\n{groups}"
 
 
 def groups_of_one_rule(size):
     each = lambda number: (
-        f'[groups.g{number}]\nmatch = {{ name = "*" }}\nrules = [{{ allow = "tcp/{1000 + number}", from = "198.18.0.1" }}]\n'
+        f'[groups.g{number}]\nmatch = {{ name = "*" }}\nrules = [{{ allow = "tcp/{1000 + number}", from = "52.0.0.1" }}]\n'
     )
     return HEAD + "".join(map(each, range(size)))
 
 
 def chain_of_sets(size):
     chain = "".join(
-        f'a{number:05} = ["a{number - 1:05}", "{address(2 * number)}"]\n' if number else 'a00000 = ["198.18.0.1"]\n' for number in range(size)
+        f'a{number:05} = ["a{number - 1:05}", "{address(2 * number)}"]\n' if number else 'a00000 = ["52.0.0.1"]\n' for number in range(size)
     )
     return f'{HEAD}[addresses]\n{chain}[instances.{fleet.name(1)}]\nrules = [{{ allow = "ssh", from = "a{size - 1:05}" }}]\n'
 

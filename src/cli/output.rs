@@ -17,7 +17,7 @@ use super::args::{Format, OutputArgs};
 use super::exit::Exit;
 use super::metrics;
 use super::session::Planned;
-use crate::config::{self, Diagnostic, Diagnostics, Severity, service_keys, service_name};
+use crate::config::{Diagnostic, Diagnostics, Severity, service_keys, service_name};
 use crate::lightsail::Tally;
 use crate::model::{Key, visible_json};
 use crate::plan::{Plan, Report};
@@ -273,16 +273,8 @@ impl Output {
     )]
     pub(super) fn warn(&self, warnings: &[Diagnostic]) {
         let mut stderr = anstream::stderr().lock();
-        for warning in warnings.iter().take(config::PROBLEMS_SHOWN) {
+        for warning in warnings {
             let _ = writeln!(stderr, "{}", warning.render(true));
-        }
-        if warnings.len() > config::PROBLEMS_SHOWN {
-            let _ = writeln!(
-                stderr,
-                "the first {} of {} warnings are shown",
-                config::PROBLEMS_SHOWN,
-                warnings.len()
-            );
         }
     }
 

@@ -43,6 +43,8 @@ pub struct Diagnostic {
     pub hint: Option<String>,
     /// Another place that belongs to it, and what is there.
     pub related: Option<(Origin, String)>,
+    /// How many problems it stands for: one, but for the last of a list that is cut.
+    pub(super) count: usize,
     pub(super) excerpt: Option<Excerpt>,
     pub(super) related_excerpt: Option<Excerpt>,
 }
@@ -103,6 +105,16 @@ pub(super) struct Problem {
 }
 
 impl Problem {
+    fn new(severity: Severity, span: Span, message: String) -> Self {
+        Self {
+            severity,
+            span,
+            message,
+            hint: None,
+            related: None,
+        }
+    }
+
     pub(super) fn hint(&mut self, hint: impl Into<String>) -> &mut Self {
         self.hint = Some(hint.into());
         self
@@ -114,11 +126,43 @@ impl Problem {
     }
 }
 
+/// The most problems of one severity that are kept: nobody reads further, and a file that is not TOML can have millions.
+const PROBLEMS_SHOWN: usize = 200;
+
+/// The first problems of one severity, by place, and how many there are besides.
+#[derive(Debug, Default)]
+struct Problems {
+    /// At most twice as many as are shown.
+    first: Vec<Problem>,
+    more: usize,
+}
+
+impl Problems {
+    fn push(&mut self, problem: Problem) -> &mut Problem {
+        if self.first.len() == 2 * PROBLEMS_SHOWN {
+            self.cut();
+        }
+        self.first.push(problem);
+        self.first.last_mut().expect("one was just pushed")
+    }
+
+    fn cut(&mut self) {
+        // Stable, so that problems of one place keep the order in which they were found.
+        self.first.sort_by_key(|problem| problem.span);
+        // A parser that meets the end of the file may complain once for every bracket that is open.
+        self.first
+            .dedup_by(|a, b| a.span == b.span && a.message == b.message);
+        self.more += self.first.len().saturating_sub(PROBLEMS_SHOWN);
+        self.first.truncate(PROBLEMS_SHOWN);
+    }
+}
+
 /// Collects the files and what is wrong with them.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     sources: Vec<Arc<Source>>,
-    problems: Vec<Problem>,
+    errors: Problems,
+    warnings: Problems,
     unreadable: Vec<Diagnostic>,
     /// Files of which no line is shown.
     hidden: BTreeSet<usize>,
@@ -148,22 +192,13 @@ impl Report {
     }
 
     pub(super) fn error(&mut self, span: Span, message: impl Into<String>) -> &mut Problem {
-        self.push(Severity::Error, span, message.into())
+        let problem = Problem::new(Severity::Error, span, message.into());
+        self.errors.push(problem)
     }
 
     pub(super) fn warning(&mut self, span: Span, message: impl Into<String>) -> &mut Problem {
-        self.push(Severity::Warning, span, message.into())
-    }
-
-    fn push(&mut self, severity: Severity, span: Span, message: String) -> &mut Problem {
-        self.problems.push(Problem {
-            severity,
-            span,
-            message,
-            hint: None,
-            related: None,
-        });
-        self.problems.last_mut().expect("one was just pushed")
+        let problem = Problem::new(Severity::Warning, span, message.into());
+        self.warnings.push(problem)
     }
 
     /// Shows no line of a file that may be anything.
@@ -174,49 +209,77 @@ impl Report {
 
     /// A whole file that could not be read.
     pub(super) fn unreadable(&mut self, file: &str, message: &str) {
-        self.unreadable.push(Diagnostic {
-            severity: Severity::Error,
+        let file = visible(file).into();
+        let message = visible(message).into_owned();
+        self.unreadable
+            .push(Diagnostic::of_file(Severity::Error, file, message));
+    }
+
+    pub(super) fn has_errors(&self) -> bool {
+        !self.unreadable.is_empty() || !self.errors.first.is_empty()
+    }
+
+    /// The files and the warnings, or every problem if one of them is an error.
+    pub(super) fn finish(self) -> Result<(Vec<Arc<Source>>, Vec<Diagnostic>), Diagnostics> {
+        let failed = self.has_errors();
+        let Self {
+            sources,
+            mut errors,
+            mut warnings,
+            unreadable: mut problems,
+            hidden,
+            ..
+        } = self;
+        errors.cut();
+        warnings.cut();
+        let mut all = errors.first;
+        all.append(&mut warnings.first);
+        all.sort_by_key(|problem| problem.span);
+        problems.extend(
+            all.into_iter()
+                .map(|problem| problem.place(&sources, &hidden)),
+        );
+        for (severity, more) in [
+            (Severity::Error, errors.more),
+            (Severity::Warning, warnings.more),
+        ] {
+            let last = problems.iter().rfind(|last| last.severity == severity);
+            if let Some(file) = last.map(|last| Arc::clone(&last.origin.file))
+                && more > 0
+            {
+                let message = format!("and {more} more {severity}s, which are not shown");
+                let count = more;
+                problems.push(Diagnostic {
+                    count,
+                    ..Diagnostic::of_file(severity, file, message)
+                });
+            }
+        }
+        if failed {
+            Err(Diagnostics { problems })
+        } else {
+            Ok((sources, problems))
+        }
+    }
+}
+
+impl Diagnostic {
+    /// A problem of no line.
+    fn of_file(severity: Severity, file: Arc<str>, message: String) -> Self {
+        Self {
+            severity,
             origin: Origin {
-                file: visible(file).into(),
+                file,
                 line: 0,
                 column: 0,
             },
             end: None,
-            message: visible(message).into_owned(),
+            message,
             hint: None,
             related: None,
+            count: 1,
             excerpt: None,
             related_excerpt: None,
-        });
-    }
-
-    pub(super) fn has_errors(&self) -> bool {
-        !self.unreadable.is_empty()
-            || self
-                .problems
-                .iter()
-                .any(|problem| problem.severity == Severity::Error)
-    }
-
-    /// The files and the warnings, or every problem if one of them is an error.
-    pub(super) fn finish(mut self) -> Result<(Vec<Arc<Source>>, Vec<Diagnostic>), Diagnostics> {
-        let failed = self.has_errors();
-        // Stable, so that problems of one place keep the order in which they were found.
-        self.problems.sort_by_key(|problem| problem.span);
-        // A parser that meets the end of the file may complain once for every bracket that is open.
-        self.problems
-            .dedup_by(|a, b| a.span == b.span && a.message == b.message);
-        let sources = &self.sources;
-        let mut problems = self.unreadable;
-        problems.extend(
-            self.problems
-                .into_iter()
-                .map(|problem| problem.place(sources, &self.hidden)),
-        );
-        if failed {
-            Err(Diagnostics { problems })
-        } else {
-            Ok((self.sources, problems))
         }
     }
 }
@@ -240,6 +303,7 @@ impl Problem {
             origin: sources[span.file].origin(span.start),
             end: Some((end.line, end.column)),
             message: visible(&message).into_owned(),
+            count: 1,
             hint: hint.map(|hint| visible(&hint).into_owned()),
             excerpt: excerpt(span),
             related_excerpt: related.as_ref().and_then(|(span, _)| excerpt(*span)),

@@ -67,7 +67,6 @@ pub use limits::PAIRS_IN_ALL;
 pub use listing::Listing;
 pub use load::{load, load_from};
 pub use place::Place;
-pub use render::PROBLEMS_SHOWN;
 pub use services::{service_keys, service_name, service_names};
 pub use source::Source;
 pub use statement::{Scope, Statement};

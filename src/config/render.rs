@@ -12,32 +12,21 @@ use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::source::Excerpt;
 use crate::model::Origin;
 
-/// The most problems written out: nobody reads further, and a file that is no TOML at all can have millions.
-pub const PROBLEMS_SHOWN: usize = 200;
-
 impl Diagnostics {
     /// Every problem with its source line, a caret and its hint, then how many there are. With `color`, ANSI escapes
     /// mark the parts; nothing is said by colour alone. Ends with a newline.
     #[must_use]
     pub fn render(&self, color: bool) -> String {
         let mut out = String::new();
-        for problem in self.iter().take(PROBLEMS_SHOWN) {
+        for problem in self {
             out.push_str(&problem.render(color));
             out.push('\n');
         }
-        let count = |severity| {
-            self.iter()
-                .filter(|problem| problem.severity == severity)
-                .count()
+        let count = |severity| -> usize {
+            let problems = self.iter().filter(|problem| problem.severity == severity);
+            problems.map(|problem| problem.count).sum()
         };
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-        let total = self.iter().count();
-        if total > PROBLEMS_SHOWN {
-            let _ = writeln!(
-                out,
-                "the first {PROBLEMS_SHOWN} of {total} problems are shown"
-            );
-        }
         out.push_str(&plural(errors, "error"));
         if warnings > 0 {
             let _ = write!(out, ", {}", plural(warnings, "warning"));

@@ -510,3 +510,22 @@ fn sources_from_which_nobody_arrives() {
         );
     }
 }
+
+/// An error behind thousands of warnings is shown, and what is not shown is counted.
+#[test]
+fn long_lists_of_problems_are_cut() {
+    let rule = |at| format!("  {{ allow = \"tcp/{at}\", from = \"10.0.0.7\" }},\n");
+    let rules: String = (0..3000).map(rule).collect();
+    let text = |last| format!("[instances.ab]\nrules = [\n{rules}{last}]\n");
+    let failed = problems(&text("  { allow = \"tcp/80000\", from = \"anywhere\" },\n"));
+    assert_eq!(failed.len(), 202);
+    assert!(
+        failed[200].starts_with("3004:13: error: "),
+        "{}",
+        failed[200]
+    );
+    let last = "0:0: warning: and 2800 more warnings, which are not shown";
+    assert_eq!(failed[201], last);
+    let valid = problems(&text(""));
+    assert_eq!((valid.len(), valid[200].as_str()), (201, last));
+}
