@@ -140,10 +140,10 @@ def additive_bounds(case, live):
     named = [(key, texts.ALL_SOURCES if sources is None else sources) for key, sources in wanted.absent]
     wide = [(key, widened(sources)) for key, sources in named + wanted.expired]
     least = Union(declared, Without(live.certain, of_rules(wide)))
-    gone = {key for key, _ in wanted.absent}
-    others = of_rules([(key, sources) for key, sources in live.rules if key not in gone])
-    own = of_rules([(key, sources) for key, sources in live.rules if key in gone])
-    most = Union(declared, Union(others, Without(own, of_rules(named))))
+    most = declared
+    for key, sources in live.rules:
+        own = [(key, absent) for other, absent in named if other == key]
+        most = Union(most, Without(of_rules([(key, sources)]), of_rules(own)))
     return declared, least, most
 
 
