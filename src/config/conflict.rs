@@ -87,7 +87,7 @@ pub(super) fn absent(
             }
             continue;
         }
-        for key in rule.items.iter().flat_map(|item| &item.keys) {
+        for (key, item) in rule.keys() {
             let sources = (!absence.whole).then(|| Families::of(*key).trim(&rule.sources));
             // Without this check a key whose sources do not fit its protocol would go as a whole.
             if sources.as_ref().is_some_and(Sources::is_empty) {
@@ -97,8 +97,8 @@ pub(super) fn absent(
                 key: *key,
                 sources,
                 origin: rule.origin.clone(),
-                why: rule.why.clone(),
-                owner: rule.owner.clone(),
+                why: item.declared.why.clone(),
+                owner: item.declared.owner.clone(),
             });
         }
         contradiction(resolver, instance, absence.whole, rule.span, wanted);
@@ -153,7 +153,7 @@ fn contradiction(
                         absent.key
                     ),
                 )
-                .hint(format!("it is declared at {}", rule.origin));
+                .hint(format!("it is declared at {}", rule.declared.origin));
         }
     }
 }

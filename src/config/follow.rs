@@ -19,7 +19,7 @@ use super::source::{Span, quote};
 use super::tree::Text;
 use super::who::{self, Said, Who};
 use super::{services, what};
-use crate::model::{Key, Mode, Sources, Special};
+use crate::model::{Declaration, Key, Mode, Sources, Special};
 
 /// What can be named.
 pub(super) struct Names {
@@ -201,6 +201,8 @@ impl Names {
         } else {
             (allow, from)
         };
+        let (from, spans, followed) = self.from(from.unwrap_or_default(), report);
+        let origin = report.origin(span);
         let mut seen = BTreeSet::new();
         let several = allow.len() > 1;
         let items: Vec<Item> = allow
@@ -210,14 +212,20 @@ impl Names {
                 if several {
                     keys.retain(|key| seen.insert(*key));
                 }
+                let declared = Declaration {
+                    allow: text.text,
+                    from: Arc::clone(&from),
+                    origin: origin.clone(),
+                    why: why.clone(),
+                    owner: owner.clone(),
+                    until,
+                };
                 Item {
-                    text: text.text,
+                    declared: Arc::new(declared),
                     keys,
                 }
             })
             .collect();
-        let from = from.unwrap_or_default();
-        let (from, spans, followed) = self.from(from, report);
         let mut literals = Literals::default();
         // One message for each address is enough, so the first element that does not take its family stands for all.
         let refuses = |family: fn(Families) -> bool| {
@@ -252,14 +260,12 @@ impl Names {
         }
         let rule = Rule {
             span,
-            origin: report.origin(span),
+            origin,
             items,
             from,
             sources: followed.sources.clone(),
             literals,
             until,
-            owner,
-            why,
             waive: waive.into_iter().map(|id| id.text).collect(),
             any_family,
         };
@@ -463,7 +469,7 @@ fn wrong_family(text: &str, span: Span, is_ipv4: bool, item: &Item, report: &mut
             format!(
                 "{} is an {family} address, which {} does not take",
                 quote(text),
-                quote(&item.text)
+                quote(item.text())
             ),
         )
         .hint(format!(

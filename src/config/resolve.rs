@@ -417,10 +417,10 @@ impl<'a> Resolver<'a> {
         }
         wanted
             .rules
-            .sort_by(|a, b| (a.key, &a.origin).cmp(&(b.key, &b.origin)));
+            .sort_by(|a, b| (a.key, &a.declared.origin).cmp(&(b.key, &b.declared.origin)));
         wanted
             .expired
-            .sort_by(|a, b| (a.key, &a.origin).cmp(&(b.key, &b.origin)));
+            .sort_by(|a, b| (a.key, &a.declared.origin).cmp(&(b.key, &b.declared.origin)));
         absent(self, instance, &all, &mut wanted);
         // Stable, so that the notes of one line keep their order.
         wanted.notes.sort_by(|a, b| a.origin.cmp(&b.origin));

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::source::Span;
 use super::until;
-use crate::model::{self, AddressType, Key, NOTICE, Note, Origin, Protocol, Sources, Waiver};
+use crate::model::{
+    self, AddressType, Declaration, Key, NOTICE, Note, Origin, Protocol, Sources, Waiver,
+};
 
 /// One line of the configuration.
 #[derive(Debug)]
@@ -19,8 +21,6 @@ pub(super) struct Rule {
     /// The first address of each family that is written out in `from`.
     pub(super) literals: Literals,
     pub(super) until: Option<time::OffsetDateTime>,
-    pub(super) owner: Option<String>,
-    pub(super) why: Option<String>,
     /// Policies that are to overlook it.
     pub(super) waive: Vec<String>,
     /// Whether sources of a family that the protocol or the instance lacks are kept: what is live may have them.
@@ -37,7 +37,7 @@ pub(super) struct Literals {
 /// One element of `allow`. A key that two elements name belongs to the first.
 #[derive(Debug)]
 pub(super) struct Item {
-    pub(super) text: String,
+    pub(super) declared: Arc<Declaration>,
     pub(super) keys: Vec<Key>,
 }
 
@@ -103,6 +103,18 @@ impl From<&AddressType> for Families {
 }
 
 impl Item {
+    pub(super) fn text(&self) -> &str {
+        &self.declared.allow
+    }
+
+    fn rule(&self, key: Key, sources: Sources) -> model::Rule {
+        model::Rule {
+            key,
+            sources,
+            declared: Arc::clone(&self.declared),
+        }
+    }
+
     /// What any of the keys takes. `ping` takes both families, one for each of its keys.
     pub(super) fn families(&self) -> Families {
         let any =
@@ -115,17 +127,10 @@ impl Item {
 }
 
 impl Rule {
-    fn rule(&self, item: &Item, key: Key, sources: Sources) -> model::Rule {
-        model::Rule {
-            key,
-            sources,
-            allow: item.text.clone(),
-            from: Arc::clone(&self.from),
-            origin: self.origin.clone(),
-            why: self.why.clone(),
-            owner: self.owner.clone(),
-            until: self.until,
-        }
+    /// Every key, with the element of `allow` that it comes from.
+    pub(super) fn keys<'a>(&'a self) -> impl Iterator<Item = (&'a Key, &'a Item)> {
+        let keys = |item: &'a Item| item.keys.iter().map(move |key| (key, item));
+        self.items.iter().flat_map(keys)
     }
 
     fn note(&self, text: String) -> Note {
@@ -150,7 +155,7 @@ impl Rule {
             for key in &item.keys {
                 let sources = self.takes(*key, Families::BOTH).trim(&self.sources);
                 if !sources.is_empty() {
-                    rules.push(self.rule(item, *key, sources));
+                    rules.push(item.rule(*key, sources));
                 }
             }
         }
@@ -175,13 +180,13 @@ impl Rule {
             for key in &item.keys {
                 let sources = self.takes(*key, there).trim(&self.sources);
                 if !sources.is_empty() {
-                    rules.push(self.rule(item, *key, sources));
+                    rules.push(item.rule(*key, sources));
                 }
             }
             if rules.len() == before && !item.keys.is_empty() {
                 notes.push(self.note(format!(
                     "`{}` has no source left here and is not sent",
-                    item.text
+                    item.text()
                 )));
             }
         }
@@ -203,7 +208,7 @@ impl Rule {
             if gone {
                 notes.push(self.note(format!(
                     "{family} sources are left out: `{}` takes none",
-                    item.text
+                    item.text()
                 )));
             }
         }
@@ -219,7 +224,7 @@ impl Rule {
             policies: self.waive.clone(),
             key: rule.key,
             sources: rule.sources.clone(),
-            origin: rule.origin.clone(),
+            origin: rule.declared.origin.clone(),
             in_force,
         };
         rules.iter().map(waiver).collect()
@@ -251,7 +256,7 @@ impl Rule {
             return true;
         }
         if until - as_of <= NOTICE {
-            let allow: Vec<&str> = self.items.iter().map(|item| item.text.as_str()).collect();
+            let allow: Vec<&str> = self.items.iter().map(Item::text).collect();
             notes.push(self.note(format!(
                 "`{}` expires: it is good until {}",
                 allow.join("`, `"),

@@ -300,7 +300,7 @@ impl Scope {
 fn absent(settings: &Settings) -> Vec<Absent> {
     let mut absent = Vec::new();
     for absence in &settings.absent {
-        for key in absence.rule.items.iter().flat_map(|item| &item.keys) {
+        for (key, item) in absence.rule.keys() {
             let sources = (!absence.whole).then(|| Families::of(*key).trim(&absence.rule.sources));
             if sources.as_ref().is_some_and(Sources::is_empty) {
                 continue;
@@ -309,8 +309,8 @@ fn absent(settings: &Settings) -> Vec<Absent> {
                 key: *key,
                 sources,
                 origin: absence.rule.origin.clone(),
-                why: absence.rule.why.clone(),
-                owner: absence.rule.owner.clone(),
+                why: item.declared.why.clone(),
+                owner: item.declared.owner.clone(),
             });
         }
     }

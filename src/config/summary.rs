@@ -36,7 +36,7 @@ impl Config {
         let mut notes = Vec::new();
         for rule in self.rules() {
             if rule.is_expired(as_of, &mut notes) {
-                let allow: Vec<&str> = rule.items.iter().map(|item| item.text.as_str()).collect();
+                let allow: Vec<&str> = rule.items.iter().map(super::rule::Item::text).collect();
                 let text = format!(
                     "`{}` has expired and is no longer wanted",
                     allow.join("`, `")

@@ -181,8 +181,8 @@ impl Said {
         Self {
             key: rule.key,
             sources: rule.sources.clone(),
-            origin: Some(rule.origin.clone()),
-            why: rule.why.clone(),
+            origin: Some(rule.declared.origin.clone()),
+            why: rule.declared.why.clone(),
         }
     }
 }

@@ -9,8 +9,8 @@ use super::effective::tests::{Bits, Oracle, Point, probes};
 use super::*;
 use crate::model::arbitrary::{Universe, change, family, firewall, named};
 use crate::model::{
-    Family, Firewall, Key, LIGHTSAIL_CONNECT, LiveFirewall, Origin, PortState, Protocol, Rule,
-    Sources,
+    Declaration, Family, Firewall, Key, LIGHTSAIL_CONNECT, LiveFirewall, Origin, PortState,
+    Protocol, Rule, Sources,
 };
 
 fn tcp(from: i32, to: i32) -> Key {
@@ -110,12 +110,14 @@ proptest! {
         let lines: Vec<Rule> = certain.iter().enumerate().map(|(at, (key, sources))| Rule {
             key: *key,
             sources: sources.clone(),
-            allow: key.to_string(),
-            from: [].into(),
-            origin: Origin { file: "firewall.toml".into(), line: at + 1, column: 1 },
-            why: Some(format!("reason {at}")),
-            owner: None,
-            until: None,
+            declared: std::sync::Arc::new(Declaration {
+                allow: key.to_string(),
+                from: [].into(),
+                origin: Origin { file: "firewall.toml".into(), line: at + 1, column: 1 },
+                why: Some(format!("reason {at}")),
+                owner: None,
+                until: None,
+            }),
         }).collect();
         let declared = Side::of_rules(&lines, family);
         prop_assert_eq!(&declared.reach, &Reach::of(&certain, family));

@@ -87,9 +87,16 @@ pub struct Rule {
     pub key: Key,
     /// To whom; never empty.
     pub sources: Sources,
-    /// What `allow` called it, such as `ssh` or `tcp/443`.
+    /// What is written about it; the rules of one line share it, and so do all instances that have them.
+    pub declared: Arc<Declaration>,
+}
+
+/// A rule as the configuration writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// What `allow` calls it, such as `ssh` or `tcp/443`.
     pub allow: String,
-    /// What `from` called it, such as `admins` or `203.0.113.0/24`; all the instances of a group share it.
+    /// What `from` calls it, such as `admins` or `203.0.113.0/24`.
     pub from: Arc<[String]>,
     /// Where it is declared.
     pub origin: Origin,
@@ -158,11 +165,11 @@ impl DesiredInstance {
         let ends = self
             .rules
             .iter()
-            .filter_map(|rule| Some((rule.until?, rule)));
+            .filter_map(|rule| Some((rule.declared.until?, rule)));
         let (at, rule) = ends.min_by_key(|(until, _)| *until)?;
         Some(Expiry {
             at,
-            origin: rule.origin.clone(),
+            origin: rule.declared.origin.clone(),
         })
     }
 }
@@ -210,7 +217,7 @@ impl Desired {
     #[must_use]
     pub fn ends_next(&self) -> Option<OffsetDateTime> {
         let rules = self.instances.values().flat_map(|instance| &instance.rules);
-        rules.filter_map(|rule| rule.until).min()
+        rules.filter_map(|rule| rule.declared.until).min()
     }
 
     /// The rules that are in force at `as_of` and end within [`NOTICE`]: where each is, once, and its end.
@@ -218,7 +225,7 @@ impl Desired {
     pub fn expiring(&self, as_of: OffsetDateTime) -> BTreeSet<(&Origin, OffsetDateTime)> {
         let rules = self.instances.values().flat_map(|instance| &instance.rules);
         rules
-            .filter_map(|rule| Some((&rule.origin, rule.until?)))
+            .filter_map(|rule| Some((&rule.declared.origin, rule.declared.until?)))
             .filter(|(_, until)| *until > as_of && *until - as_of <= NOTICE)
             .collect()
     }

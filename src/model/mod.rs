@@ -20,8 +20,8 @@ mod sources;
 mod special;
 
 pub use desired::{
-    Absent, Desired, DesiredInstance, Expiry, Missing, Mode, NOTICE, Note, Origin, Rule, Strategy,
-    Undeclared,
+    Absent, Declaration, Desired, DesiredInstance, Expiry, Missing, Mode, NOTICE, Note, Origin,
+    Rule, Strategy, Undeclared,
 };
 pub use fingerprint::{Fingerprint, NotAFingerprint};
 pub use firewall::{Counts, Firewall, PAIRS_OF_AN_INSTANCE, SOURCES_PER_FAMILY};

@@ -15,9 +15,9 @@ use time::OffsetDateTime;
 use super::{Options, Plan, plan};
 use crate::model::arbitrary::{Universe, change, key, sources};
 use crate::model::{
-    Absent, AddressType, Desired, DesiredInstance, Firewall, Instance, InstanceId, InstanceState,
-    Key, Live, LiveFirewall, Missing, Mode, Note, Origin, PortState, Rule, Site, Sources, Strategy,
-    Undeclared, Unreadable,
+    Absent, AddressType, Declaration, Desired, DesiredInstance, Firewall, Instance, InstanceId,
+    InstanceState, Key, Live, LiveFirewall, Missing, Mode, Note, Origin, PortState, Rule, Site,
+    Sources, Strategy, Undeclared, Unreadable,
 };
 
 /// An instant that plans of tests are made at: 2026-01-01.
@@ -49,12 +49,15 @@ fn rule(
     Rule {
         key,
         sources: sources.clone(),
-        allow: key.to_string(),
-        from: ["office".into()].into(),
-        origin: origin(line),
-        why: why.cloned(),
-        owner: None,
-        until: until.and_then(|days| OffsetDateTime::from_unix_timestamp(NOW + days * 86_400).ok()),
+        declared: std::sync::Arc::new(Declaration {
+            allow: key.to_string(),
+            from: ["office".into()].into(),
+            origin: origin(line),
+            why: why.cloned(),
+            owner: None,
+            until: until
+                .and_then(|days| OffsetDateTime::from_unix_timestamp(NOW + days * 86_400).ok()),
+        }),
     }
 }
 

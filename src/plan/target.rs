@@ -315,10 +315,10 @@ impl Cause {
     pub(super) fn of_rule(kind: CauseKind, rule: &Rule) -> Self {
         Self {
             kind,
-            origin: rule.origin.clone(),
-            why: rule.why.clone(),
-            owner: rule.owner.clone(),
-            until: rule.until,
+            origin: rule.declared.origin.clone(),
+            why: rule.declared.why.clone(),
+            owner: rule.declared.owner.clone(),
+            until: rule.declared.until,
         }
     }
 

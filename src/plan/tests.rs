@@ -23,8 +23,8 @@ use super::*;
 use crate::exposure::{self, Effective};
 use crate::model::arbitrary::named;
 use crate::model::{
-    Absent, AddressType, DesiredInstance, Family, Firewall, Instance, InstanceId, InstanceState,
-    Key, LiveFirewall, Mode, Origin, PortState, Protocol, Rule, Sources, Strategy,
+    Absent, AddressType, Declaration, DesiredInstance, Family, Firewall, Instance, InstanceId,
+    InstanceState, Key, LiveFirewall, Mode, Origin, PortState, Protocol, Rule, Sources, Strategy,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -172,12 +172,14 @@ fn rules(firewall: &Firewall) -> Vec<Rule> {
     let rule = |(line, (key, sources)): (usize, (&Key, &Sources))| Rule {
         key: *key,
         sources: sources.clone(),
-        allow: key.to_string(),
-        from: [].into(),
-        origin: origin(line + 1),
-        why: None,
-        owner: None,
-        until: None,
+        declared: Arc::new(Declaration {
+            allow: key.to_string(),
+            from: [].into(),
+            origin: origin(line + 1),
+            why: None,
+            owner: None,
+            until: None,
+        }),
     };
     firewall.iter().enumerate().map(rule).collect()
 }

@@ -418,7 +418,7 @@ fn opened<'w>(waivers: impl Iterator<Item = &'w Waiver>, family: Family) -> Effe
 /// Whether a rule is one of those with these waivers.
 fn is_waived(rule: &Rule, waivers: &[&Waiver]) -> bool {
     let mut waivers = waivers.iter();
-    waivers.any(|waiver| waiver.key == rule.key && waiver.origin == rule.origin)
+    waivers.any(|waiver| waiver.key == rule.key && waiver.origin == rule.declared.origin)
 }
 
 /// What these waivers of a policy except of what the rules open: only what no rule without such a waiver opens too.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::{Receipt, Write};
 use crate::apply::rules::{difference, means};
 use crate::model::{
-    Desired, DesiredInstance, Family, Firewall, Instance, InstanceId, Key, Live, LiveFirewall,
-    Missing, Mode, Note, Origin, Rule, Site, Sources, Strategy, Unreadable,
+    Declaration, Desired, DesiredInstance, Family, Firewall, Instance, InstanceId, Key, Live,
+    LiveFirewall, Missing, Mode, Note, Origin, Rule, Site, Sources, Strategy, Unreadable,
 };
 use crate::plan::undo::{Step, undo};
 use crate::plan::{Cause, CauseKind, InstancePlan, Plan, Verdict};
@@ -237,12 +237,14 @@ impl Rollback {
             Rule {
                 key: *key,
                 sources: sources.clone(),
-                allow: key.to_string(),
-                from: texts.chain(sources.aliases().iter().cloned()).collect(),
-                origin: written.origin.clone(),
-                why: Some(format!("as before the run of {}", self.started)),
-                owner: None,
-                until: None,
+                declared: Arc::new(Declaration {
+                    allow: key.to_string(),
+                    from: texts.chain(sources.aliases().iter().cloned()).collect(),
+                    origin: written.origin.clone(),
+                    why: Some(format!("as before the run of {}", self.started)),
+                    owner: None,
+                    until: None,
+                }),
             }
         };
         DesiredInstance {

@@ -265,11 +265,11 @@ fn side<'a>(statements: impl Iterator<Item = &'a Statement>) -> Side {
     let mut seen = BTreeSet::new();
     for rule in statements.flat_map(|statement| statement.rules.iter()) {
         // Several tables may use one ruleset.
-        if seen.insert((&rule.origin, rule.key)) {
+        if seen.insert((&rule.declared.origin, rule.key)) {
             rules.push(rule.clone());
         }
     }
-    rules.sort_by(|a, b| (a.key, &a.origin).cmp(&(b.key, &b.origin)));
+    rules.sort_by(|a, b| (a.key, &a.declared.origin).cmp(&(b.key, &b.declared.origin)));
     Side::of_rules(&rules, Family::default())
 }
 

@@ -33,7 +33,7 @@ fn names_are_followed() {
     let keep: Vec<String> = guard
         .keep
         .iter()
-        .map(|rule| format!("{} {} {}", rule.key, rule.sources, rule.origin))
+        .map(|rule| format!("{} {} {}", rule.key, rule.sources, rule.declared.origin))
         .collect();
     assert_eq!(
         keep,

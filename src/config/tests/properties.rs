@@ -79,7 +79,7 @@ fn without_places(mut desired: Desired) -> Desired {
             .rules
             .iter_mut()
             .chain(&mut wanted.expired)
-            .for_each(|rule| rule.origin = nowhere.clone());
+            .for_each(|rule| Arc::make_mut(&mut rule.declared).origin = nowhere.clone());
         wanted.rules.sort_by_cached_key(|rule| format!("{rule:?}"));
         wanted
             .absent
@@ -92,13 +92,13 @@ fn without_places(mut desired: Desired) -> Desired {
         .guard
         .keep
         .iter_mut()
-        .for_each(|rule| rule.origin = nowhere.clone());
+        .for_each(|rule| Arc::make_mut(&mut rule.declared).origin = nowhere.clone());
     for policy in &mut desired.policies.list {
         policy.origin = None;
         for demand in &mut policy.demands {
             if let Demand::Require(rules) = demand {
                 for rule in rules {
-                    rule.origin = nowhere.clone();
+                    Arc::make_mut(&mut rule.declared).origin = nowhere.clone();
                 }
             }
         }

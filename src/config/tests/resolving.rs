@@ -59,7 +59,12 @@ fn rules(desired: &Desired, id: &str) -> Vec<String> {
         .1
         .rules
         .iter()
-        .map(|rule| format!("{} from {} at {}", rule.key, rule.sources, rule.origin.line))
+        .map(|rule| {
+            format!(
+                "{} from {} at {}",
+                rule.key, rule.sources, rule.declared.origin.line
+            )
+        })
         .collect()
 }
 
@@ -254,11 +259,11 @@ fn a_rule_ends() {
             .next()
             .expect("one");
         assert_eq!(
-            (rule.owner.as_deref(), rule.why.as_deref()),
+            (rule.declared.owner.as_deref(), rule.declared.why.as_deref()),
             (Some("me"), Some("so"))
         );
         assert_eq!(
-            (rule.allow.as_str(), &*rule.from),
+            (rule.declared.allow.as_str(), &*rule.declared.from),
             ("ssh", &["anywhere".to_owned()][..])
         );
     }

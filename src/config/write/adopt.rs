@@ -152,7 +152,7 @@ impl Adoption<'_> {
                     // To add it would make for good what was meant for a time.
                     let text = format!(
                         "{key} from {still} is over, says {}: renew it there",
-                        over.origin
+                        over.declared.origin
                     );
                     self.refuse(id, text);
                     new = minus(&new, &still);
@@ -288,7 +288,7 @@ impl Adoption<'_> {
                 .copied()
                 .collect();
             if left.len() == item.keys.len() && !left.is_empty() {
-                texts.push(item.text.clone());
+                texts.push(item.text().to_owned());
             } else {
                 texts.extend(self.words.allow(&left));
             }

@@ -35,7 +35,7 @@ pub struct Imported {
 }
 
 /// One instance that can be declared.
-struct Declaration<'a> {
+struct InstanceTable<'a> {
     id: &'a InstanceId,
     lines: Lines,
 }
@@ -61,7 +61,7 @@ pub fn import(live: &Live, looked_at: &BTreeSet<String>) -> Imported {
                 left_out.extend(
                     unsayable.map(|Unsayable { what, why, .. }| format!("{id}: {what}: {why}")),
                 );
-                declared.push(Declaration { id, lines });
+                declared.push(InstanceTable { id, lines });
             }
             Err(why) => {
                 let text = format!("{id}: {why}");
@@ -160,9 +160,9 @@ fn table_name(id: &InstanceId) -> String {
 /// Names for the rules that several instances share.
 ///
 /// A set is called after what the names of its instances have in common, so that it stays the same from run to run.
-fn rulesets<'a>(declared: &'a [Declaration<'a>]) -> BTreeMap<&'a [Line], String> {
+fn rulesets<'a>(declared: &'a [InstanceTable<'a>]) -> BTreeMap<&'a [Line], String> {
     let mut users: BTreeMap<&[Line], Vec<&str>> = BTreeMap::new();
-    for Declaration { id, lines } in declared {
+    for InstanceTable { id, lines } in declared {
         users.entry(&lines.rules).or_default().push(&id.name);
     }
     let mut taken = BTreeSet::new();

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::lines::{Line, Words, one_or_list};
-use super::{Declaration, free, names};
+use super::{InstanceTable, free, names};
 use crate::model::Sources;
 
 /// Where a list is used.
@@ -24,7 +24,7 @@ struct Uses<'a> {
 /// Names for the lists that would be written in several lines, and are live on several instances.
 ///
 /// A list is called after the one service that it is for everywhere, so that it stays the same from run to run.
-pub(super) fn named(declared: &[Declaration<'_>]) -> Words {
+pub(super) fn named(declared: &[InstanceTable<'_>]) -> Words {
     // Instances with the same rules share a ruleset, in which each line is written once.
     let mut alike: BTreeMap<&[Line], usize> = BTreeMap::new();
     for declaration in declared {

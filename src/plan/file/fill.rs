@@ -10,8 +10,8 @@ use super::shape::{
 use super::{FORMAT, PlanFile, Scope, VERSION, instant, json};
 use crate::exposure::{Diff, Exposed};
 use crate::model::{
-    Family, Fingerprint, Firewall, Guard, Instance, InstanceId, Key, LiveFirewall, Missing, Note,
-    Origin, PortState, Rule, Sources, Undeclared, Unreadable,
+    Declaration, Family, Fingerprint, Firewall, Guard, Instance, InstanceId, Key, LiveFirewall,
+    Missing, Note, Origin, PortState, Rule, Sources, Undeclared, Unreadable,
 };
 use crate::plan::{
     Call, Cause, CauseKind, Change, InstancePlan, Override, Plan, StillOpen, Verdict,
@@ -129,13 +129,16 @@ fn guard(guard: &Guard) -> GuardDoc {
         let Rule {
             key,
             sources,
+            declared,
+        } = kept;
+        let Declaration {
             allow,
             from,
             origin: at,
             why,
             owner,
             until,
-        } = kept;
+        } = &**declared;
         KeepDoc {
             allow: allow.clone(),
             from: from.to_vec(),

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::sync::Arc;
 
 use super::shape::{
     BeforeDoc, BoxDoc, CallDoc, CauseDoc, ChangeDoc, Document, EntryDoc, ExposureDoc, GuardDoc,
@@ -14,9 +15,9 @@ use super::shape::{
 use super::{PlanFile, Scope, instant};
 use crate::exposure::{Atom, Diff, Exposed};
 use crate::model::{
-    AddressType, Firewall, Guard, Instance, InstanceId, InstanceState, Key, LiveFirewall, Missing,
-    Mode, Note, Origin, PortState, Protocol, Rule, Shard, Site, Sources, Undeclared, Unreadable,
-    visible,
+    AddressType, Declaration, Firewall, Guard, Instance, InstanceId, InstanceState, Key,
+    LiveFirewall, Missing, Mode, Note, Origin, PortState, Protocol, Rule, Shard, Site, Sources,
+    Undeclared, Unreadable, visible,
 };
 use crate::plan::{
     Call, Cause, CauseKind, Change, GuardName, InstancePlan, Override, Plan, StillOpen, Verdict,
@@ -147,12 +148,14 @@ fn guard(doc: &GuardDoc) -> Read<Guard> {
         Ok(Rule {
             key,
             sources,
-            allow: doc.allow.clone(),
-            from: doc.from.clone().into(),
-            origin: origin(&doc.origin),
-            why: doc.why.clone(),
-            owner: doc.owner.clone(),
-            until: maybe_at(doc.until.as_ref())?,
+            declared: Arc::new(Declaration {
+                allow: doc.allow.clone(),
+                from: doc.from.clone().into(),
+                origin: origin(&doc.origin),
+                why: doc.why.clone(),
+                owner: doc.owner.clone(),
+                until: maybe_at(doc.until.as_ref())?,
+            }),
         })
     };
     Ok(Guard {

@@ -3,10 +3,13 @@
 use proptest::prelude::{Just, ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
 use proptest::sample::Index;
 use proptest::strategy::Strategy;
+use std::sync::Arc;
 
 use super::*;
 use crate::model::arbitrary::{Universe, key, sources};
-use crate::model::{DesiredInstance, InstanceId, Key, Mode, Origin, Protocol, Rule, Shard};
+use crate::model::{
+    Declaration, DesiredInstance, InstanceId, Key, Mode, Origin, Protocol, Rule, Shard,
+};
 use crate::plan::arbitrary::{NOW, fleet, plans, text};
 use crate::plan::{Call, GuardName, Override, Verdict};
 
@@ -55,16 +58,18 @@ fn files(universe: Universe) -> impl Strategy<Value = PlanFile> {
             file.guard.keep.extend(keep.map(|(key, sources, why)| Rule {
                 key,
                 sources,
-                allow: text.clone(),
-                from: [text.clone()].into(),
-                origin: Origin {
-                    file: text.into(),
-                    line: number,
-                    column: 1,
-                },
-                why: Some(why),
-                owner: None,
-                until: some.then(now),
+                declared: Arc::new(Declaration {
+                    allow: text.clone(),
+                    from: [text.clone()].into(),
+                    origin: Origin {
+                        file: text.into(),
+                        line: number,
+                        column: 1,
+                    },
+                    why: Some(why),
+                    owner: None,
+                    until: some.then(now),
+                }),
             }));
             file
         },
@@ -76,16 +81,18 @@ fn some_file() -> PlanFile {
     let rule = Rule {
         key: Key::new(Protocol::Tcp, 443, 443).expect("a port"),
         sources: crate::model::Sources::anywhere(),
-        allow: "https".into(),
-        from: ["anywhere".into()].into(),
-        origin: Origin {
-            file: "firewall.toml".into(),
-            line: 3,
-            column: 1,
-        },
-        why: Some("a \"test\"".into()),
-        owner: None,
-        until: Some(now() + Duration::days(400)),
+        declared: Arc::new(Declaration {
+            allow: "https".into(),
+            from: ["anywhere".into()].into(),
+            origin: Origin {
+                file: "firewall.toml".into(),
+                line: 3,
+                column: 1,
+            },
+            why: Some("a \"test\"".into()),
+            owner: None,
+            until: Some(now() + Duration::days(400)),
+        }),
     };
     let desired = DesiredInstance {
         mode: Mode::Authoritative,
@@ -355,7 +362,7 @@ proptest! {
         let until = valid_until(desired.ends_next(), now(), Duration::hours(hours));
         prop_assert!(until <= latest);
         let ends: Vec<OffsetDateTime> = desired.instances.values()
-            .flat_map(|instance| &instance.rules).filter_map(|rule| rule.until).collect();
+            .flat_map(|instance| &instance.rules).filter_map(|rule| rule.declared.until).collect();
         prop_assert!(ends.iter().all(|end| *end <= now() || until <= *end));
         prop_assert!(until == latest || ends.contains(&until));
         prop_assert!(valid_until(desired.ends_next(), now(), far) >= now());

@@ -2,10 +2,11 @@
 
 use proptest::prelude::{Just, prop_assert, prop_assert_eq, proptest};
 use proptest::strategy::Strategy as _;
+use std::sync::Arc;
 
 use super::*;
 use crate::model::arbitrary::Universe;
-use crate::model::{Family, LiveFirewall, PortState, Protocol};
+use crate::model::{Declaration, Family, LiveFirewall, PortState, Protocol};
 use crate::plan::arbitrary::plans;
 use crate::plan::{Change, Options, plan_instance};
 
@@ -40,16 +41,18 @@ fn planned_as(
     let rule = |(key, sources): (&Key, &Sources)| crate::model::Rule {
         key: *key,
         sources: sources.clone(),
-        allow: String::new(),
-        from: [].into(),
-        origin: crate::model::Origin {
-            file: "f".into(),
-            line: 1,
-            column: 1,
-        },
-        why: None,
-        owner: None,
-        until: None,
+        declared: Arc::new(Declaration {
+            allow: String::new(),
+            from: [].into(),
+            origin: crate::model::Origin {
+                file: "f".into(),
+                line: 1,
+                column: 1,
+            },
+            why: None,
+            owner: None,
+            until: None,
+        }),
     };
     let desired = crate::model::DesiredInstance {
         mode,

@@ -20,10 +20,10 @@ proptest! {
             for change in &planned.changes {
                 let rule = |kind| move |rule: &Rule| Cause {
                     kind,
-                    origin: rule.origin.clone(),
-                    why: rule.why.clone(),
-                    owner: rule.owner.clone(),
-                    until: rule.until,
+                    origin: rule.declared.origin.clone(),
+                    why: rule.declared.why.clone(),
+                    owner: rule.declared.owner.clone(),
+                    until: rule.declared.until,
                 };
                 let absent = |absent: &Absent| Cause {
                     kind: CauseKind::Absent,

@@ -47,7 +47,7 @@ pub(super) fn reasons(plan: &InstancePlan, guard: &Guard) -> Vec<String> {
         let lines: Vec<String> = diff.lines().lost.iter().map(ToString::to_string).collect();
         reasons.push(format!(
             "`keep` of {} would no longer hold: it closes {}",
-            rule.origin,
+            rule.declared.origin,
             lines.join("; ")
         ));
     }

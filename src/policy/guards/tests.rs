@@ -1,13 +1,14 @@
 //! What each guard refuses and lets pass, how consent is weighed, and what holds of every plan.
 
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
+use std::sync::Arc;
 
 use super::*;
 use crate::exposure::{Access, Effective};
 use crate::model::arbitrary::{Universe, named};
 use crate::model::{
-    AddressType, Desired, DesiredInstance, Firewall, Instance, InstanceState, Key, Live,
-    LiveFirewall, Mode, Origin, PortState, Protocol, Rule, Sources, Strategy,
+    AddressType, Declaration, Desired, DesiredInstance, Firewall, Instance, InstanceState, Key,
+    Live, LiveFirewall, Mode, Origin, PortState, Protocol, Rule, Sources, Strategy,
 };
 use crate::plan::arbitrary::plans;
 use crate::plan::{Options, plan};
@@ -29,16 +30,18 @@ fn rule(key: Key, sources: &Sources) -> Rule {
     Rule {
         key,
         sources: sources.clone(),
-        allow: String::new(),
-        from: [].into(),
-        origin: Origin {
-            file: "firewall.toml".into(),
-            line: 5,
-            column: 1,
-        },
-        why: None,
-        owner: None,
-        until: None,
+        declared: Arc::new(Declaration {
+            allow: String::new(),
+            from: [].into(),
+            origin: Origin {
+                file: "firewall.toml".into(),
+                line: 5,
+                column: 1,
+            },
+            why: None,
+            owner: None,
+            until: None,
+        }),
     }
 }
 

@@ -85,7 +85,7 @@ impl Evidence<'_> {
             })
             .map(|rule| {
                 let Access { v4, v6, .. } = Access::from(&rule.sources);
-                (Reverse((v4.count(), v6.count())), &rule.origin)
+                (Reverse((v4.count(), v6.count())), &rule.declared.origin)
             })
             .collect();
         lines.sort_unstable();
@@ -119,7 +119,7 @@ impl Evidence<'_> {
                 )
             }
             Demand::Require(rules) => {
-                let from = rules.first().map(|rule| names(&rule.from));
+                let from = rules.first().map(|rule| names(&rule.declared.from));
                 format!(
                     "{source} {verb} {what}, and {} must",
                     from.unwrap_or_default()

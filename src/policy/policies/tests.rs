@@ -7,13 +7,14 @@ mod waivers;
 mod wording;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{Findings, On, Seen, State, declared, policies};
 use crate::exposure::Access;
 use crate::model::{
-    AddressType, Cells, DeclaredTable, Demand, Desired, DesiredInstance, Family, Instance,
-    InstanceId, InstanceState, Key, Live, LiveFirewall, Mode, Origin, Policies, Policy, PortState,
-    Protocol, Rule, Sources, Strategy, Weight,
+    AddressType, Cells, Declaration, DeclaredTable, Demand, Desired, DesiredInstance, Family,
+    Instance, InstanceId, InstanceState, Key, Live, LiveFirewall, Mode, Origin, Policies, Policy,
+    PortState, Protocol, Rule, Sources, Strategy, Weight,
 };
 use crate::plan::{self, Options, Plan};
 
@@ -47,12 +48,14 @@ fn rules(lines: &[Line<'_>]) -> Vec<Rule> {
     let rule = |(at, (key, texts)): (usize, &Line<'_>)| Rule {
         key: *key,
         sources: sources(texts),
-        allow: key.to_string(),
-        from: texts.iter().map(ToString::to_string).collect(),
-        origin: origin(at + 1),
-        why: None,
-        owner: None,
-        until: None,
+        declared: Arc::new(Declaration {
+            allow: key.to_string(),
+            from: texts.iter().map(ToString::to_string).collect(),
+            origin: origin(at + 1),
+            why: None,
+            owner: None,
+            until: None,
+        }),
     };
     lines.iter().enumerate().map(rule).collect()
 }

@@ -8,8 +8,8 @@ use super::escape::{code, fenced, prose};
 use super::*;
 use crate::model::arbitrary::Universe;
 use crate::model::{
-    AddressType, DesiredInstance, Instance, InstanceId, InstanceState, Key, LiveFirewall, Mode,
-    Origin, Protocol, Rule, Sources, Strategy,
+    AddressType, Declaration, DesiredInstance, Instance, InstanceId, InstanceState, Key,
+    LiveFirewall, Mode, Origin, Protocol, Rule, Sources, Strategy,
 };
 use crate::plan::arbitrary::plans;
 use crate::plan::{Options, Plan, plan_instance};
@@ -99,16 +99,18 @@ fn many_ports(instances: i32) -> Plan {
         let rule = Rule {
             key,
             sources: Sources::anywhere(),
-            allow: String::new(),
-            from: [].into(),
-            origin: Origin {
-                file: "firewall.toml".into(),
-                line: 1,
-                column: 1,
-            },
-            why: None,
-            owner: None,
-            until: None,
+            declared: std::sync::Arc::new(Declaration {
+                allow: String::new(),
+                from: [].into(),
+                origin: Origin {
+                    file: "firewall.toml".into(),
+                    line: 1,
+                    column: 1,
+                },
+                why: None,
+                owner: None,
+                until: None,
+            }),
         };
         let desired = DesiredInstance {
             mode: Mode::Authoritative,

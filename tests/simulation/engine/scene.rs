@@ -4,6 +4,7 @@
 //! each other all the time. Refuses to know how any of it is carried out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -11,8 +12,8 @@ use portward::emulator::{Cue, Faults, Happening, Quirks, Trouble};
 use portward::exposure::means_same;
 use portward::inventory::{Entry, Inventory};
 use portward::model::{
-    Absent, AddressType, DesiredInstance, Firewall, InstanceId, Key, LIGHTSAIL_CONNECT,
-    LiveFirewall, Mode, Origin, PortState, Protocol, Rule, Sources, Strategy,
+    Absent, AddressType, Declaration, DesiredInstance, Firewall, InstanceId, Key,
+    LIGHTSAIL_CONNECT, LiveFirewall, Mode, Origin, PortState, Protocol, Rule, Sources, Strategy,
 };
 
 use super::cover;
@@ -451,11 +452,13 @@ fn rule(key: Key, sources: &Sources) -> Rule {
     Rule {
         key,
         sources: sources.clone(),
-        allow: key.to_string(),
-        from: sources.cidrs().chain(sources.ipv6_cidrs()).collect(),
-        origin: origin(3),
-        why: None,
-        owner: None,
-        until: None,
+        declared: Arc::new(Declaration {
+            allow: key.to_string(),
+            from: sources.cidrs().chain(sources.ipv6_cidrs()).collect(),
+            origin: origin(3),
+            why: None,
+            owner: None,
+            until: None,
+        }),
     }
 }

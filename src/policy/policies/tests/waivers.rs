@@ -208,11 +208,11 @@ proptest! {
         };
         let kind = if family == Family::V4 { "dualstack" } else { "ipv6" };
         let of = |firewall: &Firewall, from: usize| -> Vec<Rule> {
-            let rule = |(at, (key, sources)): (usize, (&_, &crate::model::Sources))| Rule {
-                key: *key,
-                sources: sources.clone(),
-                origin: origin(from + at),
-                ..rules(&[(*key, &["192.0.2.1/32"])]).remove(0)
+            let rule = |(at, (key, sources)): (usize, (&_, &crate::model::Sources))| {
+                let mut rule = rules(&[(*key, &["192.0.2.1/32"])]).remove(0);
+                rule.sources = sources.clone();
+                Arc::make_mut(&mut rule.declared).origin = origin(from + at);
+                rule
             };
             firewall.iter().enumerate().map(rule).collect()
         };
@@ -228,7 +228,7 @@ proptest! {
             policies: vec!["p".into()],
             key: rule.key,
             sources: rule.sources.clone(),
-            origin: rule.origin.clone(),
+            origin: rule.declared.origin.clone(),
             in_force: true,
         };
         scene.desired.policies.waivers = [(id(), with.iter().map(waiver).collect())].into();

@@ -10,6 +10,7 @@ mod world;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use portward::apply::{self, Clock as _, Confirmation, Settings, Stop, Tools, Validity};
@@ -17,8 +18,8 @@ use portward::emulator::{Faults, Quirks};
 use portward::exposure;
 use portward::inventory::Inventory;
 use portward::model::{
-    Absent, Desired, DesiredInstance, Expiry, Family, Firewall, Instance, Key, Live, LiveFirewall,
-    Mode, Origin, Protocol, Rule, Sources, Strategy,
+    Absent, Declaration, Desired, DesiredInstance, Expiry, Family, Firewall, Instance, Key, Live,
+    LiveFirewall, Mode, Origin, Protocol, Rule, Sources, Strategy,
 };
 use portward::plan::{self, Call, Outcome, Plan, Verdict};
 
@@ -523,12 +524,14 @@ fn rule(key: Key, sources: Sources) -> Rule {
     Rule {
         key,
         sources,
-        allow: key.to_string(),
-        from: [].into(),
-        origin: origin(),
-        why: None,
-        owner: None,
-        until: None,
+        declared: Arc::new(Declaration {
+            allow: key.to_string(),
+            from: [].into(),
+            origin: origin(),
+            why: None,
+            owner: None,
+            until: None,
+        }),
     }
 }
 
