@@ -13,7 +13,7 @@ use portward::config;
 use portward::inventory::Inventory;
 use portward::model::{Live, LiveFirewall, Site, Unreadable};
 use portward::plan::{self, lint};
-use portward::policy::{self, State};
+use portward::policy::{self, JudgedRules};
 use time::OffsetDateTime;
 
 pub(crate) fn run(config: &Path, inventory: &Path) -> anyhow::Result<String> {
@@ -59,7 +59,7 @@ pub(crate) fn run(config: &Path, inventory: &Path) -> anyhow::Result<String> {
     let defects = lint::lint(&plan).len();
     let declared = desired.instances.len();
     let refusals = policy::judge(&plan, &desired.guard, declared, &[], "").refusals;
-    let findings = policy::policies(&plan, &desired, State::Result);
+    let findings = policy::policies(&plan, &desired, JudgedRules::Result);
     stage("judge");
 
     anyhow::ensure!(defects == 0, "the plan is wrong");

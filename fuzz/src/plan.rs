@@ -10,7 +10,7 @@ pub fn check(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let now = OffsetDateTime::UNIX_EPOCH;
     if let Err(refusal) = parse(&text, now, None) {
-        check_shown(&portward::render::plain(&refusal.to_string()));
+        check_shown(&portward::render::sanitize(&refusal.to_string()));
     }
     let foreign = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
     assert!(parse(&text, now, Some(foreign)).is_err());

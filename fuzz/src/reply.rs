@@ -71,7 +71,7 @@ fn shown<T>(result: Result<T, Error>) -> Option<T> {
     match result {
         Ok(answer) => Some(answer),
         Err(error) => {
-            check_shown(&portward::render::plain(&error.to_string()));
+            check_shown(&portward::render::sanitize(&error.to_string()));
             let _ = (
                 error.hint(),
                 error.is_retryable(),

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use super::endings::{differs, foreign, unproved};
-use super::halt::{Halt, interrupted};
-use super::ours::Ours;
+use super::failure_limit::{FailureLimit, interrupted};
+use super::outcomes::{differs, foreign, unproved};
+use super::own_operations::OwnOperations;
 use super::rules::{changed, means, result_of};
-use super::wait::Patience;
+use super::wait::Backoff;
 use super::{Journal, Progress, Tools};
 use crate::lightsail::{Reader, Writer};
 use crate::model::InstanceId;
@@ -20,8 +20,8 @@ use crate::plan::{Call, Failure, InstancePlan, InstanceResult, Outcome};
 pub(super) struct Worker<'a, R, W, J, P> {
     pub(super) plan: &'a InstancePlan,
     pub(super) tools: &'a Tools<'a, R, W, J, P>,
-    pub(super) halt: &'a Halt<'a>,
-    pub(super) ours: Ours<'a>,
+    pub(super) failure_limit: &'a FailureLimit<'a>,
+    pub(super) own_operations: OwnOperations<'a>,
     pub(super) writes: usize,
     /// The writes that may have been carried out.
     pub(super) steps: Vec<Step>,
@@ -51,13 +51,13 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
     pub(super) fn new(
         plan: &'a InstancePlan,
         tools: &'a Tools<'a, R, W, J, P>,
-        halt: &'a Halt<'a>,
+        failure_limit: &'a FailureLimit<'a>,
     ) -> Self {
         Self {
             plan,
             tools,
-            halt,
-            ours: Ours::new(tools.clock),
+            failure_limit,
+            own_operations: OwnOperations::new(tools.clock),
             writes: 0,
             steps: Vec::new(),
             confirmed: None,
@@ -72,11 +72,11 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
         let outcome = match self.begin().await {
             Ok(outcome) | Err(outcome) => outcome,
         };
-        self.halt.ended(&outcome);
+        self.failure_limit.ended(&outcome);
         let Self {
             plan,
             tools,
-            ours,
+            own_operations,
             writes,
             steps,
             note,
@@ -86,7 +86,7 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
             id: plan.instance.id.clone(),
             outcome,
             writes,
-            operations: ours.into_operations(),
+            operations: own_operations.into_operations(),
             steps,
             note,
         };
@@ -100,8 +100,8 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
     }
 
     /// Patience for this long from now.
-    pub(super) fn patience(&self, timeout: Duration) -> Patience<'a> {
-        Patience::new(self.tools.clock, self.tools.settings, timeout)
+    pub(super) fn backoff(&self, timeout: Duration) -> Backoff<'a> {
+        Backoff::new(self.tools.clock, self.tools.settings, timeout)
     }
 
     pub(super) fn waiting(&self, why: &str) {
@@ -109,10 +109,10 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
     }
 
     async fn begin(&mut self) -> Result<Outcome, Outcome> {
-        self.halt.check()?;
+        self.failure_limit.check()?;
         self.still_wanted()?;
         self.tools.progress.started(self.id());
-        let stop = self.halt.stop;
+        let stop = self.failure_limit.stop;
         let live = tokio::select! {
             biased;
             () = stop.wait() => return Err(interrupted()),
@@ -134,7 +134,7 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
             };
             return Ok(outcome);
         }
-        self.halt.check()?;
+        self.failure_limit.check()?;
         match self.calls().await {
             Ok(()) => {
                 self.undisturbed().await?;

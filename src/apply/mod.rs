@@ -22,11 +22,11 @@
 
 mod clock;
 mod confirm;
-mod endings;
-mod halt;
+mod failure_limit;
 mod instance;
 mod journal;
-mod ours;
+mod outcomes;
+mod own_operations;
 mod precondition;
 mod proof;
 pub mod receipt;
@@ -70,7 +70,7 @@ pub use validity::Validity;
 use crate::lightsail::{Reader, Writer};
 use crate::model::InstanceId;
 use crate::plan::{InstanceResult, Plan, Report};
-use halt::Halt;
+use failure_limit::FailureLimit;
 use instance::Worker;
 
 /// How patient to be.
@@ -160,14 +160,14 @@ pub async fn run<R: Reader, W: Writer, J: Journal, P: Progress>(
     plan: &Plan,
     tools: &Tools<'_, R, W, J, P>,
 ) -> Report {
-    let halt = Halt::new(tools.stop, tools.settings.max_failures);
+    let failure_limit = FailureLimit::new(tools.stop, tools.settings.max_failures);
     let work = plan
         .instances
         .iter()
         .filter(|instance| !instance.calls.is_empty())
         .enumerate();
     let work = stream::iter(work).map(async |(place, instance)| {
-        let worker = Worker::new(instance, tools, &halt);
+        let worker = Worker::new(instance, tools, &failure_limit);
         (place, worker.run().await)
     });
     let mut results: Vec<_> = work

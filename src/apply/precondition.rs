@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use super::endings::{another, failure, foreign, plain, unproved};
-use super::halt::interrupted;
+use super::failure_limit::interrupted;
 use super::instance::Worker;
-use super::ours::Ours;
+use super::outcomes::{another, failure, foreign, plain, unproved};
+use super::own_operations::OwnOperations;
 use super::{Journal, Progress};
 use crate::lightsail::{Error, Kind, Reader, Writer};
 use crate::model::{Instance, LiveFirewall};
@@ -44,7 +44,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
     }
 
     async fn first_read(&mut self) -> Result<LiveFirewall, Outcome> {
-        self.ours = Ours::new(self.tools.clock);
+        self.own_operations = OwnOperations::new(self.tools.clock);
         self.read().await.map_err(|error| match error.kind() {
             Kind::NotFound => Outcome::Stale(GONE.to_owned()),
             _ => Outcome::Failed(failure(&error)),
@@ -113,13 +113,13 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
     /// Waits for the instance to be in a state that takes writes.
     pub(super) async fn settle(&mut self) -> Result<(), Outcome> {
         let timeout = self.tools.settings.timeout;
-        let mut patience = self.patience(timeout);
+        let mut backoff = self.backoff(timeout);
         loop {
             let instance = self.instance().await?;
             if instance.state.is_settled() {
                 return Ok(());
             }
-            if patience.is_over() {
+            if backoff.is_over() {
                 let (state, seconds) = (&instance.state, timeout.as_secs());
                 let mut failure = plain(format!(
                     "the instance was still `{state}` after {seconds} s"
@@ -133,8 +133,8 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
             self.waiting(&format!("the instance is `{}`", instance.state));
             tokio::select! {
                 biased;
-                () = self.halt.stop.wait(), if self.writes == 0 => return Err(interrupted()),
-                () = patience.pause() => {}
+                () = self.failure_limit.stop.wait(), if self.writes == 0 => return Err(interrupted()),
+                () = backoff.pause() => {}
             }
         }
     }

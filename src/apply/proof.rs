@@ -2,8 +2,8 @@
 //!
 //! Owns the rule by which a read is believed, and the question for another writer. Refuses to write.
 
-use super::endings::unproved;
 use super::instance::{Trouble, Worker, replaces};
+use super::outcomes::unproved;
 use super::rules::{difference, holds_key, means};
 use super::{Journal, Progress};
 use crate::lightsail::{Error, Reader, Writer};
@@ -34,7 +34,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
     /// view, so that they are read again; after some reads it is the service that spells in a way of its own, which is no
     /// failure and no reason to write again.
     pub(super) async fn prove(&mut self, replaced: bool) -> Result<(), Trouble> {
-        let mut patience = self.patience(self.tools.settings.proof_timeout);
+        let mut backoff = self.backoff(self.tools.settings.proof_timeout);
         let (mut needed, mut agreed, mut respelled) = (1, 0, 0);
         let InstancePlan { before, after, .. } = self.plan;
         loop {
@@ -61,7 +61,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
             } else {
                 (needed, agreed, respelled) = (2, 0, 0);
                 self.disturbed = true;
-                if patience.is_over() {
+                if backoff.is_over() {
                     return Err(Trouble::Differs(difference(
                         &live,
                         after,
@@ -70,7 +70,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                 }
             }
             self.waiting("the rules do not read back as planned yet");
-            patience.pause().await;
+            backoff.pause().await;
         }
     }
 
@@ -82,7 +82,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         from: &Firewall,
         to: &Firewall,
     ) -> Result<Seen, Trouble> {
-        let mut patience = self.patience(self.tools.settings.proof_timeout);
+        let mut backoff = self.backoff(self.tools.settings.proof_timeout);
         let before = &self.plan.before;
         let (mut last, mut odd) = (None, false);
         loop {
@@ -113,7 +113,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                 (_, Seen::Effect) => true,
                 (None, _) => false,
                 (Some(last), Seen::NoEffect) if *last == seen => true,
-                (Some(_), _) => patience.is_over(),
+                (Some(_), _) => backoff.is_over(),
             };
             if settled {
                 if odd && seen == Seen::NoEffect {
@@ -122,7 +122,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                 return Ok(seen);
             }
             last = Some(seen);
-            patience.pause().await;
+            backoff.pause().await;
         }
     }
 
@@ -143,7 +143,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
     /// Refuses to go on where an operation shows another writer, or where the operations cannot be read.
     pub(super) async fn nobody_else(&self) -> Result<(), Outcome> {
         match self.tools.reader.operations_for(self.id()).await {
-            Ok(operations) => match self.ours.foreign(&operations) {
+            Ok(operations) => match self.own_operations.foreign(&operations) {
                 Some(foreign) => Err(Outcome::ForeignWriter(foreign)),
                 None => Ok(()),
             },
@@ -173,7 +173,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                 return Ok(());
             }
         };
-        match self.ours.foreign(&operations) {
+        match self.own_operations.foreign(&operations) {
             Some(foreign) => Err(Outcome::ForeignWriter(Foreign {
                 difference: Some(
                     "the rules are as planned, so what it changed may be undone".to_owned(),
@@ -187,7 +187,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
     /// The rules are neither what a write started from nor what it leads to.
     pub(super) async fn overtaken(&self, live: &LiveFirewall, to: &Firewall) -> Trouble {
         let operations = self.tools.reader.operations_for(self.id()).await;
-        let foreign = self.ours.foreign(&operations.unwrap_or_default());
+        let foreign = self.own_operations.foreign(&operations.unwrap_or_default());
         Trouble::Over(Outcome::ForeignWriter(Foreign {
             difference: Some(difference(live, to, self.plan.family())),
             ..foreign.unwrap_or_default()

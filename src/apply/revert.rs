@@ -3,12 +3,12 @@
 //! **Owns** the repetition until nothing of ours is left: somebody else may write between our read and our write. **Does
 //! not** decide what is undone (`plan::undo`), when (`confirm`), and how a write is made and proved (`instance`).
 
-use super::endings::{failure, plain};
-use super::halt::Halt;
+use super::failure_limit::FailureLimit;
 use super::instance::Worker;
+use super::outcomes::{failure, plain};
 use super::receipt::entries;
 use super::rules::result_of;
-use super::wait::Patience;
+use super::wait::Backoff;
 use super::{Journal, Progress, Tools};
 use crate::lightsail::{Reader, Writer};
 use crate::model::{LiveFirewall, Strategy, Uncertain};
@@ -29,7 +29,7 @@ pub(super) async fn revert<R: Reader, W: Writer, J: Journal, P: Progress>(
     let mut back = Back {
         plan,
         tools,
-        halt: &Halt::new(tools.stop, None),
+        failure_limit: &FailureLimit::new(tools.stop, None),
         result: result.clone(),
     };
     let ending = back.until_undone().await;
@@ -53,7 +53,7 @@ enum Ending {
 struct Back<'a, R, W, J, P> {
     plan: &'a InstancePlan,
     tools: &'a Tools<'a, R, W, J, P>,
-    halt: &'a Halt<'a>,
+    failure_limit: &'a FailureLimit<'a>,
     /// With everything that is written on the way back.
     result: InstanceResult,
 }
@@ -61,7 +61,7 @@ struct Back<'a, R, W, J, P> {
 impl<R: Reader, W: Writer, J: Journal, P: Progress> Back<'_, R, W, J, P> {
     async fn until_undone(&mut self) -> Ending {
         let settings = self.tools.settings;
-        let mut patience = Patience::new(self.tools.clock, settings, settings.proof_timeout);
+        let mut backoff = Backoff::new(self.tools.clock, settings, settings.proof_timeout);
         let already = self.result.writes;
         // What was proved is what a read shows. What was not may be an old view, unless it comes twice.
         let mut proved = matches!(
@@ -92,17 +92,19 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Back<'_, R, W, J, P> {
                     });
                 }
                 Verdict::InSync | Verdict::Observed | Verdict::StillOpen => {
-                    if proved || last.as_ref() == Some(&live) || patience.is_over() {
+                    if proved || last.as_ref() == Some(&live) || backoff.is_over() {
                         return Ending::Undone(Box::new(undo), self.result.writes - already);
                     }
                     last = Some(live);
-                    patience.pause().await;
+                    backoff.pause().await;
                     continue;
                 }
             }
             last = None;
             attempts += 1;
-            let back = Worker::new(&undo.plan, self.tools, self.halt).run().await;
+            let back = Worker::new(&undo.plan, self.tools, self.failure_limit)
+                .run()
+                .await;
             self.result.writes += back.writes;
             self.result.operations.extend(back.operations);
             self.result.steps.extend(back.steps);
@@ -120,7 +122,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Back<'_, R, W, J, P> {
 
     /// The rules now, once the instance takes writes. It must still be the one that was written to.
     async fn look(&self) -> Result<LiveFirewall, Outcome> {
-        let mut worker = Worker::new(self.plan, self.tools, self.halt);
+        let mut worker = Worker::new(self.plan, self.tools, self.failure_limit);
         worker.settle().await?;
         let live = worker.read().await;
         live.map_err(|error| Outcome::Failed(failure(&error)))

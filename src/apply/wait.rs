@@ -7,14 +7,14 @@ use std::time::Duration;
 use super::{Clock, Settings};
 
 /// Repetitions of one thing.
-pub(super) struct Patience<'a> {
+pub(super) struct Backoff<'a> {
     clock: &'a dyn Clock,
     deadline: Duration,
     next: Duration,
     longest: Duration,
 }
 
-impl<'a> Patience<'a> {
+impl<'a> Backoff<'a> {
     /// Patience for this long from now.
     pub(super) fn new(clock: &'a dyn Clock, settings: &Settings, timeout: Duration) -> Self {
         let longest = settings.longest_pause;

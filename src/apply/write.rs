@@ -2,8 +2,8 @@
 //!
 //! Refuses to send anything twice whose first sending may have had an effect, unless a read shows that it had none.
 
-use super::endings::{failure, plain, untold};
 use super::instance::{Trouble, Worker};
+use super::outcomes::{failure, plain, untold};
 use super::proof::Seen;
 use super::rules::difference;
 use super::{Intent, Journal, Progress, Tools};
@@ -21,14 +21,14 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         from: &Firewall,
         to: &Firewall,
     ) -> Result<(), Trouble> {
-        let mut patience = self.patience(self.tools.settings.timeout);
+        let mut backoff = self.backoff(self.tools.settings.timeout);
         let mut sent = 0;
         loop {
             let error = match self.send(call, from, to).await? {
                 Ok(operation) => {
                     self.writes += 1;
                     self.step(from, to);
-                    self.ours.accepted(&operation);
+                    self.own_operations.accepted(&operation);
                     return self.finish(operation, call, from, to).await;
                 }
                 Err(error) => error,
@@ -40,26 +40,24 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
             let again = match error.kind() {
                 Kind::Throttled => {
                     self.waiting("the service asks for fewer requests");
-                    !patience.is_over()
+                    !backoff.is_over()
                 }
                 _ if error.is_outcome_unknown() => {
                     self.writes += 1;
                     self.step(from, to);
                     sent += 1;
-                    self.ours.unclaimed(call, false);
+                    self.own_operations.unclaimed(call, false);
                     self.waiting("a reply was lost, so the rules are read");
                     match self.look(call, from, to).await? {
                         Seen::Effect => return Ok(()),
-                        Seen::NoEffect => {
-                            sent < self.tools.settings.attempts && !patience.is_over()
-                        }
+                        Seen::NoEffect => sent < self.tools.settings.attempts && !backoff.is_over(),
                         Seen::Other(live) => return Err(self.overtaken(&live, to).await),
                     }
                 }
                 // It never left.
                 Kind::Connection | Kind::Timeout => {
                     sent += 1;
-                    sent < self.tools.settings.attempts && !patience.is_over()
+                    sent < self.tools.settings.attempts && !backoff.is_over()
                 }
                 Kind::AccessDenied
                 | Kind::Unauthenticated
@@ -67,7 +65,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                 | Kind::NotFound => false,
                 _ => {
                     sent += 1;
-                    self.ours.unclaimed(call, true);
+                    self.own_operations.unclaimed(call, true);
                     match self.look(call, from, to).await? {
                         // It was refused, so that somebody else may have done the same.
                         Seen::Effect => return self.undisturbed().await.map_err(Trouble::Over),
@@ -86,7 +84,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
             if !again {
                 return Err(Trouble::Over(Outcome::Failed(failure(&error))));
             }
-            patience.pause().await;
+            backoff.pause().await;
         }
     }
 
@@ -140,7 +138,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         from: &Firewall,
         to: &Firewall,
     ) -> Result<(), Trouble> {
-        let mut patience = self.patience(self.tools.settings.operation_timeout);
+        let mut backoff = self.backoff(self.tools.settings.operation_timeout);
         let message = loop {
             let Operation { id, kind, .. } = &operation;
             match operation.status {
@@ -152,7 +150,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                         .unwrap_or("the service gives no reason");
                     break format!("`{kind}` was accepted and then failed: {why} (operation {id})");
                 }
-                OperationStatus::Pending if patience.is_over() => {
+                OperationStatus::Pending if backoff.is_over() => {
                     let seconds = self.tools.settings.operation_timeout.as_secs();
                     break format!(
                         "`{kind}` was accepted and has not ended after {seconds} s (operation {id})"
@@ -161,7 +159,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                 OperationStatus::Pending => {}
             }
             self.waiting(&format!("`{kind}` is not done"));
-            patience.pause().await;
+            backoff.pause().await;
             match self.tools.reader.operation(self.id(), id).await {
                 Ok(newer) => {
                     operation.status = newer.status;

@@ -9,11 +9,11 @@ use time::OffsetDateTime;
 
 use super::Exit;
 use super::args::options;
-use super::earlier;
-use super::output::{Cannot, Output, Shown, problems, say};
-use super::plan::LookArgs;
-use super::session::{self, NoPlan};
+use super::output::{CommandError, Output, RunAnswer, problems, say};
+use super::plan::PlanningArgs;
+use super::session::{self, PlanError};
 use super::signals;
+use super::unconfirmed;
 use crate::atomic_file;
 use crate::config::{self, Adopted, Config, Differing, Source};
 use crate::model::{Desired, Key, Live};
@@ -28,23 +28,23 @@ struct Adoption {
 }
 
 /// Looks, edits, and answers as `drift` would now.
-pub(super) async fn run(verb: &'static str, args: &LookArgs, output: &Output) -> Exit {
+pub(super) async fn run(verb: &'static str, args: &PlanningArgs, output: &Output) -> Exit {
     let adoption = tokio::select! {
         adoption = adopt(args, output) => adoption,
-        exit = signals::received() => Err(Cannot { exit, message: "interrupted".to_owned(), hint: None }.into()),
+        exit = signals::received() => Err(CommandError { exit, message: "interrupted".to_owned(), hint: None }.into()),
     };
     let Adoption { plan, problems } = match adoption {
         Ok(adoption) => adoption,
         Err(no_plan) => return no_plan.show(verb, output),
     };
     let inventory = args.inventory();
-    output.learn(|known| known.facts.inventory.clone_from(&inventory));
+    output.record(|known| known.facts.inventory.clone_from(&inventory));
     let asked = inventory.as_deref().map_or(Asked::Drift, Asked::DriftOf);
     let mut held = Exit::of_plan(&plan);
     if args.differs(&plan) {
         held.push(Exit::Differs);
     }
-    output.show(&Shown {
+    output.show(&RunAnswer {
         verb,
         exit: Exit::first_of(&held),
         problems: &problems,
@@ -57,10 +57,10 @@ pub(super) async fn run(verb: &'static str, args: &LookArgs, output: &Output) ->
     })
 }
 
-async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
-    let LookArgs {
+async fn adopt(args: &PlanningArgs, output: &Output) -> Result<Adoption, PlanError> {
+    let PlanningArgs {
         config,
-        world,
+        connection,
         fleet,
         strategy,
         spelling,
@@ -69,19 +69,19 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
         receipts,
         ..
     } = args;
-    let warnings = earlier::name_unconfirmed(&receipts.receipts, &config.config);
+    let warnings = unconfirmed::name_unconfirmed(&receipts.receipts, &config.config);
     if shard.chosen()?.is_some() {
-        return Err(Cannot::usage(
+        return Err(CommandError::usage(
             "`--adopt` edits the configuration of the whole fleet, and a shard sees a part",
             "leave out `--shard`",
         )
         .into());
     }
     let inventory = snapshot.inventory.as_deref();
-    let (loaded, sites, connection) = session::open(config, world, inventory, output).await?;
+    let (loaded, sites, client) = session::open(config, connection, inventory, output).await?;
     let as_of = config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
-    let reader = connection.reader();
-    let beside = session::beside(world, &loaded, &sites).await;
+    let reader = client.reader();
+    let beside = session::beside(connection, &loaded, &sites).await;
     let mut live = session::discover(reader, &[&sites[..], &beside].concat()).await;
     let listing = session::listing(&sites, &beside, &live);
     live.sites_unreadable.retain(|site, _| sites.contains(site));
@@ -89,7 +89,7 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
     session::narrow(&mut desired, &fleet.target, &live.sites_unreadable)?;
     let ids = desired.instances.keys();
     live.firewalls = session::read_rules(reader, ids, fleet.concurrency).await;
-    connection.close().await;
+    client.close().await;
 
     let options = options(*strategy, *spelling);
     let before = plan::plan(&desired, &live, options);
@@ -111,10 +111,11 @@ async fn adopt(args: &LookArgs, output: &Output) -> Result<Adoption, NoPlan> {
     let texts = files
         .iter()
         .map(|(old, new)| whole(old, new))
-        .collect::<Result<Vec<String>, Cannot>>()?;
+        .collect::<Result<Vec<String>, CommandError>>()?;
     for ((_, new), text) in files.iter().zip(texts) {
-        atomic_file::write(new.name().as_ref(), text.as_bytes())
-            .map_err(|error| Cannot::failed(format!("cannot edit `{}`: {error}", new.name())))?;
+        atomic_file::write(new.name().as_ref(), text.as_bytes()).map_err(|error| {
+            CommandError::failed(format!("cannot edit `{}`: {error}", new.name()))
+        })?;
         say(&format!("edited: {}", new.name()));
     }
     let mut problems = problems(again.warnings());
@@ -166,9 +167,9 @@ fn edited(
 }
 
 /// The text of a file after the edits, byte order mark and all, unless it is no longer what was read.
-fn whole(old: &Source, new: &Source) -> Result<String, Cannot> {
+fn whole(old: &Source, new: &Source) -> Result<String, CommandError> {
     const MARK: &str = "\u{feff}";
-    let cannot = |why: String| Cannot::failed(format!("cannot edit `{}`: {why}", old.name()));
+    let cannot = |why: String| CommandError::failed(format!("cannot edit `{}`: {why}", old.name()));
     let text = std::fs::read_to_string(old.name()).map_err(|error| cannot(error.to_string()))?;
     let mark = if text.starts_with(MARK) { MARK } else { "" };
     if text.strip_prefix(MARK).unwrap_or(&text) != old.text() {

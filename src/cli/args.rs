@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime, Time};
 
-use super::output::{Cannot, say};
+use super::output::{CommandError, say};
 use super::session::Planned;
 use crate::atomic_file;
 use crate::lightsail::Rate;
@@ -197,7 +197,7 @@ pub(super) fn as_of(text: &str) -> Result<OffsetDateTime, String> {
 
 /// How the service is reached, and in which accounts and regions.
 #[derive(Args, Clone, Debug)]
-pub(super) struct WorldArgs {
+pub(super) struct ConnectionArgs {
     /// Only these regions; repeatable
     #[arg(
         long,
@@ -304,7 +304,7 @@ pub(super) enum Read {
     Bulk,
 }
 
-impl WorldArgs {
+impl ConnectionArgs {
     /// The rate that was asked for, or all of the documented ones.
     pub(super) fn rate(&self) -> Rate {
         self.rate.unwrap_or_default()
@@ -370,14 +370,14 @@ pub(super) struct OutArgs {
 
 impl OutArgs {
     /// Writes the plan, unless a guard or a policy refuses it: what is refused shall not lie around ready to be applied.
-    pub(super) fn write(&self, planned: &Planned) -> Result<(), Cannot> {
+    pub(super) fn write(&self, planned: &Planned) -> Result<(), CommandError> {
         let Some(path) = self.out.as_deref().filter(|_| !planned.is_refused()) else {
             return Ok(());
         };
         let file = planned.file(self.valid_for)?;
         let text = plan::file::write(&file);
         atomic_file::write(path, text.as_bytes()).map_err(|error| {
-            Cannot::failed(format!(
+            CommandError::failed(format!(
                 "cannot write the plan `{}`: {error}",
                 path.display()
             ))

@@ -11,14 +11,14 @@ use time::OffsetDateTime;
 
 use super::Exit;
 use super::args::ConfigArgs;
-use super::output::{Output, Shown, complain, problems, say};
-use super::session::{self, NoPlan};
-use super::side::{self, additive};
+use super::documents::{self, additive};
+use super::output::{Output, RunAnswer, complain, problems, say};
+use super::session::{self, PlanError};
 use crate::config::Config;
 use crate::exposure::Effective;
 use crate::model::{
-    Desired, Instance, InstanceId, LiveFirewall, Missing, Mode, Site, Undeclared, Unreadable,
-    Weight,
+    Desired, Instance, InstanceId, LiveFirewall, Missing, Mode, PolicySeverity, Site, Undeclared,
+    Unreadable,
 };
 use crate::policy::{self, Findings};
 use crate::render::json::Problem;
@@ -44,10 +44,14 @@ pub(super) fn run(args: &CheckArgs, output: &Output) -> Exit {
             problems,
             mut held,
         }) => {
-            if findings.violations.iter().any(|v| v.weight == Weight::Deny) {
+            if findings
+                .violations
+                .iter()
+                .any(|v| v.severity == PolicySeverity::Deny)
+            {
                 held.push(Exit::Refused);
             }
-            output.show(&Shown {
+            output.show(&RunAnswer {
                 verb: VERB,
                 exit: Exit::first_of(&held),
                 problems: &problems,
@@ -69,13 +73,13 @@ struct Answer {
     held: Vec<Exit>,
 }
 
-fn check(args: &CheckArgs, output: &Output) -> Result<Answer, NoPlan> {
+fn check(args: &CheckArgs, output: &Output) -> Result<Answer, PlanError> {
     let config = session::load(&args.config, output)?;
     let as_of = args.config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
     let summary = config.summary();
     let mut text = format!(
         "{}: valid; {}, {}, {}\n",
-        render::plain(&args.config.config.to_string_lossy()),
+        render::sanitize(&args.config.config.to_string_lossy()),
         render::count(summary.rules, "rule"),
         render::count(summary.groups, "group"),
         render::count(summary.instances, "instance table"),
@@ -145,9 +149,9 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn read(path: &Path, config: &Config, as_of: OffsetDateTime) -> Result<Self, NoPlan> {
-        let inventory = side::inventory(path)?;
-        let fleet = side::Fleet::of_inventory(&inventory, config);
+    fn read(path: &Path, config: &Config, as_of: OffsetDateTime) -> Result<Self, PlanError> {
+        let inventory = documents::inventory(path)?;
+        let fleet = documents::Fleet::of_inventory(&inventory, config);
         let desired = config.resolve_listed(&fleet.instances, &fleet.listing(), as_of)?;
         let known = |(id, rules): (InstanceId, Result<LiveFirewall, Unreadable>)| {
             rules.ok().map(|rules| (id, rules))
@@ -201,7 +205,7 @@ impl Fleet {
         } = &self.desired;
         let mut text = format!(
             "{}: {}, {} declared\n",
-            render::plain(&path.to_string_lossy()),
+            render::sanitize(&path.to_string_lossy()),
             render::count(self.instances.len(), "instance"),
             instances.len()
         );

@@ -11,7 +11,7 @@ use clap_mangen::Man;
 
 use super::Exit;
 use super::args::Cli;
-use super::output::{Cannot, Output, to_stdout};
+use super::output::{CommandError, Output, to_stdout};
 
 #[derive(Args, Debug)]
 pub(super) struct CompletionsArgs {
@@ -45,7 +45,7 @@ pub(super) fn man(args: &ManArgs, output: &Output) -> Exit {
             .map(|()| Exit::Done)
             .map_err(|error| {
                 let folder = folder.display();
-                Cannot::failed(format!("cannot write the pages into `{folder}`: {error}"))
+                CommandError::failed(format!("cannot write the pages into `{folder}`: {error}"))
             }),
     };
     match written {
@@ -55,7 +55,7 @@ pub(super) fn man(args: &ManArgs, output: &Output) -> Exit {
 }
 
 /// The page of a verb, or of all, as roff.
-fn page(verb: Option<&str>) -> Result<String, Cannot> {
+fn page(verb: Option<&str>) -> Result<String, CommandError> {
     let mut command = Cli::command();
     command.build();
     let command = match verb {
@@ -63,7 +63,7 @@ fn page(verb: Option<&str>) -> Result<String, Cannot> {
         Some(name) => {
             let found = command.find_subcommand(name).cloned();
             found.ok_or_else(|| {
-                Cannot::usage(
+                CommandError::usage(
                     format!("there is no verb `{name}`"),
                     "`portward --help` lists them",
                 )
@@ -73,7 +73,7 @@ fn page(verb: Option<&str>) -> Result<String, Cannot> {
     let mut page = Vec::new();
     Man::new(command)
         .render(&mut page)
-        .map_err(|error| Cannot::failed(format!("cannot make the page: {error}")))?;
+        .map_err(|error| CommandError::failed(format!("cannot make the page: {error}")))?;
     Ok(String::from_utf8_lossy(&page).into_owned())
 }
 

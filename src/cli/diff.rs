@@ -17,9 +17,9 @@ use general::{generally, is_literal};
 
 use super::Exit;
 use super::args::{self, Format};
-use super::output::{self, Cannot, Output, complain, say};
-use super::session::{self, NoPlan, selects};
-use super::side::{self, Basis, Content, Document, Known, Opened, Stated};
+use super::documents::{self, Basis, Content, Document, Known, Opened, Stated};
+use super::output::{self, CommandError, Output, complain, say};
+use super::session::{self, PlanError, selects};
 use crate::config::{Config, Place};
 use crate::exposure::{Compared, Side, Which};
 use crate::inventory::Inventory;
@@ -101,17 +101,21 @@ impl Answer {
     }
 }
 
-fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, NoPlan> {
+fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, PlanError> {
     if args.old == "-" && args.new == "-" {
         return Err(
-            Cannot::usage("stdin can be one side only", "name a file for the other").into(),
+            CommandError::usage("stdin can be one side only", "name a file for the other").into(),
         );
     }
-    let (old, new) = (side::open(&args.old)?, side::open(&args.new)?);
+    let (old, new) = (documents::open(&args.old)?, documents::open(&args.new)?);
     if let Content::Config(config) = &new.content {
         output.warn(config.warnings());
     }
-    let given = args.inventory.as_deref().map(side::inventory).transpose()?;
+    let given = args
+        .inventory
+        .as_deref()
+        .map(documents::inventory)
+        .transpose()?;
     // The other side may be the very list of instances that a configuration is for.
     let named = accounts(&old).into_iter().chain(accounts(&new)).collect();
     let inventory = given.as_ref().or(beside(&old)).or(beside(&new));
@@ -194,7 +198,7 @@ fn known_instances(
     opened: [&Opened; 2],
     basis: Basis<'_>,
     blind: &mut Vec<json::Problem>,
-) -> Result<Vec<Compared>, NoPlan> {
+) -> Result<Vec<Compared>, PlanError> {
     let mut instances = Vec::new();
     let undeclared = undeclared(basis, [(opened[0], &*before), (opened[1], &*after)]);
     let live = live(basis);
@@ -300,7 +304,7 @@ fn undeclared(
     let listed = listed.map(|(id, _)| id);
     let planned = basis.plan.into_iter().flat_map(|plan| &plan.instances);
     let planned = planned.map(|plan| plan.instance.id.clone());
-    let named = basis.places.iter().map(side::id_of);
+    let named = basis.places.iter().map(documents::id_of);
     let exist: BTreeSet<InstanceId> = listed.chain(planned).chain(named).collect();
     exist
         .into_iter()
@@ -339,7 +343,11 @@ fn place_alike(before: &mut Document, after: &mut Document) {
 }
 
 /// Keeps the instances that a selector names. Each selector must name at least one of either side, or instances of a group.
-fn narrow(selectors: &[String], before: &mut Document, after: &mut Document) -> Result<(), Cannot> {
+fn narrow(
+    selectors: &[String],
+    before: &mut Document,
+    after: &mut Document,
+) -> Result<(), CommandError> {
     let mut patterns = Vec::new();
     for selector in selectors {
         let pattern = session::pattern(selector)?;
@@ -351,7 +359,7 @@ fn narrow(selectors: &[String], before: &mut Document, after: &mut Document) -> 
             _ => false,
         };
         if !ids.any(|id| selects(&pattern, id)) && !by_group() {
-            return Err(Cannot::failed(format!(
+            return Err(CommandError::failed(format!(
                 "`--target {selector}` names no instance of either side"
             )));
         }
@@ -377,7 +385,7 @@ fn pairs(
     after: &mut Document,
     names: [&Opened; 2],
     live: &BTreeMap<InstanceId, Known>,
-) -> Result<Vec<Pair>, Cannot> {
+) -> Result<Vec<Pair>, CommandError> {
     match (before.unnamed.take(), after.unnamed.take()) {
         (None, None) => {}
         (Some(old), Some(new)) => {
@@ -437,7 +445,7 @@ fn like(rules: &LiveFirewall, other: &Known) -> Side {
 /// The rules of the instances that are known.
 fn live(basis: Basis<'_>) -> BTreeMap<InstanceId, Known> {
     match (basis.inventory, basis.plan) {
-        (Some(inventory), _) => side::live(inventory, basis.accounts),
+        (Some(inventory), _) => documents::live(inventory, basis.accounts),
         (None, Some(plan)) => {
             let plans = plan.instances.iter();
             plans
@@ -452,11 +460,11 @@ fn live(basis: Basis<'_>) -> BTreeMap<InstanceId, Known> {
 }
 
 /// The one instance of a document that is compared with rules that say of no instance.
-fn only(document: &mut Document, named: &Opened, unnamed: &Opened) -> Result<Known, Cannot> {
+fn only(document: &mut Document, named: &Opened, unnamed: &Opened) -> Result<Known, CommandError> {
     let count = document.instances.len();
     match document.instances.pop_first() {
         Some((_, stated)) if count == 1 => Ok(stated),
-        _ => Err(Cannot::usage(
+        _ => Err(CommandError::usage(
             format!(
                 "`{}` is the rules of one instance, and `{}` has {count}",
                 unnamed.shown, named.shown

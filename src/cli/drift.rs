@@ -12,14 +12,14 @@ use super::args::{ConsentArgs, duration};
 use super::jitter;
 use super::notify::{self, NotifyArgs};
 use super::output::{Output, plan_text};
-use super::plan::{LookArgs, look};
-use crate::policy::State;
+use super::plan::{PlanningArgs, make_plan};
+use crate::policy::JudgedRules;
 use crate::render::text::Asked;
 
 #[derive(Args, Debug)]
 pub(super) struct DriftArgs {
     #[command(flatten)]
-    look: LookArgs,
+    planning: PlanningArgs,
     /// Edit the configuration so that it says what is live, comments and layout kept
     #[arg(long, conflicts_with_all = ["strict_spelling", "read"])]
     adopt: bool,
@@ -49,17 +49,24 @@ async fn looked(args: &DriftArgs, output: &Output) -> Exit {
     }
     output.begin();
     if args.adopt {
-        return adopt::run(VERB, &args.look, output).await;
+        return adopt::run(VERB, &args.planning, output).await;
     }
     // Guards judge a change, and nothing is changed here.
-    let mut planned = match look(&args.look, &ConsentArgs::default(), State::Live, output).await {
+    let mut planned = match make_plan(
+        &args.planning,
+        &ConsentArgs::default(),
+        JudgedRules::Live,
+        output,
+    )
+    .await
+    {
         Ok(planned) => planned,
         Err(no_plan) => return no_plan.show(VERB, output),
     };
     planned.refusals.clear();
-    let inventory = args.look.inventory();
+    let inventory = args.planning.inventory();
     let asked = inventory.as_deref().map_or(Asked::Drift, Asked::DriftOf);
     let mut text = plan_text(&planned, asked, false);
     text.push_str(&output.last_changes_text());
-    output.show_plan(VERB, &planned, args.look.differs(&planned.plan), &text)
+    output.show_plan(VERB, &planned, args.planning.differs(&planned.plan), &text)
 }

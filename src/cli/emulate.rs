@@ -18,12 +18,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::Exit;
-use super::output::{Cannot, Output, to_stdout};
+use super::connection::AccessMode;
+use super::output::{CommandError, Output, to_stdout};
 use super::signals;
-use super::world::Want;
 use crate::emulator::{Access, Emulator, Faults, OpenError, Options, Quirks};
 use crate::lightsail::aws::Keys;
-use crate::render::plain;
+use crate::render::sanitize;
 
 #[derive(Args, Debug)]
 pub(super) struct EmulateArgs {
@@ -122,10 +122,10 @@ pub(super) async fn run(args: &EmulateArgs, output: &Output) -> Exit {
     }
 }
 
-async fn serve(args: &EmulateArgs) -> Result<Exit, Cannot> {
+async fn serve(args: &EmulateArgs) -> Result<Exit, CommandError> {
     let remote = !args.listen.ip().is_loopback();
     if remote && !args.allow_remote {
-        return Err(Cannot::usage(
+        return Err(CommandError::usage(
             format!("{} can be reached from other machines", args.listen),
             "listen on 127.0.0.1, or say --allow-remote",
         ));
@@ -162,13 +162,13 @@ async fn serve(args: &EmulateArgs) -> Result<Exit, Cannot> {
             let _ = stopped.await;
         })
         .await
-        .map_err(|error| Cannot::failed(format!("the server failed: {error}")))?;
+        .map_err(|error| CommandError::failed(format!("the server failed: {error}")))?;
     // Being stopped is how this verb is meant to end.
     watch.abort();
     Ok(Exit::Done)
 }
 
-fn options(args: &EmulateArgs) -> Result<Options, Cannot> {
+fn options(args: &EmulateArgs) -> Result<Options, CommandError> {
     let mut options = Options {
         access_key: args.access_key.clone(),
         secret_key: args.secret_key.clone(),
@@ -179,7 +179,7 @@ fn options(args: &EmulateArgs) -> Result<Options, Cannot> {
     options.faults.throttle |= args.throttle;
     for quirk in &args.quirks {
         let set = options.quirks.set(quirk);
-        set.map_err(|error| Cannot::usage(error.to_string(), error.hint()))?;
+        set.map_err(|error| CommandError::usage(error.to_string(), error.hint()))?;
     }
     Ok(options)
 }
@@ -190,32 +190,32 @@ fn warn(message: &str) {
     let _ = writeln!(
         anstream::stderr(),
         "{style}warning:{style:#} {}",
-        plain(message)
+        sanitize(message)
     );
 }
 
-fn open(path: &Path, access: Access, options: Options) -> Result<Emulator, Cannot> {
+fn open(path: &Path, access: Access, options: Options) -> Result<Emulator, CommandError> {
     Emulator::open(path, access, options).map_err(|error| cannot_open(&error))
 }
 
 /// With the cause, which says what to mend. It names its own causes itself.
-fn cannot_open(error: &OpenError) -> Cannot {
-    Cannot::failed(match error.source() {
+fn cannot_open(error: &OpenError) -> CommandError {
+    CommandError::failed(match error.source() {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
     })
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Cannot> {
+async fn listen(address: SocketAddr) -> Result<TcpListener, CommandError> {
     TcpListener::bind(address)
         .await
-        .map_err(|error| Cannot::failed(format!("cannot listen on {address}: {error}")))
+        .map_err(|error| CommandError::failed(format!("cannot listen on {address}: {error}")))
 }
 
-fn url(listener: &TcpListener) -> Result<String, Cannot> {
+fn url(listener: &TcpListener) -> Result<String, CommandError> {
     let address = listener
         .local_addr()
-        .map_err(|error| Cannot::failed(format!("no address to listen on: {error}")))?;
+        .map_err(|error| CommandError::failed(format!("no address to listen on: {error}")))?;
     Ok(format!("http://{address}"))
 }
 
@@ -229,7 +229,7 @@ pub(super) struct Embedded {
 
 impl Embedded {
     /// Loads and locks the file and serves it on a free loopback port. Only a verb that writes may change the file.
-    pub(super) async fn start(path: &Path, want: Want) -> Result<Self, Cannot> {
+    pub(super) async fn start(path: &Path, want: AccessMode) -> Result<Self, CommandError> {
         let options = Options::default();
         let keys = Keys {
             access_key_id: options.access_key.clone(),
@@ -237,8 +237,8 @@ impl Embedded {
             session_token: None,
         };
         let access = match want {
-            Want::Read => Access::ReadOnly,
-            Want::Write => Access::ReadWrite,
+            AccessMode::Read => Access::ReadOnly,
+            AccessMode::Write => Access::ReadWrite,
         };
         let emulator = open(path, access, options)?;
         let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;

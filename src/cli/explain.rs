@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use super::Exit;
-use super::args::{ConfigArgs, Format, InventoryFileArgs, WorldArgs};
-use super::output::{Cannot, Output, complain};
-use super::session::{self, NoPlan};
-use super::side::{additive, names};
+use super::args::{ConfigArgs, ConnectionArgs, Format, InventoryFileArgs};
+use super::connection::{AccessMode, Connection};
+use super::documents::{additive, names};
+use super::output::{CommandError, Output, complain};
+use super::session::{self, PlanError};
 use super::signals;
-use super::world::{Want, World};
 use crate::config::Config;
 use crate::exposure::{Access, Effective, Side};
 use crate::model::{Family, InstanceId, Key, Live, LiveFirewall, Mode, Site, Sources, Unreadable};
@@ -33,7 +33,7 @@ pub(super) struct ExplainArgs {
     #[command(flatten)]
     config: ConfigArgs,
     #[command(flatten)]
-    world: WorldArgs,
+    connection: ConnectionArgs,
     #[command(flatten)]
     snapshot: InventoryFileArgs,
 }
@@ -43,7 +43,7 @@ const VERB: &str = "explain";
 pub(super) async fn run(args: &ExplainArgs, output: &Output) -> Exit {
     let answer = tokio::select! {
         answer = explain(args, output) => answer,
-        exit = signals::received() => Err(Cannot { exit, message: "interrupted".to_owned(), hint: None }.into()),
+        exit = signals::received() => Err(CommandError { exit, message: "interrupted".to_owned(), hint: None }.into()),
     };
     match answer {
         Err(no_plan) => no_plan.show(VERB, output),
@@ -74,21 +74,21 @@ impl Answer {
     clippy::too_many_lines,
     reason = "one question, asked and answered in order"
 )]
-async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> {
+async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, PlanError> {
     let config = session::load(&args.config, output)?;
     let (to, from) = question(args, &config)?;
-    let sites = session::sites(&args.world, &config).await?;
+    let sites = session::sites(&args.connection, &config).await?;
     let inventory = args.snapshot.inventory.as_deref();
-    let world = World::connect(
-        &args.world,
+    let connection = Connection::connect(
+        &args.connection,
         inventory,
-        Want::Read,
+        AccessMode::Read,
         &sites,
         config.accounts(),
     )
     .await?;
-    let beside = session::beside(&args.world, &config, &sites).await;
-    let all = session::discover(world.reader(), &[&sites[..], &beside].concat()).await;
+    let beside = session::beside(&args.connection, &config, &sites).await;
+    let all = session::discover(connection.reader(), &[&sites[..], &beside].concat()).await;
     let mut seen = all.clone();
     seen.instances.retain(|id, _| sites.contains(&id.site()));
     seen.sites_unreadable.retain(|site, _| sites.contains(site));
@@ -96,15 +96,15 @@ async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> 
     let rules = match &found {
         Ok(id) => {
             let ids = std::iter::once(*id);
-            session::read_rules(world.reader(), ids, 1).await
+            session::read_rules(connection.reader(), ids, 1).await
         }
         Err(_) => BTreeMap::new(),
     };
-    world.close().await;
+    connection.close().await;
     let id = found?;
     let listing = session::listing(&sites, &beside, &all);
     if let Some(Unreadable { reason, hint }) = config.ambiguous(id, &listing) {
-        let cannot = Cannot {
+        let cannot = CommandError {
             exit: Exit::Incomplete,
             message: format!("what is declared for `{id}` is undecided: {reason}"),
             hint,
@@ -180,11 +180,14 @@ async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, NoPlan> 
 }
 
 /// The keys and the sources that are asked for; no sources are everyone.
-fn question(args: &ExplainArgs, config: &Config) -> Result<(Vec<Key>, Option<Sources>), Cannot> {
+fn question(
+    args: &ExplainArgs,
+    config: &Config,
+) -> Result<(Vec<Key>, Option<Sources>), CommandError> {
     let to = match &args.to {
         None => vec![Key::ALL],
         Some(text) => config.keys_of(text).ok_or_else(|| {
-            Cannot::usage(
+            CommandError::usage(
                 format!("`--to {text}` is no service and no port"),
                 "write it as `allow` would have it: ssh, tcp/443, udp/7000-7010, icmp/8",
             )
@@ -193,7 +196,7 @@ fn question(args: &ExplainArgs, config: &Config) -> Result<(Vec<Key>, Option<Sou
     let from = match &args.from {
         None => None,
         Some(text) => Some(config.sources_of(text).ok_or_else(|| {
-            Cannot::usage(
+            CommandError::usage(
                 format!("`--from {text}` is no address and no set"),
                 "write it as `from` would have it: 203.0.113.7, 203.0.113.0/24, or the name of a set",
             )
@@ -241,17 +244,17 @@ fn unseen<'a>(text: &str, seen: &'a Live) -> Vec<(&'a Site, &'a Unreadable)> {
     sites.filter(|(site, _)| may_hold(site)).collect()
 }
 
-fn find<'a>(text: &str, seen: &'a Live) -> Result<&'a InstanceId, Cannot> {
+fn find<'a>(text: &str, seen: &'a Live) -> Result<&'a InstanceId, CommandError> {
     let ids = seen.instances.keys();
     let named: Vec<&InstanceId> = ids.filter(|id| id.is_called(|name| name == text)).collect();
     match named[..] {
         [id] => Ok(id),
         [] => Err(match unseen(text, seen)[..] {
-            [] => Cannot::failed(format!(
+            [] => CommandError::failed(format!(
                 "there is no instance `{text}` in the regions that were looked at"
             ))
             .with_hint(session::suggestion(text, seen.instances.keys())),
-            [(site, why), ..] => Cannot {
+            [(site, why), ..] => CommandError {
                 exit: Exit::Incomplete,
                 message: format!(
                     "whether there is an instance `{text}` cannot be told, since the instances of `{site}` cannot be listed: {why}"
@@ -259,11 +262,11 @@ fn find<'a>(text: &str, seen: &'a Live) -> Result<&'a InstanceId, Cannot> {
                 hint: why.hint.clone(),
             },
         }),
-        _ if named.iter().any(|id| id.account != named[0].account) => Err(Cannot::usage(
+        _ if named.iter().any(|id| id.account != named[0].account) => Err(CommandError::usage(
             format!("`{text}` exists in several accounts"),
             "name it with its account and region: ACCOUNT/REGION/NAME",
         )),
-        _ => Err(Cannot::usage(
+        _ => Err(CommandError::usage(
             format!("`{text}` exists in several regions"),
             "name it with its region: REGION/NAME",
         )),

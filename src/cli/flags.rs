@@ -12,7 +12,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _};
 
 use super::args::Cli;
-use super::output::Cannot;
+use super::output::CommandError;
 
 /// A variable that changes what a run means, where it has an effect.
 struct Variable {
@@ -81,7 +81,7 @@ fn answers_alone(verb: &str) -> bool {
 /// # Errors
 /// The first flag, or variable, that the verb would ignore although it would matter. Otherwise, what is to be said of
 /// variables that are set, each as a fragment such as `PORTWARD_TARGET=mail-1 narrows this run`.
-pub(super) fn check(verb: &str, matches: &ArgMatches) -> Result<Vec<String>, Cannot> {
+pub(super) fn check(verb: &str, matches: &ArgMatches) -> Result<Vec<String>, CommandError> {
     ineffective(verb, matches)?;
     variables(verb, matches, |name| {
         env::var_os(name).filter(|value| !value.is_empty())
@@ -103,12 +103,12 @@ fn is_given(matches: &ArgMatches, flag: &str) -> bool {
     source(matches, flag).is_some_and(|source| source != ValueSource::DefaultValue)
 }
 
-fn ineffective(verb: &str, matches: &ArgMatches) -> Result<(), Cannot> {
+fn ineffective(verb: &str, matches: &ArgMatches) -> Result<(), CommandError> {
     let typed = |flag: &&&str| is_typed(matches, flag);
     if answers_alone(verb)
         && let Some(flag) = OUTPUT.iter().find(typed)
     {
-        return Err(Cannot::usage(
+        return Err(CommandError::usage(
             format!("`--{flag}` has no effect on `{verb}`"),
             "leave it out: the output has one format",
         ));
@@ -116,7 +116,7 @@ fn ineffective(verb: &str, matches: &ArgMatches) -> Result<(), Cannot> {
     for (flag, needed) in NEEDS {
         if is_typed(matches, flag) && !is_given(matches, needed) {
             let (flag, needed) = (spelled(flag), spelled(needed));
-            return Err(Cannot::usage(
+            return Err(CommandError::usage(
                 format!("`--{flag}` has no effect without `--{needed}`"),
                 format!("add `--{needed}`, or leave out `--{flag}`"),
             ));
@@ -127,7 +127,7 @@ fn ineffective(verb: &str, matches: &ArgMatches) -> Result<(), Cannot> {
         // Groups have ids as well.
         let mut others = ids.filter(|id| *id != "iam_policy" && id.starts_with(char::is_lowercase));
         if let Some(flag) = others.find(|id| !is_logging(id) && is_typed(matches, id)) {
-            return Err(Cannot::usage(
+            return Err(CommandError::usage(
                 format!("`--{}` has no effect beside `--iam-policy`", spelled(flag)),
                 "the policies depend on nothing",
             ));
@@ -194,7 +194,7 @@ fn variables(
     verb: &str,
     matches: &ArgMatches,
     value: impl Fn(&str) -> Option<OsString>,
-) -> Result<Vec<String>, Cannot> {
+) -> Result<Vec<String>, CommandError> {
     let mut notes = Vec::new();
     if !is_about_a_fleet(verb) || is_given(matches, "iam_policy") {
         return Ok(notes);
@@ -218,7 +218,7 @@ fn variables(
                 notes.push(format!("{shown} {effect}"));
             }
         } else if keeps_away && matches!(verb, "apply" | "rollback") {
-            return Err(Cannot::usage(
+            return Err(CommandError::usage(
                 format!("{shown} has no effect on `{verb}`, which would act as if it were not set"),
                 format!("unset {name}"),
             ));

@@ -20,7 +20,7 @@ pub(super) struct ImportArgs {
 const VERB: &str = "import";
 
 pub(super) async fn run(args: &ImportArgs, output: &Output) -> Exit {
-    let survey = match args.survey.look(output).await {
+    let survey = match args.survey.read(output).await {
         Ok(survey) => survey,
         Err(no_plan) => return no_plan.show(VERB, output),
     };

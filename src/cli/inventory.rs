@@ -12,18 +12,18 @@ use futures_util::stream;
 use glob::Pattern;
 
 use super::Exit;
-use super::args::{FleetArgs, InventoryFileArgs, WorldArgs};
-use super::output::{Cannot, Output, Shown, complain};
-use super::session::{self, NoPlan};
-use super::side;
-use super::world::{Want, World};
+use super::args::{ConnectionArgs, FleetArgs, InventoryFileArgs};
+use super::connection::{AccessMode, Connection};
+use super::documents;
+use super::output::{CommandError, Output, RunAnswer, complain};
+use super::session::{self, PlanError};
 use super::{progress, signals};
 use crate::atomic_file;
 use crate::config::{self, Account};
 use crate::inventory::{Entry, Inventory, Unlisted};
 use crate::lightsail::Reader;
 use crate::lightsail::aws;
-use crate::model::{Instance, InstanceId, PortState, Site, Unreadable, visible_json};
+use crate::model::{Instance, InstanceId, PortState, Site, Unreadable, sanitize_json};
 use crate::render::json::Problem;
 
 #[derive(Args, Debug)]
@@ -40,7 +40,7 @@ pub(super) struct SurveyArgs {
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
     #[command(flatten)]
-    world: WorldArgs,
+    connection: ConnectionArgs,
     #[command(flatten)]
     fleet: FleetArgs,
     #[command(flatten)]
@@ -72,7 +72,7 @@ pub(super) struct Survey {
 const VERB: &str = "inventory";
 
 pub(super) async fn run(args: &InventoryArgs, output: &Output) -> Exit {
-    let survey = match args.survey.look(output).await {
+    let survey = match args.survey.read(output).await {
         Ok(survey) => survey,
         Err(no_plan) => return no_plan.show(VERB, output),
     };
@@ -80,16 +80,16 @@ pub(super) async fn run(args: &InventoryArgs, output: &Output) -> Exit {
     for problem in &problems {
         complain(&problem.message, problem.hint.as_deref());
     }
-    let text = visible_json(survey.inventory().to_json());
+    let text = sanitize_json(survey.inventory().to_json());
     args.survey
         .deliver(VERB, &text, &problems, survey.exit(), output)
 }
 
 impl SurveyArgs {
     /// Lists the instances and reads the rules of those that are selected. A signal ends it.
-    pub(super) async fn look(&self, output: &Output) -> Result<Survey, NoPlan> {
+    pub(super) async fn read(&self, output: &Output) -> Result<Survey, PlanError> {
         if self.out.is_none() && !output.is_text() {
-            return Err(Cannot::usage(
+            return Err(CommandError::usage(
                 "stdout cannot hold both the result and a report on the run",
                 "write the result to a file with `--out`, or leave `--format` out",
             )
@@ -97,17 +97,17 @@ impl SurveyArgs {
         }
         tokio::select! {
             survey = self.survey() => survey,
-            exit = signals::received() => Err(Cannot { exit, message: "interrupted".to_owned(), hint: None }.into()),
+            exit = signals::received() => Err(CommandError { exit, message: "interrupted".to_owned(), hint: None }.into()),
         }
     }
 
-    async fn survey(&self) -> Result<Survey, NoPlan> {
+    async fn survey(&self) -> Result<Survey, PlanError> {
         let patterns = patterns(self.selectors.iter().chain(&self.fleet.target))?;
         let (sites, accounts) = self.sites().await?;
-        let connection = World::connect(
-            &self.world,
+        let connection = Connection::connect(
+            &self.connection,
             self.snapshot.inventory.as_deref(),
-            Want::Read,
+            AccessMode::Read,
             &sites,
             &accounts,
         )
@@ -121,14 +121,14 @@ impl SurveyArgs {
     }
 
     /// Where to look, and how to reach the accounts that have a name.
-    async fn sites(&self) -> Result<(Vec<Site>, BTreeMap<String, Account>), NoPlan> {
+    async fn sites(&self) -> Result<(Vec<Site>, BTreeMap<String, Account>), PlanError> {
         if let Some(path) = &self.config {
             let config = config::load(path)?;
-            let sites = session::sites(&self.world, &config).await?;
+            let sites = session::sites(&self.connection, &config).await?;
             return Ok((sites, config.accounts().clone()));
         }
-        if let Some(name) = self.world.account.first() {
-            return Err(Cannot::usage(
+        if let Some(name) = self.connection.account.first() {
+            return Err(CommandError::usage(
                 format!("`--account {name}` is the name that a configuration gives an account"),
                 "name the configuration with `-c FILE`",
             )
@@ -142,16 +142,16 @@ impl SurveyArgs {
     }
 
     /// The regions to look at: the flag, else all of the file that stands for the service, else the environment.
-    async fn regions(&self) -> Result<BTreeSet<String>, Cannot> {
-        if !self.world.region.is_empty() {
-            return Ok(self.world.region.iter().cloned().collect());
+    async fn regions(&self) -> Result<BTreeSet<String>, CommandError> {
+        if !self.connection.region.is_empty() {
+            return Ok(self.connection.region.iter().cloned().collect());
         }
         if let Some(path) = self.file() {
             return regions_of(path);
         }
-        let region = aws::default_region(self.world.profile.as_deref()).await;
+        let region = aws::default_region(self.connection.profile.as_deref()).await;
         region.map(|region| [region].into()).ok_or_else(|| {
-            Cannot::usage(
+            CommandError::usage(
                 "no region to look at",
                 "name one or more: `--region eu-central-1`, or AWS_REGION",
             )
@@ -161,7 +161,7 @@ impl SurveyArgs {
     fn file(&self) -> Option<&Path> {
         #[cfg(feature = "emulator")]
         if self.snapshot.inventory.is_none() {
-            return self.world.emulator.as_deref();
+            return self.connection.emulator.as_deref();
         }
         self.snapshot.inventory.as_deref()
     }
@@ -179,9 +179,9 @@ impl SurveyArgs {
             && let Err(error) = atomic_file::write(path, text.as_bytes())
         {
             let message = format!("cannot write `{}`: {error}", path.display());
-            return output.cannot(verb, &Cannot::failed(message));
+            return output.cannot(verb, &CommandError::failed(message));
         }
-        output.show(&Shown {
+        output.show(&RunAnswer {
             verb,
             exit,
             problems,
@@ -273,17 +273,16 @@ async fn survey(
     asked: &[Site],
     patterns: &[(String, Pattern)],
     fleet: &FleetArgs,
-) -> Result<Survey, Cannot> {
+) -> Result<Survey, CommandError> {
     let seen = session::discover(reader, asked).await;
     let picks = |pattern: &Pattern, id: &InstanceId| session::selects(pattern, id);
     for (text, pattern) in patterns {
         // What could not be listed may hold it, and is reported as what it is.
         if seen.sites_unreadable.is_empty() && !seen.instances.keys().any(|id| picks(pattern, id)) {
             return Err(
-                Cannot::failed(format!("`{text}` names no instance")).with_hint(Some(format!(
-                    "looked at: {}",
-                    session::regions_of(asked).join(", ")
-                ))),
+                CommandError::failed(format!("`{text}` names no instance")).with_hint(Some(
+                    format!("looked at: {}", session::regions_of(asked).join(", ")),
+                )),
             );
         }
     }
@@ -323,12 +322,14 @@ async fn read(
     rules
 }
 
-fn patterns<'a>(texts: impl Iterator<Item = &'a String>) -> Result<Vec<(String, Pattern)>, Cannot> {
+fn patterns<'a>(
+    texts: impl Iterator<Item = &'a String>,
+) -> Result<Vec<(String, Pattern)>, CommandError> {
     texts
         .map(|text| Ok((text.clone(), session::pattern(text)?)))
         .collect()
 }
 
-fn regions_of(path: &Path) -> Result<BTreeSet<String>, Cannot> {
-    Ok(side::inventory(path)?.regions.into_keys().collect())
+fn regions_of(path: &Path) -> Result<BTreeSet<String>, CommandError> {
+    Ok(documents::inventory(path)?.regions.into_keys().collect())
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::output::Cannot;
+use super::output::CommandError;
 use super::signals;
 
 /// Somewhere between nothing and `most`, seeded by the operating system.
@@ -13,7 +13,7 @@ pub(super) fn chosen(most: Duration) -> Duration {
 }
 
 /// Waits, unless a signal ends it.
-pub(super) async fn wait(wait: Duration) -> Result<(), Cannot> {
+pub(super) async fn wait(wait: Duration) -> Result<(), CommandError> {
     if wait.is_zero() {
         return Ok(());
     }
@@ -21,7 +21,7 @@ pub(super) async fn wait(wait: Duration) -> Result<(), Cannot> {
     tokio::select! {
         () = tokio::time::sleep(wait) => Ok(()),
         exit = signals::received() => {
-            Err(Cannot { exit, message: "interrupted".to_owned(), hint: None })
+            Err(CommandError { exit, message: "interrupted".to_owned(), hint: None })
         }
     }
 }

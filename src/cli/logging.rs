@@ -10,8 +10,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::args::{LogFormat, Logging};
-use crate::model::visible_json;
-use crate::render::plain;
+use crate::model::sanitize_json;
+use crate::render::sanitize;
 
 /// Log lines to stderr. Ours at the asked level; those of libraries only from -vvv, and never their bodies.
 pub(super) fn start(args: &Logging) {
@@ -46,11 +46,11 @@ pub(super) fn start(args: &Logging) {
 struct Log(fn(&str) -> String);
 
 fn log_lines() -> Log {
-    Log(|event| format!("{}\n", plain(event.strip_suffix('\n').unwrap_or(event))))
+    Log(|event| format!("{}\n", sanitize(event.strip_suffix('\n').unwrap_or(event))))
 }
 
 fn log_objects() -> Log {
-    Log(|event| visible_json(event.to_owned()))
+    Log(|event| sanitize_json(event.to_owned()))
 }
 
 impl io::Write for Log {

@@ -8,12 +8,12 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use super::exit::Exit;
-use super::output::Known;
+use super::output::RunFacts;
 use crate::render::json::Run;
 use crate::render::prometheus::{Counts, Metrics, last_success, text};
 
 /// The metrics of a run that ends now. `file` is where they will stand, and where those of the last run are.
-pub(super) fn of_run(run: &Run<'_>, exit: Exit, known: &Known, file: Option<&Path>) -> String {
+pub(super) fn of_run(run: &Run<'_>, exit: Exit, known: &RunFacts, file: Option<&Path>) -> String {
     text(&Metrics {
         verb: run.verb,
         config: Some(run.config).filter(|config| !config.is_empty()),

@@ -8,10 +8,11 @@ mod apply;
 mod args;
 mod check;
 mod completions;
+mod connection;
 mod diff;
 mod doctor;
+mod documents;
 mod drift;
-mod earlier;
 #[cfg(feature = "emulator")]
 mod emulate;
 mod exit;
@@ -32,10 +33,9 @@ mod rollback;
 mod schema;
 mod session;
 mod shard;
-mod side;
 mod signals;
 mod terminal;
-mod world;
+mod unconfirmed;
 
 use std::path::PathBuf;
 
@@ -74,7 +74,7 @@ pub fn main() -> Exit {
         Err(error) => {
             return output.cannot(
                 "portward",
-                &output::Cannot::failed(format!("no runtime: {error}")),
+                &output::CommandError::failed(format!("no runtime: {error}")),
             );
         }
     };

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 
 use super::Exit;
-use super::output::{Cannot, Output};
+use super::output::{CommandError, Output};
 use super::signals;
 use crate::lightsail::aws::post;
 
@@ -85,7 +85,7 @@ pub(super) struct Address {
 
 impl NotifyArgs {
     /// The address, looked at before anything is done: what cannot be sent later is said now.
-    pub(super) fn address(&self) -> Result<Option<Address>, Cannot> {
+    pub(super) fn address(&self) -> Result<Option<Address>, CommandError> {
         let Some(url) = self.notify_url.clone().filter(|url| !url.0.is_empty()) else {
             return Ok(None);
         };
@@ -127,7 +127,7 @@ pub(super) async fn tell(address: Option<&Address>, exit: Exit, output: &Output)
     }
 }
 
-async fn send(url: &str, token: Option<&str>, body: &str) -> Result<(), post::NotTaken> {
+async fn send(url: &str, token: Option<&str>, body: &str) -> Result<(), post::DeliveryError> {
     let began = Instant::now();
     let first = post::post(url, token, body, DEADLINE / 2).await;
     match first {
@@ -141,13 +141,13 @@ async fn send(url: &str, token: Option<&str>, body: &str) -> Result<(), post::No
 }
 
 /// Refuses what would tell a secret to others, or cannot be sent at all.
-fn check(url: &str, has_token: bool) -> Result<(), Cannot> {
+fn check(url: &str, has_token: bool) -> Result<(), CommandError> {
     let (scheme, authority) = parts(url);
     let secure = match scheme.as_str() {
         "https" => true,
         "http" => false,
         _ => {
-            return Err(Cannot::usage(
+            return Err(CommandError::usage(
                 "`--notify-url` is no `https://` or `http://` address",
                 "give the webhook's whole address, best as PORTWARD_NOTIFY_URL",
             ));
@@ -158,13 +158,13 @@ fn check(url: &str, has_token: bool) -> Result<(), Cannot> {
         None => (false, authority),
     };
     if host.is_empty() || url.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err(Cannot::usage(
+        return Err(CommandError::usage(
             "`--notify-url` names no host",
             "give the webhook's whole address, best as PORTWARD_NOTIFY_URL",
         ));
     }
     if has_token && !secure && !is_loopback(host) {
-        return Err(Cannot::usage(
+        return Err(CommandError::usage(
             format!("{TOKEN} would be sent where everybody can read it"),
             "use an `https://` address",
         ));

@@ -19,7 +19,7 @@ use super::metrics;
 use super::session::Planned;
 use crate::config::{Diagnostic, Diagnostics, Severity, service_keys, service_name};
 use crate::lightsail::Tally;
-use crate::model::{Key, visible_json};
+use crate::model::{Key, sanitize_json};
 use crate::plan::{Plan, Report};
 use crate::policy::{Refusal, Violation};
 use crate::render::cost::Cost;
@@ -39,11 +39,11 @@ pub(super) struct Output {
     github: GithubFiles,
     /// The configuration, as it was named; empty where the verb has none.
     config: String,
-    known: RefCell<Known>,
+    known: RefCell<RunFacts>,
 }
 
 /// What became known on the way, for whatever is written in the end.
-pub(super) struct Known {
+pub(super) struct RunFacts {
     pub(super) facts: Facts,
     /// When the work began.
     pub(super) began: Instant,
@@ -51,7 +51,7 @@ pub(super) struct Known {
     pub(super) message: Option<Message>,
 }
 
-impl Known {
+impl RunFacts {
     /// Takes the calls that a connection counted.
     pub(super) fn count(&mut self, tally: &Tally) {
         let calls = tally.iter().map(|(action, answers)| Calls {
@@ -66,13 +66,13 @@ impl Known {
 
 /// Why a verb could not do its job.
 #[derive(Debug)]
-pub(super) struct Cannot {
+pub(super) struct CommandError {
     pub(super) exit: Exit,
     pub(super) message: String,
     pub(super) hint: Option<String>,
 }
 
-impl Cannot {
+impl CommandError {
     pub(super) fn failed(message: impl Into<String>) -> Self {
         Self {
             exit: Exit::Failed,
@@ -96,7 +96,7 @@ impl Cannot {
 }
 
 /// What a verb has to show.
-pub(super) struct Shown<'a> {
+pub(super) struct RunAnswer<'a> {
     pub(super) verb: &'static str,
     pub(super) exit: Exit,
     pub(super) problems: &'a [json::Problem],
@@ -117,7 +117,7 @@ impl Output {
             format: args.format,
             reports: args.report.clone(),
             github: GithubFiles::of_environment(),
-            known: RefCell::new(Known {
+            known: RefCell::new(RunFacts {
                 facts: Facts::default(),
                 began: Instant::now(),
                 message: None,
@@ -126,8 +126,8 @@ impl Output {
     }
 
     /// Takes note of something for the reports.
-    pub(super) fn learn(&self, learn: impl FnOnce(&mut Known)) {
-        learn(&mut self.known.borrow_mut());
+    pub(super) fn record(&self, record: impl FnOnce(&mut RunFacts)) {
+        record(&mut self.known.borrow_mut());
     }
 
     /// Tells what environment variables do to the run, on stderr and in every report.
@@ -135,17 +135,17 @@ impl Output {
         for note in &notes {
             say(&format!("note: {note}"));
         }
-        self.learn(|known| known.facts.environment = notes);
+        self.record(|known| known.facts.environment = notes);
     }
 
     /// What is known so far.
-    pub(super) fn known(&self) -> Ref<'_, Known> {
+    pub(super) fn known(&self) -> Ref<'_, RunFacts> {
         self.known.borrow()
     }
 
     /// The work begins only now.
     pub(super) fn begin(&self) {
-        self.learn(|known| known.began = Instant::now());
+        self.record(|known| known.began = Instant::now());
     }
 
     /// When the rules of instances that differ were changed last, as text.
@@ -158,7 +158,7 @@ impl Output {
     }
 
     /// Shows a run that got as far as its answer, and writes the reports.
-    pub(super) fn show(&self, shown: &Shown<'_>) -> Exit {
+    pub(super) fn show(&self, shown: &RunAnswer<'_>) -> Exit {
         let facts = self.known().facts.clone();
         let run = json::Run {
             verb: shown.verb,
@@ -190,7 +190,7 @@ impl Output {
         let content = |format, file: Option<&Path>| {
             let text = noted(format, file.is_some(), content(format, file)?, &notes);
             Some(match format {
-                Format::Json => visible_json(text),
+                Format::Json => sanitize_json(text),
                 _ => text,
             })
         };
@@ -204,7 +204,7 @@ impl Output {
                 let known: Vec<String> = known.map(Format::name).collect();
                 let message = format!("`{verb}` has no format `{}`", format.name());
                 let hint = format!("it has {}", known.join(", "));
-                return self.cannot(verb, &Cannot::usage(message, hint));
+                return self.cannot(verb, &CommandError::usage(message, hint));
             };
             made.push(text);
         }
@@ -236,7 +236,7 @@ impl Output {
         if planned.is_refused() {
             held.push(Exit::Refused);
         }
-        self.show(&Shown {
+        self.show(&RunAnswer {
             verb,
             exit: Exit::first_of(&held),
             problems: &planned.warnings,
@@ -250,7 +250,7 @@ impl Output {
     }
 
     /// Tells why a verb could not do its job, and writes the reports.
-    pub(super) fn cannot(&self, verb: &'static str, cannot: &Cannot) -> Exit {
+    pub(super) fn cannot(&self, verb: &'static str, cannot: &CommandError) -> Exit {
         complain(&cannot.message, cannot.hint.as_deref());
         self.ended(
             verb,
@@ -319,7 +319,7 @@ impl Output {
         let formatted = |format, is_file, run: &json::Run<'_>| {
             let text = noted(format, is_file, formatted(format, text, run), &notes);
             match format {
-                Format::Json | Format::Sarif => visible_json(text),
+                Format::Json | Format::Sarif => sanitize_json(text),
                 _ => text,
             }
         };
@@ -354,7 +354,7 @@ impl Output {
             }
         }
         let message = render::notification::message(run, exit.code());
-        self.learn(|known| known.message = Some(message));
+        self.record(|known| known.message = Some(message));
         exit
     }
 }

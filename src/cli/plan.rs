@@ -6,26 +6,26 @@ use clap::Args;
 
 use super::Exit;
 use super::args::{
-    ConfigArgs, ConsentArgs, FleetArgs, InventoryFileArgs, OutArgs, ReadArgs, SpellingArgs,
-    StrategyArgs, WorldArgs, options,
+    ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, InventoryFileArgs, OutArgs, ReadArgs,
+    SpellingArgs, StrategyArgs, options,
 };
-use super::earlier::{self, ReceiptsArgs};
 use super::last_change;
-use super::output::{Cannot, Output, plan_text};
-use super::session::{self, Confirm, NoPlan, Planned, Question};
+use super::output::{CommandError, Output, plan_text};
+use super::session::{self, Confirm, PlanError, PlanRequest, Planned};
 use super::shard::ShardArgs;
 use super::signals;
+use super::unconfirmed::{self, ReceiptsArgs};
 use crate::plan::{Plan, Verdict};
-use crate::policy::State;
+use crate::policy::JudgedRules;
 use crate::render::text::Asked;
 
 /// What a verb needs that compares and does not write.
 #[derive(Args, Debug)]
-pub(super) struct LookArgs {
+pub(super) struct PlanningArgs {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
     #[command(flatten)]
-    pub(super) world: WorldArgs,
+    pub(super) connection: ConnectionArgs,
     #[command(flatten)]
     pub(super) fleet: FleetArgs,
     #[command(flatten)]
@@ -48,7 +48,7 @@ pub(super) struct LookArgs {
 #[derive(Args, Debug)]
 pub(super) struct PlanArgs {
     #[command(flatten)]
-    look: LookArgs,
+    planning: PlanningArgs,
     #[command(flatten)]
     consent: ConsentArgs,
     #[command(flatten)]
@@ -64,22 +64,25 @@ pub(super) struct PlanArgs {
 const VERB: &str = "plan";
 
 pub(super) async fn run(args: &PlanArgs, output: &Output) -> Exit {
-    if args.out.out.is_some() && args.look.config.as_of.is_some() && !args.look.world.is_emulated()
+    if args.out.out.is_some()
+        && args.planning.config.as_of.is_some()
+        && !args.planning.connection.is_emulated()
     {
-        let cannot = Cannot::usage(
+        let cannot = CommandError::usage(
             "`--as-of` is a preview, and a plan file could make it real",
             "leave out `--out`, or use `--emulator`",
         );
         return output.cannot(VERB, &cannot);
     }
-    let planned = match look(&args.look, &args.consent, State::Result, output).await {
+    let planned = match make_plan(&args.planning, &args.consent, JudgedRules::Result, output).await
+    {
         Ok(planned) => planned,
         Err(no_plan) => return no_plan.show(VERB, output),
     };
     let differs = if args.detailed_exitcode {
-        args.look.differs(&planned.plan)
+        args.planning.differs(&planned.plan)
     } else {
-        args.look.fails_on_undeclared(&planned.plan)
+        args.planning.fails_on_undeclared(&planned.plan)
     };
     let text = plan_text(&planned, Asked::Plan, args.diff);
     if let Err(cannot) = args.out.write(&planned) {
@@ -88,7 +91,7 @@ pub(super) async fn run(args: &PlanArgs, output: &Output) -> Exit {
     output.show_plan(VERB, &planned, differs, &text)
 }
 
-impl LookArgs {
+impl PlanningArgs {
     /// The inventory that is read in place of the service, as it was named.
     pub(super) fn inventory(&self) -> Option<String> {
         let path = self.snapshot.inventory.as_deref()?;
@@ -110,15 +113,15 @@ impl LookArgs {
 }
 
 /// Loads, connects for reading only, and plans. A signal ends it: nothing is in flight that would have to be finished.
-pub(super) async fn look(
-    args: &LookArgs,
+pub(super) async fn make_plan(
+    args: &PlanningArgs,
     consent: &ConsentArgs,
-    judged: State,
+    judged: JudgedRules,
     output: &Output,
-) -> Result<Planned, NoPlan> {
-    let LookArgs {
+) -> Result<Planned, PlanError> {
+    let PlanningArgs {
         config,
-        world,
+        connection,
         fleet,
         reading,
         strategy,
@@ -128,25 +131,25 @@ pub(super) async fn look(
         receipts,
         fail_on_undeclared: _,
     } = args;
-    let warnings = earlier::name_unconfirmed(&receipts.receipts, &config.config);
+    let warnings = unconfirmed::name_unconfirmed(&receipts.receipts, &config.config);
     let work = async {
         let shard = shard.chosen()?;
-        output.learn(|known| {
+        output.record(|known| {
             known.facts.shard = shard;
             known.facts.inventory = args.inventory();
         });
-        let world = &world.shared(shard);
+        let connection = &connection.shared(shard);
         let inventory = snapshot.inventory.as_deref();
-        let (loaded, sites, connection) = session::open(config, world, inventory, output).await?;
+        let (loaded, sites, client) = session::open(config, connection, inventory, output).await?;
         let as_of = config.as_of.unwrap_or_else(time::OffsetDateTime::now_utc);
         let planned = session::plan(
             &loaded,
             as_of,
-            world,
+            connection,
             consent,
             &sites,
-            connection.reader(),
-            Question {
+            client.reader(),
+            PlanRequest {
                 fleet,
                 read: reading.read,
                 options: options(*strategy, *spelling),
@@ -158,21 +161,21 @@ pub(super) async fn look(
         )
         .await;
         if let Ok(planned) = &planned {
-            output.learn(|known| known.facts.expiring.clone_from(&planned.expiring));
-            if judged == State::Live && inventory.is_none() {
-                let changes = last_change::ask(&planned.plan, connection.reader()).await;
-                output.learn(|known| known.facts.last_changes = changes);
+            output.record(|known| known.facts.expiring.clone_from(&planned.expiring));
+            if judged == JudgedRules::Live && inventory.is_none() {
+                let changes = last_change::ask(&planned.plan, client.reader()).await;
+                output.record(|known| known.facts.last_changes = changes);
             }
         }
-        let tally = connection.tally();
-        output.learn(|known| known.count(&tally));
-        connection.close().await;
-        let mut planned = planned?.counted(&tally, world);
+        let tally = client.tally();
+        output.record(|known| known.count(&tally));
+        client.close().await;
+        let mut planned = planned?.counted(&tally, connection);
         planned.warnings.extend(warnings);
         Ok(planned)
     };
     tokio::select! {
         planned = work => planned,
-        exit = signals::received() => Err(Cannot { exit, message: "interrupted".to_owned(), hint: None }.into()),
+        exit = signals::received() => Err(CommandError { exit, message: "interrupted".to_owned(), hint: None }.into()),
     }
 }

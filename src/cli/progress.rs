@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::say;
-use crate::render::{plain, span, thousands};
+use crate::render::{sanitize, span, thousands};
 
 /// How often the spinner turns: often enough to look alive, rarely enough to cost nothing.
 const TICK: Duration = Duration::from_millis(120);
@@ -68,7 +68,7 @@ impl Progress {
     /// What is being done right now, from outside; only a terminal shows it.
     pub(super) fn message(&self, text: &str) {
         if self.log.is_none() {
-            self.bar.set_message(plain(text));
+            self.bar.set_message(sanitize(text));
         }
     }
 

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::Exit;
 use super::args::Format;
 use super::metrics;
-use super::output::{Cannot, Output};
+use super::output::{CommandError, Output};
 use crate::render::merge::{self, Ending, Merged};
 use crate::render::prometheus::{self, Metrics};
 
@@ -57,35 +57,36 @@ pub(super) fn run(args: &ReportArgs, output: &Output) -> Exit {
     })
 }
 
-fn merged(files: &[PathBuf]) -> Result<Merged, Cannot> {
+fn merged(files: &[PathBuf]) -> Result<Merged, CommandError> {
     let mut parts = Vec::new();
     for file in files {
         let name = file.display().to_string();
-        let text = crate::input::read_text(file)
-            .map_err(|error| Cannot::failed(format!("cannot read the report `{name}`: {error}")))?;
+        let text = crate::input::read_text(file).map_err(|error| {
+            CommandError::failed(format!("cannot read the report `{name}`: {error}"))
+        })?;
         parts.push(merge::read(&name, &text).map_err(|error| no(&error))?);
     }
     for part in &parts {
         if Exit::of_code(part.exit_code()).is_none() {
             let message = format!("`{}` has an exit code that is not ours", part.name());
-            return Err(Cannot::failed(message));
+            return Err(CommandError::failed(message));
         }
     }
     merge::join(parts, |endings| whole(endings).code()).map_err(|error| no(&error))
 }
 
-fn no(error: &merge::NotJoined) -> Cannot {
+fn no(error: &merge::MergeError) -> CommandError {
     let hint = match error {
-        merge::NotJoined::Whole(_) => {
+        merge::MergeError::Whole(_) => {
             "a shard's report is written with `--shard K/N --report json=FILE`"
         }
-        merge::NotJoined::Apart(..) => "give the reports of one run, each shard once",
-        merge::NotJoined::Sums(..) => "give the report as the shard wrote it",
-        merge::NotJoined::NoReport(..) | merge::NotJoined::Version(..) => {
+        merge::MergeError::Apart(..) => "give the reports of one run, each shard once",
+        merge::MergeError::Sums(..) => "give the report as the shard wrote it",
+        merge::MergeError::NoReport(..) | merge::MergeError::Version(..) => {
             "it is written by `--report json=FILE` of the same version"
         }
     };
-    Cannot::failed(error.to_string()).with_hint(Some(hint.to_owned()))
+    CommandError::failed(error.to_string()).with_hint(Some(hint.to_owned()))
 }
 
 /// The exit code that one run over everything would have had, as far as the shards can tell. A code that says that nothing

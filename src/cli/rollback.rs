@@ -11,13 +11,13 @@ use clap::Args;
 use time::OffsetDateTime;
 
 use super::Exit;
-use super::args::{ConfigArgs, ConsentArgs, FleetArgs, OutArgs, StrategyArgs, WorldArgs};
-use super::output::{Cannot, Output, plan_text, problems, say};
+use super::args::{ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, OutArgs, StrategyArgs};
+use super::connection::{AccessMode, Connection};
+use super::output::{CommandError, Output, plan_text, problems, say};
 use super::session::{
-    self, Basis, NoPlan, Planned, account, discover, ids_of, read_rules, regions_of,
+    self, Basis, PlanError, Planned, account, discover, ids_of, read_rules, regions_of,
 };
 use super::signals;
-use super::world::{Want, World};
 use crate::apply::receipt::{self, Receipt};
 use crate::config::{self, Account, Config};
 use crate::model::{Fingerprint, Site};
@@ -48,7 +48,7 @@ pub(super) struct RollbackArgs {
     )]
     config: Option<PathBuf>,
     #[command(flatten)]
-    world: WorldArgs,
+    connection: ConnectionArgs,
     #[command(flatten)]
     fleet: FleetArgs,
     #[command(flatten)]
@@ -67,9 +67,9 @@ const VERB: &str = "rollback";
 pub(super) async fn run(args: &RollbackArgs, output: &Output) -> Exit {
     let work = async {
         tokio::select! {
-            planned = look(args, output) => planned,
+            planned = make_plan(args, output) => planned,
             exit = signals::received() => {
-                Err(Cannot { exit, message: "interrupted".to_owned(), hint: None }.into())
+                Err(CommandError { exit, message: "interrupted".to_owned(), hint: None }.into())
             }
         }
     };
@@ -100,7 +100,7 @@ fn opened(plan: &Plan) -> String {
     for instance in &plan.instances {
         for line in instance.exposure.lines().gained {
             let line = format!("{}: + {line}", instance.instance.id);
-            let _ = writeln!(text, "opens: {}", render::plain(&line));
+            let _ = writeln!(text, "opens: {}", render::sanitize(&line));
         }
     }
     if text.len() == before {
@@ -114,7 +114,7 @@ fn opened(plan: &Plan) -> String {
 fn accounts_of(
     config: Option<&Config>,
     sites: &[Site],
-) -> Result<BTreeMap<String, Account>, NoPlan> {
+) -> Result<BTreeMap<String, Account>, PlanError> {
     if sites.iter().all(|site| site.account.is_none()) {
         return Ok(BTreeMap::new());
     }
@@ -125,17 +125,21 @@ fn accounts_of(
 }
 
 /// Keeps what is asked for of a receipt. Each name must be that of something in it.
-fn narrow(receipt: &mut Receipt, world: &WorldArgs, targets: &[String]) -> Result<(), Cannot> {
+fn narrow(
+    receipt: &mut Receipt,
+    connection: &ConnectionArgs,
+    targets: &[String],
+) -> Result<(), CommandError> {
     let none = |flag: &str, name: &str| {
-        Cannot::failed(format!("`--{flag} {name}` names nothing in the receipt"))
+        CommandError::failed(format!("`--{flag} {name}` names nothing in the receipt"))
     };
     let ids = || receipt.writes().iter().map(|write| &write.id);
-    for region in &world.region {
+    for region in &connection.region {
         if !ids().any(|id| id.region == *region) {
             return Err(none("region", region));
         }
     }
-    for account in &world.account {
+    for account in &connection.account {
         if !ids().any(|id| id.account.as_ref() == Some(account)) {
             return Err(none("account", account));
         }
@@ -150,23 +154,23 @@ fn narrow(receipt: &mut Receipt, world: &WorldArgs, targets: &[String]) -> Resul
     }
     let any = !receipt.writes().is_empty();
     receipt.retain(|id| {
-        let named = |account: &String| world.account.contains(account);
-        (world.region.is_empty() || world.region.contains(&id.region))
-            && (world.account.is_empty() || id.account.as_ref().is_some_and(named))
+        let named = |account: &String| connection.account.contains(account);
+        (connection.region.is_empty() || connection.region.contains(&id.region))
+            && (connection.account.is_empty() || id.account.as_ref().is_some_and(named))
             && (patterns.is_empty() || patterns.iter().any(|pattern| session::selects(pattern, id)))
     });
     if any && receipt.writes().is_empty() {
         let message =
             "nothing in the receipt is what `--target`, `--region` and `--account` name together";
-        return Err(Cannot::failed(message));
+        return Err(CommandError::failed(message));
     }
     Ok(())
 }
 
-async fn look(args: &RollbackArgs, output: &Output) -> Result<Planned, NoPlan> {
+async fn make_plan(args: &RollbackArgs, output: &Output) -> Result<Planned, PlanError> {
     let mut receipt =
-        Receipt::read(&args.receipt).map_err(|damage| Cannot::failed(damage.to_string()))?;
-    narrow(&mut receipt, &args.world, &args.fleet.target)?;
+        Receipt::read(&args.receipt).map_err(|damage| CommandError::failed(damage.to_string()))?;
+    narrow(&mut receipt, &args.connection, &args.fleet.target)?;
     let config = match &args.config {
         None => None,
         Some(config) => {
@@ -181,8 +185,9 @@ async fn look(args: &RollbackArgs, output: &Output) -> Result<Planned, NoPlan> {
     let back = receipt.rollback();
     let sites: Vec<Site> = back.sites().into_iter().collect();
     let accounts = accounts_of(config.as_ref(), &sites)?;
-    let world = World::connect(&args.world, None, Want::Read, &sites, &accounts).await?;
-    let mut live = discover(world.reader(), &sites).await;
+    let connection =
+        Connection::connect(&args.connection, None, AccessMode::Read, &sites, &accounts).await?;
+    let mut live = discover(connection.reader(), &sites).await;
     let mut desired = back.desired(&live);
     let made_at = OffsetDateTime::now_utc();
     let mut declared = desired.instances.len();
@@ -194,17 +199,17 @@ async fn look(args: &RollbackArgs, output: &Output) -> Result<Planned, NoPlan> {
         desired.policies = all.policies;
     }
     live.firewalls = read_rules(
-        world.reader(),
+        connection.reader(),
         desired.instances.keys(),
         args.fleet.concurrency,
     )
     .await;
-    let tally = world.tally();
-    world.close().await;
+    let tally = connection.tally();
+    connection.close().await;
     let strategy = args.strategy.strategy.unwrap_or_default();
     let plan = back.plan(&mut desired, &live, strategy);
     let text = crate::input::read(&args.receipt).map_err(|error| {
-        Cannot::failed(format!("cannot read `{}`: {error}", args.receipt.display()))
+        CommandError::failed(format!("cannot read `{}`: {error}", args.receipt.display()))
     })?;
     let mut warnings = problems(config.iter().flat_map(Config::warnings));
     warnings.push(Problem::warning(UNSIGNED.to_owned()));
@@ -231,8 +236,8 @@ async fn look(args: &RollbackArgs, output: &Output) -> Result<Planned, NoPlan> {
         changed_since: back.changed_since(&live),
     };
     let mut planned = Planned::judged(plan, basis, &args.consent)?;
-    planned.findings = policy::policies(&planned.plan, &desired, policy::State::Result);
+    planned.findings = policy::policies(&planned.plan, &desired, policy::JudgedRules::Result);
     // Whether a waiver is needed is a question about what is declared.
     planned.findings.unused.clear();
-    Ok(planned.counted(&tally, &args.world))
+    Ok(planned.counted(&tally, &args.connection))
 }

@@ -8,8 +8,8 @@ use std::ffi::OsString;
 
 use clap::Args;
 
-use super::args::WorldArgs;
-use super::output::Cannot;
+use super::args::ConnectionArgs;
+use super::output::CommandError;
 use crate::lightsail::Rate;
 use crate::model::{Desired, Shard};
 
@@ -29,7 +29,7 @@ pub(super) struct ShardArgs {
 
 impl ShardArgs {
     /// Our part; `None` is the whole.
-    pub(super) fn chosen(&self) -> Result<Option<Shard>, Cannot> {
+    pub(super) fn chosen(&self) -> Result<Option<Shard>, CommandError> {
         match self.shards {
             None => Ok(self.shard),
             Some(of) => indexed(of, env::var_os(COMPLETION_INDEX)).map(Some),
@@ -38,9 +38,9 @@ impl ShardArgs {
 }
 
 /// The part of a pod of an indexed Job.
-fn indexed(of: u16, index: Option<OsString>) -> Result<Shard, Cannot> {
+fn indexed(of: u16, index: Option<OsString>) -> Result<Shard, CommandError> {
     let Some(index) = index else {
-        return Err(Cannot::usage(
+        return Err(CommandError::usage(
             format!("`--shards` needs `{COMPLETION_INDEX}`, which is not set"),
             "it is set in the pods of an indexed Job; elsewhere use `--shard K/N`",
         ));
@@ -51,7 +51,7 @@ fn indexed(of: u16, index: Option<OsString>) -> Result<Shard, Cannot> {
     index
         .and_then(|index| Shard::new(index.checked_add(1)?, of))
         .ok_or_else(|| {
-            Cannot::usage(
+            CommandError::usage(
                 format!(
                     "`{COMPLETION_INDEX}` is `{text}`, which is none of 0 to {}",
                     of - 1
@@ -74,7 +74,7 @@ pub(super) fn narrow(desired: &mut Desired, shard: Shard) {
         .retain(|undeclared| shard.holds(&undeclared.id));
 }
 
-impl WorldArgs {
+impl ConnectionArgs {
     /// These, with our share of the request rates where none was asked for: all shards together stay within one budget.
     pub(super) fn shared(&self, shard: Option<Shard>) -> Self {
         let mut args = self.clone();

@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use super::Config;
 use super::nested::Nested;
 use super::place::Place;
+use super::port_expr;
 use super::services;
-use super::what;
-use super::who::{self, Said, Who};
+use super::source_expr::{self, Parsed, SourceExpr};
 use crate::model::{Key, LIGHTSAIL_CONNECT, Sources};
 
 /// The user's own sets and services, not yet put together: that costs, and most runs do not ask.
 #[derive(Debug)]
 pub(super) struct Catalogue {
-    pub(super) addresses: Nested<Who>,
+    pub(super) addresses: Nested<SourceExpr>,
     pub(super) services: Nested<Key>,
 }
 
@@ -36,7 +36,7 @@ impl Config {
     /// What a text of `allow` opens: a service or a key. `None` for one that means nothing here.
     #[must_use]
     pub fn keys_of(&self, text: &str) -> Option<Vec<Key>> {
-        match what::parse(text) {
+        match port_expr::parse(text) {
             Some(key) => key.ok().map(|key| vec![key]),
             None => self
                 .services()
@@ -49,11 +49,11 @@ impl Config {
     /// nothing here.
     #[must_use]
     pub fn sources_of(&self, text: &str) -> Option<Sources> {
-        match who::parse(text) {
-            Said::Keyword(members) => Some(put_together(members)),
-            Said::Literal(net) => Some([net].into_iter().collect()),
-            Said::Name => self.sets().remove(text),
-            Said::Wrong(_) => None,
+        match source_expr::parse(text) {
+            Parsed::Keyword(members) => Some(put_together(members)),
+            Parsed::Literal(net) => Some([net].into_iter().collect()),
+            Parsed::Name => self.sets().remove(text),
+            Parsed::Wrong(_) => None,
         }
     }
 
@@ -65,12 +65,12 @@ impl Config {
     }
 }
 
-fn put_together(members: &[Who]) -> Sources {
+fn put_together(members: &[SourceExpr]) -> Sources {
     let mut sources = Sources::new();
     for member in members {
         match member {
-            Who::Net(net) => sources.insert(*net),
-            Who::LightsailConnect => sources.insert_alias(LIGHTSAIL_CONNECT),
+            SourceExpr::Net(net) => sources.insert(*net),
+            SourceExpr::LightsailConnect => sources.insert_alias(LIGHTSAIL_CONNECT),
         }
     }
     sources

@@ -15,7 +15,7 @@ use super::place::Place;
 use super::selector::Selector;
 use super::source::{Span, quote};
 use super::tree::Text;
-use crate::model::{Mode, Strategy, Weight};
+use crate::model::{Mode, PolicySeverity, Strategy};
 
 /// Everything, from all files.
 #[derive(Debug, Default)]
@@ -90,7 +90,7 @@ pub(super) struct AtMost {
 /// `severity` of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Severity {
-    On(Weight),
+    On(PolicySeverity),
     Off,
 }
 

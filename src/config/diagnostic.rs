@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::source::{Excerpt, Source, Span};
-use crate::model::{Origin, visible};
+use crate::model::{Origin, sanitize_line};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -209,8 +209,8 @@ impl Report {
 
     /// A whole file that could not be read.
     pub(super) fn unreadable(&mut self, file: &str, message: &str) {
-        let file = visible(file).into();
-        let message = visible(message).into_owned();
+        let file = sanitize_line(file).into();
+        let message = sanitize_line(message).into_owned();
         self.unreadable
             .push(Diagnostic::of_file(Severity::Error, file, message));
     }
@@ -302,15 +302,15 @@ impl Problem {
             severity,
             origin: sources[span.file].origin(span.start),
             end: Some((end.line, end.column)),
-            message: visible(&message).into_owned(),
+            message: sanitize_line(&message).into_owned(),
             count: 1,
-            hint: hint.map(|hint| visible(&hint).into_owned()),
+            hint: hint.map(|hint| sanitize_line(&hint).into_owned()),
             excerpt: excerpt(span),
             related_excerpt: related.as_ref().and_then(|(span, _)| excerpt(*span)),
             related: related.map(|(span, what)| {
                 (
                     sources[span.file].origin(span.start),
-                    visible(&what).into_owned(),
+                    sanitize_line(&what).into_owned(),
                 )
             }),
         }

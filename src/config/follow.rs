@@ -16,14 +16,14 @@ use super::link::Settings;
 use super::nested::{Element, Nested};
 use super::rule::{Absence, Families, Item, Literals, Rule};
 use super::source::{Span, quote};
+use super::source_expr::{self, Parsed, SourceExpr};
 use super::tree::Text;
-use super::who::{self, Said, Who};
-use super::{services, what};
+use super::{port_expr, services};
 use crate::model::{Declaration, Key, Mode, Sources, Special};
 
 /// What can be named.
 pub(super) struct Names {
-    addresses: Nested<Who>,
+    addresses: Nested<SourceExpr>,
     services: Nested<Key>,
     /// In the order of [`Linked::rulesets`].
     rulesets: Vec<(String, Span)>,
@@ -61,7 +61,7 @@ impl Names {
         for (_, texts) in addresses.0.values() {
             warn_of_special(report, &unarriving(texts));
         }
-        let words = who::KEYWORDS.to_vec();
+        let words = source_expr::KEYWORDS.to_vec();
         let built_in = services::service_names()
             .chain(["all", "icmp", "icmpv6"])
             .collect();
@@ -340,11 +340,11 @@ impl Names {
         followed: &mut Followed,
         report: &mut Report,
     ) -> bool {
-        let mut add = |who: &[Who]| {
+        let mut add = |who: &[SourceExpr]| {
             for who in who {
                 match who {
-                    Who::Net(net) => followed.sources.insert(*net),
-                    Who::LightsailConnect => {
+                    SourceExpr::Net(net) => followed.sources.insert(*net),
+                    SourceExpr::LightsailConnect => {
                         followed
                             .sources
                             .insert_alias(crate::model::LIGHTSAIL_CONNECT);
@@ -352,17 +352,17 @@ impl Names {
                 }
             }
         };
-        match who::parse(text) {
-            Said::Keyword(who) => add(who),
-            Said::Literal(net) => {
-                add(&[Who::Net(net)]);
+        match source_expr::parse(text) {
+            Parsed::Keyword(who) => add(who),
+            Parsed::Literal(net) => {
+                add(&[SourceExpr::Net(net)]);
                 followed.literals.push((place, net));
             }
-            Said::Name => match self.addresses.expand(text, span, report) {
+            Parsed::Name => match self.addresses.expand(text, span, report) {
                 Some(who) => add(&who),
                 None => return false,
             },
-            Said::Wrong(wrong) => {
+            Parsed::Wrong(wrong) => {
                 report_wrong(report, span, wrong);
                 return false;
             }
@@ -391,12 +391,12 @@ impl Names {
 }
 
 /// One element of an address set.
-fn member(text: &Text, report: &mut Report) -> Element<Who> {
-    match who::parse(&text.text) {
-        Said::Keyword(who) => Element::Items(who.to_vec()),
-        Said::Literal(net) => Element::Items(vec![Who::Net(net)]),
-        Said::Name => Element::Name,
-        Said::Wrong(wrong) => {
+fn member(text: &Text, report: &mut Report) -> Element<SourceExpr> {
+    match source_expr::parse(&text.text) {
+        Parsed::Keyword(who) => Element::Items(who.to_vec()),
+        Parsed::Literal(net) => Element::Items(vec![SourceExpr::Net(net)]),
+        Parsed::Name => Element::Name,
+        Parsed::Wrong(wrong) => {
             report_wrong(report, text.span, wrong);
             Element::Wrong
         }
@@ -405,7 +405,7 @@ fn member(text: &Text, report: &mut Report) -> Element<Who> {
 
 /// One element of a service, or of `allow`.
 fn port(text: &Text, report: &mut Report) -> Element<Key> {
-    match what::parse(&text.text) {
+    match port_expr::parse(&text.text) {
         Some(Ok(key)) => Element::Items(vec![key]),
         Some(Err(wrong)) => {
             report_wrong(report, text.span, wrong);
@@ -442,14 +442,14 @@ fn warn_of_special(report: &mut Report, found: &[Unarriving]) {
 
 /// Those of the texts of a set from which nobody arrives.
 fn unarriving(texts: &[Text]) -> Vec<Unarriving> {
-    let special = |text: &Text| match who::parse(&text.text) {
-        Said::Literal(net) => Some((text.span, text.text.clone(), Special::of(net)?)),
-        Said::Keyword(_) | Said::Name | Said::Wrong(_) => None,
+    let special = |text: &Text| match source_expr::parse(&text.text) {
+        Parsed::Literal(net) => Some((text.span, text.text.clone(), Special::of(net)?)),
+        Parsed::Keyword(_) | Parsed::Name | Parsed::Wrong(_) => None,
     };
     texts.iter().filter_map(special).collect()
 }
 
-fn report_wrong(report: &mut Report, span: Span, wrong: what::Wrong) {
+fn report_wrong(report: &mut Report, span: Span, wrong: port_expr::Wrong) {
     let problem = report.error(span, wrong.message);
     if let Some(hint) = wrong.hint {
         problem.hint(hint);

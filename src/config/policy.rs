@@ -17,7 +17,7 @@ use super::definitions::{AtMost, Named, PolicyDef, Severity};
 use super::diagnostic::Report;
 use super::follow::Names;
 use super::selector::Selector;
-use crate::model::{Cells, Demand, Key, Policy, Protocol, Weight};
+use crate::model::{Cells, Demand, Key, Policy, PolicySeverity, Protocol};
 
 /// More addresses than the largest network that one organisation holds are the world: a /8 was the largest block of IPv4
 /// ever assigned, and a /32 is what a provider gets of IPv6.
@@ -106,13 +106,13 @@ pub(super) fn link(names: &mut Names, defs: Named<PolicyDef>, report: &mut Repor
             demands.push(Demand::Require(required));
         }
         // Names are followed also where the policy is off, so that a mistake does not wait until it is on.
-        let Severity::On(weight) = severity.unwrap_or(Severity::On(Weight::Deny)) else {
+        let Severity::On(severity) = severity.unwrap_or(Severity::On(PolicySeverity::Deny)) else {
             continue;
         };
         all.push(Linked {
             policy: Policy {
                 id,
-                weight,
+                severity,
                 demands,
                 instances: None,
                 origin: Some(report.origin(span)),
@@ -123,9 +123,9 @@ pub(super) fn link(names: &mut Names, defs: Named<PolicyDef>, report: &mut Repor
     }
     for id in BUILT_IN {
         let severity = severities.remove(id).flatten();
-        if let Severity::On(weight) = severity.unwrap_or(Severity::On(Weight::Warn)) {
+        if let Severity::On(severity) = severity.unwrap_or(Severity::On(PolicySeverity::Warn)) {
             all.push(Linked {
-                policy: built_in(id, weight),
+                policy: built_in(id, severity),
                 selector: None,
             });
         }
@@ -138,7 +138,7 @@ fn cells(rule: &super::rule::Rule) -> Cells {
     Cells::Of(keys.copied().collect())
 }
 
-fn built_in(id: &str, weight: Weight) -> Policy {
+fn built_in(id: &str, severity: PolicySeverity) -> Policy {
     let tcp = |ports: &[i32]| {
         let keys = ports
             .iter()
@@ -152,7 +152,7 @@ fn built_in(id: &str, weight: Weight) -> Policy {
     };
     Policy {
         id: id.to_owned(),
-        weight,
+        severity,
         demands: vec![Demand::AtMost {
             cells,
             ipv4: Some(WORLD.0),

@@ -21,7 +21,7 @@ use super::selector::Selector;
 use super::source::{Source, Span, quote};
 use super::syntax;
 use super::tree::{Cx, Text, Value};
-use super::{names, regions, services, who};
+use super::{names, regions, services, source_expr};
 use crate::model::{Mode, Strategy};
 use rules::{Kind, rules};
 
@@ -280,7 +280,7 @@ fn address_set(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Valu
         &subject,
         "a set names at least one address, network or set",
     );
-    if who::KEYWORDS.contains(&name.text.as_str()) {
+    if source_expr::KEYWORDS.contains(&name.text.as_str()) {
         cx.report
             .error(
                 name.span,

@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::model::{Origin, begins_command, is_unsafe, visible};
+use crate::model::{Origin, begins_command, is_unsafe, sanitize_line};
 
 /// How many bytes lie between two counts of characters: small enough that a look-up is quick, large enough that the
 /// counts take an eighth of the text's memory.
@@ -90,7 +90,7 @@ impl Source {
         }
         characters.push(before);
         Self {
-            name: visible(name).into(),
+            name: sanitize_line(name).into(),
             text,
             broken,
             line_starts,
@@ -206,8 +206,8 @@ fn append_shown(out: &mut String, line: &str, range: Range<usize>) {
 pub(super) fn quote(text: &str) -> String {
     const MOST: usize = 80;
     match text.char_indices().nth(MOST) {
-        None => format!("`{}`", visible(text)),
-        Some((end, _)) => format!("`{}…`", visible(&text[..end])),
+        None => format!("`{}`", sanitize_line(text)),
+        Some((end, _)) => format!("`{}…`", sanitize_line(&text[..end])),
     }
 }
 

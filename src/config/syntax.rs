@@ -10,7 +10,7 @@ use super::diagnostic::Report;
 use super::source::{Span, quote};
 
 /// How many errors are given the place of a first definition: finding it looks through the text.
-const LOOKS: usize = 20;
+const READ_ACTIONS: usize = 20;
 
 /// Reports every syntax error of a part of a file. Answers whether a part of the file may be lost by them.
 pub(super) fn report(
@@ -37,7 +37,7 @@ pub(super) fn report(
             // The parser puts tables of one name together and goes on.
             "duplicate key" => {
                 looks += 1;
-                let first = if looks <= LOOKS {
+                let first = if looks <= READ_ACTIONS {
                     first_definition(text, range.clone())
                 } else {
                     None

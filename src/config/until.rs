@@ -5,7 +5,7 @@
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
 use toml_datetime::{Datetime, Offset};
 
-use super::what::Wrong;
+use super::port_expr::Wrong;
 
 /// The first instant at which a rule is no longer wanted. A date is good through that day, UTC; a date-time is exact.
 pub(super) fn parse(value: &Datetime) -> Result<OffsetDateTime, Wrong> {

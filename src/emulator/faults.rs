@@ -51,12 +51,12 @@ pub struct Faults {
     /// Chance that it is replaced then: the same name, another ARN, the rules of a new instance.
     pub replaced: u16,
     /// What happens on cue, in this order where several are due at once.
-    pub script: Vec<Cue>,
+    pub script: Vec<Trigger>,
 }
 
 /// Something that happens right before, or instead of, a certain request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cue {
+pub struct Trigger {
     /// The instance that the request names.
     pub instance: InstanceId,
     /// Only requests for this action count, by its API name; `None` counts all.
@@ -64,12 +64,12 @@ pub struct Cue {
     /// Which of those requests, from 1.
     pub nth: u64,
     /// What happens.
-    pub what: Happening,
+    pub what: ScriptedEvent,
 }
 
 /// What can happen on cue.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Happening {
+pub enum ScriptedEvent {
     /// A second writer puts these rules, and leaves an operation of its own.
     Writes(Vec<PortState>),
     /// A second writer changes something that the seed decides.
@@ -144,7 +144,7 @@ impl Faults {
 
 /// The faults of one emulator, with what it counted so far.
 #[derive(Debug)]
-pub(super) struct Mishaps {
+pub(super) struct FaultInjector {
     faults: Faults,
     buckets: Buckets,
     connections: u64,
@@ -170,7 +170,7 @@ pub(super) struct Turn {
     subject: String,
 }
 
-impl Mishaps {
+impl FaultInjector {
     pub(super) fn new(faults: Faults) -> Self {
         Self {
             faults,
@@ -218,10 +218,10 @@ impl Mishaps {
     }
 
     /// What happens right before this request; the troubles among them are [`trouble`](Self::trouble)'s.
-    pub(super) fn happenings(&self, turn: &Turn) -> Vec<Happening> {
-        let mut due: Vec<Happening> = self
+    pub(super) fn happenings(&self, turn: &Turn) -> Vec<ScriptedEvent> {
+        let mut due: Vec<ScriptedEvent> = self
             .cues(turn)
-            .filter(|what| !matches!(what, Happening::Goes(_)))
+            .filter(|what| !matches!(what, ScriptedEvent::Goes(_)))
             .cloned()
             .collect();
         if turn.name.is_some() {
@@ -229,10 +229,10 @@ impl Mishaps {
                 (
                     "second-writer",
                     self.faults.second_writer,
-                    Happening::WritesSomething,
+                    ScriptedEvent::WritesSomething,
                 ),
-                ("deleted", self.faults.deleted, Happening::Deleted),
-                ("replaced", self.faults.replaced, Happening::Replaced),
+                ("deleted", self.faults.deleted, ScriptedEvent::Deleted),
+                ("replaced", self.faults.replaced, ScriptedEvent::Replaced),
             ] {
                 if self.hits(chance, what, turn) {
                     due.push(happening);
@@ -245,7 +245,7 @@ impl Mishaps {
     /// How this request goes wrong, if it does: on cue before by chance.
     pub(super) fn trouble(&self, turn: &Turn) -> Option<Trouble> {
         let on_cue = self.cues(turn).find_map(|what| match what {
-            Happening::Goes(trouble) => Some(*trouble),
+            ScriptedEvent::Goes(trouble) => Some(*trouble),
             _ => None,
         });
         if on_cue.is_some() {
@@ -298,7 +298,7 @@ impl Mishaps {
         hits(chance, self.roll(what, turn))
     }
 
-    fn cues<'a>(&'a self, turn: &'a Turn) -> impl Iterator<Item = &'a Happening> {
+    fn cues<'a>(&'a self, turn: &'a Turn) -> impl Iterator<Item = &'a ScriptedEvent> {
         self.faults.script.iter().filter_map(|cue| {
             let nth = match cue.action {
                 None => turn.nth_any,

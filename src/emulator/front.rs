@@ -11,9 +11,9 @@ use time::OffsetDateTime;
 use super::fault::Fault;
 use super::operations::uuid;
 use super::options::Options;
-use super::service::{Answer, Delivery, Fate, Service};
+use super::service::{Answer, Delivery, ReplyOutcome, Service};
 use super::sessions::{Identity, Sessions};
-use super::signature::{self, Credentials, Message, Refusal};
+use super::signature::{self, Credentials, Message, SignatureError};
 use super::state::Keep;
 use super::sts;
 use super::wire::Action;
@@ -141,12 +141,12 @@ impl Front {
             },
         };
         match delivery.fate {
-            Fate::Answered(answer) => {
+            ReplyOutcome::Answered(answer) => {
                 let delay = self.options.latency.saturating_add(delivery.delay);
                 Outcome::Reply(Reply::of(request_id, answer), delay)
             }
-            Fate::Refused | Fate::Lost { .. } => Outcome::Gone,
-            Fate::Silent { .. } => Outcome::Silence,
+            ReplyOutcome::Refused | ReplyOutcome::Lost { .. } => Outcome::Gone,
+            ReplyOutcome::Silent { .. } => Outcome::Silence,
         }
     }
 
@@ -196,7 +196,7 @@ impl Front {
         }
         Delivery {
             delay: Duration::ZERO,
-            fate: Fate::Answered(self.service.error(fault)),
+            fate: ReplyOutcome::Answered(self.service.error(fault)),
         }
     }
 
@@ -269,12 +269,12 @@ impl Front {
         message: Message<'_>,
         service: &str,
         now: OffsetDateTime,
-    ) -> Result<(String, Identity), Refusal> {
+    ) -> Result<(String, Identity), SignatureError> {
         let named = signature::access_key(message.headers);
         let Some(session) = named.and_then(|key| self.sessions.find(key)) else {
             // Permanent keys come without a token, so one beside them is a token that was never given out.
             if named.is_some() && signature::has_token(message.headers) {
-                return Err(Refusal::UnknownKey);
+                return Err(SignatureError::UnknownKey);
             }
             let credentials = Credentials {
                 access_key: &self.options.access_key,
@@ -284,7 +284,7 @@ impl Front {
             return Ok((region, self.user()));
         };
         if signature::token(message.headers) != Some(session.token.as_str()) {
-            return Err(Refusal::UnknownKey);
+            return Err(SignatureError::UnknownKey);
         }
         let credentials = Credentials {
             access_key: &session.access_key,
@@ -292,27 +292,27 @@ impl Front {
         };
         let region = signature::verify(message, credentials, service, now)?;
         if session.expires <= now {
-            return Err(Refusal::Expired);
+            return Err(SignatureError::Expired);
         }
         Ok((region, session.identity.clone()))
     }
 }
 
-fn refuse(refusal: Refusal) -> Fault {
+fn refuse(refusal: SignatureError) -> Fault {
     match refusal {
-        Refusal::Missing => Fault::front(
+        SignatureError::Missing => Fault::front(
             "MissingAuthenticationTokenException",
             400,
             "Missing Authentication Token",
         ),
-        Refusal::Incomplete(why) => Fault::front("IncompleteSignatureException", 400, why),
-        Refusal::UnknownKey => Fault::front(
+        SignatureError::Incomplete(why) => Fault::front("IncompleteSignatureException", 400, why),
+        SignatureError::UnknownKey => Fault::front(
             "UnrecognizedClientException",
             400,
             "The security token included in the request is invalid.",
         ),
-        Refusal::Expired => Fault::expired("ExpiredTokenException", 400),
-        Refusal::Invalid(why) => Fault::front("InvalidSignatureException", 400, why),
+        SignatureError::Expired => Fault::expired("ExpiredTokenException", 400),
+        SignatureError::Invalid(why) => Fault::front("InvalidSignatureException", 400, why),
     }
 }
 

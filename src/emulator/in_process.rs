@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::inventory::Inventory;
 
-use super::service::{Answer, Fate};
+use super::service::{Answer, ReplyOutcome};
 use super::wire::Action;
 use super::{Emulator, Options};
 
@@ -102,10 +102,10 @@ impl InProcess {
             .call(region, action, body.as_bytes(), self.now());
         self.advance(delay);
         match fate {
-            Fate::Answered(answer) => read(answer),
-            Fate::Refused => Err(Failure::Refused),
-            Fate::Lost { applied } => Err(Failure::Lost { applied }),
-            Fate::Silent { applied } => Err(Failure::Never { applied }),
+            ReplyOutcome::Answered(answer) => read(answer),
+            ReplyOutcome::Refused => Err(Failure::Refused),
+            ReplyOutcome::Lost { applied } => Err(Failure::Lost { applied }),
+            ReplyOutcome::Silent { applied } => Err(Failure::Never { applied }),
         }
     }
 }

@@ -43,7 +43,7 @@ use tokio::net::TcpListener;
 
 use crate::inventory::Inventory;
 
-pub use faults::{Cue, Faults, Happening, Trouble};
+pub use faults::{Faults, ScriptedEvent, Trigger, Trouble};
 pub use file::{Access, OpenError, OperationsError};
 #[doc(hidden)]
 pub use fuzz::fuzz_request;
@@ -60,7 +60,7 @@ pub use state::{Author, Write};
 use fault::Fault;
 use file::{Content, Store};
 use front::{Front, Outcome, Reply};
-use service::{Fate, Service};
+use service::{ReplyOutcome, Service};
 use signature::Message;
 use state::{Changed, Event};
 use wire::Action;
@@ -194,15 +194,15 @@ impl Emulator {
         action: Option<Action>,
         body: &[u8],
         now: OffsetDateTime,
-    ) -> (Fate, Duration) {
+    ) -> (ReplyOutcome, Duration) {
         let Shared { front, store } = &mut *self.lock();
         let at_once = |fate| (fate, Duration::ZERO);
         if front.service.refuses() {
-            return at_once(Fate::Refused);
+            return at_once(ReplyOutcome::Refused);
         }
         let Some(action) = action else {
             let fault = Fault::unknown_operation();
-            return at_once(Fate::Answered(front.service.error(&fault)));
+            return at_once(ReplyOutcome::Answered(front.service.error(&fault)));
         };
         let mut keep = |changed: Changed<'_>| keep(store.as_mut(), changed);
         let delivery = front.call(region, action, body, now, &mut keep);

@@ -12,7 +12,7 @@ use crate::inventory::Inventory;
 use crate::model::{InstanceId, Site};
 
 use super::fault::Fault;
-use super::faults::{Faults, Mishaps, Trouble, Turn};
+use super::faults::{FaultInjector, Faults, Trouble, Turn};
 use super::quirks::{PortStatesReply, Presence, Quirks, ThrottleStatus, WriteReply};
 use super::state::{Keep, State};
 use super::wire::{Action, Request};
@@ -21,7 +21,7 @@ use super::wire::{Action, Request};
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) state: State,
-    mishaps: Mishaps,
+    injector: FaultInjector,
     quirks: Quirks,
 }
 
@@ -30,11 +30,11 @@ pub(super) struct Service {
 pub(super) struct Delivery {
     /// How late it is.
     pub(super) delay: Duration,
-    pub(super) fate: Fate,
+    pub(super) fate: ReplyOutcome,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum ReplyOutcome {
     Answered(Answer),
     /// The connection was never there.
     Refused,
@@ -62,22 +62,22 @@ const HTML: &str = "<html><body><h1>It works, but it is not what you asked for</
 
 impl Service {
     pub(super) fn new(inventory: Inventory, quirks: Quirks, faults: Faults) -> Self {
-        let mishaps = Mishaps::new(faults);
+        let injector = FaultInjector::new(faults);
         Self {
-            state: State::new(inventory, quirks.clone(), mishaps.seed()),
-            mishaps,
+            state: State::new(inventory, quirks.clone(), injector.seed()),
+            injector,
             quirks,
         }
     }
 
     /// Whether the next connection is refused.
     pub(super) fn refuses(&mut self) -> bool {
-        self.mishaps.refuses()
+        self.injector.refuses()
     }
 
     /// Whether the credentials are no longer good.
     pub(super) fn expired(&self) -> bool {
-        self.mishaps.expired(None)
+        self.injector.expired(None)
     }
 
     /// An error as this service words it.
@@ -103,16 +103,20 @@ impl Service {
     ) -> Delivery {
         let request = Request::parse(action, body, &self.quirks);
         let name = request.as_ref().ok().and_then(Request::instance);
-        let turn = self.mishaps.turn(site, name, action);
+        let turn = self.injector.turn(site, name, action);
         if let Err(fault) = self.happen(&turn, now, keep) {
-            return Fate::Answered(self.error(&fault)).at_once();
+            return ReplyOutcome::Answered(self.error(&fault)).at_once();
         }
-        let trouble = self.mishaps.trouble(&turn);
+        let trouble = self.injector.trouble(&turn);
         match trouble {
-            Some(Trouble::Refused) => return Fate::Refused.at_once(),
-            Some(Trouble::LostRequest) => return Fate::Lost { applied: false }.at_once(),
-            Some(Trouble::SilentBefore) => return Fate::Silent { applied: false }.at_once(),
-            Some(Trouble::ServerError) => return Fate::Answered(self.broken(&turn)).at_once(),
+            Some(Trouble::Refused) => return ReplyOutcome::Refused.at_once(),
+            Some(Trouble::LostRequest) => return ReplyOutcome::Lost { applied: false }.at_once(),
+            Some(Trouble::SilentBefore) => {
+                return ReplyOutcome::Silent { applied: false }.at_once();
+            }
+            Some(Trouble::ServerError) => {
+                return ReplyOutcome::Answered(self.broken(&turn)).at_once();
+            }
             _ => {}
         }
         let result = match self.bar(&turn, now) {
@@ -121,16 +125,16 @@ impl Service {
         };
         let applied = action.is_write() && result.is_ok();
         match trouble {
-            Some(Trouble::LostReply) => return Fate::Lost { applied }.at_once(),
-            Some(Trouble::SilentAfter) => return Fate::Silent { applied }.at_once(),
+            Some(Trouble::LostReply) => return ReplyOutcome::Lost { applied }.at_once(),
+            Some(Trouble::SilentAfter) => return ReplyOutcome::Silent { applied }.at_once(),
             // A request that was refused is refused: that needs no service.
             Some(Trouble::ServerErrorAfter) if result.is_ok() => {
-                return Fate::Answered(self.broken(&turn)).at_once();
+                return ReplyOutcome::Answered(self.broken(&turn)).at_once();
             }
             _ => {}
         }
         let answer = match result {
-            Ok(value) => self.disguise(&turn, value),
+            Ok(value) => self.shape_reply(&turn, value),
             Err(fault) => self.error(&fault),
         };
         let delay = match trouble {
@@ -139,7 +143,7 @@ impl Service {
         };
         Delivery {
             delay,
-            fate: Fate::Answered(answer),
+            fate: ReplyOutcome::Answered(answer),
         }
     }
 
@@ -153,8 +157,8 @@ impl Service {
             region: turn.site.region.clone(),
             name: name.clone(),
         };
-        let roll = self.mishaps.roll("what", turn);
-        for what in self.mishaps.happenings(turn) {
+        let roll = self.injector.roll("what", turn);
+        for what in self.injector.happenings(turn) {
             self.state.happen(&id, &what, roll, now, keep)?;
         }
         Ok(())
@@ -162,16 +166,16 @@ impl Service {
 
     /// What keeps a request from being looked at.
     fn bar(&mut self, turn: &Turn, now: OffsetDateTime) -> Result<(), Fault> {
-        if self.mishaps.expired(Some(turn)) {
+        if self.injector.expired(Some(turn)) {
             return Err(Fault::expired("ExpiredTokenException", 400));
         }
-        if self.mishaps.denies(turn.action) {
+        if self.injector.denies(turn.action) {
             return Err(Fault::access_denied(format!(
                 "User: arn:aws:iam::000000000000:user/emulator is not authorized to perform: lightsail:{}",
                 turn.action.name()
             )));
         }
-        if self.mishaps.throttles(turn, now) {
+        if self.injector.throttles(turn, now) {
             return Err(Fault::throttled(match self.quirks.throttle_status {
                 ThrottleStatus::Forbidden => 403,
                 ThrottleStatus::BadRequest => 400,
@@ -182,7 +186,7 @@ impl Service {
 
     /// A 5xx: of the service, of its front end, or of a proxy that speaks HTML.
     fn broken(&self, turn: &Turn) -> Answer {
-        match self.mishaps.roll("broken", turn) % 3 {
+        match self.injector.roll("broken", turn) % 3 {
             0 => self.error(&Fault::service("An unexpected error occurred.")),
             1 => self.error(&Fault::front("InternalFailure", 500, "Try again later.")),
             _ => Answer {
@@ -195,47 +199,47 @@ impl Service {
     }
 
     /// The reply to a request that went well.
-    fn disguise(&self, turn: &Turn, mut value: Value) -> Answer {
+    fn shape_reply(&self, turn: &Turn, mut value: Value) -> Answer {
         let every = u64::from(self.quirks.port_states_every.max(1));
         let due = (turn.nth - 1).is_multiple_of(every);
         let how = match turn.action {
             Action::GetInstancePortStates if due => match self.quirks.port_states {
                 PortStatesReply::Missing => {
                     value = json!({});
-                    Disguise::None
+                    ReplyShape::None
                 }
                 PortStatesReply::Null => {
                     value["portStates"] = Value::Null;
-                    Disguise::None
+                    ReplyShape::None
                 }
-                PortStatesReply::Whole => Disguise::None,
-                PortStatesReply::Truncated => Disguise::Truncated,
-                PortStatesReply::Html => Disguise::Html,
-                PortStatesReply::Empty => Disguise::Empty,
+                PortStatesReply::Whole => ReplyShape::None,
+                PortStatesReply::Truncated => ReplyShape::Truncated,
+                PortStatesReply::Html => ReplyShape::Html,
+                PortStatesReply::Empty => ReplyShape::Empty,
             },
             action if action.is_write() => match self.quirks.write_reply {
                 WriteReply::NoOperation => {
                     value = json!({});
-                    Disguise::None
+                    ReplyShape::None
                 }
-                WriteReply::Whole => Disguise::None,
-                WriteReply::Truncated => Disguise::Truncated,
-                WriteReply::Html => Disguise::Html,
-                WriteReply::Empty => Disguise::Empty,
+                WriteReply::Whole => ReplyShape::None,
+                WriteReply::Truncated => ReplyShape::Truncated,
+                WriteReply::Html => ReplyShape::Html,
+                WriteReply::Empty => ReplyShape::Empty,
             },
-            _ => Disguise::None,
+            _ => ReplyShape::None,
         };
         let mut body = value.to_string();
         match how {
-            Disguise::None => {}
+            ReplyShape::None => {}
             // Replies are ASCII unless an inventory says otherwise.
-            Disguise::Truncated => body.truncate(body.floor_char_boundary(body.len() / 2)),
-            Disguise::Html => HTML.clone_into(&mut body),
-            Disguise::Empty => body.clear(),
+            ReplyShape::Truncated => body.truncate(body.floor_char_boundary(body.len() / 2)),
+            ReplyShape::Html => HTML.clone_into(&mut body),
+            ReplyShape::Empty => body.clear(),
         }
         Answer {
             status: 200,
-            html: how == Disguise::Html,
+            html: how == ReplyShape::Html,
             error_type: None,
             body,
         }
@@ -243,14 +247,14 @@ impl Service {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Disguise {
+enum ReplyShape {
     None,
     Truncated,
     Html,
     Empty,
 }
 
-impl Fate {
+impl ReplyOutcome {
     fn at_once(self) -> Delivery {
         Delivery {
             delay: Duration::ZERO,

@@ -37,7 +37,7 @@ pub(super) struct Credentials<'a> {
 
 /// Why a request is not believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum SignatureError {
     /// It is not signed.
     Missing,
     /// Its signature cannot be read.
@@ -56,7 +56,7 @@ pub(super) fn verify(
     credentials: Credentials<'_>,
     service: &str,
     now: OffsetDateTime,
-) -> Result<String, Refusal> {
+) -> Result<String, SignatureError> {
     let authorization = Authorization::read(message.headers)?;
     let signed_at = signed_at(message.headers)?;
     let Scope {
@@ -67,7 +67,7 @@ pub(super) fn verify(
         terminator,
     } = Scope::read(authorization.credential)?;
     if access_key != credentials.access_key {
-        return Err(Refusal::UnknownKey);
+        return Err(SignatureError::UnknownKey);
     }
     let stamp = one(message.headers, "x-amz-date").unwrap_or_default();
     if !stamp.starts_with(date) || date.len() != 8 {
@@ -79,18 +79,18 @@ pub(super) fn verify(
         ));
     }
     if scoped != service {
-        return Err(Refusal::Invalid(format!(
+        return Err(SignatureError::Invalid(format!(
             "Credential should be scoped to correct service: '{service}'."
         )));
     }
     let off = now - signed_at;
     if off > SKEW {
-        return Err(Refusal::Invalid(format!(
+        return Err(SignatureError::Invalid(format!(
             "Signature expired: {stamp} is more than 5 minutes ago."
         )));
     }
     if off < -SKEW {
-        return Err(Refusal::Invalid(format!(
+        return Err(SignatureError::Invalid(format!(
             "Signature not yet current: {stamp} is more than 5 minutes ahead."
         )));
     }
@@ -135,8 +135,8 @@ pub(super) fn has_token(headers: &HeaderMap) -> bool {
     headers.contains_key(TOKEN)
 }
 
-fn invalid(text: &str) -> Refusal {
-    Refusal::Invalid(text.to_owned())
+fn invalid(text: &str) -> SignatureError {
+    SignatureError::Invalid(text.to_owned())
 }
 
 /// The parts of the `Authorization` header.
@@ -147,11 +147,11 @@ struct Authorization<'a> {
 }
 
 impl<'a> Authorization<'a> {
-    fn read(headers: &'a HeaderMap) -> Result<Self, Refusal> {
+    fn read(headers: &'a HeaderMap) -> Result<Self, SignatureError> {
         if !headers.contains_key("authorization") {
-            return Err(Refusal::Missing);
+            return Err(SignatureError::Missing);
         }
-        let incomplete = |text: &str| Refusal::Incomplete(text.to_owned());
+        let incomplete = |text: &str| SignatureError::Incomplete(text.to_owned());
         let text = one(headers, "authorization")
             .ok_or_else(|| incomplete("Authorization header cannot be read."))?;
         let parts = text
@@ -164,7 +164,7 @@ impl<'a> Authorization<'a> {
                 .filter_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
             match (values.next(), values.next()) {
                 (Some(value), None) if !value.is_empty() => Ok(value),
-                _ => Err(Refusal::Incomplete(format!(
+                _ => Err(SignatureError::Incomplete(format!(
                     "Authorization header requires '{name}' parameter."
                 ))),
             }
@@ -187,7 +187,7 @@ struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    fn read(credential: &'a str) -> Result<Self, Refusal> {
+    fn read(credential: &'a str) -> Result<Self, SignatureError> {
         // An access key may hold slashes; the scope behind it may not.
         let mut parts = credential.rsplitn(5, '/');
         let mut next = || parts.next().filter(|part| !part.is_empty());
@@ -203,7 +203,7 @@ impl<'a> Scope<'a> {
                     terminator,
                 })
             }
-            _ => Err(Refusal::Incomplete(
+            _ => Err(SignatureError::Incomplete(
                 "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term."
                     .to_owned(),
             )),
@@ -221,14 +221,15 @@ fn one<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// `X-Amz-Date`, such as `20150830T123600Z`.
-fn signed_at(headers: &HeaderMap) -> Result<OffsetDateTime, Refusal> {
+fn signed_at(headers: &HeaderMap) -> Result<OffsetDateTime, SignatureError> {
     let text = one(headers, "x-amz-date").ok_or_else(|| {
-        Refusal::Incomplete(
+        SignatureError::Incomplete(
             "Authorization header requires existence of an 'X-Amz-Date' header.".to_owned(),
         )
     })?;
-    parse_time(text)
-        .ok_or_else(|| Refusal::Incomplete("Date must be in ISO-8601 'basic format'.".to_owned()))
+    parse_time(text).ok_or_else(|| {
+        SignatureError::Incomplete("Date must be in ISO-8601 'basic format'.".to_owned())
+    })
 }
 
 fn parse_time(text: &str) -> Option<OffsetDateTime> {
@@ -251,7 +252,7 @@ fn parse_time(text: &str) -> Option<OffsetDateTime> {
 }
 
 /// A signature that does not cover where the request goes, when it was made and what it asks for is worth nothing.
-fn check_signed(headers: &HeaderMap, names: &[&str]) -> Result<(), Refusal> {
+fn check_signed(headers: &HeaderMap, names: &[&str]) -> Result<(), SignatureError> {
     for name in [
         "host",
         "x-amz-date",
@@ -261,7 +262,7 @@ fn check_signed(headers: &HeaderMap, names: &[&str]) -> Result<(), Refusal> {
     ] {
         let must = name == "host" || headers.contains_key(name);
         if must && !names.contains(&name) {
-            return Err(Refusal::Invalid(format!(
+            return Err(SignatureError::Invalid(format!(
                 "'{name}' must be a signed header in the AWS Authorization."
             )));
         }

@@ -7,7 +7,7 @@
 //! instance; an instance whose `portStates` are `null` in the inventory cannot be read or written, which is a
 //! `ServiceException`; the limit of sources bars growth, so that a firewall that is above it may still be made smaller.
 
-mod happen;
+mod events;
 mod journal;
 mod page;
 mod write;

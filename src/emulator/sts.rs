@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::fault::Fault;
 use super::sessions::{Identity, Session, Sessions};
-use super::signature::Refusal;
+use super::signature::SignatureError;
 
 /// An operation of STS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,21 +235,21 @@ fn invalid(message: &str) -> Fault {
 }
 
 /// The same refusals as Lightsail's, under the names and statuses of the query protocol.
-pub(super) fn refuse(refusal: Refusal) -> Fault {
+pub(super) fn refuse(refusal: SignatureError) -> Fault {
     match refusal {
-        Refusal::Missing => Fault::front(
+        SignatureError::Missing => Fault::front(
             "MissingAuthenticationToken",
             403,
             "Request is missing Authentication Token",
         ),
-        Refusal::Incomplete(why) => Fault::front("IncompleteSignature", 400, why),
-        Refusal::UnknownKey => Fault::front(
+        SignatureError::Incomplete(why) => Fault::front("IncompleteSignature", 400, why),
+        SignatureError::UnknownKey => Fault::front(
             "InvalidClientTokenId",
             403,
             "The security token included in the request is invalid.",
         ),
-        Refusal::Expired => Fault::expired("ExpiredToken", 403),
-        Refusal::Invalid(why) => Fault::front("SignatureDoesNotMatch", 403, why),
+        SignatureError::Expired => Fault::expired("ExpiredToken", 403),
+        SignatureError::Invalid(why) => Fault::front("SignatureDoesNotMatch", 403, why),
     }
 }
 

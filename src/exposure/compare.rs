@@ -12,7 +12,7 @@ use crate::model::{
 
 /// A rule of one document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct RuleRef {
     /// What it opens.
     pub key: Key,
     /// To whom.
@@ -29,14 +29,14 @@ pub struct Side {
     /// What it lets in.
     pub reach: Reach,
     /// The rules that say so.
-    pub rules: Vec<Said>,
+    pub rules: Vec<RuleRef>,
     /// The entries that cannot be read for certain.
     pub doubts: Vec<Doubtful>,
 }
 
 /// Whose firewall it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Subject {
+pub enum ComparisonSubject {
     /// That of an instance that no document names.
     Unnamed,
     /// That of this instance.
@@ -45,7 +45,7 @@ pub enum Subject {
     Every(String),
 }
 
-impl Subject {
+impl ComparisonSubject {
     /// The instance, where it is one that is named.
     #[must_use]
     pub fn id(&self) -> Option<&InstanceId> {
@@ -56,7 +56,7 @@ impl Subject {
     }
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for ComparisonSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unnamed => f.write_str("the firewall"),
@@ -66,7 +66,7 @@ impl fmt::Display for Subject {
     }
 }
 
-impl From<Option<InstanceId>> for Subject {
+impl From<Option<InstanceId>> for ComparisonSubject {
     fn from(id: Option<InstanceId>) -> Self {
         id.map_or(Self::Unnamed, Self::Instance)
     }
@@ -76,7 +76,7 @@ impl From<Option<InstanceId>> for Subject {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compared {
     /// Which.
-    pub subject: Subject,
+    pub subject: ComparisonSubject,
     /// What must be true of the instance for it to hold, as a clause; `None` where nothing must.
     pub condition: Option<String>,
     /// The older document's.
@@ -129,7 +129,7 @@ impl Side {
     pub fn with_doubts(firewall: &Firewall, doubts: Vec<Doubtful>, family: Family) -> Self {
         Self {
             reach: Reach::with_doubts(firewall, &doubts, family),
-            rules: firewall.iter().map(Said::of_firewall).collect(),
+            rules: firewall.iter().map(RuleRef::of_firewall).collect(),
             doubts,
         }
     }
@@ -140,7 +140,7 @@ impl Side {
         let access = rules.iter().map(|rule| (&rule.key, &rule.sources));
         Self {
             reach: Reach::of_certain(Effective::of_rules(access, family), family),
-            rules: rules.iter().map(Said::of_rule).collect(),
+            rules: rules.iter().map(RuleRef::of_rule).collect(),
             doubts: Vec::new(),
         }
     }
@@ -148,9 +148,9 @@ impl Side {
     /// The rules that let in a part of what a line says, in their order. Where several rules together cover the whole family
     /// of the browser client, each of them has a part in letting it in.
     #[must_use]
-    pub fn causes(&self, line: &Line) -> Vec<&Said> {
+    pub fn causes(&self, line: &Line) -> Vec<&RuleRef> {
         let family = self.reach.family;
-        let own = |said: &Said| Effective::of_rules([(&said.key, &said.sources)], family);
+        let own = |said: &RuleRef| Effective::of_rules([(&said.key, &said.sources)], family);
         let wanted = line.effective();
         let covered = if line.sources.aliases().contains(LIGHTSAIL_CONNECT) {
             let all = self.rules.iter().map(|said| (&said.key, &said.sources));
@@ -159,7 +159,7 @@ impl Side {
         } else {
             Effective::default()
         };
-        let takes_part = |said: &&Said| {
+        let takes_part = |said: &&RuleRef| {
             let own = own(said);
             !own.intersection(&wanted).is_empty() || !own.intersection(&covered).is_empty()
         };
@@ -167,7 +167,7 @@ impl Side {
     }
 }
 
-impl Said {
+impl RuleRef {
     fn of_firewall((key, sources): (&Key, &Sources)) -> Self {
         Self {
             key: *key,
@@ -190,7 +190,7 @@ impl Said {
 impl Compared {
     /// Compares.
     #[must_use]
-    pub fn new(subject: impl Into<Subject>, before: Side, after: Side) -> Self {
+    pub fn new(subject: impl Into<ComparisonSubject>, before: Side, after: Side) -> Self {
         let diff = Diff::between(&before.reach, &after.reach);
         Self {
             subject: subject.into(),
@@ -295,10 +295,10 @@ mod tests {
             let lines = compared.diff.lines();
             let sides = [(&lines.gained, &compared.after), (&lines.lost, &compared.before)];
             for (line, side) in sides.iter().flat_map(|(lines, side)| lines.iter().map(move |line| (line, side))) {
-                let said = |causes: &[&Said]| Effective::of_rules(causes.iter().map(|said| (&said.key, &said.sources)), family);
+                let said = |causes: &[&RuleRef]| Effective::of_rules(causes.iter().map(|said| (&said.key, &said.sources)), family);
                 let causes = side.causes(line);
                 prop_assert!(said(&causes).is_superset(&line.effective()));
-                let others: Vec<&Said> = side.rules.iter().filter(|said| !causes.contains(said)).collect();
+                let others: Vec<&RuleRef> = side.rules.iter().filter(|said| !causes.contains(said)).collect();
                 prop_assert!(said(&others).intersection(&line.effective()).is_empty());
             }
         }

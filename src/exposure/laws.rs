@@ -176,7 +176,7 @@ fn causes(before: &Firewall, after: &Firewall) -> Vec<(String, Vec<String>)> {
         .collect()
 }
 
-fn cause(said: &Said) -> String {
+fn cause(said: &RuleRef) -> String {
     format!("{} {}", said.key, said.sources)
 }
 

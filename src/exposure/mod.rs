@@ -18,7 +18,7 @@ mod spelling;
 mod sweep;
 
 pub use access::Access;
-pub use compare::{Compared, Said, Side, Subject, Which};
+pub use compare::{Compared, ComparisonSubject, RuleRef, Side, Which};
 pub use describe::{Line, Lines, addresses, thousands, who};
 pub use diff::{Diff, Direction, Exposed, equivalent};
 pub use effective::{Atom, Effective, Run};

@@ -12,7 +12,7 @@ mod tally;
 
 pub use error::{Error, Kind};
 pub use offline::Offline;
-pub use pace::{NoRate, Rate};
+pub use pace::{Rate, RateError};
 pub use tally::{Answers, Tally};
 
 use time::OffsetDateTime;

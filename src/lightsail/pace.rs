@@ -100,16 +100,16 @@ impl fmt::Display for Rate {
 /// A text that is no rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("wanted a number above 0 and at most 1, or `unlimited`")]
-pub struct NoRate;
+pub struct RateError;
 
 impl FromStr for Rate {
-    type Err = NoRate;
+    type Err = RateError;
 
-    fn from_str(text: &str) -> Result<Self, NoRate> {
+    fn from_str(text: &str) -> Result<Self, RateError> {
         if text == "unlimited" {
             return Ok(Self::UNLIMITED);
         }
-        text.parse().ok().and_then(Self::share).ok_or(NoRate)
+        text.parse().ok().and_then(Self::share).ok_or(RateError)
     }
 }
 
@@ -237,7 +237,7 @@ mod tests {
             );
         }
         for text in ["0", "-1", "1.5", "NaN", "inf", "", "full", "1/3"] {
-            assert_eq!(text.parse::<Rate>(), Err(NoRate), "{text}");
+            assert_eq!(text.parse::<Rate>(), Err(RateError), "{text}");
         }
         assert!(
             Rate::UNLIMITED

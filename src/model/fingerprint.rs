@@ -14,7 +14,7 @@ pub struct Fingerprint([u8; 32]);
 /// Why a text is no fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a SHA-256 is `sha256:` and 64 hexadecimal digits")]
-pub struct NotAFingerprint;
+pub struct FingerprintError;
 
 impl Fingerprint {
     /// Of these bytes.
@@ -50,18 +50,18 @@ impl fmt::Debug for Fingerprint {
 
 /// Reads one as people paste it: `sha256:` may be left out, and letters may be of either case.
 impl FromStr for Fingerprint {
-    type Err = NotAFingerprint;
+    type Err = FingerprintError;
 
-    fn from_str(text: &str) -> Result<Self, NotAFingerprint> {
+    fn from_str(text: &str) -> Result<Self, FingerprintError> {
         let text = text.trim().to_ascii_lowercase();
         let digits = text.strip_prefix("sha256:").unwrap_or(&text).as_bytes();
         if digits.len() != 64 {
-            return Err(NotAFingerprint);
+            return Err(FingerprintError);
         }
         let digit = |byte: u8| match byte {
             b'0'..=b'9' => Ok(byte - b'0'),
             b'a'..=b'f' => Ok(byte - b'a' + 10),
-            _ => Err(NotAFingerprint),
+            _ => Err(FingerprintError),
         };
         let mut bytes = [0; 32];
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
@@ -96,7 +96,7 @@ mod tests {
             &format!("{ABC}0"),
             &"é".repeat(32),
         ] {
-            assert_eq!(text.parse::<Fingerprint>(), Err(NotAFingerprint), "{text}");
+            assert_eq!(text.parse::<Fingerprint>(), Err(FingerprintError), "{text}");
         }
     }
 

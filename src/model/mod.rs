@@ -14,8 +14,8 @@ mod key;
 mod live;
 mod policy;
 mod region;
+mod sanitize;
 mod shard;
-mod shown;
 mod sources;
 mod special;
 
@@ -23,15 +23,15 @@ pub use desired::{
     Absent, Declaration, Desired, DesiredInstance, Expiry, Missing, Mode, NOTICE, Note, Origin,
     Rule, Strategy, Undeclared,
 };
-pub use fingerprint::{Fingerprint, NotAFingerprint};
+pub use fingerprint::{Fingerprint, FingerprintError};
 pub use firewall::{Counts, Firewall, PAIRS_OF_AN_INSTANCE, SOURCES_PER_FAMILY};
 pub use guard::Guard;
 pub use instance::{AddressType, Family, Instance, InstanceId, InstanceState, Site};
 pub use key::{Key, KeyError, Protocol};
 pub use live::{Doubt, Live, LiveFirewall, PortState, Uncertain, Unreadable};
-pub use policy::{Cells, DeclaredTable, Demand, Policies, Policy, Waiver, Weight};
+pub use policy::{Cells, DeclaredTable, Demand, Policies, Policy, PolicySeverity, Waiver};
 pub use region::{REGIONS, Region};
-pub use shard::{NoShard, Shard};
-pub use shown::{begins_command, is_unsafe, visible, visible_json, visible_lines};
+pub use sanitize::{begins_command, is_unsafe, sanitize_json, sanitize_line, sanitize_lines};
+pub use shard::{Shard, ShardError};
 pub use sources::{LIGHTSAIL_CONNECT, Sources, V4_ANYWHERE, V6_ANYWHERE};
 pub use special::{ARRIVING, SPECIAL, Special};

@@ -9,14 +9,14 @@ use super::{InstanceId, Key, Origin, Rule, Sources};
 
 /// What follows from a violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Weight {
+pub enum PolicySeverity {
     /// A change that brings it about is refused.
     Deny,
     /// It is reported.
     Warn,
 }
 
-impl Weight {
+impl PolicySeverity {
     /// As the configuration spells it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -67,7 +67,7 @@ pub struct Policy {
     /// Its name.
     pub id: String,
     /// What follows from a violation.
-    pub weight: Weight,
+    pub severity: PolicySeverity,
     /// What it asks for; all of it.
     pub demands: Vec<Demand>,
     /// The instances it speaks of; `None` is every one.

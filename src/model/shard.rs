@@ -27,7 +27,7 @@ pub struct Shard {
     "wanted K/N, such as 3/8: shard K of N, counted from 1, and N at most {}",
     Shard::MOST
 )]
-pub struct NoShard;
+pub struct ShardError;
 
 impl Shard {
     /// The most shards there may be: more would each have less than one call in a hundred seconds.
@@ -79,16 +79,16 @@ impl fmt::Display for Shard {
 }
 
 impl FromStr for Shard {
-    type Err = NoShard;
+    type Err = ShardError;
 
-    fn from_str(text: &str) -> Result<Self, NoShard> {
-        let (index, of) = text.split_once('/').ok_or(NoShard)?;
+    fn from_str(text: &str) -> Result<Self, ShardError> {
+        let (index, of) = text.split_once('/').ok_or(ShardError)?;
         let number = |text: &str| {
             let digits = text.bytes().all(|byte| byte.is_ascii_digit());
             text.parse().ok().filter(|_| digits)
         };
-        let (index, of) = number(index).zip(number(of)).ok_or(NoShard)?;
-        Self::new(index, of).ok_or(NoShard)
+        let (index, of) = number(index).zip(number(of)).ok_or(ShardError)?;
+        Self::new(index, of).ok_or(ShardError)
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
             "", "3", "0/8", "9/8", "1/0", "+1/8", "1/+8", "1/8 ", "1/1001", "1/99999", "-1/8",
             "1/8/2",
         ] {
-            assert_eq!(text.parse::<Shard>(), Err(NoShard), "{text}");
+            assert_eq!(text.parse::<Shard>(), Err(ShardError), "{text}");
         }
     }
 

@@ -14,12 +14,12 @@
 //! certain: those stand there to the letter, since a plan is for exactly these rules. Refuses to know a clock and a disk:
 //! the time and the text are passed in.
 
-mod fill;
+mod decode;
+mod encode;
 mod instant;
-mod read;
-mod shape;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::collections::BTreeMap;
 
@@ -27,8 +27,8 @@ use time::{Duration, OffsetDateTime};
 
 use super::Plan;
 use super::lint::{self, Defect};
-use crate::model::{Fingerprint, Guard, Shard, visible};
-use shape::{Document, Head};
+use crate::model::{Fingerprint, Guard, Shard, sanitize_line};
+use wire::{Document, Head};
 
 /// What `format` says.
 pub const FORMAT: &str = "portward.plan";
@@ -107,7 +107,7 @@ impl PlanFile {
     /// The digest of this plan.
     #[must_use]
     pub fn digest(&self) -> Fingerprint {
-        digest(&fill::document(self))
+        digest(&encode::document(self))
     }
 }
 
@@ -125,7 +125,7 @@ pub fn valid_until(
 
 /// Why a text is no plan to be carried out. All of it is found before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum PlanFileError {
     /// No JSON, or a document of another format.
     #[error("not a portward plan: {0}")]
     NotAPlan(String),
@@ -164,7 +164,7 @@ pub enum Refusal {
     Lint(Vec<Defect>),
 }
 
-impl Refusal {
+impl PlanFileError {
     /// What a person can do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
@@ -183,7 +183,7 @@ impl Refusal {
 /// The text of a plan file. The same plan always has the same text.
 #[must_use]
 pub fn write(file: &PlanFile) -> String {
-    let mut document = fill::document(file);
+    let mut document = encode::document(file);
     document.digest = Some(digest(&document).to_string());
     let mut text = json(serde_json::to_string_pretty(&document));
     text.push('\n');
@@ -196,44 +196,51 @@ pub fn write(file: &PlanFile) -> String {
 ///
 /// # Errors
 /// Anything at all that is not as it was written, or a plan that is no longer valid or contradicts itself.
-pub fn parse(text: &str, now: OffsetDateTime, expected: Option<&str>) -> Result<PlanFile, Refusal> {
+pub fn parse(
+    text: &str,
+    now: OffsetDateTime,
+    expected: Option<&str>,
+) -> Result<PlanFile, PlanFileError> {
     let head: Head =
-        serde_json::from_str(text).map_err(|error| Refusal::NotAPlan(error.to_string()))?;
+        serde_json::from_str(text).map_err(|error| PlanFileError::NotAPlan(error.to_string()))?;
     if head.format != FORMAT {
-        let message = format!("`format` is `{}`, not `{FORMAT}`", visible(&head.format));
-        return Err(Refusal::NotAPlan(message));
+        let message = format!(
+            "`format` is `{}`, not `{FORMAT}`",
+            sanitize_line(&head.format)
+        );
+        return Err(PlanFileError::NotAPlan(message));
     }
     if head.version != u64::from(VERSION) {
-        return Err(Refusal::Version(head.version));
+        return Err(PlanFileError::Version(head.version));
     }
     let mut document: Document =
-        serde_json::from_str(text).map_err(|error| Refusal::Member(error.to_string()))?;
+        serde_json::from_str(text).map_err(|error| PlanFileError::Member(error.to_string()))?;
     let said = document
         .digest
         .take()
-        .ok_or_else(|| Refusal::Member("it has no digest".to_owned()))?;
+        .ok_or_else(|| PlanFileError::Member("it has no digest".to_owned()))?;
     let found = digest(&document);
     if said != found.to_string() {
-        let said = visible(&said).into_owned();
-        return Err(Refusal::Digest { found, said });
+        let said = sanitize_line(&said).into_owned();
+        return Err(PlanFileError::Digest { found, said });
     }
     if let Some(asked) = expected
         && asked.parse() != Ok(found)
     {
-        let asked = visible(asked).into_owned();
-        return Err(Refusal::Unexpected { found, asked });
+        let asked = sanitize_line(asked).into_owned();
+        return Err(PlanFileError::Unexpected { found, asked });
     }
-    let file = read::plan_file(&document).map_err(Refusal::Member)?;
+    let file = decode::plan_file(&document).map_err(PlanFileError::Member)?;
     let again = write(&file);
     if again != text {
-        return Err(Refusal::NotAsWritten(first_difference(&again, text)));
+        return Err(PlanFileError::NotAsWritten(first_difference(&again, text)));
     }
     if file.valid_until <= now {
-        return Err(Refusal::Expired(file.valid_until));
+        return Err(PlanFileError::Expired(file.valid_until));
     }
     let defects = lint::lint(&file.plan);
     if !defects.is_empty() {
-        return Err(Refusal::Lint(defects));
+        return Err(PlanFileError::Lint(defects));
     }
     Ok(file)
 }

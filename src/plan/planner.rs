@@ -157,7 +157,7 @@ pub fn plan_instance(
             plan.after = after;
             plan.fallback = fallback;
         }
-        Err(Refusal { reason, hint }) => plan.verdict = Verdict::Refused { reason, hint },
+        Err(PlannerRefusal { reason, hint }) => plan.verdict = Verdict::Refused { reason, hint },
     }
     plan
 }
@@ -170,12 +170,12 @@ pub(super) struct Chosen {
 }
 
 /// Why there are none.
-pub(super) struct Refusal {
+pub(super) struct PlannerRefusal {
     pub(super) reason: String,
     pub(super) hint: Option<String>,
 }
 
-impl Refusal {
+impl PlannerRefusal {
     fn new(reason: impl Into<String>, hint: &str) -> Self {
         Self {
             reason: reason.into(),
@@ -190,7 +190,7 @@ fn choose(
     target: &Firewall,
     mode: Mode,
     strategy: Strategy,
-) -> Result<Chosen, Refusal> {
+) -> Result<Chosen, PlannerRefusal> {
     let put = || put(live, target, mode, strategy);
     let incremental = || incremental(changes, live, mode, strategy);
     match (mode, strategy) {
@@ -211,7 +211,7 @@ pub(super) fn put(
     target: &Firewall,
     mode: Mode,
     strategy: Strategy,
-) -> Result<Chosen, Refusal> {
+) -> Result<Chosen, PlannerRefusal> {
     put_permitted(live, mode, strategy)?;
     Ok(Chosen {
         calls: vec![Call::Put {
@@ -229,9 +229,9 @@ pub(super) fn incremental(
     live: &LiveFirewall,
     mode: Mode,
     strategy: Strategy,
-) -> Result<Chosen, Refusal> {
+) -> Result<Chosen, PlannerRefusal> {
     if let Some(entry) = live.uncertain().first().filter(|_| mode != Mode::Additive) {
-        return Err(Refusal::new(
+        return Err(PlannerRefusal::new(
             format!(
                 "the live entry `{}` cannot be closed for certain: {}",
                 entry.entry, entry.doubt
@@ -251,7 +251,7 @@ pub(super) fn incremental(
                 opened.set(change.key, change.after.clone());
             }
             Err(why) => {
-                return Err(Refusal::new(
+                return Err(PlannerRefusal::new(
                     format!("{} has no safe call: {why}", change.key),
                     put_instead(mode),
                 ));
@@ -313,9 +313,13 @@ fn safe_call(change: &Change, live: &LiveFirewall) -> Result<Call, &'static str>
 }
 
 /// Whether the whole firewall may be replaced.
-fn put_permitted(live: &LiveFirewall, mode: Mode, strategy: Strategy) -> Result<(), Refusal> {
+fn put_permitted(
+    live: &LiveFirewall,
+    mode: Mode,
+    strategy: Strategy,
+) -> Result<(), PlannerRefusal> {
     if let Some(entry) = live.unknown().first() {
-        return Err(Refusal::new(
+        return Err(PlannerRefusal::new(
             format!(
                 "a Put would drop the live entry `{entry}`, whose protocol this program does not know"
             ),
@@ -326,7 +330,7 @@ fn put_permitted(live: &LiveFirewall, mode: Mode, strategy: Strategy) -> Result<
         return Ok(());
     }
     if let Some(entry) = live.uncertain().first() {
-        return Err(Refusal::new(
+        return Err(PlannerRefusal::new(
             format!(
                 "a Put would drop the live entry `{}`, which this file does not own ({})",
                 entry.entry, entry.doubt
@@ -337,21 +341,21 @@ fn put_permitted(live: &LiveFirewall, mode: Mode, strategy: Strategy) -> Result<
     if strategy == Strategy::Put {
         return Ok(());
     }
-    Err(Refusal {
+    Err(PlannerRefusal {
         reason: "a Put would re-send rules that this file does not own".into(),
         hint: None,
     })
 }
 
 /// Refuses more sources than the service takes, unless there are fewer than now.
-pub(super) fn within_limit(after: &Firewall, live: &Firewall) -> Result<(), Refusal> {
+pub(super) fn within_limit(after: &Firewall, live: &Firewall) -> Result<(), PlannerRefusal> {
     let (wanted, now) = (after.counts(), live.counts());
     for (family, wanted, now) in [
         ("IPv4", wanted.ipv4, now.ipv4),
         ("IPv6", wanted.ipv6, now.ipv6),
     ] {
         if wanted > SOURCES_PER_FAMILY && wanted >= now {
-            return Err(Refusal::new(
+            return Err(PlannerRefusal::new(
                 format!(
                     "{wanted} {family} sources over all rules, and an instance takes {SOURCES_PER_FAMILY} (now {now})"
                 ),
@@ -369,7 +373,7 @@ fn within_limit_on_the_way(
     live: &LiveFirewall,
     in_steps: bool,
     mode: Mode,
-) -> Result<(), Refusal> {
+) -> Result<(), PlannerRefusal> {
     let (opened, unread) = (opened.counts(), live.unread_counts());
     for (family, opened, unread) in [
         ("IPv4", opened.ipv4, unread.ipv4),
@@ -380,7 +384,7 @@ fn within_limit_on_the_way(
             continue;
         }
         if in_steps {
-            return Err(Refusal::new(
+            return Err(PlannerRefusal::new(
                 format!(
                     "rules are opened before others are closed, which needs {needed} {family} sources at once, and an \
                      instance takes {SOURCES_PER_FAMILY}"
@@ -389,7 +393,7 @@ fn within_limit_on_the_way(
             ));
         }
         if unread > 0 {
-            return Err(Refusal::new(
+            return Err(PlannerRefusal::new(
                 format!(
                     "{needed} {family} sources over all rules, {unread} of them in entries that cannot be read, and an \
                      instance takes {SOURCES_PER_FAMILY}"

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 
-use super::planner::{self, Chosen, Refusal};
+use super::planner::{self, Chosen, PlannerRefusal};
 use super::{Call, Change, InstancePlan, Verdict};
 use crate::exposure::{self, Diff, Doubtful, Effective, Line, Reach};
 use crate::model::{
@@ -279,7 +279,7 @@ fn plan(
             plan.after = after;
             plan.fallback = fallback;
         }
-        Err(Refusal { reason, hint }) => plan.verdict = Verdict::Refused { reason, hint },
+        Err(PlannerRefusal { reason, hint }) => plan.verdict = Verdict::Refused { reason, hint },
     }
     plan
 }
@@ -290,9 +290,9 @@ fn choose(
     live: &LiveFirewall,
     doubt: Option<&Uncertain>,
     strategy: Strategy,
-) -> Result<Chosen, Refusal> {
+) -> Result<Chosen, PlannerRefusal> {
     let incremental = || match doubt {
-        Some(Uncertain { entry, doubt, .. }) => Err(Refusal {
+        Some(Uncertain { entry, doubt, .. }) => Err(PlannerRefusal {
             reason: format!("the live entry `{entry}` cannot be closed for certain: {doubt}"),
             hint: None,
         }),

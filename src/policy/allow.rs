@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use glob::Pattern;
 
-use crate::model::{InstanceId, visible};
+use crate::model::{InstanceId, sanitize_line};
 use crate::plan::{GuardName, Override};
 
 /// Consent, as it is typed: a guard, and the instances it is for.
@@ -21,9 +21,9 @@ pub struct Allow {
 
 /// Why a text is no consent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAllowed {
+pub enum AllowError {
     /// No guard has this name. With the nearest one.
-    #[error("there is no guard `{}`{}", visible(name), near.map_or_else(names, |near| format!("; did you mean `{near}`?")))]
+    #[error("there is no guard `{}`{}", sanitize_line(name), near.map_or_else(names, |near| format!("; did you mean `{near}`?")))]
     Guard {
         /// As it was typed.
         name: String,
@@ -31,7 +31,7 @@ pub enum NotAllowed {
         near: Option<GuardName>,
     },
     /// The selector is no pattern.
-    #[error("`{}` is no pattern of instances: {why}", visible(selector))]
+    #[error("`{}` is no pattern of instances: {why}", sanitize_line(selector))]
     Selector {
         /// As it was typed.
         selector: String,
@@ -61,7 +61,7 @@ impl Allow {
     ///
     /// # Errors
     /// A selector that is no pattern.
-    pub fn from_override(consent: &Override) -> Result<Self, NotAllowed> {
+    pub fn from_override(consent: &Override) -> Result<Self, AllowError> {
         let selector = consent.selector.as_deref().map(pattern).transpose()?;
         Ok(Self {
             guard: consent.guard,
@@ -71,14 +71,14 @@ impl Allow {
 }
 
 impl FromStr for Allow {
-    type Err = NotAllowed;
+    type Err = AllowError;
 
-    fn from_str(text: &str) -> Result<Self, NotAllowed> {
+    fn from_str(text: &str) -> Result<Self, AllowError> {
         let (name, selector) = match text.split_once('=') {
             Some((name, selector)) => (name, Some(selector)),
             None => (text, None),
         };
-        let guard = GuardName::from_name(name).ok_or_else(|| NotAllowed::Guard {
+        let guard = GuardName::from_name(name).ok_or_else(|| AllowError::Guard {
             name: name.to_owned(),
             near: nearest(name),
         })?;
@@ -100,8 +100,8 @@ impl fmt::Display for Allow {
     }
 }
 
-fn pattern(text: &str) -> Result<Pattern, NotAllowed> {
-    let wrong = |why: String| NotAllowed::Selector {
+fn pattern(text: &str) -> Result<Pattern, AllowError> {
+    let wrong = |why: String| AllowError::Selector {
         selector: text.to_owned(),
         why,
     };

@@ -7,8 +7,9 @@ mod allow;
 pub mod guards;
 mod policies;
 
-pub use allow::{Allow, NotAllowed};
+pub use allow::{Allow, AllowError};
 pub use guards::{Judgement, Refusal, judge, judge_undo, lint};
 pub use policies::{
-    Findings, Kind, On, Seen, State, Violation, Witness, declared, declared_on, policies,
+    Findings, JudgedRules, Kind, Occurrence, Subject, Violation, Witness, declared, declared_on,
+    policies,
 };

@@ -20,19 +20,19 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use declared::{declared, declared_on};
-use demand::Trial;
+use demand::CompiledPolicy;
 use evidence::Evidence;
 
 use crate::exposure::{Effective, Exposed, Reach};
 use crate::model::{
     Desired, DesiredInstance, Family, Firewall, InstanceId, Key, Mode, Note, Origin, Policies,
-    Rule, Waiver, Weight,
+    PolicySeverity, Rule, Waiver,
 };
 use crate::plan::{InstancePlan, Plan, Verdict};
 
 /// Where a violation is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum On {
+pub enum Subject {
     /// On an instance.
     Instance(InstanceId),
     /// On every instance that this table of the configuration takes, such as `groups.web`.
@@ -41,7 +41,7 @@ pub enum On {
 
 /// How it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Seen {
+pub enum Occurrence {
     /// The plan brings it about.
     Introduced,
     /// It is live, and the plan leaves it.
@@ -52,7 +52,7 @@ pub enum Seen {
     Declared,
 }
 
-impl Seen {
+impl Occurrence {
     /// The one word for it in documents.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -123,11 +123,11 @@ pub struct Violation {
     /// Its id.
     pub policy: String,
     /// What follows.
-    pub weight: Weight,
+    pub severity: PolicySeverity,
     /// How it is there.
-    pub seen: Seen,
+    pub seen: Occurrence,
     /// Where.
-    pub on: On,
+    pub on: Subject,
     /// What is wrong, as a sentence fragment that names the witness.
     pub reason: String,
     /// Somebody who gets in and should not, or should and does not.
@@ -148,13 +148,13 @@ impl Violation {
     /// Whether it stands in the way of the plan that it was found in.
     #[must_use]
     pub fn refuses(&self) -> bool {
-        self.weight == Weight::Deny && self.seen == Seen::Introduced
+        self.severity == PolicySeverity::Deny && self.seen == Occurrence::Introduced
     }
 }
 
 /// Which rules of a plan are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum JudgedRules {
     /// Those that result.
     Result,
     /// Those that are live.
@@ -174,7 +174,7 @@ pub struct Findings {
 }
 
 /// Judges every instance of a plan that could be read.
-pub fn policies(plan: &Plan, desired: &Desired, state: State) -> Findings {
+pub fn policies(plan: &Plan, desired: &Desired, state: JudgedRules) -> Findings {
     let policies = &desired.policies;
     let mut found = Findings::default();
     let mut waived = Waived::default();
@@ -191,7 +191,7 @@ pub fn policies(plan: &Plan, desired: &Desired, state: State) -> Findings {
         let earlier = latest.get(&Arc::as_ptr(wanted));
         if let Some(earlier) = earlier.filter(|earlier| earlier.holds_for(instance, &concerned)) {
             for place in earlier.violations.clone() {
-                let on = On::Instance(id.clone());
+                let on = Subject::Instance(id.clone());
                 let violation = found.violations[place].clone();
                 found.violations.push(Violation { on, ..violation });
             }
@@ -200,7 +200,7 @@ pub fn policies(plan: &Plan, desired: &Desired, state: State) -> Findings {
         let waivers = policies.waivers.get(id).map_or(&[][..], Vec::as_slice);
         waived.judged(waivers);
         let place = Place {
-            on: On::Instance(id.clone()),
+            on: Subject::Instance(id.clone()),
             rules: &wanted.rules,
             waivers,
             mode: Some(wanted.mode),
@@ -213,7 +213,7 @@ pub fn policies(plan: &Plan, desired: &Desired, state: State) -> Findings {
         let families = &instance.instance.address_type;
         let trials = trials
             .entry(families)
-            .or_insert_with(|| Trial::all(policies, families));
+            .or_insert_with(|| CompiledPolicy::all(policies, families));
         for trial in concerned.iter().map(|policy| &trials[*policy]) {
             place.judge(trial, &sides, &mut found.violations, &mut waived);
         }
@@ -224,7 +224,7 @@ pub fn policies(plan: &Plan, desired: &Desired, state: State) -> Findings {
         };
         latest.insert(Arc::as_ptr(wanted), judged);
     }
-    if state == State::Result {
+    if state == JudgedRules::Result {
         found.unused = waived.unused(&plan_waivers(plan, policies));
     }
     found.sort();
@@ -240,7 +240,7 @@ impl Findings {
 
     fn sort(&mut self) {
         self.violations.sort_by(|a, b| {
-            let rank = |v: &Violation| (!v.refuses(), v.weight, v.seen);
+            let rank = |v: &Violation| (!v.refuses(), v.severity, v.seen);
             (rank(a), &a.policy, &a.on).cmp(&(rank(b), &b.policy, &b.on))
         });
     }
@@ -275,7 +275,7 @@ struct Sides {
     /// What is there for those who must get in, where that is more than the certain part of `after`.
     beside: Option<Effective>,
     /// What is new on the one side, and the rest.
-    seen: (Seen, Seen),
+    seen: (Occurrence, Occurrence),
     /// Needed only where there are waivers.
     undeclared: Undeclared,
 }
@@ -288,7 +288,7 @@ struct Undeclared {
 }
 
 impl Undeclared {
-    fn of(plan: &InstancePlan, wanted: &DesiredInstance, state: State) -> Self {
+    fn of(plan: &InstancePlan, wanted: &DesiredInstance, state: JudgedRules) -> Self {
         let lines = wanted.rules.iter().chain(&wanted.expired);
         let declared: BTreeSet<Key> = lines.map(|rule| rule.key).collect();
         let of = |firewall: &Firewall| {
@@ -298,8 +298,8 @@ impl Undeclared {
         let before = of(plan.before.firewall());
         Self {
             after: match state {
-                State::Result if is_written(plan) => of(&plan.after),
-                State::Result | State::Live => before.clone(),
+                JudgedRules::Result if is_written(plan) => of(&plan.after),
+                JudgedRules::Result | JudgedRules::Live => before.clone(),
             },
             before,
         }
@@ -312,12 +312,12 @@ fn is_written(plan: &InstancePlan) -> bool {
 }
 
 impl Sides {
-    fn new(plan: &InstancePlan, state: State) -> Self {
+    fn new(plan: &InstancePlan, state: JudgedRules) -> Self {
         let live = plan.reach_before();
-        if state == State::Live || !is_written(plan) {
+        if state == JudgedRules::Live || !is_written(plan) {
             let seen = match state {
-                State::Live => Seen::Live,
-                State::Result => Seen::Existing,
+                JudgedRules::Live => Occurrence::Live,
+                JudgedRules::Result => Occurrence::Existing,
             };
             return Self {
                 before: live.certain.clone(),
@@ -331,7 +331,7 @@ impl Sides {
             before: live.certain,
             after: plan.reach_after(),
             beside: None,
-            seen: (Seen::Introduced, Seen::Existing),
+            seen: (Occurrence::Introduced, Occurrence::Existing),
             undeclared: Undeclared::default(),
         }
     }
@@ -344,7 +344,7 @@ impl Sides {
 
 /// What is judged at once.
 struct Place<'a> {
-    on: On,
+    on: Subject,
     rules: &'a [Rule],
     waivers: &'a [Waiver],
     /// `None` where it is not known to be one instance.
@@ -356,7 +356,7 @@ struct Place<'a> {
 impl<'a> Place<'a> {
     fn judge(
         &self,
-        Trial { policy, demands }: &Trial<'_>,
+        CompiledPolicy { policy, demands }: &CompiledPolicy<'_>,
         sides: &Sides,
         violations: &mut Vec<Violation>,
         waived: &mut Waived<'a>,
@@ -380,7 +380,7 @@ impl<'a> Place<'a> {
             }
             let found = if tried.is_required() {
                 let was = tried.broken(&sides.before);
-                Broken {
+                Breach {
                     all: all.clone(),
                     certain: all,
                     was,
@@ -389,7 +389,7 @@ impl<'a> Place<'a> {
                 waived.used(&policy.id, &waivers, &all, family);
                 let without =
                     |access: &Effective, those: &Effective| tried.broken(&access.without(those));
-                Broken {
+                Breach {
                     all: without(&sides.after.possible, &excepted),
                     certain: without(&sides.after.certain, &excepted),
                     was: without(&sides.before, &excused),
@@ -432,7 +432,7 @@ fn excepted(rules: &[Rule], waivers: &[&Waiver], family: Family) -> Effective {
 }
 
 /// What breaks a demand, without what is excepted.
-struct Broken {
+struct Breach {
     /// At most.
     all: Effective,
     /// For certain.
@@ -441,10 +441,14 @@ struct Broken {
     was: Effective,
 }
 
-impl Broken {
+impl Breach {
     /// What is to be told apart. What is not certain cannot excuse what is opened now, and what stays uncertain is no deed of
     /// the plan.
-    fn parts(self, (new, old): (Seen, Seen), missing: bool) -> Vec<(Seen, Kind, Effective)> {
+    fn parts(
+        self,
+        (new, old): (Occurrence, Occurrence),
+        missing: bool,
+    ) -> Vec<(Occurrence, Kind, Effective)> {
         let Self { all, certain, was } = self;
         let introduced = if new == old {
             Effective::default()

@@ -104,7 +104,10 @@ pub fn only_listed(cost: &Cost) -> Option<String> {
             thousands(ids.len())
         ));
     }
-    let names: Vec<String> = ids.iter().map(|id| super::plain(&id.to_string())).collect();
+    let names: Vec<String> = ids
+        .iter()
+        .map(|id| super::sanitize(&id.to_string()))
+        .collect();
     Some(format!("seen in bulk only: {}", names.join(", ")))
 }
 

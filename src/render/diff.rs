@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use similar::TextDiff;
 
-use super::words::{key, plain, source_words};
+use super::words::{key, sanitize, source_words};
 use crate::model::{Firewall, LiveFirewall};
 use crate::plan::{Plan, Verdict};
 
@@ -19,7 +19,7 @@ pub fn unified(plan: &Plan) -> String {
         .iter()
         .filter(|instance| instance.verdict != Verdict::InSync)
     {
-        let id = plain(&instance.instance.id.to_string());
+        let id = sanitize(&instance.instance.id.to_string());
         let (before, after) = (live_lines(&instance.before), lines(&instance.after));
         let diff = TextDiff::from_lines(&before, &after);
         let hunks = diff
@@ -38,12 +38,12 @@ fn live_lines(live: &LiveFirewall) -> String {
         let _ = writeln!(
             text,
             "{} uncertain: {}",
-            plain(&uncertain.entry.to_string()),
-            plain(&uncertain.doubt.to_string())
+            sanitize(&uncertain.entry.to_string()),
+            sanitize(&uncertain.doubt.to_string())
         );
     }
     for unknown in live.unknown() {
-        let _ = writeln!(text, "{} unknown protocol", plain(&unknown.to_string()));
+        let _ = writeln!(text, "{} unknown protocol", sanitize(&unknown.to_string()));
     }
     text
 }

@@ -11,8 +11,10 @@ use anstyle::{AnsiColor, Style};
 
 use super::json::{Problem, Run};
 use super::names::{self, Names};
-use super::words::{count, plain, wrapped};
-use crate::exposure::{Compared, Direction, Doubtful, Line, Said, Side, Subject, Which};
+use super::words::{count, sanitize, wrapped};
+use crate::exposure::{
+    Compared, ComparisonSubject, Direction, Doubtful, Line, RuleRef, Side, Which,
+};
 use crate::model::{Key, Sources};
 
 const GAIN: Style = AnsiColor::Green.on_default();
@@ -77,7 +79,7 @@ pub(super) struct Block<'a> {
     direction: Option<Direction>,
     condition: Option<&'a str>,
     clauses: Vec<Clause>,
-    pub(super) members: Vec<&'a Subject>,
+    pub(super) members: Vec<&'a ComparisonSubject>,
 }
 
 /// What happens to access.
@@ -104,7 +106,7 @@ pub(super) struct Clause {
 #[must_use]
 pub fn text(of: &Comparison<'_>) -> String {
     let all = of.all;
-    let equal: Vec<&Subject> = all
+    let equal: Vec<&ComparisonSubject> = all
         .iter()
         .filter(|compared| compared.is_equal())
         .map(|compared| &compared.subject)
@@ -132,7 +134,7 @@ pub fn text(of: &Comparison<'_>) -> String {
 /// What could not be decided, each once with whom it concerns.
 #[must_use]
 pub fn undecided(all: &[Compared]) -> Vec<String> {
-    let mut open: BTreeMap<&str, Vec<&Subject>> = BTreeMap::new();
+    let mut open: BTreeMap<&str, Vec<&ComparisonSubject>> = BTreeMap::new();
     for compared in all {
         for what in &compared.undecided {
             let subjects = open.entry(what).or_default();
@@ -141,14 +143,14 @@ pub fn undecided(all: &[Compared]) -> Vec<String> {
             }
         }
     }
-    let line = |(what, subjects): (&str, Vec<&Subject>)| {
+    let line = |(what, subjects): (&str, Vec<&ComparisonSubject>)| {
         let mut names = places(&subjects);
         if names.len() > NAMED {
             let more = format!("{} more", names.len() - NAMED);
             names.truncate(NAMED);
             names.push(more);
         }
-        format!("{}: not known {}", listed(&names), plain(what))
+        format!("{}: not known {}", listed(&names), sanitize(what))
     };
     open.into_iter().map(line).collect()
 }
@@ -172,7 +174,7 @@ fn undeclared(all: &[Compared]) -> String {
         (Which::New, ", so what is live there stays"),
     ] {
         let those = all.iter().filter(|c| c.undeclared == Some(which));
-        let subjects: Vec<&Subject> = those.map(|compared| &compared.subject).collect();
+        let subjects: Vec<&ComparisonSubject> = those.map(|compared| &compared.subject).collect();
         if subjects.is_empty() {
             continue;
         }
@@ -188,12 +190,14 @@ fn undeclared(all: &[Compared]) -> String {
 pub(super) fn summary(of: &Comparison<'_>) -> String {
     let all = of.all;
     let distinct = |is: &dyn Fn(&Compared) -> bool| -> (usize, usize) {
-        let subjects: BTreeSet<&Subject> = all
+        let subjects: BTreeSet<&ComparisonSubject> = all
             .iter()
             .filter(|compared| is(compared))
             .map(|compared| &compared.subject)
             .collect();
-        let every = subjects.iter().filter(|s| matches!(s, Subject::Every(_)));
+        let every = subjects
+            .iter()
+            .filter(|s| matches!(s, ComparisonSubject::Every(_)));
         let every = every.count();
         (subjects.len() - every, every)
     };
@@ -309,9 +313,9 @@ fn in_doubt(which: Which, doubt: &Doubtful, names: [&Names; 2]) -> Clause {
         who: names::sources(sources, names),
         causes: vec![format!(
             "`{}` on the {} side: {}",
-            plain(entry),
+            sanitize(entry),
             which.as_str(),
-            plain(why)
+            sanitize(why)
         )],
     }
 }
@@ -343,11 +347,13 @@ fn of_side(lines: &[Line], side: &Side, way: Way, names: [&Names; 2]) -> Vec<Cla
 /// Where the rules behind a line stand; a rule without a place is named by what it opens, where that is not the same.
 fn causes(line: &Line, side: &Side) -> Vec<String> {
     let mut seen = BTreeSet::new();
-    let shown = |said: &Said| match (&said.origin, &said.why) {
-        (Some(origin), Some(why)) => {
-            Some(format!("{} ({})", plain(&origin.to_string()), plain(why)))
-        }
-        (Some(origin), None) => Some(plain(&origin.to_string())),
+    let shown = |said: &RuleRef| match (&said.origin, &said.why) {
+        (Some(origin), Some(why)) => Some(format!(
+            "{} ({})",
+            sanitize(&origin.to_string()),
+            sanitize(why)
+        )),
+        (Some(origin), None) => Some(sanitize(&origin.to_string())),
         (None, _) if said.key == Key::ALL && line.what == "all protocols" => None,
         (None, _) => (said.key.to_string() != line.what).then(|| format!("rule {}", said.key)),
     };
@@ -368,7 +374,7 @@ fn causes(line: &Line, side: &Side) -> Vec<String> {
 impl Block<'_> {
     fn is_general(&self) -> bool {
         let mut members = self.members.iter();
-        members.any(|subject| matches!(subject, Subject::Every(_)))
+        members.any(|subject| matches!(subject, ComparisonSubject::Every(_)))
     }
 
     /// Whether what opens has one cause, what closes has one, and a sentence can hold it.
@@ -384,7 +390,7 @@ impl Block<'_> {
 
     /// Its condition, as it follows what it is the condition of.
     fn condition(&self) -> String {
-        let condition = self.condition.map(plain);
+        let condition = self.condition.map(sanitize);
         condition.map_or_else(String::new, |condition| format!(", {condition}"))
     }
 }
@@ -479,20 +485,24 @@ fn listed(texts: &[String]) -> String {
     }
 }
 
-fn places(subjects: &[&Subject]) -> Vec<String> {
+fn places(subjects: &[&ComparisonSubject]) -> Vec<String> {
     subjects
         .iter()
         .enumerate()
         .map(|(at, subject)| match subject {
-            Subject::Unnamed => "the firewall".to_owned(),
-            Subject::Every(instances) => plain(instances),
-            Subject::Instance(id) => {
+            ComparisonSubject::Unnamed => "the firewall".to_owned(),
+            ComparisonSubject::Every(instances) => sanitize(instances),
+            ComparisonSubject::Instance(id) => {
                 let next = subjects.get(at + 1).and_then(|next| next.id());
                 let region_follows = next.is_some_and(|next| next.site() == id.site());
                 if id.region.is_empty() || region_follows {
-                    plain(&id.name)
+                    sanitize(&id.name)
                 } else {
-                    format!("{} ({})", plain(&id.name), plain(&id.site().to_string()))
+                    format!(
+                        "{} ({})",
+                        sanitize(&id.name),
+                        sanitize(&id.site().to_string())
+                    )
                 }
             }
         })

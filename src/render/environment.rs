@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use super::github::notice;
 use super::html::escaped;
 use super::markdown::escape::prose;
-use super::words::plain;
+use super::words::sanitize;
 
 /// Lines above a text.
 #[must_use]
 pub fn text(notes: &[String], document: &str) -> String {
     let mut text = String::new();
     for note in notes {
-        let _ = writeln!(text, "note: {}", plain(note));
+        let _ = writeln!(text, "note: {}", sanitize(note));
     }
     text + document
 }
@@ -81,7 +81,7 @@ pub fn sarif(notes: &[String], document: &str) -> String {
     let Some(mut log) = log.ok().filter(|_| !notes.is_empty()) else {
         return document.to_owned();
     };
-    let note = |note: &String| json!({"level": "note", "message": {"text": plain(note)}});
+    let note = |note: &String| json!({"level": "note", "message": {"text": sanitize(note)}});
     log["runs"][0]["invocations"][0]["toolExecutionNotifications"] =
         notes.iter().map(note).collect();
     format!("{log:#}\n")
@@ -92,7 +92,7 @@ pub fn sarif(notes: &[String], document: &str) -> String {
 pub fn prometheus(notes: &[String], document: &str) -> String {
     let mut text = String::new();
     for note in notes {
-        let _ = writeln!(text, "# note: {}", plain(note));
+        let _ = writeln!(text, "# note: {}", sanitize(note));
     }
     text + document
 }

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::names::{self, Names};
-use super::words::plain;
-use crate::exposure::{Diff, Doubtful, Effective, Line, Reach, Said, Side};
+use super::words::sanitize;
+use crate::exposure::{Diff, Doubtful, Effective, Line, Reach, RuleRef, Side};
 use crate::model::{InstanceId, Mode, Unreadable};
 use crate::plan::StillOpen;
 
@@ -148,14 +148,14 @@ impl Explanation<'_> {
             }
             (_, desired) => {
                 let (to, from) = (self.to?, self.from?);
-                let id = plain(&self.id.to_string());
+                let id = sanitize(&self.id.to_string());
                 if desired.is_none() {
                     return Some(format!("declare it: add a table [instances.\"{id}\"]"));
                 }
                 Some(format!(
                     "add {{ allow = \"{}\", from = \"{}\" }} to the rules of `{id}`",
-                    plain(to),
-                    plain(from),
+                    sanitize(to),
+                    sanitize(from),
                 ))
             }
         }
@@ -165,12 +165,12 @@ impl Explanation<'_> {
 /// The answer for people.
 #[must_use]
 pub fn text(of: &Explanation<'_>) -> String {
-    let to = of.to.map_or_else(|| "everything".to_owned(), plain);
-    let from = of.from.map_or_else(|| "everyone".to_owned(), plain);
-    let mut text = format!("{}: {to} from {from}\n", plain(&of.id.to_string()));
+    let to = of.to.map_or_else(|| "everything".to_owned(), sanitize);
+    let from = of.from.map_or_else(|| "everyone".to_owned(), sanitize);
+    let mut text = format!("{}: {to} from {from}\n", sanitize(&of.id.to_string()));
     let (live, desired) = of.verdicts();
     let _ = match of.live {
-        Err(why) => writeln!(text, "  live: not known: {}", plain(&why.to_string())),
+        Err(why) => writeln!(text, "  live: not known: {}", sanitize(&why.to_string())),
         Ok(side) => {
             let _ = writeln!(text, "  live: {}", live.map_or("", Allowed::words));
             lines(&mut text, of, side, "rule");
@@ -186,7 +186,7 @@ pub fn text(of: &Explanation<'_>) -> String {
         }
     }
     if let Some(note) = of.note() {
-        let _ = writeln!(text, "  note: {}", plain(&note));
+        let _ = writeln!(text, "  note: {}", sanitize(&note));
     }
     if let Some(change) = of.change() {
         let _ = writeln!(text, "  to let all of it in: {change}");
@@ -211,18 +211,18 @@ fn lines(text: &mut String, of: &Explanation<'_>, side: &Side, rule: &str) {
             text,
             "    perhaps {}, by `{}`: {}",
             said(&line),
-            plain(&doubt.entry),
-            plain(&doubt.why)
+            sanitize(&doubt.entry),
+            sanitize(&doubt.why)
         );
     }
 }
 
 /// Where a rule stands and why, or what it opens where it stands nowhere, which `rule` is the word for.
-pub(super) fn cause_words(said: &Said, rule: &str) -> String {
-    let why = said.why.as_deref().map(plain);
+pub(super) fn cause_words(said: &RuleRef, rule: &str) -> String {
+    let why = said.why.as_deref().map(sanitize);
     let why = why.map_or_else(String::new, |why| format!(" ({why})"));
     match &said.origin {
-        Some(origin) => format!("{}{why}", plain(&origin.to_string())),
+        Some(origin) => format!("{}{why}", sanitize(&origin.to_string())),
         None => format!("{rule} {}", said.key),
     }
 }

@@ -10,8 +10,8 @@ mod tests;
 use std::borrow::Cow;
 
 use super::json::Run;
-use super::words::plain;
-use crate::exposure::{self, Compared, Subject};
+use super::words::sanitize;
+use crate::exposure::{self, Compared, ComparisonSubject};
 use crate::model::{InstanceId, Key, Origin, Protocol};
 use crate::plan::{Change, GuardName, InstancePlan, Plan, Verdict};
 use crate::policy::Refusal;
@@ -175,9 +175,12 @@ pub fn troubles(run: &Run<'_>) -> Vec<Finding> {
     findings.extend(unseen(plan));
     for missing in &plan.missing {
         let near = missing.hint.as_deref();
-        let message = format!("`{}` is declared and does not exist", plain(&missing.name));
+        let message = format!(
+            "`{}` is declared and does not exist",
+            sanitize(&missing.name)
+        );
         findings.push(Finding {
-            hint: near.map(|name| format!("did you mean `{}`?", plain(name))),
+            hint: near.map(|name| format!("did you mean `{}`?", sanitize(name))),
             location: Some(at(&missing.origin)),
             ..Finding::new(MISSING, Level::Error, message)
         });
@@ -192,7 +195,7 @@ pub fn troubles(run: &Run<'_>) -> Vec<Finding> {
             "{}: {}: {}",
             named(&result.id),
             result.outcome.status(),
-            plain(&why)
+            sanitize(&why)
         );
         findings.push(Finding {
             location: some_line(plan, Some(&result.id)),
@@ -228,19 +231,19 @@ pub fn openings(plan: &Plan) -> Vec<Finding> {
 /// A note at a line of a document that lets somebody in whom another does not.
 pub(super) fn opened(compared: &Compared, what: &str, who: &str, origin: &Origin) -> Finding {
     let mut on = match &compared.subject {
-        Subject::Instance(id) => named(id),
-        Subject::Unnamed => "the firewall".to_owned(),
-        Subject::Every(instances) => plain(instances),
+        ComparisonSubject::Instance(id) => named(id),
+        ComparisonSubject::Unnamed => "the firewall".to_owned(),
+        ComparisonSubject::Every(instances) => sanitize(instances),
     };
     if let Some(condition) = &compared.condition {
-        on = format!("{on}, {}", plain(condition));
+        on = format!("{on}, {}", sanitize(condition));
     }
     opening(&on, what, who, origin)
 }
 
 /// A note at a line that lets somebody in.
 fn opening(on: &str, what: &str, who: &str, origin: &Origin) -> Finding {
-    let message = format!("{on}: {} opens to {}", plain(what), plain(who));
+    let message = format!("{on}: {} opens to {}", sanitize(what), sanitize(who));
     Finding {
         location: Some(at(origin)),
         ..Finding::new(OPENS, Level::Note, message)
@@ -267,14 +270,14 @@ fn said(run: &Run<'_>) -> Vec<Finding> {
                 _ => Level::Warning,
             };
             Finding {
-                hint: problem.hint.as_deref().map(plain),
+                hint: problem.hint.as_deref().map(sanitize),
                 location: problem.file.as_ref().map(|file| Location {
                     file: file.clone(),
                     line: problem.line.unwrap_or(0),
                     column: problem.column.filter(|column| *column > 0),
                     end: problem.end_line.zip(problem.end_column),
                 }),
-                ..Finding::new(rule, level, plain(&problem.message))
+                ..Finding::new(rule, level, sanitize(&problem.message))
             }
         })
         .collect()
@@ -299,11 +302,11 @@ fn stopped(plan: &Plan, refusal: &Refusal) -> Finding {
     let own = instance.as_ref().and_then(|id| find(plan, id));
     let way_in = own.filter(|_| *guard == GuardName::Lockout);
     Finding {
-        hint: Some(plain(hint)),
+        hint: Some(sanitize(hint)),
         location: way_in
             .and_then(way_in_line)
             .or_else(|| some_line(plan, instance.as_ref())),
-        ..Finding::new(rule, Level::Error, format!("{on}{}", plain(reason)))
+        ..Finding::new(rule, Level::Error, format!("{on}{}", sanitize(reason)))
     }
 }
 
@@ -311,9 +314,9 @@ fn refused(instance: &InstancePlan) -> Option<Finding> {
     let Verdict::Refused { reason, hint } = &instance.verdict else {
         return None;
     };
-    let message = format!("{}: {}", named(&instance.instance.id), plain(reason));
+    let message = format!("{}: {}", named(&instance.instance.id), sanitize(reason));
     Some(Finding {
-        hint: hint.as_deref().map(plain),
+        hint: hint.as_deref().map(sanitize),
         location: line_of(instance),
         ..Finding::new(REFUSED, Level::Error, message)
     })
@@ -322,10 +325,10 @@ fn refused(instance: &InstancePlan) -> Option<Finding> {
 fn still_open(instance: &InstancePlan) -> impl Iterator<Item = Finding> {
     instance.still_open.iter().map(|open| {
         let id = named(&instance.instance.id);
-        let message = format!("{id}: still open: {}", plain(&open.to_string()));
+        let message = format!("{id}: still open: {}", sanitize(&open.to_string()));
         let mut causes = open.causes.iter().map(|cause| at(&cause.origin));
         Finding {
-            hint: Some(plain(&open.hint)),
+            hint: Some(sanitize(&open.hint)),
             location: causes.next(),
             related: causes.collect(),
             ..Finding::new(STILL_OPEN, Level::Error, message)
@@ -338,12 +341,12 @@ fn unseen(plan: &Plan) -> Vec<Finding> {
     let regions = plan
         .sites_unreadable
         .iter()
-        .map(|(site, why)| (format!("region `{}`", plain(&site.to_string())), why));
+        .map(|(site, why)| (format!("region `{}`", sanitize(&site.to_string())), why));
     let instances = plan.unreadable.iter().map(|(id, why)| (named(id), why));
     let whole = regions.chain(instances).map(|(what, why)| {
-        let message = format!("{what} could not be read: {}", plain(&why.reason));
+        let message = format!("{what} could not be read: {}", sanitize(&why.reason));
         Finding {
-            hint: why.hint.as_deref().map(plain),
+            hint: why.hint.as_deref().map(sanitize),
             ..Finding::new(UNREADABLE, Level::Error, message)
         }
     });
@@ -352,7 +355,7 @@ fn unseen(plan: &Plan) -> Vec<Finding> {
         let message = format!(
             "{} could not be read in full: {}",
             named(&instance.instance.id),
-            plain(why)
+            sanitize(why)
         );
         Some(Finding {
             location: line_of(instance),
@@ -360,9 +363,9 @@ fn unseen(plan: &Plan) -> Vec<Finding> {
         })
     });
     let undecided = plan.undecided.iter().map(|(id, why)| {
-        let message = format!("{} is undecided: {}", named(id), plain(&why.reason));
+        let message = format!("{} is undecided: {}", named(id), sanitize(&why.reason));
         Finding {
-            hint: why.hint.as_deref().map(plain),
+            hint: why.hint.as_deref().map(sanitize),
             ..Finding::new(UNDECIDED, Level::Error, message)
         }
     });
@@ -414,5 +417,9 @@ fn at(origin: &Origin) -> Location {
 }
 
 fn named(id: &InstanceId) -> String {
-    format!("`{}` ({})", plain(&id.name), plain(&id.site().to_string()))
+    format!(
+        "`{}` ({})",
+        sanitize(&id.name),
+        sanitize(&id.site().to_string())
+    )
 }

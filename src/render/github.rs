@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use super::difference::Comparison;
 use super::finding::{Finding, Level, findings, opened, openings};
 use super::json::Run;
-use super::words::plain;
+use super::words::sanitize;
 use crate::exposure::{self, Compared};
 use crate::plan::Verdict;
 
@@ -94,7 +94,7 @@ fn annotation(finding: &Finding) -> String {
     };
     let mut properties: Vec<String> = Vec::new();
     if let Some(location) = &finding.location {
-        properties.push(format!("file={}", property(&plain(&location.file))));
+        properties.push(format!("file={}", property(&sanitize(&location.file))));
         if location.line > 0 {
             properties.push(format!("line={}", location.line));
             let (last, end) = location.end.unwrap_or((location.line, 0));
@@ -109,7 +109,7 @@ fn annotation(finding: &Finding) -> String {
             }
         }
     }
-    let rule = property(&plain(&finding.rule.id));
+    let rule = property(&sanitize(&finding.rule.id));
     properties.push(format!("title={TITLE} {rule}"));
     let mut message = finding.message.clone();
     let details = finding.details.iter().cloned();
@@ -126,8 +126,8 @@ fn annotation(finding: &Finding) -> String {
 pub(super) fn notice(title: &str, message: &str) -> String {
     format!(
         "::notice title={TITLE} {}::{}",
-        property(&plain(title)),
-        data(&plain(message))
+        property(&sanitize(title)),
+        data(&sanitize(message))
     )
 }
 
@@ -155,7 +155,7 @@ mod tests {
         Finding {
             rule: CONFIG_ERROR,
             level: Level::Error,
-            message: plain(message),
+            message: sanitize(message),
             details: Vec::new(),
             hint: Some("look".to_owned()),
             location: Some(Location {

@@ -20,7 +20,7 @@ use matrix::Row;
 use super::finding::{Finding, Level, troubles};
 use super::json::Run;
 use super::text;
-use super::words::plain;
+use super::words::sanitize;
 use crate::model::Key;
 use crate::plan::{InstancePlan, Plan, Verdict};
 
@@ -165,7 +165,7 @@ fn sorted(plan: &Plan) -> Vec<&InstancePlan> {
     let mut instances: Vec<&InstancePlan> = plan.instances.iter().collect();
     instances.sort_by_cached_key(|instance| {
         (
-            std::cmp::Reverse(text::weight(&instance.exposure)),
+            std::cmp::Reverse(text::severity(&instance.exposure)),
             instance.verdict == Verdict::InSync,
             instance.instance.id.clone(),
         )
@@ -184,7 +184,7 @@ fn prose(text: &str) -> String {
 
 /// Text as HTML, in an element or in a quoted attribute.
 pub(super) fn escaped(text: &str) -> String {
-    plain(text)
+    sanitize(text)
         .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -4,17 +4,17 @@
 //! a raw reply.
 
 mod access;
-mod fill;
-mod shape;
+mod encode;
+mod wire;
 
 use serde::Serialize;
 
 pub use access::comparison;
-use fill::{
+use encode::{
     blind, calls, consent, expiring, id, instance, needed, note, refusal, shard, unreadable,
     violation,
 };
-use shape::{Document, MissingDoc, Summary};
+use wire::{Document, MissingDoc, Summary};
 
 use super::cost::Cost;
 use super::facts::Facts;

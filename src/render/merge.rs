@@ -3,8 +3,8 @@
 //! Owns the reading of our own reports and the question whether they belong together. Refuses a version that it does not
 //! know, a report that is not of a shard, and to guess what a shard without a report would have said.
 
-mod shape;
 mod show;
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,9 +13,9 @@ use serde_json::Value;
 use super::facts::Calls;
 use super::json::{FORMAT, VERSION};
 use super::prometheus::Counts;
-pub use shape::Merged;
-use shape::{CallsDoc, Document, Head, ProblemDoc, ShardEnd, Summary};
 pub use show::{json, markdown, text};
+pub use wire::Merged;
+use wire::{CallsDoc, Document, Head, ProblemDoc, ShardEnd, Summary};
 
 /// One report, as it was read.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Part {
 
 /// Why reports cannot be joined. Displays as a fragment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotJoined {
+pub enum MergeError {
     /// A text is no report.
     #[error("`{0}` is no report of this program: {1}")]
     NoReport(String, String),
@@ -65,22 +65,22 @@ pub enum NotJoined {
 ///
 /// # Errors
 /// Anything but a report of a shard in the version that this program writes, whose numbers are right.
-pub fn read(name: &str, text: &str) -> Result<Part, NotJoined> {
-    let no_report = |why: String| NotJoined::NoReport(name.to_owned(), why);
+pub fn read(name: &str, text: &str) -> Result<Part, MergeError> {
+    let no_report = |why: String| MergeError::NoReport(name.to_owned(), why);
     let head: Head = serde_json::from_str(text).map_err(|error| no_report(error.to_string()))?;
     if head.format != FORMAT {
         return Err(no_report(format!("`format` is `{}`", head.format)));
     }
     if head.version != u64::from(VERSION) {
-        return Err(NotJoined::Version(name.to_owned(), head.version));
+        return Err(MergeError::Version(name.to_owned(), head.version));
     }
     let document: Document =
         serde_json::from_str(text).map_err(|error| no_report(error.to_string()))?;
     if let Some((what, listed, said)) = document.wrong_sum() {
-        return Err(NotJoined::Sums(name.to_owned(), what, listed, said));
+        return Err(MergeError::Sums(name.to_owned(), what, listed, said));
     }
     let Some(shard) = document.shard.clone() else {
-        return Err(NotJoined::Whole(name.to_owned()));
+        return Err(MergeError::Whole(name.to_owned()));
     };
     if shard.index < 1 || shard.index > shard.of {
         return Err(no_report(format!(
@@ -102,7 +102,7 @@ pub fn read(name: &str, text: &str) -> Result<Part, NotJoined> {
 /// # Errors
 /// No report at all, twice the same shard, another number of shards, another verb, another configuration, or an instance
 /// that is in two reports.
-pub fn join(mut parts: Vec<Part>, exit: impl Fn(&[Ending]) -> u8) -> Result<Merged, NotJoined> {
+pub fn join(mut parts: Vec<Part>, exit: impl Fn(&[Ending]) -> u8) -> Result<Merged, MergeError> {
     parts.sort_by_key(|part| part.index);
     for pair in parts.windows(2) {
         belongs(&parts[0], &pair[1])?;
@@ -125,7 +125,7 @@ pub fn join(mut parts: Vec<Part>, exit: impl Fn(&[Ending]) -> u8) -> Result<Merg
     twice(&parts)?;
     let Some(first) = parts.first() else {
         let why = "there is none".to_owned();
-        return Err(NotJoined::NoReport(String::new(), why));
+        return Err(MergeError::NoReport(String::new(), why));
     };
     let (of, verb) = (first.of, first.document.verb.clone());
     let by_index: BTreeMap<u16, &Part> = parts.iter().map(|part| (part.index, part)).collect();
@@ -183,7 +183,7 @@ impl Ending {
     }
 }
 
-fn belongs(first: &Part, other: &Part) -> Result<(), NotJoined> {
+fn belongs(first: &Part, other: &Part) -> Result<(), MergeError> {
     let why = if first.of != other.of {
         format!("one of {} shards, and one of {}", first.of, other.of)
     } else if first.document.verb != other.document.verb {
@@ -195,12 +195,12 @@ fn belongs(first: &Part, other: &Part) -> Result<(), NotJoined> {
     Err(apart(first, other, why))
 }
 
-fn apart(a: &Part, b: &Part, why: String) -> NotJoined {
-    NotJoined::Apart(a.name.clone(), b.name.clone(), why)
+fn apart(a: &Part, b: &Part, why: String) -> MergeError {
+    MergeError::Apart(a.name.clone(), b.name.clone(), why)
 }
 
 /// An instance belongs to one shard.
-fn twice(parts: &[Part]) -> Result<(), NotJoined> {
+fn twice(parts: &[Part]) -> Result<(), MergeError> {
     let mut seen = BTreeMap::<[&str; 3], &Part>::new();
     for part in parts {
         let document = &part.document;

@@ -24,4 +24,4 @@ pub mod text;
 mod words;
 
 pub use names::Names;
-pub use words::{count, plain, span, thousands};
+pub use words::{count, sanitize, span, thousands};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::exposure::{Access, addresses, who};
 use crate::model::{Key, LIGHTSAIL_CONNECT, Sources};
-use crate::render::plain;
+use crate::render::sanitize;
 
 /// The names that a document brings with it.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +43,7 @@ impl Names {
     /// The name of what a line says is open: `tcp/22 (ssh)`.
     pub(super) fn what(&self, what: &str) -> String {
         match self.services.get(what) {
-            Some(name) => format!("{what} ({})", plain(name)),
+            Some(name) => format!("{what} ({})", sanitize(name)),
             None => what.to_owned(),
         }
     }
@@ -59,7 +59,7 @@ impl Names {
         }
         let find = |is: &dyn Fn(&Access) -> bool| {
             let found = self.sets.iter().find(|(_, set)| is(set));
-            found.map(|(name, _)| plain(name))
+            found.map(|(name, _)| sanitize(name))
         };
         let count = addresses(&access);
         if let Some(name) = find(&|set| *set == access) {
@@ -72,7 +72,7 @@ impl Names {
         let mut also = String::new();
         for alias in aliases {
             also.push_str(", ");
-            also.push_str(&plain(alias));
+            also.push_str(&sanitize(alias));
         }
         if let Some(name) = find(&|set| *set == unaliased) {
             return Some(format!("{name} ({count}){also}"));
@@ -102,7 +102,7 @@ impl Names {
 /// Sources in words: by a set of the first document that has an exact one, else by networks.
 pub(super) fn sources(sources: &Sources, names: [&Names; 2]) -> String {
     let named = names.iter().find_map(|names| names.set(sources));
-    named.unwrap_or_else(|| plain(&who(sources)))
+    named.unwrap_or_else(|| sanitize(&who(sources)))
 }
 
 /// A line's ports, by the names of the first document that has one.

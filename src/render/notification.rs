@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::json::Run;
 use super::prometheus::Counts;
 use super::text;
-use super::words::{count, plain};
+use super::words::{count, sanitize};
 use crate::plan::Verdict;
 
 /// How many instances are named; a chat is no report.
@@ -134,7 +134,7 @@ fn powerless(text: &str) -> String {
     let lines: Vec<String> = text
         .split('\n')
         .map(|line| {
-            plain(line)
+            sanitize(line)
                 .replace('&', "&amp;")
                 .replace('<', "&lt;")
                 .replace('>', "&gt;")

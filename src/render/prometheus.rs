@@ -8,8 +8,8 @@ use std::fmt::{Display, Write as _};
 
 use super::facts::Calls;
 use super::json::Run;
-use super::words::plain;
-use crate::model::{Shard, Weight};
+use super::words::sanitize;
+use crate::model::{PolicySeverity, Shard};
 use crate::plan::{InstancePlan, Outcome, Verdict};
 
 const LAST_SUCCESS: &str = "portward_last_success_timestamp_seconds";
@@ -83,9 +83,9 @@ impl Counts {
         };
         let count =
             |is: &dyn Fn(&InstancePlan) -> bool| plan.instances.iter().filter(|i| is(i)).count();
-        let weighing = |weight| {
+        let weighing = |severity| {
             let violations = run.violations.iter();
-            violations.filter(|v| v.weight == weight).count()
+            violations.filter(|v| v.severity == severity).count()
         };
         Some(Self {
             in_sync: count(&|i| is_done(i) && i.incomplete.is_none()),
@@ -97,8 +97,8 @@ impl Counts {
             undeclared: plan.undeclared.len(),
             missing: plan.missing.len(),
             expiring: run.facts.map_or(0, |facts| facts.expiring.len()),
-            denied: weighing(Weight::Deny),
-            warned: weighing(Weight::Warn),
+            denied: weighing(PolicySeverity::Deny),
+            warned: weighing(PolicySeverity::Warn),
         })
     }
 }
@@ -289,7 +289,7 @@ impl Page {
 
 /// The value of a label.
 fn escaped(text: &str) -> String {
-    plain(text).replace('\\', r"\\").replace('"', "\\\"")
+    sanitize(text).replace('\\', r"\\").replace('"', "\\\"")
 }
 
 #[cfg(test)]

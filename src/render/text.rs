@@ -19,7 +19,7 @@ pub use report::report;
 
 use super::cost::{self, Cost};
 use super::facts::LastChange;
-use super::words::{count, minute, plain, wrapped};
+use super::words::{count, minute, sanitize, wrapped};
 use crate::exposure::{Diff, Exposed, Line};
 use crate::model::{InstanceId, Missing, Note, Shard, Undeclared, Unreadable};
 use crate::plan::{Call, Change, InstancePlan, Override, Plan, StillOpen, Verdict};
@@ -68,7 +68,7 @@ pub fn plan(plan: &Plan, asked: Asked<'_>) -> String {
         unknown(&mut text, &place(id), "undecided", why);
     }
     for (site, unreadable) in &plan.sites_unreadable {
-        let region = format!("region {}", plain(&site.to_string()));
+        let region = format!("region {}", sanitize(&site.to_string()));
         unknown(&mut text, &region, "could not be read", unreadable);
     }
     missing(&mut text, &plan.missing);
@@ -91,14 +91,14 @@ pub fn plan(plan: &Plan, asked: Asked<'_>) -> String {
 /// Declared instances that do not exist.
 pub fn missing(text: &mut String, all: &[Missing]) {
     for Missing { name, origin, hint } in all {
-        let name = plain(name);
+        let name = sanitize(name);
         let _ = writeln!(
             text,
             "{LOSS}{name}{LOSS:#}: declared at {} and does not exist",
-            plain(&origin.to_string())
+            sanitize(&origin.to_string())
         );
         if let Some(hint) = hint {
-            let _ = writeln!(text, "  hint: did you mean `{}`?", plain(hint));
+            let _ = writeln!(text, "  hint: did you mean `{}`?", sanitize(hint));
         }
     }
 }
@@ -134,7 +134,7 @@ pub(super) fn summary(plan: &Plan, asked: Asked<'_>) -> String {
     let unknown = plan.unreadable.len() + plan.undecided.len();
     let mut of = count(plan.instances.len() + unknown, "instance");
     if let Asked::DriftOf(inventory) = asked {
-        let _ = write!(of, " of the inventory `{}`", plain(inventory));
+        let _ = write!(of, " of the inventory `{}`", sanitize(inventory));
     }
     let head = match asked {
         _ if plan.instances.is_empty() && !plan.sites_unreadable.is_empty() => {
@@ -203,7 +203,7 @@ fn blocks(plan: &Plan) -> Vec<String> {
     let mut blocks: Vec<(String, Vec<&InstancePlan>)> = alike.into_iter().collect();
     blocks.sort_by_key(|(_, instances)| {
         (
-            Reverse(weight(&instances[0].exposure)),
+            Reverse(severity(&instances[0].exposure)),
             instances[0].instance.id.clone(),
         )
     });
@@ -214,7 +214,7 @@ fn blocks(plan: &Plan) -> Vec<String> {
 }
 
 /// How much a change opens: cells times the share of the address space, so that both families compare.
-pub(super) fn weight(exposure: &Diff) -> u128 {
+pub(super) fn severity(exposure: &Diff) -> u128 {
     let share = |exposed: &Exposed| -> u128 {
         let v4 = exposed
             .sources
@@ -273,16 +273,16 @@ fn heading(instances: &[&InstancePlan]) -> String {
 fn body(plan: &InstancePlan) -> String {
     let mut text = String::new();
     if let Verdict::Refused { reason, hint } = &plan.verdict {
-        let _ = writeln!(text, "  {LOSS}refused:{LOSS:#} {}", plain(reason));
+        let _ = writeln!(text, "  {LOSS}refused:{LOSS:#} {}", sanitize(reason));
         if let Some(hint) = hint {
-            let _ = writeln!(text, "  hint: {}", plain(hint));
+            let _ = writeln!(text, "  hint: {}", sanitize(hint));
         }
     }
     if let Some(why) = &plan.incomplete {
         let _ = writeln!(
             text,
             "  {CHANGE}not fully readable:{CHANGE:#} {}",
-            plain(why)
+            sanitize(why)
         );
     }
     let mut changes: Vec<&Change> = plan.changes.iter().collect();
@@ -292,11 +292,11 @@ fn body(plan: &InstancePlan) -> String {
     }
     if plan.verdict != Verdict::InSync && plan.incomplete.is_none() {
         for uncertain in plan.before.uncertain() {
-            let entry = plain(&uncertain.entry.to_string());
+            let entry = sanitize(&uncertain.entry.to_string());
             let _ = writeln!(
                 text,
                 "  {LOSS}-{LOSS:#} {entry:<12}  uncertain live entry: {}",
-                plain(&uncertain.doubt.to_string())
+                sanitize(&uncertain.doubt.to_string())
             );
         }
     }
@@ -320,11 +320,11 @@ pub fn last_changes(changes: &BTreeMap<InstanceId, LastChange>) -> String {
         let what = match change {
             LastChange::Known { action, at } => {
                 let at = at.map_or_else(String::new, |at| format!(" at {}", minute(at)));
-                format!("{}{at}", plain(action))
+                format!("{}{at}", sanitize(action))
             }
             // Nothing to tell; the JSON says that it was asked.
             LastChange::Forgotten => continue,
-            LastChange::Unreadable(why) => format!("could not be read: {}", plain(why)),
+            LastChange::Unreadable(why) => format!("could not be read: {}", sanitize(why)),
         };
         let _ = writeln!(text, "{}: last change: {what}", place(id));
     }
@@ -337,7 +337,7 @@ const STILL_OPEN_COLUMN: usize = 14;
 /// What must go and is open through rules that are not ours, with the lines that name it.
 fn still_open(text: &mut String, all: &[StillOpen]) {
     for open in all {
-        let words = plain(&open.to_string());
+        let words = sanitize(&open.to_string());
         let words: Vec<String> = words.split(", ").map(str::to_owned).collect();
         let lines = wrapped(&words, STILL_OPEN_COLUMN, WIDTH);
         let lines = lines.join(&format!("\n{:STILL_OPEN_COLUMN$}", ""));
@@ -346,7 +346,7 @@ fn still_open(text: &mut String, all: &[StillOpen]) {
             let line = change::cause(cause);
             let _ = writeln!(text, "{:STILL_OPEN_COLUMN$}{DIM}{line}{DIM:#}", "");
         }
-        let _ = writeln!(text, "  hint: {}", plain(&open.hint));
+        let _ = writeln!(text, "  hint: {}", sanitize(&open.hint));
     }
 }
 
@@ -368,7 +368,7 @@ fn access(text: &mut String, plan: &InstancePlan) {
     let doubts = doubts.iter().map(|line| ('?', CHANGE, line));
     for (i, (sign, style, line)) in gained.chain(lost).chain(doubts).enumerate() {
         let label = if i == 0 { "access:" } else { "" };
-        let mut line = plain(&line.to_string());
+        let mut line = sanitize(&line.to_string());
         if sign == '?' {
             line.push_str(", perhaps open now");
         }
@@ -389,13 +389,13 @@ pub fn guards(overrides: &[Override], refusals: &[Refusal]) -> String {
         reason,
     } in overrides
     {
-        let on = selector
-            .as_deref()
-            .map_or_else(String::new, |selector| format!(" on {}", plain(selector)));
+        let on = selector.as_deref().map_or_else(String::new, |selector| {
+            format!(" on {}", sanitize(selector))
+        });
         let _ = writeln!(
             text,
             "{CHANGE}allowed:{CHANGE:#} {guard}{on}: {}",
-            plain(reason)
+            sanitize(reason)
         );
     }
     for Refusal {
@@ -411,9 +411,9 @@ pub fn guards(overrides: &[Override], refusals: &[Refusal]) -> String {
         let _ = writeln!(
             text,
             "{LOSS}refused by {guard}{on}:{LOSS:#} {}",
-            plain(reason)
+            sanitize(reason)
         );
-        let _ = writeln!(text, "  hint: {}", plain(hint));
+        let _ = writeln!(text, "  hint: {}", sanitize(hint));
     }
     text
 }
@@ -431,11 +431,11 @@ pub fn notes(text: &mut String, indent: &str, notes: &[Note]) {
             });
         places[at]
             .1
-            .extend(origin.iter().map(|origin| plain(&origin.to_string())));
+            .extend(origin.iter().map(|origin| sanitize(&origin.to_string())));
     }
     for (note, mut origins) in places {
         origins.dedup();
-        let note = format!("{indent}note: {}", plain(note));
+        let note = format!("{indent}note: {}", sanitize(note));
         if let [origin] = &origins[..]
             && note.chars().count() + origin.chars().count() + 3 <= WIDTH
         {
@@ -482,10 +482,10 @@ fn unknown(text: &mut String, what: &str, how: &str, unreadable: &Unreadable) {
     let _ = writeln!(
         text,
         "{LOSS}{what}{LOSS:#}: {how}: {}",
-        plain(&unreadable.reason)
+        sanitize(&unreadable.reason)
     );
     if let Some(hint) = &unreadable.hint {
-        let _ = writeln!(text, "  hint: {}", plain(hint));
+        let _ = writeln!(text, "  hint: {}", sanitize(hint));
     }
 }
 
@@ -522,7 +522,7 @@ fn places<'a>(ids: impl Iterator<Item = &'a InstanceId>) -> Vec<String> {
         if ends_region(at) {
             place(id)
         } else {
-            plain(&id.name)
+            sanitize(&id.name)
         }
     };
     ids.iter().enumerate().map(word).collect()
@@ -530,5 +530,9 @@ fn places<'a>(ids: impl Iterator<Item = &'a InstanceId>) -> Vec<String> {
 
 /// `web-1 (eu-central-1)`.
 fn place(id: &InstanceId) -> String {
-    format!("{} ({})", plain(&id.name), plain(&id.site().to_string()))
+    format!(
+        "{} ({})",
+        sanitize(&id.name),
+        sanitize(&id.site().to_string())
+    )
 }

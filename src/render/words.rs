@@ -8,12 +8,12 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::exposure;
-use crate::model::{Key, Sources, V4_ANYWHERE, V6_ANYWHERE, visible};
+use crate::model::{Key, Sources, V4_ANYWHERE, V6_ANYWHERE, sanitize_line};
 
-/// Text from outside, safe to show: see [`visible`].
+/// Text from outside, safe to show: see [`sanitize_line`].
 #[must_use]
-pub fn plain(text: &str) -> String {
-    visible(text).into_owned()
+pub fn sanitize(text: &str) -> String {
+    sanitize_line(text).into_owned()
 }
 
 /// A key in a column of a plan: `tcp 22`, `icmp 8:-1`, `all`.
@@ -41,7 +41,7 @@ pub(super) fn source_words(sources: &Sources) -> Vec<String> {
         .iter()
         .filter(|net| **net != V6_ANYWHERE)
         .map(ToString::to_string);
-    let aliases = sources.aliases().iter().map(|alias| plain(alias));
+    let aliases = sources.aliases().iter().map(|alias| sanitize(alias));
     world
         .map(str::to_owned)
         .into_iter()

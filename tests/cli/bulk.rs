@@ -1,6 +1,6 @@
 //! `--read bulk`: how few calls it takes, and that it is never believed where it matters.
 
-use portward::emulator::{AddressSpelling, Happening, ListedPorts, Quirks};
+use portward::emulator::{AddressSpelling, ListedPorts, Quirks, ScriptedEvent};
 use portward::inventory::Inventory;
 use serde_json::Value;
 
@@ -234,7 +234,7 @@ fn another_writer_since_the_list_makes_the_plan_stale() {
         "web-1",
         "GetInstancePortStates",
         1,
-        Happening::WritesSomething,
+        ScriptedEvent::WritesSomething,
     );
     let server = Server::with_faults(inventory.clone(), Quirks::default(), vec![theirs]);
     let stage = Stage::new(CONFIG, &inventory);

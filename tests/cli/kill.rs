@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use portward::apply::receipt::{Damage, FOLDER, Receipt};
-use portward::emulator::{Cue, Faults, Happening, Options, Trouble, Write};
+use portward::emulator::{Faults, Options, ScriptedEvent, Trigger, Trouble, Write};
 use portward::exposure::Effective;
 use portward::inventory::Inventory;
 use portward::model::{Family, InstanceId, LiveFirewall, PortState};
@@ -88,11 +88,11 @@ fn killed_around_every_request() {
         for trouble in [Trouble::SilentBefore, Trouble::SilentAfter] {
             let situation = format!("{trouble:?} at request {place}");
             let nth = REQUESTS[..=place].iter().filter(|of| *of == name).count();
-            let server = serve(vec![Cue {
+            let server = serve(vec![Trigger {
                 instance: id(name),
                 action: None,
                 nth: u64::try_from(nth).expect("a few"),
-                what: Happening::Goes(trouble),
+                what: ScriptedEvent::Goes(trouble),
             }]);
             let stage = Stage::new(CONFIG, &before());
             let mut command = stage.command(&APPLY);
@@ -174,7 +174,7 @@ fn limited(command: &Command, bytes: u64) -> Command {
     limited
 }
 
-fn serve(script: Vec<Cue>) -> Server {
+fn serve(script: Vec<Trigger>) -> Server {
     let faults = Faults {
         script,
         ..Faults::default()

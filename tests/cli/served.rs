@@ -6,7 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
-use portward::emulator::{Cue, Emulator, Faults, Happening, Options, Progress, Quirks, Trouble};
+use portward::emulator::{
+    Emulator, Faults, Options, Progress, Quirks, ScriptedEvent, Trigger, Trouble,
+};
 use portward::inventory::Inventory;
 use tokio::sync::oneshot;
 
@@ -41,7 +43,7 @@ impl Server {
         )
     }
 
-    pub(crate) fn with_faults(inventory: Inventory, quirks: Quirks, script: Vec<Cue>) -> Self {
+    pub(crate) fn with_faults(inventory: Inventory, quirks: Quirks, script: Vec<Trigger>) -> Self {
         let faults = Faults {
             script,
             ..Faults::default()
@@ -184,13 +186,13 @@ fn a_change_costs_one_write_and_three_reads() {
     assert_eq!(server.run(&stage, &["drift"]).code, Some(0));
 }
 
-pub(crate) fn on(name: &str, action: &'static str, nth: u64, what: Happening) -> Cue {
+pub(crate) fn on(name: &str, action: &'static str, nth: u64, what: ScriptedEvent) -> Trigger {
     let id = portward::model::InstanceId {
         account: None,
         region: crate::stage::REGION.to_owned(),
         name: name.to_owned(),
     };
-    Cue {
+    Trigger {
         instance: id,
         action: Some(action),
         nth,
@@ -200,13 +202,13 @@ pub(crate) fn on(name: &str, action: &'static str, nth: u64, what: Happening) ->
 
 #[test]
 fn one_failure_stops_no_other_and_is_5() {
-    let broken: Vec<Cue> = (1..=9)
+    let broken: Vec<Trigger> = (1..=9)
         .map(|nth| {
             on(
                 "web-2",
                 "PutInstancePublicPorts",
                 nth,
-                Happening::Goes(Trouble::ServerError),
+                ScriptedEvent::Goes(Trouble::ServerError),
             )
         })
         .collect();
@@ -241,7 +243,7 @@ fn a_lost_reply_is_answered_by_reading() {
         "web-1",
         "PutInstancePublicPorts",
         1,
-        Happening::Goes(Trouble::LostReply),
+        ScriptedEvent::Goes(Trouble::LostReply),
     )];
     let server = Server::with_faults(differing(1), Quirks::default(), lost);
     let stage = Stage::new(CONFIG, &differing(1));
@@ -258,7 +260,7 @@ fn another_writer_before_the_write_makes_the_plan_stale() {
         "web-1",
         "GetInstancePortStates",
         2,
-        Happening::WritesSomething,
+        ScriptedEvent::WritesSomething,
     )];
     let server = Server::with_faults(differing(1), Quirks::default(), theirs);
     let stage = Stage::new(CONFIG, &differing(1));
@@ -277,7 +279,7 @@ fn another_writer_before_the_write_makes_the_plan_stale() {
 #[test]
 fn an_instance_that_is_replaced_before_the_write_is_not_written() {
     for confirmed in [&[][..], &["--confirm-within", "1m", "--probe", "true"]] {
-        let theirs = vec![on("web-1", "GetInstance", 1, Happening::Replaced)];
+        let theirs = vec![on("web-1", "GetInstance", 1, ScriptedEvent::Replaced)];
         let server = Server::with_faults(differing(1), Quirks::default(), theirs);
         let stage = Stage::new(CONFIG, &differing(1));
         let done = server.run(&stage, &[&["apply", "--yes"], confirmed].concat());

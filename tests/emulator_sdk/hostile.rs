@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_lightsail::operation::put_instance_public_ports::PutInstancePublicPortsError;
-use portward::emulator::{Author, Cue, Faults, Happening, Options, Trouble};
+use portward::emulator::{Author, Faults, Options, ScriptedEvent, Trigger, Trouble};
 use portward::model::InstanceId;
 
 use super::{Served, code, emulator, read_rules, serve, tcp};
 
 fn on_cue(action: &'static str, nth: u64, trouble: Trouble) -> Options {
-    let cue = Cue {
+    let cue = Trigger {
         instance: InstanceId {
             account: None,
             region: "eu-central-1".to_owned(),
@@ -22,7 +22,7 @@ fn on_cue(action: &'static str, nth: u64, trouble: Trouble) -> Options {
         },
         action: Some(action),
         nth,
-        what: Happening::Goes(trouble),
+        what: ScriptedEvent::Goes(trouble),
     };
     Options {
         faults: Faults {

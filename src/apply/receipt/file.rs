@@ -23,11 +23,11 @@ use crate::plan::InstanceResult;
 #[derive(Debug)]
 pub struct ReceiptFile {
     path: PathBuf,
-    state: RefCell<State>,
+    state: RefCell<FileState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct FileState {
     file: File,
     intents: usize,
     trouble: Option<String>,
@@ -44,7 +44,7 @@ impl ReceiptFile {
         let (path, file) = open(folder, OffsetDateTime::now_utc())?;
         let receipt = Self {
             path,
-            state: RefCell::new(State {
+            state: RefCell::new(FileState {
                 file,
                 intents: 0,
                 trouble: None,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{ApplyArgs, probe};
 use crate::apply::{self, Confirmation};
-use crate::cli::output::{Cannot, say};
+use crate::cli::output::{CommandError, say};
 use crate::cli::terminal;
 use crate::plan::Plan;
 
@@ -22,19 +22,19 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// What the arguments ask for; checked before anything is written.
-    pub(super) fn from_args(args: &ApplyArgs, plan: &Plan) -> Result<Option<Self>, Cannot> {
+    pub(super) fn from_args(args: &ApplyArgs, plan: &Plan) -> Result<Option<Self>, CommandError> {
         let Some(within) = args.confirm_within else {
             return Ok(None);
         };
         if args.probe.is_none() && !terminal::is_there() {
-            return Err(Cannot::usage(
+            return Err(CommandError::usage(
                 "nobody can confirm: there is no terminal, and no `--probe`",
                 "name a command that succeeds where all is well, such as `--probe 'ssh web-1 true'`",
             ));
         }
         if let Some((id, why)) = apply::irreversible(plan).first() {
             return Err(
-                Cannot::failed(format!("{id} could not be put back: {why}")).with_hint(Some(
+                CommandError::failed(format!("{id} could not be put back: {why}")).with_hint(Some(
                     "apply it without `--confirm-within`, or leave it out".to_owned(),
                 )),
             );

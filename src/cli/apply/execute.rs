@@ -6,19 +6,19 @@ use time::OffsetDateTime;
 
 use super::ApplyArgs;
 use super::confirm::Wanted;
-use super::planned::Ready;
+use super::planned::PreparedRun;
 use super::probe;
 use crate::apply::receipt::{Header, ReceiptFile};
 use crate::apply::{self, Progress, Settings, Stop, SystemClock, Tools};
-use crate::cli::earlier::name_cut_off;
 use crate::cli::exit::Exit;
-use crate::cli::output::{Cannot, complain, say};
+use crate::cli::output::{CommandError, complain, say};
 use crate::cli::progress;
 use crate::cli::signals::Signals;
+use crate::cli::unconfirmed::name_cut_off;
 use crate::lightsail::Writer;
 use crate::model::InstanceId;
 use crate::plan::{InstanceResult, Report};
-use crate::render::plain;
+use crate::render::sanitize;
 
 /// What became of it.
 pub(super) struct Done {
@@ -32,11 +32,11 @@ pub(super) struct Done {
 /// Runs the plan. The first signal lets what is in flight finish; the second ends the process at once.
 pub(super) async fn execute(
     args: &ApplyArgs,
-    ready: &Ready,
+    ready: &PreparedRun,
     writer: &impl Writer,
     confirmation: Option<&Wanted>,
     signals: Signals,
-) -> Result<Done, Cannot> {
+) -> Result<Done, CommandError> {
     name_cut_off(&args.receipts.receipts);
     let receipt = begin(args, ready)?;
     let settings = Settings {
@@ -54,7 +54,7 @@ pub(super) async fn execute(
         .filter(|instance| !instance.calls.is_empty());
     let bar = Bar(progress::begin(instances.count(), "applying"));
     let tools = Tools {
-        reader: ready.world.reader(),
+        reader: ready.connection.reader(),
         writer,
         journal: &receipt,
         progress: &bar,
@@ -95,12 +95,12 @@ pub(super) async fn execute(
     })
 }
 
-fn begin(args: &ApplyArgs, ready: &Ready) -> Result<ReceiptFile, Cannot> {
+fn begin(args: &ApplyArgs, ready: &PreparedRun) -> Result<ReceiptFile, CommandError> {
     let mut header = Header::new(OffsetDateTime::now_utc(), ready.scope.clone());
     header.plan_digest.clone_from(&ready.digest);
     header.confirm_within = args.confirm_within.map(|within| within.as_secs());
     ReceiptFile::create(&args.receipts.receipts, &header).map_err(|error| {
-        Cannot::failed(format!(
+        CommandError::failed(format!(
             "cannot write a receipt in `{}`, so nothing was written: {error}",
             args.receipts.receipts.display()
         ))
@@ -134,18 +134,18 @@ struct Bar(progress::Progress);
 
 impl Progress for Bar {
     fn started(&self, id: &InstanceId) {
-        tracing::info!("{}: begun", plain(&id.to_string()));
+        tracing::info!("{}: begun", sanitize(&id.to_string()));
         self.0.message(&id.to_string());
     }
 
     fn waiting(&self, id: &InstanceId, what: &str) {
-        tracing::info!("{}", plain(&format!("{id}: {what}")));
+        tracing::info!("{}", sanitize(&format!("{id}: {what}")));
         self.0.message(&format!("{id}: {what}"));
     }
 
     fn finished(&self, result: &InstanceResult) {
         let status = result.outcome.status();
-        tracing::info!("{}: {status}", plain(&result.id.to_string()));
+        tracing::info!("{}: {status}", sanitize(&result.id.to_string()));
         self.0.step();
     }
 }

@@ -16,17 +16,18 @@ use time::OffsetDateTime;
 
 use super::Exit;
 use super::args::{
-    ConfigArgs, ConsentArgs, FleetArgs, ReadArgs, SpellingArgs, StrategyArgs, WorldArgs, duration,
+    ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, ReadArgs, SpellingArgs, StrategyArgs,
+    duration,
 };
-use super::earlier::{self, ReceiptsArgs};
 use super::notify::{self, NotifyArgs};
-use super::output::{Cannot, Output, Shown};
-use super::session::{self, NoPlan};
+use super::output::{CommandError, Output, RunAnswer};
+use super::session::{self, PlanError};
 use super::shard::ShardArgs;
 use super::signals::Signals;
 use super::terminal;
+use super::unconfirmed::{self, ReceiptsArgs};
 use crate::render::cost::Cost;
-use planned::Ready;
+use planned::PreparedRun;
 
 #[derive(Args, Debug)]
 pub(super) struct ApplyArgs {
@@ -46,7 +47,7 @@ pub(super) struct ApplyArgs {
     #[command(flatten)]
     config: ConfigArgs,
     #[command(flatten)]
-    world: WorldArgs,
+    connection: ConnectionArgs,
     #[command(flatten)]
     fleet: FleetArgs,
     #[command(flatten)]
@@ -88,14 +89,14 @@ pub(super) async fn run(args: &ApplyArgs, output: &Output) -> Exit {
         Ok(address) => address,
         Err(cannot) => return output.cannot(VERB, &cannot),
     };
-    let exit = prepared(args, output).await;
+    let exit = prepare(args, output).await;
     notify::tell(address.as_ref(), exit, output).await
 }
 
-async fn prepared(args: &ApplyArgs, output: &Output) -> Exit {
+async fn prepare(args: &ApplyArgs, output: &Output) -> Exit {
     // One for the whole verb, so that no signal is lost between two steps of it.
     let mut signals = Signals::listen();
-    let warnings = earlier::name_unconfirmed(&args.receipts.receipts, &args.config.config);
+    let warnings = unconfirmed::name_unconfirmed(&args.receipts.receipts, &args.config.config);
     let ready = match planned::prepare(args, output, &mut signals).await {
         Ok(mut ready) => {
             ready.warnings.extend(warnings);
@@ -105,12 +106,12 @@ async fn prepared(args: &ApplyArgs, output: &Output) -> Exit {
     };
     match carry_out(args, output, &ready, signals).await {
         Ok(exit) => {
-            ready.world.close().await;
+            ready.connection.close().await;
             exit
         }
         Err(cannot) => {
-            ready.world.close().await;
-            NoPlan::Cannot(cannot).show(VERB, output)
+            ready.connection.close().await;
+            PlanError::CommandError(cannot).show(VERB, output)
         }
     }
 }
@@ -118,13 +119,13 @@ async fn prepared(args: &ApplyArgs, output: &Output) -> Exit {
 async fn carry_out(
     args: &ApplyArgs,
     output: &Output,
-    ready: &Ready,
+    ready: &PreparedRun,
     mut signals: Signals,
-) -> Result<Exit, Cannot> {
+) -> Result<Exit, CommandError> {
     let plan = &ready.plan;
     let shown = |exit, report, text: &str| {
-        output.learn(|known| known.count(&ready.world.tally()));
-        output.show(&Shown {
+        output.record(|known| known.count(&ready.connection.tally()));
+        output.show(&RunAnswer {
             verb: VERB,
             exit,
             problems: &ready.warnings,
@@ -133,7 +134,7 @@ async fn carry_out(
             plan: Some(plan),
             report,
             cost: Some(&Cost {
-                made: session::made(&ready.world.tally(), args.world.rate()),
+                made: session::made(&ready.connection.tally(), args.connection.rate()),
                 ..ready.cost.clone()
             }),
             text,
@@ -152,13 +153,13 @@ async fn carry_out(
         .iter()
         .filter(|instance| !instance.calls.is_empty())
         .count();
-    let Some(writer) = ready.world.writer().filter(|_| instances > 0) else {
+    let Some(writer) = ready.connection.writer().filter(|_| instances > 0) else {
         return Ok(shown(Exit::first_of(&held), None, &ready.text));
     };
     let confirmation = confirm::Wanted::from_args(args, plan)?;
     match output.text(&ready.text) {
         Err(error) if !args.yes || error.kind() != io::ErrorKind::BrokenPipe => {
-            return Err(Cannot::failed(format!(
+            return Err(CommandError::failed(format!(
                 "not applied: the plan could not be shown: cannot write to stdout: {error}"
             )));
         }
@@ -167,7 +168,7 @@ async fn carry_out(
     permission(args, instances, &mut signals).await?;
     // The question may have stood for long.
     if let Some(over) = ready.validity.over(OffsetDateTime::now_utc()) {
-        return Err(Cannot {
+        return Err(CommandError {
             exit: Exit::Stale,
             message: format!("{over}, so nothing was written"),
             hint: Some("make a new plan and have it reviewed".to_owned()),
@@ -188,18 +189,18 @@ async fn permission(
     args: &ApplyArgs,
     instances: usize,
     signals: &mut Signals,
-) -> Result<(), Cannot> {
+) -> Result<(), CommandError> {
     if args.yes {
         return Ok(());
     }
     if !terminal::is_there() {
-        return Err(Cannot::usage(
+        return Err(CommandError::usage(
             "there are changes to apply and no terminal to ask on",
             "review them with `plan`, then use `--yes`",
         ));
     }
     terminal::forget_typed()
-        .map_err(|error| Cannot::failed(format!("the terminal cannot be asked: {error}")))?;
+        .map_err(|error| CommandError::failed(format!("the terminal cannot be asked: {error}")))?;
     let plural = if instances == 1 { "" } else { "s" };
     let mut stderr = anstream::stderr();
     let _ = write!(
@@ -212,11 +213,11 @@ async fn permission(
         signal = signals.next() => {
             let _ = writeln!(stderr);
             let message = "not applied: interrupted at the question".to_owned();
-            Err(Cannot { exit: signal.exit(), message, hint: None })
+            Err(CommandError { exit: signal.exit(), message, hint: None })
         }
         answer = terminal::line() => match answer {
             Ok(Some(answer)) if answer.trim() == "yes" => Ok(()),
-            _ => Err(Cannot::failed("not applied: the answer was not `yes`")),
+            _ => Err(CommandError::failed("not applied: the answer was not `yes`")),
         },
     }
 }

@@ -10,11 +10,11 @@ use time::OffsetDateTime;
 use super::ApplyArgs;
 use crate::apply::{Validity, receipt};
 use crate::cli::args::options;
+use crate::cli::connection::{AccessMode, Connection};
 use crate::cli::exit::Exit;
-use crate::cli::output::{Cannot, Output, guarded_text, plan_text};
-use crate::cli::session::{self, Confirm, NoPlan, Question, discover_expected};
+use crate::cli::output::{CommandError, Output, guarded_text, plan_text};
+use crate::cli::session::{self, Confirm, PlanError, PlanRequest, discover_expected};
 use crate::cli::signals::Signals;
-use crate::cli::world::{Want, World};
 use crate::config::{self, Account};
 use crate::exposure;
 use crate::model::{Instance, InstanceId, Live, Site, Unreadable};
@@ -26,8 +26,8 @@ use crate::render::json::Problem;
 use crate::render::text::Asked;
 
 /// A plan and the world that it is for.
-pub(super) struct Ready {
-    pub(super) world: World,
+pub(super) struct PreparedRun {
+    pub(super) connection: Connection,
     pub(super) plan: Plan,
     /// Until when it may be carried out.
     pub(super) validity: Validity,
@@ -48,7 +48,7 @@ pub(super) async fn prepare(
     args: &ApplyArgs,
     output: &Output,
     signals: &mut Signals,
-) -> Result<Ready, NoPlan> {
+) -> Result<PreparedRun, PlanError> {
     let work = async {
         match &args.plan {
             Some(path) => from_file(args, path, output).await,
@@ -59,40 +59,41 @@ pub(super) async fn prepare(
         ready = work => ready,
         signal = signals.next() => {
             let message = "interrupted before anything was written".to_owned();
-            Err(Cannot { exit: signal.exit(), message, hint: None }.into())
+            Err(CommandError { exit: signal.exit(), message, hint: None }.into())
         }
     }
 }
 
-async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan> {
-    if args.config.as_of.is_some() && !args.world.is_emulated() {
-        return Err(Cannot::usage(
+async fn from_config(args: &ApplyArgs, output: &Output) -> Result<PreparedRun, PlanError> {
+    if args.config.as_of.is_some() && !args.connection.is_emulated() {
+        return Err(CommandError::usage(
             "`--as-of` is a preview, and `apply` would make it real",
             "use it with `plan` and `drift`, or with `--emulator`",
         )
         .into());
     }
     let shard = args.shard.chosen()?;
-    output.learn(|known| known.facts.shard = shard);
+    output.record(|known| known.facts.shard = shard);
     let config = session::load(&args.config, output)?;
-    let sites = session::sites(&args.world, &config).await?;
-    let ours = args.world.shared(shard);
-    let world = World::connect(&ours, None, Want::Write, &sites, config.accounts()).await?;
+    let sites = session::sites(&args.connection, &config).await?;
+    let ours = args.connection.shared(shard);
+    let connection =
+        Connection::connect(&ours, None, AccessMode::Write, &sites, config.accounts()).await?;
     let now = OffsetDateTime::now_utc();
     let as_of = args.config.as_of.unwrap_or(now);
     let planned = session::plan(
         &config,
         as_of,
-        &args.world,
+        &args.connection,
         &args.consent,
         &sites,
-        world.reader(),
-        Question {
+        connection.reader(),
+        PlanRequest {
             fleet: &args.fleet,
             read: args.reading.read,
             options: options(args.strategy, args.spelling),
             preview: args.config.as_of,
-            judged: policy::State::Result,
+            judged: policy::JudgedRules::Result,
             confirm: confirm(args),
             shard,
         },
@@ -101,16 +102,16 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<Ready, NoPlan>
     let planned = match planned {
         Ok(planned) => planned,
         Err(no_plan) => {
-            output.learn(|known| known.count(&world.tally()));
-            world.close().await;
+            output.record(|known| known.count(&connection.tally()));
+            connection.close().await;
             return Err(no_plan);
         }
     };
-    output.learn(|known| known.facts.expiring.clone_from(&planned.expiring));
-    let planned = planned.counted(&world.tally(), &ours);
+    output.record(|known| known.facts.expiring.clone_from(&planned.expiring));
+    let planned = planned.counted(&connection.tally(), &ours);
     let text = plan_text(&planned, Asked::Plan, false);
-    Ok(Ready {
-        world,
+    Ok(PreparedRun {
+        connection,
         cost: planned.cost,
         scope: receipt::Scope {
             account: planned.scope.account,
@@ -142,9 +143,13 @@ fn confirm(args: &ApplyArgs) -> Confirm {
 }
 
 /// Reads a plan file and holds it against the world. Whatever is not as it says refuses the whole of it.
-async fn from_file(args: &ApplyArgs, path: &Path, output: &Output) -> Result<Ready, NoPlan> {
+async fn from_file(
+    args: &ApplyArgs,
+    path: &Path,
+    output: &Output,
+) -> Result<PreparedRun, PlanError> {
     let bytes = crate::input::read(path).map_err(|error| {
-        Cannot::failed(format!(
+        CommandError::failed(format!(
             "cannot read the plan `{}`: {error}",
             path.display()
         ))
@@ -175,13 +180,13 @@ async fn from_file(args: &ApplyArgs, path: &Path, output: &Output) -> Result<Rea
     }
     within(&file.plan, args, &name.to_string())?;
     if let Some(day) = file.scope.as_of
-        && !args.world.is_emulated()
+        && !args.connection.is_emulated()
     {
         let message = format!("`{name}` is a preview of {day}, and `apply` would make it real");
         let hint = "make a plan without `--as-of`";
         return Err(wrong(message).with_hint(Some(hint.to_owned())).into());
     }
-    output.learn(|known| {
+    output.record(|known| {
         known.facts.shard = file.scope.shard;
         known.facts.config = Some(file.config);
     });
@@ -195,20 +200,20 @@ async fn from_file(args: &ApplyArgs, path: &Path, output: &Output) -> Result<Rea
         let sites: BTreeSet<Site> = ids.map(InstanceId::site).collect();
         sites.into_iter().collect()
     };
-    let ours = args.world.shared(file.scope.shard);
-    let world = World::connect(&ours, None, Want::Write, &sites, &accounts).await?;
+    let ours = args.connection.shared(file.scope.shard);
+    let connection = Connection::connect(&ours, None, AccessMode::Write, &sites, &accounts).await?;
     let changing = plan
         .instances
         .iter()
         .filter(|instance| !instance.calls.is_empty());
     let expected = changing.map(|instance| (&instance.instance.id, &instance.before));
-    let (expected, read, reader) = (expected.collect(), args.reading.read, world.reader());
+    let (expected, read, reader) = (expected.collect(), args.reading.read, connection.reader());
     let concurrency = args.fleet.concurrency;
     let live = discover_expected(reader, &sites, &expected, read, concurrency).await;
     let mismatches = mismatches(&file, &live);
     if !mismatches.is_empty() {
-        output.learn(|known| known.count(&world.tally()));
-        world.close().await;
+        output.record(|known| known.count(&connection.tally()));
+        connection.close().await;
         let message = format!(
             "`{name}` is no longer true, so nothing was written: {}",
             mismatches.join("; ")
@@ -219,9 +224,9 @@ async fn from_file(args: &ApplyArgs, path: &Path, output: &Output) -> Result<Rea
     }
     withhold(&mut plan, &live);
     set_aside(&mut plan);
-    let cost = session::cost(&world.tally(), &plan, ours.rate(), BTreeSet::new());
-    Ok(Ready {
-        world,
+    let cost = session::cost(&connection.tally(), &plan, ours.rate(), BTreeSet::new());
+    Ok(PreparedRun {
+        connection,
         scope: receipt::Scope {
             account: file.scope.account.clone(),
             regions: regions.clone(),
@@ -248,7 +253,7 @@ fn accounts_of(
     args: &ApplyArgs,
     file: &PlanFile,
     name: &str,
-) -> Result<BTreeMap<String, Account>, NoPlan> {
+) -> Result<BTreeMap<String, Account>, PlanError> {
     let planned = &file.scope.accounts;
     if planned.is_empty() {
         return Ok(BTreeMap::new());
@@ -272,8 +277,8 @@ fn accounts_of(
     Ok(accounts)
 }
 
-fn wrong(message: String) -> Cannot {
-    Cannot {
+fn wrong(message: String) -> CommandError {
+    CommandError {
         exit: Exit::Stale,
         message,
         hint: None,
@@ -281,18 +286,18 @@ fn wrong(message: String) -> Cannot {
 }
 
 /// Refuses a plan that changes what `--target`, `--region` or `--account` leave out.
-fn within(plan: &Plan, args: &ApplyArgs, name: &str) -> Result<(), NoPlan> {
-    let (world, targets) = (&args.world, &args.fleet.target);
+fn within(plan: &Plan, args: &ApplyArgs, name: &str) -> Result<(), PlanError> {
+    let (connection, targets) = (&args.connection, &args.fleet.target);
     let patterns = session::patterns(targets)?;
     let changing = plan.instances.iter().filter(|one| !one.calls.is_empty());
     for id in changing.map(|one| &one.instance.id) {
         let account = id.account.as_ref();
-        let left_out = if !world.region.is_empty() && !world.region.contains(&id.region) {
-            format!("--region {}", world.region.join(","))
-        } else if !world.account.is_empty()
-            && !account.is_some_and(|account| world.account.contains(account))
+        let left_out = if !connection.region.is_empty() && !connection.region.contains(&id.region) {
+            format!("--region {}", connection.region.join(","))
+        } else if !connection.account.is_empty()
+            && !account.is_some_and(|account| connection.account.contains(account))
         {
-            format!("--account {}", world.account.join(","))
+            format!("--account {}", connection.account.join(","))
         } else if !targets.is_empty() && !patterns.iter().any(|one| session::selects(one, id)) {
             format!("--target {}", targets.join(","))
         } else {

@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::statements::selector;
+use crate::cli::documents::{Basis, General};
 use crate::cli::session;
-use crate::cli::side::{Basis, General};
 use crate::config::Scope;
-use crate::exposure::{Compared, Subject};
+use crate::exposure::{Compared, ComparisonSubject};
 use crate::model::Site;
 
 /// What two configurations say of instances that are not known and have no table, by the selectors that take them, and how
@@ -52,7 +52,7 @@ pub(super) fn generally(
         } else {
             ""
         };
-        let subject = Subject::Every(format!("every {other}instance that {scope}"));
+        let subject = ComparisonSubject::Every(format!("every {other}instance that {scope}"));
         let both = [&old.statements, &new.statements];
         let compared = selector(&subject, scope, both, &open);
         all.extend(compared.into_iter().filter(|compared| !compared.is_equal()));

@@ -8,9 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cli::side::{Conditional, Declared, Kept, Stated, Statements};
+use crate::cli::documents::{Conditional, Declared, Kept, Stated, Statements};
 use crate::config::Scope;
-use crate::exposure::{Access, Compared, Diff, Effective, Reach, Side, Subject, Which};
+use crate::exposure::{Access, Compared, ComparisonSubject, Diff, Effective, Reach, Side, Which};
 use crate::model::{Family, Site};
 
 const UNSETTLED: &str = "whether both sides keep what is live and not declared";
@@ -39,7 +39,11 @@ struct Part {
 }
 
 /// Compares what two documents say of one instance. The first answer is the one that holds on no condition.
-pub(super) fn instance(subject: &Subject, before: &Stated, after: &Stated) -> Vec<Compared> {
+pub(super) fn instance(
+    subject: &ComparisonSubject,
+    before: &Stated,
+    after: &Stated,
+) -> Vec<Compared> {
     let is_known = |stated: &Stated| stated.conditional.is_empty() && stated.kept == Kept::Nothing;
     if is_known(before) && is_known(after) {
         let sides = (before.side.clone(), after.side.clone());
@@ -50,7 +54,7 @@ pub(super) fn instance(subject: &Subject, before: &Stated, after: &Stated) -> Ve
 
 /// Compares what two configurations say of every instance of a selector that has no table of its own.
 pub(super) fn selector(
-    subject: &Subject,
+    subject: &ComparisonSubject,
     scope: &Scope,
     [old, new]: [&Statements; 2],
     sites: &BTreeSet<Site>,
@@ -170,7 +174,7 @@ impl Parts {
 }
 
 impl Parts {
-    fn compared(mut self, subject: &Subject, stated: [&Stated; 2]) -> Vec<Compared> {
+    fn compared(mut self, subject: &ComparisonSubject, stated: [&Stated; 2]) -> Vec<Compared> {
         let says = |part: &Part| {
             let nothing = part.gained.is_empty() && part.lost.is_empty();
             !nothing || !part.undecided.is_empty() || part.undeclared.is_some()
@@ -296,7 +300,12 @@ fn lines(access: &Effective) -> String {
 }
 
 impl Part {
-    fn compared(self, subject: &Subject, condition: &Condition, stated: [&Stated; 2]) -> Compared {
+    fn compared(
+        self,
+        subject: &ComparisonSubject,
+        condition: &Condition,
+        stated: [&Stated; 2],
+    ) -> Compared {
         let [before, after] = stated.map(|stated| &stated.side);
         let both = before.reach.certain.intersection(&after.reach.certain);
         let is_whole = *condition == Condition::default();

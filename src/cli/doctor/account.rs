@@ -9,8 +9,8 @@ use time::{Duration, OffsetDateTime};
 
 use super::{Check, Status};
 use crate::cli::Exit;
+use crate::cli::connection::Connection;
 use crate::cli::session;
-use crate::cli::world::World;
 use crate::config::Account;
 use crate::lightsail::aws::{Aws, Found};
 use crate::lightsail::{Error, Rate, Reader as _};
@@ -28,7 +28,7 @@ const SOON: Duration = Duration::minutes(15);
 
 /// Every account that is looked at. Without sites only the credentials are.
 pub(super) async fn examine(
-    world: &World,
+    connection: &Connection,
     sites: &[Site],
     accounts: &BTreeMap<String, Account>,
     rate: Rate,
@@ -44,7 +44,7 @@ pub(super) async fn examine(
     }
     let (mut good, mut clocks) = (Vec::new(), Vec::new());
     for name in names {
-        let Some(aws) = world.accounts().and_then(|all| all.connection(name)) else {
+        let Some(aws) = connection.accounts().and_then(|all| all.connection(name)) else {
             continue;
         };
         let account = name.and_then(|name| accounts.get(name));
@@ -66,11 +66,11 @@ pub(super) async fn examine(
         return checks;
     }
     // Both at once: a server that does not answer is waited for once.
-    let live = session::discover(world.reader(), &good);
+    let live = session::discover(connection.reader(), &good);
     let (clocks, live) = tokio::join!(join_all(clocks), live);
     checks.extend(clocks);
     checks.extend(regions(&good, &live));
-    checks.extend(permissions(world, &good, &live).await);
+    checks.extend(permissions(connection, &good, &live).await);
     checks.push(budget(&live, rate));
     checks
 }
@@ -189,7 +189,7 @@ fn of_site<'a>(live: &'a Live, site: &'a Site) -> impl Iterator<Item = &'a Insta
 }
 
 /// What reading takes, tried on one instance of each account. Where no list came, `regions` says why.
-async fn permissions(world: &World, sites: &[Site], live: &Live) -> Vec<Check> {
+async fn permissions(connection: &Connection, sites: &[Site], live: &Live) -> Vec<Check> {
     const CHECK: &str = "permissions";
     let mut checks = Vec::new();
     let names: BTreeSet<Option<&str>> = sites.iter().map(|site| site.account.as_deref()).collect();
@@ -205,7 +205,7 @@ async fn permissions(world: &World, sites: &[Site], live: &Live) -> Vec<Check> {
                 CHECK,
                 "GetInstances is allowed; there is no instance to try more on; writes are not tried",
             ),
-            Some(instance) => match world.reader().port_states(&instance.id).await {
+            Some(instance) => match connection.reader().port_states(&instance.id).await {
                 Ok(_) => Check::ok(
                     CHECK,
                     "GetInstances and GetInstancePortStates are allowed; writes are not tried",

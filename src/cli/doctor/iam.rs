@@ -5,7 +5,7 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::lightsail::aws::{CHANGES, LOOKS};
+use crate::lightsail::aws::{READ_ACTIONS, WRITE_ACTIONS};
 
 /// What somebody is to be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -48,12 +48,17 @@ pub(super) fn policy(allowed: Allowed) -> String {
         action: named(actions),
         resource,
     };
-    let (reads, writes): (Vec<&str>, Vec<&str>) =
-        CHANGES.iter().partition(|action| action.starts_with("Get"));
+    let (reads, writes): (Vec<&str>, Vec<&str>) = WRITE_ACTIONS
+        .iter()
+        .partition(|action| action.starts_with("Get"));
     let statement = match allowed {
-        Allowed::Read => vec![statement("PortwardReads", &LOOKS, "*")],
+        Allowed::Read => vec![statement("PortwardReads", &READ_ACTIONS, "*")],
         Allowed::Write => vec![
-            statement("PortwardReads", &[&LOOKS[..], &reads[..]].concat(), "*"),
+            statement(
+                "PortwardReads",
+                &[&READ_ACTIONS[..], &reads[..]].concat(),
+                "*",
+            ),
             statement(
                 "PortwardWrites",
                 &writes,
@@ -105,9 +110,9 @@ mod tests {
 
     #[test]
     fn every_action_that_is_called_is_allowed_and_no_other() {
-        let allowed: BTreeSet<String> = LOOKS
+        let allowed: BTreeSet<String> = READ_ACTIONS
             .iter()
-            .chain(&CHANGES)
+            .chain(&WRITE_ACTIONS)
             .map(ToString::to_string)
             .collect();
         assert_eq!(called(), allowed);

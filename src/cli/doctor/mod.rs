@@ -12,14 +12,14 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Exit;
-use super::args::{Format, WorldArgs};
-use super::output::{Cannot, Output, to_stdout};
+use super::args::{ConnectionArgs, Format};
+use super::connection::{AccessMode, Connection};
+use super::output::{CommandError, Output, to_stdout};
 use super::session;
 use super::signals;
-use super::world::{Want, World};
 use crate::config::{self, Config, Severity};
 use crate::model::Site;
-use crate::render::{count, plain};
+use crate::render::{count, sanitize};
 
 #[derive(Args, Debug)]
 pub(super) struct DoctorArgs {
@@ -33,7 +33,7 @@ pub(super) struct DoctorArgs {
     )]
     config: Option<PathBuf>,
     #[command(flatten)]
-    world: WorldArgs,
+    connection: ConnectionArgs,
     /// Only print the IAM policy that is needed; asks nobody
     #[arg(long, value_name = "FOR", value_enum)]
     iam_policy: Option<iam::Allowed>,
@@ -110,7 +110,7 @@ pub(super) async fn run(args: &DoctorArgs, output: &Output) -> Exit {
     let checks = tokio::select! {
         checks = examine(args) => checks,
         exit = signals::received() => {
-            let cannot = Cannot { exit, message: "interrupted".to_owned(), hint: None };
+            let cannot = CommandError { exit, message: "interrupted".to_owned(), hint: None };
             return output.cannot(VERB, &cannot);
         }
     };
@@ -139,16 +139,24 @@ async fn examine(args: &DoctorArgs) -> Vec<Check> {
         .cloned()
         .unwrap_or_default();
     let sites = match &config {
-        Some(config) => session::sites(&args.world, config).await,
-        None => bare(&args.world).await,
+        Some(config) => session::sites(&args.connection, config).await,
+        None => bare(&args.connection).await,
     };
-    let sites = sites.unwrap_or_else(|Cannot { message, hint, .. }| {
+    let sites = sites.unwrap_or_else(|CommandError { message, hint, .. }| {
         checks.push(Check::fail("regions", message, hint, Exit::Usage));
         Vec::new()
     });
-    let world = match World::connect(&args.world, None, Want::Read, &sites, &accounts).await {
-        Ok(world) => world,
-        Err(Cannot {
+    let connection = match Connection::connect(
+        &args.connection,
+        None,
+        AccessMode::Read,
+        &sites,
+        &accounts,
+    )
+    .await
+    {
+        Ok(connection) => connection,
+        Err(CommandError {
             exit,
             message,
             hint,
@@ -157,19 +165,19 @@ async fn examine(args: &DoctorArgs) -> Vec<Check> {
             return checks;
         }
     };
-    checks.extend(account::examine(&world, &sites, &accounts, args.world.rate()).await);
-    world.close().await;
+    checks.extend(account::examine(&connection, &sites, &accounts, args.connection.rate()).await);
+    connection.close().await;
     checks
 }
 
 /// Where to look without a configuration.
-async fn bare(world: &WorldArgs) -> Result<Vec<Site>, Cannot> {
+async fn bare(connection: &ConnectionArgs) -> Result<Vec<Site>, CommandError> {
     let empty = config::parse(vec![config::Source::new(
         "none",
         "version = 1\n".to_owned(),
     )]);
     match empty {
-        Ok(config) => session::sites(world, &config).await,
+        Ok(config) => session::sites(connection, &config).await,
         Err(_) => Ok(Vec::new()),
     }
 }
@@ -223,10 +231,10 @@ fn text(checks: &[Check]) -> String {
             Status::Fail => "fail",
         };
         let account = account.as_deref().map(|name| format!("{name}: "));
-        let found = plain(&format!("{}{found}", account.unwrap_or_default()));
+        let found = sanitize(&format!("{}{found}", account.unwrap_or_default()));
         let _ = writeln!(text, "{status:<4}  {what:<13}  {found}");
         if let Some(fix) = fix {
-            let _ = writeln!(text, "      fix: {}", plain(fix));
+            let _ = writeln!(text, "      fix: {}", sanitize(fix));
         }
     }
     let count_of = |status| checks.iter().filter(|check| check.status == status).count();

@@ -6,21 +6,21 @@
 use std::io::{self, Write as _};
 
 use crate::cli::exit::Exit;
-use crate::model::visible_lines;
-use crate::render::plain;
+use crate::model::sanitize_lines;
+use crate::render::sanitize;
 
 /// A line on stderr that is neither data nor trouble.
 pub(in crate::cli) fn say(line: &str) {
-    let _ = writeln!(anstream::stderr(), "{}", plain(line));
+    let _ = writeln!(anstream::stderr(), "{}", sanitize(line));
 }
 
 /// An error and its hint on stderr.
 pub(in crate::cli) fn complain(message: &str, hint: Option<&str>) {
     let style = anstyle::AnsiColor::Red.on_default().bold();
     let mut stderr = anstream::stderr().lock();
-    let _ = writeln!(stderr, "{style}error:{style:#} {}", plain(message));
+    let _ = writeln!(stderr, "{style}error:{style:#} {}", sanitize(message));
     if let Some(hint) = hint {
-        let _ = writeln!(stderr, "hint: {}", plain(hint));
+        let _ = writeln!(stderr, "hint: {}", sanitize(hint));
     }
 }
 
@@ -29,11 +29,11 @@ pub(in crate::cli) fn clap_message(error: &clap::Error, hint: Option<&str>) -> E
     let text = error.render();
     if error.use_stderr() {
         // What was typed may come from a pipeline's variables, line breaks included.
-        let text = visible_lines(&text.to_string());
+        let text = sanitize_lines(&text.to_string());
         let mut stderr = anstream::stderr().lock();
         let _ = write!(stderr, "{text}");
         if let Some(hint) = hint {
-            let _ = writeln!(stderr, "\nhint: {}", plain(hint));
+            let _ = writeln!(stderr, "\nhint: {}", sanitize(hint));
         }
         return Exit::Usage;
     }

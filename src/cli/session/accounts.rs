@@ -5,19 +5,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::no_region;
-use crate::cli::args::WorldArgs;
-use crate::cli::output::Cannot;
+use crate::cli::args::ConnectionArgs;
+use crate::cli::output::CommandError;
 use crate::config::{Account, Config};
 use crate::lightsail::aws;
 use crate::model::Site;
 
 /// The sites of the accounts that are asked for. `--region` narrows each account to these of its regions.
-pub(super) async fn sites(world: &WorldArgs, config: &Config) -> Result<Vec<Site>, Cannot> {
+pub(super) async fn sites(
+    connection: &ConnectionArgs,
+    config: &Config,
+) -> Result<Vec<Site>, CommandError> {
     let accounts = config.accounts();
-    for name in &world.account {
+    for name in &connection.account {
         if !accounts.contains_key(name) {
             let known: Vec<String> = accounts.keys().map(|name| format!("`{name}`")).collect();
-            return Err(Cannot::usage(
+            return Err(CommandError::usage(
                 format!("`--account {name}` names no account of the configuration"),
                 format!("the accounts are {}", known.join(", ")),
             ));
@@ -25,13 +28,13 @@ pub(super) async fn sites(world: &WorldArgs, config: &Config) -> Result<Vec<Site
     }
     let wanted = accounts
         .keys()
-        .filter(|name| world.account.is_empty() || world.account.contains(name));
+        .filter(|name| connection.account.is_empty() || connection.account.contains(name));
     let mut sites = BTreeSet::new();
     for name in wanted {
         let known = placed(config, name);
         if known.is_empty() {
-            let regions = match &world.region[..] {
-                [] => unplaced(world, config, name).await,
+            let regions = match &connection.region[..] {
+                [] => unplaced(connection, config, name).await,
                 regions => regions.to_vec(),
             };
             if regions.is_empty() {
@@ -39,14 +42,18 @@ pub(super) async fn sites(world: &WorldArgs, config: &Config) -> Result<Vec<Site
             }
             sites.extend(regions.into_iter().map(|region| site(name, region)));
         } else {
-            let narrowed =
-                |site: &Site| world.region.is_empty() || world.region.contains(&site.region);
+            let narrowed = |site: &Site| {
+                connection.region.is_empty() || connection.region.contains(&site.region)
+            };
             sites.extend(known.into_iter().filter(narrowed));
         }
     }
     if sites.is_empty() {
-        return Err(Cannot::usage(
-            format!("no account is looked at in {}", world.region.join(", ")),
+        return Err(CommandError::usage(
+            format!(
+                "no account is looked at in {}",
+                connection.region.join(", ")
+            ),
             "name another `--region`, or add it to `regions` of an account",
         ));
     }
@@ -56,17 +63,17 @@ pub(super) async fn sites(world: &WorldArgs, config: &Config) -> Result<Vec<Site
 /// The sites that have to be listed beside those of a run to decide what its names mean. `--region` and `--account` narrow
 /// what is planned, and not what a name could be.
 pub(in crate::cli) async fn beside(
-    world: &WorldArgs,
+    connection: &ConnectionArgs,
     config: &Config,
     sites: &[Site],
 ) -> Vec<Site> {
-    if world.region.is_empty() && world.account.is_empty() {
+    if connection.region.is_empty() && connection.account.is_empty() {
         return Vec::new();
     }
     let mut all = config.sites();
     for name in config.accounts().keys() {
         if placed(config, name).is_empty() {
-            let regions = unplaced(world, config, name).await;
+            let regions = unplaced(connection, config, name).await;
             all.extend(regions.into_iter().map(|region| site(name, region)));
         }
     }
@@ -89,10 +96,10 @@ fn placed(config: &Config, account: &str) -> Vec<Site> {
 }
 
 /// Where the environment says to look in an account of which the configuration does not.
-async fn unplaced(world: &WorldArgs, config: &Config, account: &str) -> Vec<String> {
+async fn unplaced(connection: &ConnectionArgs, config: &Config, account: &str) -> Vec<String> {
     let own = config.accounts().get(account);
     let profile = own.and_then(|account| account.profile.as_deref());
-    let profile = profile.or(world.profile.as_deref());
+    let profile = profile.or(connection.profile.as_deref());
     aws::default_region(profile).await.into_iter().collect()
 }
 

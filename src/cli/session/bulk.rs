@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::look::read_rules;
+use super::discover::read_rules;
 use crate::exposure;
 use crate::lightsail::Reader;
 use crate::model::{Desired, Family, InstanceId, Live, LiveFirewall, Unreadable};
@@ -17,7 +17,7 @@ pub(super) type Listed = BTreeMap<InstanceId, LiveFirewall>;
 
 /// The rules of the declared instances.
 #[derive(Debug, Default)]
-pub(super) struct Looked {
+pub(super) struct RulesRead {
     pub(super) firewalls: BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>>,
     /// Whose rules were seen in a list and nowhere else.
     pub(super) only_listed: BTreeSet<InstanceId>,
@@ -43,7 +43,7 @@ const ONE_IN: usize = 100;
 
 /// How the rules are to be read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Manner {
+pub(super) struct ReadStrategy {
     pub(super) options: Options,
     pub(super) concurrency: u16,
     pub(super) confirm: Confirm,
@@ -58,8 +58,8 @@ pub(super) async fn read(
     desired: &Desired,
     live: &mut Live,
     listed: Option<Listed>,
-    manner: Manner,
-) -> Looked {
+    manner: ReadStrategy,
+) -> RulesRead {
     if let Some(listed) = listed {
         return read_bulk(reader, desired, live, listed, manner).await;
     }
@@ -68,9 +68,9 @@ pub(super) async fn read(
     let declared = desired.instances.keys();
     let rest: Vec<&InstanceId> = declared.filter(|id| !firewalls.contains_key(*id)).collect();
     firewalls.extend(read_rules(reader, rest.into_iter(), manner.concurrency).await);
-    Looked {
+    RulesRead {
         firewalls,
-        ..Looked::default()
+        ..RulesRead::default()
     }
 }
 
@@ -79,15 +79,15 @@ async fn read_bulk(
     desired: &Desired,
     live: &Live,
     mut listed: Listed,
-    manner: Manner,
-) -> Looked {
+    manner: ReadStrategy,
+) -> RulesRead {
     let mut exactly = BTreeSet::new();
     let mut in_sync = Vec::new();
     for id in desired.instances.keys() {
         match seems(id, desired, live, &listed, manner.options) {
-            Seems::InSync => in_sync.push(id),
-            Seems::ToChange if manner.confirm == Confirm::Executor => {}
-            Seems::ToChange | Seems::Unclear => {
+            Appearance::InSync => in_sync.push(id),
+            Appearance::ToChange if manner.confirm == Confirm::Executor => {}
+            Appearance::ToChange | Appearance::Unclear => {
                 exactly.insert(id);
             }
         }
@@ -116,7 +116,7 @@ async fn read_bulk(
         );
         tracing::warn!("{warning}");
         firewalls.extend(read_rules(reader, rest, manner.concurrency).await);
-        return Looked {
+        return RulesRead {
             firewalls,
             only_listed: BTreeSet::new(),
             warning: Some(warning),
@@ -129,7 +129,7 @@ async fn read_bulk(
             only_listed.insert(id.clone());
         }
     }
-    Looked {
+    RulesRead {
         firewalls,
         only_listed,
         warning: None,
@@ -137,7 +137,7 @@ async fn read_bulk(
 }
 
 /// What the list alone says of an instance.
-enum Seems {
+enum Appearance {
     InSync,
     /// A plan of calls could be made from it.
     ToChange,
@@ -151,21 +151,21 @@ fn seems(
     live: &Live,
     listed: &Listed,
     options: Options,
-) -> Seems {
+) -> Appearance {
     let (Some(wanted), Some(instance), Some(rules)) = (
         desired.instances.get(id),
         live.instances.get(id),
         listed.get(id),
     ) else {
-        return Seems::Unclear;
+        return Appearance::Unclear;
     };
     let plan = plan::plan_instance(instance, wanted, rules, options);
     match plan.verdict {
-        _ if plan.incomplete.is_some() => Seems::Unclear,
-        Verdict::InSync => Seems::InSync,
+        _ if plan.incomplete.is_some() => Appearance::Unclear,
+        Verdict::InSync => Appearance::InSync,
         // An odd spelling in the list says nothing about the one that the executor will meet.
-        Verdict::Change if is_canonical(rules) => Seems::ToChange,
-        _ => Seems::Unclear,
+        Verdict::Change if is_canonical(rules) => Appearance::ToChange,
+        _ => Appearance::Unclear,
     }
 }
 

@@ -5,7 +5,7 @@
 mod accounts;
 mod bulk;
 mod cost;
-mod look;
+mod discover;
 mod select;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,13 +16,13 @@ use time::OffsetDateTime;
 pub(super) use accounts::{beside, ids_of};
 pub(super) use bulk::Confirm;
 pub(super) use cost::{cost, made};
-pub(super) use look::{discover, discover_expected, read_rules};
+pub(super) use discover::{discover, discover_expected, read_rules};
 pub(super) use select::{narrow, pattern, patterns, selects, suggestion};
 
-use super::args::{ConfigArgs, ConsentArgs, FleetArgs, Read, WorldArgs};
-use super::output::{Cannot, Output, problems};
+use super::args::{ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, Read};
+use super::connection::{AccessMode, Connection};
+use super::output::{CommandError, Output, problems};
 use super::shard;
-use super::world::{Want, World};
 use crate::config::{self, Config, Diagnostics, Listing};
 use crate::lightsail::aws;
 use crate::lightsail::{Reader, Tally};
@@ -35,31 +35,31 @@ use crate::render::facts::Expiring;
 use crate::render::json::Problem;
 
 /// Why there is no plan.
-pub(super) enum NoPlan {
+pub(super) enum PlanError {
     /// The configuration is not valid.
     Invalid(Diagnostics),
     /// Anything else.
-    Cannot(Cannot),
+    CommandError(CommandError),
 }
 
-impl From<Cannot> for NoPlan {
-    fn from(cannot: Cannot) -> Self {
-        Self::Cannot(cannot)
+impl From<CommandError> for PlanError {
+    fn from(cannot: CommandError) -> Self {
+        Self::CommandError(cannot)
     }
 }
 
-impl From<Diagnostics> for NoPlan {
+impl From<Diagnostics> for PlanError {
     fn from(diagnostics: Diagnostics) -> Self {
         Self::Invalid(diagnostics)
     }
 }
 
-impl NoPlan {
+impl PlanError {
     /// Tells it and ends the run.
     pub(super) fn show(&self, verb: &'static str, output: &Output) -> super::Exit {
         match self {
             Self::Invalid(diagnostics) => output.invalid(verb, diagnostics),
-            Self::Cannot(cannot) => output.cannot(verb, cannot),
+            Self::CommandError(cannot) => output.cannot(verb, cannot),
         }
     }
 }
@@ -94,11 +94,11 @@ impl Planned {
         mut plan: Plan,
         basis: Basis,
         consent: &ConsentArgs,
-    ) -> Result<Self, Cannot> {
+    ) -> Result<Self, CommandError> {
         if let Some(defect) = plan::lint::lint(&plan).first() {
             let message =
                 format!("the plan is wrong, which is a mistake of this program: {defect}");
-            return Err(Cannot::failed(message).with_hint(Some(
+            return Err(CommandError::failed(message).with_hint(Some(
                 "report it, with the configuration and the rules".to_owned(),
             )));
         }
@@ -151,9 +151,9 @@ impl Planned {
     }
 
     /// Counts the calls, of which these were made so far.
-    pub(super) fn counted(mut self, tally: &Tally, world: &WorldArgs) -> Self {
+    pub(super) fn counted(mut self, tally: &Tally, connection: &ConnectionArgs) -> Self {
         let only_listed = std::mem::take(&mut self.cost.only_listed);
-        self.cost = cost(tally, &self.plan, world.rate(), only_listed);
+        self.cost = cost(tally, &self.plan, connection.rate(), only_listed);
         self
     }
 
@@ -166,12 +166,12 @@ impl Planned {
     ///
     /// # Errors
     /// A rule ended while the plan was made.
-    pub(super) fn file(&self, valid_for: std::time::Duration) -> Result<PlanFile, Cannot> {
+    pub(super) fn file(&self, valid_for: std::time::Duration) -> Result<PlanFile, CommandError> {
         if let Some(ended) = self.changes_at.filter(|ended| *ended <= self.made_at) {
             let message = format!(
                 "the plan is not valid: a rule ended at {ended}, before the plan was complete"
             );
-            return Err(Cannot::failed(message).with_hint(Some("plan again".to_owned())));
+            return Err(CommandError::failed(message).with_hint(Some("plan again".to_owned())));
         }
         let valid_for = time::Duration::try_from(valid_for).unwrap_or(time::Duration::MAX);
         let valid_until = file::valid_until(self.changes_at, self.made_at, valid_for);
@@ -188,7 +188,7 @@ impl Planned {
 
 /// What a plan is wanted for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Question<'a> {
+pub(super) struct PlanRequest<'a> {
     /// Which instances, and how many at once.
     pub(super) fleet: &'a FleetArgs,
     /// Where the rules are taken from.
@@ -196,7 +196,7 @@ pub(super) struct Question<'a> {
     /// How the plan gets to what must result.
     pub(super) options: plan::Options,
     /// Which state the policies judge.
-    pub(super) judged: policy::State,
+    pub(super) judged: policy::JudgedRules,
     /// Who makes sure of what a list of instances shows.
     pub(super) confirm: Confirm,
     /// The day that it is a preview of, where it is one.
@@ -221,12 +221,12 @@ pub(super) struct Basis {
 pub(super) async fn plan(
     config: &Config,
     as_of: OffsetDateTime,
-    world: &WorldArgs,
+    connection: &ConnectionArgs,
     consent: &ConsentArgs,
     sites: &[Site],
     reader: &impl Reader,
-    question: Question<'_>,
-) -> Result<Planned, NoPlan> {
+    question: PlanRequest<'_>,
+) -> Result<Planned, PlanError> {
     let targets = select::patterns(&question.fleet.target)?;
     let likely = config.likely();
     // What turns out not to be declared is forgotten again, and what was not foreseen is read afterwards.
@@ -237,16 +237,16 @@ pub(super) async fn plan(
             && sites.contains(&id.site())
             && likely.declared(instance)
     };
-    let beside = beside(world, config, sites).await;
+    let beside = beside(connection, config, sites).await;
     let all = [sites, &beside].concat();
     let (mut live, listed_rules) = match question.read {
         Read::Exact => {
             let concurrency = question.fleet.concurrency;
-            let live = look::discover_and_read(reader, &all, &likely, concurrency).await;
+            let live = discover::discover_and_read(reader, &all, &likely, concurrency).await;
             (live, None)
         }
         Read::Bulk => {
-            let (live, rules) = look::discover_listed(reader, &all).await;
+            let (live, rules) = discover::discover_listed(reader, &all).await;
             (live, Some(rules))
         }
     };
@@ -260,7 +260,7 @@ pub(super) async fn plan(
         desired.guard = desired.guard.part(declared, ours);
     }
     let options = question.options;
-    let manner = bulk::Manner {
+    let manner = bulk::ReadStrategy {
         options,
         concurrency: question.fleet.concurrency,
         confirm: question.confirm,
@@ -322,9 +322,9 @@ pub(super) fn account(plan: &Plan) -> Option<String> {
 }
 
 /// Loads the configuration and tells its warnings.
-pub(super) fn load(args: &ConfigArgs, output: &Output) -> Result<Config, NoPlan> {
+pub(super) fn load(args: &ConfigArgs, output: &Output) -> Result<Config, PlanError> {
     let config = config::load(&args.config)?;
-    output.learn(|known| known.facts.config = Some(config.fingerprint()));
+    output.record(|known| known.facts.config = Some(config.fingerprint()));
     output.warn(config.warnings());
     Ok(config)
 }
@@ -332,34 +332,44 @@ pub(super) fn load(args: &ConfigArgs, output: &Output) -> Result<Config, NoPlan>
 /// Loads the configuration and connects for reading, to where it says to look.
 pub(super) async fn open(
     config: &ConfigArgs,
-    world: &WorldArgs,
+    connection: &ConnectionArgs,
     inventory: Option<&Path>,
     output: &Output,
-) -> Result<(Config, Vec<Site>, World), NoPlan> {
+) -> Result<(Config, Vec<Site>, Connection), PlanError> {
     let config = load(config, output)?;
-    let sites = sites(world, &config).await?;
-    let world = World::connect(world, inventory, Want::Read, &sites, config.accounts()).await?;
-    Ok((config, sites, world))
+    let sites = sites(connection, &config).await?;
+    let connection = Connection::connect(
+        connection,
+        inventory,
+        AccessMode::Read,
+        &sites,
+        config.accounts(),
+    )
+    .await?;
+    Ok((config, sites, connection))
 }
 
 /// Where to look: the flag, else the configuration, else the environment.
-pub(super) async fn sites(world: &WorldArgs, config: &Config) -> Result<Vec<Site>, Cannot> {
+pub(super) async fn sites(
+    connection: &ConnectionArgs,
+    config: &Config,
+) -> Result<Vec<Site>, CommandError> {
     if !config.accounts().is_empty() {
-        return accounts::sites(world, config).await;
+        return accounts::sites(connection, config).await;
     }
-    if let Some(name) = world.account.first() {
-        return Err(Cannot::usage(
+    if let Some(name) = connection.account.first() {
+        return Err(CommandError::usage(
             format!("`--account {name}` names no account: the configuration has none"),
             "add it, as in `[accounts.prod] id = \"123456789012\"`, or leave `--account` out",
         ));
     }
-    let mut regions: BTreeSet<String> = if world.region.is_empty() {
+    let mut regions: BTreeSet<String> = if connection.region.is_empty() {
         config.regions().clone()
     } else {
-        world.region.iter().cloned().collect()
+        connection.region.iter().cloned().collect()
     };
     if regions.is_empty() {
-        regions.extend(aws::default_region(world.profile.as_deref()).await);
+        regions.extend(aws::default_region(connection.profile.as_deref()).await);
     }
     if regions.is_empty() {
         return Err(no_region());
@@ -379,8 +389,8 @@ pub(super) fn listing(sites: &[Site], beside: &[Site], seen: &Live) -> Listing {
     }
 }
 
-fn no_region() -> Cannot {
-    Cannot::usage(
+fn no_region() -> CommandError {
+    CommandError::usage(
         "no region to look at",
         "name one: `region = \"eu-central-1\"` under [defaults], --region, or AWS_REGION",
     )

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use glob::Pattern;
 
-use crate::cli::output::Cannot;
+use crate::cli::output::CommandError;
 use crate::model::{Desired, InstanceId, Site, Undeclared, Unreadable};
 
 /// Keeps the declared instances that a selector names.
@@ -17,7 +17,7 @@ pub(in crate::cli) fn narrow(
     desired: &mut Desired,
     selectors: &[String],
     unlisted: &BTreeMap<Site, Unreadable>,
-) -> Result<(), Cannot> {
+) -> Result<(), CommandError> {
     if selectors.is_empty() {
         return Ok(());
     }
@@ -33,11 +33,11 @@ pub(in crate::cli) fn narrow(
             let undeclared = desired.undeclared.iter();
             let mut undeclared = undeclared.filter(|undeclared| selects(pattern, &undeclared.id));
             if let Some(Undeclared { id }) = undeclared.next() {
-                return Err(Cannot::failed(format!(
+                return Err(CommandError::failed(format!(
                     "`--target {selector}` names no declared instance: `{id}` exists and is not declared"
                 )));
             }
-            return Err(Cannot::failed(format!(
+            return Err(CommandError::failed(format!(
                 "`--target {selector}` names no declared instance"
             ))
             .with_hint(suggestion(selector, desired.instances.keys())));
@@ -80,14 +80,14 @@ pub(in crate::cli) fn narrow(
 }
 
 /// Selectors as they are typed.
-pub(in crate::cli) fn patterns(selectors: &[String]) -> Result<Vec<Pattern>, Cannot> {
+pub(in crate::cli) fn patterns(selectors: &[String]) -> Result<Vec<Pattern>, CommandError> {
     selectors.iter().map(|selector| pattern(selector)).collect()
 }
 
 /// A selector as it is typed.
-pub(in crate::cli) fn pattern(selector: &str) -> Result<Pattern, Cannot> {
+pub(in crate::cli) fn pattern(selector: &str) -> Result<Pattern, CommandError> {
     Pattern::new(selector).map_err(|error| {
-        Cannot::usage(
+        CommandError::usage(
             format!("`{selector}` is no pattern: {error}"),
             "NAME, REGION/NAME or ACCOUNT/REGION/NAME; * and ? match anything",
         )

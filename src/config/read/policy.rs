@@ -10,11 +10,11 @@ use super::super::tree::{Cx, Text, Value};
 use super::super::{keys, policy};
 use super::rules::{Kind, free_text, rule};
 use super::{definition_name, matching};
-use crate::model::Weight;
+use crate::model::PolicySeverity;
 
 const SEVERITIES: &[(&str, Severity)] = &[
-    ("deny", Severity::On(Weight::Deny)),
-    ("warn", Severity::On(Weight::Warn)),
+    ("deny", Severity::On(PolicySeverity::Deny)),
+    ("warn", Severity::On(PolicySeverity::Warn)),
     ("off", Severity::Off),
 ];
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use time::OffsetDateTime;
 
 use super::{problems, read};
-use crate::model::{Cells, DeclaredTable, Demand, Policies, Weight};
+use crate::model::{Cells, DeclaredTable, Demand, Policies, PolicySeverity};
 
 fn policies(text: &str) -> Policies {
     let config = read(text).unwrap_or_else(|errors| panic!("{errors}"));
@@ -17,9 +17,9 @@ fn policies(text: &str) -> Policies {
     desired.unwrap_or_else(|errors| panic!("{errors}")).policies
 }
 
-fn weights(text: &str) -> Vec<(String, Weight)> {
+fn weights(text: &str) -> Vec<(String, PolicySeverity)> {
     let list = policies(text).list.into_iter();
-    list.map(|policy| (policy.id, policy.weight)).collect()
+    list.map(|policy| (policy.id, policy.severity)).collect()
 }
 
 const BUILT_IN: [&str; 3] = [
@@ -30,7 +30,7 @@ const BUILT_IN: [&str; 3] = [
 
 #[test]
 fn the_built_in_ones_warn_unless_told_otherwise() {
-    let all = BUILT_IN.map(|id| (id.to_owned(), Weight::Warn));
+    let all = BUILT_IN.map(|id| (id.to_owned(), PolicySeverity::Warn));
     assert_eq!(weights(""), all);
     let set = |severity: &str| {
         let ids = BUILT_IN.iter();
@@ -39,7 +39,7 @@ fn the_built_in_ones_warn_unless_told_otherwise() {
     };
     assert_eq!(
         set("deny"),
-        BUILT_IN.map(|id| (id.to_owned(), Weight::Deny))
+        BUILT_IN.map(|id| (id.to_owned(), PolicySeverity::Deny))
     );
     assert_eq!(set("warn"), all);
     assert_eq!(set("off"), []);
@@ -53,8 +53,8 @@ fn names_are_followed() {
     );
     let policy = &found.list[0];
     assert_eq!(
-        (policy.weight, policy.why.as_deref()),
-        (Weight::Deny, Some("w"))
+        (policy.severity, policy.why.as_deref()),
+        (PolicySeverity::Deny, Some("w"))
     );
     assert_eq!(policy.origin.as_ref().map(|origin| origin.line), Some(7));
     let [

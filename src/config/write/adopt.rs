@@ -13,9 +13,9 @@ use super::super::Config;
 use super::super::link::{Declared, Settings};
 use super::super::rule::{Families, Rule};
 use super::super::source::Source;
-use super::super::who::{self, Said, Who};
+use super::super::source_expr::{self, Parsed, SourceExpr};
 use super::edit::{Edits, Place};
-use super::lines::{self, Unsayable, Words};
+use super::lines::{self, Inexpressible, Words};
 use super::table_name;
 use crate::model::{
     DesiredInstance, Firewall, Instance, InstanceId, Key, LiveFirewall, Mode, Origin, Sources,
@@ -91,7 +91,7 @@ impl Adoption<'_> {
         let (sayable, unsayable) = lines::said(one.live);
         // In additive mode what is live and not declared is no difference.
         let additive = one.desired.mode == Mode::Additive;
-        for Unsayable { what, why, key } in unsayable {
+        for Inexpressible { what, why, key } in unsayable {
             if !additive && key.is_none_or(|key| one.keys.contains(&key)) {
                 self.refuse(id, format!("{what} cannot be declared: {why}"));
             }
@@ -317,19 +317,19 @@ impl Adoption<'_> {
 
     /// Whom one text of `from`, or of a set, means. Sets hold no circles: that is an error of the configuration.
     fn expand(&self, text: &str, sources: &mut Sources) {
-        let mut add = |who: &Who| match who {
-            Who::Net(net) => sources.insert(*net),
-            Who::LightsailConnect => sources.insert_alias(crate::model::LIGHTSAIL_CONNECT),
+        let mut add = |who: &SourceExpr| match who {
+            SourceExpr::Net(net) => sources.insert(*net),
+            SourceExpr::LightsailConnect => sources.insert_alias(crate::model::LIGHTSAIL_CONNECT),
         };
-        match who::parse(text) {
-            Said::Keyword(who) => who.iter().for_each(add),
-            Said::Literal(net) => add(&Who::Net(net)),
-            Said::Name => {
+        match source_expr::parse(text) {
+            Parsed::Keyword(who) => who.iter().for_each(add),
+            Parsed::Literal(net) => add(&SourceExpr::Net(net)),
+            Parsed::Name => {
                 for member in self.edits.set(text) {
                     self.expand(&member, sources);
                 }
             }
-            Said::Wrong(_) => {}
+            Parsed::Wrong(_) => {}
         }
     }
 

@@ -22,11 +22,11 @@ pub(super) struct Lines {
     /// In order of their first keys.
     pub(super) rules: Vec<Line>,
     /// What has no words.
-    pub(super) unsayable: Vec<Unsayable>,
+    pub(super) unsayable: Vec<Inexpressible>,
 }
 
 /// A live rule, or a part of one, that the language cannot say.
-pub(super) struct Unsayable {
+pub(super) struct Inexpressible {
     /// Its key, where it has one.
     pub(super) key: Option<Key>,
     pub(super) what: String,
@@ -226,7 +226,7 @@ impl Words {
 }
 
 /// What of a live firewall can be declared, and what cannot.
-pub(super) fn said(live: &LiveFirewall) -> (Firewall, Vec<Unsayable>) {
+pub(super) fn said(live: &LiveFirewall) -> (Firewall, Vec<Inexpressible>) {
     let mut unsayable = Vec::new();
     let mut sayable = Firewall::new();
     for (key, sources) in live.firewall() {
@@ -236,7 +236,7 @@ pub(super) fn said(live: &LiveFirewall) -> (Firewall, Vec<Unsayable>) {
                 said.insert_alias(alias);
                 continue;
             }
-            unsayable.push(Unsayable {
+            unsayable.push(Inexpressible {
                 key: Some(*key),
                 what: format!("{key} from `{alias}`"),
                 why: "the language has no word for this alias".to_owned(),
@@ -245,14 +245,14 @@ pub(super) fn said(live: &LiveFirewall) -> (Firewall, Vec<Unsayable>) {
         sayable.set(*key, said);
     }
     for uncertain in live.uncertain() {
-        unsayable.push(Unsayable {
+        unsayable.push(Inexpressible {
             key: None,
             what: uncertain.entry.to_string(),
             why: uncertain.doubt.to_string(),
         });
     }
     for entry in live.unknown() {
-        unsayable.push(Unsayable {
+        unsayable.push(Inexpressible {
             key: None,
             what: entry.to_string(),
             why: "its protocol is not known".to_owned(),

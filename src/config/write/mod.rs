@@ -14,13 +14,13 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use lines::{Line, Lines, Unsayable, Words, quoted};
+use lines::{Inexpressible, Line, Lines, Words, quoted};
 
 pub use adopt::{Adopted, Differing};
 
 use super::accounts::Account;
 use super::{names, regions};
-use crate::model::{InstanceId, Live, LiveFirewall, visible};
+use crate::model::{InstanceId, Live, LiveFirewall, sanitize_line};
 
 /// A configuration made from what is live.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub fn import(live: &Live, looked_at: &BTreeSet<String>) -> Imported {
                 differs |= !lines.unsayable.is_empty();
                 let unsayable = lines.unsayable.iter();
                 left_out.extend(
-                    unsayable.map(|Unsayable { what, why, .. }| format!("{id}: {what}: {why}")),
+                    unsayable.map(|Inexpressible { what, why, .. }| format!("{id}: {what}: {why}")),
                 );
                 declared.push(InstanceTable { id, lines });
             }
@@ -248,7 +248,7 @@ fn table(
         text.push_str(
             "# Live and not declared, since the language has no words for it. `plan` shows it as a difference:\n",
         );
-        for Unsayable { what, why, .. } in &lines.unsayable {
+        for Inexpressible { what, why, .. } in &lines.unsayable {
             remark(text, "  ", &format!("{what}: {why}"));
         }
     }
@@ -275,5 +275,5 @@ fn list(rules: &[String]) -> String {
 
 /// A comment of one line, whatever is in it.
 fn remark(text: &mut String, indent: &str, comment: &str) {
-    let _ = writeln!(text, "# {indent}{}", visible(comment));
+    let _ = writeln!(text, "# {indent}{}", sanitize_line(comment));
 }

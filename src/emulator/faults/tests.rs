@@ -49,7 +49,7 @@ fn every_kind_of_fault_is_in_some_mixtures_and_in_none_of_others() {
 
 #[test]
 fn cues_count_what_they_are_told_to_count() {
-    let cue = |action, nth| Cue {
+    let cue = |action, nth| Trigger {
         instance: InstanceId {
             account: None,
             region: "r".to_owned(),
@@ -57,10 +57,10 @@ fn cues_count_what_they_are_told_to_count() {
         },
         action,
         nth,
-        what: Happening::Deleted,
+        what: ScriptedEvent::Deleted,
     };
-    let due = |script: Vec<Cue>| {
-        let mut mishaps = Mishaps::new(Faults {
+    let due = |script: Vec<Trigger>| {
+        let mut injector = FaultInjector::new(Faults {
             script,
             ..Faults::default()
         });
@@ -75,8 +75,8 @@ fn cues_count_what_they_are_told_to_count() {
         requests
             .into_iter()
             .map(|(region, name, action)| {
-                let turn = mishaps.turn(&Site::of_region(region), name, action);
-                mishaps.happenings(&turn).len()
+                let turn = injector.turn(&Site::of_region(region), name, action);
+                injector.happenings(&turn).len()
             })
             .collect::<Vec<_>>()
     };

@@ -43,7 +43,7 @@ fn post_vanilla() -> HeaderMap {
     ])
 }
 
-fn judge(headers: &HeaderMap, now: &str) -> Result<String, Refusal> {
+fn judge(headers: &HeaderMap, now: &str) -> Result<String, SignatureError> {
     let message = Message {
         method: "POST",
         path: "/",
@@ -145,7 +145,7 @@ fn each_fault_has_its_refusal() {
             Some(&authorization(scope, "host;x-amz-date", &"0".repeat(64))),
         )
     };
-    assert_eq!(with("authorization", None), Refusal::Missing);
+    assert_eq!(with("authorization", None), SignatureError::Missing);
     for (header, value) in [
         ("authorization", Some("Bearer abc")),
         (
@@ -161,13 +161,13 @@ fn each_fault_has_its_refusal() {
         ("x-amz-date", Some("2015-08-30T12:36")),
     ] {
         assert!(
-            matches!(with(header, value), Refusal::Incomplete(_)),
+            matches!(with(header, value), SignatureError::Incomplete(_)),
             "{header} {value:?}"
         );
     }
     assert_eq!(
         signed("OTHER/20150830/us-east-1/service/aws4_request"),
-        Refusal::UnknownKey
+        SignatureError::UnknownKey
     );
     for scope in [
         SUITE_SCOPE,
@@ -176,10 +176,13 @@ fn each_fault_has_its_refusal() {
         "AKIDEXAMPLE/20150830/us-east-1/s3/aws4_request",
         "AKIDEXAMPLE/20150830/us-east-1/service/aws5_request",
     ] {
-        assert!(matches!(signed(scope), Refusal::Invalid(_)), "{scope}");
+        assert!(
+            matches!(signed(scope), SignatureError::Invalid(_)),
+            "{scope}"
+        );
     }
     let token = with("x-amz-security-token", Some("not signed"));
-    assert!(matches!(token, Refusal::Invalid(_)));
+    assert!(matches!(token, SignatureError::Invalid(_)));
 }
 
 proptest! {
@@ -205,7 +208,7 @@ proptest! {
         ];
         for (message, credentials) in wrong {
             let outcome = verify(message, credentials, "service", now);
-            let invalid = matches!(outcome, Err(Refusal::Invalid(_)));
+            let invalid = matches!(outcome, Err(SignatureError::Invalid(_)));
             prop_assert!(invalid);
         }
     }

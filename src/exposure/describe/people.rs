@@ -4,7 +4,7 @@
 //! reads the networks themselves.
 
 use super::super::{Access, Address, RangeSet};
-use crate::model::{LIGHTSAIL_CONNECT, Sources, visible};
+use crate::model::{LIGHTSAIL_CONNECT, Sources, sanitize_line};
 
 /// How many networks one phrase names. A hole of one address costs up to 128 networks, and a line that wraps more than
 /// a few times is not read; the exact list is in every machine-readable report.
@@ -64,7 +64,7 @@ pub fn who(sources: &Sources) -> String {
         parts.push(capped(
             &aliases
                 .iter()
-                .map(|alias| visible(alias).into_owned())
+                .map(|alias| sanitize_line(alias).into_owned())
                 .collect::<Vec<_>>(),
         ));
     }

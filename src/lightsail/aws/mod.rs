@@ -125,14 +125,14 @@ impl Default for Deadlines {
 }
 
 /// The actions that looking takes: instances, their rules, and who changed them last.
-pub const LOOKS: [&str; 3] = [
+pub const READ_ACTIONS: [&str; 3] = [
     "GetInstances",
     "GetInstancePortStates",
     "GetOperationsForResource",
 ];
 
 /// The actions that changing rules takes besides: one look at the instance, and one at what became of the change.
-pub const CHANGES: [&str; 5] = [
+pub const WRITE_ACTIONS: [&str; 5] = [
     "GetInstance",
     "GetOperation",
     "OpenInstancePublicPorts",

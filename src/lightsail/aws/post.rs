@@ -16,7 +16,7 @@ use super::http;
 
 /// Why an object was not taken. Displays as a fragment without the address.
 #[derive(Debug, thiserror::Error)]
-pub enum NotTaken {
+pub enum DeliveryError {
     /// It answered with another status than 2xx.
     #[error("the answer was HTTP {0}")]
     Status(u16),
@@ -28,7 +28,7 @@ pub enum NotTaken {
     Invalid(&'static str),
 }
 
-impl NotTaken {
+impl DeliveryError {
     /// Whether it may be taken when it is sent again.
     #[must_use]
     pub fn is_passing(&self) -> bool {
@@ -49,29 +49,29 @@ pub async fn post(
     token: Option<&str>,
     body: &str,
     within: Duration,
-) -> Result<(), NotTaken> {
+) -> Result<(), DeliveryError> {
     let request = request(url, token, body)?;
     let connector = http::connector();
     let answer = timeout(within, connector.call(request))
         .await
-        .map_err(|_| NotTaken::Unreachable("no answer in time".to_owned()))?
-        .map_err(|error| NotTaken::Unreachable(reason(&error)))?;
+        .map_err(|_| DeliveryError::Unreachable("no answer in time".to_owned()))?
+        .map_err(|error| DeliveryError::Unreachable(reason(&error)))?;
     let status = answer.status();
     if status.is_success() {
         Ok(())
     } else {
-        Err(NotTaken::Status(status.as_u16()))
+        Err(DeliveryError::Status(status.as_u16()))
     }
 }
 
-fn request(url: &str, token: Option<&str>, body: &str) -> Result<HttpRequest, NotTaken> {
+fn request(url: &str, token: Option<&str>, body: &str) -> Result<HttpRequest, DeliveryError> {
     let mut request = HttpRequest::new(body.to_owned().into());
     request
         .set_uri(url)
-        .map_err(|_| NotTaken::Invalid("the address is no URL"))?;
+        .map_err(|_| DeliveryError::Invalid("the address is no URL"))?;
     request
         .set_method("POST")
-        .map_err(|_| NotTaken::Invalid("no such method"))?;
+        .map_err(|_| DeliveryError::Invalid("no such method"))?;
     let token = token.map(|token| ("authorization", format!("Bearer {token}")));
     let own = [
         ("content-type", "application/json".to_owned()),
@@ -84,7 +84,7 @@ fn request(url: &str, token: Option<&str>, body: &str) -> Result<HttpRequest, No
         request
             .headers_mut()
             .try_insert(name, value)
-            .map_err(|_| NotTaken::Invalid("the token cannot stand in a header"))?;
+            .map_err(|_| DeliveryError::Invalid("the token cannot stand in a header"))?;
     }
     Ok(request)
 }

@@ -138,7 +138,7 @@ fn forged(text: &str, from: &str, to: &str) -> String {
     text
 }
 
-fn refusal(text: &str) -> Refusal {
+fn refusal(text: &str) -> PlanFileError {
     parse(text, now(), None).expect_err("refused")
 }
 
@@ -152,7 +152,10 @@ fn each_refusal_has_its_name() {
         "{}",
         "{\"format\": \"portward.plan\"}",
     ] {
-        assert!(matches!(refusal(other), Refusal::NotAPlan(_)), "{other}");
+        assert!(
+            matches!(refusal(other), PlanFileError::NotAPlan(_)),
+            "{other}"
+        );
     }
     let other = text.replacen("portward.plan", "portward.inventory", 1);
     assert_eq!(
@@ -160,7 +163,7 @@ fn each_refusal_has_its_name() {
         "not a portward plan: `format` is `portward.inventory`, not `portward.plan`"
     );
     let other = text.replacen("\"version\": 1", "\"version\": 2", 1);
-    assert_eq!(refusal(&other), Refusal::Version(2));
+    assert_eq!(refusal(&other), PlanFileError::Version(2));
     for (from, to, words) in [
         (
             "\"tool\":",
@@ -177,15 +180,15 @@ fn each_refusal_has_its_name() {
         ("\"fromPort\": 443", "\"fromPort\": \"443\"", "invalid type"),
     ] {
         let refusal = refusal(&text.replacen(from, to, 1));
-        let Refusal::Member(message) = &refusal else {
+        let PlanFileError::Member(message) = &refusal else {
             panic!("{refusal:?}")
         };
         assert!(message.contains(words), "{message}");
     }
     let changed = text.replacen("web-1", "web-2", 1);
-    assert!(matches!(refusal(&changed), Refusal::Digest { .. }));
+    assert!(matches!(refusal(&changed), PlanFileError::Digest { .. }));
     let spaced = text.replacen("\n  \"tool\"", "\n   \"tool\"", 1);
-    assert_eq!(refusal(&spaced), Refusal::NotAsWritten(5));
+    assert_eq!(refusal(&spaced), PlanFileError::NotAsWritten(5));
 }
 
 #[test]
@@ -214,7 +217,7 @@ fn a_right_digest_does_not_make_a_wrong_plan_right() {
         let refusal = refusal(&forged(&text, from, to));
         let expected = matches!(
             refusal,
-            Refusal::Member(_) | Refusal::NotAsWritten(_) | Refusal::Lint(_)
+            PlanFileError::Member(_) | PlanFileError::NotAsWritten(_) | PlanFileError::Lint(_)
         );
         assert!(expected, "{from}: {refusal:?}");
     }
@@ -230,7 +233,7 @@ fn a_damaged_member_is_named_with_its_value() {
     ] {
         let (before, _) = from.rsplit_once(' ').unwrap_or(("", from));
         let damaged = format!("{before} \"{to}\"");
-        let Refusal::Member(why) = refusal(&forged(&text, from, damaged.trim_start())) else {
+        let PlanFileError::Member(why) = refusal(&forged(&text, from, damaged.trim_start())) else {
             panic!("{member}: another refusal")
         };
         assert!(why.contains(&format!("`{member}`")), "{why}");
@@ -245,7 +248,7 @@ fn what_contradicts_itself_is_not_carried_out() {
         panic!("an open was planned")
     };
     sources.clear_ipv6();
-    let Refusal::Lint(defects) = refusal(&write(&file)) else {
+    let PlanFileError::Lint(defects) = refusal(&write(&file)) else {
         panic!("another refusal")
     };
     assert!(
@@ -272,7 +275,10 @@ fn the_digest_that_was_noted_must_be_that_of_the_file() {
         &digits.replace('A', "B").replace('1', "2"),
     ] {
         let refusal = parse(&text, now(), Some(expected)).expect_err("refused");
-        assert!(matches!(refusal, Refusal::Unexpected { .. }), "{refusal:?}");
+        assert!(
+            matches!(refusal, PlanFileError::Unexpected { .. }),
+            "{refusal:?}"
+        );
     }
 }
 
@@ -308,7 +314,10 @@ fn strict_spelling_is_there_only_where_it_is_true() {
         &format!("{mode}\n      \"strictSpelling\": false,"),
         1,
     );
-    assert!(matches!(refusal(&spelled_out), Refusal::NotAsWritten(_)));
+    assert!(matches!(
+        refusal(&spelled_out),
+        PlanFileError::NotAsWritten(_)
+    ));
 }
 
 #[test]

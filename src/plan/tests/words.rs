@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::{named, tcp};
 use crate::model::{Fingerprint, InstanceId};
-use crate::plan::file::Refusal;
+use crate::plan::file::PlanFileError;
 use crate::plan::{Change, Failure, Foreign, GuardName, InstanceResult, Outcome};
 
 #[test]
@@ -178,30 +178,33 @@ fn another_writer_is_described_as_far_as_it_is_known() {
 fn a_refused_plan_file_comes_with_advice() {
     let digest = Fingerprint::of("x");
     let edited = [
-        Refusal::Member("unknown member `x`".into()),
-        Refusal::Digest {
+        PlanFileError::Member("unknown member `x`".into()),
+        PlanFileError::Digest {
             found: digest,
             said: "sha256:0".into(),
         },
-        Refusal::NotAsWritten(5),
-        Refusal::Lint(Vec::new()),
+        PlanFileError::NotAsWritten(5),
+        PlanFileError::Lint(Vec::new()),
     ];
-    let advice: BTreeSet<&str> = edited.iter().map(Refusal::hint).collect();
+    let advice: BTreeSet<&str> = edited.iter().map(PlanFileError::hint).collect();
     assert_eq!(
         Vec::from_iter(advice),
         ["make a new plan: a plan is never edited"]
     );
     for (refusal, word) in [
-        (Refusal::NotAPlan("no JSON".into()), "--out"),
-        (Refusal::Version(2), "version"),
+        (PlanFileError::NotAPlan("no JSON".into()), "--out"),
+        (PlanFileError::Version(2), "version"),
         (
-            Refusal::Unexpected {
+            PlanFileError::Unexpected {
                 found: digest,
                 asked: "0".into(),
             },
             "reviewed",
         ),
-        (Refusal::Expired(OffsetDateTime::UNIX_EPOCH), "--valid-for"),
+        (
+            PlanFileError::Expired(OffsetDateTime::UNIX_EPOCH),
+            "--valid-for",
+        ),
     ] {
         assert!(
             refusal.hint().contains(word),

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::demand::{Trial, Tried};
-use super::{Findings, On, Place, Seen, Sides, Undeclared, Violation, Waived, excepted};
+use super::demand::{CompiledDemand, CompiledPolicy};
+use super::{Findings, Occurrence, Place, Sides, Subject, Undeclared, Violation, Waived, excepted};
 use crate::exposure::{Access, Effective, Reach};
 use crate::model::{
     AddressType, DeclaredTable, Demand, Desired, Family, Instance, InstanceId, Policies, Policy,
@@ -30,7 +30,7 @@ pub fn declared(tables: &[DeclaredTable], policies: &Policies) -> Findings {
             && let Some(said) = known.get(&judged.judged_by())
         {
             for at in said.clone() {
-                let on = On::Table(table.name.clone());
+                let on = Subject::Table(table.name.clone());
                 let violation = found.violations[at].clone();
                 found.violations.push(Violation { on, ..violation });
             }
@@ -84,7 +84,7 @@ pub fn declared_on(
         let waivers = policies.waivers.get(id).map_or(&[][..], Vec::as_slice);
         waived.judged(waivers);
         let place = Place {
-            on: On::Instance(id.clone()),
+            on: Subject::Instance(id.clone()),
             rules: &wanted.rules,
             waivers,
             mode: Some(wanted.mode),
@@ -97,7 +97,7 @@ pub fn declared_on(
         let sides = sides(own, beside, family);
         let trials = trials
             .entry(families)
-            .or_insert_with(|| Trial::all(policies, families));
+            .or_insert_with(|| CompiledPolicy::all(policies, families));
         for trial in policies.concerning(id).map(|policy| &trials[policy]) {
             place.judge(trial, &sides, &mut found.violations, &mut waived);
         }
@@ -109,7 +109,7 @@ pub fn declared_on(
 
 fn place(table: &DeclaredTable) -> Place<'_> {
     Place {
-        on: On::Table(table.name.clone()),
+        on: Subject::Table(table.name.clone()),
         rules: &table.rules,
         waivers: &table.waivers,
         mode: None,
@@ -118,8 +118,8 @@ fn place(table: &DeclaredTable) -> Place<'_> {
 }
 
 /// The policies where nothing is known of the instances: whatever is required is required of both families.
-fn trials(policies: &Policies) -> Vec<Trial<'_>> {
-    Trial::all(policies, &AddressType::Dualstack)
+fn trials(policies: &Policies) -> Vec<CompiledPolicy<'_>> {
+    CompiledPolicy::all(policies, &AddressType::Dualstack)
 }
 
 /// `own` is what is declared, and `beside` all that may be open in the end: only what lacks there is missing for certain.
@@ -129,7 +129,7 @@ fn sides(own: Effective, beside: Effective, family: Family) -> Sides {
         after: Reach::of_certain(own, family),
         beside: Some(beside),
         undeclared: Undeclared::default(),
-        seen: (Seen::Declared, Seen::Declared),
+        seen: (Occurrence::Declared, Occurrence::Declared),
     }
 }
 
@@ -184,7 +184,7 @@ impl<'a> Judged<'a> {
     }
 
     /// Whether its own rules break a demand, which then are to blame wherever they meet others.
-    fn is_to_blame(&self, at: usize, policy: &Policy, tried: &Tried) -> bool {
+    fn is_to_blame(&self, at: usize, policy: &Policy, tried: &CompiledDemand) -> bool {
         let mut waivers = self.table.waivers.iter();
         let about = self.is_concerned(at).is_some()
             || waivers.any(|waiver| waiver.policies.contains(&policy.id));
@@ -193,7 +193,7 @@ impl<'a> Judged<'a> {
 }
 
 /// The policies that hold on some fleets and not on others, by id.
-fn undecided(tables: &[Judged<'_>], trials: &[Trial<'_>]) -> Vec<String> {
+fn undecided(tables: &[Judged<'_>], trials: &[CompiledPolicy<'_>]) -> Vec<String> {
     let open = trials.iter().enumerate().filter(|(at, trial)| {
         let mut demands = trial.demands.iter();
         demands.any(|(demand, tried)| depends(*at, trial.policy, demand, tried, tables))
@@ -207,7 +207,7 @@ fn depends(
     at: usize,
     policy: &Policy,
     demand: &Demand,
-    tried: &Tried,
+    tried: &CompiledDemand,
     tables: &[Judged<'_>],
 ) -> bool {
     let is_blamed = LazyCell::new(|| tables.iter().any(|one| one.is_to_blame(at, policy, tried)));

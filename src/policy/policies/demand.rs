@@ -8,17 +8,17 @@ use crate::exposure::{Access, Atom, Count, Effective, Exposed, RangeSet};
 use crate::model::{AddressType, Cells, Demand, Family, Policies, Policy, Sources};
 
 /// A policy with its demands in terms of access, for instances of some families.
-pub(super) struct Trial<'a> {
+pub(super) struct CompiledPolicy<'a> {
     pub(super) policy: &'a Policy,
-    pub(super) demands: Vec<(&'a Demand, Tried)>,
+    pub(super) demands: Vec<(&'a Demand, CompiledDemand)>,
 }
 
-impl<'a> Trial<'a> {
+impl<'a> CompiledPolicy<'a> {
     /// All policies, in order.
     pub(super) fn all(policies: &'a Policies, families: &AddressType) -> Vec<Self> {
         let trial = |policy: &'a Policy| {
             let demands = policy.demands.iter();
-            let demands = demands.map(|demand| (demand, Tried::new(demand, families)));
+            let demands = demands.map(|demand| (demand, CompiledDemand::new(demand, families)));
             Self {
                 policy,
                 demands: demands.collect(),
@@ -29,7 +29,7 @@ impl<'a> Trial<'a> {
 }
 
 /// A demand in terms of access.
-pub(super) enum Tried {
+pub(super) enum CompiledDemand {
     OnlyFrom {
         cells: Effective,
         allowed: Effective,
@@ -42,7 +42,7 @@ pub(super) enum Tried {
     Require(Effective),
 }
 
-impl Tried {
+impl CompiledDemand {
     fn new(demand: &Demand, families: &AddressType) -> Self {
         let family = families.client_family();
         match demand {

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{Kind, Place, Seen, Violation, Witness, is_waived};
+use super::{Kind, Occurrence, Place, Violation, Witness, is_waived};
 use crate::exposure::{self, Access, Atom, Count, Diff, Effective, Exposed, Reach};
 use crate::model::{Demand, Family, Mode, Origin, Policy, Waiver};
 use crate::plan::Verdict;
@@ -28,10 +28,10 @@ pub(super) struct Evidence<'a> {
 }
 
 impl Evidence<'_> {
-    pub(super) fn violation(&self, seen: Seen, kind: Kind, access: &Effective) -> Violation {
+    pub(super) fn violation(&self, seen: Occurrence, kind: Kind, access: &Effective) -> Violation {
         let Policy {
             id,
-            weight,
+            severity,
             origin,
             why,
             demands: _,
@@ -39,7 +39,7 @@ impl Evidence<'_> {
         } = self.policy;
         // Somebody who is new here says more than somebody who was let in before.
         let news = match (seen, kind) {
-            (Seen::Introduced, Kind::Excess) => access.difference(self.before),
+            (Occurrence::Introduced, Kind::Excess) => access.difference(self.before),
             _ => Effective::default(),
         };
         let family = self.after.family;
@@ -51,12 +51,12 @@ impl Evidence<'_> {
             Kind::Missing => (Vec::new(), &self.after.certain),
         };
         let mut reason = self.reason(kind, &witness, all.access(atom, cell));
-        if (seen, kind) == (Seen::Introduced, Kind::Excess) && news.is_empty() {
+        if (seen, kind) == (Occurrence::Introduced, Kind::Excess) && news.is_empty() {
             reason.push_str("; it was let in before by leave of a waiver that does not cover this");
         }
         Violation {
             policy: id.clone(),
-            weight: *weight,
+            severity: *severity,
             seen,
             on: self.place.on.clone(),
             reason: match why {
@@ -128,7 +128,7 @@ impl Evidence<'_> {
         }
     }
 
-    fn hint(&self, kind: Kind, lines: &[Origin], seen: Seen, access: &Effective) -> String {
+    fn hint(&self, kind: Kind, lines: &[Origin], seen: Occurrence, access: &Effective) -> String {
         let id = &self.policy.id;
         if kind == Kind::Possible {
             return "a live entry cannot be read for certain: give it certain sources and ports, or close it, in the console"
@@ -163,10 +163,10 @@ impl Evidence<'_> {
             plan.verdict == Verdict::Change && !shares(&Effective::of(&plan.after, plan.family()))
         });
         let close = match self.place.mode {
-            Some(Mode::Additive) if goes && seen == Seen::Live => "`apply` closes it",
+            Some(Mode::Additive) if goes && seen == Occurrence::Live => "`apply` closes it",
             Some(Mode::Additive) => "name it in `absent`",
             Some(Mode::Observe) => "close it where this instance is managed",
-            _ if seen == Seen::Live => "`apply` closes it",
+            _ if seen == Occurrence::Live => "`apply` closes it",
             _ => "close it",
         };
         format!("no declared rule opens it: {close}")

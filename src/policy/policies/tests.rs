@@ -9,12 +9,12 @@ mod wording;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Findings, On, Seen, State, declared, policies};
+use super::{Findings, JudgedRules, Occurrence, Subject, declared, policies};
 use crate::exposure::Access;
 use crate::model::{
     AddressType, Cells, Declaration, DeclaredTable, Demand, Desired, DesiredInstance, Family,
     Instance, InstanceId, InstanceState, Key, Live, LiveFirewall, Mode, Origin, Policies, Policy,
-    PortState, Protocol, Rule, Sources, Strategy, Weight,
+    PolicySeverity, PortState, Protocol, Rule, Sources, Strategy,
 };
 use crate::plan::{self, Options, Plan};
 
@@ -75,10 +75,10 @@ fn id() -> InstanceId {
     }
 }
 
-fn policy(weight: Weight, demand: Demand) -> Policy {
+fn policy(severity: PolicySeverity, demand: Demand) -> Policy {
     Policy {
         id: "p".into(),
-        weight,
+        severity,
         demands: vec![demand],
         instances: None,
         origin: Some(origin(90)),
@@ -94,7 +94,7 @@ fn narrow_admin() -> Policy {
         ipv4: Some(16),
         ipv6: Some(48),
     };
-    policy(Weight::Deny, demand)
+    policy(PolicySeverity::Deny, demand)
 }
 
 /// The database for the office alone.
@@ -104,13 +104,13 @@ fn private_database() -> Policy {
         sources: sources(&["203.0.113.0/24"]),
         from: vec!["office".into()],
     };
-    policy(Weight::Deny, demand)
+    policy(PolicySeverity::Deny, demand)
 }
 
 /// The operators on SSH.
 fn operators() -> Policy {
     let lines: &[Line<'_>] = &[(tcp(22, 22), &["203.0.113.0/24", "2001:db8::/32"])];
-    policy(Weight::Deny, Demand::Require(rules(lines)))
+    policy(PolicySeverity::Deny, Demand::Require(rules(lines)))
 }
 
 struct Scene {
@@ -177,11 +177,11 @@ fn found(before: &[Line<'_>], after: &[Line<'_>], policy: Policy) -> Findings {
         after,
         policy,
     );
-    policies(&scene.plan, &scene.desired, State::Result)
+    policies(&scene.plan, &scene.desired, JudgedRules::Result)
 }
 
 /// How each violation is there, and the witness of it.
-fn seen(findings: &Findings) -> Vec<(Seen, String)> {
+fn seen(findings: &Findings) -> Vec<(Occurrence, String)> {
     let shown = |v: &super::Violation| (v.seen, format!("{} {}", v.witness.source, v.witness.what));
     findings.violations.iter().map(shown).collect()
 }
@@ -214,7 +214,7 @@ fn every_wide_spelling_is_caught() {
         let first = &findings.violations[0];
         assert_eq!(
             (first.witness.what.as_str(), first.seen),
-            ("tcp/22", Seen::Introduced)
+            ("tcp/22", Occurrence::Introduced)
         );
         let every: Vec<Origin> = (1..=lines.len()).map(origin).collect();
         assert_eq!(first.lines, every, "each rule has a part in it: {lines:?}");
@@ -254,7 +254,7 @@ fn a_violation_shows_who_gets_in_and_where() {
         violation.hint,
         "narrow firewall.toml:1, or except a rule with `waive = [\"p\"]`, `why`, `owner` and `until`"
     );
-    assert_eq!(violation.on, On::Instance(id()));
+    assert_eq!(violation.on, Subject::Instance(id()));
     let wide = found(&[], &[(tcp(22, 22), &["0.0.0.0/0"])], narrow_admin());
     assert_eq!(
         wide.violations[0].reason,
@@ -268,7 +268,10 @@ fn an_alias_is_somebody_else() {
     let findings = found(&[], line, private_database());
     assert_eq!(
         seen(&findings),
-        [(Seen::Introduced, "`lightsail-connect` tcp/5432".into())]
+        [(
+            Occurrence::Introduced,
+            "`lightsail-connect` tcp/5432".into()
+        )]
     );
 }
 
@@ -281,29 +284,33 @@ fn what_exists_refuses_nothing_and_what_is_added_does() {
     let narrower: &[Line<'_>] = &[(db, &["198.51.100.0/25"])];
     let wider: &[Line<'_>] = &[(db, &["198.51.100.0/24", "192.0.2.1/32"])];
     for (after, refused, expected) in [
-        (wide, false, vec![(Seen::Existing, "198.51.100.0 tcp/5432")]),
+        (
+            wide,
+            false,
+            vec![(Occurrence::Existing, "198.51.100.0 tcp/5432")],
+        ),
         (
             other,
             false,
-            vec![(Seen::Existing, "198.51.100.0 tcp/5432")],
+            vec![(Occurrence::Existing, "198.51.100.0 tcp/5432")],
         ),
         (
             narrower,
             false,
-            vec![(Seen::Existing, "198.51.100.0 tcp/5432")],
+            vec![(Occurrence::Existing, "198.51.100.0 tcp/5432")],
         ),
         (&[], false, vec![]),
         (
             wider,
             true,
             vec![
-                (Seen::Introduced, "192.0.2.1 tcp/5432"),
-                (Seen::Existing, "198.51.100.0 tcp/5432"),
+                (Occurrence::Introduced, "192.0.2.1 tcp/5432"),
+                (Occurrence::Existing, "198.51.100.0 tcp/5432"),
             ],
         ),
     ] {
         let findings = found(wide, after, private_database());
-        let expected: Vec<(Seen, String)> = expected
+        let expected: Vec<(Occurrence, String)> = expected
             .into_iter()
             .map(|(s, w)| (s, w.to_owned()))
             .collect();
@@ -322,14 +329,14 @@ fn one_address_too_many_is_shown_by_that_address() {
     let findings = found(before, after, narrow_admin());
     assert_eq!(
         seen(&findings),
-        [(Seen::Introduced, "203.0.113.7 tcp/22".into())]
+        [(Occurrence::Introduced, "203.0.113.7 tcp/22".into())]
     );
 }
 
 #[test]
 fn what_only_warns_refuses_nothing() {
     let mut policy = private_database();
-    policy.weight = Weight::Warn;
+    policy.severity = PolicySeverity::Warn;
     let findings = found(&[], &[(tcp(5432, 5432), &["0.0.0.0/0"])], policy);
     assert_eq!((findings.refuse(), findings.violations.len()), (false, 1));
 }
@@ -347,7 +354,7 @@ fn what_is_required_must_get_in() {
     let lost = found(office, half, operators());
     assert_eq!(
         seen(&lost),
-        [(Seen::Introduced, "203.0.113.128 tcp/22".into())]
+        [(Occurrence::Introduced, "203.0.113.128 tcp/22".into())]
     );
     assert!(lost.refuse());
     assert_eq!(
@@ -357,13 +364,16 @@ fn what_is_required_must_get_in() {
     let never = found(half, half, operators());
     assert_eq!(
         (never.refuse(), seen(&never)),
-        (false, vec![(Seen::Existing, "203.0.113.128 tcp/22".into())])
+        (
+            false,
+            vec![(Occurrence::Existing, "203.0.113.128 tcp/22".into())]
+        )
     );
     // Nobody of IPv6 can reach an instance that has none.
     let only: &[Line<'_>] = &[(ssh, &["203.0.113.0/24"])];
     let scene = scene(Mode::Authoritative, "ipv4", &live(only), only, operators());
     assert_eq!(
-        policies(&scene.plan, &scene.desired, State::Result),
+        policies(&scene.plan, &scene.desired, JudgedRules::Result),
         Findings::default()
     );
 }
@@ -373,7 +383,7 @@ fn nobody_is_required_from_where_nobody_arrives() {
     let ssh = tcp(22, 22);
     let require = |texts: &'static [&'static str]| {
         let lines: &[Line<'_>] = &[(ssh, texts)];
-        policy(Weight::Deny, Demand::Require(rules(lines)))
+        policy(PolicySeverity::Deny, Demand::Require(rules(lines)))
     };
     let but_private: &[&str] = &[
         "0.0.0.0/5",
@@ -393,7 +403,10 @@ fn nobody_is_required_from_where_nobody_arrives() {
     );
     let only: &[Line<'_>] = &[(ssh, &["10.0.0.0/8"])];
     let lacking = found(&[], only, require(&["0.0.0.0/0"]));
-    assert_eq!(seen(&lacking), [(Seen::Existing, "1.1.1.1 tcp/22".into())]);
+    assert_eq!(
+        seen(&lacking),
+        [(Occurrence::Existing, "1.1.1.1 tcp/22".into())]
+    );
     assert_eq!(
         found(&[], &[], require(&["10.0.0.0/8", "::1/128"])),
         Findings::default()
@@ -405,7 +418,7 @@ fn the_browser_client_is_allowed_where_the_world_is() {
     let ssh = tcp(22, 22);
     let only_from = |texts: &[&str]| {
         policy(
-            Weight::Deny,
+            PolicySeverity::Deny,
             Demand::OnlyFrom {
                 cells: Cells::Of(vec![ssh]),
                 sources: sources(texts),
@@ -415,7 +428,7 @@ fn the_browser_client_is_allowed_where_the_world_is() {
     };
     let require = |texts: &'static [&'static str]| {
         let lines: &[Line<'_>] = &[(ssh, texts)];
-        policy(Weight::Deny, Demand::Require(rules(lines)))
+        policy(PolicySeverity::Deny, Demand::Require(rules(lines)))
     };
     let alias: &[Line<'_>] = &[(ssh, &["lightsail-connect"])];
     let world: &[Line<'_>] = &[(ssh, &["0.0.0.0/0"])];
@@ -446,28 +459,28 @@ fn an_uncertain_entry_is_possible_and_not_certain_on_its_own_port() {
     let ours = Mode::Authoritative;
     let live = |port, policy| {
         let scene = scene_of(port, ours, policy, &[]);
-        seen(&policies(&scene.plan, &scene.desired, State::Live))
+        seen(&policies(&scene.plan, &scene.desired, JudgedRules::Live))
     };
-    let world = (Seen::Live, "1.1.1.1 tcp/5432".into());
+    let world = (Occurrence::Live, "1.1.1.1 tcp/5432".into());
     assert_eq!(live(5432, private_database()), [world]);
     assert_eq!(live(22, private_database()), []);
     // Who gets in only possibly is not there where somebody must be.
     for port in [22, 5432] {
-        let lacking = (Seen::Live, "203.0.113.0 tcp/22".into());
+        let lacking = (Occurrence::Live, "203.0.113.0 tcp/22".into());
         assert_eq!(live(port, operators()), [lacking]);
     }
     // It is no excuse for opening the same for certain.
     for port in [22, 5432] {
         let line: &[Line<'_>] = &[(tcp(5432, 5432), &["0.0.0.0/0"])];
         let opening = scene_of(port, ours, private_database(), line);
-        assert!(policies(&opening.plan, &opening.desired, State::Result).refuse());
+        assert!(policies(&opening.plan, &opening.desired, JudgedRules::Result).refuse());
     }
     // Where it stays, that is not the doing of the plan.
     let line: &[Line<'_>] = &[(tcp(80, 80), &["0.0.0.0/0"])];
-    let existing = (Seen::Existing, "1.1.1.1 tcp/5432".into());
+    let existing = (Occurrence::Existing, "1.1.1.1 tcp/5432".into());
     for (port, expected) in [(5432, vec![existing]), (22, vec![])] {
         let beside = scene_of(port, Mode::Additive, private_database(), line);
-        let findings = policies(&beside.plan, &beside.desired, State::Result);
+        let findings = policies(&beside.plan, &beside.desired, JudgedRules::Result);
         assert_eq!((findings.refuse(), seen(&findings)), (false, expected));
     }
 }
@@ -482,7 +495,7 @@ fn what_is_not_carried_out_is_not_judged() {
         private_database(),
     );
     assert_eq!(
-        policies(&scene.plan, &scene.desired, State::Result),
+        policies(&scene.plan, &scene.desired, JudgedRules::Result),
         Findings::default()
     );
 }
@@ -520,8 +533,11 @@ fn what_is_declared_is_judged_without_instances() {
         table(None, &[(tcp(5432, 5432), &["0.0.0.0/0"])]),
         private_database(),
     );
-    assert_eq!(seen(&wide), [(Seen::Declared, "1.1.1.1 tcp/5432".into())]);
-    assert_eq!(wide.violations[0].on, On::Table("groups.web".into()));
+    assert_eq!(
+        seen(&wide),
+        [(Occurrence::Declared, "1.1.1.1 tcp/5432".into())]
+    );
+    assert_eq!(wide.violations[0].on, Subject::Table("groups.web".into()));
     // What another table, or nobody knows who, may open is not missing for certain.
     let ssh: &[Line<'_>] = &[(tcp(22, 22), &["203.0.113.0/24", "2001:db8::/32"])];
     for possible in [None, Some(ssh)] {

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use super::{Finding, Level, Location, Rule, at, named};
 use crate::exposure::{Diff, Exposed, Line};
-use crate::model::{Origin, Weight};
-use crate::policy::{Kind, On, Seen, Violation};
-use crate::render::words::plain;
+use crate::model::{Origin, PolicySeverity};
+use crate::policy::{Kind, Occurrence, Subject, Violation};
+use crate::render::words::sanitize;
 
 /// Instances that a message names; the machine-readable reports have all of them.
 const NAMED: usize = 8;
@@ -22,12 +22,12 @@ pub(in crate::render) struct Told<'a> {
     /// Any of them: they differ in nothing but their place.
     pub(in crate::render) violation: &'a Violation,
     /// Where, in the order of the run.
-    pub(in crate::render) on: Vec<&'a On>,
+    pub(in crate::render) on: Vec<&'a Subject>,
 }
 
 /// What makes two violations the same mistake.
 type Same<'a> = (
-    (&'a str, Weight, Seen, Kind),
+    (&'a str, PolicySeverity, Occurrence, Kind),
     (&'a str, &'a str),
     (&'a [Exposed], &'a [Origin]),
 );
@@ -39,7 +39,7 @@ pub(in crate::render) fn told(violations: &[Violation]) -> Vec<Told<'_>> {
     for violation in violations {
         let Violation {
             policy,
-            weight,
+            severity,
             seen,
             on,
             reason,
@@ -51,7 +51,7 @@ pub(in crate::render) fn told(violations: &[Violation]) -> Vec<Told<'_>> {
             hint,
         } = violation;
         let same = (
-            (policy.as_str(), *weight, *seen, *kind),
+            (policy.as_str(), *severity, *seen, *kind),
             (reason.as_str(), hint.as_str()),
             (&access[..], &lines[..]),
         );
@@ -74,7 +74,7 @@ impl Told<'_> {
     fn finding(&self) -> Finding {
         let Violation {
             policy,
-            weight,
+            severity,
             reason,
             lines,
             declared,
@@ -83,7 +83,7 @@ impl Told<'_> {
         } = self.violation;
         let mut places: Vec<Location> = lines.iter().chain(declared).map(at).collect();
         let location = (!places.is_empty()).then(|| places.remove(0));
-        let (policy, reason) = (plain(policy), plain(reason));
+        let (policy, reason) = (sanitize(policy), sanitize(reason));
         let mut on: Vec<String> = self.on.iter().take(NAMED).map(|on| place(on)).collect();
         if self.on.len() > NAMED {
             on.push(format!("{} more", self.on.len() - NAMED));
@@ -93,9 +93,9 @@ impl Told<'_> {
                 id: format!("policy/{policy}").into(),
                 about: format!("The policy `{policy}` does not hold").into(),
             },
-            level: match weight {
-                Weight::Deny => Level::Error,
-                Weight::Warn => Level::Warning,
+            level: match severity {
+                PolicySeverity::Deny => Level::Error,
+                PolicySeverity::Warn => Level::Warning,
             },
             message: format!(
                 "{} policy `{policy}` ({}) on {}: {reason}",
@@ -104,7 +104,7 @@ impl Told<'_> {
                 on.join(", ")
             ),
             details: self.access(SHOWN),
-            hint: Some(plain(hint)),
+            hint: Some(sanitize(hint)),
             location,
             related: places,
             // Neither the instances that have it nor what it was before make it another one.
@@ -120,7 +120,7 @@ impl Told<'_> {
         };
         let lines = diff.lines().gained;
         let verb = self.violation.kind.state();
-        let line = |line: &Line| format!("{verb}: {}", plain(&line.to_string()));
+        let line = |line: &Line| format!("{verb}: {}", sanitize(&line.to_string()));
         let mut texts: Vec<String> = lines.iter().take(most).map(line).collect();
         if lines.len() > most {
             texts.push(format!("{verb}: {} more", lines.len() - most));
@@ -139,19 +139,19 @@ pub(in crate::render) fn standing(violation: &Violation) -> &'static str {
 }
 
 /// How it came to be there.
-pub(in crate::render) fn seen(seen: Seen) -> &'static str {
+pub(in crate::render) fn seen(seen: Occurrence) -> &'static str {
     match seen {
-        Seen::Introduced => "introduced by this plan",
-        Seen::Existing => "existing, not made worse",
-        Seen::Live => "live",
-        Seen::Declared => "as declared",
+        Occurrence::Introduced => "introduced by this plan",
+        Occurrence::Existing => "existing, not made worse",
+        Occurrence::Live => "live",
+        Occurrence::Declared => "as declared",
     }
 }
 
 /// An instance or a table, as messages name it.
-pub(in crate::render) fn place(on: &On) -> String {
+pub(in crate::render) fn place(on: &Subject) -> String {
     match on {
-        On::Instance(id) => named(id),
-        On::Table(table) => format!("[{}]", plain(table)),
+        Subject::Instance(id) => named(id),
+        Subject::Table(table) => format!("[{}]", sanitize(table)),
     }
 }

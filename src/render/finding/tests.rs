@@ -4,10 +4,10 @@ use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use serde_json::Value;
 
 use super::*;
-use crate::model::Weight;
+use crate::model::PolicySeverity;
 use crate::model::arbitrary::Universe;
 use crate::plan::arbitrary::plans;
-use crate::policy::{Kind, On, Seen, Violation, Witness};
+use crate::policy::{Kind, Occurrence, Subject, Violation, Witness};
 use crate::render::sarif;
 
 fn origin(line: usize) -> Origin {
@@ -18,12 +18,12 @@ fn origin(line: usize) -> Origin {
     }
 }
 
-fn violation(name: &str, seen: Seen, lines: &[usize]) -> Violation {
+fn violation(name: &str, seen: Occurrence, lines: &[usize]) -> Violation {
     Violation {
         policy: "no-ssh".into(),
-        weight: Weight::Deny,
+        severity: PolicySeverity::Deny,
         seen,
-        on: On::Table(format!("instances.{name}")),
+        on: Subject::Table(format!("instances.{name}")),
         reason: "1.1.1.1 gets in at tcp/22, and nobody may".into(),
         witness: Witness {
             source: "1.1.1.1".into(),
@@ -56,7 +56,7 @@ fn one_mistake_in_many_places_is_one_finding() {
     let names: Vec<String> = (0..12).map(|n| format!("web-{n}")).collect();
     let many = names
         .iter()
-        .map(|name| violation(name, Seen::Introduced, &[7, 9]));
+        .map(|name| violation(name, Occurrence::Introduced, &[7, 9]));
     let violations: Vec<Violation> = many.collect();
     let run = Run {
         violations: &violations,
@@ -76,13 +76,13 @@ fn one_mistake_in_many_places_is_one_finding() {
 
 #[test]
 fn a_scanner_knows_a_violation_again() {
-    let new = logged(&[violation("web-1", Seen::Introduced, &[7])]);
+    let new = logged(&[violation("web-1", Occurrence::Introduced, &[7])]);
     let old = logged(&[
-        violation("web-1", Seen::Existing, &[8]),
-        violation("web-2", Seen::Existing, &[8]),
+        violation("web-1", Occurrence::Existing, &[8]),
+        violation("web-2", Occurrence::Existing, &[8]),
     ]);
     assert_eq!(new[0]["partialFingerprints"], old[0]["partialFingerprints"]);
-    let mut other = violation("web-1", Seen::Introduced, &[7]);
+    let mut other = violation("web-1", Occurrence::Introduced, &[7]);
     other.reason = "1.1.1.1 gets in at tcp/23, and nobody may".into();
     assert_ne!(
         new[0]["partialFingerprints"],
@@ -99,9 +99,9 @@ fn a_policy_that_no_line_breaks_is_shown_where_it_is_declared() {
             place["region"]["startLine"].clone(),
         )
     };
-    let missing = logged(&[violation("web-1", Seen::Live, &[])]);
+    let missing = logged(&[violation("web-1", Occurrence::Live, &[])]);
     assert_eq!(at(&missing[0]), ("firewall.toml".into(), 90.into()));
-    let mut built_in = violation("web-1", Seen::Live, &[]);
+    let mut built_in = violation("web-1", Occurrence::Live, &[]);
     built_in.declared = None;
     let run = Run {
         config: "fleet/a b.toml",

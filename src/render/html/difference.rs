@@ -10,7 +10,7 @@ use super::{CLOSES, OPENS, ServiceName, begin, end, escaped, found, prose, tiles
 use crate::exposure::Compared;
 use crate::render::difference::{Clause, Comparison, Way, clauses, summary, undecided};
 use crate::render::finding::findings;
-use crate::render::text::weight;
+use crate::render::text::severity;
 
 /// The page.
 #[must_use]
@@ -35,7 +35,7 @@ pub fn difference(of: &Comparison<'_>, service: ServiceName<'_>) -> String {
     let mut all: Vec<&Compared> = of.all.iter().collect();
     all.sort_by_cached_key(|c| {
         let key = (c.subject.clone(), c.condition.clone());
-        (Reverse(weight(&c.diff)), c.is_equal(), key)
+        (Reverse(severity(&c.diff)), c.is_equal(), key)
     });
     let rows: Vec<Row<'_>> = all.iter().map(|c| matrix::compared(c)).collect();
     matrix::table(&mut out, &rows, service);

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use super::level::Openness;
 use super::{ServiceName, escaped, prose};
 use crate::exposure::{
-    Access, Atom, Compared, Direction, Doubtful, Effective, Reach, Side, Subject, who,
+    Access, Atom, Compared, ComparisonSubject, Direction, Doubtful, Effective, Reach, Side, who,
 };
 use crate::model::{Family, Firewall, Key, LiveFirewall, Protocol, Sources};
 use crate::plan::{InstancePlan, Verdict};
@@ -38,7 +38,7 @@ struct Use {
 
 /// Two firewalls of one instance, as they let in.
 pub(super) struct Row<'a> {
-    pub(super) subject: Cow<'a, Subject>,
+    pub(super) subject: Cow<'a, ComparisonSubject>,
     /// What is said below the name, beginning with a comma.
     pub(super) state: String,
     /// Whether anything opens.
@@ -92,7 +92,7 @@ pub(super) fn planned(plan: &InstancePlan) -> Row<'_> {
     let changes = |key: Key| plan.before.firewall().get(key) != plan.after.get(key);
     let keys = live_keys(&plan.before).into_iter().chain(plan.after.keys());
     Row {
-        subject: Cow::Owned(Subject::Instance(plan.instance.id.clone())),
+        subject: Cow::Owned(ComparisonSubject::Instance(plan.instance.id.clone())),
         state: state(plan).to_owned(),
         gains: !plan.exposure.gained.is_empty(),
         before,
@@ -134,11 +134,11 @@ pub(super) fn compared(compared: &Compared) -> Row<'_> {
 }
 
 /// The name and the region of an instance, as HTML.
-pub(super) fn named(subject: &Subject) -> (String, String) {
+pub(super) fn named(subject: &ComparisonSubject) -> (String, String) {
     match subject {
-        Subject::Instance(id) => (escaped(&id.name), escaped(&id.site().to_string())),
-        Subject::Unnamed => ("the firewall".to_owned(), String::new()),
-        Subject::Every(instances) => (prose(instances), String::new()),
+        ComparisonSubject::Instance(id) => (escaped(&id.name), escaped(&id.site().to_string())),
+        ComparisonSubject::Unnamed => ("the firewall".to_owned(), String::new()),
+        ComparisonSubject::Every(instances) => (prose(instances), String::new()),
     }
 }
 
@@ -166,8 +166,8 @@ fn legend(out: &mut String) {
 
 fn cell(out: &mut String, row: &Row<'_>, column: &Column) {
     let (before, after) = (
-        State::of(&row.before, column),
-        State::of(&row.after, column),
+        CellState::of(&row.before, column),
+        CellState::of(&row.after, column),
     );
     let (from, to) = (
         Openness::of(&before.possible),
@@ -213,7 +213,7 @@ fn cell(out: &mut String, row: &Row<'_>, column: &Column) {
 type Here<'a> = Vec<(Atom, u16, u16, &'a Access)>;
 
 /// Who reaches the cells of a column.
-struct State<'a> {
+struct CellState<'a> {
     certain: Here<'a>,
     /// Whoever certainly reaches any of them.
     surely: Access,
@@ -221,7 +221,7 @@ struct State<'a> {
     possible: Access,
 }
 
-impl<'a> State<'a> {
+impl<'a> CellState<'a> {
     fn of(reach: &'a Reach, column: &Column) -> Self {
         let certain = clipped(&reach.certain, &column.area);
         Self {

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::{escaped, prose};
-use crate::model::Weight;
+use crate::model::PolicySeverity;
 use crate::policy::{Violation, Witness};
 use crate::render::finding::policies::{Told, place, seen, standing, told};
 
@@ -30,7 +30,7 @@ pub(super) fn section(out: &mut String, violations: &[Violation]) {
 fn entry(out: &mut String, told: &Told<'_>) {
     let Violation {
         policy,
-        weight,
+        severity,
         seen: how,
         reason,
         witness: Witness { source, what },
@@ -41,9 +41,9 @@ fn entry(out: &mut String, told: &Told<'_>) {
         on: _,
         access: _,
     } = told.violation;
-    let (class, word) = match weight {
-        Weight::Deny => ("bad", "deny"),
-        Weight::Warn => ("odd", "warn"),
+    let (class, word) = match severity {
+        PolicySeverity::Deny => ("bad", "deny"),
+        PolicySeverity::Warn => ("odd", "warn"),
     };
     let on: Vec<String> = told.on.iter().map(|on| prose(&place(on))).collect();
     let _ = write!(

@@ -11,9 +11,9 @@
 
 use serde::Serialize;
 
-use super::fill::exposed;
-use super::shape::BoxDoc;
-use crate::exposure::{Compared, Doubtful, Subject, Which};
+use super::encode::exposed;
+use super::wire::BoxDoc;
+use crate::exposure::{Compared, ComparisonSubject, Doubtful, Which};
 
 #[derive(Serialize)]
 struct ComparisonDoc<'a> {
@@ -61,8 +61,8 @@ pub fn comparison(all: &[Compared]) -> String {
         .map(|compared| {
             let id = compared.subject.id();
             let every = match &compared.subject {
-                Subject::Every(instances) => Some(instances.as_str()),
-                Subject::Unnamed | Subject::Instance(_) => None,
+                ComparisonSubject::Every(instances) => Some(instances.as_str()),
+                ComparisonSubject::Unnamed | ComparisonSubject::Instance(_) => None,
             };
             InstanceDoc {
                 name: id.map(|id| id.name.as_str()),

@@ -7,11 +7,11 @@ use std::fmt::Write as _;
 
 use super::escape::prose;
 use super::{NAMED, code};
-use crate::exposure::{self, Diff, Exposed, Line, Subject};
+use crate::exposure::{self, ComparisonSubject, Diff, Exposed, Line};
 use crate::model::{InstanceId, Sources};
 use crate::plan::{Change, InstancePlan, Plan, Verdict};
-use crate::render::text::{in_doubt, weight};
-use crate::render::words::{count, plain};
+use crate::render::text::{in_doubt, severity};
+use crate::render::words::{count, sanitize};
 
 /// Instances by what they gain, and by what they lose.
 pub(super) struct Groups<'a> {
@@ -30,7 +30,7 @@ impl<'a> Groups<'a> {
     /// The widest first.
     pub(super) fn of(plan: &'a Plan) -> Self {
         let mut opens = grouped(plan, |i| i.exposure.lines().gained);
-        opens.sort_by_key(|group| std::cmp::Reverse(weight(&group.instances[0].exposure)));
+        opens.sort_by_key(|group| std::cmp::Reverse(severity(&group.instances[0].exposure)));
         Self {
             opens,
             closes: grouped(plan, |i| i.exposure.lines().lost),
@@ -209,26 +209,26 @@ fn names(instances: &[&InstancePlan], short: bool) -> String {
 
 /// Instances by name, the region behind the last of each.
 fn ids_shown(ids: &[&InstanceId], short: bool) -> String {
-    let subjects: Vec<Subject> = ids
+    let subjects: Vec<ComparisonSubject> = ids
         .iter()
-        .map(|id| Subject::Instance((*id).clone()))
+        .map(|id| ComparisonSubject::Instance((*id).clone()))
         .collect();
     subjects_shown(&subjects.iter().collect::<Vec<_>>(), short)
 }
 
 /// The same of whatever is compared.
-pub(super) fn subjects_shown(subjects: &[&Subject], short: bool) -> String {
+pub(super) fn subjects_shown(subjects: &[&ComparisonSubject], short: bool) -> String {
     let shown = if short { NAMED } else { subjects.len() };
     let mut text = String::new();
     for (at, subject) in subjects.iter().take(shown).enumerate() {
         text.push_str(if at == 0 { "" } else { ", " });
         let id = match subject {
-            Subject::Instance(id) => id,
-            Subject::Unnamed => {
+            ComparisonSubject::Instance(id) => id,
+            ComparisonSubject::Unnamed => {
                 text.push_str("the firewall");
                 continue;
             }
-            Subject::Every(instances) => {
+            ComparisonSubject::Every(instances) => {
                 text.push_str(&prose(instances));
                 continue;
             }
@@ -257,7 +257,7 @@ fn declared(instances: &[&InstancePlan]) -> String {
         for change in instance.changes.iter().filter(opens) {
             for cause in &change.causes {
                 let origin = &cause.origin;
-                let why = cause.why.as_deref().map(plain);
+                let why = cause.why.as_deref().map(sanitize);
                 places.insert((origin.file.to_string(), origin.line, why));
             }
         }

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use super::access::{Counted, opened, subjects_shown, sums, totals};
 use super::escape::{code, prose};
 use super::{Detail, LIMIT, NAMED, SHORTENED, folded, wrong};
-use crate::exposure::{Compared, Diff, Subject, Which};
+use crate::exposure::{Compared, ComparisonSubject, Diff, Which};
 use crate::render::difference::{Clause, Comparison, Way, blocks, clauses, one_sentence, summary};
 use crate::render::finding::findings;
 use crate::render::words::count;
@@ -19,7 +19,7 @@ use crate::render::words::count;
 struct Group<'a> {
     condition: Option<&'a str>,
     lines: Vec<Opening>,
-    members: Vec<&'a Subject>,
+    members: Vec<&'a ComparisonSubject>,
     causes: Vec<String>,
 }
 
@@ -68,14 +68,15 @@ fn composed(of: &Comparison<'_>, groups: &Groups<'_>, detail: Detail) -> String 
     let diffs: Vec<&Diff> = of.all.iter().map(|compared| &compared.diff).collect();
     let short = detail >= Detail::Short;
     let mut subjects = of.all.iter().map(|compared| &compared.subject);
-    let counted: Counted<'_> = if subjects.any(|subject| matches!(subject, Subject::Every(_))) {
-        &|n| match n {
-            1 => "1 instance or group".to_owned(),
-            n => format!("{n} instances or groups"),
-        }
-    } else {
-        &|n| count(n, "instance")
-    };
+    let counted: Counted<'_> =
+        if subjects.any(|subject| matches!(subject, ComparisonSubject::Every(_))) {
+            &|n| match n {
+                1 => "1 instance or group".to_owned(),
+                n => format!("{n} instances or groups"),
+            }
+        } else {
+            &|n| count(n, "instance")
+        };
     match detail {
         Detail::Counts => totals(&mut out, &diffs, counted),
         Detail::Sums => sums(&mut out, &diffs, counted),
@@ -107,11 +108,11 @@ fn head(of: &Comparison<'_>, detail: Detail) -> String {
 }
 
 /// How many instances these are, and how many kinds of instances.
-fn subjects<'a>(all: impl Iterator<Item = &'a Subject>) -> String {
-    let all: BTreeSet<&Subject> = all.collect();
+fn subjects<'a>(all: impl Iterator<Item = &'a ComparisonSubject>) -> String {
+    let all: BTreeSet<&ComparisonSubject> = all.collect();
     let every = all
         .iter()
-        .filter(|s| matches!(s, Subject::Every(_)))
+        .filter(|s| matches!(s, ComparisonSubject::Every(_)))
         .count();
     let counts = [(all.len() - every, "instance"), (every, "group")];
     let counts = counts.into_iter().filter(|(n, _)| *n > 0);
@@ -254,14 +255,14 @@ fn join<'a>(alike: &mut Alike<'a>, compared: &'a Compared, clauses: Vec<Clause>)
 /// What does not differ, and what else there is to know.
 fn rest(out: &mut String, of: &Comparison<'_>) {
     let equal = of.all.iter().filter(|compared| compared.is_equal());
-    let equal: Vec<&Subject> = equal.map(|compared| &compared.subject).collect();
+    let equal: Vec<&ComparisonSubject> = equal.map(|compared| &compared.subject).collect();
     if !equal.is_empty() {
         let title = format!("Equal: {}", count(equal.len(), "instance"));
         folded(out, &title, &format!("{}\n", subjects_shown(&equal, false)));
     }
     for which in [Which::Old, Which::New] {
         let those = of.all.iter().filter(|c| c.undeclared == Some(which));
-        let those: Vec<&Subject> = those.map(|compared| &compared.subject).collect();
+        let those: Vec<&ComparisonSubject> = those.map(|compared| &compared.subject).collect();
         if !those.is_empty() {
             let title = format!(
                 "Not declared on the {} side: {}",

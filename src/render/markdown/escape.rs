@@ -5,14 +5,14 @@
 
 use std::fmt::Write as _;
 
-use crate::render::words::plain;
+use crate::render::words::sanitize;
 
 /// What GitHub and GitLab take for the beginning of a mention, of a reference or of a picture.
 const MARKS: [char; 8] = ['@', '#', '!', '$', '%', '~', '&', ':'];
 
 /// A sentence fragment; what it has in backticks is shown as code.
 pub(in crate::render) fn prose(text: &str) -> String {
-    let text = plain(text);
+    let text = sanitize(text);
     let mut out = String::new();
     for (at, part) in text.split('`').enumerate() {
         match at % 2 {
@@ -26,7 +26,7 @@ pub(in crate::render) fn prose(text: &str) -> String {
 /// Text in a `<code>` element.
 pub(in crate::render) fn code(text: &str) -> String {
     let mut out = String::from("<code>");
-    escaped(&mut out, &plain(text));
+    escaped(&mut out, &sanitize(text));
     out.push_str("</code>");
     out
 }

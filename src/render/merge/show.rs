@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{Merged, place};
 use crate::render::markdown::escape::{code, prose};
-use crate::render::words::{count, plain, wrapped};
+use crate::render::words::{count, sanitize, wrapped};
 
 /// Columns of a terminal that nobody made wider.
 const WIDTH: usize = 80;
@@ -35,11 +35,11 @@ pub fn json(merged: &Merged) -> String {
 pub fn text(merged: &Merged) -> String {
     let mut text = String::new();
     for line in errors(merged) {
-        let _ = writeln!(text, "{}", plain(&line));
+        let _ = writeln!(text, "{}", sanitize(&line));
     }
     for (label, lines) in lists(merged) {
         let label = format!("{label}: ");
-        let names: Vec<String> = lines.iter().map(|line| plain(line)).collect();
+        let names: Vec<String> = lines.iter().map(|line| sanitize(line)).collect();
         if !names.is_empty() {
             let lines = wrapped(&names, label.len(), WIDTH);
             let indent = format!("\n{:1$}", "", label.len());
@@ -125,7 +125,7 @@ fn headline(merged: &Merged) -> String {
     }
     format!(
         "{}, {}: {} of {} {}.",
-        plain(&merged.verb),
+        sanitize(&merged.verb),
         count(merged.shards.len(), "shard"),
         summary.in_sync,
         count(summary.declared, "instance"),

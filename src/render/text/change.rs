@@ -10,7 +10,7 @@ use super::{CHANGE, DIM, GAIN, LOSS, ORIGIN_COLUMN, SOURCES_COLUMN, WIDTH};
 use crate::exposure;
 use crate::model::Family;
 use crate::plan::{Cause, CauseKind, Change};
-use crate::render::words::{count, key, plain, source_words, until, wrapped};
+use crate::render::words::{count, key, sanitize, source_words, until, wrapped};
 
 /// Openings first, then what grows, what is exchanged, what shrinks, and closings.
 pub(super) fn rank(change: &Change, family: Family) -> u8 {
@@ -122,19 +122,19 @@ fn more_origins(text: &mut String, origins: &[String]) {
 
 /// `firewall.toml:19  operators (until 2031-12-31, data-team)`.
 pub(super) fn cause(cause: &Cause) -> String {
-    let mut text = plain(&cause.origin.to_string());
+    let mut text = sanitize(&cause.origin.to_string());
     match cause.kind {
         CauseKind::Declared => {}
         CauseKind::Absent => text.push_str("  absent"),
         CauseKind::Expired => text.push_str("  expired"),
     }
     if let Some(why) = &cause.why {
-        let _ = write!(text, "  {}", plain(why));
+        let _ = write!(text, "  {}", sanitize(why));
     }
     let ends = cause.until.map(|end| format!("until {}", until(end)));
     let extra: Vec<String> = ends
         .into_iter()
-        .chain(cause.owner.as_deref().map(plain))
+        .chain(cause.owner.as_deref().map(sanitize))
         .collect();
     if !extra.is_empty() {
         let _ = write!(text, " ({})", extra.join(", "));

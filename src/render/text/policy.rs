@@ -8,10 +8,10 @@ use std::fmt::Write as _;
 
 use super::{BOLD, CHANGE, LOSS, WIDTH, places};
 use crate::exposure::Diff;
-use crate::model::{InstanceId, Weight};
-use crate::policy::{On, Violation};
+use crate::model::{InstanceId, PolicySeverity};
+use crate::policy::{Subject, Violation};
 use crate::render::finding::policies::seen;
-use crate::render::words::{plain, wrapped};
+use crate::render::words::{sanitize, wrapped};
 
 /// Lines of access that one violation shows; the exact boxes are in the machine-readable reports.
 const ACCESS_SHOWN: usize = 6;
@@ -19,7 +19,7 @@ const ACCESS_SHOWN: usize = 6;
 /// Every violation; empty where there is none.
 #[must_use]
 pub fn violations(violations: &[Violation]) -> String {
-    let mut blocks: Vec<(String, String, Vec<&On>)> = Vec::new();
+    let mut blocks: Vec<(String, String, Vec<&Subject>)> = Vec::new();
     let mut known = BTreeMap::new();
     for violation in violations {
         let (head, body) = (head(violation), body(violation));
@@ -42,16 +42,16 @@ pub fn violations(violations: &[Violation]) -> String {
 }
 
 fn head(violation: &Violation) -> String {
-    let (style, word) = match violation.weight {
+    let (style, word) = match violation.severity {
         _ if violation.refuses() => (LOSS, "refused by policy"),
-        Weight::Deny => (LOSS, "against policy"),
-        Weight::Warn => (CHANGE, "warning: against policy"),
+        PolicySeverity::Deny => (LOSS, "against policy"),
+        PolicySeverity::Warn => (CHANGE, "warning: against policy"),
     };
     let seen = seen(violation.seen);
-    let policy = plain(&violation.policy);
+    let policy = sanitize(&violation.policy);
     format!(
         "{style}{word} `{policy}`{style:#} ({seen}): {}",
-        plain(&violation.reason)
+        sanitize(&violation.reason)
     )
 }
 
@@ -64,25 +64,25 @@ fn body(violation: &Violation) -> String {
     let lines = diff.lines().gained;
     let verb = violation.kind.state();
     for line in lines.iter().take(ACCESS_SHOWN) {
-        let _ = writeln!(text, "  {verb}: {}", plain(&line.to_string()));
+        let _ = writeln!(text, "  {verb}: {}", sanitize(&line.to_string()));
     }
     if lines.len() > ACCESS_SHOWN {
         let _ = writeln!(text, "  {verb}: {} more", lines.len() - ACCESS_SHOWN);
     }
-    let _ = writeln!(text, "  hint: {}", plain(&violation.hint));
+    let _ = writeln!(text, "  hint: {}", sanitize(&violation.hint));
     text
 }
 
-fn named(on: &[&On]) -> Vec<String> {
+fn named(on: &[&Subject]) -> Vec<String> {
     let ids = on.iter().filter_map(|on| match on {
-        On::Instance(id) => Some(id),
-        On::Table(_) => None,
+        Subject::Instance(id) => Some(id),
+        Subject::Table(_) => None,
     });
     let ids: Vec<&InstanceId> = ids.collect();
     let mut names = places(ids.into_iter());
     names.extend(on.iter().filter_map(|on| match on {
-        On::Table(table) => Some(format!("[{}]", plain(table))),
-        On::Instance(_) => None,
+        Subject::Table(table) => Some(format!("[{}]", sanitize(table))),
+        Subject::Instance(_) => None,
     }));
     names
 }

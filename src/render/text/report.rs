@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::{BOLD, CHANGE, GAIN, LOSS, place};
 use crate::plan::{InstanceResult, Outcome, Plan, Report, Verdict};
-use crate::render::words::{count, plain};
+use crate::render::words::{count, sanitize};
 
 /// What became of every instance that had calls, ending in a summary line.
 #[must_use]
@@ -17,10 +17,10 @@ pub fn report(report: &Report, plan: &Plan) -> String {
         if let Outcome::Failed(failure) = &result.outcome
             && let Some(hint) = &failure.hint
         {
-            let _ = writeln!(text, "  hint: {}", plain(hint));
+            let _ = writeln!(text, "  hint: {}", sanitize(hint));
         }
         if let Some(note) = &result.note {
-            let _ = writeln!(text, "  note: {}", plain(note));
+            let _ = writeln!(text, "  note: {}", sanitize(note));
         }
     }
     let applied = count_results(report, |outcome| matches!(outcome, Outcome::Applied { .. }));
@@ -87,28 +87,28 @@ fn ending(result: &InstanceResult) -> String {
         } => {
             format!(
                 "{GAIN}{place}{GAIN:#}: applied and read back after a repair ({}), {writes}",
-                plain(why)
+                sanitize(why)
             )
         }
         Outcome::AlreadyApplied => format!("{place}: already applied, nothing written"),
         Outcome::Stale(why) => format!(
             "{LOSS}{place}{LOSS:#}: stale, nothing written: {}",
-            plain(why)
+            sanitize(why)
         ),
         Outcome::ForeignWriter(why) => format!(
             "{LOSS}{place}{LOSS:#}: somebody else wrote, left alone: {} ({writes})",
-            plain(&why.to_string())
+            sanitize(&why.to_string())
         ),
         Outcome::Reverted(why) => format!(
             "{LOSS}{place}{LOSS:#}: put back to what it was: {} ({writes})",
-            plain(why)
+            sanitize(why)
         ),
         Outcome::Failed(failure) => format!(
             "{LOSS}{place}{LOSS:#}: failed: {} ({writes})",
-            plain(&failure.message)
+            sanitize(&failure.message)
         ),
         Outcome::NotStarted(why) => {
-            format!("{CHANGE}{place}{CHANGE:#}: not started: {}", plain(why))
+            format!("{CHANGE}{place}{CHANGE:#}: not started: {}", sanitize(why))
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use portward::emulator::{Cue, Faults, Happening, Quirks, Trouble};
+use portward::emulator::{Faults, Quirks, ScriptedEvent, Trigger, Trouble};
 use portward::exposure::means_same;
 use portward::inventory::{Entry, Inventory};
 use portward::model::{
@@ -254,16 +254,16 @@ fn faults(rng: &mut Rng, seed: u64, ids: &[InstanceId]) -> Faults {
             Trouble::Slow(Duration::from_secs(2)),
         ];
         let (action, what) = match rng.u8(..8) {
-            0 => (None, Happening::WritesSomething),
-            1 => (Some(WRITES[rng.usize(..3)]), Happening::WritesSomething),
-            2 => (None, Happening::Replaced),
-            3 => (Some(WRITES[rng.usize(..3)]), Happening::Deleted),
+            0 => (None, ScriptedEvent::WritesSomething),
+            1 => (Some(WRITES[rng.usize(..3)]), ScriptedEvent::WritesSomething),
+            2 => (None, ScriptedEvent::Replaced),
+            3 => (Some(WRITES[rng.usize(..3)]), ScriptedEvent::Deleted),
             _ => (
                 Some(WRITES[rng.usize(..3)]),
-                Happening::Goes(troubles[rng.usize(..troubles.len())]),
+                ScriptedEvent::Goes(troubles[rng.usize(..troubles.len())]),
             ),
         };
-        faults.script.push(Cue {
+        faults.script.push(Trigger {
             instance: ids[rng.usize(..ids.len())].clone(),
             action,
             nth: rng.u64(1..=3),

@@ -102,7 +102,7 @@ fn config(text: &str) -> Config {
     }
 }
 
-fn world() -> Vec<Instance> {
+fn connection() -> Vec<Instance> {
     let tags: [&[(&str, &str)]; 6] = [
         &[],
         &[("env", "a")],
@@ -216,7 +216,7 @@ proptest! {
                 (scope, parts, stated)
             })
             .collect();
-        for instance in world() {
+        for instance in connection() {
             let resolved = [0, 1].map(|at| resolved(&configs[at], &instance));
             let [Ok(was), Ok(is)] = resolved else { continue };
             let tables: Vec<_> = own.iter().filter(|(scope, ..)| scope.takes(&instance)).collect();

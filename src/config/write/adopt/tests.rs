@@ -233,7 +233,7 @@ fn lines_are_edited_where_they_stand() {
                 }
                 ("web-1", "tcp/443") => {
                     let key = "tcp/8443";
-                    let Some(Ok(key)) = super::super::super::what::parse(key) else {
+                    let Some(Ok(key)) = super::super::super::port_expr::parse(key) else {
                         unreachable!("a key")
                     };
                     firewall.add(key, &Sources::anywhere());
@@ -307,7 +307,7 @@ fn quoted_tables_are_found() {
     let text = "version = 1\n[defaults]\nregion = \"eu-central-1\"\n[instances.'eu-central-1/web-1'] # mine\nmode = \"authoritative\"\n";
     let mut live = fleet(&AddressType::Dualstack);
     live.instances.retain(|id, _| id.name == "web-1");
-    let Some(Ok(key)) = super::super::super::what::parse("tcp/22") else {
+    let Some(Ok(key)) = super::super::super::port_expr::parse("tcp/22") else {
         unreachable!("a key")
     };
     let firewall = Firewall::from_iter([(key, Sources::anywhere())]);
@@ -323,7 +323,7 @@ fn quoted_tables_are_found() {
 fn names_of_the_configuration_are_used() {
     let mut live = fleet(&AddressType::Dualstack);
     live.instances.retain(|id, _| id.name == "app-1");
-    let key = |text: &str| match super::super::super::what::parse(text) {
+    let key = |text: &str| match super::super::super::port_expr::parse(text) {
         Some(Ok(key)) => key,
         _ => unreachable!("a key"),
     };

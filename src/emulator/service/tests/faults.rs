@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::super::faults::{Cue, Happening};
+use super::super::super::faults::{ScriptedEvent, Trigger};
 use super::super::super::state::Author;
 use super::*;
 use crate::model::PortState;
@@ -16,14 +16,14 @@ fn faulty(faults: Faults) -> InProcess {
 }
 
 /// This happens at that request for `web-1`.
-fn cue(action: Option<&'static str>, nth: u64, what: Happening) -> Faults {
+fn cue(action: Option<&'static str>, nth: u64, what: ScriptedEvent) -> Faults {
     let instance = InstanceId {
         account: None,
         region: REGION.to_owned(),
         name: "web-1".to_owned(),
     };
     Faults {
-        script: vec![Cue {
+        script: vec![Trigger {
             instance,
             action,
             nth,
@@ -90,7 +90,7 @@ fn each_trouble_does_what_it_says_once() {
         let service = faulty(cue(
             Some("PutInstancePublicPorts"),
             2,
-            Happening::Goes(trouble),
+            ScriptedEvent::Goes(trouble),
         ));
         put(&service, &[rule(80, "10.0.0.0/8")]).expect("the first is fine");
         let second = put(&service, &[rule(81, "10.0.0.0/8")]);
@@ -108,7 +108,7 @@ fn each_trouble_does_what_it_says_once() {
         (Trouble::ServerError, false),
         (Trouble::ServerErrorAfter, true),
     ] {
-        let service = faulty(cue(None, 1, Happening::Goes(trouble)));
+        let service = faulty(cue(None, 1, ScriptedEvent::Goes(trouble)));
         let status = match put(&service, &[]) {
             Err(Failure::Error { status, .. } | Failure::Garbled { status, .. }) => status,
             other => panic!("{other:?}"),
@@ -117,7 +117,7 @@ fn each_trouble_does_what_it_says_once() {
         assert_eq!(truth(&service).is_empty(), applied);
     }
     // A lost reply to a refusal, or to a read, applied nothing.
-    let service = faulty(cue(None, 1, Happening::Goes(Trouble::LostReply)));
+    let service = faulty(cue(None, 1, ScriptedEvent::Goes(Trouble::LostReply)));
     assert_eq!(read(&service), Err(Failure::Lost { applied: false }));
 }
 
@@ -192,7 +192,7 @@ fn a_second_writer_leaves_traces_of_its_own() {
     let service = faulty(cue(
         Some("GetInstancePortStates"),
         2,
-        Happening::Writes(theirs),
+        ScriptedEvent::Writes(theirs),
     ));
     assert_eq!(ports(&service), [22]);
     put(&service, &[rule(80, "10.0.0.0/8")]).expect("accepted");
@@ -249,7 +249,7 @@ fn a_random_second_writer_does_all_kinds_of_things() {
 
 #[test]
 fn instances_are_deleted_and_replaced() {
-    let service = faulty(cue(None, 2, Happening::Deleted));
+    let service = faulty(cue(None, 2, ScriptedEvent::Deleted));
     read(&service).expect("still there");
     assert_eq!(code(read(&service)), "NotFoundException");
     let page = ask(&service, "GetInstances", &json!({})).expect("a page");
@@ -258,7 +258,7 @@ fn instances_are_deleted_and_replaced() {
     let other = ask(&service, "GetInstance", &json!({"instanceName": "web-2"})).expect("read");
     assert_eq!(other["instance"]["name"], "web-2");
 
-    let service = faulty(cue(None, 2, Happening::Replaced));
+    let service = faulty(cue(None, 2, ScriptedEvent::Replaced));
     let arn = |service: &InProcess| {
         let reply = ask(service, "GetInstance", &json!({"instanceName": "web-1"}));
         reply.expect("read")["instance"]["arn"].clone()

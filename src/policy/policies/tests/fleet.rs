@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert_eq, proptest};
 
-use super::super::{State, policies};
+use super::super::{JudgedRules, policies};
 use super::oracle::some_firewall;
 use super::{id, narrow_admin, operators, rules, scene};
 use crate::model::{
@@ -46,7 +46,7 @@ proptest! {
         }
         let plan = |desired: &Desired| plan::plan(desired, &live, Options::default());
         prop_assert_eq!(plan(&shared), plan(&apart));
-        for state in [State::Result, State::Live] {
+        for state in [JudgedRules::Result, JudgedRules::Live] {
             let said = |desired: &Desired| policies(&plan(&apart), desired, state);
             prop_assert_eq!(said(&shared), said(&apart));
         }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use proptest::strategy::Strategy as _;
 
-use super::super::{Seen, State, policies};
+use super::super::{JudgedRules, Occurrence, policies};
 use super::{id, policy, rules, scene, sources, tcp};
 use crate::exposure::{Access, Atom, Effective};
 use crate::model::{
-    Cells, Demand, Family, Firewall, Key, Live, LiveFirewall, Mode, PortState, Rule, Sources,
-    Weight,
+    Cells, Demand, Family, Firewall, Key, Live, LiveFirewall, Mode, PolicySeverity, PortState,
+    Rule, Sources,
 };
 use crate::plan::{self, Options};
 
@@ -46,7 +46,7 @@ proptest! {
     fn only_from_is_what_an_oracle_says(before in some_firewall(), after in some_firewall(), allowed in some_sources()) {
         let demand = Demand::OnlyFrom { cells: Cells::Of(vec![tcp(22, 22)]), sources: allowed.clone(), from: vec!["x".into()] };
         let entries: Vec<PortState> = before.iter().map(|(key, sources)| PortState::canonical(*key, sources)).collect();
-        let mut scene = scene(Mode::Authoritative, "dualstack", &entries, &[], policy(Weight::Deny, demand));
+        let mut scene = scene(Mode::Authoritative, "dualstack", &entries, &[], policy(PolicySeverity::Deny, demand));
         let wanted = Arc::make_mut(scene.desired.instances.get_mut(&id()).expect("it is there"));
         wanted.rules = after.iter().map(|(key, sources)| Rule { key: *key, sources: sources.clone(), ..rules(&[(*key, &["192.0.2.0/32"])]).remove(0) }).collect();
         let live = Live {
@@ -55,7 +55,7 @@ proptest! {
             ..Live::default()
         };
         let plan = plan::plan(&scene.desired, &live, Options::default());
-        let findings = policies(&plan, &scene.desired, State::Result);
+        let findings = policies(&plan, &scene.desired, JudgedRules::Result);
         let (was, is, may) = (Effective::of(&before, Family::V4), Effective::of(&after, Family::V4), Access::of(&allowed, Family::V4));
         let broken = |source: std::net::IpAddr, effective: &Effective| effective.contains(Atom::Tcp, 22, source) && !may.contains(source);
         let alias = |effective: &Effective| effective.access(Atom::Tcp, 22).aliases.difference(&may.aliases).count() > 0;
@@ -68,7 +68,7 @@ proptest! {
         for violation in &findings.violations {
             if let Ok(source) = violation.witness.source.parse() {
                 prop_assert!(broken(source, &is));
-                prop_assert_eq!(violation.seen == Seen::Existing, broken(source, &was));
+                prop_assert_eq!(violation.seen == Occurrence::Existing, broken(source, &was));
             }
         }
     }

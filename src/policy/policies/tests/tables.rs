@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{Line, id, narrow_admin, operators, origin, policy, private_database, rules, scene};
 use super::{sources, tcp};
-use crate::model::{Cells, DeclaredTable, Demand, Mode, Policies, Policy, Waiver, Weight};
+use crate::model::{Cells, DeclaredTable, Demand, Mode, Policies, Policy, PolicySeverity, Waiver};
 use crate::policy::policies::{Findings, declared, declared_on};
 
 const WIDE: &[&str] = &["10.0.0.0/15"];
@@ -170,7 +170,7 @@ fn an_idle_waiver_is_reported_where_that_is_certain() {
         (private_database(), Perhaps, "p", 0),
         (private_database(), Always, "another", 1),
         // Other tables may make it too wide.
-        (policy(Weight::Deny, at_most), Always, "p", 0),
+        (policy(PolicySeverity::Deny, at_most), Always, "p", 0),
     ] {
         let mut table = table(&[office], Some(&[office]), speaks);
         table.waivers = vec![waiver(waived, office)];

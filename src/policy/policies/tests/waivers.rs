@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use proptest::prelude::{any, prop_assert_eq, proptest};
 
-use super::super::{Findings, Seen, State, policies};
+use super::super::{Findings, JudgedRules, Occurrence, policies};
 use super::oracle::some_firewall;
 use super::{Line, id, live, origin, policy, private_database, rules, scene, seen, sources, tcp};
 use crate::exposure::{Atom, Effective};
 use crate::model::arbitrary::family;
 use crate::model::{
-    Cells, Demand, Family, Firewall, InstanceId, Mode, PortState, Rule, Waiver, Weight,
+    Cells, Demand, Family, Firewall, InstanceId, Mode, PolicySeverity, PortState, Rule, Waiver,
 };
 
 fn waiver(line: usize, (key, texts): Line<'_>) -> Waiver {
@@ -39,13 +39,13 @@ fn a_waiver_excepts_its_rule_and_no_other() {
             private_database(),
         );
         scene.desired.policies.waivers.insert(id(), waivers);
-        policies(&scene.plan, &scene.desired, State::Result)
+        policies(&scene.plan, &scene.desired, JudgedRules::Result)
     };
     assert_eq!(judged(&[one], vec![waiver(1, one)]), Findings::default());
     let both = judged(&[one, two], vec![waiver(1, one)]);
     assert_eq!(
         seen(&both),
-        [(Seen::Introduced, "198.51.100.2 tcp/5432".into())]
+        [(Occurrence::Introduced, "198.51.100.2 tcp/5432".into())]
     );
     assert_eq!(both.violations[0].lines, [origin(2)]);
     let idle: Line<'_> = (tcp(80, 80), &["198.51.100.1/32"]);
@@ -75,7 +75,7 @@ fn a_waiver_on_an_instance_that_was_not_judged_is_not_called_unused() {
     ]
     .into();
     assert_eq!(
-        policies(&scene.plan, &scene.desired, State::Result).unused,
+        policies(&scene.plan, &scene.desired, JudgedRules::Result).unused,
         []
     );
 }
@@ -111,7 +111,7 @@ fn judged(mode: Mode, before: &[PortState], wanted: &[(Line<'_>, Has)]) -> Findi
     let wanted = Arc::make_mut(scene.desired.instances.get_mut(&id()).expect("it is there"));
     (wanted.rules, wanted.expired) = (rules(in_force), rules(over));
     let plan = scene.replanned(before);
-    policies(&plan, &scene.desired, State::Result)
+    policies(&plan, &scene.desired, JudgedRules::Result)
 }
 
 #[test]
@@ -181,7 +181,10 @@ fn what_was_open_without_a_waiver_stays_existing() {
         ((db, &["0.0.0.0/0"]), (tcp(5000, 6000), &["0.0.0.0/0"]));
     // Somebody else's rule, which the waiver of ours does not except, and which was there before.
     let found = judged(Mode::Additive, &live(&[range]), &[(world, Has::Waiver)]);
-    assert_eq!(seen(&found), [(Seen::Existing, "1.1.1.1 tcp/5432".into())]);
+    assert_eq!(
+        seen(&found),
+        [(Occurrence::Existing, "1.1.1.1 tcp/5432".into())]
+    );
     // A waiver elsewhere does not make an old violation a new one.
     let elsewhere: Line<'_> = (tcp(80, 80), &["0.0.0.0/0"]);
     let found = judged(
@@ -189,7 +192,10 @@ fn what_was_open_without_a_waiver_stays_existing() {
         &live(&[world, elsewhere]),
         &[(world, Has::None), (elsewhere, Has::Waiver)],
     );
-    assert_eq!(seen(&found), [(Seen::Existing, "1.1.1.1 tcp/5432".into())]);
+    assert_eq!(
+        seen(&found),
+        [(Occurrence::Existing, "1.1.1.1 tcp/5432".into())]
+    );
 }
 
 proptest! {
@@ -223,7 +229,7 @@ proptest! {
         } else {
             Vec::new()
         };
-        let mut scene = scene(Mode::Authoritative, kind, &entries, &[], policy(Weight::Deny, demand));
+        let mut scene = scene(Mode::Authoritative, kind, &entries, &[], policy(PolicySeverity::Deny, demand));
         let waiver = |rule: &Rule| Waiver {
             policies: vec!["p".into()],
             key: rule.key,
@@ -235,7 +241,7 @@ proptest! {
         let wanted = Arc::make_mut(scene.desired.instances.get_mut(&id()).expect("it is there"));
         wanted.rules = with.into_iter().chain(without).collect();
         let plan = scene.replanned(&entries);
-        let found = policies(&plan, &scene.desired, State::Result);
+        let found = policies(&plan, &scene.desired, JudgedRules::Result);
         let told: Vec<_> = found.violations.iter().flat_map(|violation| violation.access.clone()).collect();
         let told = Effective::of_boxes(&told);
         let open = Effective::of(&plain, family);

@@ -2,10 +2,10 @@
 //!
 //! Owns tests of words and of order; what is a violation is tested elsewhere.
 
-use super::super::{Findings, Kind, Seen, State, policies};
+use super::super::{Findings, JudgedRules, Kind, Occurrence, policies};
 use super::{Line, found, live, narrow_admin, operators, policy, private_database, scene};
 use super::{sources, tcp};
-use crate::model::{Cells, Demand, Mode, Policy, Strategy, Weight};
+use crate::model::{Cells, Demand, Mode, Policy, PolicySeverity, Strategy};
 use crate::plan::{Options, Verdict, plan_instance};
 
 const WORLD: &[&str] = &["0.0.0.0/0"];
@@ -13,10 +13,10 @@ const WORLD: &[&str] = &["0.0.0.0/0"];
 #[test]
 fn each_way_of_being_there_has_a_word() {
     for (seen, word) in [
-        (Seen::Introduced, "introduced"),
-        (Seen::Existing, "existing"),
-        (Seen::Live, "live"),
-        (Seen::Declared, "declared"),
+        (Occurrence::Introduced, "introduced"),
+        (Occurrence::Existing, "existing"),
+        (Occurrence::Live, "live"),
+        (Occurrence::Declared, "declared"),
     ] {
         assert_eq!(seen.as_str(), word);
     }
@@ -25,16 +25,16 @@ fn each_way_of_being_there_has_a_word() {
 /// What refuses comes first, then what is denied, whatever the order of the file.
 #[test]
 fn violations_are_in_order_of_what_follows_from_them() {
-    let named = |id: &str, weight, policy: Policy| Policy {
+    let named = |id: &str, severity, policy: Policy| Policy {
         id: id.into(),
-        weight,
+        severity,
         ..policy
     };
     let mut list = [
-        named("a", Weight::Warn, narrow_admin()),
-        named("b", Weight::Deny, private_database()),
-        named("c", Weight::Deny, narrow_admin()),
-        named("d", Weight::Warn, private_database()),
+        named("a", PolicySeverity::Warn, narrow_admin()),
+        named("b", PolicySeverity::Deny, private_database()),
+        named("c", PolicySeverity::Deny, narrow_admin()),
+        named("d", PolicySeverity::Warn, private_database()),
     ];
     let before: &[Line<'_>] = &[(tcp(5432, 5432), WORLD)];
     let after: &[Line<'_>] = &[(tcp(5432, 5432), WORLD), (tcp(22, 22), WORLD)];
@@ -48,7 +48,7 @@ fn violations_are_in_order_of_what_follows_from_them() {
             narrow_admin(),
         );
         scene.desired.policies.list = list.to_vec();
-        let found = policies(&scene.plan, &scene.desired, State::Result);
+        let found = policies(&scene.plan, &scene.desired, JudgedRules::Result);
         let order: Vec<_> = found.violations.iter().map(|v| v.policy.as_str()).collect();
         assert_eq!(order, ["c", "b", "a", "d"]);
     }
@@ -65,14 +65,14 @@ fn what_no_line_opens_is_closed_where_the_rules_are_kept() {
     };
     let prefix = "no declared rule opens it: ";
     for (mode, state, advice) in [
-        (Mode::Additive, State::Result, "name it in `absent`"),
-        (Mode::Additive, State::Live, "name it in `absent`"),
+        (Mode::Additive, JudgedRules::Result, "name it in `absent`"),
+        (Mode::Additive, JudgedRules::Live, "name it in `absent`"),
         (
             Mode::Observe,
-            State::Result,
+            JudgedRules::Result,
             "close it where this instance is managed",
         ),
-        (Mode::Authoritative, State::Live, "`apply` closes it"),
+        (Mode::Authoritative, JudgedRules::Live, "`apply` closes it"),
     ] {
         assert_eq!(hint(mode, state), format!("{prefix}{advice}"));
     }
@@ -91,7 +91,7 @@ fn what_no_line_opens_is_closed_where_the_rules_are_kept() {
         hint: None,
     };
     planned.calls.clear();
-    let found = policies(&scene.plan, &scene.desired, State::Result);
+    let found = policies(&scene.plan, &scene.desired, JudgedRules::Result);
     assert_eq!(found.violations[0].hint, format!("{prefix}close it"));
 }
 
@@ -123,7 +123,7 @@ fn whoever_may_is_named_or_counted() {
             from: from.iter().map(ToString::to_string).collect(),
         };
         let lines: &[Line<'_>] = &[(tcp(5432, 5432), &["192.0.2.1/32"])];
-        let found = found(&[], lines, policy(Weight::Deny, demand));
+        let found = found(&[], lines, policy(PolicySeverity::Deny, demand));
         found.violations[0].reason.clone()
     };
     let start = "192.0.2.1 gets in at tcp/5432, and";
@@ -178,19 +178,19 @@ fn what_is_said_of_one_instance_is_not_said_of_another_that_differs() {
         .instances
         .insert(second.instance.id.clone(), shared.clone());
     scene.plan.instances.push(second);
-    let seen = |scene: &super::Scene| -> Vec<Seen> {
-        let found: Findings = policies(&scene.plan, &scene.desired, State::Result);
+    let seen = |scene: &super::Scene| -> Vec<Occurrence> {
+        let found: Findings = policies(&scene.plan, &scene.desired, JudgedRules::Result);
         found
             .violations
             .iter()
             .map(|violation| violation.seen)
             .collect()
     };
-    assert_eq!(seen(&scene), [Seen::Introduced; 2]);
+    assert_eq!(seen(&scene), [Occurrence::Introduced; 2]);
     // What is not carried out changes nothing.
     let change = scene.plan.instances[1].clone();
     scene.plan.instances[1].verdict = Verdict::Observed;
-    assert_eq!(seen(&scene), [Seen::Introduced]);
+    assert_eq!(seen(&scene), [Occurrence::Introduced]);
     // Another strategy may lead elsewhere.
     scene.plan.instances[1] = change;
     let mut narrow = (*shared).clone();
@@ -199,5 +199,5 @@ fn what_is_said_of_one_instance_is_not_said_of_another_that_differs() {
     let other = &scene.plan.instances[1];
     let planned = plan_instance(&other.instance, &narrow, &other.before, Options::default());
     scene.plan.instances[1] = planned;
-    assert_eq!(seen(&scene), [Seen::Introduced]);
+    assert_eq!(seen(&scene), [Occurrence::Introduced]);
 }

@@ -76,7 +76,7 @@ enum Event {
 
 /// What becomes of a write.
 #[derive(Clone, Copy, Debug)]
-enum Fate {
+enum ReplyOutcome {
     Answered,
     /// It is carried out, and the reply is lost.
     LostReply,
@@ -394,35 +394,35 @@ impl<'a> World<'a> {
     }
 
     async fn sent(&self, call: &Call) -> Result<Operation, Error> {
-        const FATES: [Fate; 4] = [
-            Fate::Answered,
-            Fate::LostReply,
-            Fate::LostRequest,
-            Fate::Refused,
+        const FATES: [ReplyOutcome; 4] = [
+            ReplyOutcome::Answered,
+            ReplyOutcome::LostReply,
+            ReplyOutcome::LostRequest,
+            ReplyOutcome::Refused,
         ];
         self.meanwhile(Request::Write).await;
         let left = self.state.borrow().left;
         let spared = left.faults == 0 || left.all == 0;
         let fate = FATES[self.pick(if spared { 1 } else { FATES.len() }).await];
         let mut state = self.state.borrow_mut();
-        if !matches!(fate, Fate::Answered) {
+        if !matches!(fate, ReplyOutcome::Answered) {
             state.left.faults -= 1;
             state.left.all -= 1;
         }
-        let refused = matches!(fate, Fate::Refused);
-        let answered = matches!(fate, Fate::Answered);
+        let refused = matches!(fate, ReplyOutcome::Refused);
+        let answered = matches!(fate, ReplyOutcome::Answered);
         state.saw(&("sent", call.action(), refused, answered));
         let id = state.instance.id.to_string();
         let error = |kind| Error::new(kind, call.action(), id, "as it was chosen");
         match fate {
-            Fate::LostRequest => Err(error(Kind::Timeout)),
-            Fate::Refused => Err(error(Kind::InvalidInput)),
-            Fate::LostReply => {
+            ReplyOutcome::LostRequest => Err(error(Kind::Timeout)),
+            ReplyOutcome::Refused => Err(error(Kind::InvalidInput)),
+            ReplyOutcome::LostReply => {
                 let lost = error(Kind::Timeout);
                 self.write(&mut state, Author::Client, call);
                 Err(lost)
             }
-            Fate::Answered => {
+            ReplyOutcome::Answered => {
                 self.write(&mut state, Author::Client, call);
                 let (_, operation) = state.operations.last().expect("what was just written");
                 Ok(operation.clone())

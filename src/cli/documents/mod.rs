@@ -16,8 +16,8 @@ pub(super) use fleet::Fleet;
 pub(super) use json::Ports;
 pub(super) use stated::{Conditional, Declared, Kept, Known, Stated, Statements};
 
-use super::output::Cannot;
-use super::session::NoPlan;
+use super::output::CommandError;
+use super::session::PlanError;
 use crate::config::{self, Config, Disk, Files};
 use crate::inventory::Inventory;
 use crate::plan::file::PlanFile;
@@ -29,7 +29,7 @@ pub(super) enum Content {
     /// A configuration, with all that it includes.
     Config(Box<Config>),
     /// A plan file, of which one state counts.
-    Plan(Box<PlanFile>, State),
+    Plan(Box<PlanFile>, DocumentState),
     /// A snapshot of instances and rules.
     Inventory(Inventory),
     /// The rules of one instance that is not named.
@@ -38,7 +38,7 @@ pub(super) enum Content {
 
 /// One of the two states that a plan file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum DocumentState {
     /// The live rules that the plan was made from.
     Before,
     /// The rules that must result.
@@ -54,11 +54,11 @@ pub(super) struct Opened {
 
 /// Reads what `text` names: a file, `-` for stdin, `git:REV:PATH`, or one of these with `#before` or `#after` behind it
 /// for the state of a plan.
-pub(super) fn open(text: &str) -> Result<Opened, NoPlan> {
+pub(super) fn open(text: &str) -> Result<Opened, PlanError> {
     let (name, state) = state_of(text);
     let content = if name == "-" {
         let bytes = crate::input::read_stream(std::io::stdin())
-            .map_err(|error| Cannot::failed(format!("cannot read stdin: {error}")))?;
+            .map_err(|error| CommandError::failed(format!("cannot read stdin: {error}")))?;
         let stdin = Stdin(bytes);
         recognise(&stdin, Path::new("stdin"), state)?
     } else if let Some(rest) = name.strip_prefix("git:") {
@@ -68,7 +68,7 @@ pub(super) fn open(text: &str) -> Result<Opened, NoPlan> {
         recognise(&Disk, Path::new(name), state)?
     };
     if state.is_some() && !matches!(content, Content::Plan(..)) {
-        return Err(Cannot::usage(
+        return Err(CommandError::usage(
             format!("`{name}` is no plan, so it has no state before and after"),
             "leave `#before` or `#after` out",
         )
@@ -81,7 +81,7 @@ pub(super) fn open(text: &str) -> Result<Opened, NoPlan> {
 }
 
 /// Reads the inventory that a path names: a file, or `git:REV:PATH`.
-pub(super) fn inventory(path: &Path) -> Result<Inventory, Cannot> {
+pub(super) fn inventory(path: &Path) -> Result<Inventory, CommandError> {
     let shown = path.display();
     let revision = path.to_str().and_then(|text| text.strip_prefix("git:"));
     let text = match revision.filter(|_| !path.exists()) {
@@ -92,14 +92,18 @@ pub(super) fn inventory(path: &Path) -> Result<Inventory, Cannot> {
             bytes.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other))
         }
     };
-    let text = text
-        .map_err(|error| Cannot::failed(format!("cannot read the inventory `{shown}`: {error}")))?;
-    Inventory::parse(&text).map_err(|error| Cannot::failed(format!("`{shown}`: {error}")))
+    let text = text.map_err(|error| {
+        CommandError::failed(format!("cannot read the inventory `{shown}`: {error}"))
+    })?;
+    Inventory::parse(&text).map_err(|error| CommandError::failed(format!("`{shown}`: {error}")))
 }
 
 /// The name of a document, and the state that is asked for. A file that really has such a name is that file.
-fn state_of(text: &str) -> (&str, Option<State>) {
-    let states = [("#before", State::Before), ("#after", State::After)];
+fn state_of(text: &str) -> (&str, Option<DocumentState>) {
+    let states = [
+        ("#before", DocumentState::Before),
+        ("#after", DocumentState::After),
+    ];
     states
         .into_iter()
         .find_map(|(suffix, state)| Some((text.strip_suffix(suffix)?, Some(state))))
@@ -107,17 +111,25 @@ fn state_of(text: &str) -> (&str, Option<State>) {
         .unwrap_or((text, None))
 }
 
-fn recognise(files: &impl Files, path: &Path, state: Option<State>) -> Result<Content, NoPlan> {
+fn recognise(
+    files: &impl Files,
+    path: &Path,
+    state: Option<DocumentState>,
+) -> Result<Content, PlanError> {
     let shown = files.shown(path);
     let bytes = files
         .read(path)
-        .map_err(|error| Cannot::failed(format!("cannot read `{shown}`: {error}")))?;
+        .map_err(|error| CommandError::failed(format!("cannot read `{shown}`: {error}")))?;
     let json = std::str::from_utf8(&bytes)
         .ok()
         .map(|text| text.strip_prefix('\u{feff}').unwrap_or(text))
         .filter(|text| json::is_json(text));
     match json {
-        Some(text) => Ok(json::read(text, &shown, state.unwrap_or(State::After))?),
+        Some(text) => Ok(json::read(
+            text,
+            &shown,
+            state.unwrap_or(DocumentState::After),
+        )?),
         None => Ok(Content::Config(Box::new(config::load_from(files, path)?))),
     }
 }

@@ -5,17 +5,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::args::WorldArgs;
-use super::output::Cannot;
+use super::args::ConnectionArgs;
+use super::documents;
+use super::output::CommandError;
 use super::session::ids_of;
-use super::side;
 use crate::config;
 use crate::lightsail::aws::{Account, Accounts, AccountsReader, AccountsWriter, Settings};
 use crate::lightsail::{self, Listed, Offline, Operation, Reader, Tally};
 use crate::model::{Instance, InstanceId, PortState, Site};
 
 /// A connection to the service, to the embedded emulator, or to nothing but a file.
-pub(super) struct World {
+pub(super) struct Connection {
     reader: AnyReader,
     aws: Option<Accounts>,
     #[cfg(feature = "emulator")]
@@ -32,23 +32,23 @@ pub(super) enum AnyReader {
 
 /// What a verb wants of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Want {
+pub(super) enum AccessMode {
     /// To look.
     Read,
     /// To look and to write.
     Write,
 }
 
-impl World {
+impl Connection {
     /// Connects, to look at `sites`. `accounts` are those that the configuration names;
     /// without any, there is the one that the credentials belong to.
     pub(super) async fn connect(
-        args: &WorldArgs,
+        args: &ConnectionArgs,
         inventory: Option<&Path>,
-        want: Want,
+        want: AccessMode,
         sites: &[Site],
         accounts: &BTreeMap<String, config::Account>,
-    ) -> Result<Self, Cannot> {
+    ) -> Result<Self, CommandError> {
         if let Some(path) = inventory {
             return Self::offline(path, accounts);
         }
@@ -81,7 +81,7 @@ impl World {
         let _ = want;
         let aws = Accounts::connect(each(accounts, &settings))
             .await
-            .map_err(|error| Cannot::failed(error.to_string()).with_hint(error.hint()))?;
+            .map_err(|error| CommandError::failed(error.to_string()).with_hint(error.hint()))?;
         Ok(Self {
             reader: AnyReader::Aws(aws.reader()),
             aws: Some(aws),
@@ -90,8 +90,11 @@ impl World {
         })
     }
 
-    fn offline(path: &Path, accounts: &BTreeMap<String, config::Account>) -> Result<Self, Cannot> {
-        let inventory = side::inventory(path)?;
+    fn offline(
+        path: &Path,
+        accounts: &BTreeMap<String, config::Account>,
+    ) -> Result<Self, CommandError> {
+        let inventory = documents::inventory(path)?;
         Ok(Self {
             reader: AnyReader::Offline(Offline::new(inventory).with_accounts(ids_of(accounts))),
             aws: None,

@@ -2,7 +2,7 @@
 //!
 //! Owns the words for verdicts, changes and calls. Refuses to leave out a field of what it is given.
 
-use super::shape::{
+use super::wire::{
     BeforeDoc, BoxDoc, CallDoc, CauseDoc, ChangeDoc, Document, EntryDoc, ExposureDoc, GuardDoc,
     IdDoc, InstanceDoc, KeepDoc, MissingDoc, NoteDoc, OriginDoc, OverrideDoc, RegionUnreadableDoc,
     RequestDoc, RuleDoc, ScopeDoc, ShardDoc, SourcesDoc, StillOpenDoc, UnreadableDoc,

@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 
 use super::fleet::{self, Fleet};
 use super::stated::{Declared, Known, Stated, Statements};
-use super::{Content, Opened, State};
-use crate::cli::session::NoPlan;
+use super::{Content, DocumentState, Opened};
+use crate::cli::session::PlanError;
 use crate::config::{
     Config, Listing, Place, Scope, Severity, service_keys, service_names, service_of,
 };
@@ -71,7 +71,7 @@ impl Document {
         opened: &Opened,
         basis: Basis<'_>,
         is_past: bool,
-    ) -> Result<Self, NoPlan> {
+    ) -> Result<Self, PlanError> {
         let mut document = match &opened.content {
             Content::Config(config) => of_config(config, basis, is_past)?,
             Content::Plan(file, state) => of_plan(&file.plan, *state),
@@ -114,10 +114,10 @@ pub(in crate::cli) fn live(
     known.collect()
 }
 
-fn of_plan(plan: &plan::Plan, state: State) -> Document {
+fn of_plan(plan: &plan::Plan, state: DocumentState) -> Document {
     let side = |plan: &InstancePlan| match state {
-        State::Before => Side::of_live(&plan.before, plan.family()),
-        State::After => after(plan),
+        DocumentState::Before => Side::of_live(&plan.before, plan.family()),
+        DocumentState::After => after(plan),
     };
     let known = plan
         .instances
@@ -143,7 +143,7 @@ fn after(plan: &InstancePlan) -> Side {
     Side::with_doubts(&plan.after, plan.doubts_after(), plan.family())
 }
 
-fn of_config(config: &Config, basis: Basis<'_>, is_past: bool) -> Result<Document, NoPlan> {
+fn of_config(config: &Config, basis: Basis<'_>, is_past: bool) -> Result<Document, PlanError> {
     let mut document = Document::default();
     let fleet = match (basis.inventory, basis.plan) {
         (Some(inventory), _) => Some(Fleet::of_inventory(inventory, config)),
@@ -224,7 +224,7 @@ fn resolved(
     as_of: OffsetDateTime,
     is_past: bool,
     document: &mut Document,
-) -> Result<Desired, NoPlan> {
+) -> Result<Desired, PlanError> {
     let nothing = BTreeSet::new();
     let Some(mut listing) = listing else {
         return Ok(config.resolve(&fleet.instances, &nothing, as_of)?);

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::cli::output::Cannot;
+use crate::cli::output::CommandError;
 use crate::config::{Files, Kind};
 
 /// A revision, with the names of the files that a configuration in it may include.
@@ -27,9 +27,9 @@ const REGULAR: &str = "10";
 
 impl Revision {
     /// Looks for `REV:PATH`. As for git, a path is from the top of the repository, unless it begins with `./` or `../`.
-    pub(super) fn open(text: &str) -> Result<(Self, PathBuf), Cannot> {
+    pub(super) fn open(text: &str) -> Result<(Self, PathBuf), CommandError> {
         let wanted = || {
-            Cannot::usage(
+            CommandError::usage(
                 format!("`git:{text}` names no file of a revision"),
                 "wanted git:REV:PATH, such as git:HEAD~1:firewall.toml",
             )
@@ -45,15 +45,16 @@ impl Revision {
             &format!("{shown}^{{tree}}"),
         ])
         .map_err(|error| {
-            Cannot::failed(format!("cannot find the revision `{shown}`: {error}")).with_hint(Some(
-                "is this a repository, and is the revision fetched?".into(),
-            ))
+            CommandError::failed(format!("cannot find the revision `{shown}`: {error}")).with_hint(
+                Some("is this a repository, and is the revision fetched?".into()),
+            )
         })?;
         let id = String::from_utf8_lossy(&id).trim().to_owned();
         let mut from_top = PathBuf::new();
         if path.starts_with("./") || path.starts_with("../") {
-            let here = git(&["rev-parse", "--show-prefix"])
-                .map_err(|error| Cannot::failed(format!("cannot find the directory: {error}")))?;
+            let here = git(&["rev-parse", "--show-prefix"]).map_err(|error| {
+                CommandError::failed(format!("cannot find the directory: {error}"))
+            })?;
             from_top.push(String::from_utf8_lossy(&here).trim_end_matches('\n'));
         }
         let path = normal(&from_top.join(path)).ok_or_else(wanted)?;
@@ -65,7 +66,7 @@ impl Revision {
         revision.index(path.parent().unwrap_or(Path::new("")))?;
         if !revision.files.contains_key(&path) {
             let shown = revision.shown(&path);
-            return Err(Cannot::failed(format!("there is no file `{shown}`")).with_hint(Some(
+            return Err(CommandError::failed(format!("there is no file `{shown}`")).with_hint(Some(
                 "the path is from the top of the repository; `./` makes it relative to this directory"
                     .to_owned(),
             )));
@@ -74,10 +75,10 @@ impl Revision {
     }
 
     /// Learns the names of the files in and below a directory.
-    fn index(&mut self, directory: &Path) -> Result<(), Cannot> {
+    fn index(&mut self, directory: &Path) -> Result<(), CommandError> {
         let failed = |error| {
             let message = format!("cannot list the files of `{}`: {error}", self.shown);
-            Cannot::failed(message)
+            CommandError::failed(message)
         };
         let below = format!("{}/", directory.display());
         let mut args = vec!["ls-tree", "-r", "-z", "--full-tree", &self.id];

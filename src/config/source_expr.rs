@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 
 use super::names::looks_like_address;
+use super::port_expr::Wrong;
 use super::source::quote;
-use super::what::Wrong;
 use crate::model::{LIGHTSAIL_CONNECT, V4_ANYWHERE, V6_ANYWHERE};
 
 /// The words that cannot be the name of a set.
@@ -17,7 +17,7 @@ pub(super) const KEYWORDS: [&str; 4] =
 
 /// One thing that a source can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Who {
+pub(super) enum SourceExpr {
     /// A network.
     Net(IpNet),
     /// The one alias there is.
@@ -26,9 +26,9 @@ pub(super) enum Who {
 
 /// What a text in `from`, or in a set, says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum Parsed {
     /// One of the [`KEYWORDS`].
-    Keyword(&'static [Who]),
+    Keyword(&'static [SourceExpr]),
     /// An address or a network that is written out.
     Literal(IpNet),
     /// It can only be the name of a set.
@@ -38,22 +38,22 @@ pub(super) enum Said {
 }
 
 /// Reads one text.
-pub(super) fn parse(text: &str) -> Said {
-    const V4: Who = Who::Net(IpNet::V4(V4_ANYWHERE));
-    const V6: Who = Who::Net(IpNet::V6(V6_ANYWHERE));
+pub(super) fn parse(text: &str) -> Parsed {
+    const V4: SourceExpr = SourceExpr::Net(IpNet::V4(V4_ANYWHERE));
+    const V6: SourceExpr = SourceExpr::Net(IpNet::V6(V6_ANYWHERE));
     match text {
-        "anywhere" => return Said::Keyword(&[V4, V6]),
-        "anywhere-v4" => return Said::Keyword(&[V4]),
-        "anywhere-v6" => return Said::Keyword(&[V6]),
-        LIGHTSAIL_CONNECT => return Said::Keyword(&[Who::LightsailConnect]),
+        "anywhere" => return Parsed::Keyword(&[V4, V6]),
+        "anywhere-v4" => return Parsed::Keyword(&[V4]),
+        "anywhere-v6" => return Parsed::Keyword(&[V6]),
+        LIGHTSAIL_CONNECT => return Parsed::Keyword(&[SourceExpr::LightsailConnect]),
         _ => {}
     }
     if !looks_like_address(text) {
-        return Said::Name;
+        return Parsed::Name;
     }
     match network(text) {
-        Ok(net) => Said::Literal(net),
-        Err(wrong) => Said::Wrong(wrong),
+        Ok(net) => Parsed::Literal(net),
+        Err(wrong) => Parsed::Wrong(wrong),
     }
 }
 
@@ -160,10 +160,10 @@ mod tests {
 
     fn shown(text: &str) -> String {
         match parse(text) {
-            Said::Keyword(who) => format!("keyword of {}", who.len()),
-            Said::Literal(net) => net.to_string(),
-            Said::Name => "name".to_owned(),
-            Said::Wrong(Wrong { message, hint }) => {
+            Parsed::Keyword(who) => format!("keyword of {}", who.len()),
+            Parsed::Literal(net) => net.to_string(),
+            Parsed::Name => "name".to_owned(),
+            Parsed::Wrong(Wrong { message, hint }) => {
                 format!("{message}; {}", hint.unwrap_or_default())
             }
         }
@@ -248,7 +248,7 @@ mod tests {
             " 10.0.0.0/8",
             "10.0.0.0 /8",
         ] {
-            assert!(matches!(parse(text), Said::Wrong(_)), "{text}");
+            assert!(matches!(parse(text), Parsed::Wrong(_)), "{text}");
         }
     }
 
@@ -264,7 +264,7 @@ mod tests {
             let ip: IpAddr = if four { Ipv4Addr::from_bits((bits >> 96) as u32).into() } else { std::net::Ipv6Addr::from_bits(bits).into() };
             let length = if four { length % 33 } else { length };
             let net = IpNet::new_assert(ip, length).trunc();
-            prop_assert_eq!(parse(&net.to_string()), Said::Literal(net));
+            prop_assert_eq!(parse(&net.to_string()), Parsed::Literal(net));
         }
     }
 }

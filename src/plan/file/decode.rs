@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use super::shape::{
+use super::wire::{
     BeforeDoc, BoxDoc, CallDoc, CauseDoc, ChangeDoc, Document, EntryDoc, ExposureDoc, GuardDoc,
     IdDoc, InstanceDoc, KeepDoc, MissingDoc, NoteDoc, OriginDoc, OverrideDoc, RegionUnreadableDoc,
     RequestDoc, RuleDoc, ScopeDoc, ShardDoc, StillOpenDoc, UnreadableDoc,
@@ -17,7 +17,7 @@ use crate::exposure::{Atom, Diff, Exposed};
 use crate::model::{
     AddressType, Declaration, Firewall, Guard, Instance, InstanceId, InstanceState, Key,
     LiveFirewall, Missing, Mode, Note, Origin, PortState, Protocol, Rule, Shard, Site, Sources,
-    Undeclared, Unreadable, visible,
+    Undeclared, Unreadable, sanitize_line,
 };
 use crate::plan::{
     Call, Cause, CauseKind, Change, GuardName, InstancePlan, Override, Plan, StillOpen, Verdict,
@@ -127,7 +127,7 @@ fn all<D, T>(docs: &[D], read: impl Fn(&D) -> Read<T>) -> Read<Vec<T>> {
 }
 
 fn wrong(member: &str, value: &str, why: impl Display) -> String {
-    format!("`{member}` cannot be `{}`: {why}", visible(value))
+    format!("`{member}` cannot be `{}`: {why}", sanitize_line(value))
 }
 
 fn unknown<T>(member: &str, value: &str) -> Read<T> {
@@ -135,7 +135,7 @@ fn unknown<T>(member: &str, value: &str) -> Read<T> {
 }
 
 fn at(text: &str) -> Read<time::OffsetDateTime> {
-    instant::read(text).ok_or_else(|| format!("`{}` is no instant", visible(text)))
+    instant::read(text).ok_or_else(|| format!("`{}` is no instant", sanitize_line(text)))
 }
 
 fn maybe_at(text: Option<&String>) -> Read<Option<time::OffsetDateTime>> {

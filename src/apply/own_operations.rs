@@ -24,7 +24,7 @@ const CLOCKS_APART: Duration = Duration::from_mins(5);
 const ROUNDING: Duration = Duration::from_millis(10);
 
 /// What was sent to one instance.
-pub(super) struct Ours<'a> {
+pub(super) struct OwnOperations<'a> {
     clock: &'a dyn Clock,
     read_at: Duration,
     /// When the rules were read before the first write, by the service's clock.
@@ -34,7 +34,7 @@ pub(super) struct Ours<'a> {
     unclaimed: Vec<(Call, bool)>,
 }
 
-impl<'a> Ours<'a> {
+impl<'a> OwnOperations<'a> {
     /// Nothing yet. The moment of this call must not be after the read that the first write relies on.
     pub(super) fn new(clock: &'a dyn Clock) -> Self {
         Self {

@@ -8,8 +8,8 @@
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::{Content, State};
-use crate::cli::output::Cannot;
+use super::{Content, DocumentState};
+use crate::cli::output::CommandError;
 use crate::inventory::{self, Inventory};
 use crate::model::{PortState, Sources};
 use crate::plan::file;
@@ -66,8 +66,8 @@ pub(super) fn is_json(text: &str) -> bool {
 }
 
 /// Reads a document in JSON.
-pub(super) fn read(text: &str, shown: &str, state: State) -> Result<Content, Cannot> {
-    let wrong = |why: String| Cannot::failed(format!("cannot read `{shown}`: {why}"));
+pub(super) fn read(text: &str, shown: &str, state: DocumentState) -> Result<Content, CommandError> {
+    let wrong = |why: String| CommandError::failed(format!("cannot read `{shown}`: {why}"));
     if text.trim_start().starts_with('[') {
         return serde_json::from_str(text)
             .map(Content::Ports)
@@ -125,9 +125,9 @@ fn port_state(info: PortInfo) -> Result<PortState, String> {
         cidr_list_aliases: info.cidr_list_aliases,
     };
     if state.names_no_source() {
-        let world = Sources::anywhere();
-        state.cidrs.extend(world.cidrs());
-        state.ipv6_cidrs.extend(world.ipv6_cidrs());
+        let connection = Sources::anywhere();
+        state.cidrs.extend(connection.cidrs());
+        state.ipv6_cidrs.extend(connection.ipv6_cidrs());
     }
     Ok(state)
 }
@@ -140,7 +140,7 @@ mod tests {
         r#"{"fromPort": 22, "toPort": 22, "protocol": "tcp", "cidrs": ["203.0.113.0/24"]}"#;
 
     fn kind(text: &str) -> Result<usize, String> {
-        match read(text, "x", State::After) {
+        match read(text, "x", DocumentState::After) {
             Ok(Content::Ports(ports)) => Ok(ports.len()),
             Ok(_) => Err("another kind".to_owned()),
             Err(cannot) => Err(cannot.message),

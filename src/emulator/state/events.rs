@@ -11,7 +11,7 @@ use crate::model::{InstanceId, InstanceState, Key, PortState, Protocol};
 
 use super::super::dice::pick;
 use super::super::fault::Fault;
-use super::super::faults::Happening;
+use super::super::faults::ScriptedEvent;
 use super::super::operations::uuid;
 use super::write::{Attempt, details};
 use super::{Author, Changed, Event, Keep, State};
@@ -24,7 +24,7 @@ impl State {
     pub(in super::super) fn happen(
         &mut self,
         id: &InstanceId,
-        what: &Happening,
+        what: &ScriptedEvent,
         roll: u64,
         now: OffsetDateTime,
         keep: Keep<'_>,
@@ -33,8 +33,8 @@ impl State {
             return Ok(());
         };
         match what {
-            Happening::Goes(_) => Ok(()),
-            Happening::Writes(rules) => {
+            ScriptedEvent::Goes(_) => Ok(()),
+            ScriptedEvent::Writes(rules) => {
                 let put = SecondWrite {
                     action: "PutInstancePublicPorts",
                     details: String::new(),
@@ -44,15 +44,15 @@ impl State {
                 self.second_writer(id, put, now, keep);
                 Ok(())
             }
-            Happening::WritesSomething => {
+            ScriptedEvent::WritesSomething => {
                 let entry = self.entry(&id.site(), place);
                 if let Some(rules) = entry.port_states.clone() {
                     self.second_writer(id, something(&rules, roll), now, keep);
                 }
                 Ok(())
             }
-            Happening::Deleted => self.exchange(id, place, None, keep),
-            Happening::Replaced => {
+            ScriptedEvent::Deleted => self.exchange(id, place, None, keep),
+            ScriptedEvent::Replaced => {
                 let entry = self.entry(&id.site(), place);
                 let next = replacement(entry, roll);
                 self.exchange(id, place, Some(next), keep)

@@ -20,7 +20,7 @@ const BRAILLE_BLANK: char = '\u{2800}';
 /// Text that can be put into a line: control characters, invisible ones that reorder or hide text, and the beginnings of
 /// commands to a CI system are written as escapes such as `\u{1b}`.
 #[must_use]
-pub fn visible(text: &str) -> Cow<'_, str> {
+pub fn sanitize_line(text: &str) -> Cow<'_, str> {
     if !text.contains(['#', ':']) && !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
@@ -38,14 +38,14 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 /// Lines that somebody else worded, such as a usage error: those are written out in which a character is not to be printed,
 /// or in which a command to a CI system could be.
 #[must_use]
-pub fn visible_lines(text: &str) -> String {
+pub fn sanitize_lines(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
         let harmful = begins_command(line.trim_start())
             || line.contains("##")
             || line.contains(|c| c != '\t' && is_unsafe(c));
         let line = if harmful {
-            visible(line)
+            sanitize_line(line)
         } else {
             Cow::Borrowed(line)
         };
@@ -58,7 +58,7 @@ pub fn visible_lines(text: &str) -> String {
 /// JSON that means the same and holds nothing that is not to be printed, nor `##[command]`, which a CI system would find
 /// anywhere in a line. Whatever is written out can only be in a string, since JSON has no such characters between tokens.
 #[must_use]
-pub fn visible_json(text: String) -> String {
+pub fn sanitize_json(text: String) -> String {
     let harmful = |c| c != '\n' && is_unsafe(c);
     if !text.contains("##") && !text.contains(harmful) {
         return text;
@@ -148,8 +148,8 @@ mod tests {
             ("##VSO[task.setvariable]", "\\u{23}#VSO[task.setvariable]"),
             ("##teamcity[x]", "\\u{23}#teamcity[x]"),
         ] {
-            assert_eq!(visible(text), shown);
-            assert_eq!(visible(shown), shown, "once is enough");
+            assert_eq!(sanitize_line(text), shown);
+            assert_eq!(sanitize_line(shown), shown, "once is enough");
         }
     }
 
@@ -164,7 +164,7 @@ mod tests {
             "a :: b",
             "ünïcode",
         ] {
-            assert_eq!(visible(text), text);
+            assert_eq!(sanitize_line(text), text);
         }
     }
 
@@ -192,9 +192,9 @@ mod tests {
             let unsafe_one = ranges.get(place).is_some_and(|(first, _)| *first <= c);
             assert_eq!(is_unsafe(c), unsafe_one, "U+{:04X}", u32::from(c));
             let text = format!("a{c}b");
-            let shown = visible(&text);
+            let shown = sanitize_line(&text);
             let json = serde_json::to_string(&text).expect("JSON");
-            let shown_json = visible_json(json.clone());
+            let shown_json = sanitize_json(json.clone());
             if unsafe_one {
                 unsafe_ones += 1;
                 assert_eq!(shown, format!("a\\u{{{:x}}}b", u32::from(c)));
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn lines_of_others_are_no_commands_and_hide_nothing() {
         assert_eq!(
-            visible_lines("error: 'a\n  ::error::b' is not valid\n\ntry ##[x]\n\tweb\u{3164}-1\n"),
+            sanitize_lines("error: 'a\n  ::error::b' is not valid\n\ntry ##[x]\n\tweb\u{3164}-1\n"),
             "error: 'a\n  \\u{3a}:error::b' is not valid\n\ntry \\u{23}#[x]\n\\u{9}web\\u{3164}-1\n"
         );
     }
@@ -221,7 +221,7 @@ mod tests {
     fn json_loses_no_meaning() {
         let value = serde_json::json!({"##[a]": "###[error]## #[x]", "b\u{85}\u{202e}": ["\u{e0041}\u{7f}", "ü"]});
         let text = serde_json::to_string_pretty(&value).expect("JSON");
-        let shown = visible_json(text);
+        let shown = sanitize_json(text);
         assert!(!shown.contains("##"), "{shown}");
         assert!(
             shown.contains(r"\u0085\u202e") && shown.contains(r"\udb40\udc41\u007f"),
@@ -270,7 +270,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_foreign_is_a_command(first in pieces(), second in pieces()) {
-            let line = format!("{} ({}): {}", visible(&first), visible(&second), visible(&first));
+            let line = format!("{} ({}): {}", sanitize_line(&first), sanitize_line(&second), sanitize_line(&first));
             prop_assert!(!is_command(&line), "{}", line);
             prop_assert!(!line.contains(is_unsafe));
             prop_assert_eq!(line.lines().count(), 1);
@@ -280,7 +280,7 @@ mod tests {
         fn addresses_are_left_alone(bits: u128) {
             for bits in [bits, bits & 0xffff_ffff, bits & 0xffff, bits & !0 << 64] {
                 let address = Ipv6Addr::from(bits).to_string();
-                prop_assert_eq!(visible(&format!("{address}, {address}/64 {address}")).into_owned(), format!("{address}, {address}/64 {address}"));
+                prop_assert_eq!(sanitize_line(&format!("{address}, {address}/64 {address}")).into_owned(), format!("{address}, {address}/64 {address}"));
             }
         }
     }

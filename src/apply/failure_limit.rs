@@ -8,13 +8,13 @@ use super::Stop;
 use crate::plan::Outcome;
 
 /// What every worker of one run asks before it begins, and again before its first write.
-pub(super) struct Halt<'a> {
+pub(super) struct FailureLimit<'a> {
     pub(super) stop: &'a Stop,
     most: Option<usize>,
     failed: Cell<usize>,
 }
 
-impl<'a> Halt<'a> {
+impl<'a> FailureLimit<'a> {
     /// Nothing has failed yet.
     pub(super) fn new(stop: &'a Stop, most: Option<usize>) -> Self {
         Self {

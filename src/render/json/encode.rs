@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::shape::{
+use super::wire::{
     BoxDoc, CallDoc, CallsDoc, CauseDoc, ChangeDoc, ExpiringDoc, ExposureDoc, IdDoc, InstanceDoc,
     LastChangeDoc, NeededDoc, NoteDoc, OutcomeDoc, OverrideDoc, PlaceDoc, PortInfo, RefusalDoc,
     RequestDoc, ShardDoc, SourcesDoc, StillOpenDoc, UncertainDoc, UnreadableDoc, ViolationDoc,
@@ -16,7 +16,7 @@ use crate::plan::{
     Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Outcome, Override, StillOpen,
     Verdict,
 };
-use crate::policy::{On, Refusal, Violation};
+use crate::policy::{Refusal, Subject, Violation};
 use crate::render::cost::{Cost, Needed};
 use crate::render::facts::{Calls, Expiring, LastChange};
 use crate::render::words::{instant, until};
@@ -356,7 +356,7 @@ pub(super) fn consent(consent: &Override) -> OverrideDoc<'_> {
 pub(super) fn violation(violation: &Violation) -> ViolationDoc<'_> {
     let Violation {
         policy,
-        weight,
+        severity,
         seen,
         on,
         reason,
@@ -368,12 +368,12 @@ pub(super) fn violation(violation: &Violation) -> ViolationDoc<'_> {
         hint,
     } = violation;
     let (instance, table) = match on {
-        On::Instance(instance) => (Some(id(instance)), None),
-        On::Table(table) => (None, Some(table.as_str())),
+        Subject::Instance(instance) => (Some(id(instance)), None),
+        Subject::Table(table) => (None, Some(table.as_str())),
     };
     ViolationDoc {
         policy,
-        severity: weight.as_str(),
+        severity: severity.as_str(),
         seen: seen.as_str(),
         refuses: violation.refuses(),
         instance,
