@@ -33,7 +33,7 @@ pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
     /// Where: the file, the line and the column, both from 1, the column in characters. A file that could not be read
-    /// has line and column 0.
+    /// has line and column 0, and so has the number of the problems that are not shown.
     pub origin: Origin,
     /// The line and the column right behind the last character, where a file could be read.
     pub end: Option<(usize, usize)>,
