@@ -1,7 +1,7 @@
 //! Every source of the standard credential chain, really used: against loopback servers, in a child process of this very
 //! binary with an environment of its own, up to the signature that arrives at the endpoint.
 //!
-//! Owns nothing but these tests. Refuses to look into the SDK: what counts is the key id that Lightsail would see.
+//! Owns nothing but these tests. Does not look into the SDK: what counts is the key id that Lightsail would see.
 
 use std::fs;
 use std::path::Path;

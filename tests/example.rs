@@ -1,6 +1,6 @@
 //! The example configuration is the manual of the language, so it must use all of it, and it must fit the example fleet.
 //!
-//! Refuses to know the planner: what is asked here can be told from the declared rules and the live ones.
+//! Does not know the planner: what is asked here can be told from the declared rules and the live ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! What must hold for any bytes that somebody else may have written.
 //!
 //! One module a target, each with a function `check` that panics where something does not hold. The fuzz targets call
-//! them, and so do the property tests of the main crate, which include this file. Refuses to make up bytes.
+//! them, and so do the property tests of the main crate, which include this file. Does not make up bytes.
 
 pub mod config;
 pub mod plan;

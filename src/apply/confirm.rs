@@ -1,6 +1,6 @@
 //! The second half of a run that has to be confirmed: what it wrote stays, or is undone.
 //!
-//! Owns the deadline. How an instance is taken back is in `revert`. Refuses to know who confirms. It needs this process
+//! Owns the deadline. How an instance is taken back is in `revert`. Does not know who confirms. It needs this process
 //! alive; what becomes of a run that died here stands in its receipt.
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Why nothing new is begun: somebody wishes to stop, or too much has failed.
 //!
-//! Owns the counting of failures of one run. Refuses to stop what is begun.
+//! Owns the counting of failures of one run. Does not stop what is begun.
 
 use std::cell::Cell;
 

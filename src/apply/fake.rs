@@ -1,6 +1,6 @@
 //! A service in memory for tests: model firewalls, every doubtful reading of the service as a switch, and faults.
 //!
-//! Owns what a test may wish to go wrong. Refuses to sleep and to be random: tests choose.
+//! Owns what a test may wish to go wrong. Does not sleep and to be random: tests choose.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};

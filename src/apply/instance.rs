@@ -1,6 +1,6 @@
 //! One instance, from the first read to the proof.
 //!
-//! Owns the order of steps and every way it may end. Refuses to send anything that the plan does not hold. What must be true
+//! Owns the order of steps and every way it may end. Does not send anything that the plan does not hold. What must be true
 //! at the moment of a write is in `precondition`, how it is sent in `write`, and how its result is judged in `proof`.
 
 use std::time::Duration;

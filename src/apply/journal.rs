@@ -1,6 +1,6 @@
 //! What an executor tells before and after each write, so that a run that dies can be understood and undone.
 //!
-//! Owns the words between the executor and whoever keeps them. Refuses to know where they are kept.
+//! Owns the words between the executor and whoever keeps them. Does not know where they are kept.
 
 use std::io;
 

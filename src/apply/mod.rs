@@ -1,6 +1,6 @@
 //! From a plan to what became of it: the calls, the waiting, the proof, and the record of it.
 //!
-//! Owns the execution of a plan against a reader and a writer. Refuses to decide anything: what may be sent stands in the
+//! Owns the execution of a plan against a reader and a writer. Does not decide anything: what may be sent stands in the
 //! plan, and where the world is not as the plan says, it stops and says so. It knows no terminal and no signal, and no file
 //! but the receipt.
 //!

@@ -1,6 +1,6 @@
 //! How it may end for an instance, in words.
 //!
-//! Owns the making of outcomes and failures. Refuses to decide which one it is.
+//! Owns the making of outcomes and failures. Does not decide which one it is.
 
 use std::io;
 

@@ -1,6 +1,6 @@
 //! Which operations on an instance are ours, and which show another writer.
 //!
-//! Owns the record of what one run sent to one instance. Refuses to ask the service.
+//! Owns the record of what one run sent to one instance. Does not ask the service.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! What the rules are after a write, and whose doing that is.
 //!
-//! Owns the rule by which a read is believed, and the question for another writer. Refuses to write.
+//! Owns the rule by which a read is believed, and the question for another writer. Does not write.
 
 use super::instance::{Trouble, Worker, replaces};
 use super::outcomes::unproved;
@@ -140,7 +140,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
             .is_ok_and(|instance| !instance.state.is_settled())
     }
 
-    /// Refuses to go on where an operation shows another writer, or where the operations cannot be read.
+    /// Does not go on where an operation shows another writer, or where the operations cannot be read.
     pub(super) async fn nobody_else(&self) -> Result<(), Outcome> {
         match self.tools.reader.operations_for(self.id()).await {
             Ok(operations) => match self.own_operations.foreign(&operations) {

@@ -1,6 +1,6 @@
 //! What a call does to rules, whether live rules mean what was wanted, and how to say what is different.
 //!
-//! Owns the comparison on which every proof rests. Refuses to know how the rules were read.
+//! Owns the comparison on which every proof rests. Does not know how the rules were read.
 
 use crate::exposure;
 use crate::model::{Family, Firewall, LiveFirewall, Sources};

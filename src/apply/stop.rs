@@ -1,6 +1,6 @@
 //! The wish to stop, shared between whoever hears a signal and the executor.
 //!
-//! Owns one flag and the way to wait for it. Refuses to know signals.
+//! Owns one flag and the way to wait for it. Does not know signals.
 
 use std::sync::Arc;
 

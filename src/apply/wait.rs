@@ -1,6 +1,6 @@
 //! Pauses that grow, under a deadline.
 //!
-//! Owns how long to wait before asking again. Refuses to know what is asked.
+//! Owns how long to wait before asking again. Does not know what is asked.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! One write: told to the journal, sent, repeated where that is safe, and waited for.
 //!
-//! Refuses to send anything twice whose first sending may have had an effect, unless a read shows that it had none.
+//! Does not send anything twice whose first sending may have had an effect, unless a read shows that it had none.
 
 use super::instance::{Trouble, Worker};
 use super::outcomes::{failure, plain, untold};

@@ -1,6 +1,6 @@
 //! `drift --adopt`: the configuration is edited so that it says what is live.
 //!
-//! Owns the check that the edits do what they should before any file is written, and the writing. Refuses to write to the
+//! Owns the check that the edits do what they should before any file is written, and the writing. Does not write to the
 //! service, and to write files that changed since they were read.
 
 use std::collections::BTreeSet;

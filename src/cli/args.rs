@@ -1,6 +1,6 @@
 //! What may be typed: the verbs and the flags that several of them share.
 //!
-//! Owns names, defaults and help texts. Refuses to act on them.
+//! Owns names, defaults and help texts. Does not act on them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,27 +43,27 @@ pub(super) enum Verb {
     Check(super::check::CheckArgs),
     /// Show what would change, and who gains or loses access; writes nothing
     Plan(super::plan::PlanArgs),
-    /// Make it so, wait, and prove it by reading back
+    /// Apply the changes and verify the result
     Apply(super::apply::ApplyArgs),
-    /// Report whether live differs from the configuration; for cron; writes nothing to the service
+    /// Report whether the live rules differ from the configuration; for cron; writes nothing to the service
     Drift(super::drift::DriftArgs),
-    /// Say who gains and who loses access between two documents; offline, needs no credentials
+    /// Compare two documents: who gains and who loses access; offline, needs no credentials
     Diff(super::diff::DiffArgs),
-    /// Say whether somebody gets in, and which rule and line lets them in; writes nothing
+    /// Explain whether a source reaches a port, and which rule and line allows it; writes nothing
     Explain(super::explain::ExplainArgs),
-    /// Plan the way back to what was before a run, from its receipt; writes nothing
+    /// Plan to undo a run, from its receipt; writes nothing
     Rollback(super::rollback::RollbackArgs),
-    /// Write a configuration that says what is live; writes nothing to the service
+    /// Print a configuration that matches the live rules; writes nothing to the service
     Import(super::import::ImportArgs),
     /// Take a snapshot of instances and rules, for `plan --inventory` and `emulate --state`; writes nothing
     Inventory(super::inventory::InventoryArgs),
-    /// Say what would go wrong, and what to do: credentials, accounts, permissions, clock, regions, rates; writes nothing
+    /// Diagnose credentials, accounts, permissions, clock, regions and rates; writes nothing
     Doctor(super::doctor::DoctorArgs),
-    /// Join the reports of all shards of a run into one, with one exit code; offline
+    /// Merge the reports of all shards of a run into one, with one exit code; offline
     Report(super::report::ReportArgs),
-    /// Print the JSON Schema of a configuration, a plan file, a report, or what `diff` and `explain` answer
+    /// Print the JSON Schema of a configuration, a plan file, a report, or the output of `diff` or `explain`
     Schema(super::schema::SchemaArgs),
-    /// Print the script that completes command lines in a shell
+    /// Print the completion script for a shell
     Completions(super::completions::CompletionsArgs),
     /// Print the manual page of the command or of a verb
     Man(super::completions::ManArgs),
@@ -98,7 +98,7 @@ impl Verb {
 
 #[derive(Args, Debug)]
 pub(super) struct Logging {
-    /// Say more on stderr: -v what is done, -vv every call, -vvv everything
+    /// Log more on stderr: -v progress, -vv every call, -vvv everything
     #[arg(short, long, action = ArgAction::Count, global = true)]
     pub(super) verbose: u8,
     /// Format of log lines on stderr
@@ -110,7 +110,7 @@ pub(super) struct Logging {
 pub(super) enum LogFormat {
     /// Lines for people
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
@@ -190,7 +190,7 @@ pub(super) fn as_of(text: &str) -> Result<OffsetDateTime, String> {
         .map(|date| date.with_time(Time::MIDNIGHT).assume_utc())
         .or_else(|_| OffsetDateTime::parse(text, &Rfc3339))
         .map_err(|_| {
-            "wanted a date such as 2031-12-31, or an instant such as 2031-12-31T12:00:00Z"
+            "expected a date such as 2031-12-31, or an instant such as 2031-12-31T12:00:00Z"
                 .to_owned()
         })
 }
@@ -198,7 +198,7 @@ pub(super) fn as_of(text: &str) -> Result<OffsetDateTime, String> {
 /// How the service is reached, and in which accounts and regions.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ConnectionArgs {
-    /// Only these regions; repeatable
+    /// Limit to these regions; repeatable
     #[arg(
         long,
         value_name = "REGION",
@@ -207,7 +207,7 @@ pub(super) struct ConnectionArgs {
         hide_env = true
     )]
     pub(super) region: Vec<String>,
-    /// Only these accounts of the configuration; repeatable
+    /// Limit to these accounts of the configuration; repeatable
     #[arg(
         long,
         value_name = "NAME",
@@ -216,10 +216,10 @@ pub(super) struct ConnectionArgs {
         hide_env = true
     )]
     pub(super) account: Vec<String>,
-    /// The profile of the shared AWS configuration
+    /// Profile of the shared AWS configuration files
     #[arg(long, value_name = "NAME", env = "PORTWARD_PROFILE", hide_env = true)]
     pub(super) profile: Option<String>,
-    /// Another endpoint of the Lightsail API; STS is moved by `AWS_ENDPOINT_URL_STS`
+    /// Endpoint URL of the Lightsail API; `AWS_ENDPOINT_URL_STS` sets that of STS
     #[arg(
         long,
         value_name = "URL",
@@ -240,7 +240,7 @@ pub(super) struct ConnectionArgs {
 /// Which instances are read, and how many at once.
 #[derive(Args, Clone, Debug)]
 pub(super) struct FleetArgs {
-    /// Only these declared instances: NAME, REGION/NAME or ACCOUNT/REGION/NAME, globs allowed; repeatable
+    /// Limit to these declared instances: NAME, REGION/NAME or ACCOUNT/REGION/NAME, globs allowed; repeatable
     #[arg(
         short,
         long,
@@ -250,7 +250,7 @@ pub(super) struct FleetArgs {
         hide_env = true
     )]
     pub(super) target: Vec<String>,
-    /// How many instances are worked on at once
+    /// Number of instances processed at the same time
     #[arg(long, value_name = "N", default_value_t = 16, env = "PORTWARD_CONCURRENCY", hide_env = true,
           value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(super) concurrency: u16,
@@ -259,7 +259,7 @@ pub(super) struct FleetArgs {
 /// Where the rules are read.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct ReadArgs {
-    /// Where the rules are taken from
+    /// How live rules are read
     #[arg(
         long,
         value_enum,
@@ -274,7 +274,7 @@ pub(super) struct ReadArgs {
 /// How a plan gets from what is live to what must result.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct StrategyArgs {
-    /// Which calls a plan may use, instead of what the configuration says
+    /// Calls that a plan may use, instead of what the configuration says
     #[arg(long, value_name = "STRATEGY", value_parser = strategy, env = "PORTWARD_STRATEGY", hide_env = true)]
     pub(super) strategy: Option<Strategy>,
 }
@@ -282,7 +282,7 @@ pub(super) struct StrategyArgs {
 /// What counts as a difference.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct SpellingArgs {
-    /// Take rules that mean what is declared, with other port ranges or networks, for a difference
+    /// Report rules that allow the same access in other port ranges or networks as differences
     #[arg(long)]
     pub(super) strict_spelling: bool,
 }
@@ -298,9 +298,9 @@ pub(super) fn options(strategy: StrategyArgs, spelling: SpellingArgs) -> plan::O
 /// How the rules are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Read {
-    /// Each instance by itself, one call an instance
+    /// Each instance by itself, one call per instance
     Exact,
-    /// From the list of instances, one call a page; what differs and a sample of the rest are confirmed
+    /// From the list of instances, one call per page; differences and a sample of the rest are confirmed
     Bulk,
 }
 
@@ -331,7 +331,7 @@ fn strategy(text: &str) -> Result<Strategy, String> {
     [Strategy::Auto, Strategy::Put, Strategy::Incremental]
         .into_iter()
         .find(|strategy| strategy.as_str() == text)
-        .ok_or_else(|| "wanted auto, put or incremental".to_owned())
+        .ok_or_else(|| "expected auto, put or incremental".to_owned())
 }
 
 /// Free text that a plan keeps and reports repeat.
@@ -352,7 +352,7 @@ pub(super) struct ConsentArgs {
     /// repeatable
     #[arg(long, value_name = "GUARD[=SELECTOR]", requires = "reason")]
     pub(super) allow: Vec<Allow>,
-    /// Why that is meant
+    /// Reason for the consent; it is kept in the plan
     #[arg(long, value_name = "TEXT", requires = "allow", value_parser = reason)]
     pub(super) reason: Option<String>,
 }
@@ -363,7 +363,7 @@ pub(super) struct OutArgs {
     /// Write the plan to this file, for `apply FILE`
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
-    /// How long the file is good at most
+    /// Maximum validity of the plan file
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration, env = "PORTWARD_VALID_FOR", hide_env = true)]
     pub(super) valid_for: Duration,
 }
@@ -398,7 +398,7 @@ pub(super) struct InventoryFileArgs {
 
 /// A length of time such as `90s` or `2m`; a bare number is seconds.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let wanted = || "wanted a length of time such as 60s or 2m".to_owned();
+    let wanted = || "expected a duration such as 60s or 2m".to_owned();
     match text.parse::<u64>() {
         Ok(seconds) => Ok(Duration::from_secs(seconds)),
         Err(_) => humantime::parse_duration(text).map_err(|_| wanted()),

@@ -1,7 +1,7 @@
 //! `check`: is the configuration valid, and does what it declares hold to its policies, with no look at the world.
 //!
 //! Owns the verb. What depends on tags, or on which groups an instance is in, is decided on an inventory where one is given
-//! and named where none is. Refuses to connect to anything.
+//! and named where none is. Does not connect to anything.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -227,7 +227,7 @@ impl Fleet {
         };
         let undeclared = |Undeclared { id }: &Undeclared| Problem {
             severity: "warning",
-            ..Problem::error(format!("`{id}` is declared nowhere"), None)
+            ..Problem::error(format!("`{id}` is not in the configuration"), None)
         };
         let missing = self.desired.missing.iter().map(missing);
         missing.chain(self.desired.undeclared.iter().map(undeclared))

@@ -1,7 +1,7 @@
 //! `diff`: who gains and who loses access between two documents, offline.
 //!
 //! Owns the verb and the pairing of instances. What two configurations say of instances that are not known is compared by
-//! their selectors. Refuses to connect to anything, and to call equal what it could not read or decide, or what a doubtful
+//! their selectors. Does not connect to anything, and to call equal what it could not read or decide, or what a doubtful
 //! entry leaves open.
 
 mod general;

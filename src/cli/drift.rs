@@ -1,6 +1,6 @@
 //! `drift`: like `plan`, but its answer is the exit code: in sync, differs, or could not look.
 //!
-//! Owns the verb. Refuses to write to the service; `adopt` writes to the configuration.
+//! Owns the verb. Does not write to the service; `adopt` writes to the configuration.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The exit codes of every verb, in one table.
 //!
-//! Owns the numbers, their meaning, and which one wins where several hold. Refuses to be decided anywhere else.
+//! Owns the numbers, their meaning, and which one wins where several hold. They are decided nowhere else.
 
 use std::process::ExitCode;
 

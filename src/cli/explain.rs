@@ -1,6 +1,6 @@
 //! `explain`: whether somebody gets in, live and as declared, and because of which rule.
 //!
-//! Owns the verb. Refuses to write.
+//! Owns the verb. Does not write.
 
 use std::collections::BTreeMap;
 
@@ -188,7 +188,7 @@ fn question(
         None => vec![Key::ALL],
         Some(text) => config.keys_of(text).ok_or_else(|| {
             CommandError::usage(
-                format!("`--to {text}` is no service and no port"),
+                format!("`--to {text}` is neither a service nor a port"),
                 "write it as `allow` would have it: ssh, tcp/443, udp/7000-7010, icmp/8",
             )
         })?,
@@ -197,7 +197,7 @@ fn question(
         None => None,
         Some(text) => Some(config.sources_of(text).ok_or_else(|| {
             CommandError::usage(
-                format!("`--from {text}` is no address and no set"),
+                format!("`--from {text}` is neither an address nor a set"),
                 "write it as `from` would have it: 203.0.113.7, 203.0.113.0/24, or the name of a set",
             )
         })?),

@@ -1,6 +1,6 @@
 //! `import`: a configuration that says what is live, to begin with.
 //!
-//! Owns the verb. Refuses to write to the service, and to declare what could not be read.
+//! Owns the verb. Does not write to the service, and to declare what could not be read.
 
 use clap::Args;
 

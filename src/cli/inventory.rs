@@ -1,6 +1,6 @@
 //! `inventory`: a snapshot of instances and their rules, as the service spells them.
 //!
-//! Owns the verb, and the look at a fleet that needs no configuration. Refuses to write to the service, and to take what
+//! Owns the verb, and the look at a fleet that needs no configuration. Does not write to the service, and to take what
 //! could not be read for empty: the rules are `null` then, the region is left out, and the run exits with 6.
 
 use std::collections::{BTreeMap, BTreeSet};

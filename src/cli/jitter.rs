@@ -1,6 +1,6 @@
 //! A random wait before the first call, so that many machines whose clocks agree do not ask at once.
 //!
-//! Owns the choice and the wait. Refuses to outlast a signal.
+//! Owns the choice and the wait. Does not outlast a signal.
 
 use std::time::Duration;
 

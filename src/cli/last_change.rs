@@ -1,6 +1,6 @@
 //! Who changed the rules last: the last port operation on instances that differ, as the service remembers it.
 //!
-//! Owns the question, which is put for a few instances only. Refuses to fail a run over it: that an instance differs is the
+//! Owns the question, which is put for a few instances only. Does not fail a run over it: that an instance differs is the
 //! answer, and this is only a hint at why.
 
 use std::collections::BTreeMap;

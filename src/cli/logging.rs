@@ -1,6 +1,6 @@
 //! Log lines on stderr, for people or as JSON.
 //!
-//! Owns the levels and the format. No line obeys a stranger: foreign text in it is escaped. Refuses to log the bodies of
+//! Owns the levels and the format. No line obeys a stranger: foreign text in it is escaped. Does not log the bodies of
 //! libraries' requests and replies.
 
 use std::io;

@@ -1,6 +1,6 @@
 //! Metrics for the textfile collector, with what the last run left behind.
 //!
-//! Owns the clock and the reading of the old file. Refuses to word a metric.
+//! Owns the clock and the reading of the old file. Does not word a metric.
 
 use std::fs;
 use std::path::Path;
@@ -38,7 +38,7 @@ pub(super) fn before(file: Option<&Path>) -> Option<i64> {
     last_success(&fs::read_to_string(file).ok()?)
 }
 
-/// Whether something is there that is no file, such as a pipe: it has no old text.
+/// Whether something is there that is not a file, such as a pipe: it has no old text.
 fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|there| !there.is_file())
 }

@@ -1,7 +1,7 @@
 //! `--notify-url`: one JSON object a run, sent to a chat or a monitor.
 //!
 //! Owns when something is sent, the one retry, and the secrecy of the address, which for most chats is the only secret.
-//! Refuses to hide the answer of a run: a notification that is not taken is a warning, and makes the exit code 1 only where
+//! Does not hide the answer of a run: a notification that is not taken is a warning, and makes the exit code 1 only where
 //! it would have been 0, since otherwise nobody would learn of it.
 
 use std::env;

@@ -1,6 +1,6 @@
 //! Where output goes: data to stdout, everything else to stderr, reports to files.
 //!
-//! Owns which form of a run goes where; reports are written however it ends. Refuses to make up texts of its own beyond
+//! Owns which form of a run goes where; reports are written however it ends. Does not make up texts of its own beyond
 //! errors, and to print foreign text that a CI system would obey.
 
 mod files;

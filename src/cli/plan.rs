@@ -1,6 +1,6 @@
 //! `plan`: what would change, and who gains or loses access.
 //!
-//! Owns the verb. Refuses to write.
+//! Owns the verb. Does not write.
 
 use clap::Args;
 
@@ -40,7 +40,7 @@ pub(super) struct PlanningArgs {
     pub(super) shard: ShardArgs,
     #[command(flatten)]
     pub(super) receipts: ReceiptsArgs,
-    /// Count instances that are declared nowhere as a difference
+    /// Count instances that are not in the configuration as a difference
     #[arg(long)]
     fail_on_undeclared: bool,
 }

@@ -1,6 +1,6 @@
 //! How far a run is: a bar on a terminal, a line now and then in a log.
 //!
-//! Owns the drawing on stderr and the words of a log line. Refuses to say anything in a log of a short run.
+//! Owns the drawing on stderr and the words of a log line. Does not say anything in a log of a short run.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};

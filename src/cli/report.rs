@@ -1,6 +1,6 @@
 //! `report merge`: the reports of all shards as one, with one exit code.
 //!
-//! Owns the verb and the exit code of the whole. Offline. Refuses to answer for a shard that has no report.
+//! Owns the verb and the exit code of the whole. Offline. Does not answer for a shard that has no report.
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! `rollback`: an ordinary plan back to what was before a run, from the receipt of that run.
 //!
-//! Owns the verb. Refuses to write: the plan is shown and, with `--out`, kept for `apply`, so every guard applies. A
+//! Owns the verb. Does not write: the plan is shown and, with `--out`, kept for `apply`, so every guard applies. A
 //! configuration is only asked for its guards and its policies; what comes back stands in the receipt alone.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! `--shard K/N`: a fleet worked on by several processes, each on its own part.
 //!
-//! Owns which part is ours and what is narrowed to it. Refuses to narrow before the whole scope was judged: what the
+//! Owns which part is ours and what is narrowed to it. Does not narrow before the whole scope was judged: what the
 //! configuration expects, what is missing and what nothing declares is decided on all instances.
 
 use std::env;

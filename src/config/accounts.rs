@@ -1,7 +1,7 @@
 //! `[accounts]`: the accounts that instances are in, and where each is looked at.
 //!
 //! Owns what may be said of an account, and the check that names of accounts elsewhere mean one. There is no place for a
-//! secret: an account says which profile or role to use, never with what. Refuses to ask anybody whether it is true.
+//! secret: an account says which profile or role to use, never with what. Does not ask anybody whether it is true.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,6 @@
 //! What a configuration names: instances with a table, sets of addresses, services.
 //!
-//! Owns the looking up of names for people who read a comparison. Refuses to say what an instance gets.
+//! Owns the looking up of names for people who read a comparison. Does not say what an instance gets.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! Where parts of the configuration contradict each other on an instance.
 //!
-//! Owns who decides on mode and strategy, and what `absent` may name. Refuses to guess: a contradiction is an error.
+//! Owns who decides on mode and strategy, and what `absent` may name. Does not guess: a contradiction is an error.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! What a table gives to every instance that it takes, without a look at any instance.
 //!
 //! Owns what can be said before the instances are known: the rules that an instance has for certain, and those that it
-//! may have besides. Refuses to guess: what depends on tags or on an unknown region is only possible.
+//! may have besides. Does not guess: what depends on tags or on an unknown region is only possible.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

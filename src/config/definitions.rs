@@ -1,6 +1,6 @@
 //! What the files define, before names are followed.
 //!
-//! Owns the shapes between `read`, which fills them, and `link`, which consumes them. Refuses to check anything but
+//! Owns the shapes between `read`, which fills them, and `link`, which consumes them. Does not check anything but
 //! that a name is defined once.
 
 use std::collections::BTreeMap;

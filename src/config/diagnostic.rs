@@ -1,6 +1,6 @@
 //! What is wrong with a configuration: every problem, with its place and a hint.
 //!
-//! Owns the shape and the order of problems. Refuses to decide what a problem is; `render` shows them.
+//! Owns the shape and the order of problems. Does not decide what a problem is; `render` shows them.
 
 use std::collections::BTreeSet;
 use std::fmt;

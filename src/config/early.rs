@@ -1,6 +1,6 @@
 //! Which instances the configuration is likely to declare, one at a time and before all are known.
 //!
-//! Owns a quick answer for who wants to begin early. Refuses to be relied upon: only `resolve` sees the whole, and may still
+//! Owns a quick answer for who wants to begin early. Must not be relied upon: only `resolve` sees the whole, and may still
 //! find that a name means another instance or that the fleet is not as expected.
 
 use std::collections::HashSet;

@@ -1,6 +1,6 @@
 //! How many instances a group is expected to match.
 //!
-//! Owns the spelling `3`, `1..200`, `1..`, `..200`; both ends count. Refuses to count.
+//! Owns the spelling `3`, `1..200`, `1..`, `..200`; both ends count. Does not count.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! Where the files of a configuration come from: the disk, or something that looks like one.
 //!
-//! Owns the few questions that loading asks of a file system. Refuses to know what is in the files, and to decide which
+//! Owns the few questions that loading asks of a file system. Does not know what is in the files, and to decide which
 //! of them may be read.
 
 use std::io;

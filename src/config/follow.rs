@@ -1,6 +1,6 @@
 //! The names in rules, followed to what they stand for.
 //!
-//! Owns the checks of a rule that need more than its own text. Refuses to know groups and instances; `link` does.
+//! Owns the checks of a rule that need more than its own text. Does not know groups and instances; `link` does.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;

@@ -1,6 +1,6 @@
 //! The keys of the language, table by table.
 //!
-//! Owns what may be written where. Refuses to know what it means; `read` does.
+//! Owns what may be written where. Does not know what it means; `read` does.
 
 /// The top of a file.
 pub(super) const TOP: &[&str] = &[

@@ -1,6 +1,6 @@
 //! From definitions to a configuration: every name followed, every text read.
 //!
-//! Owns the checks that need more than one definition. Refuses to look at instances; `resolve` does.
+//! Owns the checks that need more than one definition. Does not look at instances; `resolve` does.
 
 use std::collections::{BTreeMap, BTreeSet};
 

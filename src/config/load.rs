@@ -177,7 +177,7 @@ impl<F: Files> Includer<'_, F> {
             Kind::Directory if !named => return Ok(false),
             Kind::Directory | Kind::Link | Kind::Other => {
                 return Err(refuse(
-                    &format!("{shown} is no file"),
+                    &format!("{shown} is not a file"),
                     "to include a directory, write a pattern, as in \"fleet/*.toml\"",
                 ));
             }

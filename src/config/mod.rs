@@ -1,7 +1,7 @@
 //! The configuration language: from TOML files to what is wanted of each instance.
 //!
 //! Owns the language: its keys, its names, its built-in services, and every message about a mistake in it. All problems
-//! of all files come out of one run, each with its place and a hint. Refuses to look at live rules, at a clock, and at
+//! of all files come out of one run, each with its place and a hint. Does not look at live rules, at a clock, and at
 //! anything but the files that it is given.
 //!
 //! The way goes from text to tree (`syntax`, `tree`), to definitions (`read`), to a [`Config`] whose names are followed

@@ -1,6 +1,6 @@
 //! Which names may be given to what.
 //!
-//! Owns the rules of names. Refuses to know which names exist.
+//! Owns the rules of names. Does not know which names exist.
 
 /// Why a text cannot be the name of an instance, if so.
 ///

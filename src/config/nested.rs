@@ -1,6 +1,6 @@
 //! Named lists that may name each other: address sets and services.
 //!
-//! Owns following the names, and finding circles. Refuses to know what the lists hold. No step recurses, since a chain of
+//! Owns following the names, and finding circles. Does not know what the lists hold. No step recurses, since a chain of
 //! names can be as long as a file.
 
 use std::collections::{BTreeMap, BTreeSet};

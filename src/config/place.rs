@@ -1,6 +1,6 @@
 //! Where an instance is named to be: by its name alone, or with its region, or with its account too.
 //!
-//! Owns the form `account/region/name`. Refuses to know which accounts, regions and instances there are.
+//! Owns the form `account/region/name`. Does not know which accounts, regions and instances there are.
 
 use crate::model::{InstanceId, Site};
 

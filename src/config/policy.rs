@@ -9,7 +9,7 @@
 //! | `all-open-to-world` | a rule that allows `all` lets the world in |
 //!
 //! The world is more than a `/8` of IPv4 or a `/32` of IPv6, however it is put together. They warn; a `[[policy]]` with
-//! their `id` and nothing but a `severity` makes them `deny`, `warn` or `off`. Refuses to judge anything.
+//! their `id` and nothing but a `severity` makes them `deny`, `warn` or `off`. Does not judge anything.
 
 use std::collections::BTreeMap;
 

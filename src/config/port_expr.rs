@@ -1,6 +1,6 @@
 //! What a rule opens: `tcp/443`, `udp/7000-7010`, `icmp/8:-1`, `icmp`, `all`.
 //!
-//! Owns the spelling of keys. Refuses to know services by name; `services` and `link` do.
+//! Owns the spelling of keys. Does not know services by name; `services` and `link` do.
 
 use super::source::quote;
 use crate::model::{Key, KeyError, Protocol};
@@ -86,7 +86,7 @@ fn icmp(protocol: Protocol, text: &str, numbers: &str) -> Result<Key, Wrong> {
     match (any_or_number(kind), any_or_number(code)) {
         (Some(kind), Some(code)) => key(protocol, kind, code),
         _ => wrong(
-            format!("{} is no type and code", quote(text)),
+            format!("{} is not a valid type and code", quote(text)),
             Some(format!(
                 "write `{protocol}/8:0`, `{protocol}/8` for any code, or `{protocol}` for all"
             )),
@@ -191,8 +191,8 @@ mod tests {
             ("tcp/80,443", "`tcp/80,443` is neither a port"),
             ("tcp/80-", "`tcp/80-` is neither a port"),
             ("tcp/1-2-3", "`tcp/1-2-3` is neither a port"),
-            ("icmp/8:", "`icmp/8:` is no type and code"),
-            ("icmp/-2", "`icmp/-2` is no type and code"),
+            ("icmp/8:", "`icmp/8:` is not a valid type and code"),
+            ("icmp/-2", "`icmp/-2` is not a valid type and code"),
             (
                 "sctp/5",
                 "`sctp/5` has no protocol that Lightsail knows; the protocols are",

@@ -1,6 +1,6 @@
 //! One file, from TOML to definitions.
 //!
-//! Owns what each key takes. Refuses to follow names from one definition to another; `link` does.
+//! Owns what each key takes. Does not follow names from one definition to another; `link` does.
 
 mod accounts;
 mod guard;

@@ -1,6 +1,6 @@
 //! The regions that a configuration names.
 //!
-//! Owns the form of a region, and the warning about one that is not known. Refuses to decide whether one is looked at.
+//! Owns the form of a region, and the warning about one that is not known. Does not decide whether one is looked at.
 
 use super::diagnostic::Report;
 use super::source::{Span, quote};
@@ -12,7 +12,7 @@ use crate::model::REGIONS;
 pub(super) fn check(report: &mut Report, region: &str, span: Span) -> bool {
     let possible = is_possible(region);
     if !possible {
-        let message = format!("{} is no region", quote(region));
+        let message = format!("{} is not a valid region", quote(region));
         report.unknown(span, message, region, known());
         return false;
     }

@@ -1,6 +1,6 @@
 //! Problems as people see them: the source line, a caret and the hint.
 //!
-//! Owns the look. Refuses to find problems, and to know whether it writes to a terminal.
+//! Owns the look. Does not find problems, and to know whether it writes to a terminal.
 
 use std::fmt::Write as _;
 

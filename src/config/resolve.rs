@@ -1,6 +1,6 @@
 //! The configuration against the instances that exist.
 //!
-//! Owns what each instance gets and what is said of those that are missing or declared nowhere. Refuses to read
+//! Owns what each instance gets and what is said of those that are missing or not in the configuration. Does not read
 //! anything: instances and the time are passed in.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! A rule whose names have been followed, and what of it one instance gets.
 //!
-//! Owns the address families: what a protocol and an instance can take. Refuses to know groups, modes and dates.
+//! Owns the address families: what a protocol and an instance can take. Does not know groups, modes and dates.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Which instances a group takes.
 //!
-//! Owns globs over names, regions and tags. Refuses to look at anything else of an instance.
+//! Owns globs over names, regions and tags. Does not look at anything else of an instance.
 
 mod pattern;
 

@@ -1,6 +1,6 @@
 //! The built-in services.
 //!
-//! Owns the table of names and ports, from the IANA registry of service names unless the line says otherwise. Refuses to
+//! Owns the table of names and ports, from the IANA registry of service names unless the line says otherwise. Does not
 //! hold the user's own services; `link` does.
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! The text of one file, and where in it something stands.
 //!
-//! Owns the way from bytes to line and column, in time that does not grow with the length of a line. Refuses to know
+//! Owns the way from bytes to line and column, in time that does not grow with the length of a line. Does not know
 //! what the text means, and to read files.
 
 use std::ops::Range;

@@ -65,7 +65,7 @@ fn network(text: &str) -> Result<IpNet, Wrong> {
     };
     let Ok(ip) = address.parse::<IpAddr>() else {
         return fail(
-            format!("{} is no address", quote(text)),
+            format!("{} is not a valid address", quote(text)),
             Some(not_an_address(address, length)),
         );
     };
@@ -111,7 +111,7 @@ fn network(text: &str) -> Result<IpNet, Wrong> {
     Ok(net)
 }
 
-/// What may have been meant by a text that is no address.
+/// What may have been meant by a text that is not a valid address.
 fn not_an_address(address: &str, length: Option<&str>) -> String {
     if let Some(plain) = without_leading_zeros(address) {
         let network = length
@@ -209,15 +209,15 @@ mod tests {
             ),
             (
                 "010.0.0.0/8",
-                "`010.0.0.0/8` is no address; a leading zero is read as octal by some programs: write `10.0.0.0/8`",
+                "`010.0.0.0/8` is not a valid address; a leading zero is read as octal by some programs: write `10.0.0.0/8`",
             ),
             (
                 "10.0.0.1:22",
-                "`10.0.0.1:22` is no address; ports belong into `allow`: write `10.0.0.1`",
+                "`10.0.0.1:22` is not a valid address; ports belong into `allow`: write `10.0.0.1`",
             ),
             (
                 "fe80::1%eth0",
-                "`fe80::1%eth0` is no address; an address with a zone has no meaning on the internet",
+                "`fe80::1%eth0` is not a valid address; an address with a zone has no meaning on the internet",
             ),
         ] {
             assert_eq!(shown(text), meaning, "{text}");

@@ -106,7 +106,7 @@ impl Scope {
         Self(Kind::One(place))
     }
 
-    /// Those that `NAME`, `REGION/NAME` or `ACCOUNT/REGION/NAME` describes, globs allowed; `None` where that is no pattern.
+    /// Those that `NAME`, `REGION/NAME` or `ACCOUNT/REGION/NAME` describes, globs allowed; `None` where that is not a valid pattern.
     #[must_use]
     pub fn described(text: &str) -> Option<Self> {
         let Place {

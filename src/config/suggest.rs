@@ -1,6 +1,6 @@
 //! "Did you mean": the nearest of the words that were possible.
 //!
-//! Owns what near means. Refuses to spend more than a bounded effort, however many names are wrong.
+//! Owns what near means. Does not spend more than a bounded effort, however many names are wrong.
 
 use super::diagnostic::{Problem, Report};
 use super::source::{Span, quote};

@@ -1,6 +1,6 @@
 //! What a configuration holds, without looking at any instance: what `check` says of a valid one.
 //!
-//! Owns the counting and the calendar. Refuses to say what an instance gets.
+//! Owns the counting and the calendar. Does not say what an instance gets.
 
 use time::OffsetDateTime;
 

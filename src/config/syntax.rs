@@ -1,6 +1,6 @@
 //! What the TOML parser says about a file that is no TOML.
 //!
-//! Owns the way from its errors to ours, and the taking apart of deep trees. Refuses to know the language.
+//! Owns the way from its errors to ours, and the taking apart of deep trees. Does not know the language.
 
 use std::ops::Range;
 

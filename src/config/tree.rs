@@ -1,6 +1,6 @@
 //! Typed looks at the spanned TOML tree.
 //!
-//! Owns the messages about wrong types and unknown keys. Refuses to know what any key means; `read` does.
+//! Owns the messages about wrong types and unknown keys. Does not know what any key means; `read` does.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};

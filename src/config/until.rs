@@ -22,7 +22,7 @@ pub(super) fn parse(value: &Datetime) -> Result<OffsetDateTime, Wrong> {
         );
     };
     let impossible = || Wrong {
-        message: format!("`until` is no real date or time: `{value}`"),
+        message: format!("`until` is not a valid date or time: `{value}`"),
         hint: None,
     };
     let month = Month::try_from(date.month).map_err(|_| impossible())?;
@@ -99,7 +99,7 @@ mod tests {
             ("01:00:00", "`until` is a time without a date"),
             (
                 "9999-12-31T23:00:00-23:00",
-                "`until` is no real date or time: `9999-12-31T23:00:00-23:00`",
+                "`until` is not a valid date or time: `9999-12-31T23:00:00-23:00`",
             ),
         ] {
             assert_eq!(shown(text), meaning, "{text}");

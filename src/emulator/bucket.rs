@@ -1,6 +1,6 @@
 //! The documented request rates: a token bucket for each action in each region.
 //!
-//! Owns the numbers of the user guide's page about request throttling. Pure: the time is passed in. Refuses to wait.
+//! Owns the numbers of the user guide's page about request throttling. Pure: the time is passed in. Does not wait.
 
 use std::collections::BTreeMap;
 

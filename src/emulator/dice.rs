@@ -1,8 +1,8 @@
 //! Dice that fall the same way for the same seed, whatever fell before.
 //!
 //! Owns the one hash behind every chance. A throw depends on what it is for and how often that was thrown, never on the
-//! order in which requests for different instances arrive: so a run with many requests at once can be repeated. Refuses
-//! to be good enough for secrets.
+//! order in which requests for different instances arrive: so a run with many requests at once can be repeated. Does not
+//! be good enough for secrets.
 
 /// A number for the `nth` throw about `what` and `subject`.
 pub(super) fn roll(seed: u64, what: &str, subject: &str, nth: u64) -> u64 {

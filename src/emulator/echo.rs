@@ -1,7 +1,7 @@
 //! How rules are told in a reply: the same rules in whatever spelling and order the service might choose.
 //!
-//! Owns the disguises. None of them changes what the rules mean, except where no list of sources is shown at all. Refuses
-//! to touch what is stored.
+//! Owns the disguises. None of them changes what the rules mean, except where no list of sources is shown at all. Does not
+//! touch what is stored.
 
 use serde_json::Value;
 

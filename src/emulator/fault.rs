@@ -1,6 +1,6 @@
 //! An error reply of the service: its code, its status and its body.
 //!
-//! Owns the codes and the texts that are common to several operations. Refuses to decide when one is due.
+//! Owns the codes and the texts that are common to several operations. Does not decide when one is due.
 
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! Faults: what goes wrong, by chance or on cue.
 //!
-//! Owns when something is due; every chance follows from the seed, so a run can be repeated. Refuses to know what the
+//! Owns when something is due; every chance follows from the seed, so a run can be repeated. Does not know what the
 //! request would have done, and to touch the rules itself.
 
 use std::collections::{BTreeMap, BTreeSet};

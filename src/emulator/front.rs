@@ -1,7 +1,7 @@
 //! The front: from a whole HTTP message to a whole reply, without a socket.
 //!
 //! Owns the dispatch between Lightsail and STS, the order of checks (signature, operation, then the service) and how a
-//! refused signature is told in each protocol. Refuses to do I/O.
+//! refused signature is told in each protocol. Does not do I/O.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

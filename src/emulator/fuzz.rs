@@ -1,6 +1,6 @@
 //! The way in for fuzzing: bytes that claim to be a request.
 //!
-//! Owns how the bytes are cut into a message. Refuses to panic, which is all that it promises.
+//! Owns how the bytes are cut into a message. Does not panic, which is all that it promises.
 
 use hyper::HeaderMap;
 use hyper::header::HeaderValue;

@@ -1,6 +1,6 @@
 //! The HTTP server: connections, bodies, deadlines.
 //!
-//! Owns what keeps one client from disturbing another: a size and a deadline for every request. Refuses to know what is
+//! Owns what keeps one client from disturbing another: a size and a deadline for every request. Does not know what is
 //! asked; whole messages go to the front, which says at once what becomes of them.
 
 use std::io;

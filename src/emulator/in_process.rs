@@ -1,7 +1,7 @@
 //! The emulator without HTTP: one call, one answer, on a clock that the caller owns.
 //!
 //! Owns the clock and the reading of a reply as a client would read it. Everything else is the same service that is served.
-//! Refuses to wait: a late reply moves the clock, and one that never comes says so at once.
+//! Does not wait: a late reply moves the clock, and one that never comes says so at once.
 
 use std::cell::Cell;
 use std::time::Duration;

@@ -4,7 +4,7 @@
 //! 1.1 and checks it as the service model does, `signature` verifies AWS Signature Version 4, `front` puts them together,
 //! `http` serves them, [`InProcess`] does without, `file` keeps the state in an inventory.
 //! Where AWS documents nothing, the default is what was observed or the answer that a client has most to fear, and
-//! [`Quirks`] has the other ones. Refuses to be more than the firewall: instances cannot be made, and every region answers.
+//! [`Quirks`] has the other ones. Is not more than the firewall: instances cannot be made, and every region answers.
 //!
 //! The journal is kept in memory for as long as the emulator lives; operations are also kept in a file beside the state.
 

@@ -1,6 +1,6 @@
 //! Operations: what a write leaves behind for a client to ask about.
 //!
-//! Owns their ids, their progress and their order, oldest first. Refuses to change rules, and to keep them over a restart.
+//! Owns their ids, their progress and their order, oldest first. Does not change rules, and to keep them over a restart.
 
 mod record;
 

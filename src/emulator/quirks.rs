@@ -1,7 +1,7 @@
 //! Quirks: how the emulator behaves where the real service is not documented, or where evidence conflicts.
 //!
 //! Owns one switch for each thing that is not known and could matter to a client. The default is what was observed or,
-//! where nothing was, the mildest answer that is not dangerous to believe in. Refuses to hold faults, which are what goes
+//! where nothing was, the mildest answer that is not dangerous to believe in. Does not hold faults, which are what goes
 //! wrong by chance.
 
 mod catalogue;

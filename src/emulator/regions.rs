@@ -1,6 +1,6 @@
 //! The regions that `GetRegions` lists.
 //!
-//! Owns the form of the answer. Refuses to bar any other: a request may be made to whatever region its
+//! Owns the form of the answer. Does not bar any other: a request may be made to whatever region its
 //! signature names.
 
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! Replies in AWS JSON: instances, states and operations as the service shows them.
 //!
-//! Owns the members that an inventory does not hold, which are made up from the ARN, always the same. Refuses to look
+//! Owns the members that an inventory does not hold, which are made up from the ARN, always the same. Does not look
 //! anything up.
 
 use serde_json::{Number, Value, json};

@@ -1,7 +1,7 @@
 //! Rules as the service stores them: a list of entries in order, and what Open, Close and Put make of it.
 //!
 //! Owns the validation of one `PortInfo` and the three changes, as functions from entries to entries. An entry that no
-//! write touched keeps its spelling. Refuses to know instances.
+//! write touched keeps its spelling. Does not know instances.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -125,7 +125,7 @@ fn distinct(texts: Vec<String>) -> Vec<String> {
 
 impl Lists {
     fn of(entry: &PortState) -> Self {
-        // A text that is no network, which only a hand-written inventory can hold, stands for itself.
+        // A text that is not a valid network, which only a hand-written inventory can hold, stands for itself.
         let canonical = |text: &String| {
             Sources::parse_live(text).map_or_else(|| text.clone(), |net| net.to_string())
         };

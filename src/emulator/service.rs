@@ -1,7 +1,7 @@
 //! The service: the state machine with everything that can go wrong around it, one request at a time.
 //!
 //! Owns the order of events: who acts first, what is refused, what gets lost, and what the reply is disguised as. Every
-//! way in, with or without HTTP, ends here. Pure: the time is passed in. Refuses to wait; it only says how long one has to.
+//! way in, with or without HTTP, ends here. Pure: the time is passed in. Does not wait; it only says how long one has to.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Temporary credentials: the sessions of assumed roles.
 //!
 //! Owns their keys, tokens and ends. The same requests in the same order get the same keys, for whoever has to repeat a
-//! run; the secrets follow from the secret of the emulator, so that nobody guesses them without it. Refuses to know which
+//! run; the secrets follow from the secret of the emulator, so that nobody guesses them without it. Does not know which
 //! role may be assumed.
 
 use std::collections::BTreeMap;

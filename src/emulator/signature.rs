@@ -1,7 +1,7 @@
 //! AWS Signature Version 4, as a verifier.
 //!
 //! Owns the reading of the `Authorization` header, the canonical request and the judgement. The time is passed in.
-//! Refuses to sign, to know operations, and to tell a caller how far a wrong signature was off.
+//! Does not sign, to know operations, and to tell a caller how far a wrong signature was off.
 
 use std::fmt::Write as _;
 

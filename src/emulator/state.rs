@@ -1,7 +1,7 @@
 //! The state machine: what the service knows, and what each request makes of it.
 //!
 //! Owns instances, operations, the journal and the counts. Pure: the time, and the keeping of what changed, are passed
-//! in. Refuses to know sockets, signatures, files and chance.
+//! in. Does not know sockets, signatures, files and chance.
 //!
 //! Where the service is not documented and no quirk says otherwise, the choice is: writes need a `running` or `stopped`
 //! instance; an instance whose `portStates` are `null` in the inventory cannot be read or written, which is a

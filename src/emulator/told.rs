@@ -1,7 +1,7 @@
 //! What the emulator logs: each request with what became of it, and each change of rules.
 //!
 //! Owns the events, at the level of single calls. Whoever measures a client from outside reads them as JSON: which calls it
-//! made, and which rules were open from when on. Refuses to log what a request or a reply holds besides.
+//! made, and which rules were open from when on. Does not log what a request or a reply holds besides.
 
 use hyper::HeaderMap;
 use hyper::header::HeaderValue;

@@ -1,6 +1,6 @@
 //! Requests in AWS JSON 1.1, checked as the service model checks them.
 //!
-//! Owns names of operations, types of members, required members and the pattern of names. Refuses to know whether what
+//! Owns names of operations, types of members, required members and the pattern of names. Does not know whether what
 //! is asked for exists. As in the service, a member of a wrong type is found before a value that is not valid, a member
 //! that is `null` counts as absent, and unknown members are ignored.
 

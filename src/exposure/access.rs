@@ -3,7 +3,7 @@
 //! Owns the algebra of sources: two firewalls may spell the same people differently, and here they are equal. An alias
 //! is a point beside the addresses. The browser client behind `lightsail-connect` has addresses that nobody publishes, so
 //! it is inside every set that covers its whole family and inside no narrower one that does not name it; what another
-//! alias stands for is not known, and nothing contains it. Refuses to know ports.
+//! alias stands for is not known, and nothing contains it. Does not know ports.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

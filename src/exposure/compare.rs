@@ -1,7 +1,7 @@
 //! One instance as two documents have it, and which rule of them causes which part of the difference.
 //!
 //! Owns the search for causes, and the word for a difference, which there is only where neither document leaves a doubt.
-//! Refuses to know where a document came from, and how a difference is worded.
+//! Does not know where a document came from, and how a difference is worded.
 
 use std::fmt;
 

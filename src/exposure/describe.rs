@@ -2,7 +2,7 @@
 //!
 //! Owns the words for boxes and sources. The exact boxes are right but long: one `all` rule beside one port comes as
 //! seven of them. So what is common to every protocol is said once, and port ranges may overlap where that is shorter.
-//! Every line is still exact, and together they say neither more nor less than the boxes. Refuses to colour, to sort by
+//! Every line is still exact, and together they say neither more nor less than the boxes. Does not colour, to sort by
 //! weight, and to say why.
 
 use std::fmt;

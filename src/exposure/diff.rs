@@ -1,6 +1,6 @@
 //! What a change opens and closes, as boxes that have only one form.
 //!
-//! Owns the comparison of two effective accesses. Refuses to say which rule causes what, and how it is shown.
+//! Owns the comparison of two effective accesses. Does not say which rule causes what, and how it is shown.
 
 use std::fmt;
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the one form of that function, so that equality of meaning is equality of data: whatever covers the whole family of
 //! the browser client holds it, whether it is named or not. The operations on two of them go point by point, so a
-//! difference may be everybody but the browser client. Refuses to judge it, and to know what may be open besides.
+//! difference may be everybody but the browser client. Does not judge it, and to know what may be open besides.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -2,7 +2,7 @@
 //!
 //! Owns the meaning of rules. The space of packets is cut into five protocol atoms, each atom into cells (a port, or an
 //! ICMP type and code), and every cell has the set of sources that get in. Splitting a port range or a network changes
-//! the spelling and not the meaning, so nothing that is decided here can be evaded by spelling. Refuses to know how a
+//! the spelling and not the meaning, so nothing that is decided here can be evaded by spelling. Does not know how a
 //! firewall is changed, and what is wise to open.
 
 mod access;

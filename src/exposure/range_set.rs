@@ -1,7 +1,7 @@
 //! Sets of addresses as sorted ranges, and their algebra.
 //!
 //! Owns exactness at both ends of both address spaces, where `last + 1` does not exist and the whole of IPv6 holds one
-//! address more than a `u128` can say. Refuses to know what an address is allowed to do.
+//! address more than a `u128` can say. Does not know what an address is allowed to do.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -1,7 +1,7 @@
 //! Comparing sources by meaning while keeping their spelling.
 //!
 //! Owns what the planner needs where texts are sent to the service: a network that need not be cut is left as it was
-//! named. Refuses to know ports; whole firewalls are compared as [`Effective`](super::Effective).
+//! named. Does not know ports; whole firewalls are compared as [`Effective`](super::Effective).
 
 use ipnet::IpNet;
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the two walks that everything else is made of: many stretches into one list of runs, and two lists of runs into
 //! one. The set of stretches that cover a cell changes only at a cut, so the first cell between two cuts stands for all
-//! of them. Refuses to know which atom it walks.
+//! of them. Does not know which atom it walks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What can go wrong between us and the service, as one type.
 //!
 //! Owns the judgement of a failed call: what kind it is, whether to ask again, whether it may have been carried out all
-//! the same, and what a person can do. Refuses to know how a call was made.
+//! the same, and what a person can do. Does not know how a call was made.
 
 use std::fmt;
 

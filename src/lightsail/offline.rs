@@ -1,6 +1,6 @@
 //! The service as a snapshot remembers it.
 //!
-//! Owns the answers of a file. Refuses to answer for what the snapshot has not seen.
+//! Owns the answers of a file. Does not answer for what the snapshot has not seen.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

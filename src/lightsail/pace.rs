@@ -1,7 +1,7 @@
 //! How fast the service may be asked: its documented token buckets, and ours, which stay below them.
 //!
-//! Owns the arithmetic and the rule by which a bucket adapts. Time is passed in, as a span since any fixed moment. Refuses
-//! to wait and to know what is asked.
+//! Owns the arithmetic and the rule by which a bucket adapts. Time is passed in, as a span since any fixed moment. Does not
+//! wait and to know what is asked.
 //!
 //! The service keeps one bucket for each action, account and region, of twenty calls. Ours holds one less, which leaves
 //! room for calls that arrive a little closer together than they were sent. When the service says that it was too much all
@@ -99,7 +99,7 @@ impl fmt::Display for Rate {
 
 /// A text that is no rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("wanted a number above 0 and at most 1, or `unlimited`")]
+#[error("expected a number above 0 and at most 1, or `unlimited`")]
 pub struct RateError;
 
 impl FromStr for Rate {

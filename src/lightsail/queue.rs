@@ -1,6 +1,6 @@
 //! The line in which calls wait for their turn: one for each region and action of a connection.
 //!
-//! Owns the waiting, first come, first served. Refuses to know how fast is too fast, which `pace` does.
+//! Owns the waiting, first come, first served. Does not know how fast is too fast, which `pace` does.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,6 +1,6 @@
 //! How many calls were made, and how they were answered.
 //!
-//! Owns the counting. Refuses to say whether it is much.
+//! Owns the counting. Does not say whether it is much.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Rules for tests, random ones and some by name, of this module and of those that build on it.
 //!
 //! Owns two universes. The small one has few ports and networks, so that rules overlap, nest and meet at the ends of
-//! their spaces all the time; the big one has everything. Refuses to be part of the program.
+//! their spaces all the time; the big one has everything. Is not part of the program.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -21,7 +21,7 @@ pub(crate) enum Universe {
     Big,
 }
 
-/// Sources as people name them; what is no network is an alias.
+/// Sources as people name them; what is not a valid network is an alias.
 pub(crate) fn named(texts: &[&str]) -> Sources {
     let mut sources = Sources::new();
     for text in texts {

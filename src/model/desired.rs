@@ -1,6 +1,6 @@
 //! What the configuration asks for, resolved against the instances that exist.
 //!
-//! Owns the shape of the answer; `config` makes it, `plan` reads it. Refuses to say how it is reached.
+//! Owns the shape of the answer; `config` makes it, `plan` reads it. Does not say how it is reached.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -202,7 +202,7 @@ pub struct Desired {
     pub undecided: BTreeMap<InstanceId, Unreadable>,
     /// Declared instances that do not exist in a region that was listed in full.
     pub missing: Vec<Missing>,
-    /// Instances that exist and are declared nowhere, in order.
+    /// Instances that exist and are not in the configuration, in order.
     pub undeclared: Vec<Undeclared>,
     /// What concerns no single instance.
     pub notes: Vec<Note>,

@@ -1,6 +1,6 @@
 //! A name for a text that no other text has: its SHA-256.
 //!
-//! Owns the one spelling, `sha256:` and 64 hexadecimal digits. Refuses to know what the text is.
+//! Owns the one spelling, `sha256:` and 64 hexadecimal digits. Does not know what the text is.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,6 +1,6 @@
 //! How much a single run may change before somebody has to say that it is meant.
 //!
-//! Owns the limits and their defaults. Refuses to judge a plan by them; `policy` does.
+//! Owns the limits and their defaults. Does not judge a plan by them; `policy` does.
 
 use super::{Rule, Shard};
 

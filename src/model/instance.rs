@@ -1,6 +1,6 @@
 //! An instance as far as its firewall is concerned: where it is, what it is called, what state it is in.
 //!
-//! Refuses to know anything else of it.
+//! Does not know anything else of it.
 
 use std::collections::BTreeMap;
 use std::fmt;

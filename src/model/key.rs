@@ -1,6 +1,6 @@
 //! What a rule opens: a protocol with its ports, or its ICMP type and code.
 //!
-//! Owns the validity of such a triple and its one spelling. Refuses to hold an impossible one.
+//! Owns the validity of such a triple and its one spelling. Does not hold an impossible one.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! What the service says a firewall is, and how much of it can be believed.
 //!
-//! Owns the reading of every spelling into canonical rules, and the doubts about those that cannot be read. Refuses to
+//! Owns the reading of every spelling into canonical rules, and the doubts about those that cannot be read. Does not
 //! drop an entry: one that is not a rule is kept and named.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -89,8 +89,8 @@ pub enum Doubt {
     /// No source in any of the three lists: nobody, or the whole world.
     #[error("it names no source")]
     NoSource,
-    /// A source that is no network.
-    #[error("`{0}` is no network")]
+    /// A source that is not a valid network.
+    #[error("`{0}` is not a valid network")]
     Source(String),
 }
 
@@ -401,7 +401,7 @@ mod tests {
             [
                 "all -1--1: its ports mean nothing certain: `all` is every port of every protocol and takes no ports (-1--1)",
                 "tcp 22-22: it names no source",
-                "tcp 81-81: `everyone` is no network",
+                "tcp 81-81: `everyone` is not a valid network",
                 "tcp 90-80: its ports mean nothing certain: the range 90-80 ends before it starts",
             ]
         );

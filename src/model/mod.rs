@@ -1,6 +1,6 @@
 //! The vocabulary of the whole crate: rules, sources, firewalls, instances, what is desired and what is live.
 //!
-//! Owns the canonical form of a firewall and the reading of every spelling the service may return. Refuses to do I/O,
+//! Owns the canonical form of a firewall and the reading of every spelling the service may return. Does not do I/O,
 //! to name an AWS type, to look at a clock, or to know how a firewall is changed.
 
 #[cfg(test)]

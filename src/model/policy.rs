@@ -1,6 +1,6 @@
 //! Policies: who may reach what at most, and who must, whatever the rules are.
 //!
-//! Owns the shape of a policy and of a waiver. Refuses to judge a firewall by them; `policy` does.
+//! Owns the shape of a policy and of a waiver. Does not judge a firewall by them; `policy` does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! One of several parts of a fleet, for processes that share the work.
 //!
-//! Owns which part an instance belongs to, for ever: reports and plans of other versions name the same parts. Refuses to
+//! Owns which part an instance belongs to, for ever: reports and plans of other versions name the same parts. Does not
 //! know what a part may do.
 
 use std::fmt;

@@ -185,7 +185,7 @@ impl Sources {
 
     /// Reads a network as the service may echo it: with or without a prefix length, host bits set or not, any case.
     ///
-    /// `None` for what is no network.
+    /// `None` for what is not a valid network.
     #[must_use]
     pub fn parse_live(text: &str) -> Option<IpNet> {
         text.parse::<IpNet>()

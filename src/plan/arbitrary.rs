@@ -1,7 +1,7 @@
 //! Random plans for property tests, of this module and of those that build on it: what the planner makes of random fleets
 //! in every mode, with live entries that are odd, doubtful or unknown.
 //!
-//! Refuses to be part of the program.
+//! Is not part of the program.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! The plan itself: per instance what is, what must result, and the calls in between.
 //!
-//! Owns the shape; the planner fills it. Refuses to hold anything an executor would have to decide.
+//! Owns the shape; the planner fills it. Does not hold anything an executor would have to decide.
 
 use std::fmt;
 
@@ -94,7 +94,7 @@ pub struct Change {
     pub before: Sources,
     /// The sources that must result.
     pub after: Sources,
-    /// The lines that concern this key, in the order of the configuration; none where it is declared nowhere.
+    /// The lines that concern this key, in the order of the configuration; none where it is not in the configuration.
     pub causes: Vec<Cause>,
 }
 

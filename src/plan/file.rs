@@ -11,7 +11,7 @@
 //! out or doubled, not a blank. Whoever can also replace the digest is stopped by the one that was noted at review.
 //!
 //! It holds no credentials, nothing of the environment and no replies, but for live entries that cannot be read for
-//! certain: those stand there to the letter, since a plan is for exactly these rules. Refuses to know a clock and a disk:
+//! certain: those stand there to the letter, since a plan is for exactly these rules. Does not know a clock and a disk:
 //! the time and the text are passed in.
 
 mod decode;
@@ -123,7 +123,7 @@ pub fn valid_until(
     ends.map_or(latest, |ends| ends.min(latest))
 }
 
-/// Why a text is no plan to be carried out. All of it is found before anything is sent.
+/// Why a text is not a plan to be carried out. All of it is found before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanFileError {
     /// No JSON, or a document of another format.

@@ -2,7 +2,7 @@
 //!
 //! Owns a second opinion. It shares the meaning of rules with the planner and none of its reasoning: it runs the calls on
 //! a model of the service, under every reading of what Open and Close may do, and compares what comes out with what the
-//! plan says. Refuses to know the configuration, and to repair anything. A plan with a defect comes from a mistake in
+//! plan says. Does not know the configuration, and to repair anything. A plan with a defect comes from a mistake in
 //! this program or from somebody's hand, and must not be carried out.
 
 mod service;

@@ -1,7 +1,7 @@
 //! From what is live and what is desired to the exact calls, and to what became of them.
 //!
 //! Owns the plan: data that leaves its executor no choices. Everything here is a plain synchronous function over data;
-//! it refuses to know a clock, an environment, a client or a colour.
+//! it does not know a clock, an environment, a client or a colour.
 
 #[cfg(test)]
 pub(crate) mod arbitrary;

@@ -1,6 +1,6 @@
 //! What became of a plan: one result an instance, as data for reports and exit codes.
 //!
-//! Owns the words for an ending. Refuses to know how it was reached.
+//! Owns the words for an ending. Does not know how it was reached.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! Consent that is part of a plan: which guard was told that what it refuses is meant.
 //!
-//! Owns the names of the guards and the shape of consent. Refuses to judge whether it was needed.
+//! Owns the names of the guards and the shape of consent. Does not judge whether it was needed.
 
 use std::fmt;
 

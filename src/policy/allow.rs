@@ -1,6 +1,6 @@
 //! `--allow NAME[=SELECTOR]`: consent to what a guard refuses, as it is typed.
 //!
-//! Owns its spelling. Refuses to weigh the reason.
+//! Owns its spelling. Does not weigh the reason.
 
 use std::fmt;
 use std::str::FromStr;
@@ -30,8 +30,11 @@ pub enum AllowError {
         /// What may have been meant.
         near: Option<GuardName>,
     },
-    /// The selector is no pattern.
-    #[error("`{}` is no pattern of instances: {why}", sanitize_line(selector))]
+    /// The selector is not a valid pattern.
+    #[error(
+        "`{}` is not a valid pattern of instances: {why}",
+        sanitize_line(selector)
+    )]
     Selector {
         /// As it was typed.
         selector: String,
@@ -60,7 +63,7 @@ impl Allow {
     /// The consent of a plan, to be looked at again.
     ///
     /// # Errors
-    /// A selector that is no pattern.
+    /// A selector that is not a valid pattern.
     pub fn from_override(consent: &Override) -> Result<Self, AllowError> {
         let selector = consent.selector.as_deref().map(pattern).transpose()?;
         Ok(Self {
@@ -152,10 +155,13 @@ mod tests {
                 "",
                 "there is no guard ``; the guards are `lockout`, `blast-radius`, `empty`, `changed-since`",
             ),
-            ("empty=", "`` is no pattern of instances: it is empty"),
+            (
+                "empty=",
+                "`` is not a valid pattern of instances: it is empty",
+            ),
             (
                 "empty=[a",
-                "`[a` is no pattern of instances: invalid range pattern",
+                "`[a` is not a valid pattern of instances: invalid range pattern",
             ),
         ] {
             let found = text.parse::<Allow>();

@@ -9,7 +9,7 @@
 //!
 //! Lock-out and closed rules are judged on effective access, so that no spelling evades them. Lock-out is also judged on
 //! what an instance can really be reached by: sources of a family that it lacks count as nobody, and so do live entries that
-//! cannot be read for certain. Owns the judgement; refuses to change a plan, and to know who gave consent and why it was wise.
+//! cannot be read for certain. Owns the judgement; does not change a plan, and to know who gave consent and why it was wise.
 
 mod closing;
 mod lockout;

@@ -7,7 +7,7 @@
 //! A violation is *introduced* where the plan opens what the live rules, as far as they are certain, did not open, or
 //! closes what they did. Introduced under `deny` it refuses the plan, which therefore is neither applied nor written to
 //! a file; so a plan file was never refused, and its executor need not know policies. What exists already refuses
-//! nothing: a change that does not widen it goes through. Owns the judgement and its wording; refuses to change a plan.
+//! nothing: a change that does not widen it goes through. Owns the judgement and its wording; does not change a plan.
 
 mod declared;
 mod demand;
@@ -280,7 +280,7 @@ struct Sides {
     undeclared: Undeclared,
 }
 
-/// What rules let in that are declared nowhere.
+/// What rules let in that are not in the configuration.
 #[derive(Default)]
 struct Undeclared {
     before: Effective,

@@ -1,6 +1,6 @@
 //! What a run asked of the service, and what carrying out its plan would ask.
 //!
-//! Owns the numbers as they are shown. Refuses to know how fast the service may be asked, which is passed in.
+//! Owns the numbers as they are shown. Does not know how fast the service may be asked, which is passed in.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

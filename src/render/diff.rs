@@ -1,6 +1,6 @@
 //! A plan as a unified diff of rules, one file a instance: what `plan --diff` shows.
 //!
-//! Owns the one-line spelling of a rule that is compared. Refuses to compare by meaning, which is what the plan does.
+//! Owns the one-line spelling of a rule that is compared. Does not compare by meaning, which is what the plan does.
 
 use std::fmt::Write as _;
 

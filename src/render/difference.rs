@@ -1,8 +1,8 @@
 //! What lies between two documents, for people: `diff` in words, which are a text here and a comment in `markdown`.
 //!
 //! Owns the words: one sentence where one line of the configuration is behind it all, else a headline and a line for
-//! everything that opens or closes, with the rule that causes it. Instances that change alike are told together. Refuses
-//! to leave an instance out.
+//! everything that opens or closes, with the rule that causes it. Instances that change alike are told together. Does not
+//! leave an instance out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
 //! The answer to `explain`: who gets in where, and because of which rule, as text and as JSON.
 //!
-//! Owns its words and members. Refuses to call allowed what only an entry that cannot be read might let in.
+//! Owns its words and members. Does not call allowed what only an entry that cannot be read might let in.
 
 use std::fmt::Write as _;
 
@@ -178,7 +178,7 @@ pub fn text(of: &Explanation<'_>) -> String {
         }
     };
     match of.desired {
-        None => text.push_str("  desired: declared nowhere\n"),
+        None => text.push_str("  desired: not in the configuration\n"),
         Some(side) => {
             let allowed = desired.map_or("", Allowed::words);
             let _ = writeln!(text, "  desired{}: {allowed}", of.additive());

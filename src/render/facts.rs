@@ -1,6 +1,6 @@
 //! What is known of a run besides its plan: which part it was, what it asked, and what is about to end.
 //!
-//! Owns the data, which the edge collects. Refuses to word it.
+//! Owns the data, which the edge collects. Does not word it.
 
 use std::collections::BTreeMap;
 

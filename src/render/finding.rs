@@ -1,6 +1,6 @@
 //! What stands in the way or asks for attention, as one flat list: for annotations and for SARIF.
 //!
-//! Owns the rule ids, which are for ever: a code scanner knows a finding again by them. Refuses to judge; it only collects
+//! Owns the rule ids, which are for ever: a code scanner knows a finding again by them. Does not judge; it only collects
 //! what the configuration's reader, the planner, the guards, the policies and the executor said, with the line it is about.
 
 pub(super) mod policies;

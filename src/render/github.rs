@@ -1,6 +1,6 @@
 //! Findings as GitHub's workflow commands, and the numbers that later steps of a job ask for.
 //!
-//! Owns the escaping of commands. Refuses to read the environment that names the files of a step, and to let a text from
+//! Owns the escaping of commands. Does not read the environment that names the files of a step, and to let a text from
 //! outside begin a command, end one, or become an output.
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! A run, or a comparison, as one page: who gets in where, before and after, at a glance.
 //!
 //! Owns the page as a whole: a single file without scripts that asks nothing of the network, in light and dark, readable
-//! without colours and by a screen reader. Refuses to let a text from outside be markup.
+//! without colours and by a screen reader. Does not let a text from outside be markup.
 
 mod details;
 mod difference;

@@ -1,6 +1,6 @@
 //! A run as one versioned JSON document, the same for `--format json` and `--report json=FILE`.
 //!
-//! Owns the shape and its version. Refuses to leave a field out because it is empty, and to hold a credential or
+//! Owns the shape and its version. Does not leave a field out because it is empty, and to hold a credential or
 //! a raw reply.
 
 mod access;

@@ -1,7 +1,7 @@
 //! A run as a comment on a pull request, in GitHub's and GitLab's Markdown.
 //!
 //! Owns the order (what is wrong, what opens, what closes, the rest folded away) and the limit of length. Where the limit
-//! is near it leaves out the least important first, and says so; what opens is counted at the very least. Refuses to let a
+//! is near it leaves out the least important first, and says so; what opens is counted at the very least. Does not let a
 //! text from outside be anything but text.
 
 mod access;

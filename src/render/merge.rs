@@ -45,7 +45,7 @@ impl Part {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError {
     /// A text is no report.
-    #[error("`{0}` is no report of this program: {1}")]
+    #[error("`{0}` is not a report of this program: {1}")]
     NoReport(String, String),
     /// A version that this program does not know.
     #[error("`{0}` is of version {1}, and this program reads version {VERSION}")]

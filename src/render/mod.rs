@@ -1,6 +1,6 @@
 //! Plans and reports for people (text, Markdown, HTML) and for machines (JSON, SARIF, annotations).
 //!
-//! Owns every word and column of the output. Refuses to print it, to know a terminal, and to decide anything. Texts carry
+//! Owns every word and column of the output. Does not print it, to know a terminal, and to decide anything. Texts carry
 //! ANSI styles, which the edge strips where nobody sees colour; meaning is never in the colour alone.
 
 pub mod cost;

@@ -1,6 +1,6 @@
 //! What people call ports and sources: service names, and the names of address sets.
 //!
-//! Owns the choice of the name. Refuses to use one that is not exact: a set names sources only where it is just them, or
+//! Owns the choice of the name. Does not use one that is not exact: a set names sources only where it is just them, or
 //! just one family of them, or all but them.
 
 use std::collections::BTreeMap;

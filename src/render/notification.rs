@@ -1,6 +1,6 @@
 //! A run as one small JSON object for a chat's webhook: a `text` of one or a few lines, and the numbers behind it.
 //!
-//! Owns the words and the shape. In `text` nothing of others is taken for a mention or a link. Refuses to send it, and to
+//! Owns the words and the shape. In `text` nothing of others is taken for a mention or a link. Does not send it, and to
 //! tell more than names: rules and addresses stay where they are.
 
 use std::fmt::Write as _;

@@ -1,7 +1,7 @@
 //! A run as metrics, in the text exposition format of Prometheus, for the textfile collector of its node exporter.
 //!
 //! Owns names, help texts and labels, which alerts are written against and which therefore never change their meaning.
-//! What a run did not get to know is left out: a number that is missing raises an alarm, a zero would not. Refuses to know
+//! What a run did not get to know is left out: a number that is missing raises an alarm, a zero would not. Does not know
 //! a clock and a file.
 
 use std::fmt::{Display, Write as _};

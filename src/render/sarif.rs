@@ -1,7 +1,7 @@
 //! Findings as SARIF 2.1.0, for code scanners.
 //!
 //! Owns the mapping and the fingerprints, which do not depend on line numbers: a finding that only moved is the same one.
-//! Refuses to report what a change opens: that is for a reviewer to judge and no defect.
+//! Does not report what a change opens: that is for a reviewer to judge and no defect.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
 //! The shapes of plan files, reports and answers as JSON Schema (draft 2020-12), for whoever reads them with another program.
 //!
-//! Owns nothing but the way to the texts: they are files of their own, under `schemas/`. Refuses to validate; what this
+//! Owns nothing but the way to the texts: they are files of their own, under `schemas/`. Does not validate; what this
 //! program writes is held against them by a test.
 
 /// The schema of plan files, version 1.

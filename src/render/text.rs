@@ -1,7 +1,7 @@
 //! Plans and reports for people, on 80 columns and in a CI log.
 //!
 //! Owns order, folding and layout: the widest change first, instances that change alike in one block, the file and line
-//! of every rule, a summary at the end. Refuses to leave an instance out or to say anything by colour alone.
+//! of every rule, a summary at the end. Does not leave an instance out or to say anything by colour alone.
 
 mod change;
 mod policy;
@@ -106,7 +106,7 @@ pub fn missing(text: &mut String, all: &[Missing]) {
 /// Instances that nothing declares.
 pub fn undeclared(text: &mut String, all: &[Undeclared]) {
     let ids = all.iter().map(|undeclared| &undeclared.id);
-    listed(text, "declared nowhere: ", ids);
+    listed(text, "not in the configuration: ", ids);
 }
 
 /// The calls behind a plan and those ahead, and whose rules nobody looked at one by one; empty where there is nothing

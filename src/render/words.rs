@@ -1,6 +1,6 @@
 //! Small pieces of text that several outputs share: keys, sources, wrapped lists, and the taming of foreign text.
 //!
-//! Owns the layout of words. Refuses to let through what a terminal or a CI system would act on.
+//! Owns the layout of words. Does not let through what a terminal or a CI system would act on.
 
 use std::time::Duration;
 

@@ -67,7 +67,7 @@ fn a_policy_that_depends_on_tags_is_decided_on_an_inventory() {
     insta::assert_snapshot!(done.shown(), @r#"
     firewall.toml: valid; 2 rules, 2 groups, 0 instance tables
     fleet.json: 3 instances, 2 declared
-    declared nowhere: old-1 (eu-central-1)
+    not in the configuration: old-1 (eu-central-1)
     against policy `private-data` (as declared): 1.1.1.1 gets in at tcp/5432, and only `office` may
       on db-1 (eu-central-1)
       open: tcp/5432 from everyone (IPv4) but 203.0.113.0/24

@@ -48,7 +48,7 @@ fn far(name: &str, rules: Vec<portward::model::PortState>) -> Entry {
     entry
 }
 
-/// `web-1` and `web-4` to `web-7` differ, `web-2` is spelled otherwise, `old-1` is declared nowhere, and `web-9` is in another account.
+/// `web-1` and `web-4` to `web-7` differ, `web-2` is spelled otherwise, `old-1` is not in the configuration, and `web-9` is in another account.
 fn live() -> Inventory {
     let tcp = |port: i32, from: &[&str]| rule("tcp", port, port, from);
     let upper = |port: i32| rule("TCP", port, port, &[OFFICE]);

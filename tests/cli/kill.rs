@@ -1,7 +1,7 @@
 //! The command, really killed: around every request and in the midst of its receipt. The next run gets there, the receipt
 //! says what happened, and the way back is open.
 //!
-//! Refuses to wait: a request is held by the emulator for ever, and the process is killed as soon as the emulator has it.
+//! Does not wait: a request is held by the emulator for ever, and the process is killed as soon as the emulator has it.
 
 use std::fs;
 use std::io::Write as _;

@@ -94,7 +94,7 @@ fn a_plan() {
       access: - tcp/3306 from 192.0.2.44/32
 
     in sync: web-3 (eu-central-1)
-    declared nowhere: old-1 (eu-central-1)
+    not in the configuration: old-1 (eu-central-1)
     Plan: 4 of 5 instances to change, 5 calls; 1 undeclared.
     --- exit code 0
     ");
@@ -137,7 +137,7 @@ fn an_apply_and_what_is_left() {
     ");
     assert_snapshot!(stage.on_fleet(&["drift"]).shown(), @"
     in sync: db-1, job-1, web-1, web-2, web-3 (eu-central-1)
-    declared nowhere: old-1 (eu-central-1)
+    not in the configuration: old-1 (eu-central-1)
     Drift: no difference seen on 5 instances; 1 undeclared.
     --- exit code 0
     ");

@@ -178,7 +178,7 @@ fn what_does_not_belong_together_is_not_joined() {
         ("d", "`plan` made one, and `drift` the other"),
         ("e", "their configurations differ"),
         ("whole", "is not the report of a shard"),
-        ("fleet.json", "is no report of this program"),
+        ("fleet.json", "is not a report of this program"),
         ("nowhere", "cannot read the report"),
     ] {
         let done = merge(&["a", other]);

@@ -1,7 +1,7 @@
 //! The receipt: what a run was about to write and what came of it, one JSON object a line, one file a run.
 //!
-//! Owns the format, its file, and what can be learnt from it: what a run that died left behind, and the way back. Refuses
-//! to be rewritten: a line is only ever added.
+//! Owns the format, its file, and what can be learnt from it: what a run that died left behind, and the way back. Does not
+//! be rewritten: a line is only ever added.
 //!
 //! | `type` | when | holds |
 //! |---|---|---|

@@ -1,6 +1,6 @@
 //! Who confirms a run that has to be confirmed: somebody who presses Enter, or a command that succeeds.
 //!
-//! Owns the asking. Refuses to put anything back, which is the executor's.
+//! Owns the asking. Does not put anything back, which is the executor's.
 
 use std::time::Duration;
 

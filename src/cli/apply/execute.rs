@@ -1,6 +1,6 @@
 //! From a plan that may be carried out to its report: the receipt, the signals, the confirmation.
 //!
-//! Owns what surrounds the executor. Refuses to decide what is written.
+//! Owns what surrounds the executor. Does not decide what is written.
 
 use time::OffsetDateTime;
 

@@ -1,6 +1,6 @@
 //! Everything before the first write: a plan made now, or a plan file checked against the world.
 //!
-//! Owns what stops a run while nothing has been written. Refuses to write.
+//! Owns what stops a run while nothing has been written. Does not write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -156,7 +156,7 @@ async fn from_file(
     })?;
     let name = path.display();
     let text = String::from_utf8(bytes)
-        .map_err(|_| wrong(format!("`{name}` is no plan: it is not UTF-8")))?;
+        .map_err(|_| wrong(format!("`{name}` is not a plan: it is not UTF-8")))?;
     let file = file::parse(&text, OffsetDateTime::now_utc(), args.digest.as_deref()).map_err(
         |refusal| wrong(format!("`{name}`: {refusal}")).with_hint(Some(refusal.hint().to_owned())),
     )?;

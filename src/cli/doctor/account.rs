@@ -1,6 +1,6 @@
 //! What can be wrong with an account: its credentials, who they belong to, what they may, and how much it takes.
 //!
-//! Owns the order of the questions: what would only fail for the same reason again is not asked. Refuses to write.
+//! Owns the order of the questions: what would only fail for the same reason again is not asked. Does not write.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,6 @@
 //! `doctor`: what can go wrong before a run, each with what to do about it.
 //!
-//! Owns the verb, and the form of its answer. Refuses to write anything, and to try what would.
+//! Owns the verb, and the form of its answer. Does not write anything, and to try what would.
 
 mod account;
 mod iam;

@@ -1,6 +1,6 @@
 //! What a document says of each instance, ready to be compared.
 //!
-//! Owns the choice of instances that a configuration is resolved against. Refuses to compare.
+//! Owns the choice of instances that a configuration is resolved against. Does not compare.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -1,6 +1,6 @@
 //! The files of one revision of a git repository.
 //!
-//! Owns the running of `git`, which only reads and never asks or fetches. Refuses to follow links, which a revision holds
+//! Owns the running of `git`, which only reads and never asks or fetches. Does not follow links, which a revision holds
 //! as texts, and to let a revision be taken for an option.
 
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ impl Revision {
         let wanted = || {
             CommandError::usage(
                 format!("`git:{text}` names no file of a revision"),
-                "wanted git:REV:PATH, such as git:HEAD~1:firewall.toml",
+                "expected git:REV:PATH, such as git:HEAD~1:firewall.toml",
             )
         };
         let (shown, path) = split(text).ok_or_else(wanted)?;

@@ -87,7 +87,7 @@ pub(super) fn read(text: &str, shown: &str, state: DocumentState) -> Result<Cont
         Some(other) => Err(wrong(format!("nothing is known of the format `{other}`"))),
         None => ports(text).map(Content::Ports).map_err(|why| {
             wrong(why).with_hint(Some(
-                "wanted a configuration, a plan, an inventory, or the output of \
+                "expected a configuration, a plan, an inventory, or the output of \
                  `aws lightsail get-instance-port-states`"
                     .to_owned(),
             ))

@@ -1,6 +1,6 @@
 //! One side of a comparison: a document that says what firewalls are, whatever kind of document it is.
 //!
-//! Owns the recognition of documents by their content, and the ways of naming one. Refuses to guess: what cannot be read
+//! Owns the recognition of documents by their content, and the ways of naming one. Does not guess: what cannot be read
 //! is an error, never a firewall without rules.
 
 mod document;
@@ -69,7 +69,7 @@ pub(super) fn open(text: &str) -> Result<Opened, PlanError> {
     };
     if state.is_some() && !matches!(content, Content::Plan(..)) {
         return Err(CommandError::usage(
-            format!("`{name}` is no plan, so it has no state before and after"),
+            format!("`{name}` is not a plan, so it has no state before and after"),
             "leave `#before` or `#after` out",
         )
         .into());

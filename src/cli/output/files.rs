@@ -1,6 +1,6 @@
 //! The files that a run leaves behind: reports, and what GitHub Actions gives a step.
 //!
-//! Owns how each is written. Refuses to know what is in them, and to tell of what went wrong: it hands that back.
+//! Owns how each is written. Does not know what is in them, and to tell of what went wrong: it hands that back.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};

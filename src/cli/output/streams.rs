@@ -1,6 +1,6 @@
 //! Stdout and stderr: one place that writes to either.
 //!
-//! Owns what happens when nobody reads on or the disk is full, and that foreign text is harmless where people see it. Refuses to decide what
+//! Owns what happens when nobody reads on or the disk is full, and that foreign text is harmless where people see it. Does not decide what
 //! is said.
 
 use std::io::{self, Write as _};

@@ -1,6 +1,6 @@
 //! Where to look when the configuration names accounts.
 //!
-//! Owns `--account`, and what `--region` means then. Refuses to reach an account.
+//! Owns `--account`, and what `--region` means then. Does not reach an account.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! Rules taken from the list of instances, and how far that is believed.
 //!
 //! Owns what is read exactly all the same: whatever seems to differ, what the list does not show in full, and a sample of
-//! the rest. Where the two ever disagree, everything is read exactly. Refuses to be the ground of a write: the executor
+//! the rest. Where the two ever disagree, everything is read exactly. Is never the basis of a write: the executor
 //! reads again before each.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! The look at the world: which instances there are, and what their rules are.
 //!
-//! Owns what is asked, and how much of it at once. Refuses to take what could not be read for less.
+//! Owns what is asked, and how much of it at once. Does not take what could not be read for less.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};

@@ -1,6 +1,6 @@
 //! One look at the world: from arguments to a configuration, a connection, and a plan.
 //!
-//! Owns what the online verbs have in common. Refuses to connect, which is `world`'s, and to write.
+//! Owns what the online verbs have in common. Does not connect, which is `world`'s, and to write.
 
 mod accounts;
 mod bulk;
@@ -89,17 +89,16 @@ pub(super) struct Planned {
 impl Planned {
     /// Judges a plan: whether it is one at all, and whether the guards let it pass.
     ///
-    /// A plan that contradicts itself is a mistake of this program, and is never shown as if it could be carried out.
+    /// A plan that contradicts itself is a bug in this program, and is never shown as if it could be carried out.
     pub(super) fn judged(
         mut plan: Plan,
         basis: Basis,
         consent: &ConsentArgs,
     ) -> Result<Self, CommandError> {
         if let Some(defect) = plan::lint::lint(&plan).first() {
-            let message =
-                format!("the plan is wrong, which is a mistake of this program: {defect}");
+            let message = format!("internal error: invalid plan: {defect}");
             return Err(CommandError::failed(message).with_hint(Some(
-                "report it, with the configuration and the rules".to_owned(),
+                "please report this bug, with the configuration and the live rules".to_owned(),
             )));
         }
         let Basis {
@@ -191,7 +190,7 @@ impl Planned {
 pub(super) struct PlanRequest<'a> {
     /// Which instances, and how many at once.
     pub(super) fleet: &'a FleetArgs,
-    /// Where the rules are taken from.
+    /// How live rules are read.
     pub(super) read: Read,
     /// How the plan gets to what must result.
     pub(super) options: plan::Options,

@@ -88,7 +88,7 @@ pub(in crate::cli) fn patterns(selectors: &[String]) -> Result<Vec<Pattern>, Com
 pub(in crate::cli) fn pattern(selector: &str) -> Result<Pattern, CommandError> {
     Pattern::new(selector).map_err(|error| {
         CommandError::usage(
-            format!("`{selector}` is no pattern: {error}"),
+            format!("`{selector}` is not a valid pattern: {error}"),
             "NAME, REGION/NAME or ACCOUNT/REGION/NAME; * and ? match anything",
         )
     })

@@ -26,7 +26,7 @@ pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &
     let id = match id {
         Some(id) if is_id(&id.text) => Some(id),
         Some(id) => {
-            let message = format!("{} is no account id", quote(&id.text));
+            let message = format!("{} is not a valid account ID", quote(&id.text));
             cx.report
                 .error(id.span, message)
                 .hint("it has twelve digits, in quotes: `aws sts get-caller-identity` shows it");

@@ -1,6 +1,6 @@
 //! `[guard]`: how much a run may change.
 //!
-//! Owns its keys. Refuses to know what the limits are when nothing is said; the model does.
+//! Owns its keys. Does not know what the limits are when nothing is said; the model does.
 
 use toml::de::DeValue;
 

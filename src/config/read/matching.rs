@@ -1,6 +1,6 @@
 //! Which instances a group takes, and how many.
 //!
-//! Owns the keys of `match`. Refuses to match anything.
+//! Owns the keys of `match`. Does not match anything.
 
 use toml::de::DeValue;
 
@@ -106,7 +106,7 @@ fn globs(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Vec<(Glob, Text)>
         match Glob::new(&text.text) {
             Ok(glob) => globs.push((glob, text)),
             Err(why) => {
-                let message = format!("{} is no pattern: {why}", quote(&text.text));
+                let message = format!("{} is not a valid pattern: {why}", quote(&text.text));
                 cx.report
                     .error(text.span, message)
                     .hint("`*` is any text, `?` one character, `[ab]` one of these");

@@ -1,6 +1,6 @@
 //! `[[policy]]`: what is asked of every firewall.
 //!
-//! Owns its keys, and which of them go together. Refuses to follow names; `link` does.
+//! Owns its keys, and which of them go together. Does not follow names; `link` does.
 
 use toml::de::{DeTable, DeValue};
 

@@ -1,6 +1,6 @@
 //! The rules of a table.
 //!
-//! Owns the keys of one rule. Refuses to read what they name.
+//! Owns the keys of one rule. Does not read what they name.
 
 use toml::de::DeValue;
 

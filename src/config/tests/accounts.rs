@@ -69,7 +69,7 @@ fn mistakes_are_told_with_place_and_hint() {
         ),
         (
             "[accounts.prod]\nid = \"1234\"".to_owned(),
-            "3:6: error: `1234` is no account id (it has twelve",
+            "3:6: error: `1234` is not a valid account ID (it has twelve",
         ),
         (
             "[accounts.prod]\nid = \"111111111111\"\nsecret = \"x\"".to_owned(),

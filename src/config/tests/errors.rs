@@ -38,7 +38,7 @@ fn keys_and_types() {
         ),
         (
             "[defaults]\nregion = \"EU-west-1\"",
-            &["3:10: error: `EU-west-1` is no region (did you mean `eu-west-1`?)"],
+            &["3:10: error: `EU-west-1` is not a valid region (did you mean `eu-west-1`?)"],
         ),
         (
             "[defaults]\nregion = \"eu-wset-1\"",
@@ -104,7 +104,7 @@ fn groups() {
         (
             "[groups.gg]\nmode = \"observe\"\nmatch = { name = \"a***\" }",
             &[
-                "4:18: error: `a***` is no pattern: wildcards are either regular `*` or recursive `**` (`*` is any text, `?` one character, `[ab]` one of these)",
+                "4:18: error: `a***` is not a valid pattern: wildcards are either regular `*` or recursive `**` (`*` is any text, `?` one character, `[ab]` one of these)",
             ],
         ),
         (
@@ -275,7 +275,7 @@ fn addresses_and_ports() {
         ),
         (
             "010.0.0.1",
-            "5:6: error: `010.0.0.1` is no address (a leading zero is read as octal by some programs: write `10.0.0.1`)",
+            "5:6: error: `010.0.0.1` is not a valid address (a leading zero is read as octal by some programs: write `10.0.0.1`)",
         ),
         (
             "10.0.0.0/08",

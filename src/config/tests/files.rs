@@ -82,7 +82,7 @@ fn what_is_not_there() {
         missing[1].starts_with("top/firewall.toml:4:7: error: there is no ruleset `base`"),
         "{missing:?}"
     );
-    assert!(case("\"d\"")[0].contains("top/d` is no file"));
+    assert!(case("\"d\"")[0].contains("top/d` is not a file"));
     assert!(case("\"\"")[0].contains("`include` names no file"));
     assert!(case("\"a***\"")[0].contains("`a***` is not a valid pattern"));
     assert!(case("\"a\\u0000b\"")[0].contains("cannot be read"));

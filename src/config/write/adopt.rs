@@ -1,7 +1,7 @@
 //! What to write into a configuration so that it says what is live.
 //!
 //! Owns the choice of lines: what is live and not declared goes into the instance's own table, what is declared there and
-//! not live goes away, and the rest of a line stays with its reason, owner and end. Refuses to touch lines that other
+//! not live goes away, and the rest of a line stays with its reason, owner and end. Does not touch lines that other
 //! instances use, and says so.
 
 use std::collections::{BTreeMap, BTreeSet};

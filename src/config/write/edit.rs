@@ -1,7 +1,7 @@
 //! Small changes to TOML texts.
 //!
 //! Owns the finding of lists and tables in a text and the cutting of pieces out of it, so that every other letter stays.
-//! Refuses to know what the pieces mean, and to edit forms that it is not sure of: the answer is `false` then.
+//! Does not know what the pieces mean, and to edit forms that it is not sure of: the answer is `false` then.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

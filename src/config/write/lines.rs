@@ -1,7 +1,7 @@
 //! One instance's rules as lines of the language.
 //!
 //! Owns the choice of words: services by name, the world by its word, lists that have a name by it, other addresses as they
-//! are. Refuses to write a line that would be read as anything else than the live rule.
+//! are. Does not write a line that would be read as anything else than the live rule.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

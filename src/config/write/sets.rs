@@ -1,6 +1,6 @@
 //! Names for address lists that an imported configuration would otherwise repeat.
 //!
-//! Owns which lists get a name, and what they are called. Refuses to name a list that would be written once only, a single
+//! Owns which lists get a name, and what they are called. Does not name a list that would be written once only, a single
 //! network, and the world.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! The quirks by name: for the command line, and for tests that walk through all of them.
 //!
-//! Owns names, values and one line about each. Refuses to know what a quirk does.
+//! Owns names, values and one line about each. Does not know what a quirk does.
 
 use super::{
     AbsentPort, Acceptance, AddressSpelling, Aliases, AllSpelling, DoneStatus, ErrorCode,

@@ -1,6 +1,6 @@
 //! What happens to an instance without this client: a second writer, deletion, replacement.
 //!
-//! Owns what each of them does. Refuses to know when one is due.
+//! Owns what each of them does. Does not know when one is due.
 
 use std::collections::BTreeMap;
 

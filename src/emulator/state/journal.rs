@@ -1,6 +1,6 @@
 //! The journal: every change of rules that was accepted, one record for each moment at which they changed.
 //!
-//! Owns the shape of a record. Refuses to judge one.
+//! Owns the shape of a record. Does not judge one.
 
 use time::OffsetDateTime;
 

@@ -1,6 +1,6 @@
 //! One page of a list.
 //!
-//! Owns the tokens, which name the list and the place and are opaque to clients. Refuses to know what is listed.
+//! Owns the tokens, which name the list and the place and are opaque to clients. Does not know what is listed.
 
 use serde_json::{Value, json};
 

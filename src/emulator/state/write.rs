@@ -1,6 +1,6 @@
 //! Writes: from an accepted request to changed rules, an operation and a line in the journal.
 //!
-//! Owns when a write is taken and in how many steps it takes effect. Refuses to know what Open, Close and Put make of a
+//! Owns when a write is taken and in how many steps it takes effect. Does not know what Open, Close and Put make of a
 //! list of rules, which is `rules`'.
 
 use std::sync::Arc;

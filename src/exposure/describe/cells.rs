@@ -1,6 +1,6 @@
 //! The cells of one atom: which boxes to show, and what to call them.
 //!
-//! Owns the choice between ways of cutting the same area into boxes: the one with the fewest lines wins. Refuses to
+//! Owns the choice between ways of cutting the same area into boxes: the one with the fewest lines wins. Does not
 //! look for the least cover of all, which costs more than a reader gains.
 
 use super::super::{Access, Atom, Run};

@@ -1,6 +1,6 @@
 //! Sources in words.
 //!
-//! Owns the shortest honest phrase for a set of sources, and the cap on its length. Refuses to be parsed: a program
+//! Owns the shortest honest phrase for a set of sources, and the cap on its length. It is not meant to be parsed: a program
 //! reads the networks themselves.
 
 use super::super::{Access, Address, RangeSet};

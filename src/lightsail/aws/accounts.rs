@@ -2,7 +2,7 @@
 //!
 //! Owns the way from an instance to the connection of its account, and the check that comes before anything else is asked
 //! of an account that says which one it is: that STS knows the caller as one of that account. An account that fails it is
-//! not reached at all, and no other account notices. Refuses to know how a call is made.
+//! not reached at all, and no other account notices. Does not know how a call is made.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The calls themselves: one action a method, in the crate's own types.
 //!
-//! Owns paging, the retries of reads, the turn that every call waits for, and one line of log a request. Refuses to retry a write and to log a body.
+//! Owns paging, the retries of reads, the turn that every call waits for, and one line of log a request. Does not retry a write and to log a body.
 
 use std::collections::BTreeSet;
 use std::sync::PoisonError;

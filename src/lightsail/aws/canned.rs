@@ -1,7 +1,7 @@
 //! The real SDK without a network: every request gets one reply that was made beforehand.
 //!
 //! For tests and fuzzing of what is read out of replies. Owns the way past the connection, and nothing of the way from
-//! there on, which is the one of every call. Refuses to look at requests.
+//! there on, which is the one of every call. Does not look at requests.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};

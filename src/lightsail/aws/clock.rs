@@ -1,7 +1,7 @@
 //! The service's clock beside ours.
 //!
 //! Signatures are refused when the two are more than five minutes apart. Owns the look at the `Date` of a reply, good or
-//! bad. Refuses to correct anything.
+//! bad. Does not correct anything.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,7 +1,7 @@
 //! Whether every rule in a reply has its ports.
 //!
 //! The SDK reads a port that is not there as 0, so a broken reply would look like another firewall. Owns the look at the raw
-//! reply that tells them apart, which only a reply with a 0 needs. Refuses to read anything else in it: a `null` in a list,
+//! reply that tells them apart, which only a reply with a 0 needs. Does not read anything else in it: a `null` in a list,
 //! or a member of a wrong type, is refused by the SDK itself.
 
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! Between the SDK's types and ours.
 //!
-//! Owns what counts as a readable answer. Refuses to fill in for a member that matters and is missing.
+//! Owns what counts as a readable answer. Does not fill in for a member that matters and is missing.
 
 use aws_sdk_lightsail::types;
 use time::{Duration, OffsetDateTime};

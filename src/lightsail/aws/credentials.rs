@@ -1,6 +1,6 @@
 //! Where credentials come from: the standard chain, one profile, given keys; and the role that is assumed with them.
 //!
-//! Owns the choice, and what the clients of Lightsail and STS are made from. Refuses to look at a secret: providers hand
+//! Owns the choice, and what the clients of Lightsail and STS are made from. Does not look at a secret: providers hand
 //! credentials to the signer, and nothing here keeps or prints them.
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! From the SDK's errors to ours.
 //!
-//! Owns the reading of a failed reply and of a failed connection. Refuses to judge codes, which `Error` does.
+//! Owns the reading of a failed reply and of a failed connection. Does not judge codes, which `Error` does.
 
 use std::error::Error as StdError;
 

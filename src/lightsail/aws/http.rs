@@ -2,7 +2,7 @@
 //!
 //! Owns the choice of TLS and when its cost is paid. The platform's root certificates take milliseconds to parse, so they
 //! are read on the first request to an `https` address and never for plain `http`. Every reply is read within `limits`.
-//! Refuses to know what is asked.
+//! Does not know what is asked.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;

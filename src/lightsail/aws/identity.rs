@@ -1,6 +1,6 @@
 //! Who the caller is: what STS says of the credentials, and where they were found.
 //!
-//! Owns the one call of STS that this program makes by itself. Refuses to show more of the credentials than the id of the
+//! Owns the one call of STS that this program makes by itself. Does not show more of the credentials than the id of the
 //! key, which is no secret.
 
 use std::time::{Duration, SystemTime};

@@ -1,6 +1,6 @@
 //! The real service, by the AWS SDK. Nothing outside this folder names the SDK.
 //!
-//! Owns how the service is reached: credentials, endpoint, regions and deadlines. Refuses to hold a credential in
+//! Owns how the service is reached: credentials, endpoint, regions and deadlines. Does not hold a credential in
 //! anything that can be printed, and to give a way to write to those who asked for a way to read.
 
 mod accounts;
@@ -280,7 +280,7 @@ impl Shared {
                 Kind::InvalidInput,
                 action,
                 region,
-                "this is no name of a region",
+                "this is not the name of a region",
             ));
         }
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);

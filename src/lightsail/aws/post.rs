@@ -1,6 +1,6 @@
 //! One JSON object sent to an address that is not the service's: a webhook.
 //!
-//! Owns the request, over the same TLS as everything else. Refuses to follow a redirect, to read the answer, and to tell the
+//! Owns the request, over the same TLS as everything else. Does not follow a redirect, to read the answer, and to tell the
 //! address or the token, which are secrets, in an error.
 
 use std::error::Error as _;

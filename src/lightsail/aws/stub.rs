@@ -1,6 +1,6 @@
 //! A loopback HTTP server for tests: every request is shown to a function that says what to answer.
 //!
-//! Owns just enough of HTTP/1.1 for the SDK's own requests. Refuses to know what Lightsail is.
+//! Owns just enough of HTTP/1.1 for the SDK's own requests. Does not know what Lightsail is.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,6 +1,6 @@
 //! From the members of a plan file back to the plan.
 //!
-//! Owns the checks of single values. Refuses to check what follows from other members: that is compared with what would
+//! Owns the checks of single values. Does not check what follows from other members: that is compared with what would
 //! be written.
 
 use std::collections::BTreeSet;
@@ -135,7 +135,7 @@ fn unknown<T>(member: &str, value: &str) -> Read<T> {
 }
 
 fn at(text: &str) -> Read<time::OffsetDateTime> {
-    instant::read(text).ok_or_else(|| format!("`{}` is no instant", sanitize_line(text)))
+    instant::read(text).ok_or_else(|| format!("`{}` is not a valid timestamp", sanitize_line(text)))
 }
 
 fn maybe_at(text: Option<&String>) -> Read<Option<time::OffsetDateTime>> {

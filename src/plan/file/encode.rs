@@ -1,6 +1,6 @@
 //! From a plan to the members of its file.
 //!
-//! Owns the words for verdicts, changes and calls. Refuses to leave out a field of what it is given.
+//! Owns the words for verdicts, changes and calls. Does not leave out a field of what it is given.
 
 use super::wire::{
     BeforeDoc, BoxDoc, CallDoc, CauseDoc, ChangeDoc, Document, EntryDoc, ExposureDoc, GuardDoc,

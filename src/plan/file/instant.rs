@@ -1,7 +1,7 @@
 //! Instants as plan files spell them.
 //!
 //! Owns one spelling for every instant there is: RFC 3339 in UTC, and nanoseconds since 1970 behind an `@` for years that
-//! it cannot spell. Refuses to round.
+//! it cannot spell. Does not round.
 
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};

@@ -1,7 +1,7 @@
 //! A model of the service: what a call may do to rules.
 //!
 //! Owns the readings of what is not documented: Open merges sources or replaces them, Close subtracts sources or removes
-//! the key. Refuses to know which one is true.
+//! the key. Does not know which one is true.
 
 use std::fmt;
 

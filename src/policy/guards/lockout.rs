@@ -1,6 +1,6 @@
 //! Who is locked out.
 //!
-//! Owns what counts as a way in. Refuses to say whether it is meant.
+//! Owns what counts as a way in. Does not say whether it is meant.
 
 use crate::exposure::{Atom, Diff, Effective, who};
 use crate::model::Guard;

@@ -1,6 +1,6 @@
 //! Policies on what is declared, before any plan: by table, for every fleet that there may be, or by instance, for one.
 //!
-//! Owns what can be said without live rules. Refuses to guess: by table only what is wrong on any fleet is said, and a
+//! Owns what can be said without live rules. Does not guess: by table only what is wrong on any fleet is said, and a
 //! policy that holds on some and not on others is named as undecided.
 
 use std::cell::LazyCell;

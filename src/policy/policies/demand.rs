@@ -1,6 +1,6 @@
 //! One demand of a policy, tried on effective access.
 //!
-//! Owns what breaks it. Refuses to say whose fault that is.
+//! Owns what breaks it. Does not say whose fault that is.
 
 use std::collections::BTreeSet;
 

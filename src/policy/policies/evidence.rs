@@ -1,6 +1,6 @@
 //! A violation in words: who, what, which line, and what to do.
 //!
-//! Owns the choice of the witness and of the lines that are to blame. Refuses to judge.
+//! Owns the choice of the witness and of the lines that are to blame. Does not judge.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! Policies that do not hold, as findings: one for each mistake, however many instances have it.
 //!
-//! Owns the rule ids of policies, the words for where a violation comes from, and the line that is to blame. Refuses to
+//! Owns the rule ids of policies, the words for where a violation comes from, and the line that is to blame. Does not
 //! judge.
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! What the table has no room for: each instance's changes, reasons, calls and ending, one click away.
 //!
-//! Owns the folded sections below the table. Refuses to leave out an instance of the plan.
+//! Owns the folded sections below the table. Does not leave out an instance of the plan.
 
 use std::fmt::Write as _;
 
@@ -49,7 +49,7 @@ pub(super) fn sections(out: &mut String, instances: &[&InstancePlan], run: &Run<
 /// What has no firewall to show: missing, undeclared and unreadable instances are told apart, never left out.
 pub(super) fn rest(out: &mut String, plan: &Plan) {
     if !plan.undeclared.is_empty() {
-        out.push_str("<section aria-labelledby=\"undeclared\">\n<h2 id=\"undeclared\">Declared nowhere</h2>\n<p>");
+        out.push_str("<section aria-labelledby=\"undeclared\">\n<h2 id=\"undeclared\">Not in the configuration</h2>\n<p>");
         for undeclared in &plan.undeclared {
             let _ = write!(out, "<code>{}</code> ", escaped(&undeclared.id.to_string()));
         }
@@ -182,7 +182,7 @@ fn rule(out: &mut String, change: &Change) {
     };
     let causes: Vec<String> = change.causes.iter().map(cause).collect();
     let because = if causes.is_empty() {
-        "declared nowhere".to_owned()
+        "not in the configuration".to_owned()
     } else {
         causes.join("<br>")
     };

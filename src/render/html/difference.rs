@@ -1,6 +1,6 @@
 //! A comparison of two documents as the same page: the table before and after, and each instance's lines with their causes.
 //!
-//! Owns the details of a comparison. Refuses to leave out an instance, and one that could not be compared.
+//! Owns the details of a comparison. Does not leave out an instance, and one that could not be compared.
 
 use std::cmp::Reverse;
 use std::fmt::Write as _;

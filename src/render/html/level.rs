@@ -1,6 +1,6 @@
 //! How open a door is, in four steps.
 //!
-//! Owns the steps, their words and their letters. Refuses to say whether that is good.
+//! Owns the steps, their words and their letters. Does not say whether that is good.
 
 use crate::exposure::Access;
 

@@ -1,6 +1,6 @@
 //! The table of instances and services.
 //!
-//! Owns the choice of columns and what a cell says. Refuses to show more columns than a screen can hold: the rest is one
+//! Owns the choice of columns and what a cell says. Does not show more columns than a screen can hold: the rest is one
 //! column, and nothing is left out of it.
 
 use std::borrow::Cow;

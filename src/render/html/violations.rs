@@ -1,7 +1,7 @@
 //! Policies that do not hold, each with the one who shows it, before anything else is looked at.
 //!
 //! Owns that section of the page: instances with the same mistake share an entry, and all of what gets in is one click
-//! away. Refuses to leave a violation out.
+//! away. Does not leave a violation out.
 
 use std::fmt::Write as _;
 

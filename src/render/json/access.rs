@@ -7,7 +7,7 @@
 //!
 //! A box that names the whole family of the browser client includes it, but where it got in on the other side already.
 //!
-//! Owns that shape. Refuses to say why something differs; the text does.
+//! Owns that shape. Does not say why something differs; the text does.
 
 use serde::Serialize;
 

@@ -1,6 +1,6 @@
 //! From plans and reports to the members of the JSON document.
 //!
-//! Owns the words for verdicts, changes and endings. Refuses to leave out a field of what it is given.
+//! Owns the words for verdicts, changes and endings. Does not leave out a field of what it is given.
 
 use std::borrow::Cow;
 

@@ -1,6 +1,6 @@
 //! The members of the JSON document, in their order and spelling.
 //!
-//! Owns the names. Refuses to compute anything.
+//! Owns the names. Does not compute anything.
 
 use std::borrow::Cow;
 

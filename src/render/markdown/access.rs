@@ -1,6 +1,6 @@
 //! Who gains and who loses access, as tables of instances that change alike.
 //!
-//! Owns the grouping and its short forms. Refuses to drop an opening: the shortest form counts them all.
+//! Owns the grouping and its short forms. Does not drop an opening: the shortest form counts them all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -1,7 +1,7 @@
 //! A comparison of two documents as a comment on a pull request.
 //!
 //! Owns its order: one sentence where that is all, else what could not be compared, what opens, what closes, and the rest
-//! folded away. Where the limit of length is near the least important goes first, as in a comment on a run. Refuses to drop
+//! folded away. Where the limit of length is near the least important goes first, as in a comment on a run. Does not drop
 //! an opening: the shortest form counts them all.
 
 use std::collections::{BTreeMap, BTreeSet};

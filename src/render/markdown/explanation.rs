@@ -1,7 +1,7 @@
 //! The answer to `explain` as a comment.
 //!
 //! Owns its layout and its limit: where there is more than a comment holds, the first lines are told and the others counted.
-//! Refuses to decide what is allowed.
+//! Does not decide what is allowed.
 
 use std::fmt::Write as _;
 
@@ -52,7 +52,7 @@ fn composed(of: &Explanation<'_>, most: (usize, usize)) -> String {
         }
     }
     match of.desired {
-        None => out.push_str("- desired: **declared nowhere**\n"),
+        None => out.push_str("- desired: **not in the configuration**\n"),
         Some(side) => {
             let words = desired.map_or("", |allowed| allowed.words());
             let _ = writeln!(out, "- desired{}: **{words}**", of.additive());

@@ -1,6 +1,6 @@
 //! A joined report as text, Markdown and JSON.
 //!
-//! Owns the words. It tells which instances need a look and why; the rules themselves are in the JSON. Refuses to leave an
+//! Owns the words. It tells which instances need a look and why; the rules themselves are in the JSON. Does not leave an
 //! instance that differs or a shard that failed unnamed.
 
 use std::collections::BTreeMap;
@@ -186,7 +186,7 @@ fn lists(merged: &Merged) -> [(&'static str, Vec<String>); 9] {
         ("undecided", names(&merged.undecided)),
         ("regions unreadable", names(&merged.regions_unreadable)),
         ("missing", names(&merged.missing)),
-        ("declared nowhere", names(&merged.undeclared)),
+        ("not in the configuration", names(&merged.undeclared)),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! The lines of one changed rule: sign, key, sources, and where it is declared.
 //!
-//! Owns their columns. Refuses to know instances and plans.
+//! Owns their columns. Does not know instances and plans.
 
 use std::fmt::Write as _;
 

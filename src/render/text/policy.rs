@@ -1,7 +1,7 @@
 //! What the policies say, for people.
 //!
 //! Owns the words for a violation. Instances with the same violation share a block, so that a fleet with one mistake
-//! makes one of them. Refuses to leave a violation out.
+//! makes one of them. Does not leave a violation out.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
 //! What became of a plan, as text: a line for each instance that had calls, and a summary.
 //!
-//! Owns the words for endings. Refuses to say what was planned.
+//! Owns the words for endings. Does not say what was planned.
 
 use std::fmt::Write as _;
 

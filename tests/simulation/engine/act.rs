@@ -1,6 +1,6 @@
 //! One run, with everything that is needed to judge it.
 //!
-//! Owns the steps of a run and the marks between them. Refuses to look into the emulator while it goes on: what it did is
+//! Owns the steps of a run and the marks between them. Does not look into the emulator while it goes on: what it did is
 //! read from its journal afterwards.
 
 use std::cell::RefCell;

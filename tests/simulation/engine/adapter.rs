@@ -1,7 +1,7 @@
 //! The seam over the emulator without HTTP: the same questions, the same strictness, and the clock of the simulation.
 //!
 //! Owns what an SDK and a network do in the real seam: paging, the retries of reads, and the reading of a failure. It is as
-//! strict as the real one: what is missing is an error, and a reply that did not come leaves the outcome open. Refuses to
+//! strict as the real one: what is missing is an error, and a reply that did not come leaves the outcome open. Does not
 //! wait: where one would wait for the service, the clock is moved.
 
 use std::cell::RefCell;

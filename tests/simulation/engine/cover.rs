@@ -1,7 +1,7 @@
 //! Rows of values such that any two values of two quirks meet in at least one row.
 //!
 //! Owns the greedy choice of rows. Most that goes wrong between two features goes wrong for two values of them, so a few
-//! dozen rows stand for an astronomical number. Refuses to know what a quirk does.
+//! dozen rows stand for an astronomical number. Does not know what a quirk does.
 
 use std::collections::BTreeSet;
 

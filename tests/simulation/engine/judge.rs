@@ -1,7 +1,7 @@
 //! What must hold of every run, whatever the service did.
 //!
 //! Owns the invariants that need the whole run; those about single writes are in `writes`. Everything is judged by the
-//! emulator's journal and its own rules, never by what the run believed. Refuses to excuse anything that is not named
+//! emulator's journal and its own rules, never by what the run believed. Does not excuse anything that is not named
 //! here.
 
 mod writes;

@@ -1,6 +1,6 @@
 //! The simulation: one seed is one world, one run in which things go wrong, and a few more after it has calmed down.
 //!
-//! Owns what is run, which is what the command runs: list, read, plan, lint, apply, report, with a journal. Refuses to judge
+//! Owns what is run, which is what the command runs: list, read, plan, lint, apply, report, with a journal. Does not judge
 //! it, and to wait: all of it is on a clock of its own.
 
 mod act;

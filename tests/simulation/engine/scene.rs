@@ -1,7 +1,7 @@
 //! A random world and what is wanted of it: instances, their rules, desired rules, quirks, faults.
 //!
 //! Owns every choice, and each follows from the seed. The universe is small, so that rules overlap, nest and are halves of
-//! each other all the time. Refuses to know how any of it is carried out.
+//! each other all the time. Does not know how any of it is carried out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! When a fleet has settled, and why some never do.
 //!
 //! Owns the list of reasons for which a fleet may stay as it is, and holds each of them against the emulator: a reason that
-//! is not true is no reason. Refuses to accept a failure that nothing explains.
+//! is not true is no reason. Does not accept a failure that nothing explains.
 
 use portward::emulator::{
     Acceptance, Aliases, OnOpen, OtherFamily, Pages, PortStatesReply, Progress, Quirks, ShownLists,

@@ -1,6 +1,6 @@
 //! How often what happened: proof that the faults bite.
 //!
-//! Owns counting and a table. Refuses to judge.
+//! Owns counting and a table. Does not judge.
 
 use std::collections::BTreeMap;
 use std::fmt;

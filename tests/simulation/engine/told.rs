@@ -1,6 +1,6 @@
 //! A run in words, for whoever looks into a broken one.
 //!
-//! Refuses to be short.
+//! It need not be short.
 
 use std::fmt::Write as _;
 

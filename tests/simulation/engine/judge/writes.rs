@@ -1,6 +1,6 @@
 //! What must hold of every single write that the emulator accepted.
 //!
-//! Refuses to look at reports: here only the journal counts, and what was allowed.
+//! Does not look at reports: here only the journal counts, and what was allowed.
 
 use portward::apply::Settings;
 use portward::emulator::{Author, Steps, Write};
@@ -111,7 +111,7 @@ fn nothing_after_its_end(case: &Case<'_>) -> Result<(), Broken> {
 fn others_are_left_alone(case: &Case<'_>) -> Result<(), Broken> {
     const NAME: &str = "rules that are not ours are left alone";
     let Some(wanted) = case.act.desired.instances.get(case.id()) else {
-        return Err(case.broken(NAME, "it is declared nowhere"));
+        return Err(case.broken(NAME, "it is not in the configuration"));
     };
     if wanted.mode != Mode::Additive
         || wanted.strategy == Strategy::Put
