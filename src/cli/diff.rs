@@ -394,15 +394,15 @@ fn pairs(
         }
         (Some(old), None) => {
             let new = only(after, names[1], names[0])?;
-            let old = like(&old, &new);
+            let side = like(&old, &new);
             let new = new.map(|new| new.beside(&old));
-            return Ok(vec![(None, [Ok(old.into()), new])]);
+            return Ok(vec![(None, [Ok(side.into()), new])]);
         }
         (None, Some(new)) => {
             let old = only(before, names[0], names[1])?;
-            let new = like(&new, &old);
+            let side = like(&new, &old);
             let old = old.map(|old| old.beside(&new));
-            return Ok(vec![(None, [old, Ok(new.into())])]);
+            return Ok(vec![(None, [old, Ok(side.into())])]);
         }
     }
     let ids: BTreeSet<InstanceId> = before

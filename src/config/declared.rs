@@ -150,13 +150,10 @@ impl<'a> Lines<'a> {
 
     /// The rules of these tables that are in force, each line once.
     pub(super) fn make(&mut self, tables: &[&Settings]) -> Made {
-        let shared = uses(tables).into_iter();
-        let shared = shared.flat_map(|id| &self.linked.rulesets[id]);
-        let own = tables.iter().flat_map(|settings| &settings.rules);
         // Those that expire soon are told elsewhere.
         let mut told = Vec::new();
         let in_force = |line: &&Rule| !line.is_expired(self.as_of, &mut told);
-        let lines: Vec<&Rule> = shared.chain(own).filter(in_force).collect();
+        let lines: Vec<&Rule> = lines(self.linked, tables).filter(in_force).collect();
         let known: Vec<*const Rule> = lines.iter().map(|line| &raw const **line).collect();
         let make = || {
             let (mut rules, mut waivers) = (Vec::new(), Vec::new());
@@ -172,6 +169,27 @@ impl<'a> Lines<'a> {
         };
         self.shared.entry(known).or_insert_with(make).clone()
     }
+
+    /// The rules of a table that have ended.
+    pub(super) fn ended(&self, table: &Settings) -> Vec<model::Rule> {
+        let mut ended = Vec::new();
+        // They are told elsewhere.
+        let mut told = Vec::new();
+        for line in lines(self.linked, &[table]) {
+            if line.is_expired(self.as_of, &mut told) {
+                line.literally(&mut ended);
+            }
+        }
+        ended
+    }
+}
+
+/// Every line of these tables and of the rulesets that they use, each once.
+fn lines<'a>(linked: &'a Linked, tables: &[&'a Settings]) -> impl Iterator<Item = &'a Rule> {
+    let shared = uses(tables).into_iter();
+    let shared = shared.flat_map(|id| &linked.rulesets[id]);
+    let own = tables.iter().flat_map(|settings| &settings.rules);
+    shared.chain(own)
 }
 
 /// The rulesets that any of these tables uses.

@@ -32,7 +32,7 @@ pub struct Statement {
     pub mode: Option<Mode>,
     /// Its rules that are in force, those of its rulesets included.
     pub rules: Arc<[Rule]>,
-    /// What must go (additive mode).
+    /// What must go (additive mode): what it names as absent, and the rules that have ended.
     pub absent: Vec<Absent>,
 }
 
@@ -73,11 +73,14 @@ impl Config {
         });
         let mut lines = Lines::new(&self.linked, as_of);
         let all = groups.chain(instances);
-        all.map(|(scope, settings)| Statement {
-            scope,
-            mode: settings.mode.map(|(mode, _)| mode),
-            rules: lines.make(&[settings]).rules,
-            absent: absent(settings),
+        all.map(|(scope, settings)| {
+            let ended = lines.ended(settings).into_iter().map(Absent::from);
+            Statement {
+                scope,
+                mode: settings.mode.map(|(mode, _)| mode),
+                rules: lines.make(&[settings]).rules,
+                absent: absent(settings).into_iter().chain(ended).collect(),
+            }
         })
         .collect()
     }

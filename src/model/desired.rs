@@ -132,6 +132,19 @@ pub struct Absent {
     pub owner: Option<String>,
 }
 
+/// A rule that has ended is access that must go.
+impl From<Rule> for Absent {
+    fn from(rule: Rule) -> Self {
+        Self {
+            key: rule.key,
+            sources: Some(rule.sources),
+            origin: rule.declared.origin.clone(),
+            why: rule.declared.why.clone(),
+            owner: rule.declared.owner.clone(),
+        }
+    }
+}
+
 /// Something a reader of the plan should know that is no change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Note {

@@ -360,13 +360,20 @@ fn in_additive_mode_what_is_live_is_left_open() {
     hint: give the instances with `--inventory`: a file, or git:REV:PATH for that of another revision
     --- exit code 6
     ");
-    // What must go goes, wherever it is from.
+    // What must go goes, but where a live rule that is not ours gives more than this.
     let gone = old.replace(
         "rules = [{ allow = \"ssh\", from = \"office\" }]",
         "absent = [{ allow = \"ssh\" }]",
     );
     let found = json(&stage(&old, &gone), &[], 6);
-    assert_eq!(found[0]["lost"][0]["from"], 22, "{found:?}");
+    assert_eq!(found[0]["lost"], json!([]), "{found:?}");
+    assert_eq!(
+        found[0]["undecided"],
+        json!([
+            "whether a live rule of more than this keeps it open: tcp/22 from 203.0.113.0/24 (256 addresses)",
+            "whether it is live, and so closes, unless a live rule of more than this keeps it open: tcp/22 from everyone"
+        ])
+    );
     for (old, new) in [(OLD, &*old), (&old, OLD)] {
         let found = json(&stage(old, new), &[], 6);
         assert!(
@@ -374,6 +381,80 @@ fn in_additive_mode_what_is_live_is_left_open() {
             "{found:?}"
         );
         assert_eq!(found.len(), 2, "{found:?}");
+    }
+}
+
+#[test]
+fn what_may_be_live_already_is_not_said_to_open() {
+    let old = changed("[defaults]\n", "[defaults]\nmode = \"additive\"\n");
+    let new = old.replace("\"https\", from", "[\"https\", \"tcp/8443\"], from");
+    let found = json(&stage(&old, &new), &[], 6);
+    assert_eq!(
+        (&found[0]["gained"][0]["from"], &found[0]["undecided"]),
+        (
+            &8443.into(),
+            &json!(["whether it is open already, by a live rule: tcp/8443 from everyone"])
+        )
+    );
+}
+
+#[test]
+fn a_rule_that_has_ended_must_go_in_additive_mode() {
+    let ended = "[defaults]\nmode = \"additive\"\nregion = \"eu-central-1\"\n[instances.db-1]\n\
+        rules = [{ allow = \"ssh\", from = \"192.0.2.1\", until = 2020-01-01, owner = \"o\", why = \"w\" }]\n";
+    let ended = format!("version = 1\n{ended}");
+    let left_out = ended.split("rules").next().expect("a part");
+    for (old, new, word) in [(&*ended, left_out, "stays"), (left_out, &ended, "closes")] {
+        let found = json(&stage(old, new), &[], 6);
+        let undecided = found[0]["undecided"].to_string();
+        assert!(undecided.contains(word), "{undecided}");
+    }
+    // Where the rules are known, it is known what becomes of them.
+    let stage = stage(&ended, &ended);
+    for (rules, code, says) in [
+        (
+            rule("tcp", 22, 22, &["192.0.2.1"]),
+            2,
+            "closes to 192.0.2.1/32",
+        ),
+        (rule("tcp", 20, 30, &["192.0.2.1"]), 0, "no difference"),
+    ] {
+        let text = serde_json::to_string(&[rules]).expect("JSON");
+        write(&stage, "reply.json", &text);
+        let done = stage.run(&["diff", "reply.json", "firewall.toml"]);
+        assert_eq!(done.code, Some(code), "{}", done.shown());
+        assert!(done.stdout.contains(says), "{}", done.shown());
+    }
+}
+
+#[test]
+fn what_a_group_closes_that_may_take_the_instance_is_undecided() {
+    let without = "version = 1\n[defaults]\nregion = \"eu-central-1\"\nmode = \"additive\"\n[instances.db-1]\n\
+        rules = [{ allow = \"https\", from = \"anywhere\" }]\n";
+    let group = |name: &str, says: &str| {
+        format!("{without}[groups.{name}]\nmatch = {{ tags = {{ role = \"{name}\" }} }}\n{says}\n")
+    };
+    let absent = group("a", "absent = [{ allow = \"ssh\" }]");
+    let mode = |name: &str| group(name, "mode = \"authoritative\"");
+    for (old, new) in [
+        (without, &*absent),
+        (&absent, without),
+        (&mode("a"), &mode("b")),
+        (&mode("a"), without),
+    ] {
+        let found = json(&stage(old, new), &["-t", "db-1"], 6);
+        assert_eq!(found[0]["equal"], Value::Null, "{old} {new} {found:?}");
+    }
+}
+
+#[test]
+fn a_group_that_sets_another_mode_is_no_small_thing() {
+    // Those that match are in both groups, so what is live and not declared stays from now on.
+    let tagged = "[groups.own]\nmatch = { tags = { own = \"*\" } }\nmode = \"additive\"\n";
+    let new = OLD.to_owned() + tagged;
+    for (old, new) in [(OLD, &*new), (&new, OLD)] {
+        let found = json(&stage(old, new), &[], 6);
+        assert!(!found.is_empty());
     }
 }
 
@@ -398,6 +479,18 @@ fn rules_of_an_instance_are_what_an_additive_file_leaves_open() {
     );
     let done = stage.run(&["diff", "reply.json", "firewall.toml"]);
     assert_eq!(done.code, Some(0), "{}", done.shown());
+    // Nor does `absent` cut rules that are not ours, unless a Put may.
+    let wide = serde_json::to_string(&[rule("tcp", 1, 1023, &["192.0.2.1"])]).expect("JSON");
+    write(&stage, "wide.json", &wide);
+    for (strategy, code) in [("auto", 0), ("put", 2)] {
+        let absent = format!(
+            "version = 1\n[defaults]\nregion = \"eu-central-1\"\nmode = \"additive\"\n[instances.db-1]\n\
+             strategy = \"{strategy}\"\nabsent = [{{ allow = \"ssh\" }}]\n"
+        );
+        write(&stage, "absent.toml", &absent);
+        let done = stage.run(&["diff", "wide.json", "absent.toml"]);
+        assert_eq!(done.code, Some(code), "{}", done.shown());
+    }
     write(&stage, "none.json", "[]");
     let done = stage.run(&["diff", "none.json", "firewall.toml"]);
     assert!(

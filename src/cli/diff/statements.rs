@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::cli::documents::{Conditional, Declared, Kept, Stated, Statements};
 use crate::config::Scope;
 use crate::exposure::{Access, Compared, ComparisonSubject, Diff, Effective, Reach, Side, Which};
-use crate::model::{Family, Site};
+use crate::model::{Family, Mode, Site};
 
 const UNSETTLED: &str = "whether both sides keep what is live and not declared";
 
@@ -204,22 +204,32 @@ impl Parts {
                 _ => None,
             };
             let kept = [kept(before), kept(after)];
-            let (mut rest, perhaps) = unseen(&kept, &after.side.reach.certain);
+            let says = |stated: &'_ Stated| (stated.kept_alone.clone(), stated.absent.clone());
+            let alike = belongs.is_some() || says(before) == says(after);
+            let (mut rest, perhaps) = unseen(&kept, alike, &after.side.reach.certain);
             part.perhaps = perhaps;
-            let (closes, word) = match &kept[1] {
-                Kept::Nothing => (part.lost.clone(), ""),
-                Kept::Perhaps => (Effective::default(), "closes or "),
-                Kept::AllBut(absent) => (part.lost.intersection(absent), ""),
-            };
-            let stays = part.lost.difference(&closes);
-            part.lost = closes;
-            if !stays.is_empty() {
-                let lines = lines(&stays);
-                let whether = format!("whether it is live, and so {word}stays: {lines}");
-                part.undecided.push(whether);
-                // What else is live stays too.
-                if kept[0] == Kept::Nothing {
-                    rest.clear();
+            if kept[1] != Kept::Nothing {
+                let absent = match &kept[1] {
+                    Kept::AllBut(absent) => absent.clone(),
+                    Kept::Nothing | Kept::Perhaps => Effective::default(),
+                };
+                let lost = std::mem::take(&mut part.lost);
+                let (closes, stays) = (lost.intersection(&absent), lost.difference(&absent));
+                let word = match &kept[1] {
+                    Kept::Perhaps => "closes or stays",
+                    Kept::Nothing | Kept::AllBut(_) => "stays",
+                };
+                if !closes.is_empty() {
+                    part.undecided.push(whether_wider(&closes));
+                }
+                if !stays.is_empty() {
+                    let lines = lines(&stays);
+                    let whether = format!("whether it is live, and so {word}: {lines}");
+                    part.undecided.push(whether);
+                    // What else is live stays too.
+                    if kept[0] == Kept::Nothing {
+                        rest.clear();
+                    }
                 }
             }
             part.undecided.append(&mut rest);
@@ -236,47 +246,96 @@ impl Parts {
                 })
         };
         let says = |part: &Part| !part.undecided.is_empty() || part.undeclared.is_some();
+        // Of those that one of the groups takes nothing is open.
+        let none = BTreeSet::new();
+        let groups = [before, after]
+            .into_iter()
+            .flat_map(|stated| &stated.conditional);
+        let is_settled = |group: &Conditional| {
+            let kept = [before, after].map(|stated| stated.kept_in(Some(&group.spelling), &none));
+            unseen(&kept, false, &after.side.reach.certain).0.is_empty()
+        };
         let mut others = self.0.iter().skip(1);
-        if others.any(|(condition, part)| takes_undeclared(condition) && says(part))
+        if groups.into_iter().all(is_settled)
+            && others.any(|(condition, part)| takes_undeclared(condition) && says(part))
             && let Some(whole) = self.0.get_mut(&Condition::default())
         {
             whole.undecided.retain(|what| what != UNSETTLED);
         }
-        let whole = self.0.entry(Condition::default()).or_default();
-        for group in &after.conditional {
-            let mut others = before.conditional.iter();
-            let same = |other: &&Conditional| other.spelling == group.spelling;
-            let other = others.find(same).map(|other| &other.absent);
-            let differs = match other {
-                None => !group.absent.is_empty(),
-                Some(other) => *other != group.absent,
-            };
-            if differs && after.kept != Kept::Nothing {
-                let scope = &group.scope;
-                let whether = format!("whether the instance {scope}, where `absent` changes");
-                whole.undecided.push(whether);
+        // Where the old side keeps what is live, what the new one opens may be open already.
+        for (Condition { belongs, unless }, part) in &mut self.0 {
+            let kept = before.kept_in(belongs.as_deref(), unless);
+            if kept != Kept::Nothing && !part.gained.is_empty() && part.undecided.is_empty() {
+                let lines = lines(&part.gained);
+                let whether = format!("whether it is open already, by a live rule: {lines}");
+                part.undecided.push(whether);
             }
         }
+        let whole = self.0.entry(Condition::default()).or_default();
+        if before.kept == Kept::Nothing || after.kept == Kept::Nothing {
+            return;
+        }
+        whole.undecided.extend(of_groups(before, after));
     }
 }
 
+/// What hangs on whether the instance is in a group of which both sides do not say the same of live rules.
+fn of_groups(before: &Stated, after: &Stated) -> Vec<String> {
+    let said = |stated: &Stated| -> BTreeMap<String, (Effective, (bool, BTreeSet<Mode>))> {
+        let groups = stated.conditional.iter();
+        let mode = |group: &Conditional| (group.is_additive, group.modes.clone());
+        let said = |group: &Conditional| (group.absent.clone(), mode(group));
+        groups
+            .map(|group| (group.spelling.clone(), said(group)))
+            .collect()
+    };
+    let (was, will) = (said(before), said(after));
+    let spellings: BTreeSet<&String> = was.keys().chain(will.keys()).collect();
+    let whether = |spelling: &String| {
+        let of = |all: &BTreeMap<_, _>| all.get(spelling).cloned().unwrap_or_default();
+        let ((absent, mode), (other_absent, other_mode)) = (of(&was), of(&will));
+        let what = match (absent == other_absent, mode == other_mode) {
+            (true, true) => return None,
+            (false, true) => "`absent` changes",
+            (true, false) => "the mode changes",
+            (false, false) => "the mode and `absent` change",
+        };
+        let scope = scope(spelling, before, after)?;
+        Some(format!("whether the instance {scope}, where {what}"))
+    };
+    spellings.into_iter().filter_map(whether).collect()
+}
+
+fn whether_wider(closes: &Effective) -> String {
+    format!(
+        "whether a live rule of more than this keeps it open: {}",
+        lines(closes)
+    )
+}
+
 /// What is not known of live rules that nobody has seen and that neither side declares, and who may get in by them that did
-/// not before.
-fn unseen([before, after]: &[Kept; 2], declared: &Effective) -> (Vec<String>, Effective) {
+/// not before. Where neither side says for certain whether they stay, `alike` is whether both say the same of it.
+fn unseen(
+    [before, after]: &[Kept; 2],
+    alike: bool,
+    declared: &Effective,
+) -> (Vec<String>, Effective) {
     let told = |what: &str| vec![what.to_owned()];
     let everything = || Effective::everywhere(&Access::everyone());
     match (before, after) {
-        (Kept::Nothing, Kept::Nothing) | (Kept::Perhaps, Kept::Perhaps) => Default::default(),
+        (Kept::Nothing, Kept::Nothing) => Default::default(),
+        (Kept::Perhaps, Kept::Perhaps) if alike => Default::default(),
         (Kept::AllBut(old), Kept::AllBut(new)) => {
             let undeclared = |absent: &Effective, other: &Effective| {
                 let rest = absent.difference(other);
                 rest.difference(declared)
             };
             let (closes, stays) = (undeclared(new, old), undeclared(old, new));
-            let all = [("closes", &closes), ("stays", &stays)];
+            let words = "closes, unless a live rule of more than this keeps it open";
+            let all = [(words, &closes), ("stays", &stays)];
             let all = all.into_iter().filter(|(_, access)| !access.is_empty());
-            let whether = |(word, access): (&str, &Effective)| {
-                format!("whether it is live, and so {word}: {}", lines(access))
+            let whether = |(words, access): (&str, &Effective)| {
+                format!("whether it is live, and so {words}: {}", lines(access))
             };
             (all.map(whether).collect(), stays)
         }

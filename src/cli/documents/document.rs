@@ -182,9 +182,11 @@ fn of_config(config: &Config, basis: Basis<'_>, is_past: bool) -> Result<Documen
         .filter(|place| tables.contains(place))
         .map(|place| (id_of(place), supposed(place)))
         .collect();
-    config.resolve(&own, &BTreeSet::new(), basis.as_of)?;
+    let supposedly = config.resolve(&own, &BTreeSet::new(), basis.as_of)?;
     for place in unknown {
-        let stated = statements.stated(&Scope::one(place.clone()));
+        let mut stated = statements.stated(&Scope::one(place.clone()));
+        let wanted = supposedly.instances.get(&id_of(place)).cloned();
+        stated.wanted = wanted.map(|wanted| (supposed(place), wanted));
         if stated.declared == Declared::No {
             continue;
         }

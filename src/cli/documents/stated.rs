@@ -6,12 +6,16 @@
 //! whether live rules stay that are not known here. **Does not** compare two configurations.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 
 use crate::config::{Config, Scope, Statement};
-use crate::exposure::{Effective, Reach, Side};
-use crate::model::{Absent, Family, Firewall, Mode, Rule, Sources, Unreadable};
+use crate::exposure::{Effective, Side};
+use crate::model::{
+    Absent, DesiredInstance, Family, Firewall, Instance, LiveFirewall, Mode, Rule, Sources,
+    Unreadable,
+};
 
 /// What a document says of an instance.
 #[derive(Clone, Debug, Default)]
@@ -22,8 +26,14 @@ pub(in crate::cli) struct Stated {
     pub(in crate::cli) conditional: Vec<Conditional>,
     /// The live rules that stay beside it.
     pub(in crate::cli) kept: Kept,
+    /// The same if no group takes it of which that is not known.
+    pub(in crate::cli) kept_alone: Kept,
+    /// What must go for certain, where live rules stay.
+    pub(in crate::cli) absent: Effective,
     /// Whether a table takes it.
     pub(in crate::cli) declared: Declared,
+    /// What is wanted of one instance that nobody has seen.
+    pub(in crate::cli) wanted: Option<(Instance, Arc<DesiredInstance>)>,
 }
 
 /// Whether a table of a configuration takes an instance. What no table takes is left as it is.
@@ -51,6 +61,8 @@ pub(in crate::cli) struct Conditional {
     pub(in crate::cli) absent: Effective,
     /// Whether its instances are in additive mode, unless another table says otherwise.
     pub(in crate::cli) is_additive: bool,
+    /// The modes that it sets.
+    pub(in crate::cli) modes: BTreeSet<Mode>,
 }
 
 /// Live rules that nobody has seen and that stay.
@@ -63,6 +75,16 @@ pub(in crate::cli) enum Kept {
     Perhaps,
     /// All but these, as in additive mode, or where no table takes the instance.
     AllBut(Effective),
+}
+
+impl Kept {
+    /// What is declared stays, whatever is absent.
+    fn but(self, declared: &Effective) -> Self {
+        match self {
+            Self::AllBut(absent) => Self::AllBut(absent.difference(declared)),
+            kept => kept,
+        }
+    }
 }
 
 /// A document says it of an instance, or cannot tell.
@@ -82,6 +104,7 @@ impl Stated {
     pub(in crate::cli) fn undeclared() -> Self {
         Self {
             kept: Kept::AllBut(Effective::default()),
+            kept_alone: Kept::AllBut(Effective::default()),
             declared: Declared::No,
             ..Self::default()
         }
@@ -113,17 +136,9 @@ impl Stated {
     }
 
     /// The same where these are the live rules of the instance: what stays of them is known then.
-    pub(in crate::cli) fn beside(mut self, live: &Side) -> Self {
-        if let Kept::AllBut(absent) = &self.kept {
-            let Reach {
-                certain,
-                possible,
-                family,
-            } = &mut self.side.reach;
-            *certain = certain.joined(&live.reach.certain.difference(absent), *family);
-            *possible = possible.joined(&live.reach.possible.difference(absent), *family);
-            self.side.rules.extend(live.rules.iter().cloned());
-            self.side.doubts.extend(live.doubts.iter().cloned());
+    pub(in crate::cli) fn beside(mut self, live: &LiveFirewall) -> Self {
+        if let (Kept::AllBut(_), Some((instance, wanted))) = (&self.kept, &self.wanted) {
+            self.side = super::additive(instance, wanted, live);
             self.kept = Kept::Nothing;
         }
         self
@@ -205,10 +220,18 @@ impl Statements {
         let (certain, possible): (Vec<&Statement>, Vec<&Statement>) = all
             .filter(|statement| !statement.scope.excludes(scope))
             .partition(|statement| statement.scope.includes(scope));
+        let side = side(certain.iter().copied());
         Stated {
-            side: side(certain.iter().copied()),
             conditional: self.conditional(&possible),
-            kept: self.kept(&certain, &possible),
+            kept: self.kept(&certain, &possible).but(&side.reach.certain),
+            kept_alone: if certain.is_empty() {
+                Kept::AllBut(Effective::default())
+            } else {
+                self.kept(&certain, &[]).but(&side.reach.certain)
+            },
+            absent: access_of(certain.iter().flat_map(|one| &one.absent)),
+            side,
+            wanted: None,
             declared: match (certain.is_empty(), possible.is_empty()) {
                 (false, _) => Declared::Yes,
                 (true, false) => Declared::Perhaps,
@@ -231,6 +254,7 @@ impl Statements {
             side: side(all.iter().copied()),
             absent: access_of(all.iter().flat_map(|statement| &statement.absent)),
             is_additive: all.iter().any(is_additive),
+            modes: all.iter().filter_map(|statement| statement.mode).collect(),
         };
         by_spelling.into_iter().map(of).collect()
     }
@@ -244,10 +268,11 @@ impl Statements {
         let mut settled = modes(certain, true);
         if settled.is_empty() {
             settled = modes(certain, false);
-        }
-        if settled.is_empty() {
-            settled.insert(self.mode);
-            settled.extend(possible.iter().filter_map(|one| one.mode));
+            if settled.is_empty() {
+                settled.insert(self.mode);
+                settled.extend(modes(possible, false));
+            }
+            settled.extend(modes(possible, true));
         }
         if !settled.contains(&Mode::Additive) {
             Kept::Nothing

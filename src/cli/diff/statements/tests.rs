@@ -8,7 +8,11 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::config::{Config, Source, parse};
-use crate::model::{AddressType, Instance, InstanceId, InstanceState};
+use crate::model::{
+    AddressType, Firewall, Instance, InstanceId, InstanceState, Key, LiveFirewall, Protocol,
+    Sources,
+};
+use crate::plan::{Options, plan_instance};
 
 const SELECTORS: [&str; 12] = [
     r#"name = "web-*""#,
@@ -36,6 +40,12 @@ const RULES: [&str; 6] = [
     r#"{ allow = "all", from = "192.0.2.1" }"#,
 ];
 
+const ABSENT: [&str; 3] = [
+    r#"{ allow = "tcp/22" }"#,
+    r#"{ allow = "tcp/25-26", from = "192.0.2.0/24" }"#,
+    r#"{ allow = "udp/53", from = "192.0.2.0/28" }"#,
+];
+
 /// What a table says besides its instances.
 fn body() -> impl Strategy<Value = String> {
     let rules = subsequence(RULES.to_vec(), 0..3);
@@ -49,8 +59,30 @@ fn body() -> impl Strategy<Value = String> {
     })
 }
 
-fn tables(of: &'static [&'static str]) -> impl Strategy<Value = BTreeMap<&'static str, String>> {
-    proptest::collection::btree_map(select(of), body(), 0..4)
+fn tables(
+    of: &'static [&'static str],
+    keeps: bool,
+) -> impl Strategy<Value = BTreeMap<&'static str, String>> {
+    let body = if keeps {
+        keeping().boxed()
+    } else {
+        body().boxed()
+    };
+    proptest::collection::btree_map(select(of), body, 0..4)
+}
+
+/// The same, with what counts where live rules stay.
+fn keeping() -> impl Strategy<Value = String> {
+    let modes = select(vec![
+        "",
+        "",
+        "",
+        "mode = \"additive\"\n",
+        "mode = \"authoritative\"\n",
+    ]);
+    let absent = subsequence(ABSENT.to_vec(), 0..2);
+    (body(), modes, absent)
+        .prop_map(|(body, mode, absent)| format!("{body}{mode}absent = [{}]\n", absent.join(", ")))
 }
 
 type Tables = (
@@ -59,10 +91,15 @@ type Tables = (
 );
 
 /// Two configurations that have many of their tables in common.
-fn two() -> impl Strategy<Value = (String, String)> {
-    let all = || (tables(&SELECTORS), tables(&TABLES));
+fn two(keeps: bool) -> impl Strategy<Value = (String, String)> {
+    let all = move || (tables(&SELECTORS, keeps), tables(&TABLES, keeps));
+    let default = select(if keeps {
+        vec!["mode = \"additive\"\n", ""]
+    } else {
+        vec![""]
+    });
     let changes = (any::<[bool; 12]>(), any::<[bool; 3]>());
-    (all(), all(), changes).prop_map(|(old, other, (groups, instances))| {
+    (all(), all(), changes, default).prop_map(|(old, other, (groups, instances), mode)| {
         let mixed = |of: fn(&Tables) -> &BTreeMap<&'static str, String>,
                      all: &[&'static str],
                      take: &[bool]| {
@@ -76,21 +113,33 @@ fn two() -> impl Strategy<Value = (String, String)> {
             mixed(|all| &all.0, &SELECTORS, &groups),
             mixed(|all| &all.1, &TABLES, &instances),
         );
-        (text(&old), text(&new))
+        (text(&old, mode), text(&new, mode))
     })
 }
 
-fn text((groups, instances): &Tables) -> String {
-    let mut text = "version = 1\n[defaults]\nregions = [\"eu-central-1\", \"us-east-1\"]\n\
-         [rulesets]\nbase = [{ allow = \"tcp/23\", from = \"192.0.2.0/26\" }]\n\
-         more = [{ allow = \"udp/53\", from = \"anywhere-v4\" }]\n"
-        .to_owned();
+fn text((groups, instances): &Tables, mode: &str) -> String {
+    let mut text =
+        "version = 1\n[defaults]\nregions = [\"eu-central-1\", \"us-east-1\"]\n".to_owned();
+    text.push_str(mode);
+    text.push_str(
+        "[rulesets]\nbase = [{ allow = \"tcp/23\", from = \"192.0.2.0/26\" }]\n\
+         more = [{ allow = \"udp/53\", from = \"anywhere-v4\" }]\n",
+    );
+    // Only in additive mode is anything absent.
+    let allowed = |body: &str| {
+        let own = body.contains("mode");
+        let is_additive = if own { body } else { mode }.contains("additive");
+        let lines = body.split_inclusive('\n');
+        let lines = lines.filter(|line| is_additive || !line.starts_with("absent"));
+        lines.collect::<String>()
+    };
     for (at, (selector, body)) in groups.iter().enumerate() {
+        let body = allowed(body);
         let table = format!("[groups.g{at:02}]\nmatch = {{ {selector} }}\n{body}");
         text.push_str(&table);
     }
     for (key, body) in instances {
-        text.extend(["[instances.\"", key, "\"]\n", body]);
+        text.extend(["[instances.\"", key, "\"]\n", &allowed(body)]);
     }
     text
 }
@@ -102,7 +151,67 @@ fn config(text: &str) -> Config {
     }
 }
 
-fn connection() -> Vec<Instance> {
+/// What two configurations say of everything, each part with the scope that it is about: tables first, then selectors.
+struct Said {
+    own: Vec<(Scope, Parts, [Stated; 2])>,
+    general: Vec<(Scope, Parts, [Stated; 2])>,
+}
+
+impl Said {
+    fn by(configs: &[Config; 2]) -> Self {
+        let both = [0, 1].map(|at| Statements::of(&configs[at], now()));
+        let [before, after] = &both;
+        let places: BTreeSet<_> = configs.iter().flat_map(Config::places).collect();
+        let sites: BTreeSet<Site> = configs.iter().flat_map(Config::sites).collect();
+        let selectors: BTreeMap<&str, &Scope> = before
+            .selectors()
+            .into_iter()
+            .chain(after.selectors())
+            .collect();
+        let general = selectors
+            .iter()
+            .filter(|(spelling, _)| !before.says_the_same(after, spelling))
+            .map(|(_, scope)| {
+                let stated = [before.stated(scope), after.stated(scope)];
+                let two = [&stated[0], &stated[1]];
+                let parts = Parts::of_selector(scope, [before, after], two, &sites);
+                ((*scope).clone(), parts, stated)
+            });
+        let own = places.into_iter().map(|place| {
+            let scope = Scope::one(place);
+            let stated = [before.stated(&scope), after.stated(&scope)];
+            let parts = Parts::of_instance(&stated[0], &stated[1]);
+            (scope, parts, stated)
+        });
+        Self {
+            own: own.collect(),
+            general: general.collect(),
+        }
+    }
+
+    /// What is told of an instance: by its own table, once for each that may be it, or by all the selectors that take it.
+    fn of(&self, instance: &Instance) -> Vec<Told> {
+        let told = |all: &mut dyn Iterator<Item = &(Scope, Parts, [Stated; 2])>| {
+            let mut told = Told::default();
+            for (_, parts, [before, after]) in all {
+                told.add(parts, instance, [before, after]);
+            }
+            told
+        };
+        let tables = self.own.iter().filter(|(scope, ..)| scope.takes(instance));
+        let by_table: Vec<Told> = tables.map(|one| told(&mut std::iter::once(one))).collect();
+        if !by_table.is_empty() {
+            return by_table;
+        }
+        let mut general = self
+            .general
+            .iter()
+            .filter(|(scope, ..)| scope.takes(instance));
+        vec![told(&mut general)]
+    }
+}
+
+fn instances() -> Vec<Instance> {
     let tags: [&[(&str, &str)]; 6] = [
         &[],
         &[("env", "a")],
@@ -148,6 +257,52 @@ fn now() -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(1_000_000_000).expect("a time")
 }
 
+/// Firewalls that may be live.
+fn firewalls() -> Vec<LiveFirewall> {
+    let rule = |from, to, network: &str| {
+        let key = Key::new(Protocol::Tcp, from, to).expect("a key");
+        let mut sources = Sources::new();
+        sources.insert(network.parse().expect("a network"));
+        (key, sources)
+    };
+    let all: [&[(i32, i32, &str)]; 5] = [
+        &[],
+        &[(22, 22, "192.0.2.0/25")],
+        &[(0, 65535, "0.0.0.0/0")],
+        &[
+            (22, 22, "0.0.0.0/0"),
+            (25, 26, "192.0.2.0/24"),
+            (80, 80, "192.0.2.0/24"),
+        ],
+        &[
+            (20, 23, "192.0.2.0/24"),
+            (23, 23, "192.0.2.0/26"),
+            (443, 443, "0.0.0.0/0"),
+        ],
+    ];
+    let firewall = |rules: &&[(i32, i32, &str)]| -> Firewall {
+        rules
+            .iter()
+            .map(|(from, to, network)| rule(*from, *to, network))
+            .collect()
+    };
+    all.iter()
+        .map(|rules| LiveFirewall::from(&firewall(rules)))
+        .collect()
+}
+
+/// What results where these rules are live, as a plan would have it.
+fn resulting(config: &Config, instance: &Instance, live: &LiveFirewall) -> Result<Effective, ()> {
+    let one = BTreeMap::from([(instance.id.clone(), instance.clone())]);
+    let desired = config.resolve(&one, &BTreeSet::new(), now());
+    let desired = desired.map_err(|_| ())?;
+    let rules = match desired.instances.get(&instance.id) {
+        None => live.firewall().clone(),
+        Some(wanted) => plan_instance(instance, wanted, live, Options::default()).after,
+    };
+    Ok(Effective::of(&rules, Family::default()))
+}
+
 /// What is said of an instance.
 #[derive(Debug, Default)]
 struct Told {
@@ -190,47 +345,37 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn what_is_said_of_unknown_instances_is_exact_for_each((old, new) in two()) {
+    fn what_is_said_of_unknown_instances_is_exact_for_each((old, new) in two(false)) {
         let configs = [config(&old), config(&new)];
-        let both = [0, 1].map(|at| Statements::of(&configs[at], now()));
-        let [before, after] = &both;
-        let places: BTreeSet<_> = configs.iter().flat_map(Config::places).collect();
-        let sites: BTreeSet<Site> = configs.iter().flat_map(Config::sites).collect();
-        let selectors: BTreeMap<&str, &Scope> =
-            before.selectors().into_iter().chain(after.selectors()).collect();
-        let general: Vec<(&Scope, Parts, [Stated; 2])> = selectors
-            .iter()
-            .filter(|(spelling, _)| !before.says_the_same(after, spelling))
-            .map(|(_, scope)| {
-                let stated = [before.stated(scope), after.stated(scope)];
-                let parts = Parts::of_selector(scope, [before, after], [&stated[0], &stated[1]], &sites);
-                (*scope, parts, stated)
-            })
-            .collect();
-        let own: Vec<(Scope, Parts, [Stated; 2])> = places
-            .into_iter()
-            .map(|place| {
-                let scope = Scope::one(place);
-                let stated = [before.stated(&scope), after.stated(&scope)];
-                let parts = Parts::of_instance(&stated[0], &stated[1]);
-                (scope, parts, stated)
-            })
-            .collect();
-        for instance in connection() {
+        let said = Said::by(&configs);
+        for instance in instances() {
             let resolved = [0, 1].map(|at| resolved(&configs[at], &instance));
             let [Ok(was), Ok(is)] = resolved else { continue };
-            let tables: Vec<_> = own.iter().filter(|(scope, ..)| scope.takes(&instance)).collect();
-            for (_, parts, [before, after]) in &tables {
-                let mut told = Told::default();
-                told.add(parts, &instance, [before, after]);
+            for told in said.of(&instance) {
                 told.check(was.as_ref(), is.as_ref())?;
             }
-            if tables.is_empty() {
-                let mut told = Told::default();
-                for (_, parts, [before, after]) in general.iter().filter(|(scope, ..)| scope.takes(&instance)) {
-                    told.add(parts, &instance, [before, after]);
+        }
+    }
+
+    #[test]
+    fn what_is_certain_holds_whatever_is_live((old, new) in two(true), first in 0..5usize) {
+        let parsed = [&old, &new].map(|text| parse(vec![Source::new("x.toml", text.as_str())]));
+        let [Ok(old), Ok(new)] = parsed else { return Err(TestCaseError::reject("no configuration")) };
+        let configs = [old, new];
+        let said = Said::by(&configs);
+        let firewalls = firewalls();
+        for (at, instance) in instances().into_iter().enumerate() {
+            let live = &firewalls[(first + at) % firewalls.len()];
+            let resulting = [0, 1].map(|at| resulting(&configs[at], &instance, live));
+            let [Ok(was), Ok(is)] = resulting else { continue };
+            for told in said.of(&instance) {
+                let (gained, lost) = (is.difference(&was), was.difference(&is));
+                let shown = || format!("{instance:?}\n{live:?}\n{told:?}\n{gained:?}\n{lost:?}");
+                prop_assert!(lost.is_superset(&told.lost), "it is said to close: {}", shown());
+                if !told.is_open {
+                    prop_assert_eq!(&told.gained, &gained, "{}", shown());
+                    prop_assert_eq!(&told.lost, &lost, "{}", shown());
                 }
-                told.check(was.as_ref(), is.as_ref())?;
             }
         }
     }
