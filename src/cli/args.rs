@@ -371,9 +371,16 @@ pub(super) struct OutArgs {
 impl OutArgs {
     /// Writes the plan, unless a guard or a policy refuses it: what is refused shall not lie around ready to be applied.
     pub(super) fn write(&self, planned: &Planned) -> Result<(), CommandError> {
-        let Some(path) = self.out.as_deref().filter(|_| !planned.is_refused()) else {
+        let Some(path) = self.out.as_deref() else {
             return Ok(());
         };
+        if planned.is_refused() {
+            let path = path.display();
+            say(&format!(
+                "note: the plan is refused, so `{path}` is not written"
+            ));
+            return Ok(());
+        }
         let file = planned.file(self.valid_for)?;
         let text = plan::file::write(&file);
         atomic_file::write(path, text.as_bytes()).map_err(|error| {

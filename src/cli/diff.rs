@@ -214,7 +214,10 @@ fn known_instances(
             }
             sides => {
                 let name = id.map_or_else(String::new, |id| format!("`{id}` "));
-                for why in sides.into_iter().filter_map(Result::err) {
+                // Both sides may lack it for the same reason.
+                let mut reasons: Vec<_> = sides.into_iter().filter_map(Result::err).collect();
+                reasons.dedup();
+                for why in reasons {
                     let message = format!("{name}cannot be compared: {why}");
                     complain(&message, why.hint.as_deref());
                     blind.push(json::Problem::error(message, why.hint));

@@ -433,8 +433,7 @@ pub(super) fn problems<'a>(
 pub(super) fn plan_text(planned: &Planned, asked: Asked<'_>, diff: bool) -> String {
     let mut text = guarded_text(&planned.plan, &planned.refusals, &planned.cost, asked);
     if let Some(shard) = planned.scope.shard {
-        let all = render::count(planned.scope.declared, "instance");
-        text.push_str(&render::text::part(shard, &all));
+        text.push_str(&render::text::part(shard, planned.scope.declared));
     }
     text.push_str(&render::text::violations(&planned.findings.violations));
     if diff {

@@ -229,6 +229,9 @@ pub(super) fn summary(of: &Comparison<'_>) -> String {
     if of.groups > 0 {
         of_all.push((groups, count(of.groups, "group")));
     }
+    if all.is_empty() && of.groups == 0 {
+        return "neither side says anything of an instance that could be compared.".to_owned();
+    }
     if parts.is_empty() {
         let of_all: Vec<String> = of_all.into_iter().map(|(_, all)| all).collect();
         return format!("no difference in meaning on {}.", listed(&of_all));

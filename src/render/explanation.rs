@@ -142,7 +142,8 @@ impl Explanation<'_> {
     pub(super) fn change(&self) -> Option<String> {
         let (live, desired) = self.verdicts();
         match (live, desired) {
-            (Some(Allowed::Yes) | None, Some(Allowed::Yes)) => None,
+            // Where nothing declares the instance, what is live stays.
+            (Some(Allowed::Yes), Some(Allowed::Yes) | None) | (None, Some(Allowed::Yes)) => None,
             (Some(_), Some(Allowed::Yes)) => {
                 Some("it is declared and not live: `apply` opens it".to_owned())
             }

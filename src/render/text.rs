@@ -129,6 +129,7 @@ pub(super) fn summary(plan: &Plan, asked: Asked<'_>) -> String {
     let verdicts =
         |is: fn(&Verdict) -> bool| plan.instances.iter().filter(|i| is(&i.verdict)).count();
     let changing = verdicts(|v| *v == Verdict::Change);
+    let refused = verdicts(|v| matches!(v, Verdict::Refused { .. }));
     let differing = verdicts(|v| *v != Verdict::InSync);
     let calls = plan.instances.iter().map(|i| i.calls.len()).sum();
     let unknown = plan.unreadable.len() + plan.undecided.len();
@@ -137,23 +138,26 @@ pub(super) fn summary(plan: &Plan, asked: Asked<'_>) -> String {
         let _ = write!(of, " of the inventory `{}`", sanitize(inventory));
     }
     let head = match asked {
-        _ if plan.instances.is_empty() && !plan.sites_unreadable.is_empty() => {
+        _ if plan.instances.is_empty()
+            && !(plan.sites_unreadable.is_empty() && plan.undecided.is_empty()) =>
+        {
             "no instance could be looked at".to_owned()
+        }
+        // A plan file has the instances that it changes.
+        Asked::Plan if plan.instances.is_empty() && !plan.unplanned.is_empty() => {
+            "nothing to do".to_owned()
         }
         _ if plan.instances.is_empty() && plan.unreadable.is_empty() => {
             "no instance that exists is declared, so nothing was compared".to_owned()
         }
-        Asked::Plan if changing == 0 => format!("nothing to do on {of}"),
+        Asked::Plan if changing + refused == 0 => format!("nothing to do on {of}"),
         Asked::Plan => format!("{changing} of {of} to change, {}", count(calls, "call")),
         _ if differing == 0 => format!("no difference seen on {of}"),
         _ if differing == 1 => format!("1 of {of} differs"),
         _ => format!("{differing} of {of} differ"),
     };
     let rest: Vec<String> = [
-        (
-            verdicts(|v| matches!(v, Verdict::Refused { .. })),
-            "refused",
-        ),
+        (refused, "refused"),
         (
             verdicts(|v| matches!(v, Verdict::Observed)),
             "observed to differ",
@@ -306,10 +310,12 @@ fn body(plan: &InstancePlan) -> String {
     text
 }
 
-/// That this was a part of the fleet, whose declared instances are `all` in number and word.
+/// That this was a part of the fleet, which has this many declared instances.
 #[must_use]
-pub fn part(shard: Shard, all: &str) -> String {
-    format!("This was shard {shard}; {all} are declared in all.\n")
+pub fn part(shard: Shard, all: usize) -> String {
+    let are = if all == 1 { "is" } else { "are" };
+    let all = count(all, "instance");
+    format!("This was shard {shard}; {all} {are} declared in all.\n")
 }
 
 /// When the rules of some instances were changed last, a line for each that the service remembers a change of.

@@ -111,6 +111,65 @@ fn a_configuration_that_takes_no_instance_is_not_said_to_agree() {
             );
         }
     }
+    let files = ["diff", "firewall.toml", "firewall.toml"];
+    for (args, code) in [
+        (&["--inventory", "fleet.json"][..], 0),
+        (&["--inventory", "fleet.json", "--format", "markdown"], 0),
+    ] {
+        let done = stage.run(&[&files, args].concat());
+        assert_eq!(done.code, Some(code), "{}", done.shown());
+        let says = "neither side says anything of an instance that could be compared";
+        assert!(done.stdout.contains(says), "{}", done.shown());
+        assert!(!done.stdout.contains("no difference"), "{}", done.shown());
+    }
+}
+
+#[test]
+fn what_is_undecided_is_no_instance_without_a_declaration() {
+    let stage = stage();
+    stage.configure(
+        "version = 1\n[defaults]\nregions = [\"eu-central-1\", \"us-east-1\"]\n[instances.web-1]\nrules = []\n",
+    );
+    let done = stage.run(&[
+        "plan",
+        "--inventory",
+        "fleet.json",
+        "--region",
+        "eu-central-1",
+    ]);
+    assert_eq!(done.code, Some(6), "{}", done.shown());
+    let says = "Plan: no instance could be looked at; 1 undecided.";
+    assert!(done.stdout.contains(says), "{}", done.shown());
+    // The same is wrong with both sides, and said once.
+    let args = [
+        "diff",
+        "firewall.toml",
+        "firewall.toml",
+        "--inventory",
+        "fleet.json",
+    ];
+    let done = stage.run(&args);
+    assert_eq!(done.code, Some(6), "{}", done.shown());
+    let times = done
+        .stderr
+        .matches("`eu-central-1/web-1` cannot be compared");
+    assert_eq!(times.count(), 1, "{}", done.shown());
+    assert!(!done.stdout.contains("no difference"), "{}", done.shown());
+}
+
+#[test]
+fn what_is_refused_is_not_nothing_to_do() {
+    let stage = stage();
+    let networks: Vec<String> = (0..61).map(|n| format!("\"198.51.{n}.7\"")).collect();
+    stage.configure(&format!(
+        "version = 1\n[defaults]\nregion = \"eu-central-1\"\n[instances.web-1]\n\
+         rules = [{{ allow = \"ssh\", from = [{}] }}]\n",
+        networks.join(", ")
+    ));
+    let done = stage.run(&["plan", "--inventory", "fleet.json"]);
+    assert_eq!(done.code, Some(1), "{}", done.shown());
+    let says = "Plan: 0 of 1 instance to change, 0 calls; 1 refused.";
+    assert!(done.stdout.contains(says), "{}", done.shown());
 }
 
 #[test]

@@ -177,6 +177,18 @@ fn in_additive_mode_live_rules_that_stay_are_part_of_the_answer() {
 }
 
 #[test]
+fn who_gets_in_where_nothing_is_declared_is_told_nothing() {
+    let stage = stage();
+    let open = vec![rule("tcp", 3389, 3389, &["0.0.0.0/0"])];
+    stage.populate(&fleet(vec![instance("old-1", open)]));
+    let args = ["explain", "old-1", "--from", "192.0.2.1", "--to", "rdp"];
+    let done = stage.on_fleet(&args);
+    assert_eq!(done.code, Some(0), "{}", done.shown());
+    assert!(done.stdout.contains("live: allowed"), "{}", done.shown());
+    assert!(!done.stdout.contains("to let"), "{}", done.shown());
+}
+
+#[test]
 fn only_who_names_a_source_and_a_service_is_told_how_to_allow_it() {
     let stage = stage();
     for instance in ["web-1", "old-1"] {

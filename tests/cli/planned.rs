@@ -29,6 +29,13 @@ fn nothing_is_said_of_instances_that_were_not_read() {
     let allow = ["--allow", "lockout", "--reason", "moved"];
     let plan = stage.on_fleet(&[&["plan", "--out", "plan.json"], &allow[..]].concat());
     assert_eq!(plan.code, Some(0), "{}", plan.shown());
+    let nothing = Stage::new(CONFIG, &whole("203.0.113.0/24"));
+    nothing.on_fleet(&[&["apply", "--yes"], &allow[..]].concat());
+    let done = nothing.on_fleet(&["plan", "--out", "plan.json"]);
+    assert_eq!(done.code, Some(0), "{}", done.shown());
+    let done = nothing.on_fleet(&["apply", "plan.json", "--yes"]);
+    let says = "Plan: nothing to do; 3 not part of the plan.\n";
+    assert!(done.stdout.contains(says), "{}", done.shown());
     // Somebody opens what was in sync, and the plan does not know.
     stage.populate(&whole("0.0.0.0/0"));
     let formats = [

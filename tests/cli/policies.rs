@@ -45,6 +45,8 @@ fn what_a_plan_introduces_is_refused_and_leaves_no_file() {
         );
     }
     assert!(!stage.path("plan.json").exists());
+    let note = "note: the plan is refused, so `plan.json` is not written\n";
+    assert!(plan.stderr.contains(note), "{}", plan.stderr);
     let before = stage.read("fleet.json");
     assert_eq!(stage.on_fleet(&["apply", "--yes"]).code, Some(3));
     assert_eq!(stage.read("fleet.json"), before, "nothing was written");
