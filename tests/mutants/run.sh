@@ -72,7 +72,7 @@ fi
 dependencies() {
   sed -n "/^\[$1\]/,/^\[/p" Cargo.toml | grep -E "^($2) = "
 }
-needed='anstream|anstyle|fastrand|futures-util|glob|hmac|http-body-util|hyper|hyper-util|ipnet|serde|serde_json|sha2|similar|strsim'
+needed='anstream|anstyle|fastrand|futures-util|glob|hmac|http-body-util|hyper|hyper-util|icu_properties|ipnet|serde|serde_json|sha2|similar|strsim'
 needed+='|tempfile|thiserror|time|tokio|tracing|uuid'
 cat >"$crate/Cargo.toml" <<TOML
 [package]
@@ -90,7 +90,7 @@ $(sed -n '/^\[features\]/,/^$/p' Cargo.toml | tail -n +2)
 $(dependencies dependencies "$needed")
 
 [dev-dependencies]
-$(dependencies dev-dependencies 'insta|proptest|range-set-blaze')
+$(dependencies dev-dependencies 'insta|proptest|range-set-blaze|regex-syntax')
 
 # Mutants are built far more often than they run; what they stand on is built once.
 [profile.dev]

@@ -469,6 +469,25 @@ fn a_run_changes_so_much_and_no_more() {
     );
 }
 
+/// Consent for an instance that closes nothing takes no closed rule out of the count.
+#[test]
+fn consent_is_needed_only_where_it_counts() {
+    let mut plan = losing(3);
+    let opening = one("dualstack", &[], &[(80, &["::/0"])]);
+    plan.instances.extend(opening.instances);
+    let allowed = allow(&["blast-radius=web-1", "blast-radius=web-000"]);
+    let guard = Guard {
+        max_instances: Some(4),
+        max_closed: 2,
+        ..Guard::default()
+    };
+    let judgement = judge(&plan, &guard, 4, &allowed, "meant");
+    assert_eq!(judgement.refusals, []);
+    assert_eq!(judgement.unneeded, allowed[..1]);
+    let used = judgement.used.iter().map(|used| used.selector.as_deref());
+    assert_eq!(used.collect::<Vec<_>>(), [Some("web-000")]);
+}
+
 /// A rule of a range of TCP ports.
 type Range<'a> = (i32, i32, &'a [&'a str]);
 
