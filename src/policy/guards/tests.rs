@@ -10,6 +10,7 @@ use crate::model::{
     AddressType, Declaration, Desired, DesiredInstance, Firewall, Instance, InstanceState, Key,
     Live, LiveFirewall, Mode, Origin, PortState, Protocol, Rule, Sources, Strategy,
 };
+use crate::plan::Call;
 use crate::plan::arbitrary::plans;
 use crate::plan::{Options, plan};
 
@@ -606,6 +607,43 @@ fn a_live_entry_that_cannot_be_read_keeps_no_rule_open() {
     plan.calls.clear();
     plan.incomplete = Some("an entry names no source".to_owned());
     assert_eq!(closing::closed(plan), 1);
+}
+
+/// A Put replaces an entry that cannot be read for certain: by a rule of its key, or by nothing. One that stands beside a rule
+/// of its key is no second rule.
+#[test]
+fn an_entry_that_a_put_drops_counts_as_a_rule() {
+    let doubtful = |port: i32, to: i32| PortState {
+        from_port: port,
+        to_port: to,
+        protocol: "tcp".into(),
+        ..PortState::default()
+    };
+    let (kept, other): (Rules<'_>, Rules<'_>) = (&[(443, &["::/0"])], &[(80, &["::/0"])]);
+    for (at, (before, doubts, after, expected)) in [
+        (kept, vec![doubtful(80, 80)], kept, 1),
+        (kept, vec![doubtful(80, 80), doubtful(81, 81)], kept, 2),
+        (kept, vec![doubtful(90, 80)], kept, 1),
+        (kept, vec![doubtful(80, 80)], other, 1),
+        (other, vec![doubtful(80, 80)], other, 0),
+        (other, vec![doubtful(80, 80)], kept, 1),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let live = [entries(before), doubts].concat();
+        let mut plan = planned(&[("web-1", "dualstack", live, after)]);
+        let plan = &mut plan.instances[0];
+        assert!(
+            matches!(plan.calls[..], [Call::Put { .. }]),
+            "{at}: {plan:?}"
+        );
+        assert_eq!(closing::closed(plan), expected, "case {at}");
+        // Where nothing is put, the entry stays.
+        plan.calls.clear();
+        let rules = usize::from(before != after);
+        assert_eq!(closing::closed(plan), rules, "case {at}");
+    }
 }
 
 #[test]

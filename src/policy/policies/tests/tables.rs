@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{Line, id, narrow_admin, operators, origin, policy, private_database, rules, scene};
 use super::{sources, tcp};
 use crate::model::{Cells, DeclaredTable, Demand, Mode, Policies, Policy, PolicySeverity, Waiver};
-use crate::policy::policies::{Findings, declared, declared_on};
+use crate::policy::policies::{Findings, Subject, declared, declared_on};
 
 const WIDE: &[&str] = &["10.0.0.0/15"];
 const HALF: &[&str] = &["10.0.0.0/16"];
@@ -142,6 +142,32 @@ fn what_one_table_is_to_blame_for_is_not_said_of_the_others() {
     assert_eq!(counts(&[narrow(), excused.clone()], narrow_admin()), HOLDS);
     excused.waivers = vec![waiver("another", both[0])];
     assert_eq!(counts(&[narrow(), excused], narrow_admin()), UNDECIDED);
+}
+
+/// Of tables that say the same, the same is said, of each under its name.
+#[test]
+fn equal_tables_keep_their_names() {
+    let lines: &[Line<'_>] = &[(tcp(5432, 5432), WIDE)];
+    let named = |name: &str| DeclaredTable {
+        name: name.into(),
+        ..table(lines, Some(lines), Always)
+    };
+    let names = ["groups.a", "groups.b", "groups.c"];
+    let found = judged(&names.map(named), private_database());
+    let on = found.violations.iter().map(|violation| &violation.on);
+    let expected = names.map(|name| Subject::Table(name.into()));
+    assert!(on.eq(&expected), "{found:?}");
+}
+
+/// A waiver takes nobody away from those who must get in.
+#[test]
+fn what_is_required_may_come_in_by_a_rule_with_a_waiver() {
+    let operators_line: Line<'_> = (tcp(22, 22), &["203.0.113.0/24", "2001:db8::/32"]);
+    for speaks in [Always, Perhaps] {
+        let mut table = table(&[operators_line], Some(&[operators_line]), speaks);
+        table.waivers = vec![waiver("p", operators_line)];
+        assert_eq!(counts(&[table], operators()), HOLDS, "{speaks:?}");
+    }
 }
 
 #[test]

@@ -185,6 +185,17 @@ fn what_was_open_without_a_waiver_stays_existing() {
         seen(&found),
         [(Occurrence::Existing, "1.1.1.1 tcp/5432".into())]
     );
+    // As long as it is there: it is not where it is only observed, and it goes where the configuration is all.
+    for (mode, expected) in [
+        (
+            Mode::Observe,
+            vec![(Occurrence::Existing, "1.1.1.1 tcp/5432".into())],
+        ),
+        (Mode::Authoritative, vec![]),
+    ] {
+        let found = judged(mode, &live(&[range]), &[(world, Has::Waiver)]);
+        assert_eq!(seen(&found), expected, "{mode:?}");
+    }
     // A waiver elsewhere does not make an old violation a new one.
     let elsewhere: Line<'_> = (tcp(80, 80), &["0.0.0.0/0"]);
     let found = judged(

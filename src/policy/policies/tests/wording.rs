@@ -4,8 +4,8 @@
 
 use super::super::{Findings, JudgedRules, Kind, Occurrence, policies};
 use super::{Line, found, live, narrow_admin, operators, policy, private_database, scene};
-use super::{sources, tcp};
-use crate::model::{Cells, Demand, Mode, Policy, PolicySeverity, Strategy};
+use super::{origin, sources, tcp};
+use crate::model::{Absent, Cells, Demand, Mode, Policy, PolicySeverity, Strategy, Waiver};
 use crate::plan::{Options, Verdict, plan_instance};
 
 const WORLD: &[&str] = &["0.0.0.0/0"];
@@ -19,6 +19,14 @@ fn each_way_of_being_there_has_a_word() {
         (Occurrence::Declared, "declared"),
     ] {
         assert_eq!(seen.as_str(), word);
+    }
+    for (kind, word, state, verb) in [
+        (Kind::Excess, "excess", "open", "gets in at"),
+        (Kind::Possible, "possible", "perhaps open", "may get in at"),
+        (Kind::Missing, "missing", "missing", "does not get in at"),
+    ] {
+        let words = (kind.as_str(), kind.state(), kind.verb());
+        assert_eq!(words, (word, state, verb));
     }
 }
 
@@ -93,6 +101,85 @@ fn what_no_line_opens_is_closed_where_the_rules_are_kept() {
     planned.calls.clear();
     let found = policies(&scene.plan, &scene.desired, JudgedRules::Result);
     assert_eq!(found.violations[0].hint, format!("{prefix}close it"));
+}
+
+/// Beside other rules, it depends on what `absent` names whether anybody has to do anything.
+#[test]
+fn what_absent_names_is_closed_or_stays_open_through_another_rule() {
+    let (ssh, http) = (tcp(22, 22), tcp(80, 80));
+    let both: &[Line<'_>] = &[(ssh, WORLD), (http, WORLD)];
+    let inside: &[Line<'_>] = &[(tcp(20, 30), WORLD)];
+    let other: &[Line<'_>] = &[(ssh, WORLD), (tcp(79, 81), WORLD)];
+    let unnamed = "no declared rule opens it: name it in `absent`";
+    let goes = "no declared rule opens it: `apply` closes it";
+    let through = "`absent` names it, and it is open through the live rule tcp/20-30: ";
+    for (before, absent, hint) in [
+        (both, &[][..], unnamed),
+        (both, &[http], unnamed),
+        (both, &[ssh], goes),
+        (both, &[http, ssh], goes),
+        (inside, &[ssh], through),
+        (other, &[http], unnamed),
+    ] {
+        let entries = live(before);
+        let mut scene = scene(Mode::Additive, "dualstack", &entries, &[], narrow_admin());
+        let mut wanted = (*scene.desired.instances[&super::id()]).clone();
+        let named = absent.iter().map(|key| Absent {
+            key: *key,
+            sources: None,
+            origin: origin(9),
+            why: None,
+            owner: None,
+        });
+        wanted.absent = named.collect();
+        let instances = &mut scene.desired.instances;
+        instances.insert(super::id(), wanted.into());
+        let plan = scene.replanned(&entries);
+        let found = policies(&plan, &scene.desired, JudgedRules::Live);
+        let said = &found.violations[0].hint;
+        assert!(said.starts_with(hint), "{before:?} {absent:?}: {said}");
+    }
+}
+
+/// Only what a waiver let in before is said to have been let in by its leave.
+#[test]
+fn an_old_violation_has_no_other_reason_than_a_new_one() {
+    let database: &[Line<'_>] = &[(tcp(5432, 5432), &["192.0.2.1/32"])];
+    let reason = "192.0.2.1 gets in at tcp/5432, and only `office` may";
+    for (before, seen) in [
+        (&[][..], Occurrence::Introduced),
+        (database, Occurrence::Existing),
+    ] {
+        let found = found(before, database, private_database());
+        let violation = &found.violations[0];
+        assert_eq!((violation.seen, &*violation.reason), (seen, reason));
+    }
+    let mut scene = scene(
+        Mode::Authoritative,
+        "dualstack",
+        &live(database),
+        database,
+        private_database(),
+    );
+    let [(key, texts)] = database else {
+        panic!("one line: {database:?}")
+    };
+    let over = Waiver {
+        policies: vec!["p".into()],
+        key: *key,
+        sources: sources(texts),
+        origin: origin(1),
+        in_force: false,
+    };
+    let waivers = &mut scene.desired.policies.waivers;
+    waivers.insert(super::id(), vec![over]);
+    let found = policies(&scene.plan, &scene.desired, JudgedRules::Result);
+    let violation = &found.violations[0];
+    let leave = "; it was let in before by leave of a waiver that does not cover this";
+    assert_eq!(
+        (violation.seen, violation.reason.clone()),
+        (Occurrence::Introduced, format!("{reason}{leave}"))
+    );
 }
 
 #[test]
