@@ -9,9 +9,11 @@ use super::effective::tests::{Bits, Oracle, Point, probes};
 use super::*;
 use crate::model::arbitrary::{Universe, change, family, firewall, named};
 use crate::model::{
-    Declaration, Family, Firewall, Key, LIGHTSAIL_CONNECT, LiveFirewall, Origin, PortState,
-    Protocol, Rule, Sources,
+    AddressType, Declaration, Family, Firewall, InstanceId, Key, LIGHTSAIL_CONNECT, LiveFirewall,
+    Origin, PortState, Protocol, Rule, Sources,
 };
+
+const WORLD: &[&str] = &["0.0.0.0/0"];
 
 fn tcp(from: i32, to: i32) -> Key {
     Key::new(Protocol::Tcp, from, to).expect("a key")
@@ -63,6 +65,49 @@ proptest! {
         let mapped = effective.map(only_v4);
         for (atom, cell) in cells {
             prop_assert_eq!(mapped.access(atom, cell), &only_v4(effective.access(atom, cell)));
+        }
+    }
+
+    /// Of the families that an instance lacks nobody reaches it, and an address type that is not known has both.
+    #[test]
+    fn an_instance_is_reached_by_the_families_that_it_has(a in firewall(Universe::Small), family in family()) {
+        let (cells, points) = probes(&[&a]);
+        let effective = Effective::of(&a, family);
+        for (kind, v4, v6) in [("dualstack", true, true), ("ipv4", true, false), ("ipv6", false, true), ("new", true, true)] {
+            let here = effective.on(&AddressType::from_name(kind));
+            for (atom, cell) in &cells {
+                let open = effective.access(*atom, *cell);
+                let expected = points.iter().map(|point| {
+                    let has = match point {
+                        Point::Address(address) if address.is_ipv4() => v4,
+                        Point::Address(_) => v6,
+                        Point::Alias(_) => true,
+                    };
+                    has && point.is_in_access(open)
+                });
+                let expected: Bits = expected.collect();
+                prop_assert_eq!(bits(here.access(*atom, *cell), &points), expected, "{}", kind);
+            }
+        }
+    }
+
+    /// Address by address it is the same as all at once, and cells on which somebody can arrive keep the others too.
+    #[test]
+    fn an_address_reaches_what_the_rules_say(a in firewall(Universe::Small), family in family()) {
+        let (cells, points) = probes(&[&a]);
+        let oracle = Oracle::new(&a, &points, family);
+        let effective = Effective::of(&a, family);
+        let somebody = effective.where_somebody_arrives();
+        for (atom, cell) in cells {
+            let lets_in = oracle.lets_in(atom, cell);
+            for (point, expected) in points.iter().zip(&lets_in) {
+                if let Point::Address(address) = point {
+                    prop_assert_eq!(effective.contains(atom, cell, *address), *expected);
+                }
+            }
+            let open = effective.access(atom, cell);
+            let expected = if open.arriving().is_empty() { &Access::nobody() } else { open };
+            prop_assert_eq!(somebody.access(atom, cell), expected);
         }
     }
 
@@ -156,6 +201,115 @@ proptest! {
         // What is in doubt afterwards may be open to everyone.
         let is_open_to_all = Effective::of(&before, family).access(Atom::Tcp, 22).is_superset(&Access::everyone());
         prop_assert_eq!(compared.may_open(), wider || (doubts[1] && !is_open_to_all));
+    }
+}
+
+#[test]
+fn who_never_arrives_is_nobody() {
+    let arriving = Access::everyone().arriving();
+    for (address, arrives) in [
+        ("1.1.1.1", true),
+        ("9.255.255.255", true),
+        ("10.0.0.0", false),
+        ("10.255.255.255", false),
+        ("11.0.0.0", true),
+        ("192.0.0.8", false),
+        ("192.0.0.9", true),
+        ("2600::1", true),
+        ("::1", false),
+        ("fe80::1", false),
+    ] {
+        let parsed = address.parse().expect("an address");
+        assert_eq!(arriving.contains(parsed), arrives, "{address}");
+    }
+    assert_eq!(arriving.aliases, Access::everyone().aliases);
+    let private = rules(&[(tcp(22, 22), &["10.0.0.0/8"]), (tcp(80, 80), WORLD)]);
+    let somebody = Effective::of(&private, Family::V4).where_somebody_arrives();
+    let public = rules(&[(tcp(80, 80), WORLD)]);
+    assert_eq!(somebody, Effective::of(&public, Family::V4));
+}
+
+#[test]
+fn subjects_are_named_by_what_they_are() {
+    let id = InstanceId {
+        account: None,
+        region: "eu-central-1".into(),
+        name: "web".into(),
+    };
+    let every = ComparisonSubject::Every("every instance of `web`".into());
+    for (subject, named, shown) in [
+        (ComparisonSubject::from(None), None, "the firewall"),
+        (
+            ComparisonSubject::from(Some(id.clone())),
+            Some(&id),
+            "`eu-central-1/web`",
+        ),
+        (every, None, "every instance of `web`"),
+    ] {
+        assert_eq!((subject.id(), &*subject.to_string()), (named, shown));
+    }
+}
+
+/// An instance that only one document declares is another matter even where the same packets get in.
+#[test]
+fn equal_and_different_are_about_packets_and_about_who_declares() {
+    let (open, shut) = (rules(&[(tcp(22, 22), WORLD)]), Firewall::new());
+    let side = |firewall| Side::of(firewall, Family::V4);
+    for (before, after, is_same) in [
+        (&open, &open, true),
+        (&shut, &open, false),
+        (&open, &shut, false),
+    ] {
+        let mut compared = Compared::new(None, side(before), side(after));
+        assert_eq!(
+            (compared.differs(), compared.is_equal()),
+            (!is_same, is_same)
+        );
+        for which in [Which::Old, Which::New] {
+            compared.undeclared = Some(which);
+            assert_eq!((compared.differs(), compared.is_equal()), (true, false));
+        }
+        // What could not be decided is neither a difference nor none.
+        compared.undeclared = None;
+        compared.undecided = vec!["whether it is there".into()];
+        let said = (
+            compared.differs(),
+            compared.is_equal(),
+            compared.direction(),
+        );
+        assert_eq!(said, (!is_same, false, None));
+    }
+}
+
+/// The few rules that a small change is searched in are enough, whatever kinds of rules overlap.
+#[test]
+fn a_change_is_told_in_full_beside_rules_that_overlap_it() {
+    let icmp = |from, to| Key::new(Protocol::Icmp, from, to).expect("a key");
+    let udp = |from, to| Key::new(Protocol::Udp, from, to).expect("a key");
+    let keys = [
+        Key::ALL,
+        tcp(0, 65_535),
+        tcp(22, 22),
+        tcp(20, 22),
+        tcp(22, 30),
+        tcp(23, 23),
+        udp(22, 22),
+        icmp(-1, -1),
+        icmp(8, -1),
+        icmp(8, 0),
+    ];
+    for changed in keys {
+        for beside in keys.into_iter().filter(|key| *key != changed) {
+            let half = rules(&[(beside, &["10.0.0.0/9"])]);
+            let mut both = half.clone();
+            both.set(changed, named(&["10.0.0.0/8"]));
+            for (before, after) in [(&half, &both), (&both, &half)] {
+                let of = |firewall| Reach::of(firewall, Family::V4);
+                let all = Diff::between(&of(before), &of(after));
+                let found = Diff::of_change(before, after, Family::V4);
+                assert_eq!(found, all, "{changed} beside {beside}");
+            }
+        }
     }
 }
 
