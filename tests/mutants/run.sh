@@ -6,7 +6,8 @@
 #   MODULE    exposure, policy, plan or apply, or a path below one of them such as plan/lint
 #   ARGUMENT  anything that `cargo mutants` takes: --shard 0/8, --list, --re NAME
 #
-# CRATE=DIR keeps the crate elsewhere than in target/mutants. cargo-mutants must be on the PATH (cargo install cargo-mutants).
+# CRATE=DIR keeps the crate elsewhere than in target/mutants, and UNIT=1 leaves the simulation out, which the applier has
+# besides its own tests. cargo-mutants must be on the PATH (cargo install cargo-mutants).
 set -euo pipefail
 if [ $# -lt 1 ]; then
   sed -n 's/^# //; s/^#$//; 5,10p' "$0" >&2
@@ -24,7 +25,7 @@ crate=$(realpath "$crate")
 case $module in
   exposure* | policy* | plan*) modules=("${module%%/*}") ;;
   # Most of what must hold of the applier is held by the simulation, which needs the emulator and the texts of reports.
-  apply*) modules=(apply emulator render) ;;
+  apply*) modules=(apply); [ -n "${UNIT:-}" ] || modules+=(emulator render) ;;
   *) echo "$module: expected exposure, policy, plan or apply" >&2; exit 64 ;;
 esac
 for ((at = 0; at < ${#modules[@]}; at++)); do
@@ -47,6 +48,9 @@ if [[ " ${modules[*]} " == *" emulator "* ]]; then
   printf 'mod exit;\npub use exit::Exit;\n' >"$crate/src/cli/mod.rs"
   echo "pub mod cli;" >>"$crate/src/lib.rs"
 fi
+# What a module stands on cannot see its mutants, so that their tests are left out. What they lend to tests stays.
+find "$crate/src" -name '*.rs' -not -path "$crate/src/${modules[0]}/*" -not -path "$crate/src/${modules[0]}.rs" -print0 |
+  xargs -0 perl -0pi -e 's/#\[cfg\(test\)\]\n((?:#\[[^\n]*\]\n)*mod \w*tests\b)/#[cfg(any())]\n$1/g'
 # The first test that fails ends the run: that is all there is to know.
 cat >>"$crate/src/lib.rs" <<'RUST'
 
