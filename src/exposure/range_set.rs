@@ -217,9 +217,10 @@ impl<T: Address> RangeSet<T> {
             if first <= last {
                 ranges.push((first, last));
             }
-            if a.1 < b.1 {
+            if a.1 <= b.1 {
                 i += 1;
-            } else {
+            }
+            if b.1 <= a.1 {
                 j += 1;
             }
         }
