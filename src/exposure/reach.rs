@@ -115,16 +115,6 @@ impl Reach {
             self.possible.difference(&self.certain)
         }
     }
-
-    /// Without this access. What is left of the browser client stays as it is.
-    #[must_use]
-    pub fn without(&self, access: &Effective) -> Self {
-        Self {
-            certain: self.certain.without(access).into_owned(),
-            possible: self.possible.without(access).into_owned(),
-            family: self.family,
-        }
-    }
 }
 
 #[cfg(test)]

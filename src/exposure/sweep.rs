@@ -49,9 +49,9 @@ pub(super) fn runs(
     let mut active: Vec<usize> = Vec::new();
     let mut cuts = cuts.into_iter().peekable();
     while let Some((cell, begins, access)) = cuts.next() {
-        match active.binary_search(&access) {
-            Err(place) if begins => active.insert(place, access),
-            Ok(place) if !begins => drop(active.remove(place)),
+        match (active.binary_search(&access), begins) {
+            (Err(place), true) => active.insert(place, access),
+            (Ok(place), false) => drop(active.remove(place)),
             // Stretches of one number do not overlap.
             _ => {}
         }

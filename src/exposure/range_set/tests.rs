@@ -174,6 +174,8 @@ fn counts_read_well() {
         (Count::All, "2^128"),
         (Count::Some(0), "0"),
         (Count::Some(256), "256"),
+        (Count::Some((1 << 20) - 1), "1048575"),
+        (Count::Some(1 << 20), "2^20"),
         (Count::Some(1 << 64), "2^64"),
         (Count::Some((1 << 64) + 1), "more than 2^64"),
         (Count::Some(u128::MAX), "more than 2^127"),
