@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::revert::{revert, why_not};
-use super::{Journal, Progress, Settings, Stage, Stop, Tools, Validity};
+use super::{Journal, Progress, Stage, Stop, Tools, Validity};
 use crate::lightsail::{Reader, Writer};
 use crate::model::InstanceId;
 use crate::plan::{InstancePlan, Plan, Report};
@@ -78,12 +78,7 @@ async fn put_back<R: Reader, W: Writer, J: Journal, P: Progress>(
     why: &str,
 ) -> Report {
     // The way back is in flight already: nothing stops it but the end of the process.
-    let settings = Settings {
-        max_failures: None,
-        ..*tools.settings
-    };
     let tools = &Tools {
-        settings: &settings,
         stop: &Stop::new(),
         validity: Validity::UNLIMITED,
         ..*tools
@@ -104,7 +99,7 @@ async fn put_back<R: Reader, W: Writer, J: Journal, P: Progress>(
     let work = stream::iter(work)
         .map(async |(place, instance, result)| (place, revert(instance, result, tools, why).await));
     let back: Vec<_> = work
-        .buffer_unordered(settings.concurrency.max(1))
+        .buffer_unordered(tools.settings.concurrency.max(1))
         .collect()
         .await;
     for (place, result) in back {

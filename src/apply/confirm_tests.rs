@@ -54,7 +54,7 @@ async fn what_is_not_confirmed_is_put_back() {
     let why = "nobody confirmed it within 0 s";
     assert_eq!(report.results[0].outcome, Outcome::Reverted(why.into()));
     assert_eq!((rules(&fake), report.results[0].writes), (before(), 2));
-    assert_eq!(report.results[0].operations.len(), 2);
+    assert_eq!(report.results[0].operations, ["op-0", "op-1"]);
 
     let (report, fake) = confirmed(Behaviour::default(), |_| {}, LONG, denied()).await;
     let why = "the probe failed".to_owned();

@@ -115,19 +115,13 @@ impl Default for Settings {
 /// Hears how a run goes on. Every method does nothing unless it is implemented.
 pub trait Progress {
     /// Work on an instance begins.
-    fn started(&self, id: &InstanceId) {
-        let _ = id;
-    }
+    fn started(&self, _: &InstanceId) {}
 
-    /// Work on an instance pauses; `why` is a fragment such as ``the instance is `pending` ``.
-    fn waiting(&self, id: &InstanceId, why: &str) {
-        let _ = (id, why);
-    }
+    /// Work on an instance pauses. Why is a fragment such as ``the instance is `pending` ``.
+    fn waiting(&self, _: &InstanceId, _: &str) {}
 
     /// An instance is done with, or was not begun.
-    fn finished(&self, result: &InstanceResult) {
-        let _ = result;
-    }
+    fn finished(&self, _: &InstanceResult) {}
 }
 
 /// Nobody listens.
