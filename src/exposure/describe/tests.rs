@@ -237,6 +237,25 @@ fn icmp_reads_as_types_and_codes() {
     );
 }
 
+/// A code of every type is told apart from the types that have it anyway, and ports have no codes.
+#[test]
+fn only_what_every_icmp_type_has_is_a_code_of_all() {
+    assert_eq!(
+        opened([
+            rule(Protocol::Icmp, -1, 3, &["192.0.2.1/32"]),
+            rule(Protocol::Icmp, 0, -1, &["192.0.2.2/32"])
+        ]),
+        ["icmp/-1:3 from 192.0.2.1/32", "icmp/0:-1 from 192.0.2.2/32"]
+    );
+    let ports: [_; 256] = std::array::from_fn(|at| {
+        let port = i32::try_from(at * 256 + 22).expect("a port");
+        rule(Protocol::Tcp, port, port, &["192.0.2.1/32"])
+    });
+    let lines = opened(ports);
+    assert_eq!(lines.len(), 256);
+    assert_eq!(lines[255], "tcp/65302 from 192.0.2.1/32");
+}
+
 #[test]
 fn holes_are_named_where_that_is_shorter() {
     let everyone = Access::everyone();
