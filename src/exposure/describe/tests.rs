@@ -235,6 +235,11 @@ fn icmp_reads_as_types_and_codes() {
         cells::name(Atom::Icmp, 5, 3 * 256 + 9),
         "icmp/0:5-255, icmp/1-2:-1, icmp/3:0-9"
     );
+    // No type between them is whole.
+    assert_eq!(
+        cells::name(Atom::Icmp, 5, 256 + 9),
+        "icmp/0:5-255, icmp/1:0-9"
+    );
 }
 
 /// A code of every type is told apart from the types that have it anyway, and ports have no codes.
@@ -296,6 +301,35 @@ fn holes_are_named_where_that_is_shorter() {
             .to_sources(Family::V4)),
         "everyone but 203.0.113.0/24, lightsail-connect"
     );
+}
+
+#[test]
+fn how_many_there_are_is_said_by_family() {
+    for (texts, said) in [
+        (&[][..], "0 addresses"),
+        (&["192.0.2.1/32"], "1 address"),
+        (&["192.0.2.1/32", "192.0.2.3/32"], "2 addresses"),
+        (&["192.0.2.0/24", "lightsail-connect"], "256 addresses"),
+        (&["10.0.0.0/8"], "16,777,216 addresses"),
+        (&["2001:db8::1/128"], "1 address"),
+        (&["2001:db8::/64"], "2^64 addresses"),
+        (
+            &["192.0.2.1/32", "2001:db8::/48"],
+            "1 IPv4 and 2^80 IPv6 addresses",
+        ),
+    ] {
+        assert_eq!(addresses(&Access::from(&named(texts))), said, "{texts:?}");
+    }
+    for (number, text) in [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1,000"),
+        (12_345, "12,345"),
+        (123_456, "123,456"),
+        (1_234_567, "1,234,567"),
+    ] {
+        assert_eq!(thousands(number), text);
+    }
 }
 
 #[test]
