@@ -1,5 +1,7 @@
 //! `portward` keeps the public firewalls of Amazon Lightsail instances equal to a TOML file.
 //!
+//! The library serves the command and its tests, and promises nothing: no part of it is a stable interface.
+//!
 //! # The pipeline
 //!
 //! ```text
