@@ -208,11 +208,14 @@ impl Report {
     }
 
     /// A whole file that could not be read.
-    pub(super) fn unreadable(&mut self, file: &str, message: &str) {
+    pub(super) fn unreadable(&mut self, file: &str, message: &str, hint: Option<String>) {
         let file = sanitize_line(file).into();
         let message = sanitize_line(message).into_owned();
-        self.unreadable
-            .push(Diagnostic::of_file(Severity::Error, file, message));
+        let hint = hint.map(|hint| sanitize_line(&hint).into_owned());
+        self.unreadable.push(Diagnostic {
+            hint,
+            ..Diagnostic::of_file(Severity::Error, file, message)
+        });
     }
 
     pub(super) fn has_errors(&self) -> bool {

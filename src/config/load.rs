@@ -4,6 +4,7 @@
 //! Does not interpret them, and does not look for those that a pattern means, which `include` does.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::definitions::Definitions;
@@ -36,7 +37,15 @@ pub fn load_from(files: &impl Files, path: &Path) -> Result<Config, Diagnostics>
     let bytes = match files.read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
-            report.unreadable(&name, &format!("cannot be read: {error}"));
+            let (message, hint) = if error.kind() == io::ErrorKind::NotFound {
+                let hint = format!(
+                    "`portward import > {name}` writes one from the live rules; `-c FILE` names another"
+                );
+                ("there is no such file".to_owned(), Some(hint))
+            } else {
+                (format!("cannot be read: {error}"), None)
+            };
+            report.unreadable(&name, &message, hint);
             return Config::build(defs, report);
         }
     };

@@ -148,7 +148,7 @@ pub fn parse(sources: Vec<Source>) -> Result<Config, Diagnostics> {
     let mut report = Report::default();
     let mut defs = Definitions::default();
     if sources.is_empty() {
-        report.unreadable("configuration", "there is no file");
+        report.unreadable("configuration", "there is no file", None);
     }
     for (at, source) in sources.into_iter().enumerate() {
         let file = report.add_source(source);

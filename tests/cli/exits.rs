@@ -397,3 +397,22 @@ fn a_target_narrows_the_run_and_must_name_something() {
     );
     assert_eq!(report["error"]["hint"], "did you mean `web-1`?");
 }
+
+/// What somebody sees who begins.
+#[test]
+fn the_first_mistakes_are_answered_with_what_to_do() {
+    let stage = Stage::new(CONFIG, &fleet(Vec::new()));
+    let missing = stage.on_fleet(&["plan", "-c", "nowhere.toml"]);
+    assert_eq!(missing.code, Some(65), "{}", missing.shown());
+    for said in [
+        "there is no such file",
+        "`portward import > nowhere.toml` writes one",
+        "`-c FILE` names another",
+    ] {
+        assert!(missing.stderr.contains(said), "{}", missing.shown());
+    }
+    let config = stage.on_fleet(&["apply", "firewall.toml"]);
+    assert_eq!(config.code, Some(4), "{}", config.shown());
+    let hint = "a configuration is named with `-c`: portward apply -c firewall.toml";
+    assert!(config.stderr.contains(hint), "{}", config.shown());
+}

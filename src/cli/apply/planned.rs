@@ -142,12 +142,8 @@ fn confirm(args: &ApplyArgs) -> Confirm {
     }
 }
 
-/// Reads a plan file and holds it against the world. Whatever is not as it says refuses the whole of it.
-async fn from_file(
-    args: &ApplyArgs,
-    path: &Path,
-    output: &Output,
-) -> Result<PreparedRun, PlanError> {
+/// The plan of a file that is valid now, and the one that was asked for.
+fn read_plan(args: &ApplyArgs, path: &Path) -> Result<PlanFile, CommandError> {
     let bytes = crate::input::read(path).map_err(|error| {
         CommandError::failed(format!(
             "cannot read the plan `{}`: {error}",
@@ -157,9 +153,28 @@ async fn from_file(
     let name = path.display();
     let text = String::from_utf8(bytes)
         .map_err(|_| wrong(format!("`{name}` is not a plan: it is not UTF-8")))?;
-    let file = file::parse(&text, OffsetDateTime::now_utc(), args.digest.as_deref()).map_err(
-        |refusal| wrong(format!("`{name}`: {refusal}")).with_hint(Some(refusal.hint().to_owned())),
-    )?;
+    let now = OffsetDateTime::now_utc();
+    file::parse(&text, now, args.digest.as_deref()).map_err(|refusal| {
+        let is_config = path
+            .extension()
+            .is_some_and(|extension| extension == "toml");
+        let hint = match refusal {
+            file::PlanFileError::NotAPlan(_) if is_config => {
+                format!("a configuration is named with `-c`: portward apply -c {name}")
+            }
+            _ => refusal.hint().to_owned(),
+        };
+        wrong(format!("`{name}`: {refusal}")).with_hint(Some(hint))
+    })
+}
+
+/// Reads a plan file and holds it against the world. Whatever is not as it says refuses the whole of it.
+async fn from_file(
+    args: &ApplyArgs,
+    path: &Path,
+    output: &Output,
+) -> Result<PreparedRun, PlanError> {
+    let (name, file) = (path.display(), read_plan(args, path)?);
     if let Some(refusal) = policy::lint(&file.plan, &file.guard, file.scope.declared).first() {
         return Err(wrong(format!(
             "`{name}` does what its guard {} refuses: {}",

@@ -279,7 +279,7 @@ fn a_first_file_that_cannot_be_read_is_an_error() {
     assert!(
         errors
             .to_string()
-            .starts_with("no/such/file.toml:0:0: error: cannot be read: "),
+            .starts_with("no/such/file.toml:0:0: error: there is no such file ("),
         "{errors}"
     );
     assert!(errors.render(false).contains("no/such/file.toml"));

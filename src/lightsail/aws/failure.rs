@@ -20,11 +20,9 @@ const MESSAGE: usize = 1_000;
 /// No more characters of a code or a request id are shown. The longest code is 40, a request id is 36.
 const NAME: usize = 100;
 
-/// What the credential chain looks for, in its order.
-const CHAIN: &str = "the standard chain looks for AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, then the profile \
-                     (`--profile`, AWS_PROFILE or `default`) in ~/.aws/config and ~/.aws/credentials with its SSO session, \
-                     role or credential_process, then AWS_WEB_IDENTITY_TOKEN_FILE with AWS_ROLE_ARN, then the container's \
-                     and the instance's metadata service";
+/// What to do without credentials. The whole chain is in the log.
+const CHAIN: &str = "name a profile with `--profile` or AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; \
+                     `portward doctor` looks at each source, and `-v` says what was tried";
 
 /// How a role's credentials are had.
 const ASSUME: &str = "AssumeRole";
@@ -130,10 +128,16 @@ pub(super) fn no_credentials(
     // The chain tells of every source on a line of its own, and of each that it "was not enabled".
     let text = chain(cause).replace("the credential provider was not enabled: ", "");
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    let message = format!(
-        "no usable credentials: {}",
-        lines.join("; ").replace(":; ", ": ")
-    );
+    let text = lines.join("; ").replace(":; ", ": ");
+    tracing::info!("credentials: {text}");
+    // Every source of the chain was tried, and each has its own reason.
+    let text = text
+        .split_once(" Attempted: ")
+        .map_or(text.as_str(), |(what, _)| what);
+    let message = match text.trim_end_matches('.') {
+        "no credentials found in chain" => "no usable credentials were found".to_owned(),
+        text => format!("no usable credentials: {text}"),
+    };
     Error::new(Kind::Unauthenticated, action, target, message).with_hint(CHAIN)
 }
 
