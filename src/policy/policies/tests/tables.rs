@@ -148,9 +148,11 @@ fn what_one_table_is_to_blame_for_is_not_said_of_the_others() {
 #[test]
 fn equal_tables_keep_their_names() {
     let lines: &[Line<'_>] = &[(tcp(5432, 5432), WIDE)];
+    // They share what the configuration says of all of them.
+    let shared = table(lines, Some(lines), Always);
     let named = |name: &str| DeclaredTable {
         name: name.into(),
-        ..table(lines, Some(lines), Always)
+        ..shared.clone()
     };
     let names = ["groups.a", "groups.b", "groups.c"];
     let found = judged(&names.map(named), private_database());
