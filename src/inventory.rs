@@ -79,6 +79,9 @@ pub enum Error {
     /// Two instances of one account that cannot be told apart.
     #[error("`{0}` is listed twice")]
     Duplicate(InstanceId),
+    /// Two instances with what only one can have.
+    #[error("`{0}` and `{1}` have the same ARN")]
+    SameArn(InstanceId, InstanceId),
 }
 
 impl Inventory {
@@ -96,8 +99,8 @@ impl Inventory {
     /// Reads one.
     ///
     /// # Errors
-    /// Text that is no inventory of a known version, names that repeat within a region of an account, and an instance with
-    /// more rules than any can have.
+    /// Text that is not an inventory of a known version, names that repeat within a region of an account, an ARN that two
+    /// instances have, and an instance with more rules than any can have.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let inventory: Self = serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(text))?;
         if inventory.format != FORMAT {
@@ -106,7 +109,7 @@ impl Inventory {
         if inventory.version != VERSION {
             return Err(Error::Version(inventory.version));
         }
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut arns) = (BTreeSet::new(), BTreeMap::new());
         for (id, entry) in inventory.entries() {
             let pairs = pairs(entry.port_states.as_deref().unwrap_or_default());
             if pairs > PAIRS_OF_AN_INSTANCE {
@@ -114,6 +117,9 @@ impl Inventory {
             }
             if !seen.insert((entry.account().to_owned(), id.clone())) {
                 return Err(Error::Duplicate(id));
+            }
+            if let Some(other) = arns.insert(entry.arn.as_str(), id.clone()) {
+                return Err(Error::SameArn(other, id));
             }
         }
         Ok(inventory)
@@ -255,6 +261,20 @@ mod tests {
                 PAIRS_OF_AN_INSTANCE + 2
             )
         );
+    }
+
+    #[test]
+    fn an_arn_belongs_to_one_instance() {
+        let start = ONE.find("{\n        \"name\"").expect("the instance");
+        let end = ONE.find("]}}").expect("the end");
+        let other = ONE[start..end].replace("web-1", "web-2");
+        let text = format!("{}, {other}{}", &ONE[..end], &ONE[end..]);
+        assert_eq!(
+            Inventory::parse(&text).expect_err("refused").to_string(),
+            "`eu-central-1/web-1` and `eu-central-1/web-2` have the same ARN"
+        );
+        let apart = text.replacen("Instance/1", "Instance/2", 1);
+        assert!(Inventory::parse(&apart).is_ok());
     }
 
     #[test]

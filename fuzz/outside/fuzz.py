@@ -44,7 +44,7 @@ WALL_SECONDS = 120
 FORMATS = ["text"] * 4 + ["json"] * 2 + ["markdown", "github", "sarif", "html", "prometheus"]
 # What a terminal may act on: C0 without tab and line feed, DEL, C1, and what reorders a line.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-PANIC = re.compile(r"panicked at|RUST_BACKTRACE|overflow(ed)? its stack|memory allocation of|mistake of this program|internal error")
+PANIC = re.compile(r"panicked at|RUST_BACKTRACE|overflow(ed)? its stack|memory allocation of|internal error")
 
 
 def environment(home):

@@ -3,7 +3,7 @@
 //! Owns what is asked, and how much of it at once. Does not take what could not be read for less.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::ready;
 
 use futures_util::stream;
@@ -113,16 +113,17 @@ async fn gather(
     sites: &[Site],
     list: impl AsyncFn(&Site) -> Result<Vec<lightsail::Listed>, lightsail::Error>,
 ) -> (Live, Listed) {
-    let lists = stream::iter(sites)
+    let mut lists = stream::iter(sites)
         .map(|site| async { (site.clone(), list(site).await) })
         .buffer_unordered(sites.len().max(1))
         .collect::<Vec<_>>()
         .await;
+    lists.sort_by(|(a, _), (b, _)| a.cmp(b));
     let (mut live, mut listed) = (Live::default(), Listed::new());
-    let mut pool = HashSet::new();
+    let (mut pool, mut arns) = (HashSet::new(), HashMap::new());
     for (site, list) in lists {
         let list = list.map_err(|error| Unreadable::from(&error));
-        match list.and_then(|list| each_once(&list).map(|()| list)) {
+        match list.and_then(|list| each_once(&list, &mut arns).map(|()| list)) {
             Ok(list) => {
                 for lightsail::Listed { instance, rules } in list {
                     let id = instance.id.clone();
@@ -141,11 +142,25 @@ async fn gather(
     (live, listed)
 }
 
-/// Refuses a list with two instances of one name: nobody could say which of them is meant. One that merely comes twice, as
-/// it may when the pages shift, is one.
-fn each_once(list: &[lightsail::Listed]) -> Result<(), Unreadable> {
+/// Refuses a list with two instances of one name, or with an ARN that another instance has, of these lists and those before:
+/// nobody could say which of them is meant. One that merely comes twice, as it may when the pages shift, is one.
+fn each_once(
+    list: &[lightsail::Listed],
+    owners: &mut HashMap<String, InstanceId>,
+) -> Result<(), Unreadable> {
     let mut arns = BTreeMap::new();
     for lightsail::Listed { instance, .. } in list {
+        let owner = owners.entry(instance.arn.clone());
+        let owner = owner.or_insert_with(|| instance.id.clone());
+        if *owner != instance.id {
+            return Err(Unreadable {
+                reason: format!(
+                    "`{owner}` and `{}` have the same ARN, `{}`",
+                    instance.id, instance.arn
+                ),
+                hint: Some("look again; an ARN belongs to one instance".to_owned()),
+            });
+        }
         let arn = arns
             .entry(instance.id.name.as_str())
             .or_insert(instance.arn.as_str());
@@ -222,19 +237,37 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn two_instances_of_one_name_make_the_list_unreadable() {
+    async fn instances_that_cannot_be_told_apart_make_the_list_unreadable() {
         let site = Site::of_region("eu-central-1");
-        for (arns, readable) in [
-            (["arn:1", "arn:2"], false),
+        for (list, found) in [
+            ([("web-1", "arn:1"), ("web-1", "arn:2")], 0),
             // The pages shifted while they were read.
-            (["arn:1", "arn:1"], true),
+            ([("web-1", "arn:1"), ("web-1", "arn:1")], 1),
+            ([("web-1", "arn:1"), ("web-2", "arn:1")], 0),
+            ([("web-1", "arn:1"), ("web-2", "arn:2")], 2),
         ] {
-            let list = arns.map(|arn| listed("web-1", arn));
+            let list = list.map(|(name, arn)| listed(name, arn));
             let list = async |_: &Site| Ok(list.to_vec());
             let (live, _) = gather(std::slice::from_ref(&site), list).await;
-            assert_eq!(live.sites_unreadable.is_empty(), readable);
-            assert_eq!(live.instances.len(), usize::from(readable));
+            assert_eq!(live.sites_unreadable.is_empty(), found > 0);
+            assert_eq!(live.instances.len(), found);
         }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn an_arn_that_two_lists_have_makes_the_second_unreadable() {
+        let sites = ["us-east-1", "eu-central-1"].map(Site::of_region);
+        let list = async |site: &Site| {
+            let mut listed = listed("web-1", "arn:1");
+            listed.instance.id.region.clone_from(&site.region);
+            Ok(vec![listed])
+        };
+        let (live, _) = gather(&sites, list).await;
+        assert_eq!(
+            live.sites_unreadable.keys().collect::<Vec<_>>(),
+            [&sites[0]]
+        );
+        assert_eq!(live.instances.len(), 1);
     }
 
     /// A service whose second page is there only once rules of the first one were asked for.
