@@ -62,6 +62,10 @@ pub(super) struct Behaviour {
     pub(super) halves: bool,
     /// Before which request on this instance another one gets its name, with the same rules.
     pub(super) replaced: Option<usize>,
+    /// From which request on there is no such instance.
+    pub(super) gone: Option<usize>,
+    /// From which request on nobody may ask for this.
+    pub(super) denied: Option<(usize, &'static str)>,
     /// The rules cannot be read.
     pub(super) unreadable: bool,
     /// The operations may not be read.
@@ -180,7 +184,23 @@ impl Fake {
         if host.behaviour.replaced == Some(host.requests.len()) {
             host.instance.arn.push_str("-another");
         }
+        let number = host.requests.len();
         host.requests.push(action);
+        let refuse = |kind| {
+            Err(Error::new(
+                kind,
+                action,
+                id.to_string(),
+                "as the test wishes",
+            ))
+        };
+        if host.behaviour.gone.is_some_and(|gone| gone <= number) {
+            return refuse(Kind::NotFound);
+        }
+        let denied = host.behaviour.denied;
+        if denied.is_some_and(|(from, what)| from <= number && what == action) {
+            return refuse(Kind::AccessDenied);
+        }
         answer(host)
     }
 

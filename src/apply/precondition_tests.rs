@@ -7,11 +7,15 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::fake::{Behaviour, Fake, from, plan, rules, tcp};
+use super::own_operations::OwnOperations;
 use super::tests::{APPLIED, after, before, message, opening, patient, put};
-use super::{Clock, Intent, Journal, Pause, Progress, Settings, Stage, Stop, Tools, Validity, run};
-use crate::lightsail::{Error, Operation};
-use crate::model::{Expiry, Firewall, InstanceId, Origin, Sources};
-use crate::plan::{Call, InstancePlan, InstanceResult, Outcome, Report};
+use super::{
+    Clock, Confirmation, Intent, Journal, Pause, Progress, Settings, Stage, Stop, Tools, Validity,
+    confirm, run,
+};
+use crate::lightsail::{Error, Operation, OperationStatus};
+use crate::model::{Expiry, Firewall, InstanceId, Key, Origin, Protocol, Sources};
+use crate::plan::{Call, Foreign, InstancePlan, InstanceResult, Outcome, Report};
 
 /// A clock that moves when it is told to, and when somebody waits.
 #[derive(Debug)]
@@ -46,26 +50,22 @@ const NOON: OffsetDateTime = time::macros::datetime!(2026-01-01 12:00 UTC);
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// A minute passes when an instance is begun, or when a write is about to be sent.
+/// So much time passes when an instance is begun, and when a write is about to be sent.
 struct Slow<'a> {
     clock: &'a Hand,
-    begin: bool,
-    write: bool,
+    begin: Duration,
+    write: Duration,
 }
 
 impl Progress for Slow<'_> {
     fn started(&self, _: &InstanceId) {
-        if self.begin {
-            self.clock.pass(MINUTE);
-        }
+        self.clock.pass(self.begin);
     }
 }
 
 impl Journal for Slow<'_> {
     fn intent(&self, _: &Intent<'_>) -> io::Result<usize> {
-        if self.write {
-            self.clock.pass(MINUTE);
-        }
+        self.clock.pass(self.write);
         Ok(0)
     }
 
@@ -81,6 +81,16 @@ async fn ran(
     instances: Vec<InstancePlan>,
     validity: &Validity,
     (begin, write): (bool, bool),
+) -> Report {
+    let span = |is_slow| if is_slow { MINUTE } else { Duration::ZERO };
+    ran_in(fake, instances, validity, (span(begin), span(write))).await
+}
+
+async fn ran_in(
+    fake: &Fake,
+    instances: Vec<InstancePlan>,
+    validity: &Validity,
+    (begin, write): (Duration, Duration),
 ) -> Report {
     let clock = Hand::new();
     let slow = Slow {
@@ -209,11 +219,209 @@ async fn what_ends_between_two_calls_stops_there() {
     let result = &report.results[0];
     let said = message(&result.outcome);
     assert!(said.contains("not every call had been made"), "{said}");
-    assert!(matches!(result.outcome, Outcome::Failed(_)), "{result:?}");
+    let Outcome::Failed(failure) = &result.outcome else {
+        panic!("{result:?}")
+    };
+    let hint = "plan again: a new plan leads on from here";
+    assert_eq!(failure.hint.as_deref(), Some(hint));
     assert_eq!(
         (result.writes, fake.host("web", |host| host.writes.len())),
         (1, 1)
     );
+}
+
+/// Opens two ports of `web`, one after the other.
+fn two_calls(fake: &Fake, behaviour: Behaviour) -> InstancePlan {
+    let sources = from(&["192.0.2.1/32"]);
+    let to: Firewall = [80, 81]
+        .map(|port| (tcp(port), sources.clone()))
+        .into_iter()
+        .collect();
+    let open = |port| Call::Open {
+        key: tcp(port),
+        sources: sources.clone(),
+    };
+    InstancePlan {
+        calls: vec![open(80), open(81)],
+        ..fake.add("web", &Firewall::new(), &to, behaviour)
+    }
+}
+
+/// Before anything is written the plan is stale, or it is a plain failure; afterwards somebody else was at work, or what was
+/// written is not proved.
+#[tokio::test(flavor = "current_thread")]
+async fn an_instance_that_is_gone_or_hidden_ends_it() {
+    let gone = "the instance is gone";
+    let gone_from = |request| Behaviour {
+        gone: Some(request),
+        ..Behaviour::default()
+    };
+    let denied_from = |request| Behaviour {
+        denied: Some((request, "GetInstance")),
+        ..Behaviour::default()
+    };
+    // With a minute between the calls, the first write is request 2, and the instance is asked for again before the second.
+    for (behaviour, status, said, writes) in [
+        (gone_from(0), "stale", gone, 0),
+        (gone_from(1), "stale", gone, 0),
+        (gone_from(3), "foreign-writer", gone, 1),
+        (denied_from(1), "failed", "", 0),
+        (
+            denied_from(3),
+            "failed",
+            "what was written could not be proved: ",
+            1,
+        ),
+    ] {
+        let fake = Fake::default();
+        let web = two_calls(&fake, behaviour);
+        let report = ran(&fake, vec![web], Validity::UNLIMITED, (false, true)).await;
+        let outcome = &report.results[0].outcome;
+        assert_eq!(outcome.status(), status, "{report:?}");
+        let message = message(outcome);
+        if status == "failed" {
+            let error = "as the test wishes";
+            assert!(
+                message.starts_with(said) && message.contains(error),
+                "{message}"
+            );
+            let is_unproved = message.contains("could not be proved");
+            assert_eq!(is_unproved, writes > 0, "{message}");
+        } else {
+            assert!(message.contains(said), "{message}");
+        }
+        assert_eq!(fake.host("web", |host| host.writes.len()), writes);
+    }
+}
+
+/// The answer to which instance it is counts for less than five seconds.
+#[tokio::test(flavor = "current_thread")]
+async fn an_answer_is_fresh_for_five_seconds() {
+    for (millis, asked) in [(0, 1), (4_999, 1), (5_000, 2), (5_001, 2)] {
+        let fake = Fake::default();
+        let web = two_calls(&fake, Behaviour::default());
+        let write = Duration::from_millis(millis);
+        let spans = (Duration::ZERO, write);
+        let report = ran_in(&fake, vec![web], Validity::UNLIMITED, spans).await;
+        assert_eq!(report.results[0].outcome, APPLIED);
+        let requests = fake.host("web", |host| host.requests.clone());
+        let times = requests.iter().filter(|request| **request == "GetInstance");
+        assert_eq!(times.count(), asked, "{millis} ms");
+    }
+}
+
+fn operation(kind: &str, details: &str, at: Option<OffsetDateTime>) -> Operation {
+    Operation {
+        id: format!("{kind} {details} {at:?}"),
+        kind: kind.into(),
+        details: details.into(),
+        status: OperationStatus::Succeeded,
+        created_at: at,
+        error: None,
+    }
+}
+
+/// By the clock of the service, however far it is from ours.
+#[test]
+fn only_what_came_after_the_read_is_of_another_writer() {
+    let put = "PutInstancePublicPorts";
+    let ms = Duration::from_millis;
+    let hour = Duration::from_hours(1);
+    for service in [NOON, NOON + hour] {
+        let clock = Hand::new();
+        let mut own = OwnOperations::new(&clock);
+        clock.pass(MINUTE);
+        let accepted = operation(put, "", Some(service + MINUTE));
+        own.accepted(&accepted);
+        clock.pass(MINUTE);
+        own.accepted(&operation(put, "second", Some(service + 2 * MINUTE)));
+        let foreign = |kind: &str, at| own.foreign(&[operation(kind, "theirs", at)]);
+        for (at, is_foreign) in [
+            (service - ms(11), false),
+            (service - ms(10), true),
+            (service + ms(30_000), true),
+        ] {
+            assert_eq!(foreign(put, Some(at)).is_some(), is_foreign, "{at}");
+        }
+        assert!(foreign(put, None).is_some());
+        // What changes no firewall is nobody's write.
+        for at in [None, Some(service + MINUTE)] {
+            assert_eq!(foreign("RebootInstance", at), None);
+        }
+        assert_eq!(own.foreign(&[accepted]), None);
+        let found = foreign(put, Some(service)).expect("another writer");
+        let expected = Foreign {
+            what: Some(put.into()),
+            details: "theirs".into(),
+            at: Some(service),
+            difference: None,
+        };
+        assert_eq!(found, expected);
+    }
+    // Nothing was accepted: the clocks are at most five minutes apart.
+    let clock = Hand::new();
+    let own = OwnOperations::new(&clock);
+    clock.pass(MINUTE);
+    let start = NOON - 5 * MINUTE;
+    for (at, is_foreign) in [(start - ms(1), false), (start, true)] {
+        let found = own.foreign(&[operation(put, "", Some(at))]);
+        assert_eq!(found.is_some(), is_foreign, "{at}");
+    }
+}
+
+/// A write whose reply is lost may have become any operation of its kind and port; one that was refused, only one that failed.
+#[test]
+fn an_operation_is_ours_where_it_can_be_what_became_of_a_call() {
+    use OperationStatus::{Failed, Pending, Succeeded};
+    let call = |protocol, from, to| Call::Open {
+        key: Key::new(protocol, from, to).expect("a key"),
+        sources: self::from(&["192.0.2.1/32"]),
+    };
+    let single = call(Protocol::Tcp, 443, 443);
+    let close = Call::Close {
+        key: tcp(443),
+        sources: self::from(&["192.0.2.1/32"]),
+    };
+    let range = call(Protocol::Tcp, 80, 81);
+    let icmp = call(Protocol::Icmp, 0, 0);
+    let (opens, closes) = ("OpenInstancePublicPorts", "CloseInstancePublicPorts");
+    let puts = "PutInstancePublicPorts";
+    for (call, refused, kind, status, details, is_ours) in [
+        (&single, false, opens, Succeeded, "443/tcp", true),
+        (&single, false, opens, Failed, "443/tcp", true),
+        (&single, false, opens, Pending, "", true),
+        (&single, false, opens, Succeeded, "80/tcp", false),
+        (&single, false, closes, Succeeded, "443/tcp", false),
+        (&single, false, puts, Succeeded, "", false),
+        (&single, true, opens, Failed, "443/tcp", true),
+        (&single, true, opens, Succeeded, "443/tcp", false),
+        (&single, true, opens, Pending, "443/tcp", false),
+        (&single, true, closes, Failed, "443/tcp", false),
+        (&close, false, closes, Succeeded, "443/tcp", true),
+        (&close, false, closes, Succeeded, "22/tcp", false),
+        (&range, false, opens, Succeeded, "80-81/tcp", true),
+        (&icmp, false, opens, Succeeded, "icmp", true),
+        (&put(), false, puts, Succeeded, "anything", true),
+        (&put(), true, puts, Succeeded, "", false),
+        (&put(), false, opens, Succeeded, "", false),
+    ] {
+        let clock = Hand::new();
+        let mut own = OwnOperations::new(&clock);
+        own.unclaimed(call, refused);
+        let seen = Operation {
+            status,
+            ..operation(kind, details, Some(NOON))
+        };
+        let case = format!("{call:?} {refused} {seen:?}");
+        let alone = own.foreign(std::slice::from_ref(&seen));
+        assert_eq!(alone.is_none(), is_ours, "{case}");
+        // One call became one operation.
+        let another = Operation {
+            id: "another".into(),
+            ..seen.clone()
+        };
+        assert!(own.foreign(&[seen, another]).is_some(), "{case}");
+    }
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -240,19 +448,7 @@ async fn an_instance_that_is_replaced_before_the_write_is_not_written() {
 async fn a_call_that_comes_late_asks_again_which_instance_it_is() {
     for (slow, asked) in [(false, 1), (true, 2)] {
         let fake = Fake::default();
-        let sources = from(&["192.0.2.1/32"]);
-        let to: Firewall = [80, 81]
-            .map(|port| (tcp(port), sources.clone()))
-            .into_iter()
-            .collect();
-        let open = |port| Call::Open {
-            key: tcp(port),
-            sources: sources.clone(),
-        };
-        let web = InstancePlan {
-            calls: vec![open(80), open(81)],
-            ..fake.add("web", &Firewall::new(), &to, Behaviour::default())
-        };
+        let web = two_calls(&fake, Behaviour::default());
         let report = ran(&fake, vec![web], Validity::UNLIMITED, (false, slow)).await;
         assert_eq!(report.results[0].outcome, APPLIED);
         let requests = fake.host("web", |host| host.requests.clone());
@@ -319,4 +515,36 @@ async fn who_may_not_ask_for_operations_is_told_what_is_not_known() {
         note.contains("whether somebody else wrote meanwhile is not known"),
         "{note}"
     );
+}
+
+/// The way back is no part of the plan, so that it does not end with it.
+#[tokio::test(flavor = "current_thread")]
+async fn what_ended_before_it_was_confirmed_is_put_back() {
+    let whole = Validity {
+        until: Some(NOON + MINUTE),
+        ..Validity::default()
+    };
+    for validity in [ending("web", MINUTE), whole] {
+        let fake = Fake::default();
+        let plan = plan(vec![opening(&fake, Behaviour::default())]);
+        let (clock, settings, stop) = (Hand::new(), patient(), Stop::new());
+        let tools = Tools {
+            reader: &fake,
+            writer: &fake,
+            journal: &(),
+            progress: &(),
+            settings: &settings,
+            stop: &stop,
+            validity: &validity,
+            clock: &clock,
+        };
+        let report = run(&plan, &tools).await;
+        assert_eq!(report.results[0].outcome, APPLIED);
+        clock.pass(MINUTE);
+        let denied = std::future::ready(Confirmation::Denied("too late".into()));
+        let report = confirm(&plan, report, &tools, MINUTE, denied).await;
+        let reverted = Outcome::Reverted("too late".into());
+        assert_eq!(report.results[0].outcome, reverted);
+        assert_eq!(fake.host("web", |host| host.rules.clone()), before());
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::fake::{Behaviour, Fake, from, plan, rules, tcp};
-use super::{Progress, Settings, Stop, SystemClock, Tools, Validity, run};
+use super::{Clock, Progress, Settings, Stop, SystemClock, Tools, Validity, run};
 use crate::model::{AddressType, Firewall, InstanceId, InstanceState, LiveFirewall, PortState};
 use crate::plan::{Call, InstancePlan, InstanceResult, Outcome, Report};
 
@@ -416,4 +416,14 @@ async fn waiting_to_begin_ends_with_the_wish_to_stop() {
         "{report:?}"
     );
     assert!(started.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn the_clock_of_the_machine_goes_on() {
+    let a_while = Duration::from_millis(1);
+    let (from, start) = (SystemClock.elapsed(), Instant::now());
+    while start.elapsed() < a_while {
+        std::hint::spin_loop();
+    }
+    assert!(SystemClock.elapsed() - from >= a_while);
 }

@@ -289,3 +289,102 @@ async fn a_repair_does_not_reach_another_instance_of_the_same_name() {
     );
     assert_eq!(fake.host("web", |host| host.writes.clone()), [open()]);
 }
+
+/// A Put that was refused is not sent again under the name of a fallback, and one that had no effect is.
+#[tokio::test(flavor = "current_thread")]
+async fn a_put_is_its_own_fallback_only_where_it_was_accepted() {
+    for (fault, sent) in [(Fault::Rejected, 1), (Fault::Ignored, 2)] {
+        let fake = Fake::default();
+        let plan = InstancePlan {
+            calls: vec![put()],
+            ..opening(&fake, faults(&[fault]))
+        };
+        let result = go(&fake, vec![plan], hasty()).await.results.remove(0);
+        assert!(matches!(result.outcome, Outcome::Failed(_)), "{result:?}");
+        let writes = fake.host("web", |host| host.writes.clone());
+        assert_eq!(writes, vec![put(); sent], "{fault:?}");
+    }
+}
+
+/// Who else wrote is asked before anything of theirs could be overwritten, and not where nothing was written.
+#[tokio::test(flavor = "current_thread")]
+async fn a_failure_without_a_fallback_names_another_writer_only_beside_our_writes() {
+    let second = Call::Open {
+        key: tcp(80),
+        sources: from(&["0.0.0.0/0"]),
+    };
+    let mut both = after();
+    both.set(tcp(80), from(&["0.0.0.0/0"]));
+    for (behaviour, asked) in [
+        (faults(&[Fault::Rejected]), false),
+        (faults(&[Fault::Fine, Fault::Rejected]), true),
+    ] {
+        let fake = Fake::default();
+        let plan = InstancePlan {
+            calls: vec![open(), second.clone()],
+            after: both.clone(),
+            fallback: None,
+            ..opening(&fake, behaviour)
+        };
+        let result = go(&fake, vec![plan], hasty()).await.results.remove(0);
+        assert!(matches!(result.outcome, Outcome::Failed(_)), "{result:?}");
+        let requests = fake.host("web", |host| host.requests.clone());
+        let operations = requests.contains(&"GetOperationsForResource");
+        assert_eq!(operations, asked, "{requests:?}");
+    }
+}
+
+/// Where our call was refused, only the rules can show another writer whose operation is not listed.
+#[tokio::test(flavor = "current_thread")]
+async fn the_fallback_after_a_refusal_overwrites_nobody() {
+    let mut last = 0;
+    for step in 3.. {
+        let fake = Fake::default();
+        let behaviour = Behaviour {
+            foreign: Some((step, elsewhere(), false)),
+            ..faults(&[Fault::Rejected, Fault::Fine])
+        };
+        let plan = opening(&fake, behaviour);
+        let result = go(&fake, vec![plan], hasty()).await.results.remove(0);
+        let (requests, writes) =
+            fake.host("web", |host| (host.requests.clone(), host.writes.clone()));
+        if writes.contains(&put()) {
+            // After the last read of the rules before the Put nothing can show it.
+            let reads = requests.iter().enumerate();
+            let before = reads.take_while(|(_, action)| **action != "PutInstancePublicPorts");
+            let reads = before.filter(|(_, action)| **action == "GetInstancePortStates");
+            let read = reads.last();
+            assert!(
+                read.is_some_and(|(at, _)| at < step),
+                "{step}: {requests:?}"
+            );
+            break;
+        }
+        let foreign = matches!(result.outcome, Outcome::ForeignWriter(_));
+        assert!(foreign, "{step}: {result:?}");
+        assert_eq!(writes, [open()], "{step}");
+        last = step;
+    }
+    assert!(last > 4, "the rules were read before the Put");
+}
+
+/// What our own first call did is no sign of somebody else.
+#[tokio::test(flavor = "current_thread")]
+async fn the_fallback_follows_a_call_that_had_its_effect() {
+    let fake = Fake::default();
+    let mut both = after();
+    both.set(tcp(80), from(&["0.0.0.0/0"]));
+    let second = Call::Open {
+        key: tcp(80),
+        sources: from(&["0.0.0.0/0"]),
+    };
+    let plan = InstancePlan {
+        calls: vec![open(), second],
+        after: both.clone(),
+        fallback: Some(both.clone()),
+        ..opening(&fake, faults(&[Fault::Fine, Fault::Rejected, Fault::Fine]))
+    };
+    let result = go(&fake, vec![plan], patient()).await.results.remove(0);
+    assert_eq!(result.outcome.status(), "repaired", "{result:?}");
+    assert_eq!(fake.host("web", |host| host.rules.clone()), both);
+}

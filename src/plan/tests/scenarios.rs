@@ -232,3 +232,42 @@ fn an_expired_rule_is_taken_back_unless_it_is_declared_otherwise() {
         [CauseKind::Declared, CauseKind::Expired]
     );
 }
+
+/// What cannot be read for certain goes with the Put of a whole firewall, unless nobody could write it again.
+#[test]
+fn what_is_in_doubt_stays_where_no_put_takes_it() {
+    let doubtful = |protocol: &str| PortState {
+        from_port: 9,
+        to_port: 9,
+        protocol: protocol.into(),
+        ..PortState::default()
+    };
+    let certain = PortState::canonical(tcp(22, 22), &named(&["10.0.0.0/8"]));
+    let wanted = firewall(&[(tcp(80, 80), &["10.0.0.0/8"])]);
+    for (mode, protocols, stay) in [
+        (Mode::Authoritative, &[][..], 0),
+        (Mode::Authoritative, &["tcp"], 0),
+        (Mode::Authoritative, &["gre"], 1),
+        (Mode::Authoritative, &["tcp", "gre"], 2),
+        (Mode::Additive, &[], 0),
+        (Mode::Additive, &["tcp"], 1),
+        (Mode::Additive, &["gre"], 1),
+        (Mode::Additive, &["tcp", "gre"], 2),
+    ] {
+        let mut entries = vec![certain.clone()];
+        entries.extend(protocols.iter().map(|protocol| doubtful(protocol)));
+        let live = LiveFirewall::read(&entries);
+        let plan = plan_instance(
+            &instance(),
+            &desired(mode, &wanted),
+            &live,
+            Options::default(),
+        );
+        let case = format!("{mode:?} {protocols:?}: {plan:?}");
+        assert_eq!(plan.doubt_stays(), stay > 0, "{case}");
+        assert_eq!(plan.doubts_after().len(), stay, "{case}");
+        let (before, after) = (plan.reach_before(), plan.reach_after());
+        assert_eq!(before.doubt().is_empty(), protocols.is_empty(), "{case}");
+        assert_eq!(after.doubt().is_empty(), stay == 0, "{case}");
+    }
+}
