@@ -81,7 +81,7 @@ pub enum Error {
     Duplicate(InstanceId),
     /// Two instances with what only one can have.
     #[error("`{0}` and `{1}` have the same ARN")]
-    SameArn(InstanceId, InstanceId),
+    SameArn(String, String),
 }
 
 impl Inventory {
@@ -119,7 +119,7 @@ impl Inventory {
                 return Err(Error::Duplicate(id));
             }
             if let Some(other) = arns.insert(entry.arn.as_str(), id.clone()) {
-                return Err(Error::SameArn(other, id));
+                return Err(Error::SameArn(other.to_string(), id.to_string()));
             }
         }
         Ok(inventory)
