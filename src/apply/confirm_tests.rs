@@ -1,15 +1,23 @@
 //! Runs that have to be confirmed: what stays, what is put back, and what is left alone.
 
+use std::cell::{Cell, RefCell};
 use std::future::{pending, ready};
+use std::io;
 use std::time::Duration;
 
 use super::fake::{self, Behaviour, Fake, Fault, plan, tcp};
+use super::precondition_tests::Script;
+use super::receipt::entries;
 use super::tests::{
     APPLIED, after, before, elsewhere, hasty, message, open, opening, patient, put, tools,
 };
-use super::{Confirmation, Stop, confirm, irreversible, run};
+use super::{
+    Confirmation, Intent, Journal, Stage, Stop, SystemClock, Tools, Validity, confirm,
+    irreversible, run,
+};
+use crate::lightsail::{Error, Operation};
 use crate::model::{Firewall, Key, LiveFirewall, PortState, Protocol};
-use crate::plan::{Call, InstancePlan, Outcome, Plan, Report};
+use crate::plan::{Call, InstancePlan, InstanceResult, Outcome, Plan, Report};
 
 const LONG: Duration = Duration::from_mins(1);
 
@@ -176,8 +184,8 @@ async fn an_instance_that_was_replaced_meanwhile_is_left_alone() {
     assert_eq!((rules(&fake), report.results[0].writes), (after(), 1));
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn a_run_that_failed_half_way_is_undone_too() {
+/// Two calls of which the second is refused, something that happens, and the way back.
+async fn half_way(meanwhile: impl FnOnce(&Fake)) -> (Report, Fake) {
     let fake = Fake::default();
     let (first, second) = (open(), fake::from(&["0.0.0.0/0"]));
     let both = fake::rules(&[
@@ -201,10 +209,38 @@ async fn a_run_that_failed_half_way_is_undone_too() {
     };
     let plan = plan(vec![web]);
     let (settings, stop) = (patient(), Stop::new());
-    let tools = tools(&fake, &settings, &stop);
-    let report = run(&plan, &tools).await;
-    assert!(matches!(report.results[0].outcome, Outcome::Failed(_)));
-    let report = confirm(&plan, report, &tools, LONG, denied()).await;
+    let report = {
+        let tools = tools(&fake, &settings, &stop);
+        let report = run(&plan, &tools).await;
+        assert!(matches!(report.results[0].outcome, Outcome::Failed(_)));
+        meanwhile(&fake);
+        confirm(&plan, report, &tools, LONG, denied()).await
+    };
+    (report, fake)
+}
+
+/// What failed says more than that somebody else is at work.
+#[tokio::test(flavor = "current_thread")]
+async fn a_failure_that_cannot_be_undone_stays_a_failure() {
+    let replace = |fake: &Fake| {
+        fake.host("web", |host| host.instance.arn.push_str("-another"));
+    };
+    let (report, _) = half_way(replace).await;
+    let Outcome::Failed(failure) = &report.results[0].outcome else {
+        panic!("{report:?}")
+    };
+    assert_eq!(failure.code.as_deref(), Some("AccessDeniedException"));
+    let said = &failure.message;
+    let end = "; the probe failed, and it was not put back: another instance has the name now";
+    assert!(
+        said.contains("as the test wishes") && said.contains(end),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_run_that_failed_half_way_is_undone_too() {
+    let (report, fake) = half_way(|_| {}).await;
     let said = message(&report.results[0].outcome);
     assert!(
         matches!(report.results[0].outcome, Outcome::Reverted(_)),
@@ -330,5 +366,201 @@ async fn what_cannot_be_brought_back_is_named() {
             assert!(said.contains("cannot be written again"), "{said}");
             assert_eq!(rules(&fake), before());
         }
+    }
+}
+
+/// One attempt costs its write and six reads, and what it led to is not read again.
+#[tokio::test(flavor = "current_thread")]
+async fn the_way_back_costs_one_write_and_six_reads() {
+    let forget = |fake: &Fake| {
+        fake.host("web", |host| {
+            host.requests.clear();
+            // They are long over by then.
+            host.operations.clear();
+        });
+    };
+    let (_, fake) = confirmed(Behaviour::default(), forget, LONG, denied()).await;
+    let requests = fake.host("web", |host| host.requests.clone());
+    assert_eq!(
+        requests,
+        [
+            "GetInstance",
+            "GetInstancePortStates",
+            "GetInstancePortStates",
+            "GetInstance",
+            "CloseInstancePublicPorts",
+            "GetInstancePortStates",
+            "GetOperationsForResource",
+        ]
+    );
+}
+
+/// Somebody else puts it back right after it was read.
+#[tokio::test(flavor = "current_thread")]
+async fn what_somebody_else_put_back_meanwhile_is_reverted_without_a_write() {
+    let behaviour = Behaviour {
+        // The run takes five requests, and the way back looks twice before its own first read.
+        foreign: Some((7, before(), false)),
+        ..Behaviour::default()
+    };
+    let (report, fake) = confirmed(behaviour, |_| {}, LONG, denied()).await;
+    let said = "the probe failed; nothing of it was left".to_owned();
+    assert_eq!(report.results[0].outcome, Outcome::Reverted(said));
+    assert_eq!((rules(&fake), report.results[0].writes), (before(), 1));
+}
+
+/// A write whose reply was lost may have its effect late: one read that shows none is not believed.
+#[tokio::test(flavor = "current_thread")]
+async fn a_late_effect_is_undone_too() {
+    let fake = Fake::default();
+    let behaviour = Behaviour {
+        faults: vec![
+            Fault::LostBefore,
+            Fault::LostBefore,
+            Fault::LostBefore,
+            Fault::Fine,
+        ],
+        ..Behaviour::default()
+    };
+    let plan = plan(vec![opening(&fake, behaviour)]);
+    let clock = Script {
+        fake: &fake,
+        rules: RefCell::default(),
+    };
+    let (settings, stop) = (patient(), Stop::new());
+    let tools = Tools {
+        clock: &clock,
+        ..tools(&fake, &settings, &stop)
+    };
+    let report = run(&plan, &tools).await;
+    assert_eq!(report.results[0].outcome.status(), "failed", "{report:?}");
+    clock.rules.borrow_mut().push_back(after());
+    let report = confirm(&plan, report, &tools, LONG, denied()).await;
+    assert_eq!(report.results[0].outcome.status(), "reverted", "{report:?}");
+    assert_eq!(rules(&fake), before());
+}
+
+/// Whenever something is to be sent, somebody else writes first, ten times at most.
+struct Rival<'a> {
+    fake: &'a Fake,
+    turns: Cell<u16>,
+}
+
+impl Journal for Rival<'_> {
+    fn intent(&self, _: &Intent<'_>) -> io::Result<usize> {
+        self.turns.set(self.turns.get() + 1);
+        let turn = self.turns.get();
+        if (2..12).contains(&turn) {
+            self.fake.host("web", |host| {
+                host.rules.set(
+                    tcp(8000 + i32::from(turn)),
+                    fake::from(&["198.51.100.0/24"]),
+                );
+            });
+        }
+        Ok(0)
+    }
+
+    fn outcome(&self, _: usize, _: Result<&Operation, &Error>) {}
+
+    fn result(&self, _: &InstanceResult) {}
+
+    fn stage(&self, _: Stage<'_>) {}
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn whoever_always_writes_first_is_given_way_after_three_attempts() {
+    let fake = Fake::default();
+    let plan = plan(vec![opening(&fake, Behaviour::default())]);
+    let (settings, stop) = (hasty(), Stop::new());
+    let rival = Rival {
+        fake: &fake,
+        turns: Cell::default(),
+    };
+    let tools = Tools {
+        reader: &fake,
+        writer: &fake,
+        journal: &rival,
+        progress: &(),
+        settings: &settings,
+        stop: &stop,
+        validity: Validity::UNLIMITED,
+        clock: &SystemClock,
+    };
+    let report = run(&plan, &tools).await;
+    assert_eq!(report.results[0].outcome, APPLIED);
+    // Our Close is lost each time, and what is live is neither.
+    fake.host("web", |host| {
+        host.behaviour.faults = vec![Fault::LostBefore]
+    });
+    let report = confirm(&plan, report, &tools, LONG, denied()).await;
+    let said = message(&report.results[0].outcome);
+    assert_eq!(
+        report.results[0].outcome.status(),
+        "foreign-writer",
+        "{report:?}"
+    );
+    assert!(said.contains("it was not put back"), "{said}");
+    assert_eq!(fake.host("web", |host| host.writes.len()), 1 + 3);
+}
+
+/// There may be no room for what has to come back.
+#[tokio::test(flavor = "current_thread")]
+async fn what_there_is_no_room_for_is_not_put_back() {
+    let many = |port: i32, n: u8| {
+        let texts: Vec<String> = (0..n)
+            .map(|n| format!("10.{}.{n}.1/32", port % 256))
+            .collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        (tcp(port), fake::from(&texts))
+    };
+    let (key, ours) = many(443, 10);
+    let (other, theirs) = many(8080, 55);
+    let mut open = before();
+    open.set(key, ours.clone());
+    let fake = Fake::default();
+    let close = Call::Close { key, sources: ours };
+    let web = InstancePlan {
+        calls: vec![close],
+        ..fake.add("web", &open, &before(), Behaviour::default())
+    };
+    let plan = plan(vec![web]);
+    let (settings, stop) = (patient(), Stop::new());
+    let tools = tools(&fake, &settings, &stop);
+    let report = run(&plan, &tools).await;
+    fake.host("web", |host| host.rules.set(other, theirs));
+    let report = confirm(&plan, report, &tools, LONG, denied()).await;
+    let Outcome::Failed(failure) = &report.results[0].outcome else {
+        panic!("{report:?}")
+    };
+    assert_eq!(
+        failure.message,
+        "the probe failed, and putting it back failed: 66 IPv4 sources over all rules, and an instance takes 60 (now 56)"
+    );
+    let hint = "name fewer, wider networks, or open fewer ports to each of them";
+    assert_eq!(failure.hint.as_deref(), Some(hint));
+}
+
+/// A Put takes what cannot be read for certain with it, and nothing takes what is of an unknown protocol.
+#[test]
+fn what_a_write_leaves_is_listed_with_what_it_leads_to() {
+    let strange = |protocol: &str| PortState {
+        from_port: 5,
+        to_port: 5,
+        protocol: protocol.into(),
+        ..PortState::default()
+    };
+    let (doubtful, unknown) = (strange("tcp"), strange("sctp"));
+    let known = LiveFirewall::read(&[doubtful.clone(), unknown.clone()]);
+    let rules = before();
+    let certain = rules.iter();
+    let certain = certain.map(|(key, sources)| PortState::canonical(*key, sources));
+    let certain: Vec<PortState> = certain.collect();
+    for (replaced, left) in [
+        (false, vec![doubtful, unknown.clone()]),
+        (true, vec![unknown]),
+    ] {
+        let expected = [certain.clone(), left].concat();
+        assert_eq!(entries(&rules, &known, replaced), expected, "{replaced}");
     }
 }

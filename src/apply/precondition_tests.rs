@@ -1,17 +1,19 @@
 //! What is true when the plan is made and no longer so at the write: which instance it is, what is wanted, who else writes.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::fake::{Behaviour, Fake, from, plan, rules, tcp};
+use super::fake::{Behaviour, Fake, Fault, from, plan, rules, tcp};
 use super::own_operations::OwnOperations;
-use super::tests::{APPLIED, after, before, message, opening, patient, put};
+use super::tests::{APPLIED, after, before, elsewhere, message, opening, patient, put};
+use super::wait::Backoff;
 use super::{
-    Clock, Confirmation, Intent, Journal, Pause, Progress, Settings, Stage, Stop, Tools, Validity,
-    confirm, run,
+    Clock, Confirmation, Intent, Journal, Pause, Progress, Settings, Stage, Stop, SystemClock,
+    Tools, Validity, confirm, run,
 };
 use crate::lightsail::{Error, Operation, OperationStatus};
 use crate::model::{Expiry, Firewall, InstanceId, Key, Origin, Protocol, Sources};
@@ -546,5 +548,96 @@ async fn what_ended_before_it_was_confirmed_is_put_back() {
         let reverted = Outcome::Reverted("too late".into());
         assert_eq!(report.results[0].outcome, reverted);
         assert_eq!(fake.host("web", |host| host.rules.clone()), before());
+    }
+}
+
+/// A clock by which the next of these rules is live after each pause.
+#[derive(Debug)]
+pub(super) struct Script<'a> {
+    pub(super) fake: &'a Fake,
+    pub(super) rules: RefCell<VecDeque<Firewall>>,
+}
+
+impl Clock for Script<'_> {
+    fn now(&self) -> OffsetDateTime {
+        SystemClock.now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn sleep(&self, _: Duration) -> Pause<'_> {
+        if let Some(rules) = self.rules.borrow_mut().pop_front() {
+            self.fake.host("web", |host| host.rules = rules);
+        }
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// After a lost reply, rules that are something else in between are a sign of somebody else, and one read that shows the rules
+/// from before is not believed.
+#[tokio::test(flavor = "current_thread")]
+async fn after_a_lost_reply_rules_are_believed_only_twice() {
+    // What is live after each pause, whether somebody else shows, the writes, and how it ends.
+    for (script, shown, writes, status) in [
+        (vec![before()], true, 1, "foreign-writer"),
+        (vec![before()], false, 2, "applied"),
+        (vec![before(), after()], false, 1, "applied"),
+        (vec![after()], false, 1, "applied"),
+    ] {
+        let fake = Fake::default();
+        let behaviour = Behaviour {
+            faults: vec![Fault::LostBefore, Fault::Fine],
+            // Right after the write that is lost.
+            foreign: Some((3, elsewhere(), shown)),
+            ..Behaviour::default()
+        };
+        let plan = plan(vec![opening(&fake, behaviour)]);
+        let clock = Script {
+            fake: &fake,
+            rules: RefCell::new(script.clone().into()),
+        };
+        let (settings, stop) = (patient(), Stop::new());
+        let tools = Tools {
+            reader: &fake,
+            writer: &fake,
+            journal: &(),
+            progress: &(),
+            settings: &settings,
+            stop: &stop,
+            validity: Validity::UNLIMITED,
+            clock: &clock,
+        };
+        let report = run(&plan, &tools).await;
+        let case = format!("{script:?} {shown}: {report:?}");
+        assert_eq!(report.results[0].outcome.status(), status, "{case}");
+        assert_eq!(fake.host("web", |host| host.writes.len()), writes, "{case}");
+    }
+}
+
+/// Pauses double, take at least half of what is due, and end with the deadline.
+#[tokio::test(flavor = "current_thread")]
+async fn pauses_grow_and_end_in_time() {
+    let settings = Settings {
+        first_pause: Duration::from_secs(1),
+        longest_pause: Duration::from_secs(4),
+        ..patient()
+    };
+    for _ in 0..20 {
+        let clock = Hand::new();
+        let mut backoff = Backoff::new(&clock, &settings, MINUTE);
+        for due in [1, 2, 4, 4, 4].map(Duration::from_secs) {
+            let from = clock.elapsed();
+            backoff.pause().await;
+            let pause = clock.elapsed().saturating_sub(from);
+            assert!((due / 2..=due).contains(&pause), "{pause:?} of {due:?}");
+        }
+        let mut pauses = 0;
+        while !backoff.is_over() && pauses < 40 {
+            backoff.pause().await;
+            pauses += 1;
+        }
+        assert_eq!(clock.elapsed(), MINUTE);
     }
 }

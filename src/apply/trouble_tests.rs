@@ -2,9 +2,11 @@
 
 use super::Settings;
 use super::fake::{Behaviour, Fake, Fault, from, rules, tcp};
+use super::outcomes::unproved;
 use super::tests::{
     APPLIED, after, before, elsewhere, go, hasty, message, open, opened, opening, patient, put,
 };
+use crate::lightsail::{Error, Kind};
 use crate::model::{Firewall, InstanceState, Key, Protocol};
 use crate::plan::{Call, InstancePlan, Outcome};
 
@@ -387,4 +389,93 @@ async fn the_fallback_follows_a_call_that_had_its_effect() {
     let result = go(&fake, vec![plan], patient()).await.results.remove(0);
     assert_eq!(result.outcome.status(), "repaired", "{result:?}");
     assert_eq!(fake.host("web", |host| host.rules.clone()), both);
+}
+
+/// Where no operation shows who it was, the difference says what happened.
+#[tokio::test(flavor = "current_thread")]
+async fn rules_that_are_neither_are_told_in_full() {
+    for fault in [Fault::LostBefore, Fault::Rejected] {
+        let fake = Fake::default();
+        let behaviour = Behaviour {
+            foreign: Some((3, elsewhere(), false)),
+            ..faults(&[fault, Fault::Fine])
+        };
+        let plan = opening(&fake, behaviour);
+        let result = go(&fake, vec![plan], hasty()).await.results.remove(0);
+        let Outcome::ForeignWriter(foreign) = &result.outcome else {
+            panic!("{result:?}")
+        };
+        let difference = "tcp/443 is not open to 0.0.0.0/0; tcp/8080 is open to 198.51.100.0/24";
+        assert_eq!(foreign.difference.as_deref(), Some(difference));
+    }
+}
+
+#[test]
+fn what_is_not_proved_is_told_with_its_reason() {
+    let error = Error::new(Kind::AccessDenied, "GetInstancePortStates", "web", "no");
+    let failure = unproved(&error);
+    let message = format!("what was written could not be proved: {error}");
+    assert_eq!((failure.message, failure.hint), (message, error.hint()));
+}
+
+/// Where another rule lets the same people in, the key of an Open tells that it had its effect.
+#[tokio::test(flavor = "current_thread")]
+async fn a_lost_open_that_another_rule_hides_is_not_sent_twice() {
+    let all = Key::new(Protocol::Tcp, 0, 65535).expect("a range");
+    let (key, some, everybody) = (tcp(22), from(&["192.0.2.1/32"]), from(&["0.0.0.0/0"]));
+    let before: Firewall = [(all, everybody)].into_iter().collect();
+    let mut after = before.clone();
+    after.set(key, some.clone());
+    let open = Call::Open { key, sources: some };
+    let fake = Fake::default();
+    let plan = InstancePlan {
+        calls: vec![open.clone()],
+        ..fake.add("web", &before, &after, faults(&[Fault::LostAfter]))
+    };
+    let result = go(&fake, vec![plan], patient()).await.results.remove(0);
+    assert_eq!(result.outcome, APPLIED);
+    assert_eq!(fake.host("web", |host| host.writes.clone()), [open]);
+}
+
+/// After trouble it is asked again which instance it is, and who else wrote. To be asked for fewer requests is no trouble.
+#[tokio::test(flavor = "current_thread")]
+async fn trouble_costs_two_questions_more() {
+    for (fault, instances, operations) in [
+        (Fault::Fine, 1, 0),
+        (Fault::Throttled, 1, 0),
+        (Fault::Unsent, 2, 1),
+        (Fault::LostBefore, 2, 1),
+    ] {
+        let fake = Fake::default();
+        let plan = InstancePlan {
+            calls: vec![put()],
+            ..opening(&fake, faults(&[fault, Fault::Fine]))
+        };
+        let result = go(&fake, vec![plan], patient()).await.results.remove(0);
+        assert_eq!(result.outcome, APPLIED, "{fault:?}");
+        let requests = fake.host("web", |host| host.requests.clone());
+        let count = |action| {
+            requests
+                .iter()
+                .filter(|request| **request == action)
+                .count()
+        };
+        let found = (count("GetInstance"), count("GetOperationsForResource"));
+        assert_eq!(found, (instances, operations), "{fault:?}: {requests:?}");
+    }
+}
+
+/// An instance that starts and stops again and again is not written to for ever.
+#[tokio::test(flavor = "current_thread")]
+async fn a_call_is_sent_three_times_to_an_instance_that_does_not_settle() {
+    use InstanceState::{Running, Stopping};
+    // Asked right before a write, after it was refused, and until it is settled.
+    let states = [Running, Stopping, Running].into_iter().cycle();
+    let behaviour = Behaviour {
+        states: states.take(30).collect(),
+        ..Behaviour::default()
+    };
+    let (_, writes) = opened(behaviour, patient()).await;
+    let opens = writes.iter().filter(|call| **call == open());
+    assert_eq!(opens.count(), 3, "{writes:?}");
 }

@@ -23,8 +23,9 @@ use super::*;
 use crate::exposure::{self, Effective};
 use crate::model::arbitrary::named;
 use crate::model::{
-    Absent, AddressType, Declaration, DesiredInstance, Family, Firewall, Instance, InstanceId,
-    InstanceState, Key, LiveFirewall, Mode, Origin, PortState, Protocol, Rule, Sources, Strategy,
+    Absent, AddressType, Declaration, Desired, DesiredInstance, Family, Firewall, Instance,
+    InstanceId, InstanceState, Key, Live, LiveFirewall, Missing, Mode, Note, Origin, PortState,
+    Protocol, Rule, Site, Sources, Strategy, Undeclared, Unreadable,
 };
 
 #[derive(Clone, Copy, Debug)]

@@ -499,6 +499,83 @@ fn more_sources_than_the_limit_must_become_fewer() {
     assert!(found.contains(&Fault::TooManySources(61)), "{found:?}");
 }
 
+/// Entries that cannot be read count as long as they stay, now and then, each family by itself.
+#[test]
+fn sources_that_cannot_be_read_count_too() {
+    let text = |is_ipv4: bool, n: u8| {
+        if is_ipv4 {
+            format!("10.0.{n}.0/24")
+        } else {
+            format!("2001:db8:{n:x}::/48")
+        }
+    };
+    for is_ipv4 in [true, false] {
+        let nets = |count: u8| -> Firewall {
+            let nets = (0..count).filter_map(|n| Sources::parse_live(&text(is_ipv4, n)));
+            [(key(22), nets.collect())].into_iter().collect()
+        };
+        let texts: Vec<String> = (0..3).map(|n| text(is_ipv4, n)).collect();
+        let unread = PortState {
+            protocol: "sctp".into(),
+            ..if is_ipv4 {
+                PortState {
+                    cidrs: texts,
+                    ..PortState::default()
+                }
+            } else {
+                PortState {
+                    ipv6_cidrs: texts,
+                    ..PortState::default()
+                }
+            }
+        };
+        // How many are certain before and after, and whether that is too many beside three that cannot be read.
+        for (before, after, too_many) in [
+            (1, 57, false),
+            (1, 58, true),
+            (62, 61, false),
+            (62, 62, true),
+            (61, 61, true),
+        ] {
+            let certain = nets(before);
+            let certain = certain.iter();
+            let certain = certain.map(|(key, sources)| PortState::canonical(*key, sources));
+            let entries: Vec<PortState> = certain.chain([unread.clone()]).collect();
+            let plan = InstancePlan {
+                before: LiveFirewall::read(&entries),
+                after: nets(after),
+                ..opens()
+            };
+            let found = faults(plan);
+            let fault = Fault::TooManySources(usize::from(after) + 3);
+            assert_eq!(
+                found.contains(&fault),
+                too_many,
+                "{before} {after}: {found:?}"
+            );
+        }
+    }
+}
+
+/// As many as before are no more, even above the limit.
+#[test]
+fn as_many_sources_on_the_way_are_not_too_many() {
+    let many = |n: u8| -> Firewall {
+        let nets = (0..n).filter_map(|i| Sources::parse_live(&format!("10.0.{i}.0/24")));
+        [(key(22), nets.collect())].into_iter().collect()
+    };
+    let (before, after) = (many(62), many(61));
+    let mut plan = planned(Mode::Authoritative, &LiveFirewall::from(&before), &after);
+    // It has no effect, so that all are still there after it.
+    plan.calls = vec![Call::Close {
+        key: key(99),
+        sources: Sources::anywhere(),
+    }];
+    let found = faults(plan);
+    let too_many = |fault: &Fault| matches!(fault, Fault::TooManySources(_));
+    assert!(!found.iter().any(too_many), "{found:?}");
+}
+
 #[test]
 fn too_many_sources_are_seen_on_the_way() {
     let many = |port: u8, n: u8| -> (Key, Sources) {

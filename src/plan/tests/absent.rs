@@ -290,3 +290,73 @@ fn lines_are_the_cause_of_what_is_cut() {
         assert_eq!(lines, [9], "{}", change.key);
     }
 }
+
+/// What helps depends on whether the named part can be cut out of the rule.
+#[test]
+fn what_stays_open_comes_with_what_would_close_it() {
+    let icmp = |from, to| key(Protocol::Icmp, from, to);
+    for (through, named_key, hint) in [
+        (
+            tcp(79, 81),
+            tcp(80, 80),
+            "the rule is not ours: `--strategy put`",
+        ),
+        (Key::ALL, tcp(80, 80), "nothing can be cut out of `all`"),
+        (
+            icmp(-1, -1),
+            icmp(8, 0),
+            "it cannot be cut out of the rule exactly",
+        ),
+    ] {
+        let live: Firewall = [(through, named(&["10.0.0.0/8"]))].into_iter().collect();
+        let mut desired = desired(Mode::Additive, &Firewall::new());
+        desired.absent = vec![absent(named_key, None)];
+        let plan = planned(&desired, &live);
+        let [open] = &plan.still_open[..] else {
+            panic!("{plan:?}")
+        };
+        assert_eq!(open.through, through);
+        assert!(open.hint.starts_with(hint), "{through}: {}", open.hint);
+    }
+}
+
+/// With consent to a Put, the rule is replaced by those that give the rest, as few and as wide as they can be.
+#[test]
+fn what_is_cut_out_leaves_the_fewest_rules() {
+    let icmp = |from, to| key(Protocol::Icmp, from, to);
+    let (all, both, left): (_, &[&str], &[&str]) =
+        (Key::ALL, &["10.0.0.0/8", "11.0.0.0/8"], &["11.0.0.0/8"]);
+    for (through, named_key) in [
+        (icmp(-1, -1), all),
+        (icmp(8, -1), all),
+        (icmp(8, -1), icmp(-1, -1)),
+        (icmp(8, 0), all),
+        (icmp(8, 0), icmp(8, -1)),
+        (tcp(79, 81), all),
+        (tcp(79, 81), tcp(0, 65535)),
+    ] {
+        let live: Firewall = [(through, named(both))].into_iter().collect();
+        let mut desired = desired(Mode::Additive, &Firewall::new());
+        desired.strategy = Strategy::Put;
+        desired.absent = vec![absent(named_key, Some(named(&["10.0.0.0/8"])))];
+        let plan = planned(&desired, &live);
+        assert_eq!(plan.still_open, [], "{through} without {named_key}");
+        assert_eq!(plan.after, firewall(&[(through, left)]), "{named_key}");
+    }
+}
+
+/// As many rules as there may be sources, and no more.
+#[test]
+fn a_rule_is_cut_into_sixty_at_most() {
+    for (holes, is_cut) in [(59, true), (60, false)] {
+        let live = firewall(&[(tcp(1, 2 * holes + 1), &["10.0.0.0/8"])]);
+        let mut desired = desired(Mode::Additive, &Firewall::new());
+        desired.strategy = Strategy::Put;
+        let even = (1..=holes).map(|hole| absent(tcp(2 * hole, 2 * hole), None));
+        desired.absent = even.collect();
+        let plan = planned(&desired, &live);
+        assert_eq!(plan.still_open.is_empty(), is_cut, "{holes}");
+        let rules = if is_cut { 60 } else { 1 };
+        assert_eq!(plan.after.iter().count(), rules, "{holes}");
+    }
+}

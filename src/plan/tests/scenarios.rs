@@ -271,3 +271,90 @@ fn what_is_in_doubt_stays_where_no_put_takes_it() {
         assert_eq!(after.doubt().is_empty(), stay == 0, "{case}");
     }
 }
+
+/// Entries that cannot be read stay, so that there is less room for others.
+#[test]
+fn what_cannot_be_read_takes_room() {
+    for (unread, wanted, reason) in [
+        (0, 60, None),
+        (1, 59, None),
+        (
+            1,
+            60,
+            Some(
+                "61 IPv4 sources over all rules, 1 of them in entries that cannot be read, and an instance takes 60",
+            ),
+        ),
+        (
+            0,
+            61,
+            Some("61 IPv4 sources over all rules, and an instance takes 60 (now 50)"),
+        ),
+    ] {
+        let ssh = |n| -> Firewall { [(k(SSH), many(22, n))].into_iter().collect() };
+        let before = ssh(50);
+        let before = before.iter();
+        let certain = before.map(|(key, sources)| PortState::canonical(*key, sources));
+        let unknown = (0..unread).map(|_| PortState {
+            protocol: "sctp".into(),
+            cidrs: vec!["10.0.0.0/8".into()],
+            ..PortState::default()
+        });
+        let live = LiveFirewall::read(&certain.chain(unknown).collect::<Vec<_>>());
+        let mut desired = desired(Mode::Authoritative, &ssh(wanted));
+        desired.strategy = Strategy::Incremental;
+        let plan = plan_instance(&instance(), &desired, &live, Options::default());
+        let found = match &plan.verdict {
+            Verdict::Refused { reason, .. } => Some(reason.as_str()),
+            _ => None,
+        };
+        assert_eq!(found, reason, "{unread} {wanted}");
+    }
+}
+
+/// What concerns no plan of an instance is passed on as it is.
+#[test]
+fn what_could_not_be_decided_or_read_is_passed_on() {
+    let id = |name: &str| InstanceId {
+        name: name.into(),
+        ..instance().id
+    };
+    let why = |reason: &str| Unreadable {
+        reason: reason.into(),
+        hint: None,
+    };
+    let desired = Desired {
+        undecided: [(id("undecided"), why("a"))].into(),
+        missing: vec![Missing {
+            name: "missing".into(),
+            origin: origin(1),
+            hint: None,
+        }],
+        undeclared: vec![Undeclared {
+            id: id("undeclared"),
+        }],
+        notes: vec![Note {
+            text: "a note".into(),
+            origin: None,
+        }],
+        ..Desired::default()
+    };
+    let site = Site {
+        account: None,
+        region: "eu-west-1".into(),
+    };
+    let live = Live {
+        sites_unreadable: [(site.clone(), why("b"))].into(),
+        ..Live::default()
+    };
+    let found = plan(&desired, &live, Options::default());
+    let expected = Plan {
+        undecided: vec![(id("undecided"), why("a"))],
+        sites_unreadable: vec![(site, why("b"))],
+        missing: desired.missing.clone(),
+        undeclared: desired.undeclared.clone(),
+        notes: desired.notes.clone(),
+        ..Plan::default()
+    };
+    assert_eq!(found, expected);
+}

@@ -488,3 +488,14 @@ fn what_stays_keeps_its_spelling() {
     let expected = rules(&[(22, &["10.0.0.0/9", "10.128.0.0/9", "11.0.0.0/8"])]);
     assert_eq!(undo.plan.after, expected);
 }
+
+/// What comes back comes back as it was spelled.
+#[test]
+fn what_comes_back_has_its_old_spelling() {
+    let before = rules(&[(22, &["10.0.0.0/8"])]);
+    let after = rules(&[(22, &["10.0.0.0/9"])]);
+    let live = rules(&[(22, &["10.0.0.0/9", "11.0.0.0/8"])]);
+    let undo = undone(&LiveFirewall::from(&live), &[step(&before, &after)]);
+    let expected = rules(&[(22, &["10.0.0.0/8", "10.0.0.0/9", "11.0.0.0/8"])]);
+    assert_eq!(undo.plan.after, expected);
+}
