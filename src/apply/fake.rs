@@ -370,6 +370,15 @@ impl Reader for Fake {
         let host = host.ok_or_else(absent)?;
         host.requests.push(ACTION);
         let behaviour = &mut host.behaviour;
+        if behaviour.denied.is_some_and(|(_, what)| what == ACTION) {
+            let refused = "as the test wishes";
+            return Err(Error::new(
+                Kind::AccessDenied,
+                ACTION,
+                id.to_owned(),
+                refused,
+            ));
+        }
         if behaviour.invisible > 0 {
             behaviour.invisible -= 1;
             return Err(absent());

@@ -641,3 +641,47 @@ async fn pauses_grow_and_end_in_time() {
         assert_eq!(clock.elapsed(), MINUTE);
     }
 }
+
+/// An operation that is not visible yet is asked for again, and one that may not be asked for is left to the read-back.
+#[tokio::test(flavor = "current_thread")]
+async fn an_operation_is_asked_for_as_long_as_that_can_help() {
+    let denied = Some((0, "GetOperation"));
+    for (invisible, pending, denied, asked) in [(2, 0, None, 3), (0, 2, None, 2), (0, 9, denied, 1)]
+    {
+        let fake = Fake::default();
+        let behaviour = Behaviour {
+            invisible,
+            pending,
+            denied,
+            ..Behaviour::default()
+        };
+        let plan = plan(vec![opening(&fake, behaviour)]);
+        let settings = Settings {
+            first_pause: Duration::from_secs(1),
+            ..patient()
+        };
+        let tools = Tools {
+            reader: &fake,
+            writer: &fake,
+            journal: &(),
+            progress: &(),
+            settings: &settings,
+            stop: &Stop::new(),
+            validity: Validity::UNLIMITED,
+            clock: &Hand::new(),
+        };
+        let report = run(&plan, &tools).await;
+        let requests = fake.host("web", |host| host.requests.clone());
+        let case = format!("{invisible} {pending}: {requests:?} {report:?}");
+        let times = requests
+            .iter()
+            .filter(|request| **request == "GetOperation");
+        assert_eq!(times.count(), asked, "{case}");
+        assert_eq!(report.results[0].writes, 1, "{case}");
+        assert_eq!(
+            fake.host("web", |host| host.rules.clone()),
+            after(),
+            "{case}"
+        );
+    }
+}

@@ -6,7 +6,7 @@ use proptest::strategy::Strategy;
 use std::sync::Arc;
 
 use super::*;
-use crate::model::arbitrary::{Universe, key, sources};
+use crate::model::arbitrary::{Universe, key, named, sources};
 use crate::model::{
     Declaration, DesiredInstance, InstanceId, Key, Mode, Origin, Protocol, Rule, Shard,
 };
@@ -292,6 +292,90 @@ fn a_plan_ends_with_its_time_or_with_the_first_rule_that_does() {
         parse(&text, file.valid_until, None).map_err(|refusal| refusal.to_string()),
         Err("the plan was valid until 2026-01-02T00:00:00Z".to_owned())
     );
+}
+
+/// Whatever a plan says of an instance can be written and read.
+#[test]
+fn every_verdict_is_read_as_it_was_written() {
+    let port = |from, to| Key::new(Protocol::Tcp, from, to).expect("ports");
+    let live = |key, texts: &[&str]| -> crate::model::LiveFirewall {
+        let rules: crate::model::Firewall = [(key, named(texts))].into_iter().collect();
+        (&rules).into()
+    };
+    let (wide, narrow) = (["10.0.0.0/8", "11.0.0.0/8"], ["10.0.0.0/8"]);
+    let (https, range) = (port(443, 443), port(79, 81));
+    let all = crate::model::LiveFirewall::default();
+    for (mode, key, texts, live, word) in [
+        (
+            Mode::Authoritative,
+            https,
+            &narrow[..],
+            live(https, &narrow),
+            "in-sync",
+        ),
+        (Mode::Authoritative, https, &narrow, all.clone(), "change"),
+        (Mode::Observe, https, &narrow, all, "observed"),
+        (Mode::Additive, https, &narrow, live(range, &wide), "change"),
+        (
+            Mode::Additive,
+            port(80, 80),
+            &[],
+            live(range, &wide),
+            "still-open",
+        ),
+        (
+            Mode::Authoritative,
+            https,
+            &narrow,
+            live(https, &wide),
+            "refused",
+        ),
+    ] {
+        let mut file = some_file();
+        let rules = file.plan.instances.remove(0);
+        let declared = Arc::new(Declaration {
+            allow: "a rule".into(),
+            from: [].into(),
+            origin: Origin {
+                file: "firewall.toml".into(),
+                line: 3,
+                column: 1,
+            },
+            why: None,
+            owner: None,
+            until: None,
+        });
+        let absent = crate::model::Absent {
+            key: port(80, 80),
+            sources: None,
+            origin: declared.origin.clone(),
+            why: None,
+            owner: None,
+        };
+        let rule = Rule {
+            key,
+            sources: named(texts),
+            declared,
+        };
+        let desired = DesiredInstance {
+            mode,
+            strategy: crate::model::Strategy::Incremental,
+            rules: if texts.is_empty() { vec![] } else { vec![rule] },
+            absent: if texts.is_empty() {
+                vec![absent]
+            } else {
+                vec![]
+            },
+            expired: Vec::new(),
+            notes: Vec::new(),
+        };
+        let options = crate::plan::Options::default();
+        let plan = crate::plan::plan_instance(&rules.instance, &desired, &live, options);
+        file.plan.instances.push(plan);
+        let text = write(&file);
+        assert!(text.contains(&format!("\"verdict\": \"{word}\"")), "{text}");
+        assert_eq!(parse(&text, now(), None), Ok(file));
+    }
 }
 
 #[test]
