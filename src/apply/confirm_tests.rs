@@ -434,7 +434,8 @@ async fn a_late_effect_is_undone_too() {
     };
     let report = run(&plan, &tools).await;
     assert_eq!(report.results[0].outcome.status(), "failed", "{report:?}");
-    clock.rules.borrow_mut().push_back(after());
+    // The pause until nobody has confirmed it is the first.
+    clock.rules.borrow_mut().extend([before(), after()]);
     let report = confirm(&plan, report, &tools, LONG, denied()).await;
     assert_eq!(report.results[0].outcome.status(), "reverted", "{report:?}");
     assert_eq!(rules(&fake), before());
@@ -491,7 +492,7 @@ async fn whoever_always_writes_first_is_given_way_after_three_attempts() {
     assert_eq!(report.results[0].outcome, APPLIED);
     // Our Close is lost each time, and what is live is neither.
     fake.host("web", |host| {
-        host.behaviour.faults = vec![Fault::LostBefore]
+        host.behaviour.faults = vec![Fault::LostBefore];
     });
     let report = confirm(&plan, report, &tools, LONG, denied()).await;
     let said = message(&report.results[0].outcome);

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::super::fake::{Behaviour, Fake, Fault, from, plan, tcp};
 use super::super::tests::{after, before, opening, patient, put};
 use super::super::{Confirmation, Stop, SystemClock, Tools, Validity, confirm, run};
-use super::{Damage, Header, Receipt, ReceiptFile, Rollback, Scope, unended};
+use super::{Damage, Header, Receipt, ReceiptFile, Rollback, Scope, unconfirmed, unended};
 use crate::model::{Instance, InstanceId, Live, LiveFirewall, PortState, Site, Strategy};
 use crate::plan::{Call, InstancePlan, Plan, Verdict, lint};
 
@@ -176,6 +176,52 @@ async fn a_run_that_died_unconfirmed_is_found_until_a_later_one_has_ended() {
     fs::write(&later, format!("{first}\n{{}}\n")).expect("a receipt");
     let found = unended(folder.path()).expect("a folder");
     assert!(found.len() == 2 && found[0].1.is_err(), "{found:?}");
+}
+
+/// A run that was not confirmed is told of until later runs that ended wrote to all that it may have changed.
+#[tokio::test(flavor = "current_thread")]
+async fn an_unconfirmed_run_is_told_of_until_it_is_overwritten() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let none = unconfirmed(&folder.path().join("none")).expect("no folder");
+    assert!(none.is_empty());
+    let (_, file) = receipt(folder.path(), Some(Confirmation::Given)).await;
+    let unended = fs::read_to_string(file.path()).expect("a receipt");
+    let cut = unended.find(r#""confirmed""#).expect("a confirmation");
+    // The last line is torn, as where a run dies.
+    let died = &unended[..cut];
+    let end = r#"{"type":"end","at":"9999-12-31T23:59:59Z","interrupted":false}"#;
+    let ended = format!("{unended}{end}\n");
+    let of_web = ended.replace(r#""db""#, r#""another""#);
+    let (_, plain) = receipt(folder.path(), None).await;
+    let without = fs::read_to_string(plain.path()).expect("a receipt");
+    fs::remove_file(plain.path()).expect("it is there");
+    let damaged = format!("{}\n{{}}\n", died.lines().next().expect("a header"));
+    let later = folder.path().join("99991231T235959Z-1.jsonl");
+    for (first, second, count) in [
+        (died, None, 1),
+        (&*unended, None, 0),
+        (&*without, None, 0),
+        (&*damaged, None, 1),
+        (died, Some(&*ended), 0),
+        (died, Some(&*unended), 1),
+        (died, Some(&*of_web), 1),
+        (died, Some(&*damaged), 2),
+        (died, Some(died), 2),
+    ] {
+        fs::write(file.path(), first).expect("a receipt");
+        match second {
+            Some(text) => fs::write(&later, text).expect("a receipt"),
+            None => assert!(!later.exists()),
+        }
+        let found = unconfirmed(folder.path()).expect("a folder");
+        assert_eq!(found.len(), count, "{first}\n---\n{second:?}");
+        let earlier = found.iter().find(|found| found.path == file.path());
+        assert_eq!(earlier.is_some(), count > 0);
+        if let Some(earlier) = earlier {
+            assert_eq!(earlier.receipt.is_err(), first == damaged);
+            assert!(earlier.goes_on, "its file is still open");
+        }
+    }
 }
 
 /// What is live: `web` and `db`, as the fake has them.
