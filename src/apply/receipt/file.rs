@@ -95,10 +95,7 @@ impl ReceiptFile {
 
     /// A line whose absence stops nobody.
     fn note(&self, line: &Line) {
-        let told = self.state.borrow().trouble.is_some();
-        if let Err(error) = self.write(line, false)
-            && !told
-        {
+        if let Err(error) = self.write(line, false) {
             let path = self.path.display().to_string();
             tracing::warn!(receipt = path, %error, "the receipt cannot be written any more");
         }

@@ -9,7 +9,10 @@ use time::OffsetDateTime;
 use super::super::fake::{Behaviour, Fake, Fault, from, plan, tcp};
 use super::super::tests::{after, before, opening, patient, put};
 use super::super::{Confirmation, Stop, SystemClock, Tools, Validity, confirm, run};
-use super::{Damage, Header, Receipt, ReceiptFile, Rollback, Scope, unconfirmed, unended};
+use super::{
+    Damage, Header, Receipt, ReceiptFile, Rollback, Scope, goes_on, line, unconfirmed, unended,
+};
+use crate::lightsail::{Error, Kind};
 use crate::model::{Instance, InstanceId, Live, LiveFirewall, PortState, Site, Strategy};
 use crate::plan::{Call, InstancePlan, Plan, Verdict, lint};
 
@@ -449,4 +452,152 @@ proptest! {
 fn text_once() -> &'static [u8] {
     static TEXT: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
     TEXT.get_or_init(text)
+}
+
+#[test]
+fn every_line_has_its_instant() {
+    let text = String::from_utf8(text()).expect("text");
+    let mut lines = text.lines().map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        line
+    });
+    let header = lines.next().expect("a header");
+    assert_eq!(header["started"], "1970-01-01T00:00:00Z");
+    for line in lines {
+        let at = line["at"].as_str().expect("an instant");
+        let at = OffsetDateTime::parse(at, &time::format_description::well_known::Rfc3339);
+        assert!(at.is_ok_and(|at| at.year() >= 2026), "{line}");
+    }
+}
+
+/// What a receipt says of an answer decides what a way back undoes.
+#[test]
+fn an_answer_says_whether_the_call_was_sent_and_taken() {
+    for (kind, is_unknown, status) in [
+        (Kind::Connection, false, "unsent"),
+        (Kind::Timeout, false, "unsent"),
+        (Kind::AccessDenied, false, "refused"),
+        (Kind::Connection, true, "unanswered"),
+        (Kind::AccessDenied, true, "unanswered"),
+    ] {
+        let error = Error::new(kind, "OpenInstancePublicPorts", "web", "no");
+        let error = error.with_outcome_unknown(is_unknown);
+        let said = serde_json::to_value(line::outcome(1, Err(&error))).expect("JSON");
+        assert_eq!(said["status"], status, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_write_is_unfinished_until_its_answer_or_its_proof() {
+    let whole = String::from_utf8(text()).expect("text");
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    let intent = lines
+        .iter()
+        .position(|line| line.contains(r#""type":"intent""#));
+    let intent = intent.expect("an intent");
+    let parse = |lines: &[&str]| Receipt::parse("r", lines.concat().as_bytes());
+    let outcome = |status: &str| {
+        format!(
+            r#"{{"type":"outcome","at":"2026-01-01T00:00:00Z","write":1,"status":"{status}","operation":null,"code":null,"message":null,"requestId":null}}"#
+        ) + "\n"
+    };
+    let begun = parse(&lines[..=intent]).expect("a receipt");
+    assert_eq!(begun.unfinished().len(), 1);
+    assert!(!begun.writes()[0].is_answered());
+    for (status, answered) in [
+        ("accepted", true),
+        ("refused", true),
+        ("unsent", true),
+        ("unanswered", false),
+    ] {
+        let outcome = outcome(status);
+        let mut lines = lines[..=intent].to_vec();
+        lines.push(&outcome);
+        let receipt = parse(&lines).expect("a receipt");
+        assert_eq!(receipt.writes()[0].is_answered(), answered, "{status}");
+        assert_eq!(receipt.unfinished().is_empty(), answered, "{status}");
+        // There is one answer to a call.
+        lines.push(&outcome);
+        let twice = parse(&lines).expect_err("refused");
+        assert!(
+            twice.to_string().contains("write 1 was not waited for"),
+            "{twice}"
+        );
+        // Half a line is told of by its number.
+        let last = lines.pop().expect("a line");
+        lines.push(&last[..20]);
+        let torn = parse(&lines).expect("a receipt");
+        assert_eq!(torn.torn(), Some(lines.len()), "{status}");
+    }
+    // A confirmation that is no way back leaves what was proved.
+    let mut receipt = parse(&lines).expect("a receipt");
+    assert!(receipt.unproved().is_empty() && receipt.unfinished().is_empty());
+    receipt.retain(|id| id.name == "db");
+    assert_eq!(receipt.writes().len(), 1);
+}
+
+/// Files that are no receipts, damage where nothing had to be confirmed, and folders that cannot be listed.
+#[test]
+fn a_folder_of_receipts_is_told_from_other_things() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let of = |name: &str| folder.path().join(name);
+    fs::write(of("notes.txt"), "hello\n").expect("a file");
+    fs::create_dir(of("20260101T000000Z-1.jsonl")).expect("a folder");
+    assert!(unended(folder.path()).expect("a folder").is_empty());
+    assert!(unended(&of("notes.txt")).is_err());
+    assert!(unended(&of("none")).expect("nothing").is_empty());
+
+    let file = ReceiptFile::create(folder.path(), &header(None)).expect("a receipt");
+    let path = file.path().to_owned();
+    assert!(cfg!(not(unix)) || goes_on(&path));
+    drop(file);
+    assert!(!goes_on(&path));
+    let first = fs::read_to_string(&path).expect("a header");
+    fs::write(&path, format!("{first}{{}}\n")).expect("a damaged receipt");
+    assert!(unconfirmed(folder.path()).expect("a folder").is_empty());
+    assert_eq!(unended(folder.path()).expect("a folder").len(), 1);
+}
+
+/// The file system of the kernel takes no files, which is no reason to try for ever.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_takes_no_file_is_an_error() {
+    assert!(ReceiptFile::create(Path::new("/proc"), &header(None)).is_err());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_way_back_tells_of_what_it_could_not_look_at() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (fake, file) = receipt(folder.path(), None).await;
+    let back = Receipt::read(file.path()).expect("a receipt").rollback();
+    let unreadable = crate::model::Unreadable {
+        reason: "throttled".into(),
+        hint: None,
+    };
+    let mut live = live(&fake);
+    live.firewalls.insert(id("web"), Err(unreadable.clone()));
+    // The same instance under another name, and a region that cannot be listed.
+    let gone = live.instances.remove(&id("db")).expect("it was there");
+    let renamed = Instance {
+        id: id("database"),
+        ..gone
+    };
+    live.instances.insert(id("database"), renamed);
+    let elsewhere = Site::of_region("us-east-1");
+    live.sites_unreadable
+        .insert(elsewhere.clone(), unreadable.clone());
+    let mut desired = back.desired(&live);
+    assert_eq!(
+        desired.missing[0].hint.as_deref(),
+        Some("eu-central-1/database")
+    );
+    let note = crate::model::Note {
+        text: "said before".into(),
+        origin: None,
+    };
+    desired.notes.push(note.clone());
+    let plan = back.plan(&mut desired, &live, Strategy::Auto);
+    assert_eq!(plan.unreadable, [(id("web"), unreadable.clone())]);
+    assert_eq!(plan.sites_unreadable, [(elsewhere, unreadable)]);
+    assert_eq!(plan.notes, [note]);
 }
