@@ -503,6 +503,7 @@ fn a_write_is_unfinished_until_its_answer_or_its_proof() {
     };
     let begun = parse(&lines[..=intent]).expect("a receipt");
     assert_eq!(begun.unfinished().len(), 1);
+    assert_eq!(begun.unproved(), [&begun.writes()[0].id].into());
     assert!(!begun.writes()[0].is_answered());
     for (status, answered) in [
         ("accepted", true),
@@ -600,4 +601,20 @@ async fn the_way_back_tells_of_what_it_could_not_look_at() {
     assert_eq!(plan.unreadable, [(id("web"), unreadable.clone())]);
     assert_eq!(plan.sites_unreadable, [(elsewhere, unreadable)]);
     assert_eq!(plan.notes, [note]);
+}
+
+#[test]
+fn a_put_replaces_what_could_not_be_read_for_certain() {
+    let uncertain = PortState {
+        from_port: 5,
+        to_port: 5,
+        protocol: "tcp".into(),
+        ..PortState::default()
+    };
+    let known = LiveFirewall::read(std::slice::from_ref(&uncertain));
+    let kept = super::entries(&after(), &known, false);
+    assert!(kept.contains(&uncertain), "{kept:?}");
+    let replaced = super::entries(&after(), &known, true);
+    assert_eq!(replaced.len() + 1, kept.len());
+    assert!(!replaced.contains(&uncertain), "{replaced:?}");
 }
