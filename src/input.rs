@@ -66,7 +66,11 @@ pub fn read_stream(stream: impl io::Read) -> io::Result<Vec<u8>> {
     read_stream_up_to(stream, MOST_BYTES)
 }
 
-fn read_stream_up_to(stream: impl io::Read, most: u64) -> io::Result<Vec<u8>> {
+/// As [`read_stream`], with another limit.
+///
+/// # Errors
+/// As [`read_stream`].
+pub fn read_stream_up_to(stream: impl io::Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     stream.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {

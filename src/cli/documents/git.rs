@@ -5,11 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Bound;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
 use crate::cli::output::CommandError;
 use crate::config::{Files, Kind};
+use crate::input;
 
 /// A revision, with the names of the files that a configuration in it may include.
 #[derive(Debug)]
@@ -98,6 +101,13 @@ impl Revision {
         }
         Ok(())
     }
+
+    /// The first file from a path on, in the order of their names, and whether it is regular.
+    fn first_from(&self, path: &Path) -> Option<(&Path, bool)> {
+        let from = (Bound::Included(path), Bound::Unbounded);
+        let (file, is_regular) = self.files.range::<Path, _>(from).next()?;
+        Some((file, *is_regular))
+    }
 }
 
 impl Files for Revision {
@@ -122,7 +132,10 @@ impl Files for Revision {
     fn real(&self, path: &Path) -> io::Result<PathBuf> {
         let gone = || io::Error::new(io::ErrorKind::NotFound, "there is no such file");
         let path = normal(path).ok_or_else(gone)?;
-        let known = self.files.keys().any(|file| file.starts_with(&path));
+        // Names are in the order of their components, so what is below a directory follows it.
+        let known = self
+            .first_from(&path)
+            .is_some_and(|(file, _)| file.starts_with(&path));
         if known { Ok(path) } else { Err(gone()) }
     }
 
@@ -136,21 +149,27 @@ impl Files for Revision {
 
     fn list(&self, directory: &Path) -> io::Result<Vec<(String, Kind)>> {
         let directory = self.real(directory)?;
-        let mut list = BTreeMap::new();
-        for (path, is_regular) in &self.files {
-            let Ok(below) = path.strip_prefix(&directory) else {
-                continue;
-            };
+        let mut list = Vec::new();
+        let mut next = directory.clone();
+        while let Some((path, is_regular)) = self.first_from(&next)
+            && let Ok(below) = path.strip_prefix(&directory)
+        {
             let mut names = below.components();
-            let name = names.next().and_then(|name| name.as_os_str().to_str());
+            let Some(Component::Normal(name)) = names.next() else {
+                break;
+            };
             let kind = match (names.next(), is_regular) {
                 (Some(_), _) => Kind::Directory,
                 (None, true) => Kind::File,
                 (None, false) => Kind::Link,
             };
-            list.extend(name.map(|name| (name.to_owned(), kind)));
+            list.extend(name.to_str().map(|name| (name.to_owned(), kind)));
+            // Behind all that is below this name, however much that is: no name holds a zero, and none is less.
+            let mut behind = name.to_owned();
+            behind.push("\0");
+            next = directory.join(behind);
         }
-        Ok(list.into_iter().collect())
+        Ok(list)
     }
 }
 
@@ -186,26 +205,45 @@ fn normal(path: &Path) -> Option<PathBuf> {
     Some(normal)
 }
 
-/// What a git command prints.
+/// What a git command prints, which is as long as an input file at most: a file of a revision is one, and takes far less
+/// room in a repository than its length.
 fn git(args: &[&str]) -> io::Result<Vec<u8>> {
-    let output = Command::new("git")
+    git_up_to(args, input::MOST_BYTES)
+}
+
+fn git_up_to(args: &[&str], most: u64) -> io::Result<Vec<u8>> {
+    let mut child = Command::new("git")
         .args(args)
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         // A comparison needs no network: a file that was never fetched is an error.
         .env("GIT_NO_LAZY_FETCH", "1")
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_OPTIONAL_LOCKS", "0")
         .env("GIT_LITERAL_PATHSPECS", "1")
         .env("LC_ALL", "C")
-        .output()
+        .spawn()
         .map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => io::Error::other("there is no `git` on the path"),
             _ => error,
         })?;
-    if output.status.success() {
-        return Ok(output.stdout);
+    let streams = child.stdout.take().zip(child.stderr.take());
+    let (stdout, stderr) = streams.ok_or_else(|| io::Error::other("git has no output"))?;
+    // What it prints on one must not keep it from going on with the other.
+    let errors = thread::spawn(move || input::read_stream_up_to(stderr, input::MOST_BYTES));
+    let printed = input::read_stream_up_to(stdout, most);
+    if printed.is_err() {
+        // It would wait for somebody who reads on.
+        let _ = child.kill();
     }
-    let said = String::from_utf8_lossy(&output.stderr);
+    let status = child.wait()?;
+    let printed = printed?;
+    if status.success() {
+        return Ok(printed);
+    }
+    let errors = errors.join().ok().and_then(Result::ok).unwrap_or_default();
+    let said = String::from_utf8_lossy(&errors);
     let said = said.lines().next().unwrap_or("git failed and said nothing");
     Err(io::Error::other(
         said.trim_start_matches("fatal: ").to_owned(),
@@ -225,6 +263,91 @@ mod tests {
         ] {
             assert_eq!(split(text), parts, "{text}");
         }
+    }
+
+    #[test]
+    fn what_git_prints_is_read_up_to_a_limit() {
+        let length = git(&["--version"]).expect("git").len() as u64;
+        git_up_to(&["--version"], length).expect("as long as it may be");
+        let error = git_up_to(&["--version"], length - 1).expect_err("too long");
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "it has more than {} bytes, the limit of an input file",
+                length - 1
+            )
+        );
+    }
+
+    fn revision(files: impl IntoIterator<Item = (String, bool)>) -> Revision {
+        Revision {
+            shown: "HEAD".to_owned(),
+            id: String::new(),
+            files: files
+                .into_iter()
+                .map(|(path, is_regular)| (PathBuf::from(path), is_regular))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn a_directory_lists_its_own_names_once() {
+        let names = [
+            "a/b/c", "a/b/d", "a/b-c", "a/b.d/e", "a/l", "a-b", "a.toml", "b",
+        ];
+        let revision = revision(names.map(|name| (name.to_owned(), name != "a/l")));
+        let list = |path: &str| revision.list(Path::new(path)).expect("a directory");
+        let expected = |names: &[(&str, Kind)]| -> Vec<(String, Kind)> {
+            names
+                .iter()
+                .map(|(name, kind)| ((*name).to_owned(), *kind))
+                .collect()
+        };
+        assert_eq!(
+            list(""),
+            expected(&[
+                ("a", Kind::Directory),
+                ("a-b", Kind::File),
+                ("a.toml", Kind::File),
+                ("b", Kind::File),
+            ])
+        );
+        assert_eq!(
+            list("a"),
+            expected(&[
+                ("b", Kind::Directory),
+                ("b-c", Kind::File),
+                ("b.d", Kind::Directory),
+                ("l", Kind::Link),
+            ])
+        );
+        assert_eq!(list("b"), []);
+        for (path, known) in [
+            ("a/b", true),
+            ("a/b/c", true),
+            ("a/b-", false),
+            ("a/c", false),
+        ] {
+            assert_eq!(revision.real(Path::new(path)).is_ok(), known, "{path}");
+        }
+    }
+
+    /// Each directory would take as long as the whole revision if its names were looked for everywhere.
+    #[test]
+    fn a_walk_over_many_directories_ends() {
+        let files = (0..20_000).map(|at| (format!("a{}/b{at}/x", at / 200), true));
+        let revision = revision(files);
+        let mut rest = vec![PathBuf::new()];
+        let mut found = 0;
+        while let Some(directory) = rest.pop() {
+            for (name, kind) in revision.list(&directory).expect("a directory") {
+                match kind {
+                    Kind::Directory => rest.push(directory.join(name)),
+                    _ => found += 1,
+                }
+            }
+        }
+        assert_eq!(found, 20_000);
     }
 
     #[test]
