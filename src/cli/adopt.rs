@@ -4,6 +4,7 @@
 //! service, and to write files that changed since they were read.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use time::OffsetDateTime;
 
@@ -170,7 +171,8 @@ fn edited(
 fn whole(old: &Source, new: &Source) -> Result<String, CommandError> {
     const MARK: &str = "\u{feff}";
     let cannot = |why: String| CommandError::failed(format!("cannot edit `{}`: {why}", old.name()));
-    let text = std::fs::read_to_string(old.name()).map_err(|error| cannot(error.to_string()))?;
+    let text = crate::input::read_text(Path::new(old.name()))
+        .map_err(|error| cannot(error.to_string()))?;
     let mark = if text.starts_with(MARK) { MARK } else { "" };
     if text.strip_prefix(MARK).unwrap_or(&text) != old.text() {
         return Err(cannot("it changed since it was read".to_owned()));

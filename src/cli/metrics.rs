@@ -2,7 +2,6 @@
 //!
 //! Owns the clock and the reading of the old file. Does not word a metric.
 
-use std::fs;
 use std::path::Path;
 
 use time::OffsetDateTime;
@@ -34,11 +33,5 @@ pub(super) fn now() -> i64 {
 
 /// The last success that a file of metrics tells.
 pub(super) fn before(file: Option<&Path>) -> Option<i64> {
-    let file = file.filter(|file| !is_special(file))?;
-    last_success(&fs::read_to_string(file).ok()?)
-}
-
-/// Whether something is there that is not a file, such as a pipe: it has no old text.
-fn is_special(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|there| !there.is_file())
+    last_success(&crate::input::read_text(file?).ok()?)
 }

@@ -14,7 +14,7 @@ use super::super::{Error, Kind, Listed, Operation, Reader, Writer};
 use super::complete::{EveryPort, ListedPorts};
 use super::limits::{self, Exceeded, Size, Taken};
 use super::{AwsReader, AwsWriter, Shared, convert, failure};
-use crate::model::{Firewall, Instance, InstanceId, Key, PortState, Site, Sources};
+use crate::model::{Fingerprint, Firewall, Instance, InstanceId, Key, PortState, Site, Sources};
 
 /// How often a read is tried where the service fails or the network does. Throttling is waited out up to the deadline.
 const ATTEMPTS: u32 = 5;
@@ -182,7 +182,8 @@ impl AwsReader {
             let Some(next) = next else {
                 return Ok(all);
             };
-            if !seen.insert(next.clone()) {
+            // A token may be as long as a reply, and only whether it came before matters.
+            if !seen.insert(Fingerprint::of(&next)) {
                 return Err(Error::new(
                     Kind::BadReply,
                     action,
