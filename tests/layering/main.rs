@@ -1,0 +1,422 @@
+//! The dependency rule of `src/lib.rs`, held: which layer may know which, and what the deciding layers must not know.
+//!
+//! Reads every source file and looks at the names it uses. Between files there are no circles, but for a module and what is in
+//! its own folder. Comments are exempt, and so is the code of tests, which may stand on anything to set a scene.
+
+mod graph;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use graph::{Circle, Graph};
+
+/// Each layer with those it may use, lowest first.
+const MAY_USE: [(&str, &[&str]); 12] = [
+    ("atomic_file", &[]),
+    ("input", &[]),
+    ("model", &[]),
+    ("inventory", &["model"]),
+    ("exposure", &["model"]),
+    ("config", &["input", "model"]),
+    ("plan", &["exposure", "model"]),
+    ("policy", &["exposure", "model", "plan"]),
+    ("lightsail", &["inventory", "model"]),
+    (
+        "apply",
+        &["exposure", "input", "lightsail", "model", "plan"],
+    ),
+    ("render", &["exposure", "model", "plan", "policy"]),
+    ("emulator", &["atomic_file", "input", "inventory", "model"]),
+];
+
+/// Layers that decide: they get what they need passed in.
+const PURE: [&str; 6] = ["model", "exposure", "config", "plan", "policy", "render"];
+
+/// What those must not name: a runtime, the SDK, a clock, the environment, randomness.
+const WORLD: [&str; 9] = [
+    "tokio",
+    "aws_",
+    "std::env",
+    "env::var",
+    "now_utc",
+    "now_local",
+    "SystemTime",
+    "Instant::now",
+    "fastrand",
+];
+
+/// Names of the AWS SDK, which live in one place.
+const SDK: [&str; 3] = ["aws_sdk", "aws_config", "aws_smithy"];
+
+/// The circles that are still there, each with its folder and its files. The list only gets shorter.
+const KNOWN_CIRCLES: &[(&str, &[&str])] = &[
+    ("cli", CLI),
+    (
+        "cli/documents",
+        &["cli/documents/document", "cli/documents/stated"],
+    ),
+    ("cli/session", &["cli/session/bulk", "cli/session/discover"]),
+    ("config", &["config/accounts", "config/definitions"]),
+    ("config", &["config/conflict", "config/resolve"]),
+    ("config", &["config/follow", "config/link", "config/policy"]),
+    (
+        "emulator",
+        &[
+            "emulator/operations",
+            "emulator/operations/record",
+            "emulator/reply",
+            "emulator/state",
+            "emulator/state/events",
+            "emulator/state/write",
+        ],
+    ),
+    ("emulator", &["emulator/rules", "emulator/wire"]),
+    (
+        "exposure",
+        &[
+            "exposure/describe",
+            "exposure/describe/cells",
+            "exposure/diff",
+            "exposure/effective",
+            "exposure/reach",
+            "exposure/sweep",
+        ],
+    ),
+    ("model", &["model/desired", "model/guard", "model/policy"]),
+    (
+        "render",
+        &[
+            "render/finding",
+            "render/finding/policies",
+            "render/json",
+            "render/json/access",
+            "render/json/encode",
+            "render/json/wire",
+            "render/text",
+            "render/text/change",
+            "render/text/policy",
+            "render/text/report",
+        ],
+    ),
+];
+
+const CLI: &[&str] = &[
+    "cli/adopt",
+    "cli/apply",
+    "cli/apply/confirm",
+    "cli/apply/execute",
+    "cli/apply/planned",
+    "cli/args",
+    "cli/check",
+    "cli/completions",
+    "cli/connection",
+    "cli/diff",
+    "cli/diff/general",
+    "cli/diff/statements",
+    "cli/doctor",
+    "cli/doctor/account",
+    "cli/documents",
+    "cli/documents/document",
+    "cli/documents/fleet",
+    "cli/documents/git",
+    "cli/documents/json",
+    "cli/documents/stated",
+    "cli/drift",
+    "cli/emulate",
+    "cli/explain",
+    "cli/import",
+    "cli/inventory",
+    "cli/jitter",
+    "cli/metrics",
+    "cli/notify",
+    "cli/output",
+    "cli/plan",
+    "cli/progress",
+    "cli/report",
+    "cli/rollback",
+    "cli/schema",
+    "cli/session",
+    "cli/session/accounts",
+    "cli/session/bulk",
+    "cli/session/discover",
+    "cli/session/select",
+    "cli/shard",
+    "cli/unconfirmed",
+];
+
+#[expect(clippy::print_stdout, reason = "the number is to be read")]
+#[test]
+fn no_files_know_each_other_in_a_circle() {
+    let circles = graph().circles();
+    let files: usize = circles.iter().map(|circle| circle.files.len()).sum();
+    println!("{} circles of {files} files", circles.len());
+    let is_known = |circle: &Circle, (folder, files): &(&str, &[&str])| {
+        let mut own = circle.files.iter();
+        circle.folder == *folder && own.all(|file| files.contains(&file.as_str()))
+    };
+    let mut new = circles.clone();
+    new.retain(|circle| !KNOWN_CIRCLES.iter().any(|known| is_known(circle, known)));
+    assert!(new.is_empty(), "files that know each other: {new:#?}");
+    for known in KNOWN_CIRCLES {
+        assert!(
+            circles.iter().any(|circle| is_known(circle, known)),
+            "this circle is gone, so that it can be taken off the list: {known:?}"
+        );
+    }
+}
+
+/// Files with their texts.
+type Files<'a> = &'a [(&'a str, &'a str)];
+
+#[test]
+fn a_circle_is_found() {
+    let circle = |folder: &str, files: &[&str]| Circle {
+        folder: folder.to_owned(),
+        files: files.iter().map(|&file| file.to_owned()).collect(),
+    };
+    let cases: [(Files, Option<Circle>); 9] = [
+        (
+            &[
+                ("a.rs", "use crate::b::B;"),
+                ("b.rs", "fn f() { crate::a::g() }"),
+            ],
+            Some(circle("", &["a", "b"])),
+        ),
+        (
+            &[
+                ("x/mod.rs", "mod a; mod b; mod c;"),
+                ("x/a.rs", "use super::{b::{self, B}, Other};"),
+                ("x/b.rs", "use super::super::x::c;"),
+                ("x/c.rs", "fn f() -> self::super::a::A {}"),
+            ],
+            Some(circle("x", &["x/a", "x/b", "x/c"])),
+        ),
+        // A parent passes a name on.
+        (
+            &[
+                ("x.rs", "mod a; mod b; pub use b::B as Renamed;"),
+                ("x/a.rs", "use super::Renamed;"),
+                ("x/b.rs", "mod inner { use crate::x::a; }"),
+            ],
+            Some(circle("x", &["x/a", "x/b"])),
+        ),
+        // Through the folder of another one.
+        (
+            &[
+                ("a.rs", "use crate::x::y::Y;"),
+                ("x/mod.rs", "use crate::a::A;"),
+                ("x/y.rs", "use super::X;"),
+            ],
+            Some(circle("", &["a", "x", "x/y"])),
+        ),
+        // A parent and its own children.
+        (
+            &[
+                ("x/mod.rs", "mod a; use a::A;"),
+                ("x/a.rs", "use super::X; mod inner { use super::A; }"),
+            ],
+            None,
+        ),
+        // One way only.
+        (
+            &[
+                ("a.rs", "use crate::{b::B, c};"),
+                ("b.rs", "use crate::c::C;"),
+                ("c.rs", ""),
+            ],
+            None,
+        ),
+        // Tests, comments and texts.
+        (
+            &[
+                ("a.rs", "use crate::b::B;"),
+                (
+                    "b.rs",
+                    "#[cfg(test)]\nmod tests { use crate::a::A; } // crate::a",
+                ),
+                ("c.rs", "use crate::b::B; #[cfg(test)] mod double;"),
+                ("c/double.rs", "use crate::a::A;"),
+            ],
+            None,
+        ),
+        (
+            &[
+                ("a.rs", "use crate::b::B;"),
+                (
+                    "b.rs",
+                    "const A: &str = \"crate::a\"; /* crate::a */ fn f<'a>(c: char) -> bool { c == '\"' }",
+                ),
+            ],
+            None,
+        ),
+        // Other crates may be called as a module is.
+        (
+            &[
+                ("a.rs", "use b::B;"),
+                ("b.rs", "use crate::a::A; use std::a;"),
+            ],
+            None,
+        ),
+    ];
+    for (files, expected) in cases {
+        let owned = |(path, text): &(&str, &str)| ((*path).to_owned(), (*text).to_owned());
+        let files: Vec<(String, String)> = files.iter().map(owned).collect();
+        let found = Graph::of(&files).circles();
+        assert_eq!(found, Vec::from_iter(expected), "{files:?}");
+    }
+}
+
+/// The graph of all source files.
+fn graph() -> Graph {
+    let file = |(_, path, text): (String, PathBuf, String)| {
+        (path.to_string_lossy().replace('\\', "/"), text)
+    };
+    Graph::of(&sources().into_iter().map(file).collect::<Vec<_>>())
+}
+
+#[test]
+fn every_arrow_points_the_right_way() {
+    let mut wrong = arrows(&graph());
+    let mut seen = BTreeMap::<String, usize>::new();
+    for (layer, file, text) in sources() {
+        *seen.entry(layer.clone()).or_default() += 1;
+        let named = names(&layer, &text).into_iter();
+        wrong.extend(named.map(|what| format!("{}: {what}", file.display())));
+        if !file.to_string_lossy().contains("lightsail/aws")
+            && SDK.iter().any(|name| code(&text).contains(name))
+        {
+            wrong.push(format!("{}: names the SDK", file.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for (layer, _) in MAY_USE {
+        assert!(
+            seen.contains_key(layer),
+            "no file of `{layer}` was read: is the test looking in the right place?"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_arrow_is_found() {
+    for (layer, text) in [
+        ("model", "use crate::plan::Plan;"),
+        ("model", "use super::super::plan::Plan;"),
+        ("plan", "let x = crate::render::text::plan(p);"),
+        ("plan", "use crate::policy::judge;"),
+        ("config", "use std::env;"),
+        ("exposure", "use tokio::time::sleep;"),
+        ("render", "let now = OffsetDateTime::now_utc();"),
+        ("apply", "use crate::lightsail::Aws;"),
+        ("emulator", "use crate::{cli, model};"),
+        ("emulator", "use crate::{model::{Site, Key}, cli};"),
+    ] {
+        assert_eq!(violations(layer, text).len(), 1, "{layer}: {text}");
+    }
+    for (layer, text) in [
+        ("plan", "use crate::exposure::Effective; // not crate::cli"),
+        ("apply", "use crate::lightsail::{Reader, Writer};"),
+        ("lightsail", "use tokio::time::sleep;"),
+    ] {
+        assert_eq!(
+            violations(layer, text),
+            Vec::<String>::new(),
+            "{layer}: {text}"
+        );
+    }
+}
+
+/// What a file of a layer with this text names and must not.
+fn violations(layer: &str, text: &str) -> Vec<String> {
+    let layers = MAY_USE.iter().map(|(name, _)| *name).chain(["cli"]);
+    let mut files: Vec<(String, String)> = layers
+        .map(|name| (format!("{name}.rs"), String::new()))
+        .collect();
+    files.push((format!("{layer}/file.rs"), text.to_owned()));
+    let mut wrong = arrows(&Graph::of(&files));
+    wrong.extend(names(layer, text));
+    wrong
+}
+
+/// The arrows from one layer to another that must not be.
+fn arrows(graph: &Graph) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (from, to) in graph.edges() {
+        let Some((layer, allowed)) = MAY_USE
+            .iter()
+            .find(|(name, _)| from.first().is_some_and(|first| first == name))
+        else {
+            continue;
+        };
+        if let Some(used) = to.first()
+            && used != layer
+            && !allowed.contains(&used.as_str())
+        {
+            wrong.push(format!(
+                "{}: `{layer}` must not use `{used}`",
+                from.join("/")
+            ));
+        }
+    }
+    wrong
+}
+
+/// What a text of a layer names of the world outside and must not.
+fn names(layer: &str, text: &str) -> Vec<String> {
+    let code = code(text);
+    let mut wrong = Vec::new();
+    if PURE.contains(&layer) {
+        wrong.extend(
+            WORLD
+                .iter()
+                .filter(|name| code.contains(**name))
+                .map(|name| format!("`{layer}` must not know `{name}`")),
+        );
+    }
+    if layer == "apply" && code.contains("lightsail::Aws") {
+        wrong.push("`apply` may know the traits of `lightsail` only".to_owned());
+    }
+    wrong
+}
+
+/// The text without line comments.
+fn code(text: &str) -> String {
+    text.lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Every source file with the layer it belongs to; `lib` and `main` are `cli`'s business.
+fn sources() -> Vec<(String, PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let inside = path.strip_prefix(&root).expect("below src").to_path_buf();
+                if inside.components().any(|part| part.as_os_str() == "tests")
+                    || inside.ends_with("tests.rs")
+                {
+                    continue;
+                }
+                let first = inside
+                    .components()
+                    .next()
+                    .expect("a name")
+                    .as_os_str()
+                    .to_string_lossy()
+                    .into_owned();
+                let layer = first.trim_end_matches(".rs").to_owned();
+                let text = fs::read_to_string(&path).expect("a source file");
+                files.push((layer, inside, text));
+            }
+        }
+    }
+    files
+}
