@@ -1,100 +1,19 @@
-//! What may be typed: the verbs and the flags that several of them share.
+//! The flags that several verbs share.
 //!
-//! Owns names, defaults and help texts. Does not act on them.
+//! Owns names, defaults and help texts. Does not act on them, and does not know the verbs.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime, Time};
 
-use super::output::{CommandError, say};
-use super::session::Planned;
-use crate::atomic_file;
 use crate::lightsail::Rate;
 use crate::model::{Strategy, is_unsafe};
 use crate::plan;
 use crate::policy::Allow;
-
-/// Keeps the public firewalls of Amazon Lightsail instances equal to a TOML file.
-#[derive(Parser, Debug)]
-#[command(
-    name = "portward",
-    version,
-    max_term_width = 100,
-    after_help = "Exit codes: 0 done or in sync, 1 could not do the job, 2 differences, \
-                  3 refused by a guard or policy, 4 stale or wrong plan, 5 partly applied, \
-                  6 some instances unreadable, 64 usage, 65 configuration not valid, 130/143 interrupted."
-)]
-pub(super) struct Cli {
-    #[command(flatten)]
-    pub(super) logging: Logging,
-    #[command(flatten)]
-    pub(super) output: OutputArgs,
-    #[command(subcommand)]
-    pub(super) verb: Verb,
-}
-
-#[derive(Subcommand, Debug)]
-pub(super) enum Verb {
-    /// Check the configuration offline: syntax, names, expiry, policies; needs no credentials
-    Check(super::check::CheckArgs),
-    /// Show what would change, and who gains or loses access; writes nothing
-    Plan(super::plan::PlanArgs),
-    /// Apply the changes and verify the result
-    Apply(super::apply::ApplyArgs),
-    /// Report whether the live rules differ from the configuration; for cron; writes nothing to the service
-    Drift(super::drift::DriftArgs),
-    /// Compare two documents: who gains and who loses access; offline, needs no credentials
-    Diff(super::diff::DiffArgs),
-    /// Explain whether a source reaches a port, and which rule and line allows it; writes nothing
-    Explain(super::explain::ExplainArgs),
-    /// Plan to undo a run, from its receipt; writes nothing
-    Rollback(super::rollback::RollbackArgs),
-    /// Print a configuration that matches the live rules; writes nothing to the service
-    Import(super::import::ImportArgs),
-    /// Take a snapshot of instances and rules, for `plan --inventory` and `emulate --state`; writes nothing
-    Inventory(super::inventory::InventoryArgs),
-    /// Diagnose credentials, accounts, permissions, clock, regions and rates; writes nothing
-    Doctor(super::doctor::DoctorArgs),
-    /// Merge the reports of all shards of a run into one, with one exit code; offline
-    Report(super::report::ReportArgs),
-    /// Print the JSON Schema of a configuration, a plan file, a report, or the output of `diff` or `explain`
-    Schema(super::schema::SchemaArgs),
-    /// Print the completion script for a shell
-    Completions(super::completions::CompletionsArgs),
-    /// Print the manual page of the command or of a verb
-    Man(super::completions::ManArgs),
-    /// Serve the Lightsail API on loopback from an inventory file
-    #[cfg(feature = "emulator")]
-    Emulate(super::emulate::EmulateArgs),
-}
-
-impl Verb {
-    /// As it is typed.
-    pub(super) fn name(&self) -> &'static str {
-        match self {
-            Self::Check(_) => "check",
-            Self::Plan(_) => "plan",
-            Self::Apply(_) => "apply",
-            Self::Drift(_) => "drift",
-            Self::Diff(_) => "diff",
-            Self::Explain(_) => "explain",
-            Self::Rollback(_) => "rollback",
-            Self::Import(_) => "import",
-            Self::Inventory(_) => "inventory",
-            Self::Doctor(_) => "doctor",
-            Self::Report(_) => "report",
-            Self::Schema(_) => "schema",
-            Self::Completions(_) => "completions",
-            Self::Man(_) => "man",
-            #[cfg(feature = "emulator")]
-            Self::Emulate(_) => "emulate",
-        }
-    }
-}
 
 #[derive(Args, Debug)]
 pub(super) struct Logging {
@@ -368,32 +287,6 @@ pub(super) struct OutArgs {
     pub(super) valid_for: Duration,
 }
 
-impl OutArgs {
-    /// Writes the plan, unless a guard or a policy refuses it: what is refused shall not lie around ready to be applied.
-    pub(super) fn write(&self, planned: &Planned) -> Result<(), CommandError> {
-        let Some(path) = self.out.as_deref() else {
-            return Ok(());
-        };
-        if planned.is_refused() {
-            let path = path.display();
-            say(&format!(
-                "note: the plan is refused, so `{path}` is not written"
-            ));
-            return Ok(());
-        }
-        let file = planned.file(self.valid_for)?;
-        let text = plan::file::write(&file);
-        atomic_file::write(path, text.as_bytes()).map_err(|error| {
-            CommandError::failed(format!(
-                "cannot write the plan `{}`: {error}",
-                path.display()
-            ))
-        })?;
-        say(&format!("plan: {} {}", path.display(), file.digest()));
-        Ok(())
-    }
-}
-
 /// A snapshot in place of the service, for verbs that write nothing.
 #[derive(Args, Debug)]
 pub(super) struct InventoryFileArgs {
@@ -414,14 +307,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
 
     #[test]
     fn days_and_instants_are_read() {

@@ -7,9 +7,12 @@ use std::path::Path;
 
 use super::args::ConnectionArgs;
 use super::documents;
-use super::output::CommandError;
-use super::session::ids_of;
+#[cfg(feature = "emulator")]
+use super::embedded::Embedded;
+use super::error::CommandError;
 use crate::config;
+#[cfg(feature = "emulator")]
+use crate::emulator;
 use crate::lightsail::aws::{Account, Accounts, AccountsReader, AccountsWriter, Settings};
 use crate::lightsail::{self, Listed, Offline, Operation, Reader, Tally};
 use crate::model::{Instance, InstanceId, PortState, Site};
@@ -19,7 +22,7 @@ pub(super) struct Connection {
     reader: AnyReader,
     aws: Option<Accounts>,
     #[cfg(feature = "emulator")]
-    server: Option<super::emulate::Embedded>,
+    server: Option<Embedded>,
 }
 
 /// A reader chosen at run time.
@@ -68,7 +71,11 @@ impl Connection {
         let server = match &args.emulator {
             None => None,
             Some(path) => {
-                let server = super::emulate::Embedded::start(path, want).await?;
+                let access = match want {
+                    AccessMode::Read => emulator::Access::ReadOnly,
+                    AccessMode::Write => emulator::Access::ReadWrite,
+                };
+                let server = Embedded::start(path, access).await?;
                 settings.endpoint_url = Some(server.url());
                 settings.sts_endpoint_url = Some(server.url());
                 settings.keys = Some(server.keys());
@@ -96,7 +103,9 @@ impl Connection {
     ) -> Result<Self, CommandError> {
         let inventory = documents::inventory(path)?;
         Ok(Self {
-            reader: AnyReader::Offline(Offline::new(inventory).with_accounts(ids_of(accounts))),
+            reader: AnyReader::Offline(
+                Offline::new(inventory).with_accounts(config::account_ids(accounts)),
+            ),
             aws: None,
             #[cfg(feature = "emulator")]
             server: None,

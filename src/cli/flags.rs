@@ -9,10 +9,9 @@ use std::ffi::OsString;
 
 use clap::error::{ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{ArgMatches, CommandFactory as _};
+use clap::{ArgMatches, Command};
 
-use super::args::Cli;
-use super::output::CommandError;
+use super::error::CommandError;
 
 /// A variable that changes what a run means, where it has an effect.
 struct Variable {
@@ -146,8 +145,7 @@ fn spelled(flag: &str) -> String {
 }
 
 /// What would help with a command line that clap refuses: which verbs take a flag, and which variable gives one.
-pub(super) fn hint(error: &clap::Error) -> Option<String> {
-    let mut command = Cli::command();
+pub(super) fn hint(error: &clap::Error, mut command: Command) -> Option<String> {
     command.build();
     let texts = error.context().flat_map(|(_, value)| match value {
         ContextValue::String(text) => vec![text.clone()],
@@ -161,7 +159,7 @@ pub(super) fn hint(error: &clap::Error) -> Option<String> {
             .get_subcommands()
             .filter(|verb| verb.get_name() != "help")
     };
-    let takes = |verb: &&clap::Command, long: &str| {
+    let takes = |verb: &&Command, long: &str| {
         let mut flags = verb.get_arguments();
         flags.any(|flag| flag.get_long() == Some(long))
     };
@@ -175,7 +173,7 @@ pub(super) fn hint(error: &clap::Error) -> Option<String> {
             (!takers.is_empty()).then(|| format!("`--{long}` belongs to {}", takers.join(", ")))
         }
         ErrorKind::ArgumentConflict => longs.find_map(|long| {
-            let mut flags = verbs().flat_map(clap::Command::get_arguments);
+            let mut flags = verbs().flat_map(Command::get_arguments);
             let flag =
                 flags.find(|flag| flag.get_long() == Some(&*long) && flag.get_env().is_some())?;
             let name = flag.get_env()?;
@@ -236,9 +234,10 @@ mod tests {
     #[cfg(feature = "emulator")]
     use std::fmt::Write as _;
 
-    use clap::{Arg, Command};
+    use clap::{Arg, CommandFactory as _};
 
     use super::*;
+    use crate::cli::verbs::Cli;
 
     /// The verbs, `report merge` as one.
     fn verbs() -> Vec<(String, Command)> {

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use super::output::CommandError;
-use super::signals;
+use super::error::CommandError;
+use super::signals::interruptible;
 
 /// Somewhere between nothing and `most`, seeded by the operating system.
 pub(super) fn chosen(most: Duration) -> Duration {
@@ -18,12 +18,11 @@ pub(super) async fn wait(wait: Duration) -> Result<(), CommandError> {
         return Ok(());
     }
     tracing::info!(seconds = wait.as_secs(), "waiting a random time (--jitter)");
-    tokio::select! {
-        () = tokio::time::sleep(wait) => Ok(()),
-        exit = signals::received() => {
-            Err(CommandError { exit, message: "interrupted".to_owned(), hint: None })
-        }
-    }
+    interruptible(async {
+        tokio::time::sleep(wait).await;
+        Ok(())
+    })
+    .await
 }
 
 fn part(most: Duration, chance: f64) -> Duration {

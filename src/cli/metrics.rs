@@ -6,21 +6,20 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
-use super::exit::Exit;
-use super::output::RunFacts;
-use crate::render::json::Run;
+use super::run::Run;
 use crate::render::prometheus::{Counts, Metrics, last_success, text};
 
 /// The metrics of a run that ends now. `file` is where they will stand, and where those of the last run are.
-pub(super) fn of_run(run: &Run<'_>, exit: Exit, known: &RunFacts, file: Option<&Path>) -> String {
+pub(super) fn of_run(run: &Run, file: Option<&Path>) -> String {
+    let view = run.view();
     text(&Metrics {
-        verb: run.verb,
-        config: Some(run.config).filter(|config| !config.is_empty()),
-        shard: known.facts.shard,
-        counts: Counts::of_run(run),
-        calls: &known.facts.calls,
-        seconds: Some(known.began.elapsed().as_secs_f64()),
-        exit_code: exit.code(),
+        verb: view.verb,
+        config: Some(view.config).filter(|config| !config.is_empty()),
+        shard: run.facts.shard,
+        counts: Counts::of_run(&view),
+        calls: &run.facts.calls,
+        seconds: Some(run.began.elapsed().as_secs_f64()),
+        exit_code: view.exit_code,
         now: now(),
         last_success: before(file),
     })

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
-use super::Exit;
-use super::output::{CommandError, Output};
-use super::signals;
+use super::error::CommandError;
+use super::exit::Exit;
+use super::run::Run;
+use super::signals::interruptible;
 use crate::lightsail::aws::post;
 
 /// How long it may take, the second attempt included. Short, since the run is over and a job waits for its end.
@@ -100,21 +101,20 @@ impl NotifyArgs {
 }
 
 /// Sends what there is to say about a run that ended, and says how the process ends.
-pub(super) async fn tell(address: Option<&Address>, exit: Exit, output: &Output) -> Exit {
-    let message = output.known().message.clone();
-    let (Some(address), Some(message)) = (address, message) else {
+pub(super) async fn tell(address: Option<&Address>, run: &Run) -> Exit {
+    let exit = run.exit;
+    let (Some(address), Some(message)) = (address, &run.message) else {
         return exit;
     };
     if address.when == When::Differences && !message.matters {
         return exit;
     }
     let token = address.token.as_ref().map(|token| token.0.as_str());
-    let sent = tokio::select! {
-        sent = send(&address.url.0, token, &message.body) => sent,
-        signal = signals::received() => return Exit::first_of(&[exit, signal]),
-    };
-    let Err(error) = sent else {
-        return exit;
+    let sent = async { Ok(send(&address.url.0, token, &message.body).await) };
+    let error = match interruptible(sent).await {
+        Ok(Ok(())) => return exit,
+        Ok(Err(error)) => error,
+        Err(CommandError { exit: signal, .. }) => return Exit::first_of(&[exit, signal]),
     };
     tracing::warn!(
         "the notification to {} was not taken: {error}",

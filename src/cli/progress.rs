@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::output::say;
+use super::streams::say;
 use crate::render::{sanitize, span, thousands};
 
 /// How often the spinner turns: often enough to look alive, rarely enough to cost nothing.

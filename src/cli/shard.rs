@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use clap::Args;
 
 use super::args::ConnectionArgs;
-use super::output::CommandError;
+use super::error::CommandError;
 use crate::lightsail::Rate;
 use crate::model::{Desired, Shard};
 

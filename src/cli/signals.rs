@@ -3,6 +3,7 @@
 //! **Owns** the listening, and which exit code each of them stands for. A terminal or a session that goes away (SIGHUP) ends
 //! a run just as SIGTERM does. **Does not** decide what ending means.
 
+use super::error::CommandError;
 use super::exit::Exit;
 
 /// One signal.
@@ -65,6 +66,33 @@ impl Signals {
             Err(_) => std::future::pending().await,
         }
     }
+}
+
+impl Signals {
+    /// Works until a signal ends it, for work that leaves nothing behind which would have to be finished. `message` says then
+    /// what was interrupted.
+    pub(super) async fn interruptible<T, E: From<CommandError>>(
+        &mut self,
+        message: &str,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        tokio::select! {
+            biased;
+            signal = self.next() => Err(E::from(CommandError {
+                exit: signal.exit(),
+                message: message.to_owned(),
+                hint: None,
+            })),
+            done = work => done,
+        }
+    }
+}
+
+/// Works until a signal ends it, for work that leaves nothing behind which would have to be finished.
+pub(super) async fn interruptible<T, E: From<CommandError>>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    Signals::listen().interruptible("interrupted", work).await
 }
 
 /// Waits for a signal and says which exit code it stands for.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::output::say;
+use super::streams::say;
 use crate::apply::receipt::{self, Unconfirmed, unconfirmed, unended};
 use crate::render::json::Problem;
 

@@ -25,6 +25,14 @@ pub struct Account {
     pub profile: Option<String>,
 }
 
+/// The id of each account, by its name.
+#[must_use]
+pub fn account_ids(accounts: &BTreeMap<String, Account>) -> BTreeMap<String, String> {
+    let ids = accounts.iter();
+    ids.map(|(name, account)| (name.clone(), account.id.clone()))
+        .collect()
+}
+
 /// The accounts by name. Two names for one account would make two of each of its instances.
 pub(super) fn link(named: Named<Account>, report: &mut Report) -> BTreeMap<String, Account> {
     let mut by_id: BTreeMap<String, (String, Span)> = BTreeMap::new();

@@ -57,7 +57,7 @@ use link::Linked;
 
 use crate::model::{Fingerprint, Site};
 
-pub use accounts::Account;
+pub use accounts::{Account, account_ids};
 pub use catalogue::service_of;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use early::Likely;

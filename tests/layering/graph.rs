@@ -252,6 +252,11 @@ fn read(tokens: &[String], module: &[String]) -> File {
                 braces -= 1;
                 inner.pop_if(|(_, before)| *before == braces);
             }
+            // Who may see an item is nothing that it uses.
+            "pub" if word(at + 1) == "(" => {
+                let length = tokens[at..].iter().position(|token| token == ")");
+                at += length.unwrap_or(1);
+            }
             "mod" if word(at + 2) == "{" => {
                 inner.push((word(at + 1).to_owned(), braces));
                 braces += 1;

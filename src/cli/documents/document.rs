@@ -6,18 +6,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use time::OffsetDateTime;
 
+use super::additive::{additive, after};
 use super::fleet::{self, Fleet};
 use super::stated::{Declared, Known, Stated, Statements};
 use super::{Content, DocumentState, Opened};
-use crate::cli::session::PlanError;
+use crate::cli::error::RunError;
 use crate::config::{
     Config, Listing, Place, Scope, Severity, service_keys, service_names, service_of,
 };
-use crate::exposure::{self, Side};
+use crate::exposure::Side;
 use crate::inventory::Inventory;
 use crate::model::{
-    AddressType, Desired, DesiredInstance, Family, Instance, InstanceId, InstanceState,
-    LiveFirewall, Mode, Site, Unreadable,
+    AddressType, Desired, Family, Instance, InstanceId, InstanceState, LiveFirewall, Mode, Site,
+    Unreadable,
 };
 use crate::plan::{self, InstancePlan, Plan};
 use crate::render::Names;
@@ -71,7 +72,7 @@ impl Document {
         opened: &Opened,
         basis: Basis<'_>,
         is_past: bool,
-    ) -> Result<Self, PlanError> {
+    ) -> Result<Self, RunError> {
         let mut document = match &opened.content {
             Content::Config(config) => of_config(config, basis, is_past)?,
             Content::Plan(file, state) => of_plan(&file.plan, *state),
@@ -139,11 +140,7 @@ fn of_plan(plan: &plan::Plan, state: DocumentState) -> Document {
 }
 
 /// What results, with the entries that cannot be read and stay.
-fn after(plan: &InstancePlan) -> Side {
-    Side::with_doubts(&plan.after, plan.doubts_after(), plan.family())
-}
-
-fn of_config(config: &Config, basis: Basis<'_>, is_past: bool) -> Result<Document, PlanError> {
+fn of_config(config: &Config, basis: Basis<'_>, is_past: bool) -> Result<Document, RunError> {
     let mut document = Document::default();
     let fleet = match (basis.inventory, basis.plan) {
         (Some(inventory), _) => Some(Fleet::of_inventory(inventory, config)),
@@ -226,7 +223,7 @@ fn resolved(
     as_of: OffsetDateTime,
     is_past: bool,
     document: &mut Document,
-) -> Result<Desired, PlanError> {
+) -> Result<Desired, RunError> {
     let nothing = BTreeSet::new();
     let Some(mut listing) = listing else {
         return Ok(config.resolve(&fleet.instances, &nothing, as_of)?);
@@ -285,28 +282,6 @@ fn supposed(place: &Place) -> Instance {
         state: InstanceState::Running,
         address_type: AddressType::Dualstack,
     }
-}
-
-/// What is declared, and what is live and stays. Of a rule that stays in part, the part that nothing declares is a rule
-/// without a line.
-pub(in crate::cli) fn additive(
-    instance: &Instance,
-    wanted: &DesiredInstance,
-    live: &LiveFirewall,
-) -> Side {
-    let plan = plan::plan_instance(instance, wanted, live, plan::Options::default());
-    let family = plan.family();
-    let mut side = after(&plan);
-    // The lines of the configuration say more than the keys that they lead to.
-    let declared = Side::of_rules(&wanted.rules, family).rules;
-    for said in &mut side.rules {
-        for rule in declared.iter().filter(|rule| rule.key == said.key) {
-            said.sources = exposure::subtract(&said.sources, &rule.sources, family);
-        }
-    }
-    side.rules.retain(|said| !said.sources.is_empty());
-    side.rules.extend(declared);
-    side
 }
 
 /// The names of a configuration first, then those that every configuration knows.

@@ -5,8 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cli::session;
-use crate::config::{Config, Listing};
+use crate::config::{Config, Listing, account_ids};
 use crate::inventory::{Entry, Inventory};
 use crate::lightsail::Offline;
 use crate::model::{Instance, InstanceId, LiveFirewall, Site, Unreadable};
@@ -32,7 +31,7 @@ impl Fleet {
         if sites.is_empty() {
             sites = inventory.regions.keys().map(Site::of_region).collect();
         }
-        let accounts = session::ids_of(config.accounts());
+        let accounts = account_ids(config.accounts());
         let snapshot = Offline::new(inventory.clone()).with_accounts(accounts);
         let mut fleet = Self::default();
         for site in sites {

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use crate::cli::output::CommandError;
+use crate::cli::error::CommandError;
 use crate::config::{Files, Kind};
 use crate::input;
 

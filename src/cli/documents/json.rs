@@ -9,7 +9,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::{Content, DocumentState};
-use crate::cli::output::CommandError;
+use crate::cli::error::CommandError;
 use crate::inventory::{self, Inventory};
 use crate::model::{PortState, Sources};
 use crate::plan::file;

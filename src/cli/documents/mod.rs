@@ -3,6 +3,7 @@
 //! Owns the recognition of documents by their content, and the ways of naming one. Does not guess: what cannot be read
 //! is an error, never a firewall without rules.
 
+mod additive;
 mod document;
 mod fleet;
 mod git;
@@ -11,13 +12,13 @@ mod stated;
 
 use std::path::Path;
 
-pub(super) use document::{Basis, Document, General, additive, id_of, live, names};
+pub(super) use additive::additive;
+pub(super) use document::{Basis, Document, General, id_of, live, names};
 pub(super) use fleet::Fleet;
 pub(super) use json::Ports;
 pub(super) use stated::{Conditional, Declared, Kept, Known, Stated, Statements};
 
-use super::output::CommandError;
-use super::session::PlanError;
+use super::error::{CommandError, RunError};
 use crate::config::{self, Config, Disk, Files};
 use crate::inventory::Inventory;
 use crate::plan::file::PlanFile;
@@ -54,7 +55,7 @@ pub(super) struct Opened {
 
 /// Reads what `text` names: a file, `-` for stdin, `git:REV:PATH`, or one of these with `#before` or `#after` behind it
 /// for the state of a plan.
-pub(super) fn open(text: &str) -> Result<Opened, PlanError> {
+pub(super) fn open(text: &str) -> Result<Opened, RunError> {
     let (name, state) = state_of(text);
     let content = if name == "-" {
         let bytes = crate::input::read_stream(std::io::stdin())
@@ -115,7 +116,7 @@ fn recognise(
     files: &impl Files,
     path: &Path,
     state: Option<DocumentState>,
-) -> Result<Content, PlanError> {
+) -> Result<Content, RunError> {
     let shown = files.shown(path);
     let bytes = files
         .read(path)

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
+use super::additive::additive;
 use crate::config::{Config, Scope, Statement};
 use crate::exposure::{Effective, Side};
 use crate::model::{
@@ -138,7 +139,7 @@ impl Stated {
     /// The same where these are the live rules of the instance: what stays of them is known then.
     pub(in crate::cli) fn beside(mut self, live: &LiveFirewall) -> Self {
         if let (Kept::AllBut(_), Some((instance, wanted))) = (&self.kept, &self.wanted) {
-            self.side = super::additive(instance, wanted, live);
+            self.side = additive(instance, wanted, live);
             self.kept = Kept::Nothing;
         }
         self

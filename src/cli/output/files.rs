@@ -28,18 +28,15 @@ impl GithubFiles {
         }
     }
 
-    /// Appends: both files may hold what earlier commands of the same step wrote.
-    pub(super) fn write(
-        &self,
-        summary: &str,
-        outputs: &str,
-        written: &mut dyn FnMut(&Path, io::Result<()>),
-    ) {
+    /// Appends: both files may hold what earlier commands of the same step wrote. Gives each file, with what became of it.
+    pub(super) fn write(&self, summary: &str, outputs: &str) -> Vec<(&Path, io::Result<()>)> {
+        let mut written = Vec::new();
         for (path, content) in [(&self.summary, summary), (&self.output, outputs)] {
             if let Some(path) = path {
-                written(path, append(path, content));
+                written.push((path.as_path(), append(path, content)));
             }
         }
+        written
     }
 }
 

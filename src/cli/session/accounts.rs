@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::no_region;
 use crate::cli::args::ConnectionArgs;
-use crate::cli::output::CommandError;
-use crate::config::{Account, Config};
+use crate::cli::error::CommandError;
+use crate::config::{Account, Config, account_ids};
 use crate::lightsail::aws;
 use crate::model::Site;
 
@@ -105,14 +105,7 @@ async fn unplaced(connection: &ConnectionArgs, config: &Config, account: &str) -
 
 /// The id of each account that is looked at, by its name.
 pub(super) fn of(sites: &[Site], accounts: &BTreeMap<String, Account>) -> BTreeMap<String, String> {
-    let mut ids = ids_of(accounts);
+    let mut ids = account_ids(accounts);
     ids.retain(|name, _| sites.iter().any(|site| site.account.as_ref() == Some(name)));
     ids
-}
-
-/// The id of each account, by its name.
-pub(in crate::cli) fn ids_of(accounts: &BTreeMap<String, Account>) -> BTreeMap<String, String> {
-    let ids = accounts.iter();
-    ids.map(|(name, account)| (name.clone(), account.id.clone()))
-        .collect()
 }

@@ -6,14 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::discover::read_rules;
+use super::discover::{ListedRules, read_rules};
 use crate::exposure;
 use crate::lightsail::Reader;
 use crate::model::{Desired, Family, InstanceId, Live, LiveFirewall, Unreadable};
 use crate::plan::{self, Options, Verdict};
-
-/// What lists showed of the rules of their instances.
-pub(super) type Listed = BTreeMap<InstanceId, LiveFirewall>;
 
 /// The rules of the declared instances.
 #[derive(Debug, Default)]
@@ -57,7 +54,7 @@ pub(super) async fn read(
     reader: &impl Reader,
     desired: &Desired,
     live: &mut Live,
-    listed: Option<Listed>,
+    listed: Option<ListedRules>,
     manner: ReadStrategy,
 ) -> RulesRead {
     if let Some(listed) = listed {
@@ -78,7 +75,7 @@ async fn read_bulk(
     reader: &impl Reader,
     desired: &Desired,
     live: &Live,
-    mut listed: Listed,
+    mut listed: ListedRules,
     manner: ReadStrategy,
 ) -> RulesRead {
     let mut exactly = BTreeSet::new();
@@ -149,7 +146,7 @@ fn seems(
     id: &InstanceId,
     desired: &Desired,
     live: &Live,
-    listed: &Listed,
+    listed: &ListedRules,
     options: Options,
 ) -> Appearance {
     let (Some(wanted), Some(instance), Some(rules)) = (

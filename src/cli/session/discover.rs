@@ -10,11 +10,13 @@ use futures_util::stream;
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
 
-use super::bulk::Listed;
 use crate::cli::args::Read;
 use crate::cli::progress::{self, Progress};
 use crate::lightsail::{self, Reader};
 use crate::model::{Instance, InstanceId, Live, LiveFirewall, Site, Unreadable};
+
+/// What lists showed of the rules of their instances.
+pub(super) type ListedRules = BTreeMap<InstanceId, LiveFirewall>;
 
 /// Lists the instances of every site at once. One that cannot be listed in full is named, never taken for smaller.
 pub(in crate::cli) async fn discover(reader: &impl Reader, sites: &[Site]) -> Live {
@@ -33,7 +35,7 @@ pub(in crate::cli) async fn discover(reader: &impl Reader, sites: &[Site]) -> Li
 }
 
 /// As `discover`, with the rules that the lists themselves show.
-pub(super) async fn discover_listed(reader: &impl Reader, sites: &[Site]) -> (Live, Listed) {
+pub(super) async fn discover_listed(reader: &impl Reader, sites: &[Site]) -> (Live, ListedRules) {
     let progress = progress::begin(sites.len(), "listing regions");
     let list = async |site: &Site| {
         let listed = reader.listed(site).await;
@@ -112,14 +114,14 @@ pub(in crate::cli) async fn discover_expected(
 async fn gather(
     sites: &[Site],
     list: impl AsyncFn(&Site) -> Result<Vec<lightsail::Listed>, lightsail::Error>,
-) -> (Live, Listed) {
+) -> (Live, ListedRules) {
     let mut lists = stream::iter(sites)
         .map(|site| async { (site.clone(), list(site).await) })
         .buffer_unordered(sites.len().max(1))
         .collect::<Vec<_>>()
         .await;
     lists.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let (mut live, mut listed) = (Live::default(), Listed::new());
+    let (mut live, mut listed) = (Live::default(), ListedRules::new());
     let (mut pool, mut arns) = (HashSet::new(), HashMap::new());
     for (site, list) in lists {
         let list = list.map_err(|error| Unreadable::from(&error));

@@ -1,193 +1,46 @@
 //! One look at the world: from arguments to a configuration, a connection, and a plan.
 //!
-//! Owns what the online verbs have in common. Does not connect, which is `world`'s, and to write.
+//! Owns what the online verbs have in common. Does not connect, which is `connection`'s, and to write.
 
 mod accounts;
 mod bulk;
 mod cost;
 mod discover;
+mod planned;
 mod select;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use time::OffsetDateTime;
 
-pub(super) use accounts::{beside, ids_of};
+pub(super) use accounts::beside;
 pub(super) use bulk::Confirm;
 pub(super) use cost::{cost, made};
 pub(super) use discover::{discover, discover_expected, read_rules};
+pub(super) use planned::{Basis, Planned};
 pub(super) use select::{narrow, pattern, patterns, selects, suggestion};
 
 use super::args::{ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, Read};
 use super::connection::{AccessMode, Connection};
-use super::output::{CommandError, Output, problems};
+use super::error::{CommandError, RunError, problems};
+use super::run::Run;
 use super::shard;
-use crate::config::{self, Config, Diagnostics, Listing};
-use crate::lightsail::aws;
-use crate::lightsail::{Reader, Tally};
-use crate::model::{Expiry, Fingerprint, Guard, Instance, InstanceId, Live, Note, Shard, Site};
-use crate::plan::file::{self, PlanFile, Scope};
+use super::streams::warn;
+use crate::config::{self, Config, Listing};
+use crate::lightsail::{Reader, aws};
+use crate::model::{Instance, Live, Shard, Site};
+use crate::plan::file::Scope;
 use crate::plan::{self, Plan};
-use crate::policy::{self, Findings, Refusal};
-use crate::render::cost::Cost;
+use crate::policy;
 use crate::render::facts::Expiring;
 use crate::render::json::Problem;
-
-/// Why there is no plan.
-pub(super) enum PlanError {
-    /// The configuration is not valid.
-    Invalid(Diagnostics),
-    /// Anything else.
-    CommandError(CommandError),
-}
-
-impl From<CommandError> for PlanError {
-    fn from(cannot: CommandError) -> Self {
-        Self::CommandError(cannot)
-    }
-}
-
-impl From<Diagnostics> for PlanError {
-    fn from(diagnostics: Diagnostics) -> Self {
-        Self::Invalid(diagnostics)
-    }
-}
-
-impl PlanError {
-    /// Tells it and ends the run.
-    pub(super) fn show(&self, verb: &'static str, output: &Output) -> super::Exit {
-        match self {
-            Self::Invalid(diagnostics) => output.invalid(verb, diagnostics),
-            Self::CommandError(cannot) => output.cannot(verb, cannot),
-        }
-    }
-}
-
-/// A plan that was judged, and what it was made from.
-pub(super) struct Planned {
-    pub(super) plan: Plan,
-    pub(super) warnings: Vec<Problem>,
-    /// What the guards refuse. None: the plan may be carried out.
-    pub(super) refusals: Vec<Refusal>,
-    /// What the policies say; some of it may refuse the plan.
-    pub(super) findings: Findings,
-    pub(super) scope: Scope,
-    /// Rules that end soon.
-    pub(super) expiring: Vec<Expiring>,
-    pub(super) config: Fingerprint,
-    /// The calls that it took and will take, once they were counted.
-    pub(super) cost: Cost,
-    /// When the first declared rule of an instance ends, for each that is to be changed and has one.
-    pub(super) ends: BTreeMap<InstanceId, Expiry>,
-    guard: Guard,
-    made_at: OffsetDateTime,
-    /// The first instant at which another plan would be made.
-    changes_at: Option<OffsetDateTime>,
-}
-
-impl Planned {
-    /// Judges a plan: whether it is one at all, and whether the guards let it pass.
-    ///
-    /// A plan that contradicts itself is a bug in this program, and is never shown as if it could be carried out.
-    pub(super) fn judged(
-        mut plan: Plan,
-        basis: Basis,
-        consent: &ConsentArgs,
-    ) -> Result<Self, CommandError> {
-        if let Some(defect) = plan::lint::lint(&plan).first() {
-            let message = format!("internal error: invalid plan: {defect}");
-            return Err(CommandError::failed(message).with_hint(Some(
-                "please report this bug, with the configuration and the live rules".to_owned(),
-            )));
-        }
-        let Basis {
-            warnings,
-            guard,
-            scope,
-            config,
-            made_at,
-            changes_at,
-            changed_since,
-        } = basis;
-        let reason = consent.reason.as_deref().unwrap_or_default();
-        let mut judgement = policy::judge_undo(
-            &plan,
-            &guard,
-            scope.declared,
-            &changed_since,
-            &consent.allow,
-            reason,
-        );
-        if let Some(shard) = scope.shard {
-            let whole = judgement
-                .refusals
-                .iter_mut()
-                .filter(|refusal| refusal.instance.is_none());
-            for refusal in whole {
-                refusal.reason = format!("{} (the part of shard {shard})", refusal.reason);
-            }
-        }
-        for allow in &judgement.unneeded {
-            let text = format!("`--allow {allow}` was not needed");
-            plan.notes.push(Note { text, origin: None });
-        }
-        plan.overrides = judgement.used;
-        Ok(Self {
-            plan,
-            warnings,
-            refusals: judgement.refusals,
-            findings: Findings::default(),
-            scope,
-            expiring: Vec::new(),
-            cost: Cost::default(),
-            config,
-            ends: BTreeMap::new(),
-            guard,
-            made_at,
-            changes_at,
-        })
-    }
-
-    /// Counts the calls, of which these were made so far.
-    pub(super) fn counted(mut self, tally: &Tally, connection: &ConnectionArgs) -> Self {
-        let only_listed = std::mem::take(&mut self.cost.only_listed);
-        self.cost = cost(tally, &self.plan, connection.rate(), only_listed);
-        self
-    }
-
-    /// Whether a guard or a policy stands in the way.
-    pub(super) fn is_refused(&self) -> bool {
-        !self.refusals.is_empty() || self.findings.refuse()
-    }
-
-    /// The plan as a file that is good for `valid_for` at most.
-    ///
-    /// # Errors
-    /// A rule ended while the plan was made.
-    pub(super) fn file(&self, valid_for: std::time::Duration) -> Result<PlanFile, CommandError> {
-        if let Some(ended) = self.changes_at.filter(|ended| *ended <= self.made_at) {
-            let message = format!(
-                "the plan is not valid: a rule ended at {ended}, before the plan was complete"
-            );
-            return Err(CommandError::failed(message).with_hint(Some("plan again".to_owned())));
-        }
-        let valid_for = time::Duration::try_from(valid_for).unwrap_or(time::Duration::MAX);
-        let valid_until = file::valid_until(self.changes_at, self.made_at, valid_for);
-        Ok(PlanFile::new(
-            self.plan.clone(),
-            self.scope.clone(),
-            self.guard.clone(),
-            self.config,
-            self.made_at,
-            valid_until,
-        ))
-    }
-}
 
 /// What a plan is wanted for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PlanRequest<'a> {
+    /// What a guard may refuse and somebody consents to.
+    pub(super) consent: &'a ConsentArgs,
     /// Which instances, and how many at once.
     pub(super) fleet: &'a FleetArgs,
     /// How live rules are read.
@@ -204,28 +57,16 @@ pub(super) struct PlanRequest<'a> {
     pub(super) shard: Option<Shard>,
 }
 
-/// What a plan was made from, besides the rules.
-pub(super) struct Basis {
-    pub(super) warnings: Vec<Problem>,
-    pub(super) guard: Guard,
-    pub(super) scope: Scope,
-    pub(super) config: Fingerprint,
-    pub(super) made_at: OffsetDateTime,
-    pub(super) changes_at: Option<OffsetDateTime>,
-    /// Where the plan undoes a run: the instances that somebody else has changed since, with what is different.
-    pub(super) changed_since: BTreeMap<InstanceId, String>,
-}
-
 /// Looks at the world through `reader`, plans, and judges the plan.
 pub(super) async fn plan(
     config: &Config,
     as_of: OffsetDateTime,
     connection: &ConnectionArgs,
-    consent: &ConsentArgs,
     sites: &[Site],
     reader: &impl Reader,
     question: PlanRequest<'_>,
-) -> Result<Planned, PlanError> {
+    run: &mut Run,
+) -> Result<Planned, RunError> {
     let targets = select::patterns(&question.fleet.target)?;
     let likely = config.likely();
     // What turns out not to be declared is forgotten again, and what was not foreseen is read afterwards.
@@ -269,10 +110,9 @@ pub(super) async fn plan(
     live.firewalls = std::mem::take(&mut looked.firewalls);
     let plan = plan::plan(&desired, &live, options);
     let made_at = OffsetDateTime::now_utc();
-    let mut warnings = problems(config.warnings());
-    warnings.extend(looked.warning.map(Problem::warning));
+    run.problems.extend(problems(config.warnings()));
+    run.problems.extend(looked.warning.map(Problem::warning));
     let basis = Basis {
-        warnings,
         guard: desired.guard.clone(),
         scope: Scope {
             account: account(&plan),
@@ -288,12 +128,12 @@ pub(super) async fn plan(
         // rule may have ended since.
         made_at,
         changes_at: desired.ends_next(),
-        changed_since: BTreeMap::new(),
+        changed_since: std::collections::BTreeMap::new(),
     };
-    let mut planned = Planned::judged(plan, basis, consent)?;
+    let mut planned = Planned::judged(plan, basis, question.consent, run)?;
     planned.cost.only_listed = looked.only_listed;
-    planned.findings = policy::policies(&planned.plan, &desired, question.judged);
-    let unused = std::mem::take(&mut planned.findings.unused);
+    run.findings = policy::policies(&planned.plan, &desired, question.judged);
+    let unused = std::mem::take(&mut run.findings.unused);
     planned.plan.notes.extend(unused);
     let changing = planned.plan.instances.iter();
     let changing = changing.filter(|instance| !instance.calls.is_empty());
@@ -304,7 +144,7 @@ pub(super) async fn plan(
         })
         .collect();
     let expiring = desired.expiring(as_of).into_iter();
-    planned.expiring = expiring
+    run.facts.expiring = expiring
         .map(|(origin, until)| Expiring {
             origin: origin.clone(),
             until,
@@ -321,10 +161,10 @@ pub(super) fn account(plan: &Plan) -> Option<String> {
 }
 
 /// Loads the configuration and tells its warnings.
-pub(super) fn load(args: &ConfigArgs, output: &Output) -> Result<Config, PlanError> {
+pub(super) fn load(args: &ConfigArgs, run: &mut Run) -> Result<Config, RunError> {
     let config = config::load(&args.config)?;
-    output.record(|known| known.facts.config = Some(config.fingerprint()));
-    output.warn(config.warnings());
+    run.facts.config = Some(config.fingerprint());
+    warn(config.warnings());
     Ok(config)
 }
 
@@ -333,9 +173,9 @@ pub(super) async fn open(
     config: &ConfigArgs,
     connection: &ConnectionArgs,
     inventory: Option<&Path>,
-    output: &Output,
-) -> Result<(Config, Vec<Site>, Connection), PlanError> {
-    let config = load(config, output)?;
+    run: &mut Run,
+) -> Result<(Config, Vec<Site>, Connection), RunError> {
+    let config = load(config, run)?;
     let sites = sites(connection, &config).await?;
     let connection = Connection::connect(
         connection,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use glob::Pattern;
 
-use crate::cli::output::CommandError;
+use crate::cli::error::CommandError;
 use crate::model::{Desired, InstanceId, Site, Undeclared, Unreadable};
 
 /// Keeps the declared instances that a selector names.

@@ -4,9 +4,12 @@
 
 use clap::Args;
 
-use super::Exit;
 use super::inventory::SurveyArgs;
-use super::output::{Output, complain, say};
+use crate::cli::exit::Exit;
+use crate::cli::output::Output;
+use crate::cli::present::fail;
+use crate::cli::run::Run;
+use crate::cli::streams::{complain, say};
 use crate::config::{self, Imported};
 use crate::model::{Live, LiveFirewall};
 use crate::render::json::Problem;
@@ -17,12 +20,10 @@ pub(super) struct ImportArgs {
     survey: SurveyArgs,
 }
 
-const VERB: &str = "import";
-
-pub(super) async fn run(args: &ImportArgs, output: &Output) -> Exit {
+pub(super) async fn run(args: &ImportArgs, run: &mut Run, output: &Output) -> Exit {
     let survey = match args.survey.read(output).await {
         Ok(survey) => survey,
-        Err(no_plan) => return no_plan.show(VERB, output),
+        Err(error) => return fail(output, run, error),
     };
     let unreadable = survey.problems();
     for problem in &unreadable {
@@ -63,5 +64,5 @@ pub(super) async fn run(args: &ImportArgs, output: &Output) -> Exit {
         });
     }
     args.survey
-        .deliver(VERB, &text, &problems, Exit::first_of(&held), output)
+        .deliver(run, &text, problems, Exit::first_of(&held), output)
 }

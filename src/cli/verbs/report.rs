@@ -6,10 +6,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::Exit;
-use super::args::Format;
-use super::metrics;
-use super::output::{CommandError, Output};
+use crate::cli::args::Format;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::metrics;
+use crate::cli::output::Output;
+use crate::cli::present::{fail, show_answer};
+use crate::cli::run::Run;
 use crate::render::merge::{self, Ending, Merged};
 use crate::render::prometheus::{self, Metrics};
 
@@ -29,16 +32,14 @@ enum What {
     },
 }
 
-const VERB: &str = "report";
-
-pub(super) fn run(args: &ReportArgs, output: &Output) -> Exit {
+pub(super) fn run(args: &ReportArgs, run: &mut Run, output: &Output) -> Exit {
     let What::Merge { files } = &args.what;
     let merged = match merged(files) {
         Ok(merged) => merged,
-        Err(cannot) => return output.cannot(VERB, &cannot),
+        Err(error) => return fail(output, run, error),
     };
     let exit = Exit::of_code(merged.exit_code()).unwrap_or(Exit::Failed);
-    output.show_answer(VERB, exit, "", &|format, file| match format {
+    show_answer(output, run, exit, "", &|format, file| match format {
         Format::Text => Some(merge::text(&merged)),
         Format::Json => Some(merge::json(&merged)),
         Format::Markdown => Some(merge::markdown(&merged)),

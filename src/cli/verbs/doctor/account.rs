@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use time::{Duration, OffsetDateTime};
 
 use super::{Check, Status};
-use crate::cli::Exit;
 use crate::cli::connection::Connection;
+use crate::cli::exit::Exit;
 use crate::cli::session;
 use crate::config::Account;
 use crate::lightsail::aws::{Aws, Found};

@@ -8,14 +8,18 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
-use super::Exit;
-use super::args::options;
-use super::output::{CommandError, Output, RunAnswer, problems, say};
 use super::plan::PlanningArgs;
-use super::session::{self, PlanError};
-use super::signals;
-use super::unconfirmed;
 use crate::atomic_file;
+use crate::cli::args::options;
+use crate::cli::error::{CommandError, RunError, problems};
+use crate::cli::exit::Exit;
+use crate::cli::output::Output;
+use crate::cli::present::{fail, show};
+use crate::cli::run::Run;
+use crate::cli::session;
+use crate::cli::signals::interruptible;
+use crate::cli::streams::say;
+use crate::cli::unconfirmed;
 use crate::config::{self, Adopted, Config, Differing, Source};
 use crate::model::{Desired, Key, Live};
 use crate::plan::{self, Plan, Verdict};
@@ -29,36 +33,25 @@ struct Adoption {
 }
 
 /// Looks, edits, and answers as `drift` would now.
-pub(super) async fn run(verb: &'static str, args: &PlanningArgs, output: &Output) -> Exit {
-    let adoption = tokio::select! {
-        adoption = adopt(args, output) => adoption,
-        exit = signals::received() => Err(CommandError { exit, message: "interrupted".to_owned(), hint: None }.into()),
-    };
-    let Adoption { plan, problems } = match adoption {
+pub(super) async fn run(args: &PlanningArgs, run: &mut Run, output: &Output) -> Exit {
+    let Adoption { plan, problems } = match interruptible(adopt(args, run)).await {
         Ok(adoption) => adoption,
-        Err(no_plan) => return no_plan.show(verb, output),
+        Err(error) => return fail(output, run, error),
     };
     let inventory = args.inventory();
-    output.record(|known| known.facts.inventory.clone_from(&inventory));
+    run.facts.inventory.clone_from(&inventory);
     let asked = inventory.as_deref().map_or(Asked::Drift, Asked::DriftOf);
     let mut held = Exit::of_plan(&plan);
     if args.differs(&plan) {
         held.push(Exit::Differs);
     }
-    output.show(&RunAnswer {
-        verb,
-        exit: Exit::first_of(&held),
-        problems: &problems,
-        refusals: &[],
-        violations: &[],
-        plan: Some(&plan),
-        report: None,
-        cost: None,
-        text: &text::plan(&plan, asked),
-    })
+    let text = text::plan(&plan, asked);
+    run.problems = problems;
+    run.plan = Some(plan);
+    show(output, run, Exit::first_of(&held), &text)
 }
 
-async fn adopt(args: &PlanningArgs, output: &Output) -> Result<Adoption, PlanError> {
+async fn adopt(args: &PlanningArgs, run: &mut Run) -> Result<Adoption, RunError> {
     let PlanningArgs {
         config,
         connection,
@@ -79,7 +72,7 @@ async fn adopt(args: &PlanningArgs, output: &Output) -> Result<Adoption, PlanErr
         .into());
     }
     let inventory = snapshot.inventory.as_deref();
-    let (loaded, sites, client) = session::open(config, connection, inventory, output).await?;
+    let (loaded, sites, client) = session::open(config, connection, inventory, run).await?;
     let as_of = config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
     let reader = client.reader();
     let beside = session::beside(connection, &loaded, &sites).await;

@@ -5,17 +5,18 @@
 
 use std::io::{self, Write as _};
 
-use crate::cli::exit::Exit;
+use super::exit::Exit;
+use crate::config::Diagnostic;
 use crate::model::sanitize_lines;
 use crate::render::sanitize;
 
 /// A line on stderr that is neither data nor trouble.
-pub(in crate::cli) fn say(line: &str) {
+pub(super) fn say(line: &str) {
     let _ = writeln!(anstream::stderr(), "{}", sanitize(line));
 }
 
 /// An error and its hint on stderr.
-pub(in crate::cli) fn complain(message: &str, hint: Option<&str>) {
+pub(super) fn complain(message: &str, hint: Option<&str>) {
     let style = anstyle::AnsiColor::Red.on_default().bold();
     let mut stderr = anstream::stderr().lock();
     let _ = writeln!(stderr, "{style}error:{style:#} {}", sanitize(message));
@@ -24,8 +25,16 @@ pub(in crate::cli) fn complain(message: &str, hint: Option<&str>) {
     }
 }
 
+/// Warnings on a configuration on stderr.
+pub(super) fn warn(warnings: &[Diagnostic]) {
+    let mut stderr = anstream::stderr().lock();
+    for warning in warnings {
+        let _ = writeln!(stderr, "{}", warning.render(true));
+    }
+}
+
 /// Help, version or a usage error, as clap words them.
-pub(in crate::cli) fn clap_message(error: &clap::Error, hint: Option<&str>) -> Exit {
+pub(super) fn clap_message(error: &clap::Error, hint: Option<&str>) -> Exit {
     let text = error.render();
     if error.use_stderr() {
         // What was typed may come from a pipeline's variables, line breaks included.
@@ -42,7 +51,7 @@ pub(in crate::cli) fn clap_message(error: &clap::Error, hint: Option<&str>) -> E
 
 /// Writes data, and gives the exit code for that alone. Whoever closed the pipe has seen enough.
 #[must_use]
-pub(in crate::cli) fn to_stdout(text: &str) -> Exit {
+pub(super) fn to_stdout(text: &str) -> Exit {
     match try_stdout(text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             complain(&format!("cannot write to stdout: {error}"), None);
@@ -53,7 +62,7 @@ pub(in crate::cli) fn to_stdout(text: &str) -> Exit {
 }
 
 /// Writes data that somebody has to see before the run goes on.
-pub(in crate::cli) fn try_stdout(text: &str) -> io::Result<()> {
+pub(super) fn try_stdout(text: &str) -> io::Result<()> {
     if text.is_empty() {
         return Ok(());
     }

@@ -15,11 +15,16 @@ use time::OffsetDateTime;
 
 use general::{generally, is_literal};
 
-use super::Exit;
-use super::args::{self, Format};
-use super::documents::{self, Basis, Content, Document, Known, Opened, Stated};
-use super::output::{self, CommandError, Output, complain, say};
-use super::session::{self, PlanError, selects};
+use crate::cli::args::{self, Format};
+use crate::cli::documents::{self, Basis, Content, Document, Known, Opened, Stated};
+use crate::cli::error;
+use crate::cli::error::{CommandError, RunError};
+use crate::cli::exit::Exit;
+use crate::cli::output::Output;
+use crate::cli::present::{fail, known_service, show_answer};
+use crate::cli::run::Run;
+use crate::cli::session::{self, selects};
+use crate::cli::streams::{complain, say, warn};
 use crate::config::{Config, Place};
 use crate::exposure::{Compared, Side, Which};
 use crate::inventory::Inventory;
@@ -53,16 +58,14 @@ pub(super) struct DiffArgs {
     as_of: Option<OffsetDateTime>,
 }
 
-const VERB: &str = "diff";
-
 /// What would decide most of what is undecided.
 const HINT: &str =
     "give the instances with `--inventory`: a file, or git:REV:PATH for that of another revision";
 
-pub(super) fn run(args: &DiffArgs, output: &Output) -> Exit {
+pub(super) fn run(args: &DiffArgs, run: &mut Run, output: &Output) -> Exit {
     match compare(args, output) {
-        Err(no_plan) => no_plan.show(VERB, output),
-        Ok(answer) => answer.show(output),
+        Err(error) => fail(output, run, error),
+        Ok(answer) => answer.show(run, output),
     }
 }
 
@@ -76,7 +79,7 @@ struct Answer {
 }
 
 impl Answer {
-    fn show(&self, output: &Output) -> Exit {
+    fn show(&self, run: &mut Run, output: &Output) -> Exit {
         let of = Comparison {
             exit_code: self.exit.code(),
             all: &self.all,
@@ -90,18 +93,24 @@ impl Answer {
         };
         let text = || difference::text(&of);
         let outputs = render::github::compared_outputs(&of);
-        output.show_answer(VERB, self.exit, &outputs, &|format, _| match format {
-            Format::Text => Some(text()),
-            Format::Json => Some(json::comparison(&self.all)),
-            Format::Markdown => Some(render::markdown::difference(&of)),
-            Format::Github => Some(text() + &render::github::compared(&of)),
-            Format::Html => Some(render::html::difference(&of, &output::known_service)),
-            Format::Sarif | Format::Prometheus => None,
-        })
+        show_answer(
+            output,
+            run,
+            self.exit,
+            &outputs,
+            &|format, _| match format {
+                Format::Text => Some(text()),
+                Format::Json => Some(json::comparison(&self.all)),
+                Format::Markdown => Some(render::markdown::difference(&of)),
+                Format::Github => Some(text() + &render::github::compared(&of)),
+                Format::Html => Some(render::html::difference(&of, &known_service)),
+                Format::Sarif | Format::Prometheus => None,
+            },
+        )
     }
 }
 
-fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, PlanError> {
+fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, RunError> {
     if args.old == "-" && args.new == "-" {
         return Err(
             CommandError::usage("stdin can be one side only", "name a file for the other").into(),
@@ -109,7 +118,7 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, PlanError> {
     }
     let (old, new) = (documents::open(&args.old)?, documents::open(&args.new)?);
     if let Content::Config(config) = &new.content {
-        output.warn(config.warnings());
+        warn(config.warnings());
     }
     let given = args
         .inventory
@@ -179,7 +188,7 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, PlanError> {
     }
     let mut problems = blind;
     if let Content::Config(config) = &new.content {
-        problems.extend(output::problems(config.warnings()));
+        problems.extend(error::problems(config.warnings()));
     }
     Ok(Answer {
         all,
@@ -198,7 +207,7 @@ fn known_instances(
     opened: [&Opened; 2],
     basis: Basis<'_>,
     blind: &mut Vec<json::Problem>,
-) -> Result<Vec<Compared>, PlanError> {
+) -> Result<Vec<Compared>, RunError> {
     let mut instances = Vec::new();
     let undeclared = undeclared(basis, [(opened[0], &*before), (opened[1], &*after)]);
     let live = live(basis);

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::{ApplyArgs, probe};
 use crate::apply::{self, Confirmation};
-use crate::cli::output::{CommandError, say};
+use crate::cli::error::CommandError;
+use crate::cli::streams::say;
 use crate::cli::terminal;
 use crate::plan::Plan;
 

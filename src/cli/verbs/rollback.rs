@@ -10,15 +10,18 @@ use std::path::PathBuf;
 use clap::Args;
 use time::OffsetDateTime;
 
-use super::Exit;
-use super::args::{ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, OutArgs, StrategyArgs};
-use super::connection::{AccessMode, Connection};
-use super::output::{CommandError, Output, plan_text, problems, say};
-use super::session::{
-    self, Basis, PlanError, Planned, account, discover, ids_of, read_rules, regions_of,
-};
-use super::signals;
 use crate::apply::receipt::{self, Receipt};
+use crate::cli::args::{ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, OutArgs, StrategyArgs};
+use crate::cli::connection::{AccessMode, Connection};
+use crate::cli::error::{CommandError, RunError, problems};
+use crate::cli::exit::Exit;
+use crate::cli::output::Output;
+use crate::cli::present::{fail, plan_text, show_plan};
+use crate::cli::run::Run;
+use crate::cli::session::{self, Basis, Planned, account, discover, read_rules, regions_of};
+use crate::cli::signals::interruptible;
+use crate::cli::streams::say;
+use crate::config::account_ids;
 use crate::config::{self, Account, Config};
 use crate::model::{Fingerprint, Site};
 use crate::plan::file::Scope;
@@ -62,31 +65,22 @@ pub(super) struct RollbackArgs {
     detailed_exitcode: bool,
 }
 
-const VERB: &str = "rollback";
-
-pub(super) async fn run(args: &RollbackArgs, output: &Output) -> Exit {
-    let work = async {
-        tokio::select! {
-            planned = make_plan(args, output) => planned,
-            exit = signals::received() => {
-                Err(CommandError { exit, message: "interrupted".to_owned(), hint: None }.into())
-            }
-        }
-    };
-    let planned = match work.await {
+pub(super) async fn run(args: &RollbackArgs, run: &mut Run, output: &Output) -> Exit {
+    let planned = match interruptible(make_plan(args, run)).await {
         Ok(planned) => planned,
-        Err(no_plan) => return no_plan.show(VERB, output),
+        Err(error) => return fail(output, run, error),
     };
-    if let Err(cannot) = args.out.write(&planned) {
-        return output.cannot(VERB, &cannot);
+    if let Err(error) = planned.write(&args.out, run.is_refused()) {
+        return fail(output, run, error);
     }
     let changes = planned
         .plan
         .instances
         .iter()
         .any(|instance| instance.verdict != Verdict::InSync);
-    let text = opened(&planned.plan) + &plan_text(&planned, Asked::Plan, false);
-    output.show_plan(VERB, &planned, args.detailed_exitcode && changes, &text)
+    let text = opened(&planned.plan) + &plan_text(run, &planned, Asked::Plan, false);
+    let differs = args.detailed_exitcode && changes;
+    show_plan(output, run, planned, differs, &text)
 }
 
 /// What nobody can tell of a receipt.
@@ -114,7 +108,7 @@ fn opened(plan: &Plan) -> String {
 fn accounts_of(
     config: Option<&Config>,
     sites: &[Site],
-) -> Result<BTreeMap<String, Account>, PlanError> {
+) -> Result<BTreeMap<String, Account>, RunError> {
     if sites.iter().all(|site| site.account.is_none()) {
         return Ok(BTreeMap::new());
     }
@@ -167,7 +161,7 @@ fn narrow(
     Ok(())
 }
 
-async fn make_plan(args: &RollbackArgs, output: &Output) -> Result<Planned, PlanError> {
+async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunError> {
     let mut receipt =
         Receipt::read(&args.receipt).map_err(|damage| CommandError::failed(damage.to_string()))?;
     narrow(&mut receipt, &args.connection, &args.fleet.target)?;
@@ -179,7 +173,7 @@ async fn make_plan(args: &RollbackArgs, output: &Output) -> Result<Planned, Plan
                 config,
                 as_of: None,
             };
-            Some(session::load(&args, output)?)
+            Some(session::load(&args, run)?)
         }
     };
     let back = receipt.rollback();
@@ -211,19 +205,19 @@ async fn make_plan(args: &RollbackArgs, output: &Output) -> Result<Planned, Plan
     let text = crate::input::read(&args.receipt).map_err(|error| {
         CommandError::failed(format!("cannot read `{}`: {error}", args.receipt.display()))
     })?;
-    let mut warnings = problems(config.iter().flat_map(Config::warnings));
-    warnings.push(Problem::warning(UNSIGNED.to_owned()));
+    run.problems
+        .extend(problems(config.iter().flat_map(Config::warnings)));
+    run.problems.push(Problem::warning(UNSIGNED.to_owned()));
     if receipt::goes_on(&args.receipt) {
         let text = "the run of this receipt still goes on, so that what it left is not settled";
         say(&format!("warning: {text}"));
-        warnings.push(Problem::warning(text));
+        run.problems.push(Problem::warning(text));
     }
     let basis = Basis {
-        warnings,
         guard: desired.guard.clone(),
         scope: Scope {
             account: account(&plan),
-            accounts: ids_of(&accounts),
+            accounts: account_ids(&accounts),
             regions: regions_of(&sites),
             targets: args.fleet.target.clone(),
             declared,
@@ -235,9 +229,9 @@ async fn make_plan(args: &RollbackArgs, output: &Output) -> Result<Planned, Plan
         changes_at: None,
         changed_since: back.changed_since(&live),
     };
-    let mut planned = Planned::judged(plan, basis, &args.consent)?;
-    planned.findings = policy::policies(&planned.plan, &desired, policy::JudgedRules::Result);
+    let planned = Planned::judged(plan, basis, &args.consent, run)?;
+    run.findings = policy::policies(&planned.plan, &desired, policy::JudgedRules::Result);
     // Whether a waiver is needed is a question about what is declared.
-    planned.findings.unused.clear();
+    run.findings.unused.clear();
     Ok(planned.counted(&tally, &args.connection))
 }

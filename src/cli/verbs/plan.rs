@@ -4,17 +4,20 @@
 
 use clap::Args;
 
-use super::Exit;
-use super::args::{
+use crate::cli::args::{
     ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, InventoryFileArgs, OutArgs, ReadArgs,
     SpellingArgs, StrategyArgs, options,
 };
-use super::last_change;
-use super::output::{CommandError, Output, plan_text};
-use super::session::{self, Confirm, PlanError, PlanRequest, Planned};
-use super::shard::ShardArgs;
-use super::signals;
-use super::unconfirmed::{self, ReceiptsArgs};
+use crate::cli::error::{CommandError, RunError};
+use crate::cli::exit::Exit;
+use crate::cli::last_change;
+use crate::cli::output::Output;
+use crate::cli::present::{fail, plan_text, show_plan};
+use crate::cli::run::Run;
+use crate::cli::session::{self, Confirm, PlanRequest, Planned};
+use crate::cli::shard::ShardArgs;
+use crate::cli::signals::interruptible;
+use crate::cli::unconfirmed::{self, ReceiptsArgs};
 use crate::plan::{Plan, Verdict};
 use crate::policy::JudgedRules;
 use crate::render::text::Asked;
@@ -61,34 +64,31 @@ pub(super) struct PlanArgs {
     diff: bool,
 }
 
-const VERB: &str = "plan";
-
-pub(super) async fn run(args: &PlanArgs, output: &Output) -> Exit {
+pub(super) async fn run(args: &PlanArgs, run: &mut Run, output: &Output) -> Exit {
     if args.out.out.is_some()
         && args.planning.config.as_of.is_some()
         && !args.planning.connection.is_emulated()
     {
-        let cannot = CommandError::usage(
+        let error = CommandError::usage(
             "`--as-of` is a preview, and a plan file could make it real",
             "leave out `--out`, or use `--emulator`",
         );
-        return output.cannot(VERB, &cannot);
+        return fail(output, run, error);
     }
-    let planned = match make_plan(&args.planning, &args.consent, JudgedRules::Result, output).await
-    {
+    let planned = match make_plan(&args.planning, &args.consent, JudgedRules::Result, run).await {
         Ok(planned) => planned,
-        Err(no_plan) => return no_plan.show(VERB, output),
+        Err(error) => return fail(output, run, error),
     };
     let differs = if args.detailed_exitcode {
         args.planning.differs(&planned.plan)
     } else {
         args.planning.fails_on_undeclared(&planned.plan)
     };
-    let text = plan_text(&planned, Asked::Plan, args.diff);
-    if let Err(cannot) = args.out.write(&planned) {
-        return output.cannot(VERB, &cannot);
+    let text = plan_text(run, &planned, Asked::Plan, args.diff);
+    if let Err(error) = planned.write(&args.out, run.is_refused()) {
+        return fail(output, run, error);
     }
-    output.show_plan(VERB, &planned, differs, &text)
+    show_plan(output, run, planned, differs, &text)
 }
 
 impl PlanningArgs {
@@ -117,8 +117,8 @@ pub(super) async fn make_plan(
     args: &PlanningArgs,
     consent: &ConsentArgs,
     judged: JudgedRules,
-    output: &Output,
-) -> Result<Planned, PlanError> {
+    run: &mut Run,
+) -> Result<Planned, RunError> {
     let PlanningArgs {
         config,
         connection,
@@ -134,22 +134,20 @@ pub(super) async fn make_plan(
     let warnings = unconfirmed::name_unconfirmed(&receipts.receipts, &config.config);
     let work = async {
         let shard = shard.chosen()?;
-        output.record(|known| {
-            known.facts.shard = shard;
-            known.facts.inventory = args.inventory();
-        });
+        run.facts.shard = shard;
+        run.facts.inventory = args.inventory();
         let connection = &connection.shared(shard);
         let inventory = snapshot.inventory.as_deref();
-        let (loaded, sites, client) = session::open(config, connection, inventory, output).await?;
+        let (loaded, sites, client) = session::open(config, connection, inventory, run).await?;
         let as_of = config.as_of.unwrap_or_else(time::OffsetDateTime::now_utc);
         let planned = session::plan(
             &loaded,
             as_of,
             connection,
-            consent,
             &sites,
             client.reader(),
             PlanRequest {
+                consent,
                 fleet,
                 read: reading.read,
                 options: options(*strategy, *spelling),
@@ -158,24 +156,21 @@ pub(super) async fn make_plan(
                 confirm: Confirm::Here,
                 shard,
             },
+            run,
         )
         .await;
-        if let Ok(planned) = &planned {
-            output.record(|known| known.facts.expiring.clone_from(&planned.expiring));
-            if judged == JudgedRules::Live && inventory.is_none() {
-                let changes = last_change::ask(&planned.plan, client.reader()).await;
-                output.record(|known| known.facts.last_changes = changes);
-            }
+        if let Ok(planned) = &planned
+            && judged == JudgedRules::Live
+            && inventory.is_none()
+        {
+            run.facts.last_changes = last_change::ask(&planned.plan, client.reader()).await;
         }
         let tally = client.tally();
-        output.record(|known| known.count(&tally));
+        run.count(&tally);
         client.close().await;
-        let mut planned = planned?.counted(&tally, connection);
-        planned.warnings.extend(warnings);
+        let planned = planned?.counted(&tally, connection);
+        run.problems.extend(warnings);
         Ok(planned)
     };
-    tokio::select! {
-        planned = work => planned,
-        exit = signals::received() => Err(CommandError { exit, message: "interrupted".to_owned(), hint: None }.into()),
-    }
+    interruptible(work).await
 }

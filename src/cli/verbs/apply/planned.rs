@@ -11,29 +11,27 @@ use super::ApplyArgs;
 use crate::apply::{Validity, receipt};
 use crate::cli::args::options;
 use crate::cli::connection::{AccessMode, Connection};
+use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
-use crate::cli::output::{CommandError, Output, guarded_text, plan_text};
-use crate::cli::session::{self, Confirm, PlanError, PlanRequest, discover_expected};
+use crate::cli::present::{guarded_text, plan_text};
+use crate::cli::run::Run;
+use crate::cli::session::{self, Confirm, PlanRequest, discover_expected};
 use crate::cli::signals::Signals;
 use crate::config::{self, Account};
 use crate::exposure;
 use crate::model::{Instance, InstanceId, Live, Site, Unreadable};
 use crate::plan::file::{self, PlanFile};
 use crate::plan::{InstancePlan, Plan, Verdict};
-use crate::policy::{self, Findings, Refusal};
+use crate::policy;
 use crate::render::cost::Cost;
-use crate::render::json::Problem;
 use crate::render::text::Asked;
 
-/// A plan and the world that it is for.
-pub(super) struct PreparedRun {
+/// A plan that may be carried out, and what it is for.
+pub(super) struct Prepared {
     pub(super) connection: Connection,
     pub(super) plan: Plan,
     /// Until when it may be carried out.
     pub(super) validity: Validity,
-    pub(super) warnings: Vec<Problem>,
-    pub(super) refusals: Vec<Refusal>,
-    pub(super) findings: Findings,
     pub(super) scope: receipt::Scope,
     /// The calls until now, and those to come.
     pub(super) cost: Cost,
@@ -46,25 +44,20 @@ pub(super) struct PreparedRun {
 /// A signal simply ends it.
 pub(super) async fn prepare(
     args: &ApplyArgs,
-    output: &Output,
     signals: &mut Signals,
-) -> Result<PreparedRun, PlanError> {
+    run: &mut Run,
+) -> Result<Prepared, RunError> {
     let work = async {
         match &args.plan {
-            Some(path) => from_file(args, path, output).await,
-            None => from_config(args, output).await,
+            Some(path) => from_file(args, path, run).await,
+            None => from_config(args, run).await,
         }
     };
-    tokio::select! {
-        ready = work => ready,
-        signal = signals.next() => {
-            let message = "interrupted before anything was written".to_owned();
-            Err(CommandError { exit: signal.exit(), message, hint: None }.into())
-        }
-    }
+    let message = "interrupted before anything was written";
+    signals.interruptible(message, work).await
 }
 
-async fn from_config(args: &ApplyArgs, output: &Output) -> Result<PreparedRun, PlanError> {
+async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunError> {
     if args.config.as_of.is_some() && !args.connection.is_emulated() {
         return Err(CommandError::usage(
             "`--as-of` is a preview, and `apply` would make it real",
@@ -73,8 +66,8 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<PreparedRun, P
         .into());
     }
     let shard = args.shard.chosen()?;
-    output.record(|known| known.facts.shard = shard);
-    let config = session::load(&args.config, output)?;
+    run.facts.shard = shard;
+    let config = session::load(&args.config, run)?;
     let sites = session::sites(&args.connection, &config).await?;
     let ours = args.connection.shared(shard);
     let connection =
@@ -85,10 +78,10 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<PreparedRun, P
         &config,
         as_of,
         &args.connection,
-        &args.consent,
         &sites,
         connection.reader(),
         PlanRequest {
+            consent: &args.consent,
             fleet: &args.fleet,
             read: args.reading.read,
             options: options(args.strategy, args.spelling),
@@ -97,20 +90,20 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<PreparedRun, P
             confirm: confirm(args),
             shard,
         },
+        run,
     )
     .await;
     let planned = match planned {
         Ok(planned) => planned,
-        Err(no_plan) => {
-            output.record(|known| known.count(&connection.tally()));
+        Err(error) => {
+            run.count(&connection.tally());
             connection.close().await;
-            return Err(no_plan);
+            return Err(error);
         }
     };
-    output.record(|known| known.facts.expiring.clone_from(&planned.expiring));
     let planned = planned.counted(&connection.tally(), &ours);
-    let text = plan_text(&planned, Asked::Plan, false);
-    Ok(PreparedRun {
+    let text = plan_text(run, &planned, Asked::Plan, false);
+    Ok(Prepared {
         connection,
         cost: planned.cost,
         scope: receipt::Scope {
@@ -124,9 +117,6 @@ async fn from_config(args: &ApplyArgs, output: &Output) -> Result<PreparedRun, P
             ends: planned.ends,
             ahead: as_of - now,
         },
-        warnings: planned.warnings,
-        refusals: planned.refusals,
-        findings: planned.findings,
         digest: None,
         text,
     })
@@ -169,11 +159,7 @@ fn read_plan(args: &ApplyArgs, path: &Path) -> Result<PlanFile, CommandError> {
 }
 
 /// Reads a plan file and holds it against the world. Whatever is not as it says refuses the whole of it.
-async fn from_file(
-    args: &ApplyArgs,
-    path: &Path,
-    output: &Output,
-) -> Result<PreparedRun, PlanError> {
+async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepared, RunError> {
     let (name, file) = (path.display(), read_plan(args, path)?);
     if let Some(refusal) = policy::lint(&file.plan, &file.guard, file.scope.declared).first() {
         return Err(wrong(format!(
@@ -201,10 +187,8 @@ async fn from_file(
         let hint = "make a plan without `--as-of`";
         return Err(wrong(message).with_hint(Some(hint.to_owned())).into());
     }
-    output.record(|known| {
-        known.facts.shard = file.scope.shard;
-        known.facts.config = Some(file.config);
-    });
+    run.facts.shard = file.scope.shard;
+    run.facts.config = Some(file.config);
     let mut plan = file.plan();
     let accounts = accounts_of(args, &file, &name.to_string())?;
     let regions = &file.scope.regions;
@@ -227,7 +211,7 @@ async fn from_file(
     let live = discover_expected(reader, &sites, &expected, read, concurrency).await;
     let mismatches = mismatches(&file, &live);
     if !mismatches.is_empty() {
-        output.record(|known| known.count(&connection.tally()));
+        run.count(&connection.tally());
         connection.close().await;
         let message = format!(
             "`{name}` is no longer true, so nothing was written: {}",
@@ -240,13 +224,14 @@ async fn from_file(
     withhold(&mut plan, &live);
     set_aside(&mut plan);
     let cost = session::cost(&connection.tally(), &plan, ours.rate(), BTreeSet::new());
-    Ok(PreparedRun {
+    Ok(Prepared {
         connection,
         scope: receipt::Scope {
             account: file.scope.account.clone(),
             regions: regions.clone(),
             targets: file.scope.targets.clone(),
         },
+        // A plan that a guard or a policy refuses is never written to a file.
         text: guarded_text(&plan, &[], &cost, Asked::Plan),
         cost,
         digest: Some(file.digest().to_string()),
@@ -255,10 +240,6 @@ async fn from_file(
             until: Some(file.valid_until),
             ..Validity::default()
         },
-        warnings: Vec::new(),
-        refusals: Vec::new(),
-        // A plan that a policy refuses is never written to a file.
-        findings: Findings::default(),
     })
 }
 
@@ -268,7 +249,7 @@ fn accounts_of(
     args: &ApplyArgs,
     file: &PlanFile,
     name: &str,
-) -> Result<BTreeMap<String, Account>, PlanError> {
+) -> Result<BTreeMap<String, Account>, RunError> {
     let planned = &file.scope.accounts;
     if planned.is_empty() {
         return Ok(BTreeMap::new());
@@ -301,7 +282,7 @@ fn wrong(message: String) -> CommandError {
 }
 
 /// Refuses a plan that changes what `--target`, `--region` or `--account` leave out.
-fn within(plan: &Plan, args: &ApplyArgs, name: &str) -> Result<(), PlanError> {
+fn within(plan: &Plan, args: &ApplyArgs, name: &str) -> Result<(), RunError> {
     let (connection, targets) = (&args.connection, &args.fleet.target);
     let patterns = session::patterns(targets)?;
     let changing = plan.instances.iter().filter(|one| !one.calls.is_empty());

@@ -9,11 +9,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use time::OffsetDateTime;
 
-use super::Exit;
-use super::args::ConfigArgs;
-use super::documents::{self, additive};
-use super::output::{Output, RunAnswer, complain, problems, say};
-use super::session::{self, PlanError};
+use crate::cli::args::ConfigArgs;
+use crate::cli::documents::{self, additive};
+use crate::cli::error::{RunError, problems};
+use crate::cli::exit::Exit;
+use crate::cli::output::Output;
+use crate::cli::present::{fail, show};
+use crate::cli::run::Run;
+use crate::cli::session;
+use crate::cli::streams::{complain, say};
 use crate::config::Config;
 use crate::exposure::Effective;
 use crate::model::{
@@ -33,11 +37,9 @@ pub(super) struct CheckArgs {
     inventory: Option<PathBuf>,
 }
 
-const VERB: &str = "check";
-
-pub(super) fn run(args: &CheckArgs, output: &Output) -> Exit {
-    match check(args, output) {
-        Err(no_plan) => no_plan.show(VERB, output),
+pub(super) fn run(args: &CheckArgs, run: &mut Run, output: &Output) -> Exit {
+    match check(args, run) {
+        Err(error) => fail(output, run, error),
         Ok(Answer {
             text,
             findings,
@@ -51,17 +53,9 @@ pub(super) fn run(args: &CheckArgs, output: &Output) -> Exit {
             {
                 held.push(Exit::Refused);
             }
-            output.show(&RunAnswer {
-                verb: VERB,
-                exit: Exit::first_of(&held),
-                problems: &problems,
-                refusals: &[],
-                violations: &findings.violations,
-                plan: None,
-                report: None,
-                cost: None,
-                text: &text,
-            })
+            run.problems = problems;
+            run.findings = findings;
+            show(output, run, Exit::first_of(&held), &text)
         }
     }
 }
@@ -73,8 +67,8 @@ struct Answer {
     held: Vec<Exit>,
 }
 
-fn check(args: &CheckArgs, output: &Output) -> Result<Answer, PlanError> {
-    let config = session::load(&args.config, output)?;
+fn check(args: &CheckArgs, run: &mut Run) -> Result<Answer, RunError> {
+    let config = session::load(&args.config, run)?;
     let as_of = args.config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
     let summary = config.summary();
     let mut text = format!(
@@ -149,7 +143,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn read(path: &Path, config: &Config, as_of: OffsetDateTime) -> Result<Self, PlanError> {
+    fn read(path: &Path, config: &Config, as_of: OffsetDateTime) -> Result<Self, RunError> {
         let inventory = documents::inventory(path)?;
         let fleet = documents::Fleet::of_inventory(&inventory, config);
         let desired = config.resolve_listed(&fleet.instances, &fleet.listing(), as_of)?;

@@ -11,12 +11,16 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::Exit;
-use super::args::{ConnectionArgs, Format};
-use super::connection::{AccessMode, Connection};
-use super::output::{CommandError, Output, to_stdout};
-use super::session;
-use super::signals;
+use crate::cli::args::{ConnectionArgs, Format};
+use crate::cli::connection::{AccessMode, Connection};
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::output::Output;
+use crate::cli::present::{fail, show_answer};
+use crate::cli::run::Run;
+use crate::cli::session;
+use crate::cli::signals::interruptible;
+use crate::cli::streams::to_stdout;
 use crate::config::{self, Config, Severity};
 use crate::model::Site;
 use crate::render::{count, sanitize};
@@ -38,8 +42,6 @@ pub(super) struct DoctorArgs {
     #[arg(long, value_name = "FOR", value_enum)]
     iam_policy: Option<iam::Allowed>,
 }
-
-const VERB: &str = "doctor";
 
 /// How one thing is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -103,21 +105,19 @@ impl Check {
     }
 }
 
-pub(super) async fn run(args: &DoctorArgs, output: &Output) -> Exit {
+pub(super) async fn run(args: &DoctorArgs, run: &mut Run, output: &Output) -> Exit {
     if let Some(allowed) = args.iam_policy {
         return to_stdout(&iam::policy(allowed));
     }
-    let checks = tokio::select! {
-        checks = examine(args) => checks,
-        exit = signals::received() => {
-            let cannot = CommandError { exit, message: "interrupted".to_owned(), hint: None };
-            return output.cannot(VERB, &cannot);
-        }
+    let checks = async { Ok::<_, CommandError>(Box::pin(examine(args)).await) };
+    let checks = match interruptible(checks).await {
+        Ok(checks) => checks,
+        Err(error) => return fail(output, run, error),
     };
     let exits: Vec<Exit> = checks.iter().map(|check| check.exit).collect();
     let exit = Exit::first_of(&exits);
     let outputs = format!("exit-code={}\n", exit.code());
-    output.show_answer(VERB, exit, &outputs, &|format, _| match format {
+    show_answer(output, run, exit, &outputs, &|format, _| match format {
         Format::Text => Some(text(&checks)),
         Format::Json => Some(json(&checks, exit)),
         _ => None,

@@ -14,20 +14,25 @@ use std::time::Duration;
 use clap::Args;
 use time::OffsetDateTime;
 
-use super::Exit;
-use super::args::{
+use crate::cli::args::{
     ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, ReadArgs, SpellingArgs, StrategyArgs,
     duration,
 };
-use super::notify::{self, NotifyArgs};
-use super::output::{CommandError, Output, RunAnswer};
-use super::session::{self, PlanError};
-use super::shard::ShardArgs;
-use super::signals::Signals;
-use super::terminal;
-use super::unconfirmed::{self, ReceiptsArgs};
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::notify::{self, NotifyArgs};
+use crate::cli::output::Output;
+use crate::cli::present::{fail, show};
+use crate::cli::run::Run;
+use crate::cli::session;
+use crate::cli::shard::ShardArgs;
+use crate::cli::signals::Signals;
+use crate::cli::terminal;
+use crate::cli::unconfirmed::{self, ReceiptsArgs};
+use crate::plan::Report;
+use crate::render;
 use crate::render::cost::Cost;
-use planned::PreparedRun;
+use planned::Prepared;
 
 #[derive(Args, Debug)]
 pub(super) struct ApplyArgs {
@@ -82,82 +87,90 @@ pub(super) struct ApplyArgs {
     receipts: ReceiptsArgs,
 }
 
-const VERB: &str = "apply";
-
-pub(super) async fn run(args: &ApplyArgs, output: &Output) -> Exit {
+pub(super) async fn run(args: &ApplyArgs, run: &mut Run, output: &Output) -> Exit {
     let address = match args.notify.address() {
         Ok(address) => address,
-        Err(cannot) => return output.cannot(VERB, &cannot),
+        Err(error) => return fail(output, run, error),
     };
-    let exit = prepare(args, output).await;
-    notify::tell(address.as_ref(), exit, output).await
+    apply(args, run, output).await;
+    notify::tell(address.as_ref(), run).await
 }
 
-async fn prepare(args: &ApplyArgs, output: &Output) -> Exit {
+async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Exit {
     // One for the whole verb, so that no signal is lost between two steps of it.
     let mut signals = Signals::listen();
     let warnings = unconfirmed::name_unconfirmed(&args.receipts.receipts, &args.config.config);
-    let ready = match planned::prepare(args, output, &mut signals).await {
-        Ok(mut ready) => {
-            ready.warnings.extend(warnings);
-            ready
-        }
-        Err(no_plan) => return no_plan.show(VERB, output),
+    let prepared = match planned::prepare(args, &mut signals, run).await {
+        Ok(prepared) => prepared,
+        Err(error) => return fail(output, run, error),
     };
-    match carry_out(args, output, &ready, signals).await {
-        Ok(exit) => {
-            ready.connection.close().await;
-            exit
+    run.problems.extend(warnings);
+    let ended = carry_out(args, output, run, &prepared, signals).await;
+    let Prepared {
+        connection,
+        plan,
+        cost,
+        text: plan_text,
+        ..
+    } = prepared;
+    let exit = match ended {
+        Ok(Ended { held, report }) => {
+            let text = report
+                .as_ref()
+                .map(|report| render::text::report(report, &plan));
+            let made = session::made(&connection.tally(), args.connection.rate());
+            run.count(&connection.tally());
+            run.plan = Some(plan);
+            run.cost = Some(Cost { made, ..cost });
+            run.report = report;
+            show(
+                output,
+                run,
+                Exit::first_of(&held),
+                &text.unwrap_or(plan_text),
+            )
         }
-        Err(cannot) => {
-            ready.connection.close().await;
-            PlanError::CommandError(cannot).show(VERB, output)
+        Err(error) => {
+            connection.close().await;
+            return fail(output, run, error);
         }
-    }
+    };
+    connection.close().await;
+    exit
+}
+
+/// How it ended, and what became of the plan where it was carried out.
+struct Ended {
+    held: Vec<Exit>,
+    report: Option<Report>,
 }
 
 async fn carry_out(
     args: &ApplyArgs,
     output: &Output,
-    ready: &PreparedRun,
+    run: &Run,
+    prepared: &Prepared,
     mut signals: Signals,
-) -> Result<Exit, CommandError> {
-    let plan = &ready.plan;
-    let shown = |exit, report, text: &str| {
-        output.record(|known| known.count(&ready.connection.tally()));
-        output.show(&RunAnswer {
-            verb: VERB,
-            exit,
-            problems: &ready.warnings,
-            refusals: &ready.refusals,
-            violations: &ready.findings.violations,
-            plan: Some(plan),
-            report,
-            cost: Some(&Cost {
-                made: session::made(&ready.connection.tally(), args.connection.rate()),
-                ..ready.cost.clone()
-            }),
-            text,
-        })
-    };
+) -> Result<Ended, CommandError> {
+    let plan = &prepared.plan;
     let mut held = Exit::of_plan(plan);
     if plan.instances.iter().any(|one| !one.still_open.is_empty()) {
         held.push(Exit::Differs);
     }
-    if !ready.refusals.is_empty() || ready.findings.refuse() {
+    if run.is_refused() {
         held.push(Exit::Refused);
-        return Ok(shown(Exit::first_of(&held), None, &ready.text));
+        return Ok(Ended { held, report: None });
     }
     let instances = plan
         .instances
         .iter()
         .filter(|instance| !instance.calls.is_empty())
         .count();
-    let Some(writer) = ready.connection.writer().filter(|_| instances > 0) else {
-        return Ok(shown(Exit::first_of(&held), None, &ready.text));
+    let Some(writer) = prepared.connection.writer().filter(|_| instances > 0) else {
+        return Ok(Ended { held, report: None });
     };
     let confirmation = confirm::Wanted::from_args(args, plan)?;
-    match output.text(&ready.text) {
+    match output.text(&prepared.text) {
         Err(error) if !args.yes || error.kind() != io::ErrorKind::BrokenPipe => {
             return Err(CommandError::failed(format!(
                 "not applied: the plan could not be shown: cannot write to stdout: {error}"
@@ -167,21 +180,23 @@ async fn carry_out(
     }
     permission(args, instances, &mut signals).await?;
     // The question may have stood for long.
-    if let Some(over) = ready.validity.over(OffsetDateTime::now_utc()) {
+    if let Some(over) = prepared.validity.over(OffsetDateTime::now_utc()) {
         return Err(CommandError {
             exit: Exit::Stale,
             message: format!("{over}, so nothing was written"),
             hint: Some("make a new plan and have it reviewed".to_owned()),
         });
     }
-    let done = execute::execute(args, ready, &writer, confirmation.as_ref(), signals).await?;
+    let done = execute::execute(args, prepared, &writer, confirmation.as_ref(), signals).await?;
     held.extend(Exit::of_report(&done.report));
     if !done.receipt_is_whole {
         held.push(Exit::Failed);
     }
     held.extend(done.signal);
-    let text = crate::render::text::report(&done.report, plan);
-    Ok(shown(Exit::first_of(&held), Some(&done.report), &text))
+    Ok(Ended {
+        held,
+        report: Some(done.report),
+    })
 }
 
 /// Asks once, and takes nothing but `yes` for it. A signal is an answer too.
@@ -208,16 +223,18 @@ async fn permission(
         "Apply this to {instances} instance{plural}? Only `yes` is taken as consent: "
     );
     let _ = stderr.flush();
-    tokio::select! {
-        biased;
-        signal = signals.next() => {
+    let answer = async { Ok(terminal::line().await) };
+    let answer = signals
+        .interruptible("not applied: interrupted at the question", answer)
+        .await;
+    match answer {
+        Ok(Ok(Some(answer))) if answer.trim() == "yes" => Ok(()),
+        Ok(_) => Err(CommandError::failed(
+            "not applied: the answer was not `yes`",
+        )),
+        Err(error) => {
             let _ = writeln!(stderr);
-            let message = "not applied: interrupted at the question".to_owned();
-            Err(CommandError { exit: signal.exit(), message, hint: None })
+            Err(error)
         }
-        answer = terminal::line() => match answer {
-            Ok(Some(answer)) if answer.trim() == "yes" => Ok(()),
-            _ => Err(CommandError::failed("not applied: the answer was not `yes`")),
-        },
     }
 }

@@ -11,14 +11,19 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use glob::Pattern;
 
-use super::Exit;
-use super::args::{ConnectionArgs, FleetArgs, InventoryFileArgs};
-use super::connection::{AccessMode, Connection};
-use super::documents;
-use super::output::{CommandError, Output, RunAnswer, complain};
-use super::session::{self, PlanError};
-use super::{progress, signals};
 use crate::atomic_file;
+use crate::cli::args::{ConnectionArgs, FleetArgs, InventoryFileArgs};
+use crate::cli::connection::{AccessMode, Connection};
+use crate::cli::documents;
+use crate::cli::error::{CommandError, RunError};
+use crate::cli::exit::Exit;
+use crate::cli::output::Output;
+use crate::cli::present::{fail, show};
+use crate::cli::progress;
+use crate::cli::run::Run;
+use crate::cli::session;
+use crate::cli::signals::interruptible;
+use crate::cli::streams::complain;
 use crate::config::{self, Account};
 use crate::inventory::{Entry, Inventory, Unlisted};
 use crate::lightsail::Reader;
@@ -69,12 +74,10 @@ pub(super) struct Survey {
     pub(super) rules: BTreeMap<InstanceId, Result<Vec<PortState>, Unreadable>>,
 }
 
-const VERB: &str = "inventory";
-
-pub(super) async fn run(args: &InventoryArgs, output: &Output) -> Exit {
+pub(super) async fn run(args: &InventoryArgs, run: &mut Run, output: &Output) -> Exit {
     let survey = match args.survey.read(output).await {
         Ok(survey) => survey,
-        Err(no_plan) => return no_plan.show(VERB, output),
+        Err(error) => return fail(output, run, error),
     };
     let problems = survey.problems();
     for problem in &problems {
@@ -82,12 +85,12 @@ pub(super) async fn run(args: &InventoryArgs, output: &Output) -> Exit {
     }
     let text = sanitize_json(survey.inventory().to_json());
     args.survey
-        .deliver(VERB, &text, &problems, survey.exit(), output)
+        .deliver(run, &text, problems, survey.exit(), output)
 }
 
 impl SurveyArgs {
     /// Lists the instances and reads the rules of those that are selected. A signal ends it.
-    pub(super) async fn read(&self, output: &Output) -> Result<Survey, PlanError> {
+    pub(super) async fn read(&self, output: &Output) -> Result<Survey, RunError> {
         if self.out.is_none() && !output.is_text() {
             return Err(CommandError::usage(
                 "stdout cannot hold both the result and a report on the run",
@@ -95,13 +98,10 @@ impl SurveyArgs {
             )
             .into());
         }
-        tokio::select! {
-            survey = self.survey() => survey,
-            exit = signals::received() => Err(CommandError { exit, message: "interrupted".to_owned(), hint: None }.into()),
-        }
+        interruptible(self.survey()).await
     }
 
-    async fn survey(&self) -> Result<Survey, PlanError> {
+    async fn survey(&self) -> Result<Survey, RunError> {
         let patterns = patterns(self.selectors.iter().chain(&self.fleet.target))?;
         let (sites, accounts) = self.sites().await?;
         let connection = Connection::connect(
@@ -121,7 +121,7 @@ impl SurveyArgs {
     }
 
     /// Where to look, and how to reach the accounts that have a name.
-    async fn sites(&self) -> Result<(Vec<Site>, BTreeMap<String, Account>), PlanError> {
+    async fn sites(&self) -> Result<(Vec<Site>, BTreeMap<String, Account>), RunError> {
         if let Some(path) = &self.config {
             let config = config::load(path)?;
             let sites = session::sites(&self.connection, &config).await?;
@@ -169,9 +169,9 @@ impl SurveyArgs {
     /// Hands the result over, to stdout or to the file, with the reports.
     pub(super) fn deliver(
         &self,
-        verb: &'static str,
+        run: &mut Run,
         text: &str,
-        problems: &[Problem],
+        problems: Vec<Problem>,
         exit: Exit,
         output: &Output,
     ) -> Exit {
@@ -179,19 +179,11 @@ impl SurveyArgs {
             && let Err(error) = atomic_file::write(path, text.as_bytes())
         {
             let message = format!("cannot write `{}`: {error}", path.display());
-            return output.cannot(verb, &CommandError::failed(message));
+            return fail(output, run, CommandError::failed(message));
         }
-        output.show(&RunAnswer {
-            verb,
-            exit,
-            problems,
-            refusals: &[],
-            violations: &[],
-            plan: None,
-            report: None,
-            cost: None,
-            text: if self.out.is_some() { "" } else { text },
-        })
+        run.problems = problems;
+        let text = if self.out.is_some() { "" } else { text };
+        show(output, run, exit, text)
     }
 }
 

@@ -1,28 +1,28 @@
-//! `emulate`: serves the Lightsail API on loopback, and the same server embedded for `--emulator`.
+//! `emulate`: serves the Lightsail API on loopback.
 //!
-//! Owns the verb and the life of the server. What the API answers is `emulator`'s.
+//! Owns the verb. What the API answers is `emulator`'s; the same server for one verb is `embedded`'s.
 
-use std::error::Error as _;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Args};
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
-use super::Exit;
-use super::connection::AccessMode;
-use super::output::{CommandError, Output, to_stdout};
-use super::signals;
-use crate::emulator::{Access, Emulator, Faults, OpenError, Options, Quirks};
-use crate::lightsail::aws::Keys;
+use crate::cli::embedded::{cannot_open, listen, open, url};
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::output::Output;
+use crate::cli::present::fail;
+use crate::cli::run::Run;
+use crate::cli::signals;
+use crate::cli::streams::to_stdout;
+use crate::emulator::{Access, Emulator, Faults, Options, Quirks};
 use crate::render::sanitize;
 
 #[derive(Args, Debug)]
@@ -113,12 +113,10 @@ fn catalogue() -> String {
     text
 }
 
-const VERB: &str = "emulate";
-
-pub(super) async fn run(args: &EmulateArgs, output: &Output) -> Exit {
+pub(super) async fn run(args: &EmulateArgs, run: &mut Run, output: &Output) -> Exit {
     match serve(args).await {
         Ok(exit) => exit,
-        Err(cannot) => output.cannot(VERB, &cannot),
+        Err(error) => fail(output, run, error),
     }
 }
 
@@ -192,85 +190,4 @@ fn warn(message: &str) {
         "{style}warning:{style:#} {}",
         sanitize(message)
     );
-}
-
-fn open(path: &Path, access: Access, options: Options) -> Result<Emulator, CommandError> {
-    Emulator::open(path, access, options).map_err(|error| cannot_open(&error))
-}
-
-/// With the cause, which says what to mend. It names its own causes itself.
-fn cannot_open(error: &OpenError) -> CommandError {
-    CommandError::failed(match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    })
-}
-
-async fn listen(address: SocketAddr) -> Result<TcpListener, CommandError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| CommandError::failed(format!("cannot listen on {address}: {error}")))
-}
-
-fn url(listener: &TcpListener) -> Result<String, CommandError> {
-    let address = listener
-        .local_addr()
-        .map_err(|error| CommandError::failed(format!("no address to listen on: {error}")))?;
-    Ok(format!("http://{address}"))
-}
-
-/// An emulator that lives inside this process for the length of one verb.
-pub(super) struct Embedded {
-    url: String,
-    keys: Keys,
-    stop: oneshot::Sender<()>,
-    server: JoinHandle<std::io::Result<()>>,
-}
-
-impl Embedded {
-    /// Loads and locks the file and serves it on a free loopback port. Only a verb that writes may change the file.
-    pub(super) async fn start(path: &Path, want: AccessMode) -> Result<Self, CommandError> {
-        let options = Options::default();
-        let keys = Keys {
-            access_key_id: options.access_key.clone(),
-            secret_access_key: options.secret_key.clone(),
-            session_token: None,
-        };
-        let access = match want {
-            AccessMode::Read => Access::ReadOnly,
-            AccessMode::Write => Access::ReadWrite,
-        };
-        let emulator = open(path, access, options)?;
-        let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
-        let url = url(&listener)?;
-        let (stop, stopped) = oneshot::channel();
-        let server = tokio::task::spawn_local(async move {
-            let shutdown = async {
-                let _ = stopped.await;
-            };
-            emulator.serve(listener, shutdown).await
-        });
-        Ok(Self {
-            url,
-            keys,
-            stop,
-            server,
-        })
-    }
-
-    /// Where it listens.
-    pub(super) fn url(&self) -> String {
-        self.url.clone()
-    }
-
-    /// The only ones it knows.
-    pub(super) fn keys(&self) -> Keys {
-        self.keys.clone()
-    }
-
-    /// Stops it and waits for the end.
-    pub(super) async fn stop(self) {
-        let _ = self.stop.send(());
-        let _ = self.server.await;
-    }
 }

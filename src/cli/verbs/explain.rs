@@ -6,13 +6,17 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 
-use super::Exit;
-use super::args::{ConfigArgs, ConnectionArgs, Format, InventoryFileArgs};
-use super::connection::{AccessMode, Connection};
-use super::documents::{additive, names};
-use super::output::{CommandError, Output, complain};
-use super::session::{self, PlanError};
-use super::signals;
+use crate::cli::args::{ConfigArgs, ConnectionArgs, Format, InventoryFileArgs};
+use crate::cli::connection::{AccessMode, Connection};
+use crate::cli::documents::{additive, names};
+use crate::cli::error::{CommandError, RunError};
+use crate::cli::exit::Exit;
+use crate::cli::output::Output;
+use crate::cli::present::{fail, show_answer};
+use crate::cli::run::Run;
+use crate::cli::session;
+use crate::cli::signals::interruptible;
+use crate::cli::streams::complain;
 use crate::config::Config;
 use crate::exposure::{Access, Effective, Side};
 use crate::model::{Family, InstanceId, Key, Live, LiveFirewall, Mode, Site, Sources, Unreadable};
@@ -38,16 +42,10 @@ pub(super) struct ExplainArgs {
     snapshot: InventoryFileArgs,
 }
 
-const VERB: &str = "explain";
-
-pub(super) async fn run(args: &ExplainArgs, output: &Output) -> Exit {
-    let answer = tokio::select! {
-        answer = explain(args, output) => answer,
-        exit = signals::received() => Err(CommandError { exit, message: "interrupted".to_owned(), hint: None }.into()),
-    };
-    match answer {
-        Err(no_plan) => no_plan.show(VERB, output),
-        Ok(answer) => answer.show(output),
+pub(super) async fn run(args: &ExplainArgs, run: &mut Run, output: &Output) -> Exit {
+    match interruptible(explain(args, run)).await {
+        Err(error) => fail(output, run, error),
+        Ok(answer) => answer.show(run, output),
     }
 }
 
@@ -59,14 +57,20 @@ struct Answer {
 }
 
 impl Answer {
-    fn show(&self, output: &Output) -> Exit {
+    fn show(&self, run: &mut Run, output: &Output) -> Exit {
         let outputs = format!("exit-code={}\n", self.exit.code());
-        output.show_answer(VERB, self.exit, &outputs, &|format, _| match format {
-            Format::Text | Format::Github => Some(self.text.clone()),
-            Format::Json => Some(self.json.clone()),
-            Format::Markdown => Some(self.markdown.clone()),
-            Format::Sarif | Format::Html | Format::Prometheus => None,
-        })
+        show_answer(
+            output,
+            run,
+            self.exit,
+            &outputs,
+            &|format, _| match format {
+                Format::Text | Format::Github => Some(self.text.clone()),
+                Format::Json => Some(self.json.clone()),
+                Format::Markdown => Some(self.markdown.clone()),
+                Format::Sarif | Format::Html | Format::Prometheus => None,
+            },
+        )
     }
 }
 
@@ -74,8 +78,8 @@ impl Answer {
     clippy::too_many_lines,
     reason = "one question, asked and answered in order"
 )]
-async fn explain(args: &ExplainArgs, output: &Output) -> Result<Answer, PlanError> {
-    let config = session::load(&args.config, output)?;
+async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<Answer, RunError> {
+    let config = session::load(&args.config, run)?;
     let (to, from) = question(args, &config)?;
     let sites = session::sites(&args.connection, &config).await?;
     let inventory = args.snapshot.inventory.as_deref();

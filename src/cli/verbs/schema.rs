@@ -4,8 +4,8 @@
 
 use clap::{Args, ValueEnum};
 
-use super::Exit;
-use super::output::to_stdout;
+use crate::cli::exit::Exit;
+use crate::cli::streams::to_stdout;
 use crate::render::schema;
 
 #[derive(Args, Debug)]

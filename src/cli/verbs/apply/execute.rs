@@ -6,14 +6,15 @@ use time::OffsetDateTime;
 
 use super::ApplyArgs;
 use super::confirm::Wanted;
-use super::planned::PreparedRun;
+use super::planned::Prepared;
 use super::probe;
 use crate::apply::receipt::{Header, ReceiptFile};
 use crate::apply::{self, Progress, Settings, Stop, SystemClock, Tools};
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::output::{CommandError, complain, say};
 use crate::cli::progress;
 use crate::cli::signals::Signals;
+use crate::cli::streams::{complain, say};
 use crate::cli::unconfirmed::name_cut_off;
 use crate::lightsail::Writer;
 use crate::model::InstanceId;
@@ -32,13 +33,13 @@ pub(super) struct Done {
 /// Runs the plan. The first signal lets what is in flight finish; the second ends the process at once.
 pub(super) async fn execute(
     args: &ApplyArgs,
-    ready: &PreparedRun,
+    prepared: &Prepared,
     writer: &impl Writer,
     confirmation: Option<&Wanted>,
     signals: Signals,
 ) -> Result<Done, CommandError> {
     name_cut_off(&args.receipts.receipts);
-    let receipt = begin(args, ready)?;
+    let receipt = begin(args, prepared)?;
     let settings = Settings {
         concurrency: usize::from(args.fleet.concurrency),
         timeout: args.timeout,
@@ -47,26 +48,33 @@ pub(super) async fn execute(
     };
     let stop = Stop::new();
     let listener = listen(&stop, signals);
-    let instances = ready
+    let instances = prepared
         .plan
         .instances
         .iter()
         .filter(|instance| !instance.calls.is_empty());
     let bar = Bar(progress::begin(instances.count(), "applying"));
     let tools = Tools {
-        reader: ready.connection.reader(),
+        reader: prepared.connection.reader(),
         writer,
         journal: &receipt,
         progress: &bar,
         settings: &settings,
         stop: &stop,
-        validity: &ready.validity,
+        validity: &prepared.validity,
         clock: &SystemClock,
     };
-    let mut report = apply::run(&ready.plan, &tools).await;
+    let mut report = apply::run(&prepared.plan, &tools).await;
     bar.0.end();
     if let Some(wanted) = confirmation {
-        report = apply::confirm(&ready.plan, report, &tools, wanted.within, wanted.answer()).await;
+        report = apply::confirm(
+            &prepared.plan,
+            report,
+            &tools,
+            wanted.within,
+            wanted.answer(),
+        )
+        .await;
     }
     let interrupted = report.interrupted || stop.is_set();
     let ended = receipt.end(interrupted);
@@ -95,9 +103,9 @@ pub(super) async fn execute(
     })
 }
 
-fn begin(args: &ApplyArgs, ready: &PreparedRun) -> Result<ReceiptFile, CommandError> {
-    let mut header = Header::new(OffsetDateTime::now_utc(), ready.scope.clone());
-    header.plan_digest.clone_from(&ready.digest);
+fn begin(args: &ApplyArgs, prepared: &Prepared) -> Result<ReceiptFile, CommandError> {
+    let mut header = Header::new(OffsetDateTime::now_utc(), prepared.scope.clone());
+    header.plan_digest.clone_from(&prepared.digest);
     header.confirm_within = args.confirm_within.map(|within| within.as_secs());
     ReceiptFile::create(&args.receipts.receipts, &header).map_err(|error| {
         CommandError::failed(format!(

@@ -9,9 +9,13 @@ use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::Exit;
-use super::args::Cli;
-use super::output::{CommandError, Output, to_stdout};
+use super::Cli;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::output::Output;
+use crate::cli::present::fail;
+use crate::cli::run::Run;
+use crate::cli::streams::to_stdout;
 
 #[derive(Args, Debug)]
 pub(super) struct CompletionsArgs {
@@ -37,7 +41,7 @@ pub(super) fn completions(args: &CompletionsArgs) -> Exit {
 }
 
 /// Prints a page, or writes all of them.
-pub(super) fn man(args: &ManArgs, output: &Output) -> Exit {
+pub(super) fn man(args: &ManArgs, run: &mut Run, output: &Output) -> Exit {
     let written = match &args.out {
         None => page(args.verb.as_deref()).map(|page| to_stdout(&page)),
         Some(folder) => fs::create_dir_all(folder)
@@ -50,7 +54,7 @@ pub(super) fn man(args: &ManArgs, output: &Output) -> Exit {
     };
     match written {
         Ok(exit) => exit,
-        Err(cannot) => output.cannot("man", &cannot),
+        Err(error) => fail(output, run, error),
     }
 }
 

@@ -1,0 +1,97 @@
+//! The emulator inside this process, for `--emulator`.
+//!
+//! **Owns** the life of its server, and how an emulator and its listener are opened. **Does not** know what the API answers,
+//! which is `emulator`'s.
+
+use std::error::Error as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::error::CommandError;
+use crate::emulator::{Access, Emulator, OpenError, Options};
+use crate::lightsail::aws::Keys;
+
+pub(super) fn open(
+    path: &Path,
+    access: Access,
+    options: Options,
+) -> Result<Emulator, CommandError> {
+    Emulator::open(path, access, options).map_err(|error| cannot_open(&error))
+}
+
+/// With the cause, which says what to mend. It names its own causes itself.
+pub(super) fn cannot_open(error: &OpenError) -> CommandError {
+    CommandError::failed(match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    })
+}
+
+pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, CommandError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| CommandError::failed(format!("cannot listen on {address}: {error}")))
+}
+
+pub(super) fn url(listener: &TcpListener) -> Result<String, CommandError> {
+    let address = listener
+        .local_addr()
+        .map_err(|error| CommandError::failed(format!("no address to listen on: {error}")))?;
+    Ok(format!("http://{address}"))
+}
+
+/// An emulator that lives inside this process for the length of one verb.
+pub(super) struct Embedded {
+    url: String,
+    keys: Keys,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+impl Embedded {
+    /// Loads and locks the file and serves it on a free loopback port. Only a verb that writes may change the file.
+    pub(super) async fn start(path: &Path, access: Access) -> Result<Self, CommandError> {
+        let options = Options::default();
+        let keys = Keys {
+            access_key_id: options.access_key.clone(),
+            secret_access_key: options.secret_key.clone(),
+            session_token: None,
+        };
+        let emulator = open(path, access, options)?;
+        let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+        let url = url(&listener)?;
+        let (stop, stopped) = oneshot::channel();
+        let server = tokio::task::spawn_local(async move {
+            let shutdown = async {
+                let _ = stopped.await;
+            };
+            emulator.serve(listener, shutdown).await
+        });
+        Ok(Self {
+            url,
+            keys,
+            stop,
+            server,
+        })
+    }
+
+    /// Where it listens.
+    pub(super) fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// The only ones it knows.
+    pub(super) fn keys(&self) -> Keys {
+        self.keys.clone()
+    }
+
+    /// Stops it and waits for the end.
+    pub(super) async fn stop(self) {
+        let _ = self.stop.send(());
+        let _ = self.server.await;
+    }
+}

@@ -1,0 +1,79 @@
+//! Why a verb could not do its job.
+//!
+//! **Owns** what is said of it: the exit code, the message and the hint, or the problems of a configuration, and their form in
+//! reports. **Does not** show anything.
+
+use super::exit::Exit;
+use crate::config::{Diagnostic, Diagnostics, Severity};
+use crate::render::json::Problem;
+
+/// What ends a run before its answer.
+#[derive(Debug)]
+pub(super) struct CommandError {
+    pub(super) exit: Exit,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+impl CommandError {
+    pub(super) fn failed(message: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Failed,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    pub(super) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Usage,
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
+    }
+
+    pub(super) fn with_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+}
+
+/// What ends a run that reads a configuration.
+pub(super) enum RunError {
+    /// The configuration is not valid.
+    Invalid(Diagnostics),
+    /// Anything else.
+    Command(CommandError),
+}
+
+impl From<CommandError> for RunError {
+    fn from(error: CommandError) -> Self {
+        Self::Command(error)
+    }
+}
+
+impl From<Diagnostics> for RunError {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self::Invalid(diagnostics)
+    }
+}
+
+/// The JSON form of diagnostics.
+pub(super) fn problems<'a>(diagnostics: impl IntoIterator<Item = &'a Diagnostic>) -> Vec<Problem> {
+    diagnostics
+        .into_iter()
+        .map(|diagnostic| Problem {
+            severity: match diagnostic.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            },
+            message: diagnostic.message.clone(),
+            file: Some(diagnostic.origin.file.to_string()),
+            line: Some(diagnostic.origin.line),
+            column: Some(diagnostic.origin.column),
+            end_line: diagnostic.end.map(|(line, _)| line),
+            end_column: diagnostic.end.map(|(_, column)| column),
+            hint: diagnostic.hint.clone(),
+        })
+        .collect()
+}

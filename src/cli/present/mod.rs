@@ -1,0 +1,130 @@
+//! What a run shows: its answer on stdout, in reports, and to GitHub Actions.
+//!
+//! **Owns** that every form of it tells the same, how the run really ends included, and that reports are written however it
+//! ends. **Does not** decide what the answer is.
+
+mod document;
+mod text;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum as _;
+
+use super::args::Format;
+use super::error::{CommandError, RunError};
+use super::exit::Exit;
+use super::output::{Output, write_report};
+use super::run::Run;
+use super::session::Planned;
+use super::streams::{complain, to_stdout};
+use crate::model::sanitize_json;
+use crate::render;
+
+pub(super) use document::known_service;
+pub(super) use text::{guarded_text, plan_text};
+
+/// Shows a run that got as far as its answer, and writes the reports. `text` is what the verb says in words.
+pub(super) fn show(output: &Output, run: &mut Run, exit: Exit, text: &str) -> Exit {
+    run.exit = exit;
+    // The reports say how the run really ends.
+    run.end(to_stdout(&document::of_run(run, output.format, None, text)));
+    let metrics = |(format, _): &&(Format, PathBuf)| *format == Format::Prometheus;
+    let mut files = Vec::new();
+    for (format, path) in output.reports.iter().filter(|report| !metrics(report)) {
+        let content = document::of_run(run, *format, Some(path), text);
+        files.push(write_report(path, &content));
+    }
+    if output.format == Format::Github {
+        let outputs = render::github::outputs(&run.view());
+        let summary = document::of_run(run, Format::Markdown, None, text);
+        files.push(output.write_github(&summary, &outputs));
+    }
+    run.end(Exit::first_of(&files));
+    // Last, because they hold the exit code.
+    for (format, path) in output.reports.iter().filter(metrics) {
+        let content = document::of_run(run, *format, Some(path), text);
+        run.end(write_report(path, &content));
+    }
+    let message = render::notification::message(&run.view(), run.exit.code());
+    run.message = Some(message);
+    run.exit
+}
+
+/// Shows a plan that nothing came of, with the exit code that it deserves.
+pub(super) fn show_plan(
+    output: &Output,
+    run: &mut Run,
+    planned: Planned,
+    differs: bool,
+    text: &str,
+) -> Exit {
+    let mut held = Exit::of_plan(&planned.plan);
+    if differs {
+        held.push(Exit::Differs);
+    }
+    if run.is_refused() {
+        held.push(Exit::Refused);
+    }
+    run.plan = Some(planned.plan);
+    run.cost = Some(planned.cost);
+    show(output, run, Exit::first_of(&held), text)
+}
+
+/// Tells why a verb could not do its job, and writes the reports.
+pub(super) fn fail(output: &Output, run: &mut Run, error: impl Into<RunError>) -> Exit {
+    let error = error.into();
+    match &error {
+        RunError::Invalid(diagnostics) => {
+            let _ = write!(anstream::stderr(), "{}", diagnostics.render(true));
+        }
+        RunError::Command(error) => complain(&error.message, error.hint.as_deref()),
+    }
+    run.fail(&error);
+    show(output, run, run.exit, "")
+}
+
+/// Shows an answer that is a document of its own, and writes the reports. `content` gives it in a format, for a file
+/// where it goes to one, or nothing where there is no such form of it; `outputs` are what a job of GitHub Actions gets
+/// to know.
+pub(super) fn show_answer(
+    output: &Output,
+    run: &mut Run,
+    exit: Exit,
+    outputs: &str,
+    content: &dyn Fn(Format, Option<&Path>) -> Option<String>,
+) -> Exit {
+    run.exit = exit;
+    let notes = &run.facts.environment;
+    let content = |format, file: Option<&Path>| {
+        let text = document::noted(format, file.is_some(), content(format, file)?, notes);
+        Some(match format {
+            Format::Json => sanitize_json(text),
+            _ => text,
+        })
+    };
+    let reports = output.reports.iter();
+    let reports = reports.map(|(format, path)| (*format, Some(path.as_path())));
+    let mut made = Vec::new();
+    for (format, file) in reports.chain([(output.format, None)]) {
+        let Some(text) = content(format, file) else {
+            let formats = Format::value_variants().iter().copied();
+            let known = formats.filter(|format| content(*format, None).is_some());
+            let known: Vec<String> = known.map(Format::name).collect();
+            let message = format!("`{}` has no format `{}`", run.verb, format.name());
+            let hint = format!("it has {}", known.join(", "));
+            return fail(output, run, CommandError::usage(message, hint));
+        };
+        made.push(text);
+    }
+    let mut ends = vec![to_stdout(&made.pop().unwrap_or_default())];
+    for ((_, path), text) in output.reports.iter().zip(&made) {
+        ends.push(write_report(path, text));
+    }
+    if output.format == Format::Github {
+        let summary = content(Format::Markdown, None).unwrap_or_default();
+        ends.push(output.write_github(&summary, outputs));
+    }
+    run.end(Exit::first_of(&ends));
+    run.exit
+}

@@ -1,0 +1,42 @@
+//! A plan in words, with what its guards and policies say of it.
+//!
+//! **Owns** the order of the parts. The words are `render`'s.
+
+use crate::cli::run::Run;
+use crate::cli::session::Planned;
+use crate::plan::Plan;
+use crate::policy::Refusal;
+use crate::render;
+use crate::render::cost::Cost;
+use crate::render::text::Asked;
+
+/// The plan as text, with what the guards say of it.
+pub(in crate::cli) fn plan_text(
+    run: &Run,
+    planned: &Planned,
+    asked: Asked<'_>,
+    diff: bool,
+) -> String {
+    let mut text = guarded_text(&planned.plan, &run.refusals, &planned.cost, asked);
+    if let Some(shard) = planned.scope.shard {
+        text.push_str(&render::text::part(shard, planned.scope.declared));
+    }
+    text.push_str(&render::text::violations(&run.findings.violations));
+    if diff {
+        text.push('\n');
+        text.push_str(&render::diff::unified(&planned.plan));
+    }
+    text
+}
+
+/// A plan and what the guards refuse of it, as text.
+pub(in crate::cli) fn guarded_text(
+    plan: &Plan,
+    refusals: &[Refusal],
+    cost: &Cost,
+    asked: Asked<'_>,
+) -> String {
+    render::text::plan(plan, asked)
+        + &render::text::calls(cost, asked)
+        + &render::text::guards(&plan.overrides, refusals)
+}

@@ -1,0 +1,166 @@
+//! A plan that was judged, with what its file says of it.
+//!
+//! **Owns** the judgement by guards, the count of its calls, and the plan file. **Does not** make a plan.
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+
+use super::cost;
+use crate::atomic_file;
+use crate::cli::args::{ConnectionArgs, ConsentArgs, OutArgs};
+use crate::cli::error::CommandError;
+use crate::cli::run::Run;
+use crate::cli::streams::say;
+use crate::lightsail::Tally;
+use crate::model::{Expiry, Fingerprint, Guard, InstanceId, Note};
+use crate::plan::file::{self, PlanFile, Scope};
+use crate::plan::{self, Plan};
+use crate::policy;
+use crate::render::cost::Cost;
+
+/// What a plan was made from, besides the rules.
+pub(in crate::cli) struct Basis {
+    pub(in crate::cli) guard: Guard,
+    pub(in crate::cli) scope: Scope,
+    pub(in crate::cli) config: Fingerprint,
+    pub(in crate::cli) made_at: OffsetDateTime,
+    pub(in crate::cli) changes_at: Option<OffsetDateTime>,
+    /// Where the plan undoes a run: the instances that somebody else has changed since, with what is different.
+    pub(in crate::cli) changed_since: BTreeMap<InstanceId, String>,
+}
+
+/// A plan that was judged, and what it was made from.
+pub(in crate::cli) struct Planned {
+    pub(in crate::cli) plan: Plan,
+    pub(in crate::cli) scope: Scope,
+    pub(in crate::cli) config: Fingerprint,
+    /// The calls that it took and will take, once they were counted.
+    pub(in crate::cli) cost: Cost,
+    /// When the first declared rule of an instance ends, for each that is to be changed and has one.
+    pub(in crate::cli) ends: BTreeMap<InstanceId, Expiry>,
+    guard: Guard,
+    made_at: OffsetDateTime,
+    /// The first instant at which another plan would be made.
+    changes_at: Option<OffsetDateTime>,
+}
+
+impl Planned {
+    /// Judges a plan: whether it is one at all, and whether the guards let it pass.
+    ///
+    /// A plan that contradicts itself is a bug in this program, and is never shown as if it could be carried out.
+    pub(in crate::cli) fn judged(
+        mut plan: Plan,
+        basis: Basis,
+        consent: &ConsentArgs,
+        run: &mut Run,
+    ) -> Result<Self, CommandError> {
+        if let Some(defect) = plan::lint::lint(&plan).first() {
+            let message = format!("internal error: invalid plan: {defect}");
+            return Err(CommandError::failed(message).with_hint(Some(
+                "please report this bug, with the configuration and the live rules".to_owned(),
+            )));
+        }
+        let Basis {
+            guard,
+            scope,
+            config,
+            made_at,
+            changes_at,
+            changed_since,
+        } = basis;
+        let reason = consent.reason.as_deref().unwrap_or_default();
+        let mut judgement = policy::judge_undo(
+            &plan,
+            &guard,
+            scope.declared,
+            &changed_since,
+            &consent.allow,
+            reason,
+        );
+        if let Some(shard) = scope.shard {
+            let whole = judgement
+                .refusals
+                .iter_mut()
+                .filter(|refusal| refusal.instance.is_none());
+            for refusal in whole {
+                refusal.reason = format!("{} (the part of shard {shard})", refusal.reason);
+            }
+        }
+        for allow in &judgement.unneeded {
+            let text = format!("`--allow {allow}` was not needed");
+            plan.notes.push(Note { text, origin: None });
+        }
+        plan.overrides = judgement.used;
+        run.refusals = judgement.refusals;
+        Ok(Self {
+            plan,
+            scope,
+            cost: Cost::default(),
+            config,
+            ends: BTreeMap::new(),
+            guard,
+            made_at,
+            changes_at,
+        })
+    }
+
+    /// Counts the calls, of which these were made so far.
+    pub(in crate::cli) fn counted(mut self, tally: &Tally, connection: &ConnectionArgs) -> Self {
+        let only_listed = std::mem::take(&mut self.cost.only_listed);
+        self.cost = cost::cost(tally, &self.plan, connection.rate(), only_listed);
+        self
+    }
+
+    /// Writes the plan to a file, unless a guard or a policy refuses it: what is refused shall not lie around ready to be
+    /// applied.
+    pub(in crate::cli) fn write(
+        &self,
+        out: &OutArgs,
+        is_refused: bool,
+    ) -> Result<(), CommandError> {
+        let Some(path) = out.out.as_deref() else {
+            return Ok(());
+        };
+        if is_refused {
+            let path = path.display();
+            say(&format!(
+                "note: the plan is refused, so `{path}` is not written"
+            ));
+            return Ok(());
+        }
+        let file = self.file(out.valid_for)?;
+        let text = file::write(&file);
+        atomic_file::write(path, text.as_bytes()).map_err(|error| {
+            CommandError::failed(format!(
+                "cannot write the plan `{}`: {error}",
+                path.display()
+            ))
+        })?;
+        say(&format!("plan: {} {}", path.display(), file.digest()));
+        Ok(())
+    }
+
+    /// The plan as a file that is good for `valid_for` at most.
+    ///
+    /// # Errors
+    /// A rule ended while the plan was made.
+    fn file(&self, valid_for: std::time::Duration) -> Result<PlanFile, CommandError> {
+        if let Some(ended) = self.changes_at.filter(|ended| *ended <= self.made_at) {
+            let message = format!(
+                "the plan is not valid: a rule ended at {ended}, before the plan was complete"
+            );
+            return Err(CommandError::failed(message).with_hint(Some("plan again".to_owned())));
+        }
+        let valid_for = time::Duration::try_from(valid_for).unwrap_or(time::Duration::MAX);
+        let valid_until = file::valid_until(self.changes_at, self.made_at, valid_for);
+        Ok(PlanFile::new(
+            self.plan.clone(),
+            self.scope.clone(),
+            self.guard.clone(),
+            self.config,
+            self.made_at,
+            valid_until,
+        ))
+    }
+}

@@ -1,0 +1,67 @@
+//! `drift`: like `plan`, but its answer is the exit code: in sync, differs, or could not look.
+//!
+//! Owns the verb. Does not write to the service; `adopt` writes to the configuration.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::adopt;
+use super::plan::{PlanningArgs, make_plan};
+use crate::cli::args::{ConsentArgs, duration};
+use crate::cli::exit::Exit;
+use crate::cli::jitter;
+use crate::cli::notify::{self, NotifyArgs};
+use crate::cli::output::Output;
+use crate::cli::present::{fail, plan_text, show_plan};
+use crate::cli::run::Run;
+use crate::policy::JudgedRules;
+use crate::render::text::{self, Asked};
+
+#[derive(Args, Debug)]
+pub(super) struct DriftArgs {
+    #[command(flatten)]
+    planning: PlanningArgs,
+    /// Edit the configuration so that it says what is live, comments and layout kept
+    #[arg(long, conflicts_with_all = ["strict_spelling", "read"])]
+    adopt: bool,
+    #[command(flatten)]
+    notify: NotifyArgs,
+    /// Wait a random time of at most this before the first call, so that many machines do not ask at once
+    #[arg(long, value_name = "TIME", value_parser = duration, env = "PORTWARD_JITTER", hide_env = true)]
+    jitter: Option<Duration>,
+}
+
+pub(super) async fn run(args: &DriftArgs, run: &mut Run, output: &Output) -> Exit {
+    let address = match args.notify.address() {
+        Ok(address) => address,
+        Err(error) => return fail(output, run, error),
+    };
+    look(args, run, output).await;
+    notify::tell(address.as_ref(), run).await
+}
+
+async fn look(args: &DriftArgs, run: &mut Run, output: &Output) -> Exit {
+    if let Some(most) = args.jitter
+        && let Err(error) = jitter::wait(jitter::chosen(most)).await
+    {
+        return fail(output, run, error);
+    }
+    run.began = Instant::now();
+    if args.adopt {
+        return adopt::run(&args.planning, run, output).await;
+    }
+    // Guards judge a change, and nothing is changed here.
+    let consent = ConsentArgs::default();
+    let planned = match make_plan(&args.planning, &consent, JudgedRules::Live, run).await {
+        Ok(planned) => planned,
+        Err(error) => return fail(output, run, error),
+    };
+    run.refusals.clear();
+    let inventory = args.planning.inventory();
+    let asked = inventory.as_deref().map_or(Asked::Drift, Asked::DriftOf);
+    let mut text = plan_text(run, &planned, asked, false);
+    text.push_str(&text::last_changes(&run.facts.last_changes));
+    let differs = args.planning.differs(&planned.plan);
+    show_plan(output, run, planned, differs, &text)
+}

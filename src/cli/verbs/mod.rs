@@ -1,0 +1,149 @@
+//! The verbs, one file each, and the command line that names them.
+//!
+//! **Owns** what may be typed, but for the flags that several verbs share. **Does not** act: each verb does.
+
+mod adopt;
+mod apply;
+mod check;
+mod completions;
+mod diff;
+mod doctor;
+mod drift;
+#[cfg(feature = "emulator")]
+mod emulate;
+mod explain;
+mod import;
+mod inventory;
+mod plan;
+mod report;
+mod rollback;
+mod schema;
+
+use clap::{Parser, Subcommand};
+
+use super::args::{Logging, OutputArgs};
+use super::exit::Exit;
+use super::output::Output;
+use super::run::Run;
+
+/// Keeps the public firewalls of Amazon Lightsail instances equal to a TOML file.
+#[derive(Parser, Debug)]
+#[command(
+    name = "portward",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done or in sync, 1 could not do the job, 2 differences, \
+                  3 refused by a guard or policy, 4 stale or wrong plan, 5 partly applied, \
+                  6 some instances unreadable, 64 usage, 65 configuration not valid, 130/143 interrupted."
+)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) logging: Logging,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// Check the configuration offline: syntax, names, expiry, policies; needs no credentials
+    Check(check::CheckArgs),
+    /// Show what would change, and who gains or loses access; writes nothing
+    Plan(plan::PlanArgs),
+    /// Apply the changes and verify the result
+    Apply(apply::ApplyArgs),
+    /// Report whether the live rules differ from the configuration; for cron; writes nothing to the service
+    Drift(drift::DriftArgs),
+    /// Compare two documents: who gains and who loses access; offline, needs no credentials
+    Diff(diff::DiffArgs),
+    /// Explain whether a source reaches a port, and which rule and line allows it; writes nothing
+    Explain(explain::ExplainArgs),
+    /// Plan to undo a run, from its receipt; writes nothing
+    Rollback(rollback::RollbackArgs),
+    /// Print a configuration that matches the live rules; writes nothing to the service
+    Import(import::ImportArgs),
+    /// Take a snapshot of instances and rules, for `plan --inventory` and `emulate --state`; writes nothing
+    Inventory(inventory::InventoryArgs),
+    /// Diagnose credentials, accounts, permissions, clock, regions and rates; writes nothing
+    Doctor(doctor::DoctorArgs),
+    /// Merge the reports of all shards of a run into one, with one exit code; offline
+    Report(report::ReportArgs),
+    /// Print the JSON Schema of a configuration, a plan file, a report, or the output of `diff` or `explain`
+    Schema(schema::SchemaArgs),
+    /// Print the completion script for a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page of the command or of a verb
+    Man(completions::ManArgs),
+    /// Serve the Lightsail API on loopback from an inventory file
+    #[cfg(feature = "emulator")]
+    Emulate(emulate::EmulateArgs),
+}
+
+impl Cli {
+    /// The verb, as it is typed.
+    pub(super) fn verb(&self) -> &'static str {
+        self.verb.name()
+    }
+
+    /// Runs the verb.
+    pub(super) async fn run(&self, run: &mut Run, output: &Output) -> Exit {
+        self.verb.run(run, output).await
+    }
+}
+
+impl Verb {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Check(_) => "check",
+            Self::Plan(_) => "plan",
+            Self::Apply(_) => "apply",
+            Self::Drift(_) => "drift",
+            Self::Diff(_) => "diff",
+            Self::Explain(_) => "explain",
+            Self::Rollback(_) => "rollback",
+            Self::Import(_) => "import",
+            Self::Inventory(_) => "inventory",
+            Self::Doctor(_) => "doctor",
+            Self::Report(_) => "report",
+            Self::Schema(_) => "schema",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
+            #[cfg(feature = "emulator")]
+            Self::Emulate(_) => "emulate",
+        }
+    }
+
+    async fn run(&self, run: &mut Run, output: &Output) -> Exit {
+        match self {
+            Self::Check(args) => check::run(args, run, output),
+            Self::Plan(args) => plan::run(args, run, output).await,
+            Self::Apply(args) => apply::run(args, run, output).await,
+            Self::Drift(args) => drift::run(args, run, output).await,
+            Self::Diff(args) => diff::run(args, run, output),
+            Self::Explain(args) => explain::run(args, run, output).await,
+            Self::Rollback(args) => rollback::run(args, run, output).await,
+            Self::Import(args) => import::run(args, run, output).await,
+            Self::Inventory(args) => inventory::run(args, run, output).await,
+            Self::Doctor(args) => doctor::run(args, run, output).await,
+            Self::Report(args) => report::run(args, run, output),
+            Self::Schema(args) => schema::run(args),
+            Self::Completions(args) => completions::completions(args),
+            Self::Man(args) => completions::man(args, run, output),
+            #[cfg(feature = "emulator")]
+            Self::Emulate(args) => emulate::run(args, run, output).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}
