@@ -4,6 +4,8 @@
 //! Does not hide the answer of a run: a notification that is not taken is a warning, and makes the exit code 1 only where
 //! it would have been 0, since otherwise nobody would learn of it.
 
+mod post;
+
 use std::env;
 use std::fmt;
 use std::net::IpAddr;
@@ -16,7 +18,6 @@ use super::error::CommandError;
 use super::exit::Exit;
 use super::run::Run;
 use super::signals::interruptible;
-use crate::lightsail::aws::post;
 
 /// How long it may take, the second attempt included. Short, since the run is over and a job waits for its end.
 const DEADLINE: Duration = Duration::from_secs(10);

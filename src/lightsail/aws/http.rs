@@ -2,8 +2,10 @@
 //!
 //! Owns the choice of TLS and when its cost is paid. The platform's root certificates take milliseconds to parse, so they
 //! are read on the first request to an `https` address and never for plain `http`. Every reply is read within `limits`.
-//! Does not know what is asked.
+//! `post` lends the same client to those who ask somebody else than AWS, with no type of the SDK. Does not know what is asked.
 
+use std::error::Error as _;
+use std::io;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use super::limits::Bounded;
 
@@ -25,14 +28,69 @@ pub(super) fn client() -> SharedHttpClient {
     SharedHttpClient::new(ByScheme::default())
 }
 
-/// A connection for something that is asked once, without timeouts: the caller has a deadline, and reads no body.
-pub(super) fn connector() -> SharedHttpConnector {
-    SharedHttpConnector::new(Lazy {
+/// Why there is no answer to a `POST`. Tells neither the address nor a header, which may be secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PostError {
+    /// The address is not a URL.
+    Address,
+    /// A header cannot stand in a request.
+    Header,
+    /// Nobody answered: a fragment that says why.
+    Unreachable(String),
+}
+
+/// Sends a text by `POST`, over the same TLS as everything else, and gives the status of the answer, whose body is not read
+/// and no redirect of which is followed. There is no timeout: the caller has a deadline.
+///
+/// # Errors
+/// What kept an answer from coming.
+pub async fn post(
+    url: &str,
+    headers: &[(&'static str, &str)],
+    body: &str,
+) -> Result<u16, PostError> {
+    let connector = Lazy {
         settings: HttpConnectorSettings::builder().build(),
         sleep: None,
         plain: OnceLock::new(),
         secure: OnceLock::new(),
-    })
+    };
+    let answer = connector.call(request(url, headers, body)?).await;
+    let answer = answer.map_err(|error| PostError::Unreachable(reason(&error)))?;
+    Ok(answer.status().as_u16())
+}
+
+fn request(
+    url: &str,
+    headers: &[(&'static str, &str)],
+    body: &str,
+) -> Result<HttpRequest, PostError> {
+    let mut request = HttpRequest::new(body.to_owned().into());
+    request.set_uri(url).map_err(|_| PostError::Address)?;
+    request.set_method("POST").map_err(|_| PostError::Header)?;
+    for (name, value) in headers {
+        let value = (*value).to_owned();
+        let inserted = request.headers_mut().try_insert(*name, value);
+        inserted.map_err(|_| PostError::Header)?;
+    }
+    Ok(request)
+}
+
+/// What lies at the bottom of it, in words that hold no address.
+fn reason(error: &ConnectorError) -> String {
+    let mut source = error.source();
+    while let Some(inner) = source {
+        if let Some(io) = inner.downcast_ref::<io::Error>()
+            && io.kind() != io::ErrorKind::Other
+        {
+            return io.kind().to_string();
+        }
+        source = inner.source();
+    }
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    "no connection".to_owned()
 }
 
 type Timeouts = (Option<Duration>, Option<Duration>);
@@ -116,5 +174,28 @@ impl HttpConnector for Lazy {
             self.plain.get_or_init(|| self.plain())
         };
         connector.call(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_sent_is_told_without_a_secret() {
+        for (url, token, error) in [
+            ("no url at all", "a", PostError::Address),
+            ("http://127.0.0.1:9/x", "a\nb: c", PostError::Header),
+        ] {
+            let request = request(url, &[("authorization", token)], "{}");
+            assert_eq!(request.map(|_| ()), Err(error));
+        }
+        let headers = [("authorization", "Bearer abc")];
+        let good = request("https://example.com/a?b", &headers, "{}").expect("a request");
+        assert_eq!(
+            (good.method(), good.uri()),
+            ("POST", "https://example.com/a?b")
+        );
+        assert_eq!(good.headers().get("authorization"), Some("Bearer abc"));
     }
 }

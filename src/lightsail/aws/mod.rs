@@ -16,7 +16,6 @@ mod failure_tests;
 mod http;
 mod identity;
 mod limits;
-pub mod post;
 #[cfg(test)]
 mod stub;
 #[cfg(test)]
@@ -42,6 +41,7 @@ use credentials::Source;
 
 pub use accounts::{Account, Accounts, AccountsReader, AccountsWriter};
 pub use canned::Reply;
+pub use http::{PostError, post};
 pub use identity::{Caller, Found};
 
 /// How to reach the service. The default is the standard chain of any AWS SDK, and AWS itself.

@@ -1,0 +1,93 @@
+//! One JSON object sent to a webhook.
+//!
+//! **Owns** what the request says, its deadline, and which failures pass. **Does not** follow a redirect, read the answer, or
+//! tell the address or the token, which are secrets, in an error.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::lightsail::aws::{self, PostError};
+
+/// What the webhook is told of the sender.
+const USER_AGENT: &str = concat!("portward/", env!("CARGO_PKG_VERSION"));
+
+/// Why an object was not taken. Displays as a fragment without the address.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DeliveryError {
+    /// It answered with another status than 2xx.
+    #[error("the answer was HTTP {0}")]
+    Status(u16),
+    /// It could not be reached, or did not answer.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The address or the token cannot stand in a request.
+    #[error("{0}")]
+    Invalid(&'static str),
+}
+
+impl DeliveryError {
+    /// Whether it may be taken when it is sent again.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Status(status) => *status == 429 || *status >= 500,
+            Self::Unreachable(_) => true,
+            Self::Invalid(_) => false,
+        }
+    }
+}
+
+impl From<PostError> for DeliveryError {
+    fn from(error: PostError) -> Self {
+        match error {
+            PostError::Address => Self::Invalid("the address is no URL"),
+            PostError::Header => Self::Invalid("the token cannot stand in a header"),
+            PostError::Unreachable(why) => Self::Unreachable(why),
+        }
+    }
+}
+
+/// Sends a JSON object by `POST`, with the token as `Authorization: Bearer` where there is one.
+///
+/// # Errors
+/// Whatever kept it from being taken.
+pub(super) async fn post(
+    url: &str,
+    token: Option<&str>,
+    body: &str,
+    within: Duration,
+) -> Result<(), DeliveryError> {
+    let token = token.map(|token| format!("Bearer {token}"));
+    let mut headers = vec![
+        ("content-type", "application/json"),
+        ("user-agent", USER_AGENT),
+    ];
+    headers.extend(token.as_deref().map(|token| ("authorization", token)));
+    let status = timeout(within, aws::post(url, &headers, body))
+        .await
+        .map_err(|_| DeliveryError::Unreachable("no answer in time".to_owned()))??;
+    if (200..300).contains(&status) {
+        Ok(())
+    } else {
+        Err(DeliveryError::Status(status))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_cannot_be_sent_is_told_without_a_secret() {
+        for (url, token) in [
+            ("no url at all", None),
+            ("http://127.0.0.1:9/x", Some("a\nb: c")),
+        ] {
+            let sent = post(url, token, "{}", Duration::from_mins(1)).await;
+            let error = sent.expect_err("nothing to send");
+            let text = format!("{error} {error:?}");
+            assert!(!text.contains("127") && !text.contains("b: c"), "{text}");
+            assert!(!error.is_passing());
+        }
+    }
+}
