@@ -1,29 +1,15 @@
 //! `[accounts]`: the accounts that instances are in, and where each is looked at.
 //!
-//! Owns what may be said of an account, and the check that names of accounts elsewhere mean one. There is no place for a
-//! secret: an account says which profile or role to use, never with what. Does not ask anybody whether it is true.
+//! Owns the check that names of accounts elsewhere mean one, and where to look. Does not ask anybody whether it is true.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::definitions::Named;
+use super::definitions::{Account, Named};
 use super::diagnostic::Report;
 use super::place::Place;
 use super::selector::Selector;
 use super::source::{Span, quote};
 use crate::model::Site;
-
-/// `[accounts.NAME]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// The twelve digits.
-    pub id: String,
-    /// The ARN of the role to assume there; without one the credentials are used as they are.
-    pub role: Option<String>,
-    /// Its regions; none are those of the defaults.
-    pub regions: BTreeSet<String>,
-    /// The profile of the shared AWS configuration to take credentials from, in place of the standard chain.
-    pub profile: Option<String>,
-}
 
 /// The id of each account, by its name.
 #[must_use]

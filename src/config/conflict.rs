@@ -6,15 +6,15 @@ use std::collections::BTreeSet;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-use super::link::{Group, Settings};
-use super::resolve::Resolver;
+use super::complaints::Complaints;
 use super::rule::Families;
 use super::source::{Span, quote};
+use super::table::{Group, Settings};
 use crate::model::{Absent, DesiredInstance, Instance, Mode, Sources};
 
 /// A setting of an instance: its own, or the one on which its groups agree.
 pub(super) fn settle<T: Copy + PartialEq>(
-    resolver: &mut Resolver<'_>,
+    complaints: &mut Complaints,
     instance: &Instance,
     own: Option<&Settings>,
     groups: &[&Group],
@@ -29,13 +29,13 @@ pub(super) fn settle<T: Copy + PartialEq>(
         .filter_map(|group| of(&group.settings).map(|(value, span)| (group, value, span)));
     let (first, value, first_span) = said.next()?;
     for (group, other, span) in said {
-        if other != value && resolver.is_news(first_span, span) {
+        if other != value && complaints.are_new(first_span, span) {
             let (name, one, two) = (
                 quote(&instance.id.to_string()),
                 quote(&first.name),
                 quote(&group.name),
             );
-            resolver
+            complaints
                 .report
                 .error(
                     span,
@@ -66,7 +66,7 @@ fn in_header(name: &str) -> String {
 
 /// Fills in what must go.
 pub(super) fn absent(
-    resolver: &mut Resolver<'_>,
+    complaints: &mut Complaints,
     instance: &Instance,
     all: &[&Settings],
     wanted: &mut DesiredInstance,
@@ -74,13 +74,13 @@ pub(super) fn absent(
     for absence in all.iter().flat_map(|settings| &settings.absent) {
         let rule = &absence.rule;
         if wanted.mode != Mode::Additive {
-            if resolver.is_news(rule.span, rule.span) {
+            if complaints.are_new(rule.span, rule.span) {
                 let name = quote(&instance.id.to_string());
                 let message = format!(
                     "`absent` has no meaning for {name}, which is in {} mode",
                     wanted.mode.as_str()
                 );
-                resolver
+                complaints
                     .report
                     .error(rule.span, message)
                     .hint("it belongs to additive mode");
@@ -101,7 +101,7 @@ pub(super) fn absent(
                 owner: item.declared.owner.clone(),
             });
         }
-        contradiction(resolver, instance, absence.whole, rule.span, wanted);
+        contradiction(complaints, instance, absence.whole, rule.span, wanted);
     }
     wanted
         .absent
@@ -110,13 +110,13 @@ pub(super) fn absent(
 
 /// What must go may not be wanted too.
 fn contradiction(
-    resolver: &mut Resolver<'_>,
+    complaints: &mut Complaints,
     instance: &Instance,
     whole: bool,
     span: Span,
     wanted: &DesiredInstance,
 ) {
-    let origin = resolver.report.origin(span);
+    let origin = complaints.report.origin(span);
     for absent in wanted
         .absent
         .iter()
@@ -130,7 +130,7 @@ fn contradiction(
                     .is_none_or(|sources| overlap(sources, &rule.sources))
         });
         let Some(rule) = clash else { continue };
-        if resolver.is_news(
+        if complaints.are_new(
             span,
             Span {
                 file: span.file,
@@ -144,7 +144,7 @@ fn contradiction(
             } else {
                 " from some of these sources"
             };
-            resolver
+            complaints
                 .report
                 .error(
                     span,

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::Config;
-use super::link::{Declared, Group, Linked, Settings};
+use super::link::Linked;
 use super::rule::Rule;
 use super::selector::Selector;
+use super::table::{Declared, Group, Settings};
 use crate::model::{self, DeclaredTable, Mode, PAIRS_OF_AN_INSTANCE, Policies, Waiver};
 
 impl Config {

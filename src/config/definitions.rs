@@ -3,12 +3,11 @@
 //! Owns the shapes between `read`, which fills them, and `link`, which consumes them. Does not check anything but
 //! that a name is defined once.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use time::OffsetDateTime;
 
-use super::accounts::Account;
 use super::diagnostic::Report;
 use super::expect::Expect;
 use super::place::Place;
@@ -41,6 +40,19 @@ pub(super) struct Defaults {
     pub(super) has_list: bool,
     pub(super) mode: Option<Mode>,
     pub(super) strategy: Option<Strategy>,
+}
+
+/// `[accounts.NAME]`. There is no place for a secret: an account says which profile or role to use, never with what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The twelve digits.
+    pub id: String,
+    /// The ARN of the role to assume there; without one the credentials are used as they are.
+    pub role: Option<String>,
+    /// Its regions; none are those of the defaults.
+    pub regions: BTreeSet<String>,
+    /// The profile of the shared AWS configuration to take credentials from, in place of the standard chain.
+    pub profile: Option<String>,
 }
 
 /// `[guard]`.

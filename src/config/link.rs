@@ -4,17 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::accounts::{self, Account};
+use super::accounts;
 use super::catalogue::Catalogue;
-use super::definitions::{Definitions, GroupDef, GuardDef, InstanceDef};
+use super::definitions::{Account, Definitions, GroupDef, GuardDef, InstanceDef};
 use super::diagnostic::Report;
-use super::expect::Expect;
 use super::follow::Names;
-use super::place::Place;
 use super::policy;
-use super::rule::{Absence, Rule};
-use super::selector::{Glob, Selector};
+use super::rule::Rule;
+use super::selector::Glob;
 use super::source::{Span, quote};
+use super::table::{Declared, Group};
 use crate::model::{Guard, Mode, Site, Strategy};
 
 /// The configuration without its texts.
@@ -34,38 +33,6 @@ pub(super) struct Linked {
     pub(super) guard: Guard,
     pub(super) policies: Vec<policy::Linked>,
     pub(super) catalogue: Catalogue,
-}
-
-/// Rules and settings, of a group or an instance.
-#[derive(Debug)]
-pub(super) struct Settings {
-    /// Places in [`Linked::rulesets`].
-    pub(super) uses: BTreeSet<usize>,
-    pub(super) rules: Vec<Rule>,
-    pub(super) absent: Vec<Absence>,
-    /// What `rules` and `absent` come to, in pairs of port and source.
-    pub(super) own_pairs: usize,
-    pub(super) mode: Option<(Mode, Span)>,
-    pub(super) strategy: Option<(Strategy, Span)>,
-}
-
-/// `[groups.NAME]`.
-#[derive(Debug)]
-pub(super) struct Group {
-    pub(super) name: String,
-    pub(super) span: Span,
-    pub(super) selector: Selector,
-    pub(super) expect: Option<(Expect, Span)>,
-    pub(super) settings: Settings,
-}
-
-/// `[instances.NAME]`.
-#[derive(Debug)]
-pub(super) struct Declared {
-    pub(super) key: String,
-    pub(super) span: Span,
-    pub(super) place: Place,
-    pub(super) settings: Settings,
 }
 
 /// Follows every name.
@@ -226,23 +193,5 @@ fn guard(names: &mut Names, def: GuardDef, report: &mut Report) -> Guard {
         keep,
         max_instances,
         max_closed: max_closed.unwrap_or(Guard::default().max_closed),
-    }
-}
-
-impl Settings {
-    fn is_empty(&self) -> bool {
-        let Self {
-            uses,
-            rules,
-            absent,
-            own_pairs: _,
-            mode,
-            strategy,
-        } = self;
-        uses.is_empty()
-            && rules.is_empty()
-            && absent.is_empty()
-            && mode.is_none()
-            && strategy.is_none()
     }
 }

@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Config;
-use super::link::{Declared, Group, Linked};
+use super::link::Linked;
 use super::place::Place;
 use super::selector::Selector;
 use super::source::quote;
+use super::table::{Declared, Group};
 use crate::model::{InstanceId, Site, Unreadable};
 
 /// Which sites the instances of a fleet were listed from.

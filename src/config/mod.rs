@@ -9,6 +9,7 @@
 
 mod accounts;
 mod catalogue;
+mod complaints;
 mod conflict;
 mod declared;
 mod definitions;
@@ -42,6 +43,7 @@ mod statement;
 mod suggest;
 mod summary;
 mod syntax;
+mod table;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -57,8 +59,9 @@ use link::Linked;
 
 use crate::model::{Fingerprint, Site};
 
-pub use accounts::{Account, account_ids};
+pub use accounts::account_ids;
 pub use catalogue::service_of;
+pub use definitions::Account;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use early::Likely;
 pub use files::{Disk, Files, Kind};

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::Config;
+use super::complaints::Complaints;
 use super::conflict::{absent, settle};
 use super::diagnostic::{Diagnostics, Report};
 use super::limits::Budget;
-use super::link::{Declared, Group, Settings};
 use super::listing::{Extent, Listing};
 use super::rule::{Families, Rule};
-use super::source::{Span, quote};
+use super::source::quote;
 use super::suggest::nearest;
+use super::table::{Declared, Group, Settings};
 use crate::model::{
     Desired, DesiredInstance, Instance, InstanceId, Missing, Note, Site, Undeclared, Unreadable,
     Waiver,
@@ -26,14 +27,12 @@ use crate::model::{
 const HINTS: usize = 20;
 
 /// The state of one resolution.
-pub(super) struct Resolver<'a> {
-    pub(super) config: &'a Config,
+struct Resolver<'a> {
+    config: &'a Config,
     instances: &'a BTreeMap<InstanceId, Instance>,
     listing: &'a Listing,
     as_of: OffsetDateTime,
-    pub(super) report: Report,
-    /// What was complained about: many instances share a line, and one complaint is enough.
-    told: BTreeSet<(Span, Span)>,
+    complaints: Complaints,
     desired: Desired,
     /// What instances get that have no table of their own, by the places of their groups and by their families: they all
     /// get the same.
@@ -90,17 +89,18 @@ impl Config {
             instances,
             listing,
             as_of,
-            report,
-            told: BTreeSet::new(),
+            complaints: Complaints::new(report),
             desired,
             alike: BTreeMap::new(),
             budget: Budget::new(self.linked.policies.len()),
         };
         resolver.run();
         let Resolver {
-            report, desired, ..
+            complaints,
+            desired,
+            ..
         } = resolver;
-        report.finish().map(|_| desired)
+        complaints.report.finish().map(|_| desired)
     }
 }
 
@@ -197,7 +197,8 @@ impl<'a> Resolver<'a> {
                     let all: Vec<String> = here.iter().map(|id| quote(&id.to_string())).collect();
                     let one_account = here.iter().all(|id| id.account == first.account);
                     let what = if one_account { "regions" } else { "accounts" };
-                    self.report
+                    self.complaints
+                        .report
                         .error(
                             declared.span,
                             format!("{} exists in several {what}", quote(&declared.key)),
@@ -220,7 +221,8 @@ impl<'a> Resolver<'a> {
                             quote(&declared.key),
                             quote(&first.key)
                         );
-                        self.report
+                        self.complaints
+                            .report
                             .error(declared.span, message)
                             .related(first.span, "first declared here");
                     }
@@ -250,7 +252,7 @@ impl<'a> Resolver<'a> {
                 .map(ToString::to_string);
             let hint = elsewhere.or_else(|| {
                 let near = nearest(
-                    &mut self.report.compared,
+                    &mut self.complaints.report.compared,
                     name,
                     by_name.keys().copied().filter(|_| at < HINTS),
                 )?;
@@ -261,7 +263,7 @@ impl<'a> Resolver<'a> {
                     id.name.clone()
                 })
             });
-            let origin = self.report.origin(declared.span);
+            let origin = self.complaints.report.origin(declared.span);
             self.desired.missing.push(Missing {
                 name: declared.key.clone(),
                 origin,
@@ -292,14 +294,14 @@ impl<'a> Resolver<'a> {
         );
         self.desired.notes.push(Note {
             text,
-            origin: Some(self.report.origin(first.span)),
+            origin: Some(self.complaints.report.origin(first.span)),
         });
     }
 
     /// Whether a group matches as many instances as it says, of which `count` are known; why not, where that cannot be told.
     fn count(&mut self, group: &Group, count: usize) -> Option<Unreadable> {
         let name = quote(&group.name);
-        let origin = Some(self.report.origin(group.span));
+        let origin = Some(self.complaints.report.origin(group.span));
         let listed = self.is_listed(Extent::Selector(&group.selector));
         let Some((expect, span)) = group.expect else {
             if count == 0 && listed {
@@ -320,7 +322,7 @@ impl<'a> Resolver<'a> {
             Some(false) => {
                 let message =
                     format!("group {name} matches {count} instances, but {expect} are expected");
-                self.report.error(span, message);
+                self.complaints.report.error(span, message);
                 None
             }
             None => {
@@ -370,13 +372,23 @@ impl<'a> Resolver<'a> {
             .map(|group| &group.settings)
             .chain(own)
             .collect();
-        let mode = settle(self, instance, own, groups, "mode", |settings| {
-            settings.mode
-        })
+        let mode = settle(
+            &mut self.complaints,
+            instance,
+            own,
+            groups,
+            "mode",
+            |settings| settings.mode,
+        )
         .unwrap_or(linked.mode);
-        let strategy = settle(self, instance, own, groups, "strategy", |settings| {
-            settings.strategy
-        });
+        let strategy = settle(
+            &mut self.complaints,
+            instance,
+            own,
+            groups,
+            "strategy",
+            |settings| settings.strategy,
+        );
 
         let rulesets: BTreeSet<usize> = all
             .iter()
@@ -388,7 +400,9 @@ impl<'a> Resolver<'a> {
             (self.budget.instance(pairs.chain(own_pairs).sum()), span)
         {
             let id = quote(&instance.id.to_string());
-            too_much.about(&id).report(&mut self.report, span);
+            too_much
+                .about(&id)
+                .report(&mut self.complaints.report, span);
         }
         let is_too_much = self.budget.is_full();
         let shared = rulesets.iter().flat_map(|id| &linked.rulesets[*id]);
@@ -421,7 +435,7 @@ impl<'a> Resolver<'a> {
         wanted
             .expired
             .sort_by(|a, b| (a.key, &a.declared.origin).cmp(&(b.key, &b.declared.origin)));
-        absent(self, instance, &all, &mut wanted);
+        absent(&mut self.complaints, instance, &all, &mut wanted);
         // Stable, so that the notes of one line keep their order.
         wanted.notes.sort_by(|a, b| a.origin.cmp(&b.origin));
         Wanted {
@@ -434,19 +448,14 @@ impl<'a> Resolver<'a> {
         let Some((span, family)) = line.misplaced(there) else {
             return;
         };
-        if self.is_news(span, line.span) {
+        if self.complaints.are_new(span, line.span) {
             let message = format!(
                 "{} has no {family}, but this address is written out for it",
                 quote(&instance.id.to_string())
             );
-            self.report
+            self.complaints.report
                 .error(span, message)
                 .hint("put it into a set under `[addresses]`, from which it is left out where it does not fit");
         }
-    }
-
-    /// Whether nothing was said yet of these two places.
-    pub(super) fn is_news(&mut self, one: Span, other: Span) -> bool {
-        self.told.insert((one, other))
     }
 }

@@ -11,11 +11,11 @@ use time::OffsetDateTime;
 
 use super::Config;
 use super::declared::Lines;
-use super::link::{Declared, Settings};
 use super::place::Place;
 use super::rule::Families;
 use super::selector::{Glob, Selector};
 use super::source::{Span, quote};
+use super::table::{Declared, Settings};
 use crate::model::{
     Absent, AddressType, Instance, InstanceId, InstanceState, Mode, Rule, Site, Sources,
 };

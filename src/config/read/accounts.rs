@@ -2,7 +2,7 @@
 //!
 //! Owns the forms of ids, role ARNs and profile names. Refuses secrets, which have no key here.
 
-use super::super::accounts::Account;
+use super::super::definitions::Account;
 use super::super::definitions::Definitions;
 use super::super::source::{Span, quote};
 use super::super::tree::{Cx, Text, Value};

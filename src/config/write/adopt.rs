@@ -10,10 +10,10 @@ use ipnet::IpNet;
 use time::OffsetDateTime;
 
 use super::super::Config;
-use super::super::link::{Declared, Settings};
 use super::super::rule::{Families, Rule};
 use super::super::source::Source;
 use super::super::source_expr::{self, Parsed, SourceExpr};
+use super::super::table::{Declared, Settings};
 use super::edit::{Edits, Place};
 use super::lines::{self, Inexpressible, Words};
 use super::table_name;

@@ -18,7 +18,7 @@ use lines::{Inexpressible, Line, Lines, Words, quoted};
 
 pub use adopt::{Adopted, Differing};
 
-use super::accounts::Account;
+use super::definitions::Account;
 use super::{names, regions};
 use crate::model::{InstanceId, Live, LiveFirewall, sanitize_line};
 

@@ -1,0 +1,63 @@
+//! The tables of groups and instances whose names have been followed.
+//!
+//! Owns their shape. Does not know which instances there are.
+
+use std::collections::BTreeSet;
+
+use super::expect::Expect;
+use super::place::Place;
+use super::rule::{Absence, Rule};
+use super::selector::Selector;
+use super::source::Span;
+use crate::model::{Mode, Strategy};
+
+/// Rules and settings, of a group or an instance.
+#[derive(Debug)]
+pub(super) struct Settings {
+    /// Places in the list of all rulesets.
+    pub(super) uses: BTreeSet<usize>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) absent: Vec<Absence>,
+    /// What `rules` and `absent` come to, in pairs of port and source.
+    pub(super) own_pairs: usize,
+    pub(super) mode: Option<(Mode, Span)>,
+    pub(super) strategy: Option<(Strategy, Span)>,
+}
+
+/// `[groups.NAME]`.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) name: String,
+    pub(super) span: Span,
+    pub(super) selector: Selector,
+    pub(super) expect: Option<(Expect, Span)>,
+    pub(super) settings: Settings,
+}
+
+/// `[instances.NAME]`.
+#[derive(Debug)]
+pub(super) struct Declared {
+    pub(super) key: String,
+    pub(super) span: Span,
+    pub(super) place: Place,
+    pub(super) settings: Settings,
+}
+
+impl Settings {
+    /// Whether nothing is said.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self {
+            uses,
+            rules,
+            absent,
+            own_pairs: _,
+            mode,
+            strategy,
+        } = self;
+        uses.is_empty()
+            && rules.is_empty()
+            && absent.is_empty()
+            && mode.is_none()
+            && strategy.is_none()
+    }
+}
