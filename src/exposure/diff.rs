@@ -4,24 +4,8 @@
 
 use std::fmt;
 
-use super::{Atom, Effective, Lines, Reach, describe};
-use crate::model::{Family, Firewall, Key, Protocol, Sources};
-
-/// Neighbouring cells and who reaches them.
-///
-/// In a list made here the cells are maximal runs, boxes of one atom do not overlap, and the sources are the shortest
-/// exact ones in address order.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Exposed {
-    /// The kind of packet.
-    pub atom: Atom,
-    /// The first cell: a port, or ICMP type × 256 + code.
-    pub from: u16,
-    /// The last cell.
-    pub to: u16,
-    /// Who; never nobody.
-    pub sources: Sources,
-}
+use super::{Effective, Exposed, Lines, Reach, describe};
+use crate::model::{Family, Firewall, Key, Protocol};
 
 /// Who gains and who loses what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,68 +5,12 @@
 //! difference may be everybody but the browser client. Does not judge it, and to know what may be open besides.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::sweep::{self, Stretch};
-use super::{Access, Exposed};
+use super::{Access, Atom, Exposed, Run};
 use crate::model::{AddressType, Family, Firewall, Key, Protocol, Sources};
-
-/// A kind of packet that no rule but `all` can split from the others. Every packet is of exactly one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Atom {
-    /// TCP; a cell is a port.
-    Tcp,
-    /// UDP; a cell is a port.
-    Udp,
-    /// ICMP for IPv4; a cell is type × 256 + code.
-    Icmp,
-    /// ICMP for IPv6; a cell is type × 256 + code.
-    Icmpv6,
-    /// Every other protocol; it has the one cell 0, and only `all` opens it.
-    Other,
-}
-
-impl Atom {
-    /// Every atom, in order.
-    pub const ALL: [Self; 5] = [Self::Tcp, Self::Udp, Self::Icmp, Self::Icmpv6, Self::Other];
-
-    /// Its name in reports.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-            Self::Icmp => "icmp",
-            Self::Icmpv6 => "icmpv6",
-            Self::Other => "other",
-        }
-    }
-
-    /// Its last cell; the first is 0.
-    #[must_use]
-    pub fn last_cell(self) -> u16 {
-        if self == Self::Other { 0 } else { u16::MAX }
-    }
-}
-
-impl fmt::Display for Atom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// Neighbouring cells that the same sources reach.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// The first cell.
-    pub from: u16,
-    /// The last cell.
-    pub to: u16,
-    /// Who gets in; never nobody.
-    pub access: Arc<Access>,
-}
 
 /// Effective access.
 ///

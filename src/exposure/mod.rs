@@ -6,6 +6,7 @@
 //! firewall is changed, and what is wise to open.
 
 mod access;
+mod atom;
 mod compare;
 mod describe;
 mod diff;
@@ -18,10 +19,11 @@ mod spelling;
 mod sweep;
 
 pub use access::Access;
+pub use atom::{Atom, Exposed, Run};
 pub use compare::{Compared, ComparisonSubject, RuleRef, Side, Which};
 pub use describe::{Line, Lines, addresses, thousands, who};
-pub use diff::{Diff, Direction, Exposed, equivalent};
-pub use effective::{Atom, Effective, Run};
+pub use diff::{Diff, Direction, equivalent};
+pub use effective::Effective;
 pub use range_set::{Address, Count, RangeSet};
 pub use reach::{Doubtful, Reach};
 pub use spelling::{means_same, subtract, uncovered};

@@ -3,29 +3,11 @@
 //! Owns the shape of the answer; `config` makes it, `plan` reads it. Does not say how it is reached.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 
 use time::{Duration, OffsetDateTime};
 
-use super::{Guard, InstanceId, Key, Policies, Sources, Unreadable};
-
-/// A place in a file. Displays as `file:line`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Origin {
-    /// The path as the user would name it.
-    pub file: Arc<str>,
-    /// From 1.
-    pub line: usize,
-    /// From 1, in characters.
-    pub column: usize,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
-    }
-}
+use super::{Guard, InstanceId, Key, Origin, Policies, Rule, Sources, Unreadable};
 
 /// How long before its end a rule is announced: two weeks, so that a weekly look sees it twice.
 pub const NOTICE: Duration = Duration::days(14);
@@ -76,36 +58,6 @@ impl Strategy {
             Self::Incremental => "incremental",
         }
     }
-}
-
-/// One declared rule for one key.
-///
-/// A line of the configuration that allows two services is two of these with the same origin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
-    /// What is opened.
-    pub key: Key,
-    /// To whom; never empty.
-    pub sources: Sources,
-    /// What is written about it; the rules of one line share it, and so do all instances that have them.
-    pub declared: Arc<Declaration>,
-}
-
-/// A rule as the configuration writes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Declaration {
-    /// What `allow` calls it, such as `ssh` or `tcp/443`.
-    pub allow: String,
-    /// What `from` calls it, such as `admins` or `203.0.113.0/24`.
-    pub from: Arc<[String]>,
-    /// Where it is declared.
-    pub origin: Origin,
-    /// Why it exists.
-    pub why: Option<String>,
-    /// Who answers for it.
-    pub owner: Option<String>,
-    /// The first instant at which it is no longer wanted.
-    pub until: Option<OffsetDateTime>,
 }
 
 /// The end of a declared rule.

@@ -14,14 +14,14 @@ mod key;
 mod live;
 mod policy;
 mod region;
+mod rule;
 mod sanitize;
 mod shard;
 mod sources;
 mod special;
 
 pub use desired::{
-    Absent, Declaration, Desired, DesiredInstance, Expiry, Missing, Mode, NOTICE, Note, Origin,
-    Rule, Strategy, Undeclared,
+    Absent, Desired, DesiredInstance, Expiry, Missing, Mode, NOTICE, Note, Strategy, Undeclared,
 };
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use firewall::{Counts, Firewall, PAIRS_OF_AN_INSTANCE, SOURCES_PER_FAMILY};
@@ -31,6 +31,7 @@ pub use key::{Key, KeyError, Protocol};
 pub use live::{Doubt, Live, LiveFirewall, PortState, Uncertain, Unreadable};
 pub use policy::{Cells, DeclaredTable, Demand, Policies, Policy, PolicySeverity, Waiver};
 pub use region::{REGIONS, Region};
+pub use rule::{Declaration, Origin, Rule};
 pub use sanitize::{begins_command, is_unsafe, sanitize_json, sanitize_line, sanitize_lines};
 pub use shard::{Shard, ShardError};
 pub use sources::{LIGHTSAIL_CONNECT, Sources, V4_ANYWHERE, V6_ANYWHERE};

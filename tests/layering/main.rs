@@ -83,18 +83,6 @@ const KNOWN_CIRCLES: &[(&str, &[&str])] = &[
     ),
     ("emulator", &["emulator/rules", "emulator/wire"]),
     (
-        "exposure",
-        &[
-            "exposure/describe",
-            "exposure/describe/cells",
-            "exposure/diff",
-            "exposure/effective",
-            "exposure/reach",
-            "exposure/sweep",
-        ],
-    ),
-    ("model", &["model/desired", "model/guard", "model/policy"]),
-    (
         "render",
         &[
             "render/finding",

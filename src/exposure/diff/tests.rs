@@ -5,8 +5,9 @@ use proptest::prelude::*;
 
 use super::super::effective::tests::{Bits, Oracle, Point, covers, probes};
 use super::*;
+use crate::exposure::Atom;
 use crate::model::arbitrary::{Universe, change, family, named};
-use crate::model::{Key, Protocol};
+use crate::model::{Key, Protocol, Sources};
 
 /// Which points each box holds.
 fn known<'a>(boxes: &'a [Exposed], points: &[Point]) -> Vec<(&'a Exposed, Bits)> {

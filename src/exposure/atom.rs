@@ -1,0 +1,80 @@
+//! The space of packets: its atoms, and neighbouring cells of one with who reaches them.
+//!
+//! Owns how many cells an atom has. Does not say which rule opens which.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Access;
+use crate::model::Sources;
+
+/// A kind of packet that no rule but `all` can split from the others. Every packet is of exactly one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Atom {
+    /// TCP; a cell is a port.
+    Tcp,
+    /// UDP; a cell is a port.
+    Udp,
+    /// ICMP for IPv4; a cell is type × 256 + code.
+    Icmp,
+    /// ICMP for IPv6; a cell is type × 256 + code.
+    Icmpv6,
+    /// Every other protocol; it has the one cell 0, and only `all` opens it.
+    Other,
+}
+
+impl Atom {
+    /// Every atom, in order.
+    pub const ALL: [Self; 5] = [Self::Tcp, Self::Udp, Self::Icmp, Self::Icmpv6, Self::Other];
+
+    /// Its name in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Icmp => "icmp",
+            Self::Icmpv6 => "icmpv6",
+            Self::Other => "other",
+        }
+    }
+
+    /// Its last cell; the first is 0.
+    #[must_use]
+    pub fn last_cell(self) -> u16 {
+        if self == Self::Other { 0 } else { u16::MAX }
+    }
+}
+
+impl fmt::Display for Atom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Neighbouring cells that the same sources reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The first cell.
+    pub from: u16,
+    /// The last cell.
+    pub to: u16,
+    /// Who gets in; never nobody.
+    pub access: Arc<Access>,
+}
+
+/// Neighbouring cells and who reaches them.
+///
+/// In a list made here the cells are maximal runs, boxes of one atom do not overlap, and the sources are the shortest
+/// exact ones in address order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Exposed {
+    /// The kind of packet.
+    pub atom: Atom,
+    /// The first cell: a port, or ICMP type × 256 + code.
+    pub from: u16,
+    /// The last cell.
+    pub to: u16,
+    /// Who; never nobody.
+    pub sources: Sources,
+}
