@@ -19,10 +19,10 @@
 //!
 //! `cli` may use everything; `apply` uses `lightsail`'s traits and `plan`; `render` uses `plan`, `policy` and `exposure`;
 //! `policy` uses `plan` and `exposure`; `plan` uses `exposure`; `config`, `exposure`, `lightsail`, `inventory` and
-//! `emulator` use `model`, which uses none of them. `input` reads files and `atomic_file` writes them for whoever must, and
-//! both use nothing. `lightsail` and `emulator` also know `inventory`, the file format they share. The modules that decide
+//! `emulator` use `model`, which uses none of them. `input` reads files, `atomic_file` writes them and `strings` spells them for
+//! whoever must, and they use nothing. `lightsail` and `emulator` also know `inventory`, the file format they share. The modules that decide
 //! (`model`, `config`, `exposure`, `plan`, `policy`, `render`) know no tokio, no AWS,
-//! no clock and no environment: what they need is passed in. A test reads the `use` lines and fails on a wrong arrow.
+//! no clock and no environment: what they need is passed in. A test reads every path and fails on a wrong arrow, and on a circle.
 
 pub mod apply;
 pub mod atomic_file;
@@ -38,3 +38,4 @@ pub mod model;
 pub mod plan;
 pub mod policy;
 pub mod render;
+pub(crate) mod strings;

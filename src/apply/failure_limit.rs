@@ -6,6 +6,7 @@ use std::cell::Cell;
 
 use super::Stop;
 use crate::plan::Outcome;
+use crate::strings::count;
 
 /// What every worker of one run asks before it begins, and again before its first write.
 pub(super) struct FailureLimit<'a> {
@@ -39,9 +40,9 @@ impl<'a> FailureLimit<'a> {
         let failed = self.failed.get();
         match self.most {
             Some(most) if failed >= most.max(1) => {
-                let instances = if failed == 1 { "instance" } else { "instances" };
+                let instances = count(failed, "instance");
                 Err(Outcome::NotStarted(format!(
-                    "{failed} {instances} had failed by then, and no more than that may"
+                    "{instances} had failed by then, and no more than that may"
                 )))
             }
             _ => Ok(()),

@@ -11,6 +11,7 @@ use annotate_snippets::{
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::source::Excerpt;
 use crate::model::Origin;
+use crate::strings;
 
 impl Diagnostics {
     /// Every problem with its source line, a caret and its hint, then how many there are. With `color`, ANSI escapes
@@ -27,9 +28,9 @@ impl Diagnostics {
             problems.map(|problem| problem.count).sum()
         };
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-        out.push_str(&plural(errors, "error"));
+        out.push_str(&strings::count(errors, "error"));
         if warnings > 0 {
-            let _ = write!(out, ", {}", plural(warnings, "warning"));
+            let _ = write!(out, ", {}", strings::count(warnings, "warning"));
         }
         out.push('\n');
         out
@@ -107,8 +108,4 @@ fn at<'a>(
         .line(origin.line)
         .char_column(origin.column);
     vec![place.into(), snippet.into()]
-}
-
-fn plural(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

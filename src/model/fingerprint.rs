@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::strings::{hex, unhex};
+
 /// The SHA-256 of some bytes. Displays as `sha256:` and lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; 32]);
@@ -37,8 +39,7 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sha256:")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "sha256:{}", hex(&self.0))
     }
 }
 
@@ -54,20 +55,9 @@ impl FromStr for Fingerprint {
 
     fn from_str(text: &str) -> Result<Self, FingerprintError> {
         let text = text.trim().to_ascii_lowercase();
-        let digits = text.strip_prefix("sha256:").unwrap_or(&text).as_bytes();
-        if digits.len() != 64 {
-            return Err(FingerprintError);
-        }
-        let digit = |byte: u8| match byte {
-            b'0'..=b'9' => Ok(byte - b'0'),
-            b'a'..=b'f' => Ok(byte - b'a' + 10),
-            _ => Err(FingerprintError),
-        };
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = digit(pair[0])? * 16 + digit(pair[1])?;
-        }
-        Ok(Self(bytes))
+        let digits = text.strip_prefix("sha256:").unwrap_or(&text);
+        let bytes = unhex(digits).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or(FingerprintError)
     }
 }
 

@@ -9,6 +9,7 @@ use glob::Pattern;
 
 use crate::model::{InstanceId, sanitize_line};
 use crate::plan::{GuardName, Override};
+use crate::strings;
 
 /// Consent, as it is typed: a guard, and the instances it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub enum AllowError {
         /// As it was typed.
         name: String,
         /// What may have been meant.
-        near: Option<GuardName>,
+        near: Option<&'static str>,
     },
     /// The selector is not a valid pattern.
     #[error(
@@ -83,7 +84,7 @@ impl FromStr for Allow {
         };
         let guard = GuardName::from_name(name).ok_or_else(|| AllowError::Guard {
             name: name.to_owned(),
-            near: nearest(name),
+            near: strings::nearest(name, GuardName::ALL.map(GuardName::as_str)),
         })?;
         Ok(Self {
             guard,
@@ -113,18 +114,6 @@ fn pattern(text: &str) -> Result<Pattern, AllowError> {
         return Err(wrong("it is empty".to_owned()));
     }
     Pattern::new(text).map_err(|error| wrong(error.msg.to_owned()))
-}
-
-/// The guard that is near enough to have been meant: at most a third of the letters are other ones.
-fn nearest(name: &str) -> Option<GuardName> {
-    let lower = name.to_lowercase();
-    let allowed = lower.chars().count().min(20).div_ceil(3);
-    GuardName::ALL
-        .into_iter()
-        .map(|guard| (strsim::osa_distance(&lower, guard.as_str()), guard))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min()
-        .map(|(_, guard)| guard)
 }
 
 #[cfg(test)]

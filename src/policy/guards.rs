@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use super::Allow;
 use crate::model::{Guard, InstanceId};
 use crate::plan::{GuardName, InstancePlan, Override, Plan, Verdict};
+use crate::strings::count;
 
 /// What a guard refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,13 +181,11 @@ impl Excess {
             0 => String::new(),
             allowed => format!(" besides {allowed} that are allowed"),
         };
-        let s = if rest == 1 { "" } else { "s" };
+        let rest = count(rest, what);
         Refusal {
             guard: GuardName::BlastRadius,
             instance: None,
-            reason: format!(
-                "{rest} {what}{s} would {verb}{besides}, and the limit of one run is {most}"
-            ),
+            reason: format!("{rest} would {verb}{besides}, and the limit of one run is {most}"),
             hint: hint(GuardName::BlastRadius, None),
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::words::{span, thousands};
 use crate::model::InstanceId;
+use crate::strings;
 
 /// The calls of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,8 +113,8 @@ pub fn only_listed(cost: &Cost) -> Option<String> {
 }
 
 fn counted(n: u64, one: &str) -> String {
-    let plural = if n == 1 { "" } else { "s" };
-    format!("{} {one}{plural}", big(n))
+    let number = usize::try_from(n).unwrap_or(usize::MAX);
+    format!("{} {}", thousands(number), strings::plural(number, one))
 }
 
 fn big(n: u64) -> String {

@@ -23,5 +23,6 @@ pub mod schema;
 pub mod text;
 mod words;
 
+pub use crate::strings::count;
 pub use names::Names;
-pub use words::{count, sanitize, span, thousands};
+pub use words::{sanitize, span, thousands};

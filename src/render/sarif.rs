@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::finding::{Finding, Level, Location, Rule, findings};
 use super::json::Run;
+use crate::strings::hex;
 
 /// What a configuration is called unless it was named.
 const DEFAULT_CONFIG: &str = "firewall.toml";
@@ -130,11 +131,7 @@ fn fingerprint(same: (&str, &str, &str), nth: usize) -> String {
         hash.update(part);
     }
     hash.update((nth as u64).to_be_bytes());
-    let mut text = String::new();
-    for byte in hash.finalize() {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex(&hash.finalize())
 }
 
 /// A message is a template where it has braces, and a link where it has brackets.

@@ -10,6 +10,8 @@ use time::format_description::well_known::Rfc3339;
 use crate::exposure;
 use crate::model::{Key, Sources, V4_ANYWHERE, V6_ANYWHERE, sanitize_line};
 
+pub(super) use crate::strings::count;
+
 /// Text from outside, safe to show: see [`sanitize_line`].
 #[must_use]
 pub fn sanitize(text: &str) -> String {
@@ -75,16 +77,6 @@ pub(super) fn wrapped(words: &[String], first: usize, width: usize) -> Vec<Strin
         .iter()
         .map(|line| line.trim_end().to_owned())
         .collect()
-}
-
-/// `1 call`, `2 calls`.
-#[must_use]
-pub fn count(n: usize, one: &str) -> String {
-    if n == 1 {
-        format!("1 {one}")
-    } else {
-        format!("{n} {one}s")
-    }
 }
 
 /// `1,000`.

@@ -12,22 +12,29 @@ use std::path::{Path, PathBuf};
 use graph::{Circle, Graph};
 
 /// Each layer with those it may use, lowest first.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("atomic_file", &[]),
     ("input", &[]),
-    ("model", &[]),
+    ("strings", &[]),
+    ("model", &["strings"]),
     ("inventory", &["model"]),
     ("exposure", &["model"]),
-    ("config", &["input", "model"]),
+    ("config", &["input", "model", "strings"]),
     ("plan", &["exposure", "model"]),
-    ("policy", &["exposure", "model", "plan"]),
+    ("policy", &["exposure", "model", "plan", "strings"]),
     ("lightsail", &["inventory", "model"]),
     (
         "apply",
-        &["exposure", "input", "lightsail", "model", "plan"],
+        &["exposure", "input", "lightsail", "model", "plan", "strings"],
     ),
-    ("render", &["exposure", "model", "plan", "policy"]),
-    ("emulator", &["atomic_file", "input", "inventory", "model"]),
+    (
+        "render",
+        &["exposure", "model", "plan", "policy", "strings"],
+    ),
+    (
+        "emulator",
+        &["atomic_file", "input", "inventory", "model", "strings"],
+    ),
 ];
 
 /// The layers of `cli`, lowest first: what is in one may use what is below it, and what is in the same one.

@@ -8,6 +8,7 @@ use glob::Pattern;
 
 use crate::cli::error::CommandError;
 use crate::model::{Desired, InstanceId, Site, Undeclared, Unreadable};
+use crate::strings;
 
 /// Keeps the declared instances that a selector names.
 ///
@@ -116,12 +117,9 @@ pub(in crate::cli) fn suggestion<'a>(
         1 => format!("{}/{}", id.region, id.name),
         _ => id.to_string(),
     };
-    let near = ids
-        .map(name)
-        .map(|name| (strsim::damerau_levenshtein(text, &name), name))
-        .filter(|(distance, _)| *distance <= 3)
-        .min();
-    near.map(|(_, name)| format!("did you mean `{name}`?"))
+    let names: Vec<String> = ids.map(name).collect();
+    let near = strings::nearest(text, names.iter().map(String::as_str));
+    near.map(|name| format!("did you mean `{name}`?"))
 }
 
 #[cfg(test)]

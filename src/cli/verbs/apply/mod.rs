@@ -216,11 +216,11 @@ async fn permission(
     }
     terminal::forget_typed()
         .map_err(|error| CommandError::failed(format!("the terminal cannot be asked: {error}")))?;
-    let plural = if instances == 1 { "" } else { "s" };
+    let instances = render::count(instances, "instance");
     let mut stderr = anstream::stderr();
     let _ = write!(
         stderr,
-        "Apply this to {instances} instance{plural}? Only `yes` is taken as consent: "
+        "Apply this to {instances}? Only `yes` is taken as consent: "
     );
     let _ = stderr.flush();
     let answer = async { Ok(terminal::line().await) };
