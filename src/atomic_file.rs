@@ -25,7 +25,7 @@ const ATTEMPTS: usize = 100;
 ///
 /// # Errors
 /// What keeps it from being written, in which case the file is as it was; a link to a file.
-pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     match place(path)? {
         Place::Stream => OpenOptions::new()
             .append(true)
@@ -43,7 +43,11 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// What keeps it from being written, in which case what was there is as it was.
-pub fn replace(path: &Path, content: &[u8], permissions: Option<Permissions>) -> io::Result<File> {
+pub(crate) fn replace(
+    path: &Path,
+    content: &[u8],
+    permissions: Option<Permissions>,
+) -> io::Result<File> {
     let (directory, name) = parts(path)?;
     let mut next = temporary(directory, name)?;
     next.write_all(content)?;
@@ -61,7 +65,7 @@ pub fn replace(path: &Path, content: &[u8], permissions: Option<Permissions>) ->
 
 /// Removes what runs that were killed left beside a file. What is locked belongs to one that goes on. A directory that
 /// cannot be listed, and a file that cannot be locked or removed, keep nobody from writing.
-pub fn remove_leftovers(path: &Path) {
+pub(crate) fn remove_leftovers(path: &Path) {
     for path in leftovers(path) {
         // The lock is held until it is removed, so that whoever has just made it does not take it for theirs.
         if let Ok(file) = File::open(&path)

@@ -13,13 +13,13 @@ use std::path::Path;
 ///
 /// An inventory of 100,000 instances with ten rules each has 190 MB, and a configuration of as many 70 MB; nobody has a
 /// hundredth of that.
-pub const MOST_BYTES: u64 = 256 * 1024 * 1024;
+pub(crate) const MOST_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The bytes of a file that the caller vouches for, such as one that is named on the command line.
 ///
 /// # Errors
 /// What keeps it from being read; a file that is not regular or is too large.
-pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     read_up_to(path, MOST_BYTES)
 }
 
@@ -27,7 +27,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// As [`read`], and a link that leads elsewhere.
-pub fn read_in_place(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read_in_place(path: &Path) -> io::Result<Vec<u8>> {
     let directory = match path.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory,
         _ => Path::new("."),
@@ -45,7 +45,7 @@ pub fn read_in_place(path: &Path) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// As [`read`], and what is not UTF-8.
-pub fn read_text(path: &Path) -> io::Result<String> {
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(read(path)?)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }
@@ -62,7 +62,7 @@ fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// What keeps it from being read, and a stream that is too long.
-pub fn read_stream(stream: impl io::Read) -> io::Result<Vec<u8>> {
+pub(crate) fn read_stream(stream: impl io::Read) -> io::Result<Vec<u8>> {
     read_stream_up_to(stream, MOST_BYTES)
 }
 
@@ -70,7 +70,7 @@ pub fn read_stream(stream: impl io::Read) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// As [`read_stream`].
-pub fn read_stream_up_to(stream: impl io::Read, most: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_stream_up_to(stream: impl io::Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     stream.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {

@@ -25,13 +25,13 @@
 //! no clock and no environment: what they need is passed in. A test reads every path and fails on a wrong arrow, and on a circle.
 
 pub mod apply;
-pub mod atomic_file;
+pub(crate) mod atomic_file;
 pub mod cli;
 pub mod config;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 pub mod exposure;
-pub mod input;
+pub(crate) mod input;
 pub mod inventory;
 pub mod lightsail;
 pub mod model;

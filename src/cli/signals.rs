@@ -66,9 +66,7 @@ impl Signals {
             Err(_) => std::future::pending().await,
         }
     }
-}
 
-impl Signals {
     /// Works until a signal ends it, for work that leaves nothing behind which would have to be finished. `message` says then
     /// what was interrupted.
     pub(super) async fn interruptible<T, E: From<CommandError>>(
@@ -93,11 +91,6 @@ pub(super) async fn interruptible<T, E: From<CommandError>>(
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
     Signals::listen().interruptible("interrupted", work).await
-}
-
-/// Waits for a signal and says which exit code it stands for.
-pub(super) async fn received() -> Exit {
-    Signals::listen().next().await.exit()
 }
 
 #[cfg(unix)]

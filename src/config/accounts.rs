@@ -13,7 +13,7 @@ use crate::model::Site;
 
 /// The id of each account, by its name.
 #[must_use]
-pub fn account_ids(accounts: &BTreeMap<String, Account>) -> BTreeMap<String, String> {
+pub(crate) fn account_ids(accounts: &BTreeMap<String, Account>) -> BTreeMap<String, String> {
     let ids = accounts.iter();
     ids.map(|(name, account)| (name.clone(), account.id.clone()))
         .collect()

@@ -78,7 +78,7 @@ fn put_together(members: &[SourceExpr]) -> Sources {
 
 /// What people call a key: the name of a built-in service that has it, preferring one that has nothing else.
 #[must_use]
-pub fn service_of(key: Key) -> Option<&'static str> {
+pub(crate) fn service_of(key: Key) -> Option<&'static str> {
     services::service_name(key).or_else(|| {
         services::service_names()
             .find(|name| services::service_keys(name).is_some_and(|keys| keys.contains(&key)))

@@ -52,7 +52,7 @@ pub trait Files {
 
 /// The files of this machine.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Disk;
+pub(crate) struct Disk;
 
 impl Files for Disk {
     fn shown(&self, path: &Path) -> String {

@@ -12,7 +12,7 @@ use crate::model::{PAIRS_OF_AN_INSTANCE, SOURCES_PER_FAMILY};
 ///
 /// Forty thousand instances that are filled to the brim have as many; an account has twenty instances unless it asks for
 /// more.
-pub const PAIRS_IN_ALL: usize = 5_000_000;
+pub(crate) const PAIRS_IN_ALL: usize = 5_000_000;
 
 /// The most pairs of port and source of one instance, times the policies that judge them.
 ///

@@ -59,22 +59,19 @@ use link::Linked;
 
 use crate::model::{Fingerprint, Site};
 
-pub use accounts::account_ids;
-pub use catalogue::service_of;
+pub(crate) use accounts::account_ids;
+pub(crate) use catalogue::service_of;
 pub use definitions::Account;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
-pub use early::Likely;
-pub use files::{Disk, Files, Kind};
+pub(crate) use files::{Disk, Files, Kind};
 pub use keys::KEYS;
-pub use limits::PAIRS_IN_ALL;
 pub use listing::Listing;
 pub use load::{load, load_from};
-pub use place::Place;
-pub use services::{service_keys, service_name, service_names};
+pub(crate) use place::Place;
+pub(crate) use services::{service_keys, service_name, service_names};
 pub use source::Source;
-pub use statement::{Scope, Statement};
-pub use summary::Summary;
-pub use write::{Adopted, Differing, Imported, accounts, import};
+pub(crate) use statement::{Scope, Statement};
+pub(crate) use write::{Adopted, Differing, Imported, accounts, import};
 
 /// A configuration without errors, not yet matched with instances.
 #[derive(Debug)]

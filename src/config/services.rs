@@ -140,18 +140,18 @@ static BY_KEY: LazyLock<BTreeMap<Key, &'static str>> = LazyLock::new(|| {
 
 /// The keys of a built-in service.
 #[must_use]
-pub fn service_keys(name: &str) -> Option<&'static [Key]> {
+pub(crate) fn service_keys(name: &str) -> Option<&'static [Key]> {
     BY_NAME.get(name).map(Vec::as_slice)
 }
 
 /// The name of the built-in service that is just this key, such as `ssh` for `tcp/22`.
 #[must_use]
-pub fn service_name(key: Key) -> Option<&'static str> {
+pub(crate) fn service_name(key: Key) -> Option<&'static str> {
     BY_KEY.get(&key).copied()
 }
 
 /// The names of all built-in services, sorted.
-pub fn service_names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn service_names() -> impl Iterator<Item = &'static str> {
     BY_NAME.keys().copied()
 }
 

@@ -13,7 +13,7 @@ use crate::model::Sources;
 mod cells;
 mod people;
 
-pub use people::{addresses, thousands, who};
+pub(crate) use people::{addresses, thousands, who};
 
 /// One sentence about access. Displays as `tcp/22 from 203.0.113.0/24 (256 addresses)`.
 #[derive(Clone, Debug, PartialEq, Eq)]

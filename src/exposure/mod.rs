@@ -13,17 +13,18 @@ mod diff;
 mod effective;
 #[cfg(test)]
 mod laws;
-pub mod range_set;
+mod range_set;
 mod reach;
 mod spelling;
 mod sweep;
 
 pub use access::Access;
 pub use atom::{Atom, Exposed, Run};
-pub use compare::{Compared, ComparisonSubject, RuleRef, Side, Which};
-pub use describe::{Line, Lines, addresses, thousands, who};
+pub(crate) use compare::{Compared, ComparisonSubject, RuleRef, Side, Which};
+pub(crate) use describe::{Line, Lines, addresses, thousands, who};
 pub use diff::{Diff, Direction, equivalent};
 pub use effective::Effective;
 pub use range_set::{Address, Count, RangeSet};
 pub use reach::{Doubtful, Reach};
-pub use spelling::{means_same, subtract, uncovered};
+pub(crate) use spelling::uncovered;
+pub use spelling::{means_same, subtract};

@@ -35,7 +35,7 @@ pub fn subtract(a: &Sources, b: &Sources, family: Family) -> Sources {
 ///
 /// It is empty exactly when `b` lets in everybody that `a` does.
 #[must_use]
-pub fn uncovered(a: &Sources, b: &Sources, family: Family) -> Sources {
+pub(crate) fn uncovered(a: &Sources, b: &Sources, family: Family) -> Sources {
     let cover = Access::of(b, family);
     let mut rest = Sources::new();
     let ipv4 = a

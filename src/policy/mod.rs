@@ -4,7 +4,7 @@
 //! to know the configuration's text, a clock, and how a plan is made or carried out.
 
 mod allow;
-pub mod guards;
+mod guards;
 mod policies;
 
 pub use allow::{Allow, AllowError};

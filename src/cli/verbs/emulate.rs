@@ -20,7 +20,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::Output;
 use crate::cli::present::fail;
 use crate::cli::run::Run;
-use crate::cli::signals;
+use crate::cli::signals::Signals;
 use crate::cli::streams::to_stdout;
 use crate::emulator::{Access, Emulator, Faults, Options, Quirks};
 use crate::render::sanitize;
@@ -151,7 +151,7 @@ async fn serve(args: &EmulateArgs) -> Result<Exit, CommandError> {
     }
     let (stop, stopped) = oneshot::channel();
     let watch = tokio::task::spawn_local(async move {
-        let exit = signals::received().await;
+        let exit = Signals::listen().next().await.exit();
         let _ = stop.send(());
         exit
     });

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::super::{PAIRS_IN_ALL, Severity};
+use super::super::Severity;
+use super::super::limits::PAIRS_IN_ALL;
 use super::read;
 use crate::model::PAIRS_OF_AN_INSTANCE;
 

@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 
 use lines::{Inexpressible, Line, Lines, Words, quoted};
 
-pub use adopt::{Adopted, Differing};
+pub(crate) use adopt::{Adopted, Differing};
 
 use super::definitions::Account;
 use super::{names, regions};
@@ -25,7 +25,7 @@ use crate::model::{InstanceId, Live, LiveFirewall, sanitize_line};
 /// A configuration made from what is live.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Imported {
+pub(crate) struct Imported {
     /// The TOML.
     pub text: String,
     /// What is live and not in it, one sentence fragment each, in the order of the instances.
@@ -43,7 +43,7 @@ struct InstanceTable<'a> {
 /// Writes a configuration for the instances in `live.firewalls`, of these regions.
 ///
 /// `live.instances` must hold every instance of the regions, so that names that repeat are told apart.
-pub fn import(live: &Live, looked_at: &BTreeSet<String>) -> Imported {
+pub(crate) fn import(live: &Live, looked_at: &BTreeSet<String>) -> Imported {
     let mut left_out = Vec::new();
     let mut differs = false;
     let mut declared = Vec::new();
@@ -97,7 +97,7 @@ pub fn import(live: &Live, looked_at: &BTreeSet<String>) -> Imported {
 
 /// The tables of these accounts, for the end of a configuration.
 #[must_use]
-pub fn accounts(accounts: &BTreeMap<String, Account>) -> String {
+pub(crate) fn accounts(accounts: &BTreeMap<String, Account>) -> String {
     let mut text = String::new();
     for (name, account) in accounts {
         let Account {

@@ -23,7 +23,7 @@ enum Phrase {
 ///
 /// Everyone who has an IPv4 address includes the browser client, which is left out by name.
 #[must_use]
-pub fn who(sources: &Sources) -> String {
+pub(crate) fn who(sources: &Sources) -> String {
     let Access {
         v4,
         v6,
@@ -79,7 +79,7 @@ pub fn who(sources: &Sources) -> String {
 
 /// How many addresses these are: `256 addresses`, `256 IPv4 and 2^80 IPv6 addresses`, `1 address`.
 #[must_use]
-pub fn addresses(access: &Access) -> String {
+pub(crate) fn addresses(access: &Access) -> String {
     let Access { v4, v6, aliases: _ } = access;
     let single = |one: bool| if one { "address" } else { "addresses" };
     match (v4.is_empty(), v6.is_empty()) {
@@ -136,7 +136,7 @@ fn capped(texts: &[String]) -> String {
 
 /// A number with its thousands apart: `1,000`.
 #[must_use]
-pub fn thousands(n: u64) -> String {
+pub(crate) fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

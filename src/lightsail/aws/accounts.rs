@@ -15,7 +15,7 @@ use crate::model::{Firewall, Instance, InstanceId, Key, PortState, Site, Sources
 
 /// How to reach an account.
 #[derive(Clone, Debug)]
-pub struct Account {
+pub(crate) struct Account {
     /// The name that the configuration gives it; `None` is the one account that the credentials belong to.
     pub name: Option<String>,
     /// The id that the caller's account must have. `None`: any will do, and STS is not asked.
@@ -26,15 +26,15 @@ pub struct Account {
 
 /// Every account of a run. Cloning shares everything.
 #[derive(Clone, Debug)]
-pub struct Accounts(Arc<BTreeMap<Option<String>, Member>>);
+pub(crate) struct Accounts(Arc<BTreeMap<Option<String>, Member>>);
 
 /// Reads Lightsail in every account. Has no way to write.
 #[derive(Clone, Debug)]
-pub struct AccountsReader(Accounts);
+pub(crate) struct AccountsReader(Accounts);
 
 /// Writes Lightsail in every account.
 #[derive(Clone, Debug)]
-pub struct AccountsWriter(Accounts);
+pub(crate) struct AccountsWriter(Accounts);
 
 #[derive(Debug)]
 struct Member {
@@ -50,7 +50,7 @@ impl Accounts {
     ///
     /// # Errors
     /// An endpoint that is no `http` or `https` URL.
-    pub async fn connect(accounts: Vec<Account>) -> Result<Self, Error> {
+    pub(crate) async fn connect(accounts: Vec<Account>) -> Result<Self, Error> {
         let mut members = BTreeMap::new();
         for Account { name, id, settings } in accounts {
             let member = Member {
@@ -66,19 +66,19 @@ impl Accounts {
 
     /// A way to read.
     #[must_use]
-    pub fn reader(&self) -> AccountsReader {
+    pub(crate) fn reader(&self) -> AccountsReader {
         AccountsReader(self.clone())
     }
 
     /// A way to write.
     #[must_use]
-    pub fn writer(&self) -> AccountsWriter {
+    pub(crate) fn writer(&self) -> AccountsWriter {
         AccountsWriter(self.clone())
     }
 
     /// The calls that were made so far, in all accounts.
     #[must_use]
-    pub fn tally(&self) -> Tally {
+    pub(crate) fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         for member in self.0.values() {
             tally.add(&member.aws.tally());
@@ -88,7 +88,7 @@ impl Accounts {
 
     /// The connection of an account, without the check.
     #[must_use]
-    pub fn connection(&self, name: Option<&str>) -> Option<&Aws> {
+    pub(crate) fn connection(&self, name: Option<&str>) -> Option<&Aws> {
         let member = self.0.get(&name.map(str::to_owned))?;
         Some(&member.aws)
     }

@@ -30,7 +30,7 @@ pub(super) fn client() -> SharedHttpClient {
 
 /// Why there is no answer to a `POST`. Tells neither the address nor a header, which may be secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PostError {
+pub(crate) enum PostError {
     /// The address is not a URL.
     Address,
     /// A header cannot stand in a request.
@@ -44,7 +44,7 @@ pub enum PostError {
 ///
 /// # Errors
 /// What kept an answer from coming.
-pub async fn post(
+pub(crate) async fn post(
     url: &str,
     headers: &[(&'static str, &str)],
     body: &str,

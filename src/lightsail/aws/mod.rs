@@ -39,10 +39,10 @@ use super::queue::Queue;
 use super::{Error, Kind, Rate, Tally};
 use credentials::Source;
 
-pub use accounts::{Account, Accounts, AccountsReader, AccountsWriter};
+pub(crate) use accounts::{Account, Accounts, AccountsReader, AccountsWriter};
 pub use canned::Reply;
-pub use http::{PostError, post};
-pub use identity::{Caller, Found};
+pub(crate) use http::{PostError, post};
+pub(crate) use identity::Found;
 
 /// How to reach the service. The default is the standard chain of any AWS SDK, and AWS itself.
 #[derive(Clone, Debug, Default)]
