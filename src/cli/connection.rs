@@ -33,12 +33,12 @@ pub(super) enum AnyReader {
     Offline(Offline),
 }
 
-/// What a verb wants of the world.
+/// What a verb may do with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AccessMode {
-    /// To look.
+    /// Read.
     Read,
-    /// To look and to write.
+    /// Read and write.
     Write,
 }
 

@@ -54,10 +54,10 @@ pub fn main() -> Exit {
         Err(error) => return streams::clap_message(&error, None),
     };
     logging::start(&cli.logging);
-    let verb = matches.subcommand().map(|(_, arguments)| arguments);
+    let (name, verb) = matches.subcommand().unzip();
+    let name = name.unwrap_or_default();
     let config = verb.and_then(|verb| verb.try_get_one::<PathBuf>("config").ok().flatten());
     let output = Output::new(&cli.output);
-    let name = cli.verb();
     let mut run = Run::new(name, config.map(PathBuf::as_path));
     tracing::info!("portward {} {name}", env!("CARGO_PKG_VERSION"));
     match verb.map_or(Ok(Vec::new()), |verb| flags::check(name, verb)) {

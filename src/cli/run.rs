@@ -18,7 +18,8 @@ use crate::render::notification::Message;
 
 /// One run of a verb.
 pub(super) struct Run {
-    pub(super) verb: &'static str,
+    /// As it is typed.
+    pub(super) verb: String,
     /// The configuration, as it was named; empty where the verb has none.
     config: String,
     /// When the work began.
@@ -43,9 +44,9 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(verb: &'static str, config: Option<&Path>) -> Self {
+    pub(super) fn new(verb: &str, config: Option<&Path>) -> Self {
         Self {
-            verb,
+            verb: verb.to_owned(),
             config: config.map_or_else(String::new, |path| path.to_string_lossy().into_owned()),
             began: Instant::now(),
             facts: Facts::default(),
@@ -99,7 +100,7 @@ impl Run {
     /// What there is to show.
     pub(super) fn view(&self) -> json::Run<'_> {
         json::Run {
-            verb: self.verb,
+            verb: &self.verb,
             config: &self.config,
             exit_code: self.exit.code(),
             error: self.error.clone(),

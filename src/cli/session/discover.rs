@@ -1,4 +1,4 @@
-//! The look at the world: which instances there are, and what their rules are.
+//! What is live: which instances there are, and what their rules are.
 //!
 //! Owns what is asked, and how much of it at once. Does not take what could not be read for less.
 

@@ -1,6 +1,6 @@
-//! One look at the world: from arguments to a configuration, a connection, and a plan.
+//! From arguments to a configuration, a connection, the live rules, and a plan.
 //!
-//! Owns what the online verbs have in common. Does not connect, which is `connection`'s, and to write.
+//! Owns what the verbs that read live rules have in common. Does not connect, which is `connection`'s, and to write.
 
 mod accounts;
 mod bulk;
@@ -57,7 +57,7 @@ pub(super) struct PlanRequest<'a> {
     pub(super) shard: Option<Shard>,
 }
 
-/// Looks at the world through `reader`, plans, and judges the plan.
+/// Reads the live rules through `reader`, plans, and judges the plan. Completes the run with what was found.
 pub(super) async fn plan(
     config: &Config,
     as_of: OffsetDateTime,

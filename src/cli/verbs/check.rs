@@ -1,4 +1,4 @@
-//! `check`: is the configuration valid, and does what it declares hold to its policies, with no look at the world.
+//! `check`: is the configuration valid, and does what it declares hold to its policies, without asking the service.
 //!
 //! Owns the verb. What depends on tags, or on which groups an instance is in, is decided on an inventory where one is given
 //! and named where none is. Does not connect to anything.

@@ -81,57 +81,25 @@ enum Verb {
 }
 
 impl Cli {
-    /// The verb, as it is typed.
-    pub(super) fn verb(&self) -> &'static str {
-        self.verb.name()
-    }
-
     /// Runs the verb.
     pub(super) async fn run(&self, run: &mut Run, output: &Output) -> Exit {
-        self.verb.run(run, output).await
-    }
-}
-
-impl Verb {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Check(_) => "check",
-            Self::Plan(_) => "plan",
-            Self::Apply(_) => "apply",
-            Self::Drift(_) => "drift",
-            Self::Diff(_) => "diff",
-            Self::Explain(_) => "explain",
-            Self::Rollback(_) => "rollback",
-            Self::Import(_) => "import",
-            Self::Inventory(_) => "inventory",
-            Self::Doctor(_) => "doctor",
-            Self::Report(_) => "report",
-            Self::Schema(_) => "schema",
-            Self::Completions(_) => "completions",
-            Self::Man(_) => "man",
+        match &self.verb {
+            Verb::Check(args) => check::run(args, run, output),
+            Verb::Plan(args) => plan::run(args, run, output).await,
+            Verb::Apply(args) => apply::run(args, run, output).await,
+            Verb::Drift(args) => drift::run(args, run, output).await,
+            Verb::Diff(args) => diff::run(args, run, output),
+            Verb::Explain(args) => explain::run(args, run, output).await,
+            Verb::Rollback(args) => rollback::run(args, run, output).await,
+            Verb::Import(args) => import::run(args, run, output).await,
+            Verb::Inventory(args) => inventory::run(args, run, output).await,
+            Verb::Doctor(args) => doctor::run(args, run, output).await,
+            Verb::Report(args) => report::run(args, run, output),
+            Verb::Schema(args) => schema::run(args),
+            Verb::Completions(args) => completions::completions(args),
+            Verb::Man(args) => completions::man(args, run, output),
             #[cfg(feature = "emulator")]
-            Self::Emulate(_) => "emulate",
-        }
-    }
-
-    async fn run(&self, run: &mut Run, output: &Output) -> Exit {
-        match self {
-            Self::Check(args) => check::run(args, run, output),
-            Self::Plan(args) => plan::run(args, run, output).await,
-            Self::Apply(args) => apply::run(args, run, output).await,
-            Self::Drift(args) => drift::run(args, run, output).await,
-            Self::Diff(args) => diff::run(args, run, output),
-            Self::Explain(args) => explain::run(args, run, output).await,
-            Self::Rollback(args) => rollback::run(args, run, output).await,
-            Self::Import(args) => import::run(args, run, output).await,
-            Self::Inventory(args) => inventory::run(args, run, output).await,
-            Self::Doctor(args) => doctor::run(args, run, output).await,
-            Self::Report(args) => report::run(args, run, output),
-            Self::Schema(args) => schema::run(args),
-            Self::Completions(args) => completions::completions(args),
-            Self::Man(args) => completions::man(args, run, output),
-            #[cfg(feature = "emulator")]
-            Self::Emulate(args) => emulate::run(args, run, output).await,
+            Verb::Emulate(args) => emulate::run(args, run, output).await,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Everything before the first write: a plan made now, or a plan file checked against the world.
+//! Everything before the first write: a plan made now, or a plan file checked against the live rules.
 //!
 //! Owns what stops a run while nothing has been written. Does not write.
 
@@ -158,7 +158,7 @@ fn read_plan(args: &ApplyArgs, path: &Path) -> Result<PlanFile, CommandError> {
     })
 }
 
-/// Reads a plan file and holds it against the world. Whatever is not as it says refuses the whole of it.
+/// Reads a plan file and compares it with the live rules. Whatever is not as it says refuses the whole of it.
 async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepared, RunError> {
     let (name, file) = (path.display(), read_plan(args, path)?);
     if let Some(refusal) = policy::lint(&file.plan, &file.guard, file.scope.declared).first() {
@@ -355,7 +355,7 @@ fn gone(planned: &Instance, live: &Live) -> String {
     }
 }
 
-/// How the world differs from what the plan was made for. What cannot be read is left to the executor, which fails there.
+/// How the live rules differ from what the plan was made for. What cannot be read is left to the executor, which fails there.
 fn mismatches(file: &PlanFile, live: &Live) -> Vec<String> {
     let reached: BTreeSet<&str> = live
         .instances
