@@ -27,6 +27,17 @@ pub struct Facts {
     pub last_changes: BTreeMap<InstanceId, LastChange>,
 }
 
+/// Which question a plan answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked<'a> {
+    /// What would be done.
+    Plan,
+    /// Whether live differs.
+    Drift,
+    /// Whether an inventory differs, which is called so.
+    DriftOf(&'a str),
+}
+
 /// How the calls of one action were answered. Each attempt counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Calls {

@@ -17,8 +17,7 @@ use encode::{
 use wire::{Document, MissingDoc, Summary};
 
 use super::cost::Cost;
-use super::facts::Facts;
-use super::text::Asked;
+use super::facts::{Asked, Facts};
 use crate::plan::{InstancePlan, Plan, Report, Verdict};
 use crate::policy::{Refusal, Violation};
 

@@ -25,6 +25,8 @@ use crate::model::{InstanceId, Missing, Note, Shard, Undeclared, Unreadable};
 use crate::plan::{Call, Change, InstancePlan, Override, Plan, StillOpen, Verdict};
 use crate::policy::Refusal;
 
+pub use super::facts::Asked;
+
 /// Columns of a terminal that nobody made wider, and of most CI logs.
 const WIDTH: usize = 80;
 
@@ -42,17 +44,6 @@ const LOSS: Style = AnsiColor::Red.on_default();
 const CHANGE: Style = AnsiColor::Yellow.on_default();
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
-
-/// Which question a plan answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked<'a> {
-    /// What would be done.
-    Plan,
-    /// Whether live differs.
-    Drift,
-    /// Whether an inventory differs, which is called so.
-    DriftOf(&'a str),
-}
 
 /// The whole plan, ending in a summary line.
 #[must_use]

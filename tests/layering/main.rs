@@ -89,21 +89,6 @@ const KNOWN_CIRCLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("emulator", &["emulator/rules", "emulator/wire"]),
-    (
-        "render",
-        &[
-            "render/finding",
-            "render/finding/policies",
-            "render/json",
-            "render/json/access",
-            "render/json/encode",
-            "render/json/wire",
-            "render/text",
-            "render/text/change",
-            "render/text/policy",
-            "render/text/report",
-        ],
-    ),
 ];
 
 #[expect(clippy::print_stdout, reason = "the number is to be read")]
