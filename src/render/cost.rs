@@ -57,7 +57,7 @@ const NAMES: usize = 10;
 /// Lines for people, the calls to come only where there is something `to_apply`; empty for a run in which nobody had or
 /// will have to wait.
 #[must_use]
-pub fn lines(cost: &Cost, to_apply: bool) -> Vec<String> {
+pub(crate) fn lines(cost: &Cost, to_apply: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let Needed {
         writes,
@@ -94,7 +94,7 @@ pub fn lines(cost: &Cost, to_apply: bool) -> Vec<String> {
 
 /// Which instances nobody looked at themselves; `None` where there are none.
 #[must_use]
-pub fn only_listed(cost: &Cost) -> Option<String> {
+pub(crate) fn only_listed(cost: &Cost) -> Option<String> {
     let ids = &cost.only_listed;
     if ids.is_empty() {
         return None;

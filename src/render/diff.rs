@@ -12,7 +12,7 @@ use crate::plan::{Plan, Verdict};
 
 /// Before and after of every instance that differs, as unified diffs with all lines as context.
 #[must_use]
-pub fn unified(plan: &Plan) -> String {
+pub(crate) fn unified(plan: &Plan) -> String {
     let mut text = String::new();
     for instance in plan
         .instances

@@ -13,7 +13,7 @@ use super::words::sanitize;
 
 /// Lines above a text.
 #[must_use]
-pub fn text(notes: &[String], document: &str) -> String {
+pub(crate) fn text(notes: &[String], document: &str) -> String {
     let mut text = String::new();
     for note in notes {
         let _ = writeln!(text, "note: {}", sanitize(note));
@@ -23,7 +23,7 @@ pub fn text(notes: &[String], document: &str) -> String {
 
 /// A list below a comment.
 #[must_use]
-pub fn markdown(notes: &[String], document: &str) -> String {
+pub(crate) fn markdown(notes: &[String], document: &str) -> String {
     let mut text = document.to_owned();
     if !notes.is_empty() {
         text.push('\n');
@@ -36,7 +36,7 @@ pub fn markdown(notes: &[String], document: &str) -> String {
 
 /// Annotations below a log.
 #[must_use]
-pub fn github(notes: &[String], document: &str) -> String {
+pub(crate) fn github(notes: &[String], document: &str) -> String {
     let mut text = document.to_owned();
     for note in notes {
         let _ = writeln!(text, "{}", notice("environment", note));
@@ -46,7 +46,7 @@ pub fn github(notes: &[String], document: &str) -> String {
 
 /// A list at the end of the main part of a page.
 #[must_use]
-pub fn html(notes: &[String], document: &str) -> String {
+pub(crate) fn html(notes: &[String], document: &str) -> String {
     if notes.is_empty() {
         return document.to_owned();
     }
@@ -62,7 +62,7 @@ pub fn html(notes: &[String], document: &str) -> String {
 
 /// The first member of a document, `environment`.
 #[must_use]
-pub fn json(notes: &[String], document: &str) -> String {
+pub(crate) fn json(notes: &[String], document: &str) -> String {
     if notes.is_empty() {
         return document.to_owned();
     }
@@ -76,7 +76,7 @@ pub fn json(notes: &[String], document: &str) -> String {
 
 /// Notifications of the tool, which are no findings.
 #[must_use]
-pub fn sarif(notes: &[String], document: &str) -> String {
+pub(crate) fn sarif(notes: &[String], document: &str) -> String {
     let log: Result<Value, _> = serde_json::from_str(document);
     let Some(mut log) = log.ok().filter(|_| !notes.is_empty()) else {
         return document.to_owned();
@@ -89,7 +89,7 @@ pub fn sarif(notes: &[String], document: &str) -> String {
 
 /// Comments above metrics.
 #[must_use]
-pub fn prometheus(notes: &[String], document: &str) -> String {
+pub(crate) fn prometheus(notes: &[String], document: &str) -> String {
     let mut text = String::new();
     for note in notes {
         let _ = writeln!(text, "# note: {}", sanitize(note));

@@ -18,7 +18,7 @@ const TITLE: &str = "portward";
 
 /// One `::error …::`, `::warning …::` or `::notice …::` a line: what was found, then every line that opens something.
 #[must_use]
-pub fn annotations(run: &Run<'_>) -> String {
+pub(crate) fn annotations(run: &Run<'_>) -> String {
     let mut text = String::new();
     let opens = run.plan.map(openings).unwrap_or_default();
     for finding in findings(run).iter().chain(&opens) {
@@ -29,7 +29,7 @@ pub fn annotations(run: &Run<'_>) -> String {
 
 /// `NAME=VALUE` lines for `$GITHUB_OUTPUT`. Every value is a number or a boolean, so none can begin a line of its own.
 #[must_use]
-pub fn outputs(run: &Run<'_>) -> String {
+pub(crate) fn outputs(run: &Run<'_>) -> String {
     let instances = run.plan.map(|plan| plan.instances.as_slice());
     let instances = instances.unwrap_or_default();
     let count = |is: fn(&Verdict) -> bool| instances.iter().filter(|i| is(&i.verdict)).count();
@@ -49,7 +49,7 @@ pub fn outputs(run: &Run<'_>) -> String {
 
 /// The annotations of a comparison: what could not be compared, then every line that opens something.
 #[must_use]
-pub fn compared(of: &Comparison<'_>) -> String {
+pub(crate) fn compared(of: &Comparison<'_>) -> String {
     let mut found = findings(&of.run());
     let mut opens: BTreeMap<(String, usize, String), Finding> = BTreeMap::new();
     for compared in of.all {
@@ -75,7 +75,7 @@ pub fn compared(of: &Comparison<'_>) -> String {
 
 /// `NAME=VALUE` lines of a comparison, each a number or a boolean.
 #[must_use]
-pub fn compared_outputs(of: &Comparison<'_>) -> String {
+pub(crate) fn compared_outputs(of: &Comparison<'_>) -> String {
     let differ = of.all.iter().filter(|c| !c.diff.is_empty()).count();
     // What may open is reviewed like what does.
     let opens = of.all.iter().any(Compared::may_open);

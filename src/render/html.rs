@@ -14,7 +14,7 @@ mod violations;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-pub use difference::difference;
+pub(crate) use difference::difference;
 use matrix::Row;
 
 use super::finding::{Finding, Level, troubles};
@@ -27,11 +27,11 @@ use crate::plan::{InstancePlan, Plan, Verdict};
 const STYLE: &str = include_str!("html/page.css");
 
 /// Finds the name that people know a key by, such as `ssh`.
-pub type ServiceName<'a> = &'a dyn Fn(Key) -> Option<&'static str>;
+pub(crate) type ServiceName<'a> = &'a dyn Fn(Key) -> Option<&'static str>;
 
 /// The page of a run.
 #[must_use]
-pub fn page(run: &Run<'_>, service: ServiceName<'_>) -> String {
+pub(crate) fn page(run: &Run<'_>, service: ServiceName<'_>) -> String {
     let mut out = String::new();
     begin(&mut out, run.verb, &headline(run));
     if let Some(plan) = run.plan {

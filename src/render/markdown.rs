@@ -15,9 +15,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use access::{Groups, sums, totals};
-pub use difference::difference;
+pub(crate) use difference::difference;
 use escape::{code, fenced, prose};
-pub use explanation::explanation;
+pub(crate) use explanation::explanation;
 
 use super::finding::{Finding, Level, findings};
 use super::json::Run;
@@ -27,7 +27,7 @@ use crate::exposure::Diff;
 use crate::policy::Violation;
 
 /// Characters that a comment has at most; GitHub takes 65,536.
-pub const LIMIT: usize = 60_000;
+pub(crate) const LIMIT: usize = 60_000;
 
 /// How much is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,7 +46,7 @@ enum Detail {
 
 /// The comment. Its first line is a mark that a bot knows its own comment by.
 #[must_use]
-pub fn comment(run: &Run<'_>) -> String {
+pub(crate) fn comment(run: &Run<'_>) -> String {
     let details = [
         Detail::All,
         Detail::NoText,

@@ -3,22 +3,22 @@
 //! Owns every word and column of the output. Does not print it, to know a terminal, and to decide anything. Texts carry
 //! ANSI styles, which the edge strips where nobody sees colour; meaning is never in the colour alone.
 
-pub mod cost;
-pub mod diff;
+pub(crate) mod cost;
+pub(crate) mod diff;
 pub mod difference;
-pub mod environment;
+pub(crate) mod environment;
 pub mod explanation;
 pub mod facts;
 pub mod finding;
-pub mod github;
-pub mod html;
+pub(crate) mod github;
+pub(crate) mod html;
 pub mod json;
-pub mod markdown;
+pub(crate) mod markdown;
 pub mod merge;
 mod names;
-pub mod notification;
-pub mod prometheus;
-pub mod sarif;
+pub(crate) mod notification;
+pub(crate) mod prometheus;
+pub(crate) mod sarif;
 pub mod schema;
 pub mod text;
 mod words;

@@ -18,7 +18,7 @@ const NAMED: usize = 10;
 
 /// What would be sent.
 #[derive(Clone, Debug)]
-pub struct Message {
+pub(crate) struct Message {
     /// The JSON object.
     pub body: String,
     /// Whether something differs, failed or was changed.
@@ -57,7 +57,7 @@ struct Summary {
 /// # Panics
 /// Never: the shape has no map with keys that are not strings.
 #[must_use]
-pub fn message(run: &Run<'_>, exit_code: u8) -> Message {
+pub(crate) fn message(run: &Run<'_>, exit_code: u8) -> Message {
     let writes = run.report.map_or(0, |report| {
         report.results.iter().map(|result| result.writes).sum()
     });

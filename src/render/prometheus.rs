@@ -16,7 +16,7 @@ const LAST_SUCCESS: &str = "portward_last_success_timestamp_seconds";
 
 /// Everything that is told.
 #[derive(Clone, Debug)]
-pub struct Metrics<'a> {
+pub(crate) struct Metrics<'a> {
     /// The verb, such as `drift`.
     pub verb: &'a str,
     /// The configuration as it was named.
@@ -105,7 +105,7 @@ impl Counts {
 
 /// When the last success was, as an earlier text says.
 #[must_use]
-pub fn last_success(text: &str) -> Option<i64> {
+pub(crate) fn last_success(text: &str) -> Option<i64> {
     text.lines()
         .filter_map(|line| line.strip_prefix(LAST_SUCCESS))
         .filter_map(|rest| rest.rsplit(' ').next()?.parse().ok())
@@ -114,7 +114,7 @@ pub fn last_success(text: &str) -> Option<i64> {
 
 /// The text.
 #[must_use]
-pub fn text(metrics: &Metrics<'_>) -> String {
+pub(crate) fn text(metrics: &Metrics<'_>) -> String {
     let Metrics {
         verb,
         config,

@@ -20,7 +20,7 @@ const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
 /// The log, indented, with a final newline.
 #[must_use]
-pub fn document(run: &Run<'_>) -> String {
+pub(crate) fn document(run: &Run<'_>) -> String {
     let findings = findings(run);
     let rules: BTreeMap<&str, &Rule> = findings.iter().map(|f| (&*f.rule.id, &f.rule)).collect();
     let index: Vec<&str> = rules.keys().copied().collect();

@@ -14,7 +14,7 @@ use crate::render::text::severity;
 
 /// The page.
 #[must_use]
-pub fn difference(of: &Comparison<'_>, service: ServiceName<'_>) -> String {
+pub(crate) fn difference(of: &Comparison<'_>, service: ServiceName<'_>) -> String {
     let mut out = String::new();
     begin(&mut out, "diff", &summary(of));
     let count = |is: fn(&Compared) -> bool| of.all.iter().filter(|c| is(c)).count();

@@ -31,7 +31,7 @@ const CAUSES: usize = 20;
 
 /// The comment. Its first line is a mark that a bot knows its own comment by.
 #[must_use]
-pub fn difference(of: &Comparison<'_>) -> String {
+pub(crate) fn difference(of: &Comparison<'_>) -> String {
     let sentence = in_a_sentence(of);
     if let Some(text) = sentence.filter(|text| text.chars().count() <= LIMIT) {
         return text;
