@@ -54,8 +54,13 @@ fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     // Before it is opened: opening a pipe waits for somebody who writes.
     is_regular(&fs::metadata(path)?)?;
     let file = File::open(path)?;
-    is_regular(&file.metadata()?)?;
-    read_stream_up_to(file, most)
+    let metadata = file.metadata()?;
+    is_regular(&metadata)?;
+    // As much as it will take, and a byte that shows the end: a buffer that grows is twice as large as a large file.
+    let expected = metadata.len().min(most) + 1;
+    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
+    append_up_to(&mut bytes, file, most)?;
+    Ok(bytes)
 }
 
 /// As [`read`], from a stream such as standard input.
@@ -72,13 +77,18 @@ pub(crate) fn read_stream(stream: impl io::Read) -> io::Result<Vec<u8>> {
 /// As [`read_stream`].
 pub(crate) fn read_stream_up_to(stream: impl io::Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    stream.take(most + 1).read_to_end(&mut bytes)?;
+    append_up_to(&mut bytes, stream, most)?;
+    Ok(bytes)
+}
+
+fn append_up_to(bytes: &mut Vec<u8>, stream: impl io::Read, most: u64) -> io::Result<()> {
+    stream.take(most + 1).read_to_end(bytes)?;
     if bytes.len() as u64 > most {
         return Err(io::Error::other(format!(
             "it has more than {most} bytes, the limit of an input file"
         )));
     }
-    Ok(bytes)
+    Ok(())
 }
 
 fn is_regular(metadata: &fs::Metadata) -> io::Result<()> {

@@ -3,9 +3,11 @@
 //! One format for the emulator's state, for planning offline and for the example fleet. Owns the file format; refuses to
 //! interpret the rules, which stay as the API spells them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::model::{
     AddressType, Instance, InstanceId, InstanceState, PAIRS_OF_AN_INSTANCE, PortState,
@@ -56,7 +58,75 @@ pub struct Entry {
     /// `dualstack`, `ipv4` or `ipv6`.
     pub ip_address_type: String,
     /// The rules as the API spells them; `null` where they could not be read.
-    pub port_states: Option<Vec<PortState>>,
+    ///
+    /// Instances with the same rules share them: a fleet has few lists that differ.
+    pub port_states: Option<Arc<[PortState]>>,
+}
+
+/// An inventory of which the rules are still text.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Unread<'a> {
+    format: String,
+    version: u32,
+    #[serde(borrow)]
+    regions: BTreeMap<String, Vec<UnreadEntry<'a>>>,
+    #[serde(default)]
+    unlisted: Vec<Unlisted>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct UnreadEntry<'a> {
+    name: String,
+    arn: String,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    state: String,
+    ip_address_type: String,
+    #[serde(borrow)]
+    port_states: Option<&'a RawValue>,
+}
+
+/// The lists of rules that were read, by their text: each is read once, however many instances have it.
+type Lists<'a> = HashMap<&'a str, Arc<[PortState]>>;
+
+impl Unread<'_> {
+    fn read(self) -> serde_json::Result<Inventory> {
+        let mut lists = Lists::new();
+        let mut regions = BTreeMap::new();
+        for (region, entries) in self.regions {
+            let entries = entries.into_iter().map(|entry| entry.read(&mut lists));
+            regions.insert(region, entries.collect::<serde_json::Result<_>>()?);
+        }
+        Ok(Inventory {
+            format: self.format,
+            version: self.version,
+            regions,
+            unlisted: self.unlisted,
+        })
+    }
+}
+
+impl<'a> UnreadEntry<'a> {
+    fn read(self, lists: &mut Lists<'a>) -> serde_json::Result<Entry> {
+        let list = |text: &'a RawValue| -> serde_json::Result<Arc<[PortState]>> {
+            if let Some(list) = lists.get(text.get()) {
+                return Ok(Arc::clone(list));
+            }
+            let list: Arc<[PortState]> = serde_json::from_str(text.get())?;
+            lists.insert(text.get(), Arc::clone(&list));
+            Ok(list)
+        };
+        Ok(Entry {
+            port_states: self.port_states.map(list).transpose()?,
+            name: self.name,
+            arn: self.arn,
+            tags: self.tags,
+            state: self.state,
+            ip_address_type: self.ip_address_type,
+        })
+    }
 }
 
 /// Why a text is no inventory.
@@ -102,7 +172,16 @@ impl Inventory {
     /// Text that is not an inventory of a known version, names that repeat within a region of an account, an ARN that two
     /// instances have, and an instance with more rules than any can have.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let inventory: Self = serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(text))?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let unread: serde_json::Result<Unread<'_>> = serde_json::from_str(text);
+        let inventory = match unread.and_then(Unread::read) {
+            Ok(inventory) => inventory,
+            // Read as a whole, it says at which line and column of the file.
+            Err(error) => {
+                let whole = serde_json::from_str::<Self>(text);
+                return Err(Error::Json(whole.err().unwrap_or(error)));
+            }
+        };
         if inventory.format != FORMAT {
             return Err(Error::Format(inventory.format));
         }
@@ -261,6 +340,29 @@ mod tests {
                 PAIRS_OF_AN_INSTANCE + 2
             )
         );
+    }
+
+    #[test]
+    fn a_broken_rule_is_named_by_its_place_in_the_file() {
+        let text = ONE.replace("\"tcp\"", "6");
+        let error = Inventory::parse(&text).expect_err("refused").to_string();
+        assert_eq!(
+            error,
+            "not a portward inventory: invalid type: integer `6`, expected a string at line 6 column 67"
+        );
+    }
+
+    #[test]
+    fn instances_with_the_same_rules_share_them() {
+        let start = ONE.find("{\n        \"name\"").expect("the instance");
+        let end = ONE.find("]}}").expect("the end");
+        let other = ONE[start..end]
+            .replace("web-1", "web-2")
+            .replace("Instance/1", "Instance/2");
+        let text = format!("{}, {other}{}", &ONE[..end], &ONE[end..]);
+        let inventory = Inventory::parse(&text).expect("an inventory");
+        let [one, two] = [0, 1].map(|at| inventory.regions["eu-central-1"][at].port_states.clone());
+        assert!(Arc::ptr_eq(&one.expect("rules"), &two.expect("rules")));
     }
 
     #[test]

@@ -221,7 +221,7 @@ fn example() -> (Desired, Live, Fingerprint) {
     let inventory = Inventory::parse(&text).expect("an inventory");
     let mut live = Live::default();
     for (at, (id, entry)) in inventory.entries().enumerate() {
-        let mut entries = entry.port_states.clone().expect("rules");
+        let mut entries = entry.port_states.as_deref().expect("rules").to_vec();
         match at {
             0 => entries.push(rule("sctp", 1, 1, &["192.0.2.1"])),
             1 => entries.push(rule("tcp", 99, 99, &[])),
@@ -460,7 +460,7 @@ fn answers_are_as_their_schemas_say() {
     let plain = stage.fleet();
     let mut odd = plain.clone();
     let entries = odd.regions.values_mut().flatten();
-    entries.for_each(|entry| entry.port_states = Some(vec![rule("tcp", 22, 22, &[])]));
+    entries.for_each(|entry| entry.port_states = Some([rule("tcp", 22, 22, &[])].into()));
     stage.populate(&odd);
     let perhaps = explain(&[]);
     assert_eq!(perhaps["live"]["perhaps"][0]["entry"], "tcp 22-22");

@@ -96,7 +96,7 @@ pub(super) fn absent(
             wanted.absent.push(Absent {
                 key: *key,
                 sources,
-                origin: rule.origin.clone(),
+                origin: item.declared.origin.clone(),
                 why: item.declared.why.clone(),
                 owner: item.declared.owner.clone(),
             });
@@ -130,14 +130,7 @@ fn contradiction(
                     .is_none_or(|sources| overlap(sources, &rule.sources))
         });
         let Some(rule) = clash else { continue };
-        if complaints.are_new(
-            span,
-            Span {
-                file: span.file,
-                start: span.start,
-                end: span.start,
-            },
-        ) {
+        if complaints.are_new(span, Span::new(span.file(), span.start()..span.start())) {
             let name = quote(&instance.id.to_string());
             let what = if whole {
                 ""

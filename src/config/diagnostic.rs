@@ -188,7 +188,7 @@ impl Report {
     }
 
     pub(super) fn origin(&self, span: Span) -> Origin {
-        self.sources[span.file].origin(span.start)
+        self.sources[span.file()].origin(span.start())
     }
 
     pub(super) fn error(&mut self, span: Span, message: impl Into<String>) -> &mut Problem {
@@ -297,13 +297,13 @@ impl Problem {
             related,
         } = self;
         let excerpt = |span: Span| {
-            let shown = !hidden.contains(&span.file);
-            shown.then(|| sources[span.file].excerpt(span.start, span.end))
+            let shown = !hidden.contains(&span.file());
+            shown.then(|| sources[span.file()].excerpt(span.start(), span.end()))
         };
-        let end = sources[span.file].origin(span.end.max(span.start));
+        let end = sources[span.file()].origin(span.end().max(span.start()));
         Diagnostic {
             severity,
-            origin: sources[span.file].origin(span.start),
+            origin: sources[span.file()].origin(span.start()),
             end: Some((end.line, end.column)),
             message: sanitize_line(&message).into_owned(),
             count: 1,
@@ -312,7 +312,7 @@ impl Problem {
             related_excerpt: related.as_ref().and_then(|(span, _)| excerpt(*span)),
             related: related.map(|(span, what)| {
                 (
-                    sources[span.file].origin(span.start),
+                    sources[span.file()].origin(span.start()),
                     sanitize_line(&what).into_owned(),
                 )
             }),

@@ -34,6 +34,8 @@ pub(super) struct Names {
     used_rulesets: BTreeSet<usize>,
     /// What was already followed, by the texts of `from`. Rules name the same few people again and again.
     followed: HashMap<Arc<[String]>, Rc<Followed>>,
+    /// The same for the texts of `allow`.
+    allowed: HashMap<Arc<str>, Arc<[Key]>>,
     incomplete: bool,
     /// The policies, and whether a rule can be excepted from them.
     pub(super) policies: BTreeMap<String, bool>,
@@ -73,6 +75,7 @@ impl Names {
             budget: Budget::new(0),
             used_rulesets: BTreeSet::new(),
             followed: HashMap::new(),
+            allowed: HashMap::new(),
             incomplete,
             policies: BTreeMap::new(),
             additive: false,
@@ -85,7 +88,7 @@ impl Names {
         rules: Vec<RuleDef>,
         span: Span,
         report: &mut Report,
-    ) -> Vec<Rule> {
+    ) -> Box<[Rule]> {
         self.begin_table(0, span, report);
         let rules = rules.into_iter().map(|rule| self.rule(rule, report));
         let rules = rules.collect();
@@ -205,15 +208,16 @@ impl Names {
         let origin = report.origin(span);
         let mut seen = BTreeSet::new();
         let several = allow.len() > 1;
-        let items: Vec<Item> = allow
+        let items: Box<[Item]> = allow
             .into_iter()
             .map(|text| {
-                let mut keys = self.keys(&text, report);
+                let (allow, mut keys) = self.keys(text, report);
                 if several {
-                    keys.retain(|key| seen.insert(*key));
+                    let first = keys.iter().copied().filter(|key| seen.insert(*key));
+                    keys = first.collect();
                 }
                 let declared = Declaration {
-                    allow: text.text,
+                    allow,
                     from: Arc::clone(&from),
                     origin: origin.clone(),
                     why: why.clone(),
@@ -260,12 +264,9 @@ impl Names {
         }
         let rule = Rule {
             span,
-            origin,
             items,
-            from,
             sources: followed.sources.clone(),
             literals,
-            until,
             waive: waive.into_iter().map(|id| id.text).collect(),
             any_family,
         };
@@ -293,16 +294,26 @@ impl Names {
         }
     }
 
-    fn keys(&mut self, text: &Text, report: &mut Report) -> Vec<Key> {
-        match port(text, report) {
-            Element::Items(keys) => keys,
+    /// One text of `allow`, and what it opens.
+    fn keys(&mut self, text: Text, report: &mut Report) -> (Arc<str>, Arc<[Key]>) {
+        if let Some((text, keys)) = self.allowed.get_key_value(text.text.as_str()) {
+            return (Arc::clone(text), Arc::clone(keys));
+        }
+        let keys = match port(&text, report) {
+            Element::Items(keys) => Some(keys.into()),
             Element::Name => self
                 .services
                 .expand(&text.text, text.span, report)
-                .map(|keys| keys.to_vec())
-                .unwrap_or_default(),
-            Element::Wrong => Vec::new(),
-        }
+                .map(|keys| keys.iter().copied().collect()),
+            Element::Wrong => None,
+        };
+        let text: Arc<str> = text.text.into();
+        // What is wrong is reported for each rule.
+        let Some(keys) = keys else {
+            return (text, Arc::default());
+        };
+        self.allowed.insert(Arc::clone(&text), Arc::clone(&keys));
+        (text, keys)
     }
 
     /// The texts of `from`, their places, and whom they let in.

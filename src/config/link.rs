@@ -25,7 +25,7 @@ pub(super) struct Linked {
     pub(super) sites: BTreeSet<Site>,
     pub(super) mode: Mode,
     pub(super) strategy: Strategy,
-    pub(super) rulesets: Vec<Vec<Rule>>,
+    pub(super) rulesets: Vec<Box<[Rule]>>,
     /// What each of them comes to, in pairs of port and source.
     pub(super) ruleset_pairs: Vec<usize>,
     pub(super) groups: Vec<Group>,

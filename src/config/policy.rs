@@ -88,7 +88,7 @@ pub(super) fn link(names: &mut Names, defs: Named<PolicyDef>, report: &mut Repor
             demands.push(Demand::OnlyFrom {
                 cells: cells(&rule),
                 sources: rule.sources.clone(),
-                from: rule.from.to_vec(),
+                from: rule.from().to_vec(),
             });
         }
         if let Some(AtMost {
@@ -134,7 +134,7 @@ pub(super) fn link(names: &mut Names, defs: Named<PolicyDef>, report: &mut Repor
 }
 
 fn cells(rule: &super::rule::Rule) -> Cells {
-    let keys = rule.items.iter().flat_map(|item| &item.keys);
+    let keys = rule.items.iter().flat_map(|item| &*item.keys);
     Cells::Of(keys.copied().collect())
 }
 

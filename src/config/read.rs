@@ -55,14 +55,7 @@ pub(super) fn file(
         {
             report.without_excerpt(file);
         }
-        let problem = report.error(
-            Span {
-                file,
-                start: at,
-                end: at + 1,
-            },
-            "this is not UTF-8",
-        );
+        let problem = report.error(Span::new(file, at..at + 1), "this is not UTF-8");
         if let Some(hint) = hint {
             problem.hint(hint);
         }
@@ -91,7 +84,7 @@ pub(super) fn parts(
             defs.incomplete = true;
             report
                 .without_excerpt(file)
-                .error(Span { file, start: 0, end: 0 }, "this does not look like a configuration: it is not valid TOML, and none of its keys is known")
+                .error(Span::new(file, 0..0), "this does not look like a configuration: it is not valid TOML, and none of its keys is known")
                 .hint("the first line is `version = 1`");
             break;
         }
@@ -177,11 +170,7 @@ fn version(cx: &mut Cx<'_>, root: &DeTable<'_>, first: bool, source: &Source) ->
     let Some(value) = root.get("version") else {
         if first {
             let end = source.text().find('\n').unwrap_or(source.text().len());
-            let span = Span {
-                file: cx.file,
-                start: 0,
-                end: end.min(1),
-            };
+            let span = Span::new(cx.file, 0..end.min(1));
             cx.missing(
                 span,
                 "`version` is missing",

@@ -14,15 +14,12 @@ use crate::model::{
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) span: Span,
-    pub(super) origin: Origin,
-    pub(super) items: Vec<Item>,
-    pub(super) from: Arc<[String]>,
+    pub(super) items: Box<[Item]>,
     pub(super) sources: Sources,
     /// The first address of each family that is written out in `from`.
     pub(super) literals: Literals,
-    pub(super) until: Option<time::OffsetDateTime>,
     /// Policies that are to overlook it.
-    pub(super) waive: Vec<String>,
+    pub(super) waive: Box<[String]>,
     /// Whether sources of a family that the protocol or the instance lacks are kept: what is live may have them.
     pub(super) any_family: bool,
 }
@@ -38,7 +35,7 @@ pub(super) struct Literals {
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) declared: Arc<Declaration>,
-    pub(super) keys: Vec<Key>,
+    pub(super) keys: Arc<[Key]>,
 }
 
 /// What must go.
@@ -133,10 +130,25 @@ impl Rule {
         self.items.iter().flat_map(keys)
     }
 
+    /// Whom it lets in, as it is written.
+    pub(super) fn from(&self) -> &[String] {
+        self.items.first().map_or(&[], |item| &item.declared.from)
+    }
+
+    /// Where it is declared.
+    pub(super) fn origin(&self) -> Option<Origin> {
+        Some(self.items.first()?.declared.origin.clone())
+    }
+
+    /// The first instant at which it is no longer wanted.
+    pub(super) fn until(&self) -> Option<time::OffsetDateTime> {
+        self.items.first()?.declared.until
+    }
+
     fn note(&self, text: String) -> Note {
         Note {
             text,
-            origin: Some(self.origin.clone()),
+            origin: self.origin(),
         }
     }
 
@@ -152,7 +164,7 @@ impl Rule {
     /// Each key with the sources that its protocol takes, whatever families the instance has.
     pub(super) fn literally(&self, rules: &mut Vec<model::Rule>) {
         for item in &self.items {
-            for key in &item.keys {
+            for key in &*item.keys {
                 let sources = self.takes(*key, Families::BOTH).trim(&self.sources);
                 if !sources.is_empty() {
                     rules.push(item.rule(*key, sources));
@@ -177,7 +189,7 @@ impl Rule {
                 left_out.1 |= takes.ipv6 && !there.ipv6 && !self.sources.ipv6().is_empty();
             }
             let before = rules.len();
-            for key in &item.keys {
+            for key in &*item.keys {
                 let sources = self.takes(*key, there).trim(&self.sources);
                 if !sources.is_empty() {
                     rules.push(item.rule(*key, sources));
@@ -221,7 +233,7 @@ impl Rule {
             return Vec::new();
         }
         let waiver = |rule: &model::Rule| Waiver {
-            policies: self.waive.clone(),
+            policies: self.waive.to_vec(),
             key: rule.key,
             sources: rule.sources.clone(),
             origin: rule.declared.origin.clone(),
@@ -249,7 +261,7 @@ impl Rule {
 
     /// Whether the rule is over, and a note if it soon will be.
     pub(super) fn is_expired(&self, as_of: time::OffsetDateTime, notes: &mut Vec<Note>) -> bool {
-        let Some(until) = self.until else {
+        let Some(until) = self.until() else {
             return false;
         };
         if until <= as_of {

@@ -27,12 +27,41 @@ pub struct Source {
     characters: Vec<usize>,
 }
 
-/// A stretch of one of the files, in bytes.
+/// A stretch of one of the files, in bytes. Every rule has several, so it is small: no file is as long as 4 GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Span {
-    pub(super) file: usize,
-    pub(super) start: usize,
-    pub(super) end: usize,
+    file: u32,
+    start: u32,
+    end: u32,
+}
+
+const _: () = assert!(crate::input::MOST_BYTES < u32::MAX as u64);
+
+impl Span {
+    pub(super) fn new(file: usize, range: Range<usize>) -> Self {
+        let small = |number| u32::try_from(number).unwrap_or(u32::MAX);
+        Self {
+            file: small(file),
+            start: small(range.start),
+            end: small(range.end),
+        }
+    }
+
+    pub(super) fn file(self) -> usize {
+        self.file as usize
+    }
+
+    pub(super) fn start(self) -> usize {
+        self.start as usize
+    }
+
+    pub(super) fn end(self) -> usize {
+        self.end as usize
+    }
+
+    pub(super) fn range(self) -> Range<usize> {
+        self.start()..self.end()
+    }
 }
 
 /// A part of a line that is safe to show.

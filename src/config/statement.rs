@@ -121,11 +121,7 @@ impl Scope {
             None => Some(Vec::new()),
             Some(text) => Some(vec![Glob::new(&text).ok()?]),
         };
-        let nowhere = Span {
-            file: 0,
-            start: 0,
-            end: 0,
-        };
+        let nowhere = Span::new(0, 0..0);
         let accounts = glob(account)?.into_iter();
         Some(Self(Kind::Every(Selector {
             names: glob(Some(name))?,
@@ -311,7 +307,7 @@ fn absent(settings: &Settings) -> Vec<Absent> {
             absent.push(Absent {
                 key: *key,
                 sources,
-                origin: absence.rule.origin.clone(),
+                origin: item.declared.origin.clone(),
                 why: item.declared.why.clone(),
                 owner: item.declared.owner.clone(),
             });

@@ -43,7 +43,7 @@ impl Config {
                 );
                 notes.push(Note {
                     text,
-                    origin: Some(rule.origin.clone()),
+                    origin: rule.origin(),
                 });
             }
         }

@@ -21,11 +21,8 @@ pub(super) fn report(
 ) -> bool {
     let source = report.source(file);
     let text = &source.text()[part.clone()];
-    let place = |range: Range<usize>| Span {
-        file,
-        start: part.start + range.start,
-        end: part.start + range.end,
-    };
+    let place =
+        |range: Range<usize>| Span::new(file, part.start + range.start..part.start + range.end);
     // The parser names no place for some errors; the place of the one before is the nearest there is.
     let mut last = 0;
     let (mut looks, mut partial) = (0, false);

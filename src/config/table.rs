@@ -16,8 +16,8 @@ use crate::model::{Mode, Strategy};
 pub(super) struct Settings {
     /// Places in the list of all rulesets.
     pub(super) uses: BTreeSet<usize>,
-    pub(super) rules: Vec<Rule>,
-    pub(super) absent: Vec<Absence>,
+    pub(super) rules: Box<[Rule]>,
+    pub(super) absent: Box<[Absence]>,
     /// What `rules` and `absent` come to, in pairs of port and source.
     pub(super) own_pairs: usize,
     pub(super) mode: Option<(Mode, Span)>,

@@ -31,11 +31,10 @@ pub(super) struct Cx<'r> {
 impl Cx<'_> {
     pub(super) fn span<T>(&self, spanned: &Spanned<T>) -> Span {
         let range = spanned.span();
-        Span {
-            file: self.file,
-            start: self.offset + range.start,
-            end: self.offset + range.end,
-        }
+        Span::new(
+            self.file,
+            self.offset + range.start..self.offset + range.end,
+        )
     }
 
     /// Something that must be there is not.

@@ -240,7 +240,7 @@ impl State {
         keep: Keep<'_>,
     ) -> Result<(Option<Vec<PortState>>, u64), Fault> {
         let entry = self.entry(site, place);
-        let rules = entry.port_states.clone();
+        let rules = entry.port_states.as_deref().map(<[PortState]>::to_vec);
         let id = id(site, &entry.name);
         let shuffled = self.quirks.order == Order::Shuffled;
         if !shuffled && !self.memory.contains_key(&id) {

@@ -156,7 +156,7 @@ proptest! {
             key: *key,
             sources: sources.clone(),
             declared: std::sync::Arc::new(Declaration {
-                allow: key.to_string(),
+                allow: key.to_string().into(),
                 from: [].into(),
                 origin: Origin { file: "firewall.toml".into(), line: at + 1, column: 1 },
                 why: Some(format!("reason {at}")),

@@ -158,7 +158,8 @@ impl Reader for Offline {
 
     async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, Error> {
         const ACTION: &str = "GetInstancePortStates";
-        self.entry(ACTION, id)?.port_states.clone().ok_or_else(|| {
+        let rules = self.entry(ACTION, id)?.port_states.as_deref();
+        rules.map(<[PortState]>::to_vec).ok_or_else(|| {
             let message = "the rules could not be read when the snapshot was taken";
             Error::new(Kind::BadReply, ACTION, id.to_string(), message)
                 .with_hint("take a new snapshot")

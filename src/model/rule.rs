@@ -43,7 +43,7 @@ pub struct Rule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declaration {
     /// What `allow` calls it, such as `ssh` or `tcp/443`.
-    pub allow: String,
+    pub allow: Arc<str>,
     /// What `from` calls it, such as `admins` or `203.0.113.0/24`.
     pub from: Arc<[String]>,
     /// Where it is declared.

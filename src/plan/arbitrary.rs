@@ -50,7 +50,7 @@ fn rule(
         key,
         sources: sources.clone(),
         declared: std::sync::Arc::new(Declaration {
-            allow: key.to_string(),
+            allow: key.to_string().into(),
             from: ["office".into()].into(),
             origin: origin(line),
             why: why.cloned(),

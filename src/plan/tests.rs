@@ -174,7 +174,7 @@ fn rules(firewall: &Firewall) -> Vec<Rule> {
         key: *key,
         sources: sources.clone(),
         declared: Arc::new(Declaration {
-            allow: key.to_string(),
+            allow: key.to_string().into(),
             from: [].into(),
             origin: origin(line + 1),
             why: None,

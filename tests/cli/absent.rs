@@ -73,7 +73,7 @@ fn a_range_is_cut_with_consent() {
         let mut ports: Vec<(i32, i32)> = entry
             .port_states
             .iter()
-            .flatten()
+            .flat_map(|rules| rules.iter())
             .map(|entry| (entry.from_port, entry.to_port))
             .filter(|ports| *ports != (443, 443))
             .collect();

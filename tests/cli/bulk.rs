@@ -186,8 +186,9 @@ fn a_list_that_is_late_is_found_out() {
 fn a_list_that_lacks_a_rule_is_found_out() {
     let mut more = some(3, 0);
     for entry in more.regions.values_mut().flatten() {
-        let rules = entry.port_states.as_mut().expect("rules");
-        rules.push(rule("tcp", 5432, 5432, &["0.0.0.0/0"]));
+        let rules = entry.port_states.as_deref().expect("rules");
+        let more = [rule("tcp", 5432, 5432, &["0.0.0.0/0"])];
+        entry.port_states = Some([rules, &more].concat().into());
     }
     let (server, stage) = served(&more, ListedPorts::Partial);
     let (done, _) = ends(&server, &stage, &["drift"], 2);

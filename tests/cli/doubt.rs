@@ -277,7 +277,7 @@ fn the_browser_client_gets_in_with_the_world() {
         let mut fleet = stage.fleet();
         for entry in fleet.regions.values_mut().flatten() {
             entry.ip_address_type = kind.to_owned();
-            entry.port_states = Some(vec![rule("tcp", 22, 22, &[from])]);
+            entry.port_states = Some([rule("tcp", 22, 22, &[from])].into());
         }
         stage.populate(&fleet);
         let args = [

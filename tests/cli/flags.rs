@@ -109,7 +109,7 @@ fn template() -> &'static BTreeMap<String, String> {
         few.regions
             .values_mut()
             .flatten()
-            .for_each(|entry| entry.port_states = Some(Vec::new()));
+            .for_each(|entry| entry.port_states = Some([].into()));
         keep("few.json", few.to_json());
         let mut pending = live();
         let all = pending.regions.values_mut().flatten();

@@ -92,7 +92,7 @@ fn what_has_no_words_is_told_and_is_a_difference() {
     let [web, ..] = &mut odd.regions.values_mut().next().expect("a region")[..] else {
         panic!("no instance");
     };
-    web.port_states = Some(vec![rule("tcp", 22, 22, &["partners", "203.0.113.0/24"])]);
+    web.port_states = Some([rule("tcp", 22, 22, &["partners", "203.0.113.0/24"])].into());
     stage.populate(&odd);
     let done = stage.on_fleet(&["import", "--out", "firewall.toml"]);
     assert_eq!(
@@ -180,8 +180,9 @@ fn nothing_is_loosened_however_the_service_answers() {
         for (at, name) in ["web-1", "web-2", "old-1"].into_iter().enumerate() {
             let mut more = odd_fleet();
             let entry = &mut more.regions.values_mut().next().expect("a region")[at];
-            let rules = entry.port_states.get_or_insert_default();
-            rules.push(rule("tcp", 5432, 5432, &["198.51.100.7/32"]));
+            let rules = entry.port_states.as_deref().unwrap_or_default();
+            let new = [rule("tcp", 5432, 5432, &["198.51.100.7/32"])];
+            entry.port_states = Some([rules, &new].concat().into());
             let server = Server::start(more, quirks());
             let drift = server.run(&stage, &["drift"]);
             assert_eq!(drift.code, Some(2), "{quirk}: {}", drift.shown());

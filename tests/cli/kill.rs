@@ -269,8 +269,8 @@ fn same_access(is: &Inventory, wanted: &Inventory, situation: &str) {
 fn rules(inventory: &Inventory, id: &InstanceId) -> Vec<PortState> {
     let mut entries = inventory.entries();
     let found = entries.find(|(of, _)| of == id);
-    let rules = found.and_then(|(_, entry)| entry.port_states.clone());
-    rules.expect("an instance of this test")
+    let rules = found.and_then(|(_, entry)| entry.port_states.as_deref());
+    rules.expect("an instance of this test").to_vec()
 }
 
 fn effective(rules: &[PortState]) -> Effective {

@@ -176,7 +176,7 @@ fn what_was_never_written_is_not_put_back() {
         let entry = entries
             .find(|entry| entry.name == name)
             .expect("an instance");
-        let mut rules = entry.port_states.clone().expect("rules");
+        let mut rules = entry.port_states.as_deref().expect("rules").to_vec();
         rules.sort();
         rules
     };

@@ -55,7 +55,7 @@ pub(crate) fn instance(name: &str, rules: Vec<PortState>) -> Entry {
         tags: std::collections::BTreeMap::new(),
         state: "running".to_owned(),
         ip_address_type: "dualstack".to_owned(),
-        port_states: Some(rules),
+        port_states: Some(rules.into()),
     }
 }
 

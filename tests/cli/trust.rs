@@ -117,7 +117,7 @@ fn a_plan_that_is_not_as_it_was_or_not_for_this_world_is_refused() {
     let mut changed = stage.fleet();
     for entry in changed.regions.values_mut().flatten() {
         if entry.name == "web-1" {
-            entry.port_states = Some(vec![rule("tcp", 22, 22, &["0.0.0.0/0"])]);
+            entry.port_states = Some([rule("tcp", 22, 22, &["0.0.0.0/0"])].into());
         }
     }
     let fleet = stage.fleet();

@@ -238,7 +238,7 @@ impl Rollback {
                 key: *key,
                 sources: sources.clone(),
                 declared: Arc::new(Declaration {
-                    allow: key.to_string(),
+                    allow: key.to_string().into(),
                     from: texts.chain(sources.aliases().iter().cloned()).collect(),
                     origin: written.origin.clone(),
                     why: Some(format!("as before the run of {}", self.started)),

@@ -58,8 +58,10 @@ pub(super) struct PlanRequest<'a> {
 }
 
 /// Reads the live rules through `reader`, plans, and judges the plan. Completes the run with what was found.
+///
+/// The configuration goes as soon as it was resolved: that of a large fleet takes more memory than all that comes after.
 pub(super) async fn plan(
-    config: &Config,
+    config: Config,
     as_of: OffsetDateTime,
     connection: &ConnectionArgs,
     sites: &[Site],
@@ -77,7 +79,7 @@ pub(super) async fn plan(
             && sites.contains(&id.site())
             && likely.declared(instance)
     };
-    let beside = beside(connection, config, sites).await;
+    let beside = beside(connection, &config, sites).await;
     let all = [sites, &beside].concat();
     let (mut live, listed_rules) = match question.read {
         Read::Exact => {
@@ -93,6 +95,10 @@ pub(super) async fn plan(
     let listing = listing(sites, &beside, &live);
     live.sites_unreadable.retain(|site, _| sites.contains(site));
     let mut desired = config.resolve_listed(&live.instances, &listing, as_of)?;
+    let fingerprint = config.fingerprint();
+    let accounts = accounts::of(sites, config.accounts());
+    run.problems.extend(problems(config.warnings()));
+    drop(config);
     let declared = desired.instances.len() + desired.undecided.len();
     narrow(&mut desired, &question.fleet.target, &live.sites_unreadable)?;
     if let Some(ours) = question.shard {
@@ -110,20 +116,19 @@ pub(super) async fn plan(
     live.firewalls = std::mem::take(&mut looked.firewalls);
     let plan = plan::plan(&desired, &live, options);
     let made_at = OffsetDateTime::now_utc();
-    run.problems.extend(problems(config.warnings()));
     run.problems.extend(looked.warning.map(Problem::warning));
     let basis = Basis {
         guard: desired.guard.clone(),
         scope: Scope {
             account: account(&plan),
-            accounts: accounts::of(sites, config.accounts()),
+            accounts,
             regions: regions_of(sites),
             targets: question.fleet.target.clone(),
             declared,
             shard: question.shard,
             as_of: question.preview,
         },
-        config: config.fingerprint(),
+        config: fingerprint,
         // A plan is made now, whatever day it is a preview of. What it wants was decided before anything was read, so a
         // rule may have ended since.
         made_at,

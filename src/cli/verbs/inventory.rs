@@ -243,7 +243,7 @@ impl Survey {
                 tags: tags.clone(),
                 state: state.name().to_owned(),
                 ip_address_type: address_type.name().to_owned(),
-                port_states: rules.as_ref().ok().cloned(),
+                port_states: rules.as_deref().ok().map(Into::into),
             });
         }
         let unlisted = self.sites_unreadable.keys().filter_map(|site| {

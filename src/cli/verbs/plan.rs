@@ -141,7 +141,7 @@ pub(super) async fn make_plan(
         let (loaded, sites, client) = session::open(config, connection, inventory, run).await?;
         let as_of = config.as_of.unwrap_or_else(time::OffsetDateTime::now_utc);
         let planned = session::plan(
-            &loaded,
+            loaded,
             as_of,
             connection,
             &sites,

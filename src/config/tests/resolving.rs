@@ -263,7 +263,7 @@ fn a_rule_ends() {
             (Some("me"), Some("so"))
         );
         assert_eq!(
-            (rule.declared.allow.as_str(), &*rule.declared.from),
+            (&*rule.declared.allow, &*rule.declared.from),
             ("ssh", &["anywhere".to_owned()][..])
         );
     }

@@ -193,9 +193,12 @@ impl Adoption<'_> {
         let there = Families::from(&instance.address_type);
         let mut shared: BTreeMap<Key, Vec<(Sources, Origin)>> = BTreeMap::new();
         for line in lines {
+            let Some(origin) = line.origin() else {
+                continue;
+            };
             for (key, sources) in self.given(line, there) {
-                let origin = line.origin.clone();
-                shared.entry(key).or_default().push((sources, origin));
+                let shared = shared.entry(key).or_default();
+                shared.push((sources, origin.clone()));
             }
         }
         shared
@@ -204,7 +207,7 @@ impl Adoption<'_> {
     /// What one line gives, if it is not over.
     fn given(&self, line: &Rule, there: Families) -> Given {
         let mut given = Given::new();
-        if line.until.is_some_and(|until| until <= self.as_of) {
+        if line.until().is_some_and(|until| until <= self.as_of) {
             return given;
         }
         let mut rules = Vec::new();
@@ -250,7 +253,7 @@ impl Adoption<'_> {
         }
         if !kept.is_empty() {
             // A key that gives nothing here stays beside those that do.
-            let all = line.items.iter().flat_map(|item| &item.keys);
+            let all = line.items.iter().flat_map(|item| &*item.keys);
             kept.extend(all.filter(|key| !given.contains_key(key)));
         }
         let mut pieces = Vec::new();
@@ -265,8 +268,9 @@ impl Adoption<'_> {
             let from = self.from(line, rest, takes);
             pieces.push((self.allow(line, keys), Some(from)));
         }
-        if !self.edits.replace(line.span, &pieces) {
-            let origin = &line.origin;
+        if !self.edits.replace(line.span, &pieces)
+            && let Some(origin) = line.origin()
+        {
             let text =
                 format!("the line at {origin} is not written as `{{ ... }}`: edit it by hand");
             self.refuse(id, text);
@@ -275,7 +279,7 @@ impl Adoption<'_> {
 
     /// The words of a line for some of its keys; `None` where these are all.
     fn allow(&self, line: &Rule, keys: &BTreeSet<Key>) -> Option<Vec<String>> {
-        let mut all = line.items.iter().flat_map(|item| &item.keys);
+        let mut all = line.items.iter().flat_map(|item| &*item.keys);
         if all.all(|key| keys.contains(key)) {
             return None;
         }
@@ -299,7 +303,7 @@ impl Adoption<'_> {
     /// The texts of `from` that are left with these sources: names stay where all of what they mean here stays.
     fn from(&self, line: &Rule, rest: &Sources, takes: Families) -> Vec<String> {
         let mut texts = Vec::new();
-        for text in line.from.iter() {
+        for text in line.from() {
             let mut all = Sources::new();
             self.expand(text, &mut all);
             let all = takes.trim(&all);

@@ -69,19 +69,19 @@ impl<'a> Edits<'a> {
 
     /// Puts what is left of a rule in its place. No piece: it goes.
     pub(super) fn replace(&mut self, span: Span, pieces: &[Piece]) -> bool {
-        let text = self.texts[span.file];
-        let rule = &text[span.start..span.end];
-        let found = instances(&self.trees[span.file])
+        let text = self.texts[span.file()];
+        let rule = &text[span.range()];
+        let found = instances(&self.trees[span.file()])
             .filter_map(|(_, body)| array(body.get("rules")?))
             .flatten()
-            .find(|item| item.span() == (span.start..span.end));
+            .find(|item| item.span() == (span.range()));
         let Some(fields) = found.and_then(table).filter(|_| rule.starts_with('{')) else {
             return false;
         };
         if pieces.is_empty() {
-            let range = with_comma(text, span.start..span.end);
-            self.gone.insert((span.file, span.start));
-            self.put(span.file, range, "");
+            let range = with_comma(text, span.range());
+            self.gone.insert((span.file(), span.start()));
+            self.put(span.file(), range, "");
             return true;
         }
         let (Some(allow), Some(from)) = (fields.get("allow"), fields.get("from")) else {
@@ -94,7 +94,7 @@ impl<'a> Edits<'a> {
                 for (value, texts) in [(allow, words), (from, who)] {
                     if let Some(texts) = texts {
                         let range = value.span();
-                        let inside = range.start - span.start..range.end - span.start;
+                        let inside = range.start - span.start()..range.end - span.start();
                         changes.push((inside, one_or_list(texts)));
                     }
                 }
@@ -106,14 +106,14 @@ impl<'a> Edits<'a> {
                 copy
             })
             .collect();
-        let joint = format!(",\n{}", indent(text, span.start));
-        self.put(span.file, span.start..span.end, &written.join(&joint));
+        let joint = format!(",\n{}", indent(text, span.start()));
+        self.put(span.file(), span.range(), &written.join(&joint));
         true
     }
 
     /// Adds rules to a table.
     pub(super) fn add_rules(&mut self, place: &Place<'_>, rules: &[String]) -> bool {
-        let file = place.span.file;
+        let file = place.span.file();
         let text = self.texts[file];
         let found = instances(&self.trees[file])
             .find(|(key, _)| *key == place.key)
@@ -160,22 +160,24 @@ impl<'a> Edits<'a> {
 
     /// Adds a list of rules to a table that has none: right below its header.
     fn new_list(&mut self, place: &Place<'_>, rules: &[String]) -> bool {
-        let text = self.texts[place.span.file];
-        let start = text[..place.span.start].rfind('\n').map_or(0, |at| at + 1);
+        let text = self.texts[place.span.file()];
+        let start = text[..place.span.start()]
+            .rfind('\n')
+            .map_or(0, |at| at + 1);
         let line = text[start..]
             .split_inclusive('\n')
             .next()
             .unwrap_or_default();
         // `[instances.x]`, and not a key in a table or a part of a longer header.
         let header = line.trim_start().starts_with("[instances.")
-            && text[place.span.end..].trim_start().starts_with(']');
+            && text[place.span.end()..].trim_start().starts_with(']');
         if !header {
             return false;
         }
         let list = format!("rules = {}\n", super::list(rules));
         let end = start + line.len();
         let broken = if line.ends_with('\n') { "" } else { "\n" };
-        self.put(place.span.file, end..end, &format!("{broken}{list}"));
+        self.put(place.span.file(), end..end, &format!("{broken}{list}"));
         true
     }
 

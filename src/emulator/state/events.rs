@@ -195,6 +195,6 @@ fn replacement(entry: &Entry, roll: u64) -> Entry {
         tags: BTreeMap::new(),
         state: InstanceState::Running.name().to_owned(),
         ip_address_type: entry.ip_address_type.clone(),
-        port_states: Some(vec![world(80), world(22)]),
+        port_states: Some([world(80), world(22)].into()),
     }
 }

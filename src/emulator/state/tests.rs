@@ -14,7 +14,7 @@ fn entry(name: &str, state: &str) -> Entry {
         tags: [("role".to_owned(), "web".to_owned())].into(),
         state: state.to_owned(),
         ip_address_type: "dualstack".to_owned(),
-        port_states: Some(Vec::new()),
+        port_states: Some([].into()),
     }
 }
 

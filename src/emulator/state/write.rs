@@ -109,7 +109,11 @@ impl State {
         self.check_settled(site, place)?;
         let client = attempt.by == Author::Client;
         let entry = self.entry(site, place);
-        let before = entry.port_states.clone().ok_or_else(unreadable)?;
+        let before = entry
+            .port_states
+            .as_deref()
+            .ok_or_else(unreadable)?
+            .to_vec();
         let family = AddressType::from_name(&entry.ip_address_type);
         let arn = entry.arn.clone();
         let mut after = (attempt.change)(&before, &family)?;
@@ -213,10 +217,10 @@ impl State {
     ) -> Result<(), Fault> {
         let changes = after != before;
         if changes {
-            self.entry(site, place).port_states = Some(after.to_vec());
+            self.entry(site, place).port_states = Some(after.into());
         }
         if let Err(fault) = keep(Changed::Inventory(&self.inventory, event)) {
-            self.entry(site, place).port_states = Some(before.to_vec());
+            self.entry(site, place).port_states = Some(before.into());
             return Err(fault);
         }
         let lists_late = self.quirks.listed_ports == ListedPorts::Stale;

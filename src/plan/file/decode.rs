@@ -149,7 +149,7 @@ fn guard(doc: &GuardDoc) -> Read<Guard> {
             key,
             sources,
             declared: Arc::new(Declaration {
-                allow: doc.allow.clone(),
+                allow: doc.allow.as_str().into(),
                 from: doc.from.clone().into(),
                 origin: origin(&doc.origin),
                 why: doc.why.clone(),

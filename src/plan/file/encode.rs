@@ -140,7 +140,7 @@ fn guard(guard: &Guard) -> GuardDoc {
             until,
         } = &**declared;
         KeepDoc {
-            allow: allow.clone(),
+            allow: allow.to_string(),
             from: from.to_vec(),
             rule: rule(*key, sources),
             origin: origin(at),

@@ -59,7 +59,7 @@ fn files(universe: Universe) -> impl Strategy<Value = PlanFile> {
                 key,
                 sources,
                 declared: Arc::new(Declaration {
-                    allow: text.clone(),
+                    allow: text.as_str().into(),
                     from: [text.clone()].into(),
                     origin: Origin {
                         file: text.into(),

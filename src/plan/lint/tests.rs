@@ -42,7 +42,7 @@ fn planned_as(
         key: *key,
         sources: sources.clone(),
         declared: Arc::new(Declaration {
-            allow: String::new(),
+            allow: "".into(),
             from: [].into(),
             origin: crate::model::Origin {
                 file: "f".into(),

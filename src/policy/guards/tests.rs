@@ -32,7 +32,7 @@ fn rule(key: Key, sources: &Sources) -> Rule {
         key,
         sources: sources.clone(),
         declared: Arc::new(Declaration {
-            allow: String::new(),
+            allow: "".into(),
             from: [].into(),
             origin: Origin {
                 file: "firewall.toml".into(),

@@ -49,7 +49,7 @@ fn rules(lines: &[Line<'_>]) -> Vec<Rule> {
         key: *key,
         sources: sources(texts),
         declared: Arc::new(Declaration {
-            allow: key.to_string(),
+            allow: key.to_string().into(),
             from: texts.iter().map(ToString::to_string).collect(),
             origin: origin(at + 1),
             why: None,

@@ -100,7 +100,7 @@ fn many_ports(instances: i32) -> Plan {
             key,
             sources: Sources::anywhere(),
             declared: std::sync::Arc::new(Declaration {
-                allow: String::new(),
+                allow: "".into(),
                 from: [].into(),
                 origin: Origin {
                     file: "firewall.toml".into(),

@@ -181,7 +181,7 @@ impl Case<'_> {
 /// The rules of an instance in an inventory.
 pub(crate) fn rules(inventory: &Inventory, id: &InstanceId) -> Option<Vec<PortState>> {
     let found = inventory.entries().find(|(of, _)| of == id);
-    found.and_then(|(_, entry)| entry.port_states.clone())
+    found.and_then(|(_, entry)| entry.port_states.as_deref().map(<[PortState]>::to_vec))
 }
 
 fn a_sound_plan(act: &Act) -> Result<(), Broken> {

@@ -306,7 +306,7 @@ fn entry(rng: &mut Rng, region: &str, place: usize) -> Entry {
         tags: BTreeMap::new(),
         state: state.to_owned(),
         ip_address_type: family.to_owned(),
-        port_states: (rng.u8(..30) > 0).then_some(rules),
+        port_states: (rng.u8(..30) > 0).then(|| rules.into()),
     }
 }
 
@@ -453,7 +453,7 @@ fn rule(key: Key, sources: &Sources) -> Rule {
         key,
         sources: sources.clone(),
         declared: Arc::new(Declaration {
-            allow: key.to_string(),
+            allow: key.to_string().into(),
             from: sources.cidrs().chain(sources.ipv6_cidrs()).collect(),
             origin: origin(3),
             why: None,

@@ -75,7 +75,7 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
     let now = OffsetDateTime::now_utc();
     let as_of = args.config.as_of.unwrap_or(now);
     let planned = session::plan(
-        &config,
+        config,
         as_of,
         &args.connection,
         &sites,

@@ -317,7 +317,7 @@ proptest::proptest! {
         }
         for entry in &service.emulator().inventory().regions[REGION] {
             if let Some(last) = rules.get(&entry.arn) {
-                proptest::prop_assert_eq!(Some(last), entry.port_states.as_ref());
+                proptest::prop_assert_eq!(Some(last.as_slice()), entry.port_states.as_deref());
             }
         }
     }

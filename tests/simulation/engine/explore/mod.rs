@@ -525,7 +525,7 @@ fn rule(key: Key, sources: Sources) -> Rule {
         key,
         sources,
         declared: Arc::new(Declaration {
-            allow: key.to_string(),
+            allow: key.to_string().into(),
             from: [].into(),
             origin: origin(),
             why: None,

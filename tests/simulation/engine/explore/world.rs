@@ -221,7 +221,7 @@ impl<'a> World<'a> {
             tags,
             state: of.name().to_owned(),
             ip_address_type: address_type.name().to_owned(),
-            port_states: Some(entries(&state.rules)),
+            port_states: Some(entries(&state.rules).into()),
         };
         Inventory::new([(REGION.to_owned(), vec![entry])].into())
     }
