@@ -225,6 +225,7 @@ fn a_probe_gets_no_secrets_and_nothing_of_it_is_left() {
         .env("AWS_SESSION_TOKEN", "a-secret")
         .env("PORTWARD_NOTIFY_TOKEN", "a-secret")
         .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "a-secret")
+        .env("GITHUB_TOKEN", "a-secret")
         .env("HARMLESS", "harmless");
     let done = crate::stage::Done::of(&mut command);
     assert_eq!(done.code, Some(143), "{}", done.shown());

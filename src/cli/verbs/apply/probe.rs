@@ -10,9 +10,16 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-/// What begins with one of these is none of a probe's business: the credentials of the service, where they come from, and
-/// where notifications go. A job of GitHub Actions gets its identity by the last two.
-const OURS: [&str; 3] = ["AWS_", "PORTWARD_", "ACTIONS_ID_TOKEN_REQUEST_"];
+/// A probe does not get what begins with one of these: the credentials of the service and where they come from, where
+/// notifications go, and the tokens that a job of GitHub Actions or GitLab has for its repository and its identity.
+const OURS: [&str; 6] = [
+    "AWS_",
+    "PORTWARD_",
+    "ACTIONS_",
+    "GITHUB_TOKEN",
+    "GH_TOKEN",
+    "CI_JOB_",
+];
 
 /// Runs the command and says whether it succeeded. Nothing of it is left when this returns, or is no longer waited for.
 pub(super) async fn run(command: &str) -> io::Result<bool> {
@@ -123,6 +130,12 @@ mod tests {
             ("PORTWARD_NOTIFY_TOKEN", true),
             ("PORTWARD_NOTIFY_URL", true),
             ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", true),
+            ("ACTIONS_RUNTIME_TOKEN", true),
+            ("GITHUB_TOKEN", true),
+            ("GH_TOKEN", true),
+            ("CI_JOB_TOKEN", true),
+            ("CI_JOB_JWT_V2", true),
+            ("GITHUB_SHA", false),
             ("PATH", false),
             ("SSH_AUTH_SOCK", false),
             ("MY_AWS_HOST", false),
