@@ -15,7 +15,7 @@ use crate::config;
 use crate::emulator;
 use crate::lightsail::aws::{Account, Accounts, AccountsReader, AccountsWriter, Settings};
 use crate::lightsail::{self, Listed, Offline, Operation, Reader, Tally};
-use crate::model::{Instance, InstanceId, PortState, Site};
+use crate::model::{Instance, InstanceId, LiveFirewall, PortState, Site};
 
 /// A connection to the service, to the embedded emulator, or to nothing but a file.
 pub(super) struct Connection {
@@ -30,7 +30,7 @@ pub(super) enum AnyReader {
     /// The API.
     Aws(AccountsReader),
     /// An inventory file.
-    Offline(Offline),
+    Offline(Box<Offline>),
 }
 
 /// What a verb may do with a connection.
@@ -101,11 +101,11 @@ impl Connection {
         path: &Path,
         accounts: &BTreeMap<String, config::Account>,
     ) -> Result<Self, CommandError> {
-        let inventory = documents::inventory(path)?;
+        let offline = Offline::new(documents::inventory(path)?);
         Ok(Self {
-            reader: AnyReader::Offline(
-                Offline::new(inventory).with_accounts(config::account_ids(accounts)),
-            ),
+            reader: AnyReader::Offline(Box::new(
+                offline.with_accounts(config::account_ids(accounts)),
+            )),
             aws: None,
             #[cfg(feature = "emulator")]
             server: None,
@@ -221,6 +221,13 @@ impl Reader for AnyReader {
             // A request is ten kilobytes of state, and whoever reads many at once moves each about.
             Self::Aws(reader) => Box::pin(reader.port_states(id)).await,
             Self::Offline(reader) => reader.port_states(id).await,
+        }
+    }
+
+    async fn rules(&self, id: &InstanceId) -> Result<LiveFirewall, lightsail::Error> {
+        match self {
+            Self::Aws(reader) => Box::pin(reader.rules(id)).await,
+            Self::Offline(reader) => reader.rules(id).await,
         }
     }
 

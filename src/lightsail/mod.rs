@@ -68,6 +68,14 @@ pub trait Reader {
     /// Whatever kept them from being read.
     async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, Error>;
 
+    /// The rules of an instance, as they are understood.
+    ///
+    /// # Errors
+    /// As for `port_states`.
+    async fn rules(&self, id: &InstanceId) -> Result<LiveFirewall, Error> {
+        Ok(LiveFirewall::read(&self.port_states(id).await?))
+    }
+
     /// One operation by its id, in the region of the instance that it is about.
     ///
     /// # Errors

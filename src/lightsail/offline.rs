@@ -2,11 +2,12 @@
 //!
 //! Owns the answers of a file. Does not answer for what the snapshot has not seen.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Error, Kind, Operation, Reader};
 use crate::inventory::{Entry, Inventory};
-use crate::model::{Instance, InstanceId, PortState, Site};
+use crate::model::{Instance, InstanceId, LiveFirewall, PortState, Site};
 
 /// Reads an inventory in place of the service.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Offline {
     seen: BTreeSet<String>,
     /// By region and name, where in the list of its region such instances are: each is looked up, and lists are long.
     places: HashMap<String, HashMap<String, Vec<usize>>>,
+    /// What each list of rules means, by where it is: many instances share one, and it is understood once.
+    understood: RefCell<HashMap<*const PortState, LiveFirewall>>,
 }
 
 impl Offline {
@@ -37,6 +40,7 @@ impl Offline {
             inventory,
             accounts: BTreeMap::new(),
             places,
+            understood: RefCell::default(),
         }
     }
 
@@ -114,6 +118,16 @@ impl Offline {
             })
     }
 
+    fn list(&self, id: &InstanceId) -> Result<&[PortState], Error> {
+        const ACTION: &str = "GetInstancePortStates";
+        let list = self.entry(ACTION, id)?.port_states.as_deref();
+        list.ok_or_else(|| {
+            let message = "the rules could not be read when the snapshot was taken";
+            Error::new(Kind::BadReply, ACTION, id.to_string(), message)
+                .with_hint("take a new snapshot")
+        })
+    }
+
     fn entry(&self, action: &'static str, id: &InstanceId) -> Result<&Entry, Error> {
         let entries = self.region(action, &id.region)?;
         let account = self.account(action, &id.site())?;
@@ -157,13 +171,14 @@ impl Reader for Offline {
     }
 
     async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, Error> {
-        const ACTION: &str = "GetInstancePortStates";
-        let rules = self.entry(ACTION, id)?.port_states.as_deref();
-        rules.map(<[PortState]>::to_vec).ok_or_else(|| {
-            let message = "the rules could not be read when the snapshot was taken";
-            Error::new(Kind::BadReply, ACTION, id.to_string(), message)
-                .with_hint("take a new snapshot")
-        })
+        Ok(self.list(id)?.to_vec())
+    }
+
+    async fn rules(&self, id: &InstanceId) -> Result<LiveFirewall, Error> {
+        let list = self.list(id)?;
+        let mut understood = self.understood.borrow_mut();
+        let rules = understood.entry(list.as_ptr());
+        Ok(rules.or_insert_with(|| LiveFirewall::read(list)).clone())
     }
 
     async fn operation(&self, about: &InstanceId, id: &str) -> Result<Operation, Error> {

@@ -66,12 +66,22 @@ impl Firewall {
     /// Lets equal sources be one in memory, with those of the pool and of whatever else was shared with it. Changes nothing
     /// that can be seen.
     pub fn share(&mut self, pool: &mut HashSet<Sources>) {
-        for sources in Arc::make_mut(&mut self.rules).values_mut() {
+        let mut is_shared = true;
+        for sources in self.rules.values() {
             match pool.get(sources) {
-                Some(known) => *sources = known.clone(),
+                Some(known) => is_shared &= known.is_same(sources),
                 None => {
                     pool.insert(sources.clone());
                 }
+            }
+        }
+        // A firewall that is shared itself stays so.
+        if is_shared {
+            return;
+        }
+        for sources in Arc::make_mut(&mut self.rules).values_mut() {
+            if let Some(known) = pool.get(sources) {
+                *sources = known.clone();
             }
         }
     }

@@ -75,6 +75,11 @@ impl Sources {
         }))
     }
 
+    /// Whether both share their lists. Those that do not may be equal all the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Adds a network; host bits are cleared.
     pub fn insert(&mut self, net: IpNet) {
         let lists = Arc::make_mut(&mut self.0);

@@ -200,14 +200,12 @@ async fn read_each(
 ) -> Rules {
     let pool = &RefCell::new(HashSet::new());
     ids.map(|id| async move {
-        let rules = reader.port_states(&id).await;
+        let mut rules = reader.rules(&id).await;
         progress.step();
-        let rules = rules.map(|entries| {
-            let mut rules = LiveFirewall::read(&entries);
+        if let Ok(rules) = &mut rules {
             // Most instances of a fleet let in the same few networks.
             rules.share(&mut pool.borrow_mut());
-            rules
-        });
+        }
         (id, rules.map_err(|error| Unreadable::from(&error)))
     })
     .buffer_unordered(usize::from(concurrency))
