@@ -93,7 +93,7 @@ pub(super) fn show_answer(
     exit: Exit,
     outputs: &str,
     content: &dyn Fn(Format, Option<&Path>) -> Option<String>,
-) -> Exit {
+) -> Result<Exit, RunError> {
     run.exit = exit;
     let notes = &run.facts.environment;
     let content = |format, file: Option<&Path>| {
@@ -113,7 +113,7 @@ pub(super) fn show_answer(
             let known: Vec<String> = known.map(Format::name).collect();
             let message = format!("`{}` has no format `{}`", run.verb, format.name());
             let hint = format!("it has {}", known.join(", "));
-            return fail(output, run, CommandError::usage(message, hint));
+            return Err(CommandError::usage(message, hint).into());
         };
         made.push(text);
     }
@@ -126,5 +126,5 @@ pub(super) fn show_answer(
         ends.push(output.write_github(&summary, outputs));
     }
     run.end(Exit::first_of(&ends));
-    run.exit
+    Ok(run.exit)
 }

@@ -14,7 +14,7 @@ use crate::cli::args::options;
 use crate::cli::error::{CommandError, RunError, problems};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
-use crate::cli::present::{fail, show};
+use crate::cli::present::show;
 use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::signals::interruptible;
@@ -33,11 +33,12 @@ struct Adoption {
 }
 
 /// Looks, edits, and answers as `drift` would now.
-pub(super) async fn run(args: &PlanningArgs, run: &mut Run, output: &Output) -> Exit {
-    let Adoption { plan, problems } = match interruptible(adopt(args, run)).await {
-        Ok(adoption) => adoption,
-        Err(error) => return fail(output, run, error),
-    };
+pub(super) async fn run(
+    args: &PlanningArgs,
+    run: &mut Run,
+    output: &Output,
+) -> Result<Exit, RunError> {
+    let Adoption { plan, problems } = interruptible(adopt(args, run)).await?;
     let inventory = args.inventory();
     run.facts.inventory.clone_from(&inventory);
     let asked = inventory.as_deref().map_or(Asked::Drift, Asked::DriftOf);
@@ -48,7 +49,7 @@ pub(super) async fn run(args: &PlanningArgs, run: &mut Run, output: &Output) -> 
     let text = text::plan(&plan, asked);
     run.problems = problems;
     run.plan = Some(plan);
-    show(output, run, Exit::first_of(&held), &text)
+    Ok(show(output, run, Exit::first_of(&held), &text))
 }
 
 async fn adopt(args: &PlanningArgs, run: &mut Run) -> Result<Adoption, RunError> {

@@ -14,7 +14,7 @@ use crate::cli::documents::{self, additive};
 use crate::cli::error::{RunError, problems};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
-use crate::cli::present::{fail, show};
+use crate::cli::present::show;
 use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::streams::{complain, say};
@@ -37,27 +37,20 @@ pub(super) struct CheckArgs {
     inventory: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &CheckArgs, run: &mut Run, output: &Output) -> Exit {
-    match check(args, run) {
-        Err(error) => fail(output, run, error),
-        Ok(Answer {
-            text,
-            findings,
-            problems,
-            mut held,
-        }) => {
-            if findings
-                .violations
-                .iter()
-                .any(|v| v.severity == PolicySeverity::Deny)
-            {
-                held.push(Exit::Refused);
-            }
-            run.problems = problems;
-            run.findings = findings;
-            show(output, run, Exit::first_of(&held), &text)
-        }
+pub(super) fn run(args: &CheckArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
+    let Answer {
+        text,
+        findings,
+        problems,
+        mut held,
+    } = check(args, run)?;
+    let mut violations = findings.violations.iter();
+    if violations.any(|violation| violation.severity == PolicySeverity::Deny) {
+        held.push(Exit::Refused);
     }
+    run.problems = problems;
+    run.findings = findings;
+    Ok(show(output, run, Exit::first_of(&held), &text))
 }
 
 struct Answer {

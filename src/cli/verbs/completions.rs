@@ -10,11 +10,8 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::Cli;
-use crate::cli::error::CommandError;
+use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
-use crate::cli::output::Output;
-use crate::cli::present::fail;
-use crate::cli::run::Run;
 use crate::cli::streams::to_stdout;
 
 #[derive(Args, Debug)]
@@ -41,7 +38,7 @@ pub(super) fn completions(args: &CompletionsArgs) -> Exit {
 }
 
 /// Prints a page, or writes all of them.
-pub(super) fn man(args: &ManArgs, run: &mut Run, output: &Output) -> Exit {
+pub(super) fn man(args: &ManArgs) -> Result<Exit, RunError> {
     let written = match &args.out {
         None => page(args.verb.as_deref()).map(|page| to_stdout(&page)),
         Some(folder) => fs::create_dir_all(folder)
@@ -52,10 +49,7 @@ pub(super) fn man(args: &ManArgs, run: &mut Run, output: &Output) -> Exit {
                 CommandError::failed(format!("cannot write the pages into `{folder}`: {error}"))
             }),
     };
-    match written {
-        Ok(exit) => exit,
-        Err(error) => fail(output, run, error),
-    }
+    Ok(written?)
 }
 
 /// The page of a verb, or of all, as roff.

@@ -21,7 +21,7 @@ use crate::cli::error;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
-use crate::cli::present::{fail, known_service, show_answer};
+use crate::cli::present::{known_service, show_answer};
 use crate::cli::run::Run;
 use crate::cli::session::{self, selects};
 use crate::cli::streams::{complain, say, warn};
@@ -62,11 +62,8 @@ pub(super) struct DiffArgs {
 const HINT: &str =
     "give the instances with `--inventory`: a file, or git:REV:PATH for that of another revision";
 
-pub(super) fn run(args: &DiffArgs, run: &mut Run, output: &Output) -> Exit {
-    match compare(args, output) {
-        Err(error) => fail(output, run, error),
-        Ok(answer) => answer.show(run, output),
-    }
+pub(super) fn run(args: &DiffArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
+    compare(args, output)?.show(run, output)
 }
 
 struct Answer {
@@ -79,7 +76,7 @@ struct Answer {
 }
 
 impl Answer {
-    fn show(&self, run: &mut Run, output: &Output) -> Exit {
+    fn show(&self, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
         let of = Comparison {
             exit_code: self.exit.code(),
             all: &self.all,

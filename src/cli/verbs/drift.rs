@@ -9,6 +9,7 @@ use clap::Args;
 use super::adopt;
 use super::plan::{PlanningArgs, make_plan};
 use crate::cli::args::{ConsentArgs, duration};
+use crate::cli::error::RunError;
 use crate::cli::exit::Exit;
 use crate::cli::jitter;
 use crate::cli::notify::{self, NotifyArgs};
@@ -32,20 +33,21 @@ pub(super) struct DriftArgs {
     jitter: Option<Duration>,
 }
 
-pub(super) async fn run(args: &DriftArgs, run: &mut Run, output: &Output) -> Exit {
-    let address = match args.notify.address() {
-        Ok(address) => address,
-        Err(error) => return fail(output, run, error),
-    };
-    look(args, run, output).await;
-    notify::tell(address.as_ref(), run).await
+pub(super) async fn run(
+    args: &DriftArgs,
+    run: &mut Run,
+    output: &Output,
+) -> Result<Exit, RunError> {
+    let address = args.notify.address()?;
+    if let Err(error) = look(args, run, output).await {
+        fail(output, run, error);
+    }
+    Ok(notify::tell(address.as_ref(), run).await)
 }
 
-async fn look(args: &DriftArgs, run: &mut Run, output: &Output) -> Exit {
-    if let Some(most) = args.jitter
-        && let Err(error) = jitter::wait(jitter::chosen(most)).await
-    {
-        return fail(output, run, error);
+async fn look(args: &DriftArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
+    if let Some(most) = args.jitter {
+        jitter::wait(jitter::chosen(most)).await?;
     }
     run.began = Instant::now();
     if args.adopt {
@@ -53,15 +55,12 @@ async fn look(args: &DriftArgs, run: &mut Run, output: &Output) -> Exit {
     }
     // Guards judge a change, and nothing is changed here.
     let consent = ConsentArgs::default();
-    let planned = match make_plan(&args.planning, &consent, JudgedRules::Live, run).await {
-        Ok(planned) => planned,
-        Err(error) => return fail(output, run, error),
-    };
+    let planned = make_plan(&args.planning, &consent, JudgedRules::Live, run).await?;
     run.refusals.clear();
     let inventory = args.planning.inventory();
     let asked = inventory.as_deref().map_or(Asked::Drift, Asked::DriftOf);
     let mut text = plan_text(run, &planned, asked, false);
     text.push_str(&text::last_changes(&run.facts.last_changes));
     let differs = args.planning.differs(&planned.plan);
-    show_plan(output, run, planned, differs, &text)
+    Ok(show_plan(output, run, planned, differs, &text))
 }

@@ -15,11 +15,8 @@ use clap::{Arg, Args};
 use tokio::sync::oneshot;
 
 use crate::cli::embedded::{cannot_open, listen, open, url};
-use crate::cli::error::CommandError;
+use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
-use crate::cli::output::Output;
-use crate::cli::present::fail;
-use crate::cli::run::Run;
 use crate::cli::signals::Signals;
 use crate::cli::streams::to_stdout;
 use crate::emulator::{Access, Emulator, Faults, Options, Quirks};
@@ -113,11 +110,8 @@ fn catalogue() -> String {
     text
 }
 
-pub(super) async fn run(args: &EmulateArgs, run: &mut Run, output: &Output) -> Exit {
-    match serve(args).await {
-        Ok(exit) => exit,
-        Err(error) => fail(output, run, error),
-    }
+pub(super) async fn run(args: &EmulateArgs) -> Result<Exit, RunError> {
+    Ok(serve(args).await?)
 }
 
 async fn serve(args: &EmulateArgs) -> Result<Exit, CommandError> {

@@ -12,7 +12,7 @@ use crate::cli::documents::{additive, names};
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
-use crate::cli::present::{fail, show_answer};
+use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::signals::interruptible;
@@ -42,11 +42,13 @@ pub(super) struct ExplainArgs {
     snapshot: InventoryFileArgs,
 }
 
-pub(super) async fn run(args: &ExplainArgs, run: &mut Run, output: &Output) -> Exit {
-    match interruptible(explain(args, run)).await {
-        Err(error) => fail(output, run, error),
-        Ok(answer) => answer.show(run, output),
-    }
+pub(super) async fn run(
+    args: &ExplainArgs,
+    run: &mut Run,
+    output: &Output,
+) -> Result<Exit, RunError> {
+    let answer = interruptible(explain(args, run)).await?;
+    answer.show(run, output)
 }
 
 struct Answer {
@@ -57,7 +59,7 @@ struct Answer {
 }
 
 impl Answer {
-    fn show(&self, run: &mut Run, output: &Output) -> Exit {
+    fn show(&self, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
         let outputs = format!("exit-code={}\n", self.exit.code());
         show_answer(
             output,

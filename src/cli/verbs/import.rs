@@ -5,9 +5,9 @@
 use clap::Args;
 
 use super::inventory::SurveyArgs;
+use crate::cli::error::RunError;
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
-use crate::cli::present::fail;
 use crate::cli::run::Run;
 use crate::cli::streams::{complain, say};
 use crate::config::{self, Imported};
@@ -20,11 +20,12 @@ pub(super) struct ImportArgs {
     survey: SurveyArgs,
 }
 
-pub(super) async fn run(args: &ImportArgs, run: &mut Run, output: &Output) -> Exit {
-    let survey = match args.survey.read(output).await {
-        Ok(survey) => survey,
-        Err(error) => return fail(output, run, error),
-    };
+pub(super) async fn run(
+    args: &ImportArgs,
+    run: &mut Run,
+    output: &Output,
+) -> Result<Exit, RunError> {
+    let survey = args.survey.read(output).await?;
     let unreadable = survey.problems();
     for problem in &unreadable {
         complain(&problem.message, problem.hint.as_deref());

@@ -18,7 +18,7 @@ use crate::cli::documents;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
-use crate::cli::present::{fail, show};
+use crate::cli::present::show;
 use crate::cli::progress;
 use crate::cli::run::Run;
 use crate::cli::session;
@@ -74,11 +74,12 @@ pub(super) struct Survey {
     pub(super) rules: BTreeMap<InstanceId, Result<Vec<PortState>, Unreadable>>,
 }
 
-pub(super) async fn run(args: &InventoryArgs, run: &mut Run, output: &Output) -> Exit {
-    let survey = match args.survey.read(output).await {
-        Ok(survey) => survey,
-        Err(error) => return fail(output, run, error),
-    };
+pub(super) async fn run(
+    args: &InventoryArgs,
+    run: &mut Run,
+    output: &Output,
+) -> Result<Exit, RunError> {
+    let survey = args.survey.read(output).await?;
     let problems = survey.problems();
     for problem in &problems {
         complain(&problem.message, problem.hint.as_deref());
@@ -174,16 +175,16 @@ impl SurveyArgs {
         problems: Vec<Problem>,
         exit: Exit,
         output: &Output,
-    ) -> Exit {
+    ) -> Result<Exit, RunError> {
         if let Some(path) = &self.out
             && let Err(error) = atomic_file::write(path, text.as_bytes())
         {
             let message = format!("cannot write `{}`: {error}", path.display());
-            return fail(output, run, CommandError::failed(message));
+            return Err(CommandError::failed(message).into());
         }
         run.problems = problems;
         let text = if self.out.is_some() { "" } else { text };
-        show(output, run, exit, text)
+        Ok(show(output, run, exit, text))
     }
 }
 

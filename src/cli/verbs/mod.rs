@@ -24,6 +24,7 @@ use clap::{Parser, Subcommand};
 use super::args::{Logging, OutputArgs};
 use super::exit::Exit;
 use super::output::Output;
+use super::present::fail;
 use super::run::Run;
 
 /// Keeps the public firewalls of Amazon Lightsail instances equal to a TOML file.
@@ -81,9 +82,9 @@ enum Verb {
 }
 
 impl Cli {
-    /// Runs the verb.
+    /// Runs the verb. Whatever it cannot do is told here.
     pub(super) async fn run(&self, run: &mut Run, output: &Output) -> Exit {
-        match &self.verb {
+        let ended = match &self.verb {
             Verb::Check(args) => check::run(args, run, output),
             Verb::Plan(args) => plan::run(args, run, output).await,
             Verb::Apply(args) => apply::run(args, run, output).await,
@@ -95,12 +96,13 @@ impl Cli {
             Verb::Inventory(args) => inventory::run(args, run, output).await,
             Verb::Doctor(args) => doctor::run(args, run, output).await,
             Verb::Report(args) => report::run(args, run, output),
-            Verb::Schema(args) => schema::run(args),
-            Verb::Completions(args) => completions::completions(args),
-            Verb::Man(args) => completions::man(args, run, output),
+            Verb::Schema(args) => Ok(schema::run(args)),
+            Verb::Completions(args) => Ok(completions::completions(args)),
+            Verb::Man(args) => completions::man(args),
             #[cfg(feature = "emulator")]
-            Verb::Emulate(args) => emulate::run(args, run, output).await,
-        }
+            Verb::Emulate(args) => emulate::run(args).await,
+        };
+        ended.unwrap_or_else(|error| fail(output, run, error))
     }
 }
 

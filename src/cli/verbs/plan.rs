@@ -12,7 +12,7 @@ use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::last_change;
 use crate::cli::output::Output;
-use crate::cli::present::{fail, plan_text, show_plan};
+use crate::cli::present::{plan_text, show_plan};
 use crate::cli::run::Run;
 use crate::cli::session::{self, Confirm, PlanRequest, Planned};
 use crate::cli::shard::ShardArgs;
@@ -64,7 +64,7 @@ pub(super) struct PlanArgs {
     diff: bool,
 }
 
-pub(super) async fn run(args: &PlanArgs, run: &mut Run, output: &Output) -> Exit {
+pub(super) async fn run(args: &PlanArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
     if args.out.out.is_some()
         && args.planning.config.as_of.is_some()
         && !args.planning.connection.is_emulated()
@@ -73,22 +73,17 @@ pub(super) async fn run(args: &PlanArgs, run: &mut Run, output: &Output) -> Exit
             "`--as-of` is a preview, and a plan file could make it real",
             "leave out `--out`, or use `--emulator`",
         );
-        return fail(output, run, error);
+        return Err(error.into());
     }
-    let planned = match make_plan(&args.planning, &args.consent, JudgedRules::Result, run).await {
-        Ok(planned) => planned,
-        Err(error) => return fail(output, run, error),
-    };
+    let planned = make_plan(&args.planning, &args.consent, JudgedRules::Result, run).await?;
     let differs = if args.detailed_exitcode {
         args.planning.differs(&planned.plan)
     } else {
         args.planning.fails_on_undeclared(&planned.plan)
     };
     let text = plan_text(run, &planned, Asked::Plan, args.diff);
-    if let Err(error) = planned.write(&args.out, run.is_refused()) {
-        return fail(output, run, error);
-    }
-    show_plan(output, run, planned, differs, &text)
+    planned.write(&args.out, run.is_refused())?;
+    Ok(show_plan(output, run, planned, differs, &text))
 }
 
 impl PlanningArgs {

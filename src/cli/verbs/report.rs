@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::cli::args::Format;
-use crate::cli::error::CommandError;
+use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::metrics;
 use crate::cli::output::Output;
-use crate::cli::present::{fail, show_answer};
+use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::render::merge::{self, Ending, Merged};
 use crate::render::prometheus::{self, Metrics};
@@ -32,12 +32,9 @@ enum What {
     },
 }
 
-pub(super) fn run(args: &ReportArgs, run: &mut Run, output: &Output) -> Exit {
+pub(super) fn run(args: &ReportArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
     let What::Merge { files } = &args.what;
-    let merged = match merged(files) {
-        Ok(merged) => merged,
-        Err(error) => return fail(output, run, error),
-    };
+    let merged = merged(files)?;
     let exit = Exit::of_code(merged.exit_code()).unwrap_or(Exit::Failed);
     show_answer(output, run, exit, "", &|format, file| match format {
         Format::Text => Some(merge::text(&merged)),

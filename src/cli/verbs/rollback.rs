@@ -16,7 +16,7 @@ use crate::cli::connection::{AccessMode, Connection};
 use crate::cli::error::{CommandError, RunError, problems};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
-use crate::cli::present::{fail, plan_text, show_plan};
+use crate::cli::present::{plan_text, show_plan};
 use crate::cli::run::Run;
 use crate::cli::session::{self, Basis, Planned, account, discover, read_rules, regions_of};
 use crate::cli::signals::interruptible;
@@ -65,14 +65,13 @@ pub(super) struct RollbackArgs {
     detailed_exitcode: bool,
 }
 
-pub(super) async fn run(args: &RollbackArgs, run: &mut Run, output: &Output) -> Exit {
-    let planned = match interruptible(make_plan(args, run)).await {
-        Ok(planned) => planned,
-        Err(error) => return fail(output, run, error),
-    };
-    if let Err(error) = planned.write(&args.out, run.is_refused()) {
-        return fail(output, run, error);
-    }
+pub(super) async fn run(
+    args: &RollbackArgs,
+    run: &mut Run,
+    output: &Output,
+) -> Result<Exit, RunError> {
+    let planned = interruptible(make_plan(args, run)).await?;
+    planned.write(&args.out, run.is_refused())?;
     let changes = planned
         .plan
         .instances
@@ -80,7 +79,7 @@ pub(super) async fn run(args: &RollbackArgs, run: &mut Run, output: &Output) -> 
         .any(|instance| instance.verdict != Verdict::InSync);
     let text = opened(&planned.plan) + &plan_text(run, &planned, Asked::Plan, false);
     let differs = args.detailed_exitcode && changes;
-    show_plan(output, run, planned, differs, &text)
+    Ok(show_plan(output, run, planned, differs, &text))
 }
 
 /// What nobody can tell of a receipt.

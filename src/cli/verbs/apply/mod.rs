@@ -18,7 +18,7 @@ use crate::cli::args::{
     ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, ReadArgs, SpellingArgs, StrategyArgs,
     duration,
 };
-use crate::cli::error::CommandError;
+use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::notify::{self, NotifyArgs};
 use crate::cli::output::Output;
@@ -87,23 +87,23 @@ pub(super) struct ApplyArgs {
     receipts: ReceiptsArgs,
 }
 
-pub(super) async fn run(args: &ApplyArgs, run: &mut Run, output: &Output) -> Exit {
-    let address = match args.notify.address() {
-        Ok(address) => address,
-        Err(error) => return fail(output, run, error),
-    };
-    apply(args, run, output).await;
-    notify::tell(address.as_ref(), run).await
+pub(super) async fn run(
+    args: &ApplyArgs,
+    run: &mut Run,
+    output: &Output,
+) -> Result<Exit, RunError> {
+    let address = args.notify.address()?;
+    if let Err(error) = apply(args, run, output).await {
+        fail(output, run, error);
+    }
+    Ok(notify::tell(address.as_ref(), run).await)
 }
 
-async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Exit {
+async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
     // One for the whole verb, so that no signal is lost between two steps of it.
     let mut signals = Signals::listen();
     let warnings = unconfirmed::name_unconfirmed(&args.receipts.receipts, &args.config.config);
-    let prepared = match planned::prepare(args, &mut signals, run).await {
-        Ok(prepared) => prepared,
-        Err(error) => return fail(output, run, error),
-    };
+    let prepared = planned::prepare(args, &mut signals, run).await?;
     run.problems.extend(warnings);
     let ended = carry_out(args, output, run, &prepared, signals).await;
     let Prepared {
@@ -113,30 +113,20 @@ async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Exit {
         text: plan_text,
         ..
     } = prepared;
-    let exit = match ended {
-        Ok(Ended { held, report }) => {
-            let text = report
-                .as_ref()
-                .map(|report| render::text::report(report, &plan));
-            let made = session::made(&connection.tally(), args.connection.rate());
-            run.count(&connection.tally());
-            run.plan = Some(plan);
-            run.cost = Some(Cost { made, ..cost });
-            run.report = report;
-            show(
-                output,
-                run,
-                Exit::first_of(&held),
-                &text.unwrap_or(plan_text),
-            )
-        }
-        Err(error) => {
-            connection.close().await;
-            return fail(output, run, error);
-        }
-    };
+    let shown = ended.map(|Ended { held, report }| {
+        let text = report
+            .as_ref()
+            .map(|report| render::text::report(report, &plan));
+        let made = session::made(&connection.tally(), args.connection.rate());
+        run.count(&connection.tally());
+        run.plan = Some(plan);
+        run.cost = Some(Cost { made, ..cost });
+        run.report = report;
+        let exit = Exit::first_of(&held);
+        show(output, run, exit, &text.unwrap_or(plan_text))
+    });
     connection.close().await;
-    exit
+    Ok(shown?)
 }
 
 /// How it ended, and what became of the plan where it was carried out.

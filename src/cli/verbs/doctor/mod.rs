@@ -13,10 +13,10 @@ use serde::Serialize;
 
 use crate::cli::args::{ConnectionArgs, Format};
 use crate::cli::connection::{AccessMode, Connection};
-use crate::cli::error::CommandError;
+use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
-use crate::cli::present::{fail, show_answer};
+use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::signals::interruptible;
@@ -105,15 +105,16 @@ impl Check {
     }
 }
 
-pub(super) async fn run(args: &DoctorArgs, run: &mut Run, output: &Output) -> Exit {
+pub(super) async fn run(
+    args: &DoctorArgs,
+    run: &mut Run,
+    output: &Output,
+) -> Result<Exit, RunError> {
     if let Some(allowed) = args.iam_policy {
-        return to_stdout(&iam::policy(allowed));
+        return Ok(to_stdout(&iam::policy(allowed)));
     }
     let checks = async { Ok::<_, CommandError>(Box::pin(examine(args)).await) };
-    let checks = match interruptible(checks).await {
-        Ok(checks) => checks,
-        Err(error) => return fail(output, run, error),
-    };
+    let checks = interruptible(checks).await?;
     let exits: Vec<Exit> = checks.iter().map(|check| check.exit).collect();
     let exit = Exit::first_of(&exits);
     let outputs = format!("exit-code={}\n", exit.code());
