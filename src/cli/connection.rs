@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use tokio::task::JoinHandle;
+
 use super::args::ConnectionArgs;
 use super::documents;
 #[cfg(feature = "emulator")]
@@ -13,6 +15,7 @@ use super::error::CommandError;
 use crate::config;
 #[cfg(feature = "emulator")]
 use crate::emulator;
+use crate::inventory::Inventory;
 use crate::lightsail::aws::{Account, Accounts, AccountsReader, AccountsWriter, Settings};
 use crate::lightsail::{self, Listed, Offline, Operation, Reader, Tally};
 use crate::model::{Instance, InstanceId, LiveFirewall, PortState, Site};
@@ -42,18 +45,30 @@ pub(super) enum AccessMode {
     Write,
 }
 
+/// An inventory file that is being read, on a thread of its own.
+pub(super) struct Snapshot(JoinHandle<Result<Inventory, CommandError>>);
+
+impl Snapshot {
+    pub(super) fn read(path: &Path) -> Self {
+        let path = path.to_owned();
+        Self(tokio::task::spawn_blocking(move || {
+            documents::inventory(&path)
+        }))
+    }
+}
+
 impl Connection {
     /// Connects, to look at `sites`. `accounts` are those that the configuration names;
     /// without any, there is the one that the credentials belong to.
     pub(super) async fn connect(
         args: &ConnectionArgs,
-        inventory: Option<&Path>,
+        snapshot: Option<Snapshot>,
         want: AccessMode,
         sites: &[Site],
         accounts: &BTreeMap<String, config::Account>,
     ) -> Result<Self, CommandError> {
-        if let Some(path) = inventory {
-            return Self::offline(path, accounts);
+        if let Some(snapshot) = snapshot {
+            return Self::offline(snapshot, accounts).await;
         }
         #[cfg_attr(
             not(feature = "emulator"),
@@ -97,11 +112,16 @@ impl Connection {
         })
     }
 
-    fn offline(
-        path: &Path,
+    async fn offline(
+        Snapshot(inventory): Snapshot,
         accounts: &BTreeMap<String, config::Account>,
     ) -> Result<Self, CommandError> {
-        let offline = Offline::new(documents::inventory(path)?);
+        let inventory = inventory.await;
+        let offline = Offline::new(inventory.map_err(|error| {
+            CommandError::failed(format!(
+                "internal error: cannot read the inventory: {error}"
+            ))
+        })??);
         Ok(Self {
             reader: AnyReader::Offline(Box::new(
                 offline.with_accounts(config::account_ids(accounts)),

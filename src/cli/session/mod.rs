@@ -22,7 +22,7 @@ pub(super) use planned::{Basis, Planned};
 pub(super) use select::{narrow, pattern, patterns, selects, suggestion};
 
 use super::args::{ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, Read};
-use super::connection::{AccessMode, Connection};
+use super::connection::{AccessMode, Connection, Snapshot};
 use super::error::{CommandError, RunError, problems};
 use super::run::Run;
 use super::shard;
@@ -180,11 +180,13 @@ pub(super) async fn open(
     inventory: Option<&Path>,
     run: &mut Run,
 ) -> Result<(Config, Vec<Site>, Connection), RunError> {
+    // Both are large for a large fleet, and neither needs the other.
+    let snapshot = inventory.map(Snapshot::read);
     let config = load(config, run)?;
     let sites = sites(connection, &config).await?;
     let connection = Connection::connect(
         connection,
-        inventory,
+        snapshot,
         AccessMode::Read,
         &sites,
         config.accounts(),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use crate::cli::args::{ConfigArgs, ConnectionArgs, Format, InventoryFileArgs};
-use crate::cli::connection::{AccessMode, Connection};
+use crate::cli::connection::{AccessMode, Connection, Snapshot};
 use crate::cli::documents::{additive, names};
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
@@ -84,10 +84,10 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<Answer, RunError> 
     let config = session::load(&args.config, run)?;
     let (to, from) = question(args, &config)?;
     let sites = session::sites(&args.connection, &config).await?;
-    let inventory = args.snapshot.inventory.as_deref();
+    let snapshot = args.snapshot.inventory.as_deref().map(Snapshot::read);
     let connection = Connection::connect(
         &args.connection,
-        inventory,
+        snapshot,
         AccessMode::Read,
         &sites,
         config.accounts(),

@@ -13,7 +13,7 @@ use glob::Pattern;
 
 use crate::atomic_file;
 use crate::cli::args::{ConnectionArgs, FleetArgs, InventoryFileArgs};
-use crate::cli::connection::{AccessMode, Connection};
+use crate::cli::connection::{AccessMode, Connection, Snapshot};
 use crate::cli::documents;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
@@ -107,7 +107,7 @@ impl SurveyArgs {
         let (sites, accounts) = self.sites().await?;
         let connection = Connection::connect(
             &self.connection,
-            self.snapshot.inventory.as_deref(),
+            self.snapshot.inventory.as_deref().map(Snapshot::read),
             AccessMode::Read,
             &sites,
             &accounts,
