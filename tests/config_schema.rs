@@ -1,12 +1,13 @@
 //! The JSON Schema of the configuration knows the keys that the language knows, table by table.
 //!
-//! Owns the comparison of keys. What an editor shows beside them is for people, and what they mean is `check`'s.
+//! Owns the comparison of keys, and holds real configurations against it. What an editor shows beside them is for people, and what they mean is `check`'s.
 
 use std::collections::BTreeSet;
 
 use portward::config;
 use portward::render::schema;
 use serde_json::Value;
+use toml::de::{DeTable, DeValue};
 
 fn schema() -> Value {
     serde_json::from_str(schema::CONFIG).expect("JSON")
@@ -27,6 +28,52 @@ fn every_table_has_the_keys_of_the_language() {
         let known: BTreeSet<&str> = keys.iter().copied().collect();
         assert_eq!(said, known, "{table}");
         assert_eq!(of["additionalProperties"], Value::Bool(false), "{table}");
+    }
+}
+
+/// A configuration as JSON: dates are texts.
+fn json(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => text.as_ref().into(),
+        DeValue::Integer(number) => number.as_str().parse::<i64>().expect("a number").into(),
+        DeValue::Float(number) => number.as_str().parse::<f64>().expect("a number").into(),
+        DeValue::Boolean(value) => (*value).into(),
+        DeValue::Datetime(at) => at.to_string().into(),
+        DeValue::Array(items) => items.iter().map(|item| json(item.get_ref())).collect(),
+        DeValue::Table(table) => members(table),
+    }
+}
+
+fn members(table: &DeTable<'_>) -> Value {
+    let members = table.iter();
+    members
+        .map(|(name, value)| (name.get_ref().to_string(), json(value.get_ref())))
+        .collect()
+}
+
+#[test]
+fn configurations_are_as_their_schema_says() {
+    let schema = schema();
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let errors = |text: &str| -> Vec<String> {
+        let table = DeTable::parse(text).expect("TOML").into_inner();
+        let document = members(&table);
+        let errors = validator.iter_errors(&document);
+        errors
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect()
+    };
+    for file in ["firewall.example.toml", "examples/accounts.toml"] {
+        let text = std::fs::read_to_string(file).expect("a file");
+        assert_eq!(errors(&text), Vec::<String>::new(), "{file}");
+    }
+    for wrong in [
+        "version = 2",
+        "version = 1\ncolour = 1",
+        "version = 1\n[instances.web-1]\nmode = \"weird\"",
+        "version = 1\n[instances.web-1]\nrules = [{ allow = 22 }]",
+    ] {
+        assert_ne!(errors(wrong), Vec::<String>::new(), "{wrong}");
     }
 }
 

@@ -433,11 +433,19 @@ async fn a_late_effect_is_undone_too() {
         ..tools(&fake, &settings, &stop)
     };
     let report = run(&plan, &tools).await;
-    assert_eq!(report.results[0].outcome.status(), "failed", "{report:?}");
+    assert_eq!(
+        report.results[0].outcome.status().as_str(),
+        "failed",
+        "{report:?}"
+    );
     // The pause until nobody has confirmed it is the first.
     clock.rules.borrow_mut().extend([before(), after()]);
     let report = confirm(&plan, report, &tools, LONG, denied()).await;
-    assert_eq!(report.results[0].outcome.status(), "reverted", "{report:?}");
+    assert_eq!(
+        report.results[0].outcome.status().as_str(),
+        "reverted",
+        "{report:?}"
+    );
     assert_eq!(rules(&fake), before());
 }
 
@@ -497,7 +505,7 @@ async fn whoever_always_writes_first_is_given_way_after_three_attempts() {
     let report = confirm(&plan, report, &tools, LONG, denied()).await;
     let said = message(&report.results[0].outcome);
     assert_eq!(
-        report.results[0].outcome.status(),
+        report.results[0].outcome.status().as_str(),
         "foreign-writer",
         "{report:?}"
     );

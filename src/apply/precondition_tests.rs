@@ -279,7 +279,7 @@ async fn an_instance_that_is_gone_or_hidden_ends_it() {
         let web = two_calls(&fake, behaviour);
         let report = ran(&fake, vec![web], Validity::UNLIMITED, (false, true)).await;
         let outcome = &report.results[0].outcome;
-        assert_eq!(outcome.status(), status, "{report:?}");
+        assert_eq!(outcome.status().as_str(), status, "{report:?}");
         let message = message(outcome);
         if status == "failed" {
             let error = "as the test wishes";
@@ -611,7 +611,11 @@ async fn after_a_lost_reply_rules_are_believed_only_twice() {
         };
         let report = run(&plan, &tools).await;
         let case = format!("{script:?} {shown}: {report:?}");
-        assert_eq!(report.results[0].outcome.status(), status, "{case}");
+        assert_eq!(
+            report.results[0].outcome.status().as_str(),
+            status,
+            "{case}"
+        );
         assert_eq!(fake.host("web", |host| host.writes.len()), writes, "{case}");
     }
 }

@@ -91,7 +91,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Back<'_, R, W, J, P> {
                         ..plain(reason.clone())
                     });
                 }
-                Verdict::InSync | Verdict::Observed | Verdict::StillOpen => {
+                Verdict::InSync | Verdict::Incomplete | Verdict::Observed | Verdict::StillOpen => {
                     if proved || last.as_ref() == Some(&live) || backoff.is_over() {
                         return Ending::Undone(Box::new(undo), self.result.writes - already);
                     }

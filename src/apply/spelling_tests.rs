@@ -99,7 +99,7 @@ async fn a_third_spelling_is_stale_and_the_wanted_one_is_done() {
         let plan = respelling(&fake, &split(), Behaviour::default());
         fake.host("web", |host| host.rules = live.clone());
         let result = go(&fake, vec![plan], patient()).await.results.remove(0);
-        assert_eq!(result.outcome.status(), wanted, "{result:?}");
+        assert_eq!(result.outcome.status().as_str(), wanted, "{result:?}");
         assert!(fake.host("web", |host| host.writes.is_empty()));
     }
     assert!(from(&["10.0.0.0/8"]).names_all_of(&from(&["10.0.0.0/8"])));

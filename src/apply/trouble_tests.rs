@@ -387,7 +387,7 @@ async fn the_fallback_follows_a_call_that_had_its_effect() {
         ..opening(&fake, faults(&[Fault::Fine, Fault::Rejected, Fault::Fine]))
     };
     let result = go(&fake, vec![plan], patient()).await.results.remove(0);
-    assert_eq!(result.outcome.status(), "repaired", "{result:?}");
+    assert_eq!(result.outcome.status().as_str(), "repaired", "{result:?}");
     assert_eq!(fake.host("web", |host| host.rules.clone()), both);
 }
 

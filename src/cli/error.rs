@@ -5,7 +5,7 @@
 
 use super::exit::Exit;
 use crate::config::{Diagnostic, Diagnostics, Severity};
-use crate::render::json::Problem;
+use crate::render::json::{self, Problem};
 
 /// What ends a run before its answer.
 #[derive(Debug)]
@@ -64,8 +64,8 @@ pub(super) fn problems<'a>(diagnostics: impl IntoIterator<Item = &'a Diagnostic>
         .into_iter()
         .map(|diagnostic| Problem {
             severity: match diagnostic.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
+                Severity::Error => json::Severity::Error,
+                Severity::Warning => json::Severity::Warning,
             },
             message: diagnostic.message.clone(),
             file: Some(diagnostic.origin.file.to_string()),

@@ -10,7 +10,7 @@ use futures_util::stream;
 
 use crate::lightsail::{Operation, Reader};
 use crate::model::InstanceId;
-use crate::plan::{Plan, Verdict};
+use crate::plan::Plan;
 use crate::render::facts::LastChange;
 
 /// How many instances are asked about: as many calls as the service takes at once.
@@ -24,13 +24,15 @@ pub(super) async fn ask(plan: &Plan, reader: &impl Reader) -> BTreeMap<InstanceI
     let differing = plan
         .instances
         .iter()
-        .filter(|instance| instance.verdict != Verdict::InSync)
+        .filter(|instance| instance.verdict.differs())
         .map(|instance| &instance.instance.id);
     stream::iter(differing.take(MOST))
         .map(|id| async move {
             let change = match reader.operations_for(id).await {
                 Ok(operations) => last(operations),
-                Err(error) => LastChange::Unreadable(error.to_string()),
+                Err(error) => LastChange::Unreadable {
+                    reason: error.to_string(),
+                },
             };
             (id.clone(), change)
         })

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::streams::say;
 use crate::apply::receipt::{self, Unconfirmed, unconfirmed, unended};
+use crate::model::instant;
 use crate::render::json::Problem;
 
 /// Where the receipts of runs are.
@@ -46,7 +47,7 @@ fn text(run: &Unconfirmed, config: &Path) -> String {
             );
         }
     };
-    let started = &receipt.header().started;
+    let started = instant::show(receipt.header().started);
     if run.goes_on {
         return format!(
             "the run of {started} is not confirmed yet, and goes on: its receipt is {path}"

@@ -5,11 +5,28 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::Access;
 use crate::model::Sources;
 
 /// A kind of packet that no rule but `all` can split from the others. Every packet is of exactly one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Atom {
     /// TCP; a cell is a port.
     Tcp,
@@ -30,13 +47,7 @@ impl Atom {
     /// Its name in reports.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-            Self::Icmp => "icmp",
-            Self::Icmpv6 => "icmpv6",
-            Self::Other => "other",
-        }
+        self.into()
     }
 
     /// Its last cell; the first is 0.
@@ -67,14 +78,18 @@ pub struct Run {
 ///
 /// In a list made here the cells are maximal runs, boxes of one atom do not overlap, and the sources are the shortest
 /// exact ones in address order.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Exposed {
     /// The kind of packet.
+    #[serde(rename = "protocol")]
     pub atom: Atom,
     /// The first cell: a port, or ICMP type × 256 + code.
     pub from: u16,
     /// The last cell.
     pub to: u16,
     /// Who; never nobody.
+    #[serde(flatten)]
     pub sources: Sources,
 }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use super::{Diff, Direction, Doubtful, Effective, Line, Reach};
 use crate::model::{
     Family, Firewall, InstanceId, Key, LIGHTSAIL_CONNECT, LiveFirewall, Origin, Rule, Sources,
@@ -92,7 +94,10 @@ pub struct Compared {
 }
 
 /// One of two documents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Which {
     /// The older.
     Old,
@@ -104,10 +109,7 @@ impl Which {
     /// The one word for it in documents.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Old => "old",
-            Self::New => "new",
-        }
+        self.into()
     }
 }
 

@@ -4,11 +4,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Effective, Exposed, Lines, Reach, describe};
 use crate::model::{Family, Firewall, Key, Protocol};
 
 /// Who gains and who loses what.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Diff {
     /// What gets in for certain after and did not for certain before, by atom and cell.
     pub gained: Vec<Exposed>,

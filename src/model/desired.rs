@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use super::{Guard, InstanceId, Key, Origin, Policies, Rule, Sources, Unreadable};
@@ -13,7 +14,22 @@ use super::{Guard, InstanceId, Key, Origin, Policies, Rule, Sources, Unreadable}
 pub const NOTICE: Duration = Duration::days(14);
 
 /// How much of an instance's firewall the configuration owns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Mode {
     /// All of it: what is not declared is closed.
     #[default]
@@ -28,11 +44,7 @@ impl Mode {
     /// As the configuration spells it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Authoritative => "authoritative",
-            Self::Additive => "additive",
-            Self::Observe => "observe",
-        }
+        self.into()
     }
 }
 
@@ -98,7 +110,9 @@ impl From<Rule> for Absent {
 }
 
 /// Something a reader of the plan should know that is no change.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Note {
     /// One sentence fragment.
     pub text: String,
@@ -140,7 +154,9 @@ impl DesiredInstance {
 }
 
 /// An instance that the configuration names and that does not exist.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Missing {
     /// As it was named: `name` or `region/name`.
     pub name: String,
@@ -151,7 +167,9 @@ pub struct Missing {
 }
 
 /// An instance that exists and that nothing declares.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(transparent)]
 pub struct Undeclared {
     /// Which one.
     pub id: InstanceId,

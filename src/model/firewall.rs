@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, HashSet, btree_map};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Key, Sources};
 
 /// The most (rule, source) pairs of one family that an instance firewall takes (user guide, "Instance firewalls").
@@ -19,9 +21,54 @@ pub const SOURCES_PER_FAMILY: usize = 60;
 pub const PAIRS_OF_AN_INSTANCE: usize = 5_000;
 
 /// Rules by key. Never holds a key without sources. A clone shares them until one of the two is changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// In documents it is the list of its rules, each as the API spells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(try_from = "Vec<PortInfo>", into = "Vec<PortInfo>")]
 pub struct Firewall {
     rules: Arc<BTreeMap<Key, Sources>>,
+}
+
+/// One rule as a request spells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PortInfo {
+    /// What is opened.
+    #[serde(flatten)]
+    pub key: Key,
+    /// To whom.
+    #[serde(flatten)]
+    pub sources: Sources,
+}
+
+impl From<Firewall> for Vec<PortInfo> {
+    fn from(firewall: Firewall) -> Self {
+        let rules = firewall.iter().map(|(key, sources)| PortInfo {
+            key: *key,
+            sources: sources.clone(),
+        });
+        rules.collect()
+    }
+}
+
+impl TryFrom<Vec<PortInfo>> for Firewall {
+    type Error = String;
+
+    fn try_from(rules: Vec<PortInfo>) -> Result<Self, String> {
+        let mut firewall = Self::new();
+        for PortInfo { key, sources } in rules {
+            if sources.is_empty() {
+                return Err(format!("the rule {key} names no source"));
+            }
+            if firewall.get(key).is_some() {
+                return Err(format!("the rule {key} is listed twice"));
+            }
+            firewall.set(key, sources);
+        }
+        Ok(firewall)
+    }
 }
 
 /// How many (rule, source) pairs a firewall has in each family. Aliases are in neither: how the service counts them is

@@ -2,6 +2,8 @@
 //!
 //! Owns the limits and their defaults. Does not judge a plan by them; `policy` does.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Rule, Shard};
 
 /// The share of the declared instances that may change in one run where the configuration names no number: a fifth, so
@@ -15,7 +17,9 @@ const AT_LEAST: usize = 5;
 const MAX_CLOSED: usize = 25;
 
 /// `[guard]`, resolved.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Guard {
     /// Access that no change may take from those who have it.
     pub keep: Vec<Rule>,

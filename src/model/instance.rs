@@ -5,10 +5,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// One account's part of a region: what is listed in one go, and what the service's request rates hold for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Site {
     /// The name that the configuration gives the account; `None` where it names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// The region, such as `eu-central-1`.
     pub region: String,
@@ -36,9 +41,12 @@ impl fmt::Display for Site {
 }
 
 /// Where an instance is found: names are unique in a region of an account.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct InstanceId {
     /// The name that the configuration gives the account; `None` where it names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// The region, such as `eu-central-1`.
     pub region: String,
@@ -77,9 +85,12 @@ impl fmt::Display for InstanceId {
 }
 
 /// An instance without its rules.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(from = "Members")]
 pub struct Instance {
     /// Region and name.
+    #[serde(flatten)]
     pub id: InstanceId,
     /// `arn:PARTITION:lightsail:REGION:ACCOUNT:Instance/UUID`.
     pub arn: String,
@@ -88,7 +99,39 @@ pub struct Instance {
     /// What it is doing.
     pub state: InstanceState,
     /// Which families it has.
+    #[serde(rename = "ipAddressType")]
     pub address_type: AddressType,
+}
+
+/// The members of an instance as they are read: a flattened struct that flattens another leaves its members to be refused
+/// as unknown.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Members {
+    account: Option<String>,
+    region: String,
+    name: String,
+    arn: String,
+    tags: BTreeMap<String, String>,
+    state: InstanceState,
+    ip_address_type: AddressType,
+}
+
+impl From<Members> for Instance {
+    fn from(read: Members) -> Self {
+        Self {
+            id: InstanceId {
+                account: read.account,
+                region: read.region,
+                name: read.name,
+            },
+            arn: read.arn,
+            tags: read.tags,
+            state: read.state,
+            address_type: read.ip_address_type,
+        }
+    }
 }
 
 impl Instance {
@@ -103,7 +146,9 @@ impl Instance {
 }
 
 /// The state of an instance. Only `running` and `stopped` are settled; during the others a write may be rejected.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(from = "String", into = "String")]
 pub enum InstanceState {
     /// Being made.
     Pending,
@@ -149,6 +194,18 @@ impl InstanceState {
     }
 }
 
+impl From<String> for InstanceState {
+    fn from(name: String) -> Self {
+        Self::from_name(&name)
+    }
+}
+
+impl From<InstanceState> for String {
+    fn from(state: InstanceState) -> Self {
+        state.to_string()
+    }
+}
+
 impl fmt::Display for InstanceState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -156,7 +213,9 @@ impl fmt::Display for InstanceState {
 }
 
 /// Which address families an instance has (service model, `IpAddressType`).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(from = "String", into = "String")]
 pub enum AddressType {
     /// Both families.
     Dualstack,
@@ -222,6 +281,18 @@ pub enum Family {
     V4,
     /// IPv6.
     V6,
+}
+
+impl From<String> for AddressType {
+    fn from(name: String) -> Self {
+        Self::from_name(&name)
+    }
+}
+
+impl From<AddressType> for String {
+    fn from(address_type: AddressType) -> Self {
+        address_type.to_string()
+    }
 }
 
 impl fmt::Display for AddressType {

@@ -4,10 +4,27 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A protocol as the service knows it.
 ///
 /// The order is the order of every list of rules that people see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Protocol {
     /// TCP.
     Tcp,
@@ -28,13 +45,7 @@ impl Protocol {
     /// The spelling that is sent to the service (botocore service model, `NetworkProtocol`).
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-            Self::Icmp => "icmp",
-            Self::Icmpv6 => "icmpv6",
-            Self::All => "all",
-        }
+        self.into()
     }
 
     /// Its number as EC2 spells protocols: that of IANA, and -1 for every protocol.
@@ -88,11 +99,35 @@ impl fmt::Display for Protocol {
 /// For TCP and UDP `from..=to` are ports within 0–65535. For ICMP `from` is the type and `to` the code, each -1 (any) or
 /// 0–255. For `all` they are always 0 and 65535. Displays as the configuration language spells it: `tcp/22`,
 /// `udp/7000-7010`, `icmp/8:-1`, `all`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(try_from = "Unchecked")]
 pub struct Key {
     protocol: Protocol,
+    #[serde(rename = "fromPort")]
+    #[cfg_attr(test, schemars(range(min = -1, max = 65535)))]
     from: i32,
+    #[serde(rename = "toPort")]
+    #[cfg_attr(test, schemars(range(min = -1, max = 65535)))]
     to: i32,
+}
+
+/// A key as it is read.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Unchecked {
+    protocol: Protocol,
+    from_port: i32,
+    to_port: i32,
+}
+
+impl TryFrom<Unchecked> for Key {
+    type Error = KeyError;
+
+    fn try_from(read: Unchecked) -> Result<Self, KeyError> {
+        Self::new(read.protocol, read.from_port, read.to_port)
+    }
 }
 
 /// Why three values are not a key.

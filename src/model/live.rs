@@ -13,6 +13,7 @@ use super::{Counts, Firewall, Instance, InstanceId, Key, KeyError, Protocol, Sit
 
 /// One entry of `portStates`, to the letter. Missing lists are empty lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PortState {
     /// First port, or ICMP type.
@@ -22,7 +23,7 @@ pub struct PortState {
     /// The protocol as it was spelled.
     pub protocol: String,
     /// `open` or `closed`; absent means open.
-    #[serde(default = "open", skip_serializing_if = "Option::is_none")]
+    #[serde(default = "open")]
     pub state: Option<String>,
     /// IPv4 networks as they were spelled.
     #[serde(default)]
@@ -110,7 +111,9 @@ pub struct Uncertain {
 ///
 /// Two of them are equal when they were read as the same rules with the same doubts, in whatever order and spelling of
 /// equal texts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(from = "Parts", into = "Parts")]
 pub struct LiveFirewall {
     firewall: Firewall,
     put_only: BTreeSet<Key>,
@@ -218,6 +221,58 @@ impl LiveFirewall {
     }
 }
 
+/// A live firewall in documents: its rules, the keys of those that only a Put may change, and what cannot be read.
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Parts {
+    rules: Firewall,
+    put_only: BTreeSet<Key>,
+    uncertain: Vec<Questionable>,
+    unknown: BTreeSet<PortState>,
+}
+
+/// An uncertain entry, and why it is one.
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+struct Questionable {
+    entry: PortState,
+    reason: String,
+}
+
+impl From<LiveFirewall> for Parts {
+    fn from(live: LiveFirewall) -> Self {
+        let uncertain = live.uncertain.into_iter().map(|uncertain| Questionable {
+            entry: uncertain.entry,
+            reason: uncertain.doubt.to_string(),
+        });
+        Self {
+            rules: live.firewall,
+            put_only: live.put_only,
+            uncertain: uncertain.collect(),
+            unknown: live.unknown,
+        }
+    }
+}
+
+/// Reads it as it was read from the service. A rule that only a Put may change is given twice, which is one of the ways in
+/// which it may have come.
+impl From<Parts> for LiveFirewall {
+    fn from(parts: Parts) -> Self {
+        let rules = parts.rules.iter();
+        let put_only = rules
+            .clone()
+            .filter(|(key, _)| parts.put_only.contains(key));
+        let certain = rules
+            .chain(put_only)
+            .map(|(key, sources)| PortState::canonical(*key, sources));
+        let uncertain = parts.uncertain.into_iter().map(|one| one.entry);
+        let entries: Vec<PortState> = certain.chain(uncertain).chain(parts.unknown).collect();
+        Self::read(&entries)
+    }
+}
+
 /// The certain reading of a firewall that is written down in canonical form.
 impl From<&Firewall> for LiveFirewall {
     fn from(firewall: &Firewall) -> Self {
@@ -281,7 +336,9 @@ fn spells(text: &str, net: IpNet) -> bool {
 }
 
 /// Why the rules of an instance, or the instances of a region, are not known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Unreadable {
     /// What went wrong.
     pub reason: String,

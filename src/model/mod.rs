@@ -1,6 +1,7 @@
 //! The vocabulary of the whole crate: rules, sources, firewalls, instances, what is desired and what is live.
 //!
-//! Owns the canonical form of a firewall and the reading of every spelling the service may return. Does not do I/O,
+//! Owns the canonical form of a firewall and the reading of every spelling the service may return. Its types are written
+//! to JSON and read from it as they are: what they check is checked on reading too. Does not do I/O,
 //! to name an AWS type, to look at a clock, or to know how a firewall is changed.
 
 #[cfg(test)]
@@ -10,8 +11,10 @@ mod fingerprint;
 mod firewall;
 mod guard;
 mod instance;
+pub mod instant;
 mod key;
 mod live;
+pub(crate) mod pairs;
 mod policy;
 mod region;
 mod rule;
@@ -24,7 +27,7 @@ pub use desired::{
     Absent, Desired, DesiredInstance, Expiry, Missing, Mode, NOTICE, Note, Strategy, Undeclared,
 };
 pub use fingerprint::{Fingerprint, FingerprintError};
-pub use firewall::{Counts, Firewall, PAIRS_OF_AN_INSTANCE, SOURCES_PER_FAMILY};
+pub use firewall::{Counts, Firewall, PAIRS_OF_AN_INSTANCE, PortInfo, SOURCES_PER_FAMILY};
 pub use guard::Guard;
 pub use instance::{AddressType, Family, Instance, InstanceId, InstanceState, Site};
 pub use key::{Key, KeyError, Protocol};

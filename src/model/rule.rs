@@ -5,12 +5,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{Key, Sources};
+use super::{Key, Sources, instant};
 
 /// A place in a file. Displays as `file:line`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Origin {
     /// The path as the user would name it.
     pub file: Arc<str>,
@@ -29,18 +32,24 @@ impl fmt::Display for Origin {
 /// One declared rule for one key.
 ///
 /// A line of the configuration that allows two services is two of these with the same origin.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// What is opened.
+    #[serde(flatten)]
     pub key: Key,
     /// To whom; never empty.
+    #[serde(flatten)]
     pub sources: Sources,
     /// What is written about it; the rules of one line share it, and so do all instances that have them.
     pub declared: Arc<Declaration>,
 }
 
 /// A rule as the configuration writes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Declaration {
     /// What `allow` calls it, such as `ssh` or `tcp/443`.
     pub allow: Arc<str>,
@@ -53,5 +62,7 @@ pub struct Declaration {
     /// Who answers for it.
     pub owner: Option<String>,
     /// The first instant at which it is no longer wanted.
+    #[serde(with = "instant::option")]
+    #[cfg_attr(test, schemars(with = "Option<instant::Instant>"))]
     pub until: Option<OffsetDateTime>,
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::InstanceId;
@@ -15,10 +16,31 @@ use super::InstanceId;
 /// An instance belongs to the shard whose index is one more than the remainder, on division by `of`, of the first eight
 /// bytes (most significant first) of the SHA-256 of the text `region/name`, or `account/region/name` where the
 /// configuration names accounts. So every instance belongs to exactly one, whatever else exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(try_from = "Unchecked")]
 pub struct Shard {
+    #[cfg_attr(test, schemars(range(min = 1, max = 1000)))]
+    index: u16,
+    #[cfg_attr(test, schemars(range(min = 1, max = 1000)))]
+    of: u16,
+}
+
+/// A shard as it is read.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+struct Unchecked {
     index: u16,
     of: u16,
+}
+
+impl TryFrom<Unchecked> for Shard {
+    type Error = String;
+
+    fn try_from(Unchecked { index, of }: Unchecked) -> Result<Self, String> {
+        Self::new(index, of).ok_or_else(|| format!("there is no shard {index}/{of}"))
+    }
 }
 
 /// A text that is no shard.

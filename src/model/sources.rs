@@ -12,6 +12,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::sanitize_line;
 
 /// The only alias the service documents: the browser clients of the Lightsail console.
 pub const LIGHTSAIL_CONNECT: &str = "lightsail-connect";
@@ -23,14 +26,58 @@ pub const V4_ANYWHERE: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECI
 pub const V6_ANYWHERE: Ipv6Net = Ipv6Net::new_assert(std::net::Ipv6Addr::UNSPECIFIED, 0);
 
 /// The sources of one rule.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(try_from = "Texts")]
 pub struct Sources(Arc<Lists>);
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(inline))]
 struct Lists {
+    #[serde(rename = "cidrs", serialize_with = "texts")]
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
     ipv4: BTreeSet<Ipv4Net>,
+    #[serde(rename = "ipv6Cidrs", serialize_with = "texts")]
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
     ipv6: BTreeSet<Ipv6Net>,
+    #[serde(rename = "cidrListAliases")]
     aliases: BTreeSet<String>,
+}
+
+fn texts<N: fmt::Display, S: Serializer>(
+    networks: &BTreeSet<N>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(networks.iter().map(ToString::to_string))
+}
+
+/// Sources as they are read.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Texts {
+    cidrs: Vec<String>,
+    ipv6_cidrs: Vec<String>,
+    cidr_list_aliases: Vec<String>,
+}
+
+impl TryFrom<Texts> for Sources {
+    type Error = String;
+
+    fn try_from(read: Texts) -> Result<Self, String> {
+        let mut sources = Self::new();
+        for text in read.cidrs.iter().chain(&read.ipv6_cidrs) {
+            let net = Self::parse_live(text);
+            sources.insert(
+                net.ok_or_else(|| format!("`{}` is not a valid network", sanitize_line(text)))?,
+            );
+        }
+        for alias in read.cidr_list_aliases {
+            sources.insert_alias(alias);
+        }
+        Ok(sources)
+    }
 }
 
 /// What every empty one shares.

@@ -4,17 +4,20 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::Override;
 use crate::exposure::{self, Doubtful, Exposed, Reach};
 use crate::model::{
-    Family, Firewall, Instance, InstanceId, Key, LiveFirewall, Missing, Mode, Note, Origin, Site,
-    Sources, Undeclared, Unreadable,
+    Family, Firewall, Instance, InstanceId, Key, LiveFirewall, Missing, Mode, Note, Origin,
+    PortInfo, Site, Sources, Undeclared, Unreadable, instant, pairs,
 };
 
 /// One write to the service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(from = "Request", into = "Request")]
 pub enum Call {
     /// `OpenInstancePublicPorts` with the complete new sources of the key.
     Open {
@@ -59,8 +62,56 @@ impl Call {
     }
 }
 
+/// A call in documents: the action, and the body of its request but for the name of the instance.
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(tag = "action", content = "request")]
+#[serde(rename_all_fields = "camelCase", deny_unknown_fields)]
+enum Request {
+    #[serde(rename = "OpenInstancePublicPorts")]
+    Open { port_info: PortInfo },
+    #[serde(rename = "CloseInstancePublicPorts")]
+    Close { port_info: PortInfo },
+    #[serde(rename = "PutInstancePublicPorts")]
+    Put { port_infos: Firewall },
+}
+
+impl From<Call> for Request {
+    fn from(call: Call) -> Self {
+        match call {
+            Call::Open { key, sources } => Self::Open {
+                port_info: PortInfo { key, sources },
+            },
+            Call::Close { key, sources } => Self::Close {
+                port_info: PortInfo { key, sources },
+            },
+            Call::Put { firewall } => Self::Put {
+                port_infos: firewall,
+            },
+        }
+    }
+}
+
+impl From<Request> for Call {
+    fn from(request: Request) -> Self {
+        match request {
+            Request::Open {
+                port_info: PortInfo { key, sources },
+            } => Self::Open { key, sources },
+            Request::Close {
+                port_info: PortInfo { key, sources },
+            } => Self::Close { key, sources },
+            Request::Put { port_infos } => Self::Put {
+                firewall: port_infos,
+            },
+        }
+    }
+}
+
 /// The line of the configuration that a change comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Cause {
     /// What the line did.
     pub kind: CauseKind,
@@ -71,11 +122,15 @@ pub struct Cause {
     /// Who answers for it.
     pub owner: Option<String>,
     /// The first instant at which it is no longer wanted.
+    #[serde(with = "instant::option")]
+    #[cfg_attr(test, schemars(with = "Option<instant::Instant>"))]
     pub until: Option<OffsetDateTime>,
 }
 
 /// What a line of the configuration does to a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
 pub enum CauseKind {
     /// It declares the key.
     Declared,
@@ -86,9 +141,14 @@ pub enum CauseKind {
 }
 
 /// One key whose sources change. `before` or `after` is empty where the rule comes or goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Change {
+    /// What it is for a reader.
+    pub action: Action,
     /// What.
+    #[serde(flatten)]
     pub key: Key,
     /// The live sources.
     pub before: Sources,
@@ -98,29 +158,42 @@ pub struct Change {
     pub causes: Vec<Cause>,
 }
 
-impl Change {
-    /// What it is for a reader: `add`, `remove`, `widen`, `narrow`, `replace`, or `respell` where only the texts differ.
+/// What becomes of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// It had no sources.
+    Add,
+    /// It has none any more.
+    Remove,
+    /// More get in, and none fewer.
+    Widen,
+    /// Fewer get in, and none more.
+    Narrow,
+    /// Some more get in, and some others no longer.
+    Replace,
+    /// Only the texts differ.
+    Respell,
+}
+
+impl Action {
+    /// What a change of these sources is.
     #[must_use]
-    pub fn action(&self, family: Family) -> &'static str {
-        let Self {
-            key: _,
-            before,
-            after,
-            causes: _,
-        } = self;
+    pub fn of(before: &Sources, after: &Sources, family: Family) -> Self {
         if before.is_empty() {
-            return "add";
+            return Self::Add;
         }
         if after.is_empty() {
-            return "remove";
+            return Self::Remove;
         }
         let gains = !exposure::uncovered(after, before, family).is_empty();
         let loses = !exposure::uncovered(before, after, family).is_empty();
         match (gains, loses) {
-            (true, true) => "replace",
-            (true, false) => "widen",
-            (false, true) => "narrow",
-            (false, false) => "respell",
+            (true, true) => Self::Replace,
+            (true, false) => Self::Widen,
+            (false, true) => Self::Narrow,
+            (false, false) => Self::Respell,
         }
     }
 }
@@ -128,9 +201,12 @@ impl Change {
 /// Access that `absent` names, or that an expired rule gave, and that a live rule with another key still gives.
 ///
 /// That rule is not ours, so it is left alone unless a Put is consented to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct StillOpen {
     /// The live rule.
+    #[serde(flatten)]
     pub through: Key,
     /// What gets in through it that should not.
     pub access: Vec<Exposed>,
@@ -155,10 +231,14 @@ impl fmt::Display for StillOpen {
 }
 
 /// What a plan says about an instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(try_from = "Said", into = "Said")]
 pub enum Verdict {
-    /// Live means what is desired, as far as it can be read.
+    /// Live means what is desired.
     InSync,
+    /// Live means what is desired as far as it can be read, and some of it cannot.
+    Incomplete,
     /// The calls make it so.
     Change,
     /// It differs, and its mode says to look only.
@@ -174,10 +254,83 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// Of an instance whose rules mean what is desired, with what stays unread of them.
+    pub(super) fn of_equal(incomplete: Option<&String>) -> Self {
+        incomplete.map_or(Self::InSync, |_| Self::Incomplete)
+    }
+
+    /// Whether live is not what is desired, for all that can be read.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        !matches!(self, Self::InSync | Self::Incomplete)
+    }
+}
+
+/// A verdict in documents: its word, and why.
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+struct Said {
+    verdict: VerdictName,
+    reason: Option<String>,
+    hint: Option<String>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+enum VerdictName {
+    InSync,
+    Incomplete,
+    Change,
+    Observed,
+    StillOpen,
+    Refused,
+}
+
+impl From<Verdict> for Said {
+    fn from(verdict: Verdict) -> Self {
+        let (verdict, reason, hint) = match verdict {
+            Verdict::InSync => (VerdictName::InSync, None, None),
+            Verdict::Incomplete => (VerdictName::Incomplete, None, None),
+            Verdict::Change => (VerdictName::Change, None, None),
+            Verdict::Observed => (VerdictName::Observed, None, None),
+            Verdict::StillOpen => (VerdictName::StillOpen, None, None),
+            Verdict::Refused { reason, hint } => (VerdictName::Refused, Some(reason), hint),
+        };
+        Self {
+            verdict,
+            reason,
+            hint,
+        }
+    }
+}
+
+impl TryFrom<Said> for Verdict {
+    type Error = &'static str;
+
+    fn try_from(said: Said) -> Result<Self, Self::Error> {
+        match (said.verdict, said.reason, said.hint) {
+            (VerdictName::InSync, None, None) => Ok(Self::InSync),
+            (VerdictName::Incomplete, None, None) => Ok(Self::Incomplete),
+            (VerdictName::Change, None, None) => Ok(Self::Change),
+            (VerdictName::Observed, None, None) => Ok(Self::Observed),
+            (VerdictName::StillOpen, None, None) => Ok(Self::StillOpen),
+            (VerdictName::Refused, Some(reason), hint) => Ok(Self::Refused { reason, hint }),
+            (VerdictName::Refused, None, _) => Err("the verdict `refused` has no reason"),
+            _ => Err("only the verdict `refused` has a reason or a hint"),
+        }
+    }
+}
+
 /// Everything about one instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InstancePlan {
     /// Which, with its state and address type as they were when the plan was made.
+    #[serde(flatten)]
     pub instance: Instance,
     /// How much of it is ours.
     pub mode: Mode,
@@ -194,12 +347,13 @@ pub struct InstancePlan {
     /// The one Put that may be sent instead when a call is rejected or the result differs; `None` forbids it.
     pub fallback: Option<Firewall>,
     /// What to make of it.
+    #[serde(flatten)]
     pub verdict: Verdict,
     /// Who gains what against what is open for certain, and who loses what beyond doubt.
     pub exposure: exposure::Diff,
     /// What must go and stays open in `after`, by the rule that it is open through. Only in additive mode.
     pub still_open: Vec<StillOpen>,
-    /// Whether some live entries cannot be fully read, so that sync must not be claimed.
+    /// Which live entries cannot be fully read, and stay.
     pub incomplete: Option<String>,
     /// What is no change and should be known.
     pub notes: Vec<Note>,
@@ -254,19 +408,28 @@ impl InstancePlan {
 
 /// Everything about a run.
 #[must_use]
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Plan {
     /// Declared instances whose rules could be read, by region and name.
     pub instances: Vec<InstancePlan>,
     /// Declared instances whose rules could not be read.
+    #[serde(with = "pairs")]
+    #[cfg_attr(test, schemars(with = "Vec<pairs::Pair<InstanceId, Unreadable>>"))]
     pub unreadable: Vec<(InstanceId, Unreadable)>,
     /// Instances of which it is not known what is wanted: a name or a group could mean others, which could not be listed.
+    #[serde(with = "pairs")]
+    #[cfg_attr(test, schemars(with = "Vec<pairs::Pair<InstanceId, Unreadable>>"))]
     pub undecided: Vec<(InstanceId, Unreadable)>,
     /// Sites whose instances could not be listed.
+    #[serde(rename = "regionsUnreadable", with = "pairs")]
+    #[cfg_attr(test, schemars(with = "Vec<pairs::Pair<Site, Unreadable>>"))]
     pub sites_unreadable: Vec<(Site, Unreadable)>,
     /// Declared instances that do not exist.
     pub missing: Vec<Missing>,
     /// Instances of a plan file that it does not change: nobody looked at them when it was carried out.
+    #[serde(skip)]
     pub unplanned: Vec<InstanceId>,
     /// Instances that nothing declares.
     pub undeclared: Vec<Undeclared>,

@@ -2,8 +2,7 @@
 //!
 //! Owns the format. A file is one JSON document (`"format": "portward.plan"`, `"version": 1`), indented by two spaces, with
 //! a final newline. Every member is always there, in the order in which [`write()`] puts it, `null` where it has no value;
-//! the two lists of a request that its action does not take, `strictSpelling` where it is not asked for, `stillOpen` where
-//! nothing is, and the name of an account, the shard and the instant of a preview where there is none, are left out.
+//! the name of an account, the shard and the instant of a preview are left out where there is none.
 //!
 //! Its `digest` is `sha256:` and the SHA-256 of the *canonical bytes*: the same document without the member `digest`, with
 //! no white space between tokens, and otherwise the same tokens in the same order. A text that is not byte for byte what
@@ -14,21 +13,17 @@
 //! certain: those stand there to the letter, since a plan is for exactly these rules. Does not know a clock and a disk:
 //! the time and the text are passed in.
 
-mod decode;
-mod encode;
-mod instant;
 #[cfg(test)]
 mod tests;
-mod wire;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use super::Plan;
 use super::lint::{self, Defect};
-use crate::model::{Fingerprint, Guard, Shard, sanitize_line};
-use wire::{Document, Head};
+use crate::model::{Fingerprint, Guard, Shard, instant, sanitize_line};
 
 /// What `format` says.
 pub const FORMAT: &str = "portward.plan";
@@ -40,13 +35,19 @@ pub const VERSION: u32 = 1;
 pub const VALID_FOR: Duration = Duration::hours(24);
 
 /// A plan and what it was made from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 pub struct PlanFile {
     /// The program that made it, such as `portward 0.1.0`.
     pub tool: String,
     /// When it was made.
+    #[serde(with = "instant")]
+    #[cfg_attr(test, schemars(with = "instant::Instant"))]
     pub made_at: OffsetDateTime,
     /// The first instant at which it is no longer valid.
+    #[serde(with = "instant")]
+    #[cfg_attr(test, schemars(with = "instant::Instant"))]
     pub valid_until: OffsetDateTime,
     /// The texts of the configuration.
     pub config: Fingerprint,
@@ -59,11 +60,14 @@ pub struct PlanFile {
 }
 
 /// What was looked at when a plan was made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Scope {
     /// The account of the instances; `None` where there are none, and where the configuration names accounts.
     pub account: Option<String>,
     /// The accounts that the configuration names, each with its id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub accounts: BTreeMap<String, String>,
     /// The regions.
     pub regions: Vec<String>,
@@ -72,8 +76,15 @@ pub struct Scope {
     /// How many instances are declared, before it was narrowed.
     pub declared: usize,
     /// The part of it that was looked at, where the work was shared. The guards' limits are those of the part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,
     /// The instant that it is a preview of; `None` where it is for now. Such a plan is for an emulator only.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "instant::option"
+    )]
+    #[cfg_attr(test, schemars(with = "Option<instant::Instant>"))]
     pub as_of: Option<OffsetDateTime>,
 }
 
@@ -107,7 +118,7 @@ impl PlanFile {
     /// The digest of this plan.
     #[must_use]
     pub fn digest(&self) -> Fingerprint {
-        digest(&encode::document(self))
+        Fingerprint::of(json(serde_json::to_string(&document(self, None))))
     }
 }
 
@@ -180,11 +191,42 @@ impl PlanFileError {
     }
 }
 
+/// What stands before a plan, in every version.
+#[derive(Deserialize)]
+struct Head {
+    format: String,
+    version: u64,
+    digest: Option<String>,
+}
+
+/// A plan file as it is written.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Document<'a> {
+    #[cfg_attr(test, schemars(extend("const" = FORMAT)))]
+    format: &'static str,
+    #[cfg_attr(test, schemars(extend("const" = VERSION)))]
+    version: u32,
+    /// SHA-256 of this document without this member and without white space.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<Fingerprint>,
+    #[serde(flatten)]
+    file: &'a PlanFile,
+}
+
+fn document(file: &PlanFile, digest: Option<Fingerprint>) -> Document<'_> {
+    Document {
+        format: FORMAT,
+        version: VERSION,
+        digest,
+        file,
+    }
+}
+
 /// The text of a plan file. The same plan always has the same text.
 #[must_use]
 pub fn write(file: &PlanFile) -> String {
-    let mut document = encode::document(file);
-    document.digest = Some(digest(&document).to_string());
+    let document = document(file, Some(file.digest()));
     let mut text = json(serde_json::to_string_pretty(&document));
     text.push('\n');
     text
@@ -213,13 +255,12 @@ pub fn parse(
     if head.version != u64::from(VERSION) {
         return Err(PlanFileError::Version(head.version));
     }
-    let mut document: Document =
-        serde_json::from_str(text).map_err(|error| PlanFileError::Member(error.to_string()))?;
-    let said = document
+    let damaged = |why: String| PlanFileError::Member(sanitize_line(&why).into_owned());
+    let file: PlanFile = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+    let said = head
         .digest
-        .take()
-        .ok_or_else(|| PlanFileError::Member("it has no digest".to_owned()))?;
-    let found = digest(&document);
+        .ok_or_else(|| damaged("it has no digest".to_owned()))?;
+    let found = file.digest();
     if said != found.to_string() {
         let said = sanitize_line(&said).into_owned();
         return Err(PlanFileError::Digest { found, said });
@@ -230,7 +271,6 @@ pub fn parse(
         let asked = sanitize_line(asked).into_owned();
         return Err(PlanFileError::Unexpected { found, asked });
     }
-    let file = decode::plan_file(&document).map_err(PlanFileError::Member)?;
     let again = write(&file);
     if again != text {
         return Err(PlanFileError::NotAsWritten(first_difference(&again, text)));
@@ -249,11 +289,6 @@ pub fn parse(
 fn first_difference(a: &str, b: &str) -> usize {
     let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b);
     1 + same.filter(|(byte, _)| *byte == b'\n').count()
-}
-
-/// The digest of a document that holds none.
-fn digest(document: &Document) -> Fingerprint {
-    Fingerprint::of(json(serde_json::to_string(document)))
 }
 
 fn json(text: serde_json::Result<String>) -> String {

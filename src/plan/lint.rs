@@ -13,7 +13,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{Call, InstancePlan, Plan, StillOpen, Verdict};
+use super::{Action, Call, Change, InstancePlan, Plan, StillOpen, Verdict};
 use crate::exposure::{self, Diff, Doubtful, Effective, Reach};
 use crate::model::{Counts, Firewall, InstanceId, Key, Mode, SOURCES_PER_FAMILY, Sources};
 use service::READINGS;
@@ -154,13 +154,21 @@ fn instance(plan: &InstancePlan, faults: &mut Vec<Fault>) {
             faults.push(fault);
         }
     };
-    check(plan.incomplete.is_some() == stays, Fault::Incomplete);
+    let said = match plan.verdict {
+        Verdict::InSync => !stays,
+        Verdict::Incomplete => stays,
+        _ => true,
+    };
+    check(
+        said && plan.incomplete.is_some() == stays,
+        Fault::Incomplete,
+    );
     check(
         changes || (plan.calls.is_empty() && plan.fallback.is_none()),
         Fault::UnwantedCalls,
     );
     let fits = match plan.verdict {
-        Verdict::InSync => true,
+        Verdict::InSync | Verdict::Incomplete => true,
         Verdict::StillOpen => plan.mode == Mode::Additive,
         Verdict::Observed => plan.mode == Mode::Observe,
         Verdict::Change | Verdict::Refused { .. } => plan.mode != Mode::Observe,
@@ -169,7 +177,10 @@ fn instance(plan: &InstancePlan, faults: &mut Vec<Fault>) {
     check(fits && ours, Fault::Mode(plan.mode));
     let doubtful = plan.mode != Mode::Additive && !plan.before.uncertain().is_empty();
     check(still_open_is_true(plan), Fault::StillOpen);
-    if matches!(plan.verdict, Verdict::InSync | Verdict::StillOpen) {
+    if matches!(
+        plan.verdict,
+        Verdict::InSync | Verdict::Incomplete | Verdict::StillOpen
+    ) {
         let same = *plan.before.firewall() == plan.after && !doubtful;
         check(same, Fault::NotInSync);
         check(plan.changes.is_empty(), Fault::Changes);
@@ -248,7 +259,9 @@ fn changes_are_complete(plan: &InstancePlan) -> bool {
         .changes
         .iter()
         .map(|change| (change.key, change.before.clone(), change.after.clone()));
-    differing.eq(listed)
+    let named =
+        |change: &Change| change.action == Action::of(&change.before, &change.after, plan.family());
+    differing.eq(listed) && plan.changes.iter().all(named)
 }
 
 /// The sources of IPv4 and of IPv6, now and with these rules. Entries that cannot be read count too, until a Put drops them.

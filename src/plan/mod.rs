@@ -16,7 +16,7 @@ mod target;
 mod tests;
 pub mod undo;
 
-pub use call::{Call, Cause, CauseKind, Change, InstancePlan, Plan, StillOpen, Verdict};
-pub use outcome::{Failure, Foreign, InstanceResult, Outcome, Report};
+pub use call::{Action, Call, Cause, CauseKind, Change, InstancePlan, Plan, StillOpen, Verdict};
+pub use outcome::{Ending, Failure, Foreign, InstanceResult, Outcome, Report, Status};
 pub use overrides::{GuardName, Override};
 pub use planner::{Options, plan, plan_instance};

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -68,6 +69,50 @@ impl fmt::Display for Foreign {
     }
 }
 
+/// An [`Outcome`] in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Status {
+    /// The calls were made.
+    Applied,
+    /// The calls were made, and the fallback Put was needed.
+    Repaired,
+    /// Nothing had to be written any more.
+    AlreadyApplied,
+    /// The rules were others than the plan is for.
+    Stale,
+    /// Somebody else wrote meanwhile.
+    ForeignWriter,
+    /// It failed.
+    Failed,
+    /// It was not begun.
+    NotStarted,
+    /// It was undone.
+    Reverted,
+}
+
+impl Status {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// Whether the rules are what the plan wanted.
+    #[must_use]
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Applied | Self::Repaired | Self::AlreadyApplied)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// How it ended for one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -93,16 +138,16 @@ pub enum Outcome {
 impl Outcome {
     /// The one word for it in documents.
     #[must_use]
-    pub fn status(&self) -> &'static str {
+    pub fn status(&self) -> Status {
         match self {
-            Self::Applied { repaired: None } => "applied",
-            Self::Applied { repaired: Some(_) } => "repaired",
-            Self::AlreadyApplied => "already-applied",
-            Self::Stale(_) => "stale",
-            Self::ForeignWriter(_) => "foreign-writer",
-            Self::Failed(_) => "failed",
-            Self::NotStarted(_) => "not-started",
-            Self::Reverted(_) => "reverted",
+            Self::Applied { repaired: None } => Status::Applied,
+            Self::Applied { repaired: Some(_) } => Status::Repaired,
+            Self::AlreadyApplied => Status::AlreadyApplied,
+            Self::Stale(_) => Status::Stale,
+            Self::ForeignWriter(_) => Status::ForeignWriter,
+            Self::Failed(_) => Status::Failed,
+            Self::NotStarted(_) => Status::NotStarted,
+            Self::Reverted(_) => Status::Reverted,
         }
     }
 
@@ -149,7 +194,58 @@ pub struct InstanceResult {
     pub note: Option<String>,
 }
 
+/// How it ended for one instance, as documents have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Ending<'a> {
+    /// In one word.
+    pub status: Status,
+    /// Why it is so, where there is more to say than the status.
+    pub reason: Option<Cow<'a, str>>,
+    /// The service's error code, where it gave one.
+    pub code: Option<Cow<'a, str>>,
+    /// The service's request id, where it gave one.
+    pub request_id: Option<Cow<'a, str>>,
+    /// What a person can do.
+    pub hint: Option<Cow<'a, str>>,
+    /// How many writes were sent that were, or may have been, accepted.
+    pub writes: usize,
+    /// The operations the service gave, in order.
+    pub operations: Cow<'a, [String]>,
+}
+
 impl InstanceResult {
+    /// What documents tell of it.
+    #[must_use]
+    pub fn ending(&self) -> Ending<'_> {
+        let Self {
+            id: _,
+            outcome,
+            writes,
+            operations,
+            steps: _,
+            note,
+        } = self;
+        let failure = match outcome {
+            Outcome::Failed(failure) => Some(failure),
+            _ => None,
+        };
+        let text = |of: fn(&Failure) -> &Option<String>| {
+            failure.and_then(|failure| of(failure).as_deref().map(Cow::Borrowed))
+        };
+        let note = note.as_deref().map(Cow::Borrowed);
+        Ending {
+            status: outcome.status(),
+            reason: outcome.reason().or(note),
+            code: text(|failure| &failure.code),
+            request_id: text(|failure| &failure.request_id),
+            hint: text(|failure| &failure.hint),
+            writes: *writes,
+            operations: operations.into(),
+        }
+    }
+
     /// Whether anything was asked about the instance.
     #[must_use]
     pub fn was_begun(&self) -> bool {

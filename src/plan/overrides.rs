@@ -4,8 +4,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A guard by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr,
+)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum GuardName {
     /// Nobody is locked out.
     Lockout,
@@ -29,12 +36,7 @@ impl GuardName {
     /// As the command line and files spell it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Lockout => "lockout",
-            Self::BlastRadius => "blast-radius",
-            Self::Empty => "empty",
-            Self::ChangedSince => "changed-since",
-        }
+        self.into()
     }
 
     /// The guard of this name, to the letter.
@@ -51,7 +53,9 @@ impl fmt::Display for GuardName {
 }
 
 /// Consent to what a guard refuses, given when the plan was made.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Override {
     /// Which guard.
     pub guard: GuardName,

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::target::{Target, target};
-use super::{Call, Cause, CauseKind, Change, InstancePlan, Plan, Verdict};
+use super::{Action, Call, Cause, CauseKind, Change, InstancePlan, Plan, Verdict};
 use crate::exposure::{self, Diff, Doubtful, Reach};
 use crate::model::{
     Desired, DesiredInstance, Family, Firewall, Instance, Key, Live, LiveFirewall, Mode, Note,
@@ -109,7 +109,7 @@ pub fn plan_instance(
         changes: Vec::new(),
         calls: Vec::new(),
         fallback: None,
-        verdict: Verdict::InSync,
+        verdict: Verdict::of_equal(incomplete.as_ref()),
         exposure: Diff::default(),
         still_open,
         incomplete,
@@ -287,6 +287,7 @@ fn put_instead(mode: Mode) -> &'static str {
 /// The call whose result is the same under every reading of the service, or why there is none.
 fn safe_call(change: &Change, live: &LiveFirewall) -> Result<Call, &'static str> {
     let Change {
+        action: _,
         key,
         before,
         after,
@@ -438,6 +439,7 @@ fn changes(
                 }
             }
             Some(Change {
+                action: Action::of(before, after, family),
                 key,
                 before: before.clone(),
                 after: after.clone(),

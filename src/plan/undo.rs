@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 
 use super::planner::{self, Chosen, PlannerRefusal};
-use super::{Call, Change, InstancePlan, Verdict};
+use super::{Action, Call, Change, InstancePlan, Verdict};
 use crate::exposure::{self, Diff, Doubtful, Effective, Line, Reach};
 use crate::model::{
     Family, Firewall, Instance, Key, LiveFirewall, Mode, Note, PortState, Sources, Strategy,
@@ -253,7 +253,7 @@ fn plan(
         changes: Vec::new(),
         calls: Vec::new(),
         fallback: None,
-        verdict: Verdict::InSync,
+        verdict: Verdict::of_equal(incomplete.as_ref()),
         exposure: Diff::default(),
         still_open: Vec::new(),
         incomplete,
@@ -311,7 +311,8 @@ fn changes(now: &Firewall, target: &Firewall, family: Family) -> Vec<Change> {
         let of = |firewall: &Firewall| firewall.get(key).cloned().unwrap_or_default();
         let (before, after) = (of(now), of(target));
         let differs = !exposure::means_same(&before, &after, family);
-        differs.then_some(Change {
+        differs.then(|| Change {
+            action: Action::of(&before, &after, family),
             key,
             before,
             after,

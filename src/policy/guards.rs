@@ -18,13 +18,17 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::Allow;
 use crate::model::{Guard, InstanceId};
 use crate::plan::{GuardName, InstancePlan, Override, Plan, Verdict};
 use crate::strings::count;
 
 /// What a guard refuses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Refusal {
     /// Which guard.
     pub guard: GuardName,

@@ -15,9 +15,12 @@ mod evidence;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 pub use declared::{declared, declared_on};
 use demand::CompiledPolicy;
@@ -31,7 +34,9 @@ use crate::model::{
 use crate::plan::{InstancePlan, Plan, Verdict};
 
 /// Where a violation is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
 pub enum Subject {
     /// On an instance.
     Instance(InstanceId),
@@ -40,7 +45,12 @@ pub enum Subject {
 }
 
 /// How it is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr,
+)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Occurrence {
     /// The plan brings it about.
     Introduced,
@@ -56,17 +66,17 @@ impl Occurrence {
     /// The one word for it in documents.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Introduced => "introduced",
-            Self::Existing => "existing",
-            Self::Live => "live",
-            Self::Declared => "declared",
-        }
+        self.into()
     }
 }
 
 /// What is wrong with the access.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr,
+)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Kind {
     /// Somebody gets in and should not.
     Excess,
@@ -80,11 +90,7 @@ impl Kind {
     /// The one word for it in documents.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Excess => "excess",
-            Self::Possible => "possible",
-            Self::Missing => "missing",
-        }
+        self.into()
     }
 
     /// The word for access of it in texts.
@@ -109,7 +115,9 @@ impl Kind {
 }
 
 /// One packet that shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Witness {
     /// An address or an alias.
     pub source: String,
@@ -118,7 +126,9 @@ pub struct Witness {
 }
 
 /// A policy that does not hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Violation {
     /// Its id.
     pub policy: String,
@@ -127,6 +137,7 @@ pub struct Violation {
     /// How it is there.
     pub seen: Occurrence,
     /// Where.
+    #[serde(flatten)]
     pub on: Subject,
     /// What is wrong, as a sentence fragment that names the witness.
     pub reason: String,
@@ -149,6 +160,13 @@ impl Violation {
     #[must_use]
     pub fn refuses(&self) -> bool {
         self.severity == PolicySeverity::Deny && self.seen == Occurrence::Introduced
+    }
+
+    /// Those that refuse first, then by severity, how they are there, policy and place.
+    #[must_use]
+    pub fn order(&self, other: &Self) -> Ordering {
+        let rank = |v: &Self| (!v.refuses(), v.severity, v.seen);
+        (rank(self), &self.policy, &self.on).cmp(&(rank(other), &other.policy, &other.on))
     }
 }
 
@@ -239,10 +257,7 @@ impl Findings {
     }
 
     fn sort(&mut self) {
-        self.violations.sort_by(|a, b| {
-            let rank = |v: &Violation| (!v.refuses(), v.severity, v.seen);
-            (rank(a), &a.policy, &a.on).cmp(&(rank(b), &b.policy, &b.on))
-        });
+        self.violations.sort_by(Violation::order);
     }
 }
 
@@ -308,7 +323,10 @@ impl Undeclared {
 
 /// Whether what results is what the plan says, rather than what is live.
 fn is_written(plan: &InstancePlan) -> bool {
-    matches!(plan.verdict, Verdict::Change | Verdict::InSync)
+    matches!(
+        plan.verdict,
+        Verdict::Change | Verdict::InSync | Verdict::Incomplete
+    )
 }
 
 impl Sides {

@@ -8,7 +8,7 @@ use similar::TextDiff;
 
 use super::words::{key, sanitize, source_words};
 use crate::model::{Firewall, LiveFirewall};
-use crate::plan::{Plan, Verdict};
+use crate::plan::Plan;
 
 /// Before and after of every instance that differs, as unified diffs with all lines as context.
 #[must_use]
@@ -17,7 +17,7 @@ pub(crate) fn unified(plan: &Plan) -> String {
     for instance in plan
         .instances
         .iter()
-        .filter(|instance| instance.verdict != Verdict::InSync)
+        .filter(|instance| instance.verdict.differs())
     {
         let id = sanitize(&instance.instance.id.to_string());
         let (before, after) = (live_lines(&instance.before), lines(&instance.after));

@@ -4,12 +4,12 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::names::{self, Names};
 use super::words::sanitize;
 use crate::exposure::{Diff, Doubtful, Effective, Line, Reach, RuleRef, Side};
-use crate::model::{InstanceId, Mode, Unreadable};
+use crate::model::{InstanceId, Mode, Origin, Sources, Unreadable};
 use crate::plan::StillOpen;
 
 /// A question and everything that answers it.
@@ -37,7 +37,9 @@ pub struct Explanation<'a> {
 }
 
 /// How much of what was asked gets in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Allowed {
     Yes,
     Partly,
@@ -52,15 +54,6 @@ impl Allowed {
             Self::Partly => "partly allowed",
             Self::Perhaps => "perhaps allowed: an entry cannot be read for certain",
             Self::No => "not allowed",
-        }
-    }
-
-    fn member(self) -> &'static str {
-        match self {
-            Self::Yes => "yes",
-            Self::Partly => "partly",
-            Self::Perhaps => "perhaps",
-            Self::No => "no",
         }
     }
 }
@@ -228,61 +221,114 @@ pub(super) fn cause_words(said: &RuleRef, rule: &str) -> String {
     }
 }
 
+/// The answer as a document.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Document<'a> {
+    instance: &'a InstanceId,
+    /// Who, as it was asked; null is everyone.
+    from: Option<&'a str>,
+    /// What, as it was asked; null is everything.
+    to: Option<&'a str>,
+    /// Null where the live rules could not be read.
+    live: Option<State<'a>>,
+    /// Null where nothing declares the instance.
+    desired: Option<State<'a>>,
+    /// Null where nothing declares the instance.
+    mode: Option<Mode>,
+    /// What should be known of the answer.
+    note: Option<String>,
+    /// What would let all of it in; null where all of it gets in, and where not both a source and a service were asked for.
+    change: Option<String>,
+}
+
+/// What the live or the declared rules say.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct State<'a> {
+    /// How much of what was asked gets in; `perhaps`: only by an entry that cannot be read for certain.
+    allowed: Option<Allowed>,
+    access: Vec<Certain<'a>>,
+    perhaps: Vec<Doubted<'a>>,
+}
+
+/// A part of what was asked that gets in.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Certain<'a> {
+    /// Such as `tcp/22`, or `all protocols`.
+    what: String,
+    #[serde(flatten)]
+    sources: Sources,
+    causes: Vec<Because<'a>>,
+}
+
+/// A part of what was asked that may get in, by a live entry that cannot be read for certain.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Doubted<'a> {
+    /// Such as `tcp/22`, or `all protocols`.
+    what: String,
+    #[serde(flatten)]
+    sources: Sources,
+    /// Protocol and ports as the service spells them.
+    entry: &'a str,
+    /// What is doubtful about it.
+    reason: &'a str,
+}
+
+/// A rule that lets a part of it in. A live rule has no origin.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Because<'a> {
+    rule: String,
+    origin: Option<&'a Origin>,
+    why: Option<&'a str>,
+}
+
 /// The answer for programs: one document with a final newline.
+///
+/// # Panics
+/// Never: the shape has no map with keys that are not strings.
 #[must_use]
 pub fn json(of: &Explanation<'_>) -> String {
     let (live, desired) = of.verdicts();
-    let side = |side: &Side, allowed: Option<Allowed>| {
-        let causes = |line: &Line| -> Vec<Value> {
-            let all = side.causes(line).into_iter();
-            all.map(|said| {
-                json!({
-                    "rule": said.key.to_string(),
-                    "file": said.origin.as_ref().map(|origin| origin.file.to_string()),
-                    "line": said.origin.as_ref().map(|origin| origin.line),
-                    "why": said.why,
-                })
-            })
-            .collect()
-        };
-        let access = |line: &Line| {
-            json!({
-                "what": line.what,
-                "cidrs": line.sources.cidrs().collect::<Vec<_>>(),
-                "ipv6Cidrs": line.sources.ipv6_cidrs().collect::<Vec<_>>(),
-                "cidrListAliases": line.sources.aliases(),
-            })
-        };
-        let certain = of.part(side).into_iter().map(|line| {
-            let mut one = access(&line);
-            one["causes"] = json!(causes(&line));
-            one
-        });
-        let perhaps = of.perhaps(side).into_iter().map(|(line, doubt)| {
-            let mut one = access(&line);
-            one["entry"] = json!(doubt.entry);
-            one["reason"] = json!(doubt.why);
-            one
-        });
-        json!({
-            "allowed": allowed.map(Allowed::member),
-            "access": certain.collect::<Vec<_>>(),
-            "perhaps": perhaps.collect::<Vec<_>>(),
-        })
+    let document = Document {
+        instance: of.id,
+        from: of.from,
+        to: of.to,
+        live: of.live.ok().map(|side| state(of, side, live)),
+        desired: of.desired.map(|side| state(of, side, desired)),
+        mode: of.mode,
+        note: of.note(),
+        change: of.change(),
     };
-    let mut instance = json!({"region": of.id.region, "name": of.id.name});
-    if let Some(account) = &of.id.account {
-        instance["account"] = json!(account);
-    }
-    let document = json!({
-        "instance": instance,
-        "from": of.from,
-        "to": of.to,
-        "live": of.live.ok().map(|of_live| side(of_live, live)),
-        "desired": of.desired.map(|of_desired| side(of_desired, desired)),
-        "mode": of.mode.map(Mode::as_str),
-        "note": of.note(),
-        "change": of.change(),
+    let mut text =
+        serde_json::to_string_pretty(&document).expect("strings and numbers are always JSON");
+    text.push('\n');
+    text
+}
+
+fn state<'a>(of: &Explanation<'_>, side: &'a Side, allowed: Option<Allowed>) -> State<'a> {
+    let because = |said: &'a RuleRef| Because {
+        rule: said.key.to_string(),
+        origin: said.origin.as_ref(),
+        why: said.why.as_deref(),
+    };
+    let certain = of.part(side).into_iter().map(|line| Certain {
+        causes: side.causes(&line).into_iter().map(because).collect(),
+        what: line.what,
+        sources: line.sources,
     });
-    format!("{document:#}\n")
+    let perhaps = of.perhaps(side).into_iter().map(|(line, doubt)| Doubted {
+        what: line.what,
+        sources: line.sources,
+        entry: &doubt.entry,
+        reason: &doubt.why,
+    });
+    State {
+        allowed,
+        access: certain.collect(),
+        perhaps: perhaps.collect(),
+    }
 }

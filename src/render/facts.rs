@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::model::{Fingerprint, InstanceId, Origin, Shard};
+use crate::model::{Fingerprint, InstanceId, Origin, Shard, instant};
 
 /// Everything but the plan.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +40,9 @@ pub enum Asked<'a> {
 }
 
 /// How the calls of one action were answered. Each attempt counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Calls {
     /// Such as `GetInstances`.
     pub action: String,
@@ -51,27 +54,47 @@ pub struct Calls {
     pub failed: u64,
 }
 
+impl Calls {
+    /// Adds those of another run.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.answered = self.answered.saturating_add(other.answered);
+        self.throttled = self.throttled.saturating_add(other.throttled);
+        self.failed = self.failed.saturating_add(other.failed);
+    }
+}
+
 /// A rule that ends soon.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Expiring {
     /// Where it is.
     pub origin: Origin,
     /// The first instant at which it is no longer wanted.
+    #[serde(with = "instant")]
+    #[cfg_attr(test, schemars(with = "instant::Instant"))]
     pub until: OffsetDateTime,
 }
 
 /// The last operation on the rules of an instance, whoever asked for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(tag = "status", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum LastChange {
     /// The service remembers one.
     Known {
         /// The action, such as `PutInstancePublicPorts`.
         action: String,
         /// When it began, by the service's clock.
+        #[serde(with = "instant::option")]
+        #[cfg_attr(test, schemars(with = "Option<instant::Instant>"))]
         at: Option<OffsetDateTime>,
     },
     /// The service remembers none.
     Forgotten,
-    /// The service could not be asked. Says why.
-    Unreadable(String),
+    /// The service could not be asked.
+    Unreadable {
+        /// Why.
+        reason: String,
+    },
 }

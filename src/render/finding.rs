@@ -9,7 +9,7 @@ mod tests;
 
 use std::borrow::Cow;
 
-use super::json::Run;
+use super::json::{Run, Severity};
 use super::words::sanitize;
 use crate::exposure::{self, Compared, ComparisonSubject};
 use crate::model::{InstanceId, Key, Origin, Protocol};
@@ -256,9 +256,9 @@ fn said(run: &Run<'_>) -> Vec<Finding> {
     let problems = run.problems.iter().map(|problem| {
         let rule = match (problem.severity, &problem.file) {
             // The configuration's reader always names the file.
-            ("error", None) => UNREADABLE,
-            ("error", Some(_)) => CONFIG_ERROR,
-            _ => CONFIG_WARNING,
+            (Severity::Error, None) => UNREADABLE,
+            (Severity::Error, Some(_)) => CONFIG_ERROR,
+            (Severity::Warning, _) => CONFIG_WARNING,
         };
         (rule, problem)
     });
@@ -266,8 +266,8 @@ fn said(run: &Run<'_>) -> Vec<Finding> {
         .chain(problems)
         .map(|(rule, problem)| {
             let level = match problem.severity {
-                "error" => Level::Error,
-                _ => Level::Warning,
+                Severity::Error => Level::Error,
+                Severity::Warning => Level::Warning,
             };
             Finding {
                 hint: problem.hint.as_deref().map(sanitize),

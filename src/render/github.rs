@@ -36,7 +36,7 @@ pub(crate) fn outputs(run: &Run<'_>) -> String {
     let calls: usize = instances.iter().map(|i| i.calls.len()).sum();
     let opens = instances.iter().any(|i| !i.exposure.gained.is_empty());
     let closes = instances.iter().any(|i| !i.exposure.lost.is_empty());
-    let differ = count(|verdict| *verdict != Verdict::InSync);
+    let differ = count(Verdict::differs);
     let to_change = count(|verdict| *verdict == Verdict::Change);
     format!(
         "exit-code={}\ndiffer={differ}\nto-change={to_change}\ncalls={calls}\nopens={opens}\ncloses={closes}\n\

@@ -18,7 +18,7 @@ pub(crate) use difference::difference;
 use matrix::Row;
 
 use super::finding::{Finding, Level, troubles};
-use super::json::Run;
+use super::json::{Run, Severity};
 use super::text;
 use super::words::sanitize;
 use crate::model::Key;
@@ -81,7 +81,7 @@ fn headline(run: &Run<'_>) -> String {
     }
     match run.plan {
         Some(plan) => text::summary(plan, run.asked()),
-        None if run.problems.iter().any(|p| p.severity == "error") => {
+        None if run.problems.iter().any(|p| p.severity == Severity::Error) => {
             "The configuration is not valid".to_owned()
         }
         None if !run.violations.is_empty() => {
@@ -102,7 +102,7 @@ fn of_plan(run: &Run<'_>, plan: &Plan) -> Vec<Tile> {
     let refusals = run.refusals.len() + run.violations.iter().filter(|v| v.refuses()).count();
     let mut tiles = vec![
         (count(|i| i.verdict == Verdict::InSync), "in sync", ""),
-        (count(|i| i.verdict != Verdict::InSync), "differ", ""),
+        (count(|i| i.verdict.differs()), "differ", ""),
         (count(|i| !i.exposure.gained.is_empty()), OPENS, "up"),
         (count(|i| !i.exposure.lost.is_empty()), CLOSES, "down"),
         (refusals, "refusals", "bad"),
@@ -166,7 +166,7 @@ fn sorted(plan: &Plan) -> Vec<&InstancePlan> {
     instances.sort_by_cached_key(|instance| {
         (
             std::cmp::Reverse(text::severity(&instance.exposure)),
-            instance.verdict == Verdict::InSync,
+            !instance.verdict.differs(),
             instance.instance.id.clone(),
         )
     });

@@ -4,21 +4,22 @@
 //! a raw reply.
 
 mod access;
-mod encode;
-mod wire;
+mod document;
 
-use serde::Serialize;
+use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
+#[cfg(test)]
+pub(super) use access::ComparisonDoc;
 pub use access::comparison;
-use encode::{
-    blind, calls, consent, expiring, id, instance, needed, note, refusal, shard, unreadable,
-    violation,
-};
-use wire::{Document, MissingDoc, Summary};
+use document::Needed;
+pub(super) use document::{Document, Reported, ShardEnd, Summary};
 
 use super::cost::Cost;
 use super::facts::{Asked, Facts};
-use crate::plan::{InstancePlan, Plan, Report, Verdict};
+use crate::model::InstanceId;
+use crate::plan::{InstanceResult, Plan, Report};
 use crate::policy::{Refusal, Violation};
 
 /// What `format` says.
@@ -26,6 +27,9 @@ pub const FORMAT: &str = "portward.report";
 
 /// The version of the shape.
 pub const VERSION: u32 = 1;
+
+/// The program that makes it.
+pub(super) const TOOL: &str = concat!("portward ", env!("CARGO_PKG_VERSION"));
 
 /// Everything a run has to say.
 #[derive(Clone, Debug, Default)]
@@ -65,12 +69,24 @@ impl Run<'_> {
     }
 }
 
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// The run could not do what it was asked.
+    Error,
+    /// Something to look at.
+    Warning,
+}
+
 /// An error or a warning.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Problem {
-    /// `error` or `warning`.
-    pub severity: &'static str,
+    /// Which of both.
+    pub severity: Severity,
     /// A sentence fragment.
     pub message: String,
     /// The file it is about.
@@ -92,7 +108,7 @@ impl Problem {
     #[must_use]
     pub fn warning(message: impl Into<String>) -> Self {
         Self {
-            severity: "warning",
+            severity: Severity::Warning,
             ..Self::error(message, None)
         }
     }
@@ -101,7 +117,7 @@ impl Problem {
     #[must_use]
     pub fn error(message: impl Into<String>, hint: Option<String>) -> Self {
         Self {
-            severity: "error",
+            severity: Severity::Error,
             message: message.into(),
             file: None,
             line: None,
@@ -125,96 +141,55 @@ pub fn document(run: &Run<'_>) -> String {
         .report
         .map(|report| report.results.as_slice())
         .unwrap_or_default();
-    let count = |is: fn(&InstancePlan) -> bool| {
-        plan.instances
-            .iter()
-            .filter(|instance| is(instance))
-            .count()
-    };
     let nothing = Facts::default();
     let facts = run.facts.unwrap_or(&nothing);
-    let document = Document {
-        format: FORMAT,
-        version: VERSION,
-        tool: concat!("portward ", env!("CARGO_PKG_VERSION")),
-        verb: run.verb,
-        shard: facts.shard.map(shard),
-        config: facts.config.map(|config| config.to_string()),
+    let instances = plan.instances.iter().map(|plan| {
+        let id = &plan.instance.id;
+        let result = results.iter().find(|result| result.id == *id);
+        Reported {
+            plan: Cow::Borrowed(plan),
+            last_change: facts.last_changes.get(id).map(Cow::Borrowed),
+            outcome: result.map(InstanceResult::ending),
+        }
+    });
+    let listed = run.cost.iter().flat_map(|cost| &cost.only_listed);
+    let was_begun = |id: &InstanceId| results.iter().any(|r| r.id == *id && r.was_begun());
+    let mut document = Document {
+        verb: run.verb.into(),
+        shard: facts.shard,
+        config: facts.config,
         exit_code: run.exit_code,
         interrupted: run.report.is_some_and(|report| report.interrupted),
-        error: run.error.as_ref(),
-        problems: &run.problems,
-        refusals: run.refusals.iter().map(refusal).collect(),
-        violations: run.violations.iter().map(violation).collect(),
-        overrides: plan.overrides.iter().map(consent).collect(),
-        summary: Summary {
-            declared: plan.instances.len()
-                + plan.unreadable.len()
-                + plan.undecided.len()
-                + plan.missing.len()
-                + plan.unplanned.len(),
-            in_sync: count(|i| i.verdict == Verdict::InSync && i.incomplete.is_none()),
-            to_change: count(|i| i.verdict == Verdict::Change),
-            observed: count(|i| i.verdict == Verdict::Observed),
-            refused: count(|i| matches!(i.verdict, Verdict::Refused { .. })),
-            still_open: count(|i| !i.still_open.is_empty()),
-            incomplete: count(|i| i.incomplete.is_some()),
-            unreadable: plan.unreadable.len() + plan.sites_unreadable.len(),
-            undecided: plan.undecided.len(),
-            missing: plan.missing.len(),
-            not_planned: plan.unplanned.len(),
-            undeclared: plan.undeclared.len(),
-            calls: plan.instances.iter().map(|i| i.calls.len()).sum(),
-            writes: run
-                .report
-                .map(|report| report.results.iter().map(|result| result.writes).sum()),
-        },
-        instances: plan
-            .instances
-            .iter()
-            .map(|i| {
-                let id = &i.instance.id;
-                let result = results.iter().find(|r| r.id == *id);
-                instance(i, result, facts.last_changes.get(id))
-            })
+        error: run.error.as_ref().map(Cow::Borrowed),
+        problems: (&run.problems).into(),
+        refusals: run.refusals.into(),
+        violations: run.violations.into(),
+        overrides: (&plan.overrides).into(),
+        instances: instances.collect(),
+        unreadable: (&plan.unreadable).into(),
+        undecided: (&plan.undecided).into(),
+        regions_unreadable: (&plan.sites_unreadable).into(),
+        missing: (&plan.missing).into(),
+        not_planned: (&plan.unplanned).into(),
+        undeclared: (&plan.undeclared).into(),
+        expiring: (&facts.expiring).into(),
+        api_calls: (&facts.calls).into(),
+        notes: (&plan.notes).into(),
+        needed: run.cost.map(Needed::of),
+        seen_in_bulk: listed
+            .filter(|id| !was_begun(id))
+            .map(Cow::Borrowed)
             .collect(),
-        unreadable: plan.unreadable.iter().map(blind).collect(),
-        undecided: plan.undecided.iter().map(blind).collect(),
-        regions_unreadable: plan
-            .sites_unreadable
-            .iter()
-            .map(|(site, why)| unreadable(site.account.as_deref(), &site.region, None, why))
-            .collect(),
-        missing: plan
-            .missing
-            .iter()
-            .map(|missing| MissingDoc {
-                name: &missing.name,
-                file: &missing.origin.file,
-                line: missing.origin.line,
-                hint: missing.hint.as_deref(),
-            })
-            .collect(),
-        not_planned: plan.unplanned.iter().map(id).collect(),
-        undeclared: plan
-            .undeclared
-            .iter()
-            .map(|undeclared| id(&undeclared.id))
-            .collect(),
-        expiring: facts.expiring.iter().map(expiring).collect(),
-        api_calls: facts.calls.iter().map(calls).collect(),
-        notes: plan.notes.iter().map(note).collect(),
-        needed: run.cost.map(needed),
-        seen_in_bulk: run
-            .cost
-            .iter()
-            .flat_map(|cost| &cost.only_listed)
-            .filter(|id| !results.iter().any(|r| r.id == **id && r.was_begun()))
-            .map(id)
-            .collect(),
+        ..Document::default()
     };
+    document.summary = Summary::of(&document, run.report.is_some());
+    text(&document)
+}
+
+/// A report as text.
+pub(super) fn text(document: &Document<'_>) -> String {
     let mut text =
-        serde_json::to_string_pretty(&document).expect("strings and numbers are always JSON");
+        serde_json::to_string_pretty(document).expect("strings and numbers are always JSON");
     text.push('\n');
     text
 }

@@ -20,7 +20,7 @@ use escape::{code, fenced, prose};
 pub(crate) use explanation::explanation;
 
 use super::finding::{Finding, Level, findings};
-use super::json::Run;
+use super::json::{Run, Severity};
 use super::text;
 use super::words::count;
 use crate::exposure::Diff;
@@ -106,7 +106,7 @@ fn headline(run: &Run<'_>) -> String {
     let errors = run
         .problems
         .iter()
-        .filter(|p| p.severity == "error")
+        .filter(|p| p.severity == Severity::Error)
         .count();
     if errors > 0 {
         return format!("the configuration is not valid, {}", count(errors, "error"));

@@ -4,27 +4,34 @@
 //! know, a report that is not of a shard, and to guess what a shard without a report would have said.
 
 mod show;
-mod wire;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::facts::Calls;
-use super::json::{FORMAT, VERSION};
+use super::json::{self, Document, FORMAT, Problem, ShardEnd, Summary, VERSION};
 use super::prometheus::Counts;
-pub use show::{json, markdown, text};
-pub use wire::Merged;
-use wire::{CallsDoc, Document, Head, ProblemDoc, ShardEnd, Summary};
+use crate::model::{InstanceId, PolicySeverity, Shard, sanitize_line};
+use crate::plan::Status;
+use crate::policy::{Refusal, Subject, Violation};
+pub use show::{markdown, text};
+
+/// What every version has.
+#[derive(Deserialize)]
+struct Head {
+    format: String,
+    version: u64,
+}
 
 /// One report, as it was read.
 #[derive(Debug)]
 pub struct Part {
     /// What it is called, such as the name of its file.
     name: String,
-    index: u16,
-    of: u16,
-    document: Document,
+    shard: Shard,
+    document: Document<'static>,
 }
 
 impl Part {
@@ -66,7 +73,8 @@ pub enum MergeError {
 /// # Errors
 /// Anything but a report of a shard in the version that this program writes, whose numbers are right.
 pub fn read(name: &str, text: &str) -> Result<Part, MergeError> {
-    let no_report = |why: String| MergeError::NoReport(name.to_owned(), why);
+    let no_report =
+        |why: String| MergeError::NoReport(name.to_owned(), sanitize_line(&why).into_owned());
     let head: Head = serde_json::from_str(text).map_err(|error| no_report(error.to_string()))?;
     if head.format != FORMAT {
         return Err(no_report(format!("`format` is `{}`", head.format)));
@@ -74,24 +82,19 @@ pub fn read(name: &str, text: &str) -> Result<Part, MergeError> {
     if head.version != u64::from(VERSION) {
         return Err(MergeError::Version(name.to_owned(), head.version));
     }
-    let document: Document =
+    let document: Document<'static> =
         serde_json::from_str(text).map_err(|error| no_report(error.to_string()))?;
-    if let Some((what, listed, said)) = document.wrong_sum() {
+    let listed = Summary::of(&document, true).numbers();
+    let mut numbers = listed.into_iter().zip(document.summary.numbers());
+    if let Some(((what, listed), (_, said))) = numbers.find(|(listed, said)| listed != said) {
         return Err(MergeError::Sums(name.to_owned(), what, listed, said));
     }
-    let Some(shard) = document.shard.clone() else {
+    let Some(shard) = document.shard else {
         return Err(MergeError::Whole(name.to_owned()));
     };
-    if shard.index < 1 || shard.index > shard.of {
-        return Err(no_report(format!(
-            "there is no shard {}/{}",
-            shard.index, shard.of
-        )));
-    }
     Ok(Part {
         name: name.to_owned(),
-        index: shard.index,
-        of: shard.of,
+        shard,
         document,
     })
 }
@@ -103,11 +106,11 @@ pub fn read(name: &str, text: &str) -> Result<Part, MergeError> {
 /// No report at all, twice the same shard, another number of shards, another verb, another configuration, or an instance
 /// that is in two reports.
 pub fn join(mut parts: Vec<Part>, exit: impl Fn(&[Ending]) -> u8) -> Result<Merged, MergeError> {
-    parts.sort_by_key(|part| part.index);
+    parts.sort_by_key(|part| part.shard);
     for pair in parts.windows(2) {
         belongs(&parts[0], &pair[1])?;
-        if pair[0].index == pair[1].index {
-            let why = format!("both are of shard {}/{}", pair[1].index, pair[1].of);
+        if pair[0].shard == pair[1].shard {
+            let why = format!("both are of shard {}", pair[1].shard);
             return Err(apart(&pair[0], &pair[1], why));
         }
     }
@@ -127,13 +130,16 @@ pub fn join(mut parts: Vec<Part>, exit: impl Fn(&[Ending]) -> u8) -> Result<Merg
         let why = "there is none".to_owned();
         return Err(MergeError::NoReport(String::new(), why));
     };
-    let (of, verb) = (first.of, first.document.verb.clone());
-    let by_index: BTreeMap<u16, &Part> = parts.iter().map(|part| (part.index, part)).collect();
+    let (of, verb) = (first.shard.of(), first.document.verb.clone());
+    let by_index: BTreeMap<u16, &Part> = parts
+        .iter()
+        .map(|part| (part.shard.index(), part))
+        .collect();
     let endings: Vec<Ending> = (1..=of)
         .map(|index| Ending::of(index, by_index.get(&index).copied()))
         .collect();
     let exit_code = exit(&endings);
-    Ok(Merged::joined(of, &verb, exit_code, &endings, parts))
+    Ok(Merged::joined(of, verb, exit_code, &endings, parts))
 }
 
 /// How one shard ended.
@@ -159,18 +165,11 @@ impl Ending {
                 only_instances: false,
             };
         };
-        let outcomes = || {
-            document
-                .instances
-                .iter()
-                .map(|instance| &instance["outcome"])
-        };
-        let wrote = outcomes().any(|outcome| {
-            outcome["writes"].as_u64().is_some_and(|writes| writes > 0)
-                && outcome["status"] != "reverted"
-        });
-        let tried = outcomes().any(|outcome| !outcome.is_null());
-        let refused = document.instances.iter().any(|i| i["verdict"] == "refused");
+        let outcomes = || document.instances.iter().flat_map(|i| &i.outcome);
+        let wrote =
+            outcomes().any(|outcome| outcome.writes > 0 && outcome.status != Status::Reverted);
+        let tried = outcomes().next().is_some();
+        let refused = document.summary.refused > 0;
         Self {
             index,
             code: Some(document.exit_code),
@@ -184,8 +183,9 @@ impl Ending {
 }
 
 fn belongs(first: &Part, other: &Part) -> Result<(), MergeError> {
-    let why = if first.of != other.of {
-        format!("one of {} shards, and one of {}", first.of, other.of)
+    let why = if first.shard.of() != other.shard.of() {
+        let (a, b) = (first.shard.of(), other.shard.of());
+        format!("one of {a} shards, and one of {b}")
     } else if first.document.verb != other.document.verb {
         let (a, b) = (&first.document.verb, &other.document.verb);
         format!("`{a}` made one, and `{b}` the other")
@@ -201,38 +201,48 @@ fn apart(a: &Part, b: &Part, why: String) -> MergeError {
 
 /// An instance belongs to one shard.
 fn twice(parts: &[Part]) -> Result<(), MergeError> {
-    let mut seen = BTreeMap::<[&str; 3], &Part>::new();
+    let mut seen = BTreeMap::<&InstanceId, &Part>::new();
     for part in parts {
         let document = &part.document;
-        let unread = document.unreadable.iter().chain(&document.undecided);
-        for instance in document.instances.iter().chain(unread) {
-            let id = place(instance);
+        let unread = document.unreadable.iter().chain(&*document.undecided);
+        let planned = document.instances.iter().map(|i| &i.plan.instance.id);
+        for id in planned.chain(unread.map(|(id, _)| id)) {
             if let Some(other) = seen.insert(id, part) {
-                let why = format!("both have the instance {}", id.join("/"));
-                return Err(apart(other, part, why.replace(" /", " ")));
+                return Err(apart(other, part, format!("both have the instance {id}")));
             }
         }
     }
     Ok(())
 }
 
-/// Account, region and name, which is the order of everything that is listed.
-fn place(value: &Value) -> [&str; 3] {
-    ["account", "region", "name"].map(|member| value[member].as_str().unwrap_or_default())
+/// The reports of all shards as one.
+#[derive(Debug)]
+pub struct Merged(Document<'static>);
+
+/// The document, indented, with a final newline.
+///
+/// # Panics
+/// Never: the shape has no map with keys that are not strings.
+#[must_use]
+pub fn json(merged: &Merged) -> String {
+    json::text(&merged.0)
 }
 
 impl Merged {
-    fn joined(of: u16, verb: &str, exit_code: u8, endings: &[Ending], parts: Vec<Part>) -> Self {
-        let mut merged = Self {
-            format: FORMAT.to_owned(),
-            version: VERSION,
-            tool: concat!("portward ", env!("CARGO_PKG_VERSION")).to_owned(),
-            verb: verb.to_owned(),
+    fn joined(
+        of: u16,
+        verb: Cow<'static, str>,
+        exit_code: u8,
+        endings: &[Ending],
+        parts: Vec<Part>,
+    ) -> Self {
+        let mut merged = Self(Document {
+            verb,
             exit_code,
-            ..Self::default()
-        };
+            ..Document::default()
+        });
         for ending in endings {
-            merged.shards.push(ShardEnd {
+            merged.0.shards.push(ShardEnd {
                 index: ending.index,
                 exit_code: ending.code,
             });
@@ -250,173 +260,164 @@ impl Merged {
     fn add(&mut self, part: Part) {
         let Part {
             name: _,
-            index,
-            of,
+            shard,
             document,
         } = part;
-        if let Some(error) = document.error {
-            self.add_error(format!("shard {index}/{of}: {}", error.message));
+        if let Some(error) = &document.error {
+            self.add_error(format!("shard {shard}: {}", error.message));
         }
-        self.config = self.config.take().or(document.config);
-        self.interrupted |= document.interrupted;
-        for note in document.environment {
-            if !self.environment.contains(&note) {
-                self.environment.push(note);
-            }
-        }
-        self.problems.extend(document.problems);
-        self.refusals.extend(document.refusals);
-        self.violations.extend(document.violations);
-        self.overrides.extend(document.overrides);
-        self.summary.add(&document.summary);
-        self.instances.extend(document.instances);
-        self.unreadable.extend(document.unreadable);
-        self.undecided.extend(document.undecided);
-        self.regions_unreadable.extend(document.regions_unreadable);
-        self.missing.extend(document.missing);
-        self.not_planned.extend(document.not_planned);
-        self.undeclared.extend(document.undeclared);
-        self.expiring.extend(document.expiring);
-        self.notes.extend(document.notes);
-        self.seen_in_bulk.extend(document.seen_in_bulk);
+        let all = &mut self.0;
+        all.config = all.config.or(document.config);
+        all.interrupted |= document.interrupted;
+        all.environment.extend(document.environment);
+        extend(&mut all.problems, document.problems);
+        extend(&mut all.refusals, document.refusals);
+        extend(&mut all.violations, document.violations);
+        extend(&mut all.overrides, document.overrides);
+        all.instances.extend(document.instances);
+        extend(&mut all.unreadable, document.unreadable);
+        extend(&mut all.undecided, document.undecided);
+        extend(&mut all.regions_unreadable, document.regions_unreadable);
+        extend(&mut all.missing, document.missing);
+        extend(&mut all.not_planned, document.not_planned);
+        extend(&mut all.undeclared, document.undeclared);
+        extend(&mut all.expiring, document.expiring);
+        extend(&mut all.notes, document.notes);
+        all.seen_in_bulk.extend(document.seen_in_bulk);
+        all.summary.writes = all.summary.writes.or(document.summary.writes);
         if let Some(needed) = document.needed {
-            self.needed.get_or_insert_default().add(&needed);
+            all.needed.get_or_insert_default().add(needed);
         }
-        for calls in document.api_calls {
-            match self.api_calls.iter_mut().find(|c| c.action == calls.action) {
+        let known = all.api_calls.to_mut();
+        for calls in document.api_calls.into_owned() {
+            match known.iter_mut().find(|c| c.action == calls.action) {
                 Some(known) => known.add(&calls),
-                None => self.api_calls.push(calls),
+                None => known.push(calls),
             }
         }
     }
 
     /// The first error is the one of the whole, like that of a run, and the others are problems.
     fn add_error(&mut self, message: String) {
-        let error = ProblemDoc::error(message);
-        if self.error.is_none() {
-            self.error = Some(error);
+        let error = Problem::error(message, None);
+        if self.0.error.is_none() {
+            self.0.error = Some(Cow::Owned(error));
         } else {
-            self.problems.push(error);
+            self.0.problems.to_mut().push(error);
         }
     }
 
     /// What every shard says is said once, and everything is in the order of a single run.
     fn tidy(&mut self) {
-        once(&mut self.regions_unreadable, |region| {
-            place(region).map(str::to_owned)
+        let all = &mut self.0;
+        once(&mut all.environment, Clone::clone);
+        once(all.problems.to_mut(), Clone::clone);
+        once(all.regions_unreadable.to_mut(), |(site, _)| site.clone());
+        once(all.overrides.to_mut(), Clone::clone);
+        once(all.notes.to_mut(), Clone::clone);
+        once(all.expiring.to_mut(), |rule| {
+            (rule.origin.clone(), rule.until)
         });
-        self.summary.unreadable = self.unreadable.len() + self.regions_unreadable.len();
-        for list in [
-            &mut self.refusals,
-            &mut self.violations,
-            &mut self.overrides,
-            &mut self.notes,
-            &mut self.expiring,
-        ] {
-            once(list, ToString::to_string);
-        }
-        for list in [
-            &mut self.instances,
-            &mut self.seen_in_bulk,
-            &mut self.unreadable,
-            &mut self.undecided,
-            &mut self.regions_unreadable,
-            &mut self.not_planned,
-            &mut self.undeclared,
-        ] {
-            list.sort_by(|a, b| place(a).cmp(&place(b)));
-        }
-        let mut seen = BTreeSet::new();
-        self.problems.retain(|problem| seen.insert(problem.clone()));
+        once_of_whole(all.refusals.to_mut(), |refusal| refusal.instance.is_none());
+        once_of_whole(all.violations.to_mut(), |violation| {
+            matches!(violation.on, Subject::Table(_))
+        });
+        all.instances
+            .sort_by(|a, b| a.plan.instance.id.cmp(&b.plan.instance.id));
+        all.unreadable.to_mut().sort_by(|a, b| a.0.cmp(&b.0));
+        all.undecided.to_mut().sort_by(|a, b| a.0.cmp(&b.0));
+        all.regions_unreadable
+            .to_mut()
+            .sort_by(|a, b| a.0.cmp(&b.0));
+        all.not_planned.to_mut().sort();
+        all.undeclared.to_mut().sort_by(|a, b| a.id.cmp(&b.id));
+        all.seen_in_bulk.sort();
         // As the policies of a single run are told.
-        self.violations.sort_by_cached_key(|violation| {
-            let text = |member: &str| violation[member].as_str().map(str::to_owned);
-            let refuses = violation["refuses"] == true;
-            let seen = ["introduced", "existing", "live", "declared"];
-            let seen = seen.iter().position(|seen| violation["seen"] == *seen);
-            let instance = place(&violation["instance"]).map(str::to_owned);
-            (!refuses, text("severity"), seen, text("policy"), instance)
-        });
+        all.violations.to_mut().sort_by(Violation::order);
         // Those of instances, then those of the whole, which each shard has its own of.
-        self.refusals.sort_by_cached_key(|refusal| {
-            let instance = &refusal["instance"];
-            (instance.is_null(), place(instance).map(str::to_owned))
+        all.refusals.to_mut().sort_by(|a, b| {
+            let place = |refusal: &Refusal| (refusal.instance.is_none(), refusal.instance.clone());
+            place(a).cmp(&place(b))
         });
-        let at = |value: &Value| {
-            let text = |member: &str| value[member].as_str().unwrap_or_default().to_owned();
-            let number = |member: &str| value[member].as_u64();
-            (text("file"), number("line"), number("column"), text("name"))
-        };
-        self.missing.sort_by_key(at);
-        self.expiring.sort_by_key(at);
-        self.api_calls.sort_by(|a, b| a.action.cmp(&b.action));
+        all.missing
+            .to_mut()
+            .sort_by(|a, b| (&a.origin, &a.name).cmp(&(&b.origin, &b.name)));
+        all.expiring
+            .to_mut()
+            .sort_by(|a, b| a.origin.cmp(&b.origin));
+        all.api_calls
+            .to_mut()
+            .sort_by(|a, b| a.action.cmp(&b.action));
+        all.summary = Summary::of(all, all.summary.writes.is_some());
     }
 
     /// The exit code of the whole.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        self.exit_code
+        self.0.exit_code
     }
 
     /// The verb of the shards.
     #[must_use]
     pub fn verb(&self) -> &str {
-        &self.verb
+        &self.0.verb
     }
 
     /// How many of each there are; `None` where no shard had an answer.
     #[must_use]
     pub fn counts(&self) -> Option<Counts> {
-        let Summary {
-            in_sync,
-            incomplete,
-            missing,
-            undeclared,
-            ..
-        } = self.summary;
-        let differing = |instance: &&Value| {
-            !matches!(instance["verdict"].as_str(), Some("in-sync" | "incomplete"))
-        };
-        let applied = self.instances.iter().filter(differing).filter(|instance| {
-            let status = instance["outcome"]["status"].as_str();
-            matches!(status, Some("applied" | "repaired" | "already-applied"))
-                && instance["stillOpen"].is_null()
+        let all = &self.0;
+        let applied = all.instances.iter().filter(|instance| {
+            let outcome = instance.outcome.as_ref();
+            let is_done = outcome.is_some_and(|outcome| outcome.status.is_success());
+            instance.differs() && is_done && instance.plan.still_open.is_empty()
         });
         let applied = applied.count();
-        let severity = |severity: &str| {
-            let violations = self.violations.iter();
-            violations.filter(|v| v["severity"] == severity).count()
+        let differing = all.instances.iter().filter(|i| i.differs()).count();
+        let severity = |severity| {
+            let violations = all.violations.iter();
+            violations.filter(|v| v.severity == severity).count()
         };
-        self.error.is_none().then(|| Counts {
-            in_sync: in_sync + applied,
-            differing: self.instances.iter().filter(differing).count() - applied,
-            incomplete,
-            unreadable: self.unreadable.len(),
-            undecided: self.undecided.len(),
-            regions_unreadable: self.regions_unreadable.len(),
-            undeclared,
-            missing,
-            expiring: self.expiring.len(),
-            denied: severity("deny"),
-            warned: severity("warn"),
+        all.error.is_none().then(|| Counts {
+            in_sync: all.summary.in_sync + applied,
+            differing: differing - applied,
+            incomplete: all.summary.incomplete,
+            unreadable: all.unreadable.len(),
+            undecided: all.undecided.len(),
+            regions_unreadable: all.regions_unreadable.len(),
+            undeclared: all.summary.undeclared,
+            missing: all.summary.missing,
+            expiring: all.expiring.len(),
+            denied: severity(PolicySeverity::Deny),
+            warned: severity(PolicySeverity::Warn),
         })
     }
 
     /// The calls of all shards.
     #[must_use]
-    pub fn calls(&self) -> Vec<Calls> {
-        let calls = self.api_calls.iter().map(|calls: &CallsDoc| Calls {
-            action: calls.action.clone(),
-            answered: calls.answered,
-            throttled: calls.throttled,
-            failed: calls.failed,
-        });
-        calls.collect()
+    pub fn calls(&self) -> &[Calls] {
+        &self.0.api_calls
+    }
+}
+
+fn extend<T: Clone>(all: &mut Cow<'static, [T]>, more: Cow<'static, [T]>) {
+    all.to_mut().extend(more.into_owned());
+}
+
+/// Keeps the first of those that are alike, of those that are about the whole: instances belong to one shard.
+fn once_of_whole<T: PartialEq>(list: &mut Vec<T>, of_whole: impl Fn(&T) -> bool) {
+    let (whole, rest): (Vec<T>, Vec<T>) = std::mem::take(list).into_iter().partition(of_whole);
+    *list = rest;
+    let from = list.len();
+    for one in whole {
+        if !list[from..].contains(&one) {
+            list.push(one);
+        }
     }
 }
 
 /// Keeps the first of those that are alike.
-fn once<K: Ord>(list: &mut Vec<Value>, key: impl Fn(&Value) -> K) {
+fn once<T, K: Ord>(list: &mut Vec<T>, key: impl Fn(&T) -> K) {
     let mut seen = BTreeSet::new();
     list.retain(|value| seen.insert(key(value)));
 }

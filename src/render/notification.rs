@@ -11,7 +11,6 @@ use super::json::Run;
 use super::prometheus::Counts;
 use super::text;
 use super::words::{count, sanitize};
-use crate::plan::Verdict;
 
 /// How many instances are named; a chat is no report.
 const NAMED: usize = 10;
@@ -63,7 +62,7 @@ pub(crate) fn message(run: &Run<'_>, exit_code: u8) -> Message {
     });
     let differing: Vec<String> = run.plan.map_or_else(Vec::new, |plan| {
         let differing = plan.instances.iter();
-        let differing = differing.filter(|i| i.verdict != Verdict::InSync);
+        let differing = differing.filter(|i| i.verdict.differs());
         differing.map(|i| i.instance.id.to_string()).collect()
     });
     let shard = run.facts.and_then(|facts| facts.shard);

@@ -10,7 +10,7 @@ use super::facts::Calls;
 use super::json::Run;
 use super::words::sanitize;
 use crate::model::{PolicySeverity, Shard};
-use crate::plan::{InstancePlan, Outcome, Verdict};
+use crate::plan::{InstancePlan, Outcome};
 
 const LAST_SUCCESS: &str = "portward_last_success_timestamp_seconds";
 
@@ -71,7 +71,7 @@ impl Counts {
         let plan = run.plan?;
         let results = run.report.map_or(&[][..], |report| &report.results);
         let is_done = |instance: &InstancePlan| {
-            instance.verdict == Verdict::InSync
+            !instance.verdict.differs()
                 || instance.still_open.is_empty()
                     && results.iter().any(|result| {
                         result.id == instance.instance.id

@@ -164,11 +164,11 @@ fn uri(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::json::Problem;
+    use crate::render::json::{Problem, Severity};
 
     fn problem(message: &str, line: usize) -> Problem {
         Problem {
-            severity: "warning",
+            severity: Severity::Warning,
             file: Some("a b/ü.toml".to_owned()),
             line: Some(line),
             column: Some(2),

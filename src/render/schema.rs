@@ -1,7 +1,8 @@
 //! The shapes of plan files, reports and answers as JSON Schema (draft 2020-12), for whoever reads them with another program.
 //!
-//! Owns nothing but the way to the texts: they are files of their own, under `schemas/`. Does not validate; what this
-//! program writes is held against them by a test.
+//! Owns nothing but the way to the texts: they are files of their own, under `schemas/`. All but that of the configuration
+//! are derived from the types that are written, which a test holds. Does not validate; what this program writes is held
+//! against them by a test.
 
 /// The schema of plan files, version 1.
 pub const PLAN: &str = include_str!("../../schemas/plan.v1.json");
@@ -16,3 +17,6 @@ pub const DIFF: &str = include_str!("../../schemas/diff.v1.json");
 
 /// The schema of what `explain --format json` prints, version 1.
 pub const EXPLAIN: &str = include_str!("../../schemas/explain.v1.json");
+
+#[cfg(test)]
+mod tests;

@@ -121,7 +121,7 @@ pub(super) fn summary(plan: &Plan, asked: Asked<'_>) -> String {
         |is: fn(&Verdict) -> bool| plan.instances.iter().filter(|i| is(&i.verdict)).count();
     let changing = verdicts(|v| *v == Verdict::Change);
     let refused = verdicts(|v| matches!(v, Verdict::Refused { .. }));
-    let differing = verdicts(|v| *v != Verdict::InSync);
+    let differing = verdicts(Verdict::differs);
     let calls = plan.instances.iter().map(|i| i.calls.len()).sum();
     let unknown = plan.unreadable.len() + plan.undecided.len();
     let mut of = count(plan.instances.len() + unknown, "instance");
@@ -191,7 +191,7 @@ pub(super) fn summary(plan: &Plan, asked: Asked<'_>) -> String {
 fn blocks(plan: &Plan) -> Vec<String> {
     let mut alike: BTreeMap<String, Vec<&InstancePlan>> = BTreeMap::new();
     for instance in &plan.instances {
-        if instance.verdict != Verdict::InSync || instance.incomplete.is_some() {
+        if instance.verdict.differs() || instance.incomplete.is_some() {
             alike.entry(body(instance)).or_default().push(instance);
         }
     }
@@ -246,7 +246,7 @@ fn heading(instances: &[&InstancePlan]) -> String {
         Verdict::Observed => "differs, mode observe: never written".to_owned(),
         Verdict::Refused { .. } => "refused".to_owned(),
         Verdict::StillOpen => "still open through other rules".to_owned(),
-        Verdict::InSync => "not fully readable".to_owned(),
+        Verdict::InSync | Verdict::Incomplete => "not fully readable".to_owned(),
     };
     if first.mode == crate::model::Mode::Additive {
         what.push_str(" (additive)");
@@ -285,7 +285,7 @@ fn body(plan: &InstancePlan) -> String {
     for change in changes {
         change_lines(&mut text, change);
     }
-    if plan.verdict != Verdict::InSync && plan.incomplete.is_none() {
+    if plan.verdict.differs() && plan.incomplete.is_none() {
         for uncertain in plan.before.uncertain() {
             let entry = sanitize(&uncertain.entry.to_string());
             let _ = writeln!(
@@ -321,7 +321,9 @@ pub fn last_changes(changes: &BTreeMap<InstanceId, LastChange>) -> String {
             }
             // Nothing to tell; the JSON says that it was asked.
             LastChange::Forgotten => continue,
-            LastChange::Unreadable(why) => format!("could not be read: {}", sanitize(why)),
+            LastChange::Unreadable { reason } => {
+                format!("could not be read: {}", sanitize(reason))
+            }
         };
         let _ = writeln!(text, "{}: last change: {what}", place(id));
     }
@@ -458,7 +460,7 @@ fn in_sync(text: &mut String, plan: &Plan) {
     let in_sync: Vec<&InstancePlan> = plan
         .instances
         .iter()
-        .filter(|i| i.verdict == Verdict::InSync && i.incomplete.is_none())
+        .filter(|i| i.verdict == Verdict::InSync)
         .collect();
     let quiet = in_sync.iter().filter(|i| i.notes.is_empty());
     let quiet: Vec<&InstanceId> = quiet.map(|instance| &instance.instance.id).collect();

@@ -133,7 +133,7 @@ fn a_plan_file_tells_it_too() {
     assert_eq!(plan.code, Some(0), "{}", plan.shown());
     let file: serde_json::Value =
         serde_json::from_str(&stage.read("plan.json")).expect("a plan file");
-    let open = &file["instances"][0]["stillOpen"][0];
+    let open = &file["plan"]["instances"][0]["stillOpen"][0];
     assert_eq!(
         (&open["fromPort"], &open["toPort"]),
         (&0.into(), &65535.into())

@@ -67,7 +67,7 @@ fn programs_get_the_same_answer() {
         "{found}"
     );
     assert_eq!(
-        found["desired"]["access"][0]["causes"][0]["line"], 7,
+        found["desired"]["access"][0]["causes"][0]["origin"]["line"], 7,
         "{found}"
     );
     assert_eq!(found["change"], serde_json::Value::Null, "{found}");
@@ -148,7 +148,7 @@ fn in_additive_mode_live_rules_that_stay_are_part_of_the_answer() {
     assert_eq!(found["desired"]["allowed"], "yes", "{found}");
     let cause = &found["desired"]["access"][0]["causes"][0];
     assert_eq!(
-        (&cause["rule"], &cause["line"]),
+        (&cause["rule"], &cause["origin"]),
         (&"tcp/0-100".into(), &serde_json::Value::Null)
     );
     assert!(
@@ -166,7 +166,7 @@ fn in_additive_mode_live_rules_that_stay_are_part_of_the_answer() {
     assert_eq!(found["note"], serde_json::Value::Null, "{found}");
     let found = json(&stage, &["web-1", "--from", "192.0.2.7", "--to", "ssh"]);
     assert_eq!(
-        found["desired"]["access"][0]["causes"][0]["line"],
+        found["desired"]["access"][0]["causes"][0]["origin"],
         serde_json::Value::Null,
         "{found}"
     );

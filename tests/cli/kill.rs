@@ -201,7 +201,7 @@ fn judge(server: &Server, stage: &Stage, situation: &str) -> Option<Receipt> {
     let mut intents = receipt.iter().flat_map(Receipt::writes);
     for write in &journal {
         let told = intents.any(|intent| {
-            (&intent.id, intent.action.as_str()) == (&write.instance, write.action)
+            (&intent.id, intent.call.action()) == (&write.instance, write.action)
                 && intent.arn == write.arn
                 && intent.before == LiveFirewall::read(&write.before)
                 && intent.after == LiveFirewall::read(&write.after)

@@ -256,7 +256,6 @@ fn the_json_document_says_all_of_it() {
         serde_json::json!([{
             "action": "CloseInstancePublicPorts",
             "request": {
-                "instanceName": "db-1",
                 "portInfo": {
                     "protocol": "tcp", "fromPort": 3306, "toPort": 3306,
                     "cidrs": ["192.0.2.44/32"], "ipv6Cidrs": [], "cidrListAliases": [],

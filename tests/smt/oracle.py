@@ -62,7 +62,7 @@ class Program:
         code, _, err = self.run("plan", "--config", config, "--inventory", inventory, "--out", out, *consent, *flags)
         plans = []
         if (self.work / out).exists():
-            plans = json.loads((self.work / out).read_text())["instances"]
+            plans = json.loads((self.work / out).read_text())["plan"]["instances"]
         expected = 0
         if any(plan["incomplete"] for plan in plans):
             expected = 6

@@ -277,7 +277,7 @@ def hold_calls(oracle, case, subject, plan, live, before, after):
         oracle.check(case, subject, not sources_of(info).is_empty(), f"the call for {key} names no sources")
     fallback = plan["fallback"]
     if fallback is not None:
-        other = of_documents(fallback["request"]["portInfos"])
+        other = of_documents(fallback)
         held = same(other.closed(family), after.closed(family))
         oracle.hold(subject, [("the fallback is not the result", held)])
 

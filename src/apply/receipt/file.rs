@@ -72,7 +72,7 @@ impl ReceiptFile {
         self.write(&line::end(interrupted), true)
     }
 
-    fn write(&self, line: &Line, on_disk: bool) -> io::Result<()> {
+    fn write(&self, line: &Line<'_>, on_disk: bool) -> io::Result<()> {
         let mut state = self.state.borrow_mut();
         if let Some(trouble) = &state.trouble {
             return Err(io::Error::other(trouble.clone()));
@@ -94,7 +94,7 @@ impl ReceiptFile {
     }
 
     /// A line whose absence stops nobody.
-    fn note(&self, line: &Line) {
+    fn note(&self, line: &Line<'_>) {
         if let Err(error) = self.write(line, false) {
             let path = self.path.display().to_string();
             tracing::warn!(receipt = path, %error, "the receipt cannot be written any more");

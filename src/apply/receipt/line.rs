@@ -1,25 +1,27 @@
 //! The lines of a receipt, in their spelling.
 //!
-//! Owns names and order. Refuses unknown members, and to interpret anything.
+//! Owns names and order; instances, calls and endings are spelled by their own types. Refuses unknown members, and to
+//! interpret anything.
+
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::entries;
 use crate::apply::{Intent, Stage};
 use crate::lightsail::{Error, Kind, Operation};
-use crate::model::{Key, PortState, Sources};
-use crate::plan::{Call, InstanceResult};
+use crate::model::{InstanceId, PortState, instant};
+use crate::plan::{Call, Ending, InstanceResult};
 
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
-pub(super) enum Line {
+pub(super) enum Line<'a> {
     Header(Header),
-    Intent(IntentLine),
+    Intent(IntentLine<'a>),
     Outcome(OutcomeLine),
-    Result(ResultLine),
+    Result(ResultLine<'a>),
     Confirmation(ConfirmationLine),
     End(EndLine),
 }
@@ -32,8 +34,9 @@ pub struct Header {
     pub(super) version: u32,
     /// Name and version of the program.
     pub tool: String,
-    /// When the run began, RFC 3339.
-    pub started: String,
+    /// When the run began.
+    #[serde(with = "instant")]
+    pub started: OffsetDateTime,
     /// The process.
     pub pid: u32,
     /// The digest of the plan file that is applied, where there is one.
@@ -64,7 +67,7 @@ impl Header {
             format: super::FORMAT.to_owned(),
             version: super::VERSION,
             tool: concat!("portward ", env!("CARGO_PKG_VERSION")).to_owned(),
-            started: text(started),
+            started,
             pid: std::process::id(),
             plan_digest: None,
             scope,
@@ -75,52 +78,23 @@ impl Header {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct IntentLine {
-    pub(super) at: String,
+pub(super) struct IntentLine<'a> {
+    #[serde(with = "instant")]
+    pub(super) at: OffsetDateTime,
     pub(super) write: usize,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) account: Option<String>,
-    pub(super) region: String,
-    pub(super) name: String,
-    pub(super) arn: String,
+    #[serde(flatten)]
+    pub(super) id: Cow<'a, InstanceId>,
+    pub(super) arn: Cow<'a, str>,
     pub(super) before: Vec<PortState>,
-    pub(super) call: CallLine,
+    pub(super) call: Cow<'a, Call>,
     pub(super) after: Vec<PortState>,
-}
-
-/// A call as it is sent.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct CallLine {
-    pub(super) action: String,
-    pub(super) request: Request,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Request {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) port_info: Option<PortInfo>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) port_infos: Option<Vec<PortInfo>>,
-    pub(super) instance_name: String,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct PortInfo {
-    pub(super) from_port: i32,
-    pub(super) to_port: i32,
-    pub(super) protocol: String,
-    pub(super) cidrs: Vec<String>,
-    pub(super) ipv6_cidrs: Vec<String>,
-    pub(super) cidr_list_aliases: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct OutcomeLine {
-    pub(super) at: String,
+    #[serde(with = "instant")]
+    pub(super) at: OffsetDateTime,
     pub(super) write: usize,
     pub(super) status: Answered,
     pub(super) operation: Option<String>,
@@ -145,24 +119,23 @@ pub(super) enum Answered {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct ResultLine {
-    pub(super) at: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) account: Option<String>,
-    pub(super) region: String,
-    pub(super) name: String,
-    pub(super) status: String,
-    pub(super) reason: Option<String>,
-    pub(super) writes: usize,
-    pub(super) operations: Vec<String>,
+pub(super) struct ResultLine<'a> {
+    #[serde(with = "instant")]
+    pub(super) at: OffsetDateTime,
+    #[serde(flatten)]
+    pub(super) id: Cow<'a, InstanceId>,
+    #[serde(flatten)]
+    pub(super) ending: Ending<'a>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ConfirmationLine {
-    pub(super) at: String,
+    #[serde(with = "instant")]
+    pub(super) at: OffsetDateTime,
     pub(super) state: Confirming,
-    pub(super) until: Option<String>,
+    #[serde(with = "instant::option")]
+    pub(super) until: Option<OffsetDateTime>,
     pub(super) why: Option<String>,
 }
 
@@ -177,11 +150,12 @@ pub(super) enum Confirming {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct EndLine {
-    pub(super) at: String,
+    #[serde(with = "instant")]
+    pub(super) at: OffsetDateTime,
     pub(super) interrupted: bool,
 }
 
-pub(super) fn intent(write: usize, intent: &Intent<'_>) -> Line {
+pub(super) fn intent<'a>(write: usize, intent: &Intent<'a>) -> Line<'a> {
     let Intent {
         instance,
         known,
@@ -193,20 +167,15 @@ pub(super) fn intent(write: usize, intent: &Intent<'_>) -> Line {
     Line::Intent(IntentLine {
         at: now(),
         write,
-        account: instance.id.account.clone(),
-        region: instance.id.region.clone(),
-        name: instance.id.name.clone(),
-        arn: instance.arn.clone(),
+        id: Cow::Borrowed(&instance.id),
+        arn: instance.arn.as_str().into(),
         before: entries(before, known, false),
-        call: CallLine {
-            action: call.action().to_owned(),
-            request: request(call, &instance.id.name),
-        },
+        call: Cow::Borrowed(call),
         after: entries(after, known, replaced),
     })
 }
 
-pub(super) fn outcome(write: usize, answer: Result<&Operation, &Error>) -> Line {
+pub(super) fn outcome(write: usize, answer: Result<&Operation, &Error>) -> Line<'static> {
     let mut line = OutcomeLine {
         at: now(),
         write,
@@ -232,30 +201,17 @@ pub(super) fn outcome(write: usize, answer: Result<&Operation, &Error>) -> Line 
     Line::Outcome(line)
 }
 
-pub(super) fn result(result: &InstanceResult) -> Line {
-    let InstanceResult {
-        id,
-        outcome,
-        writes,
-        operations,
-        steps: _,
-        note,
-    } = result;
+pub(super) fn result(result: &InstanceResult) -> Line<'_> {
     Line::Result(ResultLine {
         at: now(),
-        account: id.account.clone(),
-        region: id.region.clone(),
-        name: id.name.clone(),
-        status: outcome.status().to_owned(),
-        reason: outcome.reason().map(Into::into).or_else(|| note.clone()),
-        writes: *writes,
-        operations: operations.clone(),
+        id: Cow::Borrowed(&result.id),
+        ending: result.ending(),
     })
 }
 
-pub(super) fn confirmation(stage: Stage<'_>) -> Line {
+pub(super) fn confirmation(stage: Stage<'_>) -> Line<'static> {
     let (state, until, why) = match stage {
-        Stage::Unconfirmed { until } => (Confirming::Unconfirmed, Some(text(until)), None),
+        Stage::Unconfirmed { until } => (Confirming::Unconfirmed, Some(until), None),
         Stage::Confirmed => (Confirming::Confirmed, None, None),
         Stage::Reverting { why } => (Confirming::Reverting, None, Some(why.to_owned())),
     };
@@ -267,47 +223,13 @@ pub(super) fn confirmation(stage: Stage<'_>) -> Line {
     })
 }
 
-pub(super) fn end(interrupted: bool) -> Line {
+pub(super) fn end(interrupted: bool) -> Line<'static> {
     Line::End(EndLine {
         at: now(),
         interrupted,
     })
 }
 
-fn request(call: &Call, name: &str) -> Request {
-    let (port_info, port_infos) = match call {
-        Call::Open { key, sources } | Call::Close { key, sources } => {
-            (Some(self::port_info(*key, sources)), None)
-        }
-        Call::Put { firewall } => {
-            let rules = firewall.iter();
-            let rules = rules.map(|(key, sources)| self::port_info(*key, sources));
-            (None, Some(rules.collect()))
-        }
-    };
-    Request {
-        port_info,
-        port_infos,
-        instance_name: name.to_owned(),
-    }
-}
-
-fn port_info(key: Key, sources: &Sources) -> PortInfo {
-    PortInfo {
-        from_port: key.from(),
-        to_port: key.to(),
-        protocol: key.protocol().as_str().to_owned(),
-        cidrs: sources.cidrs().collect(),
-        ipv6_cidrs: sources.ipv6_cidrs().collect(),
-        cidr_list_aliases: sources.aliases().iter().cloned().collect(),
-    }
-}
-
-fn now() -> String {
-    text(OffsetDateTime::now_utc())
-}
-
-fn text(at: OffsetDateTime) -> String {
-    at.format(&Rfc3339)
-        .unwrap_or_else(|_| at.unix_timestamp().to_string())
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
 }

@@ -6,7 +6,7 @@
 //! | `type` | when | holds |
 //! |---|---|---|
 //! | `header` | first | `format`, `version`, `tool`, `started`, `pid`, `planDigest`, `scope`, `confirmWithin` (seconds) |
-//! | `intent` | on disk before each write | its number, the instance and its ARN, the rules `before`, the `call` with its exact body, the rules `after` |
+//! | `intent` | on disk before each write | its number, the instance and its ARN, the rules `before`, the `call` with the body of its request but for the name of the instance, the rules `after` |
 //! | `outcome` | after each write | the number of its intent, `accepted`, `refused`, `unanswered` or `unsent`, and what the service said |
 //! | `result` | an instance is done with | how it ended, as in the report |
 //! | `confirmation` | a run that has to be confirmed | `unconfirmed` until when, then `confirmed` or `reverting` and why; intents and results after `reverting` belong to the way back |

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::line::{Answered, Confirming, Header, IntentLine, Line};
 use crate::model::{InstanceId, LiveFirewall};
+use crate::plan::Call;
 
 /// What a run was about to write and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +34,8 @@ pub struct Write {
     pub arn: String,
     /// What was live right before.
     pub before: LiveFirewall,
-    /// The action.
-    pub action: String,
+    /// What was sent.
+    pub call: Call,
     /// What it leads to.
     pub after: LiveFirewall,
     answered: Option<Answered>,
@@ -53,7 +54,7 @@ impl Write {
     /// Whether it replaced the whole firewall.
     #[must_use]
     pub fn replaces(&self) -> bool {
-        self.action == "PutInstancePublicPorts"
+        matches!(self.call, Call::Put { .. })
     }
 
     /// Whether it may have been carried out.
@@ -157,7 +158,7 @@ impl Receipt {
         Ok(receipt)
     }
 
-    fn take(&mut self, parsed: Line, line: usize) -> Result<(), String> {
+    fn take(&mut self, parsed: Line<'_>, line: usize) -> Result<(), String> {
         if self.interrupted.is_some() {
             return Err("it comes after the end".to_owned());
         }
@@ -180,11 +181,7 @@ impl Receipt {
                 }
             }
             Line::Result(result) => {
-                self.done.insert(InstanceId {
-                    account: result.account,
-                    region: result.region,
-                    name: result.name,
-                });
+                self.done.insert(result.id.into_owned());
             }
             Line::Confirmation(confirmation) => {
                 if confirmation.state == Confirming::Reverting {
@@ -257,17 +254,13 @@ impl Receipt {
     }
 }
 
-fn write(intent: IntentLine, line: usize) -> Write {
+fn write(intent: IntentLine<'_>, line: usize) -> Write {
     Write {
         line,
-        id: InstanceId {
-            account: intent.account,
-            region: intent.region,
-            name: intent.name,
-        },
-        arn: intent.arn,
+        id: intent.id.into_owned(),
+        arn: intent.arn.into_owned(),
         before: LiveFirewall::read(&intent.before),
-        action: intent.call.action,
+        call: intent.call.into_owned(),
         after: LiveFirewall::read(&intent.after),
         answered: None,
     }

@@ -11,7 +11,7 @@ use super::{Receipt, Write};
 use crate::apply::rules::{difference, means};
 use crate::model::{
     Declaration, Desired, DesiredInstance, Family, Firewall, Instance, InstanceId, Key, Live,
-    LiveFirewall, Missing, Mode, Note, Origin, Rule, Site, Sources, Strategy, Unreadable,
+    LiveFirewall, Missing, Mode, Note, Origin, Rule, Site, Sources, Strategy, Unreadable, instant,
 };
 use crate::plan::undo::{Step, undo};
 use crate::plan::{Cause, CauseKind, InstancePlan, Plan, Verdict};
@@ -47,7 +47,7 @@ impl Receipt {
     #[must_use]
     pub fn rollback(&self) -> Rollback {
         let mut back = Rollback {
-            started: self.header().started.clone(),
+            started: instant::show(self.header().started),
             instances: BTreeMap::new(),
             untouched: BTreeSet::new(),
         };

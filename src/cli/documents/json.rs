@@ -35,15 +35,8 @@ struct Reply {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct PortInfo {
-    from_port: i32,
-    to_port: i32,
-    protocol: String,
-    #[serde(default)]
-    cidrs: Vec<String>,
-    #[serde(default)]
-    ipv6_cidrs: Vec<String>,
-    #[serde(default)]
-    cidr_list_aliases: Vec<String>,
+    #[serde(flatten)]
+    rule: PortState,
     #[serde(rename = "accessFrom")]
     _from: Option<String>,
     #[serde(rename = "accessType")]
@@ -115,15 +108,7 @@ fn port_state(info: PortInfo) -> Result<PortState, String> {
             "a rule of the direction `{direction}` is not known"
         ));
     }
-    let mut state = PortState {
-        from_port: info.from_port,
-        to_port: info.to_port,
-        protocol: info.protocol,
-        state: Some("open".to_owned()),
-        cidrs: info.cidrs,
-        ipv6_cidrs: info.ipv6_cidrs,
-        cidr_list_aliases: info.cidr_list_aliases,
-    };
+    let mut state = info.rule;
     if state.names_no_source() {
         let connection = Sources::anywhere();
         state.cidrs.extend(connection.cidrs());

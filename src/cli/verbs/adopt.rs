@@ -22,8 +22,8 @@ use crate::cli::streams::say;
 use crate::cli::unconfirmed;
 use crate::config::{self, Adopted, Config, Differing, Source};
 use crate::model::{Desired, Key, Live};
-use crate::plan::{self, Plan, Verdict};
-use crate::render::json::Problem;
+use crate::plan::{self, Plan};
+use crate::render::json::{Problem, Severity};
 use crate::render::text::{self, Asked};
 
 /// What was adopted, and what then still differs.
@@ -123,7 +123,7 @@ async fn adopt(args: &PlanningArgs, run: &mut Run) -> Result<Adoption, RunError>
         let message = format!("not adopted: {id}: {why}");
         say(&message);
         problems.push(Problem {
-            severity: "warning",
+            severity: Severity::Warning,
             ..Problem::error(message, None)
         });
     }
@@ -147,7 +147,7 @@ fn edited(
         .instances
         .iter()
         .zip(&keys)
-        .filter(|(one, _)| one.verdict != Verdict::InSync)
+        .filter(|(one, _)| one.verdict.differs())
         .filter_map(|(one, keys)| {
             let id = &one.instance.id;
             Some(Differing {

@@ -25,7 +25,7 @@ use crate::model::{
     Unreadable,
 };
 use crate::policy::{self, Findings};
-use crate::render::json::Problem;
+use crate::render::json::{Problem, Severity};
 use crate::render::{self, text};
 
 #[derive(Args, Debug)]
@@ -213,7 +213,7 @@ impl Fleet {
             )
         };
         let undeclared = |Undeclared { id }: &Undeclared| Problem {
-            severity: "warning",
+            severity: Severity::Warning,
             ..Problem::error(format!("`{id}` is not in the configuration"), None)
         };
         let missing = self.desired.missing.iter().map(missing);

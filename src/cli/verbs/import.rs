@@ -12,7 +12,7 @@ use crate::cli::run::Run;
 use crate::cli::streams::{complain, say};
 use crate::config::{self, Imported};
 use crate::model::{Live, LiveFirewall};
-use crate::render::json::Problem;
+use crate::render::json::{Problem, Severity};
 
 #[derive(Args, Debug)]
 pub(super) struct ImportArgs {
@@ -60,7 +60,7 @@ pub(super) async fn run(
     for what in left_out {
         say(&format!("not written: {what}"));
         problems.push(Problem {
-            severity: "warning",
+            severity: Severity::Warning,
             ..Problem::error(format!("not written: {what}"), None)
         });
     }

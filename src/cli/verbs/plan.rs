@@ -18,7 +18,7 @@ use crate::cli::session::{self, Confirm, PlanRequest, Planned};
 use crate::cli::shard::ShardArgs;
 use crate::cli::signals::interruptible;
 use crate::cli::unconfirmed::{self, ReceiptsArgs};
-use crate::plan::{Plan, Verdict};
+use crate::plan::Plan;
 use crate::policy::JudgedRules;
 use crate::render::text::Asked;
 
@@ -97,7 +97,7 @@ impl PlanningArgs {
     pub(super) fn differs(&self, plan: &Plan) -> bool {
         plan.instances
             .iter()
-            .any(|instance| instance.verdict != Verdict::InSync)
+            .any(|instance| instance.verdict.differs())
             || self.fails_on_undeclared(plan)
     }
 

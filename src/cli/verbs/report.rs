@@ -45,7 +45,7 @@ pub(super) fn run(args: &ReportArgs, run: &mut Run, output: &Output) -> Result<E
             config: None,
             shard: None,
             counts: merged.counts(),
-            calls: &merged.calls(),
+            calls: merged.calls(),
             seconds: None,
             exit_code: merged.exit_code(),
             now: metrics::now(),

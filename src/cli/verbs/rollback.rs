@@ -24,8 +24,8 @@ use crate::cli::streams::say;
 use crate::config::account_ids;
 use crate::config::{self, Account, Config};
 use crate::model::{Fingerprint, Site};
+use crate::plan::Plan;
 use crate::plan::file::Scope;
-use crate::plan::{Plan, Verdict};
 use crate::policy;
 use crate::render;
 use crate::render::json::Problem;
@@ -76,7 +76,7 @@ pub(super) async fn run(
         .plan
         .instances
         .iter()
-        .any(|instance| instance.verdict != Verdict::InSync);
+        .any(|instance| instance.verdict.differs());
     let text = opened(&planned.plan) + &plan_text(run, &planned, Asked::Plan, false);
     let differs = args.detailed_exitcode && changes;
     Ok(show_plan(output, run, planned, differs, &text))

@@ -8,7 +8,7 @@ use super::*;
 use crate::model::arbitrary::Universe;
 use crate::model::{Declaration, Family, LiveFirewall, PortState, Protocol};
 use crate::plan::arbitrary::plans;
-use crate::plan::{Change, Options, plan_instance};
+use crate::plan::{Options, plan_instance};
 
 fn key(port: i32) -> Key {
     Key::new(Protocol::Tcp, port, port).expect("a port")
@@ -698,7 +698,7 @@ proptest! {
             damaged.instances.iter_mut().filter(|i| i.verdict == Verdict::Change).collect();
         let count = changing.len();
         let target = changing.into_iter().nth(at % count).expect("below the count");
-        let world = Change { key: Key::ALL, before: Sources::new(), after: Sources::anywhere(), causes: Vec::new() };
+        let world = Change { action: Action::Add, key: Key::ALL, before: Sources::new(), after: Sources::anywhere(), causes: Vec::new() };
         match damage {
             0 => drop(target.calls.pop()),
             1 => target.calls.push(Call::Open { key: Key::ALL, sources: Sources::anywhere() }),

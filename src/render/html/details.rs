@@ -134,7 +134,10 @@ fn inside(out: &mut String, plan: &InstancePlan, result: Option<&InstanceResult>
             rule(out, change);
         }
         out.push_str("</tbody></table>\n");
-    } else if matches!(plan.verdict, Verdict::InSync | Verdict::StillOpen) {
+    } else if matches!(
+        plan.verdict,
+        Verdict::InSync | Verdict::Incomplete | Verdict::StillOpen
+    ) {
         out.push_str("<table class=\"rules\"><thead><tr><th scope=\"col\">rule</th><th scope=\"col\">from</th></tr></thead>\n<tbody>\n");
         for (rule, sources) in &plan.after {
             let _ = writeln!(

@@ -10,6 +10,7 @@ use super::{CLOSES, OPENS, ServiceName, begin, end, escaped, found, prose, tiles
 use crate::exposure::Compared;
 use crate::render::difference::{Clause, Comparison, Way, clauses, summary, undecided};
 use crate::render::finding::findings;
+use crate::render::json::Severity;
 use crate::render::text::severity;
 
 /// The page.
@@ -19,7 +20,11 @@ pub(crate) fn difference(of: &Comparison<'_>, service: ServiceName<'_>) -> Strin
     begin(&mut out, "diff", &summary(of));
     let count = |is: fn(&Compared) -> bool| of.all.iter().filter(|c| is(c)).count();
     let doubts: usize = of.all.iter().map(|c| c.doubts().count()).sum();
-    let errors = of.problems.iter().filter(|p| p.severity == "error").count();
+    let errors = of
+        .problems
+        .iter()
+        .filter(|p| p.severity == Severity::Error)
+        .count();
     let unseen = errors.saturating_sub(doubts + undecided(of.all).len());
     let numbers = [
         (count(Compared::is_equal), "equal", ""),

@@ -146,6 +146,7 @@ pub(super) fn state(plan: &InstancePlan) -> &'static str {
     match plan.verdict {
         _ if plan.incomplete.is_some() => ", not fully readable",
         Verdict::InSync => ", in sync",
+        Verdict::Incomplete => ", not fully readable",
         Verdict::Change => ", to change",
         Verdict::Observed => ", only observed",
         Verdict::Refused { .. } => ", refused",

@@ -11,26 +11,26 @@
 
 use serde::Serialize;
 
-use super::encode::exposed;
-use super::wire::BoxDoc;
-use crate::exposure::{Compared, ComparisonSubject, Doubtful, Which};
+use crate::exposure::{Compared, ComparisonSubject, Doubtful, Exposed, Which};
 
 #[derive(Serialize)]
-struct ComparisonDoc<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(in crate::render) struct ComparisonDoc<'a> {
     instances: Vec<InstanceDoc<'a>>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct InstanceDoc<'a> {
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<&'a str>,
     region: Option<&'a str>,
     equal: Option<bool>,
-    gained: Vec<BoxDoc>,
-    lost: Vec<BoxDoc>,
+    gained: &'a [Exposed],
+    lost: &'a [Exposed],
     #[serde(skip_serializing_if = "Option::is_none")]
-    undeclared: Option<&'static str>,
+    undeclared: Option<Which>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     doubts: Vec<DoubtDoc<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,11 +43,12 @@ struct InstanceDoc<'a> {
 
 /// An entry that cannot be read for certain, and what it may let in besides.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct DoubtDoc<'a> {
-    side: &'static str,
+    side: Which,
     entry: &'a str,
     reason: &'a str,
-    access: Vec<BoxDoc>,
+    access: Vec<Exposed>,
 }
 
 /// The document, indented, with a final newline. A name or a region that is not known is `null`.
@@ -69,9 +70,9 @@ pub fn comparison(all: &[Compared]) -> String {
                 account: id.and_then(|id| id.account.as_deref()),
                 region: id.map(|id| id.region.as_str()).filter(|r| !r.is_empty()),
                 equal: compared.direction().map(|_| compared.is_equal()),
-                gained: compared.diff.gained.iter().map(exposed).collect(),
-                lost: compared.diff.lost.iter().map(exposed).collect(),
-                undeclared: compared.undeclared.map(Which::as_str),
+                gained: &compared.diff.gained,
+                lost: &compared.diff.lost,
+                undeclared: compared.undeclared,
                 doubts: compared
                     .doubts()
                     .map(|(which, doubt)| self::doubt(which, doubt, compared))
@@ -95,15 +96,10 @@ fn doubt<'a>(which: Which, doubt: &'a Doubtful, compared: &Compared) -> DoubtDoc
     };
     let family = side.reach.family;
     DoubtDoc {
-        side: which.as_str(),
+        side: which,
         entry: &doubt.entry,
         reason: &doubt.why,
-        access: doubt
-            .effective(family)
-            .boxes(family)
-            .iter()
-            .map(exposed)
-            .collect(),
+        access: doubt.effective(family).boxes(family),
     }
 }
 

@@ -184,7 +184,7 @@ fn unwritten(instance: &InstancePlan) -> Option<&'static str> {
     match instance.verdict {
         Verdict::Observed => Some("only observed"),
         Verdict::Refused { .. } => Some("refused"),
-        Verdict::InSync | Verdict::Change | Verdict::StillOpen => None,
+        Verdict::InSync | Verdict::Incomplete | Verdict::Change | Verdict::StillOpen => None,
     }
 }
 

@@ -13,6 +13,7 @@ use super::{Detail, LIMIT, NAMED, SHORTENED, folded, wrong};
 use crate::exposure::{Compared, ComparisonSubject, Diff, Which};
 use crate::render::difference::{Clause, Comparison, Way, blocks, clauses, one_sentence, summary};
 use crate::render::finding::findings;
+use crate::render::json::Severity;
 use crate::render::words::count;
 
 /// Instances that change alike in one direction, whatever the reasons.
@@ -99,7 +100,7 @@ fn head(of: &Comparison<'_>, detail: Detail) -> String {
     if !opens.is_empty() {
         let _ = write!(out, " Opens something on {opens}.");
     }
-    if of.problems.iter().any(|p| p.severity == "error") {
+    if of.problems.iter().any(|p| p.severity == Severity::Error) {
         out.push_str(" **Not everything could be compared.**");
     }
     out.push_str("\n\n");

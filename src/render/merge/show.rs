@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde_json::Value;
-
-use super::{Merged, place};
+use super::Merged;
+use crate::model::InstanceId;
+use crate::plan::Status;
+use crate::render::json::{Document, Severity};
 use crate::render::markdown::escape::{code, prose};
 use crate::render::words::{count, sanitize, wrapped};
 
@@ -18,21 +19,9 @@ const WIDTH: usize = 80;
 /// Names in one list of a comment, which has a limit.
 const NAMED: usize = 100;
 
-/// The document, indented, with a final newline.
-///
-/// # Panics
-/// Never: the shape has no map with keys that are not strings.
-#[must_use]
-pub fn json(merged: &Merged) -> String {
-    let mut text =
-        serde_json::to_string_pretty(merged).expect("strings and numbers are always JSON");
-    text.push('\n');
-    text
-}
-
 /// What needs a look, and a summary line.
 #[must_use]
-pub fn text(merged: &Merged) -> String {
+pub fn text(Merged(merged): &Merged) -> String {
     let mut text = String::new();
     for line in errors(merged) {
         let _ = writeln!(text, "{}", sanitize(&line));
@@ -53,7 +42,7 @@ pub fn text(merged: &Merged) -> String {
 
 /// The same as a comment.
 #[must_use]
-pub fn markdown(merged: &Merged) -> String {
+pub fn markdown(Merged(merged): &Merged) -> String {
     let verb = prose(&merged.verb);
     let mut out = format!(
         "<!-- portward:{} -->\n### portward {}\n\n",
@@ -86,7 +75,7 @@ pub fn markdown(merged: &Merged) -> String {
     out
 }
 
-fn headline(merged: &Merged) -> String {
+fn headline(merged: &Document<'_>) -> String {
     let summary = &merged.summary;
     let [(_, failed), (_, changed), (_, differing), ..] = lists(merged);
     let mut parts = vec!["in sync".to_owned()];
@@ -133,22 +122,17 @@ fn headline(merged: &Merged) -> String {
     )
 }
 
-fn errors(merged: &Merged) -> Vec<String> {
+fn errors(merged: &Document<'_>) -> Vec<String> {
     let problems = merged.problems.iter();
-    let problems = problems.filter(|problem| problem.severity == "error");
+    let problems = problems.filter(|problem| problem.severity == Severity::Error);
     let refusals = merged.refusals.iter().map(|refusal| {
-        let member = |name: &str| refusal[name].as_str().unwrap_or_default();
-        let instance = &refusal["instance"];
-        let on = if instance.is_null() {
-            String::new()
-        } else {
-            format!(" on {}", name(instance))
-        };
-        format!("refused by {}{on}: {}", member("guard"), member("reason"))
+        let on = refusal.instance.as_ref();
+        let on = on.map_or_else(String::new, |id| format!(" on {id}"));
+        format!("refused by {}{on}: {}", refusal.guard, refusal.reason)
     });
-    merged
-        .error
-        .iter()
+    let error = merged.error.as_deref();
+    error
+        .into_iter()
         .chain(problems)
         .map(|problem| problem.message.clone())
         .chain(refusals)
@@ -156,49 +140,45 @@ fn errors(merged: &Merged) -> Vec<String> {
 }
 
 /// Names behind their labels, what is worst first.
-fn lists(merged: &Merged) -> [(&'static str, Vec<String>); 9] {
-    let names = |list: &[Value]| list.iter().map(name).collect::<Vec<_>>();
-    let ended = |is: fn(&str) -> bool| {
-        let instances = merged.instances.iter();
-        let ended = instances.filter(|i| i["outcome"]["status"].as_str().is_some_and(is));
-        ended.map(name).collect::<Vec<_>>()
+fn lists(merged: &Document<'_>) -> [(&'static str, Vec<String>); 9] {
+    let instances = || merged.instances.iter();
+    let ended = |is: fn(Status) -> bool| {
+        let ended = instances().filter(|i| i.outcome.as_ref().is_some_and(|o| is(o.status)));
+        ended
+            .map(|i| i.plan.instance.id.to_string())
+            .collect::<Vec<_>>()
     };
-    let is_good = |status: &str| matches!(status, "applied" | "repaired" | "already-applied");
-    let not_tried = differing(merged).into_iter();
-    let not_tried = not_tried.filter(|instance| instance["outcome"].is_null());
+    let not_tried = instances().filter(|i| i.differs() && i.outcome.is_none());
+    let not_tried = not_tried.map(|i| i.plan.instance.id.to_string());
     let mut violations = BTreeMap::<&str, usize>::new();
-    for violation in &merged.violations {
-        let policy = violation["policy"].as_str().unwrap_or_default();
-        *violations.entry(policy).or_default() += 1;
+    for violation in &*merged.violations {
+        *violations.entry(&violation.policy).or_default() += 1;
     }
     let violations = violations
         .into_iter()
         .map(|(policy, number)| format!("`{policy}` ({})", count(number, "instance")));
+    let regions = merged.regions_unreadable.iter();
+    let missing = merged.missing.iter().map(|missing| missing.name.clone());
+    let undeclared = merged
+        .undeclared
+        .iter()
+        .map(|undeclared| undeclared.id.to_string());
     [
-        (
-            "failed",
-            ended(|status| !matches!(status, "applied" | "repaired" | "already-applied")),
-        ),
-        ("changed", ended(is_good)),
-        ("differ", not_tried.map(name).collect()),
+        ("failed", ended(|status| !status.is_success())),
+        ("changed", ended(Status::is_success)),
+        ("differ", not_tried.collect()),
         ("against a policy", violations.collect()),
         ("unreadable", names(&merged.unreadable)),
         ("undecided", names(&merged.undecided)),
-        ("regions unreadable", names(&merged.regions_unreadable)),
-        ("missing", names(&merged.missing)),
-        ("not in the configuration", names(&merged.undeclared)),
+        (
+            "regions unreadable",
+            regions.map(|(site, _)| site.to_string()).collect(),
+        ),
+        ("missing", missing.collect()),
+        ("not in the configuration", undeclared.collect()),
     ]
 }
 
-fn differing(merged: &Merged) -> Vec<&Value> {
-    let instances = merged.instances.iter();
-    let differs =
-        |instance: &&Value| !matches!(instance["verdict"].as_str(), Some("in-sync" | "incomplete"));
-    instances.filter(differs).collect()
-}
-
-/// `account/region/name`, as far as there is one.
-fn name(value: &Value) -> String {
-    let parts = place(value).into_iter().filter(|part| !part.is_empty());
-    parts.collect::<Vec<_>>().join("/")
+fn names<T>(list: &[(InstanceId, T)]) -> Vec<String> {
+    list.iter().map(|(id, _)| id.to_string()).collect()
 }

@@ -31,7 +31,7 @@ pub fn report(report: &Report, plan: &Plan) -> String {
     let in_sync = plan
         .instances
         .iter()
-        .filter(|i| i.verdict == Verdict::InSync && i.incomplete.is_none())
+        .filter(|i| i.verdict == Verdict::InSync)
         .count();
     let mut parts = vec![
         format!("{applied} changed"),

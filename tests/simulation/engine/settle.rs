@@ -43,7 +43,7 @@ pub(crate) fn verdict(
     let mut moving = false;
     for plan in &act.plan.instances {
         match &plan.verdict {
-            Verdict::InSync => {}
+            Verdict::InSync | Verdict::Incomplete => {}
             Verdict::Observed => excuses.push("only observed"),
             Verdict::StillOpen if is_open_elsewhere(act, plan) => {
                 excuses.push("still open through other rules");

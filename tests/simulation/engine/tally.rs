@@ -34,13 +34,14 @@ impl Tally {
     /// What became of a run.
     pub(crate) fn add(&mut self, act: &Act) {
         for result in &act.report.results {
-            self.count("outcome", result.outcome.status());
+            self.count("outcome", result.outcome.status().as_str());
         }
         for plan in &act.plan.instances {
             self.count(
                 "verdict",
                 match plan.verdict {
                     Verdict::InSync => "in sync",
+                    Verdict::Incomplete => "incomplete",
                     Verdict::Change => "change",
                     Verdict::Observed => "observed",
                     Verdict::Refused { .. } => "refused",

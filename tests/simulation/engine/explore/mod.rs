@@ -333,8 +333,8 @@ impl<'a> Reading<'a> {
             judged.map_err(|what| format!("{what}\n{}", told::details(&self.scene, &act)))?;
             let results = act.report.results.iter();
             for result in results {
-                let status = result.outcome.status().to_owned();
-                *explored.outcomes.entry(status).or_default() += 1;
+                let status = result.outcome.status();
+                *explored.outcomes.entry(status.to_string()).or_default() += 1;
             }
             if !whole {
                 *explored.outcomes.entry("killed".to_owned()).or_default() += 1;
@@ -432,7 +432,10 @@ impl<'a> Reading<'a> {
         for looks in 1..=2 {
             let (_, plan) = self.case.plan(world.listed(), &world.rules());
             match plan.instances[0].verdict {
-                Verdict::InSync | Verdict::StillOpen | Verdict::Refused { .. } => {
+                Verdict::InSync
+                | Verdict::Incomplete
+                | Verdict::StillOpen
+                | Verdict::Refused { .. } => {
                     let requests = world.requests() + looks;
                     if requests <= REQUESTS {
                         return Ok(requests);

@@ -317,8 +317,9 @@ pub(super) fn none_without_an_intent(act: &Act) -> Result<(), Broken> {
     };
     let same = receipt.writes().len() == act.intents.len()
         && receipt.writes().iter().all(|write| {
-            told.next()
-                .is_some_and(|told| (&told.id, told.call.action()) == (&write.id, &write.action))
+            told.next().is_some_and(|told| {
+                (&told.id, told.call.action()) == (&write.id, write.call.action())
+            })
         });
     if same && receipt.has_ended() && receipt.torn().is_none() {
         return Ok(());
