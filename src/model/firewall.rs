@@ -206,4 +206,50 @@ mod tests {
         firewall.set(Key::ALL, Sources::new());
         assert!(firewall.is_empty());
     }
+
+    #[test]
+    fn a_document_holds_each_rule_once_with_its_sources() {
+        let rule = |port: u16, cidrs: &str| {
+            format!(
+                r#"{{"protocol":"tcp","fromPort":{port},"toPort":22,"cidrs":[{cidrs}],"ipv6Cidrs":[],"cidrListAliases":[]}}"#
+            )
+        };
+        let read = |rules: &[String]| {
+            let text = format!("[{}]", rules.join(","));
+            let firewall: Result<Firewall, _> = serde_json::from_str(&text);
+            let firewall = firewall.map_err(|error| error.to_string())?;
+            assert_eq!(serde_json::to_string(&firewall).expect("JSON"), text);
+            Ok::<usize, String>(firewall.len())
+        };
+        let one = rule(22, r#""10.0.0.0/8""#);
+        assert_eq!(read(&[]), Ok(0));
+        assert_eq!(read(std::slice::from_ref(&one)), Ok(1));
+        for (rules, why) in [
+            (
+                vec![one.clone(), one.clone()],
+                "the rule tcp/22 is listed twice",
+            ),
+            (vec![rule(22, "")], "the rule tcp/22 names no source"),
+            (
+                vec![rule(23, r#""10.0.0.0/8""#)],
+                "the range 23-22 ends before it starts",
+            ),
+            (
+                vec![rule(22, r#""10.0.0.0/33""#)],
+                "`10.0.0.0/33` is not a valid network",
+            ),
+            (
+                vec![one.replacen("tcp", "sctp", 1)],
+                "unknown variant `sctp`",
+            ),
+            (vec![one.replacen("[]", "null", 1)], "invalid type: null"),
+            (
+                vec![one.replacen(r#""ipv6Cidrs":[],"#, "", 1)],
+                "missing field `ipv6Cidrs`",
+            ),
+        ] {
+            let found = read(&rules).expect_err(why);
+            assert!(found.contains(why), "{found}");
+        }
+    }
 }

@@ -496,6 +496,30 @@ mod tests {
         }
     }
 
+    proptest! {
+        /// With all doubts, and whether or not the service said a state.
+        #[test]
+        fn a_live_firewall_is_read_as_it_was_written(
+            entries in prop::collection::vec((
+                prop::sample::select(vec!["tcp", "TCP", "all", "sctp"]),
+                prop::sample::select(vec![22, 65535, 70000]),
+                some_texts(),
+                prop::option::of(prop::sample::select(vec!["open", "Open", "odd"])),
+            ), 0..5),
+        ) {
+            let entries: Vec<PortState> = entries.iter().map(|(protocol, to, cidrs, state)| {
+                let cidrs: Vec<&str> = cidrs.iter().map(String::as_str).collect();
+                let state = state.map(str::to_owned);
+                PortState { state, ..entry(protocol, 0, *to, &cidrs, &[]) }
+            }).collect();
+            let live = LiveFirewall::read(&entries);
+            let text = serde_json::to_string(&live).expect("JSON");
+            let again: LiveFirewall = serde_json::from_str(&text).expect("a live firewall");
+            prop_assert_eq!(&again, &live, "{}", text);
+            prop_assert_eq!(serde_json::to_string(&again).expect("JSON"), text);
+        }
+    }
+
     fn some_texts() -> impl Strategy<Value = Vec<String>> {
         let texts = [
             "10.0.0.0/8",

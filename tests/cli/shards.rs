@@ -194,6 +194,27 @@ fn what_does_not_belong_together_is_not_joined() {
         .replacen("\"verb\"", "\"colour\": 1, \"verb\"", 1);
     std::fs::write(stage.path("b3"), odd).expect("a file");
     assert_eq!(merge(&["a", "b3"]).code, Some(1));
+    // What is not known would be lost on the way, and a word that is not known could not be counted.
+    for (from, to, why) in [
+        (
+            "\"mode\":",
+            "\"colour\": 1, \"mode\":",
+            "unknown field `colour`",
+        ),
+        (
+            "\"verdict\": \"",
+            "\"verdict\": \"\\u001b",
+            "unknown variant `\\u{1b}",
+        ),
+        ("\"fromPort\": 22", "\"fromPort\": 23", "the range 23-22"),
+    ] {
+        let text = stage.read("b");
+        assert!(text.contains(from), "{from}");
+        std::fs::write(stage.path("b4"), text.replacen(from, to, 1)).expect("a file");
+        let done = merge(&["a", "b4"]);
+        assert_eq!(done.code, Some(1), "{}", done.shown());
+        assert!(done.stderr.contains(why), "{why}: {}", done.stderr);
+    }
     // Missing instances make each of them 1, which wins over the view that is incomplete.
     let done = merge(&["a"]);
     assert!(

@@ -291,10 +291,11 @@ def hold_plan(oracle, case, subject, plan, strict=False):
     oracle.tally[f"{case.mode} {verdict}"] += 1
     oracle.hold(subject, [("the rules before are not those that are live", same(before.plain, live.certain.plain))])
     well_formed(oracle, case, subject, plan["exposure"])
-    if verdict == "in-sync":
+    if verdict in ("in-sync", "incomplete"):
         oracle.check(case, subject, not plan["calls"], "in sync, with calls")
         oracle.check(case, subject, not plan.get("stillOpen"), "in sync although what is absent stays open")
         oracle.check(case, subject, not live.is_doubtful() or stays, "in sync in spite of doubt")
+        oracle.check(case, subject, stays == (verdict == "incomplete"), f"{verdict}, and the reverse beside it")
         oracle.hold(subject, [("in sync although it is not", same(before.closed(family), after.closed(family)))])
     most = live.after(after, case.mode)
     oracle.hold(subject, differs(plan["exposure"], family, before, after, most, "exposure"))

@@ -77,6 +77,11 @@ proptest! {
         // A row and a section for each instance, and a cell that changes only where access does.
         prop_assert_eq!(page.matches("<th scope=\"row\"><a ").count(), plan.instances.len());
         prop_assert_eq!(page.matches("<details>").count(), plan.instances.len());
+        let in_sync = plan.instances.iter().filter(|i| {
+            !i.verdict.differs() && i.incomplete.is_none()
+        }).count();
+        let tile = format!("<strong>{in_sync}</strong> in sync</li>");
+        prop_assert!(page.contains(&tile), "{}", tile);
         let opens = plan.instances.iter().any(|i| !i.exposure.gained.is_empty());
         prop_assert_eq!(page.contains("<td class=\"change gains\""), opens);
         let differs = plan.instances.iter().any(|i| !i.exposure.is_empty());
