@@ -26,6 +26,10 @@ pub const PAIRS_OF_AN_INSTANCE: usize = 5_000;
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "Vec<PortInfo>", into = "Vec<PortInfo>")]
+#[cfg_attr(
+    test,
+    schemars(description = "Rules by key, each as the API spells it; none without a source.")
+)]
 pub struct Firewall {
     rules: Arc<BTreeMap<Key, Sources>>,
 }

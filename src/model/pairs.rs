@@ -6,11 +6,11 @@ use std::ops::Deref;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// One pair.
+/// What something is about, and what is said of it.
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(test, schemars(inline))]
+#[cfg_attr(test, schemars(inline, description = "What cannot be read, and why."))]
 pub(crate) struct Pair<A, B> {
     #[serde(flatten)]
     about: A,

@@ -69,7 +69,7 @@ impl fmt::Display for Foreign {
     }
 }
 
-/// An [`Outcome`] in one word.
+/// How it ended for one instance, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]

@@ -180,7 +180,7 @@ pub fn document(run: &Run<'_>) -> String {
             .filter(|id| !was_begun(id))
             .map(Cow::Borrowed)
             .collect(),
-        ..Document::default()
+        ..Document::empty()
     };
     document.summary = Summary::of(&document, run.report.is_some());
     text(&document)

@@ -239,7 +239,7 @@ impl Merged {
         let mut merged = Self(Document {
             verb,
             exit_code,
-            ..Document::default()
+            ..Document::empty()
         });
         for ending in endings {
             merged.0.shards.push(ShardEnd {

@@ -397,6 +397,14 @@ fn other_files_are_refused() {
         (r#""interrupted":false}"#, "\"interrupted\":false}\n{}"),
         (r#""before":"#, r#""was":"#),
         (r#""write":1,"#, r#""write":1,"write":1,"#),
+        (r#""action":"Open"#, r#""action":"Reopen"#),
+        (
+            r#""portInfo":{"protocol":"tcp""#,
+            r#""portInfo":{"protocol":"sctp""#,
+        ),
+        (r#""portInfo":{"#, r#""portInfo":{"colour":1,"#),
+        (r#""at":""#, r#""at":"x"#),
+        (r#""status":"applied""#, r#""status":"done""#),
     ] {
         let found = changed(from, to);
         assert!(matches!(found, Err(Damage::Line { .. })), "{to}: {found:?}");

@@ -18,7 +18,7 @@ use crate::render::cost::Cost;
 use crate::render::facts::{Calls, Expiring, LastChange};
 
 /// A report. What a run wrote borrows from its plan, what is read has its own.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::render) struct Document<'a> {
@@ -80,38 +80,14 @@ pub(in crate::render) struct Document<'a> {
     pub(in crate::render) seen_in_bulk: Vec<Cow<'a, InstanceId>>,
 }
 
-/// Without anything to list.
-impl Default for Document<'_> {
-    fn default() -> Self {
+impl Document<'_> {
+    /// One of this program, without anything to list.
+    pub(in crate::render) fn empty() -> Self {
         Self {
-            environment: Vec::new(),
             format: FORMAT.into(),
             version: VERSION,
             tool: TOOL.into(),
-            verb: Cow::default(),
-            shard: None,
-            shards: Vec::new(),
-            config: None,
-            exit_code: 0,
-            interrupted: false,
-            error: None,
-            problems: Cow::default(),
-            refusals: Cow::default(),
-            violations: Cow::default(),
-            overrides: Cow::default(),
-            summary: Summary::default(),
-            instances: Vec::new(),
-            unreadable: Cow::default(),
-            undecided: Cow::default(),
-            regions_unreadable: Cow::default(),
-            missing: Cow::default(),
-            not_planned: Cow::default(),
-            undeclared: Cow::default(),
-            expiring: Cow::default(),
-            api_calls: Cow::default(),
-            notes: Cow::default(),
-            needed: None,
-            seen_in_bulk: Vec::new(),
+            ..Self::default()
         }
     }
 }

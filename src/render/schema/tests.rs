@@ -33,7 +33,11 @@ fn closed(schema: &mut Schema) {
     if let Some(Value::String(text)) = members.get_mut("description") {
         let paragraphs = text.split("\n\n");
         let paragraphs: Vec<String> = paragraphs.map(|one| one.replace('\n', " ")).collect();
-        *text = paragraphs.join("\n\n");
+        *text = paragraphs.join("\n\n").replace("`None`", "none");
+        // How it displays is another form than that of documents.
+        if let Some(end) = text.find(" Displays ") {
+            text.truncate(end);
+        }
     }
     if !members.contains_key("properties") {
         return;
