@@ -122,10 +122,20 @@ fn by_meaning(
             result.add(*key, sources);
             continue;
         }
+        // What no line names alone several name together, as two halves of the internet name the browser client.
+        let alone = lines.iter();
+        let alone = alone.map(|line| open(&rule, &Named::by([line].into_iter(), family)));
+        let alone: Vec<Effective> = alone.collect();
+        let together = alone
+            .iter()
+            .fold(access.clone(), |left, named| left.difference(named));
         let causes: Vec<Cause> = lines
             .iter()
-            .filter(|line| !open(&rule, &Named::by([*line].into_iter(), family)).is_empty())
-            .map(|line| line.cause.clone())
+            .zip(&alone)
+            .filter(|(line, named)| {
+                !named.is_empty() || !together.within(&line.cells(family)).is_empty()
+            })
+            .map(|(line, _)| line.cause.clone())
             .collect();
         match around(*key, sources, &access, family) {
             Some(rest) if strategy == Strategy::Put => {
@@ -167,6 +177,13 @@ struct Line {
     /// `None` is everybody, whatever they are called.
     sources: Option<Sources>,
     cause: Cause,
+}
+
+impl Line {
+    /// What it speaks of, whoever may reach it.
+    fn cells(&self, family: Family) -> Effective {
+        Effective::of_rules([(&self.key, &Sources::anywhere())], family)
+    }
 }
 
 fn lines(desired: &DesiredInstance) -> Vec<Line> {

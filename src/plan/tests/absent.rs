@@ -249,6 +249,35 @@ fn what_is_declared_as_well_may_stay() {
     );
 }
 
+/// Whoever names both halves of the internet names the browser client, too, which neither half does.
+#[test]
+fn what_only_several_lines_name_together_has_all_of_them_as_causes() {
+    let halves = ["0.0.0.0/1", "128.0.0.0/1"];
+    let mut desired = desired(Mode::Additive, &Firewall::new());
+    desired.absent = halves
+        .iter()
+        .map(|half| absent(tcp(22, 22), Some(named(&[half]))))
+        .collect();
+    desired.absent[1].origin = origin(10);
+    // Of other access, and so no cause.
+    desired
+        .absent
+        .push(absent(tcp(80, 80), Some(named(&halves[..1]))));
+    desired.absent[2].origin = origin(11);
+    let live = firewall(&[(Key::ALL, &["lightsail-connect"])]);
+    let plan = planned(&desired, &live);
+    let [open] = &plan.still_open[..] else {
+        panic!("{plan:?}")
+    };
+    let lines: Vec<usize> = open.causes.iter().map(|cause| cause.origin.line).collect();
+    assert_eq!(lines, [9, 10]);
+    let all = crate::plan::Plan {
+        instances: vec![plan],
+        ..Default::default()
+    };
+    assert_eq!(lint::lint(&all), vec![]);
+}
+
 #[test]
 fn safe_calls_are_made_and_the_rest_is_told() {
     let mut desired = desired(
