@@ -25,6 +25,10 @@
 //! environment: what they need is passed in. No two files know each other, but for a module and what is in its own folder. A
 //! test reads every path and fails on a wrong arrow.
 
+// The tests of `apply` read a file of those of the simulation, which know this library by its name.
+#[cfg(all(test, feature = "emulator"))]
+extern crate self as portward;
+
 pub mod apply;
 pub(crate) mod atomic_file;
 pub mod cli;

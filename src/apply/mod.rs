@@ -37,24 +37,9 @@ mod validity;
 mod wait;
 mod write;
 
-#[cfg(test)]
-mod confirm_tests;
-#[cfg(test)]
-mod fake;
-#[cfg(test)]
-mod journal_tests;
-#[cfg(test)]
-mod kill_tests;
-#[cfg(test)]
-mod precondition_tests;
-#[cfg(test)]
-mod properties;
-#[cfg(test)]
-mod spelling_tests;
-#[cfg(test)]
+// They run against the emulator.
+#[cfg(all(test, feature = "emulator"))]
 mod tests;
-#[cfg(test)]
-mod trouble_tests;
 
 use std::time::Duration;
 

@@ -1,11 +1,23 @@
 //! The ordinary course of things, one situation at a time: what must be sent and how it must end.
 
+mod confirm;
+#[path = "../../tests/simulation/engine/decode.rs"]
+mod decode;
+mod journal;
+mod kill;
+mod precondition;
+mod properties;
+pub(super) mod service;
+mod spelling;
+mod trouble;
+
 use std::time::{Duration, Instant};
 
-use super::fake::{Behaviour, Fake, from, plan, rules, tcp};
-use super::{Clock, Progress, Settings, Stop, SystemClock, Tools, Validity, run};
+use super::{Clock, Progress as Hears, Settings, Stop, SystemClock, Tools, Validity, run};
+use crate::emulator::{Progress, Reads};
 use crate::model::{AddressType, Firewall, InstanceId, InstanceState, LiveFirewall, PortState};
 use crate::plan::{Call, InstancePlan, InstanceResult, Outcome, Report};
+use service::{Behaviour, Moment, Service, from, plan, rules, tcp};
 
 /// No pauses, and time enough for whatever passes. Where something does not pass, a test sets the time to nothing.
 pub(super) fn patient() -> Settings {
@@ -53,8 +65,8 @@ pub(super) fn put() -> Call {
 }
 
 /// `web`, to be opened, with the fallback.
-pub(super) fn opening(fake: &Fake, behaviour: Behaviour) -> InstancePlan {
-    let plan = fake.add("web", &before(), &after(), behaviour);
+pub(super) fn opening(service: &Service, behaviour: Behaviour) -> InstancePlan {
+    let plan = service.add("web", &before(), &after(), behaviour);
     InstancePlan {
         calls: vec![open()],
         fallback: Some(after()),
@@ -64,24 +76,28 @@ pub(super) fn opening(fake: &Fake, behaviour: Behaviour) -> InstancePlan {
 
 /// Nobody listens, nothing is kept.
 pub(super) fn tools<'a>(
-    fake: &'a Fake,
+    service: &'a Service,
     settings: &'a Settings,
     stop: &'a Stop,
-) -> Tools<'a, Fake, Fake, (), ()> {
+) -> Tools<'a, Service, Service, (), ()> {
     Tools {
-        reader: fake,
-        writer: fake,
+        reader: service,
+        writer: service,
         journal: &(),
         progress: &(),
         settings,
         stop,
         validity: Validity::UNLIMITED,
-        clock: &SystemClock,
+        clock: service,
     }
 }
 
-pub(super) async fn go(fake: &Fake, instances: Vec<InstancePlan>, settings: Settings) -> Report {
-    run(&plan(instances), &tools(fake, &settings, &Stop::new())).await
+pub(super) async fn go(
+    service: &Service,
+    instances: Vec<InstancePlan>,
+    settings: Settings,
+) -> Report {
+    run(&plan(instances), &tools(service, &settings, &Stop::new())).await
 }
 
 /// Runs the opening of `web`: its result, and every write that arrived.
@@ -89,12 +105,12 @@ pub(super) async fn opened(
     behaviour: Behaviour,
     settings: Settings,
 ) -> (InstanceResult, Vec<Call>) {
-    let fake = Fake::default();
-    let plan = opening(&fake, behaviour);
-    let report = go(&fake, vec![plan], settings).await;
+    let service = Service::default();
+    let plan = opening(&service, behaviour);
+    let report = go(&service, vec![plan], settings).await;
     (
         report.results[0].clone(),
-        fake.host("web", |host| host.writes.clone()),
+        service.host("web", |host| host.writes.clone()),
     )
 }
 
@@ -121,13 +137,13 @@ async fn a_change_costs_one_write_and_three_reads_or_four() {
         (before(), open(), after(), Some("GetOperationsForResource")),
         (after(), close, shut, Some("GetOperationsForResource")),
     ] {
-        let fake = Fake::default();
+        let service = Service::default();
         let action = call.action();
         let plan = InstancePlan {
             calls: vec![call],
-            ..fake.add("web", &before, &after, Behaviour::default())
+            ..service.add("web", &before, &after, Behaviour::default())
         };
-        let report = go(&fake, vec![plan], patient()).await;
+        let report = go(&service, vec![plan], patient()).await;
         assert_eq!(report.results[0].outcome, APPLIED);
         assert_eq!(
             (report.results[0].writes, report.results[0].operations.len()),
@@ -140,7 +156,7 @@ async fn a_change_costs_one_write_and_three_reads_or_four() {
             "GetInstancePortStates",
         ];
         requests.extend(last);
-        fake.host("web", |host| {
+        service.host("web", |host| {
             assert_eq!(host.rules, after);
             assert_eq!(host.requests, requests);
         });
@@ -149,10 +165,10 @@ async fn a_change_costs_one_write_and_three_reads_or_four() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn what_is_done_already_is_not_done_again() {
-    let fake = Fake::default();
-    let plan = opening(&fake, Behaviour::default());
-    fake.host("web", |host| host.rules = after());
-    let report = go(&fake, vec![plan], patient()).await;
+    let service = Service::default();
+    let plan = opening(&service, Behaviour::default());
+    service.host("web", |host| host.rules = after());
+    let report = go(&service, vec![plan], patient()).await;
     assert_eq!(
         (&report.results[0].outcome, report.results[0].writes),
         (&Outcome::AlreadyApplied, 0)
@@ -161,36 +177,36 @@ async fn what_is_done_already_is_not_done_again() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_stale_plan_is_refused_and_says_what_differs() {
-    let fake = Fake::default();
-    let plan = opening(&fake, Behaviour::default());
-    fake.host("web", |host| host.rules = elsewhere());
-    let report = go(&fake, vec![plan], patient()).await;
+    let service = Service::default();
+    let plan = opening(&service, Behaviour::default());
+    service.host("web", |host| host.rules = elsewhere());
+    let report = go(&service, vec![plan], patient()).await;
     let said = "tcp/8080 is open to 198.51.100.0/24";
     assert_eq!(report.results[0].outcome, Outcome::Stale(said.into()));
-    assert!(fake.host("web", |host| host.writes.is_empty()));
+    assert!(service.host("web", |host| host.writes.is_empty()));
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn another_instance_under_the_name_is_stale() {
-    let cases: [fn(&mut super::fake::Host); 2] = [
+    let cases: [fn(&mut service::Host); 2] = [
         |host| host.instance.arn = "arn:other".into(),
         |host| host.instance.address_type = AddressType::Ipv6,
     ];
     for change in cases {
-        let fake = Fake::default();
-        let plan = opening(&fake, Behaviour::default());
-        fake.host("web", change);
-        let report = go(&fake, vec![plan], patient()).await;
+        let service = Service::default();
+        let plan = opening(&service, Behaviour::default());
+        service.host("web", change);
+        let report = go(&service, vec![plan], patient()).await;
         assert!(
             matches!(report.results[0].outcome, Outcome::Stale(_)),
             "{report:?}"
         );
-        assert!(fake.host("web", |host| host.writes.is_empty()));
+        assert!(service.host("web", |host| host.writes.is_empty()));
     }
-    let (fake, other) = (Fake::default(), Fake::default());
+    let (service, other) = (Service::default(), Service::default());
     let report = go(
         &other,
-        vec![opening(&fake, Behaviour::default())],
+        vec![opening(&service, Behaviour::default())],
         patient(),
     )
     .await;
@@ -204,21 +220,20 @@ async fn another_instance_under_the_name_is_stale() {
 async fn operations_are_waited_for() {
     let slow = Behaviour {
         invisible: 2,
-        pending: 3,
+        operations: Progress::AfterReads(2),
         ..Behaviour::default()
     };
     assert_eq!(opened(slow, patient()).await.0.outcome, APPLIED);
 
     let failing = Behaviour {
-        pending: 1,
-        fails: true,
+        operations: Progress::Fails(0),
         ..Behaviour::default()
     };
     let (result, writes) = opened(failing, patient()).await;
     let Outcome::Failed(failure) = result.outcome else {
         panic!("{result:?}")
     };
-    assert_eq!(failure.code.as_deref(), Some("Internal"));
+    assert_eq!(failure.code.as_deref(), Some("InternalError"));
     assert!(
         failure
             .message
@@ -228,7 +243,7 @@ async fn operations_are_waited_for() {
     assert_eq!(writes, [open()]);
 
     let endless = Behaviour {
-        pending: usize::MAX,
+        operations: Progress::Explicit,
         ..Behaviour::default()
     };
     let (result, writes) = opened(endless, hasty()).await;
@@ -241,42 +256,45 @@ async fn operations_are_waited_for() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn once_a_read_disagreed_two_must_agree() {
-    let fake = Fake::default();
+    let service = Service::default();
     let plan = opening(
-        &fake,
+        &service,
         Behaviour {
-            stale_reads: 3,
+            reads: Reads::Lag,
             ..Behaviour::default()
         },
     );
     assert_eq!(
-        go(&fake, vec![plan], patient()).await.results[0].outcome,
+        go(&service, vec![plan], patient()).await.results[0].outcome,
         APPLIED
     );
     // The last request asks whether it was another writer.
-    let requests = fake.host("web", |host| host.requests.clone());
-    assert_eq!(requests.len(), 2 + 1 + 3 + 2 + 1);
+    let requests = service.host("web", |host| host.requests.clone());
+    assert_eq!(requests.len(), 2 + 1 + 2 + 2 + 1);
     assert_eq!(requests.last(), Some(&"GetOperationsForResource"));
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn instances_that_are_starting_are_waited_for() {
-    let states = [InstanceState::Pending, InstanceState::Pending].into();
-    let fake = Fake::default();
+    let states = vec![
+        (Moment::Look(0), InstanceState::Pending),
+        (Moment::Look(2), InstanceState::Running),
+    ];
+    let service = Service::default();
     let mut plan = opening(
-        &fake,
+        &service,
         Behaviour {
             states,
             ..Behaviour::default()
         },
     );
     plan.instance.state = InstanceState::Pending;
-    let other = fake.add("other", &before(), &after(), Behaviour::default());
+    let other = service.add("other", &before(), &after(), Behaviour::default());
     let other = InstancePlan {
         calls: vec![put()],
         ..other
     };
-    let report = go(&fake, vec![plan.clone(), other.clone()], patient()).await;
+    let report = go(&service, vec![plan.clone(), other.clone()], patient()).await;
     assert!(
         report
             .results
@@ -296,15 +314,15 @@ async fn instances_that_are_starting_are_waited_for() {
     );
 
     // One that never gets there is reported, and holds up nobody.
-    let fake = Fake::default();
-    let web = opening(&fake, Behaviour::default());
-    fake.host("web", |host| host.instance.state = InstanceState::Stopping);
-    fake.add("other", &before(), &after(), Behaviour::default());
+    let service = Service::default();
+    let web = opening(&service, Behaviour::default());
+    service.host("web", |host| host.instance.state = InstanceState::Stopping);
+    service.add("other", &before(), &after(), Behaviour::default());
     let web = InstancePlan {
         instance: plan.instance,
         ..web
     };
-    let report = go(&fake, vec![web, other], hasty()).await;
+    let report = go(&service, vec![web, other], hasty()).await;
     assert!(
         message(&report.results[0].outcome).contains("still `stopping`"),
         "{report:?}"
@@ -320,9 +338,9 @@ async fn entries_that_cannot_be_sent_back_do_not_hide_the_result() {
         protocol: "sctp".into(),
         ..PortState::default()
     };
-    let fake = Fake::default();
-    let plan = opening(&fake, Behaviour::default());
-    fake.host("web", |host| host.extra = vec![strange.clone()]);
+    let service = Service::default();
+    let plan = opening(&service, Behaviour::default());
+    service.host("web", |host| host.extra = vec![strange.clone()]);
     let mut states = vec![strange];
     states.extend(
         before()
@@ -334,7 +352,7 @@ async fn entries_that_cannot_be_sent_back_do_not_hide_the_result() {
         ..plan
     };
     assert_eq!(
-        go(&fake, vec![plan], patient()).await.results[0].outcome,
+        go(&service, vec![plan], patient()).await.results[0].outcome,
         APPLIED
     );
 }
@@ -343,23 +361,23 @@ async fn entries_that_cannot_be_sent_back_do_not_hide_the_result() {
 struct StopAtOnce<'a>(&'a Stop);
 
 fn stopping<'a>(
-    fake: &'a Fake,
+    service: &'a Service,
     settings: &'a Settings,
     progress: &'a StopAtOnce<'a>,
-) -> Tools<'a, Fake, Fake, (), StopAtOnce<'a>> {
+) -> Tools<'a, Service, Service, (), StopAtOnce<'a>> {
     Tools {
-        reader: fake,
-        writer: fake,
+        reader: service,
+        writer: service,
         journal: &(),
         progress,
         settings,
         stop: progress.0,
         validity: Validity::UNLIMITED,
-        clock: &SystemClock,
+        clock: service,
     }
 }
 
-impl Progress for StopAtOnce<'_> {
+impl Hears for StopAtOnce<'_> {
     fn waiting(&self, _: &InstanceId, _: &str) {
         self.0.set();
     }
@@ -367,15 +385,15 @@ impl Progress for StopAtOnce<'_> {
 
 #[tokio::test(flavor = "current_thread")]
 async fn what_is_in_flight_is_finished_and_the_rest_not_begun() {
-    let fake = Fake::default();
+    let service = Service::default();
     let first = opening(
-        &fake,
+        &service,
         Behaviour {
-            pending: 2,
+            operations: Progress::AfterReads(1),
             ..Behaviour::default()
         },
     );
-    let second = fake.add("second", &before(), &after(), Behaviour::default());
+    let second = service.add("second", &before(), &after(), Behaviour::default());
     let second = InstancePlan {
         calls: vec![put()],
         ..second
@@ -388,34 +406,34 @@ async fn what_is_in_flight_is_finished_and_the_rest_not_begun() {
         },
     );
     let plan = plan(vec![first, second]);
-    let report = run(&plan, &stopping(&fake, &settings, &StopAtOnce(&stop))).await;
+    let report = run(&plan, &stopping(&service, &settings, &StopAtOnce(&stop))).await;
     assert!(report.interrupted);
     assert_eq!(report.results[0].outcome, APPLIED);
     assert!(
         matches!(report.results[1].outcome, Outcome::NotStarted(_)),
         "{report:?}"
     );
-    assert!(fake.host("second", |host| host.requests.is_empty()));
+    assert!(service.host("second", |host| host.requests.is_empty()));
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn waiting_to_begin_ends_with_the_wish_to_stop() {
-    let fake = Fake::default();
-    let mut plan = opening(&fake, Behaviour::default());
+    let service = Service::default();
+    let mut plan = opening(&service, Behaviour::default());
     plan.instance.state = InstanceState::Pending;
-    fake.host("web", |host| host.instance.state = InstanceState::Pending);
-    let (stop, started) = (Stop::new(), Instant::now());
+    service.host("web", |host| host.instance.state = InstanceState::Pending);
+    let stop = Stop::new();
     let settings = Settings {
         first_pause: Duration::from_secs(5),
         ..patient()
     };
-    let plan = super::fake::plan(vec![plan]);
-    let report = run(&plan, &stopping(&fake, &settings, &StopAtOnce(&stop))).await;
+    let plan = service::plan(vec![plan]);
+    let report = run(&plan, &stopping(&service, &settings, &StopAtOnce(&stop))).await;
     assert!(
         matches!(report.results[0].outcome, Outcome::NotStarted(_)),
         "{report:?}"
     );
-    assert!(started.elapsed() < Duration::from_secs(2));
+    assert!(service.elapsed() < Duration::from_secs(2));
 }
 
 #[test]

@@ -78,8 +78,23 @@ pub enum ScriptedEvent {
     Deleted,
     /// The instance is replaced by another one with the same name.
     Replaced,
+    /// The instance is different from now on, without a trace of how that came about.
+    Changes(Change),
     /// The request goes wrong.
     Goes(Trouble),
+}
+
+/// What becomes different about an instance; `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Its ARN: another instance has the name.
+    pub arn: Option<String>,
+    /// Its state, as the service names it.
+    pub state: Option<String>,
+    /// Its type of addresses, as the service names it.
+    pub ip_address_type: Option<String>,
+    /// Its rules, as they are shown.
+    pub port_states: Option<Vec<PortState>>,
 }
 
 /// How a request goes wrong.
@@ -101,6 +116,14 @@ pub enum Trouble {
     SilentAfter,
     /// A reply that comes this late.
     Slow(Duration),
+    /// A `ThrottlingException`.
+    Throttled,
+    /// An `InvalidInputException`.
+    Rejected,
+    /// An `AccessDeniedException`.
+    Denied,
+    /// A write is accepted and has no effect.
+    Ignored,
 }
 
 impl Faults {
@@ -151,6 +174,8 @@ pub(super) struct FaultInjector {
     requests: u64,
     /// By site, name and action; the empty action is all of them.
     counts: BTreeMap<(String, String, &'static str), u64>,
+    /// How the next request goes wrong.
+    next: Option<Trouble>,
 }
 
 /// One request among all others.
@@ -178,7 +203,13 @@ impl FaultInjector {
             connections: 0,
             requests: 0,
             counts: BTreeMap::new(),
+            next: None,
         }
+    }
+
+    /// Lets the next request go wrong, whichever it is.
+    pub(super) fn disturb_next(&mut self, trouble: Trouble) {
+        self.next = Some(trouble);
     }
 
     pub(super) fn seed(&self) -> u64 {
@@ -243,10 +274,13 @@ impl FaultInjector {
     }
 
     /// How this request goes wrong, if it does: on cue before by chance.
-    pub(super) fn trouble(&self, turn: &Turn) -> Option<Trouble> {
-        let on_cue = self.cues(turn).find_map(|what| match what {
-            ScriptedEvent::Goes(trouble) => Some(*trouble),
-            _ => None,
+    pub(super) fn trouble(&mut self, turn: &Turn) -> Option<Trouble> {
+        let next = self.next.take();
+        let on_cue = next.or_else(|| {
+            self.cues(turn).find_map(|what| match what {
+                ScriptedEvent::Goes(trouble) => Some(*trouble),
+                _ => None,
+            })
         });
         if on_cue.is_some() {
             return on_cue;

@@ -10,10 +10,11 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::inventory::Inventory;
+use crate::model::InstanceId;
 
 use super::service::{Answer, ReplyOutcome};
 use super::wire::Action;
-use super::{Emulator, Options};
+use super::{Emulator, Options, ScriptedEvent};
 
 /// An emulator that is called rather than served, with quirks and faults as if there were a network. Every call is a
 /// connection of its own. Signatures are not asked for.
@@ -88,6 +89,11 @@ impl InProcess {
     pub fn advance(&self, by: Duration) {
         let by = time::Duration::try_from(by).unwrap_or(time::Duration::MAX);
         self.now.set(self.now.get().saturating_add(by));
+    }
+
+    /// Lets something happen to an instance now. Trouble waits for the next request.
+    pub fn script(&self, id: &InstanceId, what: &ScriptedEvent) {
+        self.emulator.script(id, what, self.now());
     }
 
     /// Asks the service, as the API spells actions and bodies.

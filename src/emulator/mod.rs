@@ -42,8 +42,9 @@ use time::OffsetDateTime;
 use tokio::net::TcpListener;
 
 use crate::inventory::Inventory;
+use crate::model::InstanceId;
 
-pub use faults::{Faults, ScriptedEvent, Trigger, Trouble};
+pub use faults::{Change, Faults, ScriptedEvent, Trigger, Trouble};
 pub use file::{Access, OpenError, OperationsError};
 #[doc(hidden)]
 pub use fuzz::fuzz_request;
@@ -207,6 +208,14 @@ impl Emulator {
         let mut keep = |changed: Changed<'_>| keep(store.as_mut(), changed);
         let delivery = front.call(region, action, body, now, &mut keep);
         (delivery.fate, delivery.delay)
+    }
+
+    /// Lets something happen to an instance at this time, or go wrong with the next request.
+    fn script(&self, id: &InstanceId, what: &ScriptedEvent, now: OffsetDateTime) {
+        let Shared { front, store } = &mut *self.lock();
+        let mut keep = |changed: Changed<'_>| keep(store.as_mut(), changed);
+        // What cannot be kept does not happen, as on cue.
+        let _ = front.service.script(id, what, now, &mut keep);
     }
 
     /// The reply to a request that could not be read.

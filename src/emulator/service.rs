@@ -12,7 +12,7 @@ use crate::inventory::Inventory;
 use crate::model::{InstanceId, Site};
 
 use super::fault::Fault;
-use super::faults::{FaultInjector, Faults, Trouble, Turn};
+use super::faults::{FaultInjector, Faults, ScriptedEvent, Trouble, Turn};
 use super::quirks::{PortStatesReply, Presence, Quirks, ThrottleStatus, WriteReply};
 use super::state::{Keep, State};
 use super::wire::{Action, Request};
@@ -75,6 +75,20 @@ impl Service {
         self.injector.refuses()
     }
 
+    /// Lets something happen to an instance now, or go wrong with the next request.
+    pub(super) fn script(
+        &mut self,
+        id: &InstanceId,
+        what: &ScriptedEvent,
+        now: OffsetDateTime,
+        keep: Keep<'_>,
+    ) -> Result<(), Fault> {
+        if let ScriptedEvent::Goes(trouble) = what {
+            self.injector.disturb_next(*trouble);
+        }
+        self.state.happen(id, what, self.injector.seed(), now, keep)
+    }
+
     /// Whether the credentials are no longer good.
     pub(super) fn expired(&self) -> bool {
         self.injector.expired(None)
@@ -119,10 +133,11 @@ impl Service {
             }
             _ => {}
         }
-        let result = match self.bar(&turn, now) {
-            Err(fault) => Err(fault),
-            Ok(()) => request.and_then(|request| self.state.answer(site, request, now, keep)),
-        };
+        let barred = self.bar(&turn, trouble, now);
+        self.state.ignores_writes = trouble == Some(Trouble::Ignored);
+        let result = barred
+            .and(request)
+            .and_then(|request| self.state.answer(site, request, now, keep));
         let applied = action.is_write() && result.is_ok();
         match trouble {
             Some(Trouble::LostReply) => return ReplyOutcome::Lost { applied }.at_once(),
@@ -165,17 +180,25 @@ impl Service {
     }
 
     /// What keeps a request from being looked at.
-    fn bar(&mut self, turn: &Turn, now: OffsetDateTime) -> Result<(), Fault> {
+    fn bar(
+        &mut self,
+        turn: &Turn,
+        trouble: Option<Trouble>,
+        now: OffsetDateTime,
+    ) -> Result<(), Fault> {
+        if trouble == Some(Trouble::Rejected) {
+            return Err(Fault::invalid_input("The input is not valid."));
+        }
         if self.injector.expired(Some(turn)) {
             return Err(Fault::expired("ExpiredTokenException", 400));
         }
-        if self.injector.denies(turn.action) {
+        if trouble == Some(Trouble::Denied) || self.injector.denies(turn.action) {
             return Err(Fault::access_denied(format!(
                 "User: arn:aws:iam::000000000000:user/emulator is not authorized to perform: lightsail:{}",
                 turn.action.name()
             )));
         }
-        if self.injector.throttles(turn, now) {
+        if trouble == Some(Trouble::Throttled) || self.injector.throttles(turn, now) {
             return Err(Fault::throttled(match self.quirks.throttle_status {
                 ThrottleStatus::Forbidden => 403,
                 ThrottleStatus::BadRequest => 400,

@@ -66,6 +66,8 @@ pub(super) struct State {
     journal: Vec<Arc<Write>>,
     quirks: Quirks,
     seed: u64,
+    /// Whether the writes of clients are accepted and have no effect.
+    pub(super) ignores_writes: bool,
 }
 
 /// What is known of an instance beside its rules.
@@ -96,6 +98,7 @@ impl State {
             journal: Vec::new(),
             quirks,
             seed,
+            ignores_writes: false,
         };
         state.find_places();
         state

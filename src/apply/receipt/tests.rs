@@ -1,4 +1,4 @@
-//! Receipts from real runs against the fake service: what they say, what a death leaves of them, and the way back.
+//! Receipts from real runs against the service service: what they say, what a death leaves of them, and the way back.
 
 use std::fs;
 use std::path::Path;
@@ -6,9 +6,11 @@ use std::path::Path;
 use proptest::prelude::*;
 use time::OffsetDateTime;
 
-use super::super::fake::{Behaviour, Fake, Fault, from, plan, tcp};
+use super::super::tests::service::{
+    Behaviour, FINE, LOST_BEFORE, Service, THROTTLED, from, plan, tcp,
+};
 use super::super::tests::{after, before, opening, patient, put};
-use super::super::{Confirmation, Stop, SystemClock, Tools, Validity, confirm, run};
+use super::super::{Confirmation, Stop, Tools, Validity, confirm, run};
 use super::{
     Damage, Header, Receipt, ReceiptFile, Rollback, Scope, goes_on, line, unconfirmed, unended,
 };
@@ -32,31 +34,31 @@ fn header(confirm_within: Option<u64>) -> Header {
 }
 
 /// A run over `web`, which is opened after some trouble, and `db`, with its receipt.
-async fn receipt(folder: &Path, confirmation: Option<Confirmation>) -> (Fake, ReceiptFile) {
-    let fake = Fake::default();
+async fn receipt(folder: &Path, confirmation: Option<Confirmation>) -> (Service, ReceiptFile) {
+    let service = Service::default();
     let web = opening(
-        &fake,
+        &service,
         Behaviour {
-            faults: vec![Fault::LostBefore, Fault::Throttled, Fault::Fine],
+            faults: vec![LOST_BEFORE, THROTTLED, FINE],
             ..Behaviour::default()
         },
     );
     let db = InstancePlan {
         calls: vec![put()],
-        ..fake.add("db", &before(), &after(), Behaviour::default())
+        ..service.add("db", &before(), &after(), Behaviour::default())
     };
     let within = confirmation.as_ref().map(|_| 60);
     let file = ReceiptFile::create(folder, &header(within)).expect("a receipt");
     let (settings, stop) = (patient(), Stop::new());
     let tools = Tools {
-        reader: &fake,
-        writer: &fake,
+        reader: &service,
+        writer: &service,
         journal: &file,
         progress: &(),
         settings: &settings,
         stop: &stop,
         validity: Validity::UNLIMITED,
-        clock: &SystemClock,
+        clock: &service,
     };
     let plan = plan(vec![web, db]);
     let report = run(&plan, &tools).await;
@@ -65,7 +67,7 @@ async fn receipt(folder: &Path, confirmation: Option<Confirmation>) -> (Fake, Re
         let within = std::time::Duration::from_mins(1);
         let _ = confirm(&plan, report, &tools, within, answer).await;
     }
-    (fake, file)
+    (service, file)
 }
 
 /// The text of such a receipt, ended.
@@ -227,11 +229,11 @@ async fn an_unconfirmed_run_is_told_of_until_it_is_overwritten() {
     }
 }
 
-/// What is live: `web` and `db`, as the fake has them.
-fn live(fake: &Fake) -> Live {
+/// What is live: `web` and `db`, as the service has them.
+fn live(service: &Service) -> Live {
     let mut live = Live::default();
     for name in ["web", "db"] {
-        let (instance, rules) = fake.host(name, |h| (h.instance.clone(), h.rules.clone()));
+        let (instance, rules) = service.host(name, |h| (h.instance.clone(), h.rules.clone()));
         live.firewalls
             .insert(id(name), Ok(LiveFirewall::from(&rules)));
         live.instances.insert(id(name), instance);
@@ -248,10 +250,10 @@ async fn the_way_back_is_an_ordinary_plan() {
     for confirmation in [None, Some(Confirmation::Denied("no".into()))] {
         let reverted = confirmation.is_some();
         let folder = tempfile::tempdir().expect("a folder");
-        let (fake, file) = receipt(folder.path(), confirmation).await;
+        let (service, file) = receipt(folder.path(), confirmation).await;
         let back = Receipt::read(file.path()).expect("a receipt").rollback();
         assert_eq!(back.sites(), [Site::of_region("eu-central-1")].into());
-        let mut live = live(&fake);
+        let mut live = live(&service);
         let plan = way_back(&back, &live);
         assert_eq!(lint::lint(&plan), []);
         for instance in plan.instances {
@@ -293,7 +295,7 @@ async fn the_way_back_is_an_ordinary_plan() {
 #[tokio::test(flavor = "current_thread")]
 async fn only_what_may_have_happened_is_undone_and_what_changed_since_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (fake, file) = receipt(folder.path(), None).await;
+    let (service, file) = receipt(folder.path(), None).await;
     let text = fs::read_to_string(file.path()).expect("a receipt");
     let lines = |keep: &dyn Fn(&str) -> bool| -> String {
         let lines = text.lines().filter(|line| keep(line));
@@ -327,8 +329,8 @@ async fn only_what_may_have_happened_is_undone_and_what_changed_since_is_named()
         let happened = !matches!(status, Some("refused" | "unsent"));
         let back = receipt(status).rollback();
         for (now, changed) in [(before(), false), (after(), false), (theirs.clone(), true)] {
-            fake.host("db", |host| host.rules = now.clone());
-            let live = live(&fake);
+            service.host("db", |host| host.rules = now.clone());
+            let live = live(&service);
             let plan = way_back(&back, &live);
             assert_eq!(lint::lint(&plan), []);
             if !happened {
@@ -361,11 +363,11 @@ fn rules_that_cannot_be_written_again_are_not_rolled_back() {
     let text = text.replace(r#""before":["#, &format!(r#""before":[{strange},"#));
     let back = Receipt::parse("r", text.as_bytes()).expect("a receipt");
     let back = back.rollback();
-    let fake = Fake::default();
+    let service = Service::default();
     for name in ["web", "db"] {
-        fake.add(name, &after(), &after(), Behaviour::default());
+        service.add(name, &after(), &after(), Behaviour::default());
     }
-    let plan = way_back(&back, &live(&fake));
+    let plan = way_back(&back, &live(&service));
     // A Put dropped it from `db`; `web` was only opened, so that it must have gone otherwise.
     let [db, web] = &plan.instances[..] else {
         panic!("{plan:?}")
@@ -577,13 +579,13 @@ fn a_folder_that_takes_no_file_is_an_error() {
 #[tokio::test(flavor = "current_thread")]
 async fn the_way_back_tells_of_what_it_could_not_look_at() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (fake, file) = receipt(folder.path(), None).await;
+    let (service, file) = receipt(folder.path(), None).await;
     let back = Receipt::read(file.path()).expect("a receipt").rollback();
     let unreadable = crate::model::Unreadable {
         reason: "throttled".into(),
         hint: None,
     };
-    let mut live = live(&fake);
+    let mut live = live(&service);
     live.firewalls.insert(id("web"), Err(unreadable.clone()));
     // The same instance under another name, and a region that cannot be listed.
     let gone = live.instances.remove(&id("db")).expect("it was there");

@@ -11,7 +11,7 @@ use crate::model::{InstanceId, InstanceState, Key, PortState, Protocol};
 
 use super::super::dice::pick;
 use super::super::fault::Fault;
-use super::super::faults::ScriptedEvent;
+use super::super::faults::{Change, ScriptedEvent};
 use super::super::operations::uuid;
 use super::write::{Attempt, details};
 use super::{Author, Changed, Event, Keep, State};
@@ -50,6 +50,10 @@ impl State {
                     self.second_writer(id, something(&rules, roll), now, keep);
                 }
                 Ok(())
+            }
+            ScriptedEvent::Changes(change) => {
+                let next = changed(self.entry(&id.site(), place), change);
+                self.exchange(id, place, Some(next), keep)
             }
             ScriptedEvent::Deleted => self.exchange(id, place, None, keep),
             ScriptedEvent::Replaced => {
@@ -174,6 +178,24 @@ fn without_state(entry: &PortState) -> PortState {
     PortState {
         state: None,
         ..entry.clone()
+    }
+}
+
+/// The instance with what is different about it.
+fn changed(entry: &Entry, change: &Change) -> Entry {
+    let Change {
+        arn,
+        state,
+        ip_address_type,
+        port_states,
+    } = change.clone();
+    let entry = entry.clone();
+    Entry {
+        arn: arn.unwrap_or(entry.arn),
+        state: state.unwrap_or(entry.state),
+        ip_address_type: ip_address_type.unwrap_or(entry.ip_address_type),
+        port_states: port_states.map(Into::into).or(entry.port_states),
+        ..entry
     }
 }
 

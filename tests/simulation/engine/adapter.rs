@@ -1,8 +1,7 @@
 //! The seam over the emulator without HTTP: the same questions, the same strictness, and the clock of the simulation.
 //!
-//! Owns what an SDK and a network do in the real seam: paging, the retries of reads, and the reading of a failure. It is as
-//! strict as the real one: what is missing is an error, and a reply that did not come leaves the outcome open. Does not
-//! wait: where one would wait for the service, the clock is moved.
+//! Owns what an SDK and a network do in the real seam: paging, and the retries of reads. Does not wait: where one would wait
+//! for the service, the clock is moved.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,14 +9,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use portward::apply::Clock as _;
-use portward::emulator::{Failure, InProcess};
-use portward::lightsail::{Error, Kind, Operation, OperationStatus, Reader, Writer};
-use portward::model::{
-    AddressType, Firewall, Instance, InstanceId, InstanceState, Key, PortState, Site, Sources,
-};
-use serde_json::{Map, Value, json};
-use time::OffsetDateTime;
+use portward::emulator::InProcess;
+use portward::lightsail::{Error, Kind, Operation, Reader, Writer};
+use portward::model::{Firewall, Instance, InstanceId, Key, PortState, Site, Sources};
+use serde_json::{Value, json};
 
+use super::decode::{instance, judged, missing, operation, port_info, port_state, text};
 use super::time::Time;
 
 /// How often a read is tried where the service or the network fails, as in the real seam.
@@ -269,149 +266,4 @@ impl Writer for Service {
             ("portInfos", rules.collect::<Vec<_>>().into()),
         )
     }
-}
-
-/// A failure as the real seam judges it.
-fn judged(action: &'static str, target: &str, failure: Failure) -> Error {
-    let message = failure.to_string();
-    match failure {
-        Failure::Error {
-            status,
-            codes,
-            message,
-        } => {
-            let known = codes
-                .iter()
-                .find_map(|code| Kind::from_code(code).map(|kind| (kind, code)));
-            let (kind, code) = match (known, codes.first()) {
-                (Some((kind, code)), _) => (kind, Some(code)),
-                (None, code) => (of_status(status, code.is_some()), code),
-            };
-            let error = Error::new(kind, action, target, message)
-                .with_outcome_unknown(status >= 500 && kind != Kind::Throttled);
-            match code {
-                Some(code) => error.with_code(code),
-                None => error,
-            }
-        }
-        Failure::Garbled { status: 200, .. } => Error::new(Kind::BadReply, action, target, message),
-        Failure::Garbled { status, .. } => {
-            Error::new(of_status(status, false), action, target, message)
-                .with_outcome_unknown(status >= 500)
-        }
-        Failure::Refused => {
-            Error::new(Kind::Connection, action, target, message).with_outcome_unknown(false)
-        }
-        // Whether it was applied is what a client cannot know.
-        Failure::Lost { applied: _ } => Error::new(Kind::Connection, action, target, message),
-        Failure::Never { applied: _ } => Error::new(Kind::Timeout, action, target, message),
-    }
-}
-
-fn of_status(status: u16, has_code: bool) -> Kind {
-    match status {
-        429 => Kind::Throttled,
-        500.. => Kind::Service,
-        _ if has_code => Kind::Other,
-        _ => Kind::BadReply,
-    }
-}
-
-fn missing(action: &'static str, target: &str, member: &str) -> Error {
-    let message = format!("the answer has no `{member}`");
-    Error::new(Kind::BadReply, action, target, message)
-}
-
-fn text(value: &Value, member: &str) -> Option<String> {
-    value[member].as_str().map(ToOwned::to_owned)
-}
-
-fn instance(
-    action: &'static str,
-    target: &str,
-    region: &str,
-    value: &Value,
-) -> Result<Instance, Error> {
-    let need = |member: &str| text(value, member).ok_or_else(|| missing(action, target, member));
-    let tags = value["tags"].as_array().into_iter().flatten();
-    Ok(Instance {
-        id: InstanceId {
-            account: None,
-            region: region.to_owned(),
-            name: need("name")?,
-        },
-        arn: need("arn")?,
-        tags: tags
-            .filter_map(|tag| Some((text(tag, "key")?, text(tag, "value").unwrap_or_default())))
-            .collect(),
-        state: InstanceState::from_name(value["state"]["name"].as_str().unwrap_or("unknown")),
-        address_type: AddressType::from_name(value["ipAddressType"].as_str().unwrap_or("unknown")),
-    })
-}
-
-/// An entry to the letter; `None` where a port is missing or a list holds what is no text.
-fn port_state(value: &Value) -> Option<PortState> {
-    let entry: &Map<String, Value> = value.as_object()?;
-    let port = |member: &str| i32::try_from(entry.get(member)?.as_i64()?).ok();
-    let list = |member: &str| match entry.get(member) {
-        None | Some(Value::Null) => Some(Vec::new()),
-        Some(list) => list
-            .as_array()?
-            .iter()
-            .map(|text| text.as_str().map(ToOwned::to_owned))
-            .collect(),
-    };
-    Some(PortState {
-        from_port: port("fromPort")?,
-        to_port: port("toPort")?,
-        protocol: text(value, "protocol").unwrap_or_default(),
-        state: text(value, "state"),
-        cidrs: list("cidrs")?,
-        ipv6_cidrs: list("ipv6Cidrs")?,
-        cidr_list_aliases: list("cidrListAliases")?,
-    })
-}
-
-fn port_info(key: Key, sources: &Sources) -> Value {
-    json!({
-        "fromPort": key.from(),
-        "toPort": key.to(),
-        "protocol": key.protocol().as_str(),
-        "cidrs": sources.cidrs().collect::<Vec<_>>(),
-        "ipv6Cidrs": sources.ipv6_cidrs().collect::<Vec<_>>(),
-        "cidrListAliases": sources.aliases(),
-    })
-}
-
-fn operation(action: &'static str, target: &str, value: &Value) -> Result<Operation, Error> {
-    if !value.is_object() {
-        return Err(missing(action, target, "operation"));
-    }
-    let error: Vec<String> = ["errorCode", "errorDetails"]
-        .into_iter()
-        .filter_map(|member| text(value, member))
-        .collect();
-    let named = match value["status"].as_str() {
-        Some("Succeeded" | "Completed") => OperationStatus::Succeeded,
-        Some("Failed") => OperationStatus::Failed,
-        _ => OperationStatus::Pending,
-    };
-    Ok(Operation {
-        id: text(value, "id").ok_or_else(|| missing(action, target, "id"))?,
-        kind: text(value, "operationType").unwrap_or_default(),
-        details: text(value, "operationDetails").unwrap_or_default(),
-        status: match value["isTerminal"].as_bool() {
-            Some(false) => OperationStatus::Pending,
-            // The emulator has no end without a name.
-            Some(true) | None => named,
-        },
-        created_at: value["createdAt"].as_f64().and_then(moment),
-        error: (!error.is_empty()).then(|| error.join(": ")),
-    })
-}
-
-/// A time in seconds since 1970, with milliseconds.
-fn moment(seconds: f64) -> Option<OffsetDateTime> {
-    let span = time::Duration::checked_seconds_f64(seconds)?;
-    OffsetDateTime::UNIX_EPOCH.checked_add(span)
 }

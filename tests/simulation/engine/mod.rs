@@ -6,6 +6,7 @@
 mod act;
 mod adapter;
 mod cover;
+mod decode;
 #[cfg(test)]
 mod explore;
 mod judge;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::super::faults::{ScriptedEvent, Trigger};
+use super::super::super::faults::{Change, ScriptedEvent, Trigger};
 use super::super::super::state::Author;
 use super::*;
 use crate::model::PortState;
@@ -119,6 +119,48 @@ fn each_trouble_does_what_it_says_once() {
     // A lost reply to a refusal, or to a read, applied nothing.
     let service = faulty(cue(None, 1, ScriptedEvent::Goes(Trouble::LostReply)));
     assert_eq!(read(&service), Err(Failure::Lost { applied: false }));
+}
+
+/// What is scripted while the emulator runs: trouble for the next request, and changes that leave no trace.
+#[test]
+fn what_is_scripted_later_happens_once_and_at_once() {
+    let service = faulty(Faults::default());
+    let id = InstanceId {
+        account: None,
+        region: REGION.to_owned(),
+        name: "web-1".to_owned(),
+    };
+    for (trouble, refusal) in [
+        (Trouble::Throttled, "ThrottlingException"),
+        (Trouble::Rejected, "InvalidInputException"),
+        (Trouble::Denied, "AccessDeniedException"),
+    ] {
+        service.script(&id, &ScriptedEvent::Goes(trouble));
+        assert_eq!(code(put(&service, &[rule(80, "10.0.0.0/8")])), refusal);
+        assert_eq!(truth(&service), [22], "{trouble:?}");
+    }
+    let ignored = ScriptedEvent::Goes(Trouble::Ignored);
+    service.script(&id, &ignored);
+    put(&service, &[rule(80, "10.0.0.0/8")]).expect("accepted");
+    assert_eq!(truth(&service), [22]);
+    put(&service, &[rule(80, "10.0.0.0/8")]).expect("accepted");
+    assert_eq!(truth(&service), [80]);
+
+    let writes = service.emulator().journal().len();
+    let rules = serde_json::from_value(json!([rule(443, "10.0.0.0/8")])).expect("rules");
+    let change = Change {
+        state: Some("stopping".to_owned()),
+        port_states: Some(rules),
+        ..Change::default()
+    };
+    service.script(&id, &ScriptedEvent::Changes(change));
+    assert_eq!(truth(&service), [443]);
+    assert_eq!(service.emulator().journal().len(), writes);
+    assert_eq!(
+        code(put(&service, &[])),
+        "OperationFailureException",
+        "it is not settled"
+    );
 }
 
 #[test]

@@ -1,65 +1,35 @@
 //! What is true when the plan is made and no longer so at the write: which instance it is, what is wanted, who else writes.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::fake::{Behaviour, Fake, Fault, from, plan, rules, tcp};
-use super::own_operations::OwnOperations;
-use super::tests::{APPLIED, after, before, elsewhere, message, opening, patient, put};
-use super::wait::Backoff;
-use super::{
-    Clock, Confirmation, Intent, Journal, Pause, Progress, Settings, Stage, Stop, SystemClock,
-    Tools, Validity, confirm, run,
+use super::service::{Behaviour, FINE, LOST_BEFORE, NOON, Service, from, id, plan, rules, tcp};
+use super::{APPLIED, after, before, elsewhere, message, opening, patient, put};
+use crate::apply::own_operations::OwnOperations;
+use crate::apply::wait::Backoff;
+use crate::apply::{
+    Clock, Confirmation, Intent, Journal, Pause, Progress as Hears, Settings, Stage, Stop, Tools,
+    Validity, confirm, run,
 };
+use crate::emulator::Progress;
 use crate::lightsail::{Error, Operation, OperationStatus};
 use crate::model::{Expiry, Firewall, InstanceId, Key, Origin, Protocol, Sources};
 use crate::plan::{Call, Foreign, InstancePlan, InstanceResult, Outcome, Report};
-
-/// A clock that moves when it is told to, and when somebody waits.
-#[derive(Debug)]
-struct Hand(Cell<Duration>);
-
-impl Hand {
-    fn new() -> Self {
-        Self(Cell::default())
-    }
-
-    fn pass(&self, span: Duration) {
-        self.0.set(self.0.get() + span);
-    }
-}
-
-impl Clock for Hand {
-    fn now(&self) -> OffsetDateTime {
-        NOON + self.0.get()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.0.get()
-    }
-
-    fn sleep(&self, span: Duration) -> Pause<'_> {
-        self.pass(span);
-        Box::pin(std::future::ready(()))
-    }
-}
-
-const NOON: OffsetDateTime = time::macros::datetime!(2026-01-01 12:00 UTC);
 
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// So much time passes when an instance is begun, and when a write is about to be sent.
 struct Slow<'a> {
-    clock: &'a Hand,
+    clock: &'a Service,
     begin: Duration,
     write: Duration,
 }
 
-impl Progress for Slow<'_> {
+impl Hears for Slow<'_> {
     fn started(&self, _: &InstanceId) {
         self.clock.pass(self.begin);
     }
@@ -79,24 +49,23 @@ impl Journal for Slow<'_> {
 }
 
 async fn ran(
-    fake: &Fake,
+    service: &Service,
     instances: Vec<InstancePlan>,
     validity: &Validity,
     (begin, write): (bool, bool),
 ) -> Report {
     let span = |is_slow| if is_slow { MINUTE } else { Duration::ZERO };
-    ran_in(fake, instances, validity, (span(begin), span(write))).await
+    ran_in(service, instances, validity, (span(begin), span(write))).await
 }
 
 async fn ran_in(
-    fake: &Fake,
+    service: &Service,
     instances: Vec<InstancePlan>,
     validity: &Validity,
     (begin, write): (Duration, Duration),
 ) -> Report {
-    let clock = Hand::new();
     let slow = Slow {
-        clock: &clock,
+        clock: service,
         begin,
         write,
     };
@@ -105,25 +74,20 @@ async fn ran_in(
         ..patient()
     };
     let tools = Tools {
-        reader: fake,
-        writer: fake,
+        reader: service,
+        writer: service,
         journal: &slow,
         progress: &slow,
         settings: &settings,
         stop: &Stop::new(),
         validity,
-        clock: &clock,
+        clock: service,
     };
     run(&plan(instances), &tools).await
 }
 
 /// `name` ends so long after noon.
 fn ending(name: &str, after: Duration) -> Validity {
-    let id = InstanceId {
-        account: None,
-        region: "eu-central-1".into(),
-        name: name.into(),
-    };
     let origin = Origin {
         file: "firewall.toml".into(),
         line: 7,
@@ -131,16 +95,16 @@ fn ending(name: &str, after: Duration) -> Validity {
     };
     let at = NOON + after;
     Validity {
-        ends: [(id, Expiry { at, origin })].into(),
+        ends: [(id(name), Expiry { at, origin })].into(),
         ..Validity::default()
     }
 }
 
 /// `web` with a Put, and `db` beside it.
-fn two(fake: &Fake) -> Vec<InstancePlan> {
+fn two(service: &Service) -> Vec<InstancePlan> {
     let plan = |name| InstancePlan {
         calls: vec![put()],
-        ..fake.add(name, &before(), &after(), Behaviour::default())
+        ..service.add(name, &before(), &after(), Behaviour::default())
     };
     vec![plan("web"), plan("db")]
 }
@@ -150,8 +114,14 @@ async fn what_ended_before_it_is_written_is_not_written_and_the_rest_is() {
     let said = "the rule at firewall.toml:7 ended at 2026-01-01T12:01:00Z, so something else is wanted by now";
     // It ended while the instance was begun, or while the one before it was worked on.
     for (late, begin) in [("web", true), ("db", true)] {
-        let fake = Fake::default();
-        let report = ran(&fake, two(&fake), &ending(late, MINUTE), (begin, false)).await;
+        let service = Service::default();
+        let report = ran(
+            &service,
+            two(&service),
+            &ending(late, MINUTE),
+            (begin, false),
+        )
+        .await;
         for result in &report.results {
             let ended = result.id.name == late;
             let outcome = if ended {
@@ -160,43 +130,43 @@ async fn what_ended_before_it_is_written_is_not_written_and_the_rest_is() {
                 APPLIED
             };
             assert_eq!(result.outcome, outcome, "{late}");
-            let writes = fake.host(&result.id.name, |host| host.writes.len());
+            let writes = service.host(&result.id.name, |host| host.writes.len());
             assert_eq!(writes, usize::from(!ended), "{late}");
         }
     }
     // One instant before its end it is still wanted.
-    let fake = Fake::default();
+    let service = Service::default();
     let soon = ending("web", MINUTE + Duration::from_nanos(1));
-    let report = ran(&fake, two(&fake), &soon, (true, false)).await;
+    let report = ran(&service, two(&service), &soon, (true, false)).await;
     assert_eq!(report.results[0].outcome, APPLIED);
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_plan_that_is_over_asks_and_writes_nothing_more() {
-    let fake = Fake::default();
+    let service = Service::default();
     let validity = Validity {
         until: Some(NOON + MINUTE),
         ..Validity::default()
     };
-    let report = ran(&fake, two(&fake), &validity, (false, true)).await;
+    let report = ran(&service, two(&service), &validity, (false, true)).await;
     assert_eq!(report.results[0].outcome, APPLIED);
     assert_eq!(
         report.results[1].outcome,
         Outcome::Stale("the plan was valid until 2026-01-01T12:01:00Z".into())
     );
-    assert!(fake.host("db", |host| host.requests.is_empty()));
+    assert!(service.host("db", |host| host.requests.is_empty()));
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_plan_for_another_day_ends_by_that_day() {
-    let fake = Fake::default();
+    let service = Service::default();
     let ahead = time::Duration::days(365);
     for (shift, stale) in [(ahead, true), (-ahead, false)] {
         let validity = Validity {
             ahead: shift,
             ..ending("web", MINUTE)
         };
-        let report = ran(&fake, two(&fake), &validity, (false, false)).await;
+        let report = ran(&service, two(&service), &validity, (false, false)).await;
         let outcome = &report.results[0].outcome;
         assert_eq!(matches!(outcome, Outcome::Stale(_)), stale, "{outcome:?}");
     }
@@ -204,7 +174,7 @@ async fn a_plan_for_another_day_ends_by_that_day() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn what_ends_between_two_calls_stops_there() {
-    let fake = Fake::default();
+    let service = Service::default();
     let (first, second) = (from(&["192.0.2.1/32"]), from(&["192.0.2.2/32"]));
     let open = |port, sources: &Sources| Call::Open {
         key: tcp(port),
@@ -215,9 +185,9 @@ async fn what_ends_between_two_calls_stops_there() {
         .collect();
     let web = InstancePlan {
         calls: vec![open(80, &first), open(81, &second)],
-        ..fake.add("web", &Firewall::new(), &to, Behaviour::default())
+        ..service.add("web", &Firewall::new(), &to, Behaviour::default())
     };
-    let report = ran(&fake, vec![web], &ending("web", MINUTE), (false, true)).await;
+    let report = ran(&service, vec![web], &ending("web", MINUTE), (false, true)).await;
     let result = &report.results[0];
     let said = message(&result.outcome);
     assert!(said.contains("not every call had been made"), "{said}");
@@ -227,13 +197,13 @@ async fn what_ends_between_two_calls_stops_there() {
     let hint = "plan again: a new plan leads on from here";
     assert_eq!(failure.hint.as_deref(), Some(hint));
     assert_eq!(
-        (result.writes, fake.host("web", |host| host.writes.len())),
+        (result.writes, service.host("web", |host| host.writes.len())),
         (1, 1)
     );
 }
 
 /// Opens two ports of `web`, one after the other.
-fn two_calls(fake: &Fake, behaviour: Behaviour) -> InstancePlan {
+fn two_calls(service: &Service, behaviour: Behaviour) -> InstancePlan {
     let sources = from(&["192.0.2.1/32"]);
     let to: Firewall = [80, 81]
         .map(|port| (tcp(port), sources.clone()))
@@ -245,7 +215,7 @@ fn two_calls(fake: &Fake, behaviour: Behaviour) -> InstancePlan {
     };
     InstancePlan {
         calls: vec![open(80), open(81)],
-        ..fake.add("web", &Firewall::new(), &to, behaviour)
+        ..service.add("web", &Firewall::new(), &to, behaviour)
     }
 }
 
@@ -275,14 +245,14 @@ async fn an_instance_that_is_gone_or_hidden_ends_it() {
             1,
         ),
     ] {
-        let fake = Fake::default();
-        let web = two_calls(&fake, behaviour);
-        let report = ran(&fake, vec![web], Validity::UNLIMITED, (false, true)).await;
+        let service = Service::default();
+        let web = two_calls(&service, behaviour);
+        let report = ran(&service, vec![web], Validity::UNLIMITED, (false, true)).await;
         let outcome = &report.results[0].outcome;
         assert_eq!(outcome.status().as_str(), status, "{report:?}");
         let message = message(outcome);
         if status == "failed" {
-            let error = "as the test wishes";
+            let error = "is not authorized";
             assert!(
                 message.starts_with(said) && message.contains(error),
                 "{message}"
@@ -292,7 +262,7 @@ async fn an_instance_that_is_gone_or_hidden_ends_it() {
         } else {
             assert!(message.contains(said), "{message}");
         }
-        assert_eq!(fake.host("web", |host| host.writes.len()), writes);
+        assert_eq!(service.host("web", |host| host.writes.len()), writes);
     }
 }
 
@@ -300,13 +270,13 @@ async fn an_instance_that_is_gone_or_hidden_ends_it() {
 #[tokio::test(flavor = "current_thread")]
 async fn an_answer_is_fresh_for_five_seconds() {
     for (millis, asked) in [(0, 1), (4_999, 1), (5_000, 2), (5_001, 2)] {
-        let fake = Fake::default();
-        let web = two_calls(&fake, Behaviour::default());
+        let service = Service::default();
+        let web = two_calls(&service, Behaviour::default());
         let write = Duration::from_millis(millis);
         let spans = (Duration::ZERO, write);
-        let report = ran_in(&fake, vec![web], Validity::UNLIMITED, spans).await;
+        let report = ran_in(&service, vec![web], Validity::UNLIMITED, spans).await;
         assert_eq!(report.results[0].outcome, APPLIED);
-        let requests = fake.host("web", |host| host.requests.clone());
+        let requests = service.host("web", |host| host.requests.clone());
         let times = requests.iter().filter(|request| **request == "GetInstance");
         assert_eq!(times.count(), asked, "{millis} ms");
     }
@@ -330,7 +300,7 @@ fn only_what_came_after_the_read_is_of_another_writer() {
     let ms = Duration::from_millis;
     let hour = Duration::from_hours(1);
     for service in [NOON, NOON + hour] {
-        let clock = Hand::new();
+        let clock = Service::default();
         let mut own = OwnOperations::new(&clock);
         clock.pass(MINUTE);
         let accepted = operation(put, "", Some(service + MINUTE));
@@ -361,7 +331,7 @@ fn only_what_came_after_the_read_is_of_another_writer() {
         assert_eq!(found, expected);
     }
     // Nothing was accepted: the clocks are at most five minutes apart.
-    let clock = Hand::new();
+    let clock = Service::default();
     let own = OwnOperations::new(&clock);
     clock.pass(MINUTE);
     let start = NOON - 5 * MINUTE;
@@ -407,7 +377,7 @@ fn an_operation_is_ours_where_it_can_be_what_became_of_a_call() {
         (&put(), true, puts, Succeeded, "", false),
         (&put(), false, opens, Succeeded, "", false),
     ] {
-        let clock = Hand::new();
+        let clock = Service::default();
         let mut own = OwnOperations::new(&clock);
         own.unclaimed(call, refused);
         let seen = Operation {
@@ -430,18 +400,18 @@ fn an_operation_is_ours_where_it_can_be_what_became_of_a_call() {
 async fn an_instance_that_is_replaced_before_the_write_is_not_written() {
     // Before the rules are read, and between that and the look at the instance.
     for request in [0, 1] {
-        let fake = Fake::default();
+        let service = Service::default();
         let behaviour = Behaviour {
             replaced: Some(request),
             ..Behaviour::default()
         };
-        let web = opening(&fake, behaviour);
-        let report = ran(&fake, vec![web], Validity::UNLIMITED, (false, false)).await;
+        let web = opening(&service, behaviour);
+        let report = ran(&service, vec![web], Validity::UNLIMITED, (false, false)).await;
         let result = &report.results[0];
         let said = message(&result.outcome);
         assert!(said.contains("another instance has the name now"), "{said}");
         assert!(matches!(result.outcome, Outcome::Stale(_)), "{result:?}");
-        assert!(fake.host("web", |host| host.writes.is_empty()));
+        assert!(service.host("web", |host| host.writes.is_empty()));
     }
 }
 
@@ -449,15 +419,15 @@ async fn an_instance_that_is_replaced_before_the_write_is_not_written() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_call_that_comes_late_asks_again_which_instance_it_is() {
     for (slow, asked) in [(false, 1), (true, 2)] {
-        let fake = Fake::default();
-        let web = two_calls(&fake, Behaviour::default());
-        let report = ran(&fake, vec![web], Validity::UNLIMITED, (false, slow)).await;
+        let service = Service::default();
+        let web = two_calls(&service, Behaviour::default());
+        let report = ran(&service, vec![web], Validity::UNLIMITED, (false, slow)).await;
         assert_eq!(report.results[0].outcome, APPLIED);
-        let requests = fake.host("web", |host| host.requests.clone());
+        let requests = service.host("web", |host| host.requests.clone());
         let times = requests.iter().filter(|request| **request == "GetInstance");
         assert_eq!(times.count(), asked, "{requests:?}");
         // Its turn comes before anything is looked at, and right after the write before.
-        let turns = fake.host("web", |host| host.turns.clone());
+        let turns = service.host("web", |host| host.turns.clone());
         let open = "OpenInstancePublicPorts";
         assert_eq!(turns, [(open, 0), (open, 3)]);
     }
@@ -480,7 +450,7 @@ async fn a_source_that_a_call_took_with_it_is_noticed() {
         sources: from(&["192.0.2.1/32"]),
     };
     for (call, to) in [(open, grown), (close, Firewall::new())] {
-        let fake = Fake::default();
+        let service = Service::default();
         let behaviour = Behaviour {
             open_replaces: true,
             close_by_key: true,
@@ -490,26 +460,26 @@ async fn a_source_that_a_call_took_with_it_is_noticed() {
         };
         let web = InstancePlan {
             calls: vec![call],
-            ..fake.add("web", &mine, &to, behaviour)
+            ..service.add("web", &mine, &to, behaviour)
         };
-        let report = ran(&fake, vec![web], Validity::UNLIMITED, (false, false)).await;
+        let report = ran(&service, vec![web], Validity::UNLIMITED, (false, false)).await;
         let outcome = &report.results[0].outcome;
         assert!(matches!(outcome, Outcome::ForeignWriter(_)), "{outcome:?}");
         let said = message(outcome);
         assert!(said.contains("what it changed may be undone"), "{said}");
-        assert_eq!(fake.host("web", |host| host.rules.clone()), to);
+        assert_eq!(service.host("web", |host| host.rules.clone()), to);
     }
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn who_may_not_ask_for_operations_is_told_what_is_not_known() {
-    let fake = Fake::default();
+    let service = Service::default();
     let behaviour = Behaviour {
-        silent: true,
+        denied: Some((0, "GetOperationsForResource")),
         ..Behaviour::default()
     };
-    let web = opening(&fake, behaviour);
-    let report = ran(&fake, vec![web], Validity::UNLIMITED, (false, false)).await;
+    let web = opening(&service, behaviour);
+    let report = ran(&service, vec![web], Validity::UNLIMITED, (false, false)).await;
     let result = &report.results[0];
     assert_eq!(result.outcome, APPLIED);
     let note = result.note.as_deref().unwrap_or_default();
@@ -527,40 +497,40 @@ async fn what_ended_before_it_was_confirmed_is_put_back() {
         ..Validity::default()
     };
     for validity in [ending("web", MINUTE), whole] {
-        let fake = Fake::default();
-        let plan = plan(vec![opening(&fake, Behaviour::default())]);
-        let (clock, settings, stop) = (Hand::new(), patient(), Stop::new());
+        let service = Service::default();
+        let plan = plan(vec![opening(&service, Behaviour::default())]);
+        let (settings, stop) = (patient(), Stop::new());
         let tools = Tools {
-            reader: &fake,
-            writer: &fake,
+            reader: &service,
+            writer: &service,
             journal: &(),
             progress: &(),
             settings: &settings,
             stop: &stop,
             validity: &validity,
-            clock: &clock,
+            clock: &service,
         };
         let report = run(&plan, &tools).await;
         assert_eq!(report.results[0].outcome, APPLIED);
-        clock.pass(MINUTE);
+        service.pass(MINUTE);
         let denied = std::future::ready(Confirmation::Denied("too late".into()));
         let report = confirm(&plan, report, &tools, MINUTE, denied).await;
         let reverted = Outcome::Reverted("too late".into());
         assert_eq!(report.results[0].outcome, reverted);
-        assert_eq!(fake.host("web", |host| host.rules.clone()), before());
+        assert_eq!(service.host("web", |host| host.rules.clone()), before());
     }
 }
 
 /// A clock by which the next of these rules is live after each pause.
 #[derive(Debug)]
 pub(super) struct Script<'a> {
-    pub(super) fake: &'a Fake,
+    pub(super) service: &'a Service,
     pub(super) rules: RefCell<VecDeque<Firewall>>,
 }
 
 impl Clock for Script<'_> {
     fn now(&self) -> OffsetDateTime {
-        SystemClock.now()
+        self.service.now()
     }
 
     fn elapsed(&self) -> Duration {
@@ -569,7 +539,7 @@ impl Clock for Script<'_> {
 
     fn sleep(&self, _: Duration) -> Pause<'_> {
         if let Some(rules) = self.rules.borrow_mut().pop_front() {
-            self.fake.host("web", |host| host.rules = rules);
+            self.service.host("web", |host| host.rules = rules);
         }
         Box::pin(std::future::ready(()))
     }
@@ -586,22 +556,22 @@ async fn after_a_lost_reply_rules_are_believed_only_twice() {
         (vec![before(), after()], false, 1, "applied"),
         (vec![after()], false, 1, "applied"),
     ] {
-        let fake = Fake::default();
+        let service = Service::default();
         let behaviour = Behaviour {
-            faults: vec![Fault::LostBefore, Fault::Fine],
+            faults: vec![LOST_BEFORE, FINE],
             // Right after the write that is lost.
             foreign: Some((3, elsewhere(), shown)),
             ..Behaviour::default()
         };
-        let plan = plan(vec![opening(&fake, behaviour)]);
+        let plan = plan(vec![opening(&service, behaviour)]);
         let clock = Script {
-            fake: &fake,
+            service: &service,
             rules: RefCell::new(script.clone().into()),
         };
         let (settings, stop) = (patient(), Stop::new());
         let tools = Tools {
-            reader: &fake,
-            writer: &fake,
+            reader: &service,
+            writer: &service,
             journal: &(),
             progress: &(),
             settings: &settings,
@@ -616,7 +586,11 @@ async fn after_a_lost_reply_rules_are_believed_only_twice() {
             status,
             "{case}"
         );
-        assert_eq!(fake.host("web", |host| host.writes.len()), writes, "{case}");
+        assert_eq!(
+            service.host("web", |host| host.writes.len()),
+            writes,
+            "{case}"
+        );
     }
 }
 
@@ -629,7 +603,7 @@ async fn pauses_grow_and_end_in_time() {
         ..patient()
     };
     for _ in 0..20 {
-        let clock = Hand::new();
+        let clock = Service::default();
         let mut backoff = Backoff::new(&clock, &settings, MINUTE);
         for due in [1, 2, 4, 4, 4].map(Duration::from_secs) {
             let from = clock.elapsed();
@@ -650,40 +624,43 @@ async fn pauses_grow_and_end_in_time() {
 #[tokio::test(flavor = "current_thread")]
 async fn an_operation_is_asked_for_as_long_as_that_can_help() {
     let denied = Some((0, "GetOperation"));
-    for (invisible, pending, denied, asked) in [(2, 0, None, 3), (0, 2, None, 2), (0, 9, denied, 1)]
-    {
-        let fake = Fake::default();
+    for (invisible, operations, denied, asked) in [
+        (2, Progress::AfterReads(0), None, 3),
+        (0, Progress::AfterReads(1), None, 2),
+        (0, Progress::AfterReads(8), denied, 1),
+    ] {
+        let service = Service::default();
         let behaviour = Behaviour {
             invisible,
-            pending,
+            operations,
             denied,
             ..Behaviour::default()
         };
-        let plan = plan(vec![opening(&fake, behaviour)]);
+        let plan = plan(vec![opening(&service, behaviour)]);
         let settings = Settings {
             first_pause: Duration::from_secs(1),
             ..patient()
         };
         let tools = Tools {
-            reader: &fake,
-            writer: &fake,
+            reader: &service,
+            writer: &service,
             journal: &(),
             progress: &(),
             settings: &settings,
             stop: &Stop::new(),
             validity: Validity::UNLIMITED,
-            clock: &Hand::new(),
+            clock: &service,
         };
         let report = run(&plan, &tools).await;
-        let requests = fake.host("web", |host| host.requests.clone());
-        let case = format!("{invisible} {pending}: {requests:?} {report:?}");
+        let requests = service.host("web", |host| host.requests.clone());
+        let case = format!("{invisible} {operations:?}: {requests:?} {report:?}");
         let times = requests
             .iter()
             .filter(|request| **request == "GetOperation");
         assert_eq!(times.count(), asked, "{case}");
         assert_eq!(report.results[0].writes, 1, "{case}");
         assert_eq!(
-            fake.host("web", |host| host.rules.clone()),
+            service.host("web", |host| host.rules.clone()),
             after(),
             "{case}"
         );

@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::fake::{Behaviour, Fake, Fault, from, plan, rules, tcp};
-use super::tests::tools;
-use super::{Settings, Stop, run};
+use super::service::{
+    Behaviour, DENIED, FINE, Fault, IGNORED, LOST_AFTER, LOST_BEFORE, REJECTED, Service, THROTTLED,
+    UNSENT, from, plan, rules, tcp,
+};
+use super::tools;
+use crate::apply::{Settings, Stop, run};
+use crate::emulator::{Progress, Reads};
 use crate::exposure;
 use crate::model::{Family, Firewall, Sources};
 use crate::plan::{Call, InstancePlan, Outcome};
@@ -75,15 +79,15 @@ fn change() -> impl Strategy<Value = (Firewall, Firewall, Vec<Call>)> {
 
 fn fault() -> impl Strategy<Value = Fault> {
     prop::sample::select(vec![
-        Fault::Fine,
-        Fault::Fine,
-        Fault::Ignored,
-        Fault::Throttled,
-        Fault::Rejected,
-        Fault::Denied,
-        Fault::LostAfter,
-        Fault::LostBefore,
-        Fault::Unsent,
+        FINE,
+        FINE,
+        IGNORED,
+        THROTTLED,
+        REJECTED,
+        DENIED,
+        LOST_AFTER,
+        LOST_BEFORE,
+        UNSENT,
     ])
 }
 
@@ -92,17 +96,21 @@ fn calm() -> impl Strategy<Value = Behaviour> {
     (
         any::<bool>(),
         any::<bool>(),
-        0..3_usize,
-        0..3_usize,
-        0..3_usize,
+        0..3_u32,
+        prop::sample::select(vec![
+            Progress::Immediate,
+            Progress::AfterReads(0),
+            Progress::AfterReads(1),
+        ]),
+        prop::sample::select(vec![Reads::Fresh, Reads::Lag, Reads::Flicker]),
     )
         .prop_map(
-            |(open_replaces, close_by_key, invisible, pending, stale_reads)| Behaviour {
+            |(open_replaces, close_by_key, invisible, operations, reads)| Behaviour {
                 open_replaces,
                 close_by_key,
                 invisible,
-                pending,
-                stale_reads,
+                operations,
+                reads,
                 ..Behaviour::default()
             },
         )
@@ -114,8 +122,12 @@ fn stormy() -> impl Strategy<Value = Behaviour> {
     (calm(), faults, foreign, prop::bool::weighted(0.2)).prop_map(
         |(calm, faults, foreign, fails)| Behaviour {
             faults,
-            fails,
             foreign,
+            operations: if fails {
+                Progress::Fails(0)
+            } else {
+                calm.operations
+            },
             ..calm
         },
     )
@@ -143,10 +155,10 @@ fn ending(
     behaviour: Behaviour,
     timeout: Duration,
 ) -> Ending {
-    let fake = Fake::default();
+    let service = Service::default();
     let bystander = rules(&[(25, &["203.0.113.0/24"])]);
-    let idle = fake.add("idle", &bystander, &bystander, Behaviour::default());
-    let web = fake.add("web", before, after, behaviour);
+    let idle = service.add("idle", &bystander, &bystander, Behaviour::default());
+    let web = service.add("web", before, after, behaviour);
     let web = InstancePlan {
         calls: calls.clone(),
         fallback: Some(after.clone()),
@@ -157,13 +169,13 @@ fn ending(
         .build()
         .expect("a runtime");
     let (plan, settings, stop) = (plan(vec![idle, web]), settings(timeout), Stop::new());
-    let report = runtime.block_on(run(&plan, &tools(&fake, &settings, &stop)));
-    fake.host("idle", |host| {
+    let report = runtime.block_on(run(&plan, &tools(&service, &settings, &stop)));
+    service.host("idle", |host| {
         assert!(host.requests.is_empty() && host.rules == bystander);
     });
     assert_eq!(report.results.len(), 1);
     let outcome = report.results[0].outcome.clone();
-    fake.host("web", |host| Ending {
+    service.host("web", |host| Ending {
         outcome,
         live: host.rules.clone(),
         writes: host.writes.len(),

@@ -3,15 +3,16 @@
 use std::cell::RefCell;
 use std::io;
 
-use super::fake::{Behaviour, Fake, Fault, plan};
-use super::tests::{APPLIED, after, before, elsewhere, go, message, opening, patient, put, tools};
-use super::{Intent, Journal, Settings, Stage, Stop, SystemClock, Tools, Validity, run};
+use super::service::{Behaviour, FINE, Fault, LOST_BEFORE, REJECTED, Service, plan};
+use super::{APPLIED, after, before, elsewhere, go, message, opening, patient, put, tools};
+use crate::apply::{Intent, Journal, Settings, Stage, Stop, Tools, Validity, run};
+use crate::emulator::{Progress, Reads};
 use crate::lightsail::{Error, Operation};
 use crate::plan::{InstancePlan, InstanceResult, Outcome, Report};
 
 /// Writes down what it is told, beside what the service has seen by then, and fails from the `full`-th intent on.
 struct Notes<'a> {
-    fake: &'a Fake,
+    service: &'a Service,
     full: usize,
     lines: RefCell<Vec<String>>,
 }
@@ -30,7 +31,7 @@ impl Journal for Notes<'_> {
         if write >= self.full {
             return Err(io::Error::other("no space left"));
         }
-        let sent = self.fake.host("web", |host| host.writes.len());
+        let sent = self.service.host("web", |host| host.writes.len());
         self.say(format!(
             "intent {write} {} after {sent}",
             intent.call.verb()
@@ -39,7 +40,7 @@ impl Journal for Notes<'_> {
     }
 
     fn outcome(&self, write: usize, answer: Result<&Operation, &Error>) {
-        let sent = self.fake.host("web", |host| host.writes.len());
+        let sent = self.service.host("web", |host| host.writes.len());
         let answer = if answer.is_ok() { "accepted" } else { "failed" };
         self.say(format!("outcome {write} {answer} after {sent}"));
     }
@@ -54,38 +55,38 @@ impl Journal for Notes<'_> {
 }
 
 async fn noted(faults: &[Fault], full: usize) -> (Report, Vec<String>, usize) {
-    let fake = Fake::default();
+    let service = Service::default();
     let web = opening(
-        &fake,
+        &service,
         Behaviour {
             faults: faults.to_vec(),
             ..Behaviour::default()
         },
     );
     let notes = Notes {
-        fake: &fake,
+        service: &service,
         full,
         lines: RefCell::default(),
     };
     let (settings, stop) = (patient(), Stop::new());
     let tools = Tools {
-        reader: &fake,
-        writer: &fake,
+        reader: &service,
+        writer: &service,
         journal: &notes,
         progress: &(),
         settings: &settings,
         stop: &stop,
         validity: Validity::UNLIMITED,
-        clock: &SystemClock,
+        clock: &service,
     };
     let report = run(&plan(vec![web]), &tools).await;
-    let writes = fake.host("web", |host| host.writes.len());
+    let writes = service.host("web", |host| host.writes.len());
     (report, notes.lines.into_inner(), writes)
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn every_write_is_told_before_and_after() {
-    let (_, lines, _) = noted(&[Fault::LostBefore, Fault::Rejected, Fault::Fine], 9).await;
+    let (_, lines, _) = noted(&[LOST_BEFORE, REJECTED, FINE], 9).await;
     assert_eq!(
         lines,
         [
@@ -102,7 +103,7 @@ async fn every_write_is_told_before_and_after() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn what_cannot_be_told_is_not_sent() {
-    let (report, lines, writes) = noted(&[Fault::Fine], 1).await;
+    let (report, lines, writes) = noted(&[FINE], 1).await;
     let said = message(&report.results[0].outcome);
     assert!(said.contains("no space left"), "{said}");
     let Outcome::Failed(failure) = &report.results[0].outcome else {
@@ -113,16 +114,16 @@ async fn what_cannot_be_told_is_not_sent() {
     assert_eq!((writes, report.results[0].writes), (0, 0));
     assert_eq!(lines, ["result failed"]);
     // Nor is a second one.
-    let (report, _, writes) = noted(&[Fault::Rejected, Fault::Fine], 2).await;
+    let (report, _, writes) = noted(&[REJECTED, FINE], 2).await;
     let said = message(&report.results[0].outcome);
     assert!(said.contains("no space left"), "{said}");
     assert_eq!(writes, 1);
 }
 
-fn fleet(fake: &Fake, names: &[&str]) -> Vec<InstancePlan> {
+fn fleet(service: &Service, names: &[&str]) -> Vec<InstancePlan> {
     let add = |name: &&str| InstancePlan {
         calls: vec![put()],
-        ..fake.add(name, &before(), &after(), Behaviour::default())
+        ..service.add(name, &before(), &after(), Behaviour::default())
     };
     names.iter().map(add).collect()
 }
@@ -141,17 +142,17 @@ async fn after_too_many_failures_nothing_new_is_begun() {
         ),
         (None, ["stale", "applied", "stale", "applied"]),
     ] {
-        let fake = Fake::default();
-        let instances = fleet(&fake, &["a", "b", "c", "d"]);
-        for name in ["a", "c"] {
-            fake.host(name, |host| host.rules = elsewhere());
+        let service = Service::default();
+        let instances = fleet(&service, &["web-a", "web-b", "web-c", "web-d"]);
+        for name in ["web-a", "web-c"] {
+            service.host(name, |host| host.rules = elsewhere());
         }
         let settings = Settings {
             concurrency: 1,
             max_failures: most,
             ..patient()
         };
-        let report = go(&fake, instances, settings).await;
+        let report = go(&service, instances, settings).await;
         let found: Vec<_> = report
             .results
             .iter()
@@ -169,7 +170,7 @@ async fn after_too_many_failures_nothing_new_is_begun() {
                     message(&result.outcome),
                     format!("{failed} had failed by then, and no more than that may")
                 );
-                let asked = fake.host(&result.id.name, |host| host.requests.len());
+                let asked = service.host(&result.id.name, |host| host.requests.len());
                 assert_eq!(asked, 0, "{result:?}");
             }
         }
@@ -178,18 +179,22 @@ async fn after_too_many_failures_nothing_new_is_begun() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn what_is_begun_is_finished_however_much_fails() {
-    let fake = Fake::default();
-    let instances = fleet(&fake, &["a", "b"]);
-    fake.host("a", |host| host.rules = elsewhere());
+    let service = Service::default();
+    let instances = fleet(&service, &["web-a", "web-b"]);
+    service.host("web-a", |host| host.rules = elsewhere());
     // Its write is under way when the other one has failed.
-    fake.host("b", |host| host.behaviour.pending = 3);
+    let slow = Behaviour {
+        operations: Progress::AfterReads(2),
+        ..Behaviour::default()
+    };
+    service.behave("web-b", slow);
     let settings = Settings {
         max_failures: Some(1),
         concurrency: 1,
         ..patient()
     };
     let plan = plan(instances.into_iter().rev().collect());
-    let report = run(&plan, &tools(&fake, &settings, &Stop::new())).await;
+    let report = run(&plan, &tools(&service, &settings, &Stop::new())).await;
     assert_eq!(report.results[0].outcome, APPLIED);
     assert!(matches!(report.results[1].outcome, Outcome::Stale(_)));
 }
@@ -197,18 +202,20 @@ async fn what_is_begun_is_finished_however_much_fails() {
 #[tokio::test(flavor = "current_thread")]
 async fn another_writer_is_reported_by_type_and_time() {
     // It writes between our read and our Put, which hides it; a read that lags gives reason to ask.
-    let fake = Fake::default();
-    let mut instances = fleet(&fake, &["web"]);
+    let service = Service::default();
+    let mut instances = fleet(&service, &["web"]);
     instances.truncate(1);
-    fake.host("web", |host| {
-        host.behaviour.foreign = Some((1, elsewhere(), true));
-        host.behaviour.stale_reads = 1;
-    });
-    let report = go(&fake, instances, patient()).await;
+    let behaviour = Behaviour {
+        foreign: Some((1, elsewhere(), true)),
+        reads: Reads::Lag,
+        ..Behaviour::default()
+    };
+    service.behave("web", behaviour);
+    let report = go(&service, instances, patient()).await;
     let Outcome::ForeignWriter(foreign) = &report.results[0].outcome else {
         panic!("{report:?}")
     };
     assert_eq!(foreign.what.as_deref(), Some("PutInstancePublicPorts"));
     assert!(foreign.at.is_some() && foreign.to_string().contains("is not ours"));
-    assert_eq!(fake.host("web", |host| host.writes.len()), 1);
+    assert_eq!(service.host("web", |host| host.writes.len()), 1);
 }

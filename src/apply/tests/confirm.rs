@@ -5,15 +5,14 @@ use std::future::{pending, ready};
 use std::io;
 use std::time::Duration;
 
-use super::fake::{self, Behaviour, Fake, Fault, plan, tcp};
-use super::precondition_tests::Script;
-use super::receipt::entries;
-use super::tests::{
+use super::precondition::Script;
+use super::service::{self, Behaviour, DENIED, FINE, LOST_BEFORE, Service, plan, tcp};
+use super::{
     APPLIED, after, before, elsewhere, hasty, message, open, opening, patient, put, tools,
 };
-use super::{
-    Confirmation, Intent, Journal, Stage, Stop, SystemClock, Tools, Validity, confirm,
-    irreversible, run,
+use crate::apply::receipt::entries;
+use crate::apply::{
+    Confirmation, Intent, Journal, Stage, Stop, Tools, Validity, confirm, irreversible, run,
 };
 use crate::lightsail::{Error, Operation};
 use crate::model::{Firewall, Key, LiveFirewall, PortState, Protocol};
@@ -24,24 +23,24 @@ const LONG: Duration = Duration::from_mins(1);
 /// Runs the opening of `web`, lets something happen, and asks for confirmation.
 async fn confirmed(
     behaviour: Behaviour,
-    meanwhile: impl FnOnce(&Fake),
+    meanwhile: impl FnOnce(&Service),
     within: Duration,
     confirmation: impl Future<Output = Confirmation>,
-) -> (Report, Fake) {
-    let fake = Fake::default();
-    let plan = plan(vec![opening(&fake, behaviour)]);
+) -> (Report, Service) {
+    let service = Service::default();
+    let plan = plan(vec![opening(&service, behaviour)]);
     let (settings, stop) = (patient(), Stop::new());
     let report = {
-        let tools = tools(&fake, &settings, &stop);
+        let tools = tools(&service, &settings, &stop);
         let report = run(&plan, &tools).await;
-        meanwhile(&fake);
+        meanwhile(&service);
         confirm(&plan, report, &tools, within, confirmation).await
     };
-    (report, fake)
+    (report, service)
 }
 
-fn rules(fake: &Fake) -> Firewall {
-    fake.host("web", |host| host.rules.clone())
+fn rules(service: &Service) -> Firewall {
+    service.host("web", |host| host.rules.clone())
 }
 
 fn denied() -> impl Future<Output = Confirmation> {
@@ -51,43 +50,44 @@ fn denied() -> impl Future<Output = Confirmation> {
 #[tokio::test(flavor = "current_thread")]
 async fn what_is_confirmed_stays() {
     let given = ready(Confirmation::Given);
-    let (report, fake) = confirmed(Behaviour::default(), |_| {}, LONG, given).await;
+    let (report, service) = confirmed(Behaviour::default(), |_| {}, LONG, given).await;
     assert_eq!(report.results[0].outcome, APPLIED);
-    assert_eq!(rules(&fake), after());
+    assert_eq!(rules(&service), after());
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn what_is_not_confirmed_is_put_back() {
-    let (report, fake) = confirmed(Behaviour::default(), |_| {}, Duration::ZERO, pending()).await;
+    let (report, service) =
+        confirmed(Behaviour::default(), |_| {}, Duration::ZERO, pending()).await;
     let why = "nobody confirmed it within 0 s";
     assert_eq!(report.results[0].outcome, Outcome::Reverted(why.into()));
-    assert_eq!((rules(&fake), report.results[0].writes), (before(), 2));
-    assert_eq!(report.results[0].operations, ["op-0", "op-1"]);
+    assert_eq!((rules(&service), report.results[0].writes), (before(), 2));
+    assert_eq!(report.results[0].operations, service.operations("web"));
 
-    let (report, fake) = confirmed(Behaviour::default(), |_| {}, LONG, denied()).await;
+    let (report, service) = confirmed(Behaviour::default(), |_| {}, LONG, denied()).await;
     let why = "the probe failed".to_owned();
     assert_eq!(report.results[0].outcome, Outcome::Reverted(why));
-    assert_eq!(rules(&fake), before());
+    assert_eq!(rules(&service), before());
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn the_wish_to_stop_is_no_confirmation_and_does_not_stop_the_way_back() {
-    let fake = Fake::default();
-    let plan = plan(vec![opening(&fake, Behaviour::default())]);
+    let service = Service::default();
+    let plan = plan(vec![opening(&service, Behaviour::default())]);
     let (settings, stop) = (patient(), Stop::new());
-    let tools = tools(&fake, &settings, &stop);
+    let tools = tools(&service, &settings, &stop);
     let report = run(&plan, &tools).await;
     stop.set();
     let report = confirm(&plan, report, &tools, LONG, ready(Confirmation::Given)).await;
     let said = message(&report.results[0].outcome);
     assert!(said.contains("interrupted"), "{report:?}");
-    assert_eq!(rules(&fake), before());
+    assert_eq!(rules(&service), before());
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn another_spelling_of_what_was_written_is_put_back_all_the_same() {
-    let respell = |fake: &Fake| {
-        fake.host("web", |host| {
+    let respell = |service: &Service| {
+        service.host("web", |host| {
             host.rules = before();
             host.extra = vec![PortState {
                 from_port: 443,
@@ -98,20 +98,20 @@ async fn another_spelling_of_what_was_written_is_put_back_all_the_same() {
             }];
         });
     };
-    let (report, fake) = confirmed(Behaviour::default(), respell, LONG, denied()).await;
+    let (report, service) = confirmed(Behaviour::default(), respell, LONG, denied()).await;
     assert!(
         matches!(report.results[0].outcome, Outcome::Reverted(_)),
         "{report:?}"
     );
-    assert!(fake.host("web", |host| host.extra.is_empty()));
-    assert_eq!(rules(&fake), before());
+    assert!(service.host("web", |host| host.extra.is_empty()));
+    assert_eq!(rules(&service), before());
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn only_our_own_changes_are_undone() {
     let with = |more: &[(i32, &[&str])]| {
         let mut firewall = after();
-        for (key, sources) in &fake::rules(more) {
+        for (key, sources) in &service::rules(more) {
             firewall.set(*key, sources.clone());
         }
         firewall
@@ -128,19 +128,19 @@ async fn only_our_own_changes_are_undone() {
         ),
         (
             with(&[(443, &["0.0.0.0/0", "::/0"])]),
-            fake::rules(&[(22, &["192.0.2.1/32"]), (443, &["::/0"])]),
+            service::rules(&[(22, &["192.0.2.1/32"]), (443, &["::/0"])]),
             1,
             "tcp/443 is open to ::/0",
         ),
         (
             with(&[(22, &["192.0.2.2/32"])]),
-            fake::rules(&[(22, &["192.0.2.2/32"])]),
+            service::rules(&[(22, &["192.0.2.2/32"])]),
             1,
             "tcp/22 is open to 192.0.2.2/32, not to 192.0.2.1/32",
         ),
     ] {
-        let change = |fake: &Fake| fake.host("web", |host| host.rules = live.clone());
-        let (report, fake) = confirmed(Behaviour::default(), change, LONG, denied()).await;
+        let change = |service: &Service| service.host("web", |host| host.rules = live.clone());
+        let (report, service) = confirmed(Behaviour::default(), change, LONG, denied()).await;
         let result = &report.results[0];
         let text = message(&result.outcome);
         assert!(matches!(result.outcome, Outcome::Reverted(_)), "{report:?}");
@@ -148,21 +148,21 @@ async fn only_our_own_changes_are_undone() {
             text.starts_with("the probe failed") && text.contains(said),
             "{text}"
         );
-        assert_eq!((rules(&fake), result.writes), (left, 1 + writes));
+        assert_eq!((rules(&service), result.writes), (left, 1 + writes));
     }
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn what_stays_open_through_the_rule_of_somebody_else_is_not_called_undone() {
-    let wide = fake::from(&["0.0.0.0/0"]);
+    let wide = service::from(&["0.0.0.0/0"]);
     let range = Key::new(Protocol::Tcp, 400, 500).expect("a range");
-    let join = |fake: &Fake| {
-        fake.host("web", |host| {
+    let join = |service: &Service| {
+        service.host("web", |host| {
             host.rules = before();
             host.rules.set(range, wide.clone());
         });
     };
-    let (report, fake) = confirmed(Behaviour::default(), join, LONG, denied()).await;
+    let (report, service) = confirmed(Behaviour::default(), join, LONG, denied()).await;
     let said = message(&report.results[0].outcome);
     assert!(
         matches!(report.results[0].outcome, Outcome::ForeignWriter(_)),
@@ -172,29 +172,30 @@ async fn what_stays_open_through_the_rule_of_somebody_else_is_not_called_undone(
         said.contains("stays open") && said.contains("tcp/443"),
         "{said}"
     );
-    assert_eq!(rules(&fake).get(range), Some(&wide));
+    assert_eq!(rules(&service).get(range), Some(&wide));
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn an_instance_that_was_replaced_meanwhile_is_left_alone() {
-    let replace = |fake: &Fake| fake.host("web", |host| host.instance.arn = "arn:other".into());
-    let (report, fake) = confirmed(Behaviour::default(), replace, LONG, denied()).await;
+    let replace =
+        |service: &Service| service.host("web", |host| host.instance.arn = "arn:other".into());
+    let (report, service) = confirmed(Behaviour::default(), replace, LONG, denied()).await;
     let said = message(&report.results[0].outcome);
     assert!(said.contains("another instance"), "{said}");
-    assert_eq!((rules(&fake), report.results[0].writes), (after(), 1));
+    assert_eq!((rules(&service), report.results[0].writes), (after(), 1));
 }
 
 /// Two calls of which the second is refused, something that happens, and the way back.
-async fn half_way(meanwhile: impl FnOnce(&Fake)) -> (Report, Fake) {
-    let fake = Fake::default();
-    let (first, second) = (open(), fake::from(&["0.0.0.0/0"]));
-    let both = fake::rules(&[
+async fn half_way(meanwhile: impl FnOnce(&Service)) -> (Report, Service) {
+    let service = Service::default();
+    let (first, second) = (open(), service::from(&["0.0.0.0/0"]));
+    let both = service::rules(&[
         (22, &["192.0.2.1/32"]),
         (80, &["0.0.0.0/0"]),
         (443, &["0.0.0.0/0"]),
     ]);
     let behaviour = Behaviour {
-        faults: vec![Fault::Fine, Fault::Denied, Fault::Fine],
+        faults: vec![FINE, DENIED, FINE],
         ..Behaviour::default()
     };
     let web = InstancePlan {
@@ -205,25 +206,25 @@ async fn half_way(meanwhile: impl FnOnce(&Fake)) -> (Report, Fake) {
                 sources: second,
             },
         ],
-        ..fake.add("web", &before(), &both, behaviour)
+        ..service.add("web", &before(), &both, behaviour)
     };
     let plan = plan(vec![web]);
     let (settings, stop) = (patient(), Stop::new());
     let report = {
-        let tools = tools(&fake, &settings, &stop);
+        let tools = tools(&service, &settings, &stop);
         let report = run(&plan, &tools).await;
         assert!(matches!(report.results[0].outcome, Outcome::Failed(_)));
-        meanwhile(&fake);
+        meanwhile(&service);
         confirm(&plan, report, &tools, LONG, denied()).await
     };
-    (report, fake)
+    (report, service)
 }
 
 /// What failed says more than that somebody else is at work.
 #[tokio::test(flavor = "current_thread")]
 async fn a_failure_that_cannot_be_undone_stays_a_failure() {
-    let replace = |fake: &Fake| {
-        fake.host("web", |host| host.instance.arn.push_str("-another"));
+    let replace = |service: &Service| {
+        service.host("web", |host| host.instance.arn.push_str("-another"));
     };
     let (report, _) = half_way(replace).await;
     let Outcome::Failed(failure) = &report.results[0].outcome else {
@@ -233,24 +234,24 @@ async fn a_failure_that_cannot_be_undone_stays_a_failure() {
     let said = &failure.message;
     let end = "; the probe failed, and it was not put back: another instance has the name now";
     assert!(
-        said.contains("as the test wishes") && said.contains(end),
+        said.contains("is not authorized") && said.contains(end),
         "{said}"
     );
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_run_that_failed_half_way_is_undone_too() {
-    let (report, fake) = half_way(|_| {}).await;
+    let (report, service) = half_way(|_| {}).await;
     let said = message(&report.results[0].outcome);
     assert!(
         matches!(report.results[0].outcome, Outcome::Reverted(_)),
         "{report:?}"
     );
     assert!(
-        said.contains("as the test wishes") && said.contains("the probe failed"),
+        said.contains("is not authorized") && said.contains("the probe failed"),
         "{said}"
     );
-    assert_eq!(rules(&fake), before());
+    assert_eq!(rules(&service), before());
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -258,15 +259,15 @@ async fn who_writes_while_it_is_undone_is_left_alone_and_it_is_undone_all_the_sa
     // The run takes three requests; the way back begins with the instance and its rules.
     for (request, shown) in [(4, true), (5, true), (6, false), (7, true), (8, true)] {
         let mut rules = after();
-        rules.set(tcp(8080), fake::from(&["198.51.100.0/24"]));
+        rules.set(tcp(8080), service::from(&["198.51.100.0/24"]));
         let behaviour = Behaviour {
             foreign: Some((request, rules.clone(), shown)),
             ..Behaviour::default()
         };
-        let fake = Fake::default();
-        let plan = plan(vec![opening(&fake, behaviour)]);
+        let service = Service::default();
+        let plan = plan(vec![opening(&service, behaviour)]);
         let (settings, stop) = (hasty(), Stop::new());
-        let tools = tools(&fake, &settings, &stop);
+        let tools = tools(&service, &settings, &stop);
         let report = run(&plan, &tools).await;
         let report = confirm(&plan, report, &tools, LONG, denied()).await;
         let result = &report.results[0];
@@ -274,7 +275,7 @@ async fn who_writes_while_it_is_undone_is_left_alone_and_it_is_undone_all_the_sa
             matches!(result.outcome, Outcome::Reverted(_)),
             "{request}: {report:?}"
         );
-        let rules = self::rules(&fake);
+        let rules = self::rules(&service);
         assert_eq!(rules.get(tcp(443)), None, "{request}");
         // A Close leaves the other rules as they are, whoever wrote them and when.
         assert_eq!(rules, elsewhere(), "{request}");
@@ -284,39 +285,39 @@ async fn who_writes_while_it_is_undone_is_left_alone_and_it_is_undone_all_the_sa
 #[tokio::test(flavor = "current_thread")]
 async fn a_way_back_that_fails_is_a_failure() {
     let behaviour = Behaviour {
-        faults: vec![Fault::Fine, Fault::Denied],
+        faults: vec![FINE, DENIED],
         ..Behaviour::default()
     };
-    let (report, fake) = confirmed(behaviour, |_| {}, LONG, denied()).await;
+    let (report, service) = confirmed(behaviour, |_| {}, LONG, denied()).await;
     let said = message(&report.results[0].outcome);
     assert!(said.contains("putting it back failed"), "{said}");
-    assert_eq!(rules(&fake), after());
+    assert_eq!(rules(&service), after());
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn who_wrote_nothing_is_not_asked() {
-    let change = |fake: &Fake| fake.host("web", |host| host.requests.clear());
+    let change = |service: &Service| service.host("web", |host| host.requests.clear());
     let behaviour = Behaviour {
-        faults: vec![Fault::Denied],
+        faults: vec![DENIED],
         ..Behaviour::default()
     };
-    let (report, fake) = confirmed(behaviour, change, LONG, pending()).await;
+    let (report, service) = confirmed(behaviour, change, LONG, pending()).await;
     assert!(matches!(report.results[0].outcome, Outcome::Failed(_)));
-    assert!(fake.host("web", |host| host.requests.is_empty()));
+    assert!(service.host("web", |host| host.requests.is_empty()));
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_lost_write_without_effect_stays_a_failure() {
     let behaviour = Behaviour {
-        faults: vec![Fault::LostBefore],
+        faults: vec![LOST_BEFORE],
         ..Behaviour::default()
     };
-    let (report, fake) = confirmed(behaviour, |_| {}, LONG, denied()).await;
+    let (report, service) = confirmed(behaviour, |_| {}, LONG, denied()).await;
     assert!(
         matches!(report.results[0].outcome, Outcome::Failed(_)),
         "{report:?}"
     );
-    assert_eq!(rules(&fake), before());
+    assert_eq!(rules(&service), before());
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -327,10 +328,10 @@ async fn what_cannot_be_brought_back_is_named() {
         protocol: protocol.into(),
         ..PortState::default()
     };
-    let fake = Fake::default();
+    let service = Service::default();
     let reversible = InstancePlan {
         calls: vec![put()],
-        ..fake.add("web", &before(), &after(), Behaviour::default())
+        ..service.add("web", &before(), &after(), Behaviour::default())
     };
     let plan_of = |plan: InstancePlan| Plan {
         instances: vec![plan],
@@ -352,19 +353,19 @@ async fn what_cannot_be_brought_back_is_named() {
         let found = irreversible(&plan);
         assert!(found[0].1.contains(reason), "{found:?}");
 
-        fake.host("web", |host| {
+        service.host("web", |host| {
             host.rules = before();
             host.extra = vec![strange(protocol)];
             host.writes.clear();
         });
         let (settings, stop) = (patient(), Stop::new());
-        let tools = tools(&fake, &settings, &stop);
+        let tools = tools(&service, &settings, &stop);
         let report = run(&plan, &tools).await;
         let report = confirm(&plan, report, &tools, LONG, denied()).await;
         let said = message(&report.results[0].outcome);
         if report.results[0].writes > 0 {
             assert!(said.contains("cannot be written again"), "{said}");
-            assert_eq!(rules(&fake), before());
+            assert_eq!(rules(&service), before());
         }
     }
 }
@@ -372,15 +373,13 @@ async fn what_cannot_be_brought_back_is_named() {
 /// One attempt costs its write and six reads, and what it led to is not read again.
 #[tokio::test(flavor = "current_thread")]
 async fn the_way_back_costs_one_write_and_six_reads() {
-    let forget = |fake: &Fake| {
-        fake.host("web", |host| {
-            host.requests.clear();
-            // They are long over by then.
-            host.operations.clear();
-        });
+    let forget = |service: &Service| {
+        service.host("web", |host| host.requests.clear());
+        // The operations of the run are long over by then.
+        service.pass(Duration::from_hours(1));
     };
-    let (_, fake) = confirmed(Behaviour::default(), forget, LONG, denied()).await;
-    let requests = fake.host("web", |host| host.requests.clone());
+    let (_, service) = confirmed(Behaviour::default(), forget, LONG, denied()).await;
+    let requests = service.host("web", |host| host.requests.clone());
     assert_eq!(
         requests,
         [
@@ -403,34 +402,29 @@ async fn what_somebody_else_put_back_meanwhile_is_reverted_without_a_write() {
         foreign: Some((7, before(), false)),
         ..Behaviour::default()
     };
-    let (report, fake) = confirmed(behaviour, |_| {}, LONG, denied()).await;
+    let (report, service) = confirmed(behaviour, |_| {}, LONG, denied()).await;
     let said = "the probe failed; nothing of it was left".to_owned();
     assert_eq!(report.results[0].outcome, Outcome::Reverted(said));
-    assert_eq!((rules(&fake), report.results[0].writes), (before(), 1));
+    assert_eq!((rules(&service), report.results[0].writes), (before(), 1));
 }
 
 /// A write whose reply was lost may have its effect late: one read that shows none is not believed.
 #[tokio::test(flavor = "current_thread")]
 async fn a_late_effect_is_undone_too() {
-    let fake = Fake::default();
+    let service = Service::default();
     let behaviour = Behaviour {
-        faults: vec![
-            Fault::LostBefore,
-            Fault::LostBefore,
-            Fault::LostBefore,
-            Fault::Fine,
-        ],
+        faults: vec![LOST_BEFORE, LOST_BEFORE, LOST_BEFORE, FINE],
         ..Behaviour::default()
     };
-    let plan = plan(vec![opening(&fake, behaviour)]);
+    let plan = plan(vec![opening(&service, behaviour)]);
     let clock = Script {
-        fake: &fake,
+        service: &service,
         rules: RefCell::default(),
     };
     let (settings, stop) = (patient(), Stop::new());
     let tools = Tools {
         clock: &clock,
-        ..tools(&fake, &settings, &stop)
+        ..tools(&service, &settings, &stop)
     };
     let report = run(&plan, &tools).await;
     assert_eq!(
@@ -446,12 +440,12 @@ async fn a_late_effect_is_undone_too() {
         "reverted",
         "{report:?}"
     );
-    assert_eq!(rules(&fake), before());
+    assert_eq!(rules(&service), before());
 }
 
 /// Whenever something is to be sent, somebody else writes first, ten times at most.
 struct Rival<'a> {
-    fake: &'a Fake,
+    service: &'a Service,
     turns: Cell<u16>,
 }
 
@@ -460,10 +454,10 @@ impl Journal for Rival<'_> {
         self.turns.set(self.turns.get() + 1);
         let turn = self.turns.get();
         if (2..12).contains(&turn) {
-            self.fake.host("web", |host| {
+            self.service.host("web", |host| {
                 host.rules.set(
                     tcp(8000 + i32::from(turn)),
-                    fake::from(&["198.51.100.0/24"]),
+                    service::from(&["198.51.100.0/24"]),
                 );
             });
         }
@@ -479,29 +473,31 @@ impl Journal for Rival<'_> {
 
 #[tokio::test(flavor = "current_thread")]
 async fn whoever_always_writes_first_is_given_way_after_three_attempts() {
-    let fake = Fake::default();
-    let plan = plan(vec![opening(&fake, Behaviour::default())]);
+    let service = Service::default();
+    let plan = plan(vec![opening(&service, Behaviour::default())]);
     let (settings, stop) = (hasty(), Stop::new());
     let rival = Rival {
-        fake: &fake,
+        service: &service,
         turns: Cell::default(),
     };
     let tools = Tools {
-        reader: &fake,
-        writer: &fake,
+        reader: &service,
+        writer: &service,
         journal: &rival,
         progress: &(),
         settings: &settings,
         stop: &stop,
         validity: Validity::UNLIMITED,
-        clock: &SystemClock,
+        clock: &service,
     };
     let report = run(&plan, &tools).await;
     assert_eq!(report.results[0].outcome, APPLIED);
     // Our Close is lost each time, and what is live is neither.
-    fake.host("web", |host| {
-        host.behaviour.faults = vec![Fault::LostBefore];
-    });
+    let behaviour = Behaviour {
+        faults: vec![LOST_BEFORE],
+        ..Behaviour::default()
+    };
+    service.behave("web", behaviour);
     let report = confirm(&plan, report, &tools, LONG, denied()).await;
     let said = message(&report.results[0].outcome);
     assert_eq!(
@@ -510,7 +506,7 @@ async fn whoever_always_writes_first_is_given_way_after_three_attempts() {
         "{report:?}"
     );
     assert!(said.contains("it was not put back"), "{said}");
-    assert_eq!(fake.host("web", |host| host.writes.len()), 1 + 3);
+    assert_eq!(service.host("web", |host| host.writes.len()), 1 + 3);
 }
 
 /// There may be no room for what has to come back.
@@ -521,23 +517,23 @@ async fn what_there_is_no_room_for_is_not_put_back() {
             .map(|n| format!("10.{}.{n}.1/32", port % 256))
             .collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        (tcp(port), fake::from(&texts))
+        (tcp(port), service::from(&texts))
     };
     let (key, ours) = many(443, 10);
     let (other, theirs) = many(8080, 55);
     let mut open = before();
     open.set(key, ours.clone());
-    let fake = Fake::default();
+    let service = Service::default();
     let close = Call::Close { key, sources: ours };
     let web = InstancePlan {
         calls: vec![close],
-        ..fake.add("web", &open, &before(), Behaviour::default())
+        ..service.add("web", &open, &before(), Behaviour::default())
     };
     let plan = plan(vec![web]);
     let (settings, stop) = (patient(), Stop::new());
-    let tools = tools(&fake, &settings, &stop);
+    let tools = tools(&service, &settings, &stop);
     let report = run(&plan, &tools).await;
-    fake.host("web", |host| host.rules.set(other, theirs));
+    service.host("web", |host| host.rules.set(other, theirs));
     let report = confirm(&plan, report, &tools, LONG, denied()).await;
     let Outcome::Failed(failure) = &report.results[0].outcome else {
         panic!("{report:?}")

@@ -1,8 +1,11 @@
 //! Where the spelling counts: how a write that changes nothing else is proved, and that a service with networks of its own
 //! makes neither a failure nor a loop.
 
-use super::fake::{Behaviour, Fake, Fault, from, rules, tcp};
-use super::tests::{APPLIED, go, patient};
+use super::service::{
+    Behaviour, FINE, Fault, IGNORED, LOST_AFTER, LOST_BEFORE, REJECTED, Service, from, rules, tcp,
+};
+use super::{APPLIED, go, patient};
+use crate::emulator::Reads;
 use crate::model::Firewall;
 use crate::plan::{Call, InstancePlan, InstanceResult, Outcome};
 
@@ -15,8 +18,8 @@ fn joined() -> Firewall {
 }
 
 /// A Put that joins two networks.
-fn respelling(fake: &Fake, before: &Firewall, behaviour: Behaviour) -> InstancePlan {
-    let plan = fake.add("web", before, &joined(), behaviour);
+fn respelling(service: &Service, before: &Firewall, behaviour: Behaviour) -> InstancePlan {
+    let plan = service.add("web", before, &joined(), behaviour);
     InstancePlan {
         strict_spelling: true,
         calls: vec![Call::Put { firewall: joined() }],
@@ -25,10 +28,10 @@ fn respelling(fake: &Fake, before: &Firewall, behaviour: Behaviour) -> InstanceP
 }
 
 async fn respelled(before: &Firewall, behaviour: Behaviour) -> (InstanceResult, usize, Firewall) {
-    let fake = Fake::default();
-    let plan = respelling(&fake, before, behaviour);
-    let result = go(&fake, vec![plan], patient()).await.results.remove(0);
-    let (writes, rules) = fake.host("web", |host| (host.writes.len(), host.rules.clone()));
+    let service = Service::default();
+    let plan = respelling(&service, before, behaviour);
+    let result = go(&service, vec![plan], patient()).await.results.remove(0);
+    let (writes, rules) = service.host("web", |host| (host.writes.len(), host.rules.clone()));
     (result, writes, rules)
 }
 
@@ -49,7 +52,7 @@ async fn another_spelling_is_written_once_and_proved() {
 #[tokio::test(flavor = "current_thread")]
 async fn an_old_view_is_not_taken_for_the_services_own_spelling() {
     let late = Behaviour {
-        stale_reads: 2,
+        reads: Reads::Lag,
         ..Behaviour::default()
     };
     let (result, writes, _) = respelled(&split(), late).await;
@@ -58,15 +61,11 @@ async fn an_old_view_is_not_taken_for_the_services_own_spelling() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_service_with_networks_of_its_own_is_told_of_and_not_written_again() {
-    let halves = Behaviour {
-        halves: true,
-        ..Behaviour::default()
-    };
-    let fake = Fake::default();
-    let plan = respelling(&fake, &split(), halves);
-    fake.host("web", |host| host.rules = joined());
-    let result = go(&fake, vec![plan], patient()).await.results.remove(0);
-    let writes = fake.host("web", |host| host.writes.len());
+    // Whatever is written, the halves are shown.
+    let service = Service::default();
+    let plan = respelling(&service, &split(), faults(&[IGNORED]));
+    let result = go(&service, vec![plan], patient()).await.results.remove(0);
+    let writes = service.host("web", |host| host.writes.len());
     assert_eq!((result.outcome, writes), (APPLIED, 1));
     let note = result.note.unwrap_or_default();
     assert!(note.contains("the service spells them otherwise"), "{note}");
@@ -74,15 +73,15 @@ async fn a_service_with_networks_of_its_own_is_told_of_and_not_written_again() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_write_without_effect_is_not_taken_for_done() {
-    let (result, writes, rules) = respelled(&split(), faults(&[Fault::Rejected])).await;
+    let (result, writes, rules) = respelled(&split(), faults(&[REJECTED])).await;
     assert!(matches!(result.outcome, Outcome::Failed(_)), "{result:?}");
     assert_eq!((writes, rules), (1, split()));
 
-    let lost = faults(&[Fault::LostBefore, Fault::Fine]);
+    let lost = faults(&[LOST_BEFORE, FINE]);
     let (result, writes, rules) = respelled(&split(), lost).await;
     assert_eq!((result.outcome, writes, rules), (APPLIED, 2, joined()));
 
-    let late = faults(&[Fault::LostAfter]);
+    let late = faults(&[LOST_AFTER]);
     let (result, writes, rules) = respelled(&split(), late).await;
     assert_eq!((result.outcome, writes, rules), (APPLIED, 1, joined()));
 }
@@ -95,12 +94,12 @@ async fn a_third_spelling_is_stale_and_the_wanted_one_is_done() {
     )]);
     assert_eq!(third.get(tcp(22)).map(|all| all.ipv4().len()), Some(3));
     for (live, wanted) in [(third, "stale"), (joined(), "already-applied")] {
-        let fake = Fake::default();
-        let plan = respelling(&fake, &split(), Behaviour::default());
-        fake.host("web", |host| host.rules = live.clone());
-        let result = go(&fake, vec![plan], patient()).await.results.remove(0);
+        let service = Service::default();
+        let plan = respelling(&service, &split(), Behaviour::default());
+        service.host("web", |host| host.rules = live.clone());
+        let result = go(&service, vec![plan], patient()).await.results.remove(0);
         assert_eq!(result.outcome.status().as_str(), wanted, "{result:?}");
-        assert!(fake.host("web", |host| host.writes.is_empty()));
+        assert!(service.host("web", |host| host.writes.is_empty()));
     }
     assert!(from(&["10.0.0.0/8"]).names_all_of(&from(&["10.0.0.0/8"])));
 }

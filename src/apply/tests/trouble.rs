@@ -1,11 +1,14 @@
 //! What goes wrong, one situation at a time: what may be sent after it and how it must end.
 
-use super::Settings;
-use super::fake::{Behaviour, Fake, Fault, from, rules, tcp};
-use super::outcomes::unproved;
-use super::tests::{
+use super::service::{
+    Behaviour, DENIED, FINE, Fault, IGNORED, LOST_AFTER, LOST_BEFORE, Moment, REJECTED, Service,
+    THROTTLED, UNSENT, from, rules, tcp,
+};
+use super::{
     APPLIED, after, before, elsewhere, go, hasty, message, open, opened, opening, patient, put,
 };
+use crate::apply::Settings;
+use crate::apply::outcomes::unproved;
 use crate::lightsail::{Error, Kind};
 use crate::model::{Firewall, InstanceState, Key, Protocol};
 use crate::plan::{Call, InstancePlan, Outcome};
@@ -19,7 +22,7 @@ fn faults(faults: &[Fault]) -> Behaviour {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_rejected_call_is_answered_with_the_fallback() {
-    let (result, writes) = opened(faults(&[Fault::Rejected, Fault::Fine]), patient()).await;
+    let (result, writes) = opened(faults(&[REJECTED, FINE]), patient()).await;
     let Outcome::Applied {
         repaired: Some(why),
     } = result.outcome
@@ -29,26 +32,26 @@ async fn a_rejected_call_is_answered_with_the_fallback() {
     assert!(why.contains("InvalidInputException"), "{why}");
     assert_eq!(writes, [open(), put()]);
 
-    let (result, writes) = opened(faults(&[Fault::Rejected]), patient()).await;
+    let (result, writes) = opened(faults(&[REJECTED]), patient()).await;
     assert!(matches!(result.outcome, Outcome::Failed(_)), "{result:?}");
     assert_eq!((writes, result.writes), (vec![open(), put()], 0));
 
-    let fake = Fake::default();
+    let service = Service::default();
     let plan = InstancePlan {
         fallback: None,
-        ..opening(&fake, faults(&[Fault::Rejected]))
+        ..opening(&service, faults(&[REJECTED]))
     };
-    let result = go(&fake, vec![plan], patient()).await.results.remove(0);
+    let result = go(&service, vec![plan], patient()).await.results.remove(0);
     assert!(
         message(&result.outcome).contains("InvalidInputException"),
         "{result:?}"
     );
-    assert_eq!(fake.host("web", |host| host.writes.len()), 1);
+    assert_eq!(service.host("web", |host| host.writes.len()), 1);
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn who_may_not_write_does_not_try_again() {
-    let (result, writes) = opened(faults(&[Fault::Denied]), patient()).await;
+    let (result, writes) = opened(faults(&[DENIED]), patient()).await;
     let Outcome::Failed(failure) = result.outcome else {
         panic!("{result:?}")
     };
@@ -62,16 +65,12 @@ async fn who_may_not_write_does_not_try_again() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn throttling_is_waited_out() {
-    let (result, writes) = opened(
-        faults(&[Fault::Throttled, Fault::Throttled, Fault::Fine]),
-        patient(),
-    )
-    .await;
+    let (result, writes) = opened(faults(&[THROTTLED, THROTTLED, FINE]), patient()).await;
     assert_eq!(
         (result.outcome, result.writes, writes.len()),
         (APPLIED, 1, 3)
     );
-    let (result, _) = opened(faults(&[Fault::Throttled]), hasty()).await;
+    let (result, _) = opened(faults(&[THROTTLED]), hasty()).await;
     assert!(
         message(&result.outcome).contains("ThrottlingException"),
         "{result:?}"
@@ -80,17 +79,17 @@ async fn throttling_is_waited_out() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn after_a_lost_reply_the_rules_decide() {
-    let (result, writes) = opened(faults(&[Fault::LostAfter]), patient()).await;
+    let (result, writes) = opened(faults(&[LOST_AFTER]), patient()).await;
     assert_eq!(
         (result.outcome, result.writes, writes.len()),
         (APPLIED, 1, 1)
     );
-    let (result, writes) = opened(faults(&[Fault::LostBefore, Fault::Fine]), patient()).await;
+    let (result, writes) = opened(faults(&[LOST_BEFORE, FINE]), patient()).await;
     assert_eq!(
         (result.outcome, result.writes, writes.len()),
         (APPLIED, 2, 2)
     );
-    for lost in [Fault::LostBefore, Fault::Unsent] {
+    for lost in [LOST_BEFORE, UNSENT] {
         let (result, writes) = opened(faults(&[lost]), patient()).await;
         assert!(matches!(result.outcome, Outcome::Failed(_)), "{result:?}");
         assert_eq!(writes.len(), 3, "tried a bounded number of times");
@@ -99,7 +98,7 @@ async fn after_a_lost_reply_the_rules_decide() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_wrong_result_is_repaired_once() {
-    let (result, writes) = opened(faults(&[Fault::Ignored, Fault::Fine]), hasty()).await;
+    let (result, writes) = opened(faults(&[IGNORED, FINE]), hasty()).await;
     let Outcome::Applied {
         repaired: Some(why),
     } = result.outcome
@@ -109,7 +108,7 @@ async fn a_wrong_result_is_repaired_once() {
     assert!(why.contains("tcp/443 is not open to 0.0.0.0/0"), "{why}");
     assert_eq!(writes, [open(), put()]);
 
-    let (result, writes) = opened(faults(&[Fault::Ignored]), hasty()).await;
+    let (result, writes) = opened(faults(&[IGNORED]), hasty()).await;
     assert!(
         message(&result.outcome).contains("tcp/443 is not open to 0.0.0.0/0"),
         "{result:?}"
@@ -119,28 +118,22 @@ async fn a_wrong_result_is_repaired_once() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn another_writer_is_left_alone_wherever_it_comes() {
-    for fault in [
-        Fault::Fine,
-        Fault::LostAfter,
-        Fault::LostBefore,
-        Fault::Rejected,
-        Fault::Ignored,
-    ] {
+    for fault in [FINE, LOST_AFTER, LOST_BEFORE, REJECTED, IGNORED] {
         for step in 0..4 {
             for shown in [true, false] {
-                let fake = Fake::default();
+                let service = Service::default();
                 let foreign = Some((step, elsewhere(), shown));
                 let plan = opening(
-                    &fake,
+                    &service,
                     Behaviour {
                         foreign,
-                        ..faults(&[fault, Fault::Fine])
+                        ..faults(&[fault, FINE])
                     },
                 );
-                let result = go(&fake, vec![plan], hasty()).await.results.remove(0);
+                let result = go(&service, vec![plan], hasty()).await.results.remove(0);
                 let situation =
                     format!("{fault:?}, before request {step}, shown {shown}: {result:?}");
-                let (requests, writes, live) = fake.host("web", |host| {
+                let (requests, writes, live) = service.host("web", |host| {
                     (host.requests.len(), host.writes.clone(), host.rules.clone())
                 });
                 if requests <= step {
@@ -172,8 +165,8 @@ async fn another_writer_is_left_alone_wherever_it_comes() {
 #[tokio::test(flavor = "current_thread")]
 async fn an_operation_of_our_own_lost_call_is_ours() {
     // The reply is lost, the operation shows, and the rules are not as planned: there is nobody but us.
-    let fake = Fake::default();
-    let plan = opening(&fake, faults(&[Fault::LostAfter, Fault::Ignored]));
+    let service = Service::default();
+    let plan = opening(&service, faults(&[LOST_AFTER, IGNORED]));
     let calls = vec![
         open(),
         Call::Open {
@@ -192,7 +185,7 @@ async fn an_operation_of_our_own_lost_call_is_ours() {
         fallback: None,
         ..plan
     };
-    let result = go(&fake, vec![plan], hasty()).await.results.remove(0);
+    let result = go(&service, vec![plan], hasty()).await.results.remove(0);
     assert!(
         message(&result.outcome).contains("tcp/80 is not open"),
         "{result:?}"
@@ -201,22 +194,22 @@ async fn an_operation_of_our_own_lost_call_is_ours() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn one_failure_stops_nobody_else() {
-    let fake = Fake::default();
+    let service = Service::default();
     let blind = opening(
-        &fake,
+        &service,
         Behaviour {
             unreadable: true,
             ..Behaviour::default()
         },
     );
-    let other = fake.add("other", &before(), &after(), Behaviour::default());
-    let idle = fake.add("idle", &before(), &before(), Behaviour::default());
+    let other = service.add("other", &before(), &after(), Behaviour::default());
+    let idle = service.add("idle", &before(), &before(), Behaviour::default());
     let other = InstancePlan {
         calls: vec![put()],
         ..other
     };
     let report = go(
-        &fake,
+        &service,
         vec![blind, idle, other],
         Settings {
             concurrency: 1,
@@ -230,14 +223,17 @@ async fn one_failure_stops_nobody_else() {
         "{report:?}"
     );
     assert_eq!(report.results[1].outcome, APPLIED);
-    assert!(fake.host("idle", |host| host.requests.is_empty()));
+    assert!(service.host("idle", |host| host.requests.is_empty()));
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn an_instance_that_begins_to_stop_is_waited_for() {
     // Before the write, and between the look at the instance and the write.
-    for (state, sent) in [(InstanceState::Stopping, 1), (InstanceState::Running, 2)] {
-        let states = [state, InstanceState::Stopping, InstanceState::Stopping].into();
+    for (begins, sent) in [(Moment::Look(0), 1), (Moment::Write(0), 2)] {
+        let states = vec![
+            (begins, InstanceState::Stopping),
+            (Moment::Look(3), InstanceState::Running),
+        ];
         let (result, writes) = opened(
             Behaviour {
                 states,
@@ -261,27 +257,27 @@ async fn a_refused_open_that_another_rule_hides_is_not_taken_for_done() {
         key: all,
         sources: everybody,
     };
-    let fake = Fake::default();
-    let behaviour = faults(&[Fault::Rejected, Fault::Fine]);
+    let service = Service::default();
+    let behaviour = faults(&[REJECTED, FINE]);
     let plan = InstancePlan {
         calls: vec![open.clone(), close],
-        ..fake.add("web", &before, &after, behaviour)
+        ..service.add("web", &before, &after, behaviour)
     };
-    let result = go(&fake, vec![plan], patient()).await.results.remove(0);
+    let result = go(&service, vec![plan], patient()).await.results.remove(0);
     assert!(matches!(result.outcome, Outcome::Failed(_)), "{result:?}");
-    assert_eq!(fake.host("web", |host| host.writes.clone()), [open]);
+    assert_eq!(service.host("web", |host| host.writes.clone()), [open]);
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_repair_does_not_reach_another_instance_of_the_same_name() {
-    let fake = Fake::default();
+    let service = Service::default();
     let behaviour = Behaviour {
         // Right after the first write.
         replaced: Some(3),
-        ..faults(&[Fault::Ignored, Fault::Fine])
+        ..faults(&[IGNORED, FINE])
     };
-    let plan = opening(&fake, behaviour);
-    let result = go(&fake, vec![plan], hasty()).await.results.remove(0);
+    let plan = opening(&service, behaviour);
+    let result = go(&service, vec![plan], hasty()).await.results.remove(0);
     let Outcome::ForeignWriter(foreign) = &result.outcome else {
         panic!("{result:?}")
     };
@@ -289,21 +285,21 @@ async fn a_repair_does_not_reach_another_instance_of_the_same_name() {
         foreign.to_string().contains("another instance"),
         "{foreign}"
     );
-    assert_eq!(fake.host("web", |host| host.writes.clone()), [open()]);
+    assert_eq!(service.host("web", |host| host.writes.clone()), [open()]);
 }
 
 /// A Put that was refused is not sent again under the name of a fallback, and one that had no effect is.
 #[tokio::test(flavor = "current_thread")]
 async fn a_put_is_its_own_fallback_only_where_it_was_accepted() {
-    for (fault, sent) in [(Fault::Rejected, 1), (Fault::Ignored, 2)] {
-        let fake = Fake::default();
+    for (fault, sent) in [(REJECTED, 1), (IGNORED, 2)] {
+        let service = Service::default();
         let plan = InstancePlan {
             calls: vec![put()],
-            ..opening(&fake, faults(&[fault]))
+            ..opening(&service, faults(&[fault]))
         };
-        let result = go(&fake, vec![plan], hasty()).await.results.remove(0);
+        let result = go(&service, vec![plan], hasty()).await.results.remove(0);
         assert!(matches!(result.outcome, Outcome::Failed(_)), "{result:?}");
-        let writes = fake.host("web", |host| host.writes.clone());
+        let writes = service.host("web", |host| host.writes.clone());
         assert_eq!(writes, vec![put(); sent], "{fault:?}");
     }
 }
@@ -318,19 +314,19 @@ async fn a_failure_without_a_fallback_names_another_writer_only_beside_our_write
     let mut both = after();
     both.set(tcp(80), from(&["0.0.0.0/0"]));
     for (behaviour, asked) in [
-        (faults(&[Fault::Rejected]), false),
-        (faults(&[Fault::Fine, Fault::Rejected]), true),
+        (faults(&[REJECTED]), false),
+        (faults(&[FINE, REJECTED]), true),
     ] {
-        let fake = Fake::default();
+        let service = Service::default();
         let plan = InstancePlan {
             calls: vec![open(), second.clone()],
             after: both.clone(),
             fallback: None,
-            ..opening(&fake, behaviour)
+            ..opening(&service, behaviour)
         };
-        let result = go(&fake, vec![plan], hasty()).await.results.remove(0);
+        let result = go(&service, vec![plan], hasty()).await.results.remove(0);
         assert!(matches!(result.outcome, Outcome::Failed(_)), "{result:?}");
-        let requests = fake.host("web", |host| host.requests.clone());
+        let requests = service.host("web", |host| host.requests.clone());
         let operations = requests.contains(&"GetOperationsForResource");
         assert_eq!(operations, asked, "{requests:?}");
     }
@@ -341,15 +337,15 @@ async fn a_failure_without_a_fallback_names_another_writer_only_beside_our_write
 async fn the_fallback_after_a_refusal_overwrites_nobody() {
     let mut last = 0;
     for step in 3.. {
-        let fake = Fake::default();
+        let service = Service::default();
         let behaviour = Behaviour {
             foreign: Some((step, elsewhere(), false)),
-            ..faults(&[Fault::Rejected, Fault::Fine])
+            ..faults(&[REJECTED, FINE])
         };
-        let plan = opening(&fake, behaviour);
-        let result = go(&fake, vec![plan], hasty()).await.results.remove(0);
+        let plan = opening(&service, behaviour);
+        let result = go(&service, vec![plan], hasty()).await.results.remove(0);
         let (requests, writes) =
-            fake.host("web", |host| (host.requests.clone(), host.writes.clone()));
+            service.host("web", |host| (host.requests.clone(), host.writes.clone()));
         if writes.contains(&put()) {
             // After the last read of the rules before the Put nothing can show it.
             let reads = requests.iter().enumerate();
@@ -373,7 +369,7 @@ async fn the_fallback_after_a_refusal_overwrites_nobody() {
 /// What our own first call did is no sign of somebody else.
 #[tokio::test(flavor = "current_thread")]
 async fn the_fallback_follows_a_call_that_had_its_effect() {
-    let fake = Fake::default();
+    let service = Service::default();
     let mut both = after();
     both.set(tcp(80), from(&["0.0.0.0/0"]));
     let second = Call::Open {
@@ -384,24 +380,24 @@ async fn the_fallback_follows_a_call_that_had_its_effect() {
         calls: vec![open(), second],
         after: both.clone(),
         fallback: Some(both.clone()),
-        ..opening(&fake, faults(&[Fault::Fine, Fault::Rejected, Fault::Fine]))
+        ..opening(&service, faults(&[FINE, REJECTED, FINE]))
     };
-    let result = go(&fake, vec![plan], patient()).await.results.remove(0);
+    let result = go(&service, vec![plan], patient()).await.results.remove(0);
     assert_eq!(result.outcome.status().as_str(), "repaired", "{result:?}");
-    assert_eq!(fake.host("web", |host| host.rules.clone()), both);
+    assert_eq!(service.host("web", |host| host.rules.clone()), both);
 }
 
 /// Where no operation shows who it was, the difference says what happened.
 #[tokio::test(flavor = "current_thread")]
 async fn rules_that_are_neither_are_told_in_full() {
-    for fault in [Fault::LostBefore, Fault::Rejected] {
-        let fake = Fake::default();
+    for fault in [LOST_BEFORE, REJECTED] {
+        let service = Service::default();
         let behaviour = Behaviour {
             foreign: Some((3, elsewhere(), false)),
-            ..faults(&[fault, Fault::Fine])
+            ..faults(&[fault, FINE])
         };
-        let plan = opening(&fake, behaviour);
-        let result = go(&fake, vec![plan], hasty()).await.results.remove(0);
+        let plan = opening(&service, behaviour);
+        let result = go(&service, vec![plan], hasty()).await.results.remove(0);
         let Outcome::ForeignWriter(foreign) = &result.outcome else {
             panic!("{result:?}")
         };
@@ -427,33 +423,33 @@ async fn a_lost_open_that_another_rule_hides_is_not_sent_twice() {
     let mut after = before.clone();
     after.set(key, some.clone());
     let open = Call::Open { key, sources: some };
-    let fake = Fake::default();
+    let service = Service::default();
     let plan = InstancePlan {
         calls: vec![open.clone()],
-        ..fake.add("web", &before, &after, faults(&[Fault::LostAfter]))
+        ..service.add("web", &before, &after, faults(&[LOST_AFTER]))
     };
-    let result = go(&fake, vec![plan], patient()).await.results.remove(0);
+    let result = go(&service, vec![plan], patient()).await.results.remove(0);
     assert_eq!(result.outcome, APPLIED);
-    assert_eq!(fake.host("web", |host| host.writes.clone()), [open]);
+    assert_eq!(service.host("web", |host| host.writes.clone()), [open]);
 }
 
 /// After trouble it is asked again which instance it is, and who else wrote. To be asked for fewer requests is no trouble.
 #[tokio::test(flavor = "current_thread")]
 async fn trouble_costs_two_questions_more() {
     for (fault, instances, operations) in [
-        (Fault::Fine, 1, 0),
-        (Fault::Throttled, 1, 0),
-        (Fault::Unsent, 2, 1),
-        (Fault::LostBefore, 2, 1),
+        (FINE, 1, 0),
+        (THROTTLED, 1, 0),
+        (UNSENT, 2, 1),
+        (LOST_BEFORE, 2, 1),
     ] {
-        let fake = Fake::default();
+        let service = Service::default();
         let plan = InstancePlan {
             calls: vec![put()],
-            ..opening(&fake, faults(&[fault, Fault::Fine]))
+            ..opening(&service, faults(&[fault, FINE]))
         };
-        let result = go(&fake, vec![plan], patient()).await.results.remove(0);
+        let result = go(&service, vec![plan], patient()).await.results.remove(0);
         assert_eq!(result.outcome, APPLIED, "{fault:?}");
-        let requests = fake.host("web", |host| host.requests.clone());
+        let requests = service.host("web", |host| host.requests.clone());
         let count = |action| {
             requests
                 .iter()
@@ -469,10 +465,15 @@ async fn trouble_costs_two_questions_more() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_call_is_sent_three_times_to_an_instance_that_does_not_settle() {
     use InstanceState::{Running, Stopping};
-    // Asked right before a write, after it was refused, and until it is settled.
-    let states = [Running, Stopping, Running].into_iter().cycle();
+    // It is asked for right before a write, after the write was refused, and until it is settled.
+    let states = (0..10).flat_map(|nth| {
+        [
+            (Moment::Write(nth), Stopping),
+            (Moment::Look(3 * nth + 2), Running),
+        ]
+    });
     let behaviour = Behaviour {
-        states: states.take(30).collect(),
+        states: states.collect(),
         ..Behaviour::default()
     };
     let (_, writes) = opened(behaviour, patient()).await;

@@ -1,0 +1,159 @@
+//! What a client of the emulator without HTTP reads in its replies, and how it words its requests.
+//!
+//! **Owns** the strictness of the real seam: what is missing is an error, and a reply that did not come leaves the outcome
+//! open. The tests of the executor read this file too. **Does not** call anything.
+
+use portward::emulator::Failure;
+use portward::lightsail::{Error, Kind, Operation, OperationStatus};
+use portward::model::{AddressType, Instance, InstanceId, InstanceState, Key, PortState, Sources};
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+
+/// A failure as the real seam judges it.
+pub(crate) fn judged(action: &'static str, target: &str, failure: Failure) -> Error {
+    let message = failure.to_string();
+    match failure {
+        Failure::Error {
+            status,
+            codes,
+            message,
+        } => {
+            let known = codes
+                .iter()
+                .find_map(|code| Kind::from_code(code).map(|kind| (kind, code)));
+            let (kind, code) = match (known, codes.first()) {
+                (Some((kind, code)), _) => (kind, Some(code)),
+                (None, code) => (of_status(status, code.is_some()), code),
+            };
+            let error = Error::new(kind, action, target, message)
+                .with_outcome_unknown(status >= 500 && kind != Kind::Throttled);
+            match code {
+                Some(code) => error.with_code(code),
+                None => error,
+            }
+        }
+        Failure::Garbled { status: 200, .. } => Error::new(Kind::BadReply, action, target, message),
+        Failure::Garbled { status, .. } => {
+            Error::new(of_status(status, false), action, target, message)
+                .with_outcome_unknown(status >= 500)
+        }
+        Failure::Refused => {
+            Error::new(Kind::Connection, action, target, message).with_outcome_unknown(false)
+        }
+        // Whether it was applied is what a client cannot know.
+        Failure::Lost { applied: _ } => Error::new(Kind::Connection, action, target, message),
+        Failure::Never { applied: _ } => Error::new(Kind::Timeout, action, target, message),
+    }
+}
+
+fn of_status(status: u16, has_code: bool) -> Kind {
+    match status {
+        429 => Kind::Throttled,
+        500.. => Kind::Service,
+        _ if has_code => Kind::Other,
+        _ => Kind::BadReply,
+    }
+}
+
+pub(crate) fn missing(action: &'static str, target: &str, member: &str) -> Error {
+    let message = format!("the answer has no `{member}`");
+    Error::new(Kind::BadReply, action, target, message)
+}
+
+pub(crate) fn text(value: &Value, member: &str) -> Option<String> {
+    value[member].as_str().map(ToOwned::to_owned)
+}
+
+pub(crate) fn instance(
+    action: &'static str,
+    target: &str,
+    region: &str,
+    value: &Value,
+) -> Result<Instance, Error> {
+    let need = |member: &str| text(value, member).ok_or_else(|| missing(action, target, member));
+    let tags = value["tags"].as_array().into_iter().flatten();
+    Ok(Instance {
+        id: InstanceId {
+            account: None,
+            region: region.to_owned(),
+            name: need("name")?,
+        },
+        arn: need("arn")?,
+        tags: tags
+            .filter_map(|tag| Some((text(tag, "key")?, text(tag, "value").unwrap_or_default())))
+            .collect(),
+        state: InstanceState::from_name(value["state"]["name"].as_str().unwrap_or("unknown")),
+        address_type: AddressType::from_name(value["ipAddressType"].as_str().unwrap_or("unknown")),
+    })
+}
+
+/// An entry to the letter; `None` where a port is missing or a list holds what is no text.
+pub(crate) fn port_state(value: &Value) -> Option<PortState> {
+    let entry: &Map<String, Value> = value.as_object()?;
+    let port = |member: &str| i32::try_from(entry.get(member)?.as_i64()?).ok();
+    let list = |member: &str| match entry.get(member) {
+        None | Some(Value::Null) => Some(Vec::new()),
+        Some(list) => list
+            .as_array()?
+            .iter()
+            .map(|text| text.as_str().map(ToOwned::to_owned))
+            .collect(),
+    };
+    Some(PortState {
+        from_port: port("fromPort")?,
+        to_port: port("toPort")?,
+        protocol: text(value, "protocol").unwrap_or_default(),
+        state: text(value, "state"),
+        cidrs: list("cidrs")?,
+        ipv6_cidrs: list("ipv6Cidrs")?,
+        cidr_list_aliases: list("cidrListAliases")?,
+    })
+}
+
+pub(crate) fn port_info(key: Key, sources: &Sources) -> Value {
+    json!({
+        "fromPort": key.from(),
+        "toPort": key.to(),
+        "protocol": key.protocol().as_str(),
+        "cidrs": sources.cidrs().collect::<Vec<_>>(),
+        "ipv6Cidrs": sources.ipv6_cidrs().collect::<Vec<_>>(),
+        "cidrListAliases": sources.aliases(),
+    })
+}
+
+pub(crate) fn operation(
+    action: &'static str,
+    target: &str,
+    value: &Value,
+) -> Result<Operation, Error> {
+    if !value.is_object() {
+        return Err(missing(action, target, "operation"));
+    }
+    let error: Vec<String> = ["errorCode", "errorDetails"]
+        .into_iter()
+        .filter_map(|member| text(value, member))
+        .collect();
+    let named = match value["status"].as_str() {
+        Some("Succeeded" | "Completed") => OperationStatus::Succeeded,
+        Some("Failed") => OperationStatus::Failed,
+        _ => OperationStatus::Pending,
+    };
+    Ok(Operation {
+        id: text(value, "id").ok_or_else(|| missing(action, target, "id"))?,
+        kind: text(value, "operationType").unwrap_or_default(),
+        details: text(value, "operationDetails").unwrap_or_default(),
+        status: match value["isTerminal"].as_bool() {
+            Some(false) => OperationStatus::Pending,
+            // The emulator has no end without a name.
+            Some(true) | None => named,
+        },
+        created_at: value["createdAt"].as_f64().and_then(moment),
+        error: (!error.is_empty()).then(|| error.join(": ")),
+    })
+}
+
+/// A time in seconds since 1970, with milliseconds.
+fn moment(seconds: f64) -> Option<OffsetDateTime> {
+    let span = time::Duration::checked_seconds_f64(seconds)?;
+    OffsetDateTime::UNIX_EPOCH.checked_add(span)
+}
