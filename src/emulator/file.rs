@@ -15,7 +15,7 @@ use crate::atomic_file;
 use crate::input;
 use crate::inventory::{self, Inventory};
 
-use super::operations::Operation;
+use super::operation::Operation;
 use operations::Log;
 pub use operations::OperationsError;
 

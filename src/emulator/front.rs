@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::changes::Keep;
 use super::fault::Fault;
-use super::operations::uuid;
+use super::operation::uuid;
 use super::options::Options;
 use super::service::{Answer, Delivery, ReplyOutcome, Service};
 use super::sessions::{Identity, Sessions};
 use super::signature::{self, Credentials, Message, SignatureError};
-use super::state::Keep;
 use super::sts;
 use super::wire::Action;
 
@@ -225,7 +225,7 @@ impl Front {
         let form = sts::form(message.body);
         let operation = sts::Operation::of(&form);
         if let Some(operation) = operation {
-            *self.requests.entry(operation.name()).or_default() += 1;
+            *self.requests.entry(operation.into()).or_default() += 1;
         }
         let caller = if operation.is_none_or(sts::Operation::is_signed) {
             let who = self.verify(message, "sts", now).map_err(sts::refuse);

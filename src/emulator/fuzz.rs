@@ -4,14 +4,15 @@
 
 use hyper::HeaderMap;
 use hyper::header::HeaderValue;
+use strum::VariantArray as _;
 use time::OffsetDateTime;
 
 use crate::inventory::Inventory;
 
+use super::changes::Changed;
 use super::front::Front;
 use super::service::Service;
 use super::signature::Message;
-use super::state::Changed;
 use super::wire::Action;
 use super::{Faults, Options, Quirks};
 
@@ -62,8 +63,8 @@ pub fn fuzz_request(bytes: &[u8]) {
         body,
     };
     front.answer(message, now, &mut keep);
-    for action in Action::ALL {
-        front.call("r", action, body, now, &mut keep);
+    for action in Action::VARIANTS {
+        front.call("r", *action, body, now, &mut keep);
     }
 }
 

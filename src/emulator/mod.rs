@@ -9,6 +9,7 @@
 //! The journal is kept in memory for as long as the emulator lives; operations are also kept in a file beside the state.
 
 mod bucket;
+mod changes;
 mod dice;
 mod echo;
 mod fault;
@@ -18,6 +19,8 @@ mod front;
 mod fuzz;
 mod http;
 mod in_process;
+mod log;
+mod operation;
 mod operations;
 mod options;
 mod quirks;
@@ -29,7 +32,6 @@ mod sessions;
 mod signature;
 mod state;
 mod sts;
-mod told;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -58,12 +60,12 @@ pub use quirks::{
 };
 pub use state::{Author, Write};
 
+use changes::{Changed, Event};
 use fault::Fault;
 use file::{Content, Store};
 use front::{Front, Outcome, Reply};
 use service::{ReplyOutcome, Service};
 use signature::Message;
-use state::{Changed, Event};
 use wire::Action;
 
 /// An emulator. Clones are handles to the same one.
@@ -181,9 +183,9 @@ impl Emulator {
         let known = front.service.state.journal().len();
         let mut keep = |changed: Changed<'_>| keep(store.as_mut(), changed);
         let outcome = front.answer(message, OffsetDateTime::now_utc(), &mut keep);
-        told::request(&parts.headers, &outcome);
+        log::request(&parts.headers, &outcome);
         for write in front.service.state.journal().iter().skip(known) {
-            told::write(write);
+            log::write(write);
         }
         outcome
     }

@@ -1,66 +1,17 @@
 //! Operations: what a write leaves behind for a client to ask about.
 //!
-//! Owns their ids, their progress and their order, oldest first. Does not change rules, and to keep them over a restart.
-
-mod record;
+//! Owns their order, oldest first, and when one is found. Does not change rules, nor keep operations over a restart.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use crate::model::{InstanceId, Site};
 
+use super::changes::{Changed, Keep};
 use super::fault::Fault;
+use super::operation::{Operation, Status, uuid};
 use super::quirks::{DoneStatus, Progress, Quirks};
-use super::state::{Changed, Keep};
-
-/// One operation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Operation {
-    pub(super) id: String,
-    pub(super) instance: InstanceId,
-    /// The ARN that the instance had.
-    pub(super) arn: String,
-    pub(super) kind: &'static str,
-    pub(super) details: String,
-    pub(super) created_at: OffsetDateTime,
-    pub(super) changed_at: OffsetDateTime,
-    pub(super) status: Status,
-    /// `GetOperation` reads before it ends; `None` until it is finished by hand.
-    reads_left: Option<u32>,
-    /// How it ends.
-    end: Status,
-    /// `GetOperation` reads that do not find it.
-    unseen_left: u32,
-}
-
-/// How far an operation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Status {
-    NotStarted,
-    Started,
-    Succeeded,
-    Completed,
-    Failed,
-}
-
-impl Status {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::NotStarted => "NotStarted",
-            Self::Started => "Started",
-            Self::Succeeded => "Succeeded",
-            Self::Completed => "Completed",
-            Self::Failed => "Failed",
-        }
-    }
-
-    pub(super) fn is_terminal(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Completed | Self::Failed)
-    }
-}
 
 /// Every operation, oldest first.
 #[derive(Debug, Default)]
@@ -176,43 +127,6 @@ impl Operations {
     }
 }
 
-impl Operation {
-    /// One of the reads that it takes until it ends.
-    fn note_read(&mut self, now: OffsetDateTime) {
-        if self.status.is_terminal() {
-            return;
-        }
-        if let Some(left) = self.reads_left {
-            self.reads_left = Some(left.saturating_sub(1));
-            let next = if left == 0 { self.end } else { Status::Started };
-            self.move_to(next, now);
-        }
-    }
-
-    fn move_to(&mut self, status: Status, now: OffsetDateTime) {
-        if self.status != status {
-            self.status = status;
-            self.changed_at = now;
-        }
-    }
-}
-
-/// A UUID that is the same for the same parts, so that a run can be repeated exactly.
-pub(super) fn uuid(parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part.as_bytes());
-        hash.update([0]);
-    }
-    let mut bytes = [0; 16];
-    for (byte, hashed) in bytes.iter_mut().zip(hash.finalize()) {
-        *byte = hashed;
-    }
-    uuid::Builder::from_random_bytes(bytes)
-        .into_uuid()
-        .to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,13 +150,13 @@ mod tests {
             ..Quirks::default()
         };
         let first = operations.begin((&id, ""), "Put", String::new(), now, &quirks);
-        let mut seen = vec![first.status.name()];
+        let mut seen = vec![first.status.into()];
         for _ in 0..reads {
             let read = operations
                 .read(&Site::of_region("r"), &first.id, now, &mut keep)
                 .expect("kept")
                 .expect("it is there");
-            seen.push(read.status.name());
+            seen.push(read.status.into());
         }
         operations.finish(now, &mut keep);
         seen.push(
@@ -251,7 +165,7 @@ mod tests {
                 .expect("kept")
                 .expect("it is there")
                 .status
-                .name(),
+                .into(),
         );
         assert!(
             operations
@@ -263,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn operations_end_as_they_are_told() {
+    fn operations_end_as_the_quirk_says() {
         assert_eq!(
             statuses(Progress::Immediate, 1),
             ["Succeeded", "Succeeded", "Succeeded"]
@@ -301,7 +215,7 @@ mod tests {
             .map(|_| {
                 let read = operations.read(&Site::of_region("r"), &first.id, now, &mut keep);
                 let read = read.expect("kept");
-                read.map(|operation| operation.status.name())
+                read.map(|operation| operation.status.into())
             })
             .collect();
         assert_eq!(found, [None, None, Some("Completed")]);

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use crate::inventory::Entry;
 use crate::model::{AddressType, PortState};
 
-use super::operations::{Operation, Status};
+use super::operation::{Operation, Status};
 
 /// When every instance was created: an inventory does not say (2023-11-14T22:13:20Z).
 const CREATED_AT: i64 = 1_700_000_000;
@@ -124,7 +124,7 @@ pub(super) fn operation(operation: &Operation) -> Value {
         "isTerminal": operation.status.is_terminal(),
         "operationDetails": operation.details,
         "operationType": operation.kind,
-        "status": operation.status.name(),
+        "status": <&str>::from(operation.status),
         "statusChangedAt": timestamp(operation.changed_at),
     });
     if operation.status == Status::Failed {

@@ -14,7 +14,6 @@ use super::quirks::{
     AbsentPort, Acceptance, Aliases, Missing, NoSources, OnClose, OnOpen, OtherFamily, Quirks,
     SameKey,
 };
-use super::wire::PortInfo;
 
 /// One valid rule of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +31,17 @@ pub(super) struct Lists {
     cidrs: Vec<String>,
     ipv6_cidrs: Vec<String>,
     aliases: Vec<String>,
+}
+
+/// A `PortInfo` whose members have the right types, and no more.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PortInfo {
+    pub(super) from_port: Option<i32>,
+    pub(super) to_port: Option<i32>,
+    pub(super) protocol: Option<String>,
+    pub(super) cidrs: Option<Vec<String>>,
+    pub(super) ipv6_cidrs: Option<Vec<String>>,
+    pub(super) cidr_list_aliases: Option<Vec<String>>,
 }
 
 impl PortInfo {

@@ -11,10 +11,11 @@ use time::OffsetDateTime;
 use crate::inventory::Inventory;
 use crate::model::{InstanceId, Site};
 
+use super::changes::Keep;
 use super::fault::Fault;
 use super::faults::{FaultInjector, Faults, ScriptedEvent, Trouble, Turn};
 use super::quirks::{PortStatesReply, Presence, Quirks, ThrottleStatus, WriteReply};
-use super::state::{Keep, State};
+use super::state::State;
 use super::wire::{Action, Request};
 
 /// The service as its clients find it.

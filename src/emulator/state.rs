@@ -22,37 +22,17 @@ use time::OffsetDateTime;
 use crate::inventory::{Entry, Inventory, account};
 use crate::model::{InstanceId, InstanceState, PortState, Site};
 
+use super::changes::{Changed, Event, Keep};
 use super::dice::roll;
 use super::fault::Fault;
-use super::operations::{Operation, Operations};
+use super::operation::Operation;
+use super::operations::Operations;
 use super::quirks::{ListedPorts, Order, Pages, Quirks, Reads};
 use super::wire::Request;
 use super::{echo, regions, reply};
 pub use journal::{Author, Write};
 use page::Page;
 use write::SecondStep;
-
-/// What happened to the inventory, for whoever keeps it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
-    /// A client changed rules.
-    Written,
-    /// It changed without a client: a pending instance turned running, or somebody else was at work.
-    Happened,
-}
-
-/// What changed, for whoever keeps it.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Changed<'a> {
-    /// The inventory is now this one, after such an event.
-    Inventory(&'a Inventory, Event),
-    /// An operation began, or moved on to this.
-    Operation(&'a Operation),
-}
-
-/// Keeps what changed. Where that fails, the change is undone and the fault is the answer; but the rules stay changed where
-/// only the operation of a write cannot be kept.
-pub(super) type Keep<'a> = &'a mut dyn FnMut(Changed<'_>) -> Result<(), Fault>;
 
 /// Everything the service knows.
 #[derive(Debug)]

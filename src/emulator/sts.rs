@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use strum::{EnumString, IntoStaticStr, VariantNames};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
@@ -13,7 +14,7 @@ use super::sessions::{Identity, Session, Sessions};
 use super::signature::SignatureError;
 
 /// An operation of STS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
 pub(super) enum Operation {
     GetCallerIdentity,
     AssumeRole,
@@ -37,24 +38,9 @@ const LENGTH: i64 = 3_600;
 const LENGTHS: std::ops::RangeInclusive<i64> = 900..=43_200;
 
 impl Operation {
-    pub(super) const ALL: [Self; 3] = [
-        Self::GetCallerIdentity,
-        Self::AssumeRole,
-        Self::AssumeRoleWithWebIdentity,
-    ];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::GetCallerIdentity => "GetCallerIdentity",
-            Self::AssumeRole => "AssumeRole",
-            Self::AssumeRoleWithWebIdentity => "AssumeRoleWithWebIdentity",
-        }
-    }
-
     /// The one that a form asks for.
     pub(super) fn of(form: &BTreeMap<String, String>) -> Option<Self> {
-        let name = form.get("Action")?;
-        Self::ALL.into_iter().find(|known| known.name() == name)
+        form.get("Action")?.parse().ok()
     }
 
     /// Whether the request has to be signed. A web identity token speaks for itself.
@@ -66,33 +52,11 @@ impl Operation {
 /// The parameters of a form; of one that comes twice, the first.
 pub(super) fn form(body: &[u8]) -> BTreeMap<String, String> {
     let mut form = BTreeMap::new();
-    for parameter in body.split(|byte| *byte == b'&') {
-        let mut halves = parameter.splitn(2, |byte| *byte == b'=');
-        let (name, value) = (halves.next(), halves.next());
-        form.entry(decoded(name.unwrap_or_default()))
-            .or_insert_with(|| decoded(value.unwrap_or_default()));
+    for (name, value) in form_urlencoded::parse(body) {
+        form.entry(name.into_owned())
+            .or_insert_with(|| value.into_owned());
     }
     form
-}
-
-fn decoded(text: &[u8]) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, after)) = rest.split_first() {
-        let escaped = after
-            .get(..2)
-            .filter(|_| *first == b'%')
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        if let Some(byte) = escaped {
-            bytes.push(byte);
-            rest = &after[2..];
-        } else {
-            bytes.push(if *first == b'+' { b' ' } else { *first });
-            rest = after;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The body of the answer to somebody, who is nobody known where the operation is not signed.
@@ -123,7 +87,7 @@ pub(super) fn answer(
             ));
         }
     };
-    let name = operation.name();
+    let name: &str = operation.into();
     Ok(format!(
         "<{name}Response xmlns=\"{NAMESPACE}\">\n  <{name}Result>\n{result}  </{name}Result>\n  <ResponseMetadata>\n    \
          <RequestId>{id}</RequestId>\n  </ResponseMetadata>\n</{name}Response>\n"

@@ -5,13 +5,16 @@
 //! that is `null` counts as absent, and unknown members are ignored.
 
 use serde_json::{Map, Value};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use super::fault::Fault;
 use super::quirks::{AbsentPort, Quirks};
-use super::rules::Rule;
+use super::rules::{PortInfo, Rule};
 
 /// The operations that are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumString, IntoStaticStr, VariantArray,
+)]
 pub(super) enum Action {
     GetInstancePortStates,
     OpenInstancePublicPorts,
@@ -27,34 +30,8 @@ pub(super) enum Action {
 }
 
 impl Action {
-    pub(super) const ALL: [Self; 11] = [
-        Self::GetInstancePortStates,
-        Self::OpenInstancePublicPorts,
-        Self::CloseInstancePublicPorts,
-        Self::PutInstancePublicPorts,
-        Self::GetOperation,
-        Self::GetOperations,
-        Self::GetOperationsForResource,
-        Self::GetInstance,
-        Self::GetInstances,
-        Self::GetInstanceState,
-        Self::GetRegions,
-    ];
-
     pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::GetInstancePortStates => "GetInstancePortStates",
-            Self::OpenInstancePublicPorts => "OpenInstancePublicPorts",
-            Self::CloseInstancePublicPorts => "CloseInstancePublicPorts",
-            Self::PutInstancePublicPorts => "PutInstancePublicPorts",
-            Self::GetOperation => "GetOperation",
-            Self::GetOperations => "GetOperations",
-            Self::GetOperationsForResource => "GetOperationsForResource",
-            Self::GetInstance => "GetInstance",
-            Self::GetInstances => "GetInstances",
-            Self::GetInstanceState => "GetInstanceState",
-            Self::GetRegions => "GetRegions",
-        }
+        self.into()
     }
 
     /// Reads the header `X-Amz-Target`.
@@ -64,7 +41,7 @@ impl Action {
 
     /// Reads the name of an operation.
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|action| action.name() == name)
+        name.parse().ok()
     }
 
     /// Whether it changes rules.
@@ -178,32 +155,20 @@ impl Request {
     }
 }
 
-/// A `PortInfo` whose members have the right types, and no more.
-#[derive(Clone, Debug, Default)]
-pub(super) struct PortInfo {
-    pub(super) from_port: Option<i32>,
-    pub(super) to_port: Option<i32>,
-    pub(super) protocol: Option<String>,
-    pub(super) cidrs: Option<Vec<String>>,
-    pub(super) ipv6_cidrs: Option<Vec<String>>,
-    pub(super) cidr_list_aliases: Option<Vec<String>>,
-}
-
-impl PortInfo {
-    fn read(value: &Value, at: &str) -> Result<Self, Fault> {
-        let Value::Object(map) = value else {
-            return Err(wrong_type(at, "an object"));
-        };
-        let members = Members(map);
-        Ok(Self {
-            from_port: members.integer("fromPort")?,
-            to_port: members.integer("toPort")?,
-            protocol: members.protocol()?,
-            cidrs: members.strings("cidrs")?,
-            ipv6_cidrs: members.strings("ipv6Cidrs")?,
-            cidr_list_aliases: members.strings("cidrListAliases")?,
-        })
-    }
+/// The members of a `PortInfo`, each of the right type.
+fn port_info(value: &Value, at: &str) -> Result<PortInfo, Fault> {
+    let Value::Object(map) = value else {
+        return Err(wrong_type(at, "an object"));
+    };
+    let members = Members(map);
+    Ok(PortInfo {
+        from_port: members.integer("fromPort")?,
+        to_port: members.integer("toPort")?,
+        protocol: members.protocol()?,
+        cidrs: members.strings("cidrs")?,
+        ipv6_cidrs: members.strings("ipv6Cidrs")?,
+        cidr_list_aliases: members.strings("cidrListAliases")?,
+    })
 }
 
 /// The members of an object, read by name and type.
@@ -272,14 +237,14 @@ impl Members<'_> {
         let Some(values) = self.list(name)? else {
             return Ok(None);
         };
-        let infos = values.iter().map(|value| PortInfo::read(value, name));
+        let infos = values.iter().map(|value| port_info(value, name));
         infos.collect::<Result<_, _>>().map(Some)
     }
 
     fn name_and_rule(&self, absent: AbsentPort) -> Result<(String, Rule), Fault> {
         let info = match self.get("portInfo") {
             None => None,
-            Some(value) => Some(PortInfo::read(value, "portInfo")?),
+            Some(value) => Some(port_info(value, "portInfo")?),
         };
         let name = self.name("instanceName")?;
         let rule = info.ok_or_else(|| Fault::missing("portInfo"))?;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::input;
 
-use super::super::operations::Operation;
+use super::super::operation::Operation;
 use crate::atomic_file;
 
 /// How many operations outlast a restart, the newest. The service lists 200 at most; this leaves room for those of several

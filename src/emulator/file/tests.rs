@@ -188,7 +188,7 @@ fn steps(count: usize) -> Vec<Vec<Operation>> {
         .map(|_| {
             let mut steps = vec![begin(&mut operations)];
             for _ in 0..2 {
-                let mut keep = |_: super::super::state::Changed<'_>| Ok(());
+                let mut keep = |_: super::super::changes::Changed<'_>| Ok(());
                 let read = operations.read(&id.site(), &steps[0].id, now, &mut keep);
                 steps.extend(read.expect("kept").cloned());
             }

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 use crate::inventory::Inventory;
 
+use super::super::changes::Changed;
 use super::super::faults::Faults;
 use super::super::quirks::Quirks;
-use super::super::state::Changed;
 use super::*;
 
 fn front() -> Front {

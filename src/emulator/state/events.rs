@@ -9,12 +9,13 @@ use time::OffsetDateTime;
 use crate::inventory::Entry;
 use crate::model::{InstanceId, InstanceState, Key, PortState, Protocol};
 
+use super::super::changes::{Changed, Event, Keep};
 use super::super::dice::pick;
 use super::super::fault::Fault;
 use super::super::faults::{Change, ScriptedEvent};
-use super::super::operations::uuid;
+use super::super::operation::uuid;
 use super::write::{Attempt, details};
-use super::{Author, Changed, Event, Keep, State};
+use super::{Author, State};
 
 impl State {
     /// Makes it happen. Where there is no such instance, or the second writer is refused, nothing does.
@@ -144,7 +145,7 @@ fn something(rules: &[PortState], roll: u64) -> SecondWrite {
         let closed = after.remove(pick(after.len(), roll >> 40));
         return SecondWrite {
             action: "CloseInstancePublicPorts",
-            details: told(&closed),
+            details: details_of(&closed),
             request: vec![without_state(&closed)],
             after,
         };
@@ -154,7 +155,7 @@ fn something(rules: &[PortState], roll: u64) -> SecondWrite {
     if roll % 3 == 1 {
         return SecondWrite {
             action: "OpenInstancePublicPorts",
-            details: told(&added),
+            details: details_of(&added),
             request: vec![without_state(&added)],
             after,
         };
@@ -167,7 +168,7 @@ fn something(rules: &[PortState], roll: u64) -> SecondWrite {
     }
 }
 
-fn told(entry: &PortState) -> String {
+fn details_of(entry: &PortState) -> String {
     Protocol::from_live(&entry.protocol)
         .and_then(|protocol| Key::new(protocol, entry.from_port, entry.to_port).ok())
         .map(details)

@@ -10,11 +10,12 @@ use time::OffsetDateTime;
 
 use crate::model::{AddressType, InstanceId, InstanceState, Key, PortState, Site};
 
+use super::super::changes::{Changed, Event, Keep};
 use super::super::fault::Fault;
 use super::super::quirks::{Acceptance, ListedPorts, Progress, Quirks, Reads, Steps};
 use super::super::reply;
 use super::super::rules::{self, Rule};
-use super::{Author, Changed, Event, Keep, State, Write, id, unreadable};
+use super::{Author, State, Write, id, unreadable};
 
 /// What the rules are after a write, or why it is refused.
 type Change<'a> = dyn Fn(&[PortState], &AddressType) -> Result<Vec<PortState>, Fault> + 'a;

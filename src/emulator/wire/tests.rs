@@ -82,9 +82,12 @@ fn the_readme_lists_the_operations_that_are_served() {
     let (_, rest) = readme.split_once("<!-- served -->").expect("a beginning");
     let (listed, _) = rest.split_once("<!-- end -->").expect("an end");
     let listed: Vec<&str> = listed.split('`').skip(1).step_by(2).collect();
-    let lightsail = Action::ALL.map(Action::name);
-    let sts = super::super::sts::Operation::ALL.map(super::super::sts::Operation::name);
-    assert_eq!(listed, [&lightsail[..], &sts].concat());
+    let lightsail: Vec<&str> = Action::VARIANTS
+        .iter()
+        .map(|action| action.name())
+        .collect();
+    let sts = <super::super::sts::Operation as strum::VariantNames>::VARIANTS;
+    assert_eq!(listed, [&lightsail, sts].concat());
 }
 
 /// The key of the rule in an Open with these members.
@@ -248,7 +251,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn no_body_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), value in any_json()) {
-        for action in Action::ALL {
+        for action in Action::VARIANTS.iter().copied() {
             for body in [&bytes[..], value.to_string().as_bytes()] {
                 if let Err(fault) = Request::parse(action, body, &Quirks::default()) {
                     prop_assert!(["SerializationException", "InvalidInputException"].contains(&fault.code));

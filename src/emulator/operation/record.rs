@@ -82,8 +82,8 @@ impl Operation {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::operations::Operations;
     use super::super::super::quirks::{Progress, Quirks};
-    use super::super::Operations;
     use super::*;
 
     #[test]

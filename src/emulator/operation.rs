@@ -1,0 +1,85 @@
+//! One operation: how far it is, and how it moves on.
+//!
+//! Owns its progress and its id. Does not know the others, which are `operations`'.
+
+mod record;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use strum::IntoStaticStr;
+use time::OffsetDateTime;
+
+use crate::model::InstanceId;
+
+/// One operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Operation {
+    pub(super) id: String,
+    pub(super) instance: InstanceId,
+    /// The ARN that the instance had.
+    pub(super) arn: String,
+    pub(super) kind: &'static str,
+    pub(super) details: String,
+    pub(super) created_at: OffsetDateTime,
+    pub(super) changed_at: OffsetDateTime,
+    pub(super) status: Status,
+    /// `GetOperation` reads before it ends; `None` until it is finished by hand.
+    pub(super) reads_left: Option<u32>,
+    /// How it ends.
+    pub(super) end: Status,
+    /// `GetOperation` reads that do not find it.
+    pub(super) unseen_left: u32,
+}
+
+/// How far an operation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+pub(super) enum Status {
+    NotStarted,
+    Started,
+    Succeeded,
+    Completed,
+    Failed,
+}
+
+impl Status {
+    pub(super) fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Completed | Self::Failed)
+    }
+}
+
+impl Operation {
+    /// One of the reads that it takes until it ends.
+    pub(super) fn note_read(&mut self, now: OffsetDateTime) {
+        if self.status.is_terminal() {
+            return;
+        }
+        if let Some(left) = self.reads_left {
+            self.reads_left = Some(left.saturating_sub(1));
+            let next = if left == 0 { self.end } else { Status::Started };
+            self.move_to(next, now);
+        }
+    }
+
+    pub(super) fn move_to(&mut self, status: Status, now: OffsetDateTime) {
+        if self.status != status {
+            self.status = status;
+            self.changed_at = now;
+        }
+    }
+}
+
+/// A UUID that is the same for the same parts, so that a run can be repeated exactly.
+pub(super) fn uuid(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    let mut bytes = [0; 16];
+    for (byte, hashed) in bytes.iter_mut().zip(hash.finalize()) {
+        *byte = hashed;
+    }
+    uuid::Builder::from_random_bytes(bytes)
+        .into_uuid()
+        .to_string()
+}
