@@ -6,10 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use hmac::Mac as _;
+use aws_sigv4::sign::v4::calculate_signature;
 use time::{Duration, OffsetDateTime};
-
-use super::signature::{hex, mac};
 
 /// Who somebody is to the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,9 +55,7 @@ impl Sessions {
             .retain(|_, session| session.expires + REMEMBERED > now);
         let part = |what: &str| {
             let text = format!("{what}/{}/{}", self.made, now.unix_timestamp_nanos());
-            hex(&mac(secret.as_bytes(), text.as_bytes())
-                .finalize()
-                .into_bytes())
+            calculate_signature(secret, text.as_bytes())
         };
         let access_key = format!("ASIA{}", part("key")[..16].to_uppercase());
         let session = Session {

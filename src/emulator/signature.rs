@@ -1,14 +1,17 @@
 //! AWS Signature Version 4, as a verifier.
 //!
-//! Owns the reading of the `Authorization` header, the canonical request and the judgement. The time is passed in.
-//! Does not sign, to know operations, and to tell a caller how far a wrong signature was off.
+//! Owns the reading of the `Authorization` header and the judgement: the message is signed again and the signatures are
+//! compared. The time is passed in. Does not know operations, nor tell a caller how far a wrong signature was off.
 
-use std::fmt::Write as _;
-
-use hmac::{Hmac, KeyInit, Mac};
+use aws_sigv4::http_request::{
+    PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
+    sign,
+};
+use aws_sigv4::sign::v4;
 use hyper::HeaderMap;
 use sha2::{Digest, Sha256};
-use time::{Date, Duration, Month, OffsetDateTime, Time};
+use time::macros::format_description;
+use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 
 /// How far a client's clock may be off, in both directions (API reference, "Common Errors").
 const SKEW: Duration = Duration::minutes(5);
@@ -97,24 +100,15 @@ pub(super) fn verify(
     let names: Vec<&str> = authorization.signed_headers.split(';').collect();
     check_signed(message.headers, &names)?;
 
-    let canonical = canonical_request(message, &names);
-    let scope = format!("{date}/{region}/{service}/aws4_request");
-    let digest = hex(&Sha256::digest(&canonical));
-    let to_sign = format!("{ALGORITHM}\n{stamp}\n{scope}\n{digest}");
-    let mut key = format!("AWS4{}", credentials.secret_key).into_bytes();
-    for part in [date, region, service, "aws4_request"] {
-        key = mac(&key, part.as_bytes()).finalize().into_bytes().to_vec();
+    let wanted = resign(message, credentials, (region, service), signed_at, &names);
+    // Digests, so that the time it takes tells nothing about a signature that is almost right.
+    let digest = |signature: &str| Sha256::digest(signature);
+    if wanted.is_none_or(|wanted| digest(&wanted) != digest(authorization.signature)) {
+        return Err(invalid(
+            "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access \
+             Key and signing method. Consult the service documentation for details.",
+        ));
     }
-    // `verify_slice` takes as long for a signature that is almost right as for any other.
-    let given = unhex(authorization.signature).unwrap_or_default();
-    mac(&key, to_sign.as_bytes())
-        .verify_slice(&given)
-        .map_err(|_| {
-            invalid(
-                "The request signature we calculated does not match the signature you provided. Check your AWS Secret \
-                 Access Key and signing method. Consult the service documentation for details.",
-            )
-        })?;
     Ok(region.to_owned())
 }
 
@@ -233,22 +227,10 @@ fn signed_at(headers: &HeaderMap) -> Result<OffsetDateTime, SignatureError> {
 }
 
 fn parse_time(text: &str) -> Option<OffsetDateTime> {
-    let bytes = text.as_bytes();
-    if bytes.len() != 16 || bytes[8] != b'T' || bytes[15] != b'Z' {
-        return None;
-    }
-    let number = |from: usize, to: usize| -> Option<u16> {
-        let digits = text.get(from..to)?;
-        digits
-            .bytes()
-            .all(|byte| byte.is_ascii_digit())
-            .then(|| digits.parse().ok())?
-    };
-    let small = |from: usize| u8::try_from(number(from, from + 2)?).ok();
-    let month = Month::try_from(small(4)?).ok()?;
-    let date = Date::from_calendar_date(i32::from(number(0, 4)?), month, small(6)?).ok()?;
-    let time = Time::from_hms(small(9)?, small(11)?, small(13)?).ok()?;
-    Some(date.with_time(time).assume_utc())
+    let format = format_description!("[year][month][day]T[hour][minute][second]Z");
+    // A year may not have a sign.
+    let time = PrimitiveDateTime::parse(text, format).ok()?;
+    (text.len() == 16).then(|| time.assume_utc())
 }
 
 /// A signature that does not cover where the request goes, when it was made and what it asks for is worth nothing.
@@ -270,8 +252,14 @@ fn check_signed(headers: &HeaderMap, names: &[&str]) -> Result<(), SignatureErro
     Ok(())
 }
 
-/// The text that is hashed: what the client says it signed, put together again from what arrived.
-fn canonical_request(message: Message<'_>, names: &[&str]) -> Vec<u8> {
+/// The signature that these credentials give the message as it arrived. `None`: such a message cannot be signed.
+fn resign(
+    message: Message<'_>,
+    credentials: Credentials<'_>,
+    (region, service): (&str, &str),
+    at: OffsetDateTime,
+    names: &[&str],
+) -> Option<String> {
     let Message {
         method,
         path,
@@ -279,76 +267,44 @@ fn canonical_request(message: Message<'_>, names: &[&str]) -> Vec<u8> {
         headers,
         body,
     } = message;
-    let mut text = Vec::with_capacity(512);
-    for part in [method, "\n", path, "\n", &canonical_query(query), "\n"] {
-        text.extend_from_slice(part.as_bytes());
-    }
+    let Credentials {
+        access_key,
+        secret_key,
+    } = credentials;
+    let signer =
+        aws_credential_types::Credentials::new(access_key, secret_key, None, None, "emulator");
+    let mut settings = SigningSettings::default();
+    // Paths are taken as they are escaped, and no header that the client signed is left out.
+    settings.percent_encoding_mode = PercentEncodingMode::Single;
+    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    settings.excluded_headers = None;
+    let identity = signer.into();
+    let params = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(region)
+        .name(service)
+        .time(at.into())
+        .settings(settings)
+        .build()
+        .ok()?
+        .into();
+    let mut signed = Vec::with_capacity(names.len());
     for name in names {
-        text.extend_from_slice(name.as_bytes());
-        text.push(b':');
-        for (nth, value) in headers.get_all(*name).iter().enumerate() {
-            if nth > 0 {
-                text.push(b',');
-            }
-            let words = value.as_bytes().split(|byte| *byte == b' ');
-            let words: Vec<&[u8]> = words.filter(|word| !word.is_empty()).collect();
-            text.extend_from_slice(&words.join(&b' '));
+        let values = headers.get_all(*name).iter();
+        let values = values.map(|value| str::from_utf8(value.as_bytes()));
+        let before = signed.len();
+        for value in values {
+            signed.push((*name, value.ok()?));
         }
-        text.push(b'\n');
+        if signed.len() == before {
+            return None;
+        }
     }
-    text.push(b'\n');
-    text.extend_from_slice(names.join(";").as_bytes());
-    text.push(b'\n');
-    text.extend_from_slice(hex(&Sha256::digest(body)).as_bytes());
-    text
-}
-
-/// Parameters in order, each with its equals sign. They are taken as they are escaped.
-fn canonical_query(query: &str) -> String {
-    let mut parameters: Vec<(&str, &str)> = query
-        .split('&')
-        .filter(|parameter| !parameter.is_empty())
-        .map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")))
-        .collect();
-    parameters.sort_unstable();
-    let texts: Vec<String> = parameters
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    texts.join("&")
-}
-
-pub(super) fn mac(key: &[u8], text: &[u8]) -> Hmac<Sha256> {
-    let mut mac =
-        <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(text);
-    mac
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        write!(text, "{byte:02x}").expect("a string takes everything");
-    }
-    text
-}
-
-/// Lower-case hexadecimal only, as clients send it.
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    pairs
-        .iter()
-        .map(|[high, low]| Some(digit(*high)? * 16 + digit(*low)?))
-        .collect()
+    let signed = signed.into_iter();
+    let uri = format!("{path}?{query}");
+    let request = SignableRequest::new(method, uri, signed, SignableBody::Bytes(body)).ok()?;
+    Some(sign(request, &params).ok()?.into_parts().1)
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

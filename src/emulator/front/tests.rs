@@ -9,6 +9,7 @@ use crate::inventory::Inventory;
 use super::super::changes::Changed;
 use super::super::faults::Faults;
 use super::super::quirks::Quirks;
+use super::super::signature::tests::{sha256, signature_of};
 use super::*;
 
 fn front() -> Front {
@@ -126,8 +127,6 @@ fn two_accounts() -> Front {
 
 /// Headers with a real signature over them and the body.
 fn signed(service: &str, key: &str, secret: &str, token: Option<&str>, body: &[u8]) -> HeaderMap {
-    use hmac::Mac as _;
-    use sha2::{Digest as _, Sha256};
     let mut headers = HeaderMap::new();
     let mut names = vec!["host", "x-amz-date"];
     headers.insert("host", HeaderValue::from_static("localhost"));
@@ -151,18 +150,9 @@ fn signed(service: &str, key: &str, secret: &str, token: Option<&str>, body: &[u
         lines.extend([name, ":", value, "\n"]);
     }
     let names = names.join(";");
-    let hash = signature::hex(&Sha256::digest(body));
-    let canonical = format!("POST\n/\n\n{lines}\n{names}\n{hash}");
+    let canonical = format!("POST\n/\n\n{lines}\n{names}\n{}", sha256(body));
     let scope = format!("19700101/r/{service}/aws4_request");
-    let digest = signature::hex(&Sha256::digest(canonical.as_bytes()));
-    let text = format!("AWS4-HMAC-SHA256\n19700101T000000Z\n{scope}\n{digest}");
-    let mut secret = format!("AWS4{secret}").into_bytes();
-    for part in ["19700101", "r", service, "aws4_request"] {
-        let mac = signature::mac(&secret, part.as_bytes());
-        secret = mac.finalize().into_bytes().to_vec();
-    }
-    let mac = signature::mac(&secret, text.as_bytes());
-    let signature = signature::hex(&mac.finalize().into_bytes());
+    let signature = signature_of(&canonical, secret, "19700101T000000Z", ("r", service));
     let authorization = format!(
         "AWS4-HMAC-SHA256 Credential={key}/{scope}, SignedHeaders={names}, Signature={signature}"
     );

@@ -1,5 +1,7 @@
 //! The verifier against signatures that AWS publishes, and against every change of a signed request.
 
+use std::fmt::Write as _;
+
 use hyper::header::{HeaderName, HeaderValue};
 use proptest::prelude::*;
 
@@ -54,6 +56,29 @@ fn judge(headers: &HeaderMap, now: &str) -> Result<String, SignatureError> {
     verify(message, EXAMPLE, "service", at(now))
 }
 
+/// The signature of a canonical request.
+pub(in super::super) fn signature_of(
+    canonical: &str,
+    secret: &str,
+    stamp: &str,
+    (region, service): (&str, &str),
+) -> String {
+    let date = &stamp[..8];
+    let digest = sha256(canonical.as_bytes());
+    let text = format!("{ALGORITHM}\n{stamp}\n{date}/{region}/{service}/aws4_request\n{digest}");
+    let key = v4::generate_signing_key(secret, at(stamp).into(), region, service);
+    v4::calculate_signature(key, text.as_bytes())
+}
+
+/// In hexadecimal.
+pub(in super::super) fn sha256(text: &[u8]) -> String {
+    let mut hex = String::new();
+    for byte in Sha256::digest(text) {
+        write!(hex, "{byte:02x}").expect("a string takes everything");
+    }
+    hex
+}
+
 #[test]
 fn published_signatures_are_right() {
     assert_eq!(
@@ -95,12 +120,29 @@ fn published_signatures_are_right() {
     }
 }
 
+/// The canonical request of these headers and this query, as the AWS documentation words it.
 #[test]
 fn values_are_trimmed_and_joined() {
+    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let canonical = format!(
+        "GET\n/\na=&a=1&b=2\nhost:example.amazonaws.com\nmy-header1:a b,c\nx-amz-date:20150830T123600Z\n\nhost;my-header1;x-amz-date\n{empty}"
+    );
+    let stamp = "20150830T123600Z";
+    let signature = signature_of(
+        &canonical,
+        EXAMPLE.secret_key,
+        stamp,
+        ("us-east-1", "service"),
+    );
     let headers = headers(&[
         ("host", "example.amazonaws.com"),
         ("my-header1", "  a   b  "),
         ("my-header1", "c"),
+        ("x-amz-date", "20150830T123600Z"),
+        (
+            "authorization",
+            &authorization(SUITE_SCOPE, "host;my-header1;x-amz-date", &signature),
+        ),
     ]);
     let message = Message {
         method: "GET",
@@ -109,12 +151,8 @@ fn values_are_trimmed_and_joined() {
         headers: &headers,
         body: b"",
     };
-    let text = canonical_request(message, &["host", "my-header1"]);
-    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-    let wanted = format!(
-        "GET\n/\na=&a=1&b=2\nhost:example.amazonaws.com\nmy-header1:a b,c\n\nhost;my-header1\n{empty}"
-    );
-    assert_eq!(String::from_utf8(text), Ok(wanted));
+    let region = verify(message, EXAMPLE, "service", at(stamp));
+    assert_eq!(region, Ok("us-east-1".to_owned()));
 }
 
 #[test]
@@ -181,6 +219,8 @@ fn each_fault_has_its_refusal() {
             "{scope}"
         );
     }
+    // A header that is signed has to be there.
+    assert!(matches!(with("host", None), SignatureError::Invalid(_)));
     let token = with("x-amz-security-token", Some("not signed"));
     assert!(matches!(token, SignatureError::Invalid(_)));
 }
