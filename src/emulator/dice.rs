@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chances_are_about_what_they_say() {
+    fn chances_are_about_as_configured() {
         for (per_mille, least, most) in [(0, 0, 0), (100, 800, 1200), (1000, 10_000, 10_000)] {
             let count = (0..10_000).filter(|n| hits(per_mille, roll(7, "x", "y", *n)));
             assert!((least..=most).contains(&count.count()), "{per_mille}");

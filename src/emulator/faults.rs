@@ -1,7 +1,7 @@
-//! Faults: what goes wrong, by chance or on cue.
+//! Faults: what goes wrong, by chance or by a script.
 //!
 //! Owns when something is due; every chance follows from the seed, so a run can be repeated. Does not know what the
-//! request would have done, and to touch the rules itself.
+//! request would have done, nor touch the rules itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -50,7 +50,7 @@ pub struct Faults {
     pub deleted: u16,
     /// Chance that it is replaced then: the same name, another ARN, the rules of a new instance.
     pub replaced: u16,
-    /// What happens on cue, in this order where several are due at once.
+    /// What happens by a script, in this order where several are due at once.
     pub script: Vec<Trigger>,
 }
 
@@ -67,7 +67,7 @@ pub struct Trigger {
     pub what: ScriptedEvent,
 }
 
-/// What can happen on cue.
+/// What can be scripted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ScriptedEvent {
     /// A second writer puts these rules, and leaves an operation of its own.
@@ -100,7 +100,7 @@ pub struct Change {
 /// How a request goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// Connection refused. Over HTTP, where it is asked for on cue, the connection is there already: then as `LostRequest`.
+    /// Connection refused. Over HTTP, where it is asked for by a script, the connection is there already: then as `LostRequest`.
     Refused,
     /// The connection is lost before the request was processed.
     LostRequest,
@@ -249,14 +249,14 @@ impl FaultInjector {
     }
 
     /// What happens right before this request; the troubles among them are [`trouble`](Self::trouble)'s.
-    pub(super) fn happenings(&self, turn: &Turn) -> Vec<ScriptedEvent> {
+    pub(super) fn events(&self, turn: &Turn) -> Vec<ScriptedEvent> {
         let mut due: Vec<ScriptedEvent> = self
-            .cues(turn)
+            .scripted(turn)
             .filter(|what| !matches!(what, ScriptedEvent::Goes(_)))
             .cloned()
             .collect();
         if turn.name.is_some() {
-            for (what, chance, happening) in [
+            for (what, chance, event) in [
                 (
                     "second-writer",
                     self.faults.second_writer,
@@ -266,24 +266,24 @@ impl FaultInjector {
                 ("replaced", self.faults.replaced, ScriptedEvent::Replaced),
             ] {
                 if self.hits(chance, what, turn) {
-                    due.push(happening);
+                    due.push(event);
                 }
             }
         }
         due
     }
 
-    /// How this request goes wrong, if it does: on cue before by chance.
+    /// How this request goes wrong, if it does: by the script before by chance.
     pub(super) fn trouble(&mut self, turn: &Turn) -> Option<Trouble> {
         let next = self.next.take();
-        let on_cue = next.or_else(|| {
-            self.cues(turn).find_map(|what| match what {
+        let scripted = next.or_else(|| {
+            self.scripted(turn).find_map(|what| match what {
                 ScriptedEvent::Goes(trouble) => Some(*trouble),
                 _ => None,
             })
         });
-        if on_cue.is_some() {
-            return on_cue;
+        if scripted.is_some() {
+            return scripted;
         }
         let silent = if self.roll("processed", turn) & 1 == 0 {
             Trouble::SilentBefore
@@ -332,16 +332,16 @@ impl FaultInjector {
         hits(chance, self.roll(what, turn))
     }
 
-    fn cues<'a>(&'a self, turn: &'a Turn) -> impl Iterator<Item = &'a ScriptedEvent> {
-        self.faults.script.iter().filter_map(|cue| {
-            let nth = match cue.action {
+    fn scripted<'a>(&'a self, turn: &'a Turn) -> impl Iterator<Item = &'a ScriptedEvent> {
+        self.faults.script.iter().filter_map(|trigger| {
+            let nth = match trigger.action {
                 None => turn.nth_any,
                 Some(action) if action == turn.action.name() => turn.nth,
                 Some(_) => return None,
             };
-            let here = turn.name.as_deref() == Some(cue.instance.name.as_str())
-                && turn.site == cue.instance.site();
-            (here && nth == cue.nth).then_some(&cue.what)
+            let here = turn.name.as_deref() == Some(trigger.instance.name.as_str())
+                && turn.site == trigger.instance.site();
+            (here && nth == trigger.nth).then_some(&trigger.what)
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The state of an emulator in a file, which is an inventory, and its operations in a file beside it.
 //!
 //! Owns the lock and the replacement of the file. There is no lock file: the file itself is locked, and each version that
-//! takes its place is locked before it does. Does not overwrite what another program wrote meanwhile, and to write at
+//! takes its place is locked before it does. Does not overwrite what another program wrote meanwhile, nor write at
 //! all when opened for reading.
 
 mod operations;

@@ -1,7 +1,7 @@
 //! The front: from a whole HTTP message to a whole reply, without a socket.
 //!
 //! Owns the dispatch between Lightsail and STS, the order of checks (signature, operation, then the service) and how a
-//! refused signature is told in each protocol. Does not do I/O.
+//! refused signature is worded in each protocol. Does not do I/O.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -140,7 +140,7 @@ impl Front {
                 }
             },
         };
-        match delivery.fate {
+        match delivery.outcome {
             ReplyOutcome::Answered(answer) => {
                 let delay = self.options.latency.saturating_add(delivery.delay);
                 Outcome::Reply(Reply::of(request_id, answer), delay)
@@ -196,7 +196,7 @@ impl Front {
         }
         Delivery {
             delay: Duration::ZERO,
-            fate: ReplyOutcome::Answered(self.service.error(fault)),
+            outcome: ReplyOutcome::Answered(self.service.error(fault)),
         }
     }
 
@@ -237,7 +237,7 @@ impl Front {
             if self.service.expired() {
                 return Err(Fault::expired("ExpiredToken", 403));
             }
-            let scene = sts::Scene {
+            let context = sts::Context {
                 accounts: self
                     .service
                     .state
@@ -249,7 +249,7 @@ impl Front {
                 secret: &self.options.secret_key,
                 now,
             };
-            sts::answer(operation, &form, caller.as_ref(), scene, &request_id)
+            sts::answer(operation, &form, caller.as_ref(), context, &request_id)
         });
         let (status, body) = match result {
             Ok(body) => (200, body),

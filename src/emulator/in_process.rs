@@ -103,11 +103,11 @@ impl InProcess {
     pub fn call(&self, action: &str, region: &str, body: &Value) -> Result<Value, Failure> {
         let action = Action::from_name(action);
         let body = body.to_string();
-        let (fate, delay) = self
+        let (outcome, delay) = self
             .emulator
             .call(region, action, body.as_bytes(), self.now());
         self.advance(delay);
-        match fate {
+        match outcome {
             ReplyOutcome::Answered(answer) => read(answer),
             ReplyOutcome::Refused => Err(Failure::Refused),
             ReplyOutcome::Lost { applied } => Err(Failure::Lost { applied }),

@@ -11,7 +11,6 @@
 mod bucket;
 mod changes;
 mod dice;
-mod echo;
 mod fault;
 mod faults;
 mod file;
@@ -30,6 +29,7 @@ mod rules;
 mod service;
 mod sessions;
 mod signature;
+mod spelling;
 mod state;
 mod sts;
 mod wire;
@@ -199,7 +199,7 @@ impl Emulator {
         now: OffsetDateTime,
     ) -> (ReplyOutcome, Duration) {
         let Shared { front, store } = &mut *self.lock();
-        let at_once = |fate| (fate, Duration::ZERO);
+        let at_once = |outcome| (outcome, Duration::ZERO);
         if front.service.refuses() {
             return at_once(ReplyOutcome::Refused);
         }
@@ -209,14 +209,14 @@ impl Emulator {
         };
         let mut keep = |changed: Changed<'_>| keep(store.as_mut(), changed);
         let delivery = front.call(region, action, body, now, &mut keep);
-        (delivery.fate, delivery.delay)
+        (delivery.outcome, delivery.delay)
     }
 
     /// Lets something happen to an instance at this time, or go wrong with the next request.
     fn script(&self, id: &InstanceId, what: &ScriptedEvent, now: OffsetDateTime) {
         let Shared { front, store } = &mut *self.lock();
         let mut keep = |changed: Changed<'_>| keep(store.as_mut(), changed);
-        // What cannot be kept does not happen, as on cue.
+        // What cannot be kept does not happen, as in a script.
         let _ = front.service.script(id, what, now, &mut keep);
     }
 

@@ -1,6 +1,6 @@
 //! The service: the state machine with everything that can go wrong around it, one request at a time.
 //!
-//! Owns the order of events: who acts first, what is refused, what gets lost, and what the reply is disguised as. Every
+//! Owns the order of events: who acts first, what is refused, what gets lost, and how the reply is malformed. Every
 //! way in, with or without HTTP, ends here. Pure: the time is passed in. Does not wait; it only says how long one has to.
 
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(super) struct Service {
 pub(super) struct Delivery {
     /// How late it is.
     pub(super) delay: Duration,
-    pub(super) fate: ReplyOutcome,
+    pub(super) outcome: ReplyOutcome,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +87,8 @@ impl Service {
         if let ScriptedEvent::Goes(trouble) = what {
             self.injector.disturb_next(*trouble);
         }
-        self.state.happen(id, what, self.injector.seed(), now, keep)
+        self.state
+            .apply_event(id, what, self.injector.seed(), now, keep)
     }
 
     /// Whether the credentials are no longer good.
@@ -119,7 +120,7 @@ impl Service {
         let request = Request::parse(action, body, &self.quirks);
         let name = request.as_ref().ok().and_then(Request::instance);
         let turn = self.injector.turn(site, name, action);
-        if let Err(fault) = self.happen(&turn, now, keep) {
+        if let Err(fault) = self.apply_events(&turn, now, keep) {
             return ReplyOutcome::Answered(self.error(&fault)).at_once();
         }
         let trouble = self.injector.trouble(&turn);
@@ -159,12 +160,17 @@ impl Service {
         };
         Delivery {
             delay,
-            fate: ReplyOutcome::Answered(answer),
+            outcome: ReplyOutcome::Answered(answer),
         }
     }
 
     /// What others do before this request gets its turn.
-    fn happen(&mut self, turn: &Turn, now: OffsetDateTime, keep: Keep<'_>) -> Result<(), Fault> {
+    fn apply_events(
+        &mut self,
+        turn: &Turn,
+        now: OffsetDateTime,
+        keep: Keep<'_>,
+    ) -> Result<(), Fault> {
         let Some(name) = &turn.name else {
             return Ok(());
         };
@@ -174,8 +180,8 @@ impl Service {
             name: name.clone(),
         };
         let roll = self.injector.roll("what", turn);
-        for what in self.injector.happenings(turn) {
-            self.state.happen(&id, &what, roll, now, keep)?;
+        for what in self.injector.events(turn) {
+            self.state.apply_event(&id, &what, roll, now, keep)?;
         }
         Ok(())
     }
@@ -282,7 +288,7 @@ impl ReplyOutcome {
     fn at_once(self) -> Delivery {
         Delivery {
             delay: Duration::ZERO,
-            fate: self,
+            outcome: self,
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Sessions {
     made: u64,
 }
 
-/// How long a session that ran out is remembered, so that it is told from one that never was.
+/// How long a session that ran out is remembered, so that it differs from one that never was.
 const REMEMBERED: Duration = Duration::hours(1);
 
 impl Sessions {

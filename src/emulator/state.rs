@@ -29,7 +29,7 @@ use super::operation::Operation;
 use super::operations::Operations;
 use super::quirks::{ListedPorts, Order, Pages, Quirks, Reads};
 use super::wire::Request;
-use super::{echo, regions, reply};
+use super::{regions, reply, spelling};
 pub use journal::{Author, Write};
 use page::Page;
 use write::SecondStep;
@@ -126,7 +126,7 @@ impl State {
                 let place = self.read(site, &name, keep)?;
                 let (rules, roll) = self.look(site, place, now, keep)?;
                 let rules = rules.ok_or_else(unreadable)?;
-                Ok(json!({"portStates": echo::port_states(&rules, &self.quirks, roll)}))
+                Ok(json!({"portStates": spelling::port_states(&rules, &self.quirks, roll)}))
             }
             Request::Open { name, rule } => self.open(site, &name, &rule, now, keep),
             Request::Close { name, rule } => self.close(site, &name, &rule, now, keep),
@@ -248,7 +248,7 @@ impl State {
         keep: Keep<'_>,
     ) -> Result<Value, Fault> {
         let (rules, roll) = self.look(site, place, now, keep)?;
-        let rules = rules.map(|rules| echo::rules(&rules, &self.quirks, roll));
+        let rules = rules.map(|rules| spelling::rules(&rules, &self.quirks, roll));
         let entry = self.entry(site, place);
         Ok(reply::instance(&site.region, entry, rules.as_deref()))
     }
@@ -268,14 +268,14 @@ impl State {
         for place in places[page.start..page.end].iter().copied() {
             self.note_read(site, place, keep)?;
             let mut instance = self.show(site, place, now, keep)?;
-            self.disguise_ports(site, place, &mut instance);
+            self.show_listed_ports(site, place, &mut instance);
             instances.push(instance);
         }
         Ok(page.reply("instances", &instances, self.quirks.pages))
     }
 
     /// What a list shows of the rules, where it is not what they are.
-    fn disguise_ports(&mut self, site: &Site, place: usize, instance: &mut Value) {
+    fn show_listed_ports(&mut self, site: &Site, place: usize, instance: &mut Value) {
         let Some(networking) = instance["networking"].as_object_mut() else {
             return;
         };

@@ -22,7 +22,7 @@ pub(super) enum Operation {
 }
 
 /// What the operations look at.
-pub(super) struct Scene<'a> {
+pub(super) struct Context<'a> {
     /// The accounts of the instances.
     pub(super) accounts: Vec<&'a str>,
     pub(super) sessions: &'a mut Sessions,
@@ -64,7 +64,7 @@ pub(super) fn answer(
     operation: Option<Operation>,
     form: &BTreeMap<String, String>,
     caller: Option<&Identity>,
-    scene: Scene<'_>,
+    context: Context<'_>,
     id: &str,
 ) -> Result<String, Fault> {
     let (operation, result) = match (operation, caller) {
@@ -73,11 +73,11 @@ pub(super) fn answer(
         }
         (Some(operation @ Operation::AssumeRole), Some(caller)) => {
             let who = caller.arn();
-            (operation, assumed(begin(form, Some(&who), scene)?)?)
+            (operation, assumed(begin(form, Some(&who), context)?)?)
         }
         (Some(operation @ Operation::AssumeRoleWithWebIdentity), _) => {
             check_token(form)?;
-            (operation, assumed(begin(form, None, scene)?)?)
+            (operation, assumed(begin(form, None, context)?)?)
         }
         _ => {
             return Err(Fault::front(
@@ -122,7 +122,7 @@ fn assumed(session: &Session) -> Result<String, Fault> {
 fn begin<'a>(
     form: &BTreeMap<String, String>,
     who: Option<&str>,
-    scene: Scene<'a>,
+    context: Context<'a>,
 ) -> Result<&'a Session, Fault> {
     let get = |name: &str| form.get(name).map_or("", String::as_str);
     let (arn, name) = (get("RoleArn"), get("RoleSessionName"));
@@ -153,7 +153,7 @@ fn begin<'a>(
             ));
         }
     };
-    if !scene.accounts.contains(&account) {
+    if !context.accounts.contains(&account) {
         let message = match who {
             Some(who) => format!(
                 "User: {who} is not authorized to perform: sts:AssumeRole on resource: {arn}"
@@ -166,12 +166,12 @@ fn begin<'a>(
         account: account.to_owned(),
         role: Some((role.to_owned(), name.to_owned())),
     };
-    let Scene {
+    let Context {
         sessions,
         secret,
         now,
         ..
-    } = scene;
+    } = context;
     Ok(sessions.begin(identity, Duration::seconds(length), now, secret))
 }
 

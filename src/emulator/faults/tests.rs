@@ -48,8 +48,8 @@ fn every_kind_of_fault_is_in_some_mixtures_and_in_none_of_others() {
 }
 
 #[test]
-fn cues_count_what_they_are_told_to_count() {
-    let cue = |action, nth| Trigger {
+fn triggers_count_the_requests_that_they_name() {
+    let scripted = |action, nth| Trigger {
         instance: InstanceId {
             account: None,
             region: "r".to_owned(),
@@ -76,11 +76,17 @@ fn cues_count_what_they_are_told_to_count() {
             .into_iter()
             .map(|(region, name, action)| {
                 let turn = injector.turn(&Site::of_region(region), name, action);
-                injector.happenings(&turn).len()
+                injector.events(&turn).len()
             })
             .collect::<Vec<_>>()
     };
-    assert_eq!(due(vec![cue(None, 2)]), [0, 0, 0, 0, 1, 0]);
-    assert_eq!(due(vec![cue(Some("GetInstance"), 2)]), [0, 0, 0, 0, 0, 1]);
-    assert_eq!(due(vec![cue(None, 1), cue(None, 1)]), [2, 0, 0, 0, 0, 0]);
+    assert_eq!(due(vec![scripted(None, 2)]), [0, 0, 0, 0, 1, 0]);
+    assert_eq!(
+        due(vec![scripted(Some("GetInstance"), 2)]),
+        [0, 0, 0, 0, 0, 1]
+    );
+    assert_eq!(
+        due(vec![scripted(None, 1), scripted(None, 1)]),
+        [2, 0, 0, 0, 0, 0]
+    );
 }

@@ -102,7 +102,7 @@ fn a_link_stays_a_link() {
 }
 
 #[test]
-fn what_is_no_inventory_is_refused_with_its_path() {
+fn an_invalid_inventory_is_refused_with_its_path() {
     let (directory, path) = state();
     let missing = directory.path().join("missing.json");
     let shown = missing.display().to_string();

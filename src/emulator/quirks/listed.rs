@@ -1,6 +1,6 @@
 //! The switch for what a list of instances shows of their rules.
 //!
-//! Owns its answers. Does not know how they are told.
+//! Owns its answers. Does not know their names on the command line.
 
 use super::Words;
 

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn every_value_can_be_set_and_told_again() {
+fn every_value_can_be_set_and_listed() {
     let usual = Quirks::default();
     for quirk in Quirks::catalogue() {
         assert!(quirk.values.len() >= 2, "{}", quirk.name);
@@ -11,13 +11,13 @@ fn every_value_can_be_set_and_told_again() {
             let text = format!("{}={value}", quirk.name);
             let mut quirks = Quirks::default();
             quirks.set(&text).expect("a value");
-            let told = quirks.changed();
+            let shown = quirks.changed();
             if place == 0 {
                 assert_eq!(quirks, usual, "`{text}` is the default");
-                assert!(told.is_empty());
+                assert!(shown.is_empty());
             } else {
                 assert_ne!(quirks, usual, "`{text}` changes something");
-                assert_eq!(told, [text]);
+                assert_eq!(shown, [text]);
             }
         }
     }

@@ -236,7 +236,7 @@ fn with(texts: &[&str]) -> Quirks {
 }
 
 /// The entries, or the code of the refusal: `tcp/22 192.0.2.7/32`.
-fn told(result: Result<Vec<PortState>, Fault>) -> Vec<String> {
+fn shown(result: Result<Vec<PortState>, Fault>) -> Vec<String> {
     match result {
         Err(fault) => vec![fault.code.to_owned()],
         Ok(entries) => entries
@@ -255,11 +255,11 @@ fn told(result: Result<Vec<PortState>, Fault>) -> Vec<String> {
 }
 
 #[test]
-fn what_the_service_may_refuse() {
+fn optional_refusals() {
     let there = put(&[tcp(22, &["192.0.2.7"])], &AddressType::Ipv4, &with(&[])).expect("accepted");
     let ipv4 = AddressType::Ipv4;
     let opened = |port, quirk| {
-        told(open(
+        shown(open(
             &there,
             &tcp(port, &["10.0.0.0/8"]),
             &ipv4,
@@ -277,14 +277,14 @@ fn what_the_service_may_refuse() {
         ("close-missing=succeed", "tcp/22 192.0.2.7/32"),
     ] {
         assert_eq!(
-            told(close(&there, &tcp(80, &[]), &with(&[quirk]))),
+            shown(close(&there, &tcp(80, &[]), &with(&[quirk]))),
             [missing]
         );
         // Sources that do not match are no missing key.
         let other = close(&there, &tcp(22, &["10.0.0.0/8"]), &with(&[quirk]));
-        assert_eq!(told(other), ["tcp/22 192.0.2.7/32"]);
+        assert_eq!(shown(other), ["tcp/22 192.0.2.7/32"]);
     }
-    let empty = |quirk| told(put(&[], &ipv4, &with(&[quirk])));
+    let empty = |quirk| shown(put(&[], &ipv4, &with(&[quirk])));
     assert_eq!(empty("empty-put=refuse"), ["InvalidInputException"]);
     assert!(empty("empty-put=accept").is_empty());
     let twice = [tcp(22, &["10.0.0.0/8"]), tcp(22, &["192.0.2.7"])];
@@ -296,12 +296,12 @@ fn what_the_service_may_refuse() {
         ),
         ("same-key=refuse", &["InvalidInputException"]),
     ] {
-        assert_eq!(told(put(&twice, &ipv4, &with(&[quirk]))), expected);
+        assert_eq!(shown(put(&twice, &ipv4, &with(&[quirk]))), expected);
     }
 }
 
 #[test]
-fn sources_that_are_none_and_sources_that_cannot_come() {
+fn invalid_sources_and_sources_of_the_other_family() {
     for (quirk, without, other) in [
         ("no-sources=nobody", &[][..], &["tcp/22 10.0.0.0/8"][..]),
         (
@@ -320,11 +320,11 @@ fn sources_that_are_none_and_sources_that_cannot_come() {
         let quirks = with(&[quirk]);
         for (rule, expected) in [(tcp(22, &[]), without), (tcp(22, &["10.0.0.0/8"]), other)] {
             assert_eq!(
-                told(put(std::slice::from_ref(&rule), &ipv6, &quirks)),
+                shown(put(std::slice::from_ref(&rule), &ipv6, &quirks)),
                 expected,
                 "{quirk}"
             );
-            assert_eq!(told(open(&[], &rule, &ipv6, &quirks)), expected, "{quirk}");
+            assert_eq!(shown(open(&[], &rule, &ipv6, &quirks)), expected, "{quirk}");
         }
     }
 }

@@ -18,11 +18,11 @@ use super::write::{Attempt, details};
 use super::{Author, State};
 
 impl State {
-    /// Makes it happen. Where there is no such instance, or the second writer is refused, nothing does.
+    /// Carries it out. Where there is no such instance, or the second writer is refused, nothing does.
     ///
     /// # Errors
     /// What cannot be kept, which then did not happen.
-    pub(in super::super) fn happen(
+    pub(in super::super) fn apply_event(
         &mut self,
         id: &InstanceId,
         what: &ScriptedEvent,

@@ -172,7 +172,7 @@ fn sixty_sources_are_the_limit_and_shrinking_is_free() {
 }
 
 #[test]
-fn rules_that_cannot_be_read_are_no_empty_list() {
+fn unreadable_rules_are_an_error() {
     let mut broken = entry("web-1", "running");
     broken.port_states = None;
     let mut state = state_of(vec![broken], Quirks::default());
@@ -189,7 +189,7 @@ fn rules_that_cannot_be_read_are_no_empty_list() {
 }
 
 #[test]
-fn what_cannot_be_kept_does_not_happen() {
+fn a_change_that_cannot_be_kept_is_undone() {
     let entries = vec![entry("web-1", "running"), entry("new-1", "pending")];
     let quirks = Quirks {
         pending_reads: 0,

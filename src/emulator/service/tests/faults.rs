@@ -16,7 +16,7 @@ fn faulty(faults: Faults) -> InProcess {
 }
 
 /// This happens at that request for `web-1`.
-fn cue(action: Option<&'static str>, nth: u64, what: ScriptedEvent) -> Faults {
+fn scripted(action: Option<&'static str>, nth: u64, what: ScriptedEvent) -> Faults {
     let instance = InstanceId {
         account: None,
         region: REGION.to_owned(),
@@ -87,7 +87,7 @@ fn each_trouble_does_what_it_says_once() {
         ),
         (Trouble::Slow(Duration::from_secs(3)), None, true),
     ] {
-        let service = faulty(cue(
+        let service = faulty(scripted(
             Some("PutInstancePublicPorts"),
             2,
             ScriptedEvent::Goes(trouble),
@@ -108,7 +108,7 @@ fn each_trouble_does_what_it_says_once() {
         (Trouble::ServerError, false),
         (Trouble::ServerErrorAfter, true),
     ] {
-        let service = faulty(cue(None, 1, ScriptedEvent::Goes(trouble)));
+        let service = faulty(scripted(None, 1, ScriptedEvent::Goes(trouble)));
         let status = match put(&service, &[]) {
             Err(Failure::Error { status, .. } | Failure::Garbled { status, .. }) => status,
             other => panic!("{other:?}"),
@@ -117,13 +117,13 @@ fn each_trouble_does_what_it_says_once() {
         assert_eq!(truth(&service).is_empty(), applied);
     }
     // A lost reply to a refusal, or to a read, applied nothing.
-    let service = faulty(cue(None, 1, ScriptedEvent::Goes(Trouble::LostReply)));
+    let service = faulty(scripted(None, 1, ScriptedEvent::Goes(Trouble::LostReply)));
     assert_eq!(read(&service), Err(Failure::Lost { applied: false }));
 }
 
 /// What is scripted while the emulator runs: trouble for the next request, and changes that leave no trace.
 #[test]
-fn what_is_scripted_later_happens_once_and_at_once() {
+fn events_can_be_scripted_while_it_runs() {
     let service = faulty(Faults::default());
     let id = InstanceId {
         account: None,
@@ -231,7 +231,7 @@ fn credentials_expire_and_actions_are_denied() {
 fn a_second_writer_leaves_traces_of_its_own() {
     let theirs: Vec<PortState> =
         serde_json::from_value(json!([rule(443, "10.0.0.0/8")])).expect("rules");
-    let service = faulty(cue(
+    let service = faulty(scripted(
         Some("GetInstancePortStates"),
         2,
         ScriptedEvent::Writes(theirs),
@@ -291,7 +291,7 @@ fn a_random_second_writer_does_all_kinds_of_things() {
 
 #[test]
 fn instances_are_deleted_and_replaced() {
-    let service = faulty(cue(None, 2, ScriptedEvent::Deleted));
+    let service = faulty(scripted(None, 2, ScriptedEvent::Deleted));
     read(&service).expect("still there");
     assert_eq!(code(read(&service)), "NotFoundException");
     let page = ask(&service, "GetInstances", &json!({})).expect("a page");
@@ -300,7 +300,7 @@ fn instances_are_deleted_and_replaced() {
     let other = ask(&service, "GetInstance", &json!({"instanceName": "web-2"})).expect("read");
     assert_eq!(other["instance"]["name"], "web-2");
 
-    let service = faulty(cue(None, 2, ScriptedEvent::Replaced));
+    let service = faulty(scripted(None, 2, ScriptedEvent::Replaced));
     let arn = |service: &InProcess| {
         let reply = ask(service, "GetInstance", &json!({"instanceName": "web-1"}));
         reply.expect("read")["instance"]["arn"].clone()

@@ -1,6 +1,6 @@
-//! How rules are told in a reply: the same rules in whatever spelling and order the service might choose.
+//! How rules are spelled in a reply: the same rules in whatever spelling and order the service might choose.
 //!
-//! Owns the disguises. None of them changes what the rules mean, except where no list of sources is shown at all. Does not
+//! Owns the spellings. None of them changes what the rules mean, except where no list of sources is shown at all. Does not
 //! touch what is stored.
 
 use serde_json::Value;
@@ -12,7 +12,7 @@ use super::quirks::{AddressSpelling, AllSpelling, Ipv6Spelling, Keys, Order, Qui
 
 /// The entries as they are spelled in the reply that this number belongs to.
 pub(super) fn rules(entries: &[PortState], quirks: &Quirks, roll: u64) -> Vec<PortState> {
-    let mut told = Vec::with_capacity(entries.len());
+    let mut shown = Vec::with_capacity(entries.len());
     for entry in entries {
         let mut entry = entry.clone();
         if quirks.all == AllSpelling::MinusOne && entry.protocol == "all" {
@@ -24,18 +24,18 @@ pub(super) fn rules(entries: &[PortState], quirks: &Quirks, roll: u64) -> Vec<Po
             }
         }
         match quirks.keys {
-            Keys::Once => told.push(entry),
-            Keys::Twice => told.extend(split(entry)),
+            Keys::Once => shown.push(entry),
+            Keys::Twice => shown.extend(split(entry)),
         }
     }
     if quirks.order == Order::Shuffled {
-        shuffle(&mut told, roll);
-        for entry in &mut told {
+        shuffle(&mut shown, roll);
+        for entry in &mut shown {
             shuffle(&mut entry.cidrs, roll);
             shuffle(&mut entry.ipv6_cidrs, roll);
         }
     }
-    told
+    shown
 }
 
 /// The member `portStates`.
@@ -175,23 +175,23 @@ mod tests {
             &[],
         )];
         for (quirk, expected) in cases {
-            let told = rules(&there, &with(&[quirk.to_owned()]), 0);
+            let shown = rules(&there, &with(&[quirk.to_owned()]), 0);
             let mut texts = vec!["-".to_owned()];
-            texts.extend(told[0].cidrs.clone());
-            texts.extend(told[0].ipv6_cidrs.clone());
+            texts.extend(shown[0].cidrs.clone());
+            texts.extend(shown[0].ipv6_cidrs.clone());
             assert_eq!(serde_json::to_string(&texts).expect("JSON"), expected);
         }
-        let told = rules(&[all_ports()], &with(&["all=-1".to_owned()]), 0);
-        assert_eq!(told[0].protocol, "-1");
-        let told = rules(&there, &with(&["keys=twice".to_owned()]), 0);
+        let shown = rules(&[all_ports()], &with(&["all=-1".to_owned()]), 0);
+        assert_eq!(shown[0].protocol, "-1");
+        let shown = rules(&there, &with(&["keys=twice".to_owned()]), 0);
         assert_eq!(
-            (told.len(), told[0].ipv6_cidrs.len(), told[1].cidrs.len()),
+            (shown.len(), shown[0].ipv6_cidrs.len(), shown[1].cidrs.len()),
             (2, 0, 0)
         );
     }
 
     #[test]
-    fn lists_are_left_out_as_told() {
+    fn lists_are_left_out_as_the_quirk_says() {
         let there = [entry(22, &["192.0.2.7/32"], &[], &[])];
         for (quirk, members) in [
             ("lists=present", 7),
@@ -210,7 +210,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_disguise_changes_the_meaning(
+        fn no_spelling_changes_the_meaning(
             roll: u64,
             all in prop::sample::select(vec!["all", "-1"]),
             address in prop::sample::select(vec!["masked", "bare"]),
@@ -227,9 +227,9 @@ mod tests {
             ]);
             let mut there = vec![entry(22, &v4, &v6, &aliases), entry(80, &["10.0.0.0/8"], &[], &[]), all_ports()];
             there.retain(|entry| !(entry.cidrs.is_empty() && entry.ipv6_cidrs.is_empty() && entry.cidr_list_aliases.is_empty()));
-            let told = LiveFirewall::read(&rules(&there, &quirks, roll));
+            let shown = LiveFirewall::read(&rules(&there, &quirks, roll));
             let meant = LiveFirewall::read(&there);
-            prop_assert_eq!(told.firewall(), meant.firewall());
+            prop_assert_eq!(shown.firewall(), meant.firewall());
         }
     }
 }
