@@ -18,7 +18,7 @@ mod file;
 mod line;
 mod read;
 mod rollback;
-#[cfg(test)]
+#[cfg(all(test, feature = "emulator"))]
 mod tests;
 
 pub use file::{ReceiptFile, Unconfirmed, goes_on, unconfirmed, unended};
