@@ -75,28 +75,13 @@ const WORLD: [&str; 9] = [
 /// Names of the AWS SDK, which live in one place.
 const SDK: [&str; 3] = ["aws_sdk", "aws_config", "aws_smithy"];
 
-/// The circles that are still there, each with its folder and its files. The list only gets shorter.
-const KNOWN_CIRCLES: &[(&str, &[&str])] = &[];
-
-#[expect(clippy::print_stdout, reason = "the number is to be read")]
 #[test]
 fn no_files_know_each_other_in_a_circle() {
     let circles = graph().circles();
-    let files: usize = circles.iter().map(|circle| circle.files.len()).sum();
-    println!("{} circles of {files} files", circles.len());
-    let is_known = |circle: &Circle, (folder, files): &(&str, &[&str])| {
-        let mut own = circle.files.iter();
-        circle.folder == *folder && own.all(|file| files.contains(&file.as_str()))
-    };
-    let mut new = circles.clone();
-    new.retain(|circle| !KNOWN_CIRCLES.iter().any(|known| is_known(circle, known)));
-    assert!(new.is_empty(), "files that know each other: {new:#?}");
-    for known in KNOWN_CIRCLES {
-        assert!(
-            circles.iter().any(|circle| is_known(circle, known)),
-            "this circle is gone, so that it can be taken off the list: {known:?}"
-        );
-    }
+    assert!(
+        circles.is_empty(),
+        "files that know each other: {circles:#?}"
+    );
 }
 
 /// Files with their texts.
