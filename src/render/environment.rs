@@ -1,13 +1,13 @@
-//! What is said of environment variables that took effect, added to a document of any format.
+//! What is said of environment variables that took effect, added to a document of any format but a page.
 //!
-//! Owns where it stands in each. Without anything to say a document stays as it is. Does not read the environment.
+//! Owns where it stands in each. Without anything to say a document stays as it is. Does not read the environment,
+//! nor write into a page, which has a section for it.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 use super::github::notice;
-use super::html::escaped;
 use super::markdown::escape::prose;
 use super::words::sanitize;
 
@@ -42,22 +42,6 @@ pub(crate) fn github(notes: &[String], document: &str) -> String {
         let _ = writeln!(text, "{}", notice("environment", note));
     }
     text
-}
-
-/// A list at the end of the main part of a page.
-#[must_use]
-pub(crate) fn html(notes: &[String], document: &str) -> String {
-    if notes.is_empty() {
-        return document.to_owned();
-    }
-    let mut list = String::from(
-        "<section aria-labelledby=\"environment\">\n<h2 id=\"environment\">Environment</h2>\n<ul>\n",
-    );
-    for note in notes {
-        let _ = writeln!(list, "<li>note: {}</li>", escaped(note));
-    }
-    list.push_str("</ul>\n</section>\n</main>");
-    document.replacen("</main>", &list, 1)
 }
 
 /// The first member of a document, `environment`.
@@ -104,7 +88,7 @@ mod tests {
     #[test]
     fn without_a_note_every_document_stays_as_it_is() {
         let document = "{\n  \"a\": 1\n}\n";
-        for add in [text, markdown, github, html, json, sarif, prometheus] {
+        for add in [text, markdown, github, json, sarif, prometheus] {
             assert_eq!(add(&[], document), document);
         }
     }
@@ -119,7 +103,6 @@ mod tests {
         for add in [text, github, prometheus] {
             assert_eq!(add(&notes, "").lines().count(), 1);
         }
-        assert!(!html(&notes, "<main>\n</main>\n").contains("<b>"));
         assert!(!markdown(&notes, "").contains("@all"));
     }
 }

@@ -1,7 +1,8 @@
 //! A run, or a comparison, as one page: who gets in where, before and after, at a glance.
 //!
 //! Owns the page as a whole: a single file without scripts that asks nothing of the network, in light and dark, readable
-//! without colours and by a screen reader. Does not let a text from outside be markup.
+//! without colours and by a screen reader. The templates escape whatever they are given; a text from outside goes through
+//! `sanitize` besides, for the characters that nobody sees. Does not let a text from outside be markup.
 
 mod details;
 mod difference;
@@ -12,10 +13,10 @@ mod tests;
 mod violations;
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 pub(crate) use difference::difference;
 use matrix::Row;
+use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 
 use super::finding::{Finding, Level, troubles};
 use super::json::{Run, Severity};
@@ -29,50 +30,70 @@ const STYLE: &str = include_str!("html/page.css");
 /// Finds the name that people know a key by, such as `ssh`.
 pub(crate) type ServiceName<'a> = &'a dyn Fn(Key) -> Option<&'static str>;
 
-/// The page of a run.
+/// The page of a run, with what environment variables did to it.
 #[must_use]
-pub(crate) fn page(run: &Run<'_>, service: ServiceName<'_>) -> String {
-    let mut out = String::new();
-    begin(&mut out, run.verb, &headline(run));
-    if let Some(plan) = run.plan {
-        tiles(&mut out, &of_plan(run, plan));
-    }
-    out.push_str("</header>\n<main>\n");
-    found(&mut out, &troubles(run));
-    violations::section(&mut out, run.violations);
-    if let Some(plan) = run.plan {
-        let instances = sorted(plan);
-        let rows: Vec<Row<'_>> = instances.iter().map(|plan| matrix::planned(plan)).collect();
-        matrix::table(&mut out, &rows, service);
-        details::sections(&mut out, &instances, run);
-        details::rest(&mut out, plan);
-    }
-    end(&mut out, run.exit_code);
-    out
+pub(crate) fn page(run: &Run<'_>, service: ServiceName<'_>, environment: &[String]) -> String {
+    let instances = run.plan.map(sorted).unwrap_or_default();
+    let rows: Vec<Row<'_>> = instances.iter().map(|plan| matrix::planned(plan)).collect();
+    let parts = Parts {
+        verb: run.verb,
+        headline: &headline(run),
+        tiles: &run.plan.map(|plan| of_plan(run, plan)).unwrap_or_default(),
+        exit_code: run.exit_code,
+        environment,
+    };
+    parts.page(&[
+        &|| found(&troubles(run)),
+        &|| violations::list(run.violations),
+        &|| matrix::table(&rows, service),
+        &|| details::sections(&instances, run),
+        &|| run.plan.map(details::rest).unwrap_or_default(),
+    ])
 }
 
-/// All before the numbers.
-fn begin(out: &mut String, verb: &str, headline: &str) {
-    let verb = escaped(verb);
-    let _ = write!(
-        out,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
-         base-uri 'none'; form-action 'none'\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"referrer\" content=\"no-referrer\">\n\
-         <title>portward {verb}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n\
-         <p class=\"tool\">portward {verb}</p>\n<h1>{}</h1>\n",
-        escaped(headline)
-    );
+/// What every page has around its sections.
+struct Parts<'a> {
+    verb: &'a str,
+    headline: &'a str,
+    tiles: &'a [Tile],
+    exit_code: u8,
+    environment: &'a [String],
 }
 
-fn end(out: &mut String, exit_code: u8) {
-    let version = env!("CARGO_PKG_VERSION");
-    let _ = write!(
-        out,
-        "</main>\n<footer>portward {version}, exit code {exit_code}</footer>\n</body>\n</html>\n",
-    );
+impl Parts<'_> {
+    /// Sections are made one by one, so that a long page is in memory about once.
+    fn page(&self, sections: &[&dyn Fn() -> Markup]) -> String {
+        let title = format!("portward {}", self.verb);
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    meta name="referrer" content="no-referrer";
+                    title { (title) }
+                    // A constant of ours, and a browser takes the text of a style sheet as it is: it knows no escapes there.
+                    style { (PreEscaped(STYLE)) }
+                }
+                body {
+                    header {
+                        p.tool { (title) }
+                        h1 { (sanitize(self.headline)) }
+                        @if !self.tiles.is_empty() { (tiles(self.tiles)) }
+                    }
+                    main {
+                        @for section in sections { (section()) }
+                        @if !self.environment.is_empty() { (environment(self.environment)) }
+                    }
+                    footer { "portward " (env!("CARGO_PKG_VERSION")) ", exit code " (self.exit_code) }
+                }
+            }
+            "\n"
+        };
+        page.into_string()
+    }
 }
 
 fn headline(run: &Run<'_>) -> String {
@@ -121,43 +142,53 @@ const OPENS: &str = "open something";
 const CLOSES: &str = "close something";
 
 /// The numbers that decide whether one has to read on.
-fn tiles(out: &mut String, tiles: &[Tile]) {
-    out.push_str("<ul class=\"tiles\">\n");
-    for (n, what, class) in tiles {
-        let class = if *n == 0 { "" } else { class };
-        let _ = writeln!(
-            out,
-            "<li class=\"{class}\"><strong>{n}</strong> {what}</li>"
-        );
+fn tiles(tiles: &[Tile]) -> Markup {
+    html! {
+        ul.tiles {
+            @for (n, what, class) in tiles {
+                li class=(if *n == 0 { "" } else { class }) { strong { (n) } " " (what) }
+            }
+        }
     }
-    out.push_str("</ul>\n");
 }
 
 /// What stands in the way or is odd.
-fn found(out: &mut String, findings: &[Finding]) {
-    if findings.is_empty() {
-        return;
-    }
-    out.push_str("<section aria-labelledby=\"found\">\n<h2 id=\"found\">Look at this first</h2>\n<ul class=\"found\">\n");
-    for finding in findings {
+fn found(findings: &[Finding]) -> Markup {
+    let entry = |finding: &Finding| {
         let (class, word) = match finding.level {
             Level::Error => ("bad", "error"),
             Level::Warning | Level::Note => ("odd", "warning"),
         };
-        let _ = write!(
-            out,
-            "<li class=\"{class}\"><span class=\"tag\">{word}</span> {}",
-            prose(&finding.message)
-        );
-        if let Some(at) = &finding.location {
-            let _ = write!(out, " <code>{}:{}</code>", escaped(&at.file), at.line);
+        html! {
+            li class=(class) {
+                span.tag { (word) } " " (prose(&finding.message))
+                @if let Some(at) = &finding.location {
+                    " " code { (sanitize(&at.file)) ":" (at.line) }
+                }
+                @if let Some(hint) = &finding.hint {
+                    br; small { "hint: " (prose(hint)) }
+                }
+            }
         }
-        if let Some(hint) = &finding.hint {
-            let _ = write!(out, "<br><small>hint: {}</small>", prose(hint));
+    };
+    html! {
+        @if !findings.is_empty() {
+            section aria-labelledby="found" {
+                h2 id="found" { "Look at this first" }
+                ul.found { @for finding in findings { (entry(finding)) } }
+            }
         }
-        out.push_str("</li>\n");
     }
-    out.push_str("</ul>\n</section>\n");
+}
+
+/// What environment variables did to the run.
+fn environment(notes: &[String]) -> Markup {
+    html! {
+        section aria-labelledby="environment" {
+            h2 id="environment" { "Environment" }
+            ul { @for note in notes { li { "note: " (sanitize(note)) } } }
+        }
+    }
 }
 
 /// What opens the most first, then what differs, then what is in sync.
@@ -173,21 +204,25 @@ fn sorted(plan: &Plan) -> Vec<&InstancePlan> {
     instances
 }
 
-/// A sentence fragment as HTML; what it has in backticks is shown as code.
-fn prose(text: &str) -> String {
-    let parts = text.split('`').enumerate().map(|(at, part)| match at % 2 {
-        1 if !part.is_empty() => format!("<code>{}</code>", escaped(part)),
-        _ => escaped(part),
-    });
-    parts.collect()
+/// A sentence fragment; what it has in backticks is shown as code.
+fn prose(text: &str) -> Markup {
+    html! {
+        @for (at, part) in text.split('`').enumerate() {
+            @if at % 2 == 1 && !part.is_empty() {
+                code { (sanitize(part)) }
+            } @else {
+                (sanitize(part))
+            }
+        }
+    }
 }
 
-/// Text as HTML, in an element or in a quoted attribute.
-pub(super) fn escaped(text: &str) -> String {
-    sanitize(text)
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
+/// Pieces of a page with the same between each two.
+fn joined(pieces: impl IntoIterator<Item = impl Render>, between: impl Render) -> Markup {
+    html! {
+        @for (at, piece) in pieces.into_iter().enumerate() {
+            @if at > 0 { (between) }
+            (piece)
+        }
+    }
 }

@@ -21,7 +21,7 @@ pub(super) fn of_run(run: &Run, format: Format, file: Option<&Path>, text: &str)
         // The log has both: words to read and lines that become annotations.
         Format::Github => text.to_owned() + &render::github::annotations(&view),
         Format::Sarif => render::sarif::document(&view),
-        Format::Html => render::html::page(&view, &known_service),
+        Format::Html => render::html::page(&view, &known_service, &run.facts.environment),
         Format::Prometheus => metrics::of_run(run, file),
     };
     let document = noted(format, file.is_some(), document, &run.facts.environment);
@@ -36,12 +36,12 @@ pub(super) fn noted(format: Format, is_file: bool, document: String, notes: &[St
     use render::environment;
     match format {
         Format::Text if is_file => environment::text(notes, &document),
-        Format::Text => document,
+        // A page has them in it.
+        Format::Text | Format::Html => document,
         Format::Json => environment::json(notes, &document),
         Format::Markdown => environment::markdown(notes, &document),
         Format::Github => environment::github(notes, &document),
         Format::Sarif => environment::sarif(notes, &document),
-        Format::Html => environment::html(notes, &document),
         Format::Prometheus => environment::prometheus(notes, &document),
     }
 }

@@ -89,6 +89,7 @@ impl Answer {
             notes: &self.notes,
         };
         let text = || difference::text(&of);
+        let notes = run.facts.environment.clone();
         let outputs = render::github::compared_outputs(&of);
         show_answer(
             output,
@@ -100,7 +101,7 @@ impl Answer {
                 Format::Json => Some(json::comparison(&self.all)),
                 Format::Markdown => Some(render::markdown::difference(&of)),
                 Format::Github => Some(text() + &render::github::compared(&of)),
-                Format::Html => Some(render::html::difference(&of, &known_service)),
+                Format::Html => Some(render::html::difference(&of, &known_service, &notes)),
                 Format::Sarif | Format::Prometheus => None,
             },
         )

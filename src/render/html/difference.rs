@@ -3,21 +3,25 @@
 //! Owns the details of a comparison. Does not leave out an instance, and one that could not be compared.
 
 use std::cmp::Reverse;
-use std::fmt::Write as _;
 
-use super::matrix::{self, Row, named};
-use super::{CLOSES, OPENS, ServiceName, begin, end, escaped, found, prose, tiles};
+use maud::{Markup, html};
+
+use super::matrix::{self, Row};
+use super::{CLOSES, OPENS, Parts, ServiceName, found, prose};
 use crate::exposure::Compared;
 use crate::render::difference::{Clause, Comparison, Way, clauses, summary, undecided};
 use crate::render::finding::findings;
 use crate::render::json::Severity;
 use crate::render::text::severity;
+use crate::render::words::sanitize;
 
 /// The page.
 #[must_use]
-pub(crate) fn difference(of: &Comparison<'_>, service: ServiceName<'_>) -> String {
-    let mut out = String::new();
-    begin(&mut out, "diff", &summary(of));
+pub(crate) fn difference(
+    of: &Comparison<'_>,
+    service: ServiceName<'_>,
+    environment: &[String],
+) -> String {
     let count = |is: fn(&Compared) -> bool| of.all.iter().filter(|c| is(c)).count();
     let doubts: usize = of.all.iter().map(|c| c.doubts().count()).sum();
     let errors = of
@@ -34,54 +38,56 @@ pub(crate) fn difference(of: &Comparison<'_>, service: ServiceName<'_>) -> Strin
         (count(Compared::is_doubtful), "in doubt", "bad"),
         (unseen, "not compared", "bad"),
     ];
-    tiles(&mut out, &numbers);
-    out.push_str("</header>\n<main>\n");
-    found(&mut out, &findings(&of.run()));
     let mut all: Vec<&Compared> = of.all.iter().collect();
     all.sort_by_cached_key(|c| {
         let key = (c.subject.clone(), c.condition.clone());
         (Reverse(severity(&c.diff)), c.is_equal(), key)
     });
     let rows: Vec<Row<'_>> = all.iter().map(|c| matrix::compared(c)).collect();
-    matrix::table(&mut out, &rows, service);
-    details(&mut out, &all, &rows, of);
-    notes(&mut out, of);
-    end(&mut out, of.exit_code);
-    out
+    let parts = Parts {
+        verb: "diff",
+        headline: &summary(of),
+        tiles: &numbers,
+        exit_code: of.exit_code,
+        environment,
+    };
+    parts.page(&[
+        &|| found(&findings(&of.run())),
+        &|| matrix::table(&rows, service),
+        &|| details(&all, &rows, of),
+        &|| notes(of),
+    ])
 }
 
-fn details(out: &mut String, all: &[&Compared], rows: &[Row<'_>], of: &Comparison<'_>) {
-    if all.is_empty() {
-        return;
-    }
-    out.push_str("<section aria-labelledby=\"details\">\n<h2 id=\"details\">Details</h2>\n");
-    for (at, (compared, row)) in all.iter().zip(rows).enumerate() {
-        let (name, region) = named(&row.subject);
-        let below = format!("{region}{}", row.state);
-        let _ = write!(
-            out,
-            "<details><summary><strong>{name}</strong> {}</summary>\n<div id=\"i{at}\" tabindex=\"-1\">\n",
-            below.trim_start_matches(", ")
-        );
-        let clauses = clauses(compared, of.words);
-        for what in &compared.undecided {
-            let _ = writeln!(out, "<p>Not known: {}.</p>", prose(what));
-        }
-        if compared.is_equal() {
-            out.push_str("<p>Both let in the same.</p>\n");
-        } else if !clauses.is_empty() {
-            out.push_str("<ul class=\"access\">\n");
-            for clause in &clauses {
-                line(out, clause);
+fn details(all: &[&Compared], rows: &[Row<'_>], of: &Comparison<'_>) -> Markup {
+    html! {
+        @if !all.is_empty() {
+            section aria-labelledby="details" {
+                h2 id="details" { "Details" }
+                @for (at, (compared, row)) in all.iter().zip(rows).enumerate() {
+                    details {
+                        summary { strong { (row.name()) } " " (row.below()) }
+                        div id={ "i" (at) } tabindex="-1" { (inside(compared, of)) }
+                    }
+                }
             }
-            out.push_str("</ul>\n");
         }
-        out.push_str("</div></details>\n");
     }
-    out.push_str("</section>\n");
 }
 
-fn line(out: &mut String, clause: &Clause) {
+fn inside(compared: &Compared, of: &Comparison<'_>) -> Markup {
+    let clauses = clauses(compared, of.words);
+    html! {
+        @for what in &compared.undecided { p { "Not known: " (prose(what)) "." } }
+        @if compared.is_equal() {
+            p { "Both let in the same." }
+        } @else if !clauses.is_empty() {
+            ul.access { @for clause in &clauses { (line(clause)) } }
+        }
+    }
+}
+
+fn line(clause: &Clause) -> Markup {
     let Clause {
         way,
         whats,
@@ -93,25 +99,21 @@ fn line(out: &mut String, clause: &Clause) {
         Way::Closes => ("loses", "closes"),
         Way::Doubt => ("doubt", "perhaps"),
     };
-    let _ = write!(
-        out,
-        "<li class=\"{class}\"><span class=\"tag\">{word}</span> {} from {}",
-        escaped(&whats.join(", ")),
-        escaped(who)
-    );
-    for cause in causes {
-        let _ = write!(out, " <code>{}</code>", escaped(cause));
+    html! {
+        li class=(class) {
+            span.tag { (word) } " " (sanitize(&whats.join(", "))) " from " (sanitize(who))
+            @for cause in causes { " " code { (sanitize(cause)) } }
+        }
     }
-    out.push_str("</li>\n");
 }
 
-fn notes(out: &mut String, of: &Comparison<'_>) {
-    if of.notes.is_empty() {
-        return;
+fn notes(of: &Comparison<'_>) -> Markup {
+    html! {
+        @if !of.notes.is_empty() {
+            section aria-labelledby="notes" {
+                h2 id="notes" { "Notes" }
+                ul { @for note in of.notes { li { (sanitize(note)) } } }
+            }
+        }
     }
-    out.push_str("<section aria-labelledby=\"notes\">\n<h2 id=\"notes\">Notes</h2>\n<ul>\n");
-    for note in of.notes {
-        let _ = writeln!(out, "<li>{}</li>", escaped(note));
-    }
-    out.push_str("</ul>\n</section>\n");
 }

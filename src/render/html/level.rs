@@ -2,6 +2,8 @@
 //!
 //! Owns the steps, their words and their letters. Does not say whether that is good.
 
+use maud::{Markup, html};
+
 use crate::exposure::Access;
 
 /// More IPv4 addresses than a `/16` are wide.
@@ -68,8 +70,8 @@ impl Openness {
     }
 
     /// The letter in its colour and shape, and the word.
-    pub(super) fn badge(self) -> String {
+    pub(super) fn badge(self) -> Markup {
         let (word, letter) = (self.word(), self.letter());
-        format!("<span class=\"b {word}\"><b aria-hidden=\"true\">{letter}</b>{word}</span>")
+        html! { span class={ "b " (word) } { b aria-hidden="true" { (letter) } (word) } }
     }
 }

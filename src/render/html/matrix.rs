@@ -5,16 +5,17 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+
+use maud::{Markup, html};
 
 use super::level::Openness;
-use super::{ServiceName, escaped, prose};
+use super::{ServiceName, prose};
 use crate::exposure::{
     Access, Atom, Compared, ComparisonSubject, Direction, Doubtful, Effective, Reach, Side, who,
 };
 use crate::model::{Family, Firewall, Key, LiveFirewall, Protocol, Sources};
 use crate::plan::{InstancePlan, Verdict};
-use crate::render::words::count;
+use crate::render::words::{count, sanitize};
 
 /// Columns with a heading of their own.
 const COLUMNS: usize = 14;
@@ -39,8 +40,8 @@ struct Use {
 /// Two firewalls of one instance, as they let in.
 pub(super) struct Row<'a> {
     pub(super) subject: Cow<'a, ComparisonSubject>,
-    /// What is said below the name, beginning with a comma.
-    pub(super) state: String,
+    /// What is said below the name, behind the region.
+    state: Markup,
     /// Whether anything opens.
     pub(super) gains: bool,
     pub(super) before: Reach,
@@ -49,41 +50,58 @@ pub(super) struct Row<'a> {
     pub(super) keys: Vec<(Key, bool)>,
 }
 
-/// The whole table with its legend; nothing where there is no instance. The name in each row leads to its details.
-pub(super) fn table(out: &mut String, rows: &[Row<'_>], service: ServiceName<'_>) {
-    if rows.is_empty() {
-        return;
-    }
-    let columns = columns(rows, service);
-    out.push_str("<section aria-labelledby=\"matrix\">\n<h2 id=\"matrix\">Who gets in</h2>\n");
-    legend(out);
-    out.push_str(
-        "<div class=\"scroll\" role=\"region\" aria-labelledby=\"matrix\" tabindex=\"0\">\n<table>\n<thead><tr>\
-         <th scope=\"col\">instance</th>",
-    );
-    for Column { name, keys, .. } in &columns {
-        let _ = write!(
-            out,
-            "<th scope=\"col\">{}<small>{}</small></th>",
-            escaped(name),
-            escaped(keys)
-        );
-    }
-    out.push_str("</tr></thead>\n<tbody>\n");
-    for (at, row) in rows.iter().enumerate() {
-        let (name, region) = named(&row.subject);
-        let below = format!("{region}{}", row.state);
-        let _ = write!(
-            out,
-            "<tr><th scope=\"row\"><a href=\"#i{at}\">{name}</a><small>{}</small></th>",
-            below.trim_start_matches(", ")
-        );
-        for column in &columns {
-            cell(out, row, column);
+impl Row<'_> {
+    /// The name of the instance.
+    pub(super) fn name(&self) -> Markup {
+        html! {
+            @match &*self.subject {
+                ComparisonSubject::Instance(id) => (sanitize(&id.name)),
+                ComparisonSubject::Unnamed => "the firewall",
+                ComparisonSubject::Every(instances) => (prose(instances)),
+            }
         }
-        out.push_str("</tr>\n");
     }
-    out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
+
+    /// Its region, and what is said of it.
+    pub(super) fn below(&self) -> Markup {
+        html! {
+            @if let ComparisonSubject::Instance(id) = &*self.subject { (sanitize(&id.site().to_string())) ", " }
+            (self.state)
+        }
+    }
+}
+
+/// The whole table with its legend; nothing where there is no instance. The name in each row leads to its details.
+pub(super) fn table(rows: &[Row<'_>], service: ServiceName<'_>) -> Markup {
+    let columns = columns(rows, service);
+    html! {
+        @if !rows.is_empty() {
+            section aria-labelledby="matrix" {
+                h2 id="matrix" { "Who gets in" }
+                (legend())
+                div.scroll role="region" aria-labelledby="matrix" tabindex="0" {
+                    table {
+                        thead {
+                            tr {
+                                th scope="col" { "instance" }
+                                @for Column { name, keys, .. } in &columns {
+                                    th scope="col" { (sanitize(name)) small { (sanitize(keys)) } }
+                                }
+                            }
+                        }
+                        tbody {
+                            @for (at, row) in rows.iter().enumerate() {
+                                tr {
+                                    th scope="row" { a href={ "#i" (at) } { (row.name()) } small { (row.below()) } }
+                                    @for column in &columns { (cell(row, column)) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// An instance of a plan: its live firewall, and the one that results.
@@ -93,7 +111,7 @@ pub(super) fn planned(plan: &InstancePlan) -> Row<'_> {
     let keys = live_keys(&plan.before).into_iter().chain(plan.after.keys());
     Row {
         subject: Cow::Owned(ComparisonSubject::Instance(plan.instance.id.clone())),
-        state: state(plan).to_owned(),
+        state: html! { (state(plan)) },
         gains: !plan.exposure.gained.is_empty(),
         before,
         after,
@@ -114,18 +132,19 @@ pub(super) fn compared(compared: &Compared) -> Row<'_> {
         .collect();
     keys.extend(compared.doubts().map(|(_, doubt)| (doubt.key, false)));
     let direction = match compared.direction() {
-        None => ", in doubt",
-        Some(Direction::Equal) if compared.is_equal() => ", equal",
-        Some(Direction::Equal) => ", not declared on one side",
-        Some(Direction::Wider) => ", wider",
-        Some(Direction::Narrower) => ", narrower",
-        Some(Direction::Mixed) => ", mixed",
+        None => "in doubt",
+        Some(Direction::Equal) if compared.is_equal() => "equal",
+        Some(Direction::Equal) => "not declared on one side",
+        Some(Direction::Wider) => "wider",
+        Some(Direction::Narrower) => "narrower",
+        Some(Direction::Mixed) => "mixed",
     };
-    let condition = compared.condition.as_deref().map(prose);
-    let condition = condition.map_or_else(String::new, |condition| format!(", {condition}"));
     Row {
         subject: Cow::Borrowed(&compared.subject),
-        state: format!("{direction}{condition}"),
+        state: html! {
+            (direction)
+            @if let Some(condition) = &compared.condition { ", " (prose(condition)) }
+        },
         gains: !compared.diff.gained.is_empty(),
         before: compared.before.reach.clone(),
         after: compared.after.reach.clone(),
@@ -133,39 +152,29 @@ pub(super) fn compared(compared: &Compared) -> Row<'_> {
     }
 }
 
-/// The name and the region of an instance, as HTML.
-pub(super) fn named(subject: &ComparisonSubject) -> (String, String) {
-    match subject {
-        ComparisonSubject::Instance(id) => (escaped(&id.name), escaped(&id.site().to_string())),
-        ComparisonSubject::Unnamed => ("the firewall".to_owned(), String::new()),
-        ComparisonSubject::Every(instances) => (prose(instances), String::new()),
-    }
-}
-
+/// What becomes of an instance.
 pub(super) fn state(plan: &InstancePlan) -> &'static str {
     match plan.verdict {
-        _ if plan.incomplete.is_some() => ", not fully readable",
-        Verdict::InSync => ", in sync",
-        Verdict::Incomplete => ", not fully readable",
-        Verdict::Change => ", to change",
-        Verdict::Observed => ", only observed",
-        Verdict::Refused { .. } => ", refused",
-        Verdict::StillOpen => ", still open through other rules",
+        _ if plan.incomplete.is_some() => "not fully readable",
+        Verdict::InSync => "in sync",
+        Verdict::Incomplete => "not fully readable",
+        Verdict::Change => "to change",
+        Verdict::Observed => "only observed",
+        Verdict::Refused { .. } => "refused",
+        Verdict::StillOpen => "still open through other rules",
     }
 }
 
-fn legend(out: &mut String) {
-    out.push_str("<ul class=\"legend\">\n");
-    for openness in Openness::ALL {
-        let _ = writeln!(out, "<li>{} {}</li>", openness.badge(), openness.about());
+fn legend() -> Markup {
+    html! {
+        ul.legend {
+            @for openness in Openness::ALL { li { (openness.badge()) " " (openness.about()) } }
+            li { span.marked { "framed" } " changes: before " span aria-hidden="true" { "→" } " after" }
+        }
     }
-    out.push_str(
-        "<li><span class=\"marked\">framed</span> changes: before <span aria-hidden=\"true\">→</span> after</li>\n\
-         </ul>\n",
-    );
 }
 
-fn cell(out: &mut String, row: &Row<'_>, column: &Column) {
+fn cell(row: &Row<'_>, column: &Column) -> Markup {
     let (before, after) = (
         CellState::of(&row.before, column),
         CellState::of(&row.after, column),
@@ -174,40 +183,33 @@ fn cell(out: &mut String, row: &Row<'_>, column: &Column) {
         Openness::of(&before.possible),
         Openness::of(&after.possible),
     );
-    let doubt = if before.is_doubtful() || after.is_doubtful() {
-        "<small>in doubt</small>"
-    } else {
-        ""
+    let doubt = html! {
+        @if before.is_doubtful() || after.is_doubtful() { small { "in doubt" } }
     };
     let loses = loses(&before.certain, &after.certain);
     if before.possible == after.possible && before.certain == after.certain {
-        if to == Openness::Nobody {
-            out.push_str("<td class=\"quiet\"><span aria-hidden=\"true\">–</span><span class=\"sr\">nobody</span></td>");
-            return;
-        }
-        let title = escaped(&after.words(row.after.family));
-        let _ = write!(out, "<td title=\"{title}\">{}{doubt}</td>", to.badge());
-        return;
+        return html! {
+            @if to == Openness::Nobody {
+                td.quiet { span aria-hidden="true" { "–" } span.sr { "nobody" } }
+            } @else {
+                td title=(sanitize(&after.words(row.after.family))) { (to.badge()) (doubt) }
+            }
+        };
     }
     let gains = row.gains && self::loses(&after.certain, &before.certain);
     let class = if gains { "gains" } else { "loses" };
-    let title = escaped(&format!(
+    let title = format!(
         "before: {}; after: {}",
         before.words(row.before.family),
         after.words(row.after.family)
-    ));
-    let word = match (gains, loses) {
-        (true, _) => "<small>opens</small>",
-        (false, true) => "<small>closes</small>",
-        (false, false) => "",
-    };
-    let _ = write!(
-        out,
-        "<td class=\"change {class}\" title=\"{title}\">{} <span class=\"arrow\" aria-hidden=\"true\">→</span>\
-         <span class=\"sr\"> becomes </span> {}{word}{doubt}</td>",
-        from.badge(),
-        to.badge()
     );
+    html! {
+        td class={ "change " (class) } title=(sanitize(&title)) {
+            (from.badge()) " " span.arrow aria-hidden="true" { "→" } span.sr { " becomes " } " " (to.badge())
+            @if gains { small { "opens" } } @else if loses { small { "closes" } }
+            (doubt)
+        }
+    }
 }
 
 /// Some of the space of packets, and who reaches it.

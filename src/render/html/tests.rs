@@ -6,10 +6,11 @@ use super::level::Openness;
 use super::*;
 use crate::exposure::{Access, Compared, Side};
 use crate::model::arbitrary::Universe;
-use crate::model::{Family, Sources};
+use crate::model::{Family, Sources, is_unsafe};
 use crate::plan::arbitrary::plans;
 use crate::render::Names;
 use crate::render::difference::{Comparison, Vocabulary};
+use crate::render::json::Problem;
 
 fn access(texts: &[&str]) -> Access {
     let nets = texts.iter().filter_map(|text| Sources::parse_live(text));
@@ -40,10 +41,11 @@ fn tags(page: &str) -> (Vec<String>, Vec<String>) {
     let mut opened = Vec::new();
     let mut closed = Vec::new();
     for piece in page.split('<').skip(1) {
-        let name: String = piece
+        let name = piece
             .chars()
             .take_while(|c| c.is_ascii_alphanumeric() || *c == '/' || *c == '!')
-            .collect();
+            .collect::<String>()
+            .to_lowercase();
         match name.strip_prefix('/') {
             Some(name) => closed.push(name.to_owned()),
             None if ["meta", "br", "!doctype"].contains(&name.as_str()) => {}
@@ -58,11 +60,26 @@ fn tags(page: &str) -> (Vec<String>, Vec<String>) {
 proptest! {
     #[test]
     fn no_text_is_markup(text in any::<String>()) {
-        let shown = escaped(&text);
-        prop_assert!(!shown.contains(['<', '>', '"', '\'']));
-        let shown = prose(&text).replace("<code>", "").replace("</code>", "");
-        prop_assert!(!shown.contains(['<', '>', '"', '\'']));
+        let without_code = |page: &str| page.replace("<code>", "").replace("</code>", "");
+        let shown = without_code(&prose(&text).into_string());
+        prop_assert!(!shown.contains(['<', '>', '"']));
+        let shown = html! { p title=(text) {} }.into_string();
+        prop_assert_eq!(shown.matches('"').count(), 2);
+        // In the heading, in a finding, in its hint and in a note.
+        let said = |text: &str| {
+            let error = Problem::error(text, Some(text.to_owned()));
+            let run = Run { verb: "plan", error: Some(error), ..Run::default() };
+            page(&run, &|_| None, &[text.to_owned()])
+        };
+        let page = said(&text);
+        prop_assert_eq!(tags(&without_code(&page)), tags(&said("plain")));
+        prop_assert!(!hides(&page));
     }
+}
+
+/// Whether a page holds a character that nobody sees, but for the ends of its lines.
+fn hides(page: &str) -> bool {
+    page.contains(|c| c != '\n' && is_unsafe(c))
 }
 
 proptest! {
@@ -71,9 +88,10 @@ proptest! {
     #[test]
     fn the_page_is_whole(plan in plans(Universe::Big)) {
         let run = Run { verb: "plan", plan: Some(&plan), ..Run::default() };
-        let page = page(&run, &|_| None);
+        let page = page(&run, &|_| None, &[]);
         let (opened, closed) = tags(&page);
         prop_assert_eq!(opened, closed);
+        prop_assert!(!hides(&page));
         // A row and a section for each instance, and a cell that changes only where access does.
         prop_assert_eq!(page.matches("<th scope=\"row\"><a ").count(), plan.instances.len());
         prop_assert_eq!(page.matches("<details>").count(), plan.instances.len());
@@ -104,9 +122,10 @@ proptest! {
             problems: &[],
             notes: &notes,
         };
-        let page = difference(&of, &|_| None);
+        let page = difference(&of, &|_| None, &[]);
         let (opened, closed) = tags(&page);
         prop_assert_eq!(opened, closed);
+        prop_assert!(!hides(&page));
         prop_assert_eq!(page.matches("<th scope=\"row\"><a ").count(), all.len());
         let opens = all.iter().any(|c| !c.diff.gained.is_empty());
         prop_assert_eq!(page.contains("<td class=\"change gains\""), opens);

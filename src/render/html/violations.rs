@@ -3,31 +3,30 @@
 //! Owns that section of the page: instances with the same mistake share an entry, and all of what gets in is one click
 //! away. Does not leave a violation out.
 
-use std::fmt::Write as _;
+use maud::{Markup, html};
 
-use super::{escaped, prose};
+use super::{joined, prose};
 use crate::model::PolicySeverity;
 use crate::policy::{Violation, Witness};
 use crate::render::finding::policies::{Told, place, seen, standing, told};
+use crate::render::words::sanitize;
 
 /// Lines of access below a violation; what a page has room for.
 const LINES: usize = 200;
 
 /// The section; nothing where every policy holds.
-pub(super) fn section(out: &mut String, violations: &[Violation]) {
-    if violations.is_empty() {
-        return;
+pub(super) fn list(violations: &[Violation]) -> Markup {
+    html! {
+        @if !violations.is_empty() {
+            section aria-labelledby="policies" {
+                h2 id="policies" { "Policies that do not hold" }
+                ul.found { @for told in told(violations) { (entry(&told)) } }
+            }
+        }
     }
-    out.push_str(
-        "<section aria-labelledby=\"policies\">\n<h2 id=\"policies\">Policies that do not hold</h2>\n<ul class=\"found\">\n",
-    );
-    for told in told(violations) {
-        entry(out, &told);
-    }
-    out.push_str("</ul>\n</section>\n");
 }
 
-fn entry(out: &mut String, told: &Told<'_>) {
+fn entry(told: &Told<'_>) -> Markup {
     let Violation {
         policy,
         severity,
@@ -45,44 +44,33 @@ fn entry(out: &mut String, told: &Told<'_>) {
         PolicySeverity::Deny => ("bad", "deny"),
         PolicySeverity::Warn => ("odd", "warn"),
     };
-    let on: Vec<String> = told.on.iter().map(|on| prose(&place(on))).collect();
-    let _ = write!(
-        out,
-        "<li class=\"{class}\"><span class=\"tag\">{word}</span> {} <strong>{}</strong>, {}: {}\n<dl>",
-        standing(told.violation),
-        escaped(policy),
-        seen(*how),
-        prose(reason),
-    );
-    let code = |text: &str| format!("<code>{}</code>", escaped(text));
-    let mut fact = |name: &str, is: &str| {
-        let _ = write!(out, "<div><dt>{name}</dt><dd>{is}</dd></div>");
-    };
-    fact("on", &on.join(", "));
-    fact(
-        "witness",
-        &format!("{} {} {}", code(source), kind.verb(), code(what)),
-    );
-    if !lines.is_empty() {
-        let lines = lines.iter().map(|line| code(&line.to_string()));
-        fact("opened by", &lines.collect::<Vec<_>>().join(", "));
+    let code = |text: &str| html! { code { (sanitize(text)) } };
+    let access = told.access(LINES);
+    html! {
+        li class=(class) {
+            span.tag { (word) } " " (standing(told.violation)) " " strong { (sanitize(policy)) }
+            ", " (seen(*how)) ": " (prose(reason))
+            dl {
+                (fact("on", &joined(told.on.iter().map(|on| prose(&place(on))), ", ")))
+                (fact("witness", &html! { (code(source)) " " (kind.verb()) " " (code(what)) }))
+                @if !lines.is_empty() {
+                    (fact("opened by", &joined(lines.iter().map(|line| code(&line.to_string())), ", ")))
+                }
+                @if let Some(origin) = declared {
+                    (fact("policy", &code(&origin.to_string())))
+                }
+                (fact("hint", &prose(hint)))
+            }
+            @if !access.is_empty() {
+                details.inside {
+                    summary { "all of it" }
+                    div { (joined(access.iter().map(|line| sanitize(line)), html! { br; })) }
+                }
+            }
+        }
     }
-    if let Some(origin) = declared {
-        fact("policy", &code(&origin.to_string()));
-    }
-    fact("hint", &prose(hint));
-    out.push_str("</dl>\n");
-    let access: Vec<String> = told
-        .access(LINES)
-        .iter()
-        .map(|line| escaped(line))
-        .collect();
-    if !access.is_empty() {
-        let _ = write!(
-            out,
-            "<details class=\"inside\"><summary>all of it</summary><div>{}</div></details>",
-            access.join("<br>")
-        );
-    }
-    out.push_str("</li>\n");
+}
+
+fn fact(name: &str, is: &Markup) -> Markup {
+    html! { div { dt { (name) } dd { (is) } } }
 }
