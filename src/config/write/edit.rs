@@ -79,9 +79,17 @@ impl<'a> Edits<'a> {
             return false;
         };
         if pieces.is_empty() {
-            let range = with_comma(text, span.range());
+            let mut range = span.range();
+            match comma(text, range.end) {
+                // What stands between them is about what follows.
+                Some(end) if text[range.end..end].contains('\n') => {
+                    self.put(span.file(), end - 1..end, "");
+                }
+                Some(end) => range.end = end,
+                None => {}
+            }
             self.gone.insert((span.file(), span.start()));
-            self.put(span.file(), range, "");
+            self.put(span.file(), with_line(text, range), "");
             return true;
         }
         let (Some(allow), Some(from)) = (fields.get("allow"), fields.get("from")) else {
@@ -123,10 +131,9 @@ impl<'a> Edits<'a> {
             return self.new_list(place, rules);
         };
         let range = list.span();
-        let (Some(items), true) = (
-            array(list),
-            text[range.clone()].starts_with('[') && text[range.clone()].ends_with(']'),
-        ) else {
+        // Not `[[instances.x.rules]]`, whose tables are elements as well.
+        let is_inline = |item: &Value<'_>| text[item.span()].starts_with('{');
+        let Some(items) = array(list).filter(|items| items.iter().all(is_inline)) else {
             return false;
         };
         let close = range.end - 1;
@@ -198,13 +205,13 @@ impl<'a> Edits<'a> {
     pub(super) fn apply(self) -> (Vec<String>, BTreeSet<usize>) {
         let mut texts: Vec<String> = self.texts.iter().map(ToString::to_string).collect();
         for ((file, start, end), piece) in self.pieces.iter().rev() {
-            texts[*file].replace_range(*start..*end, piece);
+            texts[*file].replace_range(*start..*end, &with_newlines_of(self.texts[*file], piece));
         }
         if let Some(first) = texts.first_mut().filter(|_| !self.tail.is_empty()) {
-            if !first.is_empty() && !first.ends_with('\n') {
-                first.push('\n');
-            }
-            first.push_str(&self.tail);
+            let is_broken = first.is_empty() || first.ends_with('\n');
+            let newline = if is_broken { "" } else { "\n" };
+            let tail = with_newlines_of(self.texts[0], &format!("{newline}{}", self.tail));
+            first.push_str(&tail);
         }
         let changed = texts.iter().zip(&self.texts).enumerate();
         let changed = changed
@@ -252,12 +259,11 @@ fn comma(text: &str, from: usize) -> Option<usize> {
     }
 }
 
-/// An element of a list with its comma, and with the whole line where nothing else is on it.
-fn with_comma(text: &str, element: Range<usize>) -> Range<usize> {
-    let end = comma(text, element.end).unwrap_or(element.end);
+/// An element of a list, with the whole line where nothing else is on it.
+fn with_line(text: &str, element: Range<usize>) -> Range<usize> {
     let line = text[..element.start].rfind('\n').map_or(0, |at| at + 1);
-    let after = &text[end..];
-    let line_end = after.find('\n').map(|at| end + at + 1);
+    let after = &text[element.end..];
+    let line_end = after.find('\n').map(|at| element.end + at + 1);
     let rest = after.split('\n').next().unwrap_or_default().trim();
     match line_end {
         // A comment behind it was about it.
@@ -269,8 +275,18 @@ fn with_comma(text: &str, element: Range<usize>) -> Range<usize> {
         }
         _ => {
             let blanks = after.len() - after.trim_start_matches([' ', '\t']).len();
-            element.start..end + blanks
+            element.start..element.end + blanks
         }
+    }
+}
+
+/// The piece with the line ends of the text that it goes into.
+fn with_newlines_of(text: &str, piece: &str) -> String {
+    match text.split_once('\n') {
+        Some((line, _)) if line.ends_with('\r') => {
+            piece.replace("\r\n", "\n").replace('\n', "\r\n")
+        }
+        _ => piece.to_owned(),
     }
 }
 
