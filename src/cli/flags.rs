@@ -144,6 +144,47 @@ fn spelled(flag: &str) -> String {
     flag.replace('_', "-")
 }
 
+/// What a verb or a flag of another tool is called here.
+fn habit(kind: ErrorKind, text: &str) -> Option<&'static str> {
+    Some(match (kind, text) {
+        (ErrorKind::InvalidSubcommand, "validate" | "verify" | "lint" | "test") => {
+            "`portward check` reads the configuration and says what is wrong with it"
+        }
+        (ErrorKind::InvalidSubcommand, "fmt" | "format") => {
+            "any formatter of TOML will do, such as `taplo fmt`"
+        }
+        (ErrorKind::InvalidSubcommand, "init" | "new" | "generate") => {
+            "`portward import` writes a configuration from what is live"
+        }
+        (ErrorKind::InvalidSubcommand, "status" | "refresh") => {
+            "`portward drift` says what is live and not in the configuration, and the reverse"
+        }
+        (ErrorKind::InvalidSubcommand, "show" | "list" | "ls" | "get") => {
+            "`portward inventory` lists instances with their rules, and `portward explain` says who gets in"
+        }
+        (ErrorKind::InvalidSubcommand, "sync" | "deploy" | "push" | "up") => {
+            "`portward apply` makes the live rules those of the configuration"
+        }
+        (ErrorKind::InvalidSubcommand, "destroy" | "delete" | "close") => {
+            "take the rule out of the configuration, and `portward apply`"
+        }
+        (ErrorKind::InvalidSubcommand, "version") => "`portward --version`",
+        (ErrorKind::UnknownArgument, "--dry-run" | "--dryrun" | "--noop" | "-n" | "--check") => {
+            "`portward plan` shows what `apply` would do, and changes nothing"
+        }
+        (ErrorKind::UnknownArgument, "--force" | "--auto-approve" | "-y") => {
+            "`apply --yes` does not ask; no flag overrides every guard, `--allow` names one"
+        }
+        (ErrorKind::UnknownArgument, "-f" | "--file" | "--config-file") => {
+            "`-c FILE` names the configuration"
+        }
+        (ErrorKind::UnknownArgument, "--json" | "-o" | "--output") => {
+            "`--format json` and `--report json=FILE` write JSON"
+        }
+        _ => return None,
+    })
+}
+
 /// What would help with a command line that clap refuses: which verbs take a flag, and which variable gives one.
 pub(super) fn hint(error: &clap::Error, mut command: Command) -> Option<String> {
     command.build();
@@ -152,7 +193,13 @@ pub(super) fn hint(error: &clap::Error, mut command: Command) -> Option<String> 
         ContextValue::Strings(texts) => texts.clone(),
         _ => Vec::new(),
     });
-    let longs = texts.filter_map(|text| Some(text.strip_prefix("--")?.to_owned()));
+    let texts: Vec<String> = texts.collect();
+    if let Some(habit) = texts.iter().find_map(|text| habit(error.kind(), text)) {
+        return Some(habit.to_owned());
+    }
+    let longs = texts
+        .into_iter()
+        .filter_map(|text| Some(text.strip_prefix("--")?.to_owned()));
     let mut longs = longs.map(|text| text.split([' ', '=']).next().unwrap_or_default().to_owned());
     let verbs = || {
         command
@@ -238,6 +285,30 @@ mod tests {
 
     use super::*;
     use crate::cli::verbs::Cli;
+
+    #[test]
+    fn the_words_of_other_tools_have_a_hint() {
+        for (typed, hint) in [
+            (&["validate"][..], Some("portward check")),
+            (&["init"], Some("portward import")),
+            (&["show"], Some("portward inventory")),
+            (&["frobnicate"], None),
+            (&["apply", "--dry-run"], Some("portward plan")),
+            (&["apply", "--force"], Some("apply --yes")),
+            (&["plan", "-f", "firewall.toml"], Some("-c FILE")),
+            (&["plan", "--frobnicate"], None),
+        ] {
+            let typed = ["portward"].iter().chain(typed);
+            let error = Cli::command().try_get_matches_from(typed.clone());
+            let found = super::hint(&error.expect_err("refused"), Cli::command());
+            let found = found.as_deref().unwrap_or_default();
+            assert_eq!(!found.is_empty(), hint.is_some(), "{typed:?}: {found}");
+            assert!(
+                found.contains(hint.unwrap_or_default()),
+                "{typed:?}: {found}"
+            );
+        }
+    }
 
     /// The verbs, `report merge` as one.
     fn verbs() -> Vec<(String, Command)> {

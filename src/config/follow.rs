@@ -18,7 +18,7 @@ use super::source::{Span, quote};
 use super::source_expr::{self, Parsed, SourceExpr};
 use super::table::Settings;
 use super::tree::Text;
-use super::{port_expr, services};
+use super::{habits, port_expr, services};
 use crate::model::{Declaration, Key, Mode, Sources, Special};
 
 /// What can be named.
@@ -68,8 +68,22 @@ impl Names {
             .chain(["all", "icmp", "icmpv6"])
             .collect();
         Self {
-            addresses: Nested::new("address set", words, addresses, incomplete, report, member),
-            services: Nested::new("service", built_in, services, incomplete, report, port),
+            addresses: Nested::new(
+                ("address set", habits::from),
+                words,
+                addresses,
+                incomplete,
+                report,
+                member,
+            ),
+            services: Nested::new(
+                ("service", habits::allow),
+                built_in,
+                services,
+                incomplete,
+                report,
+                port,
+            ),
             rulesets,
             ruleset_pairs: Vec::new(),
             budget: Budget::new(0),

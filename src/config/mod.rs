@@ -18,6 +18,7 @@ mod early;
 mod expect;
 mod files;
 mod follow;
+mod habits;
 mod include;
 mod keys;
 mod limits;

@@ -21,10 +21,14 @@ pub(super) enum Element<T> {
     Wrong,
 }
 
+/// How something that is no name of a list is written, where that can be told.
+type Habit = fn(&str) -> Option<String>;
+
 /// All lists of one kind.
 #[derive(Debug)]
 pub(super) struct Nested<T> {
     kind: &'static str,
+    habit: Habit,
     reserved: Vec<&'static str>,
     incomplete: bool,
     ids: BTreeMap<String, usize>,
@@ -43,7 +47,7 @@ struct List<T> {
 impl<T: Clone> Nested<T> {
     /// Follows the names of all lists. `reserved` are the names with a meaning of their own, for suggestions.
     pub(super) fn new(
-        kind: &'static str,
+        (kind, habit): (&'static str, Habit),
         reserved: Vec<&'static str>,
         definitions: Named<Vec<Text>>,
         incomplete: bool,
@@ -58,6 +62,7 @@ impl<T: Clone> Nested<T> {
             .collect();
         let mut all = Self {
             kind,
+            habit,
             reserved,
             incomplete,
             ids,
@@ -104,7 +109,10 @@ impl<T: Clone> Nested<T> {
                 .map(String::as_str)
                 .chain(self.reserved.iter().copied());
             let message = format!("there is no {kind} {}", quote(name));
-            report.unknown(span, message, name, known);
+            let problem = report.unknown(span, message, name, known);
+            if let Some(hint) = (self.habit)(name) {
+                problem.hint(hint);
+            }
         }
         None
     }

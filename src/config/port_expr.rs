@@ -70,7 +70,9 @@ fn ports(protocol: Protocol, text: &str, numbers: &str) -> Result<Key, Wrong> {
     if let (Some(from), Some(to)) = (number(from), number(to)) {
         return key(protocol, from, to);
     }
-    let hint = if numbers.contains(',') {
+    let hint = if let "*" | "any" | "all" | "-1" = numbers {
+        format!("write `{protocol}/0-65535` for every port")
+    } else if numbers.contains(',') {
         format!("write a list: [\"{protocol}/80\", \"{protocol}/443\"]")
     } else {
         format!("write `{protocol}/443` or `{protocol}/7000-7010`, without spaces or leading zeros")

@@ -21,7 +21,7 @@ use super::selector::Selector;
 use super::source::{Source, Span, quote};
 use super::syntax;
 use super::tree::{Cx, Text, Value};
-use super::{names, regions, services, source_expr};
+use super::{habits, names, regions, services, source_expr};
 use crate::model::{Mode, Strategy};
 use rules::{Kind, rules};
 
@@ -85,7 +85,7 @@ pub(super) fn parts(
             report
                 .without_excerpt(file)
                 .error(Span::new(file, 0..0), "this does not look like a configuration: it is not valid TOML, and none of its keys is known")
-                .hint("the first line is `version = 1`");
+                .hint(habits::file(source.text()).unwrap_or("the first line is `version = 1`"));
             break;
         }
         let broken = syntax::report(report, file, part.clone(), &errors);
@@ -201,6 +201,18 @@ fn each(
     subject: &str,
     mut define: impl FnMut(&mut Cx<'_>, Text, &Value<'_>),
 ) {
+    if let DeValue::Array(_) = value.get_ref() {
+        let table = subject.trim_matches(['`', '[', ']']);
+        cx.report
+            .error(
+                cx.span(value),
+                format!("{subject} must be a table, found a list"),
+            )
+            .hint(format!(
+                "each has a table of its own, as in `[{table}.NAME]`"
+            ));
+        return;
+    }
     let Some(table) = cx.any_table(value, subject) else {
         return;
     };
@@ -362,6 +374,32 @@ fn group(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>)
     }
 }
 
+/// The name that was meant, and where it goes on, where dots in a header made tables in tables, as `[instances.v1.2]` does.
+fn dotted(cx: &Cx<'_>, first: &str, value: &Value<'_>) -> Option<(Span, String)> {
+    let (mut name, mut span, mut at) = (first.to_owned(), None, value);
+    // No name of an instance is longer.
+    while name.len() < 256
+        && let DeValue::Table(table) = at.get_ref()
+        && let Some((key, inner)) = table.iter().next()
+        && table.iter().all(|(key, value)| {
+            let is_known = keys::INSTANCE.contains(&&**key.get_ref());
+            !is_known && matches!(value.get_ref(), DeValue::Table(_))
+        })
+    {
+        span.get_or_insert(cx.span(key));
+        name = format!("{name}.{}", key.get_ref());
+        at = inner;
+    }
+    let is_instance = match at.get_ref() {
+        DeValue::Table(table) => table
+            .keys()
+            .any(|key| keys::INSTANCE.contains(&&**key.get_ref())),
+        _ => false,
+    };
+    let is_meant = is_instance && names::instance(&name).is_ok();
+    Some((span?, name)).filter(|_| is_meant)
+}
+
 fn instance(cx: &mut Cx<'_>, defs: &mut Definitions, key: Text, value: &Value<'_>) {
     let subject = format!("instance {}", quote(&key.text));
     let Some(place) = Place::parse(&key.text) else {
@@ -382,6 +420,14 @@ fn instance(cx: &mut Cx<'_>, defs: &mut Definitions, key: Text, value: &Value<'_
         let message = format!("{} cannot be the name of an instance", quote(&place.name));
         cx.report.error(key.span, message).hint(why);
         valid = false;
+    }
+    if let Some((span, name)) = dotted(cx, &key.text, value) {
+        cx.report
+            .error(span, format!("{subject} has an unknown table"))
+            .hint(format!(
+                "a name with dots is quoted, as in `[instances.\"{name}\"]`"
+            ));
+        return;
     }
     let Some(table) = cx.table(value, &subject, keys::INSTANCE) else {
         return;

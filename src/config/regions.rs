@@ -3,6 +3,7 @@
 //! Owns the form of a region, and the warning about one that is not known. Does not decide whether one is looked at.
 
 use super::diagnostic::Report;
+use super::habits;
 use super::source::{Span, quote};
 use super::suggest::nearest;
 use crate::model::REGIONS;
@@ -13,7 +14,10 @@ pub(super) fn check(report: &mut Report, region: &str, span: Span) -> bool {
     let possible = is_possible(region);
     if !possible {
         let message = format!("{} is not a valid region", quote(region));
-        report.unknown(span, message, region, known());
+        let problem = report.unknown(span, message, region, known());
+        if let Some(hint) = habits::region(region) {
+            problem.hint(hint);
+        }
         return false;
     }
     if !known().any(|known| known == region) {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
+use super::habits;
 use super::names::looks_like_address;
 use super::port_expr::Wrong;
 use super::source::quote;
@@ -59,6 +60,9 @@ pub(super) fn parse(text: &str) -> Parsed {
 
 fn network(text: &str) -> Result<IpNet, Wrong> {
     let fail = |message: String, hint: Option<String>| Err(Wrong { message, hint });
+    if let Some(hint) = habits::list(text) {
+        return fail(format!("{} is not one address", quote(text)), Some(hint));
+    }
     let (address, length) = match text.split_once('/') {
         Some((address, length)) => (address, Some(length)),
         None => (text, None),
@@ -89,9 +93,9 @@ fn network(text: &str) -> Result<IpNet, Wrong> {
             match digits.parse::<u8>() {
                 Ok(length) if plain && length <= longest => length,
                 _ => {
-                    let hint = format!(
-                        "it is a number from 0 to {longest}, without leading zeros, as in `{address}/{longest}`"
-                    );
+                    let hint = habits::prefix_length(ip, digits).unwrap_or_else(|| {
+                        format!("it is a number from 0 to {longest}, without leading zeros, as in `{address}/{longest}`")
+                    });
                     return fail(
                         format!("{} has no prefix length that is possible", quote(text)),
                         Some(hint),

@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use super::super::definitions::RuleDef;
 use super::super::source::Span;
 use super::super::tree::{Cx, Text, Value};
-use super::super::{keys, until};
+use super::super::{habits, keys, until};
 use crate::model::is_unsafe;
 
 /// What a list of rules is for.
@@ -59,7 +59,15 @@ pub(super) fn rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: Kind) -> Option<Rul
         Some(value) => {
             let hint =
                 "name a service or a port, as in `allow = \"ssh\"` or `allow = \"tcp/8080\"`";
-            rule.allow = cx.some_texts(value, "`allow`", hint).unwrap_or_default();
+            rule.allow = match value.get_ref() {
+                DeValue::Integer(port) => {
+                    let hint = habits::allow(port.as_str()).unwrap_or_else(|| hint.to_owned());
+                    let message = "`allow` must be a string or a list of strings, found an integer";
+                    cx.report.error(cx.span(value), message).hint(hint);
+                    Vec::new()
+                }
+                _ => cx.some_texts(value, "`allow`", hint).unwrap_or_default(),
+            };
         }
         None => cx.missing(
             span,

@@ -77,6 +77,24 @@ fn keys_and_types() {
             &["3:8: error: each element of `use` must be a string, found a float"],
         ),
         (
+            "[instances.mainnet.0.1]\nrules = []",
+            &[
+                "2:20: error: instance `mainnet` has an unknown table (a name with dots is quoted, as in `[instances.\"mainnet.0.1\"]`)",
+            ],
+        ),
+        (
+            "[[instances]]\nname = \"ab\"",
+            &[
+                "2:1: error: `[instances]` must be a table, found a list (each has a table of its own, as in `[instances.NAME]`)",
+            ],
+        ),
+        (
+            "[instances.ab]\nrules = [{ allow = 22, from = \"anywhere\" }]",
+            &[
+                "3:20: error: `allow` must be a string or a list of strings, found an integer (write `tcp/22` or `udp/22`)",
+            ],
+        ),
+        (
             "[instances.ab]\nmatch = {}",
             &[
                 "3:1: error: unknown key `match` in instance `ab` (the keys here are `use`, `rules`, `absent`, `mode`, `strategy`)",
@@ -279,7 +297,7 @@ fn addresses_and_ports() {
         ),
         (
             "10.0.0.0/08",
-            "5:6: error: `10.0.0.0/08` has no prefix length that is possible (it is a number from 0 to 32, without leading zeros, as in `10.0.0.0/32`)",
+            "5:6: error: `10.0.0.0/08` has no prefix length that is possible (write `10.0.0.0/8`)",
         ),
         (
             "::/129",

@@ -1,0 +1,253 @@
+//! What people write out of habit, because another tool or another place spells it so.
+//!
+//! Owns the hints: how it is written here. Does not accept any of it.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::{IpNet, Ipv4Subnets};
+
+use super::names::looks_like_address;
+use super::source::quote;
+use crate::model::REGIONS;
+
+/// The most networks that a range is spelled out in.
+const MOST_NETWORKS: usize = 4;
+
+/// How something in `allow` that is no service is written.
+pub(super) fn allow(text: &str) -> Option<String> {
+    let plain = text.trim().to_ascii_lowercase();
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if let "*" | "any" | "-1" | "all traffic" | "all protocols" | "all ports" = plain.as_str() {
+        return Some("`all` is every port of every protocol".to_owned());
+    }
+    let (first, last) = plain.split_once('-').unwrap_or((&plain, &plain));
+    if is_number(first) && is_number(last) && plain.len() <= 11 {
+        return Some(format!("write `tcp/{plain}` or `udp/{plain}`"));
+    }
+    let (protocol, ports) = plain.split_once([':', ' ', '-'])?;
+    let ports = ports.trim();
+    (matches!(protocol, "tcp" | "udp") && is_number(ports) && ports.len() <= 5)
+        .then(|| format!("write `{protocol}/{ports}`"))
+}
+
+/// How something in `from` that is no set of addresses is written.
+pub(super) fn from(text: &str) -> Option<String> {
+    let plain = text.trim();
+    if plain != text && looks_like_address(plain) {
+        return Some("remove the spaces".to_owned());
+    }
+    let plain = plain.to_ascii_lowercase();
+    match plain.as_str() {
+        "*" | "any" | "all" | "everyone" | "everybody" | "everywhere" | "world" | "internet"
+        | "public" => {
+            return Some("to let everyone in, write `anywhere`".to_owned());
+        }
+        "me" | "myself" | "my-ip" | "myip" => {
+            return Some("write the address, as in `192.0.2.1`".to_owned());
+        }
+        _ => {}
+    }
+    if plain.starts_with("sg-") || plain.starts_with("pl-") {
+        return Some(
+            "Lightsail has no security groups and no prefix lists: name addresses".to_owned(),
+        );
+    }
+    if let Some((first, last)) = plain.split_once('-')
+        && let (Ok(first), Ok(last)) = (first.trim().parse(), last.trim().parse())
+    {
+        return Some(range(first, last));
+    }
+    wildcard(&plain).or_else(|| host_name(&plain))
+}
+
+/// Several addresses in one text, as a list.
+pub(super) fn list(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.split([',', ';']).map(str::trim).collect();
+    let is_address = |part: &&str| part.parse::<IpNet>().is_ok() || part.parse::<IpAddr>().is_ok();
+    if parts.len() < 2 || !parts.iter().all(is_address) {
+        return None;
+    }
+    let shown: Vec<String> = parts
+        .iter()
+        .take(MOST_NETWORKS)
+        .map(|part| format!("\"{part}\""))
+        .collect();
+    let rest = if parts.len() > shown.len() {
+        ", ..."
+    } else {
+        ""
+    };
+    Some(format!("write a list: [{}{rest}]", shown.join(", ")))
+}
+
+/// The networks of a range of addresses.
+fn range(first: Ipv4Addr, last: Ipv4Addr) -> String {
+    let networks: Vec<String> = Ipv4Subnets::new(first, last, 0)
+        .take(MOST_NETWORKS + 1)
+        .map(|network| format!("\"{network}\""))
+        .collect();
+    if networks.is_empty() || networks.len() > MOST_NETWORKS {
+        "a range of addresses is written as networks, as in `192.0.2.0/28`".to_owned()
+    } else {
+        format!("write networks: [{}]", networks.join(", "))
+    }
+}
+
+/// `203.0.113.*` and `203.0.*.*`, as a network.
+fn wildcard(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let numbers: Vec<u8> = parts.iter().map_while(|part| part.parse().ok()).collect();
+    let is_rest = |part: &&str| matches!(*part, "*" | "x");
+    if parts.len() != 4 || numbers.len() == 4 || !parts[numbers.len()..].iter().all(is_rest) {
+        return None;
+    }
+    let mut octets = [0; 4];
+    octets[..numbers.len()].copy_from_slice(&numbers);
+    let network = Ipv4Addr::from(octets);
+    Some(format!("write `{network}/{}`", numbers.len() * 8))
+}
+
+fn host_name(text: &str) -> Option<String> {
+    let labels = text.split('.');
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    let last = text.rsplit('.').next().unwrap_or_default();
+    let is_host = text.contains('.')
+        && labels.clone().all(is_label)
+        && last.len() > 1
+        && last.bytes().all(|b| b.is_ascii_alphabetic());
+    is_host.then(|| {
+        "a firewall knows addresses only, and host names are not looked up: write its addresses"
+            .to_owned()
+    })
+}
+
+/// What a prefix length means that is not spelled as one: a netmask, or a number with leading zeros.
+pub(super) fn prefix_length(address: IpAddr, text: &str) -> Option<String> {
+    let length = match text.parse::<Ipv4Addr>() {
+        Ok(mask) if address.is_ipv4() => {
+            let length = u32::from(mask).leading_ones();
+            (u32::from(mask).count_ones() == length).then_some(length)?
+        }
+        Ok(_) => return None,
+        Err(_) => {
+            let digits = text.trim_start_matches('0');
+            let is_number = text.len() <= 8 && text.bytes().all(|b| b.is_ascii_digit());
+            let number = if digits.is_empty() { "0" } else { digits };
+            number
+                .parse()
+                .ok()
+                .filter(|_| is_number && !text.is_empty())?
+        }
+    };
+    let longest = if address.is_ipv4() { 32 } else { 128 };
+    (length <= longest).then(|| format!("write `{address}/{length}`"))
+}
+
+/// The region that a place of the Lightsail console is.
+pub(super) fn region(text: &str) -> Option<String> {
+    let place = text.trim();
+    let known = REGIONS
+        .iter()
+        .find(|region| region.display.eq_ignore_ascii_case(place))?;
+    Some(format!("{} is {}", known.display, quote(known.name)))
+}
+
+/// A text that is no TOML at all.
+pub(super) fn file(text: &str) -> Option<&'static str> {
+    text.trim_start().starts_with(['{', '[']).then_some(
+        "this looks like JSON: `portward import` writes a configuration from what is live",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_out_of_habit_has_a_hint() {
+        for (text, hint) in [
+            ("22", Some("write `tcp/22` or `udp/22`")),
+            (
+                "8000-8080",
+                Some("write `tcp/8000-8080` or `udp/8000-8080`"),
+            ),
+            ("tcp:22", Some("write `tcp/22`")),
+            ("TCP 22", Some("write `tcp/22`")),
+            ("any", Some("`all` is every port of every protocol")),
+            ("All traffic", Some("`all` is every port of every protocol")),
+            ("webserver", None),
+            ("tcp:", None),
+            ("-", None),
+        ] {
+            assert_eq!(allow(text).as_deref(), hint, "{text}");
+        }
+        let hosts = "a firewall knows addresses only, and host names are not looked up: write its addresses";
+        let groups = "Lightsail has no security groups and no prefix lists: name addresses";
+        for (text, hint) in [
+            ("*", Some("to let everyone in, write `anywhere`")),
+            ("Any", Some("to let everyone in, write `anywhere`")),
+            ("203.0.113.*", Some("write `203.0.113.0/24`")),
+            ("203.0.x.x", Some("write `203.0.0.0/16`")),
+            ("*.*.*.*", Some("write `0.0.0.0/0`")),
+            ("203.*.113.1", None),
+            (
+                "203.0.113.0-203.0.113.9",
+                Some("write networks: [\"203.0.113.0/29\", \"203.0.113.8/31\"]"),
+            ),
+            (
+                "203.0.113.1 - 203.0.113.254",
+                Some("a range of addresses is written as networks, as in `192.0.2.0/28`"),
+            ),
+            (
+                "203.0.113.9-203.0.113.1",
+                Some("a range of addresses is written as networks, as in `192.0.2.0/28`"),
+            ),
+            ("home.example.com", Some(hosts)),
+            ("sg-0123456789abcdef0", Some(groups)),
+            ("\u{a0}203.0.113.1", Some("remove the spaces")),
+            ("office", None),
+            ("v1.2", None),
+        ] {
+            assert_eq!(from(text).as_deref(), hint, "{text}");
+        }
+        let network = IpAddr::from([203, 0, 113, 0]);
+        for (text, hint) in [
+            ("255.255.255.0", Some("write `203.0.113.0/24`")),
+            ("0.0.0.0", Some("write `203.0.113.0/0`")),
+            ("255.0.255.0", None),
+            ("024", Some("write `203.0.113.0/24`")),
+            ("00", Some("write `203.0.113.0/0`")),
+            ("33", None),
+            ("", None),
+        ] {
+            assert_eq!(prefix_length(network, text).as_deref(), hint, "{text}");
+        }
+        assert_eq!(
+            list("0.0.0.0/0, ::/0").as_deref(),
+            Some("write a list: [\"0.0.0.0/0\", \"::/0\"]")
+        );
+        assert_eq!(list("0.0.0.0/0"), None);
+        assert_eq!(list("0.0.0.0/0, office"), None);
+        assert_eq!(
+            region("frankfurt").as_deref(),
+            Some("Frankfurt is `eu-central-1`")
+        );
+        assert_eq!(region("Atlantis"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_odd(text in "\\PC{0,40}") {
+            let _ = (allow(&text), from(&text), list(&text));
+            let _ = (region(&text), file(&text));
+            let _ = prefix_length(IpAddr::from([0, 0, 0, 0]), &text);
+        }
+    }
+}
