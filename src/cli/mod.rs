@@ -83,5 +83,7 @@ pub fn main() -> Exit {
     let exit = local.block_on(&runtime, cli.run(&mut run, &output));
     // A read that was cut off must not hold the process back.
     runtime.shutdown_background();
+    // The process ends: what is known of a large fleet need not be taken apart first.
+    std::mem::forget(run);
     exit
 }

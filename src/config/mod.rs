@@ -80,6 +80,7 @@ pub struct Config {
     /// Kept for the messages that [`Config::resolve`] may have to give.
     sources: Vec<Arc<Source>>,
     warnings: Vec<Diagnostic>,
+    fingerprint: Fingerprint,
     linked: Linked,
 }
 
@@ -122,7 +123,7 @@ impl Config {
     /// The texts of all its files, in the order in which they were read, under one name. Where they are is no part of it.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of_all(self.sources.iter().map(|source| source.text()))
+        self.fingerprint
     }
 
     /// Its files, in the order in which they were read.
@@ -134,6 +135,7 @@ impl Config {
         let linked = link::link(defs, &mut report);
         let (sources, warnings) = report.finish()?;
         Ok(Self {
+            fingerprint: Fingerprint::of_all(sources.iter().map(|source| source.text())),
             sources,
             warnings,
             linked,
