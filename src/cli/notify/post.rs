@@ -40,7 +40,7 @@ impl DeliveryError {
 impl From<PostError> for DeliveryError {
     fn from(error: PostError) -> Self {
         match error {
-            PostError::Address => Self::Invalid("the address is no URL"),
+            PostError::Address => Self::Invalid("the address is not a valid URL"),
             PostError::Header => Self::Invalid("the token cannot stand in a header"),
             PostError::Unreachable(why) => Self::Unreachable(why),
         }
