@@ -159,7 +159,11 @@ pub(super) fn region(text: &str) -> Option<String> {
 
 /// A text that is no TOML at all.
 pub(super) fn file(text: &str) -> Option<&'static str> {
-    text.trim_start().starts_with(['{', '[']).then_some(
+    let text = text.trim_start();
+    // A list of objects; other brackets begin a table of TOML, or a section of an INI file.
+    let list = text.strip_prefix('[').map(str::trim_start);
+    let is_json = text.starts_with('{') || list.is_some_and(|list| list.starts_with('{'));
+    is_json.then_some(
         "this looks like JSON: `portward import` writes a configuration from what is live",
     )
 }
@@ -240,6 +244,15 @@ mod tests {
             Some("Frankfurt is `eu-central-1`")
         );
         assert_eq!(region("Atlantis"), None);
+        for (text, is_json) in [
+            ("{\"portStates\": []}", true),
+            (" [\n  {\"fromPort\": 22}]", true),
+            ("[default]\nuser = x y", false),
+            ("[[instances]]", false),
+            ("", false),
+        ] {
+            assert_eq!(file(text).is_some(), is_json, "{text}");
+        }
     }
 
     proptest! {
