@@ -25,6 +25,10 @@ review:
 quickstart:
     cargo run --locked --example quickstart
 
+# The book, into docs/book
+book:
+    tests/book/run.sh docs/book
+
 # Mutation tests of one of: exposure, policy, plan, apply
 mutants MODULE *ARGS:
     tests/mutants/run.sh {{MODULE}} {{ARGS}}

@@ -1,7 +1,7 @@
 //! Flags and variables that a verb would ignore, and variables that change what a run means.
 //!
 //! Owns the rule that every flag has an effect or is refused, where clap cannot hold it: between flags of one verb, and for
-//! variables of flags that the verb does not take. `docs/flags.md` is the table of which verb takes which flag; a test makes
+//! variables of flags that the verb does not take. `docs/src/flags.md` is the table of which verb takes which flag; a test makes
 //! it from the command. Does not parse a value.
 
 use std::env;
@@ -365,7 +365,7 @@ mod tests {
         }
     }
 
-    /// The table of `docs/flags.md`.
+    /// The table of `docs/src/flags.md`.
     #[cfg(feature = "emulator")]
     fn table() -> String {
         let verbs = verbs();
@@ -399,7 +399,7 @@ mod tests {
     #[cfg(feature = "emulator")]
     #[test]
     fn the_documented_table_is_that_of_the_command() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/flags.md");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/src/flags.md");
         let text = std::fs::read_to_string(path).expect("the document");
         let table = table();
         assert!(

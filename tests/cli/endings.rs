@@ -1,4 +1,4 @@
-//! The example fleet and its configuration, used as the README and the page about fleets say.
+//! The example fleet and its configuration: planned, applied, and in sync.
 
 use std::fs;
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::path::Path;
 use crate::stage::Done;
 
 /// A copy of the example in a folder of its own.
-struct Example {
-    folder: tempfile::TempDir,
+pub(crate) struct Example {
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Example {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let folder = tempfile::tempdir().expect("a folder");
         copy(&root.join("examples"), &folder.path().join("examples"));
@@ -23,7 +23,7 @@ impl Example {
         Self { folder }
     }
 
-    fn run(&self, verb: &[&str]) -> Done {
+    pub(crate) fn run(&self, verb: &[&str]) -> Done {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_portward"));
         command
             .args(verb)
@@ -54,7 +54,7 @@ impl Example {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder") {
         let entry = entry.expect("an entry");
@@ -162,85 +162,4 @@ fn a_rule_changed_by_hand_is_drift_and_named() {
     );
     assert_eq!(example.run(&["apply", "--yes"]).code, Some(0));
     assert_eq!(example.run(&["drift"]).code, Some(0));
-}
-
-#[test]
-fn what_the_readme_shows_is_true() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).expect("a file");
-    let example = Example::new();
-    let blocks = readme
-        .split("```toml\n")
-        .skip(1)
-        .filter_map(|rest| rest.split("```").next());
-    let whole: Vec<&str> = blocks
-        .filter(|block| block.starts_with("version = 1"))
-        .collect();
-    assert_eq!(whole.len(), 2, "configurations that stand for themselves");
-    for block in whole {
-        fs::write(example.folder.path().join("firewall.toml"), block).expect("a file");
-        let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_portward"));
-        let done = Done::of(
-            check
-                .arg("check")
-                .current_dir(example.folder.path())
-                .env_clear(),
-        );
-        assert_eq!(done.code, Some(0), "{block}\n{}", done.stderr);
-    }
-    let plan = example.run(&["plan", "-t", "web-1,web-2,db-1"]);
-    assert!(
-        readme.contains(&plan.stdout),
-        "the README shows another plan than\n{}",
-        plan.stdout
-    );
-}
-
-#[test]
-fn what_the_page_about_fleets_shows_is_true() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = fs::read_to_string(root.join("docs/fleets.md")).expect("a file");
-    let example = Example::new();
-    let run = |args: &[&str]| {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_portward"));
-        command.args(args).current_dir(example.folder.path());
-        Done::of(command.env_clear())
-    };
-    let mut merge = vec!["report".to_owned(), "merge".to_owned()];
-    for k in 1..=3 {
-        let (shard, report) = (format!("{k}/3"), format!("r{k}.json"));
-        example.run(&[
-            "drift",
-            "--shard",
-            &shard,
-            "--report",
-            &format!("json={report}"),
-        ]);
-        merge.push(report);
-    }
-    let merge: Vec<&str> = merge.iter().map(String::as_str).collect();
-    let merged = run(&merge);
-    assert!(page.contains(&merged.stdout), "{}", merged.shown());
-
-    let typed = "doctor -c firewall.example.toml --emulator examples/fleet.json";
-    let (_, shown) = page
-        .split_once(&format!("$ portward {typed}\n"))
-        .expect("the command");
-    let (shown, _) = shown.split_once("\n```").expect("the end of a fence");
-    let doctor = run(&typed.split(' ').collect::<Vec<_>>());
-    let mut lines = doctor.stdout.lines();
-    for line in shown.lines().filter(|line| *line != "…") {
-        assert!(
-            lines.any(|said| said == line),
-            "{line:?}: {}",
-            doctor.shown()
-        );
-    }
-
-    let examples = fs::read_to_string(root.join("examples/accounts.toml")).expect("a file");
-    let (_, toml) = page.split_once("```toml\n").expect("a configuration");
-    let (toml, _) = toml.split_once("```").expect("its end");
-    for line in toml.lines() {
-        assert!(examples.lines().any(|known| known == line), "{line}");
-    }
 }

@@ -1,6 +1,6 @@
 //! Every verb and every flag of the command line: each has an effect or is refused, typed or given by a variable.
 //!
-//! The list is the table of `docs/flags.md`, which a unit test compares with the command itself. A pair without a probe fails.
+//! The list is the table of `docs/src/flags.md`, which a unit test compares with the command itself. A pair without a probe fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -529,7 +529,7 @@ fn by_variable(
 
 /// The rows of the documented table: flag, variable, verbs.
 fn table() -> Vec<(String, Option<String>, Vec<String>)> {
-    let text = include_str!("../../docs/flags.md");
+    let text = include_str!("../../docs/src/flags.md");
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `--"));
     rows.map(|row| {
         let cells: Vec<&str> = row

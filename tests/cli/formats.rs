@@ -339,48 +339,6 @@ fn a_format_that_an_answer_has_not_is_a_usage_error() {
     }
 }
 
-/// The README says what the program says: the lines of every excerpt, in their order.
-#[test]
-fn the_excerpts_of_the_readme_are_true() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).expect("the README");
-    let (_, section) = readme
-        .split_once("\n### Every format\n")
-        .expect("the section");
-    let mut seen = Vec::new();
-    let mut rest = section;
-    while let Some((before, after)) = rest.split_once("\n```")
-        && !before.contains("\n### ")
-    {
-        let (excerpt, after) = after.split_once("\n```\n").expect("the end of a fence");
-        rest = after;
-        let (_, command) = before.rsplit_once("\n`portward ").expect("a command");
-        let command = command.split('`').next().unwrap_or_default();
-        let stage = Stage::new("", &fleet(Vec::new()));
-        let mut run = stage.command(&command.split(' ').collect::<Vec<_>>());
-        run.current_dir(root).args([
-            "-c",
-            "firewall.example.toml",
-            "--inventory",
-            "examples/fleet.json",
-        ]);
-        let done = crate::stage::Done::of(&mut run);
-        let mut lines = done.stdout.lines();
-        for line in excerpt.lines().skip(1).filter(|line| *line != "…") {
-            assert!(
-                lines.any(|shown| shown == line),
-                "`{command}` does not say {line:?}:\n{}",
-                done.shown()
-            );
-        }
-        seen.push(command.rsplit(' ').next().unwrap_or_default().to_owned());
-    }
-    assert_eq!(
-        seen,
-        ["text", "markdown", "github", "sarif", "json", "prometheus"]
-    );
-}
-
 #[test]
 fn reports_of_every_format_are_written_whatever_happens() {
     let stage = stage();

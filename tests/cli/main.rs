@@ -5,6 +5,7 @@
 mod absent;
 mod accounts;
 mod adopt;
+mod book;
 mod bulk;
 mod check;
 #[cfg(unix)]
@@ -23,6 +24,7 @@ mod import;
 mod injection;
 mod inventory;
 mod kill;
+mod links;
 mod output;
 mod planned;
 mod policies;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Mutation tests of the modules that decide and of the one that writes: cargo-mutants on a crate of just those modules, which
-# builds in seconds because it has no SDK. docs/testing.md says how to read the result and lists the explained survivors.
+# builds in seconds because it has no SDK. docs/src/testing.md says how to read the result and lists the explained survivors.
 #
 # usage: tests/mutants/run.sh MODULE [ARGUMENT...]
 #   MODULE    exposure, policy, plan or apply, or a path below one of them such as plan/lint
@@ -43,7 +43,7 @@ done
 if [[ " ${modules[*]} " == *" emulator "* ]]; then
   mkdir -p "$crate/tests" "$crate/src/cli"
   cp -r tests/simulation "$crate/tests"
-  cp -r schemas README.md "$crate"
+  cp -r schemas docs "$crate"
   cp src/cli/exit.rs "$crate/src/cli"
   printf 'mod exit;\npub use exit::Exit;\n' >"$crate/src/cli/mod.rs"
   echo "pub mod cli;" >>"$crate/src/lib.rs"

@@ -77,9 +77,9 @@ fn each_member_of_a_rule_is_checked() {
 }
 
 #[test]
-fn the_readme_lists_the_operations_that_are_served() {
-    let readme = include_str!("../../../README.md");
-    let (_, rest) = readme.split_once("<!-- served -->").expect("a beginning");
+fn the_book_lists_the_operations_that_are_served() {
+    let page = include_str!("../../../docs/src/emulator.md");
+    let (_, rest) = page.split_once("<!-- served -->").expect("a beginning");
     let (listed, _) = rest.split_once("<!-- end -->").expect("an end");
     let listed: Vec<&str> = listed.split('`').skip(1).step_by(2).collect();
     let lightsail: Vec<&str> = Action::VARIANTS

@@ -39,8 +39,8 @@ fn limits_are_met_to_the_number() {
 }
 
 #[test]
-fn security_md_names_the_limits() {
-    let text = include_str!("../../../../SECURITY.md");
+fn the_threat_model_names_the_limits() {
+    let text = include_str!("../../../../docs/src/threat-model.md");
     let words: Vec<&str> = text.split_whitespace().collect();
     let text = words.join(" ");
     let limits = format!(
