@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use super::facts::Calls;
 use super::json::{self, Document, FORMAT, Problem, ShardEnd, Summary, VERSION};
-use super::prometheus::Counts;
-use crate::model::{InstanceId, PolicySeverity, Shard, sanitize_line};
+use super::prometheus::{Counts, Violations};
+use crate::model::{InstanceId, Shard, sanitize_line};
 use crate::plan::Status;
 use crate::policy::{Refusal, Subject, Violation};
 pub use show::{markdown, text};
@@ -374,10 +374,6 @@ impl Merged {
         });
         let applied = applied.count();
         let differing = all.instances.iter().filter(|i| i.differs()).count();
-        let severity = |severity| {
-            let violations = all.violations.iter();
-            violations.filter(|v| v.severity == severity).count()
-        };
         all.error.is_none().then(|| Counts {
             in_sync: all.summary.in_sync + applied,
             differing: differing - applied,
@@ -388,8 +384,7 @@ impl Merged {
             undeclared: all.summary.undeclared,
             missing: all.summary.missing,
             expiring: all.expiring.len(),
-            denied: severity(PolicySeverity::Deny),
-            warned: severity(PolicySeverity::Warn),
+            violations: Violations::of(&all.violations),
         })
     }
 

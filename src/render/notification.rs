@@ -77,7 +77,7 @@ pub(crate) fn message(run: &Run<'_>, exit_code: u8) -> Message {
         undeclared: counts.undeclared,
         missing: counts.missing,
         expiring: counts.expiring,
-        violations: counts.denied + counts.warned,
+        violations: counts.violations.total(),
         writes,
     });
     let body = Body {

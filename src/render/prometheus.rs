@@ -4,6 +4,7 @@
 //! What a run did not get to know is left out: a number that is missing raises an alarm, a zero would not. Does not know
 //! a clock and a file.
 
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
 use super::facts::Calls;
@@ -11,6 +12,7 @@ use super::json::Run;
 use super::words::sanitize;
 use crate::model::{PolicySeverity, Shard};
 use crate::plan::{InstancePlan, Outcome};
+use crate::policy::Violation;
 
 const LAST_SUCCESS: &str = "portward_last_success_timestamp_seconds";
 
@@ -38,7 +40,7 @@ pub(crate) struct Metrics<'a> {
 }
 
 /// How many of each there are when the run ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Instances that mean what is declared.
     pub in_sync: usize,
@@ -58,10 +60,38 @@ pub struct Counts {
     pub missing: usize,
     /// Rules that end soon.
     pub expiring: usize,
-    /// Violations of policies with severity `deny`.
-    pub denied: usize,
-    /// Violations of policies with severity `warn`.
-    pub warned: usize,
+    /// Violations of policies.
+    pub violations: Violations,
+}
+
+/// How many violations each policy has. A policy without any is not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Violations(BTreeMap<(PolicySeverity, String), usize>);
+
+impl Violations {
+    /// Those of a list.
+    #[must_use]
+    pub fn of(violations: &[Violation]) -> Self {
+        let mut counted = Self::default();
+        for violation in violations {
+            let key = (violation.severity, violation.policy.clone());
+            *counted.0.entry(key).or_default() += 1;
+        }
+        counted
+    }
+
+    /// How many there are of one severity.
+    #[must_use]
+    pub fn weighing(&self, severity: PolicySeverity) -> usize {
+        let of_it = self.0.iter().filter(|((is, _), _)| *is == severity);
+        of_it.map(|(_, number)| number).sum()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.0.values().sum()
+    }
 }
 
 impl Counts {
@@ -83,10 +113,6 @@ impl Counts {
         };
         let count =
             |is: &dyn Fn(&InstancePlan) -> bool| plan.instances.iter().filter(|i| is(i)).count();
-        let weighing = |severity| {
-            let violations = run.violations.iter();
-            violations.filter(|v| v.severity == severity).count()
-        };
         Some(Self {
             in_sync: count(&|i| is_done(i) && i.incomplete.is_none()),
             differing: count(&|i| !is_done(i)),
@@ -97,8 +123,7 @@ impl Counts {
             undeclared: plan.undeclared.len(),
             missing: plan.missing.len(),
             expiring: run.facts.map_or(0, |facts| facts.expiring.len()),
-            denied: weighing(PolicySeverity::Deny),
-            warned: weighing(PolicySeverity::Warn),
+            violations: Violations::of(run.violations),
         })
     }
 }
@@ -204,8 +229,7 @@ impl Page {
             undeclared,
             missing,
             expiring,
-            denied,
-            warned,
+            violations,
         } = counts;
         for (name, help, number) in [
             (
@@ -257,8 +281,21 @@ impl Page {
             self.one(name, help, number);
         }
         self.family("policy_violations", "Violations of policies, by severity.");
-        self.sample("policy_violations", &[("severity", "deny")], denied);
-        self.sample("policy_violations", &[("severity", "warn")], warned);
+        for severity in [PolicySeverity::Deny, PolicySeverity::Warn] {
+            let labels = [("severity", severity.into())];
+            self.sample("policy_violations", &labels, violations.weighing(severity));
+        }
+        self.family(
+            "policy_violated",
+            "Violations of one policy, for each policy that does not hold.",
+        );
+        for ((severity, policy), number) in &violations.0 {
+            let labels = [
+                ("severity", (*severity).into()),
+                ("policy", policy.as_str()),
+            ];
+            self.sample("policy_violated", &labels, number);
+        }
     }
 
     fn one(&mut self, name: &str, help: &str, value: impl Display) {
@@ -294,7 +331,62 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+
     use super::*;
+    use crate::policy::{Kind, Occurrence, Subject, Witness};
+
+    fn violation(policy: &str, severity: PolicySeverity) -> Violation {
+        Violation {
+            policy: policy.into(),
+            severity,
+            seen: Occurrence::Live,
+            on: Subject::Table("instances.web-1".into()),
+            reason: "1.1.1.1 gets in at tcp/22, and nobody may".into(),
+            witness: Witness {
+                source: "1.1.1.1".into(),
+                what: "tcp/22".into(),
+            },
+            kind: Kind::Excess,
+            access: Vec::new(),
+            lines: Vec::new(),
+            declared: None,
+            hint: "narrow it".into(),
+        }
+    }
+
+    proptest! {
+        /// Alerts name the policy, and the sum over policies is the number that stood there before.
+        #[test]
+        fn each_violation_counts_for_its_policy(
+            list in vec(("[a-c\"]{1,2}", any::<bool>()), 0..20)
+        ) {
+            let severity = |deny| if deny { PolicySeverity::Deny } else { PolicySeverity::Warn };
+            let violations: Vec<Violation> =
+                list.iter().map(|(policy, deny)| violation(policy, severity(*deny))).collect();
+            let counts = Counts { violations: Violations::of(&violations), ..Counts::default() };
+            prop_assert_eq!(counts.violations.total(), list.len());
+            let page = text(&Metrics { counts: Some(counts), ..metrics(2, None) });
+            for (deny, name) in [(true, "deny"), (false, "warn")] {
+                let sum = |family: &str| -> usize {
+                    let of_it = format!("severity=\"{name}\"");
+                    let lines = page.lines().filter(|line| line.starts_with(family) && line.contains(&of_it));
+                    lines.map(|line| line.rsplit(' ').next().and_then(|n| n.parse().ok()).unwrap_or(usize::MAX)).sum()
+                };
+                let expected = list.iter().filter(|(_, is)| *is == deny).count();
+                prop_assert_eq!(sum("portward_policy_violations{"), expected);
+                prop_assert_eq!(sum("portward_policy_violated{"), expected);
+            }
+            for (policy, deny) in &list {
+                let count = list.iter().filter(|other| **other == (policy.clone(), *deny)).count();
+                let name: &str = severity(*deny).into();
+                let label = policy.replace('"', "\\\"");
+                let line = format!("severity=\"{name}\",policy=\"{label}\"}} {count}\n");
+                prop_assert!(page.contains(&line), "{}", page);
+            }
+        }
+    }
 
     fn metrics(exit_code: u8, last_success: Option<i64>) -> Metrics<'static> {
         Metrics {
