@@ -41,3 +41,7 @@ fuzz RUNS="2000":
 # Benchmarks; hours, and the machine to itself
 bench *ARGS:
     benches/run.sh {{ARGS}}
+
+# The archive and the package of a target, as a release has them
+release *ARGS:
+    release/build {{ARGS}}

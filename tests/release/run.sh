@@ -26,6 +26,27 @@ else
 fi
 python3 "$here/metrics.py" "$portward" examples/prometheus/alerts.yml examples/prometheus/alerts.test.yml examples/prometheus/dashboard.json
 
+# The hook of pre-commit, of a valid configuration and of one that is not.
+if { python3 -m venv "$work/venv" && "$work/venv/bin/pip" install --quiet --disable-pip-version-check 'pre-commit==4.7.0'; } >"$work/pip.log" 2>&1; then
+  mkdir "$work/hooks" "$work/fleet"
+  git -C "$work/hooks" init --quiet
+  cp .pre-commit-hooks.yaml "$work/hooks"
+  git -C "$work/hooks" add .
+  git -C "$work/hooks" -c user.name=somebody -c user.email=somebody@example.com commit --quiet --message hooks
+  git -C "$work/fleet" init --quiet
+  hook() {
+    printf 'version = 1\ndefaults = { region = "eu-central-1" }\n[instances.web-1]\nrules = [%s]\n' "$1" >"$work/fleet/firewall.toml"
+    git -C "$work/fleet" add .
+    (cd "$work/fleet" && PATH=${portward%/*}:$PATH HOME=$work PRE_COMMIT_HOME=$work/cache "$work/venv/bin/pre-commit" try-repo "$work/hooks" portward-check --all-files) >"$work/log" 2>&1
+  }
+  hook '' || { cat "$work/log"; fail "the hook refuses a valid configuration"; }
+  if hook '{ allow = "sssh", from = "anywhere" }'; then fail "the hook lets a configuration pass that is not valid"; fi
+  grep -qF 'there is no service' "$work/log" || { cat "$work/log"; fail "the hook does not say why"; }
+  echo "pre-commit: 2 passed, 0 failed"
+else
+  echo "skipped, so no hook was run: PyPI cannot install pre-commit"
+fi
+
 # What goes to crates.io: enough to compile, and no test or fixture of one.
 cargo package --locked --allow-dirty --no-verify --list >"$work/package" 2>"$work/log" || { cat "$work/log"; fail "there is no package"; }
 for part in Cargo.lock Cargo.toml LICENSE README.md schemas/report.v1.json src/lib.rs src/main.rs src/render/html/page.css; do
