@@ -79,6 +79,14 @@ diff -r "$work/first" "$work/second" || fail "two packings of one program differ
 if tar -tvzf "$work"/first/*.tar.gz | grep -vE '^[-d]rw[-x]r-[-x]r-[-x] root/root '; then fail "the archive has an owner or an odd mode"; fi
 echo "packing: 2 passed, 0 failed"
 
+# What cannot be built here is said, before anything is compiled.
+for case in 69:aarch64-apple-darwin 69:x86_64-pc-windows-msvc 64:x86_64-unknown-nothing 64:--colour; do
+  [ "$(uname -s)" = Linux ] || break
+  code=0
+  release/build "${case#*:}" >"$work/log" 2>&1 || code=$?
+  [ "$code" -eq "${case%%:*}" ] || { cat "$work/log"; fail "release/build ${case#*:} ends with $code"; }
+done
+
 # The formula takes all four archives or none.
 for other in aarch64-unknown-linux-musl x86_64-unknown-linux-musl aarch64-apple-darwin x86_64-apple-darwin; do
   printf '%064d  portward-1.2.3-%s.tar.gz\n' "${#other}" "$other"
