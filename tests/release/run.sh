@@ -10,8 +10,8 @@ trap 'rm -rf "$work"' EXIT
 cd "$here/../.."
 fail() { echo "FAILED: $1"; exit 1; }
 
-if ! command -v promtool >/dev/null && command -v apt-get >/dev/null; then
-  { apt-get update && apt-get install --yes --no-install-recommends prometheus; } >"$work/apt.log" 2>&1 || true
+if command -v apt-get >/dev/null && ! { command -v promtool && command -v buildah; } >/dev/null; then
+  { apt-get update && apt-get install --yes --no-install-recommends buildah prometheus; } >"$work/apt.log" 2>&1 || true
 fi
 if command -v promtool >/dev/null; then
   promtool check rules examples/prometheus/alerts.yml >"$work/log" 2>&1 || { cat "$work/log"; fail "the alerts are not valid"; }
@@ -105,10 +105,21 @@ if [ "$(id -u)" -ne 0 ] || ! unshare --mount true 2>/dev/null; then
   echo "skipped, so nothing was installed as root: no mount can be made here"
   exit 0
 fi
-if [ -f /etc/ssl/certs/ca-certificates.crt ]; then
-  release/image "$work/first" "$work/image"
-  unshare --mount python3 "$here/image.py" "$work/image"
-else
+# The image, by a builder that needs no daemon, and run without a container.
+images() { buildah --storage-driver vfs --root "$work/images" --runroot "$work/images.run" "$@"; }
+mkdir "$work/nothing"
+if [ ! -f /etc/ssl/certs/ca-certificates.crt ]; then
   echo "skipped, so no image was made: ca-certificates is not installed"
+elif ! images bud --quiet --isolation chroot --file <(echo 'FROM scratch') --tag nothing "$work/nothing" >"$work/log" 2>&1; then
+  echo "skipped, so no image was made: buildah is not installed or may not build here"
+else
+  release/image "$work/first" "$work/image"
+  architecture=$(uname -m)
+  architecture=${architecture/x86_64/amd64}
+  images bud --quiet --isolation chroot --platform "linux/${architecture/aarch64/arm64}" --file release/Dockerfile --tag portward "$work/image" \
+    >"$work/log" 2>&1 || { cat "$work/log"; fail "the image cannot be built"; }
+  images inspect --type image portward >"$work/image.json"
+  unshare --mount python3 "$here/image.py" "$(images mount "$(images from portward)")" "$work/image.json"
 fi
+
 unshare --mount --pid --fork "$here/machine.sh" "$work/first" || { code=$?; [ "$code" -eq 77 ] || exit "$code"; echo "skipped, so nothing was installed without Rust: no overlay can be mounted here"; }
