@@ -9,7 +9,12 @@ use time::OffsetDateTime;
 use super::wire::Action;
 
 /// How many requests may come at once after a pause.
-const BURST: u64 = 20;
+fn burst(action: Action) -> u64 {
+    match action {
+        Action::TagResource | Action::UntagResource => 40,
+        _ => 20,
+    }
+}
 
 /// A token in the unit of the arithmetic, which is exact: at one token a second, a nanosecond is one of these.
 const TOKEN: u64 = 1_000_000_000;
@@ -33,14 +38,17 @@ impl Buckets {
             .by
             .entry((region.to_owned(), action))
             .or_insert(Bucket {
-                level: BURST * TOKEN,
+                level: burst(action) * TOKEN,
                 at: now,
             });
         // A clock that goes back fills nothing.
         let nanoseconds = (now - bucket.at).whole_nanoseconds().max(0);
         let elapsed = u64::try_from(nanoseconds).unwrap_or(u64::MAX);
         let refill = elapsed.saturating_mul(per_second(action));
-        bucket.level = bucket.level.saturating_add(refill).min(BURST * TOKEN);
+        bucket.level = bucket
+            .level
+            .saturating_add(refill)
+            .min(burst(action) * TOKEN);
         bucket.at = bucket.at.max(now);
         if bucket.level < TOKEN {
             return false;
@@ -63,7 +71,9 @@ fn per_second(action: Action) -> u64 {
         Action::GetInstancePortStates
         | Action::GetOperation
         | Action::GetOperationsForResource
-        | Action::GetRegions => 10,
+        | Action::GetRegions
+        | Action::TagResource
+        | Action::UntagResource => 10,
     }
 }
 
@@ -80,20 +90,21 @@ mod tests {
     }
 
     #[test]
-    fn twenty_at_once_and_then_the_rate_of_the_action() {
-        for (action, rate) in [
-            (Action::PutInstancePublicPorts, 5),
-            (Action::GetInstancePortStates, 10),
+    fn a_burst_and_then_the_rate_of_the_action() {
+        for (action, burst, rate) in [
+            (Action::PutInstancePublicPorts, 20, 5),
+            (Action::GetInstancePortStates, 20, 10),
+            (Action::TagResource, 40, 10),
         ] {
             let mut buckets = Buckets::default();
-            assert_eq!(taken(&mut buckets, action, START), 20);
+            assert_eq!(taken(&mut buckets, action, START), burst);
             assert_eq!(taken(&mut buckets, action, START - Duration::HOUR), 0);
             let almost = START + Duration::SECOND / rate - Duration::NANOSECOND;
             assert_eq!(taken(&mut buckets, action, almost), 0);
             let one = START + Duration::SECOND;
             let per_second = usize::try_from(rate).expect("small");
             assert_eq!(taken(&mut buckets, action, one), per_second);
-            assert_eq!(taken(&mut buckets, action, one + Duration::DAY), 20);
+            assert_eq!(taken(&mut buckets, action, one + Duration::DAY), burst);
         }
     }
 

@@ -95,6 +95,8 @@ pub struct Change {
     pub ip_address_type: Option<String>,
     /// Its rules, as they are shown.
     pub port_states: Option<Vec<PortState>>,
+    /// Its tags, by key: somebody else wrote them.
+    pub tags: Option<BTreeMap<String, String>>,
 }
 
 /// How a request goes wrong.

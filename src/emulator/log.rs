@@ -1,4 +1,4 @@
-//! What the emulator logs: each request with what became of it, and each change of rules.
+//! What the emulator logs: each request with what became of it, and each change of rules or tags.
 //!
 //! Owns the events, at the level of single calls. Whoever measures a client from outside reads them as JSON: which calls it
 //! made, and which rules were open from when on. Does not log what a request or a reply holds besides.
@@ -8,7 +8,7 @@ use hyper::header::HeaderValue;
 use tracing::debug;
 
 use super::front::Outcome;
-use super::state::Write;
+use super::state::{TagWrite, Write};
 
 /// One request. `status` is the HTTP status, or 0 where no reply was sent.
 pub(super) fn request(headers: &HeaderMap, outcome: &Outcome) {
@@ -38,5 +38,19 @@ pub(super) fn write(write: &Write) {
         instance = %write.instance,
         open = open.join(" "),
         "rules changed"
+    );
+}
+
+/// One change of tags, with the keys of all that are there after it. Values may say more than a log should.
+pub(super) fn tags(write: &TagWrite) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    let keys: Vec<&str> = write.after.keys().map(String::as_str).collect();
+    debug!(
+        action = write.action,
+        instance = %write.instance,
+        keys = keys.join(" "),
+        "tags changed"
     );
 }

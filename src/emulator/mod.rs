@@ -32,6 +32,7 @@ mod signature;
 mod spelling;
 mod state;
 mod sts;
+mod tags;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -54,11 +55,11 @@ pub use in_process::{Failure, InProcess};
 pub use options::Options;
 pub use quirks::{
     AbsentPort, Acceptance, AddressSpelling, Aliases, AllSpelling, DoneStatus, ErrorCode,
-    ErrorType, Ipv6Spelling, Keys, ListedPorts, Missing, NoSources, OnClose, OnOpen, Order,
-    OtherFamily, Pages, PortStatesReply, Presence, Progress, Quirk, QuirkError, Quirks, Reads,
-    Rejection, SameKey, ShownLists, Steps, ThrottleStatus, WriteReply,
+    ErrorType, Ipv6Spelling, Keys, ListedPorts, Missing, NoSources, OnClose, OnOpen, OnTag, Order,
+    OtherArn, OtherFamily, Pages, PortStatesReply, Presence, Progress, Quirk, QuirkError, Quirks,
+    Reads, Rejection, SameKey, ShownLists, Steps, TagOperations, ThrottleStatus, WriteReply,
 };
-pub use state::{Author, Write};
+pub use state::{Author, TagWrite, Write};
 
 use changes::{Changed, Event};
 use fault::Fault;
@@ -156,6 +157,12 @@ impl Emulator {
         journal.get(first..).unwrap_or_default().to_vec()
     }
 
+    /// Every change of tags that was accepted, in order of time.
+    #[must_use]
+    pub fn tag_journal(&self) -> Vec<TagWrite> {
+        self.lock().front.service.state.tag_journal().to_vec()
+    }
+
     /// How many requests each action got, refused ones included. Actions that got none are not there.
     #[must_use]
     pub fn requests(&self) -> BTreeMap<String, usize> {
@@ -181,11 +188,15 @@ impl Emulator {
         };
         let Shared { front, store } = &mut *self.lock();
         let known = front.service.state.journal().len();
+        let known_tags = front.service.state.tag_journal().len();
         let mut keep = |changed: Changed<'_>| keep(store.as_mut(), changed);
         let outcome = front.answer(message, OffsetDateTime::now_utc(), &mut keep);
         log::request(&parts.headers, &outcome);
         for write in front.service.state.journal().iter().skip(known) {
             log::write(write);
+        }
+        for write in front.service.state.tag_journal().iter().skip(known_tags) {
+            log::tags(write);
         }
         outcome
     }

@@ -29,8 +29,10 @@ macro_rules! words {
 }
 
 mod listed;
+mod tags;
 
 pub use listed::ListedPorts;
+pub use tags::{OnTag, OtherArn, TagOperations};
 
 /// One answer to each open question about the service. Each field says what is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +111,22 @@ pub struct Quirks {
     pub port_states_every: u32,
     /// What the reply to an accepted write looks like. No member of it is required by the service model.
     pub write_reply: WriteReply,
+    /// How many tags a resource may have. The service model says 50.
+    pub tag_limit: usize,
+    /// The error above that limit. Not documented.
+    pub tag_limit_error: Rejection,
+    /// What TagResource does to a key that is there already. "Tag keys must be unique", says the service model, and no more;
+    /// the tags of other services are overwritten.
+    pub tag_existing: OnTag,
+    /// What UntagResource says of a key that is not there. Not documented.
+    pub untag_missing: Missing,
+    /// Whether a read shows the last change of tags. Not documented.
+    pub tag_reads: Reads,
+    /// How many operations a change of tags has. The service model has a list of them, and no type of operation for it, so that
+    /// the names of the actions are a guess. An operation of tags ends as those of rules do.
+    pub tag_operations: TagOperations,
+    /// What becomes of a `resourceArn` of something else. Not documented.
+    pub other_arn: OtherArn,
 }
 
 impl Default for Quirks {
@@ -151,6 +169,13 @@ impl Default for Quirks {
             port_states: PortStatesReply::default(),
             port_states_every: 1,
             write_reply: WriteReply::default(),
+            tag_limit: crate::model::TAGS_OF_A_RESOURCE,
+            tag_limit_error: Rejection::InvalidInput,
+            tag_existing: OnTag::default(),
+            untag_missing: Missing::default(),
+            tag_reads: Reads::default(),
+            tag_operations: TagOperations::default(),
+            other_arn: OtherArn::default(),
         }
     }
 }
@@ -180,7 +205,7 @@ words! {
 }
 
 words! {
-    /// What Close says of a key that is not open.
+    /// What a request to take something away says of what is not there.
     Missing {
         /// It succeeds and changes nothing.
         #[default]

@@ -11,16 +11,21 @@ use crate::inventory::Entry;
 use crate::model::{AddressType, PortState};
 
 use super::operation::{Operation, Status};
+use super::tags::Tags;
 
 /// When every instance was created: an inventory does not say (2023-11-14T22:13:20Z).
 const CREATED_AT: i64 = 1_700_000_000;
 
-/// An instance as `GetInstance` and `GetInstances` show it, with these rules. One whose rules cannot be read has no
+/// An instance as `GetInstance` and `GetInstances` show it, with these rules and tags. One whose rules cannot be read has no
 /// `networking.ports`.
-pub(super) fn instance(region: &str, entry: &Entry, rules: Option<&[PortState]>) -> Value {
+pub(super) fn instance(
+    region: &str,
+    entry: &Entry,
+    rules: Option<&[PortState]>,
+    tags: &Tags,
+) -> Value {
     let family = AddressType::from_name(&entry.ip_address_type);
-    let tags: Vec<Value> = entry
-        .tags
+    let tags: Vec<Value> = tags
         .iter()
         .map(|(key, value)| json!({"key": key, "value": value}))
         .collect();

@@ -10,6 +10,7 @@
 mod events;
 mod journal;
 mod page;
+mod tags;
 mod write;
 
 use std::collections::BTreeMap;
@@ -28,10 +29,12 @@ use super::fault::Fault;
 use super::operation::Operation;
 use super::operations::Operations;
 use super::quirks::{ListedPorts, Order, Pages, Quirks, Reads};
+use super::tags::Tags;
 use super::wire::Request;
 use super::{regions, reply, spelling};
 pub use journal::{Author, Write};
 use page::Page;
+pub use tags::TagWrite;
 use write::SecondStep;
 
 /// Everything the service knows.
@@ -44,6 +47,7 @@ pub(super) struct State {
     memory: BTreeMap<InstanceId, Memory>,
     operations: Operations,
     journal: Vec<Arc<Write>>,
+    tag_journal: Vec<TagWrite>,
     quirks: Quirks,
     seed: u64,
     /// Whether the writes of clients are accepted and have no effect.
@@ -55,15 +59,22 @@ pub(super) struct State {
 struct Memory {
     /// How often it was read while pending.
     pending_reads: u32,
-    /// The rules before the last change, for as long as reads may show them, and how many reads there were since.
-    old: Option<Vec<PortState>>,
-    reads_since: u32,
+    rules: Earlier<Vec<PortState>>,
+    tags: Earlier<Tags>,
     /// The rules before the first change, where lists go on showing them.
     first: Option<Vec<PortState>>,
     /// What is left to do of a Put.
     second_step: Option<SecondStep>,
     /// How often its rules were shown.
     shown: u64,
+}
+
+/// What was there before the last change, for as long as reads may show it.
+#[derive(Debug, Default)]
+struct Earlier<T> {
+    old: Option<T>,
+    /// How many reads there were since.
+    reads: u32,
 }
 
 impl State {
@@ -76,6 +87,7 @@ impl State {
             memory: BTreeMap::new(),
             operations: Operations::default(),
             journal: Vec::new(),
+            tag_journal: Vec::new(),
             quirks,
             seed,
             ignores_writes: false,
@@ -131,6 +143,9 @@ impl State {
             Request::Open { name, rule } => self.open(site, &name, &rule, now, keep),
             Request::Close { name, rule } => self.close(site, &name, &rule, now, keep),
             Request::Put { name, rules } => self.put(site, &name, &rules, now, keep),
+            Request::Tag { name, arn, tagging } => {
+                self.tag(site, &name, arn.as_deref(), &tagging, now, keep)
+            }
             Request::Operation { id } => {
                 let operation = self.operations.read(site, &id, now, keep)?;
                 let operation = operation.ok_or_else(|| Fault::not_found("Operation", &id))?;
@@ -233,7 +248,7 @@ impl State {
         let memory = self.memory.entry(id.clone()).or_default();
         memory.shown += 1;
         let roll = roll(self.seed, "order", &id.to_string(), memory.shown);
-        let seen = memory.seen(reads).or(rules);
+        let seen = memory.rules.seen(reads).or(rules);
         if memory.second_step.is_some() {
             self.finish_put(&id, place, now, keep)?;
         }
@@ -249,8 +264,20 @@ impl State {
     ) -> Result<Value, Fault> {
         let (rules, roll) = self.look(site, place, now, keep)?;
         let rules = rules.map(|rules| spelling::rules(&rules, &self.quirks, roll));
+        let earlier = self.earlier_tags(site, place);
         let entry = self.entry(site, place);
-        Ok(reply::instance(&site.region, entry, rules.as_deref()))
+        let tags = earlier.as_ref().unwrap_or(&entry.tags);
+        Ok(reply::instance(&site.region, entry, rules.as_deref(), tags))
+    }
+
+    /// The tags that a read sees instead of those that there are.
+    fn earlier_tags(&mut self, site: &Site, place: usize) -> Option<Tags> {
+        let reads = self.quirks.tag_reads;
+        if reads == Reads::Fresh {
+            return None;
+        }
+        let id = id(site, &self.entry(site, place).name);
+        self.memory.get_mut(&id)?.tags.seen(reads)
     }
 
     fn list_instances(
@@ -335,26 +362,33 @@ impl State {
 }
 
 impl Memory {
-    /// What a read sees instead of the rules as they are, and one read less to come.
-    fn seen(&mut self, reads: Reads) -> Option<Vec<PortState>> {
-        let (last, old) = match reads {
-            Reads::Fresh => return None,
-            Reads::Lag => (1, true),
-            Reads::Flicker => (2, self.reads_since.is_multiple_of(2)),
-        };
-        let seen = self.old.as_ref().filter(|_| old).cloned();
-        if self.reads_since >= last {
-            self.old = None;
-        }
-        self.reads_since += 1;
-        seen
-    }
-
     /// The rules changed from these.
     fn remember(&mut self, before: &[PortState]) {
         self.first.get_or_insert_with(|| before.to_vec());
-        self.old = Some(before.to_vec());
-        self.reads_since = 0;
+        self.rules.remember(before.to_vec());
+    }
+}
+
+impl<T: Clone> Earlier<T> {
+    /// What a read sees instead of what is there, and one read less to come.
+    fn seen(&mut self, reads: Reads) -> Option<T> {
+        let (last, old) = match reads {
+            Reads::Fresh => return None,
+            Reads::Lag => (1, true),
+            Reads::Flicker => (2, self.reads.is_multiple_of(2)),
+        };
+        let seen = self.old.as_ref().filter(|_| old).cloned();
+        if self.reads >= last {
+            self.old = None;
+        }
+        self.reads += 1;
+        seen
+    }
+
+    /// It changed from this.
+    fn remember(&mut self, before: T) {
+        self.old = Some(before);
+        self.reads = 0;
     }
 }
 

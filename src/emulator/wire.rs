@@ -10,6 +10,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 use super::fault::Fault;
 use super::quirks::{AbsentPort, Quirks};
 use super::rules::{PortInfo, Rule};
+use super::tags::{Tag, Tagging};
 
 /// The operations that are served.
 #[derive(
@@ -20,6 +21,8 @@ pub(super) enum Action {
     OpenInstancePublicPorts,
     CloseInstancePublicPorts,
     PutInstancePublicPorts,
+    TagResource,
+    UntagResource,
     GetOperation,
     GetOperations,
     GetOperationsForResource,
@@ -44,13 +47,15 @@ impl Action {
         name.parse().ok()
     }
 
-    /// Whether it changes rules.
+    /// Whether it changes rules or tags.
     pub(super) fn is_write(self) -> bool {
         matches!(
             self,
             Self::OpenInstancePublicPorts
                 | Self::CloseInstancePublicPorts
                 | Self::PutInstancePublicPorts
+                | Self::TagResource
+                | Self::UntagResource
         )
     }
 }
@@ -58,17 +63,49 @@ impl Action {
 /// A request that the service model allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
-    PortStates { name: String },
-    Open { name: String, rule: Rule },
-    Close { name: String, rule: Rule },
-    Put { name: String, rules: Vec<Rule> },
-    Operation { id: String },
-    Operations { token: Option<String> },
-    OperationsFor { name: String, token: Option<String> },
-    Instance { name: String },
-    Instances { token: Option<String> },
-    InstanceState { name: String },
-    Regions { zones: bool, database_zones: bool },
+    PortStates {
+        name: String,
+    },
+    Open {
+        name: String,
+        rule: Rule,
+    },
+    Close {
+        name: String,
+        rule: Rule,
+    },
+    Put {
+        name: String,
+        rules: Vec<Rule>,
+    },
+    Tag {
+        name: String,
+        arn: Option<String>,
+        tagging: Tagging,
+    },
+    Operation {
+        id: String,
+    },
+    Operations {
+        token: Option<String>,
+    },
+    OperationsFor {
+        name: String,
+        token: Option<String>,
+    },
+    Instance {
+        name: String,
+    },
+    Instances {
+        token: Option<String>,
+    },
+    InstanceState {
+        name: String,
+    },
+    Regions {
+        zones: bool,
+        database_zones: bool,
+    },
 }
 
 impl Request {
@@ -79,6 +116,7 @@ impl Request {
             | Self::Open { name, .. }
             | Self::Close { name, .. }
             | Self::Put { name, .. }
+            | Self::Tag { name, .. }
             | Self::OperationsFor { name, .. }
             | Self::Instance { name }
             | Self::InstanceState { name } => Some(name),
@@ -120,6 +158,20 @@ impl Request {
                     .map(|info| info.check(absent))
                     .collect::<Result<_, _>>()?;
                 Ok(Self::Put { name, rules })
+            }
+            Action::TagResource => {
+                let tags = members.tags("tags")?;
+                let (name, arn) = members.resource()?;
+                let tags = tags.ok_or_else(|| Fault::missing("tags"))?;
+                let tagging = Tagging::set(tags)?;
+                Ok(Self::Tag { name, arn, tagging })
+            }
+            Action::UntagResource => {
+                let keys = members.strings("tagKeys")?;
+                let (name, arn) = members.resource()?;
+                let keys = keys.ok_or_else(|| Fault::missing("tagKeys"))?;
+                let tagging = Tagging::remove(keys)?;
+                Ok(Self::Tag { name, arn, tagging })
             }
             Action::GetOperation => {
                 let id = members
@@ -241,6 +293,35 @@ impl Members<'_> {
         infos.collect::<Result<_, _>>().map(Some)
     }
 
+    fn tags(&self, name: &str) -> Result<Option<Vec<Tag>>, Fault> {
+        let Some(values) = self.list(name)? else {
+            return Ok(None);
+        };
+        let tags = values.iter().map(|value| {
+            let Value::Object(map) = value else {
+                return Err(wrong_type(name, "a list of objects"));
+            };
+            let members = Members(map);
+            Ok(Tag {
+                key: members.string("key")?,
+                value: members.string("value")?,
+            })
+        });
+        tags.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// The resource that a request about tags names, of the type that the pattern of the service model allows.
+    fn resource(&self) -> Result<(String, Option<String>), Fault> {
+        let arn = self.string("resourceArn")?;
+        let name = self.name("resourceName")?;
+        if let Some(arn) = &arn
+            && !is_arn(arn)
+        {
+            return Err(Fault::invalid_input(format!("{arn} is not a valid ARN.")));
+        }
+        Ok((name, arn))
+    }
+
     fn name_and_rule(&self, absent: AbsentPort) -> Result<(String, Rule), Fault> {
         let info = match self.get("portInfo") {
             None => None,
@@ -269,6 +350,26 @@ impl Members<'_> {
              digits, hyphens, underscores and full stops, and start and end with a letter, a digit or an underscore."
         )))
     }
+}
+
+/// Whether it fits the pattern of the service model: `^arn:(aws[^:]*):([a-zA-Z0-9-]+):([a-z0-9-]+):([0-9]+):([a-zA-Z]+)/([a-zA-Z0-9-]+)$`.
+fn is_arn(text: &str) -> bool {
+    let all = |part: &str, allowed: fn(char) -> bool| !part.is_empty() && part.chars().all(allowed);
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let parts: Vec<&str> = text.split(':').collect();
+    let [arn, partition, service, region, account, resource] = parts[..] else {
+        return false;
+    };
+    let (kind, id) = resource.split_once('/').unwrap_or_default();
+    arn == "arn"
+        && partition.starts_with("aws")
+        && all(service, word)
+        && all(region, |c| {
+            c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'
+        })
+        && all(account, |c| c.is_ascii_digit())
+        && all(kind, |c| c.is_ascii_alphabetic())
+        && all(id, word)
 }
 
 fn wrong_type(member: &str, wanted: &str) -> Fault {

@@ -15,6 +15,8 @@ pub use offline::Offline;
 pub use pace::{Rate, RateError};
 pub use tally::{Answers, Tally};
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use time::OffsetDateTime;
 
 use crate::model::{Firewall, Instance, InstanceId, Key, LiveFirewall, PortState, Site, Sources};
@@ -123,6 +125,37 @@ pub trait Writer {
     /// # Errors
     /// As for `open`.
     async fn put(&self, id: &InstanceId, firewall: &Firewall) -> Result<Operation, Error>;
+
+    /// Gives an instance these tags, by key. Other tags stay. What becomes of the value of a key that is there already is
+    /// not documented, so a tag that must not be lost gets a new key.
+    ///
+    /// The reply may have any number of operations (service model, `TagResourceResult`), none included: only a read says
+    /// what the tags are. Nothing keeps somebody else from writing the same key at the same time.
+    ///
+    /// # Errors
+    /// As for `open`; and without a request, for no tags at all and for tags that [`check_tag_key`] and
+    /// [`check_tag_value`] do not allow.
+    ///
+    /// [`check_tag_key`]: crate::model::check_tag_key
+    /// [`check_tag_value`]: crate::model::check_tag_value
+    async fn tag(
+        &self,
+        id: &InstanceId,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<Vec<Operation>, Error>;
+
+    /// Takes the tags with these keys from an instance, whatever their values are. What is said of a key that is not there
+    /// is not documented.
+    ///
+    /// The reply may have any number of operations (service model, `UntagResourceResult`).
+    ///
+    /// # Errors
+    /// As for `tag`.
+    async fn untag(
+        &self,
+        id: &InstanceId,
+        keys: &BTreeSet<String>,
+    ) -> Result<Vec<Operation>, Error>;
 }
 
 /// An instance of a list.

@@ -123,7 +123,7 @@ fn refill(action: &str) -> f64 {
         | "GetInstances"
         | "GetInstanceState"
         | "GetOperations" => 5.0,
-        // "All other Get actions".
+        // "All other Get actions", and `TagResource` and `UntagResource`, whose bucket is twice as large besides.
         _ => 10.0,
     }
 }

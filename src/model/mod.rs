@@ -22,6 +22,7 @@ mod sanitize;
 mod shard;
 mod sources;
 mod special;
+mod tag;
 
 pub use desired::{
     Absent, Desired, DesiredInstance, Expiry, Missing, Mode, NOTICE, Note, Strategy, Undeclared,
@@ -39,3 +40,6 @@ pub use sanitize::{begins_command, is_unsafe, sanitize_json, sanitize_line, sani
 pub use shard::{Shard, ShardError};
 pub use sources::{LIGHTSAIL_CONNECT, Sources, V4_ANYWHERE, V6_ANYWHERE};
 pub use special::{ARRIVING, SPECIAL, Special};
+pub use tag::{
+    TAG_KEY_LENGTH, TAG_VALUE_LENGTH, TAGS_OF_A_RESOURCE, TagError, check_tag_key, check_tag_value,
+};

@@ -4,7 +4,7 @@
 //! what a request leads to, which is the emulator's, and does not wait: pauses move the clock.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::{pending, ready};
 use std::time::Duration;
 
@@ -304,6 +304,16 @@ impl Service {
         place.emulator.call(action, &id.region, body)
     }
 
+    async fn write_tags(
+        &self,
+        action: &'static str,
+        id: &InstanceId,
+        body: Value,
+    ) -> Result<Vec<Operation>, Error> {
+        let reply = self.ask(action, id, body, None).await?;
+        decode::operations(action, &id.to_string(), &reply)
+    }
+
     async fn write(
         &self,
         id: &InstanceId,
@@ -350,6 +360,7 @@ impl Place {
             ip_address_type: (was.address_type != is.address_type)
                 .then(|| is.address_type.to_string()),
             port_states: changed.then(shown),
+            tags: (was.tags != is.tags).then(|| is.tags.clone()),
         };
         if change != Change::default() {
             self.emulator.script(id, &ScriptedEvent::Changes(change));
@@ -516,6 +527,24 @@ impl Writer for Service {
         let rules = ("portInfos", rules.collect());
         let firewall = firewall.clone();
         self.write(id, Call::Put { firewall }, rules).await
+    }
+
+    async fn tag(
+        &self,
+        id: &InstanceId,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<Vec<Operation>, Error> {
+        let body = decode::tags(id, tags);
+        self.write_tags("TagResource", id, body).await
+    }
+
+    async fn untag(
+        &self,
+        id: &InstanceId,
+        keys: &BTreeSet<String>,
+    ) -> Result<Vec<Operation>, Error> {
+        let body = json!({"resourceName": id.name, "tagKeys": keys});
+        self.write_tags("UntagResource", id, body).await
     }
 }
 

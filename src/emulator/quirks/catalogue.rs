@@ -4,9 +4,9 @@
 
 use super::{
     AbsentPort, Acceptance, AddressSpelling, Aliases, AllSpelling, DoneStatus, ErrorCode,
-    ErrorType, Ipv6Spelling, Keys, ListedPorts, Missing, NoSources, OnClose, OnOpen, Order,
-    OtherFamily, Pages, PortStatesReply, Presence, Progress, Quirks, Reads, Rejection, SameKey,
-    ShownLists, Steps, ThrottleStatus, Words, WriteReply,
+    ErrorType, Ipv6Spelling, Keys, ListedPorts, Missing, NoSources, OnClose, OnOpen, OnTag, Order,
+    OtherArn, OtherFamily, Pages, PortStatesReply, Presence, Progress, Quirks, Reads, Rejection,
+    SameKey, ShownLists, Steps, TagOperations, ThrottleStatus, Words, WriteReply,
 };
 
 /// One switch.
@@ -186,7 +186,7 @@ macro_rules! number {
     };
 }
 
-static CATALOGUE: [Quirk; 36] = [
+static CATALOGUE: [Quirk; 43] = [
     word!("open", open: OnOpen, "what Open does to a key that is open already"),
     word!("close", close: OnClose, "whether Close takes away its sources or the whole key"),
     word!("close-missing", close_missing: Missing, "what Close says of a key that is not open"),
@@ -227,4 +227,11 @@ static CATALOGUE: [Quirk; 36] = [
     word!("port-states", port_states: PortStatesReply, "what the reply to a read of rules looks like"),
     number!("port-states-every", port_states_every: &["1", "3"], "which of those replies look like that"),
     word!("write-reply", write_reply: WriteReply, "what the reply to an accepted write looks like"),
+    number!("tag-limit", tag_limit: &["50", "5"], "how many tags a resource may have"),
+    word!("tag-limit-error", tag_limit_error: Rejection, "the error above that limit"),
+    word!("tag-existing", tag_existing: OnTag, "what TagResource does to a key that is there already"),
+    word!("untag-missing", untag_missing: Missing, "what UntagResource says of a key that is not there"),
+    word!("tag-reads", tag_reads: Reads, "whether reads show the last change of tags"),
+    word!("tag-operations", tag_operations: TagOperations, "how many operations a change of tags has"),
+    word!("other-arn", other_arn: OtherArn, "what becomes of a `resourceArn` of something else"),
 ];

@@ -1,6 +1,8 @@
-//! Each quirk as a client meets it, through the way in that does without HTTP; the faults are in `faults`.
+//! Each quirk as a client meets it, through the way in that does without HTTP; the faults are in `faults`, and
+//! all about tags in `tags`.
 
 mod faults;
+mod tags;
 
 use serde_json::{Value, json};
 

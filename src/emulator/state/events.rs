@@ -189,6 +189,7 @@ fn changed(entry: &Entry, change: &Change) -> Entry {
         state,
         ip_address_type,
         port_states,
+        tags,
     } = change.clone();
     let entry = entry.clone();
     Entry {
@@ -196,6 +197,7 @@ fn changed(entry: &Entry, change: &Change) -> Entry {
         state: state.unwrap_or(entry.state),
         ip_address_type: ip_address_type.unwrap_or(entry.ip_address_type),
         port_states: port_states.map(Into::into).or(entry.port_states),
+        tags: tags.unwrap_or(entry.tags),
         ..entry
     }
 }

@@ -200,6 +200,14 @@ fn a_change_that_cannot_be_kept_is_undone() {
     for (action, body) in [
         (Action::PutInstancePublicPorts, put(1)),
         (Action::GetInstance, name("new-1")),
+        (
+            Action::TagResource,
+            json!({"resourceName": "web-1", "tags": [{"key": "x"}]}),
+        ),
+        (
+            Action::UntagResource,
+            json!({"resourceName": "web-1", "tagKeys": ["role"]}),
+        ),
     ] {
         let request = Request::parse(action, body.to_string().as_bytes(), &Quirks::default())
             .expect("a request");
@@ -209,7 +217,7 @@ fn a_change_that_cannot_be_kept_is_undone() {
         assert_eq!(fault.expect_err("not kept").message, "disk full");
     }
     assert_eq!(state.inventory(), &before);
-    assert!(state.journal().is_empty());
+    assert!(state.journal().is_empty() && state.tag_journal().is_empty());
 }
 
 #[test]

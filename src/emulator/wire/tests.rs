@@ -235,6 +235,12 @@ fn any_json() -> impl Strategy<Value = Value> {
             "cidrs",
             "pageToken",
             "operationId",
+            "resourceName",
+            "resourceArn",
+            "tags",
+            "tagKeys",
+            "key",
+            "value",
         ])
         .prop_map(str::to_owned),
         "[a-z]{0,4}",

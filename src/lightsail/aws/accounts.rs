@@ -4,7 +4,7 @@
 //! of an account that says which one it is: that STS knows the caller as one of that account. An account that fails it is
 //! not reached at all, and no other account notices. Does not know how a call is made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::OnceCell;
@@ -203,5 +203,23 @@ impl Writer for AccountsWriter {
     async fn put(&self, id: &InstanceId, firewall: &Firewall) -> Result<Operation, Error> {
         let writer = self.at("PutInstancePublicPorts", id).await?;
         writer.put(id, firewall).await
+    }
+
+    async fn tag(
+        &self,
+        id: &InstanceId,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<Vec<Operation>, Error> {
+        let writer = self.at("TagResource", id).await?;
+        writer.tag(id, tags).await
+    }
+
+    async fn untag(
+        &self,
+        id: &InstanceId,
+        keys: &BTreeSet<String>,
+    ) -> Result<Vec<Operation>, Error> {
+        let writer = self.at("UntagResource", id).await?;
+        writer.untag(id, keys).await
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns paging, the retries of reads, the turn that every call waits for, and one line of log a request. Does not retry a write and to log a body.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -14,7 +14,10 @@ use super::super::{Error, Kind, Listed, Operation, Reader, Writer};
 use super::complete::{EveryPort, ListedPorts};
 use super::limits::{self, Exceeded, Size, Taken};
 use super::{AwsReader, AwsWriter, Shared, convert, failure};
-use crate::model::{Fingerprint, Firewall, Instance, InstanceId, Key, PortState, Site, Sources};
+use crate::model::{
+    Fingerprint, Firewall, Instance, InstanceId, Key, PortState, Site, Sources, TagError,
+    check_tag_key, check_tag_value,
+};
 
 /// How often a read is tried where the service fails or the network does. Throttling is waited out up to the deadline.
 const ATTEMPTS: u32 = 5;
@@ -256,6 +259,49 @@ impl Writer for AwsWriter {
         });
         operation(ACTION, &target, write.await?.operation)
     }
+
+    async fn tag(
+        &self,
+        id: &InstanceId,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<Vec<Operation>, Error> {
+        const ACTION: &str = "TagResource";
+        let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
+        let mut checks = tags
+            .iter()
+            .map(|(key, value)| check_tag_key(key).and_then(|()| check_tag_value(value)));
+        taggable(
+            ACTION,
+            &target,
+            tags.is_empty(),
+            checks.try_for_each(|it| it),
+        )?;
+        let tags = tags.iter().map(|(key, value)| convert::tag(key, value));
+        // `resourceArn` is optional, and what it does beside the name is not documented.
+        let request = client.tag_resource().resource_name(&id.name);
+        let request = request.set_tags(Some(tags.collect()));
+        let write = self.0.write(ACTION, &id.region, &target, async || {
+            failed(ACTION, &target, request.send().await)
+        });
+        operations(ACTION, &target, write.await?.operations)
+    }
+
+    async fn untag(
+        &self,
+        id: &InstanceId,
+        keys: &BTreeSet<String>,
+    ) -> Result<Vec<Operation>, Error> {
+        const ACTION: &str = "UntagResource";
+        let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
+        let checked = keys.iter().try_for_each(|key| check_tag_key(key));
+        taggable(ACTION, &target, keys.is_empty(), checked)?;
+        let request = client.untag_resource().resource_name(&id.name);
+        let request = request.set_tag_keys(Some(keys.iter().cloned().collect()));
+        let write = self.0.write(ACTION, &id.region, &target, async || {
+            failed(ACTION, &target, request.send().await)
+        });
+        operations(ACTION, &target, write.await?.operations)
+    }
 }
 
 impl Shared {
@@ -403,6 +449,32 @@ fn operation(
 ) -> Result<Operation, Error> {
     let from = from.ok_or_else(|| missing(action, target, "operation"))?;
     convert::operation(from).map_err(|member| missing(action, target, member))
+}
+
+/// The operations of a write to tags. A reply without the list leaves open what was done, as one without its operation.
+fn operations(
+    action: &'static str,
+    target: &str,
+    from: Option<Vec<aws_sdk_lightsail::types::Operation>>,
+) -> Result<Vec<Operation>, Error> {
+    let from = from.ok_or_else(|| missing(action, target, "operations"))?;
+    from.into_iter()
+        .map(|one| operation(action, target, Some(one)))
+        .collect()
+}
+
+/// Tags that the service refuses by its documents are not sent, so that the refusal has one wording.
+fn taggable(
+    action: &'static str,
+    target: &str,
+    is_empty: bool,
+    checked: Result<(), TagError>,
+) -> Result<(), Error> {
+    let invalid = |message: String| Error::new(Kind::InvalidInput, action, target, message);
+    if is_empty {
+        return Err(invalid("no tag is named".to_owned()));
+    }
+    checked.map_err(|error| invalid(error.to_string()))
 }
 
 fn exceeded(action: &'static str, target: &str, limit: Exceeded) -> Error {

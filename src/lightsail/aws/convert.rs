@@ -138,6 +138,11 @@ pub(super) fn port_info(key: Key, sources: &Sources) -> types::PortInfo {
         .build()
 }
 
+/// A tag to send.
+pub(super) fn tag(key: &str, value: &str) -> types::Tag {
+    types::Tag::builder().key(key).value(value).build()
+}
+
 /// An operation, or the name of the member that is missing.
 pub(super) fn operation(from: types::Operation) -> Result<Operation, &'static str> {
     let types::Operation {

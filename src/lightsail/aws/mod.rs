@@ -140,6 +140,9 @@ pub const WRITE_ACTIONS: [&str; 5] = [
     "PutInstancePublicPorts",
 ];
 
+/// The actions that granting and revoking access for a time takes besides those of changing rules: leases are tags.
+pub const TAG_ACTIONS: [&str; 2] = ["TagResource", "UntagResource"];
+
 /// The service in every region. Cloning shares everything.
 #[derive(Clone, Debug)]
 pub struct Aws(Arc<Shared>);

@@ -1,5 +1,6 @@
 //! The calls against raw replies on loopback: what is asked, what is understood, what is tried again.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -221,6 +222,110 @@ async fn writes_say_everything_they_mean() {
         );
         let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
         assert_eq!(json(&request.body), json(&body));
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn changes_of_tags_name_the_tags_and_nothing_else() {
+    let done = r#"{"operations":[{"id":"op-1","operationType":"TagResource","isTerminal":true,"status":"Succeeded"}]}"#;
+    let stub = Stub::serve(move |_| Reply::json(200, done));
+    let writer = aws(&stub.url).await.writer();
+    let tags = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(key, value)| ((*key).into(), (*value).into()))
+            .collect()
+    };
+    let keys = |keys: &[&str]| {
+        keys.iter()
+            .map(ToString::to_string)
+            .collect::<BTreeSet<_>>()
+    };
+    let two = tags(&[("portward:grant:1", "v1"), ("role", "")]);
+    let operations = writer.tag(&web(), &two).await.expect("tagged");
+    let seen = operations.iter().map(|it| (it.id.as_str(), it.status));
+    assert_eq!(
+        seen.collect::<Vec<_>>(),
+        [("op-1", OperationStatus::Succeeded)]
+    );
+    let untagged = writer.untag(&web(), &keys(&["role"])).await;
+    assert_eq!(untagged.expect("untagged"), operations);
+    // None of these is sent.
+    let long = "x".repeat(257);
+    for refused in [
+        &[][..],
+        &[("", "")],
+        &[("aws:x", "")],
+        &[("x", &long)],
+        &[("a;b", "")],
+    ] {
+        let error = writer
+            .tag(&web(), &tags(refused))
+            .await
+            .expect_err("refused");
+        assert_eq!(
+            (error.kind(), error.is_outcome_unknown()),
+            (Kind::InvalidInput, false)
+        );
+    }
+    for refused in [&[][..], &[""], &["a;b"]] {
+        let error = writer
+            .untag(&web(), &keys(refused))
+            .await
+            .expect_err("refused");
+        assert_eq!(
+            (error.kind(), error.is_outcome_unknown()),
+            (Kind::InvalidInput, false)
+        );
+    }
+    let sent = stub.requests();
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+    let bodies = [
+        (
+            "TagResource",
+            r#"{"resourceName":"web-1","tags":[{"key":"portward:grant:1","value":"v1"},{"key":"role","value":""}]}"#,
+        ),
+        (
+            "UntagResource",
+            r#"{"resourceName":"web-1","tagKeys":["role"]}"#,
+        ),
+    ];
+    assert_eq!(sent.len(), bodies.len());
+    for (request, (action, body)) in sent.iter().zip(bodies) {
+        let target = format!("Lightsail_20161128.{action}");
+        assert_eq!(request.header("x-amz-target"), target);
+        assert_eq!(json(&request.body), json(body));
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_change_of_tags_is_sent_once_and_doubt_stays_doubt() {
+    let one: BTreeMap<String, String> = [("role".to_owned(), "web".to_owned())].into();
+    for (status, body, outcome) in [
+        (200, r#"{"operations":[]}"#, Ok(0)),
+        (200, "{}", Err((Kind::BadReply, true))),
+        (200, r#"{"operations":null}"#, Err((Kind::BadReply, true))),
+        (200, r#"{"operations":[{}]}"#, Err((Kind::BadReply, true))),
+        (200, "", Err((Kind::BadReply, true))),
+        (500, "{}", Err((Kind::Service, true))),
+        (
+            403,
+            r#"{"__type":"ThrottlingException"}"#,
+            Err((Kind::Throttled, false)),
+        ),
+        (
+            400,
+            r#"{"__type":"AccessDeniedException"}"#,
+            Err((Kind::AccessDenied, false)),
+        ),
+    ] {
+        let stub = Stub::serve(move |_| Reply::json(status, body));
+        let writer = aws(&stub.url).await.writer();
+        let reply = writer.tag(&web(), &one).await;
+        let found = reply.map(|all| all.len());
+        let found = found.map_err(|error| (error.kind(), error.is_outcome_unknown()));
+        assert_eq!(found, outcome, "{status} {body}");
+        assert_eq!(stub.requests().len(), 1, "{status} {body}");
     }
 }
 

@@ -14,7 +14,10 @@ use portward::lightsail::{Error, Kind, Operation, Reader, Writer};
 use portward::model::{Firewall, Instance, InstanceId, Key, PortState, Site, Sources};
 use serde_json::{Value, json};
 
-use super::decode::{instance, judged, missing, operation, port_info, port_state, text};
+use super::decode::{
+    instance, judged, missing, operation, operations, port_info, port_state, tags as tag_request,
+    text,
+};
 use super::time::Time;
 
 /// How often a read is tried where the service or the network fails, as in the real seam.
@@ -170,6 +173,17 @@ impl Service {
         }
     }
 
+    fn write_tags(
+        &self,
+        action: &'static str,
+        id: &InstanceId,
+        body: Value,
+    ) -> Result<Vec<Operation>, Error> {
+        let target = id.to_string();
+        let reply = self.ask(action, &target, &id.region, &body)?;
+        operations(action, &target, &reply)
+    }
+
     fn write(
         &self,
         action: &'static str,
@@ -265,5 +279,23 @@ impl Writer for Service {
             id,
             ("portInfos", rules.collect::<Vec<_>>().into()),
         )
+    }
+
+    async fn tag(
+        &self,
+        id: &InstanceId,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<Vec<Operation>, Error> {
+        let body = tag_request(id, tags);
+        self.write_tags("TagResource", id, body)
+    }
+
+    async fn untag(
+        &self,
+        id: &InstanceId,
+        keys: &BTreeSet<String>,
+    ) -> Result<Vec<Operation>, Error> {
+        let body = json!({"resourceName": id.name, "tagKeys": keys});
+        self.write_tags("UntagResource", id, body)
     }
 }

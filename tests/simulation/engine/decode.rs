@@ -3,6 +3,8 @@
 //! **Owns** the strictness of the real seam: what is missing is an error, and a reply that did not come leaves the outcome
 //! open. The tests of the executor read this file too. **Does not** call anything.
 
+use std::collections::BTreeMap;
+
 use portward::emulator::Failure;
 use portward::lightsail::{Error, Kind, Operation, OperationStatus};
 use portward::model::{AddressType, Instance, InstanceId, InstanceState, Key, PortState, Sources};
@@ -119,6 +121,28 @@ pub(crate) fn port_info(key: Key, sources: &Sources) -> Value {
         "ipv6Cidrs": sources.ipv6_cidrs().collect::<Vec<_>>(),
         "cidrListAliases": sources.aliases(),
     })
+}
+
+/// The body of a `TagResource`.
+pub(crate) fn tags(id: &InstanceId, tags: &BTreeMap<String, String>) -> Value {
+    let tags = tags.iter();
+    let tags: Vec<Value> = tags
+        .map(|(key, value)| json!({"key": key, "value": value}))
+        .collect();
+    json!({"resourceName": id.name, "tags": tags})
+}
+
+/// The operations in the reply to a change of tags.
+pub(crate) fn operations(
+    action: &'static str,
+    target: &str,
+    reply: &Value,
+) -> Result<Vec<Operation>, Error> {
+    let all = reply["operations"].as_array();
+    let all = all.ok_or_else(|| missing(action, target, "operations"))?;
+    all.iter()
+        .map(|value| operation(action, target, value))
+        .collect()
 }
 
 pub(crate) fn operation(

@@ -82,6 +82,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::lightsail::aws::TAG_ACTIONS;
 
     /// The actions that the sources call: whatever a constant names that looks like one.
     fn called() -> BTreeSet<String> {
@@ -115,7 +116,8 @@ mod tests {
             .chain(&WRITE_ACTIONS)
             .map(ToString::to_string)
             .collect();
-        assert_eq!(called(), allowed);
+        let tags = TAG_ACTIONS.map(ToOwned::to_owned);
+        assert_eq!(called(), &allowed | &tags.into());
         let write = policy(Allowed::Write);
         assert!(
             allowed

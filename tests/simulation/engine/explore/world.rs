@@ -5,7 +5,7 @@
 //! judge.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -455,6 +455,12 @@ fn entries(rules: &Firewall) -> Vec<PortState> {
         .collect()
 }
 
+/// The executor of plans does not touch tags.
+fn not_asked(action: &'static str, id: &InstanceId) -> Error {
+    let message = "no plan has such a call";
+    Error::new(Kind::InvalidInput, action, id.to_string(), message)
+}
+
 impl Reader for World<'_> {
     async fn instances(&self, _: &Site) -> Result<Vec<Instance>, Error> {
         Ok(vec![self.listed()])
@@ -512,5 +518,17 @@ impl Writer for World<'_> {
     async fn put(&self, _: &InstanceId, firewall: &Firewall) -> Result<Operation, Error> {
         let firewall = firewall.clone();
         self.sent(&Call::Put { firewall }).await
+    }
+
+    async fn tag(
+        &self,
+        id: &InstanceId,
+        _: &BTreeMap<String, String>,
+    ) -> Result<Vec<Operation>, Error> {
+        Err(not_asked("TagResource", id))
+    }
+
+    async fn untag(&self, id: &InstanceId, _: &BTreeSet<String>) -> Result<Vec<Operation>, Error> {
+        Err(not_asked("UntagResource", id))
     }
 }

@@ -1,0 +1,432 @@
+//! TagResource and UntagResource as a client meets them: limits, errors, quirks and faults.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::super::super::faults::{Change, ScriptedEvent, Trigger};
+use super::*;
+
+type Tags = BTreeMap<String, String>;
+
+fn tag(service: &InProcess, key: &str, value: &str) -> Result<Value, Failure> {
+    tag_all(service, &json!([{"key": key, "value": value}]))
+}
+
+fn tag_all(service: &InProcess, tags: &Value) -> Result<Value, Failure> {
+    let body = json!({"resourceName": "web-1", "tags": tags});
+    ask(service, "TagResource", &body)
+}
+
+fn untag(service: &InProcess, keys: &[&str]) -> Result<Value, Failure> {
+    let body = json!({"resourceName": "web-1", "tagKeys": keys});
+    ask(service, "UntagResource", &body)
+}
+
+/// The tags that a read shows.
+fn shown(service: &InProcess) -> Tags {
+    let reply = ask(service, "GetInstance", &json!({"instanceName": "web-1"}));
+    read_tags(&reply.expect("read")["instance"])
+}
+
+fn read_tags(instance: &Value) -> Tags {
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let tags = instance["tags"].as_array().expect("a list");
+    tags.iter()
+        .map(|tag| (text(&tag["key"]), text(&tag["value"])))
+        .collect()
+}
+
+/// The tags that there really are.
+fn stored(service: &InProcess) -> Tags {
+    service.emulator().inventory().regions[REGION][0]
+        .tags
+        .clone()
+}
+
+fn tags(pairs: &[(&str, &str)]) -> Tags {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+#[test]
+fn a_tag_is_read_at_once_in_both_reads_and_leaves_an_operation() {
+    let service = with(&[]);
+    let reply = tag(&service, "portward:grant:1", "v1 22/tcp").expect("accepted");
+    let operation = &reply["operations"][0];
+    assert_eq!(
+        operation,
+        &json!({
+            "id": operation["id"], "resourceName": "web-1", "resourceType": "Instance", "createdAt": 0.0,
+            "location": {"availabilityZone": "eu-central-1a", "regionName": REGION}, "isTerminal": true,
+            "operationDetails": "", "operationType": "TagResource", "status": "Succeeded", "statusChangedAt": 0.0
+        })
+    );
+    let id = json!({"operationId": operation["id"]});
+    let found = ask(&service, "GetOperation", &id).expect("found");
+    assert_eq!(&found["operation"], operation);
+
+    let expected = tags(&[("portward:grant:1", "v1 22/tcp")]);
+    assert_eq!(shown(&service), expected);
+    let list = ask(&service, "GetInstances", &json!({})).expect("a list");
+    assert_eq!(read_tags(&list["instances"][0]), expected);
+    assert_eq!(read_tags(&list["instances"][1]), tags(&[]));
+
+    tag_all(&service, &json!([{"key": "bare"}])).expect("accepted");
+    let reply = untag(&service, &["portward:grant:1"]).expect("accepted");
+    assert_eq!(reply["operations"][0]["operationType"], "UntagResource");
+    assert_eq!(shown(&service), tags(&[("bare", "")]));
+
+    let journal = service.emulator().tag_journal();
+    let seen: Vec<_> = journal
+        .iter()
+        .map(|write| (write.action, write.before.len(), write.after.len()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("TagResource", 0, 1),
+            ("TagResource", 1, 2),
+            ("UntagResource", 2, 1)
+        ]
+    );
+    assert!(service.emulator().journal().is_empty(), "no rule changed");
+}
+
+#[test]
+fn what_the_documents_do_not_allow_is_refused_and_changes_nothing() {
+    let service = with(&[]);
+    tag(&service, "role", "web").expect("accepted");
+    let long = |count: usize| "x".repeat(count);
+    for refused in [
+        json!([]),
+        json!([{"value": "x"}]),
+        json!([{"key": "", "value": "x"}]),
+        json!([{"key": long(129), "value": "x"}]),
+        json!([{"key": "x", "value": long(257)}]),
+        json!([{"key": "aws:x", "value": "x"}]),
+        json!([{"key": "a\"b", "value": "x"}]),
+        json!([{"key": "x", "value": "a\nb"}]),
+        json!([{"key": "x", "value": "1"}, {"key": "x", "value": "2"}]),
+        json!([{"key": "fine", "value": "1"}, {"key": "a;b", "value": "2"}]),
+    ] {
+        let found = code(tag_all(&service, &refused));
+        assert_eq!(found, "InvalidInputException", "{refused}");
+    }
+    for refused in [&[][..], &[""], &["aws:x"], &["a;b"], &["role", "role"]] {
+        assert_eq!(code(untag(&service, refused)), "InvalidInputException");
+    }
+    for refused in [json!("x"), json!([1]), json!([{"key": 1}])] {
+        let found = code(tag_all(&service, &refused));
+        assert_eq!(found, "SerializationException", "{refused}");
+    }
+    assert_eq!(stored(&service), tags(&[("role", "web")]));
+    tag(&service, &long(128), &long(256)).expect("the longest");
+
+    let elsewhere = json!({"resourceName": "nobody", "tags": [{"key": "x"}], "tagKeys": ["x"]});
+    for action in ["TagResource", "UntagResource"] {
+        assert_eq!(code(ask(&service, action, &elsewhere)), "NotFoundException");
+        let found = service.call(
+            action,
+            "us-east-1",
+            &json!({"resourceName": "web-1", "tags": [{"key": "x"}], "tagKeys": ["x"]}),
+        );
+        assert_eq!(code(found), "NotFoundException", "another region");
+        for missing in [
+            json!({"resourceName": "web-1"}),
+            json!({"tags": [{"key": "x"}], "tagKeys": ["x"]}),
+        ] {
+            let found = code(ask(&service, action, &missing));
+            assert_eq!(found, "InvalidInputException", "{missing}");
+        }
+    }
+}
+
+#[test]
+fn the_limit_of_tags_bars_growth() {
+    for (quirks, limit, expected) in [
+        (&[][..], 50, "InvalidInputException"),
+        (&["tag-limit=5"], 5, "InvalidInputException"),
+        (
+            &["tag-limit=5", "tag-limit-error=operation-failure"],
+            5,
+            "OperationFailureException",
+        ),
+    ] {
+        let service = with(quirks);
+        for n in 0..limit {
+            tag(&service, &format!("tag-{n}"), "x").expect("within the limit");
+        }
+        assert_eq!(code(tag(&service, "more", "x")), expected);
+        assert_eq!(stored(&service).len(), limit);
+        tag(&service, "tag-0", "y").expect("a key that is there");
+        untag(&service, &["tag-1"]).expect("accepted");
+        tag(&service, "more", "x").expect("one was free");
+    }
+}
+
+#[test]
+fn a_key_that_is_there_and_one_that_is_not() {
+    for (quirk, outcome, value) in [
+        ("tag-existing=overwrite", None, "new"),
+        ("tag-existing=keep", None, "old"),
+        ("tag-existing=refuse", Some("InvalidInputException"), "old"),
+    ] {
+        let service = with(&[quirk]);
+        tag(&service, "role", "old").expect("accepted");
+        let again = tag(&service, "role", "new");
+        assert_eq!(again.err().as_ref().and_then(Failure::code), outcome);
+        assert_eq!(stored(&service), tags(&[("role", value)]), "{quirk}");
+    }
+    for (quirk, outcome) in [
+        ("untag-missing=succeed", None),
+        ("untag-missing=invalid-input", Some("InvalidInputException")),
+        ("untag-missing=not-found", Some("NotFoundException")),
+    ] {
+        let service = with(&[quirk]);
+        tag(&service, "role", "web").expect("accepted");
+        let gone = untag(&service, &["role", "owner"]);
+        assert_eq!(gone.as_ref().err().and_then(Failure::code), outcome);
+        // A request that is refused is refused as a whole.
+        assert_eq!(stored(&service).is_empty(), gone.is_ok(), "{quirk}");
+    }
+}
+
+#[test]
+fn reads_may_be_late_and_operations_missing() {
+    for (quirk, seen) in [
+        ("tag-reads=fresh", [1, 1, 1, 1]),
+        ("tag-reads=lag", [0, 0, 1, 1]),
+        ("tag-reads=flicker", [0, 1, 0, 1]),
+    ] {
+        let service = with(&[quirk]);
+        tag(&service, "role", "web").expect("accepted");
+        assert_eq!([(); 4].map(|()| shown(&service).len()), seen, "{quirk}");
+        assert_eq!(ports(&service), [22], "rules are not late for that");
+    }
+    let service = with(&["tag-operations=none"]);
+    let reply = tag(&service, "role", "web").expect("accepted");
+    assert_eq!(reply, json!({"operations": []}));
+    let body = json!({"resourceName": "web-1"});
+    let all = ask(&service, "GetOperationsForResource", &body).expect("a list");
+    assert_eq!(all["operations"], json!([]));
+    for (quirk, changed) in [
+        ("operations=later", true),
+        ("operations=fail", false),
+        ("operations=fail-applied", true),
+    ] {
+        let service = with(&[quirk]);
+        let reply = tag(&service, "role", "web").expect("accepted");
+        assert_eq!(reply["operations"][0]["status"], "NotStarted", "{quirk}");
+        assert_eq!(!stored(&service).is_empty(), changed, "{quirk}");
+    }
+    for (quirk, readable) in [
+        ("write-reply=no-operation", true),
+        ("write-reply=truncated", false),
+        ("write-reply=html", false),
+        ("write-reply=empty", false),
+    ] {
+        let service = with(&[quirk]);
+        assert_eq!(tag(&service, "role", "web").is_ok(), readable, "{quirk}");
+        assert_eq!(stored(&service).len(), 1, "accepted all the same");
+    }
+}
+
+#[test]
+fn an_arn_beside_the_name() {
+    let own = stored_arn(&with(&[]));
+    let other = own.replace("web-1", "web-2");
+    for (quirk, arn, outcome) in [
+        ("other-arn=ignore", &own, None),
+        ("other-arn=ignore", &other, None),
+        ("other-arn=refuse", &own, None),
+        ("other-arn=refuse", &other, Some("NotFoundException")),
+        (
+            "other-arn=ignore",
+            &"web-1".to_owned(),
+            Some("InvalidInputException"),
+        ),
+        (
+            "other-arn=ignore",
+            &own.replace("Instance/", "Instance:"),
+            Some("InvalidInputException"),
+        ),
+    ] {
+        let service = with(&[quirk]);
+        let body = json!({"resourceName": "web-1", "resourceArn": arn, "tags": [{"key": "x"}]});
+        let reply = ask(&service, "TagResource", &body);
+        let found = reply.as_ref().err().and_then(Failure::code);
+        assert_eq!(found, outcome, "{quirk} {arn}");
+        assert_eq!(stored(&service).len(), usize::from(reply.is_ok()));
+    }
+}
+
+fn stored_arn(service: &InProcess) -> String {
+    service.emulator().inventory().regions[REGION][0]
+        .arn
+        .clone()
+}
+
+fn scripted(action: &'static str, what: ScriptedEvent) -> InProcess {
+    let instance = InstanceId {
+        account: None,
+        region: REGION.to_owned(),
+        name: "web-1".to_owned(),
+    };
+    let faults = Faults {
+        script: vec![Trigger {
+            instance,
+            action: Some(action),
+            nth: 1,
+            what,
+        }],
+        ..Faults::default()
+    };
+    let options = Options {
+        faults,
+        ..Options::default()
+    };
+    InProcess::new(fleet(), options, START)
+}
+
+#[test]
+fn every_trouble_can_meet_a_change_of_tags() {
+    for (trouble, applied) in [
+        (Trouble::Refused, false),
+        (Trouble::LostRequest, false),
+        (Trouble::LostReply, true),
+        (Trouble::SilentBefore, false),
+        (Trouble::SilentAfter, true),
+        (Trouble::ServerError, false),
+        (Trouble::ServerErrorAfter, true),
+        (Trouble::Throttled, false),
+        (Trouble::Rejected, false),
+        (Trouble::Denied, false),
+        (Trouble::Ignored, false),
+        (Trouble::Slow(Duration::from_secs(3)), true),
+    ] {
+        let service = scripted("TagResource", ScriptedEvent::Goes(trouble));
+        let reply = tag(&service, "role", "web");
+        let accepted = matches!(trouble, Trouble::Ignored | Trouble::Slow(_));
+        assert_eq!(reply.is_ok(), accepted, "{trouble:?}");
+        assert_eq!(stored(&service).len(), usize::from(applied), "{trouble:?}");
+        if let Err(Failure::Lost { applied: told } | Failure::Never { applied: told }) = reply {
+            assert_eq!(told, applied, "{trouble:?}");
+        }
+        tag(&service, "role", "web").expect("the second is fine");
+        untag(&service, &["role"]).expect("another action");
+    }
+    // Somebody else changes the tags, or the instance is another one.
+    let others = tags(&[("theirs", "x")]);
+    let change = Change {
+        tags: Some(others.clone()),
+        ..Change::default()
+    };
+    let service = scripted("UntagResource", ScriptedEvent::Changes(change));
+    tag(&service, "role", "web").expect("accepted");
+    untag(&service, &["role"]).expect("accepted");
+    assert_eq!(stored(&service), others);
+    for (what, there) in [
+        (ScriptedEvent::Deleted, false),
+        (ScriptedEvent::Replaced, true),
+    ] {
+        let service = scripted("TagResource", what);
+        assert_eq!(tag(&service, "role", "web").is_ok(), there);
+    }
+}
+
+#[test]
+fn who_may_change_rules_may_be_denied_tags_and_the_other_way_round() {
+    let denied = |actions: &[&str]| {
+        let faults = Faults {
+            denied: actions.iter().map(ToString::to_string).collect(),
+            ..Faults::default()
+        };
+        let options = Options {
+            faults,
+            ..Options::default()
+        };
+        InProcess::new(fleet(), options, START)
+    };
+    let service = denied(&["TagResource"]);
+    assert_eq!(code(tag(&service, "x", "")), "AccessDeniedException");
+    untag(&service, &["x"]).expect("allowed");
+    put(&service, &[]).expect("allowed");
+    let service = denied(&["PutInstancePublicPorts", "UntagResource"]);
+    tag(&service, "x", "").expect("allowed");
+    assert_eq!(code(untag(&service, &["x"])), "AccessDeniedException");
+    assert_eq!(code(put(&service, &[])), "AccessDeniedException");
+}
+
+#[test]
+fn tags_have_rates_of_their_own() {
+    let faults = Faults {
+        throttle: true,
+        ..Faults::default()
+    };
+    let options = Options {
+        faults,
+        ..Options::default()
+    };
+    let service = InProcess::new(fleet(), options, START);
+    for _ in 0..40 {
+        tag(&service, "x", "").expect("within the burst");
+    }
+    assert_eq!(code(tag(&service, "x", "")), "ThrottlingException");
+    untag(&service, &["x"]).expect("another bucket");
+    put(&service, &[]).expect("another bucket");
+    service.advance(Duration::from_millis(100));
+    tag(&service, "x", "").expect("one token");
+}
+
+/// What may be asked for.
+#[derive(Clone, Debug)]
+enum Step {
+    Tag(Tags),
+    Untag(BTreeSet<String>),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    // Few keys, so that they meet.
+    let key = || "[a-c]:[0-3]";
+    let step = prop_oneof![
+        prop::collection::btree_map(key(), "[a-z0-9 /=+@._:-]{0,6}", 1..5).prop_map(Step::Tag),
+        prop::collection::btree_set(key(), 1..5).prop_map(Step::Untag),
+    ];
+    prop::collection::vec(step, 0..40)
+}
+
+proptest! {
+    /// Whatever is tagged and untagged: what is read is what a map would hold, and a request above the limit changes nothing.
+    #[test]
+    fn tags_are_a_map_with_a_limit(steps in steps()) {
+        let service = with(&["tag-limit=5"]);
+        let mut model = Tags::new();
+        for step in steps {
+            let mut next = model.clone();
+            let reply = match &step {
+                Step::Tag(tags) => {
+                    next.extend(tags.clone());
+                    let tags: Vec<Value> = tags.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+                    tag_all(&service, &tags.into())
+                }
+                Step::Untag(keys) => {
+                    next.retain(|key, _| !keys.contains(key));
+                    untag(&service, &keys.iter().map(String::as_str).collect::<Vec<_>>())
+                }
+            };
+            prop_assert_eq!(reply.is_ok(), next.len() <= 5, "{:?}", step);
+            if reply.is_ok() {
+                model = next;
+            }
+            prop_assert_eq!(&shown(&service), &model);
+            prop_assert_eq!(&stored(&service), &model);
+        }
+        let writes = service.emulator().tag_journal();
+        for pair in writes.windows(2) {
+            prop_assert_eq!(&pair[0].after, &pair[1].before);
+        }
+    }
+}
