@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_of_aws_is_reserved_in_any_case() {
+    fn the_reserved_prefix_is_refused_in_any_case() {
         for key in ["aws:x", "AWS:x", "Aws:"] {
             assert_eq!(check_tag_key(key), Err(TagError::ReservedKey));
         }
