@@ -64,6 +64,7 @@ fn check_reply(reply: &Reply) {
         shown(reader.operation(&id, "1").await);
         shown(reader.operations_for(&id).await);
         shown(writer.put(&id, &Firewall::new()).await);
+        shown(writer.untag(&id, &["a".to_owned()].into()).await);
     });
 }
 

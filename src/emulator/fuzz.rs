@@ -88,7 +88,7 @@ mod tests {
                 "authorization: AWS4-HMAC-SHA256 Credential=test/[0-9]{8}/r/lightsail/aws4_request, SignedHeaders=[a-z;-]{0,20}, Signature=[0-9a-f]{0,64}",
                 "(keys=twice|put=two-steps|ipv6=upper|port-states=truncated)",
             ], 0..6),
-            body in "[{](\"(instanceName|portInfos?|pageToken|operationId)\": ?(\"web-1\"|\"[ -~]{0,8}\"|[0-9]{1,3}|\\[\\]|[{]\"fromPort\": ?-?[0-9]{1,6},\"toPort\": ?[0-9]{1,6},\"protocol\": ?\"(tcp|all|icmp)\"[}]),?){0,4}[}]",
+            body in "[{](\"(instanceName|portInfos?|pageToken|operationId|resourceName|tags|tagKeys)\": ?(\\[[{]\"key\": ?\"[ -~]{0,8}\"[}]\\]|\\[\"[a-z]{1,4}\"\\]|\"web-1\"|\"[ -~]{0,8}\"|[0-9]{1,3}|\\[\\]|[{]\"fromPort\": ?-?[0-9]{1,6},\"toPort\": ?[0-9]{1,6},\"protocol\": ?\"(tcp|all|icmp)\"[}]),?){0,4}[}]",
         ) {
             fuzz_request(format!("{}\n\n{body}", headers.join("\n")).as_bytes());
         }

@@ -115,15 +115,15 @@ pub struct Quirks {
     pub tag_limit: usize,
     /// The error above that limit. Not documented.
     pub tag_limit_error: Rejection,
-    /// What TagResource does to a key that is there already. "Tag keys must be unique", says the service model, and no more;
-    /// the tags of other services are overwritten.
+    /// What `TagResource` does to a key that is there already. "Tag keys must be unique", says the service model, and no
+    /// more; those of other services are overwritten.
     pub tag_existing: OnTag,
-    /// What UntagResource says of a key that is not there. Not documented.
+    /// What `UntagResource` says of a key that is not there. Not documented.
     pub untag_missing: Missing,
     /// Whether a read shows the last change of tags. Not documented.
     pub tag_reads: Reads,
-    /// How many operations a change of tags has. The service model has a list of them, and no type of operation for it, so that
-    /// the names of the actions are a guess. An operation of tags ends as those of rules do.
+    /// Which operations a change of tags has. The service model has a list of them, and no type of operation for it. They end
+    /// as those of rules do.
     pub tag_operations: TagOperations,
     /// What becomes of a `resourceArn` of something else. Not documented.
     pub other_arn: OtherArn,

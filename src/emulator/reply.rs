@@ -11,6 +11,7 @@ use crate::inventory::Entry;
 use crate::model::{AddressType, PortState};
 
 use super::operation::{Operation, Status};
+use super::quirks::{Quirks, TagOperations};
 use super::tags::Tags;
 
 /// When every instance was created: an inventory does not say (2023-11-14T22:13:20Z).
@@ -118,8 +119,8 @@ pub(super) fn state(name: &str) -> Value {
     json!({"code": code, "name": name})
 }
 
-/// An operation.
-pub(super) fn operation(operation: &Operation) -> Value {
+/// An operation. One that changed tags has a type only where the quirk says so.
+pub(super) fn operation(operation: &Operation, quirks: &Quirks) -> Value {
     let mut shown = json!({
         "id": operation.id,
         "resourceName": operation.instance.name,
@@ -132,6 +133,13 @@ pub(super) fn operation(operation: &Operation) -> Value {
         "status": <&str>::from(operation.status),
         "statusChangedAt": timestamp(operation.changed_at),
     });
+    let is_on_tags = matches!(operation.kind, "TagResource" | "UntagResource");
+    if is_on_tags
+        && quirks.tag_operations != TagOperations::Typed
+        && let Some(members) = shown.as_object_mut()
+    {
+        members.remove("operationType");
+    }
     if operation.status == Status::Failed {
         shown["errorCode"] = "InternalError".into();
         shown["errorDetails"] = "The operation could not be carried out.".into();

@@ -149,7 +149,7 @@ impl State {
             Request::Operation { id } => {
                 let operation = self.operations.read(site, &id, now, keep)?;
                 let operation = operation.ok_or_else(|| Fault::not_found("Operation", &id))?;
-                Ok(json!({"operation": reply::operation(operation)}))
+                Ok(json!({"operation": reply::operation(operation, &self.quirks)}))
             }
             Request::Operations { token } => self.list_operations(site, None, token.as_deref()),
             Request::OperationsFor { name, token } => {
@@ -349,7 +349,9 @@ impl State {
         let page = Page::new("operations", token, size, all().count())?;
         self.check_page(token)?;
         let shown = all().skip(page.start).take(page.end - page.start);
-        let operations: Vec<Value> = shown.map(reply::operation).collect();
+        let operations: Vec<Value> = shown
+            .map(|operation| reply::operation(operation, &self.quirks))
+            .collect();
         Ok(page.reply("operations", &operations, self.quirks.pages))
     }
 

@@ -1,4 +1,4 @@
-//! Tags as the service stores them, and what TagResource and UntagResource make of them.
+//! Tags as the service stores them, and what `TagResource` and `UntagResource` make of them.
 //!
 //! **Owns** the check of the tags in a request and the two changes, as functions from tags to tags. **Does not** know
 //! instances.

@@ -352,7 +352,8 @@ impl Members<'_> {
     }
 }
 
-/// Whether it fits the pattern of the service model: `^arn:(aws[^:]*):([a-zA-Z0-9-]+):([a-z0-9-]+):([0-9]+):([a-zA-Z]+)/([a-zA-Z0-9-]+)$`.
+/// Whether it fits the pattern of the service model:
+/// `^arn:(aws[^:]*):([a-zA-Z0-9-]+):([a-z0-9-]+):([0-9]+):([a-zA-Z]+)/([a-zA-Z0-9-]+)$`.
 fn is_arn(text: &str) -> bool {
     let all = |part: &str, allowed: fn(char) -> bool| !part.is_empty() && part.chars().all(allowed);
     let word = |c: char| c.is_ascii_alphanumeric() || c == '-';

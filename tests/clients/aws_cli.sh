@@ -131,6 +131,35 @@ if python3 -c 'import json,sys; sys.exit(json.load(open(sys.argv[1]))["regions"]
   verdict "the file holds what the last write left" 1
 fi
 
+tags() { # TITLE EXPRESSION
+  check "$1" "{t['key']: t['value'] for t in r['instance']['tags']} == $2" get-instance --instance-name web-1
+}
+check "tag-resource: two tags" "[o['status'] for o in r['operations']] == ['Succeeded']" \
+  tag-resource --resource-name web-1 --tags 'key=portward:grant:1,value=v1 22/tcp' key=bare
+tags "they are there beside those of the file" "{'role': 'web', 'portward:grant:1': 'v1 22/tcp', 'bare': ''}"
+check "get-instances shows them too" \
+  "[len(i['tags']) for i in r['instances']] == [3, 0, 0]" get-instances
+check "tag-resource: a key that is there, with the ARN" "r['operations'][0]['isTerminal']" \
+  tag-resource --resource-name web-1 --tags key=bare,value=new --resource-arn \
+  arn:aws:lightsail:eu-central-1:123456789012:Instance/00000000-0000-4000-8000-000000000001
+tags "it has the new value" "{'role': 'web', 'portward:grant:1': 'v1 22/tcp', 'bare': 'new'}"
+check "untag-resource: a key that is there and one that is not" "len(r['operations']) == 1" \
+  untag-resource --resource-name web-1 --tag-keys portward:grant:1 nothing
+tags "the others stay" "{'role': 'web', 'bare': 'new'}"
+if python3 -c 'import json,sys; sys.exit(json.load(open(sys.argv[1]))["regions"]["eu-central-1"][0]["tags"] != {"role": "web", "bare": "new"})' \
+  "$work/fleet.json"; then verdict "the file has the tags" 0; else
+  cp "$work/fleet.json" "$work/out"
+  verdict "the file has the tags" 1
+fi
+refuse "a key that is reserved" InvalidInputException reserved \
+  tag-resource --resource-name web-1 --tags key=aws:x,value=y
+refuse "a character that no tag has" InvalidInputException "';'" \
+  tag-resource --resource-name web-1 --tags 'key=a;b'
+fifty=$(python3 -c 'import json; print(json.dumps([{"key": f"tag-{n}"} for n in range(49)]))')
+refuse "more than 50 tags" InvalidInputException 50 tag-resource --resource-name web-1 --tags "$fifty"
+refuse "tags of an unknown instance" NotFoundException "web-2" untag-resource --resource-name web-2 --tag-keys bare
+tags "what was refused changed no tag" "{'role': 'web', 'bare': 'new'}"
+
 refuse "a pending instance takes no writes" OperationFailureException pending \
   put-instance-public-ports --instance-name new-1 --port-infos '[]'
 for _ in 1 2 3; do ask get-instance-state --instance-name new-1 || true; done

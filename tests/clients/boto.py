@@ -33,6 +33,7 @@ QUIRKS = [
     ["lists=not-empty", "address=bare", "ipv6=expanded"],
     ["error-type=prefixed", "error-header=present", "listed-ports=absent"],
     ["open=replace", "close=key", "put=two-steps", "reads=lag"],
+    ["tag-operations=none", "tag-reads=lag"],
 ]
 
 # Where the emulator says what was captured from the service rather than what the model says. Each must be needed.
@@ -236,6 +237,7 @@ def code(call, **arguments):
     return None
 
 
+LEASE = "portward:grant:1"
 ECHO = {"protocol": "icmp", "fromPort": 8, "cidrs": ["192.0.2.0/24"]}  # without toPort, as the Go SDK sends 0
 RULES = [
     {"protocol": "tcp", "fromPort": 443, "toPort": 443, "cidrs": ["0.0.0.0/0"], "ipv6Cidrs": ["::/0"]},
@@ -262,6 +264,10 @@ def walk(lightsail, sts, checker, server):
     lightsail.put_instance_public_ports(
         instanceName="all-1", portInfos=[{"protocol": "-1", "toPort": 65535, "cidrs": ["192.0.2.0/24"]}]
     )
+    tagged = lightsail.tag_resource(resourceName="web-1", tags=[{"key": LEASE, "value": "v1"}, {"key": "bare"}])
+    lightsail.untag_resource(resourceName="web-1", tagKeys=["bare"])
+    for operation in tagged["operations"]:
+        code(lightsail.get_operation, operationId=operation["id"])
     for _ in range(4):
         code(lightsail.get_operation, operationId=put["id"])
     lightsail.get_instance(instanceName="web-1")
@@ -277,6 +283,9 @@ def walk(lightsail, sts, checker, server):
         code(lightsail.get_instances, pageToken="none"),
         code(lightsail.put_instance_public_ports, instanceName="new-1", portInfos=[]),
         code(lightsail.open_instance_public_ports, instanceName="web-1", portInfo={"fromPort": 1, "toPort": 1}),
+        code(lightsail.tag_resource, resourceName="web-9", tags=[{"key": "x"}]),
+        code(lightsail.tag_resource, resourceName="web-1", tags=[{"key": "aws:x"}]),
+        code(lightsail.untag_resource, resourceName="web-1", tagKeys=[]),
         code(lightsail.delete_instance, instanceName="web-1"),
         code(server.client("lightsail", checker, secret="wrong").get_instances),
         code(server.client("lightsail", checker, token="bogus").get_instances),
@@ -293,7 +302,8 @@ def walk(lightsail, sts, checker, server):
 
 
 REFUSALS = ["NotFoundException"] * 2 + ["InvalidInputException"] * 2 + ["OperationFailureException"]
-REFUSALS += ["InvalidInputException", "UnknownOperationException", "InvalidSignatureException"]
+REFUSALS += ["InvalidInputException", "NotFoundException"] + ["InvalidInputException"] * 2
+REFUSALS += ["UnknownOperationException", "InvalidSignatureException"]
 REFUSALS += ["UnrecognizedClientException", "InvalidClientTokenId"]
 
 OPEN = [("icmp", 8, 0), ("icmpv6", 128, 0), ("tcp", 22, 22), ("tcp", 443, 443), ("udp", 7000, 7010)]
@@ -316,6 +326,10 @@ def main():
             for _ in range(3):
                 there = keys(lightsail)
             results.check(f"{title}: the rules that must be open", there == want, there)
+            tags = lightsail.get_instance(instanceName="web-1")["instance"]["tags"]
+            tags = {tag["key"]: tag["value"] for tag in tags}
+            want = {"role": "web"} if "operations=fail" in quirks else {"role": "web", LEASE: "v1"}
+            results.check(f"{title}: the tags that must be there", tags == want, tags)
             if not quirks:
                 everything = keys(lightsail, "all-1")
                 results.check("-1 without fromPort is `all`", everything == [("all", 0, 65535)], everything)
@@ -334,7 +348,7 @@ def main():
         captured |= checker.captured
         members += checker.members
     asked = {tuple(name.split()[:2]) for name in seen if name.endswith(" 200")}
-    results.check(f"every operation was answered: {len(asked)}", len(asked) == 11 + 3, sorted(asked))
+    results.check(f"every operation was answered: {len(asked)}", len(asked) == 13 + 3, sorted(asked))
     results.check("each exception from the model is needed", captured == set(CAPTURED), captured)
     # A checker that finds nothing wrong would prove nothing.
     model = boto3.session.Session().client("lightsail", region_name=REGION).meta.service_model

@@ -101,6 +101,17 @@ await check('instances, their state, and operations', async () => {
   assert.ok(regions.some((region) => region.name === sdk.RegionName.EU_CENTRAL_1));
 });
 
+await check('tags', async () => {
+  const tagged = await lightsail.send(new sdk.TagResourceCommand({
+    resourceName: instanceName,
+    tags: [{ key: 'portward:grant:1', value: 'v1' }, { key: 'bare' }],
+  }));
+  assert.deepEqual(tagged.operations.map((operation) => operation.status), [sdk.OperationStatus.Succeeded]);
+  await lightsail.send(new sdk.UntagResourceCommand({ resourceName: instanceName, tagKeys: ['bare'] }));
+  const { instance } = await lightsail.send(new sdk.GetInstanceCommand({ instanceName }));
+  assert.deepEqual(instance.tags, [{ key: 'portward:grant:1', value: 'v1' }, { key: 'role', value: 'web' }]);
+});
+
 // With a class of the SDK, or the name of an error that it has no class for.
 const refused = (title, type, send) =>
   check(title, () => assert.rejects(send, typeof type === 'string' ? { name: type } : type));

@@ -16,7 +16,7 @@ use aws_sdk_lightsail::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_lightsail::operation::RequestId;
 use aws_sdk_lightsail::operation::get_instance_port_states::GetInstancePortStatesOutput;
-use aws_sdk_lightsail::types::{NetworkProtocol, OperationStatus, PortInfo};
+use aws_sdk_lightsail::types::{NetworkProtocol, OperationStatus, PortInfo, Tag};
 use futures_util::future::{AbortHandle, abortable, pending};
 use portward::emulator::{Access, Emulator, Options, Progress, Quirks};
 use portward::inventory::Inventory;
@@ -209,6 +209,52 @@ async fn the_sdk_reads_and_writes() {
     let requests = emulator.requests();
     assert_eq!(requests.get("GetInstancePortStates"), Some(&3));
     assert_eq!(requests.get("PutInstancePublicPorts"), Some(&2));
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn the_sdk_tags() {
+    let emulator = emulator(Options::default());
+    let served = serve(&emulator).await;
+    let client = served.usual();
+    let tag = |key: &str, value: Option<&str>| {
+        let value = value.map(ToOwned::to_owned);
+        Tag::builder().key(key).set_value(value).build()
+    };
+    let request = client.tag_resource().resource_name("web-1");
+    let request = request
+        .tags(tag("portward:grant:1", Some("v1")))
+        .tags(tag("bare", None));
+    let reply = request.send().await.expect("accepted");
+    let [operation] = reply.operations() else {
+        panic!("{reply:?}")
+    };
+    assert_eq!(operation.status(), Some(&OperationStatus::Succeeded));
+    let id = operation.id().expect("an id");
+    let found = client.get_operation().operation_id(id).send().await;
+    assert_eq!(found.expect("found").operation.as_ref(), Some(operation));
+
+    let request = client.untag_resource().resource_name("web-1");
+    let reply = request.tag_keys("bare").send().await.expect("accepted");
+    assert_eq!(reply.operations().len(), 1);
+    let request = client.get_instance().instance_name("web-1");
+    let shown = request.send().await.expect("read");
+    let tags = shown.instance().expect("one").tags();
+    let wanted = [
+        tag("portward:grant:1", Some("v1")),
+        tag("role", Some("web")),
+    ];
+    assert_eq!(tags, wanted);
+    let listed = client.get_instances().send().await.expect("read");
+    assert_eq!(listed.instances()[0].tags(), wanted);
+
+    let request = client.tag_resource().resource_name("web-1");
+    let none = request.set_tags(Some(Vec::new())).send().await;
+    assert_eq!(code(none), "InvalidInputException");
+    let request = client.untag_resource().resource_name("web-9");
+    let nobody = request.tag_keys("bare").send().await;
+    assert_eq!(code(nobody), "NotFoundException");
+    assert_eq!(emulator.tag_journal().len(), 2);
     served.stop().await;
 }
 

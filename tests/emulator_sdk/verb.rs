@@ -210,6 +210,14 @@ async fn replies_are_late_changes_stay_in_memory_and_calls_are_told() {
     put.send().await.expect("accepted");
     assert!(begun.elapsed() >= std::time::Duration::from_millis(30));
     assert!(super::read_rules(&client).await.port_states().is_empty());
+    let tag = aws_sdk_lightsail::types::Tag::builder()
+        .key("a:1")
+        .value("secret");
+    let tagged = client
+        .tag_resource()
+        .resource_name("web-1")
+        .tags(tag.build());
+    tagged.send().await.expect("accepted");
     let file = std::fs::read_to_string(directory.path().join("fleet.json")).expect("a file");
     assert_eq!(file, FLEET);
 
@@ -226,12 +234,17 @@ async fn replies_are_late_changes_stay_in_memory_and_calls_are_told() {
     let change = serde_json::json!({
         "message": "rules changed", "action": "PutInstancePublicPorts", "instance": "eu-central-1/web-1", "open": "",
     });
+    let tags = serde_json::json!({
+        "message": "tags changed", "action": "TagResource", "instance": "eu-central-1/web-1", "keys": "a:1 role",
+    });
     assert_eq!(
         told,
         [
             request("PutInstancePublicPorts"),
             change,
-            request("GetInstancePortStates")
+            request("GetInstancePortStates"),
+            request("TagResource"),
+            tags,
         ]
     );
 }

@@ -232,6 +232,6 @@ static CATALOGUE: [Quirk; 43] = [
     word!("tag-existing", tag_existing: OnTag, "what TagResource does to a key that is there already"),
     word!("untag-missing", untag_missing: Missing, "what UntagResource says of a key that is not there"),
     word!("tag-reads", tag_reads: Reads, "whether reads show the last change of tags"),
-    word!("tag-operations", tag_operations: TagOperations, "how many operations a change of tags has"),
+    word!("tag-operations", tag_operations: TagOperations, "which operations a change of tags has"),
     word!("other-arn", other_arn: OtherArn, "what becomes of a `resourceArn` of something else"),
 ];

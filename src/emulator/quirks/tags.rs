@@ -1,11 +1,11 @@
-//! The switches for what is not known of TagResource and UntagResource.
+//! The switches for what is not known of `TagResource` and `UntagResource`.
 //!
 //! **Owns** their answers. **Does not** know their names on the command line.
 
 use super::Words;
 
 words! {
-    /// What TagResource does to a key that is there already.
+    /// What `TagResource` does to a key that is there already.
     OnTag {
         /// The new value takes the place of the old one.
         #[default]
@@ -18,11 +18,13 @@ words! {
 }
 
 words! {
-    /// How many operations are in the reply to a change of tags.
+    /// Which operations a change of tags has.
     TagOperations {
-        /// One, as in the reply to a change of rules.
+        /// One without a type, since the service model has no type for it.
         #[default]
-        One = "one",
+        Untyped = "untyped",
+        /// One with the name of the action as its type.
+        Typed = "typed",
         /// None: the list is empty, and nothing is remembered.
         Empty = "none",
     }

@@ -87,7 +87,7 @@ impl State {
             .begin((&id, &arn), action, details, now, quirks);
         // Last, as after a write to rules.
         keep(Changed::Operation(&operation))?;
-        Ok(json!({"operations": [reply::operation(&operation)]}))
+        Ok(json!({"operations": [reply::operation(&operation, &self.quirks)]}))
     }
 
     /// Changes the tags, or leaves everything as it is where the change cannot be kept.

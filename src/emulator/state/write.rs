@@ -169,7 +169,7 @@ impl State {
         // Last, so that an operation which is kept is one whose rules are. A client that is told of a failure here has to
         // look, as after any failure of the service.
         keep(Changed::Operation(&operation))?;
-        Ok(json!({"operation": reply::operation(&operation)}))
+        Ok(json!({"operation": reply::operation(&operation, &self.quirks)}))
     }
 
     /// Takes the second step of a Put, if there is one left.

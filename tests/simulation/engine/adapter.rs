@@ -177,10 +177,10 @@ impl Service {
         &self,
         action: &'static str,
         id: &InstanceId,
-        body: Value,
+        body: &Value,
     ) -> Result<Vec<Operation>, Error> {
         let target = id.to_string();
-        let reply = self.ask(action, &target, &id.region, &body)?;
+        let reply = self.ask(action, &target, &id.region, body)?;
         operations(action, &target, &reply)
     }
 
@@ -287,7 +287,7 @@ impl Writer for Service {
         tags: &BTreeMap<String, String>,
     ) -> Result<Vec<Operation>, Error> {
         let body = tag_request(id, tags);
-        self.write_tags("TagResource", id, body)
+        self.write_tags("TagResource", id, &body)
     }
 
     async fn untag(
@@ -296,6 +296,6 @@ impl Writer for Service {
         keys: &BTreeSet<String>,
     ) -> Result<Vec<Operation>, Error> {
         let body = json!({"resourceName": id.name, "tagKeys": keys});
-        self.write_tags("UntagResource", id, body)
+        self.write_tags("UntagResource", id, &body)
     }
 }

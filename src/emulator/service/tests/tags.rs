@@ -1,4 +1,4 @@
-//! TagResource and UntagResource as a client meets them: limits, errors, quirks and faults.
+//! `TagResource` and `UntagResource` as a client meets them: limits, errors, quirks and faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,7 +61,7 @@ fn a_tag_is_read_at_once_in_both_reads_and_leaves_an_operation() {
         &json!({
             "id": operation["id"], "resourceName": "web-1", "resourceType": "Instance", "createdAt": 0.0,
             "location": {"availabilityZone": "eu-central-1a", "regionName": REGION}, "isTerminal": true,
-            "operationDetails": "", "operationType": "TagResource", "status": "Succeeded", "statusChangedAt": 0.0
+            "operationDetails": "", "status": "Succeeded", "statusChangedAt": 0.0
         })
     );
     let id = json!({"operationId": operation["id"]});
@@ -75,8 +75,7 @@ fn a_tag_is_read_at_once_in_both_reads_and_leaves_an_operation() {
     assert_eq!(read_tags(&list["instances"][1]), tags(&[]));
 
     tag_all(&service, &json!([{"key": "bare"}])).expect("accepted");
-    let reply = untag(&service, &["portward:grant:1"]).expect("accepted");
-    assert_eq!(reply["operations"][0]["operationType"], "UntagResource");
+    untag(&service, &["portward:grant:1"]).expect("accepted");
     assert_eq!(shown(&service), tags(&[("bare", "")]));
 
     let journal = service.emulator().tag_journal();
@@ -206,6 +205,16 @@ fn reads_may_be_late_and_operations_missing() {
         assert_eq!([(); 4].map(|()| shown(&service).len()), seen, "{quirk}");
         assert_eq!(ports(&service), [22], "rules are not late for that");
     }
+    let service = with(&["tag-operations=typed"]);
+    tag(&service, "role", "web").expect("accepted");
+    untag(&service, &["role"]).expect("accepted");
+    put(&service, &[]).expect("accepted");
+    let all = ask(&service, "GetOperations", &json!({})).expect("a list");
+    let kind = |n: usize| all["operations"][n]["operationType"].as_str();
+    assert_eq!(
+        [0, 1, 2].map(kind),
+        ["TagResource", "UntagResource", "PutInstancePublicPorts"].map(Some)
+    );
     let service = with(&["tag-operations=none"]);
     let reply = tag(&service, "role", "web").expect("accepted");
     assert_eq!(reply, json!({"operations": []}));
