@@ -98,6 +98,12 @@ fn nothing_is_needed_for_the_policy() {
         "{}",
         write.stdout
     );
+    let grant = stage.run(&["doctor", "--iam-policy", "grant"]);
+    let policy: serde_json::Value = serde_json::from_str(&grant.stdout).expect("JSON");
+    let leases = &policy["Statement"][2];
+    assert_eq!(leases["Action"][1], "lightsail:UntagResource");
+    let keys = &leases["Condition"]["ForAllValues:StringLike"]["aws:TagKeys"];
+    assert_eq!((grant.code, keys), (Some(0), &"portward:*".into()));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::lightsail::aws::{READ_ACTIONS, WRITE_ACTIONS};
+use crate::lightsail::aws::{READ_ACTIONS, TAG_ACTIONS, WRITE_ACTIONS};
 
 /// What somebody is to be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -14,7 +14,13 @@ pub(super) enum Allowed {
     Read,
     /// What apply asks besides
     Write,
+    /// What granting and revoking access for a time asks: what apply asks, and tags whose keys begin with `portward:`
+    Grant,
 }
+
+/// The tags that leases are: no other tag may be written, because groups of the configuration and policies of IAM match
+/// tags.
+const LEASES: &str = "portward:*";
 
 /// A policy, its members in the usual order.
 #[derive(Serialize)]
@@ -31,7 +37,29 @@ struct Statement {
     effect: &'static str,
     action: Vec<String>,
     resource: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<Condition>,
 }
+
+/// By the service authorization reference, `aws:TagKeys` is a condition key of `TagResource` and of `UntagResource`; not
+/// verified against the service.
+#[derive(Serialize)]
+struct Condition {
+    /// Holds for a request without keys too, hence the other one.
+    #[serde(rename = "ForAllValues:StringLike")]
+    every: TagKeys,
+    /// Holds only where the service says which keys they are. So nothing is allowed where it does not.
+    #[serde(rename = "Null")]
+    absent: TagKeys,
+}
+
+#[derive(Serialize)]
+struct TagKeys {
+    #[serde(rename = "aws:TagKeys")]
+    keys: &'static str,
+}
+
+const INSTANCES: &str = "arn:aws:lightsail:*:*:Instance/*";
 
 /// The policy as JSON. Reading knows no single resources, so that its statement is for all of them; a role that is assumed
 /// needs no permission to ask STS who it is.
@@ -47,24 +75,32 @@ pub(super) fn policy(allowed: Allowed) -> String {
         effect: "Allow",
         action: named(actions),
         resource,
+        condition: None,
     };
     let (reads, writes): (Vec<&str>, Vec<&str>) = WRITE_ACTIONS
         .iter()
         .partition(|action| action.starts_with("Get"));
+    let all_reads = [&READ_ACTIONS[..], &reads[..]].concat();
+    let changes = || {
+        vec![
+            statement("PortwardReads", &all_reads, "*"),
+            statement("PortwardWrites", &writes, INSTANCES),
+        ]
+    };
     let statement = match allowed {
         Allowed::Read => vec![statement("PortwardReads", &READ_ACTIONS, "*")],
-        Allowed::Write => vec![
-            statement(
-                "PortwardReads",
-                &[&READ_ACTIONS[..], &reads[..]].concat(),
-                "*",
-            ),
-            statement(
-                "PortwardWrites",
-                &writes,
-                "arn:aws:lightsail:*:*:Instance/*",
-            ),
-        ],
+        Allowed::Write => changes(),
+        Allowed::Grant => {
+            let mut all = changes();
+            all.push(Statement {
+                condition: Some(Condition {
+                    every: TagKeys { keys: LEASES },
+                    absent: TagKeys { keys: "false" },
+                }),
+                ..statement("PortwardLeases", &TAG_ACTIONS, INSTANCES)
+            });
+            all
+        }
     };
     let policy = Policy {
         version: "2012-10-17",
@@ -82,7 +118,6 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::lightsail::aws::TAG_ACTIONS;
 
     /// The actions that the sources call: whatever a constant names that looks like one.
     fn called() -> BTreeSet<String> {
@@ -138,5 +173,29 @@ mod tests {
             "{parsed}"
         );
         assert_ne!(writes["Resource"], "*");
+    }
+
+    #[test]
+    fn who_grants_writes_no_tag_but_leases() {
+        let parsed: Value = serde_json::from_str(&policy(Allowed::Grant)).expect("JSON");
+        let write: Value = serde_json::from_str(&policy(Allowed::Write)).expect("JSON");
+        let statements = parsed["Statement"].as_array().expect("statements");
+        // What apply may do is the same, and without a condition.
+        assert_eq!(
+            Some(&statements[..2]),
+            write["Statement"].as_array().map(|it| &it[..])
+        );
+        assert!(!write.to_string().contains("Condition"), "{write}");
+        let leases = serde_json::json!({
+            "Sid": "PortwardLeases", "Effect": "Allow",
+            "Action": ["lightsail:TagResource", "lightsail:UntagResource"],
+            "Resource": "arn:aws:lightsail:*:*:Instance/*",
+            "Condition": {
+                "ForAllValues:StringLike": {"aws:TagKeys": "portward:*"},
+                "Null": {"aws:TagKeys": "false"},
+            },
+        });
+        assert_eq!(statements[2..], [leases]);
+        assert!(!policy(Allowed::Write).contains("TagResource"));
     }
 }
