@@ -348,6 +348,10 @@ proptest::proptest! {
                 let info = if member == "portInfos" { json!([info, rule(22, "192.0.2.0/24")]) } else { info };
                 let _ = ask(&service, action, &json!({"instanceName": "web-1", member: info}));
                 let _ = read(&service);
+                let key = format!("tag-{}", n % 7);
+                let _ = ask(&service, "TagResource", &json!({"resourceName": "web-1", "tags": [{"key": key}]}));
+                let _ = ask(&service, "UntagResource", &json!({"resourceName": "web-1", "tagKeys": [key]}));
+                let _ = ask(&service, "TagResource", &json!({"resourceName": "web-1", "tags": [{"key": key}]}));
                 service.advance(Duration::from_millis(300));
             }
         }
@@ -357,7 +361,16 @@ proptest::proptest! {
                 proptest::prop_assert_eq!(&before, &write.before);
             }
         }
+        let mut tags = BTreeMap::new();
+        for write in service.emulator().tag_journal() {
+            if let Some(before) = tags.insert(write.arn, write.after) {
+                proptest::prop_assert_eq!(before, write.before);
+            }
+        }
         for entry in &service.emulator().inventory().regions[REGION] {
+            if let Some(last) = tags.get(&entry.arn) {
+                proptest::prop_assert_eq!(last, &entry.tags);
+            }
             if let Some(last) = rules.get(&entry.arn) {
                 proptest::prop_assert_eq!(Some(last.as_slice()), entry.port_states.as_deref());
             }
