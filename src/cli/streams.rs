@@ -6,23 +6,30 @@
 use std::io::{self, Write as _};
 
 use super::exit::Exit;
+use super::terminal::{stderr_width, stdout_width};
 use crate::config::Diagnostic;
 use crate::model::sanitize_lines;
-use crate::render::sanitize;
+use crate::render::{sanitize, wrap};
 
 /// A line on stderr that is neither data nor trouble.
 pub(super) fn say(line: &str) {
-    let _ = writeln!(anstream::stderr(), "{}", sanitize(line));
+    let line = wrap(&sanitize(line), stderr_width());
+    let _ = writeln!(anstream::stderr(), "{line}");
+}
+
+/// Sentences, broken where stdout ends.
+pub(super) fn fit(text: &str) -> String {
+    wrap(text, stdout_width())
 }
 
 /// An error and its hint on stderr.
 pub(super) fn complain(message: &str, hint: Option<&str>) {
     let style = anstyle::AnsiColor::Red.on_default().bold();
-    let mut stderr = anstream::stderr().lock();
-    let _ = writeln!(stderr, "{style}error:{style:#} {}", sanitize(message));
+    let mut text = format!("{style}error:{style:#} {}\n", sanitize(message));
     if let Some(hint) = hint {
-        let _ = writeln!(stderr, "hint: {}", sanitize(hint));
+        text += &format!("hint: {}\n", sanitize(hint));
     }
+    let _ = write!(anstream::stderr(), "{}", wrap(&text, stderr_width()));
 }
 
 /// Warnings on a configuration on stderr.

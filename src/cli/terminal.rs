@@ -1,12 +1,31 @@
-//! The terminal that a question is asked on.
+//! The terminal: whether there is one to ask a question on, and how wide it is.
 //!
-//! **Owns** whether there is one, and that only what is typed after a question answers it. **Does not** word questions.
+//! **Owns** its width, and that only what is typed after a question answers it. **Does not** word questions.
 
 use std::io::{self, IsTerminal as _};
+
+use crate::render::DEFAULT_WIDTH;
 
 /// Whether somebody can read a question and answer it.
 pub(super) fn is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// A line that is longer is hard to read, however wide the window is.
+const WIDEST: usize = 120;
+
+/// Columns of stdout, and of a log or a file where it is no terminal.
+pub(super) fn stdout_width() -> usize {
+    width(terminal_size::terminal_size_of(io::stdout()))
+}
+
+/// Columns of stderr, likewise.
+pub(super) fn stderr_width() -> usize {
+    width(terminal_size::terminal_size_of(io::stderr()))
+}
+
+fn width(size: Option<(terminal_size::Width, terminal_size::Height)>) -> usize {
+    size.map_or(DEFAULT_WIDTH, |(width, _)| usize::from(width.0).min(WIDEST))
 }
 
 /// Throws away what was typed and not read yet: it was meant for something else.

@@ -1,4 +1,4 @@
-//! A plan as a unified diff of rules, one file a instance: what `plan --diff` shows.
+//! Unified diffs: of the rules of a plan, one file an instance, which `plan --diff` shows, and of edits to a file.
 //!
 //! Owns the one-line spelling of a rule that is compared. Does not compare by meaning, which is what the plan does.
 
@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use similar::TextDiff;
 
 use super::words::{key, sanitize, source_words};
-use crate::model::{Firewall, LiveFirewall};
+use crate::model::{Firewall, LiveFirewall, sanitize_lines};
 use crate::plan::Plan;
 
 /// Before and after of every instance that differs, as unified diffs with all lines as context.
@@ -30,6 +30,15 @@ pub(crate) fn unified(plan: &Plan) -> String {
         let _ = write!(text, "{hunks}");
     }
     text
+}
+
+/// The edits of one file as a unified diff.
+#[must_use]
+pub(crate) fn file(name: &str, before: &str, after: &str) -> String {
+    let name = sanitize(name);
+    let diff = TextDiff::from_lines(before, after);
+    let hunks = diff.unified_diff().header(&name, &name).to_string();
+    sanitize_lines(&hunks)
 }
 
 fn live_lines(live: &LiveFirewall) -> String {

@@ -11,7 +11,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::json::{Problem, Run};
 use super::names::{self, Names};
-use super::words::{count, sanitize, wrapped};
+use super::words::{count, sanitize};
 use crate::exposure::{
     Compared, ComparisonSubject, Direction, Doubtful, Line, RuleRef, Side, Which,
 };
@@ -22,9 +22,6 @@ const LOSS: Style = AnsiColor::Red.on_default();
 const DOUBT: Style = AnsiColor::Yellow.on_default();
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
-
-/// Columns for lists of names.
-const WIDTH: usize = 80;
 
 /// A line that more rules than this cause names the first of them.
 const CAUSES: usize = 3;
@@ -120,8 +117,7 @@ pub fn text(of: &Comparison<'_>) -> String {
         list(&mut text, block);
     }
     if !equal.is_empty() {
-        let names = wrapped(&places(&equal), "equal: ".len(), WIDTH).join("\n       ");
-        let _ = writeln!(text, "equal: {names}");
+        let _ = writeln!(text, "equal: {}", places(&equal).join(", "));
     }
     text.push_str(&undeclared(all));
     for line in undecided(all) {
@@ -180,8 +176,7 @@ fn undeclared(all: &[Compared]) -> String {
         }
         let which = which.as_str();
         let _ = writeln!(text, "note: not declared on the {which} side{consequence}:");
-        let names = wrapped(&places(&subjects), 6, WIDTH).join("\n      ");
-        let _ = writeln!(text, "      {names}");
+        let _ = writeln!(text, "      {}", places(&subjects).join(", "));
     }
     text
 }
@@ -449,7 +444,7 @@ impl Clause {
 
 /// A headline and a line for each clause.
 fn list(text: &mut String, block: &Block<'_>) {
-    let names = wrapped(&places(&block.members), 0, WIDTH).join("\n");
+    let names = places(&block.members).join(", ");
     let _ = writeln!(
         text,
         "{BOLD}{names}{BOLD:#}{}: {}",

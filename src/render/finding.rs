@@ -8,9 +8,10 @@ pub(super) mod policies;
 mod tests;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::json::{Run, Severity};
-use super::words::sanitize;
+use super::words::{count, sanitize};
 use crate::exposure::{self, Compared, ComparisonSubject};
 use crate::model::{InstanceId, Key, Origin, Protocol};
 use crate::plan::{Change, GuardName, InstancePlan, Plan, Verdict};
@@ -154,6 +155,16 @@ const OPENS: Rule = Rule::new(
     "A change lets somebody in who did not get in before",
 );
 
+const ALLOWS_MORE: Rule = Rule::new(
+    "live-allows-more",
+    "A live firewall lets in somebody whom the configuration does not",
+);
+
+const LACKS: Rule = Rule::new(
+    "live-lacks",
+    "A live firewall does not let in somebody whom the configuration does",
+);
+
 /// Everything of a run that is wrong or odd, the worst first, else in the order of the run.
 #[must_use]
 pub fn findings(run: &Run<'_>) -> Vec<Finding> {
@@ -206,26 +217,73 @@ pub fn troubles(run: &Run<'_>) -> Vec<Finding> {
     findings
 }
 
-/// A note at each line that lets somebody in who did not get in before.
+/// A note at each line that lets somebody in who did not get in before, with all instances on which it does.
 #[must_use]
 pub fn openings(plan: &Plan) -> Vec<Finding> {
-    let mut openings: Vec<Finding> = Vec::new();
+    let notes = gains(plan).into_iter().map(|((origin, what, who), on)| {
+        let message = format!("opens {what} to {who} on {}", instances(&on));
+        note(OPENS, Level::Note, message, origin)
+    });
+    notes.collect()
+}
+
+/// What drift is: first what live firewalls let in beyond what is declared, then, at the line that declares it, what they do
+/// not let in.
+#[must_use]
+pub fn drift(plan: &Plan) -> Vec<Finding> {
+    let mut extra: BTreeMap<String, Vec<&InstanceId>> = BTreeMap::new();
+    for instance in &plan.instances {
+        for line in instance.exposure.lines().lost {
+            let on = extra.entry(sanitize(&line.to_string())).or_default();
+            on.push(&instance.instance.id);
+        }
+    }
+    let extra = extra.into_iter().map(|(line, on)| {
+        let message = format!(
+            "live allows more than declared: {line} on {}",
+            instances(&on)
+        );
+        Finding::new(ALLOWS_MORE, Level::Warning, message)
+    });
+    let lacks = gains(plan).into_iter().map(|((origin, what, who), on)| {
+        let message = format!("live lacks {what} from {who} on {}", instances(&on));
+        note(LACKS, Level::Note, message, origin)
+    });
+    extra.chain(lacks).collect()
+}
+
+/// What a declared line lets in that was not let in before: the line, the ports, from whom.
+type Gain<'a> = (&'a Origin, String, String);
+
+fn gains(plan: &Plan) -> BTreeMap<Gain<'_>, Vec<&InstanceId>> {
+    let mut gains: BTreeMap<Gain<'_>, Vec<&InstanceId>> = BTreeMap::new();
     for instance in &plan.instances {
         for change in &instance.changes {
             let gained = exposure::subtract(&change.after, &change.before, instance.family());
             let Some(cause) = change.causes.first().filter(|_| !gained.is_empty()) else {
                 continue;
             };
-            let (id, key) = (&instance.instance.id, change.key);
-            openings.push(opening(
-                &named(id),
-                &key.to_string(),
-                &exposure::who(&gained),
-                &cause.origin,
-            ));
+            let what = sanitize(&change.key.to_string());
+            let gain = (&cause.origin, what, sanitize(&exposure::who(&gained)));
+            gains.entry(gain).or_default().push(&instance.instance.id);
         }
     }
-    openings
+    gains
+}
+
+/// One by name, several by their number.
+fn instances(ids: &[&InstanceId]) -> String {
+    match ids {
+        [one] => named(one),
+        _ => count(ids.len(), "instance"),
+    }
+}
+
+fn note(rule: Rule, level: Level, message: String, origin: &Origin) -> Finding {
+    Finding {
+        location: Some(at(origin)),
+        ..Finding::new(rule, level, message)
+    }
 }
 
 /// A note at a line of a document that lets somebody in whom another does not.
@@ -238,16 +296,13 @@ pub(super) fn opened(compared: &Compared, what: &str, who: &str, origin: &Origin
     if let Some(condition) = &compared.condition {
         on = format!("{on}, {}", sanitize(condition));
     }
-    opening(&on, what, who, origin)
-}
-
-/// A note at a line that lets somebody in.
-fn opening(on: &str, what: &str, who: &str, origin: &Origin) -> Finding {
-    let message = format!("{on}: {} opens to {}", sanitize(what), sanitize(who));
-    Finding {
-        location: Some(at(origin)),
-        ..Finding::new(OPENS, Level::Note, message)
-    }
+    let (what, who) = (sanitize(what), sanitize(who));
+    note(
+        OPENS,
+        Level::Note,
+        format!("opens {what} to {who} on {on}"),
+        origin,
+    )
 }
 
 /// What the run and the configuration's reader said themselves.

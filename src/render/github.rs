@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::difference::Comparison;
-use super::finding::{Finding, Level, findings, opened, openings};
+use super::facts::Asked;
+use super::finding::{Finding, Level, drift, findings, opened, openings};
 use super::json::Run;
 use super::words::sanitize;
 use crate::exposure::{self, Compared};
@@ -16,12 +17,17 @@ use crate::plan::Verdict;
 /// GitHub shows ten annotations of a kind for a step. What is beyond them is in the log all the same.
 const TITLE: &str = "portward";
 
-/// One `::error …::`, `::warning …::` or `::notice …::` a line: what was found, then every line that opens something.
+/// One `::error …::`, `::warning …::` or `::notice …::` a line: what was found, then every line that opens something,
+/// or, of drift, what differs.
 #[must_use]
 pub(crate) fn annotations(run: &Run<'_>) -> String {
     let mut text = String::new();
-    let opens = run.plan.map(openings).unwrap_or_default();
-    for finding in findings(run).iter().chain(&opens) {
+    let access = match run.asked() {
+        Asked::Plan => openings,
+        Asked::Drift | Asked::DriftOf(_) => drift,
+    };
+    let access = run.plan.map(access).unwrap_or_default();
+    for finding in findings(run).iter().chain(&access) {
         let _ = writeln!(text, "{}", annotation(finding));
     }
     text

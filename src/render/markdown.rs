@@ -19,10 +19,12 @@ pub(crate) use difference::difference;
 use escape::{code, fenced, prose};
 pub(crate) use explanation::explanation;
 
+use super::facts::Asked;
 use super::finding::{Finding, Level, findings};
 use super::json::{Run, Severity};
 use super::text;
 use super::words::count;
+use super::wrap::{DEFAULT_WIDTH, wrap};
 use crate::exposure::Diff;
 use crate::policy::Violation;
 
@@ -78,19 +80,29 @@ fn composed(run: &Run<'_>, detail: Detail) -> String {
         match detail {
             Detail::Counts => totals(&mut out, &diffs, &|n| count(n, "instance")),
             Detail::Sums => sums(&mut out, &diffs, &|n| count(n, "instance")),
+            Detail::All | Detail::NoText | Detail::Short if run.asked() != Asked::Plan => {
+                groups.drift(&mut out, detail == Detail::Short);
+            }
             Detail::All | Detail::NoText | Detail::Short => {
                 groups.opens(&mut out, detail == Detail::Short);
             }
         }
         groups.doubts(&mut out, detail >= Detail::Short);
-        groups.closes(&mut out, detail >= Detail::Short);
+        if run.asked() == Asked::Plan {
+            groups.closes(&mut out, detail >= Detail::Short);
+        }
     }
     outcome(&mut out, run, detail);
     if let Some(plan) = run.plan {
         if detail == Detail::All {
-            let plain = text::plan(plan, run.asked()) + &text::guards(&plan.overrides, &[]);
-            let plain = anstream::adapter::strip_str(&plain).to_string();
-            folded(&mut out, "The whole plan", &fenced(&plain));
+            let plain =
+                text::plan(plan, run.asked(), DEFAULT_WIDTH) + &text::guards(&plan.overrides, &[]);
+            let plain = anstream::adapter::strip_str(&wrap(&plain, DEFAULT_WIDTH)).to_string();
+            let title = match run.asked() {
+                Asked::Plan => "The whole plan",
+                Asked::Drift | Asked::DriftOf(_) => "All differences",
+            };
+            folded(&mut out, title, &fenced(&plain));
         } else {
             out.push_str(SHORTENED);
         }
@@ -127,14 +139,17 @@ fn headline(run: &Run<'_>) -> String {
         return text;
     };
     let mut text = text::summary(plan, run.asked());
-    let opening = plan
-        .instances
-        .iter()
-        .filter(|i| !i.exposure.gained.is_empty());
-    match opening.count() {
+    let (sentence, wider): (&str, fn(&Diff) -> bool) = match run.asked() {
+        Asked::Plan => ("Opens something on", |diff| !diff.gained.is_empty()),
+        Asked::Drift | Asked::DriftOf(_) => ("Live allows more than declared on", |diff| {
+            !diff.lost.is_empty()
+        }),
+    };
+    let instances = plan.instances.iter();
+    match instances.filter(|i| wider(&i.exposure)).count() {
         0 => {}
         n => {
-            let _ = write!(text, " Opens something on {}.", count(n, "instance"));
+            let _ = write!(text, " {sentence} {}.", count(n, "instance"));
         }
     }
     if !run.refusals.is_empty() || run.violations.iter().any(Violation::refuses) {

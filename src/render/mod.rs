@@ -22,7 +22,9 @@ pub(crate) mod sarif;
 pub mod schema;
 pub mod text;
 mod words;
+mod wrap;
 
 pub use crate::strings::count;
 pub use names::Names;
 pub use words::{sanitize, span, thousands};
+pub use wrap::{DEFAULT_WIDTH, wrap};

@@ -13,13 +13,14 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use change::{change_lines, rank};
+use change::{change_lines, difference_lines, rank};
 pub use policy::violations;
 pub use report::report;
 
 use super::cost::{self, Cost};
 use super::facts::LastChange;
-use super::words::{count, minute, sanitize, wrapped};
+use super::words::{count, minute, sanitize};
+use super::wrap::{columns, wrap};
 use crate::exposure::{Diff, Exposed, Line};
 use crate::model::{InstanceId, Missing, Note, Shard, Undeclared, Unreadable};
 use crate::plan::{Call, Change, InstancePlan, Override, Plan, StillOpen, Verdict};
@@ -27,17 +28,11 @@ use crate::policy::Refusal;
 
 pub use super::facts::Asked;
 
-/// Columns of a terminal that nobody made wider, and of most CI logs.
-const WIDTH: usize = 80;
-
-/// Where the file and line of a rule begin.
-const ORIGIN_COLUMN: usize = 52;
+/// How far from the right edge the file and line of a rule begin, where the rule leaves room for them.
+const ORIGIN_FROM_RIGHT: usize = 28;
 
 /// Where the sources of a rule begin: sign, key, and two spaces.
 const SOURCES_COLUMN: usize = 17;
-
-/// Where the words of an access line begin: indent, label, sign.
-const ACCESS_COLUMN: usize = 12;
 
 const GAIN: Style = AnsiColor::Green.on_default();
 const LOSS: Style = AnsiColor::Red.on_default();
@@ -45,11 +40,13 @@ const CHANGE: Style = AnsiColor::Yellow.on_default();
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// The whole plan, ending in a summary line.
+/// The whole plan, ending in a summary line. Changes are laid out for `width` columns; sentences are left to [`wrap`].
+///
+/// [`wrap`]: super::wrap()
 #[must_use]
-pub fn plan(plan: &Plan, asked: Asked<'_>) -> String {
+pub fn plan(plan: &Plan, asked: Asked<'_>, width: usize) -> String {
     let mut text = String::new();
-    for block in blocks(plan) {
+    for block in blocks(plan, asked, width) {
         let _ = writeln!(text, "{block}");
     }
     for (id, unreadable) in &plan.unreadable {
@@ -106,8 +103,7 @@ pub fn undeclared(text: &mut String, all: &[Undeclared]) {
 pub fn calls(cost: &Cost, asked: Asked<'_>) -> String {
     let mut text = String::new();
     if let Some(seen) = cost::only_listed(cost) {
-        let words: Vec<String> = seen.split(", ").map(str::to_owned).collect();
-        let _ = writeln!(text, "{}", wrapped(&words, 0, WIDTH).join("\n  "));
+        let _ = writeln!(text, "{seen}");
     }
     for line in cost::lines(cost, asked == Asked::Plan) {
         let _ = writeln!(text, "{line}");
@@ -188,11 +184,14 @@ pub(super) fn summary(plan: &Plan, asked: Asked<'_>) -> String {
 }
 
 /// Instances that differ, those that read alike together, the widest first.
-fn blocks(plan: &Plan) -> Vec<String> {
+fn blocks(plan: &Plan, asked: Asked<'_>, width: usize) -> Vec<String> {
     let mut alike: BTreeMap<String, Vec<&InstancePlan>> = BTreeMap::new();
     for instance in &plan.instances {
         if instance.verdict.differs() || instance.incomplete.is_some() {
-            alike.entry(body(instance)).or_default().push(instance);
+            alike
+                .entry(body(instance, asked, width))
+                .or_default()
+                .push(instance);
         }
     }
     let mut blocks: Vec<(String, Vec<&InstancePlan>)> = alike.into_iter().collect();
@@ -204,7 +203,7 @@ fn blocks(plan: &Plan) -> Vec<String> {
     });
     blocks
         .into_iter()
-        .map(|(body, instances)| format!("{}\n{body}", heading(&instances)))
+        .map(|(body, instances)| format!("{}\n{body}", heading(&instances, asked, width)))
         .collect()
 }
 
@@ -229,11 +228,12 @@ pub(super) fn severity(exposure: &Diff) -> u128 {
 }
 
 /// Names and what will be done, the latter at the right where it fits.
-fn heading(instances: &[&InstancePlan]) -> String {
-    let names = places(instances.iter().map(|instance| &instance.instance.id));
+fn heading(instances: &[&InstancePlan], asked: Asked<'_>, width: usize) -> String {
+    let names = places(instances.iter().map(|instance| &instance.instance.id)).join(", ");
     let first = instances[0];
     let each = if instances.len() > 1 { " each" } else { "" };
     let mut what = match &first.verdict {
+        Verdict::Change if asked != Asked::Plan => "differs".to_owned(),
         Verdict::Change => {
             let mut verbs: Vec<&str> = first.calls.iter().map(Call::verb).collect();
             verbs.dedup();
@@ -251,21 +251,21 @@ fn heading(instances: &[&InstancePlan]) -> String {
     if first.mode == crate::model::Mode::Additive {
         what.push_str(" (additive)");
     }
-    let lines = wrapped(&names, 0, WIDTH);
-    let last = lines.last().map_or(0, |line| line.chars().count());
-    let names: Vec<String> = lines
-        .iter()
+    let names = wrap(&names, width);
+    let last = names.lines().next_back().map_or(0, columns);
+    let names: Vec<String> = names
+        .lines()
         .map(|line| format!("{BOLD}{line}{BOLD:#}"))
         .collect();
-    if last + 2 + what.len() <= WIDTH {
-        format!("{}{what:>pad$}", names.join("\n"), pad = WIDTH - last)
+    if last + 2 + what.len() <= width {
+        format!("{}{what:>pad$}", names.join("\n"), pad = width - last)
     } else {
-        format!("{}\n{what:>WIDTH$}", names.join("\n"))
+        format!("{}\n{what:>width$}", names.join("\n"))
     }
 }
 
 /// Everything about an instance but its name.
-fn body(plan: &InstancePlan) -> String {
+fn body(plan: &InstancePlan, asked: Asked<'_>, width: usize) -> String {
     let mut text = String::new();
     if let Verdict::Refused { reason, hint } = &plan.verdict {
         let _ = writeln!(text, "  {LOSS}refused:{LOSS:#} {}", sanitize(reason));
@@ -282,8 +282,13 @@ fn body(plan: &InstancePlan) -> String {
     }
     let mut changes: Vec<&Change> = plan.changes.iter().collect();
     changes.sort_by_key(|change| (rank(change, plan.family()), change.key));
-    for change in changes {
-        change_lines(&mut text, change);
+    if asked == Asked::Plan {
+        for change in changes {
+            change_lines(&mut text, change, width);
+        }
+    } else {
+        difference_from_live(&mut text, plan);
+        difference_lines(&mut text, &changes, width);
     }
     if plan.verdict.differs() && plan.incomplete.is_none() {
         for uncertain in plan.before.uncertain() {
@@ -295,7 +300,9 @@ fn body(plan: &InstancePlan) -> String {
             );
         }
     }
-    access(&mut text, plan);
+    if asked == Asked::Plan {
+        access(&mut text, plan);
+    }
     still_open(&mut text, &plan.still_open);
     notes(&mut text, "  ", &plan.notes);
     text
@@ -337,10 +344,7 @@ const STILL_OPEN_COLUMN: usize = 14;
 fn still_open(text: &mut String, all: &[StillOpen]) {
     for open in all {
         let words = sanitize(&open.to_string());
-        let words: Vec<String> = words.split(", ").map(str::to_owned).collect();
-        let lines = wrapped(&words, STILL_OPEN_COLUMN, WIDTH);
-        let lines = lines.join(&format!("\n{:STILL_OPEN_COLUMN$}", ""));
-        let _ = writeln!(text, "  {LOSS}still open:{LOSS:#} {lines}");
+        let _ = writeln!(text, "  {LOSS}still open:{LOSS:#} {words}");
         for cause in &open.causes {
             let line = change::cause(cause);
             let _ = writeln!(text, "{:STILL_OPEN_COLUMN$}{DIM}{line}{DIM:#}", "");
@@ -371,10 +375,23 @@ fn access(text: &mut String, plan: &InstancePlan) {
         if sign == '?' {
             line.push_str(", perhaps open now");
         }
-        let words: Vec<String> = line.split(", ").map(str::to_owned).collect();
-        let lines =
-            wrapped(&words, ACCESS_COLUMN, WIDTH).join(&format!("\n{:1$}", "", ACCESS_COLUMN + 2));
-        let _ = writeln!(text, "  {label:<7} {style}{sign}{style:#} {lines}");
+        let _ = writeln!(text, "  {label:<7} {style}{sign}{style:#} {line}");
+    }
+}
+
+/// Whom the live firewall lets in and the configuration does not, then whom it does not let in.
+fn difference_from_live(text: &mut String, plan: &InstancePlan) {
+    let lines = plan.exposure.lines();
+    let doubts = in_doubt(plan);
+    for (label, style, lines) in [
+        ("live allows more than declared", LOSS, &lines.lost),
+        ("live may allow more than declared", CHANGE, &doubts),
+        ("live lacks", CHANGE, &lines.gained),
+    ] {
+        for line in lines {
+            let line = sanitize(&line.to_string());
+            let _ = writeln!(text, "  {style}{label}:{style:#} {line}");
+        }
     }
 }
 
@@ -435,20 +452,15 @@ pub fn notes(text: &mut String, indent: &str, notes: &[Note]) {
     for (note, mut origins) in places {
         origins.dedup();
         let note = format!("{indent}note: {}", sanitize(note));
-        if let [origin] = &origins[..]
-            && note.chars().count() + origin.chars().count() + 3 <= WIDTH
-        {
-            let _ = writeln!(text, "{note} {DIM}({origin}){DIM:#}");
-            continue;
-        }
-        let _ = writeln!(text, "{note}");
-        let at = indent.len() + 6;
-        for line in wrapped(&origins, at, WIDTH)
-            .iter()
-            .filter(|line| !line.is_empty())
-        {
-            let _ = writeln!(text, "{:at$}{DIM}{line}{DIM:#}", "");
-        }
+        let _ = match &origins[..] {
+            [] => writeln!(text, "{note}"),
+            [origin] => writeln!(text, "{note} {DIM}({origin}){DIM:#}"),
+            _ => writeln!(
+                text,
+                "{note}\n{indent}      {DIM}{}{DIM:#}",
+                origins.join(", ")
+            ),
+        };
     }
 }
 
@@ -492,12 +504,7 @@ fn unknown(text: &mut String, what: &str, how: &str, unreadable: &Unreadable) {
 fn listed<'a>(text: &mut String, label: &str, ids: impl Iterator<Item = &'a InstanceId>) {
     let names = places(ids);
     if !names.is_empty() {
-        let lines = wrapped(&names, label.len(), WIDTH);
-        let _ = writeln!(
-            text,
-            "{label}{}",
-            lines.join(&format!("\n{:1$}", "", label.len()))
-        );
+        let _ = writeln!(text, "{label}{}", names.join(", "));
     }
 }
 

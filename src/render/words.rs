@@ -53,32 +53,6 @@ pub(super) fn source_words(sources: &Sources) -> Vec<String> {
         .collect()
 }
 
-/// Words joined by commas into lines of at most `width` columns, the first beginning after `first` columns.
-pub(super) fn wrapped(words: &[String], first: usize, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    let mut used = first;
-    for (i, word) in words.iter().enumerate() {
-        let text = if i + 1 < words.len() {
-            format!("{word}, ")
-        } else {
-            word.clone()
-        };
-        let length = text.trim_end().chars().count();
-        if used + length > width && !lines.last().is_none_or(String::is_empty) {
-            lines.push(String::new());
-            used = first;
-        }
-        used += text.chars().count();
-        if let Some(line) = lines.last_mut() {
-            line.push_str(&text);
-        }
-    }
-    lines
-        .iter()
-        .map(|line| line.trim_end().to_owned())
-        .collect()
-}
-
 /// `1,000`.
 #[must_use]
 pub fn thousands(n: usize) -> String {
@@ -139,13 +113,6 @@ pub(super) fn until(end: OffsetDateTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lists_wrap_at_the_width() {
-        let words: Vec<String> = ["aaaa", "bbbb", "cccc"].map(str::to_owned).into();
-        assert_eq!(wrapped(&words, 2, 14), ["aaaa, bbbb,", "cccc"]);
-        assert_eq!(wrapped(&words, 2, 3), ["aaaa,", "bbbb,", "cccc"]);
-    }
 
     #[test]
     fn numbers_and_times_are_short() {

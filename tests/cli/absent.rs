@@ -159,12 +159,12 @@ fn adopting_and_explaining_do_not_advise_what_is_done_already() {
     assert_eq!(stage.read("firewall.toml"), CONFIG);
     let explain = stage.on_fleet(&["explain", "web-1", "--to", "ssh"]);
     assert!(
-        explain.stdout.contains("through the live rule tcp/0-65535"),
+        explain.says("through the live rule tcp/0-65535"),
         "{}",
         explain.shown()
     );
     assert!(
-        !explain.stdout.contains("by naming it in `absent`"),
+        !explain.says("by naming it in `absent`"),
         "{}",
         explain.shown()
     );

@@ -82,8 +82,9 @@ fn what_others_use_stays_and_is_told() {
     assert_eq!(
         done.stderr,
         "edited: more.toml\n\
-         not adopted: eu-central-1/web-1: tcp/443 from 0.0.0.0/0, ::/0 is not live, but is declared at \
-         firewall.toml:9, which is not the instance's own line\n"
+         not adopted: eu-central-1/web-1: tcp/443 from 0.0.0.0/0, ::/0 is not live, but\n             \
+         is declared at firewall.toml:9, which is not the instance's own\n             \
+         line\n"
     );
     assert_eq!(stage.read("firewall.toml"), CONFIG);
     assert!(!stage.read("more.toml").contains("postgres"));

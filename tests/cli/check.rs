@@ -68,10 +68,12 @@ fn a_policy_that_depends_on_tags_is_decided_on_an_inventory() {
     firewall.toml: valid; 2 rules, 2 groups, 0 instance tables
     fleet.json: 3 instances, 2 declared
     not in the configuration: old-1 (eu-central-1)
-    against policy `private-data` (as declared): 1.1.1.1 gets in at tcp/5432, and only `office` may
+    against policy `private-data` (as declared): 1.1.1.1 gets in at tcp/5432, and
+      only `office` may
       on db-1 (eu-central-1)
       open: tcp/5432 from everyone (IPv4) but 203.0.113.0/24
-      hint: narrow firewall.toml:12, or except a rule with `waive = ["private-data"]`, `why`, `owner` and `until`
+      hint: narrow firewall.toml:12, or except a rule with `waive =
+            ["private-data"]`, `why`, `owner` and `until`
     --- exit code 3
     "#);
     // The tag alone does it.
@@ -117,7 +119,7 @@ fn a_region_that_was_not_looked_at_is_no_empty_one() {
         "cannot list the instances of `eu-central-1`",
         "does not cover this region",
     ] {
-        assert!(done.stderr.contains(said), "{}", done.shown());
+        assert!(done.says(said), "{}", done.shown());
     }
     let none = stage.run(&["check", "--inventory", "nowhere.json"]);
     assert_eq!(none.code, Some(1), "{}", none.shown());

@@ -14,7 +14,7 @@ region = "eu-central-1"
 rules = [{ allow = "https", from = "203.0.113.0/24" }]
 "#;
 
-const QUESTION: &str = "Only `yes` is taken as consent: ";
+const QUESTION: &str = "Type \"yes\" to apply: ";
 const ENTER: &str = "Press Enter within";
 
 fn stage() -> Stage {
@@ -135,7 +135,7 @@ fn killed() -> Stage {
     session.sees(ENTER);
     let going = stage.run(&["plan", "--inventory", "fleet.json"]);
     let said = "is not confirmed yet, and goes on: its receipt is .portward/receipts/";
-    assert!(going.stderr.contains(said), "{}", going.shown());
+    assert!(going.says(said), "{}", going.shown());
     session.kill();
     assert_eq!(port(&stage), 443);
     stage

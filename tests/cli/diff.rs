@@ -127,9 +127,11 @@ fn a_change_of_one_line_is_told_in_one_sentence() {
     commit(&stage);
     let done = diff(&stage, &["git:HEAD~1:firewall.toml", "firewall.toml"]);
     insta::assert_snapshot!(done.shown(), @r"
-    db-1 (eu-central-1) is wider: tcp/5432 (postgres) opens to office (256 IPv4 and 2^80 IPv6 addresses), by firewall.toml:12; the other instance is equal.
+    db-1 (eu-central-1) is wider: tcp/5432 (postgres) opens to office (256 IPv4 and
+      2^80 IPv6 addresses), by firewall.toml:12; the other instance is equal.
     --- stderr
-    note: no inventory is given: groups are compared by what they say of every instance that they take, and instances are taken to be dual-stack
+    note: no inventory is given: groups are compared by what they say of every
+          instance that they take, and instances are taken to be dual-stack
     --- exit code 2
     ");
     let back = diff(
@@ -142,7 +144,9 @@ fn a_change_of_one_line_is_told_in_one_sentence() {
         ],
     );
     insta::assert_snapshot!(back.shown(), @r"
-    db-1 (eu-central-1) is narrower: tcp/5432 (postgres) closes to office (256 IPv4 and 2^80 IPv6 addresses), by firewall.toml:12; the 2 other instances are equal.
+    db-1 (eu-central-1) is narrower: tcp/5432 (postgres) closes to office (256 IPv4
+      and 2^80 IPv6 addresses), by firewall.toml:12; the 2 other instances are
+      equal.
     --- exit code 2
     ");
 }
@@ -160,7 +164,10 @@ fn a_group_is_told_once_for_all_its_instances() {
         &["old.toml", "firewall.toml", "--inventory", "fleet.json"],
     );
     insta::assert_snapshot!(done.shown(), @r"
-    web-1 and web-2 (eu-central-1) are mixed: tcp/3389 (rdp) opens to everyone (IPv4), by firewall.toml:8; tcp/80 (http) closes to everyone; tcp/443 (https) closes to everyone (IPv6), by old.toml:8; the other instance is equal.
+    web-1 and web-2 (eu-central-1) are mixed: tcp/3389 (rdp) opens to
+      everyone (IPv4), by firewall.toml:8; tcp/80 (http) closes to everyone;
+      tcp/443 (https) closes to everyone (IPv6), by old.toml:8; the other instance
+      is equal.
     --- exit code 2
     ");
     let found = json(
@@ -215,7 +222,8 @@ fn rules_as_the_cli_prints_them_are_one_instance_without_a_name() {
     json(&stage, &["reply.json", "firewall.toml", "-t", "db-1"], 0);
     let none = diff(&stage, &["reply.json", "none.json"]);
     insta::assert_snapshot!(none.shown(), @r"
-    the firewall is narrower: tcp/22 (ssh) closes to 203.0.113.0/24 (256 addresses), 2001:db8:10::/48 (2^80 addresses).
+    the firewall is narrower: tcp/22 (ssh) closes to 203.0.113.0/24 (256 addresses),
+      2001:db8:10::/48 (2^80 addresses).
     --- exit code 2
     ");
     let many = diff(&stage, &["reply.json", "fleet.json"]);
@@ -314,9 +322,12 @@ fn includes_come_from_the_same_revision() {
         &["git:HEAD:conf/firewall.toml", "conf/firewall.toml"],
     );
     insta::assert_snapshot!(done.shown(), @r"
-    db-1 (eu-central-1) is mixed: tcp/22 (ssh) opens to 192.0.2.2/32, by conf/fleet/db.toml:2; tcp/22 (ssh) closes to 192.0.2.1/32, by HEAD:conf/fleet/db.toml:2.
+    db-1 (eu-central-1) is mixed: tcp/22 (ssh) opens to 192.0.2.2/32, by
+      conf/fleet/db.toml:2; tcp/22 (ssh) closes to 192.0.2.1/32, by
+      HEAD:conf/fleet/db.toml:2.
     --- stderr
-    note: no inventory is given: groups are compared by what they say of every instance that they take, and instances are taken to be dual-stack
+    note: no inventory is given: groups are compared by what they say of every
+          instance that they take, and instances are taken to be dual-stack
     --- exit code 2
     ");
     // From within, as git has it: from the top, or from here.

@@ -154,8 +154,7 @@ fn a_planned_instance_that_is_called_otherwise_now_is_named() {
     let done = stage.on_fleet(&["apply", "plan.json", "--yes"]);
     assert_eq!(done.code, Some(4), "{}{}", done.stdout, done.stderr);
     assert!(
-        done.stderr
-            .contains("eu-central-1/web-1 is called eu-central-1/web-9 now"),
+        done.says("eu-central-1/web-1 is called eu-central-1/web-9 now"),
         "{}",
         done.stderr
     );
@@ -370,9 +369,12 @@ fn what_is_undecided_is_told_in_words() {
     let stage = Stage::new(&bare(BARE[0].0), &half);
     let done = stage.run(&["plan", "--inventory", "fleet.json"]);
     insta::assert_snapshot!(done.shown(), @r#"
-    web-4 (eu-west-1): undecided: `web-4` could also mean an instance in `eu-central-1`, which could not be listed: `GetInstances` for `eu-central-1` failed: the snapshot does not cover this region
+    web-4 (eu-west-1): undecided: `web-4` could also mean an instance in
+      `eu-central-1`, which could not be listed: `GetInstances` for `eu-central-1`
+      failed: the snapshot does not cover this region
       hint: name it in full: `[instances."eu-west-1/web-4"]`
-    region eu-central-1: could not be read: `GetInstances` for `eu-central-1` failed: the snapshot does not cover this region
+    region eu-central-1: could not be read: `GetInstances` for `eu-central-1`
+      failed: the snapshot does not cover this region
       hint: take a snapshot that includes the region, or leave the region out
     Plan: no instance could be looked at; 1 unreadable, 1 undecided.
     --- exit code 6
@@ -381,7 +383,7 @@ fn what_is_undecided_is_told_in_words() {
         let done = stage.run(&[verb, &["--inventory", "fleet.json"]].concat());
         assert_eq!(done.code, Some(6), "{}", done.shown());
         assert!(
-            done.stderr.contains(
+            done.says(
                 "what is declared for `eu-west-1/web-4` is undecided: `web-4` could also mean"
             ),
             "{}",

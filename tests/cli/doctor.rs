@@ -20,8 +20,10 @@ ok    configuration  `firewall.toml` is valid
 ok    credentials    from keys given to this program, key test
 ok    clock          agrees with the service's
 ok    regions        eu-central-1: 1 instance
-ok    permissions    GetInstances and GetInstancePortStates are allowed; writes are not tried
-ok    rate budget    all of the documented rates: a plan of 1 instance never has to wait
+ok    permissions    GetInstances and GetInstancePortStates are allowed; writes
+                     are not tried
+ok    rate budget    all of the documented rates: a plan of 1 instance never has
+                     to wait
 Doctor: 6 checks, 0 to look at, 0 failed.
 --- exit code 0
 ";
@@ -38,22 +40,22 @@ fn each_account_is_told_apart() {
     assert_eq!(doctor.code, Some(1), "{}", doctor.shown());
     let out = &doctor.stdout;
     assert!(
-        out.contains("ok    account        prod: 123456789012, as arn:aws:iam"),
+        doctor.says("ok    account        prod: 123456789012, as arn:aws:iam"),
         "{out}"
     );
     assert!(
-        out.contains("fail  account        other: the credentials are of 123456789012"),
+        doctor.says("fail  account        other: the credentials are of 123456789012"),
         "{out}"
     );
     assert!(
-        out.contains("fix: give `[accounts.other]` the `role`"),
+        doctor.says("fix: give `[accounts.other]` the `role`"),
         "{out}"
     );
     assert!(
-        out.contains("ok    regions        prod: eu-central-1: 1 instance"),
+        doctor.says("ok    regions        prod: eu-central-1: 1 instance"),
         "{out}"
     );
-    assert!(!out.contains("regions        other"), "{out}");
+    assert!(!doctor.says("regions        other"), "{out}");
     let json = stage.json(&["doctor"]);
     assert_eq!(json["exitCode"], 1);
     let checks = json["checks"].as_array().expect("checks");

@@ -52,7 +52,8 @@ fn the_rule_and_the_line_are_named() {
       live: allowed
         tcp/80 (http) from 192.0.2.1/32, by rule tcp/80
       desired: not allowed
-      to let all of it in: add { allow = "tcp/80", from = "192.0.2.1" } to the rules of `eu-central-1/web-1`
+      to let all of it in: add { allow = "tcp/80", from = "192.0.2.1" } to the rules
+        of `eu-central-1/web-1`
     --- exit code 0
     "#);
 }

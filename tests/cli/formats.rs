@@ -59,8 +59,8 @@ fn annotations_a_summary_and_outputs() {
     assert_eq!(
         annotations,
         [
-            "::notice file=firewall.toml,line=8,col=3,title=portward opens-access::`web-1` (eu-central-1): tcp/443 opens to everyone",
-            "::notice file=firewall.toml,line=14,col=3,title=portward opens-access::`web-2` (eu-central-1): tcp/443 opens to everyone",
+            "::notice file=firewall.toml,line=8,col=3,title=portward opens-access::opens tcp/443 to everyone on `web-1` (eu-central-1)",
+            "::notice file=firewall.toml,line=14,col=3,title=portward opens-access::opens tcp/443 to everyone on `web-2` (eu-central-1)",
         ],
         "{}",
         done.shown()
@@ -288,8 +288,8 @@ fn annotations_on_what_a_change_opens() {
     assert_eq!(
         opens,
         [
-            "::notice file=new.toml,line=9,col=3,title=portward opens-access::`web-1` (eu-central-1): tcp/22 opens to everyone (IPv4) but 203.0.113.0/24",
-            "::notice file=new.toml,line=14,col=3,title=portward opens-access::`web-2` (eu-central-1): tcp/80 opens to everyone",
+            "::notice file=new.toml,line=9,col=3,title=portward opens-access::opens tcp/22 to everyone (IPv4) but 203.0.113.0/24 on `web-1` (eu-central-1)",
+            "::notice file=new.toml,line=14,col=3,title=portward opens-access::opens tcp/80 to everyone on `web-2` (eu-central-1)",
         ],
         "{}",
         done.shown()

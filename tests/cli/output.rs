@@ -72,11 +72,11 @@ fn stage() -> Stage {
 
 #[test]
 fn a_plan() {
-    assert_snapshot!(stage().on_fleet(&["plan", "--as-of", "2026-01-01"]).shown(), @"
+    assert_snapshot!(stage().on_fleet(&["plan", "--as-of", "2026-01-01"]).shown(), @r"
     web-1, web-2 (eu-central-1)                                     1 call each: put
       + tcp 443      from anywhere                      firewall.toml:12
       ~ tcp 22       from anywhere -> 203.0.113.0/24, 2001:db8:10::/48
-                                                        firewall.toml:13  operators
+                     firewall.toml:13  operators
       - tcp 8080     from anywhere
       access: + tcp/443 from everyone
               - tcp/22 from everyone but 203.0.113.0/24, 2001:db8:10::/48
@@ -85,8 +85,8 @@ fn a_plan() {
     job-1 (eu-central-1)                             2 calls: open, close (additive)
       + tcp 22       from 203.0.113.0/24, 2001:db8:10::/48  firewall.toml:21
       - tcp 8080     from 198.51.100.0/24               firewall.toml:22  absent
-      access: + tcp/22 from 203.0.113.0/24 (256 addresses),
-                  2001:db8:10::/48 (2^80 addresses)
+      access: + tcp/22 from 203.0.113.0/24 (256 addresses), 2001:db8:10::/48 (2^80
+                addresses)
               - tcp/8080 from 198.51.100.0/24 (256 addresses)
 
     db-1 (eu-central-1)                                                1 call: close

@@ -406,7 +406,7 @@ fn interrupted(mut child: Child, signal: &str) -> Child {
     let stderr = child.stderr.as_mut().expect("a pipe");
     let mut heard = Vec::new();
     let mut byte = [0];
-    while !heard.ends_with(b"finishing what is in flight") {
+    while !heard.ends_with(b"again to quit now") {
         assert_eq!(
             stderr.read(&mut byte).expect("a byte"),
             1,

@@ -152,6 +152,13 @@ impl Done {
         }
     }
 
+    /// Whether stdout or stderr has this text, wherever its lines are broken.
+    pub(crate) fn says(&self, text: &str) -> bool {
+        let joined = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = joined(text);
+        joined(&self.stdout).contains(&text) || joined(&self.stderr).contains(&text)
+    }
+
     /// Stdout, stderr and the exit code in one text.
     pub(crate) fn shown(&self) -> String {
         let stderr = if self.stderr.is_empty() {

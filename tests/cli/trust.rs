@@ -56,8 +56,7 @@ fn refused(stage: &Stage, args: &[&str], code: i32, says: &str) {
     let before = stage.read("fleet.json");
     let done = stage.on_fleet(args);
     assert_eq!(done.code, Some(code), "{}{}", done.stdout, done.stderr);
-    let text = done.stdout + &done.stderr;
-    assert!(text.contains(says), "{text}");
+    assert!(done.says(says), "{}", done.shown());
     assert_eq!(stage.read("fleet.json"), before, "something was written");
 }
 
@@ -205,7 +204,7 @@ fn what_ends_before_it_is_written_is_left_out_and_named() {
     let said = format!(
         "web-1 (eu-central-1): stale, nothing written: the rule at firewall.toml:5 ended at {SOON}"
     );
-    assert!(done.stdout.contains(&said), "{}", done.stdout);
+    assert!(done.says(&said), "{}", done.stdout);
     let report = stage.json(&["plan", "--as-of", "2031-12-31T17:00:01Z"]);
     let of = |name: &str| {
         let instances = report["instances"].as_array().expect("a list");

@@ -60,9 +60,11 @@ fn a_group_that_opens_something_is_told_in_every_format() {
     let stage = stage(OLD, &new);
     let done = diff(&stage, &[]);
     insta::assert_snapshot!(done.shown(), @r"
-    every instance that matches `web-*` in `eu-*` is wider: tcp/8443 (plesk) opens to everyone, by firewall.toml:7.
+    every instance that matches `web-*` in `eu-*` is wider: tcp/8443 (plesk) opens
+      to everyone, by firewall.toml:7.
     --- stderr
-    note: no inventory is given: groups are compared by what they say of every instance that they take, and instances are taken to be dual-stack
+    note: no inventory is given: groups are compared by what they say of every
+          instance that they take, and instances are taken to be dual-stack
     --- exit code 2
     ");
     let who = "every instance that matches `web-*` in `eu-*`";
@@ -104,7 +106,7 @@ fn a_group_that_opens_something_is_told_in_every_format() {
         "exit-code=2\ndiffer=1\nopens=true\ncloses=false\n"
     );
     let notice = "::notice file=firewall.toml,line=7,col=8,title=portward opens-access::\
-        every instance that matches `web-*` in `eu-*`: tcp/8443 opens to everyone";
+        opens tcp/8443 to everyone on every instance that matches `web-*` in `eu-*`";
     assert!(github.stdout.contains(notice), "{}", github.stdout);
 }
 
@@ -143,25 +145,34 @@ fn another_selector_is_another_statement() {
     let narrow = stage(OLD, &changed("name = \"web-*\"", "name = \"web-1*\""));
     let done = diff(&narrow, &[]);
     insta::assert_snapshot!(done.shown(), @r"
-    every instance that matches `web-*` in `eu-*`, unless the instance matches `web-1*` in `eu-*`: in doubt
-    undecided: every instance that matches `web-*` in `eu-*`: not known whether it is live, and so closes or stays: tcp/22 from 203.0.113.0/24 (256 addresses); tcp/443 from everyone
+    every instance that matches `web-*` in `eu-*`, unless the instance matches
+      `web-1*` in `eu-*`: in doubt
+    undecided: every instance that matches `web-*` in `eu-*`: not known whether it
+               is live, and so closes or stays: tcp/22 from 203.0.113.0/24 (256
+               addresses); tcp/443 from everyone
     Diff: 1 of 3 groups in doubt.
     --- stderr
-    note: no inventory is given: groups are compared by what they say of every instance that they take, and instances are taken to be dual-stack
-    hint: give the instances with `--inventory`: a file, or git:REV:PATH for that of another revision
+    note: no inventory is given: groups are compared by what they say of every
+          instance that they take, and instances are taken to be dual-stack
+    hint: give the instances with `--inventory`: a file, or git:REV:PATH for that of
+          another revision
     --- exit code 6
     ");
     let wide = stage(OLD, &changed("name = \"web-*\"", "name = \"*\""));
     let done = diff(&wide, &[]);
     insta::assert_snapshot!(done.shown(), @r"
-    every instance that matches `*` in `eu-*`, unless the instance matches `web-*` in `eu-*`: in doubt
+    every instance that matches `*` in `eu-*`, unless the instance matches `web-*`
+      in `eu-*`: in doubt
       + tcp/22 (ssh) from office (256 addresses)  firewall.toml:11
       + tcp/443 (https) from everyone  firewall.toml:7
-    undecided: every instance that matches `*` in `eu-*`: not known whether both sides keep what is live and not declared
+    undecided: every instance that matches `*` in `eu-*`: not known whether both
+               sides keep what is live and not declared
     Diff: 1 of 3 groups in doubt.
     --- stderr
-    note: no inventory is given: groups are compared by what they say of every instance that they take, and instances are taken to be dual-stack
-    hint: give the instances with `--inventory`: a file, or git:REV:PATH for that of another revision
+    note: no inventory is given: groups are compared by what they say of every
+          instance that they take, and instances are taken to be dual-stack
+    hint: give the instances with `--inventory`: a file, or git:REV:PATH for that of
+          another revision
     --- exit code 6
     ");
 }
@@ -173,9 +184,11 @@ fn a_rule_that_moves_to_a_wider_group_opens_elsewhere_only() {
     let old = OLD.to_owned() + "[groups.all]\nmatch = { name = \"*\" }\n";
     let done = diff(&stage(&old, &new), &[]);
     insta::assert_snapshot!(done.shown(), @r"
-    every instance that matches `*` is wider, unless the instance matches `web-*` in `eu-*`: tcp/22 (ssh) opens to office (256 addresses), by firewall.toml:16.
+    every instance that matches `*` is wider, unless the instance matches `web-*` in
+      `eu-*`: tcp/22 (ssh) opens to office (256 addresses), by firewall.toml:16.
     --- stderr
-    note: no inventory is given: groups are compared by what they say of every instance that they take, and instances are taken to be dual-stack
+    note: no inventory is given: groups are compared by what they say of every
+          instance that they take, and instances are taken to be dual-stack
     --- exit code 2
     ");
 }
@@ -193,11 +206,14 @@ fn what_hangs_on_tags_that_nobody_showed_is_undecided() {
     every other instance that has the tag `env=prod`: mixed
       + tcp/9101 from office (256 addresses)  firewall.toml:14
       - tcp/9100 (node-exporter) from office (256 addresses)  old.toml:14
-    undecided: db-1 (eu-central-1): not known whether the instance has the tag `env=prod`
+    undecided: db-1 (eu-central-1): not known whether the instance has the tag
+               `env=prod`
     Diff: 1 of 2 groups differs: 1 mixed, 1 in doubt.
     --- stderr
-    note: no inventory is given: groups are compared by what they say of every instance that they take, and instances are taken to be dual-stack
-    hint: give the instances with `--inventory`: a file, or git:REV:PATH for that of another revision
+    note: no inventory is given: groups are compared by what they say of every
+          instance that they take, and instances are taken to be dual-stack
+    hint: give the instances with `--inventory`: a file, or git:REV:PATH for that of
+          another revision
     --- exit code 6
     ");
     let found = json(&stage, &[], 6);
@@ -337,7 +353,8 @@ fn groups_are_told_as_a_plan_tells_them() {
     Diff: no difference in meaning on 1 instance.
     --- stderr
     note: group `prod` matches no instance (firewall.toml:12)
-    note: on the old side, group `web` matches 1 instances, but 2 are expected (old.toml:9)
+    note: on the old side, group `web` matches 1 instances, but 2 are
+          expected (old.toml:9)
     --- exit code 0
     ");
     let done = stage.run(&[&["diff", "old.toml", "fleet.json"], &known[..]].concat());
@@ -353,11 +370,14 @@ fn in_additive_mode_what_is_live_is_left_open() {
     insta::assert_snapshot!(done.shown(), @r"
     every instance that matches `web-*` in `eu-*`: in doubt
       + tcp/3389 (rdp) from office (256 addresses)  firewall.toml:12
-    undecided: every instance that matches `web-*` in `eu-*`: not known whether it is live, and so stays: tcp/22 from 203.0.113.0/24 (256 addresses)
+    undecided: every instance that matches `web-*` in `eu-*`: not known whether it
+               is live, and so stays: tcp/22 from 203.0.113.0/24 (256 addresses)
     Diff: 1 of 2 groups in doubt.
     --- stderr
-    note: no inventory is given: groups are compared by what they say of every instance that they take, and instances are taken to be dual-stack
-    hint: give the instances with `--inventory`: a file, or git:REV:PATH for that of another revision
+    note: no inventory is given: groups are compared by what they say of every
+          instance that they take, and instances are taken to be dual-stack
+    hint: give the instances with `--inventory`: a file, or git:REV:PATH for that of
+          another revision
     --- exit code 6
     ");
     // What must go goes, but where a live rule that is not ours gives more than this.
@@ -524,7 +544,7 @@ fn a_group_or_a_table_that_is_new_may_close_what_is_live() {
             assert_eq!(done.code, Some(6), "{}", done.shown());
             let note = format!("note: not declared on the {side} side");
             for text in [&note, who, what] {
-                assert!(done.stdout.contains(text), "{text} {}", done.shown());
+                assert!(done.says(text), "{text} {}", done.shown());
             }
         }
     }

@@ -4,6 +4,8 @@
 
 use crate::cli::run::Run;
 use crate::cli::session::Planned;
+use crate::cli::streams::fit;
+use crate::cli::terminal::stdout_width;
 use crate::plan::Plan;
 use crate::policy::Refusal;
 use crate::render;
@@ -22,6 +24,7 @@ pub(in crate::cli) fn plan_text(
         text.push_str(&render::text::part(shard, planned.scope.declared));
     }
     text.push_str(&render::text::violations(&run.findings.violations));
+    let mut text = fit(&text);
     if diff {
         text.push('\n');
         text.push_str(&render::diff::unified(&planned.plan));
@@ -36,7 +39,8 @@ pub(in crate::cli) fn guarded_text(
     cost: &Cost,
     asked: Asked<'_>,
 ) -> String {
-    render::text::plan(plan, asked)
+    let text = render::text::plan(plan, asked, stdout_width())
         + &render::text::calls(cost, asked)
-        + &render::text::guards(&plan.overrides, refusals)
+        + &render::text::guards(&plan.overrides, refusals);
+    fit(&text)
 }

@@ -18,27 +18,36 @@ use crate::cli::present::show;
 use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::signals::interruptible;
-use crate::cli::streams::say;
+use crate::cli::streams::{fit, say};
+use crate::cli::terminal::stdout_width;
 use crate::cli::unconfirmed;
 use crate::config::{self, Adopted, Config, Differing, Source};
 use crate::model::{Desired, Key, Live};
 use crate::plan::{self, Plan};
+use crate::render;
 use crate::render::json::{Problem, Severity};
 use crate::render::text::{self, Asked};
 
 /// What was adopted, and what then still differs.
 struct Adoption {
+    /// The edits as a unified diff.
+    edits: String,
     plan: Plan,
     problems: Vec<Problem>,
 }
 
-/// Looks, edits, and answers as `drift` would now.
+/// Looks, edits, and answers as `drift` would now. A dry run edits nothing and answers as `drift` does.
 pub(super) async fn run(
     args: &PlanningArgs,
+    dry_run: bool,
     run: &mut Run,
     output: &Output,
 ) -> Result<Exit, RunError> {
-    let Adoption { plan, problems } = interruptible(adopt(args, run)).await?;
+    let Adoption {
+        edits,
+        plan,
+        problems,
+    } = interruptible(adopt(args, dry_run, run)).await?;
     let inventory = args.inventory();
     run.facts.inventory.clone_from(&inventory);
     let asked = inventory.as_deref().map_or(Asked::Drift, Asked::DriftOf);
@@ -46,13 +55,18 @@ pub(super) async fn run(
     if args.differs(&plan) {
         held.push(Exit::Differs);
     }
-    let text = text::plan(&plan, asked);
+    let rest = if dry_run {
+        String::new()
+    } else {
+        fit(&text::plan(&plan, asked, stdout_width()))
+    };
+    let text = edits + &rest;
     run.problems = problems;
     run.plan = Some(plan);
     Ok(show(output, run, Exit::first_of(&held), &text))
 }
 
-async fn adopt(args: &PlanningArgs, run: &mut Run) -> Result<Adoption, RunError> {
+async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adoption, RunError> {
     let PlanningArgs {
         config,
         connection,
@@ -107,6 +121,17 @@ async fn adopt(args: &PlanningArgs, run: &mut Run) -> Result<Adoption, RunError>
         .iter()
         .map(|(old, new)| whole(old, new))
         .collect::<Result<Vec<String>, CommandError>>()?;
+    let edits = files
+        .iter()
+        .map(|(old, new)| render::diff::file(old.name(), old.text(), new.text()));
+    let edits = edits.collect();
+    if dry_run {
+        return Ok(Adoption {
+            edits,
+            plan: before,
+            problems: warnings,
+        });
+    }
     for ((_, new), text) in files.iter().zip(texts) {
         atomic_file::write(new.name().as_ref(), text.as_bytes()).map_err(|error| {
             CommandError::failed(format!("cannot edit `{}`: {error}", new.name()))
@@ -127,7 +152,11 @@ async fn adopt(args: &PlanningArgs, run: &mut Run) -> Result<Adoption, RunError>
             ..Problem::error(message, None)
         });
     }
-    Ok(Adoption { plan, problems })
+    Ok(Adoption {
+        edits,
+        plan,
+        problems,
+    })
 }
 
 /// The configuration with what differs adopted.

@@ -17,7 +17,7 @@ use crate::cli::output::Output;
 use crate::cli::present::show;
 use crate::cli::run::Run;
 use crate::cli::session;
-use crate::cli::streams::{complain, say};
+use crate::cli::streams::{complain, fit, say};
 use crate::config::Config;
 use crate::exposure::Effective;
 use crate::model::{
@@ -108,7 +108,7 @@ fn check(args: &CheckArgs, run: &mut Run) -> Result<Answer, RunError> {
     text::notes(&mut text, "", &findings.unused);
     text.push_str(&text::violations(&findings.violations));
     Ok(Answer {
-        text,
+        text: fit(&text),
         findings,
         problems,
         held,

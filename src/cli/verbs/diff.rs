@@ -24,7 +24,7 @@ use crate::cli::output::Output;
 use crate::cli::present::{known_service, show_answer};
 use crate::cli::run::Run;
 use crate::cli::session::{self, selects};
-use crate::cli::streams::{complain, say, warn};
+use crate::cli::streams::{complain, fit, say, warn};
 use crate::config::{Config, Place};
 use crate::exposure::{Compared, Side, Which};
 use crate::inventory::Inventory;
@@ -88,7 +88,7 @@ impl Answer {
             problems: &self.problems,
             notes: &self.notes,
         };
-        let text = || difference::text(&of);
+        let text = || fit(&difference::text(&of));
         let notes = run.facts.environment.clone();
         let outputs = render::github::compared_outputs(&of);
         show_answer(

@@ -26,6 +26,9 @@ pub(super) struct DriftArgs {
     /// Edit the configuration so that it says what is live, comments and layout kept
     #[arg(long, conflicts_with_all = ["strict_spelling", "read"])]
     adopt: bool,
+    /// With `--adopt`: only show how the configuration would be edited
+    #[arg(long, requires = "adopt")]
+    dry_run: bool,
     #[command(flatten)]
     notify: NotifyArgs,
     /// Wait a random time of at most this before the first call, so that many machines do not ask at once
@@ -51,7 +54,7 @@ async fn look(args: &DriftArgs, run: &mut Run, output: &Output) -> Result<Exit, 
     }
     run.began = Instant::now();
     if args.adopt {
-        return adopt::run(&args.planning, run, output).await;
+        return adopt::run(&args.planning, args.dry_run, run, output).await;
     }
     // Guards judge a change, and nothing is changed here.
     let consent = ConsentArgs::default();

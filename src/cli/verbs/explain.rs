@@ -16,7 +16,7 @@ use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::signals::interruptible;
-use crate::cli::streams::complain;
+use crate::cli::streams::{complain, fit};
 use crate::config::Config;
 use crate::exposure::{Access, Effective, Side};
 use crate::model::{Family, InstanceId, Key, Live, LiveFirewall, Mode, Site, Sources, Unreadable};
@@ -174,7 +174,7 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<Answer, RunError> 
         );
     }
     Ok(Answer {
-        text: explanation::text(&explanation),
+        text: fit(&explanation::text(&explanation)),
         json: explanation::json(&explanation),
         markdown: render::markdown::explanation(&explanation),
         exit: if live.is_err() || !unseen.is_empty() {

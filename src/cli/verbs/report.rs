@@ -13,6 +13,7 @@ use crate::cli::metrics;
 use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
+use crate::cli::streams::fit;
 use crate::render::merge::{self, Ending, Merged};
 use crate::render::prometheus::{self, Metrics};
 
@@ -37,7 +38,7 @@ pub(super) fn run(args: &ReportArgs, run: &mut Run, output: &Output) -> Result<E
     let merged = merged(files)?;
     let exit = Exit::of_code(merged.exit_code()).unwrap_or(Exit::Failed);
     show_answer(output, run, exit, "", &|format, file| match format {
-        Format::Text => Some(merge::text(&merged)),
+        Format::Text => Some(fit(&merge::text(&merged))),
         Format::Json => Some(merge::json(&merged)),
         Format::Markdown => Some(merge::markdown(&merged)),
         Format::Prometheus => Some(prometheus::text(&Metrics {

@@ -108,15 +108,26 @@ impl Evidence<'_> {
                 format!("{source} {verb} {what}, and only {} may", names(from))
             }
             Demand::AtMost { ipv4, ipv6, .. } => {
-                let (count, family, limit) = if source.contains(':') {
-                    (all.v6.count().to_string(), "IPv6", ipv6)
+                let (is_world, count, family, limit) = if source.contains(':') {
+                    (all.v6.is_all(), all.v6.count().to_string(), "IPv6", ipv6)
                 } else {
-                    (exposure::thousands(all.v4.count()), "IPv4", ipv4)
+                    let count = exposure::thousands(all.v4.count());
+                    (all.v4.is_all(), count, "IPv4", ipv4)
+                };
+                let is_open = match kind {
+                    Kind::Possible => "may be open",
+                    Kind::Excess | Kind::Missing => "is open",
                 };
                 let limit = limit.unwrap_or_default();
-                format!(
-                    "{source} {verb} {what} as one of {count} {family} addresses, and no more than a /{limit} may"
-                )
+                if is_world {
+                    format!(
+                        "{what} {is_open} to the whole {family} internet; the limit is a /{limit}"
+                    )
+                } else {
+                    format!(
+                        "{what} {is_open} to {count} {family} addresses, {source} among them; the limit is a /{limit}"
+                    )
+                }
             }
             Demand::Require(rules) => {
                 let from = rules.first().map(|rule| names(&rule.declared.from));

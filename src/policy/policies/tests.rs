@@ -258,7 +258,7 @@ fn a_violation_shows_who_gets_in_and_where() {
     let wide = found(&[], &[(tcp(22, 22), &["0.0.0.0/0"])], narrow_admin());
     assert_eq!(
         wide.violations[0].reason,
-        "1.1.1.1 gets in at tcp/22 as one of 4,294,967,296 IPv4 addresses, and no more than a /16 may"
+        "tcp/22 is open to the whole IPv4 internet; the limit is a /16"
     );
 }
 

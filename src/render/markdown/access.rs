@@ -57,6 +57,35 @@ impl<'a> Groups<'a> {
         out.push('\n');
     }
 
+    /// A table of what live firewalls let in beyond what is declared, and one of what they do not let in.
+    pub(super) fn drift(&self, out: &mut String, short: bool) {
+        if !self.closes.is_empty() {
+            out.push_str(
+                "**Live allows more than declared**\n\n| instances | who gets in |\n|---|---|\n",
+            );
+            for group in &self.closes {
+                let lines: Vec<String> = group.lines.iter().map(|line| opened(line)).collect();
+                let names = names(&group.instances, short);
+                let _ = writeln!(out, "| {names} | {} |", lines.join("<br>"));
+            }
+            out.push('\n');
+        }
+        if !self.opens.is_empty() {
+            out.push_str("**Live lacks**\n\n| instances | who does not get in | declared at |\n|---|---|---|\n");
+            for group in &self.opens {
+                let lines: Vec<String> = group.lines.iter().map(|line| code(line)).collect();
+                let _ = writeln!(
+                    out,
+                    "| {} | {} | {} |",
+                    names(&group.instances, short),
+                    lines.join("<br>"),
+                    declared(&group.instances)
+                );
+            }
+            out.push('\n');
+        }
+    }
+
     /// A table of what live entries that cannot be read for certain may let in now.
     pub(super) fn doubts(&self, out: &mut String, short: bool) {
         if self.doubts.is_empty() {
@@ -234,11 +263,11 @@ pub(super) fn subjects_shown(subjects: &[&ComparisonSubject], short: bool) -> St
             }
         };
         let site = id.site();
-        let _ = write!(text, "{}", code(&id.name));
+        text.push_str(&prose(&id.name));
         let next = subjects.get(at + 1).filter(|_| at + 1 < shown);
         let region_follows = next.is_some_and(|next| next.id().is_some_and(|id| id.site() == site));
         if !site.region.is_empty() && !region_follows {
-            let _ = write!(text, " ({})", code(&site.to_string()));
+            let _ = write!(text, " ({})", prose(&site.to_string()));
         }
     }
     if subjects.len() > shown {
@@ -265,7 +294,7 @@ fn declared(instances: &[&InstancePlan]) -> String {
     let mut texts: Vec<String> = places
         .into_iter()
         .map(|(file, line, why)| {
-            let why = why.map_or_else(String::new, |why| format!(" {}", code(&why)));
+            let why = why.map_or_else(String::new, |why| format!(" {}", prose(&why)));
             format!("{}{why}", code(&format!("{file}:{line}")))
         })
         .collect();

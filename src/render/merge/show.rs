@@ -11,10 +11,7 @@ use crate::model::InstanceId;
 use crate::plan::Status;
 use crate::render::json::{Document, Severity};
 use crate::render::markdown::escape::{code, prose};
-use crate::render::words::{count, sanitize, wrapped};
-
-/// Columns of a terminal that nobody made wider.
-const WIDTH: usize = 80;
+use crate::render::words::{count, sanitize};
 
 /// Names in one list of a comment, which has a limit.
 const NAMED: usize = 100;
@@ -30,13 +27,10 @@ pub fn text(Merged(merged): &Merged) -> String {
         let label = format!("{label}: ");
         let names: Vec<String> = lines.iter().map(|line| sanitize(line)).collect();
         if !names.is_empty() {
-            let lines = wrapped(&names, label.len(), WIDTH);
-            let indent = format!("\n{:1$}", "", label.len());
-            let _ = writeln!(text, "{label}{}", lines.join(&indent));
+            let _ = writeln!(text, "{label}{}", names.join(", "));
         }
     }
-    let parts: Vec<String> = headline(merged).split(", ").map(str::to_owned).collect();
-    let _ = writeln!(text, "{}", wrapped(&parts, 0, WIDTH).join("\n"));
+    let _ = writeln!(text, "{}", headline(merged));
     text
 }
 

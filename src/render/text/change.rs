@@ -6,11 +6,12 @@ use std::fmt::Write as _;
 
 use anstyle::Style;
 
-use super::{CHANGE, DIM, GAIN, LOSS, ORIGIN_COLUMN, SOURCES_COLUMN, WIDTH};
+use super::{CHANGE, DIM, GAIN, LOSS, ORIGIN_FROM_RIGHT, SOURCES_COLUMN};
 use crate::exposure;
 use crate::model::Family;
 use crate::plan::{Cause, CauseKind, Change};
-use crate::render::words::{count, key, sanitize, source_words, until, wrapped};
+use crate::render::words::{count, key, sanitize, source_words, until};
+use crate::render::wrap::{columns, wrap_to};
 
 /// Openings first, then what grows, what is exchanged, what shrinks, and closings.
 pub(super) fn rank(change: &Change, family: Family) -> u8 {
@@ -30,93 +31,106 @@ pub(super) fn rank(change: &Change, family: Family) -> u8 {
 }
 
 /// All lines of a change.
-pub(super) fn change_lines(text: &mut String, change: &Change) {
+pub(super) fn change_lines(text: &mut String, change: &Change, width: usize) {
     let (before, after) = (source_words(&change.before), source_words(&change.after));
-    let (sign, style, words) = match (before.is_empty(), after.is_empty()) {
-        (true, _) => ('+', GAIN, after),
-        (_, true) => ('-', LOSS, before),
-        (false, false) => return exchange(text, change, &before, &after),
-    };
-    first_line(
-        text,
-        (sign, style),
-        change,
-        &format!("from {}", words.join(", ")),
-        || wrapped(&words, SOURCES_COLUMN + 5, WIDTH),
-    );
+    match (before.is_empty(), after.is_empty()) {
+        (true, _) => rule_line(text, ("+", GAIN), change, &after, width),
+        (_, true) => rule_line(text, ("-", LOSS), change, &before, width),
+        (false, false) => exchange(text, change, &before, &after, width),
+    }
+}
+
+/// The same from the other side: first every rule that is live and not declared, then every rule that is declared and not live.
+pub(super) fn difference_lines(text: &mut String, changes: &[&Change], width: usize) {
+    for (sign, style) in [("extra  ", LOSS), ("missing", CHANGE)] {
+        for change in changes {
+            let (before, after) = (source_words(&change.before), source_words(&change.after));
+            let sources = match sign {
+                "extra  " => missing_from(&after, &before),
+                _ => missing_from(&before, &after),
+            };
+            if !sources.is_empty() {
+                rule_line(text, (sign, style), change, &sources, width);
+            }
+        }
+    }
+}
+
+/// These words that are not among those.
+fn missing_from(those: &[String], these: &[String]) -> Vec<String> {
+    let absent = these.iter().filter(|word| !those.contains(word));
+    absent.cloned().collect()
+}
+
+/// A rule that opens or closes as a whole, or is on one side only.
+fn rule_line(
+    text: &mut String,
+    (sign, style): (&str, Style),
+    change: &Change,
+    words: &[String],
+    width: usize,
+) {
+    let sources = format!("from {}", words.join(", "));
+    first_line(text, (sign, style), change, &sources, width);
 }
 
 /// A rule that stays and whose sources change: side by side where that is short, else just what comes and goes.
-fn exchange(text: &mut String, change: &Change, before: &[String], after: &[String]) {
+fn exchange(text: &mut String, change: &Change, before: &[String], after: &[String], width: usize) {
     let side_by_side = format!("from {} -> {}", before.join(", "), after.join(", "));
-    if SOURCES_COLUMN + side_by_side.chars().count() <= WIDTH {
-        return first_line(text, ('~', CHANGE), change, &side_by_side, Vec::new);
+    if SOURCES_COLUMN + side_by_side.chars().count() <= width {
+        return first_line(text, ("~", CHANGE), change, &side_by_side, width);
     }
     let counts = format!("from {} -> {}", count(before.len(), "source"), after.len());
-    first_line(text, ('~', CHANGE), change, &counts, Vec::new);
-    let missing_from = |these: &[String], those: &[String]| -> Vec<String> {
-        those
-            .iter()
-            .filter(|word| !these.contains(word))
-            .cloned()
-            .collect()
-    };
-    let comes_and_goes = [
+    first_line(text, ("~", CHANGE), change, &counts, width);
+    for (sign, style, words) in [
         ('+', GAIN, missing_from(before, after)),
         ('-', LOSS, missing_from(after, before)),
-    ];
-    for (sign, style, words) in comes_and_goes {
-        for line in wrapped(&words, SOURCES_COLUMN + 2, WIDTH)
-            .iter()
-            .filter(|line| !line.is_empty())
-        {
-            let _ = writeln!(text, "{:SOURCES_COLUMN$}{style}{sign}{style:#} {line}", "");
+    ] {
+        if !words.is_empty() {
+            let _ = writeln!(
+                text,
+                "{:SOURCES_COLUMN$}{style}{sign}{style:#} {}",
+                "",
+                words.join(", ")
+            );
         }
     }
 }
 
-/// The line of a rule with its origin: behind the sources where they are short, below them where they are not.
+/// The line of a rule with its first origin behind the sources where it fits, and the other origins below the sources.
 fn first_line(
     text: &mut String,
-    (sign, style): (char, Style),
+    (sign, style): (&str, Style),
     change: &Change,
     what: &str,
-    lines: impl Fn() -> Vec<String>,
+    width: usize,
 ) {
     let head = format!("  {style}{sign}{style:#} {:<12} ", key(change.key));
+    let start = columns(&head);
     let origins: Vec<String> = change.causes.iter().map(cause).collect();
-    let used = SOURCES_COLUMN + what.chars().count();
-    if used > WIDTH {
-        let mut all = lines().into_iter();
-        let _ = writeln!(text, "{head}from {}", all.next().unwrap_or_default());
-        for line in all {
-            let _ = writeln!(text, "{:1$}{line}", "", SOURCES_COLUMN + 5);
-        }
-        return more_origins(text, &origins);
-    }
-    // Beside the sources, in its column or as far right as it fits; else below.
-    let beside = origins.first().and_then(|first| {
-        let column = ORIGIN_COLUMN
-            .max(used + 2)
-            .min(WIDTH.saturating_sub(first.chars().count()));
-        (column >= used + 2).then_some((first, column))
-    });
-    let Some((first, column)) = beside else {
-        let _ = writeln!(text, "{head}{what}");
-        return more_origins(text, &origins);
+    let used = start + what.chars().count();
+    let column = width.saturating_sub(ORIGIN_FROM_RIGHT).max(used + 2);
+    let (beside, below) = match origins.split_first() {
+        Some((first, rest)) if column + first.chars().count() <= width => (Some(first), rest),
+        _ => (None, &origins[..]),
     };
-    let pad = column - used;
-    let _ = writeln!(text, "{head}{what}{:pad$}{DIM}{first}{DIM:#}", "");
-    more_origins(text, &origins[1..]);
-}
-
-/// Origins on lines of their own, as far left as their length wants.
-fn more_origins(text: &mut String, origins: &[String]) {
-    for origin in origins {
-        let column = ORIGIN_COLUMN
-            .min(WIDTH.saturating_sub(origin.chars().count()))
-            .max(SOURCES_COLUMN);
-        let _ = writeln!(text, "{:column$}{DIM}{origin}{DIM:#}", "");
+    let _ = match beside {
+        Some(first) => {
+            writeln!(
+                text,
+                "{head}{what}{:1$}{DIM}{first}{DIM:#}",
+                "",
+                column - used
+            )
+        }
+        None => writeln!(
+            text,
+            "{}",
+            wrap_to(&format!("{head}{what}"), start + 5, width)
+        ),
+    };
+    for origin in below {
+        let _ = writeln!(text, "{:start$}{DIM}{origin}{DIM:#}", "");
     }
 }
 

@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{BOLD, CHANGE, LOSS, WIDTH, places};
+use super::{BOLD, CHANGE, LOSS, places};
 use crate::exposure::Diff;
 use crate::model::{InstanceId, PolicySeverity};
 use crate::policy::{Subject, Violation};
 use crate::render::finding::policies::seen;
-use crate::render::words::{sanitize, wrapped};
+use crate::render::words::sanitize;
 
 /// Lines of access that one violation shows; the exact boxes are in the machine-readable reports.
 const ACCESS_SHOWN: usize = 6;
@@ -34,8 +34,7 @@ pub fn violations(violations: &[Violation]) -> String {
     let mut text = String::new();
     for (head, body, on) in blocks {
         let _ = writeln!(text, "{head}");
-        let lines = wrapped(&named(&on), 5, WIDTH);
-        let _ = writeln!(text, "  {BOLD}on{BOLD:#} {}", lines.join("\n     "));
+        let _ = writeln!(text, "  {BOLD}on{BOLD:#} {}", named(&on).join(", "));
         text.push_str(&body);
     }
     text

@@ -381,7 +381,7 @@ pub(crate) fn exit(act: &Act) -> Exit {
 
 fn no_secret(act: &Act) -> Result<(), Broken> {
     let texts = [
-        text::plan(&act.plan, text::Asked::Plan),
+        text::plan(&act.plan, text::Asked::Plan, 80),
         text::report(&act.report, &act.plan),
         format!("{:?}{:?}", act.report, act.receipt),
     ];

@@ -13,7 +13,7 @@ use crate::apply::{self, Progress, Settings, Stop, SystemClock, Tools};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::progress;
-use crate::cli::signals::Signals;
+use crate::cli::signals::{Signal, Signals};
 use crate::cli::streams::{complain, say};
 use crate::cli::unconfirmed::name_cut_off;
 use crate::lightsail::Writer;
@@ -122,7 +122,14 @@ fn listen(stop: &Stop, mut signals: Signals) -> tokio::task::JoinHandle<Exit> {
     tokio::task::spawn_local(async move {
         let first = signals.next().await;
         stop.set();
-        tracing::warn!("finishing what is in flight; a second signal ends the program at once");
+        say(match first {
+            Signal::Interrupt => {
+                "Stopping: calls in flight will be finished; press Ctrl-C again to quit now"
+            }
+            Signal::Terminate | Signal::HangUp => {
+                "Stopping: calls in flight will be finished; send the signal again to quit now"
+            }
+        });
         tokio::task::spawn_local(async move {
             let mut insisted = first.insists();
             loop {

@@ -27,6 +27,7 @@ use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::shard::ShardArgs;
 use crate::cli::signals::Signals;
+use crate::cli::streams::fit;
 use crate::cli::terminal;
 use crate::cli::unconfirmed::{self, ReceiptsArgs};
 use crate::plan::Report;
@@ -116,7 +117,7 @@ async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Result<Exit,
     let shown = ended.map(|Ended { held, report }| {
         let text = report
             .as_ref()
-            .map(|report| render::text::report(report, &plan));
+            .map(|report| fit(&render::text::report(report, &plan)));
         let made = session::made(&connection.tally(), args.connection.rate());
         run.count(&connection.tally());
         run.plan = Some(plan);
@@ -208,10 +209,7 @@ async fn permission(
         .map_err(|error| CommandError::failed(format!("the terminal cannot be asked: {error}")))?;
     let instances = render::count(instances, "instance");
     let mut stderr = anstream::stderr();
-    let _ = write!(
-        stderr,
-        "Apply this to {instances}? Only `yes` is taken as consent: "
-    );
+    let _ = write!(stderr, "This changes {instances}. Type \"yes\" to apply: ");
     let _ = stderr.flush();
     let answer = async { Ok(terminal::line().await) };
     let answer = signals

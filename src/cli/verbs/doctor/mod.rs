@@ -20,7 +20,7 @@ use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::signals::interruptible;
-use crate::cli::streams::to_stdout;
+use crate::cli::streams::{fit, to_stdout};
 use crate::config::{self, Config, Severity};
 use crate::model::Site;
 use crate::render::{count, sanitize};
@@ -119,7 +119,7 @@ pub(super) async fn run(
     let exit = Exit::first_of(&exits);
     let outputs = format!("exit-code={}\n", exit.code());
     show_answer(output, run, exit, &outputs, &|format, _| match format {
-        Format::Text => Some(text(&checks)),
+        Format::Text => Some(fit(&text(&checks))),
         Format::Json => Some(json(&checks, exit)),
         _ => None,
     })
