@@ -57,7 +57,11 @@ async fn run() -> Result<()> {
 
     show("What would change, and who gains or loses access:");
     let plan = look(&config, &aws.reader()).await?;
-    show(&render::text::plan(&plan, Asked::Plan));
+    show(&render::text::plan(
+        &plan,
+        Asked::Plan,
+        render::DEFAULT_WIDTH,
+    ));
 
     show("Making it so, waiting, and reading back:");
     let tools = Tools {
@@ -75,7 +79,11 @@ async fn run() -> Result<()> {
 
     show("Looking again:");
     let again = look(&config, &aws.reader()).await?;
-    show(&render::text::plan(&again, Asked::Drift));
+    show(&render::text::plan(
+        &again,
+        Asked::Drift,
+        render::DEFAULT_WIDTH,
+    ));
     ensure!(
         again
             .instances

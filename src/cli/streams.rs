@@ -27,7 +27,9 @@ pub(super) fn complain(message: &str, hint: Option<&str>) {
     let style = anstyle::AnsiColor::Red.on_default().bold();
     let mut text = format!("{style}error:{style:#} {}\n", sanitize(message));
     if let Some(hint) = hint {
-        text += &format!("hint: {}\n", sanitize(hint));
+        text.push_str("hint: ");
+        text.push_str(&sanitize(hint));
+        text.push('\n');
     }
     let _ = write!(anstream::stderr(), "{}", wrap(&text, stderr_width()));
 }

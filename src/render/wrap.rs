@@ -59,7 +59,7 @@ fn words(line: &str) -> Vec<&str> {
     let mut start = 0;
     let mut in_word = false;
     let mut in_code = false;
-    let is_paired = line.matches('`').count() % 2 == 0;
+    let is_paired = line.matches('`').count().is_multiple_of(2);
     for (at, letter) in line.char_indices() {
         in_code ^= letter == '`' && is_paired;
         if letter != ' ' {
@@ -78,10 +78,11 @@ fn words(line: &str) -> Vec<&str> {
 fn hanging_indent(line: &str) -> usize {
     let plain = strip_str(line).to_string();
     let blank = plain.len() - plain.trim_start_matches(' ').len();
-    let table = plain.char_indices().filter(|(at, letter)| {
+    let mut letters = plain.char_indices();
+    let column = letters.rfind(|(at, letter)| {
         *letter != ' ' && plain[..*at].ends_with("  ") && (blank + 1..=TABLE).contains(at)
     });
-    if let Some((start, _)) = table.last() {
+    if let Some((start, _)) = column {
         return start;
     }
     let label = plain
@@ -123,8 +124,8 @@ mod tests {
             ("ok  clock  aaa bbb c", "ok  clock  aaa bbb\n           c"),
             ("a, b, web-1 (eu-west-1)", "a, b,\n  web-1 (eu-west-1)"),
             (
-                "  \u{1b}[31maaaa\u{1b}[0m bbbb cccc",
-                "  \u{1b}[31maaaa\u{1b}[0m bbbb\n    cccc",
+                "  \u{1b}[31maaaaaaa\u{1b}[0m bbbb cccc",
+                "  \u{1b}[31maaaaaaa\u{1b}[0m bbbb\n    cccc",
             ),
         ] {
             assert_eq!(wrap(line, 18), wrapped, "{line:?}");

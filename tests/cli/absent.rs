@@ -42,7 +42,7 @@ fn a_wider_rule_is_a_difference_that_names_it() {
             let done = stage.on_fleet(verb);
             assert_eq!(done.code, Some(code), "{verb:?}: {}", done.shown());
             assert!(done.stdout.contains(&told), "{verb:?}: {}", done.shown());
-            assert!(!done.stdout.contains("in sync"), "{}", done.shown());
+            assert!(!done.says("in sync"), "{}", done.shown());
         }
         let advice =
             format!("hint: `absent` names it, and it is open through the live rule {name}");

@@ -71,6 +71,27 @@ fn what_is_live_is_written_where_it_belongs() {
 }
 
 #[test]
+fn a_dry_run_shows_the_edits_and_writes_nothing() {
+    let stage = stage();
+    let before = stage.read("firewall.toml");
+    let tried = stage.on_fleet(&["drift", "--adopt", "--dry-run"]);
+    assert_eq!(tried.code, Some(2), "{}", tried.shown());
+    assert!(
+        tried
+            .stdout
+            .starts_with("--- firewall.toml\n+++ firewall.toml\n@@ "),
+        "{}",
+        tried.shown()
+    );
+    assert!(!tried.says("Drift:"), "{}", tried.shown());
+    assert_eq!(stage.read("firewall.toml"), before);
+    let done = stage.on_fleet(&["drift", "--adopt"]);
+    assert!(done.stdout.starts_with(&tried.stdout), "{}", done.shown());
+    assert_ne!(stage.read("firewall.toml"), before);
+    assert_eq!(stage.on_fleet(&["drift"]).code, Some(0));
+}
+
+#[test]
 fn what_others_use_stays_and_is_told() {
     let stage = stage();
     stage.populate(&fleet(vec![

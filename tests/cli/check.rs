@@ -72,8 +72,8 @@ fn a_policy_that_depends_on_tags_is_decided_on_an_inventory() {
       only `office` may
       on db-1 (eu-central-1)
       open: tcp/5432 from everyone (IPv4) but 203.0.113.0/24
-      hint: narrow firewall.toml:12, or except a rule with `waive =
-            ["private-data"]`, `why`, `owner` and `until`
+      hint: narrow firewall.toml:12, or except a rule with
+            `waive = ["private-data"]`, `why`, `owner` and `until`
     --- exit code 3
     "#);
     // The tag alone does it.

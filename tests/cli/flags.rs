@@ -269,6 +269,7 @@ fn probe(verb: &str, flag: &str) -> Option<Probe> {
         "--account" if matches!(verb, "rollback") => of("", "--account prod"),
         "--account" => of("-c accounts.toml", "-c accounts.toml --account test"),
         "--adopt" => of("", "--adopt").look(Look::File("firewall.toml")),
+        "--dry-run" => of("--adopt", "--adopt --dry-run").look(Look::File("firewall.toml")),
         "--allow" if verb == "rollback" => of(
             "-c strict.toml",
             "-c strict.toml --allow blast-radius --reason x",
