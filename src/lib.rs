@@ -18,10 +18,10 @@
 //! # Who may know whom
 //!
 //! `cli` may use everything; `apply` uses `lightsail`'s traits and `plan`; `render` uses `plan`, `policy` and `exposure`;
-//! `policy` uses `plan` and `exposure`; `plan` uses `exposure`; `config`, `exposure`, `lightsail`, `inventory` and
-//! `emulator` use `model`, which uses none of them. `input` reads files, `atomic_file` writes them and `strings` spells for
+//! `policy` uses `plan`, `exposure` and `lease`; `plan` uses `exposure`; `config` uses `lease`; `lease`, `exposure`, `lightsail`,
+//! `inventory` and `emulator` use `model`, which uses none of them. `input` reads files, `atomic_file` writes them and `strings` spells for
 //! whoever must, and none of them uses another. `lightsail` and `emulator` also know `inventory`, the file format they share.
-//! The modules that decide (`model`, `config`, `exposure`, `plan`, `policy`, `render`) know no tokio, no AWS, no clock and no
+//! The modules that decide (`model`, `lease`, `config`, `exposure`, `plan`, `policy`, `render`) know no tokio, no AWS, no clock and no
 //! environment: what they need is passed in. No two files know each other, but for a module and what is in its own folder. A
 //! test reads every path and fails on a wrong arrow.
 
@@ -38,6 +38,7 @@ pub mod emulator;
 pub mod exposure;
 pub(crate) mod input;
 pub mod inventory;
+pub mod lease;
 pub mod lightsail;
 pub mod model;
 pub mod plan;

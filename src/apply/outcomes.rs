@@ -4,6 +4,7 @@
 
 use std::io;
 
+use crate::lease::lease_tags;
 use crate::lightsail::Error;
 use crate::model::Instance;
 use crate::plan::{Failure, Foreign, Outcome};
@@ -18,6 +19,12 @@ pub(super) fn another(is: &Instance, planned: &Instance) -> Option<String> {
     }
     let (is, was) = (&is.address_type, &planned.address_type);
     (is != was).then(|| format!("the address type is `{is}` now, not `{was}`"))
+}
+
+/// Why other access is granted on an instance than when the plan was made, as a fragment; `None` where it is the same.
+pub(super) fn granted_since(is: &Instance, planned: &Instance) -> Option<String> {
+    let same = lease_tags(&is.tags).eq(lease_tags(&planned.tags));
+    (!same).then(|| "access was granted or revoked since the plan was made".to_owned())
 }
 
 /// Somebody else was at work, which shows in nothing but this.

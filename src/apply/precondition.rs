@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::failure_limit::interrupted;
 use super::instance::Worker;
-use super::outcomes::{another, failure, foreign, plain, unproved};
+use super::outcomes::{another, failure, foreign, granted_since, plain, unproved};
 use super::own_operations::OwnOperations;
 use super::{Journal, Progress};
 use crate::lightsail::{Error, Kind, Reader, Writer};
@@ -95,10 +95,15 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
     /// The instance as it is. It must be the one that was planned for.
     async fn instance(&self) -> Result<Instance, Outcome> {
         let difference = match self.tools.reader.instance(self.id()).await {
-            Ok(instance) => match another(&instance, &self.plan.instance) {
-                None => return Ok(instance),
-                Some(difference) => difference,
-            },
+            Ok(instance) => {
+                let planned = &self.plan.instance;
+                // Whoever grants writes the tag first, so the plan may be about to close what was just granted.
+                let granted = || granted_since(&instance, planned).filter(|_| self.writes == 0);
+                match another(&instance, planned).or_else(granted) {
+                    None => return Ok(instance),
+                    Some(difference) => difference,
+                }
+            }
             Err(error) if error.kind() == Kind::NotFound => GONE.to_owned(),
             Err(error) if self.writes == 0 => return Err(Outcome::Failed(failure(&error))),
             Err(error) => return Err(Outcome::Failed(unproved(&error))),

@@ -5,6 +5,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 
@@ -27,6 +28,7 @@ pub(super) struct Definitions {
     pub(super) groups: Named<GroupDef>,
     pub(super) instances: Named<InstanceDef>,
     pub(super) guard: GuardDef,
+    pub(super) grants: Option<GrantsDef>,
     pub(super) policies: Named<PolicyDef>,
     /// Whether a part of the files could not be read, so that what is undefined or unused may only be lost.
     pub(super) incomplete: bool,
@@ -61,6 +63,22 @@ pub(super) struct GuardDef {
     pub(super) keep: Vec<RuleDef>,
     pub(super) max_instances: Option<usize>,
     pub(super) max_closed: Option<usize>,
+}
+
+/// `[grants]`.
+#[derive(Debug)]
+pub(super) struct GrantsDef {
+    pub(super) span: Span,
+    /// What may be granted, as the `allow` of a rule.
+    pub(super) services: RuleDef,
+    /// `None` where it is missing or wrong, which was reported.
+    pub(super) max: Option<Duration>,
+    pub(super) ipv4: Option<u8>,
+    pub(super) ipv6: Option<u8>,
+    /// `None` is every instance.
+    pub(super) selector: Option<Selector>,
+    pub(super) reason_required: bool,
+    pub(super) whoami: Vec<String>,
 }
 
 /// One rule as it stands there.

@@ -14,6 +14,7 @@ pub(super) const TOP: &[&str] = &[
     "groups",
     "instances",
     "guard",
+    "grants",
     "policy",
 ];
 /// `[defaults]`.
@@ -44,6 +45,17 @@ pub(super) const ABSENT: &[&str] = &["allow", "from", "owner", "why"];
 pub(super) const GUARD: &[&str] = &["keep", "max-instances", "max-closed"];
 /// One of `keep`.
 pub(super) const KEEP: &[&str] = &["allow", "from", "owner", "why"];
+/// `[grants]`.
+pub(super) const GRANTS: &[&str] = &[
+    "services",
+    "max",
+    "max-sources",
+    "match",
+    "reason",
+    "whoami",
+];
+/// `max-sources` of `[grants]`.
+pub(super) const MAX_SOURCES: &[&str] = &["ipv4", "ipv6"];
 /// One `[[policy]]`.
 pub(super) const POLICY: &[&str] = &[
     "id",
@@ -72,6 +84,8 @@ pub const KEYS: &[(&str, &[&str])] = &[
     ("absent", ABSENT),
     ("guard", GUARD),
     ("keep", KEEP),
+    ("grants", GRANTS),
+    ("max-sources", MAX_SOURCES),
     ("policy", POLICY),
     ("at-most", AT_MOST),
     ("require", REQUIRE),

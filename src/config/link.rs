@@ -9,6 +9,7 @@ use super::catalogue::Catalogue;
 use super::definitions::{Account, Definitions, GroupDef, GuardDef, InstanceDef};
 use super::diagnostic::Report;
 use super::follow::Names;
+use super::grants;
 use super::policy;
 use super::rule::Rule;
 use super::selector::Glob;
@@ -31,6 +32,7 @@ pub(super) struct Linked {
     pub(super) groups: Vec<Group>,
     pub(super) instances: Vec<Declared>,
     pub(super) guard: Guard,
+    pub(super) grants: Option<grants::Linked>,
     pub(super) policies: Vec<policy::Linked>,
     pub(super) catalogue: Catalogue,
 }
@@ -46,6 +48,7 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
         groups,
         instances,
         guard,
+        grants,
         policies,
         incomplete,
     } = defs;
@@ -54,6 +57,7 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
         let selectors = groups.0.values().map(|(_, group)| &group.selector);
         let policies = policies.0.values();
         let selectors = selectors.chain(policies.filter_map(|(_, def)| def.selector.as_ref()));
+        let selectors = selectors.chain(grants.iter().filter_map(|def| def.selector.as_ref()));
         accounts::check_matches(&accounts, selectors, report);
         let places = instances.0.iter();
         let places = places.map(|(key, (span, def))| (key.as_str(), *span, &def.place));
@@ -117,6 +121,7 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
         .collect();
     let guard = self::guard(&mut names, guard, report);
     let policies = policy::link(&mut names, policies, report);
+    let grants = grants::link(&mut names, grants, report);
     if !report.has_errors() {
         names.report_unused(report);
     }
@@ -131,6 +136,7 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
         groups,
         instances,
         guard,
+        grants,
         policies,
         catalogue: names.into_catalogue(),
     }

@@ -3,6 +3,7 @@
 //! Owns what each key takes. Does not follow names from one definition to another; `link` does.
 
 mod accounts;
+mod grants;
 mod guard;
 mod matching;
 mod policy;
@@ -127,6 +128,12 @@ fn top(cx: &mut Cx<'_>, defs: &mut Definitions, root: &DeTable<'_>, first: bool)
                 cx.report
                     .error(span, "`[guard]` in an included file")
                     .hint("it is for all files: write it into the first one");
+            }
+            "grants" if first => defs.grants = grants::read(cx, span, value),
+            "grants" => {
+                cx.report
+                    .error(span, "`[grants]` in an included file")
+                    .hint("who may grant access is for all files: write it into the first one");
             }
             "policy" => policy::read(cx, defs, value),
             "accounts" => {

@@ -12,6 +12,7 @@ use super::Config;
 use super::complaints::Complaints;
 use super::conflict::{absent, settle};
 use super::diagnostic::{Diagnostics, Report};
+use super::grants;
 use super::limits::Budget;
 use super::listing::{Extent, Listing};
 use super::rule::{Families, Rule};
@@ -134,18 +135,24 @@ impl<'a> Resolver<'a> {
             let own = own.get(id).copied();
             if own.is_none() && matched.is_empty() {
                 self.desired.undeclared.push(Undeclared { id: id.clone() });
+                self.desired.notes.extend(grants::undeclared(instance));
                 continue;
             }
             if let Some(why) = matched.iter().find_map(|place| uncounted[*place].as_ref()) {
                 self.desired.undecided.insert(id.clone(), why.clone());
                 continue;
             }
-            let Wanted { instance, waivers } = self.wanted(instance, own, matched);
+            let Wanted {
+                instance: wanted,
+                waivers,
+            } = self.wanted(instance, own, matched);
+            let granting = self.config.linked.grants.as_ref();
+            let wanted = grants::counted(granting, instance, wanted, self.as_of);
             if !waivers.is_empty() {
                 let all = &mut self.desired.policies.waivers;
                 all.insert(id.clone(), waivers);
             }
-            self.desired.instances.insert(id.clone(), instance);
+            self.desired.instances.insert(id.clone(), wanted);
         }
         self.policies();
     }

@@ -5,6 +5,7 @@
 mod accounts;
 mod errors;
 mod files;
+mod grants;
 mod guard;
 mod limits;
 mod listing;

@@ -10,22 +10,43 @@ use time::OffsetDateTime;
 
 use super::{Key, Sources, instant};
 
-/// A place in a file. Displays as `file:line`.
+/// A place in a file, or a tag of an instance. Displays as `file:line`, and a tag as its key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
-    /// The path as the user would name it.
+    /// The path as the user would name it, or the key of the tag.
     pub file: Arc<str>,
-    /// From 1.
+    /// From 1; 0 is a tag, which has no lines.
     pub line: usize,
-    /// From 1, in characters.
+    /// From 1, in characters; 0 is a tag.
     pub column: usize,
+}
+
+impl Origin {
+    /// A tag of the instance that the rule is for.
+    #[must_use]
+    pub fn of_tag(key: String) -> Self {
+        Self {
+            file: key.into(),
+            line: 0,
+            column: 0,
+        }
+    }
+
+    /// The key of the tag, where it is one.
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        (self.line == 0).then_some(&*self.file)
+    }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
+        match self.tag() {
+            Some(key) => f.write_str(key),
+            None => write!(f, "{}:{}", self.file, self.line),
+        }
     }
 }
 

@@ -7,16 +7,19 @@
 pub(crate) mod arbitrary;
 mod call;
 pub mod file;
+mod grants;
 pub mod lint;
 mod outcome;
 mod overrides;
 mod planner;
+mod surgical;
 mod target;
 #[cfg(test)]
 mod tests;
 pub mod undo;
 
 pub use call::{Action, Call, Cause, CauseKind, Change, InstancePlan, Plan, StillOpen, Verdict};
+pub use grants::{ended, plan_ended, plan_grants, with_ended};
 pub use outcome::{Ending, Failure, Foreign, InstanceResult, Outcome, Report, Status};
 pub use overrides::{GuardName, Override};
 pub use planner::{Options, plan, plan_instance};

@@ -146,6 +146,17 @@ pub fn plan_instance(
         return plan;
     }
     let chosen = choose(&plan.changes, live, &target, desired.mode, strategy);
+    // Who lets access be granted wants it to end, and in additive mode too there may be no other way.
+    let chosen = match chosen {
+        Err(_)
+            if strategy == Strategy::Auto
+                && desired.mode == Mode::Additive
+                && has_ended_grant(desired) =>
+        {
+            put(live, &target, desired.mode, Strategy::Put)
+        }
+        chosen => chosen,
+    };
     match chosen.and_then(|chosen| within_limit(&chosen.after, live.firewall()).map(|()| chosen)) {
         Ok(Chosen {
             calls,
@@ -160,6 +171,11 @@ pub fn plan_instance(
         Err(PlannerRefusal { reason, hint }) => plan.verdict = Verdict::Refused { reason, hint },
     }
     plan
+}
+
+fn has_ended_grant(desired: &DesiredInstance) -> bool {
+    let mut expired = desired.expired.iter();
+    expired.any(|rule| rule.declared.origin.tag().is_some())
 }
 
 /// Calls that lead to `after`.

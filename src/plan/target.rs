@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::surgical::without_texts;
 use super::{Cause, CauseKind, StillOpen};
 use crate::exposure::{self, Atom, Effective};
 use crate::model::{
@@ -79,7 +80,13 @@ fn by_key(
             None => rule.sources.clone(),
             Some(still) => exposure::subtract(&rule.sources, still, family),
         };
-        target.set(rule.key, exposure::subtract(now, &ours, family));
+        let left = if rule.declared.origin.tag().is_some() {
+            // A lease opened just these networks, so a wider one is somebody else's.
+            without_texts(now, &ours)
+        } else {
+            exposure::subtract(now, &ours, family)
+        };
+        target.set(rule.key, left);
     }
     for (key, sources) in declared {
         let new = match target.get(*key) {

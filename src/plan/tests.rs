@@ -6,6 +6,7 @@
 mod absent;
 mod causes;
 mod fleet;
+mod grants;
 mod properties;
 mod scenarios;
 mod spelling;

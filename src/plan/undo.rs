@@ -10,9 +10,9 @@
 
 use std::collections::BTreeSet;
 
-use super::planner::{self, Chosen, PlannerRefusal};
-use super::{Action, Call, Change, InstancePlan, Verdict};
-use crate::exposure::{self, Diff, Doubtful, Effective, Line, Reach};
+use super::surgical::{self, Wanted, keys, without_texts};
+use super::{Call, InstancePlan};
+use crate::exposure::{self, Diff, Effective, Line};
 use crate::model::{
     Family, Firewall, Instance, Key, LiveFirewall, Mode, Note, PortState, Sources, Strategy,
     Uncertain,
@@ -182,18 +182,6 @@ fn spelled(wanted: &Sources, now: &Sources, origin: &Sources, family: Family) ->
     result
 }
 
-/// The networks and aliases that are not named in `gone`.
-fn without_texts(sources: &Sources, gone: &Sources) -> Sources {
-    let ipv4 = sources.ipv4().difference(gone.ipv4());
-    let ipv6 = sources.ipv6().difference(gone.ipv6());
-    let nets = ipv4.map(|net| (*net).into());
-    let mut left: Sources = nets.chain(ipv6.map(|net| (*net).into())).collect();
-    for alias in sources.aliases().difference(gone.aliases()) {
-        left.insert_alias(alias);
-    }
-    left
-}
-
 /// Whether the live rules mean a state that the writes alone lead through: then everything goes back to what it was, in
 /// whatever spelling it is now.
 fn undisturbed(live: &Firewall, steps: &[Step], family: Family) -> bool {
@@ -227,103 +215,19 @@ fn plan(
         let opened = entry.key.is_some_and(|key| ours.opened.get(key).is_some());
         opened && !before.uncertain().contains(*entry)
     };
-    let doubt = live.uncertain().iter().find(is_ours);
-    let mode = if live.uncertain().iter().all(|entry| is_ours(&entry)) {
-        Mode::Authoritative
-    } else {
-        Mode::Additive
-    };
-    let incomplete = planner::incomplete(mode, live);
-    let family = instance.address_type.client_family();
-    let certain = Diff::of_change(live.firewall(), target, family);
-    let exposure = match incomplete {
-        None => certain.clone(),
-        // The doubtful entries stay as they are, and what they may let in is not closed for certain.
-        Some(_) => Diff::between(
-            &Reach::of_live(live, family),
-            &Reach::with_doubts(target, &Doubtful::all(live), family),
-        ),
-    };
-    let mut plan = InstancePlan {
-        instance: instance.clone(),
-        mode,
-        strict_spelling: false,
-        before: live.clone(),
-        after: live.firewall().clone(),
-        changes: Vec::new(),
-        calls: Vec::new(),
-        fallback: None,
-        verdict: Verdict::of_equal(incomplete.as_ref()),
-        exposure: Diff::default(),
-        still_open: Vec::new(),
-        incomplete,
-        notes: Vec::new(),
-    };
-    if certain.is_empty() && doubt.is_none() {
-        return plan;
-    }
-    plan.exposure = exposure;
-    plan.changes = changes(live.firewall(), target, family);
-    plan.after = target.clone();
-    let chosen = choose(&plan, live, doubt, strategy);
-    let chosen = chosen
-        .and_then(|chosen| planner::within_limit(&chosen.after, live.firewall()).map(|()| chosen));
-    match chosen {
-        Ok(Chosen {
-            calls,
-            after,
-            fallback,
-        }) => {
-            plan.verdict = Verdict::Change;
-            plan.calls = calls;
-            plan.after = after;
-            plan.fallback = fallback;
-        }
-        Err(PlannerRefusal { reason, hint }) => plan.verdict = Verdict::Refused { reason, hint },
-    }
-    plan
-}
-
-/// Certain calls, because they leave the other keys alone whoever writes meanwhile; else one Put.
-fn choose(
-    plan: &InstancePlan,
-    live: &LiveFirewall,
-    doubt: Option<&Uncertain>,
-    strategy: Strategy,
-) -> Result<Chosen, PlannerRefusal> {
-    let incremental = || match doubt {
-        Some(Uncertain { entry, doubt, .. }) => Err(PlannerRefusal {
-            reason: format!("the live entry `{entry}` cannot be closed for certain: {doubt}"),
-            hint: None,
-        }),
-        None => planner::incremental(&plan.changes, live, plan.mode, Strategy::Incremental),
-    };
-    let put = || planner::put(live, &plan.after, plan.mode, Strategy::Put);
-    match strategy {
-        Strategy::Put => put(),
-        Strategy::Incremental => incremental(),
-        Strategy::Auto => incremental().or_else(|_| put()),
-    }
-}
-
-fn changes(now: &Firewall, target: &Firewall, family: Family) -> Vec<Change> {
-    let change = |key: Key| {
-        let of = |firewall: &Firewall| firewall.get(key).cloned().unwrap_or_default();
-        let (before, after) = (of(now), of(target));
-        let differs = !exposure::means_same(&before, &after, family);
-        differs.then(|| Change {
-            action: Action::of(&before, &after, family),
-            key,
-            before,
-            after,
-            causes: Vec::new(),
-        })
-    };
-    keys(now, target).into_iter().filter_map(change).collect()
-}
-
-fn keys(one: &Firewall, other: &Firewall) -> BTreeSet<Key> {
-    one.keys().chain(other.keys()).collect()
+    surgical::plan(&Wanted {
+        instance,
+        live,
+        target,
+        doubt: live.uncertain().iter().find(is_ours),
+        mode: if live.uncertain().iter().all(|entry| is_ours(&entry)) {
+            Mode::Authoritative
+        } else {
+            Mode::Additive
+        },
+        strategy,
+        causes: &|_| Vec::new(),
+    })
 }
 
 #[cfg(test)]

@@ -9,9 +9,10 @@
 //!
 //! Lock-out and closed rules are judged on effective access, so that no spelling evades them. Lock-out is also judged on
 //! what an instance can really be reached by: sources of a family that it lacks count as nobody, and so do live entries that
-//! cannot be read for certain. Owns the judgement; does not change a plan, and to know who gave consent and why it was wise.
+//! cannot be read for certain. What a lease granted that is over counts as closed already. Owns the judgement; does not change a plan, and to know who gave consent and why it was wise.
 
 mod closing;
+mod granted;
 mod lockout;
 #[cfg(test)]
 mod tests;
@@ -142,7 +143,7 @@ pub fn lint(plan: &Plan, guard: &Guard, scope: usize) -> Vec<Refusal> {
 
 fn emptied(plan: &InstancePlan) -> Option<String> {
     let before = &plan.before;
-    let rules = before.firewall().len() + before.uncertain().len();
+    let rules = granted::without_ended(plan).len() + before.uncertain().len();
     if rules == 0 || !plan.after.is_empty() {
         return None;
     }

@@ -192,7 +192,7 @@ pub fn troubles(run: &Run<'_>) -> Vec<Finding> {
         );
         findings.push(Finding {
             hint: near.map(|name| format!("did you mean `{}`?", sanitize(name))),
-            location: Some(at(&missing.origin)),
+            location: at(&missing.origin),
             ..Finding::new(MISSING, Level::Error, message)
         });
     }
@@ -281,7 +281,7 @@ fn instances(ids: &[&InstanceId]) -> String {
 
 fn note(rule: Rule, level: Level, message: String, origin: &Origin) -> Finding {
     Finding {
-        location: Some(at(origin)),
+        location: at(origin),
         ..Finding::new(rule, level, message)
     }
 }
@@ -381,7 +381,7 @@ fn still_open(instance: &InstancePlan) -> impl Iterator<Item = Finding> {
     instance.still_open.iter().map(|open| {
         let id = named(&instance.instance.id);
         let message = format!("{id}: still open: {}", sanitize(&open.to_string()));
-        let mut causes = open.causes.iter().map(|cause| at(&cause.origin));
+        let mut causes = open.causes.iter().filter_map(|cause| at(&cause.origin));
         Finding {
             hint: Some(sanitize(&open.hint)),
             location: causes.next(),
@@ -454,21 +454,25 @@ fn way_in_line(instance: &InstancePlan) -> Option<Location> {
     };
     let mut closing = instance.changes.iter().filter(closes);
     let cause = closing.find_map(|change| change.causes.first())?;
-    Some(at(&cause.origin))
+    at(&cause.origin)
 }
 
 fn line_of(instance: &InstancePlan) -> Option<Location> {
     let mut causes = instance.changes.iter().flat_map(|change| &change.causes);
-    causes.next().map(|cause| at(&cause.origin))
+    causes.find_map(|cause| at(&cause.origin))
 }
 
-fn at(origin: &Origin) -> Location {
-    Location {
+/// Where a line is; a tag of an instance is no place in a file.
+fn at(origin: &Origin) -> Option<Location> {
+    if origin.tag().is_some() {
+        return None;
+    }
+    Some(Location {
         file: origin.file.to_string(),
         line: origin.line,
         column: Some(origin.column).filter(|column| *column > 0),
         end: None,
-    }
+    })
 }
 
 fn named(id: &InstanceId) -> String {

@@ -12,24 +12,33 @@ use std::path::{Path, PathBuf};
 use graph::{Circle, Graph};
 
 /// Each layer with those it may use, lowest first.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("atomic_file", &[]),
     ("input", &[]),
     ("strings", &[]),
     ("model", &["strings"]),
     ("inventory", &["model"]),
     ("exposure", &["model"]),
-    ("config", &["input", "model", "strings"]),
+    ("lease", &["model"]),
+    ("config", &["input", "lease", "model", "strings"]),
     ("plan", &["exposure", "model"]),
-    ("policy", &["exposure", "model", "plan", "strings"]),
+    ("policy", &["exposure", "lease", "model", "plan", "strings"]),
     ("lightsail", &["inventory", "model"]),
     (
         "apply",
-        &["exposure", "input", "lightsail", "model", "plan", "strings"],
+        &[
+            "exposure",
+            "input",
+            "lease",
+            "lightsail",
+            "model",
+            "plan",
+            "strings",
+        ],
     ),
     (
         "render",
-        &["exposure", "model", "plan", "policy", "strings"],
+        &["exposure", "lease", "model", "plan", "policy", "strings"],
     ),
     (
         "emulator",
@@ -38,7 +47,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
 ];
 
 /// The layers of `cli`, lowest first: what is in one may use what is below it, and what is in the same one.
-const CLI_LAYERS: [&[&str]; 8] = [
+const CLI_LAYERS: [&[&str]; 9] = [
     &["exit", "terminal"],
     &["error", "streams"],
     &[
@@ -52,12 +61,15 @@ const CLI_LAYERS: [&[&str]; 8] = [
     &["documents", "embedded", "jitter", "run", "shard"],
     &["connection", "metrics", "notify", "output"],
     &["last_change", "session"],
+    &["leases"],
     &["present"],
     &["verbs"],
 ];
 
 /// Layers that decide: they get what they need passed in.
-const PURE: [&str; 6] = ["model", "exposure", "config", "plan", "policy", "render"];
+const PURE: [&str; 7] = [
+    "model", "exposure", "lease", "config", "plan", "policy", "render",
+];
 
 /// What those must not name: a runtime, the SDK, a clock, the environment, randomness.
 const WORLD: [&str; 9] = [

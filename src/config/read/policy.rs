@@ -141,7 +141,7 @@ fn own(cx: &mut Cx<'_>, table: &DeTable<'_>, id: &Text, severity: Option<Severit
 }
 
 /// What a policy says, in the form in which names are followed.
-fn rule_of(span: Span, allow: Option<Vec<Text>>, from: Option<Vec<Text>>) -> RuleDef {
+pub(super) fn rule_of(span: Span, allow: Option<Vec<Text>>, from: Option<Vec<Text>>) -> RuleDef {
     RuleDef {
         span,
         allow: allow.unwrap_or_default(),
@@ -178,7 +178,7 @@ fn at_most(cx: &mut Cx<'_>, value: &Value<'_>, services: RuleDef) -> AtMost {
 }
 
 /// A prefix length such as `/16`.
-fn prefix(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str, longest: u8) -> Option<u8> {
+pub(super) fn prefix(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str, longest: u8) -> Option<u8> {
     let Text { text, span } = cx.text(value, subject)?;
     let digits = text.strip_prefix('/').filter(|digits| {
         digits.bytes().all(|b| b.is_ascii_digit())

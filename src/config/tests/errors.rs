@@ -17,7 +17,7 @@ fn keys_and_types() {
         (
             "colour = 1",
             &[
-                "2:1: error: unknown key `colour` in the file (the keys here are `version`, `include`, `defaults`, `accounts`, `addresses`, `services`, `rulesets`, `groups`, `instances`, `guard`, `policy`)",
+                "2:1: error: unknown key `colour` in the file (the keys here are `version`, `include`, `defaults`, `accounts`, `addresses`, `services`, `rulesets`, `groups`, `instances`, `guard`, `grants`, `policy`)",
             ],
         ),
         (

@@ -13,7 +13,7 @@ use super::*;
 use crate::exposure::{Access, Atom};
 use crate::model::arbitrary::{Universe, change, firewall, named};
 use crate::model::{AddressType, InstanceId, InstanceState, PortState, Protocol};
-use crate::plan::{Plan, lint};
+use crate::plan::{Plan, Verdict, lint};
 
 fn instance() -> Instance {
     Instance {

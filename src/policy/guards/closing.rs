@@ -4,6 +4,7 @@
 //! any rule. IPv4 addresses, IPv6 addresses and aliases are each taken by themselves, so that no number of IPv6 addresses
 //! outweighs the loss of IPv4, and most of any of them is enough. Half is not most. Does not know what the limit is.
 
+use super::granted::without_ended;
 use crate::exposure::{Access, Atom, Effective, Run, uncovered};
 use crate::model::{Family, Key, Sources};
 use crate::plan::{Call, InstancePlan};
@@ -11,10 +12,12 @@ use crate::plan::{Call, InstancePlan};
 /// How many rules a plan closes: those of the measure, and live entries of uncertain meaning that a Put replaces by nothing.
 pub(super) fn closed(plan: &InstancePlan) -> usize {
     let family = plan.family();
+    let before = without_ended(plan);
     let mut shrinks = plan
         .changes
         .iter()
-        .filter(|change| !uncovered(&change.before, &change.after, family).is_empty())
+        .filter_map(|change| Some((change, before.get(change.key)?)))
+        .filter(|(change, before)| !uncovered(before, &change.after, family).is_empty())
         .peekable();
     let rules = if shrinks.peek().is_none() {
         0
@@ -22,7 +25,7 @@ pub(super) fn closed(plan: &InstancePlan) -> usize {
         // Entries that cannot be read may let in more; nobody can rely on that.
         let after = Effective::of(&plan.after, family);
         shrinks
-            .filter(|change| is_closed(change.key, &change.before, &after))
+            .filter(|(change, before)| is_closed(change.key, before, &after))
             .count()
     };
     rules + replaced(plan)

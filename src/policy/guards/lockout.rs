@@ -2,6 +2,7 @@
 //!
 //! Owns what counts as a way in. Does not say whether it is meant.
 
+use super::granted::without_ended;
 use crate::exposure::{Atom, Diff, Effective, who};
 use crate::model::Guard;
 use crate::plan::InstancePlan;
@@ -13,7 +14,7 @@ const WAYS_IN: [u16; 2] = [22, 3389];
 pub(super) fn reasons(plan: &InstancePlan, guard: &Guard) -> Vec<String> {
     let kind = &plan.instance.address_type;
     let family = plan.family();
-    let before = Effective::of(plan.before.firewall(), family);
+    let before = Effective::of(&without_ended(plan), family);
     let after = Effective::of(&plan.after, family);
     let mut reasons = Vec::new();
     for port in WAYS_IN {

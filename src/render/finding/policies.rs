@@ -81,7 +81,7 @@ impl Told<'_> {
             hint,
             ..
         } = self.violation;
-        let mut places: Vec<Location> = lines.iter().chain(declared).map(at).collect();
+        let mut places: Vec<Location> = lines.iter().chain(declared).filter_map(at).collect();
         let location = (!places.is_empty()).then(|| places.remove(0));
         let (policy, reason) = (sanitize(policy), sanitize(reason));
         let mut on: Vec<String> = self.on.iter().take(NAMED).map(|on| place(on)).collect();

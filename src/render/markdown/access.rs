@@ -287,15 +287,15 @@ fn declared(instances: &[&InstancePlan]) -> String {
             for cause in &change.causes {
                 let origin = &cause.origin;
                 let why = cause.why.as_deref().map(sanitize);
-                places.insert((origin.file.to_string(), origin.line, why));
+                places.insert((origin.clone(), why));
             }
         }
     }
     let mut texts: Vec<String> = places
         .into_iter()
-        .map(|(file, line, why)| {
+        .map(|(origin, why)| {
             let why = why.map_or_else(String::new, |why| format!(" {}", prose(&why)));
-            format!("{}{why}", code(&format!("{file}:{line}")))
+            format!("{}{why}", code(&origin.to_string()))
         })
         .collect();
     if texts.len() > NAMED {

@@ -1,0 +1,308 @@
+//! `[grants]` with its names followed, and the leases that the tags of instances hold.
+//!
+//! Owns what a lease adds to what is wanted of its instance: a live one that is permitted is a declared rule, and one whose
+//! time is over is a rule whose `until` is over. Does not decode tags and does not judge; `lease` does both.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use super::Config;
+use super::definitions::GrantsDef;
+use super::diagnostic::Report;
+use super::follow::Names;
+use super::rule::Families;
+use super::selector::{Glob, Selector};
+use super::until;
+use crate::lease::{Judged, Leases, Limits, NotPermitted, State};
+use crate::model::{DesiredInstance, Instance, Mode, Note, Origin, Rule};
+
+/// The limits of `[grants]`, and the instances they are for.
+#[derive(Debug)]
+pub(super) struct Linked {
+    pub(super) limits: Limits,
+    /// `None` is every instance.
+    pub(super) selector: Option<Selector>,
+}
+
+/// The prefix lengths where none are given: one address of IPv4, and the network of one household or machine of IPv6.
+const ONE_PLACE: (u8, u8) = (32, 64);
+
+/// Follows the names of `services`.
+pub(super) fn link(
+    names: &mut Names,
+    def: Option<GrantsDef>,
+    report: &mut Report,
+) -> Option<Linked> {
+    let GrantsDef {
+        span,
+        services,
+        max,
+        ipv4,
+        ipv6,
+        selector,
+        reason_required,
+        whoami,
+    } = def?;
+    names.begin_table(0, span, report);
+    let rule = names.rule(services, report);
+    let keys: BTreeSet<_> = rule.keys().map(|(key, _)| *key).collect();
+    let services = rule.items.iter();
+    let services = services.map(|item| item.declared.allow.to_string());
+    Some(Linked {
+        limits: Limits {
+            keys,
+            services: services.collect(),
+            max: max.unwrap_or_default(),
+            ipv4: ipv4.unwrap_or(ONE_PLACE.0),
+            ipv6: ipv6.unwrap_or(ONE_PLACE.1),
+            reason_required,
+            whoami,
+            origin: report.origin(span),
+        },
+        selector,
+    })
+}
+
+impl Config {
+    /// The limits of `[grants]`; `None` where nobody may grant anything.
+    #[must_use]
+    pub fn grants(&self) -> Option<&Limits> {
+        self.linked.grants.as_ref().map(|grants| &grants.limits)
+    }
+
+    /// Whether `match` of `[grants]` takes an instance.
+    #[must_use]
+    pub fn may_grant_on(&self, instance: &Instance) -> bool {
+        let grants = self.linked.grants.as_ref();
+        grants.is_some_and(|grants| grants.takes(instance))
+    }
+
+    /// The leases that the tags of an instance hold, and what becomes of each at this instant, provided that something
+    /// declares the instance. Those that are over come first, and then those that end first.
+    #[must_use]
+    pub fn leases(&self, instance: &Instance, as_of: OffsetDateTime) -> Vec<Judged> {
+        judged(self.linked.grants.as_ref(), instance, as_of)
+    }
+}
+
+impl Linked {
+    fn takes(&self, instance: &Instance) -> bool {
+        let selector = self.selector.as_ref();
+        selector.is_none_or(|selector| selector.matches(instance))
+    }
+}
+
+fn judged(grants: Option<&Linked>, instance: &Instance, as_of: OffsetDateTime) -> Vec<Judged> {
+    let Leases { leases, unreadable } = Leases::of(&instance.tags);
+    let unreadable = unreadable.into_iter().map(|(tag, why)| Judged {
+        tag,
+        lease: None,
+        state: State::Unreadable,
+        reason: Some(why.to_string()),
+    });
+    let mut all: Vec<Judged> = unreadable.collect();
+    for lease in leases {
+        let permitted = match grants {
+            None => Err(NotPermitted::NoTable),
+            Some(Linked { limits, .. }) if lease.is_over(as_of) => {
+                limits.permits_access(&lease, grants.is_some_and(|grants| grants.takes(instance)))
+            }
+            Some(linked) => linked.limits.permits(&lease, linked.takes(instance), as_of),
+        };
+        all.push(Judged {
+            tag: lease.id.tag_key(),
+            state: match permitted {
+                _ if lease.is_over(as_of) => State::Expired,
+                Ok(()) => State::Live,
+                Err(_) => State::NotHonoured,
+            },
+            reason: permitted.err().map(|why| why.to_string()),
+            lease: Some(lease),
+        });
+    }
+    let end = |judged: &Judged| judged.lease.as_ref().map(|lease| lease.until);
+    all.sort_by(|a, b| (a.state, end(a), &a.tag).cmp(&(b.state, end(b), &b.tag)));
+    all
+}
+
+/// What is wanted of an instance once its leases count. The instance is shared until it has one.
+pub(super) fn counted(
+    grants: Option<&Linked>,
+    instance: &Instance,
+    wanted: Arc<DesiredInstance>,
+    as_of: OffsetDateTime,
+) -> Arc<DesiredInstance> {
+    let leases = judged(grants, instance, as_of);
+    if leases.is_empty() {
+        return wanted;
+    }
+    let mut wanted = Arc::unwrap_or_clone(wanted);
+    let there = Families::from(&instance.address_type);
+    for Judged {
+        tag,
+        lease,
+        state,
+        reason,
+    } in leases
+    {
+        let origin = Some(Origin::of_tag(tag));
+        let Some(lease) = lease else {
+            let why = reason.unwrap_or_default();
+            let text = format!("this tag is not a valid grant and opens nothing: {why}");
+            wanted.notes.push(Note { text, origin });
+            continue;
+        };
+        let rules = || {
+            let rules = lease.rules().into_iter();
+            rules.filter_map(|rule| {
+                let sources = Families::of(rule.key).and(there).trim(&rule.sources);
+                (!sources.is_empty()).then_some(Rule { sources, ..rule })
+            })
+        };
+        let until = until::show(lease.until);
+        let by = &lease.by;
+        let text = match (state, reason) {
+            (State::Live, _) => {
+                wanted.rules.extend(rules());
+                let why = if lease.why.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {}", lease.why)
+                };
+                format!("{lease} is granted to {by} until {until}{why}")
+            }
+            // In additive mode this closes rules, which a tag alone must not do: only what could have been granted is closed.
+            (State::Expired, Some(why)) if wanted.mode == Mode::Additive => {
+                format!("{lease} was granted to {by} until {until}, and is not closed: {why}")
+            }
+            (State::Expired, _) => {
+                wanted.expired.extend(rules());
+                format!("{lease} was granted to {by} until {until}, which is over")
+            }
+            (State::NotHonoured | State::Unreadable, why) => {
+                let why = why.unwrap_or_default();
+                format!("{lease}, for {by} until {until}, is not granted: {why}")
+            }
+        };
+        wanted.notes.push(Note { text, origin });
+    }
+    let order = |a: &Rule, b: &Rule| (a.key, &a.declared.origin).cmp(&(b.key, &b.declared.origin));
+    wanted.rules.sort_by(order);
+    wanted.expired.sort_by(order);
+    Arc::new(wanted)
+}
+
+/// The leases on instances that nothing declares: they open nothing there.
+pub(super) fn undeclared(instance: &Instance) -> Vec<Note> {
+    let tags = crate::lease::lease_tags(&instance.tags);
+    tags.map(|(key, _)| Note {
+        text: format!(
+            "a grant on `{}` opens nothing: nothing declares the instance",
+            instance.id
+        ),
+        origin: Some(Origin::of_tag(key.to_owned())),
+    })
+    .collect()
+}
+
+/// What two configurations permit to grant, where that is not the same, as sentence fragments.
+#[must_use]
+pub fn grants_changed(old: &Config, new: &Config) -> Vec<String> {
+    let (was, will) = (said(old), said(new));
+    if was == will {
+        return Vec::new();
+    }
+    let says = |said: &BTreeMap<&str, String>| {
+        if said.is_empty() {
+            "nothing".to_owned()
+        } else {
+            let parts = said.iter().map(|(key, text)| format!("{key} {text}"));
+            parts.collect::<Vec<_>>().join("; ")
+        }
+    };
+    let mut changed = Vec::new();
+    if was.is_empty() || will.is_empty() {
+        changed.push(format!(
+            "`[grants]` permitted {}, and now permits {}",
+            says(&was),
+            says(&will)
+        ));
+        return changed;
+    }
+    for (key, text) in &will {
+        if let Some(before) = was.get(key).filter(|before| *before != text) {
+            changed.push(format!(
+                "`{key}` of `[grants]` was {before}, and now is {text}"
+            ));
+        }
+    }
+    changed
+}
+
+/// Each limit as a text.
+fn said(config: &Config) -> BTreeMap<&'static str, String> {
+    let Some(Linked { limits, selector }) = &config.linked.grants else {
+        return BTreeMap::new();
+    };
+    let Limits {
+        keys,
+        services: _,
+        max,
+        ipv4,
+        ipv6,
+        reason_required,
+        whoami,
+        origin: _,
+    } = limits;
+    let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    let mut said = BTreeMap::from([
+        ("services", keys.join(", ")),
+        ("max", humantime::format_duration(*max).to_string()),
+        ("max-sources", format!("/{ipv4} and /{ipv6}")),
+        (
+            "match",
+            selector
+                .as_ref()
+                .map_or_else(|| "every instance".to_owned(), shown),
+        ),
+        (
+            "reason",
+            if *reason_required {
+                "required"
+            } else {
+                "optional"
+            }
+            .to_owned(),
+        ),
+    ]);
+    let asked = if whoami.is_empty() {
+        "the built-in addresses".to_owned()
+    } else {
+        whoami.join(", ")
+    };
+    said.insert("whoami", asked);
+    said
+}
+
+/// A selector as the configuration would write it.
+fn shown(selector: &Selector) -> String {
+    let Selector {
+        names,
+        accounts: _,
+        regions,
+        tags,
+    } = selector;
+    let accounts = selector.account_globs();
+    let of = |key: &str, globs: &[Glob]| {
+        let texts: Vec<&str> = globs.iter().map(Glob::text).collect();
+        (!texts.is_empty()).then(|| format!("{key} {}", texts.join(" or ")))
+    };
+    let own = [("name", names), ("account", &accounts), ("region", regions)];
+    let own = own.into_iter().filter_map(|(key, globs)| of(key, globs));
+    let tags = tags
+        .iter()
+        .filter_map(|(key, globs)| of(&format!("tag {key}"), globs));
+    own.chain(tags).collect::<Vec<_>>().join(", ")
+}

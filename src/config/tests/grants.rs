@@ -1,0 +1,271 @@
+//! `[grants]`, and the leases that the tags of instances hold: what counts as declared, and what never does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use time::OffsetDateTime;
+
+use super::super::{Config, grants_changed};
+use super::{problems, read};
+use crate::lease::State;
+use crate::model::{
+    AddressType, DesiredInstance, Instance, InstanceId, InstanceState, Key, Protocol, Site,
+};
+
+const GRANTS: &str = "[defaults]\nregion = \"eu-central-1\"\n\
+    [grants]\nservices = [\"ssh\", \"tcp/8000-8100\"]\nmax = \"8h\"\nmatch = { name = \"web-*\" }\n";
+
+fn config(text: &str) -> Config {
+    read(text).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+/// Noon of 2 January 2031.
+fn noon() -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(1_925_121_600).expect("in range")
+}
+
+fn instance(name: &str, kind: AddressType, tags: &[(&str, &str)]) -> Instance {
+    let tags = tags
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    Instance {
+        id: InstanceId {
+            account: None,
+            region: "eu-central-1".into(),
+            name: name.into(),
+        },
+        arn: format!("arn:aws:lightsail:eu-central-1:123456789012:Instance/{name}"),
+        tags: tags.collect(),
+        state: InstanceState::Running,
+        address_type: kind,
+    }
+}
+
+fn desired(config: &Config, instance: &Instance) -> DesiredInstance {
+    let all = BTreeMap::from([(instance.id.clone(), instance.clone())]);
+    let listed = BTreeSet::from([Site::of_region("eu-central-1")]);
+    let desired = config.resolve(&all, &listed, noon());
+    let mut desired = desired.unwrap_or_else(|errors| panic!("{errors}"));
+    let wanted = desired.instances.remove(&instance.id).expect("declared");
+    (*wanted).clone()
+}
+
+fn shown(wanted: &DesiredInstance) -> (Vec<String>, Vec<String>, Vec<String>) {
+    let rules = |rules: &[crate::model::Rule]| {
+        let rules = rules.iter();
+        rules
+            .map(|rule| format!("{} {} {}", rule.key, rule.sources, rule.declared.origin))
+            .collect()
+    };
+    let notes = wanted.notes.iter();
+    let notes = notes.map(|note| {
+        let origin = note.origin.as_ref().map(ToString::to_string);
+        format!("{}: {}", origin.unwrap_or_default(), note.text)
+    });
+    (
+        rules(&wanted.rules),
+        rules(&wanted.expired),
+        notes.collect(),
+    )
+}
+
+const TAGS: &[(&str, &str)] = &[
+    (
+        "portward:grant:aaaa",
+        "1 20310102T130000Z tcp/22 203.0.113.7/32 by=1:user/a why=deploy",
+    ),
+    (
+        "portward:grant:bbbb",
+        "1 20310102T120000Z tcp/22 203.0.113.8/32 by=b",
+    ),
+    (
+        "portward:grant:cccc",
+        "1 20310102T130000Z tcp/443 203.0.113.9/32 by=c",
+    ),
+    (
+        "portward:grant:dddd",
+        "1 20310103T130000Z tcp/22 203.0.113.9/32 by=d",
+    ),
+    ("portward:grant:eeee", "2 what"),
+    ("portward:grants", "of somebody else"),
+];
+
+#[test]
+fn a_live_lease_is_declared_and_everything_else_is_named() {
+    let text = format!(
+        "{GRANTS}[instances.web-1]\nrules = [{{ allow = \"ssh\", from = \"192.0.2.0/24\" }}]"
+    );
+    let config = config(&text);
+    let web = instance("web-1", AddressType::Dualstack, TAGS);
+    let (rules, expired, notes) = shown(&desired(&config, &web));
+    assert_eq!(
+        rules,
+        [
+            "tcp/22 192.0.2.0/24 f.toml:9",
+            "tcp/22 203.0.113.7/32 portward:grant:aaaa"
+        ]
+    );
+    assert_eq!(expired, ["tcp/22 203.0.113.8/32 portward:grant:bbbb"]);
+    assert_eq!(
+        notes,
+        [
+            "portward:grant:bbbb: tcp/22 from 203.0.113.8/32 was granted to b until 2031-01-02 12:00:00 UTC, which is over",
+            "portward:grant:eeee: this tag is not a valid grant and opens nothing: it is of version `2`, which this program does not know",
+            "portward:grant:cccc: tcp/443 from 203.0.113.9/32, for c until 2031-01-02 13:00:00 UTC, is not granted: `[grants]` permits ssh, tcp/8000-8100, and not tcp/443",
+            "portward:grant:dddd: tcp/22 from 203.0.113.9/32, for d until 2031-01-03 13:00:00 UTC, is not granted: `[grants]` permits 8h at most",
+            "portward:grant:aaaa: tcp/22 from 203.0.113.7/32 is granted to 1:user/a until 2031-01-02 13:00:00 UTC: deploy",
+        ]
+    );
+    let ends = desired(&config, &web).ends_next().expect("an end");
+    assert_eq!(ends.at, noon() + time::Duration::HOUR);
+    let states: Vec<State> = config
+        .leases(&web, noon())
+        .iter()
+        .map(|one| one.state)
+        .collect();
+    assert_eq!(
+        states,
+        [
+            State::Expired,
+            State::Unreadable,
+            State::NotHonoured,
+            State::NotHonoured,
+            State::Live
+        ]
+    );
+}
+
+#[test]
+fn a_tag_alone_opens_and_closes_nothing() {
+    let rules = "rules = [{ allow = \"https\", from = \"anywhere\" }]";
+    let additive = format!("mode = \"additive\"\n{rules}");
+    for (text, name, kept) in [
+        // No table, and no instance that `match` takes.
+        (
+            format!("[defaults]\nregion = \"eu-central-1\"\n[instances.web-1]\n{rules}"),
+            "web-1",
+            1,
+        ),
+        (format!("{GRANTS}[instances.db-1]\n{rules}"), "db-1", 1),
+        // In additive mode a tag would close what is not ours.
+        (format!("{GRANTS}[instances.db-1]\n{additive}"), "db-1", 0),
+        (format!("{GRANTS}[instances.web-1]\n{additive}"), "web-1", 1),
+    ] {
+        let config = config(&text);
+        let wanted = desired(
+            &config,
+            &instance(name, AddressType::Dualstack, &TAGS[1..5]),
+        );
+        let (rules, expired, notes) = shown(&wanted);
+        assert_eq!(rules.len(), 1, "{rules:?}");
+        assert_eq!(expired.len(), kept, "{text}: {expired:?}");
+        assert_eq!(notes.len(), 4, "{notes:?}");
+    }
+}
+
+#[test]
+fn only_families_of_the_instance_are_opened() {
+    let config = config(&format!("{GRANTS}[instances.web-1]"));
+    let tags = [(
+        "portward:grant:aaaa",
+        "1 20310102T130000Z tcp/22 203.0.113.7/32 2001:db8::/64 by=a",
+    )];
+    for (kind, sources) in [
+        (AddressType::Dualstack, "203.0.113.7/32, 2001:db8::/64"),
+        (AddressType::Ipv4, "203.0.113.7/32"),
+        (AddressType::Ipv6, "2001:db8::/64"),
+    ] {
+        let wanted = desired(&config, &instance("web-1", kind, &tags));
+        assert_eq!(wanted.rules[0].sources.to_string(), sources);
+        assert_eq!(
+            wanted.rules[0].key,
+            Key::new(Protocol::Tcp, 22, 22).expect("a key")
+        );
+    }
+}
+
+#[test]
+fn a_lease_on_an_instance_that_nothing_declares_is_named() {
+    let config = config(&format!("{GRANTS}[instances.db-1]"));
+    let web = instance("web-1", AddressType::Dualstack, &TAGS[..1]);
+    let db = instance("db-1", AddressType::Dualstack, &[]);
+    let all = [web, db].map(|one| (one.id.clone(), one)).into();
+    let listed = BTreeSet::from([Site::of_region("eu-central-1")]);
+    let desired = config.resolve(&all, &listed, noon()).expect("it resolves");
+    let notes: Vec<&str> = desired
+        .notes
+        .iter()
+        .map(|note| note.text.as_str())
+        .collect();
+    assert_eq!(
+        notes,
+        ["a grant on `eu-central-1/web-1` opens nothing: nothing declares the instance"]
+    );
+}
+
+#[test]
+fn mistakes_are_named() {
+    for (text, expected) in [
+        (
+            "[grants]\nservices = \"ssh\"",
+            "2:2: error: `[grants]` has no `max` (say for how long at most, as in `max = \"8h\"`)",
+        ),
+        (
+            "[grants]\nmax = \"8h\"",
+            "2:2: error: `[grants]` has no `services` (name what may be granted, as in `services = [\"ssh\"]`)",
+        ),
+        (
+            "[grants]\nservices = \"ssh\"\nmax = \"soon\"",
+            "4:7: error: `max` cannot be `soon` (write a length of time, as in \"30m\", \"8h\" or \"2d\")",
+        ),
+        (
+            "[grants]\nservices = \"shs\"\nmax = \"8h\"",
+            "3:12: error: there is no service `shs` (did you mean `ssh`?)",
+        ),
+        (
+            "[grants]\nservices = \"ssh\"\nmax = \"8h\"\nmax-sources = { ipv4 = \"/33\" }",
+            "5:24: error: `ipv4` cannot be `/33` (write a prefix length from \"/0\" to \"/32\": as many addresses as such a network holds)",
+        ),
+        (
+            "[grants]\nservices = \"ssh\"\nmax = \"8h\"\nreason = true",
+            "5:10: error: `reason` must be a string, found a boolean",
+        ),
+        (
+            "[grants]\nservices = \"ssh\"\nmax = \"8h\"\nwhoami = \"http://127.0.0.1.example.com/\"",
+            "5:10: error: `whoami` cannot be `http://127.0.0.1.example.com/` (write an `https://` address; `http://` is taken on loopback only)",
+        ),
+    ] {
+        assert_eq!(problems(text), [expected], "{text}");
+    }
+    for url in [
+        "https://a.example/ip",
+        "http://127.0.0.1:80/",
+        "http://[::1]:8080",
+    ] {
+        let text = format!("[grants]\nservices = \"ssh\"\nmax = \"8h\"\nwhoami = \"{url}\"");
+        assert_eq!(problems(&text), Vec::<String>::new(), "{url}");
+    }
+}
+
+#[test]
+fn a_change_of_what_may_be_granted_is_told() {
+    let of = |text: &str| config(text);
+    let (none, some) = (of(""), of("[grants]\nservices = \"ssh\"\nmax = \"8h\""));
+    let more =
+        of("[grants]\nservices = [\"ssh\", \"https\"]\nmax = \"8h\"\nmatch = { name = \"web-*\" }");
+    let all = |one: &Config, other: &Config| grants_changed(one, other);
+    assert_eq!(all(&some, &some), Vec::<String>::new());
+    assert_eq!(all(&none, &none), Vec::<String>::new());
+    assert_eq!(
+        all(&none, &some),
+        [
+            "`[grants]` permitted nothing, and now permits match every instance; max 8h; max-sources /32 and /64; reason optional; services tcp/22; whoami the built-in addresses"
+        ]
+    );
+    assert_eq!(
+        all(&some, &more),
+        [
+            "`match` of `[grants]` was every instance, and now is name web-*",
+            "`services` of `[grants]` was tcp/22, and now is tcp/22, tcp/443",
+        ]
+    );
+}

@@ -1,0 +1,156 @@
+//! What `[grants]` permits: which access may be granted, to whom, and for how long.
+//!
+//! **Owns** the limits and the judgement of one lease. It is judged when a lease is made and again whenever one is read,
+//! since whoever may write tags could write any. **Does not** know which instances `match` takes; that is passed in.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::Lease;
+use crate::model::{Key, Origin, Protocol};
+
+/// How far the clock of whoever granted may be ahead of that of whoever reads the lease. AWS takes no request that was
+/// signed by a clock more than five minutes off, so two clocks that both may ask it are ten minutes apart at most.
+pub const CLOCK_SKEW: time::Duration = time::Duration::minutes(10);
+
+/// The limits of `[grants]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// What may be opened.
+    pub keys: BTreeSet<Key>,
+    /// The same as it is written.
+    pub services: Vec<String>,
+    /// For how long at most.
+    pub max: Duration,
+    /// The shortest prefix of an IPv4 source.
+    pub ipv4: u8,
+    /// The shortest prefix of an IPv6 source.
+    pub ipv6: u8,
+    /// Whether a reason must be given.
+    pub reason_required: bool,
+    /// Where to ask which address the internet sees; none are the built-in ones.
+    pub whoami: Vec<String>,
+    /// Where the table stands.
+    pub origin: Origin,
+}
+
+/// Why a lease is not permitted. Displays as a fragment.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotPermitted {
+    /// There is no `[grants]`.
+    #[error("the configuration has no `[grants]`, so nobody may grant anything")]
+    NoTable,
+    /// What it opens is none of the services.
+    #[error("`[grants]` permits {permitted}, and not {asked}")]
+    Service {
+        /// What is asked for.
+        asked: Key,
+        /// The services as they are written.
+        permitted: String,
+    },
+    /// A source is too wide.
+    #[error("`[grants]` permits sources of at most /{limit}, and {asked} is wider")]
+    Source {
+        /// What is asked for.
+        asked: String,
+        /// The prefix length of the family.
+        limit: u8,
+    },
+    /// Its end is too far.
+    #[error("`[grants]` permits {} at most", shown(*.0))]
+    Duration(Duration),
+    /// The instance is none of those that `match` takes.
+    #[error("`match` of `[grants]` does not take the instance")]
+    Instance,
+    /// Nothing is said of why.
+    #[error("`[grants]` requires a reason")]
+    Reason,
+}
+
+impl Limits {
+    /// Whether what a lease opens, and to whom, is permitted on an instance.
+    ///
+    /// # Errors
+    /// The first limit that it exceeds.
+    pub fn permits_access(&self, lease: &Lease, matches: bool) -> Result<(), NotPermitted> {
+        let covered = |asked: &Key| self.keys.iter().any(|permitted| covers(*permitted, *asked));
+        if let Some(asked) = lease.keys.iter().find(|asked| !covered(asked)) {
+            return Err(NotPermitted::Service {
+                asked: *asked,
+                permitted: self.services.join(", "),
+            });
+        }
+        let ipv4 = lease.sources.ipv4().iter();
+        let ipv4 = ipv4.map(|net| (net.to_string(), net.prefix_len(), self.ipv4));
+        let ipv6 = lease.sources.ipv6().iter();
+        let ipv6 = ipv6.map(|net| (net.to_string(), net.prefix_len(), self.ipv6));
+        for (asked, prefix, limit) in ipv4.chain(ipv6) {
+            if prefix < limit {
+                return Err(NotPermitted::Source { asked, limit });
+            }
+        }
+        if !matches {
+            return Err(NotPermitted::Instance);
+        }
+        Ok(())
+    }
+
+    /// Whether a lease is permitted in all respects, by a clock that may be behind that of whoever granted it.
+    ///
+    /// # Errors
+    /// The first limit that it exceeds.
+    pub fn permits(
+        &self,
+        lease: &Lease,
+        matches: bool,
+        now: OffsetDateTime,
+    ) -> Result<(), NotPermitted> {
+        self.permits_access(lease, matches)?;
+        let max = time::Duration::try_from(self.max).unwrap_or(time::Duration::MAX);
+        if lease.until - now > max.saturating_add(CLOCK_SKEW) {
+            return Err(NotPermitted::Duration(self.max));
+        }
+        if self.reason_required && lease.why.is_empty() {
+            return Err(NotPermitted::Reason);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a permitted key holds another.
+fn covers(permitted: Key, asked: Key) -> bool {
+    let within = |permitted: i32, asked: i32| permitted == asked || permitted == -1;
+    match permitted.protocol() {
+        Protocol::All => true,
+        other if other != asked.protocol() => false,
+        Protocol::Tcp | Protocol::Udp => {
+            permitted.from() <= asked.from() && asked.to() <= permitted.to()
+        }
+        Protocol::Icmp | Protocol::Icmpv6 => {
+            within(permitted.from(), asked.from()) && within(permitted.to(), asked.to())
+        }
+    }
+}
+
+/// A length of time as the configuration would have it, such as `8h` or `1h 30m`.
+pub(super) fn shown(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let parts = [
+        (seconds / 86_400, "d"),
+        (seconds / 3_600 % 24, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+    ];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, unit)| format!("{number}{unit}"))
+        .collect();
+    if parts.is_empty() {
+        "0s".to_owned()
+    } else {
+        parts.join(" ")
+    }
+}
