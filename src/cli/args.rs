@@ -254,7 +254,7 @@ fn strategy(text: &str) -> Result<Strategy, String> {
 }
 
 /// Free text that a plan keeps and reports repeat.
-fn reason(text: &str) -> Result<String, String> {
+pub(super) fn reason(text: &str) -> Result<String, String> {
     match text.chars().find(|c| is_unsafe(*c)) {
         None => Ok(text.to_owned()),
         Some(c) => Err(format!(

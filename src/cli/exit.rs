@@ -31,6 +31,8 @@ pub enum Exit {
     Interrupted,
     /// SIGTERM: what was in flight is finished and reported.
     Terminated,
+    /// The command that `with` ran ended with this code, which is not 0.
+    Command(u8),
 }
 
 impl Exit {
@@ -64,6 +66,7 @@ impl Exit {
             Self::Config => 65,
             Self::Interrupted => 130,
             Self::Terminated => 143,
+            Self::Command(code) => code,
         }
     }
 

@@ -62,6 +62,9 @@ const VARIABLES: [Variable; 8] = [
 /// Flags that mean something only with another.
 const NEEDS: [(&str, &str); 2] = [("valid_for", "out"), ("notify", "notify_url")];
 
+/// Verbs that write, or lead to a write.
+const WRITES: [&str; 5] = ["apply", "rollback", "grant", "revoke", "with"];
+
 /// Flags of every verb that are about its answer.
 const OUTPUT: [&str; 2] = ["format", "report"];
 
@@ -73,6 +76,11 @@ fn is_about_a_fleet(verb: &str) -> bool {
 /// Whether a verb only prints one fixed text, or serves.
 fn answers_alone(verb: &str) -> bool {
     matches!(verb, "schema" | "completions" | "man" | "emulate")
+}
+
+/// Whether what a verb prints is none of this program's documents.
+fn has_no_format(verb: &str) -> bool {
+    answers_alone(verb) || verb == "with"
 }
 
 /// Refuses what would be ignored.
@@ -104,7 +112,7 @@ fn is_given(matches: &ArgMatches, flag: &str) -> bool {
 
 fn ineffective(verb: &str, matches: &ArgMatches) -> Result<(), CommandError> {
     let typed = |flag: &&&str| is_typed(matches, flag);
-    if answers_alone(verb)
+    if has_no_format(verb)
         && let Some(flag) = OUTPUT.iter().find(typed)
     {
         return Err(CommandError::usage(
@@ -262,7 +270,7 @@ fn variables(
                 };
                 notes.push(format!("{shown} {effect}"));
             }
-        } else if keeps_away && matches!(verb, "apply" | "rollback") {
+        } else if keeps_away && WRITES.contains(&verb) {
             return Err(CommandError::usage(
                 format!("{shown} has no effect on `{verb}`, which would act as if it were not set"),
                 format!("unset {name}"),
@@ -373,7 +381,7 @@ mod tests {
         for (name, verb) in &verbs {
             for flag in flags(verb) {
                 let long = flag.get_long().expect("a name");
-                if answers_alone(name) && OUTPUT.contains(&long) {
+                if has_no_format(name) && OUTPUT.contains(&long) {
                     continue;
                 }
                 let variable = flag

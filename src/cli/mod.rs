@@ -14,6 +14,7 @@ mod exit;
 mod flags;
 mod jitter;
 mod last_change;
+mod leases;
 mod logging;
 mod metrics;
 mod notify;

@@ -11,6 +11,7 @@ pub mod explanation;
 pub mod facts;
 pub mod finding;
 pub(crate) mod github;
+pub mod grants;
 pub(crate) mod html;
 pub mod json;
 pub(crate) mod markdown;

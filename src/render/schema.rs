@@ -18,5 +18,8 @@ pub const DIFF: &str = include_str!("../../schemas/diff.v1.json");
 /// The schema of what `explain --format json` prints, version 1.
 pub const EXPLAIN: &str = include_str!("../../schemas/explain.v1.json");
 
+/// The schema of what `grants --format json` prints, version 1.
+pub const GRANTS: &str = include_str!("../../schemas/grants.v1.json");
+
 #[cfg(test)]
 mod tests;

@@ -467,3 +467,21 @@ fn foreign_names_cannot_command_the_terminal() {
         done.stdout
     );
 }
+
+#[test]
+fn a_change_of_what_may_be_granted_is_a_difference() {
+    let stage = stage();
+    let grants = "[grants]\nservices = \"ssh\"\nmax = \"8h\"\n[groups.web]";
+    write(&stage, "new.toml", &CONFIG.replace("[groups.web]", grants));
+    let same = stage.run(&["diff", "new.toml", "new.toml"]);
+    assert_eq!(same.code, Some(0), "{}", same.shown());
+    assert!(!same.stdout.contains("grants"), "{}", same.shown());
+    let done = stage.run(&["diff", "firewall.toml", "new.toml"]);
+    assert_eq!(done.code, Some(2), "{}", done.shown());
+    let told = "`[grants]` permitted nothing, and now permits match every instance; max 8h;";
+    assert!(done.stdout.contains(told), "{}", done.shown());
+    for format in ["json", "markdown", "html"] {
+        let done = stage.run(&["diff", "firewall.toml", "new.toml", "--format", format]);
+        assert!(done.stdout.contains("max 8h"), "{format}: {}", done.shown());
+    }
+}

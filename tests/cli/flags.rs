@@ -20,11 +20,17 @@ use crate::stage::{Done, REGION, Stage, fleet, instance, rule};
 const OFFICE: &str = "203.0.113.0/24";
 const FAR: &str = "us-east-1";
 
+/// Who the emulator says is asking.
+const CALLER: &str = "123456789012:user/emulator";
+
 const CONFIG: &str = r#"version = 1
 [defaults]
 regions = ["eu-central-1", "us-east-1"]
 [guard]
 max-instances = 50
+[grants]
+services = ["tcp/8080"]
+max = "8h"
 [groups.web]
 match = { name = "web-*" }
 rules = [
@@ -111,6 +117,17 @@ fn template() -> &'static BTreeMap<String, String> {
             .flatten()
             .for_each(|entry| entry.port_states = Some([].into()));
         keep("few.json", few.to_json());
+        let mut granted = live();
+        let web = &mut granted.regions.get_mut(REGION).expect("a region")[0];
+        let lease = format!("1 20990101T000000Z tcp/8080 192.0.2.9/32 by={CALLER}");
+        web.tags.insert("portward:grant:abcd".to_owned(), lease);
+        let rules = web.port_states.clone().expect("rules");
+        let open = rule("tcp", 8080, 8080, &["192.0.2.9/32"]);
+        let rules: Vec<_> = rules.iter().cloned().chain([open]).collect();
+        web.port_states = Some(rules.into());
+        keep("granted.json", granted.to_json());
+        let other = granted.to_json().replace(CALLER, "somebody");
+        keep("others.json", other);
         let mut pending = live();
         let all = pending.regions.values_mut().flatten();
         all.for_each(|entry| "pending".clone_into(&mut entry.state));
@@ -222,6 +239,9 @@ fn base(verb: &str) -> &str {
     match verb {
         "diff" => "diff fleet.json firewall.toml",
         "explain" => "explain web-1",
+        "grant" => "grant web-1 tcp/8080 --from 192.0.2.7 --for 30m",
+        "with" => "with web-1 tcp/8080 --from 192.0.2.7 --for 30m",
+        "revoke" => "revoke abcd",
         "rollback" => "rollback receipt",
         "report merge" => "report merge r1.json r2.json",
         "schema" => "schema config",
@@ -234,6 +254,7 @@ fn base(verb: &str) -> &str {
 fn place(verb: &str) -> Where {
     match verb {
         "rollback" => Where::Emulator("after.json"),
+        "grants" | "revoke" => Where::Emulator("granted.json"),
         "check" | "diff" | "report merge" | "schema" | "completions" | "man" => Where::Nowhere,
         _ => Where::Emulator("fleet.json"),
     }
@@ -263,6 +284,11 @@ impl Probe {
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn probe(verb: &str, flag: &str) -> Option<Probe> {
     let of = |without: &str, with: &str| Probe::new(verb, without, with);
+    if matches!(verb, "grant" | "grants" | "revoke" | "with")
+        && let Some(probe) = of_grants(verb, flag)
+    {
+        return Some(probe);
+    }
     // Verbs whose stdout is the result itself.
     let result = matches!(verb, "import" | "inventory");
     Some(match flag {
@@ -331,6 +357,7 @@ fn probe(verb: &str, flag: &str) -> Option<Probe> {
         )
         .at(Where::Emulator("synced.json"))
         .look(Look::Says("was not taken")),
+        "--only-expired" => of("--yes", "--yes --only-expired").look(Look::File("fleet.json")),
         "--out" => of("", "--out written").look(Look::File("written")),
         "--probe" => of(
             "--yes --confirm-within 1s --probe true",
@@ -384,6 +411,73 @@ fn probe(verb: &str, flag: &str) -> Option<Probe> {
         "--valid-for" => of("--out written", "--out written --valid-for 90s").look(Look::Validity),
         "--verbose" => of("", "--verbose").look(Look::Says(" INFO portward ")),
         "--yes" => of("", "--yes").look(Look::File("fleet.json")),
+        _ => return None,
+    })
+}
+
+/// The instant at which the lease of `granted.json` is permitted.
+const THEN: &str = "--as-of 2098-12-31T20:00:00Z";
+
+/// Those of the verbs about grants that are not shown as for other verbs. An id is made by chance, so that what `grant` and
+/// `with` print is never the same twice.
+fn of_grants(verb: &str, flag: &str) -> Option<Probe> {
+    let of = |without: &str, with: &str| Probe::new(verb, without, with);
+    let of_base = |base: &str, without: &str, with: &str| Probe {
+        base: words(base),
+        ..of(without, with)
+    };
+    let makes = matches!(verb, "grant" | "with");
+    Some(match flag {
+        "--account" if makes => of("-c accounts.toml", "-c accounts.toml --account test")
+            .look(Look::Says("there is no instance")),
+        "--all" => of_base("revoke", "", "--all"),
+        "--as-of" if makes => {
+            of("", "--as-of 2100-01-01").look(Look::Says("until 2100-01-01T00:30:00Z"))
+        }
+        "--as-of" => of("", THEN),
+        "--config" if makes => of("", "--config strict.toml").look(Look::Says("has no `[grants]`")),
+        "--config" => of("", "--config strict.toml"),
+        "--emulator" if makes => of("--emulator few.json", "--emulator synced.json")
+            .at(Where::Nowhere)
+            .look(Look::Says("there is no instance")),
+        "--emulator" => of("--emulator few.json", "--emulator granted.json").at(Where::Nowhere),
+        "--endpoint-url" if makes => of("", "--endpoint-url http://127.0.0.1:1/")
+            .at(Where::Served(20, 0))
+            .look(Look::Says("cannot be listed")),
+        "--for" => of_base(
+            &format!("{verb} web-1 tcp/8080 --from 192.0.2.7"),
+            "",
+            "--for 30m",
+        )
+        .look(Look::Says("is open on")),
+        "--format" if makes => of("", "--format json").look(Look::Says("\"grants\": [")),
+        "--from" if makes => of("", "--from 192.0.2.8").look(Look::Says("192.0.2.8/32")),
+        "--from" => of("", "--from 192.0.2.8"),
+        "--mine" => of_base(
+            "revoke",
+            "-c strict.toml --all",
+            "-c strict.toml --all --mine",
+        )
+        .at(Where::Emulator("others.json")),
+        "--profile" if makes => of("", "--profile nobody")
+            .at(Where::Served(20, 0))
+            .look(Look::Says("cannot be listed")),
+        "--reason" => of("", "--reason because").look(Look::Says("because")),
+        "--receipts" if makes => of("", "--receipts written").look(Look::File("written")),
+        "--receipts" => of(THEN, &format!("{THEN} --receipts written")).look(Look::File("written")),
+        "--region" if makes => {
+            of("", "--region us-east-1").look(Look::Says("there is no instance"))
+        }
+        "--replace" => of(THEN, &format!("{THEN} --replace"))
+            .at(Where::Emulator("granted.json"))
+            .look(if verb == "grant" {
+                Look::Says("in place of abcd")
+            } else {
+                Look::File("granted.json")
+            }),
+        "--scheduler-json" => of("", "--scheduler-json arn:aws:iam::123456789012:role/x")
+            .look(Look::Says("ScheduleExpression")),
+        "--wait-port" => of("", "--wait-port nowhere").look(Look::Says("expected HOST:PORT")),
         _ => return None,
     })
 }
@@ -452,7 +546,16 @@ fn run(at: Where, args: &[String], env: &[(String, String)]) -> Seen {
             server = Some(Server::with(inventory, options));
         }
     }
+    if args.first() == Some(&"with") {
+        args.extend(["--", "true"]);
+    }
     let mut command = stage.command(&args);
+    if let Some(server) = server
+        .as_ref()
+        .filter(|_| matches!(args[0], "grant" | "with" | "revoke"))
+    {
+        command.env("AWS_ENDPOINT_URL_STS", server.url());
+    }
     if let Some(server) = &server {
         let (url, counted) = proxy(server);
         server.point(&mut command);
@@ -554,12 +657,16 @@ fn table() -> Vec<(String, Option<String>, Vec<String>)> {
     .collect()
 }
 
-const ALL: [&str; 15] = [
+const ALL: [&str; 19] = [
     "check",
     "plan",
     "apply",
     "drift",
     "diff",
+    "grant",
+    "grants",
+    "revoke",
+    "with",
     "explain",
     "rollback",
     "import",
@@ -636,6 +743,10 @@ walks! {
     every_flag_of_drift: "drift",
     every_flag_of_diff: "diff",
     every_flag_of_explain: "explain",
+    every_flag_of_grant: "grant",
+    every_flag_of_grants: "grants",
+    every_flag_of_revoke: "revoke",
+    every_flag_of_with: "with",
     every_flag_of_rollback: "rollback",
     every_flag_of_import: "import",
     every_flag_of_inventory: "inventory",

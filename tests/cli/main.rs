@@ -20,6 +20,7 @@ mod exits;
 mod explain;
 mod flags;
 mod formats;
+mod grants;
 mod import;
 mod injection;
 mod inventory;

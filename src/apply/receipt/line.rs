@@ -45,6 +45,9 @@ pub struct Header {
     pub scope: Scope,
     /// In how many seconds the run has to be confirmed, where it has to be.
     pub confirm_within: Option<u64>,
+    /// The grant that the run opens or closes, and why it was made, in full; a tag holds what fits into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
 }
 
 /// What a run was told to look at.
@@ -72,6 +75,7 @@ impl Header {
             plan_digest: None,
             scope,
             confirm_within: None,
+            grant: None,
         }
     }
 }

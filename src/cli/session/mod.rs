@@ -6,10 +6,11 @@ mod accounts;
 mod bulk;
 mod cost;
 mod discover;
+mod find;
 mod planned;
 mod select;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use time::OffsetDateTime;
@@ -18,8 +19,9 @@ pub(super) use accounts::beside;
 pub(super) use bulk::Confirm;
 pub(super) use cost::{cost, made};
 pub(super) use discover::{discover, discover_expected, read_rules};
+pub(super) use find::{find, unseen};
 pub(super) use planned::{Basis, Planned};
-pub(super) use select::{narrow, pattern, patterns, selects, suggestion};
+pub(super) use select::{narrow, pattern, patterns, selects};
 
 use super::args::{ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, Read};
 use super::connection::{AccessMode, Connection, Snapshot};
@@ -28,8 +30,9 @@ use super::run::Run;
 use super::shard;
 use super::streams::warn;
 use crate::config::{self, Config, Listing};
+use crate::lease::Leases;
 use crate::lightsail::{Reader, aws};
-use crate::model::{Instance, Live, Shard, Site};
+use crate::model::{Desired, DesiredInstance, Instance, InstanceId, Live, Shard, Site};
 use crate::plan::file::Scope;
 use crate::plan::{self, Plan};
 use crate::policy;
@@ -55,6 +58,8 @@ pub(super) struct PlanRequest<'a> {
     pub(super) preview: Option<OffsetDateTime>,
     /// The part of the fleet that is ours.
     pub(super) shard: Option<Shard>,
+    /// Whether nothing is wanted but to close what was granted for a time that is over.
+    pub(super) only_expired: bool,
 }
 
 /// Reads the live rules through `reader`, plans, and judges the plan. Completes the run with what was found.
@@ -78,6 +83,7 @@ pub(super) async fn plan(
             && question.shard.is_none_or(|ours| ours.holds(id))
             && sites.contains(&id.site())
             && likely.declared(instance)
+            && (!question.only_expired || has_ended(instance, as_of))
     };
     let beside = beside(connection, &config, sites).await;
     let all = [sites, &beside].concat();
@@ -105,6 +111,9 @@ pub(super) async fn plan(
         shard::narrow(&mut desired, ours);
         desired.guard = desired.guard.part(declared, ours);
     }
+    if question.only_expired {
+        narrow_to_ended(&mut desired, &live, as_of);
+    }
     let options = question.options;
     let manner = bulk::ReadStrategy {
         options,
@@ -114,7 +123,11 @@ pub(super) async fn plan(
     };
     let mut looked = bulk::read(reader, &desired, &mut live, listed_rules, manner).await;
     live.firewalls = std::mem::take(&mut looked.firewalls);
-    let plan = plan::plan(&desired, &live, options);
+    let plan = if question.only_expired {
+        plan::plan_ended(&desired, &live)
+    } else {
+        plan::plan(&desired, &live, options)
+    };
     let made_at = OffsetDateTime::now_utc();
     run.problems.extend(looked.warning.map(Problem::warning));
     let basis = Basis {
@@ -133,10 +146,16 @@ pub(super) async fn plan(
         // rule may have ended since.
         made_at,
         changes_at: desired.ends_next(),
-        changed_since: std::collections::BTreeMap::new(),
+        changed_since: BTreeMap::new(),
     };
     let mut planned = Planned::judged(plan, basis, question.consent, run)?;
     planned.cost.only_listed = looked.only_listed;
+    planned.ended = ended_tags(&desired);
+    if question.only_expired {
+        // Its end was agreed upon when it was granted, and what else is open is not the question.
+        run.refusals.clear();
+        return Ok(planned);
+    }
     run.findings = policy::policies(&planned.plan, &desired, question.judged);
     let unused = std::mem::take(&mut run.findings.unused);
     planned.plan.notes.extend(unused);
@@ -156,6 +175,36 @@ pub(super) async fn plan(
         })
         .collect();
     Ok(planned)
+}
+
+/// Whether the tags of an instance hold a lease that is over.
+fn has_ended(instance: &Instance, as_of: OffsetDateTime) -> bool {
+    let leases = Leases::of(&instance.tags).leases;
+    leases.iter().any(|lease| lease.is_over(as_of))
+}
+
+/// Leaves the instances that have a lease that is over.
+fn narrow_to_ended(desired: &mut Desired, live: &Live, as_of: OffsetDateTime) {
+    let ended = plan::with_ended(desired);
+    desired.instances.retain(|id, _| ended.contains(id));
+    let has_leases = |id: &InstanceId| {
+        let instance = live.instances.get(id);
+        instance.is_some_and(|instance| has_ended(instance, as_of))
+    };
+    desired.undecided.retain(|id, _| has_leases(id));
+}
+
+/// The tags of the leases that are over and whose access must go.
+fn ended_tags(desired: &Desired) -> BTreeMap<InstanceId, BTreeSet<String>> {
+    let tags = |wanted: &DesiredInstance| -> BTreeSet<String> {
+        let ended = plan::ended(wanted);
+        let tags = ended.iter().filter_map(|rule| rule.declared.origin.tag());
+        tags.map(str::to_owned).collect()
+    };
+    let all = desired.instances.iter();
+    all.map(|(id, wanted)| (id.clone(), tags(wanted)))
+        .filter(|(_, tags)| !tags.is_empty())
+        .collect()
 }
 
 /// The account of the instances of a plan, where the configuration names none.

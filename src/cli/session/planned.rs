@@ -2,7 +2,7 @@
 //!
 //! **Owns** the judgement by guards, the count of its calls, and the plan file. **Does not** make a plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use time::OffsetDateTime;
 
@@ -39,6 +39,8 @@ pub(in crate::cli) struct Planned {
     pub(in crate::cli) cost: Cost,
     /// When the first declared rule of an instance ends, for each that is to be changed and has one.
     pub(in crate::cli) ends: BTreeMap<InstanceId, Expiry>,
+    /// The tags of the leases that are over and whose access the plan closes, where it is still open.
+    pub(in crate::cli) ended: BTreeMap<InstanceId, BTreeSet<String>>,
     guard: Guard,
     made_at: OffsetDateTime,
     /// The first instant at which another plan would be made.
@@ -99,6 +101,7 @@ impl Planned {
             cost: Cost::default(),
             config,
             ends: BTreeMap::new(),
+            ended: BTreeMap::new(),
             guard,
             made_at,
             changes_at,

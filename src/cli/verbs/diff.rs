@@ -8,6 +8,7 @@ mod general;
 mod statements;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -25,13 +26,13 @@ use crate::cli::present::{known_service, show_answer};
 use crate::cli::run::Run;
 use crate::cli::session::{self, selects};
 use crate::cli::streams::{complain, fit, say, warn};
-use crate::config::{Config, Place};
+use crate::config::{Config, Place, grants_changed};
 use crate::exposure::{Compared, Side, Which};
 use crate::inventory::Inventory;
 use crate::model::{Family, InstanceId, LiveFirewall, Site};
 use crate::plan::Plan;
 use crate::render::difference::{self, Comparison, Vocabulary};
-use crate::render::{self, Names, json};
+use crate::render::{self, Names, json, sanitize};
 
 #[derive(Args, Debug)]
 pub(super) struct DiffArgs {
@@ -72,6 +73,8 @@ struct Answer {
     names: [Names; 2],
     problems: Vec<json::Problem>,
     notes: BTreeSet<String>,
+    /// How the sides differ in what may be granted for a time.
+    grants: Vec<String>,
     exit: Exit,
 }
 
@@ -88,7 +91,13 @@ impl Answer {
             problems: &self.problems,
             notes: &self.notes,
         };
-        let text = || fit(&difference::text(&of));
+        let text = || {
+            let mut text = difference::text(&of);
+            for changed in &self.grants {
+                let _ = writeln!(text, "grants: {}", sanitize(changed));
+            }
+            fit(&text)
+        };
         let notes = run.facts.environment.clone();
         let outputs = render::github::compared_outputs(&of);
         show_answer(
@@ -98,7 +107,7 @@ impl Answer {
             &outputs,
             &|format, _| match format {
                 Format::Text => Some(text()),
-                Format::Json => Some(json::comparison(&self.all)),
+                Format::Json => Some(json::comparison(&self.all, &self.grants)),
                 Format::Markdown => Some(render::markdown::difference(&of)),
                 Format::Github => Some(text() + &render::github::compared(&of)),
                 Format::Html => Some(render::html::difference(&of, &known_service, &notes)),
@@ -177,7 +186,14 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, RunError> {
         }
         blind.push(json::Problem::error(message, hint.map(str::to_owned)));
     }
+    let grants = match (&old.content, &new.content) {
+        (Content::Config(old), Content::Config(new)) => grants_changed(old, new),
+        _ => Vec::new(),
+    };
     let mut held = Vec::new();
+    if !grants.is_empty() {
+        held.push(Exit::Differs);
+    }
     if !blind.is_empty() {
         held.push(Exit::Incomplete);
     }
@@ -193,7 +209,13 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, RunError> {
         groups,
         names: [before.names, after.names],
         problems,
-        notes: before.notes.union(&after.notes).cloned().collect(),
+        notes: before
+            .notes
+            .union(&after.notes)
+            .chain(&grants)
+            .cloned()
+            .collect(),
+        grants,
         exit: Exit::first_of(&held),
     })
 }

@@ -19,7 +19,7 @@ use crate::cli::signals::interruptible;
 use crate::cli::streams::{complain, fit};
 use crate::config::Config;
 use crate::exposure::{Access, Effective, Side};
-use crate::model::{Family, InstanceId, Key, Live, LiveFirewall, Mode, Site, Sources, Unreadable};
+use crate::model::{Family, Key, LiveFirewall, Mode, Sources, Unreadable};
 use crate::plan::{Options, plan_instance};
 use crate::render;
 use crate::render::explanation::{self, Explanation};
@@ -98,7 +98,7 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<Answer, RunError> 
     let mut seen = all.clone();
     seen.instances.retain(|id, _| sites.contains(&id.site()));
     seen.sites_unreadable.retain(|site, _| sites.contains(site));
-    let found = find(&args.instance, &seen);
+    let found = session::find(&args.instance, &seen);
     let rules = match &found {
         Ok(id) => {
             let ids = std::iter::once(*id);
@@ -166,7 +166,7 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<Answer, RunError> 
         );
     }
     // Another of that name may be where nobody could look.
-    let unseen = unseen(&args.instance, &seen);
+    let unseen = session::unseen(&args.instance, &seen);
     for (site, why) in &unseen {
         complain(
             &format!("cannot list the instances of `{site}`: {why}"),
@@ -233,48 +233,4 @@ fn asked(
         everyone
     });
     Effective::of_rules(to.iter().map(|key| (key, &sources)), family)
-}
-
-/// The regions that could not be listed and may hold an instance that is called so.
-fn unseen<'a>(text: &str, seen: &'a Live) -> Vec<(&'a Site, &'a Unreadable)> {
-    let name = text.rsplit('/').next().unwrap_or_default();
-    let may_hold = |site: &Site| {
-        let id = InstanceId {
-            account: site.account.clone(),
-            region: site.region.clone(),
-            name: name.to_owned(),
-        };
-        id.is_called(|called| called == text)
-    };
-    let sites = seen.sites_unreadable.iter();
-    sites.filter(|(site, _)| may_hold(site)).collect()
-}
-
-fn find<'a>(text: &str, seen: &'a Live) -> Result<&'a InstanceId, CommandError> {
-    let ids = seen.instances.keys();
-    let named: Vec<&InstanceId> = ids.filter(|id| id.is_called(|name| name == text)).collect();
-    match named[..] {
-        [id] => Ok(id),
-        [] => Err(match unseen(text, seen)[..] {
-            [] => CommandError::failed(format!(
-                "there is no instance `{text}` in the regions that were looked at"
-            ))
-            .with_hint(session::suggestion(text, seen.instances.keys())),
-            [(site, why), ..] => CommandError {
-                exit: Exit::Incomplete,
-                message: format!(
-                    "whether there is an instance `{text}` cannot be told, since the instances of `{site}` cannot be listed: {why}"
-                ),
-                hint: why.hint.clone(),
-            },
-        }),
-        _ if named.iter().any(|id| id.account != named[0].account) => Err(CommandError::usage(
-            format!("`{text}` exists in several accounts"),
-            "name it with its account and region: ACCOUNT/REGION/NAME",
-        )),
-        _ => Err(CommandError::usage(
-            format!("`{text}` exists in several regions"),
-            "name it with its region: REGION/NAME",
-        )),
-    }
 }

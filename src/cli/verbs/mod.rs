@@ -12,12 +12,16 @@ mod drift;
 #[cfg(feature = "emulator")]
 mod emulate;
 mod explain;
+mod grant;
+mod grants;
 mod import;
 mod inventory;
 mod plan;
 mod report;
+mod revoke;
 mod rollback;
 mod schema;
+mod with;
 
 use clap::{Parser, Subcommand};
 
@@ -58,6 +62,14 @@ enum Verb {
     Drift(drift::DriftArgs),
     /// Compare two documents: who gains and who loses access; offline, needs no credentials
     Diff(diff::DiffArgs),
+    /// Open a port for a time, as far as `[grants]` permits it; what is over is closed by `apply --only-expired`
+    Grant(grant::GrantArgs),
+    /// List what is granted: who may reach what, until when and why; writes nothing
+    Grants(grants::GrantsArgs),
+    /// End a grant, and close what it opened
+    Revoke(revoke::RevokeArgs),
+    /// Grant, run a command, and revoke; the exit code is that of the command
+    With(with::WithArgs),
     /// Explain whether a source reaches a port, and which rule and line allows it; writes nothing
     Explain(explain::ExplainArgs),
     /// Plan to undo a run, from its receipt; writes nothing
@@ -90,6 +102,10 @@ impl Cli {
             Verb::Apply(args) => apply::run(args, run, output).await,
             Verb::Drift(args) => drift::run(args, run, output).await,
             Verb::Diff(args) => diff::run(args, run, output),
+            Verb::Grant(args) => grant::run(args, run, output).await,
+            Verb::Grants(args) => grants::run(args, run, output).await,
+            Verb::Revoke(args) => revoke::run(args, run, output).await,
+            Verb::With(args) => with::run(args, run).await,
             Verb::Explain(args) => explain::run(args, run, output).await,
             Verb::Rollback(args) => rollback::run(args, run, output).await,
             Verb::Import(args) => import::run(args, run, output).await,

@@ -150,6 +150,7 @@ pub(super) async fn make_plan(
                 judged,
                 confirm: Confirm::Here,
                 shard,
+                only_expired: false,
             },
             run,
         )

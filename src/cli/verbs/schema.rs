@@ -27,6 +27,8 @@ enum Document {
     Diff,
     /// What `explain --format json` prints
     Explain,
+    /// What `grants --format json` prints
+    Grants,
 }
 
 pub(super) fn run(args: &SchemaArgs) -> Exit {
@@ -36,5 +38,6 @@ pub(super) fn run(args: &SchemaArgs) -> Exit {
         Document::Report => schema::REPORT,
         Document::Diff => schema::DIFF,
         Document::Explain => schema::EXPLAIN,
+        Document::Grants => schema::GRANTS,
     })
 }

@@ -60,6 +60,38 @@ pub(crate) async fn post(
     Ok(answer.status().as_u16())
 }
 
+/// Asks by `GET`, over the same TLS as everything else, and gives the text of an answer with status 200. No redirect is
+/// followed. There is no timeout: the caller has a deadline.
+///
+/// # Errors
+/// What kept the text from coming, as a fragment.
+pub(crate) async fn get(url: &str) -> Result<String, String> {
+    let mut request = HttpRequest::new(String::new().into());
+    let set = request.set_uri(url);
+    set.map_err(|_| "the address is not a valid URL".to_owned())?;
+    let agent = concat!("portward/", env!("CARGO_PKG_VERSION"));
+    let set = request.headers_mut().try_insert("user-agent", agent);
+    set.map_err(|_| "the request cannot be made".to_owned())?;
+    let connector = Bounded::new(Lazy {
+        settings: HttpConnectorSettings::builder().build(),
+        sleep: None,
+        plain: OnceLock::new(),
+        secure: OnceLock::new(),
+    });
+    let answer = connector.call(request).await;
+    let answer = answer.map_err(|error| reason(&error))?;
+    let status = answer.status().as_u16();
+    if status != 200 {
+        return Err(format!("the answer was HTTP {status}"));
+    }
+    let text = answer
+        .body()
+        .bytes()
+        .and_then(|bytes| str::from_utf8(bytes).ok());
+    text.map(str::to_owned)
+        .ok_or_else(|| "the answer is no text".to_owned())
+}
+
 fn request(
     url: &str,
     headers: &[(&'static str, &str)],

@@ -41,7 +41,7 @@ use credentials::Source;
 
 pub(crate) use accounts::{Account, Accounts, AccountsReader, AccountsWriter};
 pub use canned::Reply;
-pub(crate) use http::{PostError, post};
+pub(crate) use http::{PostError, get, post};
 pub(crate) use identity::Found;
 
 /// How to reach the service. The default is the standard chain of any AWS SDK, and AWS itself.

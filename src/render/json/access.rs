@@ -17,6 +17,9 @@ use crate::exposure::{Compared, ComparisonSubject, Doubtful, Exposed, Which};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(in crate::render) struct ComparisonDoc<'a> {
     instances: Vec<InstanceDoc<'a>>,
+    /// How the two sides differ in what may be granted for a time; left out where they do not.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    grants: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -56,7 +59,7 @@ struct DoubtDoc<'a> {
 /// # Panics
 /// Never: the shape has no map with keys that are not strings.
 #[must_use]
-pub fn comparison(all: &[Compared]) -> String {
+pub fn comparison(all: &[Compared], grants: &[String]) -> String {
     let instances = all
         .iter()
         .map(|compared| {
@@ -83,7 +86,7 @@ pub fn comparison(all: &[Compared]) -> String {
             }
         })
         .collect();
-    let mut text = serde_json::to_string_pretty(&ComparisonDoc { instances })
+    let mut text = serde_json::to_string_pretty(&ComparisonDoc { instances, grants })
         .expect("strings and numbers are always JSON");
     text.push('\n');
     text

@@ -6,10 +6,10 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, transform};
 use serde_json::{Value, json};
 
-use super::{DIFF, EXPLAIN, PLAN, REPORT};
+use super::{DIFF, EXPLAIN, GRANTS, PLAN, REPORT};
 use crate::plan::file;
 use crate::render::json::ComparisonDoc;
-use crate::render::{explanation, json as report};
+use crate::render::{explanation, grants, json as report};
 
 /// The schema of what is written of a type.
 fn derived<T: JsonSchema>(name: &str, description: &str) -> Value {
@@ -61,7 +61,7 @@ fn closed(schema: &mut Schema) {
     members.insert(word.to_owned(), json!(false));
 }
 
-fn all() -> [(&'static str, &'static str, Value); 4] {
+fn all() -> [(&'static str, &'static str, Value); 5] {
     let environment = |mut schema: Value| {
         schema["properties"]["environment"] = json!({
             "description": "Environment variables that took effect, or that the verb does not take; left out where there is none.",
@@ -100,6 +100,14 @@ fn all() -> [(&'static str, &'static str, Value); 4] {
             environment(derived::<explanation::Document<'_>>(
                 "explain",
                 "What `explain --format json` prints: whether somebody gets in, and by which rules.",
+            )),
+        ),
+        (
+            "grants",
+            GRANTS,
+            environment(derived::<grants::Grants>(
+                "grants",
+                "What `grants --format json` prints: who may reach what, where, until when and why.",
             )),
         ),
     ]

@@ -4,6 +4,7 @@
 
 mod confirm;
 mod execute;
+mod forget;
 mod planned;
 mod probe;
 
@@ -84,6 +85,9 @@ pub(super) struct ApplyArgs {
     /// A shell command that confirms by succeeding; tried again until the time is over
     #[arg(long, value_name = "CMD", requires = "confirm_within")]
     probe: Option<String>,
+    /// Only close what was granted for a time that is over, and remove its tags; nothing else is changed
+    #[arg(long, conflicts_with_all = ["plan", "strategy", "strict_spelling", "allow", "confirm_within"])]
+    only_expired: bool,
     #[command(flatten)]
     receipts: ReceiptsArgs,
 }
@@ -157,9 +161,16 @@ async fn carry_out(
         .iter()
         .filter(|instance| !instance.calls.is_empty())
         .count();
-    let Some(writer) = prepared.connection.writer().filter(|_| instances > 0) else {
+    let Some(writer) = prepared.connection.writer() else {
         return Ok(Ended { held, report: None });
     };
+    if instances == 0 {
+        // Nobody is asked about tags alone.
+        if args.yes {
+            held.extend(forget::ended(prepared, None, &writer).await);
+        }
+        return Ok(Ended { held, report: None });
+    }
     let confirmation = confirm::Wanted::from_args(args, plan)?;
     match output.text(&prepared.text) {
         Err(error) if !args.yes || error.kind() != io::ErrorKind::BrokenPipe => {
@@ -182,6 +193,9 @@ async fn carry_out(
     held.extend(Exit::of_report(&done.report));
     if !done.receipt_is_whole {
         held.push(Exit::Failed);
+    }
+    if done.signal.is_none() {
+        held.extend(forget::ended(prepared, Some(&done.report), &writer).await);
     }
     held.extend(done.signal);
     Ok(Ended {

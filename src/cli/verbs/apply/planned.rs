@@ -37,6 +37,8 @@ pub(super) struct Prepared {
     pub(super) cost: Cost,
     /// The digest of the plan file, where there is one.
     pub(super) digest: Option<String>,
+    /// The tags of the leases that are over and whose access the plan closes, where it is still open.
+    pub(super) ended: BTreeMap<InstanceId, BTreeSet<String>>,
     /// The plan as people see it.
     pub(super) text: String,
 }
@@ -89,6 +91,7 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
             judged: policy::JudgedRules::Result,
             confirm: confirm(args),
             shard,
+            only_expired: args.only_expired,
         },
         run,
     )
@@ -118,6 +121,7 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
             ahead: as_of - now,
         },
         digest: None,
+        ended: planned.ended,
         text,
     })
 }
@@ -235,6 +239,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
         text: guarded_text(&plan, &[], &cost, Asked::Plan),
         cost,
         digest: Some(file.digest().to_string()),
+        ended: BTreeMap::new(),
         plan,
         validity: Validity {
             until: Some(file.valid_until),

@@ -181,7 +181,7 @@ fn cells() -> Vec<(Atom, u16)> {
 
 fn document(before: &Firewall, after: &Firewall, family: Family) -> Value {
     let compared = Compared::new(None, Side::of(before, family), Side::of(after, family));
-    serde_json::from_str(&comparison(&[compared])).expect("JSON")
+    serde_json::from_str(&comparison(&[compared], &[])).expect("JSON")
 }
 
 /// The box says just this, but that one which names the whole family of the browser client cannot leave it out.
@@ -259,7 +259,7 @@ fn members_are_these_and_no_others() {
         compared(Some(id(""))),
         compared(Some(id("eu-central-1"))),
     ];
-    let document: Value = serde_json::from_str(&comparison(&all)).expect("JSON");
+    let document: Value = serde_json::from_str(&comparison(&all, &[])).expect("JSON");
     let instance = |name: Value, region: Value| {
         serde_json::json!({"name": name, "region": region, "equal": false, "gained": [
             {"protocol": "icmp", "from": 2048, "to": 2303, "cidrs": ["0.0.0.0/0"], "ipv6Cidrs": ["::/0"], "cidrListAliases": []}

@@ -1,0 +1,267 @@
+//! Grants as the verbs that make and end them need them: the fleet with its leases, and the way from a lease to open and
+//! closed rules.
+//!
+//! **Owns** the order that keeps a grant from outliving its end: the tag is written before anything is opened and removed
+//! after it was closed, so that whatever dies in between is ended by the next `apply --only-expired`. Two that write at once
+//! each begin again from what is live. **Does not** choose calls, which `plan` does, and does not send them, which `apply`
+//! does.
+
+mod settle;
+mod whoami;
+
+use std::collections::BTreeSet;
+
+use clap::Args;
+use time::OffsetDateTime;
+
+use super::args::{ConfigArgs, ConnectionArgs};
+use super::connection::{AccessMode, Connection};
+use super::error::{CommandError, RunError};
+use super::exit::Exit;
+use super::run::Run;
+use super::session;
+use crate::config::{Config, Listing};
+use crate::lease::{Judged, Lease, Limits, State, caller_name};
+use crate::lightsail::aws::AccountsWriter;
+use crate::model::{DesiredInstance, InstanceId, Key, Live, Site, Sources, Unreadable};
+use crate::render::grants::{Grant, Grants};
+
+pub(super) use settle::{Aim, Unsettled};
+
+/// The flags of every verb that is about grants.
+#[derive(Args, Debug)]
+pub(super) struct LeaseArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    #[command(flatten)]
+    pub(super) connection: ConnectionArgs,
+}
+
+/// The fleet with its leases.
+pub(super) struct Fleet {
+    pub(super) config: Config,
+    pub(super) connection: Connection,
+    pub(super) live: Live,
+    listing: Listing,
+    sites: Vec<Site>,
+    /// How far the instant that it is looked at is ahead of the clock.
+    ahead: time::Duration,
+}
+
+impl Fleet {
+    /// Loads the configuration and lists the instances.
+    pub(super) async fn open(
+        args: &LeaseArgs,
+        mode: AccessMode,
+        run: &mut Run,
+    ) -> Result<Self, RunError> {
+        if args.config.as_of.is_some()
+            && mode == AccessMode::Write
+            && !args.connection.is_emulated()
+        {
+            let error = CommandError::usage(
+                "`--as-of` is a preview, and this would make it real",
+                "leave it out, or use `--emulator`",
+            );
+            return Err(error.into());
+        }
+        let config = session::load(&args.config, run)?;
+        let sites = session::sites(&args.connection, &config).await?;
+        let connection =
+            Connection::connect(&args.connection, None, mode, &sites, config.accounts()).await?;
+        let beside = session::beside(&args.connection, &config, &sites).await;
+        let all = [&sites[..], &beside].concat();
+        let live = session::discover(connection.reader(), &all).await;
+        let listing = session::listing(&sites, &beside, &live);
+        let now = OffsetDateTime::now_utc();
+        Ok(Self {
+            config,
+            connection,
+            live,
+            listing,
+            sites,
+            ahead: args.config.as_of.unwrap_or(now) - now,
+        })
+    }
+
+    /// The instant that it is looked at.
+    pub(super) fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc().saturating_add(self.ahead)
+    }
+
+    /// The limits of grants.
+    ///
+    /// # Errors
+    /// There are none, so nobody may grant anything.
+    pub(super) fn limits(&self) -> Result<&Limits, CommandError> {
+        self.config.grants().ok_or_else(|| CommandError {
+            exit: Exit::Refused,
+            message: "the configuration has no `[grants]`, so nobody may grant anything".to_owned(),
+            hint: Some(
+                "say what may be granted, as in `[grants]` with `services = [\"ssh\"]` and `max = \"8h\"`"
+                    .to_owned(),
+            ),
+        })
+    }
+
+    /// What is wanted of an instance, its leases included; `None` where nothing declares it.
+    ///
+    /// # Errors
+    /// The configuration does not fit the instances, or it cannot be told what it wants.
+    pub(super) fn wanted(
+        &self,
+        id: &InstanceId,
+    ) -> Result<Option<std::sync::Arc<DesiredInstance>>, RunError> {
+        let desired =
+            self.config
+                .resolve_listed(&self.live.instances, &self.listing, self.now())?;
+        if let Some(Unreadable { reason, hint }) = desired.undecided.get(id) {
+            return Err(CommandError {
+                exit: Exit::Incomplete,
+                message: format!("what is declared for `{id}` is undecided: {reason}"),
+                hint: hint.clone(),
+            }
+            .into());
+        }
+        Ok(desired.instances.get(id).cloned())
+    }
+
+    /// Every grant of the instances that are looked at.
+    ///
+    /// # Errors
+    /// The configuration does not fit the instances.
+    pub(super) fn grants(&self) -> Result<Grants, RunError> {
+        let now = self.now();
+        let desired = self
+            .config
+            .resolve_listed(&self.live.instances, &self.listing, now)?;
+        let mut grants = Vec::new();
+        for (id, instance) in &self.live.instances {
+            if !self.sites.contains(&id.site()) {
+                continue;
+            }
+            let declared = desired.instances.contains_key(id) || desired.undecided.contains_key(id);
+            for mut judged in self.config.leases(instance, now) {
+                if !declared && judged.state == State::Live {
+                    judged.state = State::NotHonoured;
+                    judged.reason = Some("nothing declares the instance".to_owned());
+                }
+                grants.push(Grant {
+                    instance: id.clone(),
+                    judged,
+                });
+            }
+        }
+        let sites = self.live.sites_unreadable.iter();
+        let sites = sites.filter(|(site, _)| self.sites.contains(site));
+        let mut grants = Grants {
+            as_of: now,
+            grants,
+            sites_unreadable: sites
+                .map(|(site, why)| (site.clone(), why.clone()))
+                .collect(),
+        };
+        grants.sort();
+        Ok(grants)
+    }
+
+    /// What can write.
+    ///
+    /// # Errors
+    /// There is nothing to write to.
+    pub(super) fn writer(&self) -> Result<AccountsWriter, CommandError> {
+        self.connection.writer().ok_or_else(|| {
+            CommandError::failed(
+                "internal error: there is nothing to write to; please report this bug",
+            )
+        })
+    }
+
+    /// Who is asking, as STS tells of the credentials that reach an instance.
+    pub(super) async fn caller(&self, id: &InstanceId) -> String {
+        let account = id.account.as_deref();
+        let all = self.connection.accounts();
+        let Some(aws) = all.and_then(|all| all.connection(account)) else {
+            return "unknown".to_owned();
+        };
+        match aws.caller(account.unwrap_or("the account")).await {
+            Ok(caller) => caller_name(&caller.arn),
+            Err(error) => {
+                tracing::warn!(%error, "STS does not say who asks");
+                "unknown".to_owned()
+            }
+        }
+    }
+
+    /// What `SERVICE` names.
+    ///
+    /// # Errors
+    /// It is neither a service nor a port.
+    pub(super) fn keys(&self, service: &str) -> Result<BTreeSet<Key>, CommandError> {
+        let keys = self.config.keys_of(service).ok_or_else(|| {
+            CommandError::usage(
+                format!("`{service}` is neither a service nor a port"),
+                "write it as `allow` would have it: ssh, tcp/443, udp/7000-7010",
+            )
+        })?;
+        Ok(keys.into_iter().collect())
+    }
+
+    /// Whom `--from` names, on an instance: of `me` only the families that the instance has.
+    ///
+    /// # Errors
+    /// It is neither an address nor a set, or the address cannot be found out.
+    pub(super) async fn sources(
+        &self,
+        from: &[String],
+        id: &InstanceId,
+    ) -> Result<Sources, CommandError> {
+        let mut sources = Sources::new();
+        for text in from {
+            if text == "me" {
+                let urls = self
+                    .config
+                    .grants()
+                    .map_or(&[][..], |limits| &limits.whoami);
+                let mut mine = whoami::ask(urls).await?;
+                if let Some(instance) = self.live.instances.get(id) {
+                    let kind = &instance.address_type;
+                    if !kind.has_ipv4() {
+                        mine.clear_ipv4();
+                    }
+                    if !kind.has_ipv6() {
+                        mine.clear_ipv6();
+                    }
+                    if mine.is_empty() {
+                        return Err(CommandError::failed(format!(
+                            "`{id}` is {kind}, and this machine has no such address on the internet"
+                        )));
+                    }
+                }
+                sources.extend(&mine);
+                continue;
+            }
+            let named = self.config.sources_of(text).ok_or_else(|| {
+                CommandError::usage(
+                    format!("`--from {text}` is neither an address nor a set"),
+                    "write `me`, or as `from` would have it: 203.0.113.7, or the name of a set",
+                )
+            })?;
+            sources.extend(&named);
+        }
+        Ok(sources)
+    }
+}
+
+/// A grant as `grants` would list it.
+pub(super) fn granted(id: &InstanceId, lease: &Lease) -> Grant {
+    Grant {
+        instance: id.clone(),
+        judged: Judged {
+            tag: lease.id.tag_key(),
+            state: State::Live,
+            reason: None,
+            lease: Some(lease.clone()),
+        },
+    }
+}

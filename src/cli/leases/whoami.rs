@@ -1,0 +1,165 @@
+//! The address of this machine as the internet sees it, for `--from me`.
+//!
+//! **Owns** whom it asks, that several must agree, and that only a public address is an answer. IPv4 and IPv6 are apart: each
+//! is an answer by itself. **Does not** follow a redirect. No plan ever needs this.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use ipnet::IpNet;
+
+use crate::cli::error::CommandError;
+use crate::cli::streams::say;
+use crate::lightsail::aws;
+use crate::model::{Sources, Special};
+
+/// Two of each family, of different operators. The names resolve to addresses of one family only, but for those of AWS.
+const BUILT_IN: [&str; 4] = [
+    "https://checkip.amazonaws.com/",
+    "https://ipv4.icanhazip.com/",
+    "https://ipv6.icanhazip.com/",
+    "https://api6.ipify.org/",
+];
+
+/// How long one may take.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// So many must say the same, where there are so many to ask.
+const AGREEING: usize = 2;
+
+/// Asks these, or the built-in ones where there are none.
+///
+/// # Errors
+/// They do not agree, too few answer, or the answer is no public address.
+pub(super) async fn ask(urls: &[String]) -> Result<Sources, CommandError> {
+    let urls: Vec<&str> = if urls.is_empty() {
+        BUILT_IN.to_vec()
+    } else {
+        urls.iter().map(String::as_str).collect()
+    };
+    let answers = join_all(urls.iter().map(|url| one(url))).await;
+    let answers: Vec<(&str, Result<IpAddr, String>)> = urls.into_iter().zip(answers).collect();
+    decide(&answers)
+}
+
+async fn one(url: &str) -> Result<IpAddr, String> {
+    let answer = tokio::time::timeout(WITHIN, aws::get(url)).await;
+    let text = answer.map_err(|_| "no answer in time".to_owned())??;
+    let text = text.trim();
+    text.parse()
+        .map_err(|_| "the answer is no address".to_owned())
+}
+
+/// The addresses that were agreed upon.
+fn decide(answers: &[(&str, Result<IpAddr, String>)]) -> Result<Sources, CommandError> {
+    let needed = AGREEING.min(answers.len());
+    let mut sources = Sources::new();
+    let mut why = Vec::new();
+    for (is_ipv4, family) in [(true, "IPv4"), (false, "IPv6")] {
+        let said = answers
+            .iter()
+            .filter_map(|(_, answer)| answer.as_ref().ok());
+        let said: Vec<&IpAddr> = said.filter(|said| said.is_ipv4() == is_ipv4).collect();
+        let different: BTreeSet<&IpAddr> = said.iter().copied().collect();
+        let Some(address) = different.first().filter(|_| different.len() == 1) else {
+            if different.len() > 1 {
+                let all: Vec<String> = different.iter().map(ToString::to_string).collect();
+                return Err(CommandError::failed(format!(
+                    "the {family} address of this machine is not certain: it is {}",
+                    all.join(" or ")
+                ))
+                .with_hint(Some(
+                    "name the address itself, as in `--from 203.0.113.7`".to_owned(),
+                )));
+            }
+            continue;
+        };
+        if said.len() < needed {
+            why.push(format!(
+                "only one says that the {family} address is {address}"
+            ));
+            continue;
+        }
+        if let Some(special) = Special::of(IpNet::from(**address)) {
+            return Err(CommandError::failed(format!(
+                "{address} cannot be granted: it is no public address ({special})"
+            ))
+            .with_hint(Some(
+                "`whoami` of `[grants]` must name servers on the internet".to_owned(),
+            )));
+        }
+        sources.insert(IpNet::from(**address));
+    }
+    if sources.is_empty() {
+        let failed = answers.iter();
+        why.extend(failed.filter_map(|(url, answer)| {
+            let why = answer.as_ref().err()?;
+            Some(format!("{url}: {why}"))
+        }));
+        return Err(CommandError::failed(format!(
+            "the address of this machine cannot be found out: {}",
+            why.join("; ")
+        ))
+        .with_hint(Some(
+            "name the address itself, as in `--from 203.0.113.7`".to_owned(),
+        )));
+    }
+    for note in why {
+        say(&format!("note: {note}, so it is left out"));
+    }
+    Ok(sources)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(answers: &[&str]) -> Result<String, String> {
+        let read = |text: &&str| {
+            let answer = text.parse().map_err(|_| "no answer in time".to_owned());
+            ("https://a.example", answer)
+        };
+        let answers: Vec<_> = answers.iter().map(read).collect();
+        match decide(&answers) {
+            Ok(sources) => Ok(sources.to_string()),
+            Err(error) => Err(error.message),
+        }
+    }
+
+    #[test]
+    fn several_must_agree_and_only_a_public_address_counts() {
+        for (answers, said) in [
+            (&["203.0.113.7"][..], Ok("203.0.113.7/32")),
+            (&["203.0.113.7", "203.0.113.7"], Ok("203.0.113.7/32")),
+            (
+                &["203.0.113.7", "203.0.113.7", "2001:db8::1", "2001:db8::1"],
+                Ok("203.0.113.7/32, 2001:db8::1/128"),
+            ),
+            (
+                &["203.0.113.7", "203.0.113.7", "2001:db8::1", "-"],
+                Ok("203.0.113.7/32"),
+            ),
+            (
+                &["203.0.113.7", "203.0.113.8"],
+                Err(
+                    "the IPv4 address of this machine is not certain: it is 203.0.113.7 or 203.0.113.8",
+                ),
+            ),
+            (
+                &["203.0.113.7", "-"],
+                Err(
+                    "the address of this machine cannot be found out: only one says that the IPv4 address is 203.0.113.7; https://a.example: no answer in time",
+                ),
+            ),
+            (
+                &["10.0.0.1", "10.0.0.1"],
+                Err("10.0.0.1 cannot be granted: it is no public address (private (RFC 1918))"),
+            ),
+        ] {
+            let expected = said.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(told(answers), expected, "{answers:?}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! An instance by what somebody calls it.
+//!
+//! Owns what is said where there is none, or more than one. Does not look for it.
+
+use super::select::suggestion;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::model::{InstanceId, Live, Site, Unreadable};
+
+/// The regions that could not be listed and may hold an instance that is called so.
+pub(in crate::cli) fn unseen<'a>(text: &str, seen: &'a Live) -> Vec<(&'a Site, &'a Unreadable)> {
+    let name = text.rsplit('/').next().unwrap_or_default();
+    let may_hold = |site: &Site| {
+        let id = InstanceId {
+            account: site.account.clone(),
+            region: site.region.clone(),
+            name: name.to_owned(),
+        };
+        id.is_called(|called| called == text)
+    };
+    let sites = seen.sites_unreadable.iter();
+    sites.filter(|(site, _)| may_hold(site)).collect()
+}
+
+/// The one instance that is called so.
+///
+/// # Errors
+/// There is none or there are several, or it cannot be told.
+pub(in crate::cli) fn find<'a>(text: &str, seen: &'a Live) -> Result<&'a InstanceId, CommandError> {
+    let ids = seen.instances.keys();
+    let named: Vec<&InstanceId> = ids.filter(|id| id.is_called(|name| name == text)).collect();
+    match named[..] {
+        [id] => Ok(id),
+        [] => Err(match unseen(text, seen)[..] {
+            [] => CommandError::failed(format!(
+                "there is no instance `{text}` in the regions that were looked at"
+            ))
+            .with_hint(suggestion(text, seen.instances.keys())),
+            [(site, why), ..] => CommandError {
+                exit: Exit::Incomplete,
+                message: format!(
+                    "whether there is an instance `{text}` cannot be told, since the instances of `{site}` cannot be listed: {why}"
+                ),
+                hint: why.hint.clone(),
+            },
+        }),
+        _ if named.iter().any(|id| id.account != named[0].account) => Err(CommandError::usage(
+            format!("`{text}` exists in several accounts"),
+            "name it with its account and region: ACCOUNT/REGION/NAME",
+        )),
+        _ => Err(CommandError::usage(
+            format!("`{text}` exists in several regions"),
+            "name it with its region: REGION/NAME",
+        )),
+    }
+}

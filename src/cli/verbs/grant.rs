@@ -1,0 +1,312 @@
+//! `grant`: opens a port for a time, and remembers when it must be closed.
+//!
+//! Owns the verb, and the way from what was asked for to a lease. What is opened and how is decided by the plan.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use crate::cli::args::{Format, duration, reason};
+use crate::cli::connection::AccessMode;
+use crate::cli::error::{CommandError, RunError};
+use crate::cli::exit::Exit;
+use crate::cli::leases::{Aim, Fleet, LeaseArgs, Unsettled, granted};
+use crate::cli::output::Output;
+use crate::cli::present::show_answer;
+use crate::cli::run::Run;
+use crate::cli::session;
+use crate::cli::streams::{complain, say};
+use crate::cli::unconfirmed::ReceiptsArgs;
+use crate::lease::{Lease, LeaseId, NotPermitted, State};
+use crate::model::{InstanceId, Key, instant};
+use crate::render::grants::{self, Grants};
+use crate::render::sanitize;
+
+/// What is to be granted.
+#[derive(Args, Debug)]
+pub(super) struct Wanted {
+    /// Which instance: NAME, REGION/NAME or ACCOUNT/REGION/NAME
+    instance: String,
+    /// What: a service such as ssh, or tcp/22
+    service: String,
+    /// To whom: an address, a network, a set of the configuration, or `me` for the address of this machine as the internet
+    /// sees it; repeatable
+    #[arg(long, value_name = "WHO", required = true, value_delimiter = ',')]
+    from: Vec<String>,
+    /// For how long, such as 30m
+    #[arg(id = "for", long = "for", value_name = "TIME", value_parser = duration)]
+    length: Duration,
+    /// Why; it is kept in the tag as far as it fits, and in the receipt
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    reason: Option<String>,
+    /// End one's own grants of the same service on the instance with the same step, as where an address has changed
+    #[arg(long)]
+    replace: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct GrantArgs {
+    #[command(flatten)]
+    wanted: Wanted,
+    /// Print schedules for `aws scheduler create-schedule` that close it at its end as well, by this role
+    #[arg(long, value_name = "ROLE_ARN")]
+    scheduler_json: Option<String>,
+    #[command(flatten)]
+    lease: LeaseArgs,
+    #[command(flatten)]
+    receipts: ReceiptsArgs,
+}
+
+pub(super) async fn run(
+    args: &GrantArgs,
+    run: &mut Run,
+    output: &Output,
+) -> Result<Exit, RunError> {
+    let mut fleet = Fleet::open(&args.lease, AccessMode::Write, run).await?;
+    let made = make(&args.wanted, &mut fleet, &args.receipts.receipts).await;
+    run.count(&fleet.connection.tally());
+    let now = fleet.now();
+    fleet.connection.close().await;
+    let Made {
+        id,
+        lease,
+        replaced,
+    } = made?;
+    if let Some(role) = &args.scheduler_json {
+        let text = schedules(&id, &lease, role);
+        return show_answer(output, run, Exit::Done, "", &|format, _| {
+            matches!(format, Format::Text | Format::Json).then(|| text.clone())
+        });
+    }
+    let mut text = format!(
+        "{}\ngrant {} by {}\n",
+        told(&id, &lease),
+        lease.id,
+        lease.by
+    );
+    for id in &replaced {
+        let _ = writeln!(text, "in place of {id}");
+    }
+    let one = Grants {
+        as_of: now,
+        grants: vec![granted(&id, &lease)],
+        sites_unreadable: Vec::new(),
+    };
+    let outputs = format!("grant={}\nuntil={}\n", lease.id, instant::show(lease.until));
+    show_answer(
+        output,
+        run,
+        Exit::Done,
+        &outputs,
+        &|format, _| match format {
+            Format::Text | Format::Github => Some(text.clone()),
+            Format::Json => Some(grants::json(&one)),
+            Format::Markdown => Some(grants::markdown(&one)),
+            Format::Sarif | Format::Html | Format::Prometheus => None,
+        },
+    )
+}
+
+/// A lease whose rules are open.
+pub(super) struct Made {
+    pub(super) id: InstanceId,
+    pub(super) lease: Lease,
+    /// Those whose place it took.
+    pub(super) replaced: Vec<LeaseId>,
+}
+
+/// What is open until when, and why.
+pub(super) fn told(id: &InstanceId, lease: &Lease) -> String {
+    let why = if lease.why.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", lease.why)
+    };
+    let until = instant::show(lease.until);
+    sanitize(&format!("{lease} is open on {id} until {until}{why}"))
+}
+
+/// Grants it: judges, writes the tag, opens, and proves.
+pub(super) async fn make(
+    wanted: &Wanted,
+    fleet: &mut Fleet,
+    receipts: &Path,
+) -> Result<Made, RunError> {
+    let Wanted {
+        instance,
+        service,
+        from,
+        length,
+        reason,
+        replace,
+    } = wanted;
+    let max = fleet.limits()?.max;
+    if *length > max || length.as_secs() == 0 {
+        let why = NotPermitted::Duration(max);
+        return Err(CommandError {
+            exit: Exit::Refused,
+            message: format!("not granted: {why}"),
+            hint: Some("name a time with `--for`, as in `--for 30m`".to_owned()),
+        }
+        .into());
+    }
+    let id = session::find(instance, &fleet.live)?.clone();
+    let keys = fleet.keys(service)?;
+    let sources = fleet.sources(from, &id).await?;
+    let by = fleet.caller(&id).await;
+    let lease = Lease {
+        id: LeaseId::from_bits(fastrand::u64(..)),
+        until: end(fleet.now(), *length)?,
+        keys,
+        sources,
+        by,
+        why: reason.clone().unwrap_or_default(),
+    };
+    let lease = lease.fitted().map_err(|error| {
+        CommandError::usage(
+            format!("not granted: {error}"),
+            "name fewer or wider networks, or fewer ports",
+        )
+    })?;
+    let replaced = if *replace {
+        own(fleet, &id, &lease)
+    } else {
+        Vec::new()
+    };
+    let replaced: Vec<&Lease> = replaced.iter().collect();
+    fleet.judge(&id, &lease, &replaced).await?;
+    fleet.remember(&id, &lease).await?;
+    let aim = Aim {
+        open: vec![&lease],
+        close: replaced.clone(),
+    };
+    let about = format!(
+        "grant {}: {lease} until {} by {}: {}",
+        lease.id,
+        instant::show(lease.until),
+        lease.by,
+        reason.as_deref().unwrap_or("no reason was given")
+    );
+    if let Err(Unsettled { wrote, error }) = fleet.settle(&id, &aim, &about, receipts).await {
+        let tag = lease.id.tag_key();
+        if wrote {
+            say(&format!(
+                "note: something may be open: the tag `{tag}` stays, so that `apply --only-expired` closes it after {}",
+                instant::show(lease.until)
+            ));
+        } else if let Err(error) = fleet.forget(&id, BTreeSet::from([tag])).await {
+            complain(&error.message, error.hint.as_deref());
+        }
+        return Err(error);
+    }
+    let tags = replaced.iter().map(|lease| lease.id.tag_key()).collect();
+    if let Err(error) = fleet.forget(&id, tags).await {
+        complain(&error.message, error.hint.as_deref());
+    }
+    let replaced = replaced.iter().map(|lease| lease.id.clone()).collect();
+    Ok(Made {
+        id,
+        lease,
+        replaced,
+    })
+}
+
+/// The end of a lease that begins now, in whole seconds.
+fn end(now: OffsetDateTime, length: Duration) -> Result<OffsetDateTime, CommandError> {
+    let length = time::Duration::try_from(length).ok();
+    let end = length.and_then(|length| now.checked_add(length));
+    end.ok_or_else(|| CommandError::usage("`--for` is too long", "name a time such as 30m or 8h"))
+}
+
+/// The caller's own leases of the same ports on an instance.
+fn own(fleet: &Fleet, id: &InstanceId, lease: &Lease) -> Vec<Lease> {
+    let Some(instance) = fleet.live.instances.get(id) else {
+        return Vec::new();
+    };
+    let all = fleet.config.leases(instance, fleet.now()).into_iter();
+    let live = all.filter(|judged| judged.state == State::Live);
+    let known = |other: &Lease| lease.by != "unknown" && other.by == lease.by;
+    live.filter_map(|judged| judged.lease)
+        .filter(|other| known(other) && other.keys == lease.keys)
+        .collect()
+}
+
+/// What `aws scheduler create-schedule --cli-input-json` takes, one for each port. A schedule can call any
+/// action of a service by a universal target (`EventBridge` Scheduler User Guide, "Using universal targets").
+fn schedules(id: &InstanceId, lease: &Lease, role: &str) -> String {
+    let at = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
+    let at = lease.until.format(at).unwrap_or_default();
+    let one = |(place, key): (usize, &Key)| {
+        let input = json!({
+            "InstanceName": id.name,
+            "PortInfo": {
+                "Protocol": key.protocol().as_str(),
+                "FromPort": key.from(),
+                "ToPort": key.to(),
+                "Cidrs": lease.sources.cidrs().collect::<Vec<_>>(),
+                "Ipv6Cidrs": lease.sources.ipv6_cidrs().collect::<Vec<_>>(),
+            },
+        });
+        json!({
+            "Name": format!("portward-{}-{}", lease.id, place + 1),
+            "ScheduleExpression": format!("at({at})"),
+            "ScheduleExpressionTimezone": "UTC",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "ActionAfterCompletion": "DELETE",
+            "Target": {
+                "Arn": "arn:aws:scheduler:::aws-sdk:lightsail:closeInstancePublicPorts",
+                "RoleArn": role,
+                "Input": input.to_string(),
+            },
+        })
+    };
+    let all: Vec<serde_json::Value> = lease.keys.iter().enumerate().map(one).collect();
+    let mut text = serde_json::Value::from(all).to_string();
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Protocol, Sources};
+
+    #[test]
+    fn a_schedule_closes_what_the_lease_opened() {
+        let id = InstanceId {
+            account: None,
+            region: "eu-central-1".into(),
+            name: "web-1".into(),
+        };
+        let net = Sources::parse_live("203.0.113.7").expect("a network");
+        let lease = Lease {
+            id: LeaseId::parse("abcd").expect("an id"),
+            until: OffsetDateTime::from_unix_timestamp(1_925_090_100).expect("in range"),
+            keys: [Key::new(Protocol::Tcp, 22, 22).expect("a key")].into(),
+            sources: [net].into_iter().collect(),
+            by: "x".into(),
+            why: String::new(),
+        };
+        let text = schedules(&id, &lease, "arn:aws:iam::123456789012:role/closer");
+        let all: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(all.as_array().map(Vec::len), Some(1));
+        assert_eq!(all[0]["ScheduleExpression"], "at(2031-01-02T03:15:00)");
+        assert_eq!(
+            all[0]["Target"]["RoleArn"],
+            "arn:aws:iam::123456789012:role/closer"
+        );
+        let input = all[0]["Target"]["Input"].as_str().expect("a text");
+        let input: serde_json::Value = serde_json::from_str(input).expect("JSON");
+        assert_eq!(input["InstanceName"], "web-1");
+        assert_eq!(
+            input["PortInfo"],
+            json!({"Protocol": "tcp", "FromPort": 22, "ToPort": 22, "Cidrs": ["203.0.113.7/32"], "Ipv6Cidrs": []})
+        );
+    }
+}

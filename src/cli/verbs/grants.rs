@@ -1,0 +1,57 @@
+//! `grants`: who may reach what, where, until when and why.
+//!
+//! Owns the verb. Does not write.
+
+use clap::Args;
+
+use crate::cli::args::Format;
+use crate::cli::connection::AccessMode;
+use crate::cli::error::RunError;
+use crate::cli::exit::Exit;
+use crate::cli::leases::{Fleet, LeaseArgs};
+use crate::cli::output::Output;
+use crate::cli::present::show_answer;
+use crate::cli::run::Run;
+use crate::cli::signals::interruptible;
+use crate::cli::streams::complain;
+use crate::render::grants;
+
+#[derive(Args, Debug)]
+pub(super) struct GrantsArgs {
+    #[command(flatten)]
+    lease: LeaseArgs,
+}
+
+pub(super) async fn run(
+    args: &GrantsArgs,
+    run: &mut Run,
+    output: &Output,
+) -> Result<Exit, RunError> {
+    let look = async {
+        let fleet = Fleet::open(&args.lease, AccessMode::Read, run).await?;
+        let found = fleet.grants();
+        run.count(&fleet.connection.tally());
+        fleet.connection.close().await;
+        found
+    };
+    let found = interruptible(look).await?;
+    for (site, why) in &found.sites_unreadable {
+        complain(
+            &format!("cannot list the instances of `{site}`: {why}"),
+            why.hint.as_deref(),
+        );
+    }
+    let exit = if found.sites_unreadable.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Incomplete
+    };
+    let outputs = format!("exit-code={}\ngrants={}\n", exit.code(), found.grants.len());
+    show_answer(output, run, exit, &outputs, &|format, _| match format {
+        Format::Text | Format::Github => Some(grants::text(&found)),
+        Format::Json => Some(grants::json(&found)),
+        Format::Markdown => Some(grants::markdown(&found)),
+        Format::Prometheus => Some(grants::prometheus(&found)),
+        Format::Sarif | Format::Html => None,
+    })
+}

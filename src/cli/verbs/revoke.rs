@@ -1,0 +1,256 @@
+//! `revoke`: closes what was granted, before its time is over.
+//!
+//! Owns the verb, and which grants are meant. What is closed and how is decided by the plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use clap::Args;
+
+use crate::cli::args::Format;
+use crate::cli::connection::AccessMode;
+use crate::cli::error::{CommandError, RunError};
+use crate::cli::exit::Exit;
+use crate::cli::leases::{Aim, Fleet, LeaseArgs, Unsettled};
+use crate::cli::output::Output;
+use crate::cli::present::show_answer;
+use crate::cli::run::Run;
+use crate::cli::session;
+use crate::cli::streams::{complain, say};
+use crate::cli::unconfirmed::ReceiptsArgs;
+use crate::lease::{Judged, Lease, PREFIX, State};
+use crate::model::InstanceId;
+use crate::render::grants::{self, Grant, Grants};
+
+#[derive(Args, Debug)]
+pub(super) struct RevokeArgs {
+    /// The id of a grant; or the instance and the service, with `--from`
+    #[arg(value_name = "ID | INSTANCE SERVICE", num_args = 1..=2, required_unless_present = "all", conflicts_with = "all")]
+    grant: Vec<String>,
+    /// Whose access: as for `grant`
+    #[arg(
+        long,
+        value_name = "WHO",
+        value_delimiter = ',',
+        conflicts_with = "all"
+    )]
+    from: Vec<String>,
+    /// Every grant of the instances that are looked at
+    #[arg(long)]
+    all: bool,
+    /// Of all grants only those that the caller made
+    #[arg(long, requires = "all")]
+    mine: bool,
+    #[command(flatten)]
+    lease: LeaseArgs,
+    #[command(flatten)]
+    receipts: ReceiptsArgs,
+}
+
+pub(super) async fn run(
+    args: &RevokeArgs,
+    run: &mut Run,
+    output: &Output,
+) -> Result<Exit, RunError> {
+    let mut fleet = Fleet::open(&args.lease, AccessMode::Write, run).await?;
+    let done = revoke_all(args, &mut fleet).await;
+    run.count(&fleet.connection.tally());
+    let now = fleet.now();
+    fleet.connection.close().await;
+    let (revoked, exit) = done?;
+    let mut text = String::new();
+    for grant in &revoked {
+        text.push_str(&told(grant));
+    }
+    if revoked.is_empty() && exit == Exit::Done {
+        "Nothing was granted.\n".clone_into(&mut text);
+    }
+    let of = Grants {
+        as_of: now,
+        grants: revoked,
+        sites_unreadable: Vec::new(),
+    };
+    show_answer(output, run, exit, "", &|format, _| match format {
+        Format::Text | Format::Github => Some(text.clone()),
+        Format::Json => Some(grants::json(&of)),
+        Format::Markdown => Some(grants::markdown(&of)),
+        Format::Sarif | Format::Html | Format::Prometheus => None,
+    })
+}
+
+fn told(Grant { instance, judged }: &Grant) -> String {
+    match &judged.lease {
+        Some(lease) => format!(
+            "{lease} is no longer granted on {instance} ({})\n",
+            lease.id
+        ),
+        None => format!("the tag {} is removed from {instance}\n", judged.tag),
+    }
+}
+
+/// Ends what is meant, instance by instance. What cannot be ended is told, and the rest is ended all the same.
+async fn revoke_all(args: &RevokeArgs, fleet: &mut Fleet) -> Result<(Vec<Grant>, Exit), RunError> {
+    let mut by_instance: BTreeMap<InstanceId, Vec<Judged>> = BTreeMap::new();
+    for Grant { instance, judged } in meant(args, fleet).await? {
+        by_instance.entry(instance).or_default().push(judged);
+    }
+    let (mut revoked, mut held) = (Vec::new(), Vec::new());
+    for (id, all) in by_instance {
+        match revoke(
+            fleet,
+            &id,
+            &all,
+            args.from.is_empty(),
+            &args.receipts.receipts,
+        )
+        .await
+        {
+            Ok(()) => revoked.extend(all.into_iter().map(|judged| Grant {
+                instance: id.clone(),
+                judged,
+            })),
+            Err(error) => {
+                held.push(error.exit);
+                complain(&error.message, error.hint.as_deref());
+            }
+        }
+    }
+    if !fleet.live.sites_unreadable.is_empty() && args.all {
+        held.push(Exit::Incomplete);
+    }
+    Ok((revoked, Exit::first_of(&held)))
+}
+
+/// Closes what these leases opened, and removes their tags. Where nobody named the access, a lease that `[grants]` does not
+/// permit closes nothing: it opened nothing, and its tag could be anybody's.
+pub(super) async fn revoke(
+    fleet: &mut Fleet,
+    id: &InstanceId,
+    all: &[Judged],
+    only_permitted: bool,
+    receipts: &Path,
+) -> Result<(), CommandError> {
+    let opened = |judged: &&Judged| match judged.state {
+        State::Live => true,
+        State::Expired => judged.reason.is_none(),
+        State::NotHonoured | State::Unreadable => false,
+    };
+    let closes = all
+        .iter()
+        .filter(|judged| !only_permitted || opened(judged));
+    let close: Vec<&Lease> = closes.filter_map(|judged| judged.lease.as_ref()).collect();
+    for judged in all
+        .iter()
+        .filter(|judged| only_permitted && !opened(judged))
+    {
+        let why = judged.reason.as_deref().unwrap_or_default();
+        say(&format!(
+            "note: only the tag `{}` is removed, and nothing is closed for it: {why}",
+            judged.tag
+        ));
+    }
+    if !close.is_empty() {
+        let ids: Vec<String> = close.iter().map(|lease| lease.id.to_string()).collect();
+        let about = format!("revoke {}", ids.join(", "));
+        let aim = Aim {
+            open: Vec::new(),
+            close,
+        };
+        let settled = fleet.settle(id, &aim, &about, receipts).await;
+        settled.map_err(|Unsettled { error, .. }| match error {
+            RunError::Command(error) => error,
+            RunError::Invalid(_) => {
+                CommandError::failed(format!("the configuration does not fit `{id}`"))
+            }
+        })?;
+    }
+    let tags: BTreeSet<String> = all.iter().map(|judged| judged.tag.clone()).collect();
+    fleet.forget(id, tags).await
+}
+
+/// The grants that are meant.
+async fn meant(args: &RevokeArgs, fleet: &Fleet) -> Result<Vec<Grant>, RunError> {
+    let all = fleet.grants()?.grants;
+    if args.all {
+        let mut mine = Vec::new();
+        let mut callers: BTreeMap<Option<String>, String> = BTreeMap::new();
+        for grant in all {
+            let Some(lease) = &grant.judged.lease else {
+                continue;
+            };
+            if args.mine {
+                let account = grant.instance.account.clone();
+                if !callers.contains_key(&account) {
+                    let caller = fleet.caller(&grant.instance).await;
+                    callers.insert(account.clone(), caller);
+                }
+                let caller = callers.get(&account).map_or("unknown", String::as_str);
+                if caller == "unknown" {
+                    return Err(CommandError::failed(
+                        "whose grants are mine cannot be told: STS does not say who asks",
+                    )
+                    .with_hint(Some("name a grant by its id".to_owned()))
+                    .into());
+                }
+                if !lease.is_by(caller) {
+                    continue;
+                }
+            }
+            mine.push(grant);
+        }
+        return Ok(mine);
+    }
+    match &args.grant[..] {
+        [id] => {
+            if !args.from.is_empty() {
+                return Err(CommandError::usage(
+                    "`--from` has no effect on the id of a grant",
+                    "name the instance and the service, or leave out `--from`",
+                )
+                .into());
+            }
+            let tag = format!("{PREFIX}{}", id.strip_prefix(PREFIX).unwrap_or(id));
+            let found: Vec<Grant> = all
+                .into_iter()
+                .filter(|grant| grant.judged.tag == tag)
+                .collect();
+            if let (true, Some((site, why))) = (
+                found.is_empty(),
+                fleet.live.sites_unreadable.first_key_value(),
+            ) {
+                return Err(CommandError {
+                    exit: Exit::Incomplete,
+                    message: format!(
+                        "whether there is a grant `{id}` cannot be told, since the instances of `{site}` cannot be listed: {why}"
+                    ),
+                    hint: why.hint.clone(),
+                }
+                .into());
+            }
+            if found.is_empty() {
+                return Err(CommandError::failed(format!("there is no grant `{id}`"))
+                    .with_hint(Some("`portward grants` lists them".to_owned()))
+                    .into());
+            }
+            Ok(found)
+        }
+        [instance, service] => {
+            if args.from.is_empty() {
+                return Err(CommandError::usage(
+                    "whose access is not said",
+                    "add `--from`, as for `grant`, or name the id of the grant",
+                )
+                .into());
+            }
+            let id = session::find(instance, &fleet.live)?;
+            let keys = fleet.keys(service)?;
+            let sources = fleet.sources(&args.from, id).await?;
+            let same = |lease: &Lease| lease.keys == keys && lease.sources == sources;
+            let found = all.into_iter().filter(|grant| {
+                grant.instance == *id && grant.judged.lease.as_ref().is_some_and(same)
+            });
+            Ok(found.collect())
+        }
+        _ => Ok(Vec::new()),
+    }
+}

@@ -1,0 +1,208 @@
+//! `with`: grants, runs a command, and revokes, whatever becomes of the command.
+//!
+//! Owns the verb: the life of the command, the signals that are passed on to it, and its exit code. If this process is
+//! killed itself, the grant ends by its tag.
+
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use clap::Args;
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+use super::grant::{Made, Wanted, make, told};
+use super::revoke::revoke;
+use crate::cli::connection::AccessMode;
+use crate::cli::error::{CommandError, RunError};
+use crate::cli::exit::Exit;
+use crate::cli::leases::{Fleet, LeaseArgs, granted};
+use crate::cli::run::Run;
+use crate::cli::signals::{Signal, Signals};
+use crate::cli::streams::{complain, say};
+use crate::cli::unconfirmed::ReceiptsArgs;
+use crate::model::instant;
+
+/// How long a port may take to answer once the API says that it is open. The packet filter follows within seconds.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
+
+/// How long one attempt to connect may take.
+const ATTEMPT: Duration = Duration::from_secs(3);
+
+/// How often it is tried to revoke, since nobody may be there to try again.
+const ATTEMPTS: u32 = 3;
+
+/// What a shell says of a command that cannot be run.
+const NOT_FOUND: u8 = 127;
+
+#[derive(Args, Debug)]
+pub(super) struct WithArgs {
+    #[command(flatten)]
+    wanted: Wanted,
+    /// Wait until this answers before the command is run
+    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
+    wait_port: Option<String>,
+    #[command(flatten)]
+    lease: LeaseArgs,
+    #[command(flatten)]
+    receipts: ReceiptsArgs,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+pub(super) async fn run(args: &WithArgs, run: &mut Run) -> Result<Exit, RunError> {
+    // One for the whole verb, so that no signal is lost between two steps of it.
+    let mut signals = Signals::listen();
+    let mut fleet = Fleet::open(&args.lease, AccessMode::Write, run).await?;
+    let receipts = &args.receipts.receipts;
+    let made = match make(&args.wanted, &mut fleet, receipts).await {
+        Ok(made) => made,
+        Err(error) => {
+            fleet.connection.close().await;
+            return Err(error);
+        }
+    };
+    let Made { id, lease, .. } = &made;
+    say(&told(id, lease));
+    let ended = work(args, &made, &mut signals).await;
+    let judged = [granted(id, lease).judged];
+    let mut revoked = Ok(());
+    for attempt in 1..=ATTEMPTS {
+        revoked = revoke(&mut fleet, id, &judged, false, receipts).await;
+        let Err(error) = &revoked else { break };
+        complain(
+            &format!(
+                "attempt {attempt} of {ATTEMPTS} to revoke {}: {}",
+                lease.id, error.message
+            ),
+            error.hint.as_deref(),
+        );
+    }
+    fleet.connection.close().await;
+    let exit = match ended {
+        Ok(exit) => exit,
+        Err(error) => {
+            complain(&error.message, error.hint.as_deref());
+            error.exit
+        }
+    };
+    if let Err(error) = revoked {
+        let until = instant::show(lease.until);
+        complain(
+            &format!("{lease} may still be open on `{id}`, and ends at {until}"),
+            Some("revoke it, or let `apply --only-expired` close it then"),
+        );
+        return Ok(if exit == Exit::Done { error.exit } else { exit });
+    }
+    say(&format!("{lease} is no longer granted on {id}"));
+    Ok(exit)
+}
+
+/// Waits for the port, and runs the command to its end.
+async fn work(args: &WithArgs, made: &Made, signals: &mut Signals) -> Result<Exit, CommandError> {
+    if let Some(address) = &args.wait_port {
+        let wait = answers(address);
+        signals
+            .interruptible("interrupted before the command was run", wait)
+            .await?;
+    }
+    let Some((program, arguments)) = args.command.split_first() else {
+        return Ok(Exit::Done);
+    };
+    let spawned = Command::new(program)
+        .args(arguments)
+        .env("PORTWARD_GRANT_ID", made.lease.id.to_string())
+        .env("PORTWARD_GRANT_UNTIL", instant::show(made.lease.until))
+        .stdin(Stdio::inherit())
+        .spawn();
+    let mut child = spawned.map_err(|error| CommandError {
+        exit: Exit::Command(NOT_FOUND),
+        message: format!("cannot run `{program}`: {error}"),
+        hint: None,
+    })?;
+    loop {
+        tokio::select! {
+            biased;
+            status = child.wait() => {
+                let status = status.map_err(|error| {
+                    CommandError::failed(format!("`{program}` was lost: {error}"))
+                })?;
+                return Ok(exit_of(status));
+            }
+            signal = signals.next() => pass_on(&child, signal),
+        }
+    }
+}
+
+fn address(text: &str) -> Result<String, String> {
+    let parts = text.rsplit_once(':');
+    let good = parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    good.then(|| text.to_owned())
+        .ok_or_else(|| "expected HOST:PORT, such as 203.0.113.7:22".to_owned())
+}
+
+async fn answers(address: &str) -> Result<(), CommandError> {
+    let began = tokio::time::Instant::now();
+    let mut pause = Duration::from_millis(200);
+    loop {
+        let attempt = tokio::time::timeout(ATTEMPT, TcpStream::connect(address)).await;
+        let why = match attempt {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        if began.elapsed() > ANSWERS_WITHIN {
+            return Err(CommandError::failed(format!(
+                "`{address}` does not answer: {why}"
+            )));
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(2));
+    }
+}
+
+#[cfg(unix)]
+fn exit_of(status: ExitStatus) -> Exit {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal));
+    of_code(code)
+}
+
+#[cfg(not(unix))]
+fn exit_of(status: ExitStatus) -> Exit {
+    of_code(status.code())
+}
+
+fn of_code(code: Option<i32>) -> Exit {
+    match code.and_then(|code| u8::try_from(code).ok()) {
+        Some(0) => Exit::Done,
+        Some(code) => Exit::Command(code),
+        None => Exit::Failed,
+    }
+}
+
+/// Lets the command decide how it ends. What a terminal sends it sends to the whole group, so the command has it already.
+#[cfg(unix)]
+fn pass_on(child: &Child, signal: Signal) {
+    use rustix::process::{self, Pid, kill_process};
+
+    if signal == Signal::Interrupt && crate::cli::terminal::is_there() {
+        return;
+    }
+    let sent = match signal {
+        Signal::Interrupt => process::Signal::INT,
+        Signal::Terminate => process::Signal::TERM,
+        Signal::HangUp => process::Signal::HUP,
+    };
+    let id = child.id().and_then(|id| i32::try_from(id).ok());
+    if let Some(pid) = id.and_then(Pid::from_raw) {
+        // It may have ended by itself, which is what is waited for.
+        let _ = kill_process(pid, sent);
+    }
+}
+
+#[cfg(not(unix))]
+fn pass_on(_: &Child, _: Signal) {}

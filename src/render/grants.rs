@@ -1,0 +1,183 @@
+//! The grants of a fleet: who may reach what, where, until when and why.
+//!
+//! **Owns** their forms as text, JSON, Markdown and metrics. **Does not** judge a grant, and does not say which instances
+//! there are.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::markdown::escape::code;
+use super::words::{minute, sanitize};
+use crate::lease::{Judged, State};
+use crate::model::{InstanceId, Site, Unreadable, instant, pairs};
+
+/// The grants that were found.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Grants {
+    /// The instant that they are told for.
+    #[serde(with = "instant")]
+    #[cfg_attr(test, schemars(with = "instant::Instant"))]
+    pub as_of: OffsetDateTime,
+    /// Each of them: those that are over first, and then those that end first.
+    pub grants: Vec<Grant>,
+    /// Sites whose instances could not be listed.
+    #[serde(rename = "regionsUnreadable", with = "pairs")]
+    #[cfg_attr(test, schemars(with = "Vec<pairs::Pair<Site, Unreadable>>"))]
+    pub sites_unreadable: Vec<(Site, Unreadable)>,
+}
+
+/// A grant on an instance.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Grant {
+    /// Where.
+    pub instance: InstanceId,
+    /// What the tag says, and what becomes of it.
+    #[serde(flatten)]
+    pub judged: Judged,
+}
+
+impl Grants {
+    /// In their order.
+    pub fn sort(&mut self) {
+        let end = |grant: &Grant| grant.judged.lease.as_ref().map(|lease| lease.until);
+        self.grants.sort_by(|a, b| {
+            let key = |grant: &Grant| (grant.judged.state, end(grant));
+            key(a)
+                .cmp(&key(b))
+                .then_with(|| (&a.instance, &a.judged.tag).cmp(&(&b.instance, &b.judged.tag)))
+        });
+    }
+
+    /// How many there are in a state.
+    #[must_use]
+    pub fn count(&self, state: State) -> usize {
+        let grants = self.grants.iter();
+        grants.filter(|grant| grant.judged.state == state).count()
+    }
+}
+
+/// For people.
+#[must_use]
+pub fn text(of: &Grants) -> String {
+    if of.grants.is_empty() {
+        return "Nothing is granted.\n".to_owned();
+    }
+    let rows: Vec<[String; 4]> = of.grants.iter().map(row).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or_default()
+    };
+    let widths = [width(0), width(1), width(2)];
+    let mut text = String::new();
+    for (row, grant) in rows.iter().zip(&of.grants) {
+        for (cell, width) in row.iter().zip(widths) {
+            let _ = write!(text, "{cell:<width$}  ");
+        }
+        let _ = writeln!(text, "{}", row[3]);
+        for line in about(grant) {
+            let _ = writeln!(text, "    {line}");
+        }
+    }
+    text
+}
+
+/// State, instance, access, end.
+fn row(Grant { instance, judged }: &Grant) -> [String; 4] {
+    let (access, end) = match &judged.lease {
+        Some(lease) => (
+            lease.to_string(),
+            format!("until {}", instant::show(lease.until)),
+        ),
+        None => (judged.tag.clone(), String::new()),
+    };
+    [
+        judged.state.as_str().to_owned(),
+        sanitize(&instance.to_string()),
+        sanitize(&access),
+        end,
+    ]
+}
+
+/// Who, why, and what keeps it from being granted.
+fn about(Grant { judged, .. }: &Grant) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(lease) = &judged.lease {
+        let why = if lease.why.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", sanitize(&lease.why))
+        };
+        lines.push(format!("{} by {}{why}", lease.id, sanitize(&lease.by)));
+    }
+    lines.extend(judged.reason.as_deref().map(sanitize));
+    lines
+}
+
+/// For machines.
+///
+/// # Panics
+/// Never: strings and numbers are always JSON.
+#[must_use]
+pub fn json(of: &Grants) -> String {
+    let mut text = serde_json::to_string_pretty(of).expect("strings and numbers are always JSON");
+    text.push('\n');
+    text
+}
+
+/// For a page that people read.
+#[must_use]
+pub fn markdown(of: &Grants) -> String {
+    if of.grants.is_empty() {
+        return "Nothing is granted.\n".to_owned();
+    }
+    let mut text =
+        "| state | instance | access | until | by | why |\n|---|---|---|---|---|---|\n".to_owned();
+    for Grant { instance, judged } in &of.grants {
+        let why = judged.reason.as_deref().map(code);
+        let _ = match &judged.lease {
+            Some(lease) => {
+                let why = why.or_else(|| Some(code(&lease.why)).filter(|_| !lease.why.is_empty()));
+                writeln!(
+                    text,
+                    "| {} | {} | {} | {} | {} | {} |",
+                    judged.state.as_str(),
+                    code(&instance.to_string()),
+                    code(&lease.to_string()),
+                    minute(lease.until),
+                    code(&lease.by),
+                    why.unwrap_or_default()
+                )
+            }
+            None => writeln!(
+                text,
+                "| {} | {} | {} | | | {} |",
+                judged.state.as_str(),
+                code(&instance.to_string()),
+                code(&judged.tag),
+                why.unwrap_or_default()
+            ),
+        };
+    }
+    text
+}
+
+/// For monitoring.
+#[must_use]
+pub fn prometheus(of: &Grants) -> String {
+    let mut text = "# HELP portward_grants Grants of access for a time, by state.\n# TYPE portward_grants gauge\n".to_owned();
+    for state in State::ALL {
+        let _ = writeln!(
+            text,
+            "portward_grants{{state=\"{}\"}} {}",
+            state.as_str(),
+            of.count(state)
+        );
+    }
+    text
+}
