@@ -159,6 +159,15 @@ fn top(root: &DeTable<'_>, used: &mut BTreeSet<(&'static str, String)>) {
                     .into_iter()
                     .for_each(|rules| all("keep", rules.get_ref(), used));
             }
+            ("grants", DeValue::Table(grants)) => {
+                note("grants", grants, used);
+                for kind in ["match", "max-sources"] {
+                    let table = grants
+                        .get(kind)
+                        .and_then(|value| value.get_ref().as_table());
+                    table.into_iter().for_each(|table| note(kind, table, used));
+                }
+            }
             ("policy", DeValue::Array(policies)) => {
                 for table in policies
                     .iter()

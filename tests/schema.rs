@@ -403,3 +403,43 @@ fn reports_of_shards_and_joined_ones_are_as_their_schema_says() {
         100,
     );
 }
+
+#[test]
+fn grants_are_as_their_schema_says() {
+    let config = "version = 1\n[defaults]\nregion = \"eu-central-1\"\n[grants]\nservices = \"ssh\"\nmax = \"8h\"\n\
+        [instances.web-1]\nrules = [{ allow = \"https\", from = \"anywhere\" }]\n";
+    let mut web = instance("web-1", Vec::new());
+    for (id, value) in [
+        (
+            "aaaa",
+            "1 20310102T030000Z tcp/22 203.0.113.7/32 by=a why=b",
+        ),
+        ("bbbb", "1 20310102T010000Z tcp/22 2001:db8::/64 by=a"),
+        ("cccc", "1 20310102T030000Z tcp/443 203.0.113.7/32 by=a"),
+        ("dddd", "2"),
+    ] {
+        web.tags
+            .insert(format!("portward:grant:{id}"), value.to_owned());
+    }
+    let stage = Stage::new(config, &fleet(vec![web]));
+    let args = [
+        "grants",
+        "--emulator",
+        "fleet.json",
+        "--as-of",
+        "2031-01-02T02:00:00Z",
+    ];
+    let done = stage.run(&[&args[..], &["--format", "json"]].concat());
+    let document = check(schema::GRANTS, &done.stdout);
+    let grants = document["grants"].as_array().expect("a list");
+    let states: Vec<&Value> = grants.iter().map(|grant| &grant["state"]).collect();
+    assert_eq!(states, ["expired", "unreadable", "not-honoured", "live"]);
+    assert_eq!(grants[1]["lease"], Value::Null);
+    for format in ["text", "markdown", "prometheus"] {
+        let done = stage.run(&[&args[..], &["--format", format]].concat());
+        assert_eq!(done.code, Some(0), "{}", done.shown());
+        for state in ["expired", "unreadable", "not-honoured", "live"] {
+            assert!(done.stdout.contains(state), "{format}: {}", done.shown());
+        }
+    }
+}

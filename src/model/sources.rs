@@ -225,6 +225,19 @@ impl Sources {
             && self.0.aliases.is_superset(aliases)
     }
 
+    /// The networks and aliases that are not named in `gone`: names are compared, not addresses.
+    #[must_use]
+    pub fn without(&self, gone: &Self) -> Self {
+        let ipv4 = self.ipv4().difference(gone.ipv4());
+        let ipv6 = self.ipv6().difference(gone.ipv6());
+        let nets = ipv4.map(|net| (*net).into());
+        let mut left: Self = nets.chain(ipv6.map(|net| (*net).into())).collect();
+        for alias in self.aliases().difference(gone.aliases()) {
+            left.insert_alias(alias);
+        }
+        left
+    }
+
     /// The texts sent as `cidrs`, with the prefix length always written.
     pub fn cidrs(&self) -> impl Iterator<Item = String> + '_ {
         self.ipv4().iter().map(ToString::to_string)

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::surgical::{self, Wanted, without_texts};
+use super::surgical::{self, Wanted};
 use super::{Cause, CauseKind, InstancePlan, Plan};
 use crate::exposure;
 use crate::model::{
@@ -36,10 +36,10 @@ pub fn plan_grants(
             continue;
         };
         let ours = match stays.get(rule.key) {
-            Some(others) => without_texts(&rule.sources, others),
+            Some(others) => rule.sources.without(others),
             None => rule.sources.clone(),
         };
-        let left = without_texts(now, &ours);
+        let left = now.without(&ours);
         target.set(rule.key, left);
     }
     for rule in open {

@@ -9,9 +9,7 @@ use std::collections::BTreeSet;
 use super::planner::{self, Chosen, PlannerRefusal};
 use super::{Action, Cause, Change, InstancePlan, Verdict};
 use crate::exposure::{self, Diff, Doubtful, Reach};
-use crate::model::{
-    Family, Firewall, Instance, Key, LiveFirewall, Mode, Sources, Strategy, Uncertain,
-};
+use crate::model::{Family, Firewall, Instance, Key, LiveFirewall, Mode, Strategy, Uncertain};
 
 /// What a surgical plan is made from.
 pub(super) struct Wanted<'a> {
@@ -135,16 +133,4 @@ fn changes(
 
 pub(super) fn keys(one: &Firewall, other: &Firewall) -> BTreeSet<Key> {
     one.keys().chain(other.keys()).collect()
-}
-
-/// The networks and aliases that are not named in `gone`.
-pub(super) fn without_texts(sources: &Sources, gone: &Sources) -> Sources {
-    let ipv4 = sources.ipv4().difference(gone.ipv4());
-    let ipv6 = sources.ipv6().difference(gone.ipv6());
-    let nets = ipv4.map(|net| (*net).into());
-    let mut left: Sources = nets.chain(ipv6.map(|net| (*net).into())).collect();
-    for alias in sources.aliases().difference(gone.aliases()) {
-        left.insert_alias(alias);
-    }
-    left
 }

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use super::surgical::without_texts;
 use super::{Cause, CauseKind, StillOpen};
 use crate::exposure::{self, Atom, Effective};
 use crate::model::{
@@ -82,7 +81,7 @@ fn by_key(
         };
         let left = if rule.declared.origin.tag().is_some() {
             // A lease opened just these networks, so a wider one is somebody else's.
-            without_texts(now, &ours)
+            now.without(&ours)
         } else {
             exposure::subtract(now, &ours, family)
         };

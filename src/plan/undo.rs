@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 
-use super::surgical::{self, Wanted, keys, without_texts};
+use super::surgical::{self, Wanted, keys};
 use super::{Call, InstancePlan};
 use crate::exposure::{self, Diff, Effective, Line};
 use crate::model::{
@@ -177,7 +177,7 @@ fn spelled(wanted: &Sources, now: &Sources, origin: &Sources, family: Family) ->
     let mut known = now.clone();
     known.extend(origin);
     let outside = exposure::uncovered(&known, wanted, family);
-    let mut result = without_texts(&known, &outside);
+    let mut result = known.without(&outside);
     result.extend(&exposure::subtract(wanted, &result, family));
     result
 }

@@ -753,3 +753,106 @@ fn the_reason_is_in_the_receipt_in_full() {
     assert!(texts.iter().any(|text| text.contains(&reason)), "{texts:?}");
     stage.assert_in_sync();
 }
+
+/// What somebody was granted, in minutes since the beginning.
+#[derive(Clone, Debug)]
+struct Granted {
+    address: String,
+    until: i64,
+}
+
+/// Granters, revokers, a clock and two kinds of `apply`, one after the other by chance, beside what each should lead to.
+struct Crowd {
+    stage: Stage,
+    dice: fastrand::Rng,
+    minute: i64,
+    granted: Vec<Granted>,
+    /// What was done, for whoever reads a failure.
+    story: Vec<String>,
+}
+
+impl Crowd {
+    fn run(&mut self, args: &[&str]) -> Done {
+        let start = time::macros::datetime!(2031-01-01 00:00 UTC);
+        let now = start + time::Duration::minutes(self.minute);
+        let now = now.format(&Rfc3339).expect("an instant");
+        self.story.push(format!("{now} {}", args.join(" ")));
+        self.stage.on_fleet(&[args, &["--as-of", &now]].concat())
+    }
+
+    fn succeed(&mut self, args: &[&str]) {
+        let done = self.run(args);
+        assert_eq!(done.code, Some(0), "{:#?}\n{}", self.story, done.shown());
+    }
+
+    fn step(&mut self) {
+        let address = format!("203.0.113.{}", self.dice.u8(1..=3));
+        match self.dice.u8(0..8) {
+            0..3 => {
+                let minutes = self.dice.i64(5..=60);
+                let length = format!("{minutes}m");
+                self.succeed(&[
+                    "grant", "web-1", "ssh", "--from", &address, "--for", &length,
+                ]);
+                let until = self.minute + minutes;
+                self.granted.push(Granted { address, until });
+            }
+            3 => {
+                self.succeed(&["revoke", "web-1", "ssh", "--from", &address]);
+                self.granted.retain(|one| one.address != address);
+            }
+            4 | 5 => self.minute += self.dice.i64(1..=40),
+            kind => {
+                let only = ["apply", "--yes", "--only-expired"];
+                self.succeed(if kind == 6 { &only } else { &only[..2] });
+                let now = self.minute;
+                self.granted.retain(|one| one.until > now);
+                // Nothing outlives its end by more than this one run.
+                self.check(true);
+            }
+        }
+        self.check(false);
+    }
+
+    /// What is declared and what is granted is open, and nothing else; `exactly`: nor what is over.
+    fn check(&mut self, exactly: bool) {
+        let (open, tags) = state(&self.stage.fleet());
+        let story = &self.story;
+        assert_eq!(tags.len(), self.granted.len(), "{story:#?}");
+        let net = |one: &Granted| format!("{}/32", one.address);
+        let now = self.minute;
+        let live = self.granted.iter().filter(|one| one.until > now).map(net);
+        let live: BTreeSet<String> = live.chain(["198.51.100.0/24".to_owned()]).collect();
+        assert!(open.is_superset(&live), "{open:?}: {story:#?}");
+        let all: BTreeSet<String> = live
+            .iter()
+            .cloned()
+            .chain(self.granted.iter().map(net))
+            .collect();
+        assert!(all.is_superset(&open), "{open:?}: {story:#?}");
+        assert!(!exactly || open == live, "{open:?}: {story:#?}");
+    }
+}
+
+#[test]
+fn whatever_people_do_grants_end_and_what_is_declared_stays() {
+    for seed in 1..=4_u64 {
+        let additive = CONFIG.replace("rules = [\n", "mode = \"additive\"\nrules = [\n");
+        let config = if seed % 2 == 0 { CONFIG } else { &additive };
+        let mut crowd = Crowd {
+            stage: Stage::new(config, &declared()),
+            dice: fastrand::Rng::with_seed(seed),
+            minute: 0,
+            granted: Vec::new(),
+            story: vec![format!("seed {seed}")],
+        };
+        for _ in 0..18 {
+            crowd.step();
+        }
+        crowd.minute += 100;
+        crowd.succeed(&["apply", "--yes", "--only-expired"]);
+        crowd.granted.clear();
+        crowd.check(true);
+        crowd.stage.assert_in_sync();
+    }
+}

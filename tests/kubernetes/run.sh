@@ -17,8 +17,8 @@ if command -v systemd-analyze >/dev/null; then
   # The program is not installed here, so a stand-in is named in its place.
   mkdir "$work/units"
   cp examples/systemd/* "$work/units"
-  sed -i "s#/usr/local/bin/portward#$(command -v true)#" "$work/units/portward-drift.service"
-  told=$(systemd-analyze verify --man=no "$work/units/portward-drift.service" "$work/units/portward-drift.timer" 2>&1) || { echo "$told"; exit 1; }
+  sed -i "s#/usr/local/bin/portward#$(command -v true)#" "$work"/units/*.service
+  told=$(systemd-analyze verify --man=no "$work"/units/*.service "$work"/units/*.timer 2>&1) || { echo "$told"; exit 1; }
   if ! grep -q '^LoadCredential=aws-credentials:' examples/systemd/portward-drift.service; then
     echo "FAILED: the service has no place for credentials"; exit 1
   fi
@@ -27,7 +27,7 @@ if command -v systemd-analyze >/dev/null; then
   cp "$work/units/portward-drift.timer" "$work/units/broken.timer"
   echo 'OnCalendar=now and then' >>"$work/units/broken.timer"
   if systemd-analyze verify --man=no "$work/units/broken.timer" 2>&1 | grep -qE 'OnCalendar|calendar|Unknown'; then
-    echo "systemd: 2 units are clean"
+    echo "systemd: 4 units are clean"
   else
     echo "FAILED: the verifier let a broken unit pass"; exit 1
   fi
