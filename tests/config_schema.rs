@@ -138,7 +138,7 @@ fn table_of<'a>(schema: &'a Value, table: &str) -> &'a Value {
 fn heading(table: &str) -> String {
     match table {
         "top" => "A file".to_owned(),
-        "defaults" | "guard" => format!("`[{table}]`"),
+        "defaults" | "guard" | "grants" => format!("`[{table}]`"),
         "account" | "group" | "instance" => format!("`[{table}s.NAME]`"),
         "policy" => "`[[policy]]`".to_owned(),
         "rule" => "A rule".to_owned(),

@@ -165,7 +165,9 @@ fn top(root: &DeTable<'_>, used: &mut BTreeSet<(&'static str, String)>) {
                     let table = grants
                         .get(kind)
                         .and_then(|value| value.get_ref().as_table());
-                    table.into_iter().for_each(|table| note(kind, table, used));
+                    if let Some(table) = table {
+                        note(kind, table, used);
+                    }
                 }
             }
             ("policy", DeValue::Array(policies)) => {

@@ -435,7 +435,9 @@ fn of_grants(verb: &str, flag: &str) -> Option<Probe> {
             of("", "--as-of 2100-01-01").look(Look::Says("until 2100-01-01T00:30:00Z"))
         }
         "--as-of" => of("", THEN),
-        "--config" if makes => of("", "--config strict.toml").look(Look::Says("has no `[grants]`")),
+        "--config" if makes => {
+            of("", "--config strict.toml").look(Look::Says("no region to look at"))
+        }
         "--config" => of("", "--config strict.toml"),
         "--emulator" if makes => of("--emulator few.json", "--emulator synced.json")
             .at(Where::Nowhere)
@@ -453,12 +455,7 @@ fn of_grants(verb: &str, flag: &str) -> Option<Probe> {
         "--format" if makes => of("", "--format json").look(Look::Says("\"grants\": [")),
         "--from" if makes => of("", "--from 192.0.2.8").look(Look::Says("192.0.2.8/32")),
         "--from" => of("", "--from 192.0.2.8"),
-        "--mine" => of_base(
-            "revoke",
-            "-c strict.toml --all",
-            "-c strict.toml --all --mine",
-        )
-        .at(Where::Emulator("others.json")),
+        "--mine" => of_base("revoke", "--all", "--all --mine").at(Where::Emulator("others.json")),
         "--profile" if makes => of("", "--profile nobody")
             .at(Where::Served(20, 0))
             .look(Look::Says("cannot be listed")),
