@@ -184,7 +184,9 @@ proptest! {
         let mut texts = vec![String::new(); files];
         texts[0].push_str(&tables()[0]);
         for (at, table) in order.iter().enumerate() {
-            let of_all_files = table.starts_with("[defaults]") || table.starts_with("[guard]");
+            let of_all_files = ["[defaults]", "[guard]", "[grants]"]
+                .iter()
+                .any(|name| table.starts_with(name));
             texts[if of_all_files { 0 } else { at % files }].push_str(table);
         }
         let sources = texts.into_iter().map(|text| Source::new("f", text)).collect();
