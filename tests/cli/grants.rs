@@ -171,7 +171,7 @@ fn only_expired_changes_nothing_else() {
     let ports: Vec<i32> = stage
         .fleet()
         .entries()
-        .flat_map(|(_, entry)| entry.port_states.clone())
+        .filter_map(|(_, entry)| entry.port_states.clone())
         .flat_map(|rules| rules.iter().map(|rule| rule.from_port).collect::<Vec<_>>())
         .collect();
     assert!(ports.contains(&8080) && !ports.contains(&443), "{ports:?}");
@@ -743,7 +743,7 @@ fn the_reason_is_in_the_receipt_in_full() {
         .fleet()
         .entries()
         .next()
-        .map(|(region, entry)| (region.to_owned(), entry.clone()))
+        .map(|(region, entry)| (region.clone(), entry.clone()))
         .expect("an instance");
     assert!(entry.tags.values().all(|value| value.len() <= 256));
     let receipts = std::fs::read_dir(stage.path(".portward/receipts")).expect("a folder");
