@@ -479,7 +479,7 @@ fn a_change_of_what_may_be_granted_is_a_difference() {
     let done = stage.run(&["diff", "firewall.toml", "new.toml"]);
     assert_eq!(done.code, Some(2), "{}", done.shown());
     let told = "`[grants]` permitted nothing, and now permits match every instance; max 8h;";
-    assert!(done.stdout.contains(told), "{}", done.shown());
+    assert!(done.says(told), "{}", done.shown());
     for format in ["json", "markdown", "html"] {
         let done = stage.run(&["diff", "firewall.toml", "new.toml", "--format", format]);
         assert!(done.stdout.contains("max 8h"), "{format}: {}", done.shown());

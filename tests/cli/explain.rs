@@ -1,6 +1,6 @@
 //! `explain`: allowed or not, by which rule and line, live and as declared.
 
-use crate::stage::{Stage, fleet, instance, rule};
+use crate::stage::{Done, Stage, fleet, instance, rule};
 
 const CONFIG: &str = r#"version = 1
 [defaults]
@@ -232,4 +232,25 @@ fn a_misspelt_instance_is_suggested() {
         let expected = hint.map(|name| format!("hint: did you mean `{name}`?"));
         assert_eq!(said, expected.as_deref(), "{}", done.stderr);
     }
+}
+
+#[test]
+fn a_bare_port_is_a_port_of_tcp() {
+    let stage = stage();
+    let bare = stage.on_fleet(&["explain", "web-1", "--to", "80"]);
+    let full = stage.on_fleet(&["explain", "web-1", "--to", "tcp/80"]);
+    assert_eq!(bare.code, full.code);
+    let answer = |done: &Done| {
+        done.stdout
+            .split_once('\n')
+            .map(|(_, rest)| rest.to_owned())
+    };
+    assert_eq!(answer(&bare), answer(&full));
+    assert!(
+        bare.says("`--to 80` is taken as `--to tcp/80`"),
+        "{}",
+        bare.shown()
+    );
+    let wrong = stage.on_fleet(&["explain", "web-1", "--to", "65536"]);
+    assert_eq!(wrong.code, Some(64), "{}", wrong.shown());
 }

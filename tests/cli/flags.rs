@@ -600,13 +600,18 @@ fn validity(stage: &Stage) -> time::Duration {
 fn differs(look: &Look, without: &Seen, with: &Seen) -> bool {
     match look {
         Look::Shown => without.shown() != with.shown(),
-        Look::Says(text) => !without.shown().contains(text) && with.shown().contains(text),
+        Look::Says(text) => !says(without, text) && says(with, text),
         Look::File(name) => content(&without.stage, name) != content(&with.stage, name),
         Look::Validity => validity(&without.stage) != validity(&with.stage),
         Look::Slow(least) => with.took >= *least && with.done.code.is_some_and(|code| code < 64),
         Look::Requests => without.requests != with.requests,
         Look::Connections => without.connections > with.connections,
     }
+}
+
+/// Whether it says so, wherever its lines are broken; spaces at the ends of the text count.
+fn says(seen: &Seen, text: &str) -> bool {
+    seen.shown().contains(text) || (text.trim() == text && seen.done.says(text))
 }
 
 /// The same arguments with a variable in place of a flag.

@@ -93,8 +93,7 @@ fn a_grant_is_honoured_until_its_end_and_closed_then() {
     let done = stage.on_fleet(&[&GRANT[..], &["--reason", "deploy 4711"]].concat());
     assert_eq!(done.code, Some(0), "{}", done.shown());
     assert!(
-        done.stdout
-            .contains("tcp/22 from 203.0.113.7/32 is open on eu-central-1/web-1 until 20"),
+        done.says("tcp/22 from 203.0.113.7/32 is open on eu-central-1/web-1 until 20"),
         "{}",
         done.shown()
     );
@@ -107,8 +106,8 @@ fn a_grant_is_honoured_until_its_end_and_closed_then() {
     // It is declared, and named with its end.
     stage.assert_in_sync();
     let plan = stage.on_fleet(&["plan"]);
-    assert!(plan.stdout.contains("is granted to "), "{}", plan.shown());
-    assert!(plan.stdout.contains(": deploy 4711"), "{}", plan.shown());
+    assert!(plan.says("is granted to "), "{}", plan.shown());
+    assert!(plan.says(": deploy 4711"), "{}", plan.shown());
     let listed = stage.json(&["grants"]);
     let one = &listed["grants"][0];
     assert_eq!(one["state"], "live", "{listed}");
@@ -128,9 +127,7 @@ fn a_grant_is_honoured_until_its_end_and_closed_then() {
     assert!(listed.stdout.starts_with("expired "), "{}", listed.shown());
     let metrics = stage.on_fleet(&["grants", "--as-of", &over, "--format", "prometheus"]);
     assert!(
-        metrics
-            .stdout
-            .contains("portward_grants{state=\"expired\"} 1\n"),
+        metrics.says("portward_grants{state=\"expired\"} 1\n"),
         "{}",
         metrics.shown()
     );
@@ -186,7 +183,7 @@ fn what_grants_does_not_permit_is_refused_before_anything_is_written() {
     let refused = |args: &[&str], why: &str, code: i32| {
         let done = stage.on_fleet(args);
         assert_eq!(done.code, Some(code), "{}", done.shown());
-        assert!(done.stderr.contains(why), "{}", done.shown());
+        assert!(done.says(why), "{}", done.shown());
         assert_eq!(stage.read("fleet.json"), before, "{args:?}");
     };
     let of = |service, from, time| ["grant", "web-1", service, "--from", from, "--for", time];
@@ -249,8 +246,7 @@ fn additive_mode_keeps_what_is_not_ours() {
     let done = stage.on_fleet(&GRANT);
     assert_eq!(done.code, Some(3), "{}", done.shown());
     assert!(
-        done.stderr
-            .contains("open already by a rule that nothing declares"),
+        done.says("open already by a rule that nothing declares"),
         "{}",
         done.shown()
     );
@@ -300,11 +296,7 @@ fn a_grant_is_revoked_by_its_access_its_id_or_its_owner() {
         };
         let done = stage.on_fleet(&revoke);
         assert_eq!(done.code, Some(0), "{}", done.shown());
-        assert!(
-            done.stdout.contains("is no longer granted"),
-            "{}",
-            done.shown()
-        );
+        assert!(done.says("is no longer granted"), "{}", done.shown());
         assert_ssh(&stage.fleet(), &["198.51.100.0/24"], 0, "revoked");
         stage.assert_in_sync();
     }
@@ -395,11 +387,11 @@ fn tags_that_are_no_valid_grants_open_nothing_and_are_named() {
         "`[grants]` permits 8h at most",
         "portward:grant:aaaa",
     ] {
-        assert!(plan.stdout.contains(said), "{said}: {}", plan.shown());
+        assert!(plan.says(said), "{said}: {}", plan.shown());
     }
     let listed = stage.on_fleet(&["grants"]);
     assert!(
-        listed.stdout.contains("unreadable") && listed.stdout.contains("not-honoured"),
+        listed.says("unreadable") && listed.says("not-honoured"),
         "{}",
         listed.shown()
     );
@@ -447,11 +439,7 @@ fn a_command_has_access_for_as_long_as_it_runs() {
         );
         let done = with(&script);
         assert_eq!(done.code, Some(code), "{}", done.shown());
-        assert!(
-            done.stderr.contains("is no longer granted"),
-            "{}",
-            done.shown()
-        );
+        assert!(done.says("is no longer granted"), "{}", done.shown());
         assert_ssh(&stage.fleet(), &[], 0, signal);
     }
     let emulated = ["--emulator", "fleet.json", "--", "./there-is-none"];
@@ -722,7 +710,7 @@ fn me_is_the_address_that_two_servers_agree_upon() {
         let before = stage.read("fleet.json");
         let done = stage.on_fleet(&me);
         assert_eq!(done.code, Some(code), "{}", done.shown());
-        assert!(done.shown().contains(said), "{}", done.shown());
+        assert!(done.says(said), "{}", done.shown());
         if code == 0 {
             let revoke = stage.on_fleet(&["revoke", "web-1", "ssh", "--from", "me"]);
             assert_eq!(revoke.code, Some(0), "{}", revoke.shown());

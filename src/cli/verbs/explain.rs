@@ -16,7 +16,7 @@ use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::signals::interruptible;
-use crate::cli::streams::{complain, fit};
+use crate::cli::streams::{complain, fit, say};
 use crate::config::Config;
 use crate::exposure::{Access, Effective, Side};
 use crate::model::{Family, Key, LiveFirewall, Mode, Sources, Unreadable};
@@ -192,6 +192,11 @@ fn question(
 ) -> Result<(Vec<Key>, Option<Sources>), CommandError> {
     let to = match &args.to {
         None => vec![Key::ALL],
+        Some(port) if port.parse::<u16>().is_ok() => {
+            let tcp = format!("tcp/{port}");
+            say(&format!("note: `--to {port}` is taken as `--to {tcp}`"));
+            config.keys_of(&tcp).unwrap_or_default()
+        }
         Some(text) => config.keys_of(text).ok_or_else(|| {
             CommandError::usage(
                 format!("`--to {text}` is neither a service nor a port"),

@@ -21,7 +21,7 @@ use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
-use crate::cli::streams::{complain, say};
+use crate::cli::streams::{complain, fit, say};
 use crate::cli::unconfirmed::ReceiptsArgs;
 use crate::lease::{Lease, LeaseId, NotPermitted, State};
 use crate::model::{InstanceId, Key, instant};
@@ -105,7 +105,7 @@ pub(super) async fn run(
         Exit::Done,
         &outputs,
         &|format, _| match format {
-            Format::Text | Format::Github => Some(text.clone()),
+            Format::Text | Format::Github => Some(fit(&text)),
             Format::Json => Some(grants::json(&one)),
             Format::Markdown => Some(grants::markdown(&one)),
             Format::Sarif | Format::Html | Format::Prometheus => None,

@@ -13,7 +13,7 @@ use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::signals::interruptible;
-use crate::cli::streams::complain;
+use crate::cli::streams::{complain, fit};
 use crate::render::grants;
 
 #[derive(Args, Debug)]
@@ -48,7 +48,7 @@ pub(super) async fn run(
     };
     let outputs = format!("exit-code={}\ngrants={}\n", exit.code(), found.grants.len());
     show_answer(output, run, exit, &outputs, &|format, _| match format {
-        Format::Text | Format::Github => Some(grants::text(&found)),
+        Format::Text | Format::Github => Some(fit(&grants::text(&found))),
         Format::Json => Some(grants::json(&found)),
         Format::Markdown => Some(grants::markdown(&found)),
         Format::Prometheus => Some(grants::prometheus(&found)),

@@ -16,7 +16,7 @@ use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
-use crate::cli::streams::{complain, say};
+use crate::cli::streams::{complain, fit, say};
 use crate::cli::unconfirmed::ReceiptsArgs;
 use crate::lease::{Judged, Lease, PREFIX, State};
 use crate::model::InstanceId;
@@ -71,7 +71,7 @@ pub(super) async fn run(
         sites_unreadable: Vec::new(),
     };
     show_answer(output, run, exit, "", &|format, _| match format {
-        Format::Text | Format::Github => Some(text.clone()),
+        Format::Text | Format::Github => Some(fit(&text)),
         Format::Json => Some(grants::json(&of)),
         Format::Markdown => Some(grants::markdown(&of)),
         Format::Sarif | Format::Html | Format::Prometheus => None,
