@@ -62,6 +62,7 @@ fn child() {
                         .is_some_and(|hint| hint.contains("AWS_ACCESS_KEY_ID")),
                     "{error}"
                 );
+                tracing::info!("hint: {}", error.hint().unwrap_or_default());
                 assert!(
                     started.elapsed() < Duration::from_secs(1),
                     "{:?}",
@@ -219,7 +220,11 @@ fn a_profile_named_outright_beats_the_environment() {
     let case = case.env("PORTWARD_TEST_PROFILE", "typo");
     let log = case.run();
     assert!(
-        log.contains("without credentials: ") && log.contains("typo"),
+        log.contains("without credentials: ") && log.contains("there is no profile `typo`"),
+        "{log}"
+    );
+    assert!(
+        log.contains("hint: the shared files have the profile `work`; "),
         "{log}"
     );
 }

@@ -42,6 +42,13 @@ impl Listing {
         self.complete.is_empty() && self.incomplete.is_empty()
     }
 
+    /// Whether the sites where an instance of this place could be were asked, and none of them could be listed.
+    pub(super) fn failed_for(&self, place: &Place) -> bool {
+        let mut failed = self.incomplete.keys();
+        let mut listed = self.complete.iter();
+        failed.any(|site| place.could_be_in(site)) && !listed.any(|site| place.could_be_in(site))
+    }
+
     /// Whether the run is about this instance.
     pub(super) fn includes(&self, id: &InstanceId) -> bool {
         let scope = self.scope.as_ref();

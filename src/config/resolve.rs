@@ -236,6 +236,8 @@ impl<'a> Resolver<'a> {
                 }
                 None if !self.listing.is_about(|site| place.could_be_in(site)) => {}
                 None if self.is_listed(Extent::Place(place)) => absent.push(declared),
+                // That its only region failed is said of the region.
+                None if self.listing.failed_for(place) => {}
                 None => unseen.push(declared),
             }
         }
@@ -291,11 +293,11 @@ impl<'a> Resolver<'a> {
             names.push(format!("{} more", unseen.len() - SHOWN));
         }
         let text = format!(
-            "declared, but not seen in {} that was listed in full: {}",
+            "declared, but not in any {} that was listed: {}",
             if self.config.linked.accounts.is_empty() {
-                "a region"
+                "region"
             } else {
-                "an account and region"
+                "account and region"
             },
             names.join(", ")
         );

@@ -23,7 +23,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("config", &["input", "lease", "model", "strings"]),
     ("plan", &["exposure", "model"]),
     ("policy", &["exposure", "lease", "model", "plan", "strings"]),
-    ("lightsail", &["inventory", "model"]),
+    ("lightsail", &["input", "inventory", "model"]),
     (
         "apply",
         &[

@@ -222,3 +222,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_instance_whose_only_region_failed_has_no_note_of_its_own() {
+    let table = ["us-east-1/web-1".to_owned(), "db-1".to_owned()];
+    let config = config(&REGIONS, &(table.into(), BTreeMap::new()));
+    let said = |listed: &[&str]| {
+        let desired = resolve(&config, &BTreeSet::new(), listed).expect("resolved");
+        desired
+            .notes
+            .into_iter()
+            .map(|note| note.text)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(said(&[]), Vec::<String>::new());
+    assert_eq!(
+        said(&["eu-central-1"]),
+        ["declared, but not in any region that was listed: `db-1`"]
+    );
+}

@@ -379,7 +379,7 @@ fn instances_that_are_not_there() {
     // `eu-west-1` was not listed, and `web-1` could be there.
     assert_eq!(
         notes(&desired),
-        ["6: declared, but not seen in a region that was listed in full: `eu-west-1/cd`, `web-1`"]
+        ["6: declared, but not in any region that was listed: `eu-west-1/cd`, `web-1`"]
     );
     let text = "[instances.web-1]";
     let desired = resolve(text, &[dual("wbe-1")]).expect("resolved");

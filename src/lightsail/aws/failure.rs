@@ -13,6 +13,7 @@ use hyper_util::client::legacy::Error as HyperError;
 
 use super::super::{Error, Kind};
 use super::limits::Exceeded;
+use super::profiles;
 
 /// No more characters of a message are shown. Those of the service are a sentence or two.
 const MESSAGE: usize = 1_000;
@@ -134,11 +135,33 @@ pub(super) fn no_credentials(
     let text = text
         .split_once(" Attempted: ")
         .map_or(text.as_str(), |(what, _)| what);
+    if let Some(profile) = undefined_profile(text) {
+        let message = format!("no usable credentials: there is no profile `{profile}`");
+        let error = Error::new(Kind::Unauthenticated, action, target, message);
+        return error.with_hint(profiles_hint(&profiles::names()));
+    }
     let message = match text.trim_end_matches('.') {
         "no credentials found in chain" => "no usable credentials were found".to_owned(),
         text => format!("no usable credentials: {text}"),
     };
     Error::new(Kind::Unauthenticated, action, target, message).with_hint(CHAIN)
+}
+
+/// The profile that the SDK looked for in vain.
+fn undefined_profile(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("profile `")?;
+    let (profile, rest) = rest.split_once('`')?;
+    rest.starts_with(" was not defined").then_some(profile)
+}
+
+fn profiles_hint(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let there = match names.len() {
+        0 => "the shared files have no profile".to_owned(),
+        1 => format!("the shared files have the profile {}", names[0]),
+        _ => format!("the shared files have the profiles {}", names.join(", ")),
+    };
+    format!("{there}; without a profile, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 }
 
 /// A role that is not to be had: by the word of STS, or because STS could not be asked.

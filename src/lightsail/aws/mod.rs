@@ -16,6 +16,7 @@ mod failure_tests;
 mod http;
 mod identity;
 mod limits;
+mod profiles;
 #[cfg(test)]
 mod stub;
 #[cfg(test)]
