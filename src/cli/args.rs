@@ -18,10 +18,10 @@ use crate::policy::Allow;
 #[derive(Args, Debug)]
 pub(super) struct Logging {
     /// Log more on stderr: -v progress, -vv every call, -vvv everything
-    #[arg(short, long, action = ArgAction::Count, global = true)]
+    #[arg(help_heading = "Output", short, long, action = ArgAction::Count, global = true)]
     pub(super) verbose: u8,
     /// Format of log lines on stderr
-    #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "PORTWARD_LOG_FORMAT", global = true, hide_env = true)]
+    #[arg(help_heading = "Output", long, value_enum, default_value_t = LogFormat::Text, env = "PORTWARD_LOG_FORMAT", global = true, hide_env_values = true)]
     pub(super) log_format: LogFormat,
 }
 
@@ -36,10 +36,10 @@ pub(super) enum LogFormat {
 #[derive(Args, Debug)]
 pub(super) struct OutputArgs {
     /// Format of stdout
-    #[arg(long, value_enum, default_value_t = Format::Text, env = "PORTWARD_FORMAT", global = true, hide_env = true)]
+    #[arg(help_heading = "Output", long, value_enum, default_value_t = Format::Text, env = "PORTWARD_FORMAT", global = true, hide_env_values = true)]
     pub(super) format: Format,
     /// Also write a report in this format to this file, on failures too; repeatable
-    #[arg(long, value_name = "FORMAT=FILE", value_parser = report, global = true)]
+    #[arg(help_heading = "Output", long, value_name = "FORMAT=FILE", value_parser = report, global = true)]
     pub(super) report: Vec<(Format, PathBuf)>,
 }
 
@@ -96,11 +96,11 @@ pub(super) struct ConfigArgs {
         value_name = "FILE",
         default_value = "firewall.toml",
         env = "PORTWARD_CONFIG",
-        hide_env = true
+        hide_env_values = true
     )]
     pub(super) config: PathBuf,
     /// Evaluate `until` as of another day (2031-12-31) or instant (RFC 3339)
-    #[arg(long, value_name = "DATE", value_parser = as_of, env = "PORTWARD_AS_OF", hide_env = true)]
+    #[arg(long, value_name = "DATE", value_parser = as_of, env = "PORTWARD_AS_OF", hide_env_values = true)]
     pub(super) as_of: Option<OffsetDateTime>,
 }
 
@@ -119,40 +119,55 @@ pub(super) fn as_of(text: &str) -> Result<OffsetDateTime, String> {
 pub(super) struct ConnectionArgs {
     /// Limit to these regions; repeatable
     #[arg(
+        help_heading = "Selection",
         long,
         value_name = "REGION",
         env = "PORTWARD_REGION",
         value_delimiter = ',',
-        hide_env = true
+        hide_env_values = true
     )]
     pub(super) region: Vec<String>,
     /// Limit to these accounts of the configuration; repeatable
     #[arg(
+        help_heading = "Selection",
         long,
         value_name = "NAME",
         env = "PORTWARD_ACCOUNT",
         value_delimiter = ',',
-        hide_env = true
+        hide_env_values = true
     )]
     pub(super) account: Vec<String>,
     /// Profile of the shared AWS configuration files
-    #[arg(long, value_name = "NAME", env = "PORTWARD_PROFILE", hide_env = true)]
+    #[arg(
+        help_heading = "Connection",
+        long,
+        value_name = "NAME",
+        env = "PORTWARD_PROFILE",
+        hide_env_values = true
+    )]
     pub(super) profile: Option<String>,
     /// Endpoint URL of the Lightsail API; `AWS_ENDPOINT_URL_STS` sets that of STS
     #[arg(
+        help_heading = "Connection",
         long,
         value_name = "URL",
         env = "PORTWARD_ENDPOINT_URL",
-        hide_env = true
+        hide_env_values = true
     )]
     pub(super) endpoint_url: Option<String>,
     /// Run against an embedded emulator whose state is this inventory file; needs no account
     #[cfg(feature = "emulator")]
-    #[arg(long, value_name = "FILE", env = "PORTWARD_EMULATOR", hide_env = true, conflicts_with_all = ["endpoint_url", "profile"])]
+    #[arg(help_heading = "Connection", long, value_name = "FILE", env = "PORTWARD_EMULATOR", hide_env_values = true, conflicts_with_all = ["endpoint_url", "profile"])]
     pub(super) emulator: Option<PathBuf>,
     /// The part of the service's documented request rates to use, above 0 and at most 1, or `unlimited` [default: 1, and
     /// with a shard of N 1/N]
-    #[arg(long, value_name = "FRACTION", env = "PORTWARD_RATE", hide_env = true)]
+    #[arg(
+        help_heading = "Limits",
+        long,
+        value_name = "FRACTION",
+        env = "PORTWARD_RATE",
+        hide_env_values = true
+    )]
     pub(super) rate: Option<Rate>,
 }
 
@@ -161,16 +176,17 @@ pub(super) struct ConnectionArgs {
 pub(super) struct FleetArgs {
     /// Limit to these declared instances: NAME, REGION/NAME or ACCOUNT/REGION/NAME, globs allowed; repeatable
     #[arg(
+        help_heading = "Selection",
         short,
         long,
         value_name = "SELECTOR",
         env = "PORTWARD_TARGET",
         value_delimiter = ',',
-        hide_env = true
+        hide_env_values = true
     )]
     pub(super) target: Vec<String>,
     /// Number of instances processed at the same time
-    #[arg(long, value_name = "N", default_value_t = 16, env = "PORTWARD_CONCURRENCY", hide_env = true,
+    #[arg(help_heading = "Limits", long, value_name = "N", default_value_t = 16, env = "PORTWARD_CONCURRENCY", hide_env_values = true,
           value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(super) concurrency: u16,
 }
@@ -179,13 +195,12 @@ pub(super) struct FleetArgs {
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct ReadArgs {
     /// How live rules are read
-    #[arg(
-        long,
+    #[arg(help_heading = "Connection", long,
         value_enum,
         value_name = "HOW",
         default_value_t = Read::Exact,
         env = "PORTWARD_READ",
-        hide_env = true
+        hide_env_values = true
     )]
     pub(super) read: Read,
 }
@@ -194,7 +209,7 @@ pub(super) struct ReadArgs {
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct StrategyArgs {
     /// Calls that a plan may use, instead of what the configuration says
-    #[arg(long, value_name = "STRATEGY", value_parser = strategy, env = "PORTWARD_STRATEGY", hide_env = true)]
+    #[arg(long, value_name = "STRATEGY", value_parser = strategy, env = "PORTWARD_STRATEGY", hide_env_values = true)]
     pub(super) strategy: Option<Strategy>,
 }
 
@@ -283,7 +298,7 @@ pub(super) struct OutArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
     /// Maximum validity of the plan file
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration, env = "PORTWARD_VALID_FOR", hide_env = true)]
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration, env = "PORTWARD_VALID_FOR", hide_env_values = true)]
     pub(super) valid_for: Duration,
 }
 
@@ -292,7 +307,7 @@ pub(super) struct OutArgs {
 pub(super) struct InventoryFileArgs {
     /// Read instances and rules from this inventory file instead of the service
     #[cfg_attr(feature = "emulator", arg(conflicts_with = "emulator"))]
-    #[arg(long, value_name = "FILE", env = "PORTWARD_INVENTORY", hide_env = true, conflicts_with_all = ["endpoint_url", "profile"])]
+    #[arg(help_heading = "Connection", long, value_name = "FILE", env = "PORTWARD_INVENTORY", hide_env_values = true, conflicts_with_all = ["endpoint_url", "profile"])]
     pub(super) inventory: Option<PathBuf>,
 }
 

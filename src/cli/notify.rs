@@ -33,21 +33,20 @@ pub(super) struct NotifyArgs {
     /// Send one JSON object about the run to this address, which stays out of every log; `PORTWARD_NOTIFY_TOKEN` is sent as
     /// bearer token
     #[arg(
+        help_heading = "Output",
         long,
         value_name = "URL",
         env = "PORTWARD_NOTIFY_URL",
-        hide_env = true,
         hide_env_values = true
     )]
     notify_url: Option<Secret>,
     /// When there is something to say
-    #[arg(
-        long,
+    #[arg(help_heading = "Output", long,
         value_enum,
         value_name = "WHEN",
         default_value_t = When::Differences,
         env = "PORTWARD_NOTIFY",
-        hide_env = true
+        hide_env_values = true
     )]
     notify: When,
 }

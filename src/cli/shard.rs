@@ -19,10 +19,16 @@ const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
 #[derive(Args, Debug)]
 pub(super) struct ShardArgs {
     /// Work on the K-th of N parts of the fleet, from 1; `report merge` joins their reports
-    #[arg(long, value_name = "K/N", env = "PORTWARD_SHARD", hide_env = true)]
+    #[arg(
+        help_heading = "Selection",
+        long,
+        value_name = "K/N",
+        env = "PORTWARD_SHARD",
+        hide_env_values = true
+    )]
     shard: Option<Shard>,
     /// The same, with K taken from `JOB_COMPLETION_INDEX`, which counts from 0
-    #[arg(long, value_name = "N", env = "PORTWARD_SHARDS", hide_env = true, conflicts_with = "shard",
+    #[arg(help_heading = "Selection", long, value_name = "N", env = "PORTWARD_SHARDS", hide_env_values = true, conflicts_with = "shard",
           value_parser = clap::value_parser!(u16).range(1..=i64::from(Shard::MOST)))]
     shards: Option<u16>,
 }

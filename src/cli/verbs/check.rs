@@ -33,7 +33,12 @@ pub(super) struct CheckArgs {
     #[command(flatten)]
     config: ConfigArgs,
     /// Also decide what depends on instances (groups, tags, `expect`), on this inventory file
-    #[arg(long, value_name = "FILE", env = "PORTWARD_INVENTORY", hide_env = true)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PORTWARD_INVENTORY",
+        hide_env_values = true
+    )]
     inventory: Option<PathBuf>,
 }
 

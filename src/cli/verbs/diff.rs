@@ -42,7 +42,12 @@ pub(super) struct DiffArgs {
     /// What is, or would be
     new: String,
     /// The instances that exist, for groups and address types of configurations: a file, or git:REV:PATH
-    #[arg(long, value_name = "FILE", env = "PORTWARD_INVENTORY", hide_env = true)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PORTWARD_INVENTORY",
+        hide_env_values = true
+    )]
     inventory: Option<PathBuf>,
     /// Only these instances: NAME, REGION/NAME or ACCOUNT/REGION/NAME, globs allowed; repeatable
     #[arg(
@@ -51,11 +56,11 @@ pub(super) struct DiffArgs {
         value_name = "SELECTOR",
         env = "PORTWARD_TARGET",
         value_delimiter = ',',
-        hide_env = true
+        hide_env_values = true
     )]
     target: Vec<String>,
     /// Evaluate `until` as of another day (2031-12-31) or instant (RFC 3339)
-    #[arg(long, value_name = "DATE", value_parser = args::as_of, env = "PORTWARD_AS_OF", hide_env = true)]
+    #[arg(long, value_name = "DATE", value_parser = args::as_of, env = "PORTWARD_AS_OF", hide_env_values = true)]
     as_of: Option<OffsetDateTime>,
 }
 

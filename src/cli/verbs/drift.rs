@@ -32,7 +32,7 @@ pub(super) struct DriftArgs {
     #[command(flatten)]
     notify: NotifyArgs,
     /// Wait a random time of at most this before the first call, so that many machines do not ask at once
-    #[arg(long, value_name = "TIME", value_parser = duration, env = "PORTWARD_JITTER", hide_env = true)]
+    #[arg(long, value_name = "TIME", value_parser = duration, env = "PORTWARD_JITTER", hide_env_values = true)]
     jitter: Option<Duration>,
 }
 

@@ -60,7 +60,7 @@ pub(super) struct PlanArgs {
     #[arg(long)]
     detailed_exitcode: bool,
     /// Also show the rules before and after as a unified diff
-    #[arg(long)]
+    #[arg(help_heading = "Output", long)]
     diff: bool,
 }
 

@@ -47,7 +47,7 @@ pub(super) struct RollbackArgs {
         long,
         value_name = "FILE",
         env = "PORTWARD_CONFIG",
-        hide_env = true
+        hide_env_values = true
     )]
     config: Option<PathBuf>,
     #[command(flatten)]

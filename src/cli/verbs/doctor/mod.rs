@@ -33,7 +33,7 @@ pub(super) struct DoctorArgs {
         long,
         value_name = "FILE",
         env = "PORTWARD_CONFIG",
-        hide_env = true
+        hide_env_values = true
     )]
     config: Option<PathBuf>,
     #[command(flatten)]
