@@ -238,7 +238,8 @@ impl Fleet {
     ) -> Result<bool, Unsettled> {
         let mut wrote = false;
         let mut last = String::new();
-        // Once the whole firewall was replaced, everybody's leases are looked after, in case one was overwritten.
+        // Once the whole firewall was replaced, or somebody else wrote meanwhile, everybody's leases are looked after, in case
+        // one was overwritten.
         let mut everybody = false;
         for round in 0..ROUNDS {
             if round > 0 {
@@ -302,7 +303,11 @@ impl Fleet {
                 }
                 Outcome::AlreadyApplied => {}
                 Outcome::Stale(why) => last = why,
-                Outcome::ForeignWriter(foreign) => last = foreign.to_string(),
+                Outcome::ForeignWriter(foreign) => {
+                    last = foreign.to_string();
+                    // An Open or a Close that crossed with another writer may have taken away what that one had opened.
+                    everybody = true;
+                }
                 Outcome::Failed(failure) => {
                     let error = CommandError::failed(format!("`{id}`: {}", failure.message));
                     let error = error.with_hint(failure.hint).into();
