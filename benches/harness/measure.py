@@ -93,6 +93,11 @@ def median(runs, what="wall"):
     return statistics.median(getattr(run, what) for run in runs)
 
 
+def least(runs, what="wall"):
+    """What the work itself costs: other processes can only add to it."""
+    return min(getattr(run, what) for run in runs)
+
+
 def ratio(ours, theirs, what="wall"):
     """The median of the ratios of runs that were neighbours."""
     pairs = zip(ours, theirs, strict=True)

@@ -13,7 +13,7 @@ import typing
 import fleet
 import table
 from emulator import REGION
-from measure import median
+from measure import least, median
 from table import Row
 
 HEAD = f'version = 1\n[defaults]\nregion = "{REGION}"\n[guard]\nmax-instances = 1000000\nmax-closed = 1000000\n'
@@ -154,7 +154,7 @@ def run(bench, wanted):
             (small, text), (large, _) = ((dict(runs[size])[verb], runs[size][2][1]) for size in (shape.size, 2 * shape.size))
             outcome = f"exit {small[0].code}"
             wall, peak = median(small), median(small, "peak")
-            growth = median(large, "cpu") / max(median(small, "cpu"), IDLE_SECONDS)
+            growth = least(large, "cpu") / max(least(small, "cpu"), IDLE_SECONDS)
             shown.append((shape.name, shape.size, f"{text / 1024:.0f} KiB", verb, outcome, table.seconds(wall), table.mib(peak), f"{growth:.2f}"))
             what = f"{verb}: {shape.size} {shape.name}"
             rows.append(Row(11, f"{what}, time", wall, shape.seconds, " s"))
@@ -176,7 +176,7 @@ def measured(bench, shape, size):
     codes = (65,) if shape.refused else (0, 1, 2, 3, 65)
     go = lambda *command: bench.runner.run(bench.portward, *command, timeout=120).expect(*codes)
     check, plan = bench.runner.paired(
-        bench.times(3),
+        bench.times(7),
         lambda: go("check", "-c", config),
         lambda: go("plan", "-c", config, "--inventory", state),
     )
