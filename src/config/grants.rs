@@ -16,7 +16,7 @@ use super::rule::Families;
 use super::selector::{Glob, Selector};
 use super::until;
 use crate::lease::{Judged, Leases, Limits, NotPermitted, State};
-use crate::model::{DesiredInstance, Instance, Mode, Note, Origin, Rule};
+use crate::model::{DesiredInstance, Instance, Note, Origin, Rule};
 
 /// The limits of `[grants]`, and the instances they are for.
 #[derive(Debug)]
@@ -173,11 +173,12 @@ pub(super) fn counted(
                 };
                 format!("{lease} is granted to {by} until {until}{why}")
             }
-            // In additive mode this closes rules, which a tag alone must not do: only what could have been granted is closed.
-            (State::Expired, Some(why)) if wanted.mode == Mode::Additive => {
-                format!("{lease} was granted to {by} until {until}, and is not closed: {why}")
+            // The end of a grant closes rules, in additive mode too, and needs no consent of a guard. A tag alone must do
+            // neither: only what could have been granted is ended.
+            (State::Expired, Some(why)) => {
+                format!("{lease}, for {by} until {until}, is not ended as a grant: {why}")
             }
-            (State::Expired, _) => {
+            (State::Expired, None) => {
                 wanted.expired.extend(rules());
                 format!("{lease} was granted to {by} until {until}, which is over")
             }

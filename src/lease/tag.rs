@@ -45,7 +45,7 @@ pub enum TooLong {
     #[error("the grant names no port or no source")]
     Nothing,
     /// An alias is named.
-    #[error("`{0}` is no address, and only addresses and networks can be granted")]
+    #[error("`{0}` is not an address, and only addresses and networks can be granted")]
     Alias(String),
 }
 

@@ -194,7 +194,11 @@ fn what_grants_does_not_permit_is_refused_before_anything_is_written() {
         3,
     );
     refused(&of("ssh", "203.0.113.7", "9h"), "permits 8h at most", 3);
-    refused(&of("ssh", "lightsail-connect", "1h"), "is no address", 64);
+    refused(
+        &of("ssh", "lightsail-connect", "1h"),
+        "is not an address",
+        64,
+    );
     refused(
         &[
             "grant",
@@ -686,7 +690,7 @@ fn me_is_the_address_that_two_servers_agree_upon() {
         ),
         (
             vec![&private, &private],
-            "10.0.0.7 cannot be granted: it is no public address",
+            "10.0.0.7 cannot be granted: it is not a public address",
             1,
         ),
         (
@@ -694,7 +698,7 @@ fn me_is_the_address_that_two_servers_agree_upon() {
             "only one says that the IPv4 address is 203.0.113.7",
             1,
         ),
-        (vec![&page], "the answer is no address", 1),
+        (vec![&page], "the answer is not an address", 1),
         // IPv6 is apart, and what only one says is left out.
         (
             vec![&one, &other, &six],
@@ -842,5 +846,28 @@ fn whatever_people_do_grants_end_and_what_is_declared_stays() {
         crowd.granted.clear();
         crowd.check(true);
         crowd.stage.assert_in_sync();
+    }
+}
+
+#[test]
+fn a_forged_tag_takes_no_guard_away() {
+    let config = CLOSED.split("[grants]").next().expect("a beginning");
+    let rest = CLOSED.split_once("[instances").expect("an instance").1;
+    let config = format!("{config}[instances{rest}");
+    for config in [config.as_str(), CLOSED] {
+        let mut fleet = declared();
+        let entry = &mut fleet.regions.get_mut(REGION).expect("a region")[0];
+        let forged = "1 20200102T031500Z tcp/22 0.0.0.0/0 ::/0 by=x";
+        entry
+            .tags
+            .insert("portward:grant:aaaa".to_owned(), forged.to_owned());
+        let stage = Stage::new(config, &fleet);
+        let plan = stage.on_fleet(&["plan"]);
+        assert_eq!(plan.code, Some(3), "{config}: {}", plan.shown());
+        assert!(plan.says("refused by lockout on web-1"), "{}", plan.shown());
+        assert!(plan.says("is not ended as a grant"), "{}", plan.shown());
+        let ended = stage.on_fleet(&["apply", "--only-expired", "--yes"]);
+        assert_eq!(ended.code, Some(0), "{}", ended.shown());
+        assert_ssh(&stage.fleet(), &["198.51.100.0/24"], 1, "forged");
     }
 }

@@ -32,7 +32,7 @@ const AGREEING: usize = 2;
 /// Asks these, or the built-in ones where there are none.
 ///
 /// # Errors
-/// They do not agree, too few answer, or the answer is no public address.
+/// They do not agree, too few answer, or the answer is not a public address.
 pub(super) async fn ask(urls: &[String]) -> Result<Sources, CommandError> {
     let urls: Vec<&str> = if urls.is_empty() {
         BUILT_IN.to_vec()
@@ -49,7 +49,7 @@ async fn one(url: &str) -> Result<IpAddr, String> {
     let text = answer.map_err(|_| "no answer in time".to_owned())??;
     let text = text.trim();
     text.parse()
-        .map_err(|_| "the answer is no address".to_owned())
+        .map_err(|_| "the answer is not an address".to_owned())
 }
 
 /// The addresses that were agreed upon.
@@ -84,7 +84,7 @@ fn decide(answers: &[(&str, Result<IpAddr, String>)]) -> Result<Sources, Command
         }
         if let Some(special) = Special::of(IpNet::from(**address)) {
             return Err(CommandError::failed(format!(
-                "{address} cannot be granted: it is no public address ({special})"
+                "{address} cannot be granted: it is not a public address ({special})"
             ))
             .with_hint(Some(
                 "`whoami` of `[grants]` must name servers on the internet".to_owned(),
@@ -155,7 +155,7 @@ mod tests {
             ),
             (
                 &["10.0.0.1", "10.0.0.1"],
-                Err("10.0.0.1 cannot be granted: it is no public address (private (RFC 1918))"),
+                Err("10.0.0.1 cannot be granted: it is not a public address (private (RFC 1918))"),
             ),
         ] {
             let expected = said.map(str::to_owned).map_err(str::to_owned);

@@ -143,10 +143,9 @@ fn a_tag_alone_opens_and_closes_nothing() {
         (
             format!("[defaults]\nregion = \"eu-central-1\"\n[instances.web-1]\n{rules}"),
             "web-1",
-            1,
+            0,
         ),
-        (format!("{GRANTS}[instances.db-1]\n{rules}"), "db-1", 1),
-        // In additive mode a tag would close what is not ours.
+        (format!("{GRANTS}[instances.db-1]\n{rules}"), "db-1", 0),
         (format!("{GRANTS}[instances.db-1]\n{additive}"), "db-1", 0),
         (format!("{GRANTS}[instances.web-1]\n{additive}"), "web-1", 1),
     ] {

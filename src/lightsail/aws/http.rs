@@ -89,7 +89,7 @@ pub(crate) async fn get(url: &str) -> Result<String, String> {
         .bytes()
         .and_then(|bytes| str::from_utf8(bytes).ok());
     text.map(str::to_owned)
-        .ok_or_else(|| "the answer is no text".to_owned())
+        .ok_or_else(|| "the answer is not text".to_owned())
 }
 
 fn request(
