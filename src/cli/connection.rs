@@ -18,7 +18,7 @@ use crate::emulator;
 use crate::inventory::Inventory;
 use crate::lightsail::aws::{Account, Accounts, AccountsReader, AccountsWriter, Settings};
 use crate::lightsail::{self, Listed, Offline, Operation, Reader, Tally};
-use crate::model::{Instance, InstanceId, LiveFirewall, PortState, Site};
+use crate::model::{Code, Instance, InstanceId, LiveFirewall, PortState, Site};
 
 /// A connection to the service, to the embedded emulator, or to nothing but a file.
 pub(super) struct Connection {
@@ -103,7 +103,11 @@ impl Connection {
         let _ = want;
         let aws = Accounts::connect(each(accounts, &settings))
             .await
-            .map_err(|error| CommandError::failed(error.to_string()).with_hint(error.hint()))?;
+            .map_err(|error| {
+                CommandError::failed(error.to_string())
+                    .of_kind(Code::Connection)
+                    .with_hint(error.hint())
+            })?;
         Ok(Self {
             reader: AnyReader::Aws(aws.reader()),
             aws: Some(aws),
@@ -121,6 +125,7 @@ impl Connection {
             CommandError::failed(format!(
                 "internal error: cannot read the inventory: {error}"
             ))
+            .of_kind(Code::Internal)
         })??);
         Ok(Self {
             reader: AnyReader::Offline(Box::new(

@@ -1,39 +1,56 @@
 //! Why a verb could not do its job.
 //!
-//! **Owns** what is said of it: the exit code, the message and the hint, or the problems of a configuration, and their form in
+//! **Owns** what is said of it: the exit code, the kind, the message and the hint, or the problems of a configuration, and their form in
 //! reports. **Does not** show anything.
 
 use super::exit::Exit;
 use crate::config::{Diagnostic, Diagnostics, Severity};
+use crate::model::Code;
 use crate::render::json::{self, Problem};
 
 /// What ends a run before its answer.
 #[derive(Debug)]
 pub(super) struct CommandError {
     pub(super) exit: Exit,
+    pub(super) code: Code,
     pub(super) message: String,
     pub(super) hint: Option<String>,
 }
 
 impl CommandError {
-    pub(super) fn failed(message: impl Into<String>) -> Self {
+    /// What ends a run with this exit code, of the kind that mostly does.
+    pub(super) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self {
-            exit: Exit::Failed,
+            exit,
+            code: match exit {
+                Exit::Usage => Code::Usage,
+                Exit::Refused => Code::GrantRefused,
+                Exit::Stale => Code::StalePlan,
+                Exit::Incomplete => Code::Undecided,
+                Exit::Interrupted | Exit::Terminated => Code::Interrupted,
+                _ => Code::Failed,
+            },
             message: message.into(),
             hint: None,
         }
     }
 
+    pub(super) fn failed(message: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, message)
+    }
+
     pub(super) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self {
-            exit: Exit::Usage,
-            message: message.into(),
-            hint: Some(hint.into()),
-        }
+        Self::new(Exit::Usage, message).with_hint(Some(hint.into()))
     }
 
     pub(super) fn with_hint(mut self, hint: Option<String>) -> Self {
         self.hint = hint;
+        self
+    }
+
+    /// Of another kind than its exit code tells.
+    pub(super) fn of_kind(mut self, code: Code) -> Self {
+        self.code = code;
         self
     }
 }
@@ -67,6 +84,7 @@ pub(super) fn problems<'a>(diagnostics: impl IntoIterator<Item = &'a Diagnostic>
                 Severity::Error => json::Severity::Error,
                 Severity::Warning => json::Severity::Warning,
             },
+            code: diagnostic.code,
             message: diagnostic.message.clone(),
             file: Some(diagnostic.origin.file.to_string()),
             line: Some(diagnostic.origin.line),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::args::{Format, OutputArgs};
 use super::exit::Exit;
 use super::streams::{complain, try_stdout};
+use crate::model::Code;
 use files::GithubFiles;
 
 /// The format of stdout and the report files of one run.
@@ -64,6 +65,6 @@ fn written(path: &Path, result: io::Result<()>) -> Exit {
         return Exit::Done;
     };
     let message = format!("cannot write the report `{}`: {error}", path.display());
-    complain(&message, None);
+    complain(Code::File, &message, None);
     Exit::Failed
 }

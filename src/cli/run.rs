@@ -83,7 +83,7 @@ impl Run {
         (self.exit, self.error, self.problems) = match error {
             RunError::Invalid(diagnostics) => (Exit::Config, None, problems(diagnostics)),
             RunError::Command(error) => {
-                let problem = Problem::error(&error.message, error.hint.clone());
+                let problem = Problem::error(error.code, &error.message, error.hint.clone());
                 (error.exit, Some(problem), Vec::new())
             }
         };

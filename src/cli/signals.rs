@@ -76,11 +76,7 @@ impl Signals {
     ) -> Result<T, E> {
         tokio::select! {
             biased;
-            signal = self.next() => Err(E::from(CommandError {
-                exit: signal.exit(),
-                message: message.to_owned(),
-                hint: None,
-            })),
+            signal = self.next() => Err(E::from(CommandError::new(signal.exit(), message.to_owned()))),
             done = work => done,
         }
     }

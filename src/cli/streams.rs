@@ -8,7 +8,7 @@ use std::io::{self, Write as _};
 use super::exit::Exit;
 use super::terminal::{stderr_width, stdout_width};
 use crate::config::Diagnostic;
-use crate::model::sanitize_lines;
+use crate::model::{Code, sanitize_lines};
 use crate::render::{sanitize, wrap};
 
 /// A line on stderr that is neither data nor trouble.
@@ -23,9 +23,9 @@ pub(super) fn fit(text: &str) -> String {
 }
 
 /// An error and its hint on stderr.
-pub(super) fn complain(message: &str, hint: Option<&str>) {
+pub(super) fn complain(code: Code, message: &str, hint: Option<&str>) {
     let style = anstyle::AnsiColor::Red.on_default().bold();
-    let mut text = format!("{style}error:{style:#} {}\n", sanitize(message));
+    let mut text = format!("{style}error[{code}]:{style:#} {}\n", sanitize(message));
     if let Some(hint) = hint {
         text.push_str("hint: ");
         text.push_str(&sanitize(hint));
@@ -48,6 +48,7 @@ pub(super) fn clap_message(error: &clap::Error, hint: Option<&str>) -> Exit {
     if error.use_stderr() {
         // What was typed may come from a pipeline's variables, line breaks included.
         let text = sanitize_lines(&text.to_string());
+        let text = text.replacen("error:", &format!("error[{}]:", Code::Usage), 1);
         let mut stderr = anstream::stderr().lock();
         let _ = write!(stderr, "{text}");
         if let Some(hint) = hint {
@@ -63,7 +64,11 @@ pub(super) fn clap_message(error: &clap::Error, hint: Option<&str>) -> Exit {
 pub(super) fn to_stdout(text: &str) -> Exit {
     match try_stdout(text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            complain(&format!("cannot write to stdout: {error}"), None);
+            complain(
+                Code::File,
+                &format!("cannot write to stdout: {error}"),
+                None,
+            );
             Exit::Failed
         }
         _ => Exit::Done,

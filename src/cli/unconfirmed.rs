@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::streams::say;
 use crate::apply::receipt::{self, Unconfirmed, unconfirmed, unended};
-use crate::model::instant;
+use crate::model::{Code, instant};
 use crate::render::json::Problem;
 
 /// Where the receipts of runs are.
@@ -32,7 +32,7 @@ pub(super) fn name_unconfirmed(folder: &Path, config: &Path) -> Vec<Problem> {
     let told = |run: &Unconfirmed| {
         let text = text(run, config);
         say(&format!("warning: {text}"));
-        Problem::warning(text)
+        Problem::warning(Code::Receipt, text)
     };
     runs.iter().map(told).collect()
 }

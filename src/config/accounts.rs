@@ -9,7 +9,7 @@ use super::diagnostic::Report;
 use super::place::Place;
 use super::selector::Selector;
 use super::source::{Span, quote};
-use crate::model::Site;
+use crate::model::{Code, Site};
 
 /// The id of each account, by its name.
 #[must_use]
@@ -31,7 +31,7 @@ pub(super) fn link(named: Named<Account>, report: &mut Report) -> BTreeMap<Strin
                 quote(&name)
             );
             report
-                .error(span, message)
+                .error(Code::Conflict, span, message)
                 .hint("one account has one name; `regions` takes several regions")
                 .related(*first_span, "the other one is here");
         } else {
@@ -56,7 +56,7 @@ pub(super) fn check_matches<'a>(
             Some(name) => unknown(accounts, name, *span, report),
             None => {
                 report
-                    .error(*span, "no account matches this pattern")
+                    .error(Code::UnknownName, *span, "no account matches this pattern")
                     .hint(known(accounts));
             }
         }
@@ -118,7 +118,7 @@ fn unknown(accounts: &BTreeMap<String, Account>, name: &str, span: Span, report:
         Some(near) => format!("did you mean {}?", quote(near)),
         None => known(accounts),
     };
-    report.error(span, message).hint(hint);
+    report.error(Code::UnknownName, span, message).hint(hint);
 }
 
 fn known(accounts: &BTreeMap<String, Account>) -> String {

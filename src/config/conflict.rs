@@ -10,7 +10,7 @@ use super::complaints::Complaints;
 use super::rule::Families;
 use super::source::{Span, quote};
 use super::table::{Group, Settings};
-use crate::model::{Absent, DesiredInstance, Instance, Mode, Sources};
+use crate::model::{Absent, Code, DesiredInstance, Instance, Mode, Sources};
 
 /// A setting of an instance: its own, or the one on which its groups agree.
 pub(super) fn settle<T: Copy + PartialEq>(
@@ -38,6 +38,7 @@ pub(super) fn settle<T: Copy + PartialEq>(
             complaints
                 .report
                 .error(
+                    Code::Conflict,
                     span,
                     format!("groups {one} and {two} give {name} different values of `{what}`"),
                 )
@@ -82,7 +83,7 @@ pub(super) fn absent(
                 );
                 complaints
                     .report
-                    .error(rule.span, message)
+                    .error(Code::Misplaced, rule.span, message)
                     .hint("it belongs to additive mode");
             }
             continue;
@@ -140,6 +141,7 @@ fn contradiction(
             complaints
                 .report
                 .error(
+                    Code::Conflict,
                     span,
                     format!(
                         "`{}`{what} is both absent and declared for {name}",

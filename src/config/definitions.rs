@@ -15,7 +15,7 @@ use super::place::Place;
 use super::selector::Selector;
 use super::source::{Span, quote};
 use super::tree::Text;
-use crate::model::{Mode, PolicySeverity, Strategy};
+use crate::model::{Code, Mode, PolicySeverity, Strategy};
 
 /// Everything, from all files.
 #[derive(Debug, Default)]
@@ -171,7 +171,7 @@ impl<T> Named<T> {
             Entry::Occupied(entry) => {
                 let message = format!("{kind} {} is defined twice", quote(entry.key()));
                 report
-                    .error(name.span, message)
+                    .error(Code::InvalidName, name.span, message)
                     .related(entry.get().0, "first defined here");
             }
         }

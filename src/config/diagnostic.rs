@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::source::{Excerpt, Source, Span};
-use crate::model::{Origin, sanitize_line};
+use crate::model::{Code, Origin, sanitize_line};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +32,8 @@ impl fmt::Display for Severity {
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
+    /// What kind of problem it is.
+    pub code: Code,
     /// Where: the file, the line and the column, both from 1, the column in characters. A file that could not be read
     /// has line and column 0, and so has the number of the problems that are not shown.
     pub origin: Origin,
@@ -71,7 +73,7 @@ impl<'a> IntoIterator for &'a Diagnostics {
     }
 }
 
-/// One line a problem: `file:line:column: error: message (hint)`.
+/// One line a problem: `file:line:column: error[PW-103]: message (hint)`.
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, problem) in self.problems.iter().enumerate() {
@@ -87,8 +89,8 @@ impl fmt::Display for Diagnostic {
         let Origin { file, line, column } = &self.origin;
         write!(
             f,
-            "{file}:{line}:{column}: {}: {}",
-            self.severity, self.message
+            "{file}:{line}:{column}: {}[{}]: {}",
+            self.severity, self.code, self.message
         )?;
         self.hint.iter().try_for_each(|hint| write!(f, " ({hint})"))
     }
@@ -98,6 +100,7 @@ impl fmt::Display for Diagnostic {
 #[derive(Debug)]
 pub(super) struct Problem {
     severity: Severity,
+    code: Code,
     span: Span,
     message: String,
     hint: Option<String>,
@@ -105,9 +108,10 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    fn new(severity: Severity, span: Span, message: String) -> Self {
+    fn new(severity: Severity, code: Code, span: Span, message: String) -> Self {
         Self {
             severity,
+            code,
             span,
             message,
             hint: None,
@@ -191,13 +195,23 @@ impl Report {
         self.sources[span.file()].origin(span.start())
     }
 
-    pub(super) fn error(&mut self, span: Span, message: impl Into<String>) -> &mut Problem {
-        let problem = Problem::new(Severity::Error, span, message.into());
+    pub(super) fn error(
+        &mut self,
+        code: Code,
+        span: Span,
+        message: impl Into<String>,
+    ) -> &mut Problem {
+        let problem = Problem::new(Severity::Error, code, span, message.into());
         self.errors.push(problem)
     }
 
-    pub(super) fn warning(&mut self, span: Span, message: impl Into<String>) -> &mut Problem {
-        let problem = Problem::new(Severity::Warning, span, message.into());
+    pub(super) fn warning(
+        &mut self,
+        code: Code,
+        span: Span,
+        message: impl Into<String>,
+    ) -> &mut Problem {
+        let problem = Problem::new(Severity::Warning, code, span, message.into());
         self.warnings.push(problem)
     }
 
@@ -214,7 +228,7 @@ impl Report {
         let hint = hint.map(|hint| sanitize_line(&hint).into_owned());
         self.unreadable.push(Diagnostic {
             hint,
-            ..Diagnostic::of_file(Severity::Error, file, message)
+            ..Diagnostic::of_file(Severity::Error, Code::ConfigFile, file, message)
         });
     }
 
@@ -254,7 +268,7 @@ impl Report {
                 let count = more;
                 problems.push(Diagnostic {
                     count,
-                    ..Diagnostic::of_file(severity, file, message)
+                    ..Diagnostic::of_file(severity, Code::MoreProblems, file, message)
                 });
             }
         }
@@ -268,9 +282,10 @@ impl Report {
 
 impl Diagnostic {
     /// A problem of no line.
-    fn of_file(severity: Severity, file: Arc<str>, message: String) -> Self {
+    fn of_file(severity: Severity, code: Code, file: Arc<str>, message: String) -> Self {
         Self {
             severity,
+            code,
             origin: Origin {
                 file,
                 line: 0,
@@ -291,6 +306,7 @@ impl Problem {
     fn place(self, sources: &[Arc<Source>], hidden: &BTreeSet<usize>) -> Diagnostic {
         let Self {
             severity,
+            code,
             span,
             message,
             hint,
@@ -303,6 +319,7 @@ impl Problem {
         let end = sources[span.file()].origin(span.end().max(span.start()));
         Diagnostic {
             severity,
+            code,
             origin: sources[span.file()].origin(span.start()),
             end: Some((end.line, end.column)),
             message: sanitize_line(&message).into_owned(),

@@ -19,7 +19,7 @@ use super::source_expr::{self, Parsed, SourceExpr};
 use super::table::Settings;
 use super::tree::Text;
 use super::{habits, port_expr, services};
-use crate::model::{Declaration, Key, Mode, Sources, Special};
+use crate::model::{Code, Declaration, Key, Mode, Sources, Special};
 
 /// What can be named.
 pub(super) struct Names {
@@ -143,7 +143,7 @@ impl Names {
         let possible = mode.map_or(self.additive, |(mode, _)| mode == Mode::Additive);
         if let Some(first) = absent.first().filter(|_| !possible) {
             let mode = mode.map_or("this", |(mode, _)| mode.as_str());
-            report.error(first.span, format!("`absent` has no meaning in {mode} mode")).hint(
+            report.error(Code::Misplaced, first.span, format!("`absent` has no meaning in {mode} mode")).hint(
                 "in additive mode it names what must go (`mode = \"additive\"`); in authoritative mode leave it out, since what is not declared is closed",
             );
         }
@@ -181,6 +181,7 @@ impl Names {
         if !self.incomplete {
             let known = self.rulesets.iter().map(|(name, _)| name.as_str());
             report.unknown(
+                Code::UnknownName,
                 name.span,
                 format!("there is no ruleset {}", quote(&name.text)),
                 &name.text,
@@ -293,12 +294,13 @@ impl Names {
             Some(false) => {
                 let message = format!("policy {} forbids nothing to waive", quote(&id.text));
                 report
-                    .error(id.span, message)
+                    .error(Code::Misplaced, id.span, message)
                     .hint("it only requires access: a rule that opens something cannot break it");
             }
             None if self.incomplete => {}
             None => {
                 report.unknown(
+                    Code::UnknownName,
                     id.span,
                     format!("there is no policy {}", quote(&id.text)),
                     &id.text,
@@ -388,7 +390,7 @@ impl Names {
                 None => return false,
             },
             Parsed::Wrong(wrong) => {
-                report_wrong(report, span, wrong);
+                report_wrong(report, Code::InvalidSource, span, wrong);
                 return false;
             }
         }
@@ -409,7 +411,11 @@ impl Names {
         self.services.report_unused(report);
         for (id, (name, span)) in self.rulesets.iter().enumerate() {
             if !self.used_rulesets.contains(&id) {
-                report.warning(*span, format!("ruleset {} is not used", quote(name)));
+                report.warning(
+                    Code::Unused,
+                    *span,
+                    format!("ruleset {} is not used", quote(name)),
+                );
             }
         }
     }
@@ -422,7 +428,7 @@ fn member(text: &Text, report: &mut Report) -> Element<SourceExpr> {
         Parsed::Literal(net) => Element::Items(vec![SourceExpr::Net(net)]),
         Parsed::Name => Element::Name,
         Parsed::Wrong(wrong) => {
-            report_wrong(report, text.span, wrong);
+            report_wrong(report, Code::InvalidSource, text.span, wrong);
             Element::Wrong
         }
     }
@@ -433,7 +439,7 @@ fn port(text: &Text, report: &mut Report) -> Element<Key> {
     match port_expr::parse(&text.text) {
         Some(Ok(key)) => Element::Items(vec![key]),
         Some(Err(wrong)) => {
-            report_wrong(report, text.span, wrong);
+            report_wrong(report, Code::InvalidPort, text.span, wrong);
             Element::Wrong
         }
         None => match services::service_keys(&text.text) {
@@ -461,7 +467,7 @@ fn warn_of_special(report: &mut Report, found: &[Unarriving]) {
         quote(text)
     );
     report
-        .warning(*span, message)
+        .warning(Code::Suspicious, *span, message)
         .hint("name the public addresses that they come from");
 }
 
@@ -474,8 +480,8 @@ fn unarriving(texts: &[Text]) -> Vec<Unarriving> {
     texts.iter().filter_map(special).collect()
 }
 
-fn report_wrong(report: &mut Report, span: Span, wrong: port_expr::Wrong) {
-    let problem = report.error(span, wrong.message);
+fn report_wrong(report: &mut Report, code: Code, span: Span, wrong: port_expr::Wrong) {
+    let problem = report.error(code, span, wrong.message);
     if let Some(hint) = wrong.hint {
         problem.hint(hint);
     }
@@ -490,6 +496,7 @@ fn wrong_family(text: &str, span: Span, is_ipv4: bool, item: &Item, report: &mut
     };
     report
         .error(
+            Code::InvalidSource,
             span,
             format!(
                 "{} is an {family} address, which {} does not take",

@@ -5,7 +5,7 @@
 //! limits and the counting. Does not limit the size of files, which whoever reads them does.
 
 use super::source::Span;
-use crate::model::{PAIRS_OF_AN_INSTANCE, SOURCES_PER_FAMILY};
+use crate::model::{Code, PAIRS_OF_AN_INSTANCE, SOURCES_PER_FAMILY};
 
 /// The most pairs of port and source of all tables and all instances together, where instances of the same groups count
 /// once.
@@ -140,6 +140,8 @@ impl TooMuch {
     }
 
     pub(super) fn report(self, report: &mut super::diagnostic::Report, span: Span) {
-        report.error(span, self.message).hint(self.hint);
+        report
+            .error(Code::TooLarge, span, self.message)
+            .hint(self.hint);
     }
 }

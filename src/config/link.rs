@@ -15,7 +15,7 @@ use super::rule::Rule;
 use super::selector::Glob;
 use super::source::{Span, quote};
 use super::table::{Declared, Group};
-use crate::model::{Guard, Mode, Site, Strategy};
+use crate::model::{Code, Guard, Mode, Site, Strategy};
 
 /// The configuration without its texts.
 #[derive(Debug)]
@@ -81,11 +81,9 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
         defaults.has_list || accounts.values().any(|account| !account.regions.is_empty());
     if !has_list && !incomplete {
         for place in groups.0.values().filter_map(|(_, group)| group.region_glob) {
+            let message = "a pattern of regions needs the list of regions to look at";
             report
-                .error(
-                    place,
-                    "a pattern of regions needs the list of regions to look at",
-                )
+                .error(Code::WrongType, place, message)
                 .hint("add it, as in `[defaults] regions = [\"eu-central-1\"]`");
         }
     }
@@ -152,6 +150,7 @@ fn group(names: &mut Names, name: String, span: Span, def: GroupDef, report: &mu
     let settings = names.settings(body, span, report);
     if settings.is_empty() {
         report.warning(
+            Code::Unused,
             span,
             format!(
                 "group {} declares instances, and neither rules nor settings",

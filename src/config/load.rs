@@ -14,6 +14,7 @@ use super::include::{self, Refused, Search, outside, refuse};
 use super::source::{Source, quote};
 use super::tree::Text;
 use super::{Config, read};
+use crate::model::Code;
 
 /// Reads a configuration: the file at `path`, and what it includes.
 ///
@@ -71,6 +72,7 @@ pub fn load_from(files: &impl Files, path: &Path) -> Result<Config, Diagnostics>
             Err(error) => {
                 defs.incomplete = true;
                 report.error(
+                    Code::ConfigFile,
                     text.span,
                     format!("{} cannot be read: {error}", quote(&name)),
                 );
@@ -113,7 +115,7 @@ impl<F: Files> Includer<'_, F> {
                 Ok(paths) => paths,
                 Err(Refused { message, hint }) => {
                     defs.incomplete = true;
-                    report.error(text.span, message).hint(hint);
+                    report.error(Code::Include, text.span, message).hint(hint);
                     continue;
                 }
             };
@@ -127,7 +129,7 @@ impl<F: Files> Includer<'_, F> {
                     Ok(false) => {}
                     Err(Refused { message, hint }) => {
                         defs.incomplete = true;
-                        report.error(text.span, message).hint(hint);
+                        report.error(Code::Include, text.span, message).hint(hint);
                     }
                 }
             }
@@ -160,7 +162,11 @@ impl<F: Files> Includer<'_, F> {
         }
         let (paths, is_new) = search.matching(self.files, directory, &text.text)?;
         if paths.is_empty() && is_new {
-            report.warning(text.span, format!("{shown} matches no file"));
+            report.warning(
+                Code::Suspicious,
+                text.span,
+                format!("{shown} matches no file"),
+            );
         }
         Ok(paths)
     }

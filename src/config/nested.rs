@@ -10,6 +10,7 @@ use super::definitions::Named;
 use super::diagnostic::Report;
 use super::source::{Span, quote};
 use super::tree::Text;
+use crate::model::Code;
 
 /// What one element of a list is.
 pub(super) enum Element<T> {
@@ -109,7 +110,7 @@ impl<T: Clone> Nested<T> {
                 .map(String::as_str)
                 .chain(self.reserved.iter().copied());
             let message = format!("there is no {kind} {}", quote(name));
-            let problem = report.unknown(span, message, name, known);
+            let problem = report.unknown(Code::UnknownName, span, message, name, known);
             if let Some(hint) = (self.habit)(name) {
                 problem.hint(hint);
             }
@@ -162,6 +163,7 @@ impl<T: Clone> Nested<T> {
             let list = &self.lists[*id];
             if !list.used {
                 report.warning(
+                    Code::Unused,
                     list.span,
                     format!("{} {} is not used", self.kind, quote(name)),
                 );
@@ -194,6 +196,7 @@ impl<T: Clone> Nested<T> {
                 if let Some(first) = place.get(other) {
                     let circle = way[*first..].iter().map(|(id, _)| names[*id]);
                     let problem = report.error(
+                        Code::Circle,
                         *span,
                         format!("{} {} contains itself", self.kind, quote(names[*other])),
                     );

@@ -23,7 +23,7 @@ use super::source::{Source, Span, quote};
 use super::syntax;
 use super::tree::{Cx, Text, Value};
 use super::{habits, names, regions, services, source_expr};
-use crate::model::{Mode, Strategy};
+use crate::model::{Code, Mode, Strategy};
 use rules::{Kind, rules};
 
 const MODES: &[(&str, Mode)] = &[
@@ -56,7 +56,11 @@ pub(super) fn file(
         {
             report.without_excerpt(file);
         }
-        let problem = report.error(Span::new(file, at..at + 1), "this is not UTF-8");
+        let problem = report.error(
+            Code::Syntax,
+            Span::new(file, at..at + 1),
+            "this is not UTF-8",
+        );
         if let Some(hint) = hint {
             problem.hint(hint);
         }
@@ -85,7 +89,7 @@ pub(super) fn parts(
             defs.incomplete = true;
             report
                 .without_excerpt(file)
-                .error(Span::new(file, 0..0), "this does not look like a configuration: it is not valid TOML, and none of its keys is known")
+                .error(Code::Syntax, Span::new(file, 0..0), "this does not look like a configuration: it is not valid TOML, and none of its keys is known")
                 .hint(habits::file(source.text()).unwrap_or("the first line is `version = 1`"));
             break;
         }
@@ -120,19 +124,19 @@ fn top(cx: &mut Cx<'_>, defs: &mut Definitions, root: &DeTable<'_>, first: bool)
             "defaults" if first => defaults(cx, defs, value),
             "defaults" => {
                 cx.report
-                    .error(span, "`[defaults]` in an included file")
+                    .error(Code::Misplaced, span, "`[defaults]` in an included file")
                     .hint("defaults are for all files: write them into the first one");
             }
             "guard" if first => defs.guard = guard::read(cx, value),
             "guard" => {
                 cx.report
-                    .error(span, "`[guard]` in an included file")
+                    .error(Code::Misplaced, span, "`[guard]` in an included file")
                     .hint("it is for all files: write it into the first one");
             }
             "grants" if first => defs.grants = grants::read(cx, span, value),
             "grants" => {
                 cx.report
-                    .error(span, "`[grants]` in an included file")
+                    .error(Code::Misplaced, span, "`[grants]` in an included file")
                     .hint("who may grant access is for all files: write it into the first one");
             }
             "policy" => policy::read(cx, defs, value),
@@ -198,7 +202,7 @@ fn version(cx: &mut Cx<'_>, root: &DeTable<'_>, first: bool, source: &Source) ->
         "version {} is not known to this program, which reads version 1",
         quote(&number.to_string())
     );
-    cx.report.error(span, message);
+    cx.report.error(Code::InvalidValue, span, message);
     false
 }
 
@@ -212,6 +216,7 @@ fn each(
         let table = subject.trim_matches(['`', '[', ']']);
         cx.report
             .error(
+                Code::WrongType,
                 cx.span(value),
                 format!("{subject} must be a table, found a list"),
             )
@@ -274,6 +279,7 @@ fn definition_name(cx: &mut Cx<'_>, kind: &str, name: &Text) -> bool {
     };
     cx.report
         .error(
+            Code::InvalidName,
             name.span,
             format!("{} cannot be the name of {kind}", quote(&name.text)),
         )
@@ -291,6 +297,7 @@ fn address_set(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Valu
     if source_expr::KEYWORDS.contains(&name.text.as_str()) {
         cx.report
             .error(
+                Code::InvalidName,
                 name.span,
                 format!(
                     "{} is reserved: it has a meaning of its own",
@@ -313,6 +320,7 @@ fn service(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_
     );
     if ["tcp", "udp", "icmp", "icmpv6", "all"].contains(&name.text.as_str()) {
         cx.report.error(
+            Code::InvalidName,
             name.span,
             format!("{} is reserved: it is a protocol", quote(&name.text)),
         );
@@ -320,6 +328,7 @@ fn service(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_
         let keys: Vec<String> = built_in.iter().map(ToString::to_string).collect();
         cx.report
             .error(
+                Code::InvalidName,
                 name.span,
                 format!(
                     "{} is reserved: it is a built-in service",
@@ -412,6 +421,7 @@ fn instance(cx: &mut Cx<'_>, defs: &mut Definitions, key: Text, value: &Value<'_
     let Some(place) = Place::parse(&key.text) else {
         cx.report
             .error(
+                Code::InvalidName,
                 key.span,
                 format!(
                     "{} has more parts than account, region and name",
@@ -425,12 +435,18 @@ fn instance(cx: &mut Cx<'_>, defs: &mut Definitions, key: Text, value: &Value<'_
     let mut valid = region.is_none_or(|region| regions::check(cx.report, region, key.span));
     if let Err(why) = names::instance(&place.name) {
         let message = format!("{} cannot be the name of an instance", quote(&place.name));
-        cx.report.error(key.span, message).hint(why);
+        cx.report
+            .error(Code::InvalidName, key.span, message)
+            .hint(why);
         valid = false;
     }
     if let Some((span, name)) = dotted(cx, &key.text, value) {
         cx.report
-            .error(span, format!("{subject} has an unknown table"))
+            .error(
+                Code::UnknownKey,
+                span,
+                format!("{subject} has an unknown table"),
+            )
             .hint(format!(
                 "a name with dots is quoted, as in `[instances.\"{name}\"]`"
             ));

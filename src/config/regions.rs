@@ -6,7 +6,7 @@ use super::diagnostic::Report;
 use super::habits;
 use super::source::{Span, quote};
 use super::suggest::nearest;
-use crate::model::REGIONS;
+use crate::model::{Code, REGIONS};
 
 /// Whether a text can be a region. One that cannot is an error, since it would become part of a host name; one that
 /// only is not known is a warning.
@@ -14,7 +14,7 @@ pub(super) fn check(report: &mut Report, region: &str, span: Span) -> bool {
     let possible = is_possible(region);
     if !possible {
         let message = format!("{} is not a valid region", quote(region));
-        let problem = report.unknown(span, message, region, known());
+        let problem = report.unknown(Code::UnknownName, span, message, region, known());
         if let Some(hint) = habits::region(region) {
             problem.hint(hint);
         }
@@ -23,6 +23,7 @@ pub(super) fn check(report: &mut Report, region: &str, span: Span) -> bool {
     if !known().any(|known| known == region) {
         let near = nearest(&mut report.compared, region, known());
         let problem = report.warning(
+            Code::Suspicious,
             span,
             format!(
                 "{} is not among the regions known to have Lightsail",

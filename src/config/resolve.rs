@@ -20,8 +20,8 @@ use super::source::quote;
 use super::suggest::nearest;
 use super::table::{Declared, Group, Settings};
 use crate::model::{
-    Desired, DesiredInstance, Instance, InstanceId, Missing, Note, Site, Undeclared, Unreadable,
-    Waiver,
+    Code, Desired, DesiredInstance, Instance, InstanceId, Missing, Note, Site, Undeclared,
+    Unreadable, Waiver,
 };
 
 /// Looks for what missing names may have meant are made for this many: each compares with every instance.
@@ -207,6 +207,7 @@ impl<'a> Resolver<'a> {
                     self.complaints
                         .report
                         .error(
+                            Code::Conflict,
                             declared.span,
                             format!("{} exists in several {what}", quote(&declared.key)),
                         )
@@ -230,7 +231,7 @@ impl<'a> Resolver<'a> {
                         );
                         self.complaints
                             .report
-                            .error(declared.span, message)
+                            .error(Code::InvalidName, declared.span, message)
                             .related(first.span, "first declared here");
                     }
                 }
@@ -331,7 +332,9 @@ impl<'a> Resolver<'a> {
             Some(false) => {
                 let message =
                     format!("group {name} matches {count} instances, but {expect} are expected");
-                self.complaints.report.error(span, message);
+                self.complaints
+                    .report
+                    .error(Code::Expectation, span, message);
                 None
             }
             None => {
@@ -463,7 +466,7 @@ impl<'a> Resolver<'a> {
                 quote(&instance.id.to_string())
             );
             self.complaints.report
-                .error(span, message)
+                .error(Code::InvalidSource, span, message)
                 .hint("put it into a set under `[addresses]`, from which it is left out where it does not fit");
         }
     }

@@ -4,6 +4,7 @@
 
 use super::diagnostic::{Problem, Report};
 use super::source::{Span, quote};
+use crate::model::Code;
 use crate::strings;
 
 /// Comparisons made in one run: some hundredths of a second. A file with more wrong names than this needs another help.
@@ -27,6 +28,7 @@ impl Report {
     /// An error about a word that is none of the possible ones.
     pub(super) fn unknown<'a>(
         &mut self,
+        code: Code,
         span: Span,
         message: String,
         word: &str,
@@ -34,7 +36,7 @@ impl Report {
     ) -> &mut Problem {
         let hint = nearest(&mut self.compared, word, candidates)
             .map(|near| format!("did you mean {}?", quote(near)));
-        let problem = self.error(span, message);
+        let problem = self.error(code, span, message);
         if let Some(hint) = hint {
             problem.hint(hint);
         }

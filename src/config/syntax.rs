@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue, Error};
 
 use super::diagnostic::Report;
 use super::source::{Span, quote};
+use crate::model::Code;
 
 /// How many errors are given the place of a first definition: finding it looks through the text.
 const READ_ACTIONS: usize = 20;
@@ -40,18 +41,18 @@ pub(super) fn report(
                     None
                 };
                 let key = quote(text.get(range).unwrap_or_default());
-                let problem = report.error(span, format!("{key} is defined twice"));
+                let problem = report.error(Code::Syntax, span, format!("{key} is defined twice"));
                 if let Some(first) = first {
                     problem.related(place(first), "first defined here");
                 }
             }
             "recursion limit" | "cannot recurse further; max recursion depth met" => {
                 partial = true;
-                report.error(span, "this is nested too deeply");
+                report.error(Code::Syntax, span, "this is nested too deeply");
             }
             message => {
                 partial = true;
-                report.error(span, message);
+                report.error(Code::Syntax, span, message);
             }
         }
     }

@@ -7,6 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::Report;
 use super::source::{Span, quote};
+use crate::model::Code;
 
 /// A value with its place.
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;
@@ -40,7 +41,7 @@ impl Cx<'_> {
     /// Something that must be there is not.
     pub(super) fn missing(&mut self, span: Span, message: &str, hint: &str) {
         if !self.broken {
-            self.report.error(span, message).hint(hint);
+            self.report.error(Code::WrongType, span, message).hint(hint);
         }
     }
 
@@ -82,7 +83,11 @@ impl Cx<'_> {
                 None => format!("the keys here are {}", list(known)),
             };
             self.report
-                .error(span, format!("unknown key {} in {subject}", quote(word)))
+                .error(
+                    Code::UnknownKey,
+                    span,
+                    format!("unknown key {} in {subject}", quote(word)),
+                )
                 .hint(hint);
         }
     }
@@ -133,7 +138,7 @@ impl Cx<'_> {
         if matches!(value.get_ref(), DeValue::Array(items) if items.is_empty()) {
             let span = self.span(value);
             self.report
-                .error(span, format!("{subject} is empty"))
+                .error(Code::WrongType, span, format!("{subject} is empty"))
                 .hint(hint);
         }
         Some(texts)
@@ -156,7 +161,8 @@ impl Cx<'_> {
             quote(&text),
             list(&known)
         );
-        self.report.unknown(span, message, &text, known);
+        self.report
+            .unknown(Code::InvalidValue, span, message, &text, known);
         None
     }
 
@@ -176,8 +182,11 @@ impl Cx<'_> {
             DeValue::Table(_) => "a table",
         };
         let span = self.span(value);
-        self.report
-            .error(span, format!("{subject} must be {wanted}, found {found}"));
+        self.report.error(
+            Code::WrongType,
+            span,
+            format!("{subject} must be {wanted}, found {found}"),
+        );
         None
     }
 }

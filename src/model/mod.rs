@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
+mod code;
 mod desired;
 mod fingerprint;
 mod firewall;
@@ -24,6 +25,7 @@ mod sources;
 mod special;
 mod tag;
 
+pub use code::Code;
 pub use desired::{
     Absent, Desired, DesiredInstance, Expiry, Missing, Mode, NOTICE, Note, Strategy, Undeclared,
 };

@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::Code;
+
 /// A guard by name.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr,
@@ -37,6 +39,17 @@ impl GuardName {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
+    }
+
+    /// The code of what it refuses.
+    #[must_use]
+    pub fn code(self) -> Code {
+        match self {
+            Self::Lockout => Code::Lockout,
+            Self::BlastRadius => Code::BlastRadius,
+            Self::Empty => Code::Empty,
+            Self::ChangedSince => Code::ChangedSince,
+        }
     }
 
     /// The guard of this name, to the letter.

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Allow;
-use crate::model::{Guard, InstanceId};
+use crate::model::{Code, Guard, InstanceId};
 use crate::plan::{GuardName, InstancePlan, Override, Plan, Verdict};
 use crate::strings::count;
 
@@ -33,6 +33,9 @@ use crate::strings::count;
 pub struct Refusal {
     /// Which guard.
     pub guard: GuardName,
+    /// Its code.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub code: Code,
     /// On which instance; `None` is the whole run.
     pub instance: Option<InstanceId>,
     /// What exactly, as a sentence fragment.
@@ -101,6 +104,7 @@ pub fn judge_undo(
             if !consents.cover(guard, id) {
                 refusals.push(Refusal {
                     guard,
+                    code: guard.code(),
                     instance: Some(id.clone()),
                     reason,
                     hint: hint(guard, Some(&selector)),
@@ -189,6 +193,7 @@ impl Excess {
         let rest = count(rest, what);
         Refusal {
             guard: GuardName::BlastRadius,
+            code: Code::BlastRadius,
             instance: None,
             reason: format!("{rest} would {verb}{besides}, and the limit of one run is {most}"),
             hint: hint(GuardName::BlastRadius, None),

@@ -28,8 +28,8 @@ use evidence::Evidence;
 
 use crate::exposure::{Effective, Exposed, Reach};
 use crate::model::{
-    Desired, DesiredInstance, Family, Firewall, InstanceId, Key, Mode, Note, Origin, Policies,
-    PolicySeverity, Rule, Waiver,
+    Code, Desired, DesiredInstance, Family, Firewall, InstanceId, Key, Mode, Note, Origin,
+    Policies, PolicySeverity, Rule, Waiver,
 };
 use crate::plan::{InstancePlan, Plan, Verdict};
 
@@ -132,6 +132,9 @@ pub struct Witness {
 pub struct Violation {
     /// Its id.
     pub policy: String,
+    /// The code of all policies.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub code: Code,
     /// What follows.
     pub severity: PolicySeverity,
     /// How it is there.

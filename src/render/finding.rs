@@ -1,6 +1,6 @@
 //! What stands in the way or asks for attention, as one flat list: for annotations and for SARIF.
 //!
-//! Owns the rule ids, which are for ever: a code scanner knows a finding again by them. Does not judge; it only collects
+//! Owns their levels, words and places. Does not judge; it only collects
 //! what the configuration's reader, the planner, the guards, the policies and the executor said, with the line it is about.
 
 pub(super) mod policies;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use super::json::{Run, Severity};
 use super::words::{count, sanitize};
 use crate::exposure::{self, Compared, ComparisonSubject};
-use crate::model::{InstanceId, Key, Origin, Protocol};
+use crate::model::{Code, InstanceId, Key, Origin, Protocol};
 use crate::plan::{Change, GuardName, InstancePlan, Plan, Verdict};
 use crate::policy::Refusal;
 
@@ -30,18 +30,38 @@ pub enum Level {
 
 /// A kind of finding.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rule {
-    /// For programs; never changes. That of a policy is `policy/` and its name.
-    pub id: Cow<'static, str>,
-    /// For people: what it means.
-    pub about: Cow<'static, str>,
+pub enum Rule {
+    /// One that every run may meet.
+    Of(Code),
+    /// The policy of this name does not hold.
+    Policy(String),
 }
 
 impl Rule {
-    const fn new(id: &'static str, about: &'static str) -> Self {
-        Self {
-            id: Cow::Borrowed(id),
-            about: Cow::Borrowed(about),
+    /// For programs: the code, and behind it the name of the policy, as in `PW-305/ssh-from-office`.
+    #[must_use]
+    pub fn id(&self) -> Cow<'static, str> {
+        match self {
+            Self::Of(code) => Cow::Borrowed(code.as_str()),
+            Self::Policy(name) => Cow::Owned(format!("{}/{name}", Code::Policy)),
+        }
+    }
+
+    /// For people: what it means.
+    #[must_use]
+    pub fn about(&self) -> Cow<'static, str> {
+        match self {
+            Self::Of(code) => Cow::Borrowed(code.title()),
+            Self::Policy(name) => Cow::Owned(format!("The policy `{name}` does not hold")),
+        }
+    }
+
+    /// Its code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Of(code) => *code,
+            Self::Policy(_) => Code::Policy,
         }
     }
 }
@@ -95,76 +115,6 @@ impl Finding {
     }
 }
 
-/// The configuration is not valid.
-pub const CONFIG_ERROR: Rule = Rule::new("config-error", "The configuration is not valid");
-
-/// The configuration is valid and odd.
-pub const CONFIG_WARNING: Rule = Rule::new(
-    "config-warning",
-    "Something in the configuration is probably not meant",
-);
-
-const FAILED: Rule = Rule::new("run-failed", "The run could not do its job");
-
-const LOCKOUT: Rule = Rule::new(
-    "guard-lockout",
-    "A change would lock out everybody who administers an instance",
-);
-
-const BLAST_RADIUS: Rule = Rule::new(
-    "guard-blast-radius",
-    "A run would change more at once than is allowed",
-);
-
-const EMPTY: Rule = Rule::new(
-    "guard-empty",
-    "A change would leave an instance without any rule",
-);
-
-const CHANGED_SINCE: Rule = Rule::new(
-    "guard-changed-since",
-    "Somebody else has changed the rules since the run that would be undone",
-);
-
-const REFUSED: Rule = Rule::new("plan-refused", "There is no safe way to make the change");
-
-const STILL_OPEN: Rule = Rule::new(
-    "still-open",
-    "Access that must go is open through a rule that the configuration does not own",
-);
-
-const UNREADABLE: Rule = Rule::new(
-    "unreadable",
-    "Something could not be read, so nothing is known about it",
-);
-
-const UNDECIDED: Rule = Rule::new(
-    "undecided",
-    "It is not known what is declared for an instance, since not every region could be listed",
-);
-
-const MISSING: Rule = Rule::new("instance-missing", "A declared instance does not exist");
-
-const NOT_APPLIED: Rule = Rule::new(
-    "not-applied",
-    "A planned change was not made, or did not last",
-);
-
-const OPENS: Rule = Rule::new(
-    "opens-access",
-    "A change lets somebody in who did not get in before",
-);
-
-const ALLOWS_MORE: Rule = Rule::new(
-    "live-allows-more",
-    "A live firewall lets in somebody whom the configuration does not",
-);
-
-const LACKS: Rule = Rule::new(
-    "live-lacks",
-    "A live firewall does not let in somebody whom the configuration does",
-);
-
 /// Everything of a run that is wrong or odd, the worst first, else in the order of the run.
 #[must_use]
 pub fn findings(run: &Run<'_>) -> Vec<Finding> {
@@ -193,7 +143,7 @@ pub fn troubles(run: &Run<'_>) -> Vec<Finding> {
         findings.push(Finding {
             hint: near.map(|name| format!("did you mean `{}`?", sanitize(name))),
             location: at(&missing.origin),
-            ..Finding::new(MISSING, Level::Error, message)
+            ..Finding::new(Rule::Of(Code::MissingInstance), Level::Error, message)
         });
     }
     let results = run.report.map(|report| report.results.as_slice());
@@ -210,7 +160,7 @@ pub fn troubles(run: &Run<'_>) -> Vec<Finding> {
         );
         findings.push(Finding {
             location: some_line(plan, Some(&result.id)),
-            ..Finding::new(NOT_APPLIED, Level::Error, message)
+            ..Finding::new(Rule::Of(Code::NotApplied), Level::Error, message)
         });
     }
     findings.sort_by_key(|finding| finding.level);
@@ -222,7 +172,7 @@ pub fn troubles(run: &Run<'_>) -> Vec<Finding> {
 pub fn openings(plan: &Plan) -> Vec<Finding> {
     let notes = gains(plan).into_iter().map(|((origin, what, who), on)| {
         let message = format!("opens {what} to {who} on {}", instances(&on));
-        note(OPENS, Level::Note, message, origin)
+        note(Rule::Of(Code::OpensAccess), Level::Note, message, origin)
     });
     notes.collect()
 }
@@ -243,11 +193,11 @@ pub fn drift(plan: &Plan) -> Vec<Finding> {
             "live allows more than declared: {line} on {}",
             instances(&on)
         );
-        Finding::new(ALLOWS_MORE, Level::Warning, message)
+        Finding::new(Rule::Of(Code::LiveAllowsMore), Level::Warning, message)
     });
     let lacks = gains(plan).into_iter().map(|((origin, what, who), on)| {
         let message = format!("live lacks {what} from {who} on {}", instances(&on));
-        note(LACKS, Level::Note, message, origin)
+        note(Rule::Of(Code::LiveLacks), Level::Note, message, origin)
     });
     extra.chain(lacks).collect()
 }
@@ -298,7 +248,7 @@ pub(super) fn opened(compared: &Compared, what: &str, who: &str, origin: &Origin
     }
     let (what, who) = (sanitize(what), sanitize(who));
     note(
-        OPENS,
+        Rule::Of(Code::OpensAccess),
         Level::Note,
         format!("opens {what} to {who} on {on}"),
         origin,
@@ -307,19 +257,10 @@ pub(super) fn opened(compared: &Compared, what: &str, who: &str, origin: &Origin
 
 /// What the run and the configuration's reader said themselves.
 fn said(run: &Run<'_>) -> Vec<Finding> {
-    let error = run.error.iter().map(|problem| (FAILED, problem));
-    let problems = run.problems.iter().map(|problem| {
-        let rule = match (problem.severity, &problem.file) {
-            // The configuration's reader always names the file.
-            (Severity::Error, None) => UNREADABLE,
-            (Severity::Error, Some(_)) => CONFIG_ERROR,
-            (Severity::Warning, _) => CONFIG_WARNING,
-        };
-        (rule, problem)
-    });
-    error
-        .chain(problems)
-        .map(|(rule, problem)| {
+    run.error
+        .iter()
+        .chain(run.problems.iter())
+        .map(|problem| {
             let level = match problem.severity {
                 Severity::Error => Level::Error,
                 Severity::Warning => Level::Warning,
@@ -332,7 +273,7 @@ fn said(run: &Run<'_>) -> Vec<Finding> {
                     column: problem.column.filter(|column| *column > 0),
                     end: problem.end_line.zip(problem.end_column),
                 }),
-                ..Finding::new(rule, level, sanitize(&problem.message))
+                ..Finding::new(Rule::Of(problem.code), level, sanitize(&problem.message))
             }
         })
         .collect()
@@ -342,18 +283,13 @@ fn said(run: &Run<'_>) -> Vec<Finding> {
 fn stopped(plan: &Plan, refusal: &Refusal) -> Finding {
     let Refusal {
         guard,
+        code,
         instance,
         reason,
         hint,
     } = refusal;
     let on = instance.as_ref();
     let on = on.map_or_else(String::new, |id| format!("{}: ", named(id)));
-    let rule = match guard {
-        GuardName::Lockout => LOCKOUT,
-        GuardName::BlastRadius => BLAST_RADIUS,
-        GuardName::Empty => EMPTY,
-        GuardName::ChangedSince => CHANGED_SINCE,
-    };
     let own = instance.as_ref().and_then(|id| find(plan, id));
     let way_in = own.filter(|_| *guard == GuardName::Lockout);
     Finding {
@@ -361,7 +297,11 @@ fn stopped(plan: &Plan, refusal: &Refusal) -> Finding {
         location: way_in
             .and_then(way_in_line)
             .or_else(|| some_line(plan, instance.as_ref())),
-        ..Finding::new(rule, Level::Error, format!("{on}{}", sanitize(reason)))
+        ..Finding::new(
+            Rule::Of(*code),
+            Level::Error,
+            format!("{on}{}", sanitize(reason)),
+        )
     }
 }
 
@@ -373,7 +313,7 @@ fn refused(instance: &InstancePlan) -> Option<Finding> {
     Some(Finding {
         hint: hint.as_deref().map(sanitize),
         location: line_of(instance),
-        ..Finding::new(REFUSED, Level::Error, message)
+        ..Finding::new(Rule::Of(Code::NoSafeWay), Level::Error, message)
     })
 }
 
@@ -386,7 +326,7 @@ fn still_open(instance: &InstancePlan) -> impl Iterator<Item = Finding> {
             hint: Some(sanitize(&open.hint)),
             location: causes.next(),
             related: causes.collect(),
-            ..Finding::new(STILL_OPEN, Level::Error, message)
+            ..Finding::new(Rule::Of(Code::StillOpen), Level::Error, message)
         }
     })
 }
@@ -402,7 +342,7 @@ fn unseen(plan: &Plan) -> Vec<Finding> {
         let message = format!("{what} could not be read: {}", sanitize(&why.reason));
         Finding {
             hint: why.hint.as_deref().map(sanitize),
-            ..Finding::new(UNREADABLE, Level::Error, message)
+            ..Finding::new(Rule::Of(Code::Unreadable), Level::Error, message)
         }
     });
     let partly = plan.instances.iter().filter_map(|instance| {
@@ -414,14 +354,14 @@ fn unseen(plan: &Plan) -> Vec<Finding> {
         );
         Some(Finding {
             location: line_of(instance),
-            ..Finding::new(UNREADABLE, Level::Error, message)
+            ..Finding::new(Rule::Of(Code::Unreadable), Level::Error, message)
         })
     });
     let undecided = plan.undecided.iter().map(|(id, why)| {
         let message = format!("{} is undecided: {}", named(id), sanitize(&why.reason));
         Finding {
             hint: why.hint.as_deref().map(sanitize),
-            ..Finding::new(UNDECIDED, Level::Error, message)
+            ..Finding::new(Rule::Of(Code::Undecided), Level::Error, message)
         }
     });
     whole.chain(undecided).chain(partly).collect()

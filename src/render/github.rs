@@ -115,7 +115,7 @@ fn annotation(finding: &Finding) -> String {
             }
         }
     }
-    let rule = property(&sanitize(&finding.rule.id));
+    let rule = property(&sanitize(&finding.rule.id()));
     properties.push(format!("title={TITLE} {rule}"));
     let mut message = finding.message.clone();
     let details = finding.details.iter().cloned();
@@ -154,12 +154,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::render::finding::{CONFIG_ERROR, Location};
+    use crate::model::Code;
+    use crate::render::finding::{Location, Rule};
     use crate::render::json::Problem;
 
     fn finding(message: &str, file: &str) -> Finding {
         Finding {
-            rule: CONFIG_ERROR,
+            rule: Rule::Of(Code::Syntax),
             level: Level::Error,
             message: sanitize(message),
             details: Vec::new(),
@@ -179,7 +180,7 @@ mod tests {
     fn an_annotation_is_one_command() {
         assert_eq!(
             annotation(&finding("50% of it\nis ::error::", "a,b:c.toml")),
-            "::error file=a%2Cb%3Ac.toml,line=3,col=7,endColumn=9,title=portward config-error::\
+            "::error file=a%2Cb%3Ac.toml,line=3,col=7,endColumn=9,title=portward PW-102::\
              50%25 of it\\u{a}is \\u{3a}:error::%0Ahint: look"
         );
     }
@@ -190,7 +191,7 @@ mod tests {
             line: Some(0),
             column: Some(0),
             file: Some("x.toml".to_owned()),
-            ..Problem::error("cannot be read", None)
+            ..Problem::error(Code::Unreadable, "cannot be read", None)
         };
         let run = Run {
             problems: vec![problem],
@@ -198,7 +199,7 @@ mod tests {
         };
         assert_eq!(
             annotations(&run),
-            "::error file=x.toml,title=portward config-error::cannot be read\n"
+            "::error file=x.toml,title=portward PW-601::cannot be read\n"
         );
     }
 
@@ -211,7 +212,7 @@ mod tests {
             let (properties, _) = inner.split_once("::").expect("the properties end");
             // Four commas and no colon of our own: the file's are written out.
             prop_assert_eq!(properties.matches(',').count(), 4);
-            prop_assert!(properties.ends_with(",line=3,col=7,endColumn=9,title=portward config-error"), "{}", properties);
+            prop_assert!(properties.ends_with(",line=3,col=7,endColumn=9,title=portward PW-102"), "{}", properties);
             prop_assert!(!properties.contains(':'));
         }
     }

@@ -18,7 +18,7 @@ pub(super) use document::{Document, Reported, ShardEnd, Summary};
 
 use super::cost::Cost;
 use super::facts::{Asked, Facts};
-use crate::model::InstanceId;
+use crate::model::{Code, InstanceId};
 use crate::plan::{InstanceResult, Plan, Report};
 use crate::policy::{Refusal, Violation};
 
@@ -87,6 +87,9 @@ pub enum Severity {
 pub struct Problem {
     /// Which of both.
     pub severity: Severity,
+    /// What kind it is, as in `PW-101`.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub code: Code,
     /// A sentence fragment.
     pub message: String,
     /// The file it is about.
@@ -106,18 +109,19 @@ pub struct Problem {
 impl Problem {
     /// A warning that no file is to blame for.
     #[must_use]
-    pub fn warning(message: impl Into<String>) -> Self {
+    pub fn warning(code: Code, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,
-            ..Self::error(message, None)
+            ..Self::error(code, message, None)
         }
     }
 
     /// An error that no file is to blame for.
     #[must_use]
-    pub fn error(message: impl Into<String>, hint: Option<String>) -> Self {
+    pub fn error(code: Code, message: impl Into<String>, hint: Option<String>) -> Self {
         Self {
             severity: Severity::Error,
+            code,
             message: message.into(),
             file: None,
             line: None,

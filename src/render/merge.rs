@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::facts::Calls;
 use super::json::{self, Document, FORMAT, Problem, ShardEnd, Summary, VERSION};
 use super::prometheus::{Counts, Violations};
-use crate::model::{InstanceId, Shard, sanitize_line};
+use crate::model::{Code, InstanceId, Shard, sanitize_line};
 use crate::plan::Status;
 use crate::policy::{Refusal, Subject, Violation};
 pub use show::{markdown, text};
@@ -299,7 +299,7 @@ impl Merged {
 
     /// The first error is the one of the whole, like that of a run, and the others are problems.
     fn add_error(&mut self, message: String) {
-        let error = Problem::error(message, None);
+        let error = Problem::error(Code::Failed, message, None);
         if self.0.error.is_none() {
             self.0.error = Some(Cow::Owned(error));
         } else {

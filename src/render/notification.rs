@@ -155,6 +155,7 @@ mod tests {
         let run = Run {
             verb: "drift",
             error: Some(Problem::error(
+                crate::model::Code::Failed,
                 "<!channel> @all [x](https://example.com) & <https://example.com|y>",
                 None,
             )),

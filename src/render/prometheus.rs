@@ -339,6 +339,7 @@ mod tests {
 
     fn violation(policy: &str, severity: PolicySeverity) -> Violation {
         Violation {
+            code: crate::model::Code::Policy,
             policy: policy.into(),
             severity,
             seen: Occurrence::Live,

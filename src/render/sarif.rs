@@ -3,7 +3,7 @@
 //! Owns the mapping and the fingerprints, which do not depend on line numbers: a finding that only moved is the same one.
 //! Does not report what a change opens: that is for a reviewer to judge and no defect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::finding::{Finding, Level, Location, Rule, findings};
 use super::json::Run;
+use crate::model::Code;
 use crate::strings::hex;
 
 /// What a configuration is called unless it was named.
@@ -22,16 +23,22 @@ const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 #[must_use]
 pub(crate) fn document(run: &Run<'_>) -> String {
     let findings = findings(run);
-    let rules: BTreeMap<&str, &Rule> = findings.iter().map(|f| (&*f.rule.id, &f.rule)).collect();
-    let index: Vec<&str> = rules.keys().copied().collect();
+    let rules: BTreeSet<&Rule> = findings.iter().map(|finding| &finding.rule).collect();
+    let rules: Vec<&Rule> = rules.into_iter().collect();
     let mut seen = BTreeMap::new();
     let results: Vec<Value> = findings
         .iter()
-        .map(|finding| result(finding, fallback(run), &index, &mut seen))
+        .map(|finding| result(finding, fallback(run), &rules, &mut seen))
         .collect();
     let rules: Vec<Value> = rules
-        .values()
-        .map(|rule| json!({"id": rule.id, "shortDescription": {"text": rule.about}}))
+        .iter()
+        .map(|rule| {
+            json!({
+                "id": rule.id(),
+                "shortDescription": {"text": rule.about()},
+                "helpUri": help(rule.code()),
+            })
+        })
         .collect();
     let document = json!({
         "$schema": SCHEMA,
@@ -54,6 +61,16 @@ pub(crate) fn document(run: &Run<'_>) -> String {
     format!("{document:#}\n")
 }
 
+/// The section of the book about a code, as it was in this version.
+fn help(code: Code) -> String {
+    format!(
+        "{}/blob/v{}/docs/src/errors.md#{}",
+        env!("CARGO_PKG_REPOSITORY"),
+        env!("CARGO_PKG_VERSION"),
+        code.as_str().to_lowercase()
+    )
+}
+
 /// Where a finding is shown that no line is known for: a scanner shows none without a place.
 fn fallback<'a>(run: &Run<'a>) -> &'a str {
     if run.config.is_empty() {
@@ -66,8 +83,8 @@ fn fallback<'a>(run: &Run<'a>) -> &'a str {
 fn result<'a>(
     finding: &'a Finding,
     fallback: &'a str,
-    rules: &[&str],
-    seen: &mut BTreeMap<(&'a str, &'a str, &'a str), usize>,
+    rules: &[&Rule],
+    seen: &mut BTreeMap<(&'a Rule, &'a str, &'a str), usize>,
 ) -> Value {
     let mut text = finding.message.clone();
     for line in finding.details.iter().chain(&finding.hint) {
@@ -77,12 +94,14 @@ fn result<'a>(
     let place = finding.location.as_ref();
     let file = place.map_or(fallback, |at| at.file.as_str());
     let identity = finding.identity.as_ref().unwrap_or(&finding.message);
-    let same = (&*finding.rule.id, file, identity.as_str());
-    let nth = seen.entry(same).or_default();
+    let nth = seen
+        .entry((&finding.rule, file, identity.as_str()))
+        .or_default();
     *nth += 1;
+    let id = finding.rule.id();
     let mut result = json!({
-        "ruleId": finding.rule.id,
-        "ruleIndex": rules.iter().position(|id| *id == finding.rule.id),
+        "ruleId": id,
+        "ruleIndex": rules.iter().position(|rule| **rule == finding.rule),
         "level": match finding.level {
             Level::Error => "error",
             Level::Warning => "warning",
@@ -90,7 +109,7 @@ fn result<'a>(
         },
         "message": {"text": literal(&text)},
         "locations": [place.map_or_else(|| first_line(fallback), location)],
-        "partialFingerprints": {"portward/v1": fingerprint(same, *nth)},
+        "partialFingerprints": {"portward/v1": fingerprint((&id, file, identity), *nth)},
     });
     if !finding.related.is_empty() {
         result["relatedLocations"] = finding.related.iter().map(location).collect();
@@ -172,7 +191,7 @@ mod tests {
             file: Some("a b/ü.toml".to_owned()),
             line: Some(line),
             column: Some(2),
-            ..Problem::error(message, None)
+            ..Problem::error(Code::UnknownKey, message, None)
         }
     }
 

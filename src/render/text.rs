@@ -22,7 +22,7 @@ use super::facts::LastChange;
 use super::words::{count, minute, sanitize};
 use super::wrap::{columns, wrap};
 use crate::exposure::{Diff, Exposed, Line};
-use crate::model::{InstanceId, Missing, Note, Shard, Undeclared, Unreadable};
+use crate::model::{Code, InstanceId, Missing, Note, Shard, Undeclared, Unreadable};
 use crate::plan::{Call, Change, InstancePlan, Override, Plan, StillOpen, Verdict};
 use crate::policy::Refusal;
 
@@ -268,7 +268,12 @@ fn heading(instances: &[&InstancePlan], asked: Asked<'_>, width: usize) -> Strin
 fn body(plan: &InstancePlan, asked: Asked<'_>, width: usize) -> String {
     let mut text = String::new();
     if let Verdict::Refused { reason, hint } = &plan.verdict {
-        let _ = writeln!(text, "  {LOSS}refused:{LOSS:#} {}", sanitize(reason));
+        let _ = writeln!(
+            text,
+            "  {LOSS}refused [{}]:{LOSS:#} {}",
+            Code::NoSafeWay,
+            sanitize(reason)
+        );
         if let Some(hint) = hint {
             let _ = writeln!(text, "  hint: {}", sanitize(hint));
         }
@@ -416,6 +421,7 @@ pub fn guards(overrides: &[Override], refusals: &[Refusal]) -> String {
     }
     for Refusal {
         guard,
+        code,
         instance,
         reason,
         hint,
@@ -426,7 +432,7 @@ pub fn guards(overrides: &[Override], refusals: &[Refusal]) -> String {
             .map_or_else(String::new, |id| format!(" on {}", place(id)));
         let _ = writeln!(
             text,
-            "{LOSS}refused by {guard}{on}:{LOSS:#} {}",
+            "{LOSS}refused by {guard}{on} [{code}]:{LOSS:#} {}",
             sanitize(reason)
         );
         let _ = writeln!(text, "  hint: {}", sanitize(hint));

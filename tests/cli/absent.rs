@@ -53,7 +53,7 @@ fn a_wider_rule_is_a_difference_that_names_it() {
         assert_eq!(report["instances"][0]["verdict"], "still-open", "{report}");
         assert_eq!(report["summary"]["stillOpen"], 1);
         let sarif = stage.on_fleet(&["drift", "--format", "sarif"]).stdout;
-        assert!(sarif.contains("\"still-open\""), "{sarif}");
+        assert!(sarif.contains("\"PW-502\""), "{sarif}");
     }
 }
 

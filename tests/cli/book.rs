@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use portward::cli::Exit;
+use portward::model::Code;
 
 use crate::endings::{Example, copy};
 use crate::stage::{Done, Stage, fleet};
@@ -283,6 +284,25 @@ fn the_tables_of_verbs_have_each_verb_and_the_readme_says_it_in_twelve_words() {
         }
         assert_eq!(listed, expected, "{name}");
     }
+}
+
+#[test]
+fn every_code_has_its_section_in_order() {
+    let page = page("docs/src/errors.md");
+    let sections = page.split("\n## ").skip(1).map(|section| {
+        let (code, text) = section.split_once("\n\n**").expect("a title in bold");
+        let (title, _) = text.split_once("**").expect("an end of the title");
+        // A title may go on behind a colon, or wrap.
+        let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
+        (code.to_owned(), title.trim_end_matches('.').to_owned())
+    });
+    let codes = Code::all().iter();
+    let codes = codes.map(|code| (code.to_string(), code.title().to_owned()));
+    assert_eq!(
+        sections.collect::<Vec<_>>(),
+        codes.collect::<Vec<_>>(),
+        "left: docs/src/errors.md, right: src/model/code.rs"
+    );
 }
 
 #[test]

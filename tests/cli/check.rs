@@ -68,8 +68,8 @@ fn a_policy_that_depends_on_tags_is_decided_on_an_inventory() {
     firewall.toml: valid; 2 rules, 2 groups, 0 instance tables
     fleet.json: 3 instances, 2 declared
     not in the configuration: old-1 (eu-central-1)
-    against policy `private-data` (as declared): 1.1.1.1 gets in at tcp/5432, and
-      only `office` may
+    against policy `private-data` (as declared) [PW-305]: 1.1.1.1 gets in at
+      tcp/5432, and only `office` may
       on db-1 (eu-central-1)
       open: tcp/5432 from everyone (IPv4) but 203.0.113.0/24
       hint: narrow firewall.toml:12, or except a rule with

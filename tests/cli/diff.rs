@@ -229,7 +229,7 @@ fn rules_as_the_cli_prints_them_are_one_instance_without_a_name() {
     let many = diff(&stage, &["reply.json", "fleet.json"]);
     insta::assert_snapshot!(many.shown(), @r"
     --- stderr
-    error: `reply.json` is the rules of one instance, and `fleet.json` has 3
+    error[PW-901]: `reply.json` is the rules of one instance, and `fleet.json` has 3
     hint: say with --target which one is meant
     --- exit code 64
     ");

@@ -66,10 +66,10 @@ fn a_doubt_stays_on_its_own_ports_and_nothing_follows_from_it() {
       ? udp/53 (dns) from everyone  `udp 53-53` on the old side: it names no source
     Diff: 1 of 1 instance in doubt.
     --- stderr
-    error: the firewall cannot be compared for certain: on the old side, `tcp 22-22`
-           is in doubt: it names no source
-    error: the firewall cannot be compared for certain: on the old side, `udp 53-53`
-           is in doubt: it names no source
+    error[PW-601]: the firewall cannot be compared for certain: on the old side,
+                   `tcp 22-22` is in doubt: it names no source
+    error[PW-601]: the firewall cannot be compared for certain: on the old side,
+                   `udp 53-53` is in doubt: it names no source
     --- exit code 6
     ");
     let back = diff(&stage, &["mysql.json", "odd.json"]);
@@ -80,10 +80,10 @@ fn a_doubt_stays_on_its_own_ports_and_nothing_follows_from_it() {
       ? udp/53 (dns) from everyone  `udp 53-53` on the new side: it names no source
     Diff: 1 of 1 instance in doubt.
     --- stderr
-    error: the firewall cannot be compared for certain: on the new side, `tcp 22-22`
-           is in doubt: it names no source
-    error: the firewall cannot be compared for certain: on the new side, `udp 53-53`
-           is in doubt: it names no source
+    error[PW-601]: the firewall cannot be compared for certain: on the new side,
+                   `tcp 22-22` is in doubt: it names no source
+    error[PW-601]: the firewall cannot be compared for certain: on the new side,
+                   `udp 53-53` is in doubt: it names no source
     --- exit code 6
     ");
     let found = json(&stage, &["diff", "odd.json", "mysql.json"], 6);
@@ -207,8 +207,9 @@ fn a_plan_counts_against_what_is_open_for_certain_and_names_the_doubt() {
               ? tcp/22 from everyone, perhaps open now
 
     Plan: 1 of 1 instance to change, 1 call.
-    warning: against policy `database-open-to-world` (introduced by this plan):
-             tcp/3306 is open to the whole IPv4 internet; the limit is a /8
+    warning: against policy `database-open-to-world` (introduced by this plan)
+             [PW-305]: tcp/3306 is open to the whole IPv4 internet; the limit is a
+             /8
       on web-1 (eu-central-1)
       open: tcp/3306 from everyone
       hint: narrow firewall.toml:5, or except a rule with
@@ -226,14 +227,16 @@ fn a_plan_counts_against_what_is_open_for_certain_and_names_the_doubt() {
               ? tcp/22 from everyone, perhaps open now
 
     Plan: 1 of 1 instance to change, 1 call; 1 not fully readable.
-    warning: against policy `database-open-to-world` (introduced by this plan):
-             tcp/3306 is open to the whole IPv4 internet; the limit is a /8
+    warning: against policy `database-open-to-world` (introduced by this plan)
+             [PW-305]: tcp/3306 is open to the whole IPv4 internet; the limit is a
+             /8
       on web-1 (eu-central-1)
       open: tcp/3306 from everyone
       hint: narrow firewall.toml:6, or except a rule with
             `waive = ["database-open-to-world"]`, `why`, `owner` and `until`
-    warning: against policy `admin-open-to-world` (existing, not made worse): tcp/22
-             may be open to the whole IPv4 internet; the limit is a /8
+    warning: against policy `admin-open-to-world` (existing, not made worse)
+             [PW-305]: tcp/22 may be open to the whole IPv4 internet; the limit is a
+             /8
       on web-1 (eu-central-1)
       perhaps open: tcp/22 from everyone
       hint: a live entry cannot be read for certain: give it certain sources and

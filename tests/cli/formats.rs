@@ -59,8 +59,8 @@ fn annotations_a_summary_and_outputs() {
     assert_eq!(
         annotations,
         [
-            "::notice file=firewall.toml,line=8,col=3,title=portward opens-access::opens tcp/443 to everyone on `web-1` (eu-central-1)",
-            "::notice file=firewall.toml,line=14,col=3,title=portward opens-access::opens tcp/443 to everyone on `web-2` (eu-central-1)",
+            "::notice file=firewall.toml,line=8,col=3,title=portward PW-201::opens tcp/443 to everyone on `web-1` (eu-central-1)",
+            "::notice file=firewall.toml,line=14,col=3,title=portward PW-201::opens tcp/443 to everyone on `web-2` (eu-central-1)",
         ],
         "{}",
         done.shown()
@@ -88,7 +88,7 @@ fn a_mistake_is_annotated_where_it_is() {
     let line = done.stdout.lines().next().unwrap_or_default();
     assert!(
         line.starts_with(
-            "::error file=firewall.toml,line=3,col=20,endColumn=26,title=portward config-error::"
+            "::error file=firewall.toml,line=3,col=20,endColumn=26,title=portward PW-109::"
         ),
         "{}",
         done.shown()
@@ -110,7 +110,7 @@ fn findings_for_a_scanner() {
         .filter_map(|result| result["ruleId"].as_str())
         .collect();
     assert!(
-        ids.contains(&"guard-empty") && ids.contains(&"guard-lockout"),
+        ids.contains(&"PW-303") && ids.contains(&"PW-301"),
         "{ids:?}"
     );
     for result in results {
@@ -120,7 +120,7 @@ fn findings_for_a_scanner() {
     }
     let missing = results
         .iter()
-        .find(|result| result["ruleId"] == "instance-missing")
+        .find(|result| result["ruleId"] == "PW-804")
         .expect("the missing one");
     let region = &missing["locations"][0]["physicalLocation"]["region"];
     assert_eq!(region["startLine"], 6, "{missing}");
@@ -153,7 +153,7 @@ fn a_policy_that_does_not_hold_is_in_every_format() {
     let results = log["runs"][0]["results"].as_array().expect("results");
     let result = results
         .iter()
-        .find(|result| result["ruleId"] == "policy/private");
+        .find(|result| result["ruleId"] == "PW-305/private");
     let result = result.expect("the policy");
     assert_eq!(result["level"], "error");
     let region = &result["locations"][0]["physicalLocation"]["region"];
@@ -165,7 +165,7 @@ fn a_policy_that_does_not_hold_is_in_every_format() {
     assert_eq!(related["startLine"], 10);
 
     let log = shown("github");
-    let told = "::error file=firewall.toml,line=7,col=3,title=portward policy/private::refused by policy `private` (introduced by this plan) on `web-1` (eu-central-1): 1.1.1.1 gets in at tcp/3306";
+    let told = "::error file=firewall.toml,line=7,col=3,title=portward PW-305/private::refused by policy `private` (introduced by this plan) on `web-1` (eu-central-1): 1.1.1.1 gets in at tcp/3306";
     assert!(log.lines().any(|line| line.starts_with(told)), "{log}");
 
     let comment = shown("markdown");
@@ -199,7 +199,7 @@ fn of_several_rules_the_widest_is_annotated() {
     );
     let done = stage.on_fleet(&["plan", "--format", "github"]);
     let told =
-        "::warning file=firewall.toml,line=7,col=3,title=portward policy/admin-open-to-world::";
+        "::warning file=firewall.toml,line=7,col=3,title=portward PW-305/admin-open-to-world::";
     let mut lines = done.stdout.lines();
     assert!(lines.any(|line| line.starts_with(told)), "{}", done.shown());
     assert!(
@@ -288,8 +288,8 @@ fn annotations_on_what_a_change_opens() {
     assert_eq!(
         opens,
         [
-            "::notice file=new.toml,line=9,col=3,title=portward opens-access::opens tcp/22 to everyone (IPv4) but 203.0.113.0/24 on `web-1` (eu-central-1)",
-            "::notice file=new.toml,line=14,col=3,title=portward opens-access::opens tcp/80 to everyone on `web-2` (eu-central-1)",
+            "::notice file=new.toml,line=9,col=3,title=portward PW-201::opens tcp/22 to everyone (IPv4) but 203.0.113.0/24 on `web-1` (eu-central-1)",
+            "::notice file=new.toml,line=14,col=3,title=portward PW-201::opens tcp/80 to everyone on `web-2` (eu-central-1)",
         ],
         "{}",
         done.shown()

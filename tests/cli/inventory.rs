@@ -74,7 +74,7 @@ fn a_selector_that_names_nothing_is_an_error() {
     let done = stage().on_fleet(&["inventory", "wbe-*"]);
     assert_eq!(
         done.shown(),
-        "--- stderr\nerror: `wbe-*` names no instance\nhint: looked at: eu-central-1\n--- exit code 1\n"
+        "--- stderr\nerror[PW-805]: `wbe-*` names no instance\nhint: looked at: eu-central-1\n--- exit code 1\n"
     );
 }
 

@@ -150,7 +150,7 @@ fn a_configuration_with_mistakes() {
     stage.configure("version = 1\n\n[instances.web-1]\nrules = [{ alow = \"ssh\", from = \"203.0.113.7/24\" }]\n");
     assert_snapshot!(stage.run(&["check"]).shown(), @r#"
     --- stderr
-    error: the rule has no `allow`
+    error[PW-104]: the rule has no `allow`
      --> firewall.toml:4:10
       |
     4 | rules = [{ alow = "ssh", from = "203.0.113.7/24" }]
@@ -158,7 +158,7 @@ fn a_configuration_with_mistakes() {
       |
       = help: add what it opens, as in `allow = "ssh"`
 
-    error: unknown key `alow` in a rule
+    error[PW-103]: unknown key `alow` in a rule
      --> firewall.toml:4:12
       |
     4 | rules = [{ alow = "ssh", from = "203.0.113.7/24" }]
@@ -166,7 +166,7 @@ fn a_configuration_with_mistakes() {
       |
       = help: did you mean `allow`?
 
-    error: `203.0.113.7/24` has host bits set
+    error[PW-107]: `203.0.113.7/24` has host bits set
      --> firewall.toml:4:33
       |
     4 | rules = [{ alow = "ssh", from = "203.0.113.7/24" }]

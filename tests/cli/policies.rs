@@ -33,7 +33,7 @@ fn what_a_plan_introduces_is_refused_and_leaves_no_file() {
     let plan = stage.on_fleet(&["plan", "--out", "plan.json"]);
     assert_eq!(plan.code, Some(3), "{}{}", plan.stdout, plan.stderr);
     for expected in [
-        "refused by policy `database-is-private` (introduced by this plan): 198.51.100.7 gets in at tcp/5432, and only `office` may (customers)",
+        "refused by policy `database-is-private` (introduced by this plan) [PW-305]: 198.51.100.7 gets in at tcp/5432, and only `office` may (customers)",
         "  on web-1 (eu-central-1)\n",
         "  open: tcp/5432 from 198.51.100.7/32\n",
         "narrow firewall.toml:12, or except",

@@ -196,7 +196,7 @@ fn what_somebody_changed_since_needs_consent() {
     let (stage, path) = since(vec![left(), theirs], vec![left()]);
     let back = stage.on_fleet(&["rollback", &path, "--out", "back.json"]);
     assert_eq!(back.code, Some(3), "{}", back.shown());
-    let said = "refused by changed-since on web-1 (eu-central-1): it has been changed since that run: tcp/8080 is open to 198.51.100.0/24";
+    let said = "refused by changed-since on web-1 (eu-central-1) [PW-304]: it has been changed since that run: tcp/8080 is open to 198.51.100.0/24";
     let text = back.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains(said), "{}", back.shown());
     assert!(!text.contains("changed-since on db-1"), "{}", back.shown());

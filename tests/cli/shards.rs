@@ -213,7 +213,7 @@ fn what_does_not_belong_together_is_not_joined() {
         std::fs::write(stage.path("b4"), text.replacen(from, to, 1)).expect("a file");
         let done = merge(&["a", "b4"]);
         assert_eq!(done.code, Some(1), "{}", done.shown());
-        assert!(done.stderr.contains(why), "{why}: {}", done.stderr);
+        assert!(done.says(why), "{why}: {}", done.stderr);
     }
     // Missing instances make each of them 1, which wins over the view that is incomplete.
     let done = merge(&["a"]);

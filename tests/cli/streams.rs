@@ -151,7 +151,7 @@ fn data_that_cannot_be_written_is_a_failure_of_every_verb() {
         let done = run(&stage, verb, &receipt, Some(full));
         assert_eq!(done.code, Some(1), "{verb:?} {}", done.shown());
         let said = "cannot write to stdout: ";
-        assert!(done.stderr.contains(said), "{verb:?} {}", done.shown());
+        assert!(done.says(said), "{verb:?} {}", done.shown());
         let is_text = !verb.contains(&"json");
         if verb[0] == "apply" && is_text {
             // What nobody could see is not applied.

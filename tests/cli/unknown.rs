@@ -105,7 +105,7 @@ fn a_group_that_opens_something_is_told_in_every_format() {
         stage.read("output"),
         "exit-code=2\ndiffer=1\nopens=true\ncloses=false\n"
     );
-    let notice = "::notice file=firewall.toml,line=7,col=8,title=portward opens-access::\
+    let notice = "::notice file=firewall.toml,line=7,col=8,title=portward PW-201::\
         opens tcp/8443 to everyone on every instance that matches `web-*` in `eu-*`";
     assert!(github.stdout.contains(notice), "{}", github.stdout);
 }

@@ -242,7 +242,7 @@ def main():
     runner = Runner(given, files={"firewall.toml": CHANGED, "fleet.json": fleet("db-1")}, checkout="merge")
     failure = runner.run("review")
     summary = (runner.top / "summary").read_text()
-    right = failure is None and "title=portward opens-access" in runner.said and "web-1" in runner.said and "tcp/8443" in summary
+    right = failure is None and "title=portward PW-201" in runner.said and "web-1" in runner.said and "tcp/8443" in summary
     check("a review shows what opens, by the inventory of the base, and asks nobody", right and not runner.lines("calls"), runner)
     runner = Runner(given, files={"firewall.toml": CHANGED.replace("https", "htps")}, checkout="merge")
     failure = runner.run("review")

@@ -13,6 +13,7 @@ use std::thread;
 use crate::cli::error::CommandError;
 use crate::config::{Files, Kind};
 use crate::input;
+use crate::model::Code;
 
 /// A revision, with the names of the files that a configuration in it may include.
 #[derive(Debug)]
@@ -48,15 +49,18 @@ impl Revision {
             &format!("{shown}^{{tree}}"),
         ])
         .map_err(|error| {
-            CommandError::failed(format!("cannot find the revision `{shown}`: {error}")).with_hint(
-                Some("is this a repository, and is the revision fetched?".into()),
-            )
+            CommandError::failed(format!("cannot find the revision `{shown}`: {error}"))
+                .of_kind(Code::NotFound)
+                .with_hint(Some(
+                    "is this a repository, and is the revision fetched?".into(),
+                ))
         })?;
         let id = String::from_utf8_lossy(&id).trim().to_owned();
         let mut from_top = PathBuf::new();
         if path.starts_with("./") || path.starts_with("../") {
             let here = git(&["rev-parse", "--show-prefix"]).map_err(|error| {
                 CommandError::failed(format!("cannot find the directory: {error}"))
+                    .of_kind(Code::NotFound)
             })?;
             from_top.push(String::from_utf8_lossy(&here).trim_end_matches('\n'));
         }
@@ -69,7 +73,7 @@ impl Revision {
         revision.index(path.parent().unwrap_or(Path::new("")))?;
         if !revision.files.contains_key(&path) {
             let shown = revision.shown(&path);
-            return Err(CommandError::failed(format!("there is no file `{shown}`")).with_hint(Some(
+            return Err(CommandError::failed(format!("there is no file `{shown}`")).of_kind(Code::NotFound).with_hint(Some(
                 "the path is from the top of the repository; `./` makes it relative to this directory"
                     .to_owned(),
             )));

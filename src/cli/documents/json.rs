@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::{Content, DocumentState};
 use crate::cli::error::CommandError;
 use crate::inventory::{self, Inventory};
-use crate::model::{PortState, Sources};
+use crate::model::{Code, PortState, Sources};
 use crate::plan::file;
 
 /// Rules as the API spells them.
@@ -60,7 +60,9 @@ pub(super) fn is_json(text: &str) -> bool {
 
 /// Reads a document in JSON.
 pub(super) fn read(text: &str, shown: &str, state: DocumentState) -> Result<Content, CommandError> {
-    let wrong = |why: String| CommandError::failed(format!("cannot read `{shown}`: {why}"));
+    let wrong = |why: String| {
+        CommandError::failed(format!("cannot read `{shown}`: {why}")).of_kind(Code::File)
+    };
     if text.trim_start().starts_with('[') {
         return serde_json::from_str(text)
             .map(Content::Ports)

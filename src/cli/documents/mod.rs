@@ -21,6 +21,7 @@ pub(super) use stated::{Conditional, Declared, Kept, Known, Stated, Statements};
 use super::error::{CommandError, RunError};
 use crate::config::{self, Config, Disk, Files};
 use crate::inventory::Inventory;
+use crate::model::Code;
 use crate::plan::file::PlanFile;
 use git::Revision;
 
@@ -58,8 +59,9 @@ pub(super) struct Opened {
 pub(super) fn open(text: &str) -> Result<Opened, RunError> {
     let (name, state) = state_of(text);
     let content = if name == "-" {
-        let bytes = crate::input::read_stream(std::io::stdin())
-            .map_err(|error| CommandError::failed(format!("cannot read stdin: {error}")))?;
+        let bytes = crate::input::read_stream(std::io::stdin()).map_err(|error| {
+            CommandError::failed(format!("cannot read stdin: {error}")).of_kind(Code::File)
+        })?;
         let stdin = Stdin(bytes);
         recognise(&stdin, Path::new("stdin"), state)?
     } else if let Some(rest) = name.strip_prefix("git:") {
@@ -95,6 +97,7 @@ pub(super) fn inventory(path: &Path) -> Result<Inventory, CommandError> {
     };
     let text = text.map_err(|error| {
         CommandError::failed(format!("cannot read the inventory `{shown}`: {error}"))
+            .of_kind(Code::File)
     })?;
     Inventory::parse(&text).map_err(|error| CommandError::failed(format!("`{shown}`: {error}")))
 }
@@ -118,9 +121,9 @@ fn recognise(
     state: Option<DocumentState>,
 ) -> Result<Content, RunError> {
     let shown = files.shown(path);
-    let bytes = files
-        .read(path)
-        .map_err(|error| CommandError::failed(format!("cannot read `{shown}`: {error}")))?;
+    let bytes = files.read(path).map_err(|error| {
+        CommandError::failed(format!("cannot read `{shown}`: {error}")).of_kind(Code::File)
+    })?;
     let json = std::str::from_utf8(&bytes)
         .ok()
         .map(|text| text.strip_prefix('\u{feff}').unwrap_or(text))

@@ -23,7 +23,7 @@ use super::session;
 use crate::config::{Config, Listing};
 use crate::lease::{Judged, Lease, Limits, State, caller_name};
 use crate::lightsail::aws::AccountsWriter;
-use crate::model::{DesiredInstance, InstanceId, Key, Live, Site, Sources, Unreadable};
+use crate::model::{Code, DesiredInstance, InstanceId, Key, Live, Site, Sources, Unreadable};
 use crate::render::grants::{Grant, Grants};
 
 pub(super) use settle::{Aim, Unsettled};
@@ -94,14 +94,10 @@ impl Fleet {
     /// # Errors
     /// There are none, so nobody may grant anything.
     pub(super) fn limits(&self) -> Result<&Limits, CommandError> {
-        self.config.grants().ok_or_else(|| CommandError {
-            exit: Exit::Refused,
-            message: "the configuration has no `[grants]`, so nobody may grant anything".to_owned(),
-            hint: Some(
+        self.config.grants().ok_or_else(|| CommandError::new(Exit::Refused, "the configuration has no `[grants]`, so nobody may grant anything".to_owned()).with_hint(Some(
                 "say what may be granted, as in `[grants]` with `services = [\"ssh\"]` and `max = \"8h\"`"
                     .to_owned(),
-            ),
-        })
+            )))
     }
 
     /// What is wanted of an instance, its leases included; `None` where nothing declares it.
@@ -116,11 +112,11 @@ impl Fleet {
             self.config
                 .resolve_listed(&self.live.instances, &self.listing, self.now())?;
         if let Some(Unreadable { reason, hint }) = desired.undecided.get(id) {
-            return Err(CommandError {
-                exit: Exit::Incomplete,
-                message: format!("what is declared for `{id}` is undecided: {reason}"),
-                hint: hint.clone(),
-            }
+            return Err(CommandError::new(
+                Exit::Incomplete,
+                format!("what is declared for `{id}` is undecided: {reason}"),
+            )
+            .with_hint(hint.clone())
             .into());
         }
         Ok(desired.instances.get(id).cloned())
@@ -174,6 +170,7 @@ impl Fleet {
             CommandError::failed(
                 "internal error: there is nothing to write to; please report this bug",
             )
+            .of_kind(Code::Internal)
         })
     }
 

@@ -17,7 +17,7 @@ use crate::cli::exit::Exit;
 use crate::cli::streams::say;
 use crate::lease::{Lease, LeaseId};
 use crate::lightsail::{Reader as _, Writer as _};
-use crate::model::{DesiredInstance, Instance, InstanceId, LiveFirewall, Mode, Rule};
+use crate::model::{Code, DesiredInstance, Instance, InstanceId, LiveFirewall, Mode, Rule};
 use crate::plan::{self, Call, InstancePlan, Outcome, Plan, Verdict};
 use crate::policy::{self, JudgedRules};
 
@@ -61,10 +61,8 @@ impl Fleet {
         lease: &Lease,
         replaced: &[&Lease],
     ) -> Result<(), RunError> {
-        let refused = |message: String, hint: Option<&str>| CommandError {
-            exit: Exit::Refused,
-            message,
-            hint: hint.map(str::to_owned),
+        let refused = |message: String, hint: Option<&str>| {
+            CommandError::new(Exit::Refused, message).with_hint(hint.map(str::to_owned))
         };
         let limits = self.limits()?;
         let instance = self.live.instances.get(id).ok_or_else(|| gone(id))?;
@@ -320,11 +318,8 @@ impl Fleet {
             }
         }
         let message = format!("`{id}`: others wrote again and again: {last}");
-        let error = CommandError {
-            exit: Exit::Stale,
-            message,
-            hint: Some("try again when nobody else writes".to_owned()),
-        };
+        let error = CommandError::new(Exit::Stale, message)
+            .with_hint(Some("try again when nobody else writes".to_owned()));
         Err(Unsettled {
             wrote,
             error: error.into(),
@@ -345,7 +340,8 @@ impl Fleet {
         if let Some(defect) = plan::lint::lint(&plan).first() {
             return Err(CommandError::failed(format!(
                 "internal error: invalid plan: {defect}; please report this bug"
-            )));
+            ))
+            .of_kind(Code::Internal));
         }
         let id = &plan.instances[0].instance.id;
         let scope = Scope {
@@ -360,6 +356,7 @@ impl Fleet {
                 "cannot write a receipt in `{}`, so nothing was written: {error}",
                 receipts.display()
             ))
+            .of_kind(Code::File)
             .with_hint(Some("name another folder with `--receipts`".to_owned()))
         })?;
         let (settings, stop) = (Settings::default(), Stop::new());
@@ -384,6 +381,7 @@ impl Fleet {
         let result = report.results.into_iter().next();
         let result = result.ok_or_else(|| {
             CommandError::failed("internal error: nothing became of a plan; please report this bug")
+                .of_kind(Code::Internal)
         })?;
         tracing::info!(receipt = %receipt.path().display(), outcome = result.outcome.status().as_str(), "written");
         Ok((result.outcome, result.writes))
@@ -458,7 +456,7 @@ fn is_declared(lease: &Lease, rules: &[Rule]) -> bool {
 }
 
 fn gone(id: &InstanceId) -> CommandError {
-    CommandError::failed(format!("there is no instance `{id}` any more"))
+    CommandError::failed(format!("there is no instance `{id}` any more")).of_kind(Code::NotFound)
 }
 
 fn cannot_read(id: &InstanceId, error: &crate::lightsail::Error) -> CommandError {

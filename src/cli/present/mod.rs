@@ -78,7 +78,7 @@ pub(super) fn fail(output: &Output, run: &mut Run, error: impl Into<RunError>) -
         RunError::Invalid(diagnostics) => {
             let _ = write!(anstream::stderr(), "{}", diagnostics.render(true));
         }
-        RunError::Command(error) => complain(&error.message, error.hint.as_deref()),
+        RunError::Command(error) => complain(error.code, &error.message, error.hint.as_deref()),
     }
     run.fail(&error);
     show(output, run, run.exit, "")

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::discover::{ListedRules, read_rules};
 use crate::exposure;
 use crate::lightsail::Reader;
-use crate::model::{Desired, Family, InstanceId, Live, LiveFirewall, Unreadable};
+use crate::model::{Code, Desired, Family, InstanceId, Live, LiveFirewall, Unreadable};
 use crate::plan::{self, Options, Verdict};
+use crate::render::json::Problem;
 
 /// The rules of the declared instances.
 #[derive(Debug, Default)]
@@ -19,7 +20,7 @@ pub(super) struct RulesRead {
     /// Whose rules were seen in a list and nowhere else.
     pub(super) only_listed: BTreeSet<InstanceId>,
     /// What to say where the list was not as the instances themselves.
-    pub(super) warning: Option<String>,
+    pub(super) warning: Option<Problem>,
 }
 
 /// Who confirms that an instance differs.
@@ -116,7 +117,7 @@ async fn read_bulk(
         return RulesRead {
             firewalls,
             only_listed: BTreeSet::new(),
-            warning: Some(warning),
+            warning: Some(Problem::warning(Code::Unreadable, warning)),
         };
     }
     let mut only_listed = BTreeSet::new();

@@ -5,7 +5,7 @@
 use super::select::suggestion;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::model::{InstanceId, Live, Site, Unreadable};
+use crate::model::{Code, InstanceId, Live, Site, Unreadable};
 
 /// The regions that could not be listed and may hold an instance that is called so.
 pub(in crate::cli) fn unseen<'a>(text: &str, seen: &'a Live) -> Vec<(&'a Site, &'a Unreadable)> {
@@ -34,15 +34,11 @@ pub(in crate::cli) fn find<'a>(text: &str, seen: &'a Live) -> Result<&'a Instanc
         [] => Err(match unseen(text, seen)[..] {
             [] => CommandError::failed(format!(
                 "there is no instance `{text}` in the regions that were looked at"
-            ))
+            )).of_kind(Code::NotFound)
             .with_hint(suggestion(text, seen.instances.keys())),
-            [(site, why), ..] => CommandError {
-                exit: Exit::Incomplete,
-                message: format!(
+            [(site, why), ..] => CommandError::new(Exit::Incomplete, format!(
                     "whether there is an instance `{text}` cannot be told, since the instances of `{site}` cannot be listed: {why}"
-                ),
-                hint: why.hint.clone(),
-            },
+                )).with_hint(why.hint.clone()),
         }),
         _ if named.iter().any(|id| id.account != named[0].account) => Err(CommandError::usage(
             format!("`{text}` exists in several accounts"),

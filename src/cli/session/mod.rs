@@ -37,7 +37,6 @@ use crate::plan::file::Scope;
 use crate::plan::{self, Plan};
 use crate::policy;
 use crate::render::facts::Expiring;
-use crate::render::json::Problem;
 
 /// What a plan is wanted for.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +128,7 @@ pub(super) async fn plan(
         plan::plan(&desired, &live, options)
     };
     let made_at = OffsetDateTime::now_utc();
-    run.problems.extend(looked.warning.map(Problem::warning));
+    run.problems.extend(looked.warning.take());
     let basis = Basis {
         guard: desired.guard.clone(),
         scope: Scope {

@@ -13,7 +13,7 @@ use crate::cli::error::CommandError;
 use crate::cli::run::Run;
 use crate::cli::streams::say;
 use crate::lightsail::Tally;
-use crate::model::{Expiry, Fingerprint, Guard, InstanceId, Note};
+use crate::model::{Code, Expiry, Fingerprint, Guard, InstanceId, Note};
 use crate::plan::file::{self, PlanFile, Scope};
 use crate::plan::{self, Plan};
 use crate::policy;
@@ -139,6 +139,7 @@ impl Planned {
                 "cannot write the plan `{}`: {error}",
                 path.display()
             ))
+            .of_kind(Code::File)
         })?;
         say(&format!("plan: {} {}", path.display(), file.digest()));
         Ok(())

@@ -22,7 +22,7 @@ use crate::cli::streams::{fit, say};
 use crate::cli::terminal::stdout_width;
 use crate::cli::unconfirmed;
 use crate::config::{self, Adopted, Config, Differing, Source};
-use crate::model::{Desired, Key, Live};
+use crate::model::{Code, Desired, Key, Live};
 use crate::plan::{self, Plan};
 use crate::render;
 use crate::render::json::{Problem, Severity};
@@ -135,6 +135,7 @@ async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adop
     for ((_, new), text) in files.iter().zip(texts) {
         atomic_file::write(new.name().as_ref(), text.as_bytes()).map_err(|error| {
             CommandError::failed(format!("cannot edit `{}`: {error}", new.name()))
+                .of_kind(Code::File)
         })?;
         say(&format!("edited: {}", new.name()));
     }
@@ -149,7 +150,7 @@ async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adop
         say(&message);
         problems.push(Problem {
             severity: Severity::Warning,
-            ..Problem::error(message, None)
+            ..Problem::error(Code::NoSafeWay, message, None)
         });
     }
     Ok(Adoption {
@@ -193,7 +194,9 @@ fn edited(
 /// The text of a file after the edits, byte order mark and all, unless it is no longer what was read.
 fn whole(old: &Source, new: &Source) -> Result<String, CommandError> {
     const MARK: &str = "\u{feff}";
-    let cannot = |why: String| CommandError::failed(format!("cannot edit `{}`: {why}", old.name()));
+    let cannot = |why: String| {
+        CommandError::failed(format!("cannot edit `{}`: {why}", old.name())).of_kind(Code::File)
+    };
     let text = crate::input::read_text(Path::new(old.name()))
         .map_err(|error| cannot(error.to_string()))?;
     let mark = if text.starts_with(MARK) { MARK } else { "" };

@@ -21,8 +21,8 @@ use crate::cli::streams::{complain, fit, say};
 use crate::config::Config;
 use crate::exposure::Effective;
 use crate::model::{
-    Desired, Instance, InstanceId, LiveFirewall, Missing, Mode, PolicySeverity, Site, Undeclared,
-    Unreadable,
+    Code, Desired, Instance, InstanceId, LiveFirewall, Missing, Mode, PolicySeverity, Site,
+    Undeclared, Unreadable,
 };
 use crate::policy::{self, Findings};
 use crate::render::json::{Problem, Severity};
@@ -94,13 +94,13 @@ fn check(args: &CheckArgs, run: &mut Run) -> Result<Answer, RunError> {
                     "cannot list the instances of `{site}` in the inventory `{}`: {reason}",
                     path.display()
                 );
-                complain(&message, hint.as_deref());
-                problems.push(Problem::error(message, hint.clone()));
+                complain(Code::Undecided, &message, hint.as_deref());
+                problems.push(Problem::error(Code::Undecided, message, hint.clone()));
             }
             for (id, Unreadable { reason, hint }) in &fleet.desired.undecided {
                 let message = format!("what is declared for `{id}` is undecided: {reason}");
-                complain(&message, hint.as_deref());
-                problems.push(Problem::error(message, hint.clone()));
+                complain(Code::Undecided, &message, hint.as_deref());
+                problems.push(Problem::error(Code::Undecided, message, hint.clone()));
             }
             held.extend(fleet.held());
             problems.extend(fleet.problems());
@@ -213,13 +213,18 @@ impl Fleet {
             line: Some(origin.line),
             column: Some(origin.column),
             ..Problem::error(
+                Code::MissingInstance,
                 format!("`{name}` is declared and does not exist"),
                 hint.as_ref().map(|hint| format!("did you mean `{hint}`?")),
             )
         };
         let undeclared = |Undeclared { id }: &Undeclared| Problem {
             severity: Severity::Warning,
-            ..Problem::error(format!("`{id}` is not in the configuration"), None)
+            ..Problem::error(
+                Code::InventoryMismatch,
+                format!("`{id}` is not in the configuration"),
+                None,
+            )
         };
         let missing = self.desired.missing.iter().map(missing);
         missing.chain(self.desired.undeclared.iter().map(undeclared))

@@ -13,6 +13,7 @@ use super::Cli;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::streams::to_stdout;
+use crate::model::Code;
 
 #[derive(Args, Debug)]
 pub(super) struct CompletionsArgs {
@@ -47,6 +48,7 @@ pub(super) fn man(args: &ManArgs) -> Result<Exit, RunError> {
             .map_err(|error| {
                 let folder = folder.display();
                 CommandError::failed(format!("cannot write the pages into `{folder}`: {error}"))
+                    .of_kind(Code::File)
             }),
     };
     Ok(written?)

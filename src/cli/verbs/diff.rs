@@ -29,7 +29,7 @@ use crate::cli::streams::{complain, fit, say, warn};
 use crate::config::{Config, Place, grants_changed};
 use crate::exposure::{Compared, Side, Which};
 use crate::inventory::Inventory;
-use crate::model::{Family, InstanceId, LiveFirewall, Site};
+use crate::model::{Code, Family, InstanceId, LiveFirewall, Site};
 use crate::plan::Plan;
 use crate::render::difference::{self, Comparison, Vocabulary};
 use crate::render::{self, Names, json, sanitize};
@@ -122,6 +122,12 @@ impl Answer {
     }
 }
 
+/// An error that keeps from certainty: told, and kept for the report.
+fn complained(code: Code, message: String, hint: Option<String>) -> json::Problem {
+    complain(code, &message, hint.as_deref());
+    json::Problem::error(code, message, hint)
+}
+
 fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, RunError> {
     if args.old == "-" && args.new == "-" {
         return Err(
@@ -167,14 +173,12 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, RunError> {
     }
     let mut blind = Vec::new();
     for why in unknown {
-        complain(&why, None);
-        blind.push(json::Problem::error(why, None));
+        blind.push(complained(Code::Unreadable, why, None));
     }
     let instances = known_instances(&mut before, &mut after, [&old, &new], basis, &mut blind)?;
     all.splice(0..0, instances);
     for message in doubts(&all) {
-        complain(&message, None);
-        blind.push(json::Problem::error(message, None));
+        blind.push(complained(Code::Unreadable, message, None));
     }
     let hint = inventory.is_none().then_some(HINT);
     let undecided = difference::undecided(&all);
@@ -187,9 +191,13 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, RunError> {
     }
     for message in undecided {
         if !output.is_text() {
-            complain(&message, hint);
+            complain(Code::Undecided, &message, hint);
         }
-        blind.push(json::Problem::error(message, hint.map(str::to_owned)));
+        blind.push(json::Problem::error(
+            Code::Undecided,
+            message,
+            hint.map(str::to_owned),
+        ));
     }
     let grants = match (&old.content, &new.content) {
         (Content::Config(old), Content::Config(new)) => grants_changed(old, new),
@@ -253,8 +261,7 @@ fn known_instances(
                 reasons.dedup();
                 for why in reasons {
                     let message = format!("{name}cannot be compared: {why}");
-                    complain(&message, why.hint.as_deref());
-                    blind.push(json::Problem::error(message, why.hint));
+                    blind.push(complained(Code::Undecided, message, why.hint));
                 }
             }
         }
@@ -398,7 +405,8 @@ fn narrow(
         if !ids.any(|id| selects(&pattern, id)) && !by_group() {
             return Err(CommandError::failed(format!(
                 "`--target {selector}` names no instance of either side"
-            )));
+            ))
+            .of_kind(Code::NotFound));
         }
         patterns.push(pattern);
     }

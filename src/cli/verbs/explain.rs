@@ -19,7 +19,7 @@ use crate::cli::signals::interruptible;
 use crate::cli::streams::{complain, fit, say};
 use crate::config::Config;
 use crate::exposure::{Access, Effective, Side};
-use crate::model::{Family, Key, LiveFirewall, Mode, Sources, Unreadable};
+use crate::model::{Code, Family, Key, LiveFirewall, Mode, Sources, Unreadable};
 use crate::plan::{Options, plan_instance};
 use crate::render;
 use crate::render::explanation::{self, Explanation};
@@ -110,12 +110,10 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<Answer, RunError> 
     let id = found?;
     let listing = session::listing(&sites, &beside, &all);
     if let Some(Unreadable { reason, hint }) = config.ambiguous(id, &listing) {
-        let cannot = CommandError {
-            exit: Exit::Incomplete,
-            message: format!("what is declared for `{id}` is undecided: {reason}"),
-            hint,
-        };
-        return Err(cannot.into());
+        let message = format!("what is declared for `{id}` is undecided: {reason}");
+        return Err(CommandError::new(Exit::Incomplete, message)
+            .with_hint(hint)
+            .into());
     }
     let unread = Unreadable {
         reason: "its rules were not read".to_owned(),
@@ -161,6 +159,7 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<Answer, RunError> 
     };
     if let Err(why) = live {
         complain(
+            Code::Unreadable,
             &format!("`{id}` could not be read: {why}"),
             why.hint.as_deref(),
         );
@@ -169,6 +168,7 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<Answer, RunError> 
     let unseen = session::unseen(&args.instance, &seen);
     for (site, why) in &unseen {
         complain(
+            Code::Unreadable,
             &format!("cannot list the instances of `{site}`: {why}"),
             why.hint.as_deref(),
         );

@@ -149,12 +149,13 @@ pub(super) async fn make(
     let max = fleet.limits()?.max;
     if *length > max || length.as_secs() == 0 {
         let why = NotPermitted::Duration(max);
-        return Err(CommandError {
-            exit: Exit::Refused,
-            message: format!("not granted: {why}"),
-            hint: Some("name a time with `--for`, as in `--for 30m`".to_owned()),
-        }
-        .into());
+        return Err(
+            CommandError::new(Exit::Refused, format!("not granted: {why}"))
+                .with_hint(Some(
+                    "name a time with `--for`, as in `--for 30m`".to_owned(),
+                ))
+                .into(),
+        );
     }
     let id = session::find(instance, &fleet.live)?.clone();
     let keys = fleet.keys(service)?;
@@ -201,13 +202,13 @@ pub(super) async fn make(
                 instant::show(lease.until)
             ));
         } else if let Err(error) = fleet.forget(&id, BTreeSet::from([tag])).await {
-            complain(&error.message, error.hint.as_deref());
+            complain(error.code, &error.message, error.hint.as_deref());
         }
         return Err(error);
     }
     let tags = replaced.iter().map(|lease| lease.id.tag_key()).collect();
     if let Err(error) = fleet.forget(&id, tags).await {
-        complain(&error.message, error.hint.as_deref());
+        complain(error.code, &error.message, error.hint.as_deref());
     }
     let replaced = replaced.iter().map(|lease| lease.id.clone()).collect();
     Ok(Made {

@@ -14,6 +14,7 @@ use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::signals::interruptible;
 use crate::cli::streams::{complain, fit};
+use crate::model::Code;
 use crate::render::grants;
 
 #[derive(Args, Debug)]
@@ -37,6 +38,7 @@ pub(super) async fn run(
     let found = interruptible(look).await?;
     for (site, why) in &found.sites_unreadable {
         complain(
+            Code::Unreadable,
             &format!("cannot list the instances of `{site}`: {why}"),
             why.hint.as_deref(),
         );

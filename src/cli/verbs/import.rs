@@ -11,7 +11,7 @@ use crate::cli::output::Output;
 use crate::cli::run::Run;
 use crate::cli::streams::{complain, say};
 use crate::config::{self, Imported};
-use crate::model::{Live, LiveFirewall};
+use crate::model::{Code, Live, LiveFirewall};
 use crate::render::json::{Problem, Severity};
 
 #[derive(Args, Debug)]
@@ -28,7 +28,7 @@ pub(super) async fn run(
     let survey = args.survey.read(output).await?;
     let unreadable = survey.problems();
     for problem in &unreadable {
-        complain(&problem.message, problem.hint.as_deref());
+        complain(problem.code, &problem.message, problem.hint.as_deref());
     }
     let mut held = vec![survey.exit()];
     let regions = survey.regions;
@@ -61,7 +61,7 @@ pub(super) async fn run(
         say(&format!("not written: {what}"));
         problems.push(Problem {
             severity: Severity::Warning,
-            ..Problem::error(format!("not written: {what}"), None)
+            ..Problem::error(Code::NoSafeWay, format!("not written: {what}"), None)
         });
     }
     args.survey

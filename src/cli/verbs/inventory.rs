@@ -28,7 +28,7 @@ use crate::config::{self, Account};
 use crate::inventory::{Entry, Inventory, Unlisted};
 use crate::lightsail::Reader;
 use crate::lightsail::aws;
-use crate::model::{Instance, InstanceId, PortState, Site, Unreadable, sanitize_json};
+use crate::model::{Code, Instance, InstanceId, PortState, Site, Unreadable, sanitize_json};
 use crate::render::json::Problem;
 
 #[derive(Args, Debug)]
@@ -82,7 +82,7 @@ pub(super) async fn run(
     let survey = args.survey.read(output).await?;
     let problems = survey.problems();
     for problem in &problems {
-        complain(&problem.message, problem.hint.as_deref());
+        complain(problem.code, &problem.message, problem.hint.as_deref());
     }
     let text = sanitize_json(survey.inventory().to_json());
     args.survey
@@ -213,7 +213,7 @@ impl Survey {
         regions
             .chain(rules)
             .map(|(what, Unreadable { reason, hint })| {
-                Problem::error(format!("{what}: {reason}"), hint.clone())
+                Problem::error(Code::Unreadable, format!("{what}: {reason}"), hint.clone())
             })
             .collect()
     }
@@ -272,11 +272,12 @@ async fn survey(
     for (text, pattern) in patterns {
         // What could not be listed may hold it, and is reported as what it is.
         if seen.sites_unreadable.is_empty() && !seen.instances.keys().any(|id| picks(pattern, id)) {
-            return Err(
-                CommandError::failed(format!("`{text}` names no instance")).with_hint(Some(
-                    format!("looked at: {}", session::regions_of(asked).join(", ")),
-                )),
-            );
+            return Err(CommandError::failed(format!("`{text}` names no instance"))
+                .of_kind(Code::NotFound)
+                .with_hint(Some(format!(
+                    "looked at: {}",
+                    session::regions_of(asked).join(", ")
+                ))));
         }
     }
     let picked = seen

@@ -14,6 +14,7 @@ use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::streams::fit;
+use crate::model::Code;
 use crate::render::merge::{self, Ending, Merged};
 use crate::render::prometheus::{self, Metrics};
 
@@ -62,6 +63,7 @@ fn merged(files: &[PathBuf]) -> Result<Merged, CommandError> {
         let name = file.display().to_string();
         let text = crate::input::read_text(file).map_err(|error| {
             CommandError::failed(format!("cannot read the report `{name}`: {error}"))
+                .of_kind(Code::File)
         })?;
         parts.push(merge::read(&name, &text).map_err(|error| no(&error))?);
     }

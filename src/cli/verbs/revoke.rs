@@ -19,7 +19,7 @@ use crate::cli::session;
 use crate::cli::streams::{complain, fit, say};
 use crate::cli::unconfirmed::ReceiptsArgs;
 use crate::lease::{Judged, Lease, PREFIX, State};
-use crate::model::InstanceId;
+use crate::model::{Code, InstanceId};
 use crate::render::grants::{self, Grant, Grants};
 
 #[derive(Args, Debug)]
@@ -111,7 +111,7 @@ async fn revoke_all(args: &RevokeArgs, fleet: &mut Fleet) -> Result<(Vec<Grant>,
             })),
             Err(error) => {
                 held.push(error.exit);
-                complain(&error.message, error.hint.as_deref());
+                complain(error.code, &error.message, error.hint.as_deref());
             }
         }
     }
@@ -218,17 +218,14 @@ async fn meant(args: &RevokeArgs, fleet: &Fleet) -> Result<Vec<Grant>, RunError>
                 found.is_empty(),
                 fleet.live.sites_unreadable.first_key_value(),
             ) {
-                return Err(CommandError {
-                    exit: Exit::Incomplete,
-                    message: format!(
+                return Err(CommandError::new(Exit::Incomplete, format!(
                         "whether there is a grant `{id}` cannot be told, since the instances of `{site}` cannot be listed: {why}"
-                    ),
-                    hint: why.hint.clone(),
-                }
+                    )).with_hint(why.hint.clone())
                 .into());
             }
             if found.is_empty() {
                 return Err(CommandError::failed(format!("there is no grant `{id}`"))
+                    .of_kind(Code::NotFound)
                     .with_hint(Some("`portward grants` lists them".to_owned()))
                     .into());
             }

@@ -23,7 +23,7 @@ use crate::cli::signals::interruptible;
 use crate::cli::streams::say;
 use crate::config::account_ids;
 use crate::config::{self, Account, Config};
-use crate::model::{Fingerprint, Site};
+use crate::model::{Code, Fingerprint, Site};
 use crate::plan::Plan;
 use crate::plan::file::Scope;
 use crate::policy;
@@ -125,6 +125,7 @@ fn narrow(
 ) -> Result<(), CommandError> {
     let none = |flag: &str, name: &str| {
         CommandError::failed(format!("`--{flag} {name}` names nothing in the receipt"))
+            .of_kind(Code::NotFound)
     };
     let ids = || receipt.writes().iter().map(|write| &write.id);
     for region in &connection.region {
@@ -203,14 +204,16 @@ async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunErr
     let plan = back.plan(&mut desired, &live, strategy);
     let text = crate::input::read(&args.receipt).map_err(|error| {
         CommandError::failed(format!("cannot read `{}`: {error}", args.receipt.display()))
+            .of_kind(Code::File)
     })?;
     run.problems
         .extend(problems(config.iter().flat_map(Config::warnings)));
-    run.problems.push(Problem::warning(UNSIGNED.to_owned()));
+    run.problems
+        .push(Problem::warning(Code::Receipt, UNSIGNED.to_owned()));
     if receipt::goes_on(&args.receipt) {
         let text = "the run of this receipt still goes on, so that what it left is not settled";
         say(&format!("warning: {text}"));
-        run.problems.push(Problem::warning(text));
+        run.problems.push(Problem::warning(Code::Receipt, text));
     }
     let basis = Basis {
         guard: desired.guard.clone(),

@@ -71,6 +71,7 @@ pub(super) async fn run(args: &WithArgs, run: &mut Run) -> Result<Exit, RunError
         revoked = revoke(&mut fleet, id, &judged, false, receipts).await;
         let Err(error) = &revoked else { break };
         complain(
+            error.code,
             &format!(
                 "attempt {attempt} of {ATTEMPTS} to revoke {}: {}",
                 lease.id, error.message
@@ -82,13 +83,14 @@ pub(super) async fn run(args: &WithArgs, run: &mut Run) -> Result<Exit, RunError
     let exit = match ended {
         Ok(exit) => exit,
         Err(error) => {
-            complain(&error.message, error.hint.as_deref());
+            complain(error.code, &error.message, error.hint.as_deref());
             error.exit
         }
     };
     if let Err(error) = revoked {
         let until = instant::show(lease.until);
         complain(
+            error.code,
             &format!("{lease} may still be open on `{id}`, and ends at {until}"),
             Some("revoke it, or let `apply --only-expired` close it then"),
         );
@@ -115,10 +117,11 @@ async fn work(args: &WithArgs, made: &Made, signals: &mut Signals) -> Result<Exi
         .env("PORTWARD_GRANT_UNTIL", instant::show(made.lease.until))
         .stdin(Stdio::inherit())
         .spawn();
-    let mut child = spawned.map_err(|error| CommandError {
-        exit: Exit::Command(NOT_FOUND),
-        message: format!("cannot run `{program}`: {error}"),
-        hint: None,
+    let mut child = spawned.map_err(|error| {
+        CommandError::new(
+            Exit::Command(NOT_FOUND),
+            format!("cannot run `{program}`: {error}"),
+        )
     })?;
     loop {
         tokio::select! {

@@ -8,7 +8,7 @@ use super::super::source::{Span, quote};
 use super::super::tree::{Cx, Text, Value};
 use super::super::{keys, regions};
 use super::definition_name;
-use crate::model::is_unsafe;
+use crate::model::{Code, is_unsafe};
 
 /// Reads one account. Without a valid `id` it is left out.
 pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>) {
@@ -28,7 +28,7 @@ pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &
         Some(id) => {
             let message = format!("{} is not a valid account ID", quote(&id.text));
             cx.report
-                .error(id.span, message)
+                .error(Code::InvalidValue, id.span, message)
                 .hint("it has twelve digits, in quotes: `aws sts get-caller-identity` shows it");
             None
         }
@@ -45,7 +45,11 @@ pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &
         let possible = !profile.text.trim().is_empty() && !profile.text.contains(is_unsafe);
         if !possible {
             cx.report
-                .error(profile.span, "`profile` names no profile")
+                .error(
+                    Code::InvalidValue,
+                    profile.span,
+                    "`profile` names no profile",
+                )
                 .hint("it is the name of a profile in ~/.aws/config");
         }
         possible
@@ -79,6 +83,7 @@ fn check_role(cx: &mut Cx<'_>, role: &Text, id: Option<&Text>) -> bool {
     let Some(account) = account_of(&role.text) else {
         cx.report
             .error(
+                Code::InvalidValue,
                 role.span,
                 format!("{} is no ARN of a role", quote(&role.text)),
             )
@@ -92,6 +97,7 @@ fn check_role(cx: &mut Cx<'_>, role: &Text, id: Option<&Text>) -> bool {
         let span: Span = *span;
         cx.report
             .error(
+                Code::Conflict,
                 role.span,
                 format!(
                     "this role is in account {}, not in {}",

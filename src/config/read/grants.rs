@@ -12,6 +12,7 @@ use super::super::source::{Span, quote};
 use super::super::tree::{Cx, Text, Value};
 use super::matching;
 use super::policy::{prefix, rule_of};
+use crate::model::Code;
 
 const REASONS: &[(&str, bool)] = &[("required", true), ("optional", false)];
 
@@ -54,7 +55,11 @@ fn max(cx: &mut Cx<'_>, span: Span, table: &DeTable<'_>) -> Option<Duration> {
     let read = read.filter(|length| !length.is_zero());
     if read.is_none() {
         cx.report
-            .error(span, format!("`max` cannot be {}", quote(&text)))
+            .error(
+                Code::InvalidValue,
+                span,
+                format!("`max` cannot be {}", quote(&text)),
+            )
             .hint("write a length of time, as in \"30m\", \"8h\" or \"2d\"");
     }
     read
@@ -88,7 +93,11 @@ fn whoami(cx: &mut Cx<'_>, table: &DeTable<'_>) -> Vec<String> {
             urls.push(text);
         } else {
             cx.report
-                .error(span, format!("`whoami` cannot be {}", quote(&text)))
+                .error(
+                    Code::InvalidValue,
+                    span,
+                    format!("`whoami` cannot be {}", quote(&text)),
+                )
                 .hint("write an `https://` address; `http://` is taken on loopback only");
         }
     }

@@ -8,6 +8,7 @@ use super::super::definitions::GuardDef;
 use super::super::keys;
 use super::super::tree::{Cx, Value};
 use super::rules::{Kind, rules};
+use crate::model::Code;
 
 pub(super) fn read(cx: &mut Cx<'_>, value: &Value<'_>) -> GuardDef {
     let mut guard = GuardDef::default();
@@ -38,7 +39,11 @@ fn number(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Option<usize> {
     }
     let span = cx.span(value);
     cx.report
-        .error(span, format!("{subject} must be 0 or more, found {number}"))
+        .error(
+            Code::InvalidValue,
+            span,
+            format!("{subject} must be 0 or more, found {number}"),
+        )
         .hint("write how many one run may change; without the key the default holds");
     None
 }

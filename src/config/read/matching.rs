@@ -10,6 +10,7 @@ use super::super::source::{Span, quote};
 use super::super::tree::{Cx, Text, Value};
 use super::super::{keys, names, regions};
 use super::rules::is_plain;
+use crate::model::Code;
 
 /// How many instances a group says that it matches.
 pub(super) fn expect(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<(Expect, Span)> {
@@ -21,7 +22,11 @@ pub(super) fn expect(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<(Expect, Span
     };
     let Some(expect) = Expect::parse(&text) else {
         cx.report
-            .error(span, format!("`expect` cannot be {}", quote(&text)))
+            .error(
+                Code::InvalidValue,
+                span,
+                format!("`expect` cannot be {}", quote(&text)),
+            )
             .hint("write a number as in \"3\", or a range as in \"1..200\" or \"1..\"");
         return None;
     };
@@ -50,7 +55,9 @@ pub(super) fn selector(cx: &mut Cx<'_>, value: &Value<'_>) -> (Selector, Option<
                     if let Some(Err(why)) = glob.literal().map(names::instance) {
                         let message =
                             format!("{} cannot be the name of an instance", quote(&text.text));
-                        cx.report.error(text.span, message).hint(why);
+                        cx.report
+                            .error(Code::InvalidName, text.span, message)
+                            .hint(why);
                     }
                     selector.names.push(glob);
                 }
@@ -108,7 +115,7 @@ fn globs(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Vec<(Glob, Text)>
             Err(why) => {
                 let message = format!("{} is not a valid pattern: {why}", quote(&text.text));
                 cx.report
-                    .error(text.span, message)
+                    .error(Code::InvalidValue, text.span, message)
                     .hint("`*` is any text, `?` one character, `[ab]` one of these");
             }
         }

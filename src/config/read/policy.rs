@@ -10,7 +10,7 @@ use super::super::tree::{Cx, Text, Value};
 use super::super::{keys, policy};
 use super::rules::{Kind, free_text, rule};
 use super::{definition_name, matching};
-use crate::model::PolicySeverity;
+use crate::model::{Code, PolicySeverity};
 
 const SEVERITIES: &[(&str, Severity)] = &[
     ("deny", Severity::On(PolicySeverity::Deny)),
@@ -25,7 +25,7 @@ pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, value: &Value<'_>) {
     let DeValue::Array(items) = value.get_ref() else {
         let span = cx.span(value);
         cx.report
-            .error(span, "`policy` must be a list of tables")
+            .error(Code::WrongType, span, "`policy` must be a list of tables")
             .hint("each begins with `[[policy]]`, in two pairs of brackets");
         return;
     };
@@ -74,6 +74,7 @@ fn built_in(
             let span = cx.span(key);
             cx.report
                 .error(
+                    Code::Misplaced,
                     span,
                     format!("{name} is built in: only its `severity` can be set"),
                 )
@@ -189,7 +190,7 @@ pub(super) fn prefix(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str, longest:
         return Some(length);
     }
     cx.report
-        .error(span, format!("{subject} cannot be {}", quote(&text)))
+        .error(Code::InvalidValue, span, format!("{subject} cannot be {}", quote(&text)))
         .hint(format!(
             "write a prefix length from \"/0\" to \"/{longest}\": as many addresses as such a network holds"
         ));

@@ -8,7 +8,7 @@ use super::super::definitions::RuleDef;
 use super::super::source::Span;
 use super::super::tree::{Cx, Text, Value};
 use super::super::{habits, keys, until};
-use crate::model::is_unsafe;
+use crate::model::{Code, is_unsafe};
 
 /// What a list of rules is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,9 @@ pub(super) fn rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: Kind) -> Option<Rul
                 DeValue::Integer(port) => {
                     let hint = habits::allow(port.as_str()).unwrap_or_else(|| hint.to_owned());
                     let message = "`allow` must be a string or a list of strings, found an integer";
-                    cx.report.error(cx.span(value), message).hint(hint);
+                    cx.report
+                        .error(Code::WrongType, cx.span(value), message)
+                        .hint(hint);
                     Vec::new()
                 }
                 _ => cx.some_texts(value, "`allow`", hint).unwrap_or_default(),
@@ -134,7 +136,7 @@ fn until(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<time::OffsetDateTime> {
         DeValue::Datetime(datetime) => match until::parse(datetime) {
             Ok(until) => Some(until),
             Err(wrong) => {
-                let problem = cx.report.error(span, wrong.message);
+                let problem = cx.report.error(Code::InvalidValue, span, wrong.message);
                 wrong.hint.into_iter().for_each(|hint| {
                     problem.hint(hint);
                 });
@@ -144,7 +146,7 @@ fn until(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<time::OffsetDateTime> {
         DeValue::String(_) => {
             let message = "`until` must be a date or a date-time, found a string";
             cx.report
-                .error(span, message)
+                .error(Code::WrongType, span, message)
                 .hint("write it without quotes, as in `until = 2031-12-31`");
             None
         }
@@ -166,7 +168,7 @@ pub(super) fn is_plain(cx: &mut Cx<'_>, text: &str, span: Span, subject: &str) -
     let code = u32::from(c);
     let message = format!("{subject} holds a line break or an invisible character, U+{code:04X}");
     cx.report
-        .error(span, message)
+        .error(Code::InvisibleText, span, message)
         .hint("reports show it on one line: write plain text");
     false
 }

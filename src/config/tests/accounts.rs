@@ -61,60 +61,60 @@ fn mistakes_are_told_with_place_and_hint() {
     for (text, expected) in [
         (
             "[accounts.prod]".to_owned(),
-            "2:11: error: account `prod` has no `id`",
+            "2:11: error[PW-104]: account `prod` has no `id`",
         ),
         (
             "[accounts.prod]\nid = 1".to_owned(),
-            "3:6: error: `id` must be a string, found an integer",
+            "3:6: error[PW-104]: `id` must be a string, found an integer",
         ),
         (
             "[accounts.prod]\nid = \"1234\"".to_owned(),
-            "3:6: error: `1234` is not a valid account ID (it has twelve",
+            "3:6: error[PW-105]: `1234` is not a valid account ID (it has twelve",
         ),
         (
             "[accounts.prod]\nid = \"111111111111\"\nsecret = \"x\"".to_owned(),
-            "4:1: error: unknown key `secret` in account `prod` (the keys here are `id`, `role`, `regions`, `profile`)",
+            "4:1: error[PW-103]: unknown key `secret` in account `prod` (the keys here are `id`, `role`, `regions`, `profile`)",
         ),
         (
             role("arn:aws:iam::222222222222:role/x"),
-            "4:8: error: this role is in account `222222222222`, not in `111111111111` (a role works",
+            "4:8: error[PW-111]: this role is in account `222222222222`, not in `111111111111` (a role works",
         ),
         (
             role("arn:aws:iam::111111111111:user/x"),
-            "4:8: error: `arn:aws:iam::111111111111:user/x` is no ARN of a role",
+            "4:8: error[PW-105]: `arn:aws:iam::111111111111:user/x` is no ARN of a role",
         ),
         (
             role("arn:aws:iam::111111111111:role/"),
-            "4:8: error: `arn:aws:iam::111111111111:role/` is no ARN",
+            "4:8: error[PW-105]: `arn:aws:iam::111111111111:role/` is no ARN",
         ),
         (
             "[accounts.prod]\nid = \"111111111111\"\nregions = []".to_owned(),
-            "4:11: error: `regions` is empty",
+            "4:11: error[PW-104]: `regions` is empty",
         ),
         (
             "[accounts.prod]\nid = \"111111111111\"\nprofile = \"\"".to_owned(),
-            "4:11: error: `profile` names no profile",
+            "4:11: error[PW-105]: `profile` names no profile",
         ),
         (
             "[accounts.a-1]\nid = \"111111111111\"\n[accounts.b-1]\nid = \"111111111111\""
                 .to_owned(),
-            "4:11: error: accounts `a-1` and `b-1` have the same `id`",
+            "4:11: error[PW-111]: accounts `a-1` and `b-1` have the same `id`",
         ),
         (
             "[accounts.\"a/b\"]\nid = \"111111111111\"".to_owned(),
-            "2:11: error: `a/b` cannot be the name of an account",
+            "2:11: error[PW-108]: `a/b` cannot be the name of an account",
         ),
         (
             format!("{TWO}[instances.\"prd/eu-central-1/web-1\"]"),
-            "11:12: error: account `prd` is not defined (did you mean `prod`?)",
+            "11:12: error[PW-109]: account `prd` is not defined (did you mean `prod`?)",
         ),
         (
             format!("{TWO}[groups.gg]\nmode = \"observe\"\nmatch = {{ account = \"x*\" }}"),
-            "13:21: error: no account matches this pattern (the accounts are `prod`, `test`)",
+            "13:21: error[PW-109]: no account matches this pattern (the accounts are `prod`, `test`)",
         ),
         (
             format!("{TWO}[instances.\"a/b/c/d\"]"),
-            "11:12: error: `a/b/c/d` has more parts than account, region and name",
+            "11:12: error[PW-108]: `a/b/c/d` has more parts than account, region and name",
         ),
     ] {
         let found = problems(&text);

@@ -66,7 +66,7 @@ fn what_is_not_there() {
     let missing = case("\"gone.toml\"");
     assert_eq!(missing.len(), 1, "{missing:?}");
     assert!(
-        missing[0].starts_with("top/firewall.toml:2:11: error: `"),
+        missing[0].starts_with("top/firewall.toml:2:11: error[PW-113]: `"),
         "{missing:?}"
     );
     assert!(
@@ -76,10 +76,10 @@ fn what_is_not_there() {
     let missing = case("\"gone-*.toml\"");
     assert_eq!(
         missing[0],
-        "top/firewall.toml:2:11: warning: `gone-*.toml` matches no file"
+        "top/firewall.toml:2:11: warning[PW-152]: `gone-*.toml` matches no file"
     );
     assert!(
-        missing[1].starts_with("top/firewall.toml:4:7: error: there is no ruleset `base`"),
+        missing[1].starts_with("top/firewall.toml:4:7: error[PW-109]: there is no ruleset `base`"),
         "{missing:?}"
     );
     assert!(case("\"d\"")[0].contains("top/d` is not a file"));
@@ -167,7 +167,7 @@ fn a_walk_over_links_ends() {
     std::fs::remove_file(all.path().join("top/a/out")).expect("a link");
     assert_eq!(
         problems(&all),
-        ["top/firewall.toml:2:25: warning: `*/*/*/*/*/*/*/*/x.toml` matches no file"]
+        ["top/firewall.toml:2:25: warning[PW-152]: `*/*/*/*/*/*/*/*/x.toml` matches no file"]
     );
 }
 
@@ -191,7 +191,7 @@ fn the_first_file_is_no_link_to_somewhere_else() {
     assert_eq!(
         found,
         [
-            "top/firewall.toml:0:0: error: cannot be read: it is a link to a file outside its directory"
+            "top/firewall.toml:0:0: error[PW-101]: cannot be read: it is a link to a file outside its directory"
         ]
     );
 }
@@ -245,19 +245,19 @@ fn files_do_not_clash() {
         .collect();
     assert_eq!(
         found[0],
-        "top/fleet/a.toml:1:11: error: version `2` is not known to this program, which reads version 1"
+        "top/fleet/a.toml:1:11: error[PW-105]: version `2` is not known to this program, which reads version 1"
     );
     assert_eq!(
         found[1],
-        "top/fleet/b.toml:2:2: error: `[defaults]` in an included file"
+        "top/fleet/b.toml:2:2: error[PW-114]: `[defaults]` in an included file"
     );
     assert_eq!(
         found[2],
-        "top/fleet/b.toml:5:1: error: ruleset `base` is defined twice"
+        "top/fleet/b.toml:5:1: error[PW-108]: ruleset `base` is defined twice"
     );
     assert_eq!(
         found[3],
-        "top/fleet/c.toml:1:12: error: instance `ab` is defined twice"
+        "top/fleet/c.toml:1:12: error[PW-108]: instance `ab` is defined twice"
     );
     assert!(found[4].starts_with("top/fleet/c.toml:3:"), "{found:?}");
     let errors = first(&all).expect_err("refused");
@@ -279,7 +279,7 @@ fn a_first_file_that_cannot_be_read_is_an_error() {
     assert!(
         errors
             .to_string()
-            .starts_with("no/such/file.toml:0:0: error: there is no such file ("),
+            .starts_with("no/such/file.toml:0:0: error[PW-101]: there is no such file ("),
         "{errors}"
     );
     assert!(errors.render(false).contains("no/such/file.toml"));

@@ -206,31 +206,31 @@ fn mistakes_are_named() {
     for (text, expected) in [
         (
             "[grants]\nservices = \"ssh\"",
-            "2:2: error: `[grants]` has no `max` (say for how long at most, as in `max = \"8h\"`)",
+            "2:2: error[PW-104]: `[grants]` has no `max` (say for how long at most, as in `max = \"8h\"`)",
         ),
         (
             "[grants]\nmax = \"8h\"",
-            "2:2: error: `[grants]` has no `services` (name what may be granted, as in `services = [\"ssh\"]`)",
+            "2:2: error[PW-104]: `[grants]` has no `services` (name what may be granted, as in `services = [\"ssh\"]`)",
         ),
         (
             "[grants]\nservices = \"ssh\"\nmax = \"soon\"",
-            "4:7: error: `max` cannot be `soon` (write a length of time, as in \"30m\", \"8h\" or \"2d\")",
+            "4:7: error[PW-105]: `max` cannot be `soon` (write a length of time, as in \"30m\", \"8h\" or \"2d\")",
         ),
         (
             "[grants]\nservices = \"shs\"\nmax = \"8h\"",
-            "3:12: error: there is no service `shs` (did you mean `ssh`?)",
+            "3:12: error[PW-109]: there is no service `shs` (did you mean `ssh`?)",
         ),
         (
             "[grants]\nservices = \"ssh\"\nmax = \"8h\"\nmax-sources = { ipv4 = \"/33\" }",
-            "5:24: error: `ipv4` cannot be `/33` (write a prefix length from \"/0\" to \"/32\": as many addresses as such a network holds)",
+            "5:24: error[PW-105]: `ipv4` cannot be `/33` (write a prefix length from \"/0\" to \"/32\": as many addresses as such a network holds)",
         ),
         (
             "[grants]\nservices = \"ssh\"\nmax = \"8h\"\nreason = true",
-            "5:10: error: `reason` must be a string, found a boolean",
+            "5:10: error[PW-104]: `reason` must be a string, found a boolean",
         ),
         (
             "[grants]\nservices = \"ssh\"\nmax = \"8h\"\nwhoami = \"http://127.0.0.1.example.com/\"",
-            "5:10: error: `whoami` cannot be `http://127.0.0.1.example.com/` (write an `https://` address; `http://` is taken on loopback only)",
+            "5:10: error[PW-105]: `whoami` cannot be `http://127.0.0.1.example.com/` (write an `https://` address; `http://` is taken on loopback only)",
         ),
     ] {
         assert_eq!(problems(text), [expected], "{text}");

@@ -51,27 +51,27 @@ fn mistakes_are_named() {
     for (text, expected) in [
         (
             "[guard]\nmax-instance = 1",
-            "3:1: error: unknown key `max-instance` in `[guard]` (did you mean `max-instances`?)",
+            "3:1: error[PW-103]: unknown key `max-instance` in `[guard]` (did you mean `max-instances`?)",
         ),
         (
             "[guard]\nmax-closed = -1",
-            "3:14: error: `max-closed` must be 0 or more, found -1 (write how many one run may change; without the key the default holds)",
+            "3:14: error[PW-105]: `max-closed` must be 0 or more, found -1 (write how many one run may change; without the key the default holds)",
         ),
         (
             "[guard]\nmax-closed = \"2\"",
-            "3:14: error: `max-closed` must be an integer, found a string",
+            "3:14: error[PW-104]: `max-closed` must be an integer, found a string",
         ),
         (
             "[guard]\nkeep = [{ allow = \"ssh\" }]",
-            "3:9: error: the rule has no `from` (name who gets in, or write `from = \"anywhere\"` for everyone)",
+            "3:9: error[PW-104]: the rule has no `from` (name who gets in, or write `from = \"anywhere\"` for everyone)",
         ),
         (
             "[guard]\nkeep = [{ allow = \"ssh\", from = \"anywhere\", until = 2031-01-01 }]",
-            "3:45: error: unknown key `until` in a rule of `keep` (the keys here are `allow`, `from`, `owner`, `why`)",
+            "3:45: error[PW-103]: unknown key `until` in a rule of `keep` (the keys here are `allow`, `from`, `owner`, `why`)",
         ),
         (
             "[guard]\nkeep = [{ allow = \"ssh\", from = \"admin\" }]",
-            "3:33: error: there is no address set `admin`",
+            "3:33: error[PW-109]: there is no address set `admin`",
         ),
     ] {
         let found = problems(text);
@@ -86,7 +86,7 @@ fn only_the_first_file_may_guard() {
     let errors = parse(vec![first, Source::new("b.toml", "[guard]")]).expect_err("refused");
     assert_eq!(
         errors.to_string(),
-        "b.toml:1:2: error: `[guard]` in an included file (it is for all files: write it into the first one)"
+        "b.toml:1:2: error[PW-114]: `[guard]` in an included file (it is for all files: write it into the first one)"
     );
 }
 

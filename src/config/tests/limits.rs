@@ -52,7 +52,7 @@ fn a_product_is_refused_at_its_rule_and_once() {
     assert_eq!(
         problems(&text),
         [format!(
-            "f.toml:4:3: error: this rule comes to 1000000 pairs of port and source (1000 x 1000), more than the limit of {PAIRS_OF_AN_INSTANCE} for one instance"
+            "f.toml:4:3: error[PW-112]: this rule comes to 1000000 pairs of port and source (1000 x 1000), more than the limit of {PAIRS_OF_AN_INSTANCE} for one instance"
         )]
     );
 }
@@ -72,7 +72,7 @@ fn what_is_just_within_the_limit_is_accepted() {
     assert_eq!(
         problems(&rule(51)),
         [format!(
-            "f.toml:5:3: error: with this rule the table comes to {over} pairs of port and source, more than the limit of {PAIRS_OF_AN_INSTANCE} for one instance"
+            "f.toml:5:3: error[PW-112]: with this rule the table comes to {over} pairs of port and source, more than the limit of {PAIRS_OF_AN_INSTANCE} for one instance"
         )]
     );
 }
@@ -102,7 +102,7 @@ fn policies_and_rules_multiply_too() {
     assert_eq!(found.len(), 1, "{found:?}");
     // 487 rules times 510 policies and three that are built in.
     assert!(
-        found[0].starts_with("f.toml:491:1: error: with this rule the table comes to 488 pairs of port and source, which 513 policies judge: 250344 in all"),
+        found[0].starts_with("f.toml:491:1: error[PW-112]: with this rule the table comes to 488 pairs of port and source, which 513 policies judge: 250344 in all"),
         "{found:?}"
     );
 }
@@ -148,7 +148,7 @@ fn a_chain_of_names_is_followed_up_to_the_limit() {
     assert_eq!(found.len(), 1, "{found:?}");
     // 1 + 2 + ... + 71 ports for two sources each are more than 5,000.
     assert!(
-        found[0].starts_with("f.toml:3075:1: error: with this rule"),
+        found[0].starts_with("f.toml:3075:1: error[PW-112]: with this rule"),
         "{found:?}"
     );
 }

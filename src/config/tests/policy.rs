@@ -91,67 +91,67 @@ fn mistakes_are_named() {
     for (text, expected) in [
         (
             "[policy]\nid = \"p\"",
-            "2:1: error: `policy` must be a list of tables",
+            "2:1: error[PW-104]: `policy` must be a list of tables",
         ),
         (
             "[[policy]]\nseverity = \"deny\"",
-            "2:1: error: the policy has no `id`",
+            "2:1: error[PW-104]: the policy has no `id`",
         ),
         (
             "[[policy]]\nid = \"a b\"",
-            "3:6: error: `a b` cannot be the name of a policy",
+            "3:6: error[PW-108]: `a b` cannot be the name of a policy",
         ),
         (
             "[[policy]]\nid = \"p\"",
-            "3:6: error: the policy asks for nothing",
+            "3:6: error[PW-104]: the policy asks for nothing",
         ),
         (
             "[[policy]]\nid = \"p\"\nonly-from = []",
-            "3:6: error: the policy has no `services`",
+            "3:6: error[PW-104]: the policy has no `services`",
         ),
         (
             "[[policy]]\nid = \"p\"\nservices = \"ssh\"\nrequire = { allow = \"ssh\", from = \"anywhere\" }",
-            "3:6: error: `services` has no meaning here",
+            "3:6: error[PW-104]: `services` has no meaning here",
         ),
         (
             "[[policy]]\nid = \"p\"\nservices = \"shs\"\nonly-from = []",
-            "4:12: error: there is no service `shs`",
+            "4:12: error[PW-109]: there is no service `shs`",
         ),
         (
             "[[policy]]\nid = \"p\"\nservices = \"ssh\"\nonly-from = \"x\"",
-            "5:13: error: there is no address set `x`",
+            "5:13: error[PW-109]: there is no address set `x`",
         ),
         (
             "[[policy]]\nid = \"p\"\nservices = \"ssh\"\nonly-form = []",
-            "5:1: error: unknown key `only-form` in a policy (did you mean `only-from`?)",
+            "5:1: error[PW-103]: unknown key `only-form` in a policy (did you mean `only-from`?)",
         ),
         (
             "[[policy]]\nid = \"p\"\nservices = \"ssh\"\nat-most = {}",
-            "5:11: error: `at-most` has no limit",
+            "5:11: error[PW-104]: `at-most` has no limit",
         ),
         (
             "[[policy]]\nid = \"p\"\nservices = \"ssh\"\nat-most = { ipv4 = \"/33\" }",
-            "5:20: error: `ipv4` cannot be `/33`",
+            "5:20: error[PW-105]: `ipv4` cannot be `/33`",
         ),
         (
             "[[policy]]\nid = \"p\"\nservices = \"ssh\"\nat-most = { ipv6 = \"48\" }",
-            "5:20: error: `ipv6` cannot be `48`",
+            "5:20: error[PW-105]: `ipv6` cannot be `48`",
         ),
         (
             "[[policy]]\nid = \"all-open-to-world\"\nseverity = \"off\"\nwhy = \"x\"",
-            "5:1: error: `all-open-to-world` is built in: only its `severity` can be set",
+            "5:1: error[PW-114]: `all-open-to-world` is built in: only its `severity` can be set",
         ),
         (
             "[[policy]]\nid = \"all-open-to-world\"",
-            "3:6: error: the built-in policy `all-open-to-world` is named and not changed",
+            "3:6: error[PW-104]: the built-in policy `all-open-to-world` is named and not changed",
         ),
         (
             "[[policy]]\nid = \"all-open-to-world\"\nseverity = \"of\"",
-            "4:12: error: `severity` cannot be `of`: it is one of `deny`, `warn`, `off`",
+            "4:12: error[PW-105]: `severity` cannot be `of`: it is one of `deny`, `warn`, `off`",
         ),
         (
             "[[policy]]\nid = \"all-open-to-world\"\nseverity = \"off\"\n[[policy]]\nid = \"all-open-to-world\"\nseverity = \"off\"",
-            "6:6: error: policy `all-open-to-world` is defined twice",
+            "6:6: error[PW-108]: policy `all-open-to-world` is defined twice",
         ),
     ] {
         let found = problems(text);
@@ -170,12 +170,15 @@ fn a_waiver_names_a_policy_that_forbids() {
     };
     assert_eq!(problems(&rule("\"admin-open-to-world\"")), [""; 0]);
     for (waive, expected) in [
-        ("\"must\"", "error: policy `must` forbids nothing to waive"),
+        (
+            "\"must\"",
+            "error[PW-114]: policy `must` forbids nothing to waive",
+        ),
         (
             "\"admin-open-to-word\"",
-            "error: there is no policy `admin-open-to-word` (did you mean `admin-open-to-world`?)",
+            "error[PW-109]: there is no policy `admin-open-to-word` (did you mean `admin-open-to-world`?)",
         ),
-        ("[]", "error: `waive` is empty"),
+        ("[]", "error[PW-104]: `waive` is empty"),
     ] {
         let found = problems(&rule(waive));
         assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");

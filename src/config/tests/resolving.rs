@@ -218,7 +218,7 @@ fn an_address_of_the_wrong_family_is_an_error() {
     assert_eq!(
         errors(text, &[four("ab"), four("cd"), dual("ef")]),
         [
-            "4:34: error: `eu-central-1/ab` has no IPv6, but this address is written out for it (put it into a set under `[addresses]`, from which it is left out where it does not fit)"
+            "4:34: error[PW-107]: `eu-central-1/ab` has no IPv6, but this address is written out for it (put it into a set under `[addresses]`, from which it is left out where it does not fit)"
         ]
     );
 }
@@ -300,7 +300,7 @@ fn the_nearest_setting_holds() {
     assert_eq!(
         errors(&text(""), &all),
         [
-            "10:8: error: groups `aa` and `bb` give `eu-central-1/web-1` different values of `mode` (let them agree, or set `mode` in `[instances.web-1]`)"
+            "10:8: error[PW-111]: groups `aa` and `bb` give `eu-central-1/web-1` different values of `mode` (let them agree, or set `mode` in `[instances.web-1]`)"
         ]
     );
 }
@@ -341,7 +341,7 @@ fn absent_may_not_be_declared() {
     assert_eq!(
         whole,
         [
-            "5:11: error: `tcp/22` is both absent and declared for `eu-central-1/ab` (it is declared at f.toml:4)"
+            "5:11: error[PW-111]: `tcp/22` is both absent and declared for `eu-central-1/ab` (it is declared at f.toml:4)"
         ]
     );
 
@@ -361,7 +361,7 @@ fn absent_may_not_be_declared() {
     assert_eq!(
         errors(group, &[dual("ab"), dual("cd")]),
         [
-            "5:11: error: `absent` has no meaning for `eu-central-1/ab`, which is in observe mode (it belongs to additive mode)"
+            "5:11: error[PW-114]: `absent` has no meaning for `eu-central-1/ab`, which is in observe mode (it belongs to additive mode)"
         ]
     );
 }
@@ -398,12 +398,12 @@ fn a_name_must_say_which_instance_it_means() {
     assert_eq!(
         errors("[instances.ab]", &all),
         [
-            "2:12: error: `ab` exists in several regions (say which one: `eu-central-1/ab` or `us-east-1/ab`)"
+            "2:12: error[PW-111]: `ab` exists in several regions (say which one: `eu-central-1/ab` or `us-east-1/ab`)"
         ]
     );
     assert_eq!(
         errors("[instances.ab]\n[instances.\"eu-central-1/ab\"]", &all[..1]),
-        ["3:12: error: `eu-central-1/ab` is the same instance as `ab`"]
+        ["3:12: error[PW-108]: `eu-central-1/ab` is the same instance as `ab`"]
     );
 }
 
@@ -418,7 +418,7 @@ fn a_group_says_how_many_it_expects() {
     assert!(resolve(&text("expect = \"2\""), &all).is_ok());
     assert_eq!(
         errors(&text("expect = \"3..\""), &all),
-        ["7:10: error: group `gg` matches 2 instances, but at least 3 are expected"]
+        ["7:10: error[PW-115]: group `gg` matches 2 instances, but at least 3 are expected"]
     );
     assert_eq!(
         notes(&resolve(&text(""), &[]).expect("resolved")),

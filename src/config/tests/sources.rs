@@ -20,21 +20,25 @@ fn first(bytes: &[u8]) -> String {
 fn bytes_that_are_no_text() {
     assert_eq!(
         first(b"version = 1\n# \xc3\xa9\xff\n"),
-        "f.toml:2:4: error: this is not UTF-8"
+        "f.toml:2:4: error[PW-102]: this is not UTF-8"
     );
     assert_eq!(
         first(b"\xef\xbb\xbfversion = \xff"),
-        "f.toml:1:11: error: this is not UTF-8"
+        "f.toml:1:11: error[PW-102]: this is not UTF-8"
     );
     assert_eq!(
         first(b"\xff\xfev\0e\0"),
-        "f.toml:1:1: error: this is not UTF-8 (this looks like UTF-16: save the file as UTF-8)"
+        "f.toml:1:1: error[PW-102]: this is not UTF-8 (this looks like UTF-16: save the file as UTF-8)"
     );
     let nul = of(b"version = 1\nx\0 = 2").expect_err("refused");
-    assert!(nul.to_string().contains("f.toml:2:2: error: "), "{nul}");
-    assert!(first(b"").starts_with("f.toml:1:1: error: `version` is missing"));
     assert!(
-        first(b"version = 2\nnews = 1").starts_with("f.toml:1:11: error: version `2` is not known")
+        nul.to_string().contains("f.toml:2:2: error[PW-102]: "),
+        "{nul}"
+    );
+    assert!(first(b"").starts_with("f.toml:1:1: error[PW-104]: `version` is missing"));
+    assert!(
+        first(b"version = 2\nnews = 1")
+            .starts_with("f.toml:1:11: error[PW-105]: version `2` is not known")
     );
     assert!(parse(Vec::new()).is_err());
 }
@@ -120,7 +124,7 @@ fn nothing_raw_reaches_the_terminal() {
 fn a_problem_is_shown_with_its_line_and_a_caret() {
     let errors = read("[addresses]\noffice = [\"203.0.113.7/24\"]").expect_err("refused");
     insta::assert_snapshot!(errors.render(false), @r#"
-    error: `203.0.113.7/24` has host bits set
+    error[PW-107]: `203.0.113.7/24` has host bits set
      --> f.toml:3:11
       |
     3 | office = ["203.0.113.7/24"]

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{Kind, Occurrence, Place, Violation, Witness, is_waived};
 use crate::exposure::{self, Access, Atom, Count, Diff, Effective, Exposed, Reach};
-use crate::model::{Demand, Family, Mode, Origin, Policy, Waiver};
+use crate::model::{Code, Demand, Family, Mode, Origin, Policy, Waiver};
 use crate::plan::Verdict;
 
 /// An address that people take for one of the internet's, where the whole of IPv4 gets in.
@@ -56,6 +56,7 @@ impl Evidence<'_> {
         }
         Violation {
             policy: id.clone(),
+            code: Code::Policy,
             severity: *severity,
             seen,
             on: self.place.on.clone(),

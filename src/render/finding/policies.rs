@@ -1,6 +1,6 @@
 //! Policies that do not hold, as findings: one for each mistake, however many instances have it.
 //!
-//! Owns the rule ids of policies, the words for where a violation comes from, and the line that is to blame. Does not
+//! Owns the words for where a violation comes from, and the line that is to blame. Does not
 //! judge.
 
 use std::collections::BTreeMap;
@@ -39,6 +39,7 @@ pub(in crate::render) fn told(violations: &[Violation]) -> Vec<Told<'_>> {
     for violation in violations {
         let Violation {
             policy,
+            code: _,
             severity,
             seen,
             on,
@@ -89,10 +90,7 @@ impl Told<'_> {
             on.push(format!("{} more", self.on.len() - NAMED));
         }
         Finding {
-            rule: Rule {
-                id: format!("policy/{policy}").into(),
-                about: format!("The policy `{policy}` does not hold").into(),
-            },
+            rule: Rule::Policy(policy.clone()),
             level: match severity {
                 PolicySeverity::Deny => Level::Error,
                 PolicySeverity::Warn => Level::Warning,

@@ -4,8 +4,8 @@ use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use serde_json::Value;
 
 use super::*;
-use crate::model::PolicySeverity;
 use crate::model::arbitrary::Universe;
+use crate::model::{Code, PolicySeverity};
 use crate::plan::arbitrary::plans;
 use crate::policy::{Kind, Occurrence, Subject, Violation, Witness};
 use crate::render::sarif;
@@ -20,6 +20,7 @@ fn origin(line: usize) -> Origin {
 
 fn violation(name: &str, seen: Occurrence, lines: &[usize]) -> Violation {
     Violation {
+        code: Code::Policy,
         policy: "no-ssh".into(),
         severity: PolicySeverity::Deny,
         seen,
@@ -66,7 +67,7 @@ fn one_mistake_in_many_places_is_one_finding() {
     let [finding] = &found[..] else {
         panic!("{found:?}");
     };
-    assert_eq!(finding.rule.id, "policy/no-ssh");
+    assert_eq!(finding.rule.id(), "PW-305/no-ssh");
     assert_eq!(finding.level, Level::Error);
     assert!(finding.message.contains("[instances.web-7], 4 more"));
     assert_eq!(finding.location.as_ref().map(|at| at.line), Some(7));

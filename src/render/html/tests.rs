@@ -6,7 +6,7 @@ use super::level::Openness;
 use super::*;
 use crate::exposure::{Access, Compared, Side};
 use crate::model::arbitrary::Universe;
-use crate::model::{Family, Sources, is_unsafe};
+use crate::model::{Code, Family, Sources, is_unsafe};
 use crate::plan::arbitrary::plans;
 use crate::render::Names;
 use crate::render::difference::{Comparison, Vocabulary};
@@ -67,7 +67,7 @@ proptest! {
         prop_assert_eq!(shown.matches('"').count(), 2);
         // In the heading, in a finding, in its hint and in a note.
         let said = |text: &str| {
-            let error = Problem::error(text, Some(text.to_owned()));
+            let error = Problem::error(Code::Failed, text, Some(text.to_owned()));
             let run = Run { verb: "plan", error: Some(error), ..Run::default() };
             page(&run, &|_| None, &[text.to_owned()])
         };

@@ -29,6 +29,7 @@ pub(super) fn list(violations: &[Violation]) -> Markup {
 fn entry(told: &Told<'_>) -> Markup {
     let Violation {
         policy,
+        code: _,
         severity,
         seen: how,
         reason,

@@ -59,6 +59,7 @@ fn a_run_without_a_plan_has_a_headline() {
     let invalid = Run {
         verb: "check",
         problems: vec![crate::render::json::Problem::error(
+            crate::model::Code::UnknownKey,
             "unknown key `a|b`",
             None,
         )],

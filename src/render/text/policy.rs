@@ -49,7 +49,8 @@ fn head(violation: &Violation) -> String {
     let seen = seen(violation.seen);
     let policy = sanitize(&violation.policy);
     format!(
-        "{style}{word} `{policy}`{style:#} ({seen}): {}",
+        "{style}{word} `{policy}`{style:#} ({seen}) [{}]: {}",
+        violation.code,
         sanitize(&violation.reason)
     )
 }

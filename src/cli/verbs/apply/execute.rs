@@ -17,7 +17,7 @@ use crate::cli::signals::{Signal, Signals};
 use crate::cli::streams::{complain, say};
 use crate::cli::unconfirmed::name_cut_off;
 use crate::lightsail::Writer;
-use crate::model::InstanceId;
+use crate::model::{Code, InstanceId};
 use crate::plan::{InstanceResult, Report};
 use crate::render::sanitize;
 
@@ -80,6 +80,7 @@ pub(super) async fn execute(
     let ended = receipt.end(interrupted);
     if let Err(error) = &ended {
         complain(
+            Code::File,
             &format!(
                 "the receipt `{}` is not complete: {error}",
                 receipt.path().display()
@@ -112,6 +113,7 @@ fn begin(args: &ApplyArgs, prepared: &Prepared) -> Result<ReceiptFile, CommandEr
             "cannot write a receipt in `{}`, so nothing was written: {error}",
             args.receipts.receipts.display()
         ))
+        .of_kind(Code::File)
         .with_hint(Some("name another folder with `--receipts`".to_owned()))
     })
 }

@@ -6,6 +6,7 @@ use super::planned::Prepared;
 use crate::cli::exit::Exit;
 use crate::cli::streams::{complain, say};
 use crate::lightsail::Writer;
+use crate::model::Code;
 use crate::plan::{Report, Verdict};
 use crate::render::sanitize;
 
@@ -47,6 +48,7 @@ pub(super) async fn ended(
             )),
             Err(error) => {
                 complain(
+                    Code::NotApplied,
                     &format!("{shown} cannot be removed from {id}, and opens nothing: {error}"),
                     error.hint().as_deref(),
                 );

@@ -31,6 +31,7 @@ use crate::cli::signals::Signals;
 use crate::cli::streams::fit;
 use crate::cli::terminal;
 use crate::cli::unconfirmed::{self, ReceiptsArgs};
+use crate::model::Code;
 use crate::plan::Report;
 use crate::render;
 use crate::render::cost::Cost;
@@ -183,11 +184,10 @@ async fn carry_out(
     permission(args, instances, &mut signals).await?;
     // The question may have stood for long.
     if let Some(over) = prepared.validity.over(OffsetDateTime::now_utc()) {
-        return Err(CommandError {
-            exit: Exit::Stale,
-            message: format!("{over}, so nothing was written"),
-            hint: Some("make a new plan and have it reviewed".to_owned()),
-        });
+        return Err(
+            CommandError::new(Exit::Stale, format!("{over}, so nothing was written"))
+                .with_hint(Some("make a new plan and have it reviewed".to_owned())),
+        );
     }
     let done = execute::execute(args, prepared, &writer, confirmation.as_ref(), signals).await?;
     held.extend(Exit::of_report(&done.report));
@@ -231,9 +231,10 @@ async fn permission(
         .await;
     match answer {
         Ok(Ok(Some(answer))) if answer.trim() == "yes" => Ok(()),
-        Ok(_) => Err(CommandError::failed(
-            "not applied: the answer was not `yes`",
-        )),
+        Ok(_) => Err(
+            CommandError::failed("not applied: the answer was not `yes`")
+                .of_kind(Code::NotConfirmed),
+        ),
         Err(error) => {
             let _ = writeln!(stderr);
             Err(error)

@@ -19,7 +19,7 @@ use crate::cli::session::{self, Confirm, PlanRequest, discover_expected};
 use crate::cli::signals::Signals;
 use crate::config::{self, Account};
 use crate::exposure;
-use crate::model::{Instance, InstanceId, Live, Site, Unreadable};
+use crate::model::{Code, Instance, InstanceId, Live, Site, Unreadable};
 use crate::plan::file::{self, PlanFile};
 use crate::plan::{InstancePlan, Plan, Verdict};
 use crate::policy;
@@ -143,6 +143,7 @@ fn read_plan(args: &ApplyArgs, path: &Path) -> Result<PlanFile, CommandError> {
             "cannot read the plan `{}`: {error}",
             path.display()
         ))
+        .of_kind(Code::File)
     })?;
     let name = path.display();
     let text = String::from_utf8(bytes)
@@ -279,11 +280,7 @@ fn accounts_of(
 }
 
 fn wrong(message: String) -> CommandError {
-    CommandError {
-        exit: Exit::Stale,
-        message,
-        hint: None,
-    }
+    CommandError::new(Exit::Stale, message)
 }
 
 /// Refuses a plan that changes what `--target`, `--region` or `--account` leave out.

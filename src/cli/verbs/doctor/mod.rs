@@ -161,6 +161,7 @@ async fn examine(args: &DoctorArgs) -> Vec<Check> {
             exit,
             message,
             hint,
+            ..
         }) => {
             checks.push(Check::fail("endpoint", message, hint, exit));
             return checks;

@@ -6,8 +6,8 @@ use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
 use super::*;
 use crate::exposure::{Compared, Side};
-use crate::model::Family;
 use crate::model::arbitrary::Universe;
+use crate::model::{Code, Family};
 use crate::plan::Plan;
 use crate::plan::arbitrary::plans;
 use crate::render::Names;
@@ -52,7 +52,11 @@ fn full(of: &Comparison<'_>, detail: Detail) -> String {
 
 #[test]
 fn what_could_not_be_compared_is_said() {
-    let problem = Problem::error("`web-1` cannot be compared: no answer", None);
+    let problem = Problem::error(
+        Code::Unreadable,
+        "`web-1` cannot be compared: no answer",
+        None,
+    );
     let text = with(&[], &[problem], difference);
     assert!(
         text.contains("**Not everything could be compared.**"),
