@@ -3,36 +3,29 @@
 //! Owns order, folding and layout: the widest change first, instances that change alike in one block, the file and line
 //! of every rule, a summary at the end. Does not leave an instance out or to say anything by colour alone.
 
+mod block;
 mod change;
 mod policy;
 mod report;
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use change::{change_lines, difference_lines, rank};
+use block::blocks;
+pub(super) use block::{in_doubt, severity};
 pub use policy::violations;
 pub use report::report;
 
 use super::cost::{self, Cost};
 use super::facts::LastChange;
 use super::words::{count, minute, sanitize};
-use super::wrap::{columns, wrap};
-use crate::exposure::{Diff, Exposed, Line};
-use crate::model::{Code, InstanceId, Missing, Note, Shard, Undeclared, Unreadable};
-use crate::plan::{Call, Change, InstancePlan, Override, Plan, StillOpen, Verdict};
+use crate::model::{InstanceId, Missing, Note, Shard, Undeclared, Unreadable};
+use crate::plan::{InstancePlan, Override, Plan, Verdict};
 use crate::policy::Refusal;
 
 pub use super::facts::Asked;
-
-/// How far from the right edge the file and line of a rule begin, where the rule leaves room for them.
-const ORIGIN_FROM_RIGHT: usize = 28;
-
-/// Where the sources of a rule begin: sign, key, and two spaces.
-const SOURCES_COLUMN: usize = 17;
 
 const GAIN: Style = AnsiColor::Green.on_default();
 const LOSS: Style = AnsiColor::Red.on_default();
@@ -183,136 +176,6 @@ pub(super) fn summary(plan: &Plan, asked: Asked<'_>) -> String {
     }
 }
 
-/// Instances that differ, those that read alike together, the widest first.
-fn blocks(plan: &Plan, asked: Asked<'_>, width: usize) -> Vec<String> {
-    let mut alike: BTreeMap<String, Vec<&InstancePlan>> = BTreeMap::new();
-    for instance in &plan.instances {
-        if instance.verdict.differs() || instance.incomplete.is_some() {
-            alike
-                .entry(body(instance, asked, width))
-                .or_default()
-                .push(instance);
-        }
-    }
-    let mut blocks: Vec<(String, Vec<&InstancePlan>)> = alike.into_iter().collect();
-    blocks.sort_by_key(|(_, instances)| {
-        (
-            Reverse(severity(&instances[0].exposure)),
-            instances[0].instance.id.clone(),
-        )
-    });
-    blocks
-        .into_iter()
-        .map(|(body, instances)| format!("{}\n{body}", heading(&instances, asked, width)))
-        .collect()
-}
-
-/// How much a change opens: cells times the share of the address space, so that both families compare.
-pub(super) fn severity(exposure: &Diff) -> u128 {
-    let share = |exposed: &Exposed| -> u128 {
-        let v4 = exposed
-            .sources
-            .ipv4()
-            .iter()
-            .map(|net| 1 << (64 - u32::from(net.prefix_len())));
-        let v6 = exposed.sources.ipv6().iter().map(|net| {
-            (1_u128 << 64)
-                .checked_shr(net.prefix_len().into())
-                .unwrap_or(0)
-        });
-        let cells = u128::from(exposed.to - exposed.from) + 1;
-        // The one more keeps what is too small to count, and aliases, above nothing.
-        cells * (v4.chain(v6).sum::<u128>() + 1)
-    };
-    exposure.gained.iter().map(share).sum()
-}
-
-/// Names and what will be done, the latter at the right where it fits.
-fn heading(instances: &[&InstancePlan], asked: Asked<'_>, width: usize) -> String {
-    let names = places(instances.iter().map(|instance| &instance.instance.id)).join(", ");
-    let first = instances[0];
-    let each = if instances.len() > 1 { " each" } else { "" };
-    let mut what = match &first.verdict {
-        Verdict::Change if asked != Asked::Plan => "differs".to_owned(),
-        Verdict::Change => {
-            let mut verbs: Vec<&str> = first.calls.iter().map(Call::verb).collect();
-            verbs.dedup();
-            format!(
-                "{}{each}: {}",
-                count(first.calls.len(), "call"),
-                verbs.join(", ")
-            )
-        }
-        Verdict::Observed => "differs, mode observe: never written".to_owned(),
-        Verdict::Refused { .. } => "refused".to_owned(),
-        Verdict::StillOpen => "still open through other rules".to_owned(),
-        Verdict::InSync | Verdict::Incomplete => "not fully readable".to_owned(),
-    };
-    if first.mode == crate::model::Mode::Additive {
-        what.push_str(" (additive)");
-    }
-    let names = wrap(&names, width);
-    let last = names.lines().next_back().map_or(0, columns);
-    let names: Vec<String> = names
-        .lines()
-        .map(|line| format!("{BOLD}{line}{BOLD:#}"))
-        .collect();
-    if last + 2 + what.len() <= width {
-        format!("{}{what:>pad$}", names.join("\n"), pad = width - last)
-    } else {
-        format!("{}\n{what:>width$}", names.join("\n"))
-    }
-}
-
-/// Everything about an instance but its name.
-fn body(plan: &InstancePlan, asked: Asked<'_>, width: usize) -> String {
-    let mut text = String::new();
-    if let Verdict::Refused { reason, hint } = &plan.verdict {
-        let _ = writeln!(
-            text,
-            "  {LOSS}refused [{}]:{LOSS:#} {}",
-            Code::NoSafeWay,
-            sanitize(reason)
-        );
-        if let Some(hint) = hint {
-            let _ = writeln!(text, "  hint: {}", sanitize(hint));
-        }
-    }
-    if let Some(why) = &plan.incomplete {
-        let _ = writeln!(
-            text,
-            "  {CHANGE}not fully readable:{CHANGE:#} {}",
-            sanitize(why)
-        );
-    }
-    let mut changes: Vec<&Change> = plan.changes.iter().collect();
-    changes.sort_by_key(|change| (rank(change, plan.family()), change.key));
-    if asked == Asked::Plan {
-        for change in changes {
-            change_lines(&mut text, change, width);
-        }
-    } else {
-        difference_from_live(&mut text, plan);
-        difference_lines(&mut text, &changes, width);
-    }
-    if plan.verdict.differs() && plan.incomplete.is_none() {
-        for uncertain in plan.before.uncertain() {
-            let entry = sanitize(&uncertain.entry.to_string());
-            let _ = writeln!(
-                text,
-                "  {LOSS}-{LOSS:#} {entry:<12}  uncertain live entry: {}",
-                sanitize(&uncertain.doubt.to_string())
-            );
-        }
-    }
-    if asked == Asked::Plan {
-        access(&mut text, plan);
-    }
-    still_open(&mut text, &plan.still_open);
-    notes(&mut text, "  ", &plan.notes);
-    text
-}
-
 /// That this was a part of the fleet, which has this many declared instances.
 #[must_use]
 pub fn part(shard: Shard, all: usize) -> String {
@@ -340,64 +203,6 @@ pub fn last_changes(changes: &BTreeMap<InstanceId, LastChange>) -> String {
         let _ = writeln!(text, "{}: last change: {what}", place(id));
     }
     text
-}
-
-/// Where the text begins behind `still open:`.
-const STILL_OPEN_COLUMN: usize = 14;
-
-/// What must go and is open through rules that are not ours, with the lines that name it.
-fn still_open(text: &mut String, all: &[StillOpen]) {
-    for open in all {
-        let words = sanitize(&open.to_string());
-        let _ = writeln!(text, "  {LOSS}still open:{LOSS:#} {words}");
-        for cause in &open.causes {
-            let line = change::cause(cause);
-            let _ = writeln!(text, "{:STILL_OPEN_COLUMN$}{DIM}{line}{DIM:#}", "");
-        }
-        let _ = writeln!(text, "  hint: {}", sanitize(&open.hint));
-    }
-}
-
-/// What live entries that cannot be read for certain may let in beside what is certain.
-pub(super) fn in_doubt(plan: &InstancePlan) -> Vec<Line> {
-    if plan.before.is_certain() {
-        return Vec::new();
-    }
-    let doubt = plan.reach_before().doubt();
-    Diff::gaining(&doubt, plan.family()).lines().gained
-}
-
-/// Who gains and who loses what, and who may be in now.
-fn access(text: &mut String, plan: &InstancePlan) {
-    let lines = plan.exposure.lines();
-    let gained = lines.gained.iter().map(|line| ('+', GAIN, line));
-    let lost = lines.lost.iter().map(|line| ('-', LOSS, line));
-    let doubts = in_doubt(plan);
-    let doubts = doubts.iter().map(|line| ('?', CHANGE, line));
-    for (i, (sign, style, line)) in gained.chain(lost).chain(doubts).enumerate() {
-        let label = if i == 0 { "access:" } else { "" };
-        let mut line = sanitize(&line.to_string());
-        if sign == '?' {
-            line.push_str(", perhaps open now");
-        }
-        let _ = writeln!(text, "  {label:<7} {style}{sign}{style:#} {line}");
-    }
-}
-
-/// Whom the live firewall lets in and the configuration does not, then whom it does not let in.
-fn difference_from_live(text: &mut String, plan: &InstancePlan) {
-    let lines = plan.exposure.lines();
-    let doubts = in_doubt(plan);
-    for (label, style, lines) in [
-        ("live allows more than declared", LOSS, &lines.lost),
-        ("live may allow more than declared", CHANGE, &doubts),
-        ("live lacks", CHANGE, &lines.gained),
-    ] {
-        for line in lines {
-            let line = sanitize(&line.to_string());
-            let _ = writeln!(text, "  {style}{label}:{style:#} {line}");
-        }
-    }
 }
 
 /// What was allowed by whoever made the plan, and what the guards refuse; empty where there is neither.

@@ -83,7 +83,8 @@ fn a_plan() {
               - tcp/8080 from everyone
 
     job-1 (eu-central-1)                             2 calls: open, close (additive)
-      + tcp 22       from 203.0.113.0/24, 2001:db8:10::/48  firewall.toml:21
+      + tcp 22       from 203.0.113.0/24, 2001:db8:10::/48
+                     firewall.toml:21
       - tcp 8080     from 198.51.100.0/24               firewall.toml:22  absent
       access: + tcp/22 from 203.0.113.0/24 (256 addresses), 2001:db8:10::/48 (2^80
                 addresses)
@@ -184,6 +185,63 @@ fn a_valid_configuration_says_what_ends_soon() {
     assert_snapshot!(stage().run(&["check", "--as-of", "2099-12-24"]).shown(), @"
     firewall.toml: valid; 4 rules, 1 group, 2 instance tables
     note: `postgres` expires: it is good until 2099-12-31 (firewall.toml:17)
+    --- exit code 0
+    ");
+}
+
+#[test]
+fn a_plan_tells_everything_once() {
+    let rules = || vec![rule("tcp", 22, 22, &["203.0.113.0/24"])];
+    let solo = (1..8).map(|n| format!("solo-{n}"));
+    let names: Vec<String> = ["web-1", "web-2"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(solo)
+        .collect();
+    let mut config = r#"version = 1
+defaults = { region = "eu-central-1" }
+[groups.web]
+match = { name = "web-*" }
+rules = [
+  { allow = "ssh", from = "203.0.113.0/24" },
+  { allow = ["http", "https"], from = "anywhere", why = "the website", owner = "web-team" },
+  { allow = "https", from = "lightsail-connect" },
+  { allow = "ping", from = "anywhere", why = "monitoring" },
+]
+"#
+    .to_owned();
+    for name in &names[2..] {
+        config += &format!(
+            "[instances.{name}]\nrules = [{{ allow = \"smtp\", from = \"anywhere\" }}, \
+             {{ allow = \"ssh\", from = \"203.0.113.0/24\" }}]\n"
+        );
+    }
+    let all = names.iter().map(|name| instance(name, rules()));
+    let stage = Stage::new(&config, &fleet(all.collect()));
+    assert_snapshot!(stage.on_fleet(&["plan", "--allow", "blast-radius", "--reason", "all"]).shown(), @r"
+    web-1, web-2 (eu-central-1)                                     1 call each: put
+      + tcp 80       from anywhere
+                     firewall.toml:7  the website (web-team)
+      + tcp 443      from anywhere, lightsail-connect
+                     firewall.toml:7, firewall.toml:8
+      + icmp 8:-1    from anywhere-v4
+      + icmpv6 128:0 from anywhere-v6
+                     firewall.toml:9  monitoring
+      access: + tcp/80 from everyone
+              + tcp/443 from everyone
+              + icmp/8:-1 from everyone (IPv4)
+              + icmpv6/128:0 from everyone (IPv6)
+
+    solo-1, solo-2, solo-3, solo-4, solo-5, solo-6, solo-7 (eu-central-1)
+                                                                   1 call each: open
+      + tcp 25       from anywhere
+                     firewall.toml:12, firewall.toml:14, firewall.toml:16,
+                       firewall.toml:18
+                     and 3 more places
+      access: + tcp/25 from everyone
+
+    Plan: 9 of 9 instances to change, 9 calls.
+    allowed: blast-radius: all
     --- exit code 0
     ");
 }

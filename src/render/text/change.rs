@@ -1,17 +1,33 @@
-//! The lines of one changed rule: sign, key, sources, and where it is declared.
+//! The lines of changed rules: sign, key, sources, and where they are declared.
 //!
-//! Owns their columns. Does not know instances and plans.
+//! Owns their columns, and that each place is told once: beside the one rule that it is about, in a column of its own, or
+//! below the last of several. Does not know instances and plans.
 
 use std::fmt::Write as _;
 
 use anstyle::Style;
 
-use super::{CHANGE, DIM, GAIN, LOSS, ORIGIN_FROM_RIGHT, SOURCES_COLUMN};
+use super::{CHANGE, DIM, GAIN, LOSS};
 use crate::exposure;
-use crate::model::Family;
+use crate::model::{Family, Key};
 use crate::plan::{Cause, CauseKind, Change};
 use crate::render::words::{count, key, sanitize, source_words, until};
 use crate::render::wrap::{columns, wrap_to};
+
+/// How far from the right edge a place begins that stands beside its rule.
+const PLACE_FROM_RIGHT: usize = 28;
+
+/// Where the sources of a rule begin: sign, key, and two spaces.
+const SOURCES_COLUMN: usize = 17;
+
+/// Places of one rule that are told; those beyond them are counted.
+const PLACES_SHOWN: usize = 4;
+
+/// A change, and every line of the configuration that has a part in it.
+pub(super) struct Changed<'a> {
+    pub(super) change: &'a Change,
+    pub(super) causes: Vec<&'a Cause>,
+}
 
 /// Openings first, then what grows, what is exchanged, what shrinks, and closings.
 pub(super) fn rank(change: &Change, family: Family) -> u8 {
@@ -30,30 +46,39 @@ pub(super) fn rank(change: &Change, family: Family) -> u8 {
     }
 }
 
-/// All lines of a change.
-pub(super) fn change_lines(text: &mut String, change: &Change, width: usize) {
-    let (before, after) = (source_words(&change.before), source_words(&change.after));
-    match (before.is_empty(), after.is_empty()) {
-        (true, _) => rule_line(text, ("+", GAIN), change, &after, width),
-        (_, true) => rule_line(text, ("-", LOSS), change, &before, width),
-        (false, false) => exchange(text, change, &before, &after, width),
-    }
+/// All lines of these changes.
+pub(super) fn change_lines(text: &mut String, changes: &[Changed<'_>], width: usize) {
+    let lines = changes.iter().map(|of| {
+        let change = of.change;
+        let (before, after) = (source_words(&change.before), source_words(&change.after));
+        match (before.is_empty(), after.is_empty()) {
+            (true, _) => Line::new(("+", GAIN), of, &after),
+            (_, true) => Line::new(("-", LOSS), of, &before),
+            (false, false) => exchange(of, &before, &after, width),
+        }
+    });
+    paragraphs(text, lines.collect(), width);
 }
 
 /// The same from the other side: first every rule that is live and not declared, then every rule that is declared and not live.
-pub(super) fn difference_lines(text: &mut String, changes: &[&Change], width: usize) {
+pub(super) fn difference_lines(text: &mut String, changes: &[Changed<'_>], width: usize) {
+    let mut lines = Vec::new();
     for (sign, style) in [("extra  ", LOSS), ("missing", CHANGE)] {
-        for change in changes {
-            let (before, after) = (source_words(&change.before), source_words(&change.after));
+        for of in changes {
+            let (before, after) = (
+                source_words(&of.change.before),
+                source_words(&of.change.after),
+            );
             let sources = match sign {
                 "extra  " => missing_from(&after, &before),
                 _ => missing_from(&before, &after),
             };
             if !sources.is_empty() {
-                rule_line(text, (sign, style), change, &sources, width);
+                lines.push(Line::new((sign, style), of, &sources));
             }
         }
     }
+    paragraphs(text, lines, width);
 }
 
 /// These words that are not among those.
@@ -62,76 +87,131 @@ fn missing_from(those: &[String], these: &[String]) -> Vec<String> {
     absent.cloned().collect()
 }
 
-/// A rule that opens or closes as a whole, or is on one side only.
-fn rule_line(
-    text: &mut String,
-    (sign, style): (&str, Style),
-    change: &Change,
-    words: &[String],
-    width: usize,
-) {
-    let sources = format!("from {}", words.join(", "));
-    first_line(text, (sign, style), change, &sources, width);
+/// A rule that changes.
+struct Line<'a> {
+    sign: (&'static str, Style),
+    key: Key,
+    sources: String,
+    /// What comes and what goes, where the line has no room for it.
+    parts: Vec<(char, Style, Vec<String>)>,
+    causes: &'a [&'a Cause],
+}
+
+impl<'a> Line<'a> {
+    /// A rule that opens or closes as a whole, or is on one side only.
+    fn new(sign: (&'static str, Style), of: &'a Changed<'_>, words: &[String]) -> Self {
+        Self {
+            sign,
+            key: of.change.key,
+            sources: format!("from {}", words.join(", ")),
+            parts: Vec::new(),
+            causes: &of.causes,
+        }
+    }
+
+    fn head(&self) -> String {
+        let (sign, style) = self.sign;
+        format!("  {style}{sign}{style:#} {:<12} ", key(self.key))
+    }
 }
 
 /// A rule that stays and whose sources change: side by side where that is short, else just what comes and goes.
-fn exchange(text: &mut String, change: &Change, before: &[String], after: &[String], width: usize) {
-    let side_by_side = format!("from {} -> {}", before.join(", "), after.join(", "));
-    if SOURCES_COLUMN + side_by_side.chars().count() <= width {
-        return first_line(text, ("~", CHANGE), change, &side_by_side, width);
+fn exchange<'a>(
+    of: &'a Changed<'_>,
+    before: &[String],
+    after: &[String],
+    width: usize,
+) -> Line<'a> {
+    let mut line = Line::new(("~", CHANGE), of, &[]);
+    line.sources = format!("from {} -> {}", before.join(", "), after.join(", "));
+    if SOURCES_COLUMN + line.sources.chars().count() > width {
+        line.sources = format!("from {} -> {}", count(before.len(), "source"), after.len());
+        line.parts = vec![
+            ('+', GAIN, missing_from(before, after)),
+            ('-', LOSS, missing_from(after, before)),
+        ];
+        line.parts.retain(|(_, _, words)| !words.is_empty());
     }
-    let counts = format!("from {} -> {}", count(before.len(), "source"), after.len());
-    first_line(text, ("~", CHANGE), change, &counts, width);
-    for (sign, style, words) in [
-        ('+', GAIN, missing_from(before, after)),
-        ('-', LOSS, missing_from(after, before)),
-    ] {
-        if !words.is_empty() {
-            let _ = writeln!(
-                text,
-                "{:SOURCES_COLUMN$}{style}{sign}{style:#} {}",
-                "",
-                words.join(", ")
-            );
+    line
+}
+
+/// The lines, those that one rule of the configuration is behind one after the other, with its place behind or below them.
+/// What a rule is for is told where it is first named.
+fn paragraphs(text: &mut String, lines: Vec<Line<'_>>, width: usize) {
+    let mut paragraphs: Vec<Vec<Line<'_>>> = Vec::new();
+    for line in lines {
+        let same = paragraphs.iter_mut().find(|paragraph| {
+            paragraph[0].sign.0 == line.sign.0 && paragraph[0].causes == line.causes
+        });
+        match same {
+            Some(paragraph) => paragraph.push(line),
+            None => paragraphs.push(vec![line]),
+        }
+    }
+    let mut told: Vec<&Cause> = Vec::new();
+    for paragraph in &paragraphs {
+        let places = places(paragraph[0].causes, &mut told);
+        let beside = match (&paragraph[..], &places[..]) {
+            ([line], [place]) if line.parts.is_empty() => beside(line, place, width),
+            _ => None,
+        };
+        if let Some(line) = beside {
+            let _ = writeln!(text, "{line}");
+            continue;
+        }
+        for line in paragraph {
+            let head = line.head();
+            let indent = columns(&head) + 5;
+            let whole = wrap_to(&format!("{head}{}", line.sources), indent, width);
+            let _ = writeln!(text, "{whole}");
+            for (sign, style, words) in &line.parts {
+                let words = words.join(", ");
+                let _ = writeln!(text, "{:SOURCES_COLUMN$}{style}{sign}{style:#} {words}", "");
+            }
+        }
+        let start = columns(&paragraph[0].head());
+        for place in places {
+            let _ = writeln!(text, "{:start$}{DIM}{place}{DIM:#}", "");
         }
     }
 }
 
-/// The line of a rule with its first origin behind the sources where it fits, and the other origins below the sources.
-fn first_line(
-    text: &mut String,
-    (sign, style): (&str, Style),
-    change: &Change,
-    what: &str,
-    width: usize,
-) {
-    let head = format!("  {style}{sign}{style:#} {:<12} ", key(change.key));
-    let start = columns(&head);
-    let origins: Vec<String> = change.causes.iter().map(cause).collect();
-    let used = start + what.chars().count();
-    let column = width.saturating_sub(ORIGIN_FROM_RIGHT).max(used + 2);
-    let (beside, below) = match origins.split_first() {
-        Some((first, rest)) if column + first.chars().count() <= width => (Some(first), rest),
-        _ => (None, &origins[..]),
-    };
-    let _ = match beside {
-        Some(first) => {
-            writeln!(
-                text,
-                "{head}{what}{:1$}{DIM}{first}{DIM:#}",
-                "",
-                column - used
-            )
+/// A line with its place in the column of places; `None` where either is too long for that.
+fn beside(line: &Line<'_>, place: &str, width: usize) -> Option<String> {
+    let head = line.head();
+    let used = columns(&head) + line.sources.chars().count();
+    let column = width.checked_sub(PLACE_FROM_RIGHT)?;
+    let fits = used + 2 <= column && column + place.chars().count() <= width;
+    let pad = column.checked_sub(used).filter(|_| fits)?;
+    let sources = &line.sources;
+    Some(format!("{head}{sources}{:pad$}{DIM}{place}{DIM:#}", ""))
+}
+
+/// The places of a rule, a line each; those that have nothing to add share one.
+fn places<'a>(causes: &[&'a Cause], told: &mut Vec<&'a Cause>) -> Vec<String> {
+    let mut places: Vec<String> = Vec::new();
+    let mut is_bare = false;
+    let more = causes.len().saturating_sub(PLACES_SHOWN);
+    // One place takes no more room than that there is one more.
+    let more = if more == 1 { 0 } else { more };
+    for cause in &causes[..causes.len() - more] {
+        let origin = sanitize(&cause.origin.to_string());
+        let whole = self::cause(cause);
+        let known = told.contains(cause) || whole == origin;
+        match places.last_mut().filter(|_| known && is_bare) {
+            Some(last) => {
+                let _ = write!(last, ", {origin}");
+            }
+            None if known => places.push(origin),
+            None => places.push(whole),
         }
-        None => writeln!(
-            text,
-            "{}",
-            wrap_to(&format!("{head}{what}"), start + 5, width)
-        ),
-    };
-    for origin in below {
-        let _ = writeln!(text, "{:start$}{DIM}{origin}{DIM:#}", "");
+        is_bare = known;
+        told.push(cause);
     }
+    if more > 0 {
+        places.push(format!("and {more} more places"));
+    }
+    places
 }
 
 /// `firewall.toml:19  operators (until 2031-12-31, data-team)`.

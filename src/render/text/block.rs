@@ -1,0 +1,267 @@
+//! The blocks of a plan: what is done to an instance, and every instance to which the same is done.
+//!
+//! Owns which instances share a block, and what stands in one. Does not lay out the line of a rule, which `change` does.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::change::{self, Changed, change_lines, difference_lines, rank};
+use super::{Asked, BOLD, CHANGE, DIM, GAIN, LOSS, notes, places};
+use crate::exposure::{Diff, Exposed, Line};
+use crate::model::{Code, Mode, Note};
+use crate::plan::{Call, Cause, InstancePlan, Plan, StillOpen, Verdict};
+use crate::render::words::{count, sanitize};
+use crate::render::wrap::{columns, wrap};
+
+/// Instances that differ, those that read alike together, the widest first. Instances read alike where they do so without
+/// their places: tables of their own that say the same make one block with all places.
+pub(super) fn blocks(plan: &Plan, asked: Asked<'_>, width: usize) -> Vec<String> {
+    let mut alike: BTreeMap<String, Vec<&InstancePlan>> = BTreeMap::new();
+    for instance in &plan.instances {
+        if instance.verdict.differs() || instance.incomplete.is_some() {
+            let without_places = body(&Alike::unplaced(instance), asked, width);
+            let key = what(instance, "", asked) + "\n" + &without_places;
+            alike.entry(key).or_default().push(instance);
+        }
+    }
+    let mut blocks: Vec<Vec<&InstancePlan>> = alike.into_values().collect();
+    blocks.sort_by_key(|instances| {
+        (
+            Reverse(severity(&instances[0].exposure)),
+            instances[0].instance.id.clone(),
+        )
+    });
+    blocks
+        .into_iter()
+        .map(|instances| {
+            let body = body(&Alike::of(&instances), asked, width);
+            format!("{}\n{body}", heading(&instances, asked, width))
+        })
+        .collect()
+}
+
+/// Instances of which the same is said, by the first of them.
+struct Alike<'a> {
+    first: &'a InstancePlan,
+    changes: Vec<Changed<'a>>,
+    notes: Vec<Note>,
+}
+
+impl<'a> Alike<'a> {
+    /// One instance, without the places of what changes.
+    fn unplaced(first: &'a InstancePlan) -> Self {
+        let changes = first.changes.iter().map(|change| Changed {
+            change,
+            causes: Vec::new(),
+        });
+        let notes = first.notes.iter().map(|note| Note {
+            origin: None,
+            ..note.clone()
+        });
+        Self {
+            first,
+            changes: sorted(first, changes.collect()),
+            notes: notes.collect(),
+        }
+    }
+
+    /// All of them, with every place that any of them has.
+    fn of(all: &[&'a InstancePlan]) -> Self {
+        let first = all[0];
+        let changes = first.changes.iter().map(|change| {
+            let same = all.iter().flat_map(|instance| &instance.changes);
+            let same = same.filter(|other| other.key == change.key);
+            let mut causes: Vec<&Cause> = Vec::new();
+            for cause in same.flat_map(|other| &other.causes) {
+                if !causes.contains(&cause) {
+                    causes.push(cause);
+                }
+            }
+            Changed { change, causes }
+        });
+        let mut notes: Vec<Note> = Vec::new();
+        for note in all.iter().flat_map(|instance| &instance.notes) {
+            if !notes.contains(note) {
+                notes.push(note.clone());
+            }
+        }
+        Self {
+            first,
+            changes: sorted(first, changes.collect()),
+            notes,
+        }
+    }
+}
+
+/// Openings first.
+fn sorted<'a>(plan: &InstancePlan, mut changes: Vec<Changed<'a>>) -> Vec<Changed<'a>> {
+    changes.sort_by_key(|of| (rank(of.change, plan.family()), of.change.key));
+    changes
+}
+
+/// How much a change opens: cells times the share of the address space, so that both families compare.
+pub(in crate::render) fn severity(exposure: &Diff) -> u128 {
+    let share = |exposed: &Exposed| -> u128 {
+        let v4 = exposed
+            .sources
+            .ipv4()
+            .iter()
+            .map(|net| 1 << (64 - u32::from(net.prefix_len())));
+        let v6 = exposed.sources.ipv6().iter().map(|net| {
+            (1_u128 << 64)
+                .checked_shr(net.prefix_len().into())
+                .unwrap_or(0)
+        });
+        let cells = u128::from(exposed.to - exposed.from) + 1;
+        // The one more keeps what is too small to count, and aliases, above nothing.
+        cells * (v4.chain(v6).sum::<u128>() + 1)
+    };
+    exposure.gained.iter().map(share).sum()
+}
+
+/// Names and what will be done, the latter at the right where it fits.
+fn heading(instances: &[&InstancePlan], asked: Asked<'_>, width: usize) -> String {
+    let names = places(instances.iter().map(|instance| &instance.instance.id)).join(", ");
+    let each = if instances.len() > 1 { " each" } else { "" };
+    let what = what(instances[0], each, asked);
+    let names = wrap(&names, width);
+    let last = names.lines().next_back().map_or(0, columns);
+    let names: Vec<String> = names
+        .lines()
+        .map(|line| format!("{BOLD}{line}{BOLD:#}"))
+        .collect();
+    if last + 2 + what.len() <= width {
+        format!("{}{what:>pad$}", names.join("\n"), pad = width - last)
+    } else {
+        format!("{}\n{what:>width$}", names.join("\n"))
+    }
+}
+
+/// What will be done to an instance, or to `each` of several.
+fn what(instance: &InstancePlan, each: &str, asked: Asked<'_>) -> String {
+    let mut what = match &instance.verdict {
+        Verdict::Change if asked != Asked::Plan => "differs".to_owned(),
+        Verdict::Change => {
+            let mut verbs: Vec<&str> = instance.calls.iter().map(Call::verb).collect();
+            verbs.dedup();
+            format!(
+                "{}{each}: {}",
+                count(instance.calls.len(), "call"),
+                verbs.join(", ")
+            )
+        }
+        Verdict::Observed => "differs, mode observe: never written".to_owned(),
+        Verdict::Refused { .. } => "refused".to_owned(),
+        Verdict::StillOpen => "still open through other rules".to_owned(),
+        Verdict::InSync | Verdict::Incomplete => "not fully readable".to_owned(),
+    };
+    if instance.mode == Mode::Additive {
+        what.push_str(" (additive)");
+    }
+    what
+}
+
+/// Everything about instances but their names.
+fn body(all: &Alike<'_>, asked: Asked<'_>, width: usize) -> String {
+    let plan = all.first;
+    let mut text = String::new();
+    if let Verdict::Refused { reason, hint } = &plan.verdict {
+        let _ = writeln!(
+            text,
+            "  {LOSS}refused [{}]:{LOSS:#} {}",
+            Code::NoSafeWay,
+            sanitize(reason)
+        );
+        if let Some(hint) = hint {
+            let _ = writeln!(text, "  hint: {}", sanitize(hint));
+        }
+    }
+    if let Some(why) = &plan.incomplete {
+        let _ = writeln!(
+            text,
+            "  {CHANGE}not fully readable:{CHANGE:#} {}",
+            sanitize(why)
+        );
+    }
+    if asked == Asked::Plan {
+        change_lines(&mut text, &all.changes, width);
+    } else {
+        difference_from_live(&mut text, plan);
+        difference_lines(&mut text, &all.changes, width);
+    }
+    if plan.verdict.differs() && plan.incomplete.is_none() {
+        for uncertain in plan.before.uncertain() {
+            let entry = sanitize(&uncertain.entry.to_string());
+            let _ = writeln!(
+                text,
+                "  {LOSS}-{LOSS:#} {entry:<12}  uncertain live entry: {}",
+                sanitize(&uncertain.doubt.to_string())
+            );
+        }
+    }
+    if asked == Asked::Plan {
+        access(&mut text, plan);
+    }
+    still_open(&mut text, &plan.still_open);
+    notes(&mut text, "  ", &all.notes);
+    text
+}
+
+/// Where the text begins behind `still open:`.
+const STILL_OPEN_COLUMN: usize = 14;
+
+/// What must go and is open through rules that are not ours, with the lines that name it.
+fn still_open(text: &mut String, all: &[StillOpen]) {
+    for open in all {
+        let words = sanitize(&open.to_string());
+        let _ = writeln!(text, "  {LOSS}still open:{LOSS:#} {words}");
+        for cause in &open.causes {
+            let line = change::cause(cause);
+            let _ = writeln!(text, "{:STILL_OPEN_COLUMN$}{DIM}{line}{DIM:#}", "");
+        }
+        let _ = writeln!(text, "  hint: {}", sanitize(&open.hint));
+    }
+}
+
+/// What live entries that cannot be read for certain may let in beside what is certain.
+pub(in crate::render) fn in_doubt(plan: &InstancePlan) -> Vec<Line> {
+    if plan.before.is_certain() {
+        return Vec::new();
+    }
+    let doubt = plan.reach_before().doubt();
+    Diff::gaining(&doubt, plan.family()).lines().gained
+}
+
+/// Who gains and who loses what, and who may be in now.
+fn access(text: &mut String, plan: &InstancePlan) {
+    let lines = plan.exposure.lines();
+    let gained = lines.gained.iter().map(|line| ('+', GAIN, line));
+    let lost = lines.lost.iter().map(|line| ('-', LOSS, line));
+    let doubts = in_doubt(plan);
+    let doubts = doubts.iter().map(|line| ('?', CHANGE, line));
+    for (i, (sign, style, line)) in gained.chain(lost).chain(doubts).enumerate() {
+        let label = if i == 0 { "access:" } else { "" };
+        let mut line = sanitize(&line.to_string());
+        if sign == '?' {
+            line.push_str(", perhaps open now");
+        }
+        let _ = writeln!(text, "  {label:<7} {style}{sign}{style:#} {line}");
+    }
+}
+
+/// Whom the live firewall lets in and the configuration does not, then whom it does not let in.
+fn difference_from_live(text: &mut String, plan: &InstancePlan) {
+    let lines = plan.exposure.lines();
+    let doubts = in_doubt(plan);
+    for (label, style, lines) in [
+        ("live allows more than declared", LOSS, &lines.lost),
+        ("live may allow more than declared", CHANGE, &doubts),
+        ("live lacks", CHANGE, &lines.gained),
+    ] {
+        for line in lines {
+            let line = sanitize(&line.to_string());
+            let _ = writeln!(text, "  {style}{label}:{style:#} {line}");
+        }
+    }
+}
