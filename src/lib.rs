@@ -18,7 +18,7 @@
 //! # Who may know whom
 //!
 //! `cli` may use everything; `apply` uses `lightsail`'s traits and `plan`; `render` uses `plan`, `policy` and `exposure`;
-//! `policy` uses `plan`, `exposure` and `lease`; `plan` uses `exposure`; `config` uses `lease`; `lease`, `exposure`, `lightsail`,
+//! `policy` uses `plan`, `exposure` and `lease`; `plan` uses `exposure`; `config` uses `lease` and `exposure`; `lease`, `exposure`, `lightsail`,
 //! `inventory` and `emulator` use `model`, which uses none of them. `input` reads files, `atomic_file` writes them and `strings` spells for
 //! whoever must, and none of them uses another. `lightsail` and `emulator` also know `inventory`, the file format they share.
 //! The modules that decide (`model`, `lease`, `config`, `exposure`, `plan`, `policy`, `render`) know no tokio, no AWS, no clock and no

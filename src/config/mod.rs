@@ -14,6 +14,7 @@ mod conflict;
 mod declared;
 mod definitions;
 mod diagnostic;
+mod duplicates;
 mod early;
 mod expect;
 mod files;
@@ -135,6 +136,9 @@ impl Config {
 
     fn build(defs: Definitions, mut report: Report) -> Result<Self, Diagnostics> {
         let linked = link::link(defs, &mut report);
+        if !report.has_errors() {
+            duplicates::warn(&linked, &mut report);
+        }
         let (sources, warnings) = report.finish()?;
         Ok(Self {
             fingerprint: Fingerprint::of_all(sources.iter().map(|source| source.text())),

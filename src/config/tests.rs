@@ -3,6 +3,7 @@
 //! Owns the helpers that they share.
 
 mod accounts;
+mod duplicates;
 mod errors;
 mod files;
 mod grants;

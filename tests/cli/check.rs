@@ -147,3 +147,31 @@ require = { allow = "ssh", from = "203.0.113.7" }
         assert!(blind.stderr.contains("`operators`"), "{}", blind.shown());
     }
 }
+
+#[test]
+fn a_rule_that_another_one_covers_is_named_once_for_all_instances() {
+    let config = r#"version = 1
+[groups.web]
+match = { name = "web-*" }
+rules = [
+  { allow = ["http", "https"], from = "anywhere" },
+  { allow = "https", from = "203.0.113.7" },
+]
+"#;
+    let all = (0..25).map(|n| instance(&format!("web-{n}"), vec![]));
+    let stage = Stage::new(config, &fleet(all.collect()));
+    let region = ["--region", "eu-central-1"];
+    for verb in [
+        &["check"][..],
+        &[&["plan", "--emulator", "fleet.json"], &region[..]].concat(),
+    ] {
+        let done = stage.run(verb);
+        let warning = "warning: what this rule allows is already allowed by line 5";
+        assert_eq!(done.stderr.matches(warning).count(), 1, "{}", done.shown());
+        assert!(done.says("--> firewall.toml:6:3"), "{}", done.shown());
+    }
+    let done = stage.run(&["check", "--format", "github"]);
+    let annotation = "::warning file=firewall.toml,line=6,col=3,endColumn=44,title=portward config-warning::\
+                      what this rule allows is already allowed by line 5%0Ahint: leave it out\n";
+    assert!(done.stdout.contains(annotation), "{}", done.shown());
+}

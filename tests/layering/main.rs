@@ -20,7 +20,10 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("inventory", &["model"]),
     ("exposure", &["model"]),
     ("lease", &["model"]),
-    ("config", &["input", "lease", "model", "strings"]),
+    (
+        "config",
+        &["exposure", "input", "lease", "model", "strings"],
+    ),
     ("plan", &["exposure", "model"]),
     ("policy", &["exposure", "lease", "model", "plan", "strings"]),
     ("lightsail", &["input", "inventory", "model"]),
