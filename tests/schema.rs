@@ -339,7 +339,7 @@ fn answers_are_as_their_schemas_say() {
         answer(&[&of[..], more].concat(), schema::EXPLAIN)
     };
     let everything = explain(&[]);
-    assert_eq!(everything["live"]["allowed"], "partly");
+    assert_eq!(everything["instances"][0]["live"]["allowed"], "partly");
     check_tight(schema::EXPLAIN, &everything, &[], &[], 30);
     let plain = stage.fleet();
     let mut odd = plain.clone();
@@ -347,18 +347,38 @@ fn answers_are_as_their_schemas_say() {
     entries.for_each(|entry| entry.port_states = Some([rule("tcp", 22, 22, &[])].into()));
     stage.populate(&odd);
     let perhaps = explain(&[]);
-    assert_eq!(perhaps["live"]["perhaps"][0]["entry"], "tcp 22-22");
+    let entry = &perhaps["instances"][0]["live"]["perhaps"][0]["entry"];
+    assert_eq!(entry, "tcp 22-22");
     stage.populate(&plain);
     let one = explain(&["--from", "192.0.2.1", "--to", "ssh"]);
     assert_eq!(
-        (&one["desired"]["allowed"], &one["to"]),
+        (&one["instances"][0]["desired"]["allowed"], &one["to"]),
         (&json!("no"), &json!("ssh"))
     );
     let undeclared = answer(
         &["explain", "web-2", "--inventory", "fleet.json"],
         schema::EXPLAIN,
     );
-    assert_eq!(undeclared["desired"], Value::Null);
+    assert_eq!(undeclared["instances"][0]["desired"], Value::Null);
+    // Over the fleet, with what could not be read and what could not be listed.
+    let mut blind = stage.fleet();
+    let entries = blind.regions.values_mut().flatten();
+    entries.for_each(|entry| entry.port_states = None);
+    let bare = config.replace(
+        "region = \"eu-central-1\"",
+        "regions = [\"eu-central-1\", \"us-east-1\"]",
+    );
+    stage.configure(&bare);
+    stage.populate(&blind);
+    let fleet = ["explain", "--inventory", "fleet.json", "--to", "ssh"];
+    let fleet = answer(&fleet, schema::EXPLAIN);
+    let lengths = ["instances", "unlisted"].map(|name| fleet[name].as_array().map(Vec::len));
+    assert_eq!(lengths, [Some(2), Some(1)], "{fleet}");
+    let undecided = &fleet["instances"][0]["undecided"]["reason"];
+    assert!(undecided.is_string(), "{fleet}");
+    check_tight(schema::EXPLAIN, &fleet, &[], &["hint"], 20);
+    stage.configure(config);
+    stage.populate(&plain);
 
     // Each says which variables took effect.
     for (args, schema) in [

@@ -2,6 +2,9 @@
 //!
 //! Owns its words and members. Does not call allowed what only an entry that cannot be read might let in.
 
+pub mod fleet;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -9,7 +12,7 @@ use serde::Serialize;
 use super::names::{self, Names};
 use super::words::sanitize;
 use crate::exposure::{Diff, Doubtful, Effective, Line, Reach, RuleRef, Side};
-use crate::model::{InstanceId, Mode, Origin, Sources, Unreadable};
+use crate::model::{InstanceId, Mode, Origin, Site, Sources, Unreadable};
 use crate::plan::StillOpen;
 
 /// A question and everything that answers it.
@@ -28,12 +31,27 @@ pub struct Explanation<'a> {
     /// The rules that must result; `None` where nothing declares the instance. In additive mode the live rules that stay are
     /// among them, without a line.
     pub desired: Option<&'a Side>,
+    /// Why it is not known what is declared, where it is not.
+    pub undecided: Option<&'a Unreadable>,
     /// What of these must go and stays, since it is open through rules that are not ours.
     pub still_open: &'a [StillOpen],
     /// How much of the instance is declared, where anything is.
     pub mode: Option<Mode>,
     /// What the configuration calls things.
     pub names: &'a Names,
+}
+
+/// A question and what answers it on each of several instances.
+#[derive(Clone, Copy, Debug)]
+pub struct Answers<'a> {
+    /// Who, as it was asked; `None` is everyone.
+    pub from: Option<&'a str>,
+    /// What, as it was asked; `None` is everything.
+    pub to: Option<&'a str>,
+    /// The instances, in order.
+    pub all: &'a [Explanation<'a>],
+    /// Where more instances may be that could not be listed.
+    pub unlisted: &'a BTreeMap<Site, Unreadable>,
 }
 
 /// How much of what was asked gets in.
@@ -72,6 +90,20 @@ impl Explanation<'_> {
         } else {
             Allowed::No
         }
+    }
+
+    /// What is said of a verdict, behind a colon. Who asks for nothing in particular asks who gets in, and is shown.
+    fn words(&self, allowed: Option<Allowed>) -> String {
+        match allowed {
+            None => String::new(),
+            Some(Allowed::Partly) if self.is_general() => String::new(),
+            Some(Allowed::No) if self.is_general() => " nobody".to_owned(),
+            Some(allowed) => format!(" {}", allowed.words()),
+        }
+    }
+
+    fn is_general(&self) -> bool {
+        self.from.is_none() && self.to.is_none()
     }
 
     pub(super) fn verdicts(&self) -> (Option<Allowed>, Option<Allowed>) {
@@ -140,6 +172,7 @@ impl Explanation<'_> {
             (Some(_), Some(Allowed::Yes)) => {
                 Some("it is declared and not live: `apply` opens it".to_owned())
             }
+            _ if self.undecided.is_some() => None,
             (_, desired) => {
                 let (to, from) = (self.to?, self.from?);
                 let id = sanitize(&self.id.to_string());
@@ -159,45 +192,86 @@ impl Explanation<'_> {
 /// The answer for people.
 #[must_use]
 pub fn text(of: &Explanation<'_>) -> String {
-    let to = of.to.map_or_else(|| "everything".to_owned(), sanitize);
-    let from = of.from.map_or_else(|| "everyone".to_owned(), sanitize);
-    let mut text = format!("{}: {to} from {from}\n", sanitize(&of.id.to_string()));
-    let (live, desired) = of.verdicts();
-    let _ = match of.live {
-        Err(why) => writeln!(text, "  live: not known: {}", sanitize(&why.to_string())),
-        Ok(side) => {
-            let _ = writeln!(text, "  live: {}", live.map_or("", Allowed::words));
-            lines(&mut text, of, side, "rule");
-            Ok(())
-        }
-    };
-    match of.desired {
-        None => text.push_str("  desired: not in the configuration\n"),
-        Some(side) => {
-            let allowed = desired.map_or("", Allowed::words);
-            let _ = writeln!(text, "  desired{}: {allowed}", of.additive());
-            lines(&mut text, of, side, "live rule");
-        }
-    }
-    if let Some(note) = of.note() {
-        let _ = writeln!(text, "  note: {}", sanitize(&note));
-    }
+    let question = question(of.from, of.to);
+    let mut text = format!("{}: {question}\n", sanitize(&of.id.to_string()));
+    text.push_str(&body(&[of], true));
     if let Some(change) = of.change() {
         let _ = writeln!(text, "  to let all of it in: {change}");
     }
     text
 }
 
-/// The part of the question that gets in; `rule` is what a rule without a line is.
-fn lines(text: &mut String, of: &Explanation<'_>, side: &Side, rule: &str) {
+fn question(from: Option<&str>, to: Option<&str>) -> String {
+    if from.is_none() && to.is_none() {
+        return "who gets in".to_owned();
+    }
+    let to = to.map_or_else(|| "everything".to_owned(), sanitize);
+    let from = from.map_or_else(|| "everyone".to_owned(), sanitize);
+    format!("{to} from {from}")
+}
+
+/// Places of one line of access that are told; those beyond them are counted.
+const PLACES_SHOWN: usize = 4;
+
+/// What holds of each of these instances, of which all but the places of rules is the same; without any place where it is
+/// looked for whether it is.
+fn body(all: &[&Explanation<'_>], has_places: bool) -> String {
+    let of = all[0];
+    let mut text = String::new();
+    let (live, desired) = of.verdicts();
+    match of.live {
+        Err(why) => {
+            let _ = writeln!(text, "  live: not known: {}", sanitize(&why.to_string()));
+        }
+        Ok(side) => {
+            let _ = writeln!(text, "  live:{}", of.words(live));
+            let sides = all.iter().filter_map(|one| one.live.ok());
+            let sides: Vec<&Side> = sides.filter(|_| has_places).collect();
+            lines(&mut text, of, side, &sides, "rule");
+        }
+    }
+    match of.desired {
+        None => {
+            let undecided = of.undecided.map(|why| sanitize(&why.reason));
+            let words = undecided.map_or_else(
+                || "not in the configuration".to_owned(),
+                |why| format!("not known: {why}"),
+            );
+            let _ = writeln!(text, "  desired: {words}");
+        }
+        Some(side) => {
+            let _ = writeln!(text, "  desired{}:{}", of.additive(), of.words(desired));
+            let sides = all.iter().filter_map(|one| one.desired);
+            let sides: Vec<&Side> = sides.filter(|_| has_places).collect();
+            lines(&mut text, of, side, &sides, "live rule");
+        }
+    }
+    if let Some(note) = of.note() {
+        let _ = writeln!(text, "  note: {}", sanitize(&note));
+    }
+    text
+}
+
+/// The part of the question that gets in, with the rules of all `sides`; `rule` is what a rule without a line is.
+fn lines(text: &mut String, of: &Explanation<'_>, side: &Side, sides: &[&Side], rule: &str) {
     let names = [of.names, of.names];
     let said = |line: &Line| {
         let what = names::what(&line.what, names);
         format!("{what} from {}", names::sources(&line.sources, names))
     };
     for line in of.part(side) {
-        let causes = side.causes(&line).into_iter();
-        let causes: Vec<String> = causes.map(|said| cause_words(said, rule)).collect();
+        let mut causes: Vec<String> = Vec::new();
+        for said in sides.iter().flat_map(|side| side.causes(&line)) {
+            let words = cause_words(said, rule);
+            if !causes.contains(&words) {
+                causes.push(words);
+            }
+        }
+        // The rules of one instance are all told.
+        if sides.len() > 1 && causes.len() > PLACES_SHOWN + 1 {
+            let more = causes.split_off(PLACES_SHOWN).len();
+            causes.push(format!("{more} more"));
+        }
         let _ = writeln!(text, "    {}, by {}", said(&line), causes.join(", "));
     }
     for (line, doubt) in of.perhaps(side) {
@@ -225,21 +299,43 @@ pub(super) fn cause_words(said: &RuleRef, rule: &str) -> String {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Document<'a> {
-    instance: &'a InstanceId,
     /// Who, as it was asked; null is everyone.
     from: Option<&'a str>,
     /// What, as it was asked; null is everything.
     to: Option<&'a str>,
+    /// One for each instance that was asked about, in order.
+    instances: Vec<Answer<'a>>,
+    /// Where more instances may be that could not be listed.
+    unlisted: Vec<Unlisted<'a>>,
+}
+
+/// The answer on one instance.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Answer<'a> {
+    instance: &'a InstanceId,
     /// Null where the live rules could not be read.
     live: Option<State<'a>>,
-    /// Null where nothing declares the instance.
+    /// Why the live rules could not be read; null where they were.
+    unreadable: Option<&'a Unreadable>,
+    /// Null where nothing declares the instance, and where that is not known.
     desired: Option<State<'a>>,
+    /// Why it is not known what is declared; null where it is.
+    undecided: Option<&'a Unreadable>,
     /// Null where nothing declares the instance.
     mode: Option<Mode>,
     /// What should be known of the answer.
     note: Option<String>,
     /// What would let all of it in; null where all of it gets in, and where not both a source and a service were asked for.
     change: Option<String>,
+}
+
+/// A region that could not be listed.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Unlisted<'a> {
+    site: &'a Site,
+    reason: &'a Unreadable,
 }
 
 /// What the live or the declared rules say.
@@ -291,22 +387,34 @@ struct Because<'a> {
 /// # Panics
 /// Never: the shape has no map with keys that are not strings.
 #[must_use]
-pub fn json(of: &Explanation<'_>) -> String {
-    let (live, desired) = of.verdicts();
+pub fn json(of: &Answers<'_>) -> String {
+    let unlisted = of.unlisted.iter();
     let document = Document {
-        instance: of.id,
         from: of.from,
         to: of.to,
-        live: of.live.ok().map(|side| state(of, side, live)),
-        desired: of.desired.map(|side| state(of, side, desired)),
-        mode: of.mode,
-        note: of.note(),
-        change: of.change(),
+        instances: of.all.iter().map(answer).collect(),
+        unlisted: unlisted
+            .map(|(site, reason)| Unlisted { site, reason })
+            .collect(),
     };
     let mut text =
         serde_json::to_string_pretty(&document).expect("strings and numbers are always JSON");
     text.push('\n');
     text
+}
+
+fn answer<'a>(of: &'a Explanation<'a>) -> Answer<'a> {
+    let (live, desired) = of.verdicts();
+    Answer {
+        instance: of.id,
+        live: of.live.ok().map(|side| state(of, side, live)),
+        unreadable: of.live.err(),
+        desired: of.desired.map(|side| state(of, side, desired)),
+        undecided: of.undecided,
+        mode: of.mode,
+        note: of.note(),
+        change: of.change(),
+    }
 }
 
 fn state<'a>(of: &Explanation<'_>, side: &'a Side, allowed: Option<Allowed>) -> State<'a> {

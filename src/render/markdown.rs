@@ -8,6 +8,7 @@ mod access;
 mod difference;
 pub(super) mod escape;
 mod explanation;
+mod fleet;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use access::{Groups, sums, totals};
 pub(crate) use difference::difference;
 use escape::{code, fenced, prose};
 pub(crate) use explanation::explanation;
+pub(crate) use fleet::explanations;
 
 use super::facts::Asked;
 use super::finding::{Finding, Level, findings};

@@ -300,7 +300,7 @@ fn in_sync(text: &mut String, plan: &Plan) {
 }
 
 /// Something of which nothing can be said, and why.
-fn unknown(text: &mut String, what: &str, how: &str, unreadable: &Unreadable) {
+pub(super) fn unknown(text: &mut String, what: &str, how: &str, unreadable: &Unreadable) {
     let _ = writeln!(
         text,
         "{LOSS}{what}{LOSS:#}: {how}: {}",
@@ -329,7 +329,7 @@ fn many(text: &mut String, label: &str, ids: &[&InstanceId]) {
 }
 
 /// Names that share a region name it once, behind the last of them: `web-1`, `web-2 (eu-central-1)`.
-fn places<'a>(ids: impl Iterator<Item = &'a InstanceId>) -> Vec<String> {
+pub(super) fn places<'a>(ids: impl Iterator<Item = &'a InstanceId>) -> Vec<String> {
     let ids: Vec<&InstanceId> = ids.collect();
     let ends_region = |at: usize| {
         ids.get(at + 1)

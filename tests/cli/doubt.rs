@@ -261,11 +261,11 @@ fn an_answer_tells_what_is_certain_from_what_is_not() {
     let stage = stage();
     let done = stage.on_fleet(&["explain", "web-1"]);
     insta::assert_snapshot!(done.shown(), @r#"
-    eu-central-1/web-1: everything from everyone
-      live: partly allowed
+    eu-central-1/web-1: who gets in
+      live:
         tcp/443 (https) from everyone, by rule tcp/443
         perhaps tcp/22 (ssh) from everyone, by `tcp 22-22`: it names no source
-      desired: partly allowed
+      desired:
         tcp/443 (https) from everyone, by firewall.toml:5
         tcp/3306 (mysql) from everyone, by firewall.toml:5
     --- exit code 0
@@ -279,7 +279,7 @@ fn an_answer_tells_what_is_certain_from_what_is_not() {
         "fleet.json",
     ];
     let found = json(&stage, &asked, 0);
-    let live = &found["live"];
+    let live = &found["instances"][0]["live"];
     assert_eq!(live["allowed"], "perhaps", "{found}");
     assert_eq!(live["access"], serde_json::json!([]), "{found}");
     assert_eq!(live["perhaps"][0]["entry"], "tcp 22-22", "{found}");
@@ -304,7 +304,7 @@ fn the_browser_client_gets_in_with_the_world() {
             "ssh",
         ];
         let args = [&args[..], &["--inventory", "fleet.json"]].concat();
-        json(&stage, &args, 0)["live"]["allowed"].clone()
+        json(&stage, &args, 0)["instances"][0]["live"]["allowed"].clone()
     };
     for (kind, from, allowed) in [
         ("dualstack", "0.0.0.0/0", "yes"),

@@ -32,7 +32,10 @@ fn json(stage: &Stage, args: &[&str]) -> serde_json::Value {
     .concat();
     let done = stage.run(&all);
     assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
-    serde_json::from_str(&done.stdout).expect("JSON")
+    let mut document: serde_json::Value = serde_json::from_str(&done.stdout).expect("JSON");
+    let instances = document["instances"].as_array_mut().expect("a list");
+    assert_eq!(instances.len(), 1, "{}", done.stdout);
+    instances.remove(0)
 }
 
 #[test]
@@ -253,4 +256,189 @@ fn a_bare_port_is_a_port_of_tcp() {
     );
     let wrong = stage.on_fleet(&["explain", "web-1", "--to", "65536"]);
     assert_eq!(wrong.code, Some(64), "{}", wrong.shown());
+}
+
+/// Three that say the same in two tables, one that is open beside them, one in doubt, one unreadable and one undeclared.
+fn many() -> Stage {
+    let config = r#"version = 1
+[defaults]
+region = "eu-central-1"
+[addresses]
+office = ["203.0.113.0/24"]
+[groups.web]
+match = { name = "web-*" }
+rules = [{ allow = "ssh", from = "office", why = "operators" }]
+[instances.db-1]
+rules = [{ allow = "ssh", from = "office" }, { allow = "postgres", from = "office" }]
+[instances.new-1]
+rules = [{ allow = "ssh", from = "office" }]
+[instances.shut-1]
+rules = []
+"#;
+    let ssh = || vec![rule("tcp", 22, 22, &["203.0.113.0/24"])];
+    let mut dead = instance("dead-1", vec![]);
+    dead.port_states = None;
+    let all = vec![
+        instance("web-1", ssh()),
+        instance("web-2", ssh()),
+        instance("db-1", ssh()),
+        instance("new-1", vec![]),
+        instance("shut-1", vec![]),
+        instance("odd-1", vec![rule("tcp", 22, 22, &[])]),
+        instance("old-1", ssh()),
+        dead,
+    ];
+    Stage::new(config, &fleet(all))
+}
+
+#[test]
+fn over_a_fleet_equal_answers_are_told_once_and_what_is_not_known_is_no_no() {
+    let stage = many();
+    let question = ["--from", "203.0.113.7", "--to", "ssh"];
+    let offline = ["--inventory", "fleet.json"];
+    let done = stage.run(&[&["explain"], &question[..], &offline].concat());
+    insta::assert_snapshot!(done.shown(), @r"
+    ssh from 203.0.113.7
+    db-1, web-1, web-2 (eu-central-1)
+      live: allowed
+        tcp/22 (ssh) from 203.0.113.7/32, by rule tcp/22
+      desired: allowed
+        tcp/22 (ssh) from 203.0.113.7/32, by firewall.toml:10,
+          firewall.toml:8 (operators)
+    old-1 (eu-central-1)
+      live: allowed
+        tcp/22 (ssh) from 203.0.113.7/32, by rule tcp/22
+      desired: not in the configuration
+    odd-1 (eu-central-1)
+      live: perhaps allowed: an entry cannot be read for certain
+        perhaps tcp/22 (ssh) from 203.0.113.7/32, by `tcp 22-22`: it names no source
+      desired: not in the configuration
+    dead-1 (eu-central-1)
+      live: not known: `GetInstancePortStates` for `eu-central-1/dead-1` failed: the
+            rules could not be read when the snapshot was taken
+      desired: not in the configuration
+    new-1 (eu-central-1)
+      live: not allowed
+      desired: allowed
+        tcp/22 (ssh) from 203.0.113.7/32, by firewall.toml:12
+    shut-1 (eu-central-1)
+      live: not allowed
+      desired: not allowed
+    Explain: allowed on 4 of 8 instances, perhaps allowed on 1, not known on 1, not
+             allowed on 2.
+    --- stderr
+    error: `eu-central-1/dead-1` could not be read: `GetInstancePortStates` for
+           `eu-central-1/dead-1` failed: the rules could not be read when the
+           snapshot was taken
+    hint: take a new snapshot
+    --- exit code 6
+    ");
+    let done = stage.run(&[&["explain", "-t", "web-*,db-1"], &offline[..]].concat());
+    insta::assert_snapshot!(done.shown(), @r"
+    who gets in
+    web-1, web-2 (eu-central-1)
+      live:
+        tcp/22 (ssh) from office (256 addresses), by rule tcp/22
+      desired:
+        tcp/22 (ssh) from office (256 addresses), by firewall.toml:8 (operators)
+    db-1 (eu-central-1)
+      live:
+        tcp/22 (ssh) from office (256 addresses), by rule tcp/22
+      desired:
+        tcp/22 (ssh) from office (256 addresses), by firewall.toml:10
+        tcp/5432 (postgres) from office (256 addresses), by firewall.toml:10
+    Explain: somebody gets in on 3 of 3 instances.
+    --- exit code 0
+    ");
+    let done = stage.run(
+        &[
+            &["explain", "--format", "markdown"],
+            &question[..],
+            &offline,
+        ]
+        .concat(),
+    );
+    insta::assert_snapshot!(done.shown(), @r"
+    <!-- portward:explain -->
+    ### portward explain: <code>ssh</code> from <code>203.0.113.7</code>
+
+    allowed on 4 of 8 instances, perhaps allowed on 1, not known on 1, not allowed on 2
+
+    | instances | live | desired |
+    |---|---|---|
+    | <code>db-1, web-1, web-2 (eu-central-1)</code> | **allowed** | allowed |
+    | <code>old-1 (eu-central-1)</code> | **allowed** | not in the configuration |
+    | <code>odd-1 (eu-central-1)</code> | **perhaps allowed: an entry cannot be read for certain** | not in the configuration |
+    | <code>dead-1 (eu-central-1)</code> | **not known** | not in the configuration |
+    | <code>new-1 (eu-central-1)</code> | **not allowed** | allowed |
+    | <code>shut-1 (eu-central-1)</code> | **not allowed** | not allowed |
+    --- stderr
+    error: `eu-central-1/dead-1` could not be read: `GetInstancePortStates` for
+           `eu-central-1/dead-1` failed: the rules could not be read when the
+           snapshot was taken
+    hint: take a new snapshot
+    --- exit code 6
+    ");
+    let done = stage.run(&[&["explain", "--format", "json"], &question[..], &offline].concat());
+    assert_eq!(done.code, Some(6), "{}", done.shown());
+    let document: serde_json::Value = serde_json::from_str(&done.stdout).expect("JSON");
+    let instances = document["instances"].as_array().expect("a list").iter();
+    let live = instances.map(|one| {
+        let allowed = one["live"]["allowed"].as_str().unwrap_or("unreadable");
+        format!(
+            "{} {allowed}",
+            one["instance"]["name"].as_str().expect("a name")
+        )
+    });
+    assert_eq!(
+        live.collect::<Vec<_>>().join(", "),
+        "db-1 yes, dead-1 unreadable, new-1 no, odd-1 perhaps, old-1 yes, shut-1 no, web-1 yes, web-2 yes"
+    );
+}
+
+#[test]
+fn a_selector_of_a_question_names_something() {
+    let stage = many();
+    for (args, code, says) in [
+        (&["explain", "-t", "nope-*"][..], 1, "names no instance"),
+        (&["explain", "-t", "wbe-1"], 1, "did you mean `web-1`?"),
+        (
+            &["explain", "web-1", "-t", "db-*"],
+            64,
+            "is not among the instances",
+        ),
+        (
+            &["explain", "web-1", "-t", "web-*"],
+            0,
+            "eu-central-1/web-1: who gets in",
+        ),
+    ] {
+        let done = stage.on_fleet(args);
+        assert_eq!(done.code, Some(code), "{args:?} {}", done.shown());
+        assert!(done.says(says), "{args:?} {}", done.shown());
+    }
+    // What it names may be where nobody could look.
+    let elsewhere = [
+        "--region",
+        "eu-central-1,us-east-1",
+        "--inventory",
+        "fleet.json",
+    ];
+    // A bare name could be there too: what is declared is not known, and what is live is.
+    let open = ["explain", "-t", "db-1", "--to", "ssh"];
+    let done = stage.run(&[&open, &elsewhere[..]].concat());
+    assert_eq!(done.code, Some(6), "{}", done.shown());
+    assert!(done.says("live: partly allowed"), "{}", done.shown());
+    assert!(
+        done.says("desired: not known: `db-1` could also mean"),
+        "{}",
+        done.shown()
+    );
+    let done = stage.run(&[&["explain", "-t", "nope-*"], &elsewhere[..]].concat());
+    assert_eq!(done.code, Some(6), "{}", done.shown());
+    assert!(
+        done.says("region us-east-1: could not be listed"),
+        "{}",
+        done.shown()
+    );
 }

@@ -239,6 +239,7 @@ fn base(verb: &str) -> &str {
     match verb {
         "diff" => "diff fleet.json firewall.toml",
         "explain" => "explain web-1",
+        "explain ALL" => "explain",
         "grant" => "grant web-1 tcp/8080 --from 192.0.2.7 --for 30m",
         "with" => "with web-1 tcp/8080 --from 192.0.2.7 --for 30m",
         "revoke" => "revoke abcd",
@@ -306,6 +307,9 @@ fn probe(verb: &str, flag: &str) -> Option<Probe> {
         ),
         "--as-of" if verb == "check" => of("", "--as-of 2098-12-31"),
         "--as-of" => of("", "--as-of 2100-01-01"),
+        "--concurrency" if verb == "explain" => Probe::new("explain ALL", "", "--concurrency 1")
+            .at(Where::Served(20, 40))
+            .look(Look::Connections),
         "--concurrency" => {
             let yes = if verb == "apply" { "--yes" } else { "" };
             of(yes, &format!("{yes} --concurrency 1"))
@@ -403,6 +407,7 @@ fn probe(verb: &str, flag: &str) -> Option<Probe> {
         "--strategy" if verb == "rollback" => of("", "--strategy put"),
         "--strategy" => of("", "--strategy incremental"),
         "--strict-spelling" => of("", "--strict-spelling"),
+        "--target" if verb == "explain" => Probe::new("explain ALL", "", "--target web-4"),
         "--target" => of("", "--target web-4"),
         "--timeout" => of("--yes", "--yes --timeout 0s")
             .at(Where::Emulator("pending.json"))

@@ -1,5 +1,7 @@
 //! What is printed, to the letter.
 
+use std::fmt::Write as _;
+
 use std::io::Read as _;
 use std::process::Stdio;
 
@@ -211,9 +213,10 @@ rules = [
 "#
     .to_owned();
     for name in &names[2..] {
-        config += &format!(
+        let _ = writeln!(
+            config,
             "[instances.{name}]\nrules = [{{ allow = \"smtp\", from = \"anywhere\" }}, \
-             {{ allow = \"ssh\", from = \"203.0.113.0/24\" }}]\n"
+             {{ allow = \"ssh\", from = \"203.0.113.0/24\" }}]"
         );
     }
     let all = names.iter().map(|name| instance(name, rules()));

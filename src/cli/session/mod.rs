@@ -21,7 +21,7 @@ pub(super) use cost::{cost, made};
 pub(super) use discover::{discover, discover_expected, read_rules};
 pub(super) use find::{find, unseen};
 pub(super) use planned::{Basis, Planned};
-pub(super) use select::{narrow, pattern, patterns, selects};
+pub(super) use select::{narrow, pattern, patterns, selects, suggestion};
 
 use super::args::{ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, Read};
 use super::connection::{AccessMode, Connection, Snapshot};

@@ -1,12 +1,13 @@
-//! `explain`: whether somebody gets in, live and as declared, and because of which rule.
+//! `explain`: whether somebody gets in, live and as declared, and because of which rule; on one instance, or where.
 //!
 //! Owns the verb. Does not write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use clap::Args;
 
-use crate::cli::args::{ConfigArgs, ConnectionArgs, Format, InventoryFileArgs};
+use crate::cli::args::{ConfigArgs, ConnectionArgs, FleetArgs, Format, InventoryFileArgs};
 use crate::cli::connection::{AccessMode, Connection, Snapshot};
 use crate::cli::documents::{additive, names};
 use crate::cli::error::{CommandError, RunError};
@@ -19,15 +20,17 @@ use crate::cli::signals::interruptible;
 use crate::cli::streams::{complain, fit, say};
 use crate::config::Config;
 use crate::exposure::{Access, Effective, Side};
-use crate::model::{Code, Family, Key, LiveFirewall, Mode, Sources, Unreadable};
-use crate::plan::{Options, plan_instance};
-use crate::render;
-use crate::render::explanation::{self, Explanation};
+use crate::model::{
+    Code, DesiredInstance, Family, InstanceId, Key, Live, LiveFirewall, Mode, Sources, Unreadable,
+};
+use crate::plan::{Options, StillOpen, plan_instance};
+use crate::render::explanation::{self, Answers, Explanation, fleet};
+use crate::render::{self, Names};
 
 #[derive(Args, Debug)]
 pub(super) struct ExplainArgs {
-    /// Which instance: NAME, REGION/NAME or ACCOUNT/REGION/NAME
-    instance: String,
+    /// Which instance: NAME, REGION/NAME or ACCOUNT/REGION/NAME; without one, every instance that exists
+    instance: Option<String>,
     /// Who: an address, a network, a set of the configuration, or lightsail-connect
     #[arg(long, value_name = "WHO")]
     from: Option<String>,
@@ -38,6 +41,8 @@ pub(super) struct ExplainArgs {
     config: ConfigArgs,
     #[command(flatten)]
     connection: ConnectionArgs,
+    #[command(flatten)]
+    fleet: FleetArgs,
     #[command(flatten)]
     snapshot: InventoryFileArgs,
 }
@@ -76,13 +81,9 @@ impl Answer {
     }
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one question, asked and answered in order"
-)]
 async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<Answer, RunError> {
     let config = session::load(&args.config, run)?;
-    let (to, from) = question(args, &config)?;
+    let question = Question::of(args, &config)?;
     let sites = session::sites(&args.connection, &config).await?;
     let snapshot = args.snapshot.inventory.as_deref().map(Snapshot::read);
     let connection = Connection::connect(
@@ -98,113 +99,245 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<Answer, RunError> 
     let mut seen = all.clone();
     seen.instances.retain(|id, _| sites.contains(&id.site()));
     seen.sites_unreadable.retain(|site, _| sites.contains(site));
-    let found = session::find(&args.instance, &seen);
-    let rules = match &found {
-        Ok(id) => {
-            let ids = std::iter::once(*id);
-            session::read_rules(connection.reader(), ids, 1).await
+    let ids = asked_about(args, &seen);
+    let rules = match &ids {
+        Ok(ids) => {
+            let reader = connection.reader();
+            session::read_rules(reader, ids.iter().copied(), args.fleet.concurrency).await
         }
         Err(_) => BTreeMap::new(),
     };
     connection.close().await;
-    let id = found?;
+    let ids = ids?;
     let listing = session::listing(&sites, &beside, &all);
-    if let Some(Unreadable { reason, hint }) = config.ambiguous(id, &listing) {
-        let message = format!("what is declared for `{id}` is undecided: {reason}");
-        return Err(CommandError::new(Exit::Incomplete, message)
-            .with_hint(hint)
-            .into());
+    let undecided = |id: &InstanceId| config.ambiguous(id, &listing);
+    if args.instance.is_some()
+        && let Some((id, why)) = ids.iter().find_map(|id| Some((id, undecided(id)?)))
+    {
+        let message = format!("what is declared for `{id}` is undecided: {why}");
+        let cannot = CommandError::new(Exit::Incomplete, message).with_hint(why.hint);
+        return Err(cannot.into());
     }
-    let unread = Unreadable {
-        reason: "its rules were not read".to_owned(),
-        hint: None,
-    };
-    let live = rules.get(id).map_or(Err(&unread), Result::as_ref);
     let as_of = args
         .config
         .as_of
         .unwrap_or_else(time::OffsetDateTime::now_utc);
     // How many instances there are is not the question here, so no region counts as listed.
-    let desired = config.resolve(&all.instances, &std::collections::BTreeSet::new(), as_of)?;
-    let wanted = desired.instances.get(id);
-    let instance = seen.instances.get(id);
-    let family = instance.map_or_else(Family::default, |i| i.address_type.client_family());
-    let desired = wanted.map(|wanted| {
-        if wanted.mode == Mode::Additive
-            && let (Some(instance), Ok(live)) = (instance, live)
-        {
-            return additive(instance, wanted, live);
-        }
-        Side::of_rules(&wanted.rules, family)
-    });
-    let still_open = match (wanted, instance, live) {
-        (Some(wanted), Some(instance), Ok(live)) => {
-            plan_instance(instance, wanted, live, Options::default()).still_open
-        }
-        _ => Vec::new(),
-    };
-    let side = live.map(|live| Side::of_live(live, family));
-    let asked = asked(&to, from.as_ref(), live.ok(), desired.as_ref(), family);
+    let desired = config.resolve(&all.instances, &BTreeSet::new(), as_of)?;
+    let found: Vec<Found<'_>> = ids
+        .into_iter()
+        .map(|id| {
+            let wanted = match undecided(id) {
+                Some(why) => Err(why),
+                None => Ok(desired.instances.get(id)),
+            };
+            Found::of(id, &seen, rules.get(id), wanted, &question)
+        })
+        .collect();
     let names = names(Some(&config));
-    let explanation = Explanation {
-        id,
+    let explanations: Vec<Explanation<'_>> = found
+        .iter()
+        .map(|one| one.explained(args, &names))
+        .collect();
+    let unlisted = match args.instance.as_deref() {
+        // Another of that name may be where nobody could look.
+        Some(name) => session::unseen(name, &seen)
+            .into_iter()
+            .map(|(site, why)| (site.clone(), why.clone()))
+            .collect(),
+        None => seen.sites_unreadable.clone(),
+    };
+    let answers = Answers {
         from: args.from.as_deref(),
         to: args.to.as_deref(),
-        asked: &asked,
-        live: side.as_ref().map_err(|why| *why),
-        desired: desired.as_ref(),
-        still_open: &still_open,
-        mode: wanted.map(|wanted| wanted.mode),
-        names: &names,
+        all: &explanations,
+        unlisted: &unlisted,
     };
-    if let Err(why) = live {
-        complain(
+    Ok(answer(args, &answers))
+}
+
+/// The instances that the question is about.
+fn asked_about<'a>(
+    args: &ExplainArgs,
+    seen: &'a Live,
+) -> Result<Vec<&'a InstanceId>, CommandError> {
+    let patterns = session::patterns(&args.fleet.target)?;
+    let selected = |id: &InstanceId| {
+        patterns.is_empty() || patterns.iter().any(|pattern| session::selects(pattern, id))
+    };
+    if let Some(name) = &args.instance {
+        let id = session::find(name, seen)?;
+        if !selected(id) {
+            let targets = args.fleet.target.join(",");
+            return Err(CommandError::usage(
+                format!("`{name}` is not among the instances that `--target {targets}` names"),
+                "leave out one of them",
+            ));
+        }
+        return Ok(vec![id]);
+    }
+    for (pattern, selector) in patterns.iter().zip(&args.fleet.target) {
+        let is_named = seen
+            .instances
+            .keys()
+            .any(|id| session::selects(pattern, id));
+        // What it names may be where nobody could look.
+        if !is_named && seen.sites_unreadable.is_empty() {
+            let hint = session::suggestion(selector, seen.instances.keys());
+            let message = format!(
+                "`--target {selector}` names no instance in the regions that were looked at"
+            );
+            return Err(CommandError::failed(message).with_hint(hint));
+        }
+    }
+    Ok(seen.instances.keys().filter(|id| selected(id)).collect())
+}
+
+/// Everything that is known of an instance, as far as the question goes.
+struct Found<'a> {
+    id: &'a InstanceId,
+    live: Result<Side, Unreadable>,
+    desired: Option<Side>,
+    undecided: Option<Unreadable>,
+    still_open: Vec<StillOpen>,
+    mode: Option<Mode>,
+    asked: Effective,
+}
+
+impl<'a> Found<'a> {
+    fn of(
+        id: &'a InstanceId,
+        seen: &Live,
+        rules: Option<&Result<LiveFirewall, Unreadable>>,
+        wanted: Result<Option<&Arc<DesiredInstance>>, Unreadable>,
+        question: &Question,
+    ) -> Self {
+        let (wanted, undecided) = match wanted {
+            Ok(wanted) => (wanted, None),
+            Err(why) => (None, Some(why)),
+        };
+        let unread = Unreadable {
+            reason: "its rules were not read".to_owned(),
+            hint: None,
+        };
+        let live = rules.map_or(Err(&unread), Result::as_ref);
+        let instance = seen.instances.get(id);
+        let family = instance.map_or_else(Family::default, |i| i.address_type.client_family());
+        let desired = wanted.map(|wanted| {
+            if wanted.mode == Mode::Additive
+                && let (Some(instance), Ok(live)) = (instance, live)
+            {
+                return additive(instance, wanted, live);
+            }
+            Side::of_rules(&wanted.rules, family)
+        });
+        let still_open = match (wanted, instance, live) {
+            (Some(wanted), Some(instance), Ok(live)) => {
+                plan_instance(instance, wanted, live, Options::default()).still_open
+            }
+            _ => Vec::new(),
+        };
+        Self {
+            id,
+            asked: question.asked(live.ok(), desired.as_ref(), family),
+            live: live
+                .map(|live| Side::of_live(live, family))
+                .map_err(Clone::clone),
+            desired,
+            undecided,
+            still_open,
+            mode: wanted.map(|wanted| wanted.mode),
+        }
+    }
+
+    fn explained(&'a self, args: &'a ExplainArgs, names: &'a Names) -> Explanation<'a> {
+        Explanation {
+            id: self.id,
+            from: args.from.as_deref(),
+            to: args.to.as_deref(),
+            asked: &self.asked,
+            live: self.live.as_ref(),
+            desired: self.desired.as_ref(),
+            undecided: self.undecided.as_ref(),
+            still_open: &self.still_open,
+            mode: self.mode,
+            names,
+        }
+    }
+}
+
+/// The answer in each form. What could not be read is told on stderr too.
+fn answer(args: &ExplainArgs, of: &Answers<'_>) -> Answer {
+    let unread = of
+        .all
+        .iter()
+        .filter_map(|one| Some((one.id, one.live.err()?)));
+    let unread: Vec<(&InstanceId, &Unreadable)> = unread.collect();
+    match unread[..] {
+        [] => {}
+        [(id, why)] => complain(
             Code::Unreadable,
             &format!("`{id}` could not be read: {why}"),
             why.hint.as_deref(),
-        );
+        ),
+        _ => {
+            let instances = render::count(unread.len(), "instance");
+            complain(
+                Code::Unreadable,
+                &format!("{instances} could not be read; the answer says why"),
+                None,
+            );
+        }
     }
-    // Another of that name may be where nobody could look.
-    let unseen = session::unseen(&args.instance, &seen);
-    for (site, why) in &unseen {
+    for (site, why) in of.unlisted {
         complain(
             Code::Unreadable,
             &format!("cannot list the instances of `{site}`: {why}"),
             why.hint.as_deref(),
         );
     }
-    Ok(Answer {
-        text: fit(&explanation::text(&explanation)),
-        json: explanation::json(&explanation),
-        markdown: render::markdown::explanation(&explanation),
-        exit: if live.is_err() || !unseen.is_empty() {
-            Exit::Incomplete
-        } else {
+    let is_decided = of.all.iter().all(|one| one.undecided.is_none());
+    let is_whole = is_decided && unread.is_empty() && of.unlisted.is_empty();
+    let (text, markdown) = match (&args.instance, of.all) {
+        (Some(_), [one]) => (explanation::text(one), render::markdown::explanation(one)),
+        _ => (fleet::text(of), render::markdown::explanations(of)),
+    };
+    Answer {
+        text: fit(&text),
+        json: explanation::json(of),
+        markdown,
+        exit: if is_whole {
             Exit::Done
+        } else {
+            Exit::Incomplete
         },
-    })
+    }
 }
 
-/// The keys and the sources that are asked for; no sources are everyone.
-fn question(
-    args: &ExplainArgs,
-    config: &Config,
-) -> Result<(Vec<Key>, Option<Sources>), CommandError> {
-    let to = match &args.to {
-        None => vec![Key::ALL],
-        Some(port) if port.parse::<u16>().is_ok() => {
-            let tcp = format!("tcp/{port}");
-            say(&format!("note: `--to {port}` is taken as `--to {tcp}`"));
-            config.keys_of(&tcp).unwrap_or_default()
-        }
-        Some(text) => config.keys_of(text).ok_or_else(|| {
-            CommandError::usage(
-                format!("`--to {text}` is neither a service nor a port"),
-                "write it as `allow` would have it: ssh, tcp/443, udp/7000-7010, icmp/8",
-            )
-        })?,
-    };
-    let from = match &args.from {
+/// What is asked for.
+struct Question {
+    to: Vec<Key>,
+    /// `None` is everyone.
+    from: Option<Sources>,
+}
+
+impl Question {
+    fn of(args: &ExplainArgs, config: &Config) -> Result<Self, CommandError> {
+        let to = match &args.to {
+            None => vec![Key::ALL],
+            Some(port) if port.parse::<u16>().is_ok() => {
+                let tcp = format!("tcp/{port}");
+                say(&format!("note: `--to {port}` is taken as `--to {tcp}`"));
+                config.keys_of(&tcp).unwrap_or_default()
+            }
+            Some(text) => config.keys_of(text).ok_or_else(|| {
+                CommandError::usage(
+                    format!("`--to {text}` is neither a service nor a port"),
+                    "write it as `allow` would have it: ssh, tcp/443, udp/7000-7010, icmp/8",
+                )
+            })?,
+        };
+        let from = match &args.from {
         None => None,
         Some(text) => Some(config.sources_of(text).ok_or_else(|| {
             CommandError::usage(
@@ -213,29 +346,29 @@ fn question(
             )
         })?),
     };
-    Ok((to, from))
-}
+        Ok(Self { to, from })
+    }
 
-/// The packets that are asked for. Everyone has every alias that either side names.
-fn asked(
-    to: &[Key],
-    from: Option<&Sources>,
-    live: Option<&LiveFirewall>,
-    desired: Option<&Side>,
-    family: Family,
-) -> Effective {
-    let sources = from.cloned().unwrap_or_else(|| {
-        let mut everyone = Access::everyone().to_sources(family);
-        let live = live.into_iter().flat_map(|live| live.firewall().iter());
-        let live = live.map(|(_, sources)| sources);
-        let declared = desired.into_iter().flat_map(|side| &side.rules);
-        for sources in live.chain(declared.map(|said| &said.sources)) {
-            sources
-                .aliases()
-                .iter()
-                .for_each(|alias| everyone.insert_alias(alias));
-        }
-        everyone
-    });
-    Effective::of_rules(to.iter().map(|key| (key, &sources)), family)
+    /// The packets that are asked for. Everyone has every alias that either side names.
+    fn asked(
+        &self,
+        live: Option<&LiveFirewall>,
+        desired: Option<&Side>,
+        family: Family,
+    ) -> Effective {
+        let sources = self.from.clone().unwrap_or_else(|| {
+            let mut everyone = Access::everyone().to_sources(family);
+            let live = live.into_iter().flat_map(|live| live.firewall().iter());
+            let live = live.map(|(_, sources)| sources);
+            let declared = desired.into_iter().flat_map(|side| &side.rules);
+            for sources in live.chain(declared.map(|said| &said.sources)) {
+                sources
+                    .aliases()
+                    .iter()
+                    .for_each(|alias| everyone.insert_alias(alias));
+            }
+            everyone
+        });
+        Effective::of_rules(self.to.iter().map(|key| (key, &sources)), family)
+    }
 }

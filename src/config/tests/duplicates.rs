@@ -132,9 +132,10 @@ impl Text {
             text.push_str("[\n");
             for rule in rules {
                 let line = text.matches('\n').count() + 1;
-                let _ = match lines.contains(&line) {
-                    true => writeln!(text, "#"),
-                    false => writeln!(text, "{rule},"),
+                let _ = if lines.contains(&line) {
+                    writeln!(text, "#")
+                } else {
+                    writeln!(text, "{rule},")
                 };
             }
             text.push_str("]\n");

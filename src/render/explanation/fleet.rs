@@ -1,0 +1,88 @@
+//! The answer to `explain` over many instances: those of which the same holds together, and how many there are of each.
+//!
+//! Owns the order, from whoever gets in to whoever does not, and that what is not known is never counted as no. Does not
+//! decide what is allowed.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::{Allowed, Answers, Explanation, body, question};
+use crate::render::text::{places, unknown};
+use crate::render::words::{count, sanitize};
+
+/// The answer for people, ending in a summary line.
+#[must_use]
+pub fn text(of: &Answers<'_>) -> String {
+    let mut text = format!("{}\n", question(of.from, of.to));
+    for all in groups(of) {
+        let names = places(all.iter().map(|one| one.id)).join(", ");
+        let _ = write!(text, "{names}\n{}", body(&all, true));
+    }
+    for (site, why) in of.unlisted {
+        let region = format!("region {}", sanitize(&site.to_string()));
+        unknown(&mut text, &region, "could not be listed", why);
+    }
+    let _ = writeln!(text, "Explain: {}.", summary(of));
+    text
+}
+
+/// Instances of which the same is said but for the places of their rules, whoever is open to more people first.
+pub(in crate::render) fn groups<'a>(of: &'a Answers<'a>) -> Vec<Vec<&'a Explanation<'a>>> {
+    let mut groups: BTreeMap<(u8, u8, String), Vec<&Explanation<'_>>> = BTreeMap::new();
+    let rank = |allowed: Option<Allowed>| match allowed {
+        Some(Allowed::Yes) => 0,
+        Some(Allowed::Partly) => 1,
+        Some(Allowed::Perhaps) => 2,
+        // What is not known may be open.
+        None => 3,
+        Some(Allowed::No) => 4,
+    };
+    for one in of.all {
+        let (live, desired) = one.verdicts();
+        let key = (rank(live), rank(desired), body(&[one], false));
+        groups.entry(key).or_default().push(one);
+    }
+    groups.into_values().collect()
+}
+
+/// How many instances there are of each answer, as far as live rules go.
+pub(in crate::render) fn summary(of: &Answers<'_>) -> String {
+    let live = |is: Option<Allowed>| of.all.iter().filter(|one| one.verdicts().0 == is).count();
+    let words = if of.from.is_none() && of.to.is_none() {
+        [
+            "everyone gets in everywhere",
+            "somebody gets in",
+            "somebody perhaps gets in",
+            "nobody gets in",
+        ]
+    } else {
+        [
+            "allowed",
+            "partly allowed",
+            "perhaps allowed",
+            "not allowed",
+        ]
+    };
+    let known = [
+        (words[0], live(Some(Allowed::Yes))),
+        (words[1], live(Some(Allowed::Partly))),
+        (words[2], live(Some(Allowed::Perhaps))),
+        ("not known", live(None)),
+        (words[3], live(Some(Allowed::No))),
+    ];
+    let mut parts: Vec<String> = known
+        .into_iter()
+        .filter(|(_, n)| *n > 0)
+        .map(|(words, n)| format!("{words} on {n}"))
+        .collect();
+    if parts.is_empty() {
+        parts.push("there is no instance".to_owned());
+    } else {
+        let _ = write!(parts[0], " of {}", count(of.all.len(), "instance"));
+    }
+    if !of.unlisted.is_empty() {
+        let regions = count(of.unlisted.len(), "region");
+        parts.push(format!("{regions} could not be listed"));
+    }
+    parts.join(", ")
+}

@@ -1,0 +1,76 @@
+//! The answer to `explain` over many instances as a comment.
+//!
+//! Owns its table and its limit: where there is more than a comment holds, the first rows are told and the others counted.
+//! Does not decide what is allowed.
+
+use std::fmt::Write as _;
+
+use super::LIMIT;
+use super::escape::{code, prose};
+use crate::model::InstanceId;
+use crate::render::explanation::fleet::{groups, summary};
+use crate::render::explanation::{Allowed, Answers};
+use crate::render::text::places;
+use crate::render::words::count;
+
+/// The comment. Its first line is a mark that a bot knows its own comment by.
+#[must_use]
+pub(crate) fn explanations(of: &Answers<'_>) -> String {
+    let (to, from) = (of.to.unwrap_or("everything"), of.from.unwrap_or("everyone"));
+    let mut out = format!(
+        "<!-- portward:explain -->\n### portward explain: {} from {}\n\n{}\n\n\
+         | instances | live | desired |\n|---|---|---|\n",
+        code(to),
+        code(from),
+        prose(&summary(of))
+    );
+    let words = |allowed: Option<Allowed>, none: &str| match allowed {
+        Some(allowed) => allowed.words().to_owned(),
+        None => none.to_owned(),
+    };
+    // In the order of the text, which is that of the first of each.
+    let mut rows: Vec<((String, String), Vec<&InstanceId>)> = Vec::new();
+    for one in groups(of).into_iter().flatten() {
+        let (live, desired) = one.verdicts();
+        let none = match one.undecided {
+            Some(why) => format!("not known: {why}"),
+            None => "not in the configuration".to_owned(),
+        };
+        let row = (words(live, "not known"), words(desired, &none));
+        match rows.iter_mut().find(|(known, _)| *known == row) {
+            Some((_, ids)) => ids.push(one.id),
+            None => rows.push((row, vec![one.id])),
+        }
+    }
+    let rows: Vec<String> = rows
+        .into_iter()
+        .map(|((live, desired), mut ids)| {
+            ids.sort();
+            let names = places(ids.into_iter()).join(", ");
+            let (live, desired) = (prose(&live), prose(&desired));
+            format!("| {} | **{live}** | {desired} |\n", code(&names))
+        })
+        .collect();
+    let mut left = LIMIT.saturating_sub(out.chars().count() + 100);
+    let shown = rows.iter().take_while(|row| {
+        let length = row.chars().count();
+        let fits = length <= left;
+        left = left.saturating_sub(length);
+        fits
+    });
+    let shown: Vec<&String> = shown.collect();
+    let missing = rows.len() - shown.len();
+    out.extend(shown.into_iter().map(String::as_str));
+    if missing > 0 {
+        let _ = writeln!(out, "\nThe rest is left out: {}.", count(missing, "row"));
+    }
+    for (site, why) in of.unlisted {
+        let _ = writeln!(
+            out,
+            "\n{} could not be listed: {}",
+            code(&site.to_string()),
+            prose(&why.reason)
+        );
+    }
+    out
+}
