@@ -1,7 +1,6 @@
 //! What is printed, to the letter.
 
 use std::fmt::Write as _;
-
 use std::io::Read as _;
 use std::process::Stdio;
 
@@ -206,7 +205,7 @@ defaults = { region = "eu-central-1" }
 match = { name = "web-*" }
 rules = [
   { allow = "ssh", from = "203.0.113.0/24" },
-  { allow = ["http", "https"], from = "anywhere", why = "the website", owner = "web-team" },
+  { allow = ["http", "https"], from = "198.51.100.0/24", why = "the website", owner = "web-team" },
   { allow = "https", from = "lightsail-connect" },
   { allow = "ping", from = "anywhere", why = "monitoring" },
 ]
@@ -223,15 +222,15 @@ rules = [
     let stage = Stage::new(&config, &fleet(all.collect()));
     assert_snapshot!(stage.on_fleet(&["plan", "--allow", "blast-radius", "--reason", "all"]).shown(), @r"
     web-1, web-2 (eu-central-1)                                     1 call each: put
-      + tcp 80       from anywhere
+      + tcp 80       from 198.51.100.0/24
                      firewall.toml:7  the website (web-team)
-      + tcp 443      from anywhere, lightsail-connect
+      + tcp 443      from 198.51.100.0/24, lightsail-connect
                      firewall.toml:7, firewall.toml:8
       + icmp 8:-1    from anywhere-v4
       + icmpv6 128:0 from anywhere-v6
                      firewall.toml:9  monitoring
-      access: + tcp/80 from everyone
-              + tcp/443 from everyone
+      access: + tcp/80 from 198.51.100.0/24 (256 addresses)
+              + tcp/443 from 198.51.100.0/24 (256 addresses), lightsail-connect
               + icmp/8:-1 from everyone (IPv4)
               + icmpv6/128:0 from everyone (IPv6)
 
