@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
@@ -209,6 +210,13 @@ fn each(accounts: &BTreeMap<String, config::Account>, settings: &Settings) -> Ve
 }
 
 impl Reader for AnyReader {
+    fn least(&self, site: &Site, action: &'static str, calls: usize) -> Duration {
+        match self {
+            Self::Aws(reader) => reader.least(site, action, calls),
+            Self::Offline(reader) => reader.least(site, action, calls),
+        }
+    }
+
     async fn instances(&self, site: &Site) -> Result<Vec<Instance>, lightsail::Error> {
         match self {
             Self::Aws(reader) => reader.instances(site).await,

@@ -4,6 +4,10 @@
 //! is said.
 
 use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use indicatif::ProgressBar;
 
 use super::exit::Exit;
 use super::terminal::{stderr_width, stdout_width};
@@ -11,10 +15,44 @@ use crate::config::Diagnostic;
 use crate::model::{Code, sanitize_lines};
 use crate::render::{sanitize, wrap};
 
-/// A line on stderr that is neither data nor trouble.
+/// The line on a terminal that is drawn anew while a run goes on, where there is one.
+static DRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// This line is drawn anew from now on, or none.
+pub(super) fn draw(line: Option<ProgressBar>) {
+    *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = line;
+}
+
+/// Writes to stderr, above the line that is drawn anew.
+fn to_stderr(text: &str) {
+    let write = || {
+        let _ = anstream::stderr().lock().write_all(text.as_bytes());
+    };
+    let drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*drawn {
+        Some(line) => line.suspend(write),
+        None => write(),
+    }
+}
+
+/// Whether nothing shall be said that is neither a change, nor a difference, nor trouble.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+pub(super) fn set_quiet(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+}
+
+pub(super) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// A line on stderr that is neither data nor trouble. One that begins with `note: ` is not said where it is to be quiet.
 pub(super) fn say(line: &str) {
+    if is_quiet() && line.starts_with("note: ") {
+        return;
+    }
     let line = wrap(&sanitize(line), stderr_width());
-    let _ = writeln!(anstream::stderr(), "{line}");
+    to_stderr(&format!("{line}\n"));
 }
 
 /// Sentences, broken where stdout ends.
@@ -31,14 +69,13 @@ pub(super) fn complain(code: Code, message: &str, hint: Option<&str>) {
         text.push_str(&sanitize(hint));
         text.push('\n');
     }
-    let _ = write!(anstream::stderr(), "{}", wrap(&text, stderr_width()));
+    to_stderr(&wrap(&text, stderr_width()));
 }
 
 /// Warnings on a configuration on stderr.
 pub(super) fn warn(warnings: &[Diagnostic]) {
-    let mut stderr = anstream::stderr().lock();
     for warning in warnings {
-        let _ = writeln!(stderr, "{}", warning.render(true));
+        to_stderr(&format!("{}\n", warning.render(true)));
     }
 }
 

@@ -16,6 +16,7 @@ pub use pace::{Rate, RateError};
 pub use tally::{Answers, Tally};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 
@@ -27,6 +28,13 @@ use crate::model::{Firewall, Instance, InstanceId, Key, LiveFirewall, PortState,
     reason = "one thread runs everything, so no future has to be Send"
 )]
 pub trait Reader {
+    /// The least time until this many more calls of an action are through at a site, as far as the rates of the service go;
+    /// nothing where none has to wait.
+    fn least(&self, site: &Site, action: &'static str, calls: usize) -> Duration {
+        let _ = (site, action, calls);
+        Duration::ZERO
+    }
+
     /// Every instance of a site, all pages; a page that fails or a token that repeats fails the whole.
     ///
     /// # Errors

@@ -154,6 +154,24 @@ impl Bucket {
         Err(Duration::try_from_secs_f64(wait).unwrap_or(RECOVERY))
     }
 
+    /// The least time in which this many calls get through from now on.
+    pub(super) fn least(&self, calls: usize, now: Duration) -> Duration {
+        let mut bucket = self.clone();
+        bucket.advance(now);
+        // More than this takes years.
+        let calls = f64::from(u32::try_from(calls).unwrap_or(u32::MAX));
+        let missing = (calls - bucket.tokens).max(0.0);
+        // While the refill grows it gives its mean, and all of it after that.
+        let growing = (1.0 - bucket.part) * RECOVERY.as_secs_f64();
+        let meanwhile = growing * f64::midpoint(bucket.part, 1.0) * bucket.refill;
+        let wait = if missing <= meanwhile {
+            missing / (bucket.refill * f64::midpoint(bucket.part, 1.0))
+        } else {
+            growing + (missing - meanwhile) / bucket.refill
+        };
+        Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX)
+    }
+
     /// The service said that it was too much.
     pub(super) fn throttled(&mut self, now: Duration) {
         self.advance(now);
@@ -312,6 +330,28 @@ mod tests {
         let now = now + Duration::from_secs(99);
         let end = taken(&mut bucket, 1, now);
         assert!((0.1..2.0).contains(&end.as_secs_f64()), "{end:?}");
+    }
+
+    #[test]
+    fn what_is_left_takes_as_long_as_it_is_said_to() {
+        for (action, _) in ACTIONS {
+            for throttled in [false, true] {
+                for (before, calls) in [(0, 10), (0, 300), (19, 50), (60, 200)] {
+                    let mut bucket = bucket(action, 1.0);
+                    let mut now = taken(&mut bucket, before, Duration::ZERO);
+                    if throttled {
+                        bucket.throttled(now);
+                    }
+                    let said = bucket.least(calls, now).as_secs_f64();
+                    let took = taken(&mut bucket, calls, now).as_secs_f64();
+                    now += Duration::from_secs(1);
+                    assert!(
+                        said <= took + 1.0 && took <= said * 1.6 + 0.5,
+                        "{action} {throttled} {before} {calls}: {said} {took} {now:?}"
+                    );
+                }
+            }
+        }
     }
 
     proptest! {

@@ -82,6 +82,13 @@ impl Queue {
         came
     }
 
+    /// The least time until this many more calls are through; nothing where none has to wait.
+    pub(super) fn least(&self, action: &'static str, region: &str, calls: usize) -> Duration {
+        self.line(action, region).map_or(Duration::ZERO, |line| {
+            line.with_bucket(|bucket| bucket.least(calls, self.began.elapsed()))
+        })
+    }
+
     /// The service said that there were too many.
     pub(super) fn throttled(&self, action: &'static str, region: &str) {
         if let Some(line) = self.line(action, region) {

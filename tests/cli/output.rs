@@ -128,12 +128,10 @@ fn an_apply_and_what_is_left() {
         .stdout
         .split_once("Plan:")
         .expect("a plan before the report");
-    assert_snapshot!(format!("Plan:{report}--- exit code {:?}", apply.code), @"
+    assert_snapshot!(format!("Plan:{report}--- exit code {:?}", apply.code), @r"
     Plan: 4 of 5 instances to change, 5 calls; 1 undeclared.
-    db-1 (eu-central-1): applied and read back, 1 write
+    db-1, web-1, web-2 (eu-central-1): applied and read back, 1 write each
     job-1 (eu-central-1): applied and read back, 2 writes
-    web-1 (eu-central-1): applied and read back, 1 write
-    web-2 (eu-central-1): applied and read back, 1 write
     Apply: 4 changed, 0 failed, 1 in sync before; 5 writes.
     --- exit code Some(0)
     ");

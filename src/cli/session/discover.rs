@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::future::ready;
+use std::time::Duration;
 
 use futures_util::stream;
 use futures_util::{Stream, StreamExt as _};
@@ -20,10 +20,10 @@ pub(super) type ListedRules = BTreeMap<InstanceId, LiveFirewall>;
 
 /// Lists the instances of every site at once. One that cannot be listed in full is named, never taken for smaller.
 pub(in crate::cli) async fn discover(reader: &impl Reader, sites: &[Site]) -> Live {
-    let progress = progress::begin(sites.len(), "listing regions");
+    let progress = listing(sites);
     let list = async |site: &Site| {
         let instances = reader.instances(site).await;
-        progress.step();
+        progress.step(site);
         Ok(instances?
             .into_iter()
             .map(lightsail::Listed::from)
@@ -34,12 +34,25 @@ pub(in crate::cli) async fn discover(reader: &impl Reader, sites: &[Site]) -> Li
     live
 }
 
+/// Every site is a step; how long one takes depends on how many pages it has.
+fn listing(sites: &[Site]) -> Progress<'static> {
+    let progress = progress::begin("listing regions", &|_, _| Duration::ZERO);
+    sites.iter().for_each(|site| progress.more(site));
+    progress.is_all();
+    progress
+}
+
+/// The least time that so many rules of a site take to read.
+fn least(reader: &impl Reader) -> impl Fn(&Site, usize) -> Duration {
+    |site, left| reader.least(site, "GetInstancePortStates", left)
+}
+
 /// As `discover`, with the rules that the lists themselves show.
 pub(super) async fn discover_listed(reader: &impl Reader, sites: &[Site]) -> (Live, ListedRules) {
-    let progress = progress::begin(sites.len(), "listing regions");
+    let progress = listing(sites);
     let list = async |site: &Site| {
         let listed = reader.listed(site).await;
-        progress.step();
+        progress.step(site);
         listed
     };
     let seen = gather(sites, list).await;
@@ -56,27 +69,29 @@ pub(super) async fn discover_and_read(
     concurrency: u16,
 ) -> Live {
     let (found, mut arriving) = mpsc::unbounded_channel();
+    let least = least(reader);
+    let progress = &progress::begin("reading rules", &least);
     let lists = async move {
         let found = &found;
+        let seen = &RefCell::new(HashSet::new());
         let list = async |site: &Site| {
-            // Nobody has stopped listening before the last list is there.
+            // One that comes twice, as it may when the pages shift, is read once. Nobody has stopped listening before the
+            // last list is there.
             let show = |instance: &Instance| {
-                if likely(instance) {
+                if likely(instance) && seen.borrow_mut().insert(instance.id.clone()) {
+                    progress.more(site);
                     let _ = found.send(instance.id.clone());
                 }
             };
             let instances = reader.instances_shown(site, &show).await?;
             Ok(instances.into_iter().map(lightsail::Listed::from).collect())
         };
-        gather(sites, list).await.0
+        let live = gather(sites, list).await.0;
+        progress.is_all();
+        live
     };
-    let progress = progress::begin(0, "reading rules");
-    let mut seen = HashSet::new();
-    // One that comes twice, as it may when the pages shift, is read once.
-    let ids = stream::poll_fn(|context| arriving.poll_recv(context))
-        .filter(|id: &InstanceId| ready(seen.insert(id.clone())))
-        .inspect(|_| progress.more());
-    let rules = read_each(reader, ids, concurrency, &progress);
+    let ids = stream::poll_fn(|context| arriving.poll_recv(context));
+    let rules = read_each(reader, ids, concurrency, progress);
     let (mut live, rules) = tokio::join!(lists, rules);
     progress.end();
     live.firewalls = rules;
@@ -186,7 +201,10 @@ pub(in crate::cli) async fn read_rules(
     ids: impl Iterator<Item = &InstanceId> + Clone,
     concurrency: u16,
 ) -> Rules {
-    let progress = progress::begin(ids.clone().count(), "reading rules");
+    let least = least(reader);
+    let progress = progress::begin("reading rules", &least);
+    ids.clone().for_each(|id| progress.more(&id.site()));
+    progress.is_all();
     let firewalls = read_each(reader, stream::iter(ids.cloned()), concurrency, &progress).await;
     progress.end();
     firewalls
@@ -196,12 +214,12 @@ async fn read_each(
     reader: &impl Reader,
     ids: impl Stream<Item = InstanceId>,
     concurrency: u16,
-    progress: &Progress,
+    progress: &Progress<'_>,
 ) -> Rules {
     let pool = &RefCell::new(HashSet::new());
     ids.map(|id| async move {
         let mut rules = reader.rules(&id).await;
-        progress.step();
+        progress.step(&id.site());
         if let Ok(rules) = &mut rules {
             // Most instances of a fleet let in the same few networks.
             rules.share(&mut pool.borrow_mut());
@@ -215,8 +233,6 @@ async fn read_each(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::lightsail::{Kind, Operation};
     use crate::model::{AddressType, InstanceState, PortState};

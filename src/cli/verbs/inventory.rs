@@ -302,11 +302,14 @@ async fn read(
     ids: impl Iterator<Item = &InstanceId> + Clone,
     concurrency: u16,
 ) -> BTreeMap<InstanceId, Result<Vec<PortState>, Unreadable>> {
-    let progress = progress::begin(ids.clone().count(), "reading rules");
+    let least = |site: &Site, left| reader.least(site, "GetInstancePortStates", left);
+    let progress = progress::begin("reading rules", &least);
+    ids.clone().for_each(|id| progress.more(&id.site()));
+    progress.is_all();
     let rules = stream::iter(ids)
         .map(|id| async {
             let rules = reader.port_states(id).await;
-            progress.step();
+            progress.step(&id.site());
             (id.clone(), rules.map_err(|error| Unreadable::from(&error)))
         })
         .buffer_unordered(usize::from(concurrency))

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
@@ -134,6 +135,13 @@ impl AccountsReader {
 }
 
 impl Reader for AccountsReader {
+    fn least(&self, site: &Site, action: &'static str, calls: usize) -> Duration {
+        let member = self.0.0.get(&site.account);
+        member.map_or(Duration::ZERO, |member| {
+            member.aws.least(action, &site.region, calls)
+        })
+    }
+
     async fn instances(&self, site: &Site) -> Result<Vec<Instance>, Error> {
         let reader = self.at("GetInstances", site).await?;
         reader.instances(site).await

@@ -231,6 +231,11 @@ impl Aws {
         tally.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The least time until this many more calls of an action are through in a region, as far as rates go.
+    pub(super) fn least(&self, action: &'static str, region: &str, calls: usize) -> Duration {
+        self.0.queue.least(action, region, calls)
+    }
+
     /// A way to write.
     #[must_use]
     pub fn writer(&self) -> AwsWriter {

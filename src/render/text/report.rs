@@ -1,33 +1,38 @@
-//! What became of a plan, as text: a line for each instance that had calls, and a summary.
+//! What became of a plan, as text: instances that ended alike together, and a summary.
 //!
-//! Owns the words for endings. Does not say what was planned.
+//! Owns the words for endings, and their order: what is done, what was not begun, and last what asks for attention. Does not
+//! say what was planned.
 
 use std::fmt::Write as _;
 
-use super::{BOLD, CHANGE, GAIN, LOSS, place};
+use anstyle::Style;
+
+use super::{BOLD, CHANGE, GAIN, LOSS, places};
 use crate::plan::{InstanceResult, Outcome, Plan, Report, Verdict};
 use crate::render::words::{count, sanitize};
 
 /// What became of every instance that had calls, ending in a summary line.
 #[must_use]
 pub fn report(report: &Report, plan: &Plan) -> String {
-    let mut text = String::new();
+    let mut groups: Vec<(Ending, Vec<&InstanceResult>)> = Vec::new();
     for result in &report.results {
-        let _ = writeln!(text, "{}", ending(result));
-        if let Outcome::Failed(failure) = &result.outcome
-            && let Some(hint) = &failure.hint
-        {
-            let _ = writeln!(text, "  hint: {}", sanitize(hint));
-        }
-        if let Some(note) = &result.note {
-            let _ = writeln!(text, "  note: {}", sanitize(note));
+        let ending = Ending::of(result);
+        match groups.iter_mut().find(|(known, _)| *known == ending) {
+            Some((_, alike)) => alike.push(result),
+            None => groups.push((ending, vec![result])),
         }
     }
-    let applied = count_results(report, |outcome| matches!(outcome, Outcome::Applied { .. }));
-    let already = count_results(report, |outcome| matches!(outcome, Outcome::AlreadyApplied));
-    let not_started = count_results(report, |outcome| matches!(outcome, Outcome::NotStarted(_)));
-    let reverted = count_results(report, |outcome| matches!(outcome, Outcome::Reverted(_)));
+    groups.sort_by_key(|(ending, _)| ending.rank);
+    let mut text = String::new();
+    for (ending, alike) in &groups {
+        ending.write(&mut text, alike);
+    }
+    let applied = count_results(report, |one| matches!(one.outcome, Outcome::Applied { .. }));
+    let already = count_results(report, |one| matches!(one.outcome, Outcome::AlreadyApplied));
+    let not_started = count_results(report, |one| matches!(one.outcome, Outcome::NotStarted(_)));
+    let reverted = count_results(report, |one| matches!(one.outcome, Outcome::Reverted(_)));
     let failed = report.results.len() - applied - already - not_started - reverted;
+    let in_doubt = count_results(report, is_in_doubt);
     let in_sync = plan
         .instances
         .iter()
@@ -35,7 +40,11 @@ pub fn report(report: &Report, plan: &Plan) -> String {
         .count();
     let mut parts = vec![
         format!("{applied} changed"),
-        format!("{failed} failed"),
+        if in_doubt > 0 {
+            format!("{failed} failed ({in_doubt} after a write)")
+        } else {
+            format!("{failed} failed")
+        },
         format!("{in_sync} in sync before"),
     ];
     if already > 0 {
@@ -67,48 +76,157 @@ pub fn report(report: &Report, plan: &Plan) -> String {
     text
 }
 
-fn count_results(report: &Report, is: impl Fn(&Outcome) -> bool) -> usize {
-    report
-        .results
-        .iter()
-        .filter(|result| is(&result.outcome))
-        .count()
+fn count_results(report: &Report, is: impl Fn(&InstanceResult) -> bool) -> usize {
+    report.results.iter().filter(|result| is(result)).count()
 }
 
-fn ending(result: &InstanceResult) -> String {
-    let place = place(&result.id);
-    let writes = count(result.writes, "write");
-    match &result.outcome {
-        Outcome::Applied { repaired: None } => {
-            format!("{GAIN}{place}{GAIN:#}: applied and read back, {writes}")
+/// Whether something was sent and did not end as planned, so that only another look says what is live.
+fn is_in_doubt(result: &InstanceResult) -> bool {
+    result.writes > 0 && matches!(result.outcome, Outcome::Failed(_))
+}
+
+/// What is said of an instance, but for its name.
+#[derive(PartialEq)]
+struct Ending {
+    /// Where it stands among the others.
+    rank: u8,
+    style: Style,
+    words: String,
+    /// Behind the words; as many for each.
+    writes: Option<usize>,
+    hint: Option<String>,
+    note: Option<String>,
+}
+
+impl Ending {
+    fn of(result: &InstanceResult) -> Self {
+        let plain = Style::new();
+        let (rank, style, words) = match &result.outcome {
+            Outcome::Applied { repaired: None } => (0, GAIN, "applied and read back".to_owned()),
+            Outcome::Applied {
+                repaired: Some(why),
+            } => {
+                let words = format!("applied and read back after a repair ({})", sanitize(why));
+                (1, GAIN, words)
+            }
+            Outcome::AlreadyApplied => {
+                let words = "already applied, nothing written".to_owned();
+                (2, plain, words)
+            }
+            Outcome::NotStarted(why) => (3, CHANGE, format!("not started: {}", sanitize(why))),
+            Outcome::Reverted(why) => {
+                let words = format!("put back to what it was: {}", sanitize(why));
+                (4, LOSS, words)
+            }
+            Outcome::Stale(why) => {
+                let words = format!("stale, nothing written: {}", sanitize(why));
+                (5, LOSS, words)
+            }
+            Outcome::ForeignWriter(why) => {
+                let why = sanitize(&why.to_string());
+                (6, LOSS, format!("somebody else wrote, left alone: {why}"))
+            }
+            Outcome::Failed(failure) => {
+                let why = sanitize(&failure.message);
+                if is_in_doubt(result) {
+                    (8, LOSS, format!("failed after a write: {why}"))
+                } else {
+                    (7, LOSS, format!("failed: {why}"))
+                }
+            }
+        };
+        let hint = match &result.outcome {
+            Outcome::Failed(failure) => failure.hint.as_deref().map(sanitize),
+            _ => None,
+        };
+        let says_nothing_of_writes = matches!(
+            result.outcome,
+            Outcome::AlreadyApplied | Outcome::NotStarted(_) | Outcome::Stale(_)
+        );
+        Self {
+            rank,
+            style,
+            words,
+            writes: (!says_nothing_of_writes).then_some(result.writes),
+            hint,
+            note: result.note.as_deref().map(sanitize),
         }
-        Outcome::Applied {
-            repaired: Some(why),
-        } => {
-            format!(
-                "{GAIN}{place}{GAIN:#}: applied and read back after a repair ({}), {writes}",
-                sanitize(why)
-            )
+    }
+
+    fn write(&self, text: &mut String, alike: &[&InstanceResult]) {
+        let Self { style, words, .. } = self;
+        let names = places(alike.iter().map(|result| &result.id)).join(", ");
+        let each = if alike.len() > 1 { " each" } else { "" };
+        let writes = self.writes.map(|n| count(n, "write") + each);
+        let writes = match (writes, self.rank) {
+            (None, _) => String::new(),
+            (Some(writes), 0 | 1) => format!(", {writes}"),
+            (Some(writes), _) => format!(" ({writes})"),
+        };
+        let _ = writeln!(text, "{style}{names}{style:#}: {words}{writes}");
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(text, "  hint: {hint}");
         }
-        Outcome::AlreadyApplied => format!("{place}: already applied, nothing written"),
-        Outcome::Stale(why) => format!(
-            "{LOSS}{place}{LOSS:#}: stale, nothing written: {}",
-            sanitize(why)
-        ),
-        Outcome::ForeignWriter(why) => format!(
-            "{LOSS}{place}{LOSS:#}: somebody else wrote, left alone: {} ({writes})",
-            sanitize(&why.to_string())
-        ),
-        Outcome::Reverted(why) => format!(
-            "{LOSS}{place}{LOSS:#}: put back to what it was: {} ({writes})",
-            sanitize(why)
-        ),
-        Outcome::Failed(failure) => format!(
-            "{LOSS}{place}{LOSS:#}: failed: {} ({writes})",
-            sanitize(&failure.message)
-        ),
-        Outcome::NotStarted(why) => {
-            format!("{CHANGE}{place}{CHANGE:#}: not started: {}", sanitize(why))
+        if let Some(note) = &self.note {
+            let _ = writeln!(text, "  note: {note}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::InstanceId;
+    use crate::plan::Failure;
+
+    #[test]
+    fn instances_that_ended_alike_share_a_line_and_what_asks_for_attention_comes_last() {
+        let result = |name: &str, writes, outcome| InstanceResult {
+            id: InstanceId {
+                account: None,
+                region: "eu-central-1".to_owned(),
+                name: name.to_owned(),
+            },
+            outcome,
+            writes,
+            operations: Vec::new(),
+            steps: Vec::new(),
+            note: None,
+        };
+        let failed = |message: &str| {
+            Outcome::Failed(Failure {
+                message: message.to_owned(),
+                code: None,
+                request_id: None,
+                hint: Some("look at it".to_owned()),
+            })
+        };
+        let done = || Outcome::Applied { repaired: None };
+        let stopped = || Outcome::NotStarted("interrupted".to_owned());
+        let results = vec![
+            result("db-1", 1, failed("no reply")),
+            result("web-1", 1, done()),
+            result("web-2", 0, stopped()),
+            result("web-3", 1, done()),
+            result("web-4", 2, done()),
+            result("web-5", 0, stopped()),
+            result("web-6", 0, failed("not permitted")),
+        ];
+        let report = Report {
+            results,
+            interrupted: true,
+        };
+        let text = super::report(&report, &Plan::default());
+        let text = anstream::adapter::strip_str(&text).to_string();
+        insta::assert_snapshot!(text, @r"
+        web-1, web-3 (eu-central-1): applied and read back, 1 write each
+        web-4 (eu-central-1): applied and read back, 2 writes
+        web-2, web-5 (eu-central-1): not started: interrupted
+        web-6 (eu-central-1): failed: not permitted (0 writes)
+          hint: look at it
+        db-1 (eu-central-1): failed after a write: no reply (1 write)
+          hint: look at it
+        Apply: 3 changed, 2 failed (1 after a write), 0 in sync before, 2 not started; 5 writes (interrupted).
+        ");
     }
 }
