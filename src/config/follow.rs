@@ -12,7 +12,7 @@ use super::catalogue::Catalogue;
 use super::definitions::{Body, Named, RuleDef};
 use super::diagnostic::Report;
 use super::limits::Budget;
-use super::nested::{Element, Nested};
+use super::nested::{Element, Habit, Nested};
 use super::rule::{Absence, Families, Item, Literals, Rule};
 use super::source::{Span, quote};
 use super::source_expr::{self, Parsed, SourceExpr};
@@ -52,11 +52,13 @@ struct Followed {
 }
 
 impl Names {
-    /// Follows the names in sets and services. `rulesets` are sorted.
+    /// Follows the names in sets and services. `rulesets` are sorted; `instances` are what is said of those that are named as
+    /// a source.
     pub(super) fn new(
         addresses: Named<Vec<Text>>,
         services: Named<Vec<Text>>,
         rulesets: Vec<(String, Span)>,
+        instances: BTreeMap<String, String>,
         incomplete: bool,
         report: &mut Report,
     ) -> Self {
@@ -69,7 +71,13 @@ impl Names {
             .collect();
         Self {
             addresses: Nested::new(
-                ("address set", habits::from),
+                (
+                    "address set",
+                    Habit {
+                        of: habits::from,
+                        others: instances,
+                    },
+                ),
                 words,
                 addresses,
                 incomplete,
@@ -77,7 +85,13 @@ impl Names {
                 member,
             ),
             services: Nested::new(
-                ("service", habits::allow),
+                (
+                    "service",
+                    Habit {
+                        of: habits::allow,
+                        others: BTreeMap::new(),
+                    },
+                ),
                 built_in,
                 services,
                 incomplete,

@@ -60,6 +60,23 @@ pub(super) fn from(text: &str) -> Option<String> {
     wildcard(&plain).or_else(|| host_name(&plain))
 }
 
+/// What is said of an instance that is named as a source.
+pub(super) fn instance(name: &str) -> String {
+    format!(
+        "{} is an instance, and sources are addresses or sets: name the public address that it comes from; private traffic between \
+         instances does not pass this firewall",
+        quote(name)
+    )
+}
+
+/// What is said of a group that is named as a source.
+pub(super) fn group(name: &str) -> String {
+    format!(
+        "{} is a group of instances, and sources are addresses or sets: name the public addresses that they come from",
+        quote(name)
+    )
+}
+
 /// Several addresses in one text, as a list.
 pub(super) fn list(text: &str) -> Option<String> {
     let parts: Vec<&str> = text.split([',', ';']).map(str::trim).collect();
@@ -157,14 +174,39 @@ pub(super) fn region(text: &str) -> Option<String> {
     Some(format!("{} is {}", known.display, quote(known.name)))
 }
 
+/// Lines from a place on in which what the AWS CLI prints shows.
+const LINES_LOOKED_AT: usize = 20;
+
 /// A text that is no TOML at all.
 pub(super) fn file(text: &str) -> Option<&'static str> {
-    let text = text.trim_start();
+    let start = text.trim_start();
     // A list of objects; other brackets begin a table of TOML, or a section of an INI file.
-    let list = text.strip_prefix('[').map(str::trim_start);
-    let is_json = text.starts_with('{') || list.is_some_and(|list| list.starts_with('{'));
-    is_json.then_some(
+    let list = start.strip_prefix('[').map(str::trim_start);
+    let is_json = start.starts_with('{') || list.is_some_and(|list| list.starts_with('{'));
+    let json = is_json.then_some(
         "this looks like JSON: `portward import` writes a configuration from what is live",
+    );
+    json.or_else(|| aws_cli(text))
+}
+
+/// What the AWS CLI prints of ports, in any of its formats.
+pub(super) fn aws_cli(text: &str) -> Option<&'static str> {
+    let is_printed = |line: &str| {
+        let word = line.trim_start_matches(['|', ' ', '-', '"', '\t']);
+        let word = word.split(|c: char| !c.is_ascii_alphanumeric()).next();
+        matches!(
+            word.unwrap_or_default(),
+            "PORTSTATES"
+                | "PORTS"
+                | "GetInstancePortStates"
+                | "portStates"
+                | "portInfos"
+                | "fromPort"
+        )
+    };
+    let mut lines = text.lines().take(LINES_LOOKED_AT);
+    lines.any(is_printed).then_some(
+        "this looks like output of the AWS CLI: `portward import` writes a configuration from what is live",
     )
 }
 
@@ -246,6 +288,12 @@ mod tests {
         assert_eq!(region("Atlantis"), None);
         for (text, is_json) in [
             ("{\"portStates\": []}", true),
+            ("PORTSTATES\t22\ttcp\topen\t22\nCIDRS\t0.0.0.0/0", true),
+            (
+                "-----------\n|  GetInstancePortStates  |\n+---------+",
+                true,
+            ),
+            ("portStates:\n- cidrs: []\n  fromPort: 22", true),
             (" [\n  {\"fromPort\": 22}]", true),
             ("[default]\nuser = x y", false),
             ("[[instances]]", false),
@@ -259,7 +307,7 @@ mod tests {
         #[test]
         fn no_text_is_too_odd(text in "\\PC{0,40}") {
             let _ = (allow(&text), from(&text), list(&text));
-            let _ = (region(&text), file(&text));
+            let _ = (region(&text), file(&text), aws_cli(&text));
             let _ = prefix_length(IpAddr::from([0, 0, 0, 0]), &text);
         }
     }

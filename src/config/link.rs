@@ -10,6 +10,7 @@ use super::definitions::{Account, Definitions, GroupDef, GuardDef, InstanceDef};
 use super::diagnostic::Report;
 use super::follow::Names;
 use super::grants;
+use super::habits;
 use super::policy;
 use super::rule::Rule;
 use super::selector::Glob;
@@ -68,7 +69,14 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
         .iter()
         .map(|(name, (span, _))| (name.clone(), *span))
         .collect();
-    let mut names = Names::new(addresses, services, known, incomplete, report);
+    let places = instances.0.values().map(|(_, instance)| &instance.place);
+    let instances_named = places.map(|place| (place.name.clone(), habits::instance(&place.name)));
+    let groups_named = groups
+        .0
+        .keys()
+        .map(|name| (name.clone(), habits::group(name)));
+    let others = groups_named.chain(instances_named).collect();
+    let mut names = Names::new(addresses, services, known, others, incomplete, report);
     let mode = defaults.mode.unwrap_or_default();
     names.policies = policy::waivable(&policies);
     names.count_for(names.policies.len());

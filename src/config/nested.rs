@@ -23,7 +23,19 @@ pub(super) enum Element<T> {
 }
 
 /// How something that is no name of a list is written, where that can be told.
-type Habit = fn(&str) -> Option<String>;
+#[derive(Debug)]
+pub(super) struct Habit {
+    pub(super) of: fn(&str) -> Option<String>,
+    /// Names of other things, each with what is said of it.
+    pub(super) others: BTreeMap<String, String>,
+}
+
+impl Habit {
+    fn hint(&self, name: &str) -> Option<String> {
+        let other = self.others.get(name).cloned();
+        other.or_else(|| (self.of)(name))
+    }
+}
 
 /// All lists of one kind.
 #[derive(Debug)]
@@ -111,7 +123,7 @@ impl<T: Clone> Nested<T> {
                 .chain(self.reserved.iter().copied());
             let message = format!("there is no {kind} {}", quote(name));
             let problem = report.unknown(Code::UnknownName, span, message, name, known);
-            if let Some(hint) = (self.habit)(name) {
+            if let Some(hint) = self.habit.hint(name) {
                 problem.hint(hint);
             }
         }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue, Error};
 
 use super::diagnostic::Report;
+use super::habits;
 use super::source::{Span, quote};
 use crate::model::Code;
 
@@ -26,7 +27,7 @@ pub(super) fn report(
         |range: Range<usize>| Span::new(file, part.start + range.start..part.start + range.end);
     // The parser names no place for some errors; the place of the one before is the nearest there is.
     let mut last = 0;
-    let (mut looks, mut partial) = (0, false);
+    let (mut looks, mut partial, mut is_pasted) = (0, false, false);
     for error in errors {
         let range = error.span().unwrap_or(last..last);
         last = range.start;
@@ -52,7 +53,15 @@ pub(super) fn report(
             }
             message => {
                 partial = true;
-                report.error(Code::Syntax, span, message);
+                let pasted = text.get(..range.start).and_then(|before| {
+                    let line = before.rfind('\n').map_or(0, |newline| newline + 1);
+                    habits::aws_cli(text.get(line..)?).filter(|_| !is_pasted)
+                });
+                let problem = report.error(Code::Syntax, span, message);
+                if let Some(hint) = pasted {
+                    is_pasted = true;
+                    problem.hint(hint);
+                }
             }
         }
     }

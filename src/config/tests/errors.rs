@@ -562,3 +562,38 @@ fn long_lists_of_problems_are_cut() {
     let valid = problems(&text(""));
     assert_eq!((valid.len(), valid[200].as_str()), (201, last));
 }
+
+#[test]
+fn a_name_of_instances_is_no_source_and_what_the_aws_cli_prints_is_no_rule() {
+    check(&[
+        (
+            "[instances.\"eu-central-1/web-2\"]\nrules = [{ allow = \"ssh\", from = [\"web-2\"] }]",
+            &[
+                "3:35: error[PW-109]: there is no address set `web-2` (`web-2` is an instance, and sources are addresses or sets: name the public address that it comes from; private traffic between instances does not pass this firewall)",
+            ],
+        ),
+        (
+            "[groups.web]\nmatch = { name = \"*\" }\nrules = [{ allow = \"ssh\", from = [\"web\"] }]",
+            &[
+                "4:35: error[PW-109]: there is no address set `web` (`web` is a group of instances, and sources are addresses or sets: name the public addresses that they come from)",
+            ],
+        ),
+    ]);
+    let import = "this looks like output of the AWS CLI: `portward import` writes a configuration from what is live";
+    for pasted in [
+        "PORTSTATES\t22\ttcp\topen\t22\nCIDRS\t0.0.0.0/0",
+        "{\n    \"portStates\": [\n        {\n            \"fromPort\": 22,\n",
+        "portStates:\n- cidrs:\n  - 0.0.0.0/0\n  fromPort: 22",
+        "-----------\n|  GetInstancePortStates  |\n+---------+",
+    ] {
+        let found = problems(&format!("[defaults]\nregion = \"eu-central-1\"\n{pasted}"));
+        let hints = found.iter().filter(|problem| problem.contains(import));
+        assert_eq!(hints.count(), 1, "{pasted}: {found:#?}");
+    }
+    // What is no TOML for another reason has no such hint.
+    let found = problems("[defaults]\nregion = = 1\n");
+    assert!(
+        !found.iter().any(|problem| problem.contains(import)),
+        "{found:#?}"
+    );
+}
