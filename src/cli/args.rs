@@ -5,7 +5,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, ValueEnum};
+use anstream::ColorChoice;
+use clap::builder::{EnumValueParser, PossibleValuesParser, TypedValueParser as _};
+use clap::{Arg, ArgAction, ArgMatches, Args, ValueEnum};
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime, Time};
@@ -33,14 +35,89 @@ pub(super) enum LogFormat {
     Json,
 }
 
-#[derive(Args, Debug)]
+/// What a run shows, and how. The flags are those of [`formats`], [`color`] and [`quiet`].
+#[derive(Debug)]
 pub(super) struct OutputArgs {
-    /// Format of stdout
-    #[arg(help_heading = "Output", long, value_enum, default_value_t = Format::Text, env = "PORTWARD_FORMAT", global = true, hide_env_values = true)]
     pub(super) format: Format,
-    /// Also write a report in this format to this file, on failures too; repeatable
-    #[arg(help_heading = "Output", long, value_name = "FORMAT=FILE", value_parser = report, global = true)]
     pub(super) report: Vec<(Format, PathBuf)>,
+    pub(super) color: ColorChoice,
+    pub(super) quiet: bool,
+}
+
+impl OutputArgs {
+    /// Those of a verb; what it does not take has its default.
+    pub(super) fn of(verb: &ArgMatches) -> Self {
+        let verb = verb.subcommand().map_or(verb, |(_, inner)| inner);
+        let one = |id| verb.try_get_one(id).ok().flatten().copied();
+        let reports = verb.try_get_many::<(Format, PathBuf)>("report");
+        let reports = reports.ok().flatten().unwrap_or_default();
+        Self {
+            format: one("format").unwrap_or(Format::Text),
+            report: reports.cloned().collect(),
+            color: match verb.try_get_one::<Color>("color").ok().flatten() {
+                Some(Color::Always) => ColorChoice::Always,
+                Some(Color::Never) => ColorChoice::Never,
+                Some(Color::Auto) | None => ColorChoice::Auto,
+            },
+            quiet: verb
+                .try_get_one("quiet")
+                .ok()
+                .flatten()
+                .copied()
+                .unwrap_or(false),
+        }
+    }
+}
+
+/// `--format` and `--report` of a verb that has these formats.
+pub(super) fn formats(formats: &'static [Format]) -> [Arg; 2] {
+    let values = formats.iter().filter_map(Format::to_possible_value);
+    let value = PossibleValuesParser::new(values)
+        .map(|name| Format::from_str(&name, false).unwrap_or(Format::Text));
+    let format = Arg::new("format")
+        .long("format")
+        .value_name("FORMAT")
+        .help("Format of stdout")
+        .default_value("text")
+        .env("PORTWARD_FORMAT")
+        .hide_env_values(true)
+        .value_parser(value);
+    let report = Arg::new("report")
+        .long("report")
+        .value_name("FORMAT=FILE")
+        .help("Also write a report in this format to this file, on failures too; repeatable")
+        .action(ArgAction::Append)
+        .value_parser(move |text: &str| report(text, formats));
+    [format, report].map(|flag| flag.help_heading("Output"))
+}
+
+/// `--color`.
+pub(super) fn color() -> Arg {
+    Arg::new("color")
+        .long("color")
+        .value_name("WHEN")
+        .help("When to use colour; `auto` is on a terminal, unless NO_COLOR is set")
+        .help_heading("Output")
+        .default_value("auto")
+        .value_parser(EnumValueParser::<Color>::new())
+}
+
+/// `--quiet`.
+pub(super) fn quiet() -> Arg {
+    Arg::new("quiet")
+        .short('q')
+        .long("quiet")
+        .help("Say only what changes, differs or is wrong: no progress, no notes, nothing of what is in sync")
+        .help_heading("Output")
+        .action(ArgAction::SetTrue)
+        .conflicts_with("verbose")
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -70,20 +147,16 @@ impl Format {
     }
 }
 
-fn report(text: &str) -> Result<(Format, PathBuf), String> {
-    match text.split_once('=') {
-        Some((format, file)) if !file.is_empty() => {
-            let format = Format::from_str(format, false)
-                .map_err(|_| format!("`{format}` is none of {}", formats()))?;
-            Ok((format, PathBuf::from(file)))
-        }
-        _ => Err("wanted FORMAT=FILE, such as json=report.json".to_owned()),
-    }
-}
-
-fn formats() -> String {
-    let names = Format::value_variants().iter().map(|format| format.name());
-    names.collect::<Vec<_>>().join(", ")
+fn report(text: &str, formats: &[Format]) -> Result<(Format, PathBuf), String> {
+    let Some((name, file)) = text.split_once('=').filter(|(_, file)| !file.is_empty()) else {
+        return Err("expected FORMAT=FILE, such as json=report.json".to_owned());
+    };
+    let mut known = formats.iter().copied();
+    let format = known.find(|format| format.name() == name).ok_or_else(|| {
+        let known: Vec<String> = formats.iter().map(|format| format.name()).collect();
+        format!("`{name}` is none of {}", known.join(", "))
+    })?;
+    Ok((format, PathBuf::from(file)))
 }
 
 /// The configuration, and the day it is read for.
@@ -339,8 +412,13 @@ mod tests {
 
     #[test]
     fn reports_name_a_format_and_a_file() {
+        let report = |text| report(text, &[Format::Json, Format::Html]);
         assert_eq!(report("json=a=b"), Ok((Format::Json, PathBuf::from("a=b"))));
         assert_eq!(report("html=a"), Ok((Format::Html, PathBuf::from("a"))));
+        assert_eq!(
+            report("sarif=a"),
+            Err("`sarif` is none of json, html".to_owned())
+        );
         assert!(report("json=").is_err() && report("pdf=x").is_err() && report("x").is_err());
     }
 }

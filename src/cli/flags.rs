@@ -65,9 +65,6 @@ const NEEDS: [(&str, &str); 2] = [("valid_for", "out"), ("notify", "notify_url")
 /// Verbs that write, or lead to a write.
 const WRITES: [&str; 5] = ["apply", "rollback", "grant", "revoke", "with"];
 
-/// Flags of every verb that are about its answer.
-const OUTPUT: [&str; 2] = ["format", "report"];
-
 /// What is taken by the verbs that look at a fleet, or at what is said of one.
 fn is_about_a_fleet(verb: &str) -> bool {
     !answers_alone(verb) && verb != "report"
@@ -78,18 +75,13 @@ fn answers_alone(verb: &str) -> bool {
     matches!(verb, "schema" | "completions" | "man" | "emulate")
 }
 
-/// Whether what a verb prints is none of this program's documents.
-fn has_no_format(verb: &str) -> bool {
-    answers_alone(verb) || verb == "with"
-}
-
 /// Refuses what would be ignored.
 ///
 /// # Errors
 /// The first flag, or variable, that the verb would ignore although it would matter. Otherwise, what is to be said of
 /// variables that are set, each as a fragment such as `PORTWARD_TARGET=mail-1 narrows this run`.
 pub(super) fn check(verb: &str, matches: &ArgMatches) -> Result<Vec<String>, CommandError> {
-    ineffective(verb, matches)?;
+    ineffective(matches)?;
     variables(verb, matches, |name| {
         env::var_os(name).filter(|value| !value.is_empty())
     })
@@ -110,16 +102,7 @@ fn is_given(matches: &ArgMatches, flag: &str) -> bool {
     source(matches, flag).is_some_and(|source| source != ValueSource::DefaultValue)
 }
 
-fn ineffective(verb: &str, matches: &ArgMatches) -> Result<(), CommandError> {
-    let typed = |flag: &&&str| is_typed(matches, flag);
-    if has_no_format(verb)
-        && let Some(flag) = OUTPUT.iter().find(typed)
-    {
-        return Err(CommandError::usage(
-            format!("`--{flag}` has no effect on `{verb}`"),
-            "leave it out: the output has one format",
-        ));
-    }
+fn ineffective(matches: &ArgMatches) -> Result<(), CommandError> {
     for (flag, needed) in NEEDS {
         if is_typed(matches, flag) && !is_given(matches, needed) {
             let (flag, needed) = (spelled(flag), spelled(needed));
@@ -144,7 +127,7 @@ fn ineffective(verb: &str, matches: &ArgMatches) -> Result<(), CommandError> {
 }
 
 fn is_logging(flag: &str) -> bool {
-    matches!(flag, "verbose" | "log_format")
+    matches!(flag, "verbose" | "log_format" | "color" | "quiet")
 }
 
 /// A flag as it is typed, without its dashes.
@@ -215,7 +198,8 @@ pub(super) fn hint(error: &clap::Error, mut command: Command) -> Option<String> 
             .filter(|verb| verb.get_name() != "help")
     };
     let takes = |verb: &&Command, long: &str| {
-        let mut flags = verb.get_arguments();
+        let inner = verb.get_subcommands().flat_map(Command::get_arguments);
+        let mut flags = verb.get_arguments().chain(inner);
         flags.any(|flag| flag.get_long() == Some(long))
     };
     match error.kind() {
@@ -289,10 +273,10 @@ mod tests {
     #[cfg(feature = "emulator")]
     use std::fmt::Write as _;
 
-    use clap::{Arg, CommandFactory as _};
+    use clap::Arg;
 
     use super::*;
-    use crate::cli::verbs::Cli;
+    use crate::cli::verbs::command;
 
     #[test]
     fn the_words_of_other_tools_have_a_hint() {
@@ -307,8 +291,8 @@ mod tests {
             (&["plan", "--frobnicate"], None),
         ] {
             let typed = ["portward"].iter().chain(typed);
-            let error = Cli::command().try_get_matches_from(typed.clone());
-            let found = super::hint(&error.expect_err("refused"), Cli::command());
+            let error = command().try_get_matches_from(typed.clone());
+            let found = super::hint(&error.expect_err("refused"), command());
             let found = found.as_deref().unwrap_or_default();
             assert_eq!(!found.is_empty(), hint.is_some(), "{typed:?}: {found}");
             assert!(
@@ -320,9 +304,9 @@ mod tests {
 
     /// The verbs, `report merge` as one.
     fn verbs() -> Vec<(String, Command)> {
-        let mut command = Cli::command();
-        command.build();
-        let verbs = command
+        let mut whole = command();
+        whole.build();
+        let verbs = whole
             .get_subcommands()
             .filter(|verb| verb.get_name() != "help");
         let mut all = Vec::new();
@@ -381,9 +365,6 @@ mod tests {
         for (name, verb) in &verbs {
             for flag in flags(verb) {
                 let long = flag.get_long().expect("a name");
-                if has_no_format(name) && OUTPUT.contains(&long) {
-                    continue;
-                }
                 let variable = flag
                     .get_env()
                     .map(|name| format!("`{}`", name.to_string_lossy()));

@@ -5,6 +5,7 @@
 
 use std::io;
 
+use anstream::{AutoStream, ColorChoice};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -26,7 +27,8 @@ pub(super) fn start(args: &Logging) {
         .with_default(libraries);
     let registry = tracing_subscriber::registry().with(filter);
     let terminal = io::IsTerminal::is_terminal(&io::stderr());
-    let stderr = tracing_subscriber::fmt::layer().with_ansi(terminal);
+    let colored = AutoStream::choice(&io::stderr()) != ColorChoice::Never;
+    let stderr = tracing_subscriber::fmt::layer().with_ansi(terminal && colored);
     // Only the first start in a process takes hold, which is all that is wanted.
     let _ = match args.log_format {
         // A terminal obeys no CI commands, and the layer itself escapes what a terminal would obey.

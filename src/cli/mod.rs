@@ -32,21 +32,22 @@ mod verbs;
 
 use std::path::PathBuf;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::FromArgMatches as _;
 
+use args::OutputArgs;
 use error::CommandError;
 pub use exit::Exit;
 use output::Output;
 use run::Run;
-use verbs::Cli;
+use verbs::{Cli, command};
 
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> Exit {
-    let matches = match Cli::command().try_get_matches() {
+    let matches = match command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
-            let hint = flags::hint(&error, Cli::command());
+            let hint = flags::hint(&error, command());
             return streams::clap_message(&error, hint.as_deref());
         }
     };
@@ -54,11 +55,15 @@ pub fn main() -> Exit {
         Ok(cli) => cli,
         Err(error) => return streams::clap_message(&error, None),
     };
+    let shown = matches.subcommand().map(|(_, verb)| OutputArgs::of(verb));
+    let shown = shown.unwrap_or_else(|| OutputArgs::of(&matches));
+    shown.color.write_global();
+    streams::set_quiet(shown.quiet);
     logging::start(&cli.logging);
     let (name, verb) = matches.subcommand().unzip();
     let name = name.unwrap_or_default();
     let config = verb.and_then(|verb| verb.try_get_one::<PathBuf>("config").ok().flatten());
-    let output = Output::new(&cli.output);
+    let output = Output::new(&shown);
     let mut run = Run::new(name, config.map(PathBuf::as_path));
     tracing::info!("portward {} {name}", env!("CARGO_PKG_VERSION"));
     match verb.map_or(Ok(Vec::new()), |verb| flags::check(name, verb)) {

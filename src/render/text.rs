@@ -38,8 +38,44 @@ const DIM: Style = Style::new().dimmed();
 /// [`wrap`]: super::wrap()
 #[must_use]
 pub fn plan(plan: &Plan, asked: Asked<'_>, width: usize) -> String {
+    let mut text = trouble(plan, asked, width, true);
+    missing(&mut text, &plan.missing);
+    in_sync(&mut text, plan);
+    many(
+        &mut text,
+        "not part of the plan: ",
+        &plan.unplanned.iter().collect::<Vec<_>>(),
+    );
+    undeclared(&mut text, &plan.undeclared);
+    notes(&mut text, "", &plan.notes);
+    summary_line(&mut text, plan, asked);
+    text
+}
+
+/// The same without notes and without whatever needs nothing; empty where nothing does.
+#[must_use]
+pub fn brief(plan: &Plan, asked: Asked<'_>, width: usize) -> String {
+    let mut text = trouble(plan, asked, width, false);
+    missing(&mut text, &plan.missing);
+    undeclared(&mut text, &plan.undeclared);
+    if !text.is_empty() {
+        summary_line(&mut text, plan, asked);
+    }
+    text
+}
+
+fn summary_line(text: &mut String, plan: &Plan, asked: Asked<'_>) {
+    let label = match asked {
+        Asked::Plan => "Plan:",
+        Asked::Drift | Asked::DriftOf(_) => "Drift:",
+    };
+    let _ = writeln!(text, "{BOLD}{label}{BOLD:#} {}", summary(plan, asked));
+}
+
+/// What changes, and what could not be told.
+fn trouble(plan: &Plan, asked: Asked<'_>, width: usize, has_notes: bool) -> String {
     let mut text = String::new();
-    for block in blocks(plan, asked, width) {
+    for block in blocks(plan, asked, width, has_notes) {
         let _ = writeln!(text, "{block}");
     }
     for (id, unreadable) in &plan.unreadable {
@@ -52,20 +88,6 @@ pub fn plan(plan: &Plan, asked: Asked<'_>, width: usize) -> String {
         let region = format!("region {}", sanitize(&site.to_string()));
         unknown(&mut text, &region, "could not be read", unreadable);
     }
-    missing(&mut text, &plan.missing);
-    in_sync(&mut text, plan);
-    many(
-        &mut text,
-        "not part of the plan: ",
-        &plan.unplanned.iter().collect::<Vec<_>>(),
-    );
-    undeclared(&mut text, &plan.undeclared);
-    notes(&mut text, "", &plan.notes);
-    let label = match asked {
-        Asked::Plan => "Plan:",
-        Asked::Drift | Asked::DriftOf(_) => "Drift:",
-    };
-    let _ = writeln!(text, "{BOLD}{label}{BOLD:#} {}", summary(plan, asked));
     text
 }
 

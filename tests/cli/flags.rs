@@ -200,6 +200,8 @@ enum Look {
     Shown,
     /// Something is said that is not said without it.
     Says(&'static str),
+    /// Something is not said that is said without it.
+    Silent(&'static str),
     /// A file that is not there, or is another, without it.
     File(&'static str),
     /// A plan file is good for another time.
@@ -228,6 +230,8 @@ struct Probe {
     with: Vec<String>,
     at: Where,
     look: Look,
+    /// Set in both runs.
+    env: Vec<(String, String)>,
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -269,6 +273,16 @@ impl Probe {
             with: words(with),
             at: place(verb),
             look: Look::Shown,
+            env: Vec::new(),
+        }
+    }
+
+    /// With a variable of which every verb that looks at a fleet says something.
+    fn noted(self) -> Self {
+        let day = ("PORTWARD_AS_OF".to_owned(), "2026-01-01".to_owned());
+        Self {
+            env: vec![day],
+            ..self
         }
     }
 
@@ -307,6 +321,18 @@ fn probe(verb: &str, flag: &str) -> Option<Probe> {
         ),
         "--as-of" if verb == "check" => of("", "--as-of 2098-12-31"),
         "--as-of" => of("", "--as-of 2100-01-01"),
+        "--color" => {
+            let wrong = match verb {
+                "diff" => "--inventory nowhere.json",
+                "report merge" => "nowhere.json",
+                "doctor" => "--report json=nowhere/x",
+                _ => "-c nowhere.toml",
+            };
+            of(wrong, &format!("{wrong} --color always")).look(Look::Says("\u{1b}["))
+        }
+        "--quiet" => of("", "--quiet")
+            .noted()
+            .look(Look::Silent("note: PORTWARD_AS_OF=2026-01-01 ")),
         "--concurrency" if verb == "explain" => Probe::new("explain ALL", "", "--concurrency 1")
             .at(Where::Served(20, 40))
             .look(Look::Connections),
@@ -605,6 +631,7 @@ fn validity(stage: &Stage) -> time::Duration {
 fn differs(look: &Look, without: &Seen, with: &Seen) -> bool {
     match look {
         Look::Shown => without.shown() != with.shown(),
+        Look::Silent(text) => says(without, text) && !says(with, text),
         Look::Says(text) => !says(without, text) && says(with, text),
         Look::File(name) => content(&without.stage, name) != content(&with.stage, name),
         Look::Validity => validity(&without.stage) != validity(&with.stage),
@@ -688,7 +715,7 @@ const ALL: [&str; 19] = [
 
 /// Tries every flag of a verb, typed and as a variable.
 fn walk(verb: &str) {
-    let mut known: BTreeMap<(Where, Vec<String>), Arc<Seen>> = BTreeMap::new();
+    let mut known: BTreeMap<(Where, Vec<String>, bool), Arc<Seen>> = BTreeMap::new();
     let mut twice = BTreeSet::new();
     let mut walked = 0;
     let mut idle = Vec::new();
@@ -702,22 +729,23 @@ fn walk(verb: &str) {
             with,
             at,
             look,
+            env: both,
         } = probe(verb, &flag).unwrap_or_else(|| panic!("no probe for {verb} {flag}"));
         let args = |more: &[String]| [&base[..], more].concat();
         let (without, with) = (args(&without), args(&with));
-        let key = (at, without.clone());
+        let key = (at, without.clone(), both.is_empty());
         let quiet = known
             .entry(key)
-            .or_insert_with(|| Arc::new(run(at, &without, &[])));
+            .or_insert_with(|| Arc::new(run(at, &without, &both)));
         if matches!(look, Look::Shown) && twice.insert(without.clone()) {
-            let again = run(at, &without, &[]);
+            let again = run(at, &without, &both);
             assert_eq!(
                 quiet.shown(),
                 again.shown(),
                 "{without:?} is not the same twice"
             );
         }
-        let seen = run(at, &with, &[]);
+        let seen = run(at, &with, &both);
         if !differs(&look, quiet, &seen) {
             idle.push(format!("{with:?}: {}", seen.brief()));
         }
@@ -923,16 +951,27 @@ fn flags_that_would_be_ignored_are_refused() {
         // What has no effect beside the others.
         (
             "schema config --format json",
-            "`--format` has no effect on `schema`",
+            "`--format` belongs to `check`",
+        ),
+        ("completions bash --report json=x", "`--report` belongs to"),
+        ("man --quiet", "`--quiet` belongs to"),
+        (
+            "emulate --state fleet.json --color never",
+            "`--color` belongs to",
         ),
         (
-            "completions bash --report json=x",
-            "`--report` has no effect on `completions`",
+            "plan --quiet --verbose --emulator fleet.json",
+            "cannot be used with",
         ),
-        ("man --format html", "`--format` has no effect on `man`"),
+        // What a verb has, and what it does not.
         (
-            "emulate --state fleet.json --report json=x",
-            "`--report` has no effect on `emulate`",
+            "explain web-1 --format sarif",
+            "[possible values: text, json, markdown, github]",
+        ),
+        ("doctor --format html", "[possible values: text, json]"),
+        (
+            "report merge r1.json --report html=x",
+            "`html` is none of text, json, markdown, prometheus",
         ),
         (
             "plan --emulator fleet.json --valid-for 1h",

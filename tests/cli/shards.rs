@@ -128,7 +128,7 @@ fn the_joined_reports_are_the_report_of_one_run() {
         "{}",
         text.shown()
     );
-    let comment = stage.run(&[&["--format", "markdown"], &merged[..], &rest].concat());
+    let comment = stage.run(&[&merged[..], &["--format", "markdown"], &rest].concat());
     assert!(comment.stdout.contains("| 3/8 |"), "{}", comment.shown());
 }
 

@@ -4,7 +4,7 @@
 
 use crate::cli::run::Run;
 use crate::cli::session::Planned;
-use crate::cli::streams::fit;
+use crate::cli::streams::{fit, is_quiet};
 use crate::cli::terminal::stdout_width;
 use crate::plan::Plan;
 use crate::policy::Refusal;
@@ -20,7 +20,7 @@ pub(in crate::cli) fn plan_text(
     diff: bool,
 ) -> String {
     let mut text = guarded_text(&planned.plan, &run.refusals, &planned.cost, asked);
-    if let Some(shard) = planned.scope.shard {
+    if let Some(shard) = planned.scope.shard.filter(|_| !is_quiet()) {
         text.push_str(&render::text::part(shard, planned.scope.declared));
     }
     text.push_str(&render::text::violations(&run.findings.violations));
@@ -39,8 +39,10 @@ pub(in crate::cli) fn guarded_text(
     cost: &Cost,
     asked: Asked<'_>,
 ) -> String {
-    let text = render::text::plan(plan, asked, stdout_width())
-        + &render::text::calls(cost, asked)
-        + &render::text::guards(&plan.overrides, refusals);
-    fit(&text)
+    let shown = if is_quiet() {
+        render::text::brief(plan, asked, stdout_width())
+    } else {
+        render::text::plan(plan, asked, stdout_width()) + &render::text::calls(cost, asked)
+    };
+    fit(&(shown + &render::text::guards(&plan.overrides, refusals)))
 }

@@ -17,11 +17,11 @@ use crate::cli::output::Output;
 use crate::cli::present::show;
 use crate::cli::run::Run;
 use crate::cli::session;
-use crate::cli::streams::{complain, fit, say};
+use crate::cli::streams::{complain, fit, is_quiet, say};
 use crate::config::Config;
 use crate::exposure::Effective;
 use crate::model::{
-    Code, Desired, Instance, InstanceId, LiveFirewall, Missing, Mode, PolicySeverity, Site,
+    Code, Desired, Instance, InstanceId, LiveFirewall, Missing, Mode, Note, PolicySeverity, Site,
     Undeclared, Unreadable,
 };
 use crate::policy::{self, Findings};
@@ -69,19 +69,27 @@ fn check(args: &CheckArgs, run: &mut Run) -> Result<Answer, RunError> {
     let config = session::load(&args.config, run)?;
     let as_of = args.config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
     let summary = config.summary();
-    let mut text = format!(
-        "{}: valid; {}, {}, {}\n",
-        render::sanitize(&args.config.config.to_string_lossy()),
-        render::count(summary.rules, "rule"),
-        render::count(summary.groups, "group"),
-        render::count(summary.instances, "instance table"),
-    );
+    let mut text = String::new();
+    let notes = |text: &mut String, notes: &[Note]| {
+        if !is_quiet() {
+            text::notes(text, "", notes);
+        }
+    };
+    if !is_quiet() {
+        text = format!(
+            "{}: valid; {}, {}, {}\n",
+            render::sanitize(&args.config.config.to_string_lossy()),
+            render::count(summary.rules, "rule"),
+            render::count(summary.groups, "group"),
+            render::count(summary.instances, "instance table"),
+        );
+    }
     let mut problems = problems(config.warnings());
     let mut held = Vec::new();
     let everywhere = policy::declared(&config.declared(as_of), &config.policies());
     let findings = match &args.inventory {
         None => {
-            text::notes(&mut text, "", &config.expiring(as_of));
+            notes(&mut text, &config.expiring(as_of));
             if !everywhere.undecided.is_empty() {
                 say(&undecided(&everywhere.undecided));
             }
@@ -105,12 +113,12 @@ fn check(args: &CheckArgs, run: &mut Run) -> Result<Answer, RunError> {
             held.extend(fleet.held());
             problems.extend(fleet.problems());
             text.push_str(&fleet.text(path));
-            text::notes(&mut text, "", &config.expiring(as_of));
-            text::notes(&mut text, "", &fleet.desired.notes);
+            notes(&mut text, &config.expiring(as_of));
+            notes(&mut text, &fleet.desired.notes);
             fleet.findings(everywhere)
         }
     };
-    text::notes(&mut text, "", &findings.unused);
+    notes(&mut text, &findings.unused);
     text.push_str(&text::violations(&findings.violations));
     Ok(Answer {
         text: fit(&text),

@@ -5,11 +5,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::Cli;
+use super::command;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::streams::to_stdout;
@@ -34,7 +34,7 @@ pub(super) struct ManArgs {
 /// Prints the script that completes a command line.
 pub(super) fn completions(args: &CompletionsArgs) -> Exit {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "portward", &mut script);
+    clap_complete::generate(args.shell, &mut command(), "portward", &mut script);
     to_stdout(&String::from_utf8_lossy(&script))
 }
 
@@ -43,7 +43,7 @@ pub(super) fn man(args: &ManArgs) -> Result<Exit, RunError> {
     let written = match &args.out {
         None => page(args.verb.as_deref()).map(|page| to_stdout(&page)),
         Some(folder) => fs::create_dir_all(folder)
-            .and_then(|()| clap_mangen::generate_to(Cli::command(), folder))
+            .and_then(|()| clap_mangen::generate_to(command(), folder))
             .map(|()| Exit::Done)
             .map_err(|error| {
                 let folder = folder.display();
@@ -56,12 +56,12 @@ pub(super) fn man(args: &ManArgs) -> Result<Exit, RunError> {
 
 /// The page of a verb, or of all, as roff.
 fn page(verb: Option<&str>) -> Result<String, CommandError> {
-    let mut command = Cli::command();
-    command.build();
+    let mut whole = command();
+    whole.build();
     let command = match verb {
-        None => command,
+        None => whole,
         Some(name) => {
-            let found = command.find_subcommand(name).cloned();
+            let found = whole.find_subcommand(name).cloned();
             found.ok_or_else(|| {
                 CommandError::usage(
                     format!("there is no verb `{name}`"),
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn every_verb_has_a_page() {
-        let verbs: Vec<String> = Cli::command()
+        let verbs: Vec<String> = command()
             .get_subcommands()
             .map(|verb| verb.get_name().to_owned())
             .collect();
@@ -110,9 +110,9 @@ mod tests {
             Shell::PowerShell,
         ] {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "portward", &mut script);
+            clap_complete::generate(shell, &mut command(), "portward", &mut script);
             let script = String::from_utf8_lossy(&script);
-            for verb in Cli::command().get_subcommands() {
+            for verb in command().get_subcommands() {
                 assert!(script.contains(verb.get_name()), "{shell}");
             }
         }

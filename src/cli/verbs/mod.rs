@@ -23,9 +23,9 @@ mod rollback;
 mod schema;
 mod with;
 
-use clap::{Parser, Subcommand};
+use clap::{Command, CommandFactory as _, Parser, Subcommand};
 
-use super::args::{Logging, OutputArgs};
+use super::args::{self, Format, Logging};
 use super::exit::Exit;
 use super::output::Output;
 use super::present::fail;
@@ -44,8 +44,6 @@ use super::run::Run;
 pub(super) struct Cli {
     #[command(flatten)]
     pub(super) logging: Logging,
-    #[command(flatten)]
-    pub(super) output: OutputArgs,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -93,6 +91,42 @@ enum Verb {
     Emulate(emulate::EmulateArgs),
 }
 
+/// The formats that a verb has; none where it prints no document of this program.
+fn formats(verb: &str) -> &'static [Format] {
+    use Format::{Github, Html, Json, Markdown, Prometheus, Sarif, Text};
+    match verb {
+        "check" | "plan" | "apply" | "drift" | "rollback" | "import" | "inventory" => {
+            &[Text, Json, Markdown, Github, Sarif, Html, Prometheus]
+        }
+        "diff" => &[Text, Json, Markdown, Github, Html],
+        "explain" | "grant" | "revoke" => &[Text, Json, Markdown, Github],
+        "grants" => &[Text, Json, Markdown, Github, Prometheus],
+        "report merge" => &[Text, Json, Markdown, Prometheus],
+        "doctor" => &[Text, Json],
+        _ => &[],
+    }
+}
+
+/// The command line. A verb takes the flags of output that mean something to it.
+pub(super) fn command() -> Command {
+    Cli::command().mut_subcommands(|verb| {
+        let name = verb.get_name().to_owned();
+        match name.as_str() {
+            "report" => verb.mut_subcommand("merge", |merge| {
+                let flags = args::formats(formats("report merge"));
+                merge.args(flags).arg(args::color())
+            }),
+            "with" => verb.args([args::color(), args::quiet()]),
+            _ => match formats(&name) {
+                [] => verb,
+                formats => verb
+                    .args(args::formats(formats))
+                    .args([args::color(), args::quiet()]),
+            },
+        }
+    })
+}
+
 impl Cli {
     /// Runs the verb. Whatever it cannot do is told here.
     pub(super) async fn run(&self, run: &mut Run, output: &Output) -> Exit {
@@ -124,12 +158,10 @@ impl Cli {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

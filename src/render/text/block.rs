@@ -16,7 +16,7 @@ use crate::render::wrap::{columns, wrap};
 
 /// Instances that differ, those that read alike together, the widest first. Instances read alike where they do so without
 /// their places: tables of their own that say the same make one block with all places.
-pub(super) fn blocks(plan: &Plan, asked: Asked<'_>, width: usize) -> Vec<String> {
+pub(super) fn blocks(plan: &Plan, asked: Asked<'_>, width: usize, has_notes: bool) -> Vec<String> {
     let mut alike: BTreeMap<String, Vec<&InstancePlan>> = BTreeMap::new();
     for instance in &plan.instances {
         if instance.verdict.differs() || instance.incomplete.is_some() {
@@ -35,7 +35,11 @@ pub(super) fn blocks(plan: &Plan, asked: Asked<'_>, width: usize) -> Vec<String>
     blocks
         .into_iter()
         .map(|instances| {
-            let body = body(&Alike::of(&instances), asked, width);
+            let mut all = Alike::of(&instances);
+            if !has_notes {
+                all.notes.clear();
+            }
+            let body = body(&all, asked, width);
             format!("{}\n{body}", heading(&instances, asked, width))
         })
         .collect()
