@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::accounts;
 use super::catalogue::Catalogue;
-use super::definitions::{Account, Definitions, GroupDef, GuardDef, InstanceDef};
+use super::definitions::{Account, Definitions, GroupDef, GuardDef, InstanceDef, Named};
 use super::diagnostic::Report;
 use super::follow::Names;
 use super::grants;
@@ -69,13 +69,7 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
         .iter()
         .map(|(name, (span, _))| (name.clone(), *span))
         .collect();
-    let places = instances.0.values().map(|(_, instance)| &instance.place);
-    let instances_named = places.map(|place| (place.name.clone(), habits::instance(&place.name)));
-    let groups_named = groups
-        .0
-        .keys()
-        .map(|name| (name.clone(), habits::group(name)));
-    let others = groups_named.chain(instances_named).collect();
+    let others = no_sources(&groups, &instances);
     let mut names = Names::new(addresses, services, known, others, incomplete, report);
     let mode = defaults.mode.unwrap_or_default();
     names.policies = policy::waivable(&policies);
@@ -146,6 +140,18 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
         policies,
         catalogue: names.into_catalogue(),
     }
+}
+
+/// What is said of the names of instances and of groups where they stand for a source.
+fn no_sources(
+    groups: &Named<GroupDef>,
+    instances: &Named<InstanceDef>,
+) -> BTreeMap<String, String> {
+    let instances = instances.0.values().map(|(_, instance)| &instance.place);
+    let instances = instances.map(|place| (place.name.clone(), habits::instance(&place.name)));
+    let groups = groups.0.keys();
+    let groups = groups.map(|name| (name.clone(), habits::group(name)));
+    groups.chain(instances).collect()
 }
 
 fn group(names: &mut Names, name: String, span: Span, def: GroupDef, report: &mut Report) -> Group {

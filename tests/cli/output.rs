@@ -247,6 +247,31 @@ rules = [
 }
 
 #[test]
+fn who_wants_it_quiet_hears_of_changes_and_of_trouble_alone() {
+    let stage = stage();
+    let plan = stage.on_fleet(&["plan", "-q", "-t", "db-1,web-3"]);
+    assert_snapshot!(plan.shown(), @r"
+    db-1 (eu-central-1)                                                1 call: close
+      - tcp 3306     from 192.0.2.44/32
+      access: - tcp/3306 from 192.0.2.44/32
+
+    Plan: 1 of 2 instances to change, 1 call.
+    --- exit code 0
+    ");
+    let refused = stage.on_fleet(&["plan", "-q", "-t", "nope"]);
+    assert_eq!(refused.code, Some(1), "{}", refused.shown());
+    assert!(
+        refused.says("names no declared instance"),
+        "{}",
+        refused.shown()
+    );
+    let synced = stage.on_fleet(&["drift", "-q", "-t", "web-3"]);
+    assert_eq!(synced.shown(), "--- exit code 0\n");
+    let check = stage.run(&["check", "--quiet", "--as-of", "2099-12-24"]);
+    assert_eq!(check.shown(), "--- exit code 0\n");
+}
+
+#[test]
 fn lines_fit_a_terminal_of_80_columns() {
     let done = stage().on_fleet(&["plan"]);
     for line in done.stdout.lines() {

@@ -37,7 +37,9 @@ pub(in crate::cli) async fn discover(reader: &impl Reader, sites: &[Site]) -> Li
 /// Every site is a step; how long one takes depends on how many pages it has.
 fn listing(sites: &[Site]) -> Progress<'static> {
     let progress = progress::begin("listing regions", &|_, _| Duration::ZERO);
-    sites.iter().for_each(|site| progress.more(site));
+    for site in sites {
+        progress.more(site);
+    }
     progress.is_all();
     progress
 }
