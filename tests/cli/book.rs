@@ -406,19 +406,19 @@ fn what_the_page_about_fleets_shows_is_true() {
     let merged = run(&merge);
     assert!(page.contains(&merged.stdout), "{}", merged.shown());
 
-    let typed = "doctor -c firewall.example.toml --emulator examples/fleet.json";
-    let (_, shown) = page
-        .split_once(&format!("$ portward {typed}\n"))
-        .expect("the command");
-    let (shown, _) = shown.split_once("\n```").expect("the end of a fence");
-    let doctor = run(&typed.split(' ').collect::<Vec<_>>());
-    let mut lines = doctor.stdout.lines();
-    for line in shown.lines().filter(|line| *line != "…") {
-        assert!(
-            lines.any(|said| said == line),
-            "{line:?}: {}",
-            doctor.shown()
-        );
+    for typed in [
+        "explain --from 203.0.113.7 --to ssh -c firewall.example.toml --inventory examples/fleet.json",
+        "doctor -c firewall.example.toml --emulator examples/fleet.json",
+    ] {
+        let (_, shown) = page
+            .split_once(&format!("$ portward {typed}\n"))
+            .expect("the command");
+        let (shown, _) = shown.split_once("\n```").expect("the end of a fence");
+        let done = run(&typed.split(' ').collect::<Vec<_>>());
+        let mut lines = done.stdout.lines();
+        for line in shown.lines().filter(|line| *line != "…") {
+            assert!(lines.any(|said| said == line), "{line:?}: {}", done.shown());
+        }
     }
 
     let examples = fs::read_to_string(root.join("examples/accounts.toml")).expect("a file");

@@ -327,9 +327,9 @@ fn over_a_fleet_equal_answers_are_told_once_and_what_is_not_known_is_no_no() {
     Explain: allowed on 4 of 8 instances, perhaps allowed on 1, not known on 1, not
              allowed on 2.
     --- stderr
-    error: `eu-central-1/dead-1` could not be read: `GetInstancePortStates` for
-           `eu-central-1/dead-1` failed: the rules could not be read when the
-           snapshot was taken
+    error[PW-601]: `eu-central-1/dead-1` could not be read: `GetInstancePortStates`
+                   for `eu-central-1/dead-1` failed: the rules could not be read
+                   when the snapshot was taken
     hint: take a new snapshot
     --- exit code 6
     ");
@@ -373,9 +373,9 @@ fn over_a_fleet_equal_answers_are_told_once_and_what_is_not_known_is_no_no() {
     | <code>new-1 (eu-central-1)</code> | **not allowed** | allowed |
     | <code>shut-1 (eu-central-1)</code> | **not allowed** | not allowed |
     --- stderr
-    error: `eu-central-1/dead-1` could not be read: `GetInstancePortStates` for
-           `eu-central-1/dead-1` failed: the rules could not be read when the
-           snapshot was taken
+    error[PW-601]: `eu-central-1/dead-1` could not be read: `GetInstancePortStates`
+                   for `eu-central-1/dead-1` failed: the rules could not be read
+                   when the snapshot was taken
     hint: take a new snapshot
     --- exit code 6
     ");
