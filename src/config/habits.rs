@@ -186,11 +186,11 @@ pub(super) fn file(text: &str) -> Option<&'static str> {
     let json = is_json.then_some(
         "this looks like JSON: `portward import` writes a configuration from what is live",
     );
-    json.or_else(|| aws_cli(text))
+    json.or_else(|| printed_ports(text))
 }
 
 /// What the AWS CLI prints of ports, in any of its formats.
-pub(super) fn aws_cli(text: &str) -> Option<&'static str> {
+pub(super) fn printed_ports(text: &str) -> Option<&'static str> {
     let is_printed = |line: &str| {
         let word = line.trim_start_matches(['|', ' ', '-', '"', '\t']);
         let word = word.split(|c: char| !c.is_ascii_alphanumeric()).next();
@@ -307,7 +307,7 @@ mod tests {
         #[test]
         fn no_text_is_too_odd(text in "\\PC{0,40}") {
             let _ = (allow(&text), from(&text), list(&text));
-            let _ = (region(&text), file(&text), aws_cli(&text));
+            let _ = (region(&text), file(&text), printed_ports(&text));
             let _ = prefix_length(IpAddr::from([0, 0, 0, 0]), &text);
         }
     }

@@ -55,7 +55,7 @@ pub(super) fn report(
                 partial = true;
                 let pasted = text.get(..range.start).and_then(|before| {
                     let line = before.rfind('\n').map_or(0, |newline| newline + 1);
-                    habits::aws_cli(text.get(line..)?).filter(|_| !is_pasted)
+                    habits::printed_ports(text.get(line..)?).filter(|_| !is_pasted)
                 });
                 let problem = report.error(Code::Syntax, span, message);
                 if let Some(hint) = pasted {
