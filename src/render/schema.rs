@@ -21,5 +21,14 @@ pub const EXPLAIN: &str = include_str!("../../schemas/explain.v1.json");
 /// The schema of what `grants --format json` prints, version 1.
 pub const GRANTS: &str = include_str!("../../schemas/grants.v1.json");
 
+/// The first line of a configuration from which an editor with taplo learns where its schema is.
+pub const LINE: &str = concat!(
+    "#:schema ",
+    env!("CARGO_PKG_REPOSITORY"),
+    "/raw/v",
+    env!("CARGO_PKG_VERSION"),
+    "/schemas/config.v1.json"
+);
+
 #[cfg(test)]
 mod tests;

@@ -363,6 +363,7 @@ fn probe(verb: &str, flag: &str) -> Option<Probe> {
         "--format" => of("", "--format markdown"),
         "--from" => of("--to ssh", "--to ssh --from 198.51.100.7"),
         "--iam-policy" => of("", "--iam-policy read").at(Where::Nowhere),
+        "--schema-hint" => of("", "--schema-hint"),
         "--inventory" if verb == "check" => of("", "--inventory fleet.json"),
         "--inventory" if verb == "diff" => {
             let mut probe = of("", "--inventory few.json");

@@ -32,7 +32,19 @@ fn an_imported_fleet_is_in_sync() {
     stage.assert_in_sync();
     let undeclared = stage.on_fleet(&["drift", "--fail-on-undeclared"]);
     assert_eq!(undeclared.code, Some(0), "{}", undeclared.shown());
-    insta::assert_snapshot!(stage.read("firewall.toml"), @r#"
+    let text = stage.read("firewall.toml");
+    let (line, rest) = text.split_once('\n').expect("two lines");
+    let hint = stage.run(&["check", "--schema-hint"]).stdout;
+    assert_eq!(
+        hint.lines().last(),
+        Some(line),
+        "editors know it by its first line"
+    );
+    assert!(
+        line.starts_with("#:schema https://") && line.ends_with("/schemas/config.v1.json"),
+        "{line}"
+    );
+    insta::assert_snapshot!(rest, @r#"
     # Made by `portward import` from what was live.
     version = 1
 
@@ -108,7 +120,7 @@ fn what_has_no_words_is_told_and_is_a_difference() {
     insta::assert_snapshot!(drift.stdout, @r"
     web-1 (eu-central-1)                                                     differs
       live allows more than declared: tcp/22 from partners
-      extra   tcp 22       from partners                firewall.toml:15
+      extra   tcp 22       from partners                firewall.toml:16
 
     in sync: old-1, web-2 (eu-central-1)
     Drift: 1 of 3 instances differs.

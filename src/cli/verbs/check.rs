@@ -26,7 +26,7 @@ use crate::model::{
 };
 use crate::policy::{self, Findings};
 use crate::render::json::{Problem, Severity};
-use crate::render::{self, text};
+use crate::render::{self, schema, text};
 
 #[derive(Args, Debug)]
 pub(super) struct CheckArgs {
@@ -40,6 +40,9 @@ pub(super) struct CheckArgs {
         hide_env_values = true
     )]
     inventory: Option<PathBuf>,
+    /// Also print the first line for a configuration that makes editors with taplo check and complete it
+    #[arg(long)]
+    schema_hint: bool,
 }
 
 pub(super) fn run(args: &CheckArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
@@ -120,8 +123,13 @@ fn check(args: &CheckArgs, run: &mut Run) -> Result<Answer, RunError> {
     };
     notes(&mut text, &findings.unused);
     text.push_str(&text::violations(&findings.violations));
+    let mut text = fit(&text);
+    if args.schema_hint {
+        text.push_str(schema::LINE);
+        text.push('\n');
+    }
     Ok(Answer {
-        text: fit(&text),
+        text,
         findings,
         problems,
         held,

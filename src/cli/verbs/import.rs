@@ -13,6 +13,7 @@ use crate::cli::streams::{complain, say};
 use crate::config::{self, Imported};
 use crate::model::{Code, Live, LiveFirewall};
 use crate::render::json::{Problem, Severity};
+use crate::render::schema;
 
 #[derive(Args, Debug)]
 pub(super) struct ImportArgs {
@@ -47,6 +48,7 @@ pub(super) async fn run(
         left_out,
         differs,
     } = config::import(&live, &regions);
+    text.insert_str(0, &format!("{}\n", schema::LINE));
     text.push_str(&config::accounts(&survey.accounts));
     // What `plan` would say of it: there are rules that nobody can be sure of.
     let doubtful = |live: &LiveFirewall| !live.uncertain().is_empty() || !live.unknown().is_empty();
