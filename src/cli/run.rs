@@ -6,13 +6,16 @@
 use std::path::Path;
 use std::time::Instant;
 
+use time::OffsetDateTime;
+
 use super::error::{RunError, problems};
 use super::exit::Exit;
 use crate::lightsail::Tally;
+use crate::plan::file::Scope;
 use crate::plan::{Plan, Report};
 use crate::policy::{Findings, Refusal};
 use crate::render::cost::Cost;
-use crate::render::facts::{Calls, Facts};
+use crate::render::facts::{Calls, Facts, Provenance};
 use crate::render::json::{self, Problem};
 use crate::render::notification::Message;
 
@@ -49,7 +52,13 @@ impl Run {
             verb: verb.to_owned(),
             config: config.map_or_else(String::new, |path| path.to_string_lossy().into_owned()),
             began: Instant::now(),
-            facts: Facts::default(),
+            facts: Facts {
+                provenance: Provenance {
+                    commit: commit(),
+                    ..Provenance::default()
+                },
+                ..Facts::default()
+            },
             error: None,
             problems: Vec::new(),
             refusals: Vec::new(),
@@ -60,6 +69,19 @@ impl Run {
             exit: Exit::Done,
             message: None,
         }
+    }
+
+    /// Takes when a plan was made, and for what.
+    pub(super) fn made(&mut self, at: OffsetDateTime, scope: &Scope) {
+        let named = scope
+            .accounts
+            .iter()
+            .map(|(name, id)| format!("{name} {id}"));
+        let origin = &mut self.facts.provenance;
+        origin.at = Some(at);
+        origin.as_of = scope.as_of;
+        origin.accounts = scope.account.iter().cloned().chain(named).collect();
+        origin.regions.clone_from(&scope.regions);
     }
 
     /// Takes the calls that a connection counted.
@@ -113,4 +135,11 @@ impl Run {
             facts: Some(&self.facts),
         }
     }
+}
+
+/// The commit that GitHub or GitLab runs a job for.
+fn commit() -> Option<String> {
+    let variables = ["GITHUB_SHA", "CI_COMMIT_SHA"];
+    let mut values = variables.iter().filter_map(|name| std::env::var(name).ok());
+    values.find(|value| !value.is_empty())
 }

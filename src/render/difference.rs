@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
+use time::OffsetDateTime;
 
 use super::json::{Problem, Run};
 use super::names::{self, Names};
@@ -46,6 +47,10 @@ pub struct Vocabulary<'a> {
 pub struct Comparison<'a> {
     /// The exit code of the process.
     pub exit_code: u8,
+    /// When it was made.
+    pub at: OffsetDateTime,
+    /// The older and the newer document, as they were named.
+    pub documents: [&'a str; 2],
     /// Every instance that could be compared.
     pub all: &'a [Compared],
     /// The selectors of groups that were compared too; those that differ are among `all`.

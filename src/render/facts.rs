@@ -16,6 +16,8 @@ pub struct Facts {
     pub shard: Option<Shard>,
     /// The texts of the configuration; `None` where it was not read.
     pub config: Option<Fingerprint>,
+    /// Where the plan comes from.
+    pub provenance: Provenance,
     /// Environment variables that took effect, or that the verb does not take: a fragment of text for each.
     pub environment: Vec<String>,
     /// The inventory that was read in place of the service, as it was named.
@@ -26,6 +28,23 @@ pub struct Facts {
     pub expiring: Vec<Expiring>,
     /// The last change of the rules of some instances, as far as it was asked for.
     pub last_changes: BTreeMap<InstanceId, LastChange>,
+}
+
+/// Where a plan comes from, as far as that is known.
+#[derive(Clone, Debug, Default)]
+pub struct Provenance {
+    /// When it was made.
+    pub at: Option<OffsetDateTime>,
+    /// The instant that it is a preview of.
+    pub as_of: Option<OffsetDateTime>,
+    /// The commit that the CI system says it runs for.
+    pub commit: Option<String>,
+    /// The ids of the accounts, behind their names where they have any.
+    pub accounts: Vec<String>,
+    /// The regions.
+    pub regions: Vec<String>,
+    /// The digest of its file.
+    pub digest: Option<Fingerprint>,
 }
 
 /// Which question a plan answers.

@@ -127,10 +127,19 @@ pub fn findings(run: &Run<'_>) -> Vec<Finding> {
 /// The same without the policies that do not hold.
 #[must_use]
 pub fn troubles(run: &Run<'_>) -> Vec<Finding> {
+    let empty = Plan::default();
+    let plan = run.plan.unwrap_or(&empty);
+    let refusals = run.refusals.iter().map(|refusal| stopped(plan, refusal));
+    let mut findings: Vec<Finding> = refusals.chain(others(run)).collect();
+    findings.sort_by_key(|finding| finding.level);
+    findings
+}
+
+/// The same without what guards refuse.
+pub(super) fn others(run: &Run<'_>) -> Vec<Finding> {
     let mut findings = said(run);
     let empty = Plan::default();
     let plan = run.plan.unwrap_or(&empty);
-    findings.extend(run.refusals.iter().map(|refusal| stopped(plan, refusal)));
     findings.extend(plan.instances.iter().filter_map(refused));
     findings.extend(plan.instances.iter().flat_map(still_open));
     findings.extend(unseen(plan));

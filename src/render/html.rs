@@ -1,29 +1,37 @@
-//! A run, or a comparison, as one page: who gets in where, before and after, at a glance.
+//! A run, or a comparison, as one page: who gains and who loses access, then what stands in the way, then every instance.
 //!
-//! Owns the page as a whole: a single file without scripts that asks nothing of the network, in light and dark, readable
-//! without colours and by a screen reader. The templates escape whatever they are given; a text from outside goes through
-//! `sanitize` besides, for the characters that nobody sees. Does not let a text from outside be markup.
+//! Owns the page as a whole: a single file without scripts that asks nothing of the network, in light and dark, on a phone
+//! and on paper, readable without colours and by a screen reader. The templates escape whatever they are given; a text from
+//! outside goes through `sanitize` besides, for the characters that nobody sees. Does not let a text from outside be markup.
 
+mod answer;
+mod cell;
 mod details;
 mod difference;
-mod level;
+mod found;
+mod head;
 mod matrix;
 #[cfg(test)]
 mod tests;
-mod violations;
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 pub(crate) use difference::difference;
-use matrix::Row;
+use head::Head;
+use matrix::Instances;
 use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
+use sha2::{Digest as _, Sha256};
 
-use super::finding::{Finding, Level, troubles};
+use super::access::{Weight, of_plan};
+use super::facts::Asked;
 use super::json::{Run, Severity};
 use super::text;
 use super::words::sanitize;
+use crate::exposure::{ComparisonSubject, Diff};
 use crate::model::Key;
-use crate::plan::{InstancePlan, Plan, Verdict};
+use crate::plan::{InstancePlan, Plan};
 
 const STYLE: &str = include_str!("html/page.css");
 
@@ -33,170 +41,187 @@ pub(crate) type ServiceName<'a> = &'a dyn Fn(Key) -> Option<&'static str>;
 /// The page of a run, with what environment variables did to it.
 #[must_use]
 pub(crate) fn page(run: &Run<'_>, service: ServiceName<'_>, environment: &[String]) -> String {
-    let instances = run.plan.map(sorted).unwrap_or_default();
-    let rows: Vec<Row<'_>> = instances.iter().map(|plan| matrix::planned(plan)).collect();
-    let parts = Parts {
+    let sense = Sense::of(run.asked());
+    let parts = run
+        .plan
+        .map(|plan| of_plan(plan, run.asked()))
+        .unwrap_or_default();
+    let found = found::Found::of(run);
+    let plans = run.plan.map(|plan| sorted(plan, sense)).unwrap_or_default();
+    let rows = details::rows(&plans, run);
+    let inside = |at: usize| details::inside(plans[at], sense, run);
+    let instances = Instances::of(&rows, sense, service, &inside);
+    let head = Head {
         verb: run.verb,
         headline: &headline(run),
-        tiles: &run.plan.map(|plan| of_plan(run, plan)).unwrap_or_default(),
-        exit_code: run.exit_code,
-        environment,
+        is_refused: found::is_refused(run),
+        tiles: [answer::tiles(&parts), found.tiles(), instances.tiles()].concat(),
+        origin: head::of_run(run),
     };
-    parts.page(&[
-        &|| found(&troubles(run)),
-        &|| violations::list(run.violations),
-        &|| matrix::table(&rows, service),
-        &|| details::sections(&instances, run),
-        &|| run.plan.map(details::rest).unwrap_or_default(),
-    ])
+    whole(
+        &head,
+        run.exit_code,
+        &[
+            &|| answer::parts(&parts),
+            &|| found.section(),
+            &|| instances.section(),
+            &|| run.plan.map(details::rest).unwrap_or_default(),
+            &|| details::environment(environment),
+        ],
+    )
 }
 
-/// What every page has around its sections.
-struct Parts<'a> {
-    verb: &'a str,
-    headline: &'a str,
-    tiles: &'a [Tile],
-    exit_code: u8,
-    environment: &'a [String],
-}
-
-impl Parts<'_> {
-    /// Sections are made one by one, so that a long page is in memory about once.
-    fn page(&self, sections: &[&dyn Fn() -> Markup]) -> String {
-        let title = format!("portward {}", self.verb);
-        let page = html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    meta name="referrer" content="no-referrer";
-                    title { (title) }
-                    // A constant of ours, and a browser takes the text of a style sheet as it is: it knows no escapes there.
-                    style { (PreEscaped(STYLE)) }
-                }
-                body {
-                    header {
-                        p.tool { (title) }
-                        h1 { (sanitize(self.headline)) }
-                        @if !self.tiles.is_empty() { (tiles(self.tiles)) }
-                    }
-                    main {
-                        @for section in sections { (section()) }
-                        @if !self.environment.is_empty() { (environment(self.environment)) }
-                    }
-                    footer { "portward " (env!("CARGO_PKG_VERSION")) ", exit code " (self.exit_code) }
-                }
+/// Sections are made one by one, so that a long page is in memory about once.
+fn whole(head: &Head<'_>, exit_code: u8, sections: &[&dyn Fn() -> Markup]) -> String {
+    let title = head.title();
+    // Only this style sheet is applied, to the letter.
+    let hash = STANDARD.encode(Sha256::digest(STYLE));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'"
+    );
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="referrer" content="no-referrer";
+                title { (title) }
+                // A constant of ours, and a browser takes the text of a style sheet as it is: it knows no escapes there.
+                style { (PreEscaped(STYLE)) }
             }
-            "\n"
-        };
-        page.into_string()
-    }
+            body {
+                (head.markup())
+                main { @for section in sections { (section()) } }
+                footer { "portward " (env!("CARGO_PKG_VERSION")) ", exit code " (exit_code) }
+            }
+        }
+        "\n"
+    };
+    page.into_string()
 }
 
 fn headline(run: &Run<'_>) -> String {
-    if let Some(problem) = &run.error {
-        return problem.message.clone();
+    if run.error.is_some() {
+        return "Could not do the job".to_owned();
     }
-    match run.plan {
-        Some(plan) => text::summary(plan, run.asked()),
-        None if run.problems.iter().any(|p| p.severity == Severity::Error) => {
+    match (run.plan, run.report) {
+        (Some(plan), Some(report)) => text::outcome(report, plan),
+        (Some(plan), None) => text::summary(plan, run.asked()),
+        (None, _) if run.problems.iter().any(|p| p.severity == Severity::Error) => {
             "The configuration is not valid".to_owned()
         }
-        None if !run.violations.is_empty() => {
+        (None, _) if !run.violations.is_empty() => {
             "The configuration is valid, and breaks its policies".to_owned()
         }
-        None => "The configuration is valid".to_owned(),
+        (None, _) => "The configuration is valid".to_owned(),
     }
 }
 
-/// A number, what it counts, and how it looks where it is not 0.
-type Tile = (usize, &'static str, &'static str);
-
-fn of_plan(run: &Run<'_>, plan: &Plan) -> Vec<Tile> {
-    let count = |is: fn(&InstancePlan) -> bool| plan.instances.iter().filter(|i| is(i)).count();
-    let unseen =
-        plan.unreadable.len() + plan.sites_unreadable.len() + count(|i| i.incomplete.is_some());
-    let broken: BTreeSet<&str> = run.violations.iter().map(|v| v.policy.as_str()).collect();
-    let refusals = run.refusals.len() + run.violations.iter().filter(|v| v.refuses()).count();
-    let mut tiles = vec![
-        (count(|i| i.verdict == Verdict::InSync), "in sync", ""),
-        (count(|i| i.verdict.differs()), "differ", ""),
-        (count(|i| !i.exposure.gained.is_empty()), OPENS, "up"),
-        (count(|i| !i.exposure.lost.is_empty()), CLOSES, "down"),
-        (refusals, "refusals", "bad"),
-        (broken.len(), "policies broken", "bad"),
-        (unseen, "unreadable", "bad"),
-    ];
-    let rare = [
-        (plan.undecided.len(), "undecided", "bad"),
-        (plan.unplanned.len(), "not part of the plan", ""),
-    ];
-    tiles.extend(rare.into_iter().filter(|(n, ..)| *n > 0));
-    tiles
+/// How a difference is to be read.
+#[derive(Clone, Copy)]
+struct Sense {
+    /// Who is on the second side only.
+    gained: Direction,
+    /// Who is on the first side only.
+    lost: Direction,
+    /// What is said of those on both.
+    both: &'static str,
+    sides: [&'static str; 2],
+    /// What is said of those that do not differ.
+    quiet: &'static str,
 }
 
-const OPENS: &str = "open something";
-const CLOSES: &str = "close something";
-
-/// The numbers that decide whether one has to read on.
-fn tiles(tiles: &[Tile]) -> Markup {
-    html! {
-        ul.tiles {
-            @for (n, what, class) in tiles {
-                li class=(if *n == 0 { "" } else { class }) { strong { (n) } " " (what) }
-            }
-        }
-    }
+/// One of the two ways in which two sides differ.
+#[derive(Clone, Copy)]
+struct Direction {
+    /// What stands before a source, with the space between.
+    mark: &'static str,
+    weight: Weight,
+    /// What is said of instances.
+    verb: &'static str,
 }
 
-/// What stands in the way or is odd.
-fn found(findings: &[Finding]) -> Markup {
-    let entry = |finding: &Finding| {
-        let (class, word) = match finding.level {
-            Level::Error => ("bad", "error"),
-            Level::Warning | Level::Note => ("odd", "warning"),
-        };
-        html! {
-            li class=(class) {
-                span.tag { (word) } " " (prose(&finding.message))
-                @if let Some(at) = &finding.location {
-                    " " code { (sanitize(&at.file)) ":" (at.line) }
-                }
-                @if let Some(hint) = &finding.hint {
-                    br; small { "hint: " (prose(hint)) }
-                }
-            }
-        }
+impl Sense {
+    /// From what is to what will be.
+    const CHANGE: Self = Self {
+        gained: Direction {
+            mark: "+\u{a0}",
+            weight: Weight::Wider,
+            verb: "opens",
+        },
+        lost: Direction {
+            mark: "\u{2212}\u{a0}",
+            weight: Weight::Narrower,
+            verb: "closes",
+        },
+        both: "keeps",
+        sides: ["before", "after"],
+        quiet: "In sync",
     };
-    html! {
-        @if !findings.is_empty() {
-            section aria-labelledby="found" {
-                h2 id="found" { "Look at this first" }
-                ul.found { @for finding in findings { (entry(finding)) } }
-            }
+
+    /// From one document to another.
+    const COMPARISON: Self = Self {
+        quiet: "Equal",
+        ..Self::CHANGE
+    };
+
+    /// From what is live to what is declared.
+    const DRIFT: Self = Self {
+        gained: Direction {
+            mark: "missing ",
+            weight: Weight::Lacks,
+            verb: "lacks",
+        },
+        lost: Direction {
+            mark: "extra ",
+            weight: Weight::Wider,
+            verb: "allows more",
+        },
+        both: "beside",
+        sides: ["live", "declared"],
+        quiet: "In sync",
+    };
+
+    fn of(asked: Asked<'_>) -> Self {
+        match asked {
+            Asked::Plan => Self::CHANGE,
+            Asked::Drift | Asked::DriftOf(_) => Self::DRIFT,
         }
+    }
+
+    /// Both directions, the one to look at first in front, with something that there is for both.
+    fn directions<T>(self, gained: T, lost: T) -> [(Direction, T); 2] {
+        let (gained, lost) = ((self.gained, gained), (self.lost, lost));
+        if self.gained.weight < self.lost.weight {
+            [gained, lost]
+        } else {
+            [lost, gained]
+        }
+    }
+
+    /// The classes of a difference.
+    fn class(self, diff: &Diff) -> String {
+        let both = self.directions(&diff.gained, &diff.lost);
+        let classes = both.iter().filter(|(_, boxes)| !boxes.is_empty());
+        let classes: Vec<&str> = classes.map(|(way, _)| way.weight.class()).collect();
+        classes.join(" ")
     }
 }
 
-/// What environment variables did to the run.
-fn environment(notes: &[String]) -> Markup {
-    html! {
-        section aria-labelledby="environment" {
-            h2 id="environment" { "Environment" }
-            ul { @for note in notes { li { "note: " (sanitize(note)) } } }
-        }
-    }
-}
-
-/// What opens the most first, then what differs, then what is in sync.
-fn sorted(plan: &Plan) -> Vec<&InstancePlan> {
+/// What opens the most first, or what is open the most beyond what is declared; then what differs, then what is in sync.
+fn sorted(plan: &Plan, sense: Sense) -> Vec<&InstancePlan> {
     let mut instances: Vec<&InstancePlan> = plan.instances.iter().collect();
     instances.sort_by_cached_key(|instance| {
+        let [(_, first), _] = sense.directions(&instance.exposure.gained, &instance.exposure.lost);
+        let wider = Diff {
+            gained: first.clone(),
+            lost: Vec::new(),
+        };
         (
-            std::cmp::Reverse(text::severity(&instance.exposure)),
+            Reverse(text::severity(&wider)),
             !instance.verdict.differs(),
             instance.instance.id.clone(),
         )
@@ -204,17 +229,68 @@ fn sorted(plan: &Plan) -> Vec<&InstancePlan> {
     instances
 }
 
+/// Names that are shown where there are more than fit.
+const NAMED: usize = 6;
+
+/// Instances by name, the region behind the last of each, and how many more there are.
+fn names(subjects: &[ComparisonSubject]) -> Markup {
+    let shown = if subjects.len() > NAMED {
+        NAMED / 2
+    } else {
+        subjects.len()
+    };
+    html! {
+        (listed(&subjects[..shown]))
+        @if shown < subjects.len() { " and " (subjects.len() - shown) " more" }
+    }
+}
+
+/// The same with the others one click away.
+fn all_names(subjects: &[ComparisonSubject]) -> Markup {
+    html! {
+        @if subjects.len() > NAMED {
+            details.more {
+                summary { (names(subjects)) }
+                p { (listed(subjects)) }
+            }
+        } @else { (listed(subjects)) }
+    }
+}
+
+fn listed(subjects: &[ComparisonSubject]) -> Markup {
+    html! {
+        @for (at, subject) in subjects.iter().enumerate() {
+            @if at > 0 { ", " }
+            @match subject {
+                ComparisonSubject::Unnamed => "the firewall",
+                ComparisonSubject::Every(instances) => (prose(instances)),
+                ComparisonSubject::Instance(id) => {
+                    span.name { (sanitize(&id.name)) }
+                    @let next = subjects.get(at + 1).and_then(ComparisonSubject::id);
+                    @if !id.region.is_empty() && next.is_none_or(|next| next.site() != id.site()) {
+                        " " small { (sanitize(&id.site().to_string())) }
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// A sentence fragment; what it has in backticks is shown as code.
 fn prose(text: &str) -> Markup {
     html! {
         @for (at, part) in text.split('`').enumerate() {
             @if at % 2 == 1 && !part.is_empty() {
-                code { (sanitize(part)) }
+                (code(part))
             } @else {
                 (sanitize(part))
             }
         }
     }
+}
+
+fn code(text: &str) -> Markup {
+    html! { code { (sanitize(text)) } }
 }
 
 /// Pieces of a page with the same between each two.

@@ -15,14 +15,15 @@ mod tests;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use access::{Groups, sums, totals};
 pub(crate) use difference::difference;
 use escape::{code, fenced, prose};
 pub(crate) use explanation::explanation;
 pub(crate) use fleet::explanations;
 
+use super::access::of_plan;
 use super::facts::Asked;
-use super::finding::{Finding, Level, findings};
+use super::finding::policies::{Broken, SHOWN, broken, seen, standing};
+use super::finding::{Finding, Level, troubles};
 use super::json::{Run, Severity};
 use super::text;
 use super::words::count;
@@ -75,24 +76,9 @@ fn composed(run: &Run<'_>, detail: Detail) -> String {
         run.verb,
         headline(run)
     );
-    wrong(&mut out, &findings(run), detail);
+    wrong(&mut out, run, detail);
     if let Some(plan) = run.plan {
-        let diffs: Vec<&Diff> = plan.instances.iter().map(|i| &i.exposure).collect();
-        let groups = Groups::of(plan);
-        match detail {
-            Detail::Counts => totals(&mut out, &diffs, &|n| count(n, "instance")),
-            Detail::Sums => sums(&mut out, &diffs, &|n| count(n, "instance")),
-            Detail::All | Detail::NoText | Detail::Short if run.asked() != Asked::Plan => {
-                groups.drift(&mut out, detail == Detail::Short);
-            }
-            Detail::All | Detail::NoText | Detail::Short => {
-                groups.opens(&mut out, detail == Detail::Short);
-            }
-        }
-        groups.doubts(&mut out, detail >= Detail::Short);
-        if run.asked() == Asked::Plan {
-            groups.closes(&mut out, detail >= Detail::Short);
-        }
+        access::parts(&mut out, &of_plan(plan, run.asked()), detail);
     }
     outcome(&mut out, run, detail);
     if let Some(plan) = run.plan {
@@ -167,47 +153,134 @@ const SHORTENED: &str =
 /// How many instances of a group, findings and places are named where it is to be short.
 const NAMED: usize = 20;
 
-/// What stands in the way, then what is odd.
-fn wrong(out: &mut String, findings: &[Finding], detail: Detail) {
-    // The last form has to be short whatever the texts are.
-    let (shown, longest) = match detail {
-        Detail::All | Detail::NoText => (findings.len(), usize::MAX),
-        Detail::Short | Detail::Sums => (NAMED, usize::MAX),
-        Detail::Counts => (NAMED / 4, 200),
-    };
-    let cut = |text: &str| match text.char_indices().nth(longest) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    };
-    for finding in findings.iter().take(shown) {
-        let sign = match finding.level {
-            Level::Error => "🛑 **error**",
-            Level::Warning | Level::Note => "⚠️ warning",
+/// What there is room for.
+#[derive(Clone, Copy)]
+struct Room {
+    /// Entries of a list.
+    entries: usize,
+    /// Characters of a text.
+    characters: usize,
+}
+
+impl Detail {
+    fn room(self) -> Room {
+        // The last form has to be short whatever the texts are.
+        let (entries, characters) = match self {
+            Self::All | Self::NoText => (usize::MAX, usize::MAX),
+            Self::Short | Self::Sums => (NAMED, usize::MAX),
+            Self::Counts => (NAMED / 4, 200),
         };
-        let _ = write!(out, "- {sign} {}", prose(&cut(&finding.message)));
-        if let Some(at) = &finding.location {
-            let _ = write!(
-                out,
-                " at {}",
-                code(&format!("{}:{}", cut(&at.file), at.line))
-            );
+        Room {
+            entries,
+            characters,
+        }
+    }
+}
+
+impl Room {
+    fn cut(self, text: &str) -> String {
+        match text.char_indices().nth(self.characters) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text.to_owned(),
+        }
+    }
+
+    fn at(self, file: &str, line: usize) -> String {
+        format!(" at {}", code(&format!("{}:{line}", self.cut(file))))
+    }
+
+    /// The entries there is room for, and a line on the others.
+    fn list<T>(self, out: &mut String, all: &[T], indent: &str, entry: impl Fn(&mut String, &T)) {
+        all.iter()
+            .take(self.entries)
+            .for_each(|one| entry(out, one));
+        if all.len() > self.entries {
+            let _ = writeln!(out, "{indent}- and {} more", all.len() - self.entries);
+        }
+    }
+}
+
+fn sign(level: Level) -> &'static str {
+    match level {
+        Level::Error => "🛑 **error**",
+        Level::Warning | Level::Note => "⚠️ warning",
+    }
+}
+
+/// What stands in the way, then policies that do not hold, then what is odd.
+fn wrong(out: &mut String, run: &Run<'_>, detail: Detail) {
+    let before = out.len();
+    let (errors, others): (Vec<Finding>, Vec<Finding>) = troubles(run)
+        .into_iter()
+        .partition(|finding| finding.level == Level::Error);
+    let room = detail.room();
+    room.list(out, &errors, "", |out, finding| trouble(out, finding, room));
+    room.list(out, &broken(run.violations), "", |out, broken| {
+        policy(out, broken, detail);
+    });
+    room.list(out, &others, "", |out, finding| trouble(out, finding, room));
+    if out.len() > before {
+        out.push('\n');
+    }
+}
+
+fn trouble(out: &mut String, finding: &Finding, room: Room) {
+    let _ = write!(
+        out,
+        "- {} {}",
+        sign(finding.level),
+        prose(&room.cut(&finding.message))
+    );
+    if let Some(at) = &finding.location {
+        out.push_str(&room.at(&at.file, at.line));
+    }
+    if let Some(hint) = &finding.hint {
+        let _ = write!(out, "<br>hint: {}", prose(&room.cut(hint)));
+    }
+    out.push('\n');
+}
+
+/// A policy, with all the ways in which it does not hold.
+fn policy(out: &mut String, broken: &Broken<'_>, detail: Detail) {
+    let room = detail.room();
+    let Violation {
+        policy, declared, ..
+    } = broken.violation;
+    let head = format!(
+        "{} policy `{}`",
+        standing(broken.violation),
+        room.cut(policy)
+    );
+    let _ = write!(out, "- {} {}", sign(broken.level()), prose(&head));
+    if let Some(at) = declared {
+        out.push_str(&room.at(&at.file, at.line));
+    }
+    out.push('\n');
+    room.list(out, &broken.mistakes, "  ", |out, told| {
+        let Violation {
+            seen: how,
+            reason,
+            hint,
+            lines,
+            ..
+        } = told.violation;
+        let on = access::names(&told.subjects(), detail >= Detail::Short);
+        let _ = write!(
+            out,
+            "  - on {on}, {}: {}",
+            seen(*how),
+            prose(&room.cut(reason))
+        );
+        if let Some(at) = lines.first() {
+            out.push_str(&room.at(&at.file, at.line));
         }
         if detail <= Detail::NoText {
-            for line in &finding.details {
-                let _ = write!(out, "<br>{}", prose(line));
+            for line in told.access(SHOWN) {
+                let _ = write!(out, "<br>{}", prose(&line));
             }
         }
-        if let Some(hint) = &finding.hint {
-            let _ = write!(out, "<br>hint: {}", prose(&cut(hint)));
-        }
-        out.push('\n');
-    }
-    if findings.len() > shown {
-        let _ = writeln!(out, "- and {} more", findings.len() - shown);
-    }
-    if !findings.is_empty() {
-        out.push('\n');
-    }
+        let _ = writeln!(out, "<br>hint: {}", prose(&room.cut(hint)));
+    });
 }
 
 /// What became of it, where something was tried.

@@ -16,6 +16,7 @@ use anstyle::{AnsiColor, Style};
 use block::blocks;
 pub(super) use block::{in_doubt, severity};
 pub use policy::violations;
+pub(super) use report::outcome;
 pub use report::report;
 
 use super::cost::{self, Cost};
@@ -267,8 +268,8 @@ pub fn guards(overrides: &[Override], refusals: &[Refusal]) -> String {
     text
 }
 
-/// Notes, those that say the same in one line with all their places.
-pub fn notes(text: &mut String, indent: &str, notes: &[Note]) {
+/// Notes that say the same as one, with all their places.
+pub(super) fn by_text(notes: &[Note]) -> Vec<(&str, Vec<String>)> {
     let mut places: Vec<(&str, Vec<String>)> = Vec::new();
     for Note { text: note, origin } in notes {
         let at = places
@@ -282,8 +283,15 @@ pub fn notes(text: &mut String, indent: &str, notes: &[Note]) {
             .1
             .extend(origin.iter().map(|origin| sanitize(&origin.to_string())));
     }
-    for (note, mut origins) in places {
+    for (_, origins) in &mut places {
         origins.dedup();
+    }
+    places
+}
+
+/// Notes, those that say the same in one line with all their places.
+pub fn notes(text: &mut String, indent: &str, notes: &[Note]) {
+    for (note, origins) in by_text(notes) {
         let note = format!("{indent}note: {}", sanitize(note));
         let _ = match &origins[..] {
             [] => writeln!(text, "{note}"),

@@ -5,7 +5,7 @@ use std::fs;
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::stage::{REGION, Stage, fleet, instance, rule};
+use crate::stage::{Done, REGION, Stage, fleet, instance, rule};
 
 const CONFIG: &str = r#"version = 1
 
@@ -182,12 +182,85 @@ fn a_policy_that_does_not_hold_is_in_every_format() {
     );
 
     let page = shown("html");
+    assert!(page.contains("gets in at tcp/3306"), "{page}");
+    assert!(page.contains("<code>firewall.toml:7</code>"), "{page}");
     assert!(
-        page.contains("<code>1.1.1.1</code> gets in at <code>tcp/3306</code>"),
+        page.contains("<span class=\"refused\">Refused.</span>"),
         "{page}"
     );
-    assert!(page.contains("<code>firewall.toml:7</code>"), "{page}");
     assert!(!page.contains("<script"), "{page}");
+}
+
+/// A policy is one entry, however many mistakes there are.
+#[test]
+fn violations_are_grouped_by_policy() {
+    let fleet = fleet(vec![
+        instance("web-1", Vec::new()),
+        instance("web-2", Vec::new()),
+    ]);
+    let stage = Stage::new(
+        "version = 1\n[defaults]\nregion = \"eu-central-1\"\n\
+         [instances.web-1]\nrules = [{ allow = \"mysql\", from = \"anywhere\" }]\n\
+         [instances.web-2]\nrules = [{ allow = \"redis\", from = \"anywhere\" }]\n",
+        &fleet,
+    );
+    let shown = |format: &str| stage.on_fleet(&["plan", "--format", format]).stdout;
+    let comment = shown("markdown");
+    let mut lines = comment.lines().filter(|line| line.starts_with("- "));
+    let head = "- ⚠️ warning against policy <code>database-open-to-world</code>";
+    assert_eq!(
+        (lines.next(), lines.next()),
+        (Some(head), None),
+        "{comment}"
+    );
+    let page = shown("html");
+    for (name, port) in [("web-1", 3306), ("web-2", 6379)] {
+        let reason = format!("tcp/{port} is open to the whole IPv4 internet; the limit is a /8");
+        let told = format!(
+            "  - on {name} (eu-central-1), introduced by this plan: {reason} at <code>firewall.toml:"
+        );
+        assert!(
+            comment.lines().any(|line| line.starts_with(&told)),
+            "{comment}"
+        );
+        assert!(page.contains(&format!("<p>{reason}</p>")), "{page}");
+    }
+    assert_eq!(
+        page.matches("against policy <code>database-open-to-world</code></h3>")
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn a_page_says_where_it_comes_from() {
+    let stage = stage();
+    let args = [
+        "plan",
+        "--inventory",
+        "fleet.json",
+        "--out",
+        "plan.json",
+        "--format",
+        "html",
+    ];
+    let mut command = stage.command(&args);
+    command.env("GITHUB_SHA", "0123456789abcdef0123456789abcdef01234567");
+    let page = Done::of(&mut command).stdout;
+    let plan: Value = serde_json::from_str(&stage.read("plan.json")).expect("JSON");
+    let (digest, config) = (plan["digest"].as_str(), plan["config"].as_str());
+    let (digest, config) = (digest.expect("a digest"), config.expect("a fingerprint"));
+    for fact in [
+        "<dt>configuration</dt> <dd><code>firewall.toml</code>",
+        "<dt>commit</dt> <dd><code>0123456789abcdef0123456789abcdef01234567</code></dd>",
+        "<dt>inventory</dt> <dd><code>fleet.json</code></dd>",
+        "<dt>account</dt> <dd>123456789012</dd>",
+        "<dt>region</dt> <dd>eu-central-1</dd>",
+        &format!("<dt>plan digest</dt> <dd><code>{digest}</code></dd>"),
+        config,
+    ] {
+        assert!(page.contains(fact), "{fact}: {page}");
+    }
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn a_group_that_opens_something_is_told_in_every_format() {
     for text in [
         "every instance that matches <code>web-*</code> in <code>eu-*</code>",
         "tcp/8443 (plesk) from everyone",
-        "<td class=\"change gains\"",
+        "<span class=\"source wider\">+\u{a0}everyone</span>",
     ] {
         assert!(html.contains(text), "{text} {html}");
     }

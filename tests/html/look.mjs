@@ -1,11 +1,15 @@
-// Opens the page that `portward --format html` wrote in a real browser, as a person would: by eye, by keyboard, offline.
-// usage: node look.mjs PLAYWRIGHT_FOLDER PAGE.html OUT_FOLDER
+// Opens each page of pages.py in a real browser, as people would: by eye, by keyboard, on a phone, on paper, offline.
+// usage: node look.mjs MODULES_FOLDER PAGES_FOLDER OUT_FOLDER
+import { readFileSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 
-const [modules, page_file, out] = process.argv.slice(2);
-const { chromium } = createRequire(path.join(modules, 'x.js'))('playwright-core');
+const [modules, pages, out] = process.argv.slice(2);
+const require = createRequire(path.join(modules, 'x.js'));
+const { chromium } = require('playwright-core');
+const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+const widths = [1440, 1280, 390];
 let failed = 0;
 let passed = 0;
 const check = (what, holds) => {
@@ -13,79 +17,101 @@ const check = (what, holds) => {
   else { failed += 1; console.log(`FAILED: ${what}`); }
 };
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync'],
+// What axe-core finds with everything unfolded, but for trifles.
+const found = (page) => page.evaluate(async () => {
+  const { violations } = await globalThis.axe.run(document, { resultTypes: ['violations'] });
+  return violations.filter(({ impact }) => impact !== 'minor')
+    .map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(' | ')}`);
 });
-for (const colorScheme of ['light', 'dark']) {
-  const context = await browser.newContext({ colorScheme, offline: true, viewport: { width: 1440, height: 1000 } });
+const overflow = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+const height = (page) => page.evaluate(() => document.documentElement.scrollHeight);
+const visible = (page, selector) => page.locator(selector).filter({ visible: true }).count();
+
+// What holds of one kind of page.
+const looks = {
+  async many(page) {
+    check('10 of 300 that change take at most three screens', await height(page) <= 3 * 900);
+    check('what is in sync is folded', await visible(page, '.fold .matrix') === 0);
+    await page.locator('.fold > summary').click();
+    check('instances of which all is the same share a row', await page.locator('.fold .matrix tbody tr').count() < 10);
+    await page.setViewportSize({ width: 1440, height: 400 });
+    await page.locator('.fold .matrix tbody tr').last().evaluate((row) => row.scrollIntoView({ block: 'end' }));
+    const top = await page.locator('.fold .matrix thead th').first().evaluate((cell) => cell.getBoundingClientRect().top);
+    check(`the heading stays: ${top}`, top >= 0 && top < 400);
+    const rows = await visible(page, '.matrix tr.one');
+    await page.getByRole('radio', { name: 'closes' }).check();
+    const closing = await visible(page, '.matrix tr.one');
+    check('one can look at those alone that close', closing > 0 && closing < rows);
+    await page.locator('.fold > summary').click();
+  },
+  async plan(page) {
+    // By keyboard alone: to an instance, and into its details.
+    await page.locator('.sections details').first().evaluate((section) => { section.open = false; });
+    await page.locator('.matrix a').first().focus();
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.querySelector('.sections details').open);
+    check('a name opens its details', await page.locator('#i0').isVisible());
+    check('a cell says what changes', (await page.locator('.matrix').first().innerText()).includes('+\u00a0lightsail-connect'));
+  },
+  async refused(page) {
+    check('a refused plan says so first', (await page.locator('h1').innerText()).startsWith('Refused.'));
+  },
+  async drift(page) {
+    const text = await page.locator('body').innerText();
+    check('drift speaks of drift', text.indexOf('Live allows more') < text.indexOf('Live lacks') && !/\d calls?\b|\bOpens\b/.test(text));
+  },
+  async clean(page) {
+    check('where nothing differs there is no table', await visible(page, '.matrix') === 0);
+  },
+};
+
+const look = async (browser, name, colorScheme) => {
+  const context = await browser.newContext({ colorScheme, offline: true, viewport: { width: widths[0], height: 900 } });
   const page = await context.newPage();
   const requests = [];
   const complaints = [];
   page.on('request', (request) => requests.push(request.url()));
   page.on('console', (message) => complaints.push(message.text()));
   page.on('pageerror', (error) => complaints.push(String(error)));
-  const url = pathToFileURL(page_file).href;
-  await page.goto(url);
-  await page.screenshot({ path: path.join(out, `${colorScheme}.png`) });
-
-  check(`${colorScheme}: nothing but the page is asked for: ${requests}`, requests.length === 1);
-  check(`${colorScheme}: the browser has nothing to complain of: ${complaints}`, complaints.length === 0);
-  check('no script is in the page', await page.locator('script').count() === 0);
-  check('the page itself does not scroll sideways',
-    await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth));
-  const rows = await page.locator('.scroll tbody tr').count();
-  check('there is a row for every section, and some', rows > 0 && rows === await page.locator('main > section > details').count());
-  check('every cell says in words who gets in', (await page.locator('.scroll tbody td').allInnerTexts())
-    .every((text) => /nobody|named|wide|everyone/.test(text)));
-
-  // A colour is never below the contrast that WCAG asks of small text.
-  const worst = await page.evaluate(() => {
-    const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-    const rgb = (color) => {
-      canvas.clearRect(0, 0, 1, 1);
-      canvas.fillStyle = color;
-      canvas.fillRect(0, 0, 1, 1);
-      return [...canvas.getImageData(0, 0, 1, 1).data];
-    };
-    const light = (c) => c.slice(0, 3).map((v) => v / 255)
-      .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-      .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-    const behind = (element) => {
-      for (let e = element; e; e = e.parentElement) {
-        const color = rgb(getComputedStyle(e).backgroundColor);
-        if (color[3] === 255) return color;
-      }
-      return [255, 255, 255, 255];
-    };
-    let least = { ratio: 99 };
-    for (const e of document.querySelectorAll('body *')) {
-      if (![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) || e.closest('.sr, details > div')) continue;
-      const [a, b] = [light(rgb(getComputedStyle(e).color)), light(behind(e))];
-      const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-      if (ratio < least.ratio) least = { ratio, text: e.textContent.slice(0, 40), of: e.outerHTML.slice(0, 80) };
-    }
-    return least;
-  });
-  check(`${colorScheme}: contrast ${JSON.stringify(worst)}`, worst.ratio >= 4.5);
-
-  // By keyboard alone: to the first instance, and into its details.
-  const first = page.locator('.scroll tbody a').first();
-  await first.focus();
-  await page.keyboard.press('Enter');
-  await page.waitForFunction(() => document.querySelector('main > section > details').open);
-  check('a name opens its details', await page.locator('main > section > details').first().locator('div').isVisible());
-  await page.locator('main > section > details > summary').nth(1).focus();
-  await page.keyboard.press('Enter');
-  check('a section opens by keyboard', await page.locator('main > section > details').nth(1).evaluate((e) => e.open));
-  await page.screenshot({ path: path.join(out, `${colorScheme}-open.png`), fullPage: true });
-
-  await page.setViewportSize({ width: 390, height: 800 });
-  check('it fits a phone', await page.evaluate(
-    () => document.documentElement.scrollWidth <= document.documentElement.clientWidth));
-  await page.screenshot({ path: path.join(out, `${colorScheme}-phone.png`) });
+  await page.goto(pathToFileURL(path.join(pages, `${name}.html`)).href);
+  if (colorScheme === 'light') await looks[name]?.(page);
+  check(`${name}: no script is in it`, await page.locator('script').count() === 0);
+  for (const width of widths) {
+    await page.setViewportSize({ width, height: 900 });
+    check(`${name} ${width}: it does not scroll sideways: ${await overflow(page)}`, await overflow(page) <= 0);
+    await page.screenshot({ path: path.join(out, `${name}-${width}-${colorScheme}.png`), fullPage: true });
+    check(`${name} ${width}: cards on a phone, and a table elsewhere`,
+      width > 960 || await visible(page, '.matrix') === 0);
+  }
+  if (colorScheme === 'light') {
+    await page.emulateMedia({ media: 'print' });
+    await page.setViewportSize({ width: 718, height: 1000 });
+    const folded = await page.locator('details').evaluateAll((all) => all
+      .filter((one) => one.lastElementChild.getBoundingClientRect().height === 0).map((one) => one.innerText));
+    check(`${name}: nothing is folded on paper: ${folded}`, folded.length === 0);
+    await page.screenshot({ path: path.join(out, `${name}-print.png`), fullPage: true });
+    await page.emulateMedia({ media: null });
+  }
+  await page.evaluate(axe);
+  await page.locator('details').evaluateAll((all) => all.forEach((one) => { one.open = true; }));
+  for (const width of widths) {
+    await page.setViewportSize({ width, height: 900 });
+    const violations = await found(page);
+    check(`${name} ${width} ${colorScheme}: axe: ${violations.join('\n  ')}`, violations.length === 0);
+  }
+  check(`${name}: nothing but the page is asked for: ${requests}`, requests.length === 1);
+  check(`${name}: the browser has nothing to complain of: ${complaints}`, complaints.length === 0);
   await context.close();
+};
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync'],
+});
+const names = readdirSync(pages).filter((file) => file.endsWith('.html')).map((file) => path.parse(file).name);
+for (const name of names) {
+  for (const colorScheme of ['light', 'dark']) await look(browser, name, colorScheme);
 }
 await browser.close();
 console.log(`${passed} passed, ${failed} failed`);

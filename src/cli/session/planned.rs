@@ -72,6 +72,7 @@ impl Planned {
             changed_since,
         } = basis;
         let reason = consent.reason.as_deref().unwrap_or_default();
+        run.made(made_at, &scope);
         let mut judgement = policy::judge_undo(
             &plan,
             &guard,
@@ -117,15 +118,11 @@ impl Planned {
 
     /// Writes the plan to a file, unless a guard or a policy refuses it: what is refused shall not lie around ready to be
     /// applied.
-    pub(in crate::cli) fn write(
-        &self,
-        out: &OutArgs,
-        is_refused: bool,
-    ) -> Result<(), CommandError> {
+    pub(in crate::cli) fn write(&self, out: &OutArgs, run: &mut Run) -> Result<(), CommandError> {
         let Some(path) = out.out.as_deref() else {
             return Ok(());
         };
-        if is_refused {
+        if run.is_refused() {
             let path = path.display();
             say(&format!(
                 "note: the plan is refused, so `{path}` is not written"
@@ -141,7 +138,9 @@ impl Planned {
             ))
             .of_kind(Code::File)
         })?;
-        say(&format!("plan: {} {}", path.display(), file.digest()));
+        let digest = file.digest();
+        say(&format!("plan: {} {digest}", path.display()));
+        run.facts.provenance.digest = Some(digest);
         Ok(())
     }
 

@@ -69,7 +69,7 @@ const HINT: &str =
     "give the instances with `--inventory`: a file, or git:REV:PATH for that of another revision";
 
 pub(super) fn run(args: &DiffArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
-    compare(args, output)?.show(run, output)
+    compare(args, output)?.show(args, run, output)
 }
 
 struct Answer {
@@ -84,9 +84,11 @@ struct Answer {
 }
 
 impl Answer {
-    fn show(&self, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
+    fn show(&self, args: &DiffArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
         let of = Comparison {
             exit_code: self.exit.code(),
+            at: OffsetDateTime::now_utc(),
+            documents: [&args.old, &args.new],
             all: &self.all,
             groups: self.groups,
             words: Vocabulary {

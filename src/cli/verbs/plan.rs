@@ -82,7 +82,7 @@ pub(super) async fn run(args: &PlanArgs, run: &mut Run, output: &Output) -> Resu
         args.planning.fails_on_undeclared(&planned.plan)
     };
     let text = plan_text(run, &planned, Asked::Plan, args.diff);
-    planned.write(&args.out, run.is_refused())?;
+    planned.write(&args.out, run)?;
     Ok(show_plan(output, run, planned, differs, &text))
 }
 

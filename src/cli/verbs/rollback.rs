@@ -71,7 +71,7 @@ pub(super) async fn run(
     output: &Output,
 ) -> Result<Exit, RunError> {
     let planned = interruptible(make_plan(args, run)).await?;
-    planned.write(&args.out, run.is_refused())?;
+    planned.write(&args.out, run)?;
     let changes = planned
         .plan
         .instances

@@ -26,6 +26,8 @@ fn shown(before: &Firewall, after: &Firewall) -> String {
     );
     let of = Comparison {
         exit_code: 2,
+        at: time::OffsetDateTime::UNIX_EPOCH,
+        documents: ["old.toml", "new.toml"],
         all: &[compared],
         groups: 0,
         words: Vocabulary {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{Finding, Level, Location, Rule, at, named};
-use crate::exposure::{Diff, Exposed, Line};
+use crate::exposure::{ComparisonSubject, Diff, Exposed, Line};
 use crate::model::{Origin, PolicySeverity};
 use crate::policy::{Kind, Occurrence, Subject, Violation};
 use crate::render::words::sanitize;
@@ -15,7 +15,7 @@ use crate::render::words::sanitize;
 const NAMED: usize = 8;
 
 /// Lines of access that a finding shows.
-const SHOWN: usize = 6;
+pub(in crate::render) const SHOWN: usize = 6;
 
 /// The same violation in one or more places.
 pub(in crate::render) struct Told<'a> {
@@ -66,6 +66,38 @@ pub(in crate::render) fn told(violations: &[Violation]) -> Vec<Told<'_>> {
     all
 }
 
+/// A policy that does not hold, in one way or several.
+pub(in crate::render) struct Broken<'a> {
+    /// The worst of its violations.
+    pub(in crate::render) violation: &'a Violation,
+    /// Its mistakes, in the order of the run.
+    pub(in crate::render) mistakes: Vec<Told<'a>>,
+}
+
+impl Broken<'_> {
+    /// How bad it is.
+    pub(in crate::render) fn level(&self) -> Level {
+        level(self.violation)
+    }
+}
+
+/// The same by policy, in the order of the run.
+pub(in crate::render) fn broken(violations: &[Violation]) -> Vec<Broken<'_>> {
+    let mut all: Vec<Broken<'_>> = Vec::new();
+    for told in told(violations) {
+        let violation = told.violation;
+        let same = |broken: &&mut Broken<'_>| broken.violation.policy == violation.policy;
+        match all.iter_mut().find(same) {
+            Some(broken) => broken.mistakes.push(told),
+            None => all.push(Broken {
+                violation,
+                mistakes: vec![told],
+            }),
+        }
+    }
+    all
+}
+
 /// A finding for each mistake.
 pub(super) fn findings(violations: &[Violation]) -> Vec<Finding> {
     told(violations).iter().map(Told::finding).collect()
@@ -75,7 +107,6 @@ impl Told<'_> {
     fn finding(&self) -> Finding {
         let Violation {
             policy,
-            severity,
             reason,
             lines,
             declared,
@@ -91,10 +122,7 @@ impl Told<'_> {
         }
         Finding {
             rule: Rule::Policy(policy.clone()),
-            level: match severity {
-                PolicySeverity::Deny => Level::Error,
-                PolicySeverity::Warn => Level::Warning,
-            },
+            level: level(self.violation),
             message: format!(
                 "{} policy `{policy}` ({}) on {}: {reason}",
                 standing(self.violation),
@@ -108,6 +136,15 @@ impl Told<'_> {
             // Neither the instances that have it nor what it was before make it another one.
             identity: Some(reason),
         }
+    }
+
+    /// Where, as groups of instances name it.
+    pub(in crate::render) fn subjects(&self) -> Vec<ComparisonSubject> {
+        let on = self.on.iter().map(|on| match on {
+            Subject::Instance(id) => ComparisonSubject::Instance(id.clone()),
+            Subject::Table(_) => ComparisonSubject::Every(place(on)),
+        });
+        on.collect()
     }
 
     /// What gets in and should not, or should and does not: at most so many lines.
@@ -124,6 +161,13 @@ impl Told<'_> {
             texts.push(format!("{verb}: {} more", lines.len() - most));
         }
         texts
+    }
+}
+
+fn level(violation: &Violation) -> Level {
+    match violation.severity {
+        PolicySeverity::Deny => Level::Error,
+        PolicySeverity::Warn => Level::Warning,
     }
 }
 

@@ -1,154 +1,120 @@
-//! What the table has no room for: each instance's changes, reasons, calls and ending, one click away.
+//! What the table has no room for: the rules of each instance with their reasons, and what no instance has.
 //!
-//! Owns the folded sections below the table. Does not leave out an instance of the plan.
+//! Owns the sections below the table. Does not leave out an instance of the plan.
+
+use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::joined;
-use super::matrix::state;
-use crate::exposure::Line;
-use crate::model::Note;
+use super::matrix::Row;
+use super::{Sense, all_names, code, joined, prose};
+use crate::exposure::{ComparisonSubject, Exposed};
+use crate::model::{InstanceId, Key, LiveFirewall, Note};
 use crate::plan::{Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Plan, Verdict};
+use crate::policy::Subject;
 use crate::render::json::Run;
-use crate::render::text::in_doubt;
+use crate::render::text::by_text;
 use crate::render::words::{count, key, sanitize, source_words, until};
 
-/// A section for each instance, in the order of the table, which links to them.
-pub(super) fn sections(instances: &[&InstancePlan], run: &Run<'_>) -> Markup {
-    let results = run.report.map(|report| report.results.as_slice());
-    let results = results.unwrap_or_default();
-    html! {
-        @if !instances.is_empty() {
-            section aria-labelledby="details" {
-                h2 id="details" { "Details" }
-                @for (at, plan) in instances.iter().enumerate() {
-                    @let id = &plan.instance.id;
-                    details {
-                        summary {
-                            strong { (sanitize(&id.name)) } " " (sanitize(&id.site().to_string())) ", " (state(plan))
-                            (calls(plan))
-                        }
-                        // The target is inside: a browser that is led there opens the section.
-                        div id={ "i" (at) } tabindex="-1" {
-                            (inside(plan, results.iter().find(|result| result.id == *id)))
-                        }
-                    }
-                }
-            }
+/// A row for each instance of a plan.
+pub(super) fn rows<'a>(plans: &[&'a InstancePlan], run: &Run<'a>) -> Vec<Row<'a>> {
+    let mut against: BTreeMap<&InstanceId, Vec<(&str, &[Exposed])>> = BTreeMap::new();
+    for violation in run.violations {
+        if let Subject::Instance(id) = &violation.on {
+            let all = against.entry(id).or_default();
+            all.push((&violation.policy, &violation.access));
         }
     }
-}
-
-fn calls(plan: &InstancePlan) -> String {
-    let mut verbs: Vec<&str> = plan.calls.iter().map(Call::verb).collect();
-    verbs.dedup();
-    match plan.calls.len() {
-        0 => String::new(),
-        n => format!(", {}: {}", count(n, "call"), verbs.join(", ")),
-    }
-}
-
-/// What has no firewall to show: missing, undeclared and unreadable instances are told apart, never left out.
-pub(super) fn rest(plan: &Plan) -> Markup {
-    html! {
-        @if !plan.undeclared.is_empty() {
-            section aria-labelledby="undeclared" {
-                h2 id="undeclared" { "Not in the configuration" }
-                p { @for undeclared in &plan.undeclared { code { (sanitize(&undeclared.id.to_string())) } " " } }
-            }
+    let row = |plan: &&'a InstancePlan| {
+        let changes = |key: Key| plan.before.firewall().get(key) != plan.after.get(key);
+        let keys = live_keys(&plan.before).into_iter().chain(plan.after.keys());
+        let id = &plan.instance.id;
+        let (before, after) = (plan.reach_before(), plan.reach_after());
+        Row {
+            subject: ComparisonSubject::Instance(id.clone()),
+            state: state(plan, run),
+            is_quiet: plan.verdict == Verdict::InSync && plan.incomplete.is_none(),
+            diff: &plan.exposure,
+            kept: Row::kept(&before, &after),
+            before,
+            after,
+            keys: keys.map(|key| (key, changes(key))).collect(),
+            against: against.remove(id).unwrap_or_default(),
         }
-        @if !plan.notes.is_empty() || !plan.overrides.is_empty() {
-            section aria-labelledby="notes" {
-                h2 id="notes" { "Notes" }
-                ul {
-                    @for allowed in &plan.overrides {
-                        li {
-                            "allowed: " (allowed.guard.as_str())
-                            @if let Some(on) = &allowed.selector { " on " code { (sanitize(on)) } }
-                            ": " (sanitize(&allowed.reason))
-                        }
-                    }
-                    (notes(&plan.notes))
-                }
-            }
-        }
-    }
+    };
+    plans.iter().map(row).collect()
 }
 
-fn inside(plan: &InstancePlan, result: Option<&InstanceResult>) -> Markup {
+/// The keys of a live firewall, with those that its doubtful entries may be about.
+fn live_keys(live: &LiveFirewall) -> Vec<Key> {
+    let doubtful = crate::exposure::Doubtful::all(live)
+        .into_iter()
+        .map(|doubt| doubt.key);
+    live.firewall().keys().chain(doubtful).collect()
+}
+
+/// What becomes of an instance, or became of it.
+fn state(plan: &InstancePlan, run: &Run<'_>) -> String {
+    if let Some(result) = result(plan, run) {
+        let status = result.outcome.status().to_string();
+        return format!("{status}, {}", count(result.writes, "write"));
+    }
+    let words = match &plan.verdict {
+        _ if plan.incomplete.is_some() => "not fully readable",
+        Verdict::InSync => "in sync",
+        Verdict::Incomplete => "not fully readable",
+        Verdict::Change if run.verb == "drift" => "differs",
+        Verdict::Change => {
+            let mut verbs: Vec<&str> = plan.calls.iter().map(Call::verb).collect();
+            verbs.dedup();
+            return format!("{}: {}", count(plan.calls.len(), "call"), verbs.join(", "));
+        }
+        Verdict::Observed => "only observed",
+        Verdict::Refused { .. } => "refused",
+        Verdict::StillOpen => "still open through other rules",
+    };
+    words.to_owned()
+}
+
+fn result<'a>(plan: &InstancePlan, run: &Run<'a>) -> Option<&'a InstanceResult> {
+    let mut results = run.report?.results.iter();
+    results.find(|result| result.id == plan.instance.id)
+}
+
+/// Everything about an instance but its name and its state.
+pub(super) fn inside(plan: &InstancePlan, sense: Sense, run: &Run<'_>) -> Markup {
+    let why = result(plan, run).and_then(|result| result.outcome.reason());
     html! {
         @if let Verdict::Refused { reason, hint } = &plan.verdict {
             p.bad {
-                "refused: " (sanitize(reason))
-                @if let Some(hint) = hint { " (" (sanitize(hint)) ")" }
+                "refused: " (prose(reason))
+                @if let Some(hint) = hint { " (" (prose(hint)) ")" }
             }
         }
-        @if let Some(why) = &plan.incomplete { p.bad { "not fully readable: " (sanitize(why)) } }
-        @if let Some(result) = result { (ending(result)) }
-        (exposure(plan))
-        @if !plan.still_open.is_empty() {
-            ul {
-                @for open in &plan.still_open {
-                    li.bad {
-                        "still open: " (sanitize(&open.to_string())) " (" (joined(open.causes.iter().map(cause), ", ")) ")"
-                        br; small { "hint: " (sanitize(&open.hint)) }
-                    }
-                }
+        @if let Some(why) = &plan.incomplete { p.bad { "not fully readable: " (prose(why)) } }
+        @if let Some(why) = &why { p { (prose(why)) } }
+        @for open in &plan.still_open {
+            p.bad {
+                "still open: " (sanitize(&open.to_string())) " (" (joined(open.causes.iter().map(cause), ", ")) ")"
             }
+            p.hint { "hint: " (prose(&open.hint)) }
         }
-        (rules(plan))
+        (rules(plan, sense))
         (oddities(plan))
     }
 }
 
-fn ending(result: &InstanceResult) -> Markup {
-    let why = result.outcome.reason().unwrap_or_default();
-    html! {
-        p {
-            "what became of it: " strong { (result.outcome.status()) }
-            @if !why.is_empty() { ": " (sanitize(&why)) }
-            ", " (count(result.writes, "write"))
-        }
-    }
-}
-
-fn exposure(plan: &InstancePlan) -> Markup {
-    let lines = plan.exposure.lines();
-    let doubts = in_doubt(plan);
-    let access = |class: &str, word: &str, lines: &[Line]| {
-        html! {
-            @for line in lines { li class=(class) { span.tag { (word) } " " (sanitize(&line.to_string())) } }
-        }
-    };
-    html! {
-        @if !plan.exposure.is_empty() || !doubts.is_empty() {
-            ul.access {
-                (access("gains", "opens", &lines.gained))
-                (access("loses", "closes", &lines.lost))
-                (access("doubt", "perhaps open now", &doubts))
-            }
-        }
-    }
-}
-
 /// The rules that change, or all of them where none does.
-fn rules(plan: &InstancePlan) -> Markup {
+fn rules(plan: &InstancePlan, sense: Sense) -> Markup {
     html! {
         @if !plan.changes.is_empty() {
             table.rules {
-                thead {
-                    tr {
-                        th scope="col" { "rule" }
-                        th scope="col" { "from, before" }
-                        th scope="col" { "from, after" }
-                        th scope="col" { "because" }
-                    }
-                }
-                tbody { @for change in &plan.changes { (rule(change)) } }
+                thead.sr { tr { th scope="col" { "rule" } th scope="col" { "from" } th scope="col" { "because" } } }
+                tbody { @for change in &plan.changes { (rule(change, sense)) } }
             }
         } @else if matches!(plan.verdict, Verdict::InSync | Verdict::Incomplete | Verdict::StillOpen) {
             table.rules {
-                thead { tr { th scope="col" { "rule" } th scope="col" { "from" } } }
+                thead.sr { tr { th scope="col" { "rule" } th scope="col" { "from" } } }
                 tbody {
                     @for (rule, sources) in &plan.after {
                         tr { th scope="row" { (key(*rule)) } td { (source_words(sources).join(", ")) } }
@@ -159,16 +125,31 @@ fn rules(plan: &InstancePlan) -> Markup {
     }
 }
 
-fn rule(change: &Change) -> Markup {
-    let words = |sources| match source_words(sources).join(", ") {
-        words if words.is_empty() => "nobody".to_owned(),
-        words => words,
+fn rule(change: &Change, sense: Sense) -> Markup {
+    let (before, after) = (source_words(&change.before), source_words(&change.after));
+    let beyond = |these: &[String], those: &[String]| -> Vec<String> {
+        these
+            .iter()
+            .filter(|word| !those.contains(word))
+            .cloned()
+            .collect()
     };
+    let both: Vec<String> = before
+        .iter()
+        .filter(|word| after.contains(word))
+        .cloned()
+        .collect();
     html! {
         tr {
             th scope="row" { (key(change.key)) }
-            td { (words(&change.before)) }
-            td { (words(&change.after)) }
+            td {
+                @for (way, words) in sense.directions(beyond(&after, &before), beyond(&before, &after)) {
+                    @if !words.is_empty() {
+                        span.source.(way.weight.class()) { (way.mark) (words.join(", ")) }
+                    }
+                }
+                @if !both.is_empty() { small { (sense.both) " " (both.join(", ")) } }
+            }
             td {
                 @if change.causes.is_empty() { "not in the configuration" }
                 (joined(change.causes.iter().map(cause), html! { br; }))
@@ -179,7 +160,7 @@ fn rule(change: &Change) -> Markup {
 
 fn cause(cause: &Cause) -> Markup {
     html! {
-        code { (sanitize(&cause.origin.to_string())) }
+        (code(&cause.origin.to_string()))
         @match cause.kind {
             CauseKind::Declared => {},
             CauseKind::Absent => " absent",
@@ -187,7 +168,7 @@ fn cause(cause: &Cause) -> Markup {
         }
         @if let Some(why) = &cause.why { " " (sanitize(why)) }
         @if let Some(owner) = &cause.owner { ", owner " (sanitize(owner)) }
-        @if let Some(end) = cause.until { ", until " (until(end)) }
+        @if let Some(end) = cause.until { " until " span.date { (until(end)) } }
     }
 }
 
@@ -197,23 +178,72 @@ fn oddities(plan: &InstancePlan) -> Markup {
     let doubtful = doubtful.map(|u| format!("uncertain live entry {}: {}", u.entry, u.doubt));
     let unknown = plan.before.unknown().iter();
     let unknown = unknown.map(|entry| format!("live entry {entry} of an unknown protocol"));
-    let odd: Vec<String> = doubtful.chain(unknown).collect();
     html! {
-        @if !odd.is_empty() || !plan.notes.is_empty() {
-            ul {
-                @for text in &odd { li.bad { (sanitize(text)) } }
-                (notes(&plan.notes))
-            }
-        }
+        @for text in doubtful.chain(unknown) { p.bad { (prose(&text)) } }
+        @if !plan.notes.is_empty() { ul.notes { (notes(&plan.notes)) } }
     }
 }
 
 fn notes(notes: &[Note]) -> Markup {
     html! {
-        @for Note { text, origin } in notes {
-            li {
-                (sanitize(text))
-                @if let Some(origin) = origin { " " code { (sanitize(&origin.to_string())) } }
+        @for (text, origins) in by_text(notes) {
+            li { (sanitize(text)) @for origin in origins { " " (code(&origin)) } }
+        }
+    }
+}
+
+/// What no instance of the plan has: instances that are not declared, and what there is to know of all.
+pub(super) fn rest(plan: &Plan) -> Markup {
+    let named = |ids: Vec<&InstanceId>| -> Vec<ComparisonSubject> {
+        ids.into_iter()
+            .cloned()
+            .map(ComparisonSubject::Instance)
+            .collect()
+    };
+    let undeclared = named(
+        plan.undeclared
+            .iter()
+            .map(|undeclared| &undeclared.id)
+            .collect(),
+    );
+    let unplanned = named(plan.unplanned.iter().collect());
+    html! {
+        @for (id, title, all) in [
+            ("undeclared", "Not in the configuration", undeclared),
+            ("unplanned", "Not part of the plan", unplanned),
+        ] {
+            @if !all.is_empty() {
+                section aria-labelledby=(id) {
+                    h2 id=(id) { (title) " " small { (count(all.len(), "instance")) } }
+                    div { (all_names(&all)) }
+                }
+            }
+        }
+        @if !plan.notes.is_empty() || !plan.overrides.is_empty() {
+            section aria-labelledby="notes" {
+                h2 id="notes" { "Notes" }
+                ul.notes {
+                    @for allowed in &plan.overrides {
+                        li {
+                            "allowed: " (allowed.guard.as_str())
+                            @if let Some(on) = &allowed.selector { " on " (code(on)) }
+                            ": " (sanitize(&allowed.reason))
+                        }
+                    }
+                    (notes(&plan.notes))
+                }
+            }
+        }
+    }
+}
+
+/// What environment variables did to the run.
+pub(super) fn environment(notes: &[String]) -> Markup {
+    html! {
+        @if !notes.is_empty() {
+            section aria-labelledby="environment" {
+                h2 id="environment" { "Environment" }
+                ul.notes { @for note in notes { li { "note: " (sanitize(note)) } } }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A comparison of two documents as the same page: the table before and after, and each instance's lines with their causes.
+//! A comparison of two documents as the same page, with each instance's lines and their causes.
 //!
 //! Owns the details of a comparison. Does not leave out an instance, and one that could not be compared.
 
@@ -6,14 +6,15 @@ use std::cmp::Reverse;
 
 use maud::{Markup, html};
 
-use super::matrix::{self, Row};
-use super::{CLOSES, OPENS, Parts, ServiceName, found, prose};
-use crate::exposure::Compared;
-use crate::render::difference::{Clause, Comparison, Way, clauses, summary, undecided};
-use crate::render::finding::findings;
-use crate::render::json::Severity;
+use super::head::{Fact, Head};
+use super::matrix::{Instances, Row};
+use super::{Sense, ServiceName, answer, code, details, found, prose, whole};
+use crate::exposure::{Compared, Direction, Side};
+use crate::model::{Firewall, Key};
+use crate::render::access::of_comparison;
+use crate::render::difference::{Clause, Comparison, Way, clauses, summary};
 use crate::render::text::severity;
-use crate::render::words::sanitize;
+use crate::render::words::{minute, sanitize};
 
 /// The page.
 #[must_use]
@@ -22,56 +23,77 @@ pub(crate) fn difference(
     service: ServiceName<'_>,
     environment: &[String],
 ) -> String {
-    let count = |is: fn(&Compared) -> bool| of.all.iter().filter(|c| is(c)).count();
-    let doubts: usize = of.all.iter().map(|c| c.doubts().count()).sum();
-    let errors = of
-        .problems
-        .iter()
-        .filter(|p| p.severity == Severity::Error)
-        .count();
-    let unseen = errors.saturating_sub(doubts + undecided(of.all).len());
-    let numbers = [
-        (count(Compared::is_equal), "equal", ""),
-        (count(|c| !c.is_equal() && !c.is_doubtful()), "differ", ""),
-        (count(|c| !c.diff.gained.is_empty()), OPENS, "up"),
-        (count(|c| !c.diff.lost.is_empty()), CLOSES, "down"),
-        (count(Compared::is_doubtful), "in doubt", "bad"),
-        (unseen, "not compared", "bad"),
-    ];
     let mut all: Vec<&Compared> = of.all.iter().collect();
     all.sort_by_cached_key(|c| {
         let key = (c.subject.clone(), c.condition.clone());
         (Reverse(severity(&c.diff)), c.is_equal(), key)
     });
-    let rows: Vec<Row<'_>> = all.iter().map(|c| matrix::compared(c)).collect();
-    let parts = Parts {
+    let parts = of_comparison(of);
+    let run = of.run();
+    let found = found::Found::of(&run);
+    let rows: Vec<Row<'_>> = all.iter().map(|compared| row(compared)).collect();
+    let inside = |at: usize| inside(all[at], of);
+    let instances = Instances::of(&rows, Sense::COMPARISON, service, &inside);
+    let head = Head {
         verb: "diff",
         headline: &summary(of),
-        tiles: &numbers,
-        exit_code: of.exit_code,
-        environment,
+        is_refused: false,
+        tiles: [answer::tiles(&parts), found.tiles(), instances.tiles()].concat(),
+        origin: origin(of),
     };
-    parts.page(&[
-        &|| found(&findings(&of.run())),
-        &|| matrix::table(&rows, service),
-        &|| details(&all, &rows, of),
-        &|| notes(of),
-    ])
+    whole(
+        &head,
+        of.exit_code,
+        &[
+            &|| answer::parts(&parts),
+            &|| found.section(),
+            &|| instances.section(),
+            &|| notes(of),
+            &|| details::environment(environment),
+        ],
+    )
 }
 
-fn details(all: &[&Compared], rows: &[Row<'_>], of: &Comparison<'_>) -> Markup {
-    html! {
-        @if !all.is_empty() {
-            section aria-labelledby="details" {
-                h2 id="details" { "Details" }
-                @for (at, (compared, row)) in all.iter().zip(rows).enumerate() {
-                    details {
-                        summary { strong { (row.name()) } " " (row.below()) }
-                        div id={ "i" (at) } tabindex="-1" { (inside(compared, of)) }
-                    }
-                }
-            }
-        }
+fn origin(of: &Comparison<'_>) -> Vec<Fact> {
+    let [old, new] = of.documents;
+    vec![
+        ("at", html! { (minute(of.at)) }),
+        ("before", code(old)),
+        ("after", code(new)),
+    ]
+}
+
+fn row(compared: &Compared) -> Row<'_> {
+    let firewall = |side: &Side| -> Firewall {
+        let rules = side.rules.iter();
+        rules.map(|said| (said.key, said.sources.clone())).collect()
+    };
+    let (before, after) = (firewall(&compared.before), firewall(&compared.after));
+    let keys = before.keys().chain(after.keys());
+    let mut keys: Vec<(Key, bool)> = keys
+        .map(|key| (key, before.get(key) != after.get(key)))
+        .collect();
+    keys.extend(compared.doubts().map(|(_, doubt)| (doubt.key, false)));
+    let direction = match compared.direction() {
+        None => "in doubt".to_owned(),
+        Some(Direction::Equal) if !compared.is_equal() => "not declared on one side".to_owned(),
+        Some(direction) => direction.to_string(),
+    };
+    let condition = compared.condition.as_deref().map(sanitize);
+    Row {
+        subject: compared.subject.clone(),
+        state: [Some(direction), condition]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(", "),
+        is_quiet: compared.is_equal(),
+        diff: &compared.diff,
+        kept: Row::kept(&compared.before.reach, &compared.after.reach),
+        before: compared.before.reach.clone(),
+        after: compared.after.reach.clone(),
+        keys,
+        against: Vec::new(),
     }
 }
 
@@ -79,11 +101,13 @@ fn inside(compared: &Compared, of: &Comparison<'_>) -> Markup {
     let clauses = clauses(compared, of.words);
     html! {
         @for what in &compared.undecided { p { "Not known: " (prose(what)) "." } }
-        @if compared.is_equal() {
-            p { "Both let in the same." }
-        } @else if !clauses.is_empty() {
-            ul.access { @for clause in &clauses { (line(clause)) } }
+        @if let Some(which) = compared.undeclared {
+            p { "Not declared on the " (which.as_str()) " side." }
         }
+        @if compared.direction() == Some(Direction::Equal) {
+            p { "Both let in the same." }
+        }
+        @for clause in &clauses { (line(clause)) }
     }
 }
 
@@ -94,15 +118,15 @@ fn line(clause: &Clause) -> Markup {
         who,
         causes,
     } = clause;
-    let (class, word) = match way {
-        Way::Opens => ("gains", "opens"),
-        Way::Closes => ("loses", "closes"),
-        Way::Doubt => ("doubt", "perhaps"),
+    let (class, mark) = match way {
+        Way::Opens => ("wider", Sense::CHANGE.gained.mark),
+        Way::Closes => ("narrower", Sense::CHANGE.lost.mark),
+        Way::Doubt => ("doubt", "perhaps "),
     };
     html! {
-        li class=(class) {
-            span.tag { (word) } " " (sanitize(&whats.join(", "))) " from " (sanitize(who))
-            @for cause in causes { " " code { (sanitize(cause)) } }
+        p.clause {
+            span.source.(class) { (mark) (sanitize(&whats.join(", "))) " from " (sanitize(who)) }
+            @for cause in causes { " " (code(cause)) }
         }
     }
 }
@@ -112,7 +136,7 @@ fn notes(of: &Comparison<'_>) -> Markup {
         @if !of.notes.is_empty() {
             section aria-labelledby="notes" {
                 h2 id="notes" { "Notes" }
-                ul { @for note in of.notes { li { (sanitize(note)) } } }
+                ul.notes { @for note in of.notes { li { (sanitize(note)) } } }
             }
         }
     }

@@ -157,7 +157,7 @@ fn a_long_comment_is_shortened_step_by_step() {
         ),
         (
             3000,
-            "- tcp on 3000 instances, **to everyone** on 3000",
+            "- on 3000 instances, **from everyone** on 3000 instances",
             "tcp/799 ",
         ),
     ] {

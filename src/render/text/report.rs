@@ -27,6 +27,12 @@ pub fn report(report: &Report, plan: &Plan) -> String {
     for (ending, alike) in &groups {
         ending.write(&mut text, alike);
     }
+    let _ = writeln!(text, "{BOLD}Apply:{BOLD:#} {}", outcome(report, plan));
+    text
+}
+
+/// The summary.
+pub(in crate::render) fn outcome(report: &Report, plan: &Plan) -> String {
     let applied = count_results(report, |one| matches!(one.outcome, Outcome::Applied { .. }));
     let already = count_results(report, |one| matches!(one.outcome, Outcome::AlreadyApplied));
     let not_started = count_results(report, |one| matches!(one.outcome, Outcome::NotStarted(_)));
@@ -68,12 +74,7 @@ pub fn report(report: &Report, plan: &Plan) -> String {
         report.results.iter().map(|result| result.writes).sum(),
         "write",
     );
-    let _ = writeln!(
-        text,
-        "{BOLD}Apply:{BOLD:#} {}; {writes}{cut}.",
-        parts.join(", ")
-    );
-    text
+    format!("{}; {writes}{cut}.", parts.join(", "))
 }
 
 fn count_results(report: &Report, is: impl Fn(&InstanceResult) -> bool) -> usize {

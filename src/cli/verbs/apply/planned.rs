@@ -194,6 +194,8 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
     }
     run.facts.shard = file.scope.shard;
     run.facts.config = Some(file.config);
+    run.made(file.made_at, &file.scope);
+    run.facts.provenance.digest = Some(file.digest());
     let mut plan = file.plan();
     let accounts = accounts_of(args, &file, &name.to_string())?;
     let regions = &file.scope.regions;

@@ -13,6 +13,7 @@ use crate::plan::arbitrary::plans;
 use crate::render::Names;
 use crate::render::difference::Vocabulary;
 use crate::render::json::Problem;
+use crate::render::markdown::escape::code;
 
 /// Every instance of the plan before and after it, again and again under other names.
 fn compared(plan: &Plan, times: usize) -> Vec<Compared> {
@@ -35,6 +36,8 @@ fn with<T>(all: &[Compared], problems: &[Problem], ask: impl FnOnce(&Comparison<
     let names = Names::default();
     ask(&Comparison {
         exit_code: 2,
+        at: time::OffsetDateTime::UNIX_EPOCH,
+        documents: ["old.toml", "new.toml"],
         all,
         groups: 0,
         words: Vocabulary {
@@ -47,7 +50,7 @@ fn with<T>(all: &[Compared], problems: &[Problem], ask: impl FnOnce(&Comparison<
 }
 
 fn full(of: &Comparison<'_>, detail: Detail) -> String {
-    composed(of, &Groups::of(of), detail)
+    composed(of, &of_comparison(of), detail)
 }
 
 #[test]

@@ -1,0 +1,221 @@
+//! What a cell of the table says: who is new to a service and who is gone, and else who gets in.
+//!
+//! Owns its words and their length; the exact sources are in its title and in the details. Does not know columns and rows.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+
+use super::Sense;
+use super::matrix::{Column, Row, Service};
+use crate::exposure::{Access, Atom, Diff, Effective, Exposed, Line, Reach, who};
+use crate::model::{Family, Sources};
+use crate::render::words::{count, sanitize, source_words};
+
+/// Sources that a cell names; of more it tells the number.
+const NAMED: usize = 2;
+
+/// The cell of a row in a column.
+pub(super) fn cell(row: &Row<'_>, column: &Column, sense: Sense) -> Markup {
+    let said = column.services.iter().map(|service| Said::of(row, service));
+    let said: Vec<Said<'_>> = said.filter(|said| !said.is_nothing()).collect();
+    let is_one = column.services.len() == 1;
+    let against = said.iter().any(|said| !said.against.is_empty());
+    let title = |said: &Said<'_>| match (said.before.words(), said.after.words()) {
+        (same, other) if same == other => same,
+        (before, after) => format!("{}: {before}; {}: {after}", sense.sides[0], sense.sides[1]),
+    };
+    html! {
+        @if said.is_empty() {
+            td.nobody { span aria-hidden="true" { "\u{2013}" } span.sr { "nobody" } }
+        } @else if let (true, [said]) = (is_one, &said[..]) {
+            td.against[against] title=(sanitize(&title(said))) { (said.markup(sense)) }
+        } @else {
+            td.against[against] {
+                @for said in said.iter().filter(|said| said.is_news()) {
+                    span { (sanitize(&said.service.name)) ":" } (said.markup(sense))
+                }
+                @for (who, services) in alike(&said) { span { (who) ": " (services.join(", ")) } }
+            }
+        }
+    }
+}
+
+/// Services to which the same people got and get in, with these.
+fn alike(said: &[Said<'_>]) -> BTreeMap<String, Vec<String>> {
+    let mut alike: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for said in said.iter().filter(|said| !said.is_news()) {
+        let doubt = said.is_doubtful().then(|| "in doubt".to_owned());
+        let who: Vec<String> = said.kept.iter().cloned().chain(doubt).collect();
+        let services = alike.entry(who.join(", ")).or_default();
+        services.push(sanitize(&said.service.name));
+    }
+    alike
+}
+
+/// What there is to say of a service.
+struct Said<'a> {
+    service: &'a Service,
+    gained: Vec<String>,
+    lost: Vec<String>,
+    kept: Vec<String>,
+    before: Here,
+    after: Here,
+    /// The policies.
+    against: Vec<&'a str>,
+}
+
+impl<'a> Said<'a> {
+    fn of(row: &Row<'a>, service: &'a Service) -> Self {
+        let area = &service.area;
+        let against = row.against.iter();
+        let against = against.filter(|(_, access)| !clipped(access, area).is_empty());
+        let mut against: Vec<&str> = against.map(|(policy, _)| *policy).collect();
+        against.sort_unstable();
+        against.dedup();
+        Self {
+            service,
+            gained: told(&row.diff.gained, service, NAMED),
+            lost: told(&row.diff.lost, service, NAMED),
+            kept: told(&row.kept, service, 1),
+            before: Here::of(&row.before, area),
+            after: Here::of(&row.after, area),
+            against,
+        }
+    }
+
+    fn changes(&self) -> bool {
+        !(self.gained.is_empty() && self.lost.is_empty())
+    }
+
+    fn is_doubtful(&self) -> bool {
+        self.before.is_doubtful() || self.after.is_doubtful()
+    }
+
+    /// Whether it is worth a line of its own.
+    fn is_news(&self) -> bool {
+        self.changes() || !self.against.is_empty()
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.kept.is_empty() && !self.is_doubtful() && !self.is_news()
+    }
+
+    fn markup(&self, sense: Sense) -> Markup {
+        html! {
+            @for (way, all) in sense.directions(&self.gained, &self.lost) {
+                @for text in all { span.source.(way.weight.class()) { (way.mark) (text) } }
+            }
+            @if self.changes() && !self.kept.is_empty() {
+                small { (sense.both) " " (self.kept.join(", ")) }
+            } @else {
+                @for text in &self.kept { span { (text) } }
+            }
+            @if self.is_doubtful() { small.doubt { "in doubt" } }
+            @for policy in &self.against { small.policy { "against " (sanitize(policy)) } }
+        }
+    }
+}
+
+/// Who gets in, so many by name; with the ports, where these are not all of the service.
+fn told(boxes: &[Exposed], service: &Service, named: usize) -> Vec<String> {
+    let gained = clipped(boxes, &service.area);
+    let diff = Diff {
+        gained,
+        lost: Vec::new(),
+    };
+    let lines = diff.lines().gained;
+    let is_icmp = |atom: Atom| matches!(atom, Atom::Icmp | Atom::Icmpv6);
+    let is_on = |(atom, from, to): &(Atom, u16, u16)| {
+        let mut cells = lines.iter().flat_map(|line| &line.cells);
+        cells.any(|(other, first, last)| match other {
+            // `ping` is one thing to people, of which an instance may have the half.
+            _ if other != atom => is_icmp(*other) && is_icmp(*atom),
+            _ => first <= from && to <= last,
+        })
+    };
+    if service.area.iter().all(is_on) {
+        let sources = lines.iter().map(|line| Access::from(&line.sources));
+        let sources = Access::union_of(sources.collect::<Vec<_>>().iter());
+        return brief(&sources.to_sources(Family::default()), named);
+    }
+    let told = |line: &Line| {
+        let sources = brief(&line.sources, named).join(", ");
+        format!("{sources} at {}", sanitize(&line.what))
+    };
+    lines.iter().map(told).collect()
+}
+
+/// Sources in a few words: one by one where they are no more than `named`.
+fn brief(sources: &Sources, named: usize) -> Vec<String> {
+    let all = who(sources);
+    let words = source_words(sources);
+    if all.contains("everyone") && all.contains(" but ") {
+        vec!["everyone but a few".to_owned()]
+    } else if all.starts_with("everyone") {
+        vec![all]
+    } else if words.len() <= named {
+        words
+    } else {
+        vec![count(words.len(), "source")]
+    }
+}
+
+/// Who reaches some cells.
+struct Here {
+    certain: Access,
+    possible: Access,
+    family: Family,
+}
+
+impl Here {
+    fn of(reach: &Reach, area: &[(Atom, u16, u16)]) -> Self {
+        Self {
+            certain: reached(&reach.certain, area),
+            possible: reached(&reach.possible, area),
+            family: reach.family,
+        }
+    }
+
+    fn is_doubtful(&self) -> bool {
+        self.certain != self.possible
+    }
+
+    fn words(&self) -> String {
+        let surely = who(&self.certain.to_sources(self.family));
+        if !self.is_doubtful() {
+            return surely;
+        }
+        let perhaps = self.possible.difference(&self.certain);
+        format!(
+            "{surely}; perhaps {}",
+            who(&perhaps.to_sources(self.family))
+        )
+    }
+}
+
+/// Whoever reaches any of these cells.
+fn reached(effective: &Effective, area: &[(Atom, u16, u16)]) -> Access {
+    let here = area.iter().flat_map(|&(atom, first, last)| {
+        let runs = effective.runs(atom);
+        let begin = runs.partition_point(|run| run.to < first);
+        runs[begin..].iter().take_while(move |run| run.from <= last)
+    });
+    Access::union_of(here.map(|run| &*run.access))
+}
+
+/// What of these boxes is on these cells.
+fn clipped(boxes: &[Exposed], area: &[(Atom, u16, u16)]) -> Vec<Exposed> {
+    let here = |exposed: &Exposed| {
+        let on = area.iter().filter(|(atom, from, to)| {
+            *atom == exposed.atom && *from <= exposed.to && exposed.from <= *to
+        });
+        let clip = on.map(|(_, from, to)| Exposed {
+            from: exposed.from.max(*from),
+            to: exposed.to.min(*to),
+            ..exposed.clone()
+        });
+        clip.collect::<Vec<_>>()
+    };
+    boxes.iter().flat_map(here).collect()
+}

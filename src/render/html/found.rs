@@ -1,0 +1,220 @@
+//! What stands in the way of a run, the policies that do not hold, and what is odd.
+//!
+//! Owns these sections: a policy is one entry with all its mistakes, and instances with the same mistake share a sentence.
+//! Does not leave a violation out.
+
+use maud::{Markup, html};
+
+use super::head::Tile;
+use super::{all_names, code, joined, prose};
+use crate::exposure::ComparisonSubject;
+use crate::plan::GuardName;
+use crate::policy::{Refusal, Violation};
+use crate::render::finding::policies::{Broken, Told, broken, seen, standing};
+use crate::render::finding::{Finding, Level, others};
+use crate::render::json::Run;
+use crate::render::words::{count, sanitize};
+
+/// Lines of access below a mistake; what a page has room for.
+const LINES: usize = 200;
+
+/// Everything that was found.
+pub(super) struct Found<'a> {
+    refusals: Vec<Refused<'a>>,
+    errors: Vec<Finding>,
+    policies: Vec<Broken<'a>>,
+    others: Vec<Finding>,
+}
+
+/// Whether a guard or a policy stands in the way of all of it.
+pub(super) fn is_refused(run: &Run<'_>) -> bool {
+    !run.refusals.is_empty() || run.violations.iter().any(Violation::refuses)
+}
+
+impl<'a> Found<'a> {
+    pub(super) fn of(run: &Run<'a>) -> Self {
+        let findings = others(run).into_iter();
+        let (errors, others) = findings.partition(|finding| finding.level == Level::Error);
+        Self {
+            refusals: refusals(run),
+            errors,
+            policies: broken(run.violations),
+            others,
+        }
+    }
+
+    pub(super) fn tiles(&self) -> Vec<Tile> {
+        let levels = self.policies.iter().map(Broken::level);
+        let worst = levels.min().map_or("", class);
+        let mut tiles = vec![
+            ("refused", "Refusing guards", self.refusals.len(), "bad"),
+            ("errors", "Errors", self.errors.len(), "bad"),
+            ("policies", "Broken policies", self.policies.len(), worst),
+            ("warnings", "Warnings", self.others.len(), "odd"),
+        ];
+        tiles.retain(|(_, _, n, _)| *n > 0);
+        let tile =
+            |(anchor, what, n, class): (_, _, usize, _)| (anchor, what, n.to_string(), class);
+        tiles.into_iter().map(tile).collect()
+    }
+
+    pub(super) fn section(&self) -> Markup {
+        html! {
+            @if !self.refusals.is_empty() {
+                section aria-labelledby="refused" {
+                    h2 id="refused" { "What guards refuse" }
+                    ul.found { @for guard in &self.refusals { (refused(guard)) } }
+                }
+            }
+            (findings("errors", "Errors", &self.errors))
+            @if !self.policies.is_empty() {
+                section aria-labelledby="policies" {
+                    h2 id="policies" { "Policies that do not hold" }
+                    ul.found { @for broken in &self.policies { (policy(broken)) } }
+                }
+            }
+            (findings("warnings", "Warnings", &self.others))
+        }
+    }
+}
+
+/// A guard that refuses, with its reasons: for each those on whom it refuses, and the hints.
+struct Refused<'a> {
+    guard: GuardName,
+    reasons: Vec<(&'a str, Vec<&'a Refusal>)>,
+}
+
+fn refusals<'a>(run: &Run<'a>) -> Vec<Refused<'a>> {
+    let mut guards: Vec<Refused<'a>> = Vec::new();
+    for refusal in run.refusals {
+        let at = guards
+            .iter()
+            .position(|refused| refused.guard == refusal.guard);
+        let at = at.unwrap_or_else(|| {
+            guards.push(Refused {
+                guard: refusal.guard,
+                reasons: Vec::new(),
+            });
+            guards.len() - 1
+        });
+        let reasons = &mut guards[at].reasons;
+        match reasons
+            .iter_mut()
+            .find(|(reason, _)| *reason == refusal.reason)
+        {
+            Some((_, refusals)) => refusals.push(refusal),
+            None => reasons.push((&refusal.reason, vec![refusal])),
+        }
+    }
+    guards
+}
+
+fn refused(refused: &Refused<'_>) -> Markup {
+    html! {
+        li.bad {
+            h3 { "refused by guard " (code(refused.guard.as_str())) }
+            ul { @for (reason, refusals) in &refused.reasons { (refusal(reason, refusals)) } }
+        }
+    }
+}
+
+fn refusal(reason: &str, refusals: &[&Refusal]) -> Markup {
+    let on = refusals
+        .iter()
+        .filter_map(|refusal| refusal.instance.clone());
+    let on: Vec<ComparisonSubject> = on.map(ComparisonSubject::Instance).collect();
+    let hints = refusals
+        .iter()
+        .map(|refusal| html! { "hint: " (prose(&refusal.hint)) });
+    html! {
+        li {
+            p { (prose(reason)) }
+            @if !on.is_empty() { div.on { (all_names(&on)) } }
+            @if let [only] = refusals {
+                p.hint { "hint: " (prose(&only.hint)) }
+            } @else {
+                details.more.hint { summary { (count(on.len(), "hint")) } p { (joined(hints, html! { br; })) } }
+            }
+        }
+    }
+}
+
+/// Findings of one kind.
+fn findings(anchor: &str, title: &str, all: &[Finding]) -> Markup {
+    html! {
+        @if !all.is_empty() {
+            section aria-labelledby=(anchor) {
+                h2 id=(anchor) { (title) }
+                ul.found { @for finding in all { (entry(finding)) } }
+            }
+        }
+    }
+}
+
+fn entry(finding: &Finding) -> Markup {
+    html! {
+        li.(class(finding.level)) {
+            p {
+                (prose(&finding.message))
+                @if let Some(at) = &finding.location {
+                    " " code { (sanitize(&at.file)) ":" (at.line) }
+                }
+            }
+            @if let Some(hint) = &finding.hint { p.hint { "hint: " (prose(hint)) } }
+        }
+    }
+}
+
+fn class(level: Level) -> &'static str {
+    match level {
+        Level::Error => "bad",
+        Level::Warning | Level::Note => "odd",
+    }
+}
+
+fn policy(broken: &Broken<'_>) -> Markup {
+    let Violation {
+        policy, declared, ..
+    } = broken.violation;
+    let level = broken.level();
+    html! {
+        li.(class(level)) {
+            h3 {
+                @if level != Level::Error { "warning: " }
+                (standing(broken.violation)) " policy " (code(policy))
+                @if let Some(origin) = declared { " " small { (code(&origin.to_string())) } }
+            }
+            ul { @for told in &broken.mistakes { (mistake(told)) } }
+        }
+    }
+}
+
+fn mistake(told: &Told<'_>) -> Markup {
+    let Violation {
+        seen: how,
+        reason,
+        hint,
+        lines,
+        ..
+    } = told.violation;
+    let access = told.access(LINES);
+    html! {
+        li {
+            p { (prose(reason)) }
+            div.on {
+                (all_names(&told.subjects())) ", " (seen(*how))
+                @if !lines.is_empty() {
+                    ", opened by " (joined(lines.iter().map(|line| code(&line.to_string())), ", "))
+                }
+                @if let [line] = &access[..] { "; " (sanitize(line)) }
+            }
+            @if access.len() > 1 {
+                details.more {
+                    summary { "all of it" }
+                    p { (joined(access.iter().map(|line| sanitize(line)), html! { br; })) }
+                }
+            }
+            p.hint { "hint: " (prose(hint)) }
+        }
+    }
+}
