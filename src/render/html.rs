@@ -5,7 +5,6 @@
 //! outside goes through `sanitize` besides, for the characters that nobody sees. Does not let a text from outside be markup.
 
 mod answer;
-mod cell;
 mod details;
 mod difference;
 mod found;

@@ -3,12 +3,14 @@
 //! Owns the choice of columns, and that instances of which all is the same share a row. Does not show more columns than a
 //! screen can hold: the rest is one column, and nothing is left out of it.
 
+mod cell;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use cell::cell;
 use maud::{Markup, html};
 
-use super::cell::cell;
 use super::head::Tile;
 use super::{Sense, ServiceName, code, names};
 use crate::exposure::{Atom, ComparisonSubject, Diff, Effective, Exposed, Reach};
@@ -77,7 +79,8 @@ struct Group {
     members: Vec<ComparisonSubject>,
     state: String,
     class: String,
-    against: BTreeSet<String>,
+    /// The policies that do not hold.
+    against: Vec<String>,
     cells: Markup,
     inside: Markup,
 }
@@ -119,23 +122,13 @@ impl Instances {
     }
 
     pub(super) fn tiles(&self) -> Vec<Tile> {
-        let quiet: usize = self
-            .quiet
-            .groups
-            .iter()
-            .map(|group| group.members.len())
-            .sum();
+        let quiet = self.quiet.instances();
         let tile = ("in-sync", self.sense.quiet, count(quiet, "instance"), "");
         (quiet > 0).then_some(tile).into_iter().collect()
     }
 
     pub(super) fn section(&self) -> Markup {
-        let quiet: usize = self
-            .quiet
-            .groups
-            .iter()
-            .map(|group| group.members.len())
-            .sum();
+        let quiet = self.quiet.instances();
         html! {
             @if !self.differing.groups.is_empty() {
                 section aria-labelledby="instances" {
@@ -160,9 +153,8 @@ impl Instances {
     /// Which rows are shown; a style sheet is enough for that.
     fn choice(&self) -> Markup {
         let groups = &self.differing.groups;
-        let mut choices = self
-            .sense
-            .directions((), ())
+        let ways = self.sense.directions((), ());
+        let mut choices = ways
             .map(|(way, ())| (way.weight.class(), way.verb))
             .to_vec();
         choices.retain(|(class, _)| groups.iter().any(|group| group.class.contains(class)));
@@ -189,21 +181,19 @@ impl Table {
     ) -> Self {
         let columns = columns(rows, service);
         let mut groups: Vec<Group> = Vec::new();
-        let mut known: HashMap<[String; 3], usize> = HashMap::new();
+        let mut known: HashMap<(String, BTreeSet<&str>, [String; 2]), usize> = HashMap::new();
         for (at, row) in rows {
+            let against: BTreeSet<&str> = row.against.iter().map(|(policy, _)| *policy).collect();
             let cells = html! { @for column in &columns { (cell(row, column, sense)) } };
             let inside = inside(*at);
-            let same = [row.state.clone(), cells.0.clone(), inside.0.clone()];
+            let same = [cells.0.clone(), inside.0.clone()];
+            let same = (row.state.clone(), against.clone(), same);
             let group = *known.entry(same).or_insert_with(|| {
                 groups.push(Group {
                     members: Vec::new(),
                     state: row.state.clone(),
                     class: sense.class(row.diff),
-                    against: row
-                        .against
-                        .iter()
-                        .map(|(policy, _)| (*policy).to_owned())
-                        .collect(),
+                    against: against.into_iter().map(str::to_owned).collect(),
                     cells,
                     inside,
                 });
@@ -212,6 +202,10 @@ impl Table {
             groups[group].members.push(row.subject.clone());
         }
         Self { columns, groups }
+    }
+
+    fn instances(&self) -> usize {
+        self.groups.iter().map(|group| group.members.len()).sum()
     }
 
     /// The table, and below it a section for each row, to which the names in it lead.
@@ -272,7 +266,10 @@ fn columns(rows: &[(usize, &Row<'_>)], name: ServiceName<'_>) -> Vec<Column> {
     chosen.sort_by_key(|(_, used)| Reverse((used.changes, used.uses)));
     let changing = chosen.iter().filter(|(_, used)| used.changes > 0).count();
     let own = if changing > 0 { changing } else { chosen.len() };
-    let mut rest = chosen.split_off(own.min(COLUMNS));
+    let own = own.min(COLUMNS);
+    // A column of its own takes no more room than one for the rest.
+    let own = own + usize::from(chosen.len() == own + 1);
+    let mut rest = chosen.split_off(own);
     chosen.sort_by_cached_key(|(_, used)| used.keys.clone());
     rest.sort_by_cached_key(|(_, used)| used.keys.clone());
     let one = |(name, used): (String, Use)| Column {

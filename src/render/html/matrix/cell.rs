@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::Sense;
-use super::matrix::{Column, Row, Service};
+use super::{Column, Row, Service};
 use crate::exposure::{Access, Atom, Diff, Effective, Exposed, Line, Reach, who};
 use crate::model::{Family, Sources};
+use crate::render::html::Sense;
 use crate::render::words::{count, sanitize, source_words};
 
 /// Sources that a cell names; of more it tells the number.
