@@ -226,8 +226,10 @@ fn violations_are_grouped_by_policy() {
         assert!(page.contains(&format!("<p>{reason}</p>")), "{page}");
     }
     assert_eq!(
-        page.matches("against policy <code>database-open-to-world</code></h3>")
-            .count(),
+        page.matches(
+            "against policy <code>database-open-to-world</code> <small>PW-305</small></h3>"
+        )
+        .count(),
         1
     );
 }

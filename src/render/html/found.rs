@@ -112,7 +112,7 @@ fn refusals<'a>(run: &Run<'a>) -> Vec<Refused<'a>> {
 fn refused(refused: &Refused<'_>) -> Markup {
     html! {
         li.bad {
-            h3 { "refused by guard " (code(refused.guard.as_str())) }
+            h3 { "refused by guard " (code(refused.guard.as_str())) " " small { (refused.guard.code().as_str()) } }
             ul { @for (reason, refusals) in &refused.reasons { (refusal(reason, refusals)) } }
         }
     }
@@ -159,6 +159,7 @@ fn entry(finding: &Finding) -> Markup {
                 @if let Some(at) = &finding.location {
                     " " code { (sanitize(&at.file)) ":" (at.line) }
                 }
+                " " small { (finding.rule.code().as_str()) }
             }
             @if let Some(hint) = &finding.hint { p.hint { "hint: " (prose(hint)) } }
         }
@@ -174,7 +175,10 @@ fn class(level: Level) -> &'static str {
 
 fn policy(broken: &Broken<'_>) -> Markup {
     let Violation {
-        policy, declared, ..
+        policy,
+        code: number,
+        declared,
+        ..
     } = broken.violation;
     let level = broken.level();
     html! {
@@ -182,7 +186,10 @@ fn policy(broken: &Broken<'_>) -> Markup {
             h3 {
                 @if level != Level::Error { "warning: " }
                 (standing(broken.violation)) " policy " (code(policy))
-                @if let Some(origin) = declared { " " small { (code(&origin.to_string())) } }
+                " " small {
+                    (number.as_str())
+                    @if let Some(origin) = declared { " " (code(&origin.to_string())) }
+                }
             }
             ul { @for told in &broken.mistakes { (mistake(told)) } }
         }
