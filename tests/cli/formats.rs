@@ -227,7 +227,7 @@ fn violations_are_grouped_by_policy() {
     }
     assert_eq!(
         page.matches(
-            "against policy <code>database-open-to-world</code> <small>PW-305</small></h3>"
+            "against policy <code>database-open-to-world</code> <small><span class=\"whole\">PW-305</span></small></h3>"
         )
         .count(),
         1

@@ -29,13 +29,18 @@ pub(super) fn rows<'a>(plans: &[&'a InstancePlan], run: &Run<'a>) -> Vec<Row<'a>
         let changes = |key: Key| plan.before.firewall().get(key) != plan.after.get(key);
         let keys = live_keys(&plan.before).into_iter().chain(plan.after.keys());
         let id = &plan.instance.id;
-        let (before, after) = (plan.reach_before(), plan.reach_after());
+        let before = plan.reach_before();
+        let stays = plan.after == *plan.before.firewall() && plan.before.is_certain();
+        let after = if stays {
+            before.clone()
+        } else {
+            plan.reach_after()
+        };
         Row {
             subject: ComparisonSubject::Instance(id.clone()),
             state: state(plan, run),
             is_quiet: plan.verdict == Verdict::InSync && plan.incomplete.is_none(),
             diff: &plan.exposure,
-            kept: Row::kept(&before, &after),
             before,
             after,
             keys: keys.map(|key| (key, changes(key))).collect(),
@@ -168,7 +173,7 @@ fn cause(cause: &Cause) -> Markup {
         }
         @if let Some(why) = &cause.why { " " (sanitize(why)) }
         @if let Some(owner) = &cause.owner { ", owner " (sanitize(owner)) }
-        @if let Some(end) = cause.until { " until " span.date { (until(end)) } }
+        @if let Some(end) = cause.until { " until " span.whole { (until(end)) } }
     }
 }
 

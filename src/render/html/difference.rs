@@ -89,7 +89,6 @@ fn row(compared: &Compared) -> Row<'_> {
             .join(", "),
         is_quiet: compared.is_equal(),
         diff: &compared.diff,
-        kept: Row::kept(&compared.before.reach, &compared.after.reach),
         before: compared.before.reach.clone(),
         after: compared.after.reach.clone(),
         keys,

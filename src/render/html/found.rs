@@ -112,7 +112,7 @@ fn refusals<'a>(run: &Run<'a>) -> Vec<Refused<'a>> {
 fn refused(refused: &Refused<'_>) -> Markup {
     html! {
         li.bad {
-            h3 { "refused by guard " (code(refused.guard.as_str())) " " small { (refused.guard.code().as_str()) } }
+            h3 { "refused by guard " (code(refused.guard.as_str())) " " small.whole { (refused.guard.code().as_str()) } }
             ul { @for (reason, refusals) in &refused.reasons { (refusal(reason, refusals)) } }
         }
     }
@@ -159,7 +159,7 @@ fn entry(finding: &Finding) -> Markup {
                 @if let Some(at) = &finding.location {
                     " " code { (sanitize(&at.file)) ":" (at.line) }
                 }
-                " " small { (finding.rule.code().as_str()) }
+                " " small.whole { (finding.rule.code().as_str()) }
             }
             @if let Some(hint) = &finding.hint { p.hint { "hint: " (prose(hint)) } }
         }
@@ -187,7 +187,7 @@ fn policy(broken: &Broken<'_>) -> Markup {
                 @if level != Level::Error { "warning: " }
                 (standing(broken.violation)) " policy " (code(policy))
                 " " small {
-                    (number.as_str())
+                    span.whole { (number.as_str()) }
                     @if let Some(origin) = declared { " " (code(&origin.to_string())) }
                 }
             }

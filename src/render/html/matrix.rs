@@ -12,7 +12,7 @@ use cell::cell;
 use maud::{Markup, html};
 
 use super::head::Tile;
-use super::{Sense, ServiceName, code, names};
+use super::{Sense, ServiceName, code, joined, names};
 use crate::exposure::{Atom, ComparisonSubject, Diff, Effective, Exposed, Reach};
 use crate::model::{Family, Firewall, Key, Protocol, Sources};
 use crate::render::words::{count, sanitize};
@@ -56,8 +56,6 @@ pub(super) struct Row<'a> {
     pub(super) diff: &'a Diff,
     pub(super) before: Reach,
     pub(super) after: Reach,
-    /// Who certainly gets in on both sides.
-    pub(super) kept: Vec<Exposed>,
     /// Every use of a key on either side, and whether its sources change.
     pub(super) keys: Vec<(Key, bool)>,
     /// What is against a policy here.
@@ -65,12 +63,18 @@ pub(super) struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Who certainly gets in on both of these sides.
-    pub(super) fn kept(before: &Reach, after: &Reach) -> Vec<Exposed> {
-        before
-            .certain
-            .intersection(&after.certain)
-            .boxes(after.family)
+    /// Who certainly gets in on both sides.
+    fn kept(&self) -> Vec<Exposed> {
+        let both = self.before.certain.intersection(&self.after.certain);
+        both.boxes(self.after.family)
+    }
+
+    /// Whether the table says the same of both.
+    fn is_like(&self, other: &Self) -> bool {
+        self.before == other.before
+            && self.after == other.after
+            && self.against == other.against
+            && self.diff == other.diff
     }
 }
 
@@ -180,27 +184,33 @@ impl Table {
         inside: &dyn Fn(usize) -> Markup,
     ) -> Self {
         let columns = columns(rows, service);
-        let mut groups: Vec<Group> = Vec::new();
-        let mut known: HashMap<(String, BTreeSet<&str>, [String; 2]), usize> = HashMap::new();
+        let mut groups: Vec<(&Row<'_>, Group)> = Vec::new();
+        // Those that read alike below the table; the table has rules that do not change, too.
+        let mut known: HashMap<(&str, String), Vec<usize>> = HashMap::new();
         for (at, row) in rows {
-            let against: BTreeSet<&str> = row.against.iter().map(|(policy, _)| *policy).collect();
-            let cells = html! { @for column in &columns { (cell(row, column, sense)) } };
             let inside = inside(*at);
-            let same = [cells.0.clone(), inside.0.clone()];
-            let same = (row.state.clone(), against.clone(), same);
-            let group = *known.entry(same).or_insert_with(|| {
-                groups.push(Group {
+            let alike = known.entry((&row.state, inside.0.clone())).or_default();
+            let same = alike.iter().find(|group| groups[**group].0.is_like(row));
+            let group = same.copied().unwrap_or_else(|| {
+                let kept = row.kept();
+                let cells = columns.iter().map(|column| cell(row, &kept, column, sense));
+                let against: BTreeSet<&str> =
+                    row.against.iter().map(|(policy, _)| *policy).collect();
+                let group = Group {
                     members: Vec::new(),
                     state: row.state.clone(),
                     class: sense.class(row.diff),
                     against: against.into_iter().map(str::to_owned).collect(),
-                    cells,
+                    cells: joined(cells, ""),
                     inside,
-                });
+                };
+                groups.push((row, group));
+                alike.push(groups.len() - 1);
                 groups.len() - 1
             });
-            groups[group].members.push(row.subject.clone());
+            groups[group].1.members.push(row.subject.clone());
         }
+        let groups = groups.into_iter().map(|(_, group)| group).collect();
         Self { columns, groups }
     }
 

@@ -16,8 +16,11 @@ use crate::render::words::{count, sanitize, source_words};
 const NAMED: usize = 2;
 
 /// The cell of a row in a column.
-pub(super) fn cell(row: &Row<'_>, column: &Column, sense: Sense) -> Markup {
-    let said = column.services.iter().map(|service| Said::of(row, service));
+pub(super) fn cell(row: &Row<'_>, kept: &[Exposed], column: &Column, sense: Sense) -> Markup {
+    let said = column
+        .services
+        .iter()
+        .map(|service| Said::of(row, kept, service));
     let said: Vec<Said<'_>> = said.filter(|said| !said.is_nothing()).collect();
     let is_one = column.services.len() == 1;
     let against = said.iter().any(|said| !said.against.is_empty());
@@ -66,7 +69,7 @@ struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    fn of(row: &Row<'a>, service: &'a Service) -> Self {
+    fn of(row: &Row<'a>, kept: &[Exposed], service: &'a Service) -> Self {
         let area = &service.area;
         let against = row.against.iter();
         let against = against.filter(|(_, access)| !clipped(access, area).is_empty());
@@ -77,7 +80,7 @@ impl<'a> Said<'a> {
             service,
             gained: told(&row.diff.gained, service, NAMED),
             lost: told(&row.diff.lost, service, NAMED),
-            kept: told(&row.kept, service, 1),
+            kept: told(kept, service, 1),
             before: Here::of(&row.before, area),
             after: Here::of(&row.after, area),
             against,
