@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 
 use block::blocks;
-pub(super) use block::{in_doubt, severity};
+pub(super) use block::severity;
 pub use policy::violations;
 pub(super) use report::outcome;
 pub use report::report;

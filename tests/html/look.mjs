@@ -42,7 +42,9 @@ const looks = {
     await page.getByRole('radio', { name: 'closes' }).check();
     const closing = await visible(page, '.matrix tr.one');
     check('one can look at those alone that close', closing > 0 && closing < rows);
+    await page.getByRole('radio', { name: 'all' }).check();
     await page.locator('.fold > summary').click();
+    await page.evaluate(() => scrollTo(0, 0));
   },
   async plan(page) {
     // By keyboard alone: to an instance, and into its details.

@@ -81,6 +81,7 @@ def many():
             rules.append(rule("tcp", (8000, 8099), ["198.51.100.7/32"]))
         if number == 73:
             rules.append(rule("udp", (60000, 61000), ["192.0.2.0/24"]))
+            name += "-" + "of_a_name_without_a_place_to_break_it" * 2
         regions["us-east-1" if number % 3 == 0 else "eu-central-1"].append(
             {
                 "name": name,
@@ -144,6 +145,7 @@ def main():
         ("partly", ["drift", "-c", config, "--inventory", partly], 6),
         ("many", ["plan", "-c", many_config, "--inventory", many_fleet], 0),
         ("many-drift", ["drift", "-c", many_config, "--inventory", many_fleet], 2),
+        ("check", ["check", "-c", refused], 3),
         ("failed", ["plan", "-c", config, "--inventory", "no-such.json"], 1),
     ]
     for name, arguments, code in pages:

@@ -14,7 +14,7 @@ use crate::render::words::sanitize;
 /// Instances that a message names; the machine-readable reports have all of them.
 const NAMED: usize = 8;
 
-/// Lines of access that a finding shows.
+/// Lines of access that a finding shows; the exact boxes are in the machine-readable reports.
 pub(in crate::render) const SHOWN: usize = 6;
 
 /// The same violation in one or more places.

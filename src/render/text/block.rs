@@ -229,7 +229,7 @@ fn still_open(text: &mut String, all: &[StillOpen]) {
 }
 
 /// What live entries that cannot be read for certain may let in beside what is certain.
-pub(in crate::render) fn in_doubt(plan: &InstancePlan) -> Vec<Line> {
+fn in_doubt(plan: &InstancePlan) -> Vec<Line> {
     if plan.before.is_certain() {
         return Vec::new();
     }
