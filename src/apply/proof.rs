@@ -28,7 +28,8 @@ pub(super) enum Seen {
 
 impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
     /// Reads back until the rules mean `after`. The first read is believed when it agrees; once one did not, two in a row
-    /// must.
+    /// must. Where the same other rules come twice in a row, it is asked who else wrote: then waiting longer would show nothing
+    /// new.
     ///
     /// Where the spelling counts, they must be spelled so too. Rules that mean it and are spelled otherwise may be an old
     /// view, so that they are read again; after some reads it is the service that spells in a way of its own, which is no
@@ -36,6 +37,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
     pub(super) async fn prove(&mut self, replaced: bool) -> Result<(), Trouble> {
         let mut backoff = self.backoff(self.tools.settings.proof_timeout);
         let (mut needed, mut agreed, mut respelled) = (1, 0, 0);
+        let mut other = None;
         let InstancePlan { before, after, .. } = self.plan;
         loop {
             let live = self
@@ -68,6 +70,16 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                         self.plan.family(),
                     )));
                 }
+                if other.as_ref() == Some(&live)
+                    && let Some(foreign) = self.another_writer().await
+                {
+                    let difference = difference(&live, after, self.plan.family());
+                    return Err(Trouble::Over(Outcome::ForeignWriter(Foreign {
+                        difference: Some(difference),
+                        ..foreign
+                    })));
+                }
+                other = Some(live);
             }
             self.waiting("the rules do not read back as planned yet");
             backoff.pause().await;
@@ -186,11 +198,15 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
 
     /// The rules are neither what a write started from nor what it leads to.
     pub(super) async fn overtaken(&self, live: &LiveFirewall, to: &Firewall) -> Trouble {
-        let operations = self.tools.reader.operations_for(self.id()).await;
-        let foreign = self.own_operations.foreign(&operations.unwrap_or_default());
         Trouble::Over(Outcome::ForeignWriter(Foreign {
             difference: Some(difference(live, to, self.plan.family())),
-            ..foreign.unwrap_or_default()
+            ..self.another_writer().await.unwrap_or_default()
         }))
+    }
+
+    /// The operation that shows another writer, as far as the operations can be read.
+    async fn another_writer(&self) -> Option<Foreign> {
+        let operations = self.tools.reader.operations_for(self.id()).await;
+        self.own_operations.foreign(&operations.unwrap_or_default())
     }
 }

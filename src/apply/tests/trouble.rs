@@ -1,5 +1,7 @@
 //! What goes wrong, one situation at a time: what may be sent after it and how it must end.
 
+use std::time::Duration;
+
 use super::service::{
     Behaviour, DENIED, FINE, Fault, IGNORED, LOST_AFTER, LOST_BEFORE, Moment, REJECTED, Service,
     THROTTLED, UNSENT, from, rules, tcp,
@@ -7,8 +9,8 @@ use super::service::{
 use super::{
     APPLIED, after, before, elsewhere, go, hasty, message, open, opened, opening, patient, put,
 };
-use crate::apply::Settings;
 use crate::apply::outcomes::unproved;
+use crate::apply::{Clock as _, Settings};
 use crate::lightsail::{Error, Kind};
 use crate::model::{Firewall, InstanceState, Key, Protocol};
 use crate::plan::{Call, InstancePlan, Outcome};
@@ -385,6 +387,32 @@ async fn the_fallback_follows_a_call_that_had_its_effect() {
     let result = go(&service, vec![plan], patient()).await.results.remove(0);
     assert_eq!(result.outcome.status().as_str(), "repaired", "{result:?}");
     assert_eq!(service.host("web", |host| host.rules.clone()), both);
+}
+
+/// An old view passes by itself, and what somebody else wrote does not.
+#[tokio::test(flavor = "current_thread")]
+async fn another_writer_who_shows_is_not_waited_for() {
+    let service = Service::default();
+    let behaviour = Behaviour {
+        foreign: Some((3, elsewhere(), true)),
+        ..Behaviour::default()
+    };
+    let plan = InstancePlan {
+        calls: vec![put()],
+        ..opening(&service, behaviour)
+    };
+    let settings = Settings {
+        first_pause: Duration::from_millis(500),
+        ..patient()
+    };
+    let begun = service.elapsed();
+    let result = go(&service, vec![plan], settings).await.results.remove(0);
+    let Outcome::ForeignWriter(foreign) = &result.outcome else {
+        panic!("{result:?}")
+    };
+    assert!(foreign.what.is_some(), "{foreign}");
+    let waited = service.elapsed() - begun;
+    assert!(waited < Duration::from_secs(2), "{waited:?}");
 }
 
 /// Where no operation shows who it was, the difference says what happened.
