@@ -25,6 +25,7 @@ mod confirm;
 mod failure_limit;
 mod instance;
 mod journal;
+pub mod leases;
 mod outcomes;
 mod own_operations;
 mod precondition;

@@ -51,7 +51,8 @@ impl Validity {
         self.over(now).or_else(ended)
     }
 
-    fn now(&self, clock: OffsetDateTime) -> OffsetDateTime {
+    /// The time that the plan is for, of that of the clock.
+    pub(super) fn now(&self, clock: OffsetDateTime) -> OffsetDateTime {
         clock.saturating_add(self.ahead)
     }
 }

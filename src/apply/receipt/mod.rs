@@ -14,6 +14,7 @@
 //!
 //! Rules are spelled as the API spells them. `before` also holds the live entries that are no certain rules.
 
+mod deferred;
 mod file;
 mod line;
 mod read;
@@ -21,6 +22,7 @@ mod rollback;
 #[cfg(all(test, feature = "emulator"))]
 mod tests;
 
+pub use deferred::DeferredReceipt;
 pub use file::{ReceiptFile, Unconfirmed, goes_on, unconfirmed, unended};
 pub use line::{Header, Scope};
 pub use read::{Damage, Receipt, Write};

@@ -1,15 +1,15 @@
 //! Grants as the verbs that make and end them need them: the fleet with its leases, and the way from a lease to open and
 //! closed rules.
 //!
-//! **Owns** the order that keeps a grant from outliving its end: the tag is written before anything is opened and removed
-//! after it was closed, so that whatever dies in between is ended by the next `apply --only-expired`. Two that write at once
-//! each begin again from what is live. **Does not** choose calls, which `plan` does, and does not send them, which `apply`
-//! does.
+//! **Owns** who asks, for what and for whom, and whether it is permitted. **Does not** choose calls, which `plan` does, and
+//! does not know in which order a lease is opened and closed, which `apply` does.
 
-mod settle;
+mod judge;
 mod whoami;
+mod write;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use clap::Args;
 use time::OffsetDateTime;
@@ -25,8 +25,6 @@ use crate::lease::{Judged, Lease, Limits, State, caller_name};
 use crate::lightsail::aws::AccountsWriter;
 use crate::model::{Code, DesiredInstance, InstanceId, Key, Live, Site, Sources, Unreadable};
 use crate::render::grants::{Grant, Grants};
-
-pub(super) use settle::{Aim, Unsettled};
 
 /// The flags of every verb that is about grants.
 #[derive(Args, Debug)]
@@ -98,28 +96,6 @@ impl Fleet {
                 "say what may be granted, as in `[grants]` with `services = [\"ssh\"]` and `max = \"8h\"`"
                     .to_owned(),
             )))
-    }
-
-    /// What is wanted of an instance, its leases included; `None` where nothing declares it.
-    ///
-    /// # Errors
-    /// The configuration does not fit the instances, or it cannot be told what it wants.
-    pub(super) fn wanted(
-        &self,
-        id: &InstanceId,
-    ) -> Result<Option<std::sync::Arc<DesiredInstance>>, RunError> {
-        let desired =
-            self.config
-                .resolve_listed(&self.live.instances, &self.listing, self.now())?;
-        if let Some(Unreadable { reason, hint }) = desired.undecided.get(id) {
-            return Err(CommandError::new(
-                Exit::Incomplete,
-                format!("what is declared for `{id}` is undecided: {reason}"),
-            )
-            .with_hint(hint.clone())
-            .into());
-        }
-        Ok(desired.instances.get(id).cloned())
     }
 
     /// Every grant of the instances that are looked at.
@@ -248,6 +224,26 @@ impl Fleet {
         }
         Ok(sources)
     }
+}
+
+/// What is wanted of an instance, its leases included; `None` where nothing declares it.
+fn wanted(
+    config: &Config,
+    live: &Live,
+    listing: &Listing,
+    id: &InstanceId,
+    now: OffsetDateTime,
+) -> Result<Option<Arc<DesiredInstance>>, RunError> {
+    let desired = config.resolve_listed(&live.instances, listing, now)?;
+    if let Some(Unreadable { reason, hint }) = desired.undecided.get(id) {
+        return Err(CommandError::new(
+            Exit::Incomplete,
+            format!("what is declared for `{id}` is undecided: {reason}"),
+        )
+        .with_hint(hint.clone())
+        .into());
+    }
+    Ok(desired.instances.get(id).cloned())
 }
 
 /// A grant as `grants` would list it.

@@ -2,7 +2,6 @@
 //!
 //! Owns the verb, and the way from what was asked for to a lease. What is opened and how is decided by the plan.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -16,12 +15,12 @@ use crate::cli::args::{Format, duration, reason};
 use crate::cli::connection::AccessMode;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
-use crate::cli::leases::{Aim, Fleet, LeaseArgs, Unsettled, granted};
+use crate::cli::leases::{Fleet, LeaseArgs, granted};
 use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
-use crate::cli::streams::{complain, fit, say};
+use crate::cli::streams::fit;
 use crate::cli::unconfirmed::ReceiptsArgs;
 use crate::lease::{Lease, LeaseId, NotPermitted, State};
 use crate::model::{InstanceId, Key, instant};
@@ -182,11 +181,6 @@ pub(super) async fn make(
     };
     let replaced: Vec<&Lease> = replaced.iter().collect();
     fleet.judge(&id, &lease, &replaced).await?;
-    fleet.remember(&id, &lease).await?;
-    let aim = Aim {
-        open: vec![&lease],
-        close: replaced.clone(),
-    };
     let about = format!(
         "grant {}: {lease} until {} by {}: {}",
         lease.id,
@@ -194,22 +188,7 @@ pub(super) async fn make(
         lease.by,
         reason.as_deref().unwrap_or("no reason was given")
     );
-    if let Err(Unsettled { wrote, error }) = fleet.settle(&id, &aim, &about, receipts).await {
-        let tag = lease.id.tag_key();
-        if wrote {
-            say(&format!(
-                "note: something may be open: the tag `{tag}` stays, so that `apply --only-expired` closes it after {}",
-                instant::show(lease.until)
-            ));
-        } else if let Err(error) = fleet.forget(&id, BTreeSet::from([tag])).await {
-            complain(error.code, &error.message, error.hint.as_deref());
-        }
-        return Err(error);
-    }
-    let tags = replaced.iter().map(|lease| lease.id.tag_key()).collect();
-    if let Err(error) = fleet.forget(&id, tags).await {
-        complain(error.code, &error.message, error.hint.as_deref());
-    }
+    fleet.grant(&id, &lease, &replaced, about, receipts).await?;
     let replaced = replaced.iter().map(|lease| lease.id.clone()).collect();
     Ok(Made {
         id,

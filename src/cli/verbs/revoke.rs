@@ -11,7 +11,7 @@ use crate::cli::args::Format;
 use crate::cli::connection::AccessMode;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
-use crate::cli::leases::{Aim, Fleet, LeaseArgs, Unsettled};
+use crate::cli::leases::{Fleet, LeaseArgs};
 use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
@@ -149,23 +149,16 @@ pub(super) async fn revoke(
             judged.tag
         ));
     }
-    if !close.is_empty() {
-        let ids: Vec<String> = close.iter().map(|lease| lease.id.to_string()).collect();
-        let about = format!("revoke {}", ids.join(", "));
-        let aim = Aim {
-            open: Vec::new(),
-            close,
-        };
-        let settled = fleet.settle(id, &aim, &about, receipts).await;
-        settled.map_err(|Unsettled { error, .. }| match error {
-            RunError::Command(error) => error,
-            RunError::Invalid(_) => {
-                CommandError::failed(format!("the configuration does not fit `{id}`"))
-            }
-        })?;
-    }
+    let ids: Vec<String> = close.iter().map(|lease| lease.id.to_string()).collect();
+    let about = format!("revoke {}", ids.join(", "));
     let tags: BTreeSet<String> = all.iter().map(|judged| judged.tag.clone()).collect();
-    fleet.forget(id, tags).await
+    let revoked = fleet.revoke(id, &close, &tags, about, receipts).await;
+    revoked.map_err(|error| match error {
+        RunError::Command(error) => error,
+        RunError::Invalid(_) => {
+            CommandError::failed(format!("the configuration does not fit `{id}`"))
+        }
+    })
 }
 
 /// The grants that are meant.

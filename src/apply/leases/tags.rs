@@ -1,0 +1,105 @@
+//! The tags of leases: written and seen before anything is opened, removed after it was closed.
+//!
+//! **Owns** what is believed of a change of tags: what a read shows. **Does not** know what a tag grants.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::look;
+use crate::apply::outcomes::{failure, plain};
+use crate::apply::wait::Backoff;
+use crate::apply::{Journal, Progress, Tools};
+use crate::lease::Lease;
+use crate::lightsail::{Kind, Reader, Writer};
+use crate::model::InstanceId;
+use crate::plan::Failure;
+
+/// Writes the tag of a lease and waits until it is seen.
+///
+/// # Errors
+/// It was not written, or is not seen. Then nothing was opened, and the tag is taken back as far as that is possible.
+pub async fn remember<R: Reader, W: Writer, J: Journal, P: Progress>(
+    id: &InstanceId,
+    lease: &Lease,
+    tools: &Tools<'_, R, W, J, P>,
+) -> Result<(), Failure> {
+    let value = lease.value().map_err(|error| plain(error.to_string()))?;
+    let key = lease.id.tag_key();
+    let tags = BTreeMap::from([(key.clone(), value.clone())]);
+    let why = match tools.writer.tag(id, &tags).await {
+        Err(error) if !error.is_outcome_unknown() => {
+            let failure = failure(&error);
+            return Err(Failure {
+                message: format!("the tag `{key}` cannot be written: {}", failure.message),
+                ..failure
+            });
+        }
+        Err(error) => error.to_string(),
+        Ok(_) => "it is not seen".to_owned(),
+    };
+    let settings = tools.settings;
+    let mut backoff = Backoff::new(tools.clock, settings, settings.proof_timeout);
+    loop {
+        let seen = look(id, tools).await;
+        if seen.is_ok_and(|instance| instance.tags.get(&key) == Some(&value)) {
+            return Ok(());
+        }
+        if backoff.is_over() {
+            break;
+        }
+        backoff.pause().await;
+    }
+    let _ = tools.writer.untag(id, &[key.clone()].into()).await;
+    let hint = Some("look with `portward grants`; nothing was opened".to_owned());
+    Err(Failure {
+        hint,
+        ..plain(format!(
+            "whether the tag `{key}` was written is not known: {why}"
+        ))
+    })
+}
+
+/// Removes tags, and waits until they are not seen any more. One that somebody else removed is not missed.
+///
+/// # Errors
+/// Some are still there.
+pub async fn forget<R: Reader, W: Writer, J: Journal, P: Progress>(
+    id: &InstanceId,
+    tags: &BTreeSet<String>,
+    tools: &Tools<'_, R, W, J, P>,
+) -> Result<(), Failure> {
+    let settings = tools.settings;
+    let mut backoff = Backoff::new(tools.clock, settings, settings.proof_timeout);
+    let mut left = tags.clone();
+    while !left.is_empty() {
+        let sent = tools.writer.untag(id, &left).await;
+        match tools.reader.instance(id).await {
+            Ok(instance) => left.retain(|tag| instance.tags.contains_key(tag)),
+            Err(error) if error.kind() == Kind::NotFound => return Ok(()),
+            // It was accepted, and that is all that can be known.
+            Err(_) if sent.is_ok() => return Ok(()),
+            Err(_) => {}
+        }
+        if left.is_empty() {
+            break;
+        }
+        let shown: Vec<String> = left.iter().map(|tag| format!("`{tag}`")).collect();
+        let shown = shown.join(", ");
+        match sent {
+            Err(error)
+                if backoff.is_over()
+                    || matches!(error.kind(), Kind::AccessDenied | Kind::Unauthenticated) =>
+            {
+                let failure = failure(&error);
+                return Err(Failure {
+                    message: format!("{shown} cannot be removed: {}", failure.message),
+                    ..failure
+                });
+            }
+            Ok(_) if backoff.is_over() => {
+                return Err(plain(format!("{shown} was removed, and is still seen")));
+            }
+            _ => backoff.pause().await,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! A receipt that begins with the first write, for a run that may find nothing to write.
+//!
+//! **Owns** when the file is made. **Does not** know what is in it.
+
+use std::cell::OnceCell;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Header, ReceiptFile};
+use crate::apply::{Intent, Journal, Stage};
+use crate::lightsail::{Error, Operation};
+use crate::plan::InstanceResult;
+
+/// The receipt of a run that has written nothing yet. It is told by [`Journal`].
+#[derive(Debug)]
+pub struct DeferredReceipt {
+    folder: PathBuf,
+    header: Header,
+    file: OnceCell<ReceiptFile>,
+}
+
+impl DeferredReceipt {
+    /// Nothing is made on disk.
+    #[must_use]
+    pub fn new(folder: &Path, header: Header) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            header,
+            file: OnceCell::new(),
+        }
+    }
+
+    /// Where it is, once there is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.file.get().map(ReceiptFile::path)
+    }
+
+    /// As [`ReceiptFile::end`].
+    ///
+    /// # Errors
+    /// A line could not be written.
+    pub fn end(&self, interrupted: bool) -> io::Result<()> {
+        self.file.get().map_or(Ok(()), |file| file.end(interrupted))
+    }
+
+    fn begun(&self) -> io::Result<&ReceiptFile> {
+        if let Some(file) = self.file.get() {
+            return Ok(file);
+        }
+        let file = ReceiptFile::create(&self.folder, &self.header).map_err(|error| {
+            let folder = self.folder.display();
+            io::Error::new(error.kind(), format!("`{folder}`: {error}"))
+        })?;
+        Ok(self.file.get_or_init(|| file))
+    }
+}
+
+impl Journal for DeferredReceipt {
+    fn intent(&self, intent: &Intent<'_>) -> io::Result<usize> {
+        self.begun()?.intent(intent)
+    }
+
+    fn outcome(&self, write: usize, answer: Result<&Operation, &Error>) {
+        if let Some(file) = self.file.get() {
+            file.outcome(write, answer);
+        }
+    }
+
+    fn result(&self, result: &InstanceResult) {
+        if let Some(file) = self.file.get() {
+            file.result(result);
+        }
+    }
+
+    fn stage(&self, stage: Stage<'_>) {
+        if let Some(file) = self.file.get() {
+            file.stage(stage);
+        }
+    }
+}

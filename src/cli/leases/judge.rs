@@ -1,0 +1,126 @@
+//! Whether a lease may be granted, before anything of it is written.
+//!
+//! **Owns** the questions: whether `[grants]` and the policies permit it, and whether it could be opened and ended safely.
+//! **Does not** write.
+
+use super::{Fleet, wanted};
+use crate::apply::leases::Aim;
+use crate::cli::error::{CommandError, RunError};
+use crate::cli::exit::Exit;
+use crate::lease::Lease;
+use crate::lightsail::Reader as _;
+use crate::model::{Code, InstanceId, Mode, Rule};
+use crate::plan::{self, Plan, Verdict};
+use crate::policy::{self, JudgedRules};
+
+impl Fleet {
+    /// Judges a lease before anything of it is written.
+    ///
+    /// # Errors
+    /// `[grants]` or a policy does not permit it, the instance cannot have it, or it could not be opened safely.
+    pub(in crate::cli) async fn judge(
+        &mut self,
+        id: &InstanceId,
+        lease: &Lease,
+        replaced: &[&Lease],
+    ) -> Result<(), RunError> {
+        let refused = |message: String, hint: Option<&str>| {
+            CommandError::new(Exit::Refused, message).with_hint(hint.map(str::to_owned))
+        };
+        let limits = self.limits()?;
+        let instance = self.live.instances.get(id).ok_or_else(|| gone(id))?;
+        let takes = self.config.may_grant_on(instance);
+        if let Err(why) = limits.permits(lease, takes, self.now()) {
+            let hint = format!("see `[grants]` at {}", limits.origin);
+            return Err(refused(format!("not granted on `{id}`: {why}"), Some(&hint)).into());
+        }
+        let firewall = self.connection.reader().rules(id).await;
+        let firewall = firewall.map_err(|error| cannot_read(id, &error))?;
+        let now = self.now();
+        let without = wanted(&self.config, &self.live, &self.listing, id, now)?;
+        // As if the tag were there.
+        let value = lease
+            .value()
+            .map_err(|error| CommandError::failed(error.to_string()))?;
+        let mut tagged = instance.clone();
+        tagged.tags.insert(lease.id.tag_key(), value);
+        for lease in replaced {
+            tagged.tags.remove(&lease.id.tag_key());
+        }
+        let before = self.live.instances.insert(id.clone(), tagged);
+        let desired = self
+            .config
+            .resolve_listed(&self.live.instances, &self.listing, self.now());
+        let instance = match before {
+            Some(before) => self.live.instances.insert(id.clone(), before),
+            None => None,
+        };
+        let mut desired = desired?;
+        desired.instances.retain(|one, _| one == id);
+        let (Some(wanted), Some(instance)) = (desired.instances.get(id), instance) else {
+            let hint =
+                "only the firewall of an instance that the configuration declares can be opened";
+            return Err(
+                refused(format!("not granted: nothing declares `{id}`"), Some(hint)).into(),
+            );
+        };
+        if wanted.mode == Mode::Observe {
+            let message = format!("not granted: `{id}` is in observe mode, and is never written");
+            return Err(refused(message, None).into());
+        }
+        let aim = Aim {
+            open: vec![lease],
+            close: replaced.to_vec(),
+        };
+        let one = aim.plan(&instance, wanted, &firewall);
+        if one.changes.iter().all(|change| !opens(change)) && wanted.mode == Mode::Additive {
+            let known = without.as_deref().map_or(&[][..], |wanted| &wanted.rules);
+            if !is_declared(lease, known) {
+                let message = format!(
+                    "not granted: on `{id}` {lease} is open already by a rule that nothing declares, and ending a grant would close it"
+                );
+                return Err(refused(message, None).into());
+            }
+        }
+        if let Verdict::Refused { reason, hint } = &one.verdict {
+            return Err(refused(format!("not granted: {reason}"), hint.as_deref()).into());
+        }
+        let plan = Plan {
+            instances: vec![one],
+            ..Plan::default()
+        };
+        let findings = policy::policies(&plan, &desired, JudgedRules::Result);
+        let mut violations = findings.violations.iter();
+        if let Some(violation) = violations.find(|violation| violation.refuses()) {
+            let message = format!(
+                "not granted: policy `{}` on `{id}`: {}",
+                violation.policy, violation.reason
+            );
+            return Err(refused(message, Some(&violation.hint)).into());
+        }
+        Ok(())
+    }
+}
+
+fn opens(change: &plan::Change) -> bool {
+    matches!(
+        change.action,
+        plan::Action::Add | plan::Action::Widen | plan::Action::Replace
+    )
+}
+
+/// Whether everything that a lease opens is declared anyway.
+fn is_declared(lease: &Lease, rules: &[Rule]) -> bool {
+    lease.keys.iter().all(|key| {
+        let mut same = rules.iter().filter(|rule| rule.key == *key);
+        same.any(|rule| rule.sources.names_all_of(&lease.sources))
+    })
+}
+
+fn gone(id: &InstanceId) -> CommandError {
+    CommandError::failed(format!("there is no instance `{id}` any more")).of_kind(Code::NotFound)
+}
+
+fn cannot_read(id: &InstanceId, error: &crate::lightsail::Error) -> CommandError {
+    CommandError::failed(format!("`{id}` cannot be read: {error}")).with_hint(error.hint())
+}

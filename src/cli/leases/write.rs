@@ -1,0 +1,191 @@
+//! Leases opened and closed for a verb, under a receipt of its own.
+//!
+//! **Owns** what is said where it could not be done, and what is left then. **Does not** decide the order of the steps, which
+//! is `apply::leases`'.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use super::{Fleet, wanted};
+use crate::apply::leases::{self, Declared, Granted, Obstacle, Revoked, Tag, Ungranted, Unsettled};
+use crate::apply::receipt::{DeferredReceipt, Header, Scope};
+use crate::apply::{Settings, Stop, SystemClock, Tools, Validity};
+use crate::cli::connection::AnyReader;
+use crate::cli::error::{CommandError, RunError};
+use crate::cli::exit::Exit;
+use crate::cli::streams::{complain, say};
+use crate::config::{Config, Listing};
+use crate::lease::Lease;
+use crate::lightsail::aws::AccountsWriter;
+use crate::model::{DesiredInstance, Instance, InstanceId, Live, instant};
+use crate::plan::Failure;
+
+/// The configuration beside the instances as they were seen last.
+struct Seen<'a> {
+    config: &'a Config,
+    live: &'a mut Live,
+    listing: &'a Listing,
+}
+
+impl Declared for Seen<'_> {
+    type Error = RunError;
+
+    fn wanted(
+        &mut self,
+        instance: &Instance,
+        now: OffsetDateTime,
+    ) -> Result<Option<Arc<DesiredInstance>>, RunError> {
+        let id = instance.id.clone();
+        self.live.instances.insert(id.clone(), instance.clone());
+        wanted(self.config, self.live, self.listing, &id, now)
+    }
+}
+
+type Writing<'a> = Tools<'a, AnyReader, AccountsWriter, DeferredReceipt, ()>;
+
+impl Fleet {
+    /// Opens a lease in place of others. `about` says so in the receipt.
+    ///
+    /// # Errors
+    /// It is not open, or that is not known. What is left of it is said.
+    pub(in crate::cli) async fn grant(
+        &mut self,
+        id: &InstanceId,
+        lease: &Lease,
+        replaced: &[&Lease],
+        about: String,
+        receipts: &Path,
+    ) -> Result<(), RunError> {
+        let granted = async |seen: &mut Seen<'_>, tools: &Writing<'_>| {
+            leases::grant(id, lease, replaced, seen, tools).await
+        };
+        match self.write(id, about, receipts, granted).await? {
+            Ok(Granted { left }) => {
+                if let Some(failure) = left {
+                    let error = still_tagged(id, failure);
+                    complain(error.code, &error.message, error.hint.as_deref());
+                }
+                Ok(())
+            }
+            Err(Ungranted { why, tag }) => {
+                match tag {
+                    Tag::Gone => {}
+                    Tag::Left(failure) => {
+                        let error = still_tagged(id, failure);
+                        complain(error.code, &error.message, error.hint.as_deref());
+                    }
+                    Tag::Stays => say(&format!(
+                        "note: something may be open: the tag `{}` stays, so that `apply --only-expired` closes it after {}",
+                        lease.id.tag_key(),
+                        instant::show(lease.until)
+                    )),
+                }
+                Err(told(id, why))
+            }
+        }
+    }
+
+    /// Closes leases and removes these tags.
+    ///
+    /// # Errors
+    /// Something may still be open.
+    pub(in crate::cli) async fn revoke(
+        &mut self,
+        id: &InstanceId,
+        close: &[&Lease],
+        tags: &BTreeSet<String>,
+        about: String,
+        receipts: &Path,
+    ) -> Result<(), RunError> {
+        let revoked = async |seen: &mut Seen<'_>, tools: &Writing<'_>| {
+            leases::revoke(id, close, tags, seen, tools).await
+        };
+        match self.write(id, about, receipts, revoked).await? {
+            Ok(Revoked { left: None }) => Ok(()),
+            Ok(Revoked {
+                left: Some(failure),
+            }) => Err(still_tagged(id, failure).into()),
+            Err(Unsettled { wrote: _, why }) => Err(told(id, why)),
+        }
+    }
+
+    /// Does something that writes, under a receipt.
+    async fn write<T>(
+        &mut self,
+        id: &InstanceId,
+        about: String,
+        receipts: &Path,
+        work: impl AsyncFnOnce(&mut Seen<'_>, &Writing<'_>) -> T,
+    ) -> Result<T, CommandError> {
+        let writer = self.writer()?;
+        let instance = self.live.instances.get(id);
+        let scope = Scope {
+            account: instance.and_then(|instance| instance.account().map(str::to_owned)),
+            regions: vec![id.region.clone()],
+            targets: vec![id.to_string()],
+        };
+        let mut header = Header::new(OffsetDateTime::now_utc(), scope);
+        header.grant = Some(about);
+        let receipt = DeferredReceipt::new(receipts, header);
+        let (settings, stop) = (Settings::default(), Stop::new());
+        let validity = Validity {
+            ahead: self.ahead,
+            ..Validity::default()
+        };
+        let tools = Tools {
+            reader: self.connection.reader(),
+            writer: &writer,
+            journal: &receipt,
+            progress: &(),
+            settings: &settings,
+            stop: &stop,
+            validity: &validity,
+            clock: &SystemClock,
+        };
+        let mut seen = Seen {
+            config: &self.config,
+            live: &mut self.live,
+            listing: &self.listing,
+        };
+        let done = work(&mut seen, &tools).await;
+        if let Some(path) = receipt.path() {
+            tracing::info!(receipt = %path.display(), "written");
+            if let Err(error) = receipt.end(false) {
+                let path = path.display();
+                say(&format!(
+                    "warning: the receipt `{path}` is not complete: {error}"
+                ));
+            }
+        }
+        Ok(done)
+    }
+}
+
+fn still_tagged(id: &InstanceId, failure: Failure) -> CommandError {
+    let Failure { message, hint, .. } = failure;
+    let otherwise =
+        "until its end it counts as declared: remove it, or the next `apply` opens it again";
+    CommandError::failed(format!("closed, but on `{id}` {message}"))
+        .with_hint(hint.or_else(|| Some(otherwise.to_owned())))
+}
+
+fn told(id: &InstanceId, why: Obstacle<RunError>) -> RunError {
+    let error = match why {
+        Obstacle::Declared(error) => return error,
+        Obstacle::Over(lease) => {
+            CommandError::failed(format!("the grant {lease} was revoked or is over"))
+        }
+        Obstacle::Contended(last) => CommandError::new(
+            Exit::Stale,
+            format!("`{id}`: others wrote again and again: {last}"),
+        )
+        .with_hint(Some("try again when nobody else writes".to_owned())),
+        Obstacle::Failed(Failure { message, hint, .. }) => {
+            CommandError::failed(format!("`{id}`: {message}")).with_hint(hint)
+        }
+    };
+    error.into()
+}
