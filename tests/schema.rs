@@ -156,6 +156,7 @@ fn plan_files_are_as_their_schema_says() {
         declared: 9,
         shard: portward::model::Shard::new(3, 8),
         as_of: Some(now),
+        leases: true,
     };
     let until = file::valid_until(desired.ends_next(), now, file::VALID_FOR);
     let file = PlanFile::new(plan, scope, desired.guard.clone(), fingerprint, now, until);
@@ -173,7 +174,7 @@ fn plan_files_are_as_their_schema_says() {
         schema::PLAN,
         &document,
         &["tags", "accounts"],
-        &["shard", "asOf", "accounts"],
+        &["shard", "asOf", "accounts", "leases"],
         100,
     );
     let strict = Options {
@@ -192,7 +193,7 @@ fn plan_files_are_as_their_schema_says() {
         schema::PLAN,
         &document,
         &["tags", "accounts"],
-        &["shard", "asOf", "accounts"],
+        &["shard", "asOf", "accounts", "leases"],
         100,
     );
 }

@@ -15,7 +15,8 @@
 //! Another writer is left alone. It shows in the read before the write, in the read-back, and in the operations on the
 //! instance. Those are asked for after Opens and Closes, which may have taken with them what somebody added to the same key
 //! meanwhile, and where anything was out of the ordinary (a reply was lost, a call refused, a read-back differed even once).
-//! So a Put costs one write and three reads (rules, instance, rules), and an Open or a Close one read more.
+//! So a Put costs one write and three reads (rules, instance, rules), and an Open or a Close one read more. Where access may be
+//! granted for a time while a run goes on, the operations and the tags are asked for after every write.
 //!
 //! Nothing waits for ever. Every call of a reader and a writer ends by a deadline of its own, and every repetition here has
 //! one from [`Settings`].
@@ -79,6 +80,8 @@ pub struct Settings {
     /// After how many instances that failed, were stale or had another writer nothing new is begun; at least one. What is
     /// begun by then is finished. `None` is never.
     pub max_failures: Option<usize>,
+    /// Whether access may be granted and revoked for a time while this runs, so that other writers are to be expected.
+    pub leases: bool,
 }
 
 impl Default for Settings {
@@ -94,6 +97,7 @@ impl Default for Settings {
             longest_pause: Duration::from_secs(5),
             attempts: 3,
             max_failures: None,
+            leases: false,
         }
     }
 }

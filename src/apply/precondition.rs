@@ -115,6 +115,17 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         Err(foreign(difference))
     }
 
+    /// After a proof: whether the same access is granted as when the plan was made. What cannot be read takes nothing from what
+    /// was read back.
+    pub(super) async fn nothing_granted(&self) -> Result<(), Outcome> {
+        let instance = self.tools.reader.instance(self.id()).await;
+        let planned = &self.plan.instance;
+        match instance.ok().and_then(|now| granted_since(&now, planned)) {
+            None => Ok(()),
+            Some(difference) => Err(foreign(difference)),
+        }
+    }
+
     /// Waits for the instance to be in a state that takes writes.
     pub(super) async fn settle(&mut self) -> Result<(), Outcome> {
         let timeout = self.tools.settings.timeout;

@@ -168,10 +168,17 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
     /// added since it was read is gone, and the rules are just as planned. A Put costs no such question: that it overwrites
     /// what it did not see is what it is.
     ///
+    /// Where access may be granted and revoked meanwhile, it is asked after a Put too, since others are to be expected then; and
+    /// the tags are looked at again: a lease that came or went may not show in any operation of the rules.
+    ///
     /// Operations that cannot be read take nothing from what was read back, and it is said that they were not.
     pub(super) async fn undisturbed(&mut self) -> Result<(), Outcome> {
-        if !self.disturbed && self.plan.calls.iter().all(replaces) {
+        let leases = self.tools.settings.leases;
+        if !self.disturbed && !leases && self.plan.calls.iter().all(replaces) {
             return Ok(());
+        }
+        if leases {
+            self.nothing_granted().await?;
         }
         let operations = match self.tools.reader.operations_for(self.id()).await {
             Ok(operations) => operations,

@@ -86,6 +86,9 @@ pub struct Scope {
     )]
     #[cfg_attr(test, schemars(with = "Option<instant::Instant>"))]
     pub as_of: Option<OffsetDateTime>,
+    /// Whether access may be granted and revoked for a time, so that others are to be expected to write meanwhile.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leases: bool,
 }
 
 impl PlanFile {

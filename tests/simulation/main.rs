@@ -12,11 +12,14 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::thread;
 
-use engine::{Explored, Tally, every_pair, explore, play_all};
+use engine::{Explored, Lived, Tally, die_everywhere, every_pair, explore, play_all, play_leases};
 use portward::emulator::Quirks;
 
 /// How many seeds are played unless told otherwise.
 const SEEDS: u64 = 1000;
+
+/// How many scenes there are of people who have access for a time.
+const LEASE_SEEDS: u64 = 250;
 
 /// How many threads: the tests are not alone on the machine.
 const THREADS: usize = 2;
@@ -74,6 +77,64 @@ fn whatever_the_service_does_every_invariant_holds() {
         never = self::never(&tally);
     }
     assert!(never.is_empty(), "never seen: {never:?}\n{tally}");
+}
+
+/// People grant, revoke and apply at once, some die, and time passes.
+#[test]
+fn whatever_people_do_at_once_leases_end_and_close_nothing_else() {
+    if let Some(seed) = number("PORTWARD_SEED") {
+        if let Err(broken) = play_leases(seed) {
+            panic!("{broken}");
+        }
+        return;
+    }
+    let seeds = number("PORTWARD_SEEDS").unwrap_or(LEASE_SEEDS);
+    let parts: Vec<(Lived, Vec<String>)> = thread::scope(|scope| {
+        let part = |first: usize| {
+            scope.spawn(move || {
+                let (mut lived, mut broken) = (Lived::default(), Vec::new());
+                for seed in (0..seeds).skip(first).step_by(THREADS) {
+                    match play_leases(seed) {
+                        Ok(more) => lived.merge(more),
+                        Err(what) => broken.push(what),
+                    }
+                }
+                (lived, broken)
+            })
+        };
+        let parts: Vec<_> = (0..THREADS).map(part).collect();
+        let parts = parts.into_iter();
+        parts
+            .map(|part| part.join().expect("it ends by itself"))
+            .collect()
+    });
+    let mut all = Lived::default();
+    let mut broken = Vec::new();
+    for (lived, what) in parts {
+        all.merge(lived);
+        broken.extend(what);
+    }
+    if let Some(first) = broken.first() {
+        let lines = broken.iter().filter_map(|what| what.lines().next());
+        panic!(
+            "{first}\nall of them:\n{}",
+            lines.collect::<Vec<_>>().join("\n")
+        );
+    }
+    let never = all.never();
+    assert!(
+        seeds < LEASE_SEEDS || never.is_empty(),
+        "never seen: {never:?}: {all:?}"
+    );
+}
+
+/// Wherever somebody dies, one run after the end leaves neither rule nor tag.
+#[test]
+fn whoever_dies_of_leases_leaves_nothing_that_stays() {
+    match die_everywhere() {
+        Ok(steps) => assert!(steps > 300, "only {steps} steps"),
+        Err(broken) => panic!("{broken}"),
+    }
 }
 
 fn number(variable: &str) -> Option<u64> {

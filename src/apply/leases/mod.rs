@@ -13,14 +13,14 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::outcomes::failure;
-use super::{Journal, Progress, Tools};
+use super::{Journal, Progress, Stop, Tools};
 use crate::lease::{Lease, LeaseId, Leases};
 use crate::lightsail::{Reader, Writer};
 use crate::model::{DesiredInstance, Instance, InstanceId, LiveFirewall, Rule};
 use crate::plan::{self, Failure, InstancePlan, Plan, Report, Verdict};
 
-pub use settle::settle;
-pub use tags::{forget, remember};
+pub use settle::{Settled, TOO_LATE, settle};
+pub use tags::forget;
 
 /// What the configuration says of an instance as it is.
 pub trait Declared {
@@ -88,8 +88,12 @@ pub struct Unsettled<E> {
 pub enum Obstacle<E> {
     /// What is wanted of the instance cannot be told.
     Declared(E),
-    /// A lease that was to be opened was revoked, or its time is over.
+    /// A lease that was to be opened was revoked, or its time is nearly over. Nothing is open of it.
     Over(LeaseId),
+    /// The instance is only observed, and never written to.
+    Observed,
+    /// Somebody wished to stop before anything was written.
+    Interrupted,
     /// Others wrote again and again. Says what the last of them did.
     Contended(String),
     /// It failed.
@@ -98,46 +102,99 @@ pub enum Obstacle<E> {
 
 /// Opens a lease: writes its tag, opens what it grants and closes what it takes the place of, and proves that.
 ///
+/// Whoever wishes to stop is heeded until something was written to the rules; from then on it is brought to its end.
+///
 /// # Errors
-/// It is not open, or that is not known. Where nothing was written to the rules, its tag is taken back.
+/// It is not open, or that is not known.
 pub async fn grant<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
     id: &InstanceId,
     lease: &Lease,
     replaced: &[&Lease],
     declared: &mut D,
     tools: &Tools<'_, R, W, J, P>,
-) -> Result<Granted, Ungranted<D::Error>> {
-    if let Err(failure) = remember(id, lease, tools).await {
-        return Err(Ungranted {
-            why: Obstacle::Failed(failure),
-            tag: Tag::Gone,
-        });
+) -> Result<Granted<D::Error>, Ungranted<D::Error>> {
+    let untagged = |why| Ungranted {
+        why,
+        tag: Tag::Gone,
+    };
+    if tools.stop.is_set() {
+        return Err(untagged(Obstacle::Interrupted));
     }
+    let remembered = tags::remember(id, lease, tools).await;
+    remembered.map_err(|failure| untagged(Obstacle::Failed(failure)))?;
     let aim = Aim {
         open: vec![lease],
         close: replaced.to_vec(),
     };
-    if let Err(Unsettled { wrote, why }) = settle(id, &aim, declared, tools).await {
-        let tag = if wrote {
-            Tag::Stays
-        } else {
-            match forget(id, &[lease.id.tag_key()].into(), tools).await {
-                Ok(()) => Tag::Gone,
-                Err(failure) => Tag::Left(failure),
-            }
-        };
+    let Settled {
+        mut lost, again, ..
+    } = match settle(id, &aim, declared, tools).await {
+        Ok(settled) => settled,
+        Err(Unsettled { wrote, why }) => {
+            let tag = if wrote {
+                Tag::Stays
+            } else {
+                take_back(id, lease, declared, tools).await
+            };
+            return Err(Ungranted { why, tag });
+        }
+    };
+    let tags: BTreeSet<String> = replaced.iter().map(|lease| lease.id.tag_key()).collect();
+    let left = tags::forget(id, &tags, tools).await.err();
+    let mut unsure = None;
+    if again {
+        match settle::settle_again(id, &aim, declared, tools).await {
+            Ok(settled) => lost.extend(settled.lost),
+            Err(Unsettled { why, .. }) => unsure = Some(why),
+        }
+    }
+    // Somebody may have revoked it before it was open.
+    if !tags::is_there(id, lease, tools).await {
+        let why = Obstacle::Over(lease.id.clone());
+        let tag = take_back(id, lease, declared, tools).await;
         return Err(Ungranted { why, tag });
     }
-    let tags: BTreeSet<String> = replaced.iter().map(|lease| lease.id.tag_key()).collect();
-    let left = forget(id, &tags, tools).await.err();
-    Ok(Granted { left })
+    Ok(Granted { left, unsure, lost })
+}
+
+/// Ends a lease that is not to be granted after all. Whoever saw its tag may have opened it by then.
+async fn take_back<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
+    id: &InstanceId,
+    lease: &Lease,
+    declared: &mut D,
+    tools: &Tools<'_, R, W, J, P>,
+) -> Tag {
+    let tools = &Tools {
+        stop: &Stop::new(),
+        ..*tools
+    };
+    let tags = [lease.id.tag_key()].into();
+    match revoke(id, &[lease], &tags, declared, tools).await {
+        Ok(Revoked { left: None, .. }) => Tag::Gone,
+        Ok(Revoked {
+            left: Some(failure),
+            ..
+        }) => Tag::Left(failure),
+        Err(Unsettled {
+            wrote: false,
+            why: Obstacle::Observed,
+        }) => match tags::forget(id, &tags, tools).await {
+            Ok(()) => Tag::Gone,
+            Err(failure) => Tag::Left(failure),
+        },
+        Err(_) => Tag::Stays,
+    }
 }
 
 /// A lease that is open.
 #[derive(Debug)]
-pub struct Granted {
+pub struct Granted<E> {
     /// Why the tags of those whose place it took are still there. What they granted is closed.
     pub left: Option<Failure>,
+    /// Why it is not known whether the access of others is as it was.
+    pub unsure: Option<Obstacle<E>>,
+    /// As of [`Settled`].
+    pub lost: Vec<Rule>,
 }
 
 /// Why a lease is not open.
@@ -152,15 +209,17 @@ pub struct Ungranted<E> {
 /// What became of the tag of a lease that is not open.
 #[derive(Debug)]
 pub enum Tag {
-    /// It is not there, and nothing was opened.
+    /// It is not there, and nothing is open.
     Gone,
-    /// It is there although nothing was opened.
+    /// It is there although nothing is open.
     Left(Failure),
     /// It stays, since something may be open: at its end that is closed.
     Stays,
 }
 
 /// Ends leases: closes what they opened, proves that, and removes these tags.
+///
+/// Whoever wishes to stop is heeded until something was written.
 ///
 /// # Errors
 /// Something may still be open. Then the tags stay, so that it is closed at its end.
@@ -171,15 +230,25 @@ pub async fn revoke<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
     declared: &mut D,
     tools: &Tools<'_, R, W, J, P>,
 ) -> Result<Revoked, Unsettled<D::Error>> {
+    let aim = Aim {
+        open: Vec::new(),
+        close: close.to_vec(),
+    };
+    let mut lost = Vec::new();
     if !close.is_empty() {
-        let aim = Aim {
-            open: Vec::new(),
-            close: close.to_vec(),
-        };
-        settle(id, &aim, declared, tools).await?;
+        lost = settle(id, &aim, declared, tools).await?.lost;
     }
-    let left = forget(id, tags, tools).await.err();
-    Ok(Revoked { left })
+    let left = tags::forget(id, tags, tools).await.err();
+    if !close.is_empty() && left.is_none() {
+        // Whoever saw the tags may have opened it again before they went.
+        let tools = &Tools {
+            stop: &Stop::new(),
+            ..*tools
+        };
+        let again = settle::settle_again(id, &aim, declared, tools).await?;
+        lost.extend(again.lost);
+    }
+    Ok(Revoked { left, lost })
 }
 
 /// Leases whose rules are closed.
@@ -187,6 +256,8 @@ pub async fn revoke<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
 pub struct Revoked {
     /// Why their tags are still there.
     pub left: Option<Failure>,
+    /// As of [`Settled`].
+    pub lost: Vec<Rule>,
 }
 
 /// Whether an instance has what its plan wants of it, so that the tags of what the plan ended may go.

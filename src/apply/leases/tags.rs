@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::look;
+use super::settle::READS;
 use crate::apply::outcomes::{failure, plain};
 use crate::apply::wait::Backoff;
 use crate::apply::{Journal, Progress, Tools};
@@ -17,7 +18,7 @@ use crate::plan::Failure;
 ///
 /// # Errors
 /// It was not written, or is not seen. Then nothing was opened, and the tag is taken back as far as that is possible.
-pub async fn remember<R: Reader, W: Writer, J: Journal, P: Progress>(
+pub(super) async fn remember<R: Reader, W: Writer, J: Journal, P: Progress>(
     id: &InstanceId,
     lease: &Lease,
     tools: &Tools<'_, R, W, J, P>,
@@ -56,6 +57,27 @@ pub async fn remember<R: Reader, W: Writer, J: Journal, P: Progress>(
             "whether the tag `{key}` was written is not known: {why}"
         ))
     })
+}
+
+/// Whether the tag of a lease is there, as far as that can be read.
+pub(super) async fn is_there<R: Reader, W: Writer, J: Journal, P: Progress>(
+    id: &InstanceId,
+    lease: &Lease,
+    tools: &Tools<'_, R, W, J, P>,
+) -> bool {
+    let settings = tools.settings;
+    let mut backoff = Backoff::new(tools.clock, settings, settings.proof_timeout);
+    for read in 1..=READS {
+        let seen = look(id, tools).await;
+        if seen.is_ok_and(|instance| !instance.tags.contains_key(&lease.id.tag_key())) {
+            if read < READS {
+                backoff.pause().await;
+            }
+            continue;
+        }
+        return true;
+    }
+    false
 }
 
 /// Removes tags, and waits until they are not seen any more. One that somebody else removed is not missed.

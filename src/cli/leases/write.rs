@@ -20,7 +20,7 @@ use crate::cli::streams::{complain, say};
 use crate::config::{Config, Listing};
 use crate::lease::Lease;
 use crate::lightsail::aws::AccountsWriter;
-use crate::model::{DesiredInstance, Instance, InstanceId, Live, instant};
+use crate::model::{Code, DesiredInstance, Instance, InstanceId, Live, Rule, instant};
 use crate::plan::Failure;
 
 /// The configuration beside the instances as they were seen last.
@@ -63,7 +63,15 @@ impl Fleet {
             leases::grant(id, lease, replaced, seen, tools).await
         };
         match self.write(id, about, receipts, granted).await? {
-            Ok(Granted { left }) => {
+            Ok(Granted { left, unsure, lost }) => {
+                name_lost(id, &lost);
+                if let Some(RunError::Command(error)) = unsure.map(|why| told(id, why)) {
+                    let message = format!(
+                        "granted, and whether others have what they were granted is not known: {}",
+                        error.message
+                    );
+                    complain(error.code, &message, Some("look with `portward plan`"));
+                }
                 if let Some(failure) = left {
                     let error = still_tagged(id, failure);
                     complain(error.code, &error.message, error.hint.as_deref());
@@ -104,10 +112,10 @@ impl Fleet {
             leases::revoke(id, close, tags, seen, tools).await
         };
         match self.write(id, about, receipts, revoked).await? {
-            Ok(Revoked { left: None }) => Ok(()),
-            Ok(Revoked {
-                left: Some(failure),
-            }) => Err(still_tagged(id, failure).into()),
+            Ok(Revoked { left, lost }) => {
+                name_lost(id, &lost);
+                left.map_or(Ok(()), |failure| Err(still_tagged(id, failure).into()))
+            }
             Err(Unsettled { wrote: _, why }) => Err(told(id, why)),
         }
     }
@@ -172,11 +180,33 @@ fn still_tagged(id: &InstanceId, failure: Failure) -> CommandError {
         .with_hint(hint.or_else(|| Some(otherwise.to_owned())))
 }
 
+/// Names what is declared and not open after somebody else wrote at the same time.
+fn name_lost(id: &InstanceId, lost: &[Rule]) {
+    for rule in lost {
+        let (key, sources) = (rule.key, &rule.sources);
+        complain(
+            Code::NotApplied,
+            &format!(
+                "somebody else wrote to `{id}` at the same time, and {key} from {sources}, which is declared, is not open"
+            ),
+            Some("`portward apply` opens it"),
+        );
+    }
+}
+
 fn told(id: &InstanceId, why: Obstacle<RunError>) -> RunError {
     let error = match why {
         Obstacle::Declared(error) => return error,
         Obstacle::Over(lease) => {
-            CommandError::failed(format!("the grant {lease} was revoked or is over"))
+            let message = format!("the grant {lease} was revoked, or its time is nearly over");
+            CommandError::failed(message)
+        }
+        Obstacle::Observed => CommandError::new(
+            Exit::Refused,
+            format!("`{id}` is in observe mode, and is never written to"),
+        ),
+        Obstacle::Interrupted => {
+            CommandError::failed(format!("interrupted before anything of `{id}` was written"))
         }
         Obstacle::Contended(last) => CommandError::new(
             Exit::Stale,

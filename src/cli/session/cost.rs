@@ -16,16 +16,20 @@ const READS: [(&str, u64); 2] = [("GetInstancePortStates", 2), ("GetInstance", 1
 /// After an Open or a Close, whether somebody else wrote meanwhile.
 const LOST_UPDATE: (&str, u64) = ("GetOperationsForResource", 1);
 
-/// The cost of a plan, after these calls.
+/// Where access may be granted meanwhile: which leases the instance holds after the write.
+const LEASES: (&str, u64) = ("GetInstance", 1);
+
+/// The cost of a plan, after these calls. `leases`: access may be granted and revoked while it is carried out.
 pub(in crate::cli) fn cost(
     tally: &Tally,
     plan: &Plan,
+    leases: bool,
     rate: Rate,
     only_listed: BTreeSet<InstanceId>,
 ) -> Cost {
     Cost {
         made: made(tally, rate),
-        needed: needed(plan, rate),
+        needed: needed(plan, leases, rate),
         only_listed,
     }
 }
@@ -43,7 +47,7 @@ pub(in crate::cli) fn made(tally: &Tally, rate: Rate) -> Vec<Made> {
 }
 
 /// What carrying out a plan takes where nothing unusual happens. Sites do not share their rates, so the longest counts.
-fn needed(plan: &Plan, rate: Rate) -> Needed {
+fn needed(plan: &Plan, leases: bool, rate: Rate) -> Needed {
     let mut calls: BTreeMap<(Site, &str), u64> = BTreeMap::new();
     let mut needed = Needed::default();
     for instance in plan.instances.iter().filter(|it| !it.calls.is_empty()) {
@@ -56,7 +60,8 @@ fn needed(plan: &Plan, rate: Rate) -> Needed {
             .calls
             .iter()
             .all(|call| matches!(call, Call::Put { .. }));
-        let asked = (!puts).then_some(LOST_UPDATE);
+        let asked = (!puts || leases).then_some(LOST_UPDATE);
+        let asked = asked.into_iter().chain(leases.then_some(LEASES));
         for (action, reads) in READS.into_iter().chain(asked) {
             *calls.entry((site.clone(), action)).or_default() += reads;
             needed.reads += reads;

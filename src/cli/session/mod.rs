@@ -101,6 +101,7 @@ pub(super) async fn plan(
     live.sites_unreadable.retain(|site, _| sites.contains(site));
     let mut desired = config.resolve_listed(&live.instances, &listing, as_of)?;
     let fingerprint = config.fingerprint();
+    let leases = config.grants().is_some();
     let accounts = accounts::of(sites, config.accounts());
     run.problems.extend(problems(config.warnings()));
     drop(config);
@@ -139,6 +140,7 @@ pub(super) async fn plan(
             declared,
             shard: question.shard,
             as_of: question.preview,
+            leases,
         },
         config: fingerprint,
         // A plan is made now, whatever day it is a preview of. What it wants was decided before anything was read, so a

@@ -112,7 +112,13 @@ impl Planned {
     /// Counts the calls, of which these were made so far.
     pub(in crate::cli) fn counted(mut self, tally: &Tally, connection: &ConnectionArgs) -> Self {
         let only_listed = std::mem::take(&mut self.cost.only_listed);
-        self.cost = cost::cost(tally, &self.plan, connection.rate(), only_listed);
+        self.cost = cost::cost(
+            tally,
+            &self.plan,
+            self.scope.leases,
+            connection.rate(),
+            only_listed,
+        );
         self
     }
 

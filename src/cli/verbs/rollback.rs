@@ -225,6 +225,9 @@ async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunErr
             declared,
             shard: None,
             as_of: None,
+            leases: config
+                .as_ref()
+                .is_none_or(|config| config.grants().is_some()),
         },
         config: Fingerprint::of(text),
         made_at,

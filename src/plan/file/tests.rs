@@ -53,6 +53,7 @@ fn files(universe: Universe) -> impl Strategy<Value = PlanFile> {
                 declared: number,
                 shard: some.then(|| Shard::new(3, 8)).flatten(),
                 as_of: some.then(now),
+                leases: false,
             };
             file.guard.max_instances = some.then_some(number);
             file.guard.keep.extend(keep.map(|(key, sources, why)| Rule {

@@ -10,6 +10,8 @@ mod decode;
 #[cfg(test)]
 mod explore;
 mod judge;
+#[cfg(test)]
+mod leases;
 mod scene;
 mod settle;
 mod tally;
@@ -81,6 +83,8 @@ pub(crate) fn play_all(
 
 #[cfg(test)]
 pub(crate) use explore::{Explored, explore};
+#[cfg(test)]
+pub(crate) use leases::{Lived, die_everywhere, play as play_leases};
 
 /// Every two values of two quirks, and the rows in which they have to meet.
 #[cfg(test)]

@@ -67,11 +67,16 @@ impl Time {
     }
 
     /// Goes on to the first timer, and wakes all that are due by then.
-    fn skip(&self) {
-        let mut timers = self.timers.borrow_mut();
-        let first = timers.iter().map(|(due, _)| *due).min();
+    pub(crate) fn skip(&self) {
+        let first = self.timers.borrow().iter().map(|(due, _)| *due).min();
         let first = first.expect("somebody waits for the clock, or there is an end");
         self.passed.set(self.passed.get().max(first));
+        self.wake();
+    }
+
+    /// Wakes all that are due.
+    pub(crate) fn wake(&self) {
+        let mut timers = self.timers.borrow_mut();
         let now = self.passed.get();
         let due: Vec<Waker> = timers
             .extract_if(.., |(due, _)| *due <= now)

@@ -44,6 +44,7 @@ pub(super) async fn execute(
         concurrency: usize::from(args.fleet.concurrency),
         timeout: args.timeout,
         max_failures: args.max_failures.map(|most| most as usize),
+        leases: prepared.leases,
         ..Settings::default()
     };
     let stop = Stop::new();

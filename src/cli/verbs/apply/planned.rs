@@ -39,6 +39,8 @@ pub(super) struct Prepared {
     pub(super) digest: Option<String>,
     /// The tags of the leases that are over and whose access the plan closes, where it is still open.
     pub(super) ended: BTreeMap<InstanceId, BTreeSet<String>>,
+    /// Whether access may be granted and revoked meanwhile.
+    pub(super) leases: bool,
     /// The plan as people see it.
     pub(super) text: String,
 }
@@ -122,6 +124,7 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
         },
         digest: None,
         ended: planned.ended,
+        leases: planned.scope.leases,
         text,
     })
 }
@@ -230,7 +233,9 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
     }
     withhold(&mut plan, &live);
     set_aside(&mut plan);
-    let cost = session::cost(&connection.tally(), &plan, ours.rate(), BTreeSet::new());
+    let leases = file.scope.leases;
+    let tally = connection.tally();
+    let cost = session::cost(&tally, &plan, leases, ours.rate(), BTreeSet::new());
     Ok(Prepared {
         connection,
         scope: receipt::Scope {
@@ -243,6 +248,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
         cost,
         digest: Some(file.digest().to_string()),
         ended: BTreeMap::new(),
+        leases,
         plan,
         validity: Validity {
             until: Some(file.valid_until),
