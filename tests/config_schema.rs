@@ -74,6 +74,7 @@ fn configurations_are_as_their_schema_says() {
         "version = 1\ncolour = 1",
         "version = 1\n[instances.web-1]\nmode = \"weird\"",
         "version = 1\n[instances.web-1]\nrules = [{ allow = 22 }]",
+        "version = 1\n[groups.web]\nmatch = { tags = { \"portward:team\" = \"web\" } }",
     ] {
         assert_ne!(errors(wrong), Vec::<String>::new(), "{wrong}");
     }

@@ -22,6 +22,9 @@ use crate::model::{Declaration, Key, Origin, Rule, Sources, instant};
 pub use permit::{CLOCK_SKEW, Limits, NotPermitted};
 pub use tag::{MOST_IN_VALUE, NotALease, TooLong, caller_name};
 
+/// What the keys of tags begin with that whoever may grant may write.
+pub const NAMESPACE: &str = "portward:";
+
 /// What the key of a tag begins with that holds a lease; the id follows.
 pub const PREFIX: &str = "portward:grant:";
 

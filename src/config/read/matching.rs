@@ -10,6 +10,7 @@ use super::super::source::{Span, quote};
 use super::super::tree::{Cx, Text, Value};
 use super::super::{keys, names, regions};
 use super::rules::is_plain;
+use crate::lease::NAMESPACE;
 use crate::model::Code;
 
 /// How many instances a group says that it matches.
@@ -85,6 +86,15 @@ pub(super) fn selector(cx: &mut Cx<'_>, value: &Value<'_>) -> (Selector, Option<
                 for (key, value) in tags {
                     let span = cx.span(key);
                     is_plain(cx, key.get_ref(), span, "the key of a tag");
+                    if key.get_ref().starts_with(NAMESPACE) {
+                        let message = format!(
+                            "{} cannot be matched: whoever may grant access for a time may write tags whose keys begin with `{NAMESPACE}`",
+                            quote(key.get_ref())
+                        );
+                        cx.report.error(Code::InvalidName, span, message).hint(
+                            "match a tag that nobody writes who may only grant, such as `role`",
+                        );
+                    }
                     let values = globs(cx, value, &format!("tag {}", quote(key.get_ref())));
                     let values = values.into_iter().map(|(glob, _)| glob).collect();
                     let key = key.get_ref().clone().into_owned();

@@ -268,3 +268,41 @@ fn a_change_of_what_may_be_granted_is_told() {
         ]
     );
 }
+
+/// Whoever may grant may write such tags, and must not be able to decide which rules an instance gets by them.
+#[test]
+fn nothing_is_matched_by_the_tags_that_granters_may_write() {
+    let region = "[defaults]\nregion = \"eu-central-1\"\n";
+    for (table, line) in [
+        (
+            "[groups.web]\nmatch = { tags = { \"portward:team\" = \"web\" } }\nrules = []",
+            5,
+        ),
+        (
+            "[grants]\nservices = [\"ssh\"]\nmax = \"8h\"\nmatch = { tags = { \"portward:grant:abcd\" = \"*\" } }",
+            7,
+        ),
+        (
+            "[[policy]]\nid = \"a\"\nservices = \"ssh\"\nonly-from = \"203.0.113.7\"\nmatch = { tags = { role = \"x\", \"portward:\" = \"*\" } }",
+            8,
+        ),
+    ] {
+        let mut found = problems(&format!("{region}{table}\n"));
+        found.retain(|problem| problem.contains("error"));
+        let [problem] = &found[..] else {
+            panic!("{found:#?}")
+        };
+        for said in [
+            "cannot be matched: whoever may grant access for a time may write tags whose keys begin with `portward:`",
+            "match a tag that nobody writes who may only grant, such as `role`",
+        ] {
+            assert!(problem.contains(said), "{said}: {problem}");
+        }
+        assert!(problem.starts_with(&format!("{line}:")), "{problem}");
+    }
+    let mut other = problems(&format!(
+        "{region}[groups.web]\nmatch = {{ tags = {{ \"portwards:team\" = \"web\" }} }}\nrules = []\n"
+    ));
+    other.retain(|problem| problem.contains("error"));
+    assert_eq!(other, Vec::<String>::new());
+}
