@@ -3,8 +3,12 @@
 //! **Owns** the listening, and which exit code each of them stands for. A terminal or a session that goes away (SIGHUP) ends
 //! a run just as SIGTERM does. **Does not** decide what ending means.
 
+use std::pin::pin;
+
 use super::error::CommandError;
 use super::exit::Exit;
+use super::streams::say;
+use crate::apply::Stop;
 
 /// One signal.
 #[cfg_attr(
@@ -78,6 +82,42 @@ impl Signals {
             biased;
             signal = self.next() => Err(E::from(CommandError::new(signal.exit(), message.to_owned()))),
             done = work => done,
+        }
+    }
+
+    /// Works to the end, for work that must finish what is in flight: the first signal sets `stop`, and whoever insists ends the
+    /// process at once, after `quit`. Says which signal came first.
+    pub(super) async fn stopping<T>(
+        &mut self,
+        stop: &Stop,
+        quit: fn(),
+        work: impl Future<Output = T>,
+    ) -> (T, Option<Signal>) {
+        let mut work = pin!(work);
+        let (mut first, mut insisted) = (None, false);
+        loop {
+            let signal = tokio::select! {
+                biased;
+                done = &mut work => return (done, first),
+                signal = self.next() => signal,
+            };
+            if insisted && signal.insists() {
+                quit();
+                std::process::exit(i32::from(signal.exit().code()));
+            }
+            insisted |= signal.insists();
+            if first.is_none() {
+                first = Some(signal);
+                stop.set();
+                say(match signal {
+                    Signal::Interrupt => {
+                        "Stopping: calls in flight will be finished; press Ctrl-C again to quit now"
+                    }
+                    Signal::Terminate | Signal::HangUp => {
+                        "Stopping: calls in flight will be finished; send the signal again to quit now"
+                    }
+                });
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use portward::emulator::{
-    Faults, OnClose, OnOpen, Options, Quirks, ScriptedEvent, Trigger, Trouble,
+    Faults, OnClose, OnOpen, Options, Progress, Quirks, ScriptedEvent, Trigger, Trouble,
 };
 use portward::inventory::Inventory;
 use portward::model::{InstanceId, PortState};
@@ -497,6 +497,156 @@ fn readings() -> Vec<Quirks> {
         }
     }
     all
+}
+
+/// Sends a signal to a command once it has come so far, and gives how it ended.
+#[cfg(unix)]
+fn signalled(
+    mut command: Command,
+    signal: &str,
+    is_there: impl Fn() -> bool,
+    then: impl FnOnce(),
+) -> Done {
+    use std::io::Read as _;
+
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command runs");
+    while !is_there() {
+        assert!(child.try_wait().expect("a child").is_none(), "it has ended");
+        thread::yield_now();
+    }
+    let sent = Command::new("kill")
+        .args([&format!("-{signal}"), &child.id().to_string()])
+        .status();
+    assert!(sent.expect("kill runs").success());
+    // It says that it heard it.
+    let mut stderr = child.stderr.take().expect("a pipe");
+    let (mut heard, mut byte) = (Vec::new(), [0]);
+    while !heard.ends_with(b"again to quit now") {
+        assert_eq!(stderr.read(&mut byte).expect("a byte"), 1, "{heard:?}");
+        heard.push(byte[0]);
+    }
+    then();
+    stderr.read_to_end(&mut heard).expect("the rest");
+    let output = child.wait_with_output().expect("it ends");
+    Done {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&heard).into_owned(),
+    }
+}
+
+#[cfg(unix)]
+const SIGNALS: [(&str, i32); 3] = [("TERM", 143), ("INT", 130), ("HUP", 143)];
+
+/// An operation that is under way is finished, so that there is a whole grant, or none any more.
+#[cfg(unix)]
+#[test]
+fn a_signal_lets_what_is_in_flight_come_to_its_end() {
+    for (signal, code) in SIGNALS {
+        let quirks = Quirks {
+            operations: Progress::Explicit,
+            ..Quirks::default()
+        };
+        let server = served(quirks, Vec::new(), closed());
+        let stage = Stage::new(CLOSED, &closed());
+        let writes = |number: usize| server.emulator.journal().len() >= number;
+        let grant = command(&server, &stage, &GRANT);
+        let finish = || server.emulator.finish_operations();
+        let done = signalled(grant, signal, || writes(1), finish);
+        assert_eq!(done.code, Some(code), "{}", done.shown());
+        assert!(done.says("is complete, and ends at 20"), "{}", done.shown());
+        let inventory = server.emulator.inventory();
+        assert_ssh(&inventory, &["203.0.113.7/32"], 1, signal);
+
+        let revoke = ["revoke", "web-1", "ssh", "--from", "203.0.113.7"];
+        let revoke = command(&server, &stage, &revoke);
+        let done = signalled(revoke, signal, || writes(2), finish);
+        assert_eq!(done.code, Some(code), "{}", done.shown());
+        assert!(done.says("is no longer granted"), "{}", done.shown());
+        assert_ssh(&server.emulator.inventory(), &[], 0, signal);
+    }
+}
+
+/// Where nothing was opened yet, nothing is, and no tag is left; where nothing was closed yet, all is as it was.
+#[cfg(unix)]
+#[test]
+fn a_signal_before_the_first_write_leaves_all_as_it_was() {
+    for (signal, code) in SIGNALS {
+        // An instance that never comes up takes no writes.
+        let quirks = Quirks {
+            pending_reads: u32::MAX,
+            ..Quirks::default()
+        };
+        let pending = |mut fleet: Inventory| {
+            let entries = fleet.regions.get_mut(REGION).expect("a region");
+            "pending".clone_into(&mut entries[0].state);
+            fleet
+        };
+        let server = served(quirks.clone(), Vec::new(), pending(closed()));
+        let stage = Stage::new(CLOSED, &closed());
+        let tagged = || !server.emulator.tag_journal().is_empty();
+        let done = signalled(command(&server, &stage, &GRANT), signal, tagged, || ());
+        assert_eq!(done.code, Some(code), "{}", done.shown());
+        assert!(
+            done.says("interrupted: nothing is granted or revoked on"),
+            "{}",
+            done.shown()
+        );
+        assert_ssh(&server.emulator.inventory(), &[], 0, signal);
+        assert!(server.emulator.journal().is_empty());
+
+        let stage = Stage::new(CLOSED, &closed());
+        assert_eq!(stage.on_fleet(&GRANT).code, Some(0));
+        let server = served(quirks, Vec::new(), pending(stage.fleet()));
+        let revoke = ["revoke", "--all"];
+        let asked = || {
+            server
+                .emulator
+                .requests()
+                .contains_key("GetInstancePortStates")
+        };
+        let done = signalled(command(&server, &stage, &revoke), signal, asked, || ());
+        assert_eq!(done.code, Some(code), "{}", done.shown());
+        let inventory = server.emulator.inventory();
+        assert_ssh(&inventory, &["203.0.113.7/32"], 1, signal);
+    }
+}
+
+/// What is only observed is never written to, and a grant that would end before it could be opened safely is refused.
+#[test]
+fn what_cannot_be_ended_is_not_begun() {
+    let stage = Stage::new(CLOSED, &closed());
+    let short = [
+        "grant",
+        "web-1",
+        "ssh",
+        "--from",
+        "203.0.113.7",
+        "--for",
+        "59s",
+    ];
+    let done = stage.on_fleet(&short);
+    assert_eq!(done.code, Some(3), "{}", done.shown());
+    assert!(
+        done.says("a grant lasts for at least 60 s"),
+        "{}",
+        done.shown()
+    );
+    assert_eq!(stage.on_fleet(&GRANT).code, Some(0));
+    stage.configure(&CLOSED.replace("rules = [", "mode = \"observe\"\nrules = ["));
+    let before = stage.read("fleet.json");
+    let done = stage.on_fleet(&["revoke", "--all"]);
+    assert_eq!(done.code, Some(3), "{}", done.shown());
+    assert!(
+        done.says("is in observe mode, and is never written to"),
+        "{}",
+        done.shown()
+    );
+    assert_eq!(stage.read("fleet.json"), before);
 }
 
 /// Whatever is left on a server when all is over: closed by one run, and nothing else touched.

@@ -47,7 +47,8 @@ impl Declared for Seen<'_> {
 type Writing<'a> = Tools<'a, AnyReader, AccountsWriter, DeferredReceipt, ()>;
 
 impl Fleet {
-    /// Opens a lease in place of others. `about` says so in the receipt.
+    /// Opens a lease in place of others. `about` says so in the receipt. It is done but in part where what is declared may have
+    /// been overwritten.
     ///
     /// # Errors
     /// It is not open, or that is not known. What is left of it is said.
@@ -58,13 +59,14 @@ impl Fleet {
         replaced: &[&Lease],
         about: String,
         receipts: &Path,
-    ) -> Result<(), RunError> {
+        stop: &Stop,
+    ) -> Result<Exit, RunError> {
         let granted = async |seen: &mut Seen<'_>, tools: &Writing<'_>| {
             leases::grant(id, lease, replaced, seen, tools).await
         };
-        match self.write(id, about, receipts, granted).await? {
+        match self.write(id, about, receipts, stop, granted).await? {
             Ok(Granted { left, unsure, lost }) => {
-                name_lost(id, &lost);
+                let exit = name_lost(id, &lost);
                 if let Some(RunError::Command(error)) = unsure.map(|why| told(id, why)) {
                     let message = format!(
                         "granted, and whether others have what they were granted is not known: {}",
@@ -76,7 +78,7 @@ impl Fleet {
                     let error = still_tagged(id, failure);
                     complain(error.code, &error.message, error.hint.as_deref());
                 }
-                Ok(())
+                Ok(exit)
             }
             Err(Ungranted { why, tag }) => {
                 match tag {
@@ -96,7 +98,7 @@ impl Fleet {
         }
     }
 
-    /// Closes leases and removes these tags.
+    /// Closes leases and removes these tags, which is done but in part where what is declared may have been overwritten.
     ///
     /// # Errors
     /// Something may still be open.
@@ -107,14 +109,15 @@ impl Fleet {
         tags: &BTreeSet<String>,
         about: String,
         receipts: &Path,
-    ) -> Result<(), RunError> {
+        stop: &Stop,
+    ) -> Result<Exit, RunError> {
         let revoked = async |seen: &mut Seen<'_>, tools: &Writing<'_>| {
             leases::revoke(id, close, tags, seen, tools).await
         };
-        match self.write(id, about, receipts, revoked).await? {
+        match self.write(id, about, receipts, stop, revoked).await? {
             Ok(Revoked { left, lost }) => {
-                name_lost(id, &lost);
-                left.map_or(Ok(()), |failure| Err(still_tagged(id, failure).into()))
+                let exit = name_lost(id, &lost);
+                left.map_or(Ok(exit), |failure| Err(still_tagged(id, failure).into()))
             }
             Err(Unsettled { wrote: _, why }) => Err(told(id, why)),
         }
@@ -126,6 +129,7 @@ impl Fleet {
         id: &InstanceId,
         about: String,
         receipts: &Path,
+        stop: &Stop,
         work: impl AsyncFnOnce(&mut Seen<'_>, &Writing<'_>) -> T,
     ) -> Result<T, CommandError> {
         let writer = self.writer()?;
@@ -138,7 +142,7 @@ impl Fleet {
         let mut header = Header::new(OffsetDateTime::now_utc(), scope);
         header.grant = Some(about);
         let receipt = DeferredReceipt::new(receipts, header);
-        let (settings, stop) = (Settings::default(), Stop::new());
+        let settings = Settings::default();
         let validity = Validity {
             ahead: self.ahead,
             ..Validity::default()
@@ -149,7 +153,7 @@ impl Fleet {
             journal: &receipt,
             progress: &(),
             settings: &settings,
-            stop: &stop,
+            stop,
             validity: &validity,
             clock: &SystemClock,
         };
@@ -161,7 +165,7 @@ impl Fleet {
         let done = work(&mut seen, &tools).await;
         if let Some(path) = receipt.path() {
             tracing::info!(receipt = %path.display(), "written");
-            if let Err(error) = receipt.end(false) {
+            if let Err(error) = receipt.end(stop.is_set()) {
                 let path = path.display();
                 say(&format!(
                     "warning: the receipt `{path}` is not complete: {error}"
@@ -181,7 +185,7 @@ fn still_tagged(id: &InstanceId, failure: Failure) -> CommandError {
 }
 
 /// Names what is declared and not open after somebody else wrote at the same time.
-fn name_lost(id: &InstanceId, lost: &[Rule]) {
+fn name_lost(id: &InstanceId, lost: &[Rule]) -> Exit {
     for rule in lost {
         let (key, sources) = (rule.key, &rule.sources);
         complain(
@@ -191,6 +195,11 @@ fn name_lost(id: &InstanceId, lost: &[Rule]) {
             ),
             Some("`portward apply` opens it"),
         );
+    }
+    if lost.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Partial
     }
 }
 
@@ -205,9 +214,10 @@ fn told(id: &InstanceId, why: Obstacle<RunError>) -> RunError {
             Exit::Refused,
             format!("`{id}` is in observe mode, and is never written to"),
         ),
-        Obstacle::Interrupted => {
-            CommandError::failed(format!("interrupted before anything of `{id}` was written"))
-        }
+        Obstacle::Interrupted => CommandError::new(
+            Exit::Interrupted,
+            format!("interrupted: nothing is granted or revoked on `{id}`"),
+        ),
         Obstacle::Contended(last) => CommandError::new(
             Exit::Stale,
             format!("`{id}`: others wrote again and again: {last}"),

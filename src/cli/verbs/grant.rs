@@ -11,6 +11,8 @@ use serde_json::json;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use crate::apply::Stop;
+use crate::apply::leases::TOO_LATE;
 use crate::cli::args::{Format, duration, reason};
 use crate::cli::connection::AccessMode;
 use crate::cli::error::{CommandError, RunError};
@@ -20,12 +22,16 @@ use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
-use crate::cli::streams::fit;
+use crate::cli::signals::{Signal, Signals};
+use crate::cli::streams::{fit, say};
 use crate::cli::unconfirmed::ReceiptsArgs;
 use crate::lease::{Lease, LeaseId, NotPermitted, State};
 use crate::model::{InstanceId, Key, instant};
 use crate::render::grants::{self, Grants};
 use crate::render::sanitize;
+
+/// The shortest time: nothing is opened right before an end, and to get there takes a while too.
+const SHORTEST: Duration = TOO_LATE.saturating_mul(2);
 
 /// What is to be granted.
 #[derive(Args, Debug)]
@@ -67,8 +73,13 @@ pub(super) async fn run(
     run: &mut Run,
     output: &Output,
 ) -> Result<Exit, RunError> {
-    let mut fleet = Fleet::open(&args.lease, AccessMode::Write, run).await?;
-    let made = make(&args.wanted, &mut fleet, &args.receipts.receipts).await;
+    // One for the whole verb, so that no signal is lost between two steps of it.
+    let mut signals = Signals::listen();
+    let open = Fleet::open(&args.lease, AccessMode::Write, run);
+    let mut fleet = signals.interruptible(NOTHING_WRITTEN, open).await?;
+    let stop = Stop::new();
+    let make = make(&args.wanted, &mut fleet, &args.receipts.receipts, &stop);
+    let (made, signal) = signals.stopping(&stop, || (), make).await;
     run.count(&fleet.connection.tally());
     let now = fleet.now();
     fleet.connection.close().await;
@@ -76,10 +87,19 @@ pub(super) async fn run(
         id,
         lease,
         replaced,
-    } = made?;
+        exit,
+    } = made.map_err(|error| stopped_by(error, signal))?;
+    let exit = signal.map_or(exit, Signal::exit);
+    if signal.is_some() {
+        let until = instant::show(lease.until);
+        say(&format!(
+            "interrupted: the grant {} is complete, and ends at {until}",
+            lease.id
+        ));
+    }
     if let Some(role) = &args.scheduler_json {
         let text = schedules(&id, &lease, role);
-        return show_answer(output, run, Exit::Done, "", &|format, _| {
+        return show_answer(output, run, exit, "", &|format, _| {
             matches!(format, Format::Text | Format::Json).then(|| text.clone())
         });
     }
@@ -98,19 +118,27 @@ pub(super) async fn run(
         sites_unreadable: Vec::new(),
     };
     let outputs = format!("grant={}\nuntil={}\n", lease.id, instant::show(lease.until));
-    show_answer(
-        output,
-        run,
-        Exit::Done,
-        &outputs,
-        &|format, _| match format {
-            Format::Text | Format::Github => Some(fit(&text)),
-            Format::Json => Some(grants::json(&one)),
-            Format::Markdown => Some(grants::markdown(&one)),
-            Format::Sarif | Format::Html | Format::Prometheus => None,
-        },
-    )
+    show_answer(output, run, exit, &outputs, &|format, _| match format {
+        Format::Text | Format::Github => Some(fit(&text)),
+        Format::Json => Some(grants::json(&one)),
+        Format::Markdown => Some(grants::markdown(&one)),
+        Format::Sarif | Format::Html | Format::Prometheus => None,
+    })
 }
+
+/// What ended a run that a signal was to stop, with the exit code of the signal.
+pub(super) fn stopped_by(error: RunError, signal: Option<Signal>) -> RunError {
+    match (error, signal) {
+        (RunError::Command(error), Some(signal)) => RunError::Command(CommandError {
+            exit: signal.exit(),
+            ..error
+        }),
+        (error, _) => error,
+    }
+}
+
+/// What is said where a signal comes before the first write.
+pub(super) const NOTHING_WRITTEN: &str = "interrupted before anything was written";
 
 /// A lease whose rules are open.
 pub(super) struct Made {
@@ -118,6 +146,8 @@ pub(super) struct Made {
     pub(super) lease: Lease,
     /// Those whose place it took.
     pub(super) replaced: Vec<LeaseId>,
+    /// Whether all is as it was besides.
+    exit: Exit,
 }
 
 /// What is open until when, and why.
@@ -136,6 +166,7 @@ pub(super) async fn make(
     wanted: &Wanted,
     fleet: &mut Fleet,
     receipts: &Path,
+    stop: &Stop,
 ) -> Result<Made, RunError> {
     let Wanted {
         instance,
@@ -146,8 +177,15 @@ pub(super) async fn make(
         replace,
     } = wanted;
     let max = fleet.limits()?.max;
-    if *length > max || length.as_secs() == 0 {
-        let why = NotPermitted::Duration(max);
+    let why = if *length > max {
+        Some(NotPermitted::Duration(max).to_string())
+    } else if *length < SHORTEST {
+        let seconds = SHORTEST.as_secs();
+        Some(format!("a grant lasts for at least {seconds} s"))
+    } else {
+        None
+    };
+    if let Some(why) = why {
         return Err(
             CommandError::new(Exit::Refused, format!("not granted: {why}"))
                 .with_hint(Some(
@@ -188,12 +226,15 @@ pub(super) async fn make(
         lease.by,
         reason.as_deref().unwrap_or("no reason was given")
     );
-    fleet.grant(&id, &lease, &replaced, about, receipts).await?;
+    let exit = fleet
+        .grant(&id, &lease, &replaced, about, receipts, stop)
+        .await?;
     let replaced = replaced.iter().map(|lease| lease.id.clone()).collect();
     Ok(Made {
         id,
         lease,
         replaced,
+        exit,
     })
 }
 

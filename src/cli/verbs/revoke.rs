@@ -7,6 +7,8 @@ use std::path::Path;
 
 use clap::Args;
 
+use super::grant::{NOTHING_WRITTEN, stopped_by};
+use crate::apply::Stop;
 use crate::cli::args::Format;
 use crate::cli::connection::AccessMode;
 use crate::cli::error::{CommandError, RunError};
@@ -16,10 +18,12 @@ use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
+use crate::cli::signals::{Signal, Signals};
 use crate::cli::streams::{complain, fit, say};
 use crate::cli::unconfirmed::ReceiptsArgs;
 use crate::lease::{Judged, Lease, PREFIX, State};
 use crate::model::{Code, InstanceId};
+use crate::render::count;
 use crate::render::grants::{self, Grant, Grants};
 
 #[derive(Args, Debug)]
@@ -52,12 +56,18 @@ pub(super) async fn run(
     run: &mut Run,
     output: &Output,
 ) -> Result<Exit, RunError> {
-    let mut fleet = Fleet::open(&args.lease, AccessMode::Write, run).await?;
-    let done = revoke_all(args, &mut fleet).await;
+    // One for the whole verb, so that no signal is lost between two steps of it.
+    let mut signals = Signals::listen();
+    let open = Fleet::open(&args.lease, AccessMode::Write, run);
+    let mut fleet = signals.interruptible(NOTHING_WRITTEN, open).await?;
+    let stop = Stop::new();
+    let revoking = revoke_all(args, &mut fleet, &stop);
+    let (done, signal) = signals.stopping(&stop, || (), revoking).await;
     run.count(&fleet.connection.tally());
     let now = fleet.now();
     fleet.connection.close().await;
-    let (revoked, exit) = done?;
+    let (revoked, exit) = done.map_err(|error| stopped_by(error, signal))?;
+    let exit = signal.map_or(exit, Signal::exit);
     let mut text = String::new();
     for grant in &revoked {
         text.push_str(&told(grant));
@@ -89,31 +99,40 @@ fn told(Grant { instance, judged }: &Grant) -> String {
 }
 
 /// Ends what is meant, instance by instance. What cannot be ended is told, and the rest is ended all the same.
-async fn revoke_all(args: &RevokeArgs, fleet: &mut Fleet) -> Result<(Vec<Grant>, Exit), RunError> {
+async fn revoke_all(
+    args: &RevokeArgs,
+    fleet: &mut Fleet,
+    stop: &Stop,
+) -> Result<(Vec<Grant>, Exit), RunError> {
     let mut by_instance: BTreeMap<InstanceId, Vec<Judged>> = BTreeMap::new();
     for Grant { instance, judged } in meant(args, fleet).await? {
         by_instance.entry(instance).or_default().push(judged);
     }
     let (mut revoked, mut held) = (Vec::new(), Vec::new());
+    let (only_permitted, receipts) = (args.from.is_empty(), &args.receipts.receipts);
+    let mut left = 0;
     for (id, all) in by_instance {
-        match revoke(
-            fleet,
-            &id,
-            &all,
-            args.from.is_empty(),
-            &args.receipts.receipts,
-        )
-        .await
-        {
-            Ok(()) => revoked.extend(all.into_iter().map(|judged| Grant {
-                instance: id.clone(),
-                judged,
-            })),
+        if stop.is_set() {
+            left += all.len();
+            continue;
+        }
+        match revoke(fleet, &id, &all, only_permitted, receipts, stop).await {
+            Ok(exit) => {
+                held.push(exit);
+                revoked.extend(all.into_iter().map(|judged| Grant {
+                    instance: id.clone(),
+                    judged,
+                }));
+            }
             Err(error) => {
                 held.push(error.exit);
                 complain(error.code, &error.message, error.hint.as_deref());
             }
         }
+    }
+    if left > 0 {
+        let left = count(left, "more grant");
+        say(&format!("interrupted: {left} not touched"));
     }
     if !fleet.live.sites_unreadable.is_empty() && args.all {
         held.push(Exit::Incomplete);
@@ -129,7 +148,8 @@ pub(super) async fn revoke(
     all: &[Judged],
     only_permitted: bool,
     receipts: &Path,
-) -> Result<(), CommandError> {
+    stop: &Stop,
+) -> Result<Exit, CommandError> {
     let opened = |judged: &&Judged| match judged.state {
         State::Live => true,
         State::Expired => judged.reason.is_none(),
@@ -152,7 +172,7 @@ pub(super) async fn revoke(
     let ids: Vec<String> = close.iter().map(|lease| lease.id.to_string()).collect();
     let about = format!("revoke {}", ids.join(", "));
     let tags: BTreeSet<String> = all.iter().map(|judged| judged.tag.clone()).collect();
-    let revoked = fleet.revoke(id, &close, &tags, about, receipts).await;
+    let revoked = fleet.revoke(id, &close, &tags, about, receipts, stop).await;
     revoked.map_err(|error| match error {
         RunError::Command(error) => error,
         RunError::Invalid(_) => {

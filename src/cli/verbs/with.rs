@@ -10,8 +10,9 @@ use clap::Args;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use super::grant::{Made, Wanted, make, told};
+use super::grant::{Made, NOTHING_WRITTEN, Wanted, make, stopped_by, told};
 use super::revoke::revoke;
+use crate::apply::Stop;
 use crate::cli::connection::AccessMode;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
@@ -53,22 +54,32 @@ pub(super) struct WithArgs {
 pub(super) async fn run(args: &WithArgs, run: &mut Run) -> Result<Exit, RunError> {
     // One for the whole verb, so that no signal is lost between two steps of it.
     let mut signals = Signals::listen();
-    let mut fleet = Fleet::open(&args.lease, AccessMode::Write, run).await?;
+    let open = Fleet::open(&args.lease, AccessMode::Write, run);
+    let mut fleet = signals.interruptible(NOTHING_WRITTEN, open).await?;
     let receipts = &args.receipts.receipts;
-    let made = match make(&args.wanted, &mut fleet, receipts).await {
+    let stop = Stop::new();
+    let make = make(&args.wanted, &mut fleet, receipts, &stop);
+    let (made, signal) = signals.stopping(&stop, || (), make).await;
+    let made = match made {
         Ok(made) => made,
         Err(error) => {
             fleet.connection.close().await;
-            return Err(error);
+            return Err(stopped_by(error, signal));
         }
     };
     let Made { id, lease, .. } = &made;
     say(&told(id, lease));
-    let ended = work(args, &made, &mut signals).await;
+    let ended = match signal {
+        None => work(args, &made, &mut signals).await,
+        Some(signal) => {
+            let message = "interrupted before the command was run";
+            Err(CommandError::new(signal.exit(), message))
+        }
+    };
     let judged = [granted(id, lease).judged];
-    let mut revoked = Ok(());
+    let mut revoked = Ok(Exit::Done);
     for attempt in 1..=ATTEMPTS {
-        revoked = revoke(&mut fleet, id, &judged, false, receipts).await;
+        revoked = revoke(&mut fleet, id, &judged, false, receipts, &Stop::new()).await;
         let Err(error) = &revoked else { break };
         complain(
             error.code,

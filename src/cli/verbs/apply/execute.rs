@@ -36,7 +36,7 @@ pub(super) async fn execute(
     prepared: &Prepared,
     writer: &impl Writer,
     confirmation: Option<&Wanted>,
-    signals: Signals,
+    signals: &mut Signals,
 ) -> Result<Done, CommandError> {
     name_cut_off(&args.receipts.receipts);
     let receipt = begin(args, prepared)?;
@@ -48,7 +48,6 @@ pub(super) async fn execute(
         ..Settings::default()
     };
     let stop = Stop::new();
-    let listener = listen(&stop, signals);
     let reader = prepared.connection.reader();
     // Reads are twice as many and come twice as fast.
     let least = |site: &Site, left| reader.least(site, "PutInstancePublicPorts", left);
@@ -69,18 +68,18 @@ pub(super) async fn execute(
         validity: &prepared.validity,
         clock: &SystemClock,
     };
-    let mut report = apply::run(&prepared.plan, &tools).await;
-    bar.0.end();
-    if let Some(wanted) = confirmation {
-        report = apply::confirm(
-            &prepared.plan,
-            report,
-            &tools,
-            wanted.within,
-            wanted.answer(),
-        )
-        .await;
-    }
+    let work = async {
+        let report = apply::run(&prepared.plan, &tools).await;
+        bar.0.end();
+        match confirmation {
+            None => report,
+            Some(wanted) => {
+                let (within, answer) = (wanted.within, wanted.answer());
+                apply::confirm(&prepared.plan, report, &tools, within, answer).await
+            }
+        }
+    };
+    let (report, signal) = signals.stopping(&stop, probe::end, work).await;
     let interrupted = report.interrupted || stop.is_set();
     let ended = receipt.end(interrupted);
     if let Err(error) = &ended {
@@ -94,17 +93,9 @@ pub(super) async fn execute(
         );
     }
     say(&format!("receipt: {}", receipt.path().display()));
-    if !stop.is_set() {
-        listener.abort();
-        return Ok(Done {
-            report,
-            signal: None,
-            receipt_is_whole: ended.is_ok(),
-        });
-    }
     Ok(Done {
         report,
-        signal: listener.await.ok(),
+        signal: signal.map(Signal::exit),
         receipt_is_whole: ended.is_ok(),
     })
 }
@@ -120,35 +111,6 @@ fn begin(args: &ApplyArgs, prepared: &Prepared) -> Result<ReceiptFile, CommandEr
         ))
         .of_kind(Code::File)
         .with_hint(Some("name another folder with `--receipts`".to_owned()))
-    })
-}
-
-/// Lets the first signal stop the run, and whoever insists end the process.
-fn listen(stop: &Stop, mut signals: Signals) -> tokio::task::JoinHandle<Exit> {
-    let stop = stop.clone();
-    tokio::task::spawn_local(async move {
-        let first = signals.next().await;
-        stop.set();
-        say(match first {
-            Signal::Interrupt => {
-                "Stopping: calls in flight will be finished; press Ctrl-C again to quit now"
-            }
-            Signal::Terminate | Signal::HangUp => {
-                "Stopping: calls in flight will be finished; send the signal again to quit now"
-            }
-        });
-        tokio::task::spawn_local(async move {
-            let mut insisted = first.insists();
-            loop {
-                let next = signals.next().await;
-                if insisted && next.insists() {
-                    probe::end();
-                    std::process::exit(i32::from(next.exit().code()));
-                }
-                insisted |= next.insists();
-            }
-        });
-        first.exit()
     })
 }
 

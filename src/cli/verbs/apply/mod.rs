@@ -189,7 +189,8 @@ async fn carry_out(
                 .with_hint(Some("make a new plan and have it reviewed".to_owned())),
         );
     }
-    let done = execute::execute(args, prepared, &writer, confirmation.as_ref(), signals).await?;
+    let done =
+        execute::execute(args, prepared, &writer, confirmation.as_ref(), &mut signals).await?;
     held.extend(Exit::of_report(&done.report));
     if !done.receipt_is_whole {
         held.push(Exit::Failed);
