@@ -12,14 +12,17 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::thread;
 
-use engine::{Explored, Lived, Tally, die_everywhere, every_pair, explore, play_all, play_leases};
+use engine::{
+    Explored, Lived, Tally, die_everywhere, every_pair, explore, play_all, play_leases,
+    sleep_everywhere,
+};
 use portward::emulator::Quirks;
 
 /// How many seeds are played unless told otherwise.
 const SEEDS: u64 = 1000;
 
 /// How many scenes there are of people who have access for a time.
-const LEASE_SEEDS: u64 = 250;
+const LEASE_SEEDS: u64 = 150;
 
 /// How many threads: the tests are not alone on the machine.
 const THREADS: usize = 2;
@@ -133,6 +136,15 @@ fn whatever_people_do_at_once_leases_end_and_close_nothing_else() {
 fn whoever_dies_of_leases_leaves_nothing_that_stays() {
     match die_everywhere() {
         Ok(steps) => assert!(steps > 300, "only {steps} steps"),
+        Err(broken) => panic!("{broken}"),
+    }
+}
+
+/// Whatever happens from its beginning to its end between two requests of somebody else.
+#[test]
+fn whoever_sleeps_between_two_requests_of_leases_leaves_nothing_that_stays() {
+    match sleep_everywhere() {
+        Ok(scenes) => assert!(scenes > 200, "only {scenes} scenes"),
         Err(broken) => panic!("{broken}"),
     }
 }

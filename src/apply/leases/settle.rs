@@ -113,7 +113,8 @@ async fn go_on<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
             continue;
         }
         work.unseen = 0;
-        let (plan, ends) = work.plan(&aim, &instance, &wanted, &live, now);
+        let live_now = live_leases(&instance, &wanted);
+        let (plan, ends) = work.plan(&aim, &instance, &wanted, &live, (&live_now, now));
         match &plan.verdict {
             Verdict::Refused { reason, hint } => {
                 let mut failure = plain(reason.clone());
@@ -121,13 +122,14 @@ async fn go_on<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
                 return Err(failed(failure));
             }
             Verdict::Change => {}
-            _ if !wrote && !aim.close.is_empty() && work.quiet + 1 < READS => {
+            _ if !aim.close.is_empty() && work.quiet + 1 < READS => {
                 work.quiet += 1;
                 continue;
             }
             _ => return work.done(&instance, &wanted, &live, false),
         }
         work.quiet = 0;
+        work.see(live_now);
         if aim.open.iter().any(|lease| is_too_late(lease, now)) {
             work.give_up(&mut aim)?;
             continue;
@@ -190,6 +192,8 @@ struct Work {
     quiet: u32,
     /// How many reads in a row did not show the tag of a lease that is to be open.
     unseen: u32,
+    /// The leases that were live when something was about to be written: a write sends what they opened again.
+    seen: Vec<Lease>,
     /// What was to be opened and is to be closed again, because its tag is gone or its time is nearly over.
     over: Option<crate::lease::LeaseId>,
     /// What the last of the others did.
@@ -230,22 +234,32 @@ impl Work {
         instance: &Instance,
         wanted: &DesiredInstance,
         live: &LiveFirewall,
-        now: OffsetDateTime,
+        (live_now, now): (&[Lease], OffsetDateTime),
     ) -> (InstancePlan, Option<OffsetDateTime>) {
-        let all = if self.everybody {
-            live_leases(instance, wanted)
-        } else {
-            Vec::new()
-        };
-        let others = all.iter().filter(|lease| !is_too_late(lease, now));
-        let others = others.filter(|lease| aim.close.iter().all(|closed| closed.id != lease.id));
+        let of_all = |all: &[&Lease], one: &Lease| all.iter().any(|lease| lease.id == one.id);
+        let others = live_now.iter().filter(|_| self.everybody);
+        let others = others.filter(|lease| !is_too_late(lease, now) && !of_all(&aim.close, lease));
         let open: Vec<&Lease> = aim.open.iter().copied().chain(others).collect();
+        // What was revoked while we wrote may have been opened again by that.
+        let live_now: Vec<&Lease> = live_now.iter().collect();
+        let gone = self.seen.iter().filter(|lease| {
+            self.crossed && [&live_now, &aim.open].iter().all(|all| !of_all(all, lease))
+        });
+        let close = aim.close.iter().copied().chain(gone);
         let ends = open.iter().map(|lease| lease.until).min();
         let aim = Aim {
             open,
-            close: aim.close.clone(),
+            close: close.collect(),
         };
         (aim.plan(instance, wanted, live), ends)
+    }
+
+    fn see(&mut self, live: Vec<Lease>) {
+        for lease in live {
+            if self.seen.iter().all(|seen| seen.id != lease.id) {
+                self.seen.push(lease);
+            }
+        }
     }
 
     fn done<E>(

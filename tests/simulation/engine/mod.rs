@@ -84,7 +84,7 @@ pub(crate) fn play_all(
 #[cfg(test)]
 pub(crate) use explore::{Explored, explore};
 #[cfg(test)]
-pub(crate) use leases::{Lived, die_everywhere, play as play_leases};
+pub(crate) use leases::{Lived, die_everywhere, play as play_leases, sleep_everywhere};
 
 /// Every two values of two quirks, and the rows in which they have to meet.
 #[cfg(test)]

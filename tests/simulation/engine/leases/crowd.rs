@@ -10,8 +10,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use fastrand::Rng;
+use portward::apply::Clock as _;
 use portward::lightsail::{Error, Operation, Reader, Writer};
 use portward::model::{Firewall, Instance, InstanceId, Key, PortState, Site, Sources};
 
@@ -90,14 +92,21 @@ pub(super) struct Client<'a> {
     service: &'a Service,
     /// How many records the journal of tags has, which nobody but people writes.
     tags: &'a Cell<usize>,
+    /// Before which request they fall asleep, and for how long.
+    nap: Option<(usize, Duration)>,
     steps: RefCell<Vec<Step>>,
 }
 
 impl<'a> Client<'a> {
-    pub(super) fn new(service: &'a Service, tags: &'a Cell<usize>) -> Self {
+    pub(super) fn new(
+        service: &'a Service,
+        tags: &'a Cell<usize>,
+        nap: Option<(usize, Duration)>,
+    ) -> Self {
         Self {
             service,
             tags,
+            nap,
             steps: RefCell::default(),
         }
     }
@@ -109,6 +118,10 @@ impl<'a> Client<'a> {
 
     async fn step<T>(&self, action: &'static str, work: impl Future<Output = T>) -> T {
         pause().await;
+        let asked = self.steps.borrow().len();
+        if let Some((_, nap)) = self.nap.filter(|(before, _)| *before == asked) {
+            self.service.time.sleep(nap).await;
+        }
         let emulator = self.service.emulator.emulator();
         let before = (emulator.journal().len(), self.tags.get());
         let answer = work.await;

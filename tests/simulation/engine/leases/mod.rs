@@ -80,6 +80,8 @@ struct Plan {
     dies: Option<usize>,
     /// When they wish to stop.
     stops: Option<Duration>,
+    /// Before which request they fall asleep, and for how long: not longer than a request may be under way.
+    nap: Option<(usize, Duration)>,
 }
 
 impl Scene {
@@ -122,11 +124,16 @@ impl Scene {
                 3 => (None, Some(after + Duration::from_millis(rng.u64(..2_000)))),
                 _ => (None, None),
             };
+            let nap = (rng.u8(..3) == 0).then(|| {
+                let length = Duration::from_millis(rng.u64(500..29_000));
+                (rng.usize(..14), length)
+            });
             Plan {
                 errand,
                 after,
                 dies,
                 stops,
+                nap,
             }
         });
         let errands = errands.collect();
@@ -345,6 +352,7 @@ pub(crate) fn die_everywhere() -> Result<usize, String> {
         after: Duration::from_secs(after),
         dies,
         stops: None,
+        nap: None,
     };
     let errands = [
         (grant(1, 100, false), 30),
@@ -388,6 +396,65 @@ pub(crate) fn die_everywhere() -> Result<usize, String> {
     Ok(all)
 }
 
+/// Somebody falls asleep before each of their requests, and meanwhile somebody else does something from its beginning to its
+/// end. Says how many requests there were.
+///
+/// # Errors
+/// What is broken, and all that happened.
+pub(crate) fn sleep_everywhere() -> Result<usize, String> {
+    const MOST: usize = 16;
+    let grant = |address: usize, replace: bool| Errand::Grant {
+        key: key(22),
+        from: sources(ADDRESSES[address]),
+        length: Duration::from_secs(120),
+        by: "alice".to_owned(),
+        replace,
+    };
+    let revoke = |which: usize| Errand::Revoke { which };
+    let pairs = [
+        (grant(1, false), revoke(0)),
+        (grant(1, false), grant(2, true)),
+        (grant(1, true), Errand::Apply),
+        (revoke(0), grant(2, false)),
+        (revoke(0), Errand::Apply),
+        (Errand::Apply, revoke(0)),
+        (Errand::Apply, grant(2, false)),
+    ];
+    let mut all = 0;
+    for mode in [Mode::Authoritative, Mode::Additive] {
+        for (first, second) in &pairs {
+            for before in 0..MOST {
+                let reading = [0, 2, 4, 6][all % 4];
+                let plan = |errand: &Errand, after: u64, nap| Plan {
+                    errand: errand.clone(),
+                    after: Duration::from_secs(after),
+                    dies: None,
+                    stops: None,
+                    nap,
+                };
+                let nap = Some((before, Duration::from_secs(20)));
+                let seed = 8 * u64::try_from(all).unwrap_or_default() + reading;
+                let scene = Scene {
+                    mode,
+                    quirks: quirks(&mut Rng::with_seed(0), reading, &[], mode),
+                    faults: Faults::default(),
+                    errands: vec![
+                        plan(&grant(0, false), 0, None),
+                        plan(first, 10, nap),
+                        plan(second, 15, None),
+                    ],
+                    seed,
+                };
+                play_scene(&scene).map_err(|what| {
+                    format!("leases, {first:?} falls asleep before request {before}, and {second:?}: {what}")
+                })?;
+                all += 1;
+            }
+        }
+    }
+    Ok(all)
+}
+
 /// Plays a scene to its end, and then lets every end come.
 fn play_scene(scene: &Scene) -> Result<Lived, String> {
     let mut lived = Lived::default();
@@ -414,7 +481,7 @@ fn play_scene(scene: &Scene) -> Result<Lived, String> {
     let tags = Cell::new(0);
     let plans = scene.errands.iter();
     let runs: Vec<Run<'_>> = plans
-        .map(|plan| Run::new(plan.errand.clone(), &service, &tags))
+        .map(|plan| Run::new(plan.errand.clone(), &service, &tags, plan.nap))
         .collect();
     let mut people = Vec::new();
     for (place, (run, plan)) in runs.iter().zip(&scene.errands).enumerate() {
@@ -484,7 +551,7 @@ fn ends(
         if !history.is_fresh() {
             office.time.run(catch_up(service, office.id));
         }
-        let run = Run::new(errand.clone(), service, &tags);
+        let run = Run::new(errand.clone(), service, &tags, None);
         office
             .time
             .run(office.work(&run, Duration::ZERO, LeaseId::from_bits(0)));
@@ -527,7 +594,7 @@ fn ends(
     }
     // Now and then something is left to be done that has nothing to do with leases.
     for _ in 0..ROUNDS {
-        let run = Run::new(Errand::Apply, service, &tags);
+        let run = Run::new(Errand::Apply, service, &tags, None);
         let plan = office.time.run(office.plan(&run, false));
         let (_, plan) = plan.map_err(|error| format!("calm: {error}"))?;
         if plan.instances[0].verdict == Verdict::InSync {

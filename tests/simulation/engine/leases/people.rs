@@ -73,10 +73,15 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(errand: Errand, service: &'a Service, tags: &'a Cell<usize>) -> Self {
+    pub(super) fn new(
+        errand: Errand,
+        service: &'a Service,
+        tags: &'a Cell<usize>,
+        nap: Option<(usize, Duration)>,
+    ) -> Self {
         Self {
             errand,
-            client: Client::new(service, tags),
+            client: Client::new(service, tags, nap),
             stop: Stop::new(),
             begun: Cell::default(),
             opens: RefCell::default(),
