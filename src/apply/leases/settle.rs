@@ -104,7 +104,7 @@ async fn go_on<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
             return Err(unsettled(Obstacle::Observed));
         }
         let is_declared = |lease: &&Lease| wanted.rules.iter().any(|rule| holds(&[lease], rule));
-        if !aim.open.iter().all(|lease| is_declared(lease)) {
+        if !aim.open.iter().all(is_declared) {
             work.unseen += 1;
             if work.unseen < READS {
                 continue;

@@ -100,8 +100,7 @@ pub(super) async fn plan(
     let listing = listing(sites, &beside, &live);
     live.sites_unreadable.retain(|site, _| sites.contains(site));
     let mut desired = config.resolve_listed(&live.instances, &listing, as_of)?;
-    let fingerprint = config.fingerprint();
-    let leases = config.grants().is_some();
+    let (fingerprint, leases) = (config.fingerprint(), config.grants().is_some());
     let accounts = accounts::of(sites, config.accounts());
     run.problems.extend(problems(config.warnings()));
     drop(config);

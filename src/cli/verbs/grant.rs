@@ -79,6 +79,8 @@ pub(super) async fn run(
     let mut fleet = signals.interruptible(NOTHING_WRITTEN, open).await?;
     let stop = Stop::new();
     let make = make(&args.wanted, &mut fleet, &args.receipts.receipts, &stop);
+    // It is large.
+    let make = Box::pin(make);
     let (made, signal) = signals.stopping(&stop, || (), make).await;
     run.count(&fleet.connection.tally());
     let now = fleet.now();

@@ -61,7 +61,8 @@ pub(super) async fn run(
     let open = Fleet::open(&args.lease, AccessMode::Write, run);
     let mut fleet = signals.interruptible(NOTHING_WRITTEN, open).await?;
     let stop = Stop::new();
-    let revoking = revoke_all(args, &mut fleet, &stop);
+    // It is large.
+    let revoking = Box::pin(revoke_all(args, &mut fleet, &stop));
     let (done, signal) = signals.stopping(&stop, || (), revoking).await;
     run.count(&fleet.connection.tally());
     let now = fleet.now();

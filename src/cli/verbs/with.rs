@@ -58,7 +58,8 @@ pub(super) async fn run(args: &WithArgs, run: &mut Run) -> Result<Exit, RunError
     let mut fleet = signals.interruptible(NOTHING_WRITTEN, open).await?;
     let receipts = &args.receipts.receipts;
     let stop = Stop::new();
-    let make = make(&args.wanted, &mut fleet, receipts, &stop);
+    // It is large, and so is what takes it back.
+    let make = Box::pin(make(&args.wanted, &mut fleet, receipts, &stop));
     let (made, signal) = signals.stopping(&stop, || (), make).await;
     let made = match made {
         Ok(made) => made,
@@ -77,9 +78,10 @@ pub(super) async fn run(args: &WithArgs, run: &mut Run) -> Result<Exit, RunError
         }
     };
     let judged = [granted(id, lease).judged];
-    let mut revoked = Ok(Exit::Done);
+    let (stop, mut revoked) = (Stop::new(), Ok(Exit::Done));
     for attempt in 1..=ATTEMPTS {
-        revoked = revoke(&mut fleet, id, &judged, false, receipts, &Stop::new()).await;
+        let revoking = revoke(&mut fleet, id, &judged, false, receipts, &stop);
+        revoked = Box::pin(revoking).await;
         let Err(error) = &revoked else { break };
         complain(
             error.code,

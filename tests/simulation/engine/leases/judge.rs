@@ -160,8 +160,8 @@ impl History<'_> {
                     if !is_open(&write.before, &access) || is_open(&write.after, &access) {
                         continue;
                     }
-                    let crossed = self.rules[read_at.0..place].len() > 0
-                        || self.tags[read_at.1..step.tags.0].len() > 0;
+                    let crossed = !self.rules[read_at.0..place].is_empty()
+                        || !self.tags[read_at.1..step.tags.0].is_empty();
                     let back = self.rules[place..last]
                         .iter()
                         .any(|later| is_open(&later.after, &access));
@@ -255,25 +255,6 @@ impl History<'_> {
         Ok(())
     }
 
-    /// Whatever is granted by now is open.
-    pub(super) fn live_is_open(
-        &self,
-        inventory: &Inventory,
-        now: OffsetDateTime,
-    ) -> Result<(), String> {
-        let rules = rules_of(inventory);
-        let live = leases_of(inventory).into_iter();
-        for lease in live.filter(|lease| !lease.is_over(now)) {
-            if !is_open(&rules, &access(&lease)) {
-                return Err(format!(
-                    "what is granted is open: {lease} ({}) is not",
-                    lease.id
-                ));
-            }
-        }
-        Ok(())
-    }
-
     /// Of what is over neither rule nor tag is left, unless it is declared, or granted to somebody else.
     pub(super) fn ended_is_closed(
         &self,
@@ -359,6 +340,21 @@ impl History<'_> {
                 && !matches!(*run.end.borrow(), Some(End::Done | End::Nothing))
         })
     }
+}
+
+/// Whatever is granted by now is open.
+pub(super) fn live_is_open(inventory: &Inventory, now: OffsetDateTime) -> Result<(), String> {
+    let rules = rules_of(inventory);
+    let live = leases_of(inventory).into_iter();
+    for lease in live.filter(|lease| !lease.is_over(now)) {
+        if !is_open(&rules, &access(&lease)) {
+            return Err(format!(
+                "what is granted is open: {lease} ({}) is not",
+                lease.id
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The scene, who did what, and the journals.

@@ -406,7 +406,7 @@ pub(crate) fn sleep_everywhere() -> Result<usize, String> {
     let grant = |address: usize, replace: bool| Errand::Grant {
         key: key(22),
         from: sources(ADDRESSES[address]),
-        length: Duration::from_secs(120),
+        length: Duration::from_mins(2),
         by: "alice".to_owned(),
         replace,
     };
@@ -579,7 +579,7 @@ fn ends(
     }
     let begun = office.time.now();
     go(Errand::Apply)?;
-    history.live_is_open(&emulator.inventory(), office.time.now())?;
+    judge::live_is_open(&emulator.inventory(), office.time.now())?;
     history.untagged_is_closed(&emulator.inventory(), begun)?;
     let leases = history.leases();
     let ends: BTreeSet<_> = leases.iter().map(|lease| lease.until).collect();
@@ -590,7 +590,7 @@ fn ends(
         go(Errand::Expire)?;
         let inventory = emulator.inventory();
         history.ended_is_closed(&inventory, begun)?;
-        history.live_is_open(&inventory, office.time.now())?;
+        judge::live_is_open(&inventory, office.time.now())?;
     }
     // Now and then something is left to be done that has nothing to do with leases.
     for _ in 0..ROUNDS {
