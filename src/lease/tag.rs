@@ -101,7 +101,7 @@ impl Lease {
         let Some(room) = MOST_IN_VALUE.checked_sub(length) else {
             return Err(TooLong::Access(length));
         };
-        self.why = cut(&words(&why), room.saturating_sub(" why=".len()));
+        self.why = cut(&words(&why), room.saturating_sub(" why=".len()), true);
         Ok(self)
     }
 
@@ -234,7 +234,11 @@ pub fn caller_name(arn: &str) -> String {
 /// The name of a caller as a tag has it.
 pub(super) fn by_in_tag(by: &str) -> String {
     let by = words(by);
-    cut(if by.is_empty() { "unknown" } else { &by }, MOST_OF_BY)
+    cut(
+        if by.is_empty() { "unknown" } else { &by },
+        MOST_OF_BY,
+        false,
+    )
 }
 
 /// A text on one line, with one space between its words and none around them.
@@ -245,11 +249,11 @@ fn words(text: &str) -> String {
 }
 
 /// As much of a text as takes this many characters when it is escaped with its spaces kept or not.
-fn cut(text: &str, room: usize) -> String {
+fn cut(text: &str, room: usize, keep_spaces: bool) -> String {
     let mut taken = 0;
     let mut kept = String::new();
     for c in text.chars() {
-        taken += escaped(c.encode_utf8(&mut [0; 4]), false).len();
+        taken += escaped(c.encode_utf8(&mut [0; 4]), keep_spaces).len();
         if taken > room {
             break;
         }

@@ -291,3 +291,24 @@ fn what_is_beyond_the_limits_is_not_permitted() {
         assert_eq!(judged.err().as_deref(), why, "{lease}");
     }
 }
+
+/// Spaces take one character in a tag, and are counted so.
+#[test]
+fn a_long_reason_fills_the_tag() {
+    let lease = Lease {
+        id: LeaseId::from_bits(7),
+        until: at(1_925_090_100),
+        keys: [Key::new(Protocol::Tcp, 22, 22).expect("a key")].into(),
+        sources: ["203.0.113.7/32".parse::<IpNet>().expect("a network")]
+            .into_iter()
+            .collect(),
+        by: "123456789012:user/alice".to_owned(),
+        why: "a b ".repeat(90),
+    };
+    let value = lease.fitted().and_then(|lease| lease.value());
+    let length = value.expect("it fits").len();
+    assert!(
+        (MOST_IN_VALUE - 1..=MOST_IN_VALUE).contains(&length),
+        "{length}"
+    );
+}
