@@ -22,7 +22,7 @@ use portward::emulator::Quirks;
 const SEEDS: u64 = 1000;
 
 /// How many scenes there are of people who have access for a time.
-const LEASE_SEEDS: u64 = 150;
+const LEASE_SEEDS: u64 = 200;
 
 /// How many threads: the tests are not alone on the machine.
 const THREADS: usize = 2;

@@ -413,6 +413,7 @@ pub(crate) fn sleep_everywhere() -> Result<usize, String> {
     let revoke = |which: usize| Errand::Revoke { which };
     let pairs = [
         (grant(1, false), revoke(0)),
+        (grant(1, false), revoke(1)),
         (grant(1, false), grant(2, true)),
         (grant(1, true), Errand::Apply),
         (revoke(0), grant(2, false)),
