@@ -134,8 +134,8 @@ impl Special {
     /// Why nobody arrives from this network; `None` where somebody may.
     #[must_use]
     pub fn of(net: IpNet) -> Option<&'static Self> {
-        let apart = |other: &IpNet| !net.contains(other) && !other.contains(&net);
-        let holds = SPECIAL.iter().find(|special| special.net.contains(&net));
+        let apart = |other: &IpNet| !holds(&net, other) && !holds(other, &net);
+        let holds = SPECIAL.iter().find(|special| holds(&special.net, &net));
         if let Some(special) = holds.filter(|_| ARRIVING.iter().all(apart)) {
             return Some(special);
         }
@@ -147,6 +147,24 @@ impl Special {
         let first = Self::of(halves.next()?)?;
         halves.all(|half| Self::of(half).is_some()).then_some(first)
     }
+}
+
+/// Whether every address of one network is in another. Each source of a configuration is held against the whole table, so this
+/// compares numbers where `ipnet` makes addresses.
+fn holds(outer: &IpNet, inner: &IpNet) -> bool {
+    let is_shorter = outer.prefix_len() <= inner.prefix_len();
+    is_shorter
+        && match (outer, inner) {
+            (IpNet::V4(outer), IpNet::V4(inner)) => {
+                let differ = u32::from(outer.addr()) ^ u32::from(inner.addr());
+                u32::from(outer.prefix_len()) <= differ.leading_zeros()
+            }
+            (IpNet::V6(outer), IpNet::V6(inner)) => {
+                let differ = u128::from(outer.addr()) ^ u128::from(inner.addr());
+                u32::from(outer.prefix_len()) <= differ.leading_zeros()
+            }
+            _ => false,
+        }
 }
 
 /// `private addresses (RFC 1918)`.
@@ -163,6 +181,30 @@ mod tests {
     fn why(text: &str) -> Option<&'static str> {
         let net = super::super::Sources::parse_live(text).expect("a network");
         Special::of(net).map(|special| special.what)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_network_holds_what_ipnet_says_it_holds(a in nets(), b in nets()) {
+            proptest::prop_assert_eq!(holds(&a, &b), a.contains(&b));
+        }
+    }
+
+    /// Networks of both families, most of them near each other.
+    fn nets() -> impl proptest::strategy::Strategy<Value = IpNet> {
+        use proptest::prelude::*;
+        prop_oneof![
+            (0..4_u32, 0..=32_u8).prop_map(|(at, length)| {
+                IpNet::new(Ipv4Addr::from(at << 30 | at).into(), length)
+                    .expect("a length")
+                    .trunc()
+            }),
+            (0..4_u128, 0..=128_u8).prop_map(|(at, length)| {
+                IpNet::new(Ipv6Addr::from(at << 126 | at).into(), length)
+                    .expect("a length")
+                    .trunc()
+            }),
+        ]
     }
 
     /// Both sides of both ends of every entry, and what lies in between.
