@@ -1,11 +1,11 @@
 //! Why a verb could not do its job.
 //!
-//! **Owns** what is said of it: the exit code, the kind, the message and the hint, or the problems of a configuration, and their form in
-//! reports. **Does not** show anything.
+//! **Owns** what is said of it: the exit code, the kind, the message and the hint, or the problems of a configuration, and
+//! their form in reports. **Does not** show anything.
 
 use super::exit::Exit;
 use crate::config::{Diagnostic, Diagnostics, Severity};
-use crate::model::Code;
+use crate::model::{Code, Site, Unreadable};
 use crate::render::json::{self, Problem};
 
 /// What ends a run before its answer.
@@ -41,6 +41,16 @@ impl CommandError {
 
     pub(super) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(Exit::Usage, message).with_hint(Some(hint.into()))
+    }
+
+    /// It cannot be told whether there is something, since the instances of a site cannot be listed.
+    pub(super) fn unlisted(what: &str, site: &Site, why: &Unreadable) -> Self {
+        let message = format!(
+            "whether there is {what} cannot be told, since the instances of `{site}` cannot be listed: {why}"
+        );
+        Self::new(Exit::Incomplete, message)
+            .of_kind(Code::Unreadable)
+            .with_hint(why.hint.clone())
     }
 
     pub(super) fn with_hint(mut self, hint: Option<String>) -> Self {

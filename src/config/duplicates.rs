@@ -13,8 +13,8 @@ use super::rule::{Families, Rule};
 use super::source::{Span, quote};
 use super::table::Settings;
 
-/// What one run may spend: two or three hundredths of a second, and enough for 2,500 tables of ten rules. A look at the ports of one rule beside another, or at one group beside
-/// another, counts once.
+/// What one run may spend: two or three hundredths of a second, and enough for 2,500 tables of ten rules. A look at the ports
+/// of one rule beside another, or at one group beside another, counts once.
 const EFFORT: usize = 250_000;
 
 /// A look at the sources of two rules with common ports.

@@ -222,6 +222,7 @@ fn told(id: &InstanceId, why: Obstacle<RunError>) -> RunError {
             Exit::Stale,
             format!("`{id}`: others wrote again and again: {last}"),
         )
+        .of_kind(Code::NotApplied)
         .with_hint(Some("try again when nobody else writes".to_owned())),
         Obstacle::Failed(Failure { message, hint, .. }) => {
             CommandError::failed(format!("`{id}`: {message}")).with_hint(hint)

@@ -4,7 +4,6 @@
 
 use super::select::suggestion;
 use crate::cli::error::CommandError;
-use crate::cli::exit::Exit;
 use crate::model::{Code, InstanceId, Live, Site, Unreadable};
 
 /// The regions that could not be listed and may hold an instance that is called so.
@@ -34,11 +33,12 @@ pub(in crate::cli) fn find<'a>(text: &str, seen: &'a Live) -> Result<&'a Instanc
         [] => Err(match unseen(text, seen)[..] {
             [] => CommandError::failed(format!(
                 "there is no instance `{text}` in the regions that were looked at"
-            )).of_kind(Code::NotFound)
+            ))
+            .of_kind(Code::NotFound)
             .with_hint(suggestion(text, seen.instances.keys())),
-            [(site, why), ..] => CommandError::new(Exit::Incomplete, format!(
-                    "whether there is an instance `{text}` cannot be told, since the instances of `{site}` cannot be listed: {why}"
-                )).with_hint(why.hint.clone()),
+            [(site, why), ..] => {
+                CommandError::unlisted(&format!("an instance `{text}`"), site, why)
+            }
         }),
         _ if named.iter().any(|id| id.account != named[0].account) => Err(CommandError::usage(
             format!("`{text}` exists in several accounts"),
@@ -48,5 +48,30 @@ pub(in crate::cli) fn find<'a>(text: &str, seen: &'a Live) -> Result<&'a Instanc
             format!("`{text}` exists in several regions"),
             "name it with its region: REGION/NAME",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::exit::Exit;
+    use crate::model::{Code, Site, Unreadable};
+
+    #[test]
+    fn what_could_not_be_listed_is_not_missing() {
+        let mut live = Live::default();
+        let missing = find("web-1", &live).expect_err("nothing is there");
+        assert_eq!((missing.exit, missing.code), (Exit::Failed, Code::NotFound));
+        let why = Unreadable {
+            reason: "no answer".to_owned(),
+            hint: None,
+        };
+        live.sites_unreadable
+            .insert(Site::of_region("eu-central-1"), why);
+        let unknown = find("web-1", &live).expect_err("nothing is known");
+        assert_eq!(
+            (unknown.exit, unknown.code),
+            (Exit::Incomplete, Code::Unreadable)
+        );
     }
 }

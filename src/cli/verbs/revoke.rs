@@ -232,10 +232,7 @@ async fn meant(args: &RevokeArgs, fleet: &Fleet) -> Result<Vec<Grant>, RunError>
                 found.is_empty(),
                 fleet.live.sites_unreadable.first_key_value(),
             ) {
-                return Err(CommandError::new(Exit::Incomplete, format!(
-                        "whether there is a grant `{id}` cannot be told, since the instances of `{site}` cannot be listed: {why}"
-                    )).with_hint(why.hint.clone())
-                .into());
+                return Err(CommandError::unlisted(&format!("a grant `{id}`"), site, why).into());
             }
             if found.is_empty() {
                 return Err(CommandError::failed(format!("there is no grant `{id}`"))
