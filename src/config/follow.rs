@@ -419,9 +419,11 @@ impl Names {
         }
     }
 
-    /// Warns of what nothing names.
-    pub(super) fn report_unused(&self, report: &mut Report) {
-        self.addresses.report_unused(report);
+    /// Warns of what nothing names. Where access may be granted, `grant --from` may name any address set.
+    pub(super) fn report_unused(&self, may_grant: bool, report: &mut Report) {
+        if !may_grant {
+            self.addresses.report_unused(report);
+        }
         self.services.report_unused(report);
         for (id, (name, span)) in self.rulesets.iter().enumerate() {
             if !self.used_rulesets.contains(&id) {

@@ -123,7 +123,7 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
     let policies = policy::link(&mut names, policies, report);
     let grants = grants::link(&mut names, grants, report);
     if !report.has_errors() {
-        names.report_unused(report);
+        names.report_unused(grants.is_some(), report);
     }
     Linked {
         accounts,

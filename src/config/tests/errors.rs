@@ -256,6 +256,11 @@ fn names_of_services_and_what_is_not_there() {
                 "7:1: warning[PW-151]: ruleset `zz` is not used",
             ],
         ),
+        // `grant --from x` may name it.
+        (
+            "[addresses]\nx = \"192.0.2.1\"\n[grants]\nservices = \"ssh\"\nmax = \"1h\"",
+            &[],
+        ),
         (
             "[groups.gg]\nmatch = { name = \"*\" }",
             &[
