@@ -106,7 +106,7 @@ fn judged(grants: Option<&Linked>, instance: &Instance, as_of: OffsetDateTime) -
     for lease in leases {
         let permitted = match grants {
             None => Err(NotPermitted::NoTable),
-            Some(Linked { limits, .. }) if lease.is_over(as_of) => {
+            Some(Linked { limits, .. }) if lease.is_expired(as_of) => {
                 limits.permits_access(&lease, grants.is_some_and(|grants| grants.takes(instance)))
             }
             Some(linked) => linked.limits.permits(&lease, linked.takes(instance), as_of),
@@ -114,7 +114,7 @@ fn judged(grants: Option<&Linked>, instance: &Instance, as_of: OffsetDateTime) -
         all.push(Judged {
             tag: lease.id.tag_key(),
             state: match permitted {
-                _ if lease.is_over(as_of) => State::Expired,
+                _ if lease.is_expired(as_of) => State::Expired,
                 Ok(()) => State::Live,
                 Err(_) => State::NotHonoured,
             },

@@ -1,9 +1,9 @@
-//! Leases: access that is granted for a time, and that a tag of the instance remembers.
+//! Leases: access granted until an instant, and recorded in a tag of the instance.
 //!
-//! **Owns** what a lease says, how it is written into the value of a tag (`tag`), and what `[grants]` permits (`permit`). A
-//! lease opens nothing by itself: it is a rule with an end, and whoever plans treats it as one. What cannot be read grants
-//! nothing, and is named. **Does not** know a clock and the service: the time is passed in, and whoever writes tags does so
-//! elsewhere.
+//! **Owns** the lease, its encoding as the value of a tag (`tag`), and what `[grants]` permits (`permit`). A lease opens
+//! nothing by itself: it is a rule with an end, and the planner treats it as one. A tag that cannot be decoded grants
+//! nothing, and is named. **Does not** read a clock or call the service: the time is passed in, and `apply::leases` writes the
+//! tags.
 
 mod permit;
 mod tag;
@@ -20,15 +20,15 @@ use time::OffsetDateTime;
 use crate::model::{Declaration, Key, Origin, Rule, Sources, instant};
 
 pub use permit::{CLOCK_SKEW, Limits, NotPermitted};
-pub use tag::{MOST_IN_VALUE, NotALease, TooLong, caller_name};
+pub use tag::{LeaseSizeError, LeaseTagError, MAX_VALUE_CHARS, caller_name};
 
-/// What the keys of tags begin with that whoever may grant may write.
+/// The prefix of the tag keys that the IAM policy for granting allows to write.
 pub const NAMESPACE: &str = "portward:";
 
-/// What the key of a tag begins with that holds a lease; the id follows.
+/// The prefix of the tag key of a lease; its id follows.
 pub const PREFIX: &str = "portward:grant:";
 
-/// The name of a lease: 4 to 16 small letters and digits.
+/// The name of a lease: 4 to 16 lower-case letters and digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
@@ -38,7 +38,7 @@ impl LeaseId {
     /// The characters of a new id. Those that look alike are left out.
     const LETTERS: &'static [u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
-    /// An id of eight characters from forty bits of chance.
+    /// An id of eight characters from the lowest forty of these random bits.
     #[must_use]
     pub fn from_bits(bits: u64) -> Self {
         let letter = |place: u32| {
@@ -48,7 +48,7 @@ impl LeaseId {
         Self((0..8).map(letter).collect())
     }
 
-    /// An id as it is written.
+    /// Parses an id.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
@@ -61,7 +61,7 @@ impl LeaseId {
         format!("{PREFIX}{}", self.0)
     }
 
-    /// The id in what stands for the place of a lease's rule.
+    /// The lease that a rule comes from, by the rule's origin; `None` for a rule of a file.
     #[must_use]
     pub fn of_origin(origin: &Origin) -> Option<Self> {
         Self::parse(origin.tag()?.strip_prefix(PREFIX)?)
@@ -79,25 +79,25 @@ impl fmt::Display for LeaseId {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Lease {
-    /// Which one.
+    /// Unique on the instance.
     pub id: LeaseId,
-    /// The first instant at which it is over; whole seconds.
+    /// The first instant at which it is expired; whole seconds.
     #[serde(with = "instant")]
     #[cfg_attr(test, schemars(with = "instant::Instant"))]
     pub until: OffsetDateTime,
-    /// What it opens; never empty.
+    /// The ports that it opens; never empty.
     pub keys: BTreeSet<Key>,
-    /// To whom; never empty, and no alias.
+    /// The addresses and networks that it lets in; never empty, and no alias.
     #[serde(flatten)]
     pub sources: Sources,
-    /// Who asked for it; `unknown` where that was not known.
+    /// The caller that asked for it, by [`caller_name`]; `unknown` where STS did not say.
     pub by: String,
-    /// Why; empty where nothing was said, and cut where it is long.
+    /// The reason; empty where none was given, and cut to what fits into the tag.
     pub why: String,
 }
 
 impl Lease {
-    /// The rules that it stands for, one for each key.
+    /// The rules that it declares, one for each key.
     #[must_use]
     pub fn rules(&self) -> Vec<Rule> {
         let from: Arc<[String]> = self
@@ -120,15 +120,15 @@ impl Lease {
         self.keys.iter().map(rule).collect()
     }
 
-    /// Whether it was made by this caller, whose name may be longer than a tag takes.
+    /// Whether this caller asked for it, whose name may have been cut to fit into the tag.
     #[must_use]
     pub fn is_by(&self, caller: &str) -> bool {
         self.by == tag::by_in_tag(caller)
     }
 
-    /// Whether it is over.
+    /// Whether its end has come.
     #[must_use]
-    pub fn is_over(&self, now: OffsetDateTime) -> bool {
+    pub fn is_expired(&self, now: OffsetDateTime) -> bool {
         self.until <= now
     }
 }
@@ -141,17 +141,17 @@ impl fmt::Display for Lease {
     }
 }
 
-/// What the tags of an instance say of leases.
+/// The leases among the tags of an instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leases {
-    /// Those that can be read, by id.
+    /// Those that can be decoded, in the order of their ids.
     pub leases: Vec<Lease>,
-    /// The keys of the tags that look like a lease and are none, each with why.
-    pub unreadable: Vec<(String, NotALease)>,
+    /// The keys of tags under [`PREFIX`] that cannot be decoded, each with the reason.
+    pub unreadable: Vec<(String, LeaseTagError)>,
 }
 
 impl Leases {
-    /// Reads the leases among the tags of an instance.
+    /// Decodes every tag under [`PREFIX`].
     #[must_use]
     pub fn of(tags: &BTreeMap<String, String>) -> Self {
         let mut found = Self::default();
@@ -165,29 +165,29 @@ impl Leases {
     }
 }
 
-/// The tags that hold leases, or look so.
+/// The tags under [`PREFIX`], whether or not they can be decoded.
 pub fn lease_tags(tags: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
     let from = tags.range(PREFIX.to_owned()..);
     from.take_while(|(key, _)| key.starts_with(PREFIX))
         .map(|(key, value)| (key.as_str(), value.as_str()))
 }
 
-/// A lease of an instance, and what becomes of it.
+/// A lease of an instance, judged by the configuration and the time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Judged {
     /// The key of the tag.
     pub tag: String,
-    /// What becomes of it.
+    /// Whether it grants access.
     pub state: State,
-    /// Why it grants nothing although it is not over, or why its end closes nothing, as a fragment.
+    /// Why it grants nothing although it is not expired, or why its end closes nothing, as a fragment.
     pub reason: Option<String>,
-    /// What it says; `null` where the tag cannot be read.
+    /// The lease; `null` where the tag cannot be decoded.
     pub lease: Option<Lease>,
 }
 
-/// What becomes of a lease.
+/// Whether a lease grants access.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr,
 )]
@@ -195,7 +195,7 @@ pub struct Judged {
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum State {
-    /// Its time is over: what it opened must go.
+    /// Its end has come: what it opened is to be closed.
     Expired,
     /// The tag cannot be read, so it grants nothing.
     Unreadable,
@@ -206,13 +206,13 @@ pub enum State {
 }
 
 impl State {
-    /// As documents spell it.
+    /// The spelling of documents.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// Every state, as they are listed.
+    /// Every state, in the order in which grants are listed.
     pub const ALL: [Self; 4] = [
         Self::Expired,
         Self::Unreadable,

@@ -1,7 +1,7 @@
-//! What `[grants]` permits: which access may be granted, to whom, and for how long.
+//! What `[grants]` permits: which ports may be granted, to which sources, and for how long.
 //!
-//! **Owns** the limits and the judgement of one lease. It is judged when a lease is made and again whenever one is read,
-//! since whoever may write tags could write any. **Does not** know which instances `match` takes; that is passed in.
+//! **Owns** the limits and the judgement of one lease. A lease is judged when it is made and again whenever its tag is read,
+//! since anybody who may write tags could write one. **Does not** evaluate `match`; the result is passed in.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use time::OffsetDateTime;
 use super::Lease;
 use crate::model::{Key, Origin, Protocol};
 
-/// How far the clock of whoever granted may be ahead of that of whoever reads the lease. AWS takes no request that was
-/// signed by a clock more than five minutes off, so two clocks that both may ask it are ten minutes apart at most.
+/// How far the clock that set the end of a lease may be ahead of the clock that judges it. AWS rejects a request whose
+/// signature is more than five minutes off, so two clocks that can both call it are at most ten minutes apart.
 pub const CLOCK_SKEW: time::Duration = time::Duration::minutes(10);
 
 /// The limits of `[grants]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// What may be opened.
+    /// The ports that may be granted.
     pub keys: BTreeSet<Key>,
-    /// The same as it is written.
+    /// The same in the words of the file.
     pub services: Vec<String>,
-    /// For how long at most.
+    /// The longest time from the grant to its end.
     pub max: Duration,
     /// The shortest prefix of an IPv4 source.
     pub ipv4: u8,
@@ -30,9 +30,9 @@ pub struct Limits {
     pub ipv6: u8,
     /// Whether a reason must be given.
     pub reason_required: bool,
-    /// Where to ask which address the internet sees; none are the built-in ones.
+    /// The services that tell the public address of this machine; empty for the built-in ones.
     pub whoami: Vec<String>,
-    /// Where the table stands.
+    /// The place of the table.
     pub origin: Origin,
 }
 
@@ -42,10 +42,10 @@ pub enum NotPermitted {
     /// There is no `[grants]`.
     #[error("the configuration has no `[grants]`, so nobody may grant anything")]
     NoTable,
-    /// What it opens is none of the services.
+    /// It opens a port that is not among the services.
     #[error("`[grants]` permits {permitted}, and not {asked}")]
     Service {
-        /// What is asked for.
+        /// The port or network that was asked for.
         asked: Key,
         /// The services as they are written.
         permitted: String,
@@ -53,24 +53,24 @@ pub enum NotPermitted {
     /// A source is too wide.
     #[error("`[grants]` permits sources of at most /{limit}, and {asked} is wider")]
     Source {
-        /// What is asked for.
+        /// The port or network that was asked for.
         asked: String,
         /// The prefix length of the family.
         limit: u8,
     },
-    /// Its end is too far.
-    #[error("`[grants]` permits {} at most", shown(*.0))]
+    /// Its end is later than `max` allows.
+    #[error("`[grants]` permits {} at most", format_duration(*.0))]
     Duration(Duration),
-    /// The instance is none of those that `match` takes.
-    #[error("`match` of `[grants]` does not take the instance")]
+    /// `match` does not select the instance.
+    #[error("`match` of `[grants]` does not select the instance")]
     Instance,
-    /// Nothing is said of why.
+    /// It has no reason, and one is required.
     #[error("`[grants]` requires a reason")]
     Reason,
 }
 
 impl Limits {
-    /// Whether what a lease opens, and to whom, is permitted on an instance.
+    /// Whether the ports and sources of a lease are permitted on an instance.
     ///
     /// # Errors
     /// The first limit that it exceeds.
@@ -97,7 +97,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Whether a lease is permitted in all respects, by a clock that may be behind that of whoever granted it.
+    /// Whether a lease is permitted in all respects; [`CLOCK_SKEW`] is added to `max`.
     ///
     /// # Errors
     /// The first limit that it exceeds.
@@ -134,8 +134,8 @@ fn covers(permitted: Key, asked: Key) -> bool {
     }
 }
 
-/// A length of time as the configuration would have it, such as `8h` or `1h 30m`.
-pub(super) fn shown(length: Duration) -> String {
+/// A duration in the syntax of the configuration, such as `8h` or `1h 30m`.
+pub(super) fn format_duration(length: Duration) -> String {
     let seconds = length.as_secs();
     let parts = [
         (seconds / 86_400, "d"),

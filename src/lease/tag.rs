@@ -1,16 +1,16 @@
-//! A lease as the value of a tag, and back.
+//! The encoding of a lease as the value of a tag.
 //!
-//! The service takes 256 characters of letters, digits, spaces and `_ . : / = + - @` (Lightsail's user guide, "Tags"). So a
+//! The service accepts 256 characters of letters, digits, spaces and `_ . : / = + - @` (Lightsail's user guide, "Tags"). So a
 //! value is
 //!
 //! ```text
 //! 1 20310102T031500Z tcp/22 203.0.113.7/32 by=123456789012:user/alice why=deploy 4711
 //! ```
 //!
-//! A version, the end, what is open, who may reach it, who asked for it and why. In the last two every other character is
-//! its UTF-8 bytes as `=2C`, so that any text comes back as it was.
+//! A version, the end, the ports, the sources, the caller and the reason. In the last two, any other character is written as
+//! its UTF-8 bytes, each as `=2C`, so that every text survives the round trip.
 //!
-//! **Owns** this spelling. **Does not** judge what a lease permits.
+//! **Owns** this encoding. **Does not** judge whether a lease is permitted.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -21,44 +21,44 @@ use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
 use super::{Lease, LeaseId, PREFIX};
 use crate::model::{Key, Protocol, Sources, is_unsafe, sanitize_line};
 
-/// The most characters of a value.
-pub const MOST_IN_VALUE: usize = 256;
+/// The longest value of a tag, in characters (Lightsail user guide, "Tags").
+pub const MAX_VALUE_CHARS: usize = 256;
 
-/// The most characters of who asked, as they are encoded: a role and the name of its session have up to 64 each.
-const MOST_OF_BY: usize = 96;
+/// The most characters of the encoded caller: a role and the name of its session have up to 64 each.
+const MAX_BY_CHARS: usize = 96;
 
 const VERSION: &str = "1";
 
 /// Why a lease does not fit into a tag.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TooLong {
-    /// The ports and the sources alone are too long.
+pub enum LeaseSizeError {
+    /// The ports and the sources alone exceed the value of a tag; the number of characters.
     #[error(
         "the grant does not fit into a tag: its ports and sources take {0} characters, and {room} are left for them",
-        room = MOST_IN_VALUE
+        room = MAX_VALUE_CHARS
     )]
     Access(usize),
-    /// The end cannot be spelled.
+    /// The end has no four-digit year.
     #[error("the end of the grant is not a valid time")]
     Until,
-    /// Nothing is opened, or nobody is let in.
+    /// It has no port or no source.
     #[error("the grant names no port or no source")]
     Nothing,
-    /// An alias is named.
+    /// A source is an alias such as `lightsail-connect`.
     #[error("`{0}` is not an address, and only addresses and networks can be granted")]
     Alias(String),
 }
 
-/// Why the value of a tag is no lease.
+/// Why a tag cannot be decoded as a lease. Displays as a fragment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotALease {
-    /// The id has other characters than it may, or too many of them.
+pub enum LeaseTagError {
+    /// The id has an invalid character or an invalid length.
     #[error("`{0}` is not a valid id")]
     Id(String),
-    /// It was written by another version.
+    /// The version of the encoding is unknown.
     #[error("it is of version `{0}`, which this program does not know")]
     Version(String),
-    /// The end cannot be read.
+    /// The end is missing or invalid.
     #[error("it has no valid end")]
     Until,
     /// A word is neither a port nor a source.
@@ -70,98 +70,101 @@ pub enum NotALease {
     /// There is no source.
     #[error("it names no source")]
     NoSource,
-    /// Who asked, or why, cannot be read.
-    #[error("it does not say who asked for it, or why, in a way that can be read")]
+    /// The caller or the reason is missing or invalid.
+    #[error("its caller or its reason is missing or invalid")]
     Text,
-    /// It is longer than the service takes.
-    #[error("it is longer than {MOST_IN_VALUE} characters")]
+    /// It is longer than the service accepts.
+    #[error("it is longer than {MAX_VALUE_CHARS} characters")]
     Long,
 }
 
 impl Lease {
-    /// The lease as it fits into a tag: who asked and why are cut to what there is room for.
+    /// Cuts the caller and the reason so that the lease fits into a tag, and the end to whole seconds.
     ///
     /// # Errors
-    /// What must not be cut and does not fit.
-    pub fn fitted(mut self) -> Result<Self, TooLong> {
+    /// The ports and the sources do not fit, or there are none.
+    pub fn fitted(mut self) -> Result<Self, LeaseSizeError> {
         self.until = self
             .until
             .checked_to_offset(UtcOffset::UTC)
             .and_then(|until| until.replace_nanosecond(0).ok())
-            .ok_or(TooLong::Until)?;
+            .ok_or(LeaseSizeError::Until)?;
         if let Some(alias) = self.sources.aliases().first() {
-            return Err(TooLong::Alias(alias.clone()));
+            return Err(LeaseSizeError::Alias(alias.clone()));
         }
         if self.keys.is_empty() || self.sources.is_empty() {
-            return Err(TooLong::Nothing);
+            return Err(LeaseSizeError::Nothing);
         }
         self.by = by_in_tag(&self.by);
         let why = std::mem::take(&mut self.why);
-        let length = self.spelled()?.len();
-        let Some(room) = MOST_IN_VALUE.checked_sub(length) else {
-            return Err(TooLong::Access(length));
+        let length = self.encode()?.len();
+        let Some(room) = MAX_VALUE_CHARS.checked_sub(length) else {
+            return Err(LeaseSizeError::Access(length));
         };
-        self.why = cut(&words(&why), room.saturating_sub(" why=".len()), true);
+        self.why = cut(&single_line(&why), room.saturating_sub(" why=".len()), true);
         Ok(self)
     }
 
-    /// The value of its tag.
+    /// Encodes the value of its tag.
     ///
     /// # Errors
-    /// It does not fit; a lease that is [`Lease::fitted`] always does.
-    pub fn value(&self) -> Result<String, TooLong> {
-        let value = self.spelled()?;
-        if value.len() > MOST_IN_VALUE {
-            return Err(TooLong::Access(value.len()));
+    /// It does not fit; a lease returned by [`Lease::fitted`] always does.
+    pub fn value(&self) -> Result<String, LeaseSizeError> {
+        let value = self.encode()?;
+        if value.len() > MAX_VALUE_CHARS {
+            return Err(LeaseSizeError::Access(value.len()));
         }
         Ok(value)
     }
 
-    fn spelled(&self) -> Result<String, TooLong> {
+    fn encode(&self) -> Result<String, LeaseSizeError> {
         let format = format_description!("[year][month][day]T[hour][minute][second]Z");
         let until = self.until.checked_to_offset(UtcOffset::UTC);
         let until = until.filter(|until| (0..=9999).contains(&until.year()));
         let until = until.and_then(|until| until.format(format).ok());
-        let mut value = format!("{VERSION} {}", until.ok_or(TooLong::Until)?);
+        let mut value = format!("{VERSION} {}", until.ok_or(LeaseSizeError::Until)?);
         for key in &self.keys {
             let _ = write!(value, " {key}");
         }
         for net in self.sources.cidrs().chain(self.sources.ipv6_cidrs()) {
             let _ = write!(value, " {net}");
         }
-        let _ = write!(value, " by={}", escaped(&self.by, false));
+        let _ = write!(value, " by={}", escape(&self.by, false));
         if !self.why.is_empty() {
-            let _ = write!(value, " why={}", escaped(&self.why, true));
+            let _ = write!(value, " why={}", escape(&self.why, true));
         }
         Ok(value)
     }
 }
 
-/// The lease of a tag.
+/// Decodes a tag.
 ///
 /// # Errors
-/// What keeps it from being one. It then grants nothing.
-pub(super) fn decode(key: &str, value: &str) -> Result<Lease, NotALease> {
+/// It is not a valid lease, and then grants nothing.
+pub(super) fn decode(key: &str, value: &str) -> Result<Lease, LeaseTagError> {
     let id = key.strip_prefix(PREFIX).unwrap_or_default();
-    let id = LeaseId::parse(id).ok_or_else(|| NotALease::Id(shown(id)))?;
-    if value.chars().count() > MOST_IN_VALUE {
-        return Err(NotALease::Long);
+    let id = LeaseId::parse(id).ok_or_else(|| LeaseTagError::Id(excerpt(id)))?;
+    if value.chars().count() > MAX_VALUE_CHARS {
+        return Err(LeaseTagError::Long);
     }
     let (version, rest) = value.split_once(' ').unwrap_or((value, ""));
     if version != VERSION {
-        return Err(NotALease::Version(shown(version)));
+        return Err(LeaseTagError::Version(excerpt(version)));
     }
-    let (access, about) = rest.split_once(" by=").ok_or(NotALease::Text)?;
+    let (access, about) = rest.split_once(" by=").ok_or(LeaseTagError::Text)?;
     let (by, why) = match about.split_once(" why=") {
-        Some((by, why)) => (by, unescaped(why).filter(|why| !why.is_empty())),
+        Some((by, why)) => (by, unescape(why).filter(|why| !why.is_empty())),
         None => (about, Some(String::new())),
     };
-    let by = unescaped(by).filter(|by| !by.is_empty());
+    let by = unescape(by).filter(|by| !by.is_empty());
     let (Some(by), Some(why)) = (by, why) else {
-        return Err(NotALease::Text);
+        return Err(LeaseTagError::Text);
     };
     let mut access = access.split(' ');
-    let until = access.next().and_then(instant).ok_or(NotALease::Until)?;
+    let until = access
+        .next()
+        .and_then(instant)
+        .ok_or(LeaseTagError::Until)?;
     let (mut keys, mut sources) = (BTreeSet::new(), Sources::new());
     for word in access {
         if let Some(key) = self::key(word) {
@@ -169,14 +172,14 @@ pub(super) fn decode(key: &str, value: &str) -> Result<Lease, NotALease> {
         } else if let Some(net) = Sources::parse_live(word) {
             sources.insert(net);
         } else {
-            return Err(NotALease::Word(shown(word)));
+            return Err(LeaseTagError::Word(excerpt(word)));
         }
     }
     if keys.is_empty() {
-        return Err(NotALease::NoPort);
+        return Err(LeaseTagError::NoPort);
     }
     if sources.is_empty() {
-        return Err(NotALease::NoSource);
+        return Err(LeaseTagError::NoSource);
     }
     Ok(Lease {
         id,
@@ -188,7 +191,7 @@ pub(super) fn decode(key: &str, value: &str) -> Result<Lease, NotALease> {
     })
 }
 
-/// The instant of a text such as `20310102T031500Z`.
+/// Parses an instant such as `20310102T031500Z`.
 fn instant(text: &str) -> Option<OffsetDateTime> {
     let format = format_description!("[year][month][day]T[hour][minute][second]Z");
     PrimitiveDateTime::parse(text, format)
@@ -196,7 +199,7 @@ fn instant(text: &str) -> Option<OffsetDateTime> {
         .map(PrimitiveDateTime::assume_utc)
 }
 
-/// The key of a text as keys display themselves.
+/// Parses a key in the one spelling that keys display.
 fn key(text: &str) -> Option<Key> {
     if text == "all" {
         return Some(Key::ALL);
@@ -219,7 +222,8 @@ fn key(text: &str) -> Option<Key> {
     (key.to_string() == text).then_some(key)
 }
 
-/// Who asked, of the ARN that STS tells: the account, and the user or the session of a role.
+/// The name of the caller for a lease, from the ARN that `GetCallerIdentity` returns: the account, and the user or the session
+/// of a role.
 #[must_use]
 pub fn caller_name(arn: &str) -> String {
     let mut parts = arn.splitn(6, ':');
@@ -231,29 +235,29 @@ pub fn caller_name(arn: &str) -> String {
     }
 }
 
-/// The name of a caller as a tag has it.
+/// The name of a caller, cut to what a tag has room for.
 pub(super) fn by_in_tag(by: &str) -> String {
-    let by = words(by);
+    let by = single_line(by);
     cut(
         if by.is_empty() { "unknown" } else { &by },
-        MOST_OF_BY,
+        MAX_BY_CHARS,
         false,
     )
 }
 
 /// A text on one line, with one space between its words and none around them.
-fn words(text: &str) -> String {
+fn single_line(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || is_unsafe(c));
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     words.join(" ")
 }
 
-/// As much of a text as takes this many characters when it is escaped with its spaces kept or not.
+/// The longest prefix of a text whose escaped form has at most `room` characters.
 fn cut(text: &str, room: usize, keep_spaces: bool) -> String {
     let mut taken = 0;
     let mut kept = String::new();
     for c in text.chars() {
-        taken += escaped(c.encode_utf8(&mut [0; 4]), keep_spaces).len();
+        taken += escape(c.encode_utf8(&mut [0; 4]), keep_spaces).len();
         if taken > room {
             break;
         }
@@ -263,7 +267,7 @@ fn cut(text: &str, room: usize, keep_spaces: bool) -> String {
     kept
 }
 
-fn escaped(text: &str, keep_spaces: bool) -> String {
+fn escape(text: &str, keep_spaces: bool) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
         let plain = byte.is_ascii_alphanumeric()
@@ -278,7 +282,7 @@ fn escaped(text: &str, keep_spaces: bool) -> String {
     out
 }
 
-fn unescaped(text: &str) -> Option<String> {
+fn unescape(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -295,8 +299,8 @@ fn unescaped(text: &str) -> Option<String> {
     (!text.contains(is_unsafe)).then_some(text)
 }
 
-/// A part of a tag as messages show it.
-fn shown(text: &str) -> String {
+/// A part of a tag, cut and sanitized for a message.
+fn excerpt(text: &str) -> String {
     const MOST: usize = 40;
     let cut: String = text.chars().take(MOST).collect();
     sanitize_line(&cut).into_owned()

@@ -75,12 +75,12 @@ proptest! {
     #[test]
     fn a_lease_comes_back_as_it_was_written(lease in any_lease()) {
         match lease.clone().fitted() {
-            Err(TooLong::Access(length)) => prop_assert!(length > MOST_IN_VALUE),
+            Err(LeaseSizeError::Access(length)) => prop_assert!(length > MAX_VALUE_CHARS),
             Err(error) => prop_assert!(false, "{error}"),
             Ok(fitted) => {
                 let tags = tags_of(&fitted);
                 let (key, value) = tags.iter().next().expect("one");
-                prop_assert!(key.len() <= 128 && value.len() <= MOST_IN_VALUE);
+                prop_assert!(key.len() <= 128 && value.len() <= MAX_VALUE_CHARS);
                 let taken = |c: char| c.is_ascii_alphanumeric() || " _.:/=+-@".contains(c);
                 prop_assert!(value.chars().all(taken), "{value}");
                 prop_assert!(!value.starts_with(' ') && !value.ends_with(' ') && !value.contains("  "));
@@ -162,7 +162,7 @@ fn what_is_no_lease_says_why() {
         (
             "abcd",
             "1 20310102T031500Z tcp/22 1.2.3.4/32",
-            "it does not say who asked for it, or why, in a way that can be read",
+            "its caller or its reason is missing or invalid",
         ),
         (
             "abcd",
@@ -192,12 +192,12 @@ fn what_is_no_lease_says_why() {
         (
             "abcd",
             "1 20310102T031500Z tcp/22 1.2.3.4 by=",
-            "it does not say who asked for it, or why, in a way that can be read",
+            "its caller or its reason is missing or invalid",
         ),
         (
             "abcd",
             "1 20310102T031500Z tcp/22 1.2.3.4 by==GG",
-            "it does not say who asked for it, or why, in a way that can be read",
+            "its caller or its reason is missing or invalid",
         ),
         ("", good, "`` is not a valid id"),
         ("ABCD", good, "`ABCD` is not a valid id"),
@@ -277,7 +277,7 @@ fn what_is_beyond_the_limits_is_not_permitted() {
         (
             lease("tcp/22", "203.0.113.7/32", hours(1), "x"),
             false,
-            Some("`match` of `[grants]` does not take the instance"),
+            Some("`match` of `[grants]` does not select the instance"),
         ),
         (
             lease("tcp/22", "203.0.113.7/32", hours(1), ""),
@@ -308,7 +308,7 @@ fn a_long_reason_fills_the_tag() {
     let value = lease.fitted().and_then(|lease| lease.value());
     let length = value.expect("it fits").len();
     assert!(
-        (MOST_IN_VALUE - 1..=MOST_IN_VALUE).contains(&length),
+        (MAX_VALUE_CHARS - 1..=MAX_VALUE_CHARS).contains(&length),
         "{length}"
     );
 }

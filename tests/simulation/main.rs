@@ -13,8 +13,8 @@ use std::sync::Mutex;
 use std::thread;
 
 use engine::{
-    Explored, Lived, Tally, die_everywhere, every_pair, explore, play_all, play_leases,
-    sleep_everywhere,
+    Explored, LeaseCounts, Tally, every_pair, explore, kill_at_every_request, play_all,
+    play_leases, stall_before_every_request,
 };
 use portward::emulator::Quirks;
 
@@ -92,10 +92,10 @@ fn whatever_people_do_at_once_leases_end_and_close_nothing_else() {
         return;
     }
     let seeds = number("PORTWARD_SEEDS").unwrap_or(LEASE_SEEDS);
-    let parts: Vec<(Lived, Vec<String>)> = thread::scope(|scope| {
+    let parts: Vec<(LeaseCounts, Vec<String>)> = thread::scope(|scope| {
         let part = |first: usize| {
             scope.spawn(move || {
-                let (mut lived, mut broken) = (Lived::default(), Vec::new());
+                let (mut lived, mut broken) = (LeaseCounts::default(), Vec::new());
                 for seed in (0..seeds).skip(first).step_by(THREADS) {
                     match play_leases(seed) {
                         Ok(more) => lived.merge(more),
@@ -111,7 +111,7 @@ fn whatever_people_do_at_once_leases_end_and_close_nothing_else() {
             .map(|part| part.join().expect("it ends by itself"))
             .collect()
     });
-    let mut all = Lived::default();
+    let mut all = LeaseCounts::default();
     let mut broken = Vec::new();
     for (lived, what) in parts {
         all.merge(lived);
@@ -124,7 +124,7 @@ fn whatever_people_do_at_once_leases_end_and_close_nothing_else() {
             lines.collect::<Vec<_>>().join("\n")
         );
     }
-    let never = all.never();
+    let never = all.missing();
     assert!(
         seeds < LEASE_SEEDS || never.is_empty(),
         "never seen: {never:?}: {all:?}"
@@ -134,7 +134,7 @@ fn whatever_people_do_at_once_leases_end_and_close_nothing_else() {
 /// Wherever somebody dies, one run after the end leaves neither rule nor tag.
 #[test]
 fn whoever_dies_of_leases_leaves_nothing_that_stays() {
-    match die_everywhere() {
+    match kill_at_every_request() {
         Ok(steps) => assert!(steps > 300, "only {steps} steps"),
         Err(broken) => panic!("{broken}"),
     }
@@ -143,7 +143,7 @@ fn whoever_dies_of_leases_leaves_nothing_that_stays() {
 /// Whatever happens from its beginning to its end between two requests of somebody else.
 #[test]
 fn whoever_sleeps_between_two_requests_of_leases_leaves_nothing_that_stays() {
-    match sleep_everywhere() {
+    match stall_before_every_request() {
         Ok(scenes) => assert!(scenes > 200, "only {scenes} scenes"),
         Err(broken) => panic!("{broken}"),
     }

@@ -1,8 +1,8 @@
-//! Access for a time, carried out: from a lease to open rules, and from one that ends to closed ones.
+//! Lease engine: opens what a lease grants, and closes what an ended lease granted.
 //!
-//! **Owns** the order that keeps a grant from outliving its end: the tag is written before anything is opened and removed
-//! after it was closed, so that whatever dies in between is ended by the next `apply --only-expired`. **Does not** choose
-//! calls, which `plan` does, and does not judge whether a lease is permitted.
+//! **Owns** the order of writes that keeps access from outliving its lease: the tag is written before anything is opened and
+//! removed after everything is closed, so the next `apply --only-expired` ends what a killed process left behind. **Does
+//! not** choose calls (`plan` does) or judge whether a lease is permitted (`lease` does).
 
 mod settle;
 mod tags;
@@ -19,15 +19,15 @@ use crate::lightsail::{Reader, Writer};
 use crate::model::{DesiredInstance, Instance, InstanceId, LiveFirewall, Rule};
 use crate::plan::{self, Failure, InstancePlan, Plan, Report, Verdict};
 
-pub use settle::{Settled, TOO_LATE, settle};
-pub use tags::forget;
+pub use settle::{MIN_REMAINING, Settled, settle};
+pub use tags::remove as remove_tags;
 
-/// What the configuration says of an instance as it is.
+/// The configuration, asked again for each read of an instance.
 pub trait Declared {
-    /// Why it says nothing.
+    /// Why the desired state cannot be resolved.
     type Error;
 
-    /// What is wanted of an instance with these tags at this instant, with the leases that they hold. `None` where nothing
+    /// The desired state of an instance with its present tags at this instant, live leases included. `None` where no table
     /// declares it.
     ///
     /// # Errors
@@ -39,18 +39,18 @@ pub trait Declared {
     ) -> Result<Option<Arc<DesiredInstance>>, Self::Error>;
 }
 
-/// What is to be open and what is to be closed on an instance when it is done.
+/// The leases that are to be open, and those that are to be closed, on one instance.
 #[derive(Clone, Debug, Default)]
 pub struct Aim<'a> {
-    /// Leases that are live.
+    /// Live leases.
     pub open: Vec<&'a Lease>,
-    /// Leases that are ended, whether or not their time is over.
+    /// Leases that end now, whether or not they are expired.
     pub close: Vec<&'a Lease>,
 }
 
 impl Aim<'_> {
-    /// The plan that leads there. The rules of what is closed are those of the leases themselves, since their tags may be
-    /// gone.
+    /// The plan that reaches this state. What is closed is taken from the leases themselves, since their tags may be removed
+    /// already.
     #[must_use]
     pub fn plan(
         &self,
@@ -59,106 +59,110 @@ impl Aim<'_> {
         live: &LiveFirewall,
     ) -> InstancePlan {
         let rules = wanted.rules.iter();
-        let declared = rules.filter(|rule| !holds(&self.close, rule));
+        let declared = rules.filter(|rule| !declares(&self.close, rule));
         let declared: Vec<Rule> = declared.cloned().collect();
-        let open = declared.iter().filter(|rule| holds(&self.open, rule));
+        let open = declared.iter().filter(|rule| declares(&self.open, rule));
         let open: Vec<Rule> = open.cloned().collect();
         let close: Vec<Rule> = self.close.iter().flat_map(|lease| lease.rules()).collect();
         plan::plan_grants(instance, &declared, live, &open, &close)
     }
 }
 
-/// Whether a rule is that of one of these leases.
-fn holds(leases: &[&Lease], rule: &Rule) -> bool {
+/// Whether a rule comes from one of these leases.
+fn declares(leases: &[&Lease], rule: &Rule) -> bool {
     let id = LeaseId::of_origin(&rule.declared.origin);
     id.is_some_and(|id| leases.iter().any(|lease| lease.id == id))
 }
 
-/// Why it is not so.
+/// Why the leases of an [`Aim`] are not opened and closed.
 #[derive(Debug)]
-pub struct Unsettled<E> {
+pub struct SettleError<E> {
     /// Whether something may have been opened or closed.
     pub wrote: bool,
-    /// What kept it from being so.
+    /// The cause.
     pub why: Obstacle<E>,
 }
 
-/// What keeps leases from being opened or closed.
+/// What prevents leases from being opened or closed.
 #[derive(Debug)]
 pub enum Obstacle<E> {
-    /// What is wanted of the instance cannot be told.
+    /// The desired state of the instance cannot be resolved.
     Declared(E),
-    /// A lease that was to be opened was revoked, or its time is nearly over. Nothing is open of it.
-    Over(LeaseId),
-    /// The instance is only observed, and never written to.
+    /// The lease that was to be opened was revoked meanwhile, or is about to expire. Nothing of it is open.
+    Ended(LeaseId),
+    /// The instance is in observe mode, and never written to.
     Observed,
-    /// Somebody wished to stop before anything was written.
+    /// A stop was requested before anything was written.
     Interrupted,
-    /// Others wrote again and again. Says what the last of them did.
+    /// Other writers interfered in every round; what the last of them did.
     Contended(String),
-    /// It failed.
+    /// A call failed.
     Failed(Failure),
 }
 
-/// Opens a lease: writes its tag, opens what it grants and closes what it takes the place of, and proves that.
+/// Opens a lease: writes its tag, opens its ports, closes the leases that it replaces, and proves the result.
 ///
-/// Whoever wishes to stop is heeded until something was written to the rules; from then on it is brought to its end.
+/// A stop is honoured until a rule was written; from then on the work is finished.
 ///
 /// # Errors
-/// It is not open, or that is not known.
+/// The lease is not open, or whether it is open is unknown.
 pub async fn grant<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
     id: &InstanceId,
     lease: &Lease,
     replaced: &[&Lease],
     declared: &mut D,
     tools: &Tools<'_, R, W, J, P>,
-) -> Result<Granted<D::Error>, Ungranted<D::Error>> {
-    let untagged = |why| Ungranted {
+) -> Result<Granted<D::Error>, NotGranted<D::Error>> {
+    let untagged = |why| NotGranted {
         why,
-        tag: Tag::Gone,
+        tag: Tag::Removed,
     };
     if tools.stop.is_set() {
         return Err(untagged(Obstacle::Interrupted));
     }
-    let remembered = tags::remember(id, lease, tools).await;
-    remembered.map_err(|failure| untagged(Obstacle::Failed(failure)))?;
+    let written = tags::write(id, lease, tools).await;
+    written.map_err(|failure| untagged(Obstacle::Failed(failure)))?;
     let aim = Aim {
         open: vec![lease],
         close: replaced.to_vec(),
     };
     let Settled {
-        mut lost, again, ..
+        mut lost, recheck, ..
     } = match settle(id, &aim, declared, tools).await {
         Ok(settled) => settled,
-        Err(Unsettled { wrote, why }) => {
+        Err(SettleError { wrote, why }) => {
             let tag = if wrote {
-                Tag::Stays
+                Tag::Kept
             } else {
-                take_back(id, lease, declared, tools).await
+                withdraw(id, lease, declared, tools).await
             };
-            return Err(Ungranted { why, tag });
+            return Err(NotGranted { why, tag });
         }
     };
     let tags: BTreeSet<String> = replaced.iter().map(|lease| lease.id.tag_key()).collect();
-    let left = tags::forget(id, &tags, tools).await.err();
-    let mut unsure = None;
-    if again {
-        match settle::settle_again(id, &aim, declared, tools).await {
+    let tags_left = tags::remove(id, &tags, tools).await.err();
+    let mut unverified = None;
+    if recheck {
+        match settle::settle_rechecked(id, &aim, declared, tools).await {
             Ok(settled) => lost.extend(settled.lost),
-            Err(Unsettled { why, .. }) => unsure = Some(why),
+            Err(SettleError { why, .. }) => unverified = Some(why),
         }
     }
-    // Somebody may have revoked it before it was open.
-    if !tags::is_there(id, lease, tools).await {
-        let why = Obstacle::Over(lease.id.clone());
-        let tag = take_back(id, lease, declared, tools).await;
-        return Err(Ungranted { why, tag });
+    // It may have been revoked before it was open.
+    if !tags::is_present(id, lease, tools).await {
+        let why = Obstacle::Ended(lease.id.clone());
+        let tag = withdraw(id, lease, declared, tools).await;
+        return Err(NotGranted { why, tag });
     }
-    Ok(Granted { left, unsure, lost })
+    Ok(Granted {
+        tags_left,
+        unverified,
+        lost,
+    })
 }
 
-/// Ends a lease that is not to be granted after all. Whoever saw its tag may have opened it by then.
-async fn take_back<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
+/// Ends a lease that could not be granted. An `apply` that saw its tag may have opened it by then.
+async fn withdraw<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
     id: &InstanceId,
     lease: &Lease,
     declared: &mut D,
@@ -170,66 +174,68 @@ async fn take_back<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
     };
     let tags = [lease.id.tag_key()].into();
     match revoke(id, &[lease], &tags, declared, tools).await {
-        Ok(Revoked { left: None, .. }) => Tag::Gone,
         Ok(Revoked {
-            left: Some(failure),
+            tags_left: None, ..
+        }) => Tag::Removed,
+        Ok(Revoked {
+            tags_left: Some(failure),
             ..
         }) => Tag::Left(failure),
-        Err(Unsettled {
+        Err(SettleError {
             wrote: false,
             why: Obstacle::Observed,
-        }) => match tags::forget(id, &tags, tools).await {
-            Ok(()) => Tag::Gone,
+        }) => match tags::remove(id, &tags, tools).await {
+            Ok(()) => Tag::Removed,
             Err(failure) => Tag::Left(failure),
         },
-        Err(_) => Tag::Stays,
+        Err(_) => Tag::Kept,
     }
 }
 
 /// A lease that is open.
 #[derive(Debug)]
 pub struct Granted<E> {
-    /// Why the tags of those whose place it took are still there. What they granted is closed.
-    pub left: Option<Failure>,
-    /// Why it is not known whether the access of others is as it was.
-    pub unsure: Option<Obstacle<E>>,
-    /// As of [`Settled`].
+    /// Why the tags of the leases that it replaced are still there. Their ports are closed.
+    pub tags_left: Option<Failure>,
+    /// Why it is unknown whether the leases of others are still open.
+    pub unverified: Option<Obstacle<E>>,
+    /// See [`Settled::lost`].
     pub lost: Vec<Rule>,
 }
 
-/// Why a lease is not open.
+/// Why a lease was not opened.
 #[derive(Debug)]
-pub struct Ungranted<E> {
-    /// What kept it from being open.
+pub struct NotGranted<E> {
+    /// The cause.
     pub why: Obstacle<E>,
-    /// What became of its tag.
+    /// The state of its tag.
     pub tag: Tag,
 }
 
-/// What became of the tag of a lease that is not open.
+/// The state of the tag of a lease that was not opened.
 #[derive(Debug)]
 pub enum Tag {
-    /// It is not there, and nothing is open.
-    Gone,
-    /// It is there although nothing is open.
+    /// Removed, and nothing is open.
+    Removed,
+    /// Nothing is open, but the tag could not be removed.
     Left(Failure),
-    /// It stays, since something may be open: at its end that is closed.
-    Stays,
+    /// Kept, since something may be open: it is closed when the lease expires.
+    Kept,
 }
 
-/// Ends leases: closes what they opened, proves that, and removes these tags.
+/// Ends leases: closes what they opened, proves the result, and removes these tags.
 ///
-/// Whoever wishes to stop is heeded until something was written.
+/// A stop is honoured until something was written.
 ///
 /// # Errors
-/// Something may still be open. Then the tags stay, so that it is closed at its end.
+/// Something may still be open. The tags are kept then, so that it is closed when the leases expire.
 pub async fn revoke<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
     id: &InstanceId,
     close: &[&Lease],
     tags: &BTreeSet<String>,
     declared: &mut D,
     tools: &Tools<'_, R, W, J, P>,
-) -> Result<Revoked, Unsettled<D::Error>> {
+) -> Result<Revoked, SettleError<D::Error>> {
     let aim = Aim {
         open: Vec::new(),
         close: close.to_vec(),
@@ -238,29 +244,29 @@ pub async fn revoke<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
     if !close.is_empty() {
         lost = settle(id, &aim, declared, tools).await?.lost;
     }
-    let left = tags::forget(id, tags, tools).await.err();
-    if !close.is_empty() && left.is_none() {
-        // Whoever saw the tags may have opened it again before they went.
+    let tags_left = tags::remove(id, tags, tools).await.err();
+    if !close.is_empty() && tags_left.is_none() {
+        // An `apply` that saw the tags may have opened it again before they were removed.
         let tools = &Tools {
             stop: &Stop::new(),
             ..*tools
         };
-        let again = settle::settle_again(id, &aim, declared, tools).await?;
-        lost.extend(again.lost);
+        let rechecked = settle::settle_rechecked(id, &aim, declared, tools).await?;
+        lost.extend(rechecked.lost);
     }
-    Ok(Revoked { left, lost })
+    Ok(Revoked { tags_left, lost })
 }
 
-/// Leases whose rules are closed.
+/// The result of [`revoke`]: everything is closed.
 #[derive(Debug)]
 pub struct Revoked {
-    /// Why their tags are still there.
-    pub left: Option<Failure>,
-    /// As of [`Settled`].
+    /// Why the tags are still there.
+    pub tags_left: Option<Failure>,
+    /// See [`Settled::lost`].
     pub lost: Vec<Rule>,
 }
 
-/// Whether an instance has what its plan wants of it, so that the tags of what the plan ended may go.
+/// Whether the plan of an instance was reached, so that the tags of the leases that it ended may be removed.
 #[must_use]
 pub fn is_done(plan: &Plan, report: Option<&Report>, id: &InstanceId) -> bool {
     let mut plans = plan.instances.iter();
@@ -279,7 +285,7 @@ pub fn is_done(plan: &Plan, report: Option<&Report>, id: &InstanceId) -> bool {
     }
 }
 
-/// The leases of an instance that count as declared.
+/// The leases of an instance that the desired state includes.
 fn live_leases(instance: &Instance, wanted: &DesiredInstance) -> Vec<Lease> {
     let ids = wanted.rules.iter();
     let ids: BTreeSet<LeaseId> = ids
@@ -289,8 +295,8 @@ fn live_leases(instance: &Instance, wanted: &DesiredInstance) -> Vec<Lease> {
     leases.filter(|lease| ids.contains(&lease.id)).collect()
 }
 
-/// The instance as it is now, which is what the next step begins from.
-async fn look<R: Reader, W: Writer, J: Journal, P: Progress>(
+/// Reads the instance, for the next step to begin from.
+async fn read_instance<R: Reader, W: Writer, J: Journal, P: Progress>(
     id: &InstanceId,
     tools: &Tools<'_, R, W, J, P>,
 ) -> Result<Instance, Failure> {

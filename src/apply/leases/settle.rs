@@ -1,14 +1,16 @@
-//! From leases to the rules: opened, closed, and proved, however many others write at the same time.
+//! Settling: brings the rules of one instance to an [`Aim`] and proves it, while others may write at the same time.
 //!
-//! **Owns** beginning again from what is live where somebody else wrote meanwhile, and taking back what was opened for a lease
-//! that is gone by then. **Does not** touch what no lease of the aim names, but for the leases of others that its own writes
-//! may have overwritten.
+//! **Owns** the rounds: where another writer interfered, it plans again from the live rules; and what was opened for a lease
+//! that was revoked meanwhile is closed. **Does not** change access that no lease of the aim names, except to restore the
+//! leases of others that its own writes may have overwritten.
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{Aim, Declared, Obstacle, Unsettled, cannot_read, holds, live_leases, look};
+use super::{
+    Aim, Declared, Obstacle, SettleError, cannot_read, declares, live_leases, read_instance,
+};
 use crate::apply::outcomes::plain;
 use crate::apply::{self, Journal, Progress, Settings, Stop, Tools, Validity};
 use crate::exposure;
@@ -20,99 +22,99 @@ use crate::model::{
 use crate::plan::lint::lint;
 use crate::plan::{Call, Failure, InstancePlan, InstanceResult, Outcome, Plan, Verdict};
 
-/// How often it begins again from what is live. Each time somebody else has written, and got on by it.
+/// The most rounds. A round fails only because another writer succeeded in it.
 const ROUNDS: u32 = 12;
 
-/// How long before the end of a lease nothing is opened for it any more. A request that is sent may be under way for as long
-/// as it may take to be answered, and must not arrive once whoever closes what is over has looked.
-pub const TOO_LATE: Duration = Duration::from_secs(30);
+/// A lease that expires sooner than this is not opened any more. A request may arrive as late as its timeout allows, and it
+/// must not arrive after `apply --only-expired` has read the expired lease as closed.
+pub const MIN_REMAINING: Duration = Duration::from_secs(30);
 
-/// How many reads in a row must show what was not written here: that nothing is open of what is to be closed, or that the tag
-/// of a lease is gone. One may be an old view.
+/// How many consecutive reads must agree on a state that this process did not write: nothing is open of what is to be closed,
+/// or the tag of a lease is missing. A single read may be stale.
 pub(super) const READS: u32 = 3;
 
-/// What became of it.
+/// The aim is reached.
 #[derive(Debug, Default)]
 pub struct Settled {
     /// Whether anything was written.
     pub wrote: bool,
-    /// Whether a write may have overwritten what others were granted, so that it is to be looked at again.
-    pub(super) again: bool,
-    /// What is declared and not open, where somebody else wrote at the same time and what that one opened may have been
-    /// overwritten.
+    /// Whether a write may have overwritten the leases of others, so that they are to be checked.
+    pub(super) recheck: bool,
+    /// Declared rules that are not open. Not empty only where another writer interfered, whose rules a write of this process
+    /// may have replaced.
     pub lost: Vec<Rule>,
 }
 
-/// Makes it so.
+/// Opens and closes the leases of the aim.
 ///
 /// # Errors
-/// It could not be done; `wrote` says whether something may have been opened or closed all the same.
+/// The aim is not reached; `wrote` says whether something may have been opened or closed all the same.
 pub async fn settle<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
     id: &InstanceId,
     aim: &Aim<'_>,
     declared: &mut D,
     tools: &Tools<'_, R, W, J, P>,
-) -> Result<Settled, Unsettled<D::Error>> {
-    go_on(id, aim, Work::default(), declared, tools).await
+) -> Result<Settled, SettleError<D::Error>> {
+    settle_from(id, aim, Rounds::default(), declared, tools).await
 }
 
-/// As [`settle`], where it was so a moment ago: that nothing is to be done is believed at once, and everybody's leases are
-/// looked after.
+/// As [`settle`], right after it succeeded: a read that shows nothing to do is believed at once, and the leases of others are
+/// restored too.
 ///
 /// # Errors
 /// As [`settle`].
-pub(super) async fn settle_again<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
+pub(super) async fn settle_rechecked<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
     id: &InstanceId,
     aim: &Aim<'_>,
     declared: &mut D,
     tools: &Tools<'_, R, W, J, P>,
-) -> Result<Settled, Unsettled<D::Error>> {
-    let work = Work {
-        quiet: READS,
-        everybody: true,
-        ..Work::default()
+) -> Result<Settled, SettleError<D::Error>> {
+    let work = Rounds {
+        reads_settled: READS,
+        restore_all: true,
+        ..Rounds::default()
     };
-    go_on(id, aim, work, declared, tools).await
+    settle_from(id, aim, work, declared, tools).await
 }
 
-async fn go_on<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
+async fn settle_from<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
     id: &InstanceId,
     aim: &Aim<'_>,
-    mut work: Work,
+    mut work: Rounds,
     declared: &mut D,
     tools: &Tools<'_, R, W, J, P>,
-) -> Result<Settled, Unsettled<D::Error>> {
+) -> Result<Settled, SettleError<D::Error>> {
     let mut aim = aim.clone();
     for round in 0..ROUNDS {
         if round > 0 {
             tools.clock.sleep(work.pause(round, tools.settings)).await;
         }
         let wrote = work.wrote;
-        let unsettled = |why| Unsettled { wrote, why };
+        let unsettled = |why| SettleError { wrote, why };
         let failed = |failure| unsettled(Obstacle::Failed(failure));
         if !wrote && tools.stop.is_set() {
             return Err(unsettled(Obstacle::Interrupted));
         }
-        let instance = look(id, tools).await.map_err(failed)?;
+        let instance = read_instance(id, tools).await.map_err(failed)?;
         let live = tools.reader.rules(id).await;
         let live = live.map_err(|error| failed(cannot_read(&error)))?;
         let now = tools.validity.now(tools.clock.now());
         let wanted = declared.wanted(&instance, now);
         let wanted = wanted.map_err(|error| unsettled(Obstacle::Declared(error)))?;
-        let wanted = wanted.as_deref().cloned().unwrap_or_else(nothing);
+        let wanted = wanted.as_deref().cloned().unwrap_or_else(undeclared);
         if wanted.mode == Mode::Observe {
             return Err(unsettled(Obstacle::Observed));
         }
-        let is_declared = |lease: &&Lease| wanted.rules.iter().any(|rule| holds(&[lease], rule));
+        let is_declared = |lease: &&Lease| wanted.rules.iter().any(|rule| declares(&[lease], rule));
         if !aim.open.iter().all(is_declared) {
-            work.unseen += 1;
-            if work.unseen < READS {
+            work.reads_untagged += 1;
+            if work.reads_untagged < READS {
                 continue;
             }
             work.give_up(&mut aim)?;
             continue;
         }
-        work.unseen = 0;
+        work.reads_untagged = 0;
         let live_now = live_leases(&instance, &wanted);
         let (plan, ends) = work.plan(&aim, &instance, &wanted, &live, (&live_now, now));
         match &plan.verdict {
@@ -122,15 +124,15 @@ async fn go_on<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
                 return Err(failed(failure));
             }
             Verdict::Change => {}
-            _ if !aim.close.is_empty() && work.quiet + 1 < READS => {
-                work.quiet += 1;
+            _ if !aim.close.is_empty() && work.reads_settled + 1 < READS => {
+                work.reads_settled += 1;
                 continue;
             }
             _ => return work.done(&instance, &wanted, &live, false),
         }
-        work.quiet = 0;
-        work.see(live_now);
-        if aim.open.iter().any(|lease| is_too_late(lease, now)) {
+        work.reads_settled = 0;
+        work.note_resent(live_now);
+        if aim.open.iter().any(|lease| expires_soon(lease, now)) {
             work.give_up(&mut aim)?;
             continue;
         }
@@ -146,88 +148,88 @@ async fn go_on<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
         work.wrote |= writes > 0;
         let wrote = work.wrote;
         match outcome {
-            // Proved, which is the moment for whoever ends a lease to remove its tag: others open it until they see that.
+            // Proved. The tag of an ended lease is to be removed at once: an `apply` opens the lease until it sees that.
             Outcome::Applied { .. } => {
                 let after = LiveFirewall::from(&after);
                 return work.done(&instance, &wanted, &after, !opens);
             }
             Outcome::AlreadyApplied => {}
-            Outcome::Stale(why) => work.last = why,
+            Outcome::Stale(why) => work.interference = why,
             Outcome::ForeignWriter(foreign) => {
-                work.last = foreign.to_string();
-                // What crossed with another writer may have taken away what that one had opened.
-                work.everybody = true;
+                work.interference = foreign.to_string();
+                // A write that crossed with another writer may have closed what that writer had opened.
+                work.restore_all = true;
                 work.crossed |= writes > 0;
             }
             Outcome::Failed(failure) => {
                 let why = Obstacle::Failed(failure);
-                return Err(Unsettled { wrote, why });
+                return Err(SettleError { wrote, why });
             }
             Outcome::NotStarted(_) => {
                 let why = Obstacle::Interrupted;
-                return Err(Unsettled { wrote, why });
+                return Err(SettleError { wrote, why });
             }
             Outcome::Reverted(why) => {
                 let why = Obstacle::Failed(plain(why));
-                return Err(Unsettled { wrote, why });
+                return Err(SettleError { wrote, why });
             }
         }
     }
-    Err(Unsettled {
+    Err(SettleError {
         wrote: work.wrote,
-        why: Obstacle::Contended(work.last),
+        why: Obstacle::Contended(work.interference),
     })
 }
 
-/// How far it is.
+/// What the rounds so far have done and seen.
 #[derive(Debug, Default)]
-struct Work {
+struct Rounds {
     wrote: bool,
-    /// Once the whole firewall was replaced, or somebody else wrote meanwhile, everybody's leases are looked after, in case one
-    /// was overwritten.
-    everybody: bool,
-    /// Whether somebody else wrote while we did.
+    /// Set once the whole firewall was replaced or another writer interfered: then the leases of others are restored, in case
+    /// one was overwritten.
+    restore_all: bool,
+    /// Whether another writer interfered with a write of this process.
     crossed: bool,
-    /// How many reads in a row showed nothing to do.
-    quiet: u32,
-    /// How many reads in a row did not show the tag of a lease that is to be open.
-    unseen: u32,
-    /// The leases that were live when something was about to be written: a write sends what they opened again.
-    seen: Vec<Lease>,
-    /// What was to be opened and is to be closed again, because its tag is gone or its time is nearly over.
-    over: Option<crate::lease::LeaseId>,
-    /// What the last of the others did.
-    last: String,
+    /// How many consecutive reads showed nothing to do.
+    reads_settled: u32,
+    /// How many consecutive reads did not show the tag of a lease that is to be open.
+    reads_untagged: u32,
+    /// The leases that were live before a write: an Open or a Put sends their sources again.
+    resent: Vec<Lease>,
+    /// The lease that was to be opened and is to be closed instead, because its tag is missing or it is about to expire.
+    given_up: Option<crate::lease::LeaseId>,
+    /// What the last other writer did.
+    interference: String,
 }
 
-impl Work {
-    /// Longer from round to round where others write too; as long as a read-back waits where an old view is to pass.
+impl Rounds {
+    /// Grows from round to round where others write too; the pause of a read-back where a stale read is to pass.
     fn pause(&self, round: u32, settings: &Settings) -> Duration {
-        if self.quiet > 0 || self.unseen > 0 {
+        if self.reads_settled > 0 || self.reads_untagged > 0 {
             return settings.first_pause;
         }
         Duration::from_millis(fastrand::u64(1..=200 * u64::from(round)))
     }
 
-    /// What was to be opened is not wanted any more: it is closed where it may be open.
-    fn give_up<E>(&mut self, aim: &mut Aim<'_>) -> Result<(), Unsettled<E>> {
+    /// Closes what was to be opened, as far as it may be open.
+    fn give_up<E>(&mut self, aim: &mut Aim<'_>) -> Result<(), SettleError<E>> {
         let Some(first) = aim.open.first() else {
             return Ok(());
         };
         let id = first.id.clone();
         if !self.wrote {
-            return Err(Unsettled {
+            return Err(SettleError {
                 wrote: false,
-                why: Obstacle::Over(id),
+                why: Obstacle::Ended(id),
             });
         }
-        self.over = Some(id);
-        self.unseen = 0;
+        self.given_up = Some(id);
+        self.reads_untagged = 0;
         aim.close.append(&mut aim.open);
         Ok(())
     }
 
-    /// What leads to the aim now, and when a lease that it opens ends.
+    /// The plan from the live rules to the aim, and the earliest end of the leases that it opens.
     fn plan(
         &self,
         aim: &Aim<'_>,
@@ -237,15 +239,15 @@ impl Work {
         (live_now, now): (&[Lease], OffsetDateTime),
     ) -> (InstancePlan, Option<OffsetDateTime>) {
         let of_all = |all: &[&Lease], one: &Lease| all.iter().any(|lease| lease.id == one.id);
-        let others = live_now.iter().filter(|_| self.everybody);
-        let others = others.filter(|lease| !is_too_late(lease, now) && !of_all(&aim.close, lease));
+        let others = live_now.iter().filter(|_| self.restore_all);
+        let others = others.filter(|lease| !expires_soon(lease, now) && !of_all(&aim.close, lease));
         let open: Vec<&Lease> = aim.open.iter().copied().chain(others).collect();
-        // What was revoked while we wrote may have been opened again by that.
+        // A lease that was revoked while this process wrote may have been opened again by that write.
         let live_now: Vec<&Lease> = live_now.iter().collect();
-        let gone = self.seen.iter().filter(|lease| {
+        let revoked = self.resent.iter().filter(|lease| {
             self.crossed && [&live_now, &aim.open].iter().all(|all| !of_all(all, lease))
         });
-        let close = aim.close.iter().copied().chain(gone);
+        let close = aim.close.iter().copied().chain(revoked);
         let ends = open.iter().map(|lease| lease.until).min();
         let aim = Aim {
             open,
@@ -254,10 +256,10 @@ impl Work {
         (aim.plan(instance, wanted, live), ends)
     }
 
-    fn see(&mut self, live: Vec<Lease>) {
+    fn note_resent(&mut self, live: Vec<Lease>) {
         for lease in live {
-            if self.seen.iter().all(|seen| seen.id != lease.id) {
-                self.seen.push(lease);
+            if self.resent.iter().all(|resent| resent.id != lease.id) {
+                self.resent.push(lease);
             }
         }
     }
@@ -267,12 +269,12 @@ impl Work {
         instance: &Instance,
         wanted: &DesiredInstance,
         live: &LiveFirewall,
-        again: bool,
-    ) -> Result<Settled, Unsettled<E>> {
-        if let Some(id) = self.over {
-            return Err(Unsettled {
+        recheck: bool,
+    ) -> Result<Settled, SettleError<E>> {
+        if let Some(id) = self.given_up {
+            return Err(SettleError {
                 wrote: false,
-                why: Obstacle::Over(id),
+                why: Obstacle::Ended(id),
             });
         }
         let family = instance.address_type.client_family();
@@ -284,21 +286,21 @@ impl Work {
         let lost = wanted.rules.iter().filter(|_| self.crossed);
         Ok(Settled {
             wrote: self.wrote,
-            again,
+            recheck,
             lost: lost.filter(is_lost).cloned().collect(),
         })
     }
 }
 
-fn is_too_late(lease: &Lease, now: OffsetDateTime) -> bool {
-    lease.until.saturating_sub(too_late()) <= now
+fn expires_soon(lease: &Lease, now: OffsetDateTime) -> bool {
+    lease.until.saturating_sub(min_remaining()) <= now
 }
 
-fn too_late() -> time::Duration {
-    time::Duration::try_from(TOO_LATE).unwrap_or(time::Duration::MAX)
+fn min_remaining() -> time::Duration {
+    time::Duration::try_from(MIN_REMAINING).unwrap_or(time::Duration::MAX)
 }
 
-/// Carries out a plan for one instance. Once something was written, it is brought to its end whoever wishes to stop.
+/// Applies the plan of one instance. Once something was written, a stop is not honoured any more.
 async fn carry_out<R: Reader, W: Writer, J: Journal, P: Progress>(
     one: InstancePlan,
     ends: Option<OffsetDateTime>,
@@ -316,7 +318,7 @@ async fn carry_out<R: Reader, W: Writer, J: Journal, P: Progress>(
         )));
     }
     let ends = ends.map(|until| {
-        let at = until.saturating_sub(too_late());
+        let at = until.saturating_sub(min_remaining());
         let origin = Origin::of_tag("portward:grant".to_owned());
         (id, Expiry { at, origin })
     });
@@ -341,8 +343,8 @@ async fn carry_out<R: Reader, W: Writer, J: Journal, P: Progress>(
     })
 }
 
-/// What is wanted where nothing declares the instance any more: what was granted is closed, and all else is left alone.
-fn nothing() -> DesiredInstance {
+/// The desired state of an instance that is no longer declared: what was granted is closed, and all else is kept.
+fn undeclared() -> DesiredInstance {
     DesiredInstance {
         mode: Mode::Additive,
         strategy: Strategy::Auto,

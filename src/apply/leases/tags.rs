@@ -1,10 +1,10 @@
-//! The tags of leases: written and seen before anything is opened, removed after it was closed.
+//! The tags of leases: written before anything is opened, and removed after everything is closed.
 //!
-//! **Owns** what is believed of a change of tags: what a read shows. **Does not** know what a tag grants.
+//! **Owns** the proof of a change of tags, which is a read that shows it. **Does not** decode tags.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::look;
+use super::read_instance;
 use super::settle::READS;
 use crate::apply::outcomes::{failure, plain};
 use crate::apply::wait::Backoff;
@@ -14,11 +14,11 @@ use crate::lightsail::{Kind, Reader, Writer};
 use crate::model::InstanceId;
 use crate::plan::Failure;
 
-/// Writes the tag of a lease and waits until it is seen.
+/// Writes the tag of a lease and waits until a read shows it.
 ///
 /// # Errors
-/// It was not written, or is not seen. Then nothing was opened, and the tag is taken back as far as that is possible.
-pub(super) async fn remember<R: Reader, W: Writer, J: Journal, P: Progress>(
+/// The tag was not written, or no read shows it. Its removal has been tried then.
+pub(super) async fn write<R: Reader, W: Writer, J: Journal, P: Progress>(
     id: &InstanceId,
     lease: &Lease,
     tools: &Tools<'_, R, W, J, P>,
@@ -35,12 +35,12 @@ pub(super) async fn remember<R: Reader, W: Writer, J: Journal, P: Progress>(
             });
         }
         Err(error) => error.to_string(),
-        Ok(_) => "it is not seen".to_owned(),
+        Ok(_) => "no read shows it".to_owned(),
     };
     let settings = tools.settings;
     let mut backoff = Backoff::new(tools.clock, settings, settings.proof_timeout);
     loop {
-        let seen = look(id, tools).await;
+        let seen = read_instance(id, tools).await;
         if seen.is_ok_and(|instance| instance.tags.get(&key) == Some(&value)) {
             return Ok(());
         }
@@ -59,8 +59,8 @@ pub(super) async fn remember<R: Reader, W: Writer, J: Journal, P: Progress>(
     })
 }
 
-/// Whether the tag of a lease is there, as far as that can be read.
-pub(super) async fn is_there<R: Reader, W: Writer, J: Journal, P: Progress>(
+/// Whether the instance has the tag of a lease; `true` where that cannot be read.
+pub(super) async fn is_present<R: Reader, W: Writer, J: Journal, P: Progress>(
     id: &InstanceId,
     lease: &Lease,
     tools: &Tools<'_, R, W, J, P>,
@@ -68,7 +68,7 @@ pub(super) async fn is_there<R: Reader, W: Writer, J: Journal, P: Progress>(
     let settings = tools.settings;
     let mut backoff = Backoff::new(tools.clock, settings, settings.proof_timeout);
     for read in 1..=READS {
-        let seen = look(id, tools).await;
+        let seen = read_instance(id, tools).await;
         if seen.is_ok_and(|instance| !instance.tags.contains_key(&lease.id.tag_key())) {
             if read < READS {
                 backoff.pause().await;
@@ -80,11 +80,11 @@ pub(super) async fn is_there<R: Reader, W: Writer, J: Journal, P: Progress>(
     false
 }
 
-/// Removes tags, and waits until they are not seen any more. One that somebody else removed is not missed.
+/// Removes tags, and waits until a read shows that they are gone. A tag that is missing already is no error.
 ///
 /// # Errors
-/// Some are still there.
-pub async fn forget<R: Reader, W: Writer, J: Journal, P: Progress>(
+/// Some of them are still there.
+pub async fn remove<R: Reader, W: Writer, J: Journal, P: Progress>(
     id: &InstanceId,
     tags: &BTreeSet<String>,
     tools: &Tools<'_, R, W, J, P>,
@@ -97,7 +97,7 @@ pub async fn forget<R: Reader, W: Writer, J: Journal, P: Progress>(
         match tools.reader.instance(id).await {
             Ok(instance) => left.retain(|tag| instance.tags.contains_key(tag)),
             Err(error) if error.kind() == Kind::NotFound => return Ok(()),
-            // It was accepted, and that is all that can be known.
+            // The removal was accepted; no more can be known.
             Err(_) if sent.is_ok() => return Ok(()),
             Err(_) => {}
         }

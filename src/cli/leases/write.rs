@@ -10,7 +10,9 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::{Fleet, wanted};
-use crate::apply::leases::{self, Declared, Granted, Obstacle, Revoked, Tag, Ungranted, Unsettled};
+use crate::apply::leases::{
+    self, Declared, Granted, NotGranted, Obstacle, Revoked, SettleError, Tag,
+};
 use crate::apply::receipt::{DeferredReceipt, Header, Scope};
 use crate::apply::{Settings, Stop, SystemClock, Tools, Validity};
 use crate::cli::connection::AnyReader;
@@ -65,29 +67,33 @@ impl Fleet {
             leases::grant(id, lease, replaced, seen, tools).await
         };
         match self.write(id, about, receipts, stop, granted).await? {
-            Ok(Granted { left, unsure, lost }) => {
+            Ok(Granted {
+                tags_left,
+                unverified,
+                lost,
+            }) => {
                 let exit = name_lost(id, &lost);
-                if let Some(RunError::Command(error)) = unsure.map(|why| told(id, why)) {
+                if let Some(RunError::Command(error)) = unverified.map(|why| told(id, why)) {
                     let message = format!(
                         "granted, and whether others have what they were granted is not known: {}",
                         error.message
                     );
                     complain(error.code, &message, Some("look with `portward plan`"));
                 }
-                if let Some(failure) = left {
+                if let Some(failure) = tags_left {
                     let error = still_tagged(id, failure);
                     complain(error.code, &error.message, error.hint.as_deref());
                 }
                 Ok(exit)
             }
-            Err(Ungranted { why, tag }) => {
+            Err(NotGranted { why, tag }) => {
                 match tag {
-                    Tag::Gone => {}
+                    Tag::Removed => {}
                     Tag::Left(failure) => {
                         let error = still_tagged(id, failure);
                         complain(error.code, &error.message, error.hint.as_deref());
                     }
-                    Tag::Stays => say(&format!(
+                    Tag::Kept => say(&format!(
                         "note: something may be open: the tag `{}` stays, so that `apply --only-expired` closes it after {}",
                         lease.id.tag_key(),
                         instant::show(lease.until)
@@ -115,11 +121,11 @@ impl Fleet {
             leases::revoke(id, close, tags, seen, tools).await
         };
         match self.write(id, about, receipts, stop, revoked).await? {
-            Ok(Revoked { left, lost }) => {
+            Ok(Revoked { tags_left, lost }) => {
                 let exit = name_lost(id, &lost);
-                left.map_or(Ok(exit), |failure| Err(still_tagged(id, failure).into()))
+                tags_left.map_or(Ok(exit), |failure| Err(still_tagged(id, failure).into()))
             }
-            Err(Unsettled { wrote: _, why }) => Err(told(id, why)),
+            Err(SettleError { wrote: _, why }) => Err(told(id, why)),
         }
     }
 
@@ -206,7 +212,7 @@ fn name_lost(id: &InstanceId, lost: &[Rule]) -> Exit {
 fn told(id: &InstanceId, why: Obstacle<RunError>) -> RunError {
     let error = match why {
         Obstacle::Declared(error) => return error,
-        Obstacle::Over(lease) => {
+        Obstacle::Ended(lease) => {
             let message = format!("the grant {lease} was revoked, or its time is nearly over");
             CommandError::failed(message)
         }

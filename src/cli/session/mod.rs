@@ -180,7 +180,7 @@ pub(super) async fn plan(
 /// Whether the tags of an instance hold a lease that is over.
 fn has_ended(instance: &Instance, as_of: OffsetDateTime) -> bool {
     let leases = Leases::of(&instance.tags).leases;
-    leases.iter().any(|lease| lease.is_over(as_of))
+    leases.iter().any(|lease| lease.is_expired(as_of))
 }
 
 /// Leaves the instances that have a lease that is over.

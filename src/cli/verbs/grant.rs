@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use crate::apply::Stop;
-use crate::apply::leases::TOO_LATE;
+use crate::apply::leases::MIN_REMAINING;
 use crate::cli::args::{Format, duration, reason};
 use crate::cli::connection::AccessMode;
 use crate::cli::error::{CommandError, RunError};
@@ -31,7 +31,7 @@ use crate::render::grants::{self, Grants};
 use crate::render::sanitize;
 
 /// The shortest time: nothing is opened right before an end, and to get there takes a while too.
-const SHORTEST: Duration = TOO_LATE.saturating_mul(2);
+const SHORTEST: Duration = MIN_REMAINING.saturating_mul(2);
 
 /// What is to be granted.
 #[derive(Args, Debug)]

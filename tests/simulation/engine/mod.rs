@@ -84,7 +84,9 @@ pub(crate) fn play_all(
 #[cfg(test)]
 pub(crate) use explore::{Explored, explore};
 #[cfg(test)]
-pub(crate) use leases::{Lived, die_everywhere, play as play_leases, sleep_everywhere};
+pub(crate) use leases::{
+    Counts as LeaseCounts, kill_at_every_request, play as play_leases, stall_before_every_request,
+};
 
 /// Every two values of two quirks, and the rows in which they have to meet.
 #[cfg(test)]

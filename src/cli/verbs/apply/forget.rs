@@ -3,7 +3,7 @@
 //! **Owns** what is said of them. **Does not** close anything.
 
 use super::planned::Prepared;
-use crate::apply::leases::{forget, is_done};
+use crate::apply::leases::{is_done, remove_tags};
 use crate::apply::{Settings, Stop, SystemClock, Tools, Validity};
 use crate::cli::exit::Exit;
 use crate::cli::streams::{complain, say};
@@ -33,7 +33,7 @@ pub(super) async fn ended(
         if !is_done(&prepared.plan, report, id) {
             continue;
         }
-        match forget(id, tags, &tools).await {
+        match remove_tags(id, tags, &tools).await {
             Ok(()) => {
                 let shown: Vec<String> = tags
                     .iter()

@@ -1,12 +1,12 @@
-//! Access for a time, among people who do not know of each other: they grant, revoke and apply at once, some die on the way,
-//! time passes, and the service misbehaves.
+//! Simulation of leases: processes that grant, revoke and apply at the same time, some of which are killed, while time passes
+//! and the service misbehaves.
 //!
-//! **Owns** the scenes and how they go on once it is calm: every end comes, one run follows it, and nothing is left. **Does
-//! not** know what must hold while people are at work, which is `judge`'s.
+//! **Owns** the scenes, and the epilogue without faults: after every end, one `apply --only-expired` must leave nothing.
+//! **Does not** check the processes themselves, which `properties` does.
 
-mod crowd;
-mod judge;
-mod people;
+mod properties;
+mod scheduler;
+mod tasks;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,11 +27,11 @@ use portward::plan::Verdict;
 use super::adapter::Service;
 use super::cover;
 use super::time::Time;
-use crowd::Person;
-use people::{End, Errand, Office, Run};
+use scheduler::Process;
+use tasks::{End, Run, Setup, Task};
 
-/// Quirks that keep rules from being read or written at all, or for which nothing that is written ever ends: they stay as
-/// usual, since where nothing can be done there is nothing to see.
+/// Quirks that stay at their default, because with another value rules cannot be read or written at all, or no operation ever
+/// ends.
 const PINNED: [&str; 13] = [
     "empty-put",
     "source-limit",
@@ -44,16 +44,16 @@ const PINNED: [&str; 13] = [
     "stopped",
     "tag-limit",
     "absent-port",
-    // Without an operation of our own, every one of the last minutes may be somebody else's.
+    // Without an operation of its own, a process must take every recent one for that of another writer.
     "write-reply",
     // In additive mode such rules cannot be changed.
     "keys",
 ];
 
-/// How often `apply` is tried once it is calm.
+/// The most runs of `apply` in the epilogue.
 const ROUNDS: usize = 8;
 
-/// Who may have access for a time; the last is within what is declared.
+/// The sources of grants; the last is within a declared network.
 const ADDRESSES: [&str; 4] = [
     "203.0.113.1/32",
     "203.0.113.2/32",
@@ -61,27 +61,27 @@ const ADDRESSES: [&str; 4] = [
     "198.51.100.9/32",
 ];
 
-/// One world with people in it.
+/// The processes of one seed, and the service that they meet.
 #[derive(Clone, Debug)]
 struct Scene {
     mode: Mode,
     quirks: Quirks,
     faults: Faults,
-    errands: Vec<Plan>,
+    tasks: Vec<Plan>,
     seed: u64,
 }
 
-/// What somebody is to do.
+/// One process.
 #[derive(Clone, Debug)]
 struct Plan {
-    errand: Errand,
+    task: Task,
     after: Duration,
-    /// After how many requests they die.
-    dies: Option<usize>,
-    /// When they wish to stop.
+    /// The number of requests after which it is killed.
+    killed_after: Option<usize>,
+    /// When it receives a signal.
     stops: Option<Duration>,
-    /// Before which request they fall asleep, and for how long: not longer than a request may be under way.
-    nap: Option<(usize, Duration)>,
+    /// The request before which it stalls, and for how long: not longer than a request may be in flight.
+    stall: Option<(usize, Duration)>,
 }
 
 impl Scene {
@@ -103,50 +103,50 @@ impl Scene {
                 expire_after: None,
                 deleted: 0,
                 replaced: 0,
-                // The rates of people are not those of a loop.
+                // Grants are too rare to be throttled.
                 throttle: false,
                 second_writer: if rng.u8(..3) == 0 { 20 } else { 0 },
                 ..Faults::seeded(seed)
             }
         };
-        let errands = (0..rng.usize(2..=6)).map(|_| {
-            let errand = errand(&mut rng);
-            // Most begin at once; some after the first have ended.
+        let tasks = (0..rng.usize(2..=6)).map(|_| {
+            let task = task(&mut rng);
+            // Most start at once; some after the first leases have expired.
             let after = match rng.u8(..6) {
                 0..3 => Duration::from_millis(rng.u64(..5)),
                 3 => Duration::from_millis(rng.u64(..3_000)),
                 4 => Duration::from_millis(rng.u64(58_000..125_000)),
                 _ => Duration::from_secs(rng.u64(..400)),
             };
-            let (dies, stops) = match rng.u8(..8) {
+            let (killed_after, stops) = match rng.u8(..8) {
                 0 | 1 => (Some(rng.usize(1..30)), None),
                 2 => (None, Some(after + Duration::from_millis(rng.u64(..30)))),
                 3 => (None, Some(after + Duration::from_millis(rng.u64(..2_000)))),
                 _ => (None, None),
             };
-            let nap = (rng.u8(..3) == 0).then(|| {
+            let stall = (rng.u8(..3) == 0).then(|| {
                 let length = Duration::from_millis(rng.u64(500..29_000));
                 (rng.usize(..14), length)
             });
             Plan {
-                errand,
+                task,
                 after,
-                dies,
+                killed_after,
                 stops,
-                nap,
+                stall,
             }
         });
-        let errands = errands.collect();
+        let tasks = tasks.collect();
         Self {
             mode,
             quirks: quirks(&mut rng, seed, rows, mode),
             faults,
-            errands,
+            tasks,
             seed,
         }
     }
 
-    /// What is declared.
+    /// The configuration.
     fn config(&self) -> Config {
         let mode = match self.mode {
             Mode::Authoritative => "authoritative",
@@ -171,7 +171,7 @@ rules = [
         config::parse(vec![Source::new("firewall.toml", text)]).expect("a valid configuration")
     }
 
-    /// What there is in the beginning: in additive mode with a rule of somebody else, and sometimes not all that is declared.
+    /// The first state: in additive mode with an undeclared rule, and sometimes without a declared one.
     fn inventory(&self) -> Inventory {
         let mut rng = Rng::with_seed(!self.seed);
         let rule = |port: i32, cidrs: &[&str], ipv6_cidrs: &[&str]| PortState {
@@ -219,23 +219,23 @@ rules = [
     }
 }
 
-fn errand(rng: &mut Rng) -> Errand {
+fn task(rng: &mut Rng) -> Task {
     match rng.u8(..10) {
-        0..5 => Errand::Grant {
+        0..5 => Task::Grant {
             key: key([22, 8000][usize::from(rng.u8(..4) == 0)]),
             from: sources(ADDRESSES[rng.usize(..ADDRESSES.len())]),
             length: Duration::from_secs(rng.u64(60..=240)),
             by: ["alice", "bob"][rng.usize(..2)].to_owned(),
             replace: rng.u8(..5) == 0,
         },
-        5 | 6 => Errand::Revoke {
+        5 | 6 => Task::Revoke {
             which: rng.usize(..4),
         },
-        7 => Errand::Expire,
-        8 if rng.u8(..4) == 0 => Errand::Untag {
+        7 => Task::Expire,
+        8 if rng.u8(..4) == 0 => Task::Untag {
             which: rng.usize(..4),
         },
-        _ => Errand::Apply,
+        _ => Task::Apply,
     }
 }
 
@@ -248,7 +248,8 @@ fn sources(text: &str) -> Sources {
     [net].into_iter().collect()
 }
 
-/// Every other seed takes its readings of Open and Close in turn and all else as usual; the others take a row of the cover.
+/// Every other seed takes the readings of Open and Close in turn, and the default of all other quirks; the others take a row
+/// of the pairwise cover.
 fn quirks(rng: &mut Rng, seed: u64, rows: &[cover::Row], mode: Mode) -> Quirks {
     let mut quirks = Quirks::default();
     if seed.is_multiple_of(2) {
@@ -261,7 +262,7 @@ fn quirks(rng: &mut Rng, seed: u64, rows: &[cover::Row], mode: Mode) -> Quirks {
     for (quirk, value) in Quirks::catalogue().iter().zip(row) {
         let text = cover::setting(quirk, *value);
         let endless = quirk.name == "operations" && !text.ends_with("later");
-        // In additive mode there is no other call where an Open is refused, or where a rule is spelled in a way of its own.
+        // In additive mode a refused Open, or a rule that the service spells otherwise, leaves no other call.
         let spelled = ["address", "ipv6"].contains(&quirk.name);
         let stuck = mode == Mode::Additive && (spelled || text == "open=refuse");
         if !PINNED.contains(&quirk.name) && !endless && !stuck {
@@ -271,13 +272,13 @@ fn quirks(rng: &mut Rng, seed: u64, rows: &[cover::Row], mode: Mode) -> Quirks {
     quirks
 }
 
-/// What was done, and how often each way in which it can end.
+/// How often each task ended in each way.
 #[derive(Debug, Default)]
-pub(crate) struct Lived {
+pub(crate) struct Counts {
     ends: BTreeMap<String, usize>,
 }
 
-impl Lived {
+impl Counts {
     pub(crate) fn merge(&mut self, other: Self) {
         for (end, times) in other.ends {
             *self.ends.entry(end).or_default() += times;
@@ -285,24 +286,24 @@ impl Lived {
     }
 
     fn count(&mut self, run: &Run<'_>) {
-        let verb = match &run.errand {
-            Errand::Grant { .. } => "grant",
-            Errand::Revoke { .. } => "revoke",
-            Errand::Apply => "apply",
-            Errand::Expire => "expire",
-            Errand::Untag { .. } => "untag",
+        let verb = match &run.task {
+            Task::Grant { .. } => "grant",
+            Task::Revoke { .. } => "revoke",
+            Task::Apply => "apply",
+            Task::Expire => "expire",
+            Task::Untag { .. } => "untag",
         };
         let end = match &*run.end.borrow() {
             None => "dead",
             Some(End::Done) => "done",
             Some(End::Nothing) => "nothing",
-            Some(End::Told(_)) => "told",
+            Some(End::Reported(_)) => "told",
         };
         *self.ends.entry(format!("{verb} {end}")).or_default() += 1;
     }
 
-    /// What never happened of all that must.
-    pub(crate) fn never(&self) -> Vec<String> {
+    /// The expected combinations that did not occur.
+    pub(crate) fn missing(&self) -> Vec<String> {
         let mut never = Vec::new();
         for verb in ["grant", "revoke", "apply", "expire"] {
             for end in ["dead", "done", "told"] {
@@ -316,11 +317,11 @@ impl Lived {
     }
 }
 
-/// Plays the scene of a seed.
+/// Runs the scene of a seed.
 ///
 /// # Errors
-/// What is broken, and all that happened.
-pub(crate) fn play(seed: u64) -> Result<Lived, String> {
+/// The property that does not hold, and the whole history.
+pub(crate) fn play(seed: u64) -> Result<Counts, String> {
     thread_local! {
         static ROWS: Vec<cover::Row> = cover::rows();
     }
@@ -330,63 +331,62 @@ pub(crate) fn play(seed: u64) -> Result<Lived, String> {
             "leases, seed {seed}: {what}\nreplay it with PORTWARD_SEED={seed} cargo test --test simulation leases"
         )
     };
-    play_scene(&scene).map_err(told)
+    run_scene(&scene).map_err(told)
 }
 
-/// Everything that is done about a lease, by somebody who dies after every request of it, which is before the next one,
-/// beside a second lease, under all four readings of the service and in both modes that write. Says how many requests there
-/// were.
+/// Kills each kind of task after each of its requests, beside a second lease, under all four readings of the service and in
+/// both modes that write. Returns the number of runs.
 ///
 /// # Errors
-/// What is broken, and all that happened.
-pub(crate) fn die_everywhere() -> Result<usize, String> {
-    let grant = |address: usize, length: u64, replace: bool| Errand::Grant {
+/// The property that does not hold, and the whole history.
+pub(crate) fn kill_at_every_request() -> Result<usize, String> {
+    let grant = |address: usize, length: u64, replace: bool| Task::Grant {
         key: key(22),
         from: sources(ADDRESSES[address]),
         length: Duration::from_secs(length),
         by: "alice".to_owned(),
         replace,
     };
-    let plan = |errand, after, dies| Plan {
-        errand,
+    let plan = |task, after, killed_after| Plan {
+        task,
         after: Duration::from_secs(after),
-        dies,
+        killed_after,
         stops: None,
-        nap: None,
+        stall: None,
     };
-    let errands = [
+    let tasks = [
         (grant(1, 100, false), 30),
         (grant(1, 100, true), 30),
-        (Errand::Revoke { which: 0 }, 30),
-        (Errand::Apply, 130),
-        (Errand::Expire, 130),
+        (Task::Revoke { which: 0 }, 30),
+        (Task::Apply, 130),
+        (Task::Expire, 130),
     ];
     let mut all = 0;
-    // The lowest bits of a seed say which reading it is; the others make a difference to where it begins.
+    // The lowest bits of a seed select the reading; the other bits select the first state.
     for (mode, reading) in [Mode::Authoritative, Mode::Additive]
         .into_iter()
         .flat_map(|mode| [0, 2, 4, 6].map(|reading| (mode, reading)))
     {
-        for (errand, after) in &errands {
+        for (task, after) in &tasks {
             for step in 1.. {
                 let scene = Scene {
                     mode,
                     quirks: quirks(&mut Rng::with_seed(0), reading, &[], mode),
                     faults: Faults::default(),
-                    errands: vec![
+                    tasks: vec![
                         plan(grant(0, 120, false), 0, None),
                         plan(grant(3, 200, false), 10, None),
-                        plan(errand.clone(), *after, Some(step)),
+                        plan(task.clone(), *after, Some(step)),
                     ],
                     seed: reading,
                 };
-                let lived = play_scene(&scene);
-                let lived = lived.map_err(|what| {
+                let counts = run_scene(&scene);
+                let counts = counts.map_err(|what| {
                     format!(
-                        "leases, reading {reading}, {errand:?} dies after {step} requests: {what}"
+                        "leases, reading {reading}, {task:?} is killed after {step} requests: {what}"
                     )
                 })?;
-                if !lived.ends.keys().any(|end| end.ends_with("dead")) {
+                if !counts.ends.keys().any(|end| end.ends_with("dead")) {
                     break;
                 }
                 all += 1;
@@ -396,58 +396,57 @@ pub(crate) fn die_everywhere() -> Result<usize, String> {
     Ok(all)
 }
 
-/// Somebody falls asleep before each of their requests, and meanwhile somebody else does something from its beginning to its
-/// end. Says how many requests there were.
+/// Stalls a process before each of its requests while another task runs from beginning to end. Returns the number of runs.
 ///
 /// # Errors
-/// What is broken, and all that happened.
-pub(crate) fn sleep_everywhere() -> Result<usize, String> {
+/// The property that does not hold, and the whole history.
+pub(crate) fn stall_before_every_request() -> Result<usize, String> {
     const MOST: usize = 16;
-    let grant = |address: usize, replace: bool| Errand::Grant {
+    let grant = |address: usize, replace: bool| Task::Grant {
         key: key(22),
         from: sources(ADDRESSES[address]),
         length: Duration::from_mins(2),
         by: "alice".to_owned(),
         replace,
     };
-    let revoke = |which: usize| Errand::Revoke { which };
+    let revoke = |which: usize| Task::Revoke { which };
     let pairs = [
         (grant(1, false), revoke(0)),
         (grant(1, false), revoke(1)),
         (grant(1, false), grant(2, true)),
-        (grant(1, true), Errand::Apply),
+        (grant(1, true), Task::Apply),
         (revoke(0), grant(2, false)),
-        (revoke(0), Errand::Apply),
-        (Errand::Apply, revoke(0)),
-        (Errand::Apply, grant(2, false)),
+        (revoke(0), Task::Apply),
+        (Task::Apply, revoke(0)),
+        (Task::Apply, grant(2, false)),
     ];
     let mut all = 0;
     for mode in [Mode::Authoritative, Mode::Additive] {
         for (first, second) in &pairs {
             for before in 0..MOST {
                 let reading = [0, 2, 4, 6][all % 4];
-                let plan = |errand: &Errand, after: u64, nap| Plan {
-                    errand: errand.clone(),
+                let plan = |task: &Task, after: u64, stall| Plan {
+                    task: task.clone(),
                     after: Duration::from_secs(after),
-                    dies: None,
+                    killed_after: None,
                     stops: None,
-                    nap,
+                    stall,
                 };
-                let nap = Some((before, Duration::from_secs(20)));
+                let stall = Some((before, Duration::from_secs(20)));
                 let seed = 8 * u64::try_from(all).unwrap_or_default() + reading;
                 let scene = Scene {
                     mode,
                     quirks: quirks(&mut Rng::with_seed(0), reading, &[], mode),
                     faults: Faults::default(),
-                    errands: vec![
+                    tasks: vec![
                         plan(&grant(0, false), 0, None),
-                        plan(first, 10, nap),
+                        plan(first, 10, stall),
                         plan(second, 15, None),
                     ],
                     seed,
                 };
-                play_scene(&scene).map_err(|what| {
-                    format!("leases, {first:?} falls asleep before request {before}, and {second:?}: {what}")
+                run_scene(&scene).map_err(|what| {
+                    format!("leases, {first:?} stalls before request {before}, and {second:?} runs: {what}")
                 })?;
                 all += 1;
             }
@@ -456,9 +455,9 @@ pub(crate) fn sleep_everywhere() -> Result<usize, String> {
     Ok(all)
 }
 
-/// Plays a scene to its end, and then lets every end come.
-fn play_scene(scene: &Scene) -> Result<Lived, String> {
-    let mut lived = Lived::default();
+/// Runs the processes of a scene to their end, and then the epilogue.
+fn run_scene(scene: &Scene) -> Result<Counts, String> {
+    let mut counts = Counts::default();
     let time = Rc::new(Time::new());
     fastrand::seed(scene.seed);
     let mut rng = Rng::with_seed(scene.seed.rotate_left(17));
@@ -473,36 +472,36 @@ fn play_scene(scene: &Scene) -> Result<Lived, String> {
         leases: true,
         ..Settings::default()
     };
-    let office = Office {
+    let setup = Setup {
         config: &config,
         id: &id,
         time: &time,
         settings: &settings,
     };
     let tags = Cell::new(0);
-    let plans = scene.errands.iter();
+    let plans = scene.tasks.iter();
     let runs: Vec<Run<'_>> = plans
-        .map(|plan| Run::new(plan.errand.clone(), &service, &tags, plan.nap))
+        .map(|plan| Run::new(plan.task.clone(), &service, &tags, plan.stall))
         .collect();
-    let mut people = Vec::new();
-    for (place, (run, plan)) in runs.iter().zip(&scene.errands).enumerate() {
+    let mut processes = Vec::new();
+    for (place, (run, plan)) in runs.iter().zip(&scene.tasks).enumerate() {
         let id = LeaseId::from_bits(u64::try_from(place).unwrap_or_default());
-        people.push(Person {
-            work: Box::pin(office.work(run, plan.after, id)),
-            dies: plan.dies.map(|after| (&run.client, after)),
+        processes.push(Process {
+            work: Box::pin(setup.work(run, plan.after, id)),
+            killed_after: plan.killed_after.map(|after| (&run.client, after)),
         });
         if let Some(stops) = plan.stops {
-            people.push(Person {
+            processes.push(Process {
                 work: Box::pin(stop(&time, stops, &run.stop)),
-                dies: None,
+                killed_after: None,
             });
         }
     }
-    crowd::run(&time, &mut rng, people);
+    scheduler::run(&time, &mut rng, processes);
     for run in &runs {
-        lived.count(run);
+        counts.count(run);
     }
-    let history = judge::History {
+    let history = properties::History {
         scene,
         id: &id,
         config: &config,
@@ -512,23 +511,23 @@ fn play_scene(scene: &Scene) -> Result<Lived, String> {
         first: scene.inventory(),
     };
     let told = |what: String| format!("{what}\n{history}");
-    history.judge().map_err(told)?;
+    history.check().map_err(told)?;
     let leftover = service.emulator.emulator().inventory();
     let calm = Faults::default();
     let service = scene.service(leftover, calm, &time);
     let steps = RefCell::default();
-    let ended = ends(&office, scene, &service, &history, &steps);
+    let ended = ends(&setup, scene, &service, &history, &steps);
     ended.map_err(|what| format!("{what}\n{history}{}", steps.borrow()))?;
-    Ok(lived)
+    Ok(counts)
 }
 
-/// Somebody wishes to stop what they do.
+/// Signals a process.
 async fn stop(time: &Time, after: Duration, stop: &Stop) {
     time.sleep(after).await;
     stop.set();
 }
 
-/// Reads until old views are used up.
+/// Reads until no stale view is left.
 async fn catch_up(service: &Service, id: &InstanceId) {
     for _ in 0..4 {
         let _ = service.instance(id).await;
@@ -536,28 +535,28 @@ async fn catch_up(service: &Service, id: &InstanceId) {
     }
 }
 
-/// Once it is calm: what is granted is open after one `apply`, and each end is followed by one `apply --only-expired`, after
-/// which neither rule nor tag of it is left.
+/// The epilogue, without faults: one `apply` opens every live lease, and after each end one `apply --only-expired` leaves
+/// neither rule nor tag of it.
 fn ends(
-    office: &Office<'_>,
+    setup: &Setup<'_>,
     scene: &Scene,
     service: &Service,
-    history: &judge::History<'_>,
+    history: &properties::History<'_>,
     steps: &RefCell<String>,
 ) -> Result<(), String> {
     let emulator = service.emulator.emulator();
     let tags = Cell::new(0);
-    let go = |errand: Errand| -> Result<(), String> {
-        // So long after the last write, every read shows what is.
+    let go = |task: Task| -> Result<(), String> {
+        // This long after the last write, no read is stale.
         if !history.is_fresh() {
-            office.time.run(catch_up(service, office.id));
+            setup.time.run(catch_up(service, setup.id));
         }
-        let run = Run::new(errand.clone(), service, &tags, None);
-        office
+        let run = Run::new(task.clone(), service, &tags, None);
+        setup
             .time
-            .run(office.work(&run, Duration::ZERO, LeaseId::from_bits(0)));
+            .run(setup.work(&run, Duration::ZERO, LeaseId::from_bits(0)));
         let mut steps = steps.borrow_mut();
-        let _ = writeln!(steps, "calm: {errand:?} at {}", office.time.now());
+        let _ = writeln!(steps, "epilogue: {task:?} at {}", setup.time.now());
         for step in run.client.steps() {
             let _ = writeln!(
                 steps,
@@ -567,41 +566,41 @@ fn ends(
         }
         match run.end.take() {
             Some(End::Done) => Ok(()),
-            end => Err(format!("calm: {errand:?} ends with {end:?}")),
+            end => Err(format!("epilogue: {task:?} ends with {end:?}")),
         }
     };
     if scene.mode == Mode::Observe {
         let before = emulator.inventory();
-        let _ = (go(Errand::Apply), go(Errand::Expire));
+        let _ = (go(Task::Apply), go(Task::Expire));
         if emulator.inventory() != before {
             return Err("what is observed is never written".to_owned());
         }
         return Ok(());
     }
-    let begun = office.time.now();
-    go(Errand::Apply)?;
-    judge::live_is_open(&emulator.inventory(), office.time.now())?;
-    history.untagged_is_closed(&emulator.inventory(), begun)?;
+    let started = setup.time.now();
+    go(Task::Apply)?;
+    properties::live_is_open(&emulator.inventory(), setup.time.now())?;
+    history.untagged_is_closed(&emulator.inventory(), started)?;
     let leases = history.leases();
     let ends: BTreeSet<_> = leases.iter().map(|lease| lease.until).collect();
     for end in ends {
-        let wait = (end - office.time.now()).try_into();
-        office.time.pass(wait.unwrap_or_default());
-        let begun = office.time.now();
-        go(Errand::Expire)?;
+        let wait = (end - setup.time.now()).try_into();
+        setup.time.pass(wait.unwrap_or_default());
+        let started = setup.time.now();
+        go(Task::Expire)?;
         let inventory = emulator.inventory();
-        history.ended_is_closed(&inventory, begun)?;
-        judge::live_is_open(&inventory, office.time.now())?;
+        history.expired_is_closed(&inventory, started)?;
+        properties::live_is_open(&inventory, setup.time.now())?;
     }
-    // Now and then something is left to be done that has nothing to do with leases.
+    // Differences that have nothing to do with leases may be left.
     for _ in 0..ROUNDS {
-        let run = Run::new(Errand::Apply, service, &tags, None);
-        let plan = office.time.run(office.plan(&run, false));
-        let (_, plan) = plan.map_err(|error| format!("calm: {error}"))?;
+        let run = Run::new(Task::Apply, service, &tags, None);
+        let plan = setup.time.run(setup.plan(&run, false));
+        let (_, plan) = plan.map_err(|error| format!("epilogue: {error}"))?;
         if plan.instances[0].verdict == Verdict::InSync {
             return Ok(());
         }
-        go(Errand::Apply)?;
+        go(Task::Apply)?;
     }
-    Err("calm: it is never in sync".to_owned())
+    Err("epilogue: it is never in sync".to_owned())
 }

@@ -1,6 +1,6 @@
-//! What people do about access for a time: the steps that the command takes for each of them.
+//! Tasks: the steps that the command takes to grant, to revoke and to apply.
 //!
-//! **Owns** an errand, from its beginning to what its user is told. **Does not** judge it.
+//! **Owns** a task from its start to the result that its user reads. **Does not** check the result.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -22,12 +22,12 @@ use time::OffsetDateTime;
 
 use super::super::adapter::Service;
 use super::super::time::Time;
-use super::crowd::Client;
+use super::scheduler::Client;
 
-/// What somebody does.
+/// What a process does.
 #[derive(Clone, Debug)]
-pub(super) enum Errand {
-    /// `grant`, in place of one's own earlier ones where `replace` is set.
+pub(super) enum Task {
+    /// `grant`, with `--replace` where it is set.
     Grant {
         key: Key,
         from: Sources,
@@ -41,49 +41,49 @@ pub(super) enum Errand {
     Apply,
     /// `apply --only-expired`.
     Expire,
-    /// Somebody who knows nothing of leases removes the tag of a live one.
+    /// Removes the tag of a live lease by hand.
     Untag { which: usize },
 }
 
-/// How it ended, for those who lived to see it.
+/// How a task ended that was not killed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// All is well, they are told.
+    /// Success.
     Done,
     /// There was nothing to do.
     Nothing,
-    /// It was not done, or not all of it. Holds what they are told.
-    Told(String),
+    /// A failure, or a part of the work is not done; the message.
+    Reported(String),
 }
 
-/// An errand under way.
+/// A task in progress.
 pub(super) struct Run<'a> {
-    pub(super) errand: Errand,
+    pub(super) task: Task,
     pub(super) client: Client<'a>,
-    /// Whether they wish to stop.
+    /// Set by a signal.
     pub(super) stop: Stop,
-    /// When it began, once it has.
-    pub(super) begun: Cell<Option<OffsetDateTime>>,
+    /// When it started.
+    pub(super) started: Cell<Option<OffsetDateTime>>,
     /// The lease that it is to open.
     pub(super) opens: RefCell<Option<Lease>>,
-    /// Those that it is to close.
+    /// The leases that it is to close.
     pub(super) closes: RefCell<Vec<Lease>>,
-    /// `None` where somebody died before.
+    /// `None` where it was killed.
     pub(super) end: RefCell<Option<End>>,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(
-        errand: Errand,
+        task: Task,
         service: &'a Service,
         tags: &'a Cell<usize>,
-        nap: Option<(usize, Duration)>,
+        stall: Option<(usize, Duration)>,
     ) -> Self {
         Self {
-            errand,
-            client: Client::new(service, tags, nap),
+            task,
+            client: Client::new(service, tags, stall),
             stop: Stop::new(),
-            begun: Cell::default(),
+            started: Cell::default(),
             opens: RefCell::default(),
             closes: RefCell::default(),
             end: RefCell::default(),
@@ -91,15 +91,15 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Where they do it.
-pub(super) struct Office<'a> {
+/// What all tasks share.
+pub(super) struct Setup<'a> {
     pub(super) config: &'a Config,
     pub(super) id: &'a InstanceId,
     pub(super) time: &'a Time,
     pub(super) settings: &'a Settings,
 }
 
-impl Declared for &Office<'_> {
+impl Declared for &Setup<'_> {
     type Error = Infallible;
 
     fn wanted(
@@ -112,8 +112,8 @@ impl Declared for &Office<'_> {
     }
 }
 
-impl Office<'_> {
-    /// What is wanted of the instance.
+impl Setup<'_> {
+    /// The desired state of the instance.
     pub(super) fn desired(&self, instance: &Instance, now: OffsetDateTime) -> Desired {
         let instances = [(self.id.clone(), instance.clone())].into();
         let listed = [self.id.site()].into();
@@ -121,12 +121,12 @@ impl Office<'_> {
         desired.expect("a configuration that fits")
     }
 
-    /// Somebody goes about it after a while.
+    /// Runs a task after a delay.
     pub(super) async fn work(&self, run: &Run<'_>, after: Duration, id: LeaseId) {
         self.time.sleep(after).await;
-        run.begun.set(Some(self.time.now()));
-        let end = match &run.errand {
-            Errand::Grant {
+        run.started.set(Some(self.time.now()));
+        let end = match &run.task {
+            Task::Grant {
                 key,
                 from,
                 length,
@@ -143,12 +143,12 @@ impl Office<'_> {
                 };
                 self.grant(run, lease, *replace).await
             }
-            Errand::Revoke { which } => self.revoke(run, *which).await,
-            Errand::Apply => self.apply(run, false).await,
-            Errand::Expire => self.apply(run, true).await,
-            Errand::Untag { which } => self.untag(run, *which).await,
+            Task::Revoke { which } => self.revoke(run, *which).await,
+            Task::Apply => self.apply(run, false).await,
+            Task::Expire => self.apply(run, true).await,
+            Task::Untag { which } => self.untag(run, *which).await,
         };
-        *run.end.borrow_mut() = Some(end.unwrap_or_else(End::Told));
+        *run.end.borrow_mut() = Some(end.unwrap_or_else(End::Reported));
     }
 
     async fn listed(&self, run: &Run<'_>) -> Result<Instance, String> {
@@ -202,13 +202,16 @@ impl Office<'_> {
         let tools = self.tools(run, Validity::UNLIMITED);
         let granted = leases::grant(self.id, &lease, &own, &mut { self }, &tools).await;
         match granted {
-            Ok(granted) => match granted.left {
-                None if granted.lost.is_empty() && granted.unsure.is_none() => Ok(End::Done),
-                None => Err(format!("lost: {:?}, {:?}", granted.lost, granted.unsure)),
+            Ok(granted) => match granted.tags_left {
+                None if granted.lost.is_empty() && granted.unverified.is_none() => Ok(End::Done),
+                None => Err(format!(
+                    "lost: {:?}, {:?}",
+                    granted.lost, granted.unverified
+                )),
                 Some(failure) => Err(failure.message),
             },
             Err(ungranted) => match ungranted.tag {
-                Tag::Gone => Ok(End::Nothing),
+                Tag::Removed => Ok(End::Nothing),
                 tag => Err(format!("{:?}, {tag:?}", ungranted.why)),
             },
         }
@@ -225,7 +228,7 @@ impl Office<'_> {
         let tags = [lease.id.tag_key()].into();
         let revoked = leases::revoke(self.id, &[lease], &tags, &mut { self }, &tools).await;
         match revoked {
-            Ok(revoked) => match revoked.left {
+            Ok(revoked) => match revoked.tags_left {
                 None if revoked.lost.is_empty() => Ok(End::Done),
                 None => Err(format!("lost: {:?}", revoked.lost)),
                 Some(failure) => Err(failure.message),
@@ -251,7 +254,7 @@ impl Office<'_> {
         wanted.map_or(Mode::Observe, |wanted| wanted.mode)
     }
 
-    /// What is planned now.
+    /// Plans from the present state.
     pub(super) async fn plan(
         &self,
         run: &Run<'_>,
@@ -296,7 +299,7 @@ impl Office<'_> {
             .collect();
         if !ended.is_empty()
             && leases::is_done(&plan, Some(&report), self.id)
-            && let Err(failure) = leases::forget(self.id, &ended, &tools).await
+            && let Err(failure) = leases::remove_tags(self.id, &ended, &tools).await
         {
             held.push(Exit::Failed);
             told.push(failure.message);

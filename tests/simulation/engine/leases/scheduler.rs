@@ -1,7 +1,7 @@
-//! People who work at the same time, each at a pace of their own: which of them goes on is decided by a seed.
+//! Scheduler: runs processes at the same time on one thread, and chooses by a seed which one continues.
 //!
-//! **Owns** the turns, and the death of those who are to die: after a request was carried out and before they hear of it, which
-//! is before the next one too. **Does not** know what they do.
+//! **Owns** the turns, the stalls, and killing a process between the effect of a request and its reply. **Does not** know the
+//! tasks.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,15 +20,15 @@ use portward::model::{Firewall, Instance, InstanceId, Key, PortState, Site, Sour
 use super::super::adapter::Service;
 use super::super::time::Time;
 
-/// Somebody who does something, until it is done or until so many requests of theirs were carried out.
-pub(super) struct Person<'a> {
+/// A process that runs until it has finished, or until so many of its requests were carried out.
+pub(super) struct Process<'a> {
     pub(super) work: Pin<Box<dyn Future<Output = ()> + 'a>>,
-    pub(super) dies: Option<(&'a Client<'a>, usize)>,
+    pub(super) killed_after: Option<(&'a Client<'a>, usize)>,
 }
 
-/// Lets all of them work to their end.
-pub(super) fn run(time: &Time, rng: &mut Rng, people: Vec<Person<'_>>) {
-    let mut alive: Vec<_> = people
+/// Runs all processes to their end.
+pub(super) fn run(time: &Time, rng: &mut Rng, processes: Vec<Process<'_>>) {
+    let mut alive: Vec<_> = processes
         .into_iter()
         .map(|person| (person, Arc::new(Ready(AtomicBool::new(true)))))
         .collect();
@@ -46,10 +46,10 @@ pub(super) fn run(time: &Time, rng: &mut Rng, people: Vec<Person<'_>>) {
         woken.0.store(false, Ordering::Relaxed);
         let waker = Waker::from(Arc::clone(woken));
         let ended = person.work.as_mut().poll(&mut Context::from_waker(&waker));
-        let dies = person
-            .dies
+        let killed_after = person
+            .killed_after
             .is_some_and(|(client, after)| client.steps.borrow().len() >= after);
-        if ended.is_ready() || dies {
+        if ended.is_ready() || killed_after {
             drop(alive.remove(next));
         }
     }
@@ -63,8 +63,8 @@ impl Wake for Ready {
     }
 }
 
-/// Lets others come between.
-async fn pause() {
+/// Lets another process continue.
+async fn yield_turn() {
     let mut paused = false;
     poll_fn(|context| {
         if std::mem::replace(&mut paused, true) {
@@ -76,24 +76,24 @@ async fn pause() {
     .await;
 }
 
-/// One step of somebody's way to the service, by place in the journals of the emulator.
+/// One request, with the lengths of the journals of the emulator before and after it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
-    /// How many records the journal of rules had before and after.
+    /// The journal of rules.
     pub(super) rules: (usize, usize),
-    /// The same of tags.
+    /// The journal of tags.
     pub(super) tags: (usize, usize),
-    /// What was asked.
+    /// The action that was called.
     pub(super) action: &'static str,
 }
 
-/// The service as one person reaches it.
+/// The service as one process calls it.
 pub(super) struct Client<'a> {
     service: &'a Service,
-    /// How many records the journal of tags has, which nobody but people writes.
+    /// The length of the journal of tags, which only processes write.
     tags: &'a Cell<usize>,
-    /// Before which request they fall asleep, and for how long.
-    nap: Option<(usize, Duration)>,
+    /// The request before which it stalls, and for how long.
+    stall: Option<(usize, Duration)>,
     steps: RefCell<Vec<Step>>,
 }
 
@@ -101,26 +101,26 @@ impl<'a> Client<'a> {
     pub(super) fn new(
         service: &'a Service,
         tags: &'a Cell<usize>,
-        nap: Option<(usize, Duration)>,
+        stall: Option<(usize, Duration)>,
     ) -> Self {
         Self {
             service,
             tags,
-            nap,
+            stall,
             steps: RefCell::default(),
         }
     }
 
-    /// What was asked so far.
+    /// The requests so far.
     pub(super) fn steps(&self) -> Vec<Step> {
         self.steps.borrow().clone()
     }
 
     async fn step<T>(&self, action: &'static str, work: impl Future<Output = T>) -> T {
-        pause().await;
+        yield_turn().await;
         let asked = self.steps.borrow().len();
-        if let Some((_, nap)) = self.nap.filter(|(before, _)| *before == asked) {
-            self.service.time.sleep(nap).await;
+        if let Some((_, length)) = self.stall.filter(|(before, _)| *before == asked) {
+            self.service.time.sleep(length).await;
         }
         let emulator = self.service.emulator.emulator();
         let before = (emulator.journal().len(), self.tags.get());
@@ -134,7 +134,7 @@ impl<'a> Client<'a> {
             tags: (before.1, after.1),
             action,
         });
-        pause().await;
+        yield_turn().await;
         answer
     }
 }

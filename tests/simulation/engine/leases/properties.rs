@@ -1,7 +1,7 @@
-//! What must hold of people who grant, revoke and apply at once.
+//! The properties of processes that grant, revoke and apply at the same time.
 //!
-//! **Owns** the properties, and what counts as an excuse: somebody who died, or was told that it did not go as wanted, or an
-//! old view that the service showed. **Does not** ask the program what it thinks.
+//! **Owns** the properties and their exceptions: a process that was killed or reported a failure, and a stale read. **Does
+//! not** trust what the program reports: it judges by the journals of the emulator.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use portward::model::{InstanceId, Key, LiveFirewall, Mode, PortState, Sources};
 use time::OffsetDateTime;
 
 use super::Scene;
-use super::people::{End, Errand, Run};
+use super::tasks::{End, Run, Task};
 
-/// All that happened while people were at work.
+/// Everything that the processes did.
 pub(super) struct History<'a> {
     pub(super) scene: &'a Scene,
     pub(super) id: &'a InstanceId,
@@ -27,7 +27,7 @@ pub(super) struct History<'a> {
     pub(super) first: Inventory,
 }
 
-/// Access by name.
+/// A port and the sources that may reach it.
 type Access = (Key, Sources);
 
 fn is_open(entries: &[PortState], (key, sources): &Access) -> bool {
@@ -61,7 +61,7 @@ fn leases_of(inventory: &Inventory) -> Vec<Lease> {
 }
 
 impl History<'_> {
-    /// What is declared without any lease.
+    /// The declared access, without leases.
     fn declared(&self) -> Vec<Access> {
         let (_, entry) = self.first.entries().next().expect("an instance");
         let instance = entry.instance(&self.id.region);
@@ -74,14 +74,14 @@ impl History<'_> {
         rules.map(|rule| (rule.key, rule.sources.clone())).collect()
     }
 
-    /// Every lease that was to be opened.
+    /// Every lease that a process was to open.
     pub(super) fn leases(&self) -> Vec<Lease> {
         let runs = self.runs.iter();
         runs.filter_map(|run| run.opens.borrow().clone()).collect()
     }
 
-    /// Every property.
-    pub(super) fn judge(&self) -> Result<(), String> {
+    /// Checks every property.
+    pub(super) fn check(&self) -> Result<(), String> {
         if self.scene.mode == Mode::Observe {
             let mut ours = self.rules.iter();
             return match ours.find(|write| write.by == Author::Client) {
@@ -90,23 +90,23 @@ impl History<'_> {
             };
         }
         for run in self.runs {
-            if !matches!(run.errand, Errand::Untag { .. }) {
-                self.only_own_tags(run)?;
+            if !matches!(run.task, Task::Untag { .. }) {
+                self.removes_only_its_own_tags(run)?;
             }
-            self.nothing_else_is_closed(run)?;
-            self.an_end_is_what_it_is_called(run)?;
+            self.closes_nothing_else(run)?;
+            self.result_is_true(run)?;
         }
         Ok(())
     }
 
-    /// Whether reads tell the truth at once.
+    /// Whether no read is stale.
     pub(super) fn is_fresh(&self) -> bool {
         let quirks = &self.scene.quirks;
         quirks.reads == Reads::Fresh && quirks.tag_reads == Reads::Fresh && quirks.put == Steps::One
     }
 
-    /// Who removes a tag has opened the lease, or is told to end it, or finds that it is over.
-    fn only_own_tags(&self, run: &Run<'_>) -> Result<(), String> {
+    /// A process removes only the tags of leases that it opened, that it is to end, or that are expired.
+    fn removes_only_its_own_tags(&self, run: &Run<'_>) -> Result<(), String> {
         let (opens, closes) = (run.opens.borrow(), run.closes.borrow());
         for step in run.client.steps() {
             for change in &self.tags[step.tags.0..step.tags.1] {
@@ -123,7 +123,7 @@ impl History<'_> {
                 if let Some(key) = foreign {
                     return Err(format!(
                         "no tag of somebody else goes: {:?} removes {key} at {}",
-                        run.errand, change.at
+                        run.task, change.at
                     ));
                 }
             }
@@ -131,9 +131,9 @@ impl History<'_> {
         Ok(())
     }
 
-    /// What is declared, and what somebody else was granted, is closed by nobody; where two wrote at once, it is given back,
-    /// or somebody is told.
-    fn nothing_else_is_closed(&self, run: &Run<'_>) -> Result<(), String> {
+    /// No process closes declared access or the lease of another. Where two writes crossed, it is opened again, or a process
+    /// reports a failure.
+    fn closes_nothing_else(&self, run: &Run<'_>) -> Result<(), String> {
         let steps = run.client.steps();
         let told = !matches!(*run.end.borrow(), Some(End::Done | End::Nothing));
         let last = steps.last().map_or(0, |step| step.rules.1);
@@ -165,7 +165,7 @@ impl History<'_> {
                     let back = self.rules[place..last]
                         .iter()
                         .any(|later| is_open(&later.after, &access));
-                    // What somebody else did can be taken for a write of ours whose reply was lost.
+                    // After a lost reply, the write of another may be taken for the own one.
                     let untroubled = self.scene.faults
                         == Faults {
                             seed: self.scene.faults.seed,
@@ -174,13 +174,13 @@ impl History<'_> {
                     if self.is_fresh() && !crossed && (untroubled || !back) {
                         return Err(format!(
                             "nothing else is closed: {:?} closes {access:?}, {name}: {write:?}",
-                            run.errand
+                            run.task
                         ));
                     }
                     if self.is_fresh() && !back && !told {
                         return Err(format!(
                             "nothing is lost in silence: {:?} closes {access:?}, {name}: {write:?}",
-                            run.errand
+                            run.task
                         ));
                     }
                 }
@@ -189,14 +189,14 @@ impl History<'_> {
         Ok(())
     }
 
-    /// The leases that were live for somebody who saw the tags after so many changes, and that they were not to close.
+    /// The leases that are live by the tags after so many changes, without those that the process opens or closes.
     fn granted(&self, run: &Run<'_>, tags: usize, at: OffsetDateTime) -> Vec<Lease> {
         let there = self.tags[..tags].last().map(|change| &change.after);
         let leases = there.map(|tags| Leases::of(tags).leases);
         let closes = run.closes.borrow();
         let mut leases = leases.unwrap_or_default();
         leases.retain(|lease| {
-            !lease.is_over(at)
+            !lease.is_expired(at)
                 && closes.iter().all(|closed| closed.id != lease.id)
                 && run
                     .opens
@@ -207,8 +207,9 @@ impl History<'_> {
         leases
     }
 
-    /// What is granted is open, what is revoked is closed, and what is not granted left nothing, unless others wrote later.
-    fn an_end_is_what_it_is_called(&self, run: &Run<'_>) -> Result<(), String> {
+    /// A reported success is true, unless another process wrote later: a granted lease is open, a revoked one has no tag, and
+    /// one that was not granted left no tag.
+    fn result_is_true(&self, run: &Run<'_>) -> Result<(), String> {
         let steps = run.client.steps();
         let Some(last) = steps.last() else {
             return Ok(());
@@ -221,33 +222,31 @@ impl History<'_> {
             .last()
             .map_or(&before, |write| &write.after);
         let tags = self.tags[..last.tags.1].last().map(|change| &change.after);
-        let tagged =
+        let has_tag =
             |lease: &Lease| tags.is_some_and(|tags| tags.contains_key(&lease.id.tag_key()));
         let read = steps
             .iter()
             .rfind(|step| step.action == "GetInstancePortStates");
-        // Since this was read last, somebody else may have written.
+        // Another process may have written since the last read.
         let quiet = read.is_some_and(|read| read.rules.0 == at);
         let told = |what: &str, lease: &Lease| {
             Err(format!(
                 "an end is what it is called: {:?} ends with {end:?}, and {lease} ({}) {what}",
-                run.errand, lease.id
+                run.task, lease.id
             ))
         };
-        if let (Errand::Grant { .. }, Some(lease)) = (&run.errand, &*opens) {
+        if let (Task::Grant { .. }, Some(lease)) = (&run.task, &*opens) {
             match &*end {
                 Some(End::Done) if quiet && self.is_fresh() && !is_open(state, &access(lease)) => {
                     return told("is not open", lease);
                 }
-                Some(End::Nothing) if tagged(lease) => return told("has its tag", lease),
+                Some(End::Nothing) if has_tag(lease) => return told("has its tag", lease),
                 _ => {}
             }
         }
-        if *end == Some(End::Done)
-            && matches!(run.errand, Errand::Revoke { .. } | Errand::Grant { .. })
-        {
+        if *end == Some(End::Done) && matches!(run.task, Task::Revoke { .. } | Task::Grant { .. }) {
             for lease in &*closes {
-                if tagged(lease) {
+                if has_tag(lease) {
                     return told("has its tag", lease);
                 }
             }
@@ -255,8 +254,8 @@ impl History<'_> {
         Ok(())
     }
 
-    /// Of what is over neither rule nor tag is left, unless it is declared, or granted to somebody else.
-    pub(super) fn ended_is_closed(
+    /// An expired lease has neither rule nor tag, unless its access is declared or granted by another lease.
+    pub(super) fn expired_is_closed(
         &self,
         inventory: &Inventory,
         now: OffsetDateTime,
@@ -264,9 +263,14 @@ impl History<'_> {
         let rules = rules_of(inventory);
         let there = leases_of(inventory);
         let mut excused = self.declared();
-        excused.extend(there.iter().filter(|lease| !lease.is_over(now)).map(access));
+        excused.extend(
+            there
+                .iter()
+                .filter(|lease| !lease.is_expired(now))
+                .map(access),
+        );
         for lease in self.leases() {
-            if !lease.is_over(now) {
+            if !lease.is_expired(now) {
                 continue;
             }
             if there.iter().any(|there| there.id == lease.id) {
@@ -275,7 +279,7 @@ impl History<'_> {
             let (key, sources) = access(&lease);
             let mut others = excused.iter().filter(|(other, _)| *other == key);
             let covered = others.any(|(_, more)| covers(more, &sources));
-            if !covered && is_open(&rules, &(key, sources)) && !self.left_by_crossing(&lease) {
+            if !covered && is_open(&rules, &(key, sources)) && !self.may_be_left_open(&lease) {
                 return Err(format!(
                     "what is over is closed: {lease} ({}) is open",
                     lease.id
@@ -295,7 +299,7 @@ impl History<'_> {
             return Ok(());
         }
         let (rules, there) = (rules_of(inventory), leases_of(inventory));
-        let live = there.iter().filter(|lease| !lease.is_over(now));
+        let live = there.iter().filter(|lease| !lease.is_expired(now));
         let mut excused = self.declared();
         excused.extend(live.map(access));
         for lease in self.leases() {
@@ -311,15 +315,15 @@ impl History<'_> {
         Ok(())
     }
 
-    /// Whether somebody opened it again who wrote at the same time as others, and was told so or died: in additive mode nobody
-    /// knows then that it was a grant.
-    fn left_by_crossing(&self, lease: &Lease) -> bool {
+    /// In additive mode: whether an `apply` that crossed with the end of the lease opened it again and was killed or reported a
+    /// failure, or its tag was removed by hand. Nothing shows then that the rule was a grant.
+    fn may_be_left_open(&self, lease: &Lease) -> bool {
         if self.scene.mode != Mode::Additive {
             return false;
         }
         let mut untagged = self.runs.iter();
         if untagged.any(|run| {
-            matches!(run.errand, Errand::Untag { .. })
+            matches!(run.task, Task::Untag { .. })
                 && run.closes.borrow().iter().any(|gone| gone.id == lease.id)
         }) {
             return true;
@@ -336,17 +340,17 @@ impl History<'_> {
                 .any(|step| (step.rules.0..step.rules.1).contains(&opened))
         });
         run.is_none_or(|run| {
-            matches!(run.errand, Errand::Apply)
+            matches!(run.task, Task::Apply)
                 && !matches!(*run.end.borrow(), Some(End::Done | End::Nothing))
         })
     }
 }
 
-/// Whatever is granted by now is open.
+/// Every live lease is open.
 pub(super) fn live_is_open(inventory: &Inventory, now: OffsetDateTime) -> Result<(), String> {
     let rules = rules_of(inventory);
     let live = leases_of(inventory).into_iter();
-    for lease in live.filter(|lease| !lease.is_over(now)) {
+    for lease in live.filter(|lease| !lease.is_expired(now)) {
         if !is_open(&rules, &access(&lease)) {
             return Err(format!(
                 "what is granted is open: {lease} ({}) is not",
@@ -357,17 +361,17 @@ pub(super) fn live_is_open(inventory: &Inventory, now: OffsetDateTime) -> Result
     Ok(())
 }
 
-/// The scene, who did what, and the journals.
+/// The scene, the steps of each process, and the journals.
 impl fmt::Display for History<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Scene { mode, quirks, .. } = self.scene;
         writeln!(f, "{mode:?}, quirks: {}", quirks.changed().join(" "))?;
         writeln!(f, "faults: {:?}", self.scene.faults)?;
         writeln!(f, "first: {:?}", rules_of(&self.first))?;
-        for (run, plan) in self.runs.iter().zip(&self.scene.errands) {
+        for (run, plan) in self.runs.iter().zip(&self.scene.tasks) {
             writeln!(f, "{plan:?}: {:?}", run.end.borrow())?;
-            if let Some(begun) = run.begun.get() {
-                writeln!(f, "    begun at {begun}")?;
+            if let Some(started) = run.started.get() {
+                writeln!(f, "    started at {started}")?;
             }
             for lease in run.opens.borrow().iter() {
                 writeln!(f, "    opens {} {lease} until {}", lease.id, lease.until)?;
