@@ -16,6 +16,8 @@ pub(super) enum Allowed {
     Write,
     /// What granting and revoking access for a time asks: what apply asks, and tags whose keys begin with `portward:`
     Grant,
+    /// What `apply --only-expired` asks: to close, to put, and to remove tags whose keys begin with `portward:`
+    Expire,
 }
 
 /// The tags that leases are: no other tag may be written, because groups of the configuration and policies of IAM match
@@ -30,7 +32,7 @@ struct Policy {
     statement: Vec<Statement>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Statement {
     sid: &'static str,
@@ -43,7 +45,7 @@ struct Statement {
 
 /// By the service authorization reference, `aws:TagKeys` is a condition key of `TagResource` and of `UntagResource`; not
 /// verified against the service.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct Condition {
     /// Holds for a request without keys too, hence the other one.
     #[serde(rename = "ForAllValues:StringLike")]
@@ -53,11 +55,17 @@ struct Condition {
     absent: TagKeys,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct TagKeys {
     #[serde(rename = "aws:TagKeys")]
     keys: &'static str,
 }
+
+/// What closing what is expired never calls.
+const OPEN: &str = "OpenInstancePublicPorts";
+
+/// What it calls of [`TAG_ACTIONS`].
+const UNTAG: &str = "UntagResource";
 
 const INSTANCES: &str = "arn:aws:lightsail:*:*:Instance/*";
 
@@ -81,25 +89,29 @@ pub(super) fn policy(allowed: Allowed) -> String {
         .iter()
         .partition(|action| action.starts_with("Get"));
     let all_reads = [&READ_ACTIONS[..], &reads[..]].concat();
-    let changes = || {
+    let changes = |writes: &[&str]| {
         vec![
             statement("PortwardReads", &all_reads, "*"),
-            statement("PortwardWrites", &writes, INSTANCES),
+            statement("PortwardWrites", writes, INSTANCES),
         ]
+    };
+    let leases = |actions: &[&str]| Statement {
+        condition: Some(Condition {
+            every: TagKeys { keys: LEASES },
+            absent: TagKeys { keys: "false" },
+        }),
+        ..statement("PortwardLeases", actions, INSTANCES)
     };
     let statement = match allowed {
         Allowed::Read => vec![statement("PortwardReads", &READ_ACTIONS, "*")],
-        Allowed::Write => changes(),
-        Allowed::Grant => {
-            let mut all = changes();
-            all.push(Statement {
-                condition: Some(Condition {
-                    every: TagKeys { keys: LEASES },
-                    absent: TagKeys { keys: "false" },
-                }),
-                ..statement("PortwardLeases", &TAG_ACTIONS, INSTANCES)
-            });
-            all
+        Allowed::Write => changes(&writes),
+        Allowed::Grant => [changes(&writes), vec![leases(&TAG_ACTIONS)]].concat(),
+        Allowed::Expire => {
+            let closes: Vec<&str> = writes
+                .into_iter()
+                .filter(|action| *action != OPEN)
+                .collect();
+            [changes(&closes), vec![leases(&[UNTAG])]].concat()
         }
     };
     let policy = Policy {
