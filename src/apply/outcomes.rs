@@ -4,7 +4,7 @@
 
 use std::io;
 
-use crate::lease::lease_tags;
+use crate::lease::{Leases, lease_tags};
 use crate::lightsail::Error;
 use crate::model::Instance;
 use crate::plan::{Failure, Foreign, Outcome};
@@ -21,10 +21,32 @@ pub(super) fn another(is: &Instance, planned: &Instance) -> Option<String> {
     (is != was).then(|| format!("the address type is `{is}` now, not `{was}`"))
 }
 
-/// Why other access is granted on an instance than when the plan was made, as a fragment; `None` where it is the same.
+/// The leases that came or went since the plan was made, as a fragment; `None` where there are none. In additive mode no later
+/// run closes what was opened again for a lease that is gone, so each is named.
 pub(super) fn granted_since(is: &Instance, planned: &Instance) -> Option<String> {
-    let same = lease_tags(&is.tags).eq(lease_tags(&planned.tags));
-    (!same).then(|| "access was granted or revoked since the plan was made".to_owned())
+    if lease_tags(&is.tags).eq(lease_tags(&planned.tags)) {
+        return None;
+    }
+    let missing = |from: &Instance, of: &Instance| -> Vec<String> {
+        let leases = Leases::of(&from.tags).leases.into_iter();
+        let missing = leases.filter(|lease| {
+            let key = lease.id.tag_key();
+            from.tags.get(&key) != of.tags.get(&key)
+        });
+        missing.map(|lease| lease.to_string()).collect()
+    };
+    let (revoked, granted) = (missing(planned, is), missing(is, planned));
+    let mut changes = Vec::new();
+    if !revoked.is_empty() {
+        changes.push(format!("{} was revoked", revoked.join(" and ")));
+    }
+    if !granted.is_empty() {
+        changes.push(format!("{} was granted", granted.join(" and ")));
+    }
+    if changes.is_empty() {
+        changes.push("a tag of a grant was written or removed".to_owned());
+    }
+    Some(format!("{} since the plan was made", changes.join(", ")))
 }
 
 /// Somebody else was at work, which shows in nothing but this.
@@ -74,5 +96,48 @@ pub(super) fn unproved(error: &Error) -> Failure {
     Failure {
         message: format!("what was written could not be proved: {error}"),
         ..failure(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AddressType, InstanceId, InstanceState};
+
+    #[test]
+    fn leases_that_came_or_went_are_named() {
+        let with = |tags: &[(&str, &str)]| {
+            let tags = tags.iter();
+            let tags = tags.map(|(id, access)| {
+                let value = format!("1 20310102T031500Z {access} by=x");
+                (format!("portward:grant:{id}"), value)
+            });
+            Instance {
+                id: InstanceId {
+                    account: None,
+                    region: "eu-central-1".to_owned(),
+                    name: "web-1".to_owned(),
+                },
+                arn: "arn:aws:lightsail:eu-central-1:123456789012:Instance/1".to_owned(),
+                tags: tags.collect(),
+                state: InstanceState::Running,
+                address_type: AddressType::Dualstack,
+            }
+        };
+        let (a, b) = ("tcp/22 203.0.113.7/32", "tcp/22 203.0.113.8/32");
+        let since = |is: &[(&str, &str)], planned: &[(&str, &str)]| {
+            granted_since(&with(is), &with(planned))
+        };
+        assert_eq!(since(&[("aaaa", a)], &[("aaaa", a)]), None);
+        assert_eq!(
+            since(&[("bbbb", b)], &[("aaaa", a)]).as_deref(),
+            Some(
+                "tcp/22 from 203.0.113.7/32 was revoked, tcp/22 from 203.0.113.8/32 was granted since the plan was made"
+            )
+        );
+        assert_eq!(
+            since(&[("aaaa", "nonsense")], &[]).as_deref(),
+            Some("a tag of a grant was written or removed since the plan was made")
+        );
     }
 }

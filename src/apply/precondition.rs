@@ -122,7 +122,9 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         let planned = &self.plan.instance;
         match instance.ok().and_then(|now| granted_since(&now, planned)) {
             None => Ok(()),
-            Some(difference) => Err(foreign(difference)),
+            Some(difference) => Err(foreign(format!(
+                "{difference}, and this run may have undone that"
+            ))),
         }
     }
 
