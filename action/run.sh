@@ -67,6 +67,7 @@ case $VERB in
   drift)
     portward drift --config "$CONFIG" ${SHARD:+"--shard=$SHARD"} --format github --report json=report.json
     ;;
+  expire) portward apply --only-expired --config "$CONFIG" --yes ;;
   merge)
     code=0
     # A part without a report makes it 6.

@@ -2,8 +2,9 @@
 
 Owns a file server on loopback with a release, a repository with a pull request that tries to have its own words posted, the
 emulator as the service, and a `gh` that writes down what it is asked. The steps that are other actions (checking out, handing
-files on) are played here. Shows that each verb does its job with the program of the release and with no other, and that what
-is posted is what `portward` says of the change by the inventory of the base.
+files on) are played here. Shows that each verb, given what the workflows of this repository give it, does its job with the
+program of the release and with no other, and that what is posted is what `portward` says of the change by the inventory of the
+base.
 """
 
 import hashlib
@@ -53,6 +54,20 @@ VERSION = re.search(r'^version = "(.*)"$', pathlib.Path("Cargo.toml").read_text(
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
 
 
+WORKFLOWS = pathlib.Path(".github/workflows")
+
+
+def given_by(workflow, job, **values):
+    """What a job of a workflow that others call gives to the action, with `needs` and the like as given here."""
+    document = yaml.safe_load((WORKFLOWS / f"firewall-{workflow}.yml").read_text(encoding="utf-8"))
+    # YAML 1.1 reads the key `on` as a truth.
+    inputs = document[True]["workflow_call"]["inputs"]
+    known = {f"inputs.{name}": str(one.get("default", f"a-{name}")) for name, one in inputs.items()} | values
+    [step] = [step for step in document["jobs"][job]["steps"] if step.get("uses") == "$/action"]
+    filled = {name: re.sub(r"\$\{\{ ([\w.-]+) \}\}", lambda found: known.get(found.group(1), ""), value) for name, value in step["with"].items()}
+    return {name.replace("-", "_"): value for name, value in filled.items()}
+
+
 def fleet(*names):
     rule = {"fromPort": 443, "toPort": 443, "protocol": "tcp", "state": "open", "cidrs": ["0.0.0.0/0"], "ipv6Cidrs": ["::/0"]}
 
@@ -92,6 +107,15 @@ def release(portward):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Release)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"http://127.0.0.1:{server.server_port}", sha256
+
+
+# The jobs that use the action, by the workflow.
+JOBS = [
+    (file.stem.removeprefix("firewall-"), job)
+    for file in sorted(WORKFLOWS.glob("firewall-*.yml"))
+    for job, one in yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"].items()
+    if any(step.get("uses") == "$/action" for step in one["steps"])
+]
 
 
 class Runner:
@@ -146,11 +170,15 @@ class Runner:
         self.git("add", ".", at=self.origin)
         self.git("commit", "--quiet", "--message", "a change", at=self.origin)
 
+    def play(self, workflow, job, env=None, **values):
+        """Runs what the job of a workflow gives to the action."""
+        return self.run(env=env, **given_by(workflow, job, **values))
+
     def run(self, verb, env=None, **inputs):
         """The name of the step that failed, if any, and its exit code."""
         action = yaml.safe_load(ACTION.read_text())
         values = {f"${{{{ inputs.{name} }}}}": str(one.get("default", "")) for name, one in action["inputs"].items()}
-        for name, value in {"verb": verb, "version": VERSION, **self.given, **inputs}.items():
+        for name, value in {"verb": verb, **self.given, **inputs}.items():
             expression = f"${{{{ inputs.{name.replace('_', '-')} }}}}"
             assert expression in values, f"the action has no input {name}"
             values[expression] = value
@@ -203,6 +231,10 @@ def main():
     check("every action that it uses is a commit", uses and all(PINNED.fullmatch(step["uses"]) for step in uses))
     checkouts = [step for step in uses if "/checkout@" in step["uses"]]
     check("it leaves no token on the disk", checkouts and all(step["with"]["persist-credentials"] is False for step in checkouts))
+    check("it installs the version of its commit", action["inputs"]["version"]["default"] == VERSION)
+    roles = {(name, job): given_by(name, job, **{"inputs.role": "firewall"}).get("role") for name, job in JOBS}
+    right = {"firewall-read": {"plan", "drift", "look", "snapshot"}, "firewall-write": {"apply"}, "firewall-grant": {"expire", "with"}}
+    check("only the apply may write, and what judges or comments has no role", {role: {job for (_, job), own in roles.items() if own == role} for role in right} == right and roles["review", "review"] is None, None)
 
     # The pull request.
     forging = {
@@ -213,7 +245,7 @@ def main():
         "portward": "#!/bin/sh\necho forged\n",
     }
     runner = Runner(given, files=forging)
-    failure = runner.run("comment")
+    failure = runner.play("comment", "comment")
     body = runner.posted() or ""
     # By the inventory of the pull request no instance would match, and nothing would open.
     right = failure is None and body.startswith("<!-- portward:diff -->") and "tcp/8443" in body and "web-1" in body
@@ -225,7 +257,7 @@ def main():
     others = {"id": 1, "user": {"login": "somebody"}, "body": FORGED}
     own = {"id": 2, "user": {"login": "github-actions[bot]"}, "body": "<!-- portward:diff -->\nold"}
     runner = Runner(given, [others, own])
-    failure = runner.run("comment")
+    failure = runner.play("comment", "comment")
     change = ["PATCH repos/owner/repository/issues/comments/2"]
     check("the bot's own comment is changed, and nobody else's", failure is None and runner.lines("calls")[-1:] == change, runner)
     for title, files in [
@@ -233,22 +265,22 @@ def main():
         ("a configuration that is a link", {"firewall.toml": "-> /etc/passwd"}),
     ]:
         runner = Runner(given, files=files)
-        failure = runner.run("comment")
+        failure = runner.play("comment", "comment")
         check(f"{title} has nothing posted", failure and failure[0] == "Run portward" and runner.posted() is None, runner)
     runner = Runner(given)
-    failure = runner.run("comment", number="7; id")
+    failure = runner.play("comment", "comment", **{"github.event.inputs.number": "7; id"})
     check("a number that is none is not asked for", failure == ("Run portward", 64) and not runner.lines("calls"), runner)
 
     runner = Runner(given, files={"firewall.toml": CHANGED, "fleet.json": fleet("db-1")}, checkout="merge")
-    failure = runner.run("review")
+    failure = runner.play("review", "review")
     summary = (runner.top / "summary").read_text()
     right = failure is None and "title=portward PW-201" in runner.said and "web-1" in runner.said and "tcp/8443" in summary
     check("a review shows what opens, by the inventory of the base, and asks nobody", right and not runner.lines("calls"), runner)
     runner = Runner(given, files={"firewall.toml": CHANGED.replace("https", "htps")}, checkout="merge")
-    failure = runner.run("review")
+    failure = runner.play("review", "review")
     check("a review fails where the configuration is not valid", failure == ("Run portward", 65) and "::error" in runner.said, runner)
     runner = Runner(given)
-    failure = runner.run("findings")
+    failure = runner.play("review", "findings")
     log = json.loads((runner.work / "firewall.sarif").read_text())
     check("findings are a SARIF log", failure is None and log["version"] == "2.1.0", runner)
 
@@ -273,33 +305,47 @@ def main():
     runner = Runner(given, checkout="merge")
     (runner.top / "live.json").write_text(fleet("web-1", "web-2"))
     service = {"PORTWARD_EMULATOR": f"{runner.top}/live.json"}
-    failure = runner.run("plan", env=service)
+    failure = runner.play("apply", "plan", service)
     outputs = runner.outputs()
     check("a plan has a digest and says how much it changes", failure is None and outputs["to-change"] == "2" and outputs["digest"].startswith("sha256:"), runner)
+    digest = {"needs.plan.outputs.digest": outputs["digest"]}
     plan = (runner.work / "plan.json").read_text()
     (runner.work / "plan.json").write_text(plan.replace("8443", "8444"))
-    failure = runner.run("apply", env=service, digest=outputs["digest"])
+    failure = runner.play("apply", "apply", service, **digest)
     check("a plan that was exchanged is not carried out", failure == ("Run portward", 4), runner)
     (runner.work / "plan.json").write_text(plan)
-    check("a plan without a digest is not carried out", runner.run("apply", env=service) == ("Run portward", 64), runner)
-    failure = runner.run("drift", env=service, shard="")
+    check("a plan without a digest is not carried out", runner.play("apply", "apply", service) == ("Run portward", 64), runner)
+    failure = runner.play("drift", "drift", service)
     check("drift is found before", failure == ("Run portward", 2), runner)
-    failure = runner.run("apply", env=service, digest=outputs["digest"])
+    failure = runner.play("apply", "apply", service, **digest)
     receipts = list((runner.work / ".portward/receipts").iterdir())
     check("the plan is carried out, with a receipt", failure is None and receipts and (runner.work / "report.json").exists(), runner)
-    check("and nothing is left to do", runner.run("drift", env=service) is None, runner)
+    check("and nothing is left to do", runner.play("drift", "drift", service) is None, runner)
+
+    check("what is over is closed, where something is", runner.play("expire", "expire", service) is None, runner)
+
+    # The command of `firewall-with`, by a program that shows its arguments and runs what stands behind `--`.
+    document = yaml.safe_load((WORKFLOWS / "firewall-with.yml").read_text(encoding="utf-8"))
+    [step] = [step for step in document["jobs"]["with"]["steps"] if "run" in step]
+    (runner.stub / "portward").write_text('#!/bin/bash\nprintf "%s|" "$@"\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n')
+    (runner.stub / "portward").chmod(0o755)
+    values = {"CONFIG": "a.toml", "INSTANCE": "web 1", "SERVICE": "ssh", "FOR": "20m", "RUN": "false; echo not stopped", "GITHUB_WORKFLOW": "a name", "GITHUB_RUN_ID": "7"}
+    done = subprocess.run(["bash", "-e", "-c", step["run"]], env=runner.env | values, capture_output=True, text=True, check=False)
+    expected = "with|web 1|ssh|--config|a.toml|--from|me|--for|20m|--reason|a name 7|--|bash|-euo|pipefail|-c|false; echo not stopped|"
+    check("a command with access is given as it is, and stops where it fails", (done.returncode, done.stdout) == (1, expected) and set(step["env"]) == {*values, "SSH_KEY"} - {"GITHUB_WORKFLOW", "GITHUB_RUN_ID"}, runner)
+    (runner.stub / "portward").unlink()
 
     shards = runner.work / "shards"
     for shard in ("1", "2"):
-        failure = runner.run("drift", env=service, shard=f"{shard}/2")
+        failure = runner.play("shards", "look", service, **{"matrix.shard": shard, "inputs.shards": "2"})
         check(f"part {shard} is looked at", failure is None and runner.outputs()["number"] == shard, runner)
         (shards / f"firewall-shard-{shard}").mkdir(parents=True)
         (runner.work / "report.json").rename(shards / f"firewall-shard-{shard}" / "report.json")
-    check("the parts make one answer", runner.run("merge") is None and "portward" in (runner.top / "summary").read_text(), runner)
+    check("the parts make one answer", runner.play("shards", "answer") is None and "portward" in (runner.top / "summary").read_text(), runner)
     (shards / "firewall-shard-2" / "report.json").unlink()
-    check("a part without a report makes it 6", runner.run("merge") == ("Run portward", 6), runner)
+    check("a part without a report makes it 6", runner.play("shards", "answer") == ("Run portward", 6), runner)
 
-    failure = runner.run("inventory", env=service)
+    failure = runner.play("inventory", "snapshot", service)
     made = runner.temp / "portward/inventory/fleet.json"
     sum = hashlib.sha256(made.read_bytes()).hexdigest()
     check("an inventory has a sum", failure is None and runner.outputs()["sha256"] == sum, runner)
@@ -307,8 +353,8 @@ def main():
     other = proposing.temp / "portward/inventory"
     other.mkdir(parents=True)
     (other / "fleet.json").write_bytes(made.read_bytes())
-    check("an inventory that was exchanged is not proposed", proposing.run("propose", sha256_of_inventory="0" * 64) == ("Run portward", 1), proposing)
-    failure = proposing.run("propose", sha256_of_inventory=sum)
+    check("an inventory that was exchanged is not proposed", proposing.play("inventory", "propose", **{"needs.snapshot.outputs.sha256": "0" * 64}) == ("Run portward", 1), proposing)
+    failure = proposing.play("inventory", "propose", **{"needs.snapshot.outputs.sha256": sum})
     pushed = subprocess.run(["git", "show", "firewall-inventory:fleet.json"], cwd=proposing.origin, capture_output=True, check=False).stdout
     created = any(line.startswith("pr create") for line in proposing.lines("asked"))
     check("it becomes a pull request", failure is None and pushed == made.read_bytes() and created, proposing)
