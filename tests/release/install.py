@@ -5,7 +5,6 @@ What is refused must leave nothing behind, and half of the script must do nothin
 """
 
 import hashlib
-import http.server
 import os
 import pathlib
 import random
@@ -13,31 +12,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from loopback import Server  # noqa: E402
 
 SCRIPT = pathlib.Path("install.sh").read_bytes()
 REPOSITORY = dict(line.split("=") for line in pathlib.Path("release/place").read_text().splitlines() if "=" in line and line[0] != "#")["REPOSITORY"]
-
-
-class Server(http.server.BaseHTTPRequestHandler):
-    """Serves `files`, by path; what is in `cut` ends in the middle although its length says otherwise."""
-
-    files, cut, asked = {}, set(), []
-
-    def do_GET(self):  # noqa: N802, the name is the library's
-        self.asked.append(self.path)
-        body = self.files.get(self.path)
-        if body is None:
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if self.path in self.cut else body)
-        self.close_connection = True
-
-    def log_message(self, *_):
-        pass
 
 
 class Machine:
@@ -82,9 +62,8 @@ def main():
     version = archive.name.split("-")[1]
     body, sums = archive.read_bytes(), (dist / "SHA256SUMS").read_bytes()
     sha256 = hashlib.sha256(body).hexdigest()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}"
+    server = Server()
+    url = server.url
     tagged, latest = f"/download/v{version}", "/latest/download"
     failed = number = 0
 
@@ -97,9 +76,9 @@ def main():
             print("# " + machine.said.replace("\n", "\n# "))
 
     def publish(archive=body, sums=sums, cut=()):
-        Server.asked.clear()
-        Server.cut = set(cut)
-        Server.files = {f"{at}/{name}": what for at in (tagged, latest) for name, what in ((dist_name, archive), ("SHA256SUMS", sums))}
+        server.asked.clear()
+        server.cut = set(cut)
+        server.files = {f"{at}/{name}": what for at in (tagged, latest) for name, what in ((dist_name, archive), ("SHA256SUMS", sums))}
 
     dist_name = archive.name
     publish()
@@ -137,10 +116,10 @@ def main():
     refused("a version that is a path", "is not a version", PORTWARD_VERSION="../../latest")
     refused("another sum than the one asked for", "was changed or cut off", PORTWARD_VERSION=version, PORTWARD_SHA256="0" * 64)
     refused("a sum without a version", "PORTWARD_VERSION", PORTWARD_SHA256=sha256)
-    Server.files[f"/download/v9.9.9/{dist_name}"], Server.files["/download/v9.9.9/SHA256SUMS"] = body, sums
+    server.files[f"/download/v9.9.9/{dist_name}"], server.files["/download/v9.9.9/SHA256SUMS"] = body, sums
     refused("a version with the files of another", "has version", PORTWARD_VERSION="9.9.9")
-    for place in ("http://releases.example", f"http://127.0.0.1:{server.server_port}@releases.example", "http://localhost.example/x", "ftp://127.0.0.1/", "file:///tmp"):
-        refused(f"{place.replace(str(server.server_port), 'PORT')}, which is neither https nor loopback,", "is not", PORTWARD_RELEASES=place)
+    for place in ("http://releases.example", f"http://127.0.0.1:{server.port}@releases.example", "http://localhost.example/x", "ftp://127.0.0.1/", "file:///tmp"):
+        refused(f"{place.replace(str(server.port), 'PORT')}, which is neither https nor loopback,", "is not", PORTWARD_RELEASES=place)
     refused("a machine that no archive is for", "cargo install", stubs={"uname": "#!/bin/sh\necho Plan9\n"})
 
     # Who built it.
@@ -159,10 +138,10 @@ def main():
     cache = machine.top / "cache"
     env = {"PORTWARD_VERSION": version, "PORTWARD_SHA256": sha256, "PORTWARD_CACHE": str(cache)}
     machine.run(**env)
-    Server.asked.clear()
-    check("an archive that was kept is not fetched again", machine.run(**env) == 0 and not Server.asked, machine)
+    server.asked.clear()
+    check("an archive that was kept is not fetched again", machine.run(**env) == 0 and not server.asked, machine)
     (cache / dist_name).write_bytes(body[:-1] + b"\0")
-    check("one that was changed is", machine.run(**env) == 0 and len(Server.asked) == 1 and (cache / dist_name).read_bytes() == body, machine)
+    check("one that was changed is", machine.run(**env) == 0 and len(server.asked) == 1 and (cache / dist_name).read_bytes() == body, machine)
 
     # `curl | sh` runs what has arrived.
     ends = {at + 1 for at, byte in enumerate(SCRIPT) if byte == ord("\n")} | {rng.randrange(len(SCRIPT)) for _ in range(40)}
@@ -179,7 +158,6 @@ def main():
     check(f"half of the script does nothing, at {len(ends)} places", not acting, machine)
     machine.run()
     check("the whole of it does something", not machine.is_untouched(), machine)
-    server.shutdown()
     print(f"install: {number - failed} passed, {failed} failed")
     sys.exit(1 if failed else 0)
 

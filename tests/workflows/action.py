@@ -8,7 +8,6 @@ base.
 """
 
 import hashlib
-import http.server
 import io
 import json
 import os
@@ -19,9 +18,11 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import threading
 
 import yaml
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from loopback import Server  # noqa: E402
 
 GH = """#!/usr/bin/env bash
 echo "$*" >>"$STUB/asked"
@@ -78,24 +79,8 @@ def fleet(*names):
     return json.dumps({"format": "portward.inventory", "version": 1, "regions": {"eu-central-1": [entry(name) for name in names]}})
 
 
-class Release(http.server.BaseHTTPRequestHandler):
-    """A release whose only archive has the program under test."""
-
-    files = {}
-
-    def do_GET(self):  # noqa: N802, the name is the library's
-        body = self.files.get(self.path)
-        self.send_response(200 if body else 404)
-        self.send_header("Content-Length", str(len(body or b"")))
-        self.end_headers()
-        self.wfile.write(body or b"")
-
-    def log_message(self, *_):
-        pass
-
-
 def release(portward):
-    """Serves it, and returns where, and the sum of its archive."""
+    """Serves a release whose only archive has the program under test, and returns where, and the sum of its archive."""
     name = f"portward-{VERSION}-{platform.machine()}-unknown-linux-musl"
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as tar:
@@ -103,10 +88,8 @@ def release(portward):
     archive = packed.getvalue()
     sha256 = hashlib.sha256(archive).hexdigest()
     at = f"/download/v{VERSION}"
-    Release.files = {f"{at}/{name}.tar.gz": archive, f"{at}/SHA256SUMS": f"{sha256}  {name}.tar.gz\n".encode()}
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Release)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return f"http://127.0.0.1:{server.server_port}", sha256
+    server = Server({f"{at}/{name}.tar.gz": archive, f"{at}/SHA256SUMS": f"{sha256}  {name}.tar.gz\n".encode()})
+    return server.url, sha256
 
 
 # The jobs that use the action, by the workflow.
