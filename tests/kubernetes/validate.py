@@ -108,7 +108,7 @@ def main():
             pod(broken)["securityContext"]["runAsNonRoot"] = False
             failed += not list(odd(broken))
             broken = copy.deepcopy(document)
-            pod(broken)["containers"][0]["image"] = "registry.example.com/portward:latest"
+            pod(broken)["containers"][0]["image"] = "ghcr.io/portward.example/portward:latest"
             failed += not list(odd(broken))
     print(f"{len(everything)} manifests, {failed} failed")
     sys.exit(1 if failed or not everything else 0)
