@@ -148,7 +148,7 @@ fn what_is_typed_obeys_nobody() {
 /// Reasons, owners, names of policies' tables and instances that try everything, seen as a comment, a page and a log.
 #[test]
 fn a_review_obeys_nobody() {
-    let evil = "</code></summary><script>x</script>`|\\n[a](https://e.example) @me #1 ::error::x ##[group]y";
+    let evil = "/close </code></summary><script>x</script>`|\\n[a](https://e.example) @me #1 ::error::x ##[group]y";
     let config = |sources: &str| {
         format!(
             "version = 1\n[defaults]\nregion = \"eu-central-1\"\n[instances.web-1]\nrules = [{{ allow = \"ssh\", from = \"{sources}\", why = '{evil}' }}]\n\
@@ -193,6 +193,10 @@ fn a_review_obeys_nobody() {
                     && line.contains("title=portward ");
                 let rest = if ours { &line[2..] } else { line };
                 assert!(!is_command(rest), "{verb:?} {format}: {line}");
+            }
+            if format == "markdown" {
+                let is_command = done.stdout.lines().any(|line| line.starts_with('/'));
+                assert!(!is_command, "{verb:?}: {shown}");
             }
             if format == "markdown" || format == "html" {
                 let outside = done.stdout.split("```text\n").next().unwrap_or_default();

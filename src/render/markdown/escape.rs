@@ -1,7 +1,8 @@
 //! Foreign text in Markdown.
 //!
 //! Owns the ways in which text from outside may stand there: in prose, in a `<code>` element and in a fenced block. In none
-//! of them is it taken for Markdown, for HTML, or for a link, a mention or the number of an issue. Refuses every other way.
+//! of them is it taken for Markdown, for HTML, or for a link, a mention, the number of an issue or a command (GitLab carries
+//! out a line that begins with `/close`). Refuses every other way.
 
 use std::fmt::Write as _;
 
@@ -38,7 +39,9 @@ fn escaped(out: &mut String, text: &str) {
     for (at, c) in text.char_indices() {
         let rest = &text[at + c.len_utf8()..];
         let harmless = match c {
-            '-' | ',' | '/' | '(' | ')' | '+' | ';' => true,
+            // It could be the first of its line.
+            '/' => at > 0,
+            '-' | ',' | '(' | ')' | '+' | ';' => true,
             // `www.` and `://` would be made into links.
             '.' => !before.eq_ignore_ascii_case(&'w'),
             ':' => !rest.starts_with("//"),
@@ -70,5 +73,22 @@ pub(super) fn fenced(text: &str) -> String {
         longest = longest.max(here);
     }
     let fence = "`".repeat(longest.max(2) + 1);
-    format!("{fence}text\n{}\n{fence}\n", text.trim_end())
+    // GitLab looks for commands in blocks, too, whose fence is longer than three backticks.
+    let text = text.trim_end().replace("\n/", "\n /");
+    let first = if text.starts_with('/') { " " } else { "" };
+    format!("{fence}text\n{first}{text}\n{fence}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_a_command_to_gitlab() {
+        let foreign = "/close\n/merge `/approve` a/b";
+        for text in [prose(foreign), code(foreign), fenced(foreign)] {
+            assert!(!text.lines().any(|line| line.starts_with('/')), "{text}");
+        }
+        assert_eq!(prose("/24 of a/8"), "&#47;24 of a/8");
+    }
 }
