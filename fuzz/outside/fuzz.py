@@ -41,7 +41,7 @@ FILE_SIZE = 64 << 20
 # Whoever waits for something that never comes uses no processor.
 WALL_SECONDS = 120
 
-FORMATS = ["text"] * 4 + ["json"] * 2 + ["markdown", "github", "sarif", "html", "prometheus"]
+FORMATS = ["text"] * 4 + ["json"] * 2 + ["markdown", "github", "sarif", "codequality", "html", "prometheus"]
 # What a terminal may act on: C0 without tab and line feed, DEL, C1, and what reorders a line.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 PANIC = re.compile(r"panicked at|RUST_BACKTRACE|overflow(ed)? its stack|memory allocation of|internal error")
@@ -179,7 +179,7 @@ def judge(verb, form, done):
     for name, text in shown:
         if found := CONTROL.search(text):
             return f"prints U+{ord(found.group()):04X} on {name}"
-    if form in ("json", "sarif") and out.strip() and verb != "import":
+    if form in ("json", "sarif", "codequality") and out.strip() and verb != "import":
         try:
             json.loads(out)
         except ValueError as error:

@@ -132,6 +132,8 @@ pub(super) enum Format {
     Github,
     /// For code scanners: SARIF 2.1.0
     Sarif,
+    /// For GitLab: a Code Quality report
+    Codequality,
     /// For people: one page that needs no network
     Html,
     /// For monitoring: metrics for the textfile collector of Prometheus' node exporter

@@ -1,8 +1,9 @@
-//! What stands in the way or asks for attention, as one flat list: for annotations and for SARIF.
+//! What stands in the way or asks for attention, as one flat list: for annotations and for code scanners.
 //!
 //! Owns their levels, words and places. Does not judge; it only collects
 //! what the configuration's reader, the planner, the guards, the policies and the executor said, with the line it is about.
 
+pub(super) mod alerts;
 pub(super) mod policies;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,10 @@
-//! Plans and reports for people (text, Markdown, HTML) and for machines (JSON, SARIF, annotations).
+//! Plans and reports for people (text, Markdown, HTML) and for machines (JSON, SARIF, Code Quality, annotations).
 //!
 //! Owns every word and column of the output. Does not print it, to know a terminal, and to decide anything. Texts carry
 //! ANSI styles, which the edge strips where nobody sees colour; meaning is never in the colour alone.
 
 mod access;
+pub(crate) mod codequality;
 pub(crate) mod cost;
 pub(crate) mod diff;
 pub mod difference;

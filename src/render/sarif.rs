@@ -1,21 +1,16 @@
 //! Findings as SARIF 2.1.0, for code scanners.
 //!
-//! Owns the mapping and the fingerprints, which do not depend on line numbers: a finding that only moved is the same one.
-//! Does not report what a change opens: that is for a reviewer to judge and no defect.
+//! Owns the mapping. Does not report what a change opens: that is for a reviewer to judge and no defect.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
-use super::finding::{Finding, Level, Location, Rule, findings};
+use super::finding::alerts::{Alert, alerts};
+use super::finding::{Level, Location, Rule, findings};
 use super::json::Run;
 use crate::model::Code;
-use crate::strings::hex;
-
-/// What a configuration is called unless it was named.
-const DEFAULT_CONFIG: &str = "firewall.toml";
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
@@ -25,10 +20,9 @@ pub(crate) fn document(run: &Run<'_>) -> String {
     let findings = findings(run);
     let rules: BTreeSet<&Rule> = findings.iter().map(|finding| &finding.rule).collect();
     let rules: Vec<&Rule> = rules.into_iter().collect();
-    let mut seen = BTreeMap::new();
-    let results: Vec<Value> = findings
+    let results: Vec<Value> = alerts(&findings, run)
         .iter()
-        .map(|finding| result(finding, fallback(run), &rules, &mut seen))
+        .map(|alert| result(alert, &rules))
         .collect();
     let rules: Vec<Value> = rules
         .iter()
@@ -71,36 +65,16 @@ fn help(code: Code) -> String {
     )
 }
 
-/// Where a finding is shown that no line is known for: a scanner shows none without a place.
-fn fallback<'a>(run: &Run<'a>) -> &'a str {
-    if run.config.is_empty() {
-        DEFAULT_CONFIG
-    } else {
-        run.config
-    }
-}
-
-fn result<'a>(
-    finding: &'a Finding,
-    fallback: &'a str,
-    rules: &[&Rule],
-    seen: &mut BTreeMap<(&'a Rule, &'a str, &'a str), usize>,
-) -> Value {
+fn result(alert: &Alert<'_>, rules: &[&Rule]) -> Value {
+    let finding = alert.finding;
     let mut text = finding.message.clone();
     for line in finding.details.iter().chain(&finding.hint) {
         text.push('\n');
         text.push_str(line);
     }
     let place = finding.location.as_ref();
-    let file = place.map_or(fallback, |at| at.file.as_str());
-    let identity = finding.identity.as_ref().unwrap_or(&finding.message);
-    let nth = seen
-        .entry((&finding.rule, file, identity.as_str()))
-        .or_default();
-    *nth += 1;
-    let id = finding.rule.id();
     let mut result = json!({
-        "ruleId": id,
+        "ruleId": finding.rule.id(),
         "ruleIndex": rules.iter().position(|rule| **rule == finding.rule),
         "level": match finding.level {
             Level::Error => "error",
@@ -108,8 +82,8 @@ fn result<'a>(
             Level::Note => "note",
         },
         "message": {"text": literal(&text)},
-        "locations": [place.map_or_else(|| first_line(fallback), location)],
-        "partialFingerprints": {"portward/v1": fingerprint((&id, file, identity), *nth)},
+        "locations": [place.map_or_else(|| first_line(alert.file), location)],
+        "partialFingerprints": {"portward/v1": alert.fingerprint},
     });
     if !finding.related.is_empty() {
         result["relatedLocations"] = finding.related.iter().map(location).collect();
@@ -138,19 +112,6 @@ fn location(at: &Location) -> Value {
         }
     }
     json!({"physicalLocation": {"artifactLocation": artifact, "region": region}})
-}
-
-/// Which finding it is, whatever line it is on; `nth` tells apart those that read alike.
-fn fingerprint(same: (&str, &str, &str), nth: usize) -> String {
-    let mut hash = Sha256::new();
-    let (rule, file, message) = same;
-    for part in [rule, file, message] {
-        // The length keeps `ab` + `c` apart from `a` + `bc`.
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.update((nth as u64).to_be_bytes());
-    hex(&hash.finalize())
 }
 
 /// A message is a template where it has braces, and a link where it has brackets.

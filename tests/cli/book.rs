@@ -462,6 +462,14 @@ fn the_excerpts_of_the_page_about_formats_are_true() {
     }
     assert_eq!(
         seen,
-        ["text", "markdown", "github", "sarif", "json", "prometheus"]
+        [
+            "text",
+            "markdown",
+            "github",
+            "sarif",
+            "codequality",
+            "json",
+            "prometheus"
+        ]
     );
 }

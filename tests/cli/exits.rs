@@ -314,6 +314,7 @@ fn what_is_written_is_for_its_owner_and_not_through_a_link() {
         "markdown",
         "github",
         "sarif",
+        "codequality",
         "html",
         "prometheus",
     ];

@@ -1244,6 +1244,7 @@ fn a_variable_that_took_effect_is_in_every_report() {
         "markdown",
         "github",
         "sarif",
+        "codequality",
         "html",
         "prometheus",
     ];

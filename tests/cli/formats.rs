@@ -416,7 +416,15 @@ fn a_format_that_an_answer_has_not_is_a_usage_error() {
 #[test]
 fn reports_of_every_format_are_written_whatever_happens() {
     let stage = stage();
-    let reports = ["text", "json", "markdown", "github", "sarif", "html"];
+    let reports = [
+        "text",
+        "json",
+        "markdown",
+        "github",
+        "sarif",
+        "codequality",
+        "html",
+    ];
     let flags: Vec<String> = reports
         .iter()
         .map(|format| format!("--report={format}=out.{format}"))

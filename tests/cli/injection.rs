@@ -180,7 +180,15 @@ fn a_review_obeys_nobody() {
     let explain = ["explain", "web-1", "--inventory", "fleet.json"];
     let about = ["explain", evil, "--inventory", "fleet.json"];
     for verb in [&diff[..], &live, &plan, &drift, &explain, &about] {
-        for format in ["markdown", "github", "html", "sarif", "json", "text"] {
+        for format in [
+            "markdown",
+            "github",
+            "html",
+            "sarif",
+            "codequality",
+            "json",
+            "text",
+        ] {
             let done = stage.run(&[verb, &["--format", format]].concat());
             let shown = done.shown();
             assert!(!shown.contains("panicked"), "{shown}");
@@ -208,7 +216,7 @@ fn a_review_obeys_nobody() {
                     );
                 }
             }
-            if format == "sarif" || format == "json" {
+            if ["sarif", "codequality", "json"].contains(&format) {
                 let parsed: Result<serde_json::Value, _> = serde_json::from_str(&done.stdout);
                 assert!(parsed.is_ok() || done.stdout.is_empty(), "{shown}");
             }
@@ -283,6 +291,7 @@ fn nothing_of_the_service_is_invisible() {
         "github",
         "html",
         "sarif",
+        "codequality",
         "prometheus",
     ] {
         for verb in [

@@ -8,6 +8,7 @@ mod adopt;
 mod book;
 mod bulk;
 mod check;
+mod codequality;
 #[cfg(unix)]
 mod confirm;
 mod cron;

@@ -44,6 +44,7 @@ fn nothing_is_said_of_instances_that_were_not_read() {
         "html",
         "github",
         "sarif",
+        "codequality",
         "prometheus",
         "json",
     ];

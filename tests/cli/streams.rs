@@ -21,7 +21,7 @@ max = "8h"
 const FULL: &str = "/dev/full";
 
 /// Every verb with what it needs, and how it ends where its data is taken. `RECEIPT` stands for a receipt.
-const VERBS: [(&[&str], i32); 28] = [
+const VERBS: [(&[&str], i32); 29] = [
     (&["check"], 0),
     (&["plan", "--emulator", "fleet.json"], 0),
     (&["plan", "--emulator", "fleet.json", "--diff"], 0),
@@ -36,6 +36,16 @@ const VERBS: [(&[&str], i32); 28] = [
     ),
     (
         &["plan", "--emulator", "fleet.json", "--format", "sarif"],
+        0,
+    ),
+    (
+        &[
+            "plan",
+            "--emulator",
+            "fleet.json",
+            "--format",
+            "codequality",
+        ],
         0,
     ),
     (&["plan", "--emulator", "fleet.json", "--format", "html"], 0),

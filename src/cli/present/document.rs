@@ -21,12 +21,16 @@ pub(super) fn of_run(run: &Run, format: Format, file: Option<&Path>, text: &str)
         // The log has both: words to read and lines that become annotations.
         Format::Github => text.to_owned() + &render::github::annotations(&view),
         Format::Sarif => render::sarif::document(&view),
+        Format::Codequality => {
+            let folder = std::env::current_dir().unwrap_or_default();
+            render::codequality::document(&view, &run.facts.environment, &folder)
+        }
         Format::Html => render::html::page(&view, &known_service, &run.facts.environment),
         Format::Prometheus => metrics::of_run(run, file),
     };
     let document = noted(format, file.is_some(), document, &run.facts.environment);
     match format {
-        Format::Json | Format::Sarif => sanitize_json(document),
+        Format::Json | Format::Sarif | Format::Codequality => sanitize_json(document),
         _ => document,
     }
 }
@@ -36,8 +40,8 @@ pub(super) fn noted(format: Format, is_file: bool, document: String, notes: &[St
     use render::environment;
     match format {
         Format::Text if is_file => environment::text(notes, &document),
-        // A page has them in it.
-        Format::Text | Format::Html => document,
+        // Pages and lists of findings have them in them.
+        Format::Text | Format::Html | Format::Codequality => document,
         Format::Json => environment::json(notes, &document),
         Format::Markdown => environment::markdown(notes, &document),
         Format::Github => environment::github(notes, &document),

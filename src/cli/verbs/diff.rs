@@ -118,7 +118,7 @@ impl Answer {
                 Format::Markdown => Some(render::markdown::difference(&of)),
                 Format::Github => Some(text() + &render::github::compared(&of)),
                 Format::Html => Some(render::html::difference(&of, &known_service, &notes)),
-                Format::Sarif | Format::Prometheus => None,
+                Format::Sarif | Format::Codequality | Format::Prometheus => None,
             },
         )
     }

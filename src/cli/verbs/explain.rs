@@ -75,7 +75,7 @@ impl Answer {
                 Format::Text | Format::Github => Some(self.text.clone()),
                 Format::Json => Some(self.json.clone()),
                 Format::Markdown => Some(self.markdown.clone()),
-                Format::Sarif | Format::Html | Format::Prometheus => None,
+                Format::Sarif | Format::Codequality | Format::Html | Format::Prometheus => None,
             },
         )
     }

@@ -124,7 +124,7 @@ pub(super) async fn run(
         Format::Text | Format::Github => Some(fit(&text)),
         Format::Json => Some(grants::json(&one)),
         Format::Markdown => Some(grants::markdown(&one)),
-        Format::Sarif | Format::Html | Format::Prometheus => None,
+        Format::Sarif | Format::Codequality | Format::Html | Format::Prometheus => None,
     })
 }
 

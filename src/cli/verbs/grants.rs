@@ -54,6 +54,6 @@ pub(super) async fn run(
         Format::Json => Some(grants::json(&found)),
         Format::Markdown => Some(grants::markdown(&found)),
         Format::Prometheus => Some(grants::prometheus(&found)),
-        Format::Sarif | Format::Html => None,
+        Format::Sarif | Format::Codequality | Format::Html => None,
     })
 }

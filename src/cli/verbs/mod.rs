@@ -93,11 +93,18 @@ enum Verb {
 
 /// The formats that a verb has; none where it prints no document of this program.
 fn formats(verb: &str) -> &'static [Format] {
-    use Format::{Github, Html, Json, Markdown, Prometheus, Sarif, Text};
+    use Format::{Codequality, Github, Html, Json, Markdown, Prometheus, Sarif, Text};
     match verb {
-        "check" | "plan" | "apply" | "drift" | "rollback" | "import" | "inventory" => {
-            &[Text, Json, Markdown, Github, Sarif, Html, Prometheus]
-        }
+        "check" | "plan" | "apply" | "drift" | "rollback" | "import" | "inventory" => &[
+            Text,
+            Json,
+            Markdown,
+            Github,
+            Sarif,
+            Codequality,
+            Html,
+            Prometheus,
+        ],
         "diff" => &[Text, Json, Markdown, Github, Html],
         "explain" | "grant" | "revoke" => &[Text, Json, Markdown, Github],
         "grants" => &[Text, Json, Markdown, Github, Prometheus],

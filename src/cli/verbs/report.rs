@@ -53,7 +53,7 @@ pub(super) fn run(args: &ReportArgs, run: &mut Run, output: &Output) -> Result<E
             now: metrics::now(),
             last_success: metrics::before(file),
         })),
-        Format::Github | Format::Sarif | Format::Html => None,
+        Format::Github | Format::Sarif | Format::Codequality | Format::Html => None,
     })
 }
 

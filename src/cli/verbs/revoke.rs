@@ -85,7 +85,7 @@ pub(super) async fn run(
         Format::Text | Format::Github => Some(fit(&text)),
         Format::Json => Some(grants::json(&of)),
         Format::Markdown => Some(grants::markdown(&of)),
-        Format::Sarif | Format::Html | Format::Prometheus => None,
+        Format::Sarif | Format::Codequality | Format::Html | Format::Prometheus => None,
     })
 }
 
