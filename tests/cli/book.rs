@@ -429,6 +429,17 @@ fn what_the_page_about_fleets_shows_is_true() {
     }
 }
 
+/// What is shown of a pipeline is the file that is there to copy.
+#[test]
+fn the_pipelines_that_are_shown_are_the_examples() {
+    for example in ["github/apply.yml", "gitlab.yml"] {
+        let text = page(&format!("examples/ci/{example}"));
+        let shown = format!("```yaml\n{text}```\n");
+        let pipelines = page("docs/src/pipelines.md");
+        assert!(pipelines.contains(&shown), "{example} is another:\n{text}");
+    }
+}
+
 /// The page about formats shows lines of each output, in their order.
 #[test]
 fn the_excerpts_of_the_page_about_formats_are_true() {
