@@ -216,7 +216,7 @@ def main():
     check("it leaves no token on the disk", checkouts and all(step["with"]["persist-credentials"] is False for step in checkouts))
     check("it installs the version of its commit", action["inputs"]["version"]["default"] == VERSION)
     roles = {(name, job): given_by(name, job, **{"inputs.role": "firewall"}).get("role") for name, job in JOBS}
-    right = {"firewall-read": {"plan", "drift", "look", "snapshot"}, "firewall-write": {"apply"}, "firewall-grant": {"expire", "with"}}
+    right = {"firewall-read": {"plan", "drift", "look", "snapshot"}, "firewall-write": {"apply"}, "firewall-expire": {"expire"}, "firewall-grant": {"with"}}
     check("only the apply may write, and what judges or comments has no role", {role: {job for (_, job), own in roles.items() if own == role} for role in right} == right and roles["review", "review"] is None, None)
 
     # The pull request.
