@@ -69,7 +69,7 @@ pub fn main() -> Exit {
     match verb.map_or(Ok(Vec::new()), |verb| flags::check(name, verb)) {
         Ok(notes) => {
             for note in &notes {
-                streams::say(&format!("note: {note}"));
+                streams::note(note);
             }
             run.facts.environment = notes;
         }

@@ -46,11 +46,20 @@ pub(super) fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
 }
 
-/// A line on stderr that is neither data nor trouble. One that begins with `note: ` is not said where it is to be quiet.
-pub(super) fn say(line: &str) {
-    if is_quiet() && line.starts_with("note: ") {
-        return;
+/// A note on stderr, which a quiet run leaves out.
+pub(super) fn note(text: &str) {
+    if !is_quiet() {
+        say(&format!("note: {text}"));
     }
+}
+
+/// A warning on stderr.
+pub(super) fn caution(text: &str) {
+    say(&format!("warning: {text}"));
+}
+
+/// A line on stderr that is neither data nor an error, and that a quiet run has as well.
+pub(super) fn say(line: &str) {
     let line = wrap(&sanitize(line), stderr_width());
     to_stderr(&format!("{line}\n"));
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::streams::say;
+use super::streams::{caution, say};
 use crate::apply::receipt::{self, Unconfirmed, unconfirmed, unended};
 use crate::model::{Code, instant};
 use crate::render::json::Problem;
@@ -31,7 +31,7 @@ pub(super) fn name_unconfirmed(folder: &Path, config: &Path) -> Vec<Problem> {
     };
     let told = |run: &Unconfirmed| {
         let text = text(run, config);
-        say(&format!("warning: {text}"));
+        caution(&text);
         Problem::warning(Code::Receipt, text)
     };
     runs.iter().map(told).collect()

@@ -16,7 +16,7 @@ use super::prometheus::{Counts, Violations};
 use crate::model::{Code, InstanceId, Shard, sanitize_line};
 use crate::plan::Status;
 use crate::policy::{Refusal, Subject, Violation};
-pub use show::{markdown, text};
+pub use show::{brief, markdown, text};
 
 /// What every version has.
 #[derive(Deserialize)]

@@ -146,6 +146,22 @@ fn template() -> &'static BTreeMap<String, String> {
             stage.on_fleet(&["drift", "--shard", &shard, "--report", &report]);
             keep(&format!("r{k}.json"), stage.read(&format!("r{k}.json")));
         }
+        let mut clean = synced.clone();
+        let entries = clean.regions.get_mut(REGION).expect("a region");
+        entries.retain(|entry| entry.name == "web-3");
+        std::fs::write(stage.path("clean.json"), clean.to_json()).expect("a file");
+        for k in ["1", "2"] {
+            let (shard, report) = (format!("{k}/2"), format!("json=c{k}.json"));
+            let clean = ["--inventory", "clean.json"];
+            stage.run(
+                &[
+                    &["drift", "--shard", &shard, "--report", &report],
+                    &clean[..],
+                ]
+                .concat(),
+            );
+            keep(&format!("c{k}.json"), stage.read(&format!("c{k}.json")));
+        }
         let apply = stage.on_fleet(&["apply", "--yes"]);
         assert_eq!(apply.code, Some(0), "{}", apply.shown());
         keep("after.json", stage.read("fleet.json"));
@@ -329,6 +345,11 @@ fn probe(verb: &str, flag: &str) -> Option<Probe> {
                 _ => "-c nowhere.toml",
             };
             of(wrong, &format!("{wrong} --color always")).look(Look::Says("\u{1b}["))
+        }
+        "--quiet" if verb == "report merge" => {
+            let mut probe = of("", "--quiet").look(Look::Silent("in sync"));
+            probe.base = words("report merge c1.json c2.json");
+            probe
         }
         "--quiet" => of("", "--quiet")
             .noted()

@@ -269,6 +269,12 @@ fn who_wants_it_quiet_hears_of_changes_and_of_trouble_alone() {
     assert_eq!(synced.shown(), "--- exit code 0\n");
     let check = stage.run(&["check", "--quiet", "--as-of", "2099-12-24"]);
     assert_eq!(check.shown(), "--- exit code 0\n");
+    let doctor = stage.on_fleet(&["doctor", "-q"]);
+    assert_eq!(doctor.shown(), "--- exit code 0\n");
+    stage.configure("version = 1\n[defaults]\nregion = \"eu-nowhere-1\"\n");
+    let doctor = stage.on_fleet(&["doctor", "-q"]);
+    assert!(!doctor.stdout.contains("ok  "), "{}", doctor.shown());
+    assert!(doctor.says("warn  configuration"), "{}", doctor.shown());
 }
 
 #[test]

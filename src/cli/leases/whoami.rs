@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use ipnet::IpNet;
 
 use crate::cli::error::CommandError;
-use crate::cli::streams::say;
+use crate::cli::streams::note;
 use crate::lightsail::aws;
 use crate::model::{Sources, Special};
 
@@ -106,8 +106,8 @@ fn decide(answers: &[(&str, Result<IpAddr, String>)]) -> Result<Sources, Command
             "name the address itself, as in `--from 203.0.113.7`".to_owned(),
         )));
     }
-    for note in why {
-        say(&format!("note: {note}, so it is left out"));
+    for why in why {
+        note(&format!("{why}, so it is left out"));
     }
     Ok(sources)
 }

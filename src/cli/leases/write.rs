@@ -18,7 +18,7 @@ use crate::apply::{Settings, Stop, SystemClock, Tools, Validity};
 use crate::cli::connection::AnyReader;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
-use crate::cli::streams::{complain, say};
+use crate::cli::streams::{caution, complain};
 use crate::config::{Config, Listing};
 use crate::lease::Lease;
 use crate::lightsail::aws::AccountsWriter;
@@ -93,8 +93,8 @@ impl Fleet {
                         let error = still_tagged(id, failure);
                         complain(error.code, &error.message, error.hint.as_deref());
                     }
-                    Tag::Kept => say(&format!(
-                        "note: something may be open: the tag `{}` stays, so that `apply --only-expired` closes it after {}",
+                    Tag::Kept => caution(&format!(
+                        "something may be open: the tag `{}` stays, so that `apply --only-expired` closes it after {}",
                         lease.id.tag_key(),
                         instant::show(lease.until)
                     )),
@@ -173,9 +173,7 @@ impl Fleet {
             tracing::info!(receipt = %path.display(), "written");
             if let Err(error) = receipt.end(stop.is_set()) {
                 let path = path.display();
-                say(&format!(
-                    "warning: the receipt `{path}` is not complete: {error}"
-                ));
+                caution(&format!("the receipt `{path}` is not complete: {error}"));
             }
         }
         Ok(done)

@@ -11,7 +11,7 @@ use crate::atomic_file;
 use crate::cli::args::{ConnectionArgs, ConsentArgs, OutArgs};
 use crate::cli::error::CommandError;
 use crate::cli::run::Run;
-use crate::cli::streams::say;
+use crate::cli::streams::{note, say};
 use crate::lightsail::Tally;
 use crate::model::{Code, Expiry, Fingerprint, Guard, InstanceId, Note};
 use crate::plan::file::{self, PlanFile, Scope};
@@ -130,9 +130,7 @@ impl Planned {
         };
         if run.is_refused() {
             let path = path.display();
-            say(&format!(
-                "note: the plan is refused, so `{path}` is not written"
-            ));
+            note(&format!("the plan is refused, so `{path}` is not written"));
             return Ok(());
         }
         let file = self.file(out.valid_for)?;

@@ -17,7 +17,7 @@ use crate::cli::output::Output;
 use crate::cli::present::show;
 use crate::cli::run::Run;
 use crate::cli::session;
-use crate::cli::streams::{complain, fit, is_quiet, say};
+use crate::cli::streams::{complain, fit, is_quiet, note};
 use crate::config::Config;
 use crate::exposure::Effective;
 use crate::model::{
@@ -94,7 +94,7 @@ fn check(args: &CheckArgs, run: &mut Run) -> Result<Answer, RunError> {
         None => {
             notes(&mut text, &config.expiring(as_of));
             if !everywhere.undecided.is_empty() {
-                say(&undecided(&everywhere.undecided));
+                note(&undecided(&everywhere.undecided));
             }
             everywhere
         }
@@ -142,7 +142,7 @@ fn undecided(ids: &[String]) -> String {
         n => format!("{n} policies"),
     };
     format!(
-        "note: {policies} could not be decided without an inventory: `{}`",
+        "{policies} could not be decided without an inventory: `{}`",
         ids.join("`, `")
     )
 }

@@ -25,7 +25,7 @@ use crate::cli::output::Output;
 use crate::cli::present::{known_service, show_answer};
 use crate::cli::run::Run;
 use crate::cli::session::{self, selects};
-use crate::cli::streams::{complain, fit, say, warn};
+use crate::cli::streams::{complain, fit, note, say, warn};
 use crate::config::{Config, Place, grants_changed};
 use crate::exposure::{Compared, Side, Which};
 use crate::inventory::Inventory;
@@ -164,8 +164,8 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, RunError> {
     let mut after = Document::read(&new, basis, false)?;
     place_alike(&mut before, &mut after);
     narrow(&args.target, &mut before, &mut after)?;
-    for note in before.notes.union(&after.notes) {
-        say(&format!("note: {note}"));
+    for text in before.notes.union(&after.notes) {
+        note(text);
     }
     let mut unknown: Vec<String> = before.incomplete.clone();
     unknown.extend(after.incomplete.iter().cloned());

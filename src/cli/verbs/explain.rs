@@ -17,7 +17,7 @@ use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::signals::interruptible;
-use crate::cli::streams::{complain, fit, say};
+use crate::cli::streams::{complain, fit, note};
 use crate::config::Config;
 use crate::exposure::{Access, Effective, Side};
 use crate::model::{
@@ -137,7 +137,7 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<Answer, RunError> 
     let names = names(Some(&config));
     let explanations: Vec<Explanation<'_>> = found
         .iter()
-        .map(|one| one.explained(args, &names))
+        .map(|one| one.explained(args, &question, &names))
         .collect();
     let unlisted = match args.instance.as_deref() {
         // Another of that name may be where nobody could look.
@@ -149,7 +149,7 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<Answer, RunError> 
     };
     let answers = Answers {
         from: args.from.as_deref(),
-        to: args.to.as_deref(),
+        to: question.port.as_deref(),
         all: &explanations,
         unlisted: &unlisted,
     };
@@ -250,11 +250,16 @@ impl<'a> Found<'a> {
         }
     }
 
-    fn explained(&'a self, args: &'a ExplainArgs, names: &'a Names) -> Explanation<'a> {
+    fn explained(
+        &'a self,
+        args: &'a ExplainArgs,
+        question: &'a Question,
+        names: &'a Names,
+    ) -> Explanation<'a> {
         Explanation {
             id: self.id,
             from: args.from.as_deref(),
-            to: args.to.as_deref(),
+            to: question.port.as_deref(),
             asked: &self.asked,
             live: self.live.as_ref(),
             desired: self.desired.as_ref(),
@@ -316,6 +321,8 @@ fn answer(args: &ExplainArgs, of: &Answers<'_>) -> Answer {
 
 /// What is asked for.
 struct Question {
+    /// What `--to` says, as a rule would spell it.
+    port: Option<String>,
     to: Vec<Key>,
     /// `None` is everyone.
     from: Option<Sources>,
@@ -323,13 +330,15 @@ struct Question {
 
 impl Question {
     fn of(args: &ExplainArgs, config: &Config) -> Result<Self, CommandError> {
-        let to = match &args.to {
-            None => vec![Key::ALL],
-            Some(port) if port.parse::<u16>().is_ok() => {
-                let tcp = format!("tcp/{port}");
-                say(&format!("note: `--to {port}` is taken as `--to {tcp}`"));
-                config.keys_of(&tcp).unwrap_or_default()
+        let port = args.to.as_ref().map(|text| match text.parse::<u16>() {
+            Ok(port) => {
+                note(&format!("`--to {port}` is taken as `--to tcp/{port}`"));
+                format!("tcp/{port}")
             }
+            Err(_) => text.clone(),
+        });
+        let to = match &port {
+            None => vec![Key::ALL],
             Some(text) => config.keys_of(text).ok_or_else(|| {
                 CommandError::usage(
                     format!("`--to {text}` is neither a service nor a port"),
@@ -346,7 +355,7 @@ impl Question {
             )
         })?),
     };
-        Ok(Self { to, from })
+        Ok(Self { port, to, from })
     }
 
     /// The packets that are asked for. Everyone has every alias that either side names.

@@ -121,7 +121,7 @@ pub(super) fn command() -> Command {
         match name.as_str() {
             "report" => verb.mut_subcommand("merge", |merge| {
                 let flags = args::formats(formats("report merge"));
-                merge.args(flags).arg(args::color())
+                merge.args(flags).args([args::color(), args::quiet()])
             }),
             "with" => verb.args([args::color(), args::quiet()]),
             _ => match formats(&name) {

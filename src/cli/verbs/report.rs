@@ -13,7 +13,7 @@ use crate::cli::metrics;
 use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
-use crate::cli::streams::fit;
+use crate::cli::streams::{fit, is_quiet};
 use crate::model::Code;
 use crate::render::merge::{self, Ending, Merged};
 use crate::render::prometheus::{self, Metrics};
@@ -39,6 +39,7 @@ pub(super) fn run(args: &ReportArgs, run: &mut Run, output: &Output) -> Result<E
     let merged = merged(files)?;
     let exit = Exit::of_code(merged.exit_code()).unwrap_or(Exit::Failed);
     show_answer(output, run, exit, "", &|format, file| match format {
+        Format::Text if is_quiet() => Some(fit(&merge::brief(&merged))),
         Format::Text => Some(fit(&merge::text(&merged))),
         Format::Json => Some(merge::json(&merged)),
         Format::Markdown => Some(merge::markdown(&merged)),

@@ -19,7 +19,7 @@ use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::signals::{Signal, Signals};
-use crate::cli::streams::{complain, fit, say};
+use crate::cli::streams::{caution, complain, fit, say};
 use crate::cli::unconfirmed::ReceiptsArgs;
 use crate::lease::{Judged, Lease, PREFIX, State};
 use crate::model::{Code, InstanceId};
@@ -165,8 +165,8 @@ pub(super) async fn revoke(
         .filter(|judged| only_permitted && !opened(judged))
     {
         let why = judged.reason.as_deref().unwrap_or_default();
-        say(&format!(
-            "note: only the tag `{}` is removed, and nothing is closed for it: {why}",
+        caution(&format!(
+            "only the tag `{}` is removed, and nothing is closed for it: {why}",
             judged.tag
         ));
     }

@@ -20,7 +20,7 @@ use crate::cli::present::{plan_text, show_plan};
 use crate::cli::run::Run;
 use crate::cli::session::{self, Basis, Planned, account, discover, read_rules, regions_of};
 use crate::cli::signals::interruptible;
-use crate::cli::streams::say;
+use crate::cli::streams::caution;
 use crate::config::account_ids;
 use crate::config::{self, Account, Config};
 use crate::model::{Code, Fingerprint, Site};
@@ -212,7 +212,7 @@ async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunErr
         .push(Problem::warning(Code::Receipt, UNSIGNED.to_owned()));
     if receipt::goes_on(&args.receipt) {
         let text = "the run of this receipt still goes on, so that what it left is not settled";
-        say(&format!("warning: {text}"));
+        caution(text);
         run.problems.push(Problem::warning(Code::Receipt, text));
     }
     let basis = Basis {

@@ -34,6 +34,17 @@ pub fn text(Merged(merged): &Merged) -> String {
     text
 }
 
+/// The same, but nothing where no shard found or changed anything.
+#[must_use]
+pub fn brief(merged: &Merged) -> String {
+    let document = &merged.0;
+    let listed = lists(document).iter().any(|(_, names)| !names.is_empty());
+    if document.exit_code == 0 && !listed && errors(document).is_empty() {
+        return String::new();
+    }
+    text(merged)
+}
+
 /// The same as a comment.
 #[must_use]
 pub fn markdown(Merged(merged): &Merged) -> String {

@@ -20,7 +20,7 @@ use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::signals::interruptible;
-use crate::cli::streams::{fit, to_stdout};
+use crate::cli::streams::{fit, is_quiet, to_stdout};
 use crate::config::{self, Config, Severity};
 use crate::model::Site;
 use crate::render::{count, sanitize};
@@ -215,10 +215,16 @@ fn configuration(path: Option<&Path>) -> Result<(Option<Config>, Check), Check> 
     }
 }
 
-/// One line a check, and one for what to do about it.
+/// One line a check, and one for what to do about it. A quiet run has those alone that are not as they should be.
 fn text(checks: &[Check]) -> String {
     let mut text = String::new();
-    for check in checks {
+    let count_of = |status| checks.iter().filter(|check| check.status == status).count();
+    let (warned, failed) = (count_of(Status::Warn), count_of(Status::Fail));
+    if is_quiet() && warned + failed == 0 {
+        return text;
+    }
+    let shown = |check: &&Check| !(is_quiet() && check.status == Status::Ok);
+    for check in checks.iter().filter(shown) {
         let Check {
             what,
             account,
@@ -239,8 +245,6 @@ fn text(checks: &[Check]) -> String {
             let _ = writeln!(text, "      fix: {}", sanitize(fix));
         }
     }
-    let count_of = |status| checks.iter().filter(|check| check.status == status).count();
-    let (warned, failed) = (count_of(Status::Warn), count_of(Status::Fail));
     let _ = writeln!(
         text,
         "Doctor: {}, {} to look at, {failed} failed.",
