@@ -118,10 +118,8 @@ async fn look(config: &Config, reader: &impl Reader) -> Result<Plan> {
             .port_states(id)
             .await
             .map(|entries| LiveFirewall::read(&entries));
-        let unreadable = |error: lightsail::Error| Unreadable {
-            reason: error.to_string(),
-            hint: error.hint(),
-        };
+        let unreadable =
+            |error: lightsail::Error| Unreadable::new(error.to_string()).with_hint(error.hint());
         firewalls.insert(id.clone(), rules.map_err(unreadable));
     }
     live.firewalls = firewalls;

@@ -112,10 +112,7 @@ fn example() -> (Desired, Live, Fingerprint) {
             _ => {}
         }
         let read = match at {
-            3 => Err(Unreadable {
-                reason: "no answer".into(),
-                hint: None,
-            }),
+            3 => Err(Unreadable::new("no answer")),
             _ => Ok(LiveFirewall::read(&entries)),
         };
         live.instances
@@ -131,10 +128,7 @@ fn example() -> (Desired, Live, Fingerprint) {
 #[test]
 fn plan_files_are_as_their_schema_says() {
     let (desired, mut live, fingerprint) = example();
-    let away = Unreadable {
-        reason: "no answer".into(),
-        hint: Some("look again".into()),
-    };
+    let away = Unreadable::new("no answer").with_hint(Some("look again".into()));
     live.sites_unreadable
         .insert(portward::model::Site::of_region("eu-west-1"), away);
     let mut plan = plan::plan(&desired, &live, Options::default());

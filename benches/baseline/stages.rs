@@ -36,10 +36,7 @@ pub(crate) fn run(config: &Path, inventory: &Path) -> anyhow::Result<String> {
     let mut live = Live::default();
     for (id, entry) in inventory.entries() {
         let rules = entry.port_states.as_deref().map(LiveFirewall::read);
-        let rules = rules.ok_or_else(|| Unreadable {
-            reason: "it has no rules".to_owned(),
-            hint: None,
-        });
+        let rules = rules.ok_or_else(|| Unreadable::new("it has no rules"));
         live.instances
             .insert(id.clone(), entry.instance(&id.region));
         live.firewalls.insert(id, rules);

@@ -94,14 +94,11 @@ impl Linked {
         if let Some(site) = sites.find(|site| !listing.complete.contains(site)) {
             let name = quote(&site.to_string());
             return Some(match listing.incomplete.get(site) {
-                Some(Unreadable { reason, hint }) => Unreadable {
-                    reason: format!("{name}, which could not be listed: {reason}"),
-                    hint: hint.clone(),
-                },
-                None => Unreadable {
-                    reason: format!("{name}, which was not listed"),
-                    hint: None,
-                },
+                Some(Unreadable { reason, hint, .. }) => {
+                    Unreadable::new(format!("{name}, which could not be listed: {reason}"))
+                        .with_hint(hint.clone())
+                }
+                None => Unreadable::new(format!("{name}, which was not listed")),
             });
         }
         // An account without a known region is looked at in the one that the environment names.
@@ -112,10 +109,8 @@ impl Linked {
                 && !self.sites.iter().any(own)
                 && !listing.complete.iter().any(own)
         });
-        unplaced.map(|name| Unreadable {
-            reason: format!("account {}, which was not listed", quote(name)),
-            hint: None,
-        })
+        unplaced
+            .map(|name| Unreadable::new(format!("account {}, which was not listed", quote(name))))
     }
 }
 
@@ -159,14 +154,14 @@ impl Linked {
             return None;
         }
         let elsewhere = self.unlisted(Extent::Place(&table.place), listing)?;
-        Some(Unreadable {
-            reason: format!(
+        Some(
+            Unreadable::undecided(format!(
                 "{} could also mean an instance in {}",
                 quote(&table.key),
                 elsewhere.reason
-            ),
-            hint: Some(format!("name it in full: `[instances.\"{id}\"]`")),
-        })
+            ))
+            .with_hint(Some(format!("name it in full: `[instances.\"{id}\"]`"))),
+        )
     }
 
     /// Why it is not known how many instances a group has, where it expects a number; `None` where it is known.
@@ -176,13 +171,13 @@ impl Linked {
         }
         let elsewhere = self.unlisted(Extent::Selector(&group.selector), listing)?;
         let (expect, _) = group.expect.as_ref()?;
-        Some(Unreadable {
-            reason: format!(
+        Some(
+            Unreadable::undecided(format!(
                 "group {} expects {expect} instances, and some could be in {}",
                 quote(&group.name),
                 elsewhere.reason
-            ),
-            hint: elsewhere.hint,
-        })
+            ))
+            .with_hint(elsewhere.hint),
+        )
     }
 }

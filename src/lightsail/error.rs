@@ -355,9 +355,6 @@ impl std::error::Error for Error {}
 
 impl From<&Error> for Unreadable {
     fn from(error: &Error) -> Self {
-        Self {
-            reason: error.to_string(),
-            hint: error.hint(),
-        }
+        Self::new(error.to_string()).with_hint(error.hint())
     }
 }

@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Firewall, Instance, InstanceId, Key, KeyError, Protocol, Site, Sources};
+use super::{Code, Counts, Firewall, Instance, InstanceId, Key, KeyError, Protocol, Site, Sources};
 
 /// One entry of `portStates`, to the letter. Missing lists are empty lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -340,10 +340,38 @@ fn spells(text: &str, net: IpNet) -> bool {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Unreadable {
+    /// The code, which tells what could not be read from what could not be decided for that reason.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub code: Code,
     /// What went wrong.
     pub reason: String,
     /// What a person can do about it.
     pub hint: Option<String>,
+}
+
+impl Unreadable {
+    /// Something could not be read.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self {
+            code: Code::Unreadable,
+            reason: reason.into(),
+            hint: None,
+        }
+    }
+
+    /// Something could not be decided, because something else could not be read.
+    pub fn undecided(reason: impl Into<String>) -> Self {
+        Self {
+            code: Code::Undecided,
+            ..Self::new(reason)
+        }
+    }
+
+    /// The same with what a person can do about it.
+    #[must_use]
+    pub fn with_hint(self, hint: Option<String>) -> Self {
+        Self { hint, ..self }
+    }
 }
 
 impl fmt::Display for Unreadable {

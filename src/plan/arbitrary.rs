@@ -148,10 +148,7 @@ fn case(universe: Universe) -> impl proptest::strategy::Strategy<Value = Case> {
                     expired: if ended { lines } else { Vec::new() },
                     notes: why.iter().map(|why| note(why)).collect(),
                 };
-                let unreadable = || Unreadable {
-                    reason: "no answer".into(),
-                    hint: why.clone(),
-                };
+                let unreadable = || Unreadable::new("no answer").with_hint(why.clone());
                 let live = match luck {
                     0 => Err(unreadable()),
                     _ => Ok(LiveFirewall::read(&entries(&before, &odd))),
@@ -183,16 +180,13 @@ pub(crate) fn fleet(
             live.instances.insert(instance.id.clone(), instance);
         }
         for text in around {
-            let unreadable = Unreadable {
-                reason: text.clone(),
-                hint: None,
-            };
+            let unreadable = Unreadable::new(&text);
             let id = InstanceId {
                 account: None,
                 region: "us-west-2".into(),
                 name: text.clone(),
             };
-            desired.undecided.insert(id, unreadable.clone());
+            desired.undecided.insert(id, Unreadable::undecided(&text));
             live.sites_unreadable
                 .insert(Site::of_region("us-east-1"), unreadable);
             desired.missing.push(Missing {

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::Override;
 use crate::exposure::{self, Doubtful, Exposed, Reach};
 use crate::model::{
-    Family, Firewall, Instance, InstanceId, Key, LiveFirewall, Missing, Mode, Note, Origin,
+    Code, Family, Firewall, Instance, InstanceId, Key, LiveFirewall, Missing, Mode, Note, Origin,
     PortInfo, Site, Sources, Undeclared, Unreadable, instant, pairs,
 };
 
@@ -273,6 +273,9 @@ impl Verdict {
 #[serde(deny_unknown_fields)]
 struct Said {
     verdict: VerdictName,
+    /// The code of what stands in the way; null unless it is refused.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    code: Option<Code>,
     reason: Option<String>,
     hint: Option<String>,
 }
@@ -301,6 +304,7 @@ impl From<Verdict> for Said {
         };
         Self {
             verdict,
+            code: matches!(verdict, VerdictName::Refused).then_some(Code::NoSafeWay),
             reason,
             hint,
         }
@@ -311,15 +315,23 @@ impl TryFrom<Said> for Verdict {
     type Error = &'static str;
 
     fn try_from(said: Said) -> Result<Self, Self::Error> {
-        match (said.verdict, said.reason, said.hint) {
-            (VerdictName::InSync, None, None) => Ok(Self::InSync),
-            (VerdictName::Incomplete, None, None) => Ok(Self::Incomplete),
-            (VerdictName::Change, None, None) => Ok(Self::Change),
-            (VerdictName::Observed, None, None) => Ok(Self::Observed),
-            (VerdictName::StillOpen, None, None) => Ok(Self::StillOpen),
-            (VerdictName::Refused, Some(reason), hint) => Ok(Self::Refused { reason, hint }),
-            (VerdictName::Refused, None, _) => Err("the verdict `refused` has no reason"),
-            _ => Err("only the verdict `refused` has a reason or a hint"),
+        let Said {
+            verdict,
+            code,
+            reason,
+            hint,
+        } = said;
+        match (verdict, code, reason, hint) {
+            (VerdictName::InSync, None, None, None) => Ok(Self::InSync),
+            (VerdictName::Incomplete, None, None, None) => Ok(Self::Incomplete),
+            (VerdictName::Change, None, None, None) => Ok(Self::Change),
+            (VerdictName::Observed, None, None, None) => Ok(Self::Observed),
+            (VerdictName::StillOpen, None, None, None) => Ok(Self::StillOpen),
+            (VerdictName::Refused, Some(Code::NoSafeWay), Some(reason), hint) => {
+                Ok(Self::Refused { reason, hint })
+            }
+            (VerdictName::Refused, ..) => Err("the verdict `refused` lacks its code or its reason"),
+            _ => Err("only the verdict `refused` has a code, a reason or a hint"),
         }
     }
 }

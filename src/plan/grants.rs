@@ -117,7 +117,7 @@ pub fn plan_ended(desired: &Desired, live: &Live) -> Plan {
             }
             _ => {
                 let reason = "its rules were not read".to_owned();
-                unreadable.insert(id, Unreadable { reason, hint: None });
+                unreadable.insert(id, Unreadable::new(reason));
             }
         }
     }

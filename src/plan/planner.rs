@@ -70,8 +70,7 @@ pub fn plan(desired: &Desired, live: &Live, options: Options) -> Plan {
             (_, Some(Err(unreadable))) => plan.unreadable.push((id.clone(), unreadable.clone())),
             _ => {
                 let reason = "its rules were not read".to_owned();
-                plan.unreadable
-                    .push((id.clone(), Unreadable { reason, hint: None }));
+                plan.unreadable.push((id.clone(), Unreadable::new(reason)));
             }
         }
     }

@@ -201,7 +201,7 @@ impl Rollback {
                 }
                 _ => {
                     let reason = "its rules were not read".to_owned();
-                    let unreadable = Unreadable { reason, hint: None };
+                    let unreadable = Unreadable::new(reason);
                     plan.unreadable.push((id.clone(), unreadable));
                 }
             }

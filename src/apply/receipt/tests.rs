@@ -279,10 +279,7 @@ async fn the_way_back_is_an_ordinary_plan() {
         );
         assert!(plan.instances[0].calls.is_empty());
         assert_eq!(plan.missing[0].name, "eu-central-1/db");
-        let unreadable = crate::model::Unreadable {
-            reason: "no".into(),
-            hint: None,
-        };
+        let unreadable = crate::model::Unreadable::new("no");
         live.firewalls.remove(&id("db"));
         live.sites_unreadable
             .insert(Site::of_region("eu-central-1"), unreadable);
@@ -581,10 +578,7 @@ async fn the_way_back_tells_of_what_it_could_not_look_at() {
     let folder = tempfile::tempdir().expect("a folder");
     let (service, file) = receipt(folder.path(), None).await;
     let back = Receipt::read(file.path()).expect("a receipt").rollback();
-    let unreadable = crate::model::Unreadable {
-        reason: "throttled".into(),
-        hint: None,
-    };
+    let unreadable = crate::model::Unreadable::new("throttled");
     let mut live = live(&service);
     live.firewalls.insert(id("web"), Err(unreadable.clone()));
     // The same instance under another name, and a region that cannot be listed.

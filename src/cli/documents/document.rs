@@ -152,10 +152,11 @@ fn of_config(config: &Config, basis: Basis<'_>, is_past: bool) -> Result<Documen
     let listing = basis.inventory.map(|_| fleet.listing());
     let desired = resolved(config, &fleet, listing, basis.as_of, is_past, &mut document)?;
     for (id, why) in &desired.undecided {
-        let why = Unreadable {
-            reason: format!("what is declared for it is undecided: {}", why.reason),
-            hint: why.hint.clone(),
-        };
+        let why = Unreadable::undecided(format!(
+            "what is declared for it is undecided: {}",
+            why.reason
+        ))
+        .with_hint(why.hint.clone());
         document.instances.insert(id.clone(), Err(why));
     }
     for (id, wanted) in &desired.instances {

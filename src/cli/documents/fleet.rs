@@ -64,10 +64,7 @@ impl Fleet {
 
     /// Those of a plan, which has the declared instances only, as they were when it was made.
     pub(in crate::cli) fn of_plan(plan: &Plan, config: &Config) -> Self {
-        let why = Unreadable {
-            reason: "a plan does not list every instance".to_owned(),
-            hint: None,
-        };
+        let why = Unreadable::new("a plan does not list every instance");
         let sites = config.sites().into_iter();
         let mut fleet = Self {
             unlisted: sites.map(|site| (site, why.clone())).collect(),
@@ -86,9 +83,9 @@ impl Fleet {
 pub(super) fn rules(entry: &Entry) -> Result<LiveFirewall, Unreadable> {
     match &entry.port_states {
         Some(ports) => Ok(LiveFirewall::read(ports)),
-        None => Err(Unreadable {
-            reason: "its rules could not be read when the inventory was taken".to_owned(),
-            hint: Some("take a new inventory".to_owned()),
-        }),
+        None => Err(
+            Unreadable::new("its rules could not be read when the inventory was taken")
+                .with_hint(Some("take a new inventory".to_owned())),
+        ),
     }
 }

@@ -206,7 +206,7 @@ impl Fleet {
                         mine.clear_ipv6();
                     }
                     if mine.is_empty() {
-                        return Err(CommandError::failed(format!(
+                        let message = format!(
                             "`{id}` is {kind}, and this machine has no such address on the internet"
                         )));
                     }
@@ -235,7 +235,7 @@ fn wanted(
     now: OffsetDateTime,
 ) -> Result<Option<Arc<DesiredInstance>>, RunError> {
     let desired = config.resolve_listed(&live.instances, listing, now)?;
-    if let Some(Unreadable { reason, hint }) = desired.undecided.get(id) {
+    if let Some(Unreadable { reason, hint, .. }) = desired.undecided.get(id) {
         return Err(CommandError::new(
             Exit::Incomplete,
             format!("what is declared for `{id}` is undecided: {reason}"),

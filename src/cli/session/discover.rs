@@ -172,23 +172,23 @@ fn each_once(
         let owner = owners.entry(instance.arn.clone());
         let owner = owner.or_insert_with(|| instance.id.clone());
         if *owner != instance.id {
-            return Err(Unreadable {
-                reason: format!(
-                    "`{owner}` and `{}` have the same ARN, `{}`",
-                    instance.id, instance.arn
-                ),
-                hint: Some("look again; an ARN belongs to one instance".to_owned()),
-            });
+            return Err(Unreadable::new(format!(
+                "`{owner}` and `{}` have the same ARN, `{}`",
+                instance.id, instance.arn
+            ))
+            .with_hint(Some(
+                "look again; an ARN belongs to one instance".to_owned(),
+            )));
         }
         let arn = arns
             .entry(instance.id.name.as_str())
             .or_insert(instance.arn.as_str());
         if *arn != instance.arn {
             let (name, other) = (&instance.id.name, &instance.arn);
-            return Err(Unreadable {
-                reason: format!("two instances are called `{name}`: `{arn}` and `{other}`"),
-                hint: Some("look again; names are unique in a region".to_owned()),
-            });
+            return Err(Unreadable::new(format!(
+                "two instances are called `{name}`: `{arn}` and `{other}`"
+            ))
+            .with_hint(Some("look again; names are unique in a region".to_owned())));
         }
     }
     Ok(())

@@ -62,10 +62,7 @@ mod tests {
         let mut live = Live::default();
         let missing = find("web-1", &live).expect_err("nothing is there");
         assert_eq!((missing.exit, missing.code), (Exit::Failed, Code::NotFound));
-        let why = Unreadable {
-            reason: "no answer".to_owned(),
-            hint: None,
-        };
+        let why = Unreadable::new("no answer");
         live.sites_unreadable
             .insert(Site::of_region("eu-central-1"), why);
         let unknown = find("web-1", &live).expect_err("nothing is known");

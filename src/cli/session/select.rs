@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use glob::Pattern;
 
 use crate::cli::error::CommandError;
-use crate::model::{Desired, InstanceId, Site, Undeclared, Unreadable};
+use crate::model::{Code, Desired, InstanceId, Site, Undeclared, Unreadable};
 use crate::strings;
 
 /// Keeps the declared instances that a selector names.
@@ -34,7 +34,7 @@ pub(in crate::cli) fn narrow(
             let undeclared = desired.undeclared.iter();
             let mut undeclared = undeclared.filter(|undeclared| selects(pattern, &undeclared.id));
             if let Some(Undeclared { id }) = undeclared.next() {
-                return Err(CommandError::failed(format!(
+                let message = format!(
                     "`--target {selector}` names no declared instance: `{id}` exists and is not declared"
                 )));
             }
@@ -52,12 +52,9 @@ pub(in crate::cli) fn narrow(
         };
         for id in desired.instances.keys().filter(|id| !in_full(id)) {
             let name = &id.name;
-            let why = Unreadable {
-                reason: format!(
+            let why = Unreadable::undecided(format!(
                     "`--target {name}` could also mean an instance in `{site}`, which could not be listed: {why}"
-                ),
-                hint: Some(format!("name it in full: `--target {id}`")),
-            };
+                )).with_hint(Some(format!("name it in full: `--target {id}`")));
             desired.undecided.entry(id.clone()).or_insert(why);
         }
     }

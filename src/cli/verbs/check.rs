@@ -100,7 +100,7 @@ fn check(args: &CheckArgs, run: &mut Run) -> Result<Answer, RunError> {
         }
         Some(path) => {
             let fleet = Fleet::read(path, &config, as_of)?;
-            for (site, Unreadable { reason, hint }) in &fleet.unseen {
+            for (site, Unreadable { reason, hint, .. }) in &fleet.unseen {
                 let message = format!(
                     "cannot list the instances of `{site}` in the inventory `{}`: {reason}",
                     path.display()
@@ -108,7 +108,7 @@ fn check(args: &CheckArgs, run: &mut Run) -> Result<Answer, RunError> {
                 complain(Code::Undecided, &message, hint.as_deref());
                 problems.push(Problem::error(Code::Undecided, message, hint.clone()));
             }
-            for (id, Unreadable { reason, hint }) in &fleet.desired.undecided {
+            for (id, Unreadable { reason, hint, .. }) in &fleet.desired.undecided {
                 let message = format!("what is declared for `{id}` is undecided: {reason}");
                 complain(Code::Undecided, &message, hint.as_deref());
                 problems.push(Problem::error(Code::Undecided, message, hint.clone()));

@@ -216,10 +216,7 @@ impl<'a> Found<'a> {
             Ok(wanted) => (wanted, None),
             Err(why) => (None, Some(why)),
         };
-        let unread = Unreadable {
-            reason: "its rules were not read".to_owned(),
-            hint: None,
-        };
+        let unread = Unreadable::new("its rules were not read");
         let live = rules.map_or(Err(&unread), Result::as_ref);
         let instance = seen.instances.get(id);
         let family = instance.map_or_else(Family::default, |i| i.address_type.client_family());

@@ -212,8 +212,8 @@ impl Survey {
         });
         regions
             .chain(rules)
-            .map(|(what, Unreadable { reason, hint })| {
-                Problem::error(Code::Unreadable, format!("{what}: {reason}"), hint.clone())
+            .map(|(what, Unreadable { code, reason, hint })| {
+                Problem::error(*code, format!("{what}: {reason}"), hint.clone())
             })
             .collect()
     }

@@ -69,10 +69,7 @@ fn config(regions: &[&str], (tables, groups): &Tables) -> super::super::Config {
 }
 
 fn listing(listed: &[&str]) -> Listing {
-    let unreadable = Unreadable {
-        reason: "denied".to_owned(),
-        hint: None,
-    };
+    let unreadable = Unreadable::new("denied");
     let (complete, incomplete): (Vec<&str>, Vec<&str>) =
         REGIONS.iter().partition(|region| listed.contains(region));
     Listing {

@@ -51,10 +51,9 @@ fn add(live: &mut Live, id: InstanceId, kind: &str, rules: Option<&[PortState]>)
         state: InstanceState::Running,
         address_type: AddressType::from_name(kind),
     };
-    let rules = rules.map(LiveFirewall::read).ok_or_else(|| Unreadable {
-        reason: "no\nrules = []".to_owned(),
-        hint: None,
-    });
+    let rules = rules
+        .map(LiveFirewall::read)
+        .ok_or_else(|| Unreadable::new("no\nrules = []"));
     live.instances.insert(id.clone(), instance);
     live.firewalls.insert(id, rules);
 }

@@ -305,7 +305,12 @@ fn a_damaged_member_is_named_with_its_value_and_its_line() {
         (
             "\"reason\": null",
             "\"reason\": \"none\"",
-            "only the verdict `refused` has a reason",
+            "only the verdict `refused` has a code, a reason or a hint",
+        ),
+        (
+            "\"code\": null",
+            "\"code\": \"PW-306\"",
+            "only the verdict `refused` has a code, a reason or a hint",
         ),
     ] {
         let PlanFileError::Member(found) = refusal(&forged(&text, from, to)) else {

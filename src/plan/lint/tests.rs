@@ -637,7 +637,7 @@ fn unread_instances_are_in_order_and_no_others() {
             ..read.instance.id.clone()
         };
         let reason = "no answer".to_owned();
-        (id, crate::model::Unreadable { reason, hint: None })
+        (id, crate::model::Unreadable::new(reason))
     };
     let faults = |names: &[&str]| -> Vec<Fault> {
         let plan = Plan {

@@ -319,10 +319,7 @@ fn what_could_not_be_decided_or_read_is_passed_on() {
         name: name.into(),
         ..instance().id
     };
-    let why = |reason: &str| Unreadable {
-        reason: reason.into(),
-        hint: None,
-    };
+    let why = |reason: &str| Unreadable::new(reason);
     let desired = Desired {
         undecided: [(id("undecided"), why("a"))].into(),
         missing: vec![Missing {

@@ -326,10 +326,11 @@ fn withhold(plan: &mut Plan, live: &Live) {
         why.filter(|_| !instance.calls.is_empty()).cloned()
     };
     for instance in &plan.instances {
-        if let Some(Unreadable { reason, hint }) = blind(instance) {
+        if let Some(Unreadable { reason, hint, .. }) = blind(instance) {
             let reason = format!("nothing is written where not all can be listed: {reason}");
             let id = instance.instance.id.clone();
-            plan.unreadable.push((id, Unreadable { reason, hint }));
+            let why = Unreadable::new(reason).with_hint(hint);
+            plan.unreadable.push((id, why));
         }
     }
     plan.instances.retain(|instance| blind(instance).is_none());
