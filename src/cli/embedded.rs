@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use super::error::CommandError;
 use crate::emulator::{Access, Emulator, OpenError, Options};
 use crate::lightsail::aws::Keys;
+use crate::model::Code;
 
 pub(super) fn open(
     path: &Path,
@@ -25,22 +26,27 @@ pub(super) fn open(
 
 /// With the cause, which says what to mend. It names its own causes itself.
 pub(super) fn cannot_open(error: &OpenError) -> CommandError {
-    CommandError::failed(match error.source() {
+    let code = match error {
+        OpenError::Inventory { .. } | OpenError::Operations { .. } => Code::Document,
+        OpenError::Io { .. } | OpenError::NotAFile { .. } | OpenError::InUse { .. } => Code::File,
+    };
+    let message = match error.source() {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
-    })
+    };
+    CommandError::failed(message).of_kind(code)
 }
 
 pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, CommandError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| CommandError::failed(format!("cannot listen on {address}: {error}")))
+    TcpListener::bind(address).await.map_err(|error| {
+        CommandError::failed(format!("cannot listen on {address}: {error}")).of_kind(Code::Listen)
+    })
 }
 
 pub(super) fn url(listener: &TcpListener) -> Result<String, CommandError> {
-    let address = listener
-        .local_addr()
-        .map_err(|error| CommandError::failed(format!("no address to listen on: {error}")))?;
+    let address = listener.local_addr().map_err(|error| {
+        CommandError::failed(format!("no address to listen on: {error}")).of_kind(Code::Listen)
+    })?;
     Ok(format!("http://{address}"))
 }
 

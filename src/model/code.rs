@@ -132,6 +132,9 @@ pub enum Code {
     /// A receipt is unsigned, not settled, or does not fit
     #[strum(serialize = "PW-402")]
     Receipt,
+    /// Reports of shards cannot be merged
+    #[strum(serialize = "PW-403")]
+    Report,
 
     /// A planned change was not made, or did not last
     #[strum(serialize = "PW-501")]
@@ -146,6 +149,9 @@ pub enum Code {
     /// It is not known what is declared for an instance
     #[strum(serialize = "PW-602")]
     Undecided,
+    /// The public address of this machine is not certain
+    #[strum(serialize = "PW-603")]
+    OwnAddress,
 
     /// The run could not do its job
     #[strum(serialize = "PW-801")]
@@ -165,9 +171,18 @@ pub enum Code {
     /// The run was ended by a signal
     #[strum(serialize = "PW-806")]
     Interrupted,
+    /// A document is not valid
+    #[strum(serialize = "PW-807")]
+    Document,
+    /// The emulator cannot listen
+    #[strum(serialize = "PW-808")]
+    Listen,
     /// Something impossible happened inside the program
     #[strum(serialize = "PW-809")]
     Internal,
+    /// The command of `with` was not run
+    #[strum(serialize = "PW-810")]
+    Command,
 
     /// The command line is not valid
     #[strum(serialize = "PW-901")]

@@ -247,7 +247,8 @@ impl Merged {
                 exit_code: ending.code,
             });
             if ending.code.is_none() {
-                merged.add_error(format!("shard {}/{of} has no report", ending.index));
+                let message = format!("shard {}/{of} has no report", ending.index);
+                merged.add_error(Code::Unreadable, message);
             }
         }
         for part in parts {
@@ -264,7 +265,7 @@ impl Merged {
             document,
         } = part;
         if let Some(error) = &document.error {
-            self.add_error(format!("shard {shard}: {}", error.message));
+            self.add_error(error.code, format!("shard {shard}: {}", error.message));
         }
         let all = &mut self.0;
         all.config = all.config.or(document.config);
@@ -298,8 +299,8 @@ impl Merged {
     }
 
     /// The first error is the one of the whole, like that of a run, and the others are problems.
-    fn add_error(&mut self, message: String) {
-        let error = Problem::error(Code::Failed, message, None);
+    fn add_error(&mut self, code: Code, message: String) {
+        let error = Problem::error(code, message, None);
         if self.0.error.is_none() {
             self.0.error = Some(Cow::Owned(error));
         } else {

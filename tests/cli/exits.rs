@@ -170,6 +170,73 @@ fn what_is_refused_is_not_nothing_to_do() {
     assert_eq!(done.code, Some(1), "{}", done.shown());
     let says = "Plan: 0 of 1 instance to change, 0 calls; 1 refused.";
     assert!(done.stdout.contains(says), "{}", done.shown());
+    let report = stage.json(&["plan"]);
+    let web = &report["instances"][0];
+    assert_eq!(web["verdict"], "refused", "{web}");
+    assert_eq!(web["code"], "PW-306", "{web}");
+}
+
+#[test]
+fn what_is_not_known_has_its_code_in_json() {
+    let stage = stage();
+    let mut fleet = stage.fleet();
+    fleet
+        .regions
+        .values_mut()
+        .flatten()
+        .for_each(|entry| entry.port_states = None);
+    stage.populate(&fleet);
+    let plan = ["plan", "--inventory", "fleet.json", "--format", "json"];
+    let done = stage.run(&plan);
+    assert_eq!(done.code, Some(6), "{}", done.shown());
+    let report: serde_json::Value = serde_json::from_str(&done.stdout).expect("JSON");
+    assert_eq!(report["unreadable"][0]["code"], "PW-601", "{report}");
+    let two = stage.read("firewall.toml").replace(
+        "region = \"eu-central-1\"",
+        "regions = [\"eu-central-1\", \"us-east-1\"]",
+    );
+    stage.configure(&two);
+    let done = stage.run(&plan);
+    let report: serde_json::Value = serde_json::from_str(&done.stdout).expect("JSON");
+    assert_eq!(report["regionsUnreadable"][0]["code"], "PW-601", "{report}");
+    assert_eq!(report["undecided"][0]["code"], "PW-602", "{report}");
+}
+
+#[test]
+fn failures_with_another_remedy_have_another_code() {
+    let stage = stage();
+    std::fs::write(stage.path("bad.json"), "{}").expect("a file");
+    let mut served = std::net::TcpListener::bind("127.0.0.1:0");
+    let port = served
+        .as_mut()
+        .map(|one| one.local_addr().expect("an address"));
+    let taken = port.expect("a listener").to_string();
+    for (args, code) in [
+        (&["plan", "--inventory", "nowhere.json"][..], "PW-802"),
+        (&["plan", "--inventory", "bad.json"], "PW-807"),
+        (&["plan", "--emulator", "bad.json"], "PW-807"),
+        (&["diff", "bad.json", "firewall.toml"], "PW-807"),
+        (&["plan", "--inventory", "fleet.json", "-t", "x"], "PW-805"),
+        (&["report", "merge", "bad.json"], "PW-403"),
+        (
+            &["rollback", "bad.json", "--emulator", "fleet.json"],
+            "PW-402",
+        ),
+        (
+            &["rollback", "nowhere", "--emulator", "fleet.json"],
+            "PW-802",
+        ),
+        (&["emulate", "--state", "bad.json"], "PW-807"),
+        (
+            &["emulate", "--state", "fleet.json", "--listen", &taken],
+            "PW-808",
+        ),
+    ] {
+        let done = stage.run(args);
+        assert_eq!(done.code, Some(1), "{args:?}: {}", done.shown());
+        let said = format!("error[{code}]: ");
+        assert!(done.stderr.contains(&said), "{args:?}: {}", done.shown());
+    }
 }
 
 #[test]

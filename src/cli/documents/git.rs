@@ -85,7 +85,7 @@ impl Revision {
     fn index(&mut self, directory: &Path) -> Result<(), CommandError> {
         let failed = |error| {
             let message = format!("cannot list the files of `{}`: {error}", self.shown);
-            CommandError::failed(message)
+            CommandError::failed(message).of_kind(Code::File)
         };
         let below = format!("{}/", directory.display());
         let mut args = vec!["ls-tree", "-r", "-z", "--full-tree", &self.id];

@@ -99,7 +99,11 @@ pub(super) fn inventory(path: &Path) -> Result<Inventory, CommandError> {
         CommandError::failed(format!("cannot read the inventory `{shown}`: {error}"))
             .of_kind(Code::File)
     })?;
-    Inventory::parse(&text).map_err(|error| CommandError::failed(format!("`{shown}`: {error}")))
+    Inventory::parse(&text).map_err(|error| {
+        CommandError::failed(format!("`{shown}`: {error}"))
+            .of_kind(Code::Document)
+            .with_hint(Some("`portward inventory` writes one".to_owned()))
+    })
 }
 
 /// The name of a document, and the state that is asked for. A file that really has such a name is that file.

@@ -41,7 +41,7 @@ impl Fleet {
         // As if the tag were there.
         let value = lease
             .value()
-            .map_err(|error| CommandError::failed(error.to_string()))?;
+            .map_err(|error| CommandError::failed(error.to_string()).of_kind(Code::Internal))?;
         let mut tagged = instance.clone();
         tagged.tags.insert(lease.id.tag_key(), value);
         for lease in replaced {
@@ -122,5 +122,7 @@ fn gone(id: &InstanceId) -> CommandError {
 }
 
 fn cannot_read(id: &InstanceId, error: &crate::lightsail::Error) -> CommandError {
-    CommandError::failed(format!("`{id}` cannot be read: {error}")).with_hint(error.hint())
+    CommandError::failed(format!("`{id}` cannot be read: {error}"))
+        .of_kind(Code::Unreadable)
+        .with_hint(error.hint())
 }

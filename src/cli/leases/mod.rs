@@ -208,7 +208,8 @@ impl Fleet {
                     if mine.is_empty() {
                         let message = format!(
                             "`{id}` is {kind}, and this machine has no such address on the internet"
-                        )));
+                        );
+                        return Err(CommandError::failed(message).of_kind(Code::OwnAddress));
                     }
                 }
                 sources.extend(&mine);

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use crate::cli::error::CommandError;
 use crate::cli::streams::note;
 use crate::lightsail::aws;
-use crate::model::{Sources, Special};
+use crate::model::{Code, Sources, Special};
 
 /// Two of each family, of different operators. The names resolve to addresses of one family only, but for those of AWS.
 const BUILT_IN: [&str; 4] = [
@@ -70,6 +70,7 @@ fn decide(answers: &[(&str, Result<IpAddr, String>)]) -> Result<Sources, Command
                     "the {family} address of this machine is not certain: it is {}",
                     all.join(" or ")
                 ))
+                .of_kind(Code::OwnAddress)
                 .with_hint(Some(
                     "name the address itself, as in `--from 203.0.113.7`".to_owned(),
                 )));
@@ -86,6 +87,7 @@ fn decide(answers: &[(&str, Result<IpAddr, String>)]) -> Result<Sources, Command
             return Err(CommandError::failed(format!(
                 "{address} cannot be granted: it is not a public address ({special})"
             ))
+            .of_kind(Code::OwnAddress)
             .with_hint(Some(
                 "`whoami` of `[grants]` must name servers on the internet".to_owned(),
             )));
@@ -102,6 +104,7 @@ fn decide(answers: &[(&str, Result<IpAddr, String>)]) -> Result<Sources, Command
             "the address of this machine cannot be found out: {}",
             why.join("; ")
         ))
+        .of_kind(Code::OwnAddress)
         .with_hint(Some(
             "name the address itself, as in `--from 203.0.113.7`".to_owned(),
         )));

@@ -185,6 +185,7 @@ fn still_tagged(id: &InstanceId, failure: Failure) -> CommandError {
     let otherwise =
         "until its end it counts as declared: remove it, or the next `apply` opens it again";
     CommandError::failed(format!("closed, but on `{id}` {message}"))
+        .of_kind(Code::NotApplied)
         .with_hint(hint.or_else(|| Some(otherwise.to_owned())))
 }
 
@@ -212,7 +213,7 @@ fn told(id: &InstanceId, why: Obstacle<RunError>) -> RunError {
         Obstacle::Declared(error) => return error,
         Obstacle::Ended(lease) => {
             let message = format!("the grant {lease} was revoked, or its time is nearly over");
-            CommandError::failed(message)
+            CommandError::failed(message).of_kind(Code::NotApplied)
         }
         Obstacle::Observed => CommandError::new(
             Exit::Refused,
@@ -229,7 +230,9 @@ fn told(id: &InstanceId, why: Obstacle<RunError>) -> RunError {
         .of_kind(Code::NotApplied)
         .with_hint(Some("try again when nobody else writes".to_owned())),
         Obstacle::Failed(Failure { message, hint, .. }) => {
-            CommandError::failed(format!("`{id}`: {message}")).with_hint(hint)
+            CommandError::failed(format!("`{id}`: {message}"))
+                .of_kind(Code::NotApplied)
+                .with_hint(hint)
         }
     };
     error.into()

@@ -59,9 +59,11 @@ impl Planned {
     ) -> Result<Self, CommandError> {
         if let Some(defect) = plan::lint::lint(&plan).first() {
             let message = format!("internal error: invalid plan: {defect}");
-            return Err(CommandError::failed(message).with_hint(Some(
-                "please report this bug, with the configuration and the live rules".to_owned(),
-            )));
+            return Err(CommandError::failed(message)
+                .of_kind(Code::Internal)
+                .with_hint(Some(
+                    "please report this bug, with the configuration and the live rules".to_owned(),
+                )));
         }
         let Basis {
             guard,
@@ -157,7 +159,9 @@ impl Planned {
             let message = format!(
                 "the plan is not valid: a rule ended at {ended}, before the plan was complete"
             );
-            return Err(CommandError::failed(message).with_hint(Some("plan again".to_owned())));
+            return Err(CommandError::failed(message)
+                .of_kind(Code::StalePlan)
+                .with_hint(Some("plan again".to_owned())));
         }
         let valid_for = time::Duration::try_from(valid_for).unwrap_or(time::Duration::MAX);
         let valid_until = file::valid_until(self.changes_at, self.made_at, valid_for);

@@ -71,9 +71,10 @@ fn page(verb: Option<&str>) -> Result<String, CommandError> {
         }
     };
     let mut page = Vec::new();
-    Man::new(command)
-        .render(&mut page)
-        .map_err(|error| CommandError::failed(format!("cannot make the page: {error}")))?;
+    Man::new(command).render(&mut page).map_err(|error| {
+        CommandError::failed(format!("internal error: cannot make the page: {error}"))
+            .of_kind(Code::Internal)
+    })?;
     Ok(String::from_utf8_lossy(&page).into_owned())
 }
 

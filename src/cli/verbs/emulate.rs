@@ -20,6 +20,7 @@ use crate::cli::exit::Exit;
 use crate::cli::signals::Signals;
 use crate::cli::streams::to_stdout;
 use crate::emulator::{Access, Emulator, Faults, Options, Quirks};
+use crate::model::Code;
 use crate::render::sanitize;
 
 #[derive(Args, Debug)]
@@ -159,7 +160,9 @@ async fn serve(args: &EmulateArgs) -> Result<Exit, CommandError> {
             let _ = stopped.await;
         })
         .await
-        .map_err(|error| CommandError::failed(format!("the server failed: {error}")))?;
+        .map_err(|error| {
+            CommandError::failed(format!("the server failed: {error}")).of_kind(Code::Listen)
+        })?;
     // Being stopped is how this verb is meant to end.
     watch.abort();
     Ok(Exit::Done)

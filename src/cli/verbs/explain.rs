@@ -187,7 +187,9 @@ fn asked_about<'a>(
             let message = format!(
                 "`--target {selector}` names no instance in the regions that were looked at"
             );
-            return Err(CommandError::failed(message).with_hint(hint));
+            return Err(CommandError::failed(message)
+                .of_kind(Code::NotFound)
+                .with_hint(hint));
         }
     }
     Ok(seen.instances.keys().filter(|id| selected(id)).collect())

@@ -180,7 +180,7 @@ impl SurveyArgs {
             && let Err(error) = atomic_file::write(path, text.as_bytes())
         {
             let message = format!("cannot write `{}`: {error}", path.display());
-            return Err(CommandError::failed(message).into());
+            return Err(CommandError::failed(message).of_kind(Code::File).into());
         }
         run.problems = problems;
         let text = if self.out.is_some() { "" } else { text };

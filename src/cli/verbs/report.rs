@@ -71,7 +71,7 @@ fn merged(files: &[PathBuf]) -> Result<Merged, CommandError> {
     for part in &parts {
         if Exit::of_code(part.exit_code()).is_none() {
             let message = format!("`{}` has an exit code that is not ours", part.name());
-            return Err(CommandError::failed(message));
+            return Err(CommandError::failed(message).of_kind(Code::Report));
         }
     }
     merge::join(parts, |endings| whole(endings).code()).map_err(|error| no(&error))
@@ -88,7 +88,9 @@ fn no(error: &merge::MergeError) -> CommandError {
             "it is written by `--report json=FILE` of the same version"
         }
     };
-    CommandError::failed(error.to_string()).with_hint(Some(hint.to_owned()))
+    CommandError::failed(error.to_string())
+        .of_kind(Code::Report)
+        .with_hint(Some(hint.to_owned()))
 }
 
 /// The exit code that one run over everything would have had, as far as the shards can tell. A code that says that nothing

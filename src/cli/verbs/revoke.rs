@@ -178,6 +178,7 @@ pub(super) async fn revoke(
         RunError::Command(error) => error,
         RunError::Invalid(_) => {
             CommandError::failed(format!("the configuration does not fit `{id}`"))
+                .of_kind(Code::Expectation)
         }
     })
 }
@@ -203,6 +204,7 @@ async fn meant(args: &RevokeArgs, fleet: &Fleet) -> Result<Vec<Grant>, RunError>
                     return Err(CommandError::failed(
                         "whose grants are mine cannot be told: STS does not say who asks",
                     )
+                    .of_kind(Code::Unreadable)
                     .with_hint(Some("name a grant by its id".to_owned()))
                     .into());
                 }

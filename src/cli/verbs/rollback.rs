@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::Args;
 use time::OffsetDateTime;
 
-use crate::apply::receipt::{self, Receipt};
+use crate::apply::receipt::{self, Damage, Receipt};
 use crate::cli::args::{ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, OutArgs, StrategyArgs};
 use crate::cli::connection::{AccessMode, Connection};
 use crate::cli::error::{CommandError, RunError, problems};
@@ -156,14 +156,19 @@ fn narrow(
     if any && receipt.writes().is_empty() {
         let message =
             "nothing in the receipt is what `--target`, `--region` and `--account` name together";
-        return Err(CommandError::failed(message));
+        return Err(CommandError::failed(message).of_kind(Code::NotFound));
     }
     Ok(())
 }
 
 async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunError> {
-    let mut receipt =
-        Receipt::read(&args.receipt).map_err(|damage| CommandError::failed(damage.to_string()))?;
+    let mut receipt = Receipt::read(&args.receipt).map_err(|damage| {
+        let code = match damage {
+            Damage::Unreadable { .. } => Code::File,
+            _ => Code::Receipt,
+        };
+        CommandError::failed(damage.to_string()).of_kind(code)
+    })?;
     narrow(&mut receipt, &args.connection, &args.fleet.target)?;
     let config = match &args.config {
         None => None,

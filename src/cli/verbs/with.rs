@@ -21,7 +21,7 @@ use crate::cli::run::Run;
 use crate::cli::signals::{Signal, Signals};
 use crate::cli::streams::{complain, say};
 use crate::cli::unconfirmed::ReceiptsArgs;
-use crate::model::instant;
+use crate::model::{Code, instant};
 
 /// How long a port may take to answer once the API says that it is open. The packet filter follows within seconds.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
@@ -135,6 +135,7 @@ async fn work(args: &WithArgs, made: &Made, signals: &mut Signals) -> Result<Exi
             Exit::Command(NOT_FOUND),
             format!("cannot run `{program}`: {error}"),
         )
+        .of_kind(Code::Command)
     })?;
     loop {
         tokio::select! {
@@ -168,9 +169,8 @@ async fn answers(address: &str) -> Result<(), CommandError> {
             Err(_) => "no answer in time".to_owned(),
         };
         if began.elapsed() > ANSWERS_WITHIN {
-            return Err(CommandError::failed(format!(
-                "`{address}` does not answer: {why}"
-            )));
+            let message = format!("`{address}` does not answer: {why}");
+            return Err(CommandError::failed(message).of_kind(Code::Command));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(2));

@@ -9,6 +9,7 @@ use crate::apply::{self, Confirmation};
 use crate::cli::error::CommandError;
 use crate::cli::streams::say;
 use crate::cli::terminal;
+use crate::model::Code;
 use crate::plan::Plan;
 
 /// How long to wait before a probe that failed is tried again: a packet filter follows the API by some seconds.
@@ -35,9 +36,11 @@ impl Wanted {
         }
         if let Some((id, why)) = apply::irreversible(plan).first() {
             return Err(
-                CommandError::failed(format!("{id} could not be put back: {why}")).with_hint(Some(
-                    "apply it without `--confirm-within`, or leave it out".to_owned(),
-                )),
+                CommandError::failed(format!("{id} could not be put back: {why}"))
+                    .of_kind(Code::NoSafeWay)
+                    .with_hint(Some(
+                        "apply it without `--confirm-within`, or leave it out".to_owned(),
+                    )),
             );
         }
         Ok(Some(Self {

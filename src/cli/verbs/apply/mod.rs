@@ -175,9 +175,10 @@ async fn carry_out(
     let confirmation = confirm::Wanted::from_args(args, plan)?;
     match output.text(&prepared.text) {
         Err(error) if !args.yes || error.kind() != io::ErrorKind::BrokenPipe => {
-            return Err(CommandError::failed(format!(
+            let message = format!(
                 "not applied: the plan could not be shown: cannot write to stdout: {error}"
-            )));
+            );
+            return Err(CommandError::failed(message).of_kind(Code::File));
         }
         _ => {}
     }
@@ -220,8 +221,12 @@ async fn permission(
             "review them with `plan`, then use `--yes`",
         ));
     }
-    terminal::forget_typed()
-        .map_err(|error| CommandError::failed(format!("the terminal cannot be asked: {error}")))?;
+    terminal::forget_typed().map_err(|error| {
+        CommandError::failed(format!(
+            "not applied: the terminal cannot be asked: {error}"
+        ))
+        .of_kind(Code::NotConfirmed)
+    })?;
     let instances = render::count(instances, "instance");
     let mut stderr = anstream::stderr();
     let _ = write!(stderr, "This changes {instances}. Type \"yes\" to apply: ");
