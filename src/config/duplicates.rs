@@ -54,7 +54,7 @@ pub(super) fn warn(linked: &Linked, report: &mut Report) {
         let place = place(rule.span, by.span, report);
         report
             .warning(
-                Code::Suspicious,
+                Code::Redundant,
                 rule.span,
                 format!("what this rule allows is already allowed by {place}"),
             )

@@ -90,6 +90,9 @@ pub enum Code {
     /// A declared instance is not in the inventory, or one of the inventory is not declared
     #[strum(serialize = "PW-153")]
     InventoryMismatch,
+    /// A rule opens nothing, because another rule opens all of it
+    #[strum(serialize = "PW-154")]
+    Redundant,
 
     /// A change lets somebody in who did not get in before
     #[strum(serialize = "PW-201")]

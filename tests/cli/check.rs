@@ -166,12 +166,12 @@ rules = [
         &[&["plan", "--emulator", "fleet.json"], &region[..]].concat(),
     ] {
         let done = stage.run(verb);
-        let warning = "warning[PW-152]: what this rule allows is already allowed by line 5";
+        let warning = "warning[PW-154]: what this rule allows is already allowed by line 5";
         assert_eq!(done.stderr.matches(warning).count(), 1, "{}", done.shown());
         assert!(done.says("--> firewall.toml:6:3"), "{}", done.shown());
     }
     let done = stage.run(&["check", "--format", "github"]);
-    let annotation = "::warning file=firewall.toml,line=6,col=3,endColumn=44,title=portward PW-152::\
+    let annotation = "::warning file=firewall.toml,line=6,col=3,endColumn=44,title=portward PW-154::\
                       what this rule allows is already allowed by line 5%0Ahint: leave it out\n";
     assert!(done.stdout.contains(annotation), "{}", done.shown());
 }

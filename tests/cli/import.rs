@@ -70,6 +70,36 @@ fn an_imported_fleet_is_in_sync() {
 }
 
 #[test]
+fn live_rules_that_open_nothing_are_kept_and_the_file_says_so() {
+    let stage = stage();
+    let mut odd = stage.fleet();
+    let entry = &mut odd.regions.values_mut().next().expect("a region")[2];
+    entry.port_states = Some(
+        [
+            rule("tcp", 22, 22, &["203.0.113.7/32"]),
+            rule("tcp", 0, 1023, &["203.0.113.0/24"]),
+        ]
+        .into(),
+    );
+    stage.populate(&odd);
+    let done = stage.on_fleet(&["import", "--out", "firewall.toml"]);
+    assert_eq!(done.shown(), "--- exit code 0\n");
+    let text = stage.read("firewall.toml");
+    let remark =
+        "# 1 rule that opens nothing is kept, as live has it: `portward check` names each.";
+    assert_eq!(text.lines().nth(2), Some(remark), "{text}");
+    let check = stage.run(&["check"]);
+    assert!(
+        check.stderr.contains("warning[PW-154]"),
+        "{}",
+        check.shown()
+    );
+    stage.assert_in_sync();
+    let strict = stage.on_fleet(&["plan", "--detailed-exitcode", "--strict-spelling"]);
+    assert_eq!(strict.code, Some(0), "{}", strict.shown());
+}
+
+#[test]
 fn one_instance_can_be_imported() {
     let stage = stage();
     let done = stage.on_fleet(&["import", "old-1"]);

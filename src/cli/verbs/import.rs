@@ -13,7 +13,7 @@ use crate::cli::streams::{complain, say};
 use crate::config::{self, Imported};
 use crate::model::{Code, Live, LiveFirewall};
 use crate::render::json::{Problem, Severity};
-use crate::render::schema;
+use crate::render::{count, schema};
 
 #[derive(Args, Debug)]
 pub(super) struct ImportArgs {
@@ -48,8 +48,20 @@ pub(super) async fn run(
         left_out,
         differs,
     } = config::import(&live, &regions);
-    text.insert_str(0, &format!("{}\n", schema::LINE));
     text.push_str(&config::accounts(&survey.accounts));
+    let idle = idle_rules(&text);
+    if idle > 0 {
+        let remark = format!(
+            "# {} that open{} nothing {} kept, as live has {}: `portward check` names each.\n",
+            count(idle, "rule"),
+            if idle == 1 { "s" } else { "" },
+            if idle == 1 { "is" } else { "are" },
+            if idle == 1 { "it" } else { "them" },
+        );
+        let end_of_first_line = text.find('\n').map_or(0, |at| at + 1);
+        text.insert_str(end_of_first_line, &remark);
+    }
+    text.insert_str(0, &format!("{}\n", schema::LINE));
     // What `plan` would say of it: there are rules that nobody can be sure of.
     let doubtful = |live: &LiveFirewall| !live.uncertain().is_empty() || !live.unknown().is_empty();
     if live.firewalls.values().flatten().any(doubtful) {
@@ -68,4 +80,15 @@ pub(super) async fn run(
     }
     args.survey
         .deliver(run, &text, problems, Exit::first_of(&held), output)
+}
+
+/// How many rules of a configuration `check` warns of, because nobody gets in by them who does not get in anyway.
+fn idle_rules(text: &str) -> usize {
+    let source = config::Source::new("firewall.toml", text.to_owned());
+    let Ok(config) = config::parse(vec![source]) else {
+        return 0;
+    };
+    let is_idle = |code| matches!(code, Code::Redundant | Code::Suspicious);
+    let warnings = config.warnings().iter();
+    warnings.filter(|warning| is_idle(warning.code)).count()
 }
