@@ -95,6 +95,37 @@ def many():
     return {"format": "portward.inventory", "version": 1, "regions": regions}
 
 
+WIDE = {"ssh": 22, "smtp": 25, "http": 80, "https": 443, "imaps": 993, "mysql": 3306, "postgres": 5432, "rdp": 3389}
+
+
+def wide():
+    """More services that change than a table has columns: one instance with long lists of sources, one with long sources."""
+    lines = {"wide-1": [], "wide-2": []}
+    rules = {"wide-1": [], "wide-2": []}
+
+    def change(name, service, port, old, new):
+        lines[name].append(f"  {{ allow = {json.dumps(service)}, from = {json.dumps([old[0], *new])} }},")
+        rules[name].append(tcp(port, [n for n in old if "." in n], [n for n in old if ":" in n]))
+
+    for at, (service, port) in enumerate(WIDE.items()):
+        old = [f"198.51.100.{10 * at + n}/32" for n in range(6)] + [f"2001:db8:ffff:{at}{n}::/64" for n in range(6)]
+        new = [f"203.0.113.{10 * at + n}" for n in range(6)] + [f"2001:db8:{at}:{n}::/64" for n in range(5)]
+        change("wide-1", service, port, old, new)
+        old, new = ([f"2001:db8:{side}:5678:9abc:def0:{at}:{n}123/128" for n in (1, 2)] for side in (1111, 2222))
+        change("wide-2", service, port, ["198.51.100.7/32", *old], new)
+    config = 'version = 1\ndefaults = { region = "eu-central-1" }\n'
+    for name, rows in lines.items():
+        config += "\n".join([f"[instances.{name}]", "rules = [", *rows, "]", ""])
+    fleet = example()
+    instance = next(one for one in fleet["regions"]["eu-central-1"] if one["ipAddressType"] == "dualstack")
+    made = [
+        {**instance, "name": name, "arn": f"{instance['arn'][:-1]}{at}", "tags": {}, "portStates": rules[name]}
+        for at, name in enumerate(rules)
+    ]
+    fleet["regions"] = {"eu-central-1": made}
+    return config, fleet
+
+
 def example():
     return json.loads((ROOT / "examples/fleet.json").read_text(encoding="utf-8"))
 
@@ -134,6 +165,8 @@ def main():
     fleet = written("fleet.json", example())
     emulated = written("emulated.json", example())
     partly = written("partly.json", partly_unreadable())
+    wide_config, wide_fleet = wide()
+    wide_config, wide_fleet = written("wide.toml", wide_config), written("wide.json", wide_fleet)
     many_config, many_fleet = written("many.toml", MANY), written("many.json", many())
     pages = [
         ("plan", ["plan", "-c", config, "--inventory", fleet, "--out", "plan.json"], 0),
@@ -145,6 +178,8 @@ def main():
         ("partly", ["drift", "-c", config, "--inventory", partly], 6),
         ("many", ["plan", "-c", many_config, "--inventory", many_fleet], 0),
         ("many-drift", ["drift", "-c", many_config, "--inventory", many_fleet], 2),
+        ("wide", ["plan", "-c", wide_config, "--inventory", wide_fleet], 0),
+        ("wide-drift", ["drift", "-c", wide_config, "--inventory", wide_fleet], 2),
         ("check", ["check", "-c", refused], 3),
         ("failed", ["plan", "-c", config, "--inventory", "no-such.json"], 1),
     ]

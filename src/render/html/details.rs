@@ -171,7 +171,10 @@ fn cause(cause: &Cause) -> Markup {
             CauseKind::Absent => " absent",
             CauseKind::Expired => " expired",
         }
-        @if let Some(why) = &cause.why { " " (sanitize(why)) }
+        @if let Some(why) = &cause.why {
+            @if cause.kind != CauseKind::Declared { ":" }
+            " " (sanitize(why))
+        }
         @if let Some(owner) = &cause.owner { ", owner " (sanitize(owner)) }
         @if let Some(end) = cause.until { " until " span.whole { (until(end)) } }
     }
@@ -192,7 +195,12 @@ fn oddities(plan: &InstancePlan) -> Markup {
 fn notes(notes: &[Note]) -> Markup {
     html! {
         @for (text, origins) in by_text(notes) {
-            li { (sanitize(text)) @for origin in origins { " " (code(&origin)) } }
+            li {
+                (sanitize(text))
+                @if !origins.is_empty() {
+                    " (" (joined(origins.iter().map(|origin| code(origin)), ", ")) ")"
+                }
+            }
         }
     }
 }

@@ -26,7 +26,7 @@ fn tags(page: &str) -> (Vec<String>, Vec<String>) {
             .to_lowercase();
         match name.strip_prefix('/') {
             Some(name) => closed.push(name.to_owned()),
-            None if ["meta", "br", "input", "!doctype"].contains(&name.as_str()) => {}
+            None if ["meta", "br", "wbr", "input", "!doctype"].contains(&name.as_str()) => {}
             None => opened.push(name),
         }
     }

@@ -44,6 +44,16 @@ pub(super) fn cell(row: &Row<'_>, kept: &[Exposed], column: &Column, sense: Sens
     }
 }
 
+/// A source that may be broken behind a colon, so that long addresses of IPv6 do not make a column wide.
+fn breakable(text: &str) -> Markup {
+    html! {
+        @for (at, piece) in text.split_inclusive(':').enumerate() {
+            @if at > 0 && !piece.starts_with([':', '/']) { wbr; }
+            (piece)
+        }
+    }
+}
+
 /// Services to which the same people got and get in, with these.
 fn alike(said: &[Said<'_>]) -> BTreeMap<String, Vec<String>> {
     let mut alike: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -107,7 +117,7 @@ impl<'a> Said<'a> {
     fn markup(&self, sense: Sense) -> Markup {
         html! {
             @for (way, all) in sense.directions(&self.gained, &self.lost) {
-                @for text in all { span.source.(way.weight.class()) { (way.mark) (text) } }
+                @for text in all { span.source.(way.weight.class()) { (way.mark) (breakable(text)) } }
             }
             @if self.changes() && !self.kept.is_empty() {
                 small { (sense.both) " " (self.kept.join(", ")) }
