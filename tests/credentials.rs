@@ -418,6 +418,34 @@ fn instance_metadata() {
     case.signs_with("ASIAIMDS");
 }
 
+#[test]
+fn a_metadata_service_that_refuses_offers_nothing() {
+    let case = Case::new(|_| Reply::Http(403, vec![], String::new()))
+        .env("AWS_EC2_METADATA_DISABLED", "false")
+        .env_url("AWS_EC2_METADATA_SERVICE_ENDPOINT", "");
+    let log = case.run();
+    let said = log
+        .lines()
+        .find(|line| line.contains("without credentials: "));
+    let said = said.unwrap_or_else(|| panic!("{log}"));
+    assert!(said.ends_with("no usable credentials were found"), "{said}");
+}
+
+#[test]
+fn a_profile_without_any_shared_file_is_named_as_the_cause() {
+    let log = Case::without_server()
+        .env("PORTWARD_TEST_PROFILE", "typo")
+        .run();
+    assert!(
+        log.contains("no usable credentials: no shared file has this profile"),
+        "{log}"
+    );
+    assert!(
+        log.contains("hint: the shared files have no profile; "),
+        "{log}"
+    );
+}
+
 fn metadata(key: &str) -> String {
     format!(
         r#"{{"Code":"Success","LastUpdated":"2026-01-01T00:00:00Z","Type":"AWS-HMAC","AccessKeyId":"{key}",

@@ -6,8 +6,9 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::path::Path;
 
-use clap::error::{ContextValue, ErrorKind};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 
@@ -159,14 +160,23 @@ fn habit(kind: ErrorKind, text: &str) -> Option<&'static str> {
         (ErrorKind::InvalidSubcommand, "destroy" | "delete" | "close") => {
             "take the rule out of the configuration, and `portward apply`"
         }
-        (ErrorKind::InvalidSubcommand, "version") => "`portward --version`",
+        (
+            ErrorKind::InvalidSubcommand,
+            "state" | "output" | "taint" | "unlock" | "force-unlock",
+        ) => "there is no state: what is live is read anew for each plan",
+        (ErrorKind::InvalidSubcommand, "version") => "`portward --version` says it",
         (ErrorKind::UnknownArgument, "--dry-run" | "--dryrun" | "--noop" | "-n" | "--check") => {
             "`portward plan` shows what `apply` would do, and changes nothing"
         }
-        (ErrorKind::UnknownArgument, "--force" | "--auto-approve" | "-y") => {
+        (ErrorKind::UnknownArgument, "--force" | "--auto-approve" | "-y" | "-a") => {
             "`apply --yes` does not ask; no flag overrides every guard, `--allow` names one"
         }
         (ErrorKind::UnknownArgument, "-f" | "--file" | "--config-file") => {
+            "`-c FILE` names the configuration"
+        }
+        (ErrorKind::UnknownArgument, text)
+            if Path::new(text).extension().is_some_and(|end| end == "toml") =>
+        {
             "`-c FILE` names the configuration"
         }
         (ErrorKind::UnknownArgument, "--json" | "-o" | "--output") => {
@@ -176,8 +186,9 @@ fn habit(kind: ErrorKind, text: &str) -> Option<&'static str> {
     })
 }
 
-/// What would help with a command line that clap refuses: which verbs take a flag, and which variable gives one.
-pub(super) fn hint(error: &clap::Error, mut command: Command) -> Option<String> {
+/// What would help with a command line that clap refuses: which verbs take a flag, and which variable gives one. Where it is
+/// known what is meant, clap's own guess goes.
+pub(super) fn hint(error: &mut clap::Error, mut command: Command) -> Option<String> {
     command.build();
     let texts = error.context().flat_map(|(_, value)| match value {
         ContextValue::String(text) => vec![text.clone()],
@@ -186,6 +197,14 @@ pub(super) fn hint(error: &clap::Error, mut command: Command) -> Option<String> 
     });
     let texts: Vec<String> = texts.collect();
     if let Some(habit) = texts.iter().find_map(|text| habit(error.kind(), text)) {
+        for guess in [
+            ContextKind::SuggestedArg,
+            ContextKind::SuggestedSubcommand,
+            ContextKind::Suggested,
+            ContextKind::Usage,
+        ] {
+            error.remove(guess);
+        }
         return Some(habit.to_owned());
     }
     let longs = texts
@@ -287,12 +306,21 @@ mod tests {
             (&["frobnicate"], None),
             (&["apply", "--dry-run"], Some("portward plan")),
             (&["apply", "--force"], Some("apply --yes")),
+            (&["apply", "-auto-approve"], Some("apply --yes")),
+            (&["plan", "--output", "json"], Some("--format json")),
+            (&["check", "firewall.toml"], Some("-c FILE")),
+            (&["state", "list"], Some("there is no state")),
             (&["plan", "-f", "firewall.toml"], Some("-c FILE")),
             (&["plan", "--frobnicate"], None),
         ] {
             let typed = ["portward"].iter().chain(typed);
             let error = command().try_get_matches_from(typed.clone());
-            let found = super::hint(&error.expect_err("refused"), command());
+            let mut error = error.expect_err("refused");
+            let found = super::hint(&mut error, command());
+            assert!(
+                hint.is_none() || !error.to_string().contains("similar"),
+                "{typed:?}: {error}"
+            );
             let found = found.as_deref().unwrap_or_default();
             assert_eq!(!found.is_empty(), hint.is_some(), "{typed:?}: {found}");
             assert!(

@@ -46,8 +46,8 @@ use verbs::{Cli, command};
 pub fn main() -> Exit {
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,
-        Err(error) => {
-            let hint = flags::hint(&error, command());
+        Err(mut error) => {
+            let hint = flags::hint(&mut error, command());
             return streams::clap_message(&error, hint.as_deref());
         }
     };

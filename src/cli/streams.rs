@@ -7,6 +7,7 @@ use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use anstream::adapter::strip_str;
 use indicatif::ProgressBar;
 
 use super::exit::Exit;
@@ -84,8 +85,27 @@ pub(super) fn complain(code: Code, message: &str, hint: Option<&str>) {
 /// Warnings on a configuration on stderr.
 pub(super) fn warn(warnings: &[Diagnostic]) {
     for warning in warnings {
-        to_stderr(&format!("{}\n", warning.render(true)));
+        diagnostics(&format!("{}\n", warning.render(true)));
     }
+}
+
+/// Rendered problems of a configuration on stderr. Sentences are broken where a line ends; what is quoted from a file is not.
+pub(super) fn diagnostics(text: &str) {
+    let width = stderr_width();
+    let is_sentence = |line: &str| {
+        let plain = strip_str(line).to_string();
+        let plain = plain.trim_start();
+        let starts = ["error", "warning", "note: ", "= help: "];
+        starts.iter().any(|start| plain.starts_with(start))
+    };
+    let lines = text.split_inclusive('\n').map(|line| {
+        if is_sentence(line) {
+            wrap(line, width)
+        } else {
+            line.to_owned()
+        }
+    });
+    to_stderr(&lines.collect::<String>());
 }
 
 /// Help, version or a usage error, as clap words them.
@@ -95,11 +115,9 @@ pub(super) fn clap_message(error: &clap::Error, hint: Option<&str>) -> Exit {
         // What was typed may come from a pipeline's variables, line breaks included.
         let text = sanitize_lines(&text.to_string());
         let text = text.replacen("error:", &format!("error[{}]:", Code::Usage), 1);
-        let mut stderr = anstream::stderr().lock();
-        let _ = write!(stderr, "{text}");
-        if let Some(hint) = hint {
-            let _ = writeln!(stderr, "\nhint: {}", sanitize(hint));
-        }
+        let hint = hint.map(|hint| format!("\nhint: {}\n", sanitize(hint)));
+        let text = text + &hint.unwrap_or_default();
+        to_stderr(&wrap(&text, stderr_width()));
         return Exit::Usage;
     }
     to_stdout(&text.to_string())

@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::{IpNet, Ipv4Subnets};
 
 use super::names::looks_like_address;
+use super::port_expr;
+use super::services::service_keys;
 use super::source::quote;
 use crate::model::REGIONS;
 
@@ -24,10 +26,64 @@ pub(super) fn allow(text: &str) -> Option<String> {
     if is_number(first) && is_number(last) && plain.len() <= 11 {
         return Some(format!("write `tcp/{plain}` or `udp/{plain}`"));
     }
+    if let Some(list) = services(&plain) {
+        return Some(list);
+    }
     let (protocol, ports) = plain.split_once([':', ' ', '-'])?;
     let ports = ports.trim();
     (matches!(protocol, "tcp" | "udp") && is_number(ports) && ports.len() <= 5)
         .then(|| format!("write `{protocol}/{ports}`"))
+}
+
+/// How several services in one text are written.
+fn services(text: &str) -> Option<String> {
+    let is_service = |part: &str| {
+        service_keys(part).is_some() || port_expr::parse(part).is_some_and(|key| key.is_ok())
+    };
+    let parts: Vec<&str> = text
+        .split([',', ';', ' '])
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect();
+    if parts.len() < 2 || !parts.iter().all(|part| is_service(part)) {
+        return None;
+    }
+    let parts: Vec<String> = parts.iter().map(|part| format!("\"{part}\"")).collect();
+    Some(format!("write a list: [{}]", parts.join(", ")))
+}
+
+/// What a key of another tool is called here, in a table with these keys.
+pub(super) fn key(word: &str, known: &[&str]) -> Option<&'static str> {
+    let is_rule = known.contains(&"allow");
+    let is_instance = known.contains(&"rules") && !known.contains(&"match");
+    Some(
+        match word.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
+            "port" | "ports" | "fromport" | "toport" | "protocol" | "proto" | "service"
+                if is_rule =>
+            {
+                "`allow` names protocol and port, as in `allow = \"tcp/22\"`"
+            }
+            "source" | "sources" | "src" | "cidr" | "cidrs" | "cidrblocks" | "ipv6cidrs"
+            | "cidrlistaliases" | "ip" | "address" | "addresses"
+                if is_rule =>
+            {
+                "`from` names who gets in, as in `from = \"203.0.113.7\"`"
+            }
+            "name" | "description" | "comment" | "reason" if is_rule => {
+                "`why` says what a rule is for"
+            }
+            "expires" | "expiry" | "end" | "ttl" if is_rule => {
+                "`until` says when a rule ends, as in `until = 2031-12-31`"
+            }
+            "region" | "account" if is_instance => {
+                "the name of the table has it, as in `[instances.\"eu-central-1/web-1\"]`"
+            }
+            "port" | "ports" | "allow" | "ingress" | "portinfos" | "portstates" if is_instance => {
+                "`rules` is a list, as in `rules = [{ allow = \"ssh\", from = \"203.0.113.7\" }]`"
+            }
+            _ => return None,
+        },
+    )
 }
 
 /// How something in `from` that is no set of addresses is written.
@@ -42,6 +98,15 @@ pub(super) fn from(text: &str) -> Option<String> {
         | "public" => {
             return Some("to let everyone in, write `anywhere`".to_owned());
         }
+        "lightsail" | "browser" | "console" => {
+            return Some("the browser client is `lightsail-connect`".to_owned());
+        }
+        "localhost" | "self" | "vpc" | "private" | "internal" => {
+            return Some(
+                "this firewall sees public traffic only: name the public address that it comes from"
+                    .to_owned(),
+            );
+        }
         "me" | "myself" | "my-ip" | "myip" => {
             return Some("write the address, as in `192.0.2.1`".to_owned());
         }
@@ -53,9 +118,21 @@ pub(super) fn from(text: &str) -> Option<String> {
         );
     }
     if let Some((first, last)) = plain.split_once('-')
-        && let (Ok(first), Ok(last)) = (first.trim().parse(), last.trim().parse())
+        && let Ok(first) = first.trim().parse::<Ipv4Addr>()
     {
-        return Some(range(first, last));
+        let last = last.trim();
+        let end = last.parse().ok().or_else(|| {
+            let [a, b, c, _] = first.octets();
+            last.parse().ok().map(|d| Ipv4Addr::from([a, b, c, d]))
+        });
+        if let Some(end) = end {
+            return Some(range(first, end));
+        }
+    }
+    if let Some((address, length)) = plain.split_once('\\')
+        && let Ok(network) = format!("{address}/{length}").parse::<IpNet>()
+    {
+        return Some(format!("write `{network}`"));
     }
     wildcard(&plain).or_else(|| host_name(&plain))
 }
@@ -174,6 +251,10 @@ pub(super) fn region(text: &str) -> Option<String> {
     Some(format!("{} is {}", known.display, quote(known.name)))
 }
 
+/// A part of a file in JSON or YAML.
+pub(super) const COLON: &str = "TOML writes `key = value`; where this is a part of what the AWS CLI prints, `portward import` writes it \
+                                as a configuration";
+
 /// Lines from a place on in which what the AWS CLI prints shows.
 const LINES_LOOKED_AT: usize = 20;
 
@@ -228,6 +309,11 @@ mod tests {
             ("TCP 22", Some("write `tcp/22`")),
             ("any", Some("`all` is every port of every protocol")),
             ("All traffic", Some("`all` is every port of every protocol")),
+            ("http, https", Some("write a list: [\"http\", \"https\"]")),
+            (
+                "ssh tcp/8080",
+                Some("write a list: [\"ssh\", \"tcp/8080\"]"),
+            ),
             ("webserver", None),
             ("tcp:", None),
             ("-", None),
@@ -246,6 +332,15 @@ mod tests {
             (
                 "203.0.113.0-203.0.113.9",
                 Some("write networks: [\"203.0.113.0/29\", \"203.0.113.8/31\"]"),
+            ),
+            (
+                "203.0.113.0-9",
+                Some("write networks: [\"203.0.113.0/29\", \"203.0.113.8/31\"]"),
+            ),
+            ("203.0.113.0\\24", Some("write `203.0.113.0/24`")),
+            (
+                "lightsail",
+                Some("the browser client is `lightsail-connect`"),
             ),
             (
                 "203.0.113.1 - 203.0.113.254",

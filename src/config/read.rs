@@ -20,7 +20,7 @@ use super::place::Place;
 use super::sections::sections;
 use super::selector::Selector;
 use super::source::{Source, Span, quote};
-use super::syntax;
+use super::syntax::{self, Parsed};
 use super::tree::{Cx, Text, Value};
 use super::{habits, names, regions, services, source_expr};
 use crate::model::{Code, Mode, Strategy};
@@ -93,8 +93,13 @@ pub(super) fn parts(
                 .hint(habits::file(source.text()).unwrap_or("the first line is `version = 1`"));
             break;
         }
-        let broken = syntax::report(report, file, part.clone(), &errors);
+        let parsed = syntax::report(report, file, part.clone(), &errors);
+        let broken = parsed != Parsed::Whole;
         defs.incomplete |= broken;
+        if parsed == Parsed::Foreign {
+            syntax::dismantle(root.into_inner());
+            continue;
+        }
         let mut cx = Cx {
             report,
             file,

@@ -11,20 +11,49 @@ use super::habits;
 use super::source::{Span, quote};
 use crate::model::Code;
 
+/// What the parser says of a key without its value.
+const NO_ASSIGNMENT: &str = "missing assignment";
+
 /// How many errors are given the place of a first definition: finding it looks through the text.
 const READ_ACTIONS: usize = 20;
 
-/// Reports every syntax error of a part of a file. Answers whether a part of the file may be lost by them.
+/// What came of a part of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parsed {
+    /// All of it is there.
+    Whole,
+    /// Some of it may be lost.
+    Partial,
+    /// It is written in another notation, so that what the parser made of it means nothing.
+    Foreign,
+}
+
+/// Reports every syntax error of a part of a file. A part with `:` in place of `=` has one error.
 pub(super) fn report(
     report: &mut Report,
     file: usize,
     part: Range<usize>,
     errors: &[Error],
-) -> bool {
+) -> Parsed {
     let source = report.source(file);
     let text = &source.text()[part.clone()];
     let place =
         |range: Range<usize>| Span::new(file, part.start + range.start..part.start + range.end);
+    let is_colon = |range: &Range<usize>| {
+        let rest = text.get(range.start..).unwrap_or_default();
+        rest.trim_start().starts_with(':')
+    };
+    let colons = errors
+        .iter()
+        .filter(|error| error.message().contains(NO_ASSIGNMENT));
+    let mut colons = colons.filter_map(Error::span).filter(is_colon);
+    if let Some(colon) = colons.next() {
+        let message = "expected `=`, found `:`";
+        report
+            .error(Code::Syntax, place(colon.start..colon.start + 1), message)
+            .hint(habits::COLON);
+        return Parsed::Foreign;
+    }
     // The parser names no place for some errors; the place of the one before is the nearest there is.
     let mut last = 0;
     let (mut looks, mut partial, mut is_pasted) = (0, false, false);
@@ -65,7 +94,11 @@ pub(super) fn report(
             }
         }
     }
-    partial
+    if partial {
+        Parsed::Partial
+    } else {
+        Parsed::Whole
+    }
 }
 
 /// Where the table or the key was first written that `again` defines again, as far as the letters of the lines tell.

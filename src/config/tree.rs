@@ -6,6 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::Report;
+use super::habits;
 use super::source::{Span, quote};
 use crate::model::Code;
 
@@ -78,9 +79,10 @@ impl Cx<'_> {
             let span = self.span(key);
             let near =
                 super::suggest::nearest(&mut self.report.compared, word, known.iter().copied());
-            let hint = match near {
-                Some(near) => format!("did you mean {}?", quote(near)),
-                None => format!("the keys here are {}", list(known)),
+            let hint = match (habits::key(word, known), near) {
+                (Some(habit), _) => habit.to_owned(),
+                (None, Some(near)) => format!("did you mean {}?", quote(near)),
+                (None, None) => format!("the keys here are {}", list(known)),
             };
             self.report
                 .error(

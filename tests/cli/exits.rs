@@ -481,6 +481,6 @@ fn the_first_mistakes_are_answered_with_what_to_do() {
     }
     let config = stage.on_fleet(&["apply", "firewall.toml"]);
     assert_eq!(config.code, Some(4), "{}", config.shown());
-    let hint = "a configuration is named with `-c`: portward apply -c firewall.toml";
+    let hint = "a configuration is named with `-c`: `portward apply -c firewall.toml`";
     assert!(config.stderr.contains(hint), "{}", config.shown());
 }

@@ -39,6 +39,22 @@ fn json(stage: &Stage, args: &[&str]) -> serde_json::Value {
 }
 
 #[test]
+fn a_bare_port_is_a_port_of_tcp_in_the_advice_too() {
+    let done = stage().on_fleet(&["explain", "web-1", "--from", "192.0.2.1", "--to", "80"]);
+    insta::assert_snapshot!(done.shown(), @r#"
+    eu-central-1/web-1: tcp/80 from 192.0.2.1
+      live: allowed
+        tcp/80 (http) from 192.0.2.1/32, by rule tcp/80
+      desired: not allowed
+      to let all of it in: add { allow = "tcp/80", from = "192.0.2.1" } to the rules
+        of `eu-central-1/web-1`
+    --- stderr
+    note: `--to 80` is taken as `--to tcp/80`
+    --- exit code 0
+    "#);
+}
+
+#[test]
 fn the_rule_and_the_line_are_named() {
     let done = stage().on_fleet(&["explain", "web-1", "--from", "203.0.113.7", "--to", "ssh"]);
     insta::assert_snapshot!(done.shown(), @r#"

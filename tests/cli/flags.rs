@@ -1048,7 +1048,7 @@ fn flags_that_would_be_ignored_are_refused() {
     ] {
         let seen = in_template(args, &[]);
         assert_eq!(seen.done.code, Some(64), "{args}: {}", seen.brief());
-        assert!(seen.done.stderr.contains(why), "{args}: {}", seen.brief());
+        assert!(seen.done.says(why), "{args}: {}", seen.brief());
         assert_eq!(
             seen.stage.read("fleet.json"),
             template()["fleet.json"],

@@ -35,11 +35,7 @@ fn assert_harmless(done: &Done) {
 
 /// Whether the text came through at all, so that a test does not pass because nothing was shown.
 fn assert_told(done: &Done, what: &str) {
-    assert!(
-        done.stdout.contains(what) || done.stderr.contains(what),
-        "{}",
-        done.shown()
-    );
+    assert!(done.says(what), "{}", done.shown());
 }
 
 #[test]

@@ -172,7 +172,8 @@ fn a_configuration_with_mistakes() {
     4 | rules = [{ alow = "ssh", from = "203.0.113.7/24" }]
       |                                 ^^^^^^^^^^^^^^^^
       |
-      = help: the network is `203.0.113.0/24`; for the one address write `203.0.113.7`
+      = help: the network is `203.0.113.0/24`; for the one address write
+              `203.0.113.7`
 
     3 errors
     --- exit code 65

@@ -6,7 +6,6 @@
 mod document;
 mod text;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum as _;
@@ -17,7 +16,7 @@ use super::exit::Exit;
 use super::output::{Output, write_report};
 use super::run::Run;
 use super::session::Planned;
-use super::streams::{complain, to_stdout};
+use super::streams::{self, complain, to_stdout};
 use crate::model::sanitize_json;
 use crate::render;
 
@@ -76,7 +75,7 @@ pub(super) fn fail(output: &Output, run: &mut Run, error: impl Into<RunError>) -
     let error = error.into();
     match &error {
         RunError::Invalid(diagnostics) => {
-            let _ = write!(anstream::stderr(), "{}", diagnostics.render(true));
+            streams::diagnostics(&diagnostics.render(true));
         }
         RunError::Command(error) => complain(error.code, &error.message, error.hint.as_deref()),
     }

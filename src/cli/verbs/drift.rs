@@ -16,6 +16,7 @@ use crate::cli::notify::{self, NotifyArgs};
 use crate::cli::output::Output;
 use crate::cli::present::{fail, plan_text, show_plan};
 use crate::cli::run::Run;
+use crate::cli::streams::fit;
 use crate::policy::JudgedRules;
 use crate::render::text::{self, Asked};
 
@@ -63,7 +64,7 @@ async fn look(args: &DriftArgs, run: &mut Run, output: &Output) -> Result<Exit, 
     let inventory = args.planning.inventory();
     let asked = inventory.as_deref().map_or(Asked::Drift, Asked::DriftOf);
     let mut text = plan_text(run, &planned, asked, false);
-    text.push_str(&text::last_changes(&run.facts.last_changes));
+    text.push_str(&fit(&text::last_changes(&run.facts.last_changes)));
     let differs = args.planning.differs(&planned.plan);
     Ok(show_plan(output, run, planned, differs, &text))
 }

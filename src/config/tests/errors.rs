@@ -12,6 +12,26 @@ fn check(cases: &[(&str, &[&str])]) {
 const USED: &str = "[instances.ab]\nrules = [{ allow = \"ssh\", from = \"x\" }]\n";
 
 #[test]
+fn what_other_tools_write() {
+    check(&[
+        (
+            "[instances.ab]\nrules = [{ \"fromPort\": 22, \"toPort\": 22, \"protocol\": \"tcp\", \"cidrs\": [\"0.0.0.0/0\"] }]",
+            &[
+                "3:22: error[PW-102]: expected `=`, found `:` (TOML writes `key = value`; where this is a part of what the AWS CLI prints, `portward import` writes it as a configuration)",
+            ],
+        ),
+        (
+            "[instances.ab]\nregion = \"eu-central-1\"\nrules = [{ allow = \"ssh\", cidr = \"x\", from = \"203.0.113.7\", name = \"x\" }]",
+            &[
+                "3:1: error[PW-103]: unknown key `region` in instance `ab` (the name of the table has it, as in `[instances.\"eu-central-1/web-1\"]`)",
+                "4:27: error[PW-103]: unknown key `cidr` in a rule (`from` names who gets in, as in `from = \"203.0.113.7\"`)",
+                "4:61: error[PW-103]: unknown key `name` in a rule (`why` says what a rule is for)",
+            ],
+        ),
+    ]);
+}
+
+#[test]
 fn keys_and_types() {
     check(&[
         (

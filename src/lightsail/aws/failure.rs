@@ -22,8 +22,8 @@ const MESSAGE: usize = 1_000;
 const NAME: usize = 100;
 
 /// What to do without credentials. The whole chain is in the log.
-const CHAIN: &str = "name a profile with `--profile` or AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; \
-                     `portward doctor` looks at each source, and `-v` says what was tried";
+const CHAIN: &str = "name a profile with `--profile`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; \
+                     `portward doctor` looks at each source";
 
 /// How a role's credentials are had.
 const ASSUME: &str = "AssumeRole";
@@ -141,7 +141,14 @@ pub(super) fn no_credentials(
         return error.with_hint(profiles_hint(&profiles::names()));
     }
     let message = match text.trim_end_matches('.') {
+        "the credential provider was not enabled" => {
+            let message = "no usable credentials: no shared file has this profile";
+            let error = Error::new(Kind::Unauthenticated, action, target, message);
+            return error.with_hint(profiles_hint(&profiles::names()));
+        }
         "no credentials found in chain" => "no usable credentials were found".to_owned(),
+        // The metadata service is the last source. A machine without it has no credentials anywhere.
+        text if text.contains("IMDS") => "no usable credentials were found".to_owned(),
         text => format!("no usable credentials: {text}"),
     };
     Error::new(Kind::Unauthenticated, action, target, message).with_hint(CHAIN)

@@ -156,13 +156,11 @@ fn read_plan(args: &ApplyArgs, path: &Path) -> Result<PlanFile, CommandError> {
         let is_config = path
             .extension()
             .is_some_and(|extension| extension == "toml");
-        let hint = match refusal {
-            file::PlanFileError::NotAPlan(_) if is_config => {
-                format!("a configuration is named with `-c`: portward apply -c {name}")
-            }
-            _ => refusal.hint().to_owned(),
-        };
-        wrong(format!("`{name}`: {refusal}")).with_hint(Some(hint))
+        if is_config && matches!(refusal, file::PlanFileError::NotAPlan(_)) {
+            let hint = format!("a configuration is named with `-c`: `portward apply -c {name}`");
+            return wrong(format!("`{name}` is not a plan")).with_hint(Some(hint));
+        }
+        wrong(format!("`{name}`: {refusal}")).with_hint(Some(refusal.hint().to_owned()))
     })
 }
 
