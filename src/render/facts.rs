@@ -113,7 +113,7 @@ pub enum LastChange {
     Forgotten,
     /// The service could not be asked.
     Unreadable {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }

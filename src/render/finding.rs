@@ -138,7 +138,7 @@ pub fn troubles(run: &Run<'_>) -> Vec<Finding> {
 
 /// The same without what guards refuse.
 pub(super) fn others(run: &Run<'_>) -> Vec<Finding> {
-    let mut findings = said(run);
+    let mut findings = problems(run);
     let empty = Plan::default();
     let plan = run.plan.unwrap_or(&empty);
     findings.extend(plan.instances.iter().filter_map(refused));
@@ -266,7 +266,7 @@ pub(super) fn opened(compared: &Compared, what: &str, who: &str, origin: &Origin
 }
 
 /// What the run and the configuration's reader said themselves.
-fn said(run: &Run<'_>) -> Vec<Finding> {
+fn problems(run: &Run<'_>) -> Vec<Finding> {
     run.error
         .iter()
         .chain(run.problems.iter())

@@ -35,7 +35,7 @@ pub struct Grants {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Grant {
-    /// Where.
+    /// The instance that has the tag.
     pub instance: InstanceId,
     /// What the tag says, and what becomes of it.
     #[serde(flatten)]

@@ -85,7 +85,7 @@ pub enum Severity {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Problem {
-    /// Which of both.
+    /// Error or warning.
     pub severity: Severity,
     /// What kind it is, as in `PW-101`.
     #[cfg_attr(test, schemars(with = "String"))]
@@ -98,7 +98,7 @@ pub struct Problem {
     pub line: Option<usize>,
     /// From 1, in characters.
     pub column: Option<usize>,
-    /// Where it ends.
+    /// The line in which it ends.
     pub end_line: Option<usize>,
     /// The column right behind its last character.
     pub end_column: Option<usize>,

@@ -22,7 +22,7 @@ pub(crate) use fleet::explanations;
 
 use super::access::of_plan;
 use super::facts::Asked;
-use super::finding::policies::{Broken, SHOWN, broken, seen, standing};
+use super::finding::policies::{Broken, SHOWN, broken, occurrence, standing};
 use super::finding::{Finding, Level, troubles};
 use super::json::{Run, Severity};
 use super::text;
@@ -76,7 +76,7 @@ fn composed(run: &Run<'_>, detail: Detail) -> String {
         run.verb,
         headline(run)
     );
-    wrong(&mut out, run, detail);
+    problems(&mut out, run, detail);
     if let Some(plan) = run.plan {
         access::parts(&mut out, &of_plan(plan, run.asked()), detail);
     }
@@ -208,7 +208,7 @@ fn sign(level: Level) -> &'static str {
 }
 
 /// What stands in the way, then policies that do not hold, then what is odd.
-fn wrong(out: &mut String, run: &Run<'_>, detail: Detail) {
+fn problems(out: &mut String, run: &Run<'_>, detail: Detail) {
     let before = out.len();
     let (errors, others): (Vec<Finding>, Vec<Finding>) = troubles(run)
         .into_iter()
@@ -256,26 +256,26 @@ fn policy(out: &mut String, broken: &Broken<'_>, detail: Detail) {
         out.push_str(&room.at(&at.file, at.line));
     }
     out.push('\n');
-    room.list(out, &broken.mistakes, "  ", |out, told| {
+    room.list(out, &broken.mistakes, "  ", |out, mistake| {
         let Violation {
             seen: how,
             reason,
             hint,
             lines,
             ..
-        } = told.violation;
-        let on = access::names(&told.subjects(), detail >= Detail::Short);
+        } = mistake.violation;
+        let on = access::names(&mistake.subjects(), detail >= Detail::Short);
         let _ = write!(
             out,
             "  - on {on}, {}: {}",
-            seen(*how),
+            occurrence(*how),
             prose(&room.cut(reason))
         );
         if let Some(at) = lines.first() {
             out.push_str(&room.at(&at.file, at.line));
         }
         if detail <= Detail::NoText {
-            for line in told.access(SHOWN) {
+            for line in mistake.access(SHOWN) {
                 let _ = write!(out, "<br>{}", prose(&line));
             }
         }

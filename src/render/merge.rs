@@ -35,7 +35,7 @@ pub struct Part {
 }
 
 impl Part {
-    /// What it is called.
+    /// The name of its file.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -53,19 +53,19 @@ impl Part {
 pub enum MergeError {
     /// A text is no report.
     #[error("`{0}` is not a report of this program: {1}")]
-    NoReport(String, String),
+    NotAReport(String, String),
     /// A version that this program does not know.
     #[error("`{0}` is of version {1}, and this program reads version {VERSION}")]
     Version(String, u64),
     /// A report of a whole fleet.
     #[error("`{0}` is not the report of a shard")]
-    Whole(String),
+    NotAShard(String),
     /// A report whose numbers are not those of what it lists.
     #[error("`{0}` was changed: it lists {2} {1}, and its summary says {3}")]
-    Sums(String, &'static str, usize, usize),
+    WrongSums(String, &'static str, usize, usize),
     /// Two reports that do not belong together.
     #[error("`{0}` and `{1}` do not belong together: {2}")]
-    Apart(String, String, String),
+    Mismatch(String, String, String),
 }
 
 /// Reads a report.
@@ -74,7 +74,7 @@ pub enum MergeError {
 /// Anything but a report of a shard in the version that this program writes, whose numbers are right.
 pub fn read(name: &str, text: &str) -> Result<Part, MergeError> {
     let no_report =
-        |why: String| MergeError::NoReport(name.to_owned(), sanitize_line(&why).into_owned());
+        |why: String| MergeError::NotAReport(name.to_owned(), sanitize_line(&why).into_owned());
     let head: Head = serde_json::from_str(text).map_err(|error| no_report(error.to_string()))?;
     if head.format != FORMAT {
         return Err(no_report(format!("`format` is `{}`", head.format)));
@@ -87,10 +87,10 @@ pub fn read(name: &str, text: &str) -> Result<Part, MergeError> {
     let listed = Summary::of(&document, true).numbers();
     let mut numbers = listed.into_iter().zip(document.summary.numbers());
     if let Some(((what, listed), (_, said))) = numbers.find(|(listed, said)| listed != said) {
-        return Err(MergeError::Sums(name.to_owned(), what, listed, said));
+        return Err(MergeError::WrongSums(name.to_owned(), what, listed, said));
     }
     let Some(shard) = document.shard else {
-        return Err(MergeError::Whole(name.to_owned()));
+        return Err(MergeError::NotAShard(name.to_owned()));
     };
     Ok(Part {
         name: name.to_owned(),
@@ -108,10 +108,10 @@ pub fn read(name: &str, text: &str) -> Result<Part, MergeError> {
 pub fn join(mut parts: Vec<Part>, exit: impl Fn(&[Ending]) -> u8) -> Result<Merged, MergeError> {
     parts.sort_by_key(|part| part.shard);
     for pair in parts.windows(2) {
-        belongs(&parts[0], &pair[1])?;
+        check_same_run(&parts[0], &pair[1])?;
         if pair[0].shard == pair[1].shard {
             let why = format!("both are of shard {}", pair[1].shard);
-            return Err(apart(&pair[0], &pair[1], why));
+            return Err(mismatch(&pair[0], &pair[1], why));
         }
     }
     // A shard that failed early did not read its configuration; all that did must have read the same.
@@ -119,16 +119,16 @@ pub fn join(mut parts: Vec<Part>, exit: impl Fn(&[Ending]) -> u8) -> Result<Merg
     if let Some(first) = read.next()
         && let Some(other) = read.find(|part| part.document.config != first.document.config)
     {
-        return Err(apart(
+        return Err(mismatch(
             first,
             other,
             "their configurations differ".to_owned(),
         ));
     }
-    twice(&parts)?;
+    check_no_instance_twice(&parts)?;
     let Some(first) = parts.first() else {
         let why = "there is none".to_owned();
-        return Err(MergeError::NoReport(String::new(), why));
+        return Err(MergeError::NotAReport(String::new(), why));
     };
     let (of, verb) = (first.shard.of(), first.document.verb.clone());
     let by_index: BTreeMap<u16, &Part> = parts
@@ -145,7 +145,7 @@ pub fn join(mut parts: Vec<Part>, exit: impl Fn(&[Ending]) -> u8) -> Result<Merg
 /// How one shard ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ending {
-    /// Which, from 1.
+    /// Its index, from 1.
     pub index: u16,
     /// Its exit code; `None` where there is no report.
     pub code: Option<u8>,
@@ -182,7 +182,7 @@ impl Ending {
     }
 }
 
-fn belongs(first: &Part, other: &Part) -> Result<(), MergeError> {
+fn check_same_run(first: &Part, other: &Part) -> Result<(), MergeError> {
     let why = if first.shard.of() != other.shard.of() {
         let (a, b) = (first.shard.of(), other.shard.of());
         format!("one of {a} shards, and one of {b}")
@@ -192,15 +192,15 @@ fn belongs(first: &Part, other: &Part) -> Result<(), MergeError> {
     } else {
         return Ok(());
     };
-    Err(apart(first, other, why))
+    Err(mismatch(first, other, why))
 }
 
-fn apart(a: &Part, b: &Part, why: String) -> MergeError {
-    MergeError::Apart(a.name.clone(), b.name.clone(), why)
+fn mismatch(a: &Part, b: &Part, why: String) -> MergeError {
+    MergeError::Mismatch(a.name.clone(), b.name.clone(), why)
 }
 
 /// An instance belongs to one shard.
-fn twice(parts: &[Part]) -> Result<(), MergeError> {
+fn check_no_instance_twice(parts: &[Part]) -> Result<(), MergeError> {
     let mut seen = BTreeMap::<&InstanceId, &Part>::new();
     for part in parts {
         let document = &part.document;
@@ -208,7 +208,11 @@ fn twice(parts: &[Part]) -> Result<(), MergeError> {
         let planned = document.instances.iter().map(|i| &i.plan.instance.id);
         for id in planned.chain(unread.map(|(id, _)| id)) {
             if let Some(other) = seen.insert(id, part) {
-                return Err(apart(other, part, format!("both have the instance {id}")));
+                return Err(mismatch(
+                    other,
+                    part,
+                    format!("both have the instance {id}"),
+                ));
             }
         }
     }

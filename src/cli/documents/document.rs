@@ -34,7 +34,7 @@ pub(in crate::cli) struct Basis<'a> {
     pub(in crate::cli) accounts: &'a BTreeMap<&'a str, &'a str>,
     /// The instances that a configuration on either side has a table for.
     pub(in crate::cli) places: &'a [Place],
-    /// When.
+    /// The instant for which `until` is evaluated.
     pub(in crate::cli) as_of: OffsetDateTime,
 }
 

@@ -119,7 +119,7 @@ fn decide(answers: &[(&str, Result<IpAddr, String>)]) -> Result<Sources, Command
 mod tests {
     use super::*;
 
-    fn told(answers: &[&str]) -> Result<String, String> {
+    fn decided(answers: &[&str]) -> Result<String, String> {
         let read = |text: &&str| {
             let answer = text.parse().map_err(|_| "no answer in time".to_owned());
             ("https://a.example", answer)
@@ -162,7 +162,7 @@ mod tests {
             ),
         ] {
             let expected = said.map(str::to_owned).map_err(str::to_owned);
-            assert_eq!(told(answers), expected, "{answers:?}");
+            assert_eq!(decided(answers), expected, "{answers:?}");
         }
     }
 }

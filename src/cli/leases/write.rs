@@ -73,7 +73,7 @@ impl Fleet {
                 lost,
             }) => {
                 let exit = name_lost(id, &lost);
-                if let Some(RunError::Command(error)) = unverified.map(|why| told(id, why)) {
+                if let Some(RunError::Command(error)) = unverified.map(|why| obstacle_error(id, why)) {
                     let message = format!(
                         "granted, and whether others have what they were granted is not known: {}",
                         error.message
@@ -99,7 +99,7 @@ impl Fleet {
                         instant::show(lease.until)
                     )),
                 }
-                Err(told(id, why))
+                Err(obstacle_error(id, why))
             }
         }
     }
@@ -125,7 +125,7 @@ impl Fleet {
                 let exit = name_lost(id, &lost);
                 tags_left.map_or(Ok(exit), |failure| Err(still_tagged(id, failure).into()))
             }
-            Err(SettleError { wrote: _, why }) => Err(told(id, why)),
+            Err(SettleError { wrote: _, why }) => Err(obstacle_error(id, why)),
         }
     }
 
@@ -208,7 +208,7 @@ fn name_lost(id: &InstanceId, lost: &[Rule]) -> Exit {
     }
 }
 
-fn told(id: &InstanceId, why: Obstacle<RunError>) -> RunError {
+fn obstacle_error(id: &InstanceId, why: Obstacle<RunError>) -> RunError {
     let error = match why {
         Obstacle::Declared(error) => return error,
         Obstacle::Ended(lease) => {

@@ -28,7 +28,7 @@ pub(super) fn of_run(run: &Run, format: Format, file: Option<&Path>, text: &str)
         Format::Html => render::html::page(&view, &known_service, &run.facts.environment),
         Format::Prometheus => metrics::of_run(run, file),
     };
-    let document = noted(format, file.is_some(), document, &run.facts.environment);
+    let document = with_notes(format, file.is_some(), document, &run.facts.environment);
     match format {
         Format::Json | Format::Sarif | Format::Codequality => sanitize_json(document),
         _ => document,
@@ -36,7 +36,12 @@ pub(super) fn of_run(run: &Run, format: Format, file: Option<&Path>, text: &str)
 }
 
 /// A document with what environment variables did to the run. Text on stdout has it on stderr beside it.
-pub(super) fn noted(format: Format, is_file: bool, document: String, notes: &[String]) -> String {
+pub(super) fn with_notes(
+    format: Format,
+    is_file: bool,
+    document: String,
+    notes: &[String],
+) -> String {
     use render::environment;
     match format {
         Format::Text if is_file => environment::text(notes, &document),

@@ -96,7 +96,7 @@ pub(super) fn show_answer(
     run.exit = exit;
     let notes = &run.facts.environment;
     let content = |format, file: Option<&Path>| {
-        let text = document::noted(format, file.is_some(), content(format, file)?, notes);
+        let text = document::with_notes(format, file.is_some(), content(format, file)?, notes);
         Some(match format {
             Format::Json => sanitize_json(text),
             _ => text,

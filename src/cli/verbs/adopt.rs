@@ -119,7 +119,7 @@ async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adop
     // All are looked at before one is written.
     let texts = files
         .iter()
-        .map(|(old, new)| whole(old, new))
+        .map(|(old, new)| edited_text(old, new))
         .collect::<Result<Vec<String>, CommandError>>()?;
     let edits = files
         .iter()
@@ -192,7 +192,7 @@ fn edited(
 }
 
 /// The text of a file after the edits, byte order mark and all, unless it is no longer what was read.
-fn whole(old: &Source, new: &Source) -> Result<String, CommandError> {
+fn edited_text(old: &Source, new: &Source) -> Result<String, CommandError> {
     const MARK: &str = "\u{feff}";
     let cannot = |why: String| {
         CommandError::failed(format!("cannot edit `{}`: {why}", old.name())).of_kind(Code::File)

@@ -107,7 +107,7 @@ pub(super) async fn run(
     }
     let mut text = format!(
         "{}\ngrant {} by {}\n",
-        told(&id, &lease),
+        granted_line(&id, &lease),
         lease.id,
         lease.by
     );
@@ -153,7 +153,7 @@ pub(super) struct Made {
 }
 
 /// What is open until when, and why.
-pub(super) fn told(id: &InstanceId, lease: &Lease) -> String {
+pub(super) fn granted_line(id: &InstanceId, lease: &Lease) -> String {
     let why = if lease.why.is_empty() {
         String::new()
     } else {

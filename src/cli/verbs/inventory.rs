@@ -64,9 +64,9 @@ pub(super) struct Survey {
     pub(super) regions: BTreeSet<String>,
     /// The accounts that the configuration names.
     pub(super) accounts: BTreeMap<String, Account>,
-    /// Where every instance was listed.
+    /// Sites of which every instance was listed.
     listed: Vec<Site>,
-    /// Where not.
+    /// Sites that could not be listed in full.
     pub(super) sites_unreadable: BTreeMap<Site, Unreadable>,
     /// Every instance that was listed.
     pub(super) instances: BTreeMap<InstanceId, Instance>,

@@ -66,7 +66,7 @@ fn merged(files: &[PathBuf]) -> Result<Merged, CommandError> {
             CommandError::failed(format!("cannot read the report `{name}`: {error}"))
                 .of_kind(Code::File)
         })?;
-        parts.push(merge::read(&name, &text).map_err(|error| no(&error))?);
+        parts.push(merge::read(&name, &text).map_err(|error| merge_error(&error))?);
     }
     for part in &parts {
         if Exit::of_code(part.exit_code()).is_none() {
@@ -74,17 +74,17 @@ fn merged(files: &[PathBuf]) -> Result<Merged, CommandError> {
             return Err(CommandError::failed(message).of_kind(Code::Report));
         }
     }
-    merge::join(parts, |endings| whole(endings).code()).map_err(|error| no(&error))
+    merge::join(parts, |endings| exit_of_all(endings).code()).map_err(|error| merge_error(&error))
 }
 
-fn no(error: &merge::MergeError) -> CommandError {
+fn merge_error(error: &merge::MergeError) -> CommandError {
     let hint = match error {
-        merge::MergeError::Whole(_) => {
+        merge::MergeError::NotAShard(_) => {
             "a shard's report is written with `--shard K/N --report json=FILE`"
         }
-        merge::MergeError::Apart(..) => "give the reports of one run, each shard once",
-        merge::MergeError::Sums(..) => "give the report as the shard wrote it",
-        merge::MergeError::NoReport(..) | merge::MergeError::Version(..) => {
+        merge::MergeError::Mismatch(..) => "give the reports of one run, each shard once",
+        merge::MergeError::WrongSums(..) => "give the report as the shard wrote it",
+        merge::MergeError::NotAReport(..) | merge::MergeError::Version(..) => {
             "it is written by `--report json=FILE` of the same version"
         }
     };
@@ -96,7 +96,7 @@ fn no(error: &merge::MergeError) -> CommandError {
 /// The exit code that one run over everything would have had, as far as the shards can tell. A code that says that nothing
 /// was written is not true of the whole once another shard wrote, so it becomes "partly applied"; so does a failure that is
 /// only about instances that were tried.
-fn whole(endings: &[Ending]) -> Exit {
+fn exit_of_all(endings: &[Ending]) -> Exit {
     let wrote = endings.iter().any(|ending| ending.wrote);
     let held: Vec<Exit> = endings
         .iter()
@@ -170,7 +170,7 @@ mod tests {
                 Exit::Terminated,
             ),
         ] {
-            assert_eq!(whole(&endings), exit, "{endings:?}");
+            assert_eq!(exit_of_all(&endings), exit, "{endings:?}");
         }
     }
 }

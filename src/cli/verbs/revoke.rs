@@ -71,7 +71,7 @@ pub(super) async fn run(
     let exit = signal.map_or(exit, Signal::exit);
     let mut text = String::new();
     for grant in &revoked {
-        text.push_str(&told(grant));
+        text.push_str(&revoked_line(grant));
     }
     if revoked.is_empty() && exit == Exit::Done {
         "Nothing was granted.\n".clone_into(&mut text);
@@ -89,7 +89,7 @@ pub(super) async fn run(
     })
 }
 
-fn told(Grant { instance, judged }: &Grant) -> String {
+fn revoked_line(Grant { instance, judged }: &Grant) -> String {
     match &judged.lease {
         Some(lease) => format!(
             "{lease} is no longer granted on {instance} ({})\n",

@@ -10,7 +10,7 @@ use clap::Args;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use super::grant::{Made, NOTHING_WRITTEN, Wanted, make, stopped_by, told};
+use super::grant::{Made, NOTHING_WRITTEN, Wanted, granted_line, make, stopped_by};
 use super::revoke::revoke;
 use crate::apply::Stop;
 use crate::cli::connection::AccessMode;
@@ -69,7 +69,7 @@ pub(super) async fn run(args: &WithArgs, run: &mut Run) -> Result<Exit, RunError
         }
     };
     let Made { id, lease, .. } = &made;
-    say(&told(id, lease));
+    say(&granted_line(id, lease));
     let ended = match signal {
         None => work(args, &made, &mut signals).await,
         Some(signal) => {

@@ -18,10 +18,10 @@ const NAMED: usize = 8;
 pub(in crate::render) const SHOWN: usize = 6;
 
 /// The same violation in one or more places.
-pub(in crate::render) struct Told<'a> {
+pub(in crate::render) struct Mistake<'a> {
     /// Any of them: they differ in nothing but their place.
     pub(in crate::render) violation: &'a Violation,
-    /// Where, in the order of the run.
+    /// The instances and tables that have it, in the order of the run.
     pub(in crate::render) on: Vec<&'a Subject>,
 }
 
@@ -33,9 +33,9 @@ type Same<'a> = (
 );
 
 /// Violations that differ in their place only, as one, in the order of the run.
-pub(in crate::render) fn told(violations: &[Violation]) -> Vec<Told<'_>> {
+pub(in crate::render) fn mistakes(violations: &[Violation]) -> Vec<Mistake<'_>> {
     let mut known: BTreeMap<Same<'_>, usize> = BTreeMap::new();
-    let mut all: Vec<Told<'_>> = Vec::new();
+    let mut all: Vec<Mistake<'_>> = Vec::new();
     for violation in violations {
         let Violation {
             policy,
@@ -58,7 +58,7 @@ pub(in crate::render) fn told(violations: &[Violation]) -> Vec<Told<'_>> {
         );
         let at = *known.entry(same).or_insert_with(|| {
             let on = Vec::new();
-            all.push(Told { violation, on });
+            all.push(Mistake { violation, on });
             all.len() - 1
         });
         all[at].on.push(on);
@@ -71,11 +71,11 @@ pub(in crate::render) struct Broken<'a> {
     /// The worst of its violations.
     pub(in crate::render) violation: &'a Violation,
     /// Its mistakes, in the order of the run.
-    pub(in crate::render) mistakes: Vec<Told<'a>>,
+    pub(in crate::render) mistakes: Vec<Mistake<'a>>,
 }
 
 impl Broken<'_> {
-    /// How bad it is.
+    /// The level of its findings.
     pub(in crate::render) fn level(&self) -> Level {
         level(self.violation)
     }
@@ -84,14 +84,14 @@ impl Broken<'_> {
 /// The same by policy, in the order of the run.
 pub(in crate::render) fn broken(violations: &[Violation]) -> Vec<Broken<'_>> {
     let mut all: Vec<Broken<'_>> = Vec::new();
-    for told in told(violations) {
-        let violation = told.violation;
+    for mistake in mistakes(violations) {
+        let violation = mistake.violation;
         let same = |broken: &&mut Broken<'_>| broken.violation.policy == violation.policy;
         match all.iter_mut().find(same) {
-            Some(broken) => broken.mistakes.push(told),
+            Some(broken) => broken.mistakes.push(mistake),
             None => all.push(Broken {
                 violation,
-                mistakes: vec![told],
+                mistakes: vec![mistake],
             }),
         }
     }
@@ -100,10 +100,10 @@ pub(in crate::render) fn broken(violations: &[Violation]) -> Vec<Broken<'_>> {
 
 /// A finding for each mistake.
 pub(super) fn findings(violations: &[Violation]) -> Vec<Finding> {
-    told(violations).iter().map(Told::finding).collect()
+    mistakes(violations).iter().map(Mistake::finding).collect()
 }
 
-impl Told<'_> {
+impl Mistake<'_> {
     fn finding(&self) -> Finding {
         let Violation {
             policy,
@@ -126,7 +126,7 @@ impl Told<'_> {
             message: format!(
                 "{} policy `{policy}` ({}) on {}: {reason}",
                 standing(self.violation),
-                seen(self.violation.seen),
+                occurrence(self.violation.seen),
                 on.join(", ")
             ),
             details: self.access(SHOWN),
@@ -181,7 +181,7 @@ pub(in crate::render) fn standing(violation: &Violation) -> &'static str {
 }
 
 /// How it came to be there.
-pub(in crate::render) fn seen(seen: Occurrence) -> &'static str {
+pub(in crate::render) fn occurrence(seen: Occurrence) -> &'static str {
     match seen {
         Occurrence::Introduced => "introduced by this plan",
         Occurrence::Existing => "existing, not made worse",

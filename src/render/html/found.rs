@@ -10,7 +10,7 @@ use super::{all_names, code, joined, prose};
 use crate::exposure::ComparisonSubject;
 use crate::plan::GuardName;
 use crate::policy::{Refusal, Violation};
-use crate::render::finding::policies::{Broken, Told, broken, seen, standing};
+use crate::render::finding::policies::{Broken, Mistake, broken, occurrence, standing};
 use crate::render::finding::{Finding, Level, others};
 use crate::render::json::Run;
 use crate::render::words::{count, sanitize};
@@ -191,25 +191,25 @@ fn policy(broken: &Broken<'_>) -> Markup {
                     @if let Some(origin) = declared { " " (code(&origin.to_string())) }
                 }
             }
-            ul { @for told in &broken.mistakes { (mistake(told)) } }
+            ul { @for one in &broken.mistakes { (mistake(one)) } }
         }
     }
 }
 
-fn mistake(told: &Told<'_>) -> Markup {
+fn mistake(mistake: &Mistake<'_>) -> Markup {
     let Violation {
         seen: how,
         reason,
         hint,
         lines,
         ..
-    } = told.violation;
-    let access = told.access(LINES);
+    } = mistake.violation;
+    let access = mistake.access(LINES);
     html! {
         li {
             p { (prose(reason)) }
             div.on {
-                (all_names(&told.subjects())) ", " (seen(*how))
+                (all_names(&mistake.subjects())) ", " (occurrence(*how))
                 @if !lines.is_empty() {
                     ", opened by " (joined(lines.iter().map(|line| code(&line.to_string())), ", "))
                 }

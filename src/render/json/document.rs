@@ -118,7 +118,7 @@ impl Reported<'_> {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::render) struct ShardEnd {
-    /// Which, from 1.
+    /// Its index, from 1.
     pub(in crate::render) index: u16,
     /// Null where there is no report.
     pub(in crate::render) exit_code: Option<u8>,

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::access::{names, parts};
 use super::escape::prose;
-use super::{Detail, LIMIT, NAMED, SHORTENED, folded, wrong};
+use super::{Detail, LIMIT, NAMED, SHORTENED, folded, problems};
 use crate::exposure::{ComparisonSubject, Which};
 use crate::render::access::{Part, is_everyone, of_comparison, subjects};
 use crate::render::difference::{Comparison, blocks, one_sentence, summary};
@@ -71,7 +71,7 @@ fn head(of: &Comparison<'_>, detail: Detail) -> String {
         out.push_str(" **Not everything could be compared.**");
     }
     out.push_str("\n\n");
-    wrong(&mut out, &of.run(), detail);
+    problems(&mut out, &of.run(), detail);
     out
 }
 

@@ -8,20 +8,20 @@ use std::fmt::Write as _;
 use super::{BOLD, CHANGE, LOSS, places};
 use crate::model::{InstanceId, PolicySeverity};
 use crate::policy::{Subject, Violation};
-use crate::render::finding::policies::{SHOWN, seen, told};
+use crate::render::finding::policies::{SHOWN, mistakes, occurrence};
 use crate::render::words::sanitize;
 
 /// Every violation; empty where there is none.
 #[must_use]
 pub fn violations(violations: &[Violation]) -> String {
     let mut text = String::new();
-    for told in told(violations) {
-        let _ = writeln!(text, "{}", head(told.violation));
-        let _ = writeln!(text, "  {BOLD}on{BOLD:#} {}", named(&told.on).join(", "));
-        for line in told.access(SHOWN) {
+    for mistake in mistakes(violations) {
+        let _ = writeln!(text, "{}", head(mistake.violation));
+        let _ = writeln!(text, "  {BOLD}on{BOLD:#} {}", named(&mistake.on).join(", "));
+        for line in mistake.access(SHOWN) {
             let _ = writeln!(text, "  {line}");
         }
-        let _ = writeln!(text, "  hint: {}", sanitize(&told.violation.hint));
+        let _ = writeln!(text, "  hint: {}", sanitize(&mistake.violation.hint));
     }
     text
 }
@@ -32,7 +32,7 @@ fn head(violation: &Violation) -> String {
         PolicySeverity::Deny => (LOSS, "against policy"),
         PolicySeverity::Warn => (CHANGE, "warning: against policy"),
     };
-    let seen = seen(violation.seen);
+    let seen = occurrence(violation.seen);
     let policy = sanitize(&violation.policy);
     format!(
         "{style}{word} `{policy}`{style:#} ({seen}) [{}]: {}",

@@ -150,7 +150,7 @@ fn read_plan(args: &ApplyArgs, path: &Path) -> Result<PlanFile, CommandError> {
     })?;
     let name = path.display();
     let text = String::from_utf8(bytes)
-        .map_err(|_| wrong(format!("`{name}` is not a plan: it is not UTF-8")))?;
+        .map_err(|_| stale_plan(format!("`{name}` is not a plan: it is not UTF-8")))?;
     let now = OffsetDateTime::now_utc();
     file::parse(&text, now, args.digest.as_deref()).map_err(|refusal| {
         let is_config = path
@@ -158,9 +158,9 @@ fn read_plan(args: &ApplyArgs, path: &Path) -> Result<PlanFile, CommandError> {
             .is_some_and(|extension| extension == "toml");
         if is_config && matches!(refusal, file::PlanFileError::NotAPlan(_)) {
             let hint = format!("a configuration is named with `-c`: `portward apply -c {name}`");
-            return wrong(format!("`{name}` is not a plan")).with_hint(Some(hint));
+            return stale_plan(format!("`{name}` is not a plan")).with_hint(Some(hint));
         }
-        wrong(format!("`{name}`: {refusal}")).with_hint(Some(refusal.hint().to_owned()))
+        stale_plan(format!("`{name}`: {refusal}")).with_hint(Some(refusal.hint().to_owned()))
     })
 }
 
@@ -168,7 +168,7 @@ fn read_plan(args: &ApplyArgs, path: &Path) -> Result<PlanFile, CommandError> {
 async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepared, RunError> {
     let (name, file) = (path.display(), read_plan(args, path)?);
     if let Some(refusal) = policy::lint(&file.plan, &file.guard, file.scope.declared).first() {
-        return Err(wrong(format!(
+        return Err(stale_plan(format!(
             "`{name}` does what its guard {} refuses: {}",
             refusal.guard, refusal.reason
         ))
@@ -181,7 +181,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
             || "is for the whole fleet".to_owned(),
             |shard| format!("is for shard {shard}"),
         );
-        return Err(wrong(format!("`{name}` {of}, not for shard {asked}"))
+        return Err(stale_plan(format!("`{name}` {of}, not for shard {asked}"))
             .with_hint(Some("a plan file says itself what it is for".to_owned()))
             .into());
     }
@@ -191,7 +191,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
     {
         let message = format!("`{name}` is a preview of {day}, and `apply` would make it real");
         let hint = "make a plan without `--as-of`";
-        return Err(wrong(message).with_hint(Some(hint.to_owned())).into());
+        return Err(stale_plan(message).with_hint(Some(hint.to_owned())).into());
     }
     run.facts.shard = file.scope.shard;
     run.facts.config = Some(file.config);
@@ -225,7 +225,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
             "`{name}` is no longer true, so nothing was written: {}",
             mismatches.join("; ")
         );
-        return Err(wrong(message)
+        return Err(stale_plan(message)
             .with_hint(Some("make a new plan and have it reviewed".to_owned()))
             .into());
     }
@@ -280,12 +280,12 @@ fn accounts_of(
         };
         let message = format!("`{name}` was made for account `{account}`, {id}, and {said}");
         let hint = "apply it with the configuration that it was made from, or make a new plan";
-        return Err(wrong(message).with_hint(Some(hint.to_owned())).into());
+        return Err(stale_plan(message).with_hint(Some(hint.to_owned())).into());
     }
     Ok(accounts)
 }
 
-fn wrong(message: String) -> CommandError {
+fn stale_plan(message: String) -> CommandError {
     CommandError::new(Exit::Stale, message)
 }
 
@@ -307,7 +307,7 @@ fn within(plan: &Plan, args: &ApplyArgs, name: &str) -> Result<(), RunError> {
         } else {
             continue;
         };
-        return Err(wrong(format!(
+        return Err(stale_plan(format!(
             "`{name}` changes `{id}`, which `{left_out}` leaves out"
         ))
         .with_hint(Some("a plan file says itself what it is for".to_owned()))

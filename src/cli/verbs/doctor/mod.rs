@@ -43,7 +43,7 @@ pub(super) struct DoctorArgs {
     iam_policy: Option<iam::Allowed>,
 }
 
-/// How one thing is.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 enum Status {
@@ -52,11 +52,11 @@ enum Status {
     Fail,
 }
 
-/// What was found of one thing.
+/// One check, with its result.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Check {
-    /// Which thing.
+    /// The name of the check.
     #[serde(rename = "check")]
     what: &'static str,
     /// The account that it is about, by the name that the configuration gives it.

@@ -17,28 +17,28 @@ const NAMED: usize = 2;
 
 /// The cell of a row in a column.
 pub(super) fn cell(row: &Row<'_>, kept: &[Exposed], column: &Column, sense: Sense) -> Markup {
-    let said = column
+    let entries = column
         .services
         .iter()
-        .map(|service| Said::of(row, kept, service));
-    let said: Vec<Said<'_>> = said.filter(|said| !said.is_nothing()).collect();
+        .map(|service| ServiceEntry::of(row, kept, service));
+    let entries: Vec<ServiceEntry<'_>> = entries.filter(|entry| !entry.is_nothing()).collect();
     let is_one = column.services.len() == 1;
-    let against = said.iter().any(|said| !said.against.is_empty());
-    let title = |said: &Said<'_>| match (said.before.words(), said.after.words()) {
+    let against = entries.iter().any(|entry| !entry.against.is_empty());
+    let title = |entry: &ServiceEntry<'_>| match (entry.before.words(), entry.after.words()) {
         (same, other) if same == other => same,
         (before, after) => format!("{}: {before}; {}: {after}", sense.sides[0], sense.sides[1]),
     };
     html! {
-        @if said.is_empty() {
+        @if entries.is_empty() {
             td.nobody { span aria-hidden="true" { "\u{2013}" } span.sr { "nobody" } }
-        } @else if let (true, [said]) = (is_one, &said[..]) {
-            td.against[against] title=(sanitize(&title(said))) { (said.markup(sense)) }
+        } @else if let (true, [entry]) = (is_one, &entries[..]) {
+            td.against[against] title=(sanitize(&title(entry))) { (entry.markup(sense)) }
         } @else {
             td.against[against] {
-                @for said in said.iter().filter(|said| said.is_news()) {
-                    span { (sanitize(&said.service.name)) ":" } (said.markup(sense))
+                @for entry in entries.iter().filter(|entry| entry.is_news()) {
+                    span { (sanitize(&entry.service.name)) ":" } (entry.markup(sense))
                 }
-                @for (who, services) in alike(&said) { span { (who) ": " (services.join(", ")) } }
+                @for (who, services) in alike(&entries) { span { (who) ": " (services.join(", ")) } }
             }
         }
     }
@@ -55,19 +55,19 @@ fn breakable(text: &str) -> Markup {
 }
 
 /// Services to which the same people got and get in, with these.
-fn alike(said: &[Said<'_>]) -> BTreeMap<String, Vec<String>> {
+fn alike(entries: &[ServiceEntry<'_>]) -> BTreeMap<String, Vec<String>> {
     let mut alike: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for said in said.iter().filter(|said| !said.is_news()) {
-        let doubt = said.is_doubtful().then(|| "in doubt".to_owned());
-        let who: Vec<String> = said.kept.iter().cloned().chain(doubt).collect();
+    for entry in entries.iter().filter(|entry| !entry.is_news()) {
+        let doubt = entry.is_doubtful().then(|| "in doubt".to_owned());
+        let who: Vec<String> = entry.kept.iter().cloned().chain(doubt).collect();
         let services = alike.entry(who.join(", ")).or_default();
-        services.push(sanitize(&said.service.name));
+        services.push(sanitize(&entry.service.name));
     }
     alike
 }
 
-/// What there is to say of a service.
-struct Said<'a> {
+/// What a cell says of one service.
+struct ServiceEntry<'a> {
     service: &'a Service,
     gained: Vec<String>,
     lost: Vec<String>,
@@ -78,7 +78,7 @@ struct Said<'a> {
     against: Vec<&'a str>,
 }
 
-impl<'a> Said<'a> {
+impl<'a> ServiceEntry<'a> {
     fn of(row: &Row<'a>, kept: &[Exposed], service: &'a Service) -> Self {
         let area = &service.area;
         let against = row.against.iter();
@@ -88,9 +88,9 @@ impl<'a> Said<'a> {
         against.dedup();
         Self {
             service,
-            gained: told(&row.diff.gained, service, NAMED),
-            lost: told(&row.diff.lost, service, NAMED),
-            kept: told(kept, service, 1),
+            gained: source_texts(&row.diff.gained, service, NAMED),
+            lost: source_texts(&row.diff.lost, service, NAMED),
+            kept: source_texts(kept, service, 1),
             before: Here::of(&row.before, area),
             after: Here::of(&row.after, area),
             against,
@@ -131,7 +131,7 @@ impl<'a> Said<'a> {
 }
 
 /// Who gets in, so many by name; with the ports, where these are not all of the service.
-fn told(boxes: &[Exposed], service: &Service, named: usize) -> Vec<String> {
+fn source_texts(boxes: &[Exposed], service: &Service, named: usize) -> Vec<String> {
     let gained = clipped(boxes, &service.area);
     let diff = Diff {
         gained,
@@ -152,11 +152,11 @@ fn told(boxes: &[Exposed], service: &Service, named: usize) -> Vec<String> {
         let sources = Access::union_of(sources.collect::<Vec<_>>().iter());
         return brief(&sources.to_sources(Family::default()), named);
     }
-    let told = |line: &Line| {
+    let with_ports = |line: &Line| {
         let sources = brief(&line.sources, named).join(", ");
         format!("{sources} at {}", sanitize(&line.what))
     };
-    lines.iter().map(told).collect()
+    lines.iter().map(with_ports).collect()
 }
 
 /// Sources in a few words: one by one where they are no more than `named`.
