@@ -11,7 +11,7 @@
 # environment under target/, and talks to nothing but `portward emulate` on loopback. Terraform takes part where it is
 # installed and TF_PROVIDER_MIRROR names a filesystem mirror with hashicorp/aws. Run it on a machine that does nothing else.
 #
-#   PORTWARD, BASELINE  measure these programs instead of building them
+#   PORTWARD, STAGES, BASELINE  measure these programs instead of building them
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,12 +19,15 @@ command -v python3 >/dev/null || { echo "python3 is not installed" >&2; exit 1; 
 target=${CARGO_TARGET_DIR:-target}
 venv=$target/bench-venv
 
-if [ -z "${PORTWARD:-}" ] || [ -z "${BASELINE:-}" ]; then
+if [ -z "${PORTWARD:-}" ] || [ -z "${STAGES:-}" ] || [ -z "${BASELINE:-}" ]; then
   echo "building" >&2
   cargo build --locked --release --quiet --bin portward
   PORTWARD=$target/release/portward
-  cargo build --locked --release --quiet --example baseline
-  BASELINE=$target/release/examples/baseline
+  cargo build --locked --release --quiet --example stages
+  STAGES=$target/release/examples/stages
+  # With a profile of its own, see there.
+  cargo build --locked --release --quiet --manifest-path benches/baseline/Cargo.toml --target-dir "$target/baseline"
+  BASELINE=$target/baseline/release/portward-baseline
 fi
 
 # The virtual environment is made once for each list of tools.
@@ -42,4 +45,5 @@ if ! cmp --silent benches/requirements.txt "$venv/made-from"; then
 fi
 
 exec "$venv/bin/python" -B benches/harness \
-  --portward "$(realpath "$PORTWARD")" --baseline "$(realpath "$BASELINE")" --venv "$venv" "$@"
+  --portward "$(realpath "$PORTWARD")" --stages "$(realpath "$STAGES")" --baseline "$(realpath "$BASELINE")" \
+  --venv "$venv" "$@"

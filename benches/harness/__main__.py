@@ -30,7 +30,10 @@ class Bench:
 
     root: pathlib.Path
     portward: str
+    stages: str
+    """The stages of a plan, each alone, and the bare parsers."""
     baseline: str
+    """The bare SDK, and requests signed by hand."""
     venv: pathlib.Path
     folder: pathlib.Path
     runner: Runner
@@ -79,7 +82,7 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="portward-bench-"))
     runner = Runner(folder)
     venv, root = pathlib.Path(asked.venv).absolute(), pathlib.Path(__file__).parents[2].absolute()
-    bench = Bench(root, asked.portward, asked.baseline, venv, folder, runner, asked.quick, asked.ci, mirror())
+    bench = Bench(root, asked.portward, asked.stages, asked.baseline, venv, folder, runner, asked.quick, asked.ci, mirror())
     begun, rows, failed = time.monotonic(), [], []
     print(f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {platform.machine()}")
     try:
@@ -118,7 +121,7 @@ def arguments():
     parser.add_argument("--sides", action="store_true", help="the side-by-side table too, with --only")
     parser.add_argument("--quick", action="store_true", help="fewer repeats and smaller fleets")
     parser.add_argument("--ci", action="store_true", help="also time .ci/run from cold, which builds everything")
-    for program in ("portward", "baseline", "venv"):
+    for program in ("portward", "stages", "baseline", "venv"):
         parser.add_argument(f"--{program}", required=True, help=argparse.SUPPRESS)
     return parser.parse_args()
 

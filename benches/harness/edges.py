@@ -149,8 +149,10 @@ def first_line(text):
 
 
 def size(bench, wanted):
-    """The stripped program, what it is made of, and how long the whole check takes where that is asked for."""
-    rows = [Row(10, "stripped release binary", os.path.getsize(bench.portward) / 1e6, 12, " MB")]
+    """The program that is published, what it is made of, and how long the whole check takes where that is asked for."""
+    is_published = os.path.basename(os.path.dirname(bench.portward)) == "dist"
+    size = os.path.getsize(bench.portward) / 1e6 if is_published else None
+    rows = [Row(10, "program of the `dist` profile", size, 16, " MB", "" if size else "`PORTWARD=target/dist/portward` does")]
     tree = ("cargo", "tree", "--locked", "--prefix", "none", "--format", "{p}")
     lines = output(bench, *tree, "--edges", "normal,build")
     crates = {line.removesuffix(" (*)") for line in lines if line} - {lines[0]}

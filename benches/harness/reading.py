@@ -1,9 +1,11 @@
-"""Goals 1 to 3: how long a plan of a fleet takes, beside the least that the network allows, the bare SDK and boto3.
+"""Goals 1 to 3: how long a plan of a fleet takes, beside the least that the network allows, the bare SDK, requests that are
+signed by hand, and boto3.
 
 Every command reads the same emulator with the same latency: all pages of GetInstances, then the rules of each instance,
 16 at once. Nothing differs, so nothing but reading is measured.
 """
 
+import functools
 import math
 
 import fleet
@@ -27,7 +29,8 @@ def run(bench, wanted):
             plan = lambda: bench.plan(config, served.url).expect(0)
             others = {}
             if 2 in wanted:
-                others["bare SDK"] = lambda: bench.runner.run(bench.baseline, "sdk", served.url).expect(0)
+                for who, mode in (("bare SDK", "sdk"), ("signed by hand", "hand-signed")):
+                    others[who] = functools.partial(baseline, bench, mode, served.url)
             if 3 in wanted:
                 others["boto3, 16 threads"] = lambda: bench.boto(served.url, "read").expect(0)
             ours, *theirs = bench.runner.paired(bench.times(5), plan, *others.values())
@@ -35,9 +38,15 @@ def run(bench, wanted):
         rounds = math.ceil(instances / AT_ONCE) + math.ceil(instances / PAGE)
         table.show(
             f"A plan of {instances} instances, 50 ms latency, `--rate unlimited`; medians of {len(ours)}",
-            ("who", "wall", "CPU", "peak memory"),
+            ("who", "wall", "CPU", "portward's CPU / this", "peak memory"),
             [
-                (who, table.seconds(median(runs)), table.seconds(median(runs, "cpu")), table.mib(median(runs, "peak")))
+                (
+                    who,
+                    table.seconds(median(runs)),
+                    table.seconds(median(runs, "cpu")),
+                    f"{ratio(ours, runs, 'cpu'):.2f} x",
+                    table.mib(median(runs, "peak")),
+                )
                 for who, runs in {"portward plan": ours, **theirs}.items()
             ],
         )
@@ -52,3 +61,7 @@ def run(bench, wanted):
             for what, word, limit in (("wall", "wall", 0.65), ("cpu", "CPU", 0.08), ("peak", "memory", 0.35)):
                 rows.append(Row(3, f"{instances}: {word} / boto3", ratio(ours, boto, what), limit, " x"))
     return rows
+
+
+def baseline(bench, mode, url):
+    return bench.runner.run(bench.baseline, mode, url).expect(0)

@@ -1,33 +1,35 @@
-//! What `portward` is measured against, without Python in the way: the bare SDK, the bare parsers, and its own stages.
+//! The stages of a plan without a network, and the bare parsers that they are measured against.
 //!
-//! Owns the baselines of `benches/run.sh`, which starts this program once for each measurement, so that time and memory
-//! are those of the operating system. Refuses to compare anything itself, and to talk to anything but the address it gets.
+//! Owns the offline measurements of `benches/run.sh`, which starts this program once for each, so that time and memory are
+//! those of the operating system. It has the profile and the allocator of `portward`, whose code it runs. Does not compare
+//! anything.
 //!
 //! ```text
-//! baseline sdk URL            every page of GetInstances, then GetInstancePortStates of each, 16 at once
-//! baseline toml FILE          a TOML text to a tree with spans, and nothing else
-//! baseline json FILE          an inventory, and nothing else
-//! baseline stages CONFIG FILE the way from both to a judged plan; one line of JSON with the seconds of each stage
+//! stages toml FILE         a TOML text to a tree with spans, and nothing else
+//! stages json FILE         an inventory, and nothing else
+//! stages run CONFIG FILE   from both to a judged plan; prints one line of JSON with the seconds of each stage
 //! ```
 
-mod sdk;
 mod stages;
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
 use portward::inventory::Inventory;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match args.as_slice() {
-        ["sdk", url] => sdk::read(url),
         ["toml", file] => toml(Path::new(file)),
         ["json", file] => json(Path::new(file)),
-        ["stages", config, file] => stages::run(Path::new(config), Path::new(file)),
-        // `cargo bench` starts every program of this folder; the measurements need servers and files.
+        ["run", config, file] => stages::run(Path::new(config), Path::new(file)),
+        // `cargo bench` starts every program of this folder; the measurements need files.
         _ => Ok("nothing is measured here: run benches/run.sh".to_owned()),
     };
     let (text, code) = match done {

@@ -1,5 +1,8 @@
-//! The bare SDK: the reads that a plan makes, with the client set up as `portward` sets up its own, and nothing done with
-//! the replies.
+//! The bare SDK, with the client set up as `portward` sets up its own.
+//!
+//! Owns the calls. Does not do anything with the replies.
+
+use std::time::Duration;
 
 use aws_sdk_lightsail::Client;
 use aws_sdk_lightsail::config::retry::RetryConfig;
@@ -8,18 +11,8 @@ use aws_sdk_lightsail::config::{
     BehaviorVersion, Credentials, Region, StalledStreamProtectionConfig,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use std::time::Duration;
 
-/// As many as `portward` works on at once.
-const AT_ONCE: usize = 16;
-
-pub(crate) fn read(url: &str) -> anyhow::Result<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let rules = runtime.block_on(fleet(&client(url)))?;
-    Ok(format!("{rules} rules"))
-}
+use super::{AT_ONCE, REGION};
 
 fn client(url: &str) -> Client {
     let timeouts = TimeoutConfig::builder()
@@ -28,7 +21,7 @@ fn client(url: &str) -> Client {
         .build();
     let config = aws_sdk_lightsail::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
+        .region(Region::new(REGION))
         .credentials_provider(Credentials::new("test", "test", None, None, "bench"))
         .endpoint_url(url)
         .retry_config(RetryConfig::disabled())
@@ -38,8 +31,8 @@ fn client(url: &str) -> Client {
     Client::from_conf(config.build())
 }
 
-/// How many rules there are.
-async fn fleet(client: &Client) -> anyhow::Result<usize> {
+pub(crate) async fn fleet(url: &str) -> anyhow::Result<usize> {
+    let client = &client(url);
     let mut names = Vec::new();
     let mut token = None;
     loop {
