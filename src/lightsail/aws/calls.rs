@@ -11,7 +11,7 @@ use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::super::{Error, Kind, Listed, Operation, Reader, Writer};
-use super::complete::{EveryPort, ListedPorts};
+use super::complete::ListedPorts;
 use super::limits::{self, Exceeded, Size, Taken};
 use super::{AwsReader, AwsWriter, Shared, convert, failure};
 use crate::model::{
@@ -105,8 +105,6 @@ impl Reader for AwsReader {
                 client
                     .get_instance_port_states()
                     .instance_name(&id.name)
-                    .customize()
-                    .interceptor(EveryPort)
                     .send()
                     .await,
             )

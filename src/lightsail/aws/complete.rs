@@ -16,7 +16,8 @@ use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationI
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// Fails a successful reply to `GetInstancePortStates` in which a port is missing.
+/// Fails a successful reply to `GetInstancePortStates` in which a port is missing. It looks at the replies of a whole client:
+/// the SDK would set up anew for each call that has an interceptor of its own.
 #[derive(Debug)]
 pub(super) struct EveryPort;
 
@@ -32,14 +33,13 @@ impl Intercept for EveryPort {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         // What failed already is told better by its own error.
-        let Ok(output) = context.output_or_error() else {
+        let output = context.output_or_error().ok();
+        let Some(reply) = output.and_then(|output| output.downcast_ref()) else {
             return Ok(());
         };
-        let is_whole = |reply: &GetInstancePortStatesOutput| {
-            let mut states = reply.port_states().iter();
-            states.all(|state| are_there(state.from_port, state.to_port))
-        };
-        if output.downcast_ref().is_some_and(is_whole) {
+        let reply: &GetInstancePortStatesOutput = reply;
+        let mut states = reply.port_states().iter();
+        if states.all(|state| are_there(state.from_port, state.to_port)) {
             return Ok(());
         }
         let body = context.response().body().bytes().unwrap_or_default();

@@ -169,7 +169,8 @@ async fn whole(mut reply: HttpResponse) -> Result<HttpResponse, ConnectorError> 
         }
     })?;
     let body = body.to_bytes();
-    if values(&body) > VALUES {
+    // There are fewer values than bytes.
+    if body.len() > VALUES && values(&body) > VALUES {
         return Err(exceeded(Exceeded::Values));
     }
     *reply.body_mut() = body.into();

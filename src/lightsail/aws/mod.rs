@@ -38,6 +38,7 @@ use aws_sdk_lightsail::config::{self, StalledStreamProtectionConfig};
 
 use super::queue::Queue;
 use super::{Error, Kind, Rate, Tally};
+use complete::EveryPort;
 use credentials::Source;
 
 pub(crate) use accounts::{Account, Accounts, AccountsReader, AccountsWriter};
@@ -297,6 +298,7 @@ impl Shared {
             Client::from_conf(
                 self.base
                     .clone()
+                    .interceptor(EveryPort)
                     .region(Region::new(region.to_owned()))
                     .build(),
             )
