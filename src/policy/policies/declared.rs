@@ -4,7 +4,7 @@
 //! policy that holds on some and not on others is named as undecided.
 
 use std::cell::LazyCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use super::demand::{CompiledDemand, CompiledPolicy};
 use super::{Findings, Occurrence, Place, Sides, Subject, Undeclared, Violation, Waived, excepted};
 use crate::exposure::{Access, Effective, Reach};
 use crate::model::{
-    AddressType, DeclaredTable, Demand, Desired, Family, Instance, InstanceId, Policies, Policy,
-    Rule, Waiver,
+    AddressType, DeclaredTable, Demand, Desired, Family, Instance, InstanceId, Key, Policies,
+    Policy, Rule, Sources, Waiver,
 };
 
 /// Judges what is declared, for every fleet that there may be: only what is wrong on any of them is said.
@@ -150,11 +150,17 @@ struct Judged<'a> {
 }
 
 impl<'a> Judged<'a> {
-    /// Tables that share their rules share what these open.
+    /// Tables whose rules are the same, or open the same to the same, share what these open.
     fn all(tables: &'a [DeclaredTable]) -> Vec<Self> {
         let mut known: BTreeMap<*const Rule, Effective> = BTreeMap::new();
+        let mut equal: HashMap<Vec<(Key, &Sources)>, Effective> = HashMap::new();
         let mut open = |rules: &'a Arc<[Rule]>| {
-            let opened = || open(rules, Family::default());
+            let opened = || {
+                let opens = rules.iter().map(|rule| (rule.key, &rule.sources));
+                let opened = || open(rules, Family::default());
+                let equal = equal.entry(opens.collect()).or_insert_with(opened);
+                equal.clone()
+            };
             known.entry(rules.as_ptr()).or_insert_with(opened).clone()
         };
         let judged = |table: &'a DeclaredTable| Self {
