@@ -58,7 +58,7 @@ impl Names {
         addresses: Named<Vec<Text>>,
         services: Named<Vec<Text>>,
         rulesets: Vec<(String, Span)>,
-        instances: BTreeMap<String, String>,
+        instances: BTreeMap<String, fn(&str) -> String>,
         incomplete: bool,
         report: &mut Report,
     ) -> Self {

@@ -142,15 +142,15 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
     }
 }
 
-/// What is said of the names of instances and of groups where they stand for a source.
+/// What to say of the names of instances and of groups where they stand for a source.
 fn no_sources(
     groups: &Named<GroupDef>,
     instances: &Named<InstanceDef>,
-) -> BTreeMap<String, String> {
+) -> BTreeMap<String, fn(&str) -> String> {
     let instances = instances.0.values().map(|(_, instance)| &instance.place);
-    let instances = instances.map(|place| (place.name.clone(), habits::instance(&place.name)));
+    let instances = instances.map(|place| (place.name.clone(), habits::instance as fn(&str) -> _));
     let groups = groups.0.keys();
-    let groups = groups.map(|name| (name.clone(), habits::group(name)));
+    let groups = groups.map(|name| (name.clone(), habits::group as fn(&str) -> _));
     groups.chain(instances).collect()
 }
 

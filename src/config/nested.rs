@@ -26,13 +26,13 @@ pub(super) enum Element<T> {
 #[derive(Debug)]
 pub(super) struct Habit {
     pub(super) of: fn(&str) -> Option<String>,
-    /// Names of other things, each with what is said of it.
-    pub(super) others: BTreeMap<String, String>,
+    /// Names of other things, each with what to say of it.
+    pub(super) others: BTreeMap<String, fn(&str) -> String>,
 }
 
 impl Habit {
     fn hint(&self, name: &str) -> Option<String> {
-        let other = self.others.get(name).cloned();
+        let other = self.others.get(name).map(|hint| hint(name));
         other.or_else(|| (self.of)(name))
     }
 }

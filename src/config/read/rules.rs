@@ -29,10 +29,10 @@ pub(super) fn rules(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str, kind: Kin
         cx.wrong_type::<()>(value, subject, "a list of rules");
         return Vec::new();
     };
-    items
-        .iter()
-        .filter_map(|item| rule(cx, item, kind))
-        .collect()
+    // Of the right size at once: most of a large configuration is lists of rules.
+    let mut rules = Vec::with_capacity(items.len());
+    rules.extend(items.iter().filter_map(|item| rule(cx, item, kind)));
+    rules
 }
 
 /// One rule of a list.
