@@ -26,7 +26,6 @@ pub enum Confirmation {
 
 /// The changed instances that could not be brought back to what they are, with the reason. To be asked before a run that has
 /// to be confirmed: it should not begin.
-#[must_use]
 pub fn irreversible(plan: &Plan) -> Vec<(InstanceId, String)> {
     let changed = plan.instances.iter().filter(|i| !i.calls.is_empty());
     changed

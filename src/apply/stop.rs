@@ -12,7 +12,6 @@ pub struct Stop(Arc<watch::Sender<bool>>);
 
 impl Stop {
     /// Not set.
-    #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(watch::Sender::new(false)))
     }
@@ -23,7 +22,6 @@ impl Stop {
     }
 
     /// Whether it is set.
-    #[must_use]
     pub fn is_set(&self) -> bool {
         *self.0.borrow()
     }

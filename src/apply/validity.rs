@@ -30,7 +30,6 @@ impl Validity {
     };
 
     /// Why nothing of the plan may be written any more, as a fragment; `None` where it may.
-    #[must_use]
     pub fn over(&self, now: OffsetDateTime) -> Option<String> {
         let until = self.until.filter(|until| *until <= self.now(now))?;
         Some(format!("the plan was valid until {}", shown(until)))

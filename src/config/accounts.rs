@@ -12,7 +12,6 @@ use super::source::{Span, quote};
 use crate::model::{Code, Site};
 
 /// The id of each account, by its name.
-#[must_use]
 pub(crate) fn account_ids(accounts: &BTreeMap<String, Account>) -> BTreeMap<String, String> {
     let ids = accounts.iter();
     ids.map(|(name, account)| (name.clone(), account.id.clone()))

@@ -26,7 +26,6 @@ impl Config {
     }
 
     /// The sets of addresses by name, with everything that they name in turn.
-    #[must_use]
     pub fn sets(&self) -> BTreeMap<String, Sources> {
         let sets = self.linked.catalogue.addresses.all();
         sets.map(|(name, members)| (name.to_owned(), put_together(&members)))
@@ -34,7 +33,6 @@ impl Config {
     }
 
     /// What a text of `allow` opens: a service or a key. `None` for one that means nothing here.
-    #[must_use]
     pub fn keys_of(&self, text: &str) -> Option<Vec<Key>> {
         match port_expr::parse(text) {
             Some(key) => key.ok().map(|key| vec![key]),
@@ -47,7 +45,6 @@ impl Config {
 
     /// Whom a text of `from` names: an address, a network, a set, or a word such as `anywhere`. `None` for one that means
     /// nothing here.
-    #[must_use]
     pub fn sources_of(&self, text: &str) -> Option<Sources> {
         match source_expr::parse(text) {
             Parsed::Keyword(members) => Some(put_together(members)),
@@ -58,7 +55,6 @@ impl Config {
     }
 
     /// The user's own services by name.
-    #[must_use]
     pub fn services(&self) -> BTreeMap<String, Vec<Key>> {
         let all = self.linked.catalogue.services.all();
         all.map(|(name, keys)| (name.to_owned(), keys)).collect()
@@ -77,7 +73,6 @@ fn put_together(members: &[SourceExpr]) -> Sources {
 }
 
 /// What people call a key: the name of a built-in service that has it, preferring one that has nothing else.
-#[must_use]
 pub(crate) fn service_of(key: Key) -> Option<&'static str> {
     services::service_name(key).or_else(|| {
         services::service_names()

@@ -17,7 +17,6 @@ use crate::model::{self, DeclaredTable, Mode, PAIRS_OF_AN_INSTANCE, Policies, Wa
 
 impl Config {
     /// The policies, for the tables of [`Config::declared`]; of no use with instances.
-    #[must_use]
     pub fn policies(&self) -> Policies {
         let list = self.linked.policies.iter();
         Policies {
@@ -27,7 +26,6 @@ impl Config {
     }
 
     /// Every group and every instance table, with the rules that are in force as of this instant.
-    #[must_use]
     pub fn declared(&self, as_of: OffsetDateTime) -> Vec<DeclaredTable> {
         let mut lines = Lines::new(&self.linked, as_of);
         // An instance of a group may be in any other group, and may have any table.

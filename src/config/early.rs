@@ -18,7 +18,6 @@ pub struct Likely<'a> {
 
 impl Config {
     /// A quick look at which instances are declared.
-    #[must_use]
     pub fn likely(&self) -> Likely<'_> {
         let tables = self.linked.instances.iter();
         Likely {
@@ -30,7 +29,6 @@ impl Config {
 
 impl Likely<'_> {
     /// Whether a table has the name of this instance, or a group takes it.
-    #[must_use]
     pub fn declared(&self, instance: &Instance) -> bool {
         self.names.contains(instance.id.name.as_str())
             || self

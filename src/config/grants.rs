@@ -67,13 +67,11 @@ pub(super) fn link(
 
 impl Config {
     /// The limits of `[grants]`; `None` where nobody may grant anything.
-    #[must_use]
     pub fn grants(&self) -> Option<&Limits> {
         self.linked.grants.as_ref().map(|grants| &grants.limits)
     }
 
     /// Whether `match` of `[grants]` takes an instance.
-    #[must_use]
     pub fn may_grant_on(&self, instance: &Instance) -> bool {
         let grants = self.linked.grants.as_ref();
         grants.is_some_and(|grants| grants.takes(instance))
@@ -81,7 +79,6 @@ impl Config {
 
     /// The leases that the tags of an instance hold, and what becomes of each at this instant, provided that something
     /// declares the instance. Those that are over come first, and then those that end first.
-    #[must_use]
     pub fn leases(&self, instance: &Instance, as_of: OffsetDateTime) -> Vec<Judged> {
         judged(self.linked.grants.as_ref(), instance, as_of)
     }
@@ -209,7 +206,6 @@ pub(super) fn undeclared(instance: &Instance) -> Vec<Note> {
 }
 
 /// What two configurations permit to grant, where that is not the same, as sentence fragments.
-#[must_use]
 pub fn grants_changed(old: &Config, new: &Config) -> Vec<String> {
     let (was, will) = (said(old), said(new));
     if was == will {

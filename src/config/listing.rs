@@ -29,7 +29,6 @@ pub struct Listing {
 
 impl Listing {
     /// Sites that were all listed in full.
-    #[must_use]
     pub fn of(complete: &BTreeSet<Site>) -> Self {
         Self {
             complete: complete.clone(),
@@ -117,7 +116,6 @@ impl Linked {
 impl Config {
     /// The sites among `all` that have to be listed beside those of `scope` to decide what the names and the expected numbers
     /// of instances in `scope` mean.
-    #[must_use]
     pub fn beside(&self, scope: &BTreeSet<Site>, all: &BTreeSet<Site>) -> BTreeSet<Site> {
         let tables = self.linked.instances.iter();
         let tables = tables.map(|table| Extent::Place(&table.place));
@@ -134,7 +132,6 @@ impl Config {
     }
 
     /// Why it is not known whether a table of the configuration means this instance or another; `None` where it is known.
-    #[must_use]
     pub fn ambiguous(&self, id: &InstanceId, listing: &Listing) -> Option<Unreadable> {
         let tables = self.linked.instances.iter();
         let mut tables = tables.filter(|table| table.place.holds(id));

@@ -89,26 +89,22 @@ pub struct Config {
 
 impl Config {
     /// What is probably not as meant, in order.
-    #[must_use]
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
     }
 
     /// The regions that the configuration names: those of the defaults, of instances named with a region, and of groups
     /// that name one.
-    #[must_use]
     pub fn regions(&self) -> &BTreeSet<String> {
         &self.linked.regions
     }
 
     /// The accounts by name; none is the one that the credentials belong to.
-    #[must_use]
     pub fn accounts(&self) -> &BTreeMap<String, Account> {
         &self.linked.accounts
     }
 
     /// What it calls each account, by the id.
-    #[must_use]
     pub fn account_names(&self) -> BTreeMap<&str, &str> {
         let accounts = self.linked.accounts.iter();
         accounts
@@ -118,13 +114,11 @@ impl Config {
 
     /// Where the configuration says to look: every account in its own regions, else in those of [`Config::regions`]. An
     /// account of which neither is known has no site here.
-    #[must_use]
     pub fn sites(&self) -> BTreeSet<Site> {
         self.linked.sites.clone()
     }
 
     /// The texts of all its files, in the order in which they were read, under one name. Where they are is no part of it.
-    #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }

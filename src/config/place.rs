@@ -17,7 +17,6 @@ pub struct Place {
 
 impl Place {
     /// `name`, `region/name` or `account/region/name`; `None` for more parts.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split('/').collect();
         let owned = |text: &str| Some(text.to_owned());
@@ -35,7 +34,6 @@ impl Place {
     }
 
     /// Whether this instance is meant, as far as it is said.
-    #[must_use]
     pub fn holds(&self, id: &InstanceId) -> bool {
         self.name == id.name && self.could_be_in(&id.site())
     }

@@ -16,7 +16,6 @@ use crate::strings;
 impl Diagnostics {
     /// Every problem with its source line, a caret and its hint, then how many there are. With `color`, ANSI escapes
     /// mark the parts; nothing is said by colour alone. Ends with a newline.
-    #[must_use]
     pub fn render(&self, color: bool) -> String {
         let mut out = String::new();
         for problem in self {
@@ -39,7 +38,6 @@ impl Diagnostics {
 
 impl Diagnostic {
     /// This problem alone, as [`Diagnostics::render`] shows it. Ends with a newline.
-    #[must_use]
     pub fn render(&self, color: bool) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,

@@ -139,13 +139,11 @@ static BY_KEY: LazyLock<BTreeMap<Key, &'static str>> = LazyLock::new(|| {
 });
 
 /// The keys of a built-in service.
-#[must_use]
 pub(crate) fn service_keys(name: &str) -> Option<&'static [Key]> {
     BY_NAME.get(name).map(Vec::as_slice)
 }
 
 /// The name of the built-in service that is just this key, such as `ssh` for `tcp/22`.
-#[must_use]
 pub(crate) fn service_name(key: Key) -> Option<&'static str> {
     BY_KEY.get(&key).copied()
 }

@@ -79,13 +79,11 @@ impl Source {
     const SHOWN: usize = 100;
 
     /// A file that is known to be text.
-    #[must_use]
     pub fn new(name: &str, text: impl Into<String>) -> Self {
         Self::of(name, text.into(), None)
     }
 
     /// A file as it was read.
-    #[must_use]
     pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Self {
         match String::from_utf8(bytes) {
             Ok(text) => Self::of(name, text, None),
@@ -128,13 +126,11 @@ impl Source {
     }
 
     /// The name, with control characters made visible.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The text without a byte order mark; what was not UTF-8 is replaced.
-    #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }

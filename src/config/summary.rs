@@ -21,7 +21,6 @@ pub struct Summary {
 
 impl Config {
     /// How much there is.
-    #[must_use]
     pub fn summary(&self) -> Summary {
         Summary {
             rules: self.rules().count(),
@@ -31,7 +30,6 @@ impl Config {
     }
 
     /// Rules that are over as of this instant, or soon will be, in the order of the files.
-    #[must_use]
     pub fn expiring(&self, as_of: OffsetDateTime) -> Vec<Note> {
         let mut notes = Vec::new();
         for rule in self.rules() {

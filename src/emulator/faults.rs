@@ -131,7 +131,6 @@ pub enum Trouble {
 impl Faults {
     /// A moderate mixture that the seed decides: each kind of fault is there in some seeds, and none in all of them. Rates
     /// are held in every one. There is neither a script nor a denied action in any.
-    #[must_use]
     pub fn seeded(seed: u64) -> Self {
         let chance = |what: &str, most: usize| {
             let roll = roll(seed, "mixture", what, 0);

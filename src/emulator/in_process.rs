@@ -65,7 +65,6 @@ pub enum Failure {
 
 impl InProcess {
     /// An emulator of these instances whose clock starts here.
-    #[must_use]
     pub fn new(inventory: Inventory, options: Options, start: OffsetDateTime) -> Self {
         Self {
             emulator: Emulator::new(inventory, options),
@@ -74,13 +73,11 @@ impl InProcess {
     }
 
     /// A handle, to look at the instances and the journal.
-    #[must_use]
     pub fn emulator(&self) -> &Emulator {
         &self.emulator
     }
 
     /// What the clock shows.
-    #[must_use]
     pub fn now(&self) -> OffsetDateTime {
         self.now.get()
     }
@@ -118,7 +115,6 @@ impl InProcess {
 
 impl Failure {
     /// The name of the error that an AWS SDK would go by.
-    #[must_use]
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Error { codes, .. } => codes.first().map(String::as_str),

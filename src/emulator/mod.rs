@@ -83,7 +83,6 @@ struct Shared {
 
 impl Emulator {
     /// An emulator of these instances, in memory.
-    #[must_use]
     pub fn new(inventory: Inventory, options: Options) -> Self {
         let content = Content {
             inventory,
@@ -138,19 +137,16 @@ impl Emulator {
     }
 
     /// The instances as they are now.
-    #[must_use]
     pub fn inventory(&self) -> Inventory {
         self.lock().front.service.state.inventory().clone()
     }
 
     /// Every write that was accepted, step by step in order of time; those of the second writer too.
-    #[must_use]
     pub fn journal(&self) -> Vec<Arc<Write>> {
         self.journal_since(0)
     }
 
     /// The journal without its first records, for whoever has seen those.
-    #[must_use]
     pub fn journal_since(&self, first: usize) -> Vec<Arc<Write>> {
         let shared = self.lock();
         let journal = shared.front.service.state.journal();
@@ -158,13 +154,11 @@ impl Emulator {
     }
 
     /// Every change of tags that was accepted, in order of time.
-    #[must_use]
     pub fn tag_journal(&self) -> Vec<TagWrite> {
         self.lock().front.service.state.tag_journal().to_vec()
     }
 
     /// How many requests each action got, refused ones included. Actions that got none are not there.
-    #[must_use]
     pub fn requests(&self) -> BTreeMap<String, usize> {
         self.lock().front.requests()
     }

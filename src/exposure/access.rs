@@ -27,7 +27,6 @@ pub struct Access {
 
 impl Access {
     /// Nobody.
-    #[must_use]
     pub const fn nobody() -> Self {
         Self {
             v4: RangeSet::new(),
@@ -37,7 +36,6 @@ impl Access {
     }
 
     /// Every address of both families, and the browser client.
-    #[must_use]
     pub fn everyone() -> Self {
         Self {
             v4: RangeSet::all(),
@@ -47,13 +45,11 @@ impl Access {
     }
 
     /// Whoever a rule with these sources lets in on an instance that the browser client reaches over this family.
-    #[must_use]
     pub fn of(sources: &Sources, family: Family) -> Self {
         Self::from(sources).with_client(family)
     }
 
     /// With the browser client where its whole family gets in.
-    #[must_use]
     pub(super) fn with_client(mut self, family: Family) -> Self {
         if self.covers(family) {
             self.aliases.insert(LIGHTSAIL_CONNECT.to_owned());
@@ -62,7 +58,6 @@ impl Access {
     }
 
     /// As rules would name it: without the browser client where its whole family is named.
-    #[must_use]
     pub(super) fn named(mut self, family: Family) -> Self {
         if self.covers(family) {
             self.aliases.remove(LIGHTSAIL_CONNECT);
@@ -71,7 +66,6 @@ impl Access {
     }
 
     /// Every address of this family if all of them get in, else nobody.
-    #[must_use]
     pub(super) fn whole(&self, family: Family) -> Self {
         let mut whole = Self::nobody();
         if self.covers(family) {
@@ -91,14 +85,12 @@ impl Access {
     }
 
     /// Whether nobody gets in.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         let Self { v4, v6, aliases } = self;
         v4.is_empty() && v6.is_empty() && aliases.is_empty()
     }
 
     /// Whether this address gets in.
-    #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         match address {
             IpAddr::V4(address) => self.v4.contains(address.to_bits()),
@@ -107,14 +99,12 @@ impl Access {
     }
 
     /// Whether everybody of `other` gets in.
-    #[must_use]
     pub fn is_superset(&self, other: &Self) -> bool {
         let Self { v4, v6, aliases } = other;
         self.v4.is_superset(v4) && self.v6.is_superset(v6) && self.aliases.is_superset(aliases)
     }
 
     /// Those in either.
-    #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         let Self { v4, v6, aliases } = other;
         Self {
@@ -125,7 +115,6 @@ impl Access {
     }
 
     /// Those in both.
-    #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         let Self { v4, v6, aliases } = other;
         Self {
@@ -136,7 +125,6 @@ impl Access {
     }
 
     /// Those in this one and not in `other`.
-    #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         let Self { v4, v6, aliases } = other;
         Self {
@@ -147,7 +135,6 @@ impl Access {
     }
 
     /// Those in any, in one step: cheaper than one union after the other.
-    #[must_use]
     pub fn union_of<'a>(all: impl Iterator<Item = &'a Self> + Clone) -> Self {
         Self {
             v4: RangeSet::from_ranges(all.clone().flat_map(|access| access.v4.ranges()).copied()),
@@ -157,7 +144,6 @@ impl Access {
     }
 
     /// Those of the families that an instance has.
-    #[must_use]
     pub fn on(&self, kind: &AddressType) -> Self {
         let mut here = self.clone();
         if !kind.has_ipv4() {
@@ -170,7 +156,6 @@ impl Access {
     }
 
     /// Those who can arrive at a public address: see [`SPECIAL`].
-    #[must_use]
     pub fn arriving(&self) -> Self {
         static NOBODY: LazyLock<Access> = LazyLock::new(|| {
             let special: Sources = SPECIAL.iter().map(|special| special.net).collect();
@@ -183,7 +168,6 @@ impl Access {
     /// The shortest spelling: the fewest networks, and the aliases that these do not contain.
     ///
     /// It is exact but for the browser client, which no list of sources can leave out where it names all of the family.
-    #[must_use]
     pub fn to_sources(&self, family: Family) -> Sources {
         self.clone().named(family).to_the_letter()
     }

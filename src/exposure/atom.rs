@@ -45,13 +45,11 @@ impl Atom {
     pub const ALL: [Self; 5] = [Self::Tcp, Self::Udp, Self::Icmp, Self::Icmpv6, Self::Other];
 
     /// Its name in reports.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
     /// Its last cell; the first is 0.
-    #[must_use]
     pub fn last_cell(self) -> u16 {
         if self == Self::Other { 0 } else { u16::MAX }
     }

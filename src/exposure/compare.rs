@@ -49,7 +49,6 @@ pub enum ComparisonSubject {
 
 impl ComparisonSubject {
     /// The instance, where it is one that is named.
-    #[must_use]
     pub fn id(&self) -> Option<&InstanceId> {
         match self {
             Self::Instance(id) => Some(id),
@@ -107,7 +106,6 @@ pub enum Which {
 
 impl Which {
     /// The one word for it in documents.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -115,19 +113,16 @@ impl Which {
 
 impl Side {
     /// What a live firewall lets in, and what it may.
-    #[must_use]
     pub fn of_live(live: &LiveFirewall, family: Family) -> Self {
         Self::with_doubts(live.firewall(), Doubtful::all(live), family)
     }
 
     /// What a firewall lets in.
-    #[must_use]
     pub fn of(firewall: &Firewall, family: Family) -> Self {
         Self::with_doubts(firewall, Vec::new(), family)
     }
 
     /// What a firewall lets in beside which there are doubtful entries.
-    #[must_use]
     pub fn with_doubts(firewall: &Firewall, doubts: Vec<Doubtful>, family: Family) -> Self {
         Self {
             reach: Reach::with_doubts(firewall, &doubts, family),
@@ -137,7 +132,6 @@ impl Side {
     }
 
     /// What declared rules let in together.
-    #[must_use]
     pub fn of_rules(rules: &[Rule], family: Family) -> Self {
         let access = rules.iter().map(|rule| (&rule.key, &rule.sources));
         Self {
@@ -149,7 +143,6 @@ impl Side {
 
     /// The rules that let in a part of what a line says, in their order. Where several rules together cover the whole family
     /// of the browser client, each of them has a part in letting it in.
-    #[must_use]
     pub fn causes(&self, line: &Line) -> Vec<&RuleRef> {
         let family = self.reach.family;
         let own = |said: &RuleRef| Effective::of_rules([(&said.key, &said.sources)], family);
@@ -191,7 +184,6 @@ impl RuleRef {
 
 impl Compared {
     /// Compares.
-    #[must_use]
     pub fn new(subject: impl Into<ComparisonSubject>, before: Side, after: Side) -> Self {
         let diff = Diff::between(&before.reach, &after.reach);
         Self {
@@ -212,32 +204,27 @@ impl Compared {
     }
 
     /// Whether a document leaves a doubt about what it lets in, or something could not be decided.
-    #[must_use]
     pub fn is_doubtful(&self) -> bool {
         self.doubts().next().is_some() || !self.undecided.is_empty()
     }
 
     /// The difference in one word; `None` where a doubt leaves it open.
-    #[must_use]
     pub fn direction(&self) -> Option<Direction> {
         (!self.is_doubtful()).then(|| self.diff.direction())
     }
 
     /// Whether anybody gains access, or may gain it by what the newer document leaves in doubt.
-    #[must_use]
     pub fn may_open(&self) -> bool {
         let before = &self.before.reach.certain;
         !before.is_superset(&self.after.reach.possible)
     }
 
     /// Whether somebody gains or loses access for certain, or only one document declares the instance.
-    #[must_use]
     pub fn differs(&self) -> bool {
         !self.diff.is_empty() || self.undeclared.is_some()
     }
 
     /// Whether the same packets get in, beyond doubt, and both documents declare the instance.
-    #[must_use]
     pub fn is_equal(&self) -> bool {
         self.direction() == Some(Direction::Equal) && self.undeclared.is_none()
     }

@@ -28,7 +28,6 @@ pub struct Line {
 
 impl Line {
     /// What the line says, exactly.
-    #[must_use]
     pub fn effective(&self) -> Effective {
         let exposed = |(atom, from, to): &(Atom, u16, u16)| Exposed {
             atom: *atom,

@@ -36,7 +36,6 @@ pub enum Direction {
 impl Diff {
     /// The difference of two firewalls. What may have been open already counts as gained where it is open for certain
     /// after, and what may still be open is not lost: doubt is neither taken for access nor for its absence.
-    #[must_use]
     pub fn between(before: &Reach, after: &Reach) -> Self {
         let gained = after.certain.difference(&before.certain);
         let lost = before.certain.difference(&after.possible);
@@ -47,7 +46,6 @@ impl Diff {
     }
 
     /// All of an access, as something that is gained.
-    #[must_use]
     pub fn gaining(access: &Effective, family: Family) -> Self {
         Self {
             gained: access.boxes(family),
@@ -56,7 +54,6 @@ impl Diff {
     }
 
     /// All of an access, as something that is lost.
-    #[must_use]
     pub fn losing(access: &Effective, family: Family) -> Self {
         Self {
             gained: Vec::new(),
@@ -68,7 +65,6 @@ impl Diff {
     ///
     /// The cost is that of the rules that change and of those they overlap: firewalls that are written alike take one
     /// comparison of texts.
-    #[must_use]
     pub fn of_change(before: &Firewall, after: &Firewall, family: Family) -> Self {
         if before == after {
             return Self::default();
@@ -79,14 +75,12 @@ impl Diff {
     }
 
     /// Whether nothing is gained and nothing lost.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         let Self { gained, lost } = self;
         gained.is_empty() && lost.is_empty()
     }
 
     /// The headline.
-    #[must_use]
     pub fn direction(&self) -> Direction {
         let Self { gained, lost } = self;
         match (gained.is_empty(), lost.is_empty()) {
@@ -98,7 +92,6 @@ impl Diff {
     }
 
     /// The same for people.
-    #[must_use]
     pub fn lines(&self) -> Lines {
         let Self { gained, lost } = self;
         Lines {
@@ -121,7 +114,6 @@ impl fmt::Display for Direction {
 }
 
 /// Whether two firewalls let the same packets in, however they are spelled.
-#[must_use]
 pub fn equivalent(a: &Firewall, b: &Firewall, family: Family) -> bool {
     a == b || Effective::of(a, family) == Effective::of(b, family)
 }

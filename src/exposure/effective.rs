@@ -24,13 +24,11 @@ static NOBODY: Access = Access::nobody();
 
 impl Effective {
     /// What a firewall lets in on an instance that the browser client reaches over this family.
-    #[must_use]
     pub fn of(firewall: &Firewall, family: Family) -> Self {
         Self::of_rules(firewall.iter(), family)
     }
 
     /// What these rules let in together.
-    #[must_use]
     pub fn of_rules<'a>(
         rules: impl IntoIterator<Item = (&'a Key, &'a Sources)>,
         family: Family,
@@ -44,7 +42,6 @@ impl Effective {
 
     /// The access of boxes to the letter, the browser client only where it is named. They may overlap. Cells that their
     /// atom lacks are left out.
-    #[must_use]
     pub fn of_boxes(boxes: &[Exposed]) -> Self {
         let mut sweep = Sweep::new(None);
         for Exposed {
@@ -68,7 +65,6 @@ impl Effective {
     }
 
     /// The same access on every cell of every atom, as one `all` rule gives.
-    #[must_use]
     pub fn everywhere(access: &Access) -> Self {
         if access.is_empty() {
             return Self::default();
@@ -86,7 +82,6 @@ impl Effective {
     }
 
     /// The runs of an atom: ascending, disjoint, none with nobody, neighbours different.
-    #[must_use]
     pub fn runs(&self, atom: Atom) -> &[Run] {
         &self.atoms[atom as usize]
     }
@@ -99,7 +94,6 @@ impl Effective {
     }
 
     /// Every run as a box with the shortest sources, in order: exact but for what [`Access::to_sources`] cannot say.
-    #[must_use]
     pub fn boxes(&self, family: Family) -> Vec<Exposed> {
         let exposed = |(atom, run): (Atom, &Run)| Exposed {
             atom,
@@ -112,13 +106,11 @@ impl Effective {
     }
 
     /// What of it is of the families that an instance has.
-    #[must_use]
     pub fn on(&self, kind: &AddressType) -> Self {
         self.map(|access| access.on(kind))
     }
 
     /// Those cells on which anybody of them can arrive, with all of them.
-    #[must_use]
     pub fn where_somebody_arrives(&self) -> Self {
         self.map(|access| {
             if access.arriving().is_empty() {
@@ -130,7 +122,6 @@ impl Effective {
     }
 
     /// The same cells with other people on them.
-    #[must_use]
     pub fn map(&self, change: impl Fn(&Access) -> Access) -> Self {
         let of_atom = |atom| {
             let mut runs = Vec::new();
@@ -145,7 +136,6 @@ impl Effective {
     }
 
     /// Who reaches this cell.
-    #[must_use]
     pub fn access(&self, atom: Atom, cell: u16) -> &Access {
         let runs = self.runs(atom);
         let next = runs.partition_point(|run| run.to < cell);
@@ -155,25 +145,21 @@ impl Effective {
     }
 
     /// Whether this address reaches this cell.
-    #[must_use]
     pub fn contains(&self, atom: Atom, cell: u16, address: IpAddr) -> bool {
         self.access(atom, cell).contains(address)
     }
 
     /// Whether nobody reaches anything.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.atoms.iter().all(|runs| runs.is_empty())
     }
 
     /// Whether everything that `other` lets in gets in here.
-    #[must_use]
     pub fn is_superset(&self, other: &Self) -> bool {
         other.difference(self).is_empty()
     }
 
     /// What either lets in, point by point; for the rules of both, see [`Effective::joined`].
-    #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         self.overlay(other, |a, b| match (a, b) {
             (Some(a), Some(b)) if Arc::ptr_eq(a, b) => Some(Arc::clone(a)),
@@ -183,14 +169,12 @@ impl Effective {
     }
 
     /// What the rules of both let in: as the union, with the browser client where only both together cover its family.
-    #[must_use]
     pub fn joined(&self, other: &Self, family: Family) -> Self {
         self.union(other)
             .map(|access| access.clone().with_client(family))
     }
 
     /// What both let in.
-    #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         self.overlay(other, |a, b| match (a, b) {
             (Some(a), Some(b)) if Arc::ptr_eq(a, b) => Some(Arc::clone(a)),
@@ -200,7 +184,6 @@ impl Effective {
     }
 
     /// What this lets in and `other` does not.
-    #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         self.overlay(other, |a, b| match (a, b) {
             (Some(a), Some(b)) if a == b => None,
@@ -210,7 +193,6 @@ impl Effective {
     }
 
     /// As [`Effective::difference`], for what mostly is nothing.
-    #[must_use]
     pub fn without(&self, other: &Self) -> Cow<'_, Self> {
         if other.is_empty() {
             Cow::Borrowed(self)
@@ -220,7 +202,6 @@ impl Effective {
     }
 
     /// What this lets in on those cells on which `cells` lets anybody in.
-    #[must_use]
     pub fn within(&self, cells: &Self) -> Self {
         self.overlay(cells, |a, cell| a.filter(|_| cell.is_some()).cloned())
     }

@@ -100,13 +100,11 @@ pub enum Count {
 
 impl<T: Address> RangeSet<T> {
     /// No address.
-    #[must_use]
     pub const fn new() -> Self {
         Self { ranges: Vec::new() }
     }
 
     /// Every address.
-    #[must_use]
     pub fn all() -> Self {
         Self {
             ranges: vec![(T::MIN, T::MAX)],
@@ -114,7 +112,6 @@ impl<T: Address> RangeSet<T> {
     }
 
     /// The addresses in any of the ranges `(first, last)`, in any order; a range that ends before it starts holds none.
-    #[must_use]
     pub fn from_ranges(ranges: impl IntoIterator<Item = (T, T)>) -> Self {
         let mut ranges: Vec<(T, T)> = ranges
             .into_iter()
@@ -134,7 +131,6 @@ impl<T: Address> RangeSet<T> {
     }
 
     /// The addresses in any of the networks; host bits do not matter.
-    #[must_use]
     pub fn from_networks<'a>(networks: impl IntoIterator<Item = &'a T::Net>) -> Self
     where
         T::Net: 'a,
@@ -143,7 +139,6 @@ impl<T: Address> RangeSet<T> {
     }
 
     /// The ranges `(first, last)`: inclusive, ascending, with at least one address between any two.
-    #[must_use]
     pub fn ranges(&self) -> &[(T, T)] {
         &self.ranges
     }
@@ -158,25 +153,21 @@ impl<T: Address> RangeSet<T> {
     }
 
     /// Whether it holds no address.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }
 
     /// Whether it holds every address.
-    #[must_use]
     pub fn is_all(&self) -> bool {
         self.ranges.as_slice() == [(T::MIN, T::MAX)]
     }
 
     /// Whether it holds this address.
-    #[must_use]
     pub fn contains(&self, address: T) -> bool {
         self.covers(address, address)
     }
 
     /// Whether it holds every address of `other`.
-    #[must_use]
     pub fn is_superset(&self, other: &Self) -> bool {
         other
             .ranges
@@ -185,14 +176,12 @@ impl<T: Address> RangeSet<T> {
     }
 
     /// Whether it holds every address of the network.
-    #[must_use]
     pub fn covers_network(&self, net: T::Net) -> bool {
         let (first, last) = T::bounds(net);
         self.covers(first, last)
     }
 
     /// Whether it holds any address of the network.
-    #[must_use]
     pub fn touches_network(&self, net: T::Net) -> bool {
         let (first, last) = T::bounds(net);
         self.range_ending_at_or_above(first)
@@ -200,7 +189,6 @@ impl<T: Address> RangeSet<T> {
     }
 
     /// The addresses in either.
-    #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         if self.is_superset(other) {
             return self.clone();
@@ -209,7 +197,6 @@ impl<T: Address> RangeSet<T> {
     }
 
     /// The addresses in both.
-    #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         let (mut i, mut j, mut ranges) = (0, 0, Vec::new());
         while let (Some(&a), Some(&b)) = (self.ranges.get(i), other.ranges.get(j)) {
@@ -228,7 +215,6 @@ impl<T: Address> RangeSet<T> {
     }
 
     /// The addresses in this one and not in `other`.
-    #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         let (mut j, mut ranges) = (0, Vec::new());
         for &(first, last) in &self.ranges {
@@ -252,7 +238,6 @@ impl<T: Address> RangeSet<T> {
     }
 
     /// Every address that is not in it.
-    #[must_use]
     pub fn complement(&self) -> Self {
         Self::all().difference(self)
     }
@@ -271,7 +256,6 @@ impl<T: Address> RangeSet<T> {
 
 impl RangeSet<u32> {
     /// How many addresses it holds, up to 2^32.
-    #[must_use]
     pub fn count(&self) -> u64 {
         self.ranges
             .iter()
@@ -282,7 +266,6 @@ impl RangeSet<u32> {
 
 impl RangeSet<u128> {
     /// How many addresses it holds, up to 2^128.
-    #[must_use]
     pub fn count(&self) -> Count {
         if self.is_all() {
             return Count::All;

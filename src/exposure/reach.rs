@@ -33,7 +33,6 @@ pub struct Doubtful {
 
 impl Doubtful {
     /// Every doubtful entry of a live firewall.
-    #[must_use]
     pub fn all(live: &LiveFirewall) -> Vec<Self> {
         let uncertain = live.uncertain().iter().map(|uncertain| {
             let why = uncertain.doubt.to_string();
@@ -63,7 +62,6 @@ impl Doubtful {
     }
 
     /// What it may let in.
-    #[must_use]
     pub fn effective(&self, family: Family) -> Effective {
         Effective::of_rules([(&self.key, &self.sources)], family)
     }
@@ -71,13 +69,11 @@ impl Doubtful {
 
 impl Reach {
     /// What a firewall without doubt lets in.
-    #[must_use]
     pub fn of(firewall: &Firewall, family: Family) -> Self {
         Self::of_certain(Effective::of(firewall, family), family)
     }
 
     /// Just this access, without doubt.
-    #[must_use]
     pub fn of_certain(certain: Effective, family: Family) -> Self {
         Self {
             possible: certain.clone(),
@@ -87,13 +83,11 @@ impl Reach {
     }
 
     /// What a live firewall lets in.
-    #[must_use]
     pub fn of_live(live: &LiveFirewall, family: Family) -> Self {
         Self::with_doubts(live.firewall(), &Doubtful::all(live), family)
     }
 
     /// What a firewall lets in beside which there are doubtful entries.
-    #[must_use]
     pub fn with_doubts(firewall: &Firewall, doubts: &[Doubtful], family: Family) -> Self {
         if doubts.is_empty() {
             return Self::of(firewall, family);
@@ -107,7 +101,6 @@ impl Reach {
     }
 
     /// Who may get in and does not for certain.
-    #[must_use]
     pub fn doubt(&self) -> Effective {
         if self.certain == self.possible {
             Effective::default()

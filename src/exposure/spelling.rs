@@ -10,7 +10,6 @@ use crate::model::{Family, Sources};
 
 /// Whether two lists of sources let the same addresses and the same aliases in, where the browser client comes over this
 /// family.
-#[must_use]
 pub fn means_same(a: &Sources, b: &Sources, family: Family) -> bool {
     a == b || Access::of(a, family) == Access::of(b, family)
 }
@@ -19,7 +18,6 @@ pub fn means_same(a: &Sources, b: &Sources, family: Family) -> bool {
 ///
 /// A network of `a` that holds no address of `b` stays as it is spelled. The others are cut together into the fewest
 /// networks, and those that lie in `b` vanish. The browser client goes with the whole of its family, and does not cut it.
-#[must_use]
 pub fn subtract(a: &Sources, b: &Sources, family: Family) -> Sources {
     let remove = Access::of(b, family);
     let mut rest = Sources::new();
@@ -34,7 +32,6 @@ pub fn subtract(a: &Sources, b: &Sources, family: Family) -> Sources {
 /// The networks and aliases of `a`, as spelled, that are not wholly inside `b`.
 ///
 /// It is empty exactly when `b` lets in everybody that `a` does.
-#[must_use]
 pub(crate) fn uncovered(a: &Sources, b: &Sources, family: Family) -> Sources {
     let cover = Access::of(b, family);
     let mut rest = Sources::new();

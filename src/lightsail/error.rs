@@ -43,7 +43,6 @@ impl Kind {
     ///
     /// The eight modelled exceptions and the errors common to all of AWS. Both lists differ in whether a name ends in
     /// `Exception`, so the ending does not count.
-    #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
         Some(match code.strip_suffix("Exception").unwrap_or(code) {
             "NotFound" => Self::NotFound,
@@ -118,7 +117,6 @@ impl Error {
     ///
     /// Whether the outcome is unknown follows from the kind: it is for time-outs, lost connections, failures of the
     /// service and answers that cannot be read.
-    #[must_use]
     pub fn new(
         kind: Kind,
         action: &'static str,
@@ -178,64 +176,54 @@ impl Error {
     }
 
     /// The same, under this code of the service.
-    #[must_use]
     pub fn with_code(mut self, code: impl Into<String>) -> Self {
         self.0.code = Some(code.into());
         self
     }
 
     /// The same, with another answer to [`Self::is_outcome_unknown`].
-    #[must_use]
     pub fn with_outcome_unknown(mut self, outcome_unknown: bool) -> Self {
         self.0.outcome_unknown = outcome_unknown;
         self
     }
 
     /// The same, with a hint that fits better than the one its kind has.
-    #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
     }
 
     /// What kind it is.
-    #[must_use]
     pub fn kind(&self) -> Kind {
         self.0.kind
     }
 
     /// The API action that failed.
-    #[must_use]
     pub fn action(&self) -> &'static str {
         self.0.action
     }
 
     /// What it was about: a region or `region/name`.
-    #[must_use]
     pub fn target(&self) -> &str {
         &self.0.target
     }
 
     /// The service's error code, where it gave one.
-    #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
     }
 
     /// What went wrong, in the service's words or ours.
-    #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
     /// The service's request id, where it gave one.
-    #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
 
     /// Whether the same request may succeed a moment later. Says nothing about whether a write may be repeated.
-    #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(
             self.0.kind,
@@ -244,13 +232,11 @@ impl Error {
     }
 
     /// Whether the request may have been carried out all the same, so that only a read can tell.
-    #[must_use]
     pub fn is_outcome_unknown(&self) -> bool {
         self.0.outcome_unknown
     }
 
     /// What a person can do about it.
-    #[must_use]
     pub fn hint(&self) -> Option<String> {
         if let Some(hint) = &self.0.hint {
             return Some(hint.clone());

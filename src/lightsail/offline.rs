@@ -25,7 +25,6 @@ pub struct Offline {
 
 impl Offline {
     /// A reader of this inventory.
-    #[must_use]
     pub fn new(inventory: Inventory) -> Self {
         let mut places: HashMap<String, HashMap<String, Vec<usize>>> = HashMap::new();
         for (region, entries) in &inventory.regions {
@@ -45,7 +44,6 @@ impl Offline {
     }
 
     /// The same, with names for accounts: by name, the id that stands in the ARNs.
-    #[must_use]
     pub fn with_accounts(mut self, accounts: BTreeMap<String, String>) -> Self {
         self.accounts = accounts;
         self

@@ -43,13 +43,11 @@ impl Rate {
     pub const UNLIMITED: Self = Self(None);
 
     /// A part of the documented rates: above 0, at most 1. `None` for any other number.
-    #[must_use]
     pub fn share(share: f64) -> Option<Self> {
         (share > 0.0 && share <= 1.0).then_some(Self(Some(share)))
     }
 
     /// The part of the documented rates, such as `0.5`, where it is not all of them.
-    #[must_use]
     pub fn part(self) -> Option<String> {
         let share = self.0.filter(|share| *share < 1.0)?;
         Some(share.to_string())
@@ -57,7 +55,6 @@ impl Rate {
 
     /// The least time in which this many calls of an action, such as `GetInstances`, get through by the documents, where
     /// none was made before. `unlimited` changes nothing about the service, so it counts as all of the documented rates.
-    #[must_use]
     pub fn least(self, action: &str, calls: u64) -> Duration {
         let share = self.0.unwrap_or(1.0);
         // More than this takes years.

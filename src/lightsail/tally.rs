@@ -49,7 +49,6 @@ impl Tally {
     }
 
     /// All calls together.
-    #[must_use]
     pub fn total(&self) -> u64 {
         self.0.values().map(Answers::total).sum()
     }
@@ -57,7 +56,6 @@ impl Tally {
 
 impl Answers {
     /// Whatever came of them.
-    #[must_use]
     pub fn total(&self) -> u64 {
         self.answered
             .saturating_add(self.throttled)

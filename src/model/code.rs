@@ -194,19 +194,16 @@ pub enum Code {
 
 impl Code {
     /// `PW-101`.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
     /// What it means in general, as a fragment without a full stop.
-    #[must_use]
     pub fn title(self) -> &'static str {
         self.get_documentation().unwrap_or_default()
     }
 
     /// Every code, in order.
-    #[must_use]
     pub fn all() -> &'static [Self] {
         Self::VARIANTS
     }

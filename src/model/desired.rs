@@ -42,7 +42,6 @@ pub enum Mode {
 
 impl Mode {
     /// As the configuration spells it.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -62,7 +61,6 @@ pub enum Strategy {
 
 impl Strategy {
     /// As the configuration and the command line spell it.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -139,7 +137,6 @@ pub struct DesiredInstance {
 
 impl DesiredInstance {
     /// The first end of a rule that is in force: from then on something else is wanted.
-    #[must_use]
     pub fn ends_next(&self) -> Option<Expiry> {
         let ends = self
             .rules
@@ -197,14 +194,12 @@ pub struct Desired {
 
 impl Desired {
     /// The first instant at which a rule that is in force ends, and with it what is desired. It may be over by now.
-    #[must_use]
     pub fn ends_next(&self) -> Option<OffsetDateTime> {
         let rules = self.instances.values().flat_map(|instance| &instance.rules);
         rules.filter_map(|rule| rule.declared.until).min()
     }
 
     /// The rules that are in force at `as_of` and end within [`NOTICE`]: where each is, once, and its end.
-    #[must_use]
     pub fn expiring(&self, as_of: OffsetDateTime) -> BTreeSet<(&Origin, OffsetDateTime)> {
         let rules = self.instances.values().flat_map(|instance| &instance.rules);
         rules

@@ -24,13 +24,11 @@ pub struct FingerprintError;
 
 impl Fingerprint {
     /// Of these bytes.
-    #[must_use]
     pub fn of(bytes: impl AsRef<[u8]>) -> Self {
         Self(Sha256::digest(bytes.as_ref()).into())
     }
 
     /// Of several texts: other texts, another order or other borders between them give another fingerprint.
-    #[must_use]
     pub fn of_all<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut hash = Sha256::new();
         for text in texts {

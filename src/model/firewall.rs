@@ -87,7 +87,6 @@ pub struct Counts {
 
 impl Firewall {
     /// A firewall that lets nobody in.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -138,7 +137,6 @@ impl Firewall {
     }
 
     /// The sources of a key.
-    #[must_use]
     pub fn get(&self, key: Key) -> Option<&Sources> {
         self.rules.get(&key)
     }
@@ -154,19 +152,16 @@ impl Firewall {
     }
 
     /// The number of rules.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.rules.len()
     }
 
     /// Whether nobody gets in.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
 
     /// How many sources count against the service's limit.
-    #[must_use]
     pub fn counts(&self) -> Counts {
         self.rules
             .values()

@@ -42,7 +42,6 @@ impl Default for Guard {
 impl Guard {
     /// The most instances that one run may change where `scope` of them are declared: what the configuration says, or
     /// a fifth of them, rounded down, and at least five.
-    #[must_use]
     pub fn most_instances(&self, scope: usize) -> usize {
         self.max_instances
             .unwrap_or_else(|| (scope / SHARE).max(AT_LEAST))
@@ -50,7 +49,6 @@ impl Guard {
 
     /// The limits for one shard of a scope in which `scope` instances are declared: its part of what the whole may change.
     /// The parts add up to the whole, since no shard sees what the others change; what does not divide goes to the first.
-    #[must_use]
     pub fn part(&self, scope: usize, shard: Shard) -> Self {
         let (index, of) = (usize::from(shard.index()), usize::from(shard.of()));
         let part = |whole: usize| whole / of + usize::from(index <= whole % of);

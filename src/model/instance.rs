@@ -21,7 +21,6 @@ pub struct Site {
 
 impl Site {
     /// A region of the account that the credentials belong to.
-    #[must_use]
     pub fn of_region(region: impl Into<String>) -> Self {
         Self {
             account: None,
@@ -56,7 +55,6 @@ pub struct InstanceId {
 
 impl InstanceId {
     /// The account and region that it is in.
-    #[must_use]
     pub fn site(&self) -> Site {
         Site {
             account: self.account.clone(),
@@ -66,7 +64,6 @@ impl InstanceId {
 
     /// Whether any of its names is one that is meant: `name`, `region/name`, and `account/region/name` where the account
     /// has a name.
-    #[must_use]
     pub fn is_called(&self, meant: impl Fn(&str) -> bool) -> bool {
         meant(&self.name)
             || meant(&format!("{}/{}", self.region, self.name))
@@ -136,7 +133,6 @@ impl From<Members> for Instance {
 
 impl Instance {
     /// The account in the ARN, where there is one.
-    #[must_use]
     pub fn account(&self) -> Option<&str> {
         self.arn
             .split(':')
@@ -164,7 +160,6 @@ pub enum InstanceState {
 
 impl InstanceState {
     /// Reads the service's name of a state.
-    #[must_use]
     pub fn from_name(name: &str) -> Self {
         match name {
             "pending" => Self::Pending,
@@ -176,7 +171,6 @@ impl InstanceState {
     }
 
     /// The service's name of this state.
-    #[must_use]
     pub fn name(&self) -> &str {
         match self {
             Self::Pending => "pending",
@@ -188,7 +182,6 @@ impl InstanceState {
     }
 
     /// Whether it will stay as it is until somebody acts, so that its firewall may be written.
-    #[must_use]
     pub fn is_settled(&self) -> bool {
         matches!(self, Self::Running | Self::Stopped)
     }
@@ -229,7 +222,6 @@ pub enum AddressType {
 
 impl AddressType {
     /// Reads the service's name of an address type.
-    #[must_use]
     pub fn from_name(name: &str) -> Self {
         match name {
             "dualstack" => Self::Dualstack,
@@ -240,7 +232,6 @@ impl AddressType {
     }
 
     /// The service's name of this address type.
-    #[must_use]
     pub fn name(&self) -> &str {
         match self {
             Self::Dualstack => "dualstack",
@@ -251,19 +242,16 @@ impl AddressType {
     }
 
     /// Whether the instance can have IPv4 sources.
-    #[must_use]
     pub fn has_ipv4(&self) -> bool {
         *self != Self::Ipv6
     }
 
     /// Whether the instance can have IPv6 sources.
-    #[must_use]
     pub fn has_ipv6(&self) -> bool {
         *self != Self::Ipv4
     }
 
     /// The family over which the browser client of the console reaches the instance: IPv4 wherever there is IPv4.
-    #[must_use]
     pub fn client_family(&self) -> Family {
         if self.has_ipv4() {
             Family::V4

@@ -19,7 +19,6 @@ use super::sanitize_line;
 pub(crate) struct Instant(#[expect(dead_code, reason = "only its schema is used")] String);
 
 /// The one spelling of an instant.
-#[must_use]
 pub fn show(at: OffsetDateTime) -> String {
     at.checked_to_offset(UtcOffset::UTC)
         .and_then(|at| at.format(&Rfc3339).ok())
@@ -27,7 +26,6 @@ pub fn show(at: OffsetDateTime) -> String {
 }
 
 /// Reads an instant in this or another spelling of RFC 3339.
-#[must_use]
 pub fn read(text: &str) -> Option<OffsetDateTime> {
     match text.strip_prefix('@') {
         Some(nanos) => OffsetDateTime::from_unix_timestamp_nanos(nanos.parse().ok()?).ok(),

@@ -43,13 +43,11 @@ impl Protocol {
     pub const ALL: [Self; 5] = [Self::Tcp, Self::Udp, Self::Icmp, Self::Icmpv6, Self::All];
 
     /// The spelling that is sent to the service (botocore service model, `NetworkProtocol`).
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
     /// Its number as EC2 spells protocols: that of IANA, and -1 for every protocol.
-    #[must_use]
     pub fn number(self) -> i16 {
         match self {
             Self::Tcp => 6,
@@ -61,7 +59,6 @@ impl Protocol {
     }
 
     /// The protocol whose [`number`](Self::number) this text is.
-    #[must_use]
     pub fn from_number(text: &str) -> Option<Self> {
         let mut all = Self::ALL.into_iter();
         all.find(|protocol| protocol.number().to_string() == text)
@@ -69,7 +66,6 @@ impl Protocol {
 
     /// Reads any spelling the service is known or feared to return: any case, a number such as `-1` for `all`, `icmp6`
     /// for `icmpv6`.
-    #[must_use]
     pub fn from_live(text: &str) -> Option<Self> {
         match text.to_ascii_lowercase().as_str() {
             "tcp" => Some(Self::Tcp),
@@ -82,7 +78,6 @@ impl Protocol {
     }
 
     /// Whether the two numbers of a key are an ICMP type and code rather than ports.
-    #[must_use]
     pub fn is_icmp(self) -> bool {
         matches!(self, Self::Icmp | Self::Icmpv6)
     }
@@ -188,19 +183,16 @@ impl Key {
     }
 
     /// The protocol.
-    #[must_use]
     pub fn protocol(self) -> Protocol {
         self.protocol
     }
 
     /// The first port, or the ICMP type (-1: any).
-    #[must_use]
     pub fn from(self) -> i32 {
         self.from
     }
 
     /// The last port, or the ICMP code (-1: any).
-    #[must_use]
     pub fn to(self) -> i32 {
         self.to
     }

@@ -46,7 +46,6 @@ fn open() -> Option<String> {
 
 impl PortState {
     /// The canonical spelling of a rule.
-    #[must_use]
     pub fn canonical(key: Key, sources: &Sources) -> Self {
         Self {
             from_port: key.from(),
@@ -62,13 +61,11 @@ impl PortState {
 
 impl PortState {
     /// Whether none of its lists names anybody.
-    #[must_use]
     pub fn names_no_source(&self) -> bool {
         self.cidrs.is_empty() && self.ipv6_cidrs.is_empty() && self.cidr_list_aliases.is_empty()
     }
 
     /// The sources, where there are any and all of them can be read.
-    #[must_use]
     pub fn sources(&self) -> Option<Sources> {
         read_sources(self).ok().map(|(sources, _)| sources)
     }
@@ -123,7 +120,6 @@ pub struct LiveFirewall {
 
 impl LiveFirewall {
     /// Reads the entries of a reply.
-    #[must_use]
     pub fn read(entries: &[PortState]) -> Self {
         let mut live = Self::default();
         let mut seen = BTreeSet::new();
@@ -171,45 +167,38 @@ impl LiveFirewall {
     }
 
     /// The certain rules.
-    #[must_use]
     pub fn firewall(&self) -> &Firewall {
         &self.firewall
     }
 
     /// Whether a key may only be changed by a Put: it came more than once or in a spelling that is not canonical, so a
     /// Close might not match it and an Open might not meet it.
-    #[must_use]
     pub fn is_put_only(&self, key: Key) -> bool {
         self.put_only.contains(&key)
     }
 
     /// Whether every certain rule came once and is spelled as it would be sent, but for the order of lists.
-    #[must_use]
     pub fn is_canonical(&self) -> bool {
         !self.firewall.keys().any(|key| self.is_put_only(key))
     }
 
     /// Entries whose meaning is uncertain.
-    #[must_use]
     pub fn uncertain(&self) -> &BTreeSet<Uncertain> {
         &self.uncertain
     }
 
     /// Entries of a protocol that this program does not know, and so could not send back.
-    #[must_use]
     pub fn unknown(&self) -> &BTreeSet<PortState> {
         &self.unknown
     }
 
     /// Whether every entry could be read for certain.
-    #[must_use]
     pub fn is_certain(&self) -> bool {
         self.uncertain.is_empty() && self.unknown.is_empty()
     }
 
     /// How many sources stand in entries that are no certain rules, as they are spelled. They count against the service's
     /// limit beside [`Firewall::counts`].
-    #[must_use]
     pub fn unread_counts(&self) -> Counts {
         let uncertain = self.uncertain.iter().map(|uncertain| &uncertain.entry);
         uncertain

@@ -25,7 +25,6 @@ pub enum PolicySeverity {
 
 impl PolicySeverity {
     /// As the configuration spells it.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }

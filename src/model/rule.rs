@@ -25,7 +25,6 @@ pub struct Origin {
 
 impl Origin {
     /// A tag of the instance that the rule is for.
-    #[must_use]
     pub fn of_tag(key: String) -> Self {
         Self {
             file: key.into(),
@@ -35,7 +34,6 @@ impl Origin {
     }
 
     /// The key of the tag, where it is one.
-    #[must_use]
     pub fn tag(&self) -> Option<&str> {
         (self.line == 0).then_some(&*self.file)
     }

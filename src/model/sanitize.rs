@@ -19,7 +19,6 @@ const BRAILLE_BLANK: char = '\u{2800}';
 
 /// Text that can be put into a line: control characters, invisible ones that reorder or hide text, and the beginnings of
 /// commands to a CI system are written as escapes such as `\u{1b}`.
-#[must_use]
 pub fn sanitize_line(text: &str) -> Cow<'_, str> {
     if !text.contains(['#', ':']) && !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
@@ -37,7 +36,6 @@ pub fn sanitize_line(text: &str) -> Cow<'_, str> {
 
 /// Lines that somebody else worded, such as a usage error: those are written out in which a character is not to be printed,
 /// or in which a command to a CI system could be.
-#[must_use]
 pub fn sanitize_lines(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
@@ -57,7 +55,6 @@ pub fn sanitize_lines(text: &str) -> String {
 
 /// JSON that means the same and holds nothing that is not to be printed, nor `##[command]`, which a CI system would find
 /// anywhere in a line. Whatever is written out can only be in a string, since JSON has no such characters between tokens.
-#[must_use]
 pub fn sanitize_json(text: String) -> String {
     let harmful = |c| c != '\n' && is_unsafe(c);
     if !text.contains("##") && !text.contains(harmful) {
@@ -82,7 +79,6 @@ pub fn sanitize_json(text: String) -> String {
 /// Whether a character may not be printed as it is: a terminal, a browser or a reader would do something else with it than
 /// see it. These are controls, line and paragraph separators, format characters (those that reorder text among them),
 /// whatever Unicode lets a font leave out (fillers, joiners, variation selectors, tags), and the blank of Braille.
-#[must_use]
 pub fn is_unsafe(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_control();
@@ -103,7 +99,6 @@ pub fn is_unsafe(c: char) -> bool {
 /// GitHub's runner takes `::error …::` at the start of a line, spaces before it aside, and the older `##[error]` anywhere.
 /// Whether a piece of text starts a line is not known here, so every `::` counts that a name of a command could follow.
 /// An IPv6 address never does: no command is spelled with hexadecimal digits alone.
-#[must_use]
 pub fn begins_command(text: &str) -> bool {
     if MARKS.iter().any(|mark| {
         text.get(..mark.len())

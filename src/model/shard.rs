@@ -56,7 +56,6 @@ impl Shard {
     pub const MOST: u16 = 1000;
 
     /// Shard `index` of `of`; `None` where there is no such shard.
-    #[must_use]
     pub fn new(index: u16, of: u16) -> Option<Self> {
         (1..=of)
             .contains(&index)
@@ -65,25 +64,21 @@ impl Shard {
     }
 
     /// Which one, from 1.
-    #[must_use]
     pub fn index(self) -> u16 {
         self.index
     }
 
     /// How many there are.
-    #[must_use]
     pub fn of(self) -> u16 {
         self.of
     }
 
     /// Whether an instance belongs to it.
-    #[must_use]
     pub fn holds(self, id: &InstanceId) -> bool {
         self.holds_text(&id.to_string())
     }
 
     /// Whether something that has only a name belongs to it, such as an instance that does not exist.
-    #[must_use]
     pub fn holds_text(self, text: &str) -> bool {
         let hash = Sha256::digest(text);
         let number = hash

@@ -107,13 +107,11 @@ impl fmt::Debug for Sources {
 
 impl Sources {
     /// No source.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Every address of both families.
-    #[must_use]
     pub fn anywhere() -> Self {
         Self(Arc::new(Lists {
             ipv4: [V4_ANYWHERE].into(),
@@ -159,19 +157,16 @@ impl Sources {
     }
 
     /// The IPv4 networks, in address order.
-    #[must_use]
     pub fn ipv4(&self) -> &BTreeSet<Ipv4Net> {
         &self.0.ipv4
     }
 
     /// The IPv6 networks, in address order.
-    #[must_use]
     pub fn ipv6(&self) -> &BTreeSet<Ipv6Net> {
         &self.0.ipv6
     }
 
     /// The aliases, sorted.
-    #[must_use]
     pub fn aliases(&self) -> &BTreeSet<String> {
         &self.0.aliases
     }
@@ -191,7 +186,6 @@ impl Sources {
     }
 
     /// How many networks and aliases there are.
-    #[must_use]
     pub fn len(&self) -> usize {
         let Lists {
             ipv4,
@@ -202,7 +196,6 @@ impl Sources {
     }
 
     /// Whether nobody is named.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         let Lists {
             ipv4,
@@ -213,7 +206,6 @@ impl Sources {
     }
 
     /// Whether every text of `other` is among these: names are compared, not addresses.
-    #[must_use]
     pub fn names_all_of(&self, other: &Self) -> bool {
         let Lists {
             ipv4,
@@ -226,7 +218,6 @@ impl Sources {
     }
 
     /// The networks and aliases that are not named in `gone`: names are compared, not addresses.
-    #[must_use]
     pub fn without(&self, gone: &Self) -> Self {
         let ipv4 = self.ipv4().difference(gone.ipv4());
         let ipv6 = self.ipv6().difference(gone.ipv6());
@@ -251,7 +242,6 @@ impl Sources {
     /// Reads a network as the service may echo it: with or without a prefix length, host bits set or not, any case.
     ///
     /// `None` for what is not a valid network.
-    #[must_use]
     pub fn parse_live(text: &str) -> Option<IpNet> {
         text.parse::<IpNet>()
             .ok()

@@ -132,7 +132,6 @@ pub const ARRIVING: &[IpNet] = &[
 
 impl Special {
     /// Why nobody arrives from this network; `None` where somebody may.
-    #[must_use]
     pub fn of(net: IpNet) -> Option<&'static Self> {
         let apart = |other: &IpNet| !holds(&net, other) && !holds(other, &net);
         let holds = SPECIAL.iter().find(|special| holds(&special.net, &net));

@@ -42,7 +42,6 @@ pub enum Call {
 
 impl Call {
     /// The API action.
-    #[must_use]
     pub fn action(&self) -> &'static str {
         match self {
             Self::Open { .. } => "OpenInstancePublicPorts",
@@ -52,7 +51,6 @@ impl Call {
     }
 
     /// The short name people see: `open`, `close` or `put`.
-    #[must_use]
     pub fn verb(&self) -> &'static str {
         match self {
             Self::Open { .. } => "open",
@@ -179,7 +177,6 @@ pub enum Action {
 
 impl Action {
     /// What a change of these sources is.
-    #[must_use]
     pub fn of(before: &Sources, after: &Sources, family: Family) -> Self {
         if before.is_empty() {
             return Self::Add;
@@ -261,7 +258,6 @@ impl Verdict {
     }
 
     /// Whether live is not what is desired, for all that can be read.
-    #[must_use]
     pub fn differs(&self) -> bool {
         !matches!(self, Self::InSync | Self::Incomplete)
     }
@@ -373,32 +369,27 @@ pub struct InstancePlan {
 
 impl InstancePlan {
     /// The family over which the browser client reaches the instance.
-    #[must_use]
     pub fn family(&self) -> Family {
         self.instance.address_type.client_family()
     }
 
     /// Whether live entries that cannot be read for certain are still there when the plan is done.
-    #[must_use]
     pub fn doubt_stays(&self) -> bool {
         !self.before.unknown().is_empty()
             || (self.mode == Mode::Additive && !self.before.uncertain().is_empty())
     }
 
     /// What the live rules let in, and what they may.
-    #[must_use]
     pub fn reach_before(&self) -> Reach {
         Reach::of_live(&self.before, self.family())
     }
 
     /// What the rules that result let in, and what they may.
-    #[must_use]
     pub fn reach_after(&self) -> Reach {
         Reach::with_doubts(&self.after, &self.doubts_after(), self.family())
     }
 
     /// The doubtful entries that stay.
-    #[must_use]
     pub fn doubts_after(&self) -> Vec<Doubtful> {
         if self.doubt_stays() {
             Doubtful::all(&self.before)
@@ -412,14 +403,12 @@ impl InstancePlan {
     /// What counts are keys and networks: those are what a write decides. How the service spells them in a reply (its word
     /// for `all`, the case of letters, a prefix length that it leaves out, one key in two entries) is up to the service, and
     /// a plan for it would be made again and again.
-    #[must_use]
     pub fn spelling_holds(&self, live: &LiveFirewall) -> bool {
         !self.strict_spelling || *live.firewall() == self.after
     }
 }
 
 /// Everything about a run.
-#[must_use]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -93,7 +93,6 @@ pub struct Scope {
 
 impl PlanFile {
     /// A plan made by this program.
-    #[must_use]
     pub fn new(
         plan: Plan,
         scope: Scope,
@@ -119,7 +118,6 @@ impl PlanFile {
     }
 
     /// The digest of this plan.
-    #[must_use]
     pub fn digest(&self) -> Fingerprint {
         Fingerprint::of(json(serde_json::to_string(&document(self, None))))
     }
@@ -127,7 +125,6 @@ impl PlanFile {
 
 /// Until when a plan made `now` is valid: for `valid_for` at most, and not past `ends`, the next instant at which a declared
 /// rule ends ([`Desired::ends_next`](crate::model::Desired::ends_next)), since from then on another plan would be made.
-#[must_use]
 pub fn valid_until(
     ends: Option<OffsetDateTime>,
     now: OffsetDateTime,
@@ -180,7 +177,6 @@ pub enum PlanFileError {
 
 impl PlanFileError {
     /// What a person can do about it.
-    #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NotAPlan(_) => "a plan is written by `plan --out FILE`",
@@ -227,7 +223,6 @@ fn document(file: &PlanFile, digest: Option<Fingerprint>) -> Document<'_> {
 }
 
 /// The text of a plan file. The same plan always has the same text.
-#[must_use]
 pub fn write(file: &PlanFile) -> String {
     let document = document(file, Some(file.digest()));
     let mut text = json(serde_json::to_string_pretty(&document));

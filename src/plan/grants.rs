@@ -16,7 +16,6 @@ use crate::model::{
 };
 
 /// Plans to open and to close these rules of one instance. `declared` is what is in force, without what is closed.
-#[must_use]
 pub fn plan_grants(
     instance: &Instance,
     declared: &[Rule],
@@ -73,7 +72,6 @@ pub fn plan_grants(
 }
 
 /// The rules of leases that are over.
-#[must_use]
 pub fn ended(desired: &DesiredInstance) -> Vec<Rule> {
     let expired = desired.expired.iter();
     let granted = expired.filter(|rule| rule.declared.origin.tag().is_some());
@@ -81,7 +79,6 @@ pub fn ended(desired: &DesiredInstance) -> Vec<Rule> {
 }
 
 /// The instances that have a lease that is over, and that may be written to.
-#[must_use]
 pub fn with_ended(desired: &Desired) -> BTreeSet<InstanceId> {
     let instances = desired.instances.iter();
     let ended = instances

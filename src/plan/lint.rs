@@ -115,7 +115,6 @@ impl fmt::Display for Defect {
 }
 
 /// Looks for defects. A sound plan has none.
-#[must_use]
 pub fn lint(plan: &Plan) -> Vec<Defect> {
     let mut defects = Vec::new();
     let ids = plan.instances.iter().map(|plan| &plan.instance.id);

@@ -95,13 +95,11 @@ pub enum Status {
 
 impl Status {
     /// The word.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
     /// Whether the rules are what the plan wanted.
-    #[must_use]
     pub fn is_success(self) -> bool {
         matches!(self, Self::Applied | Self::Repaired | Self::AlreadyApplied)
     }
@@ -137,7 +135,6 @@ pub enum Outcome {
 
 impl Outcome {
     /// The one word for it in documents.
-    #[must_use]
     pub fn status(&self) -> Status {
         match self {
             Self::Applied { repaired: None } => Status::Applied,
@@ -152,7 +149,6 @@ impl Outcome {
     }
 
     /// Why it is so, where there is more to say than the status.
-    #[must_use]
     pub fn reason(&self) -> Option<Cow<'_, str>> {
         Some(match self {
             Self::Applied { repaired: None } | Self::AlreadyApplied => return None,
@@ -168,7 +164,6 @@ impl Outcome {
     }
 
     /// Whether the rules are not what the plan wanted, for whatever reason but that nothing was begun.
-    #[must_use]
     pub fn is_failure(&self) -> bool {
         match self {
             Self::Applied { .. } | Self::AlreadyApplied | Self::NotStarted(_) => false,
@@ -217,7 +212,6 @@ pub struct Ending<'a> {
 
 impl InstanceResult {
     /// What documents tell of it.
-    #[must_use]
     pub fn ending(&self) -> Ending<'_> {
         let Self {
             id: _,
@@ -247,14 +241,12 @@ impl InstanceResult {
     }
 
     /// Whether anything was asked about the instance.
-    #[must_use]
     pub fn was_begun(&self) -> bool {
         !matches!(self.outcome, Outcome::NotStarted(_))
     }
 }
 
 /// What became of a plan, in its order.
-#[must_use]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// One entry for each instance of the plan that had calls.

@@ -36,13 +36,11 @@ impl GuardName {
     ];
 
     /// As the command line and files spell it.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
     /// The code of what it refuses.
-    #[must_use]
     pub fn code(self) -> Code {
         match self {
             Self::Lockout => Code::Lockout,
@@ -53,7 +51,6 @@ impl GuardName {
     }
 
     /// The guard of this name, to the letter.
-    #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|guard| guard.as_str() == name)
     }

@@ -78,7 +78,6 @@ pub fn plan(desired: &Desired, live: &Live, options: Options) -> Plan {
 }
 
 /// Plans one instance.
-#[must_use]
 pub fn plan_instance(
     instance: &Instance,
     desired: &DesiredInstance,

@@ -28,7 +28,6 @@ pub struct Step {
 }
 
 /// How to undo the writes to one instance.
-#[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undo {
     /// The calls from what is live now, as an ordinary plan. It is refused where no permitted call can do it, and in sync
@@ -99,7 +98,6 @@ fn doubtful(plan: &InstancePlan, before: &LiveFirewall) -> Vec<String> {
 }
 
 /// What the rules are, where they are not what is wanted, as fragments: one for each key whose sources mean something else.
-#[must_use]
 pub fn differences(is: &Firewall, wanted: &Firewall, family: Family) -> Vec<String> {
     let none = Sources::new();
     let fragment = |key: Key| {

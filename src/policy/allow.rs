@@ -54,7 +54,6 @@ fn names() -> String {
 
 impl Allow {
     /// Whether it is for this instance.
-    #[must_use]
     pub fn covers(&self, id: &InstanceId) -> bool {
         self.selector
             .as_ref()

@@ -45,7 +45,6 @@ pub struct Refusal {
 }
 
 /// What the guards say of a plan.
-#[must_use]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Judgement {
     /// What is refused and was not allowed: by instance, then the run as a whole. None: the plan may be carried out.
@@ -133,7 +132,6 @@ pub fn judge_undo(
 }
 
 /// What the guards refuse in a finished plan, and its own overrides do not allow. A plan that was judged has nothing.
-#[must_use]
 pub fn lint(plan: &Plan, guard: &Guard, scope: usize) -> Vec<Refusal> {
     // Consent that cannot be read is none.
     let allowed: Vec<Allow> = plan

@@ -64,7 +64,6 @@ pub enum Occurrence {
 
 impl Occurrence {
     /// The one word for it in documents.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -88,13 +87,11 @@ pub enum Kind {
 
 impl Kind {
     /// The one word for it in documents.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
     /// The word for access of it in texts.
-    #[must_use]
     pub fn state(self) -> &'static str {
         match self {
             Self::Excess => "open",
@@ -104,7 +101,6 @@ impl Kind {
     }
 
     /// What a witness of it does, before the name of a port.
-    #[must_use]
     pub fn verb(self) -> &'static str {
         match self {
             Self::Excess => "gets in at",
@@ -160,13 +156,11 @@ pub struct Violation {
 
 impl Violation {
     /// Whether it stands in the way of the plan that it was found in.
-    #[must_use]
     pub fn refuses(&self) -> bool {
         self.severity == PolicySeverity::Deny && self.seen == Occurrence::Introduced
     }
 
     /// Those that refuse first, then by severity, how they are there, policy and place.
-    #[must_use]
     pub fn order(&self, other: &Self) -> Ordering {
         let rank = |v: &Self| (!v.refuses(), v.severity, v.seen);
         (rank(self), &self.policy, &self.on).cmp(&(rank(other), &other.policy, &other.on))
@@ -183,7 +177,6 @@ pub enum JudgedRules {
 }
 
 /// What the policies say.
-#[must_use]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
     /// Those that refuse first, then by severity, how they are there, policy and place.
@@ -254,7 +247,6 @@ pub fn policies(plan: &Plan, desired: &Desired, state: JudgedRules) -> Findings 
 
 impl Findings {
     /// Whether any of it stands in the way of the plan.
-    #[must_use]
     pub fn refuse(&self) -> bool {
         self.violations.iter().any(Violation::refuses)
     }

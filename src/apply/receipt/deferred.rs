@@ -21,7 +21,6 @@ pub struct DeferredReceipt {
 
 impl DeferredReceipt {
     /// Nothing is made on disk.
-    #[must_use]
     pub fn new(folder: &Path, header: Header) -> Self {
         Self {
             folder: folder.to_owned(),
@@ -31,7 +30,6 @@ impl DeferredReceipt {
     }
 
     /// Where it is, once there is one.
-    #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.file.get().map(ReceiptFile::path)
     }

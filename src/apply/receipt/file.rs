@@ -59,7 +59,6 @@ impl ReceiptFile {
     }
 
     /// Where it is.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -218,7 +217,6 @@ fn had_to_be_confirmed(path: &Path) -> bool {
 
 /// Whether the process that writes this receipt is there: it holds a lock on it. Where files cannot be locked nobody is
 /// taken to be there.
-#[must_use]
 pub fn goes_on(path: &Path) -> bool {
     let lock = File::open(path).map(|file| file.try_lock_shared());
     matches!(lock, Ok(Err(TryLockError::WouldBlock)))

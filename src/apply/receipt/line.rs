@@ -64,7 +64,6 @@ pub struct Scope {
 
 impl Header {
     /// The header of a run of this process that begins now.
-    #[must_use]
     pub fn new(started: OffsetDateTime, scope: Scope) -> Self {
         Self {
             format: super::FORMAT.to_owned(),

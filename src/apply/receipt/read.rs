@@ -43,7 +43,6 @@ pub struct Write {
 
 impl Write {
     /// Whether the service said that it took the call, or that it did not. Otherwise only the live rules can tell.
-    #[must_use]
     pub fn is_answered(&self) -> bool {
         matches!(
             self.answered,
@@ -52,13 +51,11 @@ impl Write {
     }
 
     /// Whether it replaced the whole firewall.
-    #[must_use]
     pub fn replaces(&self) -> bool {
         matches!(self.call, Call::Put { .. })
     }
 
     /// Whether it may have been carried out.
-    #[must_use]
     pub fn may_have_happened(&self) -> bool {
         !matches!(self.answered, Some(Answered::Refused | Answered::Unsent))
     }
@@ -196,45 +193,38 @@ impl Receipt {
     }
 
     /// The name of the file.
-    #[must_use]
     pub fn file(&self) -> &Arc<str> {
         &self.file
     }
 
     /// What the run was.
-    #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
     }
 
     /// Every write that was about to be sent, in order.
-    #[must_use]
     pub fn writes(&self) -> &[Write] {
         &self.writes
     }
 
     /// Whether the run came to its end.
-    #[must_use]
     pub fn has_ended(&self) -> bool {
         self.interrupted.is_some()
     }
 
     /// The last line, where it is torn: the run, or the machine, died while it was written.
-    #[must_use]
     pub fn torn(&self) -> Option<usize> {
         self.torn
     }
 
     /// Writes of which nobody knows whether they were carried out: without an outcome, or with one that does not tell, on
     /// an instance that was not brought to its end.
-    #[must_use]
     pub fn unfinished(&self) -> Vec<&Write> {
         let open = |write: &&Write| !write.is_answered() && !self.done.contains(&write.id);
         self.writes.iter().filter(open).collect()
     }
 
     /// Instances that may have been written to and whose result was not proved, in order.
-    #[must_use]
     pub fn unproved(&self) -> BTreeSet<&InstanceId> {
         let open = |write: &&Write| write.may_have_happened() && !self.done.contains(&write.id);
         self.writes
@@ -245,7 +235,6 @@ impl Receipt {
     }
 
     /// Whether the run had to be confirmed, wrote, and died before it was confirmed or wholly put back.
-    #[must_use]
     pub fn died_unconfirmed(&self) -> bool {
         self.header.confirm_within.is_some()
             && self.writes.iter().any(Write::may_have_happened)

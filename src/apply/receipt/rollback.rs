@@ -44,7 +44,6 @@ struct Written {
 impl Receipt {
     /// The way back to what was before the run: every write that may have been carried out is undone. A write that was
     /// refused, or never left, is not.
-    #[must_use]
     pub fn rollback(&self) -> Rollback {
         let mut back = Rollback {
             started: instant::show(self.header().started),
@@ -150,14 +149,12 @@ impl Written {
 
 impl Rollback {
     /// Where to look.
-    #[must_use]
     pub fn sites(&self) -> BTreeSet<Site> {
         self.instances.keys().map(InstanceId::site).collect()
     }
 
     /// The instances to look at, with the rules that they had before the run. Those that are gone from a region which was
     /// listed in full are missing.
-    #[must_use]
     pub fn desired(&self, live: &Live) -> Desired {
         let mut desired = Desired::default();
         for (id, written) in &self.instances {
@@ -216,7 +213,6 @@ impl Rollback {
 
     /// The instances whose live rules are no longer what the run may have left, with what is different: somebody else
     /// changed them since.
-    #[must_use]
     pub fn changed_since(&self, live: &Live) -> BTreeMap<InstanceId, String> {
         let mut changed = BTreeMap::new();
         for (id, written) in &self.instances {

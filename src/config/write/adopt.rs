@@ -36,7 +36,6 @@ pub struct Differing<'a> {
 
 /// A configuration after it was made to say what is live.
 #[derive(Clone, Debug)]
-#[must_use]
 pub struct Adopted {
     /// All files, in the order in which they were read.
     pub sources: Vec<Source>,

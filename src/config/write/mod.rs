@@ -24,7 +24,6 @@ use crate::model::{InstanceId, Live, LiveFirewall, sanitize_line};
 
 /// A configuration made from what is live.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
 pub(crate) struct Imported {
     /// The TOML.
     pub text: String,
@@ -96,7 +95,6 @@ pub(crate) fn import(live: &Live, looked_at: &BTreeSet<String>) -> Imported {
 }
 
 /// The tables of these accounts, for the end of a configuration.
-#[must_use]
 pub(crate) fn accounts(accounts: &BTreeMap<String, Account>) -> String {
     let mut text = String::new();
     for (name, account) in accounts {

@@ -50,7 +50,6 @@ pub enum QuirkError {
 
 impl QuirkError {
     /// What could be written instead.
-    #[must_use]
     pub fn hint(&self) -> String {
         match self {
             Self::Shape(_) => "for example `open=replace`".to_owned(),
@@ -89,7 +88,6 @@ impl Eq for Quirk {}
 
 impl Quirks {
     /// Every quirk, in the order of the fields.
-    #[must_use]
     pub fn catalogue() -> &'static [Quirk] {
         &CATALOGUE
     }
@@ -118,7 +116,6 @@ impl Quirks {
     }
 
     /// The quirks that are not as they are by default, as [`set`](Self::set) reads them: what it takes to repeat a run.
-    #[must_use]
     pub fn changed(&self) -> Vec<String> {
         let usual = Self::default();
         let changed = CATALOGUE.iter().filter_map(|quirk| {

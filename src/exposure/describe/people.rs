@@ -22,7 +22,6 @@ enum Phrase {
 /// Sources as people say them: `everyone`, `203.0.113.0/24 (256 addresses)`, `everyone (IPv4) but 192.0.2.0/24`.
 ///
 /// Everyone who has an IPv4 address includes the browser client, which is left out by name.
-#[must_use]
 pub(crate) fn who(sources: &Sources) -> String {
     let Access {
         v4,
@@ -78,7 +77,6 @@ pub(crate) fn who(sources: &Sources) -> String {
 }
 
 /// How many addresses these are: `256 addresses`, `256 IPv4 and 2^80 IPv6 addresses`, `1 address`.
-#[must_use]
 pub(crate) fn addresses(access: &Access) -> String {
     let Access { v4, v6, aliases: _ } = access;
     let single = |one: bool| if one { "address" } else { "addresses" };
@@ -135,7 +133,6 @@ fn capped(texts: &[String]) -> String {
 }
 
 /// A number with its thousands apart: `1,000`.
-#[must_use]
 pub(crate) fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
