@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::model::{
-    AddressType, Instance, InstanceId, InstanceState, PAIRS_OF_AN_INSTANCE, PortState,
+    AddressType, Instance, InstanceId, InstanceState, MAX_PAIRS_PER_INSTANCE, PortState,
 };
 
 /// What `format` must say.
@@ -143,7 +143,7 @@ pub enum Error {
     Version(u32),
     /// More rules than an instance can have.
     #[error(
-        "the rules of `{0}` come to {1} pairs of port and source, more than the limit of {PAIRS_OF_AN_INSTANCE} for one instance"
+        "the rules of `{0}` come to {1} pairs of port and source, more than the limit of {MAX_PAIRS_PER_INSTANCE} for one instance"
     )]
     TooLarge(InstanceId, usize),
     /// Two instances of one account that cannot be told apart.
@@ -191,7 +191,7 @@ impl Inventory {
         let (mut seen, mut arns) = (BTreeSet::new(), BTreeMap::new());
         for (id, entry) in inventory.entries() {
             let pairs = pairs(entry.port_states.as_deref().unwrap_or_default());
-            if pairs > PAIRS_OF_AN_INSTANCE {
+            if pairs > MAX_PAIRS_PER_INSTANCE {
                 return Err(Error::TooLarge(id, pairs));
             }
             if !seen.insert((entry.account().to_owned(), id.clone())) {
@@ -312,7 +312,7 @@ mod tests {
       }]}}"#;
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn plan_file_survives_a_round_trip() {
         let inventory = Inventory::parse(ONE).expect("an inventory");
         assert_eq!(
             Inventory::parse(&inventory.to_json()).expect("an inventory"),
@@ -331,13 +331,13 @@ mod tests {
             let end = ONE.find("\n      }]}}").expect("the end");
             Inventory::parse(&format!("{}[{entries}]{}", &ONE[..start], &ONE[end..]))
         };
-        assert!(with(PAIRS_OF_AN_INSTANCE / 2).is_ok());
-        let error = with(PAIRS_OF_AN_INSTANCE / 2 + 1).expect_err("refused");
+        assert!(with(MAX_PAIRS_PER_INSTANCE / 2).is_ok());
+        let error = with(MAX_PAIRS_PER_INSTANCE / 2 + 1).expect_err("refused");
         assert_eq!(
             error.to_string(),
             format!(
-                "the rules of `eu-central-1/web-1` come to {} pairs of port and source, more than the limit of {PAIRS_OF_AN_INSTANCE} for one instance",
-                PAIRS_OF_AN_INSTANCE + 2
+                "the rules of `eu-central-1/web-1` come to {} pairs of port and source, more than the limit of {MAX_PAIRS_PER_INSTANCE} for one instance",
+                MAX_PAIRS_PER_INSTANCE + 2
             )
         );
     }
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn other_files_are_refused() {
+    fn files_of_other_formats_are_refused() {
         for (from, to, error) in [
             (
                 "portward.inventory",

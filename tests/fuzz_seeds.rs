@@ -35,14 +35,14 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
 
 /// One thing that happens to a text on its way.
 #[derive(Clone, Debug)]
-enum Damage {
+enum ReceiptError {
     Insert(Index, Vec<u8>),
     Remove(Index, usize),
     Repeat(Index, usize),
     Flip(Index, u8),
 }
 
-impl Damage {
+impl ReceiptError {
     fn apply(self, bytes: &mut Vec<u8>) {
         let size = bytes.len();
         let at = |index: Index| index.index(size + 1);
@@ -99,16 +99,16 @@ const PIECES: [&str; 26] = [
     "\\u0000",
 ];
 
-fn damage() -> impl Strategy<Value = Damage> {
+fn damage() -> impl Strategy<Value = ReceiptError> {
     let piece = prop_oneof![
         4 => proptest::sample::select(&PIECES[..]).prop_map(|piece| piece.as_bytes().to_vec()),
         1 => proptest::collection::vec(any::<u8>(), 0..4),
     ];
     prop_oneof![
-        3 => (any::<Index>(), piece).prop_map(|(at, piece)| Damage::Insert(at, piece)),
-        2 => (any::<Index>(), 0..40_usize).prop_map(|(at, length)| Damage::Remove(at, length)),
-        1 => (any::<Index>(), 0..40_usize).prop_map(|(at, length)| Damage::Repeat(at, length)),
-        1 => (any::<Index>(), 1..=255_u8).prop_map(|(at, bits)| Damage::Flip(at, bits)),
+        3 => (any::<Index>(), piece).prop_map(|(at, piece)| ReceiptError::Insert(at, piece)),
+        2 => (any::<Index>(), 0..40_usize).prop_map(|(at, length)| ReceiptError::Remove(at, length)),
+        1 => (any::<Index>(), 0..40_usize).prop_map(|(at, length)| ReceiptError::Repeat(at, length)),
+        1 => (any::<Index>(), 1..=255_u8).prop_map(|(at, bits)| ReceiptError::Flip(at, bits)),
     ]
 }
 

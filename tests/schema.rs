@@ -152,7 +152,7 @@ fn plan_files_are_as_their_schema_says() {
         as_of: Some(now),
         leases: true,
     };
-    let until = file::valid_until(desired.ends_next(), now, file::VALID_FOR);
+    let until = file::valid_until(desired.next_expiry(), now, file::VALID_FOR);
     let file = PlanFile::new(plan, scope, desired.guard.clone(), fingerprint, now, until);
     let document = check(schema::PLAN, &file::write(&file));
     for member in [

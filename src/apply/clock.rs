@@ -1,7 +1,7 @@
-//! Clock: the time, as the executor asks for it.
+//! Clock: the source of time of the executor.
 //!
-//! **Owns** the questions that the executor has about time, and the answers of this machine. **Does not** decide how long
-//! anything may take. A test brings a clock of its own, so that nothing depends on how busy the machine is.
+//! **Owns** the trait, and the clock of this machine. **Does not** decide how long anything may take. Tests have a clock of their
+//! own, so that they do not depend on the load of the machine.
 
 use std::fmt;
 use std::pin::Pin;
@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-/// A pause.
+/// A future that ends after a pause.
 pub type Pause<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-/// What time it is, and how to wait.
+/// Tells the time and waits.
 pub trait Clock: fmt::Debug {
     /// The time of day.
     fn now(&self) -> OffsetDateTime;
 
-    /// The time since some fixed moment. It never goes back.
+    /// The time since a fixed moment. It never decreases.
     fn elapsed(&self) -> Duration;
 
     /// Waits for this long.

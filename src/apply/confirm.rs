@@ -1,7 +1,7 @@
-//! The second half of a run that has to be confirmed: what it wrote stays, or is undone.
+//! Confirmation: the second half of a run that has to be confirmed, after which its writes stay or are reverted.
 //!
-//! Owns the deadline. How an instance is taken back is in `revert`. Does not know who confirms. It needs this process
-//! alive; what becomes of a run that died here stands in its receipt.
+//! **Owns** the deadline; `revert` reverts an instance. **Does not** know who confirms. It needs this process to stay alive; the
+//! receipt tells how far a run came that died.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,35 +9,34 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 
-use super::revert::{revert, why_not};
+use super::revert::{reason_irreversible, revert};
 use super::{Journal, Progress, Stage, Stop, Tools, Validity};
 use crate::lightsail::{Reader, Writer};
 use crate::model::InstanceId;
 use crate::plan::{InstancePlan, Plan, Report};
 
-/// An answer to the question whether all is well.
+/// The answer to the request for confirmation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Confirmation {
-    /// It stays.
+    /// The writes stay.
     Given,
-    /// It is put back at once. Says why, as a fragment.
+    /// The writes are reverted at once, for this reason (a fragment).
     Denied(String),
 }
 
-/// The changed instances that could not be brought back to what they are, with the reason. To be asked before a run that has
-/// to be confirmed: it should not begin.
+/// The instances that the plan changes and that could not be reverted, with the reason. A run that has to be confirmed must not
+/// start if there are any.
 pub fn irreversible(plan: &Plan) -> Vec<(InstanceId, String)> {
     let changed = plan.instances.iter().filter(|i| !i.calls.is_empty());
     changed
-        .filter_map(|instance| Some((instance.instance.id.clone(), why_not(instance)?)))
+        .filter_map(|instance| Some((instance.instance.id.clone(), reason_irreversible(instance)?)))
         .collect()
 }
 
-/// Waits for the confirmation of what a run wrote, for at most `within`. Without one (denied, too late, or `tools.stop` set
-/// before it came) what the run wrote is undone on every instance, from what is live by then: what somebody else changed
-/// meanwhile stays. The report says so.
+/// Waits at most `within` for the confirmation of the writes of a run. If it is denied, does not come in time, or `tools.stop` is
+/// set, the writes are reverted on every instance; changes of others stay. The report says so.
 ///
-/// A run that wrote nothing has nothing to confirm and is not waited for.
+/// Does not wait if the run wrote nothing.
 pub async fn confirm<R: Reader, W: Writer, J: Journal, P: Progress>(
     plan: &Plan,
     report: Report,
@@ -66,17 +65,17 @@ pub async fn confirm<R: Reader, W: Writer, J: Journal, P: Progress>(
         () = tools.clock.sleep(within) => format!("nobody confirmed it within {} s", within.as_secs()),
     };
     tools.journal.stage(Stage::Reverting { why: &why });
-    put_back(plan, report, tools, &why).await
+    revert_all(plan, report, tools, &why).await
 }
 
-/// Undoes what was written, on as many instances at once as a run works on.
-async fn put_back<R: Reader, W: Writer, J: Journal, P: Progress>(
+/// Reverts the writes, on as many instances at once as a run works on.
+async fn revert_all<R: Reader, W: Writer, J: Journal, P: Progress>(
     plan: &Plan,
     mut report: Report,
     tools: &Tools<'_, R, W, J, P>,
     why: &str,
 ) -> Report {
-    // The way back is in flight already: nothing stops it but the end of the process.
+    // Only the end of the process stops the revert.
     let tools = &Tools {
         stop: &Stop::new(),
         validity: Validity::UNLIMITED,

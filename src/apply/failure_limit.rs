@@ -1,6 +1,6 @@
-//! Why nothing new is begun: somebody wishes to stop, or too much has failed.
+//! The conditions under which no other instance is started: a request to stop, or too many failures.
 //!
-//! Owns the counting of failures of one run. Does not stop what is begun.
+//! **Owns** the number of failures of one run. **Does not** stop instances that have been started.
 
 use std::cell::Cell;
 
@@ -8,7 +8,7 @@ use super::Stop;
 use crate::plan::Outcome;
 use crate::strings::count;
 
-/// What every worker of one run asks before it begins, and again before its first write.
+/// Checked by every worker of a run before it starts, and again before its first write.
 pub(super) struct FailureLimit<'a> {
     pub(super) stop: &'a Stop,
     most: Option<usize>,
@@ -16,7 +16,7 @@ pub(super) struct FailureLimit<'a> {
 }
 
 impl<'a> FailureLimit<'a> {
-    /// Nothing has failed yet.
+    /// No failures yet.
     pub(super) fn new(stop: &'a Stop, most: Option<usize>) -> Self {
         Self {
             stop,
@@ -25,14 +25,14 @@ impl<'a> FailureLimit<'a> {
         }
     }
 
-    /// Counts an ending.
-    pub(super) fn ended(&self, outcome: &Outcome) {
+    /// Counts an outcome.
+    pub(super) fn record(&self, outcome: &Outcome) {
         if outcome.is_failure() {
             self.failed.set(self.failed.get() + 1);
         }
     }
 
-    /// Whether something new may be begun.
+    /// Whether an instance may be started.
     pub(super) fn check(&self) -> Result<(), Outcome> {
         if self.stop.is_set() {
             return Err(interrupted());
@@ -50,7 +50,7 @@ impl<'a> FailureLimit<'a> {
     }
 }
 
-/// Not begun, because somebody wished to stop.
+/// The instance was not started because of a request to stop.
 pub(super) fn interrupted() -> Outcome {
     Outcome::NotStarted("interrupted".to_owned())
 }

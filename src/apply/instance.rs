@@ -1,14 +1,14 @@
-//! One instance, from the first read to the proof.
+//! Worker: carries out the plan of one instance, from the first read to the verification.
 //!
-//! Owns the order of steps and every way it may end. Does not send anything that the plan does not hold. What must be true
-//! at the moment of a write is in `precondition`, how it is sent in `write`, and how its result is judged in `proof`.
+//! **Owns** the order of steps and all outcomes. `precondition` checks the conditions of a write, `write` sends it, and `proof`
+//! verifies its result. **Does not** send anything that the plan does not contain.
 
 use std::time::Duration;
 
 use super::failure_limit::{FailureLimit, interrupted};
-use super::outcomes::{differs, foreign, unproved};
+use super::outcomes::{foreign_change, unplanned_result, unverified};
 use super::own_operations::OwnOperations;
-use super::rules::{changed, means, result_of};
+use super::rules::{describe_change, is_equivalent, result_of};
 use super::wait::Backoff;
 use super::{Journal, Progress, Tools};
 use crate::lightsail::{Reader, Writer};
@@ -16,7 +16,7 @@ use crate::model::InstanceId;
 use crate::plan::undo::Step;
 use crate::plan::{Call, Failure, InstancePlan, InstanceResult, Outcome};
 
-/// What it takes to work on one instance.
+/// The state of the work on one instance.
 pub(super) struct Worker<'a, R, W, J, P> {
     pub(super) plan: &'a InstancePlan,
     pub(super) tools: &'a Tools<'a, R, W, J, P>,
@@ -25,29 +25,27 @@ pub(super) struct Worker<'a, R, W, J, P> {
     pub(super) writes: usize,
     /// The writes that may have been carried out.
     pub(super) steps: Vec<Step>,
-    /// When the instance was last seen to be the one that was planned for, by the clock; `None` where that is to be asked
-    /// again.
-    pub(super) confirmed: Option<Duration>,
-    /// The action for which a turn has come and that was not sent yet.
+    /// The time at which the instance was last known to be the planned one; `None` if it has to be checked again.
+    pub(super) identity_checked_at: Option<Duration>,
+    /// The action for which a turn was taken that has not been used yet.
     pub(super) turn: Option<&'static str>,
-    /// What should be known although all went well.
+    /// A note on a successful outcome.
     pub(super) note: Option<String>,
-    /// Whether anything was out of the ordinary, so that it is worth asking for another writer.
-    pub(super) disturbed: bool,
+    /// Whether anything unusual happened, so that the operations are checked for another writer.
+    pub(super) had_anomaly: bool,
 }
 
 /// Why the calls did not lead to `after`.
-pub(super) enum Trouble {
-    /// There is nothing more to do.
-    Over(Outcome),
-    /// A call was refused, and the rules are as they were before it.
+pub(super) enum WriteFailure {
+    /// The outcome is final.
+    Final(Outcome),
+    /// A call was refused, and the rules are as before the call.
     Refused(Failure),
-    /// Everything was accepted, and the rules are something else. Holds what is different.
+    /// All calls were accepted, but the rules differ. Contains the difference.
     Differs(String),
 }
 
 impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
-    /// Nothing is asked yet.
     pub(super) fn new(
         plan: &'a InstancePlan,
         tools: &'a Tools<'a, R, W, J, P>,
@@ -60,19 +58,19 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
             own_operations: OwnOperations::new(tools.clock),
             writes: 0,
             steps: Vec::new(),
-            confirmed: None,
+            identity_checked_at: None,
             turn: None,
             note: None,
-            disturbed: false,
+            had_anomaly: false,
         }
     }
 
-    /// All of it.
+    /// Carries out the plan and reports the result.
     pub(super) async fn run(mut self) -> InstanceResult {
-        let outcome = match self.begin().await {
+        let outcome = match self.execute().await {
             Ok(outcome) | Err(outcome) => outcome,
         };
-        self.failure_limit.ended(&outcome);
+        self.failure_limit.record(&outcome);
         let Self {
             plan,
             tools,
@@ -99,7 +97,7 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
         &self.plan.instance.id
     }
 
-    /// Patience for this long from now.
+    /// Pauses for at most this long from now.
     pub(super) fn backoff(&self, timeout: Duration) -> Backoff<'a> {
         Backoff::new(self.tools.clock, self.tools.settings, timeout)
     }
@@ -108,15 +106,15 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
         self.tools.progress.waiting(self.id(), why);
     }
 
-    async fn begin(&mut self) -> Result<Outcome, Outcome> {
+    async fn execute(&mut self) -> Result<Outcome, Outcome> {
         self.failure_limit.check()?;
-        self.still_wanted()?;
+        self.check_validity()?;
         self.tools.progress.started(self.id());
         let stop = self.failure_limit.stop;
         let live = tokio::select! {
             biased;
             () = stop.wait() => return Err(interrupted()),
-            live = self.rules_of_the_instance() => live?,
+            live = self.read_planned_instance() => live?,
         };
         if live != self.plan.before {
             let InstancePlan {
@@ -126,26 +124,26 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
                 ..
             } = self.plan;
             let replaced = calls.iter().any(replaces);
-            let is_after = means(&live, before, after, replaced, self.plan.family());
-            let outcome = if is_after && self.plan.spelling_holds(&live) {
+            let is_after = is_equivalent(&live, before, after, replaced, self.plan.family());
+            let outcome = if is_after && self.plan.has_desired_spelling(&live) {
                 Outcome::AlreadyApplied
             } else {
-                Outcome::Stale(changed(&live, before, self.plan.family()))
+                Outcome::Stale(describe_change(&live, before, self.plan.family()))
             };
             return Ok(outcome);
         }
         self.failure_limit.check()?;
-        match self.calls().await {
+        match self.make_calls().await {
             Ok(()) => {
-                self.undisturbed().await?;
+                self.check_for_foreign_writes().await?;
                 Ok(Outcome::Applied { repaired: None })
             }
             Err(trouble) => self.repair(trouble).await,
         }
     }
 
-    /// Every call in order, and the proof that they lead to `after`.
-    async fn calls(&mut self) -> Result<(), Trouble> {
+    /// Makes the calls in order, and verifies that they lead to `after`.
+    async fn make_calls(&mut self) -> Result<(), WriteFailure> {
         let InstancePlan { before, calls, .. } = self.plan;
         let mut reached = before.firewall().clone();
         for call in calls {
@@ -156,17 +154,17 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
         self.prove(calls.iter().any(replaces)).await
     }
 
-    /// The plan's one fallback, where it has one that was not just refused and nobody else wrote.
-    async fn repair(&mut self, trouble: Trouble) -> Result<Outcome, Outcome> {
+    /// Sends the fallback of the plan, if it has one, it was not just refused, and nobody else wrote.
+    async fn repair(&mut self, trouble: WriteFailure) -> Result<Outcome, Outcome> {
         let (why, otherwise) = match trouble {
-            Trouble::Over(outcome) => return Err(outcome),
-            Trouble::Refused(failure) => (failure.message.clone(), failure),
-            Trouble::Differs(difference) => (
+            WriteFailure::Final(outcome) => return Err(outcome),
+            WriteFailure::Refused(failure) => (failure.message.clone(), failure),
+            WriteFailure::Differs(difference) => (
                 format!("the result was not as planned: {difference}"),
-                differs(&difference),
+                unplanned_result(&difference),
             ),
         };
-        self.disturbed = true;
+        self.had_anomaly = true;
         let put = self
             .plan
             .fallback
@@ -175,42 +173,42 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
         let refused = self.writes == 0 && self.plan.calls.first() == put.as_ref();
         let Some(put) = put.filter(|_| !refused) else {
             if self.writes > 0 {
-                self.nobody_else().await?;
+                self.refuse_foreign_operations().await?;
             }
             return Err(Outcome::Failed(otherwise));
         };
         self.waiting("the whole firewall is put instead");
-        // Read before anybody is asked about: what came later than the answers is all that a Put can overwrite unseen.
+        // Read first: then a Put can only overwrite changes that are made after the operations were read.
         let live = self
             .read()
             .await
-            .map_err(|error| Outcome::Failed(unproved(&error)))?;
+            .map_err(|error| Outcome::Failed(unverified(&error)))?;
         if self.writes > 0 {
-            self.nobody_else().await?;
+            self.refuse_foreign_operations().await?;
         } else if live != self.plan.before {
-            return Err(foreign(changed(
+            return Err(foreign_change(describe_change(
                 &live,
                 &self.plan.before,
                 self.plan.family(),
             )));
         }
-        self.confirmed = None;
+        self.identity_checked_at = None;
         let proved = match self.call(&put, live.firewall(), &self.plan.after).await {
             Ok(()) => self.prove(true).await,
             Err(trouble) => Err(trouble),
         };
         match proved {
             Ok(()) => {
-                self.undisturbed().await?;
+                self.check_for_foreign_writes().await?;
                 Ok(Outcome::Applied {
                     repaired: Some(why),
                 })
             }
-            Err(Trouble::Over(outcome)) => Err(outcome),
-            Err(Trouble::Refused(failure)) => Err(Outcome::Failed(failure)),
-            Err(Trouble::Differs(difference)) => {
-                self.nobody_else().await?;
-                Err(Outcome::Failed(differs(&difference)))
+            Err(WriteFailure::Final(outcome)) => Err(outcome),
+            Err(WriteFailure::Refused(failure)) => Err(Outcome::Failed(failure)),
+            Err(WriteFailure::Differs(difference)) => {
+                self.refuse_foreign_operations().await?;
+                Err(Outcome::Failed(unplanned_result(&difference)))
             }
         }
     }

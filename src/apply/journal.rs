@@ -1,6 +1,6 @@
-//! What an executor tells before and after each write, so that a run that dies can be understood and undone.
+//! Journal: the record of each write before and after it is sent, so that a run that dies can be understood and undone.
 //!
-//! Owns the words between the executor and whoever keeps them. Does not know where they are kept.
+//! **Owns** the trait and its types. **Does not** know where records are stored.
 
 use std::io;
 
@@ -13,54 +13,54 @@ use crate::plan::{Call, InstanceResult};
 /// A write that is about to be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Intent<'a> {
-    /// To which instance.
+    /// The instance.
     pub instance: &'a Instance,
-    /// What was read when the plan was made. Entries that are no certain rules are found here only.
+    /// The live firewall when the plan was made. Only this contains the uncertain entries.
     pub known: &'a LiveFirewall,
-    /// The certain rules right before this write.
+    /// The certain rules before the write.
     pub before: &'a Firewall,
-    /// The write.
+    /// The call.
     pub call: &'a Call,
-    /// The rules that it leads to.
+    /// The rules after the write.
     pub after: &'a Firewall,
 }
 
-/// How far a run is that has to be confirmed.
+/// The stage of a run that has to be confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage<'a> {
-    /// Everything is written and proved; without a confirmation it is put back then.
+    /// Everything is written and verified, and waits for confirmation.
     Unconfirmed {
-        /// When.
+        /// The time at which the writes are reverted without a confirmation.
         until: OffsetDateTime,
     },
-    /// It stays.
+    /// The run was confirmed.
     Confirmed,
-    /// It is being put back.
+    /// The writes are being reverted.
     Reverting {
-        /// Why.
+        /// The reason, as a fragment.
         why: &'a str,
     },
 }
 
-/// Keeps what it is told. A write whose intent cannot be kept is not sent.
+/// Records the writes of a run. A write whose intent cannot be recorded is not sent.
 pub trait Journal {
-    /// A write is about to be sent. When this returns, it must be known even after a power cut. Gives the write a number.
+    /// Records a write that is about to be sent, durably. Returns the number of the write.
     ///
     /// # Errors
-    /// Whatever kept it from being kept.
+    /// The record could not be written.
     fn intent(&self, intent: &Intent<'_>) -> io::Result<usize>;
 
-    /// What came back of the write with this number. Failing to keep it keeps nobody from going on: the intent is known.
+    /// Records the response to the write with this number. A failure to do so does not stop the run, because the intent is recorded.
     fn outcome(&self, write: usize, answer: Result<&Operation, &Error>);
 
-    /// An instance is done with.
+    /// Records the result for an instance.
     fn result(&self, result: &InstanceResult);
 
-    /// The whole run has come this far.
+    /// Records the stage of the run.
     fn stage(&self, stage: Stage<'_>);
 }
 
-/// Nothing is kept.
+/// Records nothing.
 impl Journal for () {
     fn intent(&self, _: &Intent<'_>) -> io::Result<usize> {
         Ok(0)

@@ -1,25 +1,23 @@
-//! From a plan to what became of it: the calls, the waiting, the proof, and the record of it.
+//! Executor: carries out a plan, with its calls, waiting, verification and receipt.
 //!
-//! Owns the execution of a plan against a reader and a writer. Does not decide anything: what may be sent stands in the
-//! plan, and where the world is not as the plan says, it stops and says so. It knows no terminal and no signal, and no file
-//! but the receipt.
+//! Owns the execution of a plan with a reader and a writer. Does not decide anything: the plan says what may be sent, and if the
+//! live state is not that of the plan, the executor stops and reports it. It knows no terminal, no signal, and no file
+//! except the receipt.
 //!
-//! For each instance: wait until it is settled, read the rules and compare them with `before`, ask whether it is still the
-//! instance that was planned for, make the calls, each told to the journal first, and wait for each operation, read back
-//! until the rules mean `after`. A call that is refused, or a result that differs though nobody else wrote, is answered with
-//! the plan's one fallback, once.
+//! For each instance: wait until its state is settled, read the rules and compare them with `before`, check that it is still the
+//! planned instance, make the calls (each recorded in the journal first), wait for each operation, and read back until the rules mean
+//! `after`. If a call is refused, or the result differs although nobody else wrote, the fallback of the plan is sent, once.
 //!
-//! What is written is true at the moment of the write. Between the question which instance has the name and the write that
-//! follows lies no other request, and a plan whose time is over sends nothing more.
+//! The conditions of a write are checked right before it: there is no other request between the check of the instance's identity and
+//! the write, and an expired plan sends nothing.
 //!
-//! Another writer is left alone. It shows in the read before the write, in the read-back, and in the operations on the
-//! instance. Those are asked for after Opens and Closes, which may have taken with them what somebody added to the same key
-//! meanwhile, and where anything was out of the ordinary (a reply was lost, a call refused, a read-back differed even once).
-//! So a Put costs one write and three reads (rules, instance, rules), and an Open or a Close one read more. Where access may be
-//! granted for a time while a run goes on, the operations and the tags are asked for after every write.
+//! The changes of another writer are kept. They show in the read before the write, in the read-back, and in the operations on the
+//! instance. The operations are read after Opens and Closes, which may have removed sources that somebody added to the same key
+//! meanwhile, and after anything unusual (a response was lost, a call refused, a read-back differed once). So a Put costs one write and
+//! three reads (rules, instance, rules), and an Open or a Close one more read. If leases may be granted during a run, the
+//! operations and the tags are read after every write.
 //!
-//! Nothing waits for ever. Every call of a reader and a writer ends by a deadline of its own, and every repetition here has
-//! one from [`Settings`].
+//! Nothing waits forever. Every request has a deadline of its own, and every repetition here has one from [`Settings`].
 
 mod clock;
 mod confirm;
@@ -39,7 +37,7 @@ mod validity;
 mod wait;
 mod write;
 
-// They run against the emulator.
+// These tests run against the emulator.
 #[cfg(all(test, feature = "emulator"))]
 mod tests;
 
@@ -60,33 +58,32 @@ use crate::plan::{InstanceResult, Plan, Report};
 use failure_limit::FailureLimit;
 use instance::Worker;
 
-/// How patient to be.
+/// Timeouts and limits of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How many instances are worked on at once; at least one.
+    /// The number of instances that are worked on at once; at least one.
     pub concurrency: usize,
     /// How long an instance may take to settle before the first write, and how long its writes may be throttled.
     pub timeout: Duration,
     /// How long an accepted operation may take.
     pub operation_timeout: Duration,
-    /// How long a read-back may show something else than what was written.
+    /// How long a read-back may differ from what was written.
     pub proof_timeout: Duration,
-    /// The pause before the first repetition of anything; it doubles up to `longest_pause`, and chance shortens it.
+    /// The pause before the first repetition; it doubles up to `longest_pause`, and is shortened at random.
     pub first_pause: Duration,
     /// The longest pause between two repetitions.
     pub longest_pause: Duration,
-    /// How often a write is sent at most where its reply is lost and a read shows that it had no effect.
+    /// How often a write is sent at most if its response is lost and a read shows that it had no effect.
     pub attempts: u32,
-    /// After how many instances that failed, were stale or had another writer nothing new is begun; at least one. What is
-    /// begun by then is finished. `None` is never.
+    /// The number of instances that failed, were stale or had another writer after which no other is started; at least one. Instances
+    /// that were started are finished. `None` is no limit.
     pub max_failures: Option<usize>,
-    /// Whether access may be granted and revoked for a time while this runs, so that other writers are to be expected.
+    /// Whether leases may be granted and revoked during the run, so that other writers are expected.
     pub leases: bool,
 }
 
 impl Default for Settings {
-    /// Sixteen at once keeps below the documented burst of twenty; a minute covers the start of an instance; operations on
-    /// firewalls are over in a second or two where they were observed.
+    /// Sixteen at once are below the documented burst of twenty, and a minute covers the start of an instance.
     fn default() -> Self {
         Self {
             concurrency: 16,
@@ -102,44 +99,43 @@ impl Default for Settings {
     }
 }
 
-/// Hears how a run goes on. Every method does nothing unless it is implemented.
+/// Observes a run. Every method does nothing by default.
 pub trait Progress {
     /// Work on an instance begins.
     fn started(&self, _: &InstanceId) {}
 
-    /// Work on an instance pauses. Why is a fragment such as ``the instance is `pending` ``.
+    /// Work on an instance pauses. The reason is a fragment such as ``the instance is `pending` ``.
     fn waiting(&self, _: &InstanceId, _: &str) {}
 
-    /// An instance is done with, or was not begun.
+    /// An instance is finished, or was not started.
     fn finished(&self, _: &InstanceResult) {}
 }
 
-/// Nobody listens.
+/// Observes nothing.
 impl Progress for () {}
 
-/// What a plan is carried out with.
+/// The dependencies of a run.
 #[derive(Debug)]
 pub struct Tools<'a, R, W, J, P> {
-    /// Looks.
+    /// Reads from the service.
     pub reader: &'a R,
-    /// Writes.
+    /// Writes to the service.
     pub writer: &'a W,
-    /// Is told of every write before it is sent; `&()` keeps nothing.
+    /// Records every write before it is sent; `&()` records nothing.
     pub journal: &'a J,
-    /// Hears how it goes; `&()` hears nothing.
+    /// Observes the run; `&()` observes nothing.
     pub progress: &'a P,
-    /// How patient to be.
+    /// Timeouts and limits.
     pub settings: &'a Settings,
-    /// Once set, nothing new is begun.
+    /// Once set, no other instance is started.
     pub stop: &'a Stop,
-    /// Until when the plan may be carried out.
+    /// The validity of the plan and of its rules.
     pub validity: &'a Validity,
-    /// What time it is.
+    /// The clock.
     pub clock: &'a dyn Clock,
 }
 
-/// Carries out a plan. Instances without calls take no part; the others are in the report in the order of the plan,
-/// whatever happened to them.
+/// Carries out a plan. The report has a result for each instance with calls, in the order of the plan.
 pub async fn run<R: Reader, W: Writer, J: Journal, P: Progress>(
     plan: &Plan,
     tools: &Tools<'_, R, W, J, P>,

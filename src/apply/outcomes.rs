@@ -1,29 +1,31 @@
-//! How it may end for an instance, in words.
+//! Constructors and messages of outcomes and failures.
 //!
-//! Owns the making of outcomes and failures. Does not decide which one it is.
+//! **Owns** the wording. **Does not** decide on the outcome.
 
 use std::io;
 
 use crate::lease::{Leases, lease_tags};
 use crate::lightsail::Error;
 use crate::model::Instance;
-use crate::plan::{Failure, Foreign, Outcome};
+use crate::plan::{Failure, ForeignWrite, Outcome};
 
-/// Why an instance is not the one that was planned for, as a fragment; `None` where it is.
-pub(super) fn another(is: &Instance, planned: &Instance) -> Option<String> {
-    if is.arn != planned.arn {
-        return Some(format!(
-            "another instance has the name now: `{}`, not `{}`",
-            is.arn, planned.arn
-        ));
+/// Why an instance is not the planned one, as a fragment; `None` if it is.
+pub(super) fn identity_difference(is: &Instance, planned: &Instance) -> Option<String> {
+    if let Some(difference) = arn_difference(&is.arn, &planned.arn) {
+        return Some(difference);
     }
     let (is, was) = (&is.address_type, &planned.address_type);
     (is != was).then(|| format!("the address type is `{is}` now, not `{was}`"))
 }
 
+/// Why an instance with this ARN is not the planned one, as a fragment; `None` if it is.
+pub(super) fn arn_difference(is: &str, planned: &str) -> Option<String> {
+    (is != planned).then(|| format!("another instance has the name now: `{is}`, not `{planned}`"))
+}
+
 /// The leases that came or went since the plan was made, as a fragment; `None` where there are none. In additive mode no later
 /// run closes what was opened again for a lease that is gone, so each is named.
-pub(super) fn granted_since(is: &Instance, planned: &Instance) -> Option<String> {
+pub(super) fn grant_difference(is: &Instance, planned: &Instance) -> Option<String> {
     if lease_tags(&is.tags).eq(lease_tags(&planned.tags)) {
         return None;
     }
@@ -49,11 +51,11 @@ pub(super) fn granted_since(is: &Instance, planned: &Instance) -> Option<String>
     Some(format!("{} since the plan was made", changes.join(", ")))
 }
 
-/// Somebody else was at work, which shows in nothing but this.
-pub(super) fn foreign(difference: String) -> Outcome {
-    Outcome::ForeignWriter(Foreign {
+/// Somebody else wrote, of which only this difference is known.
+pub(super) fn foreign_change(difference: String) -> Outcome {
+    Outcome::ForeignWriter(ForeignWrite {
         difference: Some(difference),
-        ..Foreign::default()
+        ..ForeignWrite::default()
     })
 }
 
@@ -66,7 +68,7 @@ pub(super) fn plain(message: String) -> Failure {
     }
 }
 
-pub(super) fn differs(difference: &str) -> Failure {
+pub(super) fn unplanned_result(difference: &str) -> Failure {
     plain(format!(
         "every call was accepted, but the result is not as planned: {difference}"
     ))
@@ -81,8 +83,8 @@ pub(super) fn failure(error: &Error) -> Failure {
     }
 }
 
-/// A write that could not be told to the journal, and so was not sent.
-pub(super) fn untold(error: &io::Error) -> Failure {
+/// A write that could not be recorded in the journal, and so was not sent.
+pub(super) fn unrecorded(error: &io::Error) -> Failure {
     Failure {
         hint: Some("make room for the receipt, or let it be written elsewhere".to_owned()),
         ..plain(format!(
@@ -91,8 +93,8 @@ pub(super) fn untold(error: &io::Error) -> Failure {
     }
 }
 
-/// A failure after something was sent.
-pub(super) fn unproved(error: &Error) -> Failure {
+/// A failed request after a write, so that the result is not verified.
+pub(super) fn unverified(error: &Error) -> Failure {
     Failure {
         message: format!("what was written could not be proved: {error}"),
         ..failure(error)

@@ -1,6 +1,6 @@
-//! Which operations on an instance are ours, and which show another writer.
+//! Own operations: distinguishes the operations of this run from those of other writers.
 //!
-//! Owns the record of what one run sent to one instance. Does not ask the service.
+//! **Owns** the record of the writes of one run to one instance. **Does not** read from the service.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::Clock;
 use crate::lightsail::{Operation, OperationStatus};
-use crate::plan::{Call, Foreign};
+use crate::plan::{Call, ForeignWrite};
 
 /// Every action that changes a firewall.
 const ACTIONS: [&str; 3] = [
@@ -17,25 +17,25 @@ const ACTIONS: [&str; 3] = [
     "PutInstancePublicPorts",
 ];
 
-/// How far the service's clock may be from ours before it refuses our signatures.
-const CLOCKS_APART: Duration = Duration::from_mins(5);
+/// The difference between our clock and the service's at which it refuses our signatures.
+const MAX_CLOCK_SKEW: Duration = Duration::from_mins(5);
 
-/// Times in replies are rounded to milliseconds.
+/// The tolerance for times in responses, which are rounded to milliseconds.
 const ROUNDING: Duration = Duration::from_millis(10);
 
-/// What was sent to one instance.
+/// The writes of one run to one instance.
 pub(super) struct OwnOperations<'a> {
     clock: &'a dyn Clock,
     read_at: Duration,
-    /// When the rules were read before the first write, by the service's clock.
+    /// The time of the read before the first write, by the service's clock.
     since: Option<OffsetDateTime>,
     operations: Vec<String>,
-    /// Sent, and no operation came back; whether the service refused it.
+    /// Calls for which no operation was returned, and whether the service refused them.
     unclaimed: Vec<(Call, bool)>,
 }
 
 impl<'a> OwnOperations<'a> {
-    /// Nothing yet. The moment of this call must not be after the read that the first write relies on.
+    /// No writes yet. Must be called before the read that the first write relies on.
     pub(super) fn new(clock: &'a dyn Clock) -> Self {
         Self {
             clock,
@@ -46,18 +46,18 @@ impl<'a> OwnOperations<'a> {
         }
     }
 
-    /// A write was accepted under this operation.
+    /// Records the operation of an accepted write.
     pub(super) fn accepted(&mut self, operation: &Operation) {
-        // The service's clock at our read, without trusting our own clock: only time spans of it are used.
+        // Uses only durations of our own clock, which may be wrong.
         if self.since.is_none() {
-            self.since = operation
-                .created_at
-                .and_then(|at| at.checked_sub(span(self.since_read().saturating_add(ROUNDING))));
+            self.since = operation.created_at.and_then(|at| {
+                at.checked_sub(time_duration(self.since_read().saturating_add(ROUNDING)))
+            });
         }
         self.operations.push(operation.id.clone());
     }
 
-    /// A write got no operation: refused, or its reply was lost.
+    /// Records a write without an operation, which was refused, or whose response was lost.
     pub(super) fn unclaimed(&mut self, call: &Call, refused: bool) {
         self.unclaimed.push((call.clone(), refused));
     }
@@ -66,17 +66,17 @@ impl<'a> OwnOperations<'a> {
         self.clock.elapsed().saturating_sub(self.read_at)
     }
 
-    /// The ids of the operations that were accepted, in order.
+    /// The IDs of the operations of accepted writes, in order.
     pub(super) fn into_operations(self) -> Vec<String> {
         self.operations
     }
 
-    /// The first operation of another writer since our read.
-    pub(super) fn foreign(&self, operations: &[Operation]) -> Option<Foreign> {
+    /// The first operation of another writer since the read.
+    pub(super) fn first_foreign(&self, operations: &[Operation]) -> Option<ForeignWrite> {
         let since = self.since.or_else(|| {
-            self.clock
-                .now()
-                .checked_sub(span(self.since_read().saturating_add(CLOCKS_APART)))
+            self.clock.now().checked_sub(time_duration(
+                self.since_read().saturating_add(MAX_CLOCK_SKEW),
+            ))
         });
         let mut unclaimed: Vec<&(Call, bool)> = self.unclaimed.iter().collect();
         let foreign = operations.iter().find(|operation| {
@@ -106,8 +106,8 @@ impl<'a> OwnOperations<'a> {
             created_at,
             ..
         } = foreign.clone();
-        Some(Foreign {
-            what: Some(kind),
+        Some(ForeignWrite {
+            action: Some(kind),
             details,
             at: created_at,
             difference: None,
@@ -115,7 +115,7 @@ impl<'a> OwnOperations<'a> {
     }
 }
 
-/// Whether an operation can be what became of our call. Details are only documented for a single port.
+/// Whether an operation may be from this call. Its details are documented only for a single port.
 fn fits(call: &Call, refused: bool, operation: &Operation) -> bool {
     if operation.kind != call.action() || (refused && operation.status != OperationStatus::Failed) {
         return false;
@@ -131,6 +131,6 @@ fn fits(call: &Call, refused: bool, operation: &Operation) -> bool {
     }
 }
 
-fn span(duration: Duration) -> time::Duration {
+fn time_duration(duration: Duration) -> time::Duration {
     time::Duration::try_from(duration).unwrap_or(time::Duration::MAX)
 }

@@ -1,32 +1,33 @@
-//! Preconditions: what must be true at the moment of a write.
+//! Preconditions of a write.
 //!
-//! **Owns** the questions about the instance itself: which one has the name, whether its state takes writes, and whether
-//! what the plan wants of it is still wanted. **Does not** judge rules, and does not write.
+//! **Owns** the checks that the instance is the planned one, that its state accepts writes, and that the plan is still valid.
+//! **Does not** compare rules, and does not write.
 
 use std::time::Duration;
 
 use super::failure_limit::interrupted;
 use super::instance::Worker;
-use super::outcomes::{another, failure, foreign, granted_since, plain, unproved};
+use super::outcomes::{
+    failure, foreign_change, grant_difference, identity_difference, plain, unverified,
+};
 use super::own_operations::OwnOperations;
 use super::{Journal, Progress};
 use crate::lightsail::{Error, Kind, Reader, Writer};
 use crate::model::{Instance, LiveFirewall};
 use crate::plan::{Failure, Outcome};
 
-/// How long the answer to which instance has the name counts for the next write. The first write follows the answer at
-/// once; this is for the other calls of a plan that has several, which follow each other in a second or two. To delete an
-/// instance and to create another one with its name takes longer.
-const FRESH: Duration = Duration::from_secs(5);
+/// How long a check of the identity is valid for the following writes of a plan with several calls, which take a second or two
+/// each. To delete an instance and to create another one with its name takes longer.
+const IDENTITY_VALID_FOR: Duration = Duration::from_secs(5);
 
-/// What is said where nothing has the name.
+/// The message if the instance does not exist.
 const GONE: &str = "the instance is gone";
 
 impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
-    /// The rules right before the first write, of the instance that was planned for, once its state takes writes.
+    /// The rules before the first write, once the state of the instance accepts writes. Checks that it is the planned instance.
     ///
-    /// Which instance it is comes last: what was read before was read of the same one, since an ARN never comes back.
-    pub(super) async fn rules_of_the_instance(&mut self) -> Result<LiveFirewall, Outcome> {
+    /// The identity is checked last. An ARN is never reused, so the rules were read from the same instance.
+    pub(super) async fn read_planned_instance(&mut self) -> Result<LiveFirewall, Outcome> {
         if !self.plan.instance.state.is_settled() {
             self.settle().await?;
         }
@@ -35,10 +36,10 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
             turn.map_err(|error| Outcome::Failed(failure(&error)))?;
         }
         let live = self.first_read().await?;
-        if self.confirm().await? {
+        if self.check_identity().await? {
             return Ok(live);
         }
-        // It has begun to start or to stop since the plan was made.
+        // The instance has started or stopped since the plan was made.
         self.settle().await?;
         self.first_read().await
     }
@@ -51,8 +52,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         })
     }
 
-    /// Waits until a write may be sent at the rates of the service. What is looked at before that would be old by the time of
-    /// the write.
+    /// Waits until the request rate permits a write. Must come before the reads, which would otherwise be old at the time of the write.
     pub(super) async fn take_turn(&mut self, action: &'static str) -> Result<(), Error> {
         if self.turn != Some(action) {
             self.tools.writer.turn(self.id(), action).await?;
@@ -61,20 +61,20 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         Ok(())
     }
 
-    /// Right before every write: it goes to the instance that was planned for, and what it does is still wanted.
+    /// Checks, before every write, that the instance is the planned one and that the plan is valid.
     pub(super) async fn before_write(&mut self) -> Result<(), Outcome> {
         let now = self.tools.clock.elapsed();
-        let fresh = |at: Duration| now.saturating_sub(at) < FRESH;
-        if !self.confirmed.is_some_and(fresh) {
-            self.confirm().await?;
+        let fresh = |at: Duration| now.saturating_sub(at) < IDENTITY_VALID_FOR;
+        if !self.identity_checked_at.is_some_and(fresh) {
+            self.check_identity().await?;
         }
-        self.still_wanted()
+        self.check_validity()
     }
 
-    /// Ends it where a rule, or the plan as a whole, is no longer valid.
-    pub(super) fn still_wanted(&self) -> Result<(), Outcome> {
+    /// Checks that the plan, and every rule of the instance, is still valid.
+    pub(super) fn check_validity(&self) -> Result<(), Outcome> {
         let now = self.tools.clock.now();
-        match self.tools.validity.over_for(self.id(), now) {
+        match self.tools.validity.expired_for(self.id(), now) {
             None => Ok(()),
             Some(why) if self.writes == 0 => Err(Outcome::Stale(why)),
             Some(why) => Err(Outcome::Failed(Failure {
@@ -84,51 +84,53 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         }
     }
 
-    /// Asks once which instance has the name. Says whether its state takes writes.
-    async fn confirm(&mut self) -> Result<bool, Outcome> {
+    /// Checks once that the instance is the planned one. Returns whether its state accepts writes.
+    async fn check_identity(&mut self) -> Result<bool, Outcome> {
         let instance = self.instance().await?;
         let settled = instance.state.is_settled();
-        self.confirmed = settled.then(|| self.tools.clock.elapsed());
+        self.identity_checked_at = settled.then(|| self.tools.clock.elapsed());
         Ok(settled)
     }
 
-    /// The instance as it is. It must be the one that was planned for.
+    /// Reads the instance, which must be the planned one.
     async fn instance(&self) -> Result<Instance, Outcome> {
         let difference = match self.tools.reader.instance(self.id()).await {
             Ok(instance) => {
                 let planned = &self.plan.instance;
-                // Whoever grants writes the tag first, so the plan may be about to close what was just granted.
-                let granted = || granted_since(&instance, planned).filter(|_| self.writes == 0);
-                match another(&instance, planned).or_else(granted) {
+                // A granter writes the tag first, so the plan may be about to close access that was just granted.
+                let granted = || grant_difference(&instance, planned).filter(|_| self.writes == 0);
+                match identity_difference(&instance, planned).or_else(granted) {
                     None => return Ok(instance),
                     Some(difference) => difference,
                 }
             }
             Err(error) if error.kind() == Kind::NotFound => GONE.to_owned(),
             Err(error) if self.writes == 0 => return Err(Outcome::Failed(failure(&error))),
-            Err(error) => return Err(Outcome::Failed(unproved(&error))),
+            Err(error) => return Err(Outcome::Failed(unverified(&error))),
         };
         if self.writes == 0 {
             return Err(Outcome::Stale(difference));
         }
-        // The rules would differ from what was planned, and no operation would show anybody.
-        Err(foreign(difference))
+        // No operation would show this writer.
+        Err(foreign_change(difference))
     }
 
-    /// After a proof: whether the same access is granted as when the plan was made. What cannot be read takes nothing from what
-    /// was read back.
-    pub(super) async fn nothing_granted(&self) -> Result<(), Outcome> {
+    /// Checks, after the verification, that the leases are those of the plan. If the tags cannot be read, the verification still counts.
+    pub(super) async fn check_grants(&self) -> Result<(), Outcome> {
         let instance = self.tools.reader.instance(self.id()).await;
         let planned = &self.plan.instance;
-        match instance.ok().and_then(|now| granted_since(&now, planned)) {
+        match instance
+            .ok()
+            .and_then(|now| grant_difference(&now, planned))
+        {
             None => Ok(()),
-            Some(difference) => Err(foreign(format!(
+            Some(difference) => Err(foreign_change(format!(
                 "{difference}, and this run may have undone that"
             ))),
         }
     }
 
-    /// Waits for the instance to be in a state that takes writes.
+    /// Waits until the state of the instance accepts writes.
     pub(super) async fn settle(&mut self) -> Result<(), Outcome> {
         let timeout = self.tools.settings.timeout;
         let mut backoff = self.backoff(timeout);
@@ -137,7 +139,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
             if instance.state.is_settled() {
                 return Ok(());
             }
-            if backoff.is_over() {
+            if backoff.is_expired() {
                 let (state, seconds) = (&instance.state, timeout.as_secs());
                 let mut failure = plain(format!(
                     "the instance was still `{state}` after {seconds} s"

@@ -1,40 +1,38 @@
-//! What the rules are after a write, and whose doing that is.
+//! Proof: verifies the rules after a write, and looks for other writers.
 //!
-//! Owns the rule by which a read is believed, and the question for another writer. Does not write.
+//! **Owns** the decision when a read is trusted, and the check of operations. **Does not** write.
 
-use super::instance::{Trouble, Worker, replaces};
-use super::outcomes::unproved;
-use super::rules::{difference, holds_key, means};
+use super::instance::{Worker, WriteFailure, replaces};
+use super::outcomes::unverified;
+use super::rules::{describe_difference, is_equivalent, is_key_as_planned};
 use super::{Journal, Progress};
 use crate::lightsail::{Error, Reader, Writer};
 use crate::model::{Firewall, LiveFirewall};
-use crate::plan::{Call, Foreign, InstancePlan, Outcome};
+use crate::plan::{Call, ForeignWrite, InstancePlan, Outcome};
 
-/// How many reads in a row must mean what was written in another spelling before that is taken for the service's own. An
-/// operation has ended by then, so that an old view is rare; and a run over many instances should not wait long for what is
-/// no failure.
-const READS_OF_A_SPELLING: usize = 3;
+/// The number of reads with the right meaning in another spelling after which the spelling is accepted as the service's own. The
+/// operation has ended, so old reads are rare, and a run over many instances should not wait long for something that is no
+/// failure.
+const MAX_RESPELLED_READS: usize = 3;
 
-/// What a read after an uncertain write shows.
+/// The effect of a write, as shown by reads.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Seen {
-    /// The rules that the write leads to.
+pub(super) enum WriteEffect {
+    /// The rules are as after the write.
     Effect,
-    /// The rules from before the write.
+    /// The rules are as before the write.
     NoEffect,
-    /// Neither.
+    /// The rules are neither.
     Other(LiveFirewall),
 }
 
 impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
-    /// Reads back until the rules mean `after`. The first read is believed when it agrees; once one did not, two in a row
-    /// must. Where the same other rules come twice in a row, it is asked who else wrote: then waiting longer would show nothing
-    /// new.
+    /// Reads back until the rules mean `after`. The first read is trusted if it agrees; after one that does not, two in a row must. If
+    /// the same other rules come twice in a row, the operations are checked for another writer, because waiting would not help.
     ///
-    /// Where the spelling counts, they must be spelled so too. Rules that mean it and are spelled otherwise may be an old
-    /// view, so that they are read again; after some reads it is the service that spells in a way of its own, which is no
-    /// failure and no reason to write again.
-    pub(super) async fn prove(&mut self, replaced: bool) -> Result<(), Trouble> {
+    /// If the spelling counts, it must agree too. Rules with the right meaning in another spelling may be an old read, so they are
+    /// read again; after some reads it is the service's own spelling, which is no failure.
+    pub(super) async fn prove(&mut self, replaced: bool) -> Result<(), WriteFailure> {
         let mut backoff = self.backoff(self.tools.settings.proof_timeout);
         let (mut needed, mut agreed, mut respelled) = (1, 0, 0);
         let mut other = None;
@@ -43,12 +41,12 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
             let live = self
                 .read()
                 .await
-                .map_err(|error| Trouble::Over(Outcome::Failed(unproved(&error))))?;
-            let is_after = means(&live, before, after, replaced, self.plan.family());
-            if is_after && !self.plan.spelling_holds(&live) {
+                .map_err(|error| WriteFailure::Final(Outcome::Failed(unverified(&error))))?;
+            let is_after = is_equivalent(&live, before, after, replaced, self.plan.family());
+            if is_after && !self.plan.has_desired_spelling(&live) {
                 respelled += 1;
-                if respelled >= READS_OF_A_SPELLING {
-                    self.disturbed = true;
+                if respelled >= MAX_RESPELLED_READS {
+                    self.had_anomaly = true;
                     self.note = Some(
                         "the rules mean what was written, and the service spells them otherwise"
                             .to_owned(),
@@ -62,19 +60,19 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                 }
             } else {
                 (needed, agreed, respelled) = (2, 0, 0);
-                self.disturbed = true;
-                if backoff.is_over() {
-                    return Err(Trouble::Differs(difference(
+                self.had_anomaly = true;
+                if backoff.is_expired() {
+                    return Err(WriteFailure::Differs(describe_difference(
                         &live,
                         after,
                         self.plan.family(),
                     )));
                 }
                 if other.as_ref() == Some(&live)
-                    && let Some(foreign) = self.another_writer().await
+                    && let Some(foreign) = self.find_foreign_operation().await
                 {
-                    let difference = difference(&live, after, self.plan.family());
-                    return Err(Trouble::Over(Outcome::ForeignWriter(Foreign {
+                    let difference = describe_difference(&live, after, self.plan.family());
+                    return Err(WriteFailure::Final(Outcome::ForeignWriter(ForeignWrite {
                         difference: Some(difference),
                         ..foreign
                     })));
@@ -86,14 +84,14 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         }
     }
 
-    /// What a write did, by reading: its effect is believed at once, anything else only twice in a row. Where the rules are
-    /// as before and were something else in between, it is asked who else wrote: what comes next would overwrite it.
-    pub(super) async fn look(
+    /// Reads the effect of a write: an effect is trusted at once, anything else only twice in a row. If the rules are as before but
+    /// were different in between, the operations are checked for another writer, whose change the next write would overwrite.
+    pub(super) async fn read_effect(
         &self,
         call: &Call,
         from: &Firewall,
         to: &Firewall,
-    ) -> Result<Seen, Trouble> {
+    ) -> Result<WriteEffect, WriteFailure> {
         let mut backoff = self.backoff(self.tools.settings.proof_timeout);
         let before = &self.plan.before;
         let (mut last, mut odd) = (None, false);
@@ -101,35 +99,37 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
             let live = self
                 .read()
                 .await
-                .map_err(|error| Trouble::Over(Outcome::Failed(unproved(&error))))?;
+                .map_err(|error| WriteFailure::Final(Outcome::Failed(unverified(&error))))?;
             let family = self.plan.family();
-            let is_from = means(&live, before, from, false, family);
-            let is_to = means(&live, before, to, replaces(call), family);
-            // Where another rule lets the same people in, both mean the same until that rule goes: then its key tells. Where
-            // the spelling counts, it tells.
+            let is_from = is_equivalent(&live, before, from, false, family);
+            let is_to = is_equivalent(&live, before, to, replaces(call), family);
+            // If another rule gives the same access, both states mean the same. Then the key of the call decides, or, if the
+            // spelling counts, the spelling.
             let has_effect = if self.plan.strict_spelling {
                 live.firewall() != from
             } else {
-                holds_key(call, live.firewall(), to, family)
+                is_key_as_planned(call, live.firewall(), to, family)
             };
             let seen = if is_to && (!is_from || has_effect) {
-                Seen::Effect
+                WriteEffect::Effect
             } else if is_from {
-                Seen::NoEffect
+                WriteEffect::NoEffect
             } else {
-                Seen::Other(live)
+                WriteEffect::Other(live)
             };
-            odd |= matches!(seen, Seen::Other(_));
-            // Rules that are neither may be an old view, so they are given the whole time.
+            odd |= matches!(seen, WriteEffect::Other(_));
+            // Rules that are neither may be an old read, so wait until the deadline.
             let settled = match (&last, &seen) {
-                (_, Seen::Effect) => true,
+                (_, WriteEffect::Effect) => true,
                 (None, _) => false,
-                (Some(last), Seen::NoEffect) if *last == seen => true,
-                (Some(_), _) => backoff.is_over(),
+                (Some(last), WriteEffect::NoEffect) if *last == seen => true,
+                (Some(_), _) => backoff.is_expired(),
             };
             if settled {
-                if odd && seen == Seen::NoEffect {
-                    self.nobody_else().await.map_err(Trouble::Over)?;
+                if odd && seen == WriteEffect::NoEffect {
+                    self.refuse_foreign_operations()
+                        .await
+                        .map_err(WriteFailure::Final)?;
                 }
                 return Ok(seen);
             }
@@ -152,33 +152,32 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
             .is_ok_and(|instance| !instance.state.is_settled())
     }
 
-    /// Does not go on where an operation shows another writer, or where the operations cannot be read.
-    pub(super) async fn nobody_else(&self) -> Result<(), Outcome> {
+    /// Fails if an operation shows another writer, or if the operations cannot be read.
+    pub(super) async fn refuse_foreign_operations(&self) -> Result<(), Outcome> {
         match self.tools.reader.operations_for(self.id()).await {
-            Ok(operations) => match self.own_operations.foreign(&operations) {
+            Ok(operations) => match self.own_operations.first_foreign(&operations) {
                 Some(foreign) => Err(Outcome::ForeignWriter(foreign)),
                 None => Ok(()),
             },
-            Err(error) => Err(Outcome::Failed(unproved(&error))),
+            Err(error) => Err(Outcome::Failed(unverified(&error))),
         }
     }
 
-    /// After a proof, tells of another writer where the proof alone does not: where it did not come by itself, and after an
-    /// Open or a Close. If an Open replaces the sources of its key, or a Close removes the key, then a source that somebody
-    /// added since it was read is gone, and the rules are just as planned. A Put costs no such question: that it overwrites
-    /// what it did not see is what it is.
+    /// After the verification, checks the operations for another writer, after anything unusual and after an Open or a Close. If an Open
+    /// replaces the sources of its key, or a Close removes the key, a source that somebody added since the read is lost although the
+    /// rules are as planned. After a Put there is no check, because it is known to overwrite such changes.
     ///
-    /// Where access may be granted and revoked meanwhile, it is asked after a Put too, since others are to be expected then; and
-    /// the tags are looked at again: a lease that came or went may not show in any operation of the rules.
+    /// If leases may be granted and revoked meanwhile, the check comes after a Put too, and the tags are read again: a lease that was
+    /// granted or ended may not show in any operation on the rules.
     ///
-    /// Operations that cannot be read take nothing from what was read back, and it is said that they were not.
-    pub(super) async fn undisturbed(&mut self) -> Result<(), Outcome> {
+    /// If the operations cannot be read, the verification still counts, with a note.
+    pub(super) async fn check_for_foreign_writes(&mut self) -> Result<(), Outcome> {
         let leases = self.tools.settings.leases;
-        if !self.disturbed && !leases && self.plan.calls.iter().all(replaces) {
+        if !self.had_anomaly && !leases && self.plan.calls.iter().all(replaces) {
             return Ok(());
         }
         if leases {
-            self.nothing_granted().await?;
+            self.check_grants().await?;
         }
         let operations = match self.tools.reader.operations_for(self.id()).await {
             Ok(operations) => operations,
@@ -192,8 +191,8 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                 return Ok(());
             }
         };
-        match self.own_operations.foreign(&operations) {
-            Some(foreign) => Err(Outcome::ForeignWriter(Foreign {
+        match self.own_operations.first_foreign(&operations) {
+            Some(foreign) => Err(Outcome::ForeignWriter(ForeignWrite {
                 difference: Some(
                     "the rules are as planned, so what it changed may be undone".to_owned(),
                 ),
@@ -203,17 +202,18 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         }
     }
 
-    /// The rules are neither what a write started from nor what it leads to.
-    pub(super) async fn overtaken(&self, live: &LiveFirewall, to: &Firewall) -> Trouble {
-        Trouble::Over(Outcome::ForeignWriter(Foreign {
-            difference: Some(difference(live, to, self.plan.family())),
-            ..self.another_writer().await.unwrap_or_default()
+    /// The outcome if the rules are neither as before a write nor as after it.
+    pub(super) async fn foreign_write(&self, live: &LiveFirewall, to: &Firewall) -> WriteFailure {
+        WriteFailure::Final(Outcome::ForeignWriter(ForeignWrite {
+            difference: Some(describe_difference(live, to, self.plan.family())),
+            ..self.find_foreign_operation().await.unwrap_or_default()
         }))
     }
 
-    /// The operation that shows another writer, as far as the operations can be read.
-    async fn another_writer(&self) -> Option<Foreign> {
+    /// The operation that shows another writer, if the operations can be read.
+    async fn find_foreign_operation(&self) -> Option<ForeignWrite> {
         let operations = self.tools.reader.operations_for(self.id()).await;
-        self.own_operations.foreign(&operations.unwrap_or_default())
+        self.own_operations
+            .first_foreign(&operations.unwrap_or_default())
     }
 }

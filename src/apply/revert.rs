@@ -1,7 +1,7 @@
-//! The way back of a run that was not confirmed: what it did is undone, instance by instance, from what is live by then.
+//! Revert: undoes the writes of an unconfirmed run on one instance.
 //!
-//! **Owns** the repetition until nothing of ours is left: somebody else may write between our read and our write. **Does
-//! not** decide what is undone (`plan::undo`), when (`confirm`), and how a write is made and proved (`instance`).
+//! **Owns** the repetition until nothing of the run is left, because somebody else may write between a read and a write. **Does
+//! not** decide what is undone (`plan::undo`), when (`confirm`), or how a write is made and verified (`instance`).
 
 use super::failure_limit::FailureLimit;
 use super::instance::Worker;
@@ -13,67 +13,67 @@ use super::{Journal, Progress, Tools};
 use crate::lightsail::{Reader, Writer};
 use crate::model::{LiveFirewall, Strategy, Uncertain};
 use crate::plan::undo::{Step, Undo, undo};
-use crate::plan::{Call, Failure, Foreign, InstancePlan, InstanceResult, Outcome, Verdict};
+use crate::plan::{Call, Failure, ForeignWrite, InstancePlan, InstanceResult, Outcome, Verdict};
 
-/// How often the way back of one instance is begun anew because somebody else wrote meanwhile. Each time takes a second or
-/// two, so that whoever changes the rules faster than that is another program, and will not stop.
+/// How often the revert of one instance is tried if somebody else writes meanwhile. Each attempt takes a second or two, so a writer
+/// that is faster is a program that will not stop.
 const ATTEMPTS: u32 = 3;
 
-/// Undoes what was written to one instance and may have been carried out. Gives the result that is true by then.
+/// Undoes the writes to one instance that may have been carried out. Returns the new result.
 pub(super) async fn revert<R: Reader, W: Writer, J: Journal, P: Progress>(
     plan: &InstancePlan,
     result: &InstanceResult,
     tools: &Tools<'_, R, W, J, P>,
     why: &str,
 ) -> InstanceResult {
-    let mut back = Back {
+    let mut reverter = Reverter {
         plan,
         tools,
         failure_limit: &FailureLimit::new(tools.stop, None),
         result: result.clone(),
     };
-    let ending = back.until_undone().await;
-    if let Some(outcome) = outcome(&result.outcome, ending, why) {
-        back.result.outcome = outcome;
+    let reverted = reverter.run().await;
+    if let Some(outcome) = outcome(&result.outcome, reverted, why) {
+        reverter.result.outcome = outcome;
     }
-    tools.journal.result(&back.result);
-    back.result
+    tools.journal.result(&reverter.result);
+    reverter.result
 }
 
-/// How the way back ended.
-enum Ending {
-    /// Nothing of ours is left, after so many more writes.
+/// The result of a revert.
+enum RevertResult {
+    /// Nothing of the run is left, after this number of additional writes.
     Undone(Box<Undo>, usize),
-    /// It is not known whether anything is left.
+    /// It is not known whether anything of the run is left.
     Failed(Failure),
-    /// Somebody else is at work, or it is another instance.
+    /// Somebody else keeps writing, or it is another instance.
     Foreign(String),
 }
 
-struct Back<'a, R, W, J, P> {
+struct Reverter<'a, R, W, J, P> {
     plan: &'a InstancePlan,
     tools: &'a Tools<'a, R, W, J, P>,
     failure_limit: &'a FailureLimit<'a>,
-    /// With everything that is written on the way back.
+    /// The result of the run, extended by the writes of the revert.
     result: InstanceResult,
 }
 
-impl<R: Reader, W: Writer, J: Journal, P: Progress> Back<'_, R, W, J, P> {
-    async fn until_undone(&mut self) -> Ending {
+impl<R: Reader, W: Writer, J: Journal, P: Progress> Reverter<'_, R, W, J, P> {
+    async fn run(&mut self) -> RevertResult {
         let settings = self.tools.settings;
         let mut backoff = Backoff::new(self.tools.clock, settings, settings.proof_timeout);
         let already = self.result.writes;
-        // What was proved is what a read shows. What was not may be an old view, unless it comes twice.
-        let mut proved = matches!(
+        // After a verified write, one read is enough. Otherwise it may be an old read, and must come twice.
+        let mut is_verified = matches!(
             self.result.outcome,
             Outcome::Applied { .. } | Outcome::AlreadyApplied
         );
         let mut last = None;
         let mut attempts = 0;
         loop {
-            let live = match self.look().await {
+            let live = match self.read_settled().await {
                 Ok(live) => live,
-                Err(Outcome::Failed(failure)) => return Ending::Failed(failure),
+                Err(Outcome::Failed(failure)) => return RevertResult::Failed(failure),
                 Err(outcome) => return foreign(&outcome),
             };
             let undo = undo(
@@ -86,14 +86,14 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Back<'_, R, W, J, P> {
             match &undo.plan.verdict {
                 Verdict::Change => {}
                 Verdict::Refused { reason, hint } => {
-                    return Ending::Failed(Failure {
+                    return RevertResult::Failed(Failure {
                         hint: hint.clone(),
                         ..plain(reason.clone())
                     });
                 }
                 Verdict::InSync | Verdict::Incomplete | Verdict::Observed | Verdict::StillOpen => {
-                    if proved || last.as_ref() == Some(&live) || backoff.is_over() {
-                        return Ending::Undone(Box::new(undo), self.result.writes - already);
+                    if is_verified || last.as_ref() == Some(&live) || backoff.is_expired() {
+                        return RevertResult::Undone(Box::new(undo), self.result.writes - already);
                     }
                     last = Some(live);
                     backoff.pause().await;
@@ -111,17 +111,17 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Back<'_, R, W, J, P> {
             self.result.note = back.note;
             match back.outcome {
                 Outcome::Applied { .. } | Outcome::AlreadyApplied => {
-                    return Ending::Undone(Box::new(undo), self.result.writes - already);
+                    return RevertResult::Undone(Box::new(undo), self.result.writes - already);
                 }
-                Outcome::Failed(failure) => return Ending::Failed(failure),
+                Outcome::Failed(failure) => return RevertResult::Failed(failure),
                 outcome if attempts >= ATTEMPTS => return foreign(&outcome),
-                _ => proved = false,
+                _ => is_verified = false,
             }
         }
     }
 
-    /// The rules now, once the instance takes writes. It must still be the one that was written to.
-    async fn look(&self) -> Result<LiveFirewall, Outcome> {
+    /// The live rules, once the instance accepts writes. It must be the one that was written to.
+    async fn read_settled(&self) -> Result<LiveFirewall, Outcome> {
         let mut worker = Worker::new(self.plan, self.tools, self.failure_limit);
         worker.settle().await?;
         let live = worker.read().await;
@@ -129,63 +129,67 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Back<'_, R, W, J, P> {
     }
 }
 
-fn foreign(outcome: &Outcome) -> Ending {
-    Ending::Foreign(outcome.reason().unwrap_or_default().into_owned())
+fn foreign(outcome: &Outcome) -> RevertResult {
+    RevertResult::Foreign(outcome.reason().unwrap_or_default().into_owned())
 }
 
-/// What became of an instance, from what became of the change and of the way back; `None` where nothing is new.
-fn outcome(earlier: &Outcome, ending: Ending, why: &str) -> Option<Outcome> {
-    // What failed says more than that nobody confirmed it.
+/// The outcome after a revert; `None` if the earlier outcome remains.
+fn outcome(earlier: &Outcome, reverted: RevertResult, why: &str) -> Option<Outcome> {
+    // The failure says more than the missing confirmation.
     let why = match earlier {
         Outcome::Failed(failure) => format!("{}; {why}", failure.message),
         _ => why.to_owned(),
     };
-    Some(match ending {
-        // What failed without an effect is still a failure.
-        Ending::Undone(_, 0) if earlier.is_failure() => return None,
-        Ending::Undone(undo, writes) => undone(*undo, writes, why),
-        Ending::Failed(failure) => Outcome::Failed(Failure {
+    Some(match reverted {
+        // A failure without any effect remains a failure.
+        RevertResult::Undone(_, 0) if earlier.is_failure() => return None,
+        RevertResult::Undone(undo, writes) => reverted_outcome(*undo, writes, why),
+        RevertResult::Failed(failure) => Outcome::Failed(Failure {
             message: format!("{why}, and putting it back failed: {}", failure.message),
             ..failure
         }),
-        Ending::Foreign(difference) => match earlier {
+        RevertResult::Foreign(difference) => match earlier {
             Outcome::Failed(failure) => Outcome::Failed(Failure {
                 message: format!("{why}, and it was not put back: {difference}"),
                 ..failure.clone()
             }),
-            _ => Outcome::ForeignWriter(Foreign {
+            _ => Outcome::ForeignWriter(ForeignWrite {
                 difference: Some(format!("{why}, and it was not put back: {difference}")),
-                ..Foreign::default()
+                ..ForeignWrite::default()
             }),
         },
     })
 }
 
-/// Nothing of what was written is left, unless others let the same sources in.
-fn undone(undo: Undo, writes: usize, mut why: String) -> Outcome {
-    let Undo { remains, left, .. } = undo;
-    if !remains.is_empty() {
-        let lines: Vec<String> = remains.iter().map(ToString::to_string).collect();
-        let (open, theirs) = (lines.join(", "), left.join("; "));
-        return Outcome::ForeignWriter(Foreign {
+/// The outcome if nothing of the run is left.
+fn reverted_outcome(undo: Undo, writes: usize, mut why: String) -> Outcome {
+    let Undo {
+        still_open,
+        foreign_differences,
+        ..
+    } = undo;
+    if !still_open.is_empty() {
+        let lines: Vec<String> = still_open.iter().map(ToString::to_string).collect();
+        let (open, theirs) = (lines.join(", "), foreign_differences.join("; "));
+        return Outcome::ForeignWriter(ForeignWrite {
             difference: Some(format!(
                 "{why}, and what was opened stays open through rules of somebody else: {open} ({theirs})"
             )),
-            ..Foreign::default()
+            ..ForeignWrite::default()
         });
     }
     if writes == 0 {
         why.push_str("; nothing of it was left");
     }
-    if !left.is_empty() {
-        why.push_str("; changed by somebody else, and left so: ");
-        why.push_str(&left.join("; "));
+    if !foreign_differences.is_empty() {
+        why.push_str("; changed by somebody else, and kept: ");
+        why.push_str(&foreign_differences.join("; "));
     }
     Outcome::Reverted(why)
 }
 
-/// Why a run of this plan could not be undone, should nobody confirm it: every state that it may stop in is tried.
-pub(super) fn why_not(plan: &InstancePlan) -> Option<String> {
+/// Why a run of this plan could not be reverted, if so. Tries every state in which the run may stop.
+pub(super) fn reason_irreversible(plan: &InstancePlan) -> Option<String> {
     let mut steps = Vec::new();
     let mut state = plan.before.firewall().clone();
     let fallback = plan.fallback.clone();
@@ -210,11 +214,11 @@ pub(super) fn why_not(plan: &InstancePlan) -> Option<String> {
     None
 }
 
-/// What a Put would drop that nobody could write again.
+/// Why a Put would drop an entry that cannot be written again, if so.
 fn dropped(before: &LiveFirewall) -> Option<String> {
     if let Some(entry) = before.unknown().first() {
         return Some(format!(
-            "a Put would drop its entry `{entry}`, whose protocol this program does not know"
+            "a Put would drop its entry `{entry}`, whose protocol is unknown to this program"
         ));
     }
     let Uncertain { entry, doubt, .. } = before.uncertain().first()?;

@@ -1,12 +1,13 @@
-//! What a call does to rules, whether live rules mean what was wanted, and how to say what is different.
+//! Comparison of live rules with planned ones.
 //!
-//! Owns the comparison on which every proof rests. Does not know how the rules were read.
+//! **Owns** the effect of a call on rules, the comparison on which every verification relies, and the wording of differences. **Does
+//! not** know how the rules were read.
 
 use crate::exposure;
 use crate::model::{Family, Firewall, LiveFirewall, Sources};
 use crate::plan::{Call, undo};
 
-/// The rules after a call, by the one reading that every call of a plan has.
+/// The rules after a call. Calls of a plan have the same result under every reading of the service's behaviour.
 pub(super) fn result_of(call: &Call, rules: &Firewall) -> Firewall {
     let mut result = rules.clone();
     match call {
@@ -19,9 +20,8 @@ pub(super) fn result_of(call: &Call, rules: &Firewall) -> Firewall {
 
 /// Whether live rules mean `target`.
 ///
-/// Entries that cannot be sent back may stay if they were there before; entries of uncertain meaning may stay only where
-/// the whole firewall was not replaced.
-pub(super) fn means(
+/// Unknown entries may stay if they existed before. Uncertain entries may stay only if the whole firewall was not replaced.
+pub(super) fn is_equivalent(
     live: &LiveFirewall,
     before: &LiveFirewall,
     target: &Firewall,
@@ -38,8 +38,13 @@ pub(super) fn means(
         && exposure::equivalent(live.firewall(), target, family)
 }
 
-/// Whether the key that a call is about has the sources that the call leads to. A Put is about all of them.
-pub(super) fn holds_key(call: &Call, live: &Firewall, to: &Firewall, family: Family) -> bool {
+/// Whether the key of a call has the sources that the call leads to. Always true for a Put.
+pub(super) fn is_key_as_planned(
+    call: &Call,
+    live: &Firewall,
+    to: &Firewall,
+    family: Family,
+) -> bool {
     let none = Sources::new();
     match call {
         Call::Open { key, .. } | Call::Close { key, .. } => exposure::means_same(
@@ -51,8 +56,12 @@ pub(super) fn holds_key(call: &Call, live: &Firewall, to: &Firewall, family: Fam
     }
 }
 
-/// What is different in the live rules, for people: the first few keys.
-pub(super) fn difference(live: &LiveFirewall, wanted: &Firewall, family: Family) -> String {
+/// Describes the first few differences of the live rules.
+pub(super) fn describe_difference(
+    live: &LiveFirewall,
+    wanted: &Firewall,
+    family: Family,
+) -> String {
     const SHOWN: usize = 3;
     let mut parts = undo::differences(live.firewall(), wanted, family);
     parts.extend(
@@ -74,11 +83,15 @@ pub(super) fn difference(live: &LiveFirewall, wanted: &Firewall, family: Family)
     }
 }
 
-/// What is different from the rules that the plan was made from.
-pub(super) fn changed(live: &LiveFirewall, before: &LiveFirewall, family: Family) -> String {
+/// Describes the differences from the rules that the plan was made for.
+pub(super) fn describe_change(
+    live: &LiveFirewall,
+    before: &LiveFirewall,
+    family: Family,
+) -> String {
     if live.firewall() == before.firewall() {
         return "the rules are spelled differently, or entries that cannot be read came or went"
             .to_owned();
     }
-    difference(live, before.firewall(), family)
+    describe_difference(live, before.firewall(), family)
 }

@@ -126,7 +126,7 @@ pub(super) const APPLIED: Outcome = Outcome::Applied { repaired: None };
 /// Which instance it is, is asked right before the write. After an Open or a Close, somebody else may have added to the same
 /// key.
 #[tokio::test(flavor = "current_thread")]
-async fn a_change_costs_one_write_and_three_reads_or_four() {
+async fn change_costs_one_write_and_three_or_four_reads() {
     let close = Call::Close {
         key: tcp(22),
         sources: from(&["192.0.2.1/32"]),
@@ -164,7 +164,7 @@ async fn a_change_costs_one_write_and_three_reads_or_four() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn what_is_done_already_is_not_done_again() {
+async fn applied_change_is_not_written_again() {
     let service = Service::default();
     let plan = opening(&service, Behaviour::default());
     service.host("web", |host| host.rules = after());
@@ -176,7 +176,7 @@ async fn what_is_done_already_is_not_done_again() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_stale_plan_is_refused_and_says_what_differs() {
+async fn stale_plan_is_refused_with_the_difference() {
     let service = Service::default();
     let plan = opening(&service, Behaviour::default());
     service.host("web", |host| host.rules = elsewhere());
@@ -187,7 +187,7 @@ async fn a_stale_plan_is_refused_and_says_what_differs() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn another_instance_under_the_name_is_stale() {
+async fn replaced_instance_is_stale() {
     let cases: [fn(&mut service::Host); 2] = [
         |host| host.instance.arn = "arn:other".into(),
         |host| host.instance.address_type = AddressType::Ipv6,
@@ -255,7 +255,7 @@ async fn operations_are_waited_for() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn once_a_read_disagreed_two_must_agree() {
+async fn after_a_differing_read_two_reads_must_agree() {
     let service = Service::default();
     let plan = opening(
         &service,
@@ -331,7 +331,7 @@ async fn instances_that_are_starting_are_waited_for() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn entries_that_cannot_be_sent_back_do_not_hide_the_result() {
+async fn unreadable_entries_do_not_prevent_verification() {
     let strange = PortState {
         from_port: 5,
         to_port: 5,
@@ -384,7 +384,7 @@ impl Hears for StopAtOnce<'_> {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn what_is_in_flight_is_finished_and_the_rest_not_begun() {
+async fn stop_finishes_started_instances_and_starts_no_other() {
     let service = Service::default();
     let first = opening(
         &service,
@@ -417,7 +417,7 @@ async fn what_is_in_flight_is_finished_and_the_rest_not_begun() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn waiting_to_begin_ends_with_the_wish_to_stop() {
+async fn stop_ends_waiting_before_the_first_write() {
     let service = Service::default();
     let mut plan = opening(&service, Behaviour::default());
     plan.instance.state = InstanceState::Pending;
@@ -437,7 +437,7 @@ async fn waiting_to_begin_ends_with_the_wish_to_stop() {
 }
 
 #[test]
-fn the_clock_of_the_machine_goes_on() {
+fn system_clock_advances() {
     let a_while = Duration::from_millis(1);
     let (from, start) = (SystemClock.elapsed(), Instant::now());
     while start.elapsed() < a_while {

@@ -1,7 +1,6 @@
-//! Validity: until when what a plan wants is wanted.
+//! Validity: the time until which a plan and its rules are valid.
 //!
-//! **Owns** the question, asked again right before every write, whether the plan still says what is wanted. **Does not**
-//! know where the ends come from, and what time it is.
+//! **Owns** the check that precedes every write. **Does not** know where the ends come from, or the current time.
 
 use std::collections::BTreeMap;
 
@@ -10,33 +9,33 @@ use time::{Duration, OffsetDateTime};
 
 use crate::model::{Expiry, InstanceId};
 
-/// When a plan, or a part of it, is no longer valid.
+/// The ends of a plan and of its rules.
 #[derive(Clone, Debug, Default)]
 pub struct Validity {
-    /// The first instant at which the plan as a whole is no longer valid.
+    /// The first instant at which the plan is not valid.
     pub until: Option<OffsetDateTime>,
-    /// The first end of a declared rule, for each instance that has one. From then on another plan would be made.
+    /// The first end of a declared rule of each instance that has one. The desired state changes then.
     pub ends: BTreeMap<InstanceId, Expiry>,
-    /// How far the time that the plan was made for is ahead of the clock.
+    /// How far the time that the plan is made for is ahead of the clock.
     pub ahead: Duration,
 }
 
 impl Validity {
-    /// Nothing ends.
+    /// No ends.
     pub const UNLIMITED: &'static Self = &Self {
         until: None,
         ends: BTreeMap::new(),
         ahead: Duration::ZERO,
     };
 
-    /// Why nothing of the plan may be written any more, as a fragment; `None` where it may.
-    pub fn over(&self, now: OffsetDateTime) -> Option<String> {
+    /// Why the plan has expired, as a fragment; `None` if it has not.
+    pub fn expired(&self, now: OffsetDateTime) -> Option<String> {
         let until = self.until.filter(|until| *until <= self.now(now))?;
         Some(format!("the plan was valid until {}", shown(until)))
     }
 
-    /// As [`Self::over`], of one instance.
-    pub(super) fn over_for(&self, id: &InstanceId, now: OffsetDateTime) -> Option<String> {
+    /// Like [`Self::expired`], but also considers the rules of one instance.
+    pub(super) fn expired_for(&self, id: &InstanceId, now: OffsetDateTime) -> Option<String> {
         let ended = || {
             let Expiry { at, origin } = self.ends.get(id)?;
             let over = *at <= self.now(now);
@@ -47,10 +46,10 @@ impl Validity {
                 )
             })
         };
-        self.over(now).or_else(ended)
+        self.expired(now).or_else(ended)
     }
 
-    /// The time that the plan is for, of that of the clock.
+    /// The time that the plan is for.
     pub(super) fn now(&self, clock: OffsetDateTime) -> OffsetDateTime {
         clock.saturating_add(self.ahead)
     }

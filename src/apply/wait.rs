@@ -1,12 +1,12 @@
-//! Pauses that grow, under a deadline.
+//! Backoff: growing pauses with a deadline.
 //!
-//! Owns how long to wait before asking again. Does not know what is asked.
+//! **Owns** the length of pauses. **Does not** know what is repeated.
 
 use std::time::Duration;
 
 use super::{Clock, Settings};
 
-/// Repetitions of one thing.
+/// The pauses between repetitions of a request.
 pub(super) struct Backoff<'a> {
     clock: &'a dyn Clock,
     deadline: Duration,
@@ -15,7 +15,7 @@ pub(super) struct Backoff<'a> {
 }
 
 impl<'a> Backoff<'a> {
-    /// Patience for this long from now.
+    /// Pauses for at most this long from now.
     pub(super) fn new(clock: &'a dyn Clock, settings: &Settings, timeout: Duration) -> Self {
         let longest = settings.longest_pause;
         Self {
@@ -26,12 +26,13 @@ impl<'a> Backoff<'a> {
         }
     }
 
-    /// Whether it is used up.
-    pub(super) fn is_over(&self) -> bool {
+    /// Whether the deadline has passed.
+    pub(super) fn is_expired(&self) -> bool {
         self.clock.elapsed() >= self.deadline
     }
 
-    /// Pauses, at least for half of what is due: instances that wait for the same thing come back at different times.
+    /// Pauses for a random time of at least half of the due pause, so that instances that wait for the same thing do not come back at
+    /// the same time.
     pub(super) async fn pause(&mut self) {
         let left = self.deadline.saturating_sub(self.clock.elapsed());
         let due = self.next.mul_f64(0.5 + fastrand::f64() / 2.0);

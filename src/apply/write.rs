@@ -1,11 +1,11 @@
-//! One write: told to the journal, sent, repeated where that is safe, and waited for.
+//! Write: records a call in the journal, sends it, repeats it if that is safe, and waits for its operation.
 //!
-//! Does not send anything twice whose first sending may have had an effect, unless a read shows that it had none.
+//! **Owns** the handling of responses. **Does not** repeat a call that may have had an effect, unless a read shows that it had none.
 
-use super::instance::{Trouble, Worker};
-use super::outcomes::{failure, plain, untold};
-use super::proof::Seen;
-use super::rules::difference;
+use super::instance::{Worker, WriteFailure};
+use super::outcomes::{failure, plain, unrecorded};
+use super::proof::WriteEffect;
+use super::rules::describe_difference;
 use super::{Intent, Journal, Progress, Tools};
 use crate::lightsail::{Error, Kind, Operation, OperationStatus, Reader, Writer};
 use crate::model::Firewall;
@@ -13,14 +13,14 @@ use crate::plan::undo::Step;
 use crate::plan::{Call, Failure, Outcome};
 
 impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
-    /// One write: sent until it is answered, refused, or known to have had its effect. `from` and `to` are the rules
-    /// before and after it.
+    /// Sends a call until it is accepted, refused, or known to have had its effect. `from` and `to` are the rules before and
+    /// after it.
     pub(super) async fn call(
         &mut self,
         call: &Call,
         from: &Firewall,
         to: &Firewall,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), WriteFailure> {
         let mut backoff = self.backoff(self.tools.settings.timeout);
         let mut sent = 0;
         loop {
@@ -34,13 +34,13 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                 Err(error) => error,
             };
             if error.kind() != Kind::Throttled {
-                self.disturbed = true;
-                self.confirmed = None;
+                self.had_anomaly = true;
+                self.identity_checked_at = None;
             }
             let again = match error.kind() {
                 Kind::Throttled => {
                     self.waiting("the service asks for fewer requests");
-                    !backoff.is_over()
+                    !backoff.is_expired()
                 }
                 _ if error.is_outcome_unknown() => {
                     self.writes += 1;
@@ -48,16 +48,20 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                     sent += 1;
                     self.own_operations.unclaimed(call, false);
                     self.waiting("a reply was lost, so the rules are read");
-                    match self.look(call, from, to).await? {
-                        Seen::Effect => return Ok(()),
-                        Seen::NoEffect => sent < self.tools.settings.attempts && !backoff.is_over(),
-                        Seen::Other(live) => return Err(self.overtaken(&live, to).await),
+                    match self.read_effect(call, from, to).await? {
+                        WriteEffect::Effect => return Ok(()),
+                        WriteEffect::NoEffect => {
+                            sent < self.tools.settings.attempts && !backoff.is_expired()
+                        }
+                        WriteEffect::Other(live) => {
+                            return Err(self.foreign_write(&live, to).await);
+                        }
                     }
                 }
-                // It never left.
+                // The request was not sent.
                 Kind::Connection | Kind::Timeout => {
                     sent += 1;
-                    sent < self.tools.settings.attempts && !backoff.is_over()
+                    sent < self.tools.settings.attempts && !backoff.is_expired()
                 }
                 Kind::AccessDenied
                 | Kind::Unauthenticated
@@ -66,29 +70,38 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                 _ => {
                     sent += 1;
                     self.own_operations.unclaimed(call, true);
-                    match self.look(call, from, to).await? {
-                        // It was refused, so that somebody else may have done the same.
-                        Seen::Effect => return self.undisturbed().await.map_err(Trouble::Over),
-                        Seen::Other(live) => return Err(self.overtaken(&live, to).await),
-                        // An instance that has begun to start or stop takes no writes; that passes.
-                        Seen::NoEffect
+                    match self.read_effect(call, from, to).await? {
+                        // The call was refused, so somebody else may have made the same change.
+                        WriteEffect::Effect => {
+                            return self
+                                .check_for_foreign_writes()
+                                .await
+                                .map_err(WriteFailure::Final);
+                        }
+                        WriteEffect::Other(live) => {
+                            return Err(self.foreign_write(&live, to).await);
+                        }
+                        // An instance that is starting or stopping accepts no writes for a while.
+                        WriteEffect::NoEffect
                             if sent < self.tools.settings.attempts && self.is_unsettled().await =>
                         {
-                            self.settle().await.map_err(Trouble::Over)?;
+                            self.settle().await.map_err(WriteFailure::Final)?;
                             true
                         }
-                        Seen::NoEffect => return Err(Trouble::Refused(failure(&error))),
+                        WriteEffect::NoEffect => {
+                            return Err(WriteFailure::Refused(failure(&error)));
+                        }
                     }
                 }
             };
             if !again {
-                return Err(Trouble::Over(Outcome::Failed(failure(&error))));
+                return Err(WriteFailure::Final(Outcome::Failed(failure(&error))));
             }
             backoff.pause().await;
         }
     }
 
-    /// Remembers a write that may have been carried out.
+    /// Records a write that may have been carried out.
     fn step(&mut self, before: &Firewall, after: &Firewall) {
         self.steps.push(Step {
             before: before.clone(),
@@ -96,17 +109,18 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         });
     }
 
-    /// Sends it once, told to the journal before and after. What cannot be told, or is no longer true, is not sent.
+    /// Sends a call once and records it in the journal before and after. It is not sent if it cannot be recorded, or if a precondition
+    /// does not hold.
     async fn send(
         &mut self,
         call: &Call,
         from: &Firewall,
         to: &Firewall,
-    ) -> Result<Result<Operation, Error>, Trouble> {
+    ) -> Result<Result<Operation, Error>, WriteFailure> {
         if let Err(error) = self.take_turn(call.action()).await {
             return Ok(Err(error));
         }
-        self.before_write().await.map_err(Trouble::Over)?;
+        self.before_write().await.map_err(WriteFailure::Final)?;
         self.turn = None;
         let Tools {
             writer, journal, ..
@@ -120,7 +134,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         };
         let write = journal
             .intent(&intent)
-            .map_err(|error| Trouble::Over(Outcome::Failed(untold(&error))))?;
+            .map_err(|error| WriteFailure::Final(Outcome::Failed(unrecorded(&error))))?;
         let reply = match call {
             Call::Open { key, sources } => writer.open(self.id(), *key, sources).await,
             Call::Close { key, sources } => writer.close(self.id(), *key, sources).await,
@@ -130,14 +144,14 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         Ok(reply)
     }
 
-    /// Waits for an operation to end well. One that cannot be asked about is left to the read-back.
+    /// Waits for an operation to succeed. If it cannot be read, the read-back decides.
     async fn finish(
         &mut self,
         mut operation: Operation,
         call: &Call,
         from: &Firewall,
         to: &Firewall,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), WriteFailure> {
         let mut backoff = self.backoff(self.tools.settings.operation_timeout);
         let message = loop {
             let Operation { id, kind, .. } = &operation;
@@ -150,7 +164,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                         .unwrap_or("the service gives no reason");
                     break format!("`{kind}` was accepted and then failed: {why} (operation {id})");
                 }
-                OperationStatus::Pending if backoff.is_over() => {
+                OperationStatus::Pending if backoff.is_expired() => {
                     let seconds = self.tools.settings.operation_timeout.as_secs();
                     break format!(
                         "`{kind}` was accepted and has not ended after {seconds} s (operation {id})"
@@ -165,17 +179,17 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                     operation.status = newer.status;
                     operation.error = newer.error;
                 }
-                // Not visible yet, or not now.
+                // The operation is not visible yet, or the request may be repeated.
                 Err(error) if error.kind() == Kind::NotFound || error.is_retryable() => {}
                 Err(_) => return Ok(()),
             }
         };
-        let seen = match self.look(call, from, to).await? {
-            Seen::Effect => "the rules are as planned all the same".to_owned(),
-            Seen::NoEffect => "the rules are as they were before it".to_owned(),
-            Seen::Other(live) => format!(
+        let seen = match self.read_effect(call, from, to).await? {
+            WriteEffect::Effect => "the rules are as planned all the same".to_owned(),
+            WriteEffect::NoEffect => "the rules are as they were before it".to_owned(),
+            WriteEffect::Other(live) => format!(
                 "the rules are neither as before nor as planned: {}",
-                difference(&live, to, self.plan.family())
+                describe_difference(&live, to, self.plan.family())
             ),
         };
         let code = operation
@@ -183,7 +197,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
             .as_deref()
             .and_then(|error| error.split(':').next())
             .map(str::to_owned);
-        Err(Trouble::Over(Outcome::Failed(Failure {
+        Err(WriteFailure::Final(Outcome::Failed(Failure {
             code,
             ..plain(format!("{message}; {seen}"))
         })))

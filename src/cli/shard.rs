@@ -29,7 +29,7 @@ pub(super) struct ShardArgs {
     shard: Option<Shard>,
     /// The same, with K taken from `JOB_COMPLETION_INDEX`, which counts from 0
     #[arg(help_heading = "Selection", long, value_name = "N", env = "PORTWARD_SHARDS", hide_env_values = true, conflicts_with = "shard",
-          value_parser = clap::value_parser!(u16).range(1..=i64::from(Shard::MOST)))]
+          value_parser = clap::value_parser!(u16).range(1..=i64::from(Shard::MAX)))]
     shards: Option<u16>,
 }
 
@@ -74,7 +74,7 @@ pub(super) fn narrow(desired: &mut Desired, shard: Shard) {
     desired.undecided.retain(|id, _| shard.holds(id));
     desired
         .missing
-        .retain(|missing| shard.holds_text(&missing.name));
+        .retain(|missing| shard.holds_name(&missing.name));
     desired
         .undeclared
         .retain(|undeclared| shard.holds(&undeclared.id));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::streams::{caution, say};
-use crate::apply::receipt::{self, Unconfirmed, unconfirmed, unended};
+use crate::apply::receipt::{self, Unconfirmed, unconfirmed, unfinished_runs};
 use crate::model::{Code, instant};
 use crate::render::json::Problem;
 
@@ -47,8 +47,8 @@ fn text(run: &Unconfirmed, config: &Path) -> String {
             );
         }
     };
-    let started = instant::show(receipt.header().started);
-    if run.goes_on {
+    let started = instant::format(receipt.header().started);
+    if run.is_running {
         return format!(
             "the run of {started} is not confirmed yet, and goes on: its receipt is {path}"
         );
@@ -67,7 +67,7 @@ fn text(run: &Unconfirmed, config: &Path) -> String {
 
 /// Names the other runs that were cut off before this one.
 pub(super) fn name_cut_off(folder: &Path) {
-    let receipts = match unended(folder) {
+    let receipts = match unfinished_runs(folder) {
         Ok(receipts) => receipts,
         Err(error) => {
             tracing::warn!("{}", unlisted(folder, &error));

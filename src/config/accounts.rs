@@ -1,6 +1,6 @@
-//! `[accounts]`: the accounts that instances are in, and where each is looked at.
+//! `[accounts]`: the accounts of the instances, and the sites to read.
 //!
-//! Owns the check that names of accounts elsewhere mean one, and where to look. Does not ask anybody whether it is true.
+//! Owns the check that every name of an account is defined, and the choice of sites. Does not call AWS.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,14 +11,14 @@ use super::selector::Selector;
 use super::source::{Span, quote};
 use crate::model::{Code, Site};
 
-/// The id of each account, by its name.
+/// The ID of each account, by its name.
 pub(crate) fn account_ids(accounts: &BTreeMap<String, Account>) -> BTreeMap<String, String> {
     let ids = accounts.iter();
     ids.map(|(name, account)| (name.clone(), account.id.clone()))
         .collect()
 }
 
-/// The accounts by name. Two names for one account would make two of each of its instances.
+/// The accounts by name. Two names for one account are an error, because each of its instances would exist twice.
 pub(super) fn link(named: Named<Account>, report: &mut Report) -> BTreeMap<String, Account> {
     let mut by_id: BTreeMap<String, (String, Span)> = BTreeMap::new();
     let mut accounts = BTreeMap::new();
@@ -41,7 +41,7 @@ pub(super) fn link(named: Named<Account>, report: &mut Report) -> BTreeMap<Strin
     accounts
 }
 
-/// Conditions on accounts that no account meets.
+/// Reports conditions on accounts that no account meets.
 pub(super) fn check_matches<'a>(
     accounts: &BTreeMap<String, Account>,
     selectors: impl Iterator<Item = &'a Selector>,
@@ -62,7 +62,7 @@ pub(super) fn check_matches<'a>(
     }
 }
 
-/// Instances that are named with an account that is not known.
+/// Reports instances that are named with an unknown account.
 pub(super) fn check_places<'a>(
     accounts: &BTreeMap<String, Account>,
     places: impl Iterator<Item = (&'a str, Span, &'a Place)>,
@@ -77,8 +77,8 @@ pub(super) fn check_places<'a>(
     }
 }
 
-/// Where to look. An account without regions of its own is looked at in `regions`; an instance that is named with account
-/// and region adds its own.
+/// The sites to read. An account without regions of its own is read in `regions`; an instance that is named with account and
+/// region adds its site.
 pub(super) fn sites<'a>(
     accounts: &BTreeMap<String, Account>,
     regions: &BTreeSet<String>,

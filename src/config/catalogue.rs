@@ -1,6 +1,6 @@
-//! What a configuration names: instances with a table, sets of addresses, services.
+//! Catalogue: the names of a configuration (instances with a table, address sets, services) for other modules.
 //!
-//! Owns the looking up of names for people who read a comparison. Does not say what an instance gets.
+//! Owns the lookup of names. Does not know which rules an instance has.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::services;
 use super::source_expr::{self, Parsed, SourceExpr};
 use crate::model::{Key, LIGHTSAIL_CONNECT, Sources};
 
-/// The user's own sets and services, not yet put together: that costs, and most runs do not ask.
+/// The user's sets and services. They are expanded only when they are needed, because most runs do not need them.
 #[derive(Debug)]
 pub(super) struct Catalogue {
     pub(super) addresses: Nested<SourceExpr>,
@@ -20,19 +20,19 @@ pub(super) struct Catalogue {
 }
 
 impl Config {
-    /// Instances with a table of their own, as they are named.
+    /// The names of the instances with a table of their own.
     pub fn tables(&self) -> impl Iterator<Item = &Place> {
         self.linked.instances.iter().map(|declared| &declared.place)
     }
 
-    /// The sets of addresses by name, with everything that they name in turn.
+    /// The address sets by name, expanded.
     pub fn sets(&self) -> BTreeMap<String, Sources> {
         let sets = self.linked.catalogue.addresses.all();
         sets.map(|(name, members)| (name.to_owned(), put_together(&members)))
             .collect()
     }
 
-    /// What a text of `allow` opens: a service or a key. `None` for one that means nothing here.
+    /// The keys of a text of `allow`, which is a service or a key; `None` if it is neither.
     pub fn keys_of(&self, text: &str) -> Option<Vec<Key>> {
         match port_expr::parse(text) {
             Some(key) => key.ok().map(|key| vec![key]),
@@ -43,8 +43,8 @@ impl Config {
         }
     }
 
-    /// Whom a text of `from` names: an address, a network, a set, or a word such as `anywhere`. `None` for one that means
-    /// nothing here.
+    /// The sources of a text of `from`, which is an address, a network, a set, or a keyword such as `anywhere`; `None` if it is none of
+    /// these.
     pub fn sources_of(&self, text: &str) -> Option<Sources> {
         match source_expr::parse(text) {
             Parsed::Keyword(members) => Some(put_together(members)),
@@ -54,7 +54,7 @@ impl Config {
         }
     }
 
-    /// The user's own services by name.
+    /// The user's services by name.
     pub fn services(&self) -> BTreeMap<String, Vec<Key>> {
         let all = self.linked.catalogue.services.all();
         all.map(|(name, keys)| (name.to_owned(), keys)).collect()
@@ -72,7 +72,7 @@ fn put_together(members: &[SourceExpr]) -> Sources {
     sources
 }
 
-/// What people call a key: the name of a built-in service that has it, preferring one that has nothing else.
+/// The name of a built-in service with this key, preferably of one that has no other key.
 pub(crate) fn service_of(key: Key) -> Option<&'static str> {
     services::service_name(key).or_else(|| {
         services::service_names()

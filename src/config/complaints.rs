@@ -1,6 +1,6 @@
-//! What is wrong with a configuration beside its instances.
+//! The problems of one resolution.
 //!
-//! Owns that each complaint is made once, however many instances share its lines. Does not find anything wrong.
+//! Owns the rule that each problem is reported once, however many instances share its lines. Does not find problems.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::source::Span;
 /// The problems of one resolution.
 pub(super) struct Complaints {
     pub(super) report: Report,
-    /// What was complained about: many instances share a line, and one complaint is enough.
+    /// The places of the problems that were reported.
     known: BTreeSet<(Span, Span)>,
 }
 
@@ -22,7 +22,7 @@ impl Complaints {
         }
     }
 
-    /// Whether nothing was said yet of these two places.
+    /// Whether no problem was reported yet for these two places.
     pub(super) fn are_new(&mut self, one: Span, other: Span) -> bool {
         self.known.insert((one, other))
     }

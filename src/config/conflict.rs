@@ -1,6 +1,6 @@
-//! Where parts of the configuration contradict each other on an instance.
+//! Conflicts between parts of the configuration on an instance.
 //!
-//! Owns who decides on mode and strategy, and what `absent` may name. Does not guess: a contradiction is an error.
+//! Owns the precedence of mode and strategy, and the validation of `absent`. Does not guess: a conflict is an error.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::source::{Span, quote};
 use super::table::{Group, Settings};
 use crate::model::{Absent, Code, DesiredInstance, Instance, Mode, Sources};
 
-/// A setting of an instance: its own, or the one on which its groups agree.
+/// A setting of an instance: its own, or the common value of its groups.
 pub(super) fn settle<T: Copy + PartialEq>(
     complaints: &mut Complaints,
     instance: &Instance,
@@ -24,11 +24,11 @@ pub(super) fn settle<T: Copy + PartialEq>(
     if let Some((own, _)) = own.and_then(&of) {
         return Some(own);
     }
-    let mut said = groups
+    let mut values = groups
         .iter()
         .filter_map(|group| of(&group.settings).map(|(value, span)| (group, value, span)));
-    let (first, value, first_span) = said.next()?;
-    for (group, other, span) in said {
+    let (first, value, first_span) = values.next()?;
+    for (group, other, span) in values {
         if other != value && complaints.are_new(first_span, span) {
             let (name, one, two) = (
                 quote(&instance.id.to_string()),
@@ -52,7 +52,7 @@ pub(super) fn settle<T: Copy + PartialEq>(
     Some(value)
 }
 
-/// A name as a table header takes it.
+/// A name as a key in a table header.
 fn in_header(name: &str) -> String {
     let bare = !name.is_empty()
         && name
@@ -65,7 +65,7 @@ fn in_header(name: &str) -> String {
     }
 }
 
-/// Fills in what must go.
+/// Adds the access that must not exist.
 pub(super) fn absent(
     complaints: &mut Complaints,
     instance: &Instance,
@@ -90,7 +90,7 @@ pub(super) fn absent(
         }
         for (key, item) in rule.keys() {
             let sources = (!absence.whole).then(|| Families::of(*key).trim(&rule.sources));
-            // Without this check a key whose sources do not fit its protocol would go as a whole.
+            // Without this check, a key whose sources do not fit its protocol would be removed completely.
             if sources.as_ref().is_some_and(Sources::is_empty) {
                 continue;
             }
@@ -109,7 +109,7 @@ pub(super) fn absent(
         .sort_by(|a, b| (a.key, &a.origin).cmp(&(b.key, &b.origin)));
 }
 
-/// What must go may not be wanted too.
+/// Reports access that is both absent and declared.
 fn contradiction(
     complaints: &mut Complaints,
     instance: &Instance,
@@ -153,15 +153,15 @@ fn contradiction(
     }
 }
 
-/// Whether somebody is in both.
+/// Whether the two have a source in common.
 fn overlap(a: &Sources, b: &Sources) -> bool {
     !a.aliases().is_disjoint(b.aliases())
         || overlap_ipv4(a.ipv4(), b.ipv4())
         || overlap_ipv6(a.ipv6(), b.ipv6())
 }
 
-// Networks are nested or disjoint, and a set holds them by address and then by length. So what lies inside a network
-// follows it, and what it lies inside is one of its few prefixes.
+// Networks are nested or disjoint, and sorted by address and then by length. So a network inside another follows it, and a
+// network that contains another is one of its supernets.
 
 fn overlap_ipv4(a: &BTreeSet<Ipv4Net>, b: &BTreeSet<Ipv4Net>) -> bool {
     a.iter().any(|net| {

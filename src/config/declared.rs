@@ -1,7 +1,7 @@
-//! What a table gives to every instance that it takes, without a look at any instance.
+//! The rules that a table gives to its instances, without knowing the instances.
 //!
-//! Owns what can be said before the instances are known: the rules that an instance has for certain, and those that it
-//! may have besides. Does not guess: what depends on tags or on an unknown region is only possible.
+//! Owns the rules that every instance of a table has, and those that it may have. Does not guess: rules that depend on tags
+//! or on an unknown region are only possible.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use super::link::Linked;
 use super::rule::Rule;
 use super::selector::Selector;
 use super::table::{Declared, Group, Settings};
-use crate::model::{self, DeclaredTable, Mode, PAIRS_OF_AN_INSTANCE, Policies, Waiver};
+use crate::model::{self, DeclaredTable, MAX_PAIRS_PER_INSTANCE, Mode, Policies, Waiver};
 
 impl Config {
-    /// The policies, for the tables of [`Config::declared`]; of no use with instances.
+    /// The policies for the tables of [`Config::declared`], without their instances.
     pub fn policies(&self) -> Policies {
         let list = self.linked.policies.iter();
         Policies {
@@ -25,10 +25,10 @@ impl Config {
         }
     }
 
-    /// Every group and every instance table, with the rules that are in force as of this instant.
+    /// Every group and every instance table, with the rules in force at this instant.
     pub fn declared(&self, as_of: OffsetDateTime) -> Vec<DeclaredTable> {
         let mut lines = Lines::new(&self.linked, as_of);
-        // An instance of a group may be in any other group, and may have any table.
+        // An instance of a group may be in any other group and have any table.
         let groups = self.linked.groups.iter().map(|group| &group.settings);
         let tables = self.linked.instances.iter();
         let all: Vec<&Settings> = groups
@@ -73,30 +73,30 @@ impl Config {
         lines.table(name, &certain, possible, policies)
     }
 
-    /// The policies that speak of every instance of a table, and those that may speak of some; `takes` tells both of a
-    /// selector.
+    /// The policies that apply to every instance of a table, and those that may apply to some. `takes` returns, for a selector,
+    /// whether it may match some, and whether it matches all.
     fn concerning(&self, takes: impl Fn(&Selector) -> (bool, bool)) -> (Vec<usize>, Vec<usize>) {
-        let (mut policies, mut perhaps) = (Vec::new(), Vec::new());
+        let (mut policies, mut possible_policies) = (Vec::new(), Vec::new());
         for (at, policy) in self.linked.policies.iter().enumerate() {
             match policy.selector.as_ref().map_or((true, true), &takes) {
                 (_, true) => policies.push(at),
-                (true, false) => perhaps.push(at),
+                (true, false) => possible_policies.push(at),
                 (false, false) => {}
             }
         }
-        (policies, perhaps)
+        (policies, possible_policies)
     }
 }
 
-/// The rules of tables as of one instant. Those that are the same are made once.
+/// The rules of tables at one instant. Equal lists of rules are shared.
 pub(super) struct Lines<'a> {
     linked: &'a Linked,
     as_of: OffsetDateTime,
-    /// By the lines that they come from.
+    /// By the lines that the rules come from.
     shared: BTreeMap<Vec<*const Rule>, Made>,
 }
 
-/// The rules that lines come to, and what they except from policies.
+/// The rules of some lines, with their waivers.
 #[derive(Clone)]
 pub(super) struct Made {
     pub(super) rules: Arc<[model::Rule]>,
@@ -117,7 +117,7 @@ impl<'a> Lines<'a> {
         name: String,
         certain: &[&Settings],
         possible: Option<Arc<[model::Rule]>>,
-        (policies, perhaps): (Vec<usize>, Vec<usize>),
+        (policies, possible_policies): (Vec<usize>, Vec<usize>),
     ) -> DeclaredTable {
         let Made { rules, waivers } = self.make(certain);
         DeclaredTable {
@@ -126,13 +126,13 @@ impl<'a> Lines<'a> {
             possible,
             waivers,
             policies,
-            perhaps,
+            possible_policies,
         }
     }
 
-    /// What these tables may open together; `None` where more may be open, or where it is more than an instance can have.
+    /// The rules of these tables together; `None` if other rules may be live, or if there are more than an instance can have.
     fn possible(&mut self, tables: &[&Settings]) -> Option<Arc<[model::Rule]>> {
-        // Outside authoritative mode rules may be live that nobody declared.
+        // In other modes than authoritative, undeclared rules may be live.
         let authoritative = |settings: &&Settings| {
             let mode = settings.mode.map_or(self.linked.mode, |(mode, _)| mode);
             mode == Mode::Authoritative
@@ -144,14 +144,14 @@ impl<'a> Lines<'a> {
         let used = used.iter().map(|id| self.linked.ruleset_pairs[*id]);
         let own = tables.iter().map(|settings| settings.own_pairs);
         let pairs: usize = used.chain(own).sum();
-        (pairs <= PAIRS_OF_AN_INSTANCE).then(|| self.make(tables).rules)
+        (pairs <= MAX_PAIRS_PER_INSTANCE).then(|| self.make(tables).rules)
     }
 
-    /// The rules of these tables that are in force, each line once.
+    /// The rules of these tables in force, each line once.
     pub(super) fn make(&mut self, tables: &[&Settings]) -> Made {
-        // Those that expire soon are told elsewhere.
-        let mut told = Vec::new();
-        let in_force = |line: &&Rule| !line.is_expired(self.as_of, &mut told);
+        // Expiring rules are reported elsewhere.
+        let mut ignored = Vec::new();
+        let in_force = |line: &&Rule| !line.is_expired(self.as_of, &mut ignored);
         let lines: Vec<&Rule> = lines(self.linked, tables).filter(in_force).collect();
         let known: Vec<*const Rule> = lines.iter().map(|line| &raw const **line).collect();
         let make = || {
@@ -172,10 +172,10 @@ impl<'a> Lines<'a> {
     /// The rules of a table that have ended.
     pub(super) fn ended(&self, table: &Settings) -> Vec<model::Rule> {
         let mut ended = Vec::new();
-        // They are told elsewhere.
-        let mut told = Vec::new();
+        // Expiring rules are reported elsewhere.
+        let mut ignored = Vec::new();
         for line in lines(self.linked, &[table]) {
-            if line.is_expired(self.as_of, &mut told) {
+            if line.is_expired(self.as_of, &mut ignored) {
                 line.literally(&mut ended);
             }
         }
@@ -191,7 +191,7 @@ fn lines<'a>(linked: &'a Linked, tables: &[&'a Settings]) -> impl Iterator<Item 
     shared.chain(own)
 }
 
-/// The rulesets that any of these tables uses.
+/// The rulesets that these tables use.
 fn uses(tables: &[&Settings]) -> BTreeSet<usize> {
     let uses = tables.iter().flat_map(|settings| &settings.uses);
     uses.copied().collect()

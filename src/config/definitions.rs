@@ -1,7 +1,7 @@
-//! What the files define, before names are followed.
+//! The definitions of the files, with names not yet resolved.
 //!
-//! Owns the shapes between `read`, which fills them, and `link`, which consumes them. Does not check anything but
-//! that a name is defined once.
+//! Owns the types between `read`, which creates them, and `link`, which consumes them. Checks only that a name is defined
+//! once.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ use super::source::{Span, quote};
 use super::tree::Text;
 use crate::model::{Code, Mode, PolicySeverity, Strategy};
 
-/// Everything, from all files.
+/// The definitions of all files.
 #[derive(Debug, Default)]
 pub(super) struct Definitions {
     pub(super) defaults: Defaults,
@@ -30,7 +30,7 @@ pub(super) struct Definitions {
     pub(super) guard: GuardDef,
     pub(super) grants: Option<GrantsDef>,
     pub(super) policies: Named<PolicyDef>,
-    /// Whether a part of the files could not be read, so that what is undefined or unused may only be lost.
+    /// Whether a part of the files could not be read, so that undefined or unused names are not reported.
     pub(super) incomplete: bool,
 }
 
@@ -38,22 +38,22 @@ pub(super) struct Definitions {
 #[derive(Debug, Default)]
 pub(super) struct Defaults {
     pub(super) regions: Vec<String>,
-    /// Whether `regions`, the list, was given.
+    /// Whether the list `regions` was given.
     pub(super) has_list: bool,
     pub(super) mode: Option<Mode>,
     pub(super) strategy: Option<Strategy>,
 }
 
-/// `[accounts.NAME]`. There is no place for a secret: an account says which profile or role to use, never with what.
+/// `[accounts.NAME]`. It names a profile or a role, and cannot contain secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// The twelve digits.
+    /// The account ID, twelve digits.
     pub id: String,
-    /// The ARN of the role to assume there; without one the credentials are used as they are.
+    /// The ARN of the role to assume; `None` to use the credentials directly.
     pub role: Option<String>,
-    /// Its regions; none are those of the defaults.
+    /// Its regions; empty for those of the defaults.
     pub regions: BTreeSet<String>,
-    /// The profile of the shared AWS configuration to take credentials from, in place of the standard chain.
+    /// The profile of the shared AWS configuration for the credentials; `None` for the default credential chain.
     pub profile: Option<String>,
 }
 
@@ -69,9 +69,9 @@ pub(super) struct GuardDef {
 #[derive(Debug)]
 pub(super) struct GrantsDef {
     pub(super) span: Span,
-    /// What may be granted, as the `allow` of a rule.
+    /// The services that may be granted, as the `allow` of a rule.
     pub(super) services: RuleDef,
-    /// `None` where it is missing or wrong, which was reported.
+    /// `None` if it is missing or not valid, which was reported.
     pub(super) max: Option<Duration>,
     pub(super) ipv4: Option<u8>,
     pub(super) ipv6: Option<u8>,
@@ -81,27 +81,27 @@ pub(super) struct GrantsDef {
     pub(super) whoami: Vec<String>,
 }
 
-/// One rule as it stands there.
+/// A rule with names not yet resolved.
 #[derive(Debug)]
 pub(super) struct RuleDef {
     pub(super) span: Span,
     pub(super) allow: Vec<Text>,
-    /// `None` where `absent` means the whole key.
+    /// `None` if `absent` names the whole key.
     pub(super) from: Option<Vec<Text>>,
     pub(super) until: Option<OffsetDateTime>,
     pub(super) owner: Option<String>,
     pub(super) why: Option<String>,
-    /// The policies that are to overlook it.
+    /// The policies that it is exempt from.
     pub(super) waive: Vec<Text>,
-    /// Whether sources of a family that the protocol or the instance lacks are kept.
+    /// Whether sources are kept of an address family that the protocol or the instance does not have.
     pub(super) any_family: bool,
 }
 
-/// One `[[policy]]`; a built-in one has nothing but a severity.
+/// A `[[policy]]`; one for a built-in policy has only a severity.
 #[derive(Debug)]
 pub(super) struct PolicyDef {
     pub(super) severity: Option<Severity>,
-    /// Services and who may reach them; `None` where nothing is said of it.
+    /// The services and the sources that may reach them.
     pub(super) only_from: Option<RuleDef>,
     pub(super) at_most: Option<AtMost>,
     pub(super) require: Option<RuleDef>,
@@ -109,7 +109,7 @@ pub(super) struct PolicyDef {
     pub(super) why: Option<String>,
 }
 
-/// Services, and the prefix lengths that say how many addresses may reach them.
+/// The services, and the prefix lengths that limit the number of addresses.
 #[derive(Debug)]
 pub(super) struct AtMost {
     pub(super) services: RuleDef,
@@ -124,7 +124,7 @@ pub(super) enum Severity {
     Off,
 }
 
-/// What a group and an instance have in common.
+/// The common part of a group and an instance.
 #[derive(Debug, Default)]
 pub(super) struct Body {
     pub(super) uses: Vec<Text>,
@@ -151,7 +151,7 @@ pub(super) struct InstanceDef {
     pub(super) body: Body,
 }
 
-/// Definitions by name, each with the place of its name.
+/// Definitions by name, each with the span of its name.
 #[derive(Debug)]
 pub(super) struct Named<T>(pub(super) BTreeMap<String, (Span, T)>);
 
@@ -162,7 +162,7 @@ impl<T> Default for Named<T> {
 }
 
 impl<T> Named<T> {
-    /// Adds a definition; a second one of the same name is an error.
+    /// Adds a definition. A second definition of the same name is an error.
     pub(super) fn define(&mut self, report: &mut Report, kind: &str, name: Text, item: T) {
         match self.0.entry(name.text) {
             Entry::Vacant(entry) => {

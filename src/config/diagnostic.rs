@@ -1,6 +1,6 @@
-//! What is wrong with a configuration: every problem, with its place and a hint.
+//! Diagnostics: the problems of a configuration, each with its place and a hint.
 //!
-//! Owns the shape and the order of problems. Does not decide what a problem is; `render` shows them.
+//! Owns the types and the order of problems. Does not find problems; `render` prints them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,12 +9,12 @@ use std::sync::Arc;
 use super::source::{Excerpt, Source, Span};
 use crate::model::{Code, Origin, sanitize_line};
 
-/// How bad it is.
+/// The severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The configuration cannot be used.
     Error,
-    /// It can, but probably not as meant.
+    /// The configuration can be used, but is probably not as intended.
     Warning,
 }
 
@@ -27,31 +27,31 @@ impl fmt::Display for Severity {
     }
 }
 
-/// One problem.
+/// A problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// What kind of problem it is.
+    /// The kind of problem.
     pub code: Code,
-    /// Where: the file, the line and the column, both from 1, the column in characters. A file that could not be read
-    /// has line and column 0, and so has the number of the problems that are not shown.
+    /// The place. Line and column are 0 if the file could not be read, and for the number of problems that are not
+    /// shown.
     pub origin: Origin,
-    /// The line and the column right behind the last character, where a file could be read.
+    /// The line and column after the last character, if the file could be read.
     pub end: Option<(usize, usize)>,
-    /// What is wrong: a fragment in lower case without a full stop.
+    /// The message: a fragment in lower case without a full stop.
     pub message: String,
-    /// What to do about it.
+    /// What a person can do about it.
     pub hint: Option<String>,
-    /// Another place that belongs to it, and what is there.
+    /// Another place that belongs to the problem, with a note.
     pub related: Option<(Origin, String)>,
-    /// How many problems it stands for: one, but for the last of a list that is cut.
+    /// The number of problems that this represents: one, except for the last of a truncated list.
     pub(super) count: usize,
     pub(super) excerpt: Option<Excerpt>,
     pub(super) related_excerpt: Option<Excerpt>,
 }
 
-/// All problems that stand in the way, sorted by file and place; never empty. Warnings are among them.
+/// All problems of a configuration with errors, sorted by file and place, including warnings; never empty.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Diagnostics {
     problems: Vec<Diagnostic>,
@@ -73,7 +73,7 @@ impl<'a> IntoIterator for &'a Diagnostics {
     }
 }
 
-/// One line a problem: `file:line:column: error[PW-103]: message (hint)`.
+/// One line for each problem: `file:line:column: error[PW-103]: message (hint)`.
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, problem) in self.problems.iter().enumerate() {
@@ -96,7 +96,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// A problem that is still bound to the text of its file.
+/// A problem with spans in the texts of the files.
 #[derive(Debug)]
 pub(super) struct Problem {
     severity: Severity,
@@ -130,20 +130,20 @@ impl Problem {
     }
 }
 
-/// The most problems of one severity that are kept: nobody reads further, and a file that is not TOML can have millions.
-const PROBLEMS_SHOWN: usize = 200;
+/// The most problems of one severity that are kept: nobody reads more, and a file that is not TOML can have millions.
+const MAX_PROBLEMS: usize = 200;
 
-/// The first problems of one severity, by place, and how many there are besides.
+/// The first problems of one severity, by place, and the number of the others.
 #[derive(Debug, Default)]
 struct Problems {
-    /// At most twice as many as are shown.
+    /// At most twice [`MAX_PROBLEMS`].
     first: Vec<Problem>,
     more: usize,
 }
 
 impl Problems {
     fn push(&mut self, problem: Problem) -> &mut Problem {
-        if self.first.len() == 2 * PROBLEMS_SHOWN {
+        if self.first.len() == 2 * MAX_PROBLEMS {
             self.cut();
         }
         self.first.push(problem);
@@ -151,17 +151,17 @@ impl Problems {
     }
 
     fn cut(&mut self) {
-        // Stable, so that problems of one place keep the order in which they were found.
+        // The sort is stable, so problems of one place keep the order in which they were found.
         self.first.sort_by_key(|problem| problem.span);
-        // A parser that meets the end of the file may complain once for every bracket that is open.
+        // At the end of the file, a parser may report every open bracket.
         self.first
             .dedup_by(|a, b| a.span == b.span && a.message == b.message);
-        self.more += self.first.len().saturating_sub(PROBLEMS_SHOWN);
-        self.first.truncate(PROBLEMS_SHOWN);
+        self.more += self.first.len().saturating_sub(MAX_PROBLEMS);
+        self.first.truncate(MAX_PROBLEMS);
     }
 }
 
-/// Collects the files and what is wrong with them.
+/// Collects the files and their problems.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     sources: Vec<Arc<Source>>,
@@ -170,7 +170,7 @@ pub(super) struct Report {
     unreadable: Vec<Diagnostic>,
     /// Files of which no line is shown.
     hidden: BTreeSet<usize>,
-    /// Comparisons of names made for suggestions so far.
+    /// The number of comparisons of names for suggestions so far.
     pub(super) compared: usize,
 }
 
@@ -215,13 +215,13 @@ impl Report {
         self.warnings.push(problem)
     }
 
-    /// Shows no line of a file that may be anything.
+    /// Shows no line of a file that may not be a configuration.
     pub(super) fn without_excerpt(&mut self, file: usize) -> &mut Self {
         self.hidden.insert(file);
         self
     }
 
-    /// A whole file that could not be read.
+    /// Reports a file that could not be read.
     pub(super) fn unreadable(&mut self, file: &str, message: &str, hint: Option<String>) {
         let file = sanitize_line(file).into();
         let message = sanitize_line(message).into_owned();
@@ -236,7 +236,7 @@ impl Report {
         !self.unreadable.is_empty() || !self.errors.first.is_empty()
     }
 
-    /// The files and the warnings, or every problem if one of them is an error.
+    /// The files and the warnings, or all problems if one is an error.
     pub(super) fn finish(self) -> Result<(Vec<Arc<Source>>, Vec<Diagnostic>), Diagnostics> {
         let failed = self.has_errors();
         let Self {
@@ -281,7 +281,7 @@ impl Report {
 }
 
 impl Diagnostic {
-    /// A problem of no line.
+    /// A problem without a line.
     fn of_file(severity: Severity, code: Code, file: Arc<str>, message: String) -> Self {
         Self {
             severity,

@@ -1,23 +1,23 @@
-//! Which instances the configuration is likely to declare, one at a time and before all are known.
+//! A quick guess whether the configuration declares an instance, before all instances are known.
 //!
-//! Owns a quick answer for who wants to begin early. Must not be relied upon: only `resolve` sees the whole, and may still
-//! find that a name means another instance or that the fleet is not as expected.
+//! Owns a guess that lets callers read instances early. It may be wrong: only `resolve` knows all instances, and may find that a name
+//! means another instance.
 
 use std::collections::HashSet;
 
 use super::Config;
 use crate::model::Instance;
 
-/// Made once for many instances.
+/// The guess for many instances.
 #[derive(Debug)]
 pub struct Likely<'a> {
     config: &'a Config,
-    /// The instances that have a table, by name alone.
+    /// The names of the instances with a table, without account and region.
     names: HashSet<&'a str>,
 }
 
 impl Config {
-    /// A quick look at which instances are declared.
+    /// A quick guess which instances are declared.
     pub fn likely(&self) -> Likely<'_> {
         let tables = self.linked.instances.iter();
         Likely {
@@ -28,7 +28,7 @@ impl Config {
 }
 
 impl Likely<'_> {
-    /// Whether a table has the name of this instance, or a group takes it.
+    /// Whether a table has the name of this instance, or a group matches it.
     pub fn declared(&self, instance: &Instance) -> bool {
         self.names.contains(instance.id.name.as_str())
             || self

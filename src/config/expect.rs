@@ -1,10 +1,10 @@
-//! How many instances a group is expected to match.
+//! `expect`: the number of instances that a group is expected to match.
 //!
-//! Owns the spelling `3`, `1..200`, `1..`, `..200`; both ends count. Does not count.
+//! Owns the syntax `3`, `1..200`, `1..`, `..200`, in which both ends are included. Does not count instances.
 
 use std::fmt;
 
-/// A range of numbers with both ends.
+/// An inclusive range of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Expect {
     least: u64,
@@ -37,7 +37,7 @@ impl Expect {
             .then_some(Self { least, most })
     }
 
-    /// Whether it holds of `least` instances and of any number above; `None` where that depends on how many there are.
+    /// Whether the range contains `least` and every larger number; `None` if it contains only some of them.
     pub(super) fn holds_from(self, least: usize) -> Option<bool> {
         let least = u64::try_from(least).unwrap_or(u64::MAX);
         if self.most.is_some_and(|most| least > most) {
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_spelling() {
+    fn expect_is_parsed() {
         for (text, shown) in [
             ("3", Some("3")),
             ("0", Some("0")),

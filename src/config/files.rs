@@ -1,52 +1,49 @@
-//! Where the files of a configuration come from: the disk, or something that looks like one.
+//! The file system of a configuration: the disk, or a revision of a repository.
 //!
-//! Owns the few questions that loading asks of a file system. Does not know what is in the files, and to decide which
-//! of them may be read.
+//! Owns the operations that loading needs. Does not know the content of files, or decide which may be read.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What a path leads to.
+/// The type of the file at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A file with a text.
+    /// A regular file.
     File,
     /// A directory.
     Directory,
-    /// A link, where it was not followed.
+    /// A symbolic link that was not followed.
     Link,
-    /// Anything else, or nothing.
+    /// Any other type, or nothing.
     Other,
 }
 
-/// Something that holds files, such as the disk or a revision of a repository.
+/// A source of files.
 ///
-/// Paths are as the user wrote them, or joined from such.
+/// Paths are as the user wrote them, or joined from such paths.
 pub trait Files {
-    /// What a path is called in messages, and in the origins of rules.
+    /// The name of a path in messages and in the origins of rules.
     fn shown(&self, path: &Path) -> String;
 
-    /// The bytes of a file.
+    /// Reads a file.
     ///
     /// # Errors
-    /// Whatever keeps them from being read.
+    /// The file cannot be read.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
-    /// The one path of a file, with `..` and links followed. The empty path is the directory that relative paths are
-    /// relative to.
+    /// The canonical path of a file, with `..` and links resolved. The empty path is the directory that relative paths are relative to.
     ///
     /// # Errors
-    /// A path that leads nowhere.
+    /// The path does not exist.
     fn real(&self, path: &Path) -> io::Result<PathBuf>;
 
-    /// What is at a path that [`real`](Self::real) gave.
+    /// The type of the file at a path that [`real`](Self::real) returned.
     fn kind(&self, real: &Path) -> Kind;
 
-    /// What is in a directory, by name, in any order; what is not UTF-8 cannot be named in a configuration. Links are not
-    /// followed.
+    /// The names in a directory with their types, in any order, without names that are not UTF-8. Links are not followed.
     ///
     /// # Errors
-    /// Whatever keeps it from being listed.
+    /// The directory cannot be listed.
     fn list(&self, directory: &Path) -> io::Result<Vec<(String, Kind)>>;
 }
 

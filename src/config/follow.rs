@@ -1,6 +1,6 @@
-//! The names in rules, followed to what they stand for.
+//! Resolution of the names in rules.
 //!
-//! Owns the checks of a rule that need more than its own text. Does not know groups and instances; `link` does.
+//! Owns the checks of a rule that need more than its own text. Does not know groups or instances; `link` does.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -21,39 +21,39 @@ use super::tree::Text;
 use super::{habits, port_expr, services};
 use crate::model::{Code, Declaration, Key, Mode, Sources, Special};
 
-/// What can be named.
+/// The names that rules can use.
 pub(super) struct Names {
     addresses: Nested<SourceExpr>,
     services: Nested<Key>,
     /// In the order of [`Linked::rulesets`].
     rulesets: Vec<(String, Span)>,
-    /// The pairs of port and source of each ruleset that was followed, in the same order.
+    /// The number of pairs of port and source of each resolved ruleset, in the same order.
     ruleset_pairs: Vec<usize>,
-    /// What the rules come to.
+    /// The number of pairs of port and source so far.
     budget: Budget,
     used_rulesets: BTreeSet<usize>,
-    /// What was already followed, by the texts of `from`. Rules name the same few people again and again.
+    /// Cache of resolved sources, by the texts of `from`. Many rules have the same sources.
     followed: HashMap<Arc<[String]>, Rc<Followed>>,
-    /// The same for the texts of `allow`.
+    /// Cache of resolved keys, by the texts of `allow`.
     allowed: HashMap<Arc<str>, Arc<[Key]>>,
     incomplete: bool,
-    /// The policies, and whether a rule can be excepted from them.
+    /// The policies, and whether a rule can have a waiver from them.
     pub(super) policies: BTreeMap<String, bool>,
-    /// Whether a default or a group says additive.
+    /// Whether the defaults or a group have the mode `additive`.
     pub(super) additive: bool,
 }
 
-/// The texts of one `from`, followed.
+/// The resolved texts of one `from`.
 #[derive(Default)]
 struct Followed {
     sources: Sources,
-    /// Which of the texts are written-out addresses, and of what.
+    /// The addresses that are written out, with the index of their text.
     literals: Vec<(usize, IpNet)>,
 }
 
 impl Names {
-    /// Follows the names in sets and services. `rulesets` are sorted; `instances` are what is said of those that are named as
-    /// a source.
+    /// Resolves the names in sets and services. `rulesets` are sorted; `instances` are the hints for names of instances that are
+    /// used as a source.
     pub(super) fn new(
         addresses: Named<Vec<Text>>,
         services: Named<Vec<Text>>,
@@ -63,7 +63,7 @@ impl Names {
         report: &mut Report,
     ) -> Self {
         for (_, texts) in addresses.0.values() {
-            warn_of_special(report, &unarriving(texts));
+            warn_of_special(report, &special_sources(texts));
         }
         let words = source_expr::KEYWORDS.to_vec();
         let built_in = services::service_names()
@@ -110,7 +110,7 @@ impl Names {
         }
     }
 
-    /// Follows the names of a ruleset; the rulesets come first, in order.
+    /// Resolves the names of a ruleset. Rulesets come first, in order.
     pub(super) fn rules_of_ruleset(
         &mut self,
         rules: Vec<RuleDef>,
@@ -120,31 +120,31 @@ impl Names {
         self.begin_table(0, span, report);
         let rules = rules.into_iter().map(|rule| self.rule(rule, report));
         let rules = rules.collect();
-        // What is too much was said, and need not be said again of each table that uses it.
+        // The excess was reported, and is not reported again for each table that uses the ruleset.
         let too_much = self.budget.is_full();
         self.ruleset_pairs
             .push(if too_much { 0 } else { self.budget.table() });
         rules
     }
 
-    /// Counts for so many policies.
+    /// Sets the number of policies that the budget counts for.
     pub(super) fn count_for(&mut self, policies: usize) {
         self.budget = Budget::new(policies);
     }
 
-    /// Begins to count for a table that has this many pairs by what it uses.
+    /// Starts counting for a table whose rulesets have this many pairs.
     pub(super) fn begin_table(&mut self, used: usize, span: Span, report: &mut Report) {
         if let Err(too_much) = self.budget.begin(used) {
             too_much.report(report, span);
         }
     }
 
-    /// The pairs of port and source of each ruleset.
+    /// The number of pairs of port and source of each ruleset.
     pub(super) fn ruleset_pairs(&self) -> &[usize] {
         &self.ruleset_pairs
     }
 
-    /// Follows the names of a group or an instance.
+    /// Resolves the names of a group or an instance.
     pub(super) fn settings(&mut self, body: Body, span: Span, report: &mut Report) -> Settings {
         let Body {
             uses,
@@ -153,12 +153,12 @@ impl Names {
             mode,
             strategy,
         } = body;
-        // Where no group and no default says additive, only the table itself can.
+        // If no group and no default is additive, only the table itself can be.
         let possible = mode.map_or(self.additive, |(mode, _)| mode == Mode::Additive);
         if let Some(first) = absent.first().filter(|_| !possible) {
             let mode = mode.map_or("this", |(mode, _)| mode.as_str());
             report.error(Code::Misplaced, first.span, format!("`absent` has no meaning in {mode} mode")).hint(
-                "in additive mode it names what must go (`mode = \"additive\"`); in authoritative mode leave it out, since what is not declared is closed",
+                "in additive mode (`mode = \"additive\"`) it names access to close; in authoritative mode remove it, because rules that are not declared are closed",
             );
         }
         let uses: BTreeSet<usize> = uses
@@ -171,7 +171,7 @@ impl Names {
         let rules = rules.collect();
         let absent = absent.into_iter().map(|rule| Absence {
             whole: rule.from.is_none(),
-            // What never arrived may well be closed.
+            // No warning: access of unreachable networks may be closed.
             rule: self.any_rule(rule, report).0,
         });
         Settings {
@@ -205,15 +205,15 @@ impl Names {
         None
     }
 
-    /// Follows the names of a rule that speaks of who gets in.
+    /// Resolves the names of a rule, and warns of sources that cannot reach a public address.
     pub(super) fn rule(&mut self, def: RuleDef, report: &mut Report) -> Rule {
         let (rule, special) = self.any_rule(def, report);
         warn_of_special(report, &special);
         rule
     }
 
-    /// Follows the names of a rule. Answers with the sources written out in it from which nobody arrives, too.
-    fn any_rule(&mut self, def: RuleDef, report: &mut Report) -> (Rule, Vec<Unarriving>) {
+    /// Resolves the names of a rule. Also returns its literal sources that cannot reach a public address.
+    fn any_rule(&mut self, def: RuleDef, report: &mut Report) -> (Rule, Vec<SpecialSource>) {
         let RuleDef {
             span,
             allow,
@@ -227,7 +227,7 @@ impl Names {
         for id in &waive {
             self.check_waiver(id, report);
         }
-        // What is too much was said, and following it would cost what the limit is there to save.
+        // The excess was reported. Do not spend the effort that the limit exists to avoid.
         let (allow, from) = if self.budget.is_full() {
             (Vec::new(), None)
         } else {
@@ -260,7 +260,7 @@ impl Names {
             })
             .collect();
         let mut literals = Literals::default();
-        // One message for each address is enough, so the first element that does not take its family stands for all.
+        // One message for each address is enough, about the first element that does not accept its family.
         let refuses = |family: fn(Families) -> bool| {
             let mut items = items.iter().filter(|item| !item.keys.is_empty());
             items.find(|item| !family(item.families()))
@@ -280,7 +280,7 @@ impl Names {
                 &mut literals.ipv6
             };
             family.get_or_insert(spans[place]);
-            // It depends on what the rule allows, so every rule is looked at.
+            // This depends on `allow`, so it is not cached.
             if let Some(item) = if is_ipv4 { no_ipv4 } else { no_ipv6 }
                 && !any_family
             {
@@ -324,7 +324,7 @@ impl Names {
         }
     }
 
-    /// One text of `allow`, and what it opens.
+    /// A text of `allow` with its keys.
     fn keys(&mut self, text: Text, report: &mut Report) -> (Arc<str>, Arc<[Key]>) {
         if let Some((text, keys)) = self.allowed.get_key_value(text.text.as_str()) {
             return (Arc::clone(text), Arc::clone(keys));
@@ -338,7 +338,7 @@ impl Names {
             Element::Wrong => None,
         };
         let text: Arc<str> = text.text.into();
-        // What is wrong is reported for each rule.
+        // Problems are reported for each rule.
         let Some(keys) = keys else {
             return (text, Arc::default());
         };
@@ -346,7 +346,7 @@ impl Names {
         (text, keys)
     }
 
-    /// The texts of `from`, their places, and whom they let in.
+    /// The texts of `from`, their spans, and the resolved sources.
     fn from(
         &mut self,
         from: Vec<Text>,
@@ -358,21 +358,21 @@ impl Names {
             return (Arc::clone(from), spans, Rc::clone(followed));
         }
         let mut followed = Followed::default();
-        let mut is_sound = true;
+        let mut is_valid = true;
         for (place, text) in texts.iter().enumerate() {
-            is_sound &= self.source(text, spans[place], place, &mut followed, report);
+            is_valid &= self.source(text, spans[place], place, &mut followed, report);
         }
         let from: Arc<[String]> = texts.into();
         let followed = Rc::new(followed);
-        // What is wrong is reported for each rule.
-        if is_sound {
+        // Problems are reported for each rule.
+        if is_valid {
             self.followed
                 .insert(Arc::clone(&from), Rc::clone(&followed));
         }
         (from, spans, followed)
     }
 
-    /// Adds whom one text lets in. Answers whether it means anything.
+    /// Adds the sources of one text. Returns whether it is valid.
     fn source(
         &mut self,
         text: &str,
@@ -381,9 +381,9 @@ impl Names {
         followed: &mut Followed,
         report: &mut Report,
     ) -> bool {
-        let mut add = |who: &[SourceExpr]| {
-            for who in who {
-                match who {
+        let mut add = |sources: &[SourceExpr]| {
+            for source in sources {
+                match source {
                     SourceExpr::Net(net) => followed.sources.insert(*net),
                     SourceExpr::LightsailConnect => {
                         followed
@@ -394,13 +394,13 @@ impl Names {
             }
         };
         match source_expr::parse(text) {
-            Parsed::Keyword(who) => add(who),
+            Parsed::Keyword(sources) => add(sources),
             Parsed::Literal(net) => {
                 add(&[SourceExpr::Net(net)]);
                 followed.literals.push((place, net));
             }
             Parsed::Name => match self.addresses.expand(text, span, report) {
-                Some(who) => add(&who),
+                Some(sources) => add(&sources),
                 None => return false,
             },
             Parsed::Wrong(wrong) => {
@@ -411,7 +411,7 @@ impl Names {
         true
     }
 
-    /// What the user named, for whoever wants to look names up.
+    /// The user's names, for lookups.
     pub(super) fn into_catalogue(self) -> Catalogue {
         Catalogue {
             addresses: self.addresses,
@@ -419,7 +419,7 @@ impl Names {
         }
     }
 
-    /// Warns of what nothing names. Where access may be granted, `grant --from` may name any address set.
+    /// Warns of unused names. Where access may be granted, `grant --from` may name any address set.
     pub(super) fn report_unused(&self, may_grant: bool, report: &mut Report) {
         if !may_grant {
             self.addresses.report_unused(report);
@@ -437,10 +437,10 @@ impl Names {
     }
 }
 
-/// One element of an address set.
+/// Parses an element of an address set.
 fn member(text: &Text, report: &mut Report) -> Element<SourceExpr> {
     match source_expr::parse(&text.text) {
-        Parsed::Keyword(who) => Element::Items(who.to_vec()),
+        Parsed::Keyword(sources) => Element::Items(sources.to_vec()),
         Parsed::Literal(net) => Element::Items(vec![SourceExpr::Net(net)]),
         Parsed::Name => Element::Name,
         Parsed::Wrong(wrong) => {
@@ -450,7 +450,7 @@ fn member(text: &Text, report: &mut Report) -> Element<SourceExpr> {
     }
 }
 
-/// One element of a service, or of `allow`.
+/// Parses an element of a service or of `allow`.
 fn port(text: &Text, report: &mut Report) -> Element<Key> {
     match port_expr::parse(&text.text) {
         Some(Ok(key)) => Element::Items(vec![key]),
@@ -465,11 +465,11 @@ fn port(text: &Text, report: &mut Report) -> Element<Key> {
     }
 }
 
-/// A source that is written out, and why nobody arrives from it.
-type Unarriving = (Span, String, &'static Special);
+/// A literal source, with the special-purpose network that it is in.
+type SpecialSource = (Span, String, &'static Special);
 
-/// One warning for a list, at the first of them.
-fn warn_of_special(report: &mut Report, found: &[Unarriving]) {
+/// Warns once for a list, at its first special source.
+fn warn_of_special(report: &mut Report, found: &[SpecialSource]) {
     let [(span, text, special), more @ ..] = found else {
         return;
     };
@@ -487,8 +487,8 @@ fn warn_of_special(report: &mut Report, found: &[Unarriving]) {
         .hint("name the public addresses that they come from");
 }
 
-/// Those of the texts of a set from which nobody arrives.
-fn unarriving(texts: &[Text]) -> Vec<Unarriving> {
+/// The literal sources of a set that cannot reach a public address.
+fn special_sources(texts: &[Text]) -> Vec<SpecialSource> {
     let special = |text: &Text| match source_expr::parse(&text.text) {
         Parsed::Literal(net) => Some((text.span, text.text.clone(), Special::of(net)?)),
         Parsed::Keyword(_) | Parsed::Name | Parsed::Wrong(_) => None,
@@ -503,7 +503,7 @@ fn report_wrong(report: &mut Report, code: Code, span: Span, wrong: port_expr::W
     }
 }
 
-/// An address that is written out must fit everything that the rule allows.
+/// Reports a literal address of a family that `allow` does not accept.
 fn wrong_family(text: &str, span: Span, is_ipv4: bool, item: &Item, report: &mut Report) {
     let (family, other) = if is_ipv4 {
         ("IPv4", "icmp")

@@ -1,7 +1,7 @@
-//! `[grants]` with its names followed, and the leases that the tags of instances hold.
+//! `[grants]` with resolved names, and the leases in the tags of instances.
 //!
-//! Owns what a lease adds to what is wanted of its instance: a live one that is permitted is a declared rule, and one whose
-//! time is over is a rule whose `until` is over. Does not decode tags and does not judge; `lease` does both.
+//! Owns the effect of a lease on the desired state: a permitted lease in force becomes a declared rule, and an ended lease becomes an
+//! expired rule. Does not decode tags or check the limits; `lease` does both.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::until;
 use crate::lease::{Judged, Leases, Limits, NotPermitted, State};
 use crate::model::{DesiredInstance, Instance, Note, Origin, Rule};
 
-/// The limits of `[grants]`, and the instances they are for.
+/// The limits of `[grants]`, and the instances that they apply to.
 #[derive(Debug)]
 pub(super) struct Linked {
     pub(super) limits: Limits,
@@ -26,10 +26,10 @@ pub(super) struct Linked {
     pub(super) selector: Option<Selector>,
 }
 
-/// The prefix lengths where none are given: one address of IPv4, and the network of one household or machine of IPv6.
-const ONE_PLACE: (u8, u8) = (32, 64);
+/// The default prefix lengths: one IPv4 address, and the IPv6 network of one site or machine.
+const DEFAULT_PREFIX_LENGTHS: (u8, u8) = (32, 64);
 
-/// Follows the names of `services`.
+/// Resolves the names of `services`.
 pub(super) fn link(
     names: &mut Names,
     def: Option<GrantsDef>,
@@ -55,8 +55,8 @@ pub(super) fn link(
             keys,
             services: services.collect(),
             max: max.unwrap_or_default(),
-            ipv4: ipv4.unwrap_or(ONE_PLACE.0),
-            ipv6: ipv6.unwrap_or(ONE_PLACE.1),
+            ipv4: ipv4.unwrap_or(DEFAULT_PREFIX_LENGTHS.0),
+            ipv6: ipv6.unwrap_or(DEFAULT_PREFIX_LENGTHS.1),
             reason_required,
             whoami,
             origin: report.origin(span),
@@ -66,19 +66,19 @@ pub(super) fn link(
 }
 
 impl Config {
-    /// The limits of `[grants]`; `None` where nobody may grant anything.
+    /// The limits of `[grants]`; `None` if grants are not permitted.
     pub fn grants(&self) -> Option<&Limits> {
         self.linked.grants.as_ref().map(|grants| &grants.limits)
     }
 
-    /// Whether `match` of `[grants]` takes an instance.
+    /// Whether `match` of `[grants]` matches an instance.
     pub fn may_grant_on(&self, instance: &Instance) -> bool {
         let grants = self.linked.grants.as_ref();
         grants.is_some_and(|grants| grants.takes(instance))
     }
 
-    /// The leases that the tags of an instance hold, and what becomes of each at this instant, provided that something
-    /// declares the instance. Those that are over come first, and then those that end first.
+    /// The leases in the tags of an instance, and the state of each at this instant, if the instance is declared. Ended leases come
+    /// first, then those that end first.
     pub fn leases(&self, instance: &Instance, as_of: OffsetDateTime) -> Vec<Judged> {
         judged(self.linked.grants.as_ref(), instance, as_of)
     }
@@ -124,7 +124,7 @@ fn judged(grants: Option<&Linked>, instance: &Instance, as_of: OffsetDateTime) -
     all
 }
 
-/// What is wanted of an instance once its leases count. The instance is shared until it has one.
+/// Adds the leases of an instance to its desired state, which is shared until there is a lease.
 pub(super) fn counted(
     grants: Option<&Linked>,
     instance: &Instance,
@@ -170,8 +170,8 @@ pub(super) fn counted(
                 };
                 format!("{lease} is granted to {by} until {until}{why}")
             }
-            // The end of a grant closes rules, in additive mode too, and needs no consent of a guard. A tag alone must do
-            // neither: only what could have been granted is ended.
+            // An ended grant closes rules, in additive mode too and without consent of a guard. A tag alone must not do that: only
+            // access that could have been granted is closed.
             (State::Expired, Some(why)) => {
                 format!("{lease}, for {by} until {until}, is not ended as a grant: {why}")
             }
@@ -192,7 +192,7 @@ pub(super) fn counted(
     Arc::new(wanted)
 }
 
-/// The leases on instances that nothing declares: they open nothing there.
+/// Notes on the leases of an undeclared instance, which have no effect.
 pub(super) fn undeclared(instance: &Instance) -> Vec<Note> {
     let tags = crate::lease::lease_tags(&instance.tags);
     tags.map(|(key, _)| Note {
@@ -205,17 +205,17 @@ pub(super) fn undeclared(instance: &Instance) -> Vec<Note> {
     .collect()
 }
 
-/// What two configurations permit to grant, where that is not the same, as sentence fragments.
+/// The differences between the limits of two configurations, as sentence fragments.
 pub fn grants_changed(old: &Config, new: &Config) -> Vec<String> {
-    let (was, will) = (said(old), said(new));
+    let (was, will) = (limit_texts(old), limit_texts(new));
     if was == will {
         return Vec::new();
     }
-    let says = |said: &BTreeMap<&str, String>| {
-        if said.is_empty() {
+    let all = |texts: &BTreeMap<&str, String>| {
+        if texts.is_empty() {
             "nothing".to_owned()
         } else {
-            let parts = said.iter().map(|(key, text)| format!("{key} {text}"));
+            let parts = texts.iter().map(|(key, text)| format!("{key} {text}"));
             parts.collect::<Vec<_>>().join("; ")
         }
     };
@@ -223,8 +223,8 @@ pub fn grants_changed(old: &Config, new: &Config) -> Vec<String> {
     if was.is_empty() || will.is_empty() {
         changed.push(format!(
             "`[grants]` permitted {}, and now permits {}",
-            says(&was),
-            says(&will)
+            all(&was),
+            all(&will)
         ));
         return changed;
     }
@@ -238,8 +238,8 @@ pub fn grants_changed(old: &Config, new: &Config) -> Vec<String> {
     changed
 }
 
-/// Each limit as a text.
-fn said(config: &Config) -> BTreeMap<&'static str, String> {
+/// The limits as texts, by key.
+fn limit_texts(config: &Config) -> BTreeMap<&'static str, String> {
     let Some(Linked { limits, selector }) = &config.linked.grants else {
         return BTreeMap::new();
     };
@@ -254,7 +254,7 @@ fn said(config: &Config) -> BTreeMap<&'static str, String> {
         origin: _,
     } = limits;
     let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
-    let mut said = BTreeMap::from([
+    let mut texts = BTreeMap::from([
         ("services", keys.join(", ")),
         ("max", humantime::format_duration(*max).to_string()),
         ("max-sources", format!("/{ipv4} and /{ipv6}")),
@@ -279,11 +279,11 @@ fn said(config: &Config) -> BTreeMap<&'static str, String> {
     } else {
         whoami.join(", ")
     };
-    said.insert("whoami", asked);
-    said
+    texts.insert("whoami", asked);
+    texts
 }
 
-/// A selector as the configuration would write it.
+/// A selector in words of the configuration.
 fn shown(selector: &Selector) -> String {
     let Selector {
         names,

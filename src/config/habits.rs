@@ -1,6 +1,6 @@
-//! What people write out of habit, because another tool or another place spells it so.
+//! Hints for the syntax of other tools.
 //!
-//! Owns the hints: how it is written here. Does not accept any of it.
+//! Owns the hints how to write it here. Does not accept the other syntax.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -12,10 +12,10 @@ use super::services::service_keys;
 use super::source::quote;
 use crate::model::REGIONS;
 
-/// The most networks that a range is spelled out in.
-const MOST_NETWORKS: usize = 4;
+/// The most networks that a hint lists.
+const MAX_NETWORKS: usize = 4;
 
-/// How something in `allow` that is no service is written.
+/// The hint for a text of `allow` that is not a service.
 pub(super) fn allow(text: &str) -> Option<String> {
     let plain = text.trim().to_ascii_lowercase();
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -35,7 +35,7 @@ pub(super) fn allow(text: &str) -> Option<String> {
         .then(|| format!("write `{protocol}/{ports}`"))
 }
 
-/// How several services in one text are written.
+/// The hint for several services in one text.
 fn services(text: &str) -> Option<String> {
     let is_service = |part: &str| {
         service_keys(part).is_some() || port_expr::parse(part).is_some_and(|key| key.is_ok())
@@ -52,7 +52,7 @@ fn services(text: &str) -> Option<String> {
     Some(format!("write a list: [{}]", parts.join(", ")))
 }
 
-/// What a key of another tool is called here, in a table with these keys.
+/// The hint for the key of another tool, in a table with these keys.
 pub(super) fn key(word: &str, known: &[&str]) -> Option<&'static str> {
     let is_rule = known.contains(&"allow");
     let is_instance = known.contains(&"rules") && !known.contains(&"match");
@@ -86,7 +86,7 @@ pub(super) fn key(word: &str, known: &[&str]) -> Option<&'static str> {
     )
 }
 
-/// How something in `from` that is no set of addresses is written.
+/// The hint for a text of `from` that is not an address set.
 pub(super) fn from(text: &str) -> Option<String> {
     let plain = text.trim();
     if plain != text && looks_like_address(plain) {
@@ -137,7 +137,7 @@ pub(super) fn from(text: &str) -> Option<String> {
     wildcard(&plain).or_else(|| host_name(&plain))
 }
 
-/// What is said of an instance that is named as a source.
+/// The hint for the name of an instance as a source.
 pub(super) fn instance(name: &str) -> String {
     format!(
         "{} is an instance, and sources are addresses or sets: name the public address that it comes from; private traffic between \
@@ -146,7 +146,7 @@ pub(super) fn instance(name: &str) -> String {
     )
 }
 
-/// What is said of a group that is named as a source.
+/// The hint for the name of a group as a source.
 pub(super) fn group(name: &str) -> String {
     format!(
         "{} is a group of instances, and sources are addresses or sets: name the public addresses that they come from",
@@ -154,7 +154,7 @@ pub(super) fn group(name: &str) -> String {
     )
 }
 
-/// Several addresses in one text, as a list.
+/// The hint for several addresses in one text.
 pub(super) fn list(text: &str) -> Option<String> {
     let parts: Vec<&str> = text.split([',', ';']).map(str::trim).collect();
     let is_address = |part: &&str| part.parse::<IpNet>().is_ok() || part.parse::<IpAddr>().is_ok();
@@ -163,7 +163,7 @@ pub(super) fn list(text: &str) -> Option<String> {
     }
     let shown: Vec<String> = parts
         .iter()
-        .take(MOST_NETWORKS)
+        .take(MAX_NETWORKS)
         .map(|part| format!("\"{part}\""))
         .collect();
     let rest = if parts.len() > shown.len() {
@@ -174,20 +174,20 @@ pub(super) fn list(text: &str) -> Option<String> {
     Some(format!("write a list: [{}{rest}]", shown.join(", ")))
 }
 
-/// The networks of a range of addresses.
+/// The hint for a range of addresses.
 fn range(first: Ipv4Addr, last: Ipv4Addr) -> String {
     let networks: Vec<String> = Ipv4Subnets::new(first, last, 0)
-        .take(MOST_NETWORKS + 1)
+        .take(MAX_NETWORKS + 1)
         .map(|network| format!("\"{network}\""))
         .collect();
-    if networks.is_empty() || networks.len() > MOST_NETWORKS {
+    if networks.is_empty() || networks.len() > MAX_NETWORKS {
         "a range of addresses is written as networks, as in `192.0.2.0/28`".to_owned()
     } else {
         format!("write networks: [{}]", networks.join(", "))
     }
 }
 
-/// `203.0.113.*` and `203.0.*.*`, as a network.
+/// The hint for wildcards such as `203.0.113.*` and `203.0.*.*`.
 fn wildcard(text: &str) -> Option<String> {
     let parts: Vec<&str> = text.split('.').collect();
     let numbers: Vec<u8> = parts.iter().map_while(|part| part.parse().ok()).collect();
@@ -220,7 +220,7 @@ fn host_name(text: &str) -> Option<String> {
     })
 }
 
-/// What a prefix length means that is not spelled as one: a netmask, or a number with leading zeros.
+/// The hint for a netmask, or a prefix length with leading zeros.
 pub(super) fn prefix_length(address: IpAddr, text: &str) -> Option<String> {
     let length = match text.parse::<Ipv4Addr>() {
         Ok(mask) if address.is_ipv4() => {
@@ -242,7 +242,7 @@ pub(super) fn prefix_length(address: IpAddr, text: &str) -> Option<String> {
     (length <= longest).then(|| format!("write `{address}/{length}`"))
 }
 
-/// The region that a place of the Lightsail console is.
+/// The hint for the display name of a region in the Lightsail console.
 pub(super) fn region(text: &str) -> Option<String> {
     let place = text.trim();
     let known = REGIONS
@@ -251,17 +251,17 @@ pub(super) fn region(text: &str) -> Option<String> {
     Some(format!("{} is {}", known.display, quote(known.name)))
 }
 
-/// A part of a file in JSON or YAML.
+/// The hint for a part of a file in JSON or YAML.
 pub(super) const COLON: &str = "TOML writes `key = value`; where this is a part of what the AWS CLI prints, `portward import` writes it \
                                 as a configuration";
 
-/// Lines from a place on in which what the AWS CLI prints shows.
-const LINES_LOOKED_AT: usize = 20;
+/// The number of lines that are searched for output of the AWS CLI.
+const MAX_LINES_SEARCHED: usize = 20;
 
-/// A text that is no TOML at all.
+/// The hint for a text that is not TOML.
 pub(super) fn file(text: &str) -> Option<&'static str> {
     let start = text.trim_start();
-    // A list of objects; other brackets begin a table of TOML, or a section of an INI file.
+    // A JSON list of objects. Other brackets begin a table of TOML or a section of an INI file.
     let list = start.strip_prefix('[').map(str::trim_start);
     let is_json = start.starts_with('{') || list.is_some_and(|list| list.starts_with('{'));
     let json = is_json.then_some(
@@ -270,7 +270,7 @@ pub(super) fn file(text: &str) -> Option<&'static str> {
     json.or_else(|| printed_ports(text))
 }
 
-/// What the AWS CLI prints of ports, in any of its formats.
+/// The hint for output of the AWS CLI about ports, in any of its formats.
 pub(super) fn printed_ports(text: &str) -> Option<&'static str> {
     let is_printed = |line: &str| {
         let word = line.trim_start_matches(['|', ' ', '-', '"', '\t']);
@@ -285,7 +285,7 @@ pub(super) fn printed_ports(text: &str) -> Option<&'static str> {
                 | "fromPort"
         )
     };
-    let mut lines = text.lines().take(LINES_LOOKED_AT);
+    let mut lines = text.lines().take(MAX_LINES_SEARCHED);
     lines.any(is_printed).then_some(
         "this looks like output of the AWS CLI: `portward import` writes a configuration from what is live",
     )
@@ -298,7 +298,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_out_of_habit_has_a_hint() {
+    fn syntax_of_other_tools_has_a_hint() {
         for (text, hint) in [
             ("22", Some("write `tcp/22` or `udp/22`")),
             (
@@ -400,7 +400,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_too_odd(text in "\\PC{0,40}") {
+        fn hints_do_not_panic(text in "\\PC{0,40}") {
             let _ = (allow(&text), from(&text), list(&text));
             let _ = (region(&text), file(&text), printed_ports(&text));
             let _ = prefix_length(IpAddr::from([0, 0, 0, 0]), &text);

@@ -1,8 +1,8 @@
-//! The files that a pattern of `include` means.
+//! `include`: finds the files that a pattern matches.
 //!
-//! A pattern comes from the repository, and so do the directories that it walks over: either may be made to keep a run
-//! busy, or to show what lies elsewhere. Owns the walk: it lists no directory outside that of the first file, none twice
-//! for one part of a pattern, and stops at a stated number of names. `**` does not follow links. Does not read files.
+//! An attacker may control the pattern and the directories, and try to keep a run busy or to reveal other files. Owns the search: it
+//! lists no directory outside that of the first file, no directory twice for one part of a pattern, and a limited
+//! number of names. `**` does not follow links. Does not read files.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,12 @@ use std::path::{Path, PathBuf};
 use super::files::{Files, Kind};
 use super::source::quote;
 
-/// The most files of one configuration: a file for each of several thousand instances is still possible.
+/// The most files of one configuration, enough for a file for each of several thousand instances.
 pub(super) const MOST_FILES: usize = 10_000;
+/// The most names in directories that all patterns together may search: ten times the number of files.
+const MAX_NAMES: usize = 10 * MOST_FILES;
 
-/// The most names in directories that all patterns together may look at: ten times as many as there may be files.
-const MOST_NAMES: usize = 10 * MOST_FILES;
-
-/// Why something is not included.
+/// Why a pattern is refused.
 pub(super) struct Refused {
     pub(super) message: String,
     pub(super) hint: String,
@@ -40,27 +39,27 @@ pub(super) fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
-/// What was looked at so far.
+/// The state of the search.
 pub(super) struct Search {
-    /// The directory of the first file, links followed.
+    /// The directory of the first file, with links resolved.
     root: PathBuf,
-    /// The patterns that were searched for, with the directories they are relative to.
+    /// The patterns that were searched for, with the directories that they are relative to.
     searched: BTreeSet<(PathBuf, String)>,
     names: usize,
 }
 
-/// One step of a pattern.
+/// A step of a pattern.
 enum Step<'a> {
-    /// A name that is written out.
+    /// A literal name.
     Name(&'a str),
-    /// A name that a pattern meets.
+    /// A pattern for one name.
     Pattern(glob::Pattern),
     /// Any number of directories.
     Directories,
 }
 
 impl Search {
-    /// Nothing yet, below the directory of the first file.
+    /// A search below the directory of the first file.
     pub(super) fn below(root: PathBuf) -> Self {
         Self {
             root,
@@ -69,13 +68,13 @@ impl Search {
         }
     }
 
-    /// Whether a path with its links followed is below the directory of the first file.
+    /// Whether a path with links resolved is below the directory of the first file.
     pub(super) fn holds(&self, real: &Path) -> bool {
         real.starts_with(&self.root)
     }
 
-    /// The paths that a pattern meets, in any order, and whether it is searched for the first time: what was found once is
-    /// not found again.
+    /// The paths that a pattern matches, in any order, and whether this is the first search for it. A repeated search finds
+    /// nothing.
     pub(super) fn matching(
         &mut self,
         files: &impl Files,
@@ -90,7 +89,7 @@ impl Search {
             return Ok((Vec::new(), false));
         }
         let mut found = Vec::new();
-        // A directory with its links followed, and the step at which it was entered.
+        // A directory with links resolved, and the step at which it was entered.
         let mut entered: BTreeSet<(PathBuf, usize)> = BTreeSet::new();
         let mut rest = vec![(directory.to_owned(), 0)];
         while let Some((path, at)) = rest.pop() {
@@ -100,7 +99,7 @@ impl Search {
             };
             if let Step::Name(name) = step {
                 let path = path.join(name);
-                // The rest of a pattern need not be in every directory that its beginning meets.
+                // Not every directory that the beginning of a pattern matches has the rest.
                 if files.real(&path).is_ok() {
                     rest.push((path, at + 1));
                 }
@@ -123,10 +122,10 @@ impl Search {
                 )
             })?;
             self.names += list.len();
-            if self.names > MOST_NAMES {
+            if self.names > MAX_NAMES {
                 return Err(refuse(
                     &format!(
-                        "this looks at more than {MOST_NAMES} names of files, the limit of a configuration"
+                        "this searches more than {MAX_NAMES} names of files, the limit of a configuration"
                     ),
                     "name the directory, as in \"fleet/*.toml\"",
                 ));

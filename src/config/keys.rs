@@ -1,6 +1,6 @@
 //! The keys of the language, table by table.
 //!
-//! Owns what may be written where. Does not know what it means; `read` does.
+//! Owns the list of valid keys of each table. Does not know their meaning; `read` does.
 
 /// The top of a file.
 pub(super) const TOP: &[&str] = &[
@@ -72,7 +72,7 @@ pub(super) const AT_MOST: &[&str] = &["ipv4", "ipv6"];
 /// `require` of a policy.
 pub(super) const REQUIRE: &[&str] = &["allow", "from"];
 
-/// Every key of the language: the kind of table, and the keys that it takes.
+/// Every key of the language: the kinds of tables, and their keys.
 pub const KEYS: &[(&str, &[&str])] = &[
     ("top", TOP),
     ("defaults", DEFAULTS),

@@ -1,43 +1,41 @@
-//! How much a configuration may come to once its names are followed.
+//! Limits on the size of a configuration with resolved names.
 //!
-//! A few lines can multiply out to more than any machine holds: a thousand ports for a thousand sources, in a ruleset that
-//! a thousand instances use. What counts is pairs of a port and a source, since each becomes a piece of a rule. Owns the
-//! limits and the counting. Does not limit the size of files, which whoever reads them does.
+//! A few lines can expand to more than any memory: a thousand ports for a thousand sources, in a ruleset that a thousand instances
+//! use. The limits count pairs of a port and a source, because each becomes a part of a rule. Owns the limits and the
+//! counting. Does not limit the size of files; their reader does.
 
 use super::source::Span;
-use crate::model::{Code, PAIRS_OF_AN_INSTANCE, SOURCES_PER_FAMILY};
+use crate::model::{Code, MAX_PAIRS_PER_INSTANCE, MAX_SOURCES_PER_FAMILY};
 
-/// The most pairs of port and source of all tables and all instances together, where instances of the same groups count
-/// once.
+/// The most pairs of port and source of all tables and all instances together. Instances of the same groups count once.
 ///
-/// Forty thousand instances that are filled to the brim have as many; an account has twenty instances unless it asks for
-/// more.
+/// Forty thousand instances with full firewalls have as many; by default an account can have twenty instances.
 pub(crate) const PAIRS_IN_ALL: usize = 5_000_000;
 
-/// The most pairs of port and source of one instance, times the policies that judge them.
+/// The most pairs of port and source of one instance, times the number of policies.
 ///
-/// Every policy looks at every rule. An instance that is filled to the brim may have two thousand policies.
-pub(super) const PAIRS_JUDGED: usize = 250_000;
+/// Every policy checks every rule. An instance with a full firewall may have two thousand policies.
+pub(super) const MAX_PAIRS_TIMES_POLICIES: usize = 250_000;
 
-/// What is too much, and the hint that goes with it.
+/// A limit that is exceeded, with a hint.
 pub(super) struct TooMuch {
     pub(super) message: String,
     pub(super) hint: String,
 }
 
-/// The pairs that were counted so far.
+/// The number of pairs so far.
 #[derive(Debug)]
 pub(super) struct Budget {
     policies: usize,
     table: usize,
     all: usize,
-    /// Whether it was said that something is too much, after which nothing more is followed.
+    /// Whether an exceeded limit was reported, after which no names are resolved.
     table_is_full: bool,
     all_is_full: bool,
 }
 
 impl Budget {
-    /// Nothing was counted yet; so many policies judge it.
+    /// An empty budget, for this number of policies.
     pub(super) fn new(policies: usize) -> Self {
         Self {
             policies,
@@ -48,7 +46,7 @@ impl Budget {
         }
     }
 
-    /// A table begins that has this many pairs by what it uses.
+    /// Starts a table whose rulesets have this many pairs.
     pub(super) fn begin(&mut self, used: usize) -> Result<(), TooMuch> {
         self.table = 0;
         self.table_is_full = false;
@@ -57,7 +55,7 @@ impl Budget {
         })
     }
 
-    /// An instance begins that gets this many pairs from its groups and its own table.
+    /// Starts an instance that gets this many pairs from its groups and its own table.
     pub(super) fn instance(&mut self, pairs: usize) -> Result<(), TooMuch> {
         self.table = 0;
         self.table_is_full = false;
@@ -70,7 +68,7 @@ impl Budget {
     pub(super) fn rule(&mut self, ports: usize, sources: usize) -> Result<(), TooMuch> {
         let pairs = ports.max(1).saturating_mul(sources.max(1));
         self.add(pairs, |table| {
-            if pairs > PAIRS_OF_AN_INSTANCE {
+            if pairs > MAX_PAIRS_PER_INSTANCE {
                 format!("this rule comes to {pairs} pairs of port and source ({ports} x {sources})")
             } else {
                 format!("with this rule the table comes to {table} pairs of port and source")
@@ -78,12 +76,12 @@ impl Budget {
         })
     }
 
-    /// The pairs of the table that was begun last.
+    /// The number of pairs of the current table.
     pub(super) fn table(&self) -> usize {
         self.table
     }
 
-    /// Whether what follows shall not be followed.
+    /// Whether no more names are to be resolved.
     pub(super) fn is_full(&self) -> bool {
         self.table_is_full || self.all_is_full
     }
@@ -94,28 +92,28 @@ impl Budget {
         }
         self.table = self.table.saturating_add(pairs);
         self.all = self.all.saturating_add(pairs);
-        if self.table > PAIRS_OF_AN_INSTANCE {
+        if self.table > MAX_PAIRS_PER_INSTANCE {
             self.table_is_full = true;
             return Err(TooMuch {
                 message: format!(
-                    "{}, more than the limit of {PAIRS_OF_AN_INSTANCE} for one instance",
+                    "{}, more than the limit of {MAX_PAIRS_PER_INSTANCE} for one instance",
                     what(self.table)
                 ),
                 hint: format!(
-                    "the service takes {SOURCES_PER_FAMILY} sources of each family on an instance: write ranges of ports, and networks instead of addresses"
+                    "the service takes {MAX_SOURCES_PER_FAMILY} sources of each family on an instance: write ranges of ports, and networks instead of addresses"
                 ),
             });
         }
         let judged = self.table.saturating_mul(self.policies);
-        if judged > PAIRS_JUDGED {
+        if judged > MAX_PAIRS_TIMES_POLICIES {
             self.table_is_full = true;
             return Err(TooMuch {
                 message: format!(
-                    "{}, which {} policies judge: {judged} in all, more than the limit of {PAIRS_JUDGED}",
+                    "{}, which {} policies check: {judged} in all, more than the limit of {MAX_PAIRS_TIMES_POLICIES}",
                     what(self.table),
                     self.policies
                 ),
-                hint: "let one policy speak of several services, or write fewer rules".to_owned(),
+                hint: "let one policy cover several services, or write fewer rules".to_owned(),
             });
         }
         if self.all > PAIRS_IN_ALL {
@@ -133,7 +131,7 @@ impl Budget {
 }
 
 impl TooMuch {
-    /// Says of what.
+    /// Adds a subject to the message.
     pub(super) fn about(mut self, subject: &str) -> Self {
         self.message = format!("{subject}: {}", self.message);
         self

@@ -1,6 +1,6 @@
-//! From definitions to a configuration: every name followed, every text read.
+//! Linking: resolves every name of the definitions.
 //!
-//! Owns the checks that need more than one definition. Does not look at instances; `resolve` does.
+//! Owns the checks that need more than one definition. Does not know instances; `resolve` does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,12 +23,12 @@ use crate::model::{Code, Guard, Mode, Site, Strategy};
 pub(super) struct Linked {
     pub(super) accounts: BTreeMap<String, Account>,
     pub(super) regions: BTreeSet<String>,
-    /// Where to look, as far as it is known.
+    /// The sites to read, as far as they are known.
     pub(super) sites: BTreeSet<Site>,
     pub(super) mode: Mode,
     pub(super) strategy: Strategy,
     pub(super) rulesets: Vec<Box<[Rule]>>,
-    /// What each of them comes to, in pairs of port and source.
+    /// The number of pairs of port and source of each ruleset.
     pub(super) ruleset_pairs: Vec<usize>,
     pub(super) groups: Vec<Group>,
     pub(super) instances: Vec<Declared>,
@@ -38,7 +38,7 @@ pub(super) struct Linked {
     pub(super) catalogue: Catalogue,
 }
 
-/// Follows every name.
+/// Resolves every name.
 pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
     let Definitions {
         defaults,
@@ -97,7 +97,7 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
     let own = instances
         .0
         .values()
-        // A region that is named with an account is looked at there.
+        // A region that is named with an account is read only in that account.
         .filter(|(_, instance)| instance.place.account.is_none())
         .filter_map(|(_, instance)| instance.place.region.as_deref());
     let mut regions: BTreeSet<String> = literal.chain(own).map(str::to_owned).collect();
@@ -142,7 +142,7 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
     }
 }
 
-/// What to say of the names of instances and of groups where they stand for a source.
+/// The hints for names of instances and groups that are used as a source.
 fn no_sources(
     groups: &Named<GroupDef>,
     instances: &Named<InstanceDef>,

@@ -1,7 +1,7 @@
-//! How much of a fleet is known, and what can be decided with that.
+//! Listing: the sites of which all instances are known, and what can be decided from them.
 //!
-//! Owns the rule that a bare name, or a number of instances, is decided only if every site was listed in full that could
-//! hold one. Does not list anything.
+//! Owns the rule that a name without account or region, or an expected number of instances, can be decided only if every site that may
+//! have such an instance was listed in full. Does not list anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,22 +13,21 @@ use super::source::quote;
 use super::table::{Declared, Group};
 use crate::model::{InstanceId, Site, Unreadable};
 
-/// Which sites the instances of a fleet were listed from.
+/// The sites that the instances of a fleet were listed from.
 ///
-/// Without any site the instances are supposed rather than found: names are taken as they are, and nothing is said of
-/// instances that are not there.
+/// Without any site, the instances are assumed and not listed: names are not ambiguous, and no instance is missing.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
-    /// Sites of which every instance is known.
+    /// The sites that were listed in full.
     pub complete: BTreeSet<Site>,
-    /// Sites that could not be listed in full, and why.
+    /// The sites that could not be listed in full, with the reason.
     pub incomplete: BTreeMap<Site, Unreadable>,
-    /// The sites that the run is about; `None` is all of them. The others were only listed to decide on names and numbers.
+    /// The sites of the run; `None` is all of them. Others were listed only to decide names and expected numbers.
     pub scope: Option<BTreeSet<Site>>,
 }
 
 impl Listing {
-    /// Sites that were all listed in full.
+    /// A listing of sites that were all listed in full.
     pub fn of(complete: &BTreeSet<Site>) -> Self {
         Self {
             complete: complete.clone(),
@@ -36,32 +35,32 @@ impl Listing {
         }
     }
 
-    /// Whether the instances are supposed and not found.
+    /// Whether the instances are assumed and not listed.
     pub(super) fn is_supposed(&self) -> bool {
         self.complete.is_empty() && self.incomplete.is_empty()
     }
 
-    /// Whether the sites where an instance of this place could be were asked, and none of them could be listed.
+    /// Whether all sites that may have an instance of this place failed to be listed.
     pub(super) fn failed_for(&self, place: &Place) -> bool {
         let mut failed = self.incomplete.keys();
         let mut listed = self.complete.iter();
         failed.any(|site| place.could_be_in(site)) && !listed.any(|site| place.could_be_in(site))
     }
 
-    /// Whether the run is about this instance.
+    /// Whether this instance is in the scope of the run.
     pub(super) fn includes(&self, id: &InstanceId) -> bool {
         let scope = self.scope.as_ref();
         scope.is_none_or(|scope| scope.contains(&id.site()))
     }
 
-    /// Whether the run is about any site of this kind.
+    /// Whether any site of this kind is in the scope of the run.
     pub(super) fn is_about(&self, kind: impl Fn(&Site) -> bool) -> bool {
         let mut scope = self.scope.iter().flatten();
         self.scope.is_none() || scope.any(kind)
     }
 }
 
-/// Where instances could be: those of a name, or those that a selector takes.
+/// The sites where instances may be: those of a name, or those that a selector matches.
 #[derive(Clone, Copy)]
 pub(super) enum Extent<'a> {
     Place(&'a Place),
@@ -85,8 +84,8 @@ impl Extent<'_> {
 }
 
 impl Linked {
-    /// The first place that is not known in full and could hold an instance of this extent, as a fragment such as
-    /// "`us-east-1`, which could not be listed: …", with what would help.
+    /// The first site in this extent that was not listed in full, as a fragment such as "`us-east-1`, which could not be listed: …",
+    /// with a hint.
     pub(super) fn unlisted(&self, extent: Extent<'_>, listing: &Listing) -> Option<Unreadable> {
         let sites = self.sites.iter().chain(listing.incomplete.keys());
         let mut sites = sites.filter(|site| extent.holds(site));
@@ -100,7 +99,7 @@ impl Linked {
                 None => Unreadable::new(format!("{name}, which was not listed")),
             });
         }
-        // An account without a known region is looked at in the one that the environment names.
+        // An account without a known region is read in the region of the environment.
         let mut accounts = self.accounts.keys();
         let unplaced = accounts.find(|name| {
             let own = |site: &Site| site.account.as_ref() == Some(name);
@@ -114,8 +113,8 @@ impl Linked {
 }
 
 impl Config {
-    /// The sites among `all` that have to be listed beside those of `scope` to decide what the names and the expected numbers
-    /// of instances in `scope` mean.
+    /// The sites of `all` that have to be listed in addition to `scope` to decide the names and the expected numbers of instances in
+    /// `scope`.
     pub fn beside(&self, scope: &BTreeSet<Site>, all: &BTreeSet<Site>) -> BTreeSet<Site> {
         let tables = self.linked.instances.iter();
         let tables = tables.map(|table| Extent::Place(&table.place));
@@ -131,7 +130,7 @@ impl Config {
         all.difference(scope).filter(needed).cloned().collect()
     }
 
-    /// Why it is not known whether a table of the configuration means this instance or another; `None` where it is known.
+    /// Why it is not known whether a table of the configuration means this instance; `None` if it is known.
     pub fn ambiguous(&self, id: &InstanceId, listing: &Listing) -> Option<Unreadable> {
         let tables = self.linked.instances.iter();
         let mut tables = tables.filter(|table| table.place.holds(id));
@@ -140,7 +139,7 @@ impl Config {
 }
 
 impl Linked {
-    /// Why it is not known whether a table means this instance or another; `None` where it is known.
+    /// Why it is not known whether a table means this instance; `None` if it is known.
     pub(super) fn ambiguous(
         &self,
         table: &Declared,
@@ -161,7 +160,7 @@ impl Linked {
         )
     }
 
-    /// Why it is not known how many instances a group has, where it expects a number; `None` where it is known.
+    /// Why it is not known how many instances a group with `expect` has; `None` if it is known.
     pub(super) fn uncounted(&self, group: &Group, listing: &Listing) -> Option<Unreadable> {
         if listing.is_supposed() {
             return None;

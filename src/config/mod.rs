@@ -1,11 +1,10 @@
-//! The configuration language: from TOML files to what is wanted of each instance.
+//! The configuration language: reads TOML files and resolves them to the desired state of each instance.
 //!
-//! Owns the language: its keys, its names, its built-in services, and every message about a mistake in it. All problems
-//! of all files come out of one run, each with its place and a hint. Does not look at live rules, at a clock, and at
-//! anything but the files that it is given.
+//! Owns the language: its keys, names, built-in services, and every message about a mistake in a configuration. One run reports all
+//! problems of all files, each with its place and a hint. Does not read live rules, a clock, or any file that it is not given.
 //!
-//! The way goes from text to tree (`syntax`, `tree`), to definitions (`read`), to a [`Config`] whose names are followed
-//! (`link`), and, once the instances are known, to [`Desired`](crate::model::Desired) (`resolve`).
+//! The steps: from text to tree (`syntax`, `tree`), to definitions (`read`), to a [`Config`] with resolved names (`link`), and, once the
+//! instances are known, to [`Desired`](crate::model::Desired) (`resolve`).
 
 mod accounts;
 mod catalogue;
@@ -80,7 +79,7 @@ pub(crate) use write::{Adopted, Differing, Imported, accounts, import};
 /// A configuration without errors, not yet matched with instances.
 #[derive(Debug)]
 pub struct Config {
-    /// Kept for the messages that [`Config::resolve`] may have to give.
+    /// For the messages of [`Config::resolve`].
     sources: Vec<Arc<Source>>,
     warnings: Vec<Diagnostic>,
     fingerprint: Fingerprint,
@@ -88,23 +87,22 @@ pub struct Config {
 }
 
 impl Config {
-    /// What is probably not as meant, in order.
+    /// The warnings, in order.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
     }
 
-    /// The regions that the configuration names: those of the defaults, of instances named with a region, and of groups
-    /// that name one.
+    /// The regions that the configuration names: in the defaults, in the names of instances, and in groups.
     pub fn regions(&self) -> &BTreeSet<String> {
         &self.linked.regions
     }
 
-    /// The accounts by name; none is the one that the credentials belong to.
+    /// The accounts by name; empty if there is only the account of the credentials.
     pub fn accounts(&self) -> &BTreeMap<String, Account> {
         &self.linked.accounts
     }
 
-    /// What it calls each account, by the id.
+    /// The names of the accounts, by account ID.
     pub fn account_names(&self) -> BTreeMap<&str, &str> {
         let accounts = self.linked.accounts.iter();
         accounts
@@ -112,13 +110,13 @@ impl Config {
             .collect()
     }
 
-    /// Where the configuration says to look: every account in its own regions, else in those of [`Config::regions`]. An
-    /// account of which neither is known has no site here.
+    /// The sites to read: every account in its own regions, or else in those of [`Config::regions`]. An account without any region has
+    /// no site here.
     pub fn sites(&self) -> BTreeSet<Site> {
         self.linked.sites.clone()
     }
 
-    /// The texts of all its files, in the order in which they were read, under one name. Where they are is no part of it.
+    /// The fingerprint of the texts of all files, in the order in which they were read. It does not depend on their paths.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
@@ -143,10 +141,10 @@ impl Config {
     }
 }
 
-/// Reads a configuration from texts: the first file and those that it would include. Follows no `include`.
+/// Parses a configuration from texts: the first file and the files that it would include. Does not follow `include`.
 ///
 /// # Errors
-/// Every problem of every file, sorted; warnings are among them.
+/// Every problem of every file, sorted, including warnings.
 pub fn parse(sources: Vec<Source>) -> Result<Config, Diagnostics> {
     let mut report = Report::default();
     let mut defs = Definitions::default();

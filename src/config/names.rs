@@ -1,11 +1,11 @@
-//! Which names may be given to what.
+//! Validation of names.
 //!
-//! Owns the rules of names. Does not know which names exist.
+//! Owns the rules for names. Does not know which names exist.
 
-/// Why a text cannot be the name of an instance, if so.
+/// Validates the name of an instance.
 ///
-/// The service takes two characters or more of letters, digits, `-`, `_` and `.`, the first and the last of them a
-/// letter, a digit or `_` (service model, `ResourceName`; the dot is known from its error message).
+/// The service accepts two or more letters, digits, `-`, `_` and `.`, of which the first and the last are a letter, a digit or
+/// `_` (service model, `ResourceName`; the dot is known from its error message).
 pub(super) fn instance(name: &str) -> Result<(), &'static str> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.chars().nth(1).is_none() {
@@ -23,7 +23,7 @@ pub(super) fn instance(name: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Why a text cannot be the name of a set, a service, a ruleset or a group, if so.
+/// Validates the name of a set, a service, a ruleset or a group.
 pub(super) fn definition(name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("a name has at least one character");
@@ -41,7 +41,7 @@ pub(super) fn definition(name: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Whether a text in `from` is meant as an address rather than a name: no name can look like this.
+/// Whether a text in `from` is an address rather than a name. No valid name looks like this.
 pub(super) fn looks_like_address(text: &str) -> bool {
     text.contains([':', '/'])
         || (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn no_definition_looks_like_an_address() {
+    fn definition_name_must_not_look_like_an_address() {
         for good in ["office", "3com", "cafe", "beef", "v1.2", "a"] {
             assert_eq!(definition(good), Ok(()), "{good}");
         }

@@ -1,7 +1,7 @@
-//! Named lists that may name each other: address sets and services.
+//! Named lists that may contain each other: address sets and services.
 //!
-//! Owns following the names, and finding circles. Does not know what the lists hold. No step recurses, since a chain of
-//! names can be as long as a file.
+//! Owns the expansion of names and the detection of cycles. Does not know the elements. Nothing recurses, because a chain of names
+//! can be as long as a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -12,21 +12,21 @@ use super::source::{Span, quote};
 use super::tree::Text;
 use crate::model::Code;
 
-/// What one element of a list is.
+/// A parsed element of a list.
 pub(super) enum Element<T> {
-    /// Things of their own.
+    /// Items.
     Items(Vec<T>),
     /// The name of another list.
     Name,
-    /// Nothing; the reason is reported.
+    /// Not valid, which was reported.
     Wrong,
 }
 
-/// How something that is no name of a list is written, where that can be told.
+/// Hints for texts that are not the name of a list.
 #[derive(Debug)]
 pub(super) struct Habit {
     pub(super) of: fn(&str) -> Option<String>,
-    /// Names of other things, each with what to say of it.
+    /// Names of other things, with a hint for each.
     pub(super) others: BTreeMap<String, fn(&str) -> String>,
 }
 
@@ -58,7 +58,7 @@ struct List<T> {
 }
 
 impl<T: Clone> Nested<T> {
-    /// Follows the names of all lists. `reserved` are the names with a meaning of their own, for suggestions.
+    /// Resolves the names in all lists. `reserved` are other valid words, for suggestions.
     pub(super) fn new(
         (kind, habit): (&'static str, Habit),
         reserved: Vec<&'static str>,
@@ -106,7 +106,7 @@ impl<T: Clone> Nested<T> {
                 }
             }
         }
-        all.report_circles(report);
+        all.report_cycles(report);
         all
     }
 
@@ -130,7 +130,7 @@ impl<T: Clone> Nested<T> {
         None
     }
 
-    /// Everything that a name stands for. An unknown name is reported.
+    /// The items of a list, with the lists that it contains. An unknown name is reported.
     pub(super) fn expand(
         &mut self,
         name: &str,
@@ -147,7 +147,7 @@ impl<T: Clone> Nested<T> {
         Some(flat)
     }
 
-    /// Every list by name, with everything that it stands for.
+    /// Every list by name, expanded.
     pub(super) fn all(&self) -> impl Iterator<Item = (&str, Vec<T>)> {
         self.ids
             .iter()
@@ -169,7 +169,7 @@ impl<T: Clone> Nested<T> {
         items
     }
 
-    /// Warns of the lists that nothing names.
+    /// Warns of lists that are not used.
     pub(super) fn report_unused(&self, report: &mut Report) {
         for (name, id) in &self.ids {
             let list = &self.lists[*id];
@@ -183,12 +183,12 @@ impl<T: Clone> Nested<T> {
         }
     }
 
-    /// Reports each circle once, at the name that closes it.
-    fn report_circles(&self, report: &mut Report) {
+    /// Reports each cycle once, at the name that closes it.
+    fn report_cycles(&self, report: &mut Report) {
         let names: Vec<&str> = self.ids.keys().map(String::as_str).collect();
         let mut done = vec![false; self.lists.len()];
         for start in 0..self.lists.len() {
-            // The way from `start`: each list with the next of its names to look at.
+            // The path from `start`: each list with the index of its next name.
             let mut way: Vec<(usize, usize)> = vec![(start, 0)];
             let mut place: BTreeMap<usize, usize> = BTreeMap::from([(start, 0)]);
             while let Some((id, next)) = way.last_mut() {
@@ -222,7 +222,7 @@ impl<T: Clone> Nested<T> {
     }
 }
 
-/// `a -> b -> a`, without the middle if it is long.
+/// `a -> b -> a`, truncated if it is long.
 fn way_of<'a>(circle: impl ExactSizeIterator<Item = &'a str>, last: &str) -> String {
     const SHOWN: usize = 10;
     let length = circle.len();

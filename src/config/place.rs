@@ -1,13 +1,13 @@
-//! Where an instance is named to be: by its name alone, or with its region, or with its account too.
+//! The name of an instance in the configuration, with or without region and account.
 //!
-//! Owns the form `account/region/name`. Does not know which accounts, regions and instances there are.
+//! Owns the syntax `account/region/name`. Does not know which accounts, regions and instances exist.
 
 use crate::model::{InstanceId, Site};
 
-/// The name of a table under `[instances]`. What it leaves open could be anything.
+/// The name of a table under `[instances]`. A missing part matches anything.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The account, by the name that the configuration gives it.
+    /// The name of the account in the configuration.
     pub account: Option<String>,
     /// The region.
     pub region: Option<String>,
@@ -16,7 +16,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// `name`, `region/name` or `account/region/name`; `None` for more parts.
+    /// Parses `name`, `region/name` or `account/region/name`; `None` if there are more parts.
     pub fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split('/').collect();
         let owned = |text: &str| Some(text.to_owned());
@@ -33,12 +33,12 @@ impl Place {
         })
     }
 
-    /// Whether this instance is meant, as far as it is said.
+    /// Whether the name may mean this instance.
     pub fn holds(&self, id: &InstanceId) -> bool {
         self.name == id.name && self.could_be_in(&id.site())
     }
 
-    /// Whether this instance is meant, and nothing about it is left open.
+    /// Whether the name means this instance and no part is missing.
     pub(super) fn is_all_of(&self, id: &InstanceId) -> bool {
         let Self {
             account,
@@ -48,7 +48,7 @@ impl Place {
         *account == id.account && region.as_ref() == Some(&id.region) && *name == id.name
     }
 
-    /// Whether it may be there.
+    /// Whether the instance may be in this site.
     pub(super) fn could_be_in(&self, site: &Site) -> bool {
         let Self {
             account,

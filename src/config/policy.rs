@@ -1,15 +1,15 @@
-//! The policies that are built in, and those of the configuration with their names followed.
+//! The built-in policies, and those of the configuration with resolved names.
 //!
 //! Owns the list of built-in policies:
 //!
 //! | id | violated when |
 //! |---|---|
-//! | `admin-open-to-world` | a port for administration (SSH, RDP, telnet, VNC, `WinRM`, X11, SMB, Docker, Kubernetes, etcd) lets the world in |
-//! | `database-open-to-world` | a port of a database, a cache or a search engine lets the world in |
-//! | `all-open-to-world` | a rule that allows `all` lets the world in |
+//! | `admin-open-to-world` | a port for administration (SSH, RDP, telnet, VNC, `WinRM`, X11, SMB, Docker, Kubernetes, etcd) is open to the world |
+//! | `database-open-to-world` | a port of a database, a cache or a search engine is open to the world |
+//! | `all-open-to-world` | a rule that allows `all` is open to the world |
 //!
-//! The world is more than a `/8` of IPv4 or a `/32` of IPv6, however it is put together. They warn; a `[[policy]]` with
-//! their `id` and nothing but a `severity` makes them `deny`, `warn` or `off`. Does not judge anything.
+//! The world is more addresses than a `/8` of IPv4 or a `/32` of IPv6 has. They warn; a `[[policy]]` with their `id` and
+//! only a `severity` makes them `deny`, `warn` or `off`. Does not check firewalls.
 
 use std::collections::BTreeMap;
 
@@ -19,16 +19,16 @@ use super::follow::Names;
 use super::selector::Selector;
 use crate::model::{Cells, Demand, Key, Policy, PolicySeverity, Protocol};
 
-/// More addresses than the largest network that one organisation holds are the world: a /8 was the largest block of IPv4
-/// ever assigned, and a /32 is what a provider gets of IPv6.
+/// The prefix lengths of IPv4 and IPv6 above which a port is open to the world: a /8 is the largest IPv4 block ever assigned to one
+/// organization, and a provider gets a /32 of IPv6.
 const WORLD: (u8, u8) = (8, 32);
 
-/// What nobody administers from everywhere. Beside the services with a name: X11, and Docker without TLS.
+/// The ports of administration. Besides the services with a name: X11, and Docker without TLS.
 const ADMIN: [i32; 14] = [
     22, 23, 445, 2375, 2376, 2379, 3389, 5900, 5901, 5985, 5986, 6000, 6443, 10250,
 ];
 
-/// Where data is kept: SQL Server, Oracle, `MySQL`, `PostgreSQL`, `CouchDB`, Redis, Cassandra, Kafka, Elasticsearch,
+/// The ports of databases: SQL Server, Oracle, `MySQL`, `PostgreSQL`, `CouchDB`, Redis, Cassandra, Kafka, Elasticsearch,
 /// `OpenSearch`, memcached, `MongoDB`.
 const DATABASES: [i32; 15] = [
     1433, 1434, 1521, 3306, 4333, 5432, 5984, 6379, 9042, 9092, 9200, 9300, 11211, 27017, 27018,
@@ -40,7 +40,7 @@ const BUILT_IN: [&str; 3] = [
     "all-open-to-world",
 ];
 
-/// A policy, and the instances it is for.
+/// A policy, and the instances that it applies to.
 #[derive(Debug)]
 pub(super) struct Linked {
     pub(super) policy: Policy,
@@ -53,7 +53,7 @@ pub(super) fn is_built_in(id: &str) -> bool {
     BUILT_IN.contains(&id)
 }
 
-/// Every policy by name, and whether it forbids something, so that a rule can be excepted from it.
+/// Every policy by name, and whether it forbids access, so that a rule can have a waiver from it.
 pub(super) fn waivable(defs: &Named<PolicyDef>) -> BTreeMap<String, bool> {
     let built_in = BUILT_IN.iter().map(|id| ((*id).to_owned(), true));
     let own = defs.0.iter().filter(|(id, _)| !is_built_in(id));
@@ -64,7 +64,7 @@ pub(super) fn waivable(defs: &Named<PolicyDef>) -> BTreeMap<String, bool> {
     built_in.chain(own).collect()
 }
 
-/// Follows the names in policies. Those that are off are left out.
+/// Resolves the names in policies. Policies that are off are left out.
 pub(super) fn link(names: &mut Names, defs: Named<PolicyDef>, report: &mut Report) -> Vec<Linked> {
     let mut all = Vec::new();
     let mut severities = BTreeMap::new();
@@ -105,7 +105,7 @@ pub(super) fn link(names: &mut Names, defs: Named<PolicyDef>, report: &mut Repor
             names.rule(rule, report).literally(&mut required);
             demands.push(Demand::Require(required));
         }
-        // Names are followed also where the policy is off, so that a mistake does not wait until it is on.
+        // Names are resolved although the policy is off, so that mistakes are reported before it is on.
         let Severity::On(severity) = severity.unwrap_or(Severity::On(PolicySeverity::Deny)) else {
             continue;
         };

@@ -206,7 +206,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_answered(text in any::<String>()) {
+        fn parser_does_not_panic(text in any::<String>()) {
             parse(&text);
         }
 

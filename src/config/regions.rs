@@ -1,6 +1,6 @@
-//! The regions that a configuration names.
+//! Validation of regions.
 //!
-//! Owns the form of a region, and the warning about one that is not known. Does not decide whether one is looked at.
+//! Owns the form of a region, and the warning about an unknown region. Does not decide which regions are read.
 
 use super::diagnostic::Report;
 use super::habits;
@@ -8,8 +8,8 @@ use super::source::{Span, quote};
 use super::suggest::nearest;
 use crate::model::{Code, REGIONS};
 
-/// Whether a text can be a region. One that cannot is an error, since it would become part of a host name; one that
-/// only is not known is a warning.
+/// Whether a text can be a region. An impossible region is an error, because it would become a part of a host name; an unknown
+/// region is a warning.
 pub(super) fn check(report: &mut Report, region: &str, span: Span) -> bool {
     let possible = is_possible(region);
     if !possible {

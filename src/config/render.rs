@@ -1,6 +1,6 @@
-//! Problems as people see them: the source line, a caret and the hint.
+//! Prints problems with the source line, a caret and the hint.
 //!
-//! Owns the look. Does not find problems, and to know whether it writes to a terminal.
+//! Owns the layout. Does not find problems, or know whether it writes to a terminal.
 
 use std::fmt::Write as _;
 
@@ -14,8 +14,8 @@ use crate::model::Origin;
 use crate::strings;
 
 impl Diagnostics {
-    /// Every problem with its source line, a caret and its hint, then how many there are. With `color`, ANSI escapes
-    /// mark the parts; nothing is said by colour alone. Ends with a newline.
+    /// Every problem with its source line, a caret and its hint, then the number of problems. `color` adds ANSI escapes, which carry no
+    /// information of their own. Ends with a newline.
     pub fn render(&self, color: bool) -> String {
         let mut out = String::new();
         for problem in self {
@@ -37,7 +37,7 @@ impl Diagnostics {
 }
 
 impl Diagnostic {
-    /// This problem alone, as [`Diagnostics::render`] shows it. Ends with a newline.
+    /// This problem alone, like [`Diagnostics::render`]. Ends with a newline.
     pub fn render(&self, color: bool) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
@@ -65,7 +65,7 @@ impl Diagnostic {
                 AnnotationKind::Context,
             )));
         }
-        // The lines are cut already, so the renderer need not cut them again.
+        // The lines are truncated already.
         let renderer = if color {
             Renderer::styled()
         } else {
@@ -85,8 +85,7 @@ impl Diagnostic {
     }
 }
 
-/// Whether the renderer drew a line only to say that a second place follows, as it does where we name the place apart
-/// from the snippet.
+/// Whether the renderer drew a line only to introduce a second place, which it does because we print the place ourselves.
 fn is_filler(line: &str) -> bool {
     line.contains(":::") && line.chars().all(|c| "0123456789\u{1b}[;m: ".contains(c))
 }
@@ -102,7 +101,7 @@ fn at<'a>(
     let snippet = Snippet::source(excerpt.text.as_str())
         .line_start(origin.line)
         .annotation(kind.span(excerpt.start..excerpt.end));
-    // The renderer counts columns itself, which goes wrong where the start of the line is cut off.
+    // The renderer's own column is wrong if the start of the line is truncated.
     if excerpt.text[..excerpt.start].chars().count() + 1 == origin.column {
         return vec![snippet.path(origin.file.as_ref()).into()];
     }

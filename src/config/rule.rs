@@ -1,52 +1,52 @@
-//! A rule whose names have been followed, and what of it one instance gets.
+//! Rules with resolved names, and the part of a rule that an instance gets.
 //!
-//! Owns the address families: what a protocol and an instance can take. Does not know groups, modes and dates.
+//! Owns the address families that protocols and instances accept. Does not know groups, modes or dates.
 
 use std::sync::Arc;
 
 use super::source::Span;
 use super::until;
 use crate::model::{
-    self, AddressType, Declaration, Key, NOTICE, Note, Origin, Protocol, Sources, Waiver,
+    self, AddressType, Declaration, EXPIRY_NOTICE, Key, Note, Origin, Protocol, Sources, Waiver,
 };
 
-/// One line of the configuration.
+/// A line of the configuration.
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) span: Span,
     pub(super) items: Box<[Item]>,
     pub(super) sources: Sources,
-    /// The first address of each family that is written out in `from`.
+    /// The first literal address of each family in `from`.
     pub(super) literals: Literals,
-    /// Policies that are to overlook it.
+    /// The policies that it is exempt from.
     pub(super) waive: Box<[String]>,
-    /// Whether sources of a family that the protocol or the instance lacks are kept: what is live may have them.
+    /// Whether sources are kept of an address family that the protocol or the instance does not have, as live rules may have them.
     pub(super) any_family: bool,
 }
 
-/// Where addresses stand that are written out, rather than named by a set or a word.
+/// The spans of literal addresses.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Literals {
     pub(super) ipv4: Option<Span>,
     pub(super) ipv6: Option<Span>,
 }
 
-/// One element of `allow`. A key that two elements name belongs to the first.
+/// An element of `allow`. A key of two elements belongs to the first.
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) declared: Arc<Declaration>,
     pub(super) keys: Arc<[Key]>,
 }
 
-/// What must go.
+/// A line of `absent`.
 #[derive(Debug)]
 pub(super) struct Absence {
     pub(super) rule: Rule,
-    /// Whether the keys go with all their sources.
+    /// Whether the keys are absent with all their sources.
     pub(super) whole: bool,
 }
 
-/// Whether IPv4 and IPv6 sources mean something.
+/// The address families that a protocol or an instance accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Families {
     pub(super) ipv4: bool,
@@ -81,7 +81,7 @@ impl Families {
         if !self.ipv6 {
             sources.clear_ipv6();
         }
-        // Nobody at all reaches a protocol of a family that is not there, so an alias must not keep the rule alive.
+        // A protocol of a missing family is not reachable at all, so an alias must not keep the rule.
         if self.ipv4 || self.ipv6 {
             sources
         } else {
@@ -112,7 +112,7 @@ impl Item {
         }
     }
 
-    /// What any of the keys takes. `ping` takes both families, one for each of its keys.
+    /// The families that any of the keys accepts. `ping` accepts both, one for each of its keys.
     pub(super) fn families(&self) -> Families {
         let any =
             |family: fn(Families) -> bool| self.keys.iter().any(|key| family(Families::of(*key)));
@@ -130,17 +130,17 @@ impl Rule {
         self.items.iter().flat_map(keys)
     }
 
-    /// Whom it lets in, as it is written.
+    /// The texts of `from`.
     pub(super) fn from(&self) -> &[String] {
         self.items.first().map_or(&[], |item| &item.declared.from)
     }
 
-    /// Where it is declared.
+    /// The place of the line.
     pub(super) fn origin(&self) -> Option<Origin> {
         Some(self.items.first()?.declared.origin.clone())
     }
 
-    /// The first instant at which it is no longer wanted.
+    /// The first instant at which the rule is not in force.
     pub(super) fn until(&self) -> Option<time::OffsetDateTime> {
         self.items.first()?.declared.until
     }
@@ -152,7 +152,7 @@ impl Rule {
         }
     }
 
-    /// The families of sources that a key gets on an instance with these.
+    /// The families of sources of a key on an instance with these families.
     pub(super) fn takes(&self, key: Key, there: Families) -> Families {
         if self.any_family {
             Families::BOTH
@@ -161,7 +161,7 @@ impl Rule {
         }
     }
 
-    /// Each key with the sources that its protocol takes, whatever families the instance has.
+    /// Adds each key with the sources that its protocol accepts, for any instance.
     pub(super) fn literally(&self, rules: &mut Vec<model::Rule>) {
         for item in &self.items {
             for key in &*item.keys {
@@ -173,7 +173,7 @@ impl Rule {
         }
     }
 
-    /// Each key with the sources that its protocol and the instance take, and notes on what is left out.
+    /// Adds each key with the sources that its protocol and the instance accept, and notes on sources that are left out.
     pub(super) fn for_instance(
         &self,
         there: Families,
@@ -202,8 +202,8 @@ impl Rule {
                 )));
             }
         }
-        for (gone, family) in [(left_out.0, "IPv4"), (left_out.1, "IPv6")] {
-            if gone {
+        for (is_left_out, family) in [(left_out.0, "IPv4"), (left_out.1, "IPv6")] {
+            if is_left_out {
                 notes.push(self.note(format!(
                     "{family} sources are left out: the instance has no {family}"
                 )));
@@ -216,8 +216,8 @@ impl Rule {
             (!takes.ipv4 && !self.sources.ipv4().is_empty(), "IPv4"),
             (!takes.ipv6 && !self.sources.ipv6().is_empty(), "IPv6"),
         ];
-        for (gone, family) in families {
-            if gone {
+        for (is_left_out, family) in families {
+            if is_left_out {
                 notes.push(self.note(format!(
                     "{family} sources are left out: `{}` takes none",
                     item.text()
@@ -226,8 +226,7 @@ impl Rule {
         }
     }
 
-    /// What the policies that it names are to overlook, where these are the rules that come of it, or were to overlook while
-    /// it was in force.
+    /// The waivers of the line for these rules, which are its rules, in force or not.
     pub(super) fn waivers(&self, rules: &[model::Rule], in_force: bool) -> Vec<Waiver> {
         if self.waive.is_empty() {
             return Vec::new();
@@ -242,7 +241,7 @@ impl Rule {
         rules.iter().map(waiver).collect()
     }
 
-    /// The place of an address that is written out and that this instance cannot take, with the name of its family.
+    /// The span of a literal address of a family that this instance does not have, with the name of the family.
     pub(super) fn misplaced(&self, there: Families) -> Option<(Span, &'static str)> {
         if self.any_family {
             return None;
@@ -259,7 +258,7 @@ impl Rule {
             .map(|span| (span, "IPv6")))
     }
 
-    /// Whether the rule is over, and a note if it soon will be.
+    /// Whether the rule has ended; adds a note if it will end soon.
     pub(super) fn is_expired(&self, as_of: time::OffsetDateTime, notes: &mut Vec<Note>) -> bool {
         let Some(until) = self.until() else {
             return false;
@@ -267,7 +266,7 @@ impl Rule {
         if until <= as_of {
             return true;
         }
-        if until - as_of <= NOTICE {
+        if until - as_of <= EXPIRY_NOTICE {
             let allow: Vec<&str> = self.items.iter().map(Item::text).collect();
             notes.push(self.note(format!(
                 "`{}` expires: it is good until {}",

@@ -1,6 +1,6 @@
-//! Which instances a group takes.
+//! Selectors: the condition by which a group matches instances.
 //!
-//! Owns globs over names, regions and tags. Does not look at anything else of an instance.
+//! Owns globs for names, accounts, regions and tags. Does not know other attributes of an instance.
 
 mod pattern;
 
@@ -10,7 +10,7 @@ use super::place::Place;
 use super::source::Span;
 use crate::model::{Instance, Site};
 
-/// A text to be met, literally or as a pattern with `*`, `?` and `[...]`.
+/// A literal text, or a pattern with `*`, `?` and `[...]`.
 #[derive(Clone, Debug)]
 pub(super) enum Glob {
     Literal(String),
@@ -19,7 +19,7 @@ pub(super) enum Glob {
 
 impl Glob {
     /// # Errors
-    /// A pattern that cannot be one, with the reason.
+    /// The pattern is not valid, with the reason.
     pub(super) fn new(text: &str) -> Result<Self, &'static str> {
         if !text.contains(['*', '?', '[']) {
             return Ok(Self::Literal(text.to_owned()));
@@ -36,7 +36,7 @@ impl Glob {
         }
     }
 
-    /// Whether it takes every text that `other` takes, as far as that is plain to see.
+    /// Whether it matches every text that `other` matches. `false` if that is hard to decide.
     fn includes(&self, other: &Self) -> bool {
         match other {
             Self::Literal(text) => self.matches(text),
@@ -47,7 +47,7 @@ impl Glob {
         }
     }
 
-    /// Texts that it takes, as different as they can easily be.
+    /// Different texts that it matches.
     pub(super) fn examples(&self) -> Vec<String> {
         let examples = match self {
             Self::Literal(text) => vec![text.clone()],
@@ -59,7 +59,7 @@ impl Glob {
             .collect()
     }
 
-    /// As the configuration spells it.
+    /// The text in the configuration.
     pub(super) fn text(&self) -> &str {
         match self {
             Self::Literal(text) => text,
@@ -67,7 +67,7 @@ impl Glob {
         }
     }
 
-    /// Whether no text meets both, as far as that is plain to see: from the texts before the first sign of a pattern.
+    /// Whether no text matches both, decided by the texts before the first wildcard. `false` if they do not decide.
     fn excludes(&self, other: &Self) -> bool {
         let start = |glob: &Self| match glob {
             Self::Literal(text) => text.clone(),
@@ -93,11 +93,11 @@ impl Glob {
     }
 }
 
-/// Every condition that is given must hold; of several values of one condition any will do. No values: not given.
+/// All conditions must hold; of several values of one condition, one must match. A condition without values always holds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Selector {
     pub(super) names: Vec<Glob>,
-    /// Each with its place, since which accounts there are is only known when all files are read.
+    /// With spans, because the accounts are known only after all files are read.
     pub(super) accounts: Vec<(Glob, Span)>,
     pub(super) regions: Vec<Glob>,
     pub(super) tags: Vec<(String, Vec<Glob>)>,
@@ -122,7 +122,7 @@ impl Selector {
         accounts.map(|(glob, _)| glob.clone()).collect()
     }
 
-    /// Whether every instance that meets `other` meets this too, as far as their texts tell.
+    /// Whether every instance that matches `other` matches this too. `false` if the texts do not decide it.
     pub(super) fn includes(&self, other: &Self) -> bool {
         let covered = |ours: &[Glob], theirs: &[Glob]| {
             let takes = |their: &Glob| ours.iter().any(|our| our.includes(their));
@@ -137,7 +137,7 @@ impl Selector {
             })
     }
 
-    /// Whether no instance meets both, as far as their texts tell.
+    /// Whether no instance matches both. `false` if the texts do not decide it.
     pub(super) fn excludes(&self, other: &Self) -> bool {
         let apart = |ours: &[Glob], theirs: &[Glob]| {
             let excluded = |our: &Glob| theirs.iter().all(|their| our.excludes(their));
@@ -152,8 +152,7 @@ impl Selector {
             })
     }
 
-    /// Whether an instance of this place could match, and whether it does whatever else it is. What the place leaves open
-    /// could be anything.
+    /// Whether some instance with this name may match, and whether every such instance matches.
     pub(super) fn takes(&self, place: &Place) -> (bool, bool) {
         let Place {
             account,
@@ -173,12 +172,12 @@ impl Selector {
         (possible, certain)
     }
 
-    /// Whether an instance of this site could match.
+    /// Whether an instance of this site may match.
     pub(super) fn takes_site(&self, site: &Site) -> bool {
         self.takes_account(site.account.as_deref()) && self.takes_region(&site.region)
     }
 
-    /// Whether an instance of this account could match.
+    /// Whether an instance of this account may match.
     pub(super) fn takes_account(&self, account: Option<&str>) -> bool {
         let mut globs = self.accounts.iter();
         self.accounts.is_empty()

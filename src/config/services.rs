@@ -1,7 +1,7 @@
 //! The built-in services.
 //!
-//! Owns the table of names and ports, from the IANA registry of service names unless the line says otherwise. Does not
-//! hold the user's own services; `link` does.
+//! Owns the table of names and ports, from the IANA registry of service names unless a line says otherwise. Does not contain the
+//! user's services.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -19,7 +19,7 @@ const fn udp(port: i32) -> Ports {
     (Protocol::Udp, port, port)
 }
 
-/// Name and keys. Of several names of one key the first is the one that is shown.
+/// Name and keys. Of several names for one key, the first is printed.
 const TABLE: &[(&str, &[Ports])] = &[
     ("ssh", &[tcp(22)]),
     ("http", &[tcp(80)]),
@@ -143,7 +143,7 @@ pub(crate) fn service_keys(name: &str) -> Option<&'static [Key]> {
     BY_NAME.get(name).map(Vec::as_slice)
 }
 
-/// The name of the built-in service that is just this key, such as `ssh` for `tcp/22`.
+/// The name of the built-in service with only this key, such as `ssh` for `tcp/22`.
 pub(crate) fn service_name(key: Key) -> Option<&'static str> {
     BY_KEY.get(&key).copied()
 }

@@ -1,33 +1,32 @@
-//! The text of one file, and where in it something stands.
+//! The text of a file, and places in it.
 //!
-//! Owns the way from bytes to line and column, in time that does not grow with the length of a line. Does not know
-//! what the text means, and to read files.
+//! Owns the conversion from byte offsets to line and column, in time that does not grow with the length of a line. Does not know
+//! the meaning of the text, or read files.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::model::{Origin, begins_command, is_unsafe, sanitize_line};
 
-/// How many bytes lie between two counts of characters: small enough that a look-up is quick, large enough that the
-/// counts take an eighth of the text's memory.
+/// The distance in bytes between two counts of characters: small enough for a fast lookup, large enough that the counts take an
+/// eighth of the memory of the text.
 const STRIDE: usize = 64;
 
 /// One file: its name as the user would write it, and its text.
 ///
-/// A byte order mark is not part of the text. Bytes that are not UTF-8 are remembered, and reported by
-/// [`parse`](super::parse).
+/// A byte order mark is not part of the text. Bytes that are not UTF-8 are recorded and reported by [`parse`](super::parse).
 #[derive(Clone, Debug)]
 pub struct Source {
     name: Arc<str>,
     text: String,
-    /// The first byte that is not UTF-8, and what may be the matter.
+    /// The first byte that is not UTF-8, and the probable reason.
     broken: Option<(usize, Option<&'static str>)>,
     line_starts: Vec<usize>,
     /// Characters before each multiple of [`STRIDE`].
     characters: Vec<usize>,
 }
 
-/// A stretch of one of the files, in bytes. Every rule has several, so it is small: no file is as long as 4 GiB.
+/// A range of bytes in one of the files. Every rule has several, so it is small: no file has 4 GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Span {
     file: u32,
@@ -64,18 +63,18 @@ impl Span {
     }
 }
 
-/// A part of a line that is safe to show.
+/// A part of a line that is safe to print.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Excerpt {
-    /// Without control characters, at most about [`Source::SHOWN`] characters around the place.
+    /// Without control characters, at most about [`Source::SHOWN`] characters on either side of the place.
     pub(super) text: String,
-    /// The bytes of `text` that are meant.
+    /// The marked bytes of `text`.
     pub(super) start: usize,
     pub(super) end: usize,
 }
 
 impl Source {
-    /// The most characters shown on either side of the start of a place: a line that is longer is cut.
+    /// The most characters printed on either side of the start of a place; longer lines are truncated.
     const SHOWN: usize = 100;
 
     /// A file that is known to be text.
@@ -155,7 +154,7 @@ impl Source {
         self.characters[chunk] + count(&self.text.as_bytes()[chunk * STRIDE..at])
     }
 
-    /// What to show of the line where `start..end` begins.
+    /// The excerpt of the line where `start..end` begins.
     pub(super) fn excerpt(&self, start: usize, end: usize) -> Excerpt {
         let start = self.boundary(start);
         let line = self.line_starts.partition_point(|first| *first <= start);
@@ -208,17 +207,17 @@ impl Source {
     }
 }
 
-/// Characters that begin in these bytes.
+/// The number of characters that begin in these bytes.
 fn count(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| (**byte & 0xc0) != 0x80).count()
 }
 
-/// Appends `line[range]`, character for character, so that the caret still points at the right column.
+/// Appends `line[range]` character by character, so that the caret still points at the right column.
 fn append_shown(out: &mut String, line: &str, range: Range<usize>) {
     for (at, c) in line[range.clone()].char_indices() {
         out.push(match c {
             '\t' => ' ',
-            // The source line comes behind its number, where only the commands that may stand anywhere are commands.
+            // The line comes after its number, where only commands are recognized that may be anywhere in a line.
             c if is_unsafe(c) || (c == '#' && begins_command(&line[range.start + at..])) => {
                 '\u{fffd}'
             }
@@ -227,7 +226,7 @@ fn append_shown(out: &mut String, line: &str, range: Range<usize>) {
     }
 }
 
-/// A name from a file as messages show it: in backticks, visible and not endless.
+/// A name from a file in backticks, with unsafe characters escaped, and truncated if it is long.
 pub(super) fn quote(text: &str) -> String {
     const MOST: usize = 80;
     match text.char_indices().nth(MOST) {

@@ -1,6 +1,6 @@
-//! Who gets in: addresses, networks and the words that stand for everybody.
+//! Source expressions: addresses, networks and keywords such as `anywhere`.
 //!
-//! Owns the spelling of addresses. Refuses whatever could be read in two ways, and to know sets by name; `link` does.
+//! Owns their syntax, which refuses everything ambiguous. Does not know address sets; `link` does.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -12,33 +12,33 @@ use super::port_expr::Wrong;
 use super::source::quote;
 use crate::model::{LIGHTSAIL_CONNECT, V4_ANYWHERE, V6_ANYWHERE};
 
-/// The words that cannot be the name of a set.
+/// The keywords, which cannot be the name of a set.
 pub(super) const KEYWORDS: [&str; 4] =
     ["anywhere", "anywhere-v4", "anywhere-v6", LIGHTSAIL_CONNECT];
 
-/// One thing that a source can be.
+/// A source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SourceExpr {
     /// A network.
     Net(IpNet),
-    /// The one alias there is.
+    /// The only alias.
     LightsailConnect,
 }
 
-/// What a text in `from`, or in a set, says.
+/// A parsed text of `from` or of a set.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Parsed {
     /// One of the [`KEYWORDS`].
     Keyword(&'static [SourceExpr]),
-    /// An address or a network that is written out.
+    /// A literal address or network.
     Literal(IpNet),
-    /// It can only be the name of a set.
+    /// A text that can only be the name of a set.
     Name,
-    /// It is meant as an address and is none.
+    /// A text that looks like an address and is not valid.
     Wrong(Wrong),
 }
 
-/// Reads one text.
+/// Parses a text.
 pub(super) fn parse(text: &str) -> Parsed {
     const V4: SourceExpr = SourceExpr::Net(IpNet::V4(V4_ANYWHERE));
     const V6: SourceExpr = SourceExpr::Net(IpNet::V6(V6_ANYWHERE));
@@ -115,7 +115,7 @@ fn network(text: &str) -> Result<IpNet, Wrong> {
     Ok(net)
 }
 
-/// What may have been meant by a text that is not a valid address.
+/// The hint for a text that is not a valid address.
 fn not_an_address(address: &str, length: Option<&str>) -> String {
     if let Some(plain) = without_leading_zeros(address) {
         let network = length
@@ -258,7 +258,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_answered(text in any::<String>(), digits in "[0-9./:]{0,24}") {
+        fn parser_does_not_panic(text in any::<String>(), digits in "[0-9./:]{0,24}") {
             parse(&text);
             parse(&digits);
         }

@@ -1,16 +1,16 @@
-//! "Did you mean": the nearest of the words that were possible.
+//! Suggestions: the most similar valid word.
 //!
-//! Owns how it is said. Does not spend more than a bounded effort, however many names are wrong.
+//! Owns the wording. Its effort is limited, however many names are wrong. Does not know the valid words.
 
 use super::diagnostic::{Problem, Report};
 use super::source::{Span, quote};
 use crate::model::Code;
 use crate::strings;
 
-/// Comparisons made in one run: some hundredths of a second. A file with more wrong names than this needs another help.
+/// The most comparisons in one run, which take some hundredths of a second. Suggestions do not help a file with more wrong names.
 const EFFORT: usize = 200_000;
 
-/// The nearest candidate, if one is near enough to have been meant, as long as there is effort left.
+/// The most similar candidate, if one is similar enough and the limit of comparisons is not reached.
 pub(super) fn nearest<'a>(
     compared: &mut usize,
     word: &str,
@@ -25,7 +25,7 @@ pub(super) fn nearest<'a>(
 }
 
 impl Report {
-    /// An error about a word that is none of the possible ones.
+    /// Reports a word that is not one of the valid ones.
     pub(super) fn unknown<'a>(
         &mut self,
         code: Code,

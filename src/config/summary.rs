@@ -1,6 +1,6 @@
-//! What a configuration holds, without looking at any instance: what `check` says of a valid one.
+//! Summary of a configuration without instances, for `check`.
 //!
-//! Owns the counting and the calendar. Does not say what an instance gets.
+//! Owns the numbers of lines, groups and instances, and the list of expiring rules. Does not know which rules an instance has.
 
 use time::OffsetDateTime;
 
@@ -8,19 +8,19 @@ use super::Config;
 use super::rule::Rule;
 use crate::model::Note;
 
-/// How much there is.
+/// The size of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// Lines that allow something.
+    /// The number of lines that allow access.
     pub rules: usize,
-    /// Groups.
+    /// The number of groups.
     pub groups: usize,
-    /// Instances with a table of their own.
+    /// The number of instances with a table of their own.
     pub instances: usize,
 }
 
 impl Config {
-    /// How much there is.
+    /// The size of the configuration.
     pub fn summary(&self) -> Summary {
         Summary {
             rules: self.rules().count(),
@@ -29,7 +29,7 @@ impl Config {
         }
     }
 
-    /// Rules that are over as of this instant, or soon will be, in the order of the files.
+    /// Notes on rules that have ended at this instant or will end soon, in the order of the files.
     pub fn expiring(&self, as_of: OffsetDateTime) -> Vec<Note> {
         let mut notes = Vec::new();
         for rule in self.rules() {

@@ -1,6 +1,6 @@
-//! What the TOML parser says about a file that is no TOML.
+//! Syntax errors of TOML.
 //!
-//! Owns the way from its errors to ours, and the taking apart of deep trees. Does not know the language.
+//! Owns the conversion of the parser's errors, and the disposal of deep trees. Does not know the language.
 
 use std::ops::Range;
 
@@ -11,10 +11,10 @@ use super::habits;
 use super::source::{Span, quote};
 use crate::model::Code;
 
-/// What the parser says of a key without its value.
+/// The message of the parser for a key without a value.
 const NO_ASSIGNMENT: &str = "missing assignment";
 
-/// How many errors are given the place of a first definition: finding it looks through the text.
+/// The most errors for which the first definition is searched, because each search scans the text.
 const READ_ACTIONS: usize = 20;
 
 /// What came of a part of a file.
@@ -54,7 +54,7 @@ pub(super) fn report(
             .hint(habits::COLON);
         return Parsed::Foreign;
     }
-    // The parser names no place for some errors; the place of the one before is the nearest there is.
+    // The parser gives no place for some errors, so the place of the previous error is used.
     let mut last = 0;
     let (mut looks, mut partial, mut is_pasted) = (0, false, false);
     for error in errors {
@@ -62,7 +62,7 @@ pub(super) fn report(
         last = range.start;
         let span = place(range.clone());
         match error.message() {
-            // The parser puts tables of one name together and goes on.
+            // The parser merges tables of the same name and continues.
             "duplicate key" => {
                 looks += 1;
                 let first = if looks <= READ_ACTIONS {
@@ -101,7 +101,7 @@ pub(super) fn report(
     }
 }
 
-/// Where the table or the key was first written that `again` defines again, as far as the letters of the lines tell.
+/// The first definition of the table or key that `again` repeats, found by comparing texts.
 fn first_definition(text: &str, again: Range<usize>) -> Option<Range<usize>> {
     let from = text
         .get(..again.start)?
@@ -136,11 +136,11 @@ fn first_definition(text: &str, again: Range<usize>) -> Option<Range<usize>> {
     defined.last()
 }
 
-/// How deep a tree may be to be dropped by the drop that the compiler writes. No valid file is deeper than ten.
+/// The depth up to which a tree is dropped recursively. No valid file is deeper than ten.
 const SHALLOW: usize = 100;
 
-/// Drops a tree, a deep one without recursion. The parser bounds brackets and dotted keys each on their own, so together
-/// they can nest thousands deep, and that would take as many stack frames.
+/// Drops a tree, without recursion if it is deep. The parser limits brackets and dotted keys separately, so together they can
+/// nest thousands of levels deep, which would need as many stack frames.
 pub(super) fn dismantle(root: DeTable<'_>) {
     if !root
         .values()

@@ -1,6 +1,6 @@
-//! The tables of groups and instances whose names have been followed.
+//! The tables of groups and instances, with resolved names.
 //!
-//! Owns their shape. Does not know which instances there are.
+//! Owns their types. Does not know which instances exist.
 
 use std::collections::BTreeSet;
 
@@ -11,14 +11,14 @@ use super::selector::Selector;
 use super::source::Span;
 use crate::model::{Mode, Strategy};
 
-/// Rules and settings, of a group or an instance.
+/// The rules and settings of a group or an instance.
 #[derive(Debug)]
 pub(super) struct Settings {
-    /// Places in the list of all rulesets.
+    /// Indices into the list of all rulesets.
     pub(super) uses: BTreeSet<usize>,
     pub(super) rules: Box<[Rule]>,
     pub(super) absent: Box<[Absence]>,
-    /// What `rules` and `absent` come to, in pairs of port and source.
+    /// The number of pairs of port and source of `rules` and `absent`.
     pub(super) own_pairs: usize,
     pub(super) mode: Option<(Mode, Span)>,
     pub(super) strategy: Option<(Strategy, Span)>,
@@ -44,7 +44,7 @@ pub(super) struct Declared {
 }
 
 impl Settings {
-    /// Whether nothing is said.
+    /// Whether there are no rules and no settings.
     pub(super) fn is_empty(&self) -> bool {
         let Self {
             uses,

@@ -1,13 +1,14 @@
-//! Until when a rule is wanted.
+//! `until`: the end of a rule.
 //!
-//! Owns the reading of dates. Refuses a time without a zone, which would mean something else on another machine.
+//! Owns the parser of dates. A time without an offset is refused, because its meaning would depend on the machine. Does not read a
+//! clock.
 
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
 use toml_datetime::{Datetime, Offset};
 
 use super::port_expr::Wrong;
 
-/// The first instant at which a rule is no longer wanted. A date is good through that day, UTC; a date-time is exact.
+/// Parses the first instant at which a rule is not in force. A date includes that day in UTC; a date-time is exact.
 pub(super) fn parse(value: &Datetime) -> Result<OffsetDateTime, Wrong> {
     let fail = |message: &str, hint: &str| {
         Err(Wrong {
@@ -30,7 +31,7 @@ pub(super) fn parse(value: &Datetime) -> Result<OffsetDateTime, Wrong> {
         .map_err(|_| impossible())?;
     match (value.time, value.offset) {
         (None, _) => {
-            // The very last day has no next midnight: then the last instant there is will do.
+            // The last day has no next midnight, so the last instant is used.
             let last = PrimitiveDateTime::new(day, Time::MAX);
             Ok(day
                 .next_day()
@@ -58,7 +59,7 @@ pub(super) fn parse(value: &Datetime) -> Result<OffsetDateTime, Wrong> {
     }
 }
 
-/// `2031-12-31` for the end of that day, `2031-12-31 17:00:00 UTC` for another instant.
+/// Formats an end: `2031-12-31` for the end of that day, `2031-12-31 17:00:00 UTC` for any other instant.
 pub(super) fn show(until: OffsetDateTime) -> String {
     if until.time() == Time::MIDNIGHT
         && let Some(day) = until.date().previous_day()

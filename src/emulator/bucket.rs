@@ -1,6 +1,6 @@
 //! The documented request rates: a token bucket for each action in each region.
 //!
-//! Owns the numbers of the user guide's page about request throttling. Pure: the time is passed in. Does not wait.
+//! Owns the numbers from the user guide ("Request throttling"). Time is passed in. Does not wait.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::wire::Action;
 
-/// How many requests may come at once after a pause.
+/// The size of the bucket of an action.
 fn burst(action: Action) -> u64 {
     match action {
         Action::TagResource | Action::UntagResource => 40,
@@ -16,10 +16,10 @@ fn burst(action: Action) -> u64 {
     }
 }
 
-/// A token in the unit of the arithmetic, which is exact: at one token a second, a nanosecond is one of these.
+/// One token in the unit of the exact arithmetic: at one token per second, each nanosecond adds one unit.
 const TOKEN: u64 = 1_000_000_000;
 
-/// Every bucket that was drawn from.
+/// The buckets that have been used.
 #[derive(Debug, Default)]
 pub(super) struct Buckets {
     by: BTreeMap<(String, Action), Bucket>,
@@ -32,7 +32,7 @@ struct Bucket {
 }
 
 impl Buckets {
-    /// Takes a token, or says that there is none. What is refused costs nothing.
+    /// Takes a token; `false` if there is none.
     pub(super) fn take(&mut self, region: &str, action: Action, now: OffsetDateTime) -> bool {
         let bucket = self
             .by
@@ -41,7 +41,7 @@ impl Buckets {
                 level: burst(action) * TOKEN,
                 at: now,
             });
-        // A clock that goes back fills nothing.
+        // No tokens if the clock goes back.
         let nanoseconds = (now - bucket.at).whole_nanoseconds().max(0);
         let elapsed = u64::try_from(nanoseconds).unwrap_or(u64::MAX);
         let refill = elapsed.saturating_mul(per_second(action));
@@ -58,7 +58,7 @@ impl Buckets {
     }
 }
 
-/// How many tokens come back each second.
+/// The refill of an action, in tokens per second.
 fn per_second(action: Action) -> u64 {
     match action {
         Action::PutInstancePublicPorts

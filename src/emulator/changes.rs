@@ -1,30 +1,30 @@
-//! What changed, for whoever keeps it.
+//! The changes that are stored in files.
 //!
-//! Owns the words between the state machine and a file. Does not keep anything.
+//! Owns the types between the state machine and the files. Does not store anything.
 
 use crate::inventory::Inventory;
 
 use super::fault::Fault;
 use super::operation::Operation;
 
-/// What happened to the inventory, for whoever keeps it.
+/// The cause of a change of the inventory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    /// A client changed rules.
+    /// A write of a client.
     Written,
-    /// It changed without a client: a pending instance turned running, or somebody else was at work.
+    /// A change without a client: a pending instance started running, or a scripted event.
     Happened,
 }
 
-/// What changed, for whoever keeps it.
+/// A change to be stored.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Changed<'a> {
-    /// The inventory is now this one, after such an event.
+    /// The new inventory, and the cause.
     Inventory(&'a Inventory, Event),
-    /// An operation began, or moved on to this.
+    /// A new operation, or its new status.
     Operation(&'a Operation),
 }
 
-/// Keeps what changed. Where that fails, the change is undone and the fault is the answer; but the rules stay changed where
-/// only the operation of a write cannot be kept.
+/// Stores a change. If that fails, the change is undone and the fault is the response, except that the rules stay changed if only
+/// the operation of a write cannot be stored.
 pub(super) type Keep<'a> = &'a mut dyn FnMut(Changed<'_>) -> Result<(), Fault>;

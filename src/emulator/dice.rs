@@ -1,12 +1,11 @@
-//! Dice that fall the same way for the same seed, whatever fell before.
+//! Deterministic random numbers that depend only on the seed and the purpose.
 //!
-//! Owns the one hash behind every chance. A throw depends on what it is for and how often that was thrown, never on the
-//! order in which requests for different instances arrive: so a run with many requests at once can be repeated. Does not
-//! be good enough for secrets.
+//! Owns the hash. A number depends on its purpose and on how often it was asked for, not on the order in which requests for different
+//! instances arrive, so a run with concurrent requests can be repeated. Not suitable for secrets.
 
-/// A number for the `nth` throw about `what` and `subject`.
+/// The `nth` number for `what` and `subject`.
 pub(super) fn roll(seed: u64, what: &str, subject: &str, nth: u64) -> u64 {
-    // FNV-1a over the parts, with a byte between them that no text holds.
+    // FNV-1a over the parts, separated by a byte that does not occur in texts.
     let parts = [what.as_bytes(), &[0xff], subject.as_bytes(), &[0xff]];
     let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ mix(seed);
     for byte in parts.into_iter().flatten() {
@@ -15,18 +14,18 @@ pub(super) fn roll(seed: u64, what: &str, subject: &str, nth: u64) -> u64 {
     mix(hash ^ mix(nth))
 }
 
-/// Whether something with this chance in a thousand happens.
+/// Whether an event with this probability, in a thousand, happens.
 pub(super) fn hits(per_mille: u16, roll: u64) -> bool {
     roll % 1000 < u64::from(per_mille)
 }
 
-/// One of so many, 0 where there is none.
+/// An index below `count`, or 0 if `count` is 0.
 pub(super) fn pick(count: usize, roll: u64) -> usize {
     let count = u64::try_from(count).unwrap_or(u64::MAX).max(1);
     usize::try_from(roll % count).unwrap_or(0)
 }
 
-/// Puts the items into an order that the number decides.
+/// Shuffles the items.
 pub(super) fn shuffle<T>(items: &mut [T], roll: u64) {
     for last in (1..items.len()).rev() {
         let step = u64::try_from(last).unwrap_or(0);

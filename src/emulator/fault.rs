@@ -1,20 +1,19 @@
-//! An error reply of the service: its code, its status and its body.
+//! Error responses of the service: code, status and body.
 //!
-//! Owns the codes and the texts that are common to several operations. Does not decide when one is due.
+//! Owns the codes and the texts that several operations share. Does not decide when an error occurs.
 
 use serde_json::{Value, json};
 
 use super::quirks::{ErrorCode, ErrorType, Quirks, Rejection};
 
-/// An error reply.
+/// An error response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) code: &'static str,
     /// The HTTP status.
     pub(super) status: u16,
     pub(super) message: String,
-    /// What the service would advise. Only the exceptions of the service model have one; those of the AWS front end,
-    /// which answers before Lightsail sees the request, are bare.
+    /// The tip of the service. Only the exceptions of the service model have one, not the errors of the AWS front end.
     tip: Option<&'static str>,
 }
 
@@ -46,7 +45,7 @@ impl Fault {
         )
     }
 
-    /// The member `name` is required and is not there.
+    /// A required member is missing.
     pub(super) fn missing(name: &str) -> Self {
         Self::invalid_input(format!(
             "1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must not be null"
@@ -96,7 +95,7 @@ impl Fault {
         )
     }
 
-    /// A refusal whose code is not known.
+    /// A refusal whose code is not documented.
     pub(super) fn rejection(code: Rejection, message: impl Into<String>) -> Self {
         match code {
             Rejection::InvalidInput => Self::invalid_input(message),
@@ -120,7 +119,7 @@ impl Fault {
         )
     }
 
-    /// What the code is called in `__type` and, where there is one, in the header.
+    /// The code as it is in `__type` and in the header.
     pub(super) fn type_name(&self, quirk: ErrorType) -> String {
         let code = self.code;
         match quirk {
@@ -130,8 +129,7 @@ impl Fault {
         }
     }
 
-    /// The body in AWS JSON. By default `__type` is bare and `code` equals it, since clients differ in which they look
-    /// at first.
+    /// The body in AWS JSON. By default `__type` has no namespace and equals `code`, because clients differ in which they read first.
     pub(super) fn body(&self, quirks: &Quirks) -> Value {
         let Self {
             code,

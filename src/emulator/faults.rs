@@ -1,7 +1,7 @@
-//! Faults: what goes wrong, by chance or by a script.
+//! Fault injection, at random or by a script.
 //!
-//! Owns when something is due; every chance follows from the seed, so a run can be repeated. Does not know what the
-//! request would have done, nor touch the rules itself.
+//! Owns the decision when a fault occurs. Random decisions depend on the seed, so a run can be repeated. Does not know the effect of
+//! requests, or change rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,109 +14,108 @@ use super::bucket::Buckets;
 use super::dice::{hits, pick, roll};
 use super::wire::Action;
 
-/// What goes wrong. Chances are in a thousand, for each request; by default nothing does.
+/// The faults to inject. Probabilities are in a thousand, for each request. By default there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// Decides every chance, and the order where [`Order::Shuffled`](super::Order::Shuffled) asks for one.
+    /// The seed of random decisions, and of the order with [`Order::Shuffled`](super::Order::Shuffled).
     pub seed: u64,
-    /// Whether requests above the documented rates are a `ThrottlingException`: a burst of 20 and then 5 or 10 a
-    /// second, for each action and region.
+    /// Whether requests above the documented rates get a `ThrottlingException`: a burst of 20, then 5 or 10 per second, for
+    /// each action and region.
     pub throttle: bool,
-    /// Chance that the service fails with a 5xx and does nothing.
+    /// Probability that the service fails with a 5xx and does nothing.
     pub server_errors: u16,
-    /// Chance that the service fails with a 5xx although it did what was asked.
+    /// Probability that the service fails with a 5xx although it processed the request.
     pub server_errors_after: u16,
-    /// Chance that a connection is refused. A served emulator accepts and resets it before a byte is read, which is as
-    /// near as a bound port can come.
+    /// Probability that a connection is refused. A served emulator accepts and resets it before it reads a byte.
     pub refused: u16,
-    /// Chance that the connection is lost before the request was processed.
+    /// Probability that the connection is lost before the request is processed.
     pub lost_requests: u16,
-    /// Chance that it is lost after the request was accepted.
+    /// Probability that the connection is lost after the request was processed.
     pub lost_replies: u16,
-    /// Chance that no reply ever comes; the dice say whether the request was processed. A served emulator keeps the
-    /// connection open until it is shut down.
+    /// Probability that there is no response; whether the request is processed is random. A served emulator keeps the connection open
+    /// until it is shut down.
     pub silent: u16,
-    /// Chance that the reply is late.
+    /// Probability that the response is delayed.
     pub slow: u16,
-    /// How late.
+    /// The delay.
     pub slow_by: Duration,
-    /// After how many requests the credentials are an `ExpiredTokenException`.
+    /// The number of requests after which the response is `ExpiredTokenException`.
     pub expire_after: Option<u64>,
-    /// Actions that are an `AccessDeniedException`, by their API names.
+    /// The actions whose response is `AccessDeniedException`, by their API names.
     pub denied: BTreeSet<String>,
-    /// Chance that a second writer changes the rules right before a request that names an instance.
+    /// Probability that a second writer changes the rules before a request that names an instance.
     pub second_writer: u16,
-    /// Chance that the instance is deleted then.
+    /// Probability that the instance is deleted before such a request.
     pub deleted: u16,
-    /// Chance that it is replaced then: the same name, another ARN, the rules of a new instance.
+    /// Probability that it is replaced before such a request: the same name, another ARN, the rules of a new instance.
     pub replaced: u16,
-    /// What happens by a script, in this order where several are due at once.
+    /// The scripted events, in order.
     pub script: Vec<Trigger>,
 }
 
-/// Something that happens right before, or instead of, a certain request.
+/// An event that happens before, or instead of, a certain request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trigger {
     /// The instance that the request names.
     pub instance: InstanceId,
     /// Only requests for this action count, by its API name; `None` counts all.
     pub action: Option<&'static str>,
-    /// Which of those requests, from 1.
+    /// The number of the request among those, from 1.
     pub nth: u64,
-    /// What happens.
+    /// The event.
     pub what: ScriptedEvent,
 }
 
-/// What can be scripted.
+/// An event that can be scripted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ScriptedEvent {
-    /// A second writer puts these rules, and leaves an operation of its own.
+    /// A second writer puts these rules, which creates an operation.
     Writes(Vec<PortState>),
-    /// A second writer changes something that the seed decides.
+    /// A second writer makes a random change.
     WritesSomething,
     /// The instance is deleted.
     Deleted,
     /// The instance is replaced by another one with the same name.
     Replaced,
-    /// The instance is different from now on, without a trace of how that came about.
+    /// The instance changes, without an operation.
     Changes(Change),
-    /// The request goes wrong.
+    /// The request fails.
     Goes(Trouble),
 }
 
-/// What becomes different about an instance; `None` stays as it is.
+/// A change of an instance; `None` members do not change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Its ARN: another instance has the name.
+    /// The new ARN, so that another instance has the name.
     pub arn: Option<String>,
-    /// Its state, as the service names it.
+    /// The new state, by the service's name.
     pub state: Option<String>,
-    /// Its type of addresses, as the service names it.
+    /// The new address type, by the service's name.
     pub ip_address_type: Option<String>,
-    /// Its rules, as they are shown.
+    /// The new rules, unparsed.
     pub port_states: Option<Vec<PortState>>,
-    /// Its tags, by key: somebody else wrote them.
+    /// The new tags, by key.
     pub tags: Option<BTreeMap<String, String>>,
 }
 
-/// How a request goes wrong.
+/// The way in which a request fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// Connection refused. Over HTTP, where it is asked for by a script, the connection is there already: then as `LostRequest`.
+    /// The connection is refused. In a script over HTTP the connection exists already, so this is `LostRequest`.
     Refused,
-    /// The connection is lost before the request was processed.
+    /// The connection is lost before the request is processed.
     LostRequest,
-    /// The connection is lost after it was.
+    /// The connection is lost after the request was processed.
     LostReply,
-    /// A 5xx; nothing was done.
+    /// A 5xx; the request is not processed.
     ServerError,
-    /// A 5xx; it was done.
+    /// A 5xx; the request is processed.
     ServerErrorAfter,
-    /// No reply, nothing done.
+    /// No response; the request is not processed.
     SilentBefore,
-    /// No reply, but done.
+    /// No response; the request is processed.
     SilentAfter,
-    /// A reply that comes this late.
+    /// A response with this delay.
     Slow(Duration),
     /// A `ThrottlingException`.
     Throttled,
@@ -129,8 +128,8 @@ pub enum Trouble {
 }
 
 impl Faults {
-    /// A moderate mixture that the seed decides: each kind of fault is there in some seeds, and none in all of them. Rates
-    /// are held in every one. There is neither a script nor a denied action in any.
+    /// A moderate random mixture: each kind of fault occurs with some seeds, and none with all. Rates are always enforced. There is no
+    /// script and no denied action.
     pub fn seeded(seed: u64) -> Self {
         let chance = |what: &str, most: usize| {
             let roll = roll(seed, "mixture", what, 0);
@@ -166,33 +165,33 @@ impl Faults {
     }
 }
 
-/// The faults of one emulator, with what it counted so far.
+/// The faults of an emulator, with its counters.
 #[derive(Debug)]
 pub(super) struct FaultInjector {
     faults: Faults,
     buckets: Buckets,
     connections: u64,
     requests: u64,
-    /// By site, name and action; the empty action is all of them.
+    /// The number of requests by site, name and action; the empty action counts all.
     counts: BTreeMap<(String, String, &'static str), u64>,
-    /// How the next request goes wrong.
+    /// The failure of the next request.
     next: Option<Trouble>,
 }
 
-/// One request among all others.
+/// The position of a request among all requests.
 #[derive(Clone, Debug)]
 pub(super) struct Turn {
     /// Where, and which instance it names.
     pub(super) site: Site,
     pub(super) name: Option<String>,
     pub(super) action: Action,
-    /// How many requests there were in all, with this one.
+    /// The number of all requests, including this one.
     total: u64,
-    /// How many with the same instance and action.
+    /// The number of requests with the same instance and action.
     pub(super) nth: u64,
-    /// How many with the same instance.
+    /// The number of requests with the same instance.
     nth_any: u64,
-    /// What all chances of this request depend on.
+    /// The subject of all random decisions about this request.
     subject: String,
 }
 
@@ -208,7 +207,7 @@ impl FaultInjector {
         }
     }
 
-    /// Lets the next request go wrong, whichever it is.
+    /// Lets the next request fail.
     pub(super) fn disturb_next(&mut self, trouble: Trouble) {
         self.next = Some(trouble);
     }
@@ -249,7 +248,7 @@ impl FaultInjector {
         }
     }
 
-    /// What happens right before this request; the troubles among them are [`trouble`](Self::trouble)'s.
+    /// The events before this request; [`trouble`](Self::trouble) returns its failure.
     pub(super) fn events(&self, turn: &Turn) -> Vec<ScriptedEvent> {
         let mut due: Vec<ScriptedEvent> = self
             .scripted(turn)
@@ -274,7 +273,7 @@ impl FaultInjector {
         due
     }
 
-    /// How this request goes wrong, if it does: by the script before by chance.
+    /// The failure of this request, if any: scripted ones first, then random ones.
     pub(super) fn trouble(&mut self, turn: &Turn) -> Option<Trouble> {
         let next = self.next.take();
         let scripted = next.or_else(|| {
@@ -309,7 +308,7 @@ impl FaultInjector {
         .map(|(_, _, trouble)| trouble)
     }
 
-    /// Whether the credentials are no longer good, at this request or at the one after all so far.
+    /// Whether the credentials have expired at this request, or at the next one.
     pub(super) fn expired(&self, turn: Option<&Turn>) -> bool {
         let total = turn.map_or(self.requests + 1, |turn| turn.total);
         self.faults.expire_after.is_some_and(|after| total > after)
@@ -319,12 +318,12 @@ impl FaultInjector {
         self.faults.denied.contains(action.name())
     }
 
-    /// Whether the request is one too many.
+    /// Whether the request is throttled.
     pub(super) fn throttles(&mut self, turn: &Turn, now: OffsetDateTime) -> bool {
         self.faults.throttle && !self.buckets.take(&turn.site.to_string(), turn.action, now)
     }
 
-    /// A number for whatever else this request has to decide.
+    /// A random number for other decisions about this request.
     pub(super) fn roll(&self, what: &str, turn: &Turn) -> u64 {
         roll(self.faults.seed, what, &turn.subject, turn.nth)
     }

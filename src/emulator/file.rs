@@ -1,8 +1,7 @@
-//! The state of an emulator in a file, which is an inventory, and its operations in a file beside it.
+//! Storage of the emulator: the state in an inventory file, and the operations in a file beside it.
 //!
-//! Owns the lock and the replacement of the file. There is no lock file: the file itself is locked, and each version that
-//! takes its place is locked before it does. Does not overwrite what another program wrote meanwhile, nor write at
-//! all when opened for reading.
+//! Owns the lock and the replacement of the file. There is no lock file: the file itself is locked, and each new version is locked
+//! before it replaces the old one. Does not overwrite changes of other programs, or write if the file is opened for reading.
 
 mod operations;
 
@@ -19,40 +18,40 @@ use super::operation::Operation;
 use operations::Log;
 pub use operations::OperationsError;
 
-/// What may be done with the file of an emulator.
+/// The access to the file of an emulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// It is never written: writes of clients are refused, and an instance that turns running does so in memory only.
-    /// Others may read it at the same time.
+    /// Read only: writes of clients are refused, and an instance that starts running does so in memory only. Other emulators may read the
+    /// file at the same time.
     ReadOnly,
-    /// It is written after each write of a client. Nobody else may have it open.
+    /// The file is written after each write of a client. No other emulator may have it open.
     ReadWrite,
 }
 
-/// Why a file cannot be the state of an emulator. The cause, where there is one, is the source.
+/// Why a file cannot be the state of an emulator.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// It cannot be found, read, locked, or opened for writing.
+    /// The file cannot be found, read, locked, or opened for writing.
     #[error("cannot open `{}`", path.display())]
     Io {
         /// Which file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// It is a directory, a pipe or a device.
+    /// The file is a directory, a pipe or a device.
     #[error("`{}` is not a regular file", path.display())]
     NotAFile {
-        /// Which.
+        /// The path.
         path: PathBuf,
     },
-    /// Another emulator has it open.
+    /// Another emulator has the file open.
     #[error("`{}` is in use by another process", path.display())]
     InUse {
         /// Which file.
         path: PathBuf,
     },
-    /// It is no inventory.
+    /// The file is not an inventory.
     #[error("cannot read `{}`", path.display())]
     Inventory {
         /// Which file.
@@ -60,7 +59,7 @@ pub enum OpenError {
         /// What is wrong with it.
         source: inventory::Error,
     },
-    /// The file of operations beside it cannot be read.
+    /// The file of operations cannot be read.
     #[error("cannot read `{}`", path.display())]
     Operations {
         /// Which file.
@@ -73,23 +72,23 @@ pub enum OpenError {
 /// A locked file.
 #[derive(Debug)]
 pub(super) struct Store {
-    /// Without symbolic links, so that a link stays one when the file is replaced.
+    /// The canonical path, so that a symbolic link stays when the file is replaced.
     path: PathBuf,
     access: Access,
-    /// Holds the lock. Its content is only read once.
+    /// The locked file. Its content is read only once.
     file: File,
     stamp: Stamp,
     log: Log,
 }
 
-/// What a file holds.
+/// The content of the files.
 #[derive(Debug)]
 pub(super) struct Content {
     pub(super) inventory: Inventory,
     pub(super) operations: Vec<Operation>,
 }
 
-/// How often a file that is being replaced is tried again: each time, somebody else got hold of it first.
+/// How often opening is repeated if another process replaces the file meanwhile.
 const ATTEMPTS: usize = 100;
 
 impl Store {
@@ -101,7 +100,7 @@ impl Store {
         };
         let real = fs::canonicalize(path).map_err(io)?;
         for _ in 0..ATTEMPTS {
-            // Before opening: to open a pipe would wait for its other end.
+            // Before opening, because opening a pipe would block.
             if !fs::metadata(&real).map_err(io)?.is_file() {
                 return Err(OpenError::NotAFile {
                     path: path.to_owned(),
@@ -123,7 +122,7 @@ impl Store {
             }
             let metadata = file.metadata().map_err(io)?;
             let stamp = Stamp::of(&metadata);
-            // Between opening and locking, the file may have been replaced: then the lock is on what nobody can see.
+            // The file may have been replaced between opening and locking. Then the lock is on the old file.
             if Stamp::of(&fs::metadata(&real).map_err(io)?) != stamp {
                 continue;
             }
@@ -157,7 +156,7 @@ impl Store {
         self.access
     }
 
-    /// Replaces the file in one step, and on the disk. The mode bits stay; after an error, so does the file.
+    /// Replaces the file atomically and durably. It keeps its permissions, and after an error its content.
     pub(super) fn replace(&mut self, text: &str) -> io::Result<()> {
         let there = fs::metadata(&self.path)?;
         if Stamp::of(&there) != self.stamp {
@@ -169,14 +168,14 @@ impl Store {
         Ok(())
     }
 
-    /// Adds a step of an operation to the file beside this one, on the disk.
+    /// Appends a step of an operation to the file of operations, durably.
     pub(super) fn append(&mut self, operation: &Operation) -> io::Result<()> {
         let permissions = self.file.metadata()?.permissions();
         self.log.append(operation, &permissions)
     }
 }
 
-/// Reads the operations beside a state that is locked. Whoever may write also tidies up after a run that was killed.
+/// Reads the operations of a locked state. With write access, also repairs the file after a killed run.
 fn open_log(
     state: &Path,
     access: Access,
@@ -214,8 +213,7 @@ fn lock(file: &File, access: Access) -> Result<(), TryLockError> {
     }
 }
 
-/// What tells one version of the file from another: which file it is, and whether somebody who asked for no lock (an
-/// editor) has written into it.
+/// The version of a file: its identity, and the time of the last write, because other programs (an editor) may ignore the lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp {
     file: (u64, u64),
@@ -239,7 +237,7 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
-/// Elsewhere a file cannot be replaced while it is open and locked, and has no number that the standard library knows.
+/// On other systems an open and locked file cannot be replaced, and the standard library has no identity for it.
 #[cfg(not(unix))]
 fn identity(_: &Metadata) -> (u64, u64) {
     (0, 0)

@@ -1,7 +1,7 @@
-//! The front: from a whole HTTP message to a whole reply, without a socket.
+//! Front: handles a complete HTTP request and returns the response, without a socket.
 //!
-//! Owns the dispatch between Lightsail and STS, the order of checks (signature, operation, then the service) and how a
-//! refused signature is worded in each protocol. Does not do I/O.
+//! Owns the dispatch between Lightsail and STS, the order of checks (signature, operation, then the service), and the response to an
+//! invalid signature in each protocol. Does not do I/O.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use super::signature::{self, Credentials, Message, SignatureError};
 use super::sts;
 use super::wire::Action;
 
-/// Who is asked about where no instance has an account in its ARN.
+/// The account ID if no instance has one in its ARN.
 const NO_ACCOUNT: &str = "000000000000";
 
-/// A whole reply.
+/// A response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) status: u16,
@@ -33,7 +33,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// A reply of Lightsail.
+    /// A response of Lightsail.
     fn of(request_id: String, answer: Answer) -> Self {
         let Answer {
             status,
@@ -55,26 +55,26 @@ impl Reply {
     }
 }
 
-/// What a client gets to see of its request.
+/// The result of a request for the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// A reply, this late.
+    /// A response, with a delay.
     Reply(Reply, Duration),
-    /// The connection ends.
+    /// The connection is closed.
     Gone,
-    /// Nothing, for as long as the connection lasts.
+    /// No response.
     Silence,
 }
 
-/// The service with what the front needs to know beside it.
+/// The service, with the state of the front.
 #[derive(Debug)]
 pub(super) struct Front {
     pub(super) service: Service,
     options: Options,
     sessions: Sessions,
-    /// Requests by action, refused ones included.
+    /// The number of requests by action, including refused ones.
     requests: BTreeMap<&'static str, usize>,
-    /// Every request ever, for ids that differ.
+    /// The number of all requests, for unique IDs.
     total: u64,
 }
 
@@ -96,7 +96,7 @@ impl Front {
             .collect()
     }
 
-    /// An id for the next reply.
+    /// The request ID of the next response.
     pub(super) fn request_id(&mut self, now: OffsetDateTime) -> String {
         self.total += 1;
         uuid(&[
@@ -106,12 +106,12 @@ impl Front {
         ])
     }
 
-    /// The reply to a message that could not be read.
+    /// The response to a message that cannot be parsed.
     pub(super) fn unreadable(&mut self, fault: &Fault, now: OffsetDateTime) -> Reply {
         Reply::of(self.request_id(now), self.service.error(fault))
     }
 
-    /// Answers a message that arrived now.
+    /// Handles a message that arrives now.
     pub(super) fn answer(
         &mut self,
         message: Message<'_>,
@@ -150,7 +150,7 @@ impl Front {
         }
     }
 
-    /// Answers a request of the emulator's own keys.
+    /// Handles a request with the emulator's own keys.
     pub(super) fn call(
         &mut self,
         region: &str,
@@ -163,7 +163,7 @@ impl Front {
         self.call_as(&account, region, action, body, now, keep)
     }
 
-    /// Answers a request of somebody of this account.
+    /// Handles a request of an identity.
     fn call_as(
         &mut self,
         account: &str,
@@ -178,7 +178,7 @@ impl Front {
         self.service.call(&site, action, body, now, keep)
     }
 
-    /// Whom the emulator's own keys belong to: a user of the account of the first instance.
+    /// The identity of the emulator's own keys: a user in the account of the first instance.
     fn user(&self) -> Identity {
         let inventory = self.service.state.inventory();
         let accounts = inventory.entries().map(|(_, entry)| entry.account());
@@ -189,7 +189,7 @@ impl Front {
         }
     }
 
-    /// Turns a request away that the service does not get to see.
+    /// Refuses a request before it reaches the service.
     fn refuse(&mut self, action: Option<Action>, fault: &Fault) -> Delivery {
         if let Some(action) = action {
             self.count(action);
@@ -204,7 +204,7 @@ impl Front {
         *self.requests.entry(action.name()).or_default() += 1;
     }
 
-    /// The region that the message is signed for, and by whom.
+    /// Verifies the signature; returns its region and identity.
     fn check(
         &self,
         message: Message<'_>,
@@ -272,7 +272,7 @@ impl Front {
     ) -> Result<(String, Identity), SignatureError> {
         let named = signature::access_key(message.headers);
         let Some(session) = named.and_then(|key| self.sessions.find(key)) else {
-            // Permanent keys come without a token, so one beside them is a token that was never given out.
+            // Permanent keys have no token, so a token with them is not valid.
             if named.is_some() && signature::has_token(message.headers) {
                 return Err(SignatureError::UnknownKey);
             }

@@ -1,7 +1,7 @@
 //! The HTTP server: connections, bodies, deadlines.
 //!
-//! Owns what keeps one client from disturbing another: a size and a deadline for every request. Does not know what is
-//! asked; whole messages go to the front, which says at once what becomes of them.
+//! Owns the limits that protect clients from each other: a size and a deadline for every request. Does not know the content; `front`
+//! handles complete messages.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -22,26 +22,25 @@ use super::Emulator;
 use super::fault::Fault;
 use super::front::{Outcome, Reply};
 
-/// The largest body: sixty sources a family fit into a hundredth of it.
+/// The largest body: sixty sources of each family need a hundredth of it.
 const BODY_LIMIT: usize = 1 << 20;
 
-/// How long a client may take to send a body. SDKs send one in a single packet.
+/// The time in which a client must send a body. SDKs send it in a single packet.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How long a connection may be without a whole set of headers, which counts between requests too. Whoever is cut off
-/// after that just opens another.
+/// The time in which a client must send the headers, also between requests. Clients reconnect after that.
 const HEADER_DEADLINE: Duration = Duration::from_mins(1);
 
-/// How long requests in flight may take to end after the shutdown: those that are whole are answered by then.
+/// The time that requests in flight have after the shutdown.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_millis(500);
 
-/// How long no connection is accepted after one could not be, since the usual cause is too many open files.
+/// The pause after a connection could not be accepted, usually because of too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How many connections in a row may fail to be accepted before the listener is given up.
+/// The number of failures to accept a connection in a row after which the server ends.
 const ACCEPT_ATTEMPTS: u32 = 100;
 
-/// Serves until the shutdown, in one task: the emulator answers in microseconds, so there is nothing to gain from more.
+/// Serves until the shutdown, in one task, because the emulator needs only microseconds for a request.
 pub(super) async fn serve(
     emulator: Emulator,
     listener: TcpListener,
@@ -67,7 +66,7 @@ pub(super) async fn serve(
                 Ok((stream, _)) => {
                     failures = 0;
                     if emulator.refuses() {
-                        // Dropped without a word, and without the polite end of a connection.
+                        // Resets the connection.
                         let _ = stream.set_zero_linger();
                         continue;
                     }
@@ -91,7 +90,7 @@ pub(super) async fn serve(
     for connection in Pin::new(&mut connections).iter_pin_mut() {
         connection.graceful_shutdown();
     }
-    // Whoever is not done by then is cut off: nobody waits for the answer, or somebody does not read it.
+    // Remaining connections are dropped.
     let _ = timeout(SHUTDOWN_DEADLINE, async {
         while connections.next().await.is_some() {}
     })
@@ -115,9 +114,9 @@ async fn handle(
             }
             Ok(respond(reply, false))
         }
-        // To fail here is to drop the connection.
+        // An error here drops the connection.
         Outcome::Gone => Err(io::ErrorKind::ConnectionReset.into()),
-        // Until the client gives up, or the server ends and cuts it off.
+        // Until the client or the server closes the connection.
         Outcome::Silence => std::future::pending().await,
     }
 }
@@ -127,7 +126,7 @@ async fn read(body: Incoming) -> Result<Bytes, Fault> {
         let message = "The request is larger than 1 MiB.";
         Fault::front("RequestEntityTooLargeException", 413, message)
     };
-    // What says so in its headers is refused before it is read; the rest when it gets there.
+    // Refused by `Content-Length` if possible, or else while reading.
     if body.size_hint().lower() > BODY_LIMIT as u64 {
         return Err(too_large());
     }
@@ -165,7 +164,7 @@ fn respond(reply: Reply, last: bool) -> Response<Full<Bytes>> {
         headers.insert("x-amzn-errortype", name);
     }
     if last {
-        // What is left of the body is not worth reading.
+        // The rest of the body is not read.
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response

@@ -1,7 +1,7 @@
-//! The emulator without HTTP: one call, one answer, on a clock that the caller owns.
+//! The emulator without HTTP, with a clock that the caller controls.
 //!
-//! Owns the clock and the reading of a reply as a client would read it. Everything else is the same service that is served.
-//! Does not wait: a late reply moves the clock, and one that never comes says so at once.
+//! Owns the clock, and the parser of responses that acts like a client. The service is the same that is served. Does not wait: a
+//! delayed response advances the clock, and a missing response is reported at once.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -16,29 +16,27 @@ use super::service::{Answer, ReplyOutcome};
 use super::wire::Action;
 use super::{Emulator, Options, ScriptedEvent};
 
-/// An emulator that is called rather than served, with quirks and faults as if there were a network. Every call is a
-/// connection of its own. Signatures are not asked for.
+/// An emulator that is called directly, with all quirks and faults. Every call is a new connection. Signatures are not checked.
 #[derive(Debug)]
 pub struct InProcess {
     emulator: Emulator,
     now: Cell<OffsetDateTime>,
 }
 
-/// Why there is no answer, or none that is good.
+/// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// An error reply.
+    /// An error response.
     #[error("HTTP {status}, {}: {message}", codes.join(" or "))]
     Error {
         /// The HTTP status.
         status: u16,
-        /// The names that it gives for the error, in the order in which AWS SDKs look at them: header, `code`, `__type`.
-        /// Without namespace.
+        /// The codes in the response without namespace, in the order in which AWS SDKs read them: header, `code`, `__type`.
         codes: Vec<String>,
-        /// What it says.
+        /// The message.
         message: String,
     },
-    /// A reply that is no JSON object, or an error without any name.
+    /// The response is not a JSON object, or an error without a code.
     #[error("HTTP {status} with a body that cannot be read")]
     Garbled {
         /// The HTTP status.
@@ -55,7 +53,7 @@ pub enum Failure {
         /// Whether a write was accepted, which a client cannot know.
         applied: bool,
     },
-    /// No reply ever comes. The clock did not move: how long one waits is the client's decision.
+    /// There is no response. The clock does not advance, because the client decides how long it waits.
     #[error("no reply came")]
     Never {
         /// Whether a write was accepted, which a client cannot know.
@@ -64,7 +62,7 @@ pub enum Failure {
 }
 
 impl InProcess {
-    /// An emulator of these instances whose clock starts here.
+    /// An emulator of these instances, whose clock starts at `start`.
     pub fn new(inventory: Inventory, options: Options, start: OffsetDateTime) -> Self {
         Self {
             emulator: Emulator::new(inventory, options),
@@ -72,31 +70,31 @@ impl InProcess {
         }
     }
 
-    /// A handle, to look at the instances and the journal.
+    /// A handle to the instances and the journal.
     pub fn emulator(&self) -> &Emulator {
         &self.emulator
     }
 
-    /// What the clock shows.
+    /// The current time of the clock.
     pub fn now(&self) -> OffsetDateTime {
         self.now.get()
     }
 
-    /// Moves the clock on.
+    /// Advances the clock.
     pub fn advance(&self, by: Duration) {
         let by = time::Duration::try_from(by).unwrap_or(time::Duration::MAX);
         self.now.set(self.now.get().saturating_add(by));
     }
 
-    /// Lets something happen to an instance now. Trouble waits for the next request.
+    /// Applies a scripted event to an instance now. A failure applies to the next request.
     pub fn script(&self, id: &InstanceId, what: &ScriptedEvent) {
         self.emulator.script(id, what, self.now());
     }
 
-    /// Asks the service, as the API spells actions and bodies.
+    /// Calls an action of the API.
     ///
     /// # Errors
-    /// Everything but a reply with status 200 and a JSON object.
+    /// The response is not a JSON object with status 200.
     pub fn call(&self, action: &str, region: &str, body: &Value) -> Result<Value, Failure> {
         let action = Action::from_name(action);
         let body = body.to_string();
@@ -114,7 +112,7 @@ impl InProcess {
 }
 
 impl Failure {
-    /// The name of the error that an AWS SDK would go by.
+    /// The error code that an AWS SDK would use.
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Error { codes, .. } => codes.first().map(String::as_str),
@@ -149,7 +147,7 @@ fn read(answer: Answer) -> Result<Value, Failure> {
     })
 }
 
-/// The name without the namespace before it and the address behind it.
+/// The code without namespace and URL.
 fn bare(name: &str) -> &str {
     let name = name.split(':').next().unwrap_or_default();
     name.rsplit('#').next().unwrap_or_default()

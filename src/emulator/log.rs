@@ -1,7 +1,7 @@
-//! What the emulator logs: each request with what became of it, and each change of rules or tags.
+//! Logging of the emulator: each request with its result, and each change of rules or tags.
 //!
-//! Owns the events, at the level of single calls. Whoever measures a client from outside reads them as JSON: which calls it
-//! made, and which rules were open from when on. Does not log what a request or a reply holds besides.
+//! Owns the log events, which external measurements read as JSON: the calls of a client, and the open rules over time. Does not
+//! log other content of requests or responses.
 
 use hyper::HeaderMap;
 use hyper::header::HeaderValue;
@@ -10,10 +10,10 @@ use tracing::debug;
 use super::front::Outcome;
 use super::state::{TagWrite, Write};
 
-/// One request. `status` is the HTTP status, or 0 where no reply was sent.
+/// Logs a request. `status` is the HTTP status, or 0 if no response was sent.
 pub(super) fn request(headers: &HeaderMap, outcome: &Outcome) {
     let target = headers.get("x-amz-target").map(HeaderValue::as_bytes);
-    // Without a target it is a request to STS, or to nobody.
+    // A request without a target is for STS, or not valid.
     let target = String::from_utf8_lossy(target.unwrap_or_default());
     let action = target.rsplit('.').next().unwrap_or_default();
     let status = match outcome {
@@ -23,7 +23,7 @@ pub(super) fn request(headers: &HeaderMap, outcome: &Outcome) {
     debug!(action, status, "request");
 }
 
-/// One change of rules, with every port that is open after it: `tcp/22-22 udp/7000-7010`.
+/// Logs a change of rules, with all open ports after it: `tcp/22-22 udp/7000-7010`.
 pub(super) fn write(write: &Write) {
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return;
@@ -41,7 +41,7 @@ pub(super) fn write(write: &Write) {
     );
 }
 
-/// One change of tags, with the keys of all that are there after it. Values may say more than a log should.
+/// Logs a change of tags, with the keys after it. Values may be sensitive.
 pub(super) fn tags(write: &TagWrite) {
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return;

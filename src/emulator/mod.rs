@@ -1,12 +1,12 @@
-//! An honest stand-in for the Lightsail API: any AWS SDK and the AWS CLI can talk to it.
+//! Emulator of the Lightsail API, for AWS SDKs and the AWS CLI.
 //!
-//! One pure state machine (`state`), a `service` around it in which [`Faults`] go wrong, and skins over that: `wire` reads AWS JSON
-//! 1.1 and checks it as the service model does, `signature` verifies AWS Signature Version 4, `front` puts them together,
-//! `http` serves them, [`InProcess`] does without, `file` keeps the state in an inventory.
-//! Where AWS documents nothing, the default is what was observed or the answer that a client has most to fear, and
-//! [`Quirks`] has the other ones. Is not more than the firewall: instances cannot be made, and every region answers.
+//! A pure state machine (`state`), a `service` around it that injects [`Faults`], and layers on top: `wire` parses AWS JSON 1.1 and
+//! validates it like the service model, `signature` verifies AWS Signature Version 4, `front` combines them, `http` serves them,
+//! [`InProcess`] calls them directly, and `file` stores the state in an inventory. Where AWS documents nothing, the default is
+//! the observed behaviour or the most dangerous one, and [`Quirks`] has the alternatives. Does not emulate more than firewalls
+//! and tags: instances cannot be created, and every region exists.
 //!
-//! The journal is kept in memory for as long as the emulator lives; operations are also kept in a file beside the state.
+//! The journal is in memory only; operations are also stored in a file beside the state.
 
 mod bucket;
 mod changes;
@@ -69,7 +69,7 @@ use service::{ReplyOutcome, Service};
 use signature::Message;
 use wire::Action;
 
-/// An emulator. Clones are handles to the same one.
+/// An emulator. Clones are handles to the same emulator.
 #[derive(Clone, Debug)]
 pub struct Emulator {
     shared: Arc<Mutex<Shared>>,
@@ -91,21 +91,20 @@ impl Emulator {
         Self::over(content, None, options)
     }
 
-    /// An emulator whose state lives in a file, which is locked until the last handle is dropped. Operations are in another
-    /// one beside it, whose name ends in `.operations`.
+    /// An emulator whose state is in a file, which is locked until the last handle is dropped. Operations are in another file
+    /// beside it, whose name ends in `.operations`.
     ///
     /// # Errors
-    /// A file that cannot be opened, is in use, or is no inventory, or operations that cannot be read.
+    /// The file cannot be opened, is in use, or is not an inventory, or the operations cannot be read.
     pub fn open(path: &Path, access: Access, options: Options) -> Result<Self, OpenError> {
         let (store, content) = Store::open(path, access)?;
         Ok(Self::over(content, Some(store), options))
     }
 
-    /// An emulator of what is in a file, which is read once and neither locked nor written after that.
+    /// An emulator of the instances in a file, which is read once, and then neither locked nor written.
     ///
     /// # Errors
-    /// A file that cannot be opened, is being written by another emulator, or is no inventory, or operations that cannot be
-    /// read.
+    /// The file cannot be opened, is in use by another emulator, or is not an inventory, or the operations cannot be read.
     pub fn load(path: &Path, options: Options) -> Result<Self, OpenError> {
         let (_, content) = Store::open(path, Access::ReadOnly)?;
         Ok(Self::over(content, None, options))
@@ -124,10 +123,10 @@ impl Emulator {
         }
     }
 
-    /// Answers requests until the shutdown; those in flight then have half a second to end.
+    /// Serves requests until the shutdown. Requests in flight then have half a second to end.
     ///
     /// # Errors
-    /// A listener that stops working.
+    /// The listener fails.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -136,34 +135,34 @@ impl Emulator {
         http::serve(self, listener, shutdown).await
     }
 
-    /// The instances as they are now.
+    /// The current instances.
     pub fn inventory(&self) -> Inventory {
         self.lock().front.service.state.inventory().clone()
     }
 
-    /// Every write that was accepted, step by step in order of time; those of the second writer too.
+    /// All accepted writes, including those of the second writer, step by step in order of time.
     pub fn journal(&self) -> Vec<Arc<Write>> {
         self.journal_since(0)
     }
 
-    /// The journal without its first records, for whoever has seen those.
+    /// The journal without its first records.
     pub fn journal_since(&self, first: usize) -> Vec<Arc<Write>> {
         let shared = self.lock();
         let journal = shared.front.service.state.journal();
         journal.get(first..).unwrap_or_default().to_vec()
     }
 
-    /// Every change of tags that was accepted, in order of time.
+    /// All accepted changes of tags, in order of time.
     pub fn tag_journal(&self) -> Vec<TagWrite> {
         self.lock().front.service.state.tag_journal().to_vec()
     }
 
-    /// How many requests each action got, refused ones included. Actions that got none are not there.
+    /// The number of requests of each action that had any, including refused ones.
     pub fn requests(&self) -> BTreeMap<String, usize> {
         self.lock().front.requests()
     }
 
-    /// Ends every operation that is not at its end yet; with a file, those whose end can be written down.
+    /// Ends every pending operation; with a file, only those whose end can be stored.
     pub fn finish_operations(&self) {
         let now = OffsetDateTime::now_utc();
         let Shared { front, store } = &mut *self.lock();
@@ -171,7 +170,7 @@ impl Emulator {
         front.service.state.finish_operations(now, &mut keep);
     }
 
-    /// Answers one request that arrived now.
+    /// Handles a request that arrives now.
     fn answer(&self, parts: &hyper::http::request::Parts, body: &[u8]) -> Outcome {
         let message = Message {
             method: parts.method.as_str(),
@@ -195,7 +194,7 @@ impl Emulator {
         outcome
     }
 
-    /// Answers a request of a known sender that arrived at this time, over a connection of its own.
+    /// Handles a request of a known sender that arrives at this time, on a new connection.
     fn call(
         &self,
         region: &str,
@@ -217,15 +216,15 @@ impl Emulator {
         (delivery.outcome, delivery.delay)
     }
 
-    /// Lets something happen to an instance at this time, or go wrong with the next request.
+    /// Applies a scripted event to an instance at this time, or to the next request.
     fn script(&self, id: &InstanceId, what: &ScriptedEvent, now: OffsetDateTime) {
         let Shared { front, store } = &mut *self.lock();
         let mut keep = |changed: Changed<'_>| keep(store.as_mut(), changed);
-        // What cannot be kept does not happen, as in a script.
+        // An event that cannot be stored does not happen, as in a script.
         let _ = front.service.script(id, what, now, &mut keep);
     }
 
-    /// The reply to a request that could not be read.
+    /// The response to a request that cannot be parsed.
     fn unreadable(&self, fault: &Fault) -> Reply {
         self.lock()
             .front
@@ -238,7 +237,7 @@ impl Emulator {
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
-        // Nothing panics while holding it; if something did, the state would still be whole.
+        // Nothing panics while holding the lock, and the state is consistent at any time.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,6 @@
-//! One operation: how far it is, and how it moves on.
+//! An operation and its progress.
 //!
-//! Owns its progress and its id. Does not know the others, which are `operations`'.
+//! Owns its progress and its ID. Does not know other operations; `operations` does.
 
 mod record;
 
@@ -11,27 +11,27 @@ use time::OffsetDateTime;
 
 use crate::model::InstanceId;
 
-/// One operation.
+/// An operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Operation {
     pub(super) id: String,
     pub(super) instance: InstanceId,
-    /// The ARN that the instance had.
+    /// The ARN of the instance.
     pub(super) arn: String,
     pub(super) kind: &'static str,
     pub(super) details: String,
     pub(super) created_at: OffsetDateTime,
     pub(super) changed_at: OffsetDateTime,
     pub(super) status: Status,
-    /// `GetOperation` reads before it ends; `None` until it is finished by hand.
+    /// The number of `GetOperation` reads until it ends; `None` if it has to be finished explicitly.
     pub(super) reads_left: Option<u32>,
-    /// How it ends.
+    /// The final status.
     pub(super) end: Status,
-    /// `GetOperation` reads that do not find it.
+    /// The number of `GetOperation` reads that do not find it.
     pub(super) unseen_left: u32,
 }
 
-/// How far an operation is.
+/// The status of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 pub(super) enum Status {
     NotStarted,
@@ -48,7 +48,7 @@ impl Status {
 }
 
 impl Operation {
-    /// One of the reads that it takes until it ends.
+    /// Counts a read.
     pub(super) fn note_read(&mut self, now: OffsetDateTime) {
         if self.status.is_terminal() {
             return;
@@ -68,7 +68,7 @@ impl Operation {
     }
 }
 
-/// A UUID that is the same for the same parts, so that a run can be repeated exactly.
+/// A UUID that depends only on the parts, so that a run can be repeated.
 pub(super) fn uuid(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {

@@ -1,6 +1,6 @@
-//! Operations: what a write leaves behind for a client to ask about.
+//! The list of operations.
 //!
-//! Owns their order, oldest first, and when one is found. Does not change rules, nor keep operations over a restart.
+//! Owns their order, oldest first, and their visibility. Does not change rules, or store operations.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::fault::Fault;
 use super::operation::{Operation, Status, uuid};
 use super::quirks::{DoneStatus, Progress, Quirks};
 
-/// Every operation, oldest first.
+/// All operations, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Operations {
     list: Vec<Operation>,
@@ -28,7 +28,7 @@ impl Operations {
         Self { list, places }
     }
 
-    /// Records one and says how it looks in the reply to the write.
+    /// Adds an operation; returns it as it is in the response to the write.
     pub(super) fn begin(
         &mut self,
         (instance, arn): (&InstanceId, &str),
@@ -72,7 +72,7 @@ impl Operations {
         operation
     }
 
-    /// Reads one of a region, which moves it on once that is kept. `None`: this read does not find it.
+    /// Reads an operation of a region, which advances it once that is stored. `None` if this read does not find it.
     pub(super) fn read(
         &mut self,
         site: &Site,
@@ -101,7 +101,7 @@ impl Operations {
         Ok(found.then_some(there))
     }
 
-    /// Ends every operation that is not at its end. One whose end cannot be kept goes on.
+    /// Ends every pending operation. One whose end cannot be stored stays pending.
     pub(super) fn finish(&mut self, now: OffsetDateTime, keep: Keep<'_>) {
         for operation in &mut self.list {
             let mut next = operation.clone();
@@ -113,7 +113,7 @@ impl Operations {
         }
     }
 
-    /// The operations of a region, or of one instance there. Listing them does not move them on.
+    /// The operations of a region, or of one instance. Listing does not advance them.
     pub(super) fn list<'a>(
         &'a self,
         site: &'a Site,

@@ -1,7 +1,6 @@
-//! What can be chosen about an emulator: its one pair of credentials, how it behaves where the service is not documented,
-//! and what goes wrong.
+//! Options of an emulator: its credentials, quirks and faults.
 //!
-//! Owns the defaults: `test`/`test`, as documented or observed, and nothing goes wrong.
+//! Owns the defaults: `test`/`test`, documented or observed behaviour, and no faults. Does not apply them.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,18 +8,18 @@ use std::time::Duration;
 use super::faults::Faults;
 use super::quirks::Quirks;
 
-/// How an emulator is set up. The default accepts `test`/`test` and behaves as documented.
+/// The options of an emulator. The default accepts `test`/`test` and behaves as documented.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Options {
-    /// The only access key that is known.
+    /// The access key.
     pub access_key: String,
-    /// Its secret.
+    /// The secret access key.
     pub secret_key: String,
-    /// Behaviour.
+    /// The behaviour where the service is not documented.
     pub quirks: Quirks,
-    /// What goes wrong.
+    /// The faults to inject.
     pub faults: Faults,
-    /// How late every reply over HTTP is, as over a network. Nothing by default.
+    /// The delay of every response over HTTP. None by default.
     pub latency: Duration,
 }
 
@@ -36,7 +35,7 @@ impl Default for Options {
     }
 }
 
-/// Without the secret: this one may be harmless, but habits are not.
+/// Does not print the secret.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

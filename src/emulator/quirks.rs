@@ -1,14 +1,13 @@
-//! Quirks: how the emulator behaves where the real service is not documented, or where evidence conflicts.
+//! Quirks: alternative behaviours where the service is not documented, or where evidence conflicts.
 //!
-//! Owns one switch for each thing that is not known and could matter to a client. The default is what was observed or,
-//! where nothing was, the mildest answer that is not dangerous to believe in. Does not hold faults, which are what goes
-//! wrong by chance.
+//! Owns a switch for each unknown that may matter to a client. The default is the observed behaviour or, if there is no observation, the
+//! mildest one that is safe to rely on. Does not contain faults, which are random.
 
 mod catalogue;
 
 pub use catalogue::{Quirk, QuirkError};
 
-/// A choice with a name for each answer, the default first.
+/// An enum with a name for each variant, the default first.
 trait Words: Copy + PartialEq + 'static {
     const NAMES: &'static [&'static str];
     const ALL: &'static [(&'static str, Self)];
@@ -34,7 +33,7 @@ mod tags;
 pub use listed::ListedPorts;
 pub use tags::{OnTag, OtherArn, TagOperations};
 
-/// One answer to each open question about the service. Each field says what is not known.
+/// A behaviour for each open question about the service. Each field describes the question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quirks {
     /// What Open does to a key that is open already. Not documented; merging was observed.
@@ -141,7 +140,7 @@ impl Default for Quirks {
             same_key: SameKey::default(),
             empty_put: Acceptance::default(),
             put: Steps::default(),
-            source_limit: crate::model::SOURCES_PER_FAMILY,
+            source_limit: crate::model::MAX_SOURCES_PER_FAMILY,
             source_limit_error: Rejection::InvalidInput,
             aliases_count: Aliases::default(),
             all: AllSpelling::default(),
@@ -169,7 +168,7 @@ impl Default for Quirks {
             port_states: PortStatesReply::default(),
             port_states_every: 1,
             write_reply: WriteReply::default(),
-            tag_limit: crate::model::TAGS_OF_A_RESOURCE,
+            tag_limit: crate::model::MAX_TAGS_PER_RESOURCE,
             tag_limit_error: Rejection::InvalidInput,
             tag_existing: OnTag::default(),
             untag_missing: Missing::default(),

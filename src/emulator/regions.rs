@@ -1,7 +1,6 @@
 //! The regions that `GetRegions` lists.
 //!
-//! Owns the form of the answer. Does not bar any other: a request may be made to whatever region its
-//! signature names.
+//! Owns the form of the response. Does not restrict regions: a request may be for any region that its signature names.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::model::REGIONS;
 
-/// Every public region, and those of the inventory that are none.
+/// Every public region, and other regions of the inventory.
 pub(super) fn list<'a>(
     inventory: impl Iterator<Item = &'a str>,
     zones: bool,

@@ -1,7 +1,6 @@
-//! Replies in AWS JSON: instances, states and operations as the service shows them.
+//! Responses in AWS JSON: instances, states and operations.
 //!
-//! Owns the members that an inventory does not hold, which are made up from the ARN, always the same. Does not look
-//! anything up.
+//! Owns the members that an inventory does not contain, which are derived from the ARN. Does not look anything up.
 
 use serde_json::{Number, Value, json};
 use sha2::{Digest, Sha256};
@@ -14,11 +13,10 @@ use super::operation::{Operation, Status};
 use super::quirks::{Quirks, TagOperations};
 use super::tags::Tags;
 
-/// When every instance was created: an inventory does not say (2023-11-14T22:13:20Z).
+/// The creation time of every instance, which an inventory does not contain (2023-11-14T22:13:20Z).
 const CREATED_AT: i64 = 1_700_000_000;
 
-/// An instance as `GetInstance` and `GetInstances` show it, with these rules and tags. One whose rules cannot be read has no
-/// `networking.ports`.
+/// An instance in `GetInstance` and `GetInstances`, with these rules and tags. Without readable rules it has no `networking.ports`.
 pub(super) fn instance(
     region: &str,
     entry: &Entry,
@@ -58,7 +56,7 @@ pub(super) fn instance(
         "sshKeyName": "LightsailDefaultKeyPair",
     });
     if family.has_ipv4() {
-        // Addresses for documentation: nothing must ever be sent there.
+        // Documentation addresses, to which nothing is ever sent.
         instance["publicIpAddress"] = format!("203.0.113.{a}").into();
         instance["privateIpAddress"] = format!("172.26.{a}.{b}").into();
     }
@@ -73,8 +71,7 @@ pub(super) fn ports(entries: &[PortState]) -> Value {
     entries.iter().map(port).collect()
 }
 
-/// A rule as `networking.ports` shows it, with the lower-case `public` that is observed rather than the `Public` of the
-/// service model.
+/// A rule in `networking.ports`, with the observed lower-case `public` instead of the `Public` of the service model.
 fn port(entry: &PortState) -> Value {
     let PortState {
         from_port,
@@ -106,7 +103,7 @@ fn port(entry: &PortState) -> Value {
     })
 }
 
-/// A state with its code, which is that of EC2. `starting` and `rebooting`, which EC2 does not have, get that of `pending`.
+/// A state with its EC2 code. `starting` and `rebooting`, which EC2 does not have, get the code of `pending`.
 pub(super) fn state(name: &str) -> Value {
     let code = match name {
         "running" => 16,
@@ -119,7 +116,7 @@ pub(super) fn state(name: &str) -> Value {
     json!({"code": code, "name": name})
 }
 
-/// An operation. One that changed tags has a type only where the quirk says so.
+/// An operation. One that changed tags has a type only if the quirk says so.
 pub(super) fn operation(operation: &Operation, quirks: &Quirks) -> Value {
     let mut shown = json!({
         "id": operation.id,
@@ -157,7 +154,7 @@ fn timestamp(at: OffsetDateTime) -> Value {
 
 /// Seconds since 1970 with milliseconds, as a JSON number.
 fn epoch(seconds: i64, milliseconds: u16) -> Value {
-    // Written and read back as text: no arithmetic with floats, and no digits but these.
+    // Via text, to avoid floating-point arithmetic and additional digits.
     let number: Option<Number> = format!("{seconds}.{milliseconds:03}").parse().ok();
     number.map_or(Value::Null, Value::Number)
 }

@@ -1,7 +1,7 @@
-//! Rules as the service stores them: a list of entries in order, and what Open, Close and Put make of it.
+//! The stored rules, and the effect of Open, Close and Put on them.
 //!
-//! Owns the validation of one `PortInfo` and the three changes, as functions from entries to entries. An entry that no
-//! write touched keeps its spelling. Does not know instances.
+//! Owns the validation of a `PortInfo` and the three changes, as functions from entries to entries. An entry that no write changes
+//! keeps its spelling. Does not know instances.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,17 +15,17 @@ use super::quirks::{
     SameKey,
 };
 
-/// One valid rule of a request.
+/// A valid rule of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
     pub(super) key: Key,
-    /// Canonical texts in the order of the request; all empty where no source was given.
+    /// Canonical texts in the order of the request; all empty if no source was given.
     pub(super) lists: Lists,
-    /// The rule to the letter.
+    /// The rule as it was sent.
     pub(super) sent: PortState,
 }
 
-/// Three lists of sources without duplicates, in the order in which they came.
+/// Three lists of sources without duplicates, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lists {
     cidrs: Vec<String>,
@@ -33,7 +33,7 @@ pub(super) struct Lists {
     aliases: Vec<String>,
 }
 
-/// A `PortInfo` whose members have the right types, and no more.
+/// A `PortInfo` whose types are validated, but not its values.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PortInfo {
     pub(super) from_port: Option<i32>,
@@ -45,7 +45,7 @@ pub(super) struct PortInfo {
 }
 
 impl PortInfo {
-    /// Checks the values.
+    /// Validates the values.
     pub(super) fn check(self, absent: AbsentPort) -> Result<Rule, Fault> {
         let Self {
             from_port,
@@ -55,7 +55,7 @@ impl PortInfo {
             ipv6_cidrs,
             cidr_list_aliases,
         } = self;
-        // The model marks none of the three as required, but there is no rule without a protocol.
+        // The model does not mark it as required, but there is no rule without a protocol.
         let spelled = protocol.ok_or_else(|| Fault::missing("protocol"))?;
         let port = |member, number: Option<i32>| match (number, absent) {
             (Some(number), _) => Ok(number),
@@ -124,7 +124,7 @@ fn no_network(text: &str, member: &str, family: &str) -> Fault {
     ))
 }
 
-/// The texts without those that came before. A set does the looking up, so that a request of a megabyte takes no time.
+/// Removes duplicates. Uses a set, so that a request of a megabyte is fast.
 fn distinct(texts: Vec<String>) -> Vec<String> {
     let mut seen = BTreeSet::new();
     texts
@@ -135,7 +135,7 @@ fn distinct(texts: Vec<String>) -> Vec<String> {
 
 impl Lists {
     fn of(entry: &PortState) -> Self {
-        // A text that is not a valid network, which only a hand-written inventory can hold, stands for itself.
+        // A text that is not a valid network, which only an edited inventory can contain, is kept.
         let canonical = |text: &String| {
             Sources::parse_live(text).map_or_else(|| text.clone(), |net| net.to_string())
         };
@@ -156,7 +156,7 @@ impl Lists {
         cidrs.is_empty() && ipv6_cidrs.is_empty() && aliases.is_empty()
     }
 
-    /// Adds what may be there already; [`distinct`](Self::distinct) is due afterwards.
+    /// Adds sources, possibly duplicates, which [`distinct`](Self::distinct) removes.
     fn append(&mut self, other: Self) {
         let Self {
             cidrs,
@@ -188,10 +188,10 @@ impl Lists {
         self
     }
 
-    /// The sources that a written rule really has; none where it lets nobody in and is not kept.
+    /// The sources of a written rule in effect; none if the rule is not stored.
     ///
-    /// That a rule without any source is open to the world, in the families that the instance has, is the default for
-    /// three empty lists too: what the service makes of those is not known, and open is the answer a client must fear.
+    /// By default a rule without any source is open to everyone in the families of the instance, also with three empty lists, for which
+    /// the behaviour is not known, because this is the dangerous case.
     fn effective(mut self, family: &AddressType, quirks: &Quirks) -> Result<Self, Fault> {
         if self.is_empty() {
             let all = |has: bool, text: &str| has.then(|| text.to_owned()).into_iter().collect();
@@ -239,7 +239,7 @@ impl Lists {
     }
 }
 
-/// The key of a stored entry, however it is spelled; `None` for one that no request can name.
+/// The key of a stored entry in any spelling; `None` if no request can name it.
 fn key_of(entry: &PortState) -> Option<Key> {
     let protocol = Protocol::from_live(&entry.protocol)?;
     Key::new(protocol, entry.from_port, entry.to_port).ok()
@@ -252,7 +252,7 @@ fn is_closed(entry: &PortState) -> bool {
         .is_some_and(|state| state.eq_ignore_ascii_case("closed"))
 }
 
-/// What the entries are after an Open: the key keeps its place, or is added at the end.
+/// The entries after an Open. The key keeps its place, or is added at the end.
 pub(super) fn open(
     entries: &[PortState],
     rule: &Rule,
@@ -292,8 +292,7 @@ pub(super) fn open(
     Ok(after)
 }
 
-/// What the entries are after a Close. Closing what is not open changes nothing: whether the service calls that an error
-/// is not known, and a Close that may be repeated is the milder reading.
+/// The entries after a Close. Closing a key that is not open changes nothing, because it is not known whether that is an error.
 pub(super) fn close(
     entries: &[PortState],
     rule: &Rule,
@@ -333,8 +332,7 @@ pub(super) fn close(
     }
 }
 
-/// What the entries are after a Put: these rules, in this order; by default a key that comes again is merged into the
-/// first.
+/// The entries after a Put: these rules in this order. By default a repeated key is merged into the first.
 pub(super) fn put(
     rules: &[Rule],
     family: &AddressType,
@@ -366,13 +364,13 @@ pub(super) fn put(
         .collect())
 }
 
-/// The first step of a Put in two: what is there before and will be there after, untouched.
+/// The state between the two steps of a Put: the entries that exist before and after it.
 pub(super) fn halfway(before: &[PortState], after: &[PortState]) -> Vec<PortState> {
     let stays = |entry: &&PortState| after.contains(entry);
     before.iter().filter(stays).cloned().collect()
 }
 
-/// How many IPv4 and IPv6 sources the entries have, as the limit counts them.
+/// The numbers of IPv4 and IPv6 sources that count against the limit.
 pub(super) fn count(entries: &[PortState], aliases: Aliases) -> (usize, usize) {
     entries.iter().fold((0, 0), |(ipv4, ipv6), entry| {
         let both = match aliases {

@@ -1,7 +1,7 @@
-//! The service: the state machine with everything that can go wrong around it, one request at a time.
+//! The service: the state machine with fault injection, one request at a time.
 //!
-//! Owns the order of events: who acts first, what is refused, what gets lost, and how the reply is malformed. Every
-//! way in, with or without HTTP, ends here. Pure: the time is passed in. Does not wait; it only says how long one has to.
+//! Owns the order of scripted events, refusals, lost messages and malformed responses. Every request, with or without HTTP, is handled
+//! here. Time is passed in. Does not wait; it returns the delay.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::quirks::{PortStatesReply, Presence, Quirks, ThrottleStatus, WriteRepl
 use super::state::State;
 use super::wire::{Action, Request};
 
-/// The service as its clients find it.
+/// The service.
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) state: State,
@@ -26,10 +26,10 @@ pub(super) struct Service {
     quirks: Quirks,
 }
 
-/// What becomes of a request.
+/// The result of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Delivery {
-    /// How late it is.
+    /// The delay.
     pub(super) delay: Duration,
     pub(super) outcome: ReplyOutcome,
 }
@@ -37,19 +37,19 @@ pub(super) struct Delivery {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ReplyOutcome {
     Answered(Answer),
-    /// The connection was never there.
+    /// The connection is refused.
     Refused,
     /// The connection is lost. `applied` is whether a write was accepted.
     Lost {
         applied: bool,
     },
-    /// Nothing ever comes.
+    /// There is no response.
     Silent {
         applied: bool,
     },
 }
 
-/// A reply.
+/// A response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -76,7 +76,7 @@ impl Service {
         self.injector.refuses()
     }
 
-    /// Lets something happen to an instance now, or go wrong with the next request.
+    /// Applies a scripted event to an instance now, or to the next request.
     pub(super) fn script(
         &mut self,
         id: &InstanceId,
@@ -91,12 +91,12 @@ impl Service {
             .apply_event(id, what, self.injector.seed(), now, keep)
     }
 
-    /// Whether the credentials are no longer good.
+    /// Whether the credentials have expired.
     pub(super) fn expired(&self) -> bool {
         self.injector.expired(None)
     }
 
-    /// An error as this service words it.
+    /// An error response with the quirks of this service.
     pub(super) fn error(&self, fault: &Fault) -> Answer {
         let quirks = &self.quirks;
         let header = quirks.error_header == Presence::Present;
@@ -108,7 +108,7 @@ impl Service {
         }
     }
 
-    /// Answers a request whose sender is known.
+    /// Handles a request of a known sender.
     pub(super) fn call(
         &mut self,
         site: &Site,
@@ -144,7 +144,7 @@ impl Service {
         match trouble {
             Some(Trouble::LostReply) => return ReplyOutcome::Lost { applied }.at_once(),
             Some(Trouble::SilentAfter) => return ReplyOutcome::Silent { applied }.at_once(),
-            // A request that was refused is refused: that needs no service.
+            // An invalid request is refused before any fault.
             Some(Trouble::ServerErrorAfter) if result.is_ok() => {
                 return ReplyOutcome::Answered(self.broken(&turn)).at_once();
             }
@@ -164,7 +164,7 @@ impl Service {
         }
     }
 
-    /// What others do before this request gets its turn.
+    /// Applies the events before this request.
     fn apply_events(
         &mut self,
         turn: &Turn,
@@ -186,7 +186,7 @@ impl Service {
         Ok(())
     }
 
-    /// What keeps a request from being looked at.
+    /// Why a request is not processed, if so.
     fn bar(
         &mut self,
         turn: &Turn,
@@ -214,7 +214,7 @@ impl Service {
         Ok(())
     }
 
-    /// A 5xx: of the service, of its front end, or of a proxy that speaks HTML.
+    /// A 5xx of the service, of its front end, or of a proxy in HTML.
     fn broken(&self, turn: &Turn) -> Answer {
         match self.injector.roll("broken", turn) % 3 {
             0 => self.error(&Fault::service("An unexpected error occurred.")),
@@ -228,7 +228,7 @@ impl Service {
         }
     }
 
-    /// The reply to a request that went well.
+    /// The response to a successful request.
     fn shape_reply(&self, turn: &Turn, mut value: Value) -> Answer {
         let every = u64::from(self.quirks.port_states_every.max(1));
         let due = (turn.nth - 1).is_multiple_of(every);
@@ -262,7 +262,7 @@ impl Service {
         let mut body = value.to_string();
         match how {
             ReplyShape::None => {}
-            // Replies are ASCII unless an inventory says otherwise.
+            // Responses are ASCII unless the inventory contains other characters.
             ReplyShape::Truncated => body.truncate(body.floor_char_boundary(body.len() / 2)),
             ReplyShape::Html => HTML.clone_into(&mut body),
             ReplyShape::Empty => body.clear(),

@@ -1,9 +1,9 @@
-//! Who gets in, as sets of addresses rather than as texts.
+//! Access: the set of sources that a rule lets in, as addresses rather than as texts.
 //!
-//! Owns the algebra of sources: two firewalls may spell the same people differently, and here they are equal. An alias
-//! is a point beside the addresses. The browser client behind `lightsail-connect` has addresses that nobody publishes, so
-//! it is inside every set that covers its whole family and inside no narrower one that does not name it; what another
-//! alias stands for is not known, and nothing contains it. Does not know ports.
+//! Owns the set operations on sources: two lists that spell the same sources differently are equal here. An alias is an element
+//! besides the addresses. The addresses of the browser client behind `lightsail-connect` are not published, so a set contains
+//! it if the set covers the client's whole family or names the alias. Any other alias is unknown, and is contained only where it is
+//! named. Does not know ports.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -12,9 +12,11 @@ use std::sync::LazyLock;
 use ipnet::IpNet;
 
 use super::RangeSet;
-use crate::model::{ARRIVING, AddressType, Family, LIGHTSAIL_CONNECT, SPECIAL, Sources};
+use crate::model::{
+    AddressType, Family, GLOBALLY_REACHABLE, LIGHTSAIL_CONNECT, SPECIAL_PURPOSE, Sources,
+};
 
-/// A set of sources. Equal exactly when it means the same.
+/// A set of sources. Two sets are equal exactly if they contain the same sources.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Access {
     /// IPv4 addresses.
@@ -26,7 +28,7 @@ pub struct Access {
 }
 
 impl Access {
-    /// Nobody.
+    /// The empty set.
     pub const fn nobody() -> Self {
         Self {
             v4: RangeSet::new(),
@@ -35,7 +37,7 @@ impl Access {
         }
     }
 
-    /// Every address of both families, and the browser client.
+    /// All addresses of both families, and the browser client.
     pub fn everyone() -> Self {
         Self {
             v4: RangeSet::all(),
@@ -44,12 +46,12 @@ impl Access {
         }
     }
 
-    /// Whoever a rule with these sources lets in on an instance that the browser client reaches over this family.
+    /// The access that a rule with these sources gives on an instance that the browser client reaches over this family.
     pub fn of(sources: &Sources, family: Family) -> Self {
         Self::from(sources).with_client(family)
     }
 
-    /// With the browser client where its whole family gets in.
+    /// Adds the browser client if its whole family is in the set.
     pub(super) fn with_client(mut self, family: Family) -> Self {
         if self.covers(family) {
             self.aliases.insert(LIGHTSAIL_CONNECT.to_owned());
@@ -57,16 +59,16 @@ impl Access {
         self
     }
 
-    /// As rules would name it: without the browser client where its whole family is named.
-    pub(super) fn named(mut self, family: Family) -> Self {
+    /// Removes the browser client if its whole family is in the set, so that naming it would be redundant.
+    pub(super) fn without_implied_client(mut self, family: Family) -> Self {
         if self.covers(family) {
             self.aliases.remove(LIGHTSAIL_CONNECT);
         }
         self
     }
 
-    /// Every address of this family if all of them get in, else nobody.
-    pub(super) fn whole(&self, family: Family) -> Self {
+    /// All addresses of this family if the set contains all of them, else none.
+    pub(super) fn whole_family(&self, family: Family) -> Self {
         let mut whole = Self::nobody();
         if self.covers(family) {
             match family {
@@ -84,13 +86,13 @@ impl Access {
         }
     }
 
-    /// Whether nobody gets in.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         let Self { v4, v6, aliases } = self;
         v4.is_empty() && v6.is_empty() && aliases.is_empty()
     }
 
-    /// Whether this address gets in.
+    /// Whether the set contains this address.
     pub fn contains(&self, address: IpAddr) -> bool {
         match address {
             IpAddr::V4(address) => self.v4.contains(address.to_bits()),
@@ -98,13 +100,13 @@ impl Access {
         }
     }
 
-    /// Whether everybody of `other` gets in.
+    /// Whether the set contains every source of `other`.
     pub fn is_superset(&self, other: &Self) -> bool {
         let Self { v4, v6, aliases } = other;
         self.v4.is_superset(v4) && self.v6.is_superset(v6) && self.aliases.is_superset(aliases)
     }
 
-    /// Those in either.
+    /// The sources in either set.
     pub fn union(&self, other: &Self) -> Self {
         let Self { v4, v6, aliases } = other;
         Self {
@@ -114,7 +116,7 @@ impl Access {
         }
     }
 
-    /// Those in both.
+    /// The sources in both sets.
     pub fn intersection(&self, other: &Self) -> Self {
         let Self { v4, v6, aliases } = other;
         Self {
@@ -124,7 +126,7 @@ impl Access {
         }
     }
 
-    /// Those in this one and not in `other`.
+    /// The sources in this set and not in `other`.
     pub fn difference(&self, other: &Self) -> Self {
         let Self { v4, v6, aliases } = other;
         Self {
@@ -134,7 +136,7 @@ impl Access {
         }
     }
 
-    /// Those in any, in one step: cheaper than one union after the other.
+    /// The union of several sets in one step, which is cheaper than pairwise unions.
     pub fn union_of<'a>(all: impl Iterator<Item = &'a Self> + Clone) -> Self {
         Self {
             v4: RangeSet::from_ranges(all.clone().flat_map(|access| access.v4.ranges()).copied()),
@@ -143,7 +145,7 @@ impl Access {
         }
     }
 
-    /// Those of the families that an instance has.
+    /// The part of the set in the address families that an instance has.
     pub fn on(&self, kind: &AddressType) -> Self {
         let mut here = self.clone();
         if !kind.has_ipv4() {
@@ -155,25 +157,27 @@ impl Access {
         here
     }
 
-    /// Those who can arrive at a public address: see [`SPECIAL`].
-    pub fn arriving(&self) -> Self {
-        static NOBODY: LazyLock<Access> = LazyLock::new(|| {
-            let special: Sources = SPECIAL.iter().map(|special| special.net).collect();
-            let arriving: Sources = ARRIVING.iter().copied().collect();
-            Access::from(&special).difference(&Access::from(&arriving))
+    /// The part of the set that can reach a public address: all but [`SPECIAL_PURPOSE`] networks.
+    pub fn publicly_reachable(&self) -> Self {
+        static NOT_REACHABLE: LazyLock<Access> = LazyLock::new(|| {
+            let special: Sources = SPECIAL_PURPOSE.iter().map(|special| special.net).collect();
+            let reachable: Sources = GLOBALLY_REACHABLE.iter().copied().collect();
+            Access::from(&special).difference(&Access::from(&reachable))
         });
-        self.difference(&NOBODY)
+        self.difference(&NOT_REACHABLE)
     }
 
-    /// The shortest spelling: the fewest networks, and the aliases that these do not contain.
+    /// The shortest spelling: the fewest networks, and the aliases that they do not contain.
     ///
-    /// It is exact but for the browser client, which no list of sources can leave out where it names all of the family.
+    /// It is exact except for the browser client, which a list that names the whole family cannot exclude.
     pub fn to_sources(&self, family: Family) -> Sources {
-        self.clone().named(family).to_the_letter()
+        self.clone()
+            .without_implied_client(family)
+            .to_exact_sources()
     }
 
-    /// The fewest networks, and every alias.
-    pub(super) fn to_the_letter(&self) -> Sources {
+    /// The fewest networks, and every alias of the set.
+    pub(super) fn to_exact_sources(&self) -> Sources {
         let Self { v4, v6, aliases } = self;
         let mut sources: Sources = v4
             .networks()
@@ -187,7 +191,7 @@ impl Access {
     }
 }
 
-/// To the letter: the browser client is in only where it is named.
+/// Contains the browser client only if `sources` name it.
 impl From<&Sources> for Access {
     fn from(sources: &Sources) -> Self {
         Self {

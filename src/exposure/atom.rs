@@ -1,6 +1,6 @@
-//! The space of packets: its atoms, and neighbouring cells of one with who reaches them.
+//! The packet space: atoms, and runs of cells with their access.
 //!
-//! Owns how many cells an atom has. Does not say which rule opens which.
+//! Owns the number of cells of each atom. Does not know rules.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Access;
 use crate::model::Sources;
 
-/// A kind of packet that no rule but `all` can split from the others. Every packet is of exactly one.
+/// A kind of packet. Every packet belongs to exactly one atom.
 #[derive(
     Clone,
     Copy,
@@ -36,7 +36,7 @@ pub enum Atom {
     Icmp,
     /// ICMP for IPv6; a cell is type × 256 + code.
     Icmpv6,
-    /// Every other protocol; it has the one cell 0, and only `all` opens it.
+    /// Every other protocol; it has only the cell 0, and only `all` opens it.
     Other,
 }
 
@@ -63,19 +63,19 @@ impl fmt::Display for Atom {
 
 /// Neighbouring cells that the same sources reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
+pub struct CellRun {
     /// The first cell.
     pub from: u16,
     /// The last cell.
     pub to: u16,
-    /// Who gets in; never nobody.
+    /// The sources that reach them; never empty.
     pub access: Arc<Access>,
 }
 
-/// Neighbouring cells and who reaches them.
+/// Neighbouring cells and the sources that reach them.
 ///
-/// In a list made here the cells are maximal runs, boxes of one atom do not overlap, and the sources are the shortest
-/// exact ones in address order.
+/// In a list from [`Effective::boxes`](super::Effective::boxes) the cells are maximal runs, boxes of one atom do not overlap, and
+/// the sources are the shortest exact ones in address order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -87,7 +87,7 @@ pub struct Exposed {
     pub from: u16,
     /// The last cell.
     pub to: u16,
-    /// Who; never nobody.
+    /// The sources that reach them; never empty.
     #[serde(flatten)]
     pub sources: Sources,
 }

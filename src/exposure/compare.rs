@@ -1,7 +1,7 @@
-//! One instance as two documents have it, and which rule of them causes which part of the difference.
+//! Comparison of the firewall of one instance in two documents.
 //!
-//! Owns the search for causes, and the word for a difference, which there is only where neither document leaves a doubt.
-//! Does not know where a document came from, and how a difference is worded.
+//! Owns the search for the rules that cause a difference, and its direction, which is known only if neither document is
+//! doubtful. Does not know where a document comes from, or how a difference is printed.
 
 use std::fmt;
 
@@ -12,43 +12,43 @@ use crate::model::{
     Family, Firewall, InstanceId, Key, LIGHTSAIL_CONNECT, LiveFirewall, Origin, Rule, Sources,
 };
 
-/// A rule of one document.
+/// A rule of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleRef {
-    /// What it opens.
+    /// The protocol and ports.
     pub key: Key,
-    /// To whom.
+    /// The sources that it lets in.
     pub sources: Sources,
-    /// The line of the configuration; `None` where the rule is the firewall's own.
+    /// The line of the configuration; `None` if the document is not a configuration.
     pub origin: Option<Origin>,
-    /// Why it exists.
+    /// The reason, from `why`.
     pub why: Option<String>,
 }
 
-/// The firewall of one instance as one document has it.
+/// The firewall of one instance in one document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Side {
-    /// What it lets in.
+pub struct DocumentFirewall {
+    /// The access that it gives.
     pub reach: Reach,
-    /// The rules that say so.
+    /// Its certain rules.
     pub rules: Vec<RuleRef>,
-    /// The entries that cannot be read for certain.
+    /// The entries whose meaning is uncertain.
     pub doubts: Vec<Doubtful>,
 }
 
-/// Whose firewall it is.
+/// The instances that a comparison is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ComparisonSubject {
-    /// That of an instance that no document names.
+    /// An instance that no document names.
     Unnamed,
-    /// That of this instance.
+    /// This instance.
     Instance(InstanceId),
-    /// That of every instance that this noun phrase describes.
+    /// Every instance that this noun phrase describes.
     Every(String),
 }
 
 impl ComparisonSubject {
-    /// The instance, where it is one that is named.
+    /// The instance, if it is a single one with a name.
     pub fn id(&self) -> Option<&InstanceId> {
         match self {
             Self::Instance(id) => Some(id),
@@ -73,56 +73,56 @@ impl From<Option<InstanceId>> for ComparisonSubject {
     }
 }
 
-/// One instance, or all of a kind, in two documents.
+/// The comparison of one instance, or of a kind of instances, in two documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compared {
-    /// Which.
+    /// The instances that it is about.
     pub subject: ComparisonSubject,
-    /// What must be true of the instance for it to hold, as a clause; `None` where nothing must.
+    /// The condition under which the comparison holds for an instance, as a clause; `None` if it always holds.
     pub condition: Option<String>,
-    /// The older document's.
-    pub before: Side,
-    /// The newer document's.
-    pub after: Side,
-    /// Who gains and who loses what.
+    /// The firewall in the old document.
+    pub before: DocumentFirewall,
+    /// The firewall in the new document.
+    pub after: DocumentFirewall,
+    /// The access that is gained and lost.
     pub diff: Diff,
-    /// The document that is a configuration and does not declare the instance although it exists: what is live would stay.
-    pub undeclared: Option<Which>,
-    /// What could not be decided, as clauses such as `whether …`. Without it what is told is all.
+    /// The configuration that does not declare the instance although it exists, so that its live rules would stay.
+    pub undeclared: Option<ComparedDocument>,
+    /// Open questions, as clauses such as `whether …`. If there are none, the comparison is complete.
     pub undecided: Vec<String>,
 }
 
-/// One of two documents.
+/// One of the two documents that are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
-pub enum Which {
-    /// The older.
+pub enum ComparedDocument {
+    /// The old one.
     Old,
-    /// The newer.
+    /// The new one.
     New,
 }
 
-impl Which {
-    /// The one word for it in documents.
+impl ComparedDocument {
+    /// Its name in JSON documents.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-impl Side {
-    /// What a live firewall lets in, and what it may.
+impl DocumentFirewall {
+    /// The access of a live firewall, certain and possible.
     pub fn of_live(live: &LiveFirewall, family: Family) -> Self {
         Self::with_doubts(live.firewall(), Doubtful::all(live), family)
     }
 
-    /// What a firewall lets in.
+    /// The access of a firewall without doubts.
     pub fn of(firewall: &Firewall, family: Family) -> Self {
         Self::with_doubts(firewall, Vec::new(), family)
     }
 
-    /// What a firewall lets in beside which there are doubtful entries.
+    /// The access of a firewall with doubtful entries.
     pub fn with_doubts(firewall: &Firewall, doubts: Vec<Doubtful>, family: Family) -> Self {
         Self {
             reach: Reach::with_doubts(firewall, &doubts, family),
@@ -131,7 +131,7 @@ impl Side {
         }
     }
 
-    /// What declared rules let in together.
+    /// The access of declared rules together.
     pub fn of_rules(rules: &[Rule], family: Family) -> Self {
         let access = rules.iter().map(|rule| (&rule.key, &rule.sources));
         Self {
@@ -141,24 +141,24 @@ impl Side {
         }
     }
 
-    /// The rules that let in a part of what a line says, in their order. Where several rules together cover the whole family
-    /// of the browser client, each of them has a part in letting it in.
+    /// The rules that give a part of the access of a line, in their order. If several rules together cover the whole family of the
+    /// browser client, each of them contributes to its access.
     pub fn causes(&self, line: &Line) -> Vec<&RuleRef> {
         let family = self.reach.family;
-        let own = |said: &RuleRef| Effective::of_rules([(&said.key, &said.sources)], family);
+        let own = |rule: &RuleRef| Effective::of_rules([(&rule.key, &rule.sources)], family);
         let wanted = line.effective();
         let covered = if line.sources.aliases().contains(LIGHTSAIL_CONNECT) {
-            let all = self.rules.iter().map(|said| (&said.key, &said.sources));
+            let all = self.rules.iter().map(|rule| (&rule.key, &rule.sources));
             let all = Effective::of_rules(all, family).within(&wanted);
-            all.map(|access| access.whole(family))
+            all.map(|access| access.whole_family(family))
         } else {
             Effective::default()
         };
-        let takes_part = |said: &&RuleRef| {
-            let own = own(said);
+        let contributes = |rule: &&RuleRef| {
+            let own = own(rule);
             !own.intersection(&wanted).is_empty() || !own.intersection(&covered).is_empty()
         };
-        self.rules.iter().filter(takes_part).collect()
+        self.rules.iter().filter(contributes).collect()
     }
 }
 
@@ -183,8 +183,12 @@ impl RuleRef {
 }
 
 impl Compared {
-    /// Compares.
-    pub fn new(subject: impl Into<ComparisonSubject>, before: Side, after: Side) -> Self {
+    /// Compares two firewalls.
+    pub fn new(
+        subject: impl Into<ComparisonSubject>,
+        before: DocumentFirewall,
+        after: DocumentFirewall,
+    ) -> Self {
         let diff = Diff::between(&before.reach, &after.reach);
         Self {
             subject: subject.into(),
@@ -197,34 +201,43 @@ impl Compared {
         }
     }
 
-    /// Every entry that leaves a doubt, with the document it is in.
-    pub fn doubts(&self) -> impl Iterator<Item = (Which, &Doubtful)> {
-        let old = self.before.doubts.iter().map(|doubt| (Which::Old, doubt));
-        old.chain(self.after.doubts.iter().map(|doubt| (Which::New, doubt)))
+    /// Every doubtful entry, with its document.
+    pub fn doubts(&self) -> impl Iterator<Item = (ComparedDocument, &Doubtful)> {
+        let old = self
+            .before
+            .doubts
+            .iter()
+            .map(|doubt| (ComparedDocument::Old, doubt));
+        old.chain(
+            self.after
+                .doubts
+                .iter()
+                .map(|doubt| (ComparedDocument::New, doubt)),
+        )
     }
 
-    /// Whether a document leaves a doubt about what it lets in, or something could not be decided.
+    /// Whether there is a doubtful entry or an open question.
     pub fn is_doubtful(&self) -> bool {
         self.doubts().next().is_some() || !self.undecided.is_empty()
     }
 
-    /// The difference in one word; `None` where a doubt leaves it open.
+    /// The direction of the difference; `None` if the comparison is doubtful.
     pub fn direction(&self) -> Option<Direction> {
         (!self.is_doubtful()).then(|| self.diff.direction())
     }
 
-    /// Whether anybody gains access, or may gain it by what the newer document leaves in doubt.
+    /// Whether any source gains access, or may gain it through a doubtful entry of the new document.
     pub fn may_open(&self) -> bool {
         let before = &self.before.reach.certain;
         !before.is_superset(&self.after.reach.possible)
     }
 
-    /// Whether somebody gains or loses access for certain, or only one document declares the instance.
+    /// Whether access is gained or lost for certain, or only one document declares the instance.
     pub fn differs(&self) -> bool {
         !self.diff.is_empty() || self.undeclared.is_some()
     }
 
-    /// Whether the same packets get in, beyond doubt, and both documents declare the instance.
+    /// Whether both documents certainly let in the same packets, and both declare the instance.
     pub fn is_equal(&self) -> bool {
         self.direction() == Some(Direction::Equal) && self.undeclared.is_none()
     }
@@ -238,9 +251,9 @@ mod tests {
     use crate::model::Protocol;
     use crate::model::arbitrary::{Universe, change, family};
 
-    /// A rule that names the browser client stands beside two that cover its family together.
+    /// One rule names the browser client, and two others together cover its family.
     #[test]
-    fn the_browser_client_has_every_cause() {
+    fn browser_client_is_caused_by_every_rule_that_covers_or_names_it() {
         let rules = |lines: &[(Key, &[&str])]| {
             let mut rules = Firewall::new();
             for (key, sources) in lines {
@@ -264,7 +277,11 @@ mod tests {
         ]);
         let after = rules(&[(Key::ALL, &["0.0.0.0/1", "::/0"])]);
         let family = Family::V4;
-        let compared = Compared::new(None, Side::of(&before, family), Side::of(&after, family));
+        let compared = Compared::new(
+            None,
+            DocumentFirewall::of(&before, family),
+            DocumentFirewall::of(&after, family),
+        );
         let lost = compared.diff.lines().lost;
         let line = lost
             .iter()
@@ -272,23 +289,23 @@ mod tests {
         let causes = compared
             .before
             .causes(line.expect("a line of the browser client"));
-        let keys: Vec<Key> = causes.iter().map(|said| said.key).collect();
+        let keys: Vec<Key> = causes.iter().map(|rule| rule.key).collect();
         assert_eq!(keys, [low, wide, Key::ALL]);
     }
 
     proptest! {
-        /// The causes of a line say all of it, and without any one of the others nothing of the line would be missing.
+        /// The causes of a line give all of its access, and the other rules give none of it.
         #[test]
-        fn the_causes_of_a_line_are_all_and_only_those_that_say_it((before, after) in change(Universe::Small), family in family()) {
-            let compared = Compared::new(None, Side::of(&before, family), Side::of(&after, family));
+        fn causes_of_a_line_are_complete_and_minimal((before, after) in change(Universe::Small), family in family()) {
+            let compared = Compared::new(None, DocumentFirewall::of(&before, family), DocumentFirewall::of(&after, family));
             let lines = compared.diff.lines();
             let sides = [(&lines.gained, &compared.after), (&lines.lost, &compared.before)];
             for (line, side) in sides.iter().flat_map(|(lines, side)| lines.iter().map(move |line| (line, side))) {
-                let said = |causes: &[&RuleRef]| Effective::of_rules(causes.iter().map(|said| (&said.key, &said.sources)), family);
+                let access = |rules: &[&RuleRef]| Effective::of_rules(rules.iter().map(|rule| (&rule.key, &rule.sources)), family);
                 let causes = side.causes(line);
-                prop_assert!(said(&causes).is_superset(&line.effective()));
-                let others: Vec<&RuleRef> = side.rules.iter().filter(|said| !causes.contains(said)).collect();
-                prop_assert!(said(&others).intersection(&line.effective()).is_empty());
+                prop_assert!(access(&causes).is_superset(&line.effective()));
+                let others: Vec<&RuleRef> = side.rules.iter().filter(|rule| !causes.contains(rule)).collect();
+                prop_assert!(access(&others).intersection(&line.effective()).is_empty());
             }
         }
     }

@@ -1,33 +1,32 @@
-//! A difference of access as lines for people.
+//! Access as lines for people.
 //!
-//! Owns the words for boxes and sources. The exact boxes are right but long: one `all` rule beside one port comes as
-//! seven of them. So what is common to every protocol is said once, and port ranges may overlap where that is shorter.
-//! Every line is still exact, and together they say neither more nor less than the boxes. Does not colour, to sort by
-//! weight, and to say why.
+//! Owns the wording of boxes and sources. The exact boxes are long: one `all` rule beside one port has seven of them. So access
+//! that is common to every protocol becomes one line, and port ranges may overlap if that is shorter. The lines together give
+//! exactly the access of the boxes. Does not colour, sort by severity, or explain causes.
 
 use std::fmt;
 
-use super::{Access, Atom, Effective, Exposed, Run};
+use super::{Access, Atom, CellRun, Effective, Exposed};
 use crate::model::Sources;
 
 mod cells;
-mod people;
+mod sources;
 
-pub(crate) use people::{addresses, thousands, who};
+pub(crate) use sources::{count_addresses, format_sources, group_thousands};
 
-/// One sentence about access. Displays as `tcp/22 from 203.0.113.0/24 (256 addresses)`.
+/// A line about access. Displays as `tcp/22 from 203.0.113.0/24 (256 addresses)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Ports or ICMP messages as people write them: `tcp/80-89`, `icmp/8:-1`, `all protocols`.
+    /// The ports or ICMP messages: `tcp/80-89`, `icmp/8:-1`, `all protocols`.
     pub what: String,
-    /// Who, in the fewest networks.
+    /// The sources, in the fewest networks.
     pub sources: Sources,
-    /// The cells that `what` names, as atom, first and last.
+    /// The cells that `what` names, as atom, first cell and last cell.
     pub cells: Vec<(Atom, u16, u16)>,
 }
 
 impl Line {
-    /// What the line says, exactly.
+    /// The exact access that the line describes.
     pub fn effective(&self) -> Effective {
         let exposed = |(atom, from, to): &(Atom, u16, u16)| Exposed {
             atom: *atom,
@@ -42,9 +41,9 @@ impl Line {
 /// The lines of a [`Diff`](super::Diff).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lines {
-    /// What opens.
+    /// The access that is opened.
     pub gained: Vec<Line>,
-    /// What closes.
+    /// The access that is closed.
     pub lost: Vec<Line>,
 }
 
@@ -55,11 +54,11 @@ impl fmt::Display for Line {
             sources,
             cells: _,
         } = self;
-        write!(f, "{what} from {}", who(sources))
+        write!(f, "{what} from {}", format_sources(sources))
     }
 }
 
-/// The lines for boxes, widest first: all protocols, then atom by atom in order of cells.
+/// The lines for boxes: first all protocols, then atom by atom in order of cells.
 pub(super) fn lines(boxes: &[Exposed]) -> Vec<Line> {
     let exposed = Effective::of_boxes(boxes);
     let common = everywhere(&exposed);
@@ -68,7 +67,7 @@ pub(super) fn lines(boxes: &[Exposed]) -> Vec<Line> {
     if !common.is_empty() {
         lines.push(Line {
             what: "all protocols".to_owned(),
-            sources: common.to_the_letter(),
+            sources: common.to_exact_sources(),
             cells: Atom::ALL.map(|atom| (atom, 0, atom.last_cell())).into(),
         });
     }
@@ -78,7 +77,7 @@ pub(super) fn lines(boxes: &[Exposed]) -> Vec<Line> {
     lines
 }
 
-/// Who reaches every cell of every atom.
+/// The sources that reach every cell of every atom.
 fn everywhere(exposed: &Effective) -> Access {
     Atom::ALL
         .into_iter()
@@ -91,8 +90,8 @@ fn everywhere(exposed: &Effective) -> Access {
         })
 }
 
-/// Those of `among` who reach every cell of the atom.
-fn throughout(among: &Access, atom: Atom, runs: &[Run]) -> Access {
+/// The sources of `among` that reach every cell of the atom.
+fn throughout(among: &Access, atom: Atom, runs: &[CellRun]) -> Access {
     let mut next = Some(0);
     let mut common = among.clone();
     for run in runs {

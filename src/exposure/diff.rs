@@ -1,6 +1,6 @@
-//! What a change opens and closes, as boxes that have only one form.
+//! The difference between the effective access of two firewalls.
 //!
-//! Owns the comparison of two effective accesses. Does not say which rule causes what, and how it is shown.
+//! Owns the comparison, and its canonical form as boxes. Does not know which rule causes a difference, or how it is printed.
 
 use std::fmt;
 
@@ -9,18 +9,18 @@ use serde::{Deserialize, Serialize};
 use super::{Effective, Exposed, Lines, Reach, describe};
 use crate::model::{Family, Firewall, Key, Protocol};
 
-/// Who gains and who loses what.
+/// The access that is gained and lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Diff {
-    /// What gets in for certain after and did not for certain before, by atom and cell.
+    /// Access that is certain afterwards and was not certain before, by atom and cell.
     pub gained: Vec<Exposed>,
-    /// What got in for certain before and cannot possibly after, by atom and cell.
+    /// Access that was certain before and is impossible afterwards, by atom and cell.
     pub lost: Vec<Exposed>,
 }
 
-/// A change of access in one word.
+/// The direction of a change of access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Direction {
     /// The same packets get in.
@@ -34,8 +34,8 @@ pub enum Direction {
 }
 
 impl Diff {
-    /// The difference of two firewalls. What may have been open already counts as gained where it is open for certain
-    /// after, and what may still be open is not lost: doubt is neither taken for access nor for its absence.
+    /// The difference of two firewalls. Access that was only possible before is gained if it is certain afterwards, and access that is
+    /// still possible afterwards is not lost.
     pub fn between(before: &Reach, after: &Reach) -> Self {
         let gained = after.certain.difference(&before.certain);
         let lost = before.certain.difference(&after.possible);
@@ -45,7 +45,7 @@ impl Diff {
         }
     }
 
-    /// All of an access, as something that is gained.
+    /// A difference in which all of this access is gained.
     pub fn gaining(access: &Effective, family: Family) -> Self {
         Self {
             gained: access.boxes(family),
@@ -53,7 +53,7 @@ impl Diff {
         }
     }
 
-    /// All of an access, as something that is lost.
+    /// A difference in which all of this access is lost.
     pub fn losing(access: &Effective, family: Family) -> Self {
         Self {
             gained: Vec::new(),
@@ -61,26 +61,25 @@ impl Diff {
         }
     }
 
-    /// The difference of two firewalls without doubt.
+    /// The difference of two firewalls without doubtful entries.
     ///
-    /// The cost is that of the rules that change and of those they overlap: firewalls that are written alike take one
-    /// comparison of texts.
+    /// The cost depends on the rules that change and on those that overlap them. Equal firewalls take one comparison of texts.
     pub fn of_change(before: &Firewall, after: &Firewall, family: Family) -> Self {
         if before == after {
             return Self::default();
         }
         let changed = changed_keys(before, after);
-        let near = |firewall| Reach::of_certain(near(firewall, &changed, family), family);
-        Self::between(&near(before), &near(after))
+        let access = |firewall| Reach::of_certain(access_near(firewall, &changed, family), family);
+        Self::between(&access(before), &access(after))
     }
 
-    /// Whether nothing is gained and nothing lost.
+    /// Whether nothing is gained and nothing is lost.
     pub fn is_empty(&self) -> bool {
         let Self { gained, lost } = self;
         gained.is_empty() && lost.is_empty()
     }
 
-    /// The headline.
+    /// The direction of the change.
     pub fn direction(&self) -> Direction {
         let Self { gained, lost } = self;
         match (gained.is_empty(), lost.is_empty()) {
@@ -91,7 +90,7 @@ impl Diff {
         }
     }
 
-    /// The same for people.
+    /// The difference as lines for people.
     pub fn lines(&self) -> Lines {
         let Self { gained, lost } = self;
         Lines {
@@ -101,7 +100,7 @@ impl Diff {
     }
 }
 
-/// One word: `equal`, `wider`, `narrower` or `mixed`.
+/// `equal`, `wider`, `narrower` or `mixed`.
 impl fmt::Display for Direction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -113,12 +112,12 @@ impl fmt::Display for Direction {
     }
 }
 
-/// Whether two firewalls let the same packets in, however they are spelled.
+/// Whether two firewalls let in the same packets, however they are spelled.
 pub fn equivalent(a: &Firewall, b: &Firewall, family: Family) -> bool {
     a == b || Effective::of(a, family) == Effective::of(b, family)
 }
 
-/// Keys whose texts differ.
+/// The keys whose sources are spelled differently.
 fn changed_keys(before: &Firewall, after: &Firewall) -> Vec<Key> {
     let differs = |a: &Firewall, b: &Firewall| -> Vec<Key> {
         a.iter()
@@ -133,23 +132,22 @@ fn changed_keys(before: &Firewall, after: &Firewall) -> Vec<Key> {
     changed
 }
 
-/// Up to this many changed keys a search for the rules they overlap is far cheaper than a sweep over all rules.
-const CHANGES_SEARCHED: usize = 8;
+/// The most changed keys for which the search for overlapping rules is far cheaper than a sweep over all rules.
+const MAX_KEYS_SEARCHED: usize = 8;
 
-/// The access of the rules that can matter to a change of these keys.
+/// The access of the rules that overlap the changed keys.
 ///
-/// Access differs only where a changed rule is, so there every rule is needed; elsewhere both sides lose the same ones.
-fn near(firewall: &Firewall, changed: &[Key], family: Family) -> Effective {
-    // With many changes the search would cost more than it saves.
-    if changed.len() > CHANGES_SEARCHED {
+/// Access can differ only in the cells of a changed key. The rules that are left out are the same in both firewalls.
+fn access_near(firewall: &Firewall, changed: &[Key], family: Family) -> Effective {
+    if changed.len() > MAX_KEYS_SEARCHED {
         return Effective::of(firewall, family);
     }
-    let matters = |key: Key| changed.iter().any(|changed| may_overlap(key, *changed));
-    let rules = firewall.iter().filter(|(key, _)| matters(**key));
+    let overlaps = |key: Key| changed.iter().any(|changed| may_overlap(key, *changed));
+    let rules = firewall.iter().filter(|(key, _)| overlaps(**key));
     Effective::of_rules(rules, family)
 }
 
-/// Whether two keys may share a cell. For ICMP every pair is taken to.
+/// Whether two keys may share a cell. Two keys of the same ICMP protocol always may.
 fn may_overlap(a: Key, b: Key) -> bool {
     let any = a.protocol() == Protocol::All || b.protocol() == Protocol::All;
     let apart = !a.protocol().is_icmp() && (a.to() < b.from() || b.to() < a.from());

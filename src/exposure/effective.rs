@@ -1,34 +1,35 @@
-//! What a firewall means: for each cell of each protocol atom, who gets in.
+//! Effective access: for each cell of each protocol atom, the sources that get in.
 //!
-//! Owns the one form of that function, so that equality of meaning is equality of data: whatever covers the whole family of
-//! the browser client holds it, whether it is named or not. The operations on two of them go point by point, so a
-//! difference may be everybody but the browser client. Does not judge it, and to know what may be open besides.
+//! Owns its canonical form, so that two firewalls that let in the same packets are equal as data: a set that covers the whole family
+//! of the browser client contains the client, whether it is named or not. Set operations work point by point, so a difference
+//! may be everyone but the browser client. Does not judge access, and does not know doubtful entries.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::sweep::{self, Stretch};
-use super::{Access, Atom, Exposed, Run};
+use super::{Access, Atom, CellRun, Exposed};
 use crate::model::{AddressType, Family, Firewall, Key, Protocol, Sources};
 
 /// Effective access.
 ///
-/// Equal exactly when the same packets get in: runs are maximal and the sets in them have one form. A copy shares its runs.
+/// Two values are equal exactly if they let in the same packets: runs are maximal, and sets have a canonical form. A clone shares
+/// the runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effective {
-    atoms: [Arc<[Run]>; 5],
+    atoms: [Arc<[CellRun]>; 5],
 }
 
 static NOBODY: Access = Access::nobody();
 
 impl Effective {
-    /// What a firewall lets in on an instance that the browser client reaches over this family.
+    /// The access of a firewall on an instance that the browser client reaches over this family.
     pub fn of(firewall: &Firewall, family: Family) -> Self {
         Self::of_rules(firewall.iter(), family)
     }
 
-    /// What these rules let in together.
+    /// The access of these rules together.
     pub fn of_rules<'a>(
         rules: impl IntoIterator<Item = (&'a Key, &'a Sources)>,
         family: Family,
@@ -40,8 +41,8 @@ impl Effective {
         sweep.finish()
     }
 
-    /// The access of boxes to the letter, the browser client only where it is named. They may overlap. Cells that their
-    /// atom lacks are left out.
+    /// The exact access of boxes, with the browser client only where it is named. Boxes may overlap. Cells that do not exist in the
+    /// atom are ignored.
     pub fn of_boxes(boxes: &[Exposed]) -> Self {
         let mut sweep = Sweep::new(None);
         for Exposed {
@@ -64,7 +65,7 @@ impl Effective {
         sweep.finish()
     }
 
-    /// The same access on every cell of every atom, as one `all` rule gives.
+    /// The same access on every cell of every atom, as an `all` rule gives it.
     pub fn everywhere(access: &Access) -> Self {
         if access.is_empty() {
             return Self::default();
@@ -72,7 +73,7 @@ impl Effective {
         let access = Arc::new(access.clone());
         Self {
             atoms: Atom::ALL.map(|atom| {
-                Arc::from([Run {
+                Arc::from([CellRun {
                     from: 0,
                     to: atom.last_cell(),
                     access: Arc::clone(&access),
@@ -81,39 +82,39 @@ impl Effective {
         }
     }
 
-    /// The runs of an atom: ascending, disjoint, none with nobody, neighbours different.
-    pub fn runs(&self, atom: Atom) -> &[Run] {
+    /// The runs of an atom: ascending, disjoint, maximal, and never with empty access.
+    pub fn runs(&self, atom: Atom) -> &[CellRun] {
         &self.atoms[atom as usize]
     }
 
     /// Every run of every atom, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (Atom, &Run)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Atom, &CellRun)> {
         Atom::ALL
             .into_iter()
             .flat_map(|atom| self.runs(atom).iter().map(move |run| (atom, run)))
     }
 
-    /// Every run as a box with the shortest sources, in order: exact but for what [`Access::to_sources`] cannot say.
+    /// Every run as a box with the shortest sources, in order; exact except for the browser client, see [`Access::to_sources`].
     pub fn boxes(&self, family: Family) -> Vec<Exposed> {
-        let exposed = |(atom, run): (Atom, &Run)| Exposed {
+        let exposed = |(atom, run): (Atom, &CellRun)| Exposed {
             atom,
             from: run.from,
             to: run.to,
-            sources: run.access.to_the_letter(),
+            sources: run.access.to_exact_sources(),
         };
-        let named = self.map(|access| access.clone().named(family));
+        let named = self.map(|access| access.clone().without_implied_client(family));
         named.iter().map(exposed).collect()
     }
 
-    /// What of it is of the families that an instance has.
+    /// The part of the access in the address families that an instance has.
     pub fn on(&self, kind: &AddressType) -> Self {
         self.map(|access| access.on(kind))
     }
 
-    /// Those cells on which anybody of them can arrive, with all of them.
-    pub fn where_somebody_arrives(&self) -> Self {
+    /// The cells that at least one globally reachable source reaches, with all of their sources.
+    pub fn on_publicly_reachable_cells(&self) -> Self {
         self.map(|access| {
-            if access.arriving().is_empty() {
+            if access.publicly_reachable().is_empty() {
                 Access::nobody()
             } else {
                 access.clone()
@@ -121,7 +122,7 @@ impl Effective {
         })
     }
 
-    /// The same cells with other people on them.
+    /// Replaces the access of every cell.
     pub fn map(&self, change: impl Fn(&Access) -> Access) -> Self {
         let of_atom = |atom| {
             let mut runs = Vec::new();
@@ -135,7 +136,7 @@ impl Effective {
         }
     }
 
-    /// Who reaches this cell.
+    /// The sources that reach this cell.
     pub fn access(&self, atom: Atom, cell: u16) -> &Access {
         let runs = self.runs(atom);
         let next = runs.partition_point(|run| run.to < cell);
@@ -149,17 +150,17 @@ impl Effective {
         self.access(atom, cell).contains(address)
     }
 
-    /// Whether nobody reaches anything.
+    /// Whether no packet gets in.
     pub fn is_empty(&self) -> bool {
         self.atoms.iter().all(|runs| runs.is_empty())
     }
 
-    /// Whether everything that `other` lets in gets in here.
+    /// Whether every packet that `other` lets in gets in here too.
     pub fn is_superset(&self, other: &Self) -> bool {
         other.difference(self).is_empty()
     }
 
-    /// What either lets in, point by point; for the rules of both, see [`Effective::joined`].
+    /// The packets that either lets in, point by point; for the rules of both, see [`Effective::joined`].
     pub fn union(&self, other: &Self) -> Self {
         self.overlay(other, |a, b| match (a, b) {
             (Some(a), Some(b)) if Arc::ptr_eq(a, b) => Some(Arc::clone(a)),
@@ -168,13 +169,13 @@ impl Effective {
         })
     }
 
-    /// What the rules of both let in: as the union, with the browser client where only both together cover its family.
+    /// The access of the rules of both together: the union, and the browser client where both together cover its family.
     pub fn joined(&self, other: &Self, family: Family) -> Self {
         self.union(other)
             .map(|access| access.clone().with_client(family))
     }
 
-    /// What both let in.
+    /// The packets that both let in.
     pub fn intersection(&self, other: &Self) -> Self {
         self.overlay(other, |a, b| match (a, b) {
             (Some(a), Some(b)) if Arc::ptr_eq(a, b) => Some(Arc::clone(a)),
@@ -183,7 +184,7 @@ impl Effective {
         })
     }
 
-    /// What this lets in and `other` does not.
+    /// The packets that this lets in and `other` does not.
     pub fn difference(&self, other: &Self) -> Self {
         self.overlay(other, |a, b| match (a, b) {
             (Some(a), Some(b)) if a == b => None,
@@ -192,7 +193,7 @@ impl Effective {
         })
     }
 
-    /// As [`Effective::difference`], for what mostly is nothing.
+    /// Like [`Effective::difference`], without a copy if `other` is empty.
     pub fn without(&self, other: &Self) -> Cow<'_, Self> {
         if other.is_empty() {
             Cow::Borrowed(self)
@@ -201,7 +202,7 @@ impl Effective {
         }
     }
 
-    /// What this lets in on those cells on which `cells` lets anybody in.
+    /// This access, restricted to the cells that are open to anybody in `cells`.
     pub fn within(&self, cells: &Self) -> Self {
         self.overlay(cells, |a, cell| a.filter(|_| cell.is_some()).cloned())
     }
@@ -218,9 +219,9 @@ impl Effective {
     }
 }
 
-/// The rules of a firewall, sorted by atom and not yet put together.
+/// Collects the rules of a firewall by atom.
 struct Sweep {
-    /// The family whose whole contains the browser client; `None` where everything is taken to the letter.
+    /// The family whose whole contains the browser client; `None` if only its alias does.
     client: Option<Family>,
     stretches: [Vec<Stretch>; 5],
     accesses: Vec<Arc<Access>>,
@@ -261,13 +262,13 @@ impl Sweep {
             }
         };
         if !key.protocol().is_icmp() {
-            // A key holds ports within 0-65535.
+            // A valid key has ports within 0-65535.
             if let (Ok(from), Ok(to)) = (u16::try_from(key.from()), u16::try_from(key.to())) {
                 open(atom, from, to);
             }
             return;
         }
-        // A number that is not 0-255 is -1: any.
+        // A number outside 0-255 is -1, which means any.
         match (u8::try_from(key.from()).ok(), u8::try_from(key.to()).ok()) {
             (None, None) => open(atom, 0, u16::MAX),
             (Some(kind), None) => open(atom, cell(kind, 0), cell(kind, u8::MAX)),

@@ -1,7 +1,7 @@
-//! Laws of comparisons and of effective access, held against the oracle that asks packet by packet.
+//! Tests of comparisons and of effective access against the point oracle.
 //!
-//! Owns what joins several types of this module: what a side is made of, what a comparison may be called, and operations
-//! that only other modules use.
+//! Owns the tests that need several types of this module: document firewalls, comparisons, and operations that only other
+//! modules use.
 
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ use crate::model::{
     Origin, PortState, Protocol, Rule, Sources,
 };
 
-const WORLD: &[&str] = &["0.0.0.0/0"];
+const ANYWHERE: &[&str] = &["0.0.0.0/0"];
 
 fn tcp(from: i32, to: i32) -> Key {
     Key::new(Protocol::Tcp, from, to).expect("a key")
@@ -24,7 +24,7 @@ fn rules(rules: &[(Key, &[&str])]) -> Firewall {
     rules.map(|(key, texts)| (*key, named(texts))).collect()
 }
 
-/// The entries of a firewall, and more entries that cannot be read for certain.
+/// The entries of a firewall, and uncertain entries.
 fn live(certain: &Firewall, doubts: &[(&str, i32)]) -> LiveFirewall {
     let entries = certain.iter();
     let entries = entries.map(|(key, sources)| PortState::canonical(*key, sources));
@@ -43,22 +43,21 @@ fn bits(access: &Access, points: &[Point]) -> Bits {
 }
 
 proptest! {
-    /// On the cells that are reached by anybody in `b`, what `a` lets in, and on the others nothing.
+    /// The access of `a` on the cells that are open to anybody in `b`, and none on the others.
     #[test]
-    fn within_keeps_cells_and_not_sources((a, b) in change(Universe::Small), family in family()) {
+    fn within_restricts_cells_and_not_sources((a, b) in change(Universe::Small), family in family()) {
         let (cells, points) = probes(&[&a, &b]);
-        let (a_says, b_says) = (Oracle::new(&a, &points, family), Oracle::new(&b, &points, family));
+        let (of_a, of_b) = (Oracle::new(&a, &points, family), Oracle::new(&b, &points, family));
         let within = Effective::of(&a, family).within(&Effective::of(&b, family));
         for (atom, cell) in cells {
-            let is_there = b_says.lets_in(atom, cell).contains(&true);
-            let expected = if is_there { a_says.lets_in(atom, cell) } else { vec![false; points.len()] };
+            let is_open = of_b.lets_in(atom, cell).contains(&true);
+            let expected = if is_open { of_a.lets_in(atom, cell) } else { vec![false; points.len()] };
             prop_assert_eq!(bits(within.access(atom, cell), &points), expected, "{:?}/{}", atom, cell);
         }
     }
 
-    /// What a change of every access does to one cell depends on that cell alone.
     #[test]
-    fn map_changes_each_cell_by_itself(a in firewall(Universe::Small), family in family()) {
+    fn map_changes_each_cell_independently(a in firewall(Universe::Small), family in family()) {
         let (cells, _) = probes(&[&a]);
         let effective = Effective::of(&a, family);
         let only_v4 = |access: &Access| Access { v4: access.v4.clone(), ..Access::nobody() };
@@ -68,9 +67,9 @@ proptest! {
         }
     }
 
-    /// Of the families that an instance lacks nobody reaches it, and an address type that is not known has both.
+    /// An unknown address type has both families.
     #[test]
-    fn an_instance_is_reached_by_the_families_that_it_has(a in firewall(Universe::Small), family in family()) {
+    fn instance_is_reached_only_by_its_families(a in firewall(Universe::Small), family in family()) {
         let (cells, points) = probes(&[&a]);
         let effective = Effective::of(&a, family);
         for (kind, v4, v6) in [("dualstack", true, true), ("ipv4", true, false), ("ipv6", false, true), ("new", true, true)] {
@@ -91,13 +90,12 @@ proptest! {
         }
     }
 
-    /// Address by address it is the same as all at once, and cells on which somebody can arrive keep the others too.
     #[test]
-    fn an_address_reaches_what_the_rules_say(a in firewall(Universe::Small), family in family()) {
+    fn contains_agrees_with_the_oracle(a in firewall(Universe::Small), family in family()) {
         let (cells, points) = probes(&[&a]);
         let oracle = Oracle::new(&a, &points, family);
         let effective = Effective::of(&a, family);
-        let somebody = effective.where_somebody_arrives();
+        let reachable = effective.on_publicly_reachable_cells();
         for (atom, cell) in cells {
             let lets_in = oracle.lets_in(atom, cell);
             for (point, expected) in points.iter().zip(&lets_in) {
@@ -106,13 +104,13 @@ proptest! {
                 }
             }
             let open = effective.access(atom, cell);
-            let expected = if open.arriving().is_empty() { &Access::nobody() } else { open };
-            prop_assert_eq!(somebody.access(atom, cell), expected);
+            let expected = if open.publicly_reachable().is_empty() { &Access::nobody() } else { open };
+            prop_assert_eq!(reachable.access(atom, cell), expected);
         }
     }
 
     #[test]
-    fn firewalls_are_equivalent_where_they_mean_the_same((a, b) in change(Universe::Small), family in family()) {
+    fn equivalent_compares_effective_access((a, b) in change(Universe::Small), family in family()) {
         let of = |firewall| Effective::of(firewall, family);
         prop_assert_eq!(equivalent(&a, &b, family), of(&a) == of(&b));
         // The same ports as two ranges each, and the same addresses as halves.
@@ -127,9 +125,8 @@ proptest! {
         prop_assert!(equivalent(&a, &split, family), "{:?}", split);
     }
 
-    /// All of an access is gained, or all of it is lost.
     #[test]
-    fn an_access_alone_is_all_gained_or_all_lost(a in firewall(Universe::Small), family in family()) {
+    fn gaining_and_losing_contain_the_whole_access(a in firewall(Universe::Small), family in family()) {
         let access = Effective::of(&a, family);
         let boxes = access.boxes(family);
         let (gaining, losing) = (Diff::gaining(&access, family), Diff::losing(&access, family));
@@ -137,20 +134,19 @@ proptest! {
         prop_assert_eq!((&losing.gained, &losing.lost), (&Vec::new(), &boxes));
     }
 
-    /// A side holds the rules that it is made of, and what they let in.
     #[test]
-    fn a_side_is_what_it_is_made_of(certain in firewall(Universe::Small), is_doubtful in any::<bool>(), family in family()) {
+    fn document_firewall_has_the_rules_it_is_built_from(certain in firewall(Universe::Small), is_doubtful in any::<bool>(), family in family()) {
         let doubts: &[(&str, i32)] = if is_doubtful { &[("tcp", 22), ("gre", 0)] } else { &[] };
         let live = live(&certain, doubts);
-        let side = Side::of_live(&live, family);
+        let side = DocumentFirewall::of_live(&live, family);
         prop_assert_eq!(&side.reach, &Reach::of_live(&live, family));
         prop_assert_eq!(side.doubts.len(), doubts.len());
-        let said = |side: &Side| side.rules.iter().map(|said| (said.key, said.sources.clone())).collect::<Firewall>();
-        prop_assert_eq!(&said(&side), &certain);
+        let rules = |side: &DocumentFirewall| side.rules.iter().map(|rule| (rule.key, rule.sources.clone())).collect::<Firewall>();
+        prop_assert_eq!(&rules(&side), &certain);
 
-        let plain = Side::of(&certain, family);
+        let plain = DocumentFirewall::of(&certain, family);
         prop_assert_eq!(&plain.reach, &Reach::of(&certain, family));
-        prop_assert_eq!((&said(&plain), plain.doubts.len()), (&certain, 0));
+        prop_assert_eq!((&rules(&plain), plain.doubts.len()), (&certain, 0));
 
         let lines: Vec<Rule> = certain.iter().enumerate().map(|(at, (key, sources))| Rule {
             key: *key,
@@ -164,28 +160,27 @@ proptest! {
                 until: None,
             }),
         }).collect();
-        let declared = Side::of_rules(&lines, family);
+        let declared = DocumentFirewall::of_rules(&lines, family);
         prop_assert_eq!(&declared.reach, &Reach::of(&certain, family));
-        prop_assert_eq!(said(&declared), certain);
-        for (at, said) in declared.rules.iter().enumerate() {
-            prop_assert_eq!(said.origin.as_ref().map(|origin| origin.line), Some(at + 1));
-            prop_assert_eq!(&said.why, &Some(format!("reason {at}")));
+        prop_assert_eq!(rules(&declared), certain);
+        for (at, rule) in declared.rules.iter().enumerate() {
+        prop_assert_eq!(rule.origin.as_ref().map(|origin| origin.line), Some(at + 1));
+        prop_assert_eq!(&rule.why, &Some(format!("reason {at}")));
         }
     }
 
-    /// Without doubt there is a word for a difference; with doubt there is none, and nothing is called equal.
     #[test]
-    fn a_difference_has_a_word_unless_there_is_doubt(
+    fn direction_is_unknown_if_there_is_doubt(
         (before, after) in change(Universe::Small),
         doubts in [any::<bool>(), any::<bool>()],
         family in family(),
     ) {
-        let doubt = |is_there: bool| if is_there { &[("tcp", 22)][..] } else { &[] };
+        let doubt = |is_doubtful: bool| if is_doubtful { &[("tcp", 22)][..] } else { &[] };
         let sides = [live(&before, doubt(doubts[0])), live(&after, doubt(doubts[1]))];
-        let [old, new] = sides.map(|live| Side::of_live(&live, family));
+        let [old, new] = sides.map(|live| DocumentFirewall::of_live(&live, family));
         let compared = Compared::new(None, old, new);
-        let expected: Vec<Which> = [Which::Old, Which::New].into_iter().zip(doubts).filter(|(_, is_there)| *is_there).map(|(which, _)| which).collect();
-        let found: Vec<Which> = compared.doubts().map(|(which, _)| which).collect();
+        let expected: Vec<ComparedDocument> = [ComparedDocument::Old, ComparedDocument::New].into_iter().zip(doubts).filter(|(_, is_there)| *is_there).map(|(which, _)| which).collect();
+        let found: Vec<ComparedDocument> = compared.doubts().map(|(which, _)| which).collect();
         prop_assert_eq!(&found, &expected);
         prop_assert_eq!(compared.is_doubtful(), !expected.is_empty());
         let of = |firewall| Effective::of(firewall, family);
@@ -198,15 +193,15 @@ proptest! {
         };
         prop_assert_eq!(compared.direction(), expected.is_empty().then_some(word));
         prop_assert_eq!(compared.is_equal(), expected.is_empty() && word == Direction::Equal);
-        // What is in doubt afterwards may be open to everyone.
+        // A doubtful entry may be open to everyone.
         let is_open_to_all = Effective::of(&before, family).access(Atom::Tcp, 22).is_superset(&Access::everyone());
         prop_assert_eq!(compared.may_open(), wider || (doubts[1] && !is_open_to_all));
     }
 }
 
 #[test]
-fn who_never_arrives_is_nobody() {
-    let arriving = Access::everyone().arriving();
+fn publicly_reachable_excludes_special_purpose_networks() {
+    let arriving = Access::everyone().publicly_reachable();
     for (address, arrives) in [
         ("1.1.1.1", true),
         ("9.255.255.255", true),
@@ -223,14 +218,14 @@ fn who_never_arrives_is_nobody() {
         assert_eq!(arriving.contains(parsed), arrives, "{address}");
     }
     assert_eq!(arriving.aliases, Access::everyone().aliases);
-    let private = rules(&[(tcp(22, 22), &["10.0.0.0/8"]), (tcp(80, 80), WORLD)]);
-    let somebody = Effective::of(&private, Family::V4).where_somebody_arrives();
-    let public = rules(&[(tcp(80, 80), WORLD)]);
-    assert_eq!(somebody, Effective::of(&public, Family::V4));
+    let private = rules(&[(tcp(22, 22), &["10.0.0.0/8"]), (tcp(80, 80), ANYWHERE)]);
+    let reachable = Effective::of(&private, Family::V4).on_publicly_reachable_cells();
+    let public = rules(&[(tcp(80, 80), ANYWHERE)]);
+    assert_eq!(reachable, Effective::of(&public, Family::V4));
 }
 
 #[test]
-fn subjects_are_named_by_what_they_are() {
+fn comparison_subject_displays_its_name() {
     let id = InstanceId {
         account: None,
         region: "eu-central-1".into(),
@@ -250,11 +245,11 @@ fn subjects_are_named_by_what_they_are() {
     }
 }
 
-/// An instance that only one document declares is another matter even where the same packets get in.
+/// An instance that only one document declares differs, even if the same packets get in.
 #[test]
-fn equal_and_different_are_about_packets_and_about_who_declares() {
-    let (open, shut) = (rules(&[(tcp(22, 22), WORLD)]), Firewall::new());
-    let side = |firewall| Side::of(firewall, Family::V4);
+fn comparison_considers_packets_and_declarations() {
+    let (open, shut) = (rules(&[(tcp(22, 22), ANYWHERE)]), Firewall::new());
+    let side = |firewall| DocumentFirewall::of(firewall, Family::V4);
     for (before, after, is_same) in [
         (&open, &open, true),
         (&shut, &open, false),
@@ -265,25 +260,25 @@ fn equal_and_different_are_about_packets_and_about_who_declares() {
             (compared.differs(), compared.is_equal()),
             (!is_same, is_same)
         );
-        for which in [Which::Old, Which::New] {
+        for which in [ComparedDocument::Old, ComparedDocument::New] {
             compared.undeclared = Some(which);
             assert_eq!((compared.differs(), compared.is_equal()), (true, false));
         }
-        // What could not be decided is neither a difference nor none.
+        // With an open question the documents are neither equal nor different.
         compared.undeclared = None;
-        compared.undecided = vec!["whether it is there".into()];
-        let said = (
+        compared.undecided = vec!["whether it exists".into()];
+        let found = (
             compared.differs(),
             compared.is_equal(),
             compared.direction(),
         );
-        assert_eq!(said, (!is_same, false, None));
+        assert_eq!(found, (!is_same, false, None));
     }
 }
 
-/// The few rules that a small change is searched in are enough, whatever kinds of rules overlap.
+/// The shortcut for small changes gives the same result as a full comparison, whatever rules overlap.
 #[test]
-fn a_change_is_told_in_full_beside_rules_that_overlap_it() {
+fn diff_is_complete_beside_overlapping_rules() {
     let icmp = |from, to| Key::new(Protocol::Icmp, from, to).expect("a key");
     let udp = |from, to| Key::new(Protocol::Udp, from, to).expect("a key");
     let keys = [
@@ -314,13 +309,16 @@ fn a_change_is_told_in_full_beside_rules_that_overlap_it() {
 }
 
 #[test]
-fn documents_have_words() {
-    assert_eq!([Which::Old, Which::New].map(Which::as_str), ["old", "new"]);
+fn compared_documents_have_words() {
+    assert_eq!(
+        [ComparedDocument::Old, ComparedDocument::New].map(ComparedDocument::as_str),
+        ["old", "new"]
+    );
 }
 
-/// The lines of what opens from nothing, each with the keys of the rules that cause it.
+/// The lines of the gained access, each with the rules that cause it.
 fn causes(before: &Firewall, after: &Firewall) -> Vec<(String, Vec<String>)> {
-    let side = |firewall| Side::of(firewall, Family::V4);
+    let side = |firewall| DocumentFirewall::of(firewall, Family::V4);
     let compared = Compared::new(None, side(before), side(after));
     let lines = compared.diff.lines().gained;
     let of = |line: &Line| compared.after.causes(line).into_iter().map(cause).collect();
@@ -330,13 +328,13 @@ fn causes(before: &Firewall, after: &Firewall) -> Vec<(String, Vec<String>)> {
         .collect()
 }
 
-fn cause(said: &RuleRef) -> String {
-    format!("{} {}", said.key, said.sources)
+fn cause(rule: &RuleRef) -> String {
+    format!("{} {}", rule.key, rule.sources)
 }
 
-/// Rules that cover a family only together let the browser client in together.
+/// Rules that only together cover the family of the browser client let it in together.
 #[test]
-fn the_client_comes_in_by_all_rules_that_cover_its_family() {
+fn browser_client_is_caused_by_all_rules_that_cover_its_family() {
     let before = rules(&[(tcp(80, 80), &["0.0.0.0/1"])]);
     let mut after = rules(&[
         (tcp(80, 81), &["128.0.0.0/1"]),
@@ -352,7 +350,7 @@ fn the_client_comes_in_by_all_rules_that_cover_its_family() {
             ("tcp/81".into(), vec![upper.into()]),
         ]
     );
-    // Named by itself it needs no other rule.
+    // A rule that names the client needs no other rule.
     let named_alone = rules(&[
         (tcp(80, 80), &[LIGHTSAIL_CONNECT]),
         (tcp(443, 443), &["10.0.0.0/8"]),
@@ -362,9 +360,9 @@ fn the_client_comes_in_by_all_rules_that_cover_its_family() {
     assert!(found.contains(&("tcp/80".into(), vec![alone])), "{found:?}");
 }
 
-/// What an entry in doubt may open is bounded by what it says.
+/// A doubtful entry may open only the ports that it names.
 #[test]
-fn a_doubt_is_possible_and_not_certain() {
+fn doubtful_entry_is_possible_and_not_certain() {
     let certain = rules(&[(tcp(443, 443), &["10.0.0.0/8"])]);
     let reach = Reach::of_live(&live(&certain, &[("tcp", 22)]), Family::V4);
     assert_eq!(reach.certain, Effective::of(&certain, Family::V4));

@@ -1,9 +1,8 @@
-//! Effective access: what a firewall really lets in, and how two of them differ, exactly.
+//! Exposure: the exact effective access of firewalls, and the exact difference of two of them.
 //!
-//! Owns the meaning of rules. The space of packets is cut into five protocol atoms, each atom into cells (a port, or an
-//! ICMP type and code), and every cell has the set of sources that get in. Splitting a port range or a network changes
-//! the spelling and not the meaning, so nothing that is decided here can be evaded by spelling. Does not know how a
-//! firewall is changed, and what is wise to open.
+//! Owns the meaning of rules. The packet space is divided into five protocol atoms and each atom into cells (a port, or an
+//! ICMP type and code); every cell has a set of sources that get in. Splitting a port range or a network changes the spelling and not
+//! the meaning, so spelling cannot evade a check. Does not know how a firewall is changed, or which access is acceptable.
 
 mod access;
 mod atom;
@@ -19,9 +18,11 @@ mod spelling;
 mod sweep;
 
 pub use access::Access;
-pub use atom::{Atom, Exposed, Run};
-pub(crate) use compare::{Compared, ComparisonSubject, RuleRef, Side, Which};
-pub(crate) use describe::{Line, Lines, addresses, thousands, who};
+pub use atom::{Atom, CellRun, Exposed};
+pub(crate) use compare::{
+    Compared, ComparedDocument, ComparisonSubject, DocumentFirewall, RuleRef,
+};
+pub(crate) use describe::{Line, Lines, count_addresses, format_sources, group_thousands};
 pub use diff::{Diff, Direction, equivalent};
 pub use effective::Effective;
 pub use range_set::{Address, Count, RangeSet};

@@ -1,32 +1,32 @@
-//! Sets of addresses as sorted ranges, and their algebra.
+//! Sets of addresses as sorted ranges, and set operations on them.
 //!
-//! Owns exactness at both ends of both address spaces, where `last + 1` does not exist and the whole of IPv6 holds one
-//! address more than a `u128` can say. Does not know what an address is allowed to do.
+//! Owns exactness at both ends of both address spaces, where `last + 1` does not exist, and where the number of all IPv6 addresses
+//! does not fit into a `u128`. Does not know aliases or ports.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv4Subnets, Ipv6Net, Ipv6Subnets};
 
-/// A number that stands for an address: `u32` for IPv4, `u128` for IPv6.
+/// An address as a number: `u32` for IPv4, `u128` for IPv6.
 pub trait Address: Copy + Ord + fmt::Debug + sealed::Sealed {
-    /// A network of such addresses.
+    /// The type of a network of such addresses.
     type Net: Copy + Ord + fmt::Display;
     /// The lowest address.
     const MIN: Self;
     /// The highest address.
     const MAX: Self;
 
-    /// The address above, unless this is the highest.
+    /// The next address; `None` for the highest.
     fn above(self) -> Option<Self>;
 
-    /// The address below, unless this is the lowest.
+    /// The previous address; `None` for the lowest.
     fn below(self) -> Option<Self>;
 
     /// The lowest and the highest address of a network.
     fn bounds(net: Self::Net) -> (Self, Self);
 
-    /// The fewest networks that make up `first..=last`, in address order.
+    /// The fewest networks that together are `first..=last`, in address order.
     fn networks(first: Self, last: Self) -> impl Iterator<Item = Self::Net>;
 }
 
@@ -82,14 +82,14 @@ mod sealed {
 
 /// A set of addresses.
 ///
-/// Held as inclusive ranges, sorted, disjoint and not touching. That form is unique, so two sets hold the same addresses
-/// exactly when they are equal.
+/// The ranges are inclusive, sorted, disjoint and not adjacent. This form is unique, so two sets are equal exactly if they contain
+/// the same addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RangeSet<T> {
     ranges: Vec<(T, T)>,
 }
 
-/// How many IPv6 addresses a set holds. All of them are 2^128, which no integer of ours can hold.
+/// A number of IPv6 addresses. The number of all of them, 2^128, does not fit into a `u128`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Count {
     /// This many.
@@ -99,19 +99,19 @@ pub enum Count {
 }
 
 impl<T: Address> RangeSet<T> {
-    /// No address.
+    /// The empty set.
     pub const fn new() -> Self {
         Self { ranges: Vec::new() }
     }
 
-    /// Every address.
+    /// The set of all addresses.
     pub fn all() -> Self {
         Self {
             ranges: vec![(T::MIN, T::MAX)],
         }
     }
 
-    /// The addresses in any of the ranges `(first, last)`, in any order; a range that ends before it starts holds none.
+    /// The addresses in any of the ranges `(first, last)`, in any order; a range that ends before it starts is empty.
     pub fn from_ranges(ranges: impl IntoIterator<Item = (T, T)>) -> Self {
         let mut ranges: Vec<(T, T)> = ranges
             .into_iter()
@@ -130,7 +130,7 @@ impl<T: Address> RangeSet<T> {
         Self { ranges }
     }
 
-    /// The addresses in any of the networks; host bits do not matter.
+    /// The addresses in any of the networks; host bits are ignored.
     pub fn from_networks<'a>(networks: impl IntoIterator<Item = &'a T::Net>) -> Self
     where
         T::Net: 'a,
@@ -143,31 +143,31 @@ impl<T: Address> RangeSet<T> {
         &self.ranges
     }
 
-    /// The fewest networks that hold exactly these addresses, in address order.
+    /// The fewest networks with exactly these addresses, in address order.
     ///
-    /// No network can lie in two ranges that do not touch, so splitting each range well is enough.
+    /// A network cannot span two ranges that are not adjacent, so each range is divided by itself.
     pub fn networks(&self) -> impl Iterator<Item = T::Net> + '_ {
         self.ranges
             .iter()
             .flat_map(|&(first, last)| T::networks(first, last))
     }
 
-    /// Whether it holds no address.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }
 
-    /// Whether it holds every address.
+    /// Whether the set contains every address.
     pub fn is_all(&self) -> bool {
         self.ranges.as_slice() == [(T::MIN, T::MAX)]
     }
 
-    /// Whether it holds this address.
+    /// Whether the set contains this address.
     pub fn contains(&self, address: T) -> bool {
         self.covers(address, address)
     }
 
-    /// Whether it holds every address of `other`.
+    /// Whether the set contains every address of `other`.
     pub fn is_superset(&self, other: &Self) -> bool {
         other
             .ranges
@@ -175,20 +175,20 @@ impl<T: Address> RangeSet<T> {
             .all(|&(first, last)| self.covers(first, last))
     }
 
-    /// Whether it holds every address of the network.
+    /// Whether the set contains every address of the network.
     pub fn covers_network(&self, net: T::Net) -> bool {
         let (first, last) = T::bounds(net);
         self.covers(first, last)
     }
 
-    /// Whether it holds any address of the network.
+    /// Whether the set contains any address of the network.
     pub fn touches_network(&self, net: T::Net) -> bool {
         let (first, last) = T::bounds(net);
         self.range_ending_at_or_above(first)
             .is_some_and(|(start, _)| start <= last)
     }
 
-    /// The addresses in either.
+    /// The addresses in either set.
     pub fn union(&self, other: &Self) -> Self {
         if self.is_superset(other) {
             return self.clone();
@@ -196,7 +196,7 @@ impl<T: Address> RangeSet<T> {
         Self::from_ranges(self.ranges.iter().chain(&other.ranges).copied())
     }
 
-    /// The addresses in both.
+    /// The addresses in both sets.
     pub fn intersection(&self, other: &Self) -> Self {
         let (mut i, mut j, mut ranges) = (0, 0, Vec::new());
         while let (Some(&a), Some(&b)) = (self.ranges.get(i), other.ranges.get(j)) {
@@ -214,14 +214,14 @@ impl<T: Address> RangeSet<T> {
         Self { ranges }
     }
 
-    /// The addresses in this one and not in `other`.
+    /// The addresses in this set and not in `other`.
     pub fn difference(&self, other: &Self) -> Self {
         let (mut j, mut ranges) = (0, Vec::new());
         for &(first, last) in &self.ranges {
             while other.ranges.get(j).is_some_and(|hole| hole.1 < first) {
                 j += 1;
             }
-            // The lowest address that no hole has taken yet; `None` once a hole reaches `last`.
+            // The lowest remaining address; `None` once a hole reaches `last`.
             let mut rest = Some(first);
             for &(from, to) in other.ranges[j..].iter().take_while(|hole| hole.0 <= last) {
                 let Some(start) = rest else { break };
@@ -237,7 +237,7 @@ impl<T: Address> RangeSet<T> {
         Self { ranges }
     }
 
-    /// Every address that is not in it.
+    /// The addresses that are not in the set.
     pub fn complement(&self) -> Self {
         Self::all().difference(self)
     }
@@ -255,7 +255,7 @@ impl<T: Address> RangeSet<T> {
 }
 
 impl RangeSet<u32> {
-    /// How many addresses it holds, up to 2^32.
+    /// The number of addresses, up to 2^32.
     pub fn count(&self) -> u64 {
         self.ranges
             .iter()
@@ -265,7 +265,7 @@ impl RangeSet<u32> {
 }
 
 impl RangeSet<u128> {
-    /// How many addresses it holds, up to 2^128.
+    /// The number of addresses, up to 2^128.
     pub fn count(&self) -> Count {
         if self.is_all() {
             return Count::All;
@@ -280,7 +280,7 @@ impl RangeSet<u128> {
     }
 }
 
-/// Small numbers in full, great ones as a power of two: `2^64`, or `more than 2^64` where it is not exactly that.
+/// Small numbers in full, large ones as a power of two: `2^64`, or `more than 2^64` if the number is not a power of two.
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {

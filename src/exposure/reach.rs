@@ -1,33 +1,33 @@
-//! What a firewall lets in as far as it can be told: for certain, possibly, or not at all.
+//! Certain and possible access of a firewall.
 //!
-//! Owns how far a doubt goes. An entry that cannot be read lets nobody in for certain. It may let in whom it names, or
-//! everybody where that cannot be read, to its own protocol and ports, or to every cell where these cannot be read.
-//! Does not decide what follows from a doubt.
+//! Owns the bounds of doubt. An uncertain entry lets in nobody for certain. It may let in the sources that it names, or everyone if
+//! they cannot be parsed, to the ports that it names, or to every cell if they cannot be parsed. Does not decide what follows from
+//! doubt.
 
 use super::Effective;
 use crate::model::{Family, Firewall, Key, LiveFirewall, PortState, Sources};
 
-/// What a firewall lets in, in three answers.
+/// The access of a firewall: certain, possible, or, outside of both, impossible.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
-    /// Who gets in for certain.
+    /// The access that is certain.
     pub certain: Effective,
-    /// Who gets in at most: those, and whoever a doubtful entry may let in.
+    /// The access at most: the certain access, and all that a doubtful entry may give.
     pub possible: Effective,
-    /// The family over which the browser client comes.
+    /// The family over which the browser client reaches the instance.
     pub family: Family,
 }
 
-/// A live entry that cannot be read for certain, and the most that it may be.
+/// A live entry whose meaning is uncertain, with the most access that it may give.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Doubtful {
     /// The entry as the service spells it, such as `tcp 22-22`.
     pub entry: String,
-    /// What is doubtful about it, as a sentence fragment.
+    /// Why it is uncertain, as a sentence fragment.
     pub why: String,
-    /// What it may open.
+    /// The protocol and ports that it may open.
     pub key: Key,
-    /// To whom.
+    /// The sources that it may let in.
     pub sources: Sources,
 }
 
@@ -61,19 +61,19 @@ impl Doubtful {
         }
     }
 
-    /// What it may let in.
+    /// The access that it may give.
     pub fn effective(&self, family: Family) -> Effective {
         Effective::of_rules([(&self.key, &self.sources)], family)
     }
 }
 
 impl Reach {
-    /// What a firewall without doubt lets in.
+    /// The access of a firewall without doubtful entries.
     pub fn of(firewall: &Firewall, family: Family) -> Self {
         Self::of_certain(Effective::of(firewall, family), family)
     }
 
-    /// Just this access, without doubt.
+    /// Certain access only.
     pub fn of_certain(certain: Effective, family: Family) -> Self {
         Self {
             possible: certain.clone(),
@@ -82,12 +82,12 @@ impl Reach {
         }
     }
 
-    /// What a live firewall lets in.
+    /// The access of a live firewall.
     pub fn of_live(live: &LiveFirewall, family: Family) -> Self {
         Self::with_doubts(live.firewall(), &Doubtful::all(live), family)
     }
 
-    /// What a firewall lets in beside which there are doubtful entries.
+    /// The access of a firewall with doubtful entries.
     pub fn with_doubts(firewall: &Firewall, doubts: &[Doubtful], family: Family) -> Self {
         if doubts.is_empty() {
             return Self::of(firewall, family);
@@ -100,7 +100,7 @@ impl Reach {
         }
     }
 
-    /// Who may get in and does not for certain.
+    /// The access that is possible and not certain.
     pub fn doubt(&self) -> Effective {
         if self.certain == self.possible {
             Effective::default()

@@ -1,23 +1,22 @@
-//! Comparing sources by meaning while keeping their spelling.
+//! Comparison and subtraction of sources by meaning that keeps their spelling.
 //!
-//! Owns what the planner needs where texts are sent to the service: a network that need not be cut is left as it was
-//! named. Does not know ports; whole firewalls are compared as [`Effective`](super::Effective).
+//! Owns the operations that the planner needs for texts that are sent to the service: a network that need not be split keeps its
+//! spelling. Does not know ports; whole firewalls are compared as [`Effective`](super::Effective).
 
 use ipnet::IpNet;
 
 use super::{Access, Address, RangeSet};
 use crate::model::{Family, Sources};
 
-/// Whether two lists of sources let the same addresses and the same aliases in, where the browser client comes over this
-/// family.
+/// Whether two lists of sources let in the same addresses and aliases, if the browser client uses this family.
 pub fn means_same(a: &Sources, b: &Sources, family: Family) -> bool {
     a == b || Access::of(a, family) == Access::of(b, family)
 }
 
-/// What is left of `a` without the addresses and aliases of `b`.
+/// The sources of `a` without the addresses and aliases of `b`.
 ///
-/// A network of `a` that holds no address of `b` stays as it is spelled. The others are cut together into the fewest
-/// networks, and those that lie in `b` vanish. The browser client goes with the whole of its family, and does not cut it.
+/// A network of `a` that shares no address with `b` keeps its spelling. The rest of the others becomes the fewest networks. If
+/// `b` covers the whole family of the browser client, the client is removed too; removing only the client splits no network.
 pub fn subtract(a: &Sources, b: &Sources, family: Family) -> Sources {
     let remove = Access::of(b, family);
     let mut rest = Sources::new();
@@ -29,9 +28,9 @@ pub fn subtract(a: &Sources, b: &Sources, family: Family) -> Sources {
     rest
 }
 
-/// The networks and aliases of `a`, as spelled, that are not wholly inside `b`.
+/// The networks and aliases of `a`, as they are spelled, that are not completely inside `b`.
 ///
-/// It is empty exactly when `b` lets in everybody that `a` does.
+/// The result is empty exactly if `b` lets in every source of `a`.
 pub(crate) fn uncovered(a: &Sources, b: &Sources, family: Family) -> Sources {
     let cover = Access::of(b, family);
     let mut rest = Sources::new();

@@ -1,48 +1,48 @@
-//! Walking the cells of one protocol atom from cut to cut.
+//! Sweep over the cells of one protocol atom.
 //!
-//! Owns the two walks that everything else is made of: many stretches into one list of runs, and two lists of runs into
-//! one. The set of stretches that cover a cell changes only at a cut, so the first cell between two cuts stands for all
-//! of them. Does not know which atom it walks.
+//! Owns the two sweeps that effective access is built from: from many stretches to a list of runs, and from two lists of runs to
+//! one. The set of stretches that cover a cell changes only at a cut, so the first cell between two cuts represents all cells
+//! between them. Does not know the atom.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Access, Run};
+use super::{Access, CellRun};
 use crate::model::Family;
 
-/// Cells `from..=to` that the sources with this number may reach.
+/// Cells `from..=to` with the access that one rule gives them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stretch {
     pub(super) from: u16,
     pub(super) to: u16,
-    /// An index into the list of accesses. Stretches of one number do not overlap.
+    /// An index into the list of accesses. Stretches with the same index do not overlap.
     pub(super) access: usize,
 }
 
-/// The runs of one atom: maximal, ascending, none with nobody. Where stretches overlap, the browser client is in whatever
-/// covers its whole family together, if that is given.
+/// The runs of one atom: maximal, ascending, never with empty access. If `client` is given, stretches that together cover this
+/// whole family also let in the browser client.
 pub(super) fn runs(
     mut stretches: Vec<Stretch>,
     accesses: &[Arc<Access>],
     client: Option<Family>,
-) -> Vec<Run> {
+) -> Vec<CellRun> {
     let mut runs = Vec::with_capacity(stretches.len());
     stretches.sort_unstable_by_key(|stretch| (stretch.from, stretch.to));
     if stretches.windows(2).all(|pair| pair[0].to < pair[1].from) {
-        // Nothing overlaps, as in most firewalls.
+        // Fast path: most firewalls have no overlaps.
         for Stretch { from, to, access } in stretches {
             push(&mut runs, from, to, &accesses[access]);
         }
         return runs;
     }
 
-    // Where a stretch begins and where it has ended; the second may be one past the last cell.
+    // The first cell of a stretch, and the cell after its last, which may be one past the last cell of the atom.
     let mut cuts: Vec<(u32, bool, usize)> = Vec::with_capacity(stretches.len() * 2);
     for Stretch { from, to, access } in stretches {
         cuts.push((u32::from(from), true, access));
         cuts.push((u32::from(to) + 1, false, access));
     }
-    // Ends sort before beginnings, so that a number that does both at one cut stays active.
+    // At one cell, ends sort before beginnings, so that an index that does both stays active.
     cuts.sort_unstable();
 
     let mut unions: BTreeMap<Vec<usize>, Arc<Access>> = BTreeMap::new();
@@ -52,7 +52,7 @@ pub(super) fn runs(
         match (active.binary_search(&access), begins) {
             (Err(place), true) => active.insert(place, access),
             (Ok(place), false) => drop(active.remove(place)),
-            // Stretches of one number do not overlap.
+            // Not possible, because stretches with the same index do not overlap.
             _ => {}
         }
         let Some(&(next, ..)) = cuts.peek() else {
@@ -87,23 +87,23 @@ pub(super) fn runs(
     runs
 }
 
-/// Both lists of runs, cell by cell, as `combine` sees them. Where neither has a run the result has none.
+/// Combines two lists of runs cell by cell. A cell that is in neither list is not in the result.
 pub(super) fn overlay(
-    left: &[Run],
-    right: &[Run],
+    left: &[CellRun],
+    right: &[CellRun],
     combine: impl Fn(Option<&Arc<Access>>, Option<&Arc<Access>>) -> Option<Arc<Access>>,
-) -> Vec<Run> {
+) -> Vec<CellRun> {
     let mut runs = Vec::new();
     let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
     let mut from = 0u16;
     loop {
         let ahead = [left.peek().copied(), right.peek().copied()];
-        // Both lists ascend, so what lies before the nearer of the two is empty.
+        // Both lists ascend, so no run covers the cells before the nearest one.
         let Some(nearest) = ahead.iter().flatten().map(|run| run.from).min() else {
             break;
         };
         from = from.max(nearest);
-        let end = |run: &Run| {
+        let end = |run: &CellRun| {
             if run.from <= from {
                 run.to
             } else {
@@ -128,8 +128,8 @@ pub(super) fn overlay(
     runs
 }
 
-/// Adds a run, or makes the last one longer.
-pub(super) fn push(runs: &mut Vec<Run>, from: u16, to: u16, access: &Arc<Access>) {
+/// Adds a run, or extends the last one.
+pub(super) fn push(runs: &mut Vec<CellRun>, from: u16, to: u16, access: &Arc<Access>) {
     if access.is_empty() {
         return;
     }
@@ -140,7 +140,7 @@ pub(super) fn push(runs: &mut Vec<Run>, from: u16, to: u16, access: &Arc<Access>
         last.to = to;
         return;
     }
-    runs.push(Run {
+    runs.push(CellRun {
         from,
         to,
         access: Arc::clone(access),

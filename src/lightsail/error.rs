@@ -1,48 +1,48 @@
-//! What can go wrong between us and the service, as one type.
+//! The error of a failed call.
 //!
-//! Owns the judgement of a failed call: what kind it is, whether to ask again, whether it may have been carried out all
-//! the same, and what a person can do. Does not know how a call was made.
+//! Owns the classification of failed calls: the kind, whether to retry, whether the call may have been carried out, and the hint. Does
+//! not know how a call is made.
 
 use std::fmt;
 
 use crate::model::Unreadable;
 
-/// What kind of failure it is; callers branch on this, never on texts.
+/// The kind of a failure. Callers branch on this, never on texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// No such instance or operation.
+    /// The instance or operation does not exist.
     NotFound,
-    /// The service will not have this request as it is.
+    /// The request is not valid.
     InvalidInput,
-    /// The service took the request and could not carry it out, or not now.
+    /// The service could not carry out the request, or not at this time.
     OperationFailure,
-    /// The caller may not do this.
+    /// The caller does not have the permission.
     AccessDenied,
-    /// The caller is not who they say, or has no usable credentials.
+    /// The credentials are missing or not valid.
     Unauthenticated,
-    /// The account or the region is still being set up.
+    /// The account or the region is being set up.
     SetupInProgress,
     /// Too many requests.
     Throttled,
     /// The service failed.
     Service,
-    /// No answer in time; whether the request was carried out is not known, unless [`Error::is_outcome_unknown`] says
-    /// otherwise.
+    /// There was no response in time. It is not known whether the request was carried out, unless
+    /// [`Error::is_outcome_unknown`] says otherwise.
     Timeout,
-    /// The connection could not be made or was lost; whether the request was carried out is not known, unless
+    /// The connection could not be made or was lost. It is not known whether the request was carried out, unless
     /// [`Error::is_outcome_unknown`] says otherwise.
     Connection,
-    /// An answer that cannot be read.
+    /// The response cannot be parsed.
     BadReply,
-    /// A code that this program does not know.
+    /// An unknown error code.
     Other,
 }
 
 impl Kind {
-    /// The kind that a code of the service stands for, `None` for a code that this program does not know.
+    /// The kind for an error code of the service; `None` for an unknown code.
     ///
-    /// The eight modelled exceptions and the errors common to all of AWS. Both lists differ in whether a name ends in
-    /// `Exception`, so the ending does not count.
+    /// Knows the eight modelled exceptions and the common errors of AWS. Their lists differ in whether a name ends in `Exception`, so
+    /// this suffix is ignored.
     pub fn from_code(code: &str) -> Option<Self> {
         Some(match code.strip_suffix("Exception").unwrap_or(code) {
             "NotFound" => Self::NotFound,
@@ -95,11 +95,11 @@ impl Kind {
 
 /// A failed call.
 ///
-/// Displays as a fragment: action and target, then code, message and request id as far as there are any.
+/// Displays as a fragment: action and target, then code, message and request ID, if there are any.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error(Box<Fields>);
 
-/// Kept apart so that every `Result` stays small.
+/// Boxed, so that every `Result` is small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Fields {
     kind: Kind,
@@ -115,8 +115,8 @@ struct Fields {
 impl Error {
     /// A failure of `action` on `target`, which is a region or `region/name`.
     ///
-    /// Whether the outcome is unknown follows from the kind: it is for time-outs, lost connections, failures of the
-    /// service and answers that cannot be read.
+    /// The kind decides whether the outcome is unknown: it is for timeouts, lost connections, failures of the service and responses that
+    /// cannot be parsed.
     pub fn new(
         kind: Kind,
         action: &'static str,
@@ -138,10 +138,10 @@ impl Error {
         }))
     }
 
-    /// The failure that an answer of the service reports.
+    /// The failure in a response of the service.
     ///
-    /// `codes` are the names the answer gives, best first. They may disagree: the first one known decides, and the status
-    /// only where none is known. `message` is the service's own text.
+    /// `codes` are the codes in the response, the most reliable first. They may differ: the first known one decides, or, if none is
+    /// known, the status. `message` is the text of the service.
     pub(super) fn from_reply(
         action: &'static str,
         target: &str,
@@ -170,30 +170,30 @@ impl Error {
         let mut error = Self::new(kind, action, target, message);
         error.0.code = code.cloned();
         error.0.request_id = request_id.map(str::to_owned);
-        // A refusal with a status below 500 is definite, and so is a request that was throttled away.
+        // A refusal with a status below 500 is definite, and so is throttling.
         error.0.outcome_unknown = status >= 500 && kind != Kind::Throttled;
         error
     }
 
-    /// The same, under this code of the service.
+    /// Sets the code of the service.
     pub fn with_code(mut self, code: impl Into<String>) -> Self {
         self.0.code = Some(code.into());
         self
     }
 
-    /// The same, with another answer to [`Self::is_outcome_unknown`].
+    /// Sets the result of [`Self::is_outcome_unknown`].
     pub fn with_outcome_unknown(mut self, outcome_unknown: bool) -> Self {
         self.0.outcome_unknown = outcome_unknown;
         self
     }
 
-    /// The same, with a hint that fits better than the one its kind has.
+    /// Replaces the hint of the kind.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
     }
 
-    /// What kind it is.
+    /// The kind.
     pub fn kind(&self) -> Kind {
         self.0.kind
     }
@@ -203,27 +203,27 @@ impl Error {
         self.0.action
     }
 
-    /// What it was about: a region or `region/name`.
+    /// The target: a region or `region/name`.
     pub fn target(&self) -> &str {
         &self.0.target
     }
 
-    /// The service's error code, where it gave one.
+    /// The service's error code, if it returned one.
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
     }
 
-    /// What went wrong, in the service's words or ours.
+    /// The message, from the service or from this program.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The service's request id, where it gave one.
+    /// The service's request ID, if it returned one.
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
 
-    /// Whether the same request may succeed a moment later. Says nothing about whether a write may be repeated.
+    /// Whether the same request may succeed a little later. Does not say whether a write may be repeated.
     pub fn is_retryable(&self) -> bool {
         matches!(
             self.0.kind,
@@ -231,7 +231,7 @@ impl Error {
         )
     }
 
-    /// Whether the request may have been carried out all the same, so that only a read can tell.
+    /// Whether the request may have been carried out, so that only a read can tell.
     pub fn is_outcome_unknown(&self) -> bool {
         self.0.outcome_unknown
     }

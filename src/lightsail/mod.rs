@@ -1,7 +1,7 @@
-//! The seam to the service: narrow reader and writer traits in the crate's own types, and their one typed error.
+//! The interface to the Lightsail API: reader and writer traits in the crate's own types, and a typed error.
 //!
-//! Owns what a caller may ask of Lightsail, and how fast. Only `aws` below names the SDK. A verb that only reads is given a [`Reader`],
-//! which has no way to write.
+//! Owns the calls that this program makes, and their rates. Only `aws` uses the SDK. A verb that only reads gets a [`Reader`], which
+//! cannot write. Does not know plans.
 
 pub mod aws;
 mod error;
@@ -22,27 +22,26 @@ use time::OffsetDateTime;
 
 use crate::model::{Firewall, Instance, InstanceId, Key, LiveFirewall, PortState, Site, Sources};
 
-/// Reads the service. Every method answers within a deadline of its own.
+/// Reads from the service. Every method has a deadline.
 #[expect(
     async_fn_in_trait,
     reason = "one thread runs everything, so no future has to be Send"
 )]
 pub trait Reader {
-    /// The least time until this many more calls of an action are through at a site, as far as the rates of the service go;
-    /// nothing where none has to wait.
+    /// The minimum time that the request rates require for this many more calls of an action at a site.
     fn least(&self, site: &Site, action: &'static str, calls: usize) -> Duration {
         let _ = (site, action, calls);
         Duration::ZERO
     }
 
-    /// Every instance of a site, all pages; a page that fails or a token that repeats fails the whole.
+    /// Lists all instances of a site, all pages. If a page fails or a token repeats, the whole list fails.
     ///
     /// # Errors
     /// Whatever kept the list from being complete.
     async fn instances(&self, site: &Site) -> Result<Vec<Instance>, Error>;
 
-    /// As `instances`, and shows each instance as soon as its page is there, so that somebody may begin with it. What was
-    /// shown of a list that fails afterwards is nothing that could be relied upon.
+    /// Like `instances`, but passes on each instance as soon as its page has arrived. If the list fails afterwards, these instances
+    /// must not be relied upon.
     ///
     /// # Errors
     /// As for `instances`.
@@ -56,8 +55,8 @@ pub trait Reader {
         Ok(instances)
     }
 
-    /// As `instances`, with the rules that the list itself shows. It costs no call more, but nothing promises that these
-    /// rules are those of `port_states`, so nothing may be written because of them alone.
+    /// Like `instances`, with the rules in the response, which need no further call. The service does not promise that they equal
+    /// those of `port_states`, so they are not enough for a write.
     ///
     /// # Errors
     /// As for `instances`.
@@ -66,19 +65,19 @@ pub trait Reader {
         Ok(instances.into_iter().map(Listed::from).collect())
     }
 
-    /// One instance by name.
+    /// Reads an instance by name.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] where there is none, and whatever else kept it from being read.
+    /// [`Kind::NotFound`] if it does not exist, or any other failed call.
     async fn instance(&self, id: &InstanceId) -> Result<Instance, Error>;
 
-    /// The rules of an instance, as they are spelled. A reply without `portStates` is an error, never an empty list.
+    /// Reads the rules of an instance, unparsed. A response without `portStates` is an error, never an empty list.
     ///
     /// # Errors
     /// Whatever kept them from being read.
     async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, Error>;
 
-    /// The rules of an instance, as they are understood.
+    /// Reads and parses the rules of an instance.
     ///
     /// # Errors
     /// As for `port_states`.
@@ -86,30 +85,30 @@ pub trait Reader {
         Ok(LiveFirewall::read(&self.port_states(id).await?))
     }
 
-    /// One operation by its id, in the region of the instance that it is about.
+    /// Reads an operation by its ID, in the region of its instance.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] where it is not visible (yet), and whatever else kept it from being read.
+    /// [`Kind::NotFound`] if it is not visible (yet), or any other failed call.
     async fn operation(&self, about: &InstanceId, id: &str) -> Result<Operation, Error>;
 
-    /// The operations on an instance, all pages.
+    /// Lists the operations on an instance, all pages.
     ///
     /// # Errors
     /// Whatever kept the list from being complete.
     async fn operations_for(&self, id: &InstanceId) -> Result<Vec<Operation>, Error>;
 }
 
-/// Writes the service. No method retries: after a lost reply only a read can say what happened.
+/// Writes to the service. No method retries, because only a read can tell the effect of a write whose response was lost.
 #[expect(
     async_fn_in_trait,
     reason = "one thread runs everything, so no future has to be Send"
 )]
 pub trait Writer {
-    /// Waits until a call of this action may be sent, as far as the rates of the service go. The next such call is then sent
-    /// at once. Whoever must be sure of something right before a write looks after this.
+    /// Waits until the request rates permit a call of this action. The next such call is then sent at once, so conditions of a write
+    /// are checked after this.
     ///
     /// # Errors
-    /// Its turn did not come in time.
+    /// The wait exceeds the deadline.
     async fn turn(&self, id: &InstanceId, action: &'static str) -> Result<(), Error> {
         let _ = (id, action);
         Ok(())
@@ -118,31 +117,31 @@ pub trait Writer {
     /// Opens a key to these sources, which must not be empty.
     ///
     /// # Errors
-    /// A refusal, or a reply that did not come; [`Error::is_outcome_unknown`] tells them apart.
+    /// The call was refused, or there was no response; [`Error::is_outcome_unknown`] distinguishes the two.
     async fn open(&self, id: &InstanceId, key: Key, sources: &Sources) -> Result<Operation, Error>;
 
-    /// Closes a key, naming all its sources.
+    /// Closes a key. `sources` are all of its sources.
     ///
     /// # Errors
     /// As for `open`.
     async fn close(&self, id: &InstanceId, key: Key, sources: &Sources)
     -> Result<Operation, Error>;
 
-    /// Replaces the whole firewall. An empty one is sent as an explicit empty list.
+    /// Replaces the whole firewall. An empty firewall is sent as an explicit empty list.
     ///
     /// # Errors
     /// As for `open`.
     async fn put(&self, id: &InstanceId, firewall: &Firewall) -> Result<Operation, Error>;
 
-    /// Gives an instance these tags, by key. Other tags stay. What becomes of the value of a key that is there already is
-    /// not documented, so a tag that must not be lost gets a new key.
+    /// Adds tags to an instance, by key. Other tags stay. It is not documented whether the value of an existing key is replaced, so a tag
+    /// that must not be lost needs a new key.
     ///
-    /// The reply may have any number of operations (service model, `TagResourceResult`), none included: only a read says
-    /// what the tags are. Nothing keeps somebody else from writing the same key at the same time.
+    /// The response may have any number of operations, including none (service model, `TagResourceResult`): only a read shows the
+    /// tags. Somebody else may write the same key at the same time.
     ///
     /// # Errors
-    /// As for `open`; and without a request, for no tags at all and for tags that [`check_tag_key`] and
-    /// [`check_tag_value`] do not allow.
+    /// As for `open`. There is no request, but an error, if there are no tags, or if [`check_tag_key`] or
+    /// [`check_tag_value`] does not allow a tag.
     ///
     /// [`check_tag_key`]: crate::model::check_tag_key
     /// [`check_tag_value`]: crate::model::check_tag_value
@@ -152,10 +151,9 @@ pub trait Writer {
         tags: &BTreeMap<String, String>,
     ) -> Result<Vec<Operation>, Error>;
 
-    /// Takes the tags with these keys from an instance, whatever their values are. What is said of a key that is not there
-    /// is not documented.
+    /// Removes the tags with these keys from an instance, whatever their values are. The response for a missing key is not documented.
     ///
-    /// The reply may have any number of operations (service model, `UntagResourceResult`).
+    /// The response may have any number of operations (service model, `UntagResourceResult`).
     ///
     /// # Errors
     /// As for `tag`.
@@ -171,7 +169,7 @@ pub trait Writer {
 pub struct Listed {
     /// The instance.
     pub instance: Instance,
-    /// Its rules. `None` where the list does not show them, or not in full; never empty for that reason.
+    /// Its rules; `None` if the list does not contain all of them.
     pub rules: Option<LiveFirewall>,
 }
 
@@ -185,30 +183,30 @@ impl From<Instance> for Listed {
     }
 }
 
-/// An operation as far as waiting for it and naming it needs.
+/// An operation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Operation {
-    /// The id that `GetOperation` takes.
+    /// The ID for `GetOperation`.
     pub id: String,
     /// The action, such as `PutInstancePublicPorts`.
     pub kind: String,
-    /// What it did, such as `22/tcp`; format not documented.
+    /// Details such as `22/tcp`; the format is not documented.
     pub details: String,
-    /// How far it is.
+    /// Its status.
     pub status: OperationStatus,
-    /// When it began.
+    /// The time at which it began.
     pub created_at: Option<OffsetDateTime>,
-    /// Why it failed: code and details.
+    /// The code and details of its failure.
     pub error: Option<String>,
 }
 
-/// How far an operation is. Terminal is what `isTerminal` says where it is given, and the name of the status otherwise.
+/// The status of an operation. `isTerminal` decides whether it has ended, or, if that is missing, the name of the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperationStatus {
-    /// Not there yet (`NotStarted`, `Started`, and anything unknown that does not say it is terminal).
+    /// Not ended (`NotStarted`, `Started`, and any unknown status that is not terminal).
     Pending,
-    /// Done (`Succeeded`, `Completed`).
+    /// Ended with success (`Succeeded`, `Completed`).
     Succeeded,
-    /// Over without success.
+    /// Ended without success.
     Failed,
 }

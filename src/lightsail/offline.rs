@@ -1,6 +1,6 @@
-//! The service as a snapshot remembers it.
+//! A reader of an inventory file, in place of the service.
 //!
-//! Owns the answers of a file. Does not answer for what the snapshot has not seen.
+//! Owns the responses from the file. Fails for anything that the snapshot does not contain. Does not write.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -9,17 +9,17 @@ use super::{Error, Kind, Operation, Reader};
 use crate::inventory::{Entry, Inventory};
 use crate::model::{Instance, InstanceId, LiveFirewall, PortState, Site};
 
-/// Reads an inventory in place of the service.
+/// Reads from an inventory.
 #[derive(Clone, Debug)]
 pub struct Offline {
     inventory: Inventory,
-    /// The id of each account that has a name. None: whatever is there is one account's.
+    /// The ID of each account with a name; empty if there is only one account.
     accounts: BTreeMap<String, String>,
-    /// The ids of accounts of which there is an instance.
+    /// The IDs of accounts with an instance.
     seen: BTreeSet<String>,
-    /// By region and name, where in the list of its region such instances are: each is looked up, and lists are long.
+    /// The indices of the instances with a name, by region and name, because lists are long and each instance is looked up.
     places: HashMap<String, HashMap<String, Vec<usize>>>,
-    /// What each list of rules means, by where it is: many instances share one, and it is understood once.
+    /// Cache of parsed rules, by address: many instances share a list.
     understood: RefCell<HashMap<*const PortState, LiveFirewall>>,
 }
 
@@ -43,14 +43,14 @@ impl Offline {
         }
     }
 
-    /// The same, with names for accounts: by name, the id that stands in the ARNs.
+    /// Sets the names of accounts, with the IDs that the ARNs contain.
     pub fn with_accounts(mut self, accounts: BTreeMap<String, String>) -> Self {
         self.accounts = accounts;
         self
     }
 
-    /// The id of the account of a site, if the snapshot knows the whole site. An account of which it has no instance at
-    /// all was not looked at when it was taken, as far as anybody can tell.
+    /// The ID of the account of a site, if the snapshot contains the whole site. An account without any instance may not have been
+    /// read for the snapshot.
     fn account(&self, action: &'static str, site: &Site) -> Result<Option<&str>, Error> {
         let unknown = |message: &str| {
             Err(Error::new(Kind::NotFound, action, site.to_string(), message).with_hint(
@@ -79,12 +79,12 @@ impl Offline {
     /// The instances of an account's part of a region.
     ///
     /// # Errors
-    /// A site that the snapshot does not cover, and names that could be of several accounts.
+    /// The snapshot does not contain the site, or a name may be in several accounts.
     pub fn entries(&self, site: &Site) -> Result<Vec<&Entry>, Error> {
         self.site("GetInstances", site)
     }
 
-    /// What the snapshot knows of an account's part of a region.
+    /// The entries of a site.
     fn site(&self, action: &'static str, site: &Site) -> Result<Vec<&Entry>, Error> {
         let entries = self.region(action, &site.region)?;
         if let Some(id) = self.account(action, site)? {

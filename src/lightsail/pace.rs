@@ -1,45 +1,44 @@
-//! How fast the service may be asked: its documented token buckets, and ours, which stay below them.
+//! Request rates: token buckets that stay below the documented ones of the service.
 //!
-//! Owns the arithmetic and the rule by which a bucket adapts. Time is passed in, as a span since any fixed moment. Does not
-//! wait and to know what is asked.
+//! Owns the arithmetic and the adaptation of a bucket. Time is passed in, as a duration since any fixed moment. Does not wait, or
+//! know the calls.
 //!
-//! The service keeps one bucket for each action, account and region, of twenty calls. Ours holds one less, which leaves
-//! room for calls that arrive a little closer together than they were sent. When the service says that it was too much all
-//! the same (other tools and the console draw on the same buckets), what is saved up is lost and the refill is halved; it
-//! grows back evenly, by half in thirty seconds.
+//! The service has a bucket of twenty calls for each action, account and region. Ours has nineteen, because calls may arrive closer
+//! together than they were sent. If the service throttles all the same (other tools and the console use the same buckets), our bucket
+//! is emptied and its refill is halved; the refill grows back linearly, by half in thirty seconds.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Calls that a bucket of the service lets through at once (user guide, "Request throttling").
+/// The burst of a bucket of the service (user guide, "Request throttling").
 const DOCUMENTED_BURST: f64 = 20.0;
 
-/// Calls that a bucket of ours lets through at once.
+/// The burst of our buckets.
 const BURST: f64 = DOCUMENTED_BURST - 1.0;
 
-/// How long the refill takes to grow from nothing to all of it. Slow enough that a share of one call in five, which another
-/// tool may need, is found without being throttled more than about once in ten seconds.
+/// The time in which the refill grows from zero to the full rate. Slow enough that a share of one call in five for another tool leads to
+/// throttling no more than about once in ten seconds.
 const RECOVERY: Duration = Duration::from_mins(1);
 
-/// The refill is never cut below this part of what it should be, so that a bucket always moves.
+/// The minimum refill, as a part of the full rate, so that calls always continue.
 const LEAST: f64 = 1.0 / 16.0;
 
-/// Answers to calls that were under way together tell one thing, so the refill is cut once in this time.
+/// The refill is halved at most once in this time, because concurrent calls are throttled together.
 const ONE_CUT: Duration = Duration::from_secs(1);
 
-/// Lets a wait that was rounded down still count as long enough; far below the burst that we hold back.
+/// The tolerance for waits that were rounded down.
 const ROUNDING: f64 = 1e-6;
 
-/// Which part of the documented rates to use.
+/// The part of the documented rates to use.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate(Option<f64>);
 
 impl Rate {
-    /// All of the documented rates.
+    /// The full documented rates.
     pub const FULL: Self = Self(Some(1.0));
 
-    /// No pacing: calls leave at once, and throttled ones are repeated.
+    /// No limit: calls are sent at once, and throttled ones are repeated.
     pub const UNLIMITED: Self = Self(None);
 
     /// A part of the documented rates: above 0, at most 1. `None` for any other number.
@@ -47,14 +46,14 @@ impl Rate {
         (share > 0.0 && share <= 1.0).then_some(Self(Some(share)))
     }
 
-    /// The part of the documented rates, such as `0.5`, where it is not all of them.
+    /// The part of the documented rates, such as `0.5`, if it is not the full rate.
     pub fn part(self) -> Option<String> {
         let share = self.0.filter(|share| *share < 1.0)?;
         Some(share.to_string())
     }
 
-    /// The least time in which this many calls of an action, such as `GetInstances`, get through by the documents, where
-    /// none was made before. `unlimited` changes nothing about the service, so it counts as all of the documented rates.
+    /// The minimum time for this many calls of an action, such as `GetInstances`, by the documented rates and with full buckets. For
+    /// `unlimited` this is the time at the full rates, which the service enforces.
     pub fn least(self, action: &str, calls: u64) -> Duration {
         let share = self.0.unwrap_or(1.0);
         // More than this takes years.
@@ -63,7 +62,7 @@ impl Rate {
         Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX)
     }
 
-    /// A full bucket of an action, `None` where nothing is paced.
+    /// A full bucket of an action; `None` if there is no limit.
     pub(super) fn bucket(self, action: &str, now: Duration) -> Option<Bucket> {
         let share = self.0?;
         let burst = (BURST * share).floor().max(1.0);
@@ -94,7 +93,7 @@ impl fmt::Display for Rate {
     }
 }
 
-/// A text that is no rate.
+/// The text is not a valid rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a number above 0 and at most 1, or `unlimited`")]
 pub struct RateError;
@@ -110,7 +109,7 @@ impl FromStr for Rate {
     }
 }
 
-/// Calls a second that the service documents for an action.
+/// The documented number of calls per second of an action.
 fn refill(action: &str) -> f64 {
     match action {
         "PutInstancePublicPorts"
@@ -125,11 +124,11 @@ fn refill(action: &str) -> f64 {
     }
 }
 
-/// One bucket.
+/// A token bucket.
 #[derive(Clone, Debug)]
 pub(super) struct Bucket {
     burst: f64,
-    /// Tokens a second where nothing was cut.
+    /// Tokens per second at the full rate.
     refill: f64,
     tokens: f64,
     /// The part of the refill that is in force at `at`.
@@ -169,7 +168,7 @@ impl Bucket {
         Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX)
     }
 
-    /// The service said that it was too much.
+    /// Reacts to throttling by the service.
     pub(super) fn throttled(&mut self, now: Duration) {
         self.advance(now);
         self.tokens = self.tokens.min(0.0);
@@ -183,7 +182,7 @@ impl Bucket {
         self.part = (self.part / 2.0).max(LEAST);
     }
 
-    /// Fills up to `now`. A clock that stands still or goes back fills nothing.
+    /// Adds the tokens up to `now`. Adds none if the clock does not advance.
     fn advance(&mut self, now: Duration) {
         let (passed, full) = (
             now.saturating_sub(self.at).as_secs_f64(),

@@ -1,6 +1,6 @@
-//! The line in which calls wait for their turn: one for each region and action of a connection.
+//! Queues of calls that wait for the request rates, one for each region and action of a connection.
 //!
-//! Owns the waiting, first come, first served. Does not know how fast is too fast, which `pace` does.
+//! Owns the waiting, in the order of arrival. Does not know the rates; `pace` does.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::pace::{Bucket, Rate};
 
-/// Every line of one connection, which stands for one account.
+/// The queues of one connection, which is for one account.
 #[derive(Debug)]
 pub(super) struct Queue {
     rate: Rate,
@@ -20,15 +20,15 @@ pub(super) struct Queue {
 
 #[derive(Debug)]
 struct Line {
-    /// Held by whoever is first in line. It is handed on in the order of asking.
+    /// Held by the first in the queue. It is passed on in the order of arrival.
     first: tokio::sync::Mutex<()>,
     bucket: Mutex<Bucket>,
-    /// Turns that came before their calls.
+    /// The number of turns that were reserved for later calls.
     reserved: Mutex<usize>,
 }
 
 impl Queue {
-    /// Nobody waits yet.
+    /// Empty queues.
     pub(super) fn new(rate: Rate) -> Self {
         Self {
             rate,
@@ -37,7 +37,7 @@ impl Queue {
         }
     }
 
-    /// Waits for a turn, at most for `longest`. Says how long it took; `None` is too long, and the turn is not used up.
+    /// Waits for a turn, at most for `longest`. Returns how long it waited; `None` if the wait would be longer, and then no turn is used.
     pub(super) async fn turn(
         &self,
         action: &'static str,
@@ -65,7 +65,7 @@ impl Queue {
         Some(asked.elapsed())
     }
 
-    /// Waits for a turn as [`Self::turn`] does, and keeps it for the next call that asks for one. `false` is too long.
+    /// Waits for a turn like [`Self::turn`], and reserves it for the next call. `false` if the wait would be too long.
     pub(super) async fn reserve(
         &self,
         action: &'static str,
@@ -82,14 +82,14 @@ impl Queue {
         came
     }
 
-    /// The least time until this many more calls are through; nothing where none has to wait.
+    /// The minimum time for this many more calls.
     pub(super) fn least(&self, action: &'static str, region: &str, calls: usize) -> Duration {
         self.line(action, region).map_or(Duration::ZERO, |line| {
             line.with_bucket(|bucket| bucket.least(calls, self.began.elapsed()))
         })
     }
 
-    /// The service said that there were too many.
+    /// Reacts to throttling by the service.
     pub(super) fn throttled(&self, action: &'static str, region: &str) {
         if let Some(line) = self.line(action, region) {
             tracing::debug!(action, region, "throttled: asking at half the rate");

@@ -1,6 +1,6 @@
-//! How many calls were made, and how they were answered.
+//! Counts calls and their results.
 //!
-//! Owns the counting. Does not say whether it is much.
+//! Owns the counters. Does not evaluate them.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +10,19 @@ use super::Kind;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally(BTreeMap<&'static str, Answers>);
 
-/// How the calls of one action were answered.
+/// The results of the calls of one action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Answers {
-    /// With what was asked for.
+    /// Successful calls.
     pub answered: u64,
-    /// That it was too much at once.
+    /// Throttled calls.
     pub throttled: u64,
-    /// With another error, or not at all.
+    /// Calls that failed in any other way.
     pub failed: u64,
 }
 
 impl Tally {
-    /// Counts one call.
+    /// Counts a call.
     pub fn count(&mut self, action: &'static str, error: Option<Kind>) {
         let answers = self.0.entry(action).or_default();
         let counter = match error {
@@ -33,7 +33,7 @@ impl Tally {
         *counter = counter.saturating_add(1);
     }
 
-    /// Adds what another connection counted.
+    /// Adds the counts of another connection.
     pub fn add(&mut self, other: &Self) {
         for (action, theirs) in other.iter() {
             let ours = self.0.entry(action).or_default();
@@ -55,7 +55,7 @@ impl Tally {
 }
 
 impl Answers {
-    /// Whatever came of them.
+    /// All calls of the action.
     pub fn total(&self) -> u64 {
         self.answered
             .saturating_add(self.throttled)

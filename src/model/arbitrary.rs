@@ -1,7 +1,7 @@
-//! Rules for tests, random ones and some by name, of this module and of those that build on it.
+//! Generators of random rules, for the property tests of the whole crate.
 //!
-//! Owns two universes. The small one has few ports and networks, so that rules overlap, nest and meet at the ends of
-//! their spaces all the time; the big one has everything. Is not part of the program.
+//! Owns two universes. The small one has few ports and networks, so that rules often overlap, nest and touch the ends of
+//! their ranges; the big one has every value. Is not part of the program.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -12,7 +12,7 @@ use proptest::sample::select;
 
 use super::{AddressType, Family, Firewall, Key, LIGHTSAIL_CONNECT, Protocol, Sources};
 
-/// Where rules are drawn from.
+/// The values that generated rules are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Universe {
     /// Few values that overlap a lot.
@@ -21,7 +21,7 @@ pub(crate) enum Universe {
     Big,
 }
 
-/// Sources as people name them; what is not a valid network is an alias.
+/// Sources from texts; a text that is not a valid network becomes an alias.
 pub(crate) fn named(texts: &[&str]) -> Sources {
     let mut sources = Sources::new();
     for text in texts {
@@ -33,7 +33,7 @@ pub(crate) fn named(texts: &[&str]) -> Sources {
     sources
 }
 
-/// The family over which the browser client comes to instances of every address type.
+/// The family over which the browser client reaches an instance, for every address type.
 pub(crate) fn family() -> BoxedStrategy<Family> {
     select(&["dualstack", "ipv4", "ipv6", "quantum"][..])
         .prop_map(|name| AddressType::from_name(name).client_family())
@@ -69,7 +69,7 @@ const NETWORKS: [&str; 22] = [
     "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128",
 ];
 
-/// One key.
+/// Any valid key.
 pub(crate) fn key(universe: Universe) -> BoxedStrategy<Key> {
     let (port, number) = match universe {
         Universe::Small => (
@@ -92,7 +92,7 @@ pub(crate) fn key(universe: Universe) -> BoxedStrategy<Key> {
     .boxed()
 }
 
-/// One network, host bits zero.
+/// A network whose host bits are zero.
 pub(crate) fn network(universe: Universe) -> BoxedStrategy<IpNet> {
     match universe {
         Universe::Small => select(&NETWORKS[..])
@@ -110,7 +110,7 @@ pub(crate) fn network(universe: Universe) -> BoxedStrategy<IpNet> {
     }
 }
 
-/// Sources of one rule; never none.
+/// The sources of one rule; never empty.
 pub(crate) fn sources(universe: Universe) -> BoxedStrategy<Sources> {
     let most = if universe == Universe::Small { 4 } else { 5 };
     let alias = prop_oneof![8 => Just(None), 2 => Just(Some(LIGHTSAIL_CONNECT)), 1 => Just(Some("partners"))];
@@ -126,7 +126,7 @@ pub(crate) fn sources(universe: Universe) -> BoxedStrategy<Sources> {
         .boxed()
 }
 
-/// A firewall of a few rules, maybe of none.
+/// A firewall of a few rules, or of none.
 pub(crate) fn firewall(universe: Universe) -> BoxedStrategy<Firewall> {
     let most = if universe == Universe::Small { 5 } else { 8 };
     vec((key(universe), sources(universe)), 0..=most)
@@ -134,7 +134,7 @@ pub(crate) fn firewall(universe: Universe) -> BoxedStrategy<Firewall> {
         .boxed()
 }
 
-/// A pair of firewalls, often with much in common: what a change looks like.
+/// A firewall before and after a change, often with many rules in common.
 pub(crate) fn change(universe: Universe) -> BoxedStrategy<(Firewall, Firewall)> {
     let related =
         (firewall(universe), firewall(universe), firewall(universe)).prop_map(|(common, a, b)| {

@@ -1,7 +1,7 @@
 //! The code of each kind of error, refusal and finding.
 //!
-//! Owns the codes and, in the comment of each, its title. `docs/src/errors.md` has a section for each, which a test compares. Does
-//! not word what is said of one case.
+//! Owns the codes and their titles, which are the doc comments of the variants. `docs/src/errors.md` has a section for each code; a
+//! test compares the two. Does not own the messages.
 
 use std::fmt;
 use std::str::FromStr as _;
@@ -9,10 +9,10 @@ use std::str::FromStr as _;
 use serde::{Deserialize, Serialize};
 use strum::{EnumMessage as _, VariantArray as _};
 
-/// A kind of error, refusal or finding. Programs may depend on its text, `PW-101`; a code is not given twice.
+/// A kind of error, refusal or finding. Its text, such as `PW-101`, is stable; a code is never reused.
 ///
-/// The hundreds say what it is about: 1 the configuration, 2 drift and what a plan opens, 3 what is refused, 4 what is no longer
-/// true, 5 what was not carried out, 6 what could not be read, 8 other failures, 9 the command line.
+/// The first digit is the area: 1 the configuration, 2 drift and the access that a plan opens, 3 refusals, 4 stale plans and receipts,
+/// 5 changes that were not carried out, 6 data that could not be read, 8 other failures, 9 the command line.
 #[derive(
     Clone,
     Copy,
@@ -193,12 +193,12 @@ pub enum Code {
 }
 
 impl Code {
-    /// `PW-101`.
+    /// The code as text, such as `PW-101`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// What it means in general, as a fragment without a full stop.
+    /// What the code means in general, as a fragment without a full stop.
     pub fn title(self) -> &'static str {
         self.get_documentation().unwrap_or_default()
     }

@@ -1,6 +1,6 @@
-//! What the configuration asks for, resolved against the instances that exist.
+//! The desired state: the configuration, resolved against the instances that exist.
 //!
-//! Owns the shape of the answer; `config` makes it, `plan` reads it. Does not say how it is reached.
+//! Owns the types; `config` builds them and `plan` reads them. Does not know how the desired state is reached.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use time::{Duration, OffsetDateTime};
 
 use super::{Guard, InstanceId, Key, Origin, Policies, Rule, Sources, Unreadable};
 
-/// How long before its end a rule is announced: two weeks, so that a weekly look sees it twice.
-pub const NOTICE: Duration = Duration::days(14);
+/// How long before its end a rule is reported as expiring: two weeks, so that somebody who looks weekly sees it twice.
+pub const EXPIRY_NOTICE: Duration = Duration::days(14);
 
-/// How much of an instance's firewall the configuration owns.
+/// How much of an instance's firewall the configuration manages.
 #[derive(
     Clone,
     Copy,
@@ -31,12 +31,12 @@ pub const NOTICE: Duration = Duration::days(14);
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Mode {
-    /// All of it: what is not declared is closed.
+    /// The whole firewall: rules that are not declared are closed.
     #[default]
     Authoritative,
-    /// What it declares: the rest stays.
+    /// The declared rules only: other rules stay.
     Additive,
-    /// Nothing: compared and reported, never written.
+    /// Nothing: the firewall is compared and reported, never written.
     Observe,
 }
 
@@ -47,13 +47,14 @@ impl Mode {
     }
 }
 
-/// Which calls a plan may use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// The calls that a plan may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Strategy {
-    /// The planner's choice; in additive mode never a Put.
+    /// The planner chooses; in additive mode it never chooses a Put.
     #[default]
     Auto,
-    /// One Put; in additive mode this is the consent to re-send rules that are not ours.
+    /// One Put; in additive mode this is the consent to send rules again that the configuration does not manage.
     Put,
     /// Open and Close only; refused where no safe sequence exists.
     Incremental,
@@ -62,39 +63,35 @@ pub enum Strategy {
 impl Strategy {
     /// As the configuration and the command line spell it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Put => "put",
-            Self::Incremental => "incremental",
-        }
+        self.into()
     }
 }
 
 /// The end of a declared rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expiry {
-    /// The first instant at which the rule is no longer wanted.
+    /// The first instant at which the rule is not in force.
     pub at: OffsetDateTime,
-    /// The rule.
+    /// The line or tag that declares the rule.
     pub origin: Origin,
 }
 
-/// What must go, in additive mode.
+/// Access that must not exist, in additive mode: from a line with `absent`, or from a rule that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Absent {
-    /// The key.
+    /// The protocol and ports.
     pub key: Key,
-    /// These sources of it; `None` is the whole key.
+    /// The sources to remove; `None` removes the whole key.
     pub sources: Option<Sources>,
-    /// Where it is declared.
+    /// The line or tag that declares it.
     pub origin: Origin,
-    /// Why it must go.
+    /// The reason, from `why`.
     pub why: Option<String>,
-    /// Who answers for it.
+    /// The team or person in charge, from `owner`.
     pub owner: Option<String>,
 }
 
-/// A rule that has ended is access that must go.
+/// A rule that has ended must not exist any more.
 impl From<Rule> for Absent {
     fn from(rule: Rule) -> Self {
         Self {
@@ -107,7 +104,7 @@ impl From<Rule> for Absent {
     }
 }
 
-/// Something a reader of the plan should know that is no change.
+/// Something that a reader of the plan should know and that is not a change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -118,26 +115,26 @@ pub struct Note {
     pub origin: Option<Origin>,
 }
 
-/// What is wanted of one instance that exists.
+/// The desired state of one instance that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DesiredInstance {
-    /// How much of the firewall is ours.
+    /// How much of the firewall the configuration manages.
     pub mode: Mode,
-    /// Which calls may be used.
+    /// The calls that a plan may use.
     pub strategy: Strategy,
-    /// Rules that are in force, in order of key and origin.
+    /// The rules that are in force, in order of key and origin.
     pub rules: Vec<Rule>,
-    /// What must go (additive mode).
+    /// Access that must not exist (additive mode).
     pub absent: Vec<Absent>,
-    /// Rules whose `until` is over.
+    /// Rules whose `until` has passed.
     pub expired: Vec<Rule>,
-    /// What was left out or is about to expire.
+    /// Notes about rules that were left out or are about to expire.
     pub notes: Vec<Note>,
 }
 
 impl DesiredInstance {
-    /// The first end of a rule that is in force: from then on something else is wanted.
-    pub fn ends_next(&self) -> Option<Expiry> {
+    /// The first end of a rule that is in force; the desired state changes at that instant.
+    pub fn next_expiry(&self) -> Option<Expiry> {
         let ends = self
             .rules
             .iter()
@@ -155,56 +152,56 @@ impl DesiredInstance {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Missing {
-    /// As it was named: `name` or `region/name`.
+    /// The name in the configuration: `name` or `region/name`.
     pub name: String,
-    /// Where.
+    /// The line that declares it.
     pub origin: Origin,
-    /// A name that exists and is near, where there is one.
+    /// A suggestion: the most similar name that exists, if any.
     pub hint: Option<String>,
 }
 
-/// An instance that exists and that nothing declares.
+/// An instance that exists and is not in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Undeclared {
-    /// Which one.
+    /// Its account, region and name.
     pub id: InstanceId,
 }
 
 /// The configuration, resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Desired {
-    /// Declared instances that exist. Those that want the same share it.
+    /// The declared instances that exist. Instances with an equal desired state share it.
     pub instances: BTreeMap<InstanceId, Arc<DesiredInstance>>,
-    /// Instances of which it is not known what is wanted, since not every site could be listed that a name or a group might
-    /// mean: why, for each. Nothing may be written to them.
+    /// Instances whose desired state is not known, because a site that a name or a group may refer to could not be listed, each with
+    /// the reason. Nothing may be written to them.
     pub undecided: BTreeMap<InstanceId, Unreadable>,
-    /// Declared instances that do not exist in a region that was listed in full.
+    /// Declared instances that do not exist in a site that was listed in full.
     pub missing: Vec<Missing>,
     /// Instances that exist and are not in the configuration, in order.
     pub undeclared: Vec<Undeclared>,
-    /// What concerns no single instance.
+    /// Notes that are not about a single instance.
     pub notes: Vec<Note>,
-    /// How much a run may change.
+    /// The limits of what one run may change.
     pub guard: Guard,
-    /// Who may reach what at most, and who must.
+    /// The policies of the configuration, and the built-in ones.
     pub policies: Policies,
 }
 
 impl Desired {
-    /// The first instant at which a rule that is in force ends, and with it what is desired. It may be over by now.
-    pub fn ends_next(&self) -> Option<OffsetDateTime> {
+    /// The first instant at which a rule that is in force ends, and the desired state changes. It may be in the past.
+    pub fn next_expiry(&self) -> Option<OffsetDateTime> {
         let rules = self.instances.values().flat_map(|instance| &instance.rules);
         rules.filter_map(|rule| rule.declared.until).min()
     }
 
-    /// The rules that are in force at `as_of` and end within [`NOTICE`]: where each is, once, and its end.
+    /// The rules that are in force at `as_of` and end within [`EXPIRY_NOTICE`]: the origin of each, once, with its end.
     pub fn expiring(&self, as_of: OffsetDateTime) -> BTreeSet<(&Origin, OffsetDateTime)> {
         let rules = self.instances.values().flat_map(|instance| &instance.rules);
         rules
             .filter_map(|rule| Some((&rule.declared.origin, rule.declared.until?)))
-            .filter(|(_, until)| *until > as_of && *until - as_of <= NOTICE)
+            .filter(|(_, until)| *until > as_of && *until - as_of <= EXPIRY_NOTICE)
             .collect()
     }
 }

@@ -1,6 +1,6 @@
-//! A name for a text that no other text has: its SHA-256.
+//! The SHA-256 of a text.
 //!
-//! Owns the one spelling, `sha256:` and 64 hexadecimal digits. Does not know what the text is.
+//! Owns its spelling, `sha256:` and 64 hexadecimal digits. Does not know what the text means.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,18 +17,18 @@ use crate::strings::{hex, unhex};
 #[cfg_attr(test, schemars(extend("pattern" = "^sha256:[0-9a-f]{64}$")))]
 pub struct Fingerprint([u8; 32]);
 
-/// Why a text is no fingerprint.
+/// The text is not a valid fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a SHA-256 is `sha256:` and 64 hexadecimal digits")]
 pub struct FingerprintError;
 
 impl Fingerprint {
-    /// Of these bytes.
+    /// The fingerprint of these bytes.
     pub fn of(bytes: impl AsRef<[u8]>) -> Self {
         Self(Sha256::digest(bytes.as_ref()).into())
     }
 
-    /// Of several texts: other texts, another order or other borders between them give another fingerprint.
+    /// The fingerprint of several texts. It also depends on their order, and on where one ends and the next begins.
     pub fn of_all<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut hash = Sha256::new();
         for text in texts {
@@ -65,7 +65,7 @@ impl TryFrom<String> for Fingerprint {
     }
 }
 
-/// Reads one as people paste it: `sha256:` may be left out, and letters may be of either case.
+/// Parses a pasted fingerprint: `sha256:` may be left out, and letters may be of either case.
 impl FromStr for Fingerprint {
     type Err = FingerprintError;
 
@@ -85,7 +85,7 @@ mod tests {
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
     #[test]
-    fn it_is_the_sha256_in_any_spelling_people_paste() {
+    fn fingerprint_is_parsed_in_any_common_spelling() {
         let abc = Fingerprint::of("abc");
         assert_eq!(abc.to_string(), format!("sha256:{ABC}"));
         for text in [
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn borders_between_texts_count() {
+    fn of_all_distinguishes_borders_between_texts() {
         let all = |texts: &[&str]| Fingerprint::of_all(texts.iter().copied());
         assert_ne!(all(&["ab", "c"]), all(&["a", "bc"]));
         assert_ne!(all(&["a", "b"]), all(&["b", "a"]));

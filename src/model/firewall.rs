@@ -1,7 +1,8 @@
 //! A firewall in canonical form: a map from key to sources.
 //!
-//! Rules only permit, so there is no order and no priority, and putting firewalls together is a union. A key without
-//! sources cannot be held, because sending one would open it to everyone.
+//! **Owns** the map and the limits of its size. Rules only permit, so they have no order and no priority, and the union of two
+//! firewalls is the union of their rules. A key without sources is never held, because the service would open it to everyone.
+//! **Does not** know what a firewall lets in; see `exposure`.
 
 use std::collections::{BTreeMap, HashSet, btree_map};
 use std::sync::Arc;
@@ -10,25 +11,27 @@ use serde::{Deserialize, Serialize};
 
 use super::{Key, Sources};
 
-/// The most (rule, source) pairs of one family that an instance firewall takes (user guide, "Instance firewalls").
-pub const SOURCES_PER_FAMILY: usize = 60;
+/// The most (rule, source) pairs of one family that an instance firewall can have (user guide, "Instance firewalls").
+pub const MAX_SOURCES_PER_FAMILY: usize = 60;
 
 /// The most pairs of port range and source that one instance may have, declared or live.
 ///
-/// The service takes 60 sources of each family on an instance, so more than 120 cannot be applied; this leaves room for
-/// forty times that, so that nobody meets it but by mistake. What many overlapping ranges of ports let in grows with the
-/// square of their number: for these it takes about 100 MiB.
-pub const PAIRS_OF_AN_INSTANCE: usize = 5_000;
+/// The service accepts 60 sources of each family on an instance, so more than 120 cannot be applied; forty times that is
+/// reached only by mistake. The memory for the effective access of overlapping port ranges grows with the square of their
+/// number, and is about 100 MiB for this many.
+pub const MAX_PAIRS_PER_INSTANCE: usize = 5_000;
 
-/// Rules by key. Never holds a key without sources. A clone shares them until one of the two is changed.
+/// Rules by key, never a key without sources. A clone shares them until one of the two is changed.
 ///
-/// In documents it is the list of its rules, each as the API spells it.
+/// Its JSON form is a list of rules, each as the API spells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "Vec<PortInfo>", into = "Vec<PortInfo>")]
 #[cfg_attr(
     test,
-    schemars(description = "Rules by key, each as the API spells it; none without a source.")
+    schemars(
+        description = "Rules, one for each key, as the API spells them. No rule is without a source."
+    )
 )]
 pub struct Firewall {
     rules: Arc<BTreeMap<Key, Sources>>,
@@ -39,10 +42,10 @@ pub struct Firewall {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PortInfo {
-    /// What is opened.
+    /// The protocol and ports.
     #[serde(flatten)]
     pub key: Key,
-    /// To whom.
+    /// The networks and aliases that are let in.
     #[serde(flatten)]
     pub sources: Sources,
 }
@@ -75,13 +78,13 @@ impl TryFrom<Vec<PortInfo>> for Firewall {
     }
 }
 
-/// How many (rule, source) pairs a firewall has in each family. Aliases are in neither: how the service counts them is
-/// not known.
+/// The number of (rule, source) pairs of each family. Aliases are in neither, because it is not known how the service counts
+/// them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// IPv4 networks over all rules.
+    /// IPv4 networks of all rules.
     pub ipv4: usize,
-    /// IPv6 networks over all rules.
+    /// IPv6 networks of all rules.
     pub ipv6: usize,
 }
 
@@ -91,7 +94,7 @@ impl Firewall {
         Self::default()
     }
 
-    /// Adds sources to a key; adding none does nothing.
+    /// Adds sources to a key; does nothing if there are none.
     pub fn add(&mut self, key: Key, sources: &Sources) {
         if !sources.is_empty() {
             let rules = Arc::make_mut(&mut self.rules);
@@ -99,7 +102,7 @@ impl Firewall {
         }
     }
 
-    /// Sets the sources of a key; setting none removes it.
+    /// Sets the sources of a key; removes the key if there are none.
     pub fn set(&mut self, key: Key, sources: Sources) {
         if sources.is_empty() {
             self.remove(key);
@@ -113,19 +116,18 @@ impl Firewall {
         Arc::make_mut(&mut self.rules).remove(&key)
     }
 
-    /// Lets equal sources be one in memory, with those of the pool and of whatever else was shared with it. Changes nothing
-    /// that can be seen.
+    /// Lets equal sources share memory with those of the pool, and adds the others to the pool. The value does not change.
     pub fn share(&mut self, pool: &mut HashSet<Sources>) {
         let mut is_shared = true;
         for sources in self.rules.values() {
             match pool.get(sources) {
-                Some(known) => is_shared &= known.is_same(sources),
+                Some(known) => is_shared &= known.is_shared_with(sources),
                 None => {
                     pool.insert(sources.clone());
                 }
             }
         }
-        // A firewall that is shared itself stays so.
+        // Do not copy a shared map for nothing.
         if is_shared {
             return;
         }
@@ -156,12 +158,12 @@ impl Firewall {
         self.rules.len()
     }
 
-    /// Whether nobody gets in.
+    /// Whether there is no rule.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
 
-    /// How many sources count against the service's limit.
+    /// The number of sources that count against [`MAX_SOURCES_PER_FAMILY`].
     pub fn counts(&self) -> Counts {
         self.rules
             .values()
@@ -196,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_without_sources_is_never_held() {
+    fn firewall_drops_keys_without_sources() {
         let mut firewall = Firewall::new();
         firewall.add(Key::ALL, &Sources::new());
         assert!(firewall.is_empty());
@@ -207,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_holds_each_rule_once_with_its_sources() {
+    fn deserializing_refuses_invalid_or_repeated_rules() {
         let rule = |port: u16, cidrs: &str| {
             format!(
                 r#"{{"protocol":"tcp","fromPort":{port},"toPort":22,"cidrs":[{cidrs}],"ipv6Cidrs":[],"cidrListAliases":[]}}"#

@@ -1,18 +1,18 @@
-//! An instance as far as its firewall is concerned: where it is, what it is called, what state it is in.
+//! The facts about an instance that matter to its firewall.
 //!
-//! Does not know anything else of it.
+//! **Owns** its identity, state, tags and address type. **Does not** own its rules.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One account's part of a region: what is listed in one go, and what the service's request rates hold for.
+/// One region of one account: the scope of one listing, and of the service's request rates.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Site {
-    /// The name that the configuration gives the account; `None` where it names none.
+    /// The name of the account in the configuration; `None` if the configuration names no accounts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// The region, such as `eu-central-1`.
@@ -20,7 +20,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// A region of the account that the credentials belong to.
+    /// A region of the only account, which the credentials belong to.
     pub fn of_region(region: impl Into<String>) -> Self {
         Self {
             account: None,
@@ -39,12 +39,12 @@ impl fmt::Display for Site {
     }
 }
 
-/// Where an instance is found: names are unique in a region of an account.
+/// The identity of an instance. Names are unique within a region of an account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InstanceId {
-    /// The name that the configuration gives the account; `None` where it names none.
+    /// The name of the account in the configuration; `None` if the configuration names no accounts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// The region, such as `eu-central-1`.
@@ -54,7 +54,7 @@ pub struct InstanceId {
 }
 
 impl InstanceId {
-    /// The account and region that it is in.
+    /// Its account and region.
     pub fn site(&self) -> Site {
         Site {
             account: self.account.clone(),
@@ -62,8 +62,8 @@ impl InstanceId {
         }
     }
 
-    /// Whether any of its names is one that is meant: `name`, `region/name`, and `account/region/name` where the account
-    /// has a name.
+    /// Whether `meant` accepts any of its names: `name`, `region/name`, or, if the account has a name,
+    /// `account/region/name`.
     pub fn is_called(&self, meant: impl Fn(&str) -> bool) -> bool {
         meant(&self.name)
             || meant(&format!("{}/{}", self.region, self.name))
@@ -86,22 +86,21 @@ impl fmt::Display for InstanceId {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(from = "Members")]
 pub struct Instance {
-    /// Region and name.
+    /// Account, region and name.
     #[serde(flatten)]
     pub id: InstanceId,
     /// `arn:PARTITION:lightsail:REGION:ACCOUNT:Instance/UUID`.
     pub arn: String,
-    /// Tags; a key-only tag has an empty value.
+    /// Tags by key; a key-only tag has an empty value.
     pub tags: BTreeMap<String, String>,
-    /// What it is doing.
+    /// Its state when it was listed.
     pub state: InstanceState,
-    /// Which families it has.
+    /// The address families that it has.
     #[serde(rename = "ipAddressType")]
     pub address_type: AddressType,
 }
 
-/// The members of an instance as they are read: a flattened struct that flattens another leaves its members to be refused
-/// as unknown.
+/// The form that is deserialized. With `flatten`, serde would refuse the members of [`InstanceId`] as unknown.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -132,7 +131,7 @@ impl From<Members> for Instance {
 }
 
 impl Instance {
-    /// The account in the ARN, where there is one.
+    /// The account number in the ARN, if it has one.
     pub fn account(&self) -> Option<&str> {
         self.arn
             .split(':')
@@ -141,25 +140,25 @@ impl Instance {
     }
 }
 
-/// The state of an instance. Only `running` and `stopped` are settled; during the others a write may be rejected.
+/// The state of an instance. Only `running` and `stopped` are settled; in any other state a write may be rejected.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(from = "String", into = "String")]
 pub enum InstanceState {
-    /// Being made.
+    /// Being created.
     Pending,
-    /// Up.
+    /// Running.
     Running,
-    /// Going down.
+    /// Shutting down.
     Stopping,
-    /// Down.
+    /// Stopped.
     Stopped,
-    /// Anything else, by its name.
+    /// Any other state, by its name.
     Other(String),
 }
 
 impl InstanceState {
-    /// Reads the service's name of a state.
+    /// Parses the service's name of a state.
     pub fn from_name(name: &str) -> Self {
         match name {
             "pending" => Self::Pending,
@@ -181,7 +180,7 @@ impl InstanceState {
         }
     }
 
-    /// Whether it will stay as it is until somebody acts, so that its firewall may be written.
+    /// Whether the state is stable, so that the firewall can be written.
     pub fn is_settled(&self) -> bool {
         matches!(self, Self::Running | Self::Stopped)
     }
@@ -205,7 +204,7 @@ impl fmt::Display for InstanceState {
     }
 }
 
-/// Which address families an instance has (service model, `IpAddressType`).
+/// The address families that an instance has (service model, `IpAddressType`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(from = "String", into = "String")]
@@ -216,12 +215,12 @@ pub enum AddressType {
     Ipv4,
     /// IPv6 only.
     Ipv6,
-    /// A type that this program does not know, taken to have both families.
+    /// An unknown type, treated as having both families.
     Other(String),
 }
 
 impl AddressType {
-    /// Reads the service's name of an address type.
+    /// Parses the service's name of an address type.
     pub fn from_name(name: &str) -> Self {
         match name {
             "dualstack" => Self::Dualstack,
@@ -241,17 +240,17 @@ impl AddressType {
         }
     }
 
-    /// Whether the instance can have IPv4 sources.
+    /// Whether the instance has an IPv4 address.
     pub fn has_ipv4(&self) -> bool {
         *self != Self::Ipv6
     }
 
-    /// Whether the instance can have IPv6 sources.
+    /// Whether the instance has an IPv6 address.
     pub fn has_ipv6(&self) -> bool {
         *self != Self::Ipv4
     }
 
-    /// The family over which the browser client of the console reaches the instance: IPv4 wherever there is IPv4.
+    /// The family over which the browser client of the console reaches the instance: IPv4 if it has IPv4.
     pub fn client_family(&self) -> Family {
         if self.has_ipv4() {
             Family::V4
@@ -261,7 +260,7 @@ impl AddressType {
     }
 }
 
-/// A family of addresses.
+/// An address family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
     /// IPv4.

@@ -1,7 +1,7 @@
-//! Instants as documents spell them.
+//! Timestamps in JSON documents.
 //!
-//! Owns one spelling for every instant there is: RFC 3339 in UTC, and nanoseconds since 1970 behind an `@` for years that
-//! it cannot spell. Does not round.
+//! Owns their format: RFC 3339 in UTC, and `@` with nanoseconds since 1970 for years that RFC 3339 cannot express. Does not
+//! round.
 
 use serde::{Deserialize as _, Deserializer, Serializer};
 use time::format_description::well_known::Rfc3339;
@@ -9,24 +9,24 @@ use time::{OffsetDateTime, UtcOffset};
 
 use super::sanitize_line;
 
-/// How schemas describe an instant.
+/// The schema of a timestamp.
 #[cfg(test)]
 #[derive(schemars::JsonSchema)]
 #[schemars(
-    description = "RFC 3339 in UTC, or nanoseconds since 1970 behind an `@` where the year has more than four digits.",
+    description = "RFC 3339 in UTC, or `@` and nanoseconds since 1970 if the year has more than four digits.",
     extend("pattern" = r"^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z|@-?[0-9]+)$")
 )]
 pub(crate) struct Instant(#[expect(dead_code, reason = "only its schema is used")] String);
 
-/// The one spelling of an instant.
-pub fn show(at: OffsetDateTime) -> String {
+/// Formats a timestamp.
+pub fn format(at: OffsetDateTime) -> String {
     at.checked_to_offset(UtcOffset::UTC)
         .and_then(|at| at.format(&Rfc3339).ok())
         .unwrap_or_else(|| format!("@{}", at.unix_timestamp_nanos()))
 }
 
-/// Reads an instant in this or another spelling of RFC 3339.
-pub fn read(text: &str) -> Option<OffsetDateTime> {
+/// Parses a timestamp in this format, or in any other form of RFC 3339.
+pub fn parse(text: &str) -> Option<OffsetDateTime> {
     match text.strip_prefix('@') {
         Some(nanos) => OffsetDateTime::from_unix_timestamp_nanos(nanos.parse().ok()?).ok(),
         None => OffsetDateTime::parse(text, &Rfc3339).ok(),
@@ -38,22 +38,22 @@ pub fn read(text: &str) -> Option<OffsetDateTime> {
 /// # Errors
 /// Those of the serializer.
 pub fn serialize<S: Serializer>(at: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&show(*at))
+    serializer.serialize_str(&format(*at))
 }
 
 /// For `#[serde(with)]`.
 ///
 /// # Errors
-/// A text that is no instant.
+/// The text is not a valid timestamp.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OffsetDateTime, D::Error> {
     let text = String::deserialize(deserializer)?;
-    read(&text).ok_or_else(|| {
+    parse(&text).ok_or_else(|| {
         let text = sanitize_line(&text);
         serde::de::Error::custom(format_args!("`{text}` is not a valid timestamp"))
     })
 }
 
-/// Instants that there may be none of.
+/// Optional timestamps.
 pub mod option {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use time::OffsetDateTime;
@@ -75,7 +75,7 @@ pub mod option {
     /// For `#[serde(with)]`.
     ///
     /// # Errors
-    /// A text that is no instant.
+    /// The text is not a valid timestamp.
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<OffsetDateTime>, D::Error> {
@@ -92,18 +92,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_instant_is_read_as_it_is_shown(
+        fn parse_inverts_format(
             seconds in time::PrimitiveDateTime::MIN.assume_utc().unix_timestamp()
                 ..=time::PrimitiveDateTime::MAX.assume_utc().unix_timestamp(),
             nanos in 0..1_000_000_000_u32,
         ) {
             let at = OffsetDateTime::from_unix_timestamp(seconds).expect("in range").replace_nanosecond(nanos).expect("in range");
-            prop_assert_eq!(read(&show(at)), Some(at));
+            prop_assert_eq!(parse(&format(at)), Some(at));
         }
 
         #[test]
-        fn any_text_is_answered(text in any::<String>(), digits in "@?[-0-9TZ:.+]{0,40}") {
-            let _ = (read(&text), read(&digits));
+        fn parser_does_not_panic(text in any::<String>(), digits in "@?[-0-9TZ:.+]{0,40}") {
+            let _ = (parse(&text), parse(&digits));
         }
     }
 }

@@ -1,6 +1,6 @@
-//! What a rule opens: a protocol with its ports, or its ICMP type and code.
+//! The key of a rule: a protocol with its ports, or with its ICMP type and code.
 //!
-//! Owns the validity of such a triple and its one spelling. Does not hold an impossible one.
+//! Owns its validity and its spelling. An invalid key cannot be constructed. Does not know who is let in.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// A protocol as the service knows it.
 ///
-/// The order is the order of every list of rules that people see.
+/// Lists of rules that people see are in this order.
 #[derive(
     Clone,
     Copy,
@@ -42,12 +42,12 @@ impl Protocol {
     /// Every protocol, in order.
     pub const ALL: [Self; 5] = [Self::Tcp, Self::Udp, Self::Icmp, Self::Icmpv6, Self::All];
 
-    /// The spelling that is sent to the service (botocore service model, `NetworkProtocol`).
+    /// The spelling in requests (botocore service model, `NetworkProtocol`).
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// Its number as EC2 spells protocols: that of IANA, and -1 for every protocol.
+    /// Its number as EC2 uses it: the IANA number, or -1 for every protocol.
     pub fn number(self) -> i16 {
         match self {
             Self::Tcp => 6,
@@ -58,14 +58,14 @@ impl Protocol {
         }
     }
 
-    /// The protocol whose [`number`](Self::number) this text is.
+    /// The protocol with this [`number`](Self::number).
     pub fn from_number(text: &str) -> Option<Self> {
         let mut all = Self::ALL.into_iter();
         all.find(|protocol| protocol.number().to_string() == text)
     }
 
-    /// Reads any spelling the service is known or feared to return: any case, a number such as `-1` for `all`, `icmp6`
-    /// for `icmpv6`.
+    /// Parses any spelling that the service is known to return or might return: any case, a number such as `-1` for `all`,
+    /// `icmp6` for `icmpv6`.
     pub fn from_live(text: &str) -> Option<Self> {
         match text.to_ascii_lowercase().as_str() {
             "tcp" => Some(Self::Tcp),
@@ -107,7 +107,7 @@ pub struct Key {
     to: i32,
 }
 
-/// A key as it is read.
+/// A deserialized key, not yet validated.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -125,7 +125,7 @@ impl TryFrom<Unchecked> for Key {
     }
 }
 
-/// Why three values are not a key.
+/// Why a protocol and two numbers are not a valid key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// A port outside 0–65535.
@@ -134,7 +134,7 @@ pub enum KeyError {
     /// An ICMP type or code outside -1–255.
     #[error("ICMP type or code {0} is not within -1-255")]
     Icmp(i32),
-    /// The first port is above the last.
+    /// The first port is higher than the last.
     #[error("the range {0}-{1} ends before it starts")]
     Backwards(i32, i32),
     /// `all` with other ports than 0–65535.
@@ -150,10 +150,10 @@ impl Key {
         to: 65535,
     };
 
-    /// A key of checked numbers.
+    /// Validates and creates a key.
     ///
     /// # Errors
-    /// Numbers that the protocol cannot have.
+    /// The numbers are not valid for the protocol.
     pub fn new(protocol: Protocol, from: i32, to: i32) -> Result<Self, KeyError> {
         match protocol {
             Protocol::Tcp | Protocol::Udp => {
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_checked_by_protocol() {
+    fn key_checks_its_numbers_by_protocol() {
         assert_eq!(
             Key::new(Protocol::Tcp, 0, 65535).map(|k| k.to_string()),
             Ok("tcp/0-65535".into())
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn live_spellings_are_read() {
+    fn protocol_is_parsed_from_any_spelling() {
         for (text, protocol) in [
             ("TCP", Protocol::Tcp),
             ("Udp", Protocol::Udp),

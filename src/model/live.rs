@@ -1,7 +1,7 @@
-//! What the service says a firewall is, and how much of it can be believed.
+//! The live state: the firewalls as the service returned them.
 //!
-//! Owns the reading of every spelling into canonical rules, and the doubts about those that cannot be read. Does not
-//! drop an entry: one that is not a rule is kept and named.
+//! Owns the parser from every spelling to canonical rules, and the reasons why an entry cannot be parsed. Does not drop an entry:
+//! one that is not a valid rule is kept with its reason.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::{self, Write as _};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Code, Counts, Firewall, Instance, InstanceId, Key, KeyError, Protocol, Site, Sources};
 
-/// One entry of `portStates`, to the letter. Missing lists are empty lists.
+/// One entry of `portStates`, exactly as the service returned it. A missing list is an empty list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -20,18 +20,18 @@ pub struct PortState {
     pub from_port: i32,
     /// Last port, or ICMP code.
     pub to_port: i32,
-    /// The protocol as it was spelled.
+    /// The protocol, unparsed.
     pub protocol: String,
     /// `open` or `closed`; absent means open.
     #[serde(default = "open")]
     pub state: Option<String>,
-    /// IPv4 networks as they were spelled.
+    /// IPv4 networks, unparsed.
     #[serde(default)]
     pub cidrs: Vec<String>,
-    /// IPv6 networks as they were spelled.
+    /// IPv6 networks, unparsed.
     #[serde(default)]
     pub ipv6_cidrs: Vec<String>,
-    /// Aliases.
+    /// Aliases such as `lightsail-connect`.
     #[serde(default)]
     pub cidr_list_aliases: Vec<String>,
 }
@@ -57,34 +57,32 @@ impl PortState {
             cidr_list_aliases: sources.aliases().iter().cloned().collect(),
         }
     }
-}
 
-impl PortState {
-    /// Whether none of its lists names anybody.
+    /// Whether all of its lists of sources are empty.
     pub fn names_no_source(&self) -> bool {
         self.cidrs.is_empty() && self.ipv6_cidrs.is_empty() && self.cidr_list_aliases.is_empty()
     }
 
-    /// The sources, where there are any and all of them can be read.
+    /// The sources, if there are any and all of them can be parsed.
     pub fn sources(&self) -> Option<Sources> {
         read_sources(self).ok().map(|(sources, _)| sources)
     }
 }
 
-/// `tcp 22-22`, as the service spelled it.
+/// The protocol and ports as the service spelled them, such as `tcp 22-22`.
 impl fmt::Display for PortState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}-{}", self.protocol, self.from_port, self.to_port)
     }
 }
 
-/// Why an entry is no certain rule.
+/// Why the meaning of an entry is uncertain.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Doubt {
-    /// Numbers that the protocol cannot have, such as `all` with ports.
+    /// Numbers that are not valid for the protocol, such as `all` with ports.
     #[error("its ports mean nothing certain: {0}")]
     Ports(String),
-    /// No source in any of the three lists: nobody, or the whole world.
+    /// All three lists of sources are empty, which may mean nobody or everyone.
     #[error("it names no source")]
     NoSource,
     /// A source that is not a valid network.
@@ -92,25 +90,23 @@ pub enum Doubt {
     Source(String),
 }
 
-/// An entry whose meaning is uncertain. Whom it lets in, and where, is possible as far as it cannot be read; nobody gets in
-/// by it for certain.
+/// An entry whose meaning is uncertain: it may let in whatever its readable part allows, and lets in nobody for certain.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Uncertain {
     /// The entry.
     pub entry: PortState,
-    /// Its key, where it has a possible one.
+    /// Its key, if the protocol and ports are valid.
     pub key: Option<Key>,
-    /// What is wrong with it.
+    /// Why it is uncertain.
     pub doubt: Doubt,
 }
 
 /// The live firewall of one instance.
 ///
-/// Two of them are equal when they were read as the same rules with the same doubts, in whatever order and spelling of
-/// equal texts.
+/// Two live firewalls are equal if they have the same rules and the same doubts, in whatever order the entries came.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(from = "Parts", into = "Parts")]
+#[serde(from = "LiveFirewallDocument", into = "LiveFirewallDocument")]
 pub struct LiveFirewall {
     firewall: Firewall,
     put_only: BTreeSet<Key>,
@@ -119,7 +115,7 @@ pub struct LiveFirewall {
 }
 
 impl LiveFirewall {
-    /// Reads the entries of a reply.
+    /// Parses the entries of a response.
     pub fn read(entries: &[PortState]) -> Self {
         let mut live = Self::default();
         let mut seen = BTreeSet::new();
@@ -140,10 +136,9 @@ impl LiveFirewall {
                 .map_err(|e: KeyError| Doubt::Ports(e.to_string()))
                 .and_then(|key| Ok((key, read_sources(entry)?)))
             {
-                Ok((key, (sources, spelling))) => {
-                    let canonical = spelling == Spelling::Canonical
-                        && entry.protocol == key.protocol().as_str();
-                    if !seen.insert(key) || !canonical {
+                Ok((key, (sources, is_canonical))) => {
+                    let is_canonical = is_canonical && entry.protocol == key.protocol().as_str();
+                    if !seen.insert(key) || !is_canonical {
                         live.put_only.insert(key);
                     }
                     live.firewall.add(key, &sources);
@@ -161,7 +156,7 @@ impl LiveFirewall {
         live
     }
 
-    /// As [`Firewall::share`], for the certain rules.
+    /// Applies [`Firewall::share`] to the certain rules.
     pub fn share(&mut self, pool: &mut HashSet<Sources>) {
         self.firewall.share(pool);
     }
@@ -171,13 +166,13 @@ impl LiveFirewall {
         &self.firewall
     }
 
-    /// Whether a key may only be changed by a Put: it came more than once or in a spelling that is not canonical, so a
-    /// Close might not match it and an Open might not meet it.
+    /// Whether a key may be changed only by a Put, because it was returned twice or in a spelling that is not canonical: a Close or an
+    /// Open might not find the rule.
     pub fn is_put_only(&self, key: Key) -> bool {
         self.put_only.contains(&key)
     }
 
-    /// Whether every certain rule came once and is spelled as it would be sent, but for the order of lists.
+    /// Whether every certain rule was returned once and in canonical spelling, apart from the order of lists.
     pub fn is_canonical(&self) -> bool {
         !self.firewall.keys().any(|key| self.is_put_only(key))
     }
@@ -187,18 +182,18 @@ impl LiveFirewall {
         &self.uncertain
     }
 
-    /// Entries of a protocol that this program does not know, and so could not send back.
+    /// Entries of an unknown protocol, which cannot be sent back.
     pub fn unknown(&self) -> &BTreeSet<PortState> {
         &self.unknown
     }
 
-    /// Whether every entry could be read for certain.
+    /// Whether the meaning of every entry is certain.
     pub fn is_certain(&self) -> bool {
         self.uncertain.is_empty() && self.unknown.is_empty()
     }
 
-    /// How many sources stand in entries that are no certain rules, as they are spelled. They count against the service's
-    /// limit beside [`Firewall::counts`].
+    /// The number of sources in uncertain and unknown entries. They count against the service's limit in addition to
+    /// [`Firewall::counts`].
     pub fn unread_counts(&self) -> Counts {
         let uncertain = self.uncertain.iter().map(|uncertain| &uncertain.entry);
         uncertain
@@ -210,29 +205,29 @@ impl LiveFirewall {
     }
 }
 
-/// A live firewall in documents: its rules, the keys of those that only a Put may change, and what cannot be read.
+/// The JSON form of a live firewall: its rules, the keys that only a Put may change, and the entries that are uncertain.
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Parts {
+struct LiveFirewallDocument {
     rules: Firewall,
     put_only: BTreeSet<Key>,
-    uncertain: Vec<Questionable>,
+    uncertain: Vec<UncertainEntry>,
     unknown: BTreeSet<PortState>,
 }
 
-/// An uncertain entry, and why it is one.
+/// An uncertain entry, with the reason.
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Questionable {
+struct UncertainEntry {
     entry: PortState,
     reason: String,
 }
 
-impl From<LiveFirewall> for Parts {
+impl From<LiveFirewall> for LiveFirewallDocument {
     fn from(live: LiveFirewall) -> Self {
-        let uncertain = live.uncertain.into_iter().map(|uncertain| Questionable {
+        let uncertain = live.uncertain.into_iter().map(|uncertain| UncertainEntry {
             entry: uncertain.entry,
             reason: uncertain.doubt.to_string(),
         });
@@ -245,24 +240,26 @@ impl From<LiveFirewall> for Parts {
     }
 }
 
-/// Reads it as it was read from the service. A rule that only a Put may change is given twice, which is one of the ways in
-/// which it may have come.
-impl From<Parts> for LiveFirewall {
-    fn from(parts: Parts) -> Self {
-        let rules = parts.rules.iter();
+/// Parses the entries again. A rule that only a Put may change is passed twice, which makes it put-only again.
+impl From<LiveFirewallDocument> for LiveFirewall {
+    fn from(document: LiveFirewallDocument) -> Self {
+        let rules = document.rules.iter();
         let put_only = rules
             .clone()
-            .filter(|(key, _)| parts.put_only.contains(key));
+            .filter(|(key, _)| document.put_only.contains(key));
         let certain = rules
             .chain(put_only)
             .map(|(key, sources)| PortState::canonical(*key, sources));
-        let uncertain = parts.uncertain.into_iter().map(|one| one.entry);
-        let entries: Vec<PortState> = certain.chain(uncertain).chain(parts.unknown).collect();
+        let uncertain = document
+            .uncertain
+            .into_iter()
+            .map(|uncertain| uncertain.entry);
+        let entries: Vec<PortState> = certain.chain(uncertain).chain(document.unknown).collect();
         Self::read(&entries)
     }
 }
 
-/// The certain reading of a firewall that is written down in canonical form.
+/// A firewall in canonical form, without any doubt.
 impl From<&Firewall> for LiveFirewall {
     fn from(firewall: &Firewall) -> Self {
         Self {
@@ -272,21 +269,14 @@ impl From<&Firewall> for LiveFirewall {
     }
 }
 
-/// How sources are spelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spelling {
-    /// Just as we would send them, but for the order of lists.
-    Canonical,
-    Odd,
-}
-
-fn read_sources(entry: &PortState) -> Result<(Sources, Spelling), Doubt> {
+/// The sources of an entry, and whether they are spelled as a request would spell them, apart from the order of lists.
+fn read_sources(entry: &PortState) -> Result<(Sources, bool), Doubt> {
     let mut sources = Sources::new();
     let mut canonical = true;
     for (texts, is_ipv4) in [(&entry.cidrs, true), (&entry.ipv6_cidrs, false)] {
         for text in texts {
             let net = Sources::parse_live(text).ok_or_else(|| Doubt::Source(text.clone()))?;
-            canonical &= net.addr().is_ipv4() == is_ipv4 && spells(text, net);
+            canonical &= net.addr().is_ipv4() == is_ipv4 && is_spelling_of(text, net);
             sources.insert(net);
         }
     }
@@ -296,21 +286,16 @@ fn read_sources(entry: &PortState) -> Result<(Sources, Spelling), Doubt> {
     if sources.is_empty() {
         return Err(Doubt::NoSource);
     }
-    // A list is longer than its set where something is in it twice.
+    // A list that names a source twice is longer than its set.
     canonical &= entry.cidrs.len() == sources.ipv4().len()
         && entry.ipv6_cidrs.len() == sources.ipv6().len()
         && entry.cidr_list_aliases.len() == sources.aliases().len();
-    let spelling = if canonical {
-        Spelling::Canonical
-    } else {
-        Spelling::Odd
-    };
-    Ok((sources, spelling))
+    Ok((sources, canonical))
 }
 
-/// Whether a text is just what we would write for a network.
-fn spells(text: &str, net: IpNet) -> bool {
-    /// What is still to be written.
+/// Whether a text is the canonical spelling of a network. Does not allocate, since this is asked for every source.
+fn is_spelling_of(text: &str, net: IpNet) -> bool {
+    /// The part of the text that has not been compared yet.
     struct Rest<'a>(&'a str);
 
     impl fmt::Write for Rest<'_> {
@@ -332,9 +317,9 @@ pub struct Unreadable {
     /// The code, which tells what could not be read from what could not be decided for that reason.
     #[cfg_attr(test, schemars(with = "String"))]
     pub code: Code,
-    /// What went wrong.
+    /// The error, as a sentence fragment.
     pub reason: String,
-    /// What a person can do about it.
+    /// What a person can do about it, as a sentence fragment.
     pub hint: Option<String>,
 }
 
@@ -369,15 +354,29 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// What was seen of the world in one run.
+/// Everything that one run read from the service.
 #[derive(Clone, Debug, Default)]
 pub struct Live {
-    /// Every instance that was listed, by region and name.
+    /// Every instance that was listed.
     pub instances: BTreeMap<InstanceId, Instance>,
-    /// The rules of each instance that was looked at. One that is missing here was not asked for.
+    /// The firewall of each instance that was read. An instance that is missing here was not read.
     pub firewalls: BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>>,
     /// Sites whose instances could not be listed in full.
     pub sites_unreadable: BTreeMap<Site, Unreadable>,
+}
+
+impl Live {
+    /// An instance with its firewall.
+    ///
+    /// # Errors
+    /// The firewall is not known, for this reason.
+    pub fn get(&self, id: &InstanceId) -> Result<(&Instance, &LiveFirewall), Unreadable> {
+        match (self.instances.get(id), self.firewalls.get(id)) {
+            (Some(instance), Some(Ok(firewall))) => Ok((instance, firewall)),
+            (_, Some(Err(unreadable))) => Err(unreadable.clone()),
+            _ => Err(Unreadable::new("its rules were not read".to_owned())),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -406,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_means_the_same_rule() {
+    fn live_rules_are_read_in_every_spelling() {
         let live = LiveFirewall::read(&[
             entry("TCP", 22, 22, &["192.0.2.1/32"], &[]),
             entry("-1", 0, 65535, &["10.0.0.0/8"], &[]),
@@ -438,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_key_is_one_rule_for_put_only() {
+    fn repeated_key_is_merged_and_put_only() {
         let live = LiveFirewall::read(&[
             entry("all", 0, 65535, &["10.0.0.0/8"], &[]),
             entry("all", 0, 65535, &[], &["2001:db8::/32"]),
@@ -447,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn closed_allows_nothing() {
+    fn closed_entry_is_ignored() {
         let closed = PortState {
             state: Some("closed".into()),
             ..entry("tcp", 22, 22, &["0.0.0.0/0"], &[])
@@ -456,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_kept() {
+    fn unreadable_entries_are_kept() {
         let live = LiveFirewall::read(&[
             entry("tcp", 22, 22, &[], &[]),
             entry("all", -1, -1, &["10.0.0.0/8"], &[]),
@@ -490,9 +489,9 @@ mod tests {
     }
 
     proptest! {
-        /// By the texts that would be sent, whatever their order.
+        /// Compares with the texts of a request, in any order.
         #[test]
-        fn only_what_would_be_sent_is_canonical(
+        fn only_the_spelling_that_is_sent_is_canonical(
             cidrs in some_texts(),
             ipv6_cidrs in some_texts(),
             protocol in prop::sample::select(vec!["tcp", "TCP", "6"]),
@@ -514,9 +513,9 @@ mod tests {
     }
 
     proptest! {
-        /// With all doubts, and whether or not the service said a state.
+        /// Also with uncertain entries, and with or without a state.
         #[test]
-        fn a_live_firewall_is_read_as_it_was_written(
+        fn live_firewall_survives_a_json_round_trip(
             entries in prop::collection::vec((
                 prop::sample::select(vec!["tcp", "TCP", "all", "sctp"]),
                 prop::sample::select(vec![22, 65535, 70000]),

@@ -1,8 +1,8 @@
 //! The vocabulary of the whole crate: rules, sources, firewalls, instances, what is desired and what is live.
 //!
-//! Owns the canonical form of a firewall and the reading of every spelling the service may return. Its types are written
-//! to JSON and read from it as they are: what they check is checked on reading too. Does not do I/O,
-//! to name an AWS type, to look at a clock, or to know how a firewall is changed.
+//! Owns the canonical form of a firewall and the parser of every spelling that the service may return. Each type has one JSON
+//! form, and checks its invariants when it is deserialized. Does not do I/O, use AWS types, read a clock, or know how a firewall
+//! is changed.
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
@@ -27,10 +27,11 @@ mod tag;
 
 pub use code::Code;
 pub use desired::{
-    Absent, Desired, DesiredInstance, Expiry, Missing, Mode, NOTICE, Note, Strategy, Undeclared,
+    Absent, Desired, DesiredInstance, EXPIRY_NOTICE, Expiry, Missing, Mode, Note, Strategy,
+    Undeclared,
 };
 pub use fingerprint::{Fingerprint, FingerprintError};
-pub use firewall::{Counts, Firewall, PAIRS_OF_AN_INSTANCE, PortInfo, SOURCES_PER_FAMILY};
+pub use firewall::{Counts, Firewall, MAX_PAIRS_PER_INSTANCE, MAX_SOURCES_PER_FAMILY, PortInfo};
 pub use guard::Guard;
 pub use instance::{AddressType, Family, Instance, InstanceId, InstanceState, Site};
 pub use key::{Key, KeyError, Protocol};
@@ -41,7 +42,8 @@ pub use rule::{Declaration, Origin, Rule};
 pub use sanitize::{begins_command, is_unsafe, sanitize_json, sanitize_line, sanitize_lines};
 pub use shard::{Shard, ShardError};
 pub use sources::{LIGHTSAIL_CONNECT, Sources, V4_ANYWHERE, V6_ANYWHERE};
-pub use special::{ARRIVING, SPECIAL, Special};
+pub use special::{GLOBALLY_REACHABLE, SPECIAL_PURPOSE, Special};
 pub use tag::{
-    TAG_KEY_LENGTH, TAG_VALUE_LENGTH, TAGS_OF_A_RESOURCE, TagError, check_tag_key, check_tag_value,
+    MAX_TAG_KEY_LENGTH, MAX_TAG_VALUE_LENGTH, MAX_TAGS_PER_RESOURCE, TagError, check_tag_key,
+    check_tag_value,
 };

@@ -1,21 +1,21 @@
-//! Lists of what something is about and what is said of it, each pair as one object with the members of both.
+//! Lists of pairs in JSON, each pair as one object with the members of both.
 //!
-//! Owns that form, for `#[serde(with)]`. Does not know what the pairs are.
+//! Owns this form, for `#[serde(with)]`. Does not know the types of the pairs.
 
 use std::ops::Deref;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What something is about, and what is said of it.
+/// A subject with details about it.
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, schemars(inline, description = "What cannot be read, and why."))]
 pub(crate) struct Pair<A, B> {
     #[serde(flatten)]
-    about: A,
+    subject: A,
     #[serde(flatten)]
-    said: B,
+    details: B,
 }
 
 /// For `#[serde(with)]`.
@@ -23,7 +23,8 @@ pub(crate) fn serialize<A: Serialize, B: Serialize, S: Serializer>(
     pairs: &impl Deref<Target = [(A, B)]>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(pairs.iter().map(|(about, said)| Pair { about, said }))
+    let pairs = pairs.iter();
+    serializer.collect_seq(pairs.map(|(subject, details)| Pair { subject, details }))
 }
 
 /// For `#[serde(with)]`.
@@ -37,7 +38,7 @@ where
     let pairs = Vec::<Pair<A, B>>::deserialize(deserializer)?;
     let pairs: Vec<(A, B)> = pairs
         .into_iter()
-        .map(|pair| (pair.about, pair.said))
+        .map(|pair| (pair.subject, pair.details))
         .collect();
     Ok(pairs.into())
 }

@@ -1,6 +1,6 @@
-//! Policies: who may reach what at most, and who must, whatever the rules are.
+//! Policies: the most and the least access that firewalls may give, whatever the rules are.
 //!
-//! Owns the shape of a policy and of a waiver. Does not judge a firewall by them; `policy` does.
+//! Owns the types of a policy and of a waiver. Does not check firewalls against them; `policy` does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{InstanceId, Key, Origin, Rule, Sources};
 
-/// What follows from a violation.
+/// The consequence of a violation.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr,
 )]
@@ -17,9 +17,9 @@ use super::{InstanceId, Key, Origin, Rule, Sources};
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum PolicySeverity {
-    /// A change that brings it about is refused.
+    /// A change that causes the violation is refused.
     Deny,
-    /// It is reported.
+    /// The violation is reported.
     Warn,
 }
 
@@ -30,83 +30,83 @@ impl PolicySeverity {
     }
 }
 
-/// What a policy speaks of.
+/// The part of the packet space that a policy restricts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cells {
     /// The ports, or ICMP types and codes, of these keys.
     Of(Vec<Key>),
-    /// Every protocol that has no rule of its own: only `all` opens them.
+    /// Every protocol for which there are no rules of its own, so that only `all` opens it.
     OnlyAll,
 }
 
-/// What a policy asks for.
+/// A requirement of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Demand {
-    /// Nobody else reaches these cells.
+    /// Only these sources may reach these cells.
     OnlyFrom {
-        /// The cells.
+        /// The restricted cells.
         cells: Cells,
-        /// Who may.
+        /// The sources that may reach them.
         sources: Sources,
-        /// As the configuration calls them.
+        /// The names of these sources in the configuration.
         from: Vec<String>,
     },
-    /// No cell is reached by more addresses than a network of this prefix length holds.
+    /// No cell may be reached by more addresses than a network of this prefix length contains.
     AtMost {
-        /// The cells.
+        /// The restricted cells.
         cells: Cells,
-        /// For IPv4; `None` is no limit.
+        /// The IPv4 prefix length; `None` is no limit.
         ipv4: Option<u8>,
-        /// For IPv6; `None` is no limit.
+        /// The IPv6 prefix length; `None` is no limit.
         ipv6: Option<u8>,
     },
-    /// These sources reach these keys, as far as the instance has their family.
+    /// These sources must reach these keys, as far as the instance has their address family.
     Require(Vec<Rule>),
 }
 
-/// One policy.
+/// A policy of the configuration, or a built-in one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Its name.
     pub id: String,
-    /// What follows from a violation.
+    /// The consequence of a violation.
     pub severity: PolicySeverity,
-    /// What it asks for; all of it.
+    /// The requirements, all of which must hold.
     pub demands: Vec<Demand>,
-    /// The instances it speaks of; `None` is every one.
+    /// The instances that it applies to; `None` is every instance.
     pub instances: Option<BTreeSet<InstanceId>>,
-    /// Where it is declared; `None` for a built-in one.
+    /// The line that declares it; `None` for a built-in policy.
     pub origin: Option<Origin>,
-    /// Why it exists.
+    /// The reason, from `why`.
     pub why: Option<String>,
 }
 
-/// Access that some policies are told to overlook, because a rule says so, as far as no rule without the waiver gives it too.
+/// Access that a rule exempts from some policies, as far as no rule without this waiver gives the same access.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiver {
-    /// The policies.
+    /// The names of the policies.
     pub policies: Vec<String>,
-    /// What the rule opens.
+    /// The key of the rule.
     pub key: Key,
-    /// To whom.
+    /// The sources of the rule.
     pub sources: Sources,
-    /// The rule.
+    /// The line that declares the rule.
     pub origin: Origin,
-    /// Whether the rule is in force. One that is over excepts nothing, and what it excepted is no precedent.
+    /// Whether the rule is in force. An expired waiver exempts nothing, and access that it exempted before does not count as existing.
     pub in_force: bool,
 }
 
-/// Every policy that is not off, and what they are told to overlook.
+/// Every policy that is not switched off, and the waivers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policies {
-    /// The policies, those of the configuration first.
+    /// The policies of the configuration, then the built-in ones.
     pub list: Vec<Policy>,
-    /// By instance, those of rules that are in force or over.
+    /// The waivers of each instance, of rules that are in force or have ended.
     pub waivers: BTreeMap<InstanceId, Vec<Waiver>>,
 }
 
 impl Policies {
-    /// The places in [`Policies::list`] of those that speak of an instance, in order.
+    /// The indices into [`Policies::list`] of the policies that apply to an instance, in order.
     pub fn concerning(&self, id: &InstanceId) -> impl Iterator<Item = usize> {
         let concerns = |policy: &Policy| {
             let instances = policy.instances.as_ref();
@@ -115,24 +115,24 @@ impl Policies {
         let policies = self.list.iter().enumerate();
         policies
             .filter(move |(_, policy)| concerns(policy))
-            .map(|(place, _)| place)
+            .map(|(index, _)| index)
     }
 }
 
-/// A table of the configuration with what it gives to every instance that it takes, whichever those are.
+/// A table of the configuration with the access that it gives to each of its instances, whichever instances exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeclaredTable {
-    /// Its name, such as `groups.web`.
+    /// The name of the table, such as `groups.web`.
     pub name: String,
-    /// What is open for certain; tables of the same rules share them.
+    /// The rules that every such instance has. Tables with equal rules share them.
     pub rules: Arc<[Rule]>,
-    /// What may be open on some instance: these rules and those of other tables. `None` where live rules may be too, or
-    /// where it is too much to say. Tables beside the same others share it.
+    /// The rules that some such instance may have: these and those of other tables. `None` if live rules may stay, or if there are
+    /// too many combinations. Tables that combine with the same others share it.
     pub possible: Option<Arc<[Rule]>>,
-    /// What policies are told to overlook.
+    /// The waivers of its rules.
     pub waivers: Vec<Waiver>,
-    /// Those of [`Policies::list`] that speak of every such instance, in order.
+    /// The indices into [`Policies::list`] of the policies that apply to every such instance, in order.
     pub policies: Vec<usize>,
-    /// Those that may speak of some of them, in order.
-    pub perhaps: Vec<usize>,
+    /// The indices of the policies that may apply to some of them, in order.
+    pub possible_policies: Vec<usize>,
 }

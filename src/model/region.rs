@@ -1,20 +1,20 @@
 //! The regions of Lightsail.
 //!
-//! Owns the table, which is for names and suggestions only: a region that is not in it may be new. Does not decide whether
-//! a region is looked at.
+//! Owns the table, which serves names and suggestions only: a region that is missing may be new. Does not decide which regions
+//! are read.
 
 /// A region of Lightsail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
     /// Its name, such as `eu-central-1`.
     pub name: &'static str,
-    /// The city, state or country that the service shows for it.
+    /// The display name of the service: a city, state or country.
     pub display: &'static str,
     /// The continent code of the service.
     pub continent: &'static str,
 }
 
-/// Every region that the SDK in use names, by name. A test compares the two.
+/// Every region that the SDK knows, by name. A test compares the two.
 pub const REGIONS: &[Region] = &[
     region("ap-east-1", "Hong Kong", "AP"),
     region("ap-northeast-1", "Tokyo", "AP"),

@@ -1,6 +1,6 @@
-//! A rule as the configuration declares it.
+//! Declared rules.
 //!
-//! Owns what is written about a rule, and where. Does not know which instances have it.
+//! Owns a rule with what the configuration says about it, and its line. Does not know which instances have the rule.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use time::OffsetDateTime;
 
 use super::{Key, Sources, instant};
 
-/// A place in a file, or a tag of an instance. Displays as `file:line`, and a tag as its key.
+/// A place in a file, or a tag of an instance. Displays as `file:line`, or as the key of the tag.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
     /// The path as the user would name it, or the key of the tag.
     pub file: Arc<str>,
-    /// From 1; 0 is a tag, which has no lines.
+    /// The line, from 1; 0 for a tag.
     pub line: usize,
-    /// From 1, in characters; 0 is a tag.
+    /// The column in characters, from 1; 0 for a tag.
     pub column: usize,
 }
 
@@ -33,7 +33,7 @@ impl Origin {
         }
     }
 
-    /// The key of the tag, where it is one.
+    /// The key of the tag, if this is one.
     pub fn tag(&self) -> Option<&str> {
         (self.line == 0).then_some(&*self.file)
     }
@@ -48,39 +48,39 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One declared rule for one key.
+/// A declared rule for one key.
 ///
-/// A line of the configuration that allows two services is two of these with the same origin.
+/// A line of the configuration that allows two services becomes two rules with the same origin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// What is opened.
+    /// The protocol and ports.
     #[serde(flatten)]
     pub key: Key,
-    /// To whom; never empty.
+    /// The networks and aliases that are let in; never empty.
     #[serde(flatten)]
     pub sources: Sources,
-    /// What is written about it; the rules of one line share it, and so do all instances that have them.
+    /// The line that declares it, shared by all rules of that line and by all instances that have them.
     pub declared: Arc<Declaration>,
 }
 
-/// A rule as the configuration writes it.
+/// The line of the configuration that declares a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Declaration {
-    /// What `allow` calls it, such as `ssh` or `tcp/443`.
+    /// The service as `allow` spells it, such as `ssh` or `tcp/443`.
     pub allow: Arc<str>,
-    /// What `from` calls it, such as `admins` or `203.0.113.0/24`.
+    /// The sources as `from` spells them, such as `admins` or `203.0.113.0/24`.
     pub from: Arc<[String]>,
-    /// Where it is declared.
+    /// The place of the line.
     pub origin: Origin,
-    /// Why it exists.
+    /// The reason, from `why`.
     pub why: Option<String>,
-    /// Who answers for it.
+    /// The team or person in charge, from `owner`.
     pub owner: Option<String>,
-    /// The first instant at which it is no longer wanted.
+    /// The first instant at which the rule is not in force, from `until`.
     #[serde(with = "instant::option")]
     #[cfg_attr(test, schemars(with = "Option<instant::Instant>"))]
     pub until: Option<OffsetDateTime>,

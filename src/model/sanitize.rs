@@ -1,8 +1,7 @@
-//! Text that somebody else wrote, as it may be shown: names, notes, paths, aliases, the service's own messages.
+//! Escaping of foreign text (names, notes, paths, aliases, the service's messages) before it is printed.
 //!
-//! Owns the one definition of what may not be printed as it is, and how it is written instead: in a line, in the lines of
-//! somebody else, and in JSON. Does not know where text is shown: what is harmful anywhere is written out everywhere, so
-//! that no output can forget it.
+//! Owns the definition of unsafe text, and its escapes in a line, in several lines and in JSON. Does not know where text is
+//! printed: text that is unsafe in any output is escaped in all of them, so that no output can forget it.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -11,14 +10,14 @@ use icu_properties::props::{
     BinaryProperty as _, DefaultIgnorableCodePoint, EnumeratedProperty as _, GeneralCategory,
 };
 
-/// How a CI system's old style of command begins, anywhere in a line: GitHub and Azure, Azure again, `TeamCity`.
-const MARKS: [&str; 3] = ["##[", "##vso[", "##teamcity["];
+/// How commands to a CI system begin that are recognized anywhere in a line: of GitHub and Azure, of Azure, of `TeamCity`.
+const COMMAND_PREFIXES: [&str; 3] = ["##[", "##vso[", "##teamcity["];
 
-/// Looks like a space, and is a symbol to Unicode.
+/// Looks like a space, but Unicode classifies it as a symbol.
 const BRAILLE_BLANK: char = '\u{2800}';
 
-/// Text that can be put into a line: control characters, invisible ones that reorder or hide text, and the beginnings of
-/// commands to a CI system are written as escapes such as `\u{1b}`.
+/// Makes text safe for a line: control characters, invisible characters that reorder or hide text, and the beginnings of commands
+/// to a CI system become escapes such as `\u{1b}`.
 pub fn sanitize_line(text: &str) -> Cow<'_, str> {
     if !text.contains(['#', ':']) && !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
@@ -34,8 +33,8 @@ pub fn sanitize_line(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Lines that somebody else worded, such as a usage error: those are written out in which a character is not to be printed,
-/// or in which a command to a CI system could be.
+/// Makes several foreign lines safe, such as a usage error: escapes each line that contains an unsafe character or may contain a
+/// command to a CI system.
 pub fn sanitize_lines(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
@@ -53,8 +52,8 @@ pub fn sanitize_lines(text: &str) -> String {
     out
 }
 
-/// JSON that means the same and holds nothing that is not to be printed, nor `##[command]`, which a CI system would find
-/// anywhere in a line. Whatever is written out can only be in a string, since JSON has no such characters between tokens.
+/// Makes JSON safe without changing its value. Unsafe characters, and the `##` of commands to a CI system, can occur in strings
+/// only, where JSON allows escapes.
 pub fn sanitize_json(text: String) -> String {
     let harmful = |c| c != '\n' && is_unsafe(c);
     if !text.contains("##") && !text.contains(harmful) {
@@ -76,9 +75,9 @@ pub fn sanitize_json(text: String) -> String {
     out
 }
 
-/// Whether a character may not be printed as it is: a terminal, a browser or a reader would do something else with it than
-/// see it. These are controls, line and paragraph separators, format characters (those that reorder text among them),
-/// whatever Unicode lets a font leave out (fillers, joiners, variation selectors, tags), and the blank of Braille.
+/// Whether a character must be escaped, because a terminal or a browser would not simply show it: control characters, line and
+/// paragraph separators, format characters (among them those that reorder text), characters that fonts may leave out
+/// (fillers, joiners, variation selectors, tags), and the blank Braille pattern.
 pub fn is_unsafe(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_control();
@@ -94,15 +93,15 @@ pub fn is_unsafe(c: char) -> bool {
         || c == BRAILLE_BLANK
 }
 
-/// Whether a CI system that reads our log might take the text for a command to itself.
+/// Whether a CI system might interpret the text as a command.
 ///
-/// GitHub's runner takes `::error …::` at the start of a line, spaces before it aside, and the older `##[error]` anywhere.
-/// Whether a piece of text starts a line is not known here, so every `::` counts that a name of a command could follow.
-/// An IPv6 address never does: no command is spelled with hexadecimal digits alone.
+/// GitHub's runner recognizes `::error …::` at the start of a line, after optional spaces, and the older `##[error]` anywhere.
+/// This function does not know whether the text starts a line, so every `::` counts before a possible name of a command.
+/// An IPv6 address is never one: no command consists of hexadecimal digits alone.
 pub fn begins_command(text: &str) -> bool {
-    if MARKS.iter().any(|mark| {
-        text.get(..mark.len())
-            .is_some_and(|head| head.eq_ignore_ascii_case(mark))
+    if COMMAND_PREFIXES.iter().any(|prefix| {
+        text.get(..prefix.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(prefix))
     }) {
         return true;
     }
@@ -113,7 +112,7 @@ pub fn begins_command(text: &str) -> bool {
         .find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_')
         .unwrap_or(rest.len());
     let (name, after) = rest.split_at(end);
-    // Where the text ends, what is written behind it might go on: a space, or the second pair of colons.
+    // Whatever is printed after the text may continue the command with a space or the second `::`.
     let ends = after.is_empty() || after.starts_with([' ', ':']);
     ends && name.contains(|c: char| !c.is_ascii_hexdigit())
 }
@@ -127,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_do_something_is_written_out() {
+    fn unsafe_characters_and_commands_are_escaped() {
         for (text, shown) in [
             (
                 "web\u{1b}[31m\n\u{202e}1 ü",
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_nothing_stays() {
+    fn safe_text_is_unchanged() {
         for text in [
             "web-1",
             "## heading",
@@ -163,7 +162,7 @@ mod tests {
         }
     }
 
-    /// What may not be printed, by tables that somebody else made.
+    /// The unsafe characters according to the tables of another crate.
     fn by_other_tables() -> Vec<(char, char)> {
         let class = r"[\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cf}\p{Zl}\p{Zp}\x{115F}\x{1160}\x{3164}\x{FFA0}\x{2800}\x{FE00}-\x{FE0F}\x{E0000}-\x{E007F}\x{E0100}-\x{E01EF}]";
         let parsed = regex_syntax::Parser::new().parse(class).expect("a class");
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn all_of_unicode_is_shown_or_written_out() {
+    fn every_unsafe_character_of_unicode_is_escaped() {
         let ranges = by_other_tables();
         let mut unsafe_ones = 0;
         for c in '\0'..=char::MAX {
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_others_are_no_commands_and_hide_nothing() {
+    fn sanitize_lines_escapes_commands_and_invisible_characters() {
         assert_eq!(
             sanitize_lines("error: 'a\n  ::error::b' is not valid\n\ntry ##[x]\n\tweb\u{3164}-1\n"),
             "error: 'a\n  \\u{3a}:error::b' is not valid\n\ntry \\u{23}#[x]\n\\u{9}web\\u{3164}-1\n"
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn json_loses_no_meaning() {
+    fn sanitized_json_has_the_same_value() {
         let value = serde_json::json!({"##[a]": "###[error]## #[x]", "b\u{85}\u{202e}": ["\u{e0041}\u{7f}", "ü"]});
         let text = serde_json::to_string_pretty(&value).expect("JSON");
         let shown = sanitize_json(text);
@@ -228,7 +227,7 @@ mod tests {
         );
     }
 
-    /// What GitHub's runner does with a line: is it a command to it?
+    /// Whether GitHub's runner interprets the line as a command.
     fn is_command(line: &str) -> bool {
         let old = line.find("##[").is_some_and(|at| line[at..].contains(']'));
         let new = line.trim_start().strip_prefix("::").is_some_and(|rest| {
@@ -264,7 +263,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_foreign_is_a_command(first in pieces(), second in pieces()) {
+        fn sanitized_text_is_not_a_ci_command(first in pieces(), second in pieces()) {
             let line = format!("{} ({}): {}", sanitize_line(&first), sanitize_line(&second), sanitize_line(&first));
             prop_assert!(!is_command(&line), "{}", line);
             prop_assert!(!line.contains(is_unsafe));
@@ -272,7 +271,7 @@ mod tests {
         }
 
         #[test]
-        fn addresses_are_left_alone(bits: u128) {
+        fn ipv6_addresses_are_not_escaped(bits: u128) {
             for bits in [bits, bits & 0xffff_ffff, bits & 0xffff, bits & !0 << 64] {
                 let address = Ipv6Addr::from(bits).to_string();
                 prop_assert_eq!(sanitize_line(&format!("{address}, {address}/64 {address}")).into_owned(), format!("{address}, {address}/64 {address}"));

@@ -1,7 +1,7 @@
 //! One of several parts of a fleet, for processes that share the work.
 //!
-//! Owns which part an instance belongs to, for ever: reports and plans of other versions name the same parts. Does not
-//! know what a part may do.
+//! Owns the assignment of instances to shards. It never changes, because reports and plans of other versions name the same
+//! shards. Does not know what the run of a shard may do.
 
 use std::fmt;
 use std::str::FromStr;
@@ -43,43 +43,43 @@ impl TryFrom<Unchecked> for Shard {
     }
 }
 
-/// A text that is no shard.
+/// The text is not a valid shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "wanted K/N, such as 3/8: shard K of N, counted from 1, and N at most {}",
-    Shard::MOST
+    "expected K/N, such as 3/8: shard K of N, counted from 1, and N at most {}",
+    Shard::MAX
 )]
 pub struct ShardError;
 
 impl Shard {
     /// The most shards there may be: more would each have less than one call in a hundred seconds.
-    pub const MOST: u16 = 1000;
+    pub const MAX: u16 = 1000;
 
-    /// Shard `index` of `of`; `None` where there is no such shard.
+    /// Shard `index` of `of`; `None` if `index` is not within `1..=of`, or `of` is above [`MAX`](Self::MAX).
     pub fn new(index: u16, of: u16) -> Option<Self> {
         (1..=of)
             .contains(&index)
             .then_some(Self { index, of })
-            .filter(|shard| shard.of <= Self::MOST)
+            .filter(|shard| shard.of <= Self::MAX)
     }
 
-    /// Which one, from 1.
+    /// The number of this shard, from 1.
     pub fn index(self) -> u16 {
         self.index
     }
 
-    /// How many there are.
+    /// The number of shards.
     pub fn of(self) -> u16 {
         self.of
     }
 
-    /// Whether an instance belongs to it.
+    /// Whether an instance belongs to this shard.
     pub fn holds(self, id: &InstanceId) -> bool {
-        self.holds_text(&id.to_string())
+        self.holds_name(&id.to_string())
     }
 
-    /// Whether something that has only a name belongs to it, such as an instance that does not exist.
-    pub fn holds_text(self, text: &str) -> bool {
+    /// Whether an instance belongs to this shard of which only the full name is known, such as one that does not exist.
+    pub fn holds_name(self, text: &str) -> bool {
         let hash = Sha256::digest(text);
         let number = hash
             .iter()
@@ -131,9 +131,9 @@ mod tests {
             .collect()
     }
 
-    /// These never change: a plan of one version is applied, and a report merged, by another.
+    /// A plan or a report of one version must be usable by another.
     #[test]
-    fn where_instances_belong_is_for_ever() {
+    fn shard_assignment_is_stable() {
         for (account, region, name, eighth, third) in [
             (None, "eu-central-1", "web-1", 1, 2),
             (None, "eu-central-1", "web-2", 3, 1),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_instances_are_spread_evenly() {
+    fn instances_are_spread_evenly_over_shards() {
         let mut sizes = [0; 8];
         for n in 0..1000 {
             let index = index(&id(None, "eu-central-1", &format!("web-{n}")), 8)[0];
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_no_shards_are_refused() {
+    fn invalid_shard_is_refused() {
         for text in [
             "", "3", "0/8", "9/8", "1/0", "+1/8", "1/+8", "1/8 ", "1/1001", "1/99999", "-1/8",
             "1/8/2",
@@ -174,12 +174,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_instance_belongs_to_exactly_one(name in "[a-z0-9-]{1,12}", of in 1_u16..40) {
+        fn every_instance_belongs_to_exactly_one_shard(name in "[a-z0-9-]{1,12}", of in 1_u16..40) {
             prop_assert_eq!(index(&id(None, "eu-west-1", &name), of).len(), 1);
         }
 
         #[test]
-        fn a_shard_is_read_as_it_is_shown(of in 1_u16..=1000, at in any::<u16>()) {
+        fn shard_survives_a_text_round_trip(of in 1_u16..=1000, at in any::<u16>()) {
             let shard = Shard::new(at % of + 1, of).expect("a shard");
             prop_assert_eq!(shard.to_string().parse(), Ok(shard));
         }

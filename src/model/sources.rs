@@ -1,10 +1,10 @@
-//! Who a rule lets in: IPv4 networks, IPv6 networks and aliases.
+//! The sources of a rule: IPv4 networks, IPv6 networks and aliases.
 //!
-//! Owns the canonical form: host bits zero, sorted, no duplicates. It keeps networks as they are named and never merges
-//! or splits them; what a set of networks *means* is the business of `exposure`.
+//! Owns the canonical form: host bits zero, sorted, no duplicates. Does not merge or split networks; `exposure` compares
+//! sources by the addresses that they contain.
 //!
-//! A clone shares the lists until one of the two is changed: a plan holds most of them several times (live, before, after,
-//! and once for each instance that a rule is declared for), and there are ten thousand instances.
+//! A clone shares the lists until one of the two is changed: a plan contains most of them several times (live, before, after,
+//! and once for each instance that a rule is declared for), and may have ten thousand instances.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::sanitize_line;
 
-/// The only alias the service documents: the browser clients of the Lightsail console.
+/// The only documented alias: the browser client of the Lightsail console.
 pub const LIGHTSAIL_CONNECT: &str = "lightsail-connect";
 
 /// Every IPv4 address.
@@ -52,7 +52,7 @@ fn texts<N: fmt::Display, S: Serializer>(
     serializer.collect_seq(networks.iter().map(ToString::to_string))
 }
 
-/// Sources as they are read.
+/// Deserialized sources, not yet parsed.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -80,16 +80,16 @@ impl TryFrom<Texts> for Sources {
     }
 }
 
-/// What every empty one shares.
-static NONE: LazyLock<Arc<Lists>> = LazyLock::new(Arc::default);
+/// The lists that all empty sources share.
+static EMPTY: LazyLock<Arc<Lists>> = LazyLock::new(Arc::default);
 
 impl Default for Sources {
     fn default() -> Self {
-        Self(Arc::clone(&NONE))
+        Self(Arc::clone(&EMPTY))
     }
 }
 
-/// As if the lists were its own.
+/// Shows the lists without the `Arc`.
 impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Lists {
@@ -120,8 +120,8 @@ impl Sources {
         }))
     }
 
-    /// Whether both share their lists. Those that do not may be equal all the same.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
+    /// Whether both share their lists in memory. Equal sources need not.
+    pub(super) fn is_shared_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
@@ -134,12 +134,12 @@ impl Sources {
         };
     }
 
-    /// Adds an alias, kept to the letter.
+    /// Adds an alias.
     pub fn insert_alias(&mut self, alias: impl Into<String>) {
         Arc::make_mut(&mut self.0).aliases.insert(alias.into());
     }
 
-    /// Adds everything of `other`.
+    /// Adds all sources of `other`.
     pub fn extend(&mut self, other: &Self) {
         if self.is_empty() {
             self.clone_from(other);
@@ -171,21 +171,21 @@ impl Sources {
         &self.0.aliases
     }
 
-    /// Forgets every IPv4 network.
+    /// Removes every IPv4 network.
     pub fn clear_ipv4(&mut self) {
         if !self.0.ipv4.is_empty() {
             Arc::make_mut(&mut self.0).ipv4.clear();
         }
     }
 
-    /// Forgets every IPv6 network.
+    /// Removes every IPv6 network.
     pub fn clear_ipv6(&mut self) {
         if !self.0.ipv6.is_empty() {
             Arc::make_mut(&mut self.0).ipv6.clear();
         }
     }
 
-    /// How many networks and aliases there are.
+    /// The number of networks and aliases.
     pub fn len(&self) -> usize {
         let Lists {
             ipv4,
@@ -195,7 +195,7 @@ impl Sources {
         ipv4.len() + ipv6.len() + aliases.len()
     }
 
-    /// Whether nobody is named.
+    /// Whether there is no network and no alias.
     pub fn is_empty(&self) -> bool {
         let Lists {
             ipv4,
@@ -205,7 +205,7 @@ impl Sources {
         ipv4.is_empty() && ipv6.is_empty() && aliases.is_empty()
     }
 
-    /// Whether every text of `other` is among these: names are compared, not addresses.
+    /// Whether every text of `other` is among these. Compares texts, not addresses.
     pub fn names_all_of(&self, other: &Self) -> bool {
         let Lists {
             ipv4,
@@ -217,31 +217,31 @@ impl Sources {
             && self.0.aliases.is_superset(aliases)
     }
 
-    /// The networks and aliases that are not named in `gone`: names are compared, not addresses.
-    pub fn without(&self, gone: &Self) -> Self {
-        let ipv4 = self.ipv4().difference(gone.ipv4());
-        let ipv6 = self.ipv6().difference(gone.ipv6());
+    /// The networks and aliases that are not in `other`. Compares texts, not addresses.
+    pub fn without(&self, other: &Self) -> Self {
+        let ipv4 = self.ipv4().difference(other.ipv4());
+        let ipv6 = self.ipv6().difference(other.ipv6());
         let nets = ipv4.map(|net| (*net).into());
         let mut left: Self = nets.chain(ipv6.map(|net| (*net).into())).collect();
-        for alias in self.aliases().difference(gone.aliases()) {
+        for alias in self.aliases().difference(other.aliases()) {
             left.insert_alias(alias);
         }
         left
     }
 
-    /// The texts sent as `cidrs`, with the prefix length always written.
+    /// The texts of `cidrs` in requests, always with the prefix length.
     pub fn cidrs(&self) -> impl Iterator<Item = String> + '_ {
         self.ipv4().iter().map(ToString::to_string)
     }
 
-    /// The texts sent as `ipv6Cidrs`: lower case, compressed, with the prefix length always written.
+    /// The texts of `ipv6Cidrs` in requests: lower case, compressed, always with the prefix length.
     pub fn ipv6_cidrs(&self) -> impl Iterator<Item = String> + '_ {
         self.ipv6().iter().map(ToString::to_string)
     }
 
-    /// Reads a network as the service may echo it: with or without a prefix length, host bits set or not, any case.
+    /// Parses a network as the service may return it: with or without a prefix length, host bits set or not, any case.
     ///
-    /// `None` for what is not a valid network.
+    /// `None` if the text is not a valid network.
     pub fn parse_live(text: &str) -> Option<IpNet> {
         text.parse::<IpNet>()
             .ok()
@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn live_texts_become_canonical() {
+    fn live_network_is_parsed_into_canonical_form() {
         for (text, canonical) in [
             ("192.0.2.44", Some("192.0.2.44/32")),
             ("192.0.2.44/24", Some("192.0.2.0/24")),
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shared_is_not_changed_for_the_other() {
+    fn changing_a_clone_leaves_the_original_unchanged() {
         let net = Sources::parse_live("10.0.0.0/8").expect("a network");
         let mut one: Sources = [net].into_iter().collect();
         let mut other = Sources::new();
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_compared_as_texts() {
+    fn names_all_of_compares_texts_and_not_addresses() {
         let halves: Sources = ["10.0.0.0/9", "10.128.0.0/9"]
             .iter()
             .filter_map(|t| Sources::parse_live(t))

@@ -1,23 +1,23 @@
-//! Networks from which nobody arrives at a public address.
+//! Special-purpose networks, from which no packet reaches a public address.
 //!
-//! Owns the one table of them. It is what the IANA special-purpose address registries (RFC 6890; IPv4 and IPv6) call not
-//! globally reachable, and multicast, which is never a source. Two kinds are left out on purpose. The documentation networks
-//! (192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24, `2001:db8::/32`, `3fff::/20`) count as ordinary, so that examples can be tried.
-//! And where a registry says neither yes nor no (6to4, Teredo), packets may arrive. Does not say what follows.
+//! Owns the table. It has the networks that are not globally reachable according to the IANA special-purpose address registries
+//! (RFC 6890; IPv4 and IPv6), and multicast, which is never a source. Two kinds are left out on purpose: the documentation networks
+//! (192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24, `2001:db8::/32`, `3fff::/20`), so that examples work, and networks for which
+//! the registry says neither yes nor no (6to4, Teredo). Does not decide what follows.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// A network from which nobody arrives, but for what [`ARRIVING`] takes out of it.
+/// A network that is not globally reachable, except for the parts of it that are in [`GLOBALLY_REACHABLE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Special {
     /// The network.
     pub net: IpNet,
-    /// What its addresses are, as in "10.0.0.1 is …".
-    pub what: &'static str,
-    /// The document that says so.
-    pub source: &'static str,
+    /// The purpose, as in "10.0.0.1 is …".
+    pub purpose: &'static str,
+    /// The RFC that defines it.
+    pub rfc: &'static str,
 }
 
 const fn v4(address: [u8; 4], length: u8) -> IpNet {
@@ -31,12 +31,12 @@ const fn v6(address: [u16; 8], length: u8) -> IpNet {
     IpNet::V6(Ipv6Net::new_assert(address, length))
 }
 
-const fn special(net: IpNet, what: &'static str, source: &'static str) -> Special {
-    Special { net, what, source }
+const fn special(net: IpNet, purpose: &'static str, rfc: &'static str) -> Special {
+    Special { net, purpose, rfc }
 }
 
-/// The table. A narrower network stands before the wider one that holds it.
-pub const SPECIAL: &[Special] = &[
+/// The table. A narrower network comes before a wider one that contains it.
+pub const SPECIAL_PURPOSE: &[Special] = &[
     special(
         v4([0, 0, 0, 0], 8),
         "unspecified (\"this network\")",
@@ -110,8 +110,8 @@ pub const SPECIAL: &[Special] = &[
     ),
 ];
 
-/// What the registries take out of [`SPECIAL`]: it is globally reachable, or they do not say that it is not.
-pub const ARRIVING: &[IpNet] = &[
+/// The exceptions from [`SPECIAL_PURPOSE`]: networks that are globally reachable, or for which the registries do not say.
+pub const GLOBALLY_REACHABLE: &[IpNet] = &[
     // Port Control Protocol and TURN anycast.
     v4([192, 0, 0, 9], 32),
     v4([192, 0, 0, 10], 32),
@@ -131,15 +131,17 @@ pub const ARRIVING: &[IpNet] = &[
 ];
 
 impl Special {
-    /// Why nobody arrives from this network; `None` where somebody may.
+    /// The entry by which no address of this network is globally reachable; `None` if some address may be.
     pub fn of(net: IpNet) -> Option<&'static Self> {
         let apart = |other: &IpNet| !holds(&net, other) && !holds(other, &net);
-        let holds = SPECIAL.iter().find(|special| holds(&special.net, &net));
-        if let Some(special) = holds.filter(|_| ARRIVING.iter().all(apart)) {
+        let holds = SPECIAL_PURPOSE
+            .iter()
+            .find(|special| holds(&special.net, &net));
+        if let Some(special) = holds.filter(|_| GLOBALLY_REACHABLE.iter().all(apart)) {
             return Some(special);
         }
-        // It may be made of several of them.
-        if SPECIAL.iter().all(|special| apart(&special.net)) {
+        // It may consist of several special-purpose networks.
+        if SPECIAL_PURPOSE.iter().all(|special| apart(&special.net)) {
             return None;
         }
         let mut halves = net.subnets(net.prefix_len() + 1).ok()?;
@@ -148,8 +150,8 @@ impl Special {
     }
 }
 
-/// Whether every address of one network is in another. Each source of a configuration is held against the whole table, so this
-/// compares numbers where `ipnet` makes addresses.
+/// Whether one network contains another. Each source of a configuration is compared with the whole table, so this compares
+/// numbers, which is faster than `ipnet`.
 fn holds(outer: &IpNet, inner: &IpNet) -> bool {
     let is_shorter = outer.prefix_len() <= inner.prefix_len();
     is_shorter
@@ -166,10 +168,10 @@ fn holds(outer: &IpNet, inner: &IpNet) -> bool {
         }
 }
 
-/// `private addresses (RFC 1918)`.
+/// Such as `private (RFC 1918)`.
 impl std::fmt::Display for Special {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({})", self.what, self.source)
+        write!(f, "{} ({})", self.purpose, self.rfc)
     }
 }
 
@@ -179,12 +181,12 @@ mod tests {
 
     fn why(text: &str) -> Option<&'static str> {
         let net = super::super::Sources::parse_live(text).expect("a network");
-        Special::of(net).map(|special| special.what)
+        Special::of(net).map(|special| special.purpose)
     }
 
     proptest::proptest! {
         #[test]
-        fn a_network_holds_what_ipnet_says_it_holds(a in nets(), b in nets()) {
+        fn contains_agrees_with_ipnet(a in nets(), b in nets()) {
             proptest::prop_assert_eq!(holds(&a, &b), a.contains(&b));
         }
     }
@@ -206,9 +208,9 @@ mod tests {
         ]
     }
 
-    /// Both sides of both ends of every entry, and what lies in between.
+    /// Tests addresses on both sides of both ends of every entry, and some in between.
     #[test]
-    fn the_table_is_that_of_the_registries() {
+    fn table_agrees_with_the_iana_registries() {
         for (text, what) in [
             ("0.0.0.0", Some("unspecified (\"this network\")")),
             ("0.255.255.255", Some("unspecified (\"this network\")")),
@@ -289,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_is_special_only_as_a_whole() {
+    fn network_is_special_only_if_all_of_it_is() {
         for (text, what) in [
             ("0.0.0.0/0", None),
             ("::/0", None),
@@ -308,17 +310,19 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_no_host_bits_and_every_exception_is_inside() {
-        for net in SPECIAL
+    fn table_has_no_host_bits_and_contains_every_exception() {
+        for net in SPECIAL_PURPOSE
             .iter()
             .map(|special| special.net)
-            .chain(ARRIVING.iter().copied())
+            .chain(GLOBALLY_REACHABLE.iter().copied())
         {
             assert_eq!(net, net.trunc());
         }
-        for net in ARRIVING {
+        for net in GLOBALLY_REACHABLE {
             assert!(
-                SPECIAL.iter().any(|special| special.net.contains(net)),
+                SPECIAL_PURPOSE
+                    .iter()
+                    .any(|special| special.net.contains(net)),
                 "{net}"
             );
         }

@@ -1,5 +1,5 @@
-//! Random plans for property tests, of this module and of those that build on it: what the planner makes of random fleets
-//! in every mode, with live entries that are odd, doubtful or unknown.
+//! Generators of random plans for property tests: plans for random fleets in every mode, with live entries that are oddly
+//! spelled, uncertain or unknown.
 //!
 //! Is not part of the program.
 
@@ -20,10 +20,10 @@ use crate::model::{
     Sources, Strategy, Undeclared, Unreadable,
 };
 
-/// An instant that plans of tests are made at: 2026-01-01.
+/// The time at which plans of tests are made: 2026-01-01.
 pub(crate) const NOW: i64 = 1_767_225_600;
 
-/// Text as users and other programs write it, with everything that JSON has to escape.
+/// Text with characters that JSON has to escape.
 pub(crate) fn text() -> impl proptest::strategy::Strategy<Value = String> {
     prop_oneof!["[a-z ]{0,12}", "[\\PC\"\\\\\n\u{1b}\u{202e}é😀]{0,6}"]
 }
@@ -36,7 +36,7 @@ fn origin(line: usize) -> Origin {
     }
 }
 
-/// What is known of one instance, and what is wanted of it.
+/// One instance with its desired and its live state.
 type Case = (Instance, DesiredInstance, Result<LiveFirewall, Unreadable>);
 
 fn rule(
@@ -69,7 +69,7 @@ fn rules(firewall: &Firewall, why: Option<&String>, until: Option<i64>) -> Vec<R
         .collect()
 }
 
-/// The entries of a firewall, some of them spelled oddly, came twice, or with company that is no certain rule.
+/// The entries of a firewall, some oddly spelled or repeated, with some uncertain and unknown entries.
 fn entries(firewall: &Firewall, odd: &[(Index, u8)]) -> Vec<PortState> {
     let mut entries: Vec<PortState> = firewall
         .iter()
@@ -165,7 +165,7 @@ fn note(text: &str) -> Note {
     }
 }
 
-/// A fleet with what is wanted of it.
+/// A fleet with its desired and its live state.
 pub(crate) fn fleet(
     universe: Universe,
 ) -> impl proptest::strategy::Strategy<Value = (Desired, Live)> {
@@ -207,7 +207,7 @@ pub(crate) fn fleet(
     })
 }
 
-/// What the planner makes of a random fleet.
+/// The plan for a random fleet.
 pub(crate) fn plans(universe: Universe) -> impl proptest::strategy::Strategy<Value = Plan> {
     (fleet(universe), any::<bool>()).prop_map(|((desired, live), strict_spelling)| {
         let options = Options {

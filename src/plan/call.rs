@@ -1,6 +1,6 @@
-//! The plan itself: per instance what is, what must result, and the calls in between.
+//! The plan: for each instance the live rules, the rules that must result, and the calls that lead there.
 //!
-//! Owns the shape; the planner fills it. Does not hold anything an executor would have to decide.
+//! Owns the types; the planner creates them. Does not contain anything that an executor would have to decide.
 
 use std::fmt;
 
@@ -21,21 +21,21 @@ use crate::model::{
 pub enum Call {
     /// `OpenInstancePublicPorts` with the complete new sources of the key.
     Open {
-        /// What.
+        /// The key to open.
         key: Key,
-        /// To whom: everything the key has now, and more.
+        /// All live sources of the key, and new ones.
         sources: Sources,
     },
     /// `CloseInstancePublicPorts` with the complete live sources of the key.
     Close {
-        /// What.
+        /// The key to close.
         key: Key,
-        /// Everything the key has now.
+        /// All live sources of the key.
         sources: Sources,
     },
-    /// `PutInstancePublicPorts`: these rules and no others. Empty closes everything.
+    /// `PutInstancePublicPorts` replaces all rules. An empty firewall closes everything.
     Put {
-        /// Every rule.
+        /// All rules that the instance has afterwards.
         firewall: Firewall,
     },
 }
@@ -50,7 +50,7 @@ impl Call {
         }
     }
 
-    /// The short name people see: `open`, `close` or `put`.
+    /// The short name for people: `open`, `close` or `put`.
     pub fn verb(&self) -> &'static str {
         match self {
             Self::Open { .. } => "open",
@@ -60,7 +60,7 @@ impl Call {
     }
 }
 
-/// A call in documents: the action, and the body of its request but for the name of the instance.
+/// The JSON form of a call: the action, and the body of the request without the name of the instance.
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "action", content = "request")]
@@ -106,77 +106,77 @@ impl From<Request> for Call {
     }
 }
 
-/// The line of the configuration that a change comes from.
+/// The line of the configuration that causes a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Cause {
-    /// What the line did.
+    /// What the line declares.
     pub kind: CauseKind,
-    /// Where it is.
+    /// The place of the line.
     pub origin: Origin,
-    /// Why it exists.
+    /// The reason, from `why`.
     pub why: Option<String>,
-    /// Who answers for it.
+    /// The team or person in charge, from `owner`.
     pub owner: Option<String>,
-    /// The first instant at which it is no longer wanted.
+    /// The first instant at which the rule is not in force, from `until`.
     #[serde(with = "instant::option")]
     #[cfg_attr(test, schemars(with = "Option<instant::Instant>"))]
     pub until: Option<OffsetDateTime>,
 }
 
-/// What a line of the configuration does to a key.
+/// What a line of the configuration declares about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum CauseKind {
-    /// It declares the key.
+    /// The line declares the key.
     Declared,
-    /// It declares that the key, or some of its sources, must go.
+    /// The line declares that the key, or some of its sources, must not exist.
     Absent,
-    /// It declared the key until a time that is over.
+    /// The line declared the key until a time that has passed.
     Expired,
 }
 
-/// One key whose sources change. `before` or `after` is empty where the rule comes or goes.
+/// A key whose sources change. `before` is empty for a new rule, and `after` for one that is removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Change {
-    /// What it is for a reader.
-    pub action: Action,
-    /// What.
+    /// The kind of change.
+    pub action: ChangeKind,
+    /// The protocol and ports.
     #[serde(flatten)]
     pub key: Key,
     /// The live sources.
     pub before: Sources,
     /// The sources that must result.
     pub after: Sources,
-    /// The lines that concern this key, in the order of the configuration; none where it is not in the configuration.
+    /// The lines about this key, in the order of the configuration; none if the configuration does not mention it.
     pub causes: Vec<Cause>,
 }
 
-/// What becomes of a key.
+/// The kind of change of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum Action {
-    /// It had no sources.
+pub enum ChangeKind {
+    /// The key had no sources before.
     Add,
-    /// It has none any more.
+    /// The key has no sources afterwards.
     Remove,
-    /// More get in, and none fewer.
+    /// Sources are added and none removed.
     Widen,
-    /// Fewer get in, and none more.
+    /// Sources are removed and none added.
     Narrow,
-    /// Some more get in, and some others no longer.
+    /// Sources are added and others removed.
     Replace,
-    /// Only the texts differ.
+    /// The same sources in another spelling.
     Respell,
 }
 
-impl Action {
-    /// What a change of these sources is.
+impl ChangeKind {
+    /// The kind of change between these sources.
     pub fn of(before: &Sources, after: &Sources, family: Family) -> Self {
         if before.is_empty() {
             return Self::Add;
@@ -195,9 +195,9 @@ impl Action {
     }
 }
 
-/// Access that `absent` names, or that an expired rule gave, and that a live rule with another key still gives.
+/// Access that `absent` or an expired rule names, and that a live rule with another key still gives.
 ///
-/// That rule is not ours, so it is left alone unless a Put is consented to.
+/// The configuration does not manage that rule, so it stays unless there is consent to a Put.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -205,15 +205,15 @@ pub struct StillOpen {
     /// The live rule.
     #[serde(flatten)]
     pub through: Key,
-    /// What gets in through it that should not.
+    /// The access that it gives and that must not exist.
     pub access: Vec<Exposed>,
-    /// The lines that name this access, in the order of the configuration; never empty.
+    /// The lines about this access, in the order of the configuration; never empty.
     pub causes: Vec<Cause>,
-    /// What would close it.
+    /// How to close it.
     pub hint: String,
 }
 
-/// `tcp/22 from everyone, through the live rule tcp/0-65535`.
+/// Such as `tcp/22 from everyone, through the live rule tcp/0-65535`.
 impl fmt::Display for StillOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let access = exposure::Diff {
@@ -227,47 +227,42 @@ impl fmt::Display for StillOpen {
     }
 }
 
-/// What a plan says about an instance.
+/// The result of planning one instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(try_from = "Said", into = "Said")]
+#[serde(try_from = "VerdictDocument", into = "VerdictDocument")]
 pub enum Verdict {
-    /// Live means what is desired.
+    /// The live rules mean what is desired.
     InSync,
-    /// Live means what is desired as far as it can be read, and some of it cannot.
+    /// The readable live rules mean what is desired, but some entries cannot be read.
     Incomplete,
-    /// The calls make it so.
+    /// The calls lead to the desired rules.
     Change,
-    /// It differs, and its mode says to look only.
+    /// The rules differ, and the mode is `observe`.
     Observed,
-    /// There is nothing to write, but access that must go is open through rules that are not ours.
+    /// There is nothing to write, but access that must not exist is open through rules that the configuration does not manage.
     StillOpen,
-    /// It differs and no permitted call can help.
+    /// The rules differ, and no permitted call can change that.
     Refused {
-        /// Why, as a sentence fragment.
+        /// The reason, as a sentence fragment.
         reason: String,
-        /// What would help.
+        /// What a person can do about it.
         hint: Option<String>,
     },
 }
 
 impl Verdict {
-    /// Of an instance whose rules mean what is desired, with what stays unread of them.
-    pub(super) fn of_equal(incomplete: Option<&String>) -> Self {
-        incomplete.map_or(Self::InSync, |_| Self::Incomplete)
-    }
-
-    /// Whether live is not what is desired, for all that can be read.
+    /// Whether the readable live rules are not what is desired.
     pub fn differs(&self) -> bool {
         !matches!(self, Self::InSync | Self::Incomplete)
     }
 }
 
-/// A verdict in documents: its word, and why.
+/// The JSON form of a verdict: its name and its reason.
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Said {
+struct VerdictDocument {
     verdict: VerdictName,
     /// The code of what stands in the way; null unless it is refused.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
@@ -288,7 +283,7 @@ enum VerdictName {
     Refused,
 }
 
-impl From<Verdict> for Said {
+impl From<Verdict> for VerdictDocument {
     fn from(verdict: Verdict) -> Self {
         let (verdict, reason, hint) = match verdict {
             Verdict::InSync => (VerdictName::InSync, None, None),
@@ -307,16 +302,16 @@ impl From<Verdict> for Said {
     }
 }
 
-impl TryFrom<Said> for Verdict {
+impl TryFrom<VerdictDocument> for Verdict {
     type Error = &'static str;
 
-    fn try_from(said: Said) -> Result<Self, Self::Error> {
-        let Said {
+    fn try_from(document: VerdictDocument) -> Result<Self, Self::Error> {
+        let VerdictDocument {
             verdict,
             code,
             reason,
             hint,
-        } = said;
+        } = document;
         match (verdict, code, reason, hint) {
             (VerdictName::InSync, None, None, None) => Ok(Self::InSync),
             (VerdictName::Incomplete, None, None, None) => Ok(Self::Incomplete),
@@ -332,38 +327,38 @@ impl TryFrom<Said> for Verdict {
     }
 }
 
-/// Everything about one instance.
+/// The plan for one instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InstancePlan {
-    /// Which, with its state and address type as they were when the plan was made.
+    /// The instance, with its state and address type when the plan was made.
     #[serde(flatten)]
     pub instance: Instance,
-    /// How much of it is ours.
+    /// How much of the firewall the configuration manages.
     pub mode: Mode,
-    /// Whether live must be the rules of `after`, not only mean them. Never so in additive mode.
+    /// Whether live rules must have the spelling of `after`, not only its meaning. Always false in additive mode.
     pub strict_spelling: bool,
-    /// What is live.
+    /// The live rules when the plan was made.
     pub before: LiveFirewall,
-    /// What must result. Equal in meaning to `before` where there is nothing to do.
+    /// The rules that must result. They mean the same as `before` if there is nothing to do.
     pub after: Firewall,
-    /// Which keys change, in order.
+    /// The changes, in order of keys.
     pub changes: Vec<Change>,
     /// The calls in order; empty unless the verdict is `Change`.
     pub calls: Vec<Call>,
-    /// The one Put that may be sent instead when a call is rejected or the result differs; `None` forbids it.
+    /// The rules of the Put that may be sent if a call is rejected or the result differs; `None` if no Put is permitted.
     pub fallback: Option<Firewall>,
-    /// What to make of it.
+    /// The result of planning.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// Who gains what against what is open for certain, and who loses what beyond doubt.
+    /// The access that is gained and lost for certain.
     pub exposure: exposure::Diff,
-    /// What must go and stays open in `after`, by the rule that it is open through. Only in additive mode.
+    /// Access that must not exist and stays open in `after`, by the rule that gives it. Only in additive mode.
     pub still_open: Vec<StillOpen>,
-    /// Which live entries cannot be fully read, and stay.
+    /// The first live entry that cannot be read and stays, with the reason, as a sentence.
     pub incomplete: Option<String>,
-    /// What is no change and should be known.
+    /// Notes for the reader that are not changes.
     pub notes: Vec<Note>,
 }
 
@@ -373,69 +368,68 @@ impl InstancePlan {
         self.instance.address_type.client_family()
     }
 
-    /// Whether live entries that cannot be read for certain are still there when the plan is done.
-    pub fn doubt_stays(&self) -> bool {
+    /// Whether entries that cannot be read are still there after the plan was carried out.
+    pub fn has_remaining_doubt(&self) -> bool {
         !self.before.unknown().is_empty()
             || (self.mode == Mode::Additive && !self.before.uncertain().is_empty())
     }
 
-    /// What the live rules let in, and what they may.
+    /// The access of the live rules.
     pub fn reach_before(&self) -> Reach {
         Reach::of_live(&self.before, self.family())
     }
 
-    /// What the rules that result let in, and what they may.
+    /// The access of the rules that result.
     pub fn reach_after(&self) -> Reach {
         Reach::with_doubts(&self.after, &self.doubts_after(), self.family())
     }
 
     /// The doubtful entries that stay.
     pub fn doubts_after(&self) -> Vec<Doubtful> {
-        if self.doubt_stays() {
+        if self.has_remaining_doubt() {
             Doubtful::all(&self.before)
         } else {
             Vec::new()
         }
     }
 
-    /// Whether live rules that mean `after` are the rules that the plan wants, or any others.
+    /// Whether live rules that mean `after` also have the spelling that the plan requires.
     ///
-    /// What counts are keys and networks: those are what a write decides. How the service spells them in a reply (its word
-    /// for `all`, the case of letters, a prefix length that it leaves out, one key in two entries) is up to the service, and
-    /// a plan for it would be made again and again.
-    pub fn spelling_holds(&self, live: &LiveFirewall) -> bool {
+    /// This compares keys and networks, which a write determines. The spelling of a response (the name of `all`, the case of letters, a
+    /// missing prefix length, one key in two entries) is up to the service, so a plan for it would never end.
+    pub fn has_desired_spelling(&self, live: &LiveFirewall) -> bool {
         !self.strict_spelling || *live.firewall() == self.after
     }
 }
 
-/// Everything about a run.
+/// The plan of a whole run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Plan {
-    /// Declared instances whose rules could be read, by region and name.
+    /// The declared instances whose rules could be read, in order of account, region and name.
     pub instances: Vec<InstancePlan>,
-    /// Declared instances whose rules could not be read.
+    /// The declared instances whose rules could not be read.
     #[serde(with = "pairs")]
     #[cfg_attr(test, schemars(with = "Vec<pairs::Pair<InstanceId, Unreadable>>"))]
     pub unreadable: Vec<(InstanceId, Unreadable)>,
-    /// Instances of which it is not known what is wanted: a name or a group could mean others, which could not be listed.
+    /// The instances whose desired state is not known, because a name or a group may refer to instances that could not be listed.
     #[serde(with = "pairs")]
     #[cfg_attr(test, schemars(with = "Vec<pairs::Pair<InstanceId, Unreadable>>"))]
     pub undecided: Vec<(InstanceId, Unreadable)>,
-    /// Sites whose instances could not be listed.
+    /// The sites whose instances could not be listed.
     #[serde(rename = "regionsUnreadable", with = "pairs")]
     #[cfg_attr(test, schemars(with = "Vec<pairs::Pair<Site, Unreadable>>"))]
     pub sites_unreadable: Vec<(Site, Unreadable)>,
-    /// Declared instances that do not exist.
+    /// The declared instances that do not exist.
     pub missing: Vec<Missing>,
-    /// Instances of a plan file that it does not change: nobody looked at them when it was carried out.
+    /// The instances that the plan file does not change, and that were therefore not read when it was applied.
     #[serde(skip)]
     pub unplanned: Vec<InstanceId>,
-    /// Instances that nothing declares.
+    /// The instances that are not in the configuration.
     pub undeclared: Vec<Undeclared>,
-    /// What concerns no single instance.
+    /// Notes that are not about a single instance.
     pub notes: Vec<Note>,
-    /// Guards that would have refused it and were told that it is meant.
+    /// The guards that would have refused the plan, with the consent that was given.
     pub overrides: Vec<Override>,
 }

@@ -1,17 +1,17 @@
-//! The plan as a file: what was reviewed is what is applied, or nothing is.
+//! Plan files, so that exactly the reviewed plan is applied.
 //!
-//! Owns the format. A file is one JSON document (`"format": "portward.plan"`, `"version": 1`), indented by two spaces, with
-//! a final newline. Every member is always there, in the order in which [`write()`] puts it, `null` where it has no value;
-//! the name of an account, the shard and the instant of a preview are left out where there is none.
+//! Owns the format. A file is one JSON document (`"format": "portward.plan"`, `"version": 1`), indented by two spaces, with a
+//! final newline. Every member is present, in the order of [`write()`], and `null` if it has no value; only the name of an account, the
+//! shard and the time of a preview are left out if there is none.
 //!
-//! Its `digest` is `sha256:` and the SHA-256 of the *canonical bytes*: the same document without the member `digest`, with
-//! no white space between tokens, and otherwise the same tokens in the same order. A text that is not byte for byte what
-//! [`write()`] makes of the plan in it is refused, so no change goes unseen: not a value, not a member that is added, left
-//! out or doubled, not a blank. Whoever can also replace the digest is stopped by the one that was noted at review.
+//! Its `digest` is `sha256:` and the SHA-256 of the *canonical bytes*: the same document without the member `digest` and without
+//! white space between tokens. A text that is not byte for byte what [`write()`] makes of its plan is refused, so every change is
+//! detected: a value, an added, missing or repeated member, a space. The digest that was noted at review detects an
+//! attacker who replaces the digest too.
 //!
-//! It holds no credentials, nothing of the environment and no replies, but for live entries that cannot be read for
-//! certain: those stand there to the letter, since a plan is for exactly these rules. Does not know a clock and a disk:
-//! the time and the text are passed in.
+//! A file contains no credentials, nothing of the environment and no responses except uncertain live entries, which it contains
+//! exactly as they were returned, because the plan is for exactly these rules. Does not know a clock or a disk: the time and the
+//! text are passed in.
 
 #[cfg(test)]
 mod tests;
@@ -25,60 +25,60 @@ use super::Plan;
 use super::lint::{self, Defect};
 use crate::model::{Fingerprint, Guard, Shard, instant, sanitize_line};
 
-/// What `format` says.
+/// The value of `format`.
 pub const FORMAT: &str = "portward.plan";
 
-/// The version that this program writes and reads.
+/// The version of the format that this program writes and reads.
 pub const VERSION: u32 = 1;
 
-/// How long a plan is valid where nobody says: a working day and the night after it.
+/// How long a plan is valid by default: a working day and the following night.
 pub const VALID_FOR: Duration = Duration::hours(24);
 
-/// A plan and what it was made from.
+/// A plan with the facts that it was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PlanFile {
-    /// The program that made it, such as `portward 0.1.0`.
+    /// The program that made the plan, such as `portward 0.1.0`.
     pub tool: String,
-    /// When it was made.
+    /// The time at which the plan was made.
     #[serde(with = "instant")]
     #[cfg_attr(test, schemars(with = "instant::Instant"))]
     pub made_at: OffsetDateTime,
-    /// The first instant at which it is no longer valid.
+    /// The first instant at which the plan is not valid.
     #[serde(with = "instant")]
     #[cfg_attr(test, schemars(with = "instant::Instant"))]
     pub valid_until: OffsetDateTime,
-    /// The texts of the configuration.
+    /// The fingerprint of all files of the configuration.
     pub config: Fingerprint,
-    /// What was looked at.
+    /// The part of the fleet that was planned.
     pub scope: Scope,
-    /// The limits by which its guards were judged.
+    /// The limits that the guards applied.
     pub guard: Guard,
     /// The plan.
     pub plan: Plan,
 }
 
-/// What was looked at when a plan was made.
+/// The part of the fleet that a plan is for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Scope {
-    /// The account of the instances; `None` where there are none, and where the configuration names accounts.
+    /// The account of the instances; `None` if there are no instances, or if the configuration names accounts.
     pub account: Option<String>,
-    /// The accounts that the configuration names, each with its id.
+    /// The accounts of the configuration, by name, with their IDs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub accounts: BTreeMap<String, String>,
     /// The regions.
     pub regions: Vec<String>,
-    /// The selectors that narrowed it; none is everything.
+    /// The selectors that restrict the instances; empty if there is no restriction.
     pub targets: Vec<String>,
-    /// How many instances are declared, before it was narrowed.
+    /// The number of declared instances, before any restriction.
     pub declared: usize,
-    /// The part of it that was looked at, where the work was shared. The guards' limits are those of the part.
+    /// The shard, if the work is shared. The limits of the guards are those of the shard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,
-    /// The instant that it is a preview of; `None` where it is for now. Such a plan is for an emulator only.
+    /// The time that the plan is a preview of; `None` if it is for now. A preview can be applied to an emulator only.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -86,7 +86,7 @@ pub struct Scope {
     )]
     #[cfg_attr(test, schemars(with = "Option<instant::Instant>"))]
     pub as_of: Option<OffsetDateTime>,
-    /// Whether access may be granted and revoked for a time, so that others are to be expected to write meanwhile.
+    /// Whether the configuration permits leases, so that other writers are expected.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub leases: bool,
 }
@@ -112,19 +112,14 @@ impl PlanFile {
         }
     }
 
-    /// The plan, ready to be carried out: equal to the one that was written.
-    pub fn plan(&self) -> Plan {
-        self.plan.clone()
-    }
-
     /// The digest of this plan.
     pub fn digest(&self) -> Fingerprint {
         Fingerprint::of(json(serde_json::to_string(&document(self, None))))
     }
 }
 
-/// Until when a plan made `now` is valid: for `valid_for` at most, and not past `ends`, the next instant at which a declared
-/// rule ends ([`Desired::ends_next`](crate::model::Desired::ends_next)), since from then on another plan would be made.
+/// The end of the validity of a plan that is made `now`: after `valid_for`, or at `ends`, the next end of a declared rule
+/// ([`Desired::next_expiry`](crate::model::Desired::next_expiry)), because the desired state changes then.
 pub fn valid_until(
     ends: Option<OffsetDateTime>,
     now: OffsetDateTime,
@@ -134,43 +129,43 @@ pub fn valid_until(
     ends.map_or(latest, |ends| ends.min(latest))
 }
 
-/// Why a text is not a plan to be carried out. All of it is found before anything is sent.
+/// Why a text is not a plan that can be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanFileError {
-    /// No JSON, or a document of another format.
+    /// The text is not JSON, or a document of another format.
     #[error("not a portward plan: {0}")]
     NotAPlan(String),
-    /// A version of the format that this program does not know.
-    #[error("plan version {0} is not known to this program, which reads version {VERSION}")]
+    /// The version of the format is unknown.
+    #[error("unknown plan version {0}: this program reads version {VERSION}")]
     Version(u64),
-    /// A member is unknown, missing, there twice, or holds what it cannot hold.
+    /// A member is unknown, missing, repeated, or has an invalid value.
     #[error("the plan is damaged: {0}")]
     Member(String),
-    /// The digest is not that of the rest.
+    /// The digest does not match the rest of the file.
     #[error(
         "the plan was changed after it was made: its digest is `{found}`, and the file says `{said}`"
     )]
     Digest {
-        /// What the digest would be.
+        /// The digest of the content.
         found: Fingerprint,
-        /// What the file says.
+        /// The digest in the file.
         said: String,
     },
-    /// It is another plan than the one that was asked for.
-    #[error("this is not the plan that was asked for: its digest is `{found}`, not `{asked}`")]
+    /// The plan is not the expected one.
+    #[error("this is not the expected plan: its digest is `{found}`, not `{asked}`")]
     Unexpected {
-        /// The digest of the file.
+        /// The digest of the content.
         found: Fingerprint,
-        /// What was asked for.
+        /// The expected digest.
         asked: String,
     },
-    /// It is no longer valid.
-    #[error("the plan was valid until {}", instant::show(*.0))]
+    /// The plan has expired.
+    #[error("the plan was valid until {}", instant::format(*.0))]
     Expired(OffsetDateTime),
-    /// The text is not what this program would have written.
+    /// The text differs from what this program writes.
     #[error("the plan was changed after it was made: line {0} is not as this program writes it")]
     NotAsWritten(usize),
-    /// It contradicts itself. Never empty.
+    /// The plan has defects. Never empty.
     #[error("the plan contradicts itself: {}", .0.first().map(ToString::to_string).unwrap_or_default())]
     Lint(Vec<Defect>),
 }
@@ -190,9 +185,9 @@ impl PlanFileError {
     }
 }
 
-/// What stands before a plan, in every version.
+/// The members that every version has.
 #[derive(Deserialize)]
-struct Head {
+struct Header {
     format: String,
     version: u64,
     digest: Option<String>,
@@ -230,18 +225,18 @@ pub fn write(file: &PlanFile) -> String {
     text
 }
 
-/// Reads a plan file that may be carried out at this instant.
+/// Parses a plan file and checks that it may be carried out at this instant.
 ///
-/// `expected` is the digest that was noted at review, if any; `sha256:` may be left out and letters may be of either case.
+/// `expected` is the digest that was noted at review, if any; `sha256:` may be left out, and letters may be of either case.
 ///
 /// # Errors
-/// Anything at all that is not as it was written, or a plan that is no longer valid or contradicts itself.
+/// The text was changed after it was written, or the plan has expired or has defects.
 pub fn parse(
     text: &str,
     now: OffsetDateTime,
     expected: Option<&str>,
 ) -> Result<PlanFile, PlanFileError> {
-    let head: Head =
+    let head: Header =
         serde_json::from_str(text).map_err(|error| PlanFileError::NotAPlan(error.to_string()))?;
     if head.format != FORMAT {
         let message = format!(

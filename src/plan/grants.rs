@@ -1,21 +1,21 @@
-//! Grants: the plan that opens what leases grant, or closes what they granted, and leaves everything else as it is.
+//! Grants: plans that open or close only the access of leases.
 //!
-//! **Owns** what of a rule belongs to a lease: the very networks that it names, of the very keys that it names. What the
-//! configuration or a lease that goes on declares by the same names stays. So no difference that has nothing to do with a
-//! lease is mended here, and nothing that is declared is ever closed. The mode does not matter, and where no certain call can
-//! do it, one Put of the live rules with this part changed does. **Does not** know which leases there are.
+//! **Owns** the part of a rule that belongs to a lease: exactly the networks of the keys that the lease names. A network that the
+//! configuration or another lease declares too stays open. So these plans do not correct other differences, and never close
+//! declared access. They ignore the mode. If no safe call is possible, they use one Put of the live rules with this change.
+//! **Does not** know which leases exist.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::surgical::{self, Wanted};
+use super::surgical::{self, SurgicalChange};
 use super::{Cause, CauseKind, InstancePlan, Plan};
 use crate::exposure;
 use crate::model::{
-    Desired, DesiredInstance, Firewall, Instance, InstanceId, Key, Live, LiveFirewall, Mode, Rule,
-    Strategy, Unreadable,
+    Desired, DesiredInstance, Firewall, Instance, InstanceId, Key, Live, LiveFirewall, Mode, Note,
+    Rule, Strategy,
 };
 
-/// Plans to open and to close these rules of one instance. `declared` is what is in force, without what is closed.
+/// Plans to open and to close these rules of one instance. `declared` are the rules in force, without those to close.
 pub fn plan_grants(
     instance: &Instance,
     declared: &[Rule],
@@ -55,12 +55,12 @@ pub fn plan_grants(
         };
         [of(open, CauseKind::Declared), of(close, CauseKind::Expired)].concat()
     };
-    surgical::plan(&Wanted {
+    surgical::plan(&SurgicalChange {
         instance,
         live,
         target: &target,
         doubt: None,
-        // Entries that cannot be read for certain are not ours to replace.
+        // A grant must not replace uncertain entries.
         mode: if live.uncertain().is_empty() {
             Mode::Authoritative
         } else {
@@ -71,53 +71,45 @@ pub fn plan_grants(
     })
 }
 
-/// The rules of leases that are over.
-pub fn ended(desired: &DesiredInstance) -> Vec<Rule> {
+/// The rules of leases that have ended.
+pub fn ended_lease_rules(desired: &DesiredInstance) -> Vec<Rule> {
     let expired = desired.expired.iter();
     let granted = expired.filter(|rule| rule.declared.origin.tag().is_some());
     granted.cloned().collect()
 }
 
-/// The instances that have a lease that is over, and that may be written to.
-pub fn with_ended(desired: &Desired) -> BTreeSet<InstanceId> {
+/// The instances that have an ended lease and may be written to.
+pub fn instances_with_ended_leases(desired: &Desired) -> BTreeSet<InstanceId> {
     let instances = desired.instances.iter();
-    let ended = instances
-        .filter(|(_, wanted)| wanted.mode != Mode::Observe && !self::ended(wanted).is_empty());
+    let ended = instances.filter(|(_, wanted)| {
+        wanted.mode != Mode::Observe && !self::ended_lease_rules(wanted).is_empty()
+    });
     ended.map(|(id, _)| id.clone()).collect()
 }
 
-/// Plans to close what leases granted that are over, and nothing else.
-pub fn plan_ended(desired: &Desired, live: &Live) -> Plan {
+/// Plans to close the access of ended leases, and nothing else.
+pub fn plan_ended_leases(desired: &Desired, live: &Live) -> Plan {
     let sites = live.sites_unreadable.clone();
     let mut plan = Plan {
         sites_unreadable: sites.into_iter().collect(),
         undecided: desired.undecided.clone().into_iter().collect(),
         ..Plan::default()
     };
-    let mut unreadable: BTreeMap<InstanceId, Unreadable> = BTreeMap::new();
-    for id in with_ended(desired) {
+    for id in instances_with_ended_leases(desired) {
+        let (instance, firewall) = match live.get(&id) {
+            Ok(read) => read,
+            Err(unreadable) => {
+                plan.unreadable.push((id, unreadable));
+                continue;
+            }
+        };
         let wanted = &desired.instances[&id];
-        match (live.instances.get(&id), live.firewalls.get(&id)) {
-            (Some(instance), Some(Ok(firewall))) => {
-                let close = ended(wanted);
-                let mut one = plan_grants(instance, &wanted.rules, firewall, &[], &close);
-                let notes = wanted.notes.iter();
-                let notes = notes.filter(|note| {
-                    let mut tags = note.origin.iter().filter_map(|origin| origin.tag());
-                    tags.next().is_some()
-                });
-                one.notes.extend(notes.cloned());
-                plan.instances.push(one);
-            }
-            (_, Some(Err(why))) => {
-                unreadable.insert(id, why.clone());
-            }
-            _ => {
-                let reason = "its rules were not read".to_owned();
-                unreadable.insert(id, Unreadable::new(reason));
-            }
-        }
+        let close = ended_lease_rules(wanted);
+        let mut instance_plan = plan_grants(instance, &wanted.rules, firewall, &[], &close);
+        let is_about_tag = |note: &&Note| note.origin.as_ref().is_some_and(|at| at.tag().is_some());
+        let notes = wanted.notes.iter().filter(is_about_tag);
+        instance_plan.notes.extend(notes.cloned());
+        plan.instances.push(instance_plan);
     }
-    plan.unreadable = unreadable.into_iter().collect();
     plan
 }

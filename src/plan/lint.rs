@@ -1,9 +1,9 @@
-//! Every way in which a finished plan can be wrong, looked for in the plan alone.
+//! Lint: checks a finished plan for every defect that can be found in the plan alone.
 //!
-//! Owns a second opinion. It shares the meaning of rules with the planner and none of its reasoning: it runs the calls on
-//! a model of the service, under every reading of what Open and Close may do, and compares what comes out with what the
-//! plan says. Does not know the configuration, and to repair anything. A plan with a defect comes from a mistake in
-//! this program or from somebody's hand, and must not be carried out.
+//! Owns a check that is independent of the planner. It shares only the meaning of rules with it: it runs the calls on a model of the
+//! service, under every reading of the undocumented behaviour of Open and Close, and compares the result with the plan. Does
+//! not know the configuration, and repairs nothing. A defect comes from a bug in this program or from an edited file; such a
+//! plan must not be carried out.
 
 mod service;
 #[cfg(test)]
@@ -13,108 +13,108 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{Action, Call, Change, InstancePlan, Plan, StillOpen, Verdict};
+use super::{Call, Change, ChangeKind, InstancePlan, Plan, StillOpen, Verdict};
 use crate::exposure::{self, Diff, Doubtful, Effective, Reach};
-use crate::model::{Counts, Firewall, InstanceId, Key, Mode, SOURCES_PER_FAMILY, Sources};
+use crate::model::{Counts, Firewall, InstanceId, Key, MAX_SOURCES_PER_FAMILY, Mode, Sources};
 use service::READINGS;
 
-pub use service::Guess;
+pub use service::Uncertainty;
 
-/// One thing that is wrong with a plan.
+/// A defect of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Defect {
-    /// Where; `None` is the plan as a whole.
+    /// The instance with the defect; `None` for the plan as a whole.
     pub instance: Option<InstanceId>,
-    /// What.
-    pub fault: Fault,
+    /// The kind of defect.
+    pub kind: DefectKind,
 }
 
-/// What can be wrong.
+/// The kinds of defects.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// Instances are not in strict order of region and name, or one is there twice.
-    #[error("the instances are not in order, or one is there twice")]
+pub enum DefectKind {
+    /// Instances are not in strict order, or one is listed twice.
+    #[error("the instances are not in order, or one is listed twice")]
     Order,
-    /// Two instances have one ARN.
+    /// Two instances have the same ARN.
     #[error("another instance of the plan has the same ARN")]
     SharedArn,
-    /// There are calls, or a fallback, though the verdict is not to change anything.
-    #[error("there are calls though nothing is to be changed")]
+    /// There are calls or a fallback although the verdict is not `change`.
+    #[error("there are calls although nothing is to be changed")]
     UnwantedCalls,
-    /// It is to be changed and there is no call.
-    #[error("it is to be changed and there is no call")]
+    /// The verdict is `change` but there is no call.
+    #[error("it is to be changed but there is no call")]
     NoCalls,
-    /// It is to be changed though before and after mean the same, and are spelled alike where that counts.
-    #[error("it is to be changed though before and after mean the same")]
+    /// The verdict is `change` although before and after mean the same, and have the same spelling if that counts.
+    #[error("it is to be changed although before and after mean the same")]
     Needless,
-    /// It is called in sync though before and after differ.
-    #[error("it is called in sync though before and after differ")]
+    /// The verdict is `in-sync` although before and after differ.
+    #[error("it is called in sync although before and after differ")]
     NotInSync,
-    /// The mode is to look only, and the verdict is to change it; or it is another mode that was only looked at.
+    /// The verdict is impossible in this mode, such as `change` in the mode `observe`.
     #[error("its verdict does not fit the mode `{}`", .0.as_str())]
     Mode(Mode),
-    /// A call that opens or closes names nobody, which the service may take for everybody.
+    /// An Open or Close without sources, which the service may interpret as everyone.
     #[error("the call for {0} names no sources")]
     NoSources(Key),
-    /// What a call does depends on what nobody knows of the service.
-    #[error("what the call for {0} does cannot be known: {1}")]
-    Guess(Key, Guess),
-    /// A call that changes nothing where it stands: a write to the service for nothing.
+    /// The effect of a call depends on undocumented behaviour of the service.
+    #[error("the effect of the call for {0} is uncertain: {1}")]
+    Uncertainty(Key, Uncertainty),
+    /// A call that changes nothing.
     #[error("the call for {0} changes nothing")]
     Idle(Key),
-    /// A Put is not the only call.
-    #[error("a put is not the only call")]
+    /// There is a Put among other calls.
+    #[error("a Put is not the only call")]
     PutAmongOthers,
     /// A Put would drop entries that must stay.
-    #[error("a put would drop entries that it cannot send back")]
+    #[error("a Put would drop entries that it cannot send back")]
     PutDrops,
-    /// Entries that cannot be read would stay although the whole firewall is ours.
+    /// Uncertain entries would stay although the configuration manages the whole firewall.
     #[error("doubtful entries would stay")]
     DoubtStays,
-    /// Calls are not opens by key and then closes by key, each key once.
-    #[error("the calls are not in order, or one key has two")]
+    /// The calls are not Opens by key and then Closes by key, each key once.
+    #[error("the calls are not in order, or one key has two calls")]
     CallOrder,
     /// The calls do not lead to `after`.
     #[error("the calls do not lead to the rules that must result")]
     Result,
-    /// On the way something is shut that both sides allow.
-    #[error("on the way, what both sides allow is shut")]
+    /// An intermediate state closes access that both before and after allow.
+    #[error("an intermediate state closes access that is allowed before and after")]
     Gap,
-    /// On the way something is open that neither side allows.
-    #[error("on the way, something is open that neither side allows")]
+    /// An intermediate state opens access that neither before nor after allows.
+    #[error("an intermediate state opens access that is allowed neither before nor after")]
     Excess,
-    /// The fallback is not a Put of `after`, or stands where none may.
+    /// The fallback is not a Put of `after`, or is not permitted.
     #[error("the fallback is not the rules that must result, or none is permitted")]
     Fallback,
-    /// More sources than the service takes, in the end or on the way, and not fewer than now.
-    #[error("{0} sources of one family are more than an instance takes")]
+    /// More sources than the service accepts, in the end or in an intermediate state, and not fewer than now.
+    #[error("{0} sources of one family are more than an instance can have")]
     TooManySources(usize),
     /// The list of changes is not the difference of before and after.
-    #[error("the list of changes is not what differs")]
+    #[error("the list of changes is not the difference of before and after")]
     Changes,
     /// The exposure is not the difference of before and after.
-    #[error("the exposure is not what before and after give")]
+    #[error("the exposure is not the difference of before and after")]
     Exposure,
-    /// Access is said to stay open that the rule it names does not give, or in a mode that leaves nothing open.
-    #[error("what it says stays open is wrong")]
+    /// The plan says that access stays open, but the named rule does not give it, or the mode leaves nothing open.
+    #[error("the list of access that stays open is wrong")]
     StillOpen,
-    /// It is called complete though entries stay unread, or the reverse.
-    #[error("what it says of unread entries is wrong")]
+    /// The plan is marked complete although unreadable entries stay, or the reverse.
+    #[error("the note about unreadable entries is wrong")]
     Incomplete,
 }
 
-/// `region/name: what is wrong`.
+/// `region/name: defect`.
 impl fmt::Display for Defect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { instance, fault } = self;
+        let Self { instance, kind } = self;
         match instance {
-            Some(id) => write!(f, "{id}: {fault}"),
-            None => fault.fmt(f),
+            Some(id) => write!(f, "{id}: {kind}"),
+            None => kind.fmt(f),
         }
     }
 }
 
-/// Looks for defects. A sound plan has none.
+/// Finds all defects. A sound plan has none.
 pub fn lint(plan: &Plan) -> Vec<Defect> {
     let mut defects = Vec::new();
     let ids = plan.instances.iter().map(|plan| &plan.instance.id);
@@ -126,31 +126,31 @@ pub fn lint(plan: &Plan) -> Vec<Defect> {
     {
         defects.push(Defect {
             instance: None,
-            fault: Fault::Order,
+            kind: DefectKind::Order,
         });
     }
     let mut arns = BTreeSet::new();
     for plan in &plan.instances {
-        let mut faults = Vec::new();
+        let mut kinds = Vec::new();
         if !arns.insert(plan.instance.arn.as_str()) {
-            faults.push(Fault::SharedArn);
+            kinds.push(DefectKind::SharedArn);
         }
-        instance(plan, &mut faults);
-        defects.extend(faults.into_iter().map(|fault| Defect {
+        instance(plan, &mut kinds);
+        defects.extend(kinds.into_iter().map(|kind| Defect {
             instance: Some(plan.instance.id.clone()),
-            fault,
+            kind,
         }));
     }
     defects
 }
 
-fn instance(plan: &InstancePlan, faults: &mut Vec<Fault>) {
+fn instance(plan: &InstancePlan, kinds: &mut Vec<DefectKind>) {
     let changes = plan.verdict == Verdict::Change;
     let stays = !plan.before.unknown().is_empty()
         || (plan.mode == Mode::Additive && !plan.before.uncertain().is_empty());
-    let mut check = |sound: bool, fault: Fault| {
+    let mut check = |sound: bool, kind: DefectKind| {
         if !sound {
-            faults.push(fault);
+            kinds.push(kind);
         }
     };
     let said = match plan.verdict {
@@ -160,11 +160,11 @@ fn instance(plan: &InstancePlan, faults: &mut Vec<Fault>) {
     };
     check(
         said && plan.incomplete.is_some() == stays,
-        Fault::Incomplete,
+        DefectKind::Incomplete,
     );
     check(
         changes || (plan.calls.is_empty() && plan.fallback.is_none()),
-        Fault::UnwantedCalls,
+        DefectKind::UnwantedCalls,
     );
     let fits = match plan.verdict {
         Verdict::InSync | Verdict::Incomplete => true,
@@ -173,21 +173,21 @@ fn instance(plan: &InstancePlan, faults: &mut Vec<Fault>) {
         Verdict::Change | Verdict::Refused { .. } => plan.mode != Mode::Observe,
     };
     let ours = plan.mode != Mode::Additive || !plan.strict_spelling;
-    check(fits && ours, Fault::Mode(plan.mode));
+    check(fits && ours, DefectKind::Mode(plan.mode));
     let doubtful = plan.mode != Mode::Additive && !plan.before.uncertain().is_empty();
-    check(still_open_is_true(plan), Fault::StillOpen);
+    check(is_still_open_correct(plan), DefectKind::StillOpen);
     if matches!(
         plan.verdict,
         Verdict::InSync | Verdict::Incomplete | Verdict::StillOpen
     ) {
         let same = *plan.before.firewall() == plan.after && !doubtful;
-        check(same, Fault::NotInSync);
-        check(plan.changes.is_empty(), Fault::Changes);
-        check(plan.exposure.is_empty(), Fault::Exposure);
+        check(same, DefectKind::NotInSync);
+        check(plan.changes.is_empty(), DefectKind::Changes);
+        check(plan.exposure.is_empty(), DefectKind::Exposure);
         let open = !plan.still_open.is_empty();
         check(
             open == (plan.verdict == Verdict::StillOpen),
-            Fault::StillOpen,
+            DefectKind::StillOpen,
         );
         return;
     }
@@ -202,28 +202,31 @@ fn instance(plan: &InstancePlan, faults: &mut Vec<Fault>) {
     let before = Reach::of_live(&plan.before, family);
     check(
         plan.exposure == Diff::between(&before, &after),
-        Fault::Exposure,
+        DefectKind::Exposure,
     );
     let (certain, after) = (before.certain, after.certain);
-    check(changes_are_complete(plan), Fault::Changes);
+    check(are_changes_complete(plan), DefectKind::Changes);
     let respelled = plan.strict_spelling && *plan.before.firewall() != plan.after;
-    check(certain != after || doubtful || respelled, Fault::Needless);
+    check(
+        certain != after || doubtful || respelled,
+        DefectKind::Needless,
+    );
     if !changes {
         return;
     }
-    check(!plan.calls.is_empty(), Fault::NoCalls);
+    check(!plan.calls.is_empty(), DefectKind::NoCalls);
     for (now, then) in counts(plan, &plan.after) {
         check(
-            then <= SOURCES_PER_FAMILY || then < now,
-            Fault::TooManySources(then),
+            then <= MAX_SOURCES_PER_FAMILY || then < now,
+            DefectKind::TooManySources(then),
         );
     }
-    shape_of_calls(plan, stays, doubtful, faults);
-    effect_of_calls(plan, &certain, &after, faults);
+    check_form(plan, stays, doubtful, kinds);
+    check_effect(plan, &certain, &after, kinds);
 }
 
-/// Whether each rule that something is said to stay open through is there and gives it, each once and in order.
-fn still_open_is_true(plan: &InstancePlan) -> bool {
+/// Whether each rule of `still_open` exists and gives the access, each once and in order.
+fn is_still_open_correct(plan: &InstancePlan) -> bool {
     let gives = |open: &StillOpen| {
         let rule = plan.after.get(open.through);
         let rule = rule.map(|sources| (open.through, sources.clone()));
@@ -237,9 +240,9 @@ fn still_open_is_true(plan: &InstancePlan) -> bool {
     in_order && has_any && plan.still_open.iter().all(gives)
 }
 
-/// Whether the list holds exactly the keys whose sources mean something else after, in order and with both sides. Where
-/// the spelling counts, those belong to it too that only mean the same.
-fn changes_are_complete(plan: &InstancePlan) -> bool {
+/// Whether the list has exactly the keys whose sources differ in meaning or, if the spelling counts, in spelling, in order and with
+/// the sources before and after.
+fn are_changes_complete(plan: &InstancePlan) -> bool {
     let (before, after) = (plan.before.firewall(), &plan.after);
     let none = Sources::new();
     let of = |firewall: &Firewall, key: Key| firewall.get(key).unwrap_or(&none).clone();
@@ -258,12 +261,13 @@ fn changes_are_complete(plan: &InstancePlan) -> bool {
         .changes
         .iter()
         .map(|change| (change.key, change.before.clone(), change.after.clone()));
-    let named =
-        |change: &Change| change.action == Action::of(&change.before, &change.after, plan.family());
+    let named = |change: &Change| {
+        change.action == ChangeKind::of(&change.before, &change.after, plan.family())
+    };
     differing.eq(listed) && plan.changes.iter().all(named)
 }
 
-/// The sources of IPv4 and of IPv6, now and with these rules. Entries that cannot be read count too, until a Put drops them.
+/// The numbers of IPv4 and of IPv6 sources, now and with these rules. Unreadable entries count until a Put drops them.
 fn counts(plan: &InstancePlan, rules: &Firewall) -> [(usize, usize); 2] {
     let (unread, certain, then) = (
         plan.before.unread_counts(),
@@ -281,15 +285,15 @@ fn counts(plan: &InstancePlan, rules: &Firewall) -> [(usize, usize); 2] {
     ]
 }
 
-/// What can be seen without running them.
-fn shape_of_calls(plan: &InstancePlan, stays: bool, doubtful: bool, faults: &mut Vec<Fault>) {
+/// Checks the calls without running them.
+fn check_form(plan: &InstancePlan, stays: bool, doubtful: bool, kinds: &mut Vec<DefectKind>) {
     let mut places = Vec::new();
     let mut puts = 0;
     for call in &plan.calls {
         match call {
             Call::Open { key, sources } | Call::Close { key, sources } => {
                 if sources.is_empty() {
-                    faults.push(Fault::NoSources(*key));
+                    kinds.push(DefectKind::NoSources(*key));
                 }
                 places.push((matches!(call, Call::Close { .. }), *key));
             }
@@ -297,76 +301,76 @@ fn shape_of_calls(plan: &InstancePlan, stays: bool, doubtful: bool, faults: &mut
         }
     }
     if puts > 0 && plan.calls.len() > 1 {
-        faults.push(Fault::PutAmongOthers);
+        kinds.push(DefectKind::PutAmongOthers);
     }
     if puts > 0 && stays {
-        faults.push(Fault::PutDrops);
+        kinds.push(DefectKind::PutDrops);
     }
     if puts == 0 && doubtful {
-        faults.push(Fault::DoubtStays);
+        kinds.push(DefectKind::DoubtStays);
     }
     let keys: BTreeSet<Key> = places.iter().map(|(_, key)| *key).collect();
     if !places.is_sorted() || keys.len() < places.len() {
-        faults.push(Fault::CallOrder);
+        kinds.push(DefectKind::CallOrder);
     }
-    // Consent to a Put makes a plan that is a Put, so in additive mode calls that are none have no fallback.
+    // In additive mode, consent to a Put leads to a plan with a Put, so other calls have no fallback.
     let permitted = puts == 0 && !stays && plan.mode != Mode::Additive;
     if let Some(fallback) = &plan.fallback
         && (!permitted || *fallback != plan.after)
     {
-        faults.push(Fault::Fallback);
+        kinds.push(DefectKind::Fallback);
     }
 }
 
-/// What comes of them, under every reading of the service.
-fn effect_of_calls(
+/// Runs the calls under every reading of the service.
+fn check_effect(
     plan: &InstancePlan,
     before: &Effective,
     after: &Effective,
-    faults: &mut Vec<Fault>,
+    kinds: &mut Vec<DefectKind>,
 ) {
     let mut found = Vec::new();
-    // What must stay open, and all that may be: needed only where there is something in between.
-    let corridor = OnceCell::new();
+    // The access that must stay open, and the access that may be open. Computed only for intermediate states.
+    let bounds = OnceCell::new();
     for reading in READINGS {
         let mut state = plan.before.firewall().clone();
         for call in &plan.calls {
             if let Err((key, guess)) = service::is_certain(call, &state, &plan.before) {
-                found.push(Fault::Guess(key, guess));
+                found.push(DefectKind::Uncertainty(key, guess));
             }
-            if let Some(key) = reading.is_idle(call, &state, plan.strict_spelling, plan.family()) {
-                found.push(Fault::Idle(key));
+            if let Some(key) = reading.idle_key(call, &state, plan.strict_spelling, plan.family()) {
+                found.push(DefectKind::Idle(key));
             }
             reading.run(&mut state, call);
             for (now, then) in counts(plan, &state) {
-                if then > SOURCES_PER_FAMILY && then > now {
-                    found.push(Fault::TooManySources(then));
+                if then > MAX_SOURCES_PER_FAMILY && then > now {
+                    found.push(DefectKind::TooManySources(then));
                 }
             }
-            // Both ends lie between themselves, so that a plan of one call costs no comparison.
+            // Not an intermediate state. A plan of one call has none.
             if state == plan.after || state == *plan.before.firewall() {
                 continue;
             }
             let now = Effective::of(&state, plan.family());
-            let (least, most) = corridor.get_or_init(|| {
+            let (least, most) = bounds.get_or_init(|| {
                 let most = before.joined(after, plan.family());
                 (before.intersection(after), most)
             });
             if !now.is_superset(least) {
-                found.push(Fault::Gap);
+                found.push(DefectKind::Gap);
             }
             if !most.is_superset(&now) {
-                found.push(Fault::Excess);
+                found.push(DefectKind::Excess);
             }
         }
         if state != plan.after {
-            found.push(Fault::Result);
+            found.push(DefectKind::Result);
         }
     }
-    // The same fault under several readings is one.
-    for fault in found {
-        if !faults.contains(&fault) {
-            faults.push(fault);
+    // Report a defect once that exists under several readings.
+    for kind in found {
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
         }
     }
 }

@@ -1,11 +1,12 @@
-//! From what is live and what is desired to the exact calls, and to what became of them.
+//! Plans: the exact API calls that lead from the live state to the desired state, and their outcome.
 //!
-//! Owns the plan: data that leaves its executor no choices. Everything here is a plain synchronous function over data;
-//! it does not know a clock, an environment, a client or a colour.
+//! Owns the plan, which leaves its executor no choices. Everything here is a synchronous function over data. Does not know a
+//! clock, an environment, a client or colours.
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
 mod call;
+mod calls;
 pub mod file;
 mod grants;
 pub mod lint;
@@ -18,8 +19,10 @@ mod target;
 mod tests;
 pub mod undo;
 
-pub use call::{Action, Call, Cause, CauseKind, Change, InstancePlan, Plan, StillOpen, Verdict};
-pub use grants::{ended, plan_ended, plan_grants, with_ended};
-pub use outcome::{Ending, Failure, Foreign, InstanceResult, Outcome, Report, Status};
+pub use call::{
+    Call, Cause, CauseKind, Change, ChangeKind, InstancePlan, Plan, StillOpen, Verdict,
+};
+pub use grants::{ended_lease_rules, instances_with_ended_leases, plan_ended_leases, plan_grants};
+pub use outcome::{Ending, Failure, ForeignWrite, InstanceResult, Outcome, Report, Status};
 pub use overrides::{GuardName, Override};
 pub use planner::{Options, plan, plan_instance};

@@ -1,6 +1,6 @@
-//! What became of a plan: one result an instance, as data for reports and exit codes.
+//! Outcomes: the result of carrying out a plan, for reports and exit codes.
 //!
-//! Owns the words for an ending. Does not know how it was reached.
+//! Owns the kinds of outcomes and their names. Does not know how an outcome is reached.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,56 +12,56 @@ use time::format_description::well_known::Rfc3339;
 use super::undo::Step;
 use crate::model::InstanceId;
 
-/// A failure as people need it.
+/// A failed request or check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What went wrong, as a sentence fragment.
+    /// The error, as a sentence fragment.
     pub message: String,
-    /// The service's error code, where it gave one.
+    /// The service's error code, if it returned one.
     pub code: Option<String>,
-    /// The service's request id, where it gave one.
+    /// The service's request ID, if it returned one.
     pub request_id: Option<String>,
-    /// What a person can do.
+    /// What a person can do about it.
     pub hint: Option<String>,
 }
 
-/// What shows that somebody else wrote.
+/// The evidence that somebody else wrote to the same firewall.
 ///
-/// Displays as a fragment with the kind of the operation and its time, and what is different, as far as known.
+/// Displays as a fragment with the action, its time and the difference, as far as they are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Foreign {
-    /// The action of an operation that is not ours, such as `PutInstancePublicPorts`.
-    pub what: Option<String>,
-    /// What the service says it was about, such as `22/tcp`; may be empty.
+pub struct ForeignWrite {
+    /// The action of an operation that this run did not start, such as `PutInstancePublicPorts`.
+    pub action: Option<String>,
+    /// The details of that operation from the service, such as `22/tcp`; may be empty.
     pub details: String,
-    /// When it began, by the service's clock.
+    /// The time at which the operation began, by the service's clock.
     pub at: Option<OffsetDateTime>,
-    /// How the rules differ from what was planned, as a fragment; `None` where they do not, or were not looked at.
+    /// The difference between the live rules and the plan, as a fragment; `None` if there is none, or if they were not compared.
     pub difference: Option<String>,
 }
 
-impl fmt::Display for Foreign {
+impl fmt::Display for ForeignWrite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            what,
+            action,
             details,
             at,
             difference,
         } = self;
-        match what {
-            None => f.write_str("the rules changed while we wrote")?,
-            Some(what) => {
-                write!(f, "`{what}`")?;
+        match action {
+            None => f.write_str("the rules changed during the run")?,
+            Some(action) => {
+                write!(f, "`{action}`")?;
                 if !details.is_empty() {
                     write!(f, " ({details})")?;
                 }
                 if let Some(at) = at.and_then(|at| at.format(&Rfc3339).ok()) {
                     write!(f, " at {at}")?;
                 }
-                f.write_str(" is not ours")?;
+                f.write_str(" is not from this run")?;
             }
         }
-        match (difference, what) {
+        match (difference, action) {
             (Some(difference), Some(_)) => write!(f, "; {difference}"),
             (Some(difference), None) => write!(f, ": {difference}"),
             (None, _) => Ok(()),
@@ -69,37 +69,37 @@ impl fmt::Display for Foreign {
     }
 }
 
-/// How it ended for one instance, in one word.
+/// The name of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Status {
-    /// The calls were made.
+    /// The calls were sent and the result was verified.
     Applied,
-    /// The calls were made, and the fallback Put was needed.
+    /// The calls were sent, and the fallback Put was needed.
     Repaired,
-    /// Nothing had to be written any more.
+    /// The live rules were as planned before any call.
     AlreadyApplied,
-    /// The rules were others than the plan is for.
+    /// The live rules were not those that the plan was made for.
     Stale,
-    /// Somebody else wrote meanwhile.
+    /// Somebody else wrote during the run.
     ForeignWriter,
-    /// It failed.
+    /// A request or the verification failed.
     Failed,
-    /// It was not begun.
+    /// The instance was not started.
     NotStarted,
-    /// It was undone.
+    /// The change was undone.
     Reverted,
 }
 
 impl Status {
-    /// The word.
+    /// Its name in documents.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// Whether the rules are what the plan wanted.
+    /// Whether the rules are as planned.
     pub fn is_success(self) -> bool {
         matches!(self, Self::Applied | Self::Repaired | Self::AlreadyApplied)
     }
@@ -111,30 +111,30 @@ impl fmt::Display for Status {
     }
 }
 
-/// How it ended for one instance.
+/// The result for one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The calls were made and the read-back means `after`.
+    /// The calls were sent and the rules that were read back mean `after`.
     Applied {
-        /// Whether the fallback Put was needed, and why.
+        /// Why the fallback Put was needed; `None` if it was not.
         repaired: Option<String>,
     },
-    /// Live was `after` already, so nothing was written.
+    /// The live rules were `after` already, so nothing was written.
     AlreadyApplied,
-    /// Live was neither `before` nor `after`, so nothing was written. Says what is different.
+    /// The live rules were neither `before` nor `after`, so nothing was written. Contains the difference.
     Stale(String),
-    /// Somebody else wrote while we did; left alone.
-    ForeignWriter(Foreign),
-    /// It failed; `written` calls had been accepted by then.
+    /// Somebody else wrote during the run; their change was kept.
+    ForeignWriter(ForeignWrite),
+    /// A request or the verification failed.
     Failed(Failure),
-    /// Not begun: interrupted, or too much had failed before.
+    /// The instance was not started, because the run was interrupted or too many instances had failed. Contains the reason.
     NotStarted(String),
-    /// Written, and undone because nobody confirmed. Says why, and what somebody else changed meanwhile.
+    /// The change was undone because nobody confirmed it. Contains the reason, and the changes of others.
     Reverted(String),
 }
 
 impl Outcome {
-    /// The one word for it in documents.
+    /// Its name in documents.
     pub fn status(&self) -> Status {
         match self {
             Self::Applied { repaired: None } => Status::Applied,
@@ -163,7 +163,7 @@ impl Outcome {
         })
     }
 
-    /// Whether the rules are not what the plan wanted, for whatever reason but that nothing was begun.
+    /// Whether the instance was started and the rules are not as planned.
     pub fn is_failure(&self) -> bool {
         match self {
             Self::Applied { .. } | Self::AlreadyApplied | Self::NotStarted(_) => false,
@@ -172,46 +172,46 @@ impl Outcome {
     }
 }
 
-/// One instance that had calls.
+/// The result for one instance that had calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceResult {
-    /// Which.
+    /// The instance.
     pub id: InstanceId,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// How many writes were sent that were, or may have been, accepted.
+    /// The number of writes that were, or may have been, accepted.
     pub writes: usize,
-    /// The operations the service gave, in order.
+    /// The IDs of the operations that the service returned, in order.
     pub operations: Vec<String>,
-    /// Those writes, in order: what an undo begins from.
+    /// These writes, in order, for an undo.
     pub steps: Vec<Step>,
-    /// What should be known of an ending that is no failure, as a fragment.
+    /// A note on an outcome that is not a failure, as a fragment.
     pub note: Option<String>,
 }
 
-/// How it ended for one instance, as documents have it.
+/// The JSON form of an outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Ending<'a> {
-    /// In one word.
+    /// The name of the outcome.
     pub status: Status,
-    /// Why it is so, where there is more to say than the status.
+    /// The reason, if there is more to say than the status.
     pub reason: Option<Cow<'a, str>>,
-    /// The service's error code, where it gave one.
+    /// The service's error code, if it returned one.
     pub code: Option<Cow<'a, str>>,
-    /// The service's request id, where it gave one.
+    /// The service's request ID, if it returned one.
     pub request_id: Option<Cow<'a, str>>,
-    /// What a person can do.
+    /// What a person can do about it.
     pub hint: Option<Cow<'a, str>>,
-    /// How many writes were sent that were, or may have been, accepted.
+    /// The number of writes that were, or may have been, accepted.
     pub writes: usize,
-    /// The operations the service gave, in order.
+    /// The IDs of the operations that the service returned, in order.
     pub operations: Cow<'a, [String]>,
 }
 
 impl InstanceResult {
-    /// What documents tell of it.
+    /// The JSON form.
     pub fn ending(&self) -> Ending<'_> {
         let Self {
             id: _,
@@ -240,17 +240,17 @@ impl InstanceResult {
         }
     }
 
-    /// Whether anything was asked about the instance.
+    /// Whether the instance was started.
     pub fn was_begun(&self) -> bool {
         !matches!(self.outcome, Outcome::NotStarted(_))
     }
 }
 
-/// What became of a plan, in its order.
+/// The results of a plan, in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// One entry for each instance of the plan that had calls.
+    /// One result for each instance of the plan that had calls.
     pub results: Vec<InstanceResult>,
-    /// Whether a signal cut the run short.
+    /// Whether a signal interrupted the run.
     pub interrupted: bool,
 }

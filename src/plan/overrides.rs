@@ -1,6 +1,6 @@
-//! Consent that is part of a plan: which guard was told that what it refuses is meant.
+//! Overrides: consent to changes that a guard refuses, as part of a plan.
 //!
-//! Owns the names of the guards and the shape of consent. Does not judge whether it was needed.
+//! Owns the names of the guards and the type of consent. Does not decide whether consent is needed.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Code;
 
-/// A guard by name.
+/// The name of a guard.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr,
 )]
@@ -16,13 +16,13 @@ use crate::model::Code;
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum GuardName {
-    /// Nobody is locked out.
+    /// Refuses to lock out all administrators of an instance.
     Lockout,
-    /// Not too much changes in one run.
+    /// Refuses to change too much in one run.
     BlastRadius,
-    /// No instance is left without rules.
+    /// Refuses to leave an instance without rules.
     Empty,
-    /// Nobody has changed what a run left before that run is rolled back.
+    /// Refuses to roll back a run whose result somebody else has changed.
     ChangedSince,
 }
 
@@ -35,12 +35,12 @@ impl GuardName {
         Self::ChangedSince,
     ];
 
-    /// As the command line and files spell it.
+    /// Its name on the command line and in files.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// The code of what it refuses.
+    /// The code of its refusals.
     pub fn code(self) -> Code {
         match self {
             Self::Lockout => Code::Lockout,
@@ -50,7 +50,7 @@ impl GuardName {
         }
     }
 
-    /// The guard of this name, to the letter.
+    /// The guard with exactly this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|guard| guard.as_str() == name)
     }
@@ -62,15 +62,15 @@ impl fmt::Display for GuardName {
     }
 }
 
-/// Consent to what a guard refuses, given when the plan was made.
+/// Consent to a change that a guard refuses, given when the plan was made.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Override {
-    /// Which guard.
+    /// The guard.
     pub guard: GuardName,
-    /// A pattern of instances by `name` or `region/name`; `None` is the whole run.
+    /// A pattern for `name` or `region/name` of instances; `None` is the whole run.
     pub selector: Option<String>,
-    /// Why it is meant, in the words of whoever gave it.
+    /// The reason, given by the user.
     pub reason: String,
 }

@@ -1,29 +1,29 @@
-//! Which firewall must result: the desired rules, or, in additive mode, the live ones with ours added and ours removed.
+//! The target: the firewall that must result.
 //!
-//! Owns the meaning of the modes, and of `absent`: it names access, not a spelling, so a live rule with another key that
-//! gives the same access is found too. Does not choose calls.
+//! Owns the meaning of the modes, and of `absent`, which names access and not a spelling: a live rule with another key that gives
+//! the same access is found too. Does not choose calls.
 
 use std::collections::BTreeMap;
 
 use super::{Cause, CauseKind, StillOpen};
 use crate::exposure::{self, Atom, Effective};
 use crate::model::{
-    Absent, DesiredInstance, Family, Firewall, Key, Mode, Protocol, Rule, SOURCES_PER_FAMILY,
+    Absent, DesiredInstance, Family, Firewall, Key, MAX_SOURCES_PER_FAMILY, Mode, Protocol, Rule,
     Sources, Strategy,
 };
 
-/// What must result, and what of it should not be there.
+/// The firewall that must result, and the access in it that should not exist.
 #[derive(Debug, Default)]
 pub(super) struct Target {
-    /// The rules, spelled as they would be sent in a Put.
+    /// The rules, in the spelling of a Put.
     pub(super) firewall: Firewall,
-    /// What must go and is still open.
+    /// Access that must not exist and is still open.
     pub(super) still_open: Vec<StillOpen>,
-    /// Why rules that are not ours are cut: the lines, by the keys that go and the keys that take their place.
+    /// The lines for which unmanaged rules are cut, by the keys that are removed and the keys that replace them.
     pub(super) cut: BTreeMap<Key, Vec<Cause>>,
 }
 
-/// The rules that must result. Rules that are not ours are cut only where `strategy` is the consent to re-send them.
+/// The target of one instance. Unmanaged rules are cut only if `strategy` is the consent to send them again.
 pub(super) fn target(
     desired: &DesiredInstance,
     live: &Firewall,
@@ -42,19 +42,19 @@ pub(super) fn target(
         },
         Mode::Additive => {
             let mut target = Target {
-                firewall: by_key(desired, &declared, live, family),
+                firewall: change_by_key(desired, &declared, live, family),
                 ..Target::default()
             };
-            by_meaning(desired, &declared, strategy, family, &mut target);
+            remove_by_meaning(desired, &declared, strategy, family, &mut target);
             target
         }
     }
 }
 
-/// live + declared - absent, key by key.
+/// Live + declared - absent - expired, key by key.
 ///
-/// Sources that are live already are not added again under another spelling, so that nothing is sent that adds nothing.
-fn by_key(
+/// Sources that are live in another spelling are not added again, so that no call is sent for nothing.
+fn change_by_key(
     desired: &DesiredInstance,
     declared: &Firewall,
     live: &Firewall,
@@ -80,7 +80,7 @@ fn by_key(
             Some(still) => exposure::subtract(&rule.sources, still, family),
         };
         let left = if rule.declared.origin.tag().is_some() {
-            // A lease opened just these networks, so a wider one is somebody else's.
+            // A lease opened exactly these networks, so a wider network is not from the lease.
             now.without(&ours)
         } else {
             exposure::subtract(now, &ours, family)
@@ -97,21 +97,21 @@ fn by_key(
     target
 }
 
-/// Finds what must go and is open through other rules, and cuts these rules around it where that is consented to.
-fn by_meaning(
+/// Finds access that must not exist but is open through other rules, and cuts it out of these rules if there is consent.
+fn remove_by_meaning(
     desired: &DesiredInstance,
     declared: &Firewall,
     strategy: Strategy,
     family: Family,
     target: &mut Target,
 ) {
-    let lines = lines(desired);
+    let lines = removals(desired);
     if lines.is_empty() {
         return;
     }
-    let named = Named::by(lines.iter(), family);
+    let named = NamedAccess::of(lines.iter(), family);
     let declared = Effective::of(declared, family);
-    let open = |rules: &Firewall, named: &Named| {
+    let open = |rules: &Firewall, named: &NamedAccess| {
         named
             .part_of(&Effective::of(rules, family))
             .difference(&declared)
@@ -128,9 +128,9 @@ fn by_meaning(
             result.add(*key, sources);
             continue;
         }
-        // What no line names alone several name together, as two halves of the internet name the browser client.
+        // Several lines may together name access that none names alone: two halves of the internet name the browser client.
         let alone = lines.iter();
-        let alone = alone.map(|line| open(&rule, &Named::by([line].into_iter(), family)));
+        let alone = alone.map(|line| open(&rule, &NamedAccess::of([line].into_iter(), family)));
         let alone: Vec<Effective> = alone.collect();
         let together = alone
             .iter()
@@ -143,7 +143,7 @@ fn by_meaning(
             })
             .map(|(line, _)| line.cause.clone())
             .collect();
-        match around(*key, sources, &access, family) {
+        match cut_out(*key, sources, &access, family) {
             Some(rest) if strategy == Strategy::Put => {
                 target.cut.entry(*key).or_default().extend(causes.clone());
                 for (key, sources) in rest {
@@ -168,37 +168,37 @@ fn by_meaning(
 fn hint(through: Key, can_be_cut: bool) -> &'static str {
     match (can_be_cut, through.protocol()) {
         (true, _) => {
-            "the rule is not ours: `--strategy put`, or `strategy = \"put\"` on the instance, consents to cutting it"
+            "this file does not manage the rule: `--strategy put`, or `strategy = \"put\"` on the instance, permits cutting it"
         }
         (false, Protocol::All) => {
-            "nothing can be cut out of `all`, since no other rule opens every protocol: replace it in the console"
+            "nothing can be cut out of `all`, because no other rule opens every protocol: replace it in the console"
         }
         (false, _) => "it cannot be cut out of the rule exactly: replace the rule in the console",
     }
 }
 
-/// A line of the configuration that names access that must go.
-struct Line {
+/// A line of the configuration that names access that must not exist.
+struct Removal {
     key: Key,
-    /// `None` is everybody, whatever they are called.
+    /// `None` is every source, including every alias.
     sources: Option<Sources>,
     cause: Cause,
 }
 
-impl Line {
-    /// What it speaks of, whoever may reach it.
+impl Removal {
+    /// Its cells, open to everyone.
     fn cells(&self, family: Family) -> Effective {
         Effective::of_rules([(&self.key, &Sources::anywhere())], family)
     }
 }
 
-fn lines(desired: &DesiredInstance) -> Vec<Line> {
-    let absent = desired.absent.iter().map(|absent| Line {
+fn removals(desired: &DesiredInstance) -> Vec<Removal> {
+    let absent = desired.absent.iter().map(|absent| Removal {
         key: absent.key,
         sources: absent.sources.clone(),
         cause: Cause::of_absent(absent),
     });
-    let expired = desired.expired.iter().map(|rule| Line {
+    let expired = desired.expired.iter().map(|rule| Removal {
         key: rule.key,
         sources: Some(rule.sources.clone()),
         cause: Cause::of_rule(CauseKind::Expired, rule),
@@ -207,15 +207,15 @@ fn lines(desired: &DesiredInstance) -> Vec<Line> {
 }
 
 /// The access that some lines name.
-struct Named {
-    /// Cells that nobody may reach.
+struct NamedAccess {
+    /// Cells that no source may reach.
     closed: Effective,
     /// Cells that these sources may not reach.
     for_some: Effective,
 }
 
-impl Named {
-    fn by<'a>(lines: impl Iterator<Item = &'a Line>, family: Family) -> Self {
+impl NamedAccess {
+    fn of<'a>(lines: impl Iterator<Item = &'a Removal>, family: Family) -> Self {
         let (mut closed, mut for_some) = (Firewall::new(), Firewall::new());
         for line in lines {
             match &line.sources {
@@ -229,15 +229,15 @@ impl Named {
         }
     }
 
-    /// What of an access is named.
+    /// The named part of this access.
     fn part_of(&self, access: &Effective) -> Effective {
         let closed = access.within(&self.closed);
         closed.union(&access.intersection(&self.for_some))
     }
 }
 
-/// The rules that give what this one gives, but for `without`, which is a part of it; `None` where no rules do.
-fn around(
+/// The rules that give the access of this rule except `without`, which is a part of it; `None` if no rules can.
+fn cut_out(
     key: Key,
     sources: &Sources,
     without: &Effective,
@@ -246,7 +246,7 @@ fn around(
     let (atom, cells) = cells_of(key)?;
     let mut rest: Vec<((u16, u16), Sources)> = Vec::new();
     for (first, last) in cells {
-        // The first cell that no run has taken yet; `None` behind the last cell of all.
+        // The first remaining cell; `None` after the last cell of the atom.
         let mut next = Some(first);
         for run in without.runs(atom) {
             let (from, to) = (run.from.max(first), run.to.min(last));
@@ -278,18 +278,18 @@ fn around(
             let keys = keys_of(key.protocol(), cells).into_iter();
             keys.map(move |key| (key, sources.clone()))
         })
-        .take(SOURCES_PER_FAMILY + 1)
+        .take(MAX_SOURCES_PER_FAMILY + 1)
         .collect();
-    // Each has a source at least, so more could not be sent.
-    if rest.len() > SOURCES_PER_FAMILY {
+    // Each rule has at least one source, so the service would not accept more rules.
+    if rest.len() > MAX_SOURCES_PER_FAMILY {
         return None;
     }
-    // Of sources that no list of networks is without, such as one client out of the world, something would be left.
+    // Some access cannot be excluded by networks, such as only the browser client from everyone.
     let result = Effective::of(&rest.iter().cloned().collect(), family);
     result.intersection(without).is_empty().then_some(rest)
 }
 
-/// The cells of a key in the one atom that it opens; `None` for `all`, which opens what no other key does.
+/// The atom and the cells of a key; `None` for `all`, which opens every atom.
 fn cells_of(key: Key) -> Option<(Atom, Vec<(u16, u16)>)> {
     let atom = match key.protocol() {
         Protocol::Tcp => Atom::Tcp,
@@ -304,7 +304,7 @@ fn cells_of(key: Key) -> Option<(Atom, Vec<(u16, u16)>)> {
     Some((atom, cells.collect()))
 }
 
-/// The fewest keys of a protocol that open just these cells.
+/// The fewest keys of a protocol that open exactly these cells.
 fn keys_of(protocol: Protocol, (from, to): (u16, u16)) -> Vec<Key> {
     let key = |from: i32, to: i32| Key::new(protocol, from, to).ok();
     if !protocol.is_icmp() {

@@ -1,16 +1,17 @@
-//! Undo: the plan that takes back what some writes did to one instance, and leaves what anybody else did.
+//! Undo: the plan that reverts the writes of a run to one instance and keeps all changes of others.
 //!
-//! **Owns** the comparison of three states: the rules before the writes, the rules they lead to, and the rules that are live
-//! now. What the writes opened and is open is closed; what they closed and is closed is opened again; everything else stays
-//! and is named. So for each key, a source that is both live now and was live before keeps its access, and one that is
-//! neither gets none. The calls are those whose result is certain, else one Put of the live rules with our part undone.
+//! **Owns** the comparison of three states: the rules before the writes, the rules that they lead to, and the rules that are live
+//! now. Access that the writes opened is closed if it is open, access that they closed is opened if it is closed, and everything
+//! else stays and is reported. So for each key, a source that was live before and is live now keeps its access, and a source that
+//! neither was nor is gets none. The calls are safe ones, or else one Put of the live rules with these changes.
 //!
-//! **Does not** know who wrote, why it is undone, and whether the writes were carried out: it is given those that may have
-//! been. A write that was not carried out left nothing to undo, so that it does no harm to name it.
+//! **Does not** know why the writes are undone, or whether they were carried out: its input is all writes that may have been. It
+//! does no harm to undo a write that was not carried out.
 
 use std::collections::BTreeSet;
 
-use super::surgical::{self, Wanted, keys};
+use super::planner::keys;
+use super::surgical::{self, SurgicalChange};
 use super::{Call, InstancePlan};
 use crate::exposure::{self, Diff, Effective, Line};
 use crate::model::{
@@ -18,30 +19,29 @@ use crate::model::{
     Uncertain,
 };
 
-/// One write that may have been carried out.
+/// A write that may have been carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// The certain rules right before it.
+    /// The certain rules before the write.
     pub before: Firewall,
-    /// The rules that it leads to.
+    /// The rules after the write.
     pub after: Firewall,
 }
 
-/// How to undo the writes to one instance.
+/// The plan to undo the writes to one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undo {
-    /// The calls from what is live now, as an ordinary plan. It is refused where no permitted call can do it, and in sync
-    /// where nothing is left to undo.
+    /// The plan. It is refused if no permitted call can undo the writes, and in sync if there is nothing to undo.
     pub plan: InstancePlan,
-    /// How the rules then differ from those before the writes: somebody else did that, and it stays. In order of the keys.
-    pub left: Vec<String>,
-    /// What the writes opened and what stays open all the same, because rules of somebody else let the same sources in.
-    pub remains: Vec<Line>,
+    /// The differences that remain to the rules before the writes, which somebody else made. In order of keys.
+    pub foreign_differences: Vec<String>,
+    /// Access that the writes opened and that stays open through rules of somebody else.
+    pub still_open: Vec<Line>,
 }
 
-/// Undoes `steps`, in the order in which they were sent.
+/// Plans to undo `steps`, which are in the order in which they were sent.
 ///
-/// `before` is what was live before the first of them; its doubtful entries are not ours.
+/// `before` is the live firewall before the first of them; its uncertain entries are not from this run.
 pub fn undo(
     instance: &Instance,
     live: &LiveFirewall,
@@ -51,8 +51,8 @@ pub fn undo(
 ) -> Undo {
     let family = instance.address_type.client_family();
     let origin = steps.first().map_or(live.firewall(), |step| &step.before);
-    let ours = Ours::of(steps, family);
-    let target = if undisturbed(live.firewall(), steps, family) {
+    let ours = OwnChanges::of(steps, family);
+    let target = if is_undisturbed(live.firewall(), steps, family) {
         origin.clone()
     } else {
         ours.undone(live.firewall(), origin, family)
@@ -61,43 +61,46 @@ pub fn undo(
     let result = &plan.after;
     let means = |firewall: &Firewall| Effective::of(firewall, family);
     let opened = means(&ours.opened).difference(&means(origin));
-    let remains = Diff::gaining(&opened.intersection(&means(result)), family);
-    let remains = remains.lines().gained;
-    let mut left = differences(result, origin, family);
-    left.extend(doubtful(&plan, before));
-    if !left.is_empty() {
-        let text = format!("changed by somebody else, and left so: {}", left.join("; "));
+    let still_open = Diff::gaining(&opened.intersection(&means(result)), family);
+    let still_open = still_open.lines().gained;
+    let mut foreign_differences = differences(result, origin, family);
+    foreign_differences.extend(doubtful_differences(&plan, before));
+    if !foreign_differences.is_empty() {
+        let text = format!(
+            "changed by somebody else, and kept: {}",
+            foreign_differences.join("; ")
+        );
         plan.notes.push(Note { text, origin: None });
     }
-    plan.notes.extend(remains.iter().map(|line| Note {
+    plan.notes.extend(still_open.iter().map(|line| Note {
         text: format!("{line} stays open through rules that are not undone"),
         origin: None,
     }));
     Undo {
         plan,
-        left,
-        remains,
+        foreign_differences,
+        still_open,
     }
 }
 
-/// Entries that are no certain rules, and that came or went.
-fn doubtful(plan: &InstancePlan, before: &LiveFirewall) -> Vec<String> {
+/// The uncertain and unknown entries that were added or removed.
+fn doubtful_differences(plan: &InstancePlan, before: &LiveFirewall) -> Vec<String> {
     let entries = |live: &LiveFirewall| -> BTreeSet<PortState> {
         let uncertain = live.uncertain().iter();
         let uncertain = uncertain.map(|uncertain| uncertain.entry.clone());
         uncertain.chain(live.unknown().iter().cloned()).collect()
     };
     let (is, was) = (entries(&plan.before), entries(before));
-    let gone = was.difference(&is);
-    let gone = gone.map(|entry| format!("`{entry}` is gone, and cannot be written again"));
-    // A Put is only planned where it drops nothing but what is ours.
+    let removed = was.difference(&is);
+    let removed = removed.map(|entry| format!("`{entry}` is gone, and cannot be written again"));
+    // A Put is planned only if the entries that it drops are from this run.
     let puts = matches!(plan.calls.first(), Some(Call::Put { .. }));
-    let new = is.difference(&was).filter(|_| !puts);
-    let new = new.map(|entry| format!("`{entry}` is open, and cannot be read for certain"));
-    gone.chain(new).collect()
+    let added = is.difference(&was).filter(|_| !puts);
+    let added = added.map(|entry| format!("`{entry}` is open, and cannot be read for certain"));
+    removed.chain(added).collect()
 }
 
-/// What the rules are, where they are not what is wanted, as fragments: one for each key whose sources mean something else.
+/// The differences between the rules and the wanted rules, one fragment for each key whose sources differ in meaning.
 pub fn differences(is: &Firewall, wanted: &Firewall, family: Family) -> Vec<String> {
     let none = Sources::new();
     let fragment = |key: Key| {
@@ -117,15 +120,14 @@ pub fn differences(is: &Firewall, wanted: &Firewall, family: Family) -> Vec<Stri
     keys(is, wanted).into_iter().filter_map(fragment).collect()
 }
 
-/// What the writes did, key by key. No source of a key is in both.
-struct Ours {
+/// The access that the writes opened and closed, by key. No source of a key is in both.
+struct OwnChanges {
     opened: Firewall,
     closed: Firewall,
 }
 
-impl Ours {
-    /// The first write that touches a source of a key tells whether it was open before: what was opened and closed again
-    /// was closed, and the reverse.
+impl OwnChanges {
+    /// The first write that changes a source of a key decides whether the source was open before all writes.
     fn of(steps: &[Step], family: Family) -> Self {
         let mut ours = Self {
             opened: Firewall::new(),
@@ -150,7 +152,7 @@ impl Ours {
         ours
     }
 
-    /// The live rules without what was opened and with what was closed.
+    /// The live rules without the sources that were opened and with those that were closed.
     fn undone(&self, live: &Firewall, origin: &Firewall, family: Family) -> Firewall {
         let mut target = live.clone();
         let none = Sources::new();
@@ -159,14 +161,14 @@ impl Ours {
             let now = of(live);
             let mut wanted = exposure::subtract(&now, &of(&self.opened), family);
             wanted.extend(&of(&self.closed));
-            target.set(key, spelled(&wanted, &now, &of(origin), family));
+            target.set(key, keep_spelling(&wanted, &now, &of(origin), family));
         }
         target
     }
 }
 
-/// The same sources, in the spelling of what is live or was live before wherever that is possible.
-fn spelled(wanted: &Sources, now: &Sources, origin: &Sources, family: Family) -> Sources {
+/// The same sources, as far as possible in the spelling that is live or was live before.
+fn keep_spelling(wanted: &Sources, now: &Sources, origin: &Sources, family: Family) -> Sources {
     for known in [now, origin] {
         if exposure::means_same(wanted, known, family) {
             return known.clone();
@@ -180,9 +182,8 @@ fn spelled(wanted: &Sources, now: &Sources, origin: &Sources, family: Family) ->
     result
 }
 
-/// Whether the live rules mean a state that the writes alone lead through: then everything goes back to what it was, in
-/// whatever spelling it is now.
-fn undisturbed(live: &Firewall, steps: &[Step], family: Family) -> bool {
+/// Whether the live rules are a state that only the writes lead to, in any spelling. Then everything is restored.
+fn is_undisturbed(live: &Firewall, steps: &[Step], family: Family) -> bool {
     let Some(first) = steps.first() else {
         return false;
     };
@@ -190,7 +191,7 @@ fn undisturbed(live: &Firewall, steps: &[Step], family: Family) -> bool {
     for Step { before, after } in steps {
         let known = |state: &&Firewall| exposure::equivalent(state, before, family);
         if !states.iter().any(known) {
-            // Somebody wrote between two of ours.
+            // Somebody else wrote between two steps.
             return false;
         }
         states.push(after);
@@ -204,16 +205,16 @@ fn plan(
     instance: &Instance,
     live: &LiveFirewall,
     before: &LiveFirewall,
-    ours: &Ours,
+    ours: &OwnChanges,
     target: &Firewall,
     strategy: Strategy,
 ) -> InstancePlan {
-    // A doubtful entry for what we opened is our own, echoed in a way that cannot be read: only a Put takes it away.
+    // An uncertain entry with a key that the writes opened is their own rule, returned in an unreadable form. Only a Put removes it.
     let is_ours = |entry: &&Uncertain| {
         let opened = entry.key.is_some_and(|key| ours.opened.get(key).is_some());
         opened && !before.uncertain().contains(*entry)
     };
-    surgical::plan(&Wanted {
+    surgical::plan(&SurgicalChange {
         instance,
         live,
         target,

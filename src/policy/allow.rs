@@ -1,6 +1,6 @@
-//! `--allow NAME[=SELECTOR]`: consent to what a guard refuses, as it is typed.
+//! `--allow NAME[=SELECTOR]`: consent to a change that a guard refuses.
 //!
-//! Owns its spelling. Does not weigh the reason.
+//! Owns its syntax. Does not decide whether consent is needed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,24 +11,24 @@ use crate::model::{InstanceId, sanitize_line};
 use crate::plan::{GuardName, Override};
 use crate::strings;
 
-/// Consent, as it is typed: a guard, and the instances it is for.
+/// Consent on the command line: a guard, and the instances that it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allow {
-    /// Which guard.
+    /// The guard.
     pub guard: GuardName,
     /// Instances by `name`, `region/name` or `account/region/name`, with `*`, `?` and `[ab]`; `None` is the whole run.
     pub selector: Option<Pattern>,
 }
 
-/// Why a text is no consent.
+/// Why a text is not valid consent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AllowError {
-    /// No guard has this name. With the nearest one.
+    /// No guard has this name.
     #[error("there is no guard `{}`{}", sanitize_line(name), near.map_or_else(names, |near| format!("; did you mean `{near}`?")))]
     Guard {
-        /// As it was typed.
+        /// The unknown name.
         name: String,
-        /// What may have been meant.
+        /// The most similar name of a guard, if any.
         near: Option<&'static str>,
     },
     /// The selector is not a valid pattern.
@@ -37,9 +37,9 @@ pub enum AllowError {
         sanitize_line(selector)
     )]
     Selector {
-        /// As it was typed.
+        /// The invalid pattern.
         selector: String,
-        /// What is wrong with it.
+        /// Why it is not valid.
         why: String,
     },
 }
@@ -53,17 +53,17 @@ fn names() -> String {
 }
 
 impl Allow {
-    /// Whether it is for this instance.
+    /// Whether the consent is for this instance.
     pub fn covers(&self, id: &InstanceId) -> bool {
         self.selector
             .as_ref()
             .is_none_or(|selector| id.is_called(|name| selector.matches(name)))
     }
 
-    /// The consent of a plan, to be looked at again.
+    /// The consent that is part of a plan.
     ///
     /// # Errors
-    /// A selector that is not a valid pattern.
+    /// The selector is not a valid pattern.
     pub fn from_override(consent: &Override) -> Result<Self, AllowError> {
         let selector = consent.selector.as_deref().map(pattern).transpose()?;
         Ok(Self {
@@ -92,7 +92,7 @@ impl FromStr for Allow {
     }
 }
 
-/// As it is typed.
+/// `NAME` or `NAME=SELECTOR`.
 impl fmt::Display for Allow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { guard, selector } = self;
@@ -109,7 +109,7 @@ fn pattern(text: &str) -> Result<Pattern, AllowError> {
         why,
     };
     if text.is_empty() {
-        // An empty variable in a script must not be taken for a pattern that names nobody.
+        // An empty variable in a script must not become a pattern without instances.
         return Err(wrong("it is empty".to_owned()));
     }
     Pattern::new(text).map_err(|error| wrong(error.msg.to_owned()))
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_typed() {
+    fn consent_is_parsed() {
         for (text, shown) in [
             ("lockout", "lockout"),
             ("lockout=web-*", "lockout=web-*"),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn it_covers_by_name_with_or_without_region_and_account() {
+    fn consent_covers_names_with_or_without_region_and_account() {
         let mut id = InstanceId {
             account: None,
             region: "eu-central-1".into(),
@@ -194,7 +194,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_answered(text in any::<String>(), pattern in "[a*?\\[\\]!/=-]{0,12}") {
+        fn parser_does_not_panic(text in any::<String>(), pattern in "[a*?\\[\\]!/=-]{0,12}") {
             let _ = text.parse::<Allow>();
             let _ = format!("empty={pattern}").parse::<Allow>();
         }

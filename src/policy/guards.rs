@@ -1,15 +1,15 @@
-//! Guards: lock-out, blast radius, and firewalls that would let nobody in.
+//! Guards: checks of a change that need explicit consent to be passed.
 //!
 //! | guard | refuses |
 //! |---|---|
-//! | `lockout` | tcp/22 or tcp/3389, each by itself: somebody got in before, and nobody who did still does; or somebody who got in by a rule of `[guard] keep` no longer does |
-//! | `blast-radius` | more instances to change, or more rules to close, than `[guard]` says |
-//! | `empty` | an instance with rules would have none |
-//! | `changed-since` | on a way back: somebody else has changed the rules since the run that is undone |
+//! | `lockout` | that tcp/22 or tcp/3389 loses all sources that reached it before, or that a source loses access of `[guard] keep` |
+//! | `blast-radius` | more instances to change, or more rules to close, than `[guard]` permits |
+//! | `empty` | that an instance with rules would have none |
+//! | `changed-since` | in a rollback: that somebody else has changed the rules since the run that is rolled back |
 //!
-//! Lock-out and closed rules are judged on effective access, so that no spelling evades them. Lock-out is also judged on
-//! what an instance can really be reached by: sources of a family that it lacks count as nobody, and so do live entries that
-//! cannot be read for certain. What a lease granted that is over counts as closed already. Owns the judgement; does not change a plan, and to know who gave consent and why it was wise.
+//! **Owns** the decisions. Lockout and closed rules are decided on effective access, so that spelling cannot evade them. Lockout
+//! counts only sources that can reach the instance: not those of a family that it lacks, and not uncertain live entries. The access
+//! of an ended lease counts as closed already. **Does not** change a plan, or know who gave consent.
 
 mod closing;
 mod granted;
@@ -26,39 +26,39 @@ use crate::model::{Code, Guard, InstanceId};
 use crate::plan::{GuardName, InstancePlan, Override, Plan, Verdict};
 use crate::strings::count;
 
-/// What a guard refuses.
+/// The refusal of a guard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Refusal {
-    /// Which guard.
+    /// The guard.
     pub guard: GuardName,
-    /// Its code.
+    /// The code of the guard.
     #[cfg_attr(test, schemars(with = "String"))]
     pub code: Code,
-    /// On which instance; `None` is the whole run.
+    /// The instance; `None` is the whole run.
     pub instance: Option<InstanceId>,
-    /// What exactly, as a sentence fragment.
+    /// The reason, as a sentence fragment.
     pub reason: String,
-    /// How to say that it is meant.
+    /// How to give consent.
     pub hint: String,
 }
 
-/// What the guards say of a plan.
+/// The decisions of all guards on a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Judgement {
-    /// What is refused and was not allowed: by instance, then the run as a whole. None: the plan may be carried out.
+    /// The refusals without consent, by instance, then of the whole run. If there are none, the plan may be carried out.
     pub refusals: Vec<Refusal>,
-    /// The consent that was needed, to become part of the plan; in the order in which it was given.
+    /// The consent that was needed, which becomes part of the plan, in the order in which it was given.
     pub used: Vec<Override>,
-    /// The consent that nothing needed.
+    /// The consent that was not needed.
     pub unneeded: Vec<Allow>,
 }
 
-/// Judges a plan.
+/// Checks a plan.
 ///
-/// `scope` is the number of instances declared in all, before anything was narrowed. `reason` is why consent is given; it
-/// becomes part of each override that is needed.
+/// `scope` is the number of all declared instances, before any restriction. `reason` is the reason of the consent; it becomes part
+/// of each override that is needed.
 pub fn judge(
     plan: &Plan,
     guard: &Guard,
@@ -69,8 +69,8 @@ pub fn judge(
     judge_undo(plan, guard, scope, &BTreeMap::new(), allowed, reason)
 }
 
-/// Judges a plan that undoes a run. `changed` are the instances that somebody else has changed since, with what is
-/// different.
+/// Checks a plan that rolls back a run. `changed` are the instances that somebody else has changed since then, with the
+/// difference.
 pub fn judge_undo(
     plan: &Plan,
     guard: &Guard,
@@ -121,7 +121,7 @@ pub fn judge_undo(
             refuse(GuardName::ChangedSince, reason);
         }
     }
-    let most = guard.most_instances(scope);
+    let most = guard.instance_limit(scope);
     let instances = consents.excess(&changing, most, |_| 1);
     refusals.extend(instances.map(|excess| excess.refusal("instance", "change")));
     let rules = consents.excess(&changing, guard.max_closed, closing::closed);
@@ -131,15 +131,15 @@ pub fn judge_undo(
     consents.judgement(refusals, reason)
 }
 
-/// What the guards refuse in a finished plan, and its own overrides do not allow. A plan that was judged has nothing.
+/// The refusals of the guards in a finished plan that its own overrides do not permit. A plan that was checked has none.
 pub fn lint(plan: &Plan, guard: &Guard, scope: usize) -> Vec<Refusal> {
-    // Consent that cannot be read is none.
+    // Consent that cannot be parsed does not count.
     let allowed: Vec<Allow> = plan
         .overrides
         .iter()
         .filter_map(|consent| Allow::from_override(consent).ok())
         .collect();
-    // Whether somebody changed it since is not seen in a plan, and its executor writes to nothing that has changed.
+    // A plan does not say what others changed since then, but its executor does not write to changed instances.
     judge(plan, guard, scope, &allowed, "").refusals
 }
 
@@ -168,11 +168,11 @@ fn hint(guard: GuardName, selector: Option<&str>) -> String {
     format!("if that is meant: `--allow {guard}{selector} --reason \"…\"`")
 }
 
-/// More than one run may change.
+/// A number of instances or rules above a limit.
 struct Excess {
-    /// What no consent covers.
+    /// The number without consent.
     rest: usize,
-    /// What some consent covers.
+    /// The number with consent.
     allowed: usize,
     most: usize,
 }
@@ -199,14 +199,14 @@ impl Excess {
     }
 }
 
-/// Which of the given consents were needed.
+/// The given consents, and which of them were needed.
 struct Consents<'a> {
     allowed: &'a [Allow],
     used: Vec<bool>,
 }
 
 impl Consents<'_> {
-    /// Whether any covers this; all that do were needed.
+    /// Whether any consent covers this; all that do are marked as needed.
     fn cover(&mut self, guard: GuardName, id: &InstanceId) -> bool {
         let mut covered = false;
         for (allow, used) in self.allowed.iter().zip(&mut self.used) {
@@ -218,7 +218,7 @@ impl Consents<'_> {
         covered
     }
 
-    /// What is too much where each instance counts for its size, and consent takes it out of the count.
+    /// The excess over the limit, if each instance counts with its size and instances with consent do not count.
     fn excess(
         &mut self,
         changing: &[&InstancePlan],
@@ -260,7 +260,7 @@ impl Consents<'_> {
                     .map(|selector| selector.as_str().to_owned()),
                 reason: reason.to_owned(),
             };
-            // The same consent given twice is one.
+            // The same consent may be given twice.
             if !judgement.used.contains(&consent) {
                 judgement.used.push(consent);
             }

@@ -1,13 +1,13 @@
-//! Policies, decided on effective access: who gets in and should not, and who should and does not.
+//! Policies: checks of effective access.
 //!
-//! Since it is access that is judged and not the text of rules, neither splitting a network or a range of ports nor
-//! spreading them over several rules evades a policy. What a live entry that cannot be read for certain may open counts
-//! where access is forbidden, as possible, and does not count where it is required.
+//! Policies check access and not the text of rules, so splitting networks or port ranges, or spreading them over several rules, does
+//! not evade a policy. The access that an uncertain live entry may give counts as a possible violation where it is forbidden, and
+//! does not count where access is required.
 //!
-//! A violation is *introduced* where the plan opens what the live rules, as far as they are certain, did not open, or
-//! closes what they did. Introduced under `deny` it refuses the plan, which therefore is neither applied nor written to
-//! a file; so a plan file was never refused, and its executor need not know policies. What exists already refuses
-//! nothing: a change that does not widen it goes through. Owns the judgement and its wording; does not change a plan.
+//! A violation is *introduced* if the plan opens access that the certain live rules do not give, or closes access that they give. An
+//! introduced violation of a policy with `deny` refuses the plan, which is then neither applied nor written to a file; so an
+//! executor of plan files need not know policies. An existing violation refuses nothing. Owns the decisions and their
+//! wording; does not change a plan.
 
 mod declared;
 mod demand;
@@ -33,18 +33,18 @@ use crate::model::{
 };
 use crate::plan::{InstancePlan, Plan, Verdict};
 
-/// Where a violation is.
+/// The subject of a violation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Subject {
-    /// On an instance.
+    /// An instance.
     Instance(InstanceId),
-    /// On every instance that this table of the configuration takes, such as `groups.web`.
+    /// Every instance of this table of the configuration, such as `groups.web`.
     Table(String),
 }
 
-/// How it is there.
+/// How a violation occurs.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr,
 )]
@@ -52,46 +52,46 @@ pub enum Subject {
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Occurrence {
-    /// The plan brings it about.
+    /// The plan causes it.
     Introduced,
-    /// It is live, and the plan leaves it.
+    /// It is live, and the plan does not remove it.
     Existing,
-    /// It is live.
+    /// It is live; no plan was considered.
     Live,
-    /// It is declared.
+    /// It is in the declared rules; live rules were not considered.
     Declared,
 }
 
 impl Occurrence {
-    /// The one word for it in documents.
+    /// Its name in documents.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// What is wrong with the access.
+/// The kind of violation.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr,
 )]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
-pub enum Kind {
-    /// Somebody gets in and should not.
+pub enum ViolationKind {
+    /// Access that is forbidden.
     Excess,
-    /// Somebody may get in, by a live entry that cannot be read for certain, and should not.
+    /// Access that is forbidden, and that an uncertain live entry may give.
     Possible,
-    /// Somebody should get in and does not.
+    /// Access that is required and missing.
     Missing,
 }
 
-impl Kind {
-    /// The one word for it in documents.
+impl ViolationKind {
+    /// Its name in documents.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// The word for access of it in texts.
+    /// The adjective for the access in texts.
     pub fn state(self) -> &'static str {
         match self {
             Self::Excess => "open",
@@ -100,7 +100,7 @@ impl Kind {
         }
     }
 
-    /// What a witness of it does, before the name of a port.
+    /// The verb for the witness in texts, before the name of a port.
     pub fn verb(self) -> &'static str {
         match self {
             Self::Excess => "gets in at",
@@ -110,91 +110,91 @@ impl Kind {
     }
 }
 
-/// One packet that shows it.
+/// An example packet of a violation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Witness {
     /// An address or an alias.
     pub source: String,
-    /// Where, such as `tcp/22`.
+    /// The port or ICMP message, such as `tcp/22`.
     pub what: String,
 }
 
-/// A policy that does not hold.
+/// A violation of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Violation {
-    /// Its id.
+    /// The name of the policy.
     pub policy: String,
-    /// The code of all policies.
+    /// The code of violations.
     #[cfg_attr(test, schemars(with = "String"))]
     pub code: Code,
-    /// What follows.
+    /// The consequence.
     pub severity: PolicySeverity,
-    /// How it is there.
+    /// How the violation occurs.
     pub seen: Occurrence,
-    /// Where.
+    /// The instance or table.
     #[serde(flatten)]
     pub on: Subject,
-    /// What is wrong, as a sentence fragment that names the witness.
+    /// The violation, as a sentence fragment that names the witness.
     pub reason: String,
-    /// Somebody who gets in and should not, or should and does not.
+    /// An example of the access.
     pub witness: Witness,
-    /// Whether access is too much, perhaps too much, or missing.
-    pub kind: Kind,
-    /// All that gets in and should not, or should and does not.
+    /// Whether access is forbidden, possibly forbidden, or missing.
+    pub kind: ViolationKind,
+    /// All of the access.
     pub access: Vec<Exposed>,
-    /// The rules that open it, the widest first; none where no rule is to blame.
+    /// The lines of the rules that open it, the widest first; none if no declared rule does.
     pub lines: Vec<Origin>,
-    /// Where the policy is declared; `None` for a built-in one.
+    /// The line that declares the policy; `None` for a built-in policy.
     pub declared: Option<Origin>,
-    /// What to do.
+    /// What to do about it.
     pub hint: String,
 }
 
 impl Violation {
-    /// Whether it stands in the way of the plan that it was found in.
+    /// Whether it refuses the plan.
     pub fn refuses(&self) -> bool {
         self.severity == PolicySeverity::Deny && self.seen == Occurrence::Introduced
     }
 
-    /// Those that refuse first, then by severity, how they are there, policy and place.
+    /// Refusing violations first, then by severity, occurrence, policy and subject.
     pub fn order(&self, other: &Self) -> Ordering {
         let rank = |v: &Self| (!v.refuses(), v.severity, v.seen);
         (rank(self), &self.policy, &self.on).cmp(&(rank(other), &other.policy, &other.on))
     }
 }
 
-/// Which rules of a plan are judged.
+/// The rules of a plan that are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JudgedRules {
-    /// Those that result.
+    /// The rules after the plan.
     Result,
-    /// Those that are live.
+    /// The live rules.
     Live,
 }
 
-/// What the policies say.
+/// The results of all policies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// Those that refuse first, then by severity, how they are there, policy and place.
+    /// The violations: refusing ones first, then by severity, occurrence, policy and subject.
     pub violations: Vec<Violation>,
-    /// Rules with a waiver that nothing needed.
+    /// Notes on waivers that are not needed.
     pub unused: Vec<Note>,
-    /// The ids of the policies that cannot be decided without the instances, in order; only of what is declared.
+    /// The names of the policies that cannot be decided without the instances, in order; only for declared tables.
     pub undecided: Vec<String>,
 }
 
-/// Judges every instance of a plan that could be read.
+/// Checks every instance of a plan.
 pub fn policies(plan: &Plan, desired: &Desired, state: JudgedRules) -> Findings {
     let policies = &desired.policies;
     let mut found = Findings::default();
-    let mut waived = Waived::default();
-    let mut trials = BTreeMap::new();
-    // Of each that several instances share, what was said of the last of them: the next is mostly just like it.
-    let mut latest: BTreeMap<*const DesiredInstance, Judged> = BTreeMap::new();
+    let mut waived = WaiverUse::default();
+    let mut compiled_policies = BTreeMap::new();
+    // Instances that share their desired state are often alike, so the result of the last one is reused if possible.
+    let mut latest: BTreeMap<*const DesiredInstance, CheckedInstance> = BTreeMap::new();
     for instance in &plan.instances {
         let id = &instance.instance.id;
         let Some(wanted) = desired.instances.get(id) else {
@@ -212,26 +212,26 @@ pub fn policies(plan: &Plan, desired: &Desired, state: JudgedRules) -> Findings 
             continue;
         }
         let waivers = policies.waivers.get(id).map_or(&[][..], Vec::as_slice);
-        waived.judged(waivers);
-        let place = Place {
+        waived.add(waivers);
+        let place = CheckTarget {
             on: Subject::Instance(id.clone()),
             rules: &wanted.rules,
             waivers,
             mode: Some(wanted.mode),
             plan: Some(instance),
         };
-        let mut sides = Sides::new(instance, state);
+        let mut comparison = Comparison::new(instance, state);
         if !waivers.is_empty() {
-            sides.undeclared = Undeclared::of(instance, wanted, state);
+            comparison.undeclared = UndeclaredAccess::of(instance, wanted, state);
         }
         let families = &instance.instance.address_type;
-        let trials = trials
+        let compiled_policies = compiled_policies
             .entry(families)
             .or_insert_with(|| CompiledPolicy::all(policies, families));
-        for trial in concerned.iter().map(|policy| &trials[*policy]) {
-            place.judge(trial, &sides, &mut found.violations, &mut waived);
+        for compiled in concerned.iter().map(|policy| &compiled_policies[*policy]) {
+            place.judge(compiled, &comparison, &mut found.violations, &mut waived);
         }
-        let judged = Judged {
+        let judged = CheckedInstance {
             plan: instance,
             concerned,
             violations: from..found.violations.len(),
@@ -239,14 +239,14 @@ pub fn policies(plan: &Plan, desired: &Desired, state: JudgedRules) -> Findings 
         latest.insert(Arc::as_ptr(wanted), judged);
     }
     if state == JudgedRules::Result {
-        found.unused = waived.unused(&plan_waivers(plan, policies));
+        found.unused = waived.unused(&waivers_of_unchecked_instances(plan, policies));
     }
     found.sort();
     found
 }
 
 impl Findings {
-    /// Whether any of it stands in the way of the plan.
+    /// Whether any violation refuses the plan.
     pub fn refuse(&self) -> bool {
         self.violations.iter().any(Violation::refuses)
     }
@@ -256,17 +256,17 @@ impl Findings {
     }
 }
 
-/// An instance that was judged.
-struct Judged<'a> {
+/// An instance that was checked.
+struct CheckedInstance<'a> {
     plan: &'a InstancePlan,
-    /// The policies that speak of it.
+    /// The policies that apply to it.
     concerned: Vec<usize>,
-    /// Which of the violations found are its own.
+    /// Its part of the list of violations.
     violations: Range<usize>,
 }
 
-impl Judged<'_> {
-    /// Whether the same is to be said of another instance of which the same is wanted.
+impl CheckedInstance<'_> {
+    /// Whether another instance with the same desired state has the same violations.
     fn holds_for(&self, other: &InstancePlan, concerned: &[usize]) -> bool {
         let this = self.plan;
         self.concerned == concerned
@@ -277,27 +277,28 @@ impl Judged<'_> {
     }
 }
 
-/// What is judged, and with what it is compared.
-struct Sides {
-    /// What was let in for certain.
+/// The access that is checked, and the access that it is compared with.
+struct Comparison {
+    /// The certain access before.
     before: Effective,
+    /// The access to check.
     after: Reach,
-    /// What is there for those who must get in, where that is more than the certain part of `after`.
-    beside: Option<Effective>,
-    /// What is new on the one side, and the rest.
+    /// The access that satisfies requirements, if it is more than the certain part of `after`.
+    satisfying: Option<Effective>,
+    /// The occurrence of new violations, and of the others.
     seen: (Occurrence, Occurrence),
-    /// Needed only where there are waivers.
-    undeclared: Undeclared,
+    /// The access of undeclared rules; set only if there are waivers.
+    undeclared: UndeclaredAccess,
 }
 
-/// What rules let in that are not in the configuration.
+/// The access of rules that are not in the configuration.
 #[derive(Default)]
-struct Undeclared {
+struct UndeclaredAccess {
     before: Effective,
     after: Effective,
 }
 
-impl Undeclared {
+impl UndeclaredAccess {
     fn of(plan: &InstancePlan, wanted: &DesiredInstance, state: JudgedRules) -> Self {
         let lines = wanted.rules.iter().chain(&wanted.expired);
         let declared: BTreeSet<Key> = lines.map(|rule| rule.key).collect();
@@ -316,7 +317,7 @@ impl Undeclared {
     }
 }
 
-/// Whether what results is what the plan says, rather than what is live.
+/// Whether the plan leads to `after`, so that it is not the live rules that stay.
 fn is_written(plan: &InstancePlan) -> bool {
     matches!(
         plan.verdict,
@@ -324,7 +325,7 @@ fn is_written(plan: &InstancePlan) -> bool {
     )
 }
 
-impl Sides {
+impl Comparison {
     fn new(plan: &InstancePlan, state: JudgedRules) -> Self {
         let live = plan.reach_before();
         if state == JudgedRules::Live || !is_written(plan) {
@@ -335,14 +336,14 @@ impl Sides {
             return Self {
                 before: live.certain.clone(),
                 after: live,
-                beside: None,
+                satisfying: None,
                 seen: (seen, seen),
-                undeclared: Undeclared::default(),
+                undeclared: UndeclaredAccess::default(),
             };
         }
-        // Mostly nothing changes, and to work it out anew for ten thousand instances takes its time.
+        // Usually nothing changes, and computing this for ten thousand instances takes long.
         let is_same = plan.after == *plan.before.firewall()
-            && (plan.before.is_certain() || plan.doubt_stays());
+            && (plan.before.is_certain() || plan.has_remaining_doubt());
         let after = if is_same {
             live.clone()
         } else {
@@ -351,98 +352,98 @@ impl Sides {
         Self {
             before: live.certain,
             after,
-            beside: None,
+            satisfying: None,
             seen: (Occurrence::Introduced, Occurrence::Existing),
-            undeclared: Undeclared::default(),
+            undeclared: UndeclaredAccess::default(),
         }
     }
 
-    /// Those who get in for certain, of those who must.
-    fn there(&self) -> &Effective {
-        self.beside.as_ref().unwrap_or(&self.after.certain)
+    /// The access that satisfies requirements.
+    fn satisfying(&self) -> &Effective {
+        self.satisfying.as_ref().unwrap_or(&self.after.certain)
     }
 }
 
-/// What is judged at once.
-struct Place<'a> {
+/// One instance or table that is checked.
+struct CheckTarget<'a> {
     on: Subject,
     rules: &'a [Rule],
     waivers: &'a [Waiver],
-    /// `None` where it is not known to be one instance.
+    /// `None` for a table.
     mode: Option<Mode>,
-    /// What is planned for it, where anything is.
+    /// The plan of the instance, if there is one.
     plan: Option<&'a InstancePlan>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> CheckTarget<'a> {
     fn judge(
         &self,
         CompiledPolicy { policy, demands }: &CompiledPolicy<'_>,
-        sides: &Sides,
+        comparison: &Comparison,
         violations: &mut Vec<Violation>,
-        waived: &mut Waived<'a>,
+        waived: &mut WaiverUse<'a>,
     ) {
-        let family = sides.after.family;
+        let family = comparison.after.family;
         let waivers = self.waivers.iter();
         let waivers = waivers.filter(|waiver| waiver.policies.contains(&policy.id));
-        // What was in by leave of a waiver is no precedent for a rule without one, be the waiver in force or over.
-        let excused = opened(waivers.clone(), family).difference(&sides.undeclared.before);
+        // Access that a waiver exempted, ended or not, does not count as existing for a rule without a waiver.
+        let excused = opened(waivers.clone(), family).difference(&comparison.undeclared.before);
         let waivers: Vec<&'a Waiver> = waivers.filter(|waiver| waiver.in_force).collect();
         let excepted = excepted(self.rules, &waivers, family);
-        let excepted = excepted.without(&sides.undeclared.after);
-        for (demand, tried) in demands {
-            let all = if tried.is_required() {
-                tried.broken(sides.there())
+        let excepted = excepted.without(&comparison.undeclared.after);
+        for (demand, compiled) in demands {
+            let all = if compiled.is_required() {
+                compiled.broken(comparison.satisfying())
             } else {
-                tried.broken(&sides.after.possible)
+                compiled.broken(&comparison.after.possible)
             };
             if all.is_empty() {
                 continue;
             }
-            let found = if tried.is_required() {
-                let was = tried.broken(&sides.before);
+            let found = if compiled.is_required() {
+                let was = compiled.broken(&comparison.before);
                 Breach {
                     all: all.clone(),
                     certain: all,
                     was,
                 }
             } else {
-                waived.used(&policy.id, &waivers, &all, family);
+                waived.mark_used(&policy.id, &waivers, &all, family);
                 let without =
-                    |access: &Effective, those: &Effective| tried.broken(&access.without(those));
+                    |access: &Effective, those: &Effective| compiled.broken(&access.without(those));
                 Breach {
-                    all: without(&sides.after.possible, &excepted),
-                    certain: without(&sides.after.certain, &excepted),
-                    was: without(&sides.before, &excused),
+                    all: without(&comparison.after.possible, &excepted),
+                    certain: without(&comparison.after.certain, &excepted),
+                    was: without(&comparison.before, &excused),
                 }
             };
             let evidence = Evidence {
                 place: self,
                 policy,
                 demand,
-                before: &sides.before,
-                after: &sides.after,
+                before: &comparison.before,
+                after: &comparison.after,
                 waivers: &waivers,
             };
-            for (seen, kind, access) in found.parts(sides.seen, tried.is_required()) {
+            for (seen, kind, access) in found.parts(comparison.seen, compiled.is_required()) {
                 violations.push(evidence.violation(seen, kind, &access));
             }
         }
     }
 }
 
-/// What the rules of waivers open together.
+/// The access of the rules with these waivers together.
 fn opened<'w>(waivers: impl Iterator<Item = &'w Waiver>, family: Family) -> Effective {
     Effective::of_rules(waivers.map(|waiver| (&waiver.key, &waiver.sources)), family)
 }
 
-/// Whether a rule is one of those with these waivers.
+/// Whether a rule has one of these waivers.
 fn is_waived(rule: &Rule, waivers: &[&Waiver]) -> bool {
     let mut waivers = waivers.iter();
     waivers.any(|waiver| waiver.key == rule.key && waiver.origin == rule.declared.origin)
 }
 
-/// What these waivers of a policy except of what the rules open: only what no rule without such a waiver opens too.
+/// The access that these waivers exempt: the access of their rules, except what a rule without such a waiver gives too.
 fn excepted(rules: &[Rule], waivers: &[&Waiver], family: Family) -> Effective {
     if waivers.is_empty() {
         return Effective::default();
@@ -452,24 +453,24 @@ fn excepted(rules: &[Rule], waivers: &[&Waiver], family: Family) -> Effective {
     opened(waivers.iter().copied(), family).difference(&Effective::of_rules(others, family))
 }
 
-/// What breaks a demand, without what is excepted.
+/// The access that violates a demand, without exempted access.
 struct Breach {
-    /// At most.
+    /// Possible violations, including the certain ones.
     all: Effective,
-    /// For certain.
+    /// Certain violations.
     certain: Effective,
-    /// For certain, before.
+    /// Certain violations before.
     was: Effective,
 }
 
 impl Breach {
-    /// What is to be told apart. What is not certain cannot excuse what is opened now, and what stays uncertain is no deed of
-    /// the plan.
+    /// Splits the access by occurrence and kind. Uncertain access before does not count as existing, and uncertain access after is
+    /// never introduced by the plan.
     fn parts(
         self,
         (new, old): (Occurrence, Occurrence),
         missing: bool,
-    ) -> Vec<(Occurrence, Kind, Effective)> {
+    ) -> Vec<(Occurrence, ViolationKind, Effective)> {
         let Self { all, certain, was } = self;
         let introduced = if new == old {
             Effective::default()
@@ -478,25 +479,29 @@ impl Breach {
         };
         let possible = all.difference(&certain);
         let rest = certain.difference(&introduced);
-        let kind = if missing { Kind::Missing } else { Kind::Excess };
+        let kind = if missing {
+            ViolationKind::Missing
+        } else {
+            ViolationKind::Excess
+        };
         let mut parts = vec![
             (new, kind, introduced),
             (old, kind, rest),
-            (old, Kind::Possible, possible),
+            (old, ViolationKind::Possible, possible),
         ];
         parts.retain(|(.., access)| !access.is_empty());
         parts
     }
 }
 
-/// Which waivers were needed.
+/// Records which waivers were needed.
 #[derive(Default)]
-struct Waived<'a> {
+struct WaiverUse<'a> {
     all: BTreeMap<(&'a Origin, &'a str), bool>,
 }
 
-impl<'a> Waived<'a> {
-    fn judged(&mut self, waivers: &'a [Waiver]) {
+impl<'a> WaiverUse<'a> {
+    fn add(&mut self, waivers: &'a [Waiver]) {
         for waiver in waivers.iter().filter(|waiver| waiver.in_force) {
             for id in &waiver.policies {
                 self.all.entry((&waiver.origin, id)).or_default();
@@ -504,7 +509,13 @@ impl<'a> Waived<'a> {
         }
     }
 
-    fn used(&mut self, policy: &str, waivers: &[&'a Waiver], broken: &Effective, family: Family) {
+    fn mark_used(
+        &mut self,
+        policy: &str,
+        waivers: &[&'a Waiver],
+        broken: &Effective,
+        family: Family,
+    ) {
         for waiver in waivers {
             let opens = Effective::of_rules([(&waiver.key, &waiver.sources)], family);
             if opens.intersection(broken).is_empty() {
@@ -517,7 +528,7 @@ impl<'a> Waived<'a> {
         }
     }
 
-    /// Notes on those that nothing needed, but for rules that also hold where nobody looked.
+    /// Notes on the waivers that were not needed, except those of rules that other instances have too.
     fn unused(&self, unseen: &BTreeSet<&Origin>) -> Vec<Note> {
         let idle = self
             .all
@@ -531,8 +542,8 @@ impl<'a> Waived<'a> {
     }
 }
 
-/// The rules with a waiver on instances that are not judged.
-fn plan_waivers<'a>(plan: &Plan, policies: &'a Policies) -> BTreeSet<&'a Origin> {
+/// The lines of rules with a waiver on instances that the plan does not contain.
+fn waivers_of_unchecked_instances<'a>(plan: &Plan, policies: &'a Policies) -> BTreeSet<&'a Origin> {
     let judged: BTreeSet<&InstanceId> = plan.instances.iter().map(|i| &i.instance.id).collect();
     let others = policies
         .waivers

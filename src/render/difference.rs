@@ -14,7 +14,8 @@ use super::json::{Problem, Run};
 use super::names::{self, Names};
 use super::words::{count, sanitize};
 use crate::exposure::{
-    Compared, ComparisonSubject, Direction, Doubtful, Line, RuleRef, Side, Which,
+    Compared, ComparedDocument, ComparisonSubject, Direction, DocumentFirewall, Doubtful, Line,
+    RuleRef,
 };
 use crate::model::{Key, Sources};
 
@@ -171,8 +172,8 @@ pub(super) fn one_sentence(blocks: &[Block<'_>], equal: usize) -> Option<String>
 fn undeclared(all: &[Compared]) -> String {
     let mut text = String::new();
     for (which, consequence) in [
-        (Which::Old, ""),
-        (Which::New, ", so what is live there stays"),
+        (ComparedDocument::Old, ""),
+        (ComparedDocument::New, ", so what is live there stays"),
     ] {
         let those = all.iter().filter(|c| c.undeclared == Some(which));
         let subjects: Vec<&ComparisonSubject> = those.map(|compared| &compared.subject).collect();
@@ -290,8 +291,8 @@ pub(super) fn clauses(compared: &Compared, Vocabulary { old, new }: Vocabulary<'
     ));
     clauses.extend(compared.doubts().map(|(which, doubt)| {
         let names = match which {
-            Which::Old => [old, new],
-            Which::New => [new, old],
+            ComparedDocument::Old => [old, new],
+            ComparedDocument::New => [new, old],
         };
         in_doubt(which, doubt, names)
     }));
@@ -299,7 +300,7 @@ pub(super) fn clauses(compared: &Compared, Vocabulary { old, new }: Vocabulary<'
 }
 
 /// What an entry that cannot be read for certain may let in.
-fn in_doubt(which: Which, doubt: &Doubtful, names: [&Names; 2]) -> Clause {
+fn in_doubt(which: ComparedDocument, doubt: &Doubtful, names: [&Names; 2]) -> Clause {
     let Doubtful {
         entry,
         why,
@@ -323,7 +324,7 @@ fn in_doubt(which: Which, doubt: &Doubtful, names: [&Names; 2]) -> Clause {
     }
 }
 
-fn of_side(lines: &[Line], side: &Side, way: Way, names: [&Names; 2]) -> Vec<Clause> {
+fn of_side(lines: &[Line], side: &DocumentFirewall, way: Way, names: [&Names; 2]) -> Vec<Clause> {
     let mut merged: Vec<(&Sources, Clause)> = Vec::new();
     for line in lines {
         let what = names::what(&line.what, names);
@@ -348,7 +349,7 @@ fn of_side(lines: &[Line], side: &Side, way: Way, names: [&Names; 2]) -> Vec<Cla
 }
 
 /// Where the rules behind a line stand; a rule without a place is named by what it opens, where that is not the same.
-fn causes(line: &Line, side: &Side) -> Vec<String> {
+fn causes(line: &Line, side: &DocumentFirewall) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let shown = |said: &RuleRef| match (&said.origin, &said.why) {
         (Some(origin), Some(why)) => Some(format!(

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::names::{self, Names};
 use super::words::sanitize;
-use crate::exposure::{Diff, Doubtful, Effective, Line, Reach, RuleRef, Side};
+use crate::exposure::{Diff, DocumentFirewall, Doubtful, Effective, Line, Reach, RuleRef};
 use crate::model::{InstanceId, Mode, Origin, Site, Sources, Unreadable};
 use crate::plan::StillOpen;
 
@@ -27,10 +27,10 @@ pub struct Explanation<'a> {
     /// The packets that were asked for.
     pub asked: &'a Effective,
     /// The live rules.
-    pub live: Result<&'a Side, &'a Unreadable>,
+    pub live: Result<&'a DocumentFirewall, &'a Unreadable>,
     /// The rules that must result; `None` where nothing declares the instance. In additive mode the live rules that stay are
     /// among them, without a line.
-    pub desired: Option<&'a Side>,
+    pub desired: Option<&'a DocumentFirewall>,
     /// Why it is not known what is declared, where it is not.
     pub undecided: Option<&'a Unreadable>,
     /// What of these must go and stays, since it is open through rules that are not ours.
@@ -77,7 +77,7 @@ impl Allowed {
 }
 
 impl Explanation<'_> {
-    fn allowed(&self, side: &Side) -> Allowed {
+    fn allowed(&self, side: &DocumentFirewall) -> Allowed {
         let Reach {
             certain, possible, ..
         } = &side.reach;
@@ -145,13 +145,13 @@ impl Explanation<'_> {
     }
 
     /// The part of the question that gets in for certain.
-    pub(super) fn part(&self, side: &Side) -> Vec<Line> {
+    pub(super) fn part(&self, side: &DocumentFirewall) -> Vec<Line> {
         let part = side.reach.certain.intersection(self.asked);
         Diff::gaining(&part, side.reach.family).lines().gained
     }
 
     /// The part that gets in perhaps, with the entries that are in doubt.
-    pub(super) fn perhaps<'s>(&self, side: &'s Side) -> Vec<(Line, &'s Doubtful)> {
+    pub(super) fn perhaps<'s>(&self, side: &'s DocumentFirewall) -> Vec<(Line, &'s Doubtful)> {
         let family = side.reach.family;
         let lines = |doubt: &'s Doubtful| {
             let part = doubt.effective(family).intersection(self.asked);
@@ -226,7 +226,7 @@ fn body(all: &[&Explanation<'_>], has_places: bool) -> String {
         Ok(side) => {
             let _ = writeln!(text, "  live:{}", of.words(live));
             let sides = all.iter().filter_map(|one| one.live.ok());
-            let sides: Vec<&Side> = sides.filter(|_| has_places).collect();
+            let sides: Vec<&DocumentFirewall> = sides.filter(|_| has_places).collect();
             lines(&mut text, of, side, &sides, "rule");
         }
     }
@@ -242,7 +242,7 @@ fn body(all: &[&Explanation<'_>], has_places: bool) -> String {
         Some(side) => {
             let _ = writeln!(text, "  desired{}:{}", of.additive(), of.words(desired));
             let sides = all.iter().filter_map(|one| one.desired);
-            let sides: Vec<&Side> = sides.filter(|_| has_places).collect();
+            let sides: Vec<&DocumentFirewall> = sides.filter(|_| has_places).collect();
             lines(&mut text, of, side, &sides, "live rule");
         }
     }
@@ -253,7 +253,13 @@ fn body(all: &[&Explanation<'_>], has_places: bool) -> String {
 }
 
 /// The part of the question that gets in, with the rules of all `sides`; `rule` is what a rule without a line is.
-fn lines(text: &mut String, of: &Explanation<'_>, side: &Side, sides: &[&Side], rule: &str) {
+fn lines(
+    text: &mut String,
+    of: &Explanation<'_>,
+    side: &DocumentFirewall,
+    sides: &[&DocumentFirewall],
+    rule: &str,
+) {
     let names = [of.names, of.names];
     let said = |line: &Line| {
         let what = names::what(&line.what, names);
@@ -417,7 +423,11 @@ fn answer<'a>(of: &'a Explanation<'a>) -> Answer<'a> {
     }
 }
 
-fn state<'a>(of: &Explanation<'_>, side: &'a Side, allowed: Option<Allowed>) -> State<'a> {
+fn state<'a>(
+    of: &Explanation<'_>,
+    side: &'a DocumentFirewall,
+    allowed: Option<Allowed>,
+) -> State<'a> {
     let because = |said: &'a RuleRef| Because {
         rule: said.key.to_string(),
         origin: said.origin.as_ref(),

@@ -224,7 +224,11 @@ fn gains(plan: &Plan) -> BTreeMap<Gain<'_>, Vec<&InstanceId>> {
                 continue;
             };
             let what = sanitize(&change.key.to_string());
-            let gain = (&cause.origin, what, sanitize(&exposure::who(&gained)));
+            let gain = (
+                &cause.origin,
+                what,
+                sanitize(&exposure::format_sources(&gained)),
+            );
             gains.entry(gain).or_default().push(&instance.instance.id);
         }
     }

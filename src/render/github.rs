@@ -62,7 +62,7 @@ pub(crate) fn compared(of: &Comparison<'_>) -> String {
         for line in compared.diff.lines().gained {
             for said in compared.after.causes(&line) {
                 let Some(origin) = &said.origin else { continue };
-                let who = exposure::who(&line.sources);
+                let who = exposure::format_sources(&line.sources);
                 let finding = opened(compared, &line.what, &who, origin);
                 // Rules that several instances share would say the same again and again.
                 let once = (

@@ -92,7 +92,7 @@ fn row(Grant { instance, judged }: &Grant) -> [String; 4] {
     let (access, end) = match &judged.lease {
         Some(lease) => (
             lease.to_string(),
-            format!("until {}", instant::show(lease.until)),
+            format!("until {}", instant::format(lease.until)),
         ),
         None => (judged.tag.clone(), String::new()),
     };

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::exposure::{Access, addresses, who};
+use crate::exposure::{Access, count_addresses, format_sources};
 use crate::model::{Key, LIGHTSAIL_CONNECT, Sources};
 use crate::render::sanitize;
 
@@ -61,7 +61,7 @@ impl Names {
             let found = self.sets.iter().find(|(_, set)| is(set));
             found.map(|(name, _)| sanitize(name))
         };
-        let count = addresses(&access);
+        let count = count_addresses(&access);
         if let Some(name) = find(&|set| *set == access) {
             return Some(format!("{name} ({count})"));
         }
@@ -102,7 +102,7 @@ impl Names {
 /// Sources in words: by a set of the first document that has an exact one, else by networks.
 pub(super) fn sources(sources: &Sources, names: [&Names; 2]) -> String {
     let named = names.iter().find_map(|names| names.set(sources));
-    named.unwrap_or_else(|| sanitize(&who(sources)))
+    named.unwrap_or_else(|| sanitize(&format_sources(sources)))
 }
 
 /// A line's ports, by the names of the first document that has one.

@@ -335,7 +335,7 @@ mod tests {
     use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
     use super::*;
-    use crate::policy::{Kind, Occurrence, Subject, Witness};
+    use crate::policy::{Occurrence, Subject, ViolationKind, Witness};
 
     fn violation(policy: &str, severity: PolicySeverity) -> Violation {
         Violation {
@@ -349,7 +349,7 @@ mod tests {
                 source: "1.1.1.1".into(),
                 what: "tcp/22".into(),
             },
-            kind: Kind::Excess,
+            kind: ViolationKind::Excess,
             access: Vec::new(),
             lines: Vec::new(),
             declared: None,

@@ -56,7 +56,7 @@ pub(super) fn source_words(sources: &Sources) -> Vec<String> {
 /// `1,000`.
 #[must_use]
 pub fn thousands(n: usize) -> String {
-    exposure::thousands(u64::try_from(n).unwrap_or(u64::MAX))
+    exposure::group_thousands(u64::try_from(n).unwrap_or(u64::MAX))
 }
 
 /// `40 s`, `3 min 16 s`, `2 h 5 min`: to the second, and above an hour to the minute, rounded up.

@@ -286,7 +286,7 @@ fn an_answer_tells_what_is_certain_from_what_is_not() {
 }
 
 #[test]
-fn the_browser_client_gets_in_with_the_world() {
+fn browser_client_counts_as_part_of_its_whole_family() {
     let stage = stage();
     let asked = |kind: &str, from: &str| {
         let mut fleet = stage.fleet();

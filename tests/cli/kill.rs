@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use portward::apply::receipt::{Damage, FOLDER, Receipt};
+use portward::apply::receipt::{FOLDER, Receipt, ReceiptError};
 use portward::emulator::{Faults, Options, ScriptedEvent, Trigger, Trouble, Write};
 use portward::exposure::Effective;
 use portward::inventory::Inventory;
@@ -195,7 +195,7 @@ fn judge(server: &Server, stage: &Stage, situation: &str) -> Option<Receipt> {
     let path = receipt(stage);
     let receipt = path.as_ref().and_then(|path| match Receipt::read(path) {
         Ok(receipt) => Some(receipt),
-        Err(Damage::NoHeader) => None,
+        Err(ReceiptError::NoHeader) => None,
         Err(damage) => panic!("{situation}: {damage}"),
     });
     let mut intents = receipt.iter().flat_map(Receipt::writes);

@@ -277,7 +277,7 @@ fn another_writer_before_the_write_makes_the_plan_stale() {
 
 /// The list was made in this very run, and is old by the time of the write all the same.
 #[test]
-fn an_instance_that_is_replaced_before_the_write_is_not_written() {
+fn instance_replaced_before_the_write_is_not_written() {
     for confirmed in [&[][..], &["--confirm-within", "1m", "--probe", "true"]] {
         let theirs = vec![on("web-1", "GetInstance", 1, ScriptedEvent::Replaced)];
         let server = Server::with_faults(differing(1), Quirks::default(), theirs);

@@ -103,12 +103,12 @@ fn a_plan_that_is_not_as_it_was_or_not_for_this_world_is_refused() {
         &stage,
         &[&apply[..], &["--digest", &other]].concat(),
         4,
-        "not the plan that was asked for",
+        "not the expected plan",
     );
     with(&text.replacen("198.51.100.7/32", "198.51.100.8/32", 1));
     refused(&stage, &apply, 4, "was changed after it was made");
     with(&text.replacen("\"version\": 1", "\"version\": 9", 1));
-    refused(&stage, &apply, 4, "plan version 9 is not known");
+    refused(&stage, &apply, 4, "unknown plan version 9");
     with("{}");
     refused(&stage, &apply, 4, "not a portward plan");
     with(&text);

@@ -44,7 +44,7 @@ pub(super) async fn write<R: Reader, W: Writer, J: Journal, P: Progress>(
         if seen.is_ok_and(|instance| instance.tags.get(&key) == Some(&value)) {
             return Ok(());
         }
-        if backoff.is_over() {
+        if backoff.is_expired() {
             break;
         }
         backoff.pause().await;
@@ -108,7 +108,7 @@ pub async fn remove<R: Reader, W: Writer, J: Journal, P: Progress>(
         let shown = shown.join(", ");
         match sent {
             Err(error)
-                if backoff.is_over()
+                if backoff.is_expired()
                     || matches!(error.kind(), Kind::AccessDenied | Kind::Unauthenticated) =>
             {
                 let failure = failure(&error);
@@ -117,7 +117,7 @@ pub async fn remove<R: Reader, W: Writer, J: Journal, P: Progress>(
                     ..failure
                 });
             }
-            Ok(_) if backoff.is_over() => {
+            Ok(_) if backoff.is_expired() => {
                 return Err(plain(format!("{shown} was removed, and is still seen")));
             }
             _ => backoff.pause().await,

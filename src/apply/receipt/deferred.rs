@@ -1,6 +1,6 @@
-//! A receipt that begins with the first write, for a run that may find nothing to write.
+//! Deferred receipt: a receipt whose file is created with the first write, for a run that may have nothing to write.
 //!
-//! **Owns** when the file is made. **Does not** know what is in it.
+//! **Owns** the moment of creation. **Does not** know the content.
 
 use std::cell::OnceCell;
 use std::io;
@@ -11,7 +11,7 @@ use crate::apply::{Intent, Journal, Stage};
 use crate::lightsail::{Error, Operation};
 use crate::plan::InstanceResult;
 
-/// The receipt of a run that has written nothing yet. It is told by [`Journal`].
+/// The receipt of a run that may not have written anything yet.
 #[derive(Debug)]
 pub struct DeferredReceipt {
     folder: PathBuf,
@@ -20,7 +20,7 @@ pub struct DeferredReceipt {
 }
 
 impl DeferredReceipt {
-    /// Nothing is made on disk.
+    /// Creates nothing on disk.
     pub fn new(folder: &Path, header: Header) -> Self {
         Self {
             folder: folder.to_owned(),
@@ -29,12 +29,12 @@ impl DeferredReceipt {
         }
     }
 
-    /// Where it is, once there is one.
+    /// The path of the file, once it exists.
     pub fn path(&self) -> Option<&Path> {
         self.file.get().map(ReceiptFile::path)
     }
 
-    /// As [`ReceiptFile::end`].
+    /// Like [`ReceiptFile::end`].
     ///
     /// # Errors
     /// A line could not be written.

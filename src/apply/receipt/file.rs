@@ -1,7 +1,7 @@
-//! The file of a receipt while a run goes on, and the folder where receipts lie.
+//! The file of a receipt during a run, and the folder of receipts.
 //!
-//! Owns names, permissions and what is on disk when. After a line that could not be written whole it refuses to write
-//! another, so that only ever the last line is torn.
+//! **Owns** names, permissions and durability. After a line that could not be written completely, it writes no other, so that only
+//! the last line can be torn. **Does not** know what lines mean.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -13,13 +13,13 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::line::{self, Line};
-use super::{Damage, Header, Receipt};
+use super::{Header, Receipt, ReceiptError};
 use crate::apply::{Intent, Journal, Stage};
 use crate::lightsail::{Error, Operation};
 use crate::model::InstanceId;
 use crate::plan::InstanceResult;
 
-/// A receipt that is being written. It is told by [`Journal`].
+/// A receipt that is being written.
 #[derive(Debug)]
 pub struct ReceiptFile {
     path: PathBuf,
@@ -34,11 +34,11 @@ struct FileState {
 }
 
 impl ReceiptFile {
-    /// Begins a receipt in a folder, which is made where there is none. Nobody but the owner may read either, where the
-    /// system knows owners. The header is on disk when this returns.
+    /// Creates a receipt in a folder, which is created if it does not exist. On Unix only the owner can read them. The header is
+    /// durable when this returns.
     ///
     /// # Errors
-    /// A folder or a file that cannot be made or written.
+    /// The folder or the file cannot be created or written.
     pub fn create(folder: &Path, header: &Header) -> io::Result<Self> {
         make(folder)?;
         let (path, file) = open(folder, OffsetDateTime::now_utc())?;
@@ -51,22 +51,22 @@ impl ReceiptFile {
             }),
         };
         receipt.write(&Line::Header(header.clone()), true)?;
-        // The name must outlast a power cut too. Not every system can do this for a folder.
+        // Makes the name durable. Not every system can sync a folder.
         if let Ok(folder) = File::open(folder) {
             let _ = folder.sync_all();
         }
         Ok(receipt)
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The last line of a run that came to its end. It and every line before it are on disk when this returns.
+    /// Writes the last line of a run that has ended. It and every line before it are durable when this returns.
     ///
     /// # Errors
-    /// This line, or any before it, could not be written.
+    /// This line or one before it could not be written.
     pub fn end(&self, interrupted: bool) -> io::Result<()> {
         self.write(&line::end(interrupted), true)
     }
@@ -92,7 +92,7 @@ impl ReceiptFile {
         written
     }
 
-    /// A line whose absence stops nobody.
+    /// Writes a line whose absence does not stop the run.
     fn note(&self, line: &Line<'_>) {
         if let Err(error) = self.write(line, false) {
             let path = self.path.display().to_string();
@@ -122,12 +122,12 @@ impl Journal for ReceiptFile {
     }
 }
 
-/// Receipts of runs that wrote and have no end: they died, or go on at this moment. Newest first, and none that is older
-/// than the last run which came to its end, because that run has named them. A receipt that cannot be read is among them.
+/// The receipts of runs that wrote and have not ended: they died or are running. Newest first, and none older than the last run that
+/// ended, which has reported them. Includes receipts that cannot be read.
 ///
 /// # Errors
-/// A folder that cannot be listed. One that does not exist has no receipts.
-pub fn unended(folder: &Path) -> io::Result<Vec<(PathBuf, Result<Receipt, Damage>)>> {
+/// The folder cannot be listed. A folder that does not exist has no receipts.
+pub fn unfinished_runs(folder: &Path) -> io::Result<Vec<(PathBuf, Result<Receipt, ReceiptError>)>> {
     let mut found = Vec::new();
     for path in receipts(folder)? {
         match Receipt::read(&path) {
@@ -139,29 +139,29 @@ pub fn unended(folder: &Path) -> io::Result<Vec<(PathBuf, Result<Receipt, Damage
     Ok(found)
 }
 
-/// A run that had to be confirmed, and was not.
+/// A run that had to be confirmed and was not.
 #[derive(Debug)]
 pub struct Unconfirmed {
     /// Its receipt.
     pub path: PathBuf,
-    /// What it says. One that is damaged may be of such a run.
-    pub receipt: Result<Receipt, Damage>,
-    /// Whether the run still goes on, as far as the system tells.
-    pub goes_on: bool,
+    /// The content of the receipt. A damaged receipt may be from such a run.
+    pub receipt: Result<Receipt, ReceiptError>,
+    /// Whether the run is still running, as far as the system tells.
+    pub is_running: bool,
 }
 
-/// Runs that had to be confirmed, wrote, and have neither been confirmed nor come to an end. Newest first. One is left out
-/// once later runs that came to their end wrote to every instance that it may have changed.
+/// The runs that had to be confirmed, wrote, and have neither been confirmed nor ended. Newest first. A run is left out if later
+/// runs that ended wrote to every instance that it may have changed.
 ///
-/// Of each receipt only the first line is read, unless it is one of these.
+/// Reads only the first line of a receipt, unless its run had to be confirmed.
 ///
 /// # Errors
-/// A folder that cannot be listed. One that does not exist has no receipts.
+/// The folder cannot be listed. A folder that does not exist has no receipts.
 pub fn unconfirmed(folder: &Path) -> io::Result<Vec<Unconfirmed>> {
     let mut found = Vec::new();
     let paths = receipts(folder)?;
     for (place, path) in paths.iter().enumerate() {
-        if !had_to_be_confirmed(path) {
+        if !needs_confirmation(path) {
             continue;
         }
         let receipt = Receipt::read(path);
@@ -171,7 +171,7 @@ pub fn unconfirmed(folder: &Path) -> io::Result<Vec<Unconfirmed>> {
         if !is_over {
             found.push(Unconfirmed {
                 path: path.clone(),
-                goes_on: goes_on(path),
+                is_running: is_running(path),
                 receipt,
             });
         }
@@ -179,7 +179,7 @@ pub fn unconfirmed(folder: &Path) -> io::Result<Vec<Unconfirmed>> {
     Ok(found)
 }
 
-/// Whether later runs that came to their end wrote to every instance that this one may have changed.
+/// Whether later runs that ended wrote to every instance that this run may have changed.
 fn is_overwritten(receipt: &Receipt, later: &[PathBuf]) -> bool {
     let ids = |receipt: &Receipt| -> BTreeSet<InstanceId> {
         let writes = receipt.writes().iter();
@@ -201,13 +201,13 @@ fn is_overwritten(receipt: &Receipt, later: &[PathBuf]) -> bool {
     left.is_empty()
 }
 
-/// Whether the first line of a receipt says so.
-fn had_to_be_confirmed(path: &Path) -> bool {
-    /// Longer than any header: it has the regions and selectors of a run.
-    const LONGEST: u64 = 1 << 20;
+/// Whether the first line of a receipt says that its run has to be confirmed.
+fn needs_confirmation(path: &Path) -> bool {
+    /// Longer than any header, which has the regions and selectors of a run.
+    const MAX_HEADER: u64 = 1 << 20;
     let first = || -> io::Result<Vec<u8>> {
         let mut line = Vec::new();
-        let file = File::open(path)?.take(LONGEST);
+        let file = File::open(path)?.take(MAX_HEADER);
         BufReader::new(file).read_until(b'\n', &mut line)?;
         Ok(line)
     };
@@ -215,9 +215,8 @@ fn had_to_be_confirmed(path: &Path) -> bool {
     matches!(serde_json::from_slice(&line), Ok(Line::Header(header)) if header.confirm_within.is_some())
 }
 
-/// Whether the process that writes this receipt is there: it holds a lock on it. Where files cannot be locked nobody is
-/// taken to be there.
-pub fn goes_on(path: &Path) -> bool {
+/// Whether the process that writes this receipt is running, which holds a lock on the file. `false` if files cannot be locked.
+pub fn is_running(path: &Path) -> bool {
     let lock = File::open(path).map(|file| file.try_lock_shared());
     matches!(lock, Ok(Err(TryLockError::WouldBlock)))
 }
@@ -232,15 +231,16 @@ fn receipts(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = entries
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<io::Result<Vec<_>>>()?;
-    // To open a pipe would wait for its other end.
+    // Opening a named pipe would block.
     let is_file = |path: &Path| fs::metadata(path).is_ok_and(|there| there.is_file());
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == ENDING) && is_file(path));
+    paths
+        .retain(|path| path.extension().is_some_and(|ending| ending == EXTENSION) && is_file(path));
     // Names begin with the time.
     paths.sort_unstable_by(|one, other| other.cmp(one));
     Ok(paths)
 }
 
-const ENDING: &str = "jsonl";
+const EXTENSION: &str = "jsonl";
 
 fn make(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
@@ -250,8 +250,7 @@ fn make(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// A file that was not there: `TIME-PID.jsonl`, with chance in its name where one run of this process follows the other
-/// within a second.
+/// Creates a new file `TIME-PID.jsonl`, with a random suffix if this process creates two within a second.
 fn open(folder: &Path, started: OffsetDateTime) -> io::Result<(PathBuf, File)> {
     let format = format_description!("[year][month][day]T[hour][minute][second]Z");
     let time = started
@@ -260,14 +259,14 @@ fn open(folder: &Path, started: OffsetDateTime) -> io::Result<(PathBuf, File)> {
         .map_err(io::Error::other)?;
     let mut name = format!("{time}-{}", std::process::id());
     loop {
-        let path = folder.join(format!("{name}.{ENDING}"));
+        let path = folder.join(format!("{name}.{EXTENSION}"));
         let mut options = OpenOptions::new();
         options.append(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         match options.open(&path) {
             Ok(file) => {
-                // Tells others that this run goes on. Elsewhere than on Unix a lock would keep them from reading.
+                // Shows that this run is running. On other systems than Unix, a lock would prevent others from reading.
                 #[cfg(unix)]
                 let _ = file.try_lock();
                 return Ok((path, file));

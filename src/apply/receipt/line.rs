@@ -1,7 +1,6 @@
-//! The lines of a receipt, in their spelling.
+//! The lines of a receipt.
 //!
-//! Owns names and order; instances, calls and endings are spelled by their own types. Refuses unknown members, and to
-//! interpret anything.
+//! **Owns** their JSON form; instances, calls and outcomes have their own. Unknown members are refused. **Does not** interpret lines.
 
 use std::borrow::Cow;
 
@@ -14,7 +13,7 @@ use crate::lightsail::{Error, Kind, Operation};
 use crate::model::{InstanceId, PortState, instant};
 use crate::plan::{Call, Ending, InstanceResult};
 
-/// One line.
+/// A line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub(super) enum Line<'a> {
@@ -26,44 +25,44 @@ pub(super) enum Line<'a> {
     End(EndLine),
 }
 
-/// What a run is, told before it begins.
+/// The facts about a run, written before it starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Header {
     pub(super) format: String,
     pub(super) version: u32,
-    /// Name and version of the program.
+    /// The name and version of the program.
     pub tool: String,
-    /// When the run began.
+    /// The start of the run.
     #[serde(with = "instant")]
     pub started: OffsetDateTime,
-    /// The process.
+    /// The process ID.
     pub pid: u32,
-    /// The digest of the plan file that is applied, where there is one.
+    /// The digest of the plan file that is applied, if there is one.
     pub plan_digest: Option<String>,
-    /// What the run was told to look at.
+    /// The part of the fleet that the run is for.
     pub scope: Scope,
-    /// In how many seconds the run has to be confirmed, where it has to be.
+    /// The number of seconds within which the run has to be confirmed, if it has to be.
     pub confirm_within: Option<u64>,
-    /// The grant that the run opens or closes, and why it was made, in full; a tag holds what fits into it.
+    /// The grant that the run opens or closes, with its full reason, which a tag may truncate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<String>,
 }
 
-/// What a run was told to look at.
+/// The part of the fleet that a run is for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Scope {
-    /// The account, where it is known.
+    /// The account, if it is known.
     pub account: Option<String>,
     /// The regions.
     pub regions: Vec<String>,
-    /// The selectors; none is everything that is declared.
+    /// The selectors; empty for all declared instances.
     pub targets: Vec<String>,
 }
 
 impl Header {
-    /// The header of a run of this process that begins now.
+    /// The header of a run of this process.
     pub fn new(started: OffsetDateTime, scope: Scope) -> Self {
         Self {
             format: super::FORMAT.to_owned(),
@@ -99,24 +98,24 @@ pub(super) struct OutcomeLine {
     #[serde(with = "instant")]
     pub(super) at: OffsetDateTime,
     pub(super) write: usize,
-    pub(super) status: Answered,
+    pub(super) status: WriteStatus,
     pub(super) operation: Option<String>,
     pub(super) code: Option<String>,
     pub(super) message: Option<String>,
     pub(super) request_id: Option<String>,
 }
 
-/// What came back of a write.
+/// The response to a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Answered {
-    /// An operation.
+pub(super) enum WriteStatus {
+    /// The service returned an operation.
     Accepted,
-    /// An error that says it was not carried out.
+    /// The service returned an error that says that the write was not carried out.
     Refused,
-    /// Nothing that tells whether it was carried out.
+    /// It is not known whether the write was carried out.
     Unanswered,
-    /// It never left.
+    /// The request was not sent.
     Unsent,
 }
 
@@ -136,7 +135,7 @@ pub(super) struct ResultLine<'a> {
 pub(super) struct ConfirmationLine {
     #[serde(with = "instant")]
     pub(super) at: OffsetDateTime,
-    pub(super) state: Confirming,
+    pub(super) state: ConfirmationState,
     #[serde(with = "instant::option")]
     pub(super) until: Option<OffsetDateTime>,
     pub(super) why: Option<String>,
@@ -144,7 +143,7 @@ pub(super) struct ConfirmationLine {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Confirming {
+pub(super) enum ConfirmationState {
     Unconfirmed,
     Confirmed,
     Reverting,
@@ -182,7 +181,7 @@ pub(super) fn outcome(write: usize, answer: Result<&Operation, &Error>) -> Line<
     let mut line = OutcomeLine {
         at: now(),
         write,
-        status: Answered::Accepted,
+        status: WriteStatus::Accepted,
         operation: None,
         code: None,
         message: None,
@@ -192,9 +191,9 @@ pub(super) fn outcome(write: usize, answer: Result<&Operation, &Error>) -> Line<
         Ok(operation) => line.operation = Some(operation.id.clone()),
         Err(error) => {
             line.status = match error.kind() {
-                _ if error.is_outcome_unknown() => Answered::Unanswered,
-                Kind::Connection | Kind::Timeout => Answered::Unsent,
-                _ => Answered::Refused,
+                _ if error.is_outcome_unknown() => WriteStatus::Unanswered,
+                Kind::Connection | Kind::Timeout => WriteStatus::Unsent,
+                _ => WriteStatus::Refused,
             };
             line.code = error.code().map(str::to_owned);
             line.message = Some(error.message().to_owned());
@@ -214,9 +213,9 @@ pub(super) fn result(result: &InstanceResult) -> Line<'_> {
 
 pub(super) fn confirmation(stage: Stage<'_>) -> Line<'static> {
     let (state, until, why) = match stage {
-        Stage::Unconfirmed { until } => (Confirming::Unconfirmed, Some(until), None),
-        Stage::Confirmed => (Confirming::Confirmed, None, None),
-        Stage::Reverting { why } => (Confirming::Reverting, None, Some(why.to_owned())),
+        Stage::Unconfirmed { until } => (ConfirmationState::Unconfirmed, Some(until), None),
+        Stage::Confirmed => (ConfirmationState::Confirmed, None, None),
+        Stage::Reverting { why } => (ConfirmationState::Reverting, None, Some(why.to_owned())),
     };
     Line::Confirmation(ConfirmationLine {
         at: now(),

@@ -1,18 +1,18 @@
-//! The receipt: what a run was about to write and what came of it, one JSON object a line, one file a run.
+//! Receipts: the record of the writes of a run, one file for each run, with one JSON object on each line.
 //!
-//! Owns the format, its file, and what can be learnt from it: what a run that died left behind, and the way back. Does not
-//! be rewritten: a line is only ever added.
+//! Owns the format, the file, and the evaluation: the state that a dead run left, and the rollback. Lines are only appended. Does not
+//! write to the service.
 //!
-//! | `type` | when | holds |
+//! | `type` | when | content |
 //! |---|---|---|
 //! | `header` | first | `format`, `version`, `tool`, `started`, `pid`, `planDigest`, `scope`, `confirmWithin` (seconds) |
-//! | `intent` | on disk before each write | its number, the instance and its ARN, the rules `before`, the `call` with the body of its request but for the name of the instance, the rules `after` |
-//! | `outcome` | after each write | the number of its intent, `accepted`, `refused`, `unanswered` or `unsent`, and what the service said |
-//! | `result` | an instance is done with | how it ended, as in the report |
-//! | `confirmation` | a run that has to be confirmed | `unconfirmed` until when, then `confirmed` or `reverting` and why; intents and results after `reverting` belong to the way back |
+//! | `intent` | durable before each write | its number, the instance and its ARN, the rules `before`, the `call` with the body of its request without the name of the instance, the rules `after` |
+//! | `outcome` | after each write | the number of its intent, `accepted`, `refused`, `unanswered` or `unsent`, and the response of the service |
+//! | `result` | after each instance | its outcome, as in the report |
+//! | `confirmation` | in a run that has to be confirmed | `unconfirmed` with the deadline, then `confirmed`, or `reverting` with the reason; intents and results after `reverting` belong to the revert |
 //! | `end` | last | whether the run was interrupted |
 //!
-//! Rules are spelled as the API spells them. `before` also holds the live entries that are no certain rules.
+//! Rules are spelled as in the API. `before` also contains the uncertain live entries.
 
 mod deferred;
 mod file;
@@ -23,24 +23,24 @@ mod rollback;
 mod tests;
 
 pub use deferred::DeferredReceipt;
-pub use file::{ReceiptFile, Unconfirmed, goes_on, unconfirmed, unended};
+pub use file::{ReceiptFile, Unconfirmed, is_running, unconfirmed, unfinished_runs};
 pub use line::{Header, Scope};
-pub use read::{Damage, Receipt, Write};
+pub use read::{Receipt, ReceiptError, Write};
 pub use rollback::Rollback;
 
 use crate::model::{Firewall, LiveFirewall, PortState};
 
-/// What `format` says.
+/// The value of `format`.
 pub const FORMAT: &str = "portward.receipt";
 
 /// The version of the format.
 pub const VERSION: u32 = 1;
 
-/// Where receipts are kept unless told otherwise.
+/// The default folder of receipts.
 pub const FOLDER: &str = ".portward/receipts";
 
-/// Certain rules as the service would list them, with the entries of `known` that a write leaves as they are: those of an
-/// unknown protocol, and, unless the whole firewall was `replaced`, those of uncertain meaning.
+/// Certain rules as the service would return them, with the entries of `known` that a write keeps: unknown ones, and, unless the whole
+/// firewall was `replaced`, uncertain ones.
 pub(super) fn entries(rules: &Firewall, known: &LiveFirewall, replaced: bool) -> Vec<PortState> {
     let certain = rules
         .iter()

@@ -1,129 +1,132 @@
-//! A receipt, read again.
+//! Reader of receipts.
 //!
-//! Owns what a run left behind can tell. A last line that is torn is what a death leaves, and is tolerated and named; any
-//! other damage is refused, because a receipt is the base of a way back.
+//! **Owns** the validation and the questions that a receipt answers. A torn last line, which a dead run leaves, is accepted and
+//! reported; any other damage is refused, because a rollback relies on the receipt. **Does not** read the live state.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::line::{Answered, Confirming, Header, IntentLine, Line};
+use super::line::{ConfirmationState, Header, IntentLine, Line, WriteStatus};
 use crate::model::{InstanceId, LiveFirewall};
 use crate::plan::Call;
 
-/// What a run was about to write and what came of it.
+/// The writes of a run and their results.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     file: Arc<str>,
     header: Header,
     writes: Vec<Write>,
     done: BTreeSet<InstanceId>,
-    stage: Option<Confirming>,
+    stage: Option<ConfirmationState>,
     interrupted: Option<bool>,
     torn: Option<usize>,
 }
 
-/// One write that was about to be sent.
+/// A write that was about to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
-    /// The line of the receipt that tells of it, from 1.
+    /// The line of the receipt, from 1.
     pub line: usize,
-    /// To which instance.
+    /// The instance.
     pub id: InstanceId,
-    /// Which one it was.
+    /// The ARN of the instance.
     pub arn: String,
-    /// What was live right before.
+    /// The live rules before the write.
     pub before: LiveFirewall,
-    /// What was sent.
+    /// The call.
     pub call: Call,
-    /// What it leads to.
+    /// The rules after the write.
     pub after: LiveFirewall,
-    answered: Option<Answered>,
+    answered: Option<WriteStatus>,
 }
 
 impl Write {
-    /// Whether the service said that it took the call, or that it did not. Otherwise only the live rules can tell.
+    /// Whether it is known that the service accepted or did not accept the call. Otherwise only the live rules can tell.
     pub fn is_answered(&self) -> bool {
         matches!(
             self.answered,
-            Some(Answered::Accepted | Answered::Refused | Answered::Unsent)
+            Some(WriteStatus::Accepted | WriteStatus::Refused | WriteStatus::Unsent)
         )
     }
 
-    /// Whether it replaced the whole firewall.
+    /// Whether the write replaced the whole firewall.
     pub fn replaces(&self) -> bool {
         matches!(self.call, Call::Put { .. })
     }
 
-    /// Whether it may have been carried out.
+    /// Whether the write may have been carried out.
     pub fn may_have_happened(&self) -> bool {
-        !matches!(self.answered, Some(Answered::Refused | Answered::Unsent))
+        !matches!(
+            self.answered,
+            Some(WriteStatus::Refused | WriteStatus::Unsent)
+        )
     }
 }
 
-/// Why a file is no receipt that can be relied on.
+/// Why a file is not a valid receipt.
 #[derive(Debug, thiserror::Error)]
-pub enum Damage {
-    /// It cannot be read.
+pub enum ReceiptError {
+    /// The file cannot be read.
     #[error("cannot read the receipt `{}`: {error}", path.display())]
     Unreadable {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         error: std::io::Error,
     },
-    /// It ends before its first line does: the run died before it wrote anything.
+    /// The file ends in its first line, because the run died before any write.
     #[error("the receipt has no complete header: its run wrote nothing")]
     NoHeader,
-    /// It says that it is something else.
+    /// The file has another format.
     #[error("not a portward receipt: `format` is not `{}`", super::FORMAT)]
     Format,
-    /// A version from the future.
-    #[error("receipt version {0} is not known to this program, which reads version {version}", version = super::VERSION)]
+    /// The version of the format is unknown.
+    #[error("unknown receipt version {0}: this program reads version {version}", version = super::VERSION)]
     Version(u64),
-    /// A line in its midst is no line of a receipt.
+    /// A line is not valid.
     #[error("line {line} of the receipt is damaged: {what}")]
     Line {
-        /// Which, from 1.
+        /// The line, from 1.
         line: usize,
-        /// What is wrong.
+        /// Why it is not valid.
         what: String,
     },
 }
 
 impl Receipt {
-    /// Reads a file.
+    /// Reads a receipt from a file.
     ///
     /// # Errors
-    /// [`Damage`].
-    pub fn read(path: &Path) -> Result<Self, Damage> {
-        let bytes = crate::input::read(path).map_err(|error| Damage::Unreadable {
+    /// [`ReceiptError`].
+    pub fn read(path: &Path) -> Result<Self, ReceiptError> {
+        let bytes = crate::input::read(path).map_err(|error| ReceiptError::Unreadable {
             path: path.to_owned(),
             error,
         })?;
         Self::parse(&path.display().to_string(), &bytes)
     }
 
-    /// Keeps the writes to these instances.
+    /// Removes the writes to other instances.
     pub fn retain(&mut self, keep: impl Fn(&InstanceId) -> bool) {
         self.writes.retain(|write| keep(&write.id));
     }
 
-    /// Reads the content of a file of that name.
+    /// Parses the content of a file with this name.
     ///
     /// # Errors
-    /// [`Damage`].
-    pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Damage> {
+    /// [`ReceiptError`].
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, ReceiptError> {
         let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
-        // What follows the last line break is no whole line.
+        // The text after the last line break is a torn line.
         let rest = lines.pop().unwrap_or_default();
         let mut lines = lines.into_iter().zip(1..);
         let (first, _) = lines
             .next()
-            .ok_or(if rest.is_empty() || could_be_ours(rest) {
-                Damage::NoHeader
+            .ok_or(if rest.is_empty() || is_torn_header(rest) {
+                ReceiptError::NoHeader
             } else {
-                Damage::Format
+                ReceiptError::Format
             })?;
         let mut receipt = Self {
             file: file.into(),
@@ -140,16 +143,16 @@ impl Receipt {
             serde_json::from_slice(text)
                 .map_err(|error| error.to_string())
                 .and_then(|parsed| receipt.take(parsed, line))
-                .map_err(|what| Damage::Line { line, what })?;
+                .map_err(|what| ReceiptError::Line { line, what })?;
         }
         if !rest.is_empty() {
             let line = last + 1;
             receipt.torn = Some(line);
-            // Whole but for the line break: better taken for said than for not said.
+            // Only the line break is missing, so the line counts.
             if let Ok(parsed) = serde_json::from_slice(rest) {
                 receipt
                     .take(parsed, line)
-                    .map_err(|what| Damage::Line { line, what })?;
+                    .map_err(|what| ReceiptError::Line { line, what })?;
             }
         }
         Ok(receipt)
@@ -181,8 +184,8 @@ impl Receipt {
                 self.done.insert(result.id.into_owned());
             }
             Line::Confirmation(confirmation) => {
-                if confirmation.state == Confirming::Reverting {
-                    // What follows is begun anew.
+                if confirmation.state == ConfirmationState::Reverting {
+                    // The revert has results of its own.
                     self.done.clear();
                 }
                 self.stage = Some(confirmation.state);
@@ -197,7 +200,7 @@ impl Receipt {
         &self.file
     }
 
-    /// What the run was.
+    /// The facts about the run.
     pub fn header(&self) -> &Header {
         &self.header
     }
@@ -207,24 +210,23 @@ impl Receipt {
         &self.writes
     }
 
-    /// Whether the run came to its end.
+    /// Whether the run has ended, rather than died.
     pub fn has_ended(&self) -> bool {
         self.interrupted.is_some()
     }
 
-    /// The last line, where it is torn: the run, or the machine, died while it was written.
+    /// The number of the last line if it is torn, because the run or the machine died while writing it.
     pub fn torn(&self) -> Option<usize> {
         self.torn
     }
 
-    /// Writes of which nobody knows whether they were carried out: without an outcome, or with one that does not tell, on
-    /// an instance that was not brought to its end.
+    /// The writes that may or may not have been carried out, on instances without a result.
     pub fn unfinished(&self) -> Vec<&Write> {
         let open = |write: &&Write| !write.is_answered() && !self.done.contains(&write.id);
         self.writes.iter().filter(open).collect()
     }
 
-    /// Instances that may have been written to and whose result was not proved, in order.
+    /// The instances that may have been written to and have no result, in order.
     pub fn unproved(&self) -> BTreeSet<&InstanceId> {
         let open = |write: &&Write| write.may_have_happened() && !self.done.contains(&write.id);
         self.writes
@@ -234,11 +236,11 @@ impl Receipt {
             .collect()
     }
 
-    /// Whether the run had to be confirmed, wrote, and died before it was confirmed or wholly put back.
+    /// Whether the run had to be confirmed, wrote, and died before it was confirmed or completely reverted.
     pub fn died_unconfirmed(&self) -> bool {
         self.header.confirm_within.is_some()
             && self.writes.iter().any(Write::may_have_happened)
-            && self.stage != Some(Confirming::Confirmed)
+            && self.stage != Some(ConfirmationState::Confirmed)
             && !self.has_ended()
     }
 }
@@ -255,29 +257,30 @@ fn write(intent: IntentLine<'_>, line: usize) -> Write {
     }
 }
 
-/// The header, judged by format and version before its shape.
-fn header(text: &[u8]) -> Result<Header, Damage> {
-    let value: serde_json::Value = serde_json::from_slice(text).map_err(|_| Damage::Format)?;
+/// Parses the header. Checks format and version first.
+fn header(text: &[u8]) -> Result<Header, ReceiptError> {
+    let value: serde_json::Value =
+        serde_json::from_slice(text).map_err(|_| ReceiptError::Format)?;
     if value.get("format").and_then(|format| format.as_str()) != Some(super::FORMAT) {
-        return Err(Damage::Format);
+        return Err(ReceiptError::Format);
     }
     match value.get("version").and_then(serde_json::Value::as_u64) {
         Some(version) if version == u64::from(super::VERSION) => {}
-        Some(version) => return Err(Damage::Version(version)),
-        None => return Err(Damage::Format),
+        Some(version) => return Err(ReceiptError::Version(version)),
+        None => return Err(ReceiptError::Format),
     }
     match serde_json::from_slice(text) {
         Ok(Line::Header(header)) => Ok(header),
-        Ok(_) => Err(Damage::Format),
-        Err(error) => Err(Damage::Line {
+        Ok(_) => Err(ReceiptError::Format),
+        Err(error) => Err(ReceiptError::Line {
             line: 1,
             what: error.to_string(),
         }),
     }
 }
 
-/// Whether this may be the beginning of a header that was torn.
-fn could_be_ours(text: &[u8]) -> bool {
+/// Whether this may be the beginning of a torn header.
+fn is_torn_header(text: &[u8]) -> bool {
     let begins = format!(r#"{{"type":"header","format":"{}""#, super::FORMAT);
     let length = text.len().min(begins.len());
     text.get(..length) == begins.as_bytes().get(..length)

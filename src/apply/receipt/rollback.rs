@@ -1,52 +1,52 @@
-//! The way back: from a receipt and what is live now to a plan that undoes the run.
+//! Rollback: makes a plan from a receipt and the live state that undoes the run.
 //!
-//! **Owns** which writes may have been carried out, which instances it was, and which of them somebody else has changed
-//! since. **Does not** choose calls, which is `plan::undo`'s, and does not write: the plan is an ordinary one, so that
-//! everything which guards a plan guards a way back as well.
+//! **Owns** the choice of writes that may have been carried out, the identity of the instances, and the detection of changes by others
+//! since then. **Does not** choose calls, which `plan::undo` does, and does not write: the result is an ordinary plan, so all
+//! guards and checks apply to a rollback too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Receipt, Write};
-use crate::apply::rules::{difference, means};
+use crate::apply::outcomes::arn_difference;
+use crate::apply::rules::{describe_difference, is_equivalent};
 use crate::model::{
     Declaration, Desired, DesiredInstance, Family, Firewall, Instance, InstanceId, Key, Live,
-    LiveFirewall, Missing, Mode, Note, Origin, Rule, Site, Sources, Strategy, Unreadable, instant,
+    LiveFirewall, Missing, Mode, Note, Origin, Rule, Site, Sources, Strategy, instant,
 };
 use crate::plan::undo::{Step, undo};
 use crate::plan::{Cause, CauseKind, InstancePlan, Plan, Verdict};
 
-/// The instances that a run may have written to, and what it did to each.
+/// The instances that a run may have written to, with its writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rollback {
-    /// When the run began.
+    /// The start of the run.
     started: String,
-    instances: BTreeMap<InstanceId, Written>,
-    /// Instances of which every write was refused or was never sent.
+    instances: BTreeMap<InstanceId, InstanceWrites>,
+    /// The instances of which every write was refused or not sent.
     untouched: BTreeSet<InstanceId>,
 }
 
-/// What was written to one instance and may have been carried out.
+/// The writes to one instance that may have been carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Written {
+struct InstanceWrites {
     arn: String,
-    /// The line of the receipt that tells of the first write.
+    /// The line of the first write in the receipt.
     origin: Origin,
-    /// What was live before the first write.
+    /// The live rules before the first write.
     before: LiveFirewall,
     steps: Vec<Step>,
-    /// The rules that the run may have left: after a write without an answer there are two.
+    /// The rules that the run may have left; two after a write without an answer.
     states: Vec<LiveFirewall>,
-    /// An entry that a write dropped and that cannot be written again.
+    /// Why an entry that a write dropped cannot be written again.
     dropped: Option<String>,
 }
 
 impl Receipt {
-    /// The way back to what was before the run: every write that may have been carried out is undone. A write that was
-    /// refused, or never left, is not.
+    /// The rollback of the run: every write that may have been carried out is undone.
     pub fn rollback(&self) -> Rollback {
         let mut back = Rollback {
-            started: instant::show(self.header().started),
+            started: instant::format(self.header().started),
             instances: BTreeMap::new(),
             untouched: BTreeSet::new(),
         };
@@ -56,7 +56,7 @@ impl Receipt {
                 continue;
             }
             let written = back.instances.entry(write.id.clone());
-            let written = written.or_insert_with(|| Written {
+            let written = written.or_insert_with(|| InstanceWrites {
                 arn: write.arn.clone(),
                 origin: Origin {
                     file: Arc::clone(self.file()),
@@ -80,14 +80,14 @@ impl Receipt {
     }
 }
 
-impl Written {
+impl InstanceWrites {
     fn take(&mut self, write: &Write) {
         self.steps.push(Step {
             before: write.before.firewall().clone(),
             after: write.after.firewall().clone(),
         });
         if write.is_answered() || self.states.is_empty() {
-            // An operation that was accepted may still have failed.
+            // An accepted operation may still have failed.
             self.states = vec![write.before.clone()];
         }
         self.states.push(write.after.clone());
@@ -100,14 +100,15 @@ impl Written {
         }
     }
 
-    /// How the live rules differ from everything that the run may have left.
+    /// The difference of the live rules from the last state of the run; `None` if the run may have left these rules.
     fn changed_since(&self, live: &LiveFirewall, family: Family) -> Option<String> {
-        let is_left = |state: &LiveFirewall| means(live, state, state.firewall(), false, family);
+        let is_left =
+            |state: &LiveFirewall| is_equivalent(live, state, state.firewall(), false, family);
         if self.states.iter().any(is_left) {
             return None;
         }
         let last = self.states.last()?;
-        Some(difference(live, last.firewall(), family))
+        Some(describe_difference(live, last.firewall(), family))
     }
 
     fn plan(
@@ -129,12 +130,7 @@ impl Written {
                 until: None,
             }];
         }
-        let other = (instance.arn != self.arn).then(|| {
-            format!(
-                "another instance has the name now: `{}`, not `{}`",
-                instance.arn, self.arn
-            )
-        });
+        let other = arn_difference(&instance.arn, &self.arn);
         if let Some(reason) = other.or_else(|| self.dropped.clone()) {
             plan.calls.clear();
             plan.fallback = None;
@@ -148,13 +144,13 @@ impl Written {
 }
 
 impl Rollback {
-    /// Where to look.
+    /// The sites to read.
     pub fn sites(&self) -> BTreeSet<Site> {
         self.instances.keys().map(InstanceId::site).collect()
     }
 
-    /// The instances to look at, with the rules that they had before the run. Those that are gone from a region which was
-    /// listed in full are missing.
+    /// The instances to read, with the rules that they had before the run. An instance that is not in a site that was listed in
+    /// full is missing.
     pub fn desired(&self, live: &Live) -> Desired {
         let mut desired = Desired::default();
         for (id, written) in &self.instances {
@@ -172,8 +168,7 @@ impl Rollback {
         desired
     }
 
-    /// The plan that undoes the run on the instances of `desired`, which may have been narrowed. Their rules become those
-    /// that result, for the policies to judge.
+    /// The plan that undoes the run on the instances of `desired`. Sets their rules to the result, so that policies can be checked.
     pub fn plan(&self, desired: &mut Desired, live: &Live, strategy: Strategy) -> Plan {
         let mut plan = Plan {
             sites_unreadable: live.sites_unreadable.clone().into_iter().collect(),
@@ -185,22 +180,15 @@ impl Rollback {
             let Some(written) = self.instances.get(id) else {
                 continue;
             };
-            match (live.instances.get(id), live.firewalls.get(id)) {
-                (Some(instance), Some(Ok(firewall))) => {
-                    let one = written.plan(instance, firewall, strategy, &self.started);
-                    let mut result = self.wanted(written, &one.after);
-                    result.mode = one.mode;
+            match live.get(id) {
+                Ok((instance, firewall)) => {
+                    let undo = written.plan(instance, firewall, strategy, &self.started);
+                    let mut result = self.wanted(written, &undo.after);
+                    result.mode = undo.mode;
                     *wanted = result.into();
-                    plan.instances.push(one);
+                    plan.instances.push(undo);
                 }
-                (_, Some(Err(unreadable))) => {
-                    plan.unreadable.push((id.clone(), unreadable.clone()));
-                }
-                _ => {
-                    let reason = "its rules were not read".to_owned();
-                    let unreadable = Unreadable::new(reason);
-                    plan.unreadable.push((id.clone(), unreadable));
-                }
+                Err(unreadable) => plan.unreadable.push((id.clone(), unreadable)),
             }
         }
         let untouched = self.untouched.iter().map(|id| Note {
@@ -211,8 +199,7 @@ impl Rollback {
         plan
     }
 
-    /// The instances whose live rules are no longer what the run may have left, with what is different: somebody else
-    /// changed them since.
+    /// The instances that somebody else has changed since the run, with the difference.
     pub fn changed_since(&self, live: &Live) -> BTreeMap<InstanceId, String> {
         let mut changed = BTreeMap::new();
         for (id, written) in &self.instances {
@@ -227,7 +214,7 @@ impl Rollback {
         changed
     }
 
-    fn wanted(&self, written: &Written, rules: &Firewall) -> DesiredInstance {
+    fn wanted(&self, written: &InstanceWrites, rules: &Firewall) -> DesiredInstance {
         let rule = |(key, sources): (&Key, &Sources)| {
             let texts = sources.cidrs().chain(sources.ipv6_cidrs());
             Rule {
@@ -254,8 +241,8 @@ impl Rollback {
     }
 }
 
-/// What an instance that is gone is called now, where the same one is there under another name.
-fn renamed(written: &Written, live: &Live) -> Option<String> {
+/// The new name of a missing instance, if an instance with the same ARN exists.
+fn renamed(written: &InstanceWrites, live: &Live) -> Option<String> {
     let mut others = live.instances.values();
     let renamed = others.find(|instance| instance.arn == written.arn)?;
     Some(renamed.id.to_string())

@@ -12,7 +12,8 @@ use super::super::tests::service::{
 use super::super::tests::{after, before, opening, patient, put};
 use super::super::{Confirmation, Stop, Tools, Validity, confirm, run};
 use super::{
-    Damage, Header, Receipt, ReceiptFile, Rollback, Scope, goes_on, line, unconfirmed, unended,
+    Header, Receipt, ReceiptError, ReceiptFile, Rollback, Scope, is_running, line, unconfirmed,
+    unfinished_runs,
 };
 use crate::lightsail::{Error, Kind};
 use crate::model::{Instance, InstanceId, Live, LiveFirewall, PortState, Site, Strategy};
@@ -91,7 +92,7 @@ fn id(name: &str) -> InstanceId {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_receipt_says_what_was_sent_and_what_came_of_it() {
+async fn receipt_records_writes_and_their_results() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_, file) = receipt(&folder.path().join("a/b"), None).await;
     let open = Receipt::read(file.path()).expect("a receipt");
@@ -135,7 +136,7 @@ async fn a_receipt_says_what_was_sent_and_what_came_of_it() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "current_thread")]
-async fn nobody_else_may_read_it() {
+async fn receipt_is_readable_by_its_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let folder = tempfile::tempdir().expect("a folder");
@@ -152,20 +153,20 @@ async fn nobody_else_may_read_it() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_run_that_died_unconfirmed_is_found_until_a_later_one_has_ended() {
+async fn dead_run_is_found_until_a_later_run_has_ended() {
     let folder = tempfile::tempdir().expect("a folder");
-    assert!(unended(&folder.path().join("none")).is_ok_and(|found| found.is_empty()));
+    assert!(unfinished_runs(&folder.path().join("none")).is_ok_and(|found| found.is_empty()));
     let (_, file) = receipt(folder.path(), Some(Confirmation::Given)).await;
     let text = fs::read_to_string(file.path()).expect("a receipt");
     let cut = text.find(r#""confirmed""#).expect("a confirmation");
     fs::write(file.path(), &text[..cut]).expect("a torn receipt");
 
-    let found = unended(folder.path()).expect("a folder");
+    let found = unfinished_runs(folder.path()).expect("a folder");
     let died = found[0].1.as_ref().expect("a receipt");
     assert!(died.died_unconfirmed() && died.torn().is_some());
 
     fs::write(file.path(), &text).expect("the whole receipt");
-    let found = unended(folder.path()).expect("a folder");
+    let found = unfinished_runs(folder.path()).expect("a folder");
     assert!(!found[0].1.as_ref().expect("a receipt").died_unconfirmed());
 
     // One that wrote nothing is of no interest; an ended one has named what was before it.
@@ -173,29 +174,31 @@ async fn a_run_that_died_unconfirmed_is_found_until_a_later_one_has_ended() {
     let later = folder.path().join("99991231T235959Z-1.jsonl");
     let (first, _) = text.split_once('\n').expect("lines");
     fs::write(&later, format!("{first}\n")).expect("a receipt");
-    assert_eq!(unended(folder.path()).expect("a folder").len(), 1);
+    assert_eq!(unfinished_runs(folder.path()).expect("a folder").len(), 1);
     let end = r#"{"type":"end","at":"9999-12-31T23:59:59Z","interrupted":false}"#;
     fs::write(&later, format!("{first}\n{end}\n")).expect("a receipt");
-    assert_eq!(unended(folder.path()).expect("a folder").len(), 0);
+    assert_eq!(unfinished_runs(folder.path()).expect("a folder").len(), 0);
     // What cannot be read is not passed over.
     fs::write(&later, format!("{first}\n{{}}\n")).expect("a receipt");
-    let found = unended(folder.path()).expect("a folder");
+    let found = unfinished_runs(folder.path()).expect("a folder");
     assert!(found.len() == 2 && found[0].1.is_err(), "{found:?}");
 }
 
 /// A run that was not confirmed is told of until later runs that ended wrote to all that it may have changed.
 #[tokio::test(flavor = "current_thread")]
-async fn an_unconfirmed_run_is_told_of_until_it_is_overwritten() {
+async fn unconfirmed_run_is_reported_until_it_is_overwritten() {
     let folder = tempfile::tempdir().expect("a folder");
     let none = unconfirmed(&folder.path().join("none")).expect("no folder");
     assert!(none.is_empty());
     let (_, file) = receipt(folder.path(), Some(Confirmation::Given)).await;
-    let unended = fs::read_to_string(file.path()).expect("a receipt");
-    let cut = unended.find(r#""confirmed""#).expect("a confirmation");
+    let unfinished_runs = fs::read_to_string(file.path()).expect("a receipt");
+    let cut = unfinished_runs
+        .find(r#""confirmed""#)
+        .expect("a confirmation");
     // The last line is torn, as where a run dies.
-    let died = &unended[..cut];
+    let died = &unfinished_runs[..cut];
     let end = r#"{"type":"end","at":"9999-12-31T23:59:59Z","interrupted":false}"#;
-    let ended = format!("{unended}{end}\n");
+    let ended = format!("{unfinished_runs}{end}\n");
     let of_web = ended.replace(r#""db""#, r#""another""#);
     let (_, plain) = receipt(folder.path(), None).await;
     let without = fs::read_to_string(plain.path()).expect("a receipt");
@@ -204,11 +207,11 @@ async fn an_unconfirmed_run_is_told_of_until_it_is_overwritten() {
     let later = folder.path().join("99991231T235959Z-1.jsonl");
     for (first, second, count) in [
         (died, None, 1),
-        (&*unended, None, 0),
+        (&*unfinished_runs, None, 0),
         (&*without, None, 0),
         (&*damaged, None, 1),
         (died, Some(&*ended), 0),
-        (died, Some(&*unended), 1),
+        (died, Some(&*unfinished_runs), 1),
         (died, Some(&*of_web), 1),
         (died, Some(&*damaged), 2),
         (died, Some(died), 2),
@@ -224,7 +227,7 @@ async fn an_unconfirmed_run_is_told_of_until_it_is_overwritten() {
         assert_eq!(earlier.is_some(), count > 0);
         if let Some(earlier) = earlier {
             assert_eq!(earlier.receipt.is_err(), first == damaged);
-            assert!(earlier.goes_on, "its file is still open");
+            assert!(earlier.is_running, "its file is still open");
         }
     }
 }
@@ -246,7 +249,7 @@ fn way_back(back: &Rollback, live: &Live) -> Plan {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn the_way_back_is_an_ordinary_plan() {
+async fn rollback_is_an_ordinary_plan() {
     for confirmation in [None, Some(Confirmation::Denied("no".into()))] {
         let reverted = confirmation.is_some();
         let folder = tempfile::tempdir().expect("a folder");
@@ -290,7 +293,7 @@ async fn the_way_back_is_an_ordinary_plan() {
 
 /// Every ending that a write can have, and what was live before, after and since.
 #[tokio::test(flavor = "current_thread")]
-async fn only_what_may_have_happened_is_undone_and_what_changed_since_is_named() {
+async fn rollback_undoes_possible_writes_and_reports_later_changes() {
     let folder = tempfile::tempdir().expect("a folder");
     let (service, file) = receipt(folder.path(), None).await;
     let text = fs::read_to_string(file.path()).expect("a receipt");
@@ -348,7 +351,7 @@ async fn only_what_may_have_happened_is_undone_and_what_changed_since_is_named()
 }
 
 #[test]
-fn rules_that_cannot_be_written_again_are_not_rolled_back() {
+fn rollback_is_refused_for_rules_that_cannot_be_written_again() {
     let text = String::from_utf8(text()).expect("text");
     let strange = PortState {
         from_port: 5,
@@ -378,18 +381,21 @@ fn rules_that_cannot_be_written_again_are_not_rolled_back() {
 }
 
 #[test]
-fn other_files_are_refused() {
+fn files_of_other_formats_are_refused() {
     let text = String::from_utf8(text()).expect("text");
     let changed = |from: &str, to: &str| Receipt::parse("r", text.replacen(from, to, 1).as_bytes());
     assert!(matches!(
         changed("portward.receipt", "portward.plan"),
-        Err(Damage::Format)
+        Err(ReceiptError::Format)
     ));
     assert!(matches!(
         changed(r#""version":1"#, r#""version":2"#),
-        Err(Damage::Version(2))
+        Err(ReceiptError::Version(2))
     ));
-    assert!(matches!(Receipt::parse("r", b"hello"), Err(Damage::Format)));
+    assert!(matches!(
+        Receipt::parse("r", b"hello"),
+        Err(ReceiptError::Format)
+    ));
     for (from, to) in [
         (r#""write":1"#, r#""write":7"#),
         (r#""type":"intent""#, r#""type":"wish""#),
@@ -406,19 +412,22 @@ fn other_files_are_refused() {
         (r#""status":"applied""#, r#""status":"done""#),
     ] {
         let found = changed(from, to);
-        assert!(matches!(found, Err(Damage::Line { .. })), "{to}: {found:?}");
+        assert!(
+            matches!(found, Err(ReceiptError::Line { .. })),
+            "{to}: {found:?}"
+        );
     }
 }
 
 #[test]
-fn wherever_a_run_dies_its_receipt_can_be_read() {
+fn truncated_receipt_can_be_read() {
     let text = text();
     let whole = Receipt::parse("r", &text).expect("a receipt");
     let first = text.iter().position(|byte| *byte == b'\n');
     let first = first.expect("a line");
     for length in 0..text.len() {
         match Receipt::parse("r", &text[..length]) {
-            Err(Damage::NoHeader) => assert!(length <= first, "{length}"),
+            Err(ReceiptError::NoHeader) => assert!(length <= first, "{length}"),
             Ok(receipt) => {
                 assert!(length > first && receipt.writes().len() <= whole.writes().len());
                 let at_line = text[length - 1] == b'\n';
@@ -437,7 +446,7 @@ fn wherever_a_run_dies_its_receipt_can_be_read() {
 proptest! {
     /// Bytes from anywhere are judged, never a reason to fall over.
     #[test]
-    fn no_bytes_are_too_strange(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn receipt_parser_does_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = Receipt::parse("r", &bytes);
         let mut later = text_once().to_vec();
         later.extend(bytes);
@@ -446,7 +455,7 @@ proptest! {
 
     /// A byte that changed in the midst is noticed or leaves the format whole; it never makes a shorter receipt.
     #[test]
-    fn no_change_in_the_midst_passes_for_a_torn_line(place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn damage_inside_a_receipt_is_not_taken_for_a_torn_line(place in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut text = text_once().to_vec();
         let place = place.index(text.len() - 1);
         text[place] = byte;
@@ -462,7 +471,7 @@ fn text_once() -> &'static [u8] {
 }
 
 #[test]
-fn every_line_has_its_instant() {
+fn every_line_has_a_timestamp() {
     let text = String::from_utf8(text()).expect("text");
     let mut lines = text.lines().map(|line| {
         let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
@@ -479,7 +488,7 @@ fn every_line_has_its_instant() {
 
 /// What a receipt says of an answer decides what a way back undoes.
 #[test]
-fn an_answer_says_whether_the_call_was_sent_and_taken() {
+fn response_decides_whether_a_call_may_have_happened() {
     for (kind, is_unknown, status) in [
         (Kind::Connection, false, "unsent"),
         (Kind::Timeout, false, "unsent"),
@@ -495,7 +504,7 @@ fn an_answer_says_whether_the_call_was_sent_and_taken() {
 }
 
 #[test]
-fn a_write_is_unfinished_until_its_answer_or_its_proof() {
+fn write_is_unfinished_until_its_response_or_result() {
     let whole = String::from_utf8(text()).expect("text");
     let lines: Vec<&str> = whole.split_inclusive('\n').collect();
     let intent = lines
@@ -546,35 +555,35 @@ fn a_write_is_unfinished_until_its_answer_or_its_proof() {
 
 /// Files that are no receipts, damage where nothing had to be confirmed, and folders that cannot be listed.
 #[test]
-fn a_folder_of_receipts_is_told_from_other_things() {
+fn other_files_in_the_folder_of_receipts_are_ignored() {
     let folder = tempfile::tempdir().expect("a folder");
     let of = |name: &str| folder.path().join(name);
     fs::write(of("notes.txt"), "hello\n").expect("a file");
     fs::create_dir(of("20260101T000000Z-1.jsonl")).expect("a folder");
-    assert!(unended(folder.path()).expect("a folder").is_empty());
-    assert!(unended(&of("notes.txt")).is_err());
-    assert!(unended(&of("none")).expect("nothing").is_empty());
+    assert!(unfinished_runs(folder.path()).expect("a folder").is_empty());
+    assert!(unfinished_runs(&of("notes.txt")).is_err());
+    assert!(unfinished_runs(&of("none")).expect("nothing").is_empty());
 
     let file = ReceiptFile::create(folder.path(), &header(None)).expect("a receipt");
     let path = file.path().to_owned();
-    assert!(cfg!(not(unix)) || goes_on(&path));
+    assert!(cfg!(not(unix)) || is_running(&path));
     drop(file);
-    assert!(!goes_on(&path));
+    assert!(!is_running(&path));
     let first = fs::read_to_string(&path).expect("a header");
     fs::write(&path, format!("{first}{{}}\n")).expect("a damaged receipt");
     assert!(unconfirmed(folder.path()).expect("a folder").is_empty());
-    assert_eq!(unended(folder.path()).expect("a folder").len(), 1);
+    assert_eq!(unfinished_runs(folder.path()).expect("a folder").len(), 1);
 }
 
 /// The file system of the kernel takes no files, which is no reason to try for ever.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_folder_that_takes_no_file_is_an_error() {
+fn unwritable_folder_is_an_error() {
     assert!(ReceiptFile::create(Path::new("/proc"), &header(None)).is_err());
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn the_way_back_tells_of_what_it_could_not_look_at() {
+async fn rollback_reports_unread_instances() {
     let folder = tempfile::tempdir().expect("a folder");
     let (service, file) = receipt(folder.path(), None).await;
     let back = Receipt::read(file.path()).expect("a receipt").rollback();
@@ -608,7 +617,7 @@ async fn the_way_back_tells_of_what_it_could_not_look_at() {
 }
 
 #[test]
-fn a_put_replaces_what_could_not_be_read_for_certain() {
+fn put_replaces_uncertain_entries() {
     let uncertain = PortState {
         from_port: 5,
         to_port: 5,

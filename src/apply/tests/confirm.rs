@@ -48,7 +48,7 @@ fn denied() -> impl Future<Output = Confirmation> {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn what_is_confirmed_stays() {
+async fn confirmed_writes_stay() {
     let given = ready(Confirmation::Given);
     let (report, service) = confirmed(Behaviour::default(), |_| {}, LONG, given).await;
     assert_eq!(report.results[0].outcome, APPLIED);
@@ -56,7 +56,7 @@ async fn what_is_confirmed_stays() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn what_is_not_confirmed_is_put_back() {
+async fn unconfirmed_writes_are_reverted() {
     let (report, service) =
         confirmed(Behaviour::default(), |_| {}, Duration::ZERO, pending()).await;
     let why = "nobody confirmed it within 0 s";
@@ -71,7 +71,7 @@ async fn what_is_not_confirmed_is_put_back() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn the_wish_to_stop_is_no_confirmation_and_does_not_stop_the_way_back() {
+async fn stop_reverts_unconfirmed_writes() {
     let service = Service::default();
     let plan = plan(vec![opening(&service, Behaviour::default())]);
     let (settings, stop) = (patient(), Stop::new());
@@ -85,7 +85,7 @@ async fn the_wish_to_stop_is_no_confirmation_and_does_not_stop_the_way_back() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn another_spelling_of_what_was_written_is_put_back_all_the_same() {
+async fn rules_in_another_spelling_are_reverted() {
     let respell = |service: &Service| {
         service.host("web", |host| {
             host.rules = before();
@@ -108,7 +108,7 @@ async fn another_spelling_of_what_was_written_is_put_back_all_the_same() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn only_our_own_changes_are_undone() {
+async fn revert_keeps_changes_of_others() {
     let with = |more: &[(i32, &[&str])]| {
         let mut firewall = after();
         for (key, sources) in &service::rules(more) {
@@ -153,7 +153,7 @@ async fn only_our_own_changes_are_undone() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn what_stays_open_through_the_rule_of_somebody_else_is_not_called_undone() {
+async fn access_kept_open_by_others_is_not_reported_as_reverted() {
     let wide = service::from(&["0.0.0.0/0"]);
     let range = Key::new(Protocol::Tcp, 400, 500).expect("a range");
     let join = |service: &Service| {
@@ -176,7 +176,7 @@ async fn what_stays_open_through_the_rule_of_somebody_else_is_not_called_undone(
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_instance_that_was_replaced_meanwhile_is_left_alone() {
+async fn replaced_instance_is_not_reverted() {
     let replace =
         |service: &Service| service.host("web", |host| host.instance.arn = "arn:other".into());
     let (report, service) = confirmed(Behaviour::default(), replace, LONG, denied()).await;
@@ -222,7 +222,7 @@ async fn half_way(meanwhile: impl FnOnce(&Service)) -> (Report, Service) {
 
 /// What failed says more than that somebody else is at work.
 #[tokio::test(flavor = "current_thread")]
-async fn a_failure_that_cannot_be_undone_stays_a_failure() {
+async fn failure_that_cannot_be_reverted_stays_a_failure() {
     let replace = |service: &Service| {
         service.host("web", |host| host.instance.arn.push_str("-another"));
     };
@@ -240,7 +240,7 @@ async fn a_failure_that_cannot_be_undone_stays_a_failure() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_run_that_failed_half_way_is_undone_too() {
+async fn partly_failed_run_is_reverted() {
     let (report, service) = half_way(|_| {}).await;
     let said = message(&report.results[0].outcome);
     assert!(
@@ -255,7 +255,7 @@ async fn a_run_that_failed_half_way_is_undone_too() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn who_writes_while_it_is_undone_is_left_alone_and_it_is_undone_all_the_same() {
+async fn revert_succeeds_beside_other_writers() {
     // The run takes three requests; the way back begins with the instance and its rules.
     for (request, shown) in [(4, true), (5, true), (6, false), (7, true), (8, true)] {
         let mut rules = after();
@@ -283,7 +283,7 @@ async fn who_writes_while_it_is_undone_is_left_alone_and_it_is_undone_all_the_sa
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_way_back_that_fails_is_a_failure() {
+async fn failed_revert_is_a_failure() {
     let behaviour = Behaviour {
         faults: vec![FINE, DENIED],
         ..Behaviour::default()
@@ -295,7 +295,7 @@ async fn a_way_back_that_fails_is_a_failure() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn who_wrote_nothing_is_not_asked() {
+async fn run_without_writes_needs_no_confirmation() {
     let change = |service: &Service| service.host("web", |host| host.requests.clear());
     let behaviour = Behaviour {
         faults: vec![DENIED],
@@ -307,7 +307,7 @@ async fn who_wrote_nothing_is_not_asked() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_lost_write_without_effect_stays_a_failure() {
+async fn lost_write_without_effect_stays_a_failure() {
     let behaviour = Behaviour {
         faults: vec![LOST_BEFORE],
         ..Behaviour::default()
@@ -321,7 +321,7 @@ async fn a_lost_write_without_effect_stays_a_failure() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn what_cannot_be_brought_back_is_named() {
+async fn irreversible_instances_are_reported() {
     let strange = |protocol: &str| PortState {
         from_port: 5,
         to_port: 5,
@@ -338,7 +338,7 @@ async fn what_cannot_be_brought_back_is_named() {
         ..Plan::default()
     };
     assert_eq!(irreversible(&plan_of(reversible.clone())), []);
-    for (protocol, reason) in [("sctp", "does not know"), ("tcp", "names no source")] {
+    for (protocol, reason) in [("sctp", "is unknown to"), ("tcp", "names no source")] {
         let mut states = vec![strange(protocol)];
         let certain = before();
         states.extend(
@@ -372,7 +372,7 @@ async fn what_cannot_be_brought_back_is_named() {
 
 /// One attempt costs its write and six reads, and what it led to is not read again.
 #[tokio::test(flavor = "current_thread")]
-async fn the_way_back_costs_one_write_and_six_reads() {
+async fn revert_costs_one_write_and_six_reads() {
     let forget = |service: &Service| {
         service.host("web", |host| host.requests.clear());
         // The operations of the run are long over by then.
@@ -396,7 +396,7 @@ async fn the_way_back_costs_one_write_and_six_reads() {
 
 /// Somebody else puts it back right after it was read.
 #[tokio::test(flavor = "current_thread")]
-async fn what_somebody_else_put_back_meanwhile_is_reverted_without_a_write() {
+async fn change_undone_by_others_is_reverted_without_a_write() {
     let behaviour = Behaviour {
         // The run takes five requests, and the way back looks twice before its own first read.
         foreign: Some((7, before(), false)),
@@ -410,7 +410,7 @@ async fn what_somebody_else_put_back_meanwhile_is_reverted_without_a_write() {
 
 /// A write whose reply was lost may have its effect late: one read that shows none is not believed.
 #[tokio::test(flavor = "current_thread")]
-async fn a_late_effect_is_undone_too() {
+async fn late_effect_of_a_write_is_reverted() {
     let service = Service::default();
     let behaviour = Behaviour {
         faults: vec![LOST_BEFORE, LOST_BEFORE, LOST_BEFORE, FINE],
@@ -472,7 +472,7 @@ impl Journal for Rival<'_> {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn whoever_always_writes_first_is_given_way_after_three_attempts() {
+async fn revert_gives_up_after_three_attempts_beside_a_fast_writer() {
     let service = Service::default();
     let plan = plan(vec![opening(&service, Behaviour::default())]);
     let (settings, stop) = (hasty(), Stop::new());
@@ -511,7 +511,7 @@ async fn whoever_always_writes_first_is_given_way_after_three_attempts() {
 
 /// There may be no room for what has to come back.
 #[tokio::test(flavor = "current_thread")]
-async fn what_there_is_no_room_for_is_not_put_back() {
+async fn revert_fails_if_it_exceeds_the_source_limit() {
     let many = |port: i32, n: u8| {
         let texts: Vec<String> = (0..n)
             .map(|n| format!("10.{}.{n}.1/32", port % 256))
@@ -540,7 +540,7 @@ async fn what_there_is_no_room_for_is_not_put_back() {
     };
     assert_eq!(
         failure.message,
-        "the probe failed, and putting it back failed: 66 IPv4 sources over all rules, and an instance takes 60 (now 56)"
+        "the probe failed, and putting it back failed: 66 IPv4 sources in all rules, but an instance can have 60 (now 56)"
     );
     let hint = "name fewer, wider networks, or open fewer ports to each of them";
     assert_eq!(failure.hint.as_deref(), Some(hint));
@@ -548,7 +548,7 @@ async fn what_there_is_no_room_for_is_not_put_back() {
 
 /// A Put takes what cannot be read for certain with it, and nothing takes what is of an unknown protocol.
 #[test]
-fn what_a_write_leaves_is_listed_with_what_it_leads_to() {
+fn receipt_entries_include_unreadable_entries_that_a_write_keeps() {
     let strange = |protocol: &str| PortState {
         from_port: 5,
         to_port: 5,

@@ -85,7 +85,7 @@ async fn noted(faults: &[Fault], full: usize) -> (Report, Vec<String>, usize) {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn every_write_is_told_before_and_after() {
+async fn every_write_is_recorded_before_and_after() {
     let (_, lines, _) = noted(&[LOST_BEFORE, REJECTED, FINE], 9).await;
     assert_eq!(
         lines,
@@ -102,7 +102,7 @@ async fn every_write_is_told_before_and_after() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn what_cannot_be_told_is_not_sent() {
+async fn write_that_cannot_be_recorded_is_not_sent() {
     let (report, lines, writes) = noted(&[FINE], 1).await;
     let said = message(&report.results[0].outcome);
     assert!(said.contains("no space left"), "{said}");
@@ -129,7 +129,7 @@ fn fleet(service: &Service, names: &[&str]) -> Vec<InstancePlan> {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn after_too_many_failures_nothing_new_is_begun() {
+async fn no_instance_is_started_after_too_many_failures() {
     for (most, endings) in [
         (
             Some(1),
@@ -178,7 +178,7 @@ async fn after_too_many_failures_nothing_new_is_begun() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn what_is_begun_is_finished_however_much_fails() {
+async fn started_instances_are_finished_despite_failures() {
     let service = Service::default();
     let instances = fleet(&service, &["web-a", "web-b"]);
     service.host("web-a", |host| host.rules = elsewhere());
@@ -200,7 +200,7 @@ async fn what_is_begun_is_finished_however_much_fails() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn another_writer_is_reported_by_type_and_time() {
+async fn foreign_write_is_reported_with_action_and_time() {
     // It writes between our read and our Put, which hides it; a read that lags gives reason to ask.
     let service = Service::default();
     let mut instances = fleet(&service, &["web"]);
@@ -215,7 +215,7 @@ async fn another_writer_is_reported_by_type_and_time() {
     let Outcome::ForeignWriter(foreign) = &report.results[0].outcome else {
         panic!("{report:?}")
     };
-    assert_eq!(foreign.what.as_deref(), Some("PutInstancePublicPorts"));
-    assert!(foreign.at.is_some() && foreign.to_string().contains("is not ours"));
+    assert_eq!(foreign.action.as_deref(), Some("PutInstancePublicPorts"));
+    assert!(foreign.at.is_some() && foreign.to_string().contains("is not from this run"));
     assert_eq!(service.host("web", |host| host.writes.len()), 1);
 }

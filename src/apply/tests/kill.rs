@@ -57,7 +57,7 @@ async fn lives(service: &Service, plan: &Plan, journal: &ReceiptFile, steps: usi
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn whenever_a_run_dies_the_receipt_knows_and_the_next_run_gets_there() {
+async fn killed_run_leaves_a_complete_receipt_and_the_next_run_succeeds() {
     for faults in [
         vec![FINE],
         vec![LOST_AFTER, FINE],

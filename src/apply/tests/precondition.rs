@@ -18,7 +18,7 @@ use crate::apply::{
 use crate::emulator::Progress;
 use crate::lightsail::{Error, Operation, OperationStatus};
 use crate::model::{Expiry, Firewall, InstanceId, Key, Origin, Protocol, Sources};
-use crate::plan::{Call, Foreign, InstancePlan, InstanceResult, Outcome, Report};
+use crate::plan::{Call, ForeignWrite, InstancePlan, InstanceResult, Outcome, Report};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -110,7 +110,7 @@ fn two(service: &Service) -> Vec<InstancePlan> {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn what_ended_before_it_is_written_is_not_written_and_the_rest_is() {
+async fn expired_rule_stops_only_its_instance() {
     let said = "the rule at firewall.toml:7 ended at 2026-01-01T12:01:00Z, so something else is wanted by now";
     // It ended while the instance was begun, or while the one before it was worked on.
     for (late, begin) in [("web", true), ("db", true)] {
@@ -142,7 +142,7 @@ async fn what_ended_before_it_is_written_is_not_written_and_the_rest_is() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_plan_that_is_over_asks_and_writes_nothing_more() {
+async fn expired_plan_sends_no_requests() {
     let service = Service::default();
     let validity = Validity {
         until: Some(NOON + MINUTE),
@@ -158,7 +158,7 @@ async fn a_plan_that_is_over_asks_and_writes_nothing_more() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_plan_for_another_day_ends_by_that_day() {
+async fn plan_for_another_time_expires_at_that_time() {
     let service = Service::default();
     let ahead = time::Duration::days(365);
     for (shift, stale) in [(ahead, true), (-ahead, false)] {
@@ -173,7 +173,7 @@ async fn a_plan_for_another_day_ends_by_that_day() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn what_ends_between_two_calls_stops_there() {
+async fn rule_that_ends_between_two_calls_stops_the_instance() {
     let service = Service::default();
     let (first, second) = (from(&["192.0.2.1/32"]), from(&["192.0.2.2/32"]));
     let open = |port, sources: &Sources| Call::Open {
@@ -222,7 +222,7 @@ fn two_calls(service: &Service, behaviour: Behaviour) -> InstancePlan {
 /// Before anything is written the plan is stale, or it is a plain failure; afterwards somebody else was at work, or what was
 /// written is not proved.
 #[tokio::test(flavor = "current_thread")]
-async fn an_instance_that_is_gone_or_hidden_ends_it() {
+async fn missing_or_hidden_instance_stops_the_instance() {
     let gone = "the instance is gone";
     let gone_from = |request| Behaviour {
         gone: Some(request),
@@ -268,7 +268,7 @@ async fn an_instance_that_is_gone_or_hidden_ends_it() {
 
 /// The answer to which instance it is counts for less than five seconds.
 #[tokio::test(flavor = "current_thread")]
-async fn an_answer_is_fresh_for_five_seconds() {
+async fn identity_check_is_valid_for_five_seconds() {
     for (millis, asked) in [(0, 1), (4_999, 1), (5_000, 2), (5_001, 2)] {
         let service = Service::default();
         let web = two_calls(&service, Behaviour::default());
@@ -295,7 +295,7 @@ fn operation(kind: &str, details: &str, at: Option<OffsetDateTime>) -> Operation
 
 /// By the clock of the service, however far it is from ours.
 #[test]
-fn only_what_came_after_the_read_is_of_another_writer() {
+fn only_operations_after_the_read_are_foreign() {
     let put = "PutInstancePublicPorts";
     let ms = Duration::from_millis;
     let hour = Duration::from_hours(1);
@@ -307,7 +307,7 @@ fn only_what_came_after_the_read_is_of_another_writer() {
         own.accepted(&accepted);
         clock.pass(MINUTE);
         own.accepted(&operation(put, "second", Some(service + 2 * MINUTE)));
-        let foreign = |kind: &str, at| own.foreign(&[operation(kind, "theirs", at)]);
+        let foreign = |kind: &str, at| own.first_foreign(&[operation(kind, "theirs", at)]);
         for (at, is_foreign) in [
             (service - ms(11), false),
             (service - ms(10), true),
@@ -320,10 +320,10 @@ fn only_what_came_after_the_read_is_of_another_writer() {
         for at in [None, Some(service + MINUTE)] {
             assert_eq!(foreign("RebootInstance", at), None);
         }
-        assert_eq!(own.foreign(&[accepted]), None);
+        assert_eq!(own.first_foreign(&[accepted]), None);
         let found = foreign(put, Some(service)).expect("another writer");
-        let expected = Foreign {
-            what: Some(put.into()),
+        let expected = ForeignWrite {
+            action: Some(put.into()),
             details: "theirs".into(),
             at: Some(service),
             difference: None,
@@ -336,14 +336,14 @@ fn only_what_came_after_the_read_is_of_another_writer() {
     clock.pass(MINUTE);
     let start = NOON - 5 * MINUTE;
     for (at, is_foreign) in [(start - ms(1), false), (start, true)] {
-        let found = own.foreign(&[operation(put, "", Some(at))]);
+        let found = own.first_foreign(&[operation(put, "", Some(at))]);
         assert_eq!(found.is_some(), is_foreign, "{at}");
     }
 }
 
 /// A write whose reply is lost may have become any operation of its kind and port; one that was refused, only one that failed.
 #[test]
-fn an_operation_is_ours_where_it_can_be_what_became_of_a_call() {
+fn operation_that_may_be_from_a_lost_call_is_not_foreign() {
     use OperationStatus::{Failed, Pending, Succeeded};
     let call = |protocol, from, to| Call::Open {
         key: Key::new(protocol, from, to).expect("a key"),
@@ -385,19 +385,19 @@ fn an_operation_is_ours_where_it_can_be_what_became_of_a_call() {
             ..operation(kind, details, Some(NOON))
         };
         let case = format!("{call:?} {refused} {seen:?}");
-        let alone = own.foreign(std::slice::from_ref(&seen));
+        let alone = own.first_foreign(std::slice::from_ref(&seen));
         assert_eq!(alone.is_none(), is_ours, "{case}");
         // One call became one operation.
         let another = Operation {
             id: "another".into(),
             ..seen.clone()
         };
-        assert!(own.foreign(&[seen, another]).is_some(), "{case}");
+        assert!(own.first_foreign(&[seen, another]).is_some(), "{case}");
     }
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_instance_that_is_replaced_before_the_write_is_not_written() {
+async fn instance_replaced_before_the_write_is_not_written() {
     // Before the rules are read, and between that and the look at the instance.
     for request in [0, 1] {
         let service = Service::default();
@@ -417,7 +417,7 @@ async fn an_instance_that_is_replaced_before_the_write_is_not_written() {
 
 /// The calls of a plan that has several may come so slowly that the instance is replaced in between.
 #[tokio::test(flavor = "current_thread")]
-async fn a_call_that_comes_late_asks_again_which_instance_it_is() {
+async fn late_call_checks_the_identity_again() {
     for (slow, asked) in [(false, 1), (true, 2)] {
         let service = Service::default();
         let web = two_calls(&service, Behaviour::default());
@@ -436,7 +436,7 @@ async fn a_call_that_comes_late_asks_again_which_instance_it_is() {
 /// Somebody adds a source to the key after it was read: where Open replaces, and where Close removes the key, it is gone and
 /// the rules are just as planned.
 #[tokio::test(flavor = "current_thread")]
-async fn a_source_that_a_call_took_with_it_is_noticed() {
+async fn source_removed_by_a_call_is_detected() {
     let key = |texts: &[&str]| rules(&[(22, texts)]);
     let mine = key(&["192.0.2.1/32"]);
     let grown = key(&["192.0.2.1/32", "192.0.2.2/32"]);
@@ -472,7 +472,7 @@ async fn a_source_that_a_call_took_with_it_is_noticed() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn who_may_not_ask_for_operations_is_told_what_is_not_known() {
+async fn missing_permission_to_read_operations_is_noted() {
     let service = Service::default();
     let behaviour = Behaviour {
         denied: Some((0, "GetOperationsForResource")),
@@ -491,7 +491,7 @@ async fn who_may_not_ask_for_operations_is_told_what_is_not_known() {
 
 /// The way back is no part of the plan, so that it does not end with it.
 #[tokio::test(flavor = "current_thread")]
-async fn what_ended_before_it_was_confirmed_is_put_back() {
+async fn expired_plan_is_reverted_without_confirmation() {
     let whole = Validity {
         until: Some(NOON + MINUTE),
         ..Validity::default()
@@ -548,7 +548,7 @@ impl Clock for Script<'_> {
 /// After a lost reply, rules that are something else in between are a sign of somebody else, and one read that shows the rules
 /// from before is not believed.
 #[tokio::test(flavor = "current_thread")]
-async fn after_a_lost_reply_rules_are_believed_only_twice() {
+async fn after_a_lost_response_two_reads_must_agree() {
     // What is live after each pause, whether somebody else shows, the writes, and how it ends.
     for (script, shown, writes, status) in [
         (vec![before()], true, 1, "foreign-writer"),
@@ -596,7 +596,7 @@ async fn after_a_lost_reply_rules_are_believed_only_twice() {
 
 /// Pauses double, take at least half of what is due, and end with the deadline.
 #[tokio::test(flavor = "current_thread")]
-async fn pauses_grow_and_end_in_time() {
+async fn backoff_grows_and_ends_at_the_deadline() {
     let settings = Settings {
         first_pause: Duration::from_secs(1),
         longest_pause: Duration::from_secs(4),
@@ -612,7 +612,7 @@ async fn pauses_grow_and_end_in_time() {
             assert!((due / 2..=due).contains(&pause), "{pause:?} of {due:?}");
         }
         let mut pauses = 0;
-        while !backoff.is_over() && pauses < 40 {
+        while !backoff.is_expired() && pauses < 40 {
             backoff.pause().await;
             pauses += 1;
         }
@@ -622,7 +622,7 @@ async fn pauses_grow_and_end_in_time() {
 
 /// An operation that is not visible yet is asked for again, and one that may not be asked for is left to the read-back.
 #[tokio::test(flavor = "current_thread")]
-async fn an_operation_is_asked_for_as_long_as_that_can_help() {
+async fn operation_is_polled_until_it_is_visible() {
     let denied = Some((0, "GetOperation"));
     for (invisible, operations, denied, asked) in [
         (2, Progress::AfterReads(0), None, 3),

@@ -186,14 +186,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn without_faults_every_plan_is_carried_out(change in change(), behaviour in calm()) {
+    fn every_plan_succeeds_without_faults(change in change(), behaviour in calm()) {
         let Ending { outcome, live, writes } = ending(&change, behaviour, Duration::from_secs(20));
         prop_assert_eq!(outcome, Outcome::Applied { repaired: None });
         prop_assert_eq!((live, writes), (change.1, 1));
     }
 
     #[test]
-    fn with_any_fault_the_ending_is_true(change in change(), behaviour in stormy()) {
+    fn outcome_is_true_with_any_fault(change in change(), behaviour in stormy()) {
         let foreign = behaviour.foreign.clone();
         // A Put is proved by its rules alone, so that a read from before another write is taken for its effect.
         let is_read_late = matches!(change.2[..], [Call::Put { .. }]) && behaviour.reads != Reads::Fresh;

@@ -43,14 +43,14 @@ fn faults(faults: &[Fault]) -> Behaviour {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn another_spelling_is_written_once_and_proved() {
+async fn respelling_is_written_once_and_verified() {
     let (result, writes, rules) = respelled(&split(), Behaviour::default()).await;
     assert_eq!((result.outcome, result.note), (APPLIED, None));
     assert_eq!((writes, rules), (1, joined()));
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_old_view_is_not_taken_for_the_services_own_spelling() {
+async fn old_read_is_not_taken_for_the_spelling_of_the_service() {
     let late = Behaviour {
         reads: Reads::Lag,
         ..Behaviour::default()
@@ -60,7 +60,7 @@ async fn an_old_view_is_not_taken_for_the_services_own_spelling() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_service_with_networks_of_its_own_is_told_of_and_not_written_again() {
+async fn spelling_of_the_service_is_noted_and_not_written_again() {
     // Whatever is written, the halves are shown.
     let service = Service::default();
     let plan = respelling(&service, &split(), faults(&[IGNORED]));
@@ -72,7 +72,7 @@ async fn a_service_with_networks_of_its_own_is_told_of_and_not_written_again() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_write_without_effect_is_not_taken_for_done() {
+async fn write_without_effect_is_not_verified() {
     let (result, writes, rules) = respelled(&split(), faults(&[REJECTED])).await;
     assert!(matches!(result.outcome, Outcome::Failed(_)), "{result:?}");
     assert_eq!((writes, rules), (1, split()));
@@ -87,7 +87,7 @@ async fn a_write_without_effect_is_not_taken_for_done() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_third_spelling_is_stale_and_the_wanted_one_is_done() {
+async fn other_spelling_is_stale_and_desired_spelling_is_applied() {
     let third = rules(&[(
         22,
         &["10.0.0.0/9", "10.128.0.0/10", "10.192.0.0/10"] as &[&str],

@@ -9,7 +9,7 @@ use super::service::{
 use super::{
     APPLIED, after, before, elsewhere, go, hasty, message, open, opened, opening, patient, put,
 };
-use crate::apply::outcomes::unproved;
+use crate::apply::outcomes::unverified;
 use crate::apply::{Clock as _, Settings};
 use crate::lightsail::{Error, Kind};
 use crate::model::{Firewall, InstanceState, Key, Protocol};
@@ -23,7 +23,7 @@ fn faults(faults: &[Fault]) -> Behaviour {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_rejected_call_is_answered_with_the_fallback() {
+async fn rejected_call_is_followed_by_the_fallback() {
     let (result, writes) = opened(faults(&[REJECTED, FINE]), patient()).await;
     let Outcome::Applied {
         repaired: Some(why),
@@ -52,7 +52,7 @@ async fn a_rejected_call_is_answered_with_the_fallback() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn who_may_not_write_does_not_try_again() {
+async fn access_denied_is_not_retried() {
     let (result, writes) = opened(faults(&[DENIED]), patient()).await;
     let Outcome::Failed(failure) = result.outcome else {
         panic!("{result:?}")
@@ -66,7 +66,7 @@ async fn who_may_not_write_does_not_try_again() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn throttling_is_waited_out() {
+async fn throttled_write_is_retried() {
     let (result, writes) = opened(faults(&[THROTTLED, THROTTLED, FINE]), patient()).await;
     assert_eq!(
         (result.outcome, result.writes, writes.len()),
@@ -80,7 +80,7 @@ async fn throttling_is_waited_out() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn after_a_lost_reply_the_rules_decide() {
+async fn rules_decide_after_a_lost_response() {
     let (result, writes) = opened(faults(&[LOST_AFTER]), patient()).await;
     assert_eq!(
         (result.outcome, result.writes, writes.len()),
@@ -99,7 +99,7 @@ async fn after_a_lost_reply_the_rules_decide() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_wrong_result_is_repaired_once() {
+async fn wrong_result_is_repaired_once() {
     let (result, writes) = opened(faults(&[IGNORED, FINE]), hasty()).await;
     let Outcome::Applied {
         repaired: Some(why),
@@ -119,7 +119,7 @@ async fn a_wrong_result_is_repaired_once() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn another_writer_is_left_alone_wherever_it_comes() {
+async fn changes_of_another_writer_are_kept() {
     for fault in [FINE, LOST_AFTER, LOST_BEFORE, REJECTED, IGNORED] {
         for step in 0..4 {
             for shown in [true, false] {
@@ -165,7 +165,7 @@ async fn another_writer_is_left_alone_wherever_it_comes() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_operation_of_our_own_lost_call_is_ours() {
+async fn operation_of_a_lost_own_call_is_not_foreign() {
     // The reply is lost, the operation shows, and the rules are not as planned: there is nobody but us.
     let service = Service::default();
     let plan = opening(&service, faults(&[LOST_AFTER, IGNORED]));
@@ -195,7 +195,7 @@ async fn an_operation_of_our_own_lost_call_is_ours() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn one_failure_stops_nobody_else() {
+async fn failure_of_one_instance_does_not_stop_others() {
     let service = Service::default();
     let blind = opening(
         &service,
@@ -229,7 +229,7 @@ async fn one_failure_stops_nobody_else() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_instance_that_begins_to_stop_is_waited_for() {
+async fn stopping_instance_is_waited_for() {
     // Before the write, and between the look at the instance and the write.
     for (begins, sent) in [(Moment::Look(0), 1), (Moment::Write(0), 2)] {
         let states = vec![
@@ -249,7 +249,7 @@ async fn an_instance_that_begins_to_stop_is_waited_for() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_refused_open_that_another_rule_hides_is_not_taken_for_done() {
+async fn refused_open_hidden_by_another_rule_is_not_verified() {
     let all = Key::new(Protocol::Tcp, 0, 65535).expect("a range");
     let (key, some, everybody) = (tcp(22), from(&["192.0.2.1/32"]), from(&["0.0.0.0/0"]));
     let before: Firewall = [(all, everybody.clone())].into_iter().collect();
@@ -271,7 +271,7 @@ async fn a_refused_open_that_another_rule_hides_is_not_taken_for_done() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_repair_does_not_reach_another_instance_of_the_same_name() {
+async fn fallback_is_not_sent_to_a_replaced_instance() {
     let service = Service::default();
     let behaviour = Behaviour {
         // Right after the first write.
@@ -292,7 +292,7 @@ async fn a_repair_does_not_reach_another_instance_of_the_same_name() {
 
 /// A Put that was refused is not sent again under the name of a fallback, and one that had no effect is.
 #[tokio::test(flavor = "current_thread")]
-async fn a_put_is_its_own_fallback_only_where_it_was_accepted() {
+async fn put_is_repeated_as_fallback_only_if_it_was_accepted() {
     for (fault, sent) in [(REJECTED, 1), (IGNORED, 2)] {
         let service = Service::default();
         let plan = InstancePlan {
@@ -308,7 +308,7 @@ async fn a_put_is_its_own_fallback_only_where_it_was_accepted() {
 
 /// Who else wrote is asked before anything of theirs could be overwritten, and not where nothing was written.
 #[tokio::test(flavor = "current_thread")]
-async fn a_failure_without_a_fallback_names_another_writer_only_beside_our_writes() {
+async fn failure_without_writes_does_not_report_a_foreign_writer() {
     let second = Call::Open {
         key: tcp(80),
         sources: from(&["0.0.0.0/0"]),
@@ -336,7 +336,7 @@ async fn a_failure_without_a_fallback_names_another_writer_only_beside_our_write
 
 /// Where our call was refused, only the rules can show another writer whose operation is not listed.
 #[tokio::test(flavor = "current_thread")]
-async fn the_fallback_after_a_refusal_overwrites_nobody() {
+async fn fallback_after_a_refusal_keeps_changes_of_others() {
     let mut last = 0;
     for step in 3.. {
         let service = Service::default();
@@ -370,7 +370,7 @@ async fn the_fallback_after_a_refusal_overwrites_nobody() {
 
 /// What our own first call did is no sign of somebody else.
 #[tokio::test(flavor = "current_thread")]
-async fn the_fallback_follows_a_call_that_had_its_effect() {
+async fn fallback_is_sent_after_a_call_that_had_its_effect() {
     let service = Service::default();
     let mut both = after();
     both.set(tcp(80), from(&["0.0.0.0/0"]));
@@ -391,7 +391,7 @@ async fn the_fallback_follows_a_call_that_had_its_effect() {
 
 /// An old view passes by itself, and what somebody else wrote does not.
 #[tokio::test(flavor = "current_thread")]
-async fn another_writer_who_shows_is_not_waited_for() {
+async fn visible_foreign_writer_ends_the_waiting() {
     let service = Service::default();
     let behaviour = Behaviour {
         foreign: Some((3, elsewhere(), true)),
@@ -410,14 +410,14 @@ async fn another_writer_who_shows_is_not_waited_for() {
     let Outcome::ForeignWriter(foreign) = &result.outcome else {
         panic!("{result:?}")
     };
-    assert!(foreign.what.is_some(), "{foreign}");
+    assert!(foreign.action.is_some(), "{foreign}");
     let waited = service.elapsed().saturating_sub(begun);
     assert!(waited < Duration::from_secs(2), "{waited:?}");
 }
 
 /// Where no operation shows who it was, the difference says what happened.
 #[tokio::test(flavor = "current_thread")]
-async fn rules_that_are_neither_are_told_in_full() {
+async fn unexpected_rules_are_described() {
     for fault in [LOST_BEFORE, REJECTED] {
         let service = Service::default();
         let behaviour = Behaviour {
@@ -435,16 +435,16 @@ async fn rules_that_are_neither_are_told_in_full() {
 }
 
 #[test]
-fn what_is_not_proved_is_told_with_its_reason() {
+fn unverified_result_is_reported_with_its_reason() {
     let error = Error::new(Kind::AccessDenied, "GetInstancePortStates", "web", "no");
-    let failure = unproved(&error);
+    let failure = unverified(&error);
     let message = format!("what was written could not be proved: {error}");
     assert_eq!((failure.message, failure.hint), (message, error.hint()));
 }
 
 /// Where another rule lets the same people in, the key of an Open tells that it had its effect.
 #[tokio::test(flavor = "current_thread")]
-async fn a_lost_open_that_another_rule_hides_is_not_sent_twice() {
+async fn lost_open_hidden_by_another_rule_is_not_sent_twice() {
     let all = Key::new(Protocol::Tcp, 0, 65535).expect("a range");
     let (key, some, everybody) = (tcp(22), from(&["192.0.2.1/32"]), from(&["0.0.0.0/0"]));
     let before: Firewall = [(all, everybody)].into_iter().collect();
@@ -463,7 +463,7 @@ async fn a_lost_open_that_another_rule_hides_is_not_sent_twice() {
 
 /// After trouble it is asked again which instance it is, and who else wrote. To be asked for fewer requests is no trouble.
 #[tokio::test(flavor = "current_thread")]
-async fn trouble_costs_two_questions_more() {
+async fn anomaly_costs_two_more_reads() {
     for (fault, instances, operations) in [
         (FINE, 1, 0),
         (THROTTLED, 1, 0),
@@ -491,7 +491,7 @@ async fn trouble_costs_two_questions_more() {
 
 /// An instance that starts and stops again and again is not written to for ever.
 #[tokio::test(flavor = "current_thread")]
-async fn a_call_is_sent_three_times_to_an_instance_that_does_not_settle() {
+async fn call_is_sent_three_times_to_an_unsettled_instance() {
     use InstanceState::{Running, Stopping};
     // It is asked for right before a write, after the write was refused, and until it is settled.
     let states = (0..10).flat_map(|nth| {

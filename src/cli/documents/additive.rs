@@ -2,13 +2,13 @@
 //!
 //! **Owns** which line each of its rules is from. What stays is decided by the planner.
 
-use crate::exposure::{self, Side};
+use crate::exposure::{self, DocumentFirewall};
 use crate::model::{DesiredInstance, Instance, LiveFirewall};
 use crate::plan::{self, InstancePlan};
 
 /// What a plan leads to.
-pub(super) fn after(plan: &InstancePlan) -> Side {
-    Side::with_doubts(&plan.after, plan.doubts_after(), plan.family())
+pub(super) fn after(plan: &InstancePlan) -> DocumentFirewall {
+    DocumentFirewall::with_doubts(&plan.after, plan.doubts_after(), plan.family())
 }
 
 /// What is declared, and what is live and stays. Of a rule that stays in part, the part that nothing declares is a rule
@@ -17,12 +17,12 @@ pub(in crate::cli) fn additive(
     instance: &Instance,
     wanted: &DesiredInstance,
     live: &LiveFirewall,
-) -> Side {
+) -> DocumentFirewall {
     let plan = plan::plan_instance(instance, wanted, live, plan::Options::default());
     let family = plan.family();
     let mut side = after(&plan);
     // The lines of the configuration say more than the keys that they lead to.
-    let declared = Side::of_rules(&wanted.rules, family).rules;
+    let declared = DocumentFirewall::of_rules(&wanted.rules, family).rules;
     for said in &mut side.rules {
         for rule in declared.iter().filter(|rule| rule.key == said.key) {
             said.sources = exposure::subtract(&said.sources, &rule.sources, family);

@@ -14,7 +14,7 @@ use crate::cli::error::RunError;
 use crate::config::{
     Config, Listing, Place, Scope, Severity, service_keys, service_names, service_of,
 };
-use crate::exposure::Side;
+use crate::exposure::DocumentFirewall;
 use crate::inventory::Inventory;
 use crate::model::{
     AddressType, Desired, Family, Instance, InstanceId, InstanceState, LiveFirewall, Mode, Site,
@@ -110,14 +110,17 @@ pub(in crate::cli) fn live(
     let known = entries.map(|(id, entry)| {
         let family = AddressType::from_name(&entry.ip_address_type).client_family();
         let live = fleet::rules(entry);
-        (id, live.map(|live| Side::of_live(&live, family).into()))
+        (
+            id,
+            live.map(|live| DocumentFirewall::of_live(&live, family).into()),
+        )
     });
     known.collect()
 }
 
 fn of_plan(plan: &plan::Plan, state: DocumentState) -> Document {
     let side = |plan: &InstancePlan| match state {
-        DocumentState::Before => Side::of_live(&plan.before, plan.family()),
+        DocumentState::Before => DocumentFirewall::of_live(&plan.before, plan.family()),
         DocumentState::After => after(plan),
     };
     let known = plan
@@ -165,7 +168,7 @@ fn of_config(config: &Config, basis: Basis<'_>, is_past: bool) -> Result<Documen
         let side = match (wanted.mode, instance.zip(fleet.rules.get(id))) {
             (Mode::Additive, Some((instance, Ok(live)))) => Ok(additive(instance, wanted, live)),
             (Mode::Additive, Some((_, Err(why)))) => Err(why.clone()),
-            _ => Ok(Side::of_rules(&wanted.rules, family)),
+            _ => Ok(DocumentFirewall::of_rules(&wanted.rules, family)),
         };
         document
             .instances

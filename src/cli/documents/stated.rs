@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::additive::additive;
 use crate::config::{Config, Scope, Statement};
-use crate::exposure::{Effective, Side};
+use crate::exposure::{DocumentFirewall, Effective};
 use crate::model::{
     Absent, DesiredInstance, Family, Firewall, Instance, LiveFirewall, Mode, Rule, Sources,
     Unreadable,
@@ -22,7 +22,7 @@ use crate::model::{
 #[derive(Clone, Debug, Default)]
 pub(in crate::cli) struct Stated {
     /// What it gets for certain.
-    pub(in crate::cli) side: Side,
+    pub(in crate::cli) side: DocumentFirewall,
     /// What it gets besides if it belongs to a group, which is not known.
     pub(in crate::cli) conditional: Vec<Conditional>,
     /// The live rules that stay beside it.
@@ -57,7 +57,7 @@ pub(in crate::cli) struct Conditional {
     /// The same for every group that is written with the same selector.
     pub(in crate::cli) spelling: String,
     /// What they get.
-    pub(in crate::cli) side: Side,
+    pub(in crate::cli) side: DocumentFirewall,
     /// What goes in additive mode.
     pub(in crate::cli) absent: Effective,
     /// Whether its instances are in additive mode, unless another table says otherwise.
@@ -91,8 +91,8 @@ impl Kept {
 /// A document says it of an instance, or cannot tell.
 pub(in crate::cli) type Known = Result<Stated, Unreadable>;
 
-impl From<Side> for Stated {
-    fn from(side: Side) -> Self {
+impl From<DocumentFirewall> for Stated {
+    fn from(side: DocumentFirewall) -> Self {
         Self {
             side,
             ..Self::default()
@@ -187,7 +187,7 @@ impl Statements {
     }
 
     /// What the groups with this very selector give.
-    pub(in crate::cli) fn own(&self, spelling: &str) -> Side {
+    pub(in crate::cli) fn own(&self, spelling: &str) -> DocumentFirewall {
         side(self.with_selector(spelling))
     }
 
@@ -286,7 +286,7 @@ impl Statements {
 }
 
 /// What these tables give together.
-fn side<'a>(statements: impl Iterator<Item = &'a Statement>) -> Side {
+fn side<'a>(statements: impl Iterator<Item = &'a Statement>) -> DocumentFirewall {
     let mut rules: Vec<Rule> = Vec::new();
     let mut seen = BTreeSet::new();
     for rule in statements.flat_map(|statement| statement.rules.iter()) {
@@ -296,7 +296,7 @@ fn side<'a>(statements: impl Iterator<Item = &'a Statement>) -> Side {
         }
     }
     rules.sort_by(|a, b| (a.key, &a.declared.origin).cmp(&(b.key, &b.declared.origin)));
-    Side::of_rules(&rules, Family::default())
+    DocumentFirewall::of_rules(&rules, Family::default())
 }
 
 /// The access that is named.

@@ -105,7 +105,7 @@ impl Fleet {
 fn opens(change: &plan::Change) -> bool {
     matches!(
         change.action,
-        plan::Action::Add | plan::Action::Widen | plan::Action::Replace
+        plan::ChangeKind::Add | plan::ChangeKind::Widen | plan::ChangeKind::Replace
     )
 }
 

@@ -96,7 +96,7 @@ impl Fleet {
                     Tag::Kept => caution(&format!(
                         "something may be open: the tag `{}` stays, so that `apply --only-expired` closes it after {}",
                         lease.id.tag_key(),
-                        instant::show(lease.until)
+                        instant::format(lease.until)
                     )),
                 }
                 Err(obstacle_error(id, why))

@@ -123,7 +123,7 @@ pub(super) async fn plan(
     let mut looked = bulk::read(reader, &desired, &mut live, listed_rules, manner).await;
     live.firewalls = std::mem::take(&mut looked.firewalls);
     let plan = if question.only_expired {
-        plan::plan_ended(&desired, &live)
+        plan::plan_ended_leases(&desired, &live)
     } else {
         plan::plan(&desired, &live, options)
     };
@@ -145,7 +145,7 @@ pub(super) async fn plan(
         // A plan is made now, whatever day it is a preview of. What it wants was decided before anything was read, so a
         // rule may have ended since.
         made_at,
-        changes_at: desired.ends_next(),
+        changes_at: desired.next_expiry(),
         changed_since: BTreeMap::new(),
     };
     let mut planned = Planned::judged(plan, basis, question.consent, run)?;
@@ -164,7 +164,7 @@ pub(super) async fn plan(
     planned.ends = changing
         .filter_map(|instance| {
             let id = &instance.instance.id;
-            Some((id.clone(), desired.instances.get(id)?.ends_next()?))
+            Some((id.clone(), desired.instances.get(id)?.next_expiry()?))
         })
         .collect();
     let expiring = desired.expiring(as_of).into_iter();
@@ -185,7 +185,7 @@ fn has_ended(instance: &Instance, as_of: OffsetDateTime) -> bool {
 
 /// Leaves the instances that have a lease that is over.
 fn narrow_to_ended(desired: &mut Desired, live: &Live, as_of: OffsetDateTime) {
-    let ended = plan::with_ended(desired);
+    let ended = plan::instances_with_ended_leases(desired);
     desired.instances.retain(|id, _| ended.contains(id));
     let has_leases = |id: &InstanceId| {
         let instance = live.instances.get(id);
@@ -197,7 +197,7 @@ fn narrow_to_ended(desired: &mut Desired, live: &Live, as_of: OffsetDateTime) {
 /// The tags of the leases that are over and whose access must go.
 fn ended_tags(desired: &Desired) -> BTreeMap<InstanceId, BTreeSet<String>> {
     let tags = |wanted: &DesiredInstance| -> BTreeSet<String> {
-        let ended = plan::ended(wanted);
+        let ended = plan::ended_lease_rules(wanted);
         let tags = ended.iter().filter_map(|rule| rule.declared.origin.tag());
         tags.map(str::to_owned).collect()
     };

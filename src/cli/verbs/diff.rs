@@ -27,7 +27,7 @@ use crate::cli::run::Run;
 use crate::cli::session::{self, selects};
 use crate::cli::streams::{complain, fit, note, say, warn};
 use crate::config::{Config, Place, grants_changed};
-use crate::exposure::{Compared, Side, Which};
+use crate::exposure::{Compared, ComparedDocument, DocumentFirewall};
 use crate::inventory::Inventory;
 use crate::model::{Code, Family, InstanceId, LiveFirewall, Site};
 use crate::plan::Plan;
@@ -341,7 +341,7 @@ fn beside(opened: &Opened) -> Option<&Inventory> {
 fn undeclared(
     basis: Basis<'_>,
     [old, new]: [(&Opened, &Document); 2],
-) -> BTreeMap<InstanceId, Which> {
+) -> BTreeMap<InstanceId, ComparedDocument> {
     let lacks = |(opened, document): (&Opened, &Document), id: &InstanceId| {
         matches!(opened.content, Content::Config(_)) && !document.instances.contains_key(id)
     };
@@ -356,8 +356,8 @@ fn undeclared(
         .into_iter()
         .filter_map(|id| {
             let which = match (lacks(old, &id), lacks(new, &id)) {
-                (true, false) if new.1.instances.contains_key(&id) => Which::Old,
-                (false, true) if old.1.instances.contains_key(&id) => Which::New,
+                (true, false) if new.1.instances.contains_key(&id) => ComparedDocument::Old,
+                (false, true) if old.1.instances.contains_key(&id) => ComparedDocument::New,
                 _ => return None,
             };
             Some((id, which))
@@ -436,7 +436,8 @@ fn pairs(
     match (before.unnamed.take(), after.unnamed.take()) {
         (None, None) => {}
         (Some(old), Some(new)) => {
-            let sides = [old, new].map(|live| Ok(Side::of_live(&live, Family::default()).into()));
+            let sides = [old, new]
+                .map(|live| Ok(DocumentFirewall::of_live(&live, Family::default()).into()));
             return Ok(vec![(None, sides)]);
         }
         (Some(old), None) => {
@@ -482,11 +483,11 @@ fn pairs(
 }
 
 /// Rules of which it is not said, as those of an instance like the one that they are compared with.
-fn like(rules: &LiveFirewall, other: &Known) -> Side {
+fn like(rules: &LiveFirewall, other: &Known) -> DocumentFirewall {
     let family = other
         .as_ref()
         .map_or_else(|_| Family::default(), |stated| stated.side.reach.family);
-    Side::of_live(rules, family)
+    DocumentFirewall::of_live(rules, family)
 }
 
 /// The rules of the instances that are known.
@@ -497,7 +498,7 @@ fn live(basis: Basis<'_>) -> BTreeMap<InstanceId, Known> {
             let plans = plan.instances.iter();
             plans
                 .map(|plan| {
-                    let side = Side::of_live(&plan.before, plan.family());
+                    let side = DocumentFirewall::of_live(&plan.before, plan.family());
                     (plan.instance.id.clone(), Ok(side.into()))
                 })
                 .collect()

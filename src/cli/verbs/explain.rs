@@ -19,7 +19,7 @@ use crate::cli::session;
 use crate::cli::signals::interruptible;
 use crate::cli::streams::{complain, fit, note};
 use crate::config::Config;
-use crate::exposure::{Access, Effective, Side};
+use crate::exposure::{Access, DocumentFirewall, Effective};
 use crate::model::{
     Code, DesiredInstance, Family, InstanceId, Key, Live, LiveFirewall, Mode, Sources, Unreadable,
 };
@@ -198,8 +198,8 @@ fn asked_about<'a>(
 /// Everything that is known of an instance, as far as the question goes.
 struct Found<'a> {
     id: &'a InstanceId,
-    live: Result<Side, Unreadable>,
-    desired: Option<Side>,
+    live: Result<DocumentFirewall, Unreadable>,
+    desired: Option<DocumentFirewall>,
     undecided: Option<Unreadable>,
     still_open: Vec<StillOpen>,
     mode: Option<Mode>,
@@ -228,7 +228,7 @@ impl<'a> Found<'a> {
             {
                 return additive(instance, wanted, live);
             }
-            Side::of_rules(&wanted.rules, family)
+            DocumentFirewall::of_rules(&wanted.rules, family)
         });
         let still_open = match (wanted, instance, live) {
             (Some(wanted), Some(instance), Ok(live)) => {
@@ -240,7 +240,7 @@ impl<'a> Found<'a> {
             id,
             asked: question.asked(live.ok(), desired.as_ref(), family),
             live: live
-                .map(|live| Side::of_live(live, family))
+                .map(|live| DocumentFirewall::of_live(live, family))
                 .map_err(Clone::clone),
             desired,
             undecided,
@@ -361,7 +361,7 @@ impl Question {
     fn asked(
         &self,
         live: Option<&LiveFirewall>,
-        desired: Option<&Side>,
+        desired: Option<&DocumentFirewall>,
         family: Family,
     ) -> Effective {
         let sources = self.from.clone().unwrap_or_else(|| {

@@ -93,7 +93,7 @@ pub(super) async fn run(
     } = made.map_err(|error| stopped_by(error, signal))?;
     let exit = signal.map_or(exit, Signal::exit);
     if signal.is_some() {
-        let until = instant::show(lease.until);
+        let until = instant::format(lease.until);
         say(&format!(
             "interrupted: the grant {} is complete, and ends at {until}",
             lease.id
@@ -119,7 +119,11 @@ pub(super) async fn run(
         grants: vec![granted(&id, &lease)],
         sites_unreadable: Vec::new(),
     };
-    let outputs = format!("grant={}\nuntil={}\n", lease.id, instant::show(lease.until));
+    let outputs = format!(
+        "grant={}\nuntil={}\n",
+        lease.id,
+        instant::format(lease.until)
+    );
     show_answer(output, run, exit, &outputs, &|format, _| match format {
         Format::Text | Format::Github => Some(fit(&text)),
         Format::Json => Some(grants::json(&one)),
@@ -159,7 +163,7 @@ pub(super) fn granted_line(id: &InstanceId, lease: &Lease) -> String {
     } else {
         format!(": {}", lease.why)
     };
-    let until = instant::show(lease.until);
+    let until = instant::format(lease.until);
     sanitize(&format!("{lease} is open on {id} until {until}{why}"))
 }
 
@@ -224,7 +228,7 @@ pub(super) async fn make(
     let about = format!(
         "grant {}: {lease} until {} by {}: {}",
         lease.id,
-        instant::show(lease.until),
+        instant::format(lease.until),
         lease.by,
         reason.as_deref().unwrap_or("no reason was given")
     );

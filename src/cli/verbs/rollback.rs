@@ -215,7 +215,7 @@ async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunErr
         .extend(problems(config.iter().flat_map(Config::warnings)));
     run.problems
         .push(Problem::warning(Code::Receipt, UNSIGNED.to_owned()));
-    if receipt::goes_on(&args.receipt) {
+    if receipt::is_running(&args.receipt) {
         let text = "the run of this receipt still goes on, so that what it left is not settled";
         caution(text);
         run.problems.push(Problem::warning(Code::Receipt, text));

@@ -101,7 +101,7 @@ pub(super) async fn run(args: &WithArgs, run: &mut Run) -> Result<Exit, RunError
         }
     };
     if let Err(error) = revoked {
-        let until = instant::show(lease.until);
+        let until = instant::format(lease.until);
         complain(
             error.code,
             &format!("{lease} may still be open on `{id}`, and ends at {until}"),
@@ -127,7 +127,7 @@ async fn work(args: &WithArgs, made: &Made, signals: &mut Signals) -> Result<Exi
     let spawned = Command::new(program)
         .args(arguments)
         .env("PORTWARD_GRANT_ID", made.lease.id.to_string())
-        .env("PORTWARD_GRANT_UNTIL", instant::show(made.lease.until))
+        .env("PORTWARD_GRANT_UNTIL", instant::format(made.lease.until))
         .stdin(Stdio::inherit())
         .spawn();
     let mut child = spawned.map_err(|error| {

@@ -1,10 +1,10 @@
-//! Patterns as texts: whether one takes everything that another takes, and texts that one takes.
+//! Patterns: whether one includes another, and examples of matching texts.
 //!
-//! **Owns** the reading of `*`, `?` and `[...]` one by one. **Does not** match a text; `glob` does.
+//! **Owns** the parser of `*`, `?` and `[...]`. **Does not** match texts; `glob` does.
 
 use glob::Pattern;
 
-/// A piece of a pattern.
+/// An element of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Piece<'a> {
     /// `*`: any text.
@@ -13,14 +13,14 @@ enum Piece<'a> {
     One,
     /// `[...]`: one of these, or none of these.
     Class(&'a str),
-    /// A character that stands for itself.
+    /// A literal character.
     Char(char),
 }
 
-/// Whether `ours` takes every text that `theirs` takes. `false` where that does not show piece by piece.
+/// Whether `ours` matches every text that `theirs` matches. `false` if a comparison element by element does not show it.
 pub(super) fn covers(ours: &str, theirs: &str) -> bool {
     let (ours, theirs) = (pieces(ours), pieces(theirs));
-    // By places in `theirs`: whether the pieces of `ours` from here on cover the rest from there on.
+    // By index into `theirs`: whether the elements of `ours` from here on cover the rest of `theirs` from there on.
     let mut rest = vec![false; theirs.len() + 1];
     rest[theirs.len()] = true;
     for our in ours.iter().rev() {
@@ -38,7 +38,7 @@ pub(super) fn covers(ours: &str, theirs: &str) -> bool {
     rest[0]
 }
 
-/// Whether one piece that is not `*` takes whatever the other takes.
+/// Whether one element that is not `*` matches all that the other matches.
 fn takes(our: Piece<'_>, their: Piece<'_>) -> bool {
     match (our, their) {
         (_, Piece::Any) => false,
@@ -52,7 +52,7 @@ fn is_in(class: &str, c: char) -> bool {
     Pattern::new(class).is_ok_and(|class| class.matches(c.encode_utf8(&mut [0; 4])))
 }
 
-/// Some texts for a pattern. Not every one of them need be taken by it: a class may hold only rare characters.
+/// Example texts for a pattern. Some may not match, because a class may contain only rare characters.
 pub(super) fn examples(pattern: &str) -> Vec<String> {
     let of = |any: &str, one: char, last: bool| {
         let mut text = String::new();
@@ -90,7 +90,7 @@ fn pieces(pattern: &str) -> Vec<Piece<'_>> {
             '*' => Piece::Any,
             '?' => Piece::One,
             '[' => {
-                // A bracket right at the beginning is one of the characters.
+                // A bracket at the beginning is a member of the class.
                 let first = if rest[1..].starts_with('!') { 2 } else { 1 };
                 let inner = rest.char_indices().skip_while(|(at, _)| *at <= first);
                 length = inner

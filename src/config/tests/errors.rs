@@ -448,7 +448,7 @@ fn rules() {
         assert_eq!(rule(good), [""; 0], "{good}");
     }
     let absent = "absent = [{ allow = \"ssh\" }]";
-    let hint = "(in additive mode it names what must go (`mode = \"additive\"`); in authoritative mode leave it out, since what is not declared is closed)";
+    let hint = "(in additive mode (`mode = \"additive\"`) it names access to close; in authoritative mode remove it, because rules that are not declared are closed)";
     check(&[
         (
             &format!("[instances.ab]\n{absent}"),

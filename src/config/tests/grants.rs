@@ -115,7 +115,7 @@ fn a_live_lease_is_declared_and_everything_else_is_named() {
             "portward:grant:aaaa: tcp/22 from 203.0.113.7/32 is granted to 1:user/a until 2031-01-02 13:00:00 UTC: deploy",
         ]
     );
-    let ends = desired(&config, &web).ends_next().expect("an end");
+    let ends = desired(&config, &web).next_expiry().expect("an end");
     assert_eq!(ends.at, noon() + time::Duration::HOUR);
     let states: Vec<State> = config
         .leases(&web, noon())

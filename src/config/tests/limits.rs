@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::super::Severity;
 use super::super::limits::PAIRS_IN_ALL;
 use super::read;
-use crate::model::PAIRS_OF_AN_INSTANCE;
+use crate::model::MAX_PAIRS_PER_INSTANCE;
 
 fn list(count: usize, text: impl Fn(usize) -> String) -> String {
     let texts: Vec<String> = (0..count).map(|at| format!("\"{}\"", text(at))).collect();
@@ -52,7 +52,7 @@ fn a_product_is_refused_at_its_rule_and_once() {
     assert_eq!(
         problems(&text),
         [format!(
-            "f.toml:4:3: error[PW-112]: this rule comes to 1000000 pairs of port and source (1000 x 1000), more than the limit of {PAIRS_OF_AN_INSTANCE} for one instance"
+            "f.toml:4:3: error[PW-112]: this rule comes to 1000000 pairs of port and source (1000 x 1000), more than the limit of {MAX_PAIRS_PER_INSTANCE} for one instance"
         )]
     );
 }
@@ -63,16 +63,16 @@ fn what_is_just_within_the_limit_is_accepted() {
         format!(
             "[instances.web-1]\nrules = [\n  {{ allow = {}, from = {} }},\n  {{ allow = \"ssh\", from = {} }},\n]\n",
             ports(50),
-            self::sources(PAIRS_OF_AN_INSTANCE / 50 - 1),
+            self::sources(MAX_PAIRS_PER_INSTANCE / 50 - 1),
             self::sources(sources),
         )
     };
     assert_eq!(problems(&rule(50)), [""; 0]);
-    let over = PAIRS_OF_AN_INSTANCE + 1;
+    let over = MAX_PAIRS_PER_INSTANCE + 1;
     assert_eq!(
         problems(&rule(51)),
         [format!(
-            "f.toml:5:3: error[PW-112]: with this rule the table comes to {over} pairs of port and source, more than the limit of {PAIRS_OF_AN_INSTANCE} for one instance"
+            "f.toml:5:3: error[PW-112]: with this rule the table comes to {over} pairs of port and source, more than the limit of {MAX_PAIRS_PER_INSTANCE} for one instance"
         )]
     );
 }
@@ -102,14 +102,14 @@ fn policies_and_rules_multiply_too() {
     assert_eq!(found.len(), 1, "{found:?}");
     // 487 rules times 510 policies and three that are built in.
     assert!(
-        found[0].starts_with("f.toml:491:1: error[PW-112]: with this rule the table comes to 488 pairs of port and source, which 513 policies judge: 250344 in all"),
+        found[0].starts_with("f.toml:491:1: error[PW-112]: with this rule the table comes to 488 pairs of port and source, which 513 policies check: 250344 in all"),
         "{found:?}"
     );
 }
 
 #[test]
 fn the_whole_is_limited_too() {
-    let each = PAIRS_OF_AN_INSTANCE;
+    let each = MAX_PAIRS_PER_INSTANCE;
     let allowed = PAIRS_IN_ALL / each - 1;
     let text = |tables: usize| {
         let tables = (0..tables)

@@ -215,7 +215,7 @@ fn tables_have_what_is_certain_and_what_is_possible() {
             "{}: {}; {possible}; {policies:?} {:?}",
             table.name,
             ports(&table.rules),
-            table.perhaps
+            table.possible_policies
         )
     };
     assert_eq!(

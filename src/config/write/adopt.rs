@@ -1,8 +1,8 @@
-//! What to write into a configuration so that it says what is live.
+//! Adopt: edits a configuration so that it declares the live rules.
 //!
-//! Owns the choice of lines: what is live and not declared goes into the instance's own table, what is declared there and
-//! not live goes away, and the rest of a line stays with its reason, owner and end. Does not touch lines that other
-//! instances use, and says so.
+//! Owns the choice of lines: undeclared live rules are added to the instance's own table, declared rules that are not live are
+//! removed from it, and the rest of a line keeps its reason, owner and end. Does not change lines that other instances use, and
+//! reports them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,32 +21,32 @@ use crate::model::{
     DesiredInstance, Firewall, Instance, InstanceId, Key, LiveFirewall, Mode, Origin, Sources,
 };
 
-/// An instance that differs.
+/// An instance whose live rules differ from the declared ones.
 #[derive(Clone, Copy, Debug)]
 pub struct Differing<'a> {
-    /// Which.
+    /// The instance.
     pub instance: &'a Instance,
-    /// What is there.
+    /// The live rules.
     pub live: &'a LiveFirewall,
-    /// What the configuration says.
+    /// The desired state.
     pub desired: &'a DesiredInstance,
-    /// The keys that mean something else.
+    /// The keys whose sources differ in meaning.
     pub keys: &'a BTreeSet<Key>,
 }
 
-/// A configuration after it was made to say what is live.
+/// The edited configuration.
 #[derive(Clone, Debug)]
 pub struct Adopted {
-    /// All files, in the order in which they were read.
+    /// The texts of all files, in the order in which they were read.
     pub sources: Vec<Source>,
-    /// Of these, the places of those that changed.
+    /// The indices of the files that changed.
     pub changed: BTreeSet<usize>,
-    /// What stays different, and why, in the order of the instances.
+    /// The differences that remain, with the reason, in the order of the instances.
     pub refused: Vec<(InstanceId, String)>,
 }
 
 impl Config {
-    /// Edits the texts so that they say what is live on these instances. Everything else in them stays, letter by letter.
+    /// Edits the texts so that they declare the live rules of these instances. The rest of the texts stays exactly as it is.
     pub fn adopt(&self, differing: &[Differing<'_>], as_of: OffsetDateTime) -> Adopted {
         let texts: Vec<&str> = self.sources.iter().map(|source| source.text()).collect();
         let mut adoption = Adoption {
@@ -80,17 +80,17 @@ struct Adoption<'a> {
     refused: Vec<(InstanceId, String)>,
 }
 
-/// What lines give to one instance.
+/// The access that lines give to one instance.
 type Given = BTreeMap<Key, Sources>;
 
 impl Adoption<'_> {
     fn instance(&mut self, one: &Differing<'_>) {
         let id = &one.instance.id;
         let there = Families::from(&one.instance.address_type);
-        let (sayable, unsayable) = lines::said(one.live);
-        // In additive mode what is live and not declared is no difference.
+        let (expressible, inexpressible) = lines::expressible(one.live);
+        // In additive mode, undeclared live rules are not a difference.
         let additive = one.desired.mode == Mode::Additive;
-        for Inexpressible { what, why, key } in unsayable {
+        for Inexpressible { what, why, key } in inexpressible {
             if !additive && key.is_none_or(|key| one.keys.contains(&key)) {
                 self.refuse(id, format!("{what} cannot be declared: {why}"));
             }
@@ -112,7 +112,7 @@ impl Adoption<'_> {
             .find(|declared| declared.place.holds(id));
         let shared = self.shared(one.instance, own.map(|own| &own.settings));
         for key in one.keys {
-            let live = sayable.get(*key).cloned().unwrap_or_default();
+            let live = expressible.get(*key).cloned().unwrap_or_default();
             for (sources, origin) in shared.get(key).into_iter().flatten() {
                 let gone = minus(sources, &live);
                 if !gone.is_empty() {
@@ -138,17 +138,17 @@ impl Adoption<'_> {
             for (key, sources) in &given {
                 declared.entry(*key).or_default().extend(sources);
             }
-            self.shrink(id, line, &given, &sayable, one.keys, there);
+            self.shrink(id, line, &given, &expressible, one.keys, there);
         }
         let mut missing = Firewall::new();
         for key in one.keys.iter().filter(|_| !additive) {
             let none = Sources::new();
-            let live = sayable.get(*key).unwrap_or(&none);
+            let live = expressible.get(*key).unwrap_or(&none);
             let mut new = minus(live, declared.get(key).unwrap_or(&none));
             for over in one.desired.expired.iter().filter(|rule| rule.key == *key) {
                 let still = minus(&new, &minus(&new, &over.sources));
                 if !still.is_empty() {
-                    // To add it would make for good what was meant for a time.
+                    // Adding it would make temporary access permanent.
                     let text = format!(
                         "{key} from {still} is over, says {}: renew it there",
                         over.declared.origin
@@ -168,7 +168,7 @@ impl Adoption<'_> {
         self.refused.push((id.clone(), why));
     }
 
-    /// What rulesets and groups give to the instance, line by line.
+    /// The access that rulesets and groups give to the instance, by line.
     fn shared(
         &self,
         instance: &Instance,
@@ -203,7 +203,7 @@ impl Adoption<'_> {
         shared
     }
 
-    /// What one line gives, if it is not over.
+    /// The access that a line gives, if it has not ended.
     fn given(&self, line: &Rule, there: Families) -> Given {
         let mut given = Given::new();
         if line.until().is_some_and(|until| until <= self.as_of) {
@@ -217,7 +217,7 @@ impl Adoption<'_> {
         given
     }
 
-    /// Takes from an own line what is not live.
+    /// Removes access that is not live from an own line.
     fn shrink(
         &mut self,
         id: &InstanceId,
@@ -251,7 +251,7 @@ impl Adoption<'_> {
             return;
         }
         if !kept.is_empty() {
-            // A key that gives nothing here stays beside those that do.
+            // A key that gives no access on this instance stays beside the others.
             let all = line.items.iter().flat_map(|item| &*item.keys);
             kept.extend(all.filter(|key| !given.contains_key(key)));
         }
@@ -276,7 +276,7 @@ impl Adoption<'_> {
         }
     }
 
-    /// The words of a line for some of its keys; `None` where these are all.
+    /// The texts of `allow` for some keys of a line; `None` if these are all of its keys.
     fn allow(&self, line: &Rule, keys: &BTreeSet<Key>) -> Option<Vec<String>> {
         let mut all = line.items.iter().flat_map(|item| &*item.keys);
         if all.all(|key| keys.contains(key)) {
@@ -299,7 +299,7 @@ impl Adoption<'_> {
         Some(texts)
     }
 
-    /// The texts of `from` that are left with these sources: names stay where all of what they mean here stays.
+    /// The texts of `from` for the remaining sources. A name stays if all sources that it means here stay.
     fn from(&self, line: &Rule, rest: &Sources, takes: Families) -> Vec<String> {
         let mut texts = Vec::new();
         for text in line.from() {
@@ -318,7 +318,7 @@ impl Adoption<'_> {
         texts
     }
 
-    /// Whom one text of `from`, or of a set, means. Sets hold no circles: that is an error of the configuration.
+    /// Adds the sources of a text of `from` or of a set. There are no cycles, which are errors of the configuration.
     fn expand(&self, text: &str, sources: &mut Sources) {
         let mut add = |who: &SourceExpr| match who {
             SourceExpr::Net(net) => sources.insert(*net),
@@ -336,7 +336,7 @@ impl Adoption<'_> {
         }
     }
 
-    /// Adds lines to the instance's own table, which is made where there is none.
+    /// Adds lines to the instance's own table, which is created if it does not exist.
     fn add(&mut self, one: &Differing<'_>, own: Option<&Declared>, missing: &Firewall) {
         let id = &one.instance.id;
         let there = Families::from(&one.instance.address_type);
@@ -364,7 +364,7 @@ impl Adoption<'_> {
     }
 }
 
-/// The networks and aliases of `a` that `b` does not name.
+/// The networks and aliases of `a` that are not in `b`.
 fn minus(a: &Sources, b: &Sources) -> Sources {
     let ipv4 = a.ipv4().difference(b.ipv4()).copied().map(IpNet::V4);
     let ipv6 = a.ipv6().difference(b.ipv6()).copied().map(IpNet::V6);

@@ -1,7 +1,7 @@
-//! Small changes to TOML texts.
+//! Edits of TOML texts.
 //!
-//! Owns the finding of lists and tables in a text and the cutting of pieces out of it, so that every other letter stays.
-//! Does not know what the pieces mean, and to edit forms that it is not sure of: the answer is `false` then.
+//! Owns the search for lists and tables in a text, and replacements that keep the rest of the text exactly. Does not know the meaning
+//! of the parts. It does not edit forms that it does not support, and returns `false` then.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -12,31 +12,31 @@ use super::super::source::Span;
 use super::super::tree::Value;
 use super::lines::one_or_list;
 
-/// A table by its key below `instances`.
+/// A table of an instance, by its key below `instances`.
 pub(super) struct Place<'a> {
     pub(super) span: Span,
     pub(super) key: &'a str,
 }
 
-/// What is left of a rule: its words, and whom it lets in; `None` is as before.
+/// The remaining part of a rule: its texts of `allow` and of `from`; `None` if unchanged.
 type Piece = (Option<Vec<String>>, Option<Vec<String>>);
 
-/// The texts and what is to be changed in them.
+/// The texts with the edits to make.
 pub(super) struct Edits<'a> {
     texts: Vec<&'a str>,
     trees: Vec<DeTable<'a>>,
-    /// Places in a text, and what comes there instead.
+    /// Ranges in a text with their replacements.
     pieces: BTreeMap<(usize, usize, usize), String>,
     tail: String,
-    /// Where lists lose elements: file and place.
-    gone: BTreeSet<(usize, usize)>,
+    /// The removed elements of lists: file and offset.
+    removed: BTreeSet<(usize, usize)>,
 }
 
 impl<'a> Edits<'a> {
     pub(super) fn of(texts: &[&'a str]) -> Self {
         let tree = |text: &&'a str| match DeTable::parse(text) {
             Ok(tree) => tree.into_inner(),
-            // A configuration exists only where its texts are TOML.
+            // A configuration exists only if its texts are valid TOML.
             Err(_) => DeTable::new(),
         };
         Self {
@@ -44,7 +44,7 @@ impl<'a> Edits<'a> {
             trees: texts.iter().map(tree).collect(),
             pieces: BTreeMap::new(),
             tail: String::new(),
-            gone: BTreeSet::new(),
+            removed: BTreeSet::new(),
         }
     }
 
@@ -67,7 +67,7 @@ impl<'a> Edits<'a> {
         }
     }
 
-    /// Puts what is left of a rule in its place. No piece: it goes.
+    /// Replaces a rule by its remaining parts; without any part it is removed.
     pub(super) fn replace(&mut self, span: Span, pieces: &[Piece]) -> bool {
         let text = self.texts[span.file()];
         let rule = &text[span.range()];
@@ -81,14 +81,14 @@ impl<'a> Edits<'a> {
         if pieces.is_empty() {
             let mut range = span.range();
             match comma(text, range.end) {
-                // What stands between them is about what follows.
+                // Comments between the elements are about the next one.
                 Some(end) if text[range.end..end].contains('\n') => {
                     self.put(span.file(), end - 1..end, "");
                 }
                 Some(end) => range.end = end,
                 None => {}
             }
-            self.gone.insert((span.file(), span.start()));
+            self.removed.insert((span.file(), span.start()));
             self.put(span.file(), with_line(text, range), "");
             return true;
         }
@@ -131,7 +131,7 @@ impl<'a> Edits<'a> {
             return self.new_list(place, rules);
         };
         let range = list.span();
-        // Not `[[instances.x.rules]]`, whose tables are elements as well.
+        // Not for `[[instances.x.rules]]`, whose tables are elements too.
         let is_inline = |item: &Value<'_>| text[item.span()].starts_with('{');
         let Some(items) = array(list).filter(|items| items.iter().all(is_inline)) else {
             return false;
@@ -144,7 +144,7 @@ impl<'a> Edits<'a> {
             _ => "  ".to_owned(),
         };
         if let Some(Range { start, end }) = items.last().map(toml::Spanned::span)
-            && !self.gone.contains(&(file, start))
+            && !self.removed.contains(&(file, start))
             && comma(text, end).is_none()
         {
             match self.pieces.get_mut(&(file, start, end)) {
@@ -165,7 +165,7 @@ impl<'a> Edits<'a> {
         true
     }
 
-    /// Adds a list of rules to a table that has none: right below its header.
+    /// Adds a list of rules below the header of a table without one.
     fn new_list(&mut self, place: &Place<'_>, rules: &[String]) -> bool {
         let text = self.texts[place.span.file()];
         let start = text[..place.span.start()]
@@ -175,7 +175,7 @@ impl<'a> Edits<'a> {
             .split_inclusive('\n')
             .next()
             .unwrap_or_default();
-        // `[instances.x]`, and not a key in a table or a part of a longer header.
+        // Only for `[instances.x]`, not for a key in a table or a part of a longer header.
         let header = line.trim_start().starts_with("[instances.")
             && text[place.span.end()..].trim_start().starts_with(']');
         if !header {
@@ -201,7 +201,7 @@ impl<'a> Edits<'a> {
         piece.push_str(text);
     }
 
-    /// The texts after the changes, and which of them are others now.
+    /// The edited texts, and the indices of those that changed.
     pub(super) fn apply(self) -> (Vec<String>, BTreeSet<usize>) {
         let mut texts: Vec<String> = self.texts.iter().map(ToString::to_string).collect();
         for ((file, start, end), piece) in self.pieces.iter().rev() {
@@ -245,7 +245,7 @@ fn instances<'t, 'a>(tree: &'t DeTable<'a>) -> impl Iterator<Item = (&'t str, &'
         .filter_map(|(key, value)| Some((key.get_ref().as_ref(), table(value)?)))
 }
 
-/// The place behind the comma that follows, past blanks and comments.
+/// The offset after the next comma, skipping white space and comments.
 fn comma(text: &str, from: usize) -> Option<usize> {
     let mut at = from;
     loop {
@@ -259,14 +259,14 @@ fn comma(text: &str, from: usize) -> Option<usize> {
     }
 }
 
-/// An element of a list, with the whole line where nothing else is on it.
+/// The range of an element of a list, extended to the whole line if nothing else is on it.
 fn with_line(text: &str, element: Range<usize>) -> Range<usize> {
     let line = text[..element.start].rfind('\n').map_or(0, |at| at + 1);
     let after = &text[element.end..];
     let line_end = after.find('\n').map(|at| element.end + at + 1);
     let rest = after.split('\n').next().unwrap_or_default().trim();
     match line_end {
-        // A comment behind it was about it.
+        // A comment after the element is about it.
         Some(line_end)
             if text[line..element.start].trim().is_empty()
                 && (rest.is_empty() || rest.starts_with('#')) =>
@@ -280,7 +280,7 @@ fn with_line(text: &str, element: Range<usize>) -> Range<usize> {
     }
 }
 
-/// The piece with the line ends of the text that it goes into.
+/// The text with the line endings of the target.
 fn with_newlines_of(text: &str, piece: &str) -> String {
     match text.split_once('\n') {
         Some((line, _)) if line.ends_with('\r') => {
@@ -290,7 +290,7 @@ fn with_newlines_of(text: &str, piece: &str) -> String {
     }
 }
 
-/// The blanks with which the line of a place begins.
+/// The indentation of the line of an offset.
 fn indent(text: &str, at: usize) -> String {
     let line = text[..at].rfind('\n').map_or(0, |at| at + 1);
     text[line..at]

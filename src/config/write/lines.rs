@@ -1,7 +1,7 @@
-//! One instance's rules as lines of the language.
+//! The rules of an instance as lines of the language.
 //!
-//! Owns the choice of words: services by name, the world by its word, lists that have a name by it, other addresses as they
-//! are. Does not write a line that would be read as anything else than the live rule.
+//! Owns the choice of texts: names of services, `anywhere`, names of address sets, or else literal addresses. Does not write a line
+//! that means anything else than the live rule.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,17 +17,17 @@ use crate::model::{
     V6_ANYWHERE, is_unsafe,
 };
 
-/// What one instance gets.
+/// The lines of one instance.
 pub(super) struct Lines {
     /// In order of their first keys.
     pub(super) rules: Vec<Line>,
-    /// What has no words.
-    pub(super) unsayable: Vec<Inexpressible>,
+    /// The rules that the language cannot express.
+    pub(super) inexpressible: Vec<Inexpressible>,
 }
 
-/// A live rule, or a part of one, that the language cannot say.
+/// A live rule, or a part of one, that the language cannot express.
 pub(super) struct Inexpressible {
-    /// Its key, where it has one.
+    /// Its key, if it has one.
     pub(super) key: Option<Key>,
     pub(super) what: String,
     pub(super) why: String,
@@ -36,26 +36,26 @@ pub(super) struct Inexpressible {
 impl Lines {
     /// The lines for a firewall of an instance with these families.
     pub(super) fn of(address_type: &AddressType, live: &LiveFirewall) -> Self {
-        let (sayable, unsayable) = said(live);
+        let (firewall, inexpressible) = expressible(live);
         Self {
-            rules: Words::default().rules(&sayable, Families::from(address_type)),
-            unsayable,
+            rules: Words::default().rules(&firewall, Families::from(address_type)),
+            inexpressible,
         }
     }
 }
 
-/// Some keys that share their sources.
+/// A line: keys that share their sources.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Line {
-    /// The words for the keys.
+    /// The texts of `allow`.
     pub(super) allow: Vec<String>,
     pub(super) sources: Sources,
-    /// Whether some of the sources would be left out without saying that they are meant.
+    /// Whether the line needs `any-family`, without which some sources would be left out.
     pub(super) any_family: bool,
 }
 
 impl Line {
-    /// The networks of a list that is worth a name: several, and not the world.
+    /// The networks, if they are worth an address set: several, and not everyone.
     pub(super) fn list(&self) -> Option<Sources> {
         let nets = networks(&self.sources);
         let several = nets.ipv4().len() + nets.ipv6().len() > 1;
@@ -63,17 +63,17 @@ impl Line {
     }
 }
 
-/// What a configuration calls things, besides the words of the language.
+/// The names of a configuration.
 #[derive(Debug, Default)]
 pub(super) struct Words {
-    /// Sets of addresses.
+    /// The address sets.
     pub(super) sets: BTreeMap<Sources, String>,
-    /// Services, those with the most keys first.
+    /// The services, those with the most keys first.
     services: Vec<(String, BTreeSet<Key>)>,
 }
 
 impl Words {
-    /// The names of a configuration. Of several names for one thing the first is used.
+    /// The names of a configuration. Of several names with the same meaning, the first is used.
     pub(super) fn of(config: &Config) -> Self {
         let mut words = Self::default();
         for (name, sources) in config.sets() {
@@ -90,8 +90,8 @@ impl Words {
         words
     }
 
-    /// Keys with the same sources share a line, if these sources are of families that the keys and the instance take, or
-    /// are not.
+    /// The lines for a firewall. Keys with the same sources share a line, unless they differ in whether the keys and the instance
+    /// accept the families of the sources.
     pub(super) fn rules(&self, firewall: &Firewall, there: Families) -> Vec<Line> {
         let mut lines: BTreeMap<(bool, Sources), BTreeSet<Key>> = BTreeMap::new();
         let mut fitting = Firewall::new();
@@ -112,7 +112,7 @@ impl Words {
             }
             ping = Some(sources);
         }
-        // In order of the first key, so that the order does not depend on addresses; ping is where ICMP would be.
+        // In order of the first key, so that the order does not depend on addresses; `ping` is in the place of ICMP.
         let icmp = Key::new(Protocol::Icmp, 8, -1).ok();
         let mut ordered: Vec<(Key, Line)> = Vec::new();
         for ((any_family, sources), keys) in lines {
@@ -145,7 +145,7 @@ impl Words {
         ordered.into_iter().map(|(_, line)| line).collect()
     }
 
-    /// The shortest words for some keys that share their sources.
+    /// The shortest texts of `allow` for keys that share their sources.
     pub(super) fn allow(&self, keys: &BTreeSet<Key>) -> Vec<String> {
         let mut rest = keys.clone();
         let mut named: BTreeMap<Key, String> = BTreeMap::new();
@@ -159,7 +159,7 @@ impl Words {
             let Some(all) = service_keys(name) else {
                 continue;
             };
-            // `ping` gives each key other sources.
+            // `ping` has different sources for each key.
             if let [first, _, ..] = all
                 && name != "ping"
                 && all.iter().all(|key| rest.contains(key))
@@ -181,7 +181,7 @@ impl Words {
         named.into_values().collect()
     }
 
-    /// The line in the language.
+    /// Formats a line.
     pub(super) fn line(&self, line: &Line) -> String {
         let any_family = if line.any_family {
             ", any-family = true"
@@ -195,7 +195,7 @@ impl Words {
         )
     }
 
-    /// The texts of `from` for these sources: the name of a list that is just they, or each by itself.
+    /// The texts of `from` for these sources: the name of a set with exactly these sources, or each source.
     pub(super) fn from(&self, sources: &Sources) -> Vec<String> {
         if let Some(name) = self.sets.get(sources) {
             return vec![name.clone()];
@@ -225,43 +225,43 @@ impl Words {
     }
 }
 
-/// What of a live firewall can be declared, and what cannot.
-pub(super) fn said(live: &LiveFirewall) -> (Firewall, Vec<Inexpressible>) {
-    let mut unsayable = Vec::new();
-    let mut sayable = Firewall::new();
+/// Splits a live firewall into rules that can be declared, and those that cannot.
+pub(super) fn expressible(live: &LiveFirewall) -> (Firewall, Vec<Inexpressible>) {
+    let mut inexpressible = Vec::new();
+    let mut firewall = Firewall::new();
     for (key, sources) in live.firewall() {
-        let mut said = networks(sources);
+        let mut declared = networks(sources);
         for alias in sources.aliases() {
             if alias == LIGHTSAIL_CONNECT {
-                said.insert_alias(alias);
+                declared.insert_alias(alias);
                 continue;
             }
-            unsayable.push(Inexpressible {
+            inexpressible.push(Inexpressible {
                 key: Some(*key),
                 what: format!("{key} from `{alias}`"),
                 why: "the language has no word for this alias".to_owned(),
             });
         }
-        sayable.set(*key, said);
+        firewall.set(*key, declared);
     }
     for uncertain in live.uncertain() {
-        unsayable.push(Inexpressible {
+        inexpressible.push(Inexpressible {
             key: None,
             what: uncertain.entry.to_string(),
             why: uncertain.doubt.to_string(),
         });
     }
     for entry in live.unknown() {
-        unsayable.push(Inexpressible {
+        inexpressible.push(Inexpressible {
             key: None,
             what: entry.to_string(),
             why: "its protocol is not known".to_owned(),
         });
     }
-    (sayable, unsayable)
+    (firewall, inexpressible)
 }
 
-/// The sources with which `ping` says just what these two keys have.
+/// The sources with which `ping` has exactly the sources of these two keys.
 fn ping_sources(firewall: &Firewall, keys: &[Key]) -> Option<Sources> {
     let found: Vec<&Sources> = keys.iter().filter_map(|key| firewall.get(*key)).collect();
     let mut all = Sources::new();

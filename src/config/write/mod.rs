@@ -1,8 +1,8 @@
-//! From live rules to a configuration that says the same.
+//! Writes a configuration for live rules.
 //!
-//! Owns the text that `import` prints: planning with it changes nothing, and a rule that comes later is a difference. What
-//! the language has no word for is named in comments and in [`Imported::left_out`]; planning shows just that. Does not
-//! guess: what could not be read is not declared.
+//! Owns the text that `import` prints. A plan with it changes nothing, and a rule that is added later is a difference. Rules that
+//! the language cannot express are in comments and in [`Imported::left_out`], and remain differences. Does not guess: entries that
+//! could not be read are not declared.
 
 mod adopt;
 mod edit;
@@ -55,10 +55,11 @@ pub(crate) fn import(live: &Live, looked_at: &BTreeSet<String>) -> Imported {
     for (id, firewall) in &live.firewalls {
         match declare(live, id, firewall.as_ref()) {
             Ok(lines) => {
-                differs |= !lines.unsayable.is_empty();
-                let unsayable = lines.unsayable.iter();
+                differs |= !lines.inexpressible.is_empty();
+                let inexpressible = lines.inexpressible.iter();
                 left_out.extend(
-                    unsayable.map(|Inexpressible { what, why, .. }| format!("{id}: {what}: {why}")),
+                    inexpressible
+                        .map(|Inexpressible { what, why, .. }| format!("{id}: {what}: {why}")),
                 );
                 declared.push(InstanceTable { id, lines });
             }
@@ -242,11 +243,11 @@ fn table(
     words: &Words,
 ) {
     let _ = writeln!(text, "\n[instances.{name}]");
-    if !lines.unsayable.is_empty() {
+    if !lines.inexpressible.is_empty() {
         text.push_str(
             "# Live and not declared, since the language has no words for it. `plan` shows it as a difference:\n",
         );
-        for Inexpressible { what, why, .. } in &lines.unsayable {
+        for Inexpressible { what, why, .. } in &lines.inexpressible {
             remark(text, "  ", &format!("{what}: {why}"));
         }
     }

@@ -1,37 +1,37 @@
-//! The cells of one atom: which boxes to show, and what to call them.
+//! The lines of one atom.
 //!
-//! Owns the choice between ways of cutting the same area into boxes: the one with the fewest lines wins. Does not
-//! look for the least cover of all, which costs more than a reader gains.
+//! Owns the choice between several ways to divide the same cells into lines: the fewest lines win. Does not search for the
+//! optimal cover, which would cost more than a reader gains.
 
-use super::super::{Access, Atom, Run};
+use super::super::{Access, Atom, CellRun};
 use super::Line;
 
-/// Above this many runs overlapping boxes are not tried: the search may be quadratic, and nobody reads such a list.
-const RUNS_TRIED: usize = 1024;
+/// The most runs for which overlapping boxes are tried: the search may be quadratic, and nobody reads a longer list.
+const MAX_RUNS_FOR_OVERLAP: usize = 1024;
 
-/// ICMP types, and codes of a type.
+/// The number of ICMP types, and of codes of each type.
 const ICMP_NUMBERS: u16 = 256;
 
 /// The lines of one atom.
-pub(super) fn lines(atom: Atom, runs: &[Run]) -> Vec<Line> {
+pub(super) fn lines(atom: Atom, runs: &[CellRun]) -> Vec<Line> {
     let plain = runs
         .iter()
         .map(|run| line(atom, run.from, run.to, &run.access))
         .collect();
     let mut ways: Vec<Vec<Line>> = vec![plain];
-    if runs.len() <= RUNS_TRIED {
+    if runs.len() <= MAX_RUNS_FOR_OVERLAP {
         ways.push(by_interval(atom, runs));
     }
-    // A code open for every type is one rule and 256 runs.
+    // A code that is open for every type is one rule, but 256 runs.
     if matches!(atom, Atom::Icmp | Atom::Icmpv6) && runs.len() >= usize::from(ICMP_NUMBERS) {
         ways.push(by_code(atom, runs));
     }
     ways.into_iter().min_by_key(Vec::len).unwrap_or_default()
 }
 
-/// Each source on the longest intervals it has: `tcp/0-65535 from a` and `tcp/22 from b` where runs need three boxes.
-/// A cell and a source are in one line only.
-fn by_interval(atom: Atom, runs: &[Run]) -> Vec<Line> {
+/// Each source with the longest intervals that it reaches: `tcp/0-65535 from a` and `tcp/22 from b` instead of three runs.
+/// No two lines contain the same cell and source.
+fn by_interval(atom: Atom, runs: &[CellRun]) -> Vec<Line> {
     let mut lines = Vec::new();
     for (first, run) in runs.iter().enumerate() {
         let before = first.checked_sub(1).and_then(|before| runs.get(before));
@@ -56,8 +56,8 @@ fn by_interval(atom: Atom, runs: &[Run]) -> Vec<Line> {
     lines
 }
 
-/// First the codes that are open for every type, then what is left by runs.
-fn by_code(atom: Atom, runs: &[Run]) -> Vec<Line> {
+/// The codes that are open for every type, then the rest by runs.
+fn by_code(atom: Atom, runs: &[CellRun]) -> Vec<Line> {
     let at = |cell: u16| {
         let next = runs.partition_point(|run| run.to < cell);
         runs.get(next).filter(|run| run.from <= cell)
@@ -91,13 +91,13 @@ fn by_code(atom: Atom, runs: &[Run]) -> Vec<Line> {
             };
             lines.push(Line {
                 what,
-                sources: access.to_the_letter(),
+                sources: access.to_exact_sources(),
                 cells: (0..ICMP_NUMBERS).map(of_kind).collect(),
             });
         }
         code = next;
     }
-    // What the columns leave, in pieces that keep to one column or to columns alike.
+    // The rest, in runs of cells with equal access.
     let mut rest: Vec<(u16, u16, Access)> = Vec::new();
     for run in runs {
         for cell in run.from..=run.to {
@@ -122,12 +122,12 @@ fn by_code(atom: Atom, runs: &[Run]) -> Vec<Line> {
 fn line(atom: Atom, from: u16, to: u16, access: &Access) -> Line {
     Line {
         what: name(atom, from, to),
-        sources: access.to_the_letter(),
+        sources: access.to_exact_sources(),
         cells: vec![(atom, from, to)],
     }
 }
 
-/// What people call these cells.
+/// The name of these cells.
 pub(super) fn name(atom: Atom, from: u16, to: u16) -> String {
     match atom {
         Atom::Other => "other protocols".to_owned(),
@@ -136,7 +136,7 @@ pub(super) fn name(atom: Atom, from: u16, to: u16) -> String {
     }
 }
 
-/// ICMP cells as types and codes. A box that begins or ends inside a type is named in up to three pieces.
+/// ICMP cells as types and codes. A range that begins or ends inside a type has a name of up to three parts.
 fn icmp(atom: Atom, from: u16, to: u16) -> String {
     const LAST: u16 = ICMP_NUMBERS - 1;
     if (from, to) == (0, u16::MAX) {
@@ -157,7 +157,7 @@ fn icmp(atom: Atom, from: u16, to: u16) -> String {
         pieces.push(format!("{atom}/{kind}:{}", numbers(code, LAST)));
         kind += 1;
     }
-    // One past the last type that is whole.
+    // One past the last type of which all codes are in the range.
     let whole = if last_code == LAST {
         last_kind + 1
     } else {

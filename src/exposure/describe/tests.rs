@@ -1,4 +1,4 @@
-//! Lines as people see them, and the proof that they say neither more nor less than the boxes: they are read back.
+//! Tests of lines. Property tests parse the lines and compare them with the boxes.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ fn opened<const N: usize>(rules: [(Key, Sources); N]) -> Vec<String> {
     lines.gained.iter().map(ToString::to_string).collect()
 }
 
-/// The cells that a name names, worked out from the words.
+/// Parses the name of cells.
 fn cells_of(what: &str) -> Vec<(Atom, u16, u16)> {
     let range = |text: &str| -> (u16, u16) {
         let number = |text: &str| text.parse().expect("a number");
@@ -55,7 +55,7 @@ fn cells_of(what: &str) -> Vec<(Atom, u16, u16)> {
     }
 }
 
-/// The sources that a phrase names, worked out from the words.
+/// Parses the wording of sources.
 fn access_of(phrase: &str) -> Access {
     let named = |texts: &str| {
         let texts = texts.split(", ").filter(|text| !text.is_empty());
@@ -82,9 +82,9 @@ fn access_of(phrase: &str) -> Access {
     named(others).union(&named(everyone).difference(&named(but)))
 }
 
-fn says_the_same(boxes: &[Exposed]) -> Result<(), TestCaseError> {
+fn check_lines(boxes: &[Exposed]) -> Result<(), TestCaseError> {
     let lines = lines(boxes);
-    let mut said = Vec::new();
+    let mut described = Vec::new();
     for line in &lines {
         let Line {
             what,
@@ -106,7 +106,7 @@ fn says_the_same(boxes: &[Exposed]) -> Result<(), TestCaseError> {
         };
         prop_assert_eq!(of(&named), of(&cells), "{}", what);
         prop_assert_eq!(of(&cells), line.effective());
-        said.extend(cells_of(what).into_iter().map(|(atom, from, to)| Exposed {
+        described.extend(cells_of(what).into_iter().map(|(atom, from, to)| Exposed {
             atom,
             from,
             to,
@@ -115,7 +115,7 @@ fn says_the_same(boxes: &[Exposed]) -> Result<(), TestCaseError> {
     }
     let shown: Vec<String> = lines.iter().map(ToString::to_string).collect();
     prop_assert_eq!(
-        Effective::of_boxes(&said),
+        Effective::of_boxes(&described),
         Effective::of_boxes(boxes),
         "{:?}",
         shown
@@ -126,30 +126,30 @@ fn says_the_same(boxes: &[Exposed]) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
-    fn lines_of_small_changes_are_exact((before, after) in change(Universe::Small), family in family()) {
+    fn lines_describe_small_changes_exactly((before, after) in change(Universe::Small), family in family()) {
         let diff = Diff::between(&Reach::of(&before, family), &Reach::of(&after, family));
-        says_the_same(&diff.gained)?;
-        says_the_same(&diff.lost)?;
+        check_lines(&diff.gained)?;
+        check_lines(&diff.lost)?;
     }
 
     #[test]
-    fn lines_of_big_changes_are_exact((before, after) in change(Universe::Big), family in family()) {
+    fn lines_describe_big_changes_exactly((before, after) in change(Universe::Big), family in family()) {
         let diff = Diff::between(&Reach::of(&before, family), &Reach::of(&after, family));
-        says_the_same(&diff.gained)?;
-        says_the_same(&diff.lost)?;
+        check_lines(&diff.gained)?;
+        check_lines(&diff.lost)?;
     }
 
     #[test]
-    fn phrases_are_exact(a in sources(Universe::Small), b in sources(Universe::Small)) {
+    fn phrases_describe_sources_exactly(a in sources(Universe::Small), b in sources(Universe::Small)) {
         let of = |sources| Access::of(sources, Family::V4);
-        let left = of(&a).difference(&of(&b)).named(Family::V4);
-        let phrase = who(&left.to_sources(Family::V4));
+        let left = of(&a).difference(&of(&b)).without_implied_client(Family::V4);
+        let phrase = format_sources(&left.to_sources(Family::V4));
         prop_assume!(!phrase.contains(" more"));
-        prop_assert_eq!(access_of(&phrase).named(Family::V4), left, "{}", phrase);
+        prop_assert_eq!(access_of(&phrase).without_implied_client(Family::V4), left, "{}", phrase);
     }
 
     #[test]
-    fn names_of_icmp_cells_are_exact(a in any::<u16>(), b in any::<u16>()) {
+    fn names_describe_icmp_cells_exactly(a in any::<u16>(), b in any::<u16>()) {
         let (from, to) = (a.min(b), a.max(b));
         let covered: BTreeSet<u16> =
             cells_of(&cells::name(Atom::Icmp, from, to)).into_iter().flat_map(|(_, a, b)| a..=b).collect();
@@ -158,7 +158,7 @@ proptest! {
 }
 
 #[test]
-fn ports_and_everyone() {
+fn lines_name_ports_and_everyone() {
     assert_eq!(
         opened([
             rule(
@@ -186,7 +186,7 @@ fn ports_and_everyone() {
 }
 
 #[test]
-fn an_all_rule_beside_a_port_is_two_lines() {
+fn all_rule_and_a_port_take_two_lines() {
     assert_eq!(
         opened([
             rule(Protocol::All, 0, 65535, &["10.0.0.0/8"]),
@@ -200,7 +200,7 @@ fn an_all_rule_beside_a_port_is_two_lines() {
 }
 
 #[test]
-fn a_port_inside_a_range_is_two_lines() {
+fn port_inside_a_range_takes_two_lines() {
     assert_eq!(
         opened([
             rule(Protocol::Tcp, 0, 65535, &["10.0.0.1/32"]),
@@ -211,7 +211,7 @@ fn a_port_inside_a_range_is_two_lines() {
 }
 
 #[test]
-fn icmp_reads_as_types_and_codes() {
+fn icmp_cells_are_named_by_type_and_code() {
     assert_eq!(
         opened([rule(Protocol::Icmp, 8, -1, &["0.0.0.0/0"])]),
         ["icmp/8:-1 from everyone (IPv4)"]
@@ -242,9 +242,9 @@ fn icmp_reads_as_types_and_codes() {
     );
 }
 
-/// A code of every type is told apart from the types that have it anyway, and ports have no codes.
+/// A code of every type is distinguished from types that have all codes; ports have no codes.
 #[test]
-fn only_what_every_icmp_type_has_is_a_code_of_all() {
+fn code_is_named_for_all_types_only_if_every_type_has_it() {
     assert_eq!(
         opened([
             rule(Protocol::Icmp, -1, 3, &["192.0.2.1/32"]),
@@ -262,12 +262,14 @@ fn only_what_every_icmp_type_has_is_a_code_of_all() {
 }
 
 #[test]
-fn holes_are_named_where_that_is_shorter() {
+fn excluded_networks_are_named_if_that_is_shorter() {
     let everyone = Access::everyone();
     let but = |texts: &[&str]| {
-        who(&everyone
-            .difference(&Access::from(&named(texts)))
-            .to_sources(Family::V4))
+        format_sources(
+            &everyone
+                .difference(&Access::from(&named(texts)))
+                .to_sources(Family::V4),
+        )
     };
     assert_eq!(but(&["203.0.113.0/24"]), "everyone but 203.0.113.0/24");
     assert_eq!(
@@ -286,25 +288,27 @@ fn holes_are_named_where_that_is_shorter() {
         but(&["128.0.0.0/1", "::/0"]),
         "0.0.0.0/1 (2,147,483,648 addresses), lightsail-connect"
     );
-    assert_eq!(who(&Sources::new()), "nobody");
+    assert_eq!(format_sources(&Sources::new()), "nobody");
     assert_eq!(
-        who(&named(&["0.0.0.0/0", "::/0", "lightsail-connect"])),
+        format_sources(&named(&["0.0.0.0/0", "::/0", "lightsail-connect"])),
         "everyone"
     );
-    // As a list of sources it is narrower than all of IPv4, so that the browser client is not inside.
+    // These sources are narrower than all of IPv4, so they do not contain the browser client.
     assert_eq!(
-        who(&everyone
-            .difference(&Access::from(&named(&[
-                "203.0.113.0/24",
-                "lightsail-connect"
-            ])))
-            .to_sources(Family::V4)),
+        format_sources(
+            &everyone
+                .difference(&Access::from(&named(&[
+                    "203.0.113.0/24",
+                    "lightsail-connect"
+                ])))
+                .to_sources(Family::V4)
+        ),
         "everyone but 203.0.113.0/24, lightsail-connect"
     );
 }
 
 #[test]
-fn how_many_there_are_is_said_by_family() {
+fn address_counts_are_formatted_by_family() {
     for (texts, said) in [
         (&[][..], "0 addresses"),
         (&["192.0.2.1/32"], "1 address"),
@@ -318,7 +322,11 @@ fn how_many_there_are_is_said_by_family() {
             "1 IPv4 and 2^80 IPv6 addresses",
         ),
     ] {
-        assert_eq!(addresses(&Access::from(&named(texts))), said, "{texts:?}");
+        assert_eq!(
+            count_addresses(&Access::from(&named(texts))),
+            said,
+            "{texts:?}"
+        );
     }
     for (number, text) in [
         (0, "0"),
@@ -328,23 +336,23 @@ fn how_many_there_are_is_said_by_family() {
         (123_456, "123,456"),
         (1_234_567, "1,234,567"),
     ] {
-        assert_eq!(thousands(number), text);
+        assert_eq!(group_thousands(number), text);
     }
 }
 
 #[test]
-fn long_lists_are_capped_and_counted() {
+fn long_lists_are_truncated_with_a_count() {
     let scattered: Sources = (0..9u8)
         .map(|i| IpNet::from(std::net::IpAddr::from([192, 0, 2, i * 2])))
         .collect();
     assert_eq!(
-        who(&scattered),
+        format_sources(&scattered),
         "192.0.2.0/32, 192.0.2.2/32, 192.0.2.4/32, 192.0.2.6/32, 192.0.2.8/32, 192.0.2.10/32 and 3 more \
          (9 addresses in all)"
     );
 }
 
 #[test]
-fn an_alias_cannot_move_the_cursor() {
-    assert_eq!(who(&named(&["a\u{1b}[2Jb"])), "a\\u{1b}[2Jb");
+fn control_characters_in_aliases_are_escaped() {
+    assert_eq!(format_sources(&named(&["a\u{1b}[2Jb"])), "a\\u{1b}[2Jb");
 }

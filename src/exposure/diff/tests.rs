@@ -1,4 +1,4 @@
-//! The diff against the point oracle, and the laws that tie it to the accesses it compares.
+//! Tests of the diff against the point oracle and against the laws of set operations.
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use crate::exposure::Atom;
 use crate::model::arbitrary::{Universe, change, family, named};
 use crate::model::{Key, Protocol, Sources};
 
-/// Which points each box holds.
+/// The points that each box contains.
 fn known<'a>(boxes: &'a [Exposed], points: &[Point]) -> Vec<(&'a Exposed, Bits)> {
     let bits = |sources| points.iter().map(|point| point.is_in(sources)).collect();
     boxes
@@ -25,12 +25,12 @@ fn at(boxes: &[(&Exposed, Bits)], atom: Atom, cell: u16, points: &[Point]) -> Bi
     here.map_or_else(|| vec![false; points.len()], |(_, bits)| bits.clone())
 }
 
-/// Bit by bit, what is in the first and not in the second.
+/// The bits that are set in the first and not in the second.
 fn without(first: &Bits, second: &Bits) -> Bits {
     first.iter().zip(second).map(|(a, b)| *a && !*b).collect()
 }
 
-/// No box could be joined with its neighbour, and no list of networks could be shorter.
+/// Whether no two boxes could be joined, and no list of networks could be shorter.
 fn is_canonical(boxes: &[Exposed]) -> bool {
     let fewest = |sources: &Sources| {
         let ipv4: Vec<Ipv4Net> = sources.ipv4().iter().copied().collect();
@@ -48,8 +48,8 @@ fn is_canonical(boxes: &[Exposed]) -> bool {
         })
 }
 
-/// The boxes say just this, but that one which names the whole family of the browser client cannot leave it out.
-fn say(
+/// The boxes contain exactly these points, except that a box with the whole family of the browser client cannot exclude it.
+fn check_points(
     found: Bits,
     expected: &Bits,
     points: &[Point],
@@ -58,14 +58,14 @@ fn say(
     let client = points.iter().position(|point| *point == Point::client());
     let mut found = found;
     if let Some(client) = client.filter(|_| covers(&found, points, family)) {
-        prop_assert!(!found[client], "it is named beside its whole family");
+        prop_assert!(!found[client], "it is named although its whole family is");
         found[client] = expected[client];
     }
     prop_assert_eq!(&found, expected, "{:?}", points);
     Ok(())
 }
 
-fn is_exact(before: &Firewall, after: &Firewall, family: Family) -> Result<(), TestCaseError> {
+fn check_diff(before: &Firewall, after: &Firewall, family: Family) -> Result<(), TestCaseError> {
     let (x, y) = (Reach::of(before, family), Reach::of(after, family));
     let diff = Diff::between(&x, &y);
     prop_assert!(
@@ -82,8 +82,8 @@ fn is_exact(before: &Firewall, after: &Firewall, family: Family) -> Result<(), T
     for (atom, cell) in cells {
         let (was, is) = (was.lets_in(atom, cell), is.lets_in(atom, cell));
         let at = |boxes| at(boxes, atom, cell, &points);
-        say(at(&gained), &without(&is, &was), &points, family)?;
-        say(at(&lost), &without(&was, &is), &points, family)?;
+        check_points(at(&gained), &without(&is, &was), &points, family)?;
+        check_points(at(&lost), &without(&was, &is), &points, family)?;
     }
 
     let back = Diff::between(&y, &x);
@@ -99,17 +99,17 @@ fn is_exact(before: &Firewall, after: &Firewall, family: Family) -> Result<(), T
 
 proptest! {
     #[test]
-    fn changes_of_small_firewalls_are_exact((before, after) in change(Universe::Small), family in family()) {
-        is_exact(&before, &after, family)?;
+    fn diff_of_small_firewalls_is_exact((before, after) in change(Universe::Small), family in family()) {
+        check_diff(&before, &after, family)?;
     }
 
     #[test]
-    fn changes_of_big_firewalls_are_exact((before, after) in change(Universe::Big), family in family()) {
-        is_exact(&before, &after, family)?;
+    fn diff_of_big_firewalls_is_exact((before, after) in change(Universe::Big), family in family()) {
+        check_diff(&before, &after, family)?;
     }
 }
 
-/// What tcp/22 gains and loses between two lists of sources, in words.
+/// The sources that tcp/22 gains and loses between two lists of sources.
 fn ssh(before: &[&str], after: &[&str], family: Family) -> (String, String) {
     let key = Key::new(Protocol::Tcp, 22, 22).expect("a key");
     let of = |texts| Reach::of(&[(key, named(texts))].into_iter().collect(), family);
@@ -123,7 +123,7 @@ fn ssh(before: &[&str], after: &[&str], family: Family) -> (String, String) {
 }
 
 #[test]
-fn the_browser_client_is_inside_the_world() {
+fn whole_family_contains_the_browser_client() {
     const ALIAS: &str = "lightsail-connect";
     let (v4, v6) = (Family::V4, Family::V6);
     for (before, after, family, gained, lost) in [
@@ -138,7 +138,7 @@ fn the_browser_client_is_inside_the_world() {
         (&[ALIAS], &["0.0.0.0/0"], v4, "0.0.0.0/0", ""),
         (&[ALIAS], &["0.0.0.0/0", "::/0"], v4, "0.0.0.0/0, ::/0", ""),
         (&["0.0.0.0/0"], &["0.0.0.0/1", ALIAS], v4, "", "128.0.0.0/1"),
-        // Nothing narrower contains it.
+        // A narrower network does not contain it.
         (
             &["0.0.0.0/0"],
             &["0.0.0.0/1"],
@@ -153,7 +153,7 @@ fn the_browser_client_is_inside_the_world() {
             "128.0.0.0/1, lightsail-connect",
             "",
         ),
-        // Where there is IPv4 it comes by IPv4.
+        // If the instance has IPv4, the client uses IPv4.
         (&[ALIAS], &["::/0"], v4, "::/0", "lightsail-connect"),
         (&["::/0"], &["::/0", ALIAS], v4, "lightsail-connect", ""),
         (&[ALIAS], &["::/0"], v6, "::/0", ""),
@@ -165,7 +165,7 @@ fn the_browser_client_is_inside_the_world() {
             "lightsail-connect",
             "",
         ),
-        // What another alias stands for is not known.
+        // The addresses of any other alias are unknown.
         (
             &["0.0.0.0/0"],
             &["0.0.0.0/0", "partners"],
@@ -184,7 +184,7 @@ fn the_browser_client_is_inside_the_world() {
 }
 
 #[test]
-fn the_headline_says_which_way() {
+fn direction_has_a_word() {
     let ssh = Key::new(Protocol::Tcp, 22, 22).expect("a key");
     let firewall = |text: &str| -> Reach {
         let sources: Sources = Sources::parse_live(text).into_iter().collect();

@@ -1,6 +1,6 @@
-//! Effective access against a point oracle that knows nothing of sweeps, and the laws of its algebra.
+//! Tests of effective access against a point oracle that does not use sweeps, and against the laws of set operations.
 //!
-//! Access changes only at the ends of ports and networks, so asking at both sides of every end decides every packet.
+//! Access changes only at the ends of port ranges and networks, so testing both sides of every end covers every packet.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -12,7 +12,7 @@ use super::*;
 use crate::model::LIGHTSAIL_CONNECT;
 use crate::model::arbitrary::{Universe, change, family, firewall};
 
-/// Where a packet comes from.
+/// The source of a packet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in super::super) enum Point {
     Address(IpAddr),
@@ -55,7 +55,7 @@ impl Point {
     }
 }
 
-/// Whether a rule of this key is about this cell, straight from the numbers of the key.
+/// Whether a rule with this key opens this cell, computed from the numbers of the key.
 fn key_opens(key: Key, atom: Atom, cell: u16) -> bool {
     let (from, to) = (key.from(), key.to());
     let icmp = |atom_of_key: Atom| {
@@ -71,13 +71,13 @@ fn key_opens(key: Key, atom: Atom, cell: u16) -> bool {
     }
 }
 
-/// Whether all of a family is there: every point that tells one network from another.
+/// Whether every probed address of a family is set.
 pub(in super::super) fn covers(bits: &Bits, points: &[Point], family: Family) -> bool {
     let mut of_family = points.iter().zip(bits).filter(|(p, _)| p.is_of(family));
     of_family.all(|(_, bit)| *bit)
 }
 
-/// The oracle: what a firewall lets in, by cell, straight from its rules.
+/// The oracle: the points that a firewall lets in, by cell, computed from its rules one by one.
 pub(in super::super) struct Oracle<'a> {
     rules: Vec<(Key, Bits)>,
     points: &'a [Point],
@@ -113,7 +113,7 @@ impl<'a> Oracle<'a> {
                 .zip(known)
                 .for_each(|(bit, known)| *bit |= known);
         }
-        // Where the whole family gets in, so does the browser client.
+        // The browser client gets in with its whole family.
         if covers(&bits, self.points, self.family) {
             let client = Point::client();
             let mut of_client = self.points.iter().zip(&mut bits);
@@ -126,7 +126,7 @@ impl<'a> Oracle<'a> {
     }
 }
 
-/// Both sides of both ends of everything that the firewalls name, and both ends of every space.
+/// Cells and points on both sides of both ends of every range and network of the firewalls, and at both ends of every space.
 pub(in super::super) fn probes(firewalls: &[&Firewall]) -> (Vec<(Atom, u16)>, Vec<Point>) {
     let mut cells = BTreeSet::new();
     let mut points = BTreeSet::from([Point::Alias("nobody-uses-this".to_owned()), Point::client()]);
@@ -186,7 +186,7 @@ pub(in super::super) fn probes(firewalls: &[&Firewall]) -> (Vec<(Atom, u16)>, Ve
     (cells.into_iter().collect(), points.into_iter().collect())
 }
 
-/// The ends of the cells of a key; for a code of every type those of the first, of one in between and of the last.
+/// The ends of the cells of a key; for a code of every ICMP type, those of the first, of one in between and of the last type.
 fn ends(key: Key) -> Vec<(u16, u16)> {
     let number = |value: i32| u16::try_from(value).expect("a port or a cell");
     match (key.protocol().is_icmp(), key.from(), key.to()) {
@@ -200,7 +200,7 @@ fn ends(key: Key) -> Vec<(u16, u16)> {
     }
 }
 
-/// Runs are maximal, ascending, and never of nobody.
+/// Whether runs are maximal, ascending, and never with empty access.
 fn is_canonical(effective: &Effective) -> bool {
     Atom::ALL.into_iter().all(|atom| {
         let runs = effective.runs(atom);
@@ -213,25 +213,26 @@ fn is_canonical(effective: &Effective) -> bool {
     })
 }
 
-fn means_what_it_says(firewall: &Firewall, family: Family) -> Result<(), TestCaseError> {
+fn agrees_with_oracle(firewall: &Firewall, family: Family) -> Result<(), TestCaseError> {
     let effective = Effective::of(firewall, family);
     prop_assert!(is_canonical(&effective));
     let (cells, points) = probes(&[firewall]);
     let oracle = Oracle::new(firewall, &points, family);
-    // One answer a run, since asking for every cell anew takes most of the time.
+    // Computed once for each run, because computing it for every cell takes most of the time.
     let known = |access: &Access| {
         points
             .iter()
             .map(|point| point.is_in_access(access))
             .collect::<Bits>()
     };
-    let by_run: Vec<(Atom, &Run, Bits)> = effective
+    let by_run: Vec<(Atom, &CellRun, Bits)> = effective
         .iter()
         .map(|(atom, run)| (atom, run, known(&run.access)))
         .collect();
     for (atom, cell) in cells {
-        let at =
-            |(of, run, _): &&(Atom, &Run, Bits)| *of == atom && (run.from..=run.to).contains(&cell);
+        let at = |(of, run, _): &&(Atom, &CellRun, Bits)| {
+            *of == atom && (run.from..=run.to).contains(&cell)
+        };
         let found = by_run.iter().find(at);
         prop_assert_eq!(
             found.map_or_else(|| vec![false; points.len()], |(.., bits)| bits.clone()),
@@ -249,7 +250,7 @@ fn means_what_it_says(firewall: &Firewall, family: Family) -> Result<(), TestCas
     Ok(())
 }
 
-fn algebra_is_lawful(a: &Firewall, b: &Firewall, family: Family) -> Result<(), TestCaseError> {
+fn obeys_the_laws(a: &Firewall, b: &Firewall, family: Family) -> Result<(), TestCaseError> {
     let (x, y) = (Effective::of(a, family), Effective::of(b, family));
     let (union, both, only) = (x.union(&y), x.intersection(&y), x.difference(&y));
     for result in [&union, &both, &only] {
@@ -260,7 +261,7 @@ fn algebra_is_lawful(a: &Firewall, b: &Firewall, family: Family) -> Result<(), T
         .chain(b)
         .map(|(key, sources)| (*key, sources.clone()))
         .collect();
-    // Together they may cover what neither does alone, and with it the browser client.
+    // Together they may cover the whole family of the browser client, which neither does alone.
     let closed = |effective: &Effective| effective.map(|access| access.clone().with_client(family));
     prop_assert_eq!(&x.joined(&y, family), &Effective::of(&joined, family));
     prop_assert_eq!(&closed(&x), &x);
@@ -276,9 +277,9 @@ fn algebra_is_lawful(a: &Firewall, b: &Firewall, family: Family) -> Result<(), T
     Ok(())
 }
 
-/// The same meaning in other words: ranges cut in two, networks cut in two, a part said twice, and the browser client named
-/// or not where everyone gets in anyway.
-fn reword(firewall: &Firewall, choices: &[bool], family: Family) -> Firewall {
+/// The same access in another spelling: ranges split, networks split, parts repeated, and the browser client named or not where
+/// its whole family gets in.
+fn respell(firewall: &Firewall, choices: &[bool], family: Family) -> Firewall {
     let mut choices = choices.iter().copied().cycle();
     let mut choose = || choices.next().unwrap_or_default();
     let mut other = Firewall::new();
@@ -313,7 +314,7 @@ fn reword(firewall: &Firewall, choices: &[bool], family: Family) -> Firewall {
             && choose()
         {
             let middle = i32::midpoint(key.from(), key.to());
-            // The halves overlap by one port where they can.
+            // The halves may overlap by one port.
             let second = if choose() { middle } else { middle + 1 };
             for (from, to) in [(key.from(), middle), (second, key.to())] {
                 other.add(
@@ -340,38 +341,38 @@ fn reword(firewall: &Firewall, choices: &[bool], family: Family) -> Firewall {
 
 proptest! {
     #[test]
-    fn small_firewalls_mean_what_they_say(firewall in firewall(Universe::Small), family in family()) {
-        means_what_it_says(&firewall, family)?;
+    fn small_firewalls_agree_with_the_oracle(firewall in firewall(Universe::Small), family in family()) {
+        agrees_with_oracle(&firewall, family)?;
     }
 
     #[test]
-    fn big_firewalls_mean_what_they_say(firewall in firewall(Universe::Big), family in family()) {
-        means_what_it_says(&firewall, family)?;
+    fn big_firewalls_agree_with_the_oracle(firewall in firewall(Universe::Big), family in family()) {
+        agrees_with_oracle(&firewall, family)?;
     }
 
     #[test]
-    fn the_algebra_of_small_firewalls_is_lawful((a, b) in change(Universe::Small), family in family()) {
-        algebra_is_lawful(&a, &b, family)?;
+    fn set_operations_on_small_firewalls_obey_the_laws((a, b) in change(Universe::Small), family in family()) {
+        obeys_the_laws(&a, &b, family)?;
     }
 
     #[test]
-    fn the_algebra_of_big_firewalls_is_lawful((a, b) in change(Universe::Big), family in family()) {
-        algebra_is_lawful(&a, &b, family)?;
+    fn set_operations_on_big_firewalls_obey_the_laws((a, b) in change(Universe::Big), family in family()) {
+        obeys_the_laws(&a, &b, family)?;
     }
 
     #[test]
-    fn wording_does_not_matter(
+    fn spelling_does_not_change_effective_access(
         firewall in firewall(Universe::Small),
         choices in proptest::collection::vec(any::<bool>(), 1..40),
         family in family(),
     ) {
-        let reworded = reword(&firewall, &choices, family);
-        prop_assert_eq!(Effective::of(&reworded, family), Effective::of(&firewall, family));
+        let respelled = respell(&firewall, &choices, family);
+        prop_assert_eq!(Effective::of(&respelled, family), Effective::of(&firewall, family));
     }
 }
 
 #[test]
-fn a_code_of_every_type_is_exact() {
+fn code_of_every_icmp_type_opens_that_code_only() {
     let key = Key::new(Protocol::Icmp, -1, 3).expect("a key");
     let effective = Effective::of_rules([(&key, &Sources::anywhere())], Family::V4);
     assert_eq!(effective.runs(Atom::Icmp).len(), 256);
@@ -385,7 +386,7 @@ fn a_code_of_every_type_is_exact() {
 }
 
 #[test]
-fn boxes_with_impossible_cells_are_left_out() {
+fn boxes_with_impossible_cells_are_ignored() {
     let boxed = |atom, from, to| Exposed {
         atom,
         from,

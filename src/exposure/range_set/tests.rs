@@ -1,4 +1,4 @@
-//! The range set against an independent implementation, and against the tree of all networks for the fewest.
+//! Tests of the range set against an independent implementation, and of `networks` against a recursive count.
 
 use ipnet::Ipv6Net;
 use proptest::collection::vec;
@@ -8,7 +8,7 @@ use range_set_blaze::{Integer, RangeSetBlaze};
 
 use super::*;
 
-/// Ends of ranges close to both ends of the space, close to each other, and anywhere.
+/// Ends of ranges: close to both ends of the space, close to each other, and anywhere.
 fn end_v4() -> impl Strategy<Value = u32> + Clone {
     prop_oneof![
         0..6u32,
@@ -41,7 +41,7 @@ fn blaze<T: Address + Integer>(ranges: &[(T, T)]) -> RangeSetBlaze<T> {
         .collect()
 }
 
-/// Their ranges in our type, as they are: not through our own normalising.
+/// The ranges of the other implementation in our type, without our own normalization.
 fn ours<T: Address + Integer>(set: &RangeSetBlaze<T>) -> RangeSet<T> {
     let ranges = set
         .ranges()
@@ -83,8 +83,8 @@ fn agrees_with_blaze<T: Address + Integer>(
     Ok(())
 }
 
-/// How many networks it takes: one where the set holds the whole of it, else what its halves take. No list is shorter,
-/// since a network that is not wholly inside cannot be used.
+/// The fewest networks for the part of the set inside `net`: one if the set contains all of it, else the sum for its halves. No
+/// list is shorter, because a network that is not completely inside the set cannot be used.
 fn fewest(set: &RangeSet<u128>, net: Ipv6Net) -> usize {
     if !set.touches_network(net) {
         return 0;
@@ -103,14 +103,14 @@ fn fewest(set: &RangeSet<u128>, net: Ipv6Net) -> usize {
 
 proptest! {
     #[test]
-    fn v4_agrees_with_an_independent_implementation(a in ranges(end_v4()), b in ranges(end_v4())) {
+    fn ipv4_agrees_with_an_independent_implementation(a in ranges(end_v4()), b in ranges(end_v4())) {
         agrees_with_blaze(&a, &b)?;
         let set = RangeSet::from_ranges(a.iter().copied());
         prop_assert_eq!(set.count(), blaze(&a).len());
     }
 
     #[test]
-    fn v6_agrees_with_an_independent_implementation(a in ranges(end_v6()), b in ranges(end_v6())) {
+    fn ipv6_agrees_with_an_independent_implementation(a in ranges(end_v6()), b in ranges(end_v6())) {
         agrees_with_blaze(&a, &b)?;
         let theirs = match blaze(&a).len() {
             range_set_blaze::UIntPlusOne::UInt(count) => Count::Some(count),
@@ -129,7 +129,7 @@ proptest! {
     }
 
     #[test]
-    fn networks_of_v4_are_exact(a in ranges(end_v4())) {
+    fn ipv4_networks_are_exact_and_fewest(a in ranges(end_v4())) {
         let set = RangeSet::from_ranges(a);
         let networks: Vec<Ipv4Net> = set.networks().collect();
         prop_assert_eq!(&RangeSet::from_networks(&networks), &set);
@@ -139,7 +139,7 @@ proptest! {
     }
 
     #[test]
-    fn a_network_is_covered_or_touched_as_its_addresses_are(
+    fn network_is_covered_or_touched_like_its_addresses(
         a in ranges(end_v4()), address in end_v4(), length in select(vec![0u8, 1, 29, 30, 31, 32]),
     ) {
         let set = RangeSet::from_ranges(a);
@@ -151,7 +151,7 @@ proptest! {
 }
 
 #[test]
-fn the_top_of_the_space_is_not_widened() {
+fn highest_address_is_handled_exactly() {
     let all_but_last = RangeSet::from_ranges([(0, u32::MAX - 1)]);
     assert_eq!(all_but_last.networks().count(), 32);
     assert_eq!(all_but_last.count(), (1 << 32) - 1);
@@ -169,7 +169,7 @@ fn the_top_of_the_space_is_not_widened() {
 }
 
 #[test]
-fn counts_read_well() {
+fn counts_are_formatted_as_powers_of_two() {
     for (count, text) in [
         (Count::All, "2^128"),
         (Count::Some(0), "0"),

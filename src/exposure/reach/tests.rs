@@ -1,4 +1,4 @@
-//! Three answers against the point oracle, and the bounds of every kind of doubt.
+//! Tests of certain and possible access against the point oracle, and of the bounds of every kind of doubt.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -25,7 +25,7 @@ fn everyone_on(keys: &[Key]) -> Effective {
 }
 
 #[test]
-fn a_doubt_goes_as_far_as_the_entry_cannot_be_read() {
+fn doubt_is_limited_to_the_unreadable_part() {
     let certain = entry("tcp", (443, 443), &["0.0.0.0/0"]);
     let tcp = |from, to| Key::new(Protocol::Tcp, from, to).expect("a key");
     let some = |key: Key| {
@@ -45,7 +45,7 @@ fn a_doubt_goes_as_far_as_the_entry_cannot_be_read() {
         (entry("gre", (0, 0), &["192.0.2.0/24"]), some(Key::ALL)),
         (entry("gre", (0, 0), &[]), everyone_on(&[Key::ALL])),
         (entry("all", (-1, 9), &[]), everyone_on(&[Key::ALL])),
-        // Whoever it may let in gets in anyway.
+        // Everyone whom it may let in gets in anyway.
         (entry("tcp", (443, 443), &[]), everyone_on(&[tcp(443, 443)])),
     ] {
         let live = LiveFirewall::read(&[certain.clone(), doubtful.clone()]);
@@ -64,7 +64,7 @@ fn a_doubt_goes_as_far_as_the_entry_cannot_be_read() {
 }
 
 #[test]
-fn nothing_certain_follows_from_a_doubt() {
+fn doubt_is_neither_gained_nor_lost() {
     let doubtful =
         LiveFirewall::read(&[entry("tcp", (3306, 3306), &[]), entry("udp", (53, 53), &[])]);
     let key = Key::new(Protocol::Tcp, 3306, 3306).expect("a key");
@@ -73,20 +73,23 @@ fn nothing_certain_follows_from_a_doubt() {
         Reach::of_live(&doubtful, Family::V4),
         Reach::of(&opened, Family::V4),
     );
-    let world = [Exposed {
+    let everyone = [Exposed {
         atom: Atom::Tcp,
         from: 3306,
         to: 3306,
         sources: Sources::anywhere(),
     }];
-    let there = Diff::between(&doubtful, &opened);
-    assert_eq!((&there.gained[..], &there.lost[..]), (&world[..], &[][..]));
-    let back = Diff::between(&opened, &doubtful);
-    assert!(back.is_empty(), "{back:?}");
+    let opening = Diff::between(&doubtful, &opened);
+    assert_eq!(
+        (&opening.gained[..], &opening.lost[..]),
+        (&everyone[..], &[][..])
+    );
+    let closing = Diff::between(&opened, &doubtful);
+    assert!(closing.is_empty(), "{closing:?}");
     assert!(Diff::between(&doubtful, &doubtful).is_empty());
 }
 
-/// Entries that cannot be read for certain, each with the rule that it is at most.
+/// Uncertain entries, each with the widest rule that it may be.
 fn doubts() -> impl Strategy<Value = Vec<(PortState, Key, Sources)>> {
     let kinds = (key(Universe::Small), sources(Universe::Small), 0..3_u8);
     let one = kinds.prop_map(|(key, sources, kind)| {
@@ -126,7 +129,7 @@ fn read(firewall: &Firewall, doubts: &Doubts) -> LiveFirewall {
     LiveFirewall::read(&entries)
 }
 
-/// Who gets in for certain and at most, straight from the rules.
+/// The oracles of certain and of possible access.
 fn oracles<'a>(
     firewall: &Firewall,
     doubts: &Doubts,
@@ -158,9 +161,8 @@ fn of_boxes(boxes: &[Exposed], atom: Atom, cell: u16, points: &[Point]) -> Bits 
 }
 
 proptest! {
-    /// What is gained and lost across doubt, cell by cell and point by point.
     #[test]
-    fn a_diff_across_doubt_is_what_the_oracle_says(
+    fn diff_with_doubts_agrees_with_the_oracle(
         (before, after) in change(Universe::Small),
         (old, new) in (doubts(), doubts()),
         family in family(),

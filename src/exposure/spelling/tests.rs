@@ -1,16 +1,16 @@
-//! Subtraction by meaning, against the sets and for the spelling.
+//! Tests of subtraction: the result by meaning, and the spelling that is kept.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::model::arbitrary::{Universe, family, named as listed, sources};
 
-fn lawful(a: &Sources, b: &Sources, family: Family) -> Result<(), TestCaseError> {
+fn obeys_the_laws(a: &Sources, b: &Sources, family: Family) -> Result<(), TestCaseError> {
     let (x, y) = (Access::of(a, family), Access::of(b, family));
     let rest = subtract(a, b, family);
     prop_assert_eq!(Access::from(&rest), Access::from(a).difference(&y));
     for net in a.ipv4() {
-        let alone = Access::from(&IpNet::V4(*net).into_sources());
+        let alone = Access::from(&Sources::from_iter([IpNet::V4(*net)]));
         prop_assert!(
             !alone.intersection(&y).is_empty() || rest.ipv4().contains(net),
             "{} is lost",
@@ -24,7 +24,7 @@ fn lawful(a: &Sources, b: &Sources, family: Family) -> Result<(), TestCaseError>
     prop_assert_eq!(with_y(&Access::from(&open)), with_y(&x));
     for net in open.ipv6() {
         prop_assert!(
-            !y.is_superset(&Access::from(&IpNet::V6(*net).into_sources())),
+            !y.is_superset(&Access::from(&Sources::from_iter([IpNet::V6(*net)]))),
             "{} is covered",
             net
         );
@@ -34,30 +34,20 @@ fn lawful(a: &Sources, b: &Sources, family: Family) -> Result<(), TestCaseError>
     Ok(())
 }
 
-trait IntoSources {
-    fn into_sources(self) -> Sources;
-}
-
-impl IntoSources for IpNet {
-    fn into_sources(self) -> Sources {
-        [self].into_iter().collect()
-    }
-}
-
 proptest! {
     #[test]
-    fn in_a_small_universe(a in sources(Universe::Small), b in sources(Universe::Small), family in family()) {
-        lawful(&a, &b, family)?;
+    fn subtraction_obeys_the_laws_in_a_small_universe(a in sources(Universe::Small), b in sources(Universe::Small), family in family()) {
+        obeys_the_laws(&a, &b, family)?;
     }
 
     #[test]
-    fn in_a_big_universe(a in sources(Universe::Big), b in sources(Universe::Big), family in family()) {
-        lawful(&a, &b, family)?;
+    fn subtraction_obeys_the_laws_in_a_big_universe(a in sources(Universe::Big), b in sources(Universe::Big), family in family()) {
+        obeys_the_laws(&a, &b, family)?;
     }
 }
 
 #[test]
-fn only_what_is_touched_is_cut() {
+fn subtract_keeps_untouched_networks() {
     let a = listed(&["192.0.2.0/25", "192.0.2.128/25", "10.0.0.0/30", "::1/128"]);
     let b = listed(&["10.0.0.1/32", "2001:db8::/32"]);
     assert_eq!(
@@ -71,7 +61,7 @@ fn only_what_is_touched_is_cut() {
 }
 
 #[test]
-fn halves_mean_the_whole() {
+fn two_halves_equal_the_whole_network() {
     let (halves, whole) = (["0.0.0.0/1", "128.0.0.0/1"], ["0.0.0.0/0", "10.0.0.0/8"]);
     assert!(means_same(&listed(&halves), &listed(&whole), Family::V4));
     let (half, whole) = (listed(&halves[..1]), listed(&whole[..1]));
@@ -79,7 +69,7 @@ fn halves_mean_the_whole() {
 }
 
 #[test]
-fn the_browser_client_goes_with_its_family() {
+fn browser_client_belongs_to_its_whole_family() {
     let named = listed(&["0.0.0.0/0", "::/0", "lightsail-connect"]);
     let (v4, v6) = (listed(&["0.0.0.0/0"]), listed(&["::/0"]));
     for family in [Family::V4, Family::V6] {

@@ -16,7 +16,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
-use crate::model::{PAIRS_OF_AN_INSTANCE, PortState};
+use crate::model::{MAX_PAIRS_PER_INSTANCE, PortState};
 
 /// Bytes in one body. An instance with the 60 sources that each family may have is 32 KB of JSON in a list, so a page of a
 /// hundred of them, which nobody has seen, is 3.2 MB.
@@ -31,7 +31,7 @@ const VALUES: usize = 250_000;
 const RULES: usize = 2_000;
 
 /// Address ranges in the rules of one instance: as many as a configuration may declare for it.
-const RANGES: usize = PAIRS_OF_AN_INSTANCE;
+const RANGES: usize = MAX_PAIRS_PER_INSTANCE;
 
 /// Pages of one list. At the documented rate they take 200 s. With 20 instances each, which is what the emulator has, they
 /// hold 20,000 instances of one region.

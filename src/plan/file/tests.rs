@@ -156,7 +156,7 @@ fn refusal(text: &str) -> PlanFileError {
 }
 
 #[test]
-fn each_refusal_has_its_name() {
+fn invalid_files_are_refused_by_their_kind() {
     let text = write(&some_file());
     for other in [
         "",
@@ -213,7 +213,7 @@ fn each_refusal_has_its_name() {
 }
 
 #[test]
-fn a_right_digest_does_not_make_a_wrong_plan_right() {
+fn forged_plan_with_a_correct_digest_is_refused() {
     let text = write(&some_file());
     assert!(parse(&text, now(), None).is_ok());
     assert_eq!(forged(&text, "\"web-1\"", "\"web-1\""), text);
@@ -239,7 +239,7 @@ fn a_right_digest_does_not_make_a_wrong_plan_right() {
 }
 
 #[test]
-fn a_damaged_member_is_named_with_its_value_and_its_line() {
+fn damaged_member_is_named_with_value_and_line() {
     let text = write(&some_file());
     for (from, to, why) in [
         (
@@ -323,7 +323,7 @@ fn a_damaged_member_is_named_with_its_value_and_its_line() {
 }
 
 #[test]
-fn what_contradicts_itself_is_not_carried_out() {
+fn inconsistent_plan_is_refused() {
     let mut file = some_file();
     let Some(Call::Open { sources, .. }) = file.plan.instances[0].calls.first_mut() else {
         panic!("an open was planned")
@@ -335,13 +335,13 @@ fn what_contradicts_itself_is_not_carried_out() {
     assert!(
         defects
             .iter()
-            .any(|defect| defect.fault == lint::Fault::Result),
+            .any(|defect| defect.kind == lint::DefectKind::Result),
         "{defects:?}"
     );
 }
 
 #[test]
-fn the_digest_that_was_noted_must_be_that_of_the_file() {
+fn expected_digest_must_match() {
     let file = some_file();
     let text = write(&file);
     let digest = file.digest().to_string();
@@ -364,7 +364,7 @@ fn the_digest_that_was_noted_must_be_that_of_the_file() {
 }
 
 #[test]
-fn a_plan_ends_with_its_time_or_with_the_first_rule_that_does() {
+fn plan_expires_with_the_first_rule_that_ends() {
     let file = some_file();
     let text = write(&file);
     let last = file.valid_until - Duration::NANOSECOND;
@@ -377,7 +377,7 @@ fn a_plan_ends_with_its_time_or_with_the_first_rule_that_does() {
 
 /// Whatever a plan says of an instance can be written and read.
 #[test]
-fn every_verdict_is_read_as_it_was_written() {
+fn every_verdict_survives_a_round_trip() {
     let port = |from, to| Key::new(Protocol::Tcp, from, to).expect("ports");
     let live = |key, texts: &[&str]| -> crate::model::LiveFirewall {
         let rules: crate::model::Firewall = [(key, named(texts))].into_iter().collect();
@@ -460,7 +460,7 @@ fn every_verdict_is_read_as_it_was_written() {
 }
 
 #[test]
-fn the_shape_of_a_file() {
+fn plan_file_has_its_documented_form() {
     let mut file = some_file();
     file.tool = "portward 0.0.0".into();
     insta::assert_snapshot!(write(&file));
@@ -470,18 +470,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn what_is_written_is_read_again(small in files(Universe::Small), big in files(Universe::Big)) {
+    fn plan_file_survives_a_round_trip(small in files(Universe::Small), big in files(Universe::Big)) {
         for file in [small, big] {
             let text = write(&file);
             let again = parse(&text, now(), Some(&file.digest().to_string()));
             let again = match again { Ok(again) => again, Err(refusal) => panic!("{refusal:?}\n{text}") };
             prop_assert_eq!(&again, &file);
-            prop_assert_eq!(again.plan(), file.plan);
+            prop_assert_eq!(again.plan, file.plan);
         }
     }
 
     #[test]
-    fn any_changed_byte_is_seen(
+    fn any_changed_byte_is_detected(
         file in files(Universe::Small), at in any::<Index>(), byte in any::<u8>(), kind in 0..3_u8,
     ) {
         let text = write(&file);
@@ -498,26 +498,26 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_answered(text in any::<String>()) {
+    fn parser_does_not_panic(text in any::<String>()) {
         prop_assert!(parse(&text, now(), None).is_err());
     }
 
     #[test]
-    fn a_plan_is_valid_until_something_declared_ends(
+    fn plan_is_valid_until_a_declared_rule_ends(
         (desired, _) in fleet(Universe::Small), hours in 0..24_000_i64, far in Just(Duration::MAX),
     ) {
         let latest = now() + Duration::hours(hours);
-        let until = valid_until(desired.ends_next(), now(), Duration::hours(hours));
+        let until = valid_until(desired.next_expiry(), now(), Duration::hours(hours));
         prop_assert!(until <= latest);
         let ends: Vec<OffsetDateTime> = desired.instances.values()
             .flat_map(|instance| &instance.rules).filter_map(|rule| rule.declared.until).collect();
         prop_assert!(ends.iter().all(|end| *end <= now() || until <= *end));
         prop_assert!(until == latest || ends.contains(&until));
-        prop_assert!(valid_until(desired.ends_next(), now(), far) >= now());
+        prop_assert!(valid_until(desired.next_expiry(), now(), far) >= now());
     }
 
     #[test]
-    fn a_plan_that_is_read_can_be_carried_out(file in files(Universe::Small)) {
+    fn parsed_plan_equals_the_written_one(file in files(Universe::Small)) {
         let plan = parse(&write(&file), now(), None).expect("a plan").plan;
         for instance in plan.instances {
             prop_assert_eq!(!instance.calls.is_empty(), instance.verdict == Verdict::Change);

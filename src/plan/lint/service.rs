@@ -1,22 +1,22 @@
-//! A model of the service: what a call may do to rules.
+//! A model of the service, for the lint: the possible effects of a call.
 //!
-//! Owns the readings of what is not documented: Open merges sources or replaces them, Close subtracts sources or removes
-//! the key. Does not know which one is true.
+//! Owns the readings of undocumented behaviour: Open merges or replaces sources, Close subtracts sources or removes the key. Does
+//! not know which reading is right.
 
 use std::fmt;
 
 use crate::exposure;
-use crate::model::{Family, Firewall, Key, LiveFirewall, Sources};
+use crate::model::{Family, Firewall, Key, LiveFirewall};
 use crate::plan::Call;
 
-/// One reading.
+/// One reading of the undocumented behaviour.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading {
     open_merges: bool,
     close_subtracts: bool,
 }
 
-/// All of them.
+/// All readings.
 pub(super) const READINGS: [Reading; 4] = [
     Reading {
         open_merges: true,
@@ -45,15 +45,15 @@ impl Reading {
             Call::Close { key, sources } => {
                 let now = state.remove(*key).unwrap_or_default();
                 if self.close_subtracts {
-                    state.set(*key, without(&now, sources));
+                    // The service is assumed to compare texts.
+                    state.set(*key, now.without(sources));
                 }
             }
         }
     }
 
-    /// The key that an Open or a Close leaves as it is: in what it means, or to the letter where the spelling counts. A Put
-    /// is idle where the whole firewall is, which is another question.
-    pub(super) fn is_idle(
+    /// The key of an Open or a Close that does not change it in meaning or, if `strict`, in spelling. A Put has no single key.
+    pub(super) fn idle_key(
         self,
         call: &Call,
         state: &Firewall,
@@ -72,58 +72,46 @@ impl Reading {
     }
 }
 
-/// By text, as the service is taken to compare.
-fn without(now: &Sources, gone: &Sources) -> Sources {
-    let mut left = Sources::new();
-    let ipv4 = now.ipv4().difference(gone.ipv4());
-    ipv4.for_each(|net| left.insert((*net).into()));
-    let ipv6 = now.ipv6().difference(gone.ipv6());
-    ipv6.for_each(|net| left.insert((*net).into()));
-    let aliases = now.aliases().difference(gone.aliases());
-    aliases.for_each(|alias| left.insert_alias(alias));
-    left
-}
-
-/// Why the effect of a call cannot be known.
+/// Why the effect of a call is uncertain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guess {
-    /// The live entry is spelled oddly or came twice, so that the call may not meet it.
+pub enum Uncertainty {
+    /// The live entry is spelled oddly or was returned twice, so the call may not find it.
     Spelling,
-    /// It opens without some of the sources that the key has, which then may stay or go.
+    /// An Open without some live sources of the key, which may then stay or be removed.
     OpenWithout,
-    /// It closes other sources than exactly those that the key has.
+    /// A Close with other sources than exactly the live ones of the key.
     CloseOther,
 }
 
-impl fmt::Display for Guess {
+impl fmt::Display for Uncertainty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Spelling => "the live entry came more than once or is spelled oddly",
-            Self::OpenWithout => "it opens without some of the sources that are there",
-            Self::CloseOther => "it closes other sources than those that are there",
+            Self::Spelling => "the live entry was returned more than once or is spelled oddly",
+            Self::OpenWithout => "it opens without some of the live sources",
+            Self::CloseOther => "it closes other sources than the live ones",
         })
     }
 }
 
-/// Whether a call does the same in this state whatever the reading.
+/// Whether a call has the same effect in this state under every reading.
 pub(super) fn is_certain(
     call: &Call,
     state: &Firewall,
     live: &LiveFirewall,
-) -> Result<(), (Key, Guess)> {
+) -> Result<(), (Key, Uncertainty)> {
     let (key, guess) = match call {
         Call::Put { .. } => return Ok(()),
         Call::Open { key, sources } => {
             let all = state.get(*key).is_none_or(|now| sources.names_all_of(now));
-            (*key, (!all).then_some(Guess::OpenWithout))
+            (*key, (!all).then_some(Uncertainty::OpenWithout))
         }
         Call::Close { key, sources } => {
             let exactly = state.get(*key) == Some(sources);
-            (*key, (!exactly).then_some(Guess::CloseOther))
+            (*key, (!exactly).then_some(Uncertainty::CloseOther))
         }
     };
     if live.is_put_only(key) {
-        return Err((key, Guess::Spelling));
+        return Err((key, Uncertainty::Spelling));
     }
     guess.map_or(Ok(()), |guess| Err((key, guess)))
 }

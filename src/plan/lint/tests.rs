@@ -120,62 +120,62 @@ fn leaves_open() -> InstancePlan {
 }
 
 #[test]
-fn what_is_said_to_stay_open_must_be() {
+fn still_open_must_be_open() {
     check(&[
         (
             leaves_open,
             |p| p.verdict = Verdict::InSync,
-            Fault::StillOpen,
+            DefectKind::StillOpen,
         ),
-        (leaves_open, |p| p.still_open.clear(), Fault::StillOpen),
+        (leaves_open, |p| p.still_open.clear(), DefectKind::StillOpen),
         (
             leaves_open,
             |p| p.still_open[0].through = key(80),
-            Fault::StillOpen,
+            DefectKind::StillOpen,
         ),
         (
             leaves_open,
             |p| p.still_open[0].access.clear(),
-            Fault::StillOpen,
+            DefectKind::StillOpen,
         ),
         (
             leaves_open,
             |p| p.still_open[0].access[0].sources = Sources::anywhere(),
-            Fault::StillOpen,
+            DefectKind::StillOpen,
         ),
         (
             leaves_open,
             |p| p.still_open[0].causes.clear(),
-            Fault::StillOpen,
+            DefectKind::StillOpen,
         ),
         (
             leaves_open,
             |p| p.still_open.push(p.still_open[0].clone()),
-            Fault::StillOpen,
+            DefectKind::StillOpen,
         ),
         (
             leaves_open,
             |p| p.mode = Mode::Authoritative,
-            Fault::Mode(Mode::Authoritative),
+            DefectKind::Mode(Mode::Authoritative),
         ),
         (
             narrows,
             |p| p.still_open = leaves_open().still_open,
-            Fault::StillOpen,
+            DefectKind::StillOpen,
         ),
     ]);
 }
 
-fn faults(plan: InstancePlan) -> Vec<Fault> {
+fn faults(plan: InstancePlan) -> Vec<DefectKind> {
     let plan = Plan {
         instances: vec![plan],
         ..Plan::default()
     };
-    lint(&plan).into_iter().map(|defect| defect.fault).collect()
+    lint(&plan).into_iter().map(|defect| defect.kind).collect()
 }
 
 /// A sound plan, what is done to it, and what is seen of that.
-type Damage = (fn() -> InstancePlan, fn(&mut InstancePlan), Fault);
+type Damage = (fn() -> InstancePlan, fn(&mut InstancePlan), DefectKind);
 
 /// Each damage is seen as this fault, perhaps among others.
 fn check(cases: &[Damage]) {
@@ -192,90 +192,94 @@ fn check(cases: &[Damage]) {
 }
 
 #[test]
-fn damaged_calls_are_seen() {
+fn damaged_calls_are_detected() {
     check(&[
-        (opens, |p| p.calls.clear(), Fault::NoCalls),
-        (opens, |p| drop(p.calls.pop()), Fault::Result),
-        (opens, |p| p.calls.reverse(), Fault::CallOrder),
+        (opens, |p| p.calls.clear(), DefectKind::NoCalls),
+        (opens, |p| drop(p.calls.pop()), DefectKind::Result),
+        (opens, |p| p.calls.reverse(), DefectKind::CallOrder),
         (
             opens,
             |p| p.calls.push(p.calls[1].clone()),
-            Fault::CallOrder,
+            DefectKind::CallOrder,
         ),
         (
             opens,
             |p| p.calls[0] = open(81, &["0.0.0.0/0"]),
-            Fault::Excess,
+            DefectKind::Excess,
         ),
         (
             opens,
             |p| p.calls[0] = open(80, &["10.0.0.0/8"]),
-            Fault::Result,
+            DefectKind::Result,
         ),
         (
             opens,
             |p| p.calls[0] = open(80, &[]),
-            Fault::NoSources(key(80)),
+            DefectKind::NoSources(key(80)),
         ),
-        (opens, |p| p.calls[1] = put(&p.after), Fault::PutAmongOthers),
+        (
+            opens,
+            |p| p.calls[1] = put(&p.after),
+            DefectKind::PutAmongOthers,
+        ),
         (
             opens,
             |p| p.fallback = Some(p.after.clone()),
-            Fault::Fallback,
+            DefectKind::Fallback,
         ),
         (
             opens,
             |p| p.calls.insert(0, close(22, &["10.0.0.0/8"])),
-            Fault::Gap,
+            DefectKind::Gap,
         ),
         (
             grows,
             |p| p.fallback = Some(Firewall::new()),
-            Fault::Fallback,
+            DefectKind::Fallback,
         ),
         (
             grows,
             |p| p.calls = vec![open(22, &["11.0.0.0/8"])],
-            Fault::Guess(key(22), Guess::OpenWithout),
+            DefectKind::Uncertainty(key(22), Uncertainty::OpenWithout),
         ),
         (
             grows,
             |p| p.calls.push(close(80, &["0.0.0.0/0"])),
-            Fault::Guess(key(80), Guess::CloseOther),
+            DefectKind::Uncertainty(key(80), Uncertainty::CloseOther),
         ),
         (
             narrows,
             |p| p.calls = vec![put(&Firewall::new())],
-            Fault::Result,
+            DefectKind::Result,
         ),
         (
             narrows,
             |p| p.calls = vec![open(22, &["10.0.0.0/8"])],
-            Fault::Guess(key(22), Guess::OpenWithout),
+            DefectKind::Uncertainty(key(22), Uncertainty::OpenWithout),
         ),
         (
             narrows,
             |p| p.calls = vec![close(22, &["11.0.0.0/8"])],
-            Fault::Guess(key(22), Guess::CloseOther),
+            DefectKind::Uncertainty(key(22), Uncertainty::CloseOther),
         ),
     ]);
 }
 
 #[test]
-fn a_guess_says_what_is_guessed() {
+fn uncertainty_is_explained() {
     for (guess, words) in [
-        (Guess::Spelling, "spelled oddly"),
-        (Guess::OpenWithout, "opens without"),
-        (Guess::CloseOther, "closes other sources"),
+        (Uncertainty::Spelling, "spelled oddly"),
+        (Uncertainty::OpenWithout, "opens without"),
+        (Uncertainty::CloseOther, "closes other sources"),
     ] {
-        let shown = Fault::Guess(key(22), guess).to_string();
+        let shown = DefectKind::Uncertainty(key(22), guess).to_string();
         assert!(shown.contains("tcp/22") && shown.contains(words), "{shown}");
     }
 }
 
 /// A result that only one reading of the service leads to is none.
 #[test]
-fn every_reading_has_to_lead_to_the_result() {
+fn calls_must_lead_to_the_result_under_every_reading() {
     let before = LiveFirewall::from(&firewall(&[(22, &["10.0.0.0/8", "11.0.0.0/8"])]));
     let merged = ["10.0.0.0/8", "11.0.0.0/8", "12.0.0.0/8"];
     for (call, after) in [
@@ -291,80 +295,88 @@ fn every_reading_has_to_lead_to_the_result() {
         let mut plan = planned(Mode::Authoritative, &before, &after);
         plan.calls = vec![call.clone()];
         let found = faults(plan);
-        assert!(found.contains(&Fault::Result), "{call:?}: {found:?}");
+        assert!(found.contains(&DefectKind::Result), "{call:?}: {found:?}");
     }
 }
 
 #[test]
-fn a_call_for_nothing_is_seen() {
+fn idle_call_is_detected() {
     check(&[
         (
             opens,
             |p| p.calls.insert(0, open(22, &["10.0.0.0/8"])),
-            Fault::Idle(key(22)),
+            DefectKind::Idle(key(22)),
         ),
         (
             opens,
             |p| p.calls.insert(0, open(22, &["10.0.0.0/8", "10.1.0.0/16"])),
-            Fault::Idle(key(22)),
+            DefectKind::Idle(key(22)),
         ),
         (
             grows,
             |p| p.calls.push(close(443, &["0.0.0.0/0"])),
-            Fault::Idle(key(443)),
+            DefectKind::Idle(key(443)),
         ),
         (
             // Of the spelling alone, where that does not count.
             respells_by_opening,
             |p| p.strict_spelling = false,
-            Fault::Idle(key(22)),
+            DefectKind::Idle(key(22)),
         ),
         (
             // The second time there is nothing left to do.
             respells_by_opening,
             |p| p.calls.push(p.calls[0].clone()),
-            Fault::Idle(key(22)),
+            DefectKind::Idle(key(22)),
         ),
     ]);
 }
 
 #[test]
-fn damaged_words_are_seen() {
+fn damaged_verdicts_are_detected() {
     check(&[
-        (opens, |p| p.verdict = Verdict::InSync, Fault::UnwantedCalls),
-        (opens, |p| p.verdict = Verdict::InSync, Fault::NotInSync),
+        (
+            opens,
+            |p| p.verdict = Verdict::InSync,
+            DefectKind::UnwantedCalls,
+        ),
+        (
+            opens,
+            |p| p.verdict = Verdict::InSync,
+            DefectKind::NotInSync,
+        ),
         (
             opens,
             |p| p.mode = Mode::Observe,
-            Fault::Mode(Mode::Observe),
+            DefectKind::Mode(Mode::Observe),
         ),
         (
             opens,
             |p| p.verdict = Verdict::Observed,
-            Fault::Mode(Mode::Additive),
+            DefectKind::Mode(Mode::Additive),
         ),
-        (opens, |p| p.changes.truncate(1), Fault::Changes),
-        (opens, |p| p.changes.reverse(), Fault::Changes),
-        (opens, |p| p.exposure.gained.clear(), Fault::Exposure),
+        (opens, |p| p.changes.truncate(1), DefectKind::Changes),
+        (opens, |p| p.changes.reverse(), DefectKind::Changes),
+        (opens, |p| p.exposure.gained.clear(), DefectKind::Exposure),
         (
             opens,
             |p| p.incomplete = Some("?".into()),
-            Fault::Incomplete,
+            DefectKind::Incomplete,
         ),
         (
             opens,
             |p| p.after = p.before.firewall().clone(),
-            Fault::Needless,
+            DefectKind::Needless,
         ),
         (
             narrows,
             |p| p.before = LiveFirewall::default(),
-            Fault::Changes,
+            DefectKind::Changes,
         ),
         (
             narrows,
             |p| p.changes[0].after = Sources::anywhere(),
-            Fault::Changes,
+            DefectKind::Changes,
         ),
         (
             grows,
@@ -375,7 +387,7 @@ fn damaged_words_are_seen() {
                 };
                 p.before = LiveFirewall::read(&[odd]);
             },
-            Fault::Guess(key(22), Guess::Spelling),
+            DefectKind::Uncertainty(key(22), Uncertainty::Spelling),
         ),
     ]);
 }
@@ -405,20 +417,24 @@ fn respells_by_opening() -> InstancePlan {
 }
 
 #[test]
-fn a_spelling_is_part_of_what_must_result() {
+fn strict_spelling_is_checked() {
     check(&[
-        (respells, |p| p.strict_spelling = false, Fault::Needless),
-        (respells, |p| p.strict_spelling = false, Fault::Changes),
-        (respells, |p| p.changes.clear(), Fault::Changes),
+        (
+            respells,
+            |p| p.strict_spelling = false,
+            DefectKind::Needless,
+        ),
+        (respells, |p| p.strict_spelling = false, DefectKind::Changes),
+        (respells, |p| p.changes.clear(), DefectKind::Changes),
         (
             respells,
             |p| p.calls = vec![open(80, &["::/0"])],
-            Fault::Result,
+            DefectKind::Result,
         ),
         (
             respells,
             |p| p.mode = Mode::Additive,
-            Fault::Mode(Mode::Additive),
+            DefectKind::Mode(Mode::Additive),
         ),
         (
             respells,
@@ -427,7 +443,7 @@ fn a_spelling_is_part_of_what_must_result() {
                 p.calls.clear();
                 p.changes.clear();
             },
-            Fault::NotInSync,
+            DefectKind::NotInSync,
         ),
         (
             grows,
@@ -437,13 +453,13 @@ fn a_spelling_is_part_of_what_must_result() {
                 p.changes.clear();
                 p.exposure = Diff::default();
             },
-            Fault::Needless,
+            DefectKind::Needless,
         ),
     ]);
 }
 
 #[test]
-fn what_a_put_would_drop_is_seen() {
+fn put_that_drops_entries_is_detected() {
     let damage = |entry: PortState| {
         let mut plan = narrows();
         let entries: Vec<PortState> = plan
@@ -461,16 +477,16 @@ fn what_a_put_would_drop_is_seen() {
         ..PortState::default()
     };
     let found = faults(damage(unknown));
-    assert!(found.contains(&Fault::PutDrops), "{found:?}");
+    assert!(found.contains(&DefectKind::PutDrops), "{found:?}");
     let doubtful = PortState::canonical(key(443), &Sources::new());
     let mut plan = damage(doubtful);
     plan.calls = vec![open(22, &["10.0.0.0/8"])];
     let found = faults(plan);
-    assert!(found.contains(&Fault::DoubtStays), "{found:?}");
+    assert!(found.contains(&DefectKind::DoubtStays), "{found:?}");
 }
 
 #[test]
-fn too_many_sources_are_seen() {
+fn too_many_sources_are_detected() {
     let many = |n: u8| -> Firewall {
         let nets = (0..n).filter_map(|i| Sources::parse_live(&format!("10.0.{i}.0/24")));
         [(key(22), nets.collect())].into_iter().collect()
@@ -479,12 +495,12 @@ fn too_many_sources_are_seen() {
     assert_eq!(faults(plan.clone()), []);
     plan.after = many(61);
     let found = faults(plan);
-    assert!(found.contains(&Fault::TooManySources(61)), "{found:?}");
+    assert!(found.contains(&DefectKind::TooManySources(61)), "{found:?}");
 }
 
 /// More than the limit may only become fewer.
 #[test]
-fn more_sources_than_the_limit_must_become_fewer() {
+fn source_count_above_the_limit_must_shrink() {
     let nets = |numbers: std::ops::Range<u8>| -> Firewall {
         let nets = numbers.filter_map(|i| Sources::parse_live(&format!("10.0.{i}.0/24")));
         [(key(22), nets.collect())].into_iter().collect()
@@ -496,12 +512,12 @@ fn more_sources_than_the_limit_must_become_fewer() {
     assert_eq!(faults(as_many.clone()), []);
     (as_many.before, as_many.after) = (live(0..61), nets(1..62));
     let found = faults(as_many);
-    assert!(found.contains(&Fault::TooManySources(61)), "{found:?}");
+    assert!(found.contains(&DefectKind::TooManySources(61)), "{found:?}");
 }
 
 /// Entries that cannot be read count as long as they stay, now and then, each family by itself.
 #[test]
-fn sources_that_cannot_be_read_count_too() {
+fn unreadable_sources_count_against_the_limit() {
     let text = |is_ipv4: bool, n: u8| {
         if is_ipv4 {
             format!("10.0.{n}.0/24")
@@ -547,7 +563,7 @@ fn sources_that_cannot_be_read_count_too() {
                 ..opens()
             };
             let found = faults(plan);
-            let fault = Fault::TooManySources(usize::from(after) + 3);
+            let fault = DefectKind::TooManySources(usize::from(after) + 3);
             assert_eq!(
                 found.contains(&fault),
                 too_many,
@@ -559,7 +575,7 @@ fn sources_that_cannot_be_read_count_too() {
 
 /// As many as before are no more, even above the limit.
 #[test]
-fn as_many_sources_on_the_way_are_not_too_many() {
+fn unchanged_source_count_is_allowed_between_calls() {
     let many = |n: u8| -> Firewall {
         let nets = (0..n).filter_map(|i| Sources::parse_live(&format!("10.0.{i}.0/24")));
         [(key(22), nets.collect())].into_iter().collect()
@@ -572,12 +588,12 @@ fn as_many_sources_on_the_way_are_not_too_many() {
         sources: Sources::anywhere(),
     }];
     let found = faults(plan);
-    let too_many = |fault: &Fault| matches!(fault, Fault::TooManySources(_));
+    let too_many = |fault: &DefectKind| matches!(fault, DefectKind::TooManySources(_));
     assert!(!found.iter().any(too_many), "{found:?}");
 }
 
 #[test]
-fn too_many_sources_are_seen_on_the_way() {
+fn too_many_sources_between_calls_are_detected() {
     let many = |port: u8, n: u8| -> (Key, Sources) {
         let nets = (0..n).filter_map(|i| Sources::parse_live(&format!("10.{port}.{i}.0/24")));
         (key(port.into()), nets.collect())
@@ -599,11 +615,11 @@ fn too_many_sources_are_seen_on_the_way() {
             sources: gone,
         },
     ];
-    assert_eq!(faults(plan), [Fault::TooManySources(65)]);
+    assert_eq!(faults(plan), [DefectKind::TooManySources(65)]);
 }
 
 #[test]
-fn instances_are_in_order_and_different() {
+fn instances_must_be_sorted_and_unique() {
     let with = |name: &str, arn: &str| {
         let mut plan = grows();
         plan.instance.id.name = name.into();
@@ -617,7 +633,7 @@ fn instances_are_in_order_and_different() {
         };
         lint(&plan).iter().map(ToString::to_string).collect()
     };
-    let order = "the instances are not in order, or one is there twice";
+    let order = "the instances are not in order, or one is listed twice";
     assert_eq!(shown(vec![with("a", "1"), with("b", "2")]), [""; 0]);
     assert_eq!(shown(vec![with("b", "1"), with("a", "2")]), [order]);
     assert_eq!(shown(vec![with("a", "1"), with("a", "2")]), [order]);
@@ -629,7 +645,7 @@ fn instances_are_in_order_and_different() {
 
 /// Who could not be read is listed like the others, and nobody is both.
 #[test]
-fn unread_instances_are_in_order_and_no_others() {
+fn unreadable_instances_must_be_sorted_and_unique() {
     let read = grows();
     let unread = |name: &str| {
         let id = InstanceId {
@@ -639,20 +655,20 @@ fn unread_instances_are_in_order_and_no_others() {
         let reason = "no answer".to_owned();
         (id, crate::model::Unreadable::new(reason))
     };
-    let faults = |names: &[&str]| -> Vec<Fault> {
+    let faults = |names: &[&str]| -> Vec<DefectKind> {
         let plan = Plan {
             instances: vec![read.clone()],
             unreadable: names.iter().map(|name| unread(name)).collect(),
             ..Plan::default()
         };
-        lint(&plan).into_iter().map(|defect| defect.fault).collect()
+        lint(&plan).into_iter().map(|defect| defect.kind).collect()
     };
     let name = read.instance.id.name.as_str();
     assert_eq!(faults(&[]), []);
     assert_eq!(faults(&["a", "b", "z"]), []);
-    assert_eq!(faults(&["b", "a"]), [Fault::Order]);
-    assert_eq!(faults(&["a", "a"]), [Fault::Order]);
-    assert_eq!(faults(&["a", name]), [Fault::Order]);
+    assert_eq!(faults(&["b", "a"]), [DefectKind::Order]);
+    assert_eq!(faults(&["a", "a"]), [DefectKind::Order]);
+    assert_eq!(faults(&["a", name]), [DefectKind::Order]);
 }
 
 fn sources(texts: &[&str]) -> Sources {
@@ -682,13 +698,13 @@ fn put(firewall: &Firewall) -> Call {
 
 proptest! {
     #[test]
-    fn what_the_planner_makes_is_sound(small in plans(Universe::Small), big in plans(Universe::Big)) {
+    fn plans_of_the_planner_have_no_defect(small in plans(Universe::Small), big in plans(Universe::Big)) {
         prop_assert_eq!(lint(&small), []);
         prop_assert_eq!(lint(&big), []);
     }
 
     #[test]
-    fn a_plan_with_anything_of_it_exchanged_is_not(
+    fn plan_with_an_exchanged_part_has_a_defect(
         (plan, at, damage) in plans(Universe::Small)
             .prop_filter("something changes", |plan| plan.instances.iter().any(|i| i.verdict == Verdict::Change))
             .prop_flat_map(|plan| (Just(plan), 0..4_usize, 0..9_u8)),
@@ -698,7 +714,7 @@ proptest! {
             damaged.instances.iter_mut().filter(|i| i.verdict == Verdict::Change).collect();
         let count = changing.len();
         let target = changing.into_iter().nth(at % count).expect("below the count");
-        let world = Change { action: Action::Add, key: Key::ALL, before: Sources::new(), after: Sources::anywhere(), causes: Vec::new() };
+        let world = Change { action: ChangeKind::Add, key: Key::ALL, before: Sources::new(), after: Sources::anywhere(), causes: Vec::new() };
         match damage {
             0 => drop(target.calls.pop()),
             1 => target.calls.push(Call::Open { key: Key::ALL, sources: Sources::anywhere() }),

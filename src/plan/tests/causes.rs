@@ -13,7 +13,7 @@ use crate::plan::{Cause, CauseKind, Options, Verdict, plan};
 proptest! {
     /// Every line about the key, whatever it does, and no other line but those that a rule is cut for.
     #[test]
-    fn a_change_names_the_lines_about_its_key((desired, live) in fleet(Universe::Small)) {
+    fn change_names_the_lines_with_its_key((desired, live) in fleet(Universe::Small)) {
         let all = plan(&desired, &live, Options::default());
         for planned in &all.instances {
             let wanted = &desired.instances[&planned.instance.id];
@@ -55,7 +55,7 @@ proptest! {
 
 /// A Put is near at hand where the whole firewall is ours, and needs consent where it is not.
 #[test]
-fn a_refusal_says_who_may_consent_to_what() {
+fn refusal_has_a_hint_about_consent() {
     let before = firewall(&[(tcp(22, 22), &["10.0.0.0/8", "::/0"])]);
     let after = firewall(&[(tcp(22, 22), &["10.0.0.0/8"])]);
     for (mode, strategy, consent) in [

@@ -13,7 +13,7 @@ use crate::plan::{InstancePlan, Options, plan, plan_instance};
 proptest! {
     /// Instances that share what is wanted of them, and are alike, are each planned as if they were alone.
     #[test]
-    fn each_instance_is_planned_by_itself_and_nothing_is_left_out(
+    fn plan_of_a_fleet_is_the_plans_of_its_instances(
         (mut desired, mut live) in fleet(Universe::Small),
         is_shared in any::<bool>(),
         strict_spelling in any::<bool>(),
@@ -49,7 +49,7 @@ proptest! {
 
     /// An instance whose rules nobody asked for is not read, and not in sync.
     #[test]
-    fn an_instance_that_was_not_read_is_named((desired, mut live) in fleet(Universe::Small)) {
+    fn unread_instance_is_reported_as_unreadable((desired, mut live) in fleet(Universe::Small)) {
         live.firewalls.clear();
         let all = plan(&desired, &live, Options::default());
         prop_assert_eq!(&all.instances, &[]);

@@ -63,7 +63,7 @@ fn means(rules: &Firewall) -> Effective {
 proptest! {
     /// `undeclared` is what somebody opened by hand: it is no business of a lease.
     #[test]
-    fn a_lease_changes_what_it_names_and_nothing_else(
+    fn lease_changes_only_the_access_that_it_names(
         declared in rules(3),
         undeclared in rules(2),
         open in rules(2),
@@ -100,7 +100,7 @@ proptest! {
 
     /// A grant and its end lead back to where it began, whatever is declared beside it.
     #[test]
-    fn a_lease_leaves_nothing_behind(declared in rules(3), open in rules(2)) {
+    fn ended_lease_leaves_nothing_behind(declared in rules(3), open in rules(2)) {
         let live = firewall(&declared);
         let opened = plan_grants(&instance(), &declared, &LiveFirewall::from(&live), &open, &[]);
         let closed = plan_grants(&instance(), &declared, &LiveFirewall::from(&opened.after), &[], &open);

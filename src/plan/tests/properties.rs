@@ -17,7 +17,7 @@ proptest! {
 
     /// Rules split or joined over the same ports: what replaces a rule must be open before the rule goes.
     #[test]
-    fn split_and_joined_ports_are_never_shut(
+    fn split_or_joined_port_ranges_stay_open(
         apart in any_sources(), both in any_sources(), more in any_sources(), join in any::<bool>(),
     ) {
         let mut joined = both.clone();
@@ -33,7 +33,7 @@ proptest! {
     }
 
     #[test]
-    fn authoritative_plans_are_safe_and_least((before, wanted) in near_pair()) {
+    fn authoritative_plans_are_safe_and_minimal((before, wanted) in near_pair()) {
         let desired = desired(Mode::Authoritative, &wanted);
         let plan = planned(&desired, &before);
         check(&plan, &desired, &before)?;
@@ -46,7 +46,7 @@ proptest! {
     }
 
     #[test]
-    fn unrelated_firewalls_are_no_harder(before in any_firewall(), wanted in any_firewall()) {
+    fn plans_between_unrelated_firewalls_are_safe(before in any_firewall(), wanted in any_firewall()) {
         let desired = desired(Mode::Authoritative, &wanted);
         let plan = planned(&desired, &before);
         check(&plan, &desired, &before)?;
@@ -54,7 +54,7 @@ proptest! {
     }
 
     #[test]
-    fn additive_plans_are_safe_least_and_leave_the_rest_alone(
+    fn additive_plans_are_safe_and_minimal_and_keep_other_rules(
         (before, wanted) in near_pair(), gone in btree_set(keys(), 0..3),
     ) {
         let mut desired = desired(Mode::Additive, &wanted);
@@ -87,7 +87,7 @@ proptest! {
     }
 
     #[test]
-    fn absent_sources_go_and_no_others(
+    fn only_absent_sources_are_removed(
         before in any_firewall(), key in keys(), absent in any_sources(),
     ) {
         let mut desired = desired(Mode::Additive, &Firewall::new());
@@ -107,7 +107,7 @@ proptest! {
     }
 
     #[test]
-    fn put_and_incremental_do_as_they_are_told((before, wanted) in near_pair()) {
+    fn put_and_incremental_strategies_are_respected((before, wanted) in near_pair()) {
         for strategy in [Strategy::Put, Strategy::Incremental] {
             let mut desired = desired(Mode::Authoritative, &wanted);
             desired.strategy = strategy;
@@ -126,7 +126,7 @@ proptest! {
 
     /// Rules that come and go, so many that there is no room for all of them at once.
     #[test]
-    fn every_state_on_the_way_fits(
+    fn every_intermediate_state_is_within_the_source_limit(
         stay in 40..=60_u8, go in 0..=20_u8, come in 0..=20_u8, unread in 0..=2_u8,
         strategy in select(vec![Strategy::Auto, Strategy::Put, Strategy::Incremental]),
         additive in any::<bool>(),
@@ -165,7 +165,7 @@ proptest! {
     }
 
     #[test]
-    fn observed_instances_are_never_written((before, wanted) in near_pair()) {
+    fn observed_instances_have_no_calls((before, wanted) in near_pair()) {
         let plan = planned(&desired(Mode::Observe, &wanted), &before);
         prop_assert!(plan.calls.is_empty() && plan.fallback.is_none());
         let same = Effective::of(&before, Family::V4) == Effective::of(&wanted, Family::V4);

@@ -14,7 +14,7 @@ fn verbs(plan: &InstancePlan) -> Vec<&str> {
 }
 
 #[test]
-fn one_kind_of_change_is_one_kind_of_call() {
+fn each_kind_of_change_has_its_call() {
     let ssh = |texts: &'static [&'static str]| firewall(&[(k(SSH), texts)]);
     for (before, wanted, call) in [
         (firewall(&[]), ssh(&["10.0.0.0/8"]), "open"),
@@ -43,7 +43,7 @@ fn one_kind_of_change_is_one_kind_of_call() {
 }
 
 #[test]
-fn another_spelling_is_in_sync_and_says_so() {
+fn other_spelling_is_in_sync_with_a_note() {
     let before = firewall(&[(k(SSH), &["10.0.0.0/9", "10.128.0.0/9"])]);
     let wanted = firewall(&[(k(SSH), &["10.0.0.0/8"])]);
     let plan = planned(&desired(Mode::Authoritative, &wanted), &before);
@@ -55,7 +55,7 @@ fn another_spelling_is_in_sync_and_says_so() {
 }
 
 #[test]
-fn an_odd_spelling_is_changed_by_put_only() {
+fn rule_in_odd_spelling_is_changed_by_put_only() {
     let odd = PortState {
         cidrs: vec!["10.0.0.1".into()],
         ..PortState::canonical(k(SSH), &Sources::new())
@@ -82,7 +82,7 @@ fn an_odd_spelling_is_changed_by_put_only() {
 }
 
 #[test]
-fn what_is_uncertain_is_replaced_or_left_and_named() {
+fn uncertain_entry_is_replaced_or_kept_with_a_note() {
     let wanted = firewall(&[(k(HTTPS), &["0.0.0.0/0"])]);
     let entries = [
         PortState::canonical(k(HTTPS), &named(&["0.0.0.0/0"])),
@@ -106,7 +106,7 @@ fn what_is_uncertain_is_replaced_or_left_and_named() {
 }
 
 #[test]
-fn an_unknown_protocol_forbids_put_and_nothing_else() {
+fn unknown_protocol_forbids_only_put() {
     let unknown = PortState {
         protocol: "sctp".into(),
         ..PortState::canonical(k(SSH), &named(&["10.0.0.0/8"]))
@@ -142,7 +142,7 @@ fn an_unknown_protocol_forbids_put_and_nothing_else() {
 }
 
 #[test]
-fn more_than_sixty_sources_are_refused_unless_they_get_fewer() {
+fn more_than_sixty_sources_are_refused_unless_the_number_shrinks() {
     let many = |n: u8| -> Firewall { [(k(SSH), many(22, n))].into_iter().collect() };
     let verdict = |before, wanted| planned(&desired(Mode::Authoritative, &wanted), &before).verdict;
     assert_eq!(verdict(Firewall::new(), many(60)), Verdict::Change);
@@ -151,13 +151,13 @@ fn more_than_sixty_sources_are_refused_unless_they_get_fewer() {
     };
     assert_eq!(
         reason,
-        "61 IPv4 sources over all rules, and an instance takes 60 (now 3)"
+        "61 IPv4 sources in all rules, but an instance can have 60 (now 3)"
     );
     assert_eq!(verdict(many(70), many(65)), Verdict::Change);
 }
 
 #[test]
-fn what_opens_before_something_closes_must_fit_beside_it() {
+fn opened_sources_must_fit_before_others_are_closed() {
     let rules = |ports: &[(i32, u8)]| -> Firewall {
         let rule = |(port, n): &(i32, u8)| (tcp(*port, *port), many(*port, *n));
         ports.iter().map(rule).collect()
@@ -187,14 +187,14 @@ fn what_opens_before_something_closes_must_fit_beside_it() {
     }
     for (mode, consent) in [
         (Mode::Authoritative, "use `--strategy put`"),
-        (Mode::Additive, "on the instance, consents"),
+        (Mode::Additive, "on the instance, permits it"),
     ] {
         let Verdict::Refused { reason, hint } = with(mode, Strategy::Incremental).verdict else {
             panic!("65 sources at once")
         };
         assert_eq!(
             reason,
-            "rules are opened before others are closed, which needs 65 IPv4 sources at once, and an instance takes 60"
+            "rules are opened before others are closed, which needs 65 IPv4 sources at once, but an instance can have 60"
         );
         assert!(hint.is_some_and(|hint| hint.contains(consent)));
     }
@@ -210,7 +210,7 @@ fn what_opens_before_something_closes_must_fit_beside_it() {
 }
 
 #[test]
-fn an_expired_rule_is_taken_back_unless_it_is_declared_otherwise() {
+fn expired_rule_is_removed_unless_it_is_declared_elsewhere() {
     let before = firewall(&[
         (k(SSH), &["10.0.0.1", "10.0.0.2"]),
         (k(HTTPS), &["10.0.0.1"]),
@@ -235,7 +235,7 @@ fn an_expired_rule_is_taken_back_unless_it_is_declared_otherwise() {
 
 /// What cannot be read for certain goes with the Put of a whole firewall, unless nobody could write it again.
 #[test]
-fn what_is_in_doubt_stays_where_no_put_takes_it() {
+fn doubtful_entry_stays_unless_a_put_replaces_it() {
     let doubtful = |protocol: &str| PortState {
         from_port: 9,
         to_port: 9,
@@ -264,7 +264,7 @@ fn what_is_in_doubt_stays_where_no_put_takes_it() {
             Options::default(),
         );
         let case = format!("{mode:?} {protocols:?}: {plan:?}");
-        assert_eq!(plan.doubt_stays(), stay > 0, "{case}");
+        assert_eq!(plan.has_remaining_doubt(), stay > 0, "{case}");
         assert_eq!(plan.doubts_after().len(), stay, "{case}");
         let (before, after) = (plan.reach_before(), plan.reach_after());
         assert_eq!(before.doubt().is_empty(), protocols.is_empty(), "{case}");
@@ -274,7 +274,7 @@ fn what_is_in_doubt_stays_where_no_put_takes_it() {
 
 /// Entries that cannot be read stay, so that there is less room for others.
 #[test]
-fn what_cannot_be_read_takes_room() {
+fn unreadable_entries_take_part_of_the_source_limit() {
     for (unread, wanted, reason) in [
         (0, 60, None),
         (1, 59, None),
@@ -282,13 +282,13 @@ fn what_cannot_be_read_takes_room() {
             1,
             60,
             Some(
-                "61 IPv4 sources over all rules, 1 of them in entries that cannot be read, and an instance takes 60",
+                "61 IPv4 sources in all rules, 1 of them in entries that cannot be read, but an instance can have 60",
             ),
         ),
         (
             0,
             61,
-            Some("61 IPv4 sources over all rules, and an instance takes 60 (now 50)"),
+            Some("61 IPv4 sources in all rules, but an instance can have 60 (now 50)"),
         ),
     ] {
         let ssh = |n| -> Firewall { [(k(SSH), many(22, n))].into_iter().collect() };
@@ -314,7 +314,7 @@ fn what_cannot_be_read_takes_room() {
 
 /// What concerns no plan of an instance is passed on as it is.
 #[test]
-fn what_could_not_be_decided_or_read_is_passed_on() {
+fn undecided_and_unreadable_instances_are_passed_on() {
     let id = |name: &str| InstanceId {
         name: name.into(),
         ..instance().id

@@ -51,7 +51,7 @@ fn disguised(firewall: &Firewall, odd: &[(Index, u8)]) -> LiveFirewall {
 }
 
 #[test]
-fn each_other_spelling_is_one_change() {
+fn each_differently_spelled_rule_is_one_change() {
     let wanted = firewall(&[
         (tcp(22, 22), &["10.0.0.0/8"]),
         (tcp(80, 81), &["0.0.0.0/0"]),
@@ -83,14 +83,14 @@ fn each_other_spelling_is_one_change() {
             [call]
         );
         assert_eq!((plan.changes.len(), &plan.after), (changed, &wanted));
-        assert!(plan.exposure.is_empty() && !plan.spelling_holds(&live));
+        assert!(plan.exposure.is_empty() && !plan.has_desired_spelling(&live));
         assert_eq!(
             plan.notes[0].text,
             "only the spelling differs: the same sources get in"
         );
         let loosely = plan_instance(&instance(), &desired, &live, Options::default());
         assert_eq!(loosely.verdict, Verdict::InSync);
-        assert!(loosely.spelling_holds(&live));
+        assert!(loosely.has_desired_spelling(&live));
         let observed = DesiredInstance {
             mode: Mode::Observe,
             ..desired
@@ -101,7 +101,7 @@ fn each_other_spelling_is_one_change() {
 
 /// It may be the service that spells so, whatever is written.
 #[test]
-fn how_a_reply_is_spelled_is_no_change() {
+fn spelling_of_a_response_is_not_a_change() {
     let wanted = firewall(&[(tcp(22, 22), &["10.0.0.0/8"])]);
     for change in [
         |rules: &mut Vec<PortState>| rules[0].protocol = "TCP".into(),
@@ -114,7 +114,7 @@ fn how_a_reply_is_spelled_is_no_change() {
         assert!(!live.is_canonical());
         let plan = strictly(&desired(Mode::Authoritative, &wanted), &live);
         assert_eq!(plan.verdict, Verdict::InSync);
-        assert!(plan.calls.is_empty() && plan.spelling_holds(&live));
+        assert!(plan.calls.is_empty() && plan.has_desired_spelling(&live));
         assert_eq!(
             plan.notes[0].text,
             "the rules are as declared, and the service spells them differently"
@@ -123,7 +123,7 @@ fn how_a_reply_is_spelled_is_no_change() {
 }
 
 #[test]
-fn the_spelling_of_others_is_left_alone() {
+fn spelling_of_unmanaged_rules_is_kept() {
     let twice = firewall(&[(tcp(22, 22), &["10.0.0.0/8"])]);
     let live = disguised(&twice, &[]);
     let mut entries = canonical(&twice);
@@ -138,7 +138,7 @@ fn the_spelling_of_others_is_left_alone() {
 }
 
 #[test]
-fn what_a_put_would_drop_keeps_its_spelling() {
+fn entry_that_a_put_would_drop_keeps_its_spelling() {
     let wanted = firewall(&[(tcp(22, 22), &["10.0.0.0/8"])]);
     let halves = firewall(&[(tcp(22, 22), &["10.0.0.0/9", "10.128.0.0/9"])]);
     let mut entries = canonical(&halves);
@@ -158,7 +158,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
-    fn live_is_spelled_as_declared_afterwards(
+    fn live_rules_have_the_declared_spelling_afterwards(
         (before, wanted) in near_pair(), odd in proptest::collection::vec((any::<Index>(), 0..5_u8), 0..3),
     ) {
         let desired = desired(Mode::Authoritative, &wanted);

@@ -9,10 +9,10 @@ use time::OffsetDateTime;
 use super::named;
 use crate::model::{Fingerprint, InstanceId};
 use crate::plan::file::PlanFileError;
-use crate::plan::{Action, Failure, Foreign, GuardName, InstanceResult, Outcome};
+use crate::plan::{ChangeKind, Failure, ForeignWrite, GuardName, InstanceResult, Outcome};
 
 #[test]
-fn a_guard_is_shown_as_it_is_typed() {
+fn guard_displays_as_its_flag_value() {
     for guard in GuardName::ALL {
         assert_eq!(guard.to_string(), guard.as_str());
         assert_eq!(GuardName::from_name(&guard.to_string()), Some(guard));
@@ -22,7 +22,7 @@ fn a_guard_is_shown_as_it_is_typed() {
 }
 
 #[test]
-fn a_change_is_named_after_who_gains_and_who_loses() {
+fn change_kind_depends_on_gained_and_lost_sources() {
     for (before, after, action) in [
         (&[][..], &["10.0.0.0/8"][..], "add"),
         (&["10.0.0.0/8"], &[], "remove"),
@@ -38,7 +38,7 @@ fn a_change_is_named_after_who_gains_and_who_loses() {
         (&["10.0.0.0/8"], &["10.0.0.0/9", "10.128.0.0/9"], "respell"),
     ] {
         let family = crate::model::Family::default();
-        let found = Action::of(&named(before), &named(after), family);
+        let found = ChangeKind::of(&named(before), &named(after), family);
         let found = serde_json::to_value(found).expect("a word");
         assert_eq!(found, action, "{before:?} to {after:?}");
     }
@@ -48,7 +48,7 @@ fn a_change_is_named_after_who_gains_and_who_loses() {
 type Ending = (Outcome, &'static str, Option<&'static str>, bool, bool);
 
 #[test]
-fn an_ending_has_a_status_and_a_reason() {
+fn outcome_has_status_and_reason() {
     let failure = Failure {
         message: "no such instance".into(),
         code: Some("DoesNotExist".into()),
@@ -87,9 +87,9 @@ fn an_ending_has_a_status_and_a_reason() {
             true,
         ),
         (
-            Outcome::ForeignWriter(Foreign::default()),
+            Outcome::ForeignWriter(ForeignWrite::default()),
             "foreign-writer",
-            Some("the rules changed while we wrote"),
+            Some("the rules changed during the run"),
             true,
             true,
         ),
@@ -136,10 +136,10 @@ fn an_ending_has_a_status_and_a_reason() {
 }
 
 #[test]
-fn another_writer_is_described_as_far_as_it_is_known() {
-    let shown = |what: Option<&str>, details: &str, at, difference: Option<&str>| {
-        let foreign = Foreign {
-            what: what.map(str::to_owned),
+fn foreign_write_displays_known_details() {
+    let shown = |action: Option<&str>, details: &str, at, difference: Option<&str>| {
+        let foreign = ForeignWrite {
+            action: action.map(str::to_owned),
             details: details.to_owned(),
             at,
             difference: difference.map(str::to_owned),
@@ -150,25 +150,25 @@ fn another_writer_is_described_as_far_as_it_is_known() {
     let put = Some("PutInstancePublicPorts");
     assert_eq!(
         shown(None, "22/tcp", then, None),
-        "the rules changed while we wrote"
+        "the rules changed during the run"
     );
     assert_eq!(
         shown(None, "", None, Some("tcp/22 is open")),
-        "the rules changed while we wrote: tcp/22 is open"
+        "the rules changed during the run: tcp/22 is open"
     );
     assert_eq!(
         shown(put, "", None, None),
-        "`PutInstancePublicPorts` is not ours"
+        "`PutInstancePublicPorts` is not from this run"
     );
     assert_eq!(
         shown(put, "22/tcp", then, Some("tcp/22 is open")),
-        "`PutInstancePublicPorts` (22/tcp) at 1970-01-01T00:00:00Z is not ours; tcp/22 is open"
+        "`PutInstancePublicPorts` (22/tcp) at 1970-01-01T00:00:00Z is not from this run; tcp/22 is open"
     );
 }
 
 /// What to do depends on the refusal; whoever edited a plan is told that a plan is never edited.
 #[test]
-fn a_refused_plan_file_comes_with_advice() {
+fn refused_plan_file_has_a_hint() {
     let digest = Fingerprint::of("x");
     let edited = [
         PlanFileError::Member("unknown member `x`".into()),

@@ -104,7 +104,7 @@ impl ByKey {
 fn check(undo: &Undo, live: &Firewall, steps: &[Step]) -> Result<(), TestCaseError> {
     prop_assert_eq!(lint_of(undo), []);
     if let Verdict::Refused { reason, .. } = &undo.plan.verdict {
-        prop_assert!(reason.contains("sources over all rules"), "{}", reason);
+        prop_assert!(reason.contains("sources in all rules"), "{}", reason);
         return Ok(());
     }
     let origin = steps.first().map_or(live, |step| &step.before);
@@ -113,9 +113,9 @@ fn check(undo: &Undo, live: &Firewall, steps: &[Step]) -> Result<(), TestCaseErr
     let result = &undo.plan.after;
     let keys: BTreeSet<Key> = all().chain([result]).flat_map(Firewall::keys).collect();
     let family = Family::default();
-    if undisturbed(live, steps, family) {
+    if is_undisturbed(live, steps, family) {
         prop_assert!(exposure::equivalent(result, origin, family));
-        prop_assert!(undo.remains.is_empty());
+        prop_assert!(undo.still_open.is_empty());
         return Ok(());
     }
     let in_steps = steps.iter();
@@ -178,18 +178,18 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_nobody_else_touched_is_as_it_was((before, after) in change(Universe::Small), half in any::<bool>()) {
+    fn undo_restores_rules_that_nobody_else_changed((before, after) in change(Universe::Small), half in any::<bool>()) {
         let live = if half { &before } else { &after };
         let steps = [step(&before, &after)];
         let undo = undone(&LiveFirewall::from(live), &steps);
         check(&undo, live, &steps)?;
         if undo.plan.verdict == Verdict::Change {
-            prop_assert_eq!(&undo.left, &Vec::<String>::new());
+            prop_assert_eq!(&undo.foreign_differences, &Vec::<String>::new());
         }
     }
 
     #[test]
-    fn what_others_did_stays(
+    fn undo_keeps_changes_of_others(
         (before, after) in change(Universe::Small),
         more in vec(firewall(Universe::Small), 0..2),
         live in firewall(Universe::Small),
@@ -210,7 +210,7 @@ proptest! {
 
     /// A revert that was itself cut off: its steps begin where somebody else had been.
     #[test]
-    fn the_way_back_can_be_gone_twice(
+    fn undo_can_be_repeated(
         (before, after) in change(Universe::Small), theirs in firewall(Universe::Small), more in firewall(Universe::Small),
     ) {
         let with = |firewall: &Firewall, more: &Firewall| -> Firewall {
@@ -230,7 +230,7 @@ proptest! {
     }
 
     #[test]
-    fn entries_that_cannot_be_read_are_never_dropped(
+    fn undo_keeps_unreadable_entries(
         (before, after) in change(Universe::Small).prop_filter("no doubt about ours", |(before, after)| {
             keys(before, after).iter().all(|key| *key != tcp(9, 9))
         }),
@@ -248,7 +248,7 @@ proptest! {
 }
 
 #[test]
-fn others_changed_the_same_rule() {
+fn undo_of_a_rule_that_others_changed_too() {
     let everyone = rules(&[(22, &["0.0.0.0/0"])]);
     let office = rules(&[(22, &["203.0.113.0/24"])]);
     let both = rules(&[(22, &["203.0.113.0/24", "198.51.100.0/24"])]);
@@ -296,22 +296,26 @@ fn others_changed_the_same_rule() {
     for (before, after, live, result, left) in cases {
         let undo = undone(&LiveFirewall::from(*live), &[step(before, after)]);
         assert_eq!(undo.plan.after, *result, "{before:?} {after:?} {live:?}");
-        assert_eq!(undo.left, *left);
-        assert_eq!(undo.remains, []);
+        assert_eq!(undo.foreign_differences, *left);
+        assert_eq!(undo.still_open, []);
         assert_eq!(lint_of(&undo), []);
     }
 }
 
 #[test]
-fn a_write_that_was_refused_leaves_nothing_to_undo() {
+fn refused_write_leaves_nothing_to_undo() {
     let live = LiveFirewall::from(&rules(&[(22, &["0.0.0.0/0"])]));
     let undo = undone(&live, &[]);
     assert_eq!(undo.plan.verdict, Verdict::InSync);
-    assert!(undo.plan.calls.is_empty() && undo.left.is_empty() && undo.remains.is_empty());
+    assert!(
+        undo.plan.calls.is_empty()
+            && undo.foreign_differences.is_empty()
+            && undo.still_open.is_empty()
+    );
 }
 
 #[test]
-fn the_calls_leave_the_rules_of_others_alone_where_that_is_possible() {
+fn undo_prefers_calls_that_leave_other_rules_alone() {
     let before = rules(&[(22, &["203.0.113.0/24"]), (80, &["0.0.0.0/0"])]);
     let after = rules(&[(22, &["203.0.113.0/24"]), (443, &["0.0.0.0/0"])]);
     let mut live = after.clone();
@@ -319,7 +323,10 @@ fn the_calls_leave_the_rules_of_others_alone_where_that_is_possible() {
     let undo = undone(&LiveFirewall::from(&live), &[step(&before, &after)]);
     let verbs: Vec<&str> = undo.plan.calls.iter().map(Call::verb).collect();
     assert_eq!(verbs, ["open", "close"]);
-    assert_eq!(undo.left, ["tcp/8080 is open to 198.51.100.0/24"]);
+    assert_eq!(
+        undo.foreign_differences,
+        ["tcp/8080 is open to 198.51.100.0/24"]
+    );
 
     // A source that goes while the rule stays takes a Put of everything that is live, with our part undone.
     let wide = rules(&[(22, &["203.0.113.0/24", "198.51.100.0/24"])]);
@@ -333,7 +340,7 @@ fn the_calls_leave_the_rules_of_others_alone_where_that_is_possible() {
 }
 
 #[test]
-fn what_stays_open_through_the_rule_of_somebody_else_is_named() {
+fn access_that_stays_open_through_other_rules_is_reported() {
     let after = rules(&[(443, &["0.0.0.0/0"])]);
     let theirs: Firewall = [(tcp(400, 500), named(&["0.0.0.0/0"]))]
         .into_iter()
@@ -343,8 +350,8 @@ fn what_stays_open_through_the_rule_of_somebody_else_is_named() {
         &[step(&Firewall::new(), &after)],
     );
     assert_eq!(undo.plan.verdict, Verdict::InSync);
-    let remains: Vec<String> = undo.remains.iter().map(ToString::to_string).collect();
-    assert_eq!(remains, ["tcp/443 from everyone (IPv4)"]);
+    let still_open: Vec<String> = undo.still_open.iter().map(ToString::to_string).collect();
+    assert_eq!(still_open, ["tcp/443 from everyone (IPv4)"]);
     let notes: Vec<&str> = undo
         .plan
         .notes
@@ -354,14 +361,14 @@ fn what_stays_open_through_the_rule_of_somebody_else_is_named() {
     assert_eq!(
         notes,
         [
-            "changed by somebody else, and left so: tcp/400-500 is open to 0.0.0.0/0",
+            "changed by somebody else, and kept: tcp/400-500 is open to 0.0.0.0/0",
             "tcp/443 from everyone (IPv4) stays open through rules that are not undone",
         ]
     );
 }
 
 #[test]
-fn what_was_written_and_is_echoed_without_sources_goes_with_a_put() {
+fn own_rule_returned_without_sources_is_undone_by_put() {
     let before = rules(&[(22, &["203.0.113.0/24"])]);
     let mut after = before.clone();
     after.set(tcp(443, 443), named(&["0.0.0.0/0"]));
@@ -387,7 +394,7 @@ fn what_was_written_and_is_echoed_without_sources_goes_with_a_put() {
 
 /// An entry that cannot be read is nobody's rule, and whoever undoes has to know that it came or went.
 #[test]
-fn entries_that_cannot_be_read_are_named_where_they_came_or_went() {
+fn added_or_removed_unreadable_entries_are_reported() {
     let doubtful = |protocol: &str, port| PortState {
         from_port: port,
         to_port: port,
@@ -414,7 +421,7 @@ fn entries_that_cannot_be_read_are_named_where_they_came_or_went() {
     );
     assert_eq!(undo.plan.calls.len(), 1, "{:?}", undo.plan.verdict);
     assert_eq!(
-        undo.left,
+        undo.foreign_differences,
         [
             "`udp 53-53` is gone, and cannot be written again",
             "`gre 0-0` is open, and cannot be read for certain",
@@ -425,7 +432,7 @@ fn entries_that_cannot_be_read_are_named_where_they_came_or_went() {
 
 /// A Put takes our own entry with it, however it is echoed, so that it is not named as somebody else's.
 #[test]
-fn what_a_put_replaces_is_not_left() {
+fn entry_replaced_by_a_put_is_not_reported() {
     let before = rules(&[(22, &["203.0.113.0/24"])]);
     let mut after = before.clone();
     after.set(tcp(443, 443), named(&["0.0.0.0/0"]));
@@ -435,12 +442,12 @@ fn what_a_put_replaces_is_not_left() {
     let live = LiveFirewall::read(&[kept, echoed]);
     let undo = undone(&live, &[step(&before, &after)]);
     assert!(matches!(undo.plan.calls[..], [Call::Put { .. }]));
-    assert_eq!(undo.left, [""; 0]);
+    assert_eq!(undo.foreign_differences, [""; 0]);
 }
 
 /// Where nobody else wrote, all of it goes back, under whatever keys the service shows it.
 #[test]
-fn what_is_shown_under_other_keys_is_undone_too() {
+fn own_rules_returned_under_other_keys_are_undone() {
     let before = rules(&[(22, &["203.0.113.0/24"])]);
     let mut after = before.clone();
     after.set(tcp(80, 81), named(&["0.0.0.0/0"]));
@@ -449,18 +456,21 @@ fn what_is_shown_under_other_keys_is_undone_too() {
     shown.set(tcp(81, 81), named(&["0.0.0.0/1", "128.0.0.0/1"]));
     let undo = undone(&LiveFirewall::from(&shown), &[step(&before, &after)]);
     assert_eq!(undo.plan.after, before);
-    assert_eq!((undo.left, undo.remains), (vec![], vec![]));
+    assert_eq!(
+        (undo.foreign_differences, undo.still_open),
+        (vec![], vec![])
+    );
     // With a rule of somebody else, what is not shown as it was written cannot be told from theirs.
     shown.set(tcp(8080, 8080), named(&["198.51.100.0/24"]));
     let undo = undone(&LiveFirewall::from(&shown), &[step(&before, &after)]);
     assert_eq!(undo.plan.verdict, Verdict::InSync);
-    assert_eq!(undo.left.len(), 3);
-    assert_eq!(undo.remains.len(), 1);
+    assert_eq!(undo.foreign_differences.len(), 3);
+    assert_eq!(undo.still_open.len(), 1);
 }
 
 /// A state that none of our writes leads to was written by somebody else.
 #[test]
-fn what_came_between_two_writes_is_not_undone() {
+fn change_between_two_own_writes_is_kept() {
     let (one, two) = (
         rules(&[(22, &["203.0.113.0/24"])]),
         rules(&[(22, &["203.0.113.0/24", "198.51.100.0/24"])]),
@@ -477,7 +487,7 @@ fn what_came_between_two_writes_is_not_undone() {
 }
 
 #[test]
-fn what_stays_keeps_its_spelling() {
+fn remaining_rules_keep_their_spelling() {
     let before = rules(&[(22, &["10.0.0.0/9", "10.128.0.0/9"])]);
     let after = rules(&[(22, &["10.0.0.0/9", "10.128.0.0/9", "192.0.2.0/24"])]);
     let live = rules(&[(
@@ -491,7 +501,7 @@ fn what_stays_keeps_its_spelling() {
 
 /// What comes back comes back as it was spelled.
 #[test]
-fn what_comes_back_has_its_old_spelling() {
+fn restored_rules_have_their_old_spelling() {
     let before = rules(&[(22, &["10.0.0.0/8"])]);
     let after = rules(&[(22, &["10.0.0.0/9"])]);
     let live = rules(&[(22, &["10.0.0.0/9", "11.0.0.0/8"])]);

@@ -1,15 +1,15 @@
-//! Which rules a change closes, by what people lose and not by how it is spelled.
+//! The number of rules that a change closes, by access and not by spelling.
 //!
-//! Owns the measure: a rule counts as closed when, on most of its ports, most of those who got in by it no longer get in by
-//! any rule. IPv4 addresses, IPv6 addresses and aliases are each taken by themselves, so that no number of IPv6 addresses
-//! outweighs the loss of IPv4, and most of any of them is enough. Half is not most. Does not know what the limit is.
+//! Owns the definition: a rule counts as closed if, on more than half of its ports, more than half of its sources no longer get in
+//! by any rule. IPv4 addresses, IPv6 addresses and aliases are counted separately, and the loss of one kind is enough, so that no
+//! number of IPv6 addresses outweighs the loss of IPv4. Does not know the limit.
 
 use super::granted::without_ended;
-use crate::exposure::{Access, Atom, Effective, Run, uncovered};
+use crate::exposure::{Access, Atom, CellRun, Effective, uncovered};
 use crate::model::{Family, Key, Sources};
 use crate::plan::{Call, InstancePlan};
 
-/// How many rules a plan closes: those of the measure, and live entries of uncertain meaning that a Put replaces by nothing.
+/// The number of rules that a plan closes, including uncertain live entries that a Put drops.
 pub(super) fn closed(plan: &InstancePlan) -> usize {
     let family = plan.family();
     let before = without_ended(plan);
@@ -22,18 +22,18 @@ pub(super) fn closed(plan: &InstancePlan) -> usize {
     let rules = if shrinks.peek().is_none() {
         0
     } else {
-        // Entries that cannot be read may let in more; nobody can rely on that.
+        // Uncertain entries may let in more, but nobody can rely on that.
         let after = Effective::of(&plan.after, family);
         shrinks
             .filter(|(change, before)| is_closed(change.key, before, &after))
             .count()
     };
-    rules + replaced(plan)
+    rules + dropped_entries(plan)
 }
 
-/// Whether a rule is closed where this access is all that is left.
+/// Whether a rule counts as closed if this is the access afterwards.
 pub(super) fn is_closed(key: Key, sources: &Sources, after: &Effective) -> bool {
-    // To the letter: the browser client counts where it is named.
+    // The browser client counts only if the rule names it.
     let had = Access::from(sources);
     let (mut all, mut open) = (0_u32, 0_u32);
     for (atom, rule) in Effective::of_rules([(&key, sources)], Family::default()).iter() {
@@ -50,15 +50,19 @@ fn cells(from: u16, to: u16) -> u32 {
     u32::from(to - from) + 1
 }
 
-/// The runs that share a cell with a run of a rule.
-fn touching<'a>(all: &'a Effective, atom: Atom, rule: &Run) -> impl Iterator<Item = &'a Run> {
+/// The runs of `all` that share a cell with a run of a rule.
+fn touching<'a>(
+    all: &'a Effective,
+    atom: Atom,
+    rule: &CellRun,
+) -> impl Iterator<Item = &'a CellRun> {
     let runs = all.runs(atom);
     let first = runs.partition_point(|run| run.to < rule.from);
     let last = rule.to;
     runs[first..].iter().take_while(move |run| run.from <= last)
 }
 
-/// Whether, of any kind of source, fewer of those who had access are among these than not.
+/// Whether more than half of the sources of any kind are not in `left`.
 fn loses_most(had: &Access, left: &Access) -> bool {
     let (gone, kept) = (had.difference(left), had.intersection(left));
     gone.v4.count() > kept.v4.count()
@@ -66,8 +70,8 @@ fn loses_most(had: &Access, left: &Access) -> bool {
         || gone.aliases.len() > kept.aliases.len()
 }
 
-/// Entries that cannot be read for certain, and whose key a Put leaves out.
-fn replaced(plan: &InstancePlan) -> usize {
+/// The number of uncertain entries whose key a Put drops.
+fn dropped_entries(plan: &InstancePlan) -> usize {
     if !matches!(plan.calls.first(), Some(Call::Put { .. })) {
         return 0;
     }

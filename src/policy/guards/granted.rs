@@ -1,7 +1,7 @@
-//! What was granted for a time that is over: its end was agreed upon when it began.
+//! Access of ended leases, which does not need consent to be closed.
 //!
-//! **Owns** the rules as they would be had it never been granted, which is what a closing is measured against. **Does not**
-//! judge anything.
+//! **Owns** the live rules without the access of ended leases, which the guards compare the plan with. **Does not** refuse
+//! anything.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::lease::Leases;
 use crate::model::Firewall;
 use crate::plan::{CauseKind, InstancePlan};
 
-/// The live rules without what leases granted that are over, by the tags of the instance that causes of the plan name.
+/// The live rules without the access of ended leases. The causes of the plan name their tags.
 pub(super) fn without_ended(plan: &InstancePlan) -> Firewall {
     let causes = plan.changes.iter().flat_map(|change| &change.causes);
     let ended = causes.filter(|cause| cause.kind == CauseKind::Expired);

@@ -1,46 +1,46 @@
-//! Who is locked out.
+//! The lockout guard.
 //!
-//! Owns what counts as a way in. Does not say whether it is meant.
+//! Owns the definition of administrative access. Does not know consent.
 
 use super::granted::without_ended;
-use crate::exposure::{Atom, Diff, Effective, who};
+use crate::exposure::{Atom, Diff, Effective, format_sources};
 use crate::model::Guard;
 use crate::plan::InstancePlan;
 
-/// The ports by which people administer a machine: SSH, and the remote desktop of Windows.
-const WAYS_IN: [u16; 2] = [22, 3389];
+/// The ports of administrative access: SSH and Windows Remote Desktop.
+const ADMIN_PORTS: [u16; 2] = [22, 3389];
 
-/// Why a plan locks somebody out, one fragment a way in and one a kept rule.
+/// The reasons why a plan locks out administrators, one fragment for each port and for each kept rule.
 pub(super) fn reasons(plan: &InstancePlan, guard: &Guard) -> Vec<String> {
     let kind = &plan.instance.address_type;
     let family = plan.family();
     let before = Effective::of(&without_ended(plan), family);
     let after = Effective::of(&plan.after, family);
     let mut reasons = Vec::new();
-    for port in WAYS_IN {
+    for port in ADMIN_PORTS {
         let reaches = |effective: &Effective| effective.access(Atom::Tcp, port).on(kind);
         let (had, has) = (reaches(&before), reaches(&after));
-        let arrived = had.arriving();
+        let arrived = had.publicly_reachable();
         if arrived.is_empty() || !arrived.intersection(&has).is_empty() {
             continue;
         }
-        let named = who(&has.to_sources(family));
+        let named = format_sources(&has.to_sources(family));
         let now = if has.is_empty() {
             "nobody".to_owned()
-        } else if has.arriving().is_empty() {
+        } else if has.publicly_reachable().is_empty() {
             format!("only {named}, from where nobody arrives,")
         } else {
             format!("only {named}")
         };
         reasons.push(format!(
             "nobody who could reach tcp/{port} still could: {} got in before, and {now} would after",
-            who(&had.to_sources(family))
+            format_sources(&had.to_sources(family))
         ));
     }
     for rule in &guard.keep {
         let kept = Effective::of_rules([(&rule.key, &rule.sources)], family).on(kind);
         let lost = kept.intersection(&before).difference(&after);
-        let lost = lost.where_somebody_arrives();
+        let lost = lost.on_publicly_reachable_cells();
         if lost.is_empty() {
             continue;
         }

@@ -122,7 +122,7 @@ fn guards(plan: &Plan) -> Vec<GuardName> {
 }
 
 #[test]
-fn consent_is_recorded_where_it_was_needed() {
+fn needed_consent_is_recorded() {
     let plan = planned(&[
         (
             "web-1",
@@ -155,7 +155,7 @@ fn consent_is_recorded_where_it_was_needed() {
 }
 
 #[test]
-fn a_name_in_two_regions_is_allowed_with_its_region() {
+fn name_in_two_regions_needs_its_region() {
     let before = || entries(&[(22, &["::/0"])]);
     let plan = planned(&[
         ("eu-west-1/web-1", "dualstack", before(), &[(80, &["::/0"])]),
@@ -171,7 +171,7 @@ fn a_name_in_two_regions_is_allowed_with_its_region() {
 }
 
 #[test]
-fn a_finished_plan_is_judged_with_its_own_consent() {
+fn finished_plan_is_checked_with_its_own_consent() {
     let mut plan = one("dualstack", &[(22, &["::/0"])], &[(80, &["::/0"])]);
     assert_eq!(lint(&plan, &Guard::default(), 1).len(), 1);
     plan.overrides = judge(&plan, &Guard::default(), 1, &allow(&["lockout"]), "meant").used;
@@ -182,7 +182,7 @@ fn a_finished_plan_is_judged_with_its_own_consent() {
 
 proptest! {
     #[test]
-    fn consent_to_everything_is_enough_and_nothing_is_lost(plan in plans(Universe::Small)) {
+    fn consent_to_all_guards_permits_every_plan(plan in plans(Universe::Small)) {
         let strict = Guard { max_instances: Some(0), max_closed: 0, ..Guard::default() };
         let all = allow(&["lockout", "blast-radius", "empty"]);
         let judgement = judge(&plan, &strict, 0, &all, "meant");
@@ -197,7 +197,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_that_only_opens_locks_out(mut plan in plans(Universe::Small)) {
+    fn plan_that_only_opens_does_not_lock_out(mut plan in plans(Universe::Small)) {
         // What only may have been open is not lost for certain.
         plan.instances.retain(|instance| instance.exposure.lost.is_empty() && instance.before.is_certain());
         prop_assert_eq!(guards(&plan), []);
@@ -205,7 +205,7 @@ proptest! {
 
     /// Cell by cell, from the rules alone; of rules with few cells, since each is counted.
     #[test]
-    fn closed_is_what_a_count_of_every_cell_finds(mut plan in plans(Universe::Small)) {
+    fn closed_rules_agree_with_a_count_of_every_cell(mut plan in plans(Universe::Small)) {
         plan.instances.retain(|instance| instance.verdict == Verdict::Change);
         for instance in plan.instances {
             let after = Effective::of(&instance.after, instance.family());

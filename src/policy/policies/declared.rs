@@ -1,7 +1,7 @@
-//! Policies on what is declared, before any plan: by table, for every fleet that there may be, or by instance, for one.
+//! Policies on the declared rules, without a plan: by table for any possible fleet, or by instance for a known fleet.
 //!
-//! Owns what can be said without live rules. Does not guess: by table only what is wrong on any fleet is said, and a
-//! policy that holds on some and not on others is named as undecided.
+//! Owns the checks that need no live rules. Does not guess: a table has a violation only if every fleet has it, and a policy that
+//! holds on some fleets only is reported as undecided.
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -9,46 +9,53 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::demand::{CompiledDemand, CompiledPolicy};
-use super::{Findings, Occurrence, Place, Sides, Subject, Undeclared, Violation, Waived, excepted};
+use super::{
+    CheckTarget, Comparison, Findings, Occurrence, Subject, UndeclaredAccess, Violation, WaiverUse,
+    excepted,
+};
 use crate::exposure::{Access, Effective, Reach};
 use crate::model::{
     AddressType, DeclaredTable, Demand, Desired, Family, Instance, InstanceId, Key, Policies,
     Policy, Rule, Sources, Waiver,
 };
 
-/// Judges what is declared, for every fleet that there may be: only what is wrong on any of them is said.
+/// Checks the declared tables for any possible fleet. Reports only violations that every fleet has.
 pub fn declared(tables: &[DeclaredTable], policies: &Policies) -> Findings {
     let mut found = Findings::default();
-    let mut waived = Waived::default();
-    let trials = trials(policies);
-    let judged = Judged::all(tables);
-    // Where an equal table was judged before: what was said of it.
+    let mut waived = WaiverUse::default();
+    let compiled_policies = compiled_policies(policies);
+    let checked = CheckedTable::all(tables);
+    // The violations of equal tables that were checked before.
     let mut known: BTreeMap<_, Range<usize>> = BTreeMap::new();
-    for judged in &judged {
-        let table = judged.table;
+    for checked in &checked {
+        let table = checked.table;
         if table.waivers.is_empty()
-            && let Some(said) = known.get(&judged.judged_by())
+            && let Some(earlier) = known.get(&checked.cache_key())
         {
-            for at in said.clone() {
+            for at in earlier.clone() {
                 let on = Subject::Table(table.name.clone());
                 let violation = found.violations[at].clone();
                 found.violations.push(Violation { on, ..violation });
             }
             continue;
         }
-        waived.judged(&table.waivers);
+        waived.add(&table.waivers);
         let from = found.violations.len();
         let place = place(table);
-        let sides = sides(
-            judged.own.clone(),
-            judged.possible.clone(),
+        let comparison = comparison(
+            checked.own.clone(),
+            checked.possible.clone(),
             Family::default(),
         );
-        for trial in table.policies.iter().filter_map(|at| trials.get(*at)) {
-            place.judge(trial, &sides, &mut found.violations, &mut waived);
+        for compiled in table
+            .policies
+            .iter()
+            .filter_map(|at| compiled_policies.get(*at))
+        {
+            place.judge(compiled, &comparison, &mut found.violations, &mut waived);
         }
         if table.waivers.is_empty() {
-            known.insert(judged.judged_by(), from..found.violations.len());
+            known.insert(checked.cache_key(), from..found.violations.len());
         }
     }
     let doubtful = tables.iter().flat_map(|table| {
@@ -59,15 +66,15 @@ pub fn declared(tables: &[DeclaredTable], policies: &Policies) -> Findings {
         table.waivers.iter().filter(doubtful)
     });
     found.unused = waived.unused(&doubtful.map(|waiver| &waiver.origin).collect());
-    found.undecided = undecided(&judged, &trials);
+    found.undecided = undecided(&checked, &compiled_policies);
     found.sort();
     found
 }
 
-/// Judges what is declared of each of these instances. `live` is what gets in for certain beside it, by the live rules of an
-/// instance that keeps them; `None` where that is not known.
+/// Checks the declared rules of each of these instances. `live` is the certain access of live rules that an instance keeps; `None`
+/// if it is not known.
 ///
-/// What somebody else opened is no fault of what is declared, but it may let in who must get in.
+/// Live rules do not cause violations here, but may satisfy requirements.
 pub fn declared_on(
     desired: &Desired,
     instances: &BTreeMap<InstanceId, Instance>,
@@ -75,15 +82,15 @@ pub fn declared_on(
 ) -> Findings {
     let policies = &desired.policies;
     let mut found = Findings::default();
-    let mut waived = Waived::default();
-    let mut trials = BTreeMap::new();
+    let mut waived = WaiverUse::default();
+    let mut compiled_policies = BTreeMap::new();
     for (id, wanted) in &desired.instances {
         let Some(instance) = instances.get(id) else {
             continue;
         };
         let waivers = policies.waivers.get(id).map_or(&[][..], Vec::as_slice);
-        waived.judged(waivers);
-        let place = Place {
+        waived.add(waivers);
+        let place = CheckTarget {
             on: Subject::Instance(id.clone()),
             rules: &wanted.rules,
             waivers,
@@ -93,13 +100,16 @@ pub fn declared_on(
         let families = &instance.address_type;
         let family = families.client_family();
         let own = open(&wanted.rules, family);
-        let beside = live(id).map_or_else(everything, |live| live.joined(&own, family));
-        let sides = sides(own, beside, family);
-        let trials = trials
+        let possible = live(id).map_or_else(everything, |live| live.joined(&own, family));
+        let comparison = comparison(own, possible, family);
+        let compiled_policies = compiled_policies
             .entry(families)
             .or_insert_with(|| CompiledPolicy::all(policies, families));
-        for trial in policies.concerning(id).map(|policy| &trials[policy]) {
-            place.judge(trial, &sides, &mut found.violations, &mut waived);
+        for compiled in policies
+            .concerning(id)
+            .map(|policy| &compiled_policies[policy])
+        {
+            place.judge(compiled, &comparison, &mut found.violations, &mut waived);
         }
     }
     found.unused = waived.unused(&BTreeSet::new());
@@ -107,8 +117,8 @@ pub fn declared_on(
     found
 }
 
-fn place(table: &DeclaredTable) -> Place<'_> {
-    Place {
+fn place(table: &DeclaredTable) -> CheckTarget<'_> {
+    CheckTarget {
         on: Subject::Table(table.name.clone()),
         rules: &table.rules,
         waivers: &table.waivers,
@@ -117,18 +127,18 @@ fn place(table: &DeclaredTable) -> Place<'_> {
     }
 }
 
-/// The policies where nothing is known of the instances: whatever is required is required of both families.
-fn trials(policies: &Policies) -> Vec<CompiledPolicy<'_>> {
+/// The policies for unknown instances, which require access for both families.
+fn compiled_policies(policies: &Policies) -> Vec<CompiledPolicy<'_>> {
     CompiledPolicy::all(policies, &AddressType::Dualstack)
 }
 
-/// `own` is what is declared, and `beside` all that may be open in the end: only what lacks there is missing for certain.
-fn sides(own: Effective, beside: Effective, family: Family) -> Sides {
-    Sides {
+/// `own` is the declared access, and `possible` all access that there may be, outside of which access is certainly missing.
+fn comparison(own: Effective, possible: Effective, family: Family) -> Comparison {
+    Comparison {
         before: Effective::default(),
         after: Reach::of_certain(own, family),
-        beside: Some(beside),
-        undeclared: Undeclared::default(),
+        satisfying: Some(possible),
+        undeclared: UndeclaredAccess::default(),
         seen: (Occurrence::Declared, Occurrence::Declared),
     }
 }
@@ -142,15 +152,15 @@ fn everything() -> Effective {
     Effective::everywhere(&Access::everyone())
 }
 
-/// A table with what it opens by itself, and what may be open beside it.
-struct Judged<'a> {
+/// A table with the access of its own rules, and with the access that there may be on its instances.
+struct CheckedTable<'a> {
     table: &'a DeclaredTable,
     own: Effective,
     possible: Effective,
 }
 
-impl<'a> Judged<'a> {
-    /// Tables whose rules are the same, or open the same to the same, share what these open.
+impl<'a> CheckedTable<'a> {
+    /// Tables whose rules are the same, or allow the same ports to the same sources, share their access.
     fn all(tables: &'a [DeclaredTable]) -> Vec<Self> {
         let mut known: BTreeMap<*const Rule, Effective> = BTreeMap::new();
         let mut equal: HashMap<Vec<(Key, &Sources)>, Effective> = HashMap::new();
@@ -163,79 +173,89 @@ impl<'a> Judged<'a> {
             };
             known.entry(rules.as_ptr()).or_insert_with(opened).clone()
         };
-        let judged = |table: &'a DeclaredTable| Self {
+        let checked = |table: &'a DeclaredTable| Self {
             table,
             own: open(&table.rules),
             possible: table.possible.as_ref().map_or_else(everything, &mut open),
         };
-        tables.iter().map(judged).collect()
+        tables.iter().map(checked).collect()
     }
 
-    /// Tables that agree in this and have no waivers are judged alike.
-    fn judged_by(&self) -> (*const Rule, Option<*const Rule>, &'a [usize]) {
+    /// Tables without waivers that have the same key have the same violations.
+    fn cache_key(&self) -> (*const Rule, Option<*const Rule>, &'a [usize]) {
         let table = self.table;
         let possible = table.possible.as_ref().map(|rules| rules.as_ptr());
         (table.rules.as_ptr(), possible, &table.policies)
     }
 
-    /// Whether a policy speaks of all of its instances, or at most of some; `None` where it speaks of none.
+    /// Whether a policy applies to all instances of the table (`true`), or may apply to some; `None` if to none.
     fn is_concerned(&self, at: usize) -> Option<bool> {
         let DeclaredTable {
-            policies, perhaps, ..
+            policies,
+            possible_policies,
+            ..
         } = self.table;
         match policies.binary_search(&at) {
             Ok(_) => Some(true),
-            Err(_) => perhaps.binary_search(&at).ok().map(|_| false),
+            Err(_) => possible_policies.binary_search(&at).ok().map(|_| false),
         }
     }
 
-    /// Whether its own rules break a demand, which then are to blame wherever they meet others.
-    fn is_to_blame(&self, at: usize, policy: &Policy, tried: &CompiledDemand) -> bool {
+    /// Whether its own rules violate a demand, so that no other table is to blame.
+    fn is_to_blame(&self, at: usize, policy: &Policy, compiled: &CompiledDemand) -> bool {
         let mut waivers = self.table.waivers.iter();
         let about = self.is_concerned(at).is_some()
             || waivers.any(|waiver| waiver.policies.contains(&policy.id));
-        about && !tried.broken(&self.own).is_empty()
+        about && !compiled.broken(&self.own).is_empty()
     }
 }
 
 /// The policies that hold on some fleets and not on others, by id.
-fn undecided(tables: &[Judged<'_>], trials: &[CompiledPolicy<'_>]) -> Vec<String> {
-    let open = trials.iter().enumerate().filter(|(at, trial)| {
-        let mut demands = trial.demands.iter();
-        demands.any(|(demand, tried)| depends(*at, trial.policy, demand, tried, tables))
-    });
-    let ids: BTreeSet<&String> = open.map(|(_, trial)| &trial.policy.id).collect();
+fn undecided(tables: &[CheckedTable<'_>], compiled_policies: &[CompiledPolicy<'_>]) -> Vec<String> {
+    let open =
+        compiled_policies
+            .iter()
+            .enumerate()
+            .filter(|(at, CompiledPolicy { policy, demands })| {
+                let mut demands = demands.iter();
+                demands.any(|(demand, compiled)| depends(*at, policy, demand, compiled, tables))
+            });
+    let ids: BTreeSet<&String> = open.map(|(_, compiled)| &compiled.policy.id).collect();
     ids.into_iter().cloned().collect()
 }
 
-/// Whether this demand of a policy holds on some fleets and not on others.
+/// Whether this demand of a policy holds on some fleets only.
 fn depends(
     at: usize,
     policy: &Policy,
     demand: &Demand,
-    tried: &CompiledDemand,
-    tables: &[Judged<'_>],
+    compiled: &CompiledDemand,
+    tables: &[CheckedTable<'_>],
 ) -> bool {
-    let is_blamed = LazyCell::new(|| tables.iter().any(|one| one.is_to_blame(at, policy, tried)));
-    // Whether what these rules open breaks it; `None` is everything.
+    let is_blamed = LazyCell::new(|| {
+        tables
+            .iter()
+            .any(|one| one.is_to_blame(at, policy, compiled))
+    });
+    // Whether the access of these rules violates the demand; `None` is all access.
     let mut known: BTreeMap<Option<*const Rule>, bool> = BTreeMap::new();
-    tables.iter().any(|judged| {
-        let Judged {
+    tables.iter().any(|checked| {
+        let CheckedTable {
             table,
             own,
             possible,
-        } = judged;
-        let Some(concerned) = judged.is_concerned(at) else {
+        } = checked;
+        let Some(concerned) = checked.is_concerned(at) else {
             return false;
         };
         let overlooked = overlooked(table, policy);
         let mut breaks = |rules: Option<&Arc<[Rule]>>, access: &Effective| {
             let rules = rules.map(|rules| rules.as_ptr());
-            if tried.is_required() || overlooked.is_empty() {
-                let breaks = || !tried.broken(access).is_empty();
+            if compiled.is_required() || overlooked.is_empty() {
+                let breaks = || !compiled.broken(access).is_empty();
                 *known.entry(rules).or_insert_with(breaks)
             } else {
-                !tried.broken(&access.difference(&overlooked)).is_empty()
+                !compiled.broken(&access.difference(&overlooked)).is_empty()
             }
         };
         let alone = breaks(Some(&table.rules), own);
@@ -244,13 +264,13 @@ fn depends(
             Demand::Require(_) => alone && (!concerned || !together()),
             Demand::OnlyFrom { .. } => alone && !concerned,
             Demand::AtMost { .. } if alone => !concerned,
-            // Tables that are narrow each by itself may be wide together.
+            // Tables that do not exceed the limit alone may exceed it together.
             Demand::AtMost { .. } => table.possible.is_some() && together() && !*is_blamed,
         }
     })
 }
 
-/// What the waivers of a table excuse of a policy.
+/// The access that the waivers of a table exempt from a policy.
 fn overlooked(table: &DeclaredTable, policy: &Policy) -> Effective {
     let waivers = table.waivers.iter();
     let of_this = waivers.filter(|waiver| waiver.policies.contains(&policy.id));
@@ -258,7 +278,7 @@ fn overlooked(table: &DeclaredTable, policy: &Policy) -> Effective {
     excepted(&table.rules, &of_this, Family::default())
 }
 
-/// Whether one rule of this table breaks this policy or not, whatever other rules there are.
+/// Whether each rule of this table violates or satisfies this policy independently of other rules.
 fn is_plain(id: &str, table: &DeclaredTable, policies: &Policies) -> bool {
     let mut all = policies.list.iter().enumerate();
     all.find(|(_, policy)| policy.id == id)

@@ -1,13 +1,13 @@
-//! One demand of a policy, tried on effective access.
+//! The demands of policies, as operations on effective access.
 //!
-//! Owns what breaks it. Does not say whose fault that is.
+//! Owns the computation of the access that violates a demand. Does not know which rules cause it.
 
 use std::collections::BTreeSet;
 
 use crate::exposure::{Access, Atom, Count, Effective, Exposed, RangeSet};
 use crate::model::{AddressType, Cells, Demand, Family, Policies, Policy, Sources};
 
-/// A policy with its demands in terms of access, for instances of some families.
+/// A policy with its demands in terms of effective access, for instances of an address type.
 pub(super) struct CompiledPolicy<'a> {
     pub(super) policy: &'a Policy,
     pub(super) demands: Vec<(&'a Demand, CompiledDemand)>,
@@ -16,7 +16,7 @@ pub(super) struct CompiledPolicy<'a> {
 impl<'a> CompiledPolicy<'a> {
     /// All policies, in order.
     pub(super) fn all(policies: &'a Policies, families: &AddressType) -> Vec<Self> {
-        let trial = |policy: &'a Policy| {
+        let compiled = |policy: &'a Policy| {
             let demands = policy.demands.iter();
             let demands = demands.map(|demand| (demand, CompiledDemand::new(demand, families)));
             Self {
@@ -24,11 +24,11 @@ impl<'a> CompiledPolicy<'a> {
                 demands: demands.collect(),
             }
         };
-        policies.list.iter().map(trial).collect()
+        policies.list.iter().map(compiled).collect()
     }
 }
 
-/// A demand in terms of access.
+/// A demand in terms of effective access.
 pub(super) enum CompiledDemand {
     OnlyFrom {
         cells: Effective,
@@ -67,12 +67,12 @@ impl CompiledDemand {
         matches!(self, Self::Require(_))
     }
 
-    /// What of this access gets in and should not, or what should and does not.
+    /// The forbidden part of this access, or the required access that it lacks.
     pub(super) fn broken(&self, access: &Effective) -> Effective {
         match self {
             Self::OnlyFrom { cells, allowed } => access.within(cells).difference(allowed),
-            // Who never arrives lacks nothing.
-            Self::Require(required) => required.difference(access).where_somebody_arrives(),
+            // Sources that cannot reach a public address are not required.
+            Self::Require(required) => required.difference(access).on_publicly_reachable_cells(),
             Self::AtMost { cells, ipv4, ipv6 } => access
                 .within(cells)
                 .map(|access| excess(access, *ipv4, *ipv6)),
@@ -80,7 +80,7 @@ impl CompiledDemand {
     }
 }
 
-/// The cells as access that lets everybody in on them.
+/// The cells, open to everyone.
 fn mask(cells: &Cells) -> Effective {
     match cells {
         Cells::Of(keys) => {
@@ -96,11 +96,11 @@ fn mask(cells: &Cells) -> Effective {
     }
 }
 
-/// The families of which there are more addresses than a network of this length holds.
+/// The addresses of each family that has more of them than a network of this prefix length.
 fn excess(access: &Access, ipv4: Option<u8>, ipv6: Option<u8>) -> Access {
     let over_v4 = ipv4.is_some_and(|length| access.v4.count() > 1 << (32 - u32::from(length)));
     let over_v6 = ipv6.is_some_and(|length| match (access.v6.count(), length) {
-        // Nothing is more than all there is.
+        // A prefix length of 0 is no limit.
         (_, 0) => false,
         (Count::All, _) => true,
         (Count::Some(count), length) => count > 1 << (128 - u32::from(length)),

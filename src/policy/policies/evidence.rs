@@ -1,25 +1,25 @@
-//! A violation in words: who, what, which line, and what to do.
+//! The description of a violation: its witness, its lines, and the hint.
 //!
-//! Owns the choice of the witness and of the lines that are to blame. Does not judge.
+//! Owns the choice of the witness and of the lines, and the wording. Does not decide whether there is a violation.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{Kind, Occurrence, Place, Violation, Witness, is_waived};
+use super::{CheckTarget, Occurrence, Violation, ViolationKind, Witness, is_waived};
 use crate::exposure::{self, Access, Atom, Count, Diff, Effective, Exposed, Reach};
 use crate::model::{Code, Demand, Family, Mode, Origin, Policy, Waiver};
 use crate::plan::Verdict;
 
-/// An address that people take for one of the internet's, where the whole of IPv4 gets in.
-const SOMEBODY_V4: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
+/// The witness if it is among the sources: an address that everybody recognizes as public.
+const SAMPLE_V4: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
 
-/// The same for IPv6: the first part of the addresses in use.
-const SOMEBODY_V6: Ipv6Addr = Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 1);
+/// The same for IPv6, from the first network of global unicast addresses.
+const SAMPLE_V6: Ipv6Addr = Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 1);
 
-/// What a violation is told from.
+/// The input for the description of a violation.
 pub(super) struct Evidence<'a> {
-    pub(super) place: &'a Place<'a>,
+    pub(super) place: &'a CheckTarget<'a>,
     pub(super) policy: &'a Policy,
     pub(super) demand: &'a Demand,
     pub(super) before: &'a Effective,
@@ -28,7 +28,12 @@ pub(super) struct Evidence<'a> {
 }
 
 impl Evidence<'_> {
-    pub(super) fn violation(&self, seen: Occurrence, kind: Kind, access: &Effective) -> Violation {
+    pub(super) fn violation(
+        &self,
+        seen: Occurrence,
+        kind: ViolationKind,
+        access: &Effective,
+    ) -> Violation {
         let Policy {
             id,
             severity,
@@ -37,21 +42,21 @@ impl Evidence<'_> {
             demands: _,
             instances: _,
         } = self.policy;
-        // Somebody who is new here says more than somebody who was let in before.
+        // A source that is new is a better witness than one that had access before.
         let news = match (seen, kind) {
-            (Occurrence::Introduced, Kind::Excess) => access.difference(self.before),
+            (Occurrence::Introduced, ViolationKind::Excess) => access.difference(self.before),
             _ => Effective::default(),
         };
         let family = self.after.family;
         let (atom, cell, witness) = pick(if news.is_empty() { access } else { &news }, family);
         let (lines, all) = match kind {
-            Kind::Excess => (self.lines(access), &self.after.certain),
-            // No declared rule opens what only a doubtful entry may.
-            Kind::Possible => (Vec::new(), &self.after.possible),
-            Kind::Missing => (Vec::new(), &self.after.certain),
+            ViolationKind::Excess => (self.lines(access), &self.after.certain),
+            // Only an uncertain entry may open it, not a declared rule.
+            ViolationKind::Possible => (Vec::new(), &self.after.possible),
+            ViolationKind::Missing => (Vec::new(), &self.after.certain),
         };
         let mut reason = self.reason(kind, &witness, all.access(atom, cell));
-        if (seen, kind) == (Occurrence::Introduced, Kind::Excess) && news.is_empty() {
+        if (seen, kind) == (Occurrence::Introduced, ViolationKind::Excess) && news.is_empty() {
             reason.push_str("; it was let in before by leave of a waiver that does not cover this");
         }
         Violation {
@@ -73,11 +78,11 @@ impl Evidence<'_> {
         }
     }
 
-    /// The declared rules that open any of it, the widest first: that is the line to look at.
+    /// The lines of the declared rules that open a part of the access, the widest first.
     fn lines(&self, access: &Effective) -> Vec<Origin> {
         let rules = self.place.rules.iter();
         let mut lines: Vec<(Reverse<(u64, Count)>, &Origin)> = rules
-            // What a rule with a waiver opens was excepted: it is not what is too much.
+            // The access of a rule with a waiver is exempt.
             .filter(|rule| !is_waived(rule, self.waivers))
             .filter(|rule| {
                 let opens = [(&rule.key, &rule.sources)];
@@ -98,7 +103,7 @@ impl Evidence<'_> {
             .collect()
     }
 
-    fn reason(&self, kind: Kind, witness: &Witness, all: &Access) -> String {
+    fn reason(&self, kind: ViolationKind, witness: &Witness, all: &Access) -> String {
         let Witness { source, what } = witness;
         let verb = kind.verb();
         match self.demand {
@@ -112,12 +117,12 @@ impl Evidence<'_> {
                 let (is_world, count, family, limit) = if source.contains(':') {
                     (all.v6.is_all(), all.v6.count().to_string(), "IPv6", ipv6)
                 } else {
-                    let count = exposure::thousands(all.v4.count());
+                    let count = exposure::group_thousands(all.v4.count());
                     (all.v4.is_all(), count, "IPv4", ipv4)
                 };
                 let is_open = match kind {
-                    Kind::Possible => "may be open",
-                    Kind::Excess | Kind::Missing => "is open",
+                    ViolationKind::Possible => "may be open",
+                    ViolationKind::Excess | ViolationKind::Missing => "is open",
                 };
                 let limit = limit.unwrap_or_default();
                 if is_world {
@@ -140,13 +145,19 @@ impl Evidence<'_> {
         }
     }
 
-    fn hint(&self, kind: Kind, lines: &[Origin], seen: Occurrence, access: &Effective) -> String {
+    fn hint(
+        &self,
+        kind: ViolationKind,
+        lines: &[Origin],
+        seen: Occurrence,
+        access: &Effective,
+    ) -> String {
         let id = &self.policy.id;
-        if kind == Kind::Possible {
+        if kind == ViolationKind::Possible {
             return "a live entry cannot be read for certain: give it certain sources and ports, or close it, in the console"
                 .to_owned();
         }
-        if kind == Kind::Missing {
+        if kind == ViolationKind::Missing {
             return match &self.policy.origin {
                 Some(origin) => format!("declare a rule that lets them in, as {origin} asks"),
                 None => "declare a rule that lets them in".to_owned(),
@@ -154,7 +165,7 @@ impl Evidence<'_> {
         }
         if !lines.is_empty() {
             let mut lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
-            // Two rules of one line are one place to look at.
+            // Two rules may be from the same line.
             lines.dedup();
             return format!(
                 "narrow {}, or except a rule with `waive = [\"{id}\"]`, `why`, `owner` and `until`",
@@ -190,9 +201,9 @@ fn names(from: &[String]) -> String {
     shortened(&names)
 }
 
-/// The first few, and how many more there are.
+/// The first few texts, and the number of the others.
 fn shortened(texts: &[String]) -> String {
-    /// As many as a person follows up in one go.
+    /// As many as a person checks at once.
     const SHOWN: usize = 4;
     if texts.len() <= SHOWN {
         return texts.join(", ");
@@ -201,7 +212,7 @@ fn shortened(texts: &[String]) -> String {
     format!("{} and {more} more", texts[..SHOWN].join(", "))
 }
 
-/// One packet of an access that is not empty.
+/// A packet of this access, which is not empty.
 fn pick(access: &Effective, family: Family) -> (Atom, u16, Witness) {
     let Some((atom, run)) = access.iter().next() else {
         let nobody = Witness {
@@ -228,27 +239,27 @@ fn pick(access: &Effective, family: Family) -> (Atom, u16, Witness) {
     (atom, run.from, witness)
 }
 
-/// An address of the set, or an alias. Never one from which nobody arrives where there is another.
+/// An address of the set, preferably a publicly reachable one, or an alias.
 fn somebody(access: &Access) -> String {
-    let arriving = access.arriving();
-    let access = if arriving.is_empty() {
+    let reachable = access.publicly_reachable();
+    let access = if reachable.is_empty() {
         access
     } else {
-        &arriving
+        &reachable
     };
     let first = |contains: bool, usual: String, first: Option<String>| {
         first.map(|first| if contains { usual } else { first })
     };
     let v4 = access.v4.ranges().first();
     let v4 = first(
-        access.v4.contains(SOMEBODY_V4.to_bits()),
-        SOMEBODY_V4.to_string(),
+        access.v4.contains(SAMPLE_V4.to_bits()),
+        SAMPLE_V4.to_string(),
         v4.map(|(first, _)| Ipv4Addr::from_bits(*first).to_string()),
     );
     let v6 = access.v6.ranges().first();
     let v6 = first(
-        access.v6.contains(SOMEBODY_V6.to_bits()),
-        SOMEBODY_V6.to_string(),
+        access.v6.contains(SAMPLE_V6.to_bits()),
+        SAMPLE_V6.to_string(),
         v6.map(|(first, _)| Ipv6Addr::from_bits(*first).to_string()),
     );
     let alias = access.aliases.first().map(|alias| format!("`{alias}`"));

@@ -187,7 +187,7 @@ fn seen(findings: &Findings) -> Vec<(Occurrence, String)> {
 }
 
 #[test]
-fn every_wide_spelling_is_caught() {
+fn wide_access_is_found_in_every_spelling() {
     let halves: &[&str] = &["0.0.0.0/1", "128.0.0.0/1"];
     let mut all_but_one = Access::everyone();
     all_but_one.v4 = all_but_one
@@ -237,7 +237,7 @@ fn every_wide_spelling_is_caught() {
 }
 
 #[test]
-fn a_violation_shows_who_gets_in_and_where() {
+fn violation_has_a_witness() {
     let findings = found(
         &[],
         &[(tcp(5000, 6000), &["203.0.113.0/24", "198.51.100.7/32"])],
@@ -263,7 +263,7 @@ fn a_violation_shows_who_gets_in_and_where() {
 }
 
 #[test]
-fn an_alias_is_somebody_else() {
+fn alias_is_a_source_of_its_own() {
     let line: &[Line<'_>] = &[(tcp(5432, 5432), &["203.0.113.0/24", "lightsail-connect"])];
     let findings = found(&[], line, private_database());
     assert_eq!(
@@ -276,7 +276,7 @@ fn an_alias_is_somebody_else() {
 }
 
 #[test]
-fn what_exists_refuses_nothing_and_what_is_added_does() {
+fn only_new_violations_refuse_a_plan() {
     let db = tcp(5432, 5432);
     let wide: &[Line<'_>] = &[(db, &["198.51.100.0/24"])];
     // Left as it is, while something else changes; narrowed; and widened.
@@ -323,7 +323,7 @@ fn what_exists_refuses_nothing_and_what_is_added_does() {
 }
 
 #[test]
-fn one_address_too_many_is_shown_by_that_address() {
+fn witness_is_the_address_that_exceeds_the_limit() {
     let before: &[Line<'_>] = &[(tcp(22, 22), &["198.51.0.0/16"])];
     let after: &[Line<'_>] = &[(tcp(22, 22), &["198.51.0.0/16", "203.0.113.7/32"])];
     let findings = found(before, after, narrow_admin());
@@ -334,7 +334,7 @@ fn one_address_too_many_is_shown_by_that_address() {
 }
 
 #[test]
-fn what_only_warns_refuses_nothing() {
+fn warning_does_not_refuse_a_plan() {
     let mut policy = private_database();
     policy.severity = PolicySeverity::Warn;
     let findings = found(&[], &[(tcp(5432, 5432), &["0.0.0.0/0"])], policy);
@@ -342,7 +342,7 @@ fn what_only_warns_refuses_nothing() {
 }
 
 #[test]
-fn what_is_required_must_get_in() {
+fn required_sources_must_get_in() {
     let ssh = tcp(22, 22);
     let office: &[Line<'_>] = &[(ssh, &["203.0.113.0/24", "2001:db8::/32"])];
     let half: &[Line<'_>] = &[(ssh, &["203.0.113.0/25", "2001:db8::/32"])];
@@ -379,7 +379,7 @@ fn what_is_required_must_get_in() {
 }
 
 #[test]
-fn nobody_is_required_from_where_nobody_arrives() {
+fn unreachable_networks_are_not_required() {
     let ssh = tcp(22, 22);
     let require = |texts: &'static [&'static str]| {
         let lines: &[Line<'_>] = &[(ssh, texts)];
@@ -414,7 +414,7 @@ fn nobody_is_required_from_where_nobody_arrives() {
 }
 
 #[test]
-fn the_browser_client_is_allowed_where_the_world_is() {
+fn browser_client_is_allowed_where_its_whole_family_is() {
     let ssh = tcp(22, 22);
     let only_from = |texts: &[&str]| {
         policy(
@@ -446,7 +446,7 @@ fn the_browser_client_is_allowed_where_the_world_is() {
 }
 
 #[test]
-fn an_uncertain_entry_is_possible_and_not_certain_on_its_own_port() {
+fn uncertain_entry_is_a_possible_violation_on_its_port() {
     let scene_of = |port, mode, policy, wanted: &[Line<'_>]| {
         let doubt = PortState {
             from_port: port,
@@ -486,7 +486,7 @@ fn an_uncertain_entry_is_possible_and_not_certain_on_its_own_port() {
 }
 
 #[test]
-fn what_is_not_carried_out_is_not_judged() {
+fn plans_without_calls_are_not_checked() {
     let scene = scene(
         Mode::Observe,
         "dualstack",
@@ -501,7 +501,7 @@ fn what_is_not_carried_out_is_not_judged() {
 }
 
 #[test]
-fn a_policy_speaks_only_of_its_instances() {
+fn policy_applies_only_to_its_instances() {
     let lines: &[Line<'_>] = &[(tcp(5432, 5432), &["0.0.0.0/0"])];
     for (instances, violations) in [(BTreeSet::new(), 0), (BTreeSet::from([id()]), 1)] {
         let mut policy = private_database();
@@ -511,14 +511,14 @@ fn a_policy_speaks_only_of_its_instances() {
 }
 
 #[test]
-fn what_is_declared_is_judged_without_instances() {
+fn declared_tables_are_checked_without_instances() {
     let table = |possible: Option<&[Line<'_>]>, lines: &[Line<'_>]| DeclaredTable {
         name: "groups.web".into(),
         rules: rules(lines).into(),
         possible: possible.map(|lines| rules(lines).into()),
         waivers: Vec::new(),
         policies: vec![0],
-        perhaps: Vec::new(),
+        possible_policies: Vec::new(),
     };
     let judged = |table: DeclaredTable, policy: Policy| {
         declared(
@@ -554,12 +554,12 @@ fn what_is_declared_is_judged_without_instances() {
         (&[(tcp(5432, 5432), &["0.0.0.0/0"] as &[&str])][..], 1),
         (ssh, 0),
     ] {
-        let perhaps = DeclaredTable {
+        let table = DeclaredTable {
             policies: Vec::new(),
-            perhaps: vec![0],
+            possible_policies: vec![0],
             ..table(Some(&[]), lines)
         };
-        let found = judged(perhaps, private_database());
+        let found = judged(table, private_database());
         assert_eq!(
             (found.violations.len(), found.undecided.len()),
             (0, undecided)

@@ -21,8 +21,8 @@ fn shown(before: &Firewall, after: &Firewall) -> String {
     let names = Names::default();
     let compared = Compared::new(
         None,
-        Side::of(before, Family::V4),
-        Side::of(after, Family::V4),
+        DocumentFirewall::of(before, Family::V4),
+        DocumentFirewall::of(after, Family::V4),
     );
     let of = Comparison {
         exit_code: 2,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{Finding, Level, Location, Rule, at, named};
 use crate::exposure::{ComparisonSubject, Diff, Exposed, Line};
 use crate::model::{Origin, PolicySeverity};
-use crate::policy::{Kind, Occurrence, Subject, Violation};
+use crate::policy::{Occurrence, Subject, Violation, ViolationKind};
 use crate::render::words::sanitize;
 
 /// Instances that a message names; the machine-readable reports have all of them.
@@ -27,7 +27,7 @@ pub(in crate::render) struct Mistake<'a> {
 
 /// What makes two violations the same mistake.
 type Same<'a> = (
-    (&'a str, PolicySeverity, Occurrence, Kind),
+    (&'a str, PolicySeverity, Occurrence, ViolationKind),
     (&'a str, &'a str),
     (&'a [Exposed], &'a [Origin]),
 );

@@ -7,7 +7,7 @@ use super::*;
 use crate::model::arbitrary::Universe;
 use crate::model::{Code, PolicySeverity};
 use crate::plan::arbitrary::plans;
-use crate::policy::{Kind, Occurrence, Subject, Violation, Witness};
+use crate::policy::{Occurrence, Subject, Violation, ViolationKind, Witness};
 use crate::render::sarif;
 
 fn origin(line: usize) -> Origin {
@@ -30,7 +30,7 @@ fn violation(name: &str, seen: Occurrence, lines: &[usize]) -> Violation {
             source: "1.1.1.1".into(),
             what: "tcp/22".into(),
         },
-        kind: Kind::Excess,
+        kind: ViolationKind::Excess,
         access: Vec::new(),
         lines: lines.iter().copied().map(origin).collect(),
         declared: Some(origin(90)),

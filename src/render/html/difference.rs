@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::head::{Fact, Head};
 use super::matrix::{Instances, Row};
 use super::{Sense, ServiceName, answer, code, details, found, prose, whole};
-use crate::exposure::{Compared, Direction, Side};
+use crate::exposure::{Compared, Direction, DocumentFirewall};
 use crate::model::{Firewall, Key};
 use crate::render::access::of_comparison;
 use crate::render::difference::{Clause, Comparison, Way, clauses, summary};
@@ -64,7 +64,7 @@ fn origin(of: &Comparison<'_>) -> Vec<Fact> {
 }
 
 fn row(compared: &Compared) -> Row<'_> {
-    let firewall = |side: &Side| -> Firewall {
+    let firewall = |side: &DocumentFirewall| -> Firewall {
         let rules = side.rules.iter();
         rules.map(|said| (said.key, said.sources.clone())).collect()
     };

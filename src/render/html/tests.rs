@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
 use super::*;
-use crate::exposure::{Compared, Side};
+use crate::exposure::{Compared, DocumentFirewall};
 use crate::model::arbitrary::Universe;
 use crate::model::{Code, Family, is_unsafe};
 use crate::plan::arbitrary::plans;
@@ -91,7 +91,7 @@ proptest! {
     }
     #[test]
     fn a_comparison_makes_the_same_page(plan in plans(Universe::Big)) {
-        let side = |i: &InstancePlan| (Side::of_live(&i.before, Family::V4), Side::of(&i.after, Family::V4));
+        let side = |i: &InstancePlan| (DocumentFirewall::of_live(&i.before, Family::V4), DocumentFirewall::of(&i.after, Family::V4));
         let compared = |i: &InstancePlan| {
             let (before, after) = side(i);
             Compared::new(Some(i.instance.id.clone()), before, after)

@@ -11,7 +11,7 @@
 
 use serde::Serialize;
 
-use crate::exposure::{Compared, ComparisonSubject, Doubtful, Exposed, Which};
+use crate::exposure::{Compared, ComparedDocument, ComparisonSubject, Doubtful, Exposed};
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -33,7 +33,7 @@ struct InstanceDoc<'a> {
     gained: &'a [Exposed],
     lost: &'a [Exposed],
     #[serde(skip_serializing_if = "Option::is_none")]
-    undeclared: Option<Which>,
+    undeclared: Option<ComparedDocument>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     doubts: Vec<DoubtDoc<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ struct InstanceDoc<'a> {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct DoubtDoc<'a> {
-    side: Which,
+    side: ComparedDocument,
     entry: &'a str,
     reason: &'a str,
     access: Vec<Exposed>,
@@ -92,10 +92,10 @@ pub fn comparison(all: &[Compared], grants: &[String]) -> String {
     text
 }
 
-fn doubt<'a>(which: Which, doubt: &'a Doubtful, compared: &Compared) -> DoubtDoc<'a> {
+fn doubt<'a>(which: ComparedDocument, doubt: &'a Doubtful, compared: &Compared) -> DoubtDoc<'a> {
     let side = match which {
-        Which::Old => &compared.before,
-        Which::New => &compared.after,
+        ComparedDocument::Old => &compared.before,
+        ComparedDocument::New => &compared.after,
     };
     let family = side.reach.family;
     DoubtDoc {

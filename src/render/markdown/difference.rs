@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use super::access::{names, parts};
 use super::escape::prose;
 use super::{Detail, LIMIT, NAMED, SHORTENED, folded, problems};
-use crate::exposure::{ComparisonSubject, Which};
+use crate::exposure::{ComparedDocument, ComparisonSubject};
 use crate::render::access::{Part, is_everyone, of_comparison, subjects};
 use crate::render::difference::{Comparison, blocks, one_sentence, summary};
 use crate::render::json::Severity;
@@ -91,7 +91,7 @@ fn rest(out: &mut String, of: &Comparison<'_>) {
         let title = format!("Equal: {}", count(equal.len(), "instance"));
         folded(out, &title, &format!("{}\n", names(&equal, false)));
     }
-    for which in [Which::Old, Which::New] {
+    for which in [ComparedDocument::Old, ComparedDocument::New] {
         let those = of.all.iter().filter(|c| c.undeclared == Some(which));
         let those: Vec<ComparisonSubject> = those.map(|c| c.subject.clone()).collect();
         if !those.is_empty() {

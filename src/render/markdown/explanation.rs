@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::escape::{code, prose};
 use super::{LIMIT, SHORTENED};
-use crate::exposure::{Line, Side};
+use crate::exposure::{DocumentFirewall, Line};
 use crate::render::explanation::{Explanation, cause_words};
 use crate::render::names;
 
@@ -71,7 +71,7 @@ fn composed(of: &Explanation<'_>, most: (usize, usize)) -> String {
 fn lines(
     out: &mut String,
     of: &Explanation<'_>,
-    side: &Side,
+    side: &DocumentFirewall,
     rule: &str,
     (most, longest): (usize, usize),
 ) {

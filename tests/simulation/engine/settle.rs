@@ -96,8 +96,8 @@ fn refusal(
     let (excuse, holds) = if reason.contains("does not know") {
         let unknown = there.iter().any(|entry| entry.protocol == "sctp");
         ("refused: unknown protocol", unknown)
-    } else if reason.contains("an instance takes") {
-        let too_many = counts.ipv4.max(counts.ipv6) > portward::model::SOURCES_PER_FAMILY;
+    } else if reason.contains("an instance can have") {
+        let too_many = counts.ipv4.max(counts.ipv6) > portward::model::MAX_SOURCES_PER_FAMILY;
         ("refused: too many sources", too_many)
     } else if reason.contains("has no safe call") {
         let consented = plan.mode != Mode::Additive
@@ -146,8 +146,8 @@ fn stuck(scene: &Scene, act: &Act, plan: &InstancePlan) -> Option<&'static str> 
     // What the reply to a write should have told is told by reading only.
     let unanswered =
         *write_reply != WriteReply::Whole && (says("cannot be read") || says("has no `operation`"));
-    let narrow =
-        *source_limit < portward::model::SOURCES_PER_FAMILY || *aliases_count == Aliases::Counted;
+    let narrow = *source_limit < portward::model::MAX_SOURCES_PER_FAMILY
+        || *aliases_count == Aliases::Counted;
     let state = act
         .live
         .instances

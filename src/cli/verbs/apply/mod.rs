@@ -184,7 +184,7 @@ async fn carry_out(
     }
     permission(args, instances, &mut signals).await?;
     // The question may have stood for long.
-    if let Some(over) = prepared.validity.over(OffsetDateTime::now_utc()) {
+    if let Some(over) = prepared.validity.expired(OffsetDateTime::now_utc()) {
         return Err(
             CommandError::new(Exit::Stale, format!("{over}, so nothing was written"))
                 .with_hint(Some("make a new plan and have it reviewed".to_owned())),

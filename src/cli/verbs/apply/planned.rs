@@ -197,7 +197,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
     run.facts.config = Some(file.config);
     run.made(file.made_at, &file.scope);
     run.facts.provenance.digest = Some(file.digest());
-    let mut plan = file.plan();
+    let mut plan = file.plan.clone();
     let accounts = accounts_of(args, &file, &name.to_string())?;
     let regions = &file.scope.regions;
     let sites: Vec<Site> = if accounts.is_empty() {
@@ -411,7 +411,7 @@ fn mismatches(file: &PlanFile, live: &Live) -> Vec<String> {
             && *firewall != planned.before
             && !(firewall.uncertain().is_empty()
                 && exposure::equivalent(firewall.firewall(), &planned.after, planned.family())
-                && planned.spelling_holds(firewall))
+                && planned.has_desired_spelling(firewall))
         {
             mismatches.push(format!("the rules of {id} have changed since"));
         }

@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cli::documents::{Conditional, Declared, Kept, Stated, Statements};
 use crate::config::Scope;
-use crate::exposure::{Access, Compared, ComparisonSubject, Diff, Effective, Reach, Side, Which};
+use crate::exposure::{
+    Access, Compared, ComparedDocument, ComparisonSubject, Diff, DocumentFirewall, Effective, Reach,
+};
 use crate::model::{Family, Mode, Site};
 
 const UNSETTLED: &str = "whether both sides keep what is live and not declared";
@@ -29,13 +31,13 @@ struct Condition {
 struct Part {
     gained: Effective,
     lost: Effective,
-    before: Side,
-    after: Side,
+    before: DocumentFirewall,
+    after: DocumentFirewall,
     /// What may be gained besides.
     perhaps: Effective,
     undecided: Vec<String>,
     /// The document that is a configuration in which no table takes such an instance.
-    undeclared: Option<Which>,
+    undeclared: Option<ComparedDocument>,
 }
 
 /// Compares what two documents say of one instance. The first answer is the one that holds on no condition.
@@ -106,7 +108,13 @@ impl Parts {
     }
 
     /// What is given for certain on one side and not on the other, of what these sides of the whole give.
-    fn certain(&mut self, before: &Stated, after: &Stated, own_before: &Side, own_after: &Side) {
+    fn certain(
+        &mut self,
+        before: &Stated,
+        after: &Stated,
+        own_before: &DocumentFirewall,
+        own_after: &DocumentFirewall,
+    ) {
         let gained = &own_after.reach.certain;
         let gained = gained.difference(&before.side.reach.certain);
         let lost = &own_before.reach.certain;
@@ -128,14 +136,14 @@ impl Parts {
         let both = before.conditional.iter().chain(&after.conditional);
         let spellings: BTreeSet<&str> = both.map(|group| group.spelling.as_str()).collect();
         for spelling in spellings {
-            let of = |stated: &Stated| -> Side {
+            let of = |stated: &Stated| -> DocumentFirewall {
                 let mut groups = stated.conditional.iter();
                 let group = groups.find(|group| group.spelling == spelling);
                 group.map(|group| group.side.clone()).unwrap_or_default()
             };
             let (was, will) = (of(before), of(after));
             let sides = || (was.clone(), will.clone());
-            let given = |side: &Side, other: &Side| {
+            let given = |side: &DocumentFirewall, other: &DocumentFirewall| {
                 let rest = side.reach.certain.difference(&other.reach.certain);
                 let rest = rest.difference(&before.side.reach.certain);
                 rest.difference(&after.side.reach.certain)
@@ -156,7 +164,7 @@ impl Parts {
         &mut self,
         belongs: Option<&str>,
         unless: BTreeSet<String>,
-        sides: impl Fn() -> (Side, Side),
+        sides: impl Fn() -> (DocumentFirewall, DocumentFirewall),
     ) -> &mut Part {
         let condition = Condition {
             belongs: belongs.map(str::to_owned),
@@ -199,8 +207,8 @@ impl Parts {
                     && groups.all(|group| unless.contains(&group.spelling))
             };
             part.undeclared = match (is_out(before), is_out(after)) {
-                (true, false) => Some(Which::Old),
-                (false, true) => Some(Which::New),
+                (true, false) => Some(ComparedDocument::Old),
+                (false, true) => Some(ComparedDocument::New),
                 _ => None,
             };
             let kept = [kept(before), kept(after)];
@@ -368,9 +376,12 @@ impl Part {
         let [before, after] = stated.map(|stated| &stated.side);
         let both = before.reach.certain.intersection(&after.reach.certain);
         let is_whole = *condition == Condition::default();
-        let side = |rules: Side, of: &Side, change: &Effective, perhaps: &Effective| {
+        let side = |rules: DocumentFirewall,
+                    of: &DocumentFirewall,
+                    change: &Effective,
+                    perhaps: &Effective| {
             let certain = both.union(change);
-            let mut side = Side {
+            let mut side = DocumentFirewall {
                 reach: Reach {
                     possible: certain.union(perhaps),
                     certain,

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn an_instance_with_rules_keeps_one() {
+fn instance_must_keep_a_rule() {
     let empties = one("dualstack", &[(80, &["::/0"]), (81, &["::/0"])], &[]);
     assert_eq!(
         shown(&empties, &Guard::default(), &[]),
@@ -34,7 +34,7 @@ fn losing(count: usize) -> Plan {
 }
 
 #[test]
-fn a_run_changes_so_much_and_no_more() {
+fn run_must_stay_within_the_limits() {
     let limits = |max_instances, max_closed| Guard {
         max_instances,
         max_closed,
@@ -77,7 +77,7 @@ fn a_run_changes_so_much_and_no_more() {
 
 /// Consent for an instance that closes nothing takes no closed rule out of the count.
 #[test]
-fn consent_is_needed_only_where_it_counts() {
+fn consent_reduces_the_count_only_for_closing_instances() {
     let mut plan = losing(3);
     let opening = one("dualstack", &[], &[(80, &["::/0"])]);
     plan.instances.extend(opening.instances);
@@ -122,7 +122,7 @@ fn ranges(before: &[Range<'_>], after: &[Range<'_>]) -> Plan {
 }
 
 #[test]
-fn a_rule_is_closed_when_most_of_its_sources_lose_most_of_its_ports() {
+fn rule_counts_as_closed_if_most_sources_lose_most_ports() {
     let office: &[&str] = &["203.0.113.0/24"];
     let cases: [(&[Range<'_>], &[Range<'_>], usize); 20] = [
         (&[(80, 80, office)], &[(81, 81, office)], 1),
@@ -200,7 +200,7 @@ fn a_rule_is_closed_when_most_of_its_sources_lose_most_of_its_ports() {
 }
 
 #[test]
-fn a_live_entry_that_cannot_be_read_keeps_no_rule_open() {
+fn uncertain_entry_does_not_keep_a_rule_open() {
     let office: Rules<'_> = &[(80, &["203.0.113.0/24"])];
     let mut plan = one("dualstack", office, &[(443, &["203.0.113.0/24"])]);
     let plan = &mut plan.instances[0];
@@ -217,7 +217,7 @@ fn a_live_entry_that_cannot_be_read_keeps_no_rule_open() {
 /// A Put replaces an entry that cannot be read for certain: by a rule of its key, or by nothing. One that stands beside a rule
 /// of its key is no second rule.
 #[test]
-fn an_entry_that_a_put_drops_counts_as_a_rule() {
+fn entry_dropped_by_a_put_counts_as_closed_rule() {
     let doubtful = |port: i32, to: i32| PortState {
         from_port: port,
         to_port: to,
@@ -252,7 +252,7 @@ fn an_entry_that_a_put_drops_counts_as_a_rule() {
 }
 
 #[test]
-fn rules_that_are_shut_to_all_but_one_address_count() {
+fn rule_reduced_to_one_address_counts_as_closed() {
     let world: Vec<Range<'_>> = (0..50)
         .map(|n| (8000 + n, 8000 + n, &["0.0.0.0/0", "::/0"][..]))
         .collect();

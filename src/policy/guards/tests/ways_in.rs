@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_way_in_stays_open_to_somebody_who_had_it() {
+fn lockout_guard_requires_a_previous_administrator_source() {
     let web: &[&str] = &["0.0.0.0/0"];
     let cases: [(&str, Rules<'_>, Rules<'_>, usize); 11] = [
         // Narrowed to some of those who had it.
@@ -71,7 +71,7 @@ fn a_way_in_stays_open_to_somebody_who_had_it() {
 }
 
 #[test]
-fn no_spelling_evades_it() {
+fn lockout_guard_ignores_spelling() {
     let all = PortState::canonical(Key::ALL, &named(&["20.0.0.0/8"]));
     let closes = planned(&[("web-1", "dualstack", vec![all.clone()], &[(80, &["::/0"])])]);
     assert_eq!(guards(&closes), [GuardName::Lockout; 2]);
@@ -85,7 +85,7 @@ fn no_spelling_evades_it() {
 }
 
 #[test]
-fn what_cannot_be_read_for_certain_was_no_way_in() {
+fn uncertain_entry_is_not_a_way_in() {
     let doubtful = PortState::canonical(tcp(22), &Sources::new());
     let plan = planned(&[("web-1", "dualstack", vec![doubtful], &[(80, &["::/0"])])]);
     assert_eq!(plan.instances[0].verdict, Verdict::Change);
@@ -93,7 +93,7 @@ fn what_cannot_be_read_for_certain_was_no_way_in() {
 }
 
 #[test]
-fn the_words_say_who_and_how_to_allow_it() {
+fn lockout_refusal_names_sources_and_the_flag() {
     let plan = one(
         "dualstack",
         &[(22, &["20.0.0.1"]), (80, &["::/0"])],
@@ -114,7 +114,7 @@ fn the_words_say_who_and_how_to_allow_it() {
 }
 
 #[test]
-fn what_was_changed_since_the_run_needs_consent_where_it_would_change_again() {
+fn rollback_of_changed_instances_needs_consent() {
     let rules: Rules<'_> = &[(80, &["10.0.0.1"]), (81, &["10.0.0.1"])];
     let plan = planned(&[
         ("web-1", "dualstack", entries(rules), &rules[..1]),
@@ -152,7 +152,7 @@ fn what_was_changed_since_the_run_needs_consent_where_it_would_change_again() {
 }
 
 #[test]
-fn kept_rules_keep_those_who_had_them() {
+fn keep_guard_protects_existing_access() {
     let admins = rule(tcp(22), &named(&["20.0.0.0/8", "2001:db8::/32"]));
     let guard = Guard {
         keep: vec![admins],
@@ -211,7 +211,7 @@ const NOBODY: [&str; 8] = [
 ];
 
 #[test]
-fn who_never_arrives_is_nobody() {
+fn publicly_reachable_excludes_special_purpose_networks() {
     let world: Rules<'_> = &[(22, &["0.0.0.0/0", "::/0"])];
     for nobody in NOBODY {
         let after: Rules<'_> = &[(22, &[nobody])];
@@ -252,7 +252,7 @@ fn who_never_arrives_is_nobody() {
 }
 
 #[test]
-fn the_browser_client_gets_in_with_the_world() {
+fn browser_client_counts_as_part_of_its_whole_family() {
     let alias: Rules<'_> = &[(22, &["lightsail-connect"])];
     let kept = Guard {
         keep: vec![rule(tcp(22), &named(&["lightsail-connect"]))],

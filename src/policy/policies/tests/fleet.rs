@@ -16,7 +16,7 @@ use crate::plan::{self, Options};
 
 proptest! {
     #[test]
-    fn what_is_shared_is_judged_as_if_it_were_not(
+    fn shared_desired_state_is_checked_for_each_instance(
         lives in [some_firewall(), some_firewall()],
         wanted in some_firewall(),
         fleet in vec((any::<bool>(), any::<bool>(), any::<bool>()), 1..8),

@@ -43,7 +43,7 @@ pub(super) fn some_firewall() -> impl proptest::strategy::Strategy<Value = Firew
 proptest! {
     /// Cell by cell and source by source, without any of the algebra.
     #[test]
-    fn only_from_is_what_an_oracle_says(before in some_firewall(), after in some_firewall(), allowed in some_sources()) {
+    fn only_from_agrees_with_the_oracle(before in some_firewall(), after in some_firewall(), allowed in some_sources()) {
         let demand = Demand::OnlyFrom { cells: Cells::Of(vec![tcp(22, 22)]), sources: allowed.clone(), from: vec!["x".into()] };
         let entries: Vec<PortState> = before.iter().map(|(key, sources)| PortState::canonical(*key, sources)).collect();
         let mut scene = scene(Mode::Authoritative, "dualstack", &entries, &[], policy(PolicySeverity::Deny, demand));

@@ -32,7 +32,7 @@ fn table(lines: &[Line<'_>], possible: Option<&[Line<'_>]>, speaks: Speaks) -> D
         possible: possible.map(|lines| rules(lines).into()),
         waivers: Vec::new(),
         policies: all(Always),
-        perhaps: all(Perhaps),
+        possible_policies: all(Perhaps),
     }
 }
 
@@ -65,7 +65,7 @@ const UNDECIDED: (usize, usize) = (0, 1);
 const HOLDS: (usize, usize) = (0, 0);
 
 #[test]
-fn what_a_table_alone_decides_is_decided() {
+fn table_alone_decides_its_violations() {
     let ssh = tcp(22, 22);
     let database = tcp(5432, 5432);
     let all_operators: &[&str] = &["203.0.113.0/24", "2001:db8::/32"];
@@ -95,7 +95,7 @@ fn what_a_table_alone_decides_is_decided() {
 }
 
 #[test]
-fn what_another_table_may_add_is_undecided() {
+fn policy_is_undecided_if_another_table_may_decide() {
     let ssh = tcp(22, 22);
     let all_operators: Line<'_> = (ssh, &["203.0.113.0/24", "2001:db8::/32"]);
     for (at, (policy, line, possible, expected)) in [
@@ -124,7 +124,7 @@ fn what_another_table_may_add_is_undecided() {
 }
 
 #[test]
-fn what_one_table_is_to_blame_for_is_not_said_of_the_others() {
+fn violation_is_reported_only_for_its_table() {
     let ssh = tcp(22, 22);
     let both: &[Line<'_>] = &[(ssh, WIDE), (ssh, &["192.0.2.0/24"])];
     let narrow = || table(&both[1..], Some(both), Always);
@@ -146,7 +146,7 @@ fn what_one_table_is_to_blame_for_is_not_said_of_the_others() {
 
 /// Of tables that say the same, the same is said, of each under its name.
 #[test]
-fn equal_tables_keep_their_names() {
+fn equal_tables_are_reported_under_their_own_names() {
     let lines: &[Line<'_>] = &[(tcp(5432, 5432), WIDE)];
     // They share what the configuration says of all of them.
     let shared = table(lines, Some(lines), Always);
@@ -163,7 +163,7 @@ fn equal_tables_keep_their_names() {
 
 /// A waiver takes nobody away from those who must get in.
 #[test]
-fn what_is_required_may_come_in_by_a_rule_with_a_waiver() {
+fn required_access_may_come_from_a_waived_rule() {
     let operators_line: Line<'_> = (tcp(22, 22), &["203.0.113.0/24", "2001:db8::/32"]);
     for speaks in [Always, Perhaps] {
         let mut table = table(&[operators_line], Some(&[operators_line]), speaks);
@@ -173,7 +173,7 @@ fn what_is_required_may_come_in_by_a_rule_with_a_waiver() {
 }
 
 #[test]
-fn what_is_waived_is_neither_violated_nor_undecided() {
+fn waived_access_is_neither_violation_nor_undecided() {
     let line: Line<'_> = (tcp(5432, 5432), WIDE);
     for speaks in [Always, Perhaps] {
         let mut table = table(&[line], Some(&[line]), speaks);
@@ -186,7 +186,7 @@ fn what_is_waived_is_neither_violated_nor_undecided() {
 
 /// A waiver is idle only where it is certain that no instance needs it.
 #[test]
-fn an_idle_waiver_is_reported_where_that_is_certain() {
+fn unused_waiver_is_reported_only_if_certain() {
     let office: Line<'_> = (tcp(5432, 5432), &["203.0.113.0/24"]);
     let at_most = Demand::AtMost {
         cells: Cells::Of(vec![tcp(5432, 5432)]),
@@ -209,7 +209,7 @@ fn an_idle_waiver_is_reported_where_that_is_certain() {
 }
 
 #[test]
-fn what_is_declared_is_judged_on_instances() {
+fn declared_rules_are_checked_on_instances() {
     let ssh = tcp(22, 22);
     for (policy, lines, violations) in [
         (private_database(), &[(tcp(5432, 5432), WIDE)][..], 1),

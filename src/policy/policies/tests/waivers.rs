@@ -24,7 +24,7 @@ fn waiver(line: usize, (key, texts): Line<'_>) -> Waiver {
 }
 
 #[test]
-fn a_waiver_excepts_its_rule_and_no_other() {
+fn waiver_does_not_cover_other_rules() {
     let db = tcp(5432, 5432);
     let (one, two): (Line<'_>, Line<'_>) = (
         (db, &["198.51.100.1/32"]),
@@ -55,7 +55,7 @@ fn a_waiver_excepts_its_rule_and_no_other() {
 }
 
 #[test]
-fn a_waiver_on_an_instance_that_was_not_judged_is_not_called_unused() {
+fn waiver_of_an_unchecked_instance_is_not_reported_as_unused() {
     let idle: Line<'_> = (tcp(80, 80), &["198.51.100.1/32"]);
     let mut scene = scene(
         Mode::Authoritative,
@@ -115,7 +115,7 @@ fn judged(mode: Mode, before: &[PortState], wanted: &[(Line<'_>, Has)]) -> Findi
 }
 
 #[test]
-fn a_rule_without_a_waiver_is_judged_beside_one_that_has_one() {
+fn rule_without_waiver_is_checked_beside_a_waived_one() {
     let db = tcp(5432, 5432);
     let (world, half, other): (&[&str], &[&str], &[&str]) =
         (&["0.0.0.0/0"], &["0.0.0.0/1"], &["128.0.0.0/1"]);
@@ -175,7 +175,7 @@ fn a_rule_without_a_waiver_is_judged_beside_one_that_has_one() {
 }
 
 #[test]
-fn what_was_open_without_a_waiver_stays_existing() {
+fn access_open_without_a_waiver_counts_as_existing() {
     let db = tcp(5432, 5432);
     let (world, range): (Line<'_>, Line<'_>) =
         ((db, &["0.0.0.0/0"]), (tcp(5000, 6000), &["0.0.0.0/0"]));
@@ -212,7 +212,7 @@ fn what_was_open_without_a_waiver_stays_existing() {
 proptest! {
     /// What is told is what the rules without a waiver let in and the policy does not, whoever else opens it.
     #[test]
-    fn only_rules_without_a_waiver_are_judged(
+    fn only_rules_without_a_waiver_are_checked(
         waived in some_firewall(),
         plain in some_firewall(),
         family in family(),

@@ -2,7 +2,7 @@
 //!
 //! Owns tests of words and of order; what is a violation is tested elsewhere.
 
-use super::super::{Findings, JudgedRules, Kind, Occurrence, policies};
+use super::super::{Findings, JudgedRules, Occurrence, ViolationKind, policies};
 use super::{Line, found, live, narrow_admin, operators, policy, private_database, scene};
 use super::{origin, sources, tcp};
 use crate::model::{Absent, Cells, Demand, Mode, Policy, PolicySeverity, Strategy, Waiver};
@@ -11,7 +11,7 @@ use crate::plan::{Options, Verdict, plan_instance};
 const WORLD: &[&str] = &["0.0.0.0/0"];
 
 #[test]
-fn each_way_of_being_there_has_a_word() {
+fn occurrence_has_a_word() {
     for (seen, word) in [
         (Occurrence::Introduced, "introduced"),
         (Occurrence::Existing, "existing"),
@@ -21,9 +21,19 @@ fn each_way_of_being_there_has_a_word() {
         assert_eq!(seen.as_str(), word);
     }
     for (kind, word, state, verb) in [
-        (Kind::Excess, "excess", "open", "gets in at"),
-        (Kind::Possible, "possible", "perhaps open", "may get in at"),
-        (Kind::Missing, "missing", "missing", "does not get in at"),
+        (ViolationKind::Excess, "excess", "open", "gets in at"),
+        (
+            ViolationKind::Possible,
+            "possible",
+            "perhaps open",
+            "may get in at",
+        ),
+        (
+            ViolationKind::Missing,
+            "missing",
+            "missing",
+            "does not get in at",
+        ),
     ] {
         let words = (kind.as_str(), kind.state(), kind.verb());
         assert_eq!(words, (word, state, verb));
@@ -32,7 +42,7 @@ fn each_way_of_being_there_has_a_word() {
 
 /// What refuses comes first, then what is denied, whatever the order of the file.
 #[test]
-fn violations_are_in_order_of_what_follows_from_them() {
+fn violations_are_sorted_by_consequence() {
     let named = |id: &str, severity, policy: Policy| Policy {
         id: id.into(),
         severity,
@@ -64,7 +74,7 @@ fn violations_are_in_order_of_what_follows_from_them() {
 
 /// Where no declared rule opens it, what to do depends on whose the rules are.
 #[test]
-fn what_no_line_opens_is_closed_where_the_rules_are_kept() {
+fn undeclared_violation_is_closed_by_apply_in_authoritative_mode() {
     let before: &[Line<'_>] = &[(tcp(22, 22), WORLD)];
     let hint = |mode, state| {
         let scene = scene(mode, "dualstack", &live(before), &[], narrow_admin());
@@ -105,7 +115,7 @@ fn what_no_line_opens_is_closed_where_the_rules_are_kept() {
 
 /// Beside other rules, it depends on what `absent` names whether anybody has to do anything.
 #[test]
-fn what_absent_names_is_closed_or_stays_open_through_another_rule() {
+fn absent_violation_is_closed_or_reported_as_still_open() {
     let (ssh, http) = (tcp(22, 22), tcp(80, 80));
     let both: &[Line<'_>] = &[(ssh, WORLD), (http, WORLD)];
     let inside: &[Line<'_>] = &[(tcp(20, 30), WORLD)];
@@ -143,7 +153,7 @@ fn what_absent_names_is_closed_or_stays_open_through_another_rule() {
 
 /// Only what a waiver let in before is said to have been let in by its leave.
 #[test]
-fn an_old_violation_has_no_other_reason_than_a_new_one() {
+fn existing_violation_has_the_same_reason_as_a_new_one() {
     let database: &[Line<'_>] = &[(tcp(5432, 5432), &["192.0.2.1/32"])];
     let reason = "192.0.2.1 gets in at tcp/5432, and only `office` may";
     for (before, seen) in [
@@ -183,12 +193,12 @@ fn an_old_violation_has_no_other_reason_than_a_new_one() {
 }
 
 #[test]
-fn what_is_missing_is_said_to_be_missing() {
+fn missing_required_access_is_worded() {
     let missing = found(&[], &[(tcp(80, 80), WORLD)], operators());
     let [violation] = &missing.violations[..] else {
         panic!("{missing:?}")
     };
-    assert_eq!(violation.kind, Kind::Missing);
+    assert_eq!(violation.kind, ViolationKind::Missing);
     assert_eq!(violation.lines, []);
     assert!(violation.hint.contains("declare a rule"), "{violation:?}");
     assert!(
@@ -196,13 +206,13 @@ fn what_is_missing_is_said_to_be_missing() {
         "{violation:?}"
     );
     let wide = found(&[], &[(tcp(22, 22), WORLD)], narrow_admin());
-    assert_eq!(wide.violations[0].kind, Kind::Excess);
+    assert_eq!(wide.violations[0].kind, ViolationKind::Excess);
     assert_eq!(wide.violations[0].lines.len(), 1);
 }
 
 /// A long list names its first members and counts the others.
 #[test]
-fn whoever_may_is_named_or_counted() {
+fn permitted_sources_are_listed_or_counted() {
     let reason = |from: &[&str]| {
         let demand = Demand::OnlyFrom {
             cells: Cells::Of(vec![tcp(5432, 5432)]),
@@ -228,7 +238,7 @@ fn whoever_may_is_named_or_counted() {
 
 /// No more addresses than one network of that length holds, of each family by itself.
 #[test]
-fn a_limit_is_as_many_addresses_as_a_network_holds() {
+fn limit_is_the_size_of_one_network() {
     for (texts, is_broken) in [
         (&["10.0.0.0/16"][..], false),
         (&["10.0.0.0/16", "192.0.2.1/32"], true),
@@ -247,7 +257,7 @@ fn a_limit_is_as_many_addresses_as_a_network_holds() {
 
 /// Of two instances that are alike and want the same, one may still be refused or be another matter.
 #[test]
-fn what_is_said_of_one_instance_is_not_said_of_another_that_differs() {
+fn different_instances_have_their_own_wording() {
     let before: &[Line<'_>] = &[(tcp(22, 22), &["192.0.2.0/24"])];
     let after: &[Line<'_>] = &[(tcp(22, 22), WORLD)];
     let mut scene = scene(

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::{Column, Row, Service};
-use crate::exposure::{Access, Atom, Diff, Effective, Exposed, Line, Reach, who};
+use crate::exposure::{Access, Atom, Diff, Effective, Exposed, Line, Reach, format_sources};
 use crate::model::{Family, Sources};
 use crate::render::html::Sense;
 use crate::render::words::{count, sanitize, source_words};
@@ -161,7 +161,7 @@ fn source_texts(boxes: &[Exposed], service: &Service, named: usize) -> Vec<Strin
 
 /// Sources in a few words: one by one where they are no more than `named`.
 fn brief(sources: &Sources, named: usize) -> Vec<String> {
-    let all = who(sources);
+    let all = format_sources(sources);
     let words = source_words(sources);
     if all.contains("everyone") && all.contains(" but ") {
         vec!["everyone but a few".to_owned()]
@@ -195,14 +195,14 @@ impl Here {
     }
 
     fn words(&self) -> String {
-        let surely = who(&self.certain.to_sources(self.family));
+        let surely = format_sources(&self.certain.to_sources(self.family));
         if !self.is_doubtful() {
             return surely;
         }
         let perhaps = self.possible.difference(&self.certain);
         format!(
             "{surely}; perhaps {}",
-            who(&perhaps.to_sources(self.family))
+            format_sources(&perhaps.to_sources(self.family))
         )
     }
 }

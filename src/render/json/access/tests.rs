@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::exposure::{Atom, Side};
+use crate::exposure::{Atom, DocumentFirewall};
 use crate::model::arbitrary::{Universe, change, family};
 use crate::model::{Family, Firewall, InstanceId, Key, Protocol, Sources};
 
@@ -180,7 +180,11 @@ fn cells() -> Vec<(Atom, u16)> {
 }
 
 fn document(before: &Firewall, after: &Firewall, family: Family) -> Value {
-    let compared = Compared::new(None, Side::of(before, family), Side::of(after, family));
+    let compared = Compared::new(
+        None,
+        DocumentFirewall::of(before, family),
+        DocumentFirewall::of(after, family),
+    );
     serde_json::from_str(&comparison(&[compared], &[])).expect("JSON")
 }
 
@@ -253,7 +257,13 @@ fn members_are_these_and_no_others() {
         region: region.to_owned(),
         name: "web-1".to_owned(),
     };
-    let compared = |id| Compared::new(id, Side::default(), Side::of(&after, Family::V4));
+    let compared = |id| {
+        Compared::new(
+            id,
+            DocumentFirewall::default(),
+            DocumentFirewall::of(&after, Family::V4),
+        )
+    };
     let all = [
         compared(None),
         compared(Some(id(""))),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
 use super::*;
-use crate::exposure::{Compared, Side};
+use crate::exposure::{Compared, DocumentFirewall};
 use crate::model::arbitrary::Universe;
 use crate::model::{Code, Family};
 use crate::plan::Plan;
@@ -23,8 +23,8 @@ fn compared(plan: &Plan, times: usize) -> Vec<Compared> {
             let mut id = instance.instance.id.clone();
             let _ = write!(id.name, "-{n:05}");
             let (before, after) = (
-                Side::of_live(&instance.before, Family::V4),
-                Side::of(&instance.after, Family::V4),
+                DocumentFirewall::of_live(&instance.before, Family::V4),
+                DocumentFirewall::of(&instance.after, Family::V4),
             );
             all.push(Compared::new(Some(id), before, after));
         }

@@ -270,7 +270,7 @@ impl Setup<'_> {
             ..Live::default()
         };
         let plan = if only_expired {
-            plan::plan_ended(&desired, &live)
+            plan::plan_ended_leases(&desired, &live)
         } else {
             plan::plan(&desired, &live, plan::Options::default())
         };
@@ -280,10 +280,10 @@ impl Setup<'_> {
     async fn apply(&self, run: &Run<'_>, only_expired: bool) -> Result<End, String> {
         let (desired, plan) = self.plan(run, only_expired).await?;
         let wanted = &desired.instances[self.id];
-        let ended = plan::ended(wanted);
+        let ended = plan::ended_lease_rules(wanted);
         let ended = ended.iter().filter_map(|rule| rule.declared.origin.tag());
         let ended: BTreeSet<String> = ended.map(str::to_owned).collect();
-        let ends = wanted.ends_next().map(|end| (self.id.clone(), end));
+        let ends = wanted.next_expiry().map(|end| (self.id.clone(), end));
         let validity = Validity {
             ends: ends.into_iter().filter(|_| !only_expired).collect(),
             ..Validity::default()

@@ -250,7 +250,11 @@ fn resolved(config: &Config, instance: &Instance) -> Result<Option<Effective>, (
     let desired = config.resolve(&one, &BTreeSet::new(), now());
     let desired = desired.map_err(|_| ())?;
     let wanted = desired.instances.get(&instance.id);
-    Ok(wanted.map(|wanted| Side::of_rules(&wanted.rules, Family::V4).reach.certain))
+    Ok(wanted.map(|wanted| {
+        DocumentFirewall::of_rules(&wanted.rules, Family::V4)
+            .reach
+            .certain
+    }))
 }
 
 fn now() -> OffsetDateTime {

@@ -1,38 +1,38 @@
-//! Sources in words.
+//! The wording of sources.
 //!
-//! Owns the shortest honest phrase for a set of sources, and the cap on its length. It is not meant to be parsed: a program
-//! reads the networks themselves.
+//! Owns the shortest correct phrase for a set of sources, and the limit of its length. The phrase is not meant to be parsed;
+//! programs read the networks.
 
 use super::super::{Access, Address, RangeSet};
 use crate::model::{LIGHTSAIL_CONNECT, Sources, sanitize_line};
 
-/// How many networks one phrase names. A hole of one address costs up to 128 networks, and a line that wraps more than
-/// a few times is not read; the exact list is in every machine-readable report.
-const NAMED: usize = 6;
+/// The most networks that one phrase names. Excluding one address takes up to 128 networks, and nobody reads a line that
+/// wraps many times; the exact list is in every machine-readable report.
+const MAX_NETWORKS: usize = 6;
 
-/// One family of addresses in words, whichever way is shorter.
+/// The wording of one address family, in the shorter of two ways.
 enum Phrase {
     Nobody,
     /// These networks, with a count.
     Listed(String),
-    /// Everyone but these networks, which may be none.
+    /// Everyone except these networks, which may be none.
     AllBut(Vec<String>),
 }
 
-/// Sources as people say them: `everyone`, `203.0.113.0/24 (256 addresses)`, `everyone (IPv4) but 192.0.2.0/24`.
+/// Formats sources: `everyone`, `203.0.113.0/24 (256 addresses)`, `everyone (IPv4) but 192.0.2.0/24`.
 ///
-/// Everyone who has an IPv4 address includes the browser client, which is left out by name.
-pub(crate) fn who(sources: &Sources) -> String {
+/// Everyone with an IPv4 address includes the browser client, which is excluded by name.
+pub(crate) fn format_sources(sources: &Sources) -> String {
     let Access {
         v4,
         v6,
         mut aliases,
     } = Access::from(sources);
-    // What is left out comes last, so that no network that follows can be taken for one that is let in.
+    // Exclusions come last, so that no network that is let in can be read as excluded.
     let mut parts = Vec::new();
     let mut all_but = None;
     let families = (
-        family(&v4, || thousands(v4.count())),
+        family(&v4, || group_thousands(v4.count())),
         family(&v6, || v6.count().to_string()),
     );
     let mostly = matches!(families, (Phrase::AllBut(_), _));
@@ -59,8 +59,8 @@ pub(crate) fn who(sources: &Sources) -> String {
         parts.insert(0, everyone.to_owned());
     }
     if !aliases.is_empty() {
-        // A name from outside may hold anything; what would move the cursor is shown, not obeyed.
-        parts.push(capped(
+        // The service may return any text as an alias.
+        parts.push(truncated(
             &aliases
                 .iter()
                 .map(|alias| sanitize_line(alias).into_owned())
@@ -69,23 +69,23 @@ pub(crate) fn who(sources: &Sources) -> String {
     }
     let listed = parts.join(", ");
     match all_but {
-        Some((everyone, but)) if listed.is_empty() => format!("{everyone} but {}", capped(&but)),
-        Some((everyone, but)) => format!("{listed} and {everyone} but {}", capped(&but)),
+        Some((everyone, but)) if listed.is_empty() => format!("{everyone} but {}", truncated(&but)),
+        Some((everyone, but)) => format!("{listed} and {everyone} but {}", truncated(&but)),
         None if listed.is_empty() => "nobody".to_owned(),
         None => listed,
     }
 }
 
-/// How many addresses these are: `256 addresses`, `256 IPv4 and 2^80 IPv6 addresses`, `1 address`.
-pub(crate) fn addresses(access: &Access) -> String {
+/// Formats the number of addresses: `256 addresses`, `256 IPv4 and 2^80 IPv6 addresses`, `1 address`.
+pub(crate) fn count_addresses(access: &Access) -> String {
     let Access { v4, v6, aliases: _ } = access;
     let single = |one: bool| if one { "address" } else { "addresses" };
     match (v4.is_empty(), v6.is_empty()) {
-        (_, true) => format!("{} {}", thousands(v4.count()), single(is_single(v4))),
+        (_, true) => format!("{} {}", group_thousands(v4.count()), single(is_single(v4))),
         (true, false) => format!("{} {}", v6.count(), single(is_single(v6))),
         (false, false) => format!(
             "{} IPv4 and {} IPv6 addresses",
-            thousands(v4.count()),
+            group_thousands(v4.count()),
             v6.count()
         ),
     }
@@ -108,32 +108,32 @@ fn family<T: Address>(set: &RangeSet<T>, count: impl Fn() -> String) -> Phrase {
     }
     let networks: Vec<String> = set.networks().map(|net| net.to_string()).collect();
     let others = set.complement();
-    // Around a single address there are 32 networks, or 128: they are looked at only as far as they could be fewer.
+    // The complement of a single address has 32 or 128 networks: count only as far as it may be shorter.
     if others.networks().take(networks.len()).count() < networks.len() {
         return Phrase::AllBut(others.networks().map(|net| net.to_string()).collect());
     }
     let single = is_single(set);
     Phrase::Listed(match networks.len() {
-        _ if single => capped(&networks),
-        1 => format!("{} ({} addresses)", capped(&networks), count()),
-        _ => format!("{} ({} addresses in all)", capped(&networks), count()),
+        _ if single => truncated(&networks),
+        1 => format!("{} ({} addresses)", truncated(&networks), count()),
+        _ => format!("{} ({} addresses in all)", truncated(&networks), count()),
     })
 }
 
-/// The first few, and how many more there are.
-fn capped(texts: &[String]) -> String {
-    if texts.len() <= NAMED {
+/// The first few texts, and the number of the others.
+fn truncated(texts: &[String]) -> String {
+    if texts.len() <= MAX_NETWORKS {
         return texts.join(", ");
     }
     format!(
         "{} and {} more",
-        texts[..NAMED].join(", "),
-        texts.len() - NAMED
+        texts[..MAX_NETWORKS].join(", "),
+        texts.len() - MAX_NETWORKS
     )
 }
 
-/// A number with its thousands apart: `1,000`.
-pub(crate) fn thousands(n: u64) -> String {
+/// Formats a number with thousands separators: `1,000`.
+pub(crate) fn group_thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
