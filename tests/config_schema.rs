@@ -54,7 +54,7 @@ fn members(table: &DeTable<'_>) -> Value {
 }
 
 #[test]
-fn configurations_are_as_their_schema_says() {
+fn configurations_match_their_schema() {
     let schema = schema();
     let validator = jsonschema::validator_for(&schema).expect("a schema");
     let errors = |text: &str| -> Vec<String> {
@@ -81,7 +81,7 @@ fn configurations_are_as_their_schema_says() {
 }
 
 #[test]
-fn every_reference_leads_somewhere() {
+fn every_schema_reference_exists() {
     let schema = schema();
     let defined: BTreeSet<&str> = schema["$defs"]
         .as_object()
@@ -240,7 +240,7 @@ fn reference() -> String {
 
 /// `PORTWARD_WRITE_DOCS=1 cargo test --test config_schema` writes it anew.
 #[test]
-fn the_language_reference_is_that_of_the_schema() {
+fn language_reference_matches_the_schema() {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/docs/src/language-reference.md"

@@ -207,7 +207,7 @@ fn profile_of_the_shared_files() {
 }
 
 #[test]
-fn a_profile_named_outright_beats_the_environment() {
+fn explicit_profile_overrides_the_environment() {
     let case = Case::without_server()
         .env("AWS_ACCESS_KEY_ID", "AKIAENV")
         .env("AWS_SECRET_ACCESS_KEY", SECRET)
@@ -368,7 +368,7 @@ fn a_role_with_a_web_identity() {
 }
 
 #[test]
-fn the_session_of_a_role_is_renewed_when_it_ends() {
+fn role_session_is_renewed_when_it_expires() {
     let case = Case::new(both_roles("2020-01-01T00:00:00Z"))
         .env("AWS_ACCESS_KEY_ID", "AKIABASE")
         .env("AWS_SECRET_ACCESS_KEY", SECRET);
@@ -472,7 +472,7 @@ fn credential_process() {
 }
 
 #[test]
-fn nothing_at_all_is_said_at_once() {
+fn missing_credentials_are_reported_at_once() {
     let case = Case::without_server();
     let log = case.run();
     assert!(

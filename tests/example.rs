@@ -83,7 +83,7 @@ fn after(wanted: &DesiredInstance, live: &Firewall) -> Firewall {
 }
 
 #[test]
-fn nothing_is_wrong_with_it() {
+fn example_has_no_problems() {
     let config = example();
     assert!(config.warnings().is_empty(), "{:?}", config.warnings());
     assert_eq!(
@@ -110,7 +110,7 @@ fn nothing_is_wrong_with_it() {
 }
 
 #[test]
-fn the_one_of_several_accounts_is_right_too() {
+fn example_with_accounts_has_no_problems() {
     let config = config::load(std::path::Path::new("examples/accounts.toml"));
     let config = config.unwrap_or_else(|errors| panic!("{errors}"));
     assert!(config.warnings().is_empty(), "{:?}", config.warnings());
@@ -124,12 +124,12 @@ fn the_one_of_several_accounts_is_right_too() {
 }
 
 #[test]
-fn it_means_the_same_in_ten_years() {
+fn example_does_not_expire() {
     assert_eq!(resolve(SOME_DAY), resolve(SOME_DAY + 10 * 366 * 86_400));
 }
 
 #[test]
-fn it_uses_every_key_of_the_language() {
+fn example_uses_every_key() {
     let mut used: BTreeSet<(&str, String)> = BTreeSet::new();
     for file in [
         "firewall.example.toml",
@@ -243,7 +243,7 @@ fn note(kind: &'static str, table: &DeTable<'_>, used: &mut BTreeSet<(&'static s
 }
 
 #[test]
-fn the_fleet_has_one_of_each_kind() {
+fn example_fleet_has_one_of_each_kind() {
     let fleet = fleet();
     let kinds: BTreeSet<&str> = fleet
         .values()
@@ -285,7 +285,7 @@ fn the_fleet_has_one_of_each_kind() {
 }
 
 #[test]
-fn few_instances_differ_and_nobody_is_locked_out() {
+fn example_plan_changes_few_instances() {
     let ssh = Key::new(Protocol::Tcp, 22, 22).expect("a key");
     let (desired, fleet) = (resolve(SOME_DAY), fleet());
     let mut changes: BTreeMap<String, Vec<String>> = BTreeMap::new();

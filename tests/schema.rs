@@ -126,7 +126,7 @@ fn example() -> (Desired, Live, Fingerprint) {
 }
 
 #[test]
-fn plan_files_are_as_their_schema_says() {
+fn plan_files_match_their_schema() {
     let (desired, mut live, fingerprint) = example();
     let away = Unreadable::new("no answer").with_hint(Some("look again".into()));
     live.sites_unreadable
@@ -193,7 +193,7 @@ fn plan_files_are_as_their_schema_says() {
 }
 
 #[test]
-fn reports_of_every_verb_are_as_their_schema_says() {
+fn reports_of_every_verb_match_their_schema() {
     let config = "version = 1\ndefaults = { region = \"eu-central-1\" }\n\
         [instances.web-1]\nrules = [{ allow = \"https\", from = \"anywhere\", why = \"the site\" }, { allow = \"ssh\", from = \"192.0.2.1\", until = 2001-01-01 }]\n\
         [instances.web-2]\nmode = \"observe\"\nrules = [{ allow = \"https\", from = \"anywhere\" }]\n\
@@ -259,7 +259,7 @@ fn reports_of_every_verb_are_as_their_schema_says() {
 }
 
 #[test]
-fn access_that_stays_open_is_as_the_schemas_say() {
+fn still_open_access_matches_the_schemas() {
     let config = "version = 1\ndefaults = { region = \"eu-central-1\" }\n\
         [instances.web-1]\nmode = \"additive\"\nrules = []\n\
         absent = [{ allow = \"ssh\", why = \"the bastion\", owner = \"platform\" }]\n";
@@ -288,7 +288,7 @@ fn access_that_stays_open_is_as_the_schemas_say() {
 }
 
 #[test]
-fn answers_are_as_their_schemas_say() {
+fn answers_match_their_schemas() {
     let config = "version = 1\ndefaults = { region = \"eu-central-1\" }\n[instances.web-1]\n\
         rules = [{ allow = \"https\", from = \"anywhere\", why = \"the site\" }, { allow = \"ssh\", from = \"lightsail-connect\" }]\n";
     let stage = Stage::new(
@@ -391,7 +391,7 @@ fn answers_are_as_their_schemas_say() {
 }
 
 #[test]
-fn reports_of_shards_and_joined_ones_are_as_their_schema_says() {
+fn shard_and_merged_reports_match_their_schema() {
     let config = "version = 1\ndefaults = { region = \"eu-central-1\" }\n\
         [groups.web]\nmatch = { name = \"web-*\" }\nrules = [{ allow = \"https\", from = \"anywhere\" }]\n";
     let web = |name| instance(name, Vec::new());
@@ -420,7 +420,7 @@ fn reports_of_shards_and_joined_ones_are_as_their_schema_says() {
 }
 
 #[test]
-fn grants_are_as_their_schema_says() {
+fn grants_match_their_schema() {
     let config = "version = 1\n[defaults]\nregion = \"eu-central-1\"\n[grants]\nservices = \"ssh\"\nmax = \"8h\"\n\
         [instances.web-1]\nrules = [{ allow = \"https\", from = \"anywhere\" }]\n";
     let mut web = instance("web-1", Vec::new());

@@ -128,7 +128,7 @@ mod tests {
         };
         let (a, b) = ("tcp/22 203.0.113.7/32", "tcp/22 203.0.113.8/32");
         let since = |is: &[(&str, &str)], planned: &[(&str, &str)]| {
-            granted_since(&with(is), &with(planned))
+            grant_difference(&with(is), &with(planned))
         };
         assert_eq!(since(&[("aaaa", a)], &[("aaaa", a)]), None);
         assert_eq!(

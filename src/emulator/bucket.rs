@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_and_then_the_rate_of_the_action() {
+    fn bucket_allows_a_burst_and_then_the_rate() {
         for (action, burst, rate) in [
             (Action::PutInstancePublicPorts, 20, 5),
             (Action::GetInstancePortStates, 20, 10),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn regions_and_actions_are_apart() {
+    fn buckets_are_separate_by_region_and_action() {
         let mut buckets = Buckets::default();
         taken(&mut buckets, Action::GetInstances, START);
         assert!(!buckets.take("r", Action::GetInstances, START));

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chances_are_about_as_configured() {
+    fn probabilities_are_as_configured() {
         for (per_mille, least, most) in [(0, 0, 0), (100, 800, 1200), (1000, 10_000, 10_000)] {
             let count = (0..10_000).filter(|n| hits(per_mille, roll(7, "x", "y", *n)));
             assert!((least..=most).contains(&count.count()), "{per_mille}");
@@ -59,7 +59,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn shuffling_loses_nothing(count in 0_usize..50, number: u64) {
+        fn shuffle_keeps_all_items(count in 0_usize..50, number: u64) {
             let all: Vec<usize> = (0..count).collect();
             let mut mixed = all.clone();
             shuffle(&mut mixed, number);

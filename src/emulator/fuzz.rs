@@ -76,12 +76,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn emulator_does_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             fuzz_request(&bytes);
         }
 
         #[test]
-        fn nothing_that_looks_like_a_request_panics(
+        fn request_like_input_does_not_panic(
             headers in prop::collection::vec(prop_oneof![
                 "(authorization|x-amz-date|content-type|x-amz-target|:path|host): ?[ -~]{0,40}",
                 "x-amz-date: [0-9]{8}T[0-9]{6}Z",

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_operation_may_not_be_found_at_first() {
+    fn new_operation_may_be_invisible_at_first() {
         let now = OffsetDateTime::UNIX_EPOCH;
         let id = InstanceId {
             account: None,
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_that_cannot_be_kept_does_not_move_on() {
+    fn operation_that_cannot_be_stored_does_not_advance() {
         let now = OffsetDateTime::UNIX_EPOCH;
         let site = Site::of_region("r");
         let id = InstanceId {

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn access_is_named_as_captured() {
+    fn access_direction_is_spelled_as_captured() {
         for (cidrs, ipv6_cidrs, access) in [
             (
                 &["0.0.0.0/0"][..],

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_is_as_it_is_named() {
+    fn spelling_quirks_are_applied() {
         let cases = [
             (
                 "address=bare",
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_left_out_as_the_quirk_says() {
+    fn list_quirk_leaves_out_lists() {
         let there = [entry(22, &["192.0.2.7/32"], &[], &[])];
         for (quirk, members) in [
             ("lists=present", 7),
@@ -210,7 +210,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_spelling_changes_the_meaning(
+        fn spelling_quirks_keep_the_meaning(
             roll: u64,
             all in prop::sample::select(vec!["all", "-1"]),
             address in prop::sample::select(vec!["masked", "bare"]),

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn an_account_that_was_not_seen_is_not_empty() {
+    async fn unread_account_is_an_error() {
         let text = r#"{"format": "portward.inventory", "version": 1, "regions": {"eu-central-1": [
             {"name": "web-1", "arn": "arn:aws:lightsail:eu-central-1:111111111111:Instance/1", "state": "running",
              "ipAddressType": "ipv4", "portStates": []},
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn what_was_not_seen_is_not_empty() {
+    async fn unread_site_is_an_error() {
         let offline = Offline::new(Inventory::parse(SNAPSHOT).expect("an inventory"));
         assert_eq!(
             offline

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_read_and_shown() {
+    fn rate_survives_a_text_round_trip() {
         for text in ["1", "0.125", "unlimited"] {
             assert_eq!(
                 text.parse::<Rate>().map(|rate| rate.to_string()),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fleet_takes_hardly_longer_than_the_service_asks() {
+    fn pacing_takes_hardly_longer_than_the_minimum() {
         for (action, refill) in ACTIONS {
             let end = taken(&mut bucket(action, 1.0), 500, Duration::ZERO);
             let limit = (500.0 - 20.0) / refill;
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_faster_than_the_least_time() {
+    fn calls_take_at_least_the_minimum_time() {
         let seconds = |rate: &str, action, calls| {
             let rate: Rate = rate.parse().expect("a rate");
             rate.least(action, calls).as_secs_f64()
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn throttling_halves_and_passes() {
+    fn throttling_halves_the_refill_for_a_while() {
         let mut bucket = bucket("GetInstancePortStates", 1.0);
         let now = Duration::from_secs(100);
         // Nineteen answers to one burst are one lesson.
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_takes_as_long_as_it_is_said_to() {
+    fn minimum_time_is_exact() {
         for (action, _) in ACTIONS {
             for throttled in [false, true] {
                 for (before, calls) in [(0, 10), (0, 300), (19, 50), (60, 200)] {
@@ -354,7 +354,7 @@ mod tests {
         /// However calls come, and whatever the service says, none is let through that a bucket of the service which
         /// knows only us would refuse.
         #[test]
-        fn never_above_the_documented_bucket(
+        fn calls_stay_within_the_documented_bucket(
             (action, refill) in prop::sample::select(ACTIONS.to_vec()),
             share in prop::sample::select(vec![1.0, 0.9, 0.5, 0.125, 0.01]),
             steps in prop::collection::vec((0..3_000_u64, 0..40_usize, prop::bool::weighted(0.1)), 1..60),
@@ -376,7 +376,7 @@ mod tests {
 
         /// Whoever waits as long as told gets a token, soon.
         #[test]
-        fn waiting_helps(
+        fn bucket_refills_while_waiting(
             cuts in prop::collection::vec(0..5_000_u64, 0..8), share in 0.01..=1.0_f64,
         ) {
             let (mut bucket, mut now) = (bucket("GetInstance", share), Duration::ZERO);
@@ -396,7 +396,7 @@ mod tests {
 
         /// A clock that jumps breaks nothing.
         #[test]
-        fn any_clock_will_do(times in prop::collection::vec(any::<u32>(), 1..50)) {
+        fn bucket_accepts_any_clock(times in prop::collection::vec(any::<u32>(), 1..50)) {
             let mut bucket = bucket("GetInstance", 1.0);
             for time in times {
                 let _ = bucket.take(Duration::from_millis(u64::from(time)));

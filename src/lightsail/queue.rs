@@ -143,7 +143,7 @@ mod tests {
     const LONG: Duration = Duration::from_mins(1);
 
     #[tokio::test(flavor = "current_thread")]
-    async fn what_exceeds_the_burst_waits_its_turn_in_order() {
+    async fn calls_beyond_the_burst_wait_in_order() {
         let queue = Queue::new(Rate::FULL);
         let ended = Mutex::new(Vec::new());
         let calls = (0..22).map(|place| {
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn regions_and_actions_do_not_share() {
+    async fn queues_are_separate_by_region_and_action() {
         let queue = Queue::new(Rate::FULL);
         for (action, region) in [
             (READ, "eu-central-1"),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn a_turn_that_was_kept_is_used_at_once() {
+    async fn reserved_turn_is_used_at_once() {
         let (queue, none) = (Queue::new(Rate::FULL), Duration::ZERO);
         for _ in 0..19 {
             assert!(queue.reserve(READ, "eu-central-1", none).await);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn throttling_takes_what_was_saved_and_who_gave_up_took_nothing() {
+    async fn throttling_empties_the_bucket_and_an_expired_wait_uses_no_turn() {
         let queue = Queue::new(Rate::FULL);
         queue.throttled(READ, "eu-central-1");
         for _ in 0..30 {

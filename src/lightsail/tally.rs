@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_attempt_counts() {
+    fn tally_counts_every_attempt() {
         let mut tally = Tally::default();
         tally.count("GetInstances", Some(Kind::Throttled));
         tally.count("GetInstances", None);

@@ -1,9 +1,9 @@
-//! A thousand random worlds, each with a service that misbehaves in its own way, and what must hold in all of them.
+//! Simulation: a thousand random scenes, each with a service with random faults and quirks, and invariants that hold in all of them.
 //!
-//! `PORTWARD_SEEDS` says how many, `PORTWARD_SEED` replays one. `examples/torture.rs` plays as many as one likes.
+//! `PORTWARD_SEEDS` sets the number of seeds, `PORTWARD_SEED` replays one. `examples/torture.rs` runs any number of them.
 //!
-//! And a small world in which nothing is random: every schedule of what may come between two requests. `PORTWARD_DEPTH` says
-//! how much may happen in one.
+//! Exploration: a small scene without randomness, in which every schedule of events between two requests is tried. `PORTWARD_DEPTH`
+//! sets the number of events in one schedule.
 
 mod engine;
 
@@ -18,22 +18,22 @@ use engine::{
 };
 use portward::emulator::Quirks;
 
-/// How many seeds are played unless told otherwise.
+/// The default number of seeds.
 const SEEDS: u64 = 1000;
 
-/// How many scenes there are of people who have access for a time.
+/// The number of scenes with leases.
 const LEASE_SEEDS: u64 = 200;
 
-/// How many threads: the tests are not alone on the machine.
+/// The number of threads, because other tests run at the same time.
 const THREADS: usize = 2;
 
-/// How often as many seeds again are played, until everything has happened.
+/// How often the number of seeds is repeated until every outcome has occurred.
 const ROUNDS: u64 = 5;
 
-/// How many things may happen in one schedule of the exploration, unless told otherwise. With three it takes most of an hour.
+/// The default number of events in one schedule of the exploration. With three it takes most of an hour.
 const DEPTH: usize = 2;
 
-/// Every way in which it can end for an instance.
+/// Every outcome of an instance.
 const OUTCOMES: [&str; 8] = [
     "applied",
     "repaired",
@@ -45,7 +45,7 @@ const OUTCOMES: [&str; 8] = [
     "reverted",
 ];
 
-/// Every write, of ours and of somebody else.
+/// Every kind of write, of the run and of others.
 const ACCEPTED: [&str; 6] = [
     "OpenInstancePublicPorts",
     "CloseInstancePublicPorts",
@@ -56,7 +56,7 @@ const ACCEPTED: [&str; 6] = [
 ];
 
 #[test]
-fn whatever_the_service_does_every_invariant_holds() {
+fn invariants_hold_for_every_seed() {
     if let Some(seed) = number("PORTWARD_SEED") {
         play_all([seed].into_iter(), |result| {
             if let Err(violation) = result {
@@ -70,21 +70,21 @@ fn whatever_the_service_does_every_invariant_holds() {
     if seeds < SEEDS {
         return;
     }
-    // Some endings are rare, so what was not seen is looked for in more worlds.
-    let mut never = never(&tally);
+    // Some outcomes are rare, so more seeds are tried for those that did not occur.
+    let mut missing = missing_events(&tally);
     for round in 2..=ROUNDS {
-        if never.is_empty() {
+        if missing.is_empty() {
             return;
         }
         tally.merge(play(seeds * (round - 1)..seeds * round));
-        never = self::never(&tally);
+        missing = missing_events(&tally);
     }
-    assert!(never.is_empty(), "never seen: {never:?}\n{tally}");
+    assert!(missing.is_empty(), "never seen: {missing:?}\n{tally}");
 }
 
 /// People grant, revoke and apply at once, some die, and time passes.
 #[test]
-fn whatever_people_do_at_once_leases_end_and_close_nothing_else() {
+fn leases_end_and_close_only_their_access_for_every_seed() {
     if let Some(seed) = number("PORTWARD_SEED") {
         if let Err(broken) = play_leases(seed) {
             panic!("{broken}");
@@ -133,7 +133,7 @@ fn whatever_people_do_at_once_leases_end_and_close_nothing_else() {
 
 /// Wherever somebody dies, one run after the end leaves neither rule nor tag.
 #[test]
-fn whoever_dies_of_leases_leaves_nothing_that_stays() {
+fn killed_lease_commands_leave_nothing_after_the_next_run() {
     match kill_at_every_request() {
         Ok(steps) => assert!(steps > 300, "only {steps} steps"),
         Err(broken) => panic!("{broken}"),
@@ -142,7 +142,7 @@ fn whoever_dies_of_leases_leaves_nothing_that_stays() {
 
 /// Whatever happens from its beginning to its end between two requests of somebody else.
 #[test]
-fn whoever_sleeps_between_two_requests_of_leases_leaves_nothing_that_stays() {
+fn delayed_lease_commands_leave_nothing_after_the_next_run() {
     match stall_before_every_request() {
         Ok(scenes) => assert!(scenes > 200, "only {scenes} scenes"),
         Err(broken) => panic!("{broken}"),
@@ -154,7 +154,7 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().expect("a number"))
 }
 
-/// Plays these seeds, and panics with what is broken.
+/// Runs these seeds, and panics with the first violation.
 fn play(seeds: Range<u64>) -> Tally {
     let all = Mutex::new((Tally::default(), Vec::new()));
     thread::scope(|scope| {
@@ -184,8 +184,8 @@ fn play(seeds: Range<u64>) -> Tally {
     tally
 }
 
-/// What has not happened of all that must: a simulation in which nothing goes wrong proves nothing.
-fn never(tally: &Tally) -> Vec<String> {
+/// The required events that have not occurred: a simulation without failures proves nothing.
+fn missing_events(tally: &Tally) -> Vec<String> {
     let settings: Vec<String> = Quirks::catalogue()
         .iter()
         .flat_map(|quirk| {
@@ -199,12 +199,12 @@ fn never(tally: &Tally) -> Vec<String> {
     wanted.extend(ACCEPTED.map(|write| ("accepted", write)));
     wanted.extend(settings.iter().map(|setting| ("quirk", setting.as_str())));
     wanted.push(("end", "as wanted"));
-    let never = tally.never(&wanted);
-    never.into_iter().map(str::to_owned).collect()
+    let missing = tally.missing(&wanted);
+    missing.into_iter().map(str::to_owned).collect()
 }
 
 #[test]
-fn every_two_values_of_two_quirks_meet() {
+fn every_pair_of_quirk_values_is_covered() {
     let (mut missing, rows) = every_pair();
     assert!(missing.len() > 1000 && rows.len() < 250, "a cover is small");
     for row in rows {
@@ -220,7 +220,7 @@ fn every_two_values_of_two_quirks_meet() {
 
 /// One instance, two keys, two sources: every change in both modes, every schedule, under all four readings of the service.
 #[test]
-fn whatever_comes_between_two_requests_every_invariant_holds() {
+fn invariants_hold_for_every_schedule() {
     let depth = number("PORTWARD_DEPTH").map_or(DEPTH, |depth| {
         usize::try_from(depth).expect("a small number")
     });

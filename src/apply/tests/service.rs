@@ -279,7 +279,7 @@ impl Service {
         self.step().await;
         let reply = self.answer(action, id, &body, call);
         self.step().await;
-        reply.map_err(|failure| decode::judged(action, &id.to_string(), failure))
+        reply.map_err(|failure| decode::to_error(action, &id.to_string(), failure))
     }
 
     fn answer(

@@ -56,7 +56,7 @@ fn resolve(text: &str, places: &[&str], unlisted: Option<&Site>) -> Result<Desir
 }
 
 #[test]
-fn mistakes_are_told_with_place_and_hint() {
+fn mistakes_have_place_and_hint() {
     let role = |arn: &str| format!("[accounts.prod]\nid = \"111111111111\"\nrole = \"{arn}\"");
     for (text, expected) in [
         (
@@ -128,7 +128,7 @@ fn mistakes_are_told_with_place_and_hint() {
 }
 
 #[test]
-fn each_account_is_looked_at_in_its_regions() {
+fn each_account_is_read_in_its_regions() {
     let named = "[instances.\"test/us-west-2/web-1\"]\nmode = \"observe\"\n";
     let config = read(&format!("{TWO}{named}")).expect("valid");
     let sites: Vec<Site> = config.sites().into_iter().collect();
@@ -142,7 +142,7 @@ fn each_account_is_looked_at_in_its_regions() {
 }
 
 #[test]
-fn tables_and_groups_tell_accounts_apart() {
+fn tables_and_groups_distinguish_accounts() {
     let text = r#"[groups.prod]
 match = { account = "p*" }
 rules = [{ allow = "https", from = "anywhere" }]
@@ -172,7 +172,7 @@ rules = [{ allow = "ssh", from = "10.0.0.0/8" }]
 }
 
 #[test]
-fn a_bare_name_that_repeats_must_say_which() {
+fn ambiguous_name_needs_its_account() {
     let text = "[instances.web-1]\nmode = \"observe\"\n";
     let both = ["prod/us-east-1/web-1", "test/eu-west-1/web-1"];
     let error = resolve(text, &both, None).expect_err("refused");
@@ -189,7 +189,7 @@ fn a_bare_name_that_repeats_must_say_which() {
 }
 
 #[test]
-fn missing_is_said_only_of_accounts_that_were_listed() {
+fn missing_instances_are_reported_only_for_listed_accounts() {
     let text = "[instances.\"prod/us-east-1/web-1\"]\nmode = \"observe\"\n[instances.db-1]\nmode = \"observe\"\n";
     let moved = ["test/eu-west-1/web-1", "test/eu-west-1/db-2"];
     let desired = resolve(text, &moved, None).expect("resolved");
@@ -218,7 +218,7 @@ fn missing_is_said_only_of_accounts_that_were_listed() {
 proptest! {
     /// No role of another account and no id of another form gets through, and none of them panics.
     #[test]
-    fn only_roles_of_the_account_pass(
+    fn role_must_be_of_its_account(
         id in "[0-9]{11,13}|[0-9a-f]{12}",
         arn in "arn:aws(-cn)?:iam::[0-9]{12}:role/[a-z/]{0,6}|arn:aws:iam::111111111111:role/[a-z]{1,6}|[ -~&&[^\"\\\\]]{0,20}",
     ) {

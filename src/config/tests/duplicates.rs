@@ -11,7 +11,7 @@ use crate::exposure::Effective;
 use crate::model::{AddressType, Instance, InstanceId, InstanceState};
 
 #[test]
-fn a_rule_that_opens_nothing_more_is_named_once() {
+fn redundant_rule_is_reported_once() {
     let web = "[groups.web]\nmatch = { name = \"web-*\" }\n";
     for (text, warned) in [
         // The second of two, the narrower of two, in either order.
@@ -278,7 +278,7 @@ fn access(text: &str) -> Vec<Effective> {
 
 proptest! {
     #[test]
-    fn leaving_out_all_that_is_warned_of_changes_no_access(text in text()) {
+    fn removing_all_redundant_rules_keeps_access(text in text()) {
         let whole = text.without(&BTreeSet::new());
         let sets = "addresses = { s = [\"192.0.2.0/24\", \"2001:db8::/32\"] }\n";
         let rest = whole.strip_prefix("version = 1\n").expect("the first line");

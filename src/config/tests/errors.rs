@@ -12,7 +12,7 @@ fn check(cases: &[(&str, &[&str])]) {
 const USED: &str = "[instances.ab]\nrules = [{ allow = \"ssh\", from = \"x\" }]\n";
 
 #[test]
-fn what_other_tools_write() {
+fn keys_of_other_tools_get_a_hint() {
     check(&[
         (
             "[instances.ab]\nrules = [{ \"fromPort\": 22, \"toPort\": 22, \"protocol\": \"tcp\", \"cidrs\": [\"0.0.0.0/0\"] }]",
@@ -32,7 +32,7 @@ fn what_other_tools_write() {
 }
 
 #[test]
-fn keys_and_types() {
+fn unknown_keys_and_wrong_types_are_reported() {
     check(&[
         (
             "colour = 1",
@@ -197,7 +197,7 @@ fn names() {
 }
 
 #[test]
-fn names_of_services_and_what_is_not_there() {
+fn unknown_names_are_reported() {
     check(&[
         (
             "[services]\nssh = \"tcp/2222\"",
@@ -291,7 +291,7 @@ fn names_of_services_and_what_is_not_there() {
 }
 
 #[test]
-fn definitions_that_clash() {
+fn clashing_definitions_are_reported() {
     for (text, place, first) in [
         (
             "[groups.gg]\nmode = \"observe\"\n[groups.gg]\nmatch = { name = \"*\" }",
@@ -321,7 +321,7 @@ fn definitions_that_clash() {
 }
 
 #[test]
-fn addresses_and_ports() {
+fn invalid_addresses_and_ports_are_reported() {
     let address = |text: &str| problems(&format!("{USED}[addresses]\nx = [\"{text}\"]"));
     for (text, expected) in [
         (
@@ -480,7 +480,7 @@ fn rules() {
 }
 
 #[test]
-fn sources_from_which_nobody_arrives() {
+fn unreachable_sources_are_reported() {
     let warning = |at: &str, text: &str, what: &str| {
         format!(
             "{at}: warning[PW-152]: nobody arrives at a public address from `{text}`, which is {what} (name the public addresses that they come from)"
@@ -571,7 +571,7 @@ fn sources_from_which_nobody_arrives() {
 
 /// An error behind thousands of warnings is shown, and what is not shown is counted.
 #[test]
-fn long_lists_of_problems_are_cut() {
+fn long_lists_of_problems_are_truncated() {
     let rule = |at| format!("  {{ allow = \"tcp/{at}\", from = \"10.0.0.7\" }},\n");
     let rules: String = (0..3000).map(rule).collect();
     let text = |last| format!("[instances.ab]\nrules = [\n{rules}{last}]\n");
@@ -589,7 +589,7 @@ fn long_lists_of_problems_are_cut() {
 }
 
 #[test]
-fn a_name_of_instances_is_no_source_and_what_the_aws_cli_prints_is_no_rule() {
+fn instance_name_as_source_and_cli_output_have_hints() {
     check(&[
         (
             "[instances.\"eu-central-1/web-2\"]\nrules = [{ allow = \"ssh\", from = [\"web-2\"] }]",

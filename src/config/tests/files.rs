@@ -42,7 +42,7 @@ fn including(include: &str) -> String {
 const BASE: &str = "[rulesets]\nbase = [{ allow = \"ssh\", from = \"anywhere\" }]\n";
 
 #[test]
-fn files_below_are_read_once() {
+fn included_files_are_read_once() {
     let include =
         including("[\"fleet/*.toml\", \"fleet/base.toml\", \"./fleet/../fleet/base.toml\"]");
     let nested = "include = \"../firewall.toml\"\n[instances.cd]\nuse = \"base\"\n";
@@ -56,7 +56,7 @@ fn files_below_are_read_once() {
 }
 
 #[test]
-fn what_is_not_there() {
+fn missing_files_are_reported() {
     let case = |include: &str| {
         problems(&directory(&[
             ("top/firewall.toml", &including(include)),
@@ -89,7 +89,7 @@ fn what_is_not_there() {
 }
 
 #[test]
-fn no_file_outside_is_read() {
+fn files_outside_are_not_read() {
     let case = |include: &str| {
         let include = including(include);
         problems(&directory(&[
@@ -117,7 +117,7 @@ fn no_file_outside_is_read() {
 
 #[cfg(unix)]
 #[test]
-fn links_are_followed_before_they_are_judged() {
+fn links_are_resolved_before_the_check() {
     for (include, target) in [
         ("link.toml", "../outside/secret.toml"),
         ("link/*.toml", "../outside"),
@@ -145,7 +145,7 @@ fn links_are_followed_before_they_are_judged() {
 /// Each of these kept a run busy for ever, or listed what lies elsewhere.
 #[cfg(unix)]
 #[test]
-fn a_walk_over_links_ends() {
+fn search_over_links_ends() {
     use std::os::unix::fs::symlink;
 
     let include = including("[\"**/*.toml\", \"*/*/*/*/*/*/*/*/x.toml\"]");
@@ -172,7 +172,7 @@ fn a_walk_over_links_ends() {
 }
 
 #[test]
-fn a_pattern_is_walked_once_however_often_it_stands_there() {
+fn repeated_pattern_is_searched_once() {
     let repeated = vec!["\"**/*.toml\""; 20_000].join(", ");
     let all = directory(&[
         ("top/firewall.toml", &including(&format!("[{repeated}]"))),
@@ -183,7 +183,7 @@ fn a_pattern_is_walked_once_however_often_it_stands_there() {
 
 #[cfg(unix)]
 #[test]
-fn the_first_file_is_no_link_to_somewhere_else() {
+fn include_is_relative_to_the_target_of_a_link() {
     let all = directory(&[("outside/secret.toml", "secret = oops"), ("top/x", "")]);
     let link = all.path().join("top/firewall.toml");
     std::os::unix::fs::symlink("../outside/secret.toml", link).expect("a link");
@@ -197,7 +197,7 @@ fn the_first_file_is_no_link_to_somewhere_else() {
 }
 
 #[test]
-fn what_does_not_look_like_a_configuration_is_not_shown() {
+fn unknown_file_content_is_not_printed() {
     for text in [
         "[default]\naws_access_key_id = SECRET\n",
         "HOME=/root\0TOKEN=SECRET\0",
@@ -226,7 +226,7 @@ fn what_does_not_look_like_a_configuration_is_not_shown() {
 }
 
 #[test]
-fn files_do_not_clash() {
+fn files_may_define_different_names() {
     let all = directory(&[
         (
             "top/firewall.toml",
@@ -274,7 +274,7 @@ fn files_do_not_clash() {
 }
 
 #[test]
-fn a_first_file_that_cannot_be_read_is_an_error() {
+fn unreadable_first_file_is_an_error() {
     let errors = load(Path::new("no/such/file.toml")).expect_err("refused");
     assert!(
         errors

@@ -90,7 +90,7 @@ const TAGS: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn a_live_lease_is_declared_and_everything_else_is_named() {
+fn lease_in_force_is_declared_and_others_are_noted() {
     let text = format!(
         "{GRANTS}[instances.web-1]\nrules = [{{ allow = \"ssh\", from = \"192.0.2.0/24\" }}]"
     );
@@ -135,7 +135,7 @@ fn a_live_lease_is_declared_and_everything_else_is_named() {
 }
 
 #[test]
-fn a_tag_alone_opens_and_closes_nothing() {
+fn unpermitted_tag_has_no_effect() {
     let rules = "rules = [{ allow = \"https\", from = \"anywhere\" }]";
     let additive = format!("mode = \"additive\"\n{rules}");
     for (text, name, kept) in [
@@ -162,7 +162,7 @@ fn a_tag_alone_opens_and_closes_nothing() {
 }
 
 #[test]
-fn only_families_of_the_instance_are_opened() {
+fn lease_opens_only_families_of_the_instance() {
     let config = config(&format!("{GRANTS}[instances.web-1]"));
     let tags = [(
         "portward:grant:aaaa",
@@ -183,7 +183,7 @@ fn only_families_of_the_instance_are_opened() {
 }
 
 #[test]
-fn a_lease_on_an_instance_that_nothing_declares_is_named() {
+fn lease_on_an_undeclared_instance_is_noted() {
     let config = config(&format!("{GRANTS}[instances.db-1]"));
     let web = instance("web-1", AddressType::Dualstack, &TAGS[..1]);
     let db = instance("db-1", AddressType::Dualstack, &[]);
@@ -246,7 +246,7 @@ fn mistakes_are_named() {
 }
 
 #[test]
-fn a_change_of_what_may_be_granted_is_told() {
+fn changed_limits_of_grants_are_described() {
     let of = |text: &str| config(text);
     let (none, some) = (of(""), of("[grants]\nservices = \"ssh\"\nmax = \"8h\""));
     let more =
@@ -271,7 +271,7 @@ fn a_change_of_what_may_be_granted_is_told() {
 
 /// Whoever may grant may write such tags, and must not be able to decide which rules an instance gets by them.
 #[test]
-fn nothing_is_matched_by_the_tags_that_granters_may_write() {
+fn groups_cannot_match_lease_tags() {
     let region = "[defaults]\nregion = \"eu-central-1\"\n";
     for (table, line) in [
         (

@@ -19,7 +19,7 @@ fn guard(text: &str) -> Guard {
 }
 
 #[test]
-fn without_a_table_the_defaults_hold() {
+fn guard_has_defaults() {
     assert_eq!(guard(""), Guard::default());
     assert_eq!(guard("[guard]"), Guard::default());
 }
@@ -81,7 +81,7 @@ fn mistakes_are_named() {
 }
 
 #[test]
-fn only_the_first_file_may_guard() {
+fn only_the_first_file_may_have_a_guard() {
     let first = Source::new("a.toml", "version = 1");
     let errors = parse(vec![first, Source::new("b.toml", "[guard]")]).expect_err("refused");
     assert_eq!(
@@ -91,7 +91,7 @@ fn only_the_first_file_may_guard() {
 }
 
 #[test]
-fn the_fingerprint_is_that_of_the_texts_and_not_of_their_place() {
+fn fingerprint_depends_on_texts_and_not_on_paths() {
     let fingerprint = |name: &str, texts: [&str; 2]| {
         let sources = texts.map(|text| Source::new(name, text)).to_vec();
         parse(sources).expect("a configuration").fingerprint()

@@ -39,7 +39,7 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_product_is_refused_at_its_rule_and_once() {
+fn excessive_rule_is_reported_once() {
     let tables = (0..50)
         .map(|at| format!("[instances.web-{at}]\nuse = [\"base\"]\n"))
         .collect::<Vec<String>>()
@@ -58,7 +58,7 @@ fn a_product_is_refused_at_its_rule_and_once() {
 }
 
 #[test]
-fn what_is_just_within_the_limit_is_accepted() {
+fn limits_are_inclusive() {
     let rule = |sources: usize| {
         format!(
             "[instances.web-1]\nrules = [\n  {{ allow = {}, from = {} }},\n  {{ allow = \"ssh\", from = {} }},\n]\n",
@@ -79,7 +79,7 @@ fn what_is_just_within_the_limit_is_accepted() {
 
 /// Judging takes a look at every rule for every policy.
 #[test]
-fn policies_and_rules_multiply_too() {
+fn pairs_times_policies_are_limited() {
     let text = |count: usize| {
         let rules = (1..=count)
             .map(|at| {
@@ -108,7 +108,7 @@ fn policies_and_rules_multiply_too() {
 }
 
 #[test]
-fn the_whole_is_limited_too() {
+fn all_pairs_together_are_limited() {
     let each = MAX_PAIRS_PER_INSTANCE;
     let allowed = PAIRS_IN_ALL / each - 1;
     let text = |tables: usize| {
@@ -133,7 +133,7 @@ fn the_whole_is_limited_too() {
 
 /// An endless chain of names costs what is asked of it, and not the square.
 #[test]
-fn a_chain_of_names_is_followed_up_to_the_limit() {
+fn chain_of_names_is_resolved_up_to_the_limit() {
     let chain = (1..3000)
         .map(|at| format!("s{at} = [\"s{}\", \"tcp/{}\"]\n", at - 1, 1000 + at))
         .collect::<Vec<String>>()
@@ -154,7 +154,7 @@ fn a_chain_of_names_is_followed_up_to_the_limit() {
 }
 
 #[test]
-fn tables_that_say_the_same_share_their_rules() {
+fn equal_tables_share_their_rules() {
     let groups = (0..20)
         .map(|at| format!("[groups.g{at}]\nmatch = {{ name = \"*\" }}\nuse = [\"base\"]\n"))
         .collect::<Vec<String>>()

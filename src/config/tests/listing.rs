@@ -98,7 +98,7 @@ fn resolve(
 }
 
 #[test]
-fn a_group_that_expects_a_number_is_decided_as_soon_as_the_number_is() {
+fn expect_is_decided_as_soon_as_possible() {
     let all: BTreeSet<InstanceId> = ["web-1", "web-2"]
         .map(|name| id("eu-central-1", name))
         .into();
@@ -139,7 +139,7 @@ fn a_group_that_expects_a_number_is_decided_as_soon_as_the_number_is() {
 }
 
 #[test]
-fn regions_of_the_command_line_count_where_the_configuration_names_none() {
+fn command_line_regions_are_used_without_configured_ones() {
     let all: BTreeSet<InstanceId> = [id("eu-central-1", "web-1")].into();
     let config = config(&[], &(["web-1".to_owned()].into(), BTreeMap::new()));
     let desired = resolve(&config, &all, &["eu-central-1"]).expect("resolved");
@@ -158,7 +158,7 @@ fn regions_of_the_command_line_count_where_the_configuration_names_none() {
 }
 
 #[test]
-fn only_regions_that_a_name_could_be_in_have_to_be_listed_beside() {
+fn beside_returns_only_sites_that_names_may_be_in() {
     let asked: BTreeSet<Site> = [Site::of_region("eu-central-1")].into();
     let all: BTreeSet<Site> = REGIONS.map(Site::of_region).into();
     let beside = |tables: &[&str], groups: &[(&'static str, Option<&'static str>)]| {
@@ -185,7 +185,7 @@ fn tables() -> impl Strategy<Value = Tables> {
 proptest! {
     /// Whatever is decided while some regions are not listed stays so, whichever instances turn out to be there.
     #[test]
-    fn what_is_decided_stays_decided(
+    fn more_listed_sites_do_not_change_decisions(
         tables in tables(),
         all in btree_set((select(&REGIONS[..]), select(&NAMES[..])).prop_map(|(region, name)| id(region, name)), 0..8),
         listed in subsequence(&REGIONS[..], 1..=3),
@@ -221,7 +221,7 @@ proptest! {
 }
 
 #[test]
-fn an_instance_whose_only_region_failed_has_no_note_of_its_own() {
+fn instance_of_a_failed_region_has_no_note() {
     let table = ["us-east-1/web-1".to_owned(), "db-1".to_owned()];
     let config = config(&REGIONS, &(table.into(), BTreeMap::new()));
     let said = |listed: &[&str]| {

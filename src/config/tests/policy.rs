@@ -29,7 +29,7 @@ const BUILT_IN: [&str; 3] = [
 ];
 
 #[test]
-fn the_built_in_ones_warn_unless_told_otherwise() {
+fn built_in_policies_warn_by_default() {
     let all = BUILT_IN.map(|id| (id.to_owned(), PolicySeverity::Warn));
     assert_eq!(weights(""), all);
     let set = |severity: &str| {
@@ -161,7 +161,7 @@ fn mistakes_are_named() {
 }
 
 #[test]
-fn a_waiver_names_a_policy_that_forbids() {
+fn waiver_must_name_a_policy_that_forbids_access() {
     let rule = |waive: &str| {
         format!(
             "[instances.web-1]\nrules = [{{ allow = \"ssh\", from = \"anywhere\", why = \"w\", owner = \"o\", until = 2031-01-01, waive = {waive} }}]\n\
@@ -186,7 +186,7 @@ fn a_waiver_names_a_policy_that_forbids() {
 }
 
 #[test]
-fn tables_have_what_is_certain_and_what_is_possible() {
+fn tables_have_certain_and_possible_rules() {
     let config = read(
         "[defaults]\nregion = \"eu-central-1\"\n\
          [groups.web]\nmatch = { name = \"web-*\" }\nrules = [{ allow = \"http\", from = \"anywhere-v4\" }]\n\

@@ -120,7 +120,7 @@ fn example_means() -> Desired {
 }
 
 #[test]
-fn line_ends_and_a_mark_change_nothing() {
+fn line_endings_and_bom_are_ignored() {
     let windows = |text: &str| format!("\u{feff}{}", text.replace('\n', "\r\n"));
     let config = parse(vec![
         Source::new("a", windows(EXAMPLE)),
@@ -152,12 +152,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         exercise(vec![Source::from_bytes("f", bytes)]);
     }
 
     #[test]
-    fn any_words_of_the_language_are_answered(words in proptest::collection::vec(prop_oneof![
+    fn any_words_of_the_language_do_not_panic(words in proptest::collection::vec(prop_oneof![
         Just("["), Just("]"), Just("[["), Just("{"), Just("}"), Just("="), Just("\n"), Just(","), Just("\""), Just("."),
         Just("version"), Just("addresses"), Just("groups.g"), Just("instances.ab"), Just("rules"), Just("absent"),
         Just("allow"), Just("from"), Just("\"ssh\""), Just("\"office\""), Just("match"), Just("1"), Just("2031-12-31"),
@@ -166,7 +166,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_example_is_answered(
+    fn damaged_example_does_not_panic(
         at in any::<prop::sample::Index>(),
         length in 0..40_usize,
         insert in proptest::collection::vec(any::<u8>(), 0..6),
@@ -179,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn order_means_nothing(order in Just(tables()[1..].to_vec()).prop_shuffle(), files in 1..4_usize) {
+    fn order_of_tables_does_not_matter(order in Just(tables()[1..].to_vec()).prop_shuffle(), files in 1..4_usize) {
         // The tables may also be spread over files, but what is for all of them stays in the first.
         let mut texts = vec![String::new(); files];
         texts[0].push_str(&tables()[0]);

@@ -103,7 +103,7 @@ rules = [{ allow = "tcp/22", from = "192.0.2.1" }]
 "#;
 
 #[test]
-fn rules_come_together() {
+fn rules_of_groups_and_tables_are_combined() {
     let us = instance(US, "db-1", AddressType::Dualstack);
     let desired = resolve(GROUPS, &[dual("web-1"), us]).expect("resolved");
     assert_eq!(
@@ -159,7 +159,7 @@ rules = [{ allow = "ssh", from = "anywhere" }]"#;
 }
 
 #[test]
-fn families_are_trimmed_with_a_note() {
+fn sources_of_missing_families_are_left_out_with_a_note() {
     let text = r#"[addresses]
 both = ["10.0.0.0/8", "2001:db8::/32"]
 [groups.gg]
@@ -212,7 +212,7 @@ rules = [
 }
 
 #[test]
-fn an_address_of_the_wrong_family_is_an_error() {
+fn address_of_the_wrong_family_is_an_error() {
     let text = "[groups.gg]\nmatch = { name = \"*\" }\nrules = [{ allow = \"ssh\", from = \"2001:db8::1\" }]";
     let four = |name| instance(EU, name, AddressType::Ipv4);
     assert_eq!(
@@ -224,7 +224,7 @@ fn an_address_of_the_wrong_family_is_an_error() {
 }
 
 #[test]
-fn a_rule_ends() {
+fn rule_expires() {
     let rule = |until: &str| {
         format!(
             "[instances.ab]\nrules = [{{ allow = \"ssh\", from = \"anywhere\", until = {until}, owner = \"me\", why = \"so\" }}]"
@@ -275,7 +275,7 @@ fn a_rule_ends() {
 }
 
 #[test]
-fn the_nearest_setting_holds() {
+fn most_specific_setting_wins() {
     let text = |own: &str| {
         format!(
             "[defaults]\nmode = \"observe\"\nstrategy = \"put\"\n[groups.aa]\nmatch = {{ name = \"web-*\" }}\nmode = \"additive\"\n\
@@ -306,7 +306,7 @@ fn the_nearest_setting_holds() {
 }
 
 #[test]
-fn absent_may_not_be_declared() {
+fn absent_access_must_not_be_declared() {
     let text = |rule: &str, absent: &str| {
         format!(
             "[instances.ab]\nmode = \"additive\"\nrules = [{{ {rule} }}]\nabsent = [{{ {absent} }}]"
@@ -367,7 +367,7 @@ fn absent_may_not_be_declared() {
 }
 
 #[test]
-fn instances_that_are_not_there() {
+fn missing_instances_are_reported() {
     let text = "[defaults]\nregion = \"eu-central-1\"\n[instances.web-1]\n[instances.\"us-east-1/db-1\"]\n[instances.\"eu-west-1/cd\"]";
     let desired = resolve(text, &[dual("wbe-1"), dual("db-1")]).expect("resolved");
     let missing: Vec<String> = desired
@@ -393,7 +393,7 @@ fn instances_that_are_not_there() {
 }
 
 #[test]
-fn a_name_must_say_which_instance_it_means() {
+fn ambiguous_instance_name_is_an_error() {
     let all = [dual("ab"), instance(US, "ab", AddressType::Dualstack)];
     assert_eq!(
         errors("[instances.ab]", &all),
@@ -408,7 +408,7 @@ fn a_name_must_say_which_instance_it_means() {
 }
 
 #[test]
-fn a_group_says_how_many_it_expects() {
+fn group_may_expect_a_number_of_instances() {
     let text = |expect: &str| {
         format!(
             "[defaults]\nregion = \"eu-central-1\"\n[groups.gg]\nmatch = {{ name = \"a*\" }}\nmode = \"observe\"\n{expect}"

@@ -17,7 +17,7 @@ fn first(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn bytes_that_are_no_text() {
+fn bytes_that_are_not_utf8_are_reported() {
     assert_eq!(
         first(b"version = 1\n# \xc3\xa9\xff\n"),
         "f.toml:2:4: error[PW-102]: this is not UTF-8"
@@ -51,7 +51,7 @@ fn every_syntax_error_is_reported() {
 }
 
 #[test]
-fn what_may_be_lost_is_not_called_undefined() {
+fn lost_names_are_not_reported_as_undefined() {
     let errors =
         read("[addresses]\nx = [\n[instances.ab]\nrules = [{ allow = \"ssh\", from = \"x\" }]")
             .expect_err("refused");
@@ -59,7 +59,7 @@ fn what_may_be_lost_is_not_called_undefined() {
 }
 
 #[test]
-fn columns_count_characters_whatever_the_line_ends() {
+fn columns_count_characters() {
     for text in [
         "# é\n[addresses]\n\"ü\" = 1\n",
         "# é\r\n[addresses]\r\n\"ü\" = 1\r\n",
@@ -75,7 +75,7 @@ fn columns_count_characters_whatever_the_line_ends() {
 }
 
 #[test]
-fn nesting_does_not_end_the_stack() {
+fn deep_nesting_does_not_overflow_the_stack() {
     let dotted = ["a"; 79].join(".");
     let tables = (0..78).fold("1".to_owned(), |inner, _| format!("{{{dotted}={inner}}}"));
     let dotted_long = vec!["a"; 100_000].join(".");
@@ -92,7 +92,7 @@ fn nesting_does_not_end_the_stack() {
 }
 
 #[test]
-fn a_long_chain_of_sets_is_followed() {
+fn long_chain_of_sets_is_resolved() {
     let rule = "[instances.ab]\nrules = [{ allow = \"ssh\", from = \"s0\" }]\n[addresses]\n";
     let sets: Vec<String> = (0..20_000)
         .map(|at| format!("s{at} = \"s{}\"\n", at + 1))
@@ -107,7 +107,7 @@ fn a_long_chain_of_sets_is_followed() {
 }
 
 #[test]
-fn nothing_raw_reaches_the_terminal() {
+fn control_characters_are_not_printed() {
     let text = format!(
         "[addresses]\n\"a\\u001b[31m\" = \"\u{202e}b\"\nx = \"{}\" # \u{7}\u{9b}",
         "y".repeat(1_000_000)
@@ -121,7 +121,7 @@ fn nothing_raw_reaches_the_terminal() {
 }
 
 #[test]
-fn a_problem_is_shown_with_its_line_and_a_caret() {
+fn problem_is_printed_with_line_and_caret() {
     let errors = read("[addresses]\noffice = [\"203.0.113.7/24\"]").expect_err("refused");
     insta::assert_snapshot!(errors.render(false), @r#"
     error[PW-107]: `203.0.113.7/24` has host bits set
@@ -138,7 +138,7 @@ fn a_problem_is_shown_with_its_line_and_a_caret() {
 }
 
 #[test]
-fn a_cut_line_keeps_its_column() {
+fn truncated_line_keeps_its_column() {
     let text = format!(
         "[addresses]\nx = [{}\"10.0.0.1/8\"]",
         "\"10.0.0.1\", ".repeat(20)

@@ -71,7 +71,7 @@ fn replacing_keeps_the_lock_the_mode_and_the_directory_clean() {
 }
 
 #[test]
-fn what_somebody_else_wrote_is_not_overwritten() {
+fn changes_of_other_programs_are_not_overwritten() {
     let (directory, path) = state();
     let mut store = open(&path, Access::ReadWrite).expect("free");
     fs::write(&path, other()).expect("written");
@@ -91,7 +91,7 @@ fn what_somebody_else_wrote_is_not_overwritten() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_stays_a_link() {
+fn symbolic_link_is_kept() {
     let (directory, path) = state();
     let link = directory.path().join("link.json");
     std::os::unix::fs::symlink(&path, &link).expect("linked");
@@ -139,7 +139,7 @@ fn names(directory: &TempDir) -> Vec<String> {
 }
 
 #[test]
-fn leftovers_of_a_killed_run_are_removed_and_nothing_else() {
+fn only_leftovers_of_a_killed_run_are_removed() {
     let (directory, path) = state();
     let leftovers = [
         ".fleet.json.aB3dE6.portward-tmp",
@@ -203,7 +203,7 @@ fn read(path: &Path, access: Access) -> Vec<Operation> {
 }
 
 #[test]
-fn operations_survive_a_restart_as_they_were_last() {
+fn operations_survive_a_restart() {
     let (directory, path) = state();
     let mut expected: Vec<Operation> = Vec::new();
     for steps in steps(3) {
@@ -228,7 +228,7 @@ fn operations_survive_a_restart_as_they_were_last() {
 }
 
 #[test]
-fn a_line_that_was_cut_off_is_dropped_wherever_the_cut_is() {
+fn torn_line_of_operations_is_dropped() {
     let (_directory, path) = state();
     let operations: Vec<Operation> = steps(2).into_iter().flatten().collect();
     let mut store = open(&path, Access::ReadWrite).expect("free");
@@ -258,7 +258,7 @@ fn a_line_that_was_cut_off_is_dropped_wherever_the_cut_is() {
 }
 
 #[test]
-fn operations_that_cannot_be_read_are_refused_with_their_place() {
+fn unreadable_operations_are_refused_with_the_line() {
     let (directory, path) = state();
     let log = directory.path().join("fleet.json.operations");
     for (text, message) in [

@@ -34,7 +34,7 @@ fn ask(front: &mut Front, headers: &HeaderMap, method: &str, path: &str, body: &
 }
 
 #[test]
-fn each_protocol_refuses_in_its_own_words() {
+fn invalid_signature_has_the_error_of_each_protocol() {
     let mut front = front();
     let mut headers = HeaderMap::new();
     headers.insert(
@@ -78,7 +78,7 @@ fn each_protocol_refuses_in_its_own_words() {
 }
 
 #[test]
-fn ids_differ() {
+fn request_ids_are_unique() {
     let mut front = front();
     let now = OffsetDateTime::UNIX_EPOCH;
     assert_ne!(front.request_id(now), front.request_id(now));
@@ -86,7 +86,7 @@ fn ids_differ() {
 
 proptest! {
     #[test]
-    fn nothing_unsigned_gets_through(
+    fn unsigned_requests_are_refused(
         method in "(GET|POST|PUT|X)",
         path in "/[ -~]{0,10}",
         target in "(Lightsail_20161128\\.)?(GetInstances|PutInstancePublicPorts|[ -~]{0,20})",
@@ -177,7 +177,7 @@ fn assume(front: &mut Front, account: &str) -> Reply {
 }
 
 #[test]
-fn a_role_sees_its_account_and_no_other() {
+fn role_sees_only_its_account() {
     let mut front = two_accounts();
     let assumed = assume(&mut front, "222222222222");
     assert_eq!(assumed.status, 200, "{}", assumed.body);
@@ -216,7 +216,7 @@ fn a_role_sees_its_account_and_no_other() {
 }
 
 #[test]
-fn a_token_beside_permanent_keys_is_refused() {
+fn token_with_permanent_keys_is_refused() {
     let mut front = two_accounts();
     for token in ["bogus", ""] {
         for (service, body, status, why) in [
@@ -240,7 +240,7 @@ fn a_token_beside_permanent_keys_is_refused() {
 }
 
 #[test]
-fn a_session_ends() {
+fn session_expires() {
     let mut front = two_accounts();
     let identity = Identity {
         account: "222222222222".to_owned(),
@@ -268,7 +268,7 @@ fn a_session_ends() {
 }
 
 #[test]
-fn roles_out_of_reach_and_odd_requests_are_refused() {
+fn unknown_roles_and_invalid_requests_are_refused() {
     let mut front = two_accounts();
     let refused = assume(&mut front, "333333333333");
     assert_eq!(refused.status, 403);
@@ -323,7 +323,7 @@ fn roles_out_of_reach_and_odd_requests_are_refused() {
 
 proptest! {
     #[test]
-    fn no_form_panics(body in prop::collection::vec(any::<u8>(), 0..200), role in "[ -~]{0,40}") {
+    fn sts_form_parser_does_not_panic(body in prop::collection::vec(any::<u8>(), 0..200), role in "[ -~]{0,40}") {
         let mut front = two_accounts();
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         let headers = HeaderMap::from_iter([(hyper::header::CONTENT_TYPE, form)]);

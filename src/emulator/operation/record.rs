@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_read_as_it_was_written() {
+    fn operation_survives_a_round_trip() {
         let id = InstanceId {
             account: None,
             region: "eu-central-1".into(),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_wrong_say_what_is_wrong() {
+    fn invalid_line_of_operations_is_explained() {
         let line = r#"{"id":"1","region":"r","name":"n","arn":"a","operationType":"PutInstancePublicPorts","operationDetails":"","createdAt":"2026-01-01T00:00:00Z","statusChangedAt":"2026-01-01T00:00:00Z","status":"Succeeded","readsLeft":0,"endsAs":"Succeeded","unseenLeft":0}"#;
         Operation::from_line(line).expect("a valid line");
         for (from, to, message) in [

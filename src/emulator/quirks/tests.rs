@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn every_value_can_be_set_and_listed() {
+fn every_quirk_value_can_be_set_and_listed() {
     let usual = Quirks::default();
     for quirk in Quirks::catalogue() {
         assert!(quirk.values.len() >= 2, "{}", quirk.name);
@@ -24,7 +24,7 @@ fn every_value_can_be_set_and_listed() {
 }
 
 #[test]
-fn names_are_distinct_and_sets_touch_one_field() {
+fn quirk_names_are_unique_and_set_one_field() {
     let mut all = Quirks::default();
     let mut expected = Vec::new();
     for quirk in Quirks::catalogue() {
@@ -37,7 +37,7 @@ fn names_are_distinct_and_sets_touch_one_field() {
 }
 
 #[test]
-fn mistakes_are_answered_with_what_was_meant() {
+fn unknown_quirk_has_a_suggestion() {
     for (text, message, hint) in [
         (
             "open",

@@ -123,7 +123,7 @@ fn expect(model: &mut Firewall, step: &Step, on_open: OnOpen, on_close: OnClose)
 
 proptest! {
     #[test]
-    fn every_sequence_ends_where_the_model_ends(
+    fn sequences_of_calls_agree_with_the_model(
         steps in prop::collection::vec(step(), 0..12),
         on_open in prop::sample::select(vec![OnOpen::Merge, OnOpen::Replace]),
         on_close in prop::sample::select(vec![OnClose::Sources, OnClose::Key]),
@@ -163,7 +163,7 @@ fn tcp(port: i32, cidrs: &[&str]) -> Rule {
 }
 
 #[test]
-fn what_is_not_written_keeps_its_place_and_spelling() {
+fn unwritten_entries_keep_place_and_spelling() {
     let entries = parse(
         r#"[{"fromPort": 80, "toPort": 80, "protocol": "TCP", "cidrs": ["10.1.2.3/8"]},
             {"fromPort": 22, "toPort": 22, "protocol": "Tcp", "cidrs": ["192.0.2.7", "10.1.2.3/8"]},
@@ -197,7 +197,7 @@ fn what_is_not_written_keeps_its_place_and_spelling() {
 }
 
 #[test]
-fn no_source_is_the_world_of_the_address_type() {
+fn rule_without_sources_is_open_to_everyone_by_default() {
     for (family, cidrs, ipv6_cidrs) in [
         (AddressType::Dualstack, &["0.0.0.0/0"][..], &["::/0"][..]),
         (AddressType::Ipv4, &["0.0.0.0/0"], &[]),
@@ -212,7 +212,7 @@ fn no_source_is_the_world_of_the_address_type() {
 }
 
 #[test]
-fn a_closed_entry_lends_nothing_to_an_open() {
+fn closed_entry_adds_no_sources_to_an_open() {
     let entries = parse(
         r#"[{"fromPort": 22, "toPort": 22, "protocol": "tcp", "state": "closed", "cidrs": ["0.0.0.0/0"]}]"#,
     );
@@ -255,7 +255,7 @@ fn shown(result: Result<Vec<PortState>, Fault>) -> Vec<String> {
 }
 
 #[test]
-fn optional_refusals() {
+fn refusal_quirks_are_applied() {
     let there = put(&[tcp(22, &["192.0.2.7"])], &AddressType::Ipv4, &with(&[])).expect("accepted");
     let ipv4 = AddressType::Ipv4;
     let opened = |port, quirk| {

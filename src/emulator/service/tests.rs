@@ -90,7 +90,7 @@ fn code<T: std::fmt::Debug>(result: Result<T, Failure>) -> String {
 }
 
 #[test]
-fn reads_lag_and_flicker() {
+fn stale_read_quirks_are_applied() {
     for (quirk, seen) in [
         ("reads=fresh", [80, 80, 80, 80]),
         ("reads=lag", [22, 22, 80, 80]),
@@ -106,7 +106,7 @@ fn reads_lag_and_flicker() {
 }
 
 #[test]
-fn a_put_in_two_steps_is_seen_half_done_once() {
+fn two_step_put_shows_an_intermediate_state() {
     let service = with(&["put=two-steps"]);
     let new = [rule(22, "192.0.2.0/24"), rule(80, "10.0.0.0/8")];
     put(&service, &new).expect("accepted");
@@ -144,7 +144,7 @@ fn a_put_in_two_steps_is_seen_half_done_once() {
 }
 
 #[test]
-fn operations_fail_and_are_not_found_at_first() {
+fn operation_quirks_are_applied() {
     for (quirk, statuses, port) in [
         (
             "operations=later",
@@ -196,7 +196,7 @@ fn operations_fail_and_are_not_found_at_first() {
 }
 
 #[test]
-fn states_bar_writes_under_the_code_that_was_chosen() {
+fn unsettled_state_refuses_writes_with_the_chosen_code() {
     for (quirk, pending, stopped) in [
         (
             "pending-error=operation-failure",
@@ -224,7 +224,7 @@ fn states_bar_writes_under_the_code_that_was_chosen() {
 }
 
 #[test]
-fn the_limit_and_its_error() {
+fn source_limit_quirks_are_applied() {
     for (quirks, expected) in [
         (&["source-limit=1"][..], "InvalidInputException"),
         (
@@ -250,7 +250,7 @@ fn the_limit_and_its_error() {
 }
 
 #[test]
-fn errors_are_worded_in_every_way() {
+fn error_quirks_are_applied() {
     for (quirk, codes) in [
         (
             "error-type=bare",
@@ -301,7 +301,7 @@ fn errors_are_worded_in_every_way() {
 }
 
 #[test]
-fn pages_can_be_tiny_endless_and_broken() {
+fn paging_quirks_are_applied() {
     let list = |service: &InProcess, token: Value| {
         ask(service, "GetInstances", &json!({"pageToken": token}))
     };
@@ -333,7 +333,7 @@ fn pages_can_be_tiny_endless_and_broken() {
 }
 
 #[test]
-fn replies_that_cannot_be_read() {
+fn unreadable_response_quirks_are_applied() {
     let member = |service: &InProcess| read(service).map(|reply| reply.get("portStates").cloned());
     assert_eq!(member(&with(&["port-states=missing"])), Ok(None));
     assert_eq!(member(&with(&["port-states=null"])), Ok(Some(Value::Null)));

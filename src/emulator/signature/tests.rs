@@ -80,7 +80,7 @@ pub(in super::super) fn sha256(text: &[u8]) -> String {
 }
 
 #[test]
-fn published_signatures_are_right() {
+fn published_signatures_are_valid() {
     assert_eq!(
         judge(&post_vanilla(), "20150830T123600Z"),
         Ok("us-east-1".to_owned())
@@ -122,7 +122,7 @@ fn published_signatures_are_right() {
 
 /// The canonical request of these headers and this query, as the AWS documentation words it.
 #[test]
-fn values_are_trimmed_and_joined() {
+fn header_values_are_trimmed_and_joined() {
     let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let canonical = format!(
         "GET\n/\na=&a=1&b=2\nhost:example.amazonaws.com\nmy-header1:a b,c\nx-amz-date:20150830T123600Z\n\nhost;my-header1;x-amz-date\n{empty}"
@@ -156,7 +156,7 @@ fn values_are_trimmed_and_joined() {
 }
 
 #[test]
-fn the_clock_may_be_off_by_five_minutes() {
+fn clock_skew_of_five_minutes_is_accepted() {
     for (now, fine) in [
         ("20150830T124100Z", true),
         ("20150830T124101Z", false),
@@ -168,7 +168,7 @@ fn the_clock_may_be_off_by_five_minutes() {
 }
 
 #[test]
-fn each_fault_has_its_refusal() {
+fn each_invalid_signature_is_refused() {
     let with = |name: &'static str, value: Option<&str>| {
         let mut headers = post_vanilla();
         headers.remove(name);
@@ -227,7 +227,7 @@ fn each_fault_has_its_refusal() {
 
 proptest! {
     #[test]
-    fn no_other_secret_body_path_or_signature_passes(
+    fn changed_requests_fail_verification(
         secret in "[a-z]{1,40}",
         body in prop::collection::vec(any::<u8>(), 1..20),
         path in "/[a-z]{1,5}",
@@ -254,7 +254,7 @@ proptest! {
     }
 
     #[test]
-    fn no_header_makes_it_panic(authorization in "[ -~]{0,120}", tail in "[ -~]{0,80}", date in "[0-9TZé]{0,18}") {
+    fn signature_parser_does_not_panic(authorization in "[ -~]{0,120}", tail in "[ -~]{0,80}", date in "[0-9TZé]{0,18}") {
         for text in [authorization, format!("AWS4-HMAC-SHA256 {tail}"), format!("AWS4-HMAC-SHA256 Credential={tail},SignedHeaders=host;x-amz-date,Signature=00")] {
             let mut headers = HeaderMap::new();
             headers.insert("authorization", HeaderValue::from_str(&text).expect("visible characters"));

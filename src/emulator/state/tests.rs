@@ -48,7 +48,7 @@ fn put(count: u8) -> Value {
 }
 
 #[test]
-fn a_write_is_read_at_once_and_leaves_its_traces() {
+fn write_is_visible_at_once_with_operation_and_journal() {
     let mut state = state_of(vec![entry("web-1", "running")], Quirks::default());
     let info = json!({"fromPort": 8080, "toPort": 8081, "protocol": "TCP", "cidrs": ["192.0.2.7"]});
     let body = json!({"instanceName": "web-1", "portInfo": info});
@@ -130,7 +130,7 @@ fn unknown_names_are_not_found() {
 }
 
 #[test]
-fn a_pending_instance_runs_after_some_reads() {
+fn pending_instance_runs_after_some_reads() {
     let quirks = Quirks {
         pending_reads: 2,
         ..Quirks::default()
@@ -149,7 +149,7 @@ fn a_pending_instance_runs_after_some_reads() {
 }
 
 #[test]
-fn stopped_takes_writes_and_stopping_does_not() {
+fn stopped_instance_accepts_writes_and_stopping_does_not() {
     for (name, accepted) in [("stopped", true), ("stopping", false), ("rebooting", false)] {
         let mut state = state_of(vec![entry("web-1", name)], Quirks::default());
         let outcome = ask(&mut state, Action::PutInstancePublicPorts, &put(1));
@@ -159,7 +159,7 @@ fn stopped_takes_writes_and_stopping_does_not() {
 }
 
 #[test]
-fn sixty_sources_are_the_limit_and_shrinking_is_free() {
+fn sixty_sources_are_the_limit_unless_the_number_shrinks() {
     let mut state = state_of(vec![entry("web-1", "running")], Quirks::default());
     ask(&mut state, Action::PutInstancePublicPorts, &put(60)).expect("accepted");
     let fault = ask(&mut state, Action::PutInstancePublicPorts, &put(61)).expect_err("refused");
@@ -189,7 +189,7 @@ fn unreadable_rules_are_an_error() {
 }
 
 #[test]
-fn a_change_that_cannot_be_kept_is_undone() {
+fn change_that_cannot_be_stored_is_undone() {
     let entries = vec![entry("web-1", "running"), entry("new-1", "pending")];
     let quirks = Quirks {
         pending_reads: 0,
@@ -221,7 +221,7 @@ fn a_change_that_cannot_be_kept_is_undone() {
 }
 
 #[test]
-fn regions_are_apart_and_all_listed() {
+fn regions_are_separate_and_listed() {
     let mut state = state_of(vec![entry("web-1", "running")], Quirks::default());
     let request = Request::Instances { token: None };
     let mut keep = |_: Changed<'_>| Ok(());
@@ -240,7 +240,7 @@ fn regions_are_apart_and_all_listed() {
 
 proptest! {
     #[test]
-    fn pages_hold_every_instance_once(count in 0_usize..40, size in 0_usize..12) {
+    fn pages_contain_every_instance_once(count in 0_usize..40, size in 0_usize..12) {
         let entries: Vec<Entry> = (0..count).map(|n| entry(&format!("web-{n}"), "running")).collect();
         let quirks = Quirks { instances_per_page: size, ..Quirks::default() };
         let mut state = state_of(entries, quirks);

@@ -77,7 +77,7 @@ fn each_member_of_a_rule_is_checked() {
 }
 
 #[test]
-fn the_book_lists_the_operations_that_are_served() {
+fn book_lists_all_operations() {
     let page = include_str!("../../../docs/src/emulator.md");
     let (_, rest) = page.split_once("<!-- served -->").expect("a beginning");
     let (listed, _) = rest.split_once("<!-- end -->").expect("an end");
@@ -102,7 +102,7 @@ fn key_of(members: &Value, quirks: &Quirks) -> Result<String, &'static str> {
 }
 
 #[test]
-fn an_absent_port_is_zero_unless_a_quirk_refuses_it() {
+fn absent_port_is_zero_by_default() {
     let mut refuse = Quirks::default();
     refuse.set("absent-port=refuse").expect("a quirk");
     // What a client in Go sends for its echo requests and for `all`.
@@ -136,7 +136,7 @@ fn an_absent_port_is_zero_unless_a_quirk_refuses_it() {
 }
 
 #[test]
-fn a_protocol_may_be_a_number() {
+fn protocol_may_be_a_number() {
     let usual = Quirks::default();
     for (number, from, to, key) in [
         (-1, 0, 65535, "all"),
@@ -256,7 +256,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn no_body_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), value in any_json()) {
+    fn body_parser_does_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), value in any_json()) {
         for action in Action::VARIANTS.iter().copied() {
             for body in [&bytes[..], value.to_string().as_bytes()] {
                 if let Err(fault) = Request::parse(action, body, &Quirks::default()) {

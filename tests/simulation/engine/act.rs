@@ -1,7 +1,6 @@
-//! One run, with everything that is needed to judge it.
+//! One run, recorded for the checks.
 //!
-//! Owns the steps of a run and the marks between them. Does not look into the emulator while it goes on: what it did is
-//! read from its journal afterwards.
+//! Owns the steps of a run. Does not access the emulator during the run; its journal is read afterwards.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -23,23 +22,23 @@ use portward::plan::{self, Call, InstanceResult, Plan, Report};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 
-use super::adapter::{Look, Service};
+use super::adapter::{RecordedRead, Service};
 use super::scene::Scene;
 
-/// One run: what was known, what was planned, what became of it.
+/// The record of a run: its input, plan and results.
 #[derive(Debug)]
-pub(crate) struct Act {
+pub(crate) struct RunRecord {
     pub(crate) desired: Desired,
     pub(crate) live: Live,
     pub(crate) plan: Plan,
     pub(crate) report: Report,
-    /// What was written was put back afterwards: the report says so, and the journal has both.
+    /// Whether the writes were reverted; the report says so, and the journal has both.
     pub(crate) denied: bool,
-    /// It carries out a plan that was carried out before.
+    /// Whether the plan was carried out before.
     pub(crate) again: bool,
-    pub(crate) intents: Vec<Told>,
+    pub(crate) intents: Vec<RecordedWrite>,
     pub(crate) receipt: Option<Receipt>,
-    /// The instances when it began and when it was over.
+    /// The instances before and after the run.
     pub(crate) first: Inventory,
     pub(crate) last: Inventory,
     /// The journal of the emulator, and how long it was when the run began, when the plan was made, when it was carried
@@ -49,28 +48,32 @@ pub(crate) struct Act {
     pub(crate) planned: usize,
     pub(crate) applied: usize,
     /// Reads of rules for the plan, and while it was carried out.
-    pub(crate) plan_looks: Vec<Look>,
-    pub(crate) looks: Vec<Look>,
-    /// Answers to which instance has a name, while it was carried out.
-    pub(crate) faces: Vec<Look>,
-    /// When what is wanted of an instance ends, which binds the first so many intents. Putting it back is bound by nothing.
+    pub(crate) plan_reads: Vec<RecordedRead>,
+    pub(crate) rule_reads: Vec<RecordedRead>,
+    /// Reads of the identity of an instance during the run.
+    pub(crate) identity_reads: Vec<RecordedRead>,
+    /// The ends of the desired state of instances, which apply to this number of first intents, and not to a revert.
     pub(crate) ends: BTreeMap<InstanceId, OffsetDateTime>,
     pub(crate) bound: usize,
 }
 
-/// A write as it was told to the journal of the run, and whether an answer told what became of it.
+/// A write in the journal of the run, and whether its result is known.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct RecordedWrite {
     pub(crate) id: InstanceId,
     pub(crate) call: Call,
     pub(crate) at: OffsetDateTime,
     pub(crate) unanswered: bool,
 }
 
-/// The run in which things go wrong; where the scene wants it, its plan is carried out once more.
-pub(crate) async fn storm(scene: &Scene, service: &Service, settings: &Settings) -> Vec<Act> {
+/// A run with faults. In some scenes its plan is carried out again.
+pub(crate) async fn run_with_faults(
+    scene: &Scene,
+    service: &Service,
+    settings: &Settings,
+) -> Vec<RunRecord> {
     let start = Start::now(service);
-    let settings = &Manner {
+    let settings = &ApplyMode {
         settings,
         validity: &validity(scene, &*service.time),
     };
@@ -84,16 +87,20 @@ pub(crate) async fn storm(scene: &Scene, service: &Service, settings: &Settings)
         };
         let mut act = run(scene, service, settings, start, (desired, live, plan)).await;
         act.again = true;
-        act.plan_looks.clone_from(&acts[0].plan_looks);
+        act.plan_reads.clone_from(&acts[0].plan_reads);
         acts.push(act);
     }
     acts
 }
 
-/// A run in which nothing goes wrong but what the quirks do.
-pub(crate) async fn calm(scene: &Scene, service: &Service, settings: &Settings) -> Act {
+/// A run without faults, but with quirks.
+pub(crate) async fn run_without_faults(
+    scene: &Scene,
+    service: &Service,
+    settings: &Settings,
+) -> RunRecord {
     let start = Start::now(service);
-    // A service with a spelling of its own would never be in sync strictly.
+    // With a service that has a spelling of its own, strict spelling would never be in sync.
     let (desired, live, plan) = look(scene, service, false).await;
     let quiet = Settings {
         max_failures: None,
@@ -104,20 +111,20 @@ pub(crate) async fn calm(scene: &Scene, service: &Service, settings: &Settings) 
         on_disk: false,
         ..scene.clone()
     };
-    let manner = Manner {
+    let manner = ApplyMode {
         settings: &quiet,
         validity: Validity::UNLIMITED,
     };
     run(scene, service, &manner, start, (desired, live, plan)).await
 }
 
-/// How a plan is carried out.
-struct Manner<'a> {
+/// The mode of carrying out a plan.
+struct ApplyMode<'a> {
     settings: &'a Settings,
     validity: &'a Validity,
 }
 
-/// When what the scene wants ends, if it begins now.
+/// The ends of the desired state, if the run starts now.
 fn validity(scene: &Scene, clock: &dyn Clock) -> Validity {
     let origin = Origin {
         file: "firewall.toml".into(),
@@ -138,7 +145,7 @@ fn validity(scene: &Scene, clock: &dyn Clock) -> Validity {
 struct Start {
     first: Inventory,
     begin: usize,
-    looks: usize,
+    rule_reads: usize,
 }
 
 impl Start {
@@ -147,7 +154,7 @@ impl Start {
         Self {
             first: emulator.inventory(),
             begin: emulator.journal().len(),
-            looks: service.looks().len(),
+            rule_reads: service.rule_reads().len(),
         }
     }
 }
@@ -182,7 +189,7 @@ async fn look(scene: &Scene, service: &Service, strict_spelling: bool) -> (Desir
     (desired, live, plan)
 }
 
-/// What the configuration would make of the instances that were found.
+/// The desired state, resolved for the listed instances.
 fn resolved(scene: &Scene, live: &Live) -> Desired {
     let mut desired = Desired::default();
     for (id, wanted) in &scene.wanted {
@@ -211,17 +218,17 @@ fn resolved(scene: &Scene, live: &Live) -> Desired {
 async fn run(
     scene: &Scene,
     service: &Service,
-    manner: &Manner<'_>,
+    manner: &ApplyMode<'_>,
     start: Start,
     (desired, live, plan): (Desired, Live, Plan),
-) -> Act {
+) -> RunRecord {
     let emulator = service.emulator.emulator();
-    let (planned, looked) = (emulator.journal().len(), service.looks().len());
-    let recognised = service.faces().len();
+    let (planned, looked) = (emulator.journal().len(), service.rule_reads().len());
+    let recognised = service.identity_reads().len();
     let clock = &*service.time;
     let notebook = Notebook::new(scene.on_disk, clock);
     let stop = Stop::new();
-    let Manner { settings, validity } = *manner;
+    let ApplyMode { settings, validity } = *manner;
     let tools = Tools {
         reader: service,
         writer: service,
@@ -239,8 +246,8 @@ async fn run(
         let no = std::future::ready(Confirmation::Denied("nobody confirmed it".to_owned()));
         report = apply::confirm(&plan, report, &tools, settings.timeout, no).await;
     }
-    let looks = service.looks();
-    Act {
+    let rule_reads = service.rule_reads();
+    RunRecord {
         desired,
         live,
         plan,
@@ -255,9 +262,9 @@ async fn run(
         begin: start.begin,
         planned,
         applied,
-        plan_looks: looks[start.looks..looked].to_vec(),
-        looks: looks[looked..].to_vec(),
-        faces: service.faces().split_off(recognised),
+        plan_reads: rule_reads[start.rule_reads..looked].to_vec(),
+        rule_reads: rule_reads[looked..].to_vec(),
+        identity_reads: service.identity_reads().split_off(recognised),
         ends: validity
             .ends
             .iter()
@@ -267,10 +274,10 @@ async fn run(
     }
 }
 
-/// The journal of a run, kept in memory and, for some seeds, as a real receipt.
+/// The journal of a run, in memory and, for some seeds, as a real receipt.
 pub(crate) struct Notebook<'a> {
     clock: &'a dyn Clock,
-    pub(crate) intents: RefCell<Vec<Told>>,
+    pub(crate) intents: RefCell<Vec<RecordedWrite>>,
     file: Option<(ReceiptFile, TempDir)>,
 }
 
@@ -299,7 +306,7 @@ impl<'a> Notebook<'a> {
 impl Journal for Notebook<'_> {
     fn intent(&self, intent: &Intent<'_>) -> io::Result<usize> {
         let mut intents = self.intents.borrow_mut();
-        intents.push(Told {
+        intents.push(RecordedWrite {
             id: intent.instance.id.clone(),
             call: intent.call.clone(),
             at: self.clock.now(),

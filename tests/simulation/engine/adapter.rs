@@ -1,7 +1,6 @@
-//! The seam over the emulator without HTTP: the same questions, the same strictness, and the clock of the simulation.
+//! Reader and writer on the emulator without HTTP, with the clock of the simulation.
 //!
-//! Owns what an SDK and a network do in the real seam: paging, and the retries of reads. Does not wait: where one would wait
-//! for the service, the clock is moved.
+//! Owns the parts of an SDK and a network: paging, and retries of reads. Does not wait: it advances the clock.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,15 +14,15 @@ use portward::model::{Firewall, Instance, InstanceId, Key, PortState, Site, Sour
 use serde_json::{Value, json};
 
 use super::decode::{
-    instance, judged, missing, operation, operations, port_info, port_state, tags as tag_request,
-    text,
+    instance, missing, operation, operations, port_info, port_state, tags as tag_request, text,
+    to_error,
 };
 use super::time::Time;
 
-/// How often a read is tried where the service or the network fails, as in the real seam.
+/// How often a read is tried if the service or the network fails, like in `lightsail::aws`.
 const ATTEMPTS: u32 = 5;
 
-/// How often a read that is throttled is asked again; the pauses between bring more tokens than that needs.
+/// How often a throttled read is repeated; the pauses bring enough tokens.
 const THROTTLED: u32 = 50;
 
 /// The time that a call takes.
@@ -32,23 +31,23 @@ const CALL: Duration = Duration::from_millis(1);
 /// A pause in which every bucket gets at least one token.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// The service, and what was seen of it.
+/// The service, and the record of reads.
 pub(crate) struct Service {
     pub(crate) emulator: InProcess,
     pub(crate) time: Rc<Time>,
-    looks: RefCell<Vec<Look>>,
-    faces: RefCell<Vec<Look>>,
+    rule_reads: RefCell<Vec<RecordedRead>>,
+    identity_reads: RefCell<Vec<RecordedRead>>,
     calls: RefCell<BTreeMap<String, usize>>,
 }
 
-/// A read that was answered.
+/// A successful read.
 #[derive(Clone, Debug)]
-pub(crate) struct Look {
-    /// Whose.
+pub(crate) struct RecordedRead {
+    /// The instance.
     pub(crate) id: InstanceId,
-    /// How many records the journal of the emulator had right after it.
+    /// The length of the journal of the emulator after the read.
     pub(crate) at: usize,
-    /// The ARN that the instance had.
+    /// The ARN of the instance at that time.
     pub(crate) arn: Option<String>,
 }
 
@@ -57,41 +56,41 @@ impl Service {
         Self {
             emulator,
             time,
-            looks: RefCell::default(),
-            faces: RefCell::default(),
+            rule_reads: RefCell::default(),
+            identity_reads: RefCell::default(),
             calls: RefCell::default(),
         }
     }
 
-    /// Every read of rules that was answered so far.
-    pub(crate) fn looks(&self) -> Vec<Look> {
-        self.looks.borrow().clone()
+    /// All successful reads of rules so far.
+    pub(crate) fn rule_reads(&self) -> Vec<RecordedRead> {
+        self.rule_reads.borrow().clone()
     }
 
-    /// Every answer so far to which instance has a name.
-    pub(crate) fn faces(&self) -> Vec<Look> {
-        self.faces.borrow().clone()
+    /// All successful reads of the identity of an instance so far.
+    pub(crate) fn identity_reads(&self) -> Vec<RecordedRead> {
+        self.identity_reads.borrow().clone()
     }
 
-    /// How often anything was asked about an instance, or done to it.
+    /// The number of requests about an instance.
     pub(crate) fn calls(&self, id: &InstanceId) -> usize {
         let calls = self.calls.borrow();
         calls.get(&id.to_string()).copied().unwrap_or_default()
     }
 
-    fn look(&self, id: &InstanceId) -> Look {
+    fn look(&self, id: &InstanceId) -> RecordedRead {
         let emulator = self.emulator.emulator();
         let inventory = emulator.inventory();
         let mut entries = inventory.entries();
         let entry = entries.find(|(of, _)| of == id);
-        Look {
+        RecordedRead {
             id: id.clone(),
             at: emulator.journal().len(),
             arn: entry.map(|(_, entry)| entry.arn.clone()),
         }
     }
 
-    /// Lets time pass here and there.
+    /// Advances the clock.
     fn pass(&self, span: Duration) {
         self.time.pass(span);
         let ahead = self.time.now() - self.emulator.now();
@@ -115,7 +114,7 @@ impl Service {
         let late = self.emulator.now() - self.time.now();
         self.time.pass(late.try_into().unwrap_or_default());
         reply.map_err(|failure| {
-            let error = judged(action, target, failure);
+            let error = to_error(action, target, failure);
             if error.kind() == Kind::Throttled {
                 self.pass(PAUSE);
             }
@@ -213,7 +212,7 @@ impl Reader for Service {
         let body = json!({"instanceName": id.name});
         let reply = self.read(ACTION, &target, &id.region, &body)?;
         let instance = instance(ACTION, &target, &id.region, &reply["instance"])?;
-        self.faces.borrow_mut().push(self.look(id));
+        self.identity_reads.borrow_mut().push(self.look(id));
         Ok(instance)
     }
 
@@ -232,7 +231,7 @@ impl Reader for Service {
             })
         });
         let rules = rules.collect::<Result<_, _>>()?;
-        self.looks.borrow_mut().push(self.look(id));
+        self.rule_reads.borrow_mut().push(self.look(id));
         Ok(rules)
     }
 

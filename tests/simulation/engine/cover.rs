@@ -1,24 +1,24 @@
-//! Rows of values such that any two values of two quirks meet in at least one row.
+//! Pairwise coverage: rows of quirk values in which any two values of two quirks occur together.
 //!
-//! Owns the greedy choice of rows. Most that goes wrong between two features goes wrong for two values of them, so a few
-//! dozen rows stand for an astronomical number. Does not know what a quirk does.
+//! Owns the greedy choice of rows. Most interactions are between two values, so a few dozen rows replace an astronomical number. Does
+//! not know the meaning of a quirk.
 
 use std::collections::BTreeSet;
 
 use portward::emulator::{Quirk, Quirks};
 
-/// One value, as its place, for each quirk of the catalogue.
+/// The index of a value for each quirk of the catalogue.
 pub(crate) type Row = Vec<usize>;
 
-/// Two values that have to meet: quirk and value, twice.
+/// Two values that must occur together: quirk and value, twice.
 pub(crate) type Pair = ((usize, usize), (usize, usize));
 
-/// Rows that cover every pair; always the same ones.
+/// The rows that cover every pair; deterministic.
 pub(crate) fn rows() -> Vec<Row> {
     rows_of(&sizes())
 }
 
-/// How many values each quirk has.
+/// The number of values of each quirk.
 pub(crate) fn sizes() -> Vec<usize> {
     let quirks = Quirks::catalogue().iter();
     quirks.map(|quirk| quirk.values.len()).collect()
@@ -28,7 +28,7 @@ fn rows_of(sizes: &[usize]) -> Vec<Row> {
     let mut open = pairs(sizes);
     let mut rows = Vec::new();
     while let Some(&(first, second)) = open.first() {
-        // Every row begins with a pair that has not met, so each one brings the end nearer.
+        // Every row begins with a pair that is not covered, so the loop ends.
         let mut row: Vec<Option<usize>> = vec![None; sizes.len()];
         for (quirk, value) in [first, second] {
             row[quirk] = Some(value);
@@ -36,7 +36,7 @@ fn rows_of(sizes: &[usize]) -> Vec<Row> {
         for (quirk, size) in sizes.iter().enumerate() {
             if row[quirk].is_none() {
                 let met = |value: &usize| gain(&open, &row, (quirk, *value));
-                // Values take turns where it makes no difference.
+                // Ties are broken in turn.
                 let turn = (0..*size).map(|value| (value + rows.len()) % size);
                 row[quirk] = turn.max_by_key(met);
             }
@@ -65,7 +65,7 @@ pub(crate) fn pairs(sizes: &[usize]) -> BTreeSet<Pair> {
     pairs
 }
 
-/// How many pairs that have not met would meet if this value joined the row.
+/// The number of new pairs that this value would cover in the row.
 fn gain(open: &BTreeSet<Pair>, row: &[Option<usize>], (quirk, value): (usize, usize)) -> usize {
     let chosen = row.iter().enumerate();
     chosen
@@ -91,7 +91,7 @@ pub(crate) fn quirks(row: &[usize]) -> Quirks {
     quirks
 }
 
-/// A value by its place, as the catalogue spells it.
+/// The spelling of a value in the catalogue.
 pub(crate) fn setting(quirk: &Quirk, value: usize) -> String {
     format!("{}={}", quirk.name, quirk.values[value])
 }

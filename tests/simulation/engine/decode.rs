@@ -1,7 +1,7 @@
-//! What a client of the emulator without HTTP reads in its replies, and how it words its requests.
+//! Requests and responses of the emulator without HTTP, for clients in tests.
 //!
-//! **Owns** the strictness of the real seam: what is missing is an error, and a reply that did not come leaves the outcome
-//! open. The tests of the executor read this file too. **Does not** call anything.
+//! **Owns** the same strictness as `lightsail::aws`: a missing member is an error, and a missing response leaves the outcome unknown.
+//! The tests of the executor use this file too. **Does not** call anything.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use portward::model::{AddressType, Instance, InstanceId, InstanceState, Key, Por
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-/// A failure as the real seam judges it.
-pub(crate) fn judged(action: &'static str, target: &str, failure: Failure) -> Error {
+/// The error for a failure, like in `lightsail::aws`.
+pub(crate) fn to_error(action: &'static str, target: &str, failure: Failure) -> Error {
     let message = failure.to_string();
     match failure {
         Failure::Error {
@@ -42,7 +42,7 @@ pub(crate) fn judged(action: &'static str, target: &str, failure: Failure) -> Er
         Failure::Refused => {
             Error::new(Kind::Connection, action, target, message).with_outcome_unknown(false)
         }
-        // Whether it was applied is what a client cannot know.
+        // A client cannot know whether the request was processed.
         Failure::Lost { applied: _ } => Error::new(Kind::Connection, action, target, message),
         Failure::Never { applied: _ } => Error::new(Kind::Timeout, action, target, message),
     }
@@ -89,7 +89,7 @@ pub(crate) fn instance(
     })
 }
 
-/// An entry to the letter; `None` where a port is missing or a list holds what is no text.
+/// An unparsed entry; `None` if a port is missing or a list contains something else than texts.
 pub(crate) fn port_state(value: &Value) -> Option<PortState> {
     let entry: &Map<String, Value> = value.as_object()?;
     let port = |member: &str| i32::try_from(entry.get(member)?.as_i64()?).ok();
@@ -132,7 +132,7 @@ pub(crate) fn tags(id: &InstanceId, tags: &BTreeMap<String, String>) -> Value {
     json!({"resourceName": id.name, "tags": tags})
 }
 
-/// The operations in the reply to a change of tags.
+/// The operations in the response to a change of tags.
 pub(crate) fn operations(
     action: &'static str,
     target: &str,
@@ -168,7 +168,7 @@ pub(crate) fn operation(
         details: text(value, "operationDetails").unwrap_or_default(),
         status: match value["isTerminal"].as_bool() {
             Some(false) => OperationStatus::Pending,
-            // The emulator has no end without a name.
+            // The emulator always returns a status.
             Some(true) | None => named,
         },
         created_at: value["createdAt"].as_f64().and_then(moment),

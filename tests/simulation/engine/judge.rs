@@ -1,8 +1,7 @@
-//! What must hold of every run, whatever the service did.
+//! The invariants of every run, whatever the service does.
 //!
-//! Owns the invariants that need the whole run; those about single writes are in `writes`. Everything is judged by the
-//! emulator's journal and its own rules, never by what the run believed. Does not excuse anything that is not named
-//! here.
+//! Owns the invariants of whole runs; those of single writes are in `writes`. They are checked against the journal and the rules of
+//! the emulator, never against what the run knew. Does not allow any exception that is not stated here.
 
 mod writes;
 
@@ -16,47 +15,47 @@ use portward::plan::{InstancePlan, Outcome, Verdict};
 use portward::render::text;
 
 use super::SECRET;
-use super::act::Act;
-use super::adapter::Look;
+use super::act::RunRecord;
+use super::adapter::RecordedRead;
 use super::scene::{Scene, restrict};
 
-/// The name of what is broken, and what was found.
+/// The violated invariant, and the observation.
 pub(crate) type Broken = String;
 
-/// Every invariant of one run.
-pub(crate) fn act(scene: &Scene, act: &Act) -> Result<(), Broken> {
-    a_sound_plan(act)?;
+/// Checks all invariants of a run.
+pub(crate) fn act(scene: &Scene, act: &RunRecord) -> Result<(), Broken> {
+    plan_is_sound(act)?;
     reading_writes_nothing(act)?;
-    unreadable_is_never_in_sync(act)?;
+    unreadable_is_not_reported_in_sync(act)?;
     for plan in &act.plan.instances {
-        in_sync_is_in_sync(&Case { scene, act, plan })?;
+        in_sync_is_correct(&Case { scene, act, plan })?;
     }
     ends(scene, act)?;
-    no_secret(act)
+    output_contains_no_secret(act)
 }
 
-/// Those that how it was carried out can break.
-pub(crate) fn ends(scene: &Scene, act: &Act) -> Result<(), Broken> {
+/// Checks the invariants of outcomes.
+pub(crate) fn ends(scene: &Scene, act: &RunRecord) -> Result<(), Broken> {
     for plan in &act.plan.instances {
-        an_end_is_what_it_is_called(&Case { scene, act, plan })?;
+        outcome_is_correct(&Case { scene, act, plan })?;
     }
     writes(scene, act)?;
-    an_exit_code_means_what_it_says(scene, act)
+    exit_code_is_correct(scene, act)
 }
 
-/// Those that hold at every moment of it, so that they hold of a run which was cut off.
-pub(crate) fn writes(scene: &Scene, act: &Act) -> Result<(), Broken> {
+/// Checks the invariants that hold at any time, also of a run that was killed.
+pub(crate) fn writes(scene: &Scene, act: &RunRecord) -> Result<(), Broken> {
     for plan in &act.plan.instances {
         writes::all(&Case { scene, act, plan })?;
     }
     writes::only_where_planned(act)?;
-    writes::none_without_an_intent(act)
+    writes::every_write_has_an_intent(act)
 }
 
 /// One instance of a run.
 pub(crate) struct Case<'a> {
     pub(crate) scene: &'a Scene,
-    pub(crate) act: &'a Act,
+    pub(crate) act: &'a RunRecord,
     pub(crate) plan: &'a InstancePlan,
 }
 
@@ -79,36 +78,38 @@ impl Case<'_> {
             .map(|(place, write)| (place, &**write))
     }
 
-    /// The read that the plan was made from.
-    pub(crate) fn plan_look(&self) -> Option<&Look> {
+    /// The read that the plan is based on.
+    pub(crate) fn plan_read(&self) -> Option<&RecordedRead> {
         self.act
-            .plan_looks
+            .plan_reads
             .iter()
             .rfind(|look| look.id == *self.id())
     }
 
-    /// Where somebody else wrote after the rules were read for the plan.
+    /// The index of the first write of somebody else after the read of the plan.
     pub(crate) fn foreign(&self) -> Option<usize> {
         let begin = self.act.begin;
-        let from = self.plan_look().map_or(begin, |look| look.at.max(begin));
+        let from = self.plan_read().map_or(begin, |look| look.at.max(begin));
         self.records(from, self.act.journal.len())
             .find(|(_, write)| write.by == Author::SecondWriter)
             .map(|(place, _)| place)
     }
 
-    /// Whether it went away, or another one got its name.
+    /// Whether the instance was deleted or replaced.
     pub(crate) fn exchanged(&self) -> bool {
         let arn = Some(self.plan.instance.arn.as_str());
         let is = |inventory: &Inventory| {
             let found = inventory.entries().find(|(id, _)| id == self.id());
             found.is_some_and(|(_, entry)| Some(entry.arn.as_str()) == arn)
         };
-        let looks = self.act.plan_looks.iter().chain(&self.act.looks);
-        let mut looks = looks.filter(|look| look.id == *self.id());
-        !is(&self.act.first) || !is(&self.act.last) || looks.any(|look| look.arn.as_deref() != arn)
+        let rule_reads = self.act.plan_reads.iter().chain(&self.act.rule_reads);
+        let mut rule_reads = rule_reads.filter(|look| look.id == *self.id());
+        !is(&self.act.first)
+            || !is(&self.act.last)
+            || rule_reads.any(|look| look.arn.as_deref() != arn)
     }
 
-    /// The rules as they really were when the journal was this long.
+    /// The real rules when the journal had this length.
     pub(crate) fn state_at(&self, at: usize) -> LiveFirewall {
         let last = self.records(self.act.begin, at).last();
         match last {
@@ -117,8 +118,7 @@ impl Case<'_> {
         }
     }
 
-    /// What of these rules the instance can have at all: sources of a family that it lacks mean nothing where the service
-    /// may leave them out.
+    /// The part of these rules that the instance can have, without sources of missing families that the service may leave out.
     pub(crate) fn possible(&self, rules: &Firewall) -> Firewall {
         if self.scene.quirks.other_family == portward::emulator::OtherFamily::Keep {
             return rules.clone();
@@ -132,7 +132,7 @@ impl Case<'_> {
         rules.iter().map(one).collect()
     }
 
-    /// Whether reads tell the truth at once, so that what was read is what was.
+    /// Whether reads show the last write at once.
     pub(crate) fn reads_are_fresh(&self) -> bool {
         self.scene.quirks.reads == Reads::Fresh && self.scene.quirks.put == Steps::One
     }
@@ -145,7 +145,7 @@ impl Case<'_> {
         )
     }
 
-    /// What is wanted, without asking the planner.
+    /// Whether the state is the desired one, without using the planner.
     fn satisfied(&self, state: &LiveFirewall) -> bool {
         let Some(wanted) = self.act.desired.instances.get(self.id()) else {
             return false;
@@ -184,7 +184,7 @@ pub(crate) fn rules(inventory: &Inventory, id: &InstanceId) -> Option<Vec<PortSt
     found.and_then(|(_, entry)| entry.port_states.as_deref().map(<[PortState]>::to_vec))
 }
 
-fn a_sound_plan(act: &Act) -> Result<(), Broken> {
+fn plan_is_sound(act: &RunRecord) -> Result<(), Broken> {
     let defects = lint(&act.plan);
     let told: Vec<String> = defects.iter().map(ToString::to_string).collect();
     if told.is_empty() {
@@ -193,7 +193,7 @@ fn a_sound_plan(act: &Act) -> Result<(), Broken> {
     Err(format!("the plan lint is clean: {}", told.join("; ")))
 }
 
-fn reading_writes_nothing(act: &Act) -> Result<(), Broken> {
+fn reading_writes_nothing(act: &RunRecord) -> Result<(), Broken> {
     let mut journal = act.journal[act.begin..act.planned].iter();
     match journal.find(|write| write.by == Author::Client) {
         None => Ok(()),
@@ -201,10 +201,10 @@ fn reading_writes_nothing(act: &Act) -> Result<(), Broken> {
     }
 }
 
-/// What could not be read is named as unreadable and nothing is claimed of it.
-fn unreadable_is_never_in_sync(act: &Act) -> Result<(), Broken> {
+/// An instance that could not be read is reported as unreadable.
+fn unreadable_is_not_reported_in_sync(act: &RunRecord) -> Result<(), Broken> {
     for id in act.desired.instances.keys() {
-        let read = act.plan_looks.iter().any(|look| look.id == *id);
+        let read = act.plan_reads.iter().any(|look| look.id == *id);
         let planned = act
             .plan
             .instances
@@ -225,9 +225,9 @@ fn unreadable_is_never_in_sync(act: &Act) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Where the plan says that nothing is to be done, nothing was to be done when it was read.
-fn in_sync_is_in_sync(case: &Case<'_>) -> Result<(), Broken> {
-    let Some(look) = case.plan_look() else {
+/// If the plan says in sync, the rules were in sync when they were read.
+fn in_sync_is_correct(case: &Case<'_>) -> Result<(), Broken> {
+    let Some(look) = case.plan_read() else {
         return Ok(());
     };
     let quiet = case.reads_are_fresh() || case.records(case.act.begin, look.at).next().is_none();
@@ -244,9 +244,9 @@ fn in_sync_is_in_sync(case: &Case<'_>) -> Result<(), Broken> {
     Err(case.broken("in sync is in sync", format_args!("{:?}", state.firewall())))
 }
 
-/// Applied and already applied are true of the emulator's own rules, at the last read or, where nobody else wrote, in the
-/// end. Put back is as before, but for what somebody else did.
-fn an_end_is_what_it_is_called(case: &Case<'_>) -> Result<(), Broken> {
+/// `applied` and `already-applied` are true of the emulator's rules at the last read or, if nobody else wrote, in the end. `reverted`
+/// means as before, except for changes of others.
+fn outcome_is_correct(case: &Case<'_>) -> Result<(), Broken> {
     const NAME: &str = "an end is what it is called";
     let mut results = case.act.report.results.iter();
     let result = results.find(|result| result.id == *case.id());
@@ -288,8 +288,8 @@ fn an_end_is_what_it_is_called(case: &Case<'_>) -> Result<(), Broken> {
     if case.exchanged() {
         return Ok(());
     }
-    let looks = &case.act.looks;
-    let last = looks.iter().rfind(|look| look.id == *case.id());
+    let rule_reads = &case.act.rule_reads;
+    let last = rule_reads.iter().rfind(|look| look.id == *case.id());
     let at = match (case.foreign(), last) {
         (None, _) => case.act.journal.len(),
         (Some(_), Some(look)) if case.reads_are_fresh() => look.at,
@@ -300,7 +300,7 @@ fn an_end_is_what_it_is_called(case: &Case<'_>) -> Result<(), Broken> {
     let mut all = case.records(case.act.begin, case.act.journal.len());
     let others = all.any(|(_, write)| write.by == Author::SecondWriter);
     if others && matches!(result.outcome, Outcome::Reverted(_)) {
-        return nothing_of_ours_is_left(case, &state, at);
+        return revert_leaves_no_own_change(case, &state, at);
     }
     let doubts = state.uncertain().len() <= case.plan.before.uncertain().len();
     if case.means(&state, wanted) && (doubts || matches!(result.outcome, Outcome::Reverted(_))) {
@@ -313,8 +313,12 @@ fn an_end_is_what_it_is_called(case: &Case<'_>) -> Result<(), Broken> {
     ))
 }
 
-/// What the plan opened is closed and what it closed is open, unless somebody else opened or closed it.
-fn nothing_of_ours_is_left(case: &Case<'_>, state: &LiveFirewall, at: usize) -> Result<(), Broken> {
+/// The access that the plan opened is closed and vice versa, unless somebody else changed it.
+fn revert_leaves_no_own_change(
+    case: &Case<'_>,
+    state: &LiveFirewall,
+    at: usize,
+) -> Result<(), Broken> {
     let effective = |rules: &Firewall| Effective::of(&case.possible(rules), case.plan.family());
     let of = |entries: &[PortState]| effective(LiveFirewall::read(entries).firewall());
     let (before, after) = (
@@ -338,8 +342,8 @@ fn nothing_of_ours_is_left(case: &Case<'_>, state: &LiveFirewall, at: usize) -> 
     ))
 }
 
-/// 0 is in sync, and 4 is nothing written.
-fn an_exit_code_means_what_it_says(scene: &Scene, act: &Act) -> Result<(), Broken> {
+/// 0 means in sync, and 4 means nothing written.
+fn exit_code_is_correct(scene: &Scene, act: &RunRecord) -> Result<(), Broken> {
     const NAME: &str = "an exit code means what it says";
     match exit(act) {
         Exit::Done => {
@@ -372,14 +376,14 @@ fn an_exit_code_means_what_it_says(scene: &Scene, act: &Act) -> Result<(), Broke
     }
 }
 
-/// With which exit code the command would end.
-pub(crate) fn exit(act: &Act) -> Exit {
+/// The exit code of the command.
+pub(crate) fn exit(act: &RunRecord) -> Exit {
     let mut held = Exit::of_plan(&act.plan);
     held.extend(Exit::of_report(&act.report));
     Exit::first_of(&held)
 }
 
-fn no_secret(act: &Act) -> Result<(), Broken> {
+fn output_contains_no_secret(act: &RunRecord) -> Result<(), Broken> {
     let texts = [
         text::plan(&act.plan, text::Asked::Plan, 80),
         text::report(&act.report, &act.plan),

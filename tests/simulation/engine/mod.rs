@@ -1,12 +1,13 @@
-//! The simulation: one seed is one world, one run in which things go wrong, and a few more after it has calmed down.
+//! The simulation of one seed: a random scene, a run with faults, and a few more runs without faults.
 //!
-//! Owns what is run, which is what the command runs: list, read, plan, lint, apply, report, with a journal. Does not judge
-//! it, and to wait: all of it is on a clock of its own.
+//! Owns the sequence of steps, which is that of the command: list, read, plan, lint, apply, report, with a journal. Does not check the
+//! invariants, and does not wait: it has a clock of its own.
 
 mod act;
 mod adapter;
 mod cover;
 mod decode;
+mod details;
 #[cfg(test)]
 mod explore;
 mod judge;
@@ -16,7 +17,6 @@ mod scene;
 mod settle;
 mod tally;
 mod time;
-mod told;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -26,30 +26,28 @@ use portward::emulator::{Faults, InProcess, Options};
 use portward::model::InstanceId;
 use portward::plan::{Plan, Verdict};
 
-use act::Act;
+use act::RunRecord;
 use adapter::Service;
 use scene::Scene;
 pub(crate) use tally::Tally;
 use time::Time;
 
-/// What the emulator would sign with. It must not come up anywhere.
+/// The secret of the emulator, which must not appear in any output.
 const SECRET: &str = "the-secret-of-this-simulation";
 
-/// How often a fleet is planned and applied after the faults are gone. Where no operation ever ends, a run gets one call
-/// further.
+/// How often a fleet is planned and applied without faults. If operations never end, each run makes only one call.
 const ROUNDS: u32 = 8;
 
-/// The most questions while one thing is waited for: a minute of pauses that grow to five seconds, of which chance leaves at
-/// least half.
+/// The most reads during one wait: a minute of pauses that grow to five seconds and are at least half as long.
 const QUESTIONS: usize = 30;
 
-/// Something that must not be.
+/// A violated invariant.
 #[derive(Debug)]
 pub(crate) struct Violation {
     pub(crate) seed: u64,
-    /// The invariant and what was found.
+    /// The invariant and the observation.
     pub(crate) what: String,
-    /// The world, the plan, the report and the journal.
+    /// The scene, the plan, the report and the journal.
     pub(crate) details: String,
 }
 
@@ -67,7 +65,7 @@ impl std::fmt::Display for Violation {
     }
 }
 
-/// Plays these seeds on this thread, and tells of each as it is done.
+/// Runs these seeds on this thread, and reports each result.
 pub(crate) fn play_all(
     seeds: impl Iterator<Item = u64>,
     mut done: impl FnMut(Result<Tally, Violation>),
@@ -75,7 +73,7 @@ pub(crate) fn play_all(
     let rows = cover::rows();
     for seed in seeds {
         let time = Rc::new(Time::new());
-        // Chance shortens the pauses.
+        // Pauses have a random length.
         fastrand::seed(seed);
         done(time.run(play(seed, &time, &rows)));
     }
@@ -88,19 +86,19 @@ pub(crate) use leases::{
     Counts as LeaseCounts, kill_at_every_request, play as play_leases, stall_before_every_request,
 };
 
-/// Every two values of two quirks, and the rows in which they have to meet.
+/// All pairs of quirk values, and the rows that must cover them.
 #[cfg(test)]
 pub(crate) fn every_pair() -> (std::collections::BTreeSet<cover::Pair>, Vec<cover::Row>) {
     (cover::pairs(&cover::sizes()), cover::rows())
 }
 
-/// Plays one seed.
+/// Runs one seed.
 async fn play(seed: u64, time: &Rc<Time>, rows: &[cover::Row]) -> Result<Tally, Violation> {
     let scene = Scene::new(seed, rows);
     let mut tally = Tally::of(&scene);
     let mut service = service(&scene, &scene.inventory, &scene.faults, time);
     let settings = settings(&scene);
-    let acts = act::storm(&scene, &service, &settings).await;
+    let acts = act::run_with_faults(&scene, &service, &settings).await;
     for act in &acts {
         judge::act(&scene, act).map_err(|what| violation(seed, what, &scene, act))?;
         tally.add(act);
@@ -114,7 +112,7 @@ async fn play(seed: u64, time: &Rc<Time>, rows: &[cover::Row]) -> Result<Tally, 
     service = self::service(&scene, &inventory, &calm, time);
     let mut needed = None;
     for round in 1.. {
-        let act = act::calm(&scene, &service, &settings).await;
+        let act = act::run_without_faults(&scene, &service, &settings).await;
         let broken = |what| violation(seed, what, &scene, &act);
         judge::act(&scene, &act).map_err(broken)?;
         tally.add(&act);
@@ -130,7 +128,7 @@ async fn play(seed: u64, time: &Rc<Time>, rows: &[cover::Row]) -> Result<Tally, 
     Ok(tally)
 }
 
-/// How many calls each instance of a plan takes.
+/// The number of calls of each instance of a plan.
 fn calls(plan: &Plan) -> BTreeMap<InstanceId, usize> {
     let instances = plan.instances.iter();
     instances
@@ -138,10 +136,10 @@ fn calls(plan: &Plan) -> BTreeMap<InstanceId, usize> {
         .collect()
 }
 
-/// Once nothing goes wrong any more, an instance is as wanted after a bounded number of calls: something may have to be
-/// waited for before the first of its plan, after each, and after the one that repairs. Says how many the most were.
+/// Without faults, an instance reaches the desired state after a bounded number of requests: there may be a wait before the first
+/// call, after each call, and after the fallback. Returns the highest number.
 fn within_bounds(
-    act: &Act,
+    act: &RunRecord,
     needed: &BTreeMap<InstanceId, usize>,
     service: &Service,
 ) -> Result<usize, String> {
@@ -187,10 +185,10 @@ fn settings(scene: &Scene) -> Settings {
     }
 }
 
-fn violation(seed: u64, what: String, scene: &Scene, act: &Act) -> Violation {
+fn violation(seed: u64, what: String, scene: &Scene, act: &RunRecord) -> Violation {
     Violation {
         seed,
         what,
-        details: told::details(scene, act),
+        details: details::details(scene, act),
     }
 }

@@ -1,7 +1,7 @@
-//! A random world and what is wanted of it: instances, their rules, desired rules, quirks, faults.
+//! Scene: random instances, rules, desired rules, quirks and faults.
 //!
-//! Owns every choice, and each follows from the seed. The universe is small, so that rules overlap, nest and are halves of
-//! each other all the time. Does not know how any of it is carried out.
+//! Owns all random choices, which depend only on the seed. The universe is small, so that rules often overlap and nest. Does not know
+//! how a run is carried out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -53,26 +53,26 @@ const WRITES: [&str; 3] = [
     "PutInstancePublicPorts",
 ];
 
-/// Everything about one seed.
+/// The scene of a seed.
 #[expect(clippy::struct_excessive_bools, reason = "switches, each by itself")]
 #[derive(Clone, Debug)]
 pub(crate) struct Scene {
     pub(crate) regions: Vec<String>,
     pub(crate) inventory: Inventory,
-    /// What is wanted of those that are declared.
+    /// The desired state of the declared instances.
     pub(crate) wanted: BTreeMap<InstanceId, DesiredInstance>,
-    /// The value of each quirk, by its place.
+    /// The index of the value of each quirk.
     pub(crate) row: cover::Row,
     pub(crate) quirks: Quirks,
     pub(crate) faults: Faults,
     pub(crate) max_failures: Option<usize>,
-    /// How long after the run began what is wanted of an instance ends.
+    /// The time from the start of the run to the end of the desired state of an instance.
     pub(crate) ends: BTreeMap<InstanceId, Duration>,
-    /// The finished plan is carried out once more.
+    /// Whether the plan is carried out again.
     pub(crate) again: bool,
-    /// What is written is put back, because nobody confirms it.
+    /// Whether the writes are reverted, because nobody confirms them.
     pub(crate) denied: bool,
-    /// The receipt is a real file.
+    /// Whether the receipt is a real file.
     pub(crate) on_disk: bool,
     /// The run in which things go wrong is to mend spellings too.
     pub(crate) strict_spelling: bool,

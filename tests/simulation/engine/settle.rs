@@ -10,7 +10,7 @@ use portward::emulator::{
 use portward::model::{InstanceId, InstanceState, LiveFirewall, Mode};
 use portward::plan::{InstancePlan, Outcome, Verdict};
 
-use super::act::Act;
+use super::act::RunRecord;
 use super::judge::rules;
 use super::scene::Scene;
 
@@ -20,7 +20,7 @@ use super::scene::Scene;
 /// It was the last round and something is still to be done for no reason that holds, or a reason is not true.
 pub(crate) fn verdict(
     scene: &Scene,
-    act: &Act,
+    act: &RunRecord,
     last: bool,
 ) -> Result<Option<Vec<&'static str>>, String> {
     let mut excuses = Vec::new();
@@ -66,7 +66,7 @@ pub(crate) fn verdict(
 }
 
 /// Whether the rules that something is said to be open through are there, and lines say that it must go.
-fn is_open_elsewhere(act: &Act, plan: &InstancePlan) -> bool {
+fn is_open_elsewhere(act: &RunRecord, plan: &InstancePlan) -> bool {
     let there = rules(&act.first, &plan.instance.id).unwrap_or_default();
     let live = LiveFirewall::read(&there);
     let wanted = act.desired.instances.get(&plan.instance.id);
@@ -77,14 +77,14 @@ fn is_open_elsewhere(act: &Act, plan: &InstancePlan) -> bool {
     gone && open.all(|open| live.firewall().get(open.through).is_some())
 }
 
-fn is_unreadable(scene: &Scene, act: &Act, id: &InstanceId) -> bool {
+fn is_unreadable(scene: &Scene, act: &RunRecord, id: &InstanceId) -> bool {
     scene.quirks.port_states != PortStatesReply::Whole || rules(&act.first, id).is_none()
 }
 
 /// Why the planner refuses, if that is true.
 fn refusal(
     scene: &Scene,
-    act: &Act,
+    act: &RunRecord,
     plan: &InstancePlan,
     reason: &str,
 ) -> Result<&'static str, String> {
@@ -123,7 +123,7 @@ fn refusal(
 }
 
 /// Why an instance will not change, if that is true.
-fn stuck(scene: &Scene, act: &Act, plan: &InstancePlan) -> Option<&'static str> {
+fn stuck(scene: &Scene, act: &RunRecord, plan: &InstancePlan) -> Option<&'static str> {
     let mut results = act.report.results.iter();
     let result = results.find(|result| result.id == plan.instance.id)?;
     let Outcome::Failed(failure) = &result.outcome else {

@@ -8,7 +8,7 @@ use std::fmt;
 use portward::emulator::{Author, Quirks};
 use portward::plan::Verdict;
 
-use super::act::Act;
+use super::act::RunRecord;
 use super::cover::setting;
 use super::judge;
 use super::scene::Scene;
@@ -32,7 +32,7 @@ impl Tally {
     }
 
     /// What became of a run.
-    pub(crate) fn add(&mut self, act: &Act) {
+    pub(crate) fn add(&mut self, act: &RunRecord) {
         for result in &act.report.results {
             self.count("outcome", result.outcome.status().as_str());
         }
@@ -91,8 +91,8 @@ impl Tally {
         }
     }
 
-    /// What of these never happened.
-    pub(crate) fn never<'a>(&self, wanted: &[(&'static str, &'a str)]) -> Vec<&'a str> {
+    /// The wanted events that have not occurred.
+    pub(crate) fn missing<'a>(&self, wanted: &[(&'static str, &'a str)]) -> Vec<&'a str> {
         let missing = wanted
             .iter()
             .filter(|(group, name)| !self.counts.contains_key(&(*group, (*name).to_owned())));

@@ -34,7 +34,7 @@ fn scripted(action: Option<&'static str>, nth: u64, what: ScriptedEvent) -> Faul
 }
 
 #[test]
-fn the_rates_are_held_and_the_clock_is_the_callers() {
+fn rates_are_enforced_with_the_clock_of_the_caller() {
     for (quirk, status) in [("throttle-status=403", 403), ("throttle-status=400", 400)] {
         let mut options = Options {
             faults: Faults {
@@ -69,7 +69,7 @@ fn the_rates_are_held_and_the_clock_is_the_callers() {
 }
 
 #[test]
-fn each_trouble_does_what_it_says_once() {
+fn each_scripted_failure_occurs_once() {
     let lost = |applied| Some(Failure::Lost { applied });
     for (trouble, failure, applied) in [
         (Trouble::Refused, Some(Failure::Refused), false),
@@ -123,7 +123,7 @@ fn each_trouble_does_what_it_says_once() {
 
 /// What is scripted while the emulator runs: trouble for the next request, and changes that leave no trace.
 #[test]
-fn events_can_be_scripted_while_it_runs() {
+fn events_can_be_scripted_at_run_time() {
     let service = faulty(Faults::default());
     let id = InstanceId {
         account: None,
@@ -164,7 +164,7 @@ fn events_can_be_scripted_while_it_runs() {
 }
 
 #[test]
-fn chances_are_repeatable_and_apart_by_instance() {
+fn random_faults_are_repeatable_by_instance() {
     let faults = Faults {
         seed: 11,
         server_errors: 200,
@@ -203,7 +203,7 @@ fn chances_are_repeatable_and_apart_by_instance() {
 }
 
 #[test]
-fn connections_are_refused_by_chance() {
+fn connections_are_refused_at_random() {
     let service = faulty(Faults {
         refused: 300,
         ..Faults::default()
@@ -228,7 +228,7 @@ fn credentials_expire_and_actions_are_denied() {
 }
 
 #[test]
-fn a_second_writer_leaves_traces_of_its_own() {
+fn second_writer_creates_operations() {
     let theirs: Vec<PortState> =
         serde_json::from_value(json!([rule(443, "10.0.0.0/8")])).expect("rules");
     let service = faulty(scripted(
@@ -269,7 +269,7 @@ fn a_second_writer_leaves_traces_of_its_own() {
 }
 
 #[test]
-fn a_random_second_writer_does_all_kinds_of_things() {
+fn random_second_writer_makes_all_kinds_of_changes() {
     let service = faulty(Faults {
         second_writer: 1000,
         ..Faults::default()
@@ -332,7 +332,7 @@ proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
     /// Whatever is chosen and whatever goes wrong: the journal tells the whole story of each instance.
     #[test]
-    fn the_journal_is_a_whole_chain(seed: u64, picks: u64) {
+    fn journal_records_are_consistent(seed: u64, picks: u64) {
         let mut options = Options {
             faults: Faults { deleted: 5, replaced: 20, ..Faults::seeded(seed) },
             ..Options::default()

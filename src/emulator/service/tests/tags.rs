@@ -52,7 +52,7 @@ fn tags(pairs: &[(&str, &str)]) -> Tags {
 }
 
 #[test]
-fn a_tag_is_read_at_once_in_both_reads_and_leaves_an_operation() {
+fn tag_is_visible_at_once_with_an_operation() {
     let service = with(&[]);
     let reply = tag(&service, "portward:grant:1", "v1 22/tcp").expect("accepted");
     let operation = &reply["operations"][0];
@@ -95,7 +95,7 @@ fn a_tag_is_read_at_once_in_both_reads_and_leaves_an_operation() {
 }
 
 #[test]
-fn what_the_documents_do_not_allow_is_refused_and_changes_nothing() {
+fn undocumented_tags_are_refused_without_effect() {
     let service = with(&[]);
     tag(&service, "role", "web").expect("accepted");
     let long = |count: usize| "x".repeat(count);
@@ -144,7 +144,7 @@ fn what_the_documents_do_not_allow_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn the_limit_of_tags_bars_growth() {
+fn tag_limit_refuses_growth() {
     for (quirks, limit, expected) in [
         (&[][..], 50, "InvalidInputException"),
         (&["tag-limit=5"], 5, "InvalidInputException"),
@@ -167,7 +167,7 @@ fn the_limit_of_tags_bars_growth() {
 }
 
 #[test]
-fn a_key_that_is_there_and_one_that_is_not() {
+fn tag_quirks_for_existing_and_missing_keys() {
     for (quirk, outcome, value) in [
         ("tag-existing=overwrite", None, "new"),
         ("tag-existing=keep", None, "old"),
@@ -244,7 +244,7 @@ fn reads_may_be_late_and_operations_missing() {
 }
 
 #[test]
-fn an_arn_beside_the_name() {
+fn resource_arn_quirk_is_applied() {
     let own = stored_arn(&with(&[]));
     let other = own.replace("web-1", "web-2");
     for (quirk, arn, outcome) in [
@@ -301,7 +301,7 @@ fn scripted(action: &'static str, what: ScriptedEvent) -> InProcess {
 }
 
 #[test]
-fn every_trouble_can_meet_a_change_of_tags() {
+fn every_failure_can_occur_for_tag_changes() {
     for (trouble, applied) in [
         (Trouble::Refused, false),
         (Trouble::LostRequest, false),
@@ -347,7 +347,7 @@ fn every_trouble_can_meet_a_change_of_tags() {
 }
 
 #[test]
-fn who_may_change_rules_may_be_denied_tags_and_the_other_way_round() {
+fn permissions_for_rules_and_tags_are_separate() {
     let denied = |actions: &[&str]| {
         let faults = Faults {
             denied: actions.iter().map(ToString::to_string).collect(),

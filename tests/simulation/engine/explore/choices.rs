@@ -1,6 +1,6 @@
-//! Every sequence of choices, one after the other: depth first, from the start each time.
+//! Depth-first enumeration of all sequences of choices, each run from the start.
 //!
-//! **Owns** which choice comes next, and which states were seen. **Does not** know what is chosen.
+//! **Owns** the next choice and the set of visited states. **Does not** know what is chosen.
 
 use std::collections::HashSet;
 

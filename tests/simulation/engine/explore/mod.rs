@@ -1,8 +1,8 @@
-//! The executor under every schedule: one instance, two keys, two sources, and everything that may come between two requests.
+//! Exploration of the executor under every schedule: one instance, two keys, two sources, and all events between two requests.
 //!
-//! **Owns** the cases and what a schedule is: a run, whether it is confirmed, and the run after one that was killed. It runs
-//! the executor itself, not a model of it: every request is a point at which the search branches, and every branch is run
-//! from the start. **Does not** judge, but for liveness: the invariants are those of the simulation.
+//! **Owns** the cases and the schedules: a run, whether it is confirmed, and the run after a killed one. It runs the real executor: the
+//! search branches at every request, and every branch is run from the start. **Does not** check invariants except liveness; the others
+//! are those of the simulation.
 
 mod choices;
 mod world;
@@ -23,11 +23,11 @@ use portward::model::{
 };
 use portward::plan::{self, Call, Outcome, Plan, Verdict};
 
-use super::act::{Act, Notebook};
-use super::adapter::Look;
+use super::act::{Notebook, RunRecord};
+use super::adapter::RecordedRead;
 use super::scene::Scene;
-use super::{judge, told};
-use world::{Budget, END, Semantics, World, instance};
+use super::{details, judge};
+use world::{Budget, END, Semantics, ServiceModel, instance};
 
 /// The keys, and the sources.
 const PORTS: [i32; 2] = [22, 80];
@@ -286,7 +286,7 @@ impl<'a> Reading<'a> {
         let mut left = BTreeSet::new();
         loop {
             fastrand::seed(0);
-            let world = World::new(
+            let world = ServiceModel::new(
                 &self.case.before,
                 self.semantics,
                 self.budget,
@@ -315,7 +315,7 @@ impl<'a> Reading<'a> {
     /// that there were at any moment.
     fn schedule(
         &self,
-        world: &World<'_>,
+        world: &ServiceModel<'_>,
         explored: &mut Explored,
     ) -> Result<Vec<Firewall>, String> {
         let mut ended = false;
@@ -325,12 +325,12 @@ impl<'a> Reading<'a> {
             if world.is_known() {
                 return Ok(Vec::new());
             }
-            let judged = if whole {
+            let checked = if whole {
                 judge::ends(&self.scene, &act)
             } else {
                 judge::writes(&self.scene, &act)
             };
-            judged.map_err(|what| format!("{what}\n{}", told::details(&self.scene, &act)))?;
+            checked.map_err(|what| format!("{what}\n{}", details::details(&self.scene, &act)))?;
             let results = act.report.results.iter();
             for result in results {
                 let status = result.outcome.status();
@@ -349,14 +349,14 @@ impl<'a> Reading<'a> {
     }
 
     /// Plans, applies and asks whether to keep it, unless it is killed before; says whether it came to its end.
-    fn run(&self, world: &World<'_>) -> (Act, bool) {
+    fn run(&self, world: &ServiceModel<'_>) -> (RunRecord, bool) {
         let (begin, looked, recognised) = (
             world.journal().len(),
-            world.looks().len(),
-            world.faces().len(),
+            world.rule_reads().len(),
+            world.identity_reads().len(),
         );
         let (first, listed) = (world.inventory(), world.listed());
-        let plan_look = Look {
+        let plan_read = RecordedRead {
             id: listed.id.clone(),
             at: begin,
             arn: Some(listed.arn.clone()),
@@ -401,7 +401,7 @@ impl<'a> Reading<'a> {
         let report = clock.run_while(work, || world.goes_on());
         let whole = report.is_some();
         let intents = notebook.intents.take();
-        let act = Act {
+        let act = RunRecord {
             desired: self.case.desired.clone(),
             live,
             report: report.unwrap_or_default(),
@@ -414,9 +414,9 @@ impl<'a> Reading<'a> {
             begin,
             planned: begin,
             applied: applied.get().unwrap_or(world.journal().len()),
-            plan_looks: vec![plan_look],
-            looks: world.looks().split_off(looked),
-            faces: world.faces().split_off(recognised),
+            plan_reads: vec![plan_read],
+            rule_reads: world.rule_reads().split_off(looked),
+            identity_reads: world.identity_reads().split_off(recognised),
             ends: [(listed.id, ends)].into(),
             bound: bound.get().unwrap_or(intents.len()),
             intents,
@@ -428,15 +428,15 @@ impl<'a> Reading<'a> {
     /// Once nothing happens any more, the next run gets there. Says how many requests it took.
     fn settles(&self, rules: &Firewall) -> Result<usize, String> {
         let choices = RefCell::default();
-        let world = World::new(rules, self.semantics, NOTHING, &[], &choices);
-        for looks in 1..=2 {
+        let world = ServiceModel::new(rules, self.semantics, NOTHING, &[], &choices);
+        for rule_reads in 1..=2 {
             let (_, plan) = self.case.plan(world.listed(), &world.rules());
             match plan.instances[0].verdict {
                 Verdict::InSync
                 | Verdict::Incomplete
                 | Verdict::StillOpen
                 | Verdict::Refused { .. } => {
-                    let requests = world.requests() + looks;
+                    let requests = world.requests() + rule_reads;
                     if requests <= REQUESTS {
                         return Ok(requests);
                     }

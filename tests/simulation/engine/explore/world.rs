@@ -1,8 +1,7 @@
-//! A service of one instance and everybody who may come between: at every request of the run there is a choice of what
-//! happens before it and of what becomes of it.
+//! A model of the service with one instance: before every request there is a choice of an event and of the result of the request.
 //!
-//! **Owns** the rules, the operations and the journal of the service, and what can happen. **Does not** choose, and does not
-//! judge.
+//! **Owns** the rules, operations and journal of the service, and the possible events. **Does not** choose, and does not check
+//! invariants.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +19,7 @@ use portward::model::{
 };
 use portward::plan::Call;
 
-use super::super::adapter::Look;
+use super::super::adapter::RecordedRead;
 use super::super::time::Time;
 use super::choices::Choices;
 
@@ -86,7 +85,7 @@ enum ReplyOutcome {
 }
 
 /// The service.
-pub(super) struct World<'a> {
+pub(super) struct ServiceModel<'a> {
     pub(super) time: Time,
     pub(super) stop: Stop,
     semantics: Semantics,
@@ -106,8 +105,8 @@ struct State {
     rules: Firewall,
     operations: Vec<(Author, Operation)>,
     journal: Vec<Arc<Write>>,
-    looks: Vec<Look>,
-    faces: Vec<Look>,
+    rule_reads: Vec<RecordedRead>,
+    identity_reads: Vec<RecordedRead>,
     requests: usize,
     /// Whether the last request was a write of ours.
     wrote: bool,
@@ -132,7 +131,7 @@ pub(super) fn instance() -> Instance {
     }
 }
 
-impl<'a> World<'a> {
+impl<'a> ServiceModel<'a> {
     pub(super) fn new(
         rules: &Firewall,
         semantics: Semantics,
@@ -154,8 +153,8 @@ impl<'a> World<'a> {
                 rules: rules.clone(),
                 operations: Vec::new(),
                 journal: Vec::new(),
-                looks: Vec::new(),
-                faces: Vec::new(),
+                rule_reads: Vec::new(),
+                identity_reads: Vec::new(),
                 requests: 0,
                 wrote: false,
                 left: budget,
@@ -189,12 +188,12 @@ impl<'a> World<'a> {
         self.state.borrow().journal.clone()
     }
 
-    pub(super) fn looks(&self) -> Vec<Look> {
-        self.state.borrow().looks.clone()
+    pub(super) fn rule_reads(&self) -> Vec<RecordedRead> {
+        self.state.borrow().rule_reads.clone()
     }
 
-    pub(super) fn faces(&self) -> Vec<Look> {
-        self.state.borrow().faces.clone()
+    pub(super) fn identity_reads(&self) -> Vec<RecordedRead> {
+        self.state.borrow().identity_reads.clone()
     }
 
     pub(super) fn requests(&self) -> usize {
@@ -430,8 +429,8 @@ impl<'a> World<'a> {
         }
     }
 
-    fn look(state: &State) -> Look {
-        Look {
+    fn look(state: &State) -> RecordedRead {
+        RecordedRead {
             id: state.instance.id.clone(),
             at: state.journal.len(),
             arn: Some(state.instance.arn.clone()),
@@ -461,7 +460,7 @@ fn not_asked(action: &'static str, id: &InstanceId) -> Error {
     Error::new(Kind::InvalidInput, action, id.to_string(), message)
 }
 
-impl Reader for World<'_> {
+impl Reader for ServiceModel<'_> {
     async fn instances(&self, _: &Site) -> Result<Vec<Instance>, Error> {
         Ok(vec![self.listed()])
     }
@@ -471,7 +470,7 @@ impl Reader for World<'_> {
         let mut state = self.state.borrow_mut();
         let look = Self::look(&state);
         state.saw(&("instance", &look.arn));
-        state.faces.push(look);
+        state.identity_reads.push(look);
         Ok(state.instance.clone())
     }
 
@@ -480,7 +479,7 @@ impl Reader for World<'_> {
         let mut state = self.state.borrow_mut();
         let (look, rules) = (Self::look(&state), state.rules.clone());
         state.saw(&("rules", &rules));
-        state.looks.push(look);
+        state.rule_reads.push(look);
         Ok(entries(&rules))
     }
 
@@ -504,7 +503,7 @@ impl Reader for World<'_> {
     }
 }
 
-impl Writer for World<'_> {
+impl Writer for ServiceModel<'_> {
     async fn open(&self, _: &InstanceId, key: Key, sources: &Sources) -> Result<Operation, Error> {
         let sources = sources.clone();
         self.sent(&Call::Open { key, sources }).await

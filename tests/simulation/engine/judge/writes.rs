@@ -1,6 +1,6 @@
-//! What must hold of every single write that the emulator accepted.
+//! The invariants of every single write that the emulator accepted.
 //!
-//! Does not look at reports: here only the journal counts, and what was allowed.
+//! Owns the comparison of the journal with the plan. Does not use reports.
 
 use portward::apply::Settings;
 use portward::emulator::{Author, Steps, Write};
@@ -8,35 +8,35 @@ use portward::exposure::Effective;
 use portward::model::{Key, LiveFirewall, Mode, PortState, Sources, Strategy};
 use portward::plan::{Call, Outcome};
 
-use super::super::act::Act;
-use super::super::adapter::Look;
+use super::super::act::RunRecord;
+use super::super::adapter::RecordedRead;
 use super::{Broken, Case};
 
-/// The most that one call may be sent: how often it may have been lost without effect.
+/// The most times that a call may be sent.
 fn attempts() -> usize {
     usize::try_from(Settings::default().attempts).unwrap_or(usize::MAX)
 }
 
 /// The invariants about one instance.
 pub(super) fn all(case: &Case<'_>) -> Result<(), Broken> {
-    corridor(case)?;
-    only_the_one_that_was_planned_for(case)?;
-    others_are_left_alone(case)?;
-    a_bounded_number(case)?;
-    nothing_after_its_end(case)?;
-    what_was_noticed_is_not_overwritten(case)?;
-    what_a_call_took_with_it_is_named(case)
+    intermediate_states_are_within_bounds(case)?;
+    writes_reach_only_the_planned_instance(case)?;
+    unmanaged_rules_are_kept(case)?;
+    number_of_writes_is_bounded(case)?;
+    no_write_after_expiry(case)?;
+    detected_foreign_writes_are_not_overwritten(case)?;
+    lost_foreign_changes_are_reported(case)
 }
 
-/// Every write of this run on this instance.
+/// The writes of this run on this instance.
 fn ours<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (usize, &'a Write)> {
     case.records(case.act.planned, case.act.journal.len())
         .filter(|(_, write)| write.by == Author::Client)
 }
 
-/// What is allowed before and after stays allowed, and what neither allows is never allowed. Another writer changes what
-/// is before, and a service that puts in two steps has moments of its own.
-fn corridor(case: &Case<'_>) -> Result<(), Broken> {
+/// Access that is allowed before and after stays allowed, and access that neither allows is never allowed. Another writer changes the
+/// state before, and a service with a two-step Put has intermediate states of its own.
+fn intermediate_states_are_within_bounds(case: &Case<'_>) -> Result<(), Broken> {
     if case.scene.quirks.put == Steps::Two {
         return Ok(());
     }
@@ -75,13 +75,13 @@ fn corridor(case: &Case<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// A write reaches another instance of the same name only where it got the name after the last answer to which one has it,
-/// and there is such an answer before every write.
-fn only_the_one_that_was_planned_for(case: &Case<'_>) -> Result<(), Broken> {
+/// A write reaches another instance of the same name only if that got the name after the last check of the identity, which precedes
+/// every write.
+fn writes_reach_only_the_planned_instance(case: &Case<'_>) -> Result<(), Broken> {
     let arn = &case.plan.instance.arn;
     for (place, write) in ours(case).filter(|(_, write)| write.step == 1) {
-        let mut faces = case.act.faces.iter();
-        let last = faces.rfind(|look| look.id == *case.id() && look.at <= place);
+        let mut identity_reads = case.act.identity_reads.iter();
+        let last = identity_reads.rfind(|look| look.id == *case.id() && look.at <= place);
         if last.is_none_or(|look| look.arn.as_ref() != Some(arn)) {
             return Err(case.broken(
                 "only the instance that was planned for",
@@ -92,8 +92,8 @@ fn only_the_one_that_was_planned_for(case: &Case<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// What was only wanted until then is not begun afterwards.
-fn nothing_after_its_end(case: &Case<'_>) -> Result<(), Broken> {
+/// No write is started after the end of its rule.
+fn no_write_after_expiry(case: &Case<'_>) -> Result<(), Broken> {
     let Some(end) = case.act.ends.get(case.id()) else {
         return Ok(());
     };
@@ -107,8 +107,8 @@ fn nothing_after_its_end(case: &Case<'_>) -> Result<(), Broken> {
     }
 }
 
-/// Without consent, additive writes neither change another key nor take a source that is not declared to go.
-fn others_are_left_alone(case: &Case<'_>) -> Result<(), Broken> {
+/// Without consent, writes in additive mode change no other key and remove no source that is not declared absent.
+fn unmanaged_rules_are_kept(case: &Case<'_>) -> Result<(), Broken> {
     const NAME: &str = "rules that are not ours are left alone";
     let Some(wanted) = case.act.desired.instances.get(case.id()) else {
         return Err(case.broken(NAME, "it is not in the configuration"));
@@ -165,8 +165,8 @@ fn others_are_left_alone(case: &Case<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Each call, and the one fallback, is sent as often as it may be lost, and no more.
-fn a_bounded_number(case: &Case<'_>) -> Result<(), Broken> {
+/// Each call and the fallback are sent at most as often as they may be lost.
+fn number_of_writes_is_bounded(case: &Case<'_>) -> Result<(), Broken> {
     const NAME: &str = "a bounded number of writes";
     let told = case.act.intents.iter().filter(|told| told.id == *case.id());
     let told: Vec<&Call> = told.map(|told| &told.call).collect();
@@ -211,9 +211,9 @@ fn is_put(call: &Call) -> bool {
     matches!(call, Call::Put { .. })
 }
 
-/// After a read that showed somebody else's write, nothing of ours follows. What fits a call of ours that was never
-/// answered may have been ours.
-fn what_was_noticed_is_not_overwritten(case: &Case<'_>) -> Result<(), Broken> {
+/// After a read that shows a foreign write, the run does not write. A write that matches an unanswered call of the run does not
+/// count as foreign.
+fn detected_foreign_writes_are_not_overwritten(case: &Case<'_>) -> Result<(), Broken> {
     let Some(foreign) = case.foreign() else {
         return Ok(());
     };
@@ -227,10 +227,10 @@ fn what_was_noticed_is_not_overwritten(case: &Case<'_>) -> Result<(), Broken> {
         return Ok(());
     }
     // It may have been undone before anybody looked: then the rules are as planned.
-    let shows = |look: &&Look| {
+    let shows = |look: &&RecordedRead| {
         look.id == *case.id() && look.at > foreign && case.state_at(look.at) != case.plan.before
     };
-    let Some(noticed) = case.act.looks.iter().find(shows) else {
+    let Some(noticed) = case.act.rule_reads.iter().find(shows) else {
         return Ok(());
     };
     match ours(case).find(|(place, _)| *place >= noticed.at) {
@@ -245,7 +245,7 @@ fn what_was_noticed_is_not_overwritten(case: &Case<'_>) -> Result<(), Broken> {
 /// What somebody writes between our last read and an Open or a Close may go with it, if Open replaces or Close removes the
 /// key. The rules are as planned then, and it must be said all the same that somebody else was at work, or that nobody
 /// knows.
-fn what_a_call_took_with_it_is_named(case: &Case<'_>) -> Result<(), Broken> {
+fn lost_foreign_changes_are_reported(case: &Case<'_>) -> Result<(), Broken> {
     let mut results = case.act.report.results.iter();
     let result = results.find(|result| result.id == *case.id());
     let unknown = |note: &String| note.contains("is not known");
@@ -263,8 +263,8 @@ fn what_a_call_took_with_it_is_named(case: &Case<'_>) -> Result<(), Broken> {
     let Some((written, _)) = ours(case).next() else {
         return Ok(());
     };
-    let mut looks = case.act.looks.iter();
-    let Some(read) = looks.rfind(|look| look.id == *case.id() && look.at <= written) else {
+    let mut rule_reads = case.act.rule_reads.iter();
+    let Some(read) = rule_reads.rfind(|look| look.id == *case.id() && look.at <= written) else {
         return Ok(());
     };
     let mut between = case.records(read.at, written);
@@ -277,9 +277,8 @@ fn what_a_call_took_with_it_is_named(case: &Case<'_>) -> Result<(), Broken> {
     }
 }
 
-/// Nothing is written to an instance that has no calls in the plan, which every one is that is undeclared, observed, in
-/// sync, refused or unreadable.
-pub(super) fn only_where_planned(act: &Act) -> Result<(), Broken> {
+/// There is no write to an instance without calls in the plan: undeclared, observed, in sync, refused or unreadable.
+pub(super) fn only_where_planned(act: &RunRecord) -> Result<(), Broken> {
     let written = act.journal[act.planned..]
         .iter()
         .filter(|write| write.by == Author::Client);
@@ -294,8 +293,8 @@ pub(super) fn only_where_planned(act: &Act) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Every write was told to the journal of the run before it was sent, and a real receipt has all of them.
-pub(super) fn none_without_an_intent(act: &Act) -> Result<(), Broken> {
+/// Every write was recorded in the journal of the run before it was sent, and a real receipt has all of them.
+pub(super) fn every_write_has_an_intent(act: &RunRecord) -> Result<(), Broken> {
     const NAME: &str = "no write without an intent";
     let mut told = act.intents.iter();
     let accepted = act.journal[act.planned..]

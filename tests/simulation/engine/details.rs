@@ -1,16 +1,16 @@
-//! A run in words, for whoever looks into a broken one.
+//! A description of a run with a violation, for debugging.
 //!
-//! It need not be short.
+//! Owns the text, which may be long. Does not check anything.
 
 use std::fmt::Write as _;
 
 use portward::render::text;
 
-use super::act::Act;
+use super::act::RunRecord;
 use super::scene::Scene;
 
-/// The world, the plan, the report and the journal.
-pub(crate) fn details(scene: &Scene, act: &Act) -> String {
+/// The scene, the plan, the report and the journal.
+pub(crate) fn details(scene: &Scene, act: &RunRecord) -> String {
     let mut told = String::new();
     let _ = writeln!(told, "quirks: {}", scene.quirks.changed().join(" "));
     let _ = writeln!(told, "faults: {:?}", scene.faults);
@@ -37,7 +37,7 @@ pub(crate) fn details(scene: &Scene, act: &Act) -> String {
     for (place, write) in act.journal.iter().enumerate().skip(act.begin) {
         let _ = writeln!(told, "{place}: {write:?}");
     }
-    for look in act.plan_looks.iter().chain(&act.looks) {
+    for look in act.plan_reads.iter().chain(&act.rule_reads) {
         let _ = writeln!(told, "look: {look:?}");
     }
     told
