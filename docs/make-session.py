@@ -118,7 +118,7 @@ def run(portward, folder, line, code):
         sys.exit(f"`{line}` ended with {done.returncode} and not with {code}:\n{done.stdout}{done.stderr}")
     said = done.stdout + done.stderr
     said = re.sub(r"receipts/\d{8}T\d{6}Z-\d+\.jsonl", "receipts/20310401T091500Z-4711.jsonl", said)
-    said = re.sub(r" at \d{4}-\d\d-\d\d \d\d:\d\d UTC", " at 2031-04-01 09:15 UTC", said)
+    said = re.sub(r" at \d{4}-\d\d-\d\d \d\d:\d\d(\s+)UTC", r" at 2031-04-01 09:15\1UTC", said)
     return said.splitlines() + ([f"exit code {code}"] if asked else [])
 
 
