@@ -156,7 +156,6 @@ pub enum Error {
 
 impl Inventory {
     /// An inventory of these regions.
-    #[must_use]
     pub fn new(regions: BTreeMap<String, Vec<Entry>>) -> Self {
         Self {
             format: FORMAT.to_owned(),
@@ -208,7 +207,6 @@ impl Inventory {
     ///
     /// # Panics
     /// Never: the shape has no map with keys that are not strings.
-    #[must_use]
     pub fn to_json(&self) -> String {
         let mut text =
             serde_json::to_string_pretty(self).expect("strings and numbers are always JSON");
@@ -217,7 +215,6 @@ impl Inventory {
     }
 
     /// The accounts of the instances, by the ids in those of their ARNs that have one.
-    #[must_use]
     pub fn accounts(&self) -> BTreeSet<&str> {
         let entries = self.regions.values().flatten();
         let accounts = entries.map(Entry::account);
@@ -226,7 +223,6 @@ impl Inventory {
 
     /// Every instance under the name that somebody gives its account: `names` leads from ids to names. Instances of other
     /// accounts keep theirs to themselves, unless another one of the same name could be taken for them.
-    #[must_use]
     pub fn named(&self, names: &BTreeMap<&str, &str>) -> Vec<(InstanceId, &Entry)> {
         let mut seen = BTreeSet::new();
         let repeats = self.entries().any(|(id, _)| !seen.insert(id));
@@ -263,13 +259,11 @@ pub(crate) fn account(arn: &str) -> &str {
 
 impl Entry {
     /// The account in the ARN; empty where there is none.
-    #[must_use]
     pub fn account(&self) -> &str {
         account(&self.arn)
     }
 
     /// The instance without its rules.
-    #[must_use]
     pub fn instance(&self, region: &str) -> Instance {
         Instance {
             id: InstanceId {

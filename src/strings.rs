@@ -17,7 +17,6 @@ pub(crate) fn plural(n: usize, one: &str) -> String {
 }
 
 /// `1 call`, `2 calls`.
-#[must_use]
 pub fn count(n: usize, one: &str) -> String {
     format!("{n} {}", plural(n, one))
 }

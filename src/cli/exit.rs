@@ -52,7 +52,6 @@ impl Exit {
     ];
 
     /// The number.
-    #[must_use]
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -71,7 +70,6 @@ impl Exit {
     }
 
     /// The one with this number.
-    #[must_use]
     pub fn of_code(code: u8) -> Option<Self> {
         Self::PRECEDENCE
             .into_iter()
@@ -79,7 +77,6 @@ impl Exit {
     }
 
     /// The one of these that wins; `Done` where there is none.
-    #[must_use]
     pub fn first_of(held: &[Self]) -> Self {
         Self::PRECEDENCE
             .into_iter()
@@ -88,7 +85,6 @@ impl Exit {
     }
 
     /// What holds of a plan, before anything is written. Differences are told apart by the verb.
-    #[must_use]
     pub fn of_plan(plan: &Plan) -> Vec<Self> {
         let mut held = Vec::new();
         if !plan.missing.is_empty() {
@@ -114,7 +110,6 @@ impl Exit {
     }
 
     /// What holds of a run that wrote, or tried to.
-    #[must_use]
     pub fn of_report(report: &Report) -> Vec<Self> {
         // What was put back is as if it had not been written.
         let stays = |result: &InstanceResult| {

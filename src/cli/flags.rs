@@ -21,8 +21,8 @@ struct Variable {
     flag: &'static str,
     /// What it does, as the end of a sentence.
     effect: &'static str,
-    /// Whether a run that ignores it could write where it was to keep away from.
-    keeps_away: bool,
+    /// Whether a run that ignored it could write to instances that it excludes.
+    limits_writes: bool,
 }
 
 impl Variable {
@@ -31,7 +31,7 @@ impl Variable {
             name,
             flag,
             effect,
-            keeps_away: true,
+            limits_writes: true,
         }
     }
 }
@@ -40,7 +40,7 @@ const NARROWS: &str = "narrows this run";
 
 const VARIABLES: [Variable; 8] = [
     Variable {
-        keeps_away: false,
+        limits_writes: false,
         ..Variable::new("PORTWARD_AS_OF", "as_of", "sets the day of this run")
     },
     Variable::new(
@@ -261,7 +261,7 @@ fn variables(
             name,
             flag,
             effect,
-            keeps_away,
+            limits_writes,
         } = variable;
         let Some(value) = value(name) else { continue };
         let shown = format!("{name}={}", value.to_string_lossy());
@@ -273,7 +273,7 @@ fn variables(
                 };
                 notes.push(format!("{shown} {effect}"));
             }
-        } else if keeps_away && WRITES.contains(&verb) {
+        } else if limits_writes && WRITES.contains(&verb) {
             return Err(CommandError::usage(
                 format!("{shown} has no effect on `{verb}`, which would act as if it were not set"),
                 format!("unset {name}"),

@@ -1,7 +1,7 @@
 //! Log lines on stderr, for people or as JSON.
 //!
-//! Owns the levels and the format. No line obeys a stranger: foreign text in it is escaped. Does not log the bodies of
-//! libraries' requests and replies.
+//! Owns the levels and the format, and escapes foreign text, so that no line is a command to a terminal or a CI runner. Does
+//! not log the bodies of requests and replies.
 
 use std::io;
 
@@ -14,7 +14,7 @@ use super::args::{LogFormat, Logging};
 use crate::model::sanitize_json;
 use crate::render::sanitize;
 
-/// Log lines to stderr. Ours at the asked level; those of libraries only from -vvv, and never their bodies.
+/// Starts to log on stderr: this crate at the level of `-v`, libraries at `info` from `-vvv` on.
 pub(super) fn start(args: &Logging) {
     let (ours, libraries) = match args.verbose {
         0 => (LevelFilter::WARN, LevelFilter::ERROR),
@@ -29,9 +29,9 @@ pub(super) fn start(args: &Logging) {
     let terminal = io::IsTerminal::is_terminal(&io::stderr());
     let colored = AutoStream::choice(&io::stderr()) != ColorChoice::Never;
     let stderr = tracing_subscriber::fmt::layer().with_ansi(terminal && colored);
-    // Only the first start in a process takes hold, which is all that is wanted.
+    // A second start in one process has no effect.
     let _ = match args.log_format {
-        // A terminal obeys no CI commands, and the layer itself escapes what a terminal would obey.
+        // A terminal has no CI commands, and the layer itself escapes control characters.
         LogFormat::Text if terminal => registry
             .with(stderr.with_writer(io::stderr).with_target(false))
             .try_init(),

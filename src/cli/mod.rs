@@ -42,7 +42,6 @@ use run::Run;
 use verbs::{Cli, command};
 
 /// Runs the command that the process was started with.
-#[must_use]
 pub fn main() -> Exit {
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,

@@ -43,7 +43,6 @@ impl Output {
     }
 
     /// Gives a job of GitHub Actions its summary and its outputs, and the exit code for that alone.
-    #[must_use]
     pub(super) fn write_github(&self, summary: &str, outputs: &str) -> Exit {
         let results = self.github.write(summary, outputs).into_iter();
         let exits: Vec<Exit> = results
@@ -54,7 +53,6 @@ impl Output {
 }
 
 /// Writes a report, and gives the exit code for that alone.
-#[must_use]
 pub(super) fn write_report(path: &Path, text: &str) -> Exit {
     written(path, files::report(path, text))
 }

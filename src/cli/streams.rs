@@ -124,7 +124,6 @@ pub(super) fn clap_message(error: &clap::Error, hint: Option<&str>) -> Exit {
 }
 
 /// Writes data, and gives the exit code for that alone. Whoever closed the pipe has seen enough.
-#[must_use]
 pub(super) fn to_stdout(text: &str) -> Exit {
     match try_stdout(text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

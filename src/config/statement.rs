@@ -48,20 +48,17 @@ enum Kind {
 
 impl Config {
     /// The mode of whatever sets none.
-    #[must_use]
     pub fn default_mode(&self) -> Mode {
         self.linked.mode
     }
 
     /// Where the instances are that have a table of their own, as far as that is known.
-    #[must_use]
     pub fn places(&self) -> Vec<Place> {
         let tables = self.linked.instances.iter();
         tables.map(|declared| self.place(declared)).collect()
     }
 
     /// Every group and every instance table, with the rules that are in force as of this instant.
-    #[must_use]
     pub fn statements(&self, as_of: OffsetDateTime) -> Vec<Statement> {
         let groups = self.linked.groups.iter().map(|group| {
             let scope = Scope(Kind::Every(group.selector.clone()));
@@ -104,13 +101,11 @@ impl Config {
 
 impl Scope {
     /// The one instance of this place.
-    #[must_use]
     pub fn one(place: Place) -> Self {
         Self(Kind::One(place))
     }
 
     /// Those that `NAME`, `REGION/NAME` or `ACCOUNT/REGION/NAME` describes, globs allowed; `None` where that is not a valid pattern.
-    #[must_use]
     pub fn described(text: &str) -> Option<Self> {
         let Place {
             account,
@@ -132,7 +127,6 @@ impl Scope {
     }
 
     /// The one instance that it is about, as far as its place is known.
-    #[must_use]
     pub fn place(&self) -> Option<&Place> {
         match &self.0 {
             Kind::Every(_) => None,
@@ -141,7 +135,6 @@ impl Scope {
     }
 
     /// Whether it takes this instance.
-    #[must_use]
     pub fn takes(&self, instance: &Instance) -> bool {
         match &self.0 {
             Kind::Every(selector) => selector.matches(instance),
@@ -150,7 +143,6 @@ impl Scope {
     }
 
     /// Whether it could take an instance of this site.
-    #[must_use]
     pub fn takes_site(&self, site: &Site) -> bool {
         match &self.0 {
             Kind::Every(selector) => selector.takes_site(site),
@@ -159,7 +151,6 @@ impl Scope {
     }
 
     /// Whether every instance of `other` is one of this too, whatever its tags are. `false` where that is not certain.
-    #[must_use]
     pub fn includes(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Kind::Every(this), Kind::Every(other)) => this.includes(other),
@@ -176,7 +167,6 @@ impl Scope {
     }
 
     /// Whether no instance is one of both. `false` where that is not certain.
-    #[must_use]
     pub fn excludes(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Kind::Every(this), Kind::Every(other)) => this.excludes(other),
@@ -194,7 +184,6 @@ impl Scope {
     }
 
     /// Equal for scopes that are written alike, in whatever order.
-    #[must_use]
     pub fn spelling(&self) -> String {
         let sorted = |globs: &mut dyn Iterator<Item = &Glob>| {
             let texts: BTreeSet<&str> = globs.map(Glob::text).collect();
@@ -219,7 +208,6 @@ impl Scope {
 
     /// Whether an instance is conceivable that this takes and none of `others` does, at one of these sites if this takes
     /// one of them. `false` where no example was found.
-    #[must_use]
     pub fn has_more_than(&self, others: &[&Self], sites: &BTreeSet<Site>) -> bool {
         let examples = self.examples(sites);
         let mut examples = examples.into_iter().take(EXAMPLES);

@@ -39,7 +39,6 @@ impl LeaseId {
     const LETTERS: &'static [u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
     /// An id of eight characters from the lowest forty of these random bits.
-    #[must_use]
     pub fn from_bits(bits: u64) -> Self {
         let letter = |place: u32| {
             let five = usize::try_from((bits >> (5 * place)) & 31).unwrap_or_default();
@@ -49,20 +48,17 @@ impl LeaseId {
     }
 
     /// Parses an id.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
         ((4..=16).contains(&text.len()) && text.chars().all(plain)).then(|| Self(text.to_owned()))
     }
 
     /// The key of its tag.
-    #[must_use]
     pub fn tag_key(&self) -> String {
         format!("{PREFIX}{}", self.0)
     }
 
     /// The lease that a rule comes from, by the rule's origin; `None` for a rule of a file.
-    #[must_use]
     pub fn of_origin(origin: &Origin) -> Option<Self> {
         Self::parse(origin.tag()?.strip_prefix(PREFIX)?)
     }
@@ -98,7 +94,6 @@ pub struct Lease {
 
 impl Lease {
     /// The rules that it declares, one for each key.
-    #[must_use]
     pub fn rules(&self) -> Vec<Rule> {
         let from: Arc<[String]> = self
             .sources
@@ -121,13 +116,11 @@ impl Lease {
     }
 
     /// Whether this caller asked for it, whose name may have been cut to fit into the tag.
-    #[must_use]
     pub fn is_by(&self, caller: &str) -> bool {
         self.by == tag::by_in_tag(caller)
     }
 
     /// Whether its end has come.
-    #[must_use]
     pub fn is_expired(&self, now: OffsetDateTime) -> bool {
         self.until <= now
     }
@@ -152,7 +145,6 @@ pub struct Leases {
 
 impl Leases {
     /// Decodes every tag under [`PREFIX`].
-    #[must_use]
     pub fn of(tags: &BTreeMap<String, String>) -> Self {
         let mut found = Self::default();
         for (key, value) in lease_tags(tags) {
@@ -207,7 +199,6 @@ pub enum State {
 
 impl State {
     /// The spelling of documents.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }

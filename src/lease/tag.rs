@@ -224,7 +224,6 @@ fn key(text: &str) -> Option<Key> {
 
 /// The name of the caller for a lease, from the ARN that `GetCallerIdentity` returns: the account, and the user or the session
 /// of a role.
-#[must_use]
 pub fn caller_name(arn: &str) -> String {
     let mut parts = arn.splitn(6, ':');
     match (parts.next(), parts.nth(3), parts.next()) {

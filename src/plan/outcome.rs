@@ -248,6 +248,7 @@ impl InstanceResult {
 
 /// The results of a plan, in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
 pub struct Report {
     /// One result for each instance of the plan that had calls.
     pub results: Vec<InstanceResult>,

@@ -30,6 +30,7 @@ pub struct Step {
 
 /// The plan to undo the writes to one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
 pub struct Undo {
     /// The plan. It is refused if no permitted call can undo the writes, and in sync if there is nothing to undo.
     pub plan: InstancePlan,

@@ -46,6 +46,7 @@ pub struct Refusal {
 
 /// The decisions of all guards on a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
 pub struct Judgement {
     /// The refusals without consent, by instance, then of the whole run. If there are none, the plan may be carried out.
     pub refusals: Vec<Refusal>,

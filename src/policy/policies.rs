@@ -178,6 +178,7 @@ pub enum JudgedRules {
 
 /// The results of all policies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
 pub struct Findings {
     /// The violations: refusing ones first, then by severity, occurrence, policy and subject.
     pub violations: Vec<Violation>,

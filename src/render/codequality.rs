@@ -16,7 +16,6 @@ const ENVIRONMENT: &str = "environment";
 
 /// The list, indented, with a final newline. It has what environment variables did to the run, too. Paths become relative to
 /// `folder`, since GitLab knows files by their paths in the repository.
-#[must_use]
 pub(crate) fn document(run: &Run<'_>, notes: &[String], folder: &Path) -> String {
     let findings = findings(run);
     let alerts = alerts(&findings, run);

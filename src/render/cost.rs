@@ -56,7 +56,6 @@ const NAMES: usize = 10;
 
 /// Lines for people, the calls to come only where there is something `to_apply`; empty for a run in which nobody had or
 /// will have to wait.
-#[must_use]
 pub(crate) fn lines(cost: &Cost, to_apply: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let Needed {
@@ -93,7 +92,6 @@ pub(crate) fn lines(cost: &Cost, to_apply: bool) -> Vec<String> {
 }
 
 /// Which instances nobody looked at themselves; `None` where there are none.
-#[must_use]
 pub(crate) fn only_listed(cost: &Cost) -> Option<String> {
     let ids = &cost.only_listed;
     if ids.is_empty() {

@@ -11,7 +11,6 @@ use crate::model::{Firewall, LiveFirewall, sanitize_lines};
 use crate::plan::Plan;
 
 /// Before and after of every instance that differs, as unified diffs with all lines as context.
-#[must_use]
 pub(crate) fn unified(plan: &Plan) -> String {
     let mut text = String::new();
     for instance in plan
@@ -33,7 +32,6 @@ pub(crate) fn unified(plan: &Plan) -> String {
 }
 
 /// The edits of one file as a unified diff.
-#[must_use]
 pub(crate) fn file(name: &str, before: &str, after: &str) -> String {
     let name = sanitize(name);
     let diff = TextDiff::from_lines(before, after);
@@ -57,7 +55,7 @@ fn live_lines(live: &LiveFirewall) -> String {
     text
 }
 
-/// One line for each source, so that a diff names just those that come and go.
+/// One line for each source, so that a diff has only the sources that change.
 fn lines(firewall: &Firewall) -> String {
     let mut text = String::new();
     for (rule, sources) in firewall {

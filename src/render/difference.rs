@@ -106,7 +106,6 @@ pub(super) struct Clause {
 }
 
 /// The whole comparison.
-#[must_use]
 pub fn text(of: &Comparison<'_>) -> String {
     let all = of.all;
     let equal: Vec<&ComparisonSubject> = all
@@ -134,7 +133,6 @@ pub fn text(of: &Comparison<'_>) -> String {
 }
 
 /// What could not be decided, each once with whom it concerns.
-#[must_use]
 pub fn undecided(all: &[Compared]) -> Vec<String> {
     let mut open: BTreeMap<&str, Vec<&ComparisonSubject>> = BTreeMap::new();
     for compared in all {

@@ -12,7 +12,6 @@ use super::markdown::escape::prose;
 use super::words::sanitize;
 
 /// Lines above a text.
-#[must_use]
 pub(crate) fn text(notes: &[String], document: &str) -> String {
     let mut text = String::new();
     for note in notes {
@@ -22,7 +21,6 @@ pub(crate) fn text(notes: &[String], document: &str) -> String {
 }
 
 /// A list below a comment.
-#[must_use]
 pub(crate) fn markdown(notes: &[String], document: &str) -> String {
     let mut text = document.to_owned();
     if !notes.is_empty() {
@@ -35,7 +33,6 @@ pub(crate) fn markdown(notes: &[String], document: &str) -> String {
 }
 
 /// Annotations below a log.
-#[must_use]
 pub(crate) fn github(notes: &[String], document: &str) -> String {
     let mut text = document.to_owned();
     for note in notes {
@@ -45,7 +42,6 @@ pub(crate) fn github(notes: &[String], document: &str) -> String {
 }
 
 /// The first member of a document, `environment`.
-#[must_use]
 pub(crate) fn json(notes: &[String], document: &str) -> String {
     if notes.is_empty() {
         return document.to_owned();
@@ -59,7 +55,6 @@ pub(crate) fn json(notes: &[String], document: &str) -> String {
 }
 
 /// Notifications of the tool, which are no findings.
-#[must_use]
 pub(crate) fn sarif(notes: &[String], document: &str) -> String {
     let log: Result<Value, _> = serde_json::from_str(document);
     let Some(mut log) = log.ok().filter(|_| !notes.is_empty()) else {
@@ -72,7 +67,6 @@ pub(crate) fn sarif(notes: &[String], document: &str) -> String {
 }
 
 /// Comments above metrics.
-#[must_use]
 pub(crate) fn prometheus(notes: &[String], document: &str) -> String {
     let mut text = String::new();
     for note in notes {

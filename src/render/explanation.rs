@@ -190,7 +190,6 @@ impl Explanation<'_> {
 }
 
 /// The answer for people.
-#[must_use]
 pub fn text(of: &Explanation<'_>) -> String {
     let question = question(of.from, of.to);
     let mut text = format!("{}: {question}\n", sanitize(&of.id.to_string()));
@@ -392,7 +391,6 @@ struct Because<'a> {
 ///
 /// # Panics
 /// Never: the shape has no map with keys that are not strings.
-#[must_use]
 pub fn json(of: &Answers<'_>) -> String {
     let unlisted = of.unlisted.iter();
     let document = Document {

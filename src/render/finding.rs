@@ -40,7 +40,6 @@ pub enum Rule {
 
 impl Rule {
     /// For programs: the code, and behind it the name of the policy, as in `PW-305/ssh-from-office`.
-    #[must_use]
     pub fn id(&self) -> Cow<'static, str> {
         match self {
             Self::Of(code) => Cow::Borrowed(code.as_str()),
@@ -49,7 +48,6 @@ impl Rule {
     }
 
     /// For people: what it means.
-    #[must_use]
     pub fn about(&self) -> Cow<'static, str> {
         match self {
             Self::Of(code) => Cow::Borrowed(code.title()),
@@ -58,7 +56,6 @@ impl Rule {
     }
 
     /// Its code.
-    #[must_use]
     pub fn code(&self) -> Code {
         match self {
             Self::Of(code) => *code,
@@ -117,7 +114,6 @@ impl Finding {
 }
 
 /// Everything of a run that is wrong or odd, the worst first, else in the order of the run.
-#[must_use]
 pub fn findings(run: &Run<'_>) -> Vec<Finding> {
     let mut findings = troubles(run);
     findings.extend(policies::findings(run.violations));
@@ -126,7 +122,6 @@ pub fn findings(run: &Run<'_>) -> Vec<Finding> {
 }
 
 /// The same without the policies that do not hold.
-#[must_use]
 pub fn troubles(run: &Run<'_>) -> Vec<Finding> {
     let empty = Plan::default();
     let plan = run.plan.unwrap_or(&empty);
@@ -178,7 +173,6 @@ pub(super) fn others(run: &Run<'_>) -> Vec<Finding> {
 }
 
 /// A note at each line that lets somebody in who did not get in before, with all instances on which it does.
-#[must_use]
 pub fn openings(plan: &Plan) -> Vec<Finding> {
     let notes = gains(plan).into_iter().map(|((origin, what, who), on)| {
         let message = format!("opens {what} to {who} on {}", instances(&on));
@@ -189,7 +183,6 @@ pub fn openings(plan: &Plan) -> Vec<Finding> {
 
 /// What drift is: first what live firewalls let in beyond what is declared, then, at the line that declares it, what they do
 /// not let in.
-#[must_use]
 pub fn drift(plan: &Plan) -> Vec<Finding> {
     let mut extra: BTreeMap<String, Vec<&InstanceId>> = BTreeMap::new();
     for instance in &plan.instances {

@@ -19,7 +19,6 @@ const TITLE: &str = "portward";
 
 /// One `::error …::`, `::warning …::` or `::notice …::` a line: what was found, then every line that opens something,
 /// or, of drift, what differs.
-#[must_use]
 pub(crate) fn annotations(run: &Run<'_>) -> String {
     let mut text = String::new();
     let access = match run.asked() {
@@ -34,7 +33,6 @@ pub(crate) fn annotations(run: &Run<'_>) -> String {
 }
 
 /// `NAME=VALUE` lines for `$GITHUB_OUTPUT`. Every value is a number or a boolean, so none can begin a line of its own.
-#[must_use]
 pub(crate) fn outputs(run: &Run<'_>) -> String {
     let instances = run.plan.map(|plan| plan.instances.as_slice());
     let instances = instances.unwrap_or_default();
@@ -54,7 +52,6 @@ pub(crate) fn outputs(run: &Run<'_>) -> String {
 }
 
 /// The annotations of a comparison: what could not be compared, then every line that opens something.
-#[must_use]
 pub(crate) fn compared(of: &Comparison<'_>) -> String {
     let mut found = findings(&of.run());
     let mut opens: BTreeMap<(String, usize, String), Finding> = BTreeMap::new();
@@ -80,7 +77,6 @@ pub(crate) fn compared(of: &Comparison<'_>) -> String {
 }
 
 /// `NAME=VALUE` lines of a comparison, each a number or a boolean.
-#[must_use]
 pub(crate) fn compared_outputs(of: &Comparison<'_>) -> String {
     let differ = of.all.iter().filter(|c| !c.diff.is_empty()).count();
     // What may open is reviewed like what does.

@@ -55,7 +55,6 @@ impl Grants {
     }
 
     /// How many there are in a state.
-    #[must_use]
     pub fn count(&self, state: State) -> usize {
         let grants = self.grants.iter();
         grants.filter(|grant| grant.judged.state == state).count()
@@ -63,7 +62,6 @@ impl Grants {
 }
 
 /// For people.
-#[must_use]
 pub fn text(of: &Grants) -> String {
     if of.grants.is_empty() {
         return "Nothing is granted.\n".to_owned();
@@ -123,7 +121,6 @@ fn about(Grant { judged, .. }: &Grant) -> Vec<String> {
 ///
 /// # Panics
 /// Never: strings and numbers are always JSON.
-#[must_use]
 pub fn json(of: &Grants) -> String {
     let mut text = serde_json::to_string_pretty(of).expect("strings and numbers are always JSON");
     text.push('\n');
@@ -131,7 +128,6 @@ pub fn json(of: &Grants) -> String {
 }
 
 /// For a page that people read.
-#[must_use]
 pub fn markdown(of: &Grants) -> String {
     if of.grants.is_empty() {
         return "Nothing is granted.\n".to_owned();
@@ -168,7 +164,6 @@ pub fn markdown(of: &Grants) -> String {
 }
 
 /// For monitoring.
-#[must_use]
 pub fn prometheus(of: &Grants) -> String {
     let mut text = "# HELP portward_grants Grants of access for a time, by state.\n# TYPE portward_grants gauge\n".to_owned();
     for state in State::ALL {

@@ -38,7 +38,6 @@ const STYLE: &str = include_str!("html/page.css");
 pub(crate) type ServiceName<'a> = &'a dyn Fn(Key) -> Option<&'static str>;
 
 /// The page of a run, with what environment variables did to it.
-#[must_use]
 pub(crate) fn page(run: &Run<'_>, service: ServiceName<'_>, environment: &[String]) -> String {
     let sense = Sense::of(run.asked());
     let parts = run

@@ -108,7 +108,6 @@ pub struct Problem {
 
 impl Problem {
     /// A warning that no file is to blame for.
-    #[must_use]
     pub fn warning(code: Code, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,
@@ -117,7 +116,6 @@ impl Problem {
     }
 
     /// An error that no file is to blame for.
-    #[must_use]
     pub fn error(code: Code, message: impl Into<String>, hint: Option<String>) -> Self {
         Self {
             severity: Severity::Error,
@@ -137,7 +135,6 @@ impl Problem {
 ///
 /// # Panics
 /// Never: the shape has no map with keys that are not strings.
-#[must_use]
 pub fn document(run: &Run<'_>) -> String {
     let empty = Plan::default();
     let plan = run.plan.unwrap_or(&empty);

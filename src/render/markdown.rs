@@ -50,7 +50,6 @@ enum Detail {
 }
 
 /// The comment. Its first line is a mark that a bot knows its own comment by.
-#[must_use]
 pub(crate) fn comment(run: &Run<'_>) -> String {
     let details = [
         Detail::All,

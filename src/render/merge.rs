@@ -36,13 +36,11 @@ pub struct Part {
 
 impl Part {
     /// The name of its file.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// How the shard ended.
-    #[must_use]
     pub fn exit_code(&self) -> u8 {
         self.document.exit_code
     }
@@ -227,7 +225,6 @@ pub struct Merged(Document<'static>);
 ///
 /// # Panics
 /// Never: the shape has no map with keys that are not strings.
-#[must_use]
 pub fn json(merged: &Merged) -> String {
     json::text(&merged.0)
 }
@@ -357,19 +354,16 @@ impl Merged {
     }
 
     /// The exit code of the whole.
-    #[must_use]
     pub fn exit_code(&self) -> u8 {
         self.0.exit_code
     }
 
     /// The verb of the shards.
-    #[must_use]
     pub fn verb(&self) -> &str {
         &self.0.verb
     }
 
     /// How many of each there are; `None` where no shard had an answer.
-    #[must_use]
     pub fn counts(&self) -> Option<Counts> {
         let all = &self.0;
         let applied = all.instances.iter().filter(|instance| {
@@ -394,7 +388,6 @@ impl Merged {
     }
 
     /// The calls of all shards.
-    #[must_use]
     pub fn calls(&self) -> &[Calls] {
         &self.0.api_calls
     }

@@ -20,7 +20,6 @@ pub struct Names {
 
 impl Names {
     /// Names of keys and of sets. Of several names of one key the first holds.
-    #[must_use]
     pub fn new(
         services: impl IntoIterator<Item = (Key, String)>,
         sets: impl IntoIterator<Item = (String, Sources)>,

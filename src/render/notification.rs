@@ -55,7 +55,6 @@ struct Summary {
 ///
 /// # Panics
 /// Never: the shape has no map with keys that are not strings.
-#[must_use]
 pub(crate) fn message(run: &Run<'_>, exit_code: u8) -> Message {
     let writes = run.report.map_or(0, |report| {
         report.results.iter().map(|result| result.writes).sum()

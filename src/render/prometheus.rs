@@ -70,7 +70,6 @@ pub struct Violations(BTreeMap<(PolicySeverity, String), usize>);
 
 impl Violations {
     /// Those of a list.
-    #[must_use]
     pub fn of(violations: &[Violation]) -> Self {
         let mut counted = Self::default();
         for violation in violations {
@@ -81,14 +80,12 @@ impl Violations {
     }
 
     /// How many there are of one severity.
-    #[must_use]
     pub fn weighing(&self, severity: PolicySeverity) -> usize {
         let of_it = self.0.iter().filter(|((is, _), _)| *is == severity);
         of_it.map(|(_, number)| number).sum()
     }
 
     /// How many there are.
-    #[must_use]
     pub fn total(&self) -> usize {
         self.0.values().sum()
     }
@@ -96,7 +93,6 @@ impl Violations {
 
 impl Counts {
     /// Those of a run that has a plan. What was applied is in sync.
-    #[must_use]
     pub fn of_run(run: &Run<'_>) -> Option<Self> {
         let plan = run.plan?;
         let results = run.report.map_or(&[][..], |report| &report.results);
@@ -129,7 +125,6 @@ impl Counts {
 }
 
 /// When the last success was, as an earlier text says.
-#[must_use]
 pub(crate) fn last_success(text: &str) -> Option<i64> {
     text.lines()
         .filter_map(|line| line.strip_prefix(LAST_SUCCESS))
@@ -138,7 +133,6 @@ pub(crate) fn last_success(text: &str) -> Option<i64> {
 }
 
 /// The text.
-#[must_use]
 pub(crate) fn text(metrics: &Metrics<'_>) -> String {
     let Metrics {
         verb,

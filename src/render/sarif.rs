@@ -15,7 +15,6 @@ use crate::model::Code;
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
 /// The log, indented, with a final newline.
-#[must_use]
 pub(crate) fn document(run: &Run<'_>) -> String {
     let findings = findings(run);
     let rules: BTreeSet<&Rule> = findings.iter().map(|finding| &finding.rule).collect();

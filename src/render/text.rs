@@ -37,7 +37,6 @@ const DIM: Style = Style::new().dimmed();
 /// The whole plan, ending in a summary line. Changes are laid out for `width` columns; sentences are left to [`wrap`].
 ///
 /// [`wrap`]: super::wrap()
-#[must_use]
 pub fn plan(plan: &Plan, asked: Asked<'_>, width: usize) -> String {
     let mut text = trouble(plan, asked, width, true);
     missing(&mut text, &plan.missing);
@@ -54,7 +53,6 @@ pub fn plan(plan: &Plan, asked: Asked<'_>, width: usize) -> String {
 }
 
 /// The same without notes and without whatever needs nothing; empty where nothing does.
-#[must_use]
 pub fn brief(plan: &Plan, asked: Asked<'_>, width: usize) -> String {
     let mut text = trouble(plan, asked, width, false);
     missing(&mut text, &plan.missing);
@@ -115,7 +113,6 @@ pub fn undeclared(text: &mut String, all: &[Undeclared]) {
 
 /// The calls behind a plan and those ahead, and whose rules nobody looked at one by one; empty where there is nothing
 /// worth telling.
-#[must_use]
 pub fn calls(cost: &Cost, asked: Asked<'_>) -> String {
     let mut text = String::new();
     if let Some(seen) = cost::only_listed(cost) {
@@ -200,7 +197,6 @@ pub(super) fn summary(plan: &Plan, asked: Asked<'_>) -> String {
 }
 
 /// That this was a part of the fleet, which has this many declared instances.
-#[must_use]
 pub fn part(shard: Shard, all: usize) -> String {
     let are = if all == 1 { "is" } else { "are" };
     let all = count(all, "instance");
@@ -208,7 +204,6 @@ pub fn part(shard: Shard, all: usize) -> String {
 }
 
 /// When the rules of some instances were changed last, a line for each that the service remembers a change of.
-#[must_use]
 pub fn last_changes(changes: &BTreeMap<InstanceId, LastChange>) -> String {
     let mut text = String::new();
     for (id, change) in changes {
@@ -229,7 +224,6 @@ pub fn last_changes(changes: &BTreeMap<InstanceId, LastChange>) -> String {
 }
 
 /// What was allowed by whoever made the plan, and what the guards refuse; empty where there is neither.
-#[must_use]
 pub fn guards(overrides: &[Override], refusals: &[Refusal]) -> String {
     let mut text = String::new();
     for Override {

@@ -13,7 +13,6 @@ use crate::model::{Key, Sources, V4_ANYWHERE, V6_ANYWHERE, sanitize_line};
 pub(super) use crate::strings::count;
 
 /// Text from outside, safe to show: see [`sanitize_line`].
-#[must_use]
 pub fn sanitize(text: &str) -> String {
     sanitize_line(text).into_owned()
 }
@@ -54,13 +53,11 @@ pub(super) fn source_words(sources: &Sources) -> Vec<String> {
 }
 
 /// `1,000`.
-#[must_use]
 pub fn thousands(n: usize) -> String {
     exposure::group_thousands(u64::try_from(n).unwrap_or(u64::MAX))
 }
 
 /// `40 s`, `3 min 16 s`, `2 h 5 min`: to the second, and above an hour to the minute, rounded up.
-#[must_use]
 pub fn span(time: Duration) -> String {
     let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
     let minutes = seconds.div_ceil(60);

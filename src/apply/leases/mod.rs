@@ -51,7 +51,6 @@ pub struct Aim<'a> {
 impl Aim<'_> {
     /// The plan that reaches this state. What is closed is taken from the leases themselves, since their tags may be removed
     /// already.
-    #[must_use]
     pub fn plan(
         &self,
         instance: &Instance,
@@ -267,7 +266,6 @@ pub struct Revoked {
 }
 
 /// Whether the plan of an instance was reached, so that the tags of the leases that it ended may be removed.
-#[must_use]
 pub fn is_done(plan: &Plan, report: Option<&Report>, id: &InstanceId) -> bool {
     let mut plans = plan.instances.iter();
     let Some(plan) = plans.find(|plan| plan.instance.id == *id) else {

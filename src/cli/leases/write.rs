@@ -73,7 +73,9 @@ impl Fleet {
                 lost,
             }) => {
                 let exit = name_lost(id, &lost);
-                if let Some(RunError::Command(error)) = unverified.map(|why| obstacle_error(id, why)) {
+                if let Some(RunError::Command(error)) =
+                    unverified.map(|why| obstacle_error(id, why))
+                {
                     let message = format!(
                         "granted, and whether others have what they were granted is not known: {}",
                         error.message

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::Args;
 use time::OffsetDateTime;
 
-use crate::apply::receipt::{self, Damage, Receipt};
+use crate::apply::receipt::{self, Receipt, ReceiptError};
 use crate::cli::args::{ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, OutArgs, StrategyArgs};
 use crate::cli::connection::{AccessMode, Connection};
 use crate::cli::error::{CommandError, RunError, problems};
@@ -164,7 +164,7 @@ fn narrow(
 async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunError> {
     let mut receipt = Receipt::read(&args.receipt).map_err(|damage| {
         let code = match damage {
-            Damage::Unreadable { .. } => Code::File,
+            ReceiptError::Unreadable { .. } => Code::File,
             _ => Code::Receipt,
         };
         CommandError::failed(damage.to_string()).of_kind(code)

@@ -1,6 +1,6 @@
-//! `[grants]`: what may be granted for a time, and how.
+//! Reader of `[grants]`: what may be granted, to whom, and for how long.
 //!
-//! Owns its keys. Does not follow names, and does not judge a grant; `lease` does.
+//! Owns the keys of the table. Does not follow names, and does not judge a grant, which `lease` does.
 
 use std::time::Duration;
 

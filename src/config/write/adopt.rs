@@ -36,6 +36,7 @@ pub struct Differing<'a> {
 
 /// The edited configuration.
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Adopted {
     /// The texts of all files, in the order in which they were read.
     pub sources: Vec<Source>,

@@ -66,19 +66,16 @@ impl Accounts {
     }
 
     /// A way to read.
-    #[must_use]
     pub(crate) fn reader(&self) -> AccountsReader {
         AccountsReader(self.clone())
     }
 
     /// A way to write.
-    #[must_use]
     pub(crate) fn writer(&self) -> AccountsWriter {
         AccountsWriter(self.clone())
     }
 
     /// The calls that were made so far, in all accounts.
-    #[must_use]
     pub(crate) fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         for member in self.0.values() {
@@ -88,7 +85,6 @@ impl Accounts {
     }
 
     /// The connection of an account, without the check.
-    #[must_use]
     pub(crate) fn connection(&self, name: Option<&str>) -> Option<&Aws> {
         let member = self.0.get(&name.map(str::to_owned))?;
         Some(&member.aws)

@@ -35,7 +35,6 @@ pub struct Reply {
 
 impl Aws {
     /// A service that answers every request with this reply, and a client that makes one attempt.
-    #[must_use]
     pub fn canned(reply: Reply, deadlines: Deadlines) -> Self {
         let credentials = Credentials::new("test", "test", None, None, "canned");
         let base = config::Builder::new()

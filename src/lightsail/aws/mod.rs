@@ -220,13 +220,11 @@ impl Aws {
     }
 
     /// A way to read.
-    #[must_use]
     pub fn reader(&self) -> AwsReader {
         AwsReader(Arc::clone(&self.0))
     }
 
     /// The calls that were made so far.
-    #[must_use]
     pub fn tally(&self) -> Tally {
         let tally = self.0.tally.lock();
         tally.unwrap_or_else(PoisonError::into_inner).clone()
@@ -238,7 +236,6 @@ impl Aws {
     }
 
     /// A way to write.
-    #[must_use]
     pub fn writer(&self) -> AwsWriter {
         AwsWriter(Arc::clone(&self.0))
     }

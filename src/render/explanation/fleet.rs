@@ -11,7 +11,6 @@ use crate::render::text::{places, unknown};
 use crate::render::words::{count, sanitize};
 
 /// The answer for people, ending in a summary line.
-#[must_use]
 pub fn text(of: &Answers<'_>) -> String {
     let mut text = format!("{}\n", question(of.from, of.to));
     for all in groups(of) {

@@ -17,7 +17,6 @@ use crate::render::text::severity;
 use crate::render::words::{minute, sanitize};
 
 /// The page.
-#[must_use]
 pub(crate) fn difference(
     of: &Comparison<'_>,
     service: ServiceName<'_>,

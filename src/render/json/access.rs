@@ -58,7 +58,6 @@ struct DoubtDoc<'a> {
 ///
 /// # Panics
 /// Never: the shape has no map with keys that are not strings.
-#[must_use]
 pub fn comparison(all: &[Compared], grants: &[String]) -> String {
     let instances = all
         .iter()

@@ -16,7 +16,6 @@ use crate::render::json::Severity;
 use crate::render::words::count;
 
 /// The comment. Its first line is a mark that a bot knows its own comment by.
-#[must_use]
 pub(crate) fn difference(of: &Comparison<'_>) -> String {
     let sentence = in_a_sentence(of);
     if let Some(text) = sentence.filter(|text| text.chars().count() <= LIMIT) {

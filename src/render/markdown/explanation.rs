@@ -18,7 +18,6 @@ const FEW: (usize, usize) = (10, 200);
 const CAUSES: usize = 5;
 
 /// The comment. Its first line is a mark that a bot knows its own comment by.
-#[must_use]
 pub(crate) fn explanation(of: &Explanation<'_>) -> String {
     let text = composed(of, (usize::MAX, usize::MAX));
     if text.chars().count() <= LIMIT {

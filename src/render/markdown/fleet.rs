@@ -14,7 +14,6 @@ use crate::render::text::places;
 use crate::render::words::count;
 
 /// The comment. Its first line is a mark that a bot knows its own comment by.
-#[must_use]
 pub(crate) fn explanations(of: &Answers<'_>) -> String {
     let (to, from) = (of.to.unwrap_or("everything"), of.from.unwrap_or("everyone"));
     let mut out = format!(

@@ -17,7 +17,6 @@ use crate::render::words::{count, sanitize};
 const NAMED: usize = 100;
 
 /// What needs a look, and a summary line.
-#[must_use]
 pub fn text(Merged(merged): &Merged) -> String {
     let mut text = String::new();
     for line in errors(merged) {
@@ -35,7 +34,6 @@ pub fn text(Merged(merged): &Merged) -> String {
 }
 
 /// The same, but nothing where no shard found or changed anything.
-#[must_use]
 pub fn brief(merged: &Merged) -> String {
     let document = &merged.0;
     let listed = lists(document).iter().any(|(_, names)| !names.is_empty());
@@ -46,7 +44,6 @@ pub fn brief(merged: &Merged) -> String {
 }
 
 /// The same as a comment.
-#[must_use]
 pub fn markdown(Merged(merged): &Merged) -> String {
     let verb = prose(&merged.verb);
     let mut out = format!(

@@ -12,7 +12,6 @@ use crate::render::finding::policies::{SHOWN, mistakes, occurrence};
 use crate::render::words::sanitize;
 
 /// Every violation; empty where there is none.
-#[must_use]
 pub fn violations(violations: &[Violation]) -> String {
     let mut text = String::new();
     for mistake in mistakes(violations) {

@@ -12,7 +12,6 @@ use crate::plan::{InstanceResult, Outcome, Plan, Report, Verdict};
 use crate::render::words::{count, sanitize};
 
 /// What became of every instance that had calls, ending in a summary line.
-#[must_use]
 pub fn report(report: &Report, plan: &Plan) -> String {
     let mut groups: Vec<(Ending, Vec<&InstanceResult>)> = Vec::new();
     for result in &report.results {
