@@ -93,7 +93,7 @@ fn refusal(
     let strategy = wanted.map(|wanted| wanted.strategy);
     let counts = plan.after.counts();
     let odd = scene.quirks.lists == ShownLists::Absent;
-    let (excuse, holds) = if reason.contains("does not know") {
+    let (excuse, holds) = if reason.contains("is unknown to this program") {
         let unknown = there.iter().any(|entry| entry.protocol == "sctp");
         ("refused: unknown protocol", unknown)
     } else if reason.contains("an instance can have") {
