@@ -164,8 +164,8 @@ proptest! {
         prop_assert_eq!(&declared.reach, &Reach::of(&certain, family));
         prop_assert_eq!(rules(&declared), certain);
         for (at, rule) in declared.rules.iter().enumerate() {
-        prop_assert_eq!(rule.origin.as_ref().map(|origin| origin.line), Some(at + 1));
-        prop_assert_eq!(&rule.why, &Some(format!("reason {at}")));
+            prop_assert_eq!(rule.origin.as_ref().map(|origin| origin.line), Some(at + 1));
+            prop_assert_eq!(&rule.why, &Some(format!("reason {at}")));
         }
     }
 

@@ -99,6 +99,34 @@ fn live_rules_that_open_nothing_are_kept_and_the_file_says_so() {
     assert_eq!(strict.code, Some(0), "{}", strict.shown());
 }
 
+/// `check` warns of both, and neither is a rule that another one makes superfluous.
+#[test]
+fn unknown_regions_and_private_sources_are_not_rules_that_open_nothing() {
+    let ssh = rule("tcp", 22, 22, &["203.0.113.0/24", "10.0.0.0/8"]);
+    let mut web = instance("web-1", vec![ssh]);
+    web.arn = web.arn.replace(REGION, "eu-central-9");
+    let regions = [("eu-central-9".to_owned(), vec![web])].into();
+    let stage = Stage::new("", &Inventory::new(regions));
+    let done = stage.on_fleet(&[
+        "import",
+        "--region",
+        "eu-central-9",
+        "--out",
+        "firewall.toml",
+    ]);
+    assert_eq!(done.shown(), "--- exit code 0\n");
+    let text = stage.read("firewall.toml");
+    assert!(!text.contains("nothing"), "{text}");
+    let check = stage.run(&["check"]);
+    assert_eq!(
+        check.stderr.matches("warning[PW-152]").count(),
+        2,
+        "{}",
+        check.shown()
+    );
+    stage.assert_in_sync();
+}
+
 #[test]
 fn one_instance_can_be_imported() {
     let stage = stage();
