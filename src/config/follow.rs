@@ -47,8 +47,17 @@ pub(super) struct Names {
 #[derive(Default)]
 struct Followed {
     sources: Sources,
-    /// The addresses that are written out, with the index of their text.
-    literals: Vec<(usize, IpNet)>,
+    /// The addresses that are written out.
+    literals: Vec<Literal>,
+}
+
+/// An address or a network that is written out.
+struct Literal {
+    /// The index of its text.
+    place: usize,
+    net: IpNet,
+    /// Why it cannot reach a public address. Kept, because the search through the registry is the dearest part of a rule.
+    special: Option<&'static Special>,
 }
 
 impl Names {
@@ -270,9 +279,9 @@ impl Names {
             refuses(|families| families.ipv6),
         );
         let mut special = Vec::new();
-        for (place, net) in followed.literals.iter().copied() {
-            let is_ipv4 = net.addr().is_ipv4();
-            let why = Special::of(net);
+        for literal in &followed.literals {
+            let (place, is_ipv4) = (literal.place, literal.net.addr().is_ipv4());
+            let why = literal.special;
             special.extend(why.map(|why| (spans[place], from[place].clone(), why)));
             let family = if is_ipv4 {
                 &mut literals.ipv4
@@ -397,7 +406,11 @@ impl Names {
             Parsed::Keyword(sources) => add(sources),
             Parsed::Literal(net) => {
                 add(&[SourceExpr::Net(net)]);
-                followed.literals.push((place, net));
+                followed.literals.push(Literal {
+                    place,
+                    net,
+                    special: Special::of(net),
+                });
             }
             Parsed::Name => match self.addresses.expand(text, span, report) {
                 Some(sources) => add(&sources),

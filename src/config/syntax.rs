@@ -15,7 +15,7 @@ use crate::model::Code;
 const NO_ASSIGNMENT: &str = "missing assignment";
 
 /// The most errors for which the first definition is searched, because each search scans the text.
-const READ_ACTIONS: usize = 20;
+const MOST_SEARCHES: usize = 20;
 
 /// What came of a part of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub(super) fn report(
     }
     // The parser gives no place for some errors, so the place of the previous error is used.
     let mut last = 0;
-    let (mut looks, mut partial, mut is_pasted) = (0, false, false);
+    let (mut searches, mut partial, mut is_pasted) = (0, false, false);
     for error in errors {
         let range = error.span().unwrap_or(last..last);
         last = range.start;
@@ -64,8 +64,8 @@ pub(super) fn report(
         match error.message() {
             // The parser merges tables of the same name and continues.
             "duplicate key" => {
-                looks += 1;
-                let first = if looks <= READ_ACTIONS {
+                searches += 1;
+                let first = if searches <= MOST_SEARCHES {
                     first_definition(text, range.clone())
                 } else {
                     None

@@ -25,13 +25,17 @@ pub fn declared(tables: &[DeclaredTable], policies: &Policies) -> Findings {
     let mut waived = WaiverUse::default();
     let compiled_policies = compiled_policies(policies);
     let checked = CheckedTable::all(tables);
-    // The violations of equal tables that were checked before.
+    // The violations of tables with the same rules that were checked before.
     let mut known: BTreeMap<_, Range<usize>> = BTreeMap::new();
+    // Tables whose access has none, wherever their rules are written.
+    let mut clean = BTreeSet::new();
     for checked in &checked {
         let table = checked.table;
-        if table.waivers.is_empty()
-            && let Some(earlier) = known.get(&checked.cache_key())
-        {
+        let has_waivers = !table.waivers.is_empty();
+        if !has_waivers && clean.contains(&checked.access_key()) {
+            continue;
+        }
+        if !has_waivers && let Some(earlier) = known.get(&checked.cache_key()) {
             for at in earlier.clone() {
                 let on = Subject::Table(table.name.clone());
                 let violation = found.violations[at].clone();
@@ -43,8 +47,8 @@ pub fn declared(tables: &[DeclaredTable], policies: &Policies) -> Findings {
         let from = found.violations.len();
         let place = place(table);
         let comparison = comparison(
-            checked.own.clone(),
-            checked.possible.clone(),
+            checked.own.access.clone(),
+            checked.possible.access.clone(),
             Family::default(),
         );
         for compiled in table
@@ -54,7 +58,12 @@ pub fn declared(tables: &[DeclaredTable], policies: &Policies) -> Findings {
         {
             place.judge(compiled, &comparison, &mut found.violations, &mut waived);
         }
-        if table.waivers.is_empty() {
+        if has_waivers {
+            continue;
+        }
+        if from == found.violations.len() {
+            clean.insert(checked.access_key());
+        } else {
             known.insert(checked.cache_key(), from..found.violations.len());
         }
     }
@@ -152,22 +161,35 @@ fn everything() -> Effective {
     Effective::everywhere(&Access::everyone())
 }
 
+/// The access of a list of rules.
+#[derive(Clone)]
+struct Opened {
+    access: Effective,
+    /// The same for lists that allow the same ports to the same sources; 0 is all access.
+    id: usize,
+}
+
 /// A table with the access of its own rules, and with the access that there may be on its instances.
 struct CheckedTable<'a> {
     table: &'a DeclaredTable,
-    own: Effective,
-    possible: Effective,
+    own: Opened,
+    possible: Opened,
 }
 
 impl<'a> CheckedTable<'a> {
     /// Tables whose rules are the same, or allow the same ports to the same sources, share their access.
     fn all(tables: &'a [DeclaredTable]) -> Vec<Self> {
-        let mut known: BTreeMap<*const Rule, Effective> = BTreeMap::new();
-        let mut equal: HashMap<Vec<(Key, &Sources)>, Effective> = HashMap::new();
+        let mut known: BTreeMap<*const Rule, Opened> = BTreeMap::new();
+        let mut equal: HashMap<Vec<(Key, &Sources)>, Opened> = HashMap::new();
         let mut open = |rules: &'a Arc<[Rule]>| {
             let opened = || {
                 let opens = rules.iter().map(|rule| (rule.key, &rule.sources));
-                let opened = || open(rules, Family::default());
+                let id = equal.len() + 1;
+                let access = || open(rules, Family::default());
+                let opened = || Opened {
+                    access: access(),
+                    id,
+                };
                 let equal = equal.entry(opens.collect()).or_insert_with(opened);
                 equal.clone()
             };
@@ -176,7 +198,13 @@ impl<'a> CheckedTable<'a> {
         let checked = |table: &'a DeclaredTable| Self {
             table,
             own: open(&table.rules),
-            possible: table.possible.as_ref().map_or_else(everything, &mut open),
+            possible: match &table.possible {
+                Some(rules) => open(rules),
+                None => Opened {
+                    access: everything(),
+                    id: 0,
+                },
+            },
         };
         tables.iter().map(checked).collect()
     }
@@ -186,6 +214,11 @@ impl<'a> CheckedTable<'a> {
         let table = self.table;
         let possible = table.possible.as_ref().map(|rules| rules.as_ptr());
         (table.rules.as_ptr(), possible, &table.policies)
+    }
+
+    /// Tables without waivers that have the same key violate the same policies, in rules of their own.
+    fn access_key(&self) -> (usize, usize, &'a [usize]) {
+        (self.own.id, self.possible.id, &self.table.policies)
     }
 
     /// Whether a policy applies to all instances of the table (`true`), or may apply to some; `None` if to none.
@@ -206,7 +239,7 @@ impl<'a> CheckedTable<'a> {
         let mut waivers = self.table.waivers.iter();
         let about = self.is_concerned(at).is_some()
             || waivers.any(|waiver| waiver.policies.contains(&policy.id));
-        about && !compiled.broken(&self.own).is_empty()
+        about && !compiled.broken(&self.own.access).is_empty()
     }
 }
 
@@ -237,8 +270,8 @@ fn depends(
             .iter()
             .any(|one| one.is_to_blame(at, policy, compiled))
     });
-    // Whether the access of these rules violates the demand; `None` is all access.
-    let mut known: BTreeMap<Option<*const Rule>, bool> = BTreeMap::new();
+    // Whether an access violates the demand, by its number.
+    let mut known: BTreeMap<usize, bool> = BTreeMap::new();
     tables.iter().any(|checked| {
         let CheckedTable {
             table,
@@ -249,17 +282,16 @@ fn depends(
             return false;
         };
         let overlooked = overlooked(table, policy);
-        let mut breaks = |rules: Option<&Arc<[Rule]>>, access: &Effective| {
-            let rules = rules.map(|rules| rules.as_ptr());
+        let mut breaks = |Opened { access, id }: &Opened| {
             if compiled.is_required() || overlooked.is_empty() {
                 let breaks = || !compiled.broken(access).is_empty();
-                *known.entry(rules).or_insert_with(breaks)
+                *known.entry(*id).or_insert_with(breaks)
             } else {
                 !compiled.broken(&access.difference(&overlooked)).is_empty()
             }
         };
-        let alone = breaks(Some(&table.rules), own);
-        let mut together = || breaks(table.possible.as_ref(), possible);
+        let alone = breaks(own);
+        let mut together = || breaks(possible);
         match demand {
             Demand::Require(_) => alone && (!concerned || !together()),
             Demand::OnlyFrom { .. } => alone && !concerned,
