@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Measures portward beside its goals, and beside boto3, the AWS CLI, Ansible and Terraform.
 #
-#   benches/run.sh                  everything; a quarter of an hour, after the build
+#   benches/run.sh                  everything; a quarter of an hour, after the builds
 #   benches/run.sh --only 1,2,6     some of the goals
 #   benches/run.sh --only 6 --sides one goal, and the side-by-side table
 #   benches/run.sh --quick          fewer repeats, smaller fleets
 #   benches/run.sh --only 10 --ci   .ci/run from cold too
 #
-# It builds the release program and what it is measured against, installs the Python tools from PyPI into a virtual
+# It builds the program as it is published, and what it is measured against, installs the Python tools from PyPI into a virtual
 # environment under target/, and talks to nothing but `portward emulate` on loopback. Terraform takes part where it is
 # installed and TF_PROVIDER_MIRROR names a filesystem mirror with hashicorp/aws. Run it on a machine that does nothing else.
 #
@@ -21,10 +21,10 @@ venv=$target/bench-venv
 
 if [ -z "${PORTWARD:-}" ] || [ -z "${STAGES:-}" ] || [ -z "${BASELINE:-}" ]; then
   echo "building" >&2
-  cargo build --locked --release --quiet --bin portward
-  PORTWARD=$target/release/portward
-  cargo build --locked --release --quiet --example stages
-  STAGES=$target/release/examples/stages
+  cargo build --locked --profile dist --quiet --target-dir "$target/bench" --bin portward
+  PORTWARD=$target/bench/dist/portward
+  cargo build --locked --profile dist --quiet --target-dir "$target/bench" --example stages
+  STAGES=$target/bench/dist/examples/stages
   # With a profile of its own, see there.
   cargo build --locked --release --quiet --manifest-path benches/baseline/Cargo.toml --target-dir "$target/baseline"
   BASELINE=$target/baseline/release/portward-baseline
