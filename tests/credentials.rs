@@ -165,7 +165,7 @@ impl Case {
 }
 
 #[test]
-fn environment() {
+fn credentials_from_the_environment() {
     let case = Case::without_server()
         .env("AWS_ACCESS_KEY_ID", "AKIAENV")
         .env("AWS_SECRET_ACCESS_KEY", SECRET)
@@ -182,7 +182,7 @@ fn environment() {
 }
 
 #[test]
-fn profile_of_the_shared_files() {
+fn credentials_from_a_shared_profile() {
     let case = Case::without_server()
         .file(
             ".aws/config",
@@ -230,7 +230,7 @@ fn explicit_profile_overrides_the_environment() {
 }
 
 #[test]
-fn sso() {
+fn credentials_from_sso() {
     let case = Case::new(|request| {
         assert!(request.line.starts_with("GET /federation/credentials?"), "{}", request.line);
         assert_eq!(request.header("x-amz-sso_bearer_token"), "cached");
@@ -278,7 +278,7 @@ fn sts_answers(action: &'static str, key: &'static str) -> impl Fn(&Request) -> 
 }
 
 #[test]
-fn web_identity() {
+fn credentials_from_a_web_identity() {
     let case = Case::new(sts_answers("AssumeRoleWithWebIdentity", "ASIAWEB"))
         .file("token", "a.signed.token")
         .env_url("AWS_ENDPOINT_URL_STS", "")
@@ -297,7 +297,7 @@ fn web_identity() {
 }
 
 #[test]
-fn role_of_a_profile() {
+fn credentials_from_the_role_of_a_profile() {
     let case = Case::new(sts_answers("AssumeRole", "ASIAROLE")).env_url("AWS_ENDPOINT_URL_STS", "").file(
         ".aws/config",
         format!(
@@ -343,7 +343,7 @@ fn both_roles(expiry: &'static str) -> impl Fn(&Request) -> Reply {
 }
 
 #[test]
-fn a_role_with_keys_of_the_environment() {
+fn account_role_is_assumed_with_environment_keys() {
     let case = Case::new(both_roles(EXPIRY))
         .env("AWS_ACCESS_KEY_ID", "AKIABASE")
         .env("AWS_SECRET_ACCESS_KEY", SECRET);
@@ -355,7 +355,7 @@ fn a_role_with_keys_of_the_environment() {
 }
 
 #[test]
-fn a_role_with_a_web_identity() {
+fn account_role_is_assumed_with_a_web_identity() {
     let case = Case::new(both_roles(EXPIRY))
         .file("token", "a.signed.token")
         .env("AWS_ROLE_ARN", "arn:aws:iam::999999999999:role/ci");
@@ -377,7 +377,7 @@ fn role_session_is_renewed_when_it_expires() {
 }
 
 #[test]
-fn container() {
+fn credentials_from_a_container() {
     let case = Case::new(|request| {
         assert_eq!(
             (request.line.as_str(), request.header("authorization")),
@@ -395,7 +395,7 @@ fn container() {
 }
 
 #[test]
-fn instance_metadata() {
+fn credentials_from_instance_metadata() {
     let case = Case::new(|request| {
         let path = request.line.trim_end_matches(" HTTP/1.1");
         let ttl = vec![("x-aws-ec2-metadata-token-ttl-seconds", "21600".to_owned())];
@@ -419,7 +419,7 @@ fn instance_metadata() {
 }
 
 #[test]
-fn a_metadata_service_that_refuses_offers_nothing() {
+fn refusing_metadata_service_gives_no_credentials() {
     let case = Case::new(|_| Reply::Http(403, vec![], String::new()))
         .env("AWS_EC2_METADATA_DISABLED", "false")
         .env_url("AWS_EC2_METADATA_SERVICE_ENDPOINT", "");
@@ -432,7 +432,7 @@ fn a_metadata_service_that_refuses_offers_nothing() {
 }
 
 #[test]
-fn a_profile_without_any_shared_file_is_named_as_the_cause() {
+fn profile_without_shared_files_is_the_reported_cause() {
     let log = Case::without_server()
         .env("PORTWARD_TEST_PROFILE", "typo")
         .run();
@@ -454,7 +454,7 @@ fn metadata(key: &str) -> String {
 }
 
 #[test]
-fn credential_process() {
+fn credentials_from_a_process() {
     let case = Case::without_server();
     let answer = case
         .home

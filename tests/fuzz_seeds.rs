@@ -148,22 +148,22 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
     #[test]
-    fn configurations(bytes in bytes(seeds("config"))) {
+    fn configuration_seeds_pass(bytes in bytes(seeds("config"))) {
         harness::config::check(&bytes);
     }
 
     #[test]
-    fn plan_files(bytes in bytes(seeds("plan"))) {
+    fn plan_file_seeds_pass(bytes in bytes(seeds("plan"))) {
         harness::plan::check(&bytes);
     }
 
     #[test]
-    fn requests(bytes in bytes(seeds("request"))) {
+    fn request_seeds_pass(bytes in bytes(seeds("request"))) {
         harness::request::check(&bytes);
     }
 
     #[test]
-    fn replies(bytes in bytes(seeds("reply"))) {
+    fn reply_seeds_pass(bytes in bytes(seeds("reply"))) {
         harness::reply::check(&bytes);
     }
 }

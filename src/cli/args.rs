@@ -400,7 +400,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_and_instants_are_read() {
+    fn dates_and_times_are_parsed() {
         assert_eq!(
             as_of("2031-12-31").map(OffsetDateTime::unix_timestamp),
             Ok(1_956_441_600)
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_name_a_format_and_a_file() {
+    fn report_argument_has_a_format_and_a_file() {
         let report = |text| report(text, &[Format::Json, Format::Html]);
         assert_eq!(report("json=a=b"), Ok((Format::Json, PathBuf::from("a=b"))));
         assert_eq!(report("html=a"), Ok((Format::Html, PathBuf::from("a"))));

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_ending_wins_and_partial_needs_a_write() {
+    fn worst_outcome_wins_and_partial_needs_a_write() {
         let applied = (1, Outcome::Applied { repaired: None });
         let failure = Failure {
             message: "no".into(),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn every_code_has_one_place_in_the_order() {
+    fn every_exit_status_has_one_rank() {
         let mut codes: Vec<u8> = Exit::PRECEDENCE.into_iter().map(Exit::code).collect();
         assert_eq!(codes[2..], [64, 65, 1, 5, 4, 3, 6, 2, 0]);
         codes.sort_unstable();

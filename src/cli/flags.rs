@@ -298,7 +298,7 @@ mod tests {
     use crate::cli::verbs::command;
 
     #[test]
-    fn the_words_of_other_tools_have_a_hint() {
+    fn words_of_other_tools_have_a_hint() {
         for (typed, hint) in [
             (&["validate"][..], Some("portward check")),
             (&["init"], Some("portward import")),
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn no_flag_is_hidden_and_variables_are_called_like_their_flags() {
+    fn every_flag_is_visible_and_its_variable_has_its_name() {
         for (verb, command) in verbs() {
             for flag in flags(&command) {
                 let long = flag.get_long().expect("every flag has a name");
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_change_a_run_are_those_of_a_flag() {
+    fn every_variable_belongs_to_a_flag() {
         let verbs = verbs();
         for Variable { name, flag, .. } in VARIABLES {
             if flag == "emulator" && cfg!(not(feature = "emulator")) {
@@ -415,7 +415,7 @@ mod tests {
 
     #[cfg(feature = "emulator")]
     #[test]
-    fn the_documented_table_is_that_of_the_command() {
+    fn documented_flags_match_the_command() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/src/flags.md");
         let text = std::fs::read_to_string(path).expect("the document");
         let table = table();

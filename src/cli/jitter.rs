@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_never_more_than_was_said() {
+    fn jitter_stays_below_its_maximum() {
         let most = Duration::from_mins(5);
         assert_eq!(part(most, 0.0), Duration::ZERO);
         assert_eq!(part(most, 0.5), Duration::from_secs(150));
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn no_wait_is_none() {
+    async fn zero_jitter_does_not_wait() {
         assert!(wait(Duration::ZERO).await.is_ok());
     }
 }

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_youngest_port_operation_counts_in_whatever_order_they_come() {
+    fn latest_port_operation_wins_in_any_order() {
         let operations = vec![
             operation("OpenInstancePublicPorts", Some(10)),
             operation("PutInstancePublicPorts", Some(20)),

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_line_is_a_command_to_a_ci_system() {
+    fn log_lines_are_not_ci_commands() {
         let event = "WARN the helper said: x\n::error::y ##[group]\n";
         assert_eq!(
             (log_lines().0)(event),

@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_host_of_an_address_is_told() {
+    fn messages_name_only_the_host_of_a_url() {
         for url in [
             "https://u:secret@hooks.example.com/services/secret",
             "HTTPS://hooks.example.com?secret",
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_goes_over_tls_or_stays_on_the_machine() {
+    fn token_is_sent_over_tls_or_loopback_only() {
         for (url, alone, with_token) in [
             ("https://example.com/x", true, true),
             ("http://example.com/x", true, false),

@@ -244,13 +244,13 @@ mod tests {
     }
 
     #[test]
-    fn a_short_run_says_nothing() {
+    fn short_run_shows_no_progress() {
         assert_eq!(lines(100, 10), Vec::<String>::new());
         assert_eq!(lines(0, 10), Vec::<String>::new());
     }
 
     #[test]
-    fn a_long_run_says_every_ten_seconds_how_long_it_will_take() {
+    fn long_run_estimates_the_remaining_time_every_ten_seconds() {
         assert_eq!(
             lines(1_340, 34),
             [
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_standstill_nothing_is_made_up_for() {
+    fn stall_is_not_followed_by_a_burst() {
         let mut steps = steps(10);
         let mut at = |seconds| {
             steps.step(&site());
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rates_say_how_long_it_takes_before_the_pace_does() {
+    fn first_estimate_uses_the_documented_rates() {
         let paced: Least<'_> = &|site, left| {
             let each = if site.region == "eu-central-1" {
                 100
@@ -318,7 +318,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn while_something_is_left_some_time_is(
+        fn remaining_time_is_not_zero_before_the_end(
             total in 1..500_usize, done in 0..500_usize, millis in 0..100_000_u64, each in 0..400_u64,
         ) {
             let mut steps = steps(total);

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_index_of_a_job_counts_from_0() {
+    fn job_index_counts_from_zero() {
         let shard = |index: &str| indexed(8, Some(index.into())).ok();
         assert_eq!(shard("0"), Shard::new(1, 8));
         assert_eq!(shard("7"), Shard::new(8, 8));

@@ -196,7 +196,7 @@ mod unix {
         use super::*;
 
         #[test]
-        fn the_mask_of_ignored_signals_is_read() {
+        fn ignored_signals_are_parsed_from_proc() {
             for (status, ignored) in [
                 ("Name:\tportward\nSigIgn:\t0000000000001001\n", true),
                 ("Name:\tportward\nSigIgn:\t0000000000001000\n", false),

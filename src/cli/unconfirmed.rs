@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_what_a_shell_takes_it_for() {
+    fn printed_paths_are_quoted_for_a_shell() {
         for (path, text) in [
             (
                 ".portward/receipts/20260101T000000Z-1.jsonl",

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_those_of_the_repository() {
+    fn paths_are_relative_to_the_repository() {
         let folder = Path::new("/builds/group/fleet");
         for (file, expected) in [
             ("firewall.toml", "firewall.toml"),

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_long_is_told_and_nothing_else() {
+    fn only_long_durations_are_shown() {
         let mut cost = Cost {
             made: vec![
                 made("GetInstancePortStates", 1_000, 98),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_names_are_told_and_many_are_counted() {
+    fn few_names_are_listed_and_many_are_counted() {
         let id = |n: usize| InstanceId {
             account: None,
             region: "eu-central-1".to_owned(),

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_note_every_document_stays_as_it_is() {
+    fn no_note_leaves_every_format_unchanged() {
         let document = "{\n  \"a\": 1\n}\n";
         for add in [text, markdown, github, json, sarif, prometheus] {
             assert_eq!(add(&[], document), document);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_text_in_a_note_stays_text() {
+    fn text_from_outside_in_a_note_is_escaped() {
         let notes = ["PORTWARD_TARGET=a\"<b>\n::error::x @all narrows this run".to_owned()];
         assert_eq!(
             json(&notes, "{\n  \"a\": 1\n}\n"),

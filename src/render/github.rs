@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_annotation_is_one_command() {
+    fn annotation_is_one_command() {
         assert_eq!(
             annotation(&finding("50% of it\nis ::error::", "a,b:c.toml")),
             "::error file=a%2Cb%3Ac.toml,line=3,col=7,endColumn=9,title=portward PW-102::\
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_as_a_whole_has_no_line() {
+    fn annotation_of_a_file_has_no_line() {
         let problem = Problem {
             line: Some(0),
             column: Some(0),
@@ -201,7 +201,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_leaves_its_place(message in any::<String>(), file in any::<String>()) {
+        fn properties_and_messages_are_escaped(message in any::<String>(), file in any::<String>()) {
             let line = annotation(&finding(&message, &file));
             prop_assert!(!line.contains(['\n', '\r']), "{line:?}");
             let inner = line.strip_prefix("::error file=").expect("the command begins the line");

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_names_only_what_is_just_it() {
+    fn set_name_replaces_exactly_its_sources() {
         let ssh = Key::new(Protocol::Tcp, 22, 22).expect("a key");
         let office = list(&["203.0.113.0/25", "203.0.113.128/25", "2001:db8:10::/48"]);
         let names = Names::new(

@@ -150,7 +150,7 @@ mod tests {
     use crate::render::json::Problem;
 
     #[test]
-    fn nothing_of_others_is_a_mention_or_a_link() {
+    fn text_from_outside_is_not_a_mention_or_link() {
         let run = Run {
             verb: "drift",
             error: Some(Problem::error(

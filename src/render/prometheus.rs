@@ -354,7 +354,7 @@ mod tests {
     proptest! {
         /// Alerts name the policy, and the sum over policies is the number that stood there before.
         #[test]
-        fn each_violation_counts_for_its_policy(
+        fn violations_are_counted_by_policy(
             list in vec(("[a-c\"]{1,2}", any::<bool>()), 0..20)
         ) {
             let severity = |deny| if deny { PolicySeverity::Deny } else { PolicySeverity::Warn };
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_survives_failures_and_is_replaced_by_the_next() {
+    fn last_success_survives_failures() {
         let first = text(&metrics(2, None));
         assert_eq!(last_success(&first), Some(100));
         assert_eq!(last_success(&text(&metrics(1, Some(7)))), Some(7));
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_not_there() {
+    fn unknown_values_are_omitted() {
         let failed = text(&metrics(1, None));
         assert!(
             !failed.contains("instances") && !failed.contains("violations"),

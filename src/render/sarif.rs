@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finding_that_moved_is_the_same_one() {
+    fn fingerprint_does_not_depend_on_the_line() {
         let one = results(vec![problem("odd", 3)]);
         let moved = results(vec![problem("odd", 30)]);
         let other = results(vec![problem("odder", 3)]);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn places_and_texts_are_literal() {
+    fn uris_and_texts_are_escaped() {
         let found = results(vec![problem("a [link](x) {0} \\", 3)]);
         let at = &found[0]["locations"][0]["physicalLocation"];
         assert_eq!(at["artifactLocation"]["uri"], "a%20b/%C3%BC.toml");

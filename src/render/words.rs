@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_times_are_short() {
+    fn numbers_and_durations_are_short() {
         for (n, text) in [
             (0, "0"),
             (999, "999"),
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_named_by_its_last_instant() {
+    fn date_is_the_last_day_of_validity() {
         let end = OffsetDateTime::from_unix_timestamp(1_924_992_000).expect("2031-01-01");
         assert_eq!(until(end), "2030-12-31");
         assert_eq!(until(end + time::Duration::HOUR), "2031-01-01T01:00:00Z");

@@ -110,7 +110,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn continuations_stand_beside_the_label() {
+    fn continuation_lines_are_indented_to_the_label() {
         for (line, wrapped) in [
             ("  hint: aaa bbb ccc", "  hint: aaa bbb\n        ccc"),
             (
@@ -133,7 +133,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn wrapping_loses_nothing_and_keeps_to_the_width(
+        fn wrapped_text_is_complete_and_within_the_width(
             line in "( {0,6})([a-z]{1,9}:? {1,2}|\\(x\\) |[+-] ){0,30}[a-z]{0,9}", width in 20_usize..60,
         ) {
             let wrapped = wrap(&line, width);

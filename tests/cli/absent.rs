@@ -28,7 +28,7 @@ fn wide() -> [(PortState, &'static str); 3] {
 }
 
 #[test]
-fn a_wider_rule_is_a_difference_that_names_it() {
+fn wider_live_rule_is_a_difference() {
     for (live, name) in wide() {
         let stage = stage(&[live]);
         let before = stage.read("fleet.json");
@@ -58,7 +58,7 @@ fn a_wider_rule_is_a_difference_that_names_it() {
 }
 
 #[test]
-fn a_range_is_cut_with_consent() {
+fn port_range_is_split_only_with_consent() {
     for ((live, name), left) in wide()
         .into_iter()
         .zip([&[(0, 21), (23, 65535)][..], &[(1, 21), (23, 1023)]])
@@ -84,7 +84,7 @@ fn a_range_is_cut_with_consent() {
 }
 
 #[test]
-fn nothing_is_cut_out_of_all() {
+fn all_protocols_rule_is_not_split() {
     let [.., (live, _)] = wide();
     let stage = stage(&[live]);
     let before = stage.read("fleet.json");
@@ -99,7 +99,7 @@ fn nothing_is_cut_out_of_all() {
 }
 
 #[test]
-fn what_may_be_closed_is_closed_and_the_rest_is_told() {
+fn closable_rules_are_closed_and_others_are_reported() {
     let stage = stage(&[
         rule("tcp", 22, 22, &["0.0.0.0/0"]),
         rule("tcp", 20, 25, &["192.0.2.0/24"]),
@@ -118,7 +118,7 @@ fn what_may_be_closed_is_closed_and_the_rest_is_told() {
 }
 
 #[test]
-fn a_policy_does_not_advise_what_is_done_already() {
+fn policy_hint_omits_steps_already_taken() {
     let stage = stage(&[rule("tcp", 22, 22, &["0.0.0.0/0"])]);
     let drift = stage.on_fleet(&["drift"]);
     let hint = "hint: no declared rule opens it: `apply` closes it";
@@ -126,7 +126,7 @@ fn a_policy_does_not_advise_what_is_done_already() {
 }
 
 #[test]
-fn a_plan_file_tells_it_too() {
+fn apply_of_a_plan_file_reports_absent_rules() {
     let [(live, _), ..] = wide();
     let stage = stage(&[live, rule("tcp", 22, 22, &["0.0.0.0/0"])]);
     let plan = stage.on_fleet(&["plan", "--out", "plan.json"]);
@@ -144,7 +144,7 @@ fn a_plan_file_tells_it_too() {
 }
 
 #[test]
-fn adopting_and_explaining_do_not_advise_what_is_done_already() {
+fn adopt_and_explain_hints_omit_steps_already_taken() {
     let [(live, _), ..] = wide();
     let stage = stage(&[live]);
     let adopt = stage.on_fleet(&["drift", "--adopt"]);

@@ -3,7 +3,7 @@
 use portward::emulator::Options;
 use portward::inventory::{Entry, Inventory};
 
-use crate::served::Server;
+use crate::served_emulator::Server;
 use crate::stage::{Done, REGION, Stage, instance, rule};
 
 const PROD: &str = "111111111111";
@@ -56,7 +56,7 @@ fn rules_of(fleet: &Inventory, account: &str, name: &str) -> String {
 }
 
 #[test]
-fn two_accounts_with_the_same_name_are_one_fleet() {
+fn equal_instance_names_in_two_accounts_are_distinct() {
     let stage = Stage::new(CONFIG, &two_accounts());
     let applied = stage.on_fleet(&["apply", "--yes"]);
     assert_eq!(applied.code, Some(0), "{}", applied.shown());
@@ -75,7 +75,7 @@ fn with_a_refused_role() -> String {
 }
 
 #[test]
-fn an_account_whose_role_is_refused_stops_no_other() {
+fn account_with_a_refused_role_does_not_stop_others() {
     let stage = Stage::new(&with_a_refused_role(), &two_accounts());
     let applied = stage.on_fleet(&["apply", "--yes"]);
     assert_eq!(applied.code, Some(6), "{}", applied.shown());
@@ -98,7 +98,7 @@ fn an_account_whose_role_is_refused_stops_no_other() {
 }
 
 #[test]
-fn what_may_be_where_nobody_could_look_is_not_called_missing() {
+fn instance_of_an_unread_account_is_not_missing() {
     let stage = Stage::new(&with_a_refused_role(), &two_accounts());
     let config = ["-c", "firewall.toml"];
     for (verb, code) in [
@@ -128,7 +128,7 @@ fn what_may_be_where_nobody_could_look_is_not_called_missing() {
 }
 
 #[test]
-fn consent_and_differences_know_accounts() {
+fn consent_and_differences_are_scoped_to_an_account() {
     let closing = CONFIG.replace("{ allow = \"postgres\", from = \"10.0.0.0/8\" }", "");
     let stage = Stage::new(&closing, &two_accounts());
     for name in [
@@ -153,7 +153,7 @@ fn consent_and_differences_know_accounts() {
 }
 
 #[test]
-fn the_wrong_account_is_never_asked_nor_written() {
+fn credentials_of_another_account_send_no_lightsail_call() {
     // The credentials are those of `prod`, and no role leads elsewhere.
     let config = CONFIG.replacen(
         "role = \"arn:aws:iam::222222222222:role/ops/portward\"\n",
@@ -175,7 +175,7 @@ fn the_wrong_account_is_never_asked_nor_written() {
 }
 
 #[test]
-fn a_plan_file_is_for_its_accounts() {
+fn plan_file_is_bound_to_its_accounts() {
     let stage = Stage::new(CONFIG, &two_accounts());
     let planned = stage.on_fleet(&["plan", "--out", "plan.json"]);
     assert_eq!(planned.code, Some(0), "{}", planned.shown());
@@ -220,7 +220,7 @@ fn a_plan_file_is_for_its_accounts() {
 }
 
 #[test]
-fn selectors_name_one_of_two() {
+fn selector_chooses_one_of_two_accounts() {
     let stage = Stage::new(CONFIG, &two_accounts());
     let before = rules_of(&stage.fleet(), PROD, "web-1");
     let applied = stage.on_fleet(&["apply", "--yes", "-t", "test/*/web-1"]);
@@ -240,7 +240,7 @@ fn selectors_name_one_of_two() {
 }
 
 #[test]
-fn missing_renamed_and_doubtful_instances_are_reported() {
+fn missing_renamed_and_undecided_instances_are_reported() {
     let config = CONFIG.replacen("test/eu-central-1/db-1", "prod/eu-central-1/db-1", 1);
     let stage = Stage::new(&config, &two_accounts());
     let plan = stage.on_fleet(&["plan"]);
@@ -272,7 +272,7 @@ fn missing_renamed_and_doubtful_instances_are_reported() {
 }
 
 #[test]
-fn an_inventory_of_all_accounts_stands_for_them() {
+fn inventory_of_all_accounts_replaces_the_api() {
     let stage = Stage::new(CONFIG, &two_accounts());
     let taken = stage.on_fleet(&["inventory", "-c", "firewall.toml", "--out", "all.json"]);
     assert_eq!(taken.code, Some(0), "{}", taken.shown());
@@ -305,7 +305,7 @@ fn an_inventory_of_all_accounts_stands_for_them() {
 }
 
 #[test]
-fn what_is_imported_of_several_accounts_is_in_sync() {
+fn import_of_several_accounts_is_in_sync() {
     let stage = Stage::new(CONFIG, &two_accounts());
     let imported = stage.on_fleet(&["import", "-c", "firewall.toml"]);
     assert_eq!(imported.code, Some(0), "{}", imported.shown());
@@ -330,7 +330,7 @@ fn what_is_imported_of_several_accounts_is_in_sync() {
 
 /// The plan was made for both accounts; when it is applied, one of them is out of reach.
 #[test]
-fn a_plan_file_goes_on_where_an_account_can_be_reached() {
+fn apply_of_a_plan_file_continues_in_reachable_accounts() {
     let stage = Stage::new(CONFIG, &two_accounts());
     let planned = stage.on_fleet(&["plan", "--out", "plan.json"]);
     assert_eq!(planned.code, Some(0), "{}", planned.shown());
@@ -352,7 +352,7 @@ fn a_plan_file_goes_on_where_an_account_can_be_reached() {
 }
 
 #[test]
-fn what_could_not_be_listed_stays_unknown_in_an_inventory() {
+fn unlisted_account_is_unknown_in_an_inventory() {
     let stage = Stage::new(&with_a_refused_role(), &two_accounts());
     let taken = stage.on_fleet(&["inventory", "-c", "firewall.toml", "--out", "all.json"]);
     assert_eq!(taken.code, Some(6), "{}", taken.shown());
@@ -364,7 +364,7 @@ fn what_could_not_be_listed_stays_unknown_in_an_inventory() {
 
 /// As in CI: no keys at all, a token in a file, and a role in each account.
 #[test]
-fn a_web_identity_leads_to_every_account() {
+fn web_identity_assumes_the_role_of_every_account() {
     let server = Server::with(two_accounts(), Options::default());
     let role = "role = \"arn:aws:iam::111111111111:role/portward\"\n[accounts.test]";
     let stage = Stage::new(

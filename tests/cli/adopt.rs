@@ -48,7 +48,7 @@ fn stage() -> Stage {
 }
 
 #[test]
-fn what_is_live_is_written_where_it_belongs() {
+fn live_rules_are_written_into_their_table() {
     let stage = stage();
     let done = stage.on_fleet(&["drift", "--adopt"]);
     assert_eq!(done.code, Some(0), "{}", done.shown());
@@ -71,7 +71,7 @@ fn what_is_live_is_written_where_it_belongs() {
 }
 
 #[test]
-fn a_dry_run_shows_the_edits_and_writes_nothing() {
+fn dry_run_prints_the_edits_and_writes_nothing() {
     let stage = stage();
     let before = stage.read("firewall.toml");
     let tried = stage.on_fleet(&["drift", "--adopt", "--dry-run"]);
@@ -92,7 +92,7 @@ fn a_dry_run_shows_the_edits_and_writes_nothing() {
 }
 
 #[test]
-fn what_others_use_stays_and_is_told() {
+fn shared_rules_are_kept_and_reported() {
     let stage = stage();
     stage.populate(&fleet(vec![
         instance("web-1", vec![]),
@@ -112,7 +112,7 @@ fn what_others_use_stays_and_is_told() {
 }
 
 #[test]
-fn an_unreadable_instance_is_left_alone() {
+fn unreadable_instance_is_not_adopted() {
     let stage = stage();
     let mut blind = stage.fleet();
     for entry in blind.regions.values_mut().flatten() {

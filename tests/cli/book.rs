@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use portward::cli::Exit;
 use portward::model::Code;
 
-use crate::endings::{Example, copy};
+use crate::example_fleet::{Example, copy};
 use crate::stage::{Done, Stage, fleet};
 
 /// The README and every page of the book, by their paths in the repository.
@@ -69,7 +69,7 @@ fn blocks(page: &str) -> (Vec<Block>, String) {
 }
 
 #[test]
-fn every_configuration_that_is_shown_is_valid() {
+fn every_configuration_in_the_book_is_valid() {
     let example = Example::new();
     let files = ["firewall.example.toml", "examples/accounts.toml"];
     let known: BTreeSet<String> = files
@@ -168,7 +168,7 @@ fn word(text: &str) -> (String, &str) {
 }
 
 #[test]
-fn commands_are_found_in_what_holds_them() {
+fn commands_are_extracted_from_code_blocks() {
     let found = commands(
         "- run: portward check # and portward plan\nX=1 portward plan -t 'a b' --out \\\n  x | portward man; true\n",
     );
@@ -181,7 +181,7 @@ const ONLY_PARSED: [&str; 4] = ["--jitter", "--notify-url", "--endpoint-url", "-
 
 /// What is typed is accepted: no command that is shown ends with 64, in a fenced block or in a sentence.
 #[test]
-fn every_command_that_is_shown_is_a_command_line_of_the_program() {
+fn every_command_in_the_book_is_a_valid_command_line() {
     let example = Example::new();
     let folder = example.folder.path();
     fs::copy(
@@ -263,7 +263,7 @@ fn table(page: &str, heading: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn the_tables_of_verbs_have_each_verb_and_the_readme_says_it_in_twelve_words() {
+fn verb_tables_are_complete_and_the_readme_is_brief() {
     let expected: BTreeSet<String> = verbs().into_iter().collect();
     for name in ["README.md", "docs/src/verbs.md"] {
         let rows = table(&page(name), "Verbs");
@@ -287,7 +287,7 @@ fn the_tables_of_verbs_have_each_verb_and_the_readme_says_it_in_twelve_words() {
 }
 
 #[test]
-fn every_code_has_its_section_in_order() {
+fn every_error_code_has_a_section_in_order() {
     let page = page("docs/src/errors.md");
     let sections = page.split("\n## ").skip(1).map(|section| {
         let (code, text) = section.split_once("\n\n**").expect("a title in bold");
@@ -306,7 +306,7 @@ fn every_code_has_its_section_in_order() {
 }
 
 #[test]
-fn the_tables_of_exit_codes_have_each_of_them() {
+fn exit_status_tables_are_complete() {
     let expected: BTreeSet<u8> = (0..=u8::MAX)
         .filter(|code| Exit::of_code(*code).is_some())
         .collect();
@@ -319,7 +319,7 @@ fn the_tables_of_exit_codes_have_each_of_them() {
 }
 
 #[test]
-fn the_readme_is_short_and_shows_a_plan_as_it_is() {
+fn readme_is_short_and_shows_a_real_plan() {
     let readme = page("README.md");
     assert!(readme.lines().count() <= 180, "README.md is to be short");
     let plan = Example::new().run(&["plan", "-t", "web-1,web-2,db-1"]);
@@ -332,7 +332,7 @@ fn the_readme_is_short_and_shows_a_plan_as_it_is() {
 
 /// Every command of a page is run in its order, and says what the page shows below it; `…` stands for any lines.
 #[test]
-fn getting_started_can_be_typed_as_it_is_written() {
+fn getting_started_commands_print_what_the_page_shows() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().expect("a folder");
     copy(&root.join("examples"), &folder.path().join("examples"));
@@ -381,7 +381,7 @@ fn getting_started_can_be_typed_as_it_is_written() {
 }
 
 #[test]
-fn what_the_page_about_fleets_shows_is_true() {
+fn fleets_page_shows_real_output() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = page("docs/src/fleets.md");
     let example = Example::new();
@@ -431,7 +431,7 @@ fn what_the_page_about_fleets_shows_is_true() {
 
 /// What is shown of a pipeline is the file that is there to copy.
 #[test]
-fn the_pipelines_that_are_shown_are_the_examples() {
+fn pipelines_page_shows_the_example_workflows() {
     for example in ["github/apply.yml", "gitlab.yml"] {
         let text = page(&format!("examples/ci/{example}"));
         let shown = format!("```yaml\n{text}```\n");
@@ -442,7 +442,7 @@ fn the_pipelines_that_are_shown_are_the_examples() {
 
 /// The page about formats shows lines of each output, in their order.
 #[test]
-fn the_excerpts_of_the_page_about_formats_are_true() {
+fn formats_page_shows_real_output() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = page("docs/src/formats.md");
     let mut seen = Vec::new();

@@ -44,7 +44,7 @@ fn stage(expect: &str, more: &str, entries: Vec<Entry>) -> Stage {
 }
 
 #[test]
-fn without_an_inventory_what_is_open_is_named() {
+fn check_without_an_inventory_names_undecided_policies() {
     let stage = stage("1..9", "", vec![]);
     let done = stage.run(&["check"]);
     insta::assert_snapshot!(done.shown(), @"
@@ -56,7 +56,7 @@ fn without_an_inventory_what_is_open_is_named() {
 }
 
 #[test]
-fn a_policy_that_depends_on_tags_is_decided_on_an_inventory() {
+fn inventory_decides_a_policy_that_depends_on_tags() {
     let web = || instance("web-1", vec![]);
     let stage = stage(
         "1..9",
@@ -84,7 +84,7 @@ fn a_policy_that_depends_on_tags_is_decided_on_an_inventory() {
 }
 
 #[test]
-fn numbers_and_names_are_held_against_the_inventory() {
+fn inventory_checks_expectations_and_names() {
     let more = "[instances.db-7]\nrules = [{ allow = \"ssh\", from = \"office\" }]\n";
     let stage = stage("2..9", more, vec![instance("web-1", vec![])]);
     let done = stage.run(&["check", "--inventory", "fleet.json"]);
@@ -109,7 +109,7 @@ fn numbers_and_names_are_held_against_the_inventory() {
 }
 
 #[test]
-fn a_region_that_was_not_looked_at_is_no_empty_one() {
+fn unread_region_is_not_empty() {
     let stage = stage("1..9", "", vec![]);
     let elsewhere = Inventory::new([("eu-west-1".to_owned(), vec![tagged("db-1")])].into());
     stage.populate(&elsewhere);
@@ -126,7 +126,7 @@ fn a_region_that_was_not_looked_at_is_no_empty_one() {
 }
 
 #[test]
-fn live_rules_that_stay_may_let_in_who_must_get_in() {
+fn kept_live_rules_may_satisfy_a_requirement() {
     let config = r#"version = 1
 [defaults]
 region = "eu-central-1"
@@ -149,7 +149,7 @@ require = { allow = "ssh", from = "203.0.113.7" }
 }
 
 #[test]
-fn a_rule_that_another_one_covers_is_named_once_for_all_instances() {
+fn redundant_rule_is_reported_once_for_all_instances() {
     let config = r#"version = 1
 [groups.web]
 match = { name = "web-*" }

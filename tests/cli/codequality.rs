@@ -87,7 +87,7 @@ fn issues(done: &Done) -> Vec<Value> {
 }
 
 #[test]
-fn every_run_has_a_report_in_the_shape_of_gitlab() {
+fn every_verb_writes_a_valid_report() {
     let stage = stage(CONFIG);
     let here = stage.path("firewall.toml");
     let here = here.to_str().expect("a path");
@@ -124,7 +124,7 @@ fn every_run_has_a_report_in_the_shape_of_gitlab() {
 }
 
 #[test]
-fn a_finding_has_its_code_its_place_and_how_bad_it_is() {
+fn finding_has_code_location_and_severity() {
     let done = stage(CONFIG).run(&[
         "plan",
         "--inventory",
@@ -146,7 +146,7 @@ fn a_finding_has_its_code_its_place_and_how_bad_it_is() {
 }
 
 #[test]
-fn the_same_findings_elsewhere_in_the_file_have_the_same_fingerprints() {
+fn fingerprint_does_not_depend_on_the_line() {
     let fingerprints = |config: &str| {
         let done = stage(config).run(&[
             "plan",
@@ -168,7 +168,7 @@ fn the_same_findings_elsewhere_in_the_file_have_the_same_fingerprints() {
 }
 
 #[test]
-fn a_file_has_what_stdout_has() {
+fn report_file_equals_standard_output() {
     let stage = stage(CONFIG);
     let flags = ["--format", "codequality", "--report", "codequality=q.json"];
     let done = stage.run(&[&["plan", "--inventory", "fleet.json"], &flags[..]].concat());

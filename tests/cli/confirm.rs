@@ -38,7 +38,7 @@ fn apply(stage: &Stage, terminal: Terminal, flags: &[&str]) -> Session {
 }
 
 #[test]
-fn only_a_yes_after_the_question_is_consent() {
+fn only_yes_after_the_prompt_is_consent() {
     for (ahead, answer, code, after) in [
         ("yes\n", "no\n", 1, 80),
         ("yes\nyes\n\n", "\n", 1, 80),
@@ -58,7 +58,7 @@ fn only_a_yes_after_the_question_is_consent() {
 }
 
 #[test]
-fn a_signal_ends_the_question_at_once() {
+fn signal_ends_the_prompt_at_once() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 143)] {
         let stage = stage();
         let mut session = apply(&stage, Terminal::open(), &["--report", "json=report.json"]);
@@ -75,7 +75,7 @@ fn a_signal_ends_the_question_at_once() {
 }
 
 #[test]
-fn only_an_enter_after_the_question_confirms() {
+fn only_enter_after_the_prompt_confirms() {
     let within = ["--yes", "--confirm-within", "10m"];
     for (signal, code) in [
         (None, 0),
@@ -100,7 +100,7 @@ fn only_an_enter_after_the_question_confirms() {
 }
 
 #[test]
-fn a_terminal_that_goes_away_confirms_nothing() {
+fn closed_terminal_does_not_confirm() {
     let stage = stage();
     // With every line that may be logged, none of which can be written any more.
     let within = ["--yes", "--confirm-within", "10m", "-vvv"];
@@ -113,7 +113,7 @@ fn a_terminal_that_goes_away_confirms_nothing() {
 }
 
 #[test]
-fn several_hang_ups_do_not_cut_the_way_back_off() {
+fn repeated_hang_ups_do_not_stop_the_revert() {
     let stage = stage();
     let within = ["--yes", "--confirm-within", "10m"];
     let mut session = apply(&stage, Terminal::open(), &within);
@@ -153,7 +153,7 @@ fn command(stderr: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_run_that_was_killed_unconfirmed_is_named_until_it_is_undone() {
+fn unconfirmed_run_is_reported_until_it_is_rolled_back() {
     let stage = killed();
     for verb in [
         &["plan"][..],
@@ -183,7 +183,7 @@ fn a_run_that_was_killed_unconfirmed_is_named_until_it_is_undone() {
 }
 
 #[test]
-fn a_run_that_was_killed_unconfirmed_is_named_until_its_receipt_goes() {
+fn unconfirmed_run_is_reported_until_its_receipt_is_removed() {
     let stage = killed();
     // A run on something else that came to its end has not undone it.
     let mut fleet = stage.fleet();
@@ -212,7 +212,7 @@ fn a_run_that_was_killed_unconfirmed_is_named_until_its_receipt_goes() {
 }
 
 #[test]
-fn a_probe_gets_no_secrets_and_nothing_of_it_is_left() {
+fn probe_gets_no_secrets_and_leaves_no_process() {
     let stage = stage();
     let probe = "env > env.txt; sleep 1000 & echo $! > pid; kill -TERM $PPID; wait";
     let mut command = stage.command(&["apply", "--yes", "--emulator", "fleet.json"]);
@@ -255,7 +255,7 @@ fn is_gone(pid: i32) -> bool {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_run_that_is_to_outlive_its_terminal_does() {
+fn nohup_run_survives_its_terminal() {
     let stage = stage();
     let mut command = std::process::Command::new("sh");
     let inner = stage.command(&[
@@ -279,7 +279,7 @@ fn a_run_that_is_to_outlive_its_terminal_does() {
 }
 
 #[test]
-fn a_signal_ends_the_wait_for_a_notification() {
+fn signal_ends_the_wait_for_a_notification() {
     let stage = stage();
     let server = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/", server.local_addr().expect("an address"));

@@ -84,7 +84,7 @@ fn commit(stage: &Stage) {
 }
 
 #[test]
-fn every_kind_of_side_says_the_same_of_the_same_rules() {
+fn every_kind_of_document_with_the_same_rules_is_equal() {
     let stage = stage();
     let plan = stage.on_fleet(&["plan", "--out", "plan.json"]);
     assert_eq!(plan.code, Some(0), "{}{}", plan.stdout, plan.stderr);
@@ -114,7 +114,7 @@ fn every_kind_of_side_says_the_same_of_the_same_rules() {
 }
 
 #[test]
-fn a_change_of_one_line_is_told_in_one_sentence() {
+fn change_of_one_line_is_one_sentence() {
     let stage = stage();
     git(&stage, &["init", "-q"]);
     commit(&stage);
@@ -152,7 +152,7 @@ fn a_change_of_one_line_is_told_in_one_sentence() {
 }
 
 #[test]
-fn a_group_is_told_once_for_all_its_instances() {
+fn group_is_reported_once_for_all_its_instances() {
     let stage = stage();
     write(&stage, "old.toml", CONFIG);
     stage.configure(&CONFIG.replace(
@@ -194,7 +194,7 @@ fn a_group_is_told_once_for_all_its_instances() {
 }
 
 #[test]
-fn rules_as_the_cli_prints_them_are_one_instance_without_a_name() {
+fn output_of_the_aws_cli_is_one_unnamed_instance() {
     let stage = stage();
     let rule = r#"{"fromPort": 22, "toPort": 22, "protocol": "TCP", "cidrs": ["203.0.113.0/25", "203.0.113.128/25"], "ipv6Cidrs": ["2001:db8:10::/48"], "state": "open"}"#;
     write(
@@ -236,7 +236,7 @@ fn rules_as_the_cli_prints_them_are_one_instance_without_a_name() {
 }
 
 #[test]
-fn an_instance_of_one_side_only_is_compared_with_nothing() {
+fn instance_of_one_document_is_compared_with_no_access() {
     let stage = stage();
     let mut less = stage.fleet();
     less.regions
@@ -258,7 +258,7 @@ fn an_instance_of_one_side_only_is_compared_with_nothing() {
 }
 
 #[test]
-fn an_instance_that_a_configuration_does_not_declare_is_named() {
+fn undeclared_instance_is_named() {
     let stage = stage();
     let config = "version = 1\n[defaults]\nregion = \"eu-central-1\"\n[groups.web]\nmatch = { name = \"web-*\" }\n";
     write(&stage, "less.toml", config);
@@ -305,7 +305,7 @@ fn an_instance_that_a_configuration_does_not_declare_is_named() {
 }
 
 #[test]
-fn includes_come_from_the_same_revision() {
+fn includes_are_read_from_the_same_revision() {
     let stage = stage();
     fs::create_dir_all(stage.path("conf/fleet")).expect("a folder");
     let head = "version = 1\ninclude = [\"fleet/*.toml\"]\n[defaults]\nregion = \"eu-central-1\"\n";
@@ -351,7 +351,7 @@ fn includes_come_from_the_same_revision() {
 
 #[cfg(unix)]
 #[test]
-fn a_revision_cannot_lead_out_of_itself() {
+fn includes_of_a_revision_stay_inside_it() {
     let stage = stage();
     write(&stage, "secret", "version = 1\n");
     fs::create_dir(stage.path("conf")).expect("a folder");
@@ -389,7 +389,7 @@ fn a_revision_cannot_lead_out_of_itself() {
 }
 
 #[test]
-fn what_cannot_be_read_is_never_equal() {
+fn unreadable_rules_are_never_equal() {
     let stage = stage();
     write(&stage, "empty.json", "{}");
     write(&stage, "cut.json", "{\"portStates\": [");
@@ -434,7 +434,7 @@ fn what_cannot_be_read_is_never_equal() {
 }
 
 #[test]
-fn an_additive_instance_keeps_what_is_live() {
+fn additive_instance_keeps_live_rules() {
     let stage = stage();
     stage.configure("version = 1\n[defaults]\nregion = \"eu-central-1\"\nmode = \"additive\"\n[instances.db-1]\nrules = [{ allow = \"postgres\", from = \"192.0.2.1\" }]\n");
     let found = json(&stage, &["fleet.json", "firewall.toml", "-t", "db-1"], 2);
@@ -449,7 +449,7 @@ fn an_additive_instance_keeps_what_is_live() {
 }
 
 #[test]
-fn foreign_names_cannot_command_the_terminal() {
+fn names_from_outside_are_escaped() {
     let stage = stage();
     let mut odd = rule("tcp", 22, 22, &["192.0.2.1"]);
     odd.cidr_list_aliases
@@ -469,7 +469,7 @@ fn foreign_names_cannot_command_the_terminal() {
 }
 
 #[test]
-fn a_change_of_what_may_be_granted_is_a_difference() {
+fn change_of_grants_is_a_difference() {
     let stage = stage();
     let grants = "[grants]\nservices = \"ssh\"\nmax = \"8h\"\n[groups.web]";
     write(&stage, "new.toml", &CONFIG.replace("[groups.web]", grants));

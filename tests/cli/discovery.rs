@@ -4,7 +4,7 @@ use portward::emulator::{Pages, Quirks};
 use portward::inventory::{Entry, Inventory};
 use serde_json::{Value, json};
 
-use crate::served::Server;
+use crate::served_emulator::Server;
 use crate::stage::{REGION, Stage, fleet, instance, rule};
 
 /// A region whose list has one page, beside [`REGION`], whose list has two.
@@ -60,7 +60,7 @@ fn written(server: &Server) -> Vec<String> {
 }
 
 #[test]
-fn every_page_of_every_region_is_looked_at() {
+fn every_page_of_every_region_is_read() {
     let server = served(two_regions(), Pages::Whole);
     let stage = Stage::new(CONFIG, &two_regions());
     let report = ends(&server, &stage, &["plan", "--detailed-exitcode"], 2);
@@ -72,7 +72,7 @@ fn every_page_of_every_region_is_looked_at() {
 }
 
 #[test]
-fn a_list_that_breaks_off_closes_nothing_in_its_region() {
+fn incomplete_list_closes_nothing_in_its_region() {
     // A page that fails is tried again for some seconds, so once is enough.
     for (pages, read) in [
         (Pages::Fail, "bulk"),
@@ -100,7 +100,7 @@ fn a_list_that_breaks_off_closes_nothing_in_its_region() {
 }
 
 #[test]
-fn nor_does_a_plan_file_that_was_made_when_it_was_whole() {
+fn incomplete_list_stops_a_plan_file_made_from_a_complete_one() {
     let stage = Stage::new(CONFIG, &two_regions());
     let whole = served(two_regions(), Pages::Whole);
     ends(&whole, &stage, &["plan", "--out", "plan.json"], 0);
@@ -121,7 +121,7 @@ fn nor_does_a_plan_file_that_was_made_when_it_was_whole() {
 }
 
 #[test]
-fn a_region_that_does_not_answer_hides_none_that_does() {
+fn unreachable_region_does_not_hide_others() {
     let mut half = two_regions();
     half.regions.remove(REGION);
     let stage = Stage::new(CONFIG, &half);
@@ -138,7 +138,7 @@ fn a_region_that_does_not_answer_hides_none_that_does() {
 }
 
 #[test]
-fn a_planned_instance_that_is_called_otherwise_now_is_named() {
+fn renamed_instance_is_reported() {
     let one = |name: &str| {
         let mut entry = open(name);
         entry.arn = format!("arn:aws:lightsail:{REGION}:123456789012:Instance/1");
@@ -175,7 +175,7 @@ fn a_planned_instance_that_is_called_otherwise_now_is_named() {
 }
 
 #[test]
-fn every_kind_of_address_and_an_instance_that_is_still_starting() {
+fn every_address_type_and_a_pending_instance_are_planned() {
     let config = r#"version = 1
 [defaults]
 region = "eu-central-1"
@@ -248,7 +248,7 @@ fn bare(rules: &str) -> String {
 }
 
 #[test]
-fn a_bare_name_is_undecided_until_every_region_is_listed() {
+fn name_without_a_region_needs_every_region() {
     for (rules, more) in BARE {
         for verb in [
             &["plan"][..],
@@ -293,7 +293,7 @@ fn a_bare_name_is_undecided_until_every_region_is_listed() {
 }
 
 #[test]
-fn a_name_in_full_is_decided_by_its_own_region() {
+fn name_with_a_region_needs_that_region_only() {
     let rules = "[instances.\"eu-west-1/web-4\"]\nrules = [{ allow = \"ssh\", from = \"203.0.113.0/24\" }]\n";
     let group = BARE[3].0;
     for (rules, more) in [
@@ -313,7 +313,7 @@ fn a_name_in_full_is_decided_by_its_own_region() {
 }
 
 #[test]
-fn a_region_that_is_left_out_still_decides_what_a_name_means() {
+fn excluded_region_still_decides_an_ambiguous_name() {
     // Two instances of one name, of which the run is about one.
     let mut twice = two_regions();
     let mut far = open("web-1");
@@ -350,7 +350,7 @@ fn a_region_that_is_left_out_still_decides_what_a_name_means() {
 }
 
 #[test]
-fn regions_that_only_the_command_line_names_are_listed_in_full_too() {
+fn regions_of_the_command_line_are_listed_completely() {
     let server = served(two_regions(), Pages::RepeatToken);
     let config = format!("version = 1\n{}", BARE[0].0);
     let stage = Stage::new(&config, &two_regions());
@@ -363,7 +363,7 @@ fn regions_that_only_the_command_line_names_are_listed_in_full_too() {
 }
 
 #[test]
-fn what_is_undecided_is_told_in_words() {
+fn undecided_instance_is_explained() {
     let mut half = two_regions();
     half.regions.remove(REGION);
     let stage = Stage::new(&bare(BARE[0].0), &half);

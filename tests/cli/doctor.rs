@@ -13,7 +13,7 @@ fn stage(config: &str) -> Stage {
 }
 
 #[test]
-fn all_is_well() {
+fn healthy_setup_passes_every_check() {
     let doctor = stage(CONFIG).on_fleet(&["doctor"]);
     let expected = "\
 ok    configuration  `firewall.toml` is valid
@@ -31,7 +31,7 @@ Doctor: 6 checks, 0 to look at, 0 failed.
 }
 
 #[test]
-fn each_account_is_told_apart() {
+fn accounts_are_reported_separately() {
     let accounts =
         "[accounts.prod]\nid = \"123456789012\"\n[accounts.other]\nid = \"222222222222\"\n";
     let config = CONFIG.replacen("[instances", &format!("{accounts}[instances"), 1);
@@ -71,7 +71,7 @@ fn each_account_is_told_apart() {
 }
 
 #[test]
-fn a_configuration_that_is_not_valid_is_65() {
+fn invalid_configuration_exits_with_65() {
     let doctor = stage("version = 1\nx = 1\n").on_fleet(&["doctor"]);
     assert_eq!(doctor.code, Some(65), "{}", doctor.shown());
     assert!(
@@ -87,7 +87,7 @@ fn a_configuration_that_is_not_valid_is_65() {
 }
 
 #[test]
-fn nothing_is_needed_for_the_policy() {
+fn iam_policy_needs_no_connection() {
     let stage = Stage::new("", &fleet(vec![]));
     let read = stage.run(&["doctor", "--iam-policy", "read"]);
     assert_eq!((read.code, read.stderr.as_str()), (Some(0), ""));
@@ -109,7 +109,7 @@ fn nothing_is_needed_for_the_policy() {
 }
 
 #[test]
-fn an_endpoint_that_is_dead_is_said_of_its_region() {
+fn unreachable_endpoint_is_reported_for_its_region() {
     let free = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", free.local_addr().expect("an address"));
     drop(free);
@@ -139,7 +139,7 @@ fn an_endpoint_that_is_dead_is_said_of_its_region() {
 
 /// A silent metadata service is asked once, or not at all: how long that takes is the SDK's and the machine's matter.
 #[test]
-fn without_credentials_nobody_waits() {
+fn missing_credentials_fail_at_once() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     silent.set_nonblocking(true).expect("accepts at once");
     let url = format!("http://{}", silent.local_addr().expect("an address"));

@@ -39,7 +39,7 @@ fn json(stage: &Stage, args: &[&str]) -> serde_json::Value {
 }
 
 #[test]
-fn a_bare_port_is_a_port_of_tcp_in_the_advice_too() {
+fn hint_for_a_bare_port_names_tcp() {
     let done = stage().on_fleet(&["explain", "web-1", "--from", "192.0.2.1", "--to", "80"]);
     insta::assert_snapshot!(done.shown(), @r#"
     eu-central-1/web-1: tcp/80 from 192.0.2.1
@@ -55,7 +55,7 @@ fn a_bare_port_is_a_port_of_tcp_in_the_advice_too() {
 }
 
 #[test]
-fn the_rule_and_the_line_are_named() {
+fn answer_names_the_rule_and_its_line() {
     let done = stage().on_fleet(&["explain", "web-1", "--from", "203.0.113.7", "--to", "ssh"]);
     insta::assert_snapshot!(done.shown(), @r#"
     eu-central-1/web-1: ssh from 203.0.113.7
@@ -78,7 +78,7 @@ fn the_rule_and_the_line_are_named() {
 }
 
 #[test]
-fn programs_get_the_same_answer() {
+fn json_has_the_same_answer() {
     let stage = stage();
     let found = json(&stage, &["web-1", "--from", "office", "--to", "tcp/22"]);
     assert_eq!(found["live"]["allowed"], "yes", "{found}");
@@ -113,7 +113,7 @@ fn programs_get_the_same_answer() {
 }
 
 #[test]
-fn what_is_not_known_is_not_answered() {
+fn unknown_rules_give_no_answer() {
     let stage = stage();
     for (args, code) in [
         (&["explain", "web-2"][..], 1),
@@ -146,7 +146,7 @@ fn what_is_not_known_is_not_answered() {
 }
 
 #[test]
-fn in_additive_mode_live_rules_that_stay_are_part_of_the_answer() {
+fn additive_mode_includes_kept_live_rules() {
     let stage = stage();
     stage.configure(&CONFIG.replace(
         "rules =",
@@ -197,7 +197,7 @@ fn in_additive_mode_live_rules_that_stay_are_part_of_the_answer() {
 }
 
 #[test]
-fn who_gets_in_where_nothing_is_declared_is_told_nothing() {
+fn undeclared_instance_has_no_answer() {
     let stage = stage();
     let open = vec![rule("tcp", 3389, 3389, &["0.0.0.0/0"])];
     stage.populate(&fleet(vec![instance("old-1", open)]));
@@ -209,7 +209,7 @@ fn who_gets_in_where_nothing_is_declared_is_told_nothing() {
 }
 
 #[test]
-fn only_who_names_a_source_and_a_service_is_told_how_to_allow_it() {
+fn hint_needs_a_source_and_a_service() {
     let stage = stage();
     for instance in ["web-1", "old-1"] {
         for (question, advised) in [
@@ -237,7 +237,7 @@ fn only_who_names_a_source_and_a_service_is_told_how_to_allow_it() {
 }
 
 #[test]
-fn a_misspelt_instance_is_suggested() {
+fn misspelt_instance_has_a_suggestion() {
     let stage = stage();
     for (text, hint) in [
         ("wbe-1", Some("web-1")),
@@ -254,7 +254,7 @@ fn a_misspelt_instance_is_suggested() {
 }
 
 #[test]
-fn a_bare_port_is_a_port_of_tcp() {
+fn bare_port_is_tcp() {
     let stage = stage();
     let bare = stage.on_fleet(&["explain", "web-1", "--to", "80"]);
     let full = stage.on_fleet(&["explain", "web-1", "--to", "tcp/80"]);
@@ -308,7 +308,7 @@ rules = []
 }
 
 #[test]
-fn over_a_fleet_equal_answers_are_told_once_and_what_is_not_known_is_no_no() {
+fn equal_answers_of_a_fleet_are_grouped_and_unknown_is_not_no() {
     let stage = many();
     let question = ["--from", "203.0.113.7", "--to", "ssh"];
     let offline = ["--inventory", "fleet.json"];
@@ -413,7 +413,7 @@ fn over_a_fleet_equal_answers_are_told_once_and_what_is_not_known_is_no_no() {
 }
 
 #[test]
-fn a_selector_of_a_question_names_something() {
+fn selector_of_explain_must_match() {
     let stage = many();
     for (args, code, says) in [
         (&["explain", "-t", "nope-*"][..], 1, "names no instance"),

@@ -38,13 +38,13 @@ fn stage() -> Stage {
 }
 
 #[test]
-fn a_comment_on_a_pull_request() {
+fn plan_as_a_pull_request_comment() {
     let done = stage().on_fleet(&["plan", "--format", "markdown"]);
     assert_snapshot!(done.shown());
 }
 
 #[test]
-fn annotations_a_summary_and_outputs() {
+fn plan_as_github_annotations_summary_and_outputs() {
     let stage = stage();
     let mut command = stage.command(&["plan", "--emulator", "fleet.json", "--format", "github"]);
     fs::write(stage.path("summary"), "before\n").expect("a file");
@@ -78,7 +78,7 @@ fn annotations_a_summary_and_outputs() {
 }
 
 #[test]
-fn a_mistake_is_annotated_where_it_is() {
+fn configuration_error_is_annotated_at_its_line() {
     let stage = stage();
     stage.configure(
         "version = 1\n[instances.web-1]\nrules = [{ allow = \"sssh\", from = \"anywhere\" }]\n",
@@ -96,7 +96,7 @@ fn a_mistake_is_annotated_where_it_is() {
 }
 
 #[test]
-fn findings_for_a_scanner() {
+fn plan_as_sarif() {
     let stage = stage();
     stage.configure("version = 1\n[defaults]\nregion = \"eu-central-1\"\n[instances.web-1]\nrules = []\n[instances.gone]\nrules = []\n");
     let done = stage.on_fleet(&["plan", "--format", "sarif", "--report", "sarif=log.sarif"]);
@@ -142,7 +142,7 @@ fn broken() -> Stage {
 }
 
 #[test]
-fn a_policy_that_does_not_hold_is_in_every_format() {
+fn policy_violation_is_in_every_format() {
     let stage = broken();
     let shown = |format: &str| {
         let done = stage.on_fleet(&["plan", "--format", format]);
@@ -235,7 +235,7 @@ fn violations_are_grouped_by_policy() {
 }
 
 #[test]
-fn a_page_says_where_it_comes_from() {
+fn page_names_its_origin() {
     let stage = stage();
     let args = [
         "plan",
@@ -266,7 +266,7 @@ fn a_page_says_where_it_comes_from() {
 }
 
 #[test]
-fn of_several_rules_the_widest_is_annotated() {
+fn widest_of_several_rules_is_annotated() {
     let stage = Stage::new(
         "version = 1\n[defaults]\nregion = \"eu-central-1\"\n[instances.web-1]\nrules = [\n  { allow = \"ssh\", from = \"192.0.2.1\" },\n  \
          { allow = \"ssh\", from = \"anywhere\" },\n]\n",
@@ -286,7 +286,7 @@ fn of_several_rules_the_widest_is_annotated() {
 }
 
 #[test]
-fn what_no_line_is_known_for_has_a_place_too() {
+fn finding_without_a_line_has_a_location() {
     let stage = stage();
     let done = stage.run(&["plan", "--inventory", "nowhere.json", "--format", "sarif"]);
     let log: Value = serde_json::from_str(&done.stdout).expect("JSON");
@@ -296,7 +296,7 @@ fn what_no_line_is_known_for_has_a_place_too() {
 }
 
 #[test]
-fn the_end_of_a_mistake_is_told() {
+fn annotation_has_an_end_position() {
     let stage = stage();
     stage.configure(
         "version = 1\n[instances.web-1]\nrules = [{ allow = \"sssh\", from = \"anywhere\" }]\n",
@@ -331,7 +331,7 @@ const DIFF: [&str; 5] = [
 ];
 
 #[test]
-fn a_comment_on_what_a_change_means() {
+fn diff_as_a_pull_request_comment() {
     let stage = changed();
     let done = stage.run(&[&DIFF[..], &["--format", "markdown"]].concat());
     assert_snapshot!(done.shown());
@@ -349,7 +349,7 @@ fn a_comment_on_what_a_change_means() {
 }
 
 #[test]
-fn annotations_on_what_a_change_opens() {
+fn diff_as_github_annotations() {
     let stage = changed();
     let mut command = stage.command(&[&DIFF[..], &["--format", "github"]].concat());
     command.env("GITHUB_STEP_SUMMARY", stage.path("summary"));
@@ -381,7 +381,7 @@ fn annotations_on_what_a_change_opens() {
 }
 
 #[test]
-fn an_answer_as_a_comment() {
+fn explain_as_a_comment() {
     let stage = stage();
     let of = [
         "explain",
@@ -398,7 +398,7 @@ fn an_answer_as_a_comment() {
 }
 
 #[test]
-fn a_format_that_an_answer_has_not_is_a_usage_error() {
+fn unsupported_format_of_explain_is_a_usage_error() {
     let stage = changed();
     let explain = ["explain", "web-1", "--inventory", "fleet.json"];
     let most = "text, json, markdown, github";
@@ -414,7 +414,7 @@ fn a_format_that_an_answer_has_not_is_a_usage_error() {
 }
 
 #[test]
-fn reports_of_every_format_are_written_whatever_happens() {
+fn reports_are_written_for_every_outcome() {
     let stage = stage();
     let reports = [
         "text",
@@ -444,7 +444,7 @@ fn reports_of_every_format_are_written_whatever_happens() {
 }
 
 #[test]
-fn foreign_text_stays_text() {
+fn text_from_outside_is_escaped_in_every_format() {
     let evil = "</code><script>alert(1)</script>`|[x](https://x) @me ::error::x";
     let stage = Stage::new(
         &format!(

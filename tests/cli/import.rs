@@ -3,7 +3,7 @@
 use portward::emulator::Quirks;
 use portward::inventory::Inventory;
 
-use crate::served::Server;
+use crate::served_emulator::Server;
 use crate::spelling::echoes;
 use crate::stage::{REGION, Stage, fleet, instance, rule};
 
@@ -25,7 +25,7 @@ fn stage() -> Stage {
 }
 
 #[test]
-fn an_imported_fleet_is_in_sync() {
+fn imported_fleet_is_in_sync() {
     let stage = stage();
     let done = stage.on_fleet(&["import", "--out", "firewall.toml"]);
     assert_eq!(done.shown(), "--- exit code 0\n");
@@ -70,7 +70,7 @@ fn an_imported_fleet_is_in_sync() {
 }
 
 #[test]
-fn live_rules_that_open_nothing_are_kept_and_the_file_says_so() {
+fn redundant_live_rules_are_kept_and_counted() {
     let stage = stage();
     let mut odd = stage.fleet();
     let entry = &mut odd.regions.values_mut().next().expect("a region")[2];
@@ -101,7 +101,7 @@ fn live_rules_that_open_nothing_are_kept_and_the_file_says_so() {
 
 /// `check` warns of both, and neither is a rule that another one makes superfluous.
 #[test]
-fn unknown_regions_and_private_sources_are_not_rules_that_open_nothing() {
+fn unknown_regions_and_private_sources_are_not_counted_as_redundant() {
     let ssh = rule("tcp", 22, 22, &["203.0.113.0/24", "10.0.0.0/8"]);
     let mut web = instance("web-1", vec![ssh]);
     web.arn = web.arn.replace(REGION, "eu-central-9");
@@ -128,7 +128,7 @@ fn unknown_regions_and_private_sources_are_not_rules_that_open_nothing() {
 }
 
 #[test]
-fn one_instance_can_be_imported() {
+fn target_imports_one_instance() {
     let stage = stage();
     let done = stage.on_fleet(&["import", "old-1"]);
     assert_eq!(done.code, Some(0), "{}", done.shown());
@@ -138,7 +138,7 @@ fn one_instance_can_be_imported() {
 }
 
 #[test]
-fn sources_of_a_family_that_is_not_there_are_declared() {
+fn sources_of_a_missing_address_family_are_declared() {
     let stage = stage();
     let mut odd = stage.fleet();
     for entry in odd.regions.values_mut().flatten() {
@@ -156,7 +156,7 @@ fn sources_of_a_family_that_is_not_there_are_declared() {
 }
 
 #[test]
-fn what_has_no_words_is_told_and_is_a_difference() {
+fn inexpressible_rules_are_reported_as_differences() {
     let stage = stage();
     let mut odd = stage.fleet();
     let [web, ..] = &mut odd.regions.values_mut().next().expect("a region")[..] else {
@@ -222,7 +222,7 @@ fn odd_fleet() -> Inventory {
 
 /// Whatever a reply looks like, what is imported is all there is, and one rule more is a difference.
 #[test]
-fn nothing_is_loosened_however_the_service_answers() {
+fn import_never_widens_access() {
     for (name, value) in echoes() {
         let quirk = format!("{name}={value}");
         let quirks = || {
@@ -264,7 +264,7 @@ fn nothing_is_loosened_however_the_service_answers() {
 
 /// Where no reply says whom a rule lets in, nothing is declared, and nothing is in sync.
 #[test]
-fn rules_without_sources_are_named_and_never_in_sync() {
+fn rules_without_sources_are_never_in_sync() {
     let mut quirks = Quirks::default();
     quirks.set("lists=absent").expect("a quirk");
     let stage = stage();
@@ -281,7 +281,7 @@ fn rules_without_sources_are_named_and_never_in_sync() {
 }
 
 #[test]
-fn what_cannot_be_read_is_not_declared() {
+fn unreadable_rules_are_not_declared() {
     let stage = stage();
     let mut blind = stage.fleet();
     for entry in blind.regions.values_mut().flatten().take(1) {

@@ -39,7 +39,7 @@ fn assert_told(done: &Done, what: &str) {
 }
 
 #[test]
-fn a_plan_obeys_nobody() {
+fn plan_output_escapes_text_from_outside() {
     let config = r###"version = 1
 include = ["::warning file=a::b.toml"]
 [defaults]
@@ -91,7 +91,7 @@ rules = [
 }
 
 #[test]
-fn a_refused_configuration_obeys_nobody() {
+fn configuration_errors_escape_text_from_outside() {
     let config = r###"version = 1 ##[error]z
 "::error::k" = "##[group]"
 [defaults]
@@ -111,7 +111,7 @@ rules = [{ allow = "##[debug]", from = "::debug::" }]
 }
 
 #[test]
-fn what_is_typed_obeys_nobody() {
+fn usage_errors_escape_arguments() {
     let stage = Stage::new("version = 1\n", &fleet(vec![]));
     let path = "::error::\u{1b}[31m##[x].toml";
     fs::write(
@@ -143,7 +143,7 @@ fn what_is_typed_obeys_nobody() {
 
 /// Reasons, owners, names of policies' tables and instances that try everything, seen as a comment, a page and a log.
 #[test]
-fn a_review_obeys_nobody() {
+fn review_formats_escape_text_from_outside() {
     let evil = "/close </code></summary><script>x</script>`|\\n[a](https://e.example) @me #1 ::error::x ##[group]y";
     let config = |sources: &str| {
         format!(
@@ -261,7 +261,7 @@ fn assert_seen(done: &Done, what: &str) {
 }
 
 #[test]
-fn nothing_of_the_service_is_invisible() {
+fn invisible_characters_of_the_service_are_escaped() {
     let unseen: String = UNSEEN.iter().collect();
     let name = format!("web{unseen}1");
     let mut uncertain = rule("tcp", 2, 2, &["192.0.2.1/32"]);
@@ -316,7 +316,7 @@ fn nothing_of_the_service_is_invisible() {
 }
 
 #[test]
-fn a_configuration_says_nothing_invisible() {
+fn invisible_characters_in_a_configuration_are_refused() {
     let stage = Stage::new("", &fleet(vec![]));
     for c in UNSEEN {
         // TOML itself refuses this one.

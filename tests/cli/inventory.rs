@@ -18,7 +18,7 @@ fn stage() -> Stage {
 }
 
 #[test]
-fn the_file_of_the_emulator_comes_back_equal() {
+fn inventory_of_the_emulator_equals_its_file() {
     let stage = stage();
     let done = stage.on_fleet(&["inventory", "--out", "snapshot.json"]);
     assert_eq!(done.shown(), "--- exit code 0\n");
@@ -36,7 +36,7 @@ fn the_file_of_the_emulator_comes_back_equal() {
 }
 
 #[test]
-fn what_cannot_be_read_is_null_and_6() {
+fn unreadable_instance_is_null_and_exits_with_6() {
     let stage = stage();
     let mut blind = stage.fleet();
     for entry in blind.regions.values_mut().flatten() {
@@ -70,7 +70,7 @@ fn what_cannot_be_read_is_null_and_6() {
 }
 
 #[test]
-fn a_selector_that_names_nothing_is_an_error() {
+fn selector_without_a_match_is_an_error() {
     let done = stage().on_fleet(&["inventory", "wbe-*"]);
     assert_eq!(
         done.shown(),
@@ -79,7 +79,7 @@ fn a_selector_that_names_nothing_is_an_error() {
 }
 
 #[test]
-fn stdout_holds_one_thing() {
+fn standard_output_holds_the_inventory_only() {
     let stage = stage();
     let both = stage.on_fleet(&["inventory", "--format", "json"]);
     assert_eq!(both.code, Some(64), "{}", both.shown());

@@ -15,7 +15,7 @@ use portward::exposure::Effective;
 use portward::inventory::Inventory;
 use portward::model::{Family, InstanceId, LiveFirewall, PortState};
 
-use crate::served::Server;
+use crate::served_emulator::Server;
 use crate::stage::{Done, REGION, Stage, fleet, instance, rule};
 
 const CONFIG: &str = r#"version = 1
@@ -83,7 +83,7 @@ fn id(name: &str) -> InstanceId {
 }
 
 #[test]
-fn killed_around_every_request() {
+fn apply_killed_around_any_request_is_completed_by_the_next_run() {
     for (place, name) in REQUESTS.iter().enumerate() {
         for trouble in [Trouble::SilentBefore, Trouble::SilentAfter] {
             let situation = format!("{trouble:?} at request {place}");
@@ -127,7 +127,7 @@ fn killed_around_every_request() {
 /// The kernel kills a process that makes a file larger than it may: in the midst of a line, or right before it.
 #[cfg(target_os = "linux")]
 #[test]
-fn killed_in_the_midst_of_its_receipt() {
+fn apply_killed_while_writing_its_receipt_is_completed_by_the_next_run() {
     let there = Command::new("prlimit").arg("--version").output();
     if !there.is_ok_and(|output| output.status.success()) {
         let _ = writeln!(std::io::stderr(), "skipped: there is no `prlimit` here");

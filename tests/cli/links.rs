@@ -94,7 +94,7 @@ fn normal(path: &Path) -> PathBuf {
 }
 
 #[test]
-fn every_link_of_every_page_leads_somewhere() {
+fn every_link_has_a_target() {
     let (root, found) = repository();
     let book = root.join("docs/src");
     let mut count = 0;
@@ -135,7 +135,7 @@ fn every_link_of_every_page_leads_somewhere() {
 }
 
 #[test]
-fn every_page_of_the_book_is_in_its_summary_once() {
+fn every_page_is_in_the_summary_once() {
     let (root, found) = repository();
     let book = root.join("docs/src");
     let summary = book.join("SUMMARY.md");
@@ -165,7 +165,7 @@ const FOLDERS: [&str; 9] = [
 ];
 
 #[test]
-fn every_path_that_a_page_or_a_comment_names_is_there() {
+fn every_path_in_docs_and_comments_exists() {
     let (root, found) = repository();
     let mut wrong = Vec::new();
     let mut count = 0;

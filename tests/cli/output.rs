@@ -72,7 +72,7 @@ fn stage() -> Stage {
 }
 
 #[test]
-fn a_plan() {
+fn plan_as_text() {
     assert_snapshot!(stage().on_fleet(&["plan", "--as-of", "2026-01-01"]).shown(), @r"
     web-1, web-2 (eu-central-1)                                     1 call each: put
       + tcp 443      from anywhere                      firewall.toml:12
@@ -103,7 +103,7 @@ fn a_plan() {
 }
 
 #[test]
-fn a_plan_of_one_instance_with_a_unified_diff() {
+fn plan_of_one_instance_as_a_unified_diff() {
     assert_snapshot!(stage().on_fleet(&["plan", "-t", "db-1", "--diff"]).shown(), @"
     db-1 (eu-central-1)                                                1 call: close
       - tcp 3306     from 192.0.2.44/32
@@ -121,7 +121,7 @@ fn a_plan_of_one_instance_with_a_unified_diff() {
 }
 
 #[test]
-fn an_apply_and_what_is_left() {
+fn apply_as_text() {
     let stage = stage();
     let apply = stage.on_fleet(&["apply", "--yes"]);
     let (_, report) = apply
@@ -145,7 +145,7 @@ fn an_apply_and_what_is_left() {
 }
 
 #[test]
-fn a_configuration_with_mistakes() {
+fn invalid_configuration_as_text() {
     let stage = stage();
     stage.configure("version = 1\n\n[instances.web-1]\nrules = [{ alow = \"ssh\", from = \"203.0.113.7/24\" }]\n");
     assert_snapshot!(stage.run(&["check"]).shown(), @r#"
@@ -181,7 +181,7 @@ fn a_configuration_with_mistakes() {
 }
 
 #[test]
-fn a_valid_configuration_says_what_ends_soon() {
+fn valid_configuration_lists_rules_that_end_soon() {
     assert_snapshot!(stage().run(&["check", "--as-of", "2099-12-24"]).shown(), @"
     firewall.toml: valid; 4 rules, 1 group, 2 instance tables
     note: `postgres` expires: it is good until 2099-12-31 (firewall.toml:17)
@@ -190,7 +190,7 @@ fn a_valid_configuration_says_what_ends_soon() {
 }
 
 #[test]
-fn a_plan_tells_everything_once() {
+fn plan_repeats_nothing() {
     let rules = || vec![rule("tcp", 22, 22, &["203.0.113.0/24"])];
     let solo = (1..8).map(|n| format!("solo-{n}"));
     let names: Vec<String> = ["web-1", "web-2"]
@@ -248,7 +248,7 @@ rules = [
 }
 
 #[test]
-fn who_wants_it_quiet_hears_of_changes_and_of_trouble_alone() {
+fn quiet_prints_changes_and_problems_only() {
     let stage = stage();
     let plan = stage.on_fleet(&["plan", "-q", "-t", "db-1,web-3"]);
     assert_snapshot!(plan.shown(), @r"
@@ -287,7 +287,7 @@ fn lines_fit_a_terminal_of_80_columns() {
 }
 
 #[test]
-fn foreign_text_cannot_reach_the_terminal() {
+fn text_from_outside_is_escaped() {
     let stage = stage();
     let spiteful = rule("\u{1b}[2Jgone\n::error::x", 1, 1, &["192.0.2.1/32"]);
     stage.populate(&fleet(vec![
@@ -306,7 +306,7 @@ fn foreign_text_cannot_reach_the_terminal() {
 }
 
 #[test]
-fn a_closed_pipe_ends_quietly() {
+fn closed_pipe_is_not_an_error() {
     let stage = stage();
     let mut child = stage
         .command(&["plan", "--diff", "--emulator", "fleet.json"])
@@ -327,7 +327,7 @@ fn a_closed_pipe_ends_quietly() {
 }
 
 #[test]
-fn the_json_document_says_all_of_it() {
+fn json_report_has_everything() {
     let stage = stage();
     let plan = stage.json(&["plan"]);
     assert_eq!(

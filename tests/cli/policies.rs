@@ -28,7 +28,7 @@ fn stage(rules: &str, live: &[&str]) -> Stage {
 }
 
 #[test]
-fn what_a_plan_introduces_is_refused_and_leaves_no_file() {
+fn new_violation_is_refused_and_writes_no_plan_file() {
     let stage = stage(WIDE, &["203.0.113.0/24"]);
     let plan = stage.on_fleet(&["plan", "--out", "plan.json"]);
     assert_eq!(plan.code, Some(3), "{}{}", plan.stdout, plan.stderr);
@@ -54,7 +54,7 @@ fn what_a_plan_introduces_is_refused_and_leaves_no_file() {
 }
 
 #[test]
-fn what_is_live_is_told_and_can_be_closed() {
+fn live_violation_is_reported_and_can_be_closed() {
     let stage = stage(OFFICE, &["203.0.113.0/24", "198.51.100.7/32"]);
     let drift = stage.json(&["drift"]);
     let violation = &drift["violations"][0];
@@ -72,7 +72,7 @@ fn what_is_live_is_told_and_can_be_closed() {
 }
 
 #[test]
-fn what_exists_stands_in_nobodys_way() {
+fn existing_violation_does_not_refuse_a_plan() {
     let stage = stage(
         &WIDE.replace(
             "rules = [",
@@ -87,7 +87,7 @@ fn what_exists_stands_in_nobodys_way() {
 }
 
 #[test]
-fn the_built_in_ones_warn_and_a_severity_makes_them_refuse() {
+fn built_in_policy_warns_unless_its_severity_is_refuse() {
     let config = |severity: &str| {
         format!(
             "version = 1\n[defaults]\nregion = \"eu-central-1\"\n{severity}[instances.web-1]\nrules = [{{ allow = \"ssh\", from = [\"0.0.0.0/1\", \"128.0.0.0/1\"] }}]\n"
@@ -119,7 +119,7 @@ fn the_built_in_ones_warn_and_a_severity_makes_them_refuse() {
 }
 
 #[test]
-fn a_waiver_that_nothing_needs_is_told() {
+fn unused_waiver_is_reported() {
     let idle = WAIVED.replace(", \"198.51.100.7\"", "");
     let stage = stage(&idle, &["203.0.113.0/24"]);
     for done in [stage.run(&["check"]), stage.on_fleet(&["plan"])] {

@@ -36,7 +36,7 @@ fn changed(guard: &str) -> (Stage, String) {
 }
 
 #[test]
-fn a_policy_judges_the_way_back_where_a_configuration_is_given() {
+fn rollback_with_a_configuration_obeys_its_policies() {
     let (stage, receipt) = changed("");
     let judged = [
         "rollback",
@@ -61,7 +61,7 @@ fn a_policy_judges_the_way_back_where_a_configuration_is_given() {
 }
 
 #[test]
-fn a_guard_judges_the_way_back_where_a_configuration_is_given() {
+fn rollback_with_a_configuration_obeys_its_guards() {
     for (guard, name) in [
         (
             "keep = [{ allow = \"https\", from = \"203.0.113.7\" }]",
@@ -105,7 +105,7 @@ fn a_guard_judges_the_way_back_where_a_configuration_is_given() {
 }
 
 #[test]
-fn a_configuration_that_is_not_valid_judges_nothing() {
+fn rollback_with_an_invalid_configuration_exits_with_65() {
     let (stage, receipt) = changed("");
     stage.configure("version = 2\n");
     let back = stage.on_fleet(&["rollback", &receipt, "-c", "firewall.toml"]);
@@ -138,7 +138,7 @@ fn since(web: Vec<PortState>, db: Vec<PortState>) -> (Stage, String) {
 }
 
 #[test]
-fn what_was_never_written_is_not_put_back() {
+fn unsent_writes_are_not_rolled_back() {
     // By hand since, on both.
     let theirs = || vec![rule("tcp", 8080, 8080, &["198.51.100.0/24"])];
     let (stage, path) = since(theirs(), theirs());
@@ -190,7 +190,7 @@ fn what_was_never_written_is_not_put_back() {
 }
 
 #[test]
-fn what_somebody_changed_since_needs_consent() {
+fn later_changes_need_consent() {
     let left = || rule("tcp", 443, 443, &["203.0.113.0/24"]);
     let theirs = rule("tcp", 8080, 8080, &["198.51.100.0/24"]);
     let (stage, path) = since(vec![left(), theirs], vec![left()]);
@@ -211,7 +211,7 @@ fn what_somebody_changed_since_needs_consent() {
 }
 
 #[test]
-fn it_says_first_that_a_receipt_is_not_signed_and_what_would_be_opened() {
+fn rollback_warns_that_receipts_are_unsigned_and_lists_access_it_opens() {
     let left = || vec![rule("tcp", 443, 443, &["203.0.113.0/24"])];
     let (stage, path) = since(left(), left());
     let back = stage.on_fleet(&["rollback", &path]);

@@ -7,7 +7,7 @@ use portward::inventory::{Entry, Inventory};
 use portward::model::{InstanceId, Shard};
 use serde_json::{Value, json};
 
-use crate::served::Server;
+use crate::served_emulator::Server;
 use crate::stage::{Done, REGION, Stage, fleet, instance, rule};
 
 const OFFICE: &str = "203.0.113.0/24";
@@ -74,7 +74,7 @@ fn merge(stage: &Stage, shards: &[&str]) -> Done {
 }
 
 #[test]
-fn the_joined_reports_are_the_report_of_one_run() {
+fn merged_shard_reports_equal_the_report_of_one_run() {
     // The limit of a shard is its own, so it would speak where that of one run does, but not in the same words.
     // Findings of all kinds, and rules that end soon on instances of several shards.
     let soon = time::OffsetDateTime::now_utc().date() + time::Duration::days(3);
@@ -138,7 +138,7 @@ fn parsed_code(stage: &Stage, k: usize) -> Value {
 }
 
 #[test]
-fn shards_that_apply_leave_nothing_to_do() {
+fn apply_in_shards_leaves_no_differences() {
     let stage = Stage::new(CONFIG, &forty());
     let config = CONFIG.split("[instances.gone-1]").next().expect("a part");
     let guarded = format!("{config}[guard]\nmax-instances = 40\n");
@@ -158,7 +158,7 @@ fn shards_that_apply_leave_nothing_to_do() {
 }
 
 #[test]
-fn what_does_not_belong_together_is_not_joined() {
+fn reports_of_different_runs_are_not_merged() {
     let stage = Stage::new(CONFIG, &forty());
     let report = |shard: &str, name: &str, verb: &str| {
         let report = format!("json={name}");
@@ -226,7 +226,7 @@ fn what_does_not_belong_together_is_not_joined() {
 }
 
 #[test]
-fn a_report_with_a_wrong_number_is_not_joined() {
+fn report_with_inconsistent_counts_is_not_merged() {
     let stage = Stage::new(CONFIG, &forty());
     let allow = ["--allow", "blast-radius", "--reason", "a test"];
     let run = ["apply", "--yes", "--shard", "1/1", "--report", "json=a"];
@@ -265,7 +265,7 @@ fn a_report_with_a_wrong_number_is_not_joined() {
 }
 
 #[test]
-fn a_shard_without_a_report_makes_the_view_incomplete() {
+fn missing_shard_report_makes_the_merge_incomplete() {
     let config = "version = 1\ndefaults = { region = \"eu-central-1\" }\n[groups.a]\nmatch = { name = \"*\" }\nrules = []\n";
     let stage = Stage::new(config, &fleet(vec![instance("web-1", Vec::new())]));
     let done = sharded(&stage, &["drift"]);
@@ -297,7 +297,7 @@ fn a_shard_without_a_report_makes_the_view_incomplete() {
 }
 
 #[test]
-fn guards_and_expectations_are_those_of_the_whole_scope() {
+fn guards_and_expectations_apply_to_all_shards_together() {
     let config = CONFIG.split("[instances.gone-1]").next().expect("a part");
     let stage = Stage::new(&format!("{config}[guard]\nmax-instances = 8\n"), &forty());
     // One instance in each of eight shards may change, and some shard has two of the ten.
@@ -324,7 +324,7 @@ fn guards_and_expectations_are_those_of_the_whole_scope() {
 }
 
 #[test]
-fn more_shards_than_the_limit_change_no_more_than_the_limit() {
+fn limit_holds_for_more_shards_than_changes() {
     let web = (0..10).map(|n| instance(&format!("web-{n}"), Vec::new()));
     let config = "version = 1\ndefaults = { region = \"eu-central-1\" }\n[groups.web]\nmatch = { name = \"web-*\" }\n\
                   rules = [{ allow = \"ssh\", from = \"203.0.113.0/24\" }]\n[guard]\nmax-instances = 5\n";
@@ -342,7 +342,7 @@ fn more_shards_than_the_limit_change_no_more_than_the_limit() {
 }
 
 #[test]
-fn a_plan_file_knows_its_shard() {
+fn plan_file_is_bound_to_its_shard() {
     let stage = Stage::new(CONFIG, &forty());
     let out = |shard: &str| {
         let consent = ["--allow", "blast-radius", "--reason", "it is a test"];
@@ -369,7 +369,7 @@ fn a_plan_file_knows_its_shard() {
 }
 
 #[test]
-fn shards_are_named_in_three_ways_and_wrong_ones_refused() {
+fn shard_is_set_by_flag_or_ci_variables() {
     let stage = Stage::new(CONFIG, &forty());
     let args = ["plan", "--inventory", "fleet.json", "--format", "json"];
     let run = |more: &[&str], env: &[(&str, &str)]| {
@@ -410,7 +410,7 @@ fn shards_are_named_in_three_ways_and_wrong_ones_refused() {
 /// and of what comes back, so nobody is turned away, though they know nothing of each other; a single share for each of
 /// them would be more than the service takes at once.
 #[test]
-fn eight_processes_stay_inside_one_rate_budget() {
+fn eight_processes_share_one_rate_limit() {
     let mut left = [4; 8];
     let even = (0..).map(|n| format!("web-{n}")).filter(|name| {
         let id = InstanceId {

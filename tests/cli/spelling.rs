@@ -3,7 +3,7 @@
 use portward::emulator::Quirks;
 use portward::inventory::Inventory;
 
-use crate::served::Server;
+use crate::served_emulator::Server;
 use crate::stage::{Stage, fleet, instance, rule};
 
 const CONFIG: &str = r#"version = 1
@@ -30,7 +30,7 @@ fn otherwise() -> Inventory {
 }
 
 #[test]
-fn a_spelling_differs_only_where_it_is_asked_for() {
+fn spelling_differs_only_on_request() {
     let stage = Stage::new(CONFIG, &otherwise());
     let loose = stage.on_fleet(&["drift"]);
     assert_eq!(loose.code, Some(0), "{}", loose.shown());
@@ -57,7 +57,7 @@ fn a_spelling_differs_only_where_it_is_asked_for() {
 }
 
 #[test]
-fn a_plan_file_carries_it() {
+fn plan_file_records_respelling() {
     let stage = Stage::new(CONFIG, &otherwise());
     let plan = stage.on_fleet(&["plan", "--strict-spelling", "--out", "plan.json"]);
     assert_eq!(plan.code, Some(0), "{}", plan.shown());
@@ -110,7 +110,7 @@ pub(crate) fn echoes() -> Vec<(&'static str, &'static str)> {
 }
 
 #[test]
-fn whatever_the_service_echoes_it_settles() {
+fn respelling_settles_with_every_quirk() {
     for (name, value) in echoes() {
         let quirk = format!("{name}={value}");
         let mut quirks = Quirks::default();

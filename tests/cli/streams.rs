@@ -151,7 +151,7 @@ fn full() -> Option<Stdio> {
 }
 
 #[test]
-fn data_that_cannot_be_written_is_a_failure_of_every_verb() {
+fn full_disk_is_a_failure_of_every_verb() {
     for (verb, code) in VERBS {
         let (stage, receipt) = stage();
         let Some(full) = full() else {
@@ -176,7 +176,7 @@ fn data_that_cannot_be_written_is_a_failure_of_every_verb() {
 }
 
 #[test]
-fn a_closed_pipe_ends_every_verb_quietly() {
+fn closed_pipe_is_not_an_error_of_any_verb() {
     for (verb, code) in VERBS {
         let (stage, receipt) = stage();
         let (reader, writer) = std::io::pipe().expect("a pipe");
@@ -188,7 +188,7 @@ fn a_closed_pipe_ends_every_verb_quietly() {
 }
 
 #[test]
-fn the_emulator_does_not_serve_where_it_cannot_say() {
+fn emulate_fails_if_its_address_cannot_be_printed() {
     let (stage, receipt) = stage();
     let Some(full) = full() else {
         return;
@@ -205,7 +205,7 @@ fn the_emulator_does_not_serve_where_it_cannot_say() {
 }
 
 #[test]
-fn a_report_says_how_the_run_really_ended() {
+fn report_has_the_final_exit_status() {
     let (stage, receipt) = stage();
     let Some(full) = full() else {
         return;
@@ -223,7 +223,7 @@ fn a_report_says_how_the_run_really_ended() {
 }
 
 #[test]
-fn no_verb_is_left_out() {
+fn every_verb_is_tested() {
     let (stage, _) = stage();
     let help = stage.run(&["--help"]).stdout;
     let (_, verbs) = help.split_once("Commands:\n").expect("a list of verbs");

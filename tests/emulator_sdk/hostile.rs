@@ -43,7 +43,7 @@ async fn put(served: &Served) -> Result<(), SdkError<PutInstancePublicPortsError
 }
 
 #[tokio::test]
-async fn connections_are_lost_before_and_after() {
+async fn connection_is_dropped_before_or_after_the_effect() {
     for (trouble, written) in [(Trouble::LostRequest, 0), (Trouble::LostReply, 1)] {
         let emulator = emulator(on_cue("PutInstancePublicPorts", 1, trouble));
         let served = serve(&emulator).await;
@@ -57,7 +57,7 @@ async fn connections_are_lost_before_and_after() {
 }
 
 #[tokio::test]
-async fn a_silent_connection_is_held_until_the_shutdown() {
+async fn silent_connection_is_held_until_shutdown() {
     let options = on_cue("PutInstancePublicPorts", 1, Trouble::SilentAfter);
     let emulator = emulator(options);
     let served = serve(&emulator).await;
@@ -81,7 +81,7 @@ async fn a_silent_connection_is_held_until_the_shutdown() {
 }
 
 #[tokio::test]
-async fn every_connection_is_refused() {
+async fn connections_are_refused() {
     let emulator = emulator(Options {
         faults: Faults {
             refused: 1000,
@@ -100,7 +100,7 @@ async fn every_connection_is_refused() {
 }
 
 #[tokio::test]
-async fn a_late_reply_comes() {
+async fn late_reply_arrives() {
     let delay = Duration::from_millis(20);
     let emulator = emulator(on_cue("PutInstancePublicPorts", 1, Trouble::Slow(delay)));
     let served = serve(&emulator).await;
@@ -111,7 +111,7 @@ async fn a_late_reply_comes() {
 }
 
 #[tokio::test]
-async fn odd_replies_reach_the_client() {
+async fn malformed_replies_reach_the_client() {
     let with = |quirks: &[&str]| {
         let mut options = Options::default();
         for quirk in quirks {
@@ -161,7 +161,7 @@ async fn odd_replies_reach_the_client() {
 }
 
 #[tokio::test]
-async fn rates_are_held_over_http() {
+async fn rate_limits_hold_over_http() {
     let emulator = emulator(Options {
         faults: Faults {
             throttle: true,

@@ -110,7 +110,7 @@ async fn read_rules(client: &Client) -> GetInstancePortStatesOutput {
 }
 
 #[tokio::test]
-async fn the_sdk_reads_and_writes() {
+async fn sdk_reads_and_writes_rules() {
     let emulator = emulator(Options::default());
     let served = serve(&emulator).await;
     let client = served.usual();
@@ -213,7 +213,7 @@ async fn the_sdk_reads_and_writes() {
 }
 
 #[tokio::test]
-async fn the_sdk_tags() {
+async fn sdk_tags_instances() {
     let emulator = emulator(Options::default());
     let served = serve(&emulator).await;
     let client = served.usual();
@@ -259,7 +259,7 @@ async fn the_sdk_tags() {
 }
 
 #[tokio::test]
-async fn the_sdk_lists() {
+async fn sdk_lists_instances() {
     let served = serve(&emulator(Options::default())).await;
     let client = served.usual();
     let page = client.get_instances().send().await.expect("read");
@@ -277,7 +277,7 @@ async fn the_sdk_lists() {
 }
 
 #[tokio::test]
-async fn errors_are_those_of_the_service() {
+async fn errors_are_parsed_by_the_sdk() {
     let served = serve(&emulator(Options::default())).await;
     let client = served.usual();
     let missing = client
@@ -342,7 +342,7 @@ async fn errors_are_those_of_the_service() {
 }
 
 #[tokio::test]
-async fn operations_are_finished_by_hand() {
+async fn operation_is_finished_by_a_command() {
     let quirks = Quirks {
         operations: Progress::Explicit,
         ..Quirks::default()
@@ -384,7 +384,7 @@ fn in_file(path: &Path, access: Access) -> Emulator {
 }
 
 #[tokio::test]
-async fn the_file_follows_the_writes_and_only_those() {
+async fn file_is_saved_after_writes_only() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("fleet.json");
     std::fs::write(&path, FLEET).expect("written");
@@ -480,7 +480,7 @@ async fn operations_survive_a_restart() {
 }
 
 #[tokio::test]
-async fn one_client_does_not_stop_another() {
+async fn slow_client_does_not_block_another() {
     let served = serve(&emulator(Options::default())).await;
     let address = served.url.trim_start_matches("http://").to_owned();
     // One says nothing, one stops in the middle of a body, one talks nonsense, one sends too much.

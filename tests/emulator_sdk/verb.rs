@@ -25,7 +25,7 @@ fn run(args: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn other_machines_are_kept_out_unless_asked_for() {
+fn other_hosts_are_refused_by_default() {
     for address in ["0.0.0.0:0", "[::]:0"] {
         let (code, stdout, stderr) = run(&["--listen", address]);
         assert_eq!((code, stdout.as_str()), (Some(64), ""));
@@ -38,7 +38,7 @@ fn other_machines_are_kept_out_unless_asked_for() {
 }
 
 #[test]
-fn quirks_are_listed_and_mistakes_are_explained() {
+fn quirks_are_listed_and_unknown_ones_are_explained() {
     // Without a state file, too.
     let listed = Command::new(env!("CARGO_BIN_EXE_portward"))
         .args(["emulate", "--quirk", "help"])
@@ -61,7 +61,7 @@ fn quirks_are_listed_and_mistakes_are_explained() {
 }
 
 #[test]
-fn a_bad_state_is_refused_with_its_cause() {
+fn invalid_state_file_is_refused() {
     let directory = tempfile::tempdir().expect("a directory");
     let state = directory.path().join("fleet.json");
     let log = directory.path().join("fleet.json.operations");
@@ -141,7 +141,7 @@ impl Drop for Running {
 }
 
 #[tokio::test]
-async fn quirks_and_seed_get_through_and_remote_is_said_loudly() {
+async fn quirks_and_seed_are_applied_and_remote_access_is_warned_of() {
     let directory = tempfile::tempdir().expect("a directory");
     let args = [
         "--listen",
@@ -186,7 +186,7 @@ async fn quirks_and_seed_get_through_and_remote_is_said_loudly() {
 }
 
 #[tokio::test]
-async fn replies_are_late_changes_stay_in_memory_and_calls_are_told() {
+async fn replies_are_delayed_changes_stay_in_memory_and_calls_are_logged() {
     let directory = tempfile::tempdir().expect("a directory");
     let args = [
         "--in-memory",

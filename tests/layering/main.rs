@@ -91,7 +91,7 @@ const WORLD: [&str; 9] = [
 const SDK: [&str; 3] = ["aws_sdk", "aws_config", "aws_smithy"];
 
 #[test]
-fn no_files_know_each_other_in_a_circle() {
+fn files_do_not_import_each_other_in_a_circle() {
     let circles = graph().circles();
     assert!(
         circles.is_empty(),
@@ -103,7 +103,7 @@ fn no_files_know_each_other_in_a_circle() {
 type Files<'a> = &'a [(&'a str, &'a str)];
 
 #[test]
-fn a_circle_is_found() {
+fn circle_is_detected() {
     let circle = |folder: &str, files: &[&str]| Circle {
         folder: folder.to_owned(),
         files: files.iter().map(|&file| file.to_owned()).collect(),
@@ -209,7 +209,7 @@ fn graph() -> Graph {
 }
 
 #[test]
-fn every_arrow_points_the_right_way() {
+fn every_import_follows_the_layers() {
     let mut wrong = arrows(&graph());
     let mut seen = BTreeMap::<String, usize>::new();
     for (layer, file, text) in sources() {
@@ -232,7 +232,7 @@ fn every_arrow_points_the_right_way() {
 }
 
 #[test]
-fn a_wrong_arrow_is_found() {
+fn wrong_import_is_detected() {
     for (layer, text) in [
         ("model", "use crate::plan::Plan;"),
         ("model", "use super::super::plan::Plan;"),
@@ -261,7 +261,7 @@ fn a_wrong_arrow_is_found() {
 }
 
 #[test]
-fn inside_cli_the_arrows_point_down() {
+fn imports_inside_cli_point_down() {
     let wrong = arrows_of_cli(&graph());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let upwards = [

@@ -259,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_revision_ends_at_the_first_colon_outside_braces() {
+    fn revision_ends_at_the_first_colon_outside_braces() {
         for (text, parts) in [
             ("HEAD~1:a/b.toml", Some(("HEAD~1", "a/b.toml"))),
             ("main@{12:00}:a:b", Some(("main@{12:00}", "a:b"))),
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_git_prints_is_read_up_to_a_limit() {
+    fn output_of_git_is_limited() {
         let length = git(&["--version"]).expect("git").len() as u64;
         git_up_to(&["--version"], length).expect("as long as it may be");
         let error = git_up_to(&["--version"], length - 1).expect_err("too long");
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_lists_its_own_names_once() {
+    fn directory_lists_its_own_names_once() {
         let names = [
             "a/b/c", "a/b/d", "a/b-c", "a/b.d/e", "a/l", "a-b", "a.toml", "b",
         ];
@@ -338,7 +338,7 @@ mod tests {
 
     /// Each directory would take as long as the whole revision if its names were looked for everywhere.
     #[test]
-    fn a_walk_over_many_directories_ends() {
+    fn walk_over_many_directories_is_limited() {
         let files = (0..20_000).map(|at| (format!("a{}/b{at}/x", at / 200), true));
         let revision = revision(files);
         let mut rest = vec![PathBuf::new()];
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_stay_in_the_repository() {
+    fn paths_stay_inside_the_repository() {
         let shown = |text: &str| normal(Path::new(text)).map(|path| path.display().to_string());
         assert_eq!(shown("a/./b/../c.toml").as_deref(), Some("a/c.toml"));
         assert_eq!(shown("").as_deref(), Some(""));

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn three_spellings_of_rules_are_one() {
+    fn three_forms_of_rules_are_equal() {
         for text in [
             format!("[{RULE}]"),
             format!(r#"{{"portStates": [{RULE}]}}"#),
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_list_is_not_taken_for_no_rules() {
+    fn document_without_a_list_is_not_empty() {
         for text in [
             "{}",
             r#"{"portStates": null}"#,

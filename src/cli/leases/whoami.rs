@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn several_must_agree_and_only_a_public_address_counts() {
+    fn services_must_agree_on_a_public_address() {
         for (answers, said) in [
             (&["203.0.113.7"][..], Ok("203.0.113.7/32")),
             (&["203.0.113.7", "203.0.113.7"], Ok("203.0.113.7/32")),

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(flavor = "current_thread")]
-    async fn what_cannot_be_sent_is_told_without_a_secret() {
+    async fn send_errors_contain_no_secret() {
         for (url, token) in [
             ("no url at all", None),
             ("http://127.0.0.1:9/x", Some("a\nb: c")),

@@ -193,7 +193,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_sample_is_one_in_a_hundred_and_never_the_same_twice(n in 0..2_000_usize, seed: u64) {
+        fn sample_is_one_percent_and_varies(n in 0..2_000_usize, seed: u64) {
             let ids: Vec<InstanceId> = (0..n)
                 .map(|i| InstanceId { account: None, region: "eu-central-1".into(), name: format!("web-{i}") })
                 .collect();
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_is_in_some_sample() {
+    fn every_instance_is_in_some_sample() {
         let ids: Vec<InstanceId> = (0..10)
             .map(|i| InstanceId {
                 account: None,

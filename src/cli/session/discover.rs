@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn instances_that_cannot_be_told_apart_make_the_list_unreadable() {
+    async fn ambiguous_instances_make_the_list_unreadable() {
         let site = Site::of_region("eu-central-1");
         for (list, found) in [
             ([("web-1", "arn:1"), ("web-1", "arn:2")], 0),
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn an_arn_that_two_lists_have_makes_the_second_unreadable() {
+    async fn arn_in_two_lists_makes_the_second_unreadable() {
         let sites = ["us-east-1", "eu-central-1"].map(Site::of_region);
         let list = async |site: &Site| {
             let mut listed = listed("web-1", "arn:1");
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn rules_are_read_while_the_list_still_comes() {
+    async fn rules_are_read_while_listing() {
         let (reader, sites) = (Paged::default(), [Site::of_region("eu-central-1")]);
         let likely = |instance: &Instance| instance.id.name.starts_with("web-");
         let look = discover_and_read(&reader, &sites, &likely, 16);

@@ -58,7 +58,7 @@ mod tests {
     use crate::model::{Code, Site, Unreadable};
 
     #[test]
-    fn what_could_not_be_listed_is_not_missing() {
+    fn instance_of_an_unread_list_is_not_missing() {
         let mut live = Live::default();
         let missing = find("web-1", &live).expect_err("nothing is there");
         assert_eq!((missing.exit, missing.code), (Exit::Failed, Code::NotFound));

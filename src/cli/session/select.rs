@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn selectors_name_instances_with_or_without_region() {
+    fn selector_takes_a_name_with_or_without_a_region() {
         let mut id = InstanceId {
             account: None,
             region: "eu-central-1".to_owned(),

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_verb_has_a_page() {
+    fn every_verb_has_a_man_page() {
         let verbs: Vec<String> = command()
             .get_subcommands()
             .map(|verb| verb.get_name().to_owned())
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shell_knows_every_verb() {
+    fn completions_of_every_shell_have_every_verb() {
         for shell in [
             Shell::Bash,
             Shell::Zsh,

@@ -305,7 +305,7 @@ mod tests {
     use crate::model::{Protocol, Sources};
 
     #[test]
-    fn a_schedule_closes_what_the_lease_opened() {
+    fn schedule_closes_what_the_lease_opened() {
         let id = InstanceId {
             account: None,
             region: "eu-central-1".into(),

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_ends_as_one_run_would() {
+    fn merged_exit_status_equals_that_of_one_run() {
         for (endings, exit) in [
             (
                 vec![ending(Some(0), false, false), ending(Some(2), false, false)],

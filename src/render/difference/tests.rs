@@ -47,7 +47,7 @@ fn all_protocols_come_first_and_ports_once() {
 }
 
 #[test]
-fn a_rule_that_is_wider_than_the_line_is_named() {
+fn cause_wider_than_the_line_is_named() {
     let before = firewall(&[
         (tcp(0, 21), &["192.0.2.1"]),
         (tcp(23, 65535), &["192.0.2.1"]),
@@ -57,7 +57,7 @@ fn a_rule_that_is_wider_than_the_line_is_named() {
 }
 
 #[test]
-fn nothing_new_is_said_of_what_is_equal() {
+fn equal_firewalls_have_no_lines() {
     let same = firewall(&[(tcp(22, 22), &["192.0.2.0/25", "192.0.2.128/25"])]);
     let other = firewall(&[(tcp(22, 22), &["192.0.2.0/24"])]);
     insta::assert_snapshot!(shown(&same, &other), @"
@@ -67,7 +67,7 @@ fn nothing_new_is_said_of_what_is_equal() {
 }
 
 #[test]
-fn a_world_with_a_hole_is_told_by_its_hole() {
+fn everyone_except_few_is_described_by_the_exception() {
     let before = firewall(&[(tcp(22, 22), &["0.0.0.0/0", "::/0"])]);
     let after = firewall(&[(tcp(22, 22), &["203.0.113.0/24"])]);
     insta::assert_snapshot!(shown(&before, &after), @"the firewall is narrower: tcp/22 closes to everyone but 203.0.113.0/24.");

@@ -53,7 +53,7 @@ fn logged(violations: &[Violation]) -> Vec<Value> {
 }
 
 #[test]
-fn one_mistake_in_many_places_is_one_finding() {
+fn repeated_mistake_is_one_finding() {
     let names: Vec<String> = (0..12).map(|n| format!("web-{n}")).collect();
     let many = names
         .iter()
@@ -76,7 +76,7 @@ fn one_mistake_in_many_places_is_one_finding() {
 }
 
 #[test]
-fn a_scanner_knows_a_violation_again() {
+fn fingerprint_of_a_violation_is_stable() {
     let new = logged(&[violation("web-1", Occurrence::Introduced, &[7])]);
     let old = logged(&[
         violation("web-1", Occurrence::Existing, &[8]),
@@ -92,7 +92,7 @@ fn a_scanner_knows_a_violation_again() {
 }
 
 #[test]
-fn a_policy_that_no_line_breaks_is_shown_where_it_is_declared() {
+fn violation_without_a_rule_is_at_its_policy() {
     let at = |result: &Value| {
         let place = &result["locations"][0]["physicalLocation"];
         (
@@ -116,7 +116,7 @@ proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(48))]
 
     #[test]
-    fn a_scanner_gets_a_place_for_everything(plan in plans(Universe::Big)) {
+    fn every_finding_has_a_location(plan in plans(Universe::Big)) {
         let run = Run { verb: "plan", plan: Some(&plan), ..Run::default() };
         let results = log(&run);
         prop_assert_eq!(results.len(), findings(&run).len());

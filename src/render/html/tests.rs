@@ -37,7 +37,7 @@ fn tags(page: &str) -> (Vec<String>, Vec<String>) {
 
 proptest! {
     #[test]
-    fn no_text_is_markup(text in any::<String>()) {
+    fn text_is_escaped_in_html(text in any::<String>()) {
         let without_code = |page: &str| page.replace("<code>", "").replace("</code>", "");
         let shown = without_code(&prose(&text).into_string());
         prop_assert!(!shown.contains(['<', '>', '"']));
@@ -64,7 +64,7 @@ proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(48))]
 
     #[test]
-    fn the_page_is_whole(plan in plans(Universe::Big)) {
+    fn page_is_self_contained(plan in plans(Universe::Big)) {
         let run = Run { verb: "plan", plan: Some(&plan), ..Run::default() };
         let page = page(&run, &|_| None, &[]);
         let (opened, closed) = tags(&page);
@@ -90,7 +90,7 @@ proptest! {
         prop_assert!(!page.contains("Opens") && !page.contains("Closes"));
     }
     #[test]
-    fn a_comparison_makes_the_same_page(plan in plans(Universe::Big)) {
+    fn plan_and_difference_make_the_same_page(plan in plans(Universe::Big)) {
         let side = |i: &InstancePlan| (DocumentFirewall::of_live(&i.before, Family::V4), DocumentFirewall::of(&i.after, Family::V4));
         let compared = |i: &InstancePlan| {
             let (before, after) = side(i);

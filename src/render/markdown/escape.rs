@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_line_is_a_command_to_gitlab() {
+    fn lines_are_not_gitlab_quick_actions() {
         let foreign = "/close\n/merge `/approve` a/b";
         for text in [prose(foreign), code(foreign), fenced(foreign)] {
             assert!(!text.lines().any(|line| line.starts_with('/')), "{text}");

@@ -45,7 +45,7 @@ fn repeated(plan: &Plan, times: usize) -> Plan {
 }
 
 #[test]
-fn foreign_text_is_text() {
+fn text_from_outside_is_not_markup() {
     assert_eq!(code("a|b"), "<code>a&#124;b</code>");
     assert_eq!(
         prose("`<b>` is *no* @user #1 www.x https://x"),
@@ -55,7 +55,7 @@ fn foreign_text_is_text() {
 }
 
 #[test]
-fn a_run_without_a_plan_has_a_headline() {
+fn run_without_a_plan_has_a_headline() {
     let invalid = Run {
         verb: "check",
         problems: vec![crate::render::json::Problem::error(
@@ -74,7 +74,7 @@ fn a_run_without_a_plan_has_a_headline() {
 
 proptest! {
     #[test]
-    fn no_text_gets_out(text in any::<String>()) {
+    fn text_is_escaped_in_code_and_prose(text in any::<String>()) {
         for shown in [code(&text), prose(&text)] {
             let inner = inner(&shown);
             prop_assert!(!inner.contains(['<', '>', '*', '_', '[', ']', '|', '`', '\\', '\n', '@', '~', '!', '"']), "{}", inner);
@@ -86,7 +86,7 @@ proptest! {
     }
 
     #[test]
-    fn no_fence_ends_early(lines in proptest::collection::vec("[`~a ]{0,9}", 0..6)) {
+    fn code_fences_are_longer_than_their_content(lines in proptest::collection::vec("[`~a ]{0,9}", 0..6)) {
         let text = fenced(&lines.join("\n"));
         let fence = text.split_once("text").expect("the fence names its language").0.to_owned();
         prop_assert_eq!(text.lines().filter(|line| line.starts_with(&fence)).count(), 2, "{}", text);
@@ -146,7 +146,7 @@ fn many_ports(instances: i32) -> Plan {
 }
 
 #[test]
-fn a_long_comment_is_shortened_step_by_step() {
+fn long_comment_is_shortened_in_steps() {
     for (instances, told, not_told) in [
         (100, "The whole plan", "_Shortened"),
         (400, "web-399", "The whole plan"),
@@ -177,7 +177,7 @@ proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(16))]
 
     #[test]
-    fn every_opening_is_told_whatever_the_length(plan in plans(Universe::Big), times in 1_usize..40) {
+    fn openings_are_kept_at_any_length(plan in plans(Universe::Big), times in 1_usize..40) {
         let plan = repeated(&plan, times);
         let text = comment(&run(&plan));
         prop_assert!(text.chars().count() <= LIMIT, "{}", text.chars().count());
@@ -186,7 +186,7 @@ proptest! {
     }
 
     #[test]
-    fn in_full_every_line_of_access_is_there(plan in plans(Universe::Big)) {
+    fn full_comment_has_every_access_line(plan in plans(Universe::Big)) {
         let text = composed(&run(&plan), Detail::All);
         for instance in &plan.instances {
             for line in instance.exposure.lines().gained {
@@ -196,7 +196,7 @@ proptest! {
     }
 
     #[test]
-    fn the_shortest_form_is_short_whatever_the_plan(plan in plans(Universe::Big), times in 1_usize..40) {
+    fn shortest_form_fits_its_limit(plan in plans(Universe::Big), times in 1_usize..40) {
         let plan = repeated(&plan, times);
         prop_assert!(composed(&run(&plan), Detail::Counts).chars().count() < LIMIT);
     }

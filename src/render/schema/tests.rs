@@ -115,7 +115,7 @@ fn all() -> [(&'static str, &'static str, Value); 5] {
 
 /// `PORTWARD_WRITE_SCHEMAS=1 cargo test --lib schema` writes them anew.
 #[test]
-fn the_files_are_what_is_derived() {
+fn published_schemas_match_the_types() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
     for (name, known, derived) in all() {
         let text = format!("{derived:#}\n");

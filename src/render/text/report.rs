@@ -180,7 +180,7 @@ mod tests {
     use crate::plan::Failure;
 
     #[test]
-    fn instances_that_ended_alike_share_a_line_and_what_asks_for_attention_comes_last() {
+    fn equal_outcomes_share_a_line_and_failures_come_last() {
         let result = |name: &str, writes, outcome| InstanceResult {
             id: InstanceId {
                 account: None,

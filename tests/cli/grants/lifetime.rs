@@ -6,7 +6,7 @@ use super::{CLOSED, CONFIG, GRANT, assert_ssh, closed, declared, grant_ssh, http
 use crate::stage::{REGION, Stage, fleet, instance, rule};
 
 #[test]
-fn a_live_grant_counts_as_declared_and_an_expired_one_is_closed() {
+fn live_grant_is_kept_and_expired_grant_is_closed() {
     let stage = Stage::new(CONFIG, &declared());
     let done = stage.on_fleet(&[&GRANT[..], &["--reason", "deploy 4711"]].concat());
     assert_eq!(done.code, Some(0), "{}", done.shown());
@@ -56,7 +56,7 @@ fn a_live_grant_counts_as_declared_and_an_expired_one_is_closed() {
 }
 
 #[test]
-fn apply_closes_an_expired_grant_without_consent_to_lock_out() {
+fn expired_grant_is_closed_without_lockout_consent() {
     let stage = Stage::new(CLOSED, &closed());
     let done = stage.on_fleet(&GRANT);
     assert_eq!(done.code, Some(0), "{}", done.shown());
@@ -68,7 +68,7 @@ fn apply_closes_an_expired_grant_without_consent_to_lock_out() {
 }
 
 #[test]
-fn only_expired_keeps_all_other_differences() {
+fn only_expired_keeps_other_differences() {
     let stage = Stage::new(CONFIG, &declared());
     assert_eq!(stage.on_fleet(&GRANT).code, Some(0));
     // A port is opened by hand, and a declared one closed.
@@ -223,7 +223,7 @@ fn replace_moves_a_grant_to_another_address() {
 }
 
 #[test]
-fn the_receipt_has_the_full_reason() {
+fn receipt_has_the_full_reason() {
     let stage = Stage::new(CLOSED, &closed());
     let reason = "because ".repeat(40);
     let done = stage.on_fleet(&[&GRANT[..], &["--reason", &reason]].concat());

@@ -4,7 +4,7 @@ use super::{CLOSED, CONFIG, GRANT, assert_ssh, closed, declared, grant_ssh};
 use crate::stage::{REGION, Stage};
 
 #[test]
-fn a_grant_beyond_the_limits_is_refused_before_anything_is_written() {
+fn grant_beyond_the_limits_writes_nothing() {
     let stage = Stage::new(CONFIG, &declared());
     let before = stage.read("fleet.json");
     let refused = |args: &[&str], why: &str, code: i32| {
@@ -99,7 +99,7 @@ fn invalid_tags_open_nothing_and_are_listed() {
 }
 
 #[test]
-fn a_forged_tag_does_not_bypass_the_lockout_guard() {
+fn forged_tag_does_not_bypass_the_lockout_guard() {
     let config = CLOSED.split("[grants]").next().expect("a beginning");
     let rest = CLOSED.split_once("[instances").expect("an instance").1;
     let config = format!("{config}[instances{rest}");
@@ -122,7 +122,7 @@ fn a_forged_tag_does_not_bypass_the_lockout_guard() {
 }
 
 #[test]
-fn a_grant_shorter_than_a_minute_is_refused() {
+fn grant_shorter_than_a_minute_is_refused() {
     let stage = Stage::new(CLOSED, &closed());
     let short = grant_ssh("203.0.113.7", "59s");
     let done = stage.on_fleet(&short);
@@ -135,7 +135,7 @@ fn a_grant_shorter_than_a_minute_is_refused() {
 }
 
 #[test]
-fn revoke_writes_to_no_observed_instance() {
+fn revoke_does_not_write_to_observed_instances() {
     let stage = Stage::new(CLOSED, &closed());
     assert_eq!(stage.on_fleet(&GRANT).code, Some(0));
     stage.configure(&CLOSED.replace("rules = [", "mode = \"observe\"\nrules = ["));

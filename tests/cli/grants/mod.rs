@@ -21,7 +21,7 @@ use portward::model::PortState;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::served::Server;
+use crate::served_emulator::Server;
 use crate::stage::{Stage, fleet, instance, rule};
 
 pub(super) const CONFIG: &str = r#"version = 1

@@ -10,7 +10,7 @@ use super::{
     CLOSED, CONFIG, GRANT, assert_ssh, closed, command, declared, grant_ssh, later, readings,
     served, state,
 };
-use crate::served::Server;
+use crate::served_emulator::Server;
 use crate::stage::{Done, REGION, Stage};
 
 /// After every end, one `apply --only-expired` leaves these sources of SSH, no tag, and nothing to plan.
@@ -24,7 +24,7 @@ fn assert_only_expires(server: &Server, config: &str, expected: &[&str], situati
 }
 
 #[test]
-fn two_processes_that_grant_at_once_both_open_their_source() {
+fn concurrent_grants_both_open_their_source() {
     for quirks in readings() {
         let situation = format!("{:?} {:?}", quirks.open, quirks.close);
         let server = served(quirks, Vec::new(), closed());
@@ -59,7 +59,7 @@ fn two_processes_that_grant_at_once_both_open_their_source() {
 }
 
 #[test]
-fn a_grant_and_a_revoke_at_once_keep_each_others_result() {
+fn concurrent_grant_and_revoke_keep_each_others_result() {
     for quirks in readings() {
         let situation = format!("{:?} {:?}", quirks.open, quirks.close);
         let server = served(quirks, Vec::new(), declared());
@@ -87,7 +87,7 @@ fn a_grant_and_a_revoke_at_once_keep_each_others_result() {
 /// Killed before and after every request of a grant and of a revoke: declared access stays open, at most the grant is open
 /// beside it, and one `apply --only-expired` after its end closes that.
 #[test]
-fn a_process_killed_at_any_request_leaves_only_what_expires() {
+fn killed_grant_leaves_only_access_that_expires() {
     let id = InstanceId {
         account: None,
         region: REGION.to_owned(),

@@ -118,7 +118,7 @@ fn each_verb_calls_only_what_its_iam_policy_allows() {
 
 /// In an account that is reached by assuming a role, the caller is the session of that role.
 #[test]
-fn a_grant_names_the_session_of_an_assumed_role() {
+fn grant_names_the_session_of_an_assumed_role() {
     let config = r#"version = 1
 [defaults]
 region = "eu-central-1"

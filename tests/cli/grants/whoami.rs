@@ -30,7 +30,7 @@ fn echo(answer: &'static str) -> String {
 }
 
 #[test]
-fn from_me_is_the_address_that_two_services_agree_on() {
+fn from_me_needs_two_agreeing_services() {
     let (one, other) = (echo("203.0.113.7\n"), echo("203.0.113.7"));
     let (odd, private) = (echo("203.0.113.8"), echo("10.0.0.7"));
     let (page, six) = (echo("<html>"), echo("2001:db8::7"));

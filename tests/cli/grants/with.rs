@@ -95,7 +95,7 @@ fn signalled(
 const SIGNALS: [(&str, i32); 3] = [("TERM", 143), ("INT", 130), ("HUP", 143)];
 
 #[test]
-fn a_signal_after_the_first_write_waits_for_its_operation() {
+fn signal_after_the_first_write_waits_for_its_operation() {
     for (signal, code) in SIGNALS {
         let quirks = Quirks {
             operations: Progress::Explicit,
@@ -122,7 +122,7 @@ fn a_signal_after_the_first_write_waits_for_its_operation() {
 }
 
 #[test]
-fn a_signal_before_the_first_write_changes_no_rule() {
+fn signal_before_the_first_write_changes_no_rule() {
     for (signal, code) in SIGNALS {
         // An instance that stays pending accepts no writes.
         let quirks = Quirks {

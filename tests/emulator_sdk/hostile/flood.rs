@@ -83,7 +83,7 @@ fn run(directory: &Path, url: &str, args: &[&str]) -> Output {
 }
 
 #[test]
-fn a_reply_without_an_end_makes_the_view_incomplete_and_fills_no_memory() {
+fn endless_reply_is_cut_off_and_the_run_is_incomplete() {
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::write(directory.path().join("firewall.toml"), CONFIG).expect("written");
     let mut runs = Vec::new();

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_ours_is_told_by_its_name() {
+    fn secret_variables_are_recognised_by_name() {
         for (name, ours) in [
             ("AWS_SECRET_ACCESS_KEY", true),
             ("AWS_SESSION_TOKEN", true),

@@ -249,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_is_judged_by_what_signatures_tolerate() {
+    fn clock_skew_is_limited_by_signature_tolerance() {
         for (seconds, status, text) in [
             (0, Status::Ok, "agrees with the service's"),
             (-2, Status::Ok, "agrees with the service's"),
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_that_end_soon_are_worth_a_look() {
+    fn credentials_near_expiry_are_reported() {
         let found = |minutes: Option<i64>| Found {
             source: "a role",
             access_key_id: "ASIATEST".to_owned(),
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn the_budget_is_that_of_the_busiest_site() {
+    fn rate_budget_uses_the_busiest_site() {
         let mut live = Live::default();
         for (region, instances) in [("eu-central-1", 120), ("us-east-1", 19)] {
             for n in 0..instances {

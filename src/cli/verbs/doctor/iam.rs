@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn every_action_that_is_called_is_allowed_and_no_other() {
+    fn iam_policy_allows_exactly_the_called_actions() {
         let allowed: BTreeSet<String> = READ_ACTIONS
             .iter()
             .chain(&WRITE_ACTIONS)
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn who_reads_can_write_nothing() {
+    fn read_policy_allows_no_write() {
         let read = policy(Allowed::Read);
         assert!(!read.contains("PublicPorts"), "{read}");
         let parsed: Value = serde_json::from_str(&policy(Allowed::Write)).expect("JSON");
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn who_grants_writes_no_tag_but_leases() {
+    fn grant_policy_allows_lease_tags_only() {
         let parsed: Value = serde_json::from_str(&policy(Allowed::Grant)).expect("JSON");
         let write: Value = serde_json::from_str(&policy(Allowed::Write)).expect("JSON");
         let statements = parsed["Statement"].as_array().expect("statements");

@@ -235,7 +235,7 @@ fn plain(firewall: &Firewall) -> Firewall {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
     #[test]
-    fn ten_thousand_random_pairs_agree_with_the_oracle((before, after) in change(Universe::Small), family in family()) {
+    fn random_pairs_agree_with_the_oracle((before, after) in change(Universe::Small), family in family()) {
         agrees(&plain(&before), &plain(&after), family)?;
     }
 }
@@ -243,13 +243,13 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn codes_of_every_type_agree_too((before, after) in change(Universe::Small), family in family()) {
+    fn icmp_codes_agree_with_the_oracle((before, after) in change(Universe::Small), family in family()) {
         agrees(&before, &after, family)?;
     }
 }
 
 #[test]
-fn members_are_these_and_no_others() {
+fn members_are_documented() {
     let key = Key::new(Protocol::Icmp, 8, -1).expect("a key");
     let after: Firewall = [(key, Sources::anywhere())].into_iter().collect();
     let id = |region: &str| InstanceId {

@@ -54,7 +54,7 @@ fn full(of: &Comparison<'_>, detail: Detail) -> String {
 }
 
 #[test]
-fn what_could_not_be_compared_is_said() {
+fn uncompared_instances_are_reported() {
     let problem = Problem::error(
         Code::Unreadable,
         "`web-1` cannot be compared: no answer",
@@ -75,7 +75,7 @@ proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(12))]
 
     #[test]
-    fn every_opening_is_told_whatever_the_length(plan in plans(Universe::Big), times in 1_usize..30) {
+    fn openings_are_kept_at_any_length(plan in plans(Universe::Big), times in 1_usize..30) {
         let all = compared(&plan, times);
         let text = with(&all, &[], difference);
         prop_assert!(text.chars().count() <= LIMIT, "{}", text.chars().count());
@@ -87,7 +87,7 @@ proptest! {
     }
 
     #[test]
-    fn in_full_every_line_of_access_is_there(plan in plans(Universe::Big)) {
+    fn full_comment_has_every_access_line(plan in plans(Universe::Big)) {
         let all = compared(&plan, 1);
         let text = with(&all, &[], |of| full(of, Detail::All));
         for line in all.iter().flat_map(|compared| compared.diff.lines().gained) {
@@ -98,7 +98,7 @@ proptest! {
     }
 
     #[test]
-    fn the_shortest_form_is_short(plan in plans(Universe::Big), times in 1_usize..30) {
+    fn shortest_form_fits_its_limit(plan in plans(Universe::Big), times in 1_usize..30) {
         let all = compared(&plan, times);
         let text = with(&all, &[], |of| full(of, Detail::Counts));
         prop_assert!(text.chars().count() < LIMIT);

@@ -349,7 +349,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn what_is_said_of_unknown_instances_is_exact_for_each((old, new) in two(false)) {
+    fn statement_about_unknown_instances_holds_for_each((old, new) in two(false)) {
         let configs = [config(&old), config(&new)];
         let said = Said::by(&configs);
         for instance in instances() {
@@ -362,7 +362,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_certain_holds_whatever_is_live((old, new) in two(true), first in 0..5usize) {
+    fn certain_statement_holds_for_any_live_rules((old, new) in two(true), first in 0..5usize) {
         let parsed = [&old, &new].map(|text| parse(vec![Source::new("x.toml", text.as_str())]));
         let [Ok(old), Ok(new)] = parsed else { return Err(TestCaseError::reject("no configuration")) };
         let configs = [old, new];

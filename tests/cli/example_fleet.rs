@@ -82,7 +82,7 @@ fn calls(plan: &serde_json::Value) -> Vec<String> {
 }
 
 #[test]
-fn the_example_is_planned_applied_and_then_in_sync() {
+fn example_is_in_sync_after_apply() {
     let example = Example::new();
     let plan = example.json(&["plan"]);
     let changing = plan["summary"]["toChange"].as_u64().expect("a number");
@@ -102,7 +102,7 @@ fn applied() -> Example {
 }
 
 #[test]
-fn one_edited_address_is_one_call() {
+fn edit_of_one_address_is_one_call() {
     let example = applied();
     example.edit(
         "firewall.example.toml",
@@ -129,7 +129,7 @@ fn one_edited_address_is_one_call() {
 }
 
 #[test]
-fn a_narrower_source_list_is_one_put() {
+fn narrower_source_list_is_one_put() {
     let example = applied();
     let line = "{ allow = \"app\", from = \"office\" }";
     example.edit(
@@ -146,7 +146,7 @@ fn a_narrower_source_list_is_one_put() {
 }
 
 #[test]
-fn a_rule_changed_by_hand_is_drift_and_named() {
+fn manual_change_is_drift() {
     let example = applied();
     example.edit(
         "examples/fleet.json",

@@ -16,7 +16,7 @@ rules = []
 "#;
 
 #[test]
-fn nothing_is_said_of_instances_that_were_not_read() {
+fn instances_that_were_not_read_are_not_reported() {
     let ssh = |from: &str| vec![rule("tcp", 22, 22, &[from])];
     let whole = |second: &str| {
         fleet(vec![

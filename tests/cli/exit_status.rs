@@ -47,7 +47,7 @@ fn ends(stage: &Stage, args: &[&str], code: i32) -> serde_json::Value {
 }
 
 #[test]
-fn in_sync_is_0_and_differences_are_2_where_asked() {
+fn exit_status_is_0_in_sync_and_2_for_differences_on_request() {
     ends(&stage(), &["drift", "--emulator", "fleet.json"], 0);
     ends(&differing(), &["plan", "--emulator", "fleet.json"], 0);
     ends(
@@ -60,7 +60,7 @@ fn in_sync_is_0_and_differences_are_2_where_asked() {
 }
 
 #[test]
-fn undeclared_instances_count_where_asked() {
+fn undeclared_instances_count_on_request() {
     let stage = stage();
     let mut two = stage.fleet();
     two.regions
@@ -92,7 +92,7 @@ fn undeclared_instances_count_where_asked() {
 }
 
 #[test]
-fn a_configuration_that_takes_no_instance_is_not_said_to_agree() {
+fn configuration_without_instances_is_not_in_sync() {
     let stage = stage();
     stage.configure(
         "version = 1\n[defaults]\nregion = \"eu-central-1\"\n[groups.web]\nmatch = { name = \"web-*\" }\n",
@@ -125,7 +125,7 @@ fn a_configuration_that_takes_no_instance_is_not_said_to_agree() {
 }
 
 #[test]
-fn what_is_undecided_is_no_instance_without_a_declaration() {
+fn undecided_instance_is_not_undeclared() {
     let stage = stage();
     stage.configure(
         "version = 1\n[defaults]\nregions = [\"eu-central-1\", \"us-east-1\"]\n[instances.web-1]\nrules = []\n",
@@ -158,7 +158,7 @@ fn what_is_undecided_is_no_instance_without_a_declaration() {
 }
 
 #[test]
-fn what_is_refused_is_not_nothing_to_do() {
+fn refused_plan_is_not_empty() {
     let stage = stage();
     let networks: Vec<String> = (0..61).map(|n| format!("\"198.51.{n}.7\"")).collect();
     stage.configure(&format!(
@@ -177,7 +177,7 @@ fn what_is_refused_is_not_nothing_to_do() {
 }
 
 #[test]
-fn what_is_not_known_has_its_code_in_json() {
+fn unknown_outcomes_have_codes_in_json() {
     let stage = stage();
     let mut fleet = stage.fleet();
     fleet
@@ -203,7 +203,7 @@ fn what_is_not_known_has_its_code_in_json() {
 }
 
 #[test]
-fn failures_with_another_remedy_have_another_code() {
+fn failures_with_different_remedies_have_different_codes() {
     let stage = stage();
     std::fs::write(stage.path("bad.json"), "{}").expect("a file");
     let mut served = std::net::TcpListener::bind("127.0.0.1:0");
@@ -240,7 +240,7 @@ fn failures_with_another_remedy_have_another_code() {
 }
 
 #[test]
-fn a_missing_instance_is_1_and_the_others_go_on() {
+fn missing_instance_exits_with_1_and_does_not_stop_others() {
     let stage = differing();
     stage.configure(&format!(
         "{CONFIG}[instances.wbe-1]\nrules = [{{ allow = \"ssh\", from = \"anywhere\" }}]\n"
@@ -254,7 +254,7 @@ fn a_missing_instance_is_1_and_the_others_go_on() {
 }
 
 #[test]
-fn an_unreadable_instance_is_6_and_never_in_sync() {
+fn unreadable_instance_exits_with_6() {
     let stage = stage();
     let mut blind = stage.fleet();
     blind
@@ -271,7 +271,7 @@ fn an_unreadable_instance_is_6_and_never_in_sync() {
 }
 
 #[test]
-fn an_unknown_protocol_is_6_and_never_in_sync() {
+fn unknown_protocol_exits_with_6() {
     let stage = stage();
     let rules = vec![
         rule("tcp", 22, 22, &["203.0.113.0/24"]),
@@ -283,7 +283,7 @@ fn an_unknown_protocol_is_6_and_never_in_sync() {
 }
 
 #[test]
-fn nothing_is_asked_without_a_terminal() {
+fn apply_without_a_terminal_does_not_prompt() {
     let stage = differing();
     let before = stage.read("fleet.json");
     ends(&stage, &["apply", "--emulator", "fleet.json"], 64);
@@ -293,7 +293,7 @@ fn nothing_is_asked_without_a_terminal() {
 }
 
 #[test]
-fn usage_is_64_and_configuration_65() {
+fn usage_error_exits_with_64_and_invalid_configuration_with_65() {
     let stage = stage();
     assert_eq!(stage.run(&["plan", "--no-such-flag"]).code, Some(64));
     assert_eq!(stage.run(&[]).code, Some(64));
@@ -307,7 +307,7 @@ fn usage_is_64_and_configuration_65() {
 }
 
 #[test]
-fn no_region_and_no_credentials_are_said_at_once() {
+fn missing_region_and_credentials_are_reported_at_once() {
     let stage = stage();
     stage.configure(
         "version = 1\n[instances.web-1]\nrules = [{ allow = \"ssh\", from = \"anywhere\" }]\n",
@@ -326,7 +326,7 @@ fn no_region_and_no_credentials_are_said_at_once() {
 }
 
 #[test]
-fn a_refused_plan_is_1_and_writes_nothing() {
+fn refused_instance_exits_with_1_and_writes_nothing() {
     let stage = stage();
     stage.configure(&CONFIG.replace("rules", "mode = \"additive\"\nabsent = [{ allow = \"ssh\", from = \"203.0.113.9\" }]\nrules").replace("ssh\", from = \"203.0.113.0/24", "http\", from = \"anywhere"));
     let before = stage.read("fleet.json");
@@ -348,7 +348,7 @@ fn a_refused_plan_is_1_and_writes_nothing() {
 }
 
 #[test]
-fn an_observed_difference_counts_for_drift_and_not_for_apply() {
+fn observed_difference_counts_for_drift_only() {
     let stage = differing();
     stage.configure(&CONFIG.replace("[instances.web-1]", "[instances.web-1]\nmode = \"observe\""));
     let before = stage.read("fleet.json");
@@ -358,7 +358,7 @@ fn an_observed_difference_counts_for_drift_and_not_for_apply() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_is_1() {
+fn unwritable_report_exits_with_1() {
     let stage = stage();
     let done = stage.on_fleet(&["plan", "--report", "json=no/such/folder/report.json"]);
     assert_eq!(done.code, Some(1));
@@ -372,7 +372,7 @@ fn a_report_that_cannot_be_written_is_1() {
 /// Everything that a flag has written: reports, a plan, an inventory, a configuration.
 #[cfg(unix)]
 #[test]
-fn what_is_written_is_for_its_owner_and_not_through_a_link() {
+fn output_files_are_private_and_do_not_follow_links() {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     let formats = [
@@ -420,7 +420,7 @@ fn what_is_written_is_for_its_owner_and_not_through_a_link() {
 }
 
 #[test]
-fn verbs_that_read_never_write_the_file() {
+fn read_only_verbs_do_not_change_the_emulator_file() {
     let stage = differing();
     let mut pending = stage.fleet();
     pending
@@ -451,7 +451,7 @@ fn modified(stage: &Stage) -> std::time::SystemTime {
 }
 
 #[test]
-fn a_target_narrows_the_run_and_must_name_something() {
+fn target_limits_the_run_and_must_match() {
     let stage = differing();
     ends(
         &stage,
@@ -468,7 +468,7 @@ fn a_target_narrows_the_run_and_must_name_something() {
 
 /// What somebody sees who begins.
 #[test]
-fn the_first_mistakes_are_answered_with_what_to_do() {
+fn first_mistakes_have_a_hint() {
     let stage = Stage::new(CONFIG, &fleet(Vec::new()));
     let missing = stage.on_fleet(&["plan", "-c", "nowhere.toml"]);
     assert_eq!(missing.code, Some(65), "{}", missing.shown());

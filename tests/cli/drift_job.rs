@@ -9,7 +9,7 @@ use portward::emulator::{Options, Quirks};
 use portward::inventory::Inventory;
 use serde_json::Value;
 
-use crate::served::Server;
+use crate::served_emulator::Server;
 use crate::stage::{Done, Stage, fleet, instance, rule};
 
 const CONFIG: &str = r#"version = 1
@@ -46,7 +46,7 @@ fn in_sync() -> Inventory {
 
 /// Every way of telling the same rules is in sync: each spelling with each other one.
 #[test]
-fn no_echo_of_the_service_is_a_difference() {
+fn spelling_of_the_service_is_not_drift() {
     let mut variants = vec![Quirks::default()];
     let spellings = ["all", "address", "ipv6", "order", "keys"];
     for name in spellings {
@@ -72,7 +72,7 @@ fn no_echo_of_the_service_is_a_difference() {
 
 /// Every other quirk leaves a fleet in sync, too, but for three that leave something untold.
 #[test]
-fn no_habit_of_the_service_is_a_difference() {
+fn no_quirk_of_the_service_is_drift() {
     let stage = Stage::new(CONFIG, &fleet(Vec::new()));
     for quirk in Quirks::catalogue() {
         for value in &quirk.values[1..] {
@@ -101,7 +101,7 @@ fn assert_in_sync(stage: &Stage, quirks: Quirks, wanted: Option<i32>) {
 }
 
 #[test]
-fn who_changed_the_rules_last_is_told_for_what_differs() {
+fn last_change_is_shown_for_differences() {
     let stage = Stage::new(CONFIG, &fleet(Vec::new()));
     let mut two = vec![instance("web-2", Vec::new()), instance("web-3", Vec::new())];
     two.extend(in_sync().entries().map(|(_, entry)| entry.clone()));
@@ -194,7 +194,7 @@ fn named<'a>(samples: &'a BTreeMap<String, f64>, name: &'a str) -> Vec<f64> {
 }
 
 #[test]
-fn metrics_are_written_however_a_run_ends() {
+fn metrics_are_written_for_every_outcome() {
     let stage = Stage::new(CONFIG, &in_sync());
     let drift = [
         "drift",
@@ -279,7 +279,7 @@ fn metrics_are_written_however_a_run_ends() {
 }
 
 #[test]
-fn metrics_tell_differences_expiry_and_what_apply_left() {
+fn metrics_have_differences_expiry_and_remaining_changes() {
     let soon = time::OffsetDateTime::now_utc().date() + time::Duration::days(3);
     let config = format!(
         "{CONFIG}[instances.web-9]\nrules = []\n[instances.web-2]\nrules = [{{ allow = \"http\", from = \"anywhere\", until = {soon} }}]\n"
@@ -379,7 +379,7 @@ fn notified(stage: &Stage, url: &str, args: &[&str]) -> Done {
 }
 
 #[test]
-fn one_notification_a_run_where_there_is_something_to_say() {
+fn notification_is_sent_once_and_only_if_needed() {
     let mut all = vec![instance("web-2", Vec::new())];
     all.extend(in_sync().entries().map(|(_, entry)| entry.clone()));
     let stage = Stage::new(CONFIG, &fleet(all));
@@ -446,7 +446,7 @@ fn one_notification_a_run_where_there_is_something_to_say() {
 }
 
 #[test]
-fn a_failure_is_told_too_and_a_token_never_goes_out_in_the_clear() {
+fn failure_is_notified_and_tokens_are_sent_over_tls_only() {
     let stage = Stage::new("version = 1\ncolour = 1\n", &in_sync());
     let (url, thread) = receiver(&[200]);
     let done = notified(&stage, &url, &["drift"]);

@@ -65,7 +65,7 @@ fn apply(stage: &Stage, args: &[&str]) -> Done {
 }
 
 #[test]
-fn exactly_the_reviewed_plan_is_applied_and_then_it_is_applied_already() {
+fn reviewed_plan_is_applied_exactly_once() {
     let stage = stage();
     let digest = planned(&stage);
     // What the configuration says by now does not matter.
@@ -91,7 +91,7 @@ fn exactly_the_reviewed_plan_is_applied_and_then_it_is_applied_already() {
 }
 
 #[test]
-fn a_plan_that_is_not_as_it_was_or_not_for_this_world_is_refused() {
+fn modified_or_foreign_plan_file_is_refused() {
     let stage = stage();
     let digest = planned(&stage);
     let text = stage.read("plan.json");
@@ -173,7 +173,7 @@ fn a_plan_that_is_not_as_it_was_or_not_for_this_world_is_refused() {
 }
 
 #[test]
-fn a_preview_never_becomes_a_plan_file_that_outlives_its_day() {
+fn preview_of_another_day_expires_that_day() {
     let stage = stage();
     let preview = ["plan", "--as-of", "2098-01-01", "--out", "plan.json"];
     let done = stage.run(&[&preview[..], &["--inventory", "fleet.json"]].concat());
@@ -194,7 +194,7 @@ fn a_preview_never_becomes_a_plan_file_that_outlives_its_day() {
 const SOON: &str = "2031-12-31T17:00:00.000000001Z";
 
 #[test]
-fn what_ends_before_it_is_written_is_left_out_and_named() {
+fn rule_that_ends_before_its_write_is_omitted() {
     let stage = stage();
     let until = format!(r#""anywhere", until = {SOON} }}"#);
     stage.configure(&CONFIG.replacen(r#""anywhere" }"#, &until, 1));
@@ -218,7 +218,7 @@ fn what_ends_before_it_is_written_is_left_out_and_named() {
 }
 
 #[test]
-fn a_plan_that_is_over_before_it_is_made_is_not_kept() {
+fn expired_plan_is_not_saved() {
     let stage = stage();
     let until = r#""anywhere", until = 2020-01-01T00:00:00.000000001Z }"#;
     stage.configure(&CONFIG.replacen(r#""anywhere" }"#, until, 1));
@@ -234,7 +234,7 @@ fn a_plan_that_is_over_before_it_is_made_is_not_kept() {
 }
 
 #[test]
-fn guards_refuse_with_3_and_give_way_to_a_reason() {
+fn guards_exit_with_3_and_accept_a_reason() {
     let stage = stage();
     stage.configure(&CONFIG.replace("203.0.113.0/24\" }, {", "192.0.2.1\" }, {"));
     refused(
@@ -285,7 +285,7 @@ fn guards_refuse_with_3_and_give_way_to_a_reason() {
 }
 
 #[test]
-fn an_instance_is_not_emptied_by_the_way() {
+fn emptied_instance_needs_consent() {
     let stage = stage();
     let none =
         "version = 1\ndefaults = { region = \"eu-central-1\" }\n[instances.web-1]\nrules = []\n";
@@ -325,7 +325,7 @@ fn receipts(stage: &Stage) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_receipt_leads_back_by_an_ordinary_plan() {
+fn rollback_restores_the_rules_of_a_receipt() {
     let stage = stage();
     let before = stage.fleet();
     assert_eq!(apply(&stage, &[]).code, Some(0));
@@ -368,7 +368,7 @@ fn a_receipt_leads_back_by_an_ordinary_plan() {
 
 #[test]
 #[cfg(unix)]
-fn what_nobody_confirms_is_put_back() {
+fn unconfirmed_change_is_reverted() {
     let stage = stage();
     let before = stage.fleet();
     refused(
@@ -412,7 +412,7 @@ fn what_nobody_confirms_is_put_back() {
 }
 
 #[test]
-fn without_a_receipt_nothing_is_written() {
+fn apply_without_a_receipt_writes_nothing() {
     let stage = stage();
     fs::write(stage.path("taken"), "a file, not a folder").expect("a file");
     refused(
@@ -424,7 +424,7 @@ fn without_a_receipt_nothing_is_written() {
 }
 
 #[test]
-fn schemas_are_printed() {
+fn schema_verb_prints_every_schema() {
     let stage = stage();
     for document in ["plan", "report"] {
         let done = stage.run(&["schema", document]);

@@ -156,7 +156,7 @@ fn differing(n: usize) -> Inventory {
 }
 
 #[test]
-fn a_plan_in_sync_costs_one_read_more_than_discovery_and_no_write() {
+fn plan_in_sync_costs_one_read_and_no_write() {
     let server = Server::start(synced(), Quirks::default());
     let stage = Stage::new(CONFIG, &synced());
     let done = server.run(&stage, &["plan"]);
@@ -168,7 +168,7 @@ fn a_plan_in_sync_costs_one_read_more_than_discovery_and_no_write() {
 }
 
 #[test]
-fn a_change_costs_one_write_and_three_reads() {
+fn change_costs_one_write_and_three_reads() {
     let server = Server::start(differing(1), Quirks::default());
     let stage = Stage::new(CONFIG, &differing(1));
     let done = server.run(&stage, &["apply", "--yes"]);
@@ -201,7 +201,7 @@ pub(crate) fn on(name: &str, action: &'static str, nth: u64, what: ScriptedEvent
 }
 
 #[test]
-fn one_failure_stops_no_other_and_is_5() {
+fn failure_of_one_instance_exits_with_5_and_does_not_stop_others() {
     let broken: Vec<Trigger> = (1..=9)
         .map(|nth| {
             on(
@@ -238,7 +238,7 @@ fn one_failure_stops_no_other_and_is_5() {
 }
 
 #[test]
-fn a_lost_reply_is_answered_by_reading() {
+fn lost_response_is_resolved_by_reading() {
     let lost = vec![on(
         "web-1",
         "PutInstancePublicPorts",
@@ -254,7 +254,7 @@ fn a_lost_reply_is_answered_by_reading() {
 }
 
 #[test]
-fn another_writer_before_the_write_makes_the_plan_stale() {
+fn write_of_others_makes_the_plan_stale() {
     // The plan's own read is the first; the second comes right before the write.
     let theirs = vec![on(
         "web-1",
@@ -291,7 +291,7 @@ fn instance_replaced_before_the_write_is_not_written() {
 }
 
 #[test]
-fn no_credential_is_ever_told() {
+fn credentials_are_never_printed() {
     let server = Server::start(differing(1), Quirks::default());
     let stage = Stage::new(CONFIG, &differing(1));
     for format in ["text", "json"] {
@@ -327,7 +327,7 @@ fn no_credential_is_ever_told() {
 }
 
 #[test]
-fn wrong_credentials_make_the_view_incomplete_and_say_why() {
+fn invalid_credentials_make_the_run_incomplete() {
     let server = Server::start(synced(), Quirks::default());
     let stage = Stage::new(CONFIG, &synced());
     let done = Done::of(
@@ -344,7 +344,7 @@ fn wrong_credentials_make_the_view_incomplete_and_say_why() {
 }
 
 #[test]
-fn an_interrupt_finishes_what_is_in_flight_and_reports() {
+fn interrupt_finishes_calls_in_flight_and_reports() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let quirks = Quirks {
             operations: Progress::Explicit,

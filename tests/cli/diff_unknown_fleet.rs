@@ -55,7 +55,7 @@ fn changed(from: &str, to: &str) -> String {
 }
 
 #[test]
-fn a_group_that_opens_something_is_told_in_every_format() {
+fn group_that_opens_access_is_in_every_format() {
     let new = changed("\"https\", from", "[\"https\", \"tcp/8443\"], from");
     let stage = stage(OLD, &new);
     let done = diff(&stage, &[]);
@@ -111,7 +111,7 @@ fn a_group_that_opens_something_is_told_in_every_format() {
 }
 
 #[test]
-fn what_says_the_same_of_every_instance_is_equal() {
+fn equivalent_configurations_are_equal() {
     for new in [
         OLD.to_owned(),
         // Another name, and another spelling.
@@ -140,7 +140,7 @@ fn what_says_the_same_of_every_instance_is_equal() {
 }
 
 #[test]
-fn another_selector_is_another_statement() {
+fn different_selectors_are_different_statements() {
     // Of those that the new selector does not take, nobody knows whether the other group declares them.
     let narrow = stage(OLD, &changed("name = \"web-*\"", "name = \"web-1*\""));
     let done = diff(&narrow, &[]);
@@ -178,7 +178,7 @@ fn another_selector_is_another_statement() {
 }
 
 #[test]
-fn a_rule_that_moves_to_a_wider_group_opens_elsewhere_only() {
+fn rule_moved_to_a_wider_group_opens_other_instances_only() {
     let ssh = "rules = [{ allow = \"ssh\", from = \"office\" }]\n";
     let new = OLD.replace(ssh, "") + "[groups.all]\nmatch = { name = \"*\" }\n" + ssh;
     let old = OLD.to_owned() + "[groups.all]\nmatch = { name = \"*\" }\n";
@@ -194,7 +194,7 @@ fn a_rule_that_moves_to_a_wider_group_opens_elsewhere_only() {
 }
 
 #[test]
-fn what_hangs_on_tags_that_nobody_showed_is_undecided() {
+fn statement_that_depends_on_unknown_tags_is_undecided() {
     let old = OLD.to_owned() + TABLE;
     let new = old.replace("tcp/9100", "tcp/9101");
     let stage = stage(&old, &new);
@@ -258,7 +258,7 @@ fn what_hangs_on_tags_that_nobody_showed_is_undecided() {
 }
 
 #[test]
-fn an_instance_or_a_kind_of_instances_can_be_asked_for() {
+fn target_names_an_instance_or_a_selector() {
     let new = changed("\"ssh\"", "[\"ssh\", \"rdp\"]");
     let stage = stage(OLD, &new);
     let every = json(&stage, &["-t", "web-*"], 2);
@@ -294,7 +294,7 @@ fn an_instance_or_a_kind_of_instances_can_be_asked_for() {
 }
 
 #[test]
-fn where_an_inventory_does_not_look_groups_are_still_compared() {
+fn groups_outside_the_inventory_are_compared() {
     let new = changed(
         "match = { name = \"web-*\", region = \"eu-*\" }",
         "match = { name = \"web-*\" }",
@@ -325,7 +325,7 @@ fn where_an_inventory_does_not_look_groups_are_still_compared() {
 }
 
 #[test]
-fn groups_are_told_as_a_plan_tells_them() {
+fn groups_are_worded_as_in_a_plan() {
     let expect = changed(
         "match = { name = \"web-*\"",
         "expect = \"2\"\nmatch = { name = \"web-*\"",
@@ -362,7 +362,7 @@ fn groups_are_told_as_a_plan_tells_them() {
 }
 
 #[test]
-fn in_additive_mode_what_is_live_is_left_open() {
+fn additive_mode_leaves_live_rules_open() {
     let old = changed("[defaults]\n", "[defaults]\nmode = \"additive\"\n");
     // The same live rules stay on both sides, whatever they are.
     assert_eq!(json(&stage(&old, &old), &[], 0), [] as [Value; 0]);
@@ -405,7 +405,7 @@ fn in_additive_mode_what_is_live_is_left_open() {
 }
 
 #[test]
-fn what_may_be_live_already_is_not_said_to_open() {
+fn possibly_live_access_is_not_opened() {
     let old = changed("[defaults]\n", "[defaults]\nmode = \"additive\"\n");
     let new = old.replace("\"https\", from", "[\"https\", \"tcp/8443\"], from");
     let found = json(&stage(&old, &new), &[], 6);
@@ -419,7 +419,7 @@ fn what_may_be_live_already_is_not_said_to_open() {
 }
 
 #[test]
-fn a_rule_that_has_ended_must_go_in_additive_mode() {
+fn expired_rule_is_closed_in_additive_mode() {
     let ended = "[defaults]\nmode = \"additive\"\nregion = \"eu-central-1\"\n[instances.db-1]\n\
         rules = [{ allow = \"ssh\", from = \"192.0.2.1\", until = 2020-01-01, owner = \"o\", why = \"w\" }]\n";
     let ended = format!("version = 1\n{ended}");
@@ -448,7 +448,7 @@ fn a_rule_that_has_ended_must_go_in_additive_mode() {
 }
 
 #[test]
-fn what_a_group_closes_that_may_take_the_instance_is_undecided() {
+fn access_closed_by_a_possible_group_is_undecided() {
     let without = "version = 1\n[defaults]\nregion = \"eu-central-1\"\nmode = \"additive\"\n[instances.db-1]\n\
         rules = [{ allow = \"https\", from = \"anywhere\" }]\n";
     let group = |name: &str, says: &str| {
@@ -468,7 +468,7 @@ fn what_a_group_closes_that_may_take_the_instance_is_undecided() {
 }
 
 #[test]
-fn a_group_that_sets_another_mode_is_no_small_thing() {
+fn change_of_mode_is_a_difference() {
     // Those that match are in both groups, so what is live and not declared stays from now on.
     let tagged = "[groups.own]\nmatch = { tags = { own = \"*\" } }\nmode = \"additive\"\n";
     let new = OLD.to_owned() + tagged;
@@ -479,7 +479,7 @@ fn a_group_that_sets_another_mode_is_no_small_thing() {
 }
 
 #[test]
-fn rules_of_an_instance_are_what_an_additive_file_leaves_open() {
+fn live_rules_are_the_base_of_an_additive_configuration() {
     let additive = OLD.replace("[defaults]\n", "[defaults]\nmode = \"additive\"\n");
     let additive = additive
         .split("[groups.prod]")
@@ -521,7 +521,7 @@ fn rules_of_an_instance_are_what_an_additive_file_leaves_open() {
 }
 
 #[test]
-fn a_group_or_a_table_that_is_new_may_close_what_is_live() {
+fn new_group_or_instance_may_close_live_access() {
     for (table, who) in [
         (
             "[groups.api]\nmatch = { name = \"api-*\", region = \"us-*\" }\n",
@@ -551,7 +551,7 @@ fn a_group_or_a_table_that_is_new_may_close_what_is_live() {
 }
 
 #[test]
-fn a_base_inventory_shows_what_the_other_one_hides() {
+fn base_inventory_decides_what_the_other_cannot() {
     let new = changed("tcp/9100", "tcp/9101");
     let stage = stage(OLD, &new);
     let tagged = |value: &str| {

@@ -54,7 +54,7 @@ const TUNNEL: &str =
     r#"{"fromPort": 0, "toPort": 0, "protocol": "gre", "cidrs": ["203.0.113.0/24"]}"#;
 
 #[test]
-fn a_doubt_stays_on_its_own_ports_and_nothing_follows_from_it() {
+fn doubt_is_limited_to_its_ports() {
     let stage = stage();
     rules(&stage, "odd.json", "", &ODD);
     rules(&stage, "mysql.json", "", &[MYSQL]);
@@ -101,7 +101,7 @@ fn a_doubt_stays_on_its_own_ports_and_nothing_follows_from_it() {
 }
 
 #[test]
-fn nothing_is_equal_wider_or_narrower_across_a_doubt() {
+fn comparison_with_doubt_is_undecided() {
     let stage = stage();
     rules(&stage, "none.json", "", &[]);
     rules(&stage, "odd.json", "portStates", &ODD[..1]);
@@ -132,7 +132,7 @@ fn nothing_is_equal_wider_or_narrower_across_a_doubt() {
 }
 
 #[test]
-fn a_rule_of_a_request_without_sources_is_the_world() {
+fn request_rule_without_sources_is_open_to_everyone() {
     let stage = stage();
     rules(&stage, "asked.json", "portInfos", &ODD[..1]);
     rules(&stage, "none.json", "", &[]);
@@ -144,7 +144,7 @@ fn a_rule_of_a_request_without_sources_is_the_world() {
 }
 
 #[test]
-fn the_browser_client_is_told_only_where_it_gains_or_loses() {
+fn browser_client_is_shown_only_if_its_access_changes() {
     let stage = stage();
     let ssh = |lists: &str| {
         format!("{{\"fromPort\": 22, \"toPort\": 22, \"protocol\": \"tcp\", {lists}}}")
@@ -196,7 +196,7 @@ fn the_browser_client_is_told_only_where_it_gains_or_loses() {
 }
 
 #[test]
-fn a_plan_counts_against_what_is_open_for_certain_and_names_the_doubt() {
+fn plan_compares_with_certain_access_and_names_the_doubt() {
     let stage = stage();
     let done = stage.on_fleet(&["plan"]);
     insta::assert_snapshot!(done.shown(), @r#"
@@ -257,7 +257,7 @@ fn a_plan_counts_against_what_is_open_for_certain_and_names_the_doubt() {
 }
 
 #[test]
-fn an_answer_tells_what_is_certain_from_what_is_not() {
+fn answer_separates_certain_from_possible_access() {
     let stage = stage();
     let done = stage.on_fleet(&["explain", "web-1"]);
     insta::assert_snapshot!(done.shown(), @r#"

@@ -4,7 +4,7 @@ use portward::emulator::{AddressSpelling, ListedPorts, Quirks, ScriptedEvent};
 use portward::inventory::Inventory;
 use serde_json::Value;
 
-use crate::served::{Server, on};
+use crate::served_emulator::{Server, on};
 use crate::stage::{Done, Stage, fleet, instance, rule};
 
 const CONFIG: &str = r#"version = 1
@@ -64,7 +64,7 @@ fn names(report: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn in_sync_it_costs_the_pages_and_a_sample() {
+fn fleet_in_sync_costs_the_list_and_a_sample() {
     let (server, stage) = served(&some(25, 0), ListedPorts::Current);
     let (done, report) = ends(&server, &stage, &["drift"], 0);
     assert_eq!(
@@ -82,7 +82,7 @@ fn in_sync_it_costs_the_pages_and_a_sample() {
 }
 
 #[test]
-fn what_differs_is_confirmed_before_it_is_shown() {
+fn difference_is_confirmed_by_an_instance_read() {
     let (server, stage) = served(&some(10, 15), ListedPorts::Current);
     let (_, report) = ends(&server, &stage, &["plan"], 0);
     assert_eq!(
@@ -99,7 +99,7 @@ fn what_differs_is_confirmed_before_it_is_shown() {
 }
 
 #[test]
-fn one_change_on_all_costs_the_pages_and_four_calls_an_instance() {
+fn change_of_every_instance_costs_the_list_and_four_calls_each() {
     let (server, stage) = served(&some(0, 25), ListedPorts::Current);
     let (_, report) = ends(&server, &stage, &["apply", "--yes"], 0);
     assert_eq!(
@@ -117,7 +117,7 @@ fn one_change_on_all_costs_the_pages_and_four_calls_an_instance() {
 }
 
 #[test]
-fn a_plan_file_costs_the_same() {
+fn plan_file_costs_the_same_calls() {
     let (server, stage) = served(&some(5, 20), ListedPorts::Current);
     let plan = server.run(&stage, &["plan", "--out", "plan.json"]);
     assert_eq!(plan.code, Some(0), "{}", plan.shown());
@@ -138,7 +138,7 @@ fn a_plan_file_costs_the_same() {
 }
 
 #[test]
-fn a_plan_file_that_is_no_longer_true_is_refused() {
+fn stale_plan_file_is_refused() {
     for (listed, code, writes) in [
         (ListedPorts::Current, 4, 0),
         // A list that is late hides it. Then whoever is about to write sees it, and leaves that instance alone.
@@ -163,7 +163,7 @@ fn a_plan_file_that_is_no_longer_true_is_refused() {
 }
 
 #[test]
-fn a_list_that_is_late_is_found_out() {
+fn stale_list_is_detected() {
     let (server, stage) = served(&some(5, 3), ListedPorts::Stale);
     assert_eq!(server.run(&stage, &["apply", "--yes"]).code, Some(0));
     // The list still shows the three as they were, and they themselves do not.
@@ -183,7 +183,7 @@ fn a_list_that_is_late_is_found_out() {
 }
 
 #[test]
-fn a_list_that_lacks_a_rule_is_found_out() {
+fn list_without_a_rule_is_detected() {
     let mut more = some(3, 0);
     for entry in more.regions.values_mut().flatten() {
         let rules = entry.port_states.as_deref().expect("rules");
@@ -202,7 +202,7 @@ fn a_list_that_lacks_a_rule_is_found_out() {
 }
 
 #[test]
-fn without_rules_in_the_list_each_instance_is_read() {
+fn list_without_any_rules_causes_instance_reads() {
     let (server, stage) = served(&some(12, 0), ListedPorts::Absent);
     let (done, report) = ends(&server, &stage, &["drift"], 0);
     assert_eq!(
@@ -214,7 +214,7 @@ fn without_rules_in_the_list_each_instance_is_read() {
 }
 
 #[test]
-fn an_odd_spelling_in_the_list_is_no_plan() {
+fn unusual_spelling_in_the_list_is_not_a_difference() {
     let one = vec![rule("tcp", 22, 22, &["198.51.100.7/32"])];
     let inventory = fleet(vec![instance("web-1", one)]);
     let quirks = Quirks {
@@ -229,7 +229,7 @@ fn an_odd_spelling_in_the_list_is_no_plan() {
 }
 
 #[test]
-fn another_writer_since_the_list_makes_the_plan_stale() {
+fn write_of_others_after_the_list_makes_the_plan_stale() {
     let inventory = some(0, 1);
     let theirs = on(
         "web-1",
@@ -251,7 +251,7 @@ fn is_ours(write: &std::sync::Arc<portward::emulator::Write>) -> bool {
 }
 
 #[test]
-fn both_ways_of_reading_make_one_plan() {
+fn both_read_strategies_make_the_same_plan() {
     let inventory = some(2, 1);
     for text in [
         "listed-ports=current",
@@ -280,7 +280,7 @@ fn both_ways_of_reading_make_one_plan() {
 }
 
 #[test]
-fn a_snapshot_is_read_as_it_is() {
+fn inventory_ignores_the_read_strategy() {
     let stage = Stage::new(CONFIG, &some(5, 0));
     let done = stage.run(&["drift", "--inventory", "fleet.json", "--read", "bulk"]);
     assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
