@@ -203,3 +203,36 @@ fn every_path_in_docs_and_comments_exists() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(count > 50, "{count} paths");
 }
+
+#[test]
+fn every_test_that_a_page_runs_exists() {
+    let (root, found) = repository();
+    let is_page = |file: &&PathBuf| file.extension().is_some_and(|e| e == "md");
+    let mut count = 0;
+    for file in found.iter().filter(is_page) {
+        let text = fs::read_to_string(file).expect("a page");
+        for command in text.split("cargo test").skip(1) {
+            let end = command.find(['`', '\n']).unwrap_or(command.len());
+            let mut words = command[..end].split_whitespace();
+            let Some(target) = words.by_ref().skip_while(|word| *word != "--test").nth(1) else {
+                continue;
+            };
+            count += 1;
+            let place = file.display();
+            let folder = root.join("tests").join(target);
+            assert!(
+                folder.is_dir() || folder.with_extension("rs").exists(),
+                "{place}: {target}"
+            );
+            if let Some(test) = words.next().filter(|word| !word.starts_with('-')) {
+                let (mut sources, function) = (Vec::new(), format!("fn {test}("));
+                files(&folder, &mut sources);
+                let has = |source: &PathBuf| {
+                    fs::read_to_string(source).is_ok_and(|text| text.contains(&function))
+                };
+                assert!(sources.iter().any(has), "{place}: {test}");
+            }
+        }
+    }
+    assert!(count >= 3, "{count} commands");
+}
