@@ -9,9 +9,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use portward::lightsail::aws::{Aws, Settings, default_region};
-use portward::lightsail::{Kind, Reader};
+use portward::lightsail::{ErrorKind, Reader};
 use portward::model::InstanceId;
-use stub::{Reply, Request, Stub};
+use stub::{Request, Response, StubServer};
 use tempfile::TempDir;
 
 #[expect(dead_code, reason = "shared with tests that need more of it")]
@@ -54,7 +54,7 @@ fn child() {
                 name: "web-1".into(),
             };
             if let Err(error) = aws.reader().port_states(&id).await {
-                assert_eq!(error.kind(), Kind::Unauthenticated, "{error}");
+                assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
                 assert!(!error.is_outcome_unknown());
                 assert!(
                     error
@@ -79,15 +79,17 @@ fn child() {
 /// A home directory, a server, and what the child saw of them.
 struct Case {
     home: TempDir,
-    stub: Stub,
+    stub: StubServer,
     env: Vec<(String, String)>,
 }
 
 impl Case {
     /// Lightsail always answers; everything else is the business of `answer`.
-    fn new(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        let stub = Stub::serve(move |request| match request.header("x-amz-target") {
-            target if target.starts_with("Lightsail") => Reply::json(200, r#"{"portStates":[]}"#),
+    fn new(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+        let stub = StubServer::serve(move |request| match request.header("x-amz-target") {
+            target if target.starts_with("Lightsail") => {
+                Response::json(200, r#"{"portStates":[]}"#)
+            }
             _ => answer(request),
         });
         let home = TempDir::new().expect("a temporary directory");
@@ -105,7 +107,7 @@ impl Case {
     }
 
     fn without_server() -> Self {
-        Self::new(|_| Reply::json(404, "{}"))
+        Self::new(|_| Response::json(404, "{}"))
     }
 
     fn env(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -234,7 +236,7 @@ fn credentials_from_sso() {
     let case = Case::new(|request| {
         assert!(request.line.starts_with("GET /federation/credentials?"), "{}", request.line);
         assert_eq!(request.header("x-amz-sso_bearer_token"), "cached");
-        Reply::json(
+        Response::json(
             200,
             format!(
                 r#"{{"roleCredentials":{{"accessKeyId":"ASIASSO","secretAccessKey":"{SECRET}",
@@ -260,7 +262,7 @@ fn credentials_from_sso() {
     );
 }
 
-fn sts_answers(action: &'static str, key: &'static str) -> impl Fn(&Request) -> Reply {
+fn sts_answers(action: &'static str, key: &'static str) -> impl Fn(&Request) -> Response {
     move |request| {
         assert!(
             request.body.contains(&format!("Action={action}&")),
@@ -273,7 +275,7 @@ fn sts_answers(action: &'static str, key: &'static str) -> impl Fn(&Request) -> 
              <SessionToken>{TOKEN}</SessionToken><Expiration>{EXPIRY}</Expiration></Credentials></{action}Result>\
              <ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></{action}Response>"
         );
-        Reply::Http(200, vec![("content-type", "text/xml".to_owned())], body)
+        Response::Http(200, vec![("content-type", "text/xml".to_owned())], body)
     }
 }
 
@@ -324,7 +326,7 @@ fn assumes(case: Case) -> Vec<Request> {
 }
 
 /// Both ways to a role, each under a key of its own; the session of the role that is named ends at this time.
-fn both_roles(expiry: &'static str) -> impl Fn(&Request) -> Reply {
+fn both_roles(expiry: &'static str) -> impl Fn(&Request) -> Response {
     move |request| {
         let web = request.body.contains("Action=AssumeRoleWithWebIdentity&");
         let (action, key) = if web {
@@ -333,9 +335,9 @@ fn both_roles(expiry: &'static str) -> impl Fn(&Request) -> Reply {
             ("AssumeRole", "ASIAROLE")
         };
         match sts_answers(action, key)(request) {
-            Reply::Http(status, headers, body) => {
+            Response::Http(status, headers, body) => {
                 let expiry = if web { EXPIRY } else { expiry };
-                Reply::Http(status, headers, body.replace(EXPIRY, expiry))
+                Response::Http(status, headers, body.replace(EXPIRY, expiry))
             }
             other => other,
         }
@@ -383,7 +385,7 @@ fn credentials_from_a_container() {
             (request.line.as_str(), request.header("authorization")),
             ("GET /creds HTTP/1.1", "Basic abc")
         );
-        Reply::json(200, metadata("ASIAECS"))
+        Response::json(200, metadata("ASIAECS"))
     })
     .env_url("AWS_CONTAINER_CREDENTIALS_FULL_URI", "/creds")
     .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic abc");
@@ -400,17 +402,17 @@ fn credentials_from_instance_metadata() {
         let path = request.line.trim_end_matches(" HTTP/1.1");
         let ttl = vec![("x-aws-ec2-metadata-token-ttl-seconds", "21600".to_owned())];
         if path == "PUT /latest/api/token" {
-            return Reply::Http(200, ttl, "imds-token".to_owned());
+            return Response::Http(200, ttl, "imds-token".to_owned());
         }
         assert_eq!(request.header("x-aws-ec2-metadata-token"), "imds-token");
         match path.trim_end_matches('/') {
             "GET /latest/meta-data/iam/security-credentials" => {
-                Reply::Http(200, vec![], "my-role".to_owned())
+                Response::Http(200, vec![], "my-role".to_owned())
             }
             "GET /latest/meta-data/iam/security-credentials/my-role" => {
-                Reply::json(200, metadata("ASIAIMDS"))
+                Response::json(200, metadata("ASIAIMDS"))
             }
-            _ => Reply::Http(404, vec![], String::new()),
+            _ => Response::Http(404, vec![], String::new()),
         }
     })
     .env("AWS_EC2_METADATA_DISABLED", "false")
@@ -420,7 +422,7 @@ fn credentials_from_instance_metadata() {
 
 #[test]
 fn refusing_metadata_service_gives_no_credentials() {
-    let case = Case::new(|_| Reply::Http(403, vec![], String::new()))
+    let case = Case::new(|_| Response::Http(403, vec![], String::new()))
         .env("AWS_EC2_METADATA_DISABLED", "false")
         .env_url("AWS_EC2_METADATA_SERVICE_ENDPOINT", "");
     let log = case.run();

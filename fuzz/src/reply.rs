@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portward::lightsail::aws::{Aws, Deadlines, Reply};
+use portward::lightsail::aws::{Aws, Deadlines, FixedResponse};
 use portward::lightsail::{Error, Reader, Writer};
 use portward::model::{Firewall, InstanceId, LiveFirewall, PortState, Site};
 use serde_json::Value;
@@ -26,7 +26,7 @@ pub fn check(data: &[u8]) {
     let (head, body) = data.split_at(end.map_or(0, |end| end + 1));
     let head = String::from_utf8_lossy(head);
     let (status, header) = head.trim_end().split_once(' ').unwrap_or((&head, ""));
-    check_reply(&Reply {
+    check_reply(&FixedResponse {
         status: status.trim().parse().unwrap_or(200),
         headers: header
             .split_once(": ")
@@ -39,13 +39,13 @@ pub fn check(data: &[u8]) {
 
 /// Any reply to any call is an answer or an error that can be shown. Rules are only ever read out of a reply that has
 /// them all, and an instance list out of one that names every instance.
-fn check_reply(reply: &Reply) {
+fn check_reply(reply: &FixedResponse) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let aws = Aws::canned(reply.clone(), DEADLINES);
+        let aws = Aws::with_fixed_response(reply.clone(), DEADLINES);
         let (reader, writer) = (aws.reader(), aws.writer());
         let id = InstanceId {
             account: None,
@@ -84,7 +84,7 @@ fn shown<T>(result: Result<T, Error>) -> Option<T> {
 }
 
 /// What was read is what is there, entry by entry and source by source.
-fn check_rules(reply: &Reply, rules: &[PortState]) {
+fn check_rules(reply: &FixedResponse, rules: &[PortState]) {
     assert!((200..300).contains(&reply.status), "{reply:?}");
     let entries = list(reply, "portStates");
     for (rule, entry) in rules.iter().zip(entries.iter().flatten()) {
@@ -116,7 +116,7 @@ fn check_rules(reply: &Reply, rules: &[PortState]) {
 
 /// A list of the reply, which somebody just read: so it must be there. `None` where the body is no strict JSON: the SDK reads
 /// some that is not, such as control characters in strings, and then only the name can be looked for.
-fn list(reply: &Reply, member: &str) -> Option<Vec<Value>> {
+fn list(reply: &FixedResponse, member: &str) -> Option<Vec<Value>> {
     match serde_json::from_slice::<Value>(&reply.body) {
         Ok(mut document) => match document[member].take() {
             Value::Array(entries) => Some(entries),

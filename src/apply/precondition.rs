@@ -12,7 +12,7 @@ use super::outcomes::{
 };
 use super::own_operations::OwnOperations;
 use super::{Journal, Progress};
-use crate::lightsail::{Error, Kind, Reader, Writer};
+use crate::lightsail::{Error, ErrorKind, Reader, Writer};
 use crate::model::{Instance, LiveFirewall};
 use crate::plan::{Failure, Outcome};
 
@@ -47,7 +47,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
     async fn first_read(&mut self) -> Result<LiveFirewall, Outcome> {
         self.own_operations = OwnOperations::new(self.tools.clock);
         self.read().await.map_err(|error| match error.kind() {
-            Kind::NotFound => Outcome::Stale(GONE.to_owned()),
+            ErrorKind::NotFound => Outcome::Stale(GONE.to_owned()),
             _ => Outcome::Failed(failure(&error)),
         })
     }
@@ -55,7 +55,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
     /// Waits until the request rate permits a write. Must come before the reads, which would otherwise be old at the time of the write.
     pub(super) async fn take_turn(&mut self, action: &'static str) -> Result<(), Error> {
         if self.turn != Some(action) {
-            self.tools.writer.turn(self.id(), action).await?;
+            self.tools.writer.reserve_call(self.id(), action).await?;
             self.turn = Some(action);
         }
         Ok(())
@@ -104,7 +104,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                     Some(difference) => difference,
                 }
             }
-            Err(error) if error.kind() == Kind::NotFound => GONE.to_owned(),
+            Err(error) if error.kind() == ErrorKind::NotFound => GONE.to_owned(),
             Err(error) if self.writes == 0 => return Err(Outcome::Failed(failure(&error))),
             Err(error) => return Err(Outcome::Failed(unverified(&error))),
         };

@@ -7,7 +7,7 @@ use super::outcomes::{failure, plain, unrecorded};
 use super::proof::WriteEffect;
 use super::rules::describe_difference;
 use super::{Intent, Journal, Progress, Tools};
-use crate::lightsail::{Error, Kind, Operation, OperationStatus, Reader, Writer};
+use crate::lightsail::{Error, ErrorKind, Operation, OperationStatus, Reader, Writer};
 use crate::model::Firewall;
 use crate::plan::undo::Step;
 use crate::plan::{Call, Failure, Outcome};
@@ -33,12 +33,12 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                 }
                 Err(error) => error,
             };
-            if error.kind() != Kind::Throttled {
+            if error.kind() != ErrorKind::Throttled {
                 self.had_anomaly = true;
                 self.identity_checked_at = None;
             }
             let again = match error.kind() {
-                Kind::Throttled => {
+                ErrorKind::Throttled => {
                     self.waiting("the service asks for fewer requests");
                     !backoff.is_expired()
                 }
@@ -59,14 +59,14 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                     }
                 }
                 // The request was not sent.
-                Kind::Connection | Kind::Timeout => {
+                ErrorKind::Connection | ErrorKind::Timeout => {
                     sent += 1;
                     sent < self.tools.settings.attempts && !backoff.is_expired()
                 }
-                Kind::AccessDenied
-                | Kind::Unauthenticated
-                | Kind::SetupInProgress
-                | Kind::NotFound => false,
+                ErrorKind::AccessDenied
+                | ErrorKind::Unauthenticated
+                | ErrorKind::SetupInProgress
+                | ErrorKind::NotFound => false,
                 _ => {
                     sent += 1;
                     self.own_operations.unclaimed(call, true);
@@ -180,7 +180,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                     operation.error = newer.error;
                 }
                 // The operation is not visible yet, or the request may be repeated.
-                Err(error) if error.kind() == Kind::NotFound || error.is_retryable() => {}
+                Err(error) if error.kind() == ErrorKind::NotFound || error.is_retryable() => {}
                 Err(_) => return Ok(()),
             }
         };

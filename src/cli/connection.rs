@@ -18,7 +18,7 @@ use crate::config;
 use crate::emulator;
 use crate::inventory::Inventory;
 use crate::lightsail::aws::{Account, Accounts, AccountsReader, AccountsWriter, Settings};
-use crate::lightsail::{self, Listed, Offline, Operation, Reader, Tally};
+use crate::lightsail::{self, CallCounts, InventoryReader, ListedInstance, Operation, Reader};
 use crate::model::{Code, Instance, InstanceId, LiveFirewall, PortState, Site};
 
 /// A connection to the service, to the embedded emulator, or to nothing but a file.
@@ -34,7 +34,7 @@ pub(super) enum AnyReader {
     /// The API.
     Aws(AccountsReader),
     /// An inventory file.
-    Offline(Box<Offline>),
+    Offline(Box<InventoryReader>),
 }
 
 /// What a verb may do with a connection.
@@ -122,7 +122,7 @@ impl Connection {
         accounts: &BTreeMap<String, config::Account>,
     ) -> Result<Self, CommandError> {
         let inventory = inventory.await;
-        let offline = Offline::new(inventory.map_err(|error| {
+        let offline = InventoryReader::new(inventory.map_err(|error| {
             CommandError::failed(format!(
                 "internal error: cannot read the inventory: {error}"
             ))
@@ -144,8 +144,11 @@ impl Connection {
     }
 
     /// The calls that were made so far.
-    pub(super) fn tally(&self) -> Tally {
-        self.aws.as_ref().map(Accounts::tally).unwrap_or_default()
+    pub(super) fn call_counts(&self) -> CallCounts {
+        self.aws
+            .as_ref()
+            .map(Accounts::call_counts)
+            .unwrap_or_default()
     }
 
     /// What can write, where there is something to write to.
@@ -210,10 +213,10 @@ fn each(accounts: &BTreeMap<String, config::Account>, settings: &Settings) -> Ve
 }
 
 impl Reader for AnyReader {
-    fn least(&self, site: &Site, action: &'static str, calls: usize) -> Duration {
+    fn minimum_time(&self, site: &Site, action: &'static str, calls: usize) -> Duration {
         match self {
-            Self::Aws(reader) => reader.least(site, action, calls),
-            Self::Offline(reader) => reader.least(site, action, calls),
+            Self::Aws(reader) => reader.minimum_time(site, action, calls),
+            Self::Offline(reader) => reader.minimum_time(site, action, calls),
         }
     }
 
@@ -224,21 +227,24 @@ impl Reader for AnyReader {
         }
     }
 
-    async fn instances_shown(
+    async fn stream_instances(
         &self,
         site: &Site,
-        show: &dyn Fn(&Instance),
+        on_instance: &dyn Fn(&Instance),
     ) -> Result<Vec<Instance>, lightsail::Error> {
         match self {
-            Self::Aws(reader) => reader.instances_shown(site, show).await,
-            Self::Offline(reader) => reader.instances_shown(site, show).await,
+            Self::Aws(reader) => reader.stream_instances(site, on_instance).await,
+            Self::Offline(reader) => reader.stream_instances(site, on_instance).await,
         }
     }
 
-    async fn listed(&self, site: &Site) -> Result<Vec<Listed>, lightsail::Error> {
+    async fn instances_with_rules(
+        &self,
+        site: &Site,
+    ) -> Result<Vec<ListedInstance>, lightsail::Error> {
         match self {
-            Self::Aws(reader) => reader.listed(site).await,
-            Self::Offline(reader) => reader.listed(site).await,
+            Self::Aws(reader) => reader.instances_with_rules(site).await,
+            Self::Offline(reader) => reader.instances_with_rules(site).await,
         }
     }
 

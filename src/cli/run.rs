@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::error::{RunError, problems};
 use super::exit::Exit;
-use crate::lightsail::Tally;
+use crate::lightsail::CallCounts;
 use crate::plan::file::Scope;
 use crate::plan::{Plan, Report};
 use crate::policy::{Findings, Refusal};
@@ -85,8 +85,8 @@ impl Run {
     }
 
     /// Takes the calls that a connection counted.
-    pub(super) fn count(&mut self, tally: &Tally) {
-        let calls = tally.iter().map(|(action, answers)| Calls {
+    pub(super) fn count(&mut self, counts: &CallCounts) {
+        let calls = counts.iter().map(|(action, answers)| Calls {
             action: action.to_owned(),
             answered: answers.answered,
             throttled: answers.throttled,

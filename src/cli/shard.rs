@@ -84,7 +84,7 @@ impl ConnectionArgs {
     /// These, with our share of the request rates where none was asked for: all shards together stay within one budget.
     pub(super) fn shared(&self, shard: Option<Shard>) -> Self {
         let mut args = self.clone();
-        let share = shard.and_then(|shard| Rate::share(1.0 / f64::from(shard.of())));
+        let share = shard.and_then(|shard| Rate::of_share(1.0 / f64::from(shard.of())));
         args.rate = args.rate.or(share);
         args
     }

@@ -1,7 +1,7 @@
 //! The error of a failed call.
 //!
 //! Owns the classification of failed calls: the kind, whether to retry, whether the call may have been carried out, and the hint. Does
-//! not know how a call is made.
+//! not make calls.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::model::Unreadable;
 
 /// The kind of a failure. Callers branch on this, never on texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// The instance or operation does not exist.
     NotFound,
     /// The request is not valid.
@@ -33,12 +33,12 @@ pub enum Kind {
     /// [`Error::is_outcome_unknown`] says otherwise.
     Connection,
     /// The response cannot be parsed.
-    BadReply,
+    InvalidResponse,
     /// An unknown error code.
     Other,
 }
 
-impl Kind {
+impl ErrorKind {
     /// The kind for an error code of the service; `None` for an unknown code.
     ///
     /// Knows the eight modelled exceptions and the common errors of AWS. Their lists differ in whether a name ends in `Exception`, so
@@ -102,7 +102,7 @@ pub struct Error(Box<Fields>);
 /// Boxed, so that every `Result` is small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Fields {
-    kind: Kind,
+    kind: ErrorKind,
     action: &'static str,
     target: String,
     code: Option<String>,
@@ -118,7 +118,7 @@ impl Error {
     /// The kind decides whether the outcome is unknown: it is for timeouts, lost connections, failures of the service and responses that
     /// cannot be parsed.
     pub fn new(
-        kind: Kind,
+        kind: ErrorKind,
         action: &'static str,
         target: impl Into<String>,
         message: impl Into<String>,
@@ -132,17 +132,20 @@ impl Error {
             request_id: None,
             outcome_unknown: matches!(
                 kind,
-                Kind::Timeout | Kind::Connection | Kind::Service | Kind::BadReply
+                ErrorKind::Timeout
+                    | ErrorKind::Connection
+                    | ErrorKind::Service
+                    | ErrorKind::InvalidResponse
             ),
             hint: None,
         }))
     }
 
-    /// The failure in a response of the service.
+    /// The error in a response of the service.
     ///
     /// `codes` are the codes in the response, the most reliable first. They may differ: the first known one decides, or, if none is
     /// known, the status. `message` is the text of the service.
-    pub(super) fn from_reply(
+    pub(super) fn from_response(
         action: &'static str,
         target: &str,
         status: u16,
@@ -152,13 +155,13 @@ impl Error {
     ) -> Self {
         let known = codes
             .iter()
-            .find_map(|code| Kind::from_code(code).map(|kind| (kind, code)));
+            .find_map(|code| ErrorKind::from_code(code).map(|kind| (kind, code)));
         let (kind, code) = match (known, codes.first()) {
             (Some((kind, code)), _) => (kind, Some(code)),
-            (None, code) if status == 429 => (Kind::Throttled, code),
-            (None, code) if status >= 500 => (Kind::Service, code),
-            (None, Some(code)) => (Kind::Other, Some(code)),
-            (None, None) => (Kind::BadReply, None),
+            (None, code) if status == 429 => (ErrorKind::Throttled, code),
+            (None, code) if status >= 500 => (ErrorKind::Service, code),
+            (None, Some(code)) => (ErrorKind::Other, Some(code)),
+            (None, None) => (ErrorKind::InvalidResponse, None),
         };
         let message = match (message.map(str::trim), code) {
             (Some(message), _) if !message.is_empty() => message.to_owned(),
@@ -171,7 +174,7 @@ impl Error {
         error.0.code = code.cloned();
         error.0.request_id = request_id.map(str::to_owned);
         // A refusal with a status below 500 is definite, and so is throttling.
-        error.0.outcome_unknown = status >= 500 && kind != Kind::Throttled;
+        error.0.outcome_unknown = status >= 500 && kind != ErrorKind::Throttled;
         error
     }
 
@@ -194,7 +197,7 @@ impl Error {
     }
 
     /// The kind.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
@@ -227,7 +230,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         matches!(
             self.0.kind,
-            Kind::Throttled | Kind::Service | Kind::Timeout | Kind::Connection
+            ErrorKind::Throttled | ErrorKind::Service | ErrorKind::Timeout | ErrorKind::Connection
         )
     }
 
@@ -236,7 +239,7 @@ impl Error {
         self.0.outcome_unknown
     }
 
-    /// What a person can do about it.
+    /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         if let Some(hint) = &self.0.hint {
             return Some(hint.clone());
@@ -245,10 +248,10 @@ impl Error {
             .code()
             .map(|code| code.strip_suffix("Exception").unwrap_or(code));
         let hint = match (self.0.kind, code) {
-            (Kind::AccessDenied, Some("OptInRequired")) => {
+            (ErrorKind::AccessDenied, Some("OptInRequired")) => {
                 "the account is not signed up for Lightsail, or has not enabled this region"
             }
-            (Kind::AccessDenied, _) => {
+            (ErrorKind::AccessDenied, _) => {
                 let action = self.0.action;
                 let service = if action == "GetCallerIdentity" {
                     "sts"
@@ -268,48 +271,54 @@ impl Error {
                 });
             }
             (
-                Kind::Unauthenticated,
+                ErrorKind::Unauthenticated,
                 Some("InvalidSignature" | "SignatureDoesNotMatch" | "IncompleteSignature"),
             ) => {
                 "check the secret access key, and this machine's clock: it may be off by five minutes at most"
             }
-            (Kind::Unauthenticated, Some("RequestExpired" | "RequestTimeTooSkewed")) => {
+            (ErrorKind::Unauthenticated, Some("RequestExpired" | "RequestTimeTooSkewed")) => {
                 "check this machine's clock: it may be off by five minutes at most"
             }
             (
-                Kind::Unauthenticated,
+                ErrorKind::Unauthenticated,
                 Some("UnrecognizedClient" | "InvalidClientTokenId" | "InvalidAccessKeyId"),
             ) => {
                 "this access key does not exist here: check the key id, that the key is active, that a temporary key comes \
                  with its session token, and that the region is enabled for the account"
             }
-            (Kind::Unauthenticated, Some("ExpiredToken")) => {
+            (ErrorKind::Unauthenticated, Some("ExpiredToken")) => {
                 "the temporary credentials have run out: get new ones (`aws sso login`, or assume the role again)"
             }
-            (Kind::Unauthenticated, _) => {
+            (ErrorKind::Unauthenticated, _) => {
                 "check the credentials that the environment or the profile gives"
             }
-            (Kind::NotFound, _) if !self.0.action.contains("Operation") => {
+            (ErrorKind::NotFound, _) if !self.0.action.contains("Operation") => {
                 "names are looked up in one region: check the name and the region"
             }
-            (Kind::SetupInProgress, Some("RegionSetupInProgress")) => {
+            (ErrorKind::SetupInProgress, Some("RegionSetupInProgress")) => {
                 "the region is being enabled: try again in some minutes"
             }
-            (Kind::SetupInProgress, _) => {
+            (ErrorKind::SetupInProgress, _) => {
                 "the account is being set up for Lightsail: try again later"
             }
-            (Kind::Throttled, _) => {
+            (ErrorKind::Throttled, _) => {
                 "the account makes too many requests in this region: other tools and the console count too; lower \
                  `--concurrency`, or try again later"
             }
-            (Kind::Service, _) => "the service has trouble: try again later",
-            (Kind::Timeout | Kind::Connection, _) => {
+            (ErrorKind::Service, _) => "the service has trouble: try again later",
+            (ErrorKind::Timeout | ErrorKind::Connection, _) => {
                 "check the network, a proxy, and the endpoint and region names"
             }
-            (Kind::BadReply, _) => {
+            (ErrorKind::InvalidResponse, _) => {
                 "check that the endpoint is Lightsail's own, and that no proxy answers in its place"
             }
-            (Kind::NotFound | Kind::InvalidInput | Kind::OperationFailure | Kind::Other, _) => {
+            (
+                ErrorKind::NotFound
+                | ErrorKind::InvalidInput
+                | ErrorKind::OperationFailure
+                | ErrorKind::Other,
+                _,
+            ) => {
                 return None;
             }
         };

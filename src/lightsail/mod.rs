@@ -4,16 +4,16 @@
 //! cannot write. Does not know plans.
 
 pub mod aws;
+mod call_counts;
 mod error;
-mod offline;
-mod pace;
-mod queue;
-mod tally;
+mod inventory_reader;
+mod rate;
+mod rate_limiter;
 
-pub use error::{Error, Kind};
-pub use offline::Offline;
-pub use pace::{Rate, RateError};
-pub use tally::{Answers, Tally};
+pub use call_counts::{ActionCounts, CallCounts};
+pub use error::{Error, ErrorKind};
+pub use inventory_reader::InventoryReader;
+pub use rate::{Rate, RateError};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -29,7 +29,7 @@ use crate::model::{Firewall, Instance, InstanceId, Key, LiveFirewall, PortState,
 )]
 pub trait Reader {
     /// The minimum time that the request rates require for this many more calls of an action at a site.
-    fn least(&self, site: &Site, action: &'static str, calls: usize) -> Duration {
+    fn minimum_time(&self, site: &Site, action: &'static str, calls: usize) -> Duration {
         let _ = (site, action, calls);
         Duration::ZERO
     }
@@ -37,7 +37,7 @@ pub trait Reader {
     /// Lists all instances of a site, all pages. If a page fails or a token repeats, the whole list fails.
     ///
     /// # Errors
-    /// Whatever kept the list from being complete.
+    /// The list is not complete.
     async fn instances(&self, site: &Site) -> Result<Vec<Instance>, Error>;
 
     /// Like `instances`, but passes on each instance as soon as its page has arrived. If the list fails afterwards, these instances
@@ -45,13 +45,13 @@ pub trait Reader {
     ///
     /// # Errors
     /// As for `instances`.
-    async fn instances_shown(
+    async fn stream_instances(
         &self,
         site: &Site,
-        show: &dyn Fn(&Instance),
+        on_instance: &dyn Fn(&Instance),
     ) -> Result<Vec<Instance>, Error> {
         let instances = self.instances(site).await?;
-        instances.iter().for_each(show);
+        instances.iter().for_each(on_instance);
         Ok(instances)
     }
 
@@ -60,21 +60,21 @@ pub trait Reader {
     ///
     /// # Errors
     /// As for `instances`.
-    async fn listed(&self, site: &Site) -> Result<Vec<Listed>, Error> {
+    async fn instances_with_rules(&self, site: &Site) -> Result<Vec<ListedInstance>, Error> {
         let instances = self.instances(site).await?;
-        Ok(instances.into_iter().map(Listed::from).collect())
+        Ok(instances.into_iter().map(ListedInstance::from).collect())
     }
 
     /// Reads an instance by name.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if it does not exist, or any other failed call.
+    /// [`ErrorKind::NotFound`] if it does not exist, or any other failed call.
     async fn instance(&self, id: &InstanceId) -> Result<Instance, Error>;
 
     /// Reads the rules of an instance, unparsed. A response without `portStates` is an error, never an empty list.
     ///
     /// # Errors
-    /// Whatever kept them from being read.
+    /// The rules cannot be read.
     async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, Error>;
 
     /// Reads and parses the rules of an instance.
@@ -88,13 +88,13 @@ pub trait Reader {
     /// Reads an operation by its ID, in the region of its instance.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if it is not visible (yet), or any other failed call.
-    async fn operation(&self, about: &InstanceId, id: &str) -> Result<Operation, Error>;
+    /// [`ErrorKind::NotFound`] if it is not visible (yet), or any other failed call.
+    async fn operation(&self, instance: &InstanceId, id: &str) -> Result<Operation, Error>;
 
     /// Lists the operations on an instance, all pages.
     ///
     /// # Errors
-    /// Whatever kept the list from being complete.
+    /// The list is not complete.
     async fn operations_for(&self, id: &InstanceId) -> Result<Vec<Operation>, Error>;
 }
 
@@ -109,7 +109,7 @@ pub trait Writer {
     ///
     /// # Errors
     /// The wait exceeds the deadline.
-    async fn turn(&self, id: &InstanceId, action: &'static str) -> Result<(), Error> {
+    async fn reserve_call(&self, id: &InstanceId, action: &'static str) -> Result<(), Error> {
         let _ = (id, action);
         Ok(())
     }
@@ -166,7 +166,7 @@ pub trait Writer {
 
 /// An instance of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedInstance {
     /// The instance.
     pub instance: Instance,
     /// Its rules; `None` if the list does not contain all of them.
@@ -174,7 +174,7 @@ pub struct Listed {
 }
 
 /// An instance whose rules were not listed.
-impl From<Instance> for Listed {
+impl From<Instance> for ListedInstance {
     fn from(instance: Instance) -> Self {
         Self {
             instance,

@@ -10,7 +10,7 @@ use crate::apply::outcomes::{failure, plain};
 use crate::apply::wait::Backoff;
 use crate::apply::{Journal, Progress, Tools};
 use crate::lease::Lease;
-use crate::lightsail::{Kind, Reader, Writer};
+use crate::lightsail::{ErrorKind, Reader, Writer};
 use crate::model::InstanceId;
 use crate::plan::Failure;
 
@@ -96,7 +96,7 @@ pub async fn remove<R: Reader, W: Writer, J: Journal, P: Progress>(
         let sent = tools.writer.untag(id, &left).await;
         match tools.reader.instance(id).await {
             Ok(instance) => left.retain(|tag| instance.tags.contains_key(tag)),
-            Err(error) if error.kind() == Kind::NotFound => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             // The removal was accepted; no more can be known.
             Err(_) if sent.is_ok() => return Ok(()),
             Err(_) => {}
@@ -109,7 +109,10 @@ pub async fn remove<R: Reader, W: Writer, J: Journal, P: Progress>(
         match sent {
             Err(error)
                 if backoff.is_expired()
-                    || matches!(error.kind(), Kind::AccessDenied | Kind::Unauthenticated) =>
+                    || matches!(
+                        error.kind(),
+                        ErrorKind::AccessDenied | ErrorKind::Unauthenticated
+                    ) =>
             {
                 let failure = failure(&error);
                 return Err(Failure {

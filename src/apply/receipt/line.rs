@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::entries;
 use crate::apply::{Intent, Stage};
-use crate::lightsail::{Error, Kind, Operation};
+use crate::lightsail::{Error, ErrorKind, Operation};
 use crate::model::{InstanceId, PortState, instant};
 use crate::plan::{Call, Ending, InstanceResult};
 
@@ -192,7 +192,7 @@ pub(super) fn outcome(write: usize, answer: Result<&Operation, &Error>) -> Line<
         Err(error) => {
             line.status = match error.kind() {
                 _ if error.is_outcome_unknown() => WriteStatus::Unanswered,
-                Kind::Connection | Kind::Timeout => WriteStatus::Unsent,
+                ErrorKind::Connection | ErrorKind::Timeout => WriteStatus::Unsent,
                 _ => WriteStatus::Refused,
             };
             line.code = error.code().map(str::to_owned);

@@ -17,7 +17,7 @@ use super::{
     Header, Receipt, ReceiptError, ReceiptFile, Rollback, Scope, is_running, line, unconfirmed,
     unfinished_runs,
 };
-use crate::lightsail::{Error, Kind};
+use crate::lightsail::{Error, ErrorKind};
 use crate::model::{Instance, InstanceId, Live, LiveFirewall, PortState, Site, Strategy};
 use crate::plan::{Call, InstancePlan, Plan, Verdict, lint};
 
@@ -344,11 +344,11 @@ fn every_line_has_a_timestamp() {
 #[test]
 fn response_decides_whether_a_call_may_have_happened() {
     for (kind, is_unknown, status) in [
-        (Kind::Connection, false, "unsent"),
-        (Kind::Timeout, false, "unsent"),
-        (Kind::AccessDenied, false, "refused"),
-        (Kind::Connection, true, "unanswered"),
-        (Kind::AccessDenied, true, "unanswered"),
+        (ErrorKind::Connection, false, "unsent"),
+        (ErrorKind::Timeout, false, "unsent"),
+        (ErrorKind::AccessDenied, false, "refused"),
+        (ErrorKind::Connection, true, "unanswered"),
+        (ErrorKind::AccessDenied, true, "unanswered"),
     ] {
         let error = Error::new(kind, "OpenInstancePublicPorts", "web", "no");
         let error = error.with_outcome_unknown(is_unknown);

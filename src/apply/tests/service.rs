@@ -493,7 +493,7 @@ impl Reader for Service {
 }
 
 impl Writer for Service {
-    fn turn(
+    fn reserve_call(
         &self,
         id: &InstanceId,
         action: &'static str,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::apply::outcomes::unverified;
 use crate::apply::{Clock as _, Settings};
-use crate::lightsail::{Error, Kind};
+use crate::lightsail::{Error, ErrorKind};
 use crate::model::{Firewall, InstanceState, Key, Protocol};
 use crate::plan::{Call, InstancePlan, Outcome};
 
@@ -436,7 +436,12 @@ async fn unexpected_rules_are_described() {
 
 #[test]
 fn unverified_result_is_reported_with_its_reason() {
-    let error = Error::new(Kind::AccessDenied, "GetInstancePortStates", "web", "no");
+    let error = Error::new(
+        ErrorKind::AccessDenied,
+        "GetInstancePortStates",
+        "web",
+        "no",
+    );
     let failure = unverified(&error);
     let message = format!("what was written could not be proved: {error}");
     assert_eq!((failure.message, failure.hint), (message, error.hint()));

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Config, Listing, account_ids};
 use crate::inventory::{Entry, Inventory};
-use crate::lightsail::Offline;
+use crate::lightsail::InventoryReader;
 use crate::model::{Instance, InstanceId, LiveFirewall, Site, Unreadable};
 use crate::plan::Plan;
 
@@ -32,7 +32,7 @@ impl Fleet {
             sites = inventory.regions.keys().map(Site::of_region).collect();
         }
         let accounts = account_ids(config.accounts());
-        let snapshot = Offline::new(inventory.clone()).with_accounts(accounts);
+        let snapshot = InventoryReader::new(inventory.clone()).with_accounts(accounts);
         let mut fleet = Self::default();
         for site in sites {
             match snapshot.entries(&site) {

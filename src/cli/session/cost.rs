@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::lightsail::{Rate, Tally};
+use crate::lightsail::{CallCounts, Rate};
 use crate::model::{InstanceId, Site};
 use crate::plan::{Call, Plan};
 use crate::render::cost::{Cost, Made, Needed};
@@ -21,27 +21,27 @@ const LEASES: (&str, u64) = ("GetInstance", 1);
 
 /// The cost of a plan, after these calls. `leases`: access may be granted and revoked while it is carried out.
 pub(in crate::cli) fn cost(
-    tally: &Tally,
+    counts: &CallCounts,
     plan: &Plan,
     leases: bool,
     rate: Rate,
     only_listed: BTreeSet<InstanceId>,
 ) -> Cost {
     Cost {
-        made: made(tally, rate),
+        made: made(counts, rate),
         needed: needed(plan, leases, rate),
         only_listed,
     }
 }
 
 /// The calls that were made.
-pub(in crate::cli) fn made(tally: &Tally, rate: Rate) -> Vec<Made> {
-    let made = tally.iter().map(|(action, answers)| Made {
+pub(in crate::cli) fn made(counts: &CallCounts, rate: Rate) -> Vec<Made> {
+    let made = counts.iter().map(|(action, answers)| Made {
         action: action.to_owned(),
         answered: answers.answered,
         throttled: answers.throttled,
         failed: answers.failed,
-        least: rate.least(action, answers.total()),
+        least: rate.minimum_time(action, answers.total()),
     });
     made.collect()
 }
@@ -69,8 +69,8 @@ fn needed(plan: &Plan, leases: bool, rate: Rate) -> Needed {
     }
     let least = calls
         .iter()
-        .map(|((_, action), calls)| rate.least(action, *calls));
+        .map(|((_, action), calls)| rate.minimum_time(action, *calls));
     needed.least = least.max().unwrap_or_default();
-    needed.share = rate.part();
+    needed.share = rate.share_text();
     needed
 }

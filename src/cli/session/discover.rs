@@ -26,7 +26,7 @@ pub(in crate::cli) async fn discover(reader: &impl Reader, sites: &[Site]) -> Li
         progress.step(site);
         Ok(instances?
             .into_iter()
-            .map(lightsail::Listed::from)
+            .map(lightsail::ListedInstance::from)
             .collect())
     };
     let live = gather(sites, list).await.0;
@@ -46,14 +46,14 @@ fn listing(sites: &[Site]) -> Progress<'static> {
 
 /// The least time that so many rules of a site take to read.
 fn least(reader: &impl Reader) -> impl Fn(&Site, usize) -> Duration {
-    |site, left| reader.least(site, "GetInstancePortStates", left)
+    |site, left| reader.minimum_time(site, "GetInstancePortStates", left)
 }
 
 /// As `discover`, with the rules that the lists themselves show.
 pub(super) async fn discover_listed(reader: &impl Reader, sites: &[Site]) -> (Live, ListedRules) {
     let progress = listing(sites);
     let list = async |site: &Site| {
-        let listed = reader.listed(site).await;
+        let listed = reader.instances_with_rules(site).await;
         progress.step(site);
         listed
     };
@@ -85,8 +85,11 @@ pub(super) async fn discover_and_read(
                     let _ = found.send(instance.id.clone());
                 }
             };
-            let instances = reader.instances_shown(site, &show).await?;
-            Ok(instances.into_iter().map(lightsail::Listed::from).collect())
+            let instances = reader.stream_instances(site, &show).await?;
+            Ok(instances
+                .into_iter()
+                .map(lightsail::ListedInstance::from)
+                .collect())
         };
         let live = gather(sites, list).await.0;
         progress.is_all();
@@ -130,7 +133,7 @@ pub(in crate::cli) async fn discover_expected(
 
 async fn gather(
     sites: &[Site],
-    list: impl AsyncFn(&Site) -> Result<Vec<lightsail::Listed>, lightsail::Error>,
+    list: impl AsyncFn(&Site) -> Result<Vec<lightsail::ListedInstance>, lightsail::Error>,
 ) -> (Live, ListedRules) {
     let mut lists = stream::iter(sites)
         .map(|site| async { (site.clone(), list(site).await) })
@@ -144,7 +147,7 @@ async fn gather(
         let list = list.map_err(|error| Unreadable::from(&error));
         match list.and_then(|list| each_once(&list, &mut arns).map(|()| list)) {
             Ok(list) => {
-                for lightsail::Listed { instance, rules } in list {
+                for lightsail::ListedInstance { instance, rules } in list {
                     let id = instance.id.clone();
                     if let Some(mut rules) = rules {
                         rules.share(&mut pool);
@@ -164,11 +167,11 @@ async fn gather(
 /// Refuses a list with two instances of one name, or with an ARN that another instance has, of these lists and those before:
 /// nobody could say which of them is meant. One that merely comes twice, as it may when the pages shift, is one.
 fn each_once(
-    list: &[lightsail::Listed],
+    list: &[lightsail::ListedInstance],
     owners: &mut HashMap<String, InstanceId>,
 ) -> Result<(), Unreadable> {
     let mut arns = BTreeMap::new();
-    for lightsail::Listed { instance, .. } in list {
+    for lightsail::ListedInstance { instance, .. } in list {
         let owner = owners.entry(instance.arn.clone());
         let owner = owner.or_insert_with(|| instance.id.clone());
         if *owner != instance.id {
@@ -236,16 +239,16 @@ async fn read_each(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lightsail::{Kind, Operation};
+    use crate::lightsail::{ErrorKind, Operation};
     use crate::model::{AddressType, InstanceState, PortState};
 
-    fn listed(name: &str, arn: &str) -> lightsail::Listed {
+    fn listed(name: &str, arn: &str) -> lightsail::ListedInstance {
         let id = InstanceId {
             account: None,
             region: "eu-central-1".into(),
             name: name.into(),
         };
-        lightsail::Listed::from(Instance {
+        lightsail::ListedInstance::from(Instance {
             id,
             arn: arn.into(),
             tags: BTreeMap::new(),
@@ -294,10 +297,10 @@ mod tests {
 
     impl Reader for Paged {
         async fn instances(&self, site: &Site) -> Result<Vec<Instance>, lightsail::Error> {
-            self.instances_shown(site, &|_| ()).await
+            self.stream_instances(site, &|_| ()).await
         }
 
-        async fn instances_shown(
+        async fn stream_instances(
             &self,
             _: &Site,
             show: &dyn Fn(&Instance),
@@ -335,7 +338,12 @@ mod tests {
     }
 
     fn not_asked(id: &InstanceId) -> lightsail::Error {
-        lightsail::Error::new(Kind::NotFound, "Test", id.to_string(), "nobody asks for it")
+        lightsail::Error::new(
+            ErrorKind::NotFound,
+            "Test",
+            id.to_string(),
+            "nobody asks for it",
+        )
     }
 
     #[tokio::test(flavor = "current_thread")]

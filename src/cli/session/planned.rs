@@ -12,7 +12,7 @@ use crate::cli::args::{ConnectionArgs, ConsentArgs, OutArgs};
 use crate::cli::error::CommandError;
 use crate::cli::run::Run;
 use crate::cli::streams::{note, say};
-use crate::lightsail::Tally;
+use crate::lightsail::CallCounts;
 use crate::model::{Code, Expiry, Fingerprint, Guard, InstanceId, Note};
 use crate::plan::file::{self, PlanFile, Scope};
 use crate::plan::{self, Plan};
@@ -112,10 +112,14 @@ impl Planned {
     }
 
     /// Counts the calls, of which these were made so far.
-    pub(in crate::cli) fn counted(mut self, tally: &Tally, connection: &ConnectionArgs) -> Self {
+    pub(in crate::cli) fn counted(
+        mut self,
+        counts: &CallCounts,
+        connection: &ConnectionArgs,
+    ) -> Self {
         let only_listed = std::mem::take(&mut self.cost.only_listed);
         self.cost = cost::cost(
-            tally,
+            counts,
             &self.plan,
             self.scope.leases,
             connection.rate(),

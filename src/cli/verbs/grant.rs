@@ -82,7 +82,7 @@ pub(super) async fn run(
     // It is large.
     let make = Box::pin(make);
     let (made, signal) = signals.stopping(&stop, || (), make).await;
-    run.count(&fleet.connection.tally());
+    run.count(&fleet.connection.call_counts());
     let now = fleet.now();
     fleet.connection.close().await;
     let Made {

@@ -31,7 +31,7 @@ pub(super) async fn run(
     let look = async {
         let fleet = Fleet::open(&args.lease, AccessMode::Read, run).await?;
         let found = fleet.grants();
-        run.count(&fleet.connection.tally());
+        run.count(&fleet.connection.call_counts());
         fleet.connection.close().await;
         found
     };

@@ -302,7 +302,7 @@ async fn read(
     ids: impl Iterator<Item = &InstanceId> + Clone,
     concurrency: u16,
 ) -> BTreeMap<InstanceId, Result<Vec<PortState>, Unreadable>> {
-    let least = |site: &Site, left| reader.least(site, "GetInstancePortStates", left);
+    let least = |site: &Site, left| reader.minimum_time(site, "GetInstancePortStates", left);
     let progress = progress::begin("reading rules", &least);
     ids.clone().for_each(|id| progress.more(&id.site()));
     progress.is_all();

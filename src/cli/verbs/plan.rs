@@ -161,10 +161,10 @@ pub(super) async fn make_plan(
         {
             run.facts.last_changes = last_change::ask(&planned.plan, client.reader()).await;
         }
-        let tally = client.tally();
-        run.count(&tally);
+        let counts = client.call_counts();
+        run.count(&counts);
         client.close().await;
-        let planned = planned?.counted(&tally, connection);
+        let planned = planned?.counted(&counts, connection);
         run.problems.extend(warnings);
         Ok(planned)
     };

@@ -64,7 +64,7 @@ pub(super) async fn run(
     // It is large.
     let revoking = Box::pin(revoke_all(args, &mut fleet, &stop));
     let (done, signal) = signals.stopping(&stop, || (), revoking).await;
-    run.count(&fleet.connection.tally());
+    run.count(&fleet.connection.call_counts());
     let now = fleet.now();
     fleet.connection.close().await;
     let (revoked, exit) = done.map_err(|error| stopped_by(error, signal))?;

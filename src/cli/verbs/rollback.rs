@@ -203,7 +203,7 @@ async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunErr
         args.fleet.concurrency,
     )
     .await;
-    let tally = connection.tally();
+    let counts = connection.call_counts();
     connection.close().await;
     let strategy = args.strategy.strategy.unwrap_or_default();
     let plan = back.plan(&mut desired, &live, strategy);
@@ -243,5 +243,5 @@ async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunErr
     run.findings = policy::policies(&planned.plan, &desired, policy::JudgedRules::Result);
     // Whether a waiver is needed is a question about what is declared.
     run.findings.unused.clear();
-    Ok(planned.counted(&tally, &args.connection))
+    Ok(planned.counted(&counts, &args.connection))
 }

@@ -1,8 +1,7 @@
-//! Several accounts as one service: each with its own credentials, connections and rates.
+//! A reader and a writer for several accounts, each with its own credentials, connection and rates.
 //!
-//! Owns the way from an instance to the connection of its account, and the check that comes before anything else is asked
-//! of an account that says which one it is: that STS knows the caller as one of that account. An account that fails it is
-//! not reached at all, and no other account notices. Does not know how a call is made.
+//! Owns the choice of the connection, and the check before the first call that the credentials belong to the account, if its ID is
+//! configured. Nothing else is sent to an account that fails the check, and other accounts are not affected. Does not make calls itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,104 +9,103 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use super::super::{Error, Kind, Listed, Operation, Reader, Tally, Writer};
+use super::super::{CallCounts, Error, ErrorKind, ListedInstance, Operation, Reader, Writer};
 use super::{Aws, AwsReader, AwsWriter, Settings};
 use crate::model::{Firewall, Instance, InstanceId, Key, PortState, Site, Sources};
 
-/// How to reach an account.
+/// The configuration of an account.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
-    /// The name that the configuration gives it; `None` is the one account that the credentials belong to.
+    /// The name in the configuration; `None` for the only account.
     pub name: Option<String>,
-    /// The id that the caller's account must have. `None`: any will do, and STS is not asked.
+    /// The ID that the account of the caller must have; `None` if it is not checked.
     pub id: Option<String>,
     /// Its credentials, role and endpoints.
     pub settings: Settings,
 }
 
-/// Every account of a run. Cloning shares everything.
+/// The accounts of a run. Clones share everything.
 #[derive(Clone, Debug)]
-pub(crate) struct Accounts(Arc<BTreeMap<Option<String>, Member>>);
+pub(crate) struct Accounts(Arc<BTreeMap<Option<String>, AccountConnection>>);
 
-/// Reads Lightsail in every account. Has no way to write.
+/// Reads from Lightsail in all accounts, and cannot write.
 #[derive(Clone, Debug)]
 pub(crate) struct AccountsReader(Accounts);
 
-/// Writes Lightsail in every account.
+/// Writes to Lightsail in all accounts.
 #[derive(Clone, Debug)]
 pub(crate) struct AccountsWriter(Accounts);
 
 #[derive(Debug)]
-struct Member {
+struct AccountConnection {
     id: Option<String>,
     aws: Aws,
-    /// Whether the caller is of this account, once that is known. A failure is final: what was refused to one call must
-    /// not be allowed to the next one of the same run.
-    checked: OnceCell<Result<(), Error>>,
+    /// The result of the check. A failure is final, so that no later call of the same run is sent.
+    check: OnceCell<Result<(), Error>>,
 }
 
 impl Accounts {
-    /// Gets ready. Nobody is asked anything before the first call for an account.
+    /// Prepares the connections. Nothing is sent before the first call.
     ///
     /// # Errors
-    /// An endpoint that is no `http` or `https` URL.
+    /// An endpoint is not an `http` or `https` URL.
     pub(crate) async fn connect(accounts: Vec<Account>) -> Result<Self, Error> {
-        let mut members = BTreeMap::new();
+        let mut connections = BTreeMap::new();
         for Account { name, id, settings } in accounts {
-            let member = Member {
+            let connection = AccountConnection {
                 id,
-                // The chain of credentials makes a large future, which every caller would carry.
+                // Boxed, because the future of the credential chain is large.
                 aws: Box::pin(Aws::connect(settings)).await?,
-                checked: OnceCell::new(),
+                check: OnceCell::new(),
             };
-            members.insert(name, member);
+            connections.insert(name, connection);
         }
-        Ok(Self(Arc::new(members)))
+        Ok(Self(Arc::new(connections)))
     }
 
-    /// A way to read.
+    /// The reader.
     pub(crate) fn reader(&self) -> AccountsReader {
         AccountsReader(self.clone())
     }
 
-    /// A way to write.
+    /// The writer.
     pub(crate) fn writer(&self) -> AccountsWriter {
         AccountsWriter(self.clone())
     }
 
-    /// The calls that were made so far, in all accounts.
-    pub(crate) fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
-        for member in self.0.values() {
-            tally.add(&member.aws.tally());
+    /// The numbers of calls so far, in all accounts.
+    pub(crate) fn call_counts(&self) -> CallCounts {
+        let mut counts = CallCounts::default();
+        for connection in self.0.values() {
+            counts.add(&connection.aws.call_counts());
         }
-        tally
+        counts
     }
 
     /// The connection of an account, without the check.
     pub(crate) fn connection(&self, name: Option<&str>) -> Option<&Aws> {
-        let member = self.0.get(&name.map(str::to_owned))?;
-        Some(&member.aws)
+        let connection = self.0.get(&name.map(str::to_owned))?;
+        Some(&connection.aws)
     }
 
-    /// The connection of a site, if the caller is of its account.
-    async fn at(&self, action: &'static str, site: &Site) -> Result<&Aws, Error> {
-        let Some(member) = self.0.get(&site.account) else {
+    /// The connection for a site, after the check of its account.
+    async fn checked(&self, action: &'static str, site: &Site) -> Result<&Aws, Error> {
+        let Some(connection) = self.0.get(&site.account) else {
             let message = "nothing is known of this account: the configuration does not name it";
             return Err(
-                Error::new(Kind::NotFound, action, site.to_string(), message)
+                Error::new(ErrorKind::NotFound, action, site.to_string(), message)
                     .with_hint("add it under `[accounts]`, or leave out what is in it"),
             );
         };
-        let (Some(id), Some(name)) = (&member.id, &site.account) else {
-            return Ok(&member.aws);
+        let (Some(id), Some(name)) = (&connection.id, &site.account) else {
+            return Ok(&connection.aws);
         };
-        let checked = member.checked.get_or_init(|| member.check(name, id)).await;
-        checked.clone().map(|()| &member.aws)
+        let check = connection.check.get_or_init(|| connection.check(name, id));
+        check.await.clone().map(|()| &connection.aws)
     }
 }
 
-impl Member {
+impl AccountConnection {
     async fn check(&self, name: &str, id: &str) -> Result<(), Error> {
         let caller = self.aws.caller(name).await?;
         if caller.account == *id {
@@ -120,77 +118,80 @@ impl Member {
         let hint = format!(
             "give `[accounts.{name}]` the `role` or the `profile` that leads to {id}, or correct its `id`"
         );
-        Err(Error::new(Kind::AccessDenied, "GetCallerIdentity", name, message).with_hint(hint))
+        Err(Error::new(ErrorKind::AccessDenied, "GetCallerIdentity", name, message).with_hint(hint))
     }
 }
 
 impl AccountsReader {
-    async fn at(&self, action: &'static str, site: &Site) -> Result<AwsReader, Error> {
-        self.0.at(action, site).await.map(Aws::reader)
+    async fn reader(&self, action: &'static str, site: &Site) -> Result<AwsReader, Error> {
+        self.0.checked(action, site).await.map(Aws::reader)
     }
 }
 
 impl Reader for AccountsReader {
-    fn least(&self, site: &Site, action: &'static str, calls: usize) -> Duration {
-        let member = self.0.0.get(&site.account);
-        member.map_or(Duration::ZERO, |member| {
-            member.aws.least(action, &site.region, calls)
+    fn minimum_time(&self, site: &Site, action: &'static str, calls: usize) -> Duration {
+        let connection = self.0.0.get(&site.account);
+        connection.map_or(Duration::ZERO, |connection| {
+            connection.aws.minimum_time(action, &site.region, calls)
         })
     }
 
     async fn instances(&self, site: &Site) -> Result<Vec<Instance>, Error> {
-        let reader = self.at("GetInstances", site).await?;
+        let reader = self.reader("GetInstances", site).await?;
         reader.instances(site).await
     }
 
-    async fn instances_shown(
+    async fn stream_instances(
         &self,
         site: &Site,
-        show: &dyn Fn(&Instance),
+        on_instance: &dyn Fn(&Instance),
     ) -> Result<Vec<Instance>, Error> {
-        let reader = self.at("GetInstances", site).await?;
-        reader.instances_shown(site, show).await
+        let reader = self.reader("GetInstances", site).await?;
+        reader.stream_instances(site, on_instance).await
     }
 
-    async fn listed(&self, site: &Site) -> Result<Vec<Listed>, Error> {
-        let reader = self.at("GetInstances", site).await?;
-        reader.listed(site).await
+    async fn instances_with_rules(&self, site: &Site) -> Result<Vec<ListedInstance>, Error> {
+        let reader = self.reader("GetInstances", site).await?;
+        reader.instances_with_rules(site).await
     }
 
     async fn instance(&self, id: &InstanceId) -> Result<Instance, Error> {
-        let reader = self.at("GetInstance", &id.site()).await?;
+        let reader = self.reader("GetInstance", &id.site()).await?;
         reader.instance(id).await
     }
 
     async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, Error> {
-        let reader = self.at("GetInstancePortStates", &id.site()).await?;
+        let reader = self.reader("GetInstancePortStates", &id.site()).await?;
         reader.port_states(id).await
     }
 
-    async fn operation(&self, about: &InstanceId, id: &str) -> Result<Operation, Error> {
-        let reader = self.at("GetOperation", &about.site()).await?;
-        reader.operation(about, id).await
+    async fn operation(&self, instance: &InstanceId, id: &str) -> Result<Operation, Error> {
+        let reader = self.reader("GetOperation", &instance.site()).await?;
+        reader.operation(instance, id).await
     }
 
     async fn operations_for(&self, id: &InstanceId) -> Result<Vec<Operation>, Error> {
-        let reader = self.at("GetOperationsForResource", &id.site()).await?;
+        let reader = self.reader("GetOperationsForResource", &id.site()).await?;
         reader.operations_for(id).await
     }
 }
 
 impl AccountsWriter {
-    async fn at(&self, action: &'static str, id: &InstanceId) -> Result<AwsWriter, Error> {
-        self.0.at(action, &id.site()).await.map(Aws::writer)
+    async fn writer(&self, action: &'static str, id: &InstanceId) -> Result<AwsWriter, Error> {
+        self.0.checked(action, &id.site()).await.map(Aws::writer)
     }
 }
 
 impl Writer for AccountsWriter {
-    async fn turn(&self, id: &InstanceId, action: &'static str) -> Result<(), Error> {
-        self.at(action, id).await?.turn(id, action).await
+    async fn reserve_call(&self, id: &InstanceId, action: &'static str) -> Result<(), Error> {
+        self.writer(action, id)
+            .await?
+            .reserve_call(id, action)
+            .await
     }
 
     async fn open(&self, id: &InstanceId, key: Key, sources: &Sources) -> Result<Operation, Error> {
-        let writer = self.at("OpenInstancePublicPorts", id).await?;
+        let writer = self.writer("OpenInstancePublicPorts", id).await?;
         writer.open(id, key, sources).await
     }
 
@@ -200,12 +201,12 @@ impl Writer for AccountsWriter {
         key: Key,
         sources: &Sources,
     ) -> Result<Operation, Error> {
-        let writer = self.at("CloseInstancePublicPorts", id).await?;
+        let writer = self.writer("CloseInstancePublicPorts", id).await?;
         writer.close(id, key, sources).await
     }
 
     async fn put(&self, id: &InstanceId, firewall: &Firewall) -> Result<Operation, Error> {
-        let writer = self.at("PutInstancePublicPorts", id).await?;
+        let writer = self.writer("PutInstancePublicPorts", id).await?;
         writer.put(id, firewall).await
     }
 
@@ -214,7 +215,7 @@ impl Writer for AccountsWriter {
         id: &InstanceId,
         tags: &BTreeMap<String, String>,
     ) -> Result<Vec<Operation>, Error> {
-        let writer = self.at("TagResource", id).await?;
+        let writer = self.writer("TagResource", id).await?;
         writer.tag(id, tags).await
     }
 
@@ -223,7 +224,7 @@ impl Writer for AccountsWriter {
         id: &InstanceId,
         keys: &BTreeSet<String>,
     ) -> Result<Vec<Operation>, Error> {
-        let writer = self.at("UntagResource", id).await?;
+        let writer = self.writer("UntagResource", id).await?;
         writer.untag(id, keys).await
     }
 }

@@ -1,201 +1,152 @@
-//! The calls themselves: one action a method, in the crate's own types.
+//! The calls of the reader and the writer, each for one action.
 //!
-//! Owns paging, the retries of reads, the turn that every call waits for, and one line of log a request. Does not retry a write and to log a body.
+//! Owns the requests, the members that a response must have, and the pages of lists. Does not send anything; `attempts` does.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::PoisonError;
-use std::time::Duration;
 
 use aws_sdk_lightsail::config::http::HttpResponse;
 use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
-use tokio::time::{Instant, sleep, timeout_at};
+use aws_sdk_lightsail::types;
+use tokio::time::Instant;
 
-use super::super::{Error, Kind, Listed, Operation, Reader, Writer};
-use super::complete::ListedPorts;
-use super::limits::{self, Exceeded, Size, Taken};
-use super::{AwsReader, AwsWriter, Shared, convert, failure};
+use super::super::{Error, ErrorKind, ListedInstance, Operation, Reader, Writer};
+use super::attempts::Call;
+use super::limits::{self, ListSize, ResponseSizes};
+use super::missing_ports::ListedPorts;
+use super::{AwsReader, AwsWriter, convert};
 use crate::model::{
     Fingerprint, Firewall, Instance, InstanceId, Key, PortState, Site, Sources, TagError,
     check_tag_key, check_tag_value,
 };
 
-/// How often a read is tried where the service fails or the network does. Throttling is waited out up to the deadline.
-const ATTEMPTS: u32 = 5;
-
-/// No pause between two attempts is longer, so that a freed bucket is noticed.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
 impl Reader for AwsReader {
     async fn instances(&self, site: &Site) -> Result<Vec<Instance>, Error> {
-        self.instances_shown(site, &|_| ()).await
+        self.stream_instances(site, &|_| ()).await
     }
 
-    async fn instances_shown(
+    async fn stream_instances(
         &self,
         site: &Site,
-        show: &dyn Fn(&Instance),
+        on_instance: &dyn Fn(&Instance),
     ) -> Result<Vec<Instance>, Error> {
-        const ACTION: &str = "GetInstances";
-        let region = site.region.as_str();
-        let client = self.0.client(ACTION, region)?;
-        let pages = self.pages(ACTION, region, region, async |token, size| {
-            let request = client.get_instances().set_page_token(token);
-            let request = request.customize().interceptor(size);
-            let page = failed(ACTION, region, request.send().await)?;
-            let instances = page
-                .instances
-                .ok_or_else(|| missing(ACTION, region, "instances"))?;
-            let instances = instances.into_iter().map(|from| {
-                convert::instance(site, from).map_err(|member| missing(ACTION, region, member))
+        let call = Call::new("GetInstances", &site.region, site.region.as_str());
+        let client = self.0.client(&call)?;
+        let send = async |token, sizes| {
+            let request = client.get_instances().set_page_token(token).customize();
+            request.interceptor(sizes).send().await
+        };
+        self.pages(&call, send, |page| {
+            let instances = page.instances.ok_or_else(|| call.missing("instances"))?;
+            let instances = instances.into_iter().map(|instance| {
+                convert::instance(site, instance).map_err(|member| call.missing(member))
             });
-            // A page of the SDK's is many times what is wanted of it, so none is kept.
+            // The page of the SDK is many times larger than this, so it is not kept.
             let instances = instances.collect::<Result<Vec<_>, _>>()?;
-            instances.iter().for_each(show);
+            instances.iter().for_each(on_instance);
             Ok((instances, page.next_page_token))
-        });
-        pages.await
+        })
+        .await
     }
 
-    async fn listed(&self, site: &Site) -> Result<Vec<Listed>, Error> {
-        const ACTION: &str = "GetInstances";
-        let region = site.region.as_str();
-        let client = self.0.client(ACTION, region)?;
-        let pages = self.pages(ACTION, region, region, async |token, size| {
-            let holes = ListedPorts::default();
-            let request = client.get_instances().set_page_token(token);
-            let request = request.customize().interceptor(size);
-            let request = request.interceptor(holes.clone());
-            let page = failed(ACTION, region, request.send().await)?;
-            let instances = page
-                .instances
-                .ok_or_else(|| missing(ACTION, region, "instances"))?;
-            let instances = instances.into_iter().enumerate().map(|(place, from)| {
-                convert::listed(site, from, holes.are_whole(place))
-                    .map_err(|member| missing(ACTION, region, member))
+    async fn instances_with_rules(&self, site: &Site) -> Result<Vec<ListedInstance>, Error> {
+        let call = Call::new("GetInstances", &site.region, site.region.as_str());
+        let client = self.0.client(&call)?;
+        let send = async |token, sizes| {
+            let ports = ListedPorts::default();
+            let request = client.get_instances().set_page_token(token).customize();
+            let request = request.interceptor(sizes).interceptor(ports.clone());
+            request.send().await.map(|page| (page, ports))
+        };
+        self.pages(&call, send, |(page, ports)| {
+            let instances = page.instances.ok_or_else(|| call.missing("instances"))?;
+            let instances = instances.into_iter().enumerate().map(|(index, instance)| {
+                convert::listed_instance(site, instance, ports.are_complete(index))
+                    .map_err(|member| call.missing(member))
             });
             Ok((instances.collect::<Result<_, _>>()?, page.next_page_token))
-        });
-        pages.await
+        })
+        .await
     }
 
     async fn instance(&self, id: &InstanceId) -> Result<Instance, Error> {
-        const ACTION: &str = "GetInstance";
-        let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
-        let reply = self.0.read(ACTION, &id.region, &target, async || {
-            failed(
-                ACTION,
-                &target,
-                client.get_instance().instance_name(&id.name).send().await,
-            )
-        });
-        let instance = reply
-            .await?
-            .instance
-            .ok_or_else(|| missing(ACTION, &target, "instance"))?;
-        convert::instance(&id.site(), instance).map_err(|member| missing(ACTION, &target, member))
+        let call = Call::on("GetInstance", id);
+        let request = self.0.client(&call)?.get_instance().instance_name(&id.name);
+        let response = self.0.read(&call, async || request.clone().send().await);
+        let instance = response.await?.instance;
+        let instance = instance.ok_or_else(|| call.missing("instance"))?;
+        convert::instance(&id.site(), instance).map_err(|member| call.missing(member))
     }
 
     async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, Error> {
-        const ACTION: &str = "GetInstancePortStates";
-        let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
-        let reply = self.0.read(ACTION, &id.region, &target, async || {
-            failed(
-                ACTION,
-                &target,
-                client
-                    .get_instance_port_states()
-                    .instance_name(&id.name)
-                    .send()
-                    .await,
-            )
-        });
-        let states = reply
-            .await?
-            .port_states
-            .ok_or_else(|| missing(ACTION, &target, "portStates"))?;
+        let call = Call::on("GetInstancePortStates", id);
+        let request = self.0.client(&call)?.get_instance_port_states();
+        let request = request.instance_name(&id.name);
+        let response = self.0.read(&call, async || request.clone().send().await);
+        let states = response.await?.port_states;
+        let states = states.ok_or_else(|| call.missing("portStates"))?;
         let states: Vec<PortState> = states.into_iter().map(convert::port_state).collect();
-        limits::check_rules(&states).map_err(|limit| exceeded(ACTION, &target, limit))?;
+        limits::check_rules(&states).map_err(|error| exceeded(&call, error))?;
         Ok(states)
     }
 
-    async fn operation(&self, about: &InstanceId, id: &str) -> Result<Operation, Error> {
-        const ACTION: &str = "GetOperation";
-        let region = about.region.as_str();
-        let (client, target) = (self.0.client(ACTION, region)?, format!("{region}/{id}"));
-        let reply = self.0.read(ACTION, region, &target, async || {
-            failed(
-                ACTION,
-                &target,
-                client.get_operation().operation_id(id).send().await,
-            )
-        });
-        operation(ACTION, &target, reply.await?.operation)
+    async fn operation(&self, instance: &InstanceId, id: &str) -> Result<Operation, Error> {
+        let region = instance.region.as_str();
+        let call = Call::new("GetOperation", region, format!("{region}/{id}"));
+        let request = self.0.client(&call)?.get_operation().operation_id(id);
+        let response = self.0.read(&call, async || request.clone().send().await);
+        operation(&call, response.await?.operation)
     }
 
     async fn operations_for(&self, id: &InstanceId) -> Result<Vec<Operation>, Error> {
-        const ACTION: &str = "GetOperationsForResource";
-        let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
-        let pages = self.pages(ACTION, &id.region, &target, async |token, size| {
-            let request = client
-                .get_operations_for_resource()
-                .resource_name(&id.name)
-                .set_page_token(token)
-                .customize()
-                .interceptor(size);
-            let page = failed(ACTION, &target, request.send().await)?;
-            let operations = page
-                .operations
-                .ok_or_else(|| missing(ACTION, &target, "operations"))?;
-            Ok((operations, page.next_page_token))
-        });
-        pages
-            .await?
-            .into_iter()
-            .map(|from| operation(ACTION, &target, Some(from)))
-            .collect()
+        let call = Call::on("GetOperationsForResource", id);
+        let client = self.0.client(&call)?;
+        let send = async |token, sizes| {
+            let request = client.get_operations_for_resource();
+            let request = request.resource_name(&id.name).set_page_token(token);
+            request.customize().interceptor(sizes).send().await
+        };
+        self.pages(&call, send, |page| {
+            Ok((operations(&call, page.operations)?, page.next_page_token))
+        })
+        .await
     }
 }
 
 impl AwsReader {
-    /// Every page, within the limits of a list. A token that was seen before would go round for ever, and an empty one is
-    /// none.
-    async fn pages<T>(
+    /// All pages of a list, within the limits. A page token that repeats would never end, and an empty one counts as none.
+    async fn pages<P, T, E>(
         &self,
-        action: &'static str,
-        region: &str,
-        target: &str,
-        page: impl AsyncFn(Option<String>, Size) -> Result<(Vec<T>, Option<String>), Error>,
-    ) -> Result<Vec<T>, Error> {
-        let (mut all, mut seen, mut token) = (Vec::new(), BTreeSet::new(), None);
-        let mut taken = Taken::default();
+        call: &Call<'_>,
+        send: impl AsyncFn(Option<String>, ResponseSizes) -> Result<P, SdkError<E, HttpResponse>>,
+        convert: impl Fn(P) -> Result<(Vec<T>, Option<String>), Error>,
+    ) -> Result<Vec<T>, Error>
+    where
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+    {
+        let (mut all, mut tokens, mut token) = (Vec::new(), BTreeSet::new(), None);
+        let mut size = ListSize::default();
         let deadline = Instant::now() + self.0.deadlines.list;
         loop {
-            let (items, next) = self
-                .0
-                .read(action, region, target, async || {
-                    page(token.clone(), taken.size()).await
-                })
-                .await?;
+            let page = self.0.read(call, async || {
+                send(token.clone(), size.response_sizes()).await
+            });
+            let (items, next) = convert(page.await?)?;
             let next = next.filter(|next| !next.is_empty());
-            let added = taken.add(items.len(), next.is_some());
-            added.map_err(|limit| exceeded(action, target, limit))?;
+            size.add_page(items.len(), next.is_some())
+                .map_err(|error| exceeded(call, error))?;
             all.extend(items);
             let Some(next) = next else {
                 return Ok(all);
             };
-            // A token may be as long as a reply, and only whether it came before matters.
-            if !seen.insert(Fingerprint::of(&next)) {
-                return Err(Error::new(
-                    Kind::BadReply,
-                    action,
-                    target,
-                    "the list does not end: a page token came twice",
-                ));
+            // A token may be as long as a response, so only its fingerprint is kept.
+            if !tokens.insert(Fingerprint::of(&next)) {
+                let message = "the list does not end: a page token came twice";
+                return Err(call.error(ErrorKind::InvalidResponse, message));
             }
             if Instant::now() >= deadline {
                 let seconds = self.0.deadlines.list.as_secs();
                 let message = format!("the list has not ended after {seconds} s");
-                return Err(Error::new(Kind::Timeout, action, target, message));
+                return Err(call.error(ErrorKind::Timeout, message));
             }
             token = Some(next);
         }
@@ -203,24 +154,22 @@ impl AwsReader {
 }
 
 impl Writer for AwsWriter {
-    async fn turn(&self, id: &InstanceId, action: &'static str) -> Result<(), Error> {
-        let longest = self.0.deadlines.queue;
-        if self.0.queue.reserve(action, &id.region, longest).await {
+    async fn reserve_call(&self, id: &InstanceId, action: &'static str) -> Result<(), Error> {
+        let max_wait = self.0.deadlines.queue;
+        if self.0.limiter.reserve(action, &id.region, max_wait).await {
             return Ok(());
         }
-        Err(no_turn(action, &id.to_string(), longest))
+        Err(Call::on(action, id).not_permitted(max_wait))
     }
 
     async fn open(&self, id: &InstanceId, key: Key, sources: &Sources) -> Result<Operation, Error> {
-        const ACTION: &str = "OpenInstancePublicPorts";
-        let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
-        named(ACTION, &target, sources)?;
-        let request = client.open_instance_public_ports().instance_name(&id.name);
+        let call = Call::on("OpenInstancePublicPorts", id);
+        require_sources(&call, sources)?;
+        let request = self.0.client(&call)?.open_instance_public_ports();
+        let request = request.instance_name(&id.name);
         let request = request.port_info(convert::port_info(key, sources));
-        let write = self.0.write(ACTION, &id.region, &target, async || {
-            failed(ACTION, &target, request.send().await)
-        });
-        operation(ACTION, &target, write.await?.operation)
+        let response = self.0.write(&call, request.send()).await?;
+        operation(&call, response.operation)
     }
 
     async fn close(
@@ -229,33 +178,26 @@ impl Writer for AwsWriter {
         key: Key,
         sources: &Sources,
     ) -> Result<Operation, Error> {
-        const ACTION: &str = "CloseInstancePublicPorts";
-        let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
-        named(ACTION, &target, sources)?;
-        let request = client.close_instance_public_ports().instance_name(&id.name);
+        let call = Call::on("CloseInstancePublicPorts", id);
+        require_sources(&call, sources)?;
+        let request = self.0.client(&call)?.close_instance_public_ports();
+        let request = request.instance_name(&id.name);
         let request = request.port_info(convert::port_info(key, sources));
-        let write = self.0.write(ACTION, &id.region, &target, async || {
-            failed(ACTION, &target, request.send().await)
-        });
-        operation(ACTION, &target, write.await?.operation)
+        let response = self.0.write(&call, request.send()).await?;
+        operation(&call, response.operation)
     }
 
     async fn put(&self, id: &InstanceId, firewall: &Firewall) -> Result<Operation, Error> {
-        const ACTION: &str = "PutInstancePublicPorts";
-        let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
-        let rules = firewall
-            .iter()
-            .map(|(key, sources)| convert::port_info(*key, sources))
-            .collect();
-        // The list is set even when empty: a builder that was never given one leaves the member out.
-        let request = client
-            .put_instance_public_ports()
+        let call = Call::on("PutInstancePublicPorts", id);
+        let rules = firewall.iter();
+        let rules = rules.map(|(key, sources)| convert::port_info(*key, sources));
+        let request = self.0.client(&call)?.put_instance_public_ports();
+        // The list is set even if it is empty, because the builder would otherwise leave out the member.
+        let request = request
             .instance_name(&id.name)
-            .set_port_infos(Some(rules));
-        let write = self.0.write(ACTION, &id.region, &target, async || {
-            failed(ACTION, &target, request.send().await)
-        });
-        operation(ACTION, &target, write.await?.operation)
+            .set_port_infos(Some(rules.collect()));
+        let response = self.0.write(&call, request.send()).await?;
+        operation(&call, response.operation)
     }
 
     async fn tag(
@@ -263,25 +205,17 @@ impl Writer for AwsWriter {
         id: &InstanceId,
         tags: &BTreeMap<String, String>,
     ) -> Result<Vec<Operation>, Error> {
-        const ACTION: &str = "TagResource";
-        let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
-        let mut checks = tags
+        let call = Call::on("TagResource", id);
+        let valid = tags
             .iter()
-            .map(|(key, value)| check_tag_key(key).and_then(|()| check_tag_value(value)));
-        taggable(
-            ACTION,
-            &target,
-            tags.is_empty(),
-            checks.try_for_each(|it| it),
-        )?;
+            .try_for_each(|(key, value)| check_tag_key(key).and_then(|()| check_tag_value(value)));
+        check_tags(&call, tags.is_empty(), valid)?;
         let tags = tags.iter().map(|(key, value)| convert::tag(key, value));
-        // `resourceArn` is optional, and what it does beside the name is not documented.
-        let request = client.tag_resource().resource_name(&id.name);
+        // `resourceArn` is optional, and its effect beside the name is not documented.
+        let request = self.0.client(&call)?.tag_resource().resource_name(&id.name);
         let request = request.set_tags(Some(tags.collect()));
-        let write = self.0.write(ACTION, &id.region, &target, async || {
-            failed(ACTION, &target, request.send().await)
-        });
-        operations(ACTION, &target, write.await?.operations)
+        let response = self.0.write(&call, request.send()).await?;
+        operations(&call, response.operations)
     }
 
     async fn untag(
@@ -289,214 +223,51 @@ impl Writer for AwsWriter {
         id: &InstanceId,
         keys: &BTreeSet<String>,
     ) -> Result<Vec<Operation>, Error> {
-        const ACTION: &str = "UntagResource";
-        let (client, target) = (self.0.client(ACTION, &id.region)?, id.to_string());
-        let checked = keys.iter().try_for_each(|key| check_tag_key(key));
-        taggable(ACTION, &target, keys.is_empty(), checked)?;
-        let request = client.untag_resource().resource_name(&id.name);
+        let call = Call::on("UntagResource", id);
+        let valid = keys.iter().try_for_each(|key| check_tag_key(key));
+        check_tags(&call, keys.is_empty(), valid)?;
+        let request = self.0.client(&call)?.untag_resource();
+        let request = request.resource_name(&id.name);
         let request = request.set_tag_keys(Some(keys.iter().cloned().collect()));
-        let write = self.0.write(ACTION, &id.region, &target, async || {
-            failed(ACTION, &target, request.send().await)
-        });
-        operations(ACTION, &target, write.await?.operations)
+        let response = self.0.write(&call, request.send()).await?;
+        operations(&call, response.operations)
     }
 }
 
-impl Shared {
-    /// Asks until there is an answer, a definite refusal, or no time left.
-    pub(super) async fn read<T>(
-        &self,
-        action: &'static str,
-        region: &str,
-        target: &str,
-        call: impl AsyncFn() -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let mut deadline = Instant::now() + self.deadlines.read;
-        let mut patience = self.deadlines.queue;
-        let mut attempt = 1;
-        loop {
-            let waited = self.turn(action, region, target, patience).await?;
-            // Time in the queue is not time that the service takes.
-            patience = patience.saturating_sub(waited);
-            deadline += waited;
-            let until = deadline.min(Instant::now() + self.deadlines.attempt);
-            let reply = logged(action, target, until, call()).await;
-            self.heed(action, region, reply.as_ref().err());
-            let error = match reply {
-                Ok(reply) => return Ok(reply),
-                Err(error) => error,
-            };
-            let pause = self.pause(attempt);
-            let exhausted = attempt >= ATTEMPTS && error.kind() != Kind::Throttled;
-            if !error.is_retryable() || exhausted || Instant::now() + pause >= deadline {
-                return Err(error);
-            }
-            sleep(pause).await;
-            attempt += 1;
-        }
-    }
-
-    /// Asks once.
-    async fn write<T>(
-        &self,
-        action: &'static str,
-        region: &str,
-        target: &str,
-        call: impl AsyncFnOnce() -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        self.turn(action, region, target, self.deadlines.queue)
-            .await?;
-        let until = Instant::now() + self.deadlines.write;
-        let reply = logged(action, target, until, call()).await;
-        self.heed(action, region, reply.as_ref().err());
-        reply
-    }
-
-    /// Waits until the call may be made, and says how long that took.
-    async fn turn(
-        &self,
-        action: &'static str,
-        region: &str,
-        target: &str,
-        longest: Duration,
-    ) -> Result<Duration, Error> {
-        let turn = self.queue.turn(action, region, longest);
-        turn.await.ok_or_else(|| no_turn(action, target, longest))
-    }
-
-    /// Counts a call, and slows down where the service asks for it.
-    fn heed(&self, action: &'static str, region: &str, error: Option<&Error>) {
-        let kind = error.map(Error::kind);
-        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        tally.count(action, kind);
-        if kind == Some(Kind::Throttled) {
-            self.queue.throttled(action, region);
-        }
-    }
-
-    /// Half of it is chance, so that many calls that were throttled together do not come back together.
-    fn pause(&self, attempt: u32) -> Duration {
-        let longest = self
-            .deadlines
-            .backoff
-            .saturating_mul(1 << attempt.min(8))
-            .min(LONGEST_PAUSE)
-            / 2;
-        longest.mul_f64(0.5 + fastrand::f64() / 2.0)
-    }
+fn operation(call: &Call<'_>, operation: Option<types::Operation>) -> Result<Operation, Error> {
+    let operation = operation.ok_or_else(|| call.missing("operation"))?;
+    convert::operation(operation).map_err(|member| call.missing(member))
 }
 
-fn no_turn(action: &'static str, target: &str, longest: Duration) -> Error {
-    let message = format!(
-        "not asked: its turn did not come within {} s",
-        longest.as_secs()
-    );
-    Error::new(Kind::Throttled, action, target, message)
-        .with_hint("lower `--concurrency`, or use a larger share of the rates with `--rate`")
-}
-
-async fn logged<T>(
-    action: &'static str,
-    target: &str,
-    until: Instant,
-    call: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    let started = Instant::now();
-    let result = match timeout_at(until, call).await {
-        Ok(result) => result,
-        Err(_) => Err(Error::new(
-            Kind::Timeout,
-            action,
-            target,
-            "no answer in time",
-        )),
-    };
-    let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    match &result {
-        Ok(_) => tracing::debug!(action, target, millis, "answered"),
-        Err(error) => {
-            let code = error.code().unwrap_or("none");
-            tracing::debug!(
-                action,
-                target,
-                millis,
-                code,
-                request_id = error.request_id(),
-                "failed"
-            );
-        }
-    }
-    result
-}
-
-fn failed<T, E>(
-    action: &'static str,
-    target: &str,
-    reply: Result<T, SdkError<E, HttpResponse>>,
-) -> Result<T, Error>
-where
-    E: std::error::Error + ProvideErrorMetadata + 'static,
-{
-    reply.map_err(|error| failure::read(action, target, &error))
-}
-
-fn operation(
-    action: &'static str,
-    target: &str,
-    from: Option<aws_sdk_lightsail::types::Operation>,
-) -> Result<Operation, Error> {
-    let from = from.ok_or_else(|| missing(action, target, "operation"))?;
-    convert::operation(from).map_err(|member| missing(action, target, member))
-}
-
-/// The operations of a write to tags. A reply without the list leaves open what was done, as one without its operation.
+/// A list of operations. After a write, a response without the list leaves unknown whether the write was carried out.
 fn operations(
-    action: &'static str,
-    target: &str,
-    from: Option<Vec<aws_sdk_lightsail::types::Operation>>,
+    call: &Call<'_>,
+    operations: Option<Vec<types::Operation>>,
 ) -> Result<Vec<Operation>, Error> {
-    let from = from.ok_or_else(|| missing(action, target, "operations"))?;
-    from.into_iter()
-        .map(|one| operation(action, target, Some(one)))
+    let operations = operations.ok_or_else(|| call.missing("operations"))?;
+    operations
+        .into_iter()
+        .map(|one| operation(call, Some(one)))
         .collect()
 }
 
-/// Tags that the service refuses by its documents are not sent, so that the refusal has one wording.
-fn taggable(
-    action: &'static str,
-    target: &str,
-    is_empty: bool,
-    checked: Result<(), TagError>,
-) -> Result<(), Error> {
-    let invalid = |message: String| Error::new(Kind::InvalidInput, action, target, message);
+/// Refuses tags that the documentation does not allow, so that the message is always the same.
+fn check_tags(call: &Call<'_>, is_empty: bool, valid: Result<(), TagError>) -> Result<(), Error> {
     if is_empty {
-        return Err(invalid("no tag is named".to_owned()));
+        return Err(call.error(ErrorKind::InvalidInput, "no tag is named"));
     }
-    checked.map_err(|error| invalid(error.to_string()))
+    valid.map_err(|error| call.error(ErrorKind::InvalidInput, error.to_string()))
 }
 
-fn exceeded(action: &'static str, target: &str, limit: Exceeded) -> Error {
-    Error::new(Kind::BadReply, action, target, limit.to_string())
-}
-
-fn missing(action: &'static str, target: &str, member: &str) -> Error {
-    Error::new(
-        Kind::BadReply,
-        action,
-        target,
-        format!("the answer has no `{member}`"),
-    )
-}
-
-/// A rule without sources might be open to everybody, so it is never sent.
-fn named(action: &'static str, target: &str, sources: &Sources) -> Result<(), Error> {
+/// Refuses a rule without sources, which might be open to everyone.
+fn require_sources(call: &Call<'_>, sources: &Sources) -> Result<(), Error> {
     if sources.is_empty() {
-        return Err(Error::new(
-            Kind::InvalidInput,
-            action,
-            target,
-            "a rule without sources is never sent",
-        ));
+        let message = "a rule without sources is never sent";
+        return Err(call.error(ErrorKind::InvalidInput, message));
     }
     Ok(())
+}
+
+fn exceeded(call: &Call<'_>, error: limits::LimitError) -> Error {
+    call.error(ErrorKind::InvalidResponse, error.to_string())
 }

@@ -1,17 +1,17 @@
-//! Between the SDK's types and ours.
+//! Conversion between the types of the SDK and those of this crate.
 //!
-//! Owns what counts as a readable answer. Does not fill in for a member that matters and is missing.
+//! Owns which members a response must have. Does not replace a required member that is missing.
 
 use aws_sdk_lightsail::types;
 use time::{Duration, OffsetDateTime};
 
-use super::super::{Listed, Operation, OperationStatus};
+use super::super::{ListedInstance, Operation, OperationStatus};
 use super::limits;
 use crate::model::{
     AddressType, Instance, InstanceId, InstanceState, Key, LiveFirewall, PortState, Site, Sources,
 };
 
-/// An instance, or the name of the member that is missing.
+/// An instance, or the name of a missing member.
 pub(super) fn instance(site: &Site, from: types::Instance) -> Result<Instance, &'static str> {
     let types::Instance {
         name,
@@ -33,7 +33,7 @@ pub(super) fn instance(site: &Site, from: types::Instance) -> Result<Instance, &
             .into_iter()
             .filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())))
             .collect(),
-        // Neither is invented: an unknown state is waited out, and an unknown address type has both families.
+        // The executor waits for the end of an unknown state, and an unknown address type has both families.
         state: InstanceState::from_name(
             state
                 .and_then(|state| state.name)
@@ -48,30 +48,28 @@ pub(super) fn instance(site: &Site, from: types::Instance) -> Result<Instance, &
     })
 }
 
-/// An instance with the rules that a list shows of it, or the name of the member that is missing.
+/// An instance of a list, or the name of a missing member.
 ///
-/// `whole` is whether every rule has its ports. Where it is not, or the rules are not told or too many, or one of them is
-/// not of the kind that `GetInstancePortStates` tells of, there are none.
-pub(super) fn listed(
+/// It has no rules if they are missing, too many, or without ports (`has_ports`), or if `GetInstancePortStates` would not return one of them.
+pub(super) fn listed_instance(
     site: &Site,
     mut from: types::Instance,
-    whole: bool,
-) -> Result<Listed, &'static str> {
+    has_ports: bool,
+) -> Result<ListedInstance, &'static str> {
     let ports = from.networking.take().and_then(|net| net.ports);
     let instance = instance(site, from)?;
-    let entries = ports.filter(|_| whole).and_then(|ports| {
+    let entries = ports.filter(|_| has_ports).and_then(|ports| {
         let entries = ports.into_iter().map(listed_port);
         let entries = entries.collect::<Option<Vec<_>>>()?;
         limits::check_rules(&entries).is_ok().then_some(entries)
     });
-    Ok(Listed {
+    Ok(ListedInstance {
         instance,
         rules: entries.as_deref().map(LiveFirewall::read),
     })
 }
 
-/// A rule of a list as if `GetInstancePortStates` had told it; `None` for one that is not public or not inbound, which
-/// nobody has seen.
+/// A rule of a list, as `GetInstancePortStates` would return it; `None` if it is not public or not inbound, which was never observed.
 fn listed_port(from: types::InstancePortInfo) -> Option<PortState> {
     let types::InstancePortInfo {
         from_port,
@@ -93,7 +91,7 @@ fn listed_port(from: types::InstancePortInfo) -> Option<PortState> {
         protocol: protocol
             .map(|protocol| protocol.as_str().to_owned())
             .unwrap_or_default(),
-        // What is listed is open.
+        // Only open rules are listed.
         state: Some("open".to_owned()),
         cidrs: cidrs.unwrap_or_default(),
         ipv6_cidrs: ipv6_cidrs.unwrap_or_default(),
@@ -101,7 +99,7 @@ fn listed_port(from: types::InstancePortInfo) -> Option<PortState> {
     })
 }
 
-/// An entry to the letter. A missing protocol is an unknown one.
+/// An entry, unchanged. A missing protocol becomes an unknown one.
 pub(super) fn port_state(from: types::InstancePortState) -> PortState {
     let types::InstancePortState {
         from_port,
@@ -126,7 +124,7 @@ pub(super) fn port_state(from: types::InstancePortState) -> PortState {
     }
 }
 
-/// A rule to send. All three lists are always written: one left out might mean everybody.
+/// A rule to send. It always has all three lists, because a missing one might mean everyone.
 pub(super) fn port_info(key: Key, sources: &Sources) -> types::PortInfo {
     types::PortInfo::builder()
         .from_port(key.from())
@@ -143,7 +141,7 @@ pub(super) fn tag(key: &str, value: &str) -> types::Tag {
     types::Tag::builder().key(key).value(value).build()
 }
 
-/// An operation, or the name of the member that is missing.
+/// An operation, or the name of a missing member.
 pub(super) fn operation(from: types::Operation) -> Result<Operation, &'static str> {
     let types::Operation {
         id,
@@ -180,8 +178,8 @@ pub(super) fn operation(from: types::Operation) -> Result<Operation, &'static st
     })
 }
 
-/// `isTerminal` decides where it is given. The end of a terminal operation of unknown name is good unless it gives an
-/// error: the rules are read back in any case.
+/// `isTerminal` decides, if it exists. A terminal operation with an unknown status succeeded unless it has an error, because the rules are
+/// read again in any case.
 fn operation_status(name: &str, is_terminal: Option<bool>, has_error: bool) -> OperationStatus {
     let named = match name {
         "Succeeded" | "Completed" => OperationStatus::Succeeded,
@@ -202,13 +200,13 @@ mod tests {
     use crate::model::REGIONS;
 
     #[test]
-    fn the_table_of_regions_is_that_of_the_sdk() {
+    fn regions_are_those_of_the_sdk() {
         let known: Vec<&str> = REGIONS.iter().map(|region| region.name).collect();
         assert_eq!(known, types::RegionName::values());
     }
 
     #[test]
-    fn terminal_is_what_the_service_says() {
+    fn is_terminal_takes_precedence_over_the_status() {
         use OperationStatus::{Failed, Pending, Succeeded};
         for (name, is_terminal, has_error, status) in [
             ("Succeeded", Some(true), false, Succeeded),

@@ -1,7 +1,7 @@
-//! Where credentials come from: the standard chain, one profile, given keys; and the role that is assumed with them.
+//! The source of credentials: the standard chain, a profile, or given keys, and the role that is assumed with them.
 //!
-//! Owns the choice, and what the clients of Lightsail and STS are made from. Does not look at a secret: providers hand
-//! credentials to the signer, and nothing here keeps or prints them.
+//! Owns the choice, and the configuration of the clients of Lightsail and STS. Does not keep or print secrets: providers pass them to the
+//! signer.
 
 use std::time::Duration;
 
@@ -18,28 +18,28 @@ use aws_smithy_async::time::SystemTimeSource;
 
 use super::{Keys, http};
 
-/// How long the whole credential chain may take. Less than an attempt, so that it is the chain that is blamed.
-const LOOKUP: Duration = Duration::from_secs(12);
+/// The deadline of the credential chain. Shorter than the one of an attempt, so that the error names the chain.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// What the session of a role is called, for whoever reads the log of the account.
-const SESSION: &str = "portward";
+/// The name of role sessions, which appears in `CloudTrail`.
+const SESSION_NAME: &str = "portward";
 
-/// Where credentials come from.
-pub(super) struct Source {
-    /// The configuration of the SDK; `None` where keys were given, so that neither environment nor files matter.
+/// A source of credentials.
+pub(super) struct CredentialsSource {
+    /// The configuration of the SDK from the environment and files; `None` for given keys.
     sdk: Option<SdkConfig>,
     http: SharedHttpClient,
     region: Region,
     sts_endpoint_url: Option<String>,
-    /// `None` where the chain found no way at all to get any.
+    /// `None` if the chain has no source.
     provider: Option<SharedCredentialsProvider>,
-    /// What the provider handed out last, for the clients of Lightsail and STS together.
+    /// The current credentials, which the clients of Lightsail and STS share.
     cache: SharedIdentityCache,
 }
 
-impl Source {
+impl CredentialsSource {
     /// These credentials, as they are.
-    pub(super) fn given(keys: Keys, region: Region, sts_endpoint_url: Option<String>) -> Self {
+    pub(super) fn from_keys(keys: Keys, region: Region, sts_endpoint_url: Option<String>) -> Self {
         let Keys {
             access_key_id,
             secret_access_key,
@@ -62,8 +62,8 @@ impl Source {
         }
     }
 
-    /// The standard chain, or one profile and nothing else.
-    pub(super) async fn chain(
+    /// The standard chain, or only this profile.
+    pub(super) async fn from_chain(
         profile: Option<String>,
         region: Region,
         timeouts: TimeoutConfig,
@@ -75,7 +75,7 @@ impl Source {
             .region(region.clone())
             .timeout_config(timeouts);
         if let Some(profile) = profile {
-            // As with the AWS CLI, a profile that is named outright beats keys that lie in the environment.
+            // As in the AWS CLI, an explicit profile takes precedence over keys in the environment.
             let provider = ProviderConfig::without_region()
                 .with_region(Some(region.clone()))
                 .with_http_client(http.clone());
@@ -96,25 +96,25 @@ impl Source {
         }
     }
 
-    /// The credentials of a role that these may assume. Its session is renewed before it runs out, as often as needed.
-    pub(super) async fn assuming(self, role: &str) -> Self {
-        let conf = self.sdk.clone().unwrap_or_else(|| {
-            // What is given is not mixed with what lies in files and in the environment.
-            let mut conf = SdkConfig::builder()
+    /// The credentials of a role. Its session is renewed before it expires.
+    pub(super) async fn assume_role(self, role: &str) -> Self {
+        let config = self.sdk.clone().unwrap_or_else(|| {
+            // Given keys are not combined with files and the environment.
+            let mut config = SdkConfig::builder()
                 .behavior_version(BehaviorVersion::latest())
                 .time_source(SystemTimeSource::new())
                 .http_client(self.http.clone());
-            conf.set_credentials_provider(self.provider.clone());
-            conf.build()
+            config.set_credentials_provider(self.provider.clone());
+            config.build()
         });
-        let mut conf = conf.into_builder();
+        let mut config = config.into_builder();
         if let Some(url) = &self.sts_endpoint_url {
-            conf = conf.endpoint_url(url);
+            config = config.endpoint_url(url);
         }
         let provider = AssumeRoleProvider::builder(role)
-            .session_name(SESSION)
+            .session_name(SESSION_NAME)
             .region(self.region.clone())
-            .configure(&conf.build())
+            .configure(&config.build())
             .build()
             .await;
         Self {
@@ -123,39 +123,39 @@ impl Source {
         }
     }
 
-    /// What clients of Lightsail are made from. They share what the provider hands out.
-    pub(super) fn base(&self) -> config::Builder {
-        let mut base = match &self.sdk {
+    /// The configuration of the clients of Lightsail.
+    pub(super) fn lightsail_config(&self) -> config::Builder {
+        let mut config = match &self.sdk {
             Some(sdk) => config::Builder::from(sdk),
             None => config::Builder::new().http_client(self.http.clone()),
         };
-        base.set_credentials_provider(self.provider.clone());
-        base.identity_cache(self.cache.clone())
+        config.set_credentials_provider(self.provider.clone());
+        config.identity_cache(self.cache.clone())
     }
 
-    /// What a client of STS is made from. Nothing is retried by it.
-    pub(super) fn sts(&self) -> aws_sdk_sts::config::Builder {
-        let mut base = match &self.sdk {
+    /// The configuration of the client of STS, without retries.
+    pub(super) fn sts_config(&self) -> aws_sdk_sts::config::Builder {
+        let mut config = match &self.sdk {
             Some(sdk) => aws_sdk_sts::config::Builder::from(sdk),
             None => aws_sdk_sts::config::Builder::new()
                 .behavior_version(BehaviorVersion::latest())
                 .http_client(self.http.clone()),
         };
-        base.set_credentials_provider(self.provider.clone());
+        config.set_credentials_provider(self.provider.clone());
         if let Some(url) = &self.sts_endpoint_url {
-            base = base.endpoint_url(url);
+            config = config.endpoint_url(url);
         }
-        base.region(self.region.clone())
+        config
+            .region(self.region.clone())
             .retry_config(aws_sdk_sts::config::retry::RetryConfig::disabled())
             .identity_cache(self.cache.clone())
     }
 
-    /// Who hands out the credentials.
     pub(super) fn provider(&self) -> Option<&SharedCredentialsProvider> {
         self.provider.as_ref()
     }
 }
 
 fn cache() -> SharedIdentityCache {
-    IdentityCache::lazy().load_timeout(LOOKUP).build()
+    IdentityCache::lazy().load_timeout(LOOKUP_TIMEOUT).build()
 }

@@ -1,8 +1,8 @@
-//! The HTTP client that everything shares: Lightsail, and whatever the credential chain talks to.
+//! The HTTP client for Lightsail, the credential chain, and other services.
 //!
-//! Owns the choice of TLS and when its cost is paid. The platform's root certificates take milliseconds to parse, so they
-//! are read on the first request to an `https` address and never for plain `http`. Every reply is read within `limits`.
-//! `post` lends the same client to those who ask somebody else than AWS, with no type of the SDK. Does not know what is asked.
+//! Owns TLS. The root certificates of the platform take milliseconds to parse, so they are read before the first request to an `https` URL,
+//! and never for `http`. Every response is read within `limits`. [`get`] and [`post`] are for services other than AWS, without types of the
+//! SDK.
 
 use std::error::Error as _;
 use std::io;
@@ -21,70 +21,61 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
-use super::limits::Bounded;
+use super::limits::LimitedConnector;
 
 /// One client with one connection pool for each pair of timeouts.
 pub(super) fn client() -> SharedHttpClient {
-    SharedHttpClient::new(ByScheme::default())
+    SharedHttpClient::new(ConnectorPool::default())
 }
 
-/// Why there is no answer to a `POST`. Tells neither the address nor a header, which may be secrets.
+/// A `POST` failed. Contains neither the URL nor a header, which may be secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PostError {
-    /// The address is not a URL.
+    /// The URL is not valid.
     Address,
-    /// A header cannot stand in a request.
+    /// A header is not valid.
     Header,
-    /// Nobody answered: a fragment that says why.
+    /// There was no response, for this reason.
     Unreachable(String),
 }
 
-/// Sends a text by `POST`, over the same TLS as everything else, and gives the status of the answer, whose body is not read
-/// and no redirect of which is followed. There is no timeout: the caller has a deadline.
+/// Sends a `POST` and returns the status of the response. Does not read its body, or follow redirects. There is no timeout: the caller has
+/// a deadline.
 ///
 /// # Errors
-/// What kept an answer from coming.
+/// The request is not valid, or there is no response.
 pub(crate) async fn post(
     url: &str,
     headers: &[(&'static str, &str)],
     body: &str,
 ) -> Result<u16, PostError> {
-    let connector = Lazy {
-        settings: HttpConnectorSettings::builder().build(),
-        sleep: None,
-        plain: OnceLock::new(),
-        secure: OnceLock::new(),
-    };
-    let answer = connector.call(request(url, headers, body)?).await;
-    let answer = answer.map_err(|error| PostError::Unreachable(reason(&error)))?;
-    Ok(answer.status().as_u16())
+    let connector = LazyConnector::new(HttpConnectorSettings::builder().build(), None);
+    let response = connector.call(post_request(url, headers, body)?).await;
+    let response = response.map_err(|error| PostError::Unreachable(reason(&error)))?;
+    Ok(response.status().as_u16())
 }
 
-/// Asks by `GET`, over the same TLS as everything else, and gives the text of an answer with status 200. No redirect is
-/// followed. There is no timeout: the caller has a deadline.
+/// Sends a `GET` and returns the text of a response with status 200. Does not follow redirects. There is no timeout: the caller has a
+/// deadline.
 ///
 /// # Errors
-/// What kept the text from coming, as a fragment.
+/// The reason, as a fragment.
 pub(crate) async fn get(url: &str) -> Result<String, String> {
     let mut request = HttpRequest::new(String::new().into());
-    let set = request.set_uri(url);
-    set.map_err(|_| "the address is not a valid URL".to_owned())?;
+    let result = request.set_uri(url);
+    result.map_err(|_| "the address is not a valid URL".to_owned())?;
     let agent = concat!("portward/", env!("CARGO_PKG_VERSION"));
-    let set = request.headers_mut().try_insert("user-agent", agent);
-    set.map_err(|_| "the request cannot be made".to_owned())?;
-    let connector = Bounded::new(Lazy {
-        settings: HttpConnectorSettings::builder().build(),
-        sleep: None,
-        plain: OnceLock::new(),
-        secure: OnceLock::new(),
-    });
-    let answer = connector.call(request).await;
-    let answer = answer.map_err(|error| reason(&error))?;
-    let status = answer.status().as_u16();
+    let result = request.headers_mut().try_insert("user-agent", agent);
+    result.map_err(|_| "the request cannot be made".to_owned())?;
+    let settings = HttpConnectorSettings::builder().build();
+    let connector = LimitedConnector::new(LazyConnector::new(settings, None));
+    let response = connector.call(request).await;
+    let response = response.map_err(|error| reason(&error))?;
+    let status = response.status().as_u16();
     if status != 200 {
         return Err(format!("the answer was HTTP {status}"));
     }
-    let text = answer
+    let text = response
         .body()
         .bytes()
         .and_then(|bytes| str::from_utf8(bytes).ok());
@@ -92,7 +83,7 @@ pub(crate) async fn get(url: &str) -> Result<String, String> {
         .ok_or_else(|| "the answer is not text".to_owned())
 }
 
-fn request(
+fn post_request(
     url: &str,
     headers: &[(&'static str, &str)],
     body: &str,
@@ -108,7 +99,7 @@ fn request(
     Ok(request)
 }
 
-/// What lies at the bottom of it, in words that hold no address.
+/// The kind of the I/O error at the root, which contains no address.
 fn reason(error: &ConnectorError) -> String {
     let mut source = error.source();
     while let Some(inner) = source {
@@ -127,12 +118,13 @@ fn reason(error: &ConnectorError) -> String {
 
 type Timeouts = (Option<Duration>, Option<Duration>);
 
+/// Connectors by timeouts.
 #[derive(Debug, Default)]
-struct ByScheme {
+struct ConnectorPool {
     connectors: Mutex<Vec<(Timeouts, SharedHttpConnector)>>,
 }
 
-impl HttpClient for ByScheme {
+impl HttpClient for ConnectorPool {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
@@ -146,28 +138,34 @@ impl HttpClient for ByScheme {
         if let Some((_, connector)) = connectors.iter().find(|(known, _)| *known == timeouts) {
             return connector.clone();
         }
-        let connector = SharedHttpConnector::new(Bounded::new(Lazy {
-            settings: settings.clone(),
-            sleep: components.sleep_impl(),
-            plain: OnceLock::new(),
-            secure: OnceLock::new(),
-        }));
+        let connector = LazyConnector::new(settings.clone(), components.sleep_impl());
+        let connector = SharedHttpConnector::new(LimitedConnector::new(connector));
         connectors.push((timeouts, connector.clone()));
         connector
     }
 }
 
+/// A connector for each scheme, created by the first request.
 #[derive(Debug)]
-struct Lazy {
+struct LazyConnector {
     settings: HttpConnectorSettings,
     sleep: Option<SharedAsyncSleep>,
-    plain: OnceLock<Connector>,
-    secure: OnceLock<Connector>,
+    http: OnceLock<Connector>,
+    https: OnceLock<Connector>,
 }
 
-impl Lazy {
-    /// For loopback: an emulator, or the metadata services of an instance or a container. No proxy stands before those.
-    fn plain(&self) -> Connector {
+impl LazyConnector {
+    fn new(settings: HttpConnectorSettings, sleep: Option<SharedAsyncSleep>) -> Self {
+        Self {
+            settings,
+            sleep,
+            http: OnceLock::new(),
+            https: OnceLock::new(),
+        }
+    }
+
+    /// Without proxies, for an emulator, or the metadata services of an instance or a container.
+    fn http(&self) -> Connector {
         let builder = self
             .builder()
             .tls_provider(Provider::Rustls(CryptoMode::Ring));
@@ -180,7 +178,7 @@ impl Lazy {
         }
     }
 
-    fn secure(&self) -> Connector {
+    fn https(&self) -> Connector {
         self.builder()
             .proxy_config(ProxyConfig::from_env())
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
@@ -194,16 +192,16 @@ impl Lazy {
     }
 }
 
-impl HttpConnector for Lazy {
+impl HttpConnector for LazyConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let https = request
+        let is_https = request
             .uri()
             .get(..6)
             .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
-        let connector = if https {
-            self.secure.get_or_init(|| self.secure())
+        let connector = if is_https {
+            self.https.get_or_init(|| self.https())
         } else {
-            self.plain.get_or_init(|| self.plain())
+            self.http.get_or_init(|| self.http())
         };
         connector.call(request)
     }
@@ -214,20 +212,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_sent_is_told_without_a_secret() {
+    fn invalid_post_is_an_error_without_secrets() {
         for (url, token, error) in [
             ("no url at all", "a", PostError::Address),
             ("http://127.0.0.1:9/x", "a\nb: c", PostError::Header),
         ] {
-            let request = request(url, &[("authorization", token)], "{}");
+            let request = post_request(url, &[("authorization", token)], "{}");
             assert_eq!(request.map(|_| ()), Err(error));
         }
         let headers = [("authorization", "Bearer abc")];
-        let good = request("https://example.com/a?b", &headers, "{}").expect("a request");
+        let request = post_request("https://example.com/a?b", &headers, "{}").expect("a request");
         assert_eq!(
-            (good.method(), good.uri()),
+            (request.method(), request.uri()),
             ("POST", "https://example.com/a?b")
         );
-        assert_eq!(good.headers().get("authorization"), Some("Bearer abc"));
+        assert_eq!(request.headers().get("authorization"), Some("Bearer abc"));
     }
 }

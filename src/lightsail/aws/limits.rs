@@ -1,7 +1,7 @@
-//! Limits: how much of a reply is read, whoever sends it.
+//! Limits on the size of responses and lists.
 //!
-//! **Owns** the limits with their arguments, the connector that enforces those of a single reply before anything reads it,
-//! and the account of a list of many pages. **Does not** know what a reply means. A reply beyond a limit is unreadable.
+//! **Owns** the limits with their reasons, the connector that enforces those of a single response before it is parsed, and the size of a
+//! list of many pages. **Does not** parse a response. A response beyond a limit is an error.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,53 +19,53 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use crate::model::{MAX_PAIRS_PER_INSTANCE, PortState};
 
 /// Bytes in one body. An instance with the 60 sources that each family may have is 32 KB of JSON in a list, so a page of a
-/// hundred of them, which nobody has seen, is 3.2 MB.
-const BODY: usize = 8 << 20;
+/// hundred of them, which was never observed, is 3.2 MB.
+const MAX_BODY: usize = 8 << 20;
 
-/// Values in one body. The same page has 140,000. What is parsed takes more memory than its text: `{}` in a list is three
+/// JSON values in one body. The same page has 140,000. A parsed value takes more memory than its text: `{}` in a list is three
 /// bytes and becomes an instance of several hundred.
-const VALUES: usize = 250_000;
+const MAX_VALUES: usize = 250_000;
 
 /// Rules of one instance. Each needs a source, of which each family may have 60, or the alias: a firewall with ten times as
 /// many could not have been written.
-const RULES: usize = 2_000;
+const MAX_RULES: usize = 2_000;
 
 /// Address ranges in the rules of one instance: as many as a configuration may declare for it.
-const RANGES: usize = MAX_PAIRS_PER_INSTANCE;
+const MAX_RANGES: usize = MAX_PAIRS_PER_INSTANCE;
 
 /// Pages of one list. At the documented rate they take 200 s. With 20 instances each, which is what the emulator has, they
 /// hold 20,000 instances of one region.
-const PAGES: usize = 1_000;
+const MAX_PAGES: usize = 1_000;
 
 /// Instances or operations in one list, over all its pages: five times the above.
-const ENTRIES: usize = 100_000;
+const MAX_ENTRIES: usize = 100_000;
 
 /// Bytes of one list, over all its pages. 20,000 instances with ten rules each are 120 MB, of which a tenth is kept.
-const LIST: usize = 256 << 20;
+const MAX_LIST: usize = 256 << 20;
 
-/// Which limit a reply or a list is beyond.
+/// A response or a list is beyond a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Exceeded {
-    #[error("the reply is larger than {} MiB", BODY >> 20)]
+pub(super) enum LimitError {
+    #[error("the reply is larger than {} MiB", MAX_BODY >> 20)]
     Body,
-    #[error("the reply has more than {VALUES} values")]
+    #[error("the reply has more than {MAX_VALUES} values")]
     Values,
-    #[error("the reply has more than {RULES} rules")]
+    #[error("the reply has more than {MAX_RULES} rules")]
     Rules,
-    #[error("the reply has more than {RANGES} address ranges")]
+    #[error("the reply has more than {MAX_RANGES} address ranges")]
     Ranges,
-    #[error("the list does not end: it has more than {PAGES} pages")]
+    #[error("the list does not end: it has more than {MAX_PAGES} pages")]
     Pages,
-    #[error("the list has more than {ENTRIES} entries")]
+    #[error("the list has more than {MAX_ENTRIES} entries")]
     Entries,
-    #[error("the list is larger than {} MiB", LIST >> 20)]
+    #[error("the list is larger than {} MiB", MAX_LIST >> 20)]
     List,
 }
 
-/// Whether the rules of an instance are few enough to be looked at.
-pub(super) fn check_rules(rules: &[PortState]) -> Result<(), Exceeded> {
-    if rules.len() > RULES {
-        return Err(Exceeded::Rules);
+/// Checks the number of rules of an instance, and of their sources.
+pub(super) fn check_rules(rules: &[PortState]) -> Result<(), LimitError> {
+    if rules.len() > MAX_RULES {
+        return Err(LimitError::Rules);
     }
     let ranges = rules.iter().map(|rule| {
         let PortState {
@@ -76,50 +76,50 @@ pub(super) fn check_rules(rules: &[PortState]) -> Result<(), Exceeded> {
         } = rule;
         cidrs.len() + ipv6_cidrs.len() + cidr_list_aliases.len()
     });
-    if ranges.sum::<usize>() > RANGES {
-        return Err(Exceeded::Ranges);
+    if ranges.sum::<usize>() > MAX_RANGES {
+        return Err(LimitError::Ranges);
     }
     Ok(())
 }
 
-/// What a list has taken so far.
+/// The size of a list so far.
 #[derive(Debug, Default)]
-pub(super) struct Taken {
+pub(super) struct ListSize {
     pages: usize,
     entries: usize,
-    size: Size,
+    bytes: ResponseSizes,
 }
 
-impl Taken {
-    /// Measures the pages; an interceptor of each request for one.
-    pub(super) fn size(&self) -> Size {
-        self.size.clone()
+impl ListSize {
+    /// An interceptor for the request of each page, which measures the response.
+    pub(super) fn response_sizes(&self) -> ResponseSizes {
+        self.bytes.clone()
     }
 
-    /// Adds a page with so many entries. `more`: it names a next one.
-    pub(super) fn add(&mut self, entries: usize, more: bool) -> Result<(), Exceeded> {
+    /// Adds a page with this many entries.
+    pub(super) fn add_page(&mut self, entries: usize, has_next: bool) -> Result<(), LimitError> {
         self.pages += 1;
         self.entries += entries;
-        if self.entries > ENTRIES {
-            return Err(Exceeded::Entries);
+        if self.entries > MAX_ENTRIES {
+            return Err(LimitError::Entries);
         }
-        if self.size.0.load(Ordering::Relaxed) > LIST {
-            return Err(Exceeded::List);
+        if self.bytes.0.load(Ordering::Relaxed) > MAX_LIST {
+            return Err(LimitError::List);
         }
-        if more && self.pages >= PAGES {
-            return Err(Exceeded::Pages);
+        if has_next && self.pages >= MAX_PAGES {
+            return Err(LimitError::Pages);
         }
         Ok(())
     }
 }
 
-/// The bytes of all replies that it saw.
+/// The total bytes of the responses to the requests that it was added to.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Size(Arc<AtomicUsize>);
+pub(super) struct ResponseSizes(Arc<AtomicUsize>);
 
-impl Intercept for Size {
+impl Intercept for ResponseSizes {
     fn name(&self) -> &'static str {
-        "Size"
+        "ResponseSizes"
     }
 
     fn read_after_deserialization(
@@ -134,52 +134,54 @@ impl Intercept for Size {
     }
 }
 
-/// A connector whose replies are read whole, within the limits, before anybody sees them.
+/// A connector that reads the whole response, within the limits, before it is parsed.
 #[derive(Debug)]
-pub(super) struct Bounded(SharedHttpConnector);
+pub(super) struct LimitedConnector(SharedHttpConnector);
 
-impl Bounded {
+impl LimitedConnector {
     pub(super) fn new(inner: impl HttpConnector + 'static) -> Self {
         Self(SharedHttpConnector::new(inner))
     }
 }
 
-impl HttpConnector for Bounded {
+impl HttpConnector for LimitedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let reply = self.0.call(request);
-        HttpConnectorFuture::new(async move { whole(reply.await?).await })
+        let response = self.0.call(request);
+        HttpConnectorFuture::new(async move { read_body(response.await?).await })
     }
 }
 
-async fn whole(mut reply: HttpResponse) -> Result<HttpResponse, ConnectorError> {
-    let exceeded = |limit: Exceeded| ConnectorError::other(limit.into(), None);
-    let body = reply.take_body();
-    // A reply that says how large it is need not be read to find out.
+async fn read_body(mut response: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+    let exceeded = |error: LimitError| ConnectorError::other(error.into(), None);
+    let body = response.take_body();
+    // Checked before the body is read, if the response has a `Content-Length`.
     if body
         .content_length()
-        .is_some_and(|length| length > BODY as u64)
+        .is_some_and(|length| length > MAX_BODY as u64)
     {
-        return Err(exceeded(Exceeded::Body));
+        return Err(exceeded(LimitError::Body));
     }
-    let body = Limited::new(body, BODY).collect().await.map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            exceeded(Exceeded::Body)
-        } else {
-            ConnectorError::io(error)
-        }
-    })?;
+    let body = Limited::new(body, MAX_BODY)
+        .collect()
+        .await
+        .map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                exceeded(LimitError::Body)
+            } else {
+                ConnectorError::io(error)
+            }
+        })?;
     let body = body.to_bytes();
     // There are fewer values than bytes.
-    if body.len() > VALUES && values(&body) > VALUES {
-        return Err(exceeded(Exceeded::Values));
+    if body.len() > MAX_VALUES && count_values(&body) > MAX_VALUES {
+        return Err(exceeded(LimitError::Values));
     }
-    *reply.body_mut() = body.into();
-    Ok(reply)
+    *response.body_mut() = body.into();
+    Ok(response)
 }
 
-/// How many values a JSON text has, or somewhat more: what opens a list or an object, and what separates two members.
-/// Nothing is parsed for it, so a text that is not JSON gets a number too.
-fn values(text: &[u8]) -> usize {
+/// The number of values in a JSON text, or somewhat more: it counts opening brackets and commas outside of strings, and does not parse.
+fn count_values(text: &[u8]) -> usize {
     let (mut count, mut quoted, mut escaped) = (0, false, false);
     for byte in text {
         if quoted {

@@ -1,22 +1,20 @@
-//! The real service, by the AWS SDK. Nothing outside this folder names the SDK.
+//! The connection to the real service, with the AWS SDK. No other folder uses the SDK.
 //!
-//! Owns how the service is reached: credentials, endpoint, regions and deadlines. Does not hold a credential in
-//! anything that can be printed, and to give a way to write to those who asked for a way to read.
+//! Owns credentials, endpoints, regions and deadlines. Does not print credentials. A reader cannot write.
 
 mod accounts;
+mod attempts;
+mod caller;
 mod calls;
-mod canned;
-mod clock;
-mod complete;
+mod clock_skew;
 mod convert;
 mod credentials;
-mod failure;
-#[cfg(test)]
-mod failure_tests;
+mod fixed_response;
 mod http;
-mod identity;
 mod limits;
+mod missing_ports;
 mod profiles;
+mod sdk_error;
 #[cfg(test)]
 mod stub;
 #[cfg(test)]
@@ -36,44 +34,43 @@ use aws_sdk_lightsail::config::retry::RetryConfig;
 use aws_sdk_lightsail::config::timeout::TimeoutConfig;
 use aws_sdk_lightsail::config::{self, StalledStreamProtectionConfig};
 
-use super::queue::Queue;
-use super::{Error, Kind, Rate, Tally};
-use complete::EveryPort;
-use credentials::Source;
+use super::rate_limiter::RateLimiter;
+use super::{CallCounts, Error, ErrorKind, Rate};
+use attempts::Call;
+use credentials::CredentialsSource;
+use missing_ports::RequirePorts;
 
 pub(crate) use accounts::{Account, Accounts, AccountsReader, AccountsWriter};
-pub use canned::Reply;
+pub(crate) use caller::FoundCredentials;
+pub use fixed_response::FixedResponse;
 pub(crate) use http::{PostError, get, post};
-pub(crate) use identity::Found;
 
-/// How to reach the service. The default is the standard chain of any AWS SDK, and AWS itself.
+/// The settings of a connection. The default is the standard credential chain of the AWS SDKs, and AWS itself.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// The profile of the shared files to take credentials from, and from nowhere else. Without it the standard chain
-    /// decides, `AWS_PROFILE` included.
+    /// The profile that has the credentials. Without it the standard chain applies, including `AWS_PROFILE`.
     pub profile: Option<String>,
-    /// Where to find the service, in place of `AWS_ENDPOINT_URL_LIGHTSAIL`, `AWS_ENDPOINT_URL` and AWS itself.
+    /// The endpoint of Lightsail, in place of `AWS_ENDPOINT_URL_LIGHTSAIL`, `AWS_ENDPOINT_URL` and AWS itself.
     pub endpoint_url: Option<String>,
-    /// Where to find STS, in place of `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL` and AWS itself.
+    /// The endpoint of STS, in place of `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL` and AWS itself.
     pub sts_endpoint_url: Option<String>,
-    /// The ARN of a role to assume with the credentials, anew whenever its session runs out.
+    /// The ARN of a role to assume with the credentials. Its session is renewed when it expires.
     pub role: Option<String>,
-    /// Credentials to use as they are. With them neither the environment, nor a file, nor a metadata service is asked
-    /// for anything.
+    /// Credentials to use as they are, without the environment, files or metadata services.
     pub keys: Option<Keys>,
-    /// The region that the credential chain asks its own services in, where neither environment nor profile names one.
-    /// Lightsail itself is always asked in the region of the call.
+    /// The region of STS and SSO if neither the environment nor the profile names one. Lightsail is always called in the region of the
+    /// instance.
     pub fallback_region: Option<String>,
-    /// How long to wait.
+    /// The deadlines.
     pub deadlines: Deadlines,
-    /// Which part of the documented rates to use.
+    /// The part of the documented request rates to use.
     pub rate: Rate,
 }
 
-/// Credentials given by the caller. Their `Debug` form shows the key id only.
+/// Credentials given by the caller. `Debug` shows only the access key ID.
 #[derive(Clone)]
 pub struct Keys {
-    /// The access key id.
+    /// The access key ID.
     pub access_key_id: String,
     /// The secret access key.
     pub secret_access_key: String,
@@ -89,25 +86,25 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// How long each part of a call may take. No call is without a deadline.
+/// The maximum time of each part of a call. Every call has a deadline.
 ///
-/// Waiting for a turn below the documented rates is no part of an attempt and takes nothing from its time: a call ends
-/// within `queue` and `read`, or `queue` and `write`, together; a list within `list` and one such call.
+/// The wait for the request rates is not part of an attempt. A call ends within `queue` and `read`, or `queue` and `write`, together; a list
+/// within `list` and one such call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
-    /// Making a connection. 3.1 s leaves room for one lost SYN, which is sent again after one second and then two.
+    /// Opening a connection. 3.1 s allow for one lost SYN, which is repeated after one second and then two.
     pub connect: Duration,
-    /// One attempt at reading, credentials included.
+    /// One attempt of a read, including the lookup of credentials.
     pub attempt: Duration,
-    /// Reading with all its attempts.
+    /// All attempts of a read.
     pub read: Duration,
-    /// Writing, which has one attempt.
+    /// A write, which has one attempt.
     pub write: Duration,
-    /// Waiting for turns, over all attempts of one call. A call whose turn does not come is not sent.
+    /// The wait for the request rates, over all attempts of a call. A call that is not permitted in this time is not sent.
     pub queue: Duration,
-    /// A list of many pages, after which no further page is begun, however many the service still has.
+    /// A list. After this time no further page is read.
     pub list: Duration,
-    /// The longest pause before the second attempt at reading; it doubles with each one, and chance shortens it.
+    /// The maximum pause before the second attempt of a read. It doubles with each attempt, and a random part is subtracted.
     pub backoff: Duration,
 }
 
@@ -118,7 +115,7 @@ impl Default for Deadlines {
             attempt: Duration::from_secs(15),
             read: Duration::from_secs(30),
             write: Duration::from_secs(30),
-            // A thousand at once, the most that is offered, are through in 200 s; this leaves room for being throttled.
+            // A thousand calls at once, the maximum concurrency, take 200 s; this allows for throttling.
             queue: Duration::from_mins(10),
             list: Duration::from_mins(10),
             backoff: Duration::from_millis(400),
@@ -126,14 +123,14 @@ impl Default for Deadlines {
     }
 }
 
-/// The actions that looking takes: instances, their rules, and who changed them last.
+/// The actions of verbs that read: instances, their rules, and their operations.
 pub const READ_ACTIONS: [&str; 3] = [
     "GetInstances",
     "GetInstancePortStates",
     "GetOperationsForResource",
 ];
 
-/// The actions that changing rules takes besides: one look at the instance, and one at what became of the change.
+/// The further actions of verbs that change rules.
 pub const WRITE_ACTIONS: [&str; 5] = [
     "GetInstance",
     "GetOperation",
@@ -142,26 +139,26 @@ pub const WRITE_ACTIONS: [&str; 5] = [
     "PutInstancePublicPorts",
 ];
 
-/// The actions that granting and revoking access for a time takes besides those of changing rules: leases are tags.
+/// The further actions of verbs that change leases, which are tags.
 pub const TAG_ACTIONS: [&str; 2] = ["TagResource", "UntagResource"];
 
-/// The service in every region. Cloning shares everything.
+/// A connection to the service in all regions. Clones share everything.
 #[derive(Clone, Debug)]
 pub struct Aws(Arc<Shared>);
 
-/// Reads Lightsail. Has no way to write.
+/// Reads from Lightsail, and cannot write.
 #[derive(Clone, Debug)]
 pub struct AwsReader(Arc<Shared>);
 
-/// Writes Lightsail.
+/// Writes to Lightsail.
 #[derive(Clone, Debug)]
 pub struct AwsWriter(Arc<Shared>);
 
 impl Aws {
-    /// Gets ready. Credentials are looked up with the first call, and the lookup is shared by all regions.
+    /// Prepares a connection. Credentials are looked up with the first call, once for all regions.
     ///
     /// # Errors
-    /// An endpoint that is no `http` or `https` URL.
+    /// An endpoint is not an `http` or `https` URL.
     pub async fn connect(settings: Settings) -> Result<Self, Error> {
         let Settings {
             profile,
@@ -177,28 +174,30 @@ impl Aws {
             Some(_) => None,
             None => default_region(profile.as_deref()).await,
         };
-        // Only STS and SSO need a region of their own, and STS is everywhere.
+        // Only STS and SSO need a region, and STS is in all of them.
         let region = default_region.or(fallback_region);
         let region = Region::new(region.unwrap_or_else(|| "us-east-1".to_owned()));
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(deadlines.connect)
             .operation_attempt_timeout(deadlines.attempt)
             .build();
-        let sts_endpoint_url = sts_endpoint_url.map(checked).transpose()?;
+        let sts_endpoint_url = sts_endpoint_url.map(check_url).transpose()?;
         let source = match keys {
-            Some(keys) => Source::given(keys, region, sts_endpoint_url),
-            None => Source::chain(profile, region, timeouts, sts_endpoint_url).await,
+            Some(keys) => CredentialsSource::from_keys(keys, region, sts_endpoint_url),
+            None => {
+                CredentialsSource::from_chain(profile, region, timeouts, sts_endpoint_url).await
+            }
         };
         let source = match role {
-            Some(role) => source.assuming(&role).await,
+            Some(role) => source.assume_role(&role).await,
             None => source,
         };
-        let mut base = source
-            .base()
+        let mut config = source
+            .lightsail_config()
             .behavior_version(BehaviorVersion::latest())
-            // Reads are retried here, where the deadline is known; writes never are.
+            // `attempts` repeats reads within their deadline, and never writes.
             .retry_config(RetryConfig::disabled())
-            // Replies are small, and every attempt has a deadline.
+            // Responses are small, and every attempt has a deadline.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder()
@@ -206,42 +205,47 @@ impl Aws {
                     .build(),
             );
         if let Some(url) = endpoint_url {
-            base = base.endpoint_url(checked(url)?);
+            config = config.endpoint_url(check_url(url)?);
         }
         Ok(Self(Arc::new(Shared {
-            base,
+            config,
             source: Some(source),
             clients: Mutex::default(),
             sts: OnceLock::new(),
             deadlines,
-            queue: Queue::new(rate),
-            tally: Mutex::default(),
+            limiter: RateLimiter::new(rate),
+            counts: Mutex::default(),
         })))
     }
 
-    /// A way to read.
+    /// The reader.
     pub fn reader(&self) -> AwsReader {
         AwsReader(Arc::clone(&self.0))
     }
 
-    /// The calls that were made so far.
-    pub fn tally(&self) -> Tally {
-        let tally = self.0.tally.lock();
-        tally.unwrap_or_else(PoisonError::into_inner).clone()
+    /// The numbers of calls so far.
+    pub fn call_counts(&self) -> CallCounts {
+        let counts = self.0.counts.lock();
+        counts.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The least time until this many more calls of an action are through in a region, as far as rates go.
-    pub(super) fn least(&self, action: &'static str, region: &str, calls: usize) -> Duration {
-        self.0.queue.least(action, region, calls)
+    /// The minimum time that the request rates require for this many more calls of an action in a region.
+    pub(super) fn minimum_time(
+        &self,
+        action: &'static str,
+        region: &str,
+        calls: usize,
+    ) -> Duration {
+        self.0.limiter.minimum_time(action, region, calls)
     }
 
-    /// A way to write.
+    /// The writer.
     pub fn writer(&self) -> AwsWriter {
         AwsWriter(Arc::clone(&self.0))
     }
 }
 
-/// The region that the environment or the profile names. No network is asked.
+/// The region that the environment or the profile names. Does not use the network.
 pub async fn default_region(profile: Option<&str>) -> Option<String> {
     if let Some(region) = EnvironmentVariableRegionProvider::new().region().await {
         return Some(region.to_string());
@@ -254,18 +258,18 @@ pub async fn default_region(profile: Option<&str>) -> Option<String> {
 }
 
 struct Shared {
-    base: config::Builder,
-    /// Where the credentials come from; `None` where none are needed.
-    source: Option<Source>,
+    config: config::Builder,
+    /// `None` if no credentials are needed.
+    source: Option<CredentialsSource>,
     clients: Mutex<BTreeMap<String, Client>>,
-    /// Made when the caller is asked for first.
+    /// Created by the first call of STS.
     sts: OnceLock<aws_sdk_sts::Client>,
     deadlines: Deadlines,
-    queue: Queue,
-    tally: Mutex<Tally>,
+    limiter: RateLimiter,
+    counts: Mutex<CallCounts>,
 }
 
-/// Names nothing: the base holds the credentials provider.
+/// Leaves out the configuration, which contains the credentials provider.
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared")
@@ -275,17 +279,18 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    /// The client of a region, made when first asked for.
-    fn client(&self, action: &'static str, region: &str) -> Result<Client, Error> {
-        // The name becomes part of a host name that signed requests are sent to.
+    /// The client for the region of a call, created by the first call.
+    fn client(&self, call: &Call<'_>) -> Result<Client, Error> {
+        let region = call.region;
+        // The region becomes part of the host name that signed requests are sent to.
         if region.is_empty()
             || !region
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         {
             return Err(Error::new(
-                Kind::InvalidInput,
-                action,
+                ErrorKind::InvalidInput,
+                call.action,
                 region,
                 "this is not the name of a region",
             ));
@@ -293,9 +298,9 @@ impl Shared {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients.entry(region.to_owned()).or_insert_with(|| {
             Client::from_conf(
-                self.base
+                self.config
                     .clone()
-                    .interceptor(EveryPort)
+                    .interceptor(RequirePorts)
                     .region(Region::new(region.to_owned()))
                     .build(),
             )
@@ -304,7 +309,7 @@ impl Shared {
     }
 }
 
-fn checked(url: String) -> Result<String, Error> {
+fn check_url(url: String) -> Result<String, Error> {
     let host = ["http://", "https://"].iter().find_map(|scheme| {
         let head = url.get(..scheme.len())?;
         head.eq_ignore_ascii_case(scheme)
@@ -317,7 +322,7 @@ fn checked(url: String) -> Result<String, Error> {
             Ok(url)
         }
         _ => Err(Error::new(
-            Kind::InvalidInput,
+            ErrorKind::InvalidInput,
             "Connect",
             url,
             "this is no `http://` or `https://` address",

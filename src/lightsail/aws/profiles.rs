@@ -1,7 +1,7 @@
-//! The names of the profiles in the shared files of AWS, for whoever named one that is not there.
+//! The names of the profiles in the shared configuration files of AWS, for the hint after an unknown profile.
 //!
-//! **Owns** which lines of the two files begin a profile (AWS SDKs and Tools Reference Guide, "Shared config and credentials
-//! files"). **Does not** read settings or secrets, which the SDK does.
+//! **Owns** the syntax of section headings (AWS SDKs and Tools Reference Guide, "Shared config and credentials files"). **Does not**
+//! read settings or secrets; the SDK does.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -9,37 +9,37 @@ use std::path::PathBuf;
 
 use crate::input;
 
-/// Both files: the variable that names one, and where it is otherwise.
+/// The files: the variable with the path, and the default path in the home directory.
 const FILES: [(&str, &str); 2] = [
     ("AWS_CONFIG_FILE", ".aws/config"),
     ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
 ];
 
-/// Every profile by name, sorted. A file that cannot be read has none.
+/// The names, sorted. Files that cannot be read are skipped.
 pub(super) fn names() -> Vec<String> {
     let home = env::home_dir();
-    let paths = FILES.iter().filter_map(|(variable, usual)| {
-        let named = env::var_os(variable).map(PathBuf::from);
-        named.or_else(|| home.as_ref().map(|home| home.join(usual)))
+    let paths = FILES.iter().filter_map(|(variable, default)| {
+        let path = env::var_os(variable).map(PathBuf::from);
+        path.or_else(|| home.as_ref().map(|home| home.join(default)))
     });
     let texts = paths.filter_map(|path| input::read_text(&path).ok());
-    let names: BTreeSet<String> = texts.flat_map(|text| headings(&text)).collect();
+    let names: BTreeSet<String> = texts.flat_map(|text| profiles(&text)).collect();
     names.into_iter().collect()
 }
 
-fn headings(text: &str) -> Vec<String> {
-    let headings = text.lines().filter_map(|line| {
+fn profiles(text: &str) -> Vec<String> {
+    let profiles = text.lines().filter_map(|line| {
         let (heading, _) = line.trim_start().strip_prefix('[')?.split_once(']')?;
         let heading = heading.trim();
         let name = match heading.split_once(char::is_whitespace) {
             None => heading,
             Some(("profile", name)) => name.trim(),
-            // Such as `sso-session` and `services`.
+            // Another section, such as `sso-session` or `services`.
             Some(_) => return None,
         };
         (!name.is_empty()).then(|| name.to_owned())
     });
-    headings.collect()
+    profiles.collect()
 }
 
 #[cfg(test)]
@@ -47,8 +47,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn profiles_are_what_a_heading_names() {
+    fn other_sections_are_not_profiles() {
         let text = "[default]\nregion = x\n [profile work] # mine\n[sso-session s]\n[profile]\n[]\n[ staging ]\nkey = [x]\n";
-        assert_eq!(headings(text), ["default", "work", "profile", "staging"]);
+        assert_eq!(profiles(text), ["default", "work", "profile", "staging"]);
     }
 }

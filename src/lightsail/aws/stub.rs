@@ -1,6 +1,6 @@
-//! A loopback HTTP server for tests: every request is shown to a function that says what to answer.
+//! A loopback HTTP server for tests, whose responses are the results of a function.
 //!
-//! Owns just enough of HTTP/1.1 for the SDK's own requests. Does not know what Lightsail is.
+//! Owns as much of HTTP/1.1 as the requests of the SDK need. Does not know Lightsail.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,10 +8,10 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-/// What came in.
+/// A request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    /// Method and path.
+    /// The request line.
     pub(crate) line: String,
     /// By lower-case name.
     pub(crate) headers: BTreeMap<String, String>,
@@ -20,28 +20,28 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// A header, empty where there is none.
+    /// The value of a header; empty if there is none.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 }
 
-/// What goes out.
+/// A response, or a failure of the connection.
 #[derive(Clone, Debug)]
-pub(crate) enum Reply {
+pub(crate) enum Response {
     /// Status, extra headers, and body.
     Http(u16, Vec<(&'static str, String)>, String),
-    /// Status and extra headers, and then nothing until the other side gives up.
+    /// Status and extra headers, and then nothing until the client closes the connection.
     Head(u16, Vec<(&'static str, String)>),
-    /// Status, and a body that repeats this text for as long as the other side takes it.
+    /// Status, and a body that repeats this text until the client closes the connection.
     Endless(u16, &'static str),
-    /// The connection is closed without a word.
+    /// The connection is closed without a response.
     Hangup,
-    /// Nothing, until the other side gives up.
+    /// No response until the client closes the connection.
     Silence,
 }
 
-impl Reply {
+impl Response {
     /// JSON without extra headers.
     pub(crate) fn json(status: u16, body: impl Into<String>) -> Self {
         Self::Http(
@@ -53,28 +53,28 @@ impl Reply {
 }
 
 /// The server. Its threads end with the process.
-pub(crate) struct Stub {
+pub(crate) struct StubServer {
     /// `http://127.0.0.1:PORT`.
     pub(crate) url: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
-impl Stub {
-    /// Serves.
-    pub(crate) fn serve(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+impl StubServer {
+    pub(crate) fn serve(respond: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let url = format!("http://{}", listener.local_addr().expect("a bound address"));
         let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
-        let (seen, answer) = (Arc::clone(&requests), Arc::new(answer));
+        let (received, respond) = (Arc::clone(&requests), Arc::new(respond));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
+                let (received, respond) = (Arc::clone(&received), Arc::clone(&respond));
                 thread::spawn(move || {
                     if let Some(request) = read(&stream) {
-                        seen.lock()
+                        received
+                            .lock()
                             .unwrap_or_else(PoisonError::into_inner)
                             .push(request.clone());
-                        write(&stream, answer(&request));
+                        write(&stream, respond(&request));
                     }
                 });
             }
@@ -82,7 +82,7 @@ impl Stub {
         Self { url, requests }
     }
 
-    /// Everything that came in, in order.
+    /// The requests so far, in order.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests
             .lock()
@@ -117,21 +117,21 @@ fn read(stream: &TcpStream) -> Option<Request> {
     })
 }
 
-fn write(mut stream: &TcpStream, reply: Reply) {
-    match reply {
-        Reply::Hangup => {}
-        Reply::Silence => {
+fn write(mut stream: &TcpStream, response: Response) {
+    match response {
+        Response::Hangup => {}
+        Response::Silence => {
             let _ = stream.read(&mut [0]);
         }
-        Reply::Http(status, mut headers, body) => {
+        Response::Http(status, mut headers, body) => {
             headers.push(("content-length", body.len().to_string()));
             let _ = stream.write_all(format!("{}{body}", head(status, headers)).as_bytes());
         }
-        Reply::Head(status, headers) => {
+        Response::Head(status, headers) => {
             let _ = stream.write_all(head(status, headers).as_bytes());
             let _ = stream.read(&mut [0]);
         }
-        Reply::Endless(status, text) => {
+        Response::Endless(status, text) => {
             let part = text.repeat((1 << 16) / text.len());
             let _ = stream.write_all(head(status, Vec::new()).as_bytes());
             while stream.write_all(part.as_bytes()).is_ok() {}

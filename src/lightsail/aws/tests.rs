@@ -1,12 +1,12 @@
-//! The calls against raw replies on loopback: what is asked, what is understood, what is tried again.
+//! Calls to a server on loopback: requests, parsed responses, and retries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::stub::{Reply, Stub};
+use super::stub::{Response, StubServer};
 use super::{Aws, Deadlines, Keys, Settings};
-use crate::lightsail::{Kind, OperationStatus, Rate, Reader, Writer};
+use crate::lightsail::{ErrorKind, OperationStatus, Rate, Reader, Writer};
 use crate::model::{Firewall, InstanceId, InstanceState, Key, Protocol, Site, Sources};
 
 pub(super) fn keys() -> Keys {
@@ -26,7 +26,7 @@ pub(super) async fn aws(url: &str) -> Aws {
         endpoint_url: Some(url.into()),
         keys: Some(keys()),
         deadlines,
-        // Throttled answers are part of many of these tests, and waiting is not.
+        // Many of these tests are about throttled calls, and none about waiting.
         rate: Rate::UNLIMITED,
         ..Settings::default()
     };
@@ -49,14 +49,14 @@ fn ssh() -> (Key, Sources) {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn reads_outlast_throttling_and_trouble() {
+async fn reads_are_repeated_after_throttling_and_errors() {
     let count = AtomicUsize::new(0);
-    let stub = Stub::serve(move |_| match count.fetch_add(1, Ordering::Relaxed) {
-        0..7 => Reply::json(
+    let stub = StubServer::serve(move |_| match count.fetch_add(1, Ordering::Relaxed) {
+        0..7 => Response::json(
             403,
             r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#,
         ),
-        _ => Reply::json(
+        _ => Response::json(
             200,
             r#"{"portStates":[{"fromPort":22,"toPort":22,"protocol":"TCP","state":"open"}]}"#,
         ),
@@ -66,13 +66,13 @@ async fn reads_outlast_throttling_and_trouble() {
         .reader()
         .port_states(&web())
         .await
-        .expect("patience");
+        .expect("repeated");
     assert_eq!(
         (states[0].protocol.as_str(), stub.requests().len()),
         ("TCP", 8)
     );
 
-    let stub = Stub::serve(|_| Reply::json(500, "{}"));
+    let stub = StubServer::serve(|_| Response::json(500, "{}"));
     assert!(
         aws(&stub.url)
             .await
@@ -85,21 +85,21 @@ async fn reads_outlast_throttling_and_trouble() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_reply_without_rules_is_no_empty_firewall() {
+async fn response_without_rules_is_an_error() {
     for (body, readable) in [
         (r#"{"portStates":[]}"#, true),
         ("{}", false),
         (r#"{"portStates":null}"#, false),
         ("", false),
     ] {
-        let stub = Stub::serve(move |_| Reply::json(200, body));
-        let reply = aws(&stub.url).await.reader().port_states(&web()).await;
+        let stub = StubServer::serve(move |_| Response::json(200, body));
+        let response = aws(&stub.url).await.reader().port_states(&web()).await;
         assert_eq!(
-            reply.map_err(|e| e.kind()),
+            response.map_err(|e| e.kind()),
             if readable {
                 Ok(vec![])
             } else {
-                Err(Kind::BadReply)
+                Err(ErrorKind::InvalidResponse)
             },
             "{body}"
         );
@@ -107,19 +107,19 @@ async fn a_reply_without_rules_is_no_empty_firewall() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn pages_are_followed_to_their_end() {
+async fn all_pages_are_read() {
     let instance = |n: usize| {
         format!(
             r#"{{"name":"web-{n}","arn":"arn:aws:lightsail:eu-central-1:1:Instance/{n}","ipAddressType":"ipv6",
                 "state":{{"code":0,"name":"pending"}},"tags":[{{"key":"role","value":"web"}},{{"key":"bare"}}]}}"#
         )
     };
-    let stub = Stub::serve(move |request| match request.body.as_str() {
-        "{}" => Reply::json(
+    let stub = StubServer::serve(move |request| match request.body.as_str() {
+        "{}" => Response::json(
             200,
             format!(r#"{{"instances":[{}],"nextPageToken":"two"}}"#, instance(1)),
         ),
-        _ => Reply::json(
+        _ => Response::json(
             200,
             format!(r#"{{"instances":[{}],"nextPageToken":""}}"#, instance(2)),
         ),
@@ -145,21 +145,25 @@ async fn pages_are_followed_to_their_end() {
         "{}",
         r#"{"instances":[{"arn":"a"}]}"#,
     ] {
-        let stub = Stub::serve(move |_| Reply::json(200, body));
+        let stub = StubServer::serve(move |_| Response::json(200, body));
         let all = aws(&stub.url)
             .await
             .reader()
             .instances(&Site::of_region("eu-central-1"))
             .await;
-        assert_eq!(all.map_err(|e| e.kind()), Err(Kind::BadReply), "{body}");
+        assert_eq!(
+            all.map_err(|e| e.kind()),
+            Err(ErrorKind::InvalidResponse),
+            "{body}"
+        );
     }
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn writes_say_everything_they_mean() {
+async fn writes_send_all_members() {
     let done = r#"{"operation":{"id":"op-1","operationType":"PutInstancePublicPorts","operationDetails":"22/tcp",
         "isTerminal":false,"status":"Started","createdAt":1571072845.737,"errorCode":"E","errorDetails":"why"}}"#;
-    let stub = Stub::serve(move |_| Reply::json(200, done));
+    let stub = StubServer::serve(move |_| Response::json(200, done));
     let writer = aws(&stub.url).await.writer();
     let (key, sources) = ssh();
     let operation = writer.open(&web(), key, &sources).await.expect("opened");
@@ -185,7 +189,7 @@ async fn writes_say_everything_they_mean() {
             .open(&web(), key, &Sources::new())
             .await
             .map_err(|e| e.kind()),
-        Err(Kind::InvalidInput)
+        Err(ErrorKind::InvalidInput)
     );
 
     let sent = stub.requests();
@@ -226,9 +230,9 @@ async fn writes_say_everything_they_mean() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn changes_of_tags_name_the_tags_and_nothing_else() {
+async fn tag_changes_send_only_the_tags() {
     let done = r#"{"operations":[{"id":"op-1","operationType":"TagResource","isTerminal":true,"status":"Succeeded"}]}"#;
-    let stub = Stub::serve(move |_| Reply::json(200, done));
+    let stub = StubServer::serve(move |_| Response::json(200, done));
     let writer = aws(&stub.url).await.writer();
     let tags = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         let pairs = pairs.iter();
@@ -243,9 +247,9 @@ async fn changes_of_tags_name_the_tags_and_nothing_else() {
     };
     let two = tags(&[("portward:grant:1", "v1"), ("role", "")]);
     let operations = writer.tag(&web(), &two).await.expect("tagged");
-    let seen = operations.iter().map(|it| (it.id.as_str(), it.status));
+    let statuses = operations.iter().map(|it| (it.id.as_str(), it.status));
     assert_eq!(
-        seen.collect::<Vec<_>>(),
+        statuses.collect::<Vec<_>>(),
         [("op-1", OperationStatus::Succeeded)]
     );
     let untagged = writer.untag(&web(), &keys(&["role"])).await;
@@ -265,7 +269,7 @@ async fn changes_of_tags_name_the_tags_and_nothing_else() {
             .expect_err("refused");
         assert_eq!(
             (error.kind(), error.is_outcome_unknown()),
-            (Kind::InvalidInput, false)
+            (ErrorKind::InvalidInput, false)
         );
     }
     for refused in [&[][..], &[""], &["a;b"]] {
@@ -275,7 +279,7 @@ async fn changes_of_tags_name_the_tags_and_nothing_else() {
             .expect_err("refused");
         assert_eq!(
             (error.kind(), error.is_outcome_unknown()),
-            (Kind::InvalidInput, false)
+            (ErrorKind::InvalidInput, false)
         );
     }
     let sent = stub.requests();
@@ -299,30 +303,38 @@ async fn changes_of_tags_name_the_tags_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_change_of_tags_is_sent_once_and_doubt_stays_doubt() {
+async fn tag_change_is_sent_once_and_its_outcome_may_stay_unknown() {
     let one: BTreeMap<String, String> = [("role".to_owned(), "web".to_owned())].into();
     for (status, body, outcome) in [
         (200, r#"{"operations":[]}"#, Ok(0)),
-        (200, "{}", Err((Kind::BadReply, true))),
-        (200, r#"{"operations":null}"#, Err((Kind::BadReply, true))),
-        (200, r#"{"operations":[{}]}"#, Err((Kind::BadReply, true))),
-        (200, "", Err((Kind::BadReply, true))),
-        (500, "{}", Err((Kind::Service, true))),
+        (200, "{}", Err((ErrorKind::InvalidResponse, true))),
+        (
+            200,
+            r#"{"operations":null}"#,
+            Err((ErrorKind::InvalidResponse, true)),
+        ),
+        (
+            200,
+            r#"{"operations":[{}]}"#,
+            Err((ErrorKind::InvalidResponse, true)),
+        ),
+        (200, "", Err((ErrorKind::InvalidResponse, true))),
+        (500, "{}", Err((ErrorKind::Service, true))),
         (
             403,
             r#"{"__type":"ThrottlingException"}"#,
-            Err((Kind::Throttled, false)),
+            Err((ErrorKind::Throttled, false)),
         ),
         (
             400,
             r#"{"__type":"AccessDeniedException"}"#,
-            Err((Kind::AccessDenied, false)),
+            Err((ErrorKind::AccessDenied, false)),
         ),
     ] {
-        let stub = Stub::serve(move |_| Reply::json(status, body));
+        let stub = StubServer::serve(move |_| Response::json(status, body));
         let writer = aws(&stub.url).await.writer();
-        let reply = writer.tag(&web(), &one).await;
-        let found = reply.map(|all| all.len());
+        let response = writer.tag(&web(), &one).await;
+        let found = response.map(|all| all.len());
         let found = found.map_err(|error| (error.kind(), error.is_outcome_unknown()));
         assert_eq!(found, outcome, "{status} {body}");
         assert_eq!(stub.requests().len(), 1, "{status} {body}");
@@ -330,7 +342,7 @@ async fn a_change_of_tags_is_sent_once_and_doubt_stays_doubt() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn names_that_would_change_the_host_are_refused() {
+async fn invalid_regions_and_endpoints_are_refused() {
     let aws = aws("http://127.0.0.1:1").await;
     for region in ["", "eu.example.org/", "EU-CENTRAL-1", "eu-central-1#"] {
         assert_eq!(
@@ -338,7 +350,7 @@ async fn names_that_would_change_the_host_are_refused() {
                 .instances(&Site::of_region(region))
                 .await
                 .map_err(|e| e.kind()),
-            Err(Kind::InvalidInput),
+            Err(ErrorKind::InvalidInput),
             "{region}"
         );
     }
@@ -360,7 +372,7 @@ async fn names_that_would_change_the_host_are_refused() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn no_secret_is_ever_printed() {
+async fn debug_output_has_no_secrets() {
     let settings = Settings {
         keys: Some(keys()),
         ..Settings::default()
@@ -376,8 +388,8 @@ async fn no_secret_is_ever_printed() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_call_whose_turn_does_not_come_is_not_sent() {
-    let stub = Stub::serve(|_| Reply::json(200, r#"{"portStates":[]}"#));
+async fn call_that_is_not_permitted_in_time_is_not_sent() {
+    let stub = StubServer::serve(|_| Response::json(200, r#"{"portStates":[]}"#));
     let settings = Settings {
         endpoint_url: Some(stub.url.clone()),
         keys: Some(keys()),
@@ -395,21 +407,21 @@ async fn a_call_whose_turn_does_not_come_is_not_sent() {
         aws.reader().port_states(&web()).await.err(),
         aws.writer().put(&web(), &Firewall::new()).await.err(),
     ] {
-        let error = error.expect("no turn");
+        let error = error.expect("not permitted");
         assert_eq!(
             (error.kind(), error.is_outcome_unknown()),
-            (Kind::Throttled, false)
+            (ErrorKind::Throttled, false)
         );
     }
     assert_eq!(stub.requests().len(), 2);
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_list_that_never_ends_is_given_up() {
+async fn endless_list_is_a_timeout() {
     let page = AtomicUsize::new(0);
-    let stub = Stub::serve(move |_| {
+    let stub = StubServer::serve(move |_| {
         let page = page.fetch_add(1, Ordering::Relaxed);
-        Reply::json(
+        Response::json(
             200,
             format!(r#"{{"instances":[],"nextPageToken":"{page}"}}"#),
         )
@@ -429,5 +441,5 @@ async fn a_list_that_never_ends_is_given_up() {
         .reader()
         .instances(&Site::of_region("eu-central-1"))
         .await;
-    assert_eq!(list.map_err(|error| error.kind()), Err(Kind::Timeout));
+    assert_eq!(list.map_err(|error| error.kind()), Err(ErrorKind::Timeout));
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use portward::apply::Clock as _;
 use portward::emulator::InProcess;
-use portward::lightsail::{Error, Kind, Operation, Reader, Writer};
+use portward::lightsail::{Error, ErrorKind, Operation, Reader, Writer};
 use portward::model::{Firewall, Instance, InstanceId, Key, PortState, Site, Sources};
 use serde_json::{Value, json};
 
@@ -115,7 +115,7 @@ impl Service {
         self.time.pass(late.try_into().unwrap_or_default());
         reply.map_err(|failure| {
             let error = to_error(action, target, failure);
-            if error.kind() == Kind::Throttled {
+            if error.kind() == ErrorKind::Throttled {
                 self.pass(PAUSE);
             }
             error
@@ -135,7 +135,7 @@ impl Service {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
-            if error.kind() == Kind::Throttled {
+            if error.kind() == ErrorKind::Throttled {
                 throttled += 1;
             } else {
                 failed += 1;
@@ -166,7 +166,12 @@ impl Service {
             };
             if !seen.insert(next.clone()) {
                 let message = "the list does not end: a page token came twice";
-                return Err(Error::new(Kind::BadReply, action, target, message));
+                return Err(Error::new(
+                    ErrorKind::InvalidResponse,
+                    action,
+                    target,
+                    message,
+                ));
             }
             body["pageToken"] = next.into();
         }
@@ -227,7 +232,7 @@ impl Reader for Service {
         let rules = entries.iter().map(|entry| {
             port_state(entry).ok_or_else(|| {
                 let message = "an entry of `portStates` cannot be read";
-                Error::new(Kind::BadReply, ACTION, &target, message)
+                Error::new(ErrorKind::InvalidResponse, ACTION, &target, message)
             })
         });
         let rules = rules.collect::<Result<_, _>>()?;

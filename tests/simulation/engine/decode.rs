@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use portward::emulator::Failure;
-use portward::lightsail::{Error, Kind, Operation, OperationStatus};
+use portward::lightsail::{Error, ErrorKind, Operation, OperationStatus};
 use portward::model::{AddressType, Instance, InstanceId, InstanceState, Key, PortState, Sources};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -22,44 +22,46 @@ pub(crate) fn to_error(action: &'static str, target: &str, failure: Failure) -> 
         } => {
             let known = codes
                 .iter()
-                .find_map(|code| Kind::from_code(code).map(|kind| (kind, code)));
+                .find_map(|code| ErrorKind::from_code(code).map(|kind| (kind, code)));
             let (kind, code) = match (known, codes.first()) {
                 (Some((kind, code)), _) => (kind, Some(code)),
                 (None, code) => (of_status(status, code.is_some()), code),
             };
             let error = Error::new(kind, action, target, message)
-                .with_outcome_unknown(status >= 500 && kind != Kind::Throttled);
+                .with_outcome_unknown(status >= 500 && kind != ErrorKind::Throttled);
             match code {
                 Some(code) => error.with_code(code),
                 None => error,
             }
         }
-        Failure::Garbled { status: 200, .. } => Error::new(Kind::BadReply, action, target, message),
+        Failure::Garbled { status: 200, .. } => {
+            Error::new(ErrorKind::InvalidResponse, action, target, message)
+        }
         Failure::Garbled { status, .. } => {
             Error::new(of_status(status, false), action, target, message)
                 .with_outcome_unknown(status >= 500)
         }
         Failure::Refused => {
-            Error::new(Kind::Connection, action, target, message).with_outcome_unknown(false)
+            Error::new(ErrorKind::Connection, action, target, message).with_outcome_unknown(false)
         }
         // A client cannot know whether the request was processed.
-        Failure::Lost { applied: _ } => Error::new(Kind::Connection, action, target, message),
-        Failure::Never { applied: _ } => Error::new(Kind::Timeout, action, target, message),
+        Failure::Lost { applied: _ } => Error::new(ErrorKind::Connection, action, target, message),
+        Failure::Never { applied: _ } => Error::new(ErrorKind::Timeout, action, target, message),
     }
 }
 
-fn of_status(status: u16, has_code: bool) -> Kind {
+fn of_status(status: u16, has_code: bool) -> ErrorKind {
     match status {
-        429 => Kind::Throttled,
-        500.. => Kind::Service,
-        _ if has_code => Kind::Other,
-        _ => Kind::BadReply,
+        429 => ErrorKind::Throttled,
+        500.. => ErrorKind::Service,
+        _ if has_code => ErrorKind::Other,
+        _ => ErrorKind::InvalidResponse,
     }
 }
 
 pub(crate) fn missing(action: &'static str, target: &str, member: &str) -> Error {
     let message = format!("the answer has no `{member}`");
-    Error::new(Kind::BadReply, action, target, message)
+    Error::new(ErrorKind::InvalidResponse, action, target, message)
 }
 
 pub(crate) fn text(value: &Value, member: &str) -> Option<String> {

@@ -50,7 +50,7 @@ pub(super) async fn execute(
     let stop = Stop::new();
     let reader = prepared.connection.reader();
     // Reads are twice as many and come twice as fast.
-    let least = |site: &Site, left| reader.least(site, "PutInstancePublicPorts", left);
+    let least = |site: &Site, left| reader.minimum_time(site, "PutInstancePublicPorts", left);
     let bar = Bar(progress::begin("applying", &least));
     for instance in &prepared.plan.instances {
         if !instance.calls.is_empty() {

@@ -123,8 +123,8 @@ async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Result<Exit,
         let text = report
             .as_ref()
             .map(|report| fit(&render::text::report(report, &plan)));
-        let made = session::made(&connection.tally(), args.connection.rate());
-        run.count(&connection.tally());
+        let made = session::made(&connection.call_counts(), args.connection.rate());
+        run.count(&connection.call_counts());
         run.plan = Some(plan);
         run.cost = Some(Cost { made, ..cost });
         run.report = report;

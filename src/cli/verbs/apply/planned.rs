@@ -101,12 +101,12 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
     let planned = match planned {
         Ok(planned) => planned,
         Err(error) => {
-            run.count(&connection.tally());
+            run.count(&connection.call_counts());
             connection.close().await;
             return Err(error);
         }
     };
-    let planned = planned.counted(&connection.tally(), &ours);
+    let planned = planned.counted(&connection.call_counts(), &ours);
     let text = plan_text(run, &planned, Asked::Plan, false);
     Ok(Prepared {
         connection,
@@ -219,7 +219,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
     let live = discover_expected(reader, &sites, &expected, read, concurrency).await;
     let mismatches = mismatches(&file, &live);
     if !mismatches.is_empty() {
-        run.count(&connection.tally());
+        run.count(&connection.call_counts());
         connection.close().await;
         let message = format!(
             "`{name}` is no longer true, so nothing was written: {}",
@@ -232,8 +232,8 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
     withhold(&mut plan, &live);
     set_aside(&mut plan);
     let leases = file.scope.leases;
-    let tally = connection.tally();
-    let cost = session::cost(&tally, &plan, leases, ours.rate(), BTreeSet::new());
+    let counts = connection.call_counts();
+    let cost = session::cost(&counts, &plan, leases, ours.rate(), BTreeSet::new());
     Ok(Prepared {
         connection,
         scope: receipt::Scope {

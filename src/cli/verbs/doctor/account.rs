@@ -12,7 +12,7 @@ use crate::cli::connection::Connection;
 use crate::cli::exit::Exit;
 use crate::cli::session;
 use crate::config::Account;
-use crate::lightsail::aws::{Aws, Found};
+use crate::lightsail::aws::{Aws, FoundCredentials};
 use crate::lightsail::{Error, Rate, Reader as _};
 use crate::model::{Instance, Live, Site};
 use crate::render::count;
@@ -58,7 +58,7 @@ pub(super) async fn examine(
             .collect();
         if let Some(first) = theirs.first().filter(|_| usable) {
             let region = first.region.clone();
-            clocks.push(async move { clock(aws.clock(&region).await).of(name) });
+            clocks.push(async move { clock(aws.clock_skew(&region).await).of(name) });
             good.extend(theirs);
         }
     }
@@ -113,9 +113,9 @@ fn failed(check: &'static str, error: &Error, exit: Exit) -> Check {
     Check::fail(check, text, error.hint(), exit)
 }
 
-fn credentials(found: &Found) -> Check {
+fn credentials(found: &FoundCredentials) -> Check {
     const CHECK: &str = "credentials";
-    let Found {
+    let FoundCredentials {
         source,
         access_key_id,
         expires,
@@ -230,11 +230,11 @@ fn budget(live: &Live, rate: Rate) -> Check {
         *by_site.entry(id.site()).or_default() += 1;
     }
     let most = by_site.values().copied().max().unwrap_or(0);
-    let plan = rate.least("GetInstancePortStates", most);
+    let plan = rate.minimum_time("GetInstancePortStates", most);
     // A change takes one write, and a read before it and one after it.
-    let reads = rate.least("GetInstancePortStates", most.saturating_mul(3));
-    let change = rate.least("PutInstancePublicPorts", most).max(reads);
-    let part = rate.part().unwrap_or_else(|| "all".to_owned());
+    let reads = rate.minimum_time("GetInstancePortStates", most.saturating_mul(3));
+    let change = rate.minimum_time("PutInstancePublicPorts", most).max(reads);
+    let part = rate.share_text().unwrap_or_else(|| "all".to_owned());
     let times = if change.is_zero() {
         format!("a plan of {total} never has to wait")
     } else {
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn credentials_near_expiry_are_reported() {
-        let found = |minutes: Option<i64>| Found {
+        let found = |minutes: Option<i64>| FoundCredentials {
             source: "a role",
             access_key_id: "ASIATEST".to_owned(),
             expires: minutes.map(|minutes| OffsetDateTime::now_utc() + Duration::minutes(minutes)),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use portward::apply::{Clock as _, Stop};
 use portward::emulator::{Author, Write};
 use portward::inventory::{Entry, Inventory};
-use portward::lightsail::{Error, Kind, Operation, OperationStatus, Reader, Writer};
+use portward::lightsail::{Error, ErrorKind, Operation, OperationStatus, Reader, Writer};
 use portward::model::{
     AddressType, Firewall, Instance, InstanceId, InstanceState, Key, PortState, Site, Sources,
 };
@@ -414,10 +414,10 @@ impl<'a> ServiceModel<'a> {
         let id = state.instance.id.to_string();
         let error = |kind| Error::new(kind, call.action(), id, "as it was chosen");
         match fate {
-            ReplyOutcome::LostRequest => Err(error(Kind::Timeout)),
-            ReplyOutcome::Refused => Err(error(Kind::InvalidInput)),
+            ReplyOutcome::LostRequest => Err(error(ErrorKind::Timeout)),
+            ReplyOutcome::Refused => Err(error(ErrorKind::InvalidInput)),
             ReplyOutcome::LostReply => {
-                let lost = error(Kind::Timeout);
+                let lost = error(ErrorKind::Timeout);
                 self.write(&mut state, Author::Client, call);
                 Err(lost)
             }
@@ -457,7 +457,7 @@ fn entries(rules: &Firewall) -> Vec<PortState> {
 /// The executor of plans does not touch tags.
 fn not_asked(action: &'static str, id: &InstanceId) -> Error {
     let message = "no plan has such a call";
-    Error::new(Kind::InvalidInput, action, id.to_string(), message)
+    Error::new(ErrorKind::InvalidInput, action, id.to_string(), message)
 }
 
 impl Reader for ServiceModel<'_> {
@@ -486,7 +486,7 @@ impl Reader for ServiceModel<'_> {
     async fn operation(&self, about: &InstanceId, id: &str) -> Result<Operation, Error> {
         // Every operation has ended when it is told.
         Err(Error::new(
-            Kind::NotFound,
+            ErrorKind::NotFound,
             "GetOperation",
             about.to_string(),
             format!("`{id}` is not asked for"),

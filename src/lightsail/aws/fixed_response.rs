@@ -1,7 +1,6 @@
-//! The real SDK without a network: every request gets one reply that was made beforehand.
+//! The SDK without a network: every request gets the same response, for tests and fuzzing of the parsers of responses.
 //!
-//! For tests and fuzzing of what is read out of replies. Owns the way past the connection, and nothing of the way from
-//! there on, which is the one of every call. Does not look at requests.
+//! Owns the connector. Everything else is the same as in a real call. Does not read requests.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -17,61 +16,61 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::http::StatusCode;
 
-use super::limits::Bounded;
+use super::limits::LimitedConnector;
 use super::{Aws, Deadlines, Shared};
 use crate::lightsail::Rate;
-use crate::lightsail::queue::Queue;
+use crate::lightsail::rate_limiter::RateLimiter;
 
-/// A whole reply, which may be any nonsense.
+/// An HTTP response, which need not be valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
-    /// The status, at least 100 and at most 999: others cannot get through the HTTP client either, and become 599.
+pub struct FixedResponse {
+    /// The status, from 100 to 999; any other becomes 599, because the HTTP client does not accept it.
     pub status: u16,
-    /// Names and values. What HTTP does not allow in a header is left out.
+    /// Names and values. Headers that HTTP does not allow are left out.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl Aws {
-    /// A service that answers every request with this reply, and a client that makes one attempt.
-    pub fn canned(reply: Reply, deadlines: Deadlines) -> Self {
-        let credentials = Credentials::new("test", "test", None, None, "canned");
-        let base = config::Builder::new()
+    /// A client that makes one attempt, and a service that always returns this response.
+    pub fn with_fixed_response(response: FixedResponse, deadlines: Deadlines) -> Self {
+        let credentials = Credentials::new("test", "test", None, None, "fixed-response");
+        let config = config::Builder::new()
             .behavior_version(BehaviorVersion::latest())
             .credentials_provider(credentials)
-            .endpoint_url("http://canned.invalid")
-            .http_client(SharedHttpClient::new(Canned(Arc::new(reply))))
+            .endpoint_url("http://fixed-response.invalid")
+            .http_client(SharedHttpClient::new(FixedConnector(Arc::new(response))))
             .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         Self(Arc::new(Shared {
-            base,
+            config,
             source: None,
             sts: OnceLock::new(),
             clients: Mutex::new(BTreeMap::new()),
             deadlines,
-            queue: Queue::new(Rate::UNLIMITED),
-            tally: Mutex::default(),
+            limiter: RateLimiter::new(Rate::UNLIMITED),
+            counts: Mutex::default(),
         }))
     }
 }
 
 #[derive(Clone, Debug)]
-struct Canned(Arc<Reply>);
+struct FixedConnector(Arc<FixedResponse>);
 
-impl HttpClient for Canned {
+impl HttpClient for FixedConnector {
     fn http_connector(
         &self,
         _: &HttpConnectorSettings,
         _: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(Bounded::new(self.clone()))
+        SharedHttpConnector::new(LimitedConnector::new(self.clone()))
     }
 }
 
-impl HttpConnector for Canned {
+impl HttpConnector for FixedConnector {
     fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
-        let Reply {
+        let FixedResponse {
             status,
             headers,
             body,

@@ -1,16 +1,17 @@
-//! Failures against raw replies on loopback: how each is judged and what it says.
+//! Errors of calls to a server on loopback: their classification and messages.
 
 use std::net::TcpListener;
 use std::time::Duration;
 
-use super::stub::{Reply, Stub};
-use super::tests::{aws, keys, web};
-use super::{Aws, Deadlines, Settings};
-use crate::lightsail::{Error, Kind, Reader, Writer};
+use super::super::stub::{Response, StubServer};
+use super::super::tests::{aws, keys, web};
+use super::super::{Aws, Deadlines, Settings};
+use crate::lightsail::{Error, ErrorKind, Reader, Writer};
 use crate::model::Firewall;
 
-async fn put_fails(reply: Reply) -> (Error, usize) {
-    let stub = Stub::serve(move |_| reply.clone());
+/// The error of a put, and the number of requests.
+async fn put_error(response: Response) -> (Error, usize) {
+    let stub = StubServer::serve(move |_| response.clone());
     let error = aws(&stub.url)
         .await
         .writer()
@@ -20,50 +21,58 @@ async fn put_fails(reply: Reply) -> (Error, usize) {
     (error, stub.requests().len())
 }
 
-/// What is said of a failed write: kind, whether to try again, whether it may have been carried out.
-type Judgement = (Kind, bool, bool);
+/// The kind, whether the call is retryable, and whether its outcome is unknown.
+type Classification = (ErrorKind, bool, bool);
 
-async fn judge(status: u16, body: &str) -> (Error, Judgement) {
+async fn classify(status: u16, body: &str) -> (Error, Classification) {
     let id = vec![("x-amzn-RequestId", "req-1".to_owned())];
-    let (error, requests) = put_fails(Reply::Http(status, id, body.to_owned())).await;
+    let (error, requests) = put_error(Response::Http(status, id, body.to_owned())).await;
     assert_eq!(requests, 1, "a write is sent once: {status} {body}");
-    let judgement = (
+    let classification = (
         error.kind(),
         error.is_retryable(),
         error.is_outcome_unknown(),
     );
-    (error, judgement)
+    (error, classification)
 }
 
 const REFUSED: [bool; 2] = [false, false];
-const THROTTLED: (Kind, [bool; 2]) = (Kind::Throttled, [true, false]);
-const BROKEN: (Kind, [bool; 2]) = (Kind::Service, [true, true]);
+const THROTTLED: (ErrorKind, [bool; 2]) = (ErrorKind::Throttled, [true, false]);
+const BROKEN: (ErrorKind, [bool; 2]) = (ErrorKind::Service, [true, true]);
 
 #[tokio::test(flavor = "current_thread")]
-async fn every_code_is_known_under_every_spelling() {
+async fn error_codes_are_recognized_in_every_spelling() {
     for (status, code, (kind, [retryable, unknown])) in [
-        (400, "NotFoundException", (Kind::NotFound, REFUSED)),
-        (400, "InvalidInputException", (Kind::InvalidInput, REFUSED)),
+        (400, "NotFoundException", (ErrorKind::NotFound, REFUSED)),
+        (
+            400,
+            "InvalidInputException",
+            (ErrorKind::InvalidInput, REFUSED),
+        ),
         (
             400,
             "OperationFailureException",
-            (Kind::OperationFailure, REFUSED),
+            (ErrorKind::OperationFailure, REFUSED),
         ),
-        (400, "AccessDeniedException", (Kind::AccessDenied, REFUSED)),
+        (
+            400,
+            "AccessDeniedException",
+            (ErrorKind::AccessDenied, REFUSED),
+        ),
         (
             400,
             "UnauthenticatedException",
-            (Kind::Unauthenticated, REFUSED),
+            (ErrorKind::Unauthenticated, REFUSED),
         ),
         (
             400,
             "AccountSetupInProgressException",
-            (Kind::SetupInProgress, REFUSED),
+            (ErrorKind::SetupInProgress, REFUSED),
         ),
         (
             400,
             "RegionSetupInProgressException",
-            (Kind::SetupInProgress, REFUSED),
+            (ErrorKind::SetupInProgress, REFUSED),
         ),
         (500, "ServiceException", BROKEN),
         (503, "ServiceUnavailable", BROKEN),
@@ -74,32 +83,30 @@ async fn every_code_is_known_under_every_spelling() {
         (
             403,
             "InvalidSignatureException",
-            (Kind::Unauthenticated, REFUSED),
+            (ErrorKind::Unauthenticated, REFUSED),
         ),
         (
             400,
             "UnrecognizedClientException",
-            (Kind::Unauthenticated, REFUSED),
+            (ErrorKind::Unauthenticated, REFUSED),
         ),
         (
             400,
             "ExpiredTokenException",
-            (Kind::Unauthenticated, REFUSED),
+            (ErrorKind::Unauthenticated, REFUSED),
         ),
-        (403, "OptInRequired", (Kind::AccessDenied, REFUSED)),
-        (400, "QuotaBurstException", (Kind::Other, REFUSED)),
+        (403, "OptInRequired", (ErrorKind::AccessDenied, REFUSED)),
+        (400, "QuotaBurstException", (ErrorKind::Other, REFUSED)),
     ] {
         for body in [
-            format!(r#"{{"__type":"{code}","message":"Told so."}}"#),
-            format!(
-                r#"{{"__type":"com.amazonaws.lightsail#{code}:http://x/","Message":"Told so."}}"#
-            ),
-            format!(r#"{{"__type":"{code}","code":null,"message":"Told so."}}"#),
-            format!(r#"{{"__type":"Fault","code":"{code}","message":"Told so."}}"#),
+            format!(r#"{{"__type":"{code}","message":"No."}}"#),
+            format!(r#"{{"__type":"com.amazonaws.lightsail#{code}:http://x/","Message":"No."}}"#),
+            format!(r#"{{"__type":"{code}","code":null,"message":"No."}}"#),
+            format!(r#"{{"__type":"Fault","code":"{code}","message":"No."}}"#),
         ] {
-            let (error, judgement) = judge(status, &body).await;
+            let (error, classification) = classify(status, &body).await;
             assert_eq!(
-                judgement,
+                classification,
                 (kind, retryable, unknown),
                 "{status} {body}: {error}"
             );
@@ -108,7 +115,7 @@ async fn every_code_is_known_under_every_spelling() {
                 (Some(code), Some("req-1"))
             );
             let text = format!(
-                "`PutInstancePublicPorts` for `eu-central-1/web-1` failed: {code}: Told so \
+                "`PutInstancePublicPorts` for `eu-central-1/web-1` failed: {code}: No \
                  (request id req-1)"
             );
             assert_eq!(error.to_string(), text, "{body}");
@@ -117,47 +124,51 @@ async fn every_code_is_known_under_every_spelling() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_unknown_code_does_not_hide_a_known_type() {
-    let body = r#"{"code":"SomethingElse","__type":"NotFoundException","message":"Told so."}"#;
-    let (error, _) = judge(400, body).await;
+async fn known_type_takes_precedence_over_unknown_code() {
+    let body = r#"{"code":"SomethingElse","__type":"NotFoundException","message":"No."}"#;
+    let (error, _) = classify(400, body).await;
     assert_eq!(
         (error.kind(), error.code()),
-        (Kind::NotFound, Some("NotFoundException"))
+        (ErrorKind::NotFound, Some("NotFoundException"))
     );
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn answers_without_a_code_are_judged_by_their_status() {
-    for (status, body, judgement) in [
-        (429, "{}", (Kind::Throttled, true, false)),
+async fn responses_without_a_code_are_classified_by_status() {
+    for (status, body, classification) in [
+        (429, "{}", (ErrorKind::Throttled, true, false)),
         (
             502,
             "<html><body>Bad gateway</body></html>",
-            (Kind::Service, true, true),
+            (ErrorKind::Service, true, true),
         ),
-        (500, "", (Kind::Service, true, true)),
+        (500, "", (ErrorKind::Service, true, true)),
         (
             403,
             "<html><body>No</body></html>",
-            (Kind::BadReply, false, false),
+            (ErrorKind::InvalidResponse, false, false),
         ),
-        (200, "", (Kind::BadReply, false, true)),
-        (200, "<html></html>", (Kind::BadReply, false, true)),
+        (200, "", (ErrorKind::InvalidResponse, false, true)),
+        (
+            200,
+            "<html></html>",
+            (ErrorKind::InvalidResponse, false, true),
+        ),
         (
             200,
             r#"{"operation":{"id":22.5}}"#,
-            (Kind::BadReply, false, true),
+            (ErrorKind::InvalidResponse, false, true),
         ),
         (
             200,
             r#"{"operation":{"status":"Succeeded"}}"#,
-            (Kind::BadReply, false, true),
+            (ErrorKind::InvalidResponse, false, true),
         ),
     ] {
-        let (error, found) = judge(status, body).await;
+        let (error, found) = classify(status, body).await;
         assert_eq!(
             (found, error.code()),
-            (judgement, None),
+            (classification, None),
             "{status} {body}: {error}"
         );
         assert!(!error.to_string().contains("<html>"), "{error}");
@@ -165,9 +176,9 @@ async fn answers_without_a_code_are_judged_by_their_status() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn the_missing_permission_is_named() {
+async fn hint_names_the_missing_permission() {
     let denied = r#"{"__type":"AccessDeniedException","message":"no"}"#;
-    let stub = Stub::serve(move |_| Reply::json(400, denied));
+    let stub = StubServer::serve(move |_| Response::json(400, denied));
     let aws = aws(&stub.url).await;
     let hint = aws
         .reader()
@@ -194,11 +205,11 @@ async fn the_missing_permission_is_named() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn lost_and_refused_are_told_apart() {
-    let (error, requests) = put_fails(Reply::Hangup).await;
+async fn lost_connection_leaves_the_outcome_unknown_and_refused_does_not() {
+    let (error, requests) = put_error(Response::Hangup).await;
     assert_eq!(
         (error.kind(), error.is_outcome_unknown(), requests),
-        (Kind::Connection, true, 1),
+        (ErrorKind::Connection, true, 1),
         "{error}"
     );
 
@@ -213,16 +224,16 @@ async fn lost_and_refused_are_told_apart() {
         .expect_err("refused");
     assert_eq!(
         (error.kind(), error.is_outcome_unknown()),
-        (Kind::Connection, false),
+        (ErrorKind::Connection, false),
         "{error}"
     );
     let error = aws.reader().port_states(&web()).await.expect_err("refused");
-    assert_eq!(error.kind(), Kind::Connection, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_silent_server_is_left_at_the_deadline() {
-    let stub = Stub::serve(|_| Reply::Silence);
+async fn missing_response_is_a_timeout() {
+    let stub = StubServer::serve(|_| Response::Silence);
     let short = Duration::from_millis(20);
     let deadlines = Deadlines {
         attempt: short,
@@ -245,11 +256,11 @@ async fn a_silent_server_is_left_at_the_deadline() {
         .expect_err("silence");
     assert_eq!(
         (error.kind(), error.is_outcome_unknown()),
-        (Kind::Timeout, true)
+        (ErrorKind::Timeout, true)
     );
     assert_eq!(
         aws.reader().port_states(&web()).await.map_err(|e| e.kind()),
-        Err(Kind::Timeout)
+        Err(ErrorKind::Timeout)
     );
     assert!(
         stub.requests().len() <= 1 + 3,
@@ -258,8 +269,8 @@ async fn a_silent_server_is_left_at_the_deadline() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_failed_handshake_is_no_connection() {
-    let stub = Stub::serve(|_| Reply::Hangup);
+async fn failed_tls_handshake_is_not_an_unknown_outcome() {
+    let stub = StubServer::serve(|_| Response::Hangup);
     let aws = aws(&stub.url.replace("http://", "https://")).await;
     let error = aws
         .writer()
@@ -268,17 +279,17 @@ async fn a_failed_handshake_is_no_connection() {
         .expect_err("no TLS there");
     assert_eq!(
         (error.kind(), error.is_outcome_unknown()),
-        (Kind::Connection, false),
+        (ErrorKind::Connection, false),
         "{error}"
     );
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn the_expected_request_is_not_passed_on() {
-    let stub = Stub::serve(|_| {
+async fn expected_request_is_not_in_the_message() {
+    let stub = StubServer::serve(|_| {
         let message = r"It does not match.\n\nThe Canonical String should have been\n'POST\nx-amz-security-token:hush'";
         let body = format!(r#"{{"__type":"InvalidSignatureException","message":"{message}"}}"#);
-        Reply::json(403, body)
+        Response::json(403, body)
     });
     let error = aws(&stub.url).await.reader().port_states(&web()).await;
     let error = error.expect_err("refused");

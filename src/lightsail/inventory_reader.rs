@@ -1,45 +1,45 @@
 //! A reader of an inventory file, in place of the service.
 //!
-//! Owns the responses from the file. Fails for anything that the snapshot does not contain. Does not write.
+//! Owns the results from the file. Fails for anything that the snapshot does not contain. Does not write.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Error, Kind, Operation, Reader};
+use super::{Error, ErrorKind, Operation, Reader};
 use crate::inventory::{Entry, Inventory};
 use crate::model::{Instance, InstanceId, LiveFirewall, PortState, Site};
 
 /// Reads from an inventory.
 #[derive(Clone, Debug)]
-pub struct Offline {
+pub struct InventoryReader {
     inventory: Inventory,
     /// The ID of each account with a name; empty if there is only one account.
     accounts: BTreeMap<String, String>,
-    /// The IDs of accounts with an instance.
-    seen: BTreeSet<String>,
+    /// The IDs of the accounts that have an instance.
+    accounts_with_instances: BTreeSet<String>,
     /// The indices of the instances with a name, by region and name, because lists are long and each instance is looked up.
-    places: HashMap<String, HashMap<String, Vec<usize>>>,
+    indices: HashMap<String, HashMap<String, Vec<usize>>>,
     /// Cache of parsed rules, by address: many instances share a list.
-    understood: RefCell<HashMap<*const PortState, LiveFirewall>>,
+    parsed: RefCell<HashMap<*const PortState, LiveFirewall>>,
 }
 
-impl Offline {
+impl InventoryReader {
     /// A reader of this inventory.
     pub fn new(inventory: Inventory) -> Self {
-        let mut places: HashMap<String, HashMap<String, Vec<usize>>> = HashMap::new();
+        let mut indices: HashMap<String, HashMap<String, Vec<usize>>> = HashMap::new();
         for (region, entries) in &inventory.regions {
-            let places = places.entry(region.clone()).or_default();
-            for (at, entry) in entries.iter().enumerate() {
-                places.entry(entry.name.clone()).or_default().push(at);
+            let names = indices.entry(region.clone()).or_default();
+            for (index, entry) in entries.iter().enumerate() {
+                names.entry(entry.name.clone()).or_default().push(index);
             }
         }
-        let seen = inventory.accounts().into_iter().map(str::to_owned);
+        let accounts_with_instances = inventory.accounts().into_iter().map(str::to_owned);
         Self {
-            seen: seen.collect(),
+            accounts_with_instances: accounts_with_instances.collect(),
             inventory,
             accounts: BTreeMap::new(),
-            places,
-            understood: RefCell::default(),
+            indices,
+            parsed: RefCell::default(),
         }
     }
 
@@ -53,7 +53,7 @@ impl Offline {
     /// read for the snapshot.
     fn account(&self, action: &'static str, site: &Site) -> Result<Option<&str>, Error> {
         let unknown = |message: &str| {
-            Err(Error::new(Kind::NotFound, action, site.to_string(), message).with_hint(
+            Err(Error::new(ErrorKind::NotFound, action, site.to_string(), message).with_hint(
                 "take a snapshot of all accounts with `inventory -c`, or leave this one out with `--account`",
             ))
         };
@@ -66,28 +66,24 @@ impl Offline {
         let unlisted = &self.inventory.unlisted;
         if unlisted
             .iter()
-            .any(|one| one.account == *id && one.region == site.region)
+            .any(|unlisted| unlisted.account == *id && unlisted.region == site.region)
         {
             return unknown("it could not be listed when the snapshot was taken");
         }
-        if !self.seen.contains(id) {
+        if !self.accounts_with_instances.contains(id) {
             return unknown(&format!("the snapshot has no instance of account {id}"));
         }
         Ok(Some(id))
     }
 
-    /// The instances of an account's part of a region.
+    /// The instances of a site.
     ///
     /// # Errors
     /// The snapshot does not contain the site, or a name may be in several accounts.
     pub fn entries(&self, site: &Site) -> Result<Vec<&Entry>, Error> {
-        self.site("GetInstances", site)
-    }
-
-    /// The entries of a site.
-    fn site(&self, action: &'static str, site: &Site) -> Result<Vec<&Entry>, Error> {
-        let entries = self.region(action, &site.region)?;
-        if let Some(id) = self.account(action, site)? {
+        const ACTION: &str = "GetInstances";
+        let entries = self.region(ACTION, &site.region)?;
+        if let Some(id) = self.account(ACTION, site)? {
             return Ok(entries
                 .iter()
                 .filter(|entry| entry.account() == id)
@@ -96,7 +92,7 @@ impl Offline {
         let mut names = BTreeSet::new();
         match entries.iter().find(|entry| !names.insert(&entry.name)) {
             None => Ok(entries.iter().collect()),
-            Some(entry) => Err(several(action, site, &entry.name)),
+            Some(entry) => Err(ambiguous_name(ACTION, site, &entry.name)),
         }
     }
 
@@ -107,7 +103,7 @@ impl Offline {
             .map(Vec::as_slice)
             .ok_or_else(|| {
                 Error::new(
-                    Kind::NotFound,
+                    ErrorKind::NotFound,
                     action,
                     region,
                     "the snapshot does not cover this region",
@@ -116,12 +112,12 @@ impl Offline {
             })
     }
 
-    fn list(&self, id: &InstanceId) -> Result<&[PortState], Error> {
+    fn entry_rules(&self, id: &InstanceId) -> Result<&[PortState], Error> {
         const ACTION: &str = "GetInstancePortStates";
-        let list = self.entry(ACTION, id)?.port_states.as_deref();
-        list.ok_or_else(|| {
+        let entries = self.entry(ACTION, id)?.port_states.as_deref();
+        entries.ok_or_else(|| {
             let message = "the rules could not be read when the snapshot was taken";
-            Error::new(Kind::BadReply, ACTION, id.to_string(), message)
+            Error::new(ErrorKind::InvalidResponse, ACTION, id.to_string(), message)
                 .with_hint("take a new snapshot")
         })
     }
@@ -129,20 +125,20 @@ impl Offline {
     fn entry(&self, action: &'static str, id: &InstanceId) -> Result<&Entry, Error> {
         let entries = self.region(action, &id.region)?;
         let account = self.account(action, &id.site())?;
-        let places = self.places.get(&id.region);
-        let places = places.and_then(|names| names.get(&id.name));
-        let mut found = places
+        let names = self.indices.get(&id.region);
+        let indices = names.and_then(|names| names.get(&id.name));
+        let mut found = indices
             .into_iter()
             .flatten()
-            .filter_map(|at| entries.get(*at))
+            .filter_map(|index| entries.get(*index))
             .filter(|entry| account.is_none_or(|account| entry.account() == account));
         let entry = found.next();
         if found.next().is_some() {
-            return Err(several(action, &id.site(), &id.name));
+            return Err(ambiguous_name(action, &id.site(), &id.name));
         }
         entry.ok_or_else(|| {
             Error::new(
-                Kind::NotFound,
+                ErrorKind::NotFound,
                 action,
                 id.to_string(),
                 "the snapshot has no such instance",
@@ -151,17 +147,21 @@ impl Offline {
     }
 }
 
-fn several(action: &'static str, site: &Site, name: &str) -> Error {
+fn ambiguous_name(action: &'static str, site: &Site, name: &str) -> Error {
     let message = format!("the snapshot has `{name}` in several accounts");
-    Error::new(Kind::BadReply, action, site.to_string(), message)
-        .with_hint("name the accounts in the configuration, under `[accounts]`")
+    Error::new(
+        ErrorKind::InvalidResponse,
+        action,
+        site.to_string(),
+        message,
+    )
+    .with_hint("name the accounts in the configuration, under `[accounts]`")
 }
 
-impl Reader for Offline {
+impl Reader for InventoryReader {
     async fn instances(&self, site: &Site) -> Result<Vec<Instance>, Error> {
-        let entries = self.site("GetInstances", site)?;
-        let instance = |entry: &Entry| instance(entry, site);
-        Ok(entries.into_iter().map(instance).collect())
+        let entries = self.entries(site)?.into_iter();
+        Ok(entries.map(|entry| instance(entry, site)).collect())
     }
 
     async fn instance(&self, id: &InstanceId) -> Result<Instance, Error> {
@@ -169,20 +169,20 @@ impl Reader for Offline {
     }
 
     async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, Error> {
-        Ok(self.list(id)?.to_vec())
+        Ok(self.entry_rules(id)?.to_vec())
     }
 
     async fn rules(&self, id: &InstanceId) -> Result<LiveFirewall, Error> {
-        let list = self.list(id)?;
-        let mut understood = self.understood.borrow_mut();
-        let rules = understood.entry(list.as_ptr());
-        Ok(rules.or_insert_with(|| LiveFirewall::read(list)).clone())
+        let entries = self.entry_rules(id)?;
+        let mut parsed = self.parsed.borrow_mut();
+        let rules = parsed.entry(entries.as_ptr());
+        Ok(rules.or_insert_with(|| LiveFirewall::read(entries)).clone())
     }
 
-    async fn operation(&self, about: &InstanceId, id: &str) -> Result<Operation, Error> {
+    async fn operation(&self, instance: &InstanceId, id: &str) -> Result<Operation, Error> {
         Err(no_operations(
             "GetOperation",
-            format!("{}/{id}", about.region),
+            format!("{}/{id}", instance.region),
         ))
     }
 
@@ -199,7 +199,7 @@ fn instance(entry: &Entry, site: &Site) -> Instance {
 
 fn no_operations(action: &'static str, target: String) -> Error {
     Error::new(
-        Kind::NotFound,
+        ErrorKind::NotFound,
         action,
         target,
         "a snapshot remembers no operations",
@@ -242,68 +242,68 @@ mod tests {
             ("c", "333333333333"),
         ];
         let names = names.map(|(name, id)| (name.to_owned(), id.to_owned()));
-        let offline = Offline::new(inventory.clone()).with_accounts(names.into());
+        let reader = InventoryReader::new(inventory.clone()).with_accounts(names.into());
         let list = async |account: &str| {
             let site = Site {
                 account: Some(account.to_owned()),
                 region: "eu-central-1".to_owned(),
             };
-            offline.instances(&site).await
+            reader.instances(&site).await
         };
         let seen = list("a").await.expect("listed");
         assert_eq!((seen.len(), seen[0].account()), (1, Some("111111111111")));
         assert_eq!(seen[0].id.to_string(), "a/eu-central-1/web-1");
         for account in ["b", "c", "d"] {
             let refused = list(account).await.map_err(|error| error.kind());
-            assert_eq!(refused, Err(Kind::NotFound), "{account}");
+            assert_eq!(refused, Err(ErrorKind::NotFound), "{account}");
         }
         // Without names the two of one name cannot be told apart.
-        let nameless = Offline::new(inventory);
-        let refused = nameless.instances(&Site::of_region("eu-central-1")).await;
-        assert_eq!(refused.map_err(|error| error.kind()), Err(Kind::BadReply));
+        let unnamed = InventoryReader::new(inventory);
+        let refused = unnamed.instances(&Site::of_region("eu-central-1")).await;
+        assert_eq!(
+            refused.map_err(|error| error.kind()),
+            Err(ErrorKind::InvalidResponse)
+        );
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn unread_site_is_an_error() {
-        let offline = Offline::new(Inventory::parse(SNAPSHOT).expect("an inventory"));
+        let reader = InventoryReader::new(Inventory::parse(SNAPSHOT).expect("an inventory"));
         assert_eq!(
-            offline
+            reader
                 .instances(&Site::of_region("eu-central-1"))
                 .await
                 .map(|all| all.len()),
             Ok(2)
         );
         assert_eq!(
-            offline
+            reader
                 .port_states(&id("web-1"))
                 .await
                 .map(|all| all[0].protocol.clone()),
             Ok("TCP".into())
         );
         assert_eq!(
-            offline
-                .port_states(&id("web-2"))
-                .await
-                .map_err(|e| e.kind()),
-            Err(Kind::BadReply)
+            reader.port_states(&id("web-2")).await.map_err(|e| e.kind()),
+            Err(ErrorKind::InvalidResponse)
         );
         assert_eq!(
-            offline.instance(&id("web-3")).await.map_err(|e| e.kind()),
-            Err(Kind::NotFound)
+            reader.instance(&id("web-3")).await.map_err(|e| e.kind()),
+            Err(ErrorKind::NotFound)
         );
         assert_eq!(
-            offline
+            reader
                 .instances(&Site::of_region("eu-west-1"))
                 .await
                 .map_err(|e| e.kind()),
-            Err(Kind::NotFound)
+            Err(ErrorKind::NotFound)
         );
         assert_eq!(
-            offline
+            reader
                 .operation(&id("web-1"), "1")
                 .await
                 .map_err(|e| e.kind()),
-            Err(Kind::NotFound)
+            Err(ErrorKind::NotFound)
         );
     }
 }

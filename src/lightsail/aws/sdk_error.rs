@@ -1,6 +1,7 @@
-//! From the SDK's errors to ours.
+//! Conversion of the errors of the SDK.
 //!
-//! Owns the reading of a failed reply and of a failed connection. Does not judge codes, which `Error` does.
+//! Owns the parsing of error responses and the classification of failed connections and credentials. Does not classify error codes;
+//! `Error` does.
 
 use std::error::Error as StdError;
 
@@ -11,25 +12,22 @@ use aws_sdk_lightsail::operation::RequestId;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use hyper_util::client::legacy::Error as HyperError;
 
-use super::super::{Error, Kind};
-use super::limits::Exceeded;
+use super::super::{Error, ErrorKind};
+use super::limits::LimitError;
 use super::profiles;
 
-/// No more characters of a message are shown. Those of the service are a sentence or two.
-const MESSAGE: usize = 1_000;
+/// The maximum length of a message in characters. Messages of the service are one or two sentences.
+const MAX_MESSAGE: usize = 1_000;
 
-/// No more characters of a code or a request id are shown. The longest code is 40, a request id is 36.
-const NAME: usize = 100;
+/// The maximum length of a code or a request ID in characters. The longest code has 40, a request ID has 36.
+const MAX_NAME: usize = 100;
 
-/// What to do without credentials. The whole chain is in the log.
-const CHAIN: &str = "name a profile with `--profile`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; \
+/// The hint if there are no credentials. The log has the error of every source.
+const CREDENTIALS_HINT: &str = "name a profile with `--profile`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; \
                      `portward doctor` looks at each source";
 
-/// How a role's credentials are had.
-const ASSUME: &str = "AssumeRole";
-
-/// Any error of a call of the SDK.
-pub(super) fn read<E>(
+/// Converts the error of a call.
+pub(super) fn convert<E>(
     action: &'static str,
     target: &str,
     error: &SdkError<E, HttpResponse>,
@@ -40,7 +38,7 @@ where
     match error {
         SdkError::ServiceError(service) => {
             let (code, message) = (service.err().code(), service.err().message());
-            refusal(
+            error_response(
                 action,
                 target,
                 service.raw(),
@@ -49,56 +47,73 @@ where
                 error.request_id(),
             )
         }
-        // The SDK finds no code in it, but the status alone says that it is no success.
-        SdkError::ResponseError(response) if response.raw().status().as_u16() >= 400 => refusal(
-            action,
-            target,
-            response.raw(),
-            None,
-            None,
-            error.request_id(),
-        ),
-        SdkError::ResponseError(_) => {
-            let message = format!("the answer cannot be read: {}", chain(error));
-            Error::new(Kind::BadReply, action, target, message)
+        // The SDK found no error code, but the status is an error.
+        SdkError::ResponseError(response) if response.raw().status().as_u16() >= 400 => {
+            error_response(
+                action,
+                target,
+                response.raw(),
+                None,
+                None,
+                error.request_id(),
+            )
         }
-        SdkError::TimeoutError(_) => Error::new(Kind::Timeout, action, target, "no answer in time"),
-        _ => unsent(action, target, error),
+        SdkError::ResponseError(_) => {
+            let message = format!("the answer cannot be read: {}", causes(error));
+            Error::new(ErrorKind::InvalidResponse, action, target, message)
+        }
+        SdkError::TimeoutError(_) => {
+            Error::new(ErrorKind::Timeout, action, target, "no answer in time")
+        }
+        _ => transport_error(action, target, error),
     }
 }
 
-/// A request that may never have left, or whose reply was not read to its end.
-fn unsent<E>(action: &'static str, target: &str, error: &SdkError<E, HttpResponse>) -> Error
+/// A request that may not have been sent, or whose response was not read completely.
+fn transport_error<E>(
+    action: &'static str,
+    target: &str,
+    error: &SdkError<E, HttpResponse>,
+) -> Error
 where
     E: StdError + 'static,
 {
-    if let Some(cause) = find::<CredentialsError>(error) {
+    if let Some(cause) = find_cause::<CredentialsError>(error) {
         return no_credentials(action, target, Some(cause));
     }
-    // The cache that shares the lookup gives up with an error of its own, which has no public type.
-    if chain(error).contains("identity resolver timed out") {
+    // The error of the identity cache has no public type.
+    if causes(error).contains("identity resolver timed out") {
         let message = "no usable credentials: looking for them took too long";
-        return Error::new(Kind::Unauthenticated, action, target, message).with_hint(CHAIN);
+        return Error::new(ErrorKind::Unauthenticated, action, target, message)
+            .with_hint(CREDENTIALS_HINT);
     }
-    if let Some(limit) = find::<Exceeded>(error) {
-        return Error::new(Kind::BadReply, action, target, limit.to_string());
+    if let Some(limit) = find_cause::<LimitError>(error) {
+        return Error::new(
+            ErrorKind::InvalidResponse,
+            action,
+            target,
+            limit.to_string(),
+        );
     }
     let SdkError::DispatchFailure(dispatch) = error else {
         return Error::new(
-            Kind::InvalidInput,
+            ErrorKind::InvalidInput,
             action,
             target,
-            format!("cannot be asked: {}", chain(error)),
+            format!("cannot be asked: {}", causes(error)),
         );
     };
-    let connecting = find::<HyperError>(error).is_some_and(HyperError::is_connect);
+    let connecting = find_cause::<HyperError>(error).is_some_and(HyperError::is_connect);
     let (kind, message) = match (connecting, dispatch.is_timeout()) {
-        (true, true) => (Kind::Timeout, "no connection in time".to_owned()),
-        (true, false) => (Kind::Connection, format!("no connection: {}", chain(error))),
-        (false, true) => (Kind::Timeout, "no answer in time".to_owned()),
+        (true, true) => (ErrorKind::Timeout, "no connection in time".to_owned()),
+        (true, false) => (
+            ErrorKind::Connection,
+            format!("no connection: {}", causes(error)),
+        ),
+        (false, true) => (ErrorKind::Timeout, "no answer in time".to_owned()),
         (false, false) => (
-            Kind::Connection,
-            format!("connection lost: {}", chain(error)),
+            ErrorKind::Connection,
+            format!("connection lost: {}", causes(error)),
         ),
     };
     let untrusted = message.contains("invalid peer certificate");
@@ -113,7 +128,7 @@ where
     error
 }
 
-/// Nothing to sign with, and why.
+/// There are no usable credentials, for this cause.
 pub(super) fn no_credentials(
     action: &'static str,
     target: &str,
@@ -121,40 +136,41 @@ pub(super) fn no_credentials(
 ) -> Error {
     let Some(cause) = cause else {
         let message = "no usable credentials: nothing offers any";
-        return Error::new(Kind::Unauthenticated, action, target, message).with_hint(CHAIN);
+        return Error::new(ErrorKind::Unauthenticated, action, target, message)
+            .with_hint(CREDENTIALS_HINT);
     };
-    if let Some(error) = find::<SdkError<AssumeRoleError, HttpResponse>>(cause) {
-        return role_refused(target, error);
+    if let Some(error) = find_cause::<SdkError<AssumeRoleError, HttpResponse>>(cause) {
+        return role_error(target, error);
     }
-    // The chain tells of every source on a line of its own, and of each that it "was not enabled".
-    let text = chain(cause).replace("the credential provider was not enabled: ", "");
+    // The message has a line for every source of the chain, each with "was not enabled".
+    let text = causes(cause).replace("the credential provider was not enabled: ", "");
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let text = lines.join("; ").replace(":; ", ": ");
     tracing::info!("credentials: {text}");
-    // Every source of the chain was tried, and each has its own reason.
+    // The errors of the attempted sources are only in the log.
     let text = text
         .split_once(" Attempted: ")
-        .map_or(text.as_str(), |(what, _)| what);
+        .map_or(text.as_str(), |(summary, _)| summary);
     if let Some(profile) = undefined_profile(text) {
         let message = format!("no usable credentials: there is no profile `{profile}`");
-        let error = Error::new(Kind::Unauthenticated, action, target, message);
+        let error = Error::new(ErrorKind::Unauthenticated, action, target, message);
         return error.with_hint(profiles_hint(&profiles::names()));
     }
     let message = match text.trim_end_matches('.') {
         "the credential provider was not enabled" => {
             let message = "no usable credentials: no shared file has this profile";
-            let error = Error::new(Kind::Unauthenticated, action, target, message);
+            let error = Error::new(ErrorKind::Unauthenticated, action, target, message);
             return error.with_hint(profiles_hint(&profiles::names()));
         }
         "no credentials found in chain" => "no usable credentials were found".to_owned(),
-        // The metadata service is the last source. A machine without it has no credentials anywhere.
+        // The metadata service is the last source of the chain.
         text if text.contains("IMDS") => "no usable credentials were found".to_owned(),
         text => format!("no usable credentials: {text}"),
     };
-    Error::new(Kind::Unauthenticated, action, target, message).with_hint(CHAIN)
+    Error::new(ErrorKind::Unauthenticated, action, target, message).with_hint(CREDENTIALS_HINT)
 }
 
-/// The profile that the SDK looked for in vain.
+/// The profile that the SDK did not find.
 fn undefined_profile(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("profile `")?;
     let (profile, rest) = rest.split_once('`')?;
@@ -163,30 +179,29 @@ fn undefined_profile(text: &str) -> Option<&str> {
 
 fn profiles_hint(names: &[String]) -> String {
     let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    let there = match names.len() {
+    let existing = match names.len() {
         0 => "the shared files have no profile".to_owned(),
         1 => format!("the shared files have the profile {}", names[0]),
         _ => format!("the shared files have the profiles {}", names.join(", ")),
     };
-    format!("{there}; without a profile, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    format!("{existing}; without a profile, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 }
 
-/// A role that is not to be had: by the word of STS, or because STS could not be asked.
-fn role_refused(target: &str, error: &SdkError<AssumeRoleError, HttpResponse>) -> Error {
-    let cause = read(ASSUME, target, error);
-    // What was asked of Lightsail was never sent.
-    let cause = cause.with_outcome_unknown(false);
-    match cause.kind() {
-        Kind::AccessDenied => cause.with_hint(
+/// A role cannot be assumed: STS refused it, or could not be called.
+fn role_error(target: &str, error: &SdkError<AssumeRoleError, HttpResponse>) -> Error {
+    // The call of Lightsail was not sent.
+    let error = convert("AssumeRole", target, error).with_outcome_unknown(false);
+    match error.kind() {
+        ErrorKind::AccessDenied => error.with_hint(
             "the trust policy of the role must name the caller, and the caller's own policy must allow `sts:AssumeRole` on it",
         ),
-        _ => cause,
+        _ => error,
     }
 }
 
-/// An answer that is an error. Its body may name two codes, `code` and `__type`, which may carry a namespace before a `#`
-/// and a link after a `:`; the SDK's choice comes first.
-fn refusal(
+/// Converts an error response. Its body may have two codes, `code` and `__type`, each perhaps with a namespace before a `#` and a URL
+/// after a `:`. The code that the SDK chose comes first.
+fn error_response(
     action: &'static str,
     target: &str,
     raw: &HttpResponse,
@@ -211,17 +226,17 @@ fn refusal(
         let code = code.split(':').next().unwrap_or_default();
         let code = code.rsplit('#').next().unwrap_or_default().trim();
         if !code.is_empty() && !codes.iter().any(|known| known == code) {
-            codes.push(brief(code, NAME));
+            codes.push(truncate(code, MAX_NAME));
         }
     }
     let message = message
         .or_else(|| member("message"))
         .or_else(|| member("Message"));
-    // After the first line of a refused signature AWS shows the request that it expected, session token included.
+    // After the first line of the error for an invalid signature, AWS shows the expected request with the session token.
     let message = message.map(|text| text.trim().lines().next().unwrap_or_default());
-    let message = message.map(|text| brief(text, MESSAGE));
-    let request_id = request_id.map(|text| brief(text, NAME));
-    Error::from_reply(
+    let message = message.map(|text| truncate(text, MAX_MESSAGE));
+    let request_id = request_id.map(|text| truncate(text, MAX_NAME));
+    Error::from_response(
         action,
         target,
         raw.status().as_u16(),
@@ -231,8 +246,8 @@ fn refusal(
     )
 }
 
-/// The causes from the outside in, without the SDK's own wrapping, which says nothing to people, and without repetition.
-fn chain(error: &(dyn StdError + 'static)) -> String {
+/// The messages of the causes, outermost first, without the one of the SDK itself and without repetitions.
+fn causes(error: &(dyn StdError + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -249,15 +264,15 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
     }
 }
 
-/// The beginning of a text, with an ellipsis where something is left out.
-fn brief(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
+/// The beginning of a text, with an ellipsis if the rest was cut off.
+fn truncate(text: &str, max_chars: usize) -> String {
+    match text.char_indices().nth(max_chars) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
 }
 
-fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+fn find_cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(cause) = next {
         if let Some(found) = cause.downcast_ref::<T>() {
@@ -267,3 +282,6 @@ fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

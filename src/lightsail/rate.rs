@@ -1,11 +1,10 @@
 //! Request rates: token buckets that stay below the documented ones of the service.
 //!
-//! Owns the arithmetic and the adaptation of a bucket. Time is passed in, as a duration since any fixed moment. Does not wait, or
-//! know the calls.
+//! Owns the arithmetic and the adaptation of a bucket. Time is passed in, as a duration since any fixed moment. Does not wait.
 //!
-//! The service has a bucket of twenty calls for each action, account and region. Ours has nineteen, because calls may arrive closer
-//! together than they were sent. If the service throttles all the same (other tools and the console use the same buckets), our bucket
-//! is emptied and its refill is halved; the refill grows back linearly, by half in thirty seconds.
+//! The service has a bucket of twenty calls for each action, account and region. The bucket here has nineteen, because calls may arrive
+//! closer together than they were sent. If the service throttles all the same (other tools and the console use the same buckets), the
+//! bucket is emptied and its refill is halved; the refill grows back linearly, by half in thirty seconds.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +13,7 @@ use std::time::Duration;
 /// The burst of a bucket of the service (user guide, "Request throttling").
 const DOCUMENTED_BURST: f64 = 20.0;
 
-/// The burst of our buckets.
+/// The burst of the buckets of this program.
 const BURST: f64 = DOCUMENTED_BURST - 1.0;
 
 /// The time in which the refill grows from zero to the full rate. Slow enough that a share of one call in five for another tool leads to
@@ -22,10 +21,10 @@ const BURST: f64 = DOCUMENTED_BURST - 1.0;
 const RECOVERY: Duration = Duration::from_mins(1);
 
 /// The minimum refill, as a part of the full rate, so that calls always continue.
-const LEAST: f64 = 1.0 / 16.0;
+const MIN_REFILL_SHARE: f64 = 1.0 / 16.0;
 
 /// The refill is halved at most once in this time, because concurrent calls are throttled together.
-const ONE_CUT: Duration = Duration::from_secs(1);
+const MIN_HALVING_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The tolerance for waits that were rounded down.
 const ROUNDING: f64 = 1e-6;
@@ -42,19 +41,19 @@ impl Rate {
     pub const UNLIMITED: Self = Self(None);
 
     /// A part of the documented rates: above 0, at most 1. `None` for any other number.
-    pub fn share(share: f64) -> Option<Self> {
+    pub fn of_share(share: f64) -> Option<Self> {
         (share > 0.0 && share <= 1.0).then_some(Self(Some(share)))
     }
 
     /// The part of the documented rates, such as `0.5`, if it is not the full rate.
-    pub fn part(self) -> Option<String> {
+    pub fn share_text(self) -> Option<String> {
         let share = self.0.filter(|share| *share < 1.0)?;
         Some(share.to_string())
     }
 
-    /// The minimum time for this many calls of an action, such as `GetInstances`, by the documented rates and with full buckets. For
-    /// `unlimited` this is the time at the full rates, which the service enforces.
-    pub fn least(self, action: &str, calls: u64) -> Duration {
+    /// The minimum time for this many calls of an action, such as `GetInstances`, by the documented rates and with full buckets.
+    /// For `unlimited` this is the time at the full rates, which the service enforces.
+    pub fn minimum_time(self, action: &str, calls: u64) -> Duration {
         let share = self.0.unwrap_or(1.0);
         // More than this takes years.
         let calls = f64::from(u32::try_from(calls).unwrap_or(u32::MAX));
@@ -63,16 +62,16 @@ impl Rate {
     }
 
     /// A full bucket of an action; `None` if there is no limit.
-    pub(super) fn bucket(self, action: &str, now: Duration) -> Option<Bucket> {
+    pub(super) fn bucket(self, action: &str, now: Duration) -> Option<TokenBucket> {
         let share = self.0?;
         let burst = (BURST * share).floor().max(1.0);
-        Some(Bucket {
+        Some(TokenBucket {
             burst,
             refill: refill(action) * share,
             tokens: burst,
-            part: 1.0,
-            at: now,
-            cut_at: None,
+            refill_share: 1.0,
+            updated_at: now,
+            halved_at: None,
         })
     }
 }
@@ -105,7 +104,7 @@ impl FromStr for Rate {
         if text == "unlimited" {
             return Ok(Self::UNLIMITED);
         }
-        text.parse().ok().and_then(Self::share).ok_or(RateError)
+        text.parse().ok().and_then(Self::of_share).ok_or(RateError)
     }
 }
 
@@ -126,18 +125,18 @@ fn refill(action: &str) -> f64 {
 
 /// A token bucket.
 #[derive(Clone, Debug)]
-pub(super) struct Bucket {
+pub(super) struct TokenBucket {
     burst: f64,
     /// Tokens per second at the full rate.
     refill: f64,
     tokens: f64,
-    /// The part of the refill that is in force at `at`.
-    part: f64,
-    at: Duration,
-    cut_at: Option<Duration>,
+    /// The part of the full rate at `updated_at`.
+    refill_share: f64,
+    updated_at: Duration,
+    halved_at: Option<Duration>,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// Takes a token, or says how long to wait before asking again.
     pub(super) fn take(&mut self, now: Duration) -> Result<(), Duration> {
         self.advance(now);
@@ -145,55 +144,55 @@ impl Bucket {
             self.tokens -= 1.0;
             return Ok(());
         }
-        // The refill may grow meanwhile, so this is never too short, and too long by little.
-        let wait = (1.0 - self.tokens) / (self.refill * self.part);
+        // The refill may grow meanwhile, so this is never too short, and only a little too long.
+        let wait = (1.0 - self.tokens) / (self.refill * self.refill_share);
         Err(Duration::try_from_secs_f64(wait).unwrap_or(RECOVERY))
     }
 
-    /// The least time in which this many calls get through from now on.
-    pub(super) fn least(&self, calls: usize, now: Duration) -> Duration {
+    /// The minimum time in which this many calls are permitted from now on.
+    pub(super) fn minimum_time(&self, calls: usize, now: Duration) -> Duration {
         let mut bucket = self.clone();
         bucket.advance(now);
         // More than this takes years.
         let calls = f64::from(u32::try_from(calls).unwrap_or(u32::MAX));
         let missing = (calls - bucket.tokens).max(0.0);
-        // While the refill grows it gives its mean, and all of it after that.
-        let growing = (1.0 - bucket.part) * RECOVERY.as_secs_f64();
-        let meanwhile = growing * f64::midpoint(bucket.part, 1.0) * bucket.refill;
-        let wait = if missing <= meanwhile {
-            missing / (bucket.refill * f64::midpoint(bucket.part, 1.0))
+        // While the refill grows, its mean counts; after that, the full refill.
+        let growing = (1.0 - bucket.refill_share) * RECOVERY.as_secs_f64();
+        let while_growing = growing * f64::midpoint(bucket.refill_share, 1.0) * bucket.refill;
+        let wait = if missing <= while_growing {
+            missing / (bucket.refill * f64::midpoint(bucket.refill_share, 1.0))
         } else {
-            growing + (missing - meanwhile) / bucket.refill
+            growing + (missing - while_growing) / bucket.refill
         };
         Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX)
     }
 
     /// Reacts to throttling by the service.
-    pub(super) fn throttled(&mut self, now: Duration) {
+    pub(super) fn record_throttling(&mut self, now: Duration) {
         self.advance(now);
         self.tokens = self.tokens.min(0.0);
         if self
-            .cut_at
-            .is_some_and(|cut_at| now.saturating_sub(cut_at) < ONE_CUT)
+            .halved_at
+            .is_some_and(|halved_at| now.saturating_sub(halved_at) < MIN_HALVING_INTERVAL)
         {
             return;
         }
-        self.cut_at = Some(now);
-        self.part = (self.part / 2.0).max(LEAST);
+        self.halved_at = Some(now);
+        self.refill_share = (self.refill_share / 2.0).max(MIN_REFILL_SHARE);
     }
 
     /// Adds the tokens up to `now`. Adds none if the clock does not advance.
     fn advance(&mut self, now: Duration) {
         let (passed, full) = (
-            now.saturating_sub(self.at).as_secs_f64(),
+            now.saturating_sub(self.updated_at).as_secs_f64(),
             RECOVERY.as_secs_f64(),
         );
-        self.at = self.at.max(now);
-        // First the refill grows evenly, then it is all there.
-        let growing = passed.min((1.0 - self.part) * full);
-        let grown = self.part + growing / full;
-        let filled = growing * f64::midpoint(self.part, grown) + (passed - growing);
-        self.part = grown.min(1.0);
+        self.updated_at = self.updated_at.max(now);
+        // First the refill grows linearly, then it is constant.
+        let growing = passed.min((1.0 - self.refill_share) * full);
+        let grown = self.refill_share + growing / full;
+        let filled = growing * f64::midpoint(self.refill_share, grown) + (passed - growing);
+        self.refill_share = grown.min(1.0);
         self.tokens = (self.tokens + self.refill * filled).min(self.burst);
     }
 }
@@ -210,14 +209,14 @@ mod tests {
         ("GetInstancePortStates", 10.0),
     ];
 
-    /// What the service does, by its documents.
-    struct Service {
+    /// The bucket of the service, as documented.
+    struct ServiceBucket {
         tokens: f64,
         refill: f64,
         at: Duration,
     }
 
-    impl Service {
+    impl ServiceBucket {
         fn accepts(&mut self, now: Duration) -> bool {
             let passed = now.saturating_sub(self.at).as_secs_f64();
             self.at = now;
@@ -226,13 +225,13 @@ mod tests {
         }
     }
 
-    fn bucket(action: &str, share: f64) -> Bucket {
-        let rate = Rate::share(share).expect("a share");
+    fn bucket(action: &str, share: f64) -> TokenBucket {
+        let rate = Rate::of_share(share).expect("a share");
         rate.bucket(action, Duration::ZERO).expect("paced")
     }
 
-    /// Takes tokens one after the other, each as soon as it is there; how long that took.
-    fn taken(bucket: &mut Bucket, tokens: usize, from: Duration) -> Duration {
+    /// Takes tokens one after the other, each as soon as possible; returns how long that took.
+    fn time_to_take(bucket: &mut TokenBucket, tokens: usize, from: Duration) -> Duration {
         let mut now = from;
         for _ in 0..tokens {
             while let Err(wait) = bucket.take(now) {
@@ -263,7 +262,7 @@ mod tests {
     #[test]
     fn pacing_takes_hardly_longer_than_the_minimum() {
         for (action, refill) in ACTIONS {
-            let end = taken(&mut bucket(action, 1.0), 500, Duration::ZERO);
+            let end = time_to_take(&mut bucket(action, 1.0), 500, Duration::ZERO);
             let limit = (500.0 - 20.0) / refill;
             assert!(
                 (limit..limit * 1.01).contains(&end.as_secs_f64()),
@@ -276,7 +275,7 @@ mod tests {
     fn calls_take_at_least_the_minimum_time() {
         let seconds = |rate: &str, action, calls| {
             let rate: Rate = rate.parse().expect("a rate");
-            rate.least(action, calls).as_secs_f64()
+            rate.minimum_time(action, calls).as_secs_f64()
         };
         for (rate, action, calls, least) in [
             ("1", "PutInstancePublicPorts", 1_000, 196.0),
@@ -290,17 +289,17 @@ mod tests {
         }
         for (action, _) in ACTIONS {
             for calls in [1_u32, 19, 20, 21, 400] {
-                let end = taken(&mut bucket(action, 1.0), calls as usize, Duration::ZERO);
-                let least = Rate::FULL.least(action, u64::from(calls));
+                let end = time_to_take(&mut bucket(action, 1.0), calls as usize, Duration::ZERO);
+                let least = Rate::FULL.minimum_time(action, u64::from(calls));
                 assert!(
                     least <= end && end <= least + Duration::from_millis(201),
                     "{end:?}"
                 );
             }
         }
-        assert_eq!(Rate::FULL.part(), None);
+        assert_eq!(Rate::FULL.share_text(), None);
         assert_eq!(
-            Rate::share(0.5).and_then(Rate::part).as_deref(),
+            Rate::of_share(0.5).and_then(Rate::share_text).as_deref(),
             Some("0.5")
         );
     }
@@ -309,41 +308,41 @@ mod tests {
     fn throttling_halves_the_refill_for_a_while() {
         let mut bucket = bucket("GetInstancePortStates", 1.0);
         let now = Duration::from_secs(100);
-        // Nineteen answers to one burst are one lesson.
+        // Throttled calls of one burst count once.
         for _ in 0..19 {
-            bucket.throttled(now);
+            bucket.record_throttling(now);
         }
-        let end = taken(&mut bucket, 10, now);
+        let end = time_to_take(&mut bucket, 10, now);
         assert!((1.7..2.0).contains(&end.as_secs_f64()), "{end:?}");
-        // Half a minute later it is as before.
+        // Forty seconds later the refill is as before.
         let now = now + Duration::from_secs(40);
-        let end = taken(&mut bucket, 119, now);
+        let end = time_to_take(&mut bucket, 119, now);
         assert!((9.9..10.1).contains(&end.as_secs_f64()), "{end:?}");
-        // However often it is said, something still moves.
+        // Repeated throttling does not stop the refill.
         for second in 0..100 {
-            bucket.throttled(now + Duration::from_secs(second));
+            bucket.record_throttling(now + Duration::from_secs(second));
         }
         let now = now + Duration::from_secs(99);
-        let end = taken(&mut bucket, 1, now);
+        let end = time_to_take(&mut bucket, 1, now);
         assert!((0.1..2.0).contains(&end.as_secs_f64()), "{end:?}");
     }
 
     #[test]
-    fn minimum_time_is_exact() {
+    fn minimum_time_is_close_to_the_real_time() {
         for (action, _) in ACTIONS {
             for throttled in [false, true] {
                 for (before, calls) in [(0, 10), (0, 300), (19, 50), (60, 200)] {
                     let mut bucket = bucket(action, 1.0);
-                    let mut now = taken(&mut bucket, before, Duration::ZERO);
+                    let mut now = time_to_take(&mut bucket, before, Duration::ZERO);
                     if throttled {
-                        bucket.throttled(now);
+                        bucket.record_throttling(now);
                     }
-                    let said = bucket.least(calls, now).as_secs_f64();
-                    let took = taken(&mut bucket, calls, now).as_secs_f64();
+                    let minimum = bucket.minimum_time(calls, now).as_secs_f64();
+                    let took = time_to_take(&mut bucket, calls, now).as_secs_f64();
                     now += Duration::from_secs(1);
                     assert!(
-                        said <= took + 1.0 && took <= said * 1.6 + 0.5,
-                        "{action} {throttled} {before} {calls}: {said} {took} {now:?}"
+                        minimum <= took + 1.0 && took <= minimum * 1.6 + 0.5,
+                        "{action} {throttled} {before} {calls}: {minimum} {took} {now:?}"
                     );
                 }
             }
@@ -351,20 +350,19 @@ mod tests {
     }
 
     proptest! {
-        /// However calls come, and whatever the service says, none is let through that a bucket of the service which
-        /// knows only us would refuse.
+        /// A permitted call is never refused by a bucket of the service that no other client uses.
         #[test]
         fn calls_stay_within_the_documented_bucket(
             (action, refill) in prop::sample::select(ACTIONS.to_vec()),
             share in prop::sample::select(vec![1.0, 0.9, 0.5, 0.125, 0.01]),
             steps in prop::collection::vec((0..3_000_u64, 0..40_usize, prop::bool::weighted(0.1)), 1..60),
         ) {
-            let mut service = Service { tokens: 20.0, refill: refill * share, at: Duration::ZERO };
+            let mut service = ServiceBucket { tokens: 20.0, refill: refill * share, at: Duration::ZERO };
             let (mut bucket, mut now) = (bucket(action, share), Duration::ZERO);
             for (millis, calls, throttled) in steps {
                 now += Duration::from_millis(millis);
                 if throttled {
-                    bucket.throttled(now);
+                    bucket.record_throttling(now);
                 }
                 for _ in 0..calls {
                     if bucket.take(now).is_ok() {
@@ -374,7 +372,6 @@ mod tests {
             }
         }
 
-        /// Whoever waits as long as told gets a token, soon.
         #[test]
         fn bucket_refills_while_waiting(
             cuts in prop::collection::vec(0..5_000_u64, 0..8), share in 0.01..=1.0_f64,
@@ -382,25 +379,24 @@ mod tests {
             let (mut bucket, mut now) = (bucket("GetInstance", share), Duration::ZERO);
             for millis in cuts {
                 now += Duration::from_millis(millis);
-                bucket.throttled(now);
+                bucket.record_throttling(now);
             }
             for _ in 0..30 {
                 let mut asked = 0;
                 while let Err(wait) = bucket.take(now) {
                     asked += 1;
-                    prop_assert!(asked <= 2 && wait.as_secs_f64() <= 2.0 / (5.0 * share * LEAST), "{wait:?}");
+                    prop_assert!(asked <= 2 && wait.as_secs_f64() <= 2.0 / (5.0 * share * MIN_REFILL_SHARE), "{wait:?}");
                     now += wait;
                 }
             }
         }
 
-        /// A clock that jumps breaks nothing.
         #[test]
         fn bucket_accepts_any_clock(times in prop::collection::vec(any::<u32>(), 1..50)) {
             let mut bucket = bucket("GetInstance", 1.0);
             for time in times {
                 let _ = bucket.take(Duration::from_millis(u64::from(time)));
-                prop_assert!((-1.0..=BURST).contains(&bucket.tokens) && (LEAST..=1.0).contains(&bucket.part));
+                prop_assert!((-1.0..=BURST).contains(&bucket.tokens) && (MIN_REFILL_SHARE..=1.0).contains(&bucket.refill_share));
             }
         }
     }

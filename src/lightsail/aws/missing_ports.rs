@@ -1,8 +1,8 @@
-//! Whether every rule in a reply has its ports.
+//! Detection of rules without ports in responses.
 //!
-//! The SDK reads a port that is not there as 0, so a broken reply would look like another firewall. Owns the look at the raw
-//! reply that tells them apart, which only a reply with a 0 needs. Does not read anything else in it: a `null` in a list,
-//! or a member of a wrong type, is refused by the SDK itself.
+//! The SDK reads a missing port as 0, so an incomplete response would look like another firewall. Owns the check of the raw response,
+//! which is needed only if a port is 0. Does not check anything else: the SDK itself refuses a `null` in a list, or a member of a wrong
+//! type.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,14 +16,14 @@ use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationI
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// Fails a successful reply to `GetInstancePortStates` in which a port is missing. It looks at the replies of a whole client:
-/// the SDK would set up anew for each call that has an interceptor of its own.
+/// Fails a successful response to `GetInstancePortStates` in which a port is missing. It is an interceptor of the client, because the SDK
+/// would set up each call with an interceptor of its own again.
 #[derive(Debug)]
-pub(super) struct EveryPort;
+pub(super) struct RequirePorts;
 
-impl Intercept for EveryPort {
+impl Intercept for RequirePorts {
     fn name(&self) -> &'static str {
-        "EveryPort"
+        "RequirePorts"
     }
 
     fn read_after_deserialization(
@@ -32,44 +32,44 @@ impl Intercept for EveryPort {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        // What failed already is told better by its own error.
+        // A call that failed keeps its own error.
         let output = context.output_or_error().ok();
-        let Some(reply) = output.and_then(|output| output.downcast_ref()) else {
+        let Some(response) = output.and_then(|output| output.downcast_ref()) else {
             return Ok(());
         };
-        let reply: &GetInstancePortStatesOutput = reply;
-        let mut states = reply.port_states().iter();
-        if states.all(|state| are_there(state.from_port, state.to_port)) {
+        let response: &GetInstancePortStatesOutput = response;
+        let mut states = response.port_states().iter();
+        if states.all(|state| are_nonzero(state.from_port, state.to_port)) {
             return Ok(());
         }
         let body = context.response().body().bytes().unwrap_or_default();
-        match lacks(body) {
-            Some(what) => Err(what.into()),
+        match find_defect(body) {
+            Some(defect) => Err(defect.into()),
             None => Ok(()),
         }
     }
 }
 
-/// Whether both of these ports must have been in the reply.
-fn are_there(from: i32, to: i32) -> bool {
+/// Whether both ports must have been in the response.
+fn are_nonzero(from: i32, to: i32) -> bool {
     from != 0 && to != 0
 }
 
-/// What is missing. That the list itself is missing is noticed by whoever wants it.
-fn lacks(body: &[u8]) -> Option<String> {
+/// Describes what is missing. The caller detects a missing list itself.
+fn find_defect(body: &[u8]) -> Option<String> {
     if body.is_empty() {
         return None;
     }
-    let Ok(States { port_states }) = serde_json::from_slice(body) else {
+    let Ok(PortStates { port_states }) = serde_json::from_slice(body) else {
         return Some("it is not valid JSON".to_owned());
     };
     port_states.iter().flatten().find_map(|entry| {
         let member = match entry {
-            Some(Port {
+            Some(Ports {
                 from_port: Some(_),
                 to_port: Some(_),
             }) => return None,
-            Some(Port {
+            Some(Ports {
                 from_port: Some(_), ..
             }) => "toPort",
             _ => "fromPort",
@@ -78,45 +78,36 @@ fn lacks(body: &[u8]) -> Option<String> {
     })
 }
 
-/// Of a reply, whether what matters is there, and nothing else.
+/// The checked members of a response to `GetInstancePortStates`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct States {
-    port_states: Option<Vec<Option<Port>>>,
+struct PortStates {
+    port_states: Option<Vec<Option<Ports>>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Port {
+struct Ports {
     from_port: Option<IgnoredAny>,
     to_port: Option<IgnoredAny>,
 }
 
-/// Notes which instances of a page of `GetInstances` have rules without a port. They make nothing fail: such an instance
-/// can still be read by itself.
+/// Finds the instances of a page of `GetInstances` whose rules lack a port. The call does not fail, because the rules of such an instance
+/// can still be read with `GetInstancePortStates`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ListedPorts {
-    holes: Arc<Mutex<Holes>>,
-}
-
-/// Places in the list.
-#[derive(Debug, Default)]
-struct Holes {
-    /// Whether the reply was looked at; until then nothing in it is whole.
-    seen: bool,
-    places: BTreeSet<usize>,
+    /// The indices of these instances; `None` before the response was checked.
+    incomplete: Arc<Mutex<Option<BTreeSet<usize>>>>,
 }
 
 impl ListedPorts {
-    /// Whether every rule of the instance at this place has its ports.
-    pub(super) fn are_whole(&self, place: usize) -> bool {
-        let holes = self.holes.lock().unwrap_or_else(PoisonError::into_inner);
-        holes.seen && !holes.places.contains(&place)
-    }
-
-    fn note(&self, places: BTreeSet<usize>) {
-        let mut holes = self.holes.lock().unwrap_or_else(PoisonError::into_inner);
-        *holes = Holes { seen: true, places };
+    /// Whether every rule of the instance at this index has its ports.
+    pub(super) fn are_complete(&self, index: usize) -> bool {
+        let incomplete = self.incomplete.lock();
+        let incomplete = incomplete.unwrap_or_else(PoisonError::into_inner);
+        incomplete
+            .as_ref()
+            .is_some_and(|incomplete| !incomplete.contains(&index))
     }
 }
 
@@ -134,26 +125,28 @@ impl Intercept for ListedPorts {
         let Ok(output) = context.output_or_error() else {
             return Ok(());
         };
-        let is_whole = |page: &GetInstancesOutput| {
+        let is_complete = |page: &GetInstancesOutput| {
             let instances = page.instances().iter();
             let networking = instances.filter_map(|instance| instance.networking.as_ref());
             let mut ports = networking.flat_map(InstanceNetworking::ports);
-            ports.all(|port| are_there(port.from_port, port.to_port))
+            ports.all(|port| are_nonzero(port.from_port, port.to_port))
         };
-        if output.downcast_ref().is_some_and(is_whole) {
-            self.note(BTreeSet::new());
-            return Ok(());
-        }
-        let body = context.response().body().bytes().unwrap_or_default();
-        // A page that cannot be read for this can be of no use for it either.
-        if let Ok(page) = serde_json::from_slice::<Page>(body) {
-            self.note(page.holes());
-        }
+        let incomplete = if output.downcast_ref().is_some_and(is_complete) {
+            Some(BTreeSet::new())
+        } else {
+            let body = context.response().body().bytes().unwrap_or_default();
+            let page = serde_json::from_slice::<Page>(body).ok();
+            page.map(|page| page.incomplete())
+        };
+        *self
+            .incomplete
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = incomplete;
         Ok(())
     }
 }
 
-/// Of a page, whether what matters is there, and nothing else.
+/// The checked members of a page of `GetInstances`.
 #[derive(Deserialize)]
 struct Page {
     instances: Option<Vec<Option<PageInstance>>>,
@@ -166,49 +159,49 @@ struct PageInstance {
 
 #[derive(Deserialize)]
 struct PageNetworking {
-    ports: Option<Vec<Option<Port>>>,
+    ports: Option<Vec<Option<Ports>>>,
 }
 
 impl Page {
-    fn holes(&self) -> BTreeSet<usize> {
-        let is_whole = |port: &Option<Port>| {
-            let ports = port.as_ref().map(|port| (&port.from_port, &port.to_port));
-            matches!(ports, Some((Some(_), Some(_))))
+    fn incomplete(&self) -> BTreeSet<usize> {
+        let is_complete = |ports: &Option<Ports>| {
+            let ports = ports.as_ref();
+            ports.is_some_and(|ports| ports.from_port.is_some() && ports.to_port.is_some())
         };
-        let lacks = |instance: &Option<PageInstance>| {
+        let is_incomplete = |instance: &Option<PageInstance>| {
             let networking = instance.as_ref().and_then(|it| it.networking.as_ref());
             let ports = networking.and_then(|networking| networking.ports.as_ref());
-            ports.is_some_and(|ports| !ports.iter().all(is_whole))
+            ports.is_some_and(|ports| !ports.iter().all(is_complete))
         };
         let instances = self.instances.iter().flatten().enumerate();
-        let places = instances.filter(|(_, instance)| lacks(instance));
-        places.map(|(place, _)| place).collect()
+        let incomplete = instances.filter(|(_, instance)| is_incomplete(instance));
+        incomplete.map(|(index, _)| index).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Aws, Deadlines, Reply};
-    use crate::lightsail::{Kind, Reader};
+    use super::super::{Aws, Deadlines, FixedResponse};
+    use crate::lightsail::{ErrorKind, Reader};
     use crate::model::{InstanceId, Site};
 
-    fn canned(body: &str) -> Aws {
-        let reply = Reply {
+    fn aws(body: &str) -> Aws {
+        let response = FixedResponse {
             status: 200,
             headers: Vec::new(),
             body: body.into(),
         };
-        Aws::canned(reply, Deadlines::default())
+        Aws::with_fixed_response(response, Deadlines::default())
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn a_list_with_holes_is_unreadable() {
+    async fn rule_without_ports_is_an_error() {
         let id = InstanceId {
             account: None,
             region: "eu-central-1".into(),
             name: "web-1".into(),
         };
-        for (entries, what) in [
+        for (entries, message) in [
             ("null", "cannot be read"),
             (r#"{"toPort":22,"protocol":"tcp"}"#, "has no `fromPort`"),
             (
@@ -220,48 +213,49 @@ mod tests {
                 "cannot be read",
             ),
         ] {
-            let reader = canned(&format!(r#"{{"portStates":[{entries}]}}"#)).reader();
+            let reader = aws(&format!(r#"{{"portStates":[{entries}]}}"#)).reader();
             let error = reader.port_states(&id).await.expect_err(entries);
-            assert_eq!(error.kind(), Kind::BadReply, "{entries}: {error}");
-            assert!(error.message().contains(what), "{entries}: {error}");
+            assert_eq!(
+                error.kind(),
+                ErrorKind::InvalidResponse,
+                "{entries}: {error}"
+            );
+            assert!(error.message().contains(message), "{entries}: {error}");
         }
-        let reader = canned(r#"{"instances":[{"name":"web-1","arn":"a"},null]}"#).reader();
+        let reader = aws(r#"{"instances":[{"name":"web-1","arn":"a"},null]}"#).reader();
         let error = reader
             .instances(&Site::of_region("eu-central-1"))
             .await
-            .expect_err("a hole");
-        assert_eq!(error.kind(), Kind::BadReply, "{error}");
+            .expect_err("an instance is null");
+        assert_eq!(error.kind(), ErrorKind::InvalidResponse, "{error}");
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn an_old_reply_without_lists_is_whole() {
+    async fn response_without_source_lists_is_complete() {
         let id = InstanceId {
             account: None,
             region: "eu-central-1".into(),
             name: "web-1".into(),
         };
         let body = r#"{"portStates":[{"fromPort":22,"toPort":22,"protocol":"tcp","cidrs":null}]}"#;
-        let rules = canned(body).reader().port_states(&id).await;
+        let rules = aws(body).reader().port_states(&id).await;
         assert_eq!(rules.map(|rules| rules.len()), Ok(1));
-        let none = canned(r#"{"portStates":[]}"#)
-            .reader()
-            .port_states(&id)
-            .await;
-        assert_eq!(none, Ok(Vec::new()), "nothing open is an answer");
+        let none = aws(r#"{"portStates":[]}"#).reader().port_states(&id).await;
+        assert_eq!(none, Ok(Vec::new()));
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn listed_rules_with_holes_are_no_rules() {
+    async fn listed_rules_without_ports_are_left_out() {
         let port = |rest: &str| format!(r#"{{"protocol":"tcp","cidrs":["192.0.2.1/32"]{rest}}}"#);
-        let whole = r#","fromPort":0,"toPort":0"#;
+        let zero_ports = r#","fromPort":0,"toPort":0"#;
         let cases = [
             (r#"{"ports":[]}"#.to_owned(), Some(0)),
-            (format!(r#"{{"ports":[{}]}}"#, port(whole)), Some(1)),
+            (format!(r#"{{"ports":[{}]}}"#, port(zero_ports)), Some(1)),
             (
                 format!(
                     r#"{{"ports":[{}]}}"#,
                     port(&format!(
-                        r#"{whole},"accessType":"public","accessDirection":"inbound""#
+                        r#"{zero_ports},"accessType":"public","accessDirection":"inbound""#
                     ))
                 ),
                 Some(1),
@@ -269,14 +263,14 @@ mod tests {
             (
                 format!(
                     r#"{{"ports":[{}]}}"#,
-                    port(&format!(r#"{whole},"accessType":"Private""#))
+                    port(&format!(r#"{zero_ports},"accessType":"Private""#))
                 ),
                 None,
             ),
             (
                 format!(
                     r#"{{"ports":[{}]}}"#,
-                    port(&format!(r#"{whole},"accessDirection":"outbound""#))
+                    port(&format!(r#"{zero_ports},"accessDirection":"outbound""#))
                 ),
                 None,
             ),
@@ -301,8 +295,10 @@ mod tests {
                 format!(r#"{{"name":"web-1","arn":"a","networking":{networking}}}"#)
             })
             .collect();
-        let reader = canned(&format!(r#"{{"instances":[{}]}}"#, instances.join(","))).reader();
-        let listed = reader.listed(&Site::of_region("eu-central-1")).await;
+        let reader = aws(&format!(r#"{{"instances":[{}]}}"#, instances.join(","))).reader();
+        let listed = reader
+            .instances_with_rules(&Site::of_region("eu-central-1"))
+            .await;
         let listed = listed.expect("a page");
         for ((networking, rules), listed) in cases.iter().zip(listed) {
             let found = listed.rules.map(|rules| rules.firewall().iter().count());

@@ -1,0 +1,163 @@
+//! Attempts: how a call is made, how often, and within which deadlines.
+//!
+//! Owns the retries of reads, the wait for the request rates, the counts, and one log event for each attempt. Does not retry writes, or
+//! log bodies.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use aws_sdk_lightsail::config::http::HttpResponse;
+use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::super::{Error, ErrorKind};
+use super::{Shared, sdk_error};
+use crate::model::InstanceId;
+
+/// How often a read is attempted if the service or the network fails. Throttled reads are repeated until the deadline.
+const ATTEMPTS: u32 = 5;
+
+/// The longest pause between two attempts, so that a refilled bucket is noticed.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+
+/// A call, as errors and the log name it.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    pub(super) action: &'static str,
+    pub(super) region: &'a str,
+    /// A region, or `region/name`.
+    pub(super) target: String,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(action: &'static str, region: &'a str, target: impl Into<String>) -> Self {
+        Self {
+            action,
+            region,
+            target: target.into(),
+        }
+    }
+
+    /// A call about an instance.
+    pub(super) fn on(action: &'static str, id: &'a InstanceId) -> Self {
+        Self::new(action, &id.region, id.to_string())
+    }
+
+    pub(super) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
+        Error::new(kind, self.action, self.target.as_str(), message)
+    }
+
+    /// The response lacks a member.
+    pub(super) fn missing(&self, member: &str) -> Error {
+        let message = format!("the answer has no `{member}`");
+        self.error(ErrorKind::InvalidResponse, message)
+    }
+
+    /// The request rates did not permit the call in time.
+    pub(super) fn not_permitted(&self, waited: Duration) -> Error {
+        let seconds = waited.as_secs();
+        let message = format!("not asked: its turn did not come within {seconds} s");
+        self.error(ErrorKind::Throttled, message)
+            .with_hint("lower `--concurrency`, or use a larger share of the rates with `--rate`")
+    }
+}
+
+impl Shared {
+    /// Repeats a call until there is a response, a definite error, or no time left.
+    pub(super) async fn read<T, E>(
+        &self,
+        call: &Call<'_>,
+        send: impl AsyncFn() -> Result<T, SdkError<E, HttpResponse>>,
+    ) -> Result<T, Error>
+    where
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+    {
+        let mut deadline = Instant::now() + self.deadlines.read;
+        let mut max_wait = self.deadlines.queue;
+        let mut attempt = 1;
+        loop {
+            let waited = self.acquire(call, max_wait).await?;
+            // The wait for the rates does not count as time that the service takes.
+            max_wait = max_wait.saturating_sub(waited);
+            deadline += waited;
+            let attempt_deadline = deadline.min(Instant::now() + self.deadlines.attempt);
+            // Boxed, because the futures of the SDK are large.
+            let response = self.attempt(call, attempt_deadline, Box::pin(send()));
+            let error = match response.await {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            let pause = self.pause(attempt);
+            let exhausted = attempt >= ATTEMPTS && error.kind() != ErrorKind::Throttled;
+            if !error.is_retryable() || exhausted || Instant::now() + pause >= deadline {
+                return Err(error);
+            }
+            sleep(pause).await;
+            attempt += 1;
+        }
+    }
+
+    /// Makes a call once.
+    pub(super) async fn write<T, E>(
+        &self,
+        call: &Call<'_>,
+        send: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, Error>
+    where
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+    {
+        self.acquire(call, self.deadlines.queue).await?;
+        let deadline = Instant::now() + self.deadlines.write;
+        self.attempt(call, deadline, Box::pin(send)).await
+    }
+
+    /// Waits until the request rates permit the call, and returns how long that took.
+    async fn acquire(&self, call: &Call<'_>, max_wait: Duration) -> Result<Duration, Error> {
+        let waited = self.limiter.acquire(call.action, call.region, max_wait);
+        waited.await.ok_or_else(|| call.not_permitted(max_wait))
+    }
+
+    /// Sends a request. Logs and counts the result, and slows down if the service throttles.
+    async fn attempt<T, E>(
+        &self,
+        call: &Call<'_>,
+        deadline: Instant,
+        send: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, Error>
+    where
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+    {
+        let Call {
+            action,
+            region,
+            target,
+        } = call;
+        let started = Instant::now();
+        let result = match timeout_at(deadline, send).await {
+            Ok(result) => result.map_err(|error| sdk_error::convert(action, target, &error)),
+            Err(_) => Err(call.error(ErrorKind::Timeout, "no answer in time")),
+        };
+        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match &result {
+            Ok(_) => tracing::debug!(action, target, millis, "answered"),
+            Err(error) => {
+                let (code, request_id) = (error.code().unwrap_or("none"), error.request_id());
+                tracing::debug!(action, target, millis, code, request_id, "failed");
+            }
+        }
+        let kind = result.as_ref().err().map(Error::kind);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.count(action, kind);
+        if kind == Some(ErrorKind::Throttled) {
+            self.limiter.record_throttling(action, region);
+        }
+        result
+    }
+
+    /// The pause after an attempt. Half of it is random, so that calls that were throttled together are not repeated together.
+    fn pause(&self, attempt: u32) -> Duration {
+        let factor = 1 << attempt.min(8);
+        let longest = self.deadlines.backoff.saturating_mul(factor).min(MAX_PAUSE) / 2;
+        longest.mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+}
