@@ -14,7 +14,7 @@ mod trouble;
 use std::time::{Duration, Instant};
 
 use super::{Clock, Progress as Hears, Settings, Stop, SystemClock, Tools, Validity, run};
-use crate::emulator::{Progress, Reads};
+use crate::emulator::{OperationProgress, ReadConsistency};
 use crate::model::{AddressType, Firewall, InstanceId, InstanceState, LiveFirewall, PortState};
 use crate::plan::{Call, InstancePlan, InstanceResult, Outcome, Report};
 use service::{Behaviour, Moment, Service, from, plan, rules, tcp};
@@ -220,13 +220,13 @@ async fn replaced_instance_is_stale() {
 async fn operations_are_waited_for() {
     let slow = Behaviour {
         invisible: 2,
-        operations: Progress::AfterReads(2),
+        operations: OperationProgress::AfterReads(2),
         ..Behaviour::default()
     };
     assert_eq!(opened(slow, patient()).await.0.outcome, APPLIED);
 
     let failing = Behaviour {
-        operations: Progress::Fails(0),
+        operations: OperationProgress::Fails(0),
         ..Behaviour::default()
     };
     let (result, writes) = opened(failing, patient()).await;
@@ -243,7 +243,7 @@ async fn operations_are_waited_for() {
     assert_eq!(writes, [open()]);
 
     let endless = Behaviour {
-        operations: Progress::Explicit,
+        operations: OperationProgress::Explicit,
         ..Behaviour::default()
     };
     let (result, writes) = opened(endless, hasty()).await;
@@ -260,7 +260,7 @@ async fn after_a_differing_read_two_reads_must_agree() {
     let plan = opening(
         &service,
         Behaviour {
-            reads: Reads::Lag,
+            reads: ReadConsistency::Lag,
             ..Behaviour::default()
         },
     );
@@ -389,7 +389,7 @@ async fn stop_finishes_started_instances_and_starts_no_other() {
     let first = opening(
         &service,
         Behaviour {
-            operations: Progress::AfterReads(1),
+            operations: OperationProgress::AfterReads(1),
             ..Behaviour::default()
         },
     );

@@ -3,7 +3,7 @@
 //! Owns the lock and the replacement of the file. There is no lock file: the file itself is locked, and each new version is locked
 //! before it replaces the old one. Does not overwrite changes of other programs, or write if the file is opened for reading.
 
-mod operations;
+mod operation_log;
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io;
@@ -15,8 +15,8 @@ use crate::input;
 use crate::inventory::{self, Inventory};
 
 use super::operation::Operation;
-use operations::Log;
-pub use operations::OperationsError;
+use operation_log::OperationLog;
+pub use operation_log::OperationLogError;
 
 /// The access to the file of an emulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +28,13 @@ pub enum Access {
     ReadWrite,
 }
 
-/// Why a file cannot be the state of an emulator.
+/// A file cannot be opened as the state of an emulator.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The file cannot be found, read, locked, or opened for writing.
     #[error("cannot open `{}`", path.display())]
     Io {
-        /// Which file.
+        /// The path.
         path: PathBuf,
         /// The cause.
         source: io::Error,
@@ -48,24 +48,24 @@ pub enum OpenError {
     /// Another emulator has the file open.
     #[error("`{}` is in use by another process", path.display())]
     InUse {
-        /// Which file.
+        /// The path.
         path: PathBuf,
     },
     /// The file is not an inventory.
     #[error("cannot read `{}`", path.display())]
     Inventory {
-        /// Which file.
+        /// The path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: inventory::Error,
     },
     /// The file of operations cannot be read.
     #[error("cannot read `{}`", path.display())]
     Operations {
-        /// Which file.
+        /// The path.
         path: PathBuf,
-        /// What is wrong with it.
-        source: OperationsError,
+        /// The cause.
+        source: OperationLogError,
     },
 }
 
@@ -77,8 +77,8 @@ pub(super) struct Store {
     access: Access,
     /// The locked file. Its content is read only once.
     file: File,
-    stamp: Stamp,
-    log: Log,
+    version: FileVersion,
+    log: OperationLog,
 }
 
 /// The content of the files.
@@ -98,10 +98,10 @@ impl Store {
             path: path.to_owned(),
             source,
         };
-        let real = fs::canonicalize(path).map_err(io)?;
+        let canonical = fs::canonicalize(path).map_err(io)?;
         for _ in 0..ATTEMPTS {
             // Before opening, because opening a pipe would block.
-            if !fs::metadata(&real).map_err(io)?.is_file() {
+            if !fs::metadata(&canonical).map_err(io)?.is_file() {
                 return Err(OpenError::NotAFile {
                     path: path.to_owned(),
                 });
@@ -109,7 +109,7 @@ impl Store {
             let mut file = OpenOptions::new()
                 .read(true)
                 .write(access == Access::ReadWrite)
-                .open(&real)
+                .open(&canonical)
                 .map_err(io)?;
             match lock(&file, access) {
                 Ok(()) => {}
@@ -121,9 +121,9 @@ impl Store {
                 Err(TryLockError::Error(source)) => return Err(io(source)),
             }
             let metadata = file.metadata().map_err(io)?;
-            let stamp = Stamp::of(&metadata);
+            let version = FileVersion::of(&metadata);
             // The file may have been replaced between opening and locking. Then the lock is on the old file.
-            if Stamp::of(&fs::metadata(&real).map_err(io)?) != stamp {
+            if FileVersion::of(&fs::metadata(&canonical).map_err(io)?) != version {
                 continue;
             }
             let text = input::read_stream(&mut file)
@@ -133,12 +133,12 @@ impl Store {
                 path: path.to_owned(),
                 source,
             })?;
-            let (log, operations) = open_log(&real, access, &metadata.permissions())?;
+            let (log, operations) = open_log(&canonical, access, &metadata.permissions())?;
             let store = Self {
-                path: real,
+                path: canonical,
                 access,
                 file,
-                stamp,
+                version,
                 log,
             };
             let content = Content {
@@ -158,12 +158,12 @@ impl Store {
 
     /// Replaces the file atomically and durably. It keeps its permissions, and after an error its content.
     pub(super) fn replace(&mut self, text: &str) -> io::Result<()> {
-        let there = fs::metadata(&self.path)?;
-        if Stamp::of(&there) != self.stamp {
+        let metadata = fs::metadata(&self.path)?;
+        if FileVersion::of(&metadata) != self.version {
             return Err(io::Error::other("another program changed it meanwhile"));
         }
-        let file = atomic_file::replace(&self.path, text.as_bytes(), Some(there.permissions()))?;
-        self.stamp = Stamp::of(&file.metadata()?);
+        let file = atomic_file::replace(&self.path, text.as_bytes(), Some(metadata.permissions()))?;
+        self.version = FileVersion::of(&file.metadata()?);
         self.file = file;
         Ok(())
     }
@@ -180,15 +180,15 @@ fn open_log(
     state: &Path,
     access: Access,
     permissions: &Permissions,
-) -> Result<(Log, Vec<Operation>), OpenError> {
-    let mut log = Log::beside(state);
+) -> Result<(OperationLog, Vec<Operation>), OpenError> {
+    let mut log = OperationLog::for_state(state);
     let io = |path: &Path, source| OpenError::Io {
         path: path.to_owned(),
         source,
     };
     let text = log.text().map_err(|source| io(log.path(), source))?;
     let mut operations =
-        operations::parse(text.as_deref().unwrap_or_default()).map_err(|source| {
+        operation_log::parse(text.as_deref().unwrap_or_default()).map_err(|source| {
             OpenError::Operations {
                 path: log.path().to_owned(),
                 source,
@@ -199,8 +199,8 @@ fn open_log(
             atomic_file::remove_leftovers(path);
         }
         if let Some(text) = text {
-            let tidied = log.tidy(&text, &mut operations, permissions);
-            tidied.map_err(|source| io(log.path(), source))?;
+            let result = log.compact(&text, &mut operations, permissions);
+            result.map_err(|source| io(log.path(), source))?;
         }
     }
     Ok((log, operations))
@@ -215,16 +215,17 @@ fn lock(file: &File, access: Access) -> Result<(), TryLockError> {
 
 /// The version of a file: its identity, and the time of the last write, because other programs (an editor) may ignore the lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp {
-    file: (u64, u64),
+struct FileVersion {
+    /// The device and the inode.
+    identity: (u64, u64),
     length: u64,
     modified: Option<SystemTime>,
 }
 
-impl Stamp {
+impl FileVersion {
     fn of(metadata: &Metadata) -> Self {
         Self {
-            file: identity(metadata),
+            identity: identity(metadata),
             length: metadata.len(),
             modified: metadata.modified().ok(),
         }

@@ -1,6 +1,6 @@
-//! The way in for fuzzing: bytes that claim to be a request.
+//! The entry point for fuzzing: arbitrary bytes as a request.
 //!
-//! Owns how the bytes are cut into a message. Does not panic, which is all that it promises.
+//! Owns the parsing of the bytes into a message. Does not panic.
 
 use hyper::HeaderMap;
 use hyper::header::HeaderValue;
@@ -9,22 +9,21 @@ use time::OffsetDateTime;
 
 use crate::inventory::Inventory;
 
-use super::changes::Changed;
-use super::front::Front;
+use super::context::StateChange;
+use super::endpoint::Endpoint;
+use super::request::Action;
 use super::service::Service;
 use super::signature::Message;
-use super::wire::Action;
 use super::{Faults, Options, Quirks};
 
-const FLEET: &str = r#"{"format": "portward.inventory", "version": 1, "regions": {"r": [
+const INVENTORY: &str = r#"{"format": "portward.inventory", "version": 1, "regions": {"r": [
     {"name": "web-1", "arn": "arn:aws:lightsail:r:123456789012:Instance/1", "state": "running",
      "ipAddressType": "dualstack", "portStates": [{"fromPort": 22, "toPort": 22, "protocol": "tcp"}]}]}}"#;
 
-/// Reads the bytes as a request and does what it says: the lines before the first empty one are headers (and the path, in
-/// one called `:path`), the rest is the body. Then the body once more for each action, as if it had been signed, and as a
-/// quirk.
+/// Handles the bytes as a request: the lines before the first empty one are headers (`:path` is the path), or quirks, and the rest is the
+/// body. Then handles the body for each action without a signature.
 pub fn fuzz_request(bytes: &[u8]) {
-    let end = bytes.windows(2).position(|two| two == b"\n\n");
+    let end = bytes.windows(2).position(|pair| pair == b"\n\n");
     let (head, body) = end.map_or((&[][..], bytes), |end| (&bytes[..end], &bytes[end + 2..]));
     let mut headers = HeaderMap::new();
     let mut path = "/".to_owned();
@@ -42,17 +41,17 @@ pub fn fuzz_request(bytes: &[u8]) {
             headers.append(name, value);
         }
     }
-    let Ok(inventory) = Inventory::parse(FLEET) else {
+    let Ok(inventory) = Inventory::parse(INVENTORY) else {
         return;
     };
     let mut quirks = Quirks::default();
     for text in String::from_utf8_lossy(head).lines() {
-        // What is no quirk is a header, or nothing.
+        // Other lines are headers.
         let _ = quirks.set(text);
     }
     let service = Service::new(inventory, quirks, Faults::default());
-    let mut front = Front::new(service, Options::default());
-    let mut keep = |_: Changed<'_>| Ok(());
+    let mut endpoint = Endpoint::new(service, Options::default());
+    let mut persist = |_: StateChange<'_>| Ok(());
     let now = OffsetDateTime::UNIX_EPOCH;
     let (path, query) = path.split_once('?').unwrap_or((&path, ""));
     let message = Message {
@@ -62,9 +61,9 @@ pub fn fuzz_request(bytes: &[u8]) {
         headers: &headers,
         body,
     };
-    front.answer(message, now, &mut keep);
+    endpoint.handle(message, now, &mut persist);
     for action in Action::VARIANTS {
-        front.call("r", *action, body, now, &mut keep);
+        endpoint.call("r", *action, body, now, &mut persist);
     }
 }
 

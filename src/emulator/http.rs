@@ -1,6 +1,6 @@
 //! The HTTP server: connections, bodies, deadlines.
 //!
-//! Owns the limits that protect clients from each other: a size and a deadline for every request. Does not know the content; `front`
+//! Owns the limits that protect clients from each other: a size and a deadline for every request. Does not know the content; `endpoint`
 //! handles complete messages.
 
 use std::io;
@@ -13,14 +13,14 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Emulator;
-use super::fault::Fault;
-use super::front::{Outcome, Reply};
+use super::error_response::ErrorResponse;
+use super::service::{Delivery, Response};
 
 /// The largest body: sixty sources of each family need a hundredth of it.
 const BODY_LIMIT: usize = 1 << 20;
@@ -65,12 +65,12 @@ pub(super) async fn serve(
             accepted = accept => match accepted {
                 Ok((stream, _)) => {
                     failures = 0;
-                    if emulator.refuses() {
+                    if emulator.refuses_connection() {
                         // Resets the connection.
                         let _ = stream.set_zero_linger();
                         continue;
                     }
-                    // Only a matter of speed.
+                    // An error only affects the speed.
                     let _ = stream.set_nodelay(true);
                     let emulator = emulator.clone();
                     let service = service_fn(move |request| handle(emulator.clone(), request));
@@ -101,30 +101,36 @@ pub(super) async fn serve(
 async fn handle(
     emulator: Emulator,
     request: Request<Incoming>,
-) -> io::Result<Response<Full<Bytes>>> {
+) -> io::Result<hyper::Response<Full<Bytes>>> {
     let (parts, body) = request.into_parts();
     let body = match read(body).await {
         Ok(body) => body,
-        Err(fault) => return Ok(respond(emulator.unreadable(&fault), true)),
+        Err(error) => {
+            let (response, request_id) = emulator.error(&error);
+            return Ok(respond(response, &request_id, true));
+        }
     };
-    match emulator.answer(&parts, &body) {
-        Outcome::Reply(reply, delay) => {
+    let (delivery, request_id) = emulator.handle(&parts, &body);
+    match delivery {
+        Delivery::Response(response, delay) => {
             if !delay.is_zero() {
                 sleep(delay).await;
             }
-            Ok(respond(reply, false))
+            Ok(respond(response, &request_id, false))
         }
         // An error here drops the connection.
-        Outcome::Gone => Err(io::ErrorKind::ConnectionReset.into()),
+        Delivery::ConnectionRefused | Delivery::ConnectionLost { .. } => {
+            Err(io::ErrorKind::ConnectionReset.into())
+        }
         // Until the client or the server closes the connection.
-        Outcome::Silence => std::future::pending().await,
+        Delivery::NoResponse { .. } => std::future::pending().await,
     }
 }
 
-async fn read(body: Incoming) -> Result<Bytes, Fault> {
+async fn read(body: Incoming) -> Result<Bytes, ErrorResponse> {
     let too_large = || {
         let message = "The request is larger than 1 MiB.";
-        Fault::front("RequestEntityTooLargeException", 413, message)
+        ErrorResponse::common("RequestEntityTooLargeException", 413, message)
     };
     // Refused by `Content-Length` if possible, or else while reading.
     if body.size_hint().lower() > BODY_LIMIT as u64 {
@@ -133,10 +139,10 @@ async fn read(body: Incoming) -> Result<Bytes, Fault> {
     match timeout(BODY_DEADLINE, Limited::new(body, BODY_LIMIT).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Fault::serialization(
+        Ok(Err(_)) => Err(ErrorResponse::serialization(
             "the body of the request cannot be read",
         )),
-        Err(_) => Err(Fault::front(
+        Err(_) => Err(ErrorResponse::common(
             "RequestTimeoutException",
             408,
             "The body of the request did not arrive in time.",
@@ -144,26 +150,26 @@ async fn read(body: Incoming) -> Result<Bytes, Fault> {
     }
 }
 
-fn respond(reply: Reply, last: bool) -> Response<Full<Bytes>> {
-    let Reply {
+/// The response in the type of hyper. `close` is whether the connection is closed after it.
+fn respond(response: Response, request_id: &str, close: bool) -> hyper::Response<Full<Bytes>> {
+    let Response {
         status,
         content_type,
-        request_id,
         error_type,
         body,
-    } = reply;
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+    } = response;
+    let mut response = hyper::Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if let Ok(id) = HeaderValue::from_str(&request_id) {
+    if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert("x-amzn-requestid", id);
     }
     if let Some(Ok(name)) = error_type.map(|name| HeaderValue::from_str(&name)) {
         headers.insert("x-amzn-errortype", name);
     }
-    if last {
+    if close {
         // The rest of the body is not read.
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }

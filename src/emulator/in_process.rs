@@ -1,7 +1,7 @@
 //! The emulator without HTTP, with a clock that the caller controls.
 //!
-//! Owns the clock, and the parser of responses that acts like a client. The service is the same that is served. Does not wait: a
-//! delayed response advances the clock, and a missing response is reported at once.
+//! Owns the clock, and the parser of responses. The service is the same as over HTTP. Does not wait: a delayed response advances the
+//! clock, and a missing response is an error at once.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use time::OffsetDateTime;
 use crate::inventory::Inventory;
 use crate::model::InstanceId;
 
-use super::service::{Answer, ReplyOutcome};
-use super::wire::Action;
+use super::request::Action;
+use super::service::{Delivery, Response};
 use super::{Emulator, Options, ScriptedEvent};
 
 /// An emulator that is called directly, with all quirks and faults. Every call is a new connection. Signatures are not checked.
@@ -25,10 +25,10 @@ pub struct InProcess {
 
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
+pub enum CallError {
     /// An error response.
     #[error("HTTP {status}, {}: {message}", codes.join(" or "))]
-    Error {
+    Response {
         /// The HTTP status.
         status: u16,
         /// The codes in the response without namespace, in the order in which AWS SDKs read them: header, `code`, `__type`.
@@ -38,7 +38,7 @@ pub enum Failure {
     },
     /// The response is not a JSON object, or an error without a code.
     #[error("HTTP {status} with a body that cannot be read")]
-    Garbled {
+    InvalidResponse {
         /// The HTTP status.
         status: u16,
         /// The body.
@@ -46,16 +46,16 @@ pub enum Failure {
     },
     /// The connection was refused.
     #[error("the connection was refused")]
-    Refused,
+    ConnectionRefused,
     /// The connection was lost.
     #[error("the connection was lost")]
-    Lost {
+    ConnectionLost {
         /// Whether a write was accepted, which a client cannot know.
         applied: bool,
     },
     /// There is no response. The clock does not advance, because the client decides how long it waits.
     #[error("no reply came")]
-    Never {
+    NoResponse {
         /// Whether a write was accepted, which a client cannot know.
         applied: bool,
     },
@@ -86,50 +86,52 @@ impl InProcess {
         self.now.set(self.now.get().saturating_add(by));
     }
 
-    /// Applies a scripted event to an instance now. A failure applies to the next request.
-    pub fn script(&self, id: &InstanceId, what: &ScriptedEvent) {
-        self.emulator.script(id, what, self.now());
+    /// Applies a scripted event to an instance now. The fault of a request applies to the next one.
+    pub fn script(&self, id: &InstanceId, event: &ScriptedEvent) {
+        self.emulator.script(id, event, self.now());
     }
 
     /// Calls an action of the API.
     ///
     /// # Errors
     /// The response is not a JSON object with status 200.
-    pub fn call(&self, action: &str, region: &str, body: &Value) -> Result<Value, Failure> {
+    pub fn call(&self, action: &str, region: &str, body: &Value) -> Result<Value, CallError> {
         let action = Action::from_name(action);
         let body = body.to_string();
-        let (outcome, delay) = self
+        let call = self
             .emulator
             .call(region, action, body.as_bytes(), self.now());
-        self.advance(delay);
-        match outcome {
-            ReplyOutcome::Answered(answer) => read(answer),
-            ReplyOutcome::Refused => Err(Failure::Refused),
-            ReplyOutcome::Lost { applied } => Err(Failure::Lost { applied }),
-            ReplyOutcome::Silent { applied } => Err(Failure::Never { applied }),
+        match call {
+            Delivery::Response(response, delay) => {
+                self.advance(delay);
+                parse(response)
+            }
+            Delivery::ConnectionRefused => Err(CallError::ConnectionRefused),
+            Delivery::ConnectionLost { applied } => Err(CallError::ConnectionLost { applied }),
+            Delivery::NoResponse { applied } => Err(CallError::NoResponse { applied }),
         }
     }
 }
 
-impl Failure {
+impl CallError {
     /// The error code that an AWS SDK would use.
     pub fn code(&self) -> Option<&str> {
         match self {
-            Self::Error { codes, .. } => codes.first().map(String::as_str),
+            Self::Response { codes, .. } => codes.first().map(String::as_str),
             _ => None,
         }
     }
 }
 
-fn read(answer: Answer) -> Result<Value, Failure> {
-    let Answer {
+fn parse(response: Response) -> Result<Value, CallError> {
+    let Response {
         status,
-        html: _,
+        content_type: _,
         error_type,
         body,
-    } = answer;
+    } = response;
     let Ok(value @ Value::Object(_)) = serde_json::from_str(&body) else {
-        return Err(Failure::Garbled { status, body });
+        return Err(CallError::InvalidResponse { status, body });
     };
     if status == 200 {
         return Ok(value);
@@ -138,9 +140,9 @@ fn read(answer: Answer) -> Result<Value, Failure> {
     let codes: Vec<String> = [error_type, member("code"), member("__type")]
         .into_iter()
         .flatten()
-        .map(|name| bare(&name).to_owned())
+        .map(|name| error_code(&name).to_owned())
         .collect();
-    Err(Failure::Error {
+    Err(CallError::Response {
         status,
         codes,
         message: member("message").unwrap_or_default(),
@@ -148,7 +150,7 @@ fn read(answer: Answer) -> Result<Value, Failure> {
 }
 
 /// The code without namespace and URL.
-fn bare(name: &str) -> &str {
+fn error_code(name: &str) -> &str {
     let name = name.split(':').next().unwrap_or_default();
     name.rsplit('#').next().unwrap_or_default()
 }

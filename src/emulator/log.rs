@@ -7,18 +7,18 @@ use hyper::HeaderMap;
 use hyper::header::HeaderValue;
 use tracing::debug;
 
-use super::front::Outcome;
+use super::service::Delivery;
 use super::state::{TagWrite, Write};
 
 /// Logs a request. `status` is the HTTP status, or 0 if no response was sent.
-pub(super) fn request(headers: &HeaderMap, outcome: &Outcome) {
+pub(super) fn request(headers: &HeaderMap, delivery: &Delivery) {
     let target = headers.get("x-amz-target").map(HeaderValue::as_bytes);
     // A request without a target is for STS, or not valid.
     let target = String::from_utf8_lossy(target.unwrap_or_default());
     let action = target.rsplit('.').next().unwrap_or_default();
-    let status = match outcome {
-        Outcome::Reply(reply, _) => reply.status,
-        Outcome::Gone | Outcome::Silence => 0,
+    let status = match delivery {
+        Delivery::Response(response, _) => response.status,
+        _ => 0,
     };
     debug!(action, status, "request");
 }
@@ -42,7 +42,7 @@ pub(super) fn write(write: &Write) {
 }
 
 /// Logs a change of tags, with the keys after it. Values may be sensitive.
-pub(super) fn tags(write: &TagWrite) {
+pub(super) fn tag_write(write: &TagWrite) {
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }

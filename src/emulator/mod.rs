@@ -1,20 +1,19 @@
 //! Emulator of the Lightsail API, for AWS SDKs and the AWS CLI.
 //!
-//! A pure state machine (`state`), a `service` around it that injects [`Faults`], and layers on top: `wire` parses AWS JSON 1.1 and
-//! validates it like the service model, `signature` verifies AWS Signature Version 4, `front` combines them, `http` serves them,
+//! A pure state machine (`state`), a `service` around it that injects [`Faults`], and layers on top: `request` parses AWS JSON 1.1 and
+//! validates it like the service model, `signature` verifies AWS Signature Version 4, `endpoint` combines them, `http` serves them,
 //! [`InProcess`] calls them directly, and `file` stores the state in an inventory. Where AWS documents nothing, the default is
 //! the observed behaviour or the most dangerous one, and [`Quirks`] has the alternatives. Does not emulate more than firewalls
 //! and tags: instances cannot be created, and every region exists.
 //!
 //! The journal is in memory only; operations are also stored in a file beside the state.
 
-mod bucket;
-mod changes;
-mod dice;
-mod fault;
+mod context;
+mod endpoint;
+mod error_response;
+mod fault_injector;
 mod faults;
 mod file;
-mod front;
 mod fuzz;
 mod http;
 mod in_process;
@@ -23,23 +22,24 @@ mod operation;
 mod operations;
 mod options;
 mod quirks;
+mod random;
+mod rate_limit;
 mod regions;
-mod reply;
+mod request;
+mod response_body;
+mod rule_spelling;
 mod rules;
 mod service;
 mod sessions;
 mod signature;
-mod spelling;
 mod state;
 mod sts;
 mod tags;
-mod wire;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
@@ -47,27 +47,28 @@ use tokio::net::TcpListener;
 use crate::inventory::Inventory;
 use crate::model::InstanceId;
 
-pub use faults::{Change, Faults, ScriptedEvent, Trigger, Trouble};
-pub use file::{Access, OpenError, OperationsError};
+pub use faults::{Faults, InstanceChange, RequestFault, ScriptedEvent, Trigger};
+pub use file::{Access, OpenError, OperationLogError};
 #[doc(hidden)]
 pub use fuzz::fuzz_request;
-pub use in_process::{Failure, InProcess};
+pub use in_process::{CallError, InProcess};
 pub use options::Options;
 pub use quirks::{
-    AbsentPort, Acceptance, AddressSpelling, Aliases, AllSpelling, DoneStatus, ErrorCode,
-    ErrorType, Ipv6Spelling, Keys, ListedPorts, Missing, NoSources, OnClose, OnOpen, OnTag, Order,
-    OtherArn, OtherFamily, Pages, PortStatesReply, Presence, Progress, Quirk, QuirkError, Quirks,
-    Reads, Rejection, SameKey, ShownLists, Steps, TagOperations, ThrottleStatus, WriteReply,
+    AbsentPort, Acceptance, AddressSpelling, AliasCount, AllSpelling, CloseEffect, ErrorCode,
+    ErrorHeader, ErrorType, ForeignArn, Ipv6Spelling, KeyRepetition, ListedPorts, MissingEffect,
+    NoSources, OpenEffect, OperationProgress, Paging, PortStatesResponse, PutSteps, Quirk,
+    QuirkError, Quirks, ReadConsistency, RefusalCode, RuleOrder, SameKey, SourceLists,
+    SuccessStatus, TagEffect, TagOperations, ThrottleStatus, UnsupportedFamily, WriteResponse,
 };
 pub use state::{Author, TagWrite, Write};
 
-use changes::{Changed, Event};
-use fault::Fault;
+use context::{Cause, StateChange};
+use endpoint::Endpoint;
+use error_response::ErrorResponse;
 use file::{Content, Store};
-use front::{Front, Outcome, Reply};
-use service::{ReplyOutcome, Service};
+use request::Action;
+use service::{Delivery, Response, Service};
 use signature::Message;
-use wire::Action;
 
 /// An emulator. Clones are handles to the same emulator.
 #[derive(Clone, Debug)]
@@ -77,7 +78,7 @@ pub struct Emulator {
 
 #[derive(Debug)]
 struct Shared {
-    front: Front,
+    endpoint: Endpoint,
     store: Option<Store>,
 }
 
@@ -88,7 +89,7 @@ impl Emulator {
             inventory,
             operations: Vec::new(),
         };
-        Self::over(content, None, options)
+        Self::with_content(content, None, options)
     }
 
     /// An emulator whose state is in a file, which is locked until the last handle is dropped. Operations are in another file
@@ -98,7 +99,7 @@ impl Emulator {
     /// The file cannot be opened, is in use, or is not an inventory, or the operations cannot be read.
     pub fn open(path: &Path, access: Access, options: Options) -> Result<Self, OpenError> {
         let (store, content) = Store::open(path, access)?;
-        Ok(Self::over(content, Some(store), options))
+        Ok(Self::with_content(content, Some(store), options))
     }
 
     /// An emulator of the instances in a file, which is read once, and then neither locked nor written.
@@ -107,19 +108,19 @@ impl Emulator {
     /// The file cannot be opened, is in use by another emulator, or is not an inventory, or the operations cannot be read.
     pub fn load(path: &Path, options: Options) -> Result<Self, OpenError> {
         let (_, content) = Store::open(path, Access::ReadOnly)?;
-        Ok(Self::over(content, None, options))
+        Ok(Self::with_content(content, None, options))
     }
 
-    fn over(content: Content, store: Option<Store>, options: Options) -> Self {
+    fn with_content(content: Content, store: Option<Store>, options: Options) -> Self {
         let Content {
             inventory,
             operations,
         } = content;
         let mut service = Service::new(inventory, options.quirks.clone(), options.faults.clone());
         service.state.restore_operations(operations);
-        let front = Front::new(service, options);
+        let endpoint = Endpoint::new(service, options);
         Self {
-            shared: Arc::new(Mutex::new(Shared { front, store })),
+            shared: Arc::new(Mutex::new(Shared { endpoint, store })),
         }
     }
 
@@ -137,41 +138,34 @@ impl Emulator {
 
     /// The current instances.
     pub fn inventory(&self) -> Inventory {
-        self.lock().front.service.state.inventory().clone()
+        self.lock().endpoint.service.state.inventory().clone()
     }
 
-    /// All accepted writes, including those of the second writer, step by step in order of time.
+    /// All accepted writes, including foreign ones, step by step in order of time.
     pub fn journal(&self) -> Vec<Arc<Write>> {
-        self.journal_since(0)
-    }
-
-    /// The journal without its first records.
-    pub fn journal_since(&self, first: usize) -> Vec<Arc<Write>> {
-        let shared = self.lock();
-        let journal = shared.front.service.state.journal();
-        journal.get(first..).unwrap_or_default().to_vec()
+        self.lock().endpoint.service.state.journal().to_vec()
     }
 
     /// All accepted changes of tags, in order of time.
     pub fn tag_journal(&self) -> Vec<TagWrite> {
-        self.lock().front.service.state.tag_journal().to_vec()
+        self.lock().endpoint.service.state.tag_journal().to_vec()
     }
 
     /// The number of requests of each action that had any, including refused ones.
     pub fn requests(&self) -> BTreeMap<String, usize> {
-        self.lock().front.requests()
+        self.lock().endpoint.requests()
     }
 
     /// Ends every pending operation; with a file, only those whose end can be stored.
     pub fn finish_operations(&self) {
         let now = OffsetDateTime::now_utc();
-        let Shared { front, store } = &mut *self.lock();
-        let mut keep = |changed: Changed<'_>| keep(store.as_mut(), changed);
-        front.service.state.finish_operations(now, &mut keep);
+        let Shared { endpoint, store } = &mut *self.lock();
+        let state = &mut endpoint.service.state;
+        state.finish_operations(now, &mut |change| persist(store.as_mut(), change));
     }
 
-    /// Handles a request that arrives now.
-    fn answer(&self, parts: &hyper::http::request::Parts, body: &[u8]) -> Outcome {
+    /// Handles a request that arrives now; returns the request ID too.
+    fn handle(&self, parts: &hyper::http::request::Parts, body: &[u8]) -> (Delivery, String) {
         let message = Message {
             method: parts.method.as_str(),
             path: parts.uri.path(),
@@ -179,19 +173,19 @@ impl Emulator {
             headers: &parts.headers,
             body,
         };
-        let Shared { front, store } = &mut *self.lock();
-        let known = front.service.state.journal().len();
-        let known_tags = front.service.state.tag_journal().len();
-        let mut keep = |changed: Changed<'_>| keep(store.as_mut(), changed);
-        let outcome = front.answer(message, OffsetDateTime::now_utc(), &mut keep);
-        log::request(&parts.headers, &outcome);
-        for write in front.service.state.journal().iter().skip(known) {
+        let now = OffsetDateTime::now_utc();
+        let Shared { endpoint, store } = &mut *self.lock();
+        let logged = endpoint.service.state.journal().len();
+        let logged_tags = endpoint.service.state.tag_journal().len();
+        let mut persist = |change: StateChange<'_>| persist(store.as_mut(), change);
+        let (delivery, request_id) = endpoint.handle(message, now, &mut persist);
+        log::request(&parts.headers, &delivery);
+        for write in endpoint.service.state.journal().iter().skip(logged) {
             log::write(write);
         }
-        for write in front.service.state.tag_journal().iter().skip(known_tags) {
-            log::tags(write);
-        }
-        outcome
+        let tag_writes = endpoint.service.state.tag_journal().iter();
+        tag_writes.skip(logged_tags).for_each(log::tag_write);
+        (delivery, request_id)
     }
 
     /// Handles a request of a known sender that arrives at this time, on a new connection.
@@ -201,39 +195,37 @@ impl Emulator {
         action: Option<Action>,
         body: &[u8],
         now: OffsetDateTime,
-    ) -> (ReplyOutcome, Duration) {
-        let Shared { front, store } = &mut *self.lock();
-        let at_once = |outcome| (outcome, Duration::ZERO);
-        if front.service.refuses() {
-            return at_once(ReplyOutcome::Refused);
+    ) -> Delivery {
+        let Shared { endpoint, store } = &mut *self.lock();
+        if endpoint.service.refuses_connection() {
+            return Delivery::ConnectionRefused;
         }
         let Some(action) = action else {
-            let fault = Fault::unknown_operation();
-            return at_once(ReplyOutcome::Answered(front.service.error(&fault)));
+            let error = ErrorResponse::unknown_operation();
+            return endpoint.service.error(&error).into();
         };
-        let mut keep = |changed: Changed<'_>| keep(store.as_mut(), changed);
-        let delivery = front.call(region, action, body, now, &mut keep);
-        (delivery.outcome, delivery.delay)
+        let mut persist = |change: StateChange<'_>| persist(store.as_mut(), change);
+        endpoint.call(region, action, body, now, &mut persist)
     }
 
     /// Applies a scripted event to an instance at this time, or to the next request.
-    fn script(&self, id: &InstanceId, what: &ScriptedEvent, now: OffsetDateTime) {
-        let Shared { front, store } = &mut *self.lock();
-        let mut keep = |changed: Changed<'_>| keep(store.as_mut(), changed);
-        // An event that cannot be stored does not happen, as in a script.
-        let _ = front.service.script(id, what, now, &mut keep);
+    fn script(&self, id: &InstanceId, event: &ScriptedEvent, now: OffsetDateTime) {
+        let Shared { endpoint, store } = &mut *self.lock();
+        let mut persist = |change: StateChange<'_>| persist(store.as_mut(), change);
+        // An event that cannot be stored does not happen.
+        let _ = endpoint.service.script(id, event, now, &mut persist);
     }
 
-    /// The response to a request that cannot be parsed.
-    fn unreadable(&self, fault: &Fault) -> Reply {
-        self.lock()
-            .front
-            .unreadable(fault, OffsetDateTime::now_utc())
+    /// The response to a request that cannot be parsed, with its request ID.
+    fn error(&self, error: &ErrorResponse) -> (Response, String) {
+        let endpoint = &mut self.lock().endpoint;
+        let request_id = endpoint.request_id(OffsetDateTime::now_utc());
+        (endpoint.service.error(error), request_id)
     }
 
     /// Whether the next connection is refused.
-    fn refuses(&self) -> bool {
-        self.lock().front.service.refuses()
+    fn refuses_connection(&self) -> bool {
+        self.lock().endpoint.service.refuses_connection()
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -242,27 +234,27 @@ impl Emulator {
     }
 }
 
-fn keep(store: Option<&mut Store>, changed: Changed<'_>) -> Result<(), Fault> {
+/// Stores a change in the files, if there are any.
+fn persist(store: Option<&mut Store>, change: StateChange<'_>) -> Result<(), ErrorResponse> {
     let Some(store) = store else {
         return Ok(());
     };
-    let (kept, what) = match (store.access(), changed) {
-        (Access::ReadOnly, Changed::Inventory(_, Event::Written)) => {
-            return Err(Fault::access_denied(
-                "The file of this emulator was opened for reading only.",
-            ));
+    let (result, file) = match (store.access(), change) {
+        (Access::ReadOnly, StateChange::Inventory(_, Cause::ClientWrite)) => {
+            let message = "The file of this emulator was opened for reading only.";
+            return Err(ErrorResponse::access_denied(message));
         }
         (Access::ReadOnly, _) => return Ok(()),
-        (Access::ReadWrite, Changed::Inventory(inventory, _)) => {
+        (Access::ReadWrite, StateChange::Inventory(inventory, _)) => {
             (store.replace(&inventory.to_json()), "file")
         }
-        (Access::ReadWrite, Changed::Operation(operation)) => {
+        (Access::ReadWrite, StateChange::Operation(operation)) => {
             (store.append(operation), "file of operations")
         }
     };
-    kept.map_err(|error| {
-        Fault::service(format!(
-            "The {what} of this emulator cannot be written: {error}"
+    result.map_err(|error| {
+        ErrorResponse::service(format!(
+            "The {file} of this emulator cannot be written: {error}"
         ))
     })
 }

@@ -1,6 +1,6 @@
 //! An operation and its progress.
 //!
-//! Owns its progress and its ID. Does not know other operations; `operations` does.
+//! Does not know other operations; `operations` does.
 
 mod record;
 
@@ -18,16 +18,16 @@ pub(super) struct Operation {
     pub(super) instance: InstanceId,
     /// The ARN of the instance.
     pub(super) arn: String,
-    pub(super) kind: &'static str,
+    /// The action that started it.
+    pub(super) action: &'static str,
     pub(super) details: String,
     pub(super) created_at: OffsetDateTime,
     pub(super) changed_at: OffsetDateTime,
     pub(super) status: Status,
     /// The number of `GetOperation` reads until it ends; `None` if it has to be finished explicitly.
     pub(super) reads_left: Option<u32>,
-    /// The final status.
-    pub(super) end: Status,
-    /// The number of `GetOperation` reads that do not find it.
+    pub(super) final_status: Status,
+    /// The number of `GetOperation` reads that will not find it.
     pub(super) unseen_left: u32,
 }
 
@@ -48,19 +48,23 @@ impl Status {
 }
 
 impl Operation {
-    /// Counts a read.
-    pub(super) fn note_read(&mut self, now: OffsetDateTime) {
+    /// Advances it by a read.
+    pub(super) fn count_read(&mut self, now: OffsetDateTime) {
         if self.status.is_terminal() {
             return;
         }
         if let Some(left) = self.reads_left {
             self.reads_left = Some(left.saturating_sub(1));
-            let next = if left == 0 { self.end } else { Status::Started };
-            self.move_to(next, now);
+            let status = if left == 0 {
+                self.final_status
+            } else {
+                Status::Started
+            };
+            self.set_status(status, now);
         }
     }
 
-    pub(super) fn move_to(&mut self, status: Status, now: OffsetDateTime) {
+    pub(super) fn set_status(&mut self, status: Status, now: OffsetDateTime) {
         if self.status != status {
             self.status = status;
             self.changed_at = now;

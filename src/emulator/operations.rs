@@ -1,6 +1,6 @@
-//! The list of operations.
+//! The operations of all instances, oldest first.
 //!
-//! Owns their order, oldest first, and their visibility. Does not change rules, or store operations.
+//! Owns their order, and which reads find them. Does not change rules, or store operations.
 
 use std::collections::BTreeMap;
 
@@ -8,44 +8,46 @@ use time::OffsetDateTime;
 
 use crate::model::{InstanceId, Site};
 
-use super::changes::{Changed, Keep};
-use super::fault::Fault;
+use super::context::{Context, Persist, StateChange};
+use super::error_response::ErrorResponse;
 use super::operation::{Operation, Status, uuid};
-use super::quirks::{DoneStatus, Progress, Quirks};
+use super::quirks::{OperationProgress, Quirks, SuccessStatus};
 
-/// All operations, oldest first.
+/// The operations, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Operations {
     list: Vec<Operation>,
-    places: BTreeMap<String, usize>,
+    /// The index of each operation by ID.
+    indices: BTreeMap<String, usize>,
 }
 
 impl Operations {
     /// The operations of an earlier run, oldest first.
-    pub(super) fn restored(list: Vec<Operation>) -> Self {
+    pub(super) fn restore(list: Vec<Operation>) -> Self {
         let ids = list.iter().map(|operation| operation.id.clone());
-        let places = ids.zip(0..).collect();
-        Self { list, places }
+        let indices = ids.zip(0..).collect();
+        Self { list, indices }
     }
 
-    /// Adds an operation; returns it as it is in the response to the write.
-    pub(super) fn begin(
+    /// Adds an operation; returns it as in the response to the write.
+    pub(super) fn start(
         &mut self,
-        (instance, arn): (&InstanceId, &str),
-        kind: &'static str,
+        instance: &InstanceId,
+        arn: &str,
+        action: &'static str,
         details: String,
         now: OffsetDateTime,
         quirks: &Quirks,
     ) -> Operation {
-        let done = match quirks.done {
-            DoneStatus::Succeeded => Status::Succeeded,
-            DoneStatus::Completed => Status::Completed,
+        let success = match quirks.done {
+            SuccessStatus::Succeeded => Status::Succeeded,
+            SuccessStatus::Completed => Status::Completed,
         };
-        let (status, reads_left, end) = match quirks.operations {
-            Progress::Immediate => (done, Some(0), done),
-            Progress::AfterReads(reads) => (Status::NotStarted, Some(reads), done),
-            Progress::Explicit => (Status::Started, None, done),
-            Progress::Fails(reads) | Progress::FailsApplied(reads) => {
+        let (status, reads_left, final_status) = match quirks.operations {
+            OperationProgress::Immediate => (success, Some(0), success),
+            OperationProgress::AfterReads(reads) => (Status::NotStarted, Some(reads), success),
+            OperationProgress::Explicit => (Status::Started, None, success),
+            OperationProgress::Fails(reads) | OperationProgress::FailsApplied(reads) => {
                 (Status::NotStarted, Some(reads), Status::Failed)
             }
         };
@@ -58,62 +60,58 @@ impl Operations {
             ]),
             instance: instance.clone(),
             arn: arn.to_owned(),
-            kind,
+            action,
             details,
             created_at: now,
             changed_at: now,
             status,
             reads_left,
-            end,
+            final_status,
             unseen_left: quirks.operation_unseen,
         };
-        self.places.insert(operation.id.clone(), self.list.len());
+        self.indices.insert(operation.id.clone(), self.list.len());
         self.list.push(operation.clone());
         operation
     }
 
-    /// Reads an operation of a region, which advances it once that is stored. `None` if this read does not find it.
+    /// Reads an operation of the site. The read advances it, if that can be stored. `None` if the read does not find it.
     pub(super) fn read(
         &mut self,
-        site: &Site,
         id: &str,
-        now: OffsetDateTime,
-        keep: Keep<'_>,
-    ) -> Result<Option<&Operation>, Fault> {
-        let place = self.places.get(id).copied();
-        let Some(there) = place.and_then(|place| self.list.get_mut(place)) else {
+        context: &mut Context<'_>,
+    ) -> Result<Option<&Operation>, ErrorResponse> {
+        let index = self.indices.get(id).copied();
+        let operation = index.and_then(|index| self.list.get_mut(index));
+        let Some(operation) = operation.filter(|it| it.instance.site() == *context.site) else {
             return Ok(None);
         };
-        if there.instance.site() != *site {
-            return Ok(None);
-        }
-        let mut next = there.clone();
+        let mut next = operation.clone();
         let found = next.unseen_left == 0;
         if found {
-            next.note_read(now);
+            next.count_read(context.now);
         } else {
             next.unseen_left -= 1;
         }
-        if next != *there {
-            keep(Changed::Operation(&next))?;
-            *there = next;
+        if next != *operation {
+            (context.persist)(StateChange::Operation(&next))?;
+            *operation = next;
         }
-        Ok(found.then_some(there))
+        Ok(found.then_some(operation))
     }
 
-    /// Ends every pending operation. One whose end cannot be stored stays pending.
-    pub(super) fn finish(&mut self, now: OffsetDateTime, keep: Keep<'_>) {
+    /// Ends every pending operation, except those whose end cannot be stored.
+    pub(super) fn finish(&mut self, now: OffsetDateTime, persist: Persist<'_>) {
         for operation in &mut self.list {
             let mut next = operation.clone();
-            next.move_to(next.end, now);
-            let open = !operation.status.is_terminal();
-            if open && keep(Changed::Operation(&next)).is_ok() {
+            next.set_status(next.final_status, now);
+            let is_pending = !operation.status.is_terminal();
+            if is_pending && persist(StateChange::Operation(&next)).is_ok() {
                 *operation = next;
             }
         }
     }
 
-    /// The operations of a region, or of one instance. Listing does not advance them.
+    /// The operations of a site, or of one of its instances. Does not advance them.
     pub(super) fn list<'a>(
         &'a self,
         site: &'a Site,
@@ -131,118 +129,100 @@ impl Operations {
 mod tests {
     use super::*;
 
-    /// Keeps nothing.
-    #[expect(clippy::unnecessary_wraps, reason = "what keeps changes may fail")]
-    fn keep(_: Changed<'_>) -> Result<(), Fault> {
-        Ok(())
-    }
+    const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
-    fn statuses(progress: Progress, reads: usize) -> Vec<&'static str> {
-        let now = OffsetDateTime::UNIX_EPOCH;
+    fn start(operations: &mut Operations, quirks: &Quirks) -> Operation {
         let id = InstanceId {
             account: None,
             region: "r".into(),
             name: "n".into(),
         };
-        let mut operations = Operations::default();
-        let quirks = Quirks {
-            operations: progress,
-            ..Quirks::default()
+        operations.start(&id, "", "Put", String::new(), NOW, quirks)
+    }
+
+    /// The status that a read returns.
+    fn read(operations: &mut Operations, region: &str, id: &str) -> Option<&'static str> {
+        let mut context = Context {
+            site: &Site::of_region(region),
+            now: NOW,
+            persist: &mut |_| Ok(()),
         };
-        let first = operations.begin((&id, ""), "Put", String::new(), now, &quirks);
-        let mut seen = vec![first.status.into()];
-        for _ in 0..reads {
-            let read = operations
-                .read(&Site::of_region("r"), &first.id, now, &mut keep)
-                .expect("kept")
-                .expect("it is there");
-            seen.push(read.status.into());
-        }
-        operations.finish(now, &mut keep);
-        seen.push(
-            operations
-                .read(&Site::of_region("r"), &first.id, now, &mut keep)
-                .expect("kept")
-                .expect("it is there")
-                .status
-                .into(),
-        );
-        assert!(
-            operations
-                .read(&Site::of_region("elsewhere"), &first.id, now, &mut keep)
-                .expect("kept")
-                .is_none()
-        );
-        seen
+        let operation = operations.read(id, &mut context).expect("stored");
+        operation.map(|operation| operation.status.into())
     }
 
     #[test]
     fn operations_end_as_the_quirk_says() {
-        assert_eq!(
-            statuses(Progress::Immediate, 1),
-            ["Succeeded", "Succeeded", "Succeeded"]
-        );
-        assert_eq!(
-            statuses(Progress::AfterReads(2), 3),
-            ["NotStarted", "Started", "Started", "Succeeded", "Succeeded"]
-        );
-        assert_eq!(
-            statuses(Progress::Explicit, 2),
-            ["Started", "Started", "Started", "Succeeded"]
-        );
-        assert_eq!(
-            statuses(Progress::Fails(1), 2),
-            ["NotStarted", "Started", "Failed", "Failed"]
-        );
+        for (progress, statuses) in [
+            (
+                OperationProgress::Immediate,
+                &["Succeeded", "Succeeded", "Succeeded"][..],
+            ),
+            (
+                OperationProgress::AfterReads(2),
+                &["NotStarted", "Started", "Started", "Succeeded", "Succeeded"],
+            ),
+            (
+                OperationProgress::Explicit,
+                &["Started", "Started", "Started", "Succeeded"],
+            ),
+            (
+                OperationProgress::Fails(1),
+                &["NotStarted", "Started", "Failed", "Failed"],
+            ),
+        ] {
+            let mut operations = Operations::default();
+            let quirks = Quirks {
+                operations: progress,
+                ..Quirks::default()
+            };
+            let first = start(&mut operations, &quirks);
+            let mut found = vec![Some(first.status.into())];
+            for _ in 2..statuses.len() {
+                found.push(read(&mut operations, "r", &first.id));
+            }
+            operations.finish(NOW, &mut |_| Ok(()));
+            found.push(read(&mut operations, "r", &first.id));
+            let expected: Vec<_> = statuses.iter().copied().map(Some).collect();
+            assert_eq!(found, expected);
+            assert_eq!(read(&mut operations, "other", &first.id), None);
+        }
     }
 
     #[test]
     fn new_operation_may_be_invisible_at_first() {
-        let now = OffsetDateTime::UNIX_EPOCH;
-        let id = InstanceId {
-            account: None,
-            region: "r".into(),
-            name: "n".into(),
-        };
         let quirks = Quirks {
             operation_unseen: 2,
-            done: DoneStatus::Completed,
+            done: SuccessStatus::Completed,
             ..Quirks::default()
         };
         let mut operations = Operations::default();
-        let first = operations.begin((&id, ""), "Put", String::new(), now, &quirks);
-        let found: Vec<Option<&str>> = (0..3)
-            .map(|_| {
-                let read = operations.read(&Site::of_region("r"), &first.id, now, &mut keep);
-                let read = read.expect("kept");
-                read.map(|operation| operation.status.into())
-            })
-            .collect();
+        let first = start(&mut operations, &quirks);
+        let found = [(); 3].map(|()| read(&mut operations, "r", &first.id));
         assert_eq!(found, [None, None, Some("Completed")]);
     }
 
     #[test]
     fn operation_that_cannot_be_stored_does_not_advance() {
-        let now = OffsetDateTime::UNIX_EPOCH;
-        let site = Site::of_region("r");
-        let id = InstanceId {
-            account: None,
-            region: "r".into(),
-            name: "n".into(),
-        };
         let quirks = Quirks {
-            operations: Progress::AfterReads(1),
+            operations: OperationProgress::AfterReads(1),
             ..Quirks::default()
         };
         let mut operations = Operations::default();
-        let first = operations.begin((&id, ""), "Put", String::new(), now, &quirks);
-        let mut full = |_: Changed<'_>| Err(Fault::service("disk full"));
+        let first = start(&mut operations, &quirks);
+        let site = Site::of_region("r");
+        let mut full = |_: StateChange<'_>| Err(ErrorResponse::service("disk full"));
         for _ in 0..3 {
-            let read = operations.read(&site, &first.id, now, &mut full);
-            assert_eq!(read.expect_err("not kept").message, "disk full");
+            let mut context = Context {
+                site: &site,
+                now: NOW,
+                persist: &mut full,
+            };
+            let error = operations.read(&first.id, &mut context);
+            assert_eq!(error.expect_err("not stored").message, "disk full");
         }
-        operations.finish(now, &mut full);
-        let kept: Vec<&Operation> = operations.list(&site, None).collect();
-        assert_eq!(kept, [&first]);
+        operations.finish(NOW, &mut full);
+        let stored: Vec<&Operation> = operations.list(&site, None).collect();
+        assert_eq!(stored, [&first]);
     }
 }

@@ -1,533 +1,155 @@
 //! Quirks: alternative behaviours where the service is not documented, or where evidence conflicts.
 //!
-//! Owns a switch for each unknown that may matter to a client. The default is the observed behaviour or, if there is no observation, the
-//! mildest one that is safe to rely on. Does not contain faults, which are random.
+//! Owns the table of quirks, one for each unknown that may matter to a client. The default is the observed behaviour or, if there is no
+//! observation, the mildest one that is safe to rely on. Fields have the names that users type. Does not contain faults, which are random.
 
 mod catalogue;
+mod operations;
+mod responses;
+mod tags;
+mod writes;
+
+use strum::VariantNames;
+
+use crate::model::{MAX_SOURCES_PER_FAMILY, MAX_TAGS_PER_RESOURCE};
 
 pub use catalogue::{Quirk, QuirkError};
+pub use operations::{OperationProgress, ReadConsistency, SuccessStatus};
+pub use responses::{
+    AddressSpelling, AllSpelling, ErrorCode, ErrorHeader, ErrorType, Ipv6Spelling, KeyRepetition,
+    ListedPorts, Paging, PortStatesResponse, RuleOrder, SourceLists, ThrottleStatus, WriteResponse,
+};
+pub use tags::{ForeignArn, TagEffect, TagOperations};
+pub use writes::{
+    AbsentPort, Acceptance, AliasCount, CloseEffect, MissingEffect, NoSources, OpenEffect,
+    PutSteps, RefusalCode, SameKey, UnsupportedFamily,
+};
 
-/// An enum with a name for each variant, the default first.
-trait Words: Copy + PartialEq + 'static {
-    const NAMES: &'static [&'static str];
-    const ALL: &'static [(&'static str, Self)];
-}
-
-/// An enum whose variants have names for the command line.
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$about:meta])* $word:ident = $text:literal,)+ }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub enum $name { $($(#[$about])* $word,)+ }
-
-        impl Words for $name {
-            const NAMES: &'static [&'static str] = &[$($text,)+];
-            const ALL: &'static [(&'static str, Self)] = &[$(($text, Self::$word),)+];
+/// Defines [`Quirks`], their default and the catalogue. Each entry has a field, its type, the name and the description for the command
+/// line and, unless the values and the default are those of an enum, also these.
+macro_rules! quirks {
+    ($(
+        $(#[$evidence:meta])*
+        $field:ident: $type:ty, $name:literal, $about:literal $(, $values:expr, $default:expr)?;
+    )*) => {
+        /// A behaviour for each open question about the service.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Quirks {
+            $(
+                #[doc = concat!("Quirk `", $name, "`: ", $about, ".")]
+                $(#[$evidence])*
+                pub $field: $type,
+            )*
         }
+
+        impl Default for Quirks {
+            fn default() -> Self {
+                Self { $($field: quirks!(@default $($default)?),)* }
+            }
+        }
+
+        /// All quirks, in the order of the fields.
+        static CATALOGUE: &[Quirk] = &[$(Quirk {
+            name: $name,
+            values: quirks!(@values $type $(, $values)?),
+            about: $about,
+            get: |quirks| quirks.$field.to_string(),
+            set: |quirks, text| text.parse().map(|value| quirks.$field = value).is_ok(),
+        },)*];
     };
+    (@default) => { Default::default() };
+    (@default $default:expr) => { $default };
+    (@values $type:ty) => { <$type as VariantNames>::VARIANTS };
+    (@values $type:ty, $values:expr) => { &$values };
 }
 
-mod listed;
-mod tags;
-
-pub use listed::ListedPorts;
-pub use tags::{OnTag, OtherArn, TagOperations};
-
-/// A behaviour for each open question about the service. Each field describes the question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Quirks {
-    /// What Open does to a key that is open already. Not documented; merging was observed.
-    pub open: OnOpen,
-    /// What Close makes of the sources it is given. Evidence conflicts.
-    pub close: OnClose,
-    /// What Close says when the key is not open. Not documented.
-    pub close_missing: Missing,
-    /// What a rule without `fromPort` or `toPort` means. The Go SDK leaves out every member that is 0, so the service must
-    /// read it as 0, or no client in Go could open ICMP code 0 or `all`.
-    pub absent_port: AbsentPort,
-    /// What a rule without any source opens. For lists left out it is the world by the guide; for lists that are there
-    /// and empty nobody knows.
-    pub no_sources: NoSources,
-    /// What becomes of sources of a family that the instance lacks. Not documented.
-    pub other_family: OtherFamily,
-    /// What a Put makes of two entries with the same key. Not documented.
-    pub same_key: SameKey,
-    /// Whether a Put may close everything. No reply to one was ever captured.
-    pub empty_put: Acceptance,
-    /// Whether a Put takes effect as a whole. Not promised by the API reference.
-    pub put: Steps,
-    /// How many sources a firewall may have in each family. The guide says 60; how it counts is an interpretation.
-    pub source_limit: usize,
-    /// The error above that limit. Not documented.
-    pub source_limit_error: Rejection,
-    /// Whether an alias counts against the limit, in both families. Not documented.
-    pub aliases_count: Aliases,
-    /// How `all` is spelled in replies. `-1` was reported.
-    pub all: AllSpelling,
-    /// How the network of a single address is spelled in replies. Never captured for an address sent without a mask.
-    pub address: AddressSpelling,
-    /// How IPv6 addresses are spelled in replies. Addresses of instances were seen expanded; those of rules never.
-    pub ipv6: Ipv6Spelling,
-    /// In which order rules and sources come. Not promised.
-    pub order: Order,
-    /// Which lists of sources are in a reply. Captures of 2019 and 2020 lack some.
-    pub lists: ShownLists,
-    /// Whether a reply names a key once. Never seen otherwise, and never promised.
-    pub keys: Keys,
-    /// Whether a read shows the last write. It looks so; nothing promises it.
-    pub reads: Reads,
-    /// How operations come to their end. Whether those of the firewall are at their end at once is documented by example only.
-    pub operations: Progress,
-    /// Which status an operation that went well ends with. What tells the two apart is not documented.
-    pub done: DoneStatus,
-    /// How many `GetOperation` reads do not find a new operation. One public client expects some.
-    pub operation_unseen: u32,
-    /// How many reads find a pending instance pending; the next one finds it running.
-    pub pending_reads: u32,
-    /// How a write to an instance that is not settled is refused. The code was never captured.
-    pub pending_error: Rejection,
-    /// Whether a stopped instance takes writes. No rejection was found.
-    pub stopped: Acceptance,
-    /// The HTTP status of throttling. Two pages of AWS disagree.
-    pub throttle_status: ThrottleStatus,
-    /// How `__type` is spelled in an error. The raw bodies were never captured.
-    pub error_type: ErrorType,
-    /// What the member `code` of an error says. Never captured.
-    pub error_code: ErrorCode,
-    /// Whether an error has the header `x-amzn-ErrorType`. Not known.
-    pub error_header: Presence,
-    /// Instances in one reply of `GetInstances`; 0 counts as 1. The real number is not documented.
-    pub instances_per_page: usize,
-    /// Operations in one reply of `GetOperations` and `GetOperationsForResource`; 0 counts as 1.
-    pub operations_per_page: usize,
-    /// Whether the pages after the first can be had. How long a token lives is not documented.
-    pub pages: Pages,
-    /// What `GetInstances` shows of the rules. Nothing promises that it is what `GetInstancePortStates` shows.
-    pub listed_ports: ListedPorts,
-    /// What a reply of `GetInstancePortStates` looks like. No member of it is required by the service model.
-    pub port_states: PortStatesReply,
-    /// Which of those replies: 1 is each, 3 is the first of an instance and every third after it. 0 counts as 1.
-    pub port_states_every: u32,
-    /// What the reply to an accepted write looks like. No member of it is required by the service model.
-    pub write_reply: WriteReply,
-    /// How many tags a resource may have. The service model says 50.
-    pub tag_limit: usize,
-    /// The error above that limit. Not documented.
-    pub tag_limit_error: Rejection,
-    /// What `TagResource` does to a key that is there already. "Tag keys must be unique", says the service model, and no
-    /// more; those of other services are overwritten.
-    pub tag_existing: OnTag,
-    /// What `UntagResource` says of a key that is not there. Not documented.
-    pub untag_missing: Missing,
-    /// Whether a read shows the last change of tags. Not documented.
-    pub tag_reads: Reads,
-    /// Which operations a change of tags has. The service model has a list of them, and no type of operation for it. They end
-    /// as those of rules do.
-    pub tag_operations: TagOperations,
-    /// What becomes of a `resourceArn` of something else. Not documented.
-    pub other_arn: OtherArn,
-}
-
-impl Default for Quirks {
-    fn default() -> Self {
-        Self {
-            open: OnOpen::default(),
-            close: OnClose::default(),
-            close_missing: Missing::default(),
-            absent_port: AbsentPort::default(),
-            no_sources: NoSources::default(),
-            other_family: OtherFamily::default(),
-            same_key: SameKey::default(),
-            empty_put: Acceptance::default(),
-            put: Steps::default(),
-            source_limit: crate::model::MAX_SOURCES_PER_FAMILY,
-            source_limit_error: Rejection::InvalidInput,
-            aliases_count: Aliases::default(),
-            all: AllSpelling::default(),
-            address: AddressSpelling::default(),
-            ipv6: Ipv6Spelling::default(),
-            order: Order::default(),
-            lists: ShownLists::default(),
-            keys: Keys::default(),
-            reads: Reads::default(),
-            operations: Progress::default(),
-            done: DoneStatus::default(),
-            operation_unseen: 0,
-            pending_reads: 3,
-            pending_error: Rejection::OperationFailure,
-            stopped: Acceptance::default(),
-            throttle_status: ThrottleStatus::default(),
-            error_type: ErrorType::default(),
-            error_code: ErrorCode::default(),
-            error_header: Presence::default(),
-            instances_per_page: 20,
-            // "at most 200", says the API reference of `GetOperations`.
-            operations_per_page: 200,
-            pages: Pages::default(),
-            listed_ports: ListedPorts::default(),
-            port_states: PortStatesReply::default(),
-            port_states_every: 1,
-            write_reply: WriteReply::default(),
-            tag_limit: crate::model::MAX_TAGS_PER_RESOURCE,
-            tag_limit_error: Rejection::InvalidInput,
-            tag_existing: OnTag::default(),
-            untag_missing: Missing::default(),
-            tag_reads: Reads::default(),
-            tag_operations: TagOperations::default(),
-            other_arn: OtherArn::default(),
-        }
-    }
-}
-
-words! {
-    /// What Open does to a key that is open already.
-    OnOpen {
-        /// The sources are added to those that are there.
-        #[default]
-        Merge = "merge",
-        /// The sources take the place of those that are there.
-        Replace = "replace",
-        /// It is an `InvalidInputException`.
-        Refuse = "refuse",
-    }
-}
-
-words! {
-    /// What Close makes of the sources it is given. Without sources it always closes the key.
-    OnClose {
-        /// It takes away just these; a key whose last source goes is closed.
-        #[default]
-        Sources = "sources",
-        /// It ignores them and closes the key.
-        Key = "key",
-    }
-}
-
-words! {
-    /// What a request to take something away says of what is not there.
-    Missing {
-        /// It succeeds and changes nothing.
-        #[default]
-        Succeed = "succeed",
-        /// `InvalidInputException`.
-        InvalidInput = "invalid-input",
-        /// `NotFoundException`, as for an instance that does not exist.
-        NotFound = "not-found",
-    }
-}
-
-words! {
-    /// What a rule without `fromPort` or `toPort` means.
-    AbsentPort {
-        /// The port is 0.
-        #[default]
-        Zero = "zero",
-        /// It is an `InvalidInputException`.
-        Refuse = "refuse",
-    }
-}
-
-words! {
-    /// What a rule without any source opens.
-    NoSources {
-        /// Everybody, in the families of the instance: the answer a client must fear.
-        #[default]
-        World = "world",
-        /// Nobody: the rule is not kept.
-        Nobody = "nobody",
-        /// It is an `InvalidInputException`.
-        Refuse = "refuse",
-    }
-}
-
-words! {
-    /// What becomes of sources of a family that the instance lacks.
-    OtherFamily {
-        /// They are stored and shown.
-        #[default]
-        Keep = "keep",
-        /// They are left out; a rule with nothing left is not kept.
-        Drop = "drop",
-        /// They are an `InvalidInputException`.
-        Refuse = "refuse",
-    }
-}
-
-words! {
-    /// What a Put makes of two entries with the same key.
-    SameKey {
-        /// One rule with the sources of both.
-        #[default]
-        Merge = "merge",
-        /// Two rules, side by side.
-        Apart = "apart",
-        /// It is an `InvalidInputException`.
-        Refuse = "refuse",
-    }
-}
-
-words! {
-    /// Whether something is taken or is an `InvalidInputException`.
-    Acceptance {
-        /// It is taken.
-        #[default]
-        Accept = "accept",
-        /// It is refused.
-        Refuse = "refuse",
-    }
-}
-
-words! {
-    /// Whether a Put takes effect as a whole.
-    Steps {
-        /// As a whole.
-        #[default]
-        One = "one-step",
-        /// First what the new rules do not have goes; the rest comes after the next read of the instance.
-        Two = "two-steps",
-    }
-}
-
-words! {
-    /// With which error something is refused.
-    Rejection {
-        /// `InvalidInputException`.
-        #[default]
-        InvalidInput = "invalid-input",
-        /// `OperationFailureException`.
-        OperationFailure = "operation-failure",
-    }
-}
-
-words! {
-    /// Whether an alias counts against the limit of sources.
-    Aliases {
-        /// It does not.
-        #[default]
-        Free = "free",
-        /// It counts as one source of each family.
-        Counted = "counted",
-    }
-}
-
-words! {
-    /// How `all` is spelled in replies.
-    AllSpelling {
-        /// As it is sent.
-        #[default]
-        All = "all",
-        /// As EC2 does.
-        MinusOne = "-1",
-    }
-}
-
-words! {
-    /// How the network of a single address is spelled in replies.
-    AddressSpelling {
-        /// With its mask.
-        #[default]
-        Masked = "masked",
-        /// Without.
-        Bare = "bare",
-    }
-}
-
-words! {
-    /// How IPv6 addresses are spelled in replies.
-    Ipv6Spelling {
-        /// As short as can be.
-        #[default]
-        Compressed = "compressed",
-        /// All eight groups, without padding.
-        Expanded = "expanded",
-        /// All eight groups, padded and in capitals, as the pattern in the service model has it.
-        Upper = "upper",
-    }
-}
-
-words! {
-    /// In which order rules and sources come.
-    Order {
-        /// As they were written.
-        #[default]
-        Kept = "kept",
-        /// In another one each time.
-        Shuffled = "shuffled",
-    }
-}
-
-words! {
-    /// Which lists of sources are in a reply of `GetInstancePortStates`.
-    ShownLists {
-        /// All three.
-        #[default]
-        Present = "present",
-        /// Those that are not empty.
-        NotEmpty = "not-empty",
-        /// None at all, so that nobody can tell who gets in.
-        Absent = "absent",
-    }
-}
-
-words! {
-    /// Whether a reply names a key once.
-    Keys {
-        /// Once.
-        #[default]
-        Once = "once",
-        /// Twice, with the sources split between the two; a single source comes with both.
-        Twice = "twice",
-    }
-}
-
-words! {
-    /// Whether a read shows the last write.
-    Reads {
-        /// At once.
-        #[default]
-        Fresh = "fresh",
-        /// The next two reads of the instance show what was before.
-        Lag = "lag",
-        /// The next three show what was before, what is, and what was before.
-        Flicker = "flicker",
-    }
-}
-
-words! {
-    /// Which status an operation that went well ends with.
-    DoneStatus {
-        /// `Succeeded`.
-        #[default]
-        Succeeded = "succeeded",
-        /// `Completed`.
-        Completed = "completed",
-    }
-}
-
-words! {
-    /// The HTTP status of a `ThrottlingException`.
-    ThrottleStatus {
-        /// 403, as the page about throttling says.
-        #[default]
-        Forbidden = "403",
-        /// 400, as the page about common errors says.
-        BadRequest = "400",
-    }
-}
-
-words! {
-    /// How `__type` is spelled in an error.
-    ErrorType {
-        /// `NotFoundException`.
-        #[default]
-        Bare = "bare",
-        /// `com.amazonaws.lightsail#NotFoundException`.
-        Prefixed = "prefixed",
-        /// `NotFoundException:http://...`, as other services of AWS have it.
-        Suffixed = "suffixed",
-    }
-}
-
-words! {
-    /// What the member `code` of an error says. Errors of the AWS front end never have one.
-    ErrorCode {
-        /// The same as `__type`.
-        #[default]
-        Same = "same",
-        /// It is not there.
-        Absent = "absent",
-        /// It is `null`.
-        Null = "null",
-        /// Something else, which some SDKs take for the code of the error.
-        Different = "different",
-    }
-}
-
-words! {
-    /// Whether something is there.
-    Presence {
-        /// It is not.
-        #[default]
-        Absent = "absent",
-        /// It is.
-        Present = "present",
-    }
-}
-
-words! {
-    /// Whether the pages after the first can be had.
-    Pages {
-        /// They can.
-        #[default]
-        Whole = "whole",
-        /// The second page hands out the token it was asked with.
-        RepeatToken = "repeat-token",
-        /// The second page is a `ServiceException`.
-        Fail = "fail",
-    }
-}
-
-words! {
-    /// What a reply of `GetInstancePortStates` looks like.
-    PortStatesReply {
-        /// As it should.
-        #[default]
-        Whole = "whole",
-        /// `portStates` is missing.
-        Missing = "missing",
-        /// `portStates` is `null`.
-        Null = "null",
-        /// The JSON ends in the middle.
-        Truncated = "truncated",
-        /// A page in HTML, with status 200.
-        Html = "html",
-        /// Nothing at all, with status 200.
-        Empty = "empty",
-    }
-}
-
-words! {
-    /// What the reply to an accepted write looks like.
-    WriteReply {
-        /// As it should.
-        #[default]
-        Whole = "whole",
-        /// `operation` is missing.
-        NoOperation = "no-operation",
-        /// The JSON ends in the middle.
-        Truncated = "truncated",
-        /// A page in HTML, with status 200.
-        Html = "html",
-        /// Nothing at all, with status 200.
-        Empty = "empty",
-    }
-}
-
-/// How operations come to their end. Unless said otherwise, the rules themselves change at once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Progress {
-    /// They are done in the reply to the write.
-    #[default]
-    Immediate,
-    /// They are `NotStarted` in the reply to the write, `Started` for this many `GetOperation` reads, then done.
-    AfterReads(u32),
-    /// They stay `Started` until [`finish_operations`](super::Emulator::finish_operations) is called.
-    Explicit,
-    /// As `AfterReads`, but they are `Failed` in the end, and the rules do not change.
-    Fails(u32),
-    /// As `Fails`, but the rules change all the same.
-    FailsApplied(u32),
-}
-
-impl Words for Progress {
-    const NAMES: &'static [&'static str] = &["immediate", "later", "never", "fail", "fail-applied"];
-    const ALL: &'static [(&'static str, Self)] = &[
-        ("immediate", Self::Immediate),
-        ("later", Self::AfterReads(2)),
-        ("never", Self::Explicit),
-        ("fail", Self::Fails(2)),
-        ("fail-applied", Self::FailsApplied(2)),
-    ];
+quirks! {
+    /// Not documented; merging was observed.
+    open: OpenEffect, "open", "what Open does to a key that is open already";
+    /// Evidence conflicts.
+    close: CloseEffect, "close", "whether Close takes away its sources or the whole key";
+    /// Not documented.
+    close_missing: MissingEffect, "close-missing", "what Close says of a key that is not open";
+    /// The Go SDK leaves out every member that is 0, so the service must read it as 0, or no client in Go could open ICMP code 0 or `all`.
+    absent_port: AbsentPort, "absent-port", "what a rule without `fromPort` or `toPort` means";
+    /// If the lists are missing, the rule is open to everyone by the guide; for empty lists the behaviour is not known.
+    no_sources: NoSources, "no-sources", "whom a rule without sources lets in";
+    /// Not documented.
+    other_family: UnsupportedFamily, "other-family", "what becomes of sources of a family that the instance lacks";
+    /// Not documented.
+    same_key: SameKey, "same-key", "what Put makes of two entries with the same key";
+    /// No response to such a Put was captured.
+    empty_put: Acceptance, "empty-put", "whether Put may close everything";
+    /// Not promised by the API reference.
+    put: PutSteps, "put", "whether Put takes effect as a whole";
+    /// The guide says 60; how it counts is an interpretation.
+    source_limit: usize, "source-limit", "how many sources a firewall may have in each family", ["60", "5"], MAX_SOURCES_PER_FAMILY;
+    /// Not documented.
+    source_limit_error: RefusalCode, "source-limit-error", "the error above that limit";
+    /// Not documented.
+    aliases_count: AliasCount, "aliases-count", "whether an alias counts against the limit";
+    /// `-1` was reported.
+    all: AllSpelling, "all", "how the protocol `all` is spelled in replies";
+    /// Never captured for an address sent without a mask.
+    address: AddressSpelling, "address", "whether a single address has a mask in replies";
+    /// Addresses of instances were observed expanded; those of rules never.
+    ipv6: Ipv6Spelling, "ipv6", "how IPv6 addresses are spelled in replies";
+    /// Not promised.
+    order: RuleOrder, "order", "in which order rules and sources are shown";
+    /// Captures of 2019 and 2020 lack some.
+    lists: SourceLists, "lists", "which lists of sources a reply has";
+    /// Always observed, and never promised.
+    keys: KeyRepetition, "keys", "whether a reply names a key once";
+    /// Always observed, and never promised.
+    reads: ReadConsistency, "reads", "whether reads show the last write";
+    /// Only an example documents that operations on firewalls end at once.
+    operations: OperationProgress, "operations", "how operations end";
+    /// The difference is not documented.
+    done: SuccessStatus, "done", "the status of an operation that went well";
+    /// `GetOperation` reads. One public client expects some.
+    operation_unseen: u32, "operation-unseen", "how many reads do not find a new operation", ["0", "2"], 0;
+    /// The next read finds it running.
+    pending_reads: u32, "pending-reads", "how many reads find a pending instance pending", ["3", "0"], 3;
+    /// The code was never captured.
+    pending_error: RefusalCode, "pending-error", "how a write to a pending instance is refused", ["operation-failure", "invalid-input"], RefusalCode::OperationFailure;
+    /// No refusal was found.
+    stopped: Acceptance, "stopped", "whether a stopped instance takes writes";
+    /// Two pages of AWS disagree.
+    throttle_status: ThrottleStatus, "throttle-status", "the HTTP status of throttling";
+    /// The raw bodies were never captured.
+    error_type: ErrorType, "error-type", "how `__type` of an error is spelled";
+    /// Never captured.
+    error_code: ErrorCode, "error-code", "what `code` of an error says";
+    /// Not known.
+    error_header: ErrorHeader, "error-header", "whether errors have the header x-amzn-ErrorType";
+    /// 0 counts as 1. The real number is not documented.
+    instances_per_page: usize, "instances-per-page", "how many instances a page has", ["20", "1"], 20;
+    /// 0 counts as 1. "At most 200", says the API reference of `GetOperations`.
+    operations_per_page: usize, "operations-per-page", "how many operations a page has", ["200", "1"], 200;
+    /// The lifetime of a token is not documented.
+    pages: Paging, "pages", "whether the pages after the first can be had";
+    /// Nothing promises that they equal those of `GetInstancePortStates`.
+    listed_ports: ListedPorts, "listed-ports", "what a list of instances shows of their rules";
+    /// No member of it is required by the service model.
+    port_states: PortStatesResponse, "port-states", "what the reply to a read of rules looks like";
+    /// 1 is each, 3 is the first of an instance and every third after it. 0 counts as 1.
+    port_states_every: u32, "port-states-every", "which of those replies look like that", ["1", "3"], 1;
+    /// No member of it is required by the service model.
+    write_reply: WriteResponse, "write-reply", "what the reply to an accepted write looks like";
+    /// The service model says 50.
+    tag_limit: usize, "tag-limit", "how many tags a resource may have", ["50", "5"], MAX_TAGS_PER_RESOURCE;
+    /// Not documented.
+    tag_limit_error: RefusalCode, "tag-limit-error", "the error above that limit";
+    /// "Tag keys must be unique", says the service model, and no more; other services overwrite.
+    tag_existing: TagEffect, "tag-existing", "what TagResource does to a key that is there already";
+    /// Not documented.
+    untag_missing: MissingEffect, "untag-missing", "what UntagResource says of a key that is not there";
+    /// Not documented.
+    tag_reads: ReadConsistency, "tag-reads", "whether reads show the last change of tags";
+    /// The service model has a list of them, and no type for them. They end like those of rules.
+    tag_operations: TagOperations, "tag-operations", "which operations a change of tags has";
+    /// Not documented.
+    other_arn: ForeignArn, "other-arn", "what becomes of a `resourceArn` of something else";
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ pub(super) fn list<'a>(
         let found = REGIONS.iter().find(|region| region.name == name);
         let (display, continent) =
             found.map_or((name, "NA"), |region| (region.display, region.continent));
-        let zone_list = |wanted: bool| -> Vec<Value> {
-            let letters = if wanted { &["a", "b", "c"][..] } else { &[] };
+        let zone_list = |included: bool| -> Vec<Value> {
+            let letters = if included { &["a", "b", "c"][..] } else { &[] };
             letters
                 .iter()
                 .map(|letter| json!({"zoneName": format!("{name}{letter}"), "state": "available"}))

@@ -9,10 +9,10 @@ use ipnet::IpNet;
 
 use crate::model::{AddressType, Key, LIGHTSAIL_CONNECT, PortState, Protocol, Sources};
 
-use super::fault::Fault;
+use super::error_response::ErrorResponse;
 use super::quirks::{
-    AbsentPort, Acceptance, Aliases, Missing, NoSources, OnClose, OnOpen, OtherFamily, Quirks,
-    SameKey,
+    AbsentPort, Acceptance, AliasCount, CloseEffect, MissingEffect, NoSources, OpenEffect, Quirks,
+    SameKey, UnsupportedFamily,
 };
 
 /// A valid rule of a request.
@@ -20,14 +20,14 @@ use super::quirks::{
 pub(super) struct Rule {
     pub(super) key: Key,
     /// Canonical texts in the order of the request; all empty if no source was given.
-    pub(super) lists: Lists,
+    pub(super) lists: CidrLists,
     /// The rule as it was sent.
     pub(super) sent: PortState,
 }
 
 /// Three lists of sources without duplicates, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Lists {
+pub(super) struct CidrLists {
     cidrs: Vec<String>,
     ipv6_cidrs: Vec<String>,
     aliases: Vec<String>,
@@ -46,7 +46,7 @@ pub(super) struct PortInfo {
 
 impl PortInfo {
     /// Validates the values.
-    pub(super) fn check(self, absent: AbsentPort) -> Result<Rule, Fault> {
+    pub(super) fn validate(self, absent: AbsentPort) -> Result<Rule, ErrorResponse> {
         let Self {
             from_port,
             to_port,
@@ -56,58 +56,57 @@ impl PortInfo {
             cidr_list_aliases,
         } = self;
         // The model does not mark it as required, but there is no rule without a protocol.
-        let spelled = protocol.ok_or_else(|| Fault::missing("protocol"))?;
+        let spelling = protocol.ok_or_else(|| ErrorResponse::missing("protocol"))?;
         let port = |member, number: Option<i32>| match (number, absent) {
             (Some(number), _) => Ok(number),
             (None, AbsentPort::Zero) => Ok(0),
-            (None, AbsentPort::Refuse) => Err(Fault::missing(member)),
+            (None, AbsentPort::Refuse) => Err(ErrorResponse::missing(member)),
         };
         let (from, to) = (port("fromPort", from_port)?, port("toPort", to_port)?);
         for (member, number) in [("fromPort", from), ("toPort", to)] {
             if !(-1..=65535).contains(&number) {
-                return Err(Fault::invalid_input(format!(
+                return Err(ErrorResponse::invalid_input(format!(
                     "1 validation error detected: Value '{number}' at '{member}' failed to satisfy constraint: Member must be between -1 and 65535"
                 )));
             }
         }
-        // Any case is accepted (the official examples send `TCP`), and the numbers that EC2 takes. `icmp6`, which only
-        // replies are feared to contain, is not.
+        // Any case is accepted (the official examples send `TCP`), and the numbers of EC2, but not `icmp6`, which only responses may contain.
         let protocol = Protocol::ALL
             .into_iter()
-            .find(|known| known.as_str().eq_ignore_ascii_case(&spelled))
-            .or_else(|| Protocol::from_number(&spelled))
+            .find(|known| known.as_str().eq_ignore_ascii_case(&spelling))
+            .or_else(|| Protocol::from_number(&spelling))
             .ok_or_else(|| {
-                Fault::invalid_input(format!(
-                    "1 validation error detected: Value '{spelled}' at 'protocol' failed to satisfy constraint: Member must satisfy enum value set: [tcp, all, udp, icmp, icmpv6]"
+                ErrorResponse::invalid_input(format!(
+                    "1 validation error detected: Value '{spelling}' at 'protocol' failed to satisfy constraint: Member must satisfy enum value set: [tcp, all, udp, icmp, icmpv6]"
                 ))
             })?;
-        let key =
-            Key::new(protocol, from, to).map_err(|e| Fault::invalid_input(format!("{e}.")))?;
+        let key = Key::new(protocol, from, to)
+            .map_err(|e| ErrorResponse::invalid_input(format!("{e}.")))?;
         let sent = PortState {
             from_port: from,
             to_port: to,
-            protocol: spelled,
+            protocol: spelling,
             state: None,
             cidrs: cidrs.unwrap_or_default(),
             ipv6_cidrs: ipv6_cidrs.unwrap_or_default(),
             cidr_list_aliases: cidr_list_aliases.unwrap_or_default(),
         };
-        let mut lists = Lists::default();
+        let mut lists = CidrLists::default();
         for text in &sent.cidrs {
             match Sources::parse_live(text) {
                 Some(IpNet::V4(net)) => lists.cidrs.push(net.to_string()),
-                _ => return Err(no_network(text, "cidrs", "IPv4")),
+                _ => return Err(invalid_network(text, "cidrs", "IPv4")),
             }
         }
         for text in &sent.ipv6_cidrs {
             match Sources::parse_live(text) {
                 Some(IpNet::V6(net)) => lists.ipv6_cidrs.push(net.to_string()),
-                _ => return Err(no_network(text, "ipv6Cidrs", "IPv6")),
+                _ => return Err(invalid_network(text, "ipv6Cidrs", "IPv6")),
             }
         }
         for alias in &sent.cidr_list_aliases {
             if alias != LIGHTSAIL_CONNECT {
-                return Err(Fault::invalid_input(format!(
+                return Err(ErrorResponse::invalid_input(format!(
                     "{alias} is not a valid CIDR list alias. The only one is {LIGHTSAIL_CONNECT}."
                 )));
             }
@@ -118,8 +117,8 @@ impl PortInfo {
     }
 }
 
-fn no_network(text: &str, member: &str, family: &str) -> Fault {
-    Fault::invalid_input(format!(
+fn invalid_network(text: &str, member: &str, family: &str) -> ErrorResponse {
+    ErrorResponse::invalid_input(format!(
         "'{text}' at '{member}' is not a valid {family} CIDR block."
     ))
 }
@@ -133,7 +132,7 @@ fn distinct(texts: Vec<String>) -> Vec<String> {
         .collect()
 }
 
-impl Lists {
+impl CidrLists {
     fn of(entry: &PortState) -> Self {
         // A text that is not a valid network, which only an edited inventory can contain, is kept.
         let canonical = |text: &String| {
@@ -188,13 +187,13 @@ impl Lists {
         self
     }
 
-    /// The sources of a written rule in effect; none if the rule is not stored.
+    /// The sources that are stored; none if the rule is not stored.
     ///
     /// By default a rule without any source is open to everyone in the families of the instance, also with three empty lists, for which
     /// the behaviour is not known, because this is the dangerous case.
-    fn effective(mut self, family: &AddressType, quirks: &Quirks) -> Result<Self, Fault> {
+    fn stored(mut self, family: &AddressType, quirks: &Quirks) -> Result<Self, ErrorResponse> {
         if self.is_empty() {
-            let all = |has: bool, text: &str| has.then(|| text.to_owned()).into_iter().collect();
+            let all = |has: bool, cidr: &str| has.then(|| cidr.to_owned()).into_iter().collect();
             return match quirks.no_sources {
                 NoSources::World => Ok(Self {
                     cidrs: all(family.has_ipv4(), "0.0.0.0/0"),
@@ -202,7 +201,9 @@ impl Lists {
                     aliases: Vec::new(),
                 }),
                 NoSources::Nobody => Ok(self),
-                NoSources::Refuse => Err(Fault::invalid_input("A rule needs at least one source.")),
+                NoSources::Refuse => Err(ErrorResponse::invalid_input(
+                    "A rule needs at least one source.",
+                )),
             };
         }
         for (has, list) in [
@@ -213,10 +214,10 @@ impl Lists {
                 continue;
             }
             match quirks.other_family {
-                OtherFamily::Keep => {}
-                OtherFamily::Drop => list.clear(),
-                OtherFamily::Refuse => {
-                    return Err(Fault::invalid_input(format!(
+                UnsupportedFamily::Keep => {}
+                UnsupportedFamily::Drop => list.clear(),
+                UnsupportedFamily::Refuse => {
+                    return Err(ErrorResponse::invalid_input(format!(
                         "The IP address type of this Instance is {family}, which rules out {}.",
                         list.join(", ")
                     )));
@@ -252,31 +253,31 @@ fn is_closed(entry: &PortState) -> bool {
         .is_some_and(|state| state.eq_ignore_ascii_case("closed"))
 }
 
-/// The entries after an Open. The key keeps its place, or is added at the end.
+/// The entries after an Open. The key keeps its position, or is added at the end.
 pub(super) fn open(
     entries: &[PortState],
     rule: &Rule,
     family: &AddressType,
     quirks: &Quirks,
-) -> Result<Vec<PortState>, Fault> {
-    let added = rule.lists.clone().effective(family, quirks)?;
-    let mut lists = Lists::default();
-    let mut place = None;
+) -> Result<Vec<PortState>, ErrorResponse> {
+    let added = rule.lists.clone().stored(family, quirks)?;
+    let mut lists = CidrLists::default();
+    let mut index = None;
     let mut after = Vec::with_capacity(entries.len() + 1);
     for entry in entries {
         if key_of(entry) != Some(rule.key) {
             after.push(entry.clone());
             continue;
         }
-        place.get_or_insert(after.len());
+        index.get_or_insert(after.len());
         if is_closed(entry) {
             continue;
         }
         match quirks.open {
-            OnOpen::Merge => lists.append(Lists::of(entry)),
-            OnOpen::Replace => {}
-            OnOpen::Refuse => {
-                return Err(Fault::invalid_input(format!(
+            OpenEffect::Merge => lists.append(CidrLists::of(entry)),
+            OpenEffect::Replace => {}
+            OpenEffect::Refuse => {
+                return Err(ErrorResponse::invalid_input(format!(
                     "The port {} is already open.",
                     rule.key
                 )));
@@ -288,7 +289,7 @@ pub(super) fn open(
     }
     lists.append(added);
     let entry = lists.distinct().entry(rule.key);
-    after.insert(place.unwrap_or(after.len()), entry);
+    after.insert(index.unwrap_or(after.len()), entry);
     Ok(after)
 }
 
@@ -297,8 +298,8 @@ pub(super) fn close(
     entries: &[PortState],
     rule: &Rule,
     quirks: &Quirks,
-) -> Result<Vec<PortState>, Fault> {
-    let whole = quirks.close == OnClose::Key || rule.lists.is_empty();
+) -> Result<Vec<PortState>, ErrorResponse> {
+    let closes_key = quirks.close == CloseEffect::Key || rule.lists.is_empty();
     let mut found = false;
     let mut after = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -307,10 +308,10 @@ pub(super) fn close(
             continue;
         }
         found |= !is_closed(entry);
-        if whole {
+        if closes_key {
             continue;
         }
-        let before = Lists::of(entry);
+        let before = CidrLists::of(entry);
         let rest = before.clone().without(&rule.lists);
         if rest == before {
             after.push(entry.clone());
@@ -322,13 +323,13 @@ pub(super) fn close(
         }
     }
     match quirks.close_missing {
-        Missing::Succeed => Ok(after),
+        MissingEffect::Succeed => Ok(after),
         _ if found => Ok(after),
-        Missing::InvalidInput => Err(Fault::invalid_input(format!(
+        MissingEffect::InvalidInput => Err(ErrorResponse::invalid_input(format!(
             "The port {} is not open.",
             rule.key
         ))),
-        Missing::NotFound => Err(Fault::not_found("port", &rule.key.to_string())),
+        MissingEffect::NotFound => Err(ErrorResponse::not_found("port", &rule.key.to_string())),
     }
 }
 
@@ -337,20 +338,22 @@ pub(super) fn put(
     rules: &[Rule],
     family: &AddressType,
     quirks: &Quirks,
-) -> Result<Vec<PortState>, Fault> {
+) -> Result<Vec<PortState>, ErrorResponse> {
     if rules.is_empty() && quirks.empty_put == Acceptance::Refuse {
-        return Err(Fault::invalid_input("At least one rule is required."));
+        return Err(ErrorResponse::invalid_input(
+            "At least one rule is required.",
+        ));
     }
-    let mut merged: Vec<(Key, Lists)> = Vec::with_capacity(rules.len());
-    let mut places = BTreeMap::new();
+    let mut merged: Vec<(Key, CidrLists)> = Vec::with_capacity(rules.len());
+    let mut indices = BTreeMap::new();
     for rule in rules {
-        let lists = rule.lists.clone().effective(family, quirks)?;
-        let place = *places.entry(rule.key).or_insert(merged.len());
-        match (merged.get_mut(place), quirks.same_key) {
+        let lists = rule.lists.clone().stored(family, quirks)?;
+        let index = *indices.entry(rule.key).or_insert(merged.len());
+        match (merged.get_mut(index), quirks.same_key) {
             (None, _) | (Some(_), SameKey::Apart) => merged.push((rule.key, lists)),
-            (Some((_, there)), SameKey::Merge) => there.append(lists),
+            (Some((_, earlier)), SameKey::Merge) => earlier.append(lists),
             (Some(_), SameKey::Refuse) => {
-                return Err(Fault::invalid_input(format!(
+                return Err(ErrorResponse::invalid_input(format!(
                     "The port {} is named twice.",
                     rule.key
                 )));
@@ -364,22 +367,22 @@ pub(super) fn put(
         .collect())
 }
 
-/// The state between the two steps of a Put: the entries that exist before and after it.
-pub(super) fn halfway(before: &[PortState], after: &[PortState]) -> Vec<PortState> {
-    let stays = |entry: &&PortState| after.contains(entry);
-    before.iter().filter(stays).cloned().collect()
+/// The entries that a Put does not change, which remain between its two steps.
+pub(super) fn unchanged(before: &[PortState], after: &[PortState]) -> Vec<PortState> {
+    let entries = before.iter().filter(|entry| after.contains(entry));
+    entries.cloned().collect()
 }
 
 /// The numbers of IPv4 and IPv6 sources that count against the limit.
-pub(super) fn count(entries: &[PortState], aliases: Aliases) -> (usize, usize) {
+pub(super) fn count(entries: &[PortState], aliases: AliasCount) -> (usize, usize) {
     entries.iter().fold((0, 0), |(ipv4, ipv6), entry| {
-        let both = match aliases {
-            Aliases::Free => 0,
-            Aliases::Counted => entry.cidr_list_aliases.len(),
+        let aliases = match aliases {
+            AliasCount::Free => 0,
+            AliasCount::Counted => entry.cidr_list_aliases.len(),
         };
         (
-            ipv4 + entry.cidrs.len() + both,
-            ipv6 + entry.ipv6_cidrs.len() + both,
+            ipv4 + entry.cidrs.len() + aliases,
+            ipv6 + entry.ipv6_cidrs.len() + aliases,
         )
     })
 }

@@ -11,12 +11,13 @@ use time::OffsetDateTime;
 use crate::inventory::Inventory;
 use crate::model::{InstanceId, Site};
 
-use super::changes::Keep;
-use super::fault::Fault;
-use super::faults::{FaultInjector, Faults, ScriptedEvent, Trouble, Turn};
-use super::quirks::{PortStatesReply, Presence, Quirks, ThrottleStatus, WriteReply};
+use super::context::{Context, Persist};
+use super::error_response::ErrorResponse;
+use super::fault_injector::{FaultInjector, NumberedRequest};
+use super::faults::{Faults, RequestFault, ScriptedEvent};
+use super::quirks::{ErrorHeader, PortStatesResponse, Quirks, ThrottleStatus, WriteResponse};
+use super::request::{Action, Request};
 use super::state::State;
-use super::wire::{Action, Request};
 
 /// The service.
 #[derive(Debug)]
@@ -26,34 +27,24 @@ pub(super) struct Service {
     quirks: Quirks,
 }
 
-/// The result of a request.
+/// What a client receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Delivery {
-    /// The delay.
-    pub(super) delay: Duration,
-    pub(super) outcome: ReplyOutcome,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ReplyOutcome {
-    Answered(Answer),
+pub(super) enum Delivery {
+    /// A response after a delay.
+    Response(Response, Duration),
     /// The connection is refused.
-    Refused,
+    ConnectionRefused,
     /// The connection is lost. `applied` is whether a write was accepted.
-    Lost {
-        applied: bool,
-    },
+    ConnectionLost { applied: bool },
     /// There is no response.
-    Silent {
-        applied: bool,
-    },
+    NoResponse { applied: bool },
 }
 
-/// A response.
+/// An HTTP response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct Response {
     pub(super) status: u16,
-    pub(super) html: bool,
+    pub(super) content_type: &'static str,
     /// The header `x-amzn-ErrorType`.
     pub(super) error_type: Option<String>,
     pub(super) body: String,
@@ -61,236 +52,235 @@ pub(super) struct Answer {
 
 const HTML: &str = "<html><body><h1>It works, but it is not what you asked for</h1></body></html>";
 
+impl Response {
+    fn new(status: u16, content_type: &'static str, body: String) -> Self {
+        Self {
+            status,
+            content_type,
+            error_type: None,
+            body,
+        }
+    }
+
+    fn json(status: u16, body: String) -> Self {
+        Self::new(status, "application/x-amz-json-1.1", body)
+    }
+
+    fn html(status: u16) -> Self {
+        Self::new(status, "text/html", HTML.to_owned())
+    }
+
+    pub(super) fn xml(status: u16, body: String) -> Self {
+        Self::new(status, "text/xml", body)
+    }
+}
+
+impl From<Response> for Delivery {
+    fn from(response: Response) -> Self {
+        Self::Response(response, Duration::ZERO)
+    }
+}
+
 impl Service {
     pub(super) fn new(inventory: Inventory, quirks: Quirks, faults: Faults) -> Self {
-        let injector = FaultInjector::new(faults);
         Self {
-            state: State::new(inventory, quirks.clone(), injector.seed()),
-            injector,
+            state: State::new(inventory, quirks.clone(), faults.seed),
+            injector: FaultInjector::new(faults),
             quirks,
         }
     }
 
     /// Whether the next connection is refused.
-    pub(super) fn refuses(&mut self) -> bool {
-        self.injector.refuses()
+    pub(super) fn refuses_connection(&mut self) -> bool {
+        self.injector.refuses_connection()
     }
 
     /// Applies a scripted event to an instance now, or to the next request.
     pub(super) fn script(
         &mut self,
         id: &InstanceId,
-        what: &ScriptedEvent,
+        event: &ScriptedEvent,
         now: OffsetDateTime,
-        keep: Keep<'_>,
-    ) -> Result<(), Fault> {
-        if let ScriptedEvent::Goes(trouble) = what {
-            self.injector.disturb_next(*trouble);
+        persist: Persist<'_>,
+    ) -> Result<(), ErrorResponse> {
+        if let ScriptedEvent::RequestFault(fault) = event {
+            self.injector.fail_next(*fault);
         }
+        let random = self.injector.seed();
+        let site = &id.site();
+        let mut context = Context { site, now, persist };
         self.state
-            .apply_event(id, what, self.injector.seed(), now, keep)
+            .apply_event(&id.name, event, random, &mut context)
     }
 
     /// Whether the credentials have expired.
-    pub(super) fn expired(&self) -> bool {
-        self.injector.expired(None)
+    pub(super) fn has_expired(&self) -> bool {
+        self.injector.has_expired(None)
     }
 
-    /// An error response with the quirks of this service.
-    pub(super) fn error(&self, fault: &Fault) -> Answer {
+    /// The response for an error, with the quirks of this service.
+    pub(super) fn error(&self, error: &ErrorResponse) -> Response {
         let quirks = &self.quirks;
-        let header = quirks.error_header == Presence::Present;
-        Answer {
-            status: fault.status,
-            html: false,
-            error_type: header.then(|| fault.type_name(quirks.error_type)),
-            body: fault.body(quirks).to_string(),
+        let has_header = quirks.error_header == ErrorHeader::Present;
+        Response {
+            error_type: has_header.then(|| error.type_name(quirks.error_type)),
+            ..Response::json(error.status, error.body(quirks).to_string())
         }
     }
 
     /// Handles a request of a known sender.
-    pub(super) fn call(
+    pub(super) fn handle(
         &mut self,
         site: &Site,
         action: Action,
         body: &[u8],
         now: OffsetDateTime,
-        keep: Keep<'_>,
+        persist: Persist<'_>,
     ) -> Delivery {
-        let request = Request::parse(action, body, &self.quirks);
-        let name = request.as_ref().ok().and_then(Request::instance);
-        let turn = self.injector.turn(site, name, action);
-        if let Err(fault) = self.apply_events(&turn, now, keep) {
-            return ReplyOutcome::Answered(self.error(&fault)).at_once();
+        let context = &mut Context { site, now, persist };
+        let parsed = Request::parse(action, body, &self.quirks);
+        let name = parsed.as_ref().ok().and_then(Request::instance);
+        let request = self.injector.count(site, name, action);
+        if let Err(error) = self.apply_events(&request, context) {
+            return self.error(&error).into();
         }
-        let trouble = self.injector.trouble(&turn);
-        match trouble {
-            Some(Trouble::Refused) => return ReplyOutcome::Refused.at_once(),
-            Some(Trouble::LostRequest) => return ReplyOutcome::Lost { applied: false }.at_once(),
-            Some(Trouble::SilentBefore) => {
-                return ReplyOutcome::Silent { applied: false }.at_once();
-            }
-            Some(Trouble::ServerError) => {
-                return ReplyOutcome::Answered(self.broken(&turn)).at_once();
-            }
+        let fault = self.injector.fault(&request);
+        match fault {
+            Some(RequestFault::Refused) => return Delivery::ConnectionRefused,
+            Some(RequestFault::LostRequest) => return Delivery::ConnectionLost { applied: false },
+            Some(RequestFault::SilentBefore) => return Delivery::NoResponse { applied: false },
+            Some(RequestFault::ServerError) => return self.server_error(&request).into(),
             _ => {}
         }
-        let barred = self.bar(&turn, trouble, now);
-        self.state.ignores_writes = trouble == Some(Trouble::Ignored);
-        let result = barred
-            .and(request)
-            .and_then(|request| self.state.answer(site, request, now, keep));
+        self.state.ignores_writes = fault == Some(RequestFault::Ignored);
+        let result = self
+            .check(&request, fault, now)
+            .and(parsed)
+            .and_then(|parsed| self.state.handle(parsed, context));
         let applied = action.is_write() && result.is_ok();
-        match trouble {
-            Some(Trouble::LostReply) => return ReplyOutcome::Lost { applied }.at_once(),
-            Some(Trouble::SilentAfter) => return ReplyOutcome::Silent { applied }.at_once(),
+        match (fault, result) {
+            (Some(RequestFault::LostReply), _) => Delivery::ConnectionLost { applied },
+            (Some(RequestFault::SilentAfter), _) => Delivery::NoResponse { applied },
             // An invalid request is refused before any fault.
-            Some(Trouble::ServerErrorAfter) if result.is_ok() => {
-                return ReplyOutcome::Answered(self.broken(&turn)).at_once();
+            (Some(RequestFault::ServerErrorAfter), Ok(_)) => self.server_error(&request).into(),
+            (fault, result) => {
+                let response = match result {
+                    Ok(value) => self.success(&request, value),
+                    Err(error) => self.error(&error),
+                };
+                let delay = match fault {
+                    Some(RequestFault::Slow(delay)) => delay,
+                    _ => Duration::ZERO,
+                };
+                Delivery::Response(response, delay)
             }
-            _ => {}
-        }
-        let answer = match result {
-            Ok(value) => self.shape_reply(&turn, value),
-            Err(fault) => self.error(&fault),
-        };
-        let delay = match trouble {
-            Some(Trouble::Slow(delay)) => delay,
-            _ => Duration::ZERO,
-        };
-        Delivery {
-            delay,
-            outcome: ReplyOutcome::Answered(answer),
         }
     }
 
     /// Applies the events before this request.
     fn apply_events(
         &mut self,
-        turn: &Turn,
-        now: OffsetDateTime,
-        keep: Keep<'_>,
-    ) -> Result<(), Fault> {
-        let Some(name) = &turn.name else {
+        request: &NumberedRequest,
+        context: &mut Context<'_>,
+    ) -> Result<(), ErrorResponse> {
+        let Some(name) = &request.name else {
             return Ok(());
         };
-        let id = InstanceId {
-            account: turn.site.account.clone(),
-            region: turn.site.region.clone(),
-            name: name.clone(),
-        };
-        let roll = self.injector.roll("what", turn);
-        for what in self.injector.events(turn) {
-            self.state.apply_event(&id, &what, roll, now, keep)?;
+        let random = self.injector.random("what", request);
+        for event in self.injector.events(request) {
+            self.state.apply_event(name, &event, random, context)?;
         }
         Ok(())
     }
 
-    /// Why a request is not processed, if so.
-    fn bar(
+    /// Refuses a request because of a fault, expired credentials, a missing permission or the rate.
+    fn check(
         &mut self,
-        turn: &Turn,
-        trouble: Option<Trouble>,
+        request: &NumberedRequest,
+        fault: Option<RequestFault>,
         now: OffsetDateTime,
-    ) -> Result<(), Fault> {
-        if trouble == Some(Trouble::Rejected) {
-            return Err(Fault::invalid_input("The input is not valid."));
+    ) -> Result<(), ErrorResponse> {
+        if fault == Some(RequestFault::Rejected) {
+            return Err(ErrorResponse::invalid_input("The input is not valid."));
         }
-        if self.injector.expired(Some(turn)) {
-            return Err(Fault::expired("ExpiredTokenException", 400));
+        if self.injector.has_expired(Some(request)) {
+            return Err(ErrorResponse::expired("ExpiredTokenException", 400));
         }
-        if trouble == Some(Trouble::Denied) || self.injector.denies(turn.action) {
-            return Err(Fault::access_denied(format!(
+        if fault == Some(RequestFault::Denied) || self.injector.denies(request.action) {
+            return Err(ErrorResponse::access_denied(format!(
                 "User: arn:aws:iam::000000000000:user/emulator is not authorized to perform: lightsail:{}",
-                turn.action.name()
+                request.action.name()
             )));
         }
-        if trouble == Some(Trouble::Throttled) || self.injector.throttles(turn, now) {
-            return Err(Fault::throttled(match self.quirks.throttle_status {
+        if fault == Some(RequestFault::Throttled) || self.injector.throttles(request, now) {
+            let status = match self.quirks.throttle_status {
                 ThrottleStatus::Forbidden => 403,
                 ThrottleStatus::BadRequest => 400,
-            }));
+            };
+            return Err(ErrorResponse::throttled(status));
         }
         Ok(())
     }
 
-    /// A 5xx of the service, of its front end, or of a proxy in HTML.
-    fn broken(&self, turn: &Turn) -> Answer {
-        match self.injector.roll("broken", turn) % 3 {
-            0 => self.error(&Fault::service("An unexpected error occurred.")),
-            1 => self.error(&Fault::front("InternalFailure", 500, "Try again later.")),
-            _ => Answer {
-                status: 503,
-                html: true,
-                error_type: None,
-                body: HTML.to_owned(),
-            },
-        }
+    /// A 5xx of the service, of the AWS front end, or of a proxy in HTML.
+    fn server_error(&self, request: &NumberedRequest) -> Response {
+        let message = match self.injector.random("broken", request) % 3 {
+            0 => ErrorResponse::service("An unexpected error occurred."),
+            1 => ErrorResponse::common("InternalFailure", 500, "Try again later."),
+            _ => return Response::html(503),
+        };
+        self.error(&message)
     }
 
     /// The response to a successful request.
-    fn shape_reply(&self, turn: &Turn, mut value: Value) -> Answer {
+    fn success(&self, request: &NumberedRequest, mut value: Value) -> Response {
         let every = u64::from(self.quirks.port_states_every.max(1));
-        let due = (turn.nth - 1).is_multiple_of(every);
-        let how = match turn.action {
-            Action::GetInstancePortStates if due => match self.quirks.port_states {
-                PortStatesReply::Missing => {
+        let is_due = (request.nth - 1).is_multiple_of(every);
+        let defect = match request.action {
+            Action::GetInstancePortStates if is_due => match self.quirks.port_states {
+                PortStatesResponse::Missing => {
                     value = json!({});
-                    ReplyShape::None
+                    Defect::None
                 }
-                PortStatesReply::Null => {
+                PortStatesResponse::Null => {
                     value["portStates"] = Value::Null;
-                    ReplyShape::None
+                    Defect::None
                 }
-                PortStatesReply::Whole => ReplyShape::None,
-                PortStatesReply::Truncated => ReplyShape::Truncated,
-                PortStatesReply::Html => ReplyShape::Html,
-                PortStatesReply::Empty => ReplyShape::Empty,
+                PortStatesResponse::Whole => Defect::None,
+                PortStatesResponse::Truncated => Defect::Truncated,
+                PortStatesResponse::Html => Defect::Html,
+                PortStatesResponse::Empty => Defect::Empty,
             },
             action if action.is_write() => match self.quirks.write_reply {
-                WriteReply::NoOperation => {
+                WriteResponse::NoOperation => {
                     value = json!({});
-                    ReplyShape::None
+                    Defect::None
                 }
-                WriteReply::Whole => ReplyShape::None,
-                WriteReply::Truncated => ReplyShape::Truncated,
-                WriteReply::Html => ReplyShape::Html,
-                WriteReply::Empty => ReplyShape::Empty,
+                WriteResponse::Whole => Defect::None,
+                WriteResponse::Truncated => Defect::Truncated,
+                WriteResponse::Html => Defect::Html,
+                WriteResponse::Empty => Defect::Empty,
             },
-            _ => ReplyShape::None,
+            _ => Defect::None,
         };
         let mut body = value.to_string();
-        match how {
-            ReplyShape::None => {}
+        match defect {
+            Defect::None => {}
             // Responses are ASCII unless the inventory contains other characters.
-            ReplyShape::Truncated => body.truncate(body.floor_char_boundary(body.len() / 2)),
-            ReplyShape::Html => HTML.clone_into(&mut body),
-            ReplyShape::Empty => body.clear(),
+            Defect::Truncated => body.truncate(body.floor_char_boundary(body.len() / 2)),
+            Defect::Html => return Response::html(200),
+            Defect::Empty => body.clear(),
         }
-        Answer {
-            status: 200,
-            html: how == ReplyShape::Html,
-            error_type: None,
-            body,
-        }
+        Response::json(200, body)
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ReplyShape {
+/// A defect of the body of a response.
+enum Defect {
     None,
     Truncated,
     Html,
     Empty,
-}
-
-impl ReplyOutcome {
-    fn at_once(self) -> Delivery {
-        Delivery {
-            delay: Duration::ZERO,
-            outcome: self,
-        }
-    }
 }
 
 #[cfg(test)]

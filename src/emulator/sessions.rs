@@ -1,23 +1,22 @@
-//! Temporary credentials: the sessions of assumed roles.
+//! Role sessions with temporary credentials.
 //!
-//! Owns their keys, tokens and ends. The same requests in the same order get the same keys, for whoever has to repeat a
-//! run; the secrets follow from the secret of the emulator, so that nobody guesses them without it. Does not know which
-//! role may be assumed.
+//! Owns their keys, tokens and expiration. The same requests in the same order get the same keys, so that a run can be repeated. Secrets
+//! are derived from the secret key of the emulator, so that they cannot be guessed without it. Does not know which roles can be assumed.
 
 use std::collections::BTreeMap;
 
 use aws_sigv4::sign::v4::calculate_signature;
 use time::{Duration, OffsetDateTime};
 
-/// Who somebody is to the service.
+/// An identity: a user or a role session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) account: String,
-    /// The role and the name of the session; `None` is the user that the emulator's own keys belong to.
+    /// The names of the role and of the session; `None` for the user of the emulator's own keys.
     pub(super) role: Option<(String, String)>,
 }
 
-/// The credentials of one assumed role.
+/// A role session.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     pub(super) access_key: String,
@@ -27,42 +26,42 @@ pub(super) struct Session {
     pub(super) identity: Identity,
 }
 
-/// Every session that has not run out.
+/// The sessions by access key.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     by_key: BTreeMap<String, Session>,
-    made: u64,
+    /// The number of sessions so far.
+    started: u64,
 }
 
-/// How long a session that ran out is remembered, so that it differs from one that never was.
-const REMEMBERED: Duration = Duration::hours(1);
+/// The time for which an expired session is kept, so that it differs from an unknown one.
+const RETENTION: Duration = Duration::hours(1);
 
 impl Sessions {
     pub(super) fn find(&self, access_key: &str) -> Option<&Session> {
         self.by_key.get(access_key)
     }
 
-    /// Begins one.
-    pub(super) fn begin(
+    pub(super) fn start(
         &mut self,
         identity: Identity,
-        length: Duration,
+        duration: Duration,
         now: OffsetDateTime,
         secret: &str,
     ) -> &Session {
-        self.made += 1;
+        self.started += 1;
         self.by_key
-            .retain(|_, session| session.expires + REMEMBERED > now);
-        let part = |what: &str| {
-            let text = format!("{what}/{}/{}", self.made, now.unix_timestamp_nanos());
+            .retain(|_, session| session.expires + RETENTION > now);
+        let derive = |purpose: &str| {
+            let text = format!("{purpose}/{}/{}", self.started, now.unix_timestamp_nanos());
             calculate_signature(secret, text.as_bytes())
         };
-        let access_key = format!("ASIA{}", part("key")[..16].to_uppercase());
+        let access_key = format!("ASIA{}", derive("key")[..16].to_uppercase());
         let session = Session {
             access_key: access_key.clone(),
-            secret_key: part("secret")[..40].to_owned(),
-            token: part("token"),
-            expires: now.saturating_add(length),
+            secret_key: derive("secret")[..40].to_owned(),
+            token: derive("token"),
+            expires: now.saturating_add(duration),
             identity,
         };
         self.by_key.entry(access_key).or_insert(session)
@@ -70,7 +69,7 @@ impl Sessions {
 }
 
 impl Identity {
-    /// Its ARN as STS tells it.
+    /// The ARN, as in `GetCallerIdentity`.
     pub(super) fn arn(&self) -> String {
         let Self { account, role } = self;
         match role {
@@ -81,7 +80,7 @@ impl Identity {
         }
     }
 
-    /// Its unique id.
+    /// The unique ID, as in `GetCallerIdentity`.
     pub(super) fn user_id(&self) -> String {
         match &self.role {
             None => "AIDAEMULATOR".to_owned(),

@@ -1,7 +1,7 @@
-//! AWS Signature Version 4, as a verifier.
+//! Verification of AWS Signature Version 4.
 //!
-//! Owns the reading of the `Authorization` header and the judgement: the message is signed again and the signatures are
-//! compared. The time is passed in. Does not know operations, nor tell a caller how far a wrong signature was off.
+//! Owns the parser of the `Authorization` header, and the verification: the message is signed again and the signatures are compared. The
+//! time is passed in. Does not know actions.
 
 use aws_sigv4::http_request::{
     PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
@@ -13,14 +13,14 @@ use sha2::{Digest, Sha256};
 use time::macros::format_description;
 use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 
-/// How far a client's clock may be off, in both directions (API reference, "Common Errors").
-const SKEW: Duration = Duration::minutes(5);
+/// The maximum clock skew of a client (API reference, "Common Errors").
+const MAX_SKEW: Duration = Duration::minutes(5);
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-const TOKEN: &str = "x-amz-security-token";
+const TOKEN_HEADER: &str = "x-amz-security-token";
 
-/// As much of a request as is signed.
+/// The signed parts of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Message<'a> {
     pub(super) method: &'a str,
@@ -31,49 +31,49 @@ pub(super) struct Message<'a> {
     pub(super) body: &'a [u8],
 }
 
-/// The pair of credentials that a message must be signed with.
+/// The credentials that a message must be signed with.
 #[derive(Clone, Copy)]
 pub(super) struct Credentials<'a> {
     pub(super) access_key: &'a str,
     pub(super) secret_key: &'a str,
 }
 
-/// Why a request is not believed.
+/// A request has no valid signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SignatureError {
     /// It is not signed.
     Missing,
-    /// Its signature cannot be read.
+    /// The signature cannot be parsed.
     Incomplete(String),
-    /// Nobody has this access key.
+    /// The access key does not exist.
     UnknownKey,
-    /// The credentials are temporary, and their time is over.
+    /// The temporary credentials have expired.
     Expired,
-    /// The signature is wrong, for something else, or for another time.
+    /// The signature is wrong, or for another scope or time.
     Invalid(String),
 }
 
-/// Whether the message was signed for `service` with these credentials at about this time. Says for which region.
+/// Verifies that the message was signed for the service with these credentials at this time; returns its region.
 pub(super) fn verify(
     message: Message<'_>,
     credentials: Credentials<'_>,
     service: &str,
     now: OffsetDateTime,
 ) -> Result<String, SignatureError> {
-    let authorization = Authorization::read(message.headers)?;
+    let authorization = Authorization::parse(message.headers)?;
     let signed_at = signed_at(message.headers)?;
-    let Scope {
+    let Credential {
         access_key,
         date,
         region,
-        service: scoped,
+        service: scope_service,
         terminator,
-    } = Scope::read(authorization.credential)?;
+    } = Credential::parse(authorization.credential)?;
     if access_key != credentials.access_key {
         return Err(SignatureError::UnknownKey);
     }
-    let stamp = one(message.headers, "x-amz-date").unwrap_or_default();
-    if !stamp.starts_with(date) || date.len() != 8 {
+    let timestamp = single_header(message.headers, "x-amz-date").unwrap_or_default();
+    if !timestamp.starts_with(date) || date.len() != 8 {
         return Err(invalid("Credential should be scoped to a valid date."));
     }
     if terminator != "aws4_request" {
@@ -81,29 +81,29 @@ pub(super) fn verify(
             "Credential should be scoped with a valid terminator: 'aws4_request'.",
         ));
     }
-    if scoped != service {
+    if scope_service != service {
         return Err(SignatureError::Invalid(format!(
             "Credential should be scoped to correct service: '{service}'."
         )));
     }
-    let off = now - signed_at;
-    if off > SKEW {
+    let skew = now - signed_at;
+    if skew > MAX_SKEW {
         return Err(SignatureError::Invalid(format!(
-            "Signature expired: {stamp} is more than 5 minutes ago."
+            "Signature expired: {timestamp} is more than 5 minutes ago."
         )));
     }
-    if off < -SKEW {
+    if skew < -MAX_SKEW {
         return Err(SignatureError::Invalid(format!(
-            "Signature not yet current: {stamp} is more than 5 minutes ahead."
+            "Signature not yet current: {timestamp} is more than 5 minutes ahead."
         )));
     }
     let names: Vec<&str> = authorization.signed_headers.split(';').collect();
-    check_signed(message.headers, &names)?;
+    check_signed_headers(message.headers, &names)?;
 
-    let wanted = resign(message, credentials, (region, service), signed_at, &names);
-    // Digests, so that the time it takes tells nothing about a signature that is almost right.
+    let expected = sign_again(message, credentials, (region, service), signed_at, &names);
+    // Digests are compared, so that the time does not depend on how similar the signatures are.
     let digest = |signature: &str| Sha256::digest(signature);
-    if wanted.is_none_or(|wanted| digest(&wanted) != digest(authorization.signature)) {
+    if expected.is_none_or(|expected| digest(&expected) != digest(authorization.signature)) {
         return Err(invalid(
             "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access \
              Key and signing method. Consult the service documentation for details.",
@@ -112,21 +112,21 @@ pub(super) fn verify(
     Ok(region.to_owned())
 }
 
-/// The access key that a message says it is signed with, as far as it can be read.
+/// The access key of a message, if it can be parsed.
 pub(super) fn access_key(headers: &HeaderMap) -> Option<&str> {
-    let authorization = Authorization::read(headers).ok()?;
-    let scope = Scope::read(authorization.credential).ok()?;
-    Some(scope.access_key)
+    let authorization = Authorization::parse(headers).ok()?;
+    let credential = Credential::parse(authorization.credential).ok()?;
+    Some(credential.access_key)
 }
 
-/// The token of temporary credentials that comes with a message.
+/// The session token of a message.
 pub(super) fn token(headers: &HeaderMap) -> Option<&str> {
-    one(headers, TOKEN)
+    single_header(headers, TOKEN_HEADER)
 }
 
-/// Whether a message comes with any token, even one that cannot be read.
+/// Whether a message has a session token, valid or not.
 pub(super) fn has_token(headers: &HeaderMap) -> bool {
-    headers.contains_key(TOKEN)
+    headers.contains_key(TOKEN_HEADER)
 }
 
 fn invalid(text: &str) -> SignatureError {
@@ -141,18 +141,18 @@ struct Authorization<'a> {
 }
 
 impl<'a> Authorization<'a> {
-    fn read(headers: &'a HeaderMap) -> Result<Self, SignatureError> {
+    fn parse(headers: &'a HeaderMap) -> Result<Self, SignatureError> {
         if !headers.contains_key("authorization") {
             return Err(SignatureError::Missing);
         }
         let incomplete = |text: &str| SignatureError::Incomplete(text.to_owned());
-        let text = one(headers, "authorization")
+        let text = single_header(headers, "authorization")
             .ok_or_else(|| incomplete("Authorization header cannot be read."))?;
         let parts = text
             .strip_prefix(ALGORITHM)
             .and_then(|rest| rest.strip_prefix(' '))
             .ok_or_else(|| incomplete("Authorization header requires 'AWS4-HMAC-SHA256'."))?;
-        let part = |name: &str| {
+        let parameter = |name: &str| {
             let mut values = parts
                 .split(',')
                 .filter_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
@@ -164,15 +164,15 @@ impl<'a> Authorization<'a> {
             }
         };
         Ok(Self {
-            credential: part("Credential")?,
-            signed_headers: part("SignedHeaders")?,
-            signature: part("Signature")?,
+            credential: parameter("Credential")?,
+            signed_headers: parameter("SignedHeaders")?,
+            signature: parameter("Signature")?,
         })
     }
 }
 
-/// What a credential is good for.
-struct Scope<'a> {
+/// The access key and the scope of a signature.
+struct Credential<'a> {
     access_key: &'a str,
     date: &'a str,
     region: &'a str,
@@ -180,9 +180,9 @@ struct Scope<'a> {
     terminator: &'a str,
 }
 
-impl<'a> Scope<'a> {
-    fn read(credential: &'a str) -> Result<Self, SignatureError> {
-        // An access key may hold slashes; the scope behind it may not.
+impl<'a> Credential<'a> {
+    fn parse(credential: &'a str) -> Result<Self, SignatureError> {
+        // An access key may contain slashes; the scope after it does not.
         let mut parts = credential.rsplitn(5, '/');
         let mut next = || parts.next().filter(|part| !part.is_empty());
         let (terminator, service, region, date, access_key) =
@@ -205,8 +205,8 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// The text of a header that comes exactly once.
-fn one<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+/// The text of a header that occurs exactly once.
+fn single_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => value.to_str().ok(),
@@ -216,7 +216,7 @@ fn one<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// `X-Amz-Date`, such as `20150830T123600Z`.
 fn signed_at(headers: &HeaderMap) -> Result<OffsetDateTime, SignatureError> {
-    let text = one(headers, "x-amz-date").ok_or_else(|| {
+    let text = single_header(headers, "x-amz-date").ok_or_else(|| {
         SignatureError::Incomplete(
             "Authorization header requires existence of an 'X-Amz-Date' header.".to_owned(),
         )
@@ -233,17 +233,17 @@ fn parse_time(text: &str) -> Option<OffsetDateTime> {
     (text.len() == 16).then(|| time.assume_utc())
 }
 
-/// A signature that does not cover where the request goes, when it was made and what it asks for is worth nothing.
-fn check_signed(headers: &HeaderMap, names: &[&str]) -> Result<(), SignatureError> {
+/// Checks that the signature covers the host, the time, the action, the token and the digest.
+fn check_signed_headers(headers: &HeaderMap, names: &[&str]) -> Result<(), SignatureError> {
     for name in [
         "host",
         "x-amz-date",
         "x-amz-target",
-        TOKEN,
+        TOKEN_HEADER,
         "x-amz-content-sha256",
     ] {
-        let must = name == "host" || headers.contains_key(name);
-        if must && !names.contains(&name) {
+        let is_required = name == "host" || headers.contains_key(name);
+        if is_required && !names.contains(&name) {
             return Err(SignatureError::Invalid(format!(
                 "'{name}' must be a signed header in the AWS Authorization."
             )));
@@ -252,8 +252,8 @@ fn check_signed(headers: &HeaderMap, names: &[&str]) -> Result<(), SignatureErro
     Ok(())
 }
 
-/// The signature that these credentials give the message as it arrived. `None`: such a message cannot be signed.
-fn resign(
+/// The signature of the message with these credentials; `None` if it cannot be signed.
+fn sign_again(
     message: Message<'_>,
     credentials: Credentials<'_>,
     (region, service): (&str, &str),
@@ -274,7 +274,7 @@ fn resign(
     let signer =
         aws_credential_types::Credentials::new(access_key, secret_key, None, None, "emulator");
     let mut settings = SigningSettings::default();
-    // Paths are taken as they are escaped, and no header that the client signed is left out.
+    // Paths are not normalized, and all headers that the client signed are included.
     settings.percent_encoding_mode = PercentEncodingMode::Single;
     settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
     settings.excluded_headers = None;
@@ -292,11 +292,11 @@ fn resign(
     for name in names {
         let values = headers.get_all(*name).iter();
         let values = values.map(|value| str::from_utf8(value.as_bytes()));
-        let before = signed.len();
+        let previous = signed.len();
         for value in values {
             signed.push((*name, value.ok()?));
         }
-        if signed.len() == before {
+        if signed.len() == previous {
             return None;
         }
     }

@@ -1,17 +1,16 @@
-//! The state machine: what the service knows, and what each request makes of it.
+//! State machine of the service: the effect of each request on instances and operations.
 //!
-//! Owns instances, operations, the journal and the counts. Pure: the time, and the keeping of what changed, are passed
-//! in. Does not know sockets, signatures, files and chance.
+//! Owns instances, operations and the journals. Pure: time and storage are in the [`Context`]. Does not know sockets, signatures or files.
 //!
-//! Where the service is not documented and no quirk says otherwise, the choice is: writes need a `running` or `stopped`
-//! instance; an instance whose `portStates` are `null` in the inventory cannot be read or written, which is a
-//! `ServiceException`; the limit of sources bars growth, so that a firewall that is above it may still be made smaller.
+//! Where the service is not documented and there is no quirk: writes need a `running` or `stopped` instance; an instance whose `portStates`
+//! are `null` in the inventory can be neither read nor written, which is a `ServiceException`; the limit of sources prevents growth only, so
+//! that a firewall above it can be made smaller.
 
-mod events;
 mod journal;
 mod page;
-mod tags;
-mod write;
+mod rule_write;
+mod scripted_event;
+mod tag_write;
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -23,68 +22,67 @@ use time::OffsetDateTime;
 use crate::inventory::{Entry, Inventory, account};
 use crate::model::{InstanceId, InstanceState, PortState, Site};
 
-use super::changes::{Changed, Event, Keep};
-use super::dice::roll;
-use super::fault::Fault;
+use super::context::{Cause, Context, Persist, StateChange};
+use super::error_response::ErrorResponse;
 use super::operation::Operation;
 use super::operations::Operations;
-use super::quirks::{ListedPorts, Order, Pages, Quirks, Reads};
+use super::quirks::{ListedPorts, Paging, Quirks, ReadConsistency, RuleOrder};
+use super::request::Request;
 use super::tags::Tags;
-use super::wire::Request;
-use super::{regions, reply, spelling};
+use super::{random, regions, response_body, rule_spelling};
 pub use journal::{Author, Write};
 use page::Page;
-pub use tags::TagWrite;
-use write::SecondStep;
+use rule_write::{RuleWrite, SecondStep};
+pub use tag_write::TagWrite;
 
-/// Everything the service knows.
+/// The state of the service.
 #[derive(Debug)]
 pub(super) struct State {
     inventory: Inventory,
-    /// Whether the instances are in several accounts, each of which then sees its own only.
-    several: bool,
-    places: BTreeMap<InstanceId, usize>,
-    memory: BTreeMap<InstanceId, Memory>,
+    /// Whether the instances are in several accounts, each of which can access only its own.
+    has_several_accounts: bool,
+    /// The index of each instance in the list of its region.
+    indices: BTreeMap<InstanceId, usize>,
+    histories: BTreeMap<InstanceId, History>,
     operations: Operations,
     journal: Vec<Arc<Write>>,
     tag_journal: Vec<TagWrite>,
     quirks: Quirks,
     seed: u64,
-    /// Whether the writes of clients are accepted and have no effect.
+    /// Whether the writes of clients are accepted without an effect.
     pub(super) ignores_writes: bool,
 }
 
-/// What is known of an instance beside its rules.
+/// The past of an instance, as far as it affects responses.
 #[derive(Debug, Default)]
-struct Memory {
-    /// How often it was read while pending.
+struct History {
+    /// The number of reads while it was pending.
     pending_reads: u32,
-    rules: Earlier<Vec<PortState>>,
-    tags: Earlier<Tags>,
-    /// The rules before the first change, where lists go on showing them.
-    first: Option<Vec<PortState>>,
-    /// What is left to do of a Put.
+    /// The number of reads of its rules.
+    rule_reads: u64,
+    rules: StaleValue<Vec<PortState>>,
+    tags: StaleValue<Tags>,
+    /// The rules before the first change, which lists may return.
+    initial_rules: Option<Vec<PortState>>,
+    /// The rest of a Put.
     second_step: Option<SecondStep>,
-    /// How often its rules were shown.
-    shown: u64,
 }
 
-/// What was there before the last change, for as long as reads may show it.
+/// The value before the last change, which the next reads may return.
 #[derive(Debug, Default)]
-struct Earlier<T> {
-    old: Option<T>,
-    /// How many reads there were since.
+struct StaleValue<T> {
+    value: Option<T>,
+    /// The number of reads since the change.
     reads: u32,
 }
 
 impl State {
     pub(super) fn new(inventory: Inventory, quirks: Quirks, seed: u64) -> Self {
-        let accounts = inventory.accounts();
         let mut state = Self {
-            several: accounts.len() > 1,
+            has_several_accounts: inventory.accounts().len() > 1,
             inventory,
-            places: BTreeMap::new(),
-            memory: BTreeMap::new(),
+            indices: BTreeMap::new(),
+            histories: BTreeMap::new(),
             operations: Operations::default(),
             journal: Vec::new(),
             tag_journal: Vec::new(),
@@ -92,7 +90,7 @@ impl State {
             seed,
             ignores_writes: false,
         };
-        state.find_places();
+        state.index_instances();
         state
     }
 
@@ -100,10 +98,10 @@ impl State {
         &self.inventory
     }
 
-    /// What somebody of this account sees of a region.
+    /// The site that an account accesses in a region.
     pub(super) fn site(&self, account: &str, region: &str) -> Site {
         Site {
-            account: self.several.then(|| account.to_owned()),
+            account: self.has_several_accounts.then(|| account.to_owned()),
             region: region.to_owned(),
         }
     }
@@ -112,59 +110,58 @@ impl State {
         &self.journal
     }
 
-    pub(super) fn finish_operations(&mut self, now: OffsetDateTime, keep: Keep<'_>) {
-        self.operations.finish(now, keep);
+    pub(super) fn finish_operations(&mut self, now: OffsetDateTime, persist: Persist<'_>) {
+        self.operations.finish(now, persist);
     }
 
-    /// Takes over the operations of an earlier run, in place of those that there are.
+    /// Replaces the operations by those of an earlier run.
     pub(super) fn restore_operations(&mut self, mut operations: Vec<Operation>) {
         for operation in &mut operations {
-            let account = self.several.then(|| account(&operation.arn).to_owned());
-            operation.instance.account = account;
+            let account = self.has_several_accounts.then(|| account(&operation.arn));
+            operation.instance.account = account.map(str::to_owned);
         }
-        self.operations = Operations::restored(operations);
+        self.operations = Operations::restore(operations);
     }
 
-    /// Answers a request that was made to a region.
-    pub(super) fn answer(
+    /// Handles a request.
+    pub(super) fn handle(
         &mut self,
-        site: &Site,
         request: Request,
-        now: OffsetDateTime,
-        keep: Keep<'_>,
-    ) -> Result<Value, Fault> {
+        context: &mut Context<'_>,
+    ) -> Result<Value, ErrorResponse> {
+        let site = context.site;
         match request {
             Request::PortStates { name } => {
-                let place = self.read(site, &name, keep)?;
-                let (rules, roll) = self.look(site, place, now, keep)?;
+                let index = self.index_for_read(&name, context)?;
+                let (rules, random) = self.read_rules(index, context)?;
                 let rules = rules.ok_or_else(unreadable)?;
-                Ok(json!({"portStates": spelling::port_states(&rules, &self.quirks, roll)}))
+                let states = rule_spelling::port_states(&rules, &self.quirks, random);
+                Ok(json!({"portStates": states}))
             }
-            Request::Open { name, rule } => self.open(site, &name, &rule, now, keep),
-            Request::Close { name, rule } => self.close(site, &name, &rule, now, keep),
-            Request::Put { name, rules } => self.put(site, &name, &rules, now, keep),
-            Request::Tag { name, arn, tagging } => {
-                self.tag(site, &name, arn.as_deref(), &tagging, now, keep)
-            }
+            Request::Open { name, rule } => self.write(&name, &RuleWrite::Open(rule), context),
+            Request::Close { name, rule } => self.write(&name, &RuleWrite::Close(rule), context),
+            Request::Put { name, rules } => self.write(&name, &RuleWrite::Put(rules), context),
+            Request::Tag { name, arn, change } => self.tag(&name, arn.as_deref(), &change, context),
             Request::Operation { id } => {
-                let operation = self.operations.read(site, &id, now, keep)?;
-                let operation = operation.ok_or_else(|| Fault::not_found("Operation", &id))?;
-                Ok(json!({"operation": reply::operation(operation, &self.quirks)}))
+                let operation = self.operations.read(&id, context)?;
+                let operation =
+                    operation.ok_or_else(|| ErrorResponse::not_found("Operation", &id))?;
+                Ok(json!({"operation": response_body::operation(operation, &self.quirks)}))
             }
             Request::Operations { token } => self.list_operations(site, None, token.as_deref()),
             Request::OperationsFor { name, token } => {
-                self.place(site, &name)?;
+                self.index(site, &name)?;
                 self.list_operations(site, Some(&name), token.as_deref())
             }
             Request::Instance { name } => {
-                let place = self.read(site, &name, keep)?;
-                Ok(json!({"instance": self.show(site, place, now, keep)?}))
+                let index = self.index_for_read(&name, context)?;
+                Ok(json!({"instance": self.instance(index, context)?}))
             }
             Request::InstanceState { name } => {
-                let place = self.read(site, &name, keep)?;
-                Ok(json!({"state": reply::state(&self.entry(site, place).state)}))
+                let index = self.index_for_read(&name, context)?;
+                Ok(json!({"state": response_body::state(&self.entry(site, index).state)}))
             }
-            Request::Instances { token } => self.list_instances(site, token.as_deref(), now, keep),
+            Request::Instances { token } => self.list_instances(token.as_deref(), context),
             Request::Regions {
                 zones,
                 database_zones,
@@ -175,134 +172,138 @@ impl State {
         }
     }
 
-    fn find_places(&mut self) {
-        self.places.clear();
+    fn index_instances(&mut self) {
+        let mut indices = BTreeMap::new();
         for (region, entries) in &self.inventory.regions {
-            for (place, entry) in entries.iter().enumerate() {
-                let site = Site {
-                    account: self.several.then(|| entry.account().to_owned()),
-                    region: region.clone(),
-                };
-                self.places.entry(id(&site, &entry.name)).or_insert(place);
+            for (index, entry) in entries.iter().enumerate() {
+                let site = self.site(entry.account(), region);
+                indices.entry(id(&site, &entry.name)).or_insert(index);
             }
         }
+        self.indices = indices;
     }
 
-    fn place(&self, site: &Site, name: &str) -> Result<usize, Fault> {
-        let place = self.places.get(&id(site, name)).copied();
-        place.ok_or_else(|| Fault::not_found("Instance", name))
+    fn index(&self, site: &Site, name: &str) -> Result<usize, ErrorResponse> {
+        let index = self.indices.get(&id(site, name)).copied();
+        index.ok_or_else(|| ErrorResponse::not_found("Instance", name))
     }
 
-    fn entry(&mut self, site: &Site, place: usize) -> &mut Entry {
+    fn entry(&mut self, site: &Site, index: usize) -> &mut Entry {
         self.inventory
             .regions
             .get_mut(&site.region)
-            .and_then(|entries| entries.get_mut(place))
-            .expect("a place always comes from the same inventory, as it is now")
+            .and_then(|entries| entries.get_mut(index))
+            .expect("the indices are those of the current inventory")
     }
 
-    fn read(&mut self, site: &Site, name: &str, keep: Keep<'_>) -> Result<usize, Fault> {
-        let place = self.place(site, name)?;
-        self.note_read(site, place, keep)?;
-        Ok(place)
+    fn index_for_read(
+        &mut self,
+        name: &str,
+        context: &mut Context<'_>,
+    ) -> Result<usize, ErrorResponse> {
+        let index = self.index(context.site, name)?;
+        self.count_pending_read(index, context)?;
+        Ok(index)
     }
 
-    /// Counts a read of a pending instance, and turns it running when it has been read often enough.
-    fn note_read(&mut self, site: &Site, place: usize, keep: Keep<'_>) -> Result<(), Fault> {
+    /// Counts a read of a pending instance, which starts running after a number of reads.
+    fn count_pending_read(
+        &mut self,
+        index: usize,
+        context: &mut Context<'_>,
+    ) -> Result<(), ErrorResponse> {
         let limit = self.quirks.pending_reads;
-        let entry = self.entry(site, place);
+        let entry = self.entry(context.site, index);
         if entry.state != InstanceState::Pending.name() {
             return Ok(());
         }
-        let id = id(site, &entry.name);
-        let memory = self.memory.entry(id).or_default();
-        if memory.pending_reads < limit {
-            memory.pending_reads += 1;
+        let id = id(context.site, &entry.name);
+        let history = self.histories.entry(id).or_default();
+        if history.pending_reads < limit {
+            history.pending_reads += 1;
             return Ok(());
         }
         let running = InstanceState::Running.name().to_owned();
-        let pending = mem::replace(&mut self.entry(site, place).state, running);
-        if let Err(fault) = keep(Changed::Inventory(&self.inventory, Event::Happened)) {
-            self.entry(site, place).state = pending;
-            return Err(fault);
-        }
-        Ok(())
+        let pending = mem::replace(&mut self.entry(context.site, index).state, running);
+        let change = StateChange::Inventory(&self.inventory, Cause::Event);
+        (context.persist)(change).inspect_err(|_| self.entry(context.site, index).state = pending)
     }
 
-    /// The rules as this read sees them, and the number that decides their order.
-    fn look(
+    /// The rules that this read returns, and the random number for their order.
+    fn read_rules(
         &mut self,
-        site: &Site,
-        place: usize,
-        now: OffsetDateTime,
-        keep: Keep<'_>,
-    ) -> Result<(Option<Vec<PortState>>, u64), Fault> {
-        let entry = self.entry(site, place);
+        index: usize,
+        context: &mut Context<'_>,
+    ) -> Result<(Option<Vec<PortState>>, u64), ErrorResponse> {
+        let entry = self.entry(context.site, index);
         let rules = entry.port_states.as_deref().map(<[PortState]>::to_vec);
-        let id = id(site, &entry.name);
-        let shuffled = self.quirks.order == Order::Shuffled;
-        if !shuffled && !self.memory.contains_key(&id) {
+        let id = id(context.site, &entry.name);
+        if self.quirks.order != RuleOrder::Shuffled && !self.histories.contains_key(&id) {
             return Ok((rules, 0));
         }
-        let reads = self.quirks.reads;
-        let memory = self.memory.entry(id.clone()).or_default();
-        memory.shown += 1;
-        let roll = roll(self.seed, "order", &id.to_string(), memory.shown);
-        let seen = memory.rules.seen(reads).or(rules);
-        if memory.second_step.is_some() {
-            self.finish_put(&id, place, now, keep)?;
-        }
-        Ok((seen, roll))
+        let consistency = self.quirks.reads;
+        let history = self.histories.entry(id.clone()).or_default();
+        history.rule_reads += 1;
+        let random = random::number(self.seed, "order", &id.to_string(), history.rule_reads);
+        let rules = history.rules.read(consistency).or(rules);
+        self.finish_put(&id, index, context)?;
+        Ok((rules, random))
     }
 
-    fn show(
+    fn instance(
         &mut self,
-        site: &Site,
-        place: usize,
-        now: OffsetDateTime,
-        keep: Keep<'_>,
-    ) -> Result<Value, Fault> {
-        let (rules, roll) = self.look(site, place, now, keep)?;
-        let rules = rules.map(|rules| spelling::rules(&rules, &self.quirks, roll));
-        let earlier = self.earlier_tags(site, place);
-        let entry = self.entry(site, place);
-        let tags = earlier.as_ref().unwrap_or(&entry.tags);
-        Ok(reply::instance(&site.region, entry, rules.as_deref(), tags))
+        index: usize,
+        context: &mut Context<'_>,
+    ) -> Result<Value, ErrorResponse> {
+        let (rules, random) = self.read_rules(index, context)?;
+        let rules = rules.map(|rules| rule_spelling::spell(&rules, &self.quirks, random));
+        let stale = self.stale_tags(context.site, index);
+        let entry = self.entry(context.site, index);
+        let tags = stale.as_ref().unwrap_or(&entry.tags);
+        let region = &context.site.region;
+        Ok(response_body::instance(
+            region,
+            entry,
+            rules.as_deref(),
+            tags,
+        ))
     }
 
-    /// The tags that a read sees instead of those that there are.
-    fn earlier_tags(&mut self, site: &Site, place: usize) -> Option<Tags> {
-        let reads = self.quirks.tag_reads;
-        if reads == Reads::Fresh {
-            return None;
-        }
-        let id = id(site, &self.entry(site, place).name);
-        self.memory.get_mut(&id)?.tags.seen(reads)
+    /// The tags that a read returns instead of the current ones.
+    fn stale_tags(&mut self, site: &Site, index: usize) -> Option<Tags> {
+        let consistency = self.quirks.tag_reads;
+        let id = id(site, &self.entry(site, index).name);
+        self.histories.get_mut(&id)?.tags.read(consistency)
     }
 
     fn list_instances(
         &mut self,
-        site: &Site,
         token: Option<&str>,
-        now: OffsetDateTime,
-        keep: Keep<'_>,
-    ) -> Result<Value, Fault> {
-        let places = self.places_of(site);
+        context: &mut Context<'_>,
+    ) -> Result<Value, ErrorResponse> {
+        let site = context.site;
+        let entries = self.inventory.regions.get(&site.region);
+        let entries = entries.into_iter().flatten().enumerate();
+        let account = site.account.as_deref();
+        let indices: Vec<usize> = entries
+            .filter(|(_, entry)| account.is_none_or(|account| account == entry.account()))
+            .map(|(index, _)| index)
+            .collect();
         let size = self.quirks.instances_per_page;
-        let page = Page::new("instances", token, size, places.len())?;
+        let page = Page::new("instances", token, size, indices.len())?;
         self.check_page(token)?;
         let mut instances = Vec::with_capacity(page.end - page.start);
-        for place in places[page.start..page.end].iter().copied() {
-            self.note_read(site, place, keep)?;
-            let mut instance = self.show(site, place, now, keep)?;
-            self.show_listed_ports(site, place, &mut instance);
+        for index in indices[page.start..page.end].iter().copied() {
+            self.count_pending_read(index, context)?;
+            let mut instance = self.instance(index, context)?;
+            self.change_listed_ports(site, index, &mut instance);
             instances.push(instance);
         }
-        Ok(page.reply("instances", &instances, self.quirks.pages))
+        Ok(page.response("instances", &instances, self.quirks.pages))
     }
 
-    /// What a list shows of the rules, where it is not what they are.
-    fn show_listed_ports(&mut self, site: &Site, place: usize, instance: &mut Value) {
+    /// Applies the quirk of the rules in a list.
+    fn change_listed_ports(&mut self, site: &Site, index: usize, instance: &mut Value) {
         let Some(networking) = instance["networking"].as_object_mut() else {
             return;
         };
@@ -316,26 +317,13 @@ impl State {
                 networking.remove("ports");
             }
             ListedPorts::Stale => {
-                let id = id(site, &self.entry(site, place).name);
-                if let Some(first) = self.memory.get(&id).and_then(|it| it.first.as_deref()) {
-                    networking.insert("ports".to_owned(), reply::ports(first));
+                let id = id(site, &self.entry(site, index).name);
+                let history = self.histories.get(&id);
+                if let Some(rules) = history.and_then(|history| history.initial_rules.as_deref()) {
+                    networking.insert("ports".to_owned(), response_body::ports(rules));
                 }
             }
         }
-    }
-
-    /// The places of the instances that are seen there, in the order of the inventory.
-    fn places_of(&self, site: &Site) -> Vec<usize> {
-        let entries = self.inventory.regions.get(&site.region);
-        let entries = entries.into_iter().flatten().enumerate();
-        let theirs = |entry: &Entry| {
-            let account = site.account.as_deref();
-            account.is_none_or(|account| account == entry.account())
-        };
-        entries
-            .filter(|(_, entry)| theirs(entry))
-            .map(|(place, _)| place)
-            .collect()
     }
 
     fn list_operations(
@@ -343,53 +331,46 @@ impl State {
         site: &Site,
         name: Option<&str>,
         token: Option<&str>,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, ErrorResponse> {
         let all = || self.operations.list(site, name);
         let size = self.quirks.operations_per_page;
         let page = Page::new("operations", token, size, all().count())?;
         self.check_page(token)?;
-        let shown = all().skip(page.start).take(page.end - page.start);
-        let operations: Vec<Value> = shown
-            .map(|operation| reply::operation(operation, &self.quirks))
+        let operations: Vec<Value> = all()
+            .skip(page.start)
+            .take(page.end - page.start)
+            .map(|operation| response_body::operation(operation, &self.quirks))
             .collect();
-        Ok(page.reply("operations", &operations, self.quirks.pages))
+        Ok(page.response("operations", &operations, self.quirks.pages))
     }
 
-    fn check_page(&self, token: Option<&str>) -> Result<(), Fault> {
-        if token.is_some() && self.quirks.pages == Pages::Fail {
-            return Err(Fault::service("This page cannot be read at this time."));
+    fn check_page(&self, token: Option<&str>) -> Result<(), ErrorResponse> {
+        if token.is_some() && self.quirks.pages == Paging::Fail {
+            let message = "This page cannot be read at this time.";
+            return Err(ErrorResponse::service(message));
         }
         Ok(())
     }
 }
 
-impl Memory {
-    /// The rules changed from these.
-    fn remember(&mut self, before: &[PortState]) {
-        self.first.get_or_insert_with(|| before.to_vec());
-        self.rules.remember(before.to_vec());
-    }
-}
-
-impl<T: Clone> Earlier<T> {
-    /// What a read sees instead of what is there, and one read less to come.
-    fn seen(&mut self, reads: Reads) -> Option<T> {
-        let (last, old) = match reads {
-            Reads::Fresh => return None,
-            Reads::Lag => (1, true),
-            Reads::Flicker => (2, self.reads.is_multiple_of(2)),
+impl<T: Clone> StaleValue<T> {
+    /// Counts a read; returns the value if the read is stale.
+    fn read(&mut self, consistency: ReadConsistency) -> Option<T> {
+        let (last, is_stale) = match consistency {
+            ReadConsistency::Fresh => return None,
+            ReadConsistency::Lag => (1, true),
+            ReadConsistency::Flicker => (2, self.reads.is_multiple_of(2)),
         };
-        let seen = self.old.as_ref().filter(|_| old).cloned();
+        let stale = self.value.as_ref().filter(|_| is_stale).cloned();
         if self.reads >= last {
-            self.old = None;
+            self.value = None;
         }
         self.reads += 1;
-        seen
+        stale
     }
 
-    /// It changed from this.
-    fn remember(&mut self, before: T) {
-        self.old = Some(before);
+    fn set(&mut self, value: T) {
+        self.value = Some(value);
         self.reads = 0;
     }
 }
@@ -402,8 +383,8 @@ fn id(site: &Site, name: &str) -> InstanceId {
     }
 }
 
-fn unreadable() -> Fault {
-    Fault::service("The rules of this Instance cannot be read at this time.")
+fn unreadable() -> ErrorResponse {
+    ErrorResponse::service("The rules of this Instance cannot be read at this time.")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! As much of STS as assuming a role takes, in the AWS query protocol: a form in, XML out.
+//! The actions of STS for assuming a role, in the AWS query protocol: a form as the request, XML as the response.
 //!
-//! Owns three operations and their errors. A role may be assumed if an instance is in its account; what is known of a web
-//! identity token is only whether it looks like one. Refuses every other operation.
+//! Owns three actions and their errors. A role can be assumed if an instance is in its account. Of a web identity token only the form is
+//! checked. Does not support other actions.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-use super::fault::Fault;
+use super::error_response::ErrorResponse;
 use super::sessions::{Identity, Session, Sessions};
 use super::signature::SignatureError;
 
-/// An operation of STS.
+/// An action of STS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
 pub(super) enum Operation {
     GetCallerIdentity,
@@ -21,36 +21,35 @@ pub(super) enum Operation {
     AssumeRoleWithWebIdentity,
 }
 
-/// What the operations look at.
+/// The context of a request.
 pub(super) struct Context<'a> {
     /// The accounts of the instances.
     pub(super) accounts: Vec<&'a str>,
     pub(super) sessions: &'a mut Sessions,
-    /// What the secrets of new sessions are made from.
+    /// The secret from which those of new sessions are derived.
     pub(super) secret: &'a str,
     pub(super) now: OffsetDateTime,
 }
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
-/// How long a session lasts where nobody says, and what may be said (API reference of `AssumeRole`).
-const LENGTH: i64 = 3_600;
-const LENGTHS: std::ops::RangeInclusive<i64> = 900..=43_200;
+/// The default and the possible values of `DurationSeconds` (API reference of `AssumeRole`).
+const DEFAULT_DURATION: i64 = 3_600;
+const DURATIONS: std::ops::RangeInclusive<i64> = 900..=43_200;
 
 impl Operation {
-    /// The one that a form asks for.
-    pub(super) fn of(form: &BTreeMap<String, String>) -> Option<Self> {
+    pub(super) fn from_form(form: &BTreeMap<String, String>) -> Option<Self> {
         form.get("Action")?.parse().ok()
     }
 
-    /// Whether the request has to be signed. A web identity token speaks for itself.
+    /// Whether the request must be signed. A web identity token needs no signature.
     pub(super) fn is_signed(self) -> bool {
         self != Self::AssumeRoleWithWebIdentity
     }
 }
 
-/// The parameters of a form; of one that comes twice, the first.
-pub(super) fn form(body: &[u8]) -> BTreeMap<String, String> {
+/// The parameters of a form. Of duplicates, the first one counts.
+pub(super) fn parse_form(body: &[u8]) -> BTreeMap<String, String> {
     let mut form = BTreeMap::new();
     for (name, value) in form_urlencoded::parse(body) {
         form.entry(name.into_owned())
@@ -59,28 +58,28 @@ pub(super) fn form(body: &[u8]) -> BTreeMap<String, String> {
     form
 }
 
-/// The body of the answer to somebody, who is nobody known where the operation is not signed.
-pub(super) fn answer(
+/// Handles a request; returns the body of the response. The caller is `None` if the request is not signed.
+pub(super) fn handle(
     operation: Option<Operation>,
     form: &BTreeMap<String, String>,
     caller: Option<&Identity>,
     context: Context<'_>,
     id: &str,
-) -> Result<String, Fault> {
+) -> Result<String, ErrorResponse> {
     let (operation, result) = match (operation, caller) {
         (Some(operation @ Operation::GetCallerIdentity), Some(caller)) => {
-            (operation, caller_identity(caller))
+            (operation, caller_identity_xml(caller))
         }
         (Some(operation @ Operation::AssumeRole), Some(caller)) => {
-            let who = caller.arn();
-            (operation, assumed(begin(form, Some(&who), context)?)?)
+            let session = assume_role(form, Some(&caller.arn()), context)?;
+            (operation, session_xml(session)?)
         }
         (Some(operation @ Operation::AssumeRoleWithWebIdentity), _) => {
             check_token(form)?;
-            (operation, assumed(begin(form, None, context)?)?)
+            (operation, session_xml(assume_role(form, None, context)?)?)
         }
         _ => {
-            return Err(Fault::front(
+            return Err(ErrorResponse::common(
                 "InvalidAction",
                 400,
                 "Could not find this operation for version 2011-06-15",
@@ -94,7 +93,7 @@ pub(super) fn answer(
     ))
 }
 
-fn caller_identity(caller: &Identity) -> String {
+fn caller_identity_xml(caller: &Identity) -> String {
     format!(
         "    <Arn>{}</Arn>\n    <UserId>{}</UserId>\n    <Account>{}</Account>\n",
         escape(&caller.arn()),
@@ -103,9 +102,10 @@ fn caller_identity(caller: &Identity) -> String {
     )
 }
 
-fn assumed(session: &Session) -> Result<String, Fault> {
-    let unsaid = |_| Fault::front("InternalFailure", 500, "This session has no end.");
-    let expires = session.expires.format(&Rfc3339).map_err(unsaid)?;
+fn session_xml(session: &Session) -> Result<String, ErrorResponse> {
+    let invalid_time =
+        |_| ErrorResponse::common("InternalFailure", 500, "This session has no end.");
+    let expires = session.expires.format(&Rfc3339).map_err(invalid_time)?;
     Ok(format!(
         "    <AssumedRoleUser>\n      <AssumedRoleId>{}</AssumedRoleId>\n      <Arn>{}</Arn>\n    </AssumedRoleUser>\n    \
          <Credentials>\n      <AccessKeyId>{}</AccessKeyId>\n      <SecretAccessKey>{}</SecretAccessKey>\n      \
@@ -118,14 +118,14 @@ fn assumed(session: &Session) -> Result<String, Fault> {
     ))
 }
 
-/// Begins the session that a form asks for, unless the role is out of reach of `who`.
-fn begin<'a>(
+/// Starts a session, if the caller may assume the role.
+fn assume_role<'a>(
     form: &BTreeMap<String, String>,
-    who: Option<&str>,
+    caller_arn: Option<&str>,
     context: Context<'a>,
-) -> Result<&'a Session, Fault> {
-    let get = |name: &str| form.get(name).map_or("", String::as_str);
-    let (arn, name) = (get("RoleArn"), get("RoleSessionName"));
+) -> Result<&'a Session, ErrorResponse> {
+    let parameter = |name: &str| form.get(name).map_or("", String::as_str);
+    let (arn, name) = (parameter("RoleArn"), parameter("RoleSessionName"));
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let role = match parts[..] {
         ["arn", _, "iam", "", account, resource] => resource
@@ -137,16 +137,16 @@ fn begin<'a>(
     let Some((account, role)) = role else {
         return Err(invalid(&format!("{arn} is invalid")));
     };
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || b"_=,.@-".contains(&byte);
-    if !(2..=64).contains(&name.len()) || !name.bytes().all(word) {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_=,.@-".contains(&byte);
+    if !(2..=64).contains(&name.len()) || !name.bytes().all(is_allowed) {
         return Err(invalid(&format!(
             "Value '{name}' at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression \
              pattern: [\\w+=,.@-]*"
         )));
     }
-    let length = match form.get("DurationSeconds").map(|text| text.parse()) {
-        None => LENGTH,
-        Some(Ok(length)) if LENGTHS.contains(&length) => length,
+    let duration = match form.get("DurationSeconds").map(|text| text.parse()) {
+        None => DEFAULT_DURATION,
+        Some(Ok(duration)) if DURATIONS.contains(&duration) => duration,
         Some(_) => {
             return Err(invalid(
                 "The requested DurationSeconds is not between 900 and 43200 seconds",
@@ -154,13 +154,13 @@ fn begin<'a>(
         }
     };
     if !context.accounts.contains(&account) {
-        let message = match who {
-            Some(who) => format!(
-                "User: {who} is not authorized to perform: sts:AssumeRole on resource: {arn}"
+        let message = match caller_arn {
+            Some(caller) => format!(
+                "User: {caller} is not authorized to perform: sts:AssumeRole on resource: {arn}"
             ),
             None => "Not authorized to perform sts:AssumeRoleWithWebIdentity".to_owned(),
         };
-        return Err(Fault::front("AccessDenied", 403, message));
+        return Err(ErrorResponse::common("AccessDenied", 403, message));
     }
     let identity = Identity {
         account: account.to_owned(),
@@ -172,62 +172,63 @@ fn begin<'a>(
         now,
         ..
     } = context;
-    Ok(sessions.begin(identity, Duration::seconds(length), now, secret))
+    Ok(sessions.start(identity, Duration::seconds(duration), now, secret))
 }
 
-/// Nobody here knows who issues tokens, so that three parts in the alphabet of a JWT are all that is asked of one.
-fn check_token(form: &BTreeMap<String, String>) -> Result<(), Fault> {
+/// Checks the form of a web identity token: three parts in the alphabet of a JWT. Its issuer is not known.
+fn check_token(form: &BTreeMap<String, String>) -> Result<(), ErrorResponse> {
     let token = form.get("WebIdentityToken").map_or("", String::as_str);
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     let parts: Vec<&str> = token.split('.').collect();
-    let looks_like = parts.len() == 3
+    let is_jwt = parts.len() == 3
         && parts
             .iter()
-            .all(|part| !part.is_empty() && part.bytes().all(letter));
-    if looks_like {
+            .all(|part| !part.is_empty() && part.bytes().all(is_allowed));
+    if is_jwt {
         return Ok(());
     }
-    Err(Fault::front(
+    Err(ErrorResponse::common(
         "InvalidIdentityToken",
         400,
         "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)",
     ))
 }
 
-fn invalid(message: &str) -> Fault {
-    Fault::front("ValidationError", 400, message)
+fn invalid(message: &str) -> ErrorResponse {
+    ErrorResponse::common("ValidationError", 400, message)
 }
 
-/// The same refusals as Lightsail's, under the names and statuses of the query protocol.
-pub(super) fn refuse(refusal: SignatureError) -> Fault {
-    match refusal {
-        SignatureError::Missing => Fault::front(
+/// The error of the query protocol for an invalid signature.
+pub(super) fn signature_error(error: SignatureError) -> ErrorResponse {
+    let (code, message) = match error {
+        SignatureError::Missing => (
             "MissingAuthenticationToken",
-            403,
-            "Request is missing Authentication Token",
+            "Request is missing Authentication Token".to_owned(),
         ),
-        SignatureError::Incomplete(why) => Fault::front("IncompleteSignature", 400, why),
-        SignatureError::UnknownKey => Fault::front(
+        SignatureError::Incomplete(message) => {
+            return ErrorResponse::common("IncompleteSignature", 400, message);
+        }
+        SignatureError::UnknownKey => (
             "InvalidClientTokenId",
-            403,
-            "The security token included in the request is invalid.",
+            "The security token included in the request is invalid.".to_owned(),
         ),
-        SignatureError::Expired => Fault::expired("ExpiredToken", 403),
-        SignatureError::Invalid(why) => Fault::front("SignatureDoesNotMatch", 403, why),
-    }
+        SignatureError::Expired => return ErrorResponse::expired("ExpiredToken", 403),
+        SignatureError::Invalid(message) => ("SignatureDoesNotMatch", message),
+    };
+    ErrorResponse::common(code, 403, message)
 }
 
 /// The body of an error.
-pub(super) fn error(fault: &Fault, id: &str) -> String {
+pub(super) fn error_body(error: &ErrorResponse, id: &str) -> String {
     format!(
         "<ErrorResponse xmlns=\"{NAMESPACE}\">\n  <Error>\n    <Type>Sender</Type>\n    <Code>{}</Code>\n    \
          <Message>{}</Message>\n  </Error>\n  <RequestId>{id}</RequestId>\n</ErrorResponse>\n",
-        fault.code,
-        escape(&fault.message),
+        error.code,
+        escape(&error.message),
     )
 }
 
-/// Characters that XML cannot hold at all become a question mark.
+/// Escapes a text. Characters that XML does not allow become question marks.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")

@@ -1,65 +1,64 @@
-//! Tags as the service stores them, and what `TagResource` and `UntagResource` make of them.
+//! The stored tags, and the effect of `TagResource` and `UntagResource` on them.
 //!
-//! **Owns** the check of the tags in a request and the two changes, as functions from tags to tags. **Does not** know
-//! instances.
+//! **Owns** the validation of the tags in a request, and the changes as functions from tags to tags. **Does not** know instances.
 //!
-//! What is not documented and has no quirk: a request without any tag, a key that a request names twice, and a tag beyond the
+//! Where the service is not documented and there is no quirk: a request without any tag, a duplicate key in a request, and a tag beyond the
 //! documented limits are an `InvalidInputException`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{TagError, check_tag_key, check_tag_value};
 
-use super::fault::Fault;
-use super::quirks::{Missing, OnTag, Quirks};
+use super::error_response::ErrorResponse;
+use super::quirks::{MissingEffect, Quirks, TagEffect};
 
 /// Tags by key.
 pub(super) type Tags = BTreeMap<String, String>;
 
-/// A `Tag` whose members have the right types, and no more.
+/// A `Tag` whose types are validated, but not its values.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tag {
     pub(super) key: Option<String>,
     pub(super) value: Option<String>,
 }
 
-/// What a request does to tags.
+/// The change of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Tagging {
-    /// These are there afterwards.
+pub(super) enum TagChange {
+    /// Adds these tags.
     Set(Tags),
-    /// The ones with these keys are not.
+    /// Removes the tags with these keys.
     Remove(BTreeSet<String>),
 }
 
-impl Tagging {
-    /// Checks the values of a `TagResource`. A tag without a value has an empty one ("optional value", service model).
-    pub(super) fn set(tags: Vec<Tag>) -> Result<Self, Fault> {
-        let mut checked = Tags::new();
+impl TagChange {
+    /// Validates the values of a `TagResource`. A tag without a value has an empty one ("optional value", service model).
+    pub(super) fn set(tags: Vec<Tag>) -> Result<Self, ErrorResponse> {
+        let mut valid = Tags::new();
         for Tag { key, value } in tags {
-            let key = key.ok_or_else(|| Fault::missing("key"))?;
+            let key = key.ok_or_else(|| ErrorResponse::missing("key"))?;
             let value = value.unwrap_or_default();
             check_tag_key(&key).map_err(|error| invalid(&error))?;
             check_tag_value(&value).map_err(|error| invalid(&error))?;
-            if checked.insert(key.clone(), value).is_some() {
-                return Err(twice(&key));
+            if valid.insert(key.clone(), value).is_some() {
+                return Err(duplicate_key(&key));
             }
         }
-        some(checked.is_empty(), "tags")?;
-        Ok(Self::Set(checked))
+        require_some(valid.is_empty(), "tags")?;
+        Ok(Self::Set(valid))
     }
 
-    /// Checks the values of an `UntagResource`.
-    pub(super) fn remove(keys: Vec<String>) -> Result<Self, Fault> {
-        let mut checked = BTreeSet::new();
+    /// Validates the values of an `UntagResource`.
+    pub(super) fn remove(keys: Vec<String>) -> Result<Self, ErrorResponse> {
+        let mut valid = BTreeSet::new();
         for key in keys {
             check_tag_key(&key).map_err(|error| invalid(&error))?;
-            if let Some(key) = checked.replace(key) {
-                return Err(twice(&key));
+            if let Some(key) = valid.replace(key) {
+                return Err(duplicate_key(&key));
             }
         }
-        some(checked.is_empty(), "tagKeys")?;
-        Ok(Self::Remove(checked))
+        require_some(valid.is_empty(), "tagKeys")?;
+        Ok(Self::Remove(valid))
     }
 
     pub(super) fn action(&self) -> &'static str {
@@ -69,19 +68,19 @@ impl Tagging {
         }
     }
 
-    /// What the tags are afterwards. The limit bars growth, so that a resource that is above it can still lose some.
-    pub(super) fn apply(&self, before: &Tags, quirks: &Quirks) -> Result<Tags, Fault> {
+    /// The tags after the change. The limit prevents growth only, so that a resource above it can still lose tags.
+    pub(super) fn apply(&self, before: &Tags, quirks: &Quirks) -> Result<Tags, ErrorResponse> {
         let mut after = before.clone();
         match self {
             Self::Set(tags) => {
                 for (key, value) in tags {
                     match (before.contains_key(key), quirks.tag_existing) {
-                        (true, OnTag::Keep) => continue,
-                        (true, OnTag::Refuse) => {
+                        (true, TagEffect::Keep) => continue,
+                        (true, TagEffect::Refuse) => {
                             let message = format!("The tag {key} is there already.");
-                            return Err(Fault::invalid_input(message));
+                            return Err(ErrorResponse::invalid_input(message));
                         }
-                        (true, OnTag::Overwrite) | (false, _) => {}
+                        (true, TagEffect::Overwrite) | (false, _) => {}
                     }
                     after.insert(key.clone(), value.clone());
                 }
@@ -91,7 +90,7 @@ impl Tagging {
                         "A resource can have at most {limit} tags; this would make {}.",
                         after.len()
                     );
-                    return Err(Fault::rejection(quirks.tag_limit_error, message));
+                    return Err(ErrorResponse::refusal(quirks.tag_limit_error, message));
                 }
             }
             Self::Remove(keys) => {
@@ -100,12 +99,14 @@ impl Tagging {
                         continue;
                     }
                     match quirks.untag_missing {
-                        Missing::Succeed => {}
-                        Missing::InvalidInput => {
+                        MissingEffect::Succeed => {}
+                        MissingEffect::InvalidInput => {
                             let message = format!("There is no tag {key}.");
-                            return Err(Fault::invalid_input(message));
+                            return Err(ErrorResponse::invalid_input(message));
                         }
-                        Missing::NotFound => return Err(Fault::not_found("tag", key)),
+                        MissingEffect::NotFound => {
+                            return Err(ErrorResponse::not_found("tag", key));
+                        }
                     }
                 }
             }
@@ -114,18 +115,18 @@ impl Tagging {
     }
 }
 
-fn invalid(error: &TagError) -> Fault {
-    Fault::invalid_input(format!("1 validation error detected: {error}"))
+fn invalid(error: &TagError) -> ErrorResponse {
+    ErrorResponse::invalid_input(format!("1 validation error detected: {error}"))
 }
 
-fn twice(key: &str) -> Fault {
-    Fault::invalid_input(format!("The tag key {key} is named twice."))
+fn duplicate_key(key: &str) -> ErrorResponse {
+    ErrorResponse::invalid_input(format!("The tag key {key} is named twice."))
 }
 
-fn some(is_empty: bool, member: &str) -> Result<(), Fault> {
+fn require_some(is_empty: bool, member: &str) -> Result<(), ErrorResponse> {
     if is_empty {
         let message = format!("At least one of {member} is required.");
-        return Err(Fault::invalid_input(message));
+        return Err(ErrorResponse::invalid_input(message));
     }
     Ok(())
 }

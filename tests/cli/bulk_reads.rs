@@ -235,7 +235,7 @@ fn write_of_others_after_the_list_makes_the_plan_stale() {
         "web-1",
         "GetInstancePortStates",
         1,
-        ScriptedEvent::WritesSomething,
+        ScriptedEvent::RandomForeignWrite,
     );
     let server = Server::with_faults(inventory.clone(), Quirks::default(), vec![theirs]);
     let stage = Stage::new(CONFIG, &inventory);

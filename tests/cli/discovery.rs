@@ -1,6 +1,6 @@
 //! Finding the instances: every page of every region, or the view is incomplete and says so.
 
-use portward::emulator::{Pages, Quirks};
+use portward::emulator::{Paging, Quirks};
 use portward::inventory::{Entry, Inventory};
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ fn two_regions() -> Inventory {
     fleet
 }
 
-fn served(inventory: Inventory, pages: Pages) -> Server {
+fn served(inventory: Inventory, pages: Paging) -> Server {
     let quirks = Quirks {
         instances_per_page: 2,
         pages,
@@ -61,7 +61,7 @@ fn written(server: &Server) -> Vec<String> {
 
 #[test]
 fn every_page_of_every_region_is_read() {
-    let server = served(two_regions(), Pages::Whole);
+    let server = served(two_regions(), Paging::Whole);
     let stage = Stage::new(CONFIG, &two_regions());
     let report = ends(&server, &stage, &["plan", "--detailed-exitcode"], 2);
     assert_eq!(report["instances"].as_array().map(Vec::len), Some(4));
@@ -75,9 +75,9 @@ fn every_page_of_every_region_is_read() {
 fn incomplete_list_closes_nothing_in_its_region() {
     // A page that fails is tried again for some seconds, so once is enough.
     for (pages, read) in [
-        (Pages::Fail, "bulk"),
-        (Pages::RepeatToken, "bulk"),
-        (Pages::RepeatToken, "exact"),
+        (Paging::Fail, "bulk"),
+        (Paging::RepeatToken, "bulk"),
+        (Paging::RepeatToken, "exact"),
     ] {
         let server = served(two_regions(), pages);
         let stage = Stage::new(CONFIG, &two_regions());
@@ -89,11 +89,11 @@ fn incomplete_list_closes_nothing_in_its_region() {
             [format!("{SHORT}/web-4")],
             "{pages:?} {read}"
         );
-        if pages == Pages::RepeatToken {
+        if pages == Paging::RepeatToken {
             ends(&server, &stage, &["drift"], 6);
         }
 
-        let rest = served(server.emulator.inventory(), Pages::Whole);
+        let rest = served(server.emulator.inventory(), Paging::Whole);
         ends(&rest, &stage, &apply, 0);
         ends(&rest, &stage, &["drift"], 0);
     }
@@ -102,9 +102,9 @@ fn incomplete_list_closes_nothing_in_its_region() {
 #[test]
 fn incomplete_list_stops_a_plan_file_made_from_a_complete_one() {
     let stage = Stage::new(CONFIG, &two_regions());
-    let whole = served(two_regions(), Pages::Whole);
+    let whole = served(two_regions(), Paging::Whole);
     ends(&whole, &stage, &["plan", "--out", "plan.json"], 0);
-    let broken = served(two_regions(), Pages::RepeatToken);
+    let broken = served(two_regions(), Paging::RepeatToken);
     let report = ends(&broken, &stage, &["apply", "plan.json", "--yes"], 6);
     assert_eq!(written(&broken), [format!("{SHORT}/web-4")]);
     let left: Vec<_> = report["unreadable"]
@@ -115,7 +115,7 @@ fn incomplete_list_stops_a_plan_file_made_from_a_complete_one() {
     assert_eq!(left.len(), 3, "{report}");
     assert_eq!(report["regionsUnreadable"][0]["region"], REGION);
 
-    let rest = served(broken.emulator.inventory(), Pages::Whole);
+    let rest = served(broken.emulator.inventory(), Paging::Whole);
     ends(&rest, &stage, &["apply", "--yes"], 0);
     ends(&rest, &stage, &["drift"], 0);
 }
@@ -256,7 +256,7 @@ fn name_without_a_region_needs_every_region() {
             &["apply", "--yes"],
             &["apply", "--yes", "--read", "bulk"],
         ] {
-            let server = served(two_regions(), Pages::RepeatToken);
+            let server = served(two_regions(), Paging::RepeatToken);
             let stage = Stage::new(&bare(rules), &two_regions());
             let report = ends(&server, &stage, &[verb, more].concat(), 6);
             assert_eq!(written(&server), [""; 0], "{rules} {verb:?}");
@@ -275,7 +275,7 @@ fn name_without_a_region_needs_every_region() {
             );
         }
         // A region that is left out is looked at all the same where a name could be in it.
-        let server = served(two_regions(), Pages::RepeatToken);
+        let server = served(two_regions(), Paging::RepeatToken);
         let stage = Stage::new(&bare(rules), &two_regions());
         let narrowed = [&["apply", "--yes", "--region", SHORT], more].concat();
         let (code, wrote) = if more.is_empty() { (6, 0) } else { (0, 1) };
@@ -283,7 +283,7 @@ fn name_without_a_region_needs_every_region() {
         assert_eq!(written(&server).len(), wrote, "{rules}");
         assert_eq!(report["regionsUnreadable"], json!([]), "{rules}");
 
-        let whole = served(two_regions(), Pages::Whole);
+        let whole = served(two_regions(), Paging::Whole);
         ends(&whole, &stage, &[&["apply", "--yes"], more].concat(), 0);
         assert!(
             written(&whole).contains(&format!("{SHORT}/web-4")),
@@ -301,7 +301,7 @@ fn name_with_a_region_needs_that_region_only() {
         (group, &["--target", "eu-west-1/web-4"]),
         (group, &["--target", "web-*"]),
     ] {
-        let server = served(two_regions(), Pages::RepeatToken);
+        let server = served(two_regions(), Paging::RepeatToken);
         let stage = Stage::new(&bare(rules), &two_regions());
         ends(&server, &stage, &[&["apply", "--yes"], more].concat(), 6);
         assert_eq!(
@@ -351,7 +351,7 @@ fn excluded_region_still_decides_an_ambiguous_name() {
 
 #[test]
 fn regions_of_the_command_line_are_listed_completely() {
-    let server = served(two_regions(), Pages::RepeatToken);
+    let server = served(two_regions(), Paging::RepeatToken);
     let config = format!("version = 1\n{}", BARE[0].0);
     let stage = Stage::new(&config, &two_regions());
     let both = ["apply", "--yes", "--region", REGION, "--region", SHORT];

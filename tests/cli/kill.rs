@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use portward::apply::receipt::{FOLDER, Receipt, ReceiptError};
-use portward::emulator::{Faults, Options, ScriptedEvent, Trigger, Trouble, Write};
+use portward::emulator::{Faults, Options, RequestFault, ScriptedEvent, Trigger, Write};
 use portward::exposure::Effective;
 use portward::inventory::Inventory;
 use portward::model::{Family, InstanceId, LiveFirewall, PortState};
@@ -85,14 +85,14 @@ fn id(name: &str) -> InstanceId {
 #[test]
 fn apply_killed_around_any_request_is_completed_by_the_next_run() {
     for (place, name) in REQUESTS.iter().enumerate() {
-        for trouble in [Trouble::SilentBefore, Trouble::SilentAfter] {
+        for trouble in [RequestFault::SilentBefore, RequestFault::SilentAfter] {
             let situation = format!("{trouble:?} at request {place}");
             let nth = REQUESTS[..=place].iter().filter(|of| *of == name).count();
             let server = serve(vec![Trigger {
                 instance: id(name),
                 action: None,
                 nth: u64::try_from(nth).expect("a few"),
-                what: ScriptedEvent::Goes(trouble),
+                event: ScriptedEvent::RequestFault(trouble),
             }]);
             let stage = Stage::new(CONFIG, &before());
             let mut command = stage.command(&APPLY);

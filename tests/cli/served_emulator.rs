@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use portward::emulator::{
-    Emulator, Faults, Options, Progress, Quirks, ScriptedEvent, Trigger, Trouble,
+    Emulator, Faults, OperationProgress, Options, Quirks, RequestFault, ScriptedEvent, Trigger,
 };
 use portward::inventory::Inventory;
 use tokio::sync::oneshot;
@@ -186,7 +186,7 @@ fn change_costs_one_write_and_three_reads() {
     assert_eq!(server.run(&stage, &["drift"]).code, Some(0));
 }
 
-pub(crate) fn on(name: &str, action: &'static str, nth: u64, what: ScriptedEvent) -> Trigger {
+pub(crate) fn on(name: &str, action: &'static str, nth: u64, event: ScriptedEvent) -> Trigger {
     let id = portward::model::InstanceId {
         account: None,
         region: crate::stage::REGION.to_owned(),
@@ -196,7 +196,7 @@ pub(crate) fn on(name: &str, action: &'static str, nth: u64, what: ScriptedEvent
         instance: id,
         action: Some(action),
         nth,
-        what,
+        event,
     }
 }
 
@@ -208,7 +208,7 @@ fn failure_of_one_instance_exits_with_5_and_does_not_stop_others() {
                 "web-2",
                 "PutInstancePublicPorts",
                 nth,
-                ScriptedEvent::Goes(Trouble::ServerError),
+                ScriptedEvent::RequestFault(RequestFault::ServerError),
             )
         })
         .collect();
@@ -243,7 +243,7 @@ fn lost_response_is_resolved_by_reading() {
         "web-1",
         "PutInstancePublicPorts",
         1,
-        ScriptedEvent::Goes(Trouble::LostReply),
+        ScriptedEvent::RequestFault(RequestFault::LostReply),
     )];
     let server = Server::with_faults(differing(1), Quirks::default(), lost);
     let stage = Stage::new(CONFIG, &differing(1));
@@ -260,7 +260,7 @@ fn write_of_others_makes_the_plan_stale() {
         "web-1",
         "GetInstancePortStates",
         2,
-        ScriptedEvent::WritesSomething,
+        ScriptedEvent::RandomForeignWrite,
     )];
     let server = Server::with_faults(differing(1), Quirks::default(), theirs);
     let stage = Stage::new(CONFIG, &differing(1));
@@ -279,7 +279,7 @@ fn write_of_others_makes_the_plan_stale() {
 #[test]
 fn instance_replaced_before_the_write_is_not_written() {
     for confirmed in [&[][..], &["--confirm-within", "1m", "--probe", "true"]] {
-        let theirs = vec![on("web-1", "GetInstance", 1, ScriptedEvent::Replaced)];
+        let theirs = vec![on("web-1", "GetInstance", 1, ScriptedEvent::Replacement)];
         let server = Server::with_faults(differing(1), Quirks::default(), theirs);
         let stage = Stage::new(CONFIG, &differing(1));
         let done = server.run(&stage, &[&["apply", "--yes"], confirmed].concat());
@@ -347,7 +347,7 @@ fn invalid_credentials_make_the_run_incomplete() {
 fn interrupt_finishes_calls_in_flight_and_reports() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let quirks = Quirks {
-            operations: Progress::Explicit,
+            operations: OperationProgress::Explicit,
             ..Quirks::default()
         };
         let server = Server::start(differing(2), quirks);

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_lightsail::operation::put_instance_public_ports::PutInstancePublicPortsError;
-use portward::emulator::{Author, Faults, Options, ScriptedEvent, Trigger, Trouble};
+use portward::emulator::{Author, Faults, Options, RequestFault, ScriptedEvent, Trigger};
 use portward::model::InstanceId;
 
 use super::{Served, code, emulator, read_rules, serve, tcp};
 
-fn on_cue(action: &'static str, nth: u64, trouble: Trouble) -> Options {
+fn on_cue(action: &'static str, nth: u64, trouble: RequestFault) -> Options {
     let cue = Trigger {
         instance: InstanceId {
             account: None,
@@ -22,7 +22,7 @@ fn on_cue(action: &'static str, nth: u64, trouble: Trouble) -> Options {
         },
         action: Some(action),
         nth,
-        what: ScriptedEvent::Goes(trouble),
+        event: ScriptedEvent::RequestFault(trouble),
     };
     Options {
         faults: Faults {
@@ -44,7 +44,7 @@ async fn put(served: &Served) -> Result<(), SdkError<PutInstancePublicPortsError
 
 #[tokio::test]
 async fn connection_is_dropped_before_or_after_the_effect() {
-    for (trouble, written) in [(Trouble::LostRequest, 0), (Trouble::LostReply, 1)] {
+    for (trouble, written) in [(RequestFault::LostRequest, 0), (RequestFault::LostReply, 1)] {
         let emulator = emulator(on_cue("PutInstancePublicPorts", 1, trouble));
         let served = serve(&emulator).await;
         let lost = put(&served).await.expect_err("no reply");
@@ -58,7 +58,7 @@ async fn connection_is_dropped_before_or_after_the_effect() {
 
 #[tokio::test]
 async fn silent_connection_is_held_until_shutdown() {
-    let options = on_cue("PutInstancePublicPorts", 1, Trouble::SilentAfter);
+    let options = on_cue("PutInstancePublicPorts", 1, RequestFault::SilentAfter);
     let emulator = emulator(options);
     let served = serve(&emulator).await;
     let client = served.usual();
@@ -102,7 +102,11 @@ async fn connections_are_refused() {
 #[tokio::test]
 async fn late_reply_arrives() {
     let delay = Duration::from_millis(20);
-    let emulator = emulator(on_cue("PutInstancePublicPorts", 1, Trouble::Slow(delay)));
+    let emulator = emulator(on_cue(
+        "PutInstancePublicPorts",
+        1,
+        RequestFault::Slow(delay),
+    ));
     let served = serve(&emulator).await;
     let start = Instant::now();
     put(&served).await.expect("it comes");

@@ -18,7 +18,7 @@ use aws_sdk_lightsail::operation::RequestId;
 use aws_sdk_lightsail::operation::get_instance_port_states::GetInstancePortStatesOutput;
 use aws_sdk_lightsail::types::{NetworkProtocol, OperationStatus, PortInfo, Tag};
 use futures_util::future::{AbortHandle, abortable, pending};
-use portward::emulator::{Access, Emulator, Options, Progress, Quirks};
+use portward::emulator::{Access, Emulator, OperationProgress, Options, Quirks};
 use portward::inventory::Inventory;
 use tokio::net::TcpListener;
 
@@ -344,7 +344,7 @@ async fn errors_are_parsed_by_the_sdk() {
 #[tokio::test]
 async fn operation_is_finished_by_a_command() {
     let quirks = Quirks {
-        operations: Progress::Explicit,
+        operations: OperationProgress::Explicit,
         ..Quirks::default()
     };
     let emulator = emulator(Options {

@@ -6,7 +6,7 @@ use std::io;
 use super::service::{Behaviour, FINE, Fault, LOST_BEFORE, REJECTED, Service, plan};
 use super::{APPLIED, after, before, elsewhere, go, message, opening, patient, put, tools};
 use crate::apply::{Intent, Journal, Settings, Stage, Stop, Tools, Validity, run};
-use crate::emulator::{Progress, Reads};
+use crate::emulator::{OperationProgress, ReadConsistency};
 use crate::lightsail::{Error, Operation};
 use crate::plan::{InstancePlan, InstanceResult, Outcome, Report};
 
@@ -184,7 +184,7 @@ async fn started_instances_are_finished_despite_failures() {
     service.host("web-a", |host| host.rules = elsewhere());
     // Its write is under way when the other one has failed.
     let slow = Behaviour {
-        operations: Progress::AfterReads(2),
+        operations: OperationProgress::AfterReads(2),
         ..Behaviour::default()
     };
     service.behave("web-b", slow);
@@ -207,7 +207,7 @@ async fn foreign_write_is_reported_with_action_and_time() {
     instances.truncate(1);
     let behaviour = Behaviour {
         foreign: Some((1, elsewhere(), true)),
-        reads: Reads::Lag,
+        reads: ReadConsistency::Lag,
         ..Behaviour::default()
     };
     service.behave("web", behaviour);

@@ -9,7 +9,7 @@ use super::service::{
 use super::{after, before, opening, patient, put, tools};
 use crate::apply::receipt::{Header, Receipt, ReceiptFile, Scope};
 use crate::apply::{Confirmation, Stop, Tools, Validity, confirm, run};
-use crate::emulator::Progress;
+use crate::emulator::OperationProgress;
 use crate::model::LiveFirewall;
 use crate::plan::{InstancePlan, Plan};
 
@@ -18,7 +18,7 @@ fn fleet(faults: &[Fault]) -> (Service, Vec<InstancePlan>) {
     let service = Service::default();
     let web = Behaviour {
         faults: faults.to_vec(),
-        operations: Progress::AfterReads(1),
+        operations: OperationProgress::AfterReads(1),
         ..Behaviour::default()
     };
     let web = opening(&service, web);

@@ -17,7 +17,7 @@ use crate::apply::{
     Clock, Confirmation, Intent, Journal, Pause, Progress as Hears, Settings, Stage, Stop, Tools,
     Validity, confirm, run,
 };
-use crate::emulator::Progress;
+use crate::emulator::OperationProgress;
 use crate::lightsail::{Error, Operation, OperationStatus};
 use crate::model::{Expiry, Firewall, InstanceId, Key, Origin, Protocol, Sources};
 use crate::plan::{Call, ForeignWrite, InstancePlan, InstanceResult, Outcome, Report};

@@ -11,7 +11,7 @@ use super::service::{
 };
 use super::tools;
 use crate::apply::{Settings, Stop, run};
-use crate::emulator::{Progress, Reads};
+use crate::emulator::{OperationProgress, ReadConsistency};
 use crate::exposure;
 use crate::model::{Family, Firewall, Sources};
 use crate::plan::{Call, InstancePlan, Outcome};
@@ -98,11 +98,15 @@ fn calm() -> impl Strategy<Value = Behaviour> {
         any::<bool>(),
         0..3_u32,
         prop::sample::select(vec![
-            Progress::Immediate,
-            Progress::AfterReads(0),
-            Progress::AfterReads(1),
+            OperationProgress::Immediate,
+            OperationProgress::AfterReads(0),
+            OperationProgress::AfterReads(1),
         ]),
-        prop::sample::select(vec![Reads::Fresh, Reads::Lag, Reads::Flicker]),
+        prop::sample::select(vec![
+            ReadConsistency::Fresh,
+            ReadConsistency::Lag,
+            ReadConsistency::Flicker,
+        ]),
     )
         .prop_map(
             |(open_replaces, close_by_key, invisible, operations, reads)| Behaviour {
@@ -124,7 +128,7 @@ fn stormy() -> impl Strategy<Value = Behaviour> {
             faults,
             foreign,
             operations: if fails {
-                Progress::Fails(0)
+                OperationProgress::Fails(0)
             } else {
                 calm.operations
             },
@@ -196,7 +200,7 @@ proptest! {
     fn outcome_is_true_with_any_fault(change in change(), behaviour in stormy()) {
         let foreign = behaviour.foreign.clone();
         // A Put is proved by its rules alone, so that a read from before another write is taken for its effect.
-        let is_read_late = matches!(change.2[..], [Call::Put { .. }]) && behaviour.reads != Reads::Fresh;
+        let is_read_late = matches!(change.2[..], [Call::Put { .. }]) && behaviour.reads != ReadConsistency::Fresh;
         let Ending { outcome, live, writes } = ending(&change, behaviour, Duration::ZERO);
         prop_assert!(writes <= 2 * 3 + 1, "{writes} writes");
         match outcome {

@@ -16,8 +16,8 @@ use tokio::sync::Notify;
 use super::decode;
 use crate::apply::{Clock, Pause};
 use crate::emulator::{
-    Change, InProcess, OnClose, OnOpen, Options, PortStatesReply, Progress, Quirks, Reads,
-    ScriptedEvent, Trouble,
+    CloseEffect, InProcess, InstanceChange, OpenEffect, OperationProgress, Options,
+    PortStatesResponse, Quirks, ReadConsistency, RequestFault, ScriptedEvent,
 };
 use crate::exposure;
 use crate::inventory::{Entry, Inventory};
@@ -34,16 +34,16 @@ pub(in crate::apply) const NOON: OffsetDateTime = datetime!(2026-01-01 12:00 UTC
 const REGION: &str = "eu-central-1";
 
 /// What becomes of one write.
-pub(in crate::apply) type Fault = Option<Trouble>;
+pub(in crate::apply) type Fault = Option<RequestFault>;
 
 pub(in crate::apply) const FINE: Fault = None;
-pub(in crate::apply) const IGNORED: Fault = Some(Trouble::Ignored);
-pub(in crate::apply) const THROTTLED: Fault = Some(Trouble::Throttled);
-pub(in crate::apply) const REJECTED: Fault = Some(Trouble::Rejected);
-pub(in crate::apply) const DENIED: Fault = Some(Trouble::Denied);
-pub(in crate::apply) const LOST_AFTER: Fault = Some(Trouble::LostReply);
-pub(in crate::apply) const LOST_BEFORE: Fault = Some(Trouble::LostRequest);
-pub(in crate::apply) const UNSENT: Fault = Some(Trouble::Refused);
+pub(in crate::apply) const IGNORED: Fault = Some(RequestFault::Ignored);
+pub(in crate::apply) const THROTTLED: Fault = Some(RequestFault::Throttled);
+pub(in crate::apply) const REJECTED: Fault = Some(RequestFault::Rejected);
+pub(in crate::apply) const DENIED: Fault = Some(RequestFault::Denied);
+pub(in crate::apply) const LOST_AFTER: Fault = Some(RequestFault::LostReply);
+pub(in crate::apply) const LOST_BEFORE: Fault = Some(RequestFault::LostRequest);
+pub(in crate::apply) const UNSENT: Fault = Some(RequestFault::Refused);
 
 /// How one instance behaves. Requests on it are counted from 0.
 #[derive(Clone, Debug, Default)]
@@ -57,9 +57,9 @@ pub(in crate::apply) struct Behaviour {
     /// Reads of an operation that find nothing, at first.
     pub(in crate::apply) invisible: u32,
     /// How operations end.
-    pub(in crate::apply) operations: Progress,
+    pub(in crate::apply) operations: OperationProgress,
     /// Whether reads show the last write.
-    pub(in crate::apply) reads: Reads,
+    pub(in crate::apply) reads: ReadConsistency,
     /// Before which write, or before which `GetInstance`, the instance gets which state.
     pub(in crate::apply) states: Vec<(Moment, InstanceState)>,
     /// Before which request on this instance another writer puts these rules, and whether that shows as an operation.
@@ -85,22 +85,22 @@ impl Behaviour {
     fn options(&self) -> Options {
         let quirks = Quirks {
             open: if self.open_replaces {
-                OnOpen::Replace
+                OpenEffect::Replace
             } else {
-                OnOpen::Merge
+                OpenEffect::Merge
             },
             close: if self.close_by_key {
-                OnClose::Key
+                CloseEffect::Key
             } else {
-                OnClose::Sources
+                CloseEffect::Sources
             },
             operation_unseen: self.invisible,
             operations: self.operations,
             reads: self.reads,
             port_states: if self.unreadable {
-                PortStatesReply::Missing
+                PortStatesResponse::Missing
             } else {
-                PortStatesReply::Whole
+                PortStatesResponse::Whole
             },
             ..Quirks::default()
         };
@@ -288,7 +288,7 @@ impl Service {
         id: &InstanceId,
         body: &Value,
         call: Option<Call>,
-    ) -> Result<Value, crate::emulator::Failure> {
+    ) -> Result<Value, crate::emulator::CallError> {
         let mut places = self.places.borrow_mut();
         let Some(place) = places.get_mut(id) else {
             let nobody = emulator(&BTreeMap::new(), &Behaviour::default());
@@ -354,7 +354,7 @@ impl Place {
         let (was, is) = (&before.instance, &after.instance);
         let changed = (&before.rules, &before.extra) != (&after.rules, &after.extra);
         let shown = || [entries(&after.rules), after.extra.clone()].concat();
-        let change = Change {
+        let change = InstanceChange {
             arn: (was.arn != is.arn).then(|| is.arn.clone()),
             state: (was.state != is.state).then(|| is.state.name().to_owned()),
             ip_address_type: (was.address_type != is.address_type)
@@ -362,8 +362,8 @@ impl Place {
             port_states: changed.then(shown),
             tags: (was.tags != is.tags).then(|| is.tags.clone()),
         };
-        if change != Change::default() {
-            self.emulator.script(id, &ScriptedEvent::Changes(change));
+        if change != InstanceChange::default() {
+            self.emulator.script(id, &ScriptedEvent::Change(change));
         }
     }
 
@@ -385,22 +385,22 @@ impl Place {
         {
             let rules = entries(rules);
             due.push(if *shown {
-                ScriptedEvent::Writes(rules)
+                ScriptedEvent::ForeignPut(rules)
             } else {
-                ScriptedEvent::Changes(Change {
+                ScriptedEvent::Change(InstanceChange {
                     port_states: Some(rules),
-                    ..Change::default()
+                    ..InstanceChange::default()
                 })
             });
         }
         if *replaced == Some(number) {
-            due.push(ScriptedEvent::Changes(Change {
+            due.push(ScriptedEvent::Change(InstanceChange {
                 arn: Some("arn:aws:lightsail:eu-central-1:1:Instance/another".into()),
-                ..Change::default()
+                ..InstanceChange::default()
             }));
         }
         if *gone == Some(number) {
-            due.push(ScriptedEvent::Deleted);
+            due.push(ScriptedEvent::Deletion);
         }
         let looks = self.requests.iter().filter(|it| **it == "GetInstance");
         let moment = match action {
@@ -409,9 +409,9 @@ impl Place {
         };
         let states = states.iter().filter(|(at, _)| Some(*at) == moment);
         due.extend(states.map(|(_, state)| {
-            ScriptedEvent::Changes(Change {
+            ScriptedEvent::Change(InstanceChange {
                 state: Some(state.name().to_owned()),
-                ..Change::default()
+                ..InstanceChange::default()
             })
         }));
         let fault = faults.get(self.writes.len()).or(faults.last()).copied();
@@ -419,9 +419,9 @@ impl Place {
         let is_denied = denied.is_some_and(|(from, what)| from <= number && what == action);
         due.extend(
             is_denied
-                .then_some(Trouble::Denied)
+                .then_some(RequestFault::Denied)
                 .or(fault)
-                .map(ScriptedEvent::Goes),
+                .map(ScriptedEvent::RequestFault),
         );
         due
     }

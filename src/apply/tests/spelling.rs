@@ -5,7 +5,7 @@ use super::service::{
     Behaviour, FINE, Fault, IGNORED, LOST_AFTER, LOST_BEFORE, REJECTED, Service, from, rules, tcp,
 };
 use super::{APPLIED, go, patient};
-use crate::emulator::Reads;
+use crate::emulator::ReadConsistency;
 use crate::model::Firewall;
 use crate::plan::{Call, InstancePlan, InstanceResult, Outcome};
 
@@ -52,7 +52,7 @@ async fn respelling_is_written_once_and_verified() {
 #[tokio::test(flavor = "current_thread")]
 async fn old_read_is_not_taken_for_the_spelling_of_the_service() {
     let late = Behaviour {
-        reads: Reads::Lag,
+        reads: ReadConsistency::Lag,
         ..Behaviour::default()
     };
     let (result, writes, _) = respelled(&split(), late).await;

@@ -1,4 +1,4 @@
-//! The file between two emulators, and between an emulator and everybody else.
+//! The files of an emulator, with other emulators and programs.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,9 @@ use time::OffsetDateTime;
 
 use crate::model::InstanceId;
 
+use super::super::context::Context;
 use super::super::operations::Operations;
-use super::super::quirks::{Progress, Quirks};
+use super::super::quirks::{OperationProgress, Quirks};
 use super::*;
 
 fn empty() -> String {
@@ -34,7 +35,7 @@ fn open(path: &Path, access: Access) -> Result<Store, String> {
 }
 
 #[test]
-fn one_writer_or_many_readers() {
+fn one_writer_or_several_readers_may_open_the_file() {
     let (_directory, path) = state();
     let in_use = Err(format!("`{}` is in use by another process", path.display()));
     let writer = open(&path, Access::ReadWrite).expect("free");
@@ -49,7 +50,7 @@ fn one_writer_or_many_readers() {
 }
 
 #[test]
-fn replacing_keeps_the_lock_the_mode_and_the_directory_clean() {
+fn replacement_keeps_lock_and_permissions_and_leaves_no_files() {
     let (directory, path) = state();
     #[cfg(unix)]
     {
@@ -102,7 +103,7 @@ fn symbolic_link_is_kept() {
 }
 
 #[test]
-fn an_invalid_inventory_is_refused_with_its_path() {
+fn invalid_inventory_is_an_error_with_its_path() {
     let (directory, path) = state();
     let missing = directory.path().join("missing.json");
     let shown = missing.display().to_string();
@@ -139,7 +140,7 @@ fn names(directory: &TempDir) -> Vec<String> {
 }
 
 #[test]
-fn only_leftovers_of_a_killed_run_are_removed() {
+fn temporary_files_of_a_killed_run_are_removed() {
     let (directory, path) = state();
     let leftovers = [
         ".fleet.json.aB3dE6.portward-tmp",
@@ -167,7 +168,7 @@ fn only_leftovers_of_a_killed_run_are_removed() {
     assert_eq!(names(&directory), kept.collect::<Vec<_>>());
 }
 
-/// Operations as an emulator makes them, with the steps of each.
+/// The steps of a number of operations.
 fn steps(count: usize) -> Vec<Vec<Operation>> {
     let id = InstanceId {
         account: None,
@@ -175,22 +176,24 @@ fn steps(count: usize) -> Vec<Vec<Operation>> {
         name: "web-1".into(),
     };
     let quirks = Quirks {
-        operations: Progress::AfterReads(1),
+        operations: OperationProgress::AfterReads(1),
         ..Quirks::default()
     };
     let now = OffsetDateTime::UNIX_EPOCH;
     let mut operations = Operations::default();
-    let begin = |operations: &mut Operations| {
-        let action = "PutInstancePublicPorts";
-        operations.begin((&id, "arn"), action, String::new(), now, &quirks)
-    };
+    let action = "PutInstancePublicPorts";
     (0..count)
         .map(|_| {
-            let mut steps = vec![begin(&mut operations)];
+            let first = operations.start(&id, "arn", action, String::new(), now, &quirks);
+            let mut steps = vec![first];
             for _ in 0..2 {
-                let mut keep = |_: super::super::changes::Changed<'_>| Ok(());
-                let read = operations.read(&id.site(), &steps[0].id, now, &mut keep);
-                steps.extend(read.expect("kept").cloned());
+                let mut context = Context {
+                    site: &id.site(),
+                    now,
+                    persist: &mut |_| Ok(()),
+                };
+                let read = operations.read(&steps[0].id, &mut context);
+                steps.extend(read.expect("stored").cloned());
             }
             steps
         })
@@ -217,7 +220,7 @@ fn operations_survive_a_restart() {
     let log = path.with_file_name("fleet.json.operations");
     let lines = || fs::read_to_string(&log).expect("there").lines().count();
     assert_eq!(read(&path, Access::ReadOnly), expected);
-    assert_eq!(lines(), 1 + 2 + 3, "a reader tidies nothing");
+    assert_eq!(lines(), 1 + 2 + 3, "a reader does not compact");
     assert_eq!(read(&path, Access::ReadWrite), expected);
     assert_eq!(lines(), 1 + 3);
     assert_eq!(names(&directory), ["fleet.json", "fleet.json.operations"]);
@@ -228,7 +231,7 @@ fn operations_survive_a_restart() {
 }
 
 #[test]
-fn torn_line_of_operations_is_dropped() {
+fn incomplete_line_of_operations_is_dropped() {
     let (_directory, path) = state();
     let operations: Vec<Operation> = steps(2).into_iter().flatten().collect();
     let mut store = open(&path, Access::ReadWrite).expect("free");
@@ -239,9 +242,9 @@ fn torn_line_of_operations_is_dropped() {
     let log = path.with_file_name("fleet.json.operations");
     let text = fs::read_to_string(&log).expect("there");
     for cut in 0..text.len() {
-        let whole = text[..cut].matches('\n').count();
+        let lines = text[..cut].matches('\n').count();
         fs::write(&log, &text[..cut]).expect("written");
-        let expected = operations[..whole.saturating_sub(1)].iter();
+        let expected = operations[..lines.saturating_sub(1)].iter();
         let mut last: Vec<Operation> = Vec::new();
         for operation in expected {
             last.retain(|known| known.id != operation.id);
@@ -249,7 +252,7 @@ fn torn_line_of_operations_is_dropped() {
         }
         assert_eq!(read(&path, Access::ReadOnly), last, "cut at {cut}");
     }
-    // After a cut, the next line is a line of its own.
+    // The next operation starts a new line.
     fs::write(&log, &text[..text.len() - 5]).expect("written");
     let mut store = open(&path, Access::ReadWrite).expect("free");
     store.append(&operations[5]).expect("written");
@@ -258,7 +261,7 @@ fn torn_line_of_operations_is_dropped() {
 }
 
 #[test]
-fn unreadable_operations_are_refused_with_the_line() {
+fn invalid_operations_are_an_error_with_the_line() {
     let (directory, path) = state();
     let log = directory.path().join("fleet.json.operations");
     for (text, message) in [

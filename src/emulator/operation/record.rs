@@ -1,6 +1,6 @@
-//! An operation as one line of JSON, for the file that keeps operations over a restart.
+//! An operation as a line of JSON, for the file of operations.
 //!
-//! **Owns** the members of a line. **Does not** know files, or in which order lines come.
+//! **Owns** the members of a line. **Does not** read or write files.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::model::InstanceId;
 
-use super::super::wire::Action;
+use super::super::request::Action;
 use super::{Operation, Status};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,14 +23,14 @@ struct Record {
     created_at: String,
     status_changed_at: String,
     status: Status,
-    /// `GetOperation` reads before it ends; `null` for an operation that no read ends.
+    /// The number of `GetOperation` reads until it ends; `null` if no read ends it.
     reads_left: Option<u32>,
     ends_as: Status,
     unseen_left: u32,
 }
 
 impl Operation {
-    /// The line without a line break at its end.
+    /// The line without a line break.
     pub(in super::super) fn to_line(&self) -> Result<String, String> {
         let time = |at: OffsetDateTime| at.format(&Rfc3339).map_err(|error| error.to_string());
         let record = Record {
@@ -38,22 +38,22 @@ impl Operation {
             region: self.instance.region.clone(),
             name: self.instance.name.clone(),
             arn: self.arn.clone(),
-            operation_type: self.kind.to_owned(),
+            operation_type: self.action.to_owned(),
             operation_details: self.details.clone(),
             created_at: time(self.created_at)?,
             status_changed_at: time(self.changed_at)?,
             status: self.status,
             reads_left: self.reads_left,
-            ends_as: self.end,
+            ends_as: self.final_status,
             unseen_left: self.unseen_left,
         };
         serde_json::to_string(&record).map_err(|error| error.to_string())
     }
 
-    /// Reads a line. The account of the instance is left to whoever knows how many accounts there are.
+    /// Parses a line. The caller sets the account of the instance.
     pub(in super::super) fn from_line(line: &str) -> Result<Self, String> {
         let record: Record = serde_json::from_str(line).map_err(|error| error.to_string())?;
-        let kind = Action::from_name(&record.operation_type)
+        let action = Action::from_name(&record.operation_type)
             .filter(|action| action.is_write())
             .ok_or_else(|| format!("`{}` is not an operation type", record.operation_type))?;
         let time = |text: &str| {
@@ -67,13 +67,13 @@ impl Operation {
                 name: record.name,
             },
             arn: record.arn,
-            kind: kind.name(),
+            action: action.name(),
             details: record.operation_details,
             created_at: time(&record.created_at)?,
             changed_at: time(&record.status_changed_at)?,
             status: record.status,
             reads_left: record.reads_left,
-            end: record.ends_as,
+            final_status: record.ends_as,
             unseen_left: record.unseen_left,
             id: record.id,
         })
@@ -83,7 +83,7 @@ impl Operation {
 #[cfg(test)]
 mod tests {
     use super::super::super::operations::Operations;
-    use super::super::super::quirks::{Progress, Quirks};
+    use super::super::super::quirks::{OperationProgress, Quirks};
     use super::*;
 
     #[test]
@@ -95,9 +95,9 @@ mod tests {
         };
         let at = OffsetDateTime::from_unix_timestamp_nanos(1_571_072_845_737_000_001);
         for operations in [
-            Progress::Immediate,
-            Progress::AfterReads(2),
-            Progress::Explicit,
+            OperationProgress::Immediate,
+            OperationProgress::AfterReads(2),
+            OperationProgress::Explicit,
         ] {
             let quirks = Quirks {
                 operations,
@@ -105,19 +105,17 @@ mod tests {
                 ..Quirks::default()
             };
             let action = "PutInstancePublicPorts";
-            let begun = Operations::default().begin(
-                (
-                    &id,
-                    "arn:aws:lightsail:eu-central-1:123456789012:Instance/1",
-                ),
+            let operation = Operations::default().start(
+                &id,
+                "arn:aws:lightsail:eu-central-1:123456789012:Instance/1",
                 action,
                 "22/tcp".to_owned(),
                 at.expect("a time"),
                 &quirks,
             );
-            let line = begun.to_line().expect("a line");
+            let line = operation.to_line().expect("a line");
             assert!(!line.contains('\n'));
-            assert_eq!(Operation::from_line(&line), Ok(begun));
+            assert_eq!(Operation::from_line(&line), Ok(operation));
         }
     }
 

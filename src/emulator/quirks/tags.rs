@@ -1,42 +1,43 @@
-//! The switches for what is not known of `TagResource` and `UntagResource`.
+//! Values of the quirks of tags.
 //!
-//! **Owns** their answers. **Does not** know their names on the command line.
+//! Does not apply them; `tags` and `state` do.
 
-use super::Words;
+use strum::{Display, EnumString, VariantNames};
 
-words! {
-    /// What `TagResource` does to a key that is there already.
-    OnTag {
-        /// The new value takes the place of the old one.
-        #[default]
-        Overwrite = "overwrite",
-        /// The old value stays, and the request succeeds.
-        Keep = "keep",
-        /// It is an `InvalidInputException`.
-        Refuse = "refuse",
-    }
+/// The effect of `TagResource` on an existing key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+pub enum TagEffect {
+    /// The value is replaced.
+    #[default]
+    Overwrite,
+    /// The value stays, and the request succeeds.
+    Keep,
+    /// `InvalidInputException`.
+    Refuse,
 }
 
-words! {
-    /// Which operations a change of tags has.
-    TagOperations {
-        /// One without a type, since the service model has no type for it.
-        #[default]
-        Untyped = "untyped",
-        /// One with the name of the action as its type.
-        Typed = "typed",
-        /// None: the list is empty, and nothing is remembered.
-        Empty = "none",
-    }
+/// The operations of a change of tags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+pub enum TagOperations {
+    /// One without a type, because the service model has no type for it.
+    #[default]
+    Untyped,
+    /// One whose type is the name of the action.
+    Typed,
+    /// None: the list is empty, and no operation is stored.
+    #[strum(serialize = "none")]
+    Empty,
 }
 
-words! {
-    /// What becomes of a `resourceArn` that is not the ARN of the resource with the name.
-    OtherArn {
-        /// It is ignored: the name decides.
-        #[default]
-        Ignore = "ignore",
-        /// It is a `NotFoundException`.
-        Refuse = "refuse",
-    }
+/// The effect of a `resourceArn` that is not the ARN of the resource with the name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+pub enum ForeignArn {
+    /// It is ignored.
+    #[default]
+    Ignore,
+    /// `NotFoundException`.
+    Refuse,
 }

@@ -1,23 +1,23 @@
-//! The catalogue: every name and value does what it says.
+//! The catalogue: every name and value.
 
 use super::*;
 
 #[test]
 fn every_quirk_value_can_be_set_and_listed() {
-    let usual = Quirks::default();
+    let default = Quirks::default();
     for quirk in Quirks::catalogue() {
         assert!(quirk.values.len() >= 2, "{}", quirk.name);
-        for (place, value) in quirk.values.iter().enumerate() {
+        for (index, value) in quirk.values.iter().enumerate() {
             let text = format!("{}={value}", quirk.name);
             let mut quirks = Quirks::default();
             quirks.set(&text).expect("a value");
-            let shown = quirks.changed();
-            if place == 0 {
-                assert_eq!(quirks, usual, "`{text}` is the default");
-                assert!(shown.is_empty());
+            let changed = quirks.changed();
+            if index == 0 {
+                assert_eq!(quirks, default, "`{text}` is the default");
+                assert!(changed.is_empty());
             } else {
-                assert_ne!(quirks, usual, "`{text}` changes something");
-                assert_eq!(shown, [text]);
+                assert_ne!(quirks, default, "`{text}` changes something");
+                assert_eq!(changed, [text]);
             }
         }
     }
@@ -37,7 +37,7 @@ fn quirk_names_are_unique_and_set_one_field() {
 }
 
 #[test]
-fn unknown_quirk_has_a_suggestion() {
+fn invalid_quirk_has_a_hint() {
     for (text, message, hint) in [
         (
             "open",

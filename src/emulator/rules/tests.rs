@@ -1,4 +1,4 @@
-//! The three changes against a tiny model, which is a canonical firewall.
+//! The three changes, compared with a canonical firewall as a model.
 
 use proptest::prelude::*;
 
@@ -19,8 +19,8 @@ fn rule() -> impl Strategy<Value = Rule> {
     let cidrs = ["10.0.0.0/8", "10.1.0.0/16", "192.0.2.1", "192.0.2.1/32"];
     let ipv6 = ["::/0", "2001:DB8::1", "2001:db8::/32"];
     let list = |texts: Vec<&'static str>| {
-        let most = texts.len();
-        prop::sample::subsequence(texts, 0..=most)
+        let max = texts.len();
+        prop::sample::subsequence(texts, 0..=max)
             .prop_map(|texts| Some(texts.into_iter().map(str::to_owned).collect()))
     };
     let key = prop::sample::select(KEYS.to_vec());
@@ -35,7 +35,7 @@ fn rule() -> impl Strategy<Value = Rule> {
                 ipv6_cidrs,
                 cidr_list_aliases,
             };
-            info.check(AbsentPort::Zero).expect("a valid rule")
+            info.validate(AbsentPort::Zero).expect("a valid rule")
         },
     )
 }
@@ -79,37 +79,37 @@ fn named_or_world(rule: &Rule) -> Sources {
     }
 }
 
-fn minus(there: &Sources, gone: &Sources) -> Sources {
-    let mut rest: Sources = there
+fn difference(sources: &Sources, removed: &Sources) -> Sources {
+    let mut rest: Sources = sources
         .ipv4()
-        .difference(gone.ipv4())
+        .difference(removed.ipv4())
         .map(|net| IpNet::V4(*net))
         .chain(
-            there
+            sources
                 .ipv6()
-                .difference(gone.ipv6())
+                .difference(removed.ipv6())
                 .map(|net| IpNet::V6(*net)),
         )
         .collect();
-    for alias in there.aliases().difference(gone.aliases()) {
+    for alias in sources.aliases().difference(removed.aliases()) {
         rest.insert_alias(alias);
     }
     rest
 }
 
-fn expect(model: &mut Firewall, step: &Step, on_open: OnOpen, on_close: OnClose) {
+fn apply(model: &mut Firewall, step: &Step, on_open: OpenEffect, on_close: CloseEffect) {
     match step {
         Step::Open(rule) => {
-            if on_open == OnOpen::Replace {
+            if on_open == OpenEffect::Replace {
                 model.remove(rule.key);
             }
             model.add(rule.key, &named_or_world(rule));
         }
         Step::Close(rule) => {
-            let gone = named(rule);
-            let there = model.remove(rule.key).unwrap_or_default();
-            if on_close == OnClose::Sources && !gone.is_empty() {
-                model.set(rule.key, minus(&there, &gone));
+            let removed = named(rule);
+            let before = model.remove(rule.key).unwrap_or_default();
+            if on_close == CloseEffect::Sources && !removed.is_empty() {
+                model.set(rule.key, difference(&before, &removed));
             }
         }
         Step::Put(rules) => {
@@ -123,10 +123,10 @@ fn expect(model: &mut Firewall, step: &Step, on_open: OnOpen, on_close: OnClose)
 
 proptest! {
     #[test]
-    fn sequences_of_calls_agree_with_the_model(
+    fn calls_agree_with_the_model(
         steps in prop::collection::vec(step(), 0..12),
-        on_open in prop::sample::select(vec![OnOpen::Merge, OnOpen::Replace]),
-        on_close in prop::sample::select(vec![OnClose::Sources, OnClose::Key]),
+        on_open in prop::sample::select(vec![OpenEffect::Merge, OpenEffect::Replace]),
+        on_close in prop::sample::select(vec![CloseEffect::Sources, CloseEffect::Key]),
     ) {
         let quirks = Quirks { open: on_open, close: on_close, ..Quirks::default() };
         let mut model = Firewall::new();
@@ -138,11 +138,11 @@ proptest! {
                 Step::Put(rules) => put(rules, &AddressType::Dualstack, &quirks),
             };
             entries = changed.expect("nothing is refused");
-            expect(&mut model, step, on_open, on_close);
-            // Equal as live firewalls: nothing repeated, nothing in doubt, every spelling canonical.
+            apply(&mut model, step, on_open, on_close);
+            // Also without repetitions, uncertain entries and other spellings.
             prop_assert_eq!(LiveFirewall::read(&entries), LiveFirewall::from(&model));
             let counts = model.counts();
-            prop_assert_eq!(count(&entries, Aliases::Free), (counts.ipv4, counts.ipv6));
+            prop_assert_eq!(count(&entries, AliasCount::Free), (counts.ipv4, counts.ipv6));
         }
     }
 }
@@ -159,11 +159,11 @@ fn tcp(port: i32, cidrs: &[&str]) -> Rule {
         cidrs: Some(cidrs.iter().map(ToString::to_string).collect()),
         ..PortInfo::default()
     };
-    info.check(AbsentPort::Zero).expect("a valid rule")
+    info.validate(AbsentPort::Zero).expect("a valid rule")
 }
 
 #[test]
-fn unwritten_entries_keep_place_and_spelling() {
+fn unchanged_entries_keep_position_and_spelling() {
     let entries = parse(
         r#"[{"fromPort": 80, "toPort": 80, "protocol": "TCP", "cidrs": ["10.1.2.3/8"]},
             {"fromPort": 22, "toPort": 22, "protocol": "Tcp", "cidrs": ["192.0.2.7", "10.1.2.3/8"]},
@@ -189,11 +189,14 @@ fn unwritten_entries_keep_place_and_spelling() {
     assert_eq!(opened[1].ipv6_cidrs, ["2001:db8::/32"]);
     assert_eq!(opened[1].protocol, "tcp");
 
-    let usual = Quirks::default();
-    let closed = close(&entries, &tcp(22, &["10.0.0.0/8"]), &usual).expect("accepted");
+    let default = Quirks::default();
+    let closed = close(&entries, &tcp(22, &["10.0.0.0/8"]), &default).expect("accepted");
     assert_eq!(closed[1].cidrs, ["192.0.2.7/32"]);
     assert_eq!((&closed[0], &closed[3]), (&entries[0], &entries[3]));
-    assert_eq!(close(&entries, &tcp(443, &[]), &usual), Ok(entries.clone()));
+    assert_eq!(
+        close(&entries, &tcp(443, &[]), &default),
+        Ok(entries.clone())
+    );
 }
 
 #[test]
@@ -203,11 +206,11 @@ fn rule_without_sources_is_open_to_everyone_by_default() {
         (AddressType::Ipv4, &["0.0.0.0/0"], &[]),
         (AddressType::Ipv6, &[], &["::/0"]),
     ] {
-        let usual = Quirks::default();
-        let entries = put(&[tcp(22, &[])], &family, &usual).expect("accepted");
+        let default = Quirks::default();
+        let entries = put(&[tcp(22, &[])], &family, &default).expect("accepted");
         assert_eq!(entries[0].cidrs, cidrs);
         assert_eq!(entries[0].ipv6_cidrs, ipv6_cidrs);
-        assert_eq!(open(&[], &tcp(22, &[]), &family, &usual), Ok(entries));
+        assert_eq!(open(&[], &tcp(22, &[]), &family, &default), Ok(entries));
     }
 }
 
@@ -227,7 +230,7 @@ fn closed_entry_adds_no_sources_to_an_open() {
     assert_eq!(opened[0].state.as_deref(), Some("open"));
 }
 
-fn with(texts: &[&str]) -> Quirks {
+fn quirks(texts: &[&str]) -> Quirks {
     let mut quirks = Quirks::default();
     for text in texts {
         quirks.set(text).expect("a quirk");
@@ -236,9 +239,9 @@ fn with(texts: &[&str]) -> Quirks {
 }
 
 /// The entries, or the code of the refusal: `tcp/22 192.0.2.7/32`.
-fn shown(result: Result<Vec<PortState>, Fault>) -> Vec<String> {
+fn summary(result: Result<Vec<PortState>, ErrorResponse>) -> Vec<String> {
     match result {
-        Err(fault) => vec![fault.code.to_owned()],
+        Err(error) => vec![error.code.to_owned()],
         Ok(entries) => entries
             .iter()
             .map(|entry| {
@@ -256,14 +259,15 @@ fn shown(result: Result<Vec<PortState>, Fault>) -> Vec<String> {
 
 #[test]
 fn refusal_quirks_are_applied() {
-    let there = put(&[tcp(22, &["192.0.2.7"])], &AddressType::Ipv4, &with(&[])).expect("accepted");
+    let entries =
+        put(&[tcp(22, &["192.0.2.7"])], &AddressType::Ipv4, &quirks(&[])).expect("accepted");
     let ipv4 = AddressType::Ipv4;
     let opened = |port, quirk| {
-        shown(open(
-            &there,
+        summary(open(
+            &entries,
             &tcp(port, &["10.0.0.0/8"]),
             &ipv4,
-            &with(&[quirk]),
+            &quirks(&[quirk]),
         ))
     };
     assert_eq!(opened(22, "open=refuse"), ["InvalidInputException"]);
@@ -277,14 +281,14 @@ fn refusal_quirks_are_applied() {
         ("close-missing=succeed", "tcp/22 192.0.2.7/32"),
     ] {
         assert_eq!(
-            shown(close(&there, &tcp(80, &[]), &with(&[quirk]))),
+            summary(close(&entries, &tcp(80, &[]), &quirks(&[quirk]))),
             [missing]
         );
-        // Sources that do not match are no missing key.
-        let other = close(&there, &tcp(22, &["10.0.0.0/8"]), &with(&[quirk]));
-        assert_eq!(shown(other), ["tcp/22 192.0.2.7/32"]);
+        // A Close of other sources does not count as one of a missing key.
+        let other = close(&entries, &tcp(22, &["10.0.0.0/8"]), &quirks(&[quirk]));
+        assert_eq!(summary(other), ["tcp/22 192.0.2.7/32"]);
     }
-    let empty = |quirk| shown(put(&[], &ipv4, &with(&[quirk])));
+    let empty = |quirk| summary(put(&[], &ipv4, &quirks(&[quirk])));
     assert_eq!(empty("empty-put=refuse"), ["InvalidInputException"]);
     assert!(empty("empty-put=accept").is_empty());
     let twice = [tcp(22, &["10.0.0.0/8"]), tcp(22, &["192.0.2.7"])];
@@ -296,12 +300,12 @@ fn refusal_quirks_are_applied() {
         ),
         ("same-key=refuse", &["InvalidInputException"]),
     ] {
-        assert_eq!(shown(put(&twice, &ipv4, &with(&[quirk]))), expected);
+        assert_eq!(summary(put(&twice, &ipv4, &quirks(&[quirk]))), expected);
     }
 }
 
 #[test]
-fn invalid_sources_and_sources_of_the_other_family() {
+fn rules_without_sources_and_with_sources_of_another_family() {
     for (quirk, without, other) in [
         ("no-sources=nobody", &[][..], &["tcp/22 10.0.0.0/8"][..]),
         (
@@ -317,14 +321,18 @@ fn invalid_sources_and_sources_of_the_other_family() {
         ),
     ] {
         let ipv6 = AddressType::Ipv6;
-        let quirks = with(&[quirk]);
+        let quirks = quirks(&[quirk]);
         for (rule, expected) in [(tcp(22, &[]), without), (tcp(22, &["10.0.0.0/8"]), other)] {
             assert_eq!(
-                shown(put(std::slice::from_ref(&rule), &ipv6, &quirks)),
+                summary(put(std::slice::from_ref(&rule), &ipv6, &quirks)),
                 expected,
                 "{quirk}"
             );
-            assert_eq!(shown(open(&[], &rule, &ipv6, &quirks)), expected, "{quirk}");
+            assert_eq!(
+                summary(open(&[], &rule, &ipv6, &quirks)),
+                expected,
+                "{quirk}"
+            );
         }
     }
 }

@@ -1,12 +1,11 @@
-//! Each quirk as a client meets it, through the way in that does without HTTP; the faults are in `faults`, and
-//! all about tags in `tags`.
+//! Quirks from the point of view of a client without HTTP. `faults` has the faults, and `tags` the tags.
 
 mod faults;
 mod tags;
 
 use serde_json::{Value, json};
 
-use super::super::in_process::{Failure, InProcess};
+use super::super::in_process::{CallError, InProcess};
 use super::super::options::Options;
 use super::*;
 use crate::inventory::Entry;
@@ -14,7 +13,7 @@ use crate::inventory::Entry;
 const REGION: &str = "eu-central-1";
 const START: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
-fn fleet() -> Inventory {
+fn inventory() -> Inventory {
     let entry = |name: &str, state: &str| Entry {
         name: name.to_owned(),
         arn: format!("arn:aws:lightsail:{REGION}:123456789012:Instance/{name}"),
@@ -38,43 +37,46 @@ fn rule(port: u16, cidr: &str) -> Value {
     })
 }
 
-fn with(quirks: &[&str]) -> InProcess {
+fn emulator(quirks: &[&str]) -> InProcess {
     let mut options = Options::default();
     for quirk in quirks {
         options.quirks.set(quirk).expect("a quirk");
     }
-    InProcess::new(fleet(), options, START)
+    InProcess::new(inventory(), options, START)
 }
 
-fn ask(service: &InProcess, action: &str, body: &Value) -> Result<Value, Failure> {
+fn call(service: &InProcess, action: &str, body: &Value) -> Result<Value, CallError> {
     service.call(action, REGION, body)
 }
 
-fn put(service: &InProcess, rules: &[Value]) -> Result<Value, Failure> {
+fn put(service: &InProcess, rules: &[Value]) -> Result<Value, CallError> {
     let body = json!({"instanceName": "web-1", "portInfos": rules});
-    ask(service, "PutInstancePublicPorts", &body)
+    call(service, "PutInstancePublicPorts", &body)
 }
 
-fn read(service: &InProcess) -> Result<Value, Failure> {
-    ask(
+fn read(service: &InProcess) -> Result<Value, CallError> {
+    call(
         service,
         "GetInstancePortStates",
         &json!({"instanceName": "web-1"}),
     )
 }
 
-/// The ports that a read shows.
+/// The ports that a read returns.
 fn ports(service: &InProcess) -> Vec<i64> {
-    let reply = read(service).expect("read");
-    let states = reply["portStates"].as_array().cloned().unwrap_or_default();
+    let response = read(service).expect("read");
+    let states = response["portStates"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     states
         .iter()
         .filter_map(|state| state["fromPort"].as_i64())
         .collect()
 }
 
-/// The ports that are really open.
-fn truth(service: &InProcess) -> Vec<i32> {
+/// The ports of the stored rules.
+fn stored_ports(service: &InProcess) -> Vec<i32> {
     let inventory = service.emulator().inventory();
     let rules = inventory.regions[REGION][0].port_states.clone();
     rules
@@ -84,7 +86,7 @@ fn truth(service: &InProcess) -> Vec<i32> {
         .collect()
 }
 
-fn code<T: std::fmt::Debug>(result: Result<T, Failure>) -> String {
+fn code<T: std::fmt::Debug>(result: Result<T, CallError>) -> String {
     let failure = result.expect_err("a failure");
     failure.code().unwrap_or("none").to_owned()
 }
@@ -96,7 +98,7 @@ fn stale_read_quirks_are_applied() {
         ("reads=lag", [22, 22, 80, 80]),
         ("reads=flicker", [22, 80, 22, 80]),
     ] {
-        let service = with(&[quirk]);
+        let service = emulator(&[quirk]);
         assert_eq!(ports(&service), [22]);
         put(&service, &[rule(80, "10.0.0.0/8")]).expect("accepted");
         for port in seen {
@@ -107,7 +109,7 @@ fn stale_read_quirks_are_applied() {
 
 #[test]
 fn two_step_put_shows_an_intermediate_state() {
-    let service = with(&["put=two-steps"]);
+    let service = emulator(&["put=two-steps"]);
     let new = [rule(22, "192.0.2.0/24"), rule(80, "10.0.0.0/8")];
     put(&service, &new).expect("accepted");
     assert_eq!(ports(&service), [0; 0]);
@@ -115,7 +117,7 @@ fn two_step_put_shows_an_intermediate_state() {
     // A write finishes what is left, and one that only adds needs no second step.
     put(&service, &[rule(80, "10.0.0.0/8"), rule(443, "10.0.0.0/8")]).expect("accepted");
     put(&service, &[rule(80, "10.0.0.0/8")]).expect("accepted");
-    assert_eq!(truth(&service), [80]);
+    assert_eq!(stored_ports(&service), [80]);
     let steps: Vec<_> = service
         .emulator()
         .journal()
@@ -139,8 +141,6 @@ fn two_step_put_shows_an_intermediate_state() {
             (1, 1, 2, 1)
         ]
     );
-    assert_eq!(service.emulator().journal_since(4).len(), 1);
-    assert_eq!(service.emulator().journal_since(9).len(), 0);
 }
 
 #[test]
@@ -177,12 +177,12 @@ fn operation_quirks_are_applied() {
             80,
         ),
     ] {
-        let service = with(&[quirk]);
+        let service = emulator(&[quirk]);
         let written = put(&service, &[rule(80, "10.0.0.0/8")]).expect("accepted");
         let id = json!({"operationId": written["operation"]["id"]});
         let mut seen = vec![written["operation"]["status"].clone()];
         for _ in 0..3 {
-            let operation = ask(&service, "GetOperation", &id).unwrap_or_default();
+            let operation = call(&service, "GetOperation", &id).unwrap_or_default();
             let status = operation["operation"]["status"].clone();
             seen.push(if status.is_null() {
                 "none".into()
@@ -191,7 +191,7 @@ fn operation_quirks_are_applied() {
             });
         }
         assert_eq!(seen, statuses, "{quirk}");
-        assert_eq!(truth(&service), [port], "{quirk}");
+        assert_eq!(stored_ports(&service), [port], "{quirk}");
     }
 }
 
@@ -210,10 +210,10 @@ fn unsettled_state_refuses_writes_with_the_chosen_code() {
             Some("OperationFailureException"),
         ),
     ] {
-        let service = with(&[quirk]);
+        let service = emulator(&[quirk]);
         let close = |name: &str| {
             let body = json!({"instanceName": name, "portInfo": rule(22, "10.0.0.0/8")});
-            ask(&service, "CloseInstancePublicPorts", &body)
+            call(&service, "CloseInstancePublicPorts", &body)
         };
         assert_eq!(code(close("new-1")), pending);
         match stopped {
@@ -232,17 +232,17 @@ fn source_limit_quirks_are_applied() {
             "OperationFailureException",
         ),
     ] {
-        let service = with(quirks);
+        let service = emulator(quirks);
         let two = [rule(80, "10.0.0.0/8"), rule(81, "10.0.0.0/8")];
         assert_eq!(code(put(&service, &two)), expected);
         put(&service, &two[..1]).expect("accepted");
     }
     let mut alias = rule(22, "10.0.0.0/8");
     alias["cidrListAliases"] = json!(["lightsail-connect"]);
-    assert!(put(&with(&["source-limit=1"]), &[alias.clone()]).is_ok());
+    assert!(put(&emulator(&["source-limit=1"]), &[alias.clone()]).is_ok());
     assert!(
         put(
-            &with(&["source-limit=1", "aliases-count=counted"]),
+            &emulator(&["source-limit=1", "aliases-count=counted"]),
             &[alias]
         )
         .is_err()
@@ -269,15 +269,15 @@ fn error_quirks_are_applied() {
         ("error-code=different", &["400", "NotFoundException"]),
         ("error-header=present", &["NotFoundException"; 3]),
     ] {
-        let service = with(&[quirk]);
-        let reply = ask(&service, "GetInstance", &json!({"instanceName": "nobody"}));
-        let Err(Failure::Error {
+        let service = emulator(&[quirk]);
+        let response = call(&service, "GetInstance", &json!({"instanceName": "nobody"}));
+        let Err(CallError::Response {
             status,
             codes: found,
             message,
-        }) = reply
+        }) = response
         else {
-            panic!("{reply:?}")
+            panic!("{response:?}")
         };
         assert_eq!(
             (status, message.as_str()),
@@ -286,14 +286,14 @@ fn error_quirks_are_applied() {
         assert_eq!(found, codes, "{quirk}");
     }
     let service = Service::new(
-        fleet(),
+        inventory(),
         Quirks {
             error_type: super::super::quirks::ErrorType::Prefixed,
             ..Quirks::default()
         },
         Faults::default(),
     );
-    let body = service.error(&Fault::unknown_operation()).body;
+    let body = service.error(&ErrorResponse::unknown_operation()).body;
     assert!(
         body.contains("\"com.amazonaws.lightsail#UnknownOperationException\""),
         "{body}"
@@ -303,14 +303,14 @@ fn error_quirks_are_applied() {
 #[test]
 fn paging_quirks_are_applied() {
     let list = |service: &InProcess, token: Value| {
-        ask(service, "GetInstances", &json!({"pageToken": token}))
+        call(service, "GetInstances", &json!({"pageToken": token}))
     };
     for (quirk, second) in [
         ("pages=whole", Some("instances-2")),
         ("pages=repeat-token", Some("instances-1")),
         ("pages=fail", None),
     ] {
-        let service = with(&["instances-per-page=1", quirk]);
+        let service = emulator(&["instances-per-page=1", quirk]);
         let first = list(&service, Value::Null).expect("a page");
         assert_eq!(first["instances"].as_array().map(Vec::len), Some(1));
         let next = list(&service, first["nextPageToken"].clone());
@@ -319,11 +319,11 @@ fn paging_quirks_are_applied() {
             None => assert_eq!(code(next), "ServiceException"),
         }
     }
-    let service = with(&["operations-per-page=1"]);
+    let service = emulator(&["operations-per-page=1"]);
     for _ in 0..2 {
         put(&service, &[]).expect("accepted");
     }
-    let page = ask(
+    let page = call(
         &service,
         "GetOperationsForResource",
         &json!({"resourceName": "web-1"}),
@@ -334,18 +334,25 @@ fn paging_quirks_are_applied() {
 
 #[test]
 fn unreadable_response_quirks_are_applied() {
-    let member = |service: &InProcess| read(service).map(|reply| reply.get("portStates").cloned());
-    assert_eq!(member(&with(&["port-states=missing"])), Ok(None));
-    assert_eq!(member(&with(&["port-states=null"])), Ok(Some(Value::Null)));
-    let garbled = |result: Result<_, Failure>| match result {
-        Err(Failure::Garbled { status: 200, body }) => body,
+    let member =
+        |service: &InProcess| read(service).map(|response| response.get("portStates").cloned());
+    assert_eq!(member(&emulator(&["port-states=missing"])), Ok(None));
+    assert_eq!(
+        member(&emulator(&["port-states=null"])),
+        Ok(Some(Value::Null))
+    );
+    let invalid_body = |result: Result<_, CallError>| match result {
+        Err(CallError::InvalidResponse { status: 200, body }) => body,
         other => panic!("{other:?}"),
     };
-    assert!(garbled(member(&with(&["port-states=truncated"]))).starts_with("{\"portStates\":[{"));
-    assert!(garbled(member(&with(&["port-states=html"]))).starts_with("<html>"));
-    assert_eq!(garbled(member(&with(&["port-states=empty"]))), "");
+    assert!(
+        invalid_body(member(&emulator(&["port-states=truncated"])))
+            .starts_with("{\"portStates\":[{")
+    );
+    assert!(invalid_body(member(&emulator(&["port-states=html"]))).starts_with("<html>"));
+    assert_eq!(invalid_body(member(&emulator(&["port-states=empty"]))), "");
 
-    let service = with(&["port-states=empty", "port-states-every=3"]);
+    let service = emulator(&["port-states=empty", "port-states-every=3"]);
     let readable: Vec<bool> = (0..5).map(|_| read(&service).is_ok()).collect();
     assert_eq!(readable, [false, true, true, false, true]);
 
@@ -355,12 +362,14 @@ fn unreadable_response_quirks_are_applied() {
         ("write-reply=html", false),
         ("write-reply=empty", false),
     ] {
-        let service = with(&[quirk]);
+        let service = emulator(&[quirk]);
         match put(&service, &[]) {
-            Ok(reply) => assert!(readable && reply == json!({}), "{quirk}"),
-            Err(Failure::Garbled { status, .. }) => assert!(!readable && status == 200, "{quirk}"),
+            Ok(response) => assert!(readable && response == json!({}), "{quirk}"),
+            Err(CallError::InvalidResponse { status, .. }) => {
+                assert!(!readable && status == 200, "{quirk}");
+            }
             Err(other) => panic!("{quirk}: {other}"),
         }
-        assert_eq!(truth(&service), [0; 0], "accepted all the same");
+        assert_eq!(stored_ports(&service), [0; 0], "accepted all the same");
     }
 }

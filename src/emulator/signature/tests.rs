@@ -1,4 +1,4 @@
-//! The verifier against signatures that AWS publishes, and against every change of a signed request.
+//! Verification of published signatures, and of changed requests.
 
 use std::fmt::Write as _;
 
@@ -45,7 +45,7 @@ fn post_vanilla() -> HeaderMap {
     ])
 }
 
-fn judge(headers: &HeaderMap, now: &str) -> Result<String, SignatureError> {
+fn verify_at(headers: &HeaderMap, now: &str) -> Result<String, SignatureError> {
     let message = Message {
         method: "POST",
         path: "/",
@@ -82,7 +82,7 @@ pub(in super::super) fn sha256(text: &[u8]) -> String {
 #[test]
 fn published_signatures_are_valid() {
     assert_eq!(
-        judge(&post_vanilla(), "20150830T123600Z"),
+        verify_at(&post_vanilla(), "20150830T123600Z"),
         Ok("us-east-1".to_owned())
     );
     // `ListUsers`, the worked example of the AWS General Reference: a query, three headers.
@@ -120,7 +120,6 @@ fn published_signatures_are_valid() {
     }
 }
 
-/// The canonical request of these headers and this query, as the AWS documentation words it.
 #[test]
 fn header_values_are_trimmed_and_joined() {
     let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -157,13 +156,13 @@ fn header_values_are_trimmed_and_joined() {
 
 #[test]
 fn clock_skew_of_five_minutes_is_accepted() {
-    for (now, fine) in [
+    for (now, is_valid) in [
         ("20150830T124100Z", true),
         ("20150830T124101Z", false),
         ("20150830T123100Z", true),
         ("20150830T123059Z", false),
     ] {
-        assert_eq!(judge(&post_vanilla(), now).is_ok(), fine, "{now}");
+        assert_eq!(verify_at(&post_vanilla(), now).is_ok(), is_valid, "{now}");
     }
 }
 
@@ -175,7 +174,7 @@ fn each_invalid_signature_is_refused() {
         if let Some(value) = value {
             headers.insert(name, HeaderValue::from_str(value).expect("a value"));
         }
-        judge(&headers, "20150830T123600Z").expect_err("refused")
+        verify_at(&headers, "20150830T123600Z").expect_err("refused")
     };
     let signed = |scope: &str| {
         with(
@@ -219,7 +218,7 @@ fn each_invalid_signature_is_refused() {
             "{scope}"
         );
     }
-    // A header that is signed has to be there.
+    // A signed header is missing.
     assert!(matches!(with("host", None), SignatureError::Invalid(_)));
     let token = with("x-amz-security-token", Some("not signed"));
     assert!(matches!(token, SignatureError::Invalid(_)));
@@ -261,7 +260,7 @@ proptest! {
             if let Ok(date) = HeaderValue::from_bytes(date.as_bytes()) {
                 headers.insert("x-amz-date", date);
             }
-            prop_assert!(judge(&headers, "20150830T123600Z").is_err());
+            prop_assert!(verify_at(&headers, "20150830T123600Z").is_err());
         }
     }
 }

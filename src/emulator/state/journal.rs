@@ -1,41 +1,39 @@
-//! The journal: every change of rules that was accepted, one record for each moment at which they changed.
-//!
-//! Owns the shape of a record. Does not judge one.
+//! The journal: every accepted change of rules, with one record for each step.
 
 use time::OffsetDateTime;
 
 use crate::model::{InstanceId, PortState};
 
-/// A write that was accepted, or one step of it.
+/// An accepted write, or one step of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
-    /// When.
+    /// The time of the change.
     pub at: OffsetDateTime,
-    /// Who wrote.
+    /// The author.
     pub by: Author,
     /// The API action, such as `PutInstancePublicPorts`.
     pub action: &'static str,
-    /// Whose rules.
+    /// The instance whose rules changed.
     pub instance: InstanceId,
-    /// The ARN that the instance had, which tells it from another one with the same name.
+    /// The ARN of the instance, which distinguishes instances with the same name.
     pub arn: String,
-    /// The rules in the request, to the letter and without a state; none for a Put that closes everything.
+    /// The rules in the request, unchanged and without a state; none for a Put that closes everything.
     pub request: Vec<PortState>,
     /// The rules before.
     pub before: Vec<PortState>,
-    /// The rules after; equal to `before` where the write changed nothing.
+    /// The rules after; equal to `before` if the write changed nothing.
     pub after: Vec<PortState>,
-    /// Which step of the request this is, from 1.
+    /// The step of the request, from 1.
     pub step: u8,
-    /// Of how many: 2 for a Put that takes effect in two steps, else 1.
+    /// The number of steps: 2 for a Put that takes effect in two steps, otherwise 1.
     pub steps: u8,
 }
 
-/// Who wrote.
+/// The author of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Author {
     /// A client of this emulator.
     Client,
-    /// Somebody else, whom the faults sent.
-    SecondWriter,
+    /// A foreign writer, which a fault simulates.
+    ForeignWriter,
 }

@@ -1,16 +1,16 @@
 //! One page of a list.
 //!
-//! Owns the tokens, which name the list and the place and are opaque to clients. Does not know what is listed.
+//! Owns the page tokens, which contain the kind of the list and an index, and are opaque to clients.
 
 use serde_json::{Value, json};
 
-use super::super::fault::Fault;
-use super::super::quirks::Pages;
+use super::super::error_response::ErrorResponse;
+use super::super::quirks::Paging;
 
-/// Which part of a list is asked for.
+/// The requested part of a list.
 pub(super) struct Page {
     kind: &'static str,
-    first: bool,
+    is_first: bool,
     pub(super) start: usize,
     pub(super) end: usize,
     total: usize,
@@ -22,40 +22,40 @@ impl Page {
         token: Option<&str>,
         size: usize,
         total: usize,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, ErrorResponse> {
         let start = match token {
             None => 0,
             Some(token) => token
                 .strip_prefix(kind)
                 .and_then(|rest| rest.strip_prefix('-'))
-                .and_then(|place| place.parse().ok())
-                .filter(|place| *place <= total)
-                .ok_or_else(|| Fault::invalid_input("The page token is not valid."))?,
+                .and_then(|index| index.parse().ok())
+                .filter(|index| *index <= total)
+                .ok_or_else(|| ErrorResponse::invalid_input("The page token is not valid."))?,
         };
         let end = start.saturating_add(size.max(1)).min(total);
         Ok(Self {
             kind,
-            first: token.is_none(),
+            is_first: token.is_none(),
             start,
             end,
             total,
         })
     }
 
-    pub(super) fn reply(&self, member: &str, items: &[Value], quirk: Pages) -> Value {
+    pub(super) fn response(&self, member: &str, items: &[Value], quirk: Paging) -> Value {
         let Self {
             kind,
-            first,
+            is_first,
             start,
             end,
             total,
         } = self;
-        let mut reply = json!({member: items});
-        if quirk == Pages::RepeatToken && !first {
-            reply["nextPageToken"] = format!("{kind}-{start}").into();
+        let mut response = json!({member: items});
+        if quirk == Paging::RepeatToken && !is_first {
+            response["nextPageToken"] = format!("{kind}-{start}").into();
         } else if end < total {
-            reply["nextPageToken"] = format!("{kind}-{end}").into();
+            response["nextPageToken"] = format!("{kind}-{end}").into();
         }
-        reply
+        response
     }
 }

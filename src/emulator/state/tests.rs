@@ -1,8 +1,8 @@
-//! The state machine through its wire form.
+//! Requests to the state machine, in AWS JSON.
 
 use proptest::prelude::*;
 
-use super::super::wire::Action;
+use super::super::request::Action;
 use super::*;
 
 const REGION: &str = "eu-central-1";
@@ -26,15 +26,23 @@ fn state_of(entries: Vec<Entry>, quirks: Quirks) -> State {
     )
 }
 
-fn ask(state: &mut State, action: Action, body: &Value) -> Result<Value, Fault> {
+fn handle(
+    state: &mut State,
+    region: &str,
+    request: Request,
+    persist: Persist<'_>,
+) -> Result<Value, ErrorResponse> {
+    let mut context = Context {
+        site: &Site::of_region(region),
+        now: OffsetDateTime::UNIX_EPOCH,
+        persist,
+    };
+    state.handle(request, &mut context)
+}
+
+fn call(state: &mut State, action: Action, body: &Value) -> Result<Value, ErrorResponse> {
     let request = Request::parse(action, body.to_string().as_bytes(), &Quirks::default())?;
-    let mut keep = |_: Changed<'_>| Ok(());
-    state.answer(
-        &Site::of_region(REGION),
-        request,
-        OffsetDateTime::UNIX_EPOCH,
-        &mut keep,
-    )
+    handle(state, REGION, request, &mut |_| Ok(()))
 }
 
 fn name(name: &str) -> Value {
@@ -48,12 +56,12 @@ fn put(count: u8) -> Value {
 }
 
 #[test]
-fn write_is_visible_at_once_with_operation_and_journal() {
+fn write_changes_rules_operations_and_journal() {
     let mut state = state_of(vec![entry("web-1", "running")], Quirks::default());
     let info = json!({"fromPort": 8080, "toPort": 8081, "protocol": "TCP", "cidrs": ["192.0.2.7"]});
     let body = json!({"instanceName": "web-1", "portInfo": info});
-    let reply = ask(&mut state, Action::OpenInstancePublicPorts, &body).expect("accepted");
-    let operation = &reply["operation"];
+    let response = call(&mut state, Action::OpenInstancePublicPorts, &body).expect("accepted");
+    let operation = &response["operation"];
     assert_eq!(
         operation.to_string(),
         json!({
@@ -68,9 +76,9 @@ fn write_is_visible_at_once_with_operation_and_journal() {
         "fromPort": 8080, "toPort": 8081, "protocol": "tcp", "state": "open", "cidrs": ["192.0.2.7/32"],
         "ipv6Cidrs": [], "cidrListAliases": []
     });
-    let states = ask(&mut state, Action::GetInstancePortStates, &name("web-1")).expect("read");
+    let states = call(&mut state, Action::GetInstancePortStates, &name("web-1")).expect("read");
     assert_eq!(states, json!({"portStates": [stored]}));
-    let instance = ask(&mut state, Action::GetInstance, &name("web-1")).expect("read");
+    let instance = call(&mut state, Action::GetInstance, &name("web-1")).expect("read");
     let port = &instance["instance"]["networking"]["ports"][0];
     assert_eq!(
         (&port["cidrs"], &port["accessType"]),
@@ -78,14 +86,14 @@ fn write_is_visible_at_once_with_operation_and_journal() {
     );
 
     let id = json!({"operationId": operation["id"]});
-    let again = ask(&mut state, Action::GetOperation, &id).expect("read");
+    let again = call(&mut state, Action::GetOperation, &id).expect("read");
     assert_eq!(&again["operation"], operation);
     let resource = json!({"resourceName": "web-1"});
     for (action, body) in [
         (Action::GetOperations, json!({})),
         (Action::GetOperationsForResource, resource),
     ] {
-        let list = ask(&mut state, action, &body).expect("read");
+        let list = call(&mut state, action, &body).expect("read");
         assert_eq!(list, json!({"operations": [operation]}));
     }
     let [write] = state.journal() else {
@@ -123,52 +131,52 @@ fn unknown_names_are_not_found() {
             "The Instance does not exist: web-2",
         ),
     ] {
-        let fault = ask(&mut state, action, &body).expect_err("refused");
-        assert_eq!((fault.code, fault.status), ("NotFoundException", 400));
-        assert_eq!(fault.message, message);
+        let error = call(&mut state, action, &body).expect_err("refused");
+        assert_eq!((error.code, error.status), ("NotFoundException", 400));
+        assert_eq!(error.message, message);
     }
 }
 
 #[test]
-fn pending_instance_runs_after_some_reads() {
+fn pending_instance_starts_running_after_some_reads() {
     let quirks = Quirks {
         pending_reads: 2,
         ..Quirks::default()
     };
     let mut state = state_of(vec![entry("web-1", "pending")], quirks);
-    for (name_seen, code) in [("pending", 0), ("pending", 0), ("running", 16)] {
-        let accepted = ask(&mut state, Action::PutInstancePublicPorts, &put(1));
+    for (state_name, code) in [("pending", 0), ("pending", 0), ("running", 16)] {
+        let accepted = call(&mut state, Action::PutInstancePublicPorts, &put(1));
         assert_eq!(
             accepted.expect_err("not settled").code,
             "OperationFailureException"
         );
-        let reply = ask(&mut state, Action::GetInstanceState, &name("web-1")).expect("read");
-        assert_eq!(reply["state"], json!({"code": code, "name": name_seen}));
+        let response = call(&mut state, Action::GetInstanceState, &name("web-1")).expect("read");
+        assert_eq!(response["state"], json!({"code": code, "name": state_name}));
     }
-    ask(&mut state, Action::PutInstancePublicPorts, &put(1)).expect("accepted");
+    call(&mut state, Action::PutInstancePublicPorts, &put(1)).expect("accepted");
 }
 
 #[test]
 fn stopped_instance_accepts_writes_and_stopping_does_not() {
     for (name, accepted) in [("stopped", true), ("stopping", false), ("rebooting", false)] {
         let mut state = state_of(vec![entry("web-1", name)], Quirks::default());
-        let outcome = ask(&mut state, Action::PutInstancePublicPorts, &put(1));
+        let outcome = call(&mut state, Action::PutInstancePublicPorts, &put(1));
         assert_eq!(outcome.is_ok(), accepted, "{name}");
         assert_eq!(state.journal().len(), usize::from(accepted));
     }
 }
 
 #[test]
-fn sixty_sources_are_the_limit_unless_the_number_shrinks() {
+fn source_limit_does_not_prevent_a_decrease() {
     let mut state = state_of(vec![entry("web-1", "running")], Quirks::default());
-    ask(&mut state, Action::PutInstancePublicPorts, &put(60)).expect("accepted");
-    let fault = ask(&mut state, Action::PutInstancePublicPorts, &put(61)).expect_err("refused");
-    assert_eq!(fault.code, "InvalidInputException");
-    let mut crowded = entry("web-1", "running");
-    crowded.port_states = serde_json::from_value(put(80)["portInfos"].clone()).ok();
-    let mut state = state_of(vec![crowded], Quirks::default());
-    ask(&mut state, Action::PutInstancePublicPorts, &put(80)).expect_err("refused");
-    ask(&mut state, Action::PutInstancePublicPorts, &put(70)).expect("accepted");
+    call(&mut state, Action::PutInstancePublicPorts, &put(60)).expect("accepted");
+    let error = call(&mut state, Action::PutInstancePublicPorts, &put(61)).expect_err("refused");
+    assert_eq!(error.code, "InvalidInputException");
+    let mut large = entry("web-1", "running");
+    large.port_states = serde_json::from_value(put(80)["portInfos"].clone()).ok();
+    let mut state = state_of(vec![large], Quirks::default());
+    call(&mut state, Action::PutInstancePublicPorts, &put(80)).expect_err("refused");
+    call(&mut state, Action::PutInstancePublicPorts, &put(70)).expect("accepted");
 }
 
 #[test]
@@ -180,11 +188,11 @@ fn unreadable_rules_are_an_error() {
         (Action::GetInstancePortStates, name("web-1")),
         (Action::PutInstancePublicPorts, put(1)),
     ] {
-        let fault = ask(&mut state, action, &body).expect_err("unreadable");
-        assert_eq!((fault.code, fault.status), ("ServiceException", 500));
+        let error = call(&mut state, action, &body).expect_err("unreadable");
+        assert_eq!((error.code, error.status), ("ServiceException", 500));
     }
-    let reply = ask(&mut state, Action::GetInstances, &json!({})).expect("read");
-    let networking = &reply["instances"][0]["networking"];
+    let response = call(&mut state, Action::GetInstances, &json!({})).expect("read");
+    let networking = &response["instances"][0]["networking"];
     assert!(networking.is_object() && networking.get("ports").is_none());
 }
 
@@ -211,10 +219,9 @@ fn change_that_cannot_be_stored_is_undone() {
     ] {
         let request = Request::parse(action, body.to_string().as_bytes(), &Quirks::default())
             .expect("a request");
-        let mut keep = |_: Changed<'_>| Err(Fault::service("disk full"));
-        let now = OffsetDateTime::UNIX_EPOCH;
-        let fault = state.answer(&Site::of_region(REGION), request, now, &mut keep);
-        assert_eq!(fault.expect_err("not kept").message, "disk full");
+        let mut persist = |_: StateChange<'_>| Err(ErrorResponse::service("disk full"));
+        let error = handle(&mut state, REGION, request, &mut persist);
+        assert_eq!(error.expect_err("not stored").message, "disk full");
     }
     assert_eq!(state.inventory(), &before);
     assert!(state.journal().is_empty() && state.tag_journal().is_empty());
@@ -224,12 +231,10 @@ fn change_that_cannot_be_stored_is_undone() {
 fn regions_are_separate_and_listed() {
     let mut state = state_of(vec![entry("web-1", "running")], Quirks::default());
     let request = Request::Instances { token: None };
-    let mut keep = |_: Changed<'_>| Ok(());
-    let now = OffsetDateTime::UNIX_EPOCH;
-    let reply = state.answer(&Site::of_region("us-east-1"), request, now, &mut keep);
-    assert_eq!(reply, Ok(json!({"instances": []})));
-    let reply = ask(&mut state, Action::GetRegions, &json!({})).expect("read");
-    let names: Vec<&str> = reply["regions"]
+    let response = handle(&mut state, "us-east-1", request, &mut |_| Ok(()));
+    assert_eq!(response, Ok(json!({"instances": []})));
+    let response = call(&mut state, Action::GetRegions, &json!({})).expect("read");
+    let names: Vec<&str> = response["regions"]
         .as_array()
         .into_iter()
         .flatten()
@@ -246,11 +251,11 @@ proptest! {
         let mut state = state_of(entries, quirks);
         let (mut seen, mut token) = (Vec::new(), Value::Null);
         loop {
-            let reply = ask(&mut state, Action::GetInstances, &json!({"pageToken": token})).expect("a page");
-            let page = reply["instances"].as_array().expect("a list");
+            let response = call(&mut state, Action::GetInstances, &json!({"pageToken": token})).expect("a page");
+            let page = response["instances"].as_array().expect("a list");
             prop_assert!(page.len() <= size.max(1));
             seen.extend(page.iter().map(|instance| instance["name"].clone()));
-            token = reply["nextPageToken"].clone();
+            token = response["nextPageToken"].clone();
             if token.is_null() {
                 break;
             }
@@ -260,10 +265,10 @@ proptest! {
     }
 
     #[test]
-    fn other_tokens_are_refused(token in "(instances|operations)?-?[0-9a-z]{0,22}") {
+    fn invalid_page_tokens_are_refused(token in "(instances|operations)?-?[0-9a-z]{0,22}") {
         let mut state = state_of(vec![entry("web-1", "running")], Quirks::default());
-        let reply = ask(&mut state, Action::GetInstances, &json!({"pageToken": token}));
+        let response = call(&mut state, Action::GetInstances, &json!({"pageToken": token}));
         let valid = token.strip_prefix("instances-").and_then(|n| n.parse::<usize>().ok()).is_some_and(|n| n <= 1);
-        prop_assert_eq!(reply.is_ok(), valid);
+        prop_assert_eq!(response.is_ok(), valid);
     }
 }

@@ -15,7 +15,7 @@ mod with;
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use portward::emulator::{Faults, OnClose, OnOpen, Options, Quirks, Trigger};
+use portward::emulator::{CloseEffect, Faults, OpenEffect, Options, Quirks, Trigger};
 use portward::inventory::Inventory;
 use portward::model::PortState;
 use time::OffsetDateTime;
@@ -110,8 +110,8 @@ pub(super) fn command(server: &Server, stage: &Stage, args: &[&str]) -> Command 
 /// The four readings of Open and Close.
 pub(super) fn readings() -> Vec<Quirks> {
     let mut all = Vec::new();
-    for open in [OnOpen::Merge, OnOpen::Replace] {
-        for close in [OnClose::Sources, OnClose::Key] {
+    for open in [OpenEffect::Merge, OpenEffect::Replace] {
+        for close in [CloseEffect::Sources, CloseEffect::Key] {
             all.push(Quirks {
                 open,
                 close,

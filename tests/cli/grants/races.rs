@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::thread;
 
-use portward::emulator::{Quirks, ScriptedEvent, Trigger, Trouble};
+use portward::emulator::{Quirks, RequestFault, ScriptedEvent, Trigger};
 use portward::model::InstanceId;
 
 use super::{
@@ -100,7 +100,7 @@ fn killed_grant_leaves_only_access_that_expires() {
         loop {
             nth += 1;
             let mut finished = false;
-            for trouble in [Trouble::SilentBefore, Trouble::SilentAfter] {
+            for trouble in [RequestFault::SilentBefore, RequestFault::SilentAfter] {
                 let situation = format!("{args:?}: {trouble:?} at request {nth}");
                 let inventory = if begun {
                     let stage = Stage::new(CONFIG, &declared());
@@ -113,7 +113,7 @@ fn killed_grant_leaves_only_access_that_expires() {
                     instance: id.clone(),
                     action: None,
                     nth,
-                    what: ScriptedEvent::Goes(trouble),
+                    event: ScriptedEvent::RequestFault(trouble),
                 };
                 let server = served(Quirks::default(), vec![trigger], inventory);
                 let stage = Stage::new(CONFIG, &declared());

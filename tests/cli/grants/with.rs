@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::thread;
 
-use portward::emulator::{Progress, Quirks};
+use portward::emulator::{OperationProgress, Quirks};
 use portward::inventory::Inventory;
 
 use super::{CLOSED, GRANT, assert_ssh, closed, command, served};
@@ -98,7 +98,7 @@ const SIGNALS: [(&str, i32); 3] = [("TERM", 143), ("INT", 130), ("HUP", 143)];
 fn signal_after_the_first_write_waits_for_its_operation() {
     for (signal, code) in SIGNALS {
         let quirks = Quirks {
-            operations: Progress::Explicit,
+            operations: OperationProgress::Explicit,
             ..Quirks::default()
         };
         let server = served(quirks, Vec::new(), closed());

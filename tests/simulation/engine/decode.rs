@@ -5,17 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use portward::emulator::Failure;
+use portward::emulator::CallError;
 use portward::lightsail::{Error, ErrorKind, Operation, OperationStatus};
 use portward::model::{AddressType, Instance, InstanceId, InstanceState, Key, PortState, Sources};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 /// The error for a failure, like in `lightsail::aws`.
-pub(crate) fn to_error(action: &'static str, target: &str, failure: Failure) -> Error {
+pub(crate) fn to_error(action: &'static str, target: &str, failure: CallError) -> Error {
     let message = failure.to_string();
     match failure {
-        Failure::Error {
+        CallError::Response {
             status,
             codes,
             message,
@@ -34,19 +34,23 @@ pub(crate) fn to_error(action: &'static str, target: &str, failure: Failure) -> 
                 None => error,
             }
         }
-        Failure::Garbled { status: 200, .. } => {
+        CallError::InvalidResponse { status: 200, .. } => {
             Error::new(ErrorKind::InvalidResponse, action, target, message)
         }
-        Failure::Garbled { status, .. } => {
+        CallError::InvalidResponse { status, .. } => {
             Error::new(of_status(status, false), action, target, message)
                 .with_outcome_unknown(status >= 500)
         }
-        Failure::Refused => {
+        CallError::ConnectionRefused => {
             Error::new(ErrorKind::Connection, action, target, message).with_outcome_unknown(false)
         }
         // A client cannot know whether the request was processed.
-        Failure::Lost { applied: _ } => Error::new(ErrorKind::Connection, action, target, message),
-        Failure::Never { applied: _ } => Error::new(ErrorKind::Timeout, action, target, message),
+        CallError::ConnectionLost { applied: _ } => {
+            Error::new(ErrorKind::Connection, action, target, message)
+        }
+        CallError::NoResponse { applied: _ } => {
+            Error::new(ErrorKind::Timeout, action, target, message)
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 mod writes;
 
 use portward::cli::Exit;
-use portward::emulator::{Author, Reads, Steps, Write};
+use portward::emulator::{Author, PutSteps, ReadConsistency, Write};
 use portward::exposure::{self, Effective};
 use portward::inventory::Inventory;
 use portward::model::{AddressType, Firewall, InstanceId, LiveFirewall, Mode, PortState, Sources};
@@ -91,7 +91,7 @@ impl Case<'_> {
         let begin = self.act.begin;
         let from = self.plan_read().map_or(begin, |look| look.at.max(begin));
         self.records(from, self.act.journal.len())
-            .find(|(_, write)| write.by == Author::SecondWriter)
+            .find(|(_, write)| write.by == Author::ForeignWriter)
             .map(|(place, _)| place)
     }
 
@@ -120,7 +120,7 @@ impl Case<'_> {
 
     /// The part of these rules that the instance can have, without sources of missing families that the service may leave out.
     pub(crate) fn possible(&self, rules: &Firewall) -> Firewall {
-        if self.scene.quirks.other_family == portward::emulator::OtherFamily::Keep {
+        if self.scene.quirks.other_family == portward::emulator::UnsupportedFamily::Keep {
             return rules.clone();
         }
         let family: &AddressType = &self.plan.instance.address_type;
@@ -134,7 +134,7 @@ impl Case<'_> {
 
     /// Whether reads show the last write at once.
     pub(crate) fn reads_are_fresh(&self) -> bool {
-        self.scene.quirks.reads == Reads::Fresh && self.scene.quirks.put == Steps::One
+        self.scene.quirks.reads == ReadConsistency::Fresh && self.scene.quirks.put == PutSteps::One
     }
 
     fn means(&self, state: &LiveFirewall, wanted: &Firewall) -> bool {
@@ -298,7 +298,7 @@ fn outcome_is_correct(case: &Case<'_>) -> Result<(), Broken> {
     let state = case.state_at(at);
     // The plan may have been made from an older view than what somebody else had written by then.
     let mut all = case.records(case.act.begin, case.act.journal.len());
-    let others = all.any(|(_, write)| write.by == Author::SecondWriter);
+    let others = all.any(|(_, write)| write.by == Author::ForeignWriter);
     if others && matches!(result.outcome, Outcome::Reverted(_)) {
         return revert_leaves_no_own_change(case, &state, at);
     }
@@ -327,7 +327,7 @@ fn revert_leaves_no_own_change(
     );
     let (mut opened, mut closed) = (after.difference(&before), before.difference(&after));
     let theirs = case.records(case.act.begin, at);
-    for (_, write) in theirs.filter(|(_, write)| write.by == Author::SecondWriter) {
+    for (_, write) in theirs.filter(|(_, write)| write.by == Author::ForeignWriter) {
         let (was, is) = (of(&write.before), of(&write.after));
         opened = opened.difference(&is.difference(&was));
         closed = closed.difference(&was.difference(&is));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use portward::emulator::{Faults, Quirks, ScriptedEvent, Trigger, Trouble};
+use portward::emulator::{Faults, Quirks, RequestFault, ScriptedEvent, Trigger};
 use portward::exposure::means_same;
 use portward::inventory::{Entry, Inventory};
 use portward::model::{
@@ -243,31 +243,34 @@ fn faults(rng: &mut Rng, seed: u64, ids: &[InstanceId]) -> Faults {
         return faults;
     }
     for _ in 0..rng.usize(..3) {
-        let troubles = [
-            Trouble::LostRequest,
-            Trouble::LostReply,
-            Trouble::ServerError,
-            Trouble::ServerErrorAfter,
-            Trouble::SilentBefore,
-            Trouble::SilentAfter,
-            Trouble::Refused,
-            Trouble::Slow(Duration::from_secs(2)),
+        let request_faults = [
+            RequestFault::LostRequest,
+            RequestFault::LostReply,
+            RequestFault::ServerError,
+            RequestFault::ServerErrorAfter,
+            RequestFault::SilentBefore,
+            RequestFault::SilentAfter,
+            RequestFault::Refused,
+            RequestFault::Slow(Duration::from_secs(2)),
         ];
-        let (action, what) = match rng.u8(..8) {
-            0 => (None, ScriptedEvent::WritesSomething),
-            1 => (Some(WRITES[rng.usize(..3)]), ScriptedEvent::WritesSomething),
-            2 => (None, ScriptedEvent::Replaced),
-            3 => (Some(WRITES[rng.usize(..3)]), ScriptedEvent::Deleted),
+        let (action, event) = match rng.u8(..8) {
+            0 => (None, ScriptedEvent::RandomForeignWrite),
+            1 => (
+                Some(WRITES[rng.usize(..3)]),
+                ScriptedEvent::RandomForeignWrite,
+            ),
+            2 => (None, ScriptedEvent::Replacement),
+            3 => (Some(WRITES[rng.usize(..3)]), ScriptedEvent::Deletion),
             _ => (
                 Some(WRITES[rng.usize(..3)]),
-                ScriptedEvent::Goes(troubles[rng.usize(..troubles.len())]),
+                ScriptedEvent::RequestFault(request_faults[rng.usize(..request_faults.len())]),
             ),
         };
         faults.script.push(Trigger {
             instance: ids[rng.usize(..ids.len())].clone(),
             action,
             nth: rng.u64(1..=3),
-            what,
+            event,
         });
     }
     faults

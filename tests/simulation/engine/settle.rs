@@ -4,8 +4,8 @@
 //! is not true is no reason. Does not accept a failure that nothing explains.
 
 use portward::emulator::{
-    Acceptance, Aliases, OnOpen, OtherFamily, Pages, PortStatesReply, Progress, Quirks, ShownLists,
-    WriteReply,
+    Acceptance, AliasCount, OpenEffect, OperationProgress, Paging, PortStatesResponse, Quirks,
+    SourceLists, UnsupportedFamily, WriteResponse,
 };
 use portward::model::{InstanceId, InstanceState, LiveFirewall, Mode};
 use portward::plan::{InstancePlan, Outcome, Verdict};
@@ -25,7 +25,7 @@ pub(crate) fn verdict(
 ) -> Result<Option<Vec<&'static str>>, String> {
     let mut excuses = Vec::new();
     for (region, why) in &act.plan.sites_unreadable {
-        let pages = scene.quirks.pages != Pages::Whole && scene.quirks.instances_per_page == 1;
+        let pages = scene.quirks.pages != Paging::Whole && scene.quirks.instances_per_page == 1;
         if !pages {
             return Err(format!(
                 "it settles: {region} cannot be listed: {}",
@@ -78,7 +78,7 @@ fn is_open_elsewhere(act: &RunRecord, plan: &InstancePlan) -> bool {
 }
 
 fn is_unreadable(scene: &Scene, act: &RunRecord, id: &InstanceId) -> bool {
-    scene.quirks.port_states != PortStatesReply::Whole || rules(&act.first, id).is_none()
+    scene.quirks.port_states != PortStatesResponse::Whole || rules(&act.first, id).is_none()
 }
 
 /// Why the planner refuses, if that is true.
@@ -92,7 +92,7 @@ fn refusal(
     let wanted = act.desired.instances.get(&plan.instance.id);
     let strategy = wanted.map(|wanted| wanted.strategy);
     let counts = plan.after.counts();
-    let odd = scene.quirks.lists == ShownLists::Absent;
+    let odd = scene.quirks.lists == SourceLists::Absent;
     let (excuse, holds) = if reason.contains("is unknown to this program") {
         let unknown = there.iter().any(|entry| entry.protocol == "sctp");
         ("refused: unknown protocol", unknown)
@@ -144,10 +144,10 @@ fn stuck(scene: &Scene, act: &RunRecord, plan: &InstancePlan) -> Option<&'static
         ..
     } = &scene.quirks;
     // What the reply to a write should have told is told by reading only.
-    let unanswered =
-        *write_reply != WriteReply::Whole && (says("cannot be read") || says("has no `operation`"));
+    let unanswered = *write_reply != WriteResponse::Whole
+        && (says("cannot be read") || says("has no `operation`"));
     let narrow = *source_limit < portward::model::MAX_SOURCES_PER_FAMILY
-        || *aliases_count == Aliases::Counted;
+        || *aliases_count == AliasCount::Counted;
     let state = act
         .live
         .instances
@@ -161,7 +161,10 @@ fn stuck(scene: &Scene, act: &RunRecord, plan: &InstancePlan) -> Option<&'static
         (
             "failed: operations fail",
             (says("accepted and then failed") || unanswered)
-                && matches!(operations, Progress::Fails(_) | Progress::FailsApplied(_)),
+                && matches!(
+                    operations,
+                    OperationProgress::Fails(_) | OperationProgress::FailsApplied(_)
+                ),
         ),
         (
             "failed: an empty firewall is not taken",
@@ -169,19 +172,19 @@ fn stuck(scene: &Scene, act: &RunRecord, plan: &InstancePlan) -> Option<&'static
         ),
         (
             "failed: a family is not taken",
-            says("IP address type") && *other_family == OtherFamily::Refuse,
+            says("IP address type") && *other_family == UnsupportedFamily::Refuse,
         ),
         (
             "failed: Open is refused and no Put is permitted",
-            says("already open") && *open == OnOpen::Refuse && plan.fallback.is_none(),
+            says("already open") && *open == OpenEffect::Refuse && plan.fallback.is_none(),
         ),
         (
             "failed: rules cannot be read",
-            *port_states != PortStatesReply::Whole,
+            *port_states != PortStatesResponse::Whole,
         ),
         (
             "failed: replies do not say who gets in",
-            *lists == ShownLists::Absent
+            *lists == SourceLists::Absent
                 && (unanswered || says("not as planned") || says("rules are as they were")),
         ),
         (

@@ -56,7 +56,7 @@ impl Tally {
         for write in &act.journal[act.begin..] {
             let by = match write.by {
                 Author::Client => "",
-                Author::SecondWriter => " of a second writer",
+                Author::ForeignWriter => " of a second writer",
             };
             self.count("accepted", format!("{}{by}", write.action));
         }

@@ -179,9 +179,9 @@ async fn missing_permission_to_read_operations_is_noted() {
 async fn operation_is_polled_until_it_is_visible() {
     let denied = Some((0, "GetOperation"));
     for (invisible, operations, denied, asked) in [
-        (2, Progress::AfterReads(0), None, 3),
-        (0, Progress::AfterReads(1), None, 2),
-        (0, Progress::AfterReads(8), denied, 1),
+        (2, OperationProgress::AfterReads(0), None, 3),
+        (0, OperationProgress::AfterReads(1), None, 2),
+        (0, OperationProgress::AfterReads(8), denied, 1),
     ] {
         let service = Service::default();
         let behaviour = Behaviour {

@@ -1,8 +1,8 @@
-//! Each fault as a client meets it.
+//! Faults from the point of view of a client without HTTP.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::super::faults::{Change, ScriptedEvent, Trigger};
+use super::super::super::faults::{InstanceChange, ScriptedEvent, Trigger};
 use super::super::super::state::Author;
 use super::*;
 use crate::model::PortState;
@@ -12,11 +12,11 @@ fn faulty(faults: Faults) -> InProcess {
         faults,
         ..Options::default()
     };
-    InProcess::new(fleet(), options, START)
+    InProcess::new(inventory(), options, START)
 }
 
-/// This happens at that request for `web-1`.
-fn scripted(action: Option<&'static str>, nth: u64, what: ScriptedEvent) -> Faults {
+/// Faults with an event at the nth request for `web-1`.
+fn scripted(action: Option<&'static str>, nth: u64, event: ScriptedEvent) -> Faults {
     let instance = InstanceId {
         account: None,
         region: REGION.to_owned(),
@@ -27,14 +27,14 @@ fn scripted(action: Option<&'static str>, nth: u64, what: ScriptedEvent) -> Faul
             instance,
             action,
             nth,
-            what,
+            event,
         }],
         ..Faults::default()
     }
 }
 
 #[test]
-fn rates_are_enforced_with_the_clock_of_the_caller() {
+fn rates_are_enforced_by_the_clock_of_the_caller() {
     for (quirk, status) in [("throttle-status=403", 403), ("throttle-status=400", 400)] {
         let mut options = Options {
             faults: Faults {
@@ -44,11 +44,11 @@ fn rates_are_enforced_with_the_clock_of_the_caller() {
             ..Options::default()
         };
         options.quirks.set(quirk).expect("a quirk");
-        let service = InProcess::new(fleet(), options, START);
+        let service = InProcess::new(inventory(), options, START);
         for _ in 0..20 {
             put(&service, &[]).expect("within the burst");
         }
-        let Err(Failure::Error {
+        let Err(CallError::Response {
             status: found,
             codes,
             ..
@@ -70,58 +70,74 @@ fn rates_are_enforced_with_the_clock_of_the_caller() {
 
 #[test]
 fn each_scripted_failure_occurs_once() {
-    let lost = |applied| Some(Failure::Lost { applied });
-    for (trouble, failure, applied) in [
-        (Trouble::Refused, Some(Failure::Refused), false),
-        (Trouble::LostRequest, lost(false), false),
-        (Trouble::LostReply, lost(true), true),
+    let lost = |applied| Some(CallError::ConnectionLost { applied });
+    for (fault, failure, applied) in [
         (
-            Trouble::SilentBefore,
-            Some(Failure::Never { applied: false }),
+            RequestFault::Refused,
+            Some(CallError::ConnectionRefused),
+            false,
+        ),
+        (RequestFault::LostRequest, lost(false), false),
+        (RequestFault::LostReply, lost(true), true),
+        (
+            RequestFault::SilentBefore,
+            Some(CallError::NoResponse { applied: false }),
             false,
         ),
         (
-            Trouble::SilentAfter,
-            Some(Failure::Never { applied: true }),
+            RequestFault::SilentAfter,
+            Some(CallError::NoResponse { applied: true }),
             true,
         ),
-        (Trouble::Slow(Duration::from_secs(3)), None, true),
+        (RequestFault::Slow(Duration::from_secs(3)), None, true),
     ] {
         let service = faulty(scripted(
             Some("PutInstancePublicPorts"),
             2,
-            ScriptedEvent::Goes(trouble),
+            ScriptedEvent::RequestFault(fault),
         ));
         put(&service, &[rule(80, "10.0.0.0/8")]).expect("the first is fine");
         let second = put(&service, &[rule(81, "10.0.0.0/8")]);
         assert_eq!(second.err(), failure);
         assert_eq!(
-            truth(&service),
+            stored_ports(&service),
             [if applied { 81 } else { 80 }],
-            "{trouble:?}"
+            "{fault:?}"
         );
-        let seconds = if let Trouble::Slow(_) = trouble { 3 } else { 0 };
+        let seconds = if let RequestFault::Slow(_) = fault {
+            3
+        } else {
+            0
+        };
         assert_eq!(service.now(), START + Duration::from_secs(seconds));
         put(&service, &[rule(82, "10.0.0.0/8")]).expect("the third is fine");
     }
-    for (trouble, applied) in [
-        (Trouble::ServerError, false),
-        (Trouble::ServerErrorAfter, true),
+    for (fault, applied) in [
+        (RequestFault::ServerError, false),
+        (RequestFault::ServerErrorAfter, true),
     ] {
-        let service = faulty(scripted(None, 1, ScriptedEvent::Goes(trouble)));
+        let service = faulty(scripted(None, 1, ScriptedEvent::RequestFault(fault)));
         let status = match put(&service, &[]) {
-            Err(Failure::Error { status, .. } | Failure::Garbled { status, .. }) => status,
+            Err(CallError::Response { status, .. } | CallError::InvalidResponse { status, .. }) => {
+                status
+            }
             other => panic!("{other:?}"),
         };
         assert!(status >= 500);
-        assert_eq!(truth(&service).is_empty(), applied);
+        assert_eq!(stored_ports(&service).is_empty(), applied);
     }
-    // A lost reply to a refusal, or to a read, applied nothing.
-    let service = faulty(scripted(None, 1, ScriptedEvent::Goes(Trouble::LostReply)));
-    assert_eq!(read(&service), Err(Failure::Lost { applied: false }));
+    // A lost response to a refusal, or to a read, applied nothing.
+    let service = faulty(scripted(
+        None,
+        1,
+        ScriptedEvent::RequestFault(RequestFault::LostReply),
+    ));
+    assert_eq!(
+        read(&service),
+        Err(CallError::ConnectionLost { applied: false })
+    );
 }
 
-/// What is scripted while the emulator runs: trouble for the next request, and changes that leave no trace.
 #[test]
 fn events_can_be_scripted_at_run_time() {
     let service = faulty(Faults::default());
@@ -130,31 +146,31 @@ fn events_can_be_scripted_at_run_time() {
         region: REGION.to_owned(),
         name: "web-1".to_owned(),
     };
-    for (trouble, refusal) in [
-        (Trouble::Throttled, "ThrottlingException"),
-        (Trouble::Rejected, "InvalidInputException"),
-        (Trouble::Denied, "AccessDeniedException"),
+    for (fault, refusal) in [
+        (RequestFault::Throttled, "ThrottlingException"),
+        (RequestFault::Rejected, "InvalidInputException"),
+        (RequestFault::Denied, "AccessDeniedException"),
     ] {
-        service.script(&id, &ScriptedEvent::Goes(trouble));
+        service.script(&id, &ScriptedEvent::RequestFault(fault));
         assert_eq!(code(put(&service, &[rule(80, "10.0.0.0/8")])), refusal);
-        assert_eq!(truth(&service), [22], "{trouble:?}");
+        assert_eq!(stored_ports(&service), [22], "{fault:?}");
     }
-    let ignored = ScriptedEvent::Goes(Trouble::Ignored);
+    let ignored = ScriptedEvent::RequestFault(RequestFault::Ignored);
     service.script(&id, &ignored);
     put(&service, &[rule(80, "10.0.0.0/8")]).expect("accepted");
-    assert_eq!(truth(&service), [22]);
+    assert_eq!(stored_ports(&service), [22]);
     put(&service, &[rule(80, "10.0.0.0/8")]).expect("accepted");
-    assert_eq!(truth(&service), [80]);
+    assert_eq!(stored_ports(&service), [80]);
 
     let writes = service.emulator().journal().len();
     let rules = serde_json::from_value(json!([rule(443, "10.0.0.0/8")])).expect("rules");
-    let change = Change {
+    let change = InstanceChange {
         state: Some("stopping".to_owned()),
         port_states: Some(rules),
-        ..Change::default()
+        ..InstanceChange::default()
     };
-    service.script(&id, &ScriptedEvent::Changes(change));
-    assert_eq!(truth(&service), [443]);
+    service.script(&id, &ScriptedEvent::Change(change));
+    assert_eq!(stored_ports(&service), [443]);
     assert_eq!(service.emulator().journal().len(), writes);
     assert_eq!(
         code(put(&service, &[])),
@@ -174,27 +190,29 @@ fn random_faults_are_repeatable_by_instance() {
         silent: 100,
         ..Faults::default()
     };
-    let once = |names: &[&str]| {
+    let run = |names: &[&str]| {
         let service = faulty(faults.clone());
         let mut seen = BTreeMap::<String, Vec<_>>::new();
         for name in names {
             let body = json!({"instanceName": name, "portInfos": []});
-            let reply = ask(&service, "PutInstancePublicPorts", &body);
-            let what = match reply {
-                Err(Failure::Error { .. } | Failure::Garbled { .. }) => "5xx".to_owned(),
+            let response = call(&service, "PutInstancePublicPorts", &body);
+            let result = match response {
+                Err(CallError::Response { .. } | CallError::InvalidResponse { .. }) => {
+                    "5xx".to_owned()
+                }
                 Err(other) => other.to_string(),
-                Ok(_) => "fine".to_owned(),
+                Ok(_) => "ok".to_owned(),
             };
-            seen.entry((*name).to_owned()).or_default().push(what);
+            seen.entry((*name).to_owned()).or_default().push(result);
         }
         seen
     };
-    let together: Vec<&str> = ["web-1", "web-2"].repeat(40);
+    let interleaved: Vec<&str> = ["web-1", "web-2"].repeat(40);
     let one_by_one: Vec<&str> = [["web-1"; 40], ["web-2"; 40]].concat();
-    let seen = once(&together);
+    let seen = run(&interleaved);
     assert_eq!(
         seen,
-        once(&one_by_one),
+        run(&one_by_one),
         "the order of arrival does not matter"
     );
     assert_ne!(seen["web-1"], seen["web-2"]);
@@ -209,7 +227,7 @@ fn connections_are_refused_at_random() {
         ..Faults::default()
     });
     let refused = (0..200)
-        .filter(|_| read(&service) == Err(Failure::Refused))
+        .filter(|_| read(&service) == Err(CallError::ConnectionRefused))
         .count();
     assert!((30..90).contains(&refused), "{refused}");
 }
@@ -228,13 +246,13 @@ fn credentials_expire_and_actions_are_denied() {
 }
 
 #[test]
-fn second_writer_creates_operations() {
-    let theirs: Vec<PortState> =
+fn foreign_writer_creates_operations() {
+    let rules: Vec<PortState> =
         serde_json::from_value(json!([rule(443, "10.0.0.0/8")])).expect("rules");
     let service = faulty(scripted(
         Some("GetInstancePortStates"),
         2,
-        ScriptedEvent::Writes(theirs),
+        ScriptedEvent::ForeignPut(rules),
     ));
     assert_eq!(ports(&service), [22]);
     put(&service, &[rule(80, "10.0.0.0/8")]).expect("accepted");
@@ -246,14 +264,14 @@ fn second_writer_creates_operations() {
         .iter()
         .map(|write| write.by)
         .collect();
-    assert_eq!(authors, [Author::Client, Author::SecondWriter]);
-    let reply = ask(
+    assert_eq!(authors, [Author::Client, Author::ForeignWriter]);
+    let response = call(
         &service,
         "GetOperationsForResource",
         &json!({"resourceName": "web-1"}),
     )
     .expect("read");
-    let times: Vec<_> = reply["operations"]
+    let times: Vec<_> = response["operations"]
         .as_array()
         .into_iter()
         .flatten()
@@ -269,9 +287,9 @@ fn second_writer_creates_operations() {
 }
 
 #[test]
-fn random_second_writer_makes_all_kinds_of_changes() {
+fn random_foreign_writes_are_of_all_kinds() {
     let service = faulty(Faults {
-        second_writer: 1000,
+        foreign_write: 1000,
         ..Faults::default()
     });
     for _ in 0..60 {
@@ -280,30 +298,30 @@ fn random_second_writer_makes_all_kinds_of_changes() {
     let journal = service.emulator().journal();
     let actions: BTreeSet<&str> = journal.iter().map(|write| write.action).collect();
     assert_eq!(actions.len(), 3);
-    for two in journal.windows(2) {
-        assert_eq!(two[0].after, two[1].before, "a whole chain");
-        assert_ne!(two[1].before, two[1].after);
+    for pair in journal.windows(2) {
+        assert_eq!(pair[0].after, pair[1].before);
+        assert_ne!(pair[1].before, pair[1].after);
     }
-    // New instances are left alone until they are settled.
-    ask(&service, "GetInstance", &json!({"instanceName": "new-1"})).expect("read");
+    // A pending instance refuses the foreign writer.
+    call(&service, "GetInstance", &json!({"instanceName": "new-1"})).expect("read");
     assert_eq!(service.emulator().journal().len(), 60);
 }
 
 #[test]
 fn instances_are_deleted_and_replaced() {
-    let service = faulty(scripted(None, 2, ScriptedEvent::Deleted));
+    let service = faulty(scripted(None, 2, ScriptedEvent::Deletion));
     read(&service).expect("still there");
     assert_eq!(code(read(&service)), "NotFoundException");
-    let page = ask(&service, "GetInstances", &json!({})).expect("a page");
+    let page = call(&service, "GetInstances", &json!({})).expect("a page");
     assert_eq!(page["instances"].as_array().map(Vec::len), Some(3));
-    // The others are found where they are now.
-    let other = ask(&service, "GetInstance", &json!({"instanceName": "web-2"})).expect("read");
+    // The indices of other instances change.
+    let other = call(&service, "GetInstance", &json!({"instanceName": "web-2"})).expect("read");
     assert_eq!(other["instance"]["name"], "web-2");
 
-    let service = faulty(scripted(None, 2, ScriptedEvent::Replaced));
+    let service = faulty(scripted(None, 2, ScriptedEvent::Replacement));
     let arn = |service: &InProcess| {
-        let reply = ask(service, "GetInstance", &json!({"instanceName": "web-1"}));
-        reply.expect("read")["instance"]["arn"].clone()
+        let response = call(service, "GetInstance", &json!({"instanceName": "web-1"}));
+        response.expect("read")["instance"]["arn"].clone()
     };
     let before = arn(&service);
     let after = arn(&service);
@@ -316,13 +334,13 @@ fn instances_are_deleted_and_replaced() {
 
 #[test]
 fn other_actions_and_bodies_are_errors() {
-    let service = with(&[]);
+    let service = emulator(&[]);
     assert_eq!(
-        code(ask(&service, "DeleteInstance", &json!({}))),
+        code(call(&service, "DeleteInstance", &json!({}))),
         "UnknownOperationException"
     );
     assert_eq!(
-        code(ask(&service, "GetInstance", &json!([]))),
+        code(call(&service, "GetInstance", &json!([]))),
         "SerializationException"
     );
     assert_eq!(service.emulator().requests().len(), 1);
@@ -330,28 +348,27 @@ fn other_actions_and_bodies_are_errors() {
 
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
-    /// Whatever is chosen and whatever goes wrong: the journal tells the whole story of each instance.
     #[test]
     fn journal_records_are_consistent(seed: u64, picks: u64) {
         let mut options = Options {
             faults: Faults { deleted: 5, replaced: 20, ..Faults::seeded(seed) },
             ..Options::default()
         };
-        for (place, quirk) in (0..).zip(Quirks::catalogue()) {
-            let value = super::super::super::dice::pick(quirk.values.len(), picks >> (place % 60));
+        for (index, quirk) in (0..).zip(Quirks::catalogue()) {
+            let value = super::super::super::random::index(quirk.values.len(), picks >> (index % 60));
             options.quirks.set(&format!("{}={}", quirk.name, quirk.values[value])).expect("a quirk");
         }
-        let service = InProcess::new(fleet(), options, START);
+        let service = InProcess::new(inventory(), options, START);
         for n in 0..30 {
             for (action, member) in [("OpenInstancePublicPorts", "portInfo"), ("PutInstancePublicPorts", "portInfos"), ("CloseInstancePublicPorts", "portInfo")] {
                 let info = rule(n % 7, "10.0.0.0/8");
                 let info = if member == "portInfos" { json!([info, rule(22, "192.0.2.0/24")]) } else { info };
-                let _ = ask(&service, action, &json!({"instanceName": "web-1", member: info}));
+                let _ = call(&service, action, &json!({"instanceName": "web-1", member: info}));
                 let _ = read(&service);
                 let key = format!("tag-{}", n % 7);
-                let _ = ask(&service, "TagResource", &json!({"resourceName": "web-1", "tags": [{"key": key}]}));
-                let _ = ask(&service, "UntagResource", &json!({"resourceName": "web-1", "tagKeys": [key]}));
-                let _ = ask(&service, "TagResource", &json!({"resourceName": "web-1", "tags": [{"key": key}]}));
+                let _ = call(&service, "TagResource", &json!({"resourceName": "web-1", "tags": [{"key": key}]}));
+                let _ = call(&service, "UntagResource", &json!({"resourceName": "web-1", "tagKeys": [key]}));
+                let _ = call(&service, "TagResource", &json!({"resourceName": "web-1", "tags": [{"key": key}]}));
                 service.advance(Duration::from_millis(300));
             }
         }

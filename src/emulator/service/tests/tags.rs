@@ -1,35 +1,35 @@
-//! `TagResource` and `UntagResource` as a client meets them: limits, errors, quirks and faults.
+//! `TagResource` and `UntagResource`: limits, errors, quirks and faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::super::super::faults::{Change, ScriptedEvent, Trigger};
+use super::super::super::faults::{InstanceChange, ScriptedEvent, Trigger};
 use super::*;
 
 type Tags = BTreeMap<String, String>;
 
-fn tag(service: &InProcess, key: &str, value: &str) -> Result<Value, Failure> {
+fn tag(service: &InProcess, key: &str, value: &str) -> Result<Value, CallError> {
     tag_all(service, &json!([{"key": key, "value": value}]))
 }
 
-fn tag_all(service: &InProcess, tags: &Value) -> Result<Value, Failure> {
+fn tag_all(service: &InProcess, tags: &Value) -> Result<Value, CallError> {
     let body = json!({"resourceName": "web-1", "tags": tags});
-    ask(service, "TagResource", &body)
+    call(service, "TagResource", &body)
 }
 
-fn untag(service: &InProcess, keys: &[&str]) -> Result<Value, Failure> {
+fn untag(service: &InProcess, keys: &[&str]) -> Result<Value, CallError> {
     let body = json!({"resourceName": "web-1", "tagKeys": keys});
-    ask(service, "UntagResource", &body)
+    call(service, "UntagResource", &body)
 }
 
-/// The tags that a read shows.
-fn shown(service: &InProcess) -> Tags {
-    let reply = ask(service, "GetInstance", &json!({"instanceName": "web-1"}));
-    read_tags(&reply.expect("read")["instance"])
+/// The tags that a read returns.
+fn read_tags(service: &InProcess) -> Tags {
+    let response = call(service, "GetInstance", &json!({"instanceName": "web-1"}));
+    tags_of(&response.expect("read")["instance"])
 }
 
-fn read_tags(instance: &Value) -> Tags {
+fn tags_of(instance: &Value) -> Tags {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let tags = instance["tags"].as_array().expect("a list");
     tags.iter()
@@ -37,7 +37,7 @@ fn read_tags(instance: &Value) -> Tags {
         .collect()
 }
 
-/// The tags that there really are.
+/// The stored tags.
 fn stored(service: &InProcess) -> Tags {
     service.emulator().inventory().regions[REGION][0]
         .tags
@@ -53,9 +53,9 @@ fn tags(pairs: &[(&str, &str)]) -> Tags {
 
 #[test]
 fn tag_is_visible_at_once_with_an_operation() {
-    let service = with(&[]);
-    let reply = tag(&service, "portward:grant:1", "v1 22/tcp").expect("accepted");
-    let operation = &reply["operations"][0];
+    let service = emulator(&[]);
+    let response = tag(&service, "portward:grant:1", "v1 22/tcp").expect("accepted");
+    let operation = &response["operations"][0];
     assert_eq!(
         operation,
         &json!({
@@ -65,18 +65,18 @@ fn tag_is_visible_at_once_with_an_operation() {
         })
     );
     let id = json!({"operationId": operation["id"]});
-    let found = ask(&service, "GetOperation", &id).expect("found");
+    let found = call(&service, "GetOperation", &id).expect("found");
     assert_eq!(&found["operation"], operation);
 
     let expected = tags(&[("portward:grant:1", "v1 22/tcp")]);
-    assert_eq!(shown(&service), expected);
-    let list = ask(&service, "GetInstances", &json!({})).expect("a list");
-    assert_eq!(read_tags(&list["instances"][0]), expected);
-    assert_eq!(read_tags(&list["instances"][1]), tags(&[]));
+    assert_eq!(read_tags(&service), expected);
+    let list = call(&service, "GetInstances", &json!({})).expect("a list");
+    assert_eq!(tags_of(&list["instances"][0]), expected);
+    assert_eq!(tags_of(&list["instances"][1]), tags(&[]));
 
     tag_all(&service, &json!([{"key": "bare"}])).expect("accepted");
     untag(&service, &["portward:grant:1"]).expect("accepted");
-    assert_eq!(shown(&service), tags(&[("bare", "")]));
+    assert_eq!(read_tags(&service), tags(&[("bare", "")]));
 
     let journal = service.emulator().tag_journal();
     let seen: Vec<_> = journal
@@ -95,8 +95,8 @@ fn tag_is_visible_at_once_with_an_operation() {
 }
 
 #[test]
-fn undocumented_tags_are_refused_without_effect() {
-    let service = with(&[]);
+fn invalid_tags_are_refused_without_effect() {
+    let service = emulator(&[]);
     tag(&service, "role", "web").expect("accepted");
     let long = |count: usize| "x".repeat(count);
     for refused in [
@@ -124,9 +124,9 @@ fn undocumented_tags_are_refused_without_effect() {
     assert_eq!(stored(&service), tags(&[("role", "web")]));
     tag(&service, &long(128), &long(256)).expect("the longest");
 
-    let elsewhere = json!({"resourceName": "nobody", "tags": [{"key": "x"}], "tagKeys": ["x"]});
+    let unknown = json!({"resourceName": "nobody", "tags": [{"key": "x"}], "tagKeys": ["x"]});
     for action in ["TagResource", "UntagResource"] {
-        assert_eq!(code(ask(&service, action, &elsewhere)), "NotFoundException");
+        assert_eq!(code(call(&service, action, &unknown)), "NotFoundException");
         let found = service.call(
             action,
             "us-east-1",
@@ -137,7 +137,7 @@ fn undocumented_tags_are_refused_without_effect() {
             json!({"resourceName": "web-1"}),
             json!({"tags": [{"key": "x"}], "tagKeys": ["x"]}),
         ] {
-            let found = code(ask(&service, action, &missing));
+            let found = code(call(&service, action, &missing));
             assert_eq!(found, "InvalidInputException", "{missing}");
         }
     }
@@ -154,7 +154,7 @@ fn tag_limit_refuses_growth() {
             "OperationFailureException",
         ),
     ] {
-        let service = with(quirks);
+        let service = emulator(quirks);
         for n in 0..limit {
             tag(&service, &format!("tag-{n}"), "x").expect("within the limit");
         }
@@ -173,10 +173,10 @@ fn tag_quirks_for_existing_and_missing_keys() {
         ("tag-existing=keep", None, "old"),
         ("tag-existing=refuse", Some("InvalidInputException"), "old"),
     ] {
-        let service = with(&[quirk]);
+        let service = emulator(&[quirk]);
         tag(&service, "role", "old").expect("accepted");
         let again = tag(&service, "role", "new");
-        assert_eq!(again.err().as_ref().and_then(Failure::code), outcome);
+        assert_eq!(again.err().as_ref().and_then(CallError::code), outcome);
         assert_eq!(stored(&service), tags(&[("role", value)]), "{quirk}");
     }
     for (quirk, outcome) in [
@@ -184,51 +184,51 @@ fn tag_quirks_for_existing_and_missing_keys() {
         ("untag-missing=invalid-input", Some("InvalidInputException")),
         ("untag-missing=not-found", Some("NotFoundException")),
     ] {
-        let service = with(&[quirk]);
+        let service = emulator(&[quirk]);
         tag(&service, "role", "web").expect("accepted");
-        let gone = untag(&service, &["role", "owner"]);
-        assert_eq!(gone.as_ref().err().and_then(Failure::code), outcome);
+        let result = untag(&service, &["role", "owner"]);
+        assert_eq!(result.as_ref().err().and_then(CallError::code), outcome);
         // A request that is refused is refused as a whole.
-        assert_eq!(stored(&service).is_empty(), gone.is_ok(), "{quirk}");
+        assert_eq!(stored(&service).is_empty(), result.is_ok(), "{quirk}");
     }
 }
 
 #[test]
-fn reads_may_be_late_and_operations_missing() {
+fn tag_read_and_operation_quirks_are_applied() {
     for (quirk, seen) in [
         ("tag-reads=fresh", [1, 1, 1, 1]),
         ("tag-reads=lag", [0, 0, 1, 1]),
         ("tag-reads=flicker", [0, 1, 0, 1]),
     ] {
-        let service = with(&[quirk]);
+        let service = emulator(&[quirk]);
         tag(&service, "role", "web").expect("accepted");
-        assert_eq!([(); 4].map(|()| shown(&service).len()), seen, "{quirk}");
+        assert_eq!([(); 4].map(|()| read_tags(&service).len()), seen, "{quirk}");
         assert_eq!(ports(&service), [22], "rules are not late for that");
     }
-    let service = with(&["tag-operations=typed"]);
+    let service = emulator(&["tag-operations=typed"]);
     tag(&service, "role", "web").expect("accepted");
     untag(&service, &["role"]).expect("accepted");
     put(&service, &[]).expect("accepted");
-    let all = ask(&service, "GetOperations", &json!({})).expect("a list");
+    let all = call(&service, "GetOperations", &json!({})).expect("a list");
     let kind = |n: usize| all["operations"][n]["operationType"].as_str();
     assert_eq!(
         [0, 1, 2].map(kind),
         ["TagResource", "UntagResource", "PutInstancePublicPorts"].map(Some)
     );
-    let service = with(&["tag-operations=none"]);
-    let reply = tag(&service, "role", "web").expect("accepted");
-    assert_eq!(reply, json!({"operations": []}));
+    let service = emulator(&["tag-operations=none"]);
+    let response = tag(&service, "role", "web").expect("accepted");
+    assert_eq!(response, json!({"operations": []}));
     let body = json!({"resourceName": "web-1"});
-    let all = ask(&service, "GetOperationsForResource", &body).expect("a list");
+    let all = call(&service, "GetOperationsForResource", &body).expect("a list");
     assert_eq!(all["operations"], json!([]));
     for (quirk, changed) in [
         ("operations=later", true),
         ("operations=fail", false),
         ("operations=fail-applied", true),
     ] {
-        let service = with(&[quirk]);
-        let reply = tag(&service, "role", "web").expect("accepted");
-        assert_eq!(reply["operations"][0]["status"], "NotStarted", "{quirk}");
+        let service = emulator(&[quirk]);
+        let response = tag(&service, "role", "web").expect("accepted");
+        assert_eq!(response["operations"][0]["status"], "NotStarted", "{quirk}");
         assert_eq!(!stored(&service).is_empty(), changed, "{quirk}");
     }
     for (quirk, readable) in [
@@ -237,7 +237,7 @@ fn reads_may_be_late_and_operations_missing() {
         ("write-reply=html", false),
         ("write-reply=empty", false),
     ] {
-        let service = with(&[quirk]);
+        let service = emulator(&[quirk]);
         assert_eq!(tag(&service, "role", "web").is_ok(), readable, "{quirk}");
         assert_eq!(stored(&service).len(), 1, "accepted all the same");
     }
@@ -245,7 +245,7 @@ fn reads_may_be_late_and_operations_missing() {
 
 #[test]
 fn resource_arn_quirk_is_applied() {
-    let own = stored_arn(&with(&[]));
+    let own = stored_arn(&emulator(&[]));
     let other = own.replace("web-1", "web-2");
     for (quirk, arn, outcome) in [
         ("other-arn=ignore", &own, None),
@@ -263,12 +263,12 @@ fn resource_arn_quirk_is_applied() {
             Some("InvalidInputException"),
         ),
     ] {
-        let service = with(&[quirk]);
+        let service = emulator(&[quirk]);
         let body = json!({"resourceName": "web-1", "resourceArn": arn, "tags": [{"key": "x"}]});
-        let reply = ask(&service, "TagResource", &body);
-        let found = reply.as_ref().err().and_then(Failure::code);
+        let response = call(&service, "TagResource", &body);
+        let found = response.as_ref().err().and_then(CallError::code);
         assert_eq!(found, outcome, "{quirk} {arn}");
-        assert_eq!(stored(&service).len(), usize::from(reply.is_ok()));
+        assert_eq!(stored(&service).len(), usize::from(response.is_ok()));
     }
 }
 
@@ -278,7 +278,7 @@ fn stored_arn(service: &InProcess) -> String {
         .clone()
 }
 
-fn scripted(action: &'static str, what: ScriptedEvent) -> InProcess {
+fn scripted(action: &'static str, event: ScriptedEvent) -> InProcess {
     let instance = InstanceId {
         account: None,
         region: REGION.to_owned(),
@@ -289,7 +289,7 @@ fn scripted(action: &'static str, what: ScriptedEvent) -> InProcess {
             instance,
             action: Some(action),
             nth: 1,
-            what,
+            event,
         }],
         ..Faults::default()
     };
@@ -297,52 +297,56 @@ fn scripted(action: &'static str, what: ScriptedEvent) -> InProcess {
         faults,
         ..Options::default()
     };
-    InProcess::new(fleet(), options, START)
+    InProcess::new(inventory(), options, START)
 }
 
 #[test]
 fn every_failure_can_occur_for_tag_changes() {
-    for (trouble, applied) in [
-        (Trouble::Refused, false),
-        (Trouble::LostRequest, false),
-        (Trouble::LostReply, true),
-        (Trouble::SilentBefore, false),
-        (Trouble::SilentAfter, true),
-        (Trouble::ServerError, false),
-        (Trouble::ServerErrorAfter, true),
-        (Trouble::Throttled, false),
-        (Trouble::Rejected, false),
-        (Trouble::Denied, false),
-        (Trouble::Ignored, false),
-        (Trouble::Slow(Duration::from_secs(3)), true),
+    for (fault, applied) in [
+        (RequestFault::Refused, false),
+        (RequestFault::LostRequest, false),
+        (RequestFault::LostReply, true),
+        (RequestFault::SilentBefore, false),
+        (RequestFault::SilentAfter, true),
+        (RequestFault::ServerError, false),
+        (RequestFault::ServerErrorAfter, true),
+        (RequestFault::Throttled, false),
+        (RequestFault::Rejected, false),
+        (RequestFault::Denied, false),
+        (RequestFault::Ignored, false),
+        (RequestFault::Slow(Duration::from_secs(3)), true),
     ] {
-        let service = scripted("TagResource", ScriptedEvent::Goes(trouble));
-        let reply = tag(&service, "role", "web");
-        let accepted = matches!(trouble, Trouble::Ignored | Trouble::Slow(_));
-        assert_eq!(reply.is_ok(), accepted, "{trouble:?}");
-        assert_eq!(stored(&service).len(), usize::from(applied), "{trouble:?}");
-        if let Err(Failure::Lost { applied: told } | Failure::Never { applied: told }) = reply {
-            assert_eq!(told, applied, "{trouble:?}");
+        let service = scripted("TagResource", ScriptedEvent::RequestFault(fault));
+        let response = tag(&service, "role", "web");
+        let accepted = matches!(fault, RequestFault::Ignored | RequestFault::Slow(_));
+        assert_eq!(response.is_ok(), accepted, "{fault:?}");
+        assert_eq!(stored(&service).len(), usize::from(applied), "{fault:?}");
+        if let Err(
+            CallError::ConnectionLost { applied: reported }
+            | CallError::NoResponse { applied: reported },
+        ) = response
+        {
+            assert_eq!(reported, applied, "{fault:?}");
         }
         tag(&service, "role", "web").expect("the second is fine");
         untag(&service, &["role"]).expect("another action");
     }
-    // Somebody else changes the tags, or the instance is another one.
-    let others = tags(&[("theirs", "x")]);
-    let change = Change {
-        tags: Some(others.clone()),
-        ..Change::default()
+    // The tags are changed, or the instance is deleted or replaced.
+    let other = tags(&[("other", "x")]);
+    let change = InstanceChange {
+        tags: Some(other.clone()),
+        ..InstanceChange::default()
     };
-    let service = scripted("UntagResource", ScriptedEvent::Changes(change));
+    let service = scripted("UntagResource", ScriptedEvent::Change(change));
     tag(&service, "role", "web").expect("accepted");
     untag(&service, &["role"]).expect("accepted");
-    assert_eq!(stored(&service), others);
-    for (what, there) in [
-        (ScriptedEvent::Deleted, false),
-        (ScriptedEvent::Replaced, true),
+    assert_eq!(stored(&service), other);
+    for (event, exists) in [
+        (ScriptedEvent::Deletion, false),
+        (ScriptedEvent::Replacement, true),
     ] {
-        let service = scripted("TagResource", what);
-        assert_eq!(tag(&service, "role", "web").is_ok(), there);
+        let service = scripted("TagResource", event);
+        assert_eq!(tag(&service, "role", "web").is_ok(), exists);
     }
 }
 
@@ -357,7 +361,7 @@ fn permissions_for_rules_and_tags_are_separate() {
             faults,
             ..Options::default()
         };
-        InProcess::new(fleet(), options, START)
+        InProcess::new(inventory(), options, START)
     };
     let service = denied(&["TagResource"]);
     assert_eq!(code(tag(&service, "x", "")), "AccessDeniedException");
@@ -370,7 +374,7 @@ fn permissions_for_rules_and_tags_are_separate() {
 }
 
 #[test]
-fn tags_have_rates_of_their_own() {
+fn tag_actions_have_separate_rates() {
     let faults = Faults {
         throttle: true,
         ..Faults::default()
@@ -379,7 +383,7 @@ fn tags_have_rates_of_their_own() {
         faults,
         ..Options::default()
     };
-    let service = InProcess::new(fleet(), options, START);
+    let service = InProcess::new(inventory(), options, START);
     for _ in 0..40 {
         tag(&service, "x", "").expect("within the burst");
     }
@@ -390,7 +394,7 @@ fn tags_have_rates_of_their_own() {
     tag(&service, "x", "").expect("one token");
 }
 
-/// What may be asked for.
+/// A request.
 #[derive(Clone, Debug)]
 enum Step {
     Tag(Tags),
@@ -398,7 +402,7 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    // Few keys, so that they meet.
+    // Few keys, so that some are equal.
     let key = || "[a-c]:[0-3]";
     let step = prop_oneof![
         prop::collection::btree_map(key(), "[a-z0-9 /=+@._:-]{0,6}", 1..5).prop_map(Step::Tag),
@@ -411,11 +415,11 @@ proptest! {
     /// Whatever is tagged and untagged: what is read is what a map would hold, and a request above the limit changes nothing.
     #[test]
     fn tags_are_a_map_with_a_limit(steps in steps()) {
-        let service = with(&["tag-limit=5"]);
+        let service = emulator(&["tag-limit=5"]);
         let mut model = Tags::new();
         for step in steps {
             let mut next = model.clone();
-            let reply = match &step {
+            let response = match &step {
                 Step::Tag(tags) => {
                     next.extend(tags.clone());
                     let tags: Vec<Value> = tags.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
@@ -426,11 +430,11 @@ proptest! {
                     untag(&service, &keys.iter().map(String::as_str).collect::<Vec<_>>())
                 }
             };
-            prop_assert_eq!(reply.is_ok(), next.len() <= 5, "{:?}", step);
-            if reply.is_ok() {
+            prop_assert_eq!(response.is_ok(), next.len() <= 5, "{:?}", step);
+            if response.is_ok() {
                 model = next;
             }
-            prop_assert_eq!(&shown(&service), &model);
+            prop_assert_eq!(&read_tags(&service), &model);
             prop_assert_eq!(&stored(&service), &model);
         }
         let writes = service.emulator().tag_journal();

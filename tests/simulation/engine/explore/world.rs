@@ -308,7 +308,7 @@ impl<'a> ServiceModel<'a> {
             state.left.events -= 1;
             state.left.all -= 1;
             match event {
-                Event::Writes(call) => self.write(&mut state, Author::SecondWriter, call),
+                Event::Writes(call) => self.write(&mut state, Author::ForeignWriter, call),
                 Event::Replaced => {
                     state.instance.arn.push_str("-another");
                     state.operations.clear();

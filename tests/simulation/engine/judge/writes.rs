@@ -3,7 +3,7 @@
 //! Owns the comparison of the journal with the plan. Does not use reports.
 
 use portward::apply::Settings;
-use portward::emulator::{Author, Steps, Write};
+use portward::emulator::{Author, PutSteps, Write};
 use portward::exposure::Effective;
 use portward::model::{Key, LiveFirewall, Mode, PortState, Sources, Strategy};
 use portward::plan::{Call, Outcome};
@@ -37,7 +37,7 @@ fn ours<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (usize, &'a Write)> {
 /// Access that is allowed before and after stays allowed, and access that neither allows is never allowed. Another writer changes the
 /// state before, and a service with a two-step Put has intermediate states of its own.
 fn intermediate_states_are_within_bounds(case: &Case<'_>) -> Result<(), Broken> {
-    if case.scene.quirks.put == Steps::Two {
+    if case.scene.quirks.put == PutSteps::Two {
         return Ok(());
     }
     let foreign = case.foreign().unwrap_or(usize::MAX);
@@ -268,7 +268,7 @@ fn lost_foreign_changes_are_reported(case: &Case<'_>) -> Result<(), Broken> {
         return Ok(());
     };
     let mut between = case.records(read.at, written);
-    match between.find(|(_, write)| write.by == Author::SecondWriter) {
+    match between.find(|(_, write)| write.by == Author::ForeignWriter) {
         None => Ok(()),
         Some((_, write)) => Err(case.broken(
             "what a call took with it is named",

@@ -105,7 +105,7 @@ impl Scene {
                 replaced: 0,
                 // Grants are too rare to be throttled.
                 throttle: false,
-                second_writer: if rng.u8(..3) == 0 { 20 } else { 0 },
+                foreign_write: if rng.u8(..3) == 0 { 20 } else { 0 },
                 ..Faults::seeded(seed)
             }
         };

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use portward::config::Config;
-use portward::emulator::{Author, Faults, Reads, Steps, TagWrite, Write};
+use portward::emulator::{Author, Faults, PutSteps, ReadConsistency, TagWrite, Write};
 use portward::inventory::Inventory;
 use portward::lease::{Lease, Leases};
 use portward::model::{InstanceId, Key, LiveFirewall, Mode, PortState, Sources};
@@ -102,7 +102,9 @@ impl History<'_> {
     /// Whether no read is stale.
     pub(super) fn is_fresh(&self) -> bool {
         let quirks = &self.scene.quirks;
-        quirks.reads == Reads::Fresh && quirks.tag_reads == Reads::Fresh && quirks.put == Steps::One
+        quirks.reads == ReadConsistency::Fresh
+            && quirks.tag_reads == ReadConsistency::Fresh
+            && quirks.put == PutSteps::One
     }
 
     /// A process removes only the tags of leases that it opened, that it is to end, or that are expired.

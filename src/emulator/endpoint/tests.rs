@@ -1,4 +1,4 @@
-//! Messages that nobody signed, whatever they are: each gets an error, and none gets through.
+//! Signed and unsigned messages to Lightsail and STS.
 
 use hyper::HeaderMap;
 use hyper::header::HeaderValue;
@@ -6,19 +6,25 @@ use proptest::prelude::*;
 
 use crate::inventory::Inventory;
 
-use super::super::changes::Changed;
+use super::super::context::StateChange;
 use super::super::faults::Faults;
 use super::super::quirks::Quirks;
 use super::super::signature::tests::{sha256, signature_of};
 use super::*;
 
-fn front() -> Front {
+fn endpoint() -> Endpoint {
     let inventory = Inventory::new(BTreeMap::new());
     let service = Service::new(inventory, Quirks::default(), Faults::default());
-    Front::new(service, Options::default())
+    Endpoint::new(service, Options::default())
 }
 
-fn ask(front: &mut Front, headers: &HeaderMap, method: &str, path: &str, body: &[u8]) -> Reply {
+fn send(
+    endpoint: &mut Endpoint,
+    headers: &HeaderMap,
+    method: &str,
+    path: &str,
+    body: &[u8],
+) -> Response {
     let message = Message {
         method,
         path,
@@ -26,32 +32,32 @@ fn ask(front: &mut Front, headers: &HeaderMap, method: &str, path: &str, body: &
         headers,
         body,
     };
-    let mut keep = |_: Changed<'_>| Ok(());
-    match front.answer(message, OffsetDateTime::UNIX_EPOCH, &mut keep) {
-        Outcome::Reply(reply, _) => reply,
-        other => panic!("{other:?}"),
+    let mut persist = |_: StateChange<'_>| Ok(());
+    match endpoint.handle(message, OffsetDateTime::UNIX_EPOCH, &mut persist) {
+        (Delivery::Response(response, _), _) => response,
+        (other, _) => panic!("{other:?}"),
     }
 }
 
 #[test]
 fn invalid_signature_has_the_error_of_each_protocol() {
-    let mut front = front();
+    let mut endpoint = endpoint();
     let mut headers = HeaderMap::new();
     headers.insert(
         "x-amz-target",
         HeaderValue::from_static("Lightsail_20161128.GetInstances"),
     );
-    let reply = ask(&mut front, &headers, "POST", "/", b"{}");
+    let response = send(&mut endpoint, &headers, "POST", "/", b"{}");
     assert_eq!(
-        (reply.status, reply.content_type),
+        (response.status, response.content_type),
         (400, "application/x-amz-json-1.1")
     );
     assert_eq!(
-        reply.body,
+        response.body,
         r#"{"__type":"MissingAuthenticationTokenException","message":"Missing Authentication Token"}"#
     );
-    let reply = ask(&mut front, &headers, "GET", "/", b"");
-    assert!(reply.body.contains("UnknownOperationException"));
+    let response = send(&mut endpoint, &headers, "GET", "/", b"");
+    assert!(response.body.contains("UnknownOperationException"));
 
     let mut headers = HeaderMap::new();
     headers.insert(
@@ -59,16 +65,16 @@ fn invalid_signature_has_the_error_of_each_protocol() {
         HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8"),
     );
     let body = b"Action=GetCallerIdentity&Version=2011-06-15";
-    let reply = ask(&mut front, &headers, "POST", "/", body);
-    assert_eq!((reply.status, reply.content_type), (403, "text/xml"));
+    let response = send(&mut endpoint, &headers, "POST", "/", body);
+    assert_eq!((response.status, response.content_type), (403, "text/xml"));
     assert!(
-        reply
+        response
             .body
             .contains("<Code>MissingAuthenticationToken</Code>")
     );
-    assert!(reply.body.contains(&reply.request_id));
+    assert!(response.body.contains("<RequestId>"));
     assert_eq!(
-        front.requests(),
+        endpoint.requests(),
         [
             ("GetCallerIdentity".to_owned(), 1),
             ("GetInstances".to_owned(), 2)
@@ -79,9 +85,9 @@ fn invalid_signature_has_the_error_of_each_protocol() {
 
 #[test]
 fn request_ids_are_unique() {
-    let mut front = front();
+    let mut endpoint = endpoint();
     let now = OffsetDateTime::UNIX_EPOCH;
-    assert_ne!(front.request_id(now), front.request_id(now));
+    assert_ne!(endpoint.request_id(now), endpoint.request_id(now));
 }
 
 proptest! {
@@ -100,15 +106,15 @@ proptest! {
                 headers.insert(name, HeaderValue::from_str(&value).expect("visible characters"));
             }
         }
-        let mut front = front();
-        let reply = ask(&mut front, &headers, &method, &path, &body);
-        prop_assert!(reply.status >= 400);
-        prop_assert!(front.service.state.journal().is_empty());
+        let mut endpoint = endpoint();
+        let response = send(&mut endpoint, &headers, &method, &path, &body);
+        prop_assert!(response.status >= 400);
+        prop_assert!(endpoint.service.state.journal().is_empty());
     }
 }
 
 /// Two accounts, the second of which has another instance of the same name.
-fn two_accounts() -> Front {
+fn two_accounts() -> Endpoint {
     let entry = |account: &str| {
         format!(
             r#"{{"name": "web-1", "arn": "arn:aws:lightsail:r:{account}:Instance/1", "state": "running",
@@ -122,7 +128,7 @@ fn two_accounts() -> Front {
     );
     let inventory = Inventory::parse(&text).expect("an inventory");
     let service = Service::new(inventory, Quirks::default(), Faults::default());
-    Front::new(service, Options::default())
+    Endpoint::new(service, Options::default())
 }
 
 /// Headers with a real signature over them and the body.
@@ -168,29 +174,29 @@ fn element<'a>(body: &'a str, name: &str) -> &'a str {
     rest.split('<').next().expect("a text")
 }
 
-fn assume(front: &mut Front, account: &str) -> Reply {
+fn assume_role(endpoint: &mut Endpoint, account: &str) -> Response {
     let body = format!(
         "Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3A%3A{account}%3Arole%2Fx&RoleSessionName=portward&DurationSeconds=900"
     );
     let headers = signed("sts", "test", "test", None, body.as_bytes());
-    ask(front, &headers, "POST", "/", body.as_bytes())
+    send(endpoint, &headers, "POST", "/", body.as_bytes())
 }
 
 #[test]
-fn role_sees_only_its_account() {
-    let mut front = two_accounts();
-    let assumed = assume(&mut front, "222222222222");
-    assert_eq!(assumed.status, 200, "{}", assumed.body);
-    let part = |name: &str| element(&assumed.body, name).to_owned();
+fn role_can_access_only_its_account() {
+    let mut endpoint = two_accounts();
+    let session = assume_role(&mut endpoint, "222222222222");
+    assert_eq!(session.status, 200, "{}", session.body);
+    let member = |name: &str| element(&session.body, name).to_owned();
     let (key, secret, token) = (
-        part("AccessKeyId"),
-        part("SecretAccessKey"),
-        part("SessionToken"),
+        member("AccessKeyId"),
+        member("SecretAccessKey"),
+        member("SessionToken"),
     );
-    assert_eq!(part("Expiration"), "1970-01-01T00:15:00Z");
+    assert_eq!(member("Expiration"), "1970-01-01T00:15:00Z");
     let mut list = |key: &str, secret: &str, token: Option<&str>| {
         let headers = signed("lightsail", key, secret, token, b"{}");
-        ask(&mut front, &headers, "POST", "/", b"{}").body
+        send(&mut endpoint, &headers, "POST", "/", b"{}").body
     };
     let own = list("test", "test", None);
     assert!(
@@ -202,24 +208,24 @@ fn role_sees_only_its_account() {
         theirs.contains("222222222222") && !theirs.contains("111111111111"),
         "{theirs}"
     );
-    for (secret, token, why) in [
+    for (secret, token, code) in [
         (secret.as_str(), None, "UnrecognizedClientException"),
         (&secret, Some("another"), "UnrecognizedClientException"),
         ("wrong", Some(token.as_str()), "InvalidSignatureException"),
     ] {
         let refused = list(&key, secret, token);
-        assert!(refused.contains(why), "{refused}");
+        assert!(refused.contains(code), "{refused}");
     }
-    // Nobody has this key, and the token of another does not help.
+    // An unknown key, with a token of another session.
     let refused = list("ASIA0000000000000000", &secret, Some(&token));
     assert!(refused.contains("UnrecognizedClientException"), "{refused}");
 }
 
 #[test]
 fn token_with_permanent_keys_is_refused() {
-    let mut front = two_accounts();
+    let mut endpoint = two_accounts();
     for token in ["bogus", ""] {
-        for (service, body, status, why) in [
+        for (service, body, status, code) in [
             ("lightsail", "{}", 400, "UnrecognizedClientException"),
             (
                 "sts",
@@ -228,32 +234,32 @@ fn token_with_permanent_keys_is_refused() {
                 "<Code>InvalidClientTokenId</Code>",
             ),
         ] {
-            // Whatever the signature is worth.
+            // With a valid signature or not.
             for secret in ["test", "wrong"] {
                 let headers = signed(service, "test", secret, Some(token), body.as_bytes());
-                let reply = ask(&mut front, &headers, "POST", "/", body.as_bytes());
-                assert_eq!(reply.status, status);
-                assert!(reply.body.contains(why), "{}", reply.body);
+                let response = send(&mut endpoint, &headers, "POST", "/", body.as_bytes());
+                assert_eq!(response.status, status);
+                assert!(response.body.contains(code), "{}", response.body);
             }
         }
     }
 }
 
 #[test]
-fn session_expires() {
-    let mut front = two_accounts();
+fn expired_session_is_refused() {
+    let mut endpoint = two_accounts();
     let identity = Identity {
         account: "222222222222".to_owned(),
         role: Some(("x".to_owned(), "portward".to_owned())),
     };
-    let length = time::Duration::ZERO;
+    let duration = time::Duration::ZERO;
     let epoch = OffsetDateTime::UNIX_EPOCH;
-    let session = front
+    let session = endpoint
         .sessions
-        .begin(identity, length, epoch, "test")
+        .start(identity, duration, epoch, "test")
         .clone();
     let (key, secret) = (session.access_key.as_str(), session.secret_key.as_str());
-    for (service, body, why) in [
+    for (service, body, code) in [
         ("lightsail", "{}", "ExpiredTokenException"),
         (
             "sts",
@@ -262,15 +268,15 @@ fn session_expires() {
         ),
     ] {
         let headers = signed(service, key, secret, Some(&session.token), body.as_bytes());
-        let reply = ask(&mut front, &headers, "POST", "/", body.as_bytes());
-        assert!(reply.body.contains(why), "{}", reply.body);
+        let response = send(&mut endpoint, &headers, "POST", "/", body.as_bytes());
+        assert!(response.body.contains(code), "{}", response.body);
     }
 }
 
 #[test]
 fn unknown_roles_and_invalid_requests_are_refused() {
-    let mut front = two_accounts();
-    let refused = assume(&mut front, "333333333333");
+    let mut endpoint = two_accounts();
+    let refused = assume_role(&mut endpoint, "333333333333");
     assert_eq!(refused.status, 403);
     assert!(
         refused.body.contains("<Code>AccessDenied</Code>"),
@@ -278,7 +284,7 @@ fn unknown_roles_and_invalid_requests_are_refused() {
         refused.body
     );
     let role = "RoleArn=arn:aws:iam::111111111111:role/x";
-    for (body, why) in [
+    for (body, code) in [
         (format!("Action=AssumeRole&{role}"), "ValidationError"),
         (
             "Action=AssumeRole&RoleArn=x&RoleSessionName=portward".to_owned(),
@@ -295,13 +301,13 @@ fn unknown_roles_and_invalid_requests_are_refused() {
         ("Action=GetSessionToken".to_owned(), "InvalidAction"),
     ] {
         let headers = signed("sts", "test", "test", None, body.as_bytes());
-        let reply = ask(&mut front, &headers, "POST", "/", body.as_bytes());
-        assert!(reply.body.contains(why), "{body}: {}", reply.body);
+        let response = send(&mut endpoint, &headers, "POST", "/", body.as_bytes());
+        assert!(response.body.contains(code), "{body}: {}", response.body);
     }
-    // A web identity needs no signature, and nothing else goes without one.
+    // Only a request with a web identity token needs no signature.
     let form = HeaderValue::from_static("application/x-www-form-urlencoded");
     let headers = HeaderMap::from_iter([(hyper::header::CONTENT_TYPE, form)]);
-    for (token, why) in [
+    for (token, code) in [
         ("e30.e30.c2ln", "<AccessKeyId>ASIA"),
         ("e30", "InvalidIdentityToken"),
         ("", "InvalidIdentityToken"),
@@ -309,28 +315,28 @@ fn unknown_roles_and_invalid_requests_are_refused() {
         let body = format!(
             "Action=AssumeRoleWithWebIdentity&{role}&RoleSessionName=portward&WebIdentityToken={token}"
         );
-        let reply = ask(&mut front, &headers, "POST", "/", body.as_bytes());
-        assert!(reply.body.contains(why), "{}", reply.body);
+        let response = send(&mut endpoint, &headers, "POST", "/", body.as_bytes());
+        assert!(response.body.contains(code), "{}", response.body);
     }
     let body = format!("Action=AssumeRole&{role}&RoleSessionName=portward");
-    let reply = ask(&mut front, &headers, "POST", "/", body.as_bytes());
+    let response = send(&mut endpoint, &headers, "POST", "/", body.as_bytes());
     assert!(
-        reply.body.contains("MissingAuthenticationToken"),
+        response.body.contains("MissingAuthenticationToken"),
         "{}",
-        reply.body
+        response.body
     );
 }
 
 proptest! {
     #[test]
     fn sts_form_parser_does_not_panic(body in prop::collection::vec(any::<u8>(), 0..200), role in "[ -~]{0,40}") {
-        let mut front = two_accounts();
+        let mut endpoint = two_accounts();
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         let headers = HeaderMap::from_iter([(hyper::header::CONTENT_TYPE, form)]);
         let web = format!("Action=AssumeRoleWithWebIdentity&RoleArn={role}&RoleSessionName=ab&WebIdentityToken=a.b.c&");
         for body in [body.clone(), [web.into_bytes(), body].concat()] {
-            let reply = ask(&mut front, &headers, "POST", "/", &body);
-            prop_assert!(reply.status == 200 || reply.body.contains("<Code>"), "{}", reply.body);
+            let response = send(&mut endpoint, &headers, "POST", "/", &body);
+            prop_assert!(response.status == 200 || response.body.contains("<Code>"), "{}", response.body);
         }
     }
 }

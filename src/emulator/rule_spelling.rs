@@ -1,64 +1,65 @@
-//! How rules are spelled in a reply: the same rules in whatever spelling and order the service might choose.
+//! Spelling of rules in a response: the spellings and orders that the service may choose.
 //!
-//! Owns the spellings. None of them changes what the rules mean, except where no list of sources is shown at all. Does not
-//! touch what is stored.
+//! Owns the spellings. None of them changes the meaning of the rules, unless a response has no lists of sources. Does not change the stored
+//! rules.
 
 use serde_json::Value;
 
 use crate::model::PortState;
 
-use super::dice::shuffle;
-use super::quirks::{AddressSpelling, AllSpelling, Ipv6Spelling, Keys, Order, Quirks, ShownLists};
+use super::quirks::{
+    AddressSpelling, AllSpelling, Ipv6Spelling, KeyRepetition, Quirks, RuleOrder, SourceLists,
+};
 
-/// The entries as they are spelled in the reply that this number belongs to.
-pub(super) fn rules(entries: &[PortState], quirks: &Quirks, roll: u64) -> Vec<PortState> {
-    let mut shown = Vec::with_capacity(entries.len());
+/// The entries as they are spelled in a response. The random number decides their order.
+pub(super) fn spell(entries: &[PortState], quirks: &Quirks, random: u64) -> Vec<PortState> {
+    let mut spelled = Vec::with_capacity(entries.len());
     for entry in entries {
         let mut entry = entry.clone();
         if quirks.all == AllSpelling::MinusOne && entry.protocol == "all" {
             "-1".clone_into(&mut entry.protocol);
         }
         for text in entry.cidrs.iter_mut().chain(&mut entry.ipv6_cidrs) {
-            if let Some(other) = spell(text, quirks) {
-                *text = other;
+            if let Some(spelling) = spell_network(text, quirks) {
+                *text = spelling;
             }
         }
         match quirks.keys {
-            Keys::Once => shown.push(entry),
-            Keys::Twice => shown.extend(split(entry)),
+            KeyRepetition::Once => spelled.push(entry),
+            KeyRepetition::Twice => spelled.extend(split(entry)),
         }
     }
-    if quirks.order == Order::Shuffled {
-        shuffle(&mut shown, roll);
-        for entry in &mut shown {
-            shuffle(&mut entry.cidrs, roll);
-            shuffle(&mut entry.ipv6_cidrs, roll);
+    if quirks.order == RuleOrder::Shuffled {
+        let mut rng = fastrand::Rng::with_seed(random);
+        rng.shuffle(&mut spelled);
+        for entry in &mut spelled {
+            rng.shuffle(&mut entry.cidrs);
+            rng.shuffle(&mut entry.ipv6_cidrs);
         }
     }
-    shown
+    spelled
 }
 
 /// The member `portStates`.
-pub(super) fn port_states(entries: &[PortState], quirks: &Quirks, roll: u64) -> Value {
-    let mut shown = Vec::with_capacity(entries.len());
-    for entry in rules(entries, quirks, roll) {
+pub(super) fn port_states(entries: &[PortState], quirks: &Quirks, random: u64) -> Value {
+    let spelled = spell(entries, quirks, random).into_iter().map(|entry| {
         let mut value = serde_json::to_value(entry).unwrap_or_default();
         if let Value::Object(members) = &mut value {
             members.retain(|name, value| match quirks.lists {
-                ShownLists::Present => true,
-                ShownLists::NotEmpty => value.as_array().is_none_or(|list| !list.is_empty()),
-                ShownLists::Absent => {
+                SourceLists::Present => true,
+                SourceLists::NotEmpty => value.as_array().is_none_or(|list| !list.is_empty()),
+                SourceLists::Absent => {
                     !matches!(name.as_str(), "cidrs" | "ipv6Cidrs" | "cidrListAliases")
                 }
             });
         }
-        shown.push(value);
-    }
-    Value::Array(shown)
+        value
+    });
+    spelled.collect()
 }
 
-/// Another spelling of the network, if it gets one.
-fn spell(text: &str, quirks: &Quirks) -> Option<String> {
+/// Another spelling of the network, if there is one.
+fn spell_network(text: &str, quirks: &Quirks) -> Option<String> {
     if quirks.address == AddressSpelling::Masked && quirks.ipv6 == Ipv6Spelling::Compressed {
         return None;
     }
@@ -77,22 +78,23 @@ fn spell(text: &str, quirks: &Quirks) -> Option<String> {
             .map(|group| format!("{group:04X}"))
             .join(":"),
     };
-    let bare = quirks.address == AddressSpelling::Bare && net.prefix_len() == net.max_prefix_len();
-    Some(if bare {
+    let is_bare =
+        quirks.address == AddressSpelling::Bare && net.prefix_len() == net.max_prefix_len();
+    Some(if is_bare {
         address
     } else {
         format!("{address}/{}", net.prefix_len())
     })
 }
 
-/// The entry as two with the same key, which together have its sources.
+/// Splits the entry into two with the same key.
 fn split(entry: PortState) -> [PortState; 2] {
     let mut second = entry.clone();
     let mut first = entry;
     let lists = [&first.cidrs, &first.ipv6_cidrs, &first.cidr_list_aliases];
-    let filled = lists.iter().filter(|list| !list.is_empty()).count();
-    if filled > 1 {
-        // By family, as one tool writes it.
+    let non_empty = lists.iter().filter(|list| !list.is_empty()).count();
+    if non_empty > 1 {
+        // By family, like one known client.
         if first.cidrs.is_empty() {
             first.cidr_list_aliases.clear();
             second.ipv6_cidrs.clear();
@@ -135,7 +137,7 @@ mod tests {
         }
     }
 
-    fn with(texts: &[String]) -> Quirks {
+    fn quirks(texts: &[String]) -> Quirks {
         let mut quirks = Quirks::default();
         for text in texts {
             quirks.set(text).expect("a quirk");
@@ -168,50 +170,54 @@ mod tests {
                 r#"["-","192.0.2.7/32","10.0.0.0/8","2001:0DB8:0000:0000:0000:0000:0000:0001/128"]"#,
             ),
         ];
-        let there = [entry(
+        let entries = [entry(
             22,
             &["192.0.2.7/32", "10.0.0.0/8"],
             &["2001:db8::1/128"],
             &[],
         )];
         for (quirk, expected) in cases {
-            let shown = rules(&there, &with(&[quirk.to_owned()]), 0);
+            let spelled = spell(&entries, &quirks(&[quirk.to_owned()]), 0);
             let mut texts = vec!["-".to_owned()];
-            texts.extend(shown[0].cidrs.clone());
-            texts.extend(shown[0].ipv6_cidrs.clone());
+            texts.extend(spelled[0].cidrs.clone());
+            texts.extend(spelled[0].ipv6_cidrs.clone());
             assert_eq!(serde_json::to_string(&texts).expect("JSON"), expected);
         }
-        let shown = rules(&[all_ports()], &with(&["all=-1".to_owned()]), 0);
-        assert_eq!(shown[0].protocol, "-1");
-        let shown = rules(&there, &with(&["keys=twice".to_owned()]), 0);
+        let spelled = spell(&[all_ports()], &quirks(&["all=-1".to_owned()]), 0);
+        assert_eq!(spelled[0].protocol, "-1");
+        let spelled = spell(&entries, &quirks(&["keys=twice".to_owned()]), 0);
         assert_eq!(
-            (shown.len(), shown[0].ipv6_cidrs.len(), shown[1].cidrs.len()),
+            (
+                spelled.len(),
+                spelled[0].ipv6_cidrs.len(),
+                spelled[1].cidrs.len()
+            ),
             (2, 0, 0)
         );
     }
 
     #[test]
-    fn list_quirk_leaves_out_lists() {
-        let there = [entry(22, &["192.0.2.7/32"], &[], &[])];
+    fn list_quirk_omits_lists() {
+        let entries = [entry(22, &["192.0.2.7/32"], &[], &[])];
         for (quirk, members) in [
             ("lists=present", 7),
             ("lists=not-empty", 5),
             ("lists=absent", 4),
         ] {
-            let shown = port_states(&there, &with(&[quirk.to_owned()]), 0);
+            let spelled = port_states(&entries, &quirks(&[quirk.to_owned()]), 0);
             assert_eq!(
-                shown[0].as_object().map(serde_json::Map::len),
+                spelled[0].as_object().map(serde_json::Map::len),
                 Some(members)
             );
         }
-        let shown = port_states(&[], &with(&["lists=not-empty".to_owned()]), 0);
-        assert_eq!(shown, serde_json::json!([]));
+        let spelled = port_states(&[], &quirks(&["lists=not-empty".to_owned()]), 0);
+        assert_eq!(spelled, serde_json::json!([]));
     }
 
     proptest! {
         #[test]
         fn spelling_quirks_keep_the_meaning(
-            roll: u64,
+            random: u64,
             all in prop::sample::select(vec!["all", "-1"]),
             address in prop::sample::select(vec!["masked", "bare"]),
             ipv6 in prop::sample::select(vec!["compressed", "expanded", "upper"]),
@@ -221,15 +227,15 @@ mod tests {
             v6 in prop::sample::subsequence(vec!["::/0", "2001:db8::1/128", "2001:db8::/32"], 0..=3),
             aliases in prop::sample::subsequence(vec!["lightsail-connect"], 0..=1),
         ) {
-            let quirks = with(&[
+            let quirks = quirks(&[
                 format!("all={all}"), format!("address={address}"), format!("ipv6={ipv6}"),
                 format!("order={order}"), format!("keys={keys}"),
             ]);
-            let mut there = vec![entry(22, &v4, &v6, &aliases), entry(80, &["10.0.0.0/8"], &[], &[]), all_ports()];
-            there.retain(|entry| !(entry.cidrs.is_empty() && entry.ipv6_cidrs.is_empty() && entry.cidr_list_aliases.is_empty()));
-            let shown = LiveFirewall::read(&rules(&there, &quirks, roll));
-            let meant = LiveFirewall::read(&there);
-            prop_assert_eq!(shown.firewall(), meant.firewall());
+            let mut entries = vec![entry(22, &v4, &v6, &aliases), entry(80, &["10.0.0.0/8"], &[], &[]), all_ports()];
+            entries.retain(|entry| !(entry.cidrs.is_empty() && entry.ipv6_cidrs.is_empty() && entry.cidr_list_aliases.is_empty()));
+            let spelled = LiveFirewall::read(&spell(&entries, &quirks, random));
+            let original = LiveFirewall::read(&entries);
+            prop_assert_eq!(spelled.firewall(), original.firewall());
         }
     }
 }

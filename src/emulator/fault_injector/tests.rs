@@ -1,10 +1,13 @@
-//! The mixtures, and the counting.
+//! Random faults, and the counting of requests.
 
+use crate::model::InstanceId;
+
+use super::super::faults::Trigger;
 use super::*;
 
 #[test]
 fn seeded_faults_vary_by_seed() {
-    let mut with = BTreeMap::<&str, usize>::new();
+    let mut seeds_with = BTreeMap::<&str, usize>::new();
     for seed in 0..400 {
         let Faults {
             seed: _,
@@ -19,13 +22,13 @@ fn seeded_faults_vary_by_seed() {
             slow_by,
             expire_after,
             denied,
-            second_writer,
+            foreign_write,
             deleted,
             replaced,
             script,
         } = Faults::seeded(seed);
         assert!(throttle && !slow_by.is_zero() && denied.is_empty() && script.is_empty());
-        for (kind, there) in [
+        for (kind, occurs) in [
             ("server-errors", server_errors > 0),
             ("server-errors-after", server_errors_after > 0),
             ("refused", refused > 0),
@@ -34,22 +37,22 @@ fn seeded_faults_vary_by_seed() {
             ("silent", silent > 0),
             ("slow", slow > 0),
             ("expires", expire_after.is_some()),
-            ("second-writer", second_writer > 0),
+            ("second-writer", foreign_write > 0),
             ("deleted", deleted > 0),
             ("replaced", replaced > 0),
         ] {
-            *with.entry(kind).or_default() += usize::from(there);
+            *seeds_with.entry(kind).or_default() += usize::from(occurs);
         }
     }
-    for (kind, seeds) in with {
+    for (kind, seeds) in seeds_with {
         assert!((20..300).contains(&seeds), "{kind}: {seeds} of 400");
     }
     assert_eq!(Faults::seeded(5), Faults::seeded(5));
 }
 
 #[test]
-fn triggers_count_the_requests_that_they_name() {
-    let scripted = |action, nth| Trigger {
+fn trigger_counts_requests_by_instance_and_action() {
+    let trigger = |action, nth| Trigger {
         instance: InstanceId {
             account: None,
             region: "r".to_owned(),
@@ -57,9 +60,9 @@ fn triggers_count_the_requests_that_they_name() {
         },
         action,
         nth,
-        what: ScriptedEvent::Deleted,
+        event: ScriptedEvent::Deletion,
     };
-    let due = |script: Vec<Trigger>| {
+    let events = |script: Vec<Trigger>| {
         let mut injector = FaultInjector::new(Faults {
             script,
             ..Faults::default()
@@ -75,18 +78,18 @@ fn triggers_count_the_requests_that_they_name() {
         requests
             .into_iter()
             .map(|(region, name, action)| {
-                let turn = injector.turn(&Site::of_region(region), name, action);
-                injector.events(&turn).len()
+                let request = injector.count(&Site::of_region(region), name, action);
+                injector.events(&request).len()
             })
             .collect::<Vec<_>>()
     };
-    assert_eq!(due(vec![scripted(None, 2)]), [0, 0, 0, 0, 1, 0]);
+    assert_eq!(events(vec![trigger(None, 2)]), [0, 0, 0, 0, 1, 0]);
     assert_eq!(
-        due(vec![scripted(Some("GetInstance"), 2)]),
+        events(vec![trigger(Some("GetInstance"), 2)]),
         [0, 0, 0, 0, 0, 1]
     );
     assert_eq!(
-        due(vec![scripted(None, 1), scripted(None, 1)]),
+        events(vec![trigger(None, 1), trigger(None, 1)]),
         [2, 0, 0, 0, 0, 0]
     );
 }

@@ -1,18 +1,18 @@
-//! Requests in AWS JSON 1.1, checked as the service model checks them.
+//! Requests in AWS JSON 1.1, validated like the service model.
 //!
-//! Owns names of operations, types of members, required members and the pattern of names. Does not know whether what
-//! is asked for exists. As in the service, a member of a wrong type is found before a value that is not valid, a member
-//! that is `null` counts as absent, and unknown members are ignored.
+//! Owns the names of actions, the types of members, required members and the pattern of names. Does not know whether a resource exists. As
+//! in the service, wrong types are detected before invalid values, a member that is `null` counts as missing, and unknown members are
+//! ignored.
 
 use serde_json::{Map, Value};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
-use super::fault::Fault;
+use super::error_response::ErrorResponse;
 use super::quirks::{AbsentPort, Quirks};
 use super::rules::{PortInfo, Rule};
-use super::tags::{Tag, Tagging};
+use super::tags::{Tag, TagChange};
 
-/// The operations that are served.
+/// The actions of the emulator.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumString, IntoStaticStr, VariantArray,
 )]
@@ -37,12 +37,12 @@ impl Action {
         self.into()
     }
 
-    /// Reads the header `X-Amz-Target`.
+    /// Parses the header `X-Amz-Target`.
     pub(super) fn from_target(target: &str) -> Option<Self> {
         Self::from_name(target.strip_prefix("Lightsail_20161128.")?)
     }
 
-    /// Reads the name of an operation.
+    /// Parses the name of an action.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         name.parse().ok()
     }
@@ -60,7 +60,7 @@ impl Action {
     }
 }
 
-/// A request that the service model allows.
+/// A valid request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
     PortStates {
@@ -81,7 +81,7 @@ pub(super) enum Request {
     Tag {
         name: String,
         arn: Option<String>,
-        tagging: Tagging,
+        change: TagChange,
     },
     Operation {
         id: String,
@@ -127,13 +127,19 @@ impl Request {
         }
     }
 
-    /// Reads the body of a request for `action`.
-    pub(super) fn parse(action: Action, body: &[u8], quirks: &Quirks) -> Result<Self, Fault> {
+    /// Parses the body of a request.
+    pub(super) fn parse(
+        action: Action,
+        body: &[u8],
+        quirks: &Quirks,
+    ) -> Result<Self, ErrorResponse> {
         let absent = quirks.absent_port;
-        let value: Value =
-            serde_json::from_slice(body).map_err(|e| Fault::serialization(e.to_string()))?;
+        let value: Value = serde_json::from_slice(body)
+            .map_err(|e| ErrorResponse::serialization(e.to_string()))?;
         let Value::Object(map) = &value else {
-            return Err(Fault::serialization("the request is not a JSON object"));
+            return Err(ErrorResponse::serialization(
+                "the request is not a JSON object",
+            ));
         };
         let members = Members(map);
         match action {
@@ -152,33 +158,35 @@ impl Request {
             Action::PutInstancePublicPorts => {
                 let infos = members.port_infos("portInfos")?;
                 let name = members.name("instanceName")?;
-                let infos = infos.ok_or_else(|| Fault::missing("portInfos"))?;
+                let infos = infos.ok_or_else(|| ErrorResponse::missing("portInfos"))?;
                 let rules = infos
                     .into_iter()
-                    .map(|info| info.check(absent))
+                    .map(|info| info.validate(absent))
                     .collect::<Result<_, _>>()?;
                 Ok(Self::Put { name, rules })
             }
             Action::TagResource => {
                 let tags = members.tags("tags")?;
                 let (name, arn) = members.resource()?;
-                let tags = tags.ok_or_else(|| Fault::missing("tags"))?;
-                let tagging = Tagging::set(tags)?;
-                Ok(Self::Tag { name, arn, tagging })
+                let tags = tags.ok_or_else(|| ErrorResponse::missing("tags"))?;
+                let change = TagChange::set(tags)?;
+                Ok(Self::Tag { name, arn, change })
             }
             Action::UntagResource => {
                 let keys = members.strings("tagKeys")?;
                 let (name, arn) = members.resource()?;
-                let keys = keys.ok_or_else(|| Fault::missing("tagKeys"))?;
-                let tagging = Tagging::remove(keys)?;
-                Ok(Self::Tag { name, arn, tagging })
+                let keys = keys.ok_or_else(|| ErrorResponse::missing("tagKeys"))?;
+                let change = TagChange::remove(keys)?;
+                Ok(Self::Tag { name, arn, change })
             }
             Action::GetOperation => {
                 let id = members
                     .string("operationId")?
-                    .ok_or_else(|| Fault::missing("operationId"))?;
+                    .ok_or_else(|| ErrorResponse::missing("operationId"))?;
                 if id.trim().is_empty() {
-                    return Err(Fault::invalid_input("operationId must not be blank"));
+                    return Err(ErrorResponse::invalid_input(
+                        "operationId must not be blank",
+                    ));
                 }
                 Ok(Self::Operation { id })
             }
@@ -207,10 +215,10 @@ impl Request {
     }
 }
 
-/// The members of a `PortInfo`, each of the right type.
-fn port_info(value: &Value, at: &str) -> Result<PortInfo, Fault> {
+/// The members of a `PortInfo`, with validated types.
+fn port_info(value: &Value, member: &str) -> Result<PortInfo, ErrorResponse> {
     let Value::Object(map) = value else {
-        return Err(wrong_type(at, "an object"));
+        return Err(wrong_type(member, "an object"));
     };
     let members = Members(map);
     Ok(PortInfo {
@@ -223,7 +231,7 @@ fn port_info(value: &Value, at: &str) -> Result<PortInfo, Fault> {
     })
 }
 
-/// The members of an object, read by name and type.
+/// The members of an object, by name and type.
 struct Members<'a>(&'a Map<String, Value>);
 
 impl Members<'_> {
@@ -231,7 +239,7 @@ impl Members<'_> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
-    fn string(&self, name: &str) -> Result<Option<String>, Fault> {
+    fn string(&self, name: &str) -> Result<Option<String>, ErrorResponse> {
         match self.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
@@ -239,23 +247,23 @@ impl Members<'_> {
         }
     }
 
-    /// The member `protocol`, which a client that thinks in numbers sends as one.
-    fn protocol(&self) -> Result<Option<String>, Fault> {
+    /// The member `protocol`, which may be a number.
+    fn protocol(&self) -> Result<Option<String>, ErrorResponse> {
         match self.get("protocol").and_then(Value::as_i64) {
             Some(number) => Ok(Some(number.to_string())),
             None => self.string("protocol"),
         }
     }
 
-    fn boolean(&self, name: &str) -> Result<bool, Fault> {
+    fn boolean(&self, name: &str) -> Result<bool, ErrorResponse> {
         match self.get(name) {
             None => Ok(false),
-            Some(Value::Bool(truth)) => Ok(*truth),
+            Some(Value::Bool(value)) => Ok(*value),
             Some(_) => Err(wrong_type(name, "a boolean")),
         }
     }
 
-    fn integer(&self, name: &str) -> Result<Option<i32>, Fault> {
+    fn integer(&self, name: &str) -> Result<Option<i32>, ErrorResponse> {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };
@@ -266,7 +274,7 @@ impl Members<'_> {
         Ok(Some(number))
     }
 
-    fn list(&self, name: &str) -> Result<Option<&Vec<Value>>, Fault> {
+    fn list(&self, name: &str) -> Result<Option<&Vec<Value>>, ErrorResponse> {
         match self.get(name) {
             None => Ok(None),
             Some(Value::Array(values)) => Ok(Some(values)),
@@ -274,7 +282,7 @@ impl Members<'_> {
         }
     }
 
-    fn strings(&self, name: &str) -> Result<Option<Vec<String>>, Fault> {
+    fn strings(&self, name: &str) -> Result<Option<Vec<String>>, ErrorResponse> {
         let Some(values) = self.list(name)? else {
             return Ok(None);
         };
@@ -285,7 +293,7 @@ impl Members<'_> {
         texts.collect::<Result<_, _>>().map(Some)
     }
 
-    fn port_infos(&self, name: &str) -> Result<Option<Vec<PortInfo>>, Fault> {
+    fn port_infos(&self, name: &str) -> Result<Option<Vec<PortInfo>>, ErrorResponse> {
         let Some(values) = self.list(name)? else {
             return Ok(None);
         };
@@ -293,7 +301,7 @@ impl Members<'_> {
         infos.collect::<Result<_, _>>().map(Some)
     }
 
-    fn tags(&self, name: &str) -> Result<Option<Vec<Tag>>, Fault> {
+    fn tags(&self, name: &str) -> Result<Option<Vec<Tag>>, ErrorResponse> {
         let Some(values) = self.list(name)? else {
             return Ok(None);
         };
@@ -310,32 +318,36 @@ impl Members<'_> {
         tags.collect::<Result<_, _>>().map(Some)
     }
 
-    /// The resource that a request about tags names, of the type that the pattern of the service model allows.
-    fn resource(&self) -> Result<(String, Option<String>), Fault> {
+    /// The name and the ARN of the resource of a request about tags.
+    fn resource(&self) -> Result<(String, Option<String>), ErrorResponse> {
         let arn = self.string("resourceArn")?;
         let name = self.name("resourceName")?;
         if let Some(arn) = &arn
             && !is_arn(arn)
         {
-            return Err(Fault::invalid_input(format!("{arn} is not a valid ARN.")));
+            return Err(ErrorResponse::invalid_input(format!(
+                "{arn} is not a valid ARN."
+            )));
         }
         Ok((name, arn))
     }
 
-    fn name_and_rule(&self, absent: AbsentPort) -> Result<(String, Rule), Fault> {
+    fn name_and_rule(&self, absent: AbsentPort) -> Result<(String, Rule), ErrorResponse> {
         let info = match self.get("portInfo") {
             None => None,
             Some(value) => Some(port_info(value, "portInfo")?),
         };
         let name = self.name("instanceName")?;
-        let rule = info.ok_or_else(|| Fault::missing("portInfo"))?;
-        let rule = rule.check(absent)?;
+        let rule = info.ok_or_else(|| ErrorResponse::missing("portInfo"))?;
+        let rule = rule.validate(absent)?;
         Ok((name, rule))
     }
 
-    /// A required resource name. The pattern in the service model leaves out the full stop that the service takes.
-    fn name(&self, member: &str) -> Result<String, Fault> {
-        let name = self.string(member)?.ok_or_else(|| Fault::missing(member))?;
+    /// A required resource name. The service accepts full stops, which the pattern in the service model does not.
+    fn name(&self, member: &str) -> Result<String, ErrorResponse> {
+        let name = self
+            .string(member)?
+            .ok_or_else(|| ErrorResponse::missing(member))?;
         let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         let outer = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if name.len() >= 2
@@ -345,17 +357,18 @@ impl Members<'_> {
         {
             return Ok(name);
         }
-        Err(Fault::invalid_input(format!(
+        Err(ErrorResponse::invalid_input(format!(
             "{name} is not a valid resource name. Resource names must be at least 2 characters long, may hold letters, \
              digits, hyphens, underscores and full stops, and start and end with a letter, a digit or an underscore."
         )))
     }
 }
 
-/// Whether it fits the pattern of the service model:
+/// Whether it matches the pattern of the service model:
 /// `^arn:(aws[^:]*):([a-zA-Z0-9-]+):([a-z0-9-]+):([0-9]+):([a-zA-Z]+)/([a-zA-Z0-9-]+)$`.
 fn is_arn(text: &str) -> bool {
-    let all = |part: &str, allowed: fn(char) -> bool| !part.is_empty() && part.chars().all(allowed);
+    let all =
+        |part: &str, is_allowed: fn(char) -> bool| !part.is_empty() && part.chars().all(is_allowed);
     let word = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let parts: Vec<&str> = text.split(':').collect();
     let [arn, partition, service, region, account, resource] = parts[..] else {
@@ -373,8 +386,8 @@ fn is_arn(text: &str) -> bool {
         && all(id, word)
 }
 
-fn wrong_type(member: &str, wanted: &str) -> Fault {
-    Fault::serialization(format!("{member} must be {wanted}"))
+fn wrong_type(member: &str, expected: &str) -> ErrorResponse {
+    ErrorResponse::serialization(format!("{member} must be {expected}"))
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
-//! The operations of an emulator, in a file beside its state, so that the inventory stays an inventory.
+//! The operations of an emulator, in a file beside its inventory.
 //!
-//! **Owns** the format: a first line that says what the file is, then one line for each step of an operation, of which the
-//! last one counts. A line that a killed run left unfinished at the end is dropped. **Does not** lock: whoever holds the
-//! lock of the state has this file too.
+//! **Owns** the format: a header line, then one line for each step of an operation, of which the last one counts. An incomplete last line,
+//! which a killed run may leave, is dropped. **Does not** lock the file; the lock of the inventory is for both.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,9 +16,9 @@ use crate::input;
 use super::super::operation::Operation;
 use crate::atomic_file;
 
-/// How many operations outlast a restart, the newest. The service lists 200 at most; this leaves room for those of several
-/// instances and keeps the file below a megabyte.
-const KEPT: usize = 2_000;
+/// The maximum number of operations after a restart. The service lists at most 200; this is enough for several instances, and keeps the file
+/// below a megabyte.
+const MAX_OPERATIONS: usize = 2_000;
 
 /// The first line.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,38 +31,38 @@ struct Header {
 const FORMAT: &str = "portward.operations";
 const VERSION: u32 = 1;
 
-/// Why a text is not a list of operations.
+/// A text is not a list of operations.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OperationsError {
-    /// The first line does not say so, or names another version.
+pub enum OperationLogError {
+    /// The header is missing, or for another version.
     #[error("line 1 is not the header of a version {VERSION} `{FORMAT}` file")]
     Header,
-    /// A line cannot be read.
+    /// A line is not valid.
     #[error("line {line}: {reason}")]
     Line {
-        /// Counted from 1.
+        /// The number, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
 }
 
-/// Puts this text in the place of the file.
+/// Replaces the file.
 fn replace(path: &Path, text: &str, permissions: &Permissions) -> io::Result<()> {
     atomic_file::replace(path, text.as_bytes(), Some(permissions.clone())).map(drop)
 }
 
-/// The file, which comes into being with the first operation.
+/// The file, which the first operation creates.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(super) struct OperationLog {
     path: PathBuf,
     /// Open for appending, with its length.
     file: Option<(File, u64)>,
 }
 
-impl Log {
-    /// The log that belongs to this state.
-    pub(super) fn beside(state: &Path) -> Self {
+impl OperationLog {
+    /// The log beside this inventory file.
+    pub(super) fn for_state(state: &Path) -> Self {
         let mut name = OsString::from(state.file_name().unwrap_or_default());
         name.push(".operations");
         Self {
@@ -81,7 +80,7 @@ impl Log {
         match fs::symlink_metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
-            // A link could lead anywhere, and to open a pipe would wait for its other end.
+            // Symbolic links are not followed, and opening a pipe would block.
             Ok(metadata) if !metadata.is_file() => {
                 return Err(io::Error::other("not a regular file"));
             }
@@ -90,24 +89,24 @@ impl Log {
         input::read_text(&self.path).map(Some)
     }
 
-    /// Gets ready to append to this text: what is superseded, unfinished or too old goes.
-    pub(super) fn tidy(
+    /// Prepares the file for appending. Removes superseded, incomplete and old lines.
+    pub(super) fn compact(
         &mut self,
         text: &str,
         operations: &mut Vec<Operation>,
         permissions: &Permissions,
     ) -> io::Result<()> {
-        operations.drain(..operations.len().saturating_sub(KEPT));
-        let tidy = render(operations)?;
-        if tidy != text {
-            replace(&self.path, &tidy, permissions)?;
+        operations.drain(..operations.len().saturating_sub(MAX_OPERATIONS));
+        let compacted = render(operations)?;
+        if compacted != text {
+            replace(&self.path, &compacted, permissions)?;
         }
         let file = OpenOptions::new().append(true).open(&self.path)?;
-        self.file = Some((file, tidy.len() as u64));
+        self.file = Some((file, compacted.len() as u64));
         Ok(())
     }
 
-    /// Adds a step of an operation, on the disk.
+    /// Appends a step of an operation, durably.
     pub(super) fn append(
         &mut self,
         operation: &Operation,
@@ -128,35 +127,35 @@ impl Log {
         if written.is_ok() {
             *length += line.len() as u64;
         } else {
-            // Half a line must not become the beginning of the next one.
+            // The next line must not follow an incomplete one.
             file.set_len(*length)?;
         }
         written
     }
 }
 
-/// Reads a file: each operation as its last line has it, in the order of their first lines.
-pub(super) fn parse(text: &str) -> Result<Vec<Operation>, OperationsError> {
-    // What comes after the last line break was never finished.
-    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    let mut lines = whole.lines().zip(1..);
+/// Parses a file: each operation by its last line, in the order of the first lines.
+pub(super) fn parse(text: &str) -> Result<Vec<Operation>, OperationLogError> {
+    // The text after the last line break is incomplete.
+    let complete = text.rsplit_once('\n').map_or("", |(complete, _)| complete);
+    let mut lines = complete.lines().zip(1..);
     let Some((first, _)) = lines.next() else {
         return Ok(Vec::new());
     };
     let header: Option<Header> = serde_json::from_str(first).ok();
     if header != Some(self::header()) {
-        return Err(OperationsError::Header);
+        return Err(OperationLogError::Header);
     }
     let mut operations: Vec<Operation> = Vec::new();
-    let mut places = BTreeMap::new();
+    let mut indices = BTreeMap::new();
     for (text, line) in lines {
-        let operation =
-            Operation::from_line(text).map_err(|reason| OperationsError::Line { line, reason })?;
-        let place = *places
+        let operation = Operation::from_line(text)
+            .map_err(|reason| OperationLogError::Line { line, reason })?;
+        let index = *indices
             .entry(operation.id.clone())
             .or_insert(operations.len());
-        match operations.get_mut(place) {
-            Some(there) => *there = operation,
+        match operations.get_mut(index) {
+            Some(earlier) => *earlier = operation,
             None => operations.push(operation),
         }
     }

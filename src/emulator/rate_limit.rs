@@ -1,4 +1,4 @@
-//! The documented request rates: a token bucket for each action in each region.
+//! The documented request rates: a token bucket for each action and site.
 //!
 //! Owns the numbers from the user guide ("Request throttling"). Time is passed in. Does not wait.
 
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
-use super::wire::Action;
+use super::request::Action;
 
 /// The size of the bucket of an action.
 fn burst(action: Action) -> u64 {
@@ -16,44 +16,44 @@ fn burst(action: Action) -> u64 {
     }
 }
 
-/// One token in the unit of the exact arithmetic: at one token per second, each nanosecond adds one unit.
+/// The units of one token: at one token per second, each nanosecond adds one unit.
 const TOKEN: u64 = 1_000_000_000;
 
-/// The buckets that have been used.
+/// The buckets of the actions that were called.
 #[derive(Debug, Default)]
-pub(super) struct Buckets {
-    by: BTreeMap<(String, Action), Bucket>,
+pub(super) struct RateLimits {
+    buckets: BTreeMap<(String, Action), TokenBucket>,
 }
 
 #[derive(Debug)]
-struct Bucket {
-    level: u64,
-    at: OffsetDateTime,
+struct TokenBucket {
+    units: u64,
+    updated_at: OffsetDateTime,
 }
 
-impl Buckets {
+impl RateLimits {
     /// Takes a token; `false` if there is none.
-    pub(super) fn take(&mut self, region: &str, action: Action, now: OffsetDateTime) -> bool {
+    pub(super) fn take(&mut self, site: &str, action: Action, now: OffsetDateTime) -> bool {
         let bucket = self
-            .by
-            .entry((region.to_owned(), action))
-            .or_insert(Bucket {
-                level: burst(action) * TOKEN,
-                at: now,
+            .buckets
+            .entry((site.to_owned(), action))
+            .or_insert(TokenBucket {
+                units: burst(action) * TOKEN,
+                updated_at: now,
             });
-        // No tokens if the clock goes back.
-        let nanoseconds = (now - bucket.at).whole_nanoseconds().max(0);
+        // The clock may go back.
+        let nanoseconds = (now - bucket.updated_at).whole_nanoseconds().max(0);
         let elapsed = u64::try_from(nanoseconds).unwrap_or(u64::MAX);
         let refill = elapsed.saturating_mul(per_second(action));
-        bucket.level = bucket
-            .level
+        bucket.units = bucket
+            .units
             .saturating_add(refill)
             .min(burst(action) * TOKEN);
-        bucket.at = bucket.at.max(now);
-        if bucket.level < TOKEN {
+        bucket.updated_at = bucket.updated_at.max(now);
+        if bucket.units < TOKEN {
             return false;
         }
-        bucket.level -= TOKEN;
+        bucket.units -= TOKEN;
         true
     }
 }
@@ -85,35 +85,35 @@ mod tests {
 
     const START: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
-    fn taken(buckets: &mut Buckets, action: Action, at: OffsetDateTime) -> usize {
-        (0..100).filter(|_| buckets.take("r", action, at)).count()
+    fn take_all(limits: &mut RateLimits, action: Action, at: OffsetDateTime) -> usize {
+        (0..100).filter(|_| limits.take("r", action, at)).count()
     }
 
     #[test]
-    fn bucket_allows_a_burst_and_then_the_rate() {
+    fn burst_is_followed_by_the_rate() {
         for (action, burst, rate) in [
             (Action::PutInstancePublicPorts, 20, 5),
             (Action::GetInstancePortStates, 20, 10),
             (Action::TagResource, 40, 10),
         ] {
-            let mut buckets = Buckets::default();
-            assert_eq!(taken(&mut buckets, action, START), burst);
-            assert_eq!(taken(&mut buckets, action, START - Duration::HOUR), 0);
+            let mut limits = RateLimits::default();
+            assert_eq!(take_all(&mut limits, action, START), burst);
+            assert_eq!(take_all(&mut limits, action, START - Duration::HOUR), 0);
             let almost = START + Duration::SECOND / rate - Duration::NANOSECOND;
-            assert_eq!(taken(&mut buckets, action, almost), 0);
+            assert_eq!(take_all(&mut limits, action, almost), 0);
             let one = START + Duration::SECOND;
             let per_second = usize::try_from(rate).expect("small");
-            assert_eq!(taken(&mut buckets, action, one), per_second);
-            assert_eq!(taken(&mut buckets, action, one + Duration::DAY), burst);
+            assert_eq!(take_all(&mut limits, action, one), per_second);
+            assert_eq!(take_all(&mut limits, action, one + Duration::DAY), burst);
         }
     }
 
     #[test]
-    fn buckets_are_separate_by_region_and_action() {
-        let mut buckets = Buckets::default();
-        taken(&mut buckets, Action::GetInstances, START);
-        assert!(!buckets.take("r", Action::GetInstances, START));
-        assert!(buckets.take("s", Action::GetInstances, START));
-        assert!(buckets.take("r", Action::GetInstance, START));
+    fn limits_are_separate_by_site_and_action() {
+        let mut limits = RateLimits::default();
+        take_all(&mut limits, Action::GetInstances, START);
+        assert!(!limits.take("r", Action::GetInstances, START));
+        assert!(limits.take("s", Action::GetInstances, START));
+        assert!(limits.take("r", Action::GetInstance, START));
     }
 }

@@ -4,21 +4,22 @@
 
 use serde_json::{Value, json};
 
-use super::quirks::{ErrorCode, ErrorType, Quirks, Rejection};
+use super::quirks::{ErrorCode, ErrorType, Quirks, RefusalCode};
 
 /// An error response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct ErrorResponse {
     pub(super) code: &'static str,
     /// The HTTP status.
     pub(super) status: u16,
     pub(super) message: String,
-    /// The tip of the service. Only the exceptions of the service model have one, not the errors of the AWS front end.
+    /// The tip of the service. Only the exceptions of the service model have one, not the common errors of AWS.
     tip: Option<&'static str>,
 }
 
-impl Fault {
-    fn modelled(code: &'static str, message: impl Into<String>, tip: &'static str) -> Self {
+impl ErrorResponse {
+    /// An exception of the service model.
+    fn modeled(code: &'static str, message: impl Into<String>, tip: &'static str) -> Self {
         Self {
             code,
             status: 400,
@@ -27,8 +28,8 @@ impl Fault {
         }
     }
 
-    /// An error of the front end.
-    pub(super) fn front(code: &'static str, status: u16, message: impl Into<String>) -> Self {
+    /// A common error of AWS.
+    pub(super) fn common(code: &'static str, status: u16, message: impl Into<String>) -> Self {
         Self {
             code,
             status,
@@ -38,7 +39,7 @@ impl Fault {
     }
 
     pub(super) fn invalid_input(message: impl Into<String>) -> Self {
-        Self::modelled(
+        Self::modeled(
             "InvalidInputException",
             message,
             "Check the input and try again.",
@@ -53,7 +54,7 @@ impl Fault {
     }
 
     pub(super) fn not_found(kind: &str, name: &str) -> Self {
-        Self::modelled(
+        Self::modeled(
             "NotFoundException",
             format!("The {kind} does not exist: {name}"),
             "Check the name and the Region, and try again.",
@@ -61,7 +62,7 @@ impl Fault {
     }
 
     pub(super) fn operation_failure(message: impl Into<String>) -> Self {
-        Self::modelled(
+        Self::modeled(
             "OperationFailureException",
             message,
             "Wait until the resource has settled, and try again.",
@@ -69,7 +70,7 @@ impl Fault {
     }
 
     pub(super) fn access_denied(message: impl Into<String>) -> Self {
-        Self::modelled(
+        Self::modeled(
             "AccessDeniedException",
             message,
             "Use an identity that is allowed to do this.",
@@ -79,16 +80,16 @@ impl Fault {
     pub(super) fn service(message: impl Into<String>) -> Self {
         Self {
             status: 500,
-            ..Self::modelled("ServiceException", message, "Try again later.")
+            ..Self::modeled("ServiceException", message, "Try again later.")
         }
     }
 
     pub(super) fn serialization(message: impl Into<String>) -> Self {
-        Self::front("SerializationException", 400, message)
+        Self::common("SerializationException", 400, message)
     }
 
     pub(super) fn unknown_operation() -> Self {
-        Self::front(
+        Self::common(
             "UnknownOperationException",
             400,
             "The requested operation is not recognized by the service.",
@@ -96,15 +97,15 @@ impl Fault {
     }
 
     /// A refusal whose code is not documented.
-    pub(super) fn rejection(code: Rejection, message: impl Into<String>) -> Self {
+    pub(super) fn refusal(code: RefusalCode, message: impl Into<String>) -> Self {
         match code {
-            Rejection::InvalidInput => Self::invalid_input(message),
-            Rejection::OperationFailure => Self::operation_failure(message),
+            RefusalCode::InvalidInput => Self::invalid_input(message),
+            RefusalCode::OperationFailure => Self::operation_failure(message),
         }
     }
 
     pub(super) fn throttled(status: u16) -> Self {
-        Self::front(
+        Self::common(
             "ThrottlingException",
             status,
             "The maximum rate of API requests of this account was exceeded. Make requests less often.",
@@ -112,7 +113,7 @@ impl Fault {
     }
 
     pub(super) fn expired(code: &'static str, status: u16) -> Self {
-        Self::front(
+        Self::common(
             code,
             status,
             "The security token included in the request is expired",
@@ -151,7 +152,6 @@ impl Fault {
         match quirks.error_code {
             ErrorCode::Same => {}
             ErrorCode::Null => body["code"] = Value::Null,
-            // The number is the nearest that a program with codes of its own may be thought to have.
             ErrorCode::Different => body["code"] = status.to_string().into(),
             ErrorCode::Absent => {
                 if let Some(members) = body.as_object_mut() {

@@ -1,4 +1,4 @@
-//! Requests that are not right, and requests that are nothing at all.
+//! Valid, invalid and arbitrary requests.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -11,8 +11,8 @@ fn code(action: Action, body: &Value) -> String {
 
 fn code_with(action: Action, body: &Value, quirks: &Quirks) -> String {
     match Request::parse(action, body.to_string().as_bytes(), quirks) {
-        Ok(_) => "fine".to_owned(),
-        Err(fault) => fault.code.trim_end_matches("Exception").to_owned(),
+        Ok(_) => "valid".to_owned(),
+        Err(error) => error.code.trim_end_matches("Exception").to_owned(),
     }
 }
 
@@ -24,17 +24,17 @@ fn info() -> Value {
 }
 
 #[test]
-fn each_member_of_a_rule_is_checked() {
+fn members_of_a_rule_are_validated() {
     for (member, value, outcome) in [
         ("fromPort", json!("22"), "Serialization"),
         ("fromPort", json!(22.0), "Serialization"),
         ("toPort", json!(1_u64 << 40), "Serialization"),
-        ("protocol", json!(6), "fine"),
-        ("protocol", json!("6"), "fine"),
-        ("protocol", json!(17), "fine"),
-        ("protocol", json!("58"), "fine"),
-        ("protocol", json!(1), "fine"),
-        // It stands for `all`, which takes no ports.
+        ("protocol", json!(6), "valid"),
+        ("protocol", json!("6"), "valid"),
+        ("protocol", json!(17), "valid"),
+        ("protocol", json!("58"), "valid"),
+        ("protocol", json!(1), "valid"),
+        // `-1` is `all`, which has no single ports.
         ("protocol", json!(-1), "InvalidInput"),
         ("protocol", json!(132), "InvalidInput"),
         ("protocol", json!("06"), "InvalidInput"),
@@ -46,21 +46,21 @@ fn each_member_of_a_rule_is_checked() {
         ("protocol", json!("-1"), "InvalidInput"),
         ("protocol", json!("all"), "InvalidInput"),
         ("protocol", json!(null), "InvalidInput"),
-        ("protocol", json!("iCmP"), "fine"),
-        ("fromPort", json!(null), "fine"),
+        ("protocol", json!("iCmP"), "valid"),
+        ("fromPort", json!(null), "valid"),
         ("toPort", json!(null), "InvalidInput"),
         ("fromPort", json!(23), "InvalidInput"),
         ("fromPort", json!(-1), "InvalidInput"),
         ("fromPort", json!(-2), "InvalidInput"),
-        ("toPort", json!(65535), "fine"),
+        ("toPort", json!(65535), "valid"),
         ("toPort", json!(65536), "InvalidInput"),
         ("cidrs", json!(["192.0.2.0/33"]), "InvalidInput"),
         ("cidrs", json!(["2001:db8::/32"]), "InvalidInput"),
-        ("cidrs", json!(["192.0.2.7"]), "fine"),
+        ("cidrs", json!(["192.0.2.7"]), "valid"),
         ("ipv6Cidrs", json!(["192.0.2.0/24"]), "InvalidInput"),
-        ("ipv6Cidrs", json!(["2001:DB8:0::1"]), "fine"),
+        ("ipv6Cidrs", json!(["2001:DB8:0::1"]), "valid"),
         ("cidrListAliases", json!(["office"]), "InvalidInput"),
-        ("cidrListAliases", json!(["lightsail-connect"]), "fine"),
+        ("cidrListAliases", json!(["lightsail-connect"]), "valid"),
     ] {
         let mut info = info();
         info[member] = value.clone();
@@ -77,7 +77,7 @@ fn each_member_of_a_rule_is_checked() {
 }
 
 #[test]
-fn book_lists_all_operations() {
+fn documentation_lists_all_actions() {
     let page = include_str!("../../../docs/src/emulator.md");
     let (_, rest) = page.split_once("<!-- served -->").expect("a beginning");
     let (listed, _) = rest.split_once("<!-- end -->").expect("an end");
@@ -97,7 +97,7 @@ fn key_of(members: &Value, quirks: &Quirks) -> Result<String, &'static str> {
     match Request::parse(action, body.as_bytes(), quirks) {
         Ok(Request::Open { rule, .. }) => Ok(rule.key.to_string()),
         Ok(other) => panic!("{other:?}"),
-        Err(fault) => Err(fault.code),
+        Err(error) => Err(error.code),
     }
 }
 
@@ -105,7 +105,7 @@ fn key_of(members: &Value, quirks: &Quirks) -> Result<String, &'static str> {
 fn absent_port_is_zero_by_default() {
     let mut refuse = Quirks::default();
     refuse.set("absent-port=refuse").expect("a quirk");
-    // What a client in Go sends for its echo requests and for `all`.
+    // The Go SDK omits members that are 0.
     for (members, key) in [
         (json!({"protocol": "icmp", "fromPort": 8}), "icmp/8:0"),
         (
@@ -137,7 +137,7 @@ fn absent_port_is_zero_by_default() {
 
 #[test]
 fn protocol_may_be_a_number() {
-    let usual = Quirks::default();
+    let default = Quirks::default();
     for (number, from, to, key) in [
         (-1, 0, 65535, "all"),
         (1, 8, -1, "icmp/8:-1"),
@@ -147,13 +147,13 @@ fn protocol_may_be_a_number() {
     ] {
         for protocol in [json!(number), json!(number.to_string())] {
             let members = json!({"protocol": protocol, "fromPort": from, "toPort": to});
-            assert_eq!(key_of(&members, &usual).as_deref(), Ok(key));
+            assert_eq!(key_of(&members, &default).as_deref(), Ok(key));
         }
     }
 }
 
 #[test]
-fn required_members_are_required() {
+fn missing_required_member_is_an_error() {
     for (action, body, outcome) in [
         (Action::GetInstancePortStates, json!({}), "InvalidInput"),
         (Action::GetInstancePortStates, json!([]), "Serialization"),
@@ -180,14 +180,14 @@ fn required_members_are_required() {
         (
             Action::PutInstancePublicPorts,
             json!({"instanceName": "web-1", "portInfos": []}),
-            "fine",
+            "valid",
         ),
         (
             Action::GetOperation,
             json!({"operationId": " "}),
             "InvalidInput",
         ),
-        (Action::GetInstances, json!({}), "fine"),
+        (Action::GetInstances, json!({}), "valid"),
         (
             Action::GetInstances,
             json!({"pageToken": 1}),
@@ -199,10 +199,10 @@ fn required_members_are_required() {
 }
 
 #[test]
-fn names_are_those_the_service_takes() {
+fn names_are_validated_like_the_service() {
     for (name, outcome) in [
-        ("ab", "fine"),
-        ("web-1.example_x", "fine"),
+        ("ab", "valid"),
+        ("web-1.example_x", "valid"),
         ("a", "InvalidInput"),
         ("", "InvalidInput"),
         ("-web", "InvalidInput"),
@@ -259,8 +259,8 @@ proptest! {
     fn body_parser_does_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), value in any_json()) {
         for action in Action::VARIANTS.iter().copied() {
             for body in [&bytes[..], value.to_string().as_bytes()] {
-                if let Err(fault) = Request::parse(action, body, &Quirks::default()) {
-                    prop_assert!(["SerializationException", "InvalidInputException"].contains(&fault.code));
+                if let Err(error) = Request::parse(action, body, &Quirks::default()) {
+                    prop_assert!(["SerializationException", "InvalidInputException"].contains(&error.code));
                 }
             }
         }

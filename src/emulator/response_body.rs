@@ -1,6 +1,6 @@
-//! Responses in AWS JSON: instances, states and operations.
+//! Instances, states and operations in AWS JSON.
 //!
-//! Owns the members that an inventory does not contain, which are derived from the ARN. Does not look anything up.
+//! Owns the members that an inventory does not contain, which are derived from the ARN.
 
 use serde_json::{Number, Value, json};
 use sha2::{Digest, Sha256};
@@ -56,7 +56,7 @@ pub(super) fn instance(
         "sshKeyName": "LightsailDefaultKeyPair",
     });
     if family.has_ipv4() {
-        // Documentation addresses, to which nothing is ever sent.
+        // An address for documentation.
         instance["publicIpAddress"] = format!("203.0.113.{a}").into();
         instance["privateIpAddress"] = format!("172.26.{a}.{b}").into();
     }
@@ -82,8 +82,8 @@ fn port(entry: &PortState) -> Value {
         ipv6_cidrs,
         cidr_list_aliases,
     } = entry;
-    let world = |texts: &[String], world: &str| texts.iter().any(|text| text == world);
-    let access = match (world(cidrs, "0.0.0.0/0"), world(ipv6_cidrs, "::/0")) {
+    let has = |cidrs: &[String], cidr: &str| cidrs.iter().any(|text| text == cidr);
+    let access = match (has(cidrs, "0.0.0.0/0"), has(ipv6_cidrs, "::/0")) {
         (true, true) => "Anywhere (0.0.0.0/0 and ::/0)",
         (true, false) => "Anywhere (0.0.0.0/0)",
         (false, true) => "Anywhere (::/0)",
@@ -118,7 +118,7 @@ pub(super) fn state(name: &str) -> Value {
 
 /// An operation. One that changed tags has a type only if the quirk says so.
 pub(super) fn operation(operation: &Operation, quirks: &Quirks) -> Value {
-    let mut shown = json!({
+    let mut value = json!({
         "id": operation.id,
         "resourceName": operation.instance.name,
         "resourceType": "Instance",
@@ -126,22 +126,22 @@ pub(super) fn operation(operation: &Operation, quirks: &Quirks) -> Value {
         "location": location(&operation.instance.region),
         "isTerminal": operation.status.is_terminal(),
         "operationDetails": operation.details,
-        "operationType": operation.kind,
+        "operationType": operation.action,
         "status": <&str>::from(operation.status),
         "statusChangedAt": timestamp(operation.changed_at),
     });
-    let is_on_tags = matches!(operation.kind, "TagResource" | "UntagResource");
+    let is_on_tags = matches!(operation.action, "TagResource" | "UntagResource");
     if is_on_tags
         && quirks.tag_operations != TagOperations::Typed
-        && let Some(members) = shown.as_object_mut()
+        && let Some(members) = value.as_object_mut()
     {
         members.remove("operationType");
     }
     if operation.status == Status::Failed {
-        shown["errorCode"] = "InternalError".into();
-        shown["errorDetails"] = "The operation could not be carried out.".into();
+        value["errorCode"] = "InternalError".into();
+        value["errorDetails"] = "The operation could not be carried out.".into();
     }
-    shown
+    value
 }
 
 fn location(region: &str) -> Value {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn access_direction_is_spelled_as_captured() {
+    fn access_from_is_as_captured() {
         for (cidrs, ipv6_cidrs, access) in [
             (
                 &["0.0.0.0/0"][..],
