@@ -84,7 +84,7 @@ impl<'a> OwnOperations<'a> {
                 .created_at
                 .is_none_or(|at| since.is_none_or(|since| at >= since));
             if !recent
-                || !ACTIONS.contains(&operation.kind.as_str())
+                || !ACTIONS.contains(&operation.action.as_str())
                 || self.operations.contains(&operation.id)
             {
                 return false;
@@ -101,13 +101,13 @@ impl<'a> OwnOperations<'a> {
             }
         })?;
         let Operation {
-            kind,
+            action,
             details,
             created_at,
             ..
         } = foreign.clone();
         Some(ForeignWrite {
-            action: Some(kind),
+            action: Some(action),
             details,
             at: created_at,
             difference: None,
@@ -117,7 +117,8 @@ impl<'a> OwnOperations<'a> {
 
 /// Whether an operation may be from this call. Its details are documented only for a single port.
 fn fits(call: &Call, refused: bool, operation: &Operation) -> bool {
-    if operation.kind != call.action() || (refused && operation.status != OperationStatus::Failed) {
+    if operation.action != call.action() || (refused && operation.status != OperationStatus::Failed)
+    {
         return false;
     }
     match call {

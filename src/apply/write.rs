@@ -154,7 +154,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
     ) -> Result<(), WriteFailure> {
         let mut backoff = self.backoff(self.tools.settings.operation_timeout);
         let message = loop {
-            let Operation { id, kind, .. } = &operation;
+            let Operation { id, action, .. } = &operation;
             match operation.status {
                 OperationStatus::Succeeded => return Ok(()),
                 OperationStatus::Failed => {
@@ -162,17 +162,19 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                         .error
                         .as_deref()
                         .unwrap_or("the service gives no reason");
-                    break format!("`{kind}` was accepted and then failed: {why} (operation {id})");
+                    break format!(
+                        "`{action}` was accepted and then failed: {why} (operation {id})"
+                    );
                 }
                 OperationStatus::Pending if backoff.is_expired() => {
                     let seconds = self.tools.settings.operation_timeout.as_secs();
                     break format!(
-                        "`{kind}` was accepted and has not ended after {seconds} s (operation {id})"
+                        "`{action}` was accepted and has not ended after {seconds} s (operation {id})"
                     );
                 }
                 OperationStatus::Pending => {}
             }
-            self.waiting(&format!("`{kind}` is not done"));
+            self.waiting(&format!("`{action}` is not done"));
             backoff.pause().await;
             match self.tools.reader.operation(self.id(), id).await {
                 Ok(newer) => {

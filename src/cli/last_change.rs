@@ -45,11 +45,11 @@ pub(super) async fn ask(plan: &Plan, reader: &impl Reader) -> BTreeMap<InstanceI
 fn last(operations: Vec<Operation>) -> LastChange {
     let on_ports = operations
         .into_iter()
-        .filter(|operation| operation.kind.ends_with("InstancePublicPorts"));
+        .filter(|operation| operation.action.ends_with("InstancePublicPorts"));
     match on_ports.max_by_key(|operation| operation.created_at) {
         None => LastChange::Forgotten,
         Some(operation) => LastChange::Known {
-            action: operation.kind,
+            action: operation.action,
             at: operation.created_at,
         },
     }
@@ -62,10 +62,10 @@ mod tests {
     use super::*;
     use crate::lightsail::OperationStatus;
 
-    fn operation(kind: &str, at: Option<i64>) -> Operation {
+    fn operation(action: &str, at: Option<i64>) -> Operation {
         Operation {
             id: "1".to_owned(),
-            kind: kind.to_owned(),
+            action: action.to_owned(),
             details: String::new(),
             status: OperationStatus::Succeeded,
             created_at: at.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()),

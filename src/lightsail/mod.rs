@@ -189,7 +189,7 @@ pub struct Operation {
     /// The ID for `GetOperation`.
     pub id: String,
     /// The action, such as `PutInstancePublicPorts`.
-    pub kind: String,
+    pub action: String,
     /// Details such as `22/tcp`; the format is not documented.
     pub details: String,
     /// Its status.

@@ -11,56 +11,14 @@ use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::super::{Error, ErrorKind};
+use super::call::Call;
 use super::{Shared, sdk_error};
-use crate::model::InstanceId;
 
 /// How often a read is attempted if the service or the network fails. Throttled reads are repeated until the deadline.
 const ATTEMPTS: u32 = 5;
 
 /// The longest pause between two attempts, so that a refilled bucket is noticed.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
-
-/// A call, as errors and the log name it.
-#[derive(Debug)]
-pub(super) struct Call<'a> {
-    pub(super) action: &'static str,
-    pub(super) region: &'a str,
-    /// A region, or `region/name`.
-    pub(super) target: String,
-}
-
-impl<'a> Call<'a> {
-    pub(super) fn new(action: &'static str, region: &'a str, target: impl Into<String>) -> Self {
-        Self {
-            action,
-            region,
-            target: target.into(),
-        }
-    }
-
-    /// A call about an instance.
-    pub(super) fn on(action: &'static str, id: &'a InstanceId) -> Self {
-        Self::new(action, &id.region, id.to_string())
-    }
-
-    pub(super) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error::new(kind, self.action, self.target.as_str(), message)
-    }
-
-    /// The response lacks a member.
-    pub(super) fn missing(&self, member: &str) -> Error {
-        let message = format!("the answer has no `{member}`");
-        self.error(ErrorKind::InvalidResponse, message)
-    }
-
-    /// The request rates did not permit the call in time.
-    pub(super) fn not_permitted(&self, waited: Duration) -> Error {
-        let seconds = waited.as_secs();
-        let message = format!("not asked: its turn did not come within {seconds} s");
-        self.error(ErrorKind::Throttled, message)
-            .with_hint("lower `--concurrency`, or use a larger share of the rates with `--rate`")
-    }
-}
 
 impl Shared {
     /// Repeats a call until there is a response, a definite error, or no time left.
@@ -134,7 +92,7 @@ impl Shared {
         } = call;
         let started = Instant::now();
         let result = match timeout_at(deadline, send).await {
-            Ok(result) => result.map_err(|error| sdk_error::convert(action, target, &error)),
+            Ok(result) => result.map_err(|error| sdk_error::convert(call, &error)),
             Err(_) => Err(call.error(ErrorKind::Timeout, "no answer in time")),
         };
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

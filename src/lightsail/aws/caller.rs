@@ -10,7 +10,7 @@ use aws_sdk_lightsail::config::ProvideCredentials;
 use time::OffsetDateTime;
 
 use super::super::{Error, ErrorKind};
-use super::attempts::Call;
+use super::call::Call;
 use super::{Aws, sdk_error};
 
 /// The caller's identity.
@@ -32,9 +32,6 @@ pub struct FoundCredentials {
     /// The end of temporary credentials.
     pub expires: Option<OffsetDateTime>,
 }
-
-/// The name of [`Aws::credentials`] in errors. It is not an action of the service.
-const LOOKUP: &str = "Credentials";
 
 impl Aws {
     /// Calls `GetCallerIdentity`. `target` names the account in errors.
@@ -65,22 +62,19 @@ impl Aws {
     /// # Errors
     /// There are none, or their source fails.
     pub async fn credentials(&self, target: &str) -> Result<FoundCredentials, Error> {
+        // Not an action of the service, but the name in errors.
+        let call = Call::new("Credentials", "", target);
         let source = self.0.source.as_ref();
         let Some(provider) = source.and_then(super::CredentialsSource::provider) else {
-            return Err(sdk_error::no_credentials(LOOKUP, target, None));
+            return Err(sdk_error::no_credentials(&call, None));
         };
         let found = tokio::time::timeout(self.0.deadlines.attempt, provider.provide_credentials());
         let credentials = match found.await {
             Ok(Ok(credentials)) => credentials,
-            Ok(Err(error)) => return Err(sdk_error::no_credentials(LOOKUP, target, Some(&error))),
+            Ok(Err(error)) => return Err(sdk_error::no_credentials(&call, Some(&error))),
             Err(_) => {
                 let message = "no usable credentials: looking for them took too long";
-                return Err(Error::new(
-                    ErrorKind::Unauthenticated,
-                    LOOKUP,
-                    target,
-                    message,
-                ));
+                return Err(call.error(ErrorKind::Unauthenticated, message));
             }
         };
         let features = credentials.get_property::<Vec<AwsCredentialFeature>>();

@@ -10,7 +10,7 @@ use aws_sdk_lightsail::types;
 use tokio::time::Instant;
 
 use super::super::{Error, ErrorKind, ListedInstance, Operation, Reader, Writer};
-use super::attempts::Call;
+use super::call::Call;
 use super::limits::{self, ListSize, ResponseSizes};
 use super::missing_ports::ListedPorts;
 use super::{AwsReader, AwsWriter, convert};

@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserialization
 use time::{Duration, OffsetDateTime};
 
 use super::Aws;
-use super::attempts::Call;
+use super::call::Call;
 
 impl Aws {
     /// How far the clock of the service is ahead of the local one, to the second; `None` if there is no response with a date. Calls

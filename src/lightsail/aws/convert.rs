@@ -161,8 +161,8 @@ pub(super) fn operation(from: types::Operation) -> Result<Operation, &'static st
         .collect();
     Ok(Operation {
         id: id.ok_or("id")?,
-        kind: operation_type
-            .map(|kind| kind.as_str().to_owned())
+        action: operation_type
+            .map(|action| action.as_str().to_owned())
             .unwrap_or_default(),
         details: operation_details.unwrap_or_default(),
         status: operation_status(

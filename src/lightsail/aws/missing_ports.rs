@@ -181,9 +181,10 @@ impl Page {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::web;
     use super::super::{Aws, Deadlines, FixedResponse};
     use crate::lightsail::{ErrorKind, Reader};
-    use crate::model::{InstanceId, Site};
+    use crate::model::Site;
 
     fn aws(body: &str) -> Aws {
         let response = FixedResponse {
@@ -196,11 +197,6 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn rule_without_ports_is_an_error() {
-        let id = InstanceId {
-            account: None,
-            region: "eu-central-1".into(),
-            name: "web-1".into(),
-        };
         for (entries, message) in [
             ("null", "cannot be read"),
             (r#"{"toPort":22,"protocol":"tcp"}"#, "has no `fromPort`"),
@@ -214,7 +210,7 @@ mod tests {
             ),
         ] {
             let reader = aws(&format!(r#"{{"portStates":[{entries}]}}"#)).reader();
-            let error = reader.port_states(&id).await.expect_err(entries);
+            let error = reader.port_states(&web()).await.expect_err(entries);
             assert_eq!(
                 error.kind(),
                 ErrorKind::InvalidResponse,
@@ -232,15 +228,13 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn response_without_source_lists_is_complete() {
-        let id = InstanceId {
-            account: None,
-            region: "eu-central-1".into(),
-            name: "web-1".into(),
-        };
         let body = r#"{"portStates":[{"fromPort":22,"toPort":22,"protocol":"tcp","cidrs":null}]}"#;
-        let rules = aws(body).reader().port_states(&id).await;
+        let rules = aws(body).reader().port_states(&web()).await;
         assert_eq!(rules.map(|rules| rules.len()), Ok(1));
-        let none = aws(r#"{"portStates":[]}"#).reader().port_states(&id).await;
+        let none = aws(r#"{"portStates":[]}"#)
+            .reader()
+            .port_states(&web())
+            .await;
         assert_eq!(none, Ok(Vec::new()));
     }
 

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod attempts;
+mod call;
 mod caller;
 mod calls;
 mod clock_skew;
@@ -36,7 +37,7 @@ use aws_sdk_lightsail::config::{self, StalledStreamProtectionConfig};
 
 use super::rate_limiter::RateLimiter;
 use super::{CallCounts, Error, ErrorKind, Rate};
-use attempts::Call;
+use call::Call;
 use credentials::CredentialsSource;
 use missing_ports::RequirePorts;
 

@@ -13,6 +13,7 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use hyper_util::client::legacy::Error as HyperError;
 
 use super::super::{Error, ErrorKind};
+use super::call::Call;
 use super::limits::LimitError;
 use super::profiles;
 
@@ -27,99 +28,65 @@ const CREDENTIALS_HINT: &str = "name a profile with `--profile`, or set AWS_ACCE
                      `portward doctor` looks at each source";
 
 /// Converts the error of a call.
-pub(super) fn convert<E>(
-    action: &'static str,
-    target: &str,
-    error: &SdkError<E, HttpResponse>,
-) -> Error
+pub(super) fn convert<E>(call: &Call<'_>, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: StdError + ProvideErrorMetadata + 'static,
 {
     match error {
         SdkError::ServiceError(service) => {
-            let (code, message) = (service.err().code(), service.err().message());
-            error_response(
-                action,
-                target,
-                service.raw(),
-                code,
-                message,
-                error.request_id(),
-            )
+            let metadata = (service.err().code(), service.err().message());
+            error_response(call, service.raw(), metadata, error.request_id())
         }
         // The SDK found no error code, but the status is an error.
         SdkError::ResponseError(response) if response.raw().status().as_u16() >= 400 => {
-            error_response(
-                action,
-                target,
-                response.raw(),
-                None,
-                None,
-                error.request_id(),
-            )
+            error_response(call, response.raw(), (None, None), error.request_id())
         }
         SdkError::ResponseError(_) => {
             let message = format!("the answer cannot be read: {}", causes(error));
-            Error::new(ErrorKind::InvalidResponse, action, target, message)
+            call.error(ErrorKind::InvalidResponse, message)
         }
-        SdkError::TimeoutError(_) => {
-            Error::new(ErrorKind::Timeout, action, target, "no answer in time")
-        }
-        _ => transport_error(action, target, error),
+        SdkError::TimeoutError(_) => call.error(ErrorKind::Timeout, "no answer in time"),
+        _ => transport_error(call, error),
     }
 }
 
 /// A request that may not have been sent, or whose response was not read completely.
-fn transport_error<E>(
-    action: &'static str,
-    target: &str,
-    error: &SdkError<E, HttpResponse>,
-) -> Error
+fn transport_error<E>(call: &Call<'_>, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: StdError + 'static,
 {
     if let Some(cause) = find_cause::<CredentialsError>(error) {
-        return no_credentials(action, target, Some(cause));
+        return no_credentials(call, Some(cause));
     }
+    let causes = causes(error);
     // The error of the identity cache has no public type.
-    if causes(error).contains("identity resolver timed out") {
+    if causes.contains("identity resolver timed out") {
         let message = "no usable credentials: looking for them took too long";
-        return Error::new(ErrorKind::Unauthenticated, action, target, message)
+        return call
+            .error(ErrorKind::Unauthenticated, message)
             .with_hint(CREDENTIALS_HINT);
     }
     if let Some(limit) = find_cause::<LimitError>(error) {
-        return Error::new(
-            ErrorKind::InvalidResponse,
-            action,
-            target,
-            limit.to_string(),
-        );
+        return call.error(ErrorKind::InvalidResponse, limit.to_string());
     }
     let SdkError::DispatchFailure(dispatch) = error else {
-        return Error::new(
+        return call.error(
             ErrorKind::InvalidInput,
-            action,
-            target,
-            format!("cannot be asked: {}", causes(error)),
+            format!("cannot be asked: {causes}"),
         );
     };
-    let connecting = find_cause::<HyperError>(error).is_some_and(HyperError::is_connect);
-    let (kind, message) = match (connecting, dispatch.is_timeout()) {
+    let is_connecting = find_cause::<HyperError>(error).is_some_and(HyperError::is_connect);
+    let (kind, message) = match (is_connecting, dispatch.is_timeout()) {
         (true, true) => (ErrorKind::Timeout, "no connection in time".to_owned()),
-        (true, false) => (
-            ErrorKind::Connection,
-            format!("no connection: {}", causes(error)),
-        ),
+        (true, false) => (ErrorKind::Connection, format!("no connection: {causes}")),
         (false, true) => (ErrorKind::Timeout, "no answer in time".to_owned()),
-        (false, false) => (
-            ErrorKind::Connection,
-            format!("connection lost: {}", causes(error)),
-        ),
+        (false, false) => (ErrorKind::Connection, format!("connection lost: {causes}")),
     };
-    let untrusted = message.contains("invalid peer certificate");
-    let error = Error::new(kind, action, target, message)
-        .with_outcome_unknown(!connecting && !dispatch.is_user());
-    if untrusted {
+    let is_untrusted = message.contains("invalid peer certificate");
+    let error = call
+        .error(kind, message)
+        .with_outcome_unknown(!is_connecting && !dispatch.is_user());
+    if is_untrusted {
         return error.with_hint(
             "the endpoint's certificate is not trusted here: install the system's root certificates \
              (`ca-certificates`), or name a bundle in SSL_CERT_FILE",
@@ -129,18 +96,14 @@ where
 }
 
 /// There are no usable credentials, for this cause.
-pub(super) fn no_credentials(
-    action: &'static str,
-    target: &str,
-    cause: Option<&CredentialsError>,
-) -> Error {
+pub(super) fn no_credentials(call: &Call<'_>, cause: Option<&CredentialsError>) -> Error {
+    let unauthenticated = |message: String| call.error(ErrorKind::Unauthenticated, message);
     let Some(cause) = cause else {
-        let message = "no usable credentials: nothing offers any";
-        return Error::new(ErrorKind::Unauthenticated, action, target, message)
-            .with_hint(CREDENTIALS_HINT);
+        let message = "no usable credentials: nothing offers any".to_owned();
+        return unauthenticated(message).with_hint(CREDENTIALS_HINT);
     };
     if let Some(error) = find_cause::<SdkError<AssumeRoleError, HttpResponse>>(cause) {
-        return role_error(target, error);
+        return role_error(call, error);
     }
     // The message has a line for every source of the chain, each with "was not enabled".
     let text = causes(cause).replace("the credential provider was not enabled: ", "");
@@ -153,21 +116,19 @@ pub(super) fn no_credentials(
         .map_or(text.as_str(), |(summary, _)| summary);
     if let Some(profile) = undefined_profile(text) {
         let message = format!("no usable credentials: there is no profile `{profile}`");
-        let error = Error::new(ErrorKind::Unauthenticated, action, target, message);
-        return error.with_hint(profiles_hint(&profiles::names()));
+        return unauthenticated(message).with_hint(profiles_hint(&profiles::names()));
     }
     let message = match text.trim_end_matches('.') {
         "the credential provider was not enabled" => {
-            let message = "no usable credentials: no shared file has this profile";
-            let error = Error::new(ErrorKind::Unauthenticated, action, target, message);
-            return error.with_hint(profiles_hint(&profiles::names()));
+            let message = "no usable credentials: no shared file has this profile".to_owned();
+            return unauthenticated(message).with_hint(profiles_hint(&profiles::names()));
         }
         "no credentials found in chain" => "no usable credentials were found".to_owned(),
         // The metadata service is the last source of the chain.
         text if text.contains("IMDS") => "no usable credentials were found".to_owned(),
         text => format!("no usable credentials: {text}"),
     };
-    Error::new(ErrorKind::Unauthenticated, action, target, message).with_hint(CREDENTIALS_HINT)
+    unauthenticated(message).with_hint(CREDENTIALS_HINT)
 }
 
 /// The profile that the SDK did not find.
@@ -188,9 +149,10 @@ fn profiles_hint(names: &[String]) -> String {
 }
 
 /// A role cannot be assumed: STS refused it, or could not be called.
-fn role_error(target: &str, error: &SdkError<AssumeRoleError, HttpResponse>) -> Error {
+fn role_error(call: &Call<'_>, error: &SdkError<AssumeRoleError, HttpResponse>) -> Error {
     // The call of Lightsail was not sent.
-    let error = convert("AssumeRole", target, error).with_outcome_unknown(false);
+    let call = Call::new("AssumeRole", call.region, call.target.as_str());
+    let error = convert(&call, error).with_outcome_unknown(false);
     match error.kind() {
         ErrorKind::AccessDenied => error.with_hint(
             "the trust policy of the role must name the caller, and the caller's own policy must allow `sts:AssumeRole` on it",
@@ -202,11 +164,9 @@ fn role_error(target: &str, error: &SdkError<AssumeRoleError, HttpResponse>) -> 
 /// Converts an error response. Its body may have two codes, `code` and `__type`, each perhaps with a namespace before a `#` and a URL
 /// after a `:`. The code that the SDK chose comes first.
 fn error_response(
-    action: &'static str,
-    target: &str,
+    call: &Call<'_>,
     raw: &HttpResponse,
-    code: Option<&str>,
-    message: Option<&str>,
+    (code, message): (Option<&str>, Option<&str>),
     request_id: Option<&str>,
 ) -> Error {
     let body = raw
@@ -237,8 +197,8 @@ fn error_response(
     let message = message.map(|text| truncate(text, MAX_MESSAGE));
     let request_id = request_id.map(|text| truncate(text, MAX_NAME));
     Error::from_response(
-        action,
-        target,
+        call.action,
+        &call.target,
         raw.status().as_u16(),
         &codes,
         message.as_deref(),

@@ -170,7 +170,7 @@ pub(crate) fn operation(
     };
     Ok(Operation {
         id: text(value, "id").ok_or_else(|| missing(action, target, "id"))?,
-        kind: text(value, "operationType").unwrap_or_default(),
+        action: text(value, "operationType").unwrap_or_default(),
         details: text(value, "operationDetails").unwrap_or_default(),
         status: match value["isTerminal"].as_bool() {
             Some(false) => OperationStatus::Pending,

@@ -4,10 +4,10 @@
 
 use super::*;
 
-fn operation(kind: &str, details: &str, at: Option<OffsetDateTime>) -> Operation {
+fn operation(action: &str, details: &str, at: Option<OffsetDateTime>) -> Operation {
     Operation {
-        id: format!("{kind} {details} {at:?}"),
-        kind: kind.into(),
+        id: format!("{action} {details} {at:?}"),
+        action: action.into(),
         details: details.into(),
         status: OperationStatus::Succeeded,
         created_at: at,

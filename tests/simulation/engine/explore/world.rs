@@ -78,7 +78,7 @@ enum Event {
 enum ReplyOutcome {
     Answered,
     /// It is carried out, and the reply is lost.
-    LostReply,
+    LostResponse,
     /// It is lost before it is carried out.
     LostRequest,
     Refused,
@@ -381,7 +381,7 @@ impl<'a> ServiceModel<'a> {
         };
         let operation = Operation {
             id: format!("operation-{place}"),
-            kind: call.action().to_owned(),
+            action: call.action().to_owned(),
             details,
             status: OperationStatus::Succeeded,
             created_at: Some(now),
@@ -395,7 +395,7 @@ impl<'a> ServiceModel<'a> {
     async fn sent(&self, call: &Call) -> Result<Operation, Error> {
         const FATES: [ReplyOutcome; 4] = [
             ReplyOutcome::Answered,
-            ReplyOutcome::LostReply,
+            ReplyOutcome::LostResponse,
             ReplyOutcome::LostRequest,
             ReplyOutcome::Refused,
         ];
@@ -416,7 +416,7 @@ impl<'a> ServiceModel<'a> {
         match fate {
             ReplyOutcome::LostRequest => Err(error(ErrorKind::Timeout)),
             ReplyOutcome::Refused => Err(error(ErrorKind::InvalidInput)),
-            ReplyOutcome::LostReply => {
+            ReplyOutcome::LostResponse => {
                 let lost = error(ErrorKind::Timeout);
                 self.write(&mut state, Author::Client, call);
                 Err(lost)
