@@ -190,30 +190,30 @@ impl Endpoint {
         now: OffsetDateTime,
     ) -> Result<(String, Identity), SignatureError> {
         let key = signature::access_key(message.headers);
-        let Some(session) = key.and_then(|key| self.sessions.find(key)) else {
-            // Permanent keys have no token, so a token with them is not valid.
-            if key.is_some() && signature::has_token(message.headers) {
-                return Err(SignatureError::UnknownKey);
-            }
-            let credentials = Credentials {
-                access_key: &self.options.access_key,
-                secret_key: &self.options.secret_key,
-            };
-            let region = signature::verify(message, credentials, service, now)?;
-            return Ok((region, self.user()));
+        let session = key.and_then(|key| self.sessions.find(key));
+        let is_token_valid = match session {
+            Some(session) => signature::token(message.headers) == Some(session.token.as_str()),
+            // Permanent keys have no token.
+            None => key.is_none() || !signature::has_token(message.headers),
         };
-        if signature::token(message.headers) != Some(session.token.as_str()) {
+        if !is_token_valid {
             return Err(SignatureError::UnknownKey);
         }
+        let options = &self.options;
+        let (access_key, secret_key) = match session {
+            Some(session) => (&session.access_key, &session.secret_key),
+            None => (&options.access_key, &options.secret_key),
+        };
         let credentials = Credentials {
-            access_key: &session.access_key,
-            secret_key: &session.secret_key,
+            access_key,
+            secret_key,
         };
         let region = signature::verify(message, credentials, service, now)?;
-        if session.expires <= now {
-            return Err(SignatureError::Expired);
+        match session {
+            Some(session) if session.expires <= now => Err(SignatureError::Expired),
+            Some(session) => Ok((region, session.identity.clone())),
+            None => Ok((region, self.user())),
         }
-        Ok((region, session.identity.clone()))
     }
 }
 

@@ -148,7 +148,11 @@ impl FaultInjector {
                 faults.lost_requests,
                 RequestFault::LostRequest,
             ),
-            ("lost-replies", faults.lost_replies, RequestFault::LostReply),
+            (
+                "lost-replies",
+                faults.lost_responses,
+                RequestFault::LostResponse,
+            ),
             (
                 "server-errors",
                 faults.server_errors,

@@ -26,7 +26,7 @@ pub struct Faults {
     /// Probability that the connection is lost before the request is processed.
     pub lost_requests: u16,
     /// Probability that the connection is lost after the request was processed.
-    pub lost_replies: u16,
+    pub lost_responses: u16,
     /// Probability that there is no response; whether the request is processed is random. A served emulator keeps the connection open
     /// until it is shut down.
     pub silent: u16,
@@ -101,7 +101,7 @@ pub enum RequestFault {
     /// The connection is lost before the request is processed.
     LostRequest,
     /// The connection is lost after the request was processed.
-    LostReply,
+    LostResponse,
     /// A 5xx; the request is not processed.
     ServerError,
     /// A 5xx; the request is processed.
@@ -144,7 +144,7 @@ impl Faults {
             server_errors_after: probability("server-errors-after", 40),
             refused: probability("refused", 40),
             lost_requests: probability("lost-requests", 40),
-            lost_replies: probability("lost-replies", 60),
+            lost_responses: probability("lost-replies", 60),
             silent: probability("silent", 20),
             slow: probability("slow", 100),
             slow_by: Duration::from_millis(200),

@@ -53,13 +53,7 @@ pub use file::{Access, OpenError, OperationLogError};
 pub use fuzz::fuzz_request;
 pub use in_process::{CallError, InProcess};
 pub use options::Options;
-pub use quirks::{
-    AbsentPort, Acceptance, AddressSpelling, AliasCount, AllSpelling, CloseEffect, ErrorCode,
-    ErrorHeader, ErrorType, ForeignArn, Ipv6Spelling, KeyRepetition, ListedPorts, MissingEffect,
-    NoSources, OpenEffect, OperationProgress, Paging, PortStatesResponse, PutSteps, Quirk,
-    QuirkError, Quirks, ReadConsistency, RefusalCode, RuleOrder, SameKey, SourceLists,
-    SuccessStatus, TagEffect, TagOperations, ThrottleStatus, UnsupportedFamily, WriteResponse,
-};
+pub use quirks::*;
 pub use state::{Author, TagWrite, Write};
 
 use context::{Cause, StateChange};

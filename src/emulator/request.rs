@@ -156,7 +156,7 @@ impl Request {
                 Ok(Self::Close { name, rule })
             }
             Action::PutInstancePublicPorts => {
-                let infos = members.port_infos("portInfos")?;
+                let infos = members.list("portInfos", |value| port_info(value, "portInfos"))?;
                 let name = members.name("instanceName")?;
                 let infos = infos.ok_or_else(|| ErrorResponse::missing("portInfos"))?;
                 let rules = infos
@@ -274,38 +274,30 @@ impl Members<'_> {
         Ok(Some(number))
     }
 
-    fn list(&self, name: &str) -> Result<Option<&Vec<Value>>, ErrorResponse> {
+    /// A list, whose items the function parses.
+    fn list<T>(
+        &self,
+        name: &str,
+        item: impl Fn(&Value) -> Result<T, ErrorResponse>,
+    ) -> Result<Option<Vec<T>>, ErrorResponse> {
         match self.get(name) {
             None => Ok(None),
-            Some(Value::Array(values)) => Ok(Some(values)),
+            Some(Value::Array(values)) => {
+                values.iter().map(item).collect::<Result<_, _>>().map(Some)
+            }
             Some(_) => Err(wrong_type(name, "a list")),
         }
     }
 
     fn strings(&self, name: &str) -> Result<Option<Vec<String>>, ErrorResponse> {
-        let Some(values) = self.list(name)? else {
-            return Ok(None);
-        };
-        let texts = values.iter().map(|value| match value {
+        self.list(name, |value| match value {
             Value::String(text) => Ok(text.clone()),
             _ => Err(wrong_type(name, "a list of strings")),
-        });
-        texts.collect::<Result<_, _>>().map(Some)
-    }
-
-    fn port_infos(&self, name: &str) -> Result<Option<Vec<PortInfo>>, ErrorResponse> {
-        let Some(values) = self.list(name)? else {
-            return Ok(None);
-        };
-        let infos = values.iter().map(|value| port_info(value, name));
-        infos.collect::<Result<_, _>>().map(Some)
+        })
     }
 
     fn tags(&self, name: &str) -> Result<Option<Vec<Tag>>, ErrorResponse> {
-        let Some(values) = self.list(name)? else {
-            return Ok(None);
-        };
-        let tags = values.iter().map(|value| {
+        self.list(name, |value| {
             let Value::Object(map) = value else {
                 return Err(wrong_type(name, "a list of objects"));
             };
@@ -314,8 +306,7 @@ impl Members<'_> {
                 key: members.string("key")?,
                 value: members.string("value")?,
             })
-        });
-        tags.collect::<Result<_, _>>().map(Some)
+        })
     }
 
     /// The name and the ARN of the resource of a request about tags.
@@ -333,10 +324,8 @@ impl Members<'_> {
     }
 
     fn name_and_rule(&self, absent: AbsentPort) -> Result<(String, Rule), ErrorResponse> {
-        let info = match self.get("portInfo") {
-            None => None,
-            Some(value) => Some(port_info(value, "portInfo")?),
-        };
+        let info = self.get("portInfo");
+        let info = info.map(|value| port_info(value, "portInfo")).transpose()?;
         let name = self.name("instanceName")?;
         let rule = info.ok_or_else(|| ErrorResponse::missing("portInfo"))?;
         let rule = rule.validate(absent)?;

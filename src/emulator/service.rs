@@ -159,7 +159,7 @@ impl Service {
             .and_then(|parsed| self.state.handle(parsed, context));
         let applied = action.is_write() && result.is_ok();
         match (fault, result) {
-            (Some(RequestFault::LostReply), _) => Delivery::ConnectionLost { applied },
+            (Some(RequestFault::LostResponse), _) => Delivery::ConnectionLost { applied },
             (Some(RequestFault::SilentAfter), _) => Delivery::NoResponse { applied },
             // An invalid request is refused before any fault.
             (Some(RequestFault::ServerErrorAfter), Ok(_)) => self.server_error(&request).into(),

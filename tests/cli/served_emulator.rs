@@ -243,7 +243,7 @@ fn lost_response_is_resolved_by_reading() {
         "web-1",
         "PutInstancePublicPorts",
         1,
-        ScriptedEvent::RequestFault(RequestFault::LostReply),
+        ScriptedEvent::RequestFault(RequestFault::LostResponse),
     )];
     let server = Server::with_faults(differing(1), Quirks::default(), lost);
     let stage = Stage::new(CONFIG, &differing(1));

@@ -44,7 +44,10 @@ async fn put(served: &Served) -> Result<(), SdkError<PutInstancePublicPortsError
 
 #[tokio::test]
 async fn connection_is_dropped_before_or_after_the_effect() {
-    for (trouble, written) in [(RequestFault::LostRequest, 0), (RequestFault::LostReply, 1)] {
+    for (trouble, written) in [
+        (RequestFault::LostRequest, 0),
+        (RequestFault::LostResponse, 1),
+    ] {
         let emulator = emulator(on_cue("PutInstancePublicPorts", 1, trouble));
         let served = serve(&emulator).await;
         let lost = put(&served).await.expect_err("no reply");

@@ -41,7 +41,7 @@ pub(in crate::apply) const IGNORED: Fault = Some(RequestFault::Ignored);
 pub(in crate::apply) const THROTTLED: Fault = Some(RequestFault::Throttled);
 pub(in crate::apply) const REJECTED: Fault = Some(RequestFault::Rejected);
 pub(in crate::apply) const DENIED: Fault = Some(RequestFault::Denied);
-pub(in crate::apply) const LOST_AFTER: Fault = Some(RequestFault::LostReply);
+pub(in crate::apply) const LOST_AFTER: Fault = Some(RequestFault::LostResponse);
 pub(in crate::apply) const LOST_BEFORE: Fault = Some(RequestFault::LostRequest);
 pub(in crate::apply) const UNSENT: Fault = Some(RequestFault::Refused);
 

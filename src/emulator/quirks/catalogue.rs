@@ -18,7 +18,7 @@ pub struct Quirk {
 }
 
 /// A text is not a quirk.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum QuirkError {
     /// It has no equals sign.
     #[error("`{0}` is not NAME=VALUE")]
@@ -49,37 +49,21 @@ impl QuirkError {
         match self {
             Self::Shape(_) => "for example `open=replace`".to_owned(),
             Self::Name {
-                name: _,
                 similar: Some(similar),
+                ..
             }
             | Self::Value {
-                quirk: _,
-                value: _,
                 similar: Some(similar),
+                ..
             } => format!("did you mean `{similar}`?"),
-            Self::Name {
-                name: _,
-                similar: None,
-            } => {
+            Self::Name { .. } => {
                 let names: Vec<&str> = CATALOGUE.iter().map(|quirk| quirk.name).collect();
                 format!("there are {}", names.join(", "))
             }
-            Self::Value {
-                quirk,
-                value: _,
-                similar: None,
-            } => format!("it has {}", quirk.values.join(", ")),
+            Self::Value { quirk, .. } => format!("it has {}", quirk.values.join(", ")),
         }
     }
 }
-
-impl PartialEq for Quirk {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-
-impl Eq for Quirk {}
 
 impl Quirks {
     /// Every quirk, in the order of the fields.
@@ -121,9 +105,9 @@ impl Quirks {
     }
 }
 
-/// The nearest of the words, if one is similar enough to have been meant.
+/// The most similar of the words, if any is similar.
 fn nearest(word: &str, words: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    // No name is nearly as long.
+    // All names are much shorter.
     if word.len() > 64 {
         return None;
     }

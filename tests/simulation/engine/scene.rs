@@ -245,7 +245,7 @@ fn faults(rng: &mut Rng, seed: u64, ids: &[InstanceId]) -> Faults {
     for _ in 0..rng.usize(..3) {
         let request_faults = [
             RequestFault::LostRequest,
-            RequestFault::LostReply,
+            RequestFault::LostResponse,
             RequestFault::ServerError,
             RequestFault::ServerErrorAfter,
             RequestFault::SilentBefore,

@@ -7,7 +7,7 @@ use super::super::super::state::Author;
 use super::*;
 use crate::model::PortState;
 
-fn faulty(faults: Faults) -> InProcess {
+pub(super) fn with_faults(faults: Faults) -> InProcess {
     let options = Options {
         faults,
         ..Options::default()
@@ -16,7 +16,7 @@ fn faulty(faults: Faults) -> InProcess {
 }
 
 /// Faults with an event at the nth request for `web-1`.
-fn scripted(action: Option<&'static str>, nth: u64, event: ScriptedEvent) -> Faults {
+pub(super) fn scripted(action: Option<&'static str>, nth: u64, event: ScriptedEvent) -> Faults {
     let instance = InstanceId {
         account: None,
         region: REGION.to_owned(),
@@ -69,16 +69,16 @@ fn rates_are_enforced_by_the_clock_of_the_caller() {
 }
 
 #[test]
-fn each_scripted_failure_occurs_once() {
+fn each_scripted_fault_occurs_once() {
     let lost = |applied| Some(CallError::ConnectionLost { applied });
-    for (fault, failure, applied) in [
+    for (fault, error, applied) in [
         (
             RequestFault::Refused,
             Some(CallError::ConnectionRefused),
             false,
         ),
         (RequestFault::LostRequest, lost(false), false),
-        (RequestFault::LostReply, lost(true), true),
+        (RequestFault::LostResponse, lost(true), true),
         (
             RequestFault::SilentBefore,
             Some(CallError::NoResponse { applied: false }),
@@ -91,14 +91,14 @@ fn each_scripted_failure_occurs_once() {
         ),
         (RequestFault::Slow(Duration::from_secs(3)), None, true),
     ] {
-        let service = faulty(scripted(
+        let service = with_faults(scripted(
             Some("PutInstancePublicPorts"),
             2,
             ScriptedEvent::RequestFault(fault),
         ));
         put(&service, &[rule(80, "10.0.0.0/8")]).expect("the first is fine");
         let second = put(&service, &[rule(81, "10.0.0.0/8")]);
-        assert_eq!(second.err(), failure);
+        assert_eq!(second.err(), error);
         assert_eq!(
             stored_ports(&service),
             [if applied { 81 } else { 80 }],
@@ -116,7 +116,7 @@ fn each_scripted_failure_occurs_once() {
         (RequestFault::ServerError, false),
         (RequestFault::ServerErrorAfter, true),
     ] {
-        let service = faulty(scripted(None, 1, ScriptedEvent::RequestFault(fault)));
+        let service = with_faults(scripted(None, 1, ScriptedEvent::RequestFault(fault)));
         let status = match put(&service, &[]) {
             Err(CallError::Response { status, .. } | CallError::InvalidResponse { status, .. }) => {
                 status
@@ -127,10 +127,10 @@ fn each_scripted_failure_occurs_once() {
         assert_eq!(stored_ports(&service).is_empty(), applied);
     }
     // A lost response to a refusal, or to a read, applied nothing.
-    let service = faulty(scripted(
+    let service = with_faults(scripted(
         None,
         1,
-        ScriptedEvent::RequestFault(RequestFault::LostReply),
+        ScriptedEvent::RequestFault(RequestFault::LostResponse),
     ));
     assert_eq!(
         read(&service),
@@ -140,7 +140,7 @@ fn each_scripted_failure_occurs_once() {
 
 #[test]
 fn events_can_be_scripted_at_run_time() {
-    let service = faulty(Faults::default());
+    let service = with_faults(Faults::default());
     let id = InstanceId {
         account: None,
         region: REGION.to_owned(),
@@ -186,12 +186,12 @@ fn random_faults_are_repeatable_by_instance() {
         server_errors: 200,
         server_errors_after: 100,
         lost_requests: 100,
-        lost_replies: 100,
+        lost_responses: 100,
         silent: 100,
         ..Faults::default()
     };
     let run = |names: &[&str]| {
-        let service = faulty(faults.clone());
+        let service = with_faults(faults.clone());
         let mut seen = BTreeMap::<String, Vec<_>>::new();
         for name in names {
             let body = json!({"instanceName": name, "portInfos": []});
@@ -222,7 +222,7 @@ fn random_faults_are_repeatable_by_instance() {
 
 #[test]
 fn connections_are_refused_at_random() {
-    let service = faulty(Faults {
+    let service = with_faults(Faults {
         refused: 300,
         ..Faults::default()
     });
@@ -234,7 +234,7 @@ fn connections_are_refused_at_random() {
 
 #[test]
 fn credentials_expire_and_actions_are_denied() {
-    let service = faulty(Faults {
+    let service = with_faults(Faults {
         expire_after: Some(2),
         denied: ["PutInstancePublicPorts".to_owned()].into(),
         ..Faults::default()
@@ -249,7 +249,7 @@ fn credentials_expire_and_actions_are_denied() {
 fn foreign_writer_creates_operations() {
     let rules: Vec<PortState> =
         serde_json::from_value(json!([rule(443, "10.0.0.0/8")])).expect("rules");
-    let service = faulty(scripted(
+    let service = with_faults(scripted(
         Some("GetInstancePortStates"),
         2,
         ScriptedEvent::ForeignPut(rules),
@@ -288,7 +288,7 @@ fn foreign_writer_creates_operations() {
 
 #[test]
 fn random_foreign_writes_are_of_all_kinds() {
-    let service = faulty(Faults {
+    let service = with_faults(Faults {
         foreign_write: 1000,
         ..Faults::default()
     });
@@ -309,7 +309,7 @@ fn random_foreign_writes_are_of_all_kinds() {
 
 #[test]
 fn instances_are_deleted_and_replaced() {
-    let service = faulty(scripted(None, 2, ScriptedEvent::Deletion));
+    let service = with_faults(scripted(None, 2, ScriptedEvent::Deletion));
     read(&service).expect("still there");
     assert_eq!(code(read(&service)), "NotFoundException");
     let page = call(&service, "GetInstances", &json!({})).expect("a page");
@@ -318,7 +318,7 @@ fn instances_are_deleted_and_replaced() {
     let other = call(&service, "GetInstance", &json!({"instanceName": "web-2"})).expect("read");
     assert_eq!(other["instance"]["name"], "web-2");
 
-    let service = faulty(scripted(None, 2, ScriptedEvent::Replacement));
+    let service = with_faults(scripted(None, 2, ScriptedEvent::Replacement));
     let arn = |service: &InProcess| {
         let response = call(service, "GetInstance", &json!({"instanceName": "web-1"}));
         response.expect("read")["instance"]["arn"].clone()

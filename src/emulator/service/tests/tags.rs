@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::super::super::faults::{InstanceChange, ScriptedEvent, Trigger};
+use super::super::super::faults::{InstanceChange, ScriptedEvent};
+use super::faults::{scripted, with_faults};
 use super::*;
 
 type Tags = BTreeMap<String, String>;
@@ -278,34 +279,16 @@ fn stored_arn(service: &InProcess) -> String {
         .clone()
 }
 
-fn scripted(action: &'static str, event: ScriptedEvent) -> InProcess {
-    let instance = InstanceId {
-        account: None,
-        region: REGION.to_owned(),
-        name: "web-1".to_owned(),
-    };
-    let faults = Faults {
-        script: vec![Trigger {
-            instance,
-            action: Some(action),
-            nth: 1,
-            event,
-        }],
-        ..Faults::default()
-    };
-    let options = Options {
-        faults,
-        ..Options::default()
-    };
-    InProcess::new(inventory(), options, START)
+fn with_event(action: &'static str, event: ScriptedEvent) -> InProcess {
+    with_faults(scripted(Some(action), 1, event))
 }
 
 #[test]
-fn every_failure_can_occur_for_tag_changes() {
+fn every_fault_can_occur_for_tag_changes() {
     for (fault, applied) in [
         (RequestFault::Refused, false),
         (RequestFault::LostRequest, false),
-        (RequestFault::LostReply, true),
+        (RequestFault::LostResponse, true),
         (RequestFault::SilentBefore, false),
         (RequestFault::SilentAfter, true),
         (RequestFault::ServerError, false),
@@ -316,7 +299,7 @@ fn every_failure_can_occur_for_tag_changes() {
         (RequestFault::Ignored, false),
         (RequestFault::Slow(Duration::from_secs(3)), true),
     ] {
-        let service = scripted("TagResource", ScriptedEvent::RequestFault(fault));
+        let service = with_event("TagResource", ScriptedEvent::RequestFault(fault));
         let response = tag(&service, "role", "web");
         let accepted = matches!(fault, RequestFault::Ignored | RequestFault::Slow(_));
         assert_eq!(response.is_ok(), accepted, "{fault:?}");
@@ -337,7 +320,7 @@ fn every_failure_can_occur_for_tag_changes() {
         tags: Some(other.clone()),
         ..InstanceChange::default()
     };
-    let service = scripted("UntagResource", ScriptedEvent::Change(change));
+    let service = with_event("UntagResource", ScriptedEvent::Change(change));
     tag(&service, "role", "web").expect("accepted");
     untag(&service, &["role"]).expect("accepted");
     assert_eq!(stored(&service), other);
@@ -345,7 +328,7 @@ fn every_failure_can_occur_for_tag_changes() {
         (ScriptedEvent::Deletion, false),
         (ScriptedEvent::Replacement, true),
     ] {
-        let service = scripted("TagResource", event);
+        let service = with_event("TagResource", event);
         assert_eq!(tag(&service, "role", "web").is_ok(), exists);
     }
 }
@@ -353,15 +336,10 @@ fn every_failure_can_occur_for_tag_changes() {
 #[test]
 fn permissions_for_rules_and_tags_are_separate() {
     let denied = |actions: &[&str]| {
-        let faults = Faults {
+        with_faults(Faults {
             denied: actions.iter().map(ToString::to_string).collect(),
             ..Faults::default()
-        };
-        let options = Options {
-            faults,
-            ..Options::default()
-        };
-        InProcess::new(inventory(), options, START)
+        })
     };
     let service = denied(&["TagResource"]);
     assert_eq!(code(tag(&service, "x", "")), "AccessDeniedException");
@@ -375,15 +353,10 @@ fn permissions_for_rules_and_tags_are_separate() {
 
 #[test]
 fn tag_actions_have_separate_rates() {
-    let faults = Faults {
+    let service = with_faults(Faults {
         throttle: true,
         ..Faults::default()
-    };
-    let options = Options {
-        faults,
-        ..Options::default()
-    };
-    let service = InProcess::new(inventory(), options, START);
+    });
     for _ in 0..40 {
         tag(&service, "x", "").expect("within the burst");
     }
@@ -412,7 +385,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// Whatever is tagged and untagged: what is read is what a map would hold, and a request above the limit changes nothing.
     #[test]
     fn tags_are_a_map_with_a_limit(steps in steps()) {
         let service = emulator(&["tag-limit=5"]);
