@@ -50,7 +50,7 @@ pub(super) struct Response {
     pub(super) body: String,
 }
 
-const HTML: &str = "<html><body><h1>It works, but it is not what you asked for</h1></body></html>";
+const HTML: &str = "<html><body><h1>It works!</h1></body></html>";
 
 impl Response {
     fn new(status: u16, content_type: &'static str, body: String) -> Self {

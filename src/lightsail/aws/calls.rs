@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::super::{Error, ErrorKind, ListedInstance, Operation, Reader, Writer};
 use super::call::Call;
 use super::limits::{self, ListSize, ResponseSizes};
-use super::missing_ports::ListedPorts;
+use super::missing_ports::RecordMissingPorts;
 use super::{AwsReader, AwsWriter, convert};
 use crate::model::{
     Fingerprint, Firewall, Instance, InstanceId, Key, PortState, Site, Sources, TagError,
@@ -52,15 +52,15 @@ impl Reader for AwsReader {
         let call = Call::new("GetInstances", &site.region, site.region.as_str());
         let client = self.0.client(&call)?;
         let send = async |token, sizes| {
-            let ports = ListedPorts::default();
+            let recorder = RecordMissingPorts::default();
             let request = client.get_instances().set_page_token(token).customize();
-            let request = request.interceptor(sizes).interceptor(ports.clone());
-            request.send().await.map(|page| (page, ports))
+            let request = request.interceptor(sizes).interceptor(recorder.clone());
+            request.send().await.map(|page| (page, recorder))
         };
-        self.pages(&call, send, |(page, ports)| {
+        self.pages(&call, send, |(page, recorder)| {
             let instances = page.instances.ok_or_else(|| call.missing("instances"))?;
             let instances = instances.into_iter().enumerate().map(|(index, instance)| {
-                convert::listed_instance(site, instance, ports.are_complete(index))
+                convert::listed_instance(site, instance, recorder.has_all_ports(index))
                     .map_err(|member| call.missing(member))
             });
             Ok((instances.collect::<Result<_, _>>()?, page.next_page_token))

@@ -92,17 +92,17 @@ struct Ports {
     to_port: Option<IgnoredAny>,
 }
 
-/// Finds the instances of a page of `GetInstances` whose rules lack a port. The call does not fail, because the rules of such an instance
-/// can still be read with `GetInstancePortStates`.
+/// Records the instances of a page of `GetInstances` whose rules lack a port. The call does not fail, because the rules of such an
+/// instance can still be read with `GetInstancePortStates`.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ListedPorts {
+pub(super) struct RecordMissingPorts {
     /// The indices of these instances; `None` before the response was checked.
     incomplete: Arc<Mutex<Option<BTreeSet<usize>>>>,
 }
 
-impl ListedPorts {
+impl RecordMissingPorts {
     /// Whether every rule of the instance at this index has its ports.
-    pub(super) fn are_complete(&self, index: usize) -> bool {
+    pub(super) fn has_all_ports(&self, index: usize) -> bool {
         let incomplete = self.incomplete.lock();
         let incomplete = incomplete.unwrap_or_else(PoisonError::into_inner);
         incomplete
@@ -111,9 +111,9 @@ impl ListedPorts {
     }
 }
 
-impl Intercept for ListedPorts {
+impl Intercept for RecordMissingPorts {
     fn name(&self) -> &'static str {
-        "ListedPorts"
+        "RecordMissingPorts"
     }
 
     fn read_after_deserialization(
