@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::definitions::{Account, Named};
-use super::diagnostic::Report;
-use super::place::Place;
+use super::diagnostic::DiagnosticsBuilder;
+use super::partial_id::PartialInstanceId;
 use super::selector::Selector;
 use super::source::{Span, quote};
 use crate::model::{Code, Site};
@@ -19,7 +19,10 @@ pub(crate) fn account_ids(accounts: &BTreeMap<String, Account>) -> BTreeMap<Stri
 }
 
 /// The accounts by name. Two names for one account are an error, because each of its instances would exist twice.
-pub(super) fn link(named: Named<Account>, report: &mut Report) -> BTreeMap<String, Account> {
+pub(super) fn link(
+    named: Named<Account>,
+    report: &mut DiagnosticsBuilder,
+) -> BTreeMap<String, Account> {
     let mut by_id: BTreeMap<String, (String, Span)> = BTreeMap::new();
     let mut accounts = BTreeMap::new();
     for (name, (span, account)) in named.0 {
@@ -42,37 +45,37 @@ pub(super) fn link(named: Named<Account>, report: &mut Report) -> BTreeMap<Strin
 }
 
 /// Reports conditions on accounts that no account meets.
-pub(super) fn check_matches<'a>(
+pub(super) fn check_selectors<'a>(
     accounts: &BTreeMap<String, Account>,
     selectors: impl Iterator<Item = &'a Selector>,
-    report: &mut Report,
+    report: &mut DiagnosticsBuilder,
 ) {
     for (glob, span) in selectors.flat_map(|selector| &selector.accounts) {
         if accounts.keys().any(|name| glob.matches(name)) {
             continue;
         }
         match glob.literal() {
-            Some(name) => unknown(accounts, name, *span, report),
+            Some(name) => report_unknown(accounts, name, *span, report),
             None => {
                 report
                     .error(Code::UnknownName, *span, "no account matches this pattern")
-                    .hint(known(accounts));
+                    .hint(known_accounts(accounts));
             }
         }
     }
 }
 
 /// Reports instances that are named with an unknown account.
-pub(super) fn check_places<'a>(
+pub(super) fn check_instances<'a>(
     accounts: &BTreeMap<String, Account>,
-    places: impl Iterator<Item = (&'a str, Span, &'a Place)>,
-    report: &mut Report,
+    instances: impl Iterator<Item = (Span, &'a PartialInstanceId)>,
+    report: &mut DiagnosticsBuilder,
 ) {
-    for (_, span, place) in places {
-        if let Some(name) = &place.account
+    for (span, id) in instances {
+        if let Some(name) = &id.account
             && !accounts.contains_key(name)
         {
-            unknown(accounts, name, span, report);
+            report_unknown(accounts, name, span, report);
         }
     }
 }
@@ -82,45 +85,50 @@ pub(super) fn check_places<'a>(
 pub(super) fn sites<'a>(
     accounts: &BTreeMap<String, Account>,
     regions: &BTreeSet<String>,
-    places: impl Iterator<Item = &'a Place>,
+    instances: impl Iterator<Item = &'a PartialInstanceId>,
 ) -> BTreeSet<Site> {
     if accounts.is_empty() {
         return regions.iter().map(Site::of_region).collect();
     }
     let of_accounts = accounts.iter().flat_map(|(name, account)| {
-        let own = &account.regions;
-        let regions = if own.is_empty() { regions } else { own };
+        let regions = if account.regions.is_empty() {
+            regions
+        } else {
+            &account.regions
+        };
         regions.iter().map(|region| Site {
             account: Some(name.clone()),
             region: region.clone(),
         })
     });
-    let named = places.filter_map(|place| {
-        let name = place.account.as_ref()?;
+    let of_instances = instances.filter_map(|id| {
+        let name = id.account.as_ref()?;
         accounts.contains_key(name).then_some(())?;
         Some(Site {
             account: Some(name.clone()),
-            region: place.region.clone()?,
+            region: id.region.clone()?,
         })
     });
-    of_accounts.chain(named).collect()
+    of_accounts.chain(of_instances).collect()
 }
 
-fn unknown(accounts: &BTreeMap<String, Account>, name: &str, span: Span, report: &mut Report) {
+fn report_unknown(
+    accounts: &BTreeMap<String, Account>,
+    name: &str,
+    span: Span,
+    report: &mut DiagnosticsBuilder,
+) {
     let message = format!("account {} is not defined", quote(name));
-    let near = super::suggest::nearest(
-        &mut report.compared,
-        name,
-        accounts.keys().map(String::as_str),
-    );
+    let near = report.nearest(name, accounts.keys().map(String::as_str));
     let hint = match near {
         Some(near) => format!("did you mean {}?", quote(near)),
-        None => known(accounts),
+        None => known_accounts(accounts),
     };
     report.error(Code::UnknownName, span, message).hint(hint);
 }
 
-fn known(accounts: &BTreeMap<String, Account>) -> String {
+/// The hint for an unknown account.
+fn known_accounts(accounts: &BTreeMap<String, Account>) -> String {
     if accounts.is_empty() {
         return "define it, as in `[accounts.prod] id = \"123456789012\"`".to_owned();
     }

@@ -5,30 +5,38 @@
 use std::collections::BTreeMap;
 
 use super::Config;
-use super::nested::Nested;
-use super::place::Place;
+use super::named_lists::NamedLists;
+use super::partial_id::PartialInstanceId;
 use super::port_expr;
 use super::services;
-use super::source_expr::{self, Parsed, SourceExpr};
-use crate::model::{Key, LIGHTSAIL_CONNECT, Sources};
+use super::source_expr::{self, SourceExpr, SourceItem};
+use crate::model::{Key, Sources};
 
 /// The user's sets and services. They are expanded only when they are needed, because most runs do not need them.
 #[derive(Debug)]
 pub(super) struct Catalogue {
-    pub(super) addresses: Nested<SourceExpr>,
-    pub(super) services: Nested<Key>,
+    pub(super) addresses: NamedLists<SourceItem>,
+    pub(super) services: NamedLists<Key>,
 }
 
 impl Config {
     /// The names of the instances with a table of their own.
-    pub fn tables(&self) -> impl Iterator<Item = &Place> {
-        self.linked.instances.iter().map(|declared| &declared.place)
+    pub fn tables(&self) -> impl Iterator<Item = &PartialInstanceId> {
+        self.linked.instances.iter().map(|table| &table.id)
     }
 
     /// The address sets by name, expanded.
     pub fn sets(&self) -> BTreeMap<String, Sources> {
-        let sets = self.linked.catalogue.addresses.all();
-        sets.map(|(name, members)| (name.to_owned(), put_together(&members)))
+        let sets = self.linked.catalogue.addresses.iter();
+        sets.map(|(name, items)| (name.to_owned(), sources(&items)))
+            .collect()
+    }
+
+    /// The user's services by name.
+    pub fn services(&self) -> BTreeMap<String, Vec<Key>> {
+        let services = self.linked.catalogue.services.iter();
+        services
+            .map(|(name, keys)| (name.to_owned(), keys))
             .collect()
     }
 
@@ -47,28 +55,17 @@ impl Config {
     /// these.
     pub fn sources_of(&self, text: &str) -> Option<Sources> {
         match source_expr::parse(text) {
-            Parsed::Keyword(members) => Some(put_together(members)),
-            Parsed::Literal(net) => Some([net].into_iter().collect()),
-            Parsed::Name => self.sets().remove(text),
-            Parsed::Wrong(_) => None,
+            SourceExpr::Keyword(items) => Some(sources(items)),
+            SourceExpr::Literal(net) => Some([net].into_iter().collect()),
+            SourceExpr::Name => self.sets().remove(text),
+            SourceExpr::Invalid(_) => None,
         }
-    }
-
-    /// The user's services by name.
-    pub fn services(&self) -> BTreeMap<String, Vec<Key>> {
-        let all = self.linked.catalogue.services.all();
-        all.map(|(name, keys)| (name.to_owned(), keys)).collect()
     }
 }
 
-fn put_together(members: &[SourceExpr]) -> Sources {
+fn sources(items: &[SourceItem]) -> Sources {
     let mut sources = Sources::new();
-    for member in members {
-        match member {
-            SourceExpr::Net(net) => sources.insert(*net),
-            SourceExpr::LightsailConnect => sources.insert_alias(LIGHTSAIL_CONNECT),
-        }
-    }
+    SourceItem::add_all(items, &mut sources);
     sources
 }
 
@@ -87,7 +84,7 @@ mod tests {
     use crate::model::Protocol;
 
     #[test]
-    fn names_are_followed_and_none_is_marked_as_used() {
+    fn lookup_expands_names_and_does_not_count_as_use() {
         let text = r#"version = 1
 [addresses]
 office = ["203.0.113.0/24"]
@@ -100,29 +97,30 @@ rules = [{ allow = "app", from = "office" }]
 rules = []
 "#;
         let config = parse(vec![Source::new("firewall.toml", text)]).expect("valid");
-        let shown = |name: &str| config.sets().get(name).map(ToString::to_string);
-        assert_eq!(shown("office").as_deref(), Some("203.0.113.0/24"));
+        let set = |name: &str| config.sets().get(name).map(ToString::to_string);
+        assert_eq!(set("office").as_deref(), Some("203.0.113.0/24"));
         assert_eq!(
-            shown("admins").as_deref(),
+            set("admins").as_deref(),
             Some("198.51.100.7/32, 203.0.113.0/24, lightsail-connect")
         );
         assert!(config.services().contains_key("app"));
         assert_eq!(
             config
                 .tables()
-                .map(|place| (place.region.as_deref(), place.name.as_str()))
+                .map(|id| (id.region.as_deref(), id.name.as_str()))
                 .collect::<Vec<_>>(),
             [(Some("us-east-1"), "web-1"), (None, "web-2")]
         );
-        let unused = config
-            .warnings()
-            .iter()
-            .any(|w| w.message.contains("admins"));
-        assert!(unused, "{:?}", config.warnings());
+        let mut warnings = config.warnings().iter();
+        assert!(
+            warnings.any(|warning| warning.message.contains("admins")),
+            "{:?}",
+            config.warnings()
+        );
     }
 
     #[test]
-    fn keys_of_services_with_several_have_a_name_too() {
+    fn key_of_a_service_with_several_keys_has_its_name() {
         let key = |protocol, from, to| Key::new(protocol, from, to).expect("a key");
         assert_eq!(service_of(key(Protocol::Icmp, 8, -1)), Some("ping"));
         assert_eq!(service_of(key(Protocol::Udp, 53, 53)), Some("dns"));

@@ -2,49 +2,45 @@
 //!
 //! Owns the precedence of mode and strategy, and the validation of `absent`. Does not guess: a conflict is an error.
 
-use std::collections::BTreeSet;
-
-use ipnet::{Ipv4Net, Ipv6Net};
-
-use super::complaints::Complaints;
-use super::rule::Families;
+use super::diagnostic::DiagnosticsBuilder;
+use super::rule::AbsentRule;
 use super::source::{Span, quote};
 use super::table::{Group, Settings};
-use crate::model::{Absent, Code, DesiredInstance, Instance, Mode, Sources};
+use crate::exposure::Access;
+use crate::model::{Code, DesiredInstance, Instance, Mode, Sources};
 
-/// A setting of an instance: its own, or the common value of its groups.
-pub(super) fn settle<T: Copy + PartialEq>(
-    complaints: &mut Complaints,
+/// Resolves a setting of an instance: its own value, or the common value of its groups. `get` returns the value of `key`.
+pub(super) fn resolve_setting<T: Copy + PartialEq>(
+    report: &mut DiagnosticsBuilder,
     instance: &Instance,
     own: Option<&Settings>,
     groups: &[&Group],
-    what: &str,
-    of: impl Fn(&Settings) -> Option<(T, Span)>,
+    key: &str,
+    get: impl Fn(&Settings) -> Option<(T, Span)>,
 ) -> Option<T> {
-    if let Some((own, _)) = own.and_then(&of) {
+    if let Some((own, _)) = own.and_then(&get) {
         return Some(own);
     }
     let mut values = groups
         .iter()
-        .filter_map(|group| of(&group.settings).map(|(value, span)| (group, value, span)));
+        .filter_map(|group| get(&group.settings).map(|(value, span)| (group, value, span)));
     let (first, value, first_span) = values.next()?;
     for (group, other, span) in values {
-        if other != value && complaints.are_new(first_span, span) {
+        if other != value && report.is_first_for(first_span, span) {
             let (name, one, two) = (
                 quote(&instance.id.to_string()),
                 quote(&first.name),
                 quote(&group.name),
             );
-            complaints
-                .report
+            report
                 .error(
                     Code::Conflict,
                     span,
-                    format!("groups {one} and {two} give {name} different values of `{what}`"),
+                    format!("groups {one} and {two} give {name} different values of `{key}`"),
                 )
                 .hint(format!(
-                    "let them agree, or set `{what}` in `[instances.{}]`",
-                    in_header(&instance.id.name)
+                    "let them agree, or set `{key}` in `[instances.{}]`",
+                    toml_key(&instance.id.name)
                 ))
                 .related(first_span, "the other one is here");
         }
@@ -52,13 +48,13 @@ pub(super) fn settle<T: Copy + PartialEq>(
     Some(value)
 }
 
-/// A name as a key in a table header.
-fn in_header(name: &str) -> String {
-    let bare = !name.is_empty()
+/// A name as a key of TOML.
+fn toml_key(name: &str) -> String {
+    let is_bare = !name.is_empty()
         && name
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if bare {
+    if is_bare {
         name.to_owned()
     } else {
         format!("{name:?}")
@@ -66,85 +62,73 @@ fn in_header(name: &str) -> String {
 }
 
 /// Adds the access that must not exist.
-pub(super) fn absent(
-    complaints: &mut Complaints,
+pub(super) fn add_absent(
+    report: &mut DiagnosticsBuilder,
     instance: &Instance,
-    all: &[&Settings],
-    wanted: &mut DesiredInstance,
+    tables: &[&Settings],
+    desired: &mut DesiredInstance,
 ) {
-    for absence in all.iter().flat_map(|settings| &settings.absent) {
-        let rule = &absence.rule;
-        if wanted.mode != Mode::Additive {
-            if complaints.are_new(rule.span, rule.span) {
+    for absent in tables.iter().flat_map(|settings| &settings.absent) {
+        let span = absent.rule.span;
+        if desired.mode != Mode::Additive {
+            if report.is_first_for(span, span) {
                 let name = quote(&instance.id.to_string());
                 let message = format!(
                     "`absent` has no meaning for {name}, which is in {} mode",
-                    wanted.mode.as_str()
+                    desired.mode.as_str()
                 );
-                complaints
-                    .report
-                    .error(Code::Misplaced, rule.span, message)
+                report
+                    .error(Code::Misplaced, span, message)
                     .hint("it belongs to additive mode");
             }
             continue;
         }
-        for (key, item) in rule.keys() {
-            let sources = (!absence.whole).then(|| Families::of(*key).trim(&rule.sources));
-            // Without this check, a key whose sources do not fit its protocol would be removed completely.
-            if sources.as_ref().is_some_and(Sources::is_empty) {
-                continue;
-            }
-            wanted.absent.push(Absent {
-                key: *key,
-                sources,
-                origin: item.declared.origin.clone(),
-                why: item.declared.why.clone(),
-                owner: item.declared.owner.clone(),
-            });
-        }
-        contradiction(complaints, instance, absence.whole, rule.span, wanted);
+        desired.absent.extend(absent.absent());
+        report_contradictions(report, instance, absent, desired);
     }
-    wanted
+    desired
         .absent
         .sort_by(|a, b| (a.key, &a.origin).cmp(&(b.key, &b.origin)));
 }
 
 /// Reports access that is both absent and declared.
-fn contradiction(
-    complaints: &mut Complaints,
+fn report_contradictions(
+    report: &mut DiagnosticsBuilder,
     instance: &Instance,
-    whole: bool,
-    span: Span,
-    wanted: &DesiredInstance,
+    AbsentRule {
+        rule: line,
+        has_all_sources,
+    }: &AbsentRule,
+    desired: &DesiredInstance,
 ) {
-    let origin = complaints.report.origin(span);
-    for absent in wanted
+    let span = line.span;
+    let origin = report.origin(span);
+    for absent in desired
         .absent
         .iter()
         .filter(|absent| absent.origin == origin)
     {
-        let clash = wanted.rules.iter().find(|rule| {
+        let contradiction = desired.rules.iter().find(|rule| {
             rule.key == absent.key
                 && absent
                     .sources
                     .as_ref()
                     .is_none_or(|sources| overlap(sources, &rule.sources))
         });
-        let Some(rule) = clash else { continue };
-        if complaints.are_new(span, Span::new(span.file(), span.start()..span.start())) {
+        let Some(rule) = contradiction else { continue };
+        if report.is_first_for(span, Span::new(span.file(), span.start()..span.start())) {
             let name = quote(&instance.id.to_string());
-            let what = if whole {
+            let sources = if *has_all_sources {
                 ""
             } else {
                 " from some of these sources"
             };
-            complaints
-                .report
+            report
                 .error(
                     Code::Conflict,
                     span,
                     format!(
-                        "`{}`{what} is both absent and declared for {name}",
+                        "`{}`{sources} is both absent and declared for {name}",
                         absent.key
                     ),
                 )
@@ -155,52 +139,5 @@ fn contradiction(
 
 /// Whether the two have a source in common.
 fn overlap(a: &Sources, b: &Sources) -> bool {
-    !a.aliases().is_disjoint(b.aliases())
-        || overlap_ipv4(a.ipv4(), b.ipv4())
-        || overlap_ipv6(a.ipv6(), b.ipv6())
-}
-
-// Networks are nested or disjoint, and sorted by address and then by length. So a network inside another follows it, and a
-// network that contains another is one of its supernets.
-
-fn overlap_ipv4(a: &BTreeSet<Ipv4Net>, b: &BTreeSet<Ipv4Net>) -> bool {
-    a.iter().any(|net| {
-        b.range(net..).next().is_some_and(|next| net.contains(next))
-            || std::iter::successors(Some(*net), Ipv4Net::supernet).any(|outer| b.contains(&outer))
-    })
-}
-
-fn overlap_ipv6(a: &BTreeSet<Ipv6Net>, b: &BTreeSet<Ipv6Net>) -> bool {
-    a.iter().any(|net| {
-        b.range(net..).next().is_some_and(|next| net.contains(next))
-            || std::iter::successors(Some(*net), Ipv6Net::supernet).any(|outer| b.contains(&outer))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use ipnet::IpNet;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn networks() -> impl Strategy<Value = Vec<IpNet>> {
-        let four = (0..=255_u8, 20..=32_u8)
-            .prop_map(|(last, length)| IpNet::new_assert([10, 0, 0, last].into(), length));
-        let six = (0..=255_u16, 112..=128_u8).prop_map(|(last, length)| {
-            IpNet::new_assert([0x2001, 0xdb8, 0, 0, 0, 0, 0, last].into(), length)
-        });
-        proptest::collection::vec(prop_oneof![four, six], 0..6)
-    }
-
-    proptest! {
-        #[test]
-        fn networks_overlap_when_one_holds_the_other(a in networks(), b in networks()) {
-            let plain = a.iter().any(|a| b.iter().any(|b| {
-                let (a, b) = (a.trunc(), b.trunc());
-                a.contains(&b) || b.contains(&a)
-            }));
-            prop_assert_eq!(overlap(&a.into_iter().collect(), &b.into_iter().collect()), plain);
-        }
-    }
+    !Access::from(a).intersection(&Access::from(b)).is_empty()
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::diagnostic::Report;
-use super::expect::Expect;
-use super::place::Place;
+use super::diagnostic::DiagnosticsBuilder;
+use super::expected_count::ExpectedCount;
+use super::partial_id::PartialInstanceId;
 use super::selector::Selector;
 use super::source::{Span, quote};
 use super::tree::Text;
@@ -138,7 +138,7 @@ pub(super) struct Body {
 #[derive(Debug)]
 pub(super) struct GroupDef {
     pub(super) selector: Selector,
-    pub(super) expect: Option<(Expect, Span)>,
+    pub(super) expect: Option<(ExpectedCount, Span)>,
     /// A region that is a pattern.
     pub(super) region_glob: Option<Span>,
     pub(super) body: Body,
@@ -147,7 +147,7 @@ pub(super) struct GroupDef {
 /// `[instances.NAME]`.
 #[derive(Debug)]
 pub(super) struct InstanceDef {
-    pub(super) place: Place,
+    pub(super) place: PartialInstanceId,
     pub(super) body: Body,
 }
 
@@ -163,7 +163,13 @@ impl<T> Default for Named<T> {
 
 impl<T> Named<T> {
     /// Adds a definition. A second definition of the same name is an error.
-    pub(super) fn define(&mut self, report: &mut Report, kind: &str, name: Text, item: T) {
+    pub(super) fn define(
+        &mut self,
+        report: &mut DiagnosticsBuilder,
+        kind: &str,
+        name: Text,
+        item: T,
+    ) {
         match self.0.entry(name.text) {
             Entry::Vacant(entry) => {
                 entry.insert((name.span, item));

@@ -1,6 +1,6 @@
 //! Diagnostics: the problems of a configuration, each with its place and a hint.
 //!
-//! Owns the types and the order of problems. Does not find problems; `render` prints them.
+//! Owns the types and the order of diagnostics. Does not find problems; `render` prints them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -51,7 +51,7 @@ pub struct Diagnostic {
     pub(super) related_excerpt: Option<Excerpt>,
 }
 
-/// All problems of a configuration with errors, sorted by file and place, including warnings; never empty.
+/// All problems of a configuration with errors, sorted by file and place, including warnings. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Diagnostics {
     problems: Vec<Diagnostic>,
@@ -76,8 +76,8 @@ impl<'a> IntoIterator for &'a Diagnostics {
 /// One line for each problem: `file:line:column: error[PW-103]: message (hint)`.
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, problem) in self.problems.iter().enumerate() {
-            let separator = if at == 0 { "" } else { "\n" };
+        for (index, problem) in self.problems.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
             write!(f, "{separator}{problem}")?;
         }
         Ok(())
@@ -96,9 +96,34 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// A problem with spans in the texts of the files.
+/// An error whose place is not known yet.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct HintedError {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+impl HintedError {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(super) fn report(self, report: &mut DiagnosticsBuilder, code: Code, span: Span) {
+        report.error(code, span, self.message).hint = self.hint;
+    }
+}
+
+/// A diagnostic with spans in the texts of the files.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(super) struct SpannedDiagnostic {
     severity: Severity,
     code: Code,
     span: Span,
@@ -107,75 +132,66 @@ pub(super) struct Problem {
     related: Option<(Span, String)>,
 }
 
-impl Problem {
-    fn new(severity: Severity, code: Code, span: Span, message: String) -> Self {
-        Self {
-            severity,
-            code,
-            span,
-            message,
-            hint: None,
-            related: None,
-        }
-    }
-
+impl SpannedDiagnostic {
     pub(super) fn hint(&mut self, hint: impl Into<String>) -> &mut Self {
         self.hint = Some(hint.into());
         self
     }
 
-    pub(super) fn related(&mut self, span: Span, what: impl Into<String>) -> &mut Self {
-        self.related = Some((span, what.into()));
+    pub(super) fn related(&mut self, span: Span, note: impl Into<String>) -> &mut Self {
+        self.related = Some((span, note.into()));
         self
     }
 }
 
-/// The most problems of one severity that are kept: nobody reads more, and a file that is not TOML can have millions.
-const MAX_PROBLEMS: usize = 200;
+/// The most diagnostics of one severity that are kept: nobody reads more, and a file that is not TOML can have millions.
+const MAX_DIAGNOSTICS: usize = 200;
 
-/// The first problems of one severity, by place, and the number of the others.
+/// The first diagnostics of one severity, by place, and the number of the others.
 #[derive(Debug, Default)]
-struct Problems {
-    /// At most twice [`MAX_PROBLEMS`].
-    first: Vec<Problem>,
-    more: usize,
+struct FirstDiagnostics {
+    /// At most twice [`MAX_DIAGNOSTICS`].
+    first: Vec<SpannedDiagnostic>,
+    omitted: usize,
 }
 
-impl Problems {
-    fn push(&mut self, problem: Problem) -> &mut Problem {
-        if self.first.len() == 2 * MAX_PROBLEMS {
-            self.cut();
+impl FirstDiagnostics {
+    fn push(&mut self, diagnostic: SpannedDiagnostic) -> &mut SpannedDiagnostic {
+        if self.first.len() == 2 * MAX_DIAGNOSTICS {
+            self.truncate();
         }
-        self.first.push(problem);
+        self.first.push(diagnostic);
         self.first.last_mut().expect("one was just pushed")
     }
 
-    fn cut(&mut self) {
-        // The sort is stable, so problems of one place keep the order in which they were found.
-        self.first.sort_by_key(|problem| problem.span);
+    fn truncate(&mut self) {
+        // The sort is stable, so diagnostics of one place keep the order in which they were found.
+        self.first.sort_by_key(|diagnostic| diagnostic.span);
         // At the end of the file, a parser may report every open bracket.
         self.first
             .dedup_by(|a, b| a.span == b.span && a.message == b.message);
-        self.more += self.first.len().saturating_sub(MAX_PROBLEMS);
-        self.first.truncate(MAX_PROBLEMS);
+        self.omitted += self.first.len().saturating_sub(MAX_DIAGNOSTICS);
+        self.first.truncate(MAX_DIAGNOSTICS);
     }
 }
 
-/// Collects the files and their problems.
+/// Collects the files and their diagnostics.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(super) struct DiagnosticsBuilder {
     sources: Vec<Arc<Source>>,
-    errors: Problems,
-    warnings: Problems,
+    errors: FirstDiagnostics,
+    warnings: FirstDiagnostics,
     unreadable: Vec<Diagnostic>,
     /// Files of which no line is shown.
-    hidden: BTreeSet<usize>,
+    without_excerpt: BTreeSet<usize>,
+    /// The pairs of places for which [`is_first_for`](Self::is_first_for) was asked.
+    reported: BTreeSet<(Span, Span)>,
     /// The number of comparisons of names for suggestions so far.
-    pub(super) compared: usize,
+    pub(super) comparisons: usize,
 }
 
-impl Report {
-    pub(super) fn on(sources: Vec<Arc<Source>>) -> Self {
+impl DiagnosticsBuilder {
+    pub(super) fn with_sources(sources: Vec<Arc<Source>>) -> Self {
         Self {
             sources,
             ..Self::default()
@@ -200,9 +216,9 @@ impl Report {
         code: Code,
         span: Span,
         message: impl Into<String>,
-    ) -> &mut Problem {
-        let problem = Problem::new(Severity::Error, code, span, message.into());
-        self.errors.push(problem)
+    ) -> &mut SpannedDiagnostic {
+        let error = spanned(Severity::Error, code, span, message.into());
+        self.errors.push(error)
     }
 
     pub(super) fn warning(
@@ -210,14 +226,19 @@ impl Report {
         code: Code,
         span: Span,
         message: impl Into<String>,
-    ) -> &mut Problem {
-        let problem = Problem::new(Severity::Warning, code, span, message.into());
-        self.warnings.push(problem)
+    ) -> &mut SpannedDiagnostic {
+        let warning = spanned(Severity::Warning, code, span, message.into());
+        self.warnings.push(warning)
+    }
+
+    /// Whether this is the first question about these two places, so that a problem that many instances share is reported once.
+    pub(super) fn is_first_for(&mut self, one: Span, other: Span) -> bool {
+        self.reported.insert((one, other))
     }
 
     /// Shows no line of a file that may not be a configuration.
     pub(super) fn without_excerpt(&mut self, file: usize) -> &mut Self {
-        self.hidden.insert(file);
+        self.without_excerpt.insert(file);
         self
     }
 
@@ -236,43 +257,42 @@ impl Report {
         !self.unreadable.is_empty() || !self.errors.first.is_empty()
     }
 
-    /// The files and the warnings, or all problems if one is an error.
+    /// The files and the warnings, or all diagnostics if one is an error.
     pub(super) fn finish(self) -> Result<(Vec<Arc<Source>>, Vec<Diagnostic>), Diagnostics> {
-        let failed = self.has_errors();
+        let has_errors = self.has_errors();
         let Self {
             sources,
             mut errors,
             mut warnings,
             unreadable: mut problems,
-            hidden,
+            without_excerpt,
             ..
         } = self;
-        errors.cut();
-        warnings.cut();
+        errors.truncate();
+        warnings.truncate();
         let mut all = errors.first;
         all.append(&mut warnings.first);
-        all.sort_by_key(|problem| problem.span);
+        all.sort_by_key(|diagnostic| diagnostic.span);
         problems.extend(
             all.into_iter()
-                .map(|problem| problem.place(&sources, &hidden)),
+                .map(|diagnostic| diagnostic.locate(&sources, &without_excerpt)),
         );
-        for (severity, more) in [
-            (Severity::Error, errors.more),
-            (Severity::Warning, warnings.more),
+        for (severity, omitted) in [
+            (Severity::Error, errors.omitted),
+            (Severity::Warning, warnings.omitted),
         ] {
             let last = problems.iter().rfind(|last| last.severity == severity);
             if let Some(file) = last.map(|last| Arc::clone(&last.origin.file))
-                && more > 0
+                && omitted > 0
             {
-                let message = format!("and {more} more {severity}s, which are not shown");
-                let count = more;
+                let message = format!("and {omitted} more {severity}s, which are not shown");
                 problems.push(Diagnostic {
-                    count,
+                    count: omitted,
                     ..Diagnostic::of_file(severity, Code::MoreProblems, file, message)
                 });
             }
         }
-        if failed {
+        if has_errors {
             Err(Diagnostics { problems })
         } else {
             Ok((sources, problems))
@@ -280,8 +300,19 @@ impl Report {
     }
 }
 
+fn spanned(severity: Severity, code: Code, span: Span, message: String) -> SpannedDiagnostic {
+    SpannedDiagnostic {
+        severity,
+        code,
+        span,
+        message,
+        hint: None,
+        related: None,
+    }
+}
+
 impl Diagnostic {
-    /// A problem without a line.
+    /// A diagnostic without a line.
     fn of_file(severity: Severity, code: Code, file: Arc<str>, message: String) -> Self {
         Self {
             severity,
@@ -302,8 +333,8 @@ impl Diagnostic {
     }
 }
 
-impl Problem {
-    fn place(self, sources: &[Arc<Source>], hidden: &BTreeSet<usize>) -> Diagnostic {
+impl SpannedDiagnostic {
+    fn locate(self, sources: &[Arc<Source>], without_excerpt: &BTreeSet<usize>) -> Diagnostic {
         let Self {
             severity,
             code,
@@ -313,8 +344,8 @@ impl Problem {
             related,
         } = self;
         let excerpt = |span: Span| {
-            let shown = !hidden.contains(&span.file());
-            shown.then(|| sources[span.file()].excerpt(span.start(), span.end()))
+            let has_excerpt = !without_excerpt.contains(&span.file());
+            has_excerpt.then(|| sources[span.file()].excerpt(span.start(), span.end()))
         };
         let end = sources[span.file()].origin(span.end().max(span.start()));
         Diagnostic {
@@ -327,10 +358,10 @@ impl Problem {
             hint: hint.map(|hint| sanitize_line(&hint).into_owned()),
             excerpt: excerpt(span),
             related_excerpt: related.as_ref().and_then(|(span, _)| excerpt(*span)),
-            related: related.map(|(span, what)| {
+            related: related.map(|(span, note)| {
                 (
                     sources[span.file()].origin(span.start()),
-                    sanitize_line(&what).into_owned(),
+                    sanitize_line(&note).into_owned(),
                 )
             }),
         }

@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 
 use super::Config;
 use super::definitions::GrantsDef;
-use super::diagnostic::Report;
-use super::follow::Names;
+use super::diagnostic::DiagnosticsBuilder;
+use super::name_resolver::NameResolver;
 use super::rule::Families;
 use super::selector::{Glob, Selector};
 use super::until;
@@ -20,7 +20,7 @@ use crate::model::{DesiredInstance, Instance, Note, Origin, Rule};
 
 /// The limits of `[grants]`, and the instances that they apply to.
 #[derive(Debug)]
-pub(super) struct Linked {
+pub(super) struct LinkedGrants {
     pub(super) limits: Limits,
     /// `None` is every instance.
     pub(super) selector: Option<Selector>,
@@ -31,10 +31,10 @@ const DEFAULT_PREFIX_LENGTHS: (u8, u8) = (32, 64);
 
 /// Resolves the names of `services`.
 pub(super) fn link(
-    names: &mut Names,
+    names: &mut NameResolver,
     def: Option<GrantsDef>,
-    report: &mut Report,
-) -> Option<Linked> {
+    report: &mut DiagnosticsBuilder,
+) -> Option<LinkedGrants> {
     let GrantsDef {
         span,
         services,
@@ -46,11 +46,11 @@ pub(super) fn link(
         whoami,
     } = def?;
     names.begin_table(0, span, report);
-    let rule = names.rule(services, report);
+    let rule = names.resolve_rule(services, report);
     let keys: BTreeSet<_> = rule.keys().map(|(key, _)| *key).collect();
     let services = rule.items.iter();
     let services = services.map(|item| item.declared.allow.to_string());
-    Some(Linked {
+    Some(LinkedGrants {
         limits: Limits {
             keys,
             services: services.collect(),
@@ -74,24 +74,28 @@ impl Config {
     /// Whether `match` of `[grants]` matches an instance.
     pub fn may_grant_on(&self, instance: &Instance) -> bool {
         let grants = self.linked.grants.as_ref();
-        grants.is_some_and(|grants| grants.takes(instance))
+        grants.is_some_and(|grants| grants.applies_to(instance))
     }
 
     /// The leases in the tags of an instance, and the state of each at this instant, if the instance is declared. Ended leases come
     /// first, then those that end first.
     pub fn leases(&self, instance: &Instance, as_of: OffsetDateTime) -> Vec<Judged> {
-        judged(self.linked.grants.as_ref(), instance, as_of)
+        judge_leases(self.linked.grants.as_ref(), instance, as_of)
     }
 }
 
-impl Linked {
-    fn takes(&self, instance: &Instance) -> bool {
+impl LinkedGrants {
+    fn applies_to(&self, instance: &Instance) -> bool {
         let selector = self.selector.as_ref();
         selector.is_none_or(|selector| selector.matches(instance))
     }
 }
 
-fn judged(grants: Option<&Linked>, instance: &Instance, as_of: OffsetDateTime) -> Vec<Judged> {
+fn judge_leases(
+    grants: Option<&LinkedGrants>,
+    instance: &Instance,
+    as_of: OffsetDateTime,
+) -> Vec<Judged> {
     let Leases { leases, unreadable } = Leases::of(&instance.tags);
     let unreadable = unreadable.into_iter().map(|(tag, why)| Judged {
         tag,
@@ -103,10 +107,14 @@ fn judged(grants: Option<&Linked>, instance: &Instance, as_of: OffsetDateTime) -
     for lease in leases {
         let permitted = match grants {
             None => Err(NotPermitted::NoTable),
-            Some(Linked { limits, .. }) if lease.is_expired(as_of) => {
-                limits.permits_access(&lease, grants.is_some_and(|grants| grants.takes(instance)))
+            Some(grants) if lease.is_expired(as_of) => {
+                let limits = &grants.limits;
+                limits.permits_access(&lease, grants.applies_to(instance))
             }
-            Some(linked) => linked.limits.permits(&lease, linked.takes(instance), as_of),
+            Some(grants) => {
+                let limits = &grants.limits;
+                limits.permits(&lease, grants.applies_to(instance), as_of)
+            }
         };
         all.push(Judged {
             tag: lease.id.tag_key(),
@@ -125,18 +133,18 @@ fn judged(grants: Option<&Linked>, instance: &Instance, as_of: OffsetDateTime) -
 }
 
 /// Adds the leases of an instance to its desired state, which is shared until there is a lease.
-pub(super) fn counted(
-    grants: Option<&Linked>,
+pub(super) fn add_leases(
+    grants: Option<&LinkedGrants>,
     instance: &Instance,
-    wanted: Arc<DesiredInstance>,
+    desired: Arc<DesiredInstance>,
     as_of: OffsetDateTime,
 ) -> Arc<DesiredInstance> {
-    let leases = judged(grants, instance, as_of);
+    let leases = judge_leases(grants, instance, as_of);
     if leases.is_empty() {
-        return wanted;
+        return desired;
     }
-    let mut wanted = Arc::unwrap_or_clone(wanted);
-    let there = Families::from(&instance.address_type);
+    let mut desired = Arc::unwrap_or_clone(desired);
+    let families = Families::from(&instance.address_type);
     for Judged {
         tag,
         lease,
@@ -148,21 +156,21 @@ pub(super) fn counted(
         let Some(lease) = lease else {
             let why = reason.unwrap_or_default();
             let text = format!("this tag is not a valid grant and opens nothing: {why}");
-            wanted.notes.push(Note { text, origin });
+            desired.notes.push(Note { text, origin });
             continue;
         };
         let rules = || {
             let rules = lease.rules().into_iter();
             rules.filter_map(|rule| {
-                let sources = Families::of(rule.key).and(there).trim(&rule.sources);
+                let sources = Families::of(rule.key).and(families).filter(&rule.sources);
                 (!sources.is_empty()).then_some(Rule { sources, ..rule })
             })
         };
-        let until = until::show(lease.until);
+        let until = until::format(lease.until);
         let by = &lease.by;
         let text = match (state, reason) {
             (State::Live, _) => {
-                wanted.rules.extend(rules());
+                desired.rules.extend(rules());
                 let why = if lease.why.is_empty() {
                     String::new()
                 } else {
@@ -176,7 +184,7 @@ pub(super) fn counted(
                 format!("{lease}, for {by} until {until}, is not ended as a grant: {why}")
             }
             (State::Expired, None) => {
-                wanted.expired.extend(rules());
+                desired.expired.extend(rules());
                 format!("{lease} was granted to {by} until {until}, which is over")
             }
             (State::NotHonoured | State::Unreadable, why) => {
@@ -184,16 +192,16 @@ pub(super) fn counted(
                 format!("{lease}, for {by} until {until}, is not granted: {why}")
             }
         };
-        wanted.notes.push(Note { text, origin });
+        desired.notes.push(Note { text, origin });
     }
     let order = |a: &Rule, b: &Rule| (a.key, &a.declared.origin).cmp(&(b.key, &b.declared.origin));
-    wanted.rules.sort_by(order);
-    wanted.expired.sort_by(order);
-    Arc::new(wanted)
+    desired.rules.sort_by(order);
+    desired.expired.sort_by(order);
+    Arc::new(desired)
 }
 
 /// Notes on the leases of an undeclared instance, which have no effect.
-pub(super) fn undeclared(instance: &Instance) -> Vec<Note> {
+pub(super) fn undeclared_notes(instance: &Instance) -> Vec<Note> {
     let tags = crate::lease::lease_tags(&instance.tags);
     tags.map(|(key, _)| Note {
         text: format!(
@@ -207,11 +215,11 @@ pub(super) fn undeclared(instance: &Instance) -> Vec<Note> {
 
 /// The differences between the limits of two configurations, as sentence fragments.
 pub fn grants_changed(old: &Config, new: &Config) -> Vec<String> {
-    let (was, will) = (limit_texts(old), limit_texts(new));
-    if was == will {
+    let (before, after) = (limit_texts(old), limit_texts(new));
+    if before == after {
         return Vec::new();
     }
-    let all = |texts: &BTreeMap<&str, String>| {
+    let join = |texts: &BTreeMap<&str, String>| {
         if texts.is_empty() {
             "nothing".to_owned()
         } else {
@@ -219,28 +227,25 @@ pub fn grants_changed(old: &Config, new: &Config) -> Vec<String> {
             parts.collect::<Vec<_>>().join("; ")
         }
     };
-    let mut changed = Vec::new();
-    if was.is_empty() || will.is_empty() {
-        changed.push(format!(
+    if before.is_empty() || after.is_empty() {
+        return vec![format!(
             "`[grants]` permitted {}, and now permits {}",
-            all(&was),
-            all(&will)
-        ));
-        return changed;
+            join(&before),
+            join(&after)
+        )];
     }
-    for (key, text) in &will {
-        if let Some(before) = was.get(key).filter(|before| *before != text) {
-            changed.push(format!(
-                "`{key}` of `[grants]` was {before}, and now is {text}"
-            ));
-        }
-    }
-    changed
+    let changed = after.iter().filter_map(|(key, text)| {
+        let old = before.get(key).filter(|old| *old != text)?;
+        Some(format!(
+            "`{key}` of `[grants]` was {old}, and now is {text}"
+        ))
+    });
+    changed.collect()
 }
 
 /// The limits as texts, by key.
 fn limit_texts(config: &Config) -> BTreeMap<&'static str, String> {
-    let Some(Linked { limits, selector }) = &config.linked.grants else {
+    let Some(LinkedGrants { limits, selector }) = &config.linked.grants else {
         return BTreeMap::new();
     };
     let Limits {
@@ -254,37 +259,31 @@ fn limit_texts(config: &Config) -> BTreeMap<&'static str, String> {
         origin: _,
     } = limits;
     let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
-    let mut texts = BTreeMap::from([
-        ("services", keys.join(", ")),
-        ("max", humantime::format_duration(*max).to_string()),
-        ("max-sources", format!("/{ipv4} and /{ipv6}")),
-        (
-            "match",
-            selector
-                .as_ref()
-                .map_or_else(|| "every instance".to_owned(), shown),
-        ),
-        (
-            "reason",
-            if *reason_required {
-                "required"
-            } else {
-                "optional"
-            }
-            .to_owned(),
-        ),
-    ]);
-    let asked = if whoami.is_empty() {
+    let reason = if *reason_required {
+        "required"
+    } else {
+        "optional"
+    };
+    let whoami = if whoami.is_empty() {
         "the built-in addresses".to_owned()
     } else {
         whoami.join(", ")
     };
-    texts.insert("whoami", asked);
-    texts
+    let instances = selector
+        .as_ref()
+        .map_or_else(|| "every instance".to_owned(), format_selector);
+    BTreeMap::from([
+        ("services", keys.join(", ")),
+        ("max", humantime::format_duration(*max).to_string()),
+        ("max-sources", format!("/{ipv4} and /{ipv6}")),
+        ("match", instances),
+        ("reason", reason.to_owned()),
+        ("whoami", whoami),
+    ])
 }
 
 /// A selector in words of the configuration.
-fn shown(selector: &Selector) -> String {
+fn format_selector(selector: &Selector) -> String {
     let Selector {
         names,
         accounts: _,
@@ -292,14 +291,16 @@ fn shown(selector: &Selector) -> String {
         tags,
     } = selector;
     let accounts = selector.account_globs();
-    let of = |key: &str, globs: &[Glob]| {
+    let condition = |key: &str, globs: &[Glob]| {
         let texts: Vec<&str> = globs.iter().map(Glob::text).collect();
         (!texts.is_empty()).then(|| format!("{key} {}", texts.join(" or ")))
     };
     let own = [("name", names), ("account", &accounts), ("region", regions)];
-    let own = own.into_iter().filter_map(|(key, globs)| of(key, globs));
+    let own = own
+        .into_iter()
+        .filter_map(|(key, globs)| condition(key, globs));
     let tags = tags
         .iter()
-        .filter_map(|(key, globs)| of(&format!("tag {key}"), globs));
+        .filter_map(|(key, globs)| condition(&format!("tag {key}"), globs));
     own.chain(tags).collect::<Vec<_>>().join(", ")
 }

@@ -7,36 +7,22 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::files::{Files, Kind};
+use super::diagnostic::HintedError;
+use super::file_system::{FileSystem, FileType};
+use super::selector::is_pattern;
 use super::source::quote;
 
 /// The most files of one configuration, enough for a file for each of several thousand instances.
-pub(super) const MOST_FILES: usize = 10_000;
+pub(super) const MAX_FILES: usize = 10_000;
 /// The most names in directories that all patterns together may search: ten times the number of files.
-const MAX_NAMES: usize = 10 * MOST_FILES;
+const MAX_NAMES: usize = 10 * MAX_FILES;
 
-/// Why a pattern is refused.
-pub(super) struct Refused {
-    pub(super) message: String,
-    pub(super) hint: String,
-}
-
-pub(super) fn refuse(message: &str, hint: &str) -> Refused {
-    Refused {
-        message: message.to_owned(),
-        hint: hint.to_owned(),
-    }
-}
-
-pub(super) fn outside(shown: &str) -> Refused {
-    refuse(
-        &format!("{shown} lies outside the directory of the first file"),
-        "included files are beside the first file or below it",
-    )
-}
-
-pub(super) fn is_pattern(text: &str) -> bool {
-    text.contains(['*', '?', '['])
+/// The error for a path outside the directory of the first file.
+pub(super) fn outside_error(path: &str) -> HintedError {
+    HintedError::new(format!(
+        "{path} lies outside the directory of the first file"
+    ))
+    .hint("included files are beside the first file or below it")
 }
 
 /// The state of the search.
@@ -45,22 +31,23 @@ pub(super) struct Search {
     root: PathBuf,
     /// The patterns that were searched for, with the directories that they are relative to.
     searched: BTreeSet<(PathBuf, String)>,
+    /// The number of names in directories so far.
     names: usize,
 }
 
-/// A step of a pattern.
-enum Step<'a> {
+/// A part of a pattern, between slashes.
+enum Component<'a> {
     /// A literal name.
     Name(&'a str),
     /// A pattern for one name.
     Pattern(glob::Pattern),
-    /// Any number of directories.
-    Directories,
+    /// `**`: any number of directories.
+    AnyDirectories,
 }
 
 impl Search {
     /// A search below the directory of the first file.
-    pub(super) fn below(root: PathBuf) -> Self {
+    pub(super) fn new(root: PathBuf) -> Self {
         Self {
             root,
             searched: BTreeSet::new(),
@@ -69,19 +56,19 @@ impl Search {
     }
 
     /// Whether a path with links resolved is below the directory of the first file.
-    pub(super) fn holds(&self, real: &Path) -> bool {
-        real.starts_with(&self.root)
+    pub(super) fn contains(&self, canonical: &Path) -> bool {
+        canonical.starts_with(&self.root)
     }
 
-    /// The paths that a pattern matches, in any order, and whether this is the first search for it. A repeated search finds
-    /// nothing.
-    pub(super) fn matching(
+    /// Finds the paths that a pattern matches, in any order. Also returns whether this is the first search for it; a repeated search
+    /// finds nothing.
+    pub(super) fn find(
         &mut self,
-        files: &impl Files,
+        files: &impl FileSystem,
         directory: &Path,
         pattern: &str,
-    ) -> Result<(Vec<PathBuf>, bool), Refused> {
-        let steps = steps(pattern)?;
+    ) -> Result<(Vec<PathBuf>, bool), HintedError> {
+        let components = components(pattern)?;
         if !self
             .searched
             .insert((directory.to_owned(), pattern.to_owned()))
@@ -89,58 +76,58 @@ impl Search {
             return Ok((Vec::new(), false));
         }
         let mut found = Vec::new();
-        // A directory with links resolved, and the step at which it was entered.
-        let mut entered: BTreeSet<(PathBuf, usize)> = BTreeSet::new();
+        // The directories that were listed, with links resolved, each with the index of the component that it was listed for.
+        let mut listed: BTreeSet<(PathBuf, usize)> = BTreeSet::new();
         let mut rest = vec![(directory.to_owned(), 0)];
-        while let Some((path, at)) = rest.pop() {
-            let Some(step) = steps.get(at) else {
+        while let Some((path, index)) = rest.pop() {
+            let Some(component) = components.get(index) else {
                 found.push(path);
                 continue;
             };
-            if let Step::Name(name) = step {
+            if let Component::Name(name) = component {
                 let path = path.join(name);
                 // Not every directory that the beginning of a pattern matches has the rest.
-                if files.real(&path).is_ok() {
-                    rest.push((path, at + 1));
+                if files.canonicalize(&path).is_ok() {
+                    rest.push((path, index + 1));
                 }
                 continue;
             }
-            let Ok(real) = files.real(&path) else {
+            let Ok(canonical) = files.canonicalize(&path) else {
                 continue;
             };
-            if !self.holds(&real) {
-                return Err(outside(&quote(&files.shown(&path))));
+            if !self.contains(&canonical) {
+                return Err(outside_error(&quote(&files.display_name(&path))));
             }
-            if files.kind(&real) != Kind::Directory || !entered.insert((real, at)) {
+            if files.file_type(&canonical) != FileType::Directory
+                || !listed.insert((canonical, index))
+            {
                 continue;
             }
-            let list = files.list(&path).map_err(|error| {
-                let shown = quote(&files.shown(&path));
-                refuse(
-                    &format!("{shown} cannot be read: {error}"),
-                    "the files in it would be left out",
-                )
+            let entries = files.read_dir(&path).map_err(|error| {
+                let name = quote(&files.display_name(&path));
+                HintedError::new(format!("{name} cannot be read: {error}"))
+                    .hint("the files in it would be left out")
             })?;
-            self.names += list.len();
+            self.names += entries.len();
             if self.names > MAX_NAMES {
-                return Err(refuse(
-                    &format!(
-                        "this searches more than {MAX_NAMES} names of files, the limit of a configuration"
-                    ),
-                    "name the directory, as in \"fleet/*.toml\"",
-                ));
+                return Err(HintedError::new(format!(
+                    "this searches more than {MAX_NAMES} names of files, the limit of a configuration"
+                ))
+                .hint("name the directory, as in \"fleet/*.toml\""));
             }
-            match step {
-                Step::Name(_) => {}
-                Step::Directories => {
-                    let below = list.into_iter();
-                    let below = below.filter(|(_, kind)| *kind == Kind::Directory);
-                    rest.extend(below.map(|(name, _)| (path.join(name), at)));
-                    rest.push((path, at + 1));
+            match component {
+                Component::Name(_) => {}
+                Component::AnyDirectories => {
+                    let directories = entries.into_iter();
+                    let directories =
+                        directories.filter(|(_, file_type)| *file_type == FileType::Directory);
+                    rest.extend(directories.map(|(name, _)| (path.join(name), index)));
+                    rest.push((path, index + 1));
                 }
-                Step::Pattern(pattern) => {
-                    let met = list.into_iter().filter(|(name, _)| pattern.matches(name));
-                    rest.extend(met.map(|(name, _)| (path.join(name), at + 1)));
+                Component::Pattern(pattern) => {
+                    let matching = entries.into_iter();
+                    let matching = matching.filter(|(name, _)| pattern.matches(name));
+                    rest.extend(matching.map(|(name, _)| (path.join(name), index + 1)));
                 }
             }
         }
@@ -148,19 +135,23 @@ impl Search {
     }
 }
 
-fn steps(pattern: &str) -> Result<Vec<Step<'_>>, Refused> {
-    let step = |name| match name {
-        "**" => Ok(Step::Directories),
-        name if is_pattern(name) => glob::Pattern::new(name)
-            .map(Step::Pattern)
-            .map_err(|error| {
-                refuse(
-                    &format!("{} is not a valid pattern: {}", quote(pattern), error.msg),
-                    "`*` is any text within a name, `**/` any directories",
-                )
-            }),
-        name => Ok(Step::Name(name)),
+fn components(pattern: &str) -> Result<Vec<Component<'_>>, HintedError> {
+    let component = |name| match name {
+        "**" => Ok(Component::AnyDirectories),
+        name if is_pattern(name) => {
+            glob::Pattern::new(name)
+                .map(Component::Pattern)
+                .map_err(|error| {
+                    HintedError::new(format!(
+                        "{} is not a valid pattern: {}",
+                        quote(pattern),
+                        error.msg
+                    ))
+                    .hint("`*` is any text within a name, `**/` any directories")
+                })
+        }
+        name => Ok(Component::Name(name)),
     };
     let names = pattern.split('/').filter(|name| !name.is_empty());
-    names.map(step).collect()
+    names.map(component).collect()
 }

@@ -7,20 +7,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::accounts;
 use super::catalogue::Catalogue;
 use super::definitions::{Account, Definitions, GroupDef, GuardDef, InstanceDef, Named};
-use super::diagnostic::Report;
-use super::follow::Names;
+use super::diagnostic::DiagnosticsBuilder;
 use super::grants;
-use super::habits;
+use super::hints;
+use super::name_resolver::NameResolver;
 use super::policy;
 use super::rule::Rule;
 use super::selector::Glob;
 use super::source::{Span, quote};
-use super::table::{Declared, Group};
+use super::table::{Group, InstanceTable};
 use crate::model::{Code, Guard, Mode, Site, Strategy};
 
 /// The configuration without its texts.
 #[derive(Debug)]
-pub(super) struct Linked {
+pub(super) struct LinkedConfig {
     pub(super) accounts: BTreeMap<String, Account>,
     pub(super) regions: BTreeSet<String>,
     /// The sites to read, as far as they are known.
@@ -31,15 +31,15 @@ pub(super) struct Linked {
     /// The number of pairs of port and source of each ruleset.
     pub(super) ruleset_pairs: Vec<usize>,
     pub(super) groups: Vec<Group>,
-    pub(super) instances: Vec<Declared>,
+    pub(super) instances: Vec<InstanceTable>,
     pub(super) guard: Guard,
-    pub(super) grants: Option<grants::Linked>,
-    pub(super) policies: Vec<policy::Linked>,
+    pub(super) grants: Option<grants::LinkedGrants>,
+    pub(super) policies: Vec<policy::LinkedPolicy>,
     pub(super) catalogue: Catalogue,
 }
 
 /// Resolves every name.
-pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
+pub(super) fn link(defs: Definitions, report: &mut DiagnosticsBuilder) -> LinkedConfig {
     let Definitions {
         defaults,
         accounts,
@@ -59,22 +59,28 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
         let policies = policies.0.values();
         let selectors = selectors.chain(policies.filter_map(|(_, def)| def.selector.as_ref()));
         let selectors = selectors.chain(grants.iter().filter_map(|def| def.selector.as_ref()));
-        accounts::check_matches(&accounts, selectors, report);
-        let places = instances.0.iter();
-        let places = places.map(|(key, (span, def))| (key.as_str(), *span, &def.place));
-        accounts::check_places(&accounts, places, report);
+        accounts::check_selectors(&accounts, selectors, report);
+        let ids = instances.0.values().map(|(span, def)| (*span, &def.place));
+        accounts::check_instances(&accounts, ids, report);
     }
-    let known: Vec<(String, Span)> = rulesets
+    let ruleset_names: Vec<(String, Span)> = rulesets
         .0
         .iter()
         .map(|(name, (span, _))| (name.clone(), *span))
         .collect();
-    let others = no_sources(&groups, &instances);
-    let mut names = Names::new(addresses, services, known, others, incomplete, report);
+    let name_hints = name_hints(&groups, &instances);
+    let mut names = NameResolver::new(
+        addresses,
+        services,
+        ruleset_names,
+        name_hints,
+        incomplete,
+        report,
+    );
     let mode = defaults.mode.unwrap_or_default();
-    names.policies = policy::waivable(&policies);
-    names.count_for(names.policies.len());
-    names.additive = mode == Mode::Additive
+    names.policies = policy::waivable_policies(&policies);
+    names.set_policy_count(names.policies.len());
+    names.has_additive = mode == Mode::Additive
         || groups
             .0
             .values()
@@ -82,10 +88,10 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
     let has_list =
         defaults.has_list || accounts.values().any(|account| !account.regions.is_empty());
     if !has_list && !incomplete {
-        for place in groups.0.values().filter_map(|(_, group)| group.region_glob) {
+        for span in groups.0.values().filter_map(|(_, group)| group.region_glob) {
             let message = "a pattern of regions needs the list of regions to look at";
             report
-                .error(Code::WrongType, place, message)
+                .error(Code::WrongType, span, message)
                 .hint("add it, as in `[defaults] regions = [\"eu-central-1\"]`");
         }
     }
@@ -102,30 +108,30 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
         .filter_map(|(_, instance)| instance.place.region.as_deref());
     let mut regions: BTreeSet<String> = literal.chain(own).map(str::to_owned).collect();
     regions.extend(defaults.regions);
-    let places = instances.0.values().map(|(_, instance)| &instance.place);
-    let sites = accounts::sites(&accounts, &regions, places);
+    let ids = instances.0.values().map(|(_, instance)| &instance.place);
+    let sites = accounts::sites(&accounts, &regions, ids);
     let rulesets = rulesets
         .0
         .into_values()
-        .map(|(span, rules)| names.rules_of_ruleset(rules, span, report))
+        .map(|(span, rules)| names.resolve_ruleset(rules, span, report))
         .collect();
     let groups = groups
         .0
         .into_iter()
-        .map(|(name, (span, def))| group(&mut names, name, span, def, report))
+        .map(|(name, (span, def))| link_group(&mut names, name, span, def, report))
         .collect();
     let instances = instances
         .0
         .into_iter()
-        .map(|(key, (span, def))| instance(&mut names, key, span, def, report))
+        .map(|(key, (span, def))| link_instance(&mut names, key, span, def, report))
         .collect();
-    let guard = self::guard(&mut names, guard, report);
+    let guard = link_guard(&mut names, guard, report);
     let policies = policy::link(&mut names, policies, report);
     let grants = grants::link(&mut names, grants, report);
     if !report.has_errors() {
         names.report_unused(grants.is_some(), report);
     }
-    Linked {
+    LinkedConfig {
         accounts,
         regions,
         sites,
@@ -143,25 +149,33 @@ pub(super) fn link(defs: Definitions, report: &mut Report) -> Linked {
 }
 
 /// The hints for names of instances and groups that are used as a source.
-fn no_sources(
+fn name_hints(
     groups: &Named<GroupDef>,
     instances: &Named<InstanceDef>,
 ) -> BTreeMap<String, fn(&str) -> String> {
-    let instances = instances.0.values().map(|(_, instance)| &instance.place);
-    let instances = instances.map(|place| (place.name.clone(), habits::instance as fn(&str) -> _));
+    let instances = instances.0.values().map(|(_, instance)| {
+        let name = instance.place.name.clone();
+        (name, hints::for_instance_name as fn(&str) -> _)
+    });
     let groups = groups.0.keys();
-    let groups = groups.map(|name| (name.clone(), habits::group as fn(&str) -> _));
+    let groups = groups.map(|name| (name.clone(), hints::for_group_name as fn(&str) -> _));
     groups.chain(instances).collect()
 }
 
-fn group(names: &mut Names, name: String, span: Span, def: GroupDef, report: &mut Report) -> Group {
+fn link_group(
+    names: &mut NameResolver,
+    name: String,
+    span: Span,
+    def: GroupDef,
+    report: &mut DiagnosticsBuilder,
+) -> Group {
     let GroupDef {
         selector,
         expect,
         region_glob: _,
         body,
     } = def;
-    let settings = names.settings(body, span, report);
+    let settings = names.resolve_settings(body, span, report);
     if settings.is_empty() {
         report.warning(
             Code::Unused,
@@ -181,23 +195,23 @@ fn group(names: &mut Names, name: String, span: Span, def: GroupDef, report: &mu
     }
 }
 
-fn instance(
-    names: &mut Names,
+fn link_instance(
+    names: &mut NameResolver,
     key: String,
     span: Span,
     def: InstanceDef,
-    report: &mut Report,
-) -> Declared {
-    let InstanceDef { place, body } = def;
-    Declared {
+    report: &mut DiagnosticsBuilder,
+) -> InstanceTable {
+    let InstanceDef { place: id, body } = def;
+    InstanceTable {
         key,
         span,
-        place,
-        settings: names.settings(body, span, report),
+        id,
+        settings: names.resolve_settings(body, span, report),
     }
 }
 
-fn guard(names: &mut Names, def: GuardDef, report: &mut Report) -> Guard {
+fn link_guard(names: &mut NameResolver, def: GuardDef, report: &mut DiagnosticsBuilder) -> Guard {
     let GuardDef {
         keep: lines,
         max_instances,
@@ -206,7 +220,7 @@ fn guard(names: &mut Names, def: GuardDef, report: &mut Report) -> Guard {
     let mut keep = Vec::new();
     for line in lines {
         names.begin_table(0, line.span, report);
-        names.rule(line, report).literally(&mut keep);
+        keep.extend(names.resolve_rule(line, report).rules_of_any_instance());
     }
     Guard {
         keep,

@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Config;
-use super::link::Linked;
-use super::place::Place;
+use super::link::LinkedConfig;
+use super::partial_id::PartialInstanceId;
 use super::selector::Selector;
 use super::source::quote;
-use super::table::{Declared, Group};
+use super::table::{Group, InstanceTable};
 use crate::model::{InstanceId, Site, Unreadable};
 
 /// The sites that the instances of a fleet were listed from.
@@ -36,59 +36,63 @@ impl Listing {
     }
 
     /// Whether the instances are assumed and not listed.
-    pub(super) fn is_supposed(&self) -> bool {
+    pub(super) fn is_assumed(&self) -> bool {
         self.complete.is_empty() && self.incomplete.is_empty()
     }
 
-    /// Whether all sites that may have an instance of this place failed to be listed.
-    pub(super) fn failed_for(&self, place: &Place) -> bool {
+    /// Whether all sites that may have this instance failed to be listed.
+    pub(super) fn has_failed_for(&self, id: &PartialInstanceId) -> bool {
         let mut failed = self.incomplete.keys();
         let mut listed = self.complete.iter();
-        failed.any(|site| place.could_be_in(site)) && !listed.any(|site| place.could_be_in(site))
+        failed.any(|site| id.may_be_in(site)) && !listed.any(|site| id.may_be_in(site))
     }
 
     /// Whether this instance is in the scope of the run.
-    pub(super) fn includes(&self, id: &InstanceId) -> bool {
+    pub(super) fn has_in_scope(&self, id: &InstanceId) -> bool {
         let scope = self.scope.as_ref();
         scope.is_none_or(|scope| scope.contains(&id.site()))
     }
 
-    /// Whether any site of this kind is in the scope of the run.
-    pub(super) fn is_about(&self, kind: impl Fn(&Site) -> bool) -> bool {
-        let mut scope = self.scope.iter().flatten();
-        self.scope.is_none() || scope.any(kind)
+    /// Whether this instance may be in the scope of the run.
+    pub(super) fn may_have_in_scope(&self, id: &PartialInstanceId) -> bool {
+        let scope = self.scope.as_ref();
+        scope.is_none_or(|scope| scope.iter().any(|site| id.may_be_in(site)))
     }
 }
 
-/// The sites where instances may be: those of a name, or those that a selector matches.
+/// The sites where instances may be: those of a partial ID, or those that a selector matches.
 #[derive(Clone, Copy)]
-pub(super) enum Extent<'a> {
-    Place(&'a Place),
+pub(super) enum SiteFilter<'a> {
+    Instance(&'a PartialInstanceId),
     Selector(&'a Selector),
 }
 
-impl Extent<'_> {
-    fn holds(self, site: &Site) -> bool {
+impl SiteFilter<'_> {
+    fn matches(self, site: &Site) -> bool {
         match self {
-            Self::Place(place) => place.could_be_in(site),
-            Self::Selector(selector) => selector.takes_site(site),
+            Self::Instance(id) => id.may_be_in(site),
+            Self::Selector(selector) => selector.matches_site(site),
         }
     }
 
-    fn holds_account(self, account: &str) -> bool {
+    fn matches_account(self, account: &str) -> bool {
         match self {
-            Self::Place(place) => place.account.as_deref().is_none_or(|own| own == account),
-            Self::Selector(selector) => selector.takes_account(Some(account)),
+            Self::Instance(id) => id.account.as_deref().is_none_or(|own| own == account),
+            Self::Selector(selector) => selector.matches_account(Some(account)),
         }
     }
 }
 
-impl Linked {
-    /// The first site in this extent that was not listed in full, as a fragment such as "`us-east-1`, which could not be listed: …",
-    /// with a hint.
-    pub(super) fn unlisted(&self, extent: Extent<'_>, listing: &Listing) -> Option<Unreadable> {
+impl LinkedConfig {
+    /// The first of these sites that was not listed in full, as a fragment such as "`us-east-1`, which could not be listed: …", with a
+    /// hint.
+    pub(super) fn first_unlisted(
+        &self,
+        filter: SiteFilter<'_>,
+        listing: &Listing,
+    ) -> Option<Unreadable> {
         let sites = self.sites.iter().chain(listing.incomplete.keys());
-        let mut sites = sites.filter(|site| extent.holds(site));
+        let mut sites = sites.filter(|site| filter.matches(site));
         if let Some(site) = sites.find(|site| !listing.complete.contains(site)) {
             let name = quote(&site.to_string());
             return Some(match listing.incomplete.get(site) {
@@ -101,13 +105,13 @@ impl Linked {
         }
         // An account without a known region is read in the region of the environment.
         let mut accounts = self.accounts.keys();
-        let unplaced = accounts.find(|name| {
-            let own = |site: &Site| site.account.as_ref() == Some(name);
-            extent.holds_account(name)
-                && !self.sites.iter().any(own)
-                && !listing.complete.iter().any(own)
+        let without_site = accounts.find(|name| {
+            let is_own = |site: &Site| site.account.as_ref() == Some(name);
+            filter.matches_account(name)
+                && !self.sites.iter().any(is_own)
+                && !listing.complete.iter().any(is_own)
         });
-        unplaced
+        without_site
             .map(|name| Unreadable::new(format!("account {}, which was not listed", quote(name))))
     }
 }
@@ -115,65 +119,65 @@ impl Linked {
 impl Config {
     /// The sites of `all` that have to be listed in addition to `scope` to decide the names and the expected numbers of instances in
     /// `scope`.
-    pub fn beside(&self, scope: &BTreeSet<Site>, all: &BTreeSet<Site>) -> BTreeSet<Site> {
+    pub fn additional_sites(&self, scope: &BTreeSet<Site>, all: &BTreeSet<Site>) -> BTreeSet<Site> {
         let tables = self.linked.instances.iter();
-        let tables = tables.map(|table| Extent::Place(&table.place));
+        let tables = tables.map(|table| SiteFilter::Instance(&table.id));
         let groups = self.linked.groups.iter();
         let groups = groups
             .filter(|group| group.expect.is_some())
-            .map(|group| Extent::Selector(&group.selector));
-        let spans: Vec<Extent<'_>> = tables
+            .map(|group| SiteFilter::Selector(&group.selector));
+        let filters: Vec<SiteFilter<'_>> = tables
             .chain(groups)
-            .filter(|extent| scope.iter().any(|site| extent.holds(site)))
+            .filter(|filter| scope.iter().any(|site| filter.matches(site)))
             .collect();
-        let needed = |site: &&Site| spans.iter().any(|extent| extent.holds(site));
-        all.difference(scope).filter(needed).cloned().collect()
+        let is_needed = |site: &&Site| filters.iter().any(|filter| filter.matches(site));
+        all.difference(scope).filter(is_needed).cloned().collect()
     }
 
     /// Why it is not known whether a table of the configuration means this instance; `None` if it is known.
-    pub fn ambiguous(&self, id: &InstanceId, listing: &Listing) -> Option<Unreadable> {
+    pub fn ambiguity(&self, id: &InstanceId, listing: &Listing) -> Option<Unreadable> {
         let tables = self.linked.instances.iter();
-        let mut tables = tables.filter(|table| table.place.holds(id));
-        tables.find_map(|table| self.linked.ambiguous(table, id, listing))
+        let mut tables = tables.filter(|table| table.id.matches(id));
+        tables.find_map(|table| self.linked.ambiguity(table, id, listing))
     }
 }
 
-impl Linked {
+impl LinkedConfig {
     /// Why it is not known whether a table means this instance; `None` if it is known.
-    pub(super) fn ambiguous(
+    pub(super) fn ambiguity(
         &self,
-        table: &Declared,
+        table: &InstanceTable,
         id: &InstanceId,
         listing: &Listing,
     ) -> Option<Unreadable> {
-        if listing.is_supposed() || table.place.is_all_of(id) {
+        if listing.is_assumed() || table.id.is_exactly(id) {
             return None;
         }
-        let elsewhere = self.unlisted(Extent::Place(&table.place), listing)?;
+        let unlisted = self.first_unlisted(SiteFilter::Instance(&table.id), listing)?;
         Some(
             Unreadable::undecided(format!(
                 "{} could also mean an instance in {}",
                 quote(&table.key),
-                elsewhere.reason
+                unlisted.reason
             ))
             .with_hint(Some(format!("name it in full: `[instances.\"{id}\"]`"))),
         )
     }
 
     /// Why it is not known how many instances a group with `expect` has; `None` if it is known.
-    pub(super) fn uncounted(&self, group: &Group, listing: &Listing) -> Option<Unreadable> {
-        if listing.is_supposed() {
+    pub(super) fn expect_ambiguity(&self, group: &Group, listing: &Listing) -> Option<Unreadable> {
+        if listing.is_assumed() {
             return None;
         }
-        let elsewhere = self.unlisted(Extent::Selector(&group.selector), listing)?;
+        let unlisted = self.first_unlisted(SiteFilter::Selector(&group.selector), listing)?;
         let (expect, _) = group.expect.as_ref()?;
         Some(
             Unreadable::undecided(format!(
                 "group {} expects {expect} instances, and some could be in {}",
                 quote(&group.name),
-                elsewhere.reason
+                unlisted.reason
             ))
-            .with_hint(elsewhere.hint),
+            .with_hint(unlisted.hint),
         )
     }
 }

@@ -1,40 +1,41 @@
-//! The file that the user names, and the files that it includes.
+//! Loads the file that the user names, and the files that it includes.
 //!
-//! Owns the only reading of files in this module, and the rule that included files lie beside or below the first one.
-//! Does not interpret them, and does not look for those that a pattern means, which `include` does.
+//! Owns the reading of all files of a configuration, and the rule that included files are beside the first one or below it.
+//! Does not interpret them, and does not search for the files that a pattern matches; `include` does.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::definitions::Definitions;
-use super::diagnostic::{Diagnostics, Report};
-use super::files::{Disk, Files, Kind};
-use super::include::{self, Refused, Search, outside, refuse};
+use super::diagnostic::{Diagnostics, DiagnosticsBuilder, HintedError};
+use super::file_system::{Disk, FileSystem, FileType};
+use super::include::{MAX_FILES, Search, outside_error};
+use super::selector::is_pattern;
 use super::source::{Source, quote};
 use super::tree::Text;
 use super::{Config, read};
 use crate::model::Code;
 
-/// Reads a configuration: the file at `path`, and what it includes.
+/// Loads a configuration: the file at `path`, and the files that it includes.
 ///
-/// `include` takes paths and patterns, relative to the file that holds them. They must stay inside the directory of the
-/// first file, also after `..` and links are followed. A file that is included twice is read once.
+/// `include` takes paths and patterns, relative to the file that contains them. They must stay inside the directory of the
+/// first file, also after `..` and links are resolved. A file that is included twice is read once.
 ///
 /// # Errors
-/// Every problem of every file, sorted; warnings are among them.
+/// Every problem of every file, sorted, including warnings.
 pub fn load(path: &Path) -> Result<Config, Diagnostics> {
     load_from(&Disk, path)
 }
 
-/// Reads a configuration as [`load`] does, from files that need not be on the disk.
+/// Loads a configuration as [`load`] does, from files that need not be on the disk.
 ///
 /// # Errors
-/// Every problem of every file, sorted; warnings are among them.
-pub fn load_from(files: &impl Files, path: &Path) -> Result<Config, Diagnostics> {
-    let mut report = Report::default();
+/// Every problem of every file, sorted, including warnings.
+pub fn load_from(files: &impl FileSystem, path: &Path) -> Result<Config, Diagnostics> {
+    let mut report = DiagnosticsBuilder::default();
     let mut defs = Definitions::default();
-    let name = files.shown(path);
+    let name = files.display_name(path);
     let bytes = match files.read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -51,31 +52,28 @@ pub fn load_from(files: &impl Files, path: &Path) -> Result<Config, Diagnostics>
         }
     };
     let file = report.add_source(Source::from_bytes(&name, bytes));
-    let texts = read::file(&mut report, &mut defs, file, true);
+    let includes = read::file(&mut report, &mut defs, file, true);
     let directory = path.parent().unwrap_or(Path::new("")).to_owned();
-    let mut includer = Includer {
+    let mut queue = IncludeQueue {
         files,
-        search: files.real(&directory).ok().map(Search::below),
-        seen: files.real(path).into_iter().collect(),
-        queue: VecDeque::new(),
+        search: files.canonicalize(&directory).ok().map(Search::new),
+        known: files.canonicalize(path).into_iter().collect(),
+        queued: VecDeque::new(),
     };
-    includer.find(&directory, 0, &texts, &mut defs, &mut report);
-    while let Some(Found { path, depth, text }) = includer.queue.pop_front() {
-        let name = files.shown(&path);
+    queue.add(&directory, 0, &includes, &mut defs, &mut report);
+    while let Some(QueuedFile { path, depth, text }) = queue.queued.pop_front() {
+        let name = files.display_name(&path);
         match files.read(&path) {
             Ok(bytes) => {
                 let file = report.add_source(Source::from_bytes(&name, bytes));
-                let texts = read::file(&mut report, &mut defs, file, false);
+                let includes = read::file(&mut report, &mut defs, file, false);
                 let directory = path.parent().unwrap_or(Path::new("")).to_owned();
-                includer.find(&directory, depth, &texts, &mut defs, &mut report);
+                queue.add(&directory, depth, &includes, &mut defs, &mut report);
             }
             Err(error) => {
                 defs.incomplete = true;
-                report.error(
-                    Code::ConfigFile,
-                    text.span,
-                    format!("{} cannot be read: {error}", quote(&name)),
-                );
+                let message = format!("{} cannot be read: {error}", quote(&name));
+                report.error(Code::ConfigFile, text.span, message);
             }
         }
     }
@@ -83,137 +81,124 @@ pub fn load_from(files: &impl Files, path: &Path) -> Result<Config, Diagnostics>
 }
 
 /// A file to read.
-struct Found {
+struct QueuedFile {
     path: PathBuf,
     /// How many directories below the first file its own is.
     depth: usize,
+    /// The text that names it.
     text: Text,
 }
 
-struct Includer<'a, F> {
+/// The included files that are still to be read.
+struct IncludeQueue<'a, F> {
     files: &'a F,
-    /// `None` where the directory of the first file cannot be found.
+    /// `None` if the directory of the first file cannot be found.
     search: Option<Search>,
-    /// Files that are read or will be, links followed.
-    seen: BTreeSet<PathBuf>,
-    queue: VecDeque<Found>,
+    /// The files that are read or queued, with links resolved.
+    known: BTreeSet<PathBuf>,
+    queued: VecDeque<QueuedFile>,
 }
 
-impl<F: Files> Includer<'_, F> {
-    /// Queues what the texts of one file in `directory` name, in order of their paths.
-    fn find(
+impl<F: FileSystem> IncludeQueue<'_, F> {
+    /// Queues the files that the texts of one file in `directory` name, in order of their paths.
+    fn add(
         &mut self,
         directory: &Path,
         depth: usize,
         texts: &[Text],
         defs: &mut Definitions,
-        report: &mut Report,
+        report: &mut DiagnosticsBuilder,
     ) {
-        let mut found = Vec::new();
+        let mut added = Vec::new();
         for text in texts {
-            let paths = match self.paths(directory, depth, text, report) {
+            let mut refuse = |error: HintedError, report: &mut DiagnosticsBuilder| {
+                defs.incomplete = true;
+                error.report(report, Code::Include, text.span);
+            };
+            let paths = match self.find(directory, depth, text, report) {
                 Ok(paths) => paths,
-                Err(Refused { message, hint }) => {
-                    defs.incomplete = true;
-                    report.error(Code::Include, text.span, message).hint(hint);
+                Err(error) => {
+                    refuse(error, report);
                     continue;
                 }
             };
             for path in paths {
-                match self.admit(&path, !include::is_pattern(&text.text)) {
-                    Ok(true) => found.push(Found {
+                match self.register(&path, !is_pattern(&text.text)) {
+                    Ok(true) => added.push(QueuedFile {
                         depth: depth_of(depth, directory, &path),
                         path,
                         text: text.clone(),
                     }),
                     Ok(false) => {}
-                    Err(Refused { message, hint }) => {
-                        defs.incomplete = true;
-                        report.error(Code::Include, text.span, message).hint(hint);
-                    }
+                    Err(error) => refuse(error, report),
                 }
             }
         }
-        found.sort_by(|a, b| a.path.cmp(&b.path));
-        self.queue.extend(found);
+        added.sort_by(|a, b| a.path.cmp(&b.path));
+        self.queued.extend(added);
     }
 
-    /// The paths that a text names.
-    fn paths(
+    /// Finds the paths that a text names.
+    fn find(
         &mut self,
         directory: &Path,
         depth: usize,
         text: &Text,
-        report: &mut Report,
-    ) -> Result<Vec<PathBuf>, Refused> {
+        report: &mut DiagnosticsBuilder,
+    ) -> Result<Vec<PathBuf>, HintedError> {
         let path = Path::new(&text.text);
-        let shown = quote(&text.text);
+        let name = quote(&text.text);
         if text.text.is_empty() {
-            return Err(refuse(
-                "`include` names no file",
-                "write a path, as in \"fleet/web.toml\"",
-            ));
+            return Err(HintedError::new("`include` names no file")
+                .hint("write a path, as in \"fleet/web.toml\""));
         }
-        let Some(search) = self.search.as_mut().filter(|_| stays_below(path, depth)) else {
-            return Err(outside(&shown));
+        let Some(search) = self.search.as_mut().filter(|_| is_below(path, depth)) else {
+            return Err(outside_error(&name));
         };
-        if !include::is_pattern(&text.text) {
+        if !is_pattern(&text.text) {
             return Ok(vec![directory.join(path)]);
         }
-        let (paths, is_new) = search.matching(self.files, directory, &text.text)?;
-        if paths.is_empty() && is_new {
-            report.warning(
-                Code::Suspicious,
-                text.span,
-                format!("{shown} matches no file"),
-            );
+        let (paths, is_first) = search.find(self.files, directory, &text.text)?;
+        if paths.is_empty() && is_first {
+            let message = format!("{name} matches no file");
+            report.warning(Code::Suspicious, text.span, message);
         }
         Ok(paths)
     }
 
-    /// Whether a path is to be read; `false` if it already was, or if it is a directory that a pattern met.
-    fn admit(&mut self, path: &Path, named: bool) -> Result<bool, Refused> {
-        let shown = quote(&self.files.shown(path));
-        let real = self.files.real(path).map_err(|error| {
-            refuse(
-                &format!("{shown} cannot be read: {error}"),
-                "paths are relative to the file that includes them",
-            )
+    /// Registers a file to read. Returns `false` if it is known already, or if it is a directory that a pattern matches.
+    fn register(&mut self, path: &Path, is_literal: bool) -> Result<bool, HintedError> {
+        let name = quote(&self.files.display_name(path));
+        let canonical = self.files.canonicalize(path).map_err(|error| {
+            HintedError::new(format!("{name} cannot be read: {error}"))
+                .hint("paths are relative to the file that includes them")
         })?;
-        if !self
-            .search
-            .as_ref()
-            .is_some_and(|search| search.holds(&real))
-        {
-            return Err(outside(&shown));
+        let search = self.search.as_ref();
+        if !search.is_some_and(|search| search.contains(&canonical)) {
+            return Err(outside_error(&name));
         }
-        match self.files.kind(&real) {
-            Kind::File => {}
-            Kind::Directory if !named => return Ok(false),
-            Kind::Directory | Kind::Link | Kind::Other => {
-                return Err(refuse(
-                    &format!("{shown} is not a file"),
-                    "to include a directory, write a pattern, as in \"fleet/*.toml\"",
-                ));
+        match self.files.file_type(&canonical) {
+            FileType::File => {}
+            FileType::Directory if !is_literal => return Ok(false),
+            FileType::Directory | FileType::Symlink | FileType::Other => {
+                return Err(HintedError::new(format!("{name} is not a file"))
+                    .hint("to include a directory, write a pattern, as in \"fleet/*.toml\""));
             }
         }
-        let is_new = self.seen.insert(real);
-        if self.seen.len() > include::MOST_FILES {
-            return Err(refuse(
-                &format!(
-                    "this is more than {} files, the limit of a configuration",
-                    include::MOST_FILES
-                ),
-                "put several definitions into one file",
-            ));
+        let is_new = self.known.insert(canonical);
+        if self.known.len() > MAX_FILES {
+            return Err(HintedError::new(format!(
+                "this is more than {MAX_FILES} files, the limit of a configuration"
+            ))
+            .hint("put several definitions into one file"));
         }
         Ok(is_new)
     }
 }
 
-/// Whether a path stays inside by its letters alone, so that a pattern does not even look elsewhere. Links are judged
-/// when they are followed.
-fn stays_below(path: &Path, depth: usize) -> bool {
+/// Whether a path stays below the first file, by its text alone, so that a pattern is not searched elsewhere. Links are checked when
+/// they are resolved.
+fn is_below(path: &Path, depth: usize) -> bool {
     let end = path
         .components()
         .try_fold(depth, |depth, component| match component {
@@ -227,12 +212,9 @@ fn stays_below(path: &Path, depth: usize) -> bool {
 
 /// How deep the directory of `path` is, if `directory` is `depth` deep.
 fn depth_of(depth: usize, directory: &Path, path: &Path) -> usize {
-    let below = path
-        .strip_prefix(directory)
-        .unwrap_or(path)
-        .parent()
-        .unwrap_or(Path::new(""));
-    below
+    let relative = path.strip_prefix(directory).unwrap_or(path);
+    let parent = relative.parent().unwrap_or(Path::new(""));
+    parent
         .components()
         .fold(depth, |depth, component| match component {
             Component::Normal(_) => depth + 1,

@@ -8,30 +8,27 @@
 
 mod accounts;
 mod catalogue;
-mod complaints;
 mod conflict;
-mod declared;
 mod definitions;
 mod diagnostic;
-mod duplicates;
-mod early;
-mod expect;
-mod files;
-mod follow;
+mod expected_count;
+mod file_system;
 mod grants;
-mod habits;
+mod hints;
 mod include;
 mod keys;
-mod limits;
+mod likely_declared;
 mod link;
 mod listing;
 mod load;
+mod name_resolver;
+mod named_lists;
 mod names;
-mod nested;
-mod place;
+mod partial_id;
 mod policy;
 mod port_expr;
 mod read;
+mod redundant_rules;
 mod regions;
 mod render;
 mod resolve;
@@ -39,13 +36,16 @@ mod rule;
 mod sections;
 mod selector;
 mod services;
+mod size_limits;
 mod source;
 mod source_expr;
+mod special_sources;
 mod statement;
 mod suggest;
 mod summary;
 mod syntax;
 mod table;
+mod table_rules;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -56,8 +56,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use definitions::Definitions;
-use diagnostic::Report;
-use link::Linked;
+use diagnostic::DiagnosticsBuilder;
+use link::LinkedConfig;
 
 use crate::model::{Fingerprint, Site};
 
@@ -65,16 +65,16 @@ pub(crate) use accounts::account_ids;
 pub(crate) use catalogue::service_of;
 pub use definitions::Account;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
-pub(crate) use files::{Disk, Files, Kind};
+pub(crate) use file_system::{Disk, FileSystem, FileType};
 pub use grants::grants_changed;
 pub use keys::KEYS;
 pub use listing::Listing;
 pub use load::{load, load_from};
-pub(crate) use place::Place;
+pub(crate) use partial_id::PartialInstanceId;
 pub(crate) use services::{service_keys, service_name, service_names};
 pub use source::Source;
 pub(crate) use statement::{Scope, Statement};
-pub(crate) use write::{Adopted, Differing, Imported, accounts, import};
+pub(crate) use write::{AdoptedConfig, ImportedConfig, InstanceDifference, accounts, import};
 
 /// A configuration without errors, not yet matched with instances.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ pub struct Config {
     sources: Vec<Arc<Source>>,
     warnings: Vec<Diagnostic>,
     fingerprint: Fingerprint,
-    linked: Linked,
+    linked: LinkedConfig,
 }
 
 impl Config {
@@ -126,10 +126,10 @@ impl Config {
         self.sources.iter().map(AsRef::as_ref)
     }
 
-    fn build(defs: Definitions, mut report: Report) -> Result<Self, Diagnostics> {
+    fn build(defs: Definitions, mut report: DiagnosticsBuilder) -> Result<Self, Diagnostics> {
         let linked = link::link(defs, &mut report);
         if !report.has_errors() {
-            duplicates::warn(&linked, &mut report);
+            redundant_rules::warn(&linked, &mut report);
         }
         let (sources, warnings) = report.finish()?;
         Ok(Self {
@@ -146,14 +146,14 @@ impl Config {
 /// # Errors
 /// Every problem of every file, sorted, including warnings.
 pub fn parse(sources: Vec<Source>) -> Result<Config, Diagnostics> {
-    let mut report = Report::default();
+    let mut report = DiagnosticsBuilder::default();
     let mut defs = Definitions::default();
     if sources.is_empty() {
         report.unreadable("configuration", "there is no file", None);
     }
-    for (at, source) in sources.into_iter().enumerate() {
+    for (index, source) in sources.into_iter().enumerate() {
         let file = report.add_source(source);
-        read::file(&mut report, &mut defs, file, at == 0);
+        read::file(&mut report, &mut defs, file, index == 0);
     }
     Config::build(defs, report)
 }

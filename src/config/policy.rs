@@ -14,23 +14,23 @@
 use std::collections::BTreeMap;
 
 use super::definitions::{AtMost, Named, PolicyDef, Severity};
-use super::diagnostic::Report;
-use super::follow::Names;
+use super::diagnostic::DiagnosticsBuilder;
+use super::name_resolver::NameResolver;
 use super::selector::Selector;
 use crate::model::{Cells, Demand, Key, Policy, PolicySeverity, Protocol};
 
 /// The prefix lengths of IPv4 and IPv6 above which a port is open to the world: a /8 is the largest IPv4 block ever assigned to one
 /// organization, and a provider gets a /32 of IPv6.
-const WORLD: (u8, u8) = (8, 32);
+const WORLD_PREFIX_LENGTHS: (u8, u8) = (8, 32);
 
 /// The ports of administration. Besides the services with a name: X11, and Docker without TLS.
-const ADMIN: [i32; 14] = [
+const ADMIN_PORTS: [i32; 14] = [
     22, 23, 445, 2375, 2376, 2379, 3389, 5900, 5901, 5985, 5986, 6000, 6443, 10250,
 ];
 
 /// The ports of databases: SQL Server, Oracle, `MySQL`, `PostgreSQL`, `CouchDB`, Redis, Cassandra, Kafka, Elasticsearch,
 /// `OpenSearch`, memcached, `MongoDB`.
-const DATABASES: [i32; 15] = [
+const DATABASE_PORTS: [i32; 15] = [
     1433, 1434, 1521, 3306, 4333, 5432, 5984, 6379, 9042, 9092, 9200, 9300, 11211, 27017, 27018,
 ];
 
@@ -42,7 +42,7 @@ const BUILT_IN: [&str; 3] = [
 
 /// A policy, and the instances that it applies to.
 #[derive(Debug)]
-pub(super) struct Linked {
+pub(super) struct LinkedPolicy {
     pub(super) policy: Policy,
     /// `None` is every instance.
     pub(super) selector: Option<Selector>,
@@ -54,19 +54,23 @@ pub(super) fn is_built_in(id: &str) -> bool {
 }
 
 /// Every policy by name, and whether it forbids access, so that a rule can have a waiver from it.
-pub(super) fn waivable(defs: &Named<PolicyDef>) -> BTreeMap<String, bool> {
+pub(super) fn waivable_policies(defs: &Named<PolicyDef>) -> BTreeMap<String, bool> {
     let built_in = BUILT_IN.iter().map(|id| ((*id).to_owned(), true));
     let own = defs.0.iter().filter(|(id, _)| !is_built_in(id));
     let own = own.map(|(id, (_, def))| {
-        let limits = def.only_from.is_some() || def.at_most.is_some();
-        (id.clone(), limits)
+        let forbids = def.only_from.is_some() || def.at_most.is_some();
+        (id.clone(), forbids)
     });
     built_in.chain(own).collect()
 }
 
 /// Resolves the names in policies. Policies that are off are left out.
-pub(super) fn link(names: &mut Names, defs: Named<PolicyDef>, report: &mut Report) -> Vec<Linked> {
-    let mut all = Vec::new();
+pub(super) fn link(
+    names: &mut NameResolver,
+    defs: Named<PolicyDef>,
+    report: &mut DiagnosticsBuilder,
+) -> Vec<LinkedPolicy> {
+    let mut policies = Vec::new();
     let mut severities = BTreeMap::new();
     for (id, (span, def)) in defs.0 {
         let PolicyDef {
@@ -84,7 +88,7 @@ pub(super) fn link(names: &mut Names, defs: Named<PolicyDef>, report: &mut Repor
         names.begin_table(0, span, report);
         let mut demands = Vec::new();
         if let Some(rule) = only_from {
-            let rule = names.rule(rule, report);
+            let rule = names.resolve_rule(rule, report);
             demands.push(Demand::OnlyFrom {
                 cells: cells(&rule),
                 sources: rule.sources.clone(),
@@ -97,19 +101,19 @@ pub(super) fn link(names: &mut Names, defs: Named<PolicyDef>, report: &mut Repor
             ipv6,
         }) = at_most
         {
-            let cells = cells(&names.rule(services, report));
+            let cells = cells(&names.resolve_rule(services, report));
             demands.push(Demand::AtMost { cells, ipv4, ipv6 });
         }
         if let Some(rule) = require {
-            let mut required = Vec::new();
-            names.rule(rule, report).literally(&mut required);
+            let required = names.resolve_rule(rule, report);
+            let required = required.rules_of_any_instance().collect();
             demands.push(Demand::Require(required));
         }
         // Names are resolved although the policy is off, so that mistakes are reported before it is on.
         let Severity::On(severity) = severity.unwrap_or(Severity::On(PolicySeverity::Deny)) else {
             continue;
         };
-        all.push(Linked {
+        policies.push(LinkedPolicy {
             policy: Policy {
                 id,
                 severity,
@@ -124,18 +128,17 @@ pub(super) fn link(names: &mut Names, defs: Named<PolicyDef>, report: &mut Repor
     for id in BUILT_IN {
         let severity = severities.remove(id).flatten();
         if let Severity::On(severity) = severity.unwrap_or(Severity::On(PolicySeverity::Warn)) {
-            all.push(Linked {
+            policies.push(LinkedPolicy {
                 policy: built_in(id, severity),
                 selector: None,
             });
         }
     }
-    all
+    policies
 }
 
 fn cells(rule: &super::rule::Rule) -> Cells {
-    let keys = rule.items.iter().flat_map(|item| &*item.keys);
-    Cells::Of(keys.copied().collect())
+    Cells::Of(rule.keys().map(|(key, _)| *key).collect())
 }
 
 fn built_in(id: &str, severity: PolicySeverity) -> Policy {
@@ -146,8 +149,8 @@ fn built_in(id: &str, severity: PolicySeverity) -> Policy {
         Cells::Of(keys.collect())
     };
     let cells = match id {
-        "admin-open-to-world" => tcp(&ADMIN),
-        "database-open-to-world" => tcp(&DATABASES),
+        "admin-open-to-world" => tcp(&ADMIN_PORTS),
+        "database-open-to-world" => tcp(&DATABASE_PORTS),
         _ => Cells::OnlyAll,
     };
     Policy {
@@ -155,8 +158,8 @@ fn built_in(id: &str, severity: PolicySeverity) -> Policy {
         severity,
         demands: vec![Demand::AtMost {
             cells,
-            ipv4: Some(WORLD.0),
-            ipv6: Some(WORLD.1),
+            ipv4: Some(WORLD_PREFIX_LENGTHS.0),
+            ipv6: Some(WORLD_PREFIX_LENGTHS.1),
         }],
         instances: None,
         origin: None,

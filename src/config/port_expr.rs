@@ -1,16 +1,10 @@
-//! What a rule opens: `tcp/443`, `udp/7000-7010`, `icmp/8:-1`, `icmp`, `all`.
+//! Port expressions, which say what a rule opens: `tcp/443`, `udp/7000-7010`, `icmp/8:-1`, `icmp`, `all`.
 //!
-//! Owns the spelling of keys. Does not know services by name; `services` and `link` do.
+//! Owns their syntax. Does not know services by name; `services` and `link` do.
 
+use super::diagnostic::HintedError;
 use super::source::quote;
 use crate::model::{Key, KeyError, Protocol};
-
-/// Why a text is no key.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Wrong {
-    pub(super) message: String,
-    pub(super) hint: Option<String>,
-}
 
 /// The protocols as they are spelled before a `/`; `all` takes none.
 const PROTOCOLS: [(&str, Protocol); 5] = [
@@ -21,54 +15,52 @@ const PROTOCOLS: [(&str, Protocol); 5] = [
     ("all", Protocol::All),
 ];
 
-/// Reads a key. `None` where the text can only be the name of a service.
-pub(super) fn parse(text: &str) -> Option<Result<Key, Wrong>> {
-    let protocol = |name: &str| {
-        PROTOCOLS
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, protocol)| *protocol)
-    };
+/// Parses a key. `None` if the text can only be the name of a service.
+pub(super) fn parse(text: &str) -> Option<Result<Key, HintedError>> {
     let Some((name, numbers)) = text.split_once('/') else {
         return match protocol(text)? {
             Protocol::All => Some(Ok(Key::ALL)),
-            Protocol::Icmp => Some(key(Protocol::Icmp, -1, -1)),
-            Protocol::Icmpv6 => Some(key(Protocol::Icmpv6, -1, -1)),
-            Protocol::Tcp | Protocol::Udp => {
-                let hint = format!("write `{text}/443`, or `{text}/0-65535` for every port");
-                Some(wrong(format!("{} names no port", quote(text)), Some(hint)))
-            }
+            Protocol::Icmp => Some(new_key(Protocol::Icmp, -1, -1)),
+            Protocol::Icmpv6 => Some(new_key(Protocol::Icmpv6, -1, -1)),
+            Protocol::Tcp | Protocol::Udp => Some(Err(HintedError::new(format!(
+                "{} names no port",
+                quote(text)
+            ))
+            .hint(format!(
+                "write `{text}/443`, or `{text}/0-65535` for every port"
+            )))),
         };
     };
     Some(match protocol(name) {
-        Some(Protocol::All) => wrong(
-            format!("{} gives ports beside `all`", quote(text)),
-            Some("`all` is every port of every protocol: write `all`, or name the protocol as in `tcp/443`".to_owned()),
-        ),
-        Some(protocol) if protocol.is_icmp() => icmp(protocol, text, numbers),
-        Some(protocol) => ports(protocol, text, numbers),
-        None => unknown_protocol(text, name, numbers),
+        Some(Protocol::All) => Err(HintedError::new(format!("{} gives ports beside `all`", quote(text))).hint(
+            "`all` is every port of every protocol: write `all`, or name the protocol as in `tcp/443`",
+        )),
+        Some(protocol) if protocol.is_icmp() => parse_icmp(protocol, text, numbers),
+        Some(protocol) => parse_ports(protocol, text, numbers),
+        None => Err(unknown_protocol(text, name, numbers)),
     })
 }
 
-fn wrong(message: String, hint: Option<String>) -> Result<Key, Wrong> {
-    Err(Wrong { message, hint })
+fn protocol(name: &str) -> Option<Protocol> {
+    let mut protocols = PROTOCOLS.iter();
+    let (_, protocol) = protocols.find(|(known, _)| *known == name)?;
+    Some(*protocol)
 }
 
-fn key(protocol: Protocol, from: i32, to: i32) -> Result<Key, Wrong> {
-    Key::new(protocol, from, to).or_else(|error| {
-        let hint = match error {
-            KeyError::Backwards(from, to) => Some(format!("write `{protocol}/{to}-{from}`")),
-            _ => None,
-        };
-        wrong(error.to_string(), hint)
+fn new_key(protocol: Protocol, from: i32, to: i32) -> Result<Key, HintedError> {
+    Key::new(protocol, from, to).map_err(|error| {
+        let hinted = HintedError::new(error.to_string());
+        match error {
+            KeyError::Backwards(from, to) => hinted.hint(format!("write `{protocol}/{to}-{from}`")),
+            _ => hinted,
+        }
     })
 }
 
-fn ports(protocol: Protocol, text: &str, numbers: &str) -> Result<Key, Wrong> {
+fn parse_ports(protocol: Protocol, text: &str, numbers: &str) -> Result<Key, HintedError> {
     let (from, to) = numbers.split_once('-').unwrap_or((numbers, numbers));
-    if let (Some(from), Some(to)) = (number(from), number(to)) {
-        return key(protocol, from, to);
+    if let (Some(from), Some(to)) = (parse_number(from), parse_number(to)) {
+        return new_key(protocol, from, to);
     }
     let hint = if let "*" | "any" | "all" | "-1" = numbers {
         format!("write `{protocol}/0-65535` for every port")
@@ -77,57 +69,53 @@ fn ports(protocol: Protocol, text: &str, numbers: &str) -> Result<Key, Wrong> {
     } else {
         format!("write `{protocol}/443` or `{protocol}/7000-7010`, without spaces or leading zeros")
     };
-    wrong(
-        format!("{} is neither a port nor a range of ports", quote(text)),
-        Some(hint),
-    )
+    let message = format!("{} is neither a port nor a range of ports", quote(text));
+    Err(HintedError::new(message).hint(hint))
 }
 
-fn icmp(protocol: Protocol, text: &str, numbers: &str) -> Result<Key, Wrong> {
-    let (kind, code) = numbers.split_once(':').unwrap_or((numbers, "-1"));
-    match (any_or_number(kind), any_or_number(code)) {
-        (Some(kind), Some(code)) => key(protocol, kind, code),
-        _ => wrong(
-            format!("{} is not a valid type and code", quote(text)),
-            Some(format!(
-                "write `{protocol}/8:0`, `{protocol}/8` for any code, or `{protocol}` for all"
-            )),
-        ),
+fn parse_icmp(protocol: Protocol, text: &str, numbers: &str) -> Result<Key, HintedError> {
+    let (icmp_type, code) = numbers.split_once(':').unwrap_or((numbers, "-1"));
+    let any_or_number = |text| {
+        if text == "-1" {
+            Some(-1)
+        } else {
+            parse_number(text)
+        }
+    };
+    if let (Some(icmp_type), Some(code)) = (any_or_number(icmp_type), any_or_number(code)) {
+        return new_key(protocol, icmp_type, code);
     }
+    let message = format!("{} is not a valid type and code", quote(text));
+    Err(HintedError::new(message).hint(format!(
+        "write `{protocol}/8:0`, `{protocol}/8` for any code, or `{protocol}` for all"
+    )))
 }
 
-fn unknown_protocol(text: &str, name: &str, numbers: &str) -> Result<Key, Wrong> {
+fn unknown_protocol(text: &str, name: &str, numbers: &str) -> HintedError {
     let lower = name.trim().to_ascii_lowercase();
-    let hint = if PROTOCOLS.iter().any(|(known, _)| *known == lower) {
-        format!("write `{lower}/{}`", short(numbers.trim()))
-    } else if PROTOCOLS.iter().any(|(known, _)| *known == numbers) {
-        format!("the protocol comes first: `{numbers}/{}`", short(name))
+    let hint = if protocol(&lower).is_some() {
+        format!("write `{lower}/{}`", truncate(numbers.trim()))
+    } else if protocol(numbers).is_some() {
+        format!("the protocol comes first: `{numbers}/{}`", truncate(name))
     } else if lower == "icmp6" {
-        format!("write `icmpv6/{}`", short(numbers))
+        format!("write `icmpv6/{}`", truncate(numbers))
     } else {
         "the protocols are `tcp`, `udp`, `icmp`, `icmpv6` and `all`".to_owned()
     };
-    wrong(
-        format!("{} has no protocol that Lightsail knows", quote(text)),
-        Some(hint),
-    )
+    let message = format!("{} has no protocol that Lightsail knows", quote(text));
+    HintedError::new(message).hint(hint)
 }
 
-fn short(text: &str) -> &str {
+fn truncate(text: &str) -> &str {
     &text[..text.floor_char_boundary(20)]
 }
 
-fn any_or_number(text: &str) -> Option<i32> {
-    if text == "-1" { Some(-1) } else { number(text) }
-}
-
-/// Digits without a leading zero. Numbers too large to be anything become `i32::MAX`, so that the range check names the
-/// limit.
-fn number(text: &str) -> Option<i32> {
-    let plain = !text.is_empty()
+/// Parses digits without a leading zero. A number that is too large becomes `i32::MAX`, so that the range check names the limit.
+fn parse_number(text: &str) -> Option<i32> {
+    let is_number = !text.is_empty()
         && text.bytes().all(|b| b.is_ascii_digit())
         && (text.len() == 1 || !text.starts_with('0'));
-    plain.then(|| text.parse().unwrap_or(i32::MAX))
+    is_number.then(|| text.parse().unwrap_or(i32::MAX))
 }
 
 #[cfg(test)]
@@ -136,18 +124,18 @@ mod tests {
 
     use super::*;
 
-    fn shown(text: &str) -> String {
+    fn describe(text: &str) -> String {
         match parse(text) {
             None => "a name".to_owned(),
             Some(Ok(key)) => key.to_string(),
-            Some(Err(Wrong { message, hint })) => {
+            Some(Err(HintedError { message, hint })) => {
                 format!("{message}; {}", hint.unwrap_or_default())
             }
         }
     }
 
     #[test]
-    fn every_spelling() {
+    fn texts_are_parsed_or_refused_with_a_hint() {
         for (text, meaning) in [
             ("ssh", "a name"),
             ("", "a name"),
@@ -184,7 +172,7 @@ mod tests {
                 "`icmp6/128:0` has no protocol that Lightsail knows; write `icmpv6/128:0`",
             ),
         ] {
-            assert_eq!(shown(text), meaning, "{text}");
+            assert_eq!(describe(text), meaning, "{text}");
         }
         for (text, start) in [
             ("all/80", "`all/80` gives ports beside `all`"),
@@ -200,7 +188,11 @@ mod tests {
                 "`sctp/5` has no protocol that Lightsail knows; the protocols are",
             ),
         ] {
-            assert!(shown(text).starts_with(start), "{text}: {}", shown(text));
+            assert!(
+                describe(text).starts_with(start),
+                "{text}: {}",
+                describe(text)
+            );
         }
     }
 
@@ -211,14 +203,14 @@ mod tests {
         }
 
         #[test]
-        fn a_key_is_read_as_it_is_shown(tcp in any::<bool>(), a in 0..=65535_i32, b in 0..=65535_i32) {
+        fn displayed_key_is_parsed_again(tcp in any::<bool>(), a in 0..=65535_i32, b in 0..=65535_i32) {
             let protocol = if tcp { Protocol::Tcp } else { Protocol::Udp };
             let key = Key::new(protocol, a.min(b), a.max(b)).expect("a key");
             prop_assert_eq!(parse(&key.to_string()), Some(Ok(key)));
         }
 
         #[test]
-        fn an_icmp_key_is_read_as_it_is_shown(six in any::<bool>(), a in -1..=255_i32, b in -1..=255_i32) {
+        fn displayed_icmp_key_is_parsed_again(six in any::<bool>(), a in -1..=255_i32, b in -1..=255_i32) {
             let key = Key::new(if six { Protocol::Icmpv6 } else { Protocol::Icmp }, a, b).expect("a key");
             prop_assert_eq!(parse(&key.to_string()), Some(Ok(key)));
         }

@@ -5,26 +5,26 @@
 mod accounts;
 mod grants;
 mod guard;
-mod matching;
 mod policy;
 mod rules;
+mod selector;
 
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
 use super::definitions::{Body, Definitions, GroupDef, InstanceDef};
-use super::diagnostic::Report;
+use super::diagnostic::DiagnosticsBuilder;
 use super::keys;
-use super::place::Place;
+use super::partial_id::PartialInstanceId;
 use super::sections::sections;
 use super::selector::Selector;
 use super::source::{Source, Span, quote};
-use super::syntax::{self, Parsed};
+use super::syntax::{self, ParseStatus};
 use super::tree::{Cx, Text, Value};
-use super::{habits, names, regions, services, source_expr};
+use super::{hints, names, regions, services, source_expr};
 use crate::model::{Code, Mode, Strategy};
-use rules::{Kind, rules};
+use rules::{RuleKind, read_rules};
 
 const MODES: &[(&str, Mode)] = &[
     ("authoritative", Mode::Authoritative),
@@ -41,13 +41,13 @@ const STRATEGIES: &[(&str, Strategy)] = &[
 /// Reads a file of the report into the definitions. `first` is the file that was named by the user. Returns what it
 /// includes.
 pub(super) fn file(
-    report: &mut Report,
+    report: &mut DiagnosticsBuilder,
     defs: &mut Definitions,
     file: usize,
     first: bool,
 ) -> Vec<Text> {
     let source = report.source(file);
-    if let Some((at, hint)) = source.broken() {
+    if let Some((at, hint)) = source.invalid_utf8() {
         defs.incomplete = true;
         if !source
             .text()
@@ -72,7 +72,7 @@ pub(super) fn file(
 
 /// Reads a file part by part.
 pub(super) fn parts(
-    report: &mut Report,
+    report: &mut DiagnosticsBuilder,
     defs: &mut Definitions,
     file: usize,
     first: bool,
@@ -90,14 +90,14 @@ pub(super) fn parts(
             report
                 .without_excerpt(file)
                 .error(Code::Syntax, Span::new(file, 0..0), "this does not look like a configuration: it is not valid TOML, and none of its keys is known")
-                .hint(habits::file(source.text()).unwrap_or("the first line is `version = 1`"));
+                .hint(hints::for_file(source.text()).unwrap_or("the first line is `version = 1`"));
             break;
         }
-        let parsed = syntax::report(report, file, part.clone(), &errors);
-        let broken = parsed != Parsed::Whole;
+        let parsed = syntax::report_errors(report, file, part.clone(), &errors);
+        let broken = parsed != ParseStatus::Complete;
         defs.incomplete |= broken;
-        if parsed == Parsed::Foreign {
-            syntax::dismantle(root.into_inner());
+        if parsed == ParseStatus::OtherNotation {
+            syntax::drop_tree(root.into_inner());
             continue;
         }
         let mut cx = Cx {
@@ -110,7 +110,7 @@ pub(super) fn parts(
         if known {
             includes.append(&mut top(&mut cx, defs, root.get_ref(), first));
         }
-        syntax::dismantle(root.into_inner());
+        syntax::drop_tree(root.into_inner());
         if !known {
             defs.incomplete = true;
             break;
@@ -160,11 +160,11 @@ fn top(cx: &mut Cx<'_>, defs: &mut Definitions, root: &DeTable<'_>, first: bool)
             }),
             "rulesets" => each(cx, value, "`[rulesets]`", |cx, name, value| {
                 if definition_name(cx, "a ruleset", &name) {
-                    let rules = rules(
+                    let rules = read_rules(
                         cx,
                         value,
                         &format!("ruleset {}", quote(&name.text)),
-                        Kind::Wanted,
+                        RuleKind::Rule,
                     );
                     defs.rulesets.define(cx.report, "ruleset", name, rules);
                 }
@@ -279,7 +279,7 @@ fn defaults(cx: &mut Cx<'_>, defs: &mut Definitions, value: &Value<'_>) {
 
 /// Whether a name may be given to a definition of this kind.
 fn definition_name(cx: &mut Cx<'_>, kind: &str, name: &Text) -> bool {
-    let Err(why) = names::definition(&name.text) else {
+    let Err(why) = names::validate_definition(&name.text) else {
         return true;
     };
     cx.report
@@ -356,8 +356,8 @@ fn body(cx: &mut Cx<'_>, table: &DeTable<'_>) -> Body {
     for (key, value) in table {
         match key.get_ref().as_ref() {
             "use" => body.uses = cx.texts(value, "`use`").unwrap_or_default(),
-            "rules" => body.rules = rules(cx, value, "`rules`", Kind::Wanted),
-            "absent" => body.absent = rules(cx, value, "`absent`", Kind::Absent),
+            "rules" => body.rules = read_rules(cx, value, "`rules`", RuleKind::Rule),
+            "absent" => body.absent = read_rules(cx, value, "`absent`", RuleKind::Absent),
             "mode" => body.mode = cx.choice(value, "`mode`", MODES),
             "strategy" => body.strategy = cx.choice(value, "`strategy`", STRATEGIES),
             _ => {}
@@ -375,7 +375,7 @@ fn group(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>)
     let body = body(cx, table);
     let expect = table
         .get("expect")
-        .and_then(|value| matching::expect(cx, value));
+        .and_then(|value| selector::read_expect(cx, value));
     let mut group = GroupDef {
         selector: Selector::default(),
         expect,
@@ -383,7 +383,7 @@ fn group(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>)
         body,
     };
     match table.get("match") {
-        Some(value) => (group.selector, group.region_glob) = matching::selector(cx, value),
+        Some(value) => (group.selector, group.region_glob) = selector::read_selector(cx, value),
         None => cx.missing(
             name.span,
             &format!("{subject} has no `match`"),
@@ -417,13 +417,13 @@ fn dotted(cx: &Cx<'_>, first: &str, value: &Value<'_>) -> Option<(Span, String)>
             .any(|key| keys::INSTANCE.contains(&&**key.get_ref())),
         _ => false,
     };
-    let is_meant = is_instance && names::instance(&name).is_ok();
+    let is_meant = is_instance && names::validate_instance(&name).is_ok();
     Some((span?, name)).filter(|_| is_meant)
 }
 
 fn instance(cx: &mut Cx<'_>, defs: &mut Definitions, key: Text, value: &Value<'_>) {
     let subject = format!("instance {}", quote(&key.text));
-    let Some(place) = Place::parse(&key.text) else {
+    let Some(place) = PartialInstanceId::parse(&key.text) else {
         cx.report
             .error(
                 Code::InvalidName,
@@ -438,7 +438,7 @@ fn instance(cx: &mut Cx<'_>, defs: &mut Definitions, key: Text, value: &Value<'_
     };
     let region = place.region.as_ref();
     let mut valid = region.is_none_or(|region| regions::check(cx.report, region, key.span));
-    if let Err(why) = names::instance(&place.name) {
+    if let Err(why) = names::validate_instance(&place.name) {
         let message = format!("{} cannot be the name of an instance", quote(&place.name));
         cx.report
             .error(Code::InvalidName, key.span, message)

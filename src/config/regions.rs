@@ -2,27 +2,25 @@
 //!
 //! Owns the form of a region, and the warning about an unknown region. Does not decide which regions are read.
 
-use super::diagnostic::Report;
-use super::habits;
+use super::diagnostic::DiagnosticsBuilder;
+use super::hints;
 use super::source::{Span, quote};
-use super::suggest::nearest;
 use crate::model::{Code, REGIONS};
 
-/// Whether a text can be a region. An impossible region is an error, because it would become a part of a host name; an unknown
+/// Whether a text has the form of a region. Any other text is an error, because it would become a part of a host name; an unknown
 /// region is a warning.
-pub(super) fn check(report: &mut Report, region: &str, span: Span) -> bool {
-    let possible = is_possible(region);
-    if !possible {
+pub(super) fn check(report: &mut DiagnosticsBuilder, region: &str, span: Span) -> bool {
+    if !is_valid(region) {
         let message = format!("{} is not a valid region", quote(region));
-        let problem = report.unknown(Code::UnknownName, span, message, region, known());
-        if let Some(hint) = habits::region(region) {
-            problem.hint(hint);
+        let error = report.unknown(Code::UnknownName, span, message, region, known_regions());
+        if let Some(hint) = hints::for_region(region) {
+            error.hint(hint);
         }
         return false;
     }
-    if !known().any(|known| known == region) {
-        let near = nearest(&mut report.compared, region, known());
-        let problem = report.warning(
+    if !known_regions().any(|known| known == region) {
+        let near = report.nearest(region, known_regions());
+        let warning = report.warning(
             Code::Suspicious,
             span,
             format!(
@@ -31,18 +29,18 @@ pub(super) fn check(report: &mut Report, region: &str, span: Span) -> bool {
             ),
         );
         if let Some(near) = near {
-            problem.hint(format!("did you mean {}?", quote(near)));
+            warning.hint(format!("did you mean {}?", quote(near)));
         }
     }
     true
 }
 
-fn known() -> impl Iterator<Item = &'static str> {
+fn known_regions() -> impl Iterator<Item = &'static str> {
     REGIONS.iter().map(|region| region.name)
 }
 
 /// Whether a text has the form of a region.
-pub(super) fn is_possible(region: &str) -> bool {
+pub(super) fn is_valid(region: &str) -> bool {
     !region.is_empty()
         && region.len() <= 32
         && region

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use annotate_snippets::{
-    AnnotationKind, Element, Group, Level, Origin as Place, Renderer, Snippet,
+    AnnotationKind, Element, Group, Level, Origin as Location, Renderer, Snippet,
 };
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
@@ -48,7 +48,7 @@ impl Diagnostic {
                 .primary_title(self.message.as_str())
                 .id(self.code.as_str()),
         );
-        group = group.elements(at(
+        group = group.elements(elements(
             &self.origin,
             self.excerpt.as_ref(),
             AnnotationKind::Primary,
@@ -57,9 +57,9 @@ impl Diagnostic {
             group = group.element(Level::HELP.message(hint.as_str()));
         }
         let mut groups = vec![group];
-        if let Some((origin, what)) = &self.related {
-            let note = Group::with_title(Level::NOTE.secondary_title(what.as_str()));
-            groups.push(note.elements(at(
+        if let Some((origin, note)) = &self.related {
+            let group = Group::with_title(Level::NOTE.secondary_title(note.as_str()));
+            groups.push(group.elements(elements(
                 origin,
                 self.related_excerpt.as_ref(),
                 AnnotationKind::Context,
@@ -76,7 +76,7 @@ impl Diagnostic {
         for line in renderer
             .render(&groups)
             .lines()
-            .filter(|line| !is_filler(line))
+            .filter(|line| !is_separator(line))
         {
             out.push_str(line);
             out.push('\n');
@@ -86,17 +86,18 @@ impl Diagnostic {
 }
 
 /// Whether the renderer drew a line only to introduce a second place, which it does because we print the place ourselves.
-fn is_filler(line: &str) -> bool {
+fn is_separator(line: &str) -> bool {
     line.contains(":::") && line.chars().all(|c| "0123456789\u{1b}[;m: ".contains(c))
 }
 
-fn at<'a>(
+/// The location of a diagnostic, and its source line if there is one.
+fn elements<'a>(
     origin: &'a Origin,
     excerpt: Option<&'a Excerpt>,
     kind: AnnotationKind,
 ) -> Vec<Element<'a>> {
     let Some(excerpt) = excerpt else {
-        return vec![Place::path(origin.file.as_ref()).into()];
+        return vec![Location::path(origin.file.as_ref()).into()];
     };
     let snippet = Snippet::source(excerpt.text.as_str())
         .line_start(origin.line)
@@ -105,8 +106,8 @@ fn at<'a>(
     if excerpt.text[..excerpt.start].chars().count() + 1 == origin.column {
         return vec![snippet.path(origin.file.as_ref()).into()];
     }
-    let place = Place::path(origin.file.as_ref())
+    let location = Location::path(origin.file.as_ref())
         .line(origin.line)
         .char_column(origin.column);
-    vec![place.into(), snippet.into()]
+    vec![location.into(), snippet.into()]
 }

@@ -1,7 +1,7 @@
-//! The configuration against the instances that exist.
+//! Resolution: the desired state of the instances that exist.
 //!
-//! Owns what each instance gets and what is said of those that are missing or not in the configuration. Does not read
-//! anything: instances and the time are passed in.
+//! Owns the desired state of each instance, and the notes on instances that are missing or undeclared. Does not read anything:
+//! instances and the time are passed in.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,23 +9,21 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::Config;
-use super::complaints::Complaints;
-use super::conflict::{absent, settle};
-use super::diagnostic::{Diagnostics, Report};
+use super::conflict::{add_absent, resolve_setting};
+use super::diagnostic::{Diagnostics, DiagnosticsBuilder};
 use super::grants;
-use super::limits::Budget;
-use super::listing::{Extent, Listing};
+use super::listing::{Listing, SiteFilter};
 use super::rule::{Families, Rule};
+use super::size_limits::PairBudget;
 use super::source::quote;
-use super::suggest::nearest;
-use super::table::{Declared, Group, Settings};
+use super::table::{Group, InstanceTable, Settings, used_rulesets};
 use crate::model::{
     Code, Desired, DesiredInstance, Instance, InstanceId, Missing, Note, Site, Undeclared,
     Unreadable, Waiver,
 };
 
-/// Looks for what missing names may have meant are made for this many: each compares with every instance.
-const HINTS: usize = 20;
+/// The most missing instances for which a similar name is searched, because each search compares with every instance.
+const MAX_SUGGESTIONS: usize = 20;
 
 /// The state of one resolution.
 struct Resolver<'a> {
@@ -33,25 +31,25 @@ struct Resolver<'a> {
     instances: &'a BTreeMap<InstanceId, Instance>,
     listing: &'a Listing,
     as_of: OffsetDateTime,
-    complaints: Complaints,
+    report: DiagnosticsBuilder,
     desired: Desired,
-    /// What instances get that have no table of their own, by the places of their groups and by their families: they all
-    /// get the same.
-    alike: BTreeMap<(Vec<usize>, Families), Wanted>,
-    /// What the instances come to.
-    budget: Budget,
+    /// The desired state of instances without a table, by the indices of their groups and by their families. Instances that agree
+    /// in both share it.
+    shared: BTreeMap<(Vec<usize>, Families), Resolved>,
+    /// The number of pairs of port and source of all instances.
+    budget: PairBudget,
 }
 
-/// What is wanted of an instance, and what its policies are to overlook.
+/// The desired state of an instance, with the waivers of its rules.
 #[derive(Clone)]
-struct Wanted {
-    instance: Arc<DesiredInstance>,
+struct Resolved {
+    desired: Arc<DesiredInstance>,
     waivers: Vec<Waiver>,
 }
 
 impl Config {
-    /// What is wanted of each of these instances, where `listed` are the sites of which every instance is among them; with
-    /// none, the instances are supposed rather than found ([`Listing`]). `as_of` is the instant at which the rules are looked at.
+    /// Resolves the desired state of each of these instances. `listed` are the sites of which `instances` contains every instance;
+    /// without any, the instances are assumed and not listed ([`Listing`]). `as_of` decides which rules are in force.
     ///
     /// # Errors
     /// As [`Config::resolve_listed`].
@@ -64,101 +62,95 @@ impl Config {
         self.resolve_listed(instances, &Listing::of(listed), as_of)
     }
 
-    /// What is wanted of each of these instances that the listing is about.
+    /// Resolves the desired state of each of these instances that is in the scope of the listing.
     ///
-    /// A name without its region, or a group that expects a number of instances, is decided only if every site was listed in
-    /// full that could hold one; until then what it could mean is undecided. Only of sites that were listed in full can be
-    /// said that something is missing.
+    /// A name without its region, or a group that expects a number of instances, is decided only if every site that may have such an
+    /// instance was listed in full; otherwise the instances that it may refer to are undecided. An instance is reported as missing
+    /// only if its sites were listed in full.
     ///
     /// # Errors
-    /// What only shows beside real instances: groups that disagree, a name in several regions, an address of a family
-    /// that the instance lacks, a number of instances that was not expected, `absent` outside additive mode or of what is
-    /// also declared.
+    /// The problems that depend on the instances: groups that disagree, a name in several regions, an address of a family that the
+    /// instance does not have, an unexpected number of instances, and `absent` outside additive mode or of declared access.
     pub fn resolve_listed(
         &self,
         instances: &BTreeMap<InstanceId, Instance>,
         listing: &Listing,
         as_of: OffsetDateTime,
     ) -> Result<Desired, Diagnostics> {
-        let report = Report::on(self.sources.clone());
-        let desired = Desired {
-            guard: self.linked.guard.clone(),
-            ..Desired::default()
-        };
         let mut resolver = Resolver {
             config: self,
             instances,
             listing,
             as_of,
-            complaints: Complaints::new(report),
-            desired,
-            alike: BTreeMap::new(),
-            budget: Budget::new(self.linked.policies.len()),
+            report: DiagnosticsBuilder::with_sources(self.sources.clone()),
+            desired: Desired {
+                guard: self.linked.guard.clone(),
+                ..Desired::default()
+            },
+            shared: BTreeMap::new(),
+            budget: PairBudget::new(self.linked.policies.len()),
         };
         resolver.run();
         let Resolver {
-            complaints,
-            desired,
-            ..
+            report, desired, ..
         } = resolver;
-        complaints.report.finish().map(|_| desired)
+        report.finish().map(|_| desired)
     }
 }
 
 impl<'a> Resolver<'a> {
     fn run(&mut self) {
-        let own = self.bind();
+        let tables = self.assign_tables();
         let groups = &self.config.linked.groups;
         let mut counts = vec![0_usize; groups.len()];
-        let mut found = Vec::new();
+        let mut in_scope = Vec::new();
         for (id, instance) in self.instances {
-            let mut matched = Vec::new();
-            for (place, group) in groups.iter().enumerate() {
+            let mut matching = Vec::new();
+            for (index, group) in groups.iter().enumerate() {
                 if group.selector.matches(instance) {
-                    counts[place] += 1;
-                    matched.push(place);
+                    counts[index] += 1;
+                    matching.push(index);
                 }
             }
-            if self.listing.includes(id) {
-                found.push((instance, matched));
+            if self.listing.has_in_scope(id) {
+                in_scope.push((instance, matching));
             }
         }
-        let counted = groups.iter().zip(counts);
-        let uncounted: Vec<Option<Unreadable>> = counted
-            .map(|(group, count)| self.count(group, count))
+        let undecided: Vec<Option<Unreadable>> = groups
+            .iter()
+            .zip(counts)
+            .map(|(group, count)| self.check_expected_count(group, count))
             .collect();
-        for (instance, matched) in found {
+        for (instance, matching) in in_scope {
             let id = &instance.id;
             if self.desired.undecided.contains_key(id) {
                 continue;
             }
-            let own = own.get(id).copied();
-            if own.is_none() && matched.is_empty() {
+            let table = tables.get(id).copied();
+            if table.is_none() && matching.is_empty() {
                 self.desired.undeclared.push(Undeclared { id: id.clone() });
-                self.desired.notes.extend(grants::undeclared(instance));
+                let notes = grants::undeclared_notes(instance);
+                self.desired.notes.extend(notes);
                 continue;
             }
-            if let Some(why) = matched.iter().find_map(|place| uncounted[*place].as_ref()) {
+            if let Some(why) = matching.iter().find_map(|group| undecided[*group].as_ref()) {
                 self.desired.undecided.insert(id.clone(), why.clone());
                 continue;
             }
-            let Wanted {
-                instance: wanted,
-                waivers,
-            } = self.wanted(instance, own, matched);
-            let granting = self.config.linked.grants.as_ref();
-            let wanted = grants::counted(granting, instance, wanted, self.as_of);
+            let Resolved { desired, waivers } = self.resolve(instance, table, matching);
+            let limits = self.config.linked.grants.as_ref();
+            let desired = grants::add_leases(limits, instance, desired, self.as_of);
             if !waivers.is_empty() {
                 let all = &mut self.desired.policies.waivers;
                 all.insert(id.clone(), waivers);
             }
-            self.desired.instances.insert(id.clone(), wanted);
+            self.desired.instances.insert(id.clone(), desired);
         }
-        self.policies();
+        self.resolve_policies();
     }
 
-    /// Which policy speaks of which instance that is declared.
-    fn policies(&mut self) {
+    /// Resolves the declared instances that each policy applies to.
+    fn resolve_policies(&mut self) {
         for linked in &self.config.linked.policies {
             let mut policy = linked.policy.clone();
             if let Some(selector) = &linked.selector {
@@ -171,127 +163,118 @@ impl<'a> Resolver<'a> {
                     let instance = self.instances.get(*id);
                     instance.is_some_and(|instance| selector.matches(instance))
                 });
-                let chosen: BTreeSet<InstanceId> = declared.cloned().collect();
-                if chosen.is_empty() && self.is_listed(Extent::Selector(selector)) {
+                let matching: BTreeSet<InstanceId> = declared.cloned().collect();
+                if matching.is_empty() && self.is_listed(SiteFilter::Selector(selector)) {
                     let text = format!("policy {} matches no instance", quote(&policy.id));
                     let origin = policy.origin.clone();
                     self.desired.notes.push(Note { text, origin });
                 }
-                policy.instances = Some(chosen);
+                policy.instances = Some(matching);
             }
             self.desired.policies.list.push(policy);
         }
     }
 
-    /// Which table belongs to which instance.
-    fn bind(&mut self) -> BTreeMap<&'a InstanceId, &'a Declared> {
+    /// The table of each instance that has one. Reports tables without an instance.
+    fn assign_tables(&mut self) -> BTreeMap<&'a InstanceId, &'a InstanceTable> {
         let mut by_name: BTreeMap<&str, Vec<&'a InstanceId>> = BTreeMap::new();
         for id in self.instances.keys() {
             by_name.entry(&id.name).or_default().push(id);
         }
-        let mut own: BTreeMap<&InstanceId, &Declared> = BTreeMap::new();
-        let mut absent = Vec::new();
-        let mut unseen = Vec::new();
-        for declared in &self.config.linked.instances {
-            let place = &declared.place;
-            let named = by_name.get(place.name.as_str()).into_iter().flatten();
-            let here: Vec<&InstanceId> = named.copied().filter(|id| place.holds(id)).collect();
-            let found = match here[..] {
-                [] => None,
-                [id] => Some(id),
-                _ if !here.iter().any(|id| self.listing.includes(id)) => continue,
-                [first, ..] => {
-                    let all: Vec<String> = here.iter().map(|id| quote(&id.to_string())).collect();
-                    let one_account = here.iter().all(|id| id.account == first.account);
-                    let what = if one_account { "regions" } else { "accounts" };
-                    self.complaints
-                        .report
-                        .error(
-                            Code::Conflict,
-                            declared.span,
-                            format!("{} exists in several {what}", quote(&declared.key)),
-                        )
-                        .hint(format!("say which one: {}", all.join(" or ")));
-                    continue;
-                }
-            };
-            match found {
-                Some(id) if !self.listing.includes(id) => {}
-                Some(id) => {
+        let mut tables: BTreeMap<&InstanceId, &InstanceTable> = BTreeMap::new();
+        let mut missing = Vec::new();
+        let mut unlisted = Vec::new();
+        for table in &self.config.linked.instances {
+            let named = by_name.get(table.id.name.as_str()).into_iter().flatten();
+            let matching: Vec<&InstanceId> =
+                named.copied().filter(|id| table.id.matches(id)).collect();
+            match matching[..] {
+                [] if !self.listing.may_have_in_scope(&table.id) => {}
+                [] if self.is_listed(SiteFilter::Instance(&table.id)) => missing.push(table),
+                // The failure of its only region is reported for the region.
+                [] if self.listing.has_failed_for(&table.id) => {}
+                [] => unlisted.push(table),
+                _ if !matching.iter().any(|id| self.listing.has_in_scope(id)) => {}
+                [id] => {
                     let linked = &self.config.linked;
-                    if let Some(why) = linked.ambiguous(declared, id, self.listing) {
+                    if let Some(why) = linked.ambiguity(table, id, self.listing) {
                         self.desired.undecided.insert(id.clone(), why);
-                        continue;
-                    }
-                    if let Some(first) = own.insert(id, declared) {
+                    } else if let Some(first) = tables.insert(id, table) {
                         let message = format!(
                             "{} is the same instance as {}",
-                            quote(&declared.key),
+                            quote(&table.key),
                             quote(&first.key)
                         );
-                        self.complaints
-                            .report
-                            .error(Code::InvalidName, declared.span, message)
+                        self.report
+                            .error(Code::InvalidName, table.span, message)
                             .related(first.span, "first declared here");
                     }
                 }
-                None if !self.listing.is_about(|site| place.could_be_in(site)) => {}
-                None if self.is_listed(Extent::Place(place)) => absent.push(declared),
-                // That its only region failed is said of the region.
-                None if self.listing.failed_for(place) => {}
-                None => unseen.push(declared),
+                [first, ..] => {
+                    let ids: Vec<String> =
+                        matching.iter().map(|id| quote(&id.to_string())).collect();
+                    let is_one_account = matching.iter().all(|id| id.account == first.account);
+                    let kind = if is_one_account {
+                        "regions"
+                    } else {
+                        "accounts"
+                    };
+                    let message = format!("{} exists in several {kind}", quote(&table.key));
+                    self.report
+                        .error(Code::Conflict, table.span, message)
+                        .hint(format!("say which one: {}", ids.join(" or ")));
+                }
             }
         }
-        self.missing(&absent, &by_name);
-        self.unseen(&unseen);
-        own
+        self.add_missing(&missing, &by_name);
+        self.note_unlisted(&unlisted);
+        tables
     }
 
-    /// Whether every site was listed in full that could hold an instance of this extent.
-    fn is_listed(&self, extent: Extent<'_>) -> bool {
+    /// Whether every one of these sites was listed in full.
+    fn is_listed(&self, filter: SiteFilter<'_>) -> bool {
         let linked = &self.config.linked;
-        !self.listing.is_supposed() && linked.unlisted(extent, self.listing).is_none()
+        !self.listing.is_assumed() && linked.first_unlisted(filter, self.listing).is_none()
     }
 
-    fn missing(&mut self, absent: &[&Declared], by_name: &BTreeMap<&str, Vec<&InstanceId>>) {
-        for (at, declared) in absent.iter().enumerate() {
-            let name = declared.place.name.as_str();
-            let elsewhere = by_name
-                .get(name)
-                .and_then(|ids| ids.first())
-                .map(ToString::to_string);
-            let hint = elsewhere.or_else(|| {
-                let near = nearest(
-                    &mut self.complaints.report.compared,
-                    name,
-                    by_name.keys().copied().filter(|_| at < HINTS),
-                )?;
+    fn add_missing(
+        &mut self,
+        missing: &[&InstanceTable],
+        by_name: &BTreeMap<&str, Vec<&InstanceId>>,
+    ) {
+        for (index, table) in missing.iter().enumerate() {
+            let name = table.id.name.as_str();
+            let same_name = by_name.get(name).and_then(|ids| ids.first());
+            let hint = same_name.map(ToString::to_string).or_else(|| {
+                let candidates = by_name.keys().copied();
+                let candidates = candidates.filter(|_| index < MAX_SUGGESTIONS);
+                let near = self.report.nearest(name, candidates)?;
                 let id = by_name.get(near)?.first()?;
-                Some(if declared.place.region.is_some() {
+                Some(if table.id.region.is_some() {
                     id.to_string()
                 } else {
                     id.name.clone()
                 })
             });
-            let origin = self.complaints.report.origin(declared.span);
+            let origin = self.report.origin(table.span);
             self.desired.missing.push(Missing {
-                name: declared.key.clone(),
+                name: table.key.clone(),
                 origin,
                 hint,
             });
         }
     }
 
-    fn unseen(&mut self, unseen: &[&Declared]) {
-        const SHOWN: usize = 5;
-        let Some(first) = unseen.first() else { return };
-        let mut names: Vec<String> = unseen
-            .iter()
-            .take(SHOWN)
-            .map(|declared| quote(&declared.key))
-            .collect();
-        if unseen.len() > SHOWN {
-            names.push(format!("{} more", unseen.len() - SHOWN));
+    /// Adds a note on tables whose sites were not all listed.
+    fn note_unlisted(&mut self, unlisted: &[&InstanceTable]) {
+        const MAX_NAMES: usize = 5;
+        let Some(first) = unlisted.first() else {
+            return;
+        };
+        let names = unlisted.iter().take(MAX_NAMES);
+        let mut names: Vec<String> = names.map(|table| quote(&table.key)).collect();
+        if unlisted.len() > MAX_NAMES {
+            names.push(format!("{} more", unlisted.len() - MAX_NAMES));
         }
         let text = format!(
             "declared, but not in any {} that was listed: {}",
@@ -304,37 +287,35 @@ impl<'a> Resolver<'a> {
         );
         self.desired.notes.push(Note {
             text,
-            origin: Some(self.complaints.report.origin(first.span)),
+            origin: Some(self.report.origin(first.span)),
         });
     }
 
-    /// Whether a group matches as many instances as it says, of which `count` are known; why not, where that cannot be told.
-    fn count(&mut self, group: &Group, count: usize) -> Option<Unreadable> {
+    /// Checks the number of instances that a group matches; `count` of them are known. Returns why it cannot be decided, if so.
+    fn check_expected_count(&mut self, group: &Group, count: usize) -> Option<Unreadable> {
         let name = quote(&group.name);
-        let origin = Some(self.complaints.report.origin(group.span));
-        let listed = self.is_listed(Extent::Selector(&group.selector));
+        let origin = Some(self.report.origin(group.span));
+        let is_listed = self.is_listed(SiteFilter::Selector(&group.selector));
         let Some((expect, span)) = group.expect else {
-            if count == 0 && listed {
+            if count == 0 && is_listed {
                 let text = format!("group {name} matches no instance");
                 self.desired.notes.push(Note { text, origin });
             }
             return None;
         };
-        let holds = if listed {
-            Some(expect.holds(count))
-        } else if self.listing.is_supposed() {
+        let is_expected = if is_listed {
+            Some(expect.contains(count))
+        } else if self.listing.is_assumed() {
             None
         } else {
-            expect.holds_from(count)
+            expect.contains_all_from(count)
         };
-        match holds {
+        match is_expected {
             Some(true) => None,
             Some(false) => {
                 let message =
                     format!("group {name} matches {count} instances, but {expect} are expected");
-                self.complaints
-                    .report
-                    .error(Code::Expectation, span, message);
+                self.report.error(Code::Expectation, span, message);
                 None
             }
             None => {
@@ -342,130 +323,106 @@ impl<'a> Resolver<'a> {
                     "`expect` of group {name} is not judged: not every region was listed in full"
                 );
                 self.desired.notes.push(Note { text, origin });
-                self.config.linked.uncounted(group, self.listing)
+                self.config.linked.expect_ambiguity(group, self.listing)
             }
         }
     }
 
-    /// What an instance gets from its own table and from the groups at these places.
-    fn wanted(
+    /// Resolves the desired state of an instance from its own table and the groups with these indices.
+    fn resolve(
         &mut self,
         instance: &Instance,
-        own: Option<&'a Declared>,
-        places: Vec<usize>,
-    ) -> Wanted {
+        table: Option<&'a InstanceTable>,
+        groups: Vec<usize>,
+    ) -> Resolved {
         let all = &self.config.linked.groups;
-        let groups: Vec<&Group> = places.iter().map(|place| &all[*place]).collect();
-        if own.is_some() {
-            return self.instance(instance, own, &groups);
+        let matching: Vec<&Group> = groups.iter().map(|group| &all[*group]).collect();
+        if table.is_some() {
+            return self.resolve_unshared(instance, table, &matching);
         }
-        let kind = (places, Families::from(&instance.address_type));
-        if let Some(known) = self.alike.get(&kind) {
+        let key = (groups, Families::from(&instance.address_type));
+        if let Some(known) = self.shared.get(&key) {
             return known.clone();
         }
-        let wanted = self.instance(instance, own, &groups);
-        self.alike.insert(kind, wanted.clone());
-        wanted
+        let resolved = self.resolve_unshared(instance, table, &matching);
+        self.shared.insert(key, resolved.clone());
+        resolved
     }
 
-    fn instance(
+    fn resolve_unshared(
         &mut self,
         instance: &Instance,
-        own: Option<&'a Declared>,
+        table: Option<&'a InstanceTable>,
         groups: &[&'a Group],
-    ) -> Wanted {
+    ) -> Resolved {
         let linked = &self.config.linked;
-        let span = own
-            .map(|own| own.span)
-            .or(groups.last().map(|group| group.span));
-        let own = own.map(|declared| &declared.settings);
-        let all: Vec<&Settings> = groups
-            .iter()
-            .map(|group| &group.settings)
-            .chain(own)
-            .collect();
-        let mode = settle(
-            &mut self.complaints,
-            instance,
-            own,
-            groups,
-            "mode",
-            |settings| settings.mode,
-        )
-        .unwrap_or(linked.mode);
-        let strategy = settle(
-            &mut self.complaints,
-            instance,
-            own,
-            groups,
-            "strategy",
-            |settings| settings.strategy,
-        );
+        let own = table.map(|table| &table.settings);
+        let settings = groups.iter().map(|group| &group.settings);
+        let all: Vec<&Settings> = settings.chain(own).collect();
+        let report = &mut self.report;
+        let mode = resolve_setting(report, instance, own, groups, "mode", |table| table.mode);
+        let strategy = resolve_setting(report, instance, own, groups, "strategy", |table| {
+            table.strategy
+        });
 
-        let rulesets: BTreeSet<usize> = all
-            .iter()
-            .flat_map(|settings| settings.uses.iter().copied())
-            .collect();
+        let rulesets = used_rulesets(&all);
         let pairs = rulesets.iter().map(|id| linked.ruleset_pairs[*id]);
         let own_pairs = all.iter().map(|settings| settings.own_pairs);
-        if let (Err(too_much), Some(span)) =
-            (self.budget.instance(pairs.chain(own_pairs).sum()), span)
-        {
-            let id = quote(&instance.id.to_string());
-            too_much
-                .about(&id)
-                .report(&mut self.complaints.report, span);
+        let exceeded = self.budget.begin_instance(pairs.chain(own_pairs).sum());
+        let table_span = table.map(|table| table.span);
+        let span = table_span.or(groups.last().map(|group| group.span));
+        if let (Err(mut error), Some(span)) = (exceeded, span) {
+            error.message = format!("{}: {}", quote(&instance.id.to_string()), error.message);
+            error.report(&mut self.report, Code::TooLarge, span);
         }
-        let is_too_much = self.budget.is_full();
+        let is_exceeded = self.budget.is_exceeded();
         let shared = rulesets.iter().flat_map(|id| &linked.rulesets[*id]);
         let lines = shared.chain(all.iter().flat_map(|settings| &settings.rules));
-        let mut wanted = DesiredInstance {
-            mode,
+        let mut desired = DesiredInstance {
+            mode: mode.unwrap_or(linked.mode),
             strategy: strategy.unwrap_or(linked.strategy),
             rules: Vec::new(),
             absent: Vec::new(),
             expired: Vec::new(),
             notes: Vec::new(),
         };
-        let there = Families::from(&instance.address_type);
+        let families = Families::from(&instance.address_type);
         let mut waivers = Vec::new();
-        for line in lines.filter(|_| !is_too_much) {
-            if line.is_expired(self.as_of, &mut wanted.notes) {
-                let known = wanted.expired.len();
-                line.literally(&mut wanted.expired);
-                waivers.extend(line.waivers(&wanted.expired[known..], false));
+        for line in lines.filter(|_| !is_exceeded) {
+            if line.is_expired(self.as_of) {
+                let first = desired.expired.len();
+                desired.expired.extend(line.rules_of_any_instance());
+                waivers.extend(line.waivers(&desired.expired[first..], false));
                 continue;
             }
-            self.check_families(instance, there, line);
-            let known = wanted.rules.len();
-            line.for_instance(there, &mut wanted.rules, &mut wanted.notes);
-            waivers.extend(line.waivers(&wanted.rules[known..], true));
+            desired.notes.extend(line.expiry_note(self.as_of));
+            self.check_families(instance, families, line);
+            let first = desired.rules.len();
+            line.add_to_instance(families, &mut desired.rules, &mut desired.notes);
+            waivers.extend(line.waivers(&desired.rules[first..], true));
         }
-        wanted
-            .rules
-            .sort_by(|a, b| (a.key, &a.declared.origin).cmp(&(b.key, &b.declared.origin)));
-        wanted
-            .expired
-            .sort_by(|a, b| (a.key, &a.declared.origin).cmp(&(b.key, &b.declared.origin)));
-        absent(&mut self.complaints, instance, &all, &mut wanted);
+        for rules in [&mut desired.rules, &mut desired.expired] {
+            rules.sort_by(|a, b| (a.key, &a.declared.origin).cmp(&(b.key, &b.declared.origin)));
+        }
+        add_absent(&mut self.report, instance, &all, &mut desired);
         // Stable, so that the notes of one line keep their order.
-        wanted.notes.sort_by(|a, b| a.origin.cmp(&b.origin));
-        Wanted {
-            instance: Arc::new(wanted),
+        desired.notes.sort_by(|a, b| a.origin.cmp(&b.origin));
+        Resolved {
+            desired: Arc::new(desired),
             waivers,
         }
     }
 
-    fn check_families(&mut self, instance: &Instance, there: Families, line: &Rule) {
-        let Some((span, family)) = line.misplaced(there) else {
+    fn check_families(&mut self, instance: &Instance, available: Families, line: &Rule) {
+        let Some((span, family)) = line.unsupported_literal(available) else {
             return;
         };
-        if self.complaints.are_new(span, line.span) {
+        if self.report.is_first_for(span, line.span) {
             let message = format!(
                 "{} has no {family}, but this address is written out for it",
                 quote(&instance.id.to_string())
             );
-            self.complaints.report
+            self.report
                 .error(Code::InvalidSource, span, message)
                 .hint("put it into a set under `[addresses]`, from which it is left out where it does not fit");
         }

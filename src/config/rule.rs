@@ -7,14 +7,15 @@ use std::sync::Arc;
 use super::source::Span;
 use super::until;
 use crate::model::{
-    self, AddressType, Declaration, EXPIRY_NOTICE, Key, Note, Origin, Protocol, Sources, Waiver,
+    self, Absent, AddressType, Declaration, EXPIRY_NOTICE, Key, Note, Origin, Protocol, Sources,
+    Waiver,
 };
 
 /// A line of the configuration.
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) span: Span,
-    pub(super) items: Box<[Item]>,
+    pub(super) items: Box<[AllowItem]>,
     pub(super) sources: Sources,
     /// The first literal address of each family in `from`.
     pub(super) literals: Literals,
@@ -33,17 +34,39 @@ pub(super) struct Literals {
 
 /// An element of `allow`. A key of two elements belongs to the first.
 #[derive(Debug)]
-pub(super) struct Item {
+pub(super) struct AllowItem {
     pub(super) declared: Arc<Declaration>,
     pub(super) keys: Arc<[Key]>,
 }
 
 /// A line of `absent`.
 #[derive(Debug)]
-pub(super) struct Absence {
+pub(super) struct AbsentRule {
     pub(super) rule: Rule,
     /// Whether the keys are absent with all their sources.
-    pub(super) whole: bool,
+    pub(super) has_all_sources: bool,
+}
+
+impl AbsentRule {
+    /// The access that must not exist, by key.
+    pub(super) fn absent(&self) -> impl Iterator<Item = Absent> {
+        self.rule.keys().filter_map(|(key, item)| {
+            let families = Families::of(*key);
+            let sources = (!self.has_all_sources).then(|| families.filter(&self.rule.sources));
+            // Without this check, a key whose sources do not fit its protocol would be removed completely.
+            if sources.as_ref().is_some_and(Sources::is_empty) {
+                return None;
+            }
+            let declared = &item.declared;
+            Some(Absent {
+                key: *key,
+                sources,
+                origin: declared.origin.clone(),
+                why: declared.why.clone(),
+                owner: declared.owner.clone(),
+            })
+        })
+    }
 }
 
 /// The address families that a protocol or an instance accepts.
@@ -73,7 +96,8 @@ impl Families {
         }
     }
 
-    pub(super) fn trim(self, sources: &Sources) -> Sources {
+    /// The sources of these families.
+    pub(super) fn filter(self, sources: &Sources) -> Sources {
         let mut sources = sources.clone();
         if !self.ipv4 {
             sources.clear_ipv4();
@@ -91,28 +115,20 @@ impl Families {
 }
 
 impl From<&AddressType> for Families {
-    fn from(kind: &AddressType) -> Self {
+    fn from(address_type: &AddressType) -> Self {
         Self {
-            ipv4: kind.has_ipv4(),
-            ipv6: kind.has_ipv6(),
+            ipv4: address_type.has_ipv4(),
+            ipv6: address_type.has_ipv6(),
         }
     }
 }
 
-impl Item {
+impl AllowItem {
     pub(super) fn text(&self) -> &str {
         &self.declared.allow
     }
 
-    fn rule(&self, key: Key, sources: Sources) -> model::Rule {
-        model::Rule {
-            key,
-            sources,
-            declared: Arc::clone(&self.declared),
-        }
-    }
-
-    /// The families that any of the keys accepts. `ping` accepts both, one for each of its keys.
+    /// The families that any of the keys accepts. `ping` accepts both, because it has one key for each.
     pub(super) fn families(&self) -> Families {
         let any =
             |family: fn(Families) -> bool| self.keys.iter().any(|key| family(Families::of(*key)));
@@ -125,8 +141,8 @@ impl Item {
 
 impl Rule {
     /// Every key, with the element of `allow` that it comes from.
-    pub(super) fn keys<'a>(&'a self) -> impl Iterator<Item = (&'a Key, &'a Item)> {
-        let keys = |item: &'a Item| item.keys.iter().map(move |key| (key, item));
+    pub(super) fn keys<'a>(&'a self) -> impl Iterator<Item = (&'a Key, &'a AllowItem)> {
+        let keys = |item: &'a AllowItem| item.keys.iter().map(move |key| (key, item));
         self.items.iter().flat_map(keys)
     }
 
@@ -145,56 +161,58 @@ impl Rule {
         self.items.first()?.declared.until
     }
 
-    fn note(&self, text: String) -> Note {
+    /// A note about the line.
+    pub(super) fn note(&self, text: String) -> Note {
         Note {
             text,
             origin: self.origin(),
         }
     }
 
-    /// The families of sources of a key on an instance with these families.
-    pub(super) fn takes(&self, key: Key, there: Families) -> Families {
+    /// The families of sources that a key has on an instance with the families `available`.
+    pub(super) fn families(&self, key: Key, available: Families) -> Families {
         if self.any_family {
             Families::BOTH
         } else {
-            Families::of(key).and(there)
+            Families::of(key).and(available)
         }
     }
 
-    /// Adds each key with the sources that its protocol accepts, for any instance.
-    pub(super) fn literally(&self, rules: &mut Vec<model::Rule>) {
-        for item in &self.items {
-            for key in &*item.keys {
-                let sources = self.takes(*key, Families::BOTH).trim(&self.sources);
-                if !sources.is_empty() {
-                    rules.push(item.rule(*key, sources));
-                }
-            }
-        }
+    /// The rules of an element of `allow` on an instance with the families `available`.
+    fn rules(&self, item: &AllowItem, available: Families) -> impl Iterator<Item = model::Rule> {
+        item.keys.iter().filter_map(move |key| {
+            let sources = self.families(*key, available).filter(&self.sources);
+            (!sources.is_empty()).then(|| model::Rule {
+                key: *key,
+                sources,
+                declared: Arc::clone(&item.declared),
+            })
+        })
+    }
+
+    /// Each key with the sources that its protocol accepts, for any instance.
+    pub(super) fn rules_of_any_instance(&self) -> impl Iterator<Item = model::Rule> {
+        let items = self.items.iter();
+        items.flat_map(|item| self.rules(item, Families::BOTH))
     }
 
     /// Adds each key with the sources that its protocol and the instance accept, and notes on sources that are left out.
-    pub(super) fn for_instance(
+    pub(super) fn add_to_instance(
         &self,
-        there: Families,
+        available: Families,
         rules: &mut Vec<model::Rule>,
         notes: &mut Vec<Note>,
     ) {
         let mut left_out = (false, false);
         for item in &self.items {
             if !self.any_family {
-                let takes = item.families();
-                self.note_protocol(item, takes, notes);
-                left_out.0 |= takes.ipv4 && !there.ipv4 && !self.sources.ipv4().is_empty();
-                left_out.1 |= takes.ipv6 && !there.ipv6 && !self.sources.ipv6().is_empty();
+                let accepted = item.families();
+                self.note_protocol(item, accepted, notes);
+                left_out.0 |= accepted.ipv4 && !available.ipv4 && !self.sources.ipv4().is_empty();
+                left_out.1 |= accepted.ipv6 && !available.ipv6 && !self.sources.ipv6().is_empty();
             }
             let before = rules.len();
-            for key in &*item.keys {
-                let sources = self.takes(*key, there).trim(&self.sources);
-                if !sources.is_empty() {
-                    rules.push(item.rule(*key, sources));
-                }
-            }
+            rules.extend(self.rules(item, available));
             if rules.len() == before && !item.keys.is_empty() {
                 notes.push(self.note(format!(
                     "`{}` has no source left here and is not sent",
@@ -211,10 +229,10 @@ impl Rule {
         }
     }
 
-    fn note_protocol(&self, item: &Item, takes: Families, notes: &mut Vec<Note>) {
+    fn note_protocol(&self, item: &AllowItem, accepted: Families, notes: &mut Vec<Note>) {
         let families = [
-            (!takes.ipv4 && !self.sources.ipv4().is_empty(), "IPv4"),
-            (!takes.ipv6 && !self.sources.ipv6().is_empty(), "IPv6"),
+            (!accepted.ipv4 && !self.sources.ipv4().is_empty(), "IPv4"),
+            (!accepted.ipv6 && !self.sources.ipv6().is_empty(), "IPv6"),
         ];
         for (is_left_out, family) in families {
             if is_left_out {
@@ -241,39 +259,36 @@ impl Rule {
         rules.iter().map(waiver).collect()
     }
 
-    /// The span of a literal address of a family that this instance does not have, with the name of the family.
-    pub(super) fn misplaced(&self, there: Families) -> Option<(Span, &'static str)> {
+    /// The span of a literal address of a family that is not `available`, with the name of the family.
+    pub(super) fn unsupported_literal(&self, available: Families) -> Option<(Span, &'static str)> {
         if self.any_family {
             return None;
         }
-        let ipv4 = self
-            .literals
-            .ipv4
-            .filter(|_| !there.ipv4)
-            .map(|span| (span, "IPv4"));
-        ipv4.or(self
-            .literals
-            .ipv6
-            .filter(|_| !there.ipv6)
-            .map(|span| (span, "IPv6")))
+        let Literals { ipv4, ipv6 } = self.literals;
+        let ipv4 = ipv4.filter(|_| !available.ipv4).map(|span| (span, "IPv4"));
+        ipv4.or_else(|| ipv6.filter(|_| !available.ipv6).map(|span| (span, "IPv6")))
     }
 
-    /// Whether the rule has ended; adds a note if it will end soon.
-    pub(super) fn is_expired(&self, as_of: time::OffsetDateTime, notes: &mut Vec<Note>) -> bool {
-        let Some(until) = self.until() else {
-            return false;
-        };
-        if until <= as_of {
-            return true;
-        }
-        if until - as_of <= EXPIRY_NOTICE {
-            let allow: Vec<&str> = self.items.iter().map(Item::text).collect();
-            notes.push(self.note(format!(
-                "`{}` expires: it is good until {}",
-                allow.join("`, `"),
-                until::show(until)
-            )));
-        }
-        false
+    /// Whether the rule has ended.
+    pub(super) fn is_expired(&self, as_of: time::OffsetDateTime) -> bool {
+        self.until().is_some_and(|until| until <= as_of)
+    }
+
+    /// A note that the rule ends soon, if it does.
+    pub(super) fn expiry_note(&self, as_of: time::OffsetDateTime) -> Option<Note> {
+        let until = self.until()?;
+        (until > as_of && until - as_of <= EXPIRY_NOTICE).then(|| {
+            self.note(format!(
+                "{} expires: it is good until {}",
+                self.allow_texts(),
+                until::format(until)
+            ))
+        })
+    }
+
+    /// The texts of `allow`, quoted.
+    pub(super) fn allow_texts(&self) -> String {
+        let allow: Vec<&str> = self.items.iter().map(AllowItem::text).collect();
+        format!("`{}`", allow.join("`, `"))
     }
 }

@@ -233,7 +233,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::definitions::Definitions;
-    use super::super::diagnostic::Report;
+    use super::super::diagnostic::DiagnosticsBuilder;
     use super::super::{Source as File, read};
     use super::*;
 
@@ -267,7 +267,7 @@ mod tests {
 
     /// What is read of a text in parts of at least this size, and whether something is wrong with it.
     fn definitions(text: &str, least: usize) -> (String, bool) {
-        let mut report = Report::default();
+        let mut report = DiagnosticsBuilder::default();
         let mut defs = Definitions::default();
         let file = report.add_source(File::new("firewall.toml", text));
         let parts = cut(text, least);

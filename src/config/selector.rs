@@ -6,9 +6,16 @@ mod pattern;
 
 use glob::Pattern;
 
-use super::place::Place;
+use super::partial_id::PartialInstanceId;
 use super::source::Span;
 use crate::model::{Instance, Site};
+
+const WILDCARDS: [char; 3] = ['*', '?', '['];
+
+/// Whether a text contains a wildcard.
+pub(super) fn is_pattern(text: &str) -> bool {
+    text.contains(WILDCARDS)
+}
 
 /// A literal text, or a pattern with `*`, `?` and `[...]`.
 #[derive(Clone, Debug)]
@@ -21,7 +28,7 @@ impl Glob {
     /// # Errors
     /// The pattern is not valid, with the reason.
     pub(super) fn new(text: &str) -> Result<Self, &'static str> {
-        if !text.contains(['*', '?', '[']) {
+        if !is_pattern(text) {
             return Ok(Self::Literal(text.to_owned()));
         }
         Pattern::new(text)
@@ -40,9 +47,9 @@ impl Glob {
     fn includes(&self, other: &Self) -> bool {
         match other {
             Self::Literal(text) => self.matches(text),
-            Self::Pattern(theirs) => match self {
+            Self::Pattern(other) => match self {
                 Self::Literal(_) => false,
-                Self::Pattern(ours) => pattern::covers(ours.as_str(), theirs.as_str()),
+                Self::Pattern(pattern) => pattern::includes(pattern.as_str(), other.as_str()),
             },
         }
     }
@@ -51,7 +58,7 @@ impl Glob {
     pub(super) fn examples(&self) -> Vec<String> {
         let examples = match self {
             Self::Literal(text) => vec![text.clone()],
-            Self::Pattern(theirs) => pattern::examples(theirs.as_str()),
+            Self::Pattern(pattern) => pattern::examples(pattern.as_str()),
         };
         examples
             .into_iter()
@@ -69,17 +76,14 @@ impl Glob {
 
     /// Whether no text matches both, decided by the texts before the first wildcard. `false` if they do not decide.
     fn excludes(&self, other: &Self) -> bool {
-        let start = |glob: &Self| match glob {
-            Self::Literal(text) => text.clone(),
-            Self::Pattern(pattern) => {
-                let text = pattern.as_str();
-                text[..text.find(['*', '?', '[']).unwrap_or(text.len())].to_owned()
-            }
-        };
         match (self, other) {
-            (one, Self::Literal(text)) | (Self::Literal(text), one) => !one.matches(text),
-            (one, other) => {
-                let (one, other) = (start(one), start(other));
+            (glob, Self::Literal(text)) | (Self::Literal(text), glob) => !glob.matches(text),
+            (Self::Pattern(one), Self::Pattern(other)) => {
+                let prefix = |pattern: &Pattern| {
+                    let text = pattern.as_str();
+                    text[..text.find(WILDCARDS).unwrap_or(text.len())].to_owned()
+                };
+                let (one, other) = (prefix(one), prefix(other));
                 !one.starts_with(&other) && !other.starts_with(&one)
             }
         }
@@ -105,15 +109,12 @@ pub(super) struct Selector {
 
 impl Selector {
     pub(super) fn matches(&self, instance: &Instance) -> bool {
-        let any = |globs: &[Glob], text: &str| globs.iter().any(|glob| glob.matches(text));
-        (self.names.is_empty() || any(&self.names, &instance.id.name))
-            && self.takes_account(instance.id.account.as_deref())
-            && self.takes_region(&instance.id.region)
+        self.matches_name(&instance.id.name)
+            && self.matches_account(instance.id.account.as_deref())
+            && self.matches_region(&instance.id.region)
             && self.tags.iter().all(|(key, globs)| {
-                instance
-                    .tags
-                    .get(key)
-                    .is_some_and(|value| any(globs, value))
+                let value = instance.tags.get(key);
+                value.is_some_and(|value| any_matches(globs, value))
             })
     }
 
@@ -124,69 +125,85 @@ impl Selector {
 
     /// Whether every instance that matches `other` matches this too. `false` if the texts do not decide it.
     pub(super) fn includes(&self, other: &Self) -> bool {
-        let covered = |ours: &[Glob], theirs: &[Glob]| {
-            let takes = |their: &Glob| ours.iter().any(|our| our.includes(their));
-            ours.is_empty() || (!theirs.is_empty() && theirs.iter().all(takes))
+        let includes = |globs: &[Glob], others: &[Glob]| {
+            let is_included = |other: &Glob| globs.iter().any(|glob| glob.includes(other));
+            globs.is_empty() || (!others.is_empty() && others.iter().all(is_included))
         };
-        covered(&self.names, &other.names)
-            && covered(&self.account_globs(), &other.account_globs())
-            && covered(&self.regions, &other.regions)
-            && self.tags.iter().all(|(key, ours)| {
-                let same = other.tags.iter().find(|(their, _)| their == key);
-                same.is_some_and(|(_, theirs)| covered(ours, theirs))
+        includes(&self.names, &other.names)
+            && includes(&self.account_globs(), &other.account_globs())
+            && includes(&self.regions, &other.regions)
+            && self.tags.iter().all(|(key, globs)| {
+                let others = other.tag_globs(key);
+                others.is_some_and(|others| includes(globs, others))
             })
     }
 
     /// Whether no instance matches both. `false` if the texts do not decide it.
     pub(super) fn excludes(&self, other: &Self) -> bool {
-        let apart = |ours: &[Glob], theirs: &[Glob]| {
-            let excluded = |our: &Glob| theirs.iter().all(|their| our.excludes(their));
-            !ours.is_empty() && !theirs.is_empty() && ours.iter().all(excluded)
+        let excludes = |globs: &[Glob], others: &[Glob]| {
+            let is_excluded = |glob: &Glob| others.iter().all(|other| glob.excludes(other));
+            !globs.is_empty() && !others.is_empty() && globs.iter().all(is_excluded)
         };
-        apart(&self.names, &other.names)
-            || apart(&self.account_globs(), &other.account_globs())
-            || apart(&self.regions, &other.regions)
-            || self.tags.iter().any(|(key, ours)| {
-                let same = other.tags.iter().find(|(their, _)| their == key);
-                same.is_some_and(|(_, theirs)| apart(ours, theirs))
+        excludes(&self.names, &other.names)
+            || excludes(&self.account_globs(), &other.account_globs())
+            || excludes(&self.regions, &other.regions)
+            || self.tags.iter().any(|(key, globs)| {
+                let others = other.tag_globs(key);
+                others.is_some_and(|others| excludes(globs, others))
             })
     }
 
-    /// Whether some instance with this name may match, and whether every such instance matches.
-    pub(super) fn takes(&self, place: &Place) -> (bool, bool) {
-        let Place {
+    fn tag_globs(&self, key: &str) -> Option<&[Glob]> {
+        let mut tags = self.tags.iter();
+        let (_, globs) = tags.find(|(known, _)| known == key)?;
+        Some(globs)
+    }
+
+    /// Whether some instance with this partial ID may match.
+    pub(super) fn may_match(&self, id: &PartialInstanceId) -> bool {
+        let PartialInstanceId {
             account,
             region,
             name,
-        } = place;
-        let named = self.names.is_empty() || self.names.iter().any(|glob| glob.matches(name));
-        let here = region.as_ref().map(|region| self.takes_region(region));
-        let theirs = account
-            .as_deref()
-            .map(|account| self.takes_account(Some(account)));
-        let possible = named && here.unwrap_or(true) && theirs.unwrap_or(true);
-        let certain = named
-            && here.unwrap_or(self.regions.is_empty())
-            && theirs.unwrap_or(self.accounts.is_empty())
-            && self.tags.is_empty();
-        (possible, certain)
+        } = id;
+        self.matches_name(name)
+            && region
+                .as_ref()
+                .is_none_or(|region| self.matches_region(region))
+            && (account.is_none() || self.matches_account(account.as_deref()))
+    }
+
+    /// Whether every instance with this partial ID matches.
+    pub(super) fn always_matches(&self, id: &PartialInstanceId) -> bool {
+        self.may_match(id)
+            && (id.region.is_some() || self.regions.is_empty())
+            && (id.account.is_some() || self.accounts.is_empty())
+            && self.tags.is_empty()
     }
 
     /// Whether an instance of this site may match.
-    pub(super) fn takes_site(&self, site: &Site) -> bool {
-        self.takes_account(site.account.as_deref()) && self.takes_region(&site.region)
+    pub(super) fn matches_site(&self, site: &Site) -> bool {
+        self.matches_account(site.account.as_deref()) && self.matches_region(&site.region)
     }
 
     /// Whether an instance of this account may match.
-    pub(super) fn takes_account(&self, account: Option<&str>) -> bool {
+    pub(super) fn matches_account(&self, account: Option<&str>) -> bool {
         let mut globs = self.accounts.iter();
         self.accounts.is_empty()
             || account.is_some_and(|account| globs.any(|(glob, _)| glob.matches(account)))
     }
 
-    fn takes_region(&self, region: &str) -> bool {
-        self.regions.is_empty() || self.regions.iter().any(|glob| glob.matches(region))
+    fn matches_name(&self, name: &str) -> bool {
+        self.names.is_empty() || any_matches(&self.names, name)
     }
+
+    fn matches_region(&self, region: &str) -> bool {
+        self.regions.is_empty() || any_matches(&self.regions, region)
+    }
+}
+
+fn any_matches(globs: &[Glob], text: &str) -> bool {
+    globs.iter().any(|glob| glob.matches(text))
 }
 
 #[cfg(test)]
@@ -201,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_includes_what_is_narrower() {
+    fn pattern_includes_narrower_patterns() {
         let glob = |text: &str| Glob::new(text).expect("a pattern");
         for (one, other, included) in [
             ("*", "web-*", true),
@@ -223,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_otherwise_is_excluded() {
+    fn patterns_with_different_prefixes_exclude_each_other() {
         let glob = |text: &str| Glob::new(text).expect("a pattern");
         for (one, other, excluded) in [
             ("web-*", "db-*", true),
@@ -240,20 +257,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_included_is_taken_too(one in glob(), other in glob(), text in "[ab]{0,4}") {
+        fn including_pattern_matches_the_same_texts(one in glob(), other in glob(), text in "[ab]{0,4}") {
             if one.includes(&other) && other.matches(&text) {
                 prop_assert!(one.matches(&text), "{one:?} {other:?} {text}");
             }
         }
 
         #[test]
-        fn examples_are_taken_and_there_is_one(one in glob()) {
+        fn examples_match_the_pattern(one in glob()) {
             let examples = one.examples();
             prop_assert!(!examples.is_empty() && examples.iter().all(|text| one.matches(text)), "{one:?} {examples:?}");
         }
 
         #[test]
-        fn nothing_meets_both_of_what_exclude_each_other(one in glob(), other in glob(), text in "[ab]{0,4}") {
+        fn no_text_matches_patterns_that_exclude_each_other(one in glob(), other in glob(), text in "[ab]{0,4}") {
             if one.excludes(&other) {
                 prop_assert!(!(one.matches(&text) && other.matches(&text)), "{:?} {:?} {}", one, other, text);
             }

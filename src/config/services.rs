@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(BY_NAME.len(), TABLE.len(), "a name stands there twice");
         for (name, keys) in BY_NAME.iter() {
             assert!(
-                !keys.is_empty() && names::definition(name).is_ok(),
+                !keys.is_empty() && names::validate_definition(name).is_ok(),
                 "{name}"
             );
         }

@@ -19,8 +19,8 @@ const STRIDE: usize = 64;
 pub struct Source {
     name: Arc<str>,
     text: String,
-    /// The first byte that is not UTF-8, and the probable reason.
-    broken: Option<(usize, Option<&'static str>)>,
+    /// The first byte that is not UTF-8, with a hint.
+    invalid_utf8: Option<(usize, Option<&'static str>)>,
     line_starts: Vec<usize>,
     /// Characters before each multiple of [`STRIDE`].
     characters: Vec<usize>,
@@ -38,11 +38,11 @@ const _: () = assert!(crate::input::MOST_BYTES < u32::MAX as u64);
 
 impl Span {
     pub(super) fn new(file: usize, range: Range<usize>) -> Self {
-        let small = |number| u32::try_from(number).unwrap_or(u32::MAX);
+        let saturate = |number| u32::try_from(number).unwrap_or(u32::MAX);
         Self {
-            file: small(file),
-            start: small(range.start),
-            end: small(range.end),
+            file: saturate(file),
+            start: saturate(range.start),
+            end: saturate(range.end),
         }
     }
 
@@ -66,7 +66,7 @@ impl Span {
 /// A part of a line that is safe to print.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Excerpt {
-    /// Without control characters, at most about [`Source::SHOWN`] characters on either side of the place.
+    /// Without control characters, at most about [`Source::MAX_SHOWN`] characters on either side of the place.
     pub(super) text: String,
     /// The marked bytes of `text`.
     pub(super) start: usize,
@@ -75,36 +75,38 @@ pub(super) struct Excerpt {
 
 impl Source {
     /// The most characters printed on either side of the start of a place; longer lines are truncated.
-    const SHOWN: usize = 100;
+    const MAX_SHOWN: usize = 100;
 
     /// A file that is known to be text.
     pub fn new(name: &str, text: impl Into<String>) -> Self {
-        Self::of(name, text.into(), None)
+        Self::from_parts(name, text.into(), None)
     }
 
     /// A file as it was read.
     pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Self {
         match String::from_utf8(bytes) {
-            Ok(text) => Self::of(name, text, None),
+            Ok(text) => Self::from_parts(name, text, None),
             Err(error) => {
-                let utf16 = matches!(error.as_bytes(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]);
-                let hint = utf16.then_some("this looks like UTF-16: save the file as UTF-8");
-                let bad = error.utf8_error().valid_up_to();
-                Self::of(
-                    name,
-                    String::from_utf8_lossy(error.as_bytes()).into_owned(),
-                    Some((bad, hint)),
-                )
+                let is_utf16 = matches!(error.as_bytes(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]);
+                let hint = is_utf16.then_some("this looks like UTF-16: save the file as UTF-8");
+                let offset = error.utf8_error().valid_up_to();
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                Self::from_parts(name, text, Some((offset, hint)))
             }
         }
     }
 
-    fn of(name: &str, mut text: String, broken: Option<(usize, Option<&'static str>)>) -> Self {
-        const MARK: &str = "\u{feff}";
-        let mut broken = broken;
-        if text.starts_with(MARK) {
-            text.drain(..MARK.len());
-            broken = broken.map(|(at, hint)| (at.saturating_sub(MARK.len()), hint));
+    fn from_parts(
+        name: &str,
+        mut text: String,
+        mut invalid_utf8: Option<(usize, Option<&'static str>)>,
+    ) -> Self {
+        const BYTE_ORDER_MARK: &str = "\u{feff}";
+        if text.starts_with(BYTE_ORDER_MARK) {
+            text.drain(..BYTE_ORDER_MARK.len());
+            if let Some((offset, _)) = &mut invalid_utf8 {
+                *offset = offset.saturating_sub(BYTE_ORDER_MARK.len());
+            }
         }
         let mut line_starts = vec![0];
         line_starts.extend(text.match_indices('\n').map(|(at, _)| at + 1));
@@ -112,13 +114,13 @@ impl Source {
         let mut before = 0;
         for chunk in text.as_bytes().chunks(STRIDE) {
             characters.push(before);
-            before += count(chunk);
+            before += count_characters(chunk);
         }
         characters.push(before);
         Self {
             name: sanitize_line(name).into(),
             text,
-            broken,
+            invalid_utf8,
             line_starts,
             characters,
         }
@@ -134,29 +136,30 @@ impl Source {
         &self.text
     }
 
-    pub(super) fn broken(&self) -> Option<(usize, Option<&'static str>)> {
-        self.broken
+    /// The first byte that is not UTF-8, with a hint.
+    pub(super) fn invalid_utf8(&self) -> Option<(usize, Option<&'static str>)> {
+        self.invalid_utf8
     }
 
-    pub(super) fn origin(&self, at: usize) -> Origin {
-        let at = at.min(self.text.len());
-        let line = self.line_starts.partition_point(|start| *start <= at);
+    pub(super) fn origin(&self, offset: usize) -> Origin {
+        let offset = offset.min(self.text.len());
+        let line = self.line_starts.partition_point(|start| *start <= offset);
         let start = self.line_starts[line - 1];
         Origin {
             file: Arc::clone(&self.name),
             line,
-            column: self.count_to(at) - self.count_to(start) + 1,
+            column: self.characters_before(offset) - self.characters_before(start) + 1,
         }
     }
 
-    fn count_to(&self, at: usize) -> usize {
-        let chunk = at / STRIDE;
-        self.characters[chunk] + count(&self.text.as_bytes()[chunk * STRIDE..at])
+    fn characters_before(&self, offset: usize) -> usize {
+        let chunk = offset / STRIDE;
+        self.characters[chunk] + count_characters(&self.text.as_bytes()[chunk * STRIDE..offset])
     }
 
     /// The excerpt of the line where `start..end` begins.
     pub(super) fn excerpt(&self, start: usize, end: usize) -> Excerpt {
-        let start = self.boundary(start);
+        let start = self.char_boundary(start);
         let line = self.line_starts.partition_point(|first| *first <= start);
         let from = self.line_starts[line - 1];
         let to = self
@@ -169,29 +172,29 @@ impl Source {
             to
         };
         let start = start.min(to);
-        let end = self.boundary(end).clamp(start, to);
+        let end = self.char_boundary(end).clamp(start, to);
 
         let before: usize = self.text[from..start]
             .chars()
             .rev()
-            .take(Self::SHOWN)
+            .take(Self::MAX_SHOWN)
             .map(char::len_utf8)
             .sum();
         let after: usize = self.text[start..to]
             .chars()
-            .take(Self::SHOWN)
+            .take(Self::MAX_SHOWN)
             .map(char::len_utf8)
             .sum();
         let mut text = String::new();
         if start - before > from {
             text.push('…');
         }
-        append_shown(&mut text, &self.text[..to], start - before..start);
+        append_printable(&mut text, &self.text[..to], start - before..start);
         let shown_start = text.len();
         let stop = end.min(start + after);
-        append_shown(&mut text, &self.text[..to], start..stop);
+        append_printable(&mut text, &self.text[..to], start..stop);
         let shown_end = text.len();
-        append_shown(&mut text, &self.text[..to], stop..start + after);
+        append_printable(&mut text, &self.text[..to], stop..start + after);
         if start + after < to {
             text.push('…');
         }
@@ -202,18 +205,18 @@ impl Source {
         }
     }
 
-    fn boundary(&self, at: usize) -> usize {
-        self.text.floor_char_boundary(at.min(self.text.len()))
+    fn char_boundary(&self, offset: usize) -> usize {
+        self.text.floor_char_boundary(offset.min(self.text.len()))
     }
 }
 
 /// The number of characters that begin in these bytes.
-fn count(bytes: &[u8]) -> usize {
+fn count_characters(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| (**byte & 0xc0) != 0x80).count()
 }
 
 /// Appends `line[range]` character by character, so that the caret still points at the right column.
-fn append_shown(out: &mut String, line: &str, range: Range<usize>) {
+fn append_printable(out: &mut String, line: &str, range: Range<usize>) {
     for (at, c) in line[range.clone()].char_indices() {
         out.push(match c {
             '\t' => ' ',
@@ -228,8 +231,8 @@ fn append_shown(out: &mut String, line: &str, range: Range<usize>) {
 
 /// A name from a file in backticks, with unsafe characters escaped, and truncated if it is long.
 pub(super) fn quote(text: &str) -> String {
-    const MOST: usize = 80;
-    match text.char_indices().nth(MOST) {
+    const MAX_CHARACTERS: usize = 80;
+    match text.char_indices().nth(MAX_CHARACTERS) {
         None => format!("`{}`", sanitize_line(text)),
         Some((end, _)) => format!("`{}…`", sanitize_line(&text[..end])),
     }
@@ -242,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_line_is_cut_around_the_place() {
+    fn long_line_is_truncated_around_the_place() {
         let line = format!("{}X{}", "é".repeat(100_000), "ü".repeat(100_000));
         let source = Source::new("f", line);
         let excerpt = source.excerpt(200_000, 200_001);
@@ -261,7 +264,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn positions_are_those_of_a_plain_count(text in "[aé\\n\\r😀]{0,600}", at in 0_usize..2500) {
+        fn origin_agrees_with_a_count_of_all_characters(text in "[aé\\n\\r😀]{0,600}", at in 0_usize..2500) {
             let source = Source::new("f", text.clone());
             let at = text.floor_char_boundary(at.min(text.len()));
             let before = &text[..at];

@@ -6,100 +6,111 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
-use super::habits;
+use super::diagnostic::HintedError;
+use super::hints;
 use super::names::looks_like_address;
-use super::port_expr::Wrong;
 use super::source::quote;
-use crate::model::{LIGHTSAIL_CONNECT, V4_ANYWHERE, V6_ANYWHERE};
+use crate::model::{LIGHTSAIL_CONNECT, Sources, V4_ANYWHERE, V6_ANYWHERE};
 
 /// The keywords, which cannot be the name of a set.
 pub(super) const KEYWORDS: [&str; 4] =
     ["anywhere", "anywhere-v4", "anywhere-v6", LIGHTSAIL_CONNECT];
 
-/// A source.
+/// A source without a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SourceExpr {
+pub(super) enum SourceItem {
     /// A network.
     Net(IpNet),
     /// The only alias.
     LightsailConnect,
 }
 
+impl SourceItem {
+    /// Adds these items to some sources.
+    pub(super) fn add_all(items: &[Self], sources: &mut Sources) {
+        for item in items {
+            match item {
+                Self::Net(net) => sources.insert(*net),
+                Self::LightsailConnect => sources.insert_alias(LIGHTSAIL_CONNECT),
+            }
+        }
+    }
+}
+
 /// A parsed text of `from` or of a set.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Parsed {
+pub(super) enum SourceExpr {
     /// One of the [`KEYWORDS`].
-    Keyword(&'static [SourceExpr]),
+    Keyword(&'static [SourceItem]),
     /// A literal address or network.
     Literal(IpNet),
     /// A text that can only be the name of a set.
     Name,
     /// A text that looks like an address and is not valid.
-    Wrong(Wrong),
+    Invalid(HintedError),
 }
 
 /// Parses a text.
-pub(super) fn parse(text: &str) -> Parsed {
-    const V4: SourceExpr = SourceExpr::Net(IpNet::V4(V4_ANYWHERE));
-    const V6: SourceExpr = SourceExpr::Net(IpNet::V6(V6_ANYWHERE));
+pub(super) fn parse(text: &str) -> SourceExpr {
+    const V4: SourceItem = SourceItem::Net(IpNet::V4(V4_ANYWHERE));
+    const V6: SourceItem = SourceItem::Net(IpNet::V6(V6_ANYWHERE));
     match text {
-        "anywhere" => return Parsed::Keyword(&[V4, V6]),
-        "anywhere-v4" => return Parsed::Keyword(&[V4]),
-        "anywhere-v6" => return Parsed::Keyword(&[V6]),
-        LIGHTSAIL_CONNECT => return Parsed::Keyword(&[SourceExpr::LightsailConnect]),
+        "anywhere" => return SourceExpr::Keyword(&[V4, V6]),
+        "anywhere-v4" => return SourceExpr::Keyword(&[V4]),
+        "anywhere-v6" => return SourceExpr::Keyword(&[V6]),
+        LIGHTSAIL_CONNECT => return SourceExpr::Keyword(&[SourceItem::LightsailConnect]),
         _ => {}
     }
     if !looks_like_address(text) {
-        return Parsed::Name;
+        return SourceExpr::Name;
     }
-    match network(text) {
-        Ok(net) => Parsed::Literal(net),
-        Err(wrong) => Parsed::Wrong(wrong),
+    match parse_network(text) {
+        Ok(net) => SourceExpr::Literal(net),
+        Err(error) => SourceExpr::Invalid(error),
     }
 }
 
-fn network(text: &str) -> Result<IpNet, Wrong> {
-    let fail = |message: String, hint: Option<String>| Err(Wrong { message, hint });
-    if let Some(hint) = habits::list(text) {
-        return fail(format!("{} is not one address", quote(text)), Some(hint));
+fn parse_network(text: &str) -> Result<IpNet, HintedError> {
+    let error = |problem: &str, hint: String| {
+        Err(HintedError::new(format!("{} {problem}", quote(text))).hint(hint))
+    };
+    if let Some(hint) = hints::for_address_list(text) {
+        return error("is not one address", hint);
     }
     let (address, length) = match text.split_once('/') {
         Some((address, length)) => (address, Some(length)),
         None => (text, None),
     };
     let Ok(ip) = address.parse::<IpAddr>() else {
-        return fail(
-            format!("{} is not a valid address", quote(text)),
-            Some(not_an_address(address, length)),
+        return error(
+            "is not a valid address",
+            invalid_address_hint(address, length),
         );
     };
     if ip.is_unspecified() && length.is_none() {
-        let word = if ip.is_ipv4() {
+        let keyword = if ip.is_ipv4() {
             "anywhere-v4"
         } else {
             "anywhere-v6"
         };
-        return fail(
-            format!("{} is not the address of anybody", quote(text)),
-            Some(format!("to let everyone in, write `anywhere` or `{word}`")),
+        return error(
+            "is not the address of anybody",
+            format!("to let everyone in, write `anywhere` or `{keyword}`"),
         );
     }
     let longest: u8 = if ip.is_ipv4() { 32 } else { 128 };
     let length = match length {
         None => longest,
         Some(digits) => {
-            let plain = digits.bytes().all(|b| b.is_ascii_digit())
+            let is_number = digits.bytes().all(|b| b.is_ascii_digit())
                 && (digits.len() == 1 || !digits.starts_with('0'));
             match digits.parse::<u8>() {
-                Ok(length) if plain && length <= longest => length,
+                Ok(length) if is_number && length <= longest => length,
                 _ => {
-                    let hint = habits::prefix_length(ip, digits).unwrap_or_else(|| {
+                    let hint = hints::for_prefix_length(ip, digits).unwrap_or_else(|| {
                         format!("it is a number from 0 to {longest}, without leading zeros, as in `{address}/{longest}`")
                     });
-                    return fail(
-                        format!("{} has no prefix length that is possible", quote(text)),
-                        Some(hint),
-                    );
+                    return error("has no prefix length that is possible", hint);
                 }
             }
         }
@@ -110,19 +121,19 @@ fn network(text: &str) -> Result<IpNet, Wrong> {
             "the network is `{}`; for the one address write `{ip}`",
             net.trunc()
         );
-        return fail(format!("{} has host bits set", quote(text)), Some(hint));
+        return error("has host bits set", hint);
     }
     Ok(net)
 }
 
 /// The hint for a text that is not a valid address.
-fn not_an_address(address: &str, length: Option<&str>) -> String {
-    if let Some(plain) = without_leading_zeros(address) {
+fn invalid_address_hint(address: &str, length: Option<&str>) -> String {
+    if let Some(decimal) = without_leading_zeros(address) {
         let network = length
             .map(|length| format!("/{}", length.get(..3).unwrap_or(length)))
             .unwrap_or_default();
         return format!(
-            "a leading zero is read as octal by some programs: write `{plain}{network}`"
+            "a leading zero is read as octal by some programs: write `{decimal}{network}`"
         );
     }
     if address.trim() != address {
@@ -162,19 +173,19 @@ mod tests {
 
     use super::*;
 
-    fn shown(text: &str) -> String {
+    fn describe(text: &str) -> String {
         match parse(text) {
-            Parsed::Keyword(who) => format!("keyword of {}", who.len()),
-            Parsed::Literal(net) => net.to_string(),
-            Parsed::Name => "name".to_owned(),
-            Parsed::Wrong(Wrong { message, hint }) => {
+            SourceExpr::Keyword(items) => format!("keyword of {}", items.len()),
+            SourceExpr::Literal(net) => net.to_string(),
+            SourceExpr::Name => "name".to_owned(),
+            SourceExpr::Invalid(HintedError { message, hint }) => {
                 format!("{message}; {}", hint.unwrap_or_default())
             }
         }
     }
 
     #[test]
-    fn every_spelling() {
+    fn texts_are_parsed_or_refused_with_a_hint() {
         for (text, meaning) in [
             ("anywhere", "keyword of 2"),
             ("anywhere-v6", "keyword of 1"),
@@ -224,7 +235,7 @@ mod tests {
                 "`fe80::1%eth0` is not a valid address; an address with a zone has no meaning on the internet",
             ),
         ] {
-            assert_eq!(shown(text), meaning, "{text}");
+            assert_eq!(describe(text), meaning, "{text}");
         }
         for text in [
             "10.0.0.0/08",
@@ -236,9 +247,9 @@ mod tests {
             "::/00",
         ] {
             assert!(
-                shown(text).contains("no prefix length that is possible"),
+                describe(text).contains("no prefix length that is possible"),
                 "{text}: {}",
-                shown(text)
+                describe(text)
             );
         }
         for text in [
@@ -252,7 +263,7 @@ mod tests {
             " 10.0.0.0/8",
             "10.0.0.0 /8",
         ] {
-            assert!(matches!(parse(text), Parsed::Wrong(_)), "{text}");
+            assert!(matches!(parse(text), SourceExpr::Invalid(_)), "{text}");
         }
     }
 
@@ -264,11 +275,11 @@ mod tests {
         }
 
         #[test]
-        fn a_network_is_read_as_it_is_shown(bits in any::<u128>(), length in 0..=128_u8, four in any::<bool>()) {
+        fn displayed_network_is_parsed_again(bits in any::<u128>(), length in 0..=128_u8, four in any::<bool>()) {
             let ip: IpAddr = if four { Ipv4Addr::from_bits((bits >> 96) as u32).into() } else { std::net::Ipv6Addr::from_bits(bits).into() };
             let length = if four { length % 33 } else { length };
             let net = IpNet::new_assert(ip, length).trunc();
-            prop_assert_eq!(parse(&net.to_string()), Parsed::Literal(net));
+            prop_assert_eq!(parse(&net.to_string()), SourceExpr::Literal(net));
         }
     }
 }

@@ -10,15 +10,13 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::Config;
-use super::declared::Lines;
-use super::place::Place;
-use super::rule::Families;
+use super::partial_id::PartialInstanceId;
+use super::rule::AbsentRule;
 use super::selector::{Glob, Selector};
 use super::source::{Span, quote};
-use super::table::{Declared, Settings};
-use crate::model::{
-    Absent, AddressType, Instance, InstanceId, InstanceState, Mode, Rule, Site, Sources,
-};
+use super::table::InstanceTable;
+use super::table_rules::TableRules;
+use crate::model::{Absent, AddressType, Instance, InstanceId, InstanceState, Mode, Rule, Site};
 
 /// Instances that a search for an example looks at, at most.
 const EXAMPLES: usize = 256;
@@ -43,7 +41,7 @@ pub struct Scope(Kind);
 #[derive(Clone, Debug)]
 enum Kind {
     Every(Selector),
-    One(Place),
+    One(PartialInstanceId),
 }
 
 impl Config {
@@ -53,7 +51,7 @@ impl Config {
     }
 
     /// Where the instances are that have a table of their own, as far as that is known.
-    pub fn places(&self) -> Vec<Place> {
+    pub fn places(&self) -> Vec<PartialInstanceId> {
         let tables = self.linked.instances.iter();
         tables.map(|declared| self.place(declared)).collect()
     }
@@ -68,24 +66,29 @@ impl Config {
             let scope = Scope(Kind::One(self.place(declared)));
             (scope, &declared.settings)
         });
-        let mut lines = Lines::new(&self.linked, as_of);
+        let mut lines = TableRules::new(&self.linked, as_of);
         let all = groups.chain(instances);
         all.map(|(scope, settings)| {
-            let ended = lines.ended(settings).into_iter().map(Absent::from);
+            let ended = lines.expired(settings).into_iter().map(Absent::from);
             Statement {
                 scope,
                 mode: settings.mode.map(|(mode, _)| mode),
-                rules: lines.make(&[settings]).rules,
-                absent: absent(settings).into_iter().chain(ended).collect(),
+                rules: lines.in_force(&[settings]).rules,
+                absent: settings
+                    .absent
+                    .iter()
+                    .flat_map(AbsentRule::absent)
+                    .chain(ended)
+                    .collect(),
             }
         })
         .collect()
     }
 
     /// Where the instance of a table is. Where there is only one account or region to look at, it is there.
-    pub(super) fn place(&self, declared: &Declared) -> Place {
+    pub(super) fn place(&self, declared: &InstanceTable) -> PartialInstanceId {
         let linked = &self.linked;
-        let mut place = declared.place.clone();
+        let mut place = declared.id.clone();
         let accounts = linked.accounts.keys();
         let only = accounts.take(2).collect::<Vec<_>>();
         if let ([only], None) = (&only[..], &place.account) {
@@ -101,17 +104,17 @@ impl Config {
 
 impl Scope {
     /// The one instance of this place.
-    pub fn one(place: Place) -> Self {
+    pub fn one(place: PartialInstanceId) -> Self {
         Self(Kind::One(place))
     }
 
     /// Those that `NAME`, `REGION/NAME` or `ACCOUNT/REGION/NAME` describes, globs allowed; `None` where that is not a valid pattern.
     pub fn described(text: &str) -> Option<Self> {
-        let Place {
+        let PartialInstanceId {
             account,
             region,
             name,
-        } = Place::parse(text)?;
+        } = PartialInstanceId::parse(text)?;
         let glob = |text: Option<String>| match text {
             None => Some(Vec::new()),
             Some(text) => Some(vec![Glob::new(&text).ok()?]),
@@ -127,7 +130,7 @@ impl Scope {
     }
 
     /// The one instance that it is about, as far as its place is known.
-    pub fn place(&self) -> Option<&Place> {
+    pub fn place(&self) -> Option<&PartialInstanceId> {
         match &self.0 {
             Kind::Every(_) => None,
             Kind::One(place) => Some(place),
@@ -138,15 +141,15 @@ impl Scope {
     pub fn takes(&self, instance: &Instance) -> bool {
         match &self.0 {
             Kind::Every(selector) => selector.matches(instance),
-            Kind::One(place) => place.holds(&instance.id),
+            Kind::One(place) => place.matches(&instance.id),
         }
     }
 
     /// Whether it could take an instance of this site.
     pub fn takes_site(&self, site: &Site) -> bool {
         match &self.0 {
-            Kind::Every(selector) => selector.takes_site(site),
-            Kind::One(place) => place.could_be_in(site),
+            Kind::Every(selector) => selector.matches_site(site),
+            Kind::One(place) => place.may_be_in(site),
         }
     }
 
@@ -154,7 +157,7 @@ impl Scope {
     pub fn includes(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Kind::Every(this), Kind::Every(other)) => this.includes(other),
-            (Kind::Every(this), Kind::One(place)) => this.takes(place).1,
+            (Kind::Every(this), Kind::One(place)) => this.always_matches(place),
             (Kind::One(this), Kind::One(place)) => {
                 let covers =
                     |this: &Option<String>, other: &Option<String>| this.is_none() || this == other;
@@ -171,7 +174,7 @@ impl Scope {
         match (&self.0, &other.0) {
             (Kind::Every(this), Kind::Every(other)) => this.excludes(other),
             (Kind::Every(selector), Kind::One(place))
-            | (Kind::One(place), Kind::Every(selector)) => !selector.takes(place).0,
+            | (Kind::One(place), Kind::Every(selector)) => !selector.may_match(place),
             (Kind::One(this), Kind::One(other)) => {
                 let apart = |this: &Option<String>, other: &Option<String>| {
                     this.is_some() && other.is_some() && this != other
@@ -226,7 +229,7 @@ impl Scope {
                 globs => globs.iter().flat_map(Glob::examples).collect(),
             }
         };
-        let here = sites.iter().filter(|site| selector.takes_site(site));
+        let here = sites.iter().filter(|site| selector.matches_site(site));
         let mut here: Vec<Site> = here.cloned().collect();
         if here.is_empty() {
             let accounts: Vec<Option<String>> = match &selector.account_globs()[..] {
@@ -283,33 +286,12 @@ impl Scope {
     }
 }
 
-/// What must go.
-fn absent(settings: &Settings) -> Vec<Absent> {
-    let mut absent = Vec::new();
-    for absence in &settings.absent {
-        for (key, item) in absence.rule.keys() {
-            let sources = (!absence.whole).then(|| Families::of(*key).trim(&absence.rule.sources));
-            if sources.as_ref().is_some_and(Sources::is_empty) {
-                continue;
-            }
-            absent.push(Absent {
-                key: *key,
-                sources,
-                origin: item.declared.origin.clone(),
-                why: item.declared.why.clone(),
-                owner: item.declared.owner.clone(),
-            });
-        }
-    }
-    absent
-}
-
 /// What is true of its instances, as the end of a sentence that begins with one of them: ``matches `web-*` in `eu-*` ``.
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let selector = match &self.0 {
             Kind::Every(selector) => selector,
-            Kind::One(Place {
+            Kind::One(PartialInstanceId {
                 account,
                 region,
                 name,

@@ -2,29 +2,29 @@
 //!
 //! Owns the wording. Its effort is limited, however many names are wrong. Does not know the valid words.
 
-use super::diagnostic::{Problem, Report};
+use super::diagnostic::{DiagnosticsBuilder, SpannedDiagnostic};
 use super::source::{Span, quote};
 use crate::model::Code;
 use crate::strings;
 
 /// The most comparisons in one run, which take some hundredths of a second. Suggestions do not help a file with more wrong names.
-const EFFORT: usize = 200_000;
+const MAX_COMPARISONS: usize = 200_000;
 
-/// The most similar candidate, if one is similar enough and the limit of comparisons is not reached.
-pub(super) fn nearest<'a>(
-    compared: &mut usize,
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    let affordable = |_: &&str| {
-        let is_left = *compared < EFFORT;
-        *compared += usize::from(is_left);
-        is_left
-    };
-    strings::nearest(word, candidates.into_iter().take_while(affordable))
-}
+impl DiagnosticsBuilder {
+    /// The most similar candidate, if one is similar enough and the limit of comparisons is not reached.
+    pub(super) fn nearest<'a>(
+        &mut self,
+        word: &str,
+        candidates: impl IntoIterator<Item = &'a str>,
+    ) -> Option<&'a str> {
+        let is_affordable = |_: &&str| {
+            let is_left = self.comparisons < MAX_COMPARISONS;
+            self.comparisons += usize::from(is_left);
+            is_left
+        };
+        strings::nearest(word, candidates.into_iter().take_while(is_affordable))
+    }
 
-impl Report {
     /// Reports a word that is not one of the valid ones.
     pub(super) fn unknown<'a>(
         &mut self,
@@ -33,14 +33,15 @@ impl Report {
         message: String,
         word: &str,
         candidates: impl IntoIterator<Item = &'a str>,
-    ) -> &mut Problem {
-        let hint = nearest(&mut self.compared, word, candidates)
+    ) -> &mut SpannedDiagnostic {
+        let hint = self
+            .nearest(word, candidates)
             .map(|near| format!("did you mean {}?", quote(near)));
-        let problem = self.error(code, span, message);
+        let error = self.error(code, span, message);
         if let Some(hint) = hint {
-            problem.hint(hint);
+            error.hint(hint);
         }
-        problem
+        error
     }
 }
 
@@ -49,9 +50,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_effort_is_bounded() {
-        let mut compared = EFFORT - 1;
-        assert_eq!(nearest(&mut compared, "regoin", ["region"]), Some("region"));
-        assert_eq!(nearest(&mut compared, "regoin", ["region"]), None);
+    fn number_of_comparisons_is_limited() {
+        let mut report = DiagnosticsBuilder::default();
+        report.comparisons = MAX_COMPARISONS - 1;
+        assert_eq!(report.nearest("regoin", ["region"]), Some("region"));
+        assert_eq!(report.nearest("regoin", ["region"]), None);
     }
 }

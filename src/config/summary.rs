@@ -33,16 +33,10 @@ impl Config {
     pub fn expiring(&self, as_of: OffsetDateTime) -> Vec<Note> {
         let mut notes = Vec::new();
         for rule in self.rules() {
-            if rule.is_expired(as_of, &mut notes) {
-                let allow: Vec<&str> = rule.items.iter().map(super::rule::Item::text).collect();
-                let text = format!(
-                    "`{}` has expired and is no longer wanted",
-                    allow.join("`, `")
-                );
-                notes.push(Note {
-                    text,
-                    origin: rule.origin(),
-                });
+            notes.extend(rule.expiry_note(as_of));
+            if rule.is_expired(as_of) {
+                let allow = rule.allow_texts();
+                notes.push(rule.note(format!("{allow} has expired and is no longer wanted")));
             }
         }
         notes.sort_by(|a, b| a.origin.cmp(&b.origin));
@@ -50,17 +44,9 @@ impl Config {
     }
 
     fn rules(&self) -> impl Iterator<Item = &Rule> {
-        let rulesets = self.linked.rulesets.iter().flatten();
         let groups = self.linked.groups.iter().map(|group| &group.settings);
-        let instances = self
-            .linked
-            .instances
-            .iter()
-            .map(|declared| &declared.settings);
-        rulesets.chain(
-            groups
-                .chain(instances)
-                .flat_map(|settings| settings.rules.iter()),
-        )
+        let instances = self.linked.instances.iter().map(|table| &table.settings);
+        let own = groups.chain(instances).flat_map(|settings| &settings.rules);
+        self.linked.rulesets.iter().flatten().chain(own)
     }
 }

@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue, Error};
 
-use super::diagnostic::Report;
-use super::habits;
+use super::diagnostic::DiagnosticsBuilder;
+use super::hints;
 use super::source::{Span, quote};
 use crate::model::Code;
 
@@ -15,29 +15,29 @@ use crate::model::Code;
 const NO_ASSIGNMENT: &str = "missing assignment";
 
 /// The most errors for which the first definition is searched, because each search scans the text.
-const MOST_SEARCHES: usize = 20;
+const MAX_SEARCHES: usize = 20;
 
-/// What came of a part of a file.
+/// Whether the parser read a part of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Parsed {
-    /// All of it is there.
-    Whole,
+pub(super) enum ParseStatus {
+    /// It read all of it.
+    Complete,
     /// Some of it may be lost.
     Partial,
-    /// It is written in another notation, so that what the parser made of it means nothing.
-    Foreign,
+    /// It is written in another notation, so the tree of the parser is meaningless.
+    OtherNotation,
 }
 
 /// Reports every syntax error of a part of a file. A part with `:` in place of `=` has one error.
-pub(super) fn report(
-    report: &mut Report,
+pub(super) fn report_errors(
+    report: &mut DiagnosticsBuilder,
     file: usize,
     part: Range<usize>,
     errors: &[Error],
-) -> Parsed {
+) -> ParseStatus {
     let source = report.source(file);
     let text = &source.text()[part.clone()];
-    let place =
+    let span_of =
         |range: Range<usize>| Span::new(file, part.start + range.start..part.start + range.end);
     let is_colon = |range: &Range<usize>| {
         let rest = text.get(range.start..).unwrap_or_default();
@@ -50,101 +50,99 @@ pub(super) fn report(
     if let Some(colon) = colons.next() {
         let message = "expected `=`, found `:`";
         report
-            .error(Code::Syntax, place(colon.start..colon.start + 1), message)
-            .hint(habits::COLON);
-        return Parsed::Foreign;
+            .error(Code::Syntax, span_of(colon.start..colon.start + 1), message)
+            .hint(hints::FOR_COLON);
+        return ParseStatus::OtherNotation;
     }
     // The parser gives no place for some errors, so the place of the previous error is used.
     let mut last = 0;
-    let (mut searches, mut partial, mut is_pasted) = (0, false, false);
+    let (mut searches, mut is_partial, mut has_cli_hint) = (0, false, false);
     for error in errors {
         let range = error.span().unwrap_or(last..last);
         last = range.start;
-        let span = place(range.clone());
+        let span = span_of(range.clone());
         match error.message() {
             // The parser merges tables of the same name and continues.
             "duplicate key" => {
                 searches += 1;
-                let first = if searches <= MOST_SEARCHES {
+                let first = if searches <= MAX_SEARCHES {
                     first_definition(text, range.clone())
                 } else {
                     None
                 };
                 let key = quote(text.get(range).unwrap_or_default());
-                let problem = report.error(Code::Syntax, span, format!("{key} is defined twice"));
+                let error = report.error(Code::Syntax, span, format!("{key} is defined twice"));
                 if let Some(first) = first {
-                    problem.related(place(first), "first defined here");
+                    error.related(span_of(first), "first defined here");
                 }
             }
             "recursion limit" | "cannot recurse further; max recursion depth met" => {
-                partial = true;
+                is_partial = true;
                 report.error(Code::Syntax, span, "this is nested too deeply");
             }
             message => {
-                partial = true;
-                let pasted = text.get(..range.start).and_then(|before| {
+                is_partial = true;
+                let hint = text.get(..range.start).and_then(|before| {
                     let line = before.rfind('\n').map_or(0, |newline| newline + 1);
-                    habits::printed_ports(text.get(line..)?).filter(|_| !is_pasted)
+                    hints::for_cli_output(text.get(line..)?).filter(|_| !has_cli_hint)
                 });
-                let problem = report.error(Code::Syntax, span, message);
-                if let Some(hint) = pasted {
-                    is_pasted = true;
-                    problem.hint(hint);
+                let error = report.error(Code::Syntax, span, message);
+                if let Some(hint) = hint {
+                    has_cli_hint = true;
+                    error.hint(hint);
                 }
             }
         }
     }
-    if partial {
-        Parsed::Partial
+    if is_partial {
+        ParseStatus::Partial
     } else {
-        Parsed::Whole
+        ParseStatus::Complete
     }
 }
 
-/// The first definition of the table or key that `again` repeats, found by comparing texts.
-fn first_definition(text: &str, again: Range<usize>) -> Option<Range<usize>> {
-    let from = text
-        .get(..again.start)?
+/// The first definition of the table or key that `repeated` defines again, found by comparing texts.
+fn first_definition(text: &str, repeated: Range<usize>) -> Option<Range<usize>> {
+    let line_start = text
+        .get(..repeated.start)?
         .rfind('\n')
         .map_or(0, |newline| newline + 1);
-    let this = text.get(from..)?.lines().next()?.trim_start();
-    if this.starts_with('[') {
-        let header = this.split_inclusive(']').next()?;
-        let mut at = 0;
-        return text[..from].split_inclusive('\n').find_map(|line| {
-            let start = at + line.len() - line.trim_start().len();
-            at += line.len();
-            line.trim_start()
-                .starts_with(header)
-                .then(|| start..start + header.len())
+    let line = text.get(line_start..)?.lines().next()?.trim_start();
+    if line.starts_with('[') {
+        let header = line.split_inclusive(']').next()?;
+        let mut end = 0;
+        return text[..line_start].split_inclusive('\n').find_map(|line| {
+            end += line.len();
+            let start = end - line.trim_start().len();
+            let is_same = line.trim_start().starts_with(header);
+            is_same.then(|| start..start + header.len())
         });
     }
-    let key = text.get(again)?;
-    let mut end = from;
-    let lines = text[..from]
+    let key = text.get(repeated)?;
+    let mut start_of_line = line_start;
+    let lines = text[..line_start]
         .split_inclusive('\n')
         .rev()
         .take_while(|line| !line.starts_with('['));
-    let defined = lines.filter_map(|line| {
-        end -= line.len();
-        let start = end + line.len() - line.trim_start().len();
+    let definitions = lines.filter_map(|line| {
+        start_of_line -= line.len();
+        let start = start_of_line + line.len() - line.trim_start().len();
         let rest = line.trim_start().strip_prefix(key)?;
-        rest.trim_start()
-            .starts_with('=')
-            .then(|| start..start + key.len())
+        let is_same = rest.trim_start().starts_with('=');
+        is_same.then(|| start..start + key.len())
     });
-    defined.last()
+    definitions.last()
 }
 
 /// The depth up to which a tree is dropped recursively. No valid file is deeper than ten.
-const SHALLOW: usize = 100;
+const MAX_RECURSION: usize = 100;
 
 /// Drops a tree, without recursion if it is deep. The parser limits brackets and dotted keys separately, so together they can
 /// nest thousands of levels deep, which would need as many stack frames.
-pub(super) fn dismantle(root: DeTable<'_>) {
+pub(super) fn drop_tree(root: DeTable<'_>) {
     if !root
         .values()
-        .any(|value| is_deeper(value.get_ref(), SHALLOW))
+        .any(|value| is_deeper(value.get_ref(), MAX_RECURSION))
     {
         return;
     }

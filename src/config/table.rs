@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use super::expect::Expect;
-use super::place::Place;
-use super::rule::{Absence, Rule};
+use super::expected_count::ExpectedCount;
+use super::partial_id::PartialInstanceId;
+use super::rule::{AbsentRule, Rule};
 use super::selector::Selector;
 use super::source::Span;
 use crate::model::{Mode, Strategy};
@@ -17,7 +17,7 @@ pub(super) struct Settings {
     /// Indices into the list of all rulesets.
     pub(super) uses: BTreeSet<usize>,
     pub(super) rules: Box<[Rule]>,
-    pub(super) absent: Box<[Absence]>,
+    pub(super) absent: Box<[AbsentRule]>,
     /// The number of pairs of port and source of `rules` and `absent`.
     pub(super) own_pairs: usize,
     pub(super) mode: Option<(Mode, Span)>,
@@ -30,16 +30,16 @@ pub(super) struct Group {
     pub(super) name: String,
     pub(super) span: Span,
     pub(super) selector: Selector,
-    pub(super) expect: Option<(Expect, Span)>,
+    pub(super) expect: Option<(ExpectedCount, Span)>,
     pub(super) settings: Settings,
 }
 
 /// `[instances.NAME]`.
 #[derive(Debug)]
-pub(super) struct Declared {
+pub(super) struct InstanceTable {
     pub(super) key: String,
     pub(super) span: Span,
-    pub(super) place: Place,
+    pub(super) id: PartialInstanceId,
     pub(super) settings: Settings,
 }
 
@@ -60,4 +60,10 @@ impl Settings {
             && mode.is_none()
             && strategy.is_none()
     }
+}
+
+/// The indices of the rulesets that these tables use.
+pub(super) fn used_rulesets(tables: &[&Settings]) -> BTreeSet<usize> {
+    let uses = tables.iter().flat_map(|settings| &settings.uses);
+    uses.copied().collect()
 }

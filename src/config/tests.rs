@@ -3,16 +3,16 @@
 //! Owns the helpers that they share.
 
 mod accounts;
-mod duplicates;
 mod errors;
 mod files;
 mod grants;
 mod guard;
-mod limits;
 mod listing;
 mod policy;
 mod properties;
+mod redundant_rules;
 mod resolving;
+mod size_limits;
 mod sources;
 
 use super::{Config, Diagnostics, Source, parse};

@@ -5,8 +5,8 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::diagnostic::Report;
-use super::habits;
+use super::diagnostic::DiagnosticsBuilder;
+use super::hints;
 use super::source::{Span, quote};
 use crate::model::Code;
 
@@ -22,7 +22,7 @@ pub(super) struct Text {
 
 /// The file that is being read.
 pub(super) struct Cx<'r> {
-    pub(super) report: &'r mut Report,
+    pub(super) report: &'r mut DiagnosticsBuilder,
     pub(super) file: usize,
     /// Where the part of the file begins that is being read.
     pub(super) offset: usize,
@@ -77,10 +77,9 @@ impl Cx<'_> {
                 continue;
             }
             let span = self.span(key);
-            let near =
-                super::suggest::nearest(&mut self.report.compared, word, known.iter().copied());
-            let hint = match (habits::key(word, known), near) {
-                (Some(habit), _) => habit.to_owned(),
+            let near = self.report.nearest(word, known.iter().copied());
+            let hint = match (hints::for_key(word, known), near) {
+                (Some(hint), _) => hint.to_owned(),
                 (None, Some(near)) => format!("did you mean {}?", quote(near)),
                 (None, None) => format!("the keys here are {}", list(known)),
             };

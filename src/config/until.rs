@@ -6,29 +6,18 @@
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
 use toml_datetime::{Datetime, Offset};
 
-use super::port_expr::Wrong;
+use super::diagnostic::HintedError;
 
 /// Parses the first instant at which a rule is not in force. A date includes that day in UTC; a date-time is exact.
-pub(super) fn parse(value: &Datetime) -> Result<OffsetDateTime, Wrong> {
-    let fail = |message: &str, hint: &str| {
-        Err(Wrong {
-            message: message.to_owned(),
-            hint: Some(hint.to_owned()),
-        })
-    };
+pub(super) fn parse(value: &Datetime) -> Result<OffsetDateTime, HintedError> {
     let Some(date) = value.date else {
-        return fail(
-            "`until` is a time without a date",
-            "write a date, as in `until = 2031-12-31`",
-        );
+        return Err(HintedError::new("`until` is a time without a date")
+            .hint("write a date, as in `until = 2031-12-31`"));
     };
-    let impossible = || Wrong {
-        message: format!("`until` is not a valid date or time: `{value}`"),
-        hint: None,
-    };
-    let month = Month::try_from(date.month).map_err(|_| impossible())?;
-    let day = Date::from_calendar_date(i32::from(date.year), month, date.day)
-        .map_err(|_| impossible())?;
+    let invalid = || HintedError::new(format!("`until` is not a valid date or time: `{value}`"));
+    let month = Month::try_from(date.month).map_err(|_| invalid())?;
+    let day =
+        Date::from_calendar_date(i32::from(date.year), month, date.day).map_err(|_| invalid())?;
     match (value.time, value.offset) {
         (None, _) => {
             // The last day has no next midnight, so the last instant is used.
@@ -38,29 +27,28 @@ pub(super) fn parse(value: &Datetime) -> Result<OffsetDateTime, Wrong> {
                 .map_or(last, |next| PrimitiveDateTime::new(next, Time::MIDNIGHT))
                 .assume_utc())
         }
-        (Some(_), None) => fail(
-            "`until` has a time but no offset",
+        (Some(_), None) => Err(HintedError::new("`until` has a time but no offset").hint(
             "add the offset, as in `2031-12-31T18:00:00Z` or `2031-12-31T18:00:00+01:00`, or write only the date",
-        ),
+        )),
         (Some(time), Some(offset)) => {
             let (second, nanosecond) = (time.second.unwrap_or(0), time.nanosecond.unwrap_or(0));
             let time = Time::from_hms_nano(time.hour, time.minute, second, nanosecond)
-                .map_err(|_| impossible())?;
+                .map_err(|_| invalid())?;
             let minutes = match offset {
                 Offset::Z => 0,
                 Offset::Custom { minutes } => i32::from(minutes),
             };
-            let offset = UtcOffset::from_whole_seconds(minutes * 60).map_err(|_| impossible())?;
+            let offset = UtcOffset::from_whole_seconds(minutes * 60).map_err(|_| invalid())?;
             let local = PrimitiveDateTime::new(day, time).assume_offset(offset);
             local
                 .checked_to_offset(UtcOffset::UTC)
-                .ok_or_else(impossible)
+                .ok_or_else(invalid)
         }
     }
 }
 
 /// Formats an end: `2031-12-31` for the end of that day, `2031-12-31 17:00:00 UTC` for any other instant.
-pub(super) fn show(until: OffsetDateTime) -> String {
+pub(super) fn format(until: OffsetDateTime) -> String {
     if until.time() == Time::MIDNIGHT
         && let Some(day) = until.date().previous_day()
     {
@@ -81,16 +69,16 @@ mod tests {
 
     use super::*;
 
-    fn shown(text: &str) -> String {
+    fn describe(text: &str) -> String {
         let value: Datetime = text.parse().expect("a date or time of TOML");
         match parse(&value) {
-            Ok(until) => format!("{} = {}", until.unix_timestamp(), show(until)),
-            Err(Wrong { message, .. }) => message,
+            Ok(until) => format!("{} = {}", until.unix_timestamp(), format(until)),
+            Err(HintedError { message, .. }) => message,
         }
     }
 
     #[test]
-    fn a_date_is_good_through_its_day() {
+    fn date_includes_its_day() {
         for (text, meaning) in [
             ("1970-01-01", "86400 = 1970-01-01"),
             ("1970-01-01T01:00:00Z", "3600 = 1970-01-01 01:00:00 UTC"),
@@ -103,13 +91,13 @@ mod tests {
                 "`until` is not a valid date or time: `9999-12-31T23:00:00-23:00`",
             ),
         ] {
-            assert_eq!(shown(text), meaning, "{text}");
+            assert_eq!(describe(text), meaning, "{text}");
         }
     }
 
     proptest! {
         #[test]
-        fn every_date_of_toml_is_answered(
+        fn parser_does_not_panic(
             (year, month, day) in (0..=9999_u16, 1..=12_u8, 1..=28_u8),
             (hour, minute, second) in (0..=23_u8, 0..=59_u8, 0..=60_u8),
             (sign, hours, minutes) in ("[+-]", 0..=23_u8, 0..=59_u8),

@@ -12,7 +12,7 @@ use super::stated::{Declared, Known, Stated, Statements};
 use super::{Content, DocumentState, Opened};
 use crate::cli::error::RunError;
 use crate::config::{
-    Config, Listing, Place, Scope, Severity, service_keys, service_names, service_of,
+    Config, Listing, PartialInstanceId, Scope, Severity, service_keys, service_names, service_of,
 };
 use crate::exposure::DocumentFirewall;
 use crate::inventory::Inventory;
@@ -33,7 +33,7 @@ pub(in crate::cli) struct Basis<'a> {
     /// What accounts are called, by their ids.
     pub(in crate::cli) accounts: &'a BTreeMap<&'a str, &'a str>,
     /// The instances that a configuration on either side has a table for.
-    pub(in crate::cli) places: &'a [Place],
+    pub(in crate::cli) places: &'a [PartialInstanceId],
     /// The instant for which `until` is evaluated.
     pub(in crate::cli) as_of: OffsetDateTime,
 }
@@ -177,7 +177,7 @@ fn of_config(config: &Config, basis: Basis<'_>, is_past: bool) -> Result<Documen
     let statements = Statements::of(config, basis.as_of);
     let unknown = unknown(basis.places, &fleet);
     // What is wrong with an instance that has a table shows wherever it is.
-    let tables: BTreeSet<Place> = config.places().into_iter().collect();
+    let tables: BTreeSet<PartialInstanceId> = config.places().into_iter().collect();
     let own: BTreeMap<InstanceId, Instance> = unknown
         .iter()
         .filter(|place| tables.contains(place))
@@ -256,20 +256,20 @@ fn resolved(
 }
 
 /// The places at which no instance is known.
-fn unknown<'a>(places: &'a [Place], fleet: &Fleet) -> Vec<&'a Place> {
+fn unknown<'a>(places: &'a [PartialInstanceId], fleet: &Fleet) -> Vec<&'a PartialInstanceId> {
     let mut named: HashMap<&str, Vec<&InstanceId>> = HashMap::new();
     for id in fleet.instances.keys() {
         named.entry(&id.name).or_default().push(id);
     }
-    let is_known = |place: &&Place| {
+    let is_known = |place: &&PartialInstanceId| {
         let mut ids = named.get(place.name.as_str()).into_iter().flatten();
-        ids.any(|id| place.holds(id))
+        ids.any(|id| place.matches(id))
     };
     places.iter().filter(|place| !is_known(place)).collect()
 }
 
 /// The instance at a place. What is not known of the place is left empty.
-pub(in crate::cli) fn id_of(place: &Place) -> InstanceId {
+pub(in crate::cli) fn id_of(place: &PartialInstanceId) -> InstanceId {
     InstanceId {
         account: place.account.clone(),
         region: place.region.clone().unwrap_or_default(),
@@ -278,7 +278,7 @@ pub(in crate::cli) fn id_of(place: &Place) -> InstanceId {
 }
 
 /// An instance as it may be.
-fn supposed(place: &Place) -> Instance {
+fn supposed(place: &PartialInstanceId) -> Instance {
     Instance {
         id: id_of(place),
         arn: String::new(),

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use crate::cli::error::CommandError;
-use crate::config::{Files, Kind};
+use crate::config::{FileSystem, FileType};
 use crate::input;
 use crate::model::Code;
 
@@ -72,7 +72,7 @@ impl Revision {
         };
         revision.index(path.parent().unwrap_or(Path::new("")))?;
         if !revision.files.contains_key(&path) {
-            let shown = revision.shown(&path);
+            let shown = revision.display_name(&path);
             return Err(CommandError::failed(format!("there is no file `{shown}`")).of_kind(Code::NotFound).with_hint(Some(
                 "the path is from the top of the repository; `./` makes it relative to this directory"
                     .to_owned(),
@@ -114,13 +114,13 @@ impl Revision {
     }
 }
 
-impl Files for Revision {
-    fn shown(&self, path: &Path) -> String {
+impl FileSystem for Revision {
+    fn display_name(&self, path: &Path) -> String {
         format!("{}:{}", self.shown, path.display())
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let real = self.real(path)?;
+        let real = self.canonicalize(path)?;
         if self.files.get(&real) != Some(&true) {
             return Err(io::Error::other(
                 "it is a link, or no file, in this revision",
@@ -133,7 +133,7 @@ impl Files for Revision {
         ])
     }
 
-    fn real(&self, path: &Path) -> io::Result<PathBuf> {
+    fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
         let gone = || io::Error::new(io::ErrorKind::NotFound, "there is no such file");
         let path = normal(path).ok_or_else(gone)?;
         // Names are in the order of their components, so what is below a directory follows it.
@@ -143,16 +143,16 @@ impl Files for Revision {
         if known { Ok(path) } else { Err(gone()) }
     }
 
-    fn kind(&self, real: &Path) -> Kind {
-        match self.files.get(real) {
-            Some(true) => Kind::File,
-            Some(false) => Kind::Other,
-            None => Kind::Directory,
+    fn file_type(&self, canonical: &Path) -> FileType {
+        match self.files.get(canonical) {
+            Some(true) => FileType::File,
+            Some(false) => FileType::Other,
+            None => FileType::Directory,
         }
     }
 
-    fn list(&self, directory: &Path) -> io::Result<Vec<(String, Kind)>> {
-        let directory = self.real(directory)?;
+    fn read_dir(&self, directory: &Path) -> io::Result<Vec<(String, FileType)>> {
+        let directory = self.canonicalize(directory)?;
         let mut list = Vec::new();
         let mut next = directory.clone();
         while let Some((path, is_regular)) = self.first_from(&next)
@@ -163,9 +163,9 @@ impl Files for Revision {
                 break;
             };
             let kind = match (names.next(), is_regular) {
-                (Some(_), _) => Kind::Directory,
-                (None, true) => Kind::File,
-                (None, false) => Kind::Link,
+                (Some(_), _) => FileType::Directory,
+                (None, true) => FileType::File,
+                (None, false) => FileType::Symlink,
             };
             list.extend(name.to_str().map(|name| (name.to_owned(), kind)));
             // Behind all that is below this name, however much that is: no name holds a zero, and none is less.
@@ -300,8 +300,8 @@ mod tests {
             "a/b/c", "a/b/d", "a/b-c", "a/b.d/e", "a/l", "a-b", "a.toml", "b",
         ];
         let revision = revision(names.map(|name| (name.to_owned(), name != "a/l")));
-        let list = |path: &str| revision.list(Path::new(path)).expect("a directory");
-        let expected = |names: &[(&str, Kind)]| -> Vec<(String, Kind)> {
+        let list = |path: &str| revision.read_dir(Path::new(path)).expect("a directory");
+        let expected = |names: &[(&str, FileType)]| -> Vec<(String, FileType)> {
             names
                 .iter()
                 .map(|(name, kind)| ((*name).to_owned(), *kind))
@@ -310,19 +310,19 @@ mod tests {
         assert_eq!(
             list(""),
             expected(&[
-                ("a", Kind::Directory),
-                ("a-b", Kind::File),
-                ("a.toml", Kind::File),
-                ("b", Kind::File),
+                ("a", FileType::Directory),
+                ("a-b", FileType::File),
+                ("a.toml", FileType::File),
+                ("b", FileType::File),
             ])
         );
         assert_eq!(
             list("a"),
             expected(&[
-                ("b", Kind::Directory),
-                ("b-c", Kind::File),
-                ("b.d", Kind::Directory),
-                ("l", Kind::Link),
+                ("b", FileType::Directory),
+                ("b-c", FileType::File),
+                ("b.d", FileType::Directory),
+                ("l", FileType::Symlink),
             ])
         );
         assert_eq!(list("b"), []);
@@ -332,7 +332,11 @@ mod tests {
             ("a/b-", false),
             ("a/c", false),
         ] {
-            assert_eq!(revision.real(Path::new(path)).is_ok(), known, "{path}");
+            assert_eq!(
+                revision.canonicalize(Path::new(path)).is_ok(),
+                known,
+                "{path}"
+            );
         }
     }
 
@@ -344,9 +348,9 @@ mod tests {
         let mut rest = vec![PathBuf::new()];
         let mut found = 0;
         while let Some(directory) = rest.pop() {
-            for (name, kind) in revision.list(&directory).expect("a directory") {
+            for (name, kind) in revision.read_dir(&directory).expect("a directory") {
                 match kind {
-                    Kind::Directory => rest.push(directory.join(name)),
+                    FileType::Directory => rest.push(directory.join(name)),
                     _ => found += 1,
                 }
             }

@@ -19,7 +19,7 @@ pub(super) use json::Ports;
 pub(super) use stated::{Conditional, Declared, Kept, Known, Stated, Statements};
 
 use super::error::{CommandError, RunError};
-use crate::config::{self, Config, Disk, Files};
+use crate::config::{self, Config, Disk, FileSystem};
 use crate::inventory::Inventory;
 use crate::model::Code;
 use crate::plan::file::PlanFile;
@@ -120,11 +120,11 @@ fn state_of(text: &str) -> (&str, Option<DocumentState>) {
 }
 
 fn recognise(
-    files: &impl Files,
+    files: &impl FileSystem,
     path: &Path,
     state: Option<DocumentState>,
 ) -> Result<Content, RunError> {
-    let shown = files.shown(path);
+    let shown = files.display_name(path);
     let bytes = files.read(path).map_err(|error| {
         CommandError::failed(format!("cannot read `{shown}`: {error}")).of_kind(Code::File)
     })?;
@@ -145,8 +145,8 @@ fn recognise(
 /// What came through a pipe: one text, and nothing beside it that could be included.
 struct Stdin(Vec<u8>);
 
-impl Files for Stdin {
-    fn shown(&self, path: &Path) -> String {
+impl FileSystem for Stdin {
+    fn display_name(&self, path: &Path) -> String {
         path.to_string_lossy().into_owned()
     }
 
@@ -157,22 +157,22 @@ impl Files for Stdin {
         Err(std::io::ErrorKind::NotFound.into())
     }
 
-    fn real(&self, path: &Path) -> std::io::Result<std::path::PathBuf> {
+    fn canonicalize(&self, path: &Path) -> std::io::Result<std::path::PathBuf> {
         if path == Path::new("stdin") || path.as_os_str().is_empty() {
             return Ok(path.to_owned());
         }
         Err(std::io::ErrorKind::NotFound.into())
     }
 
-    fn kind(&self, real: &Path) -> config::Kind {
-        if real.as_os_str().is_empty() {
-            config::Kind::Directory
+    fn file_type(&self, canonical: &Path) -> config::FileType {
+        if canonical.as_os_str().is_empty() {
+            config::FileType::Directory
         } else {
-            config::Kind::File
+            config::FileType::File
         }
     }
 
-    fn list(&self, _: &Path) -> std::io::Result<Vec<(String, config::Kind)>> {
+    fn read_dir(&self, _: &Path) -> std::io::Result<Vec<(String, config::FileType)>> {
         Err(std::io::Error::other(
             "a configuration from stdin has no files beside it",
         ))

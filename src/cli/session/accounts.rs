@@ -78,7 +78,7 @@ pub(in crate::cli) async fn beside(
         }
     }
     let sites = sites.iter().cloned().collect();
-    config.beside(&sites, &all).into_iter().collect()
+    config.additional_sites(&sites, &all).into_iter().collect()
 }
 
 fn site(account: &str, region: String) -> Site {

@@ -74,14 +74,14 @@ pub(super) async fn plan(
     run: &mut Run,
 ) -> Result<Planned, RunError> {
     let targets = select::patterns(&question.fleet.target)?;
-    let likely = config.likely();
+    let likely_declared = config.likely_declared();
     // What turns out not to be declared is forgotten again, and what was not foreseen is read afterwards.
     let likely = |instance: &Instance| {
         let id = &instance.id;
         (targets.is_empty() || targets.iter().any(|target| selects(target, id)))
             && question.shard.is_none_or(|ours| ours.holds(id))
             && sites.contains(&id.site())
-            && likely.declared(instance)
+            && likely_declared.contains(instance)
             && (!question.only_expired || has_ended(instance, as_of))
     };
     let beside = beside(connection, &config, sites).await;

@@ -21,7 +21,7 @@ use crate::cli::signals::interruptible;
 use crate::cli::streams::{fit, say};
 use crate::cli::terminal::stdout_width;
 use crate::cli::unconfirmed;
-use crate::config::{self, Adopted, Config, Differing, Source};
+use crate::config::{self, AdoptedConfig, Config, InstanceDifference, Source};
 use crate::model::{Code, Desired, Key, Live};
 use crate::plan::{self, Plan};
 use crate::render;
@@ -102,7 +102,7 @@ async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adop
 
     let options = options(*strategy, *spelling);
     let before = plan::plan(&desired, &live, options);
-    let Adopted {
+    let AdoptedConfig {
         sources,
         changed,
         refused,
@@ -167,20 +167,20 @@ fn edited(
     desired: &Desired,
     live: &Live,
     as_of: OffsetDateTime,
-) -> Adopted {
+) -> AdoptedConfig {
     let keys: Vec<BTreeSet<Key>> = plan
         .instances
         .iter()
         .map(|one| one.changes.iter().map(|change| change.key).collect())
         .collect();
-    let differing: Vec<Differing<'_>> = plan
+    let differing: Vec<InstanceDifference<'_>> = plan
         .instances
         .iter()
         .zip(&keys)
         .filter(|(one, _)| one.verdict.differs())
         .filter_map(|(one, keys)| {
             let id = &one.instance.id;
-            Some(Differing {
+            Some(InstanceDifference {
                 instance: &one.instance,
                 live: live.firewalls.get(id)?.as_ref().ok()?,
                 desired: desired.instances.get(id)?,

@@ -26,7 +26,7 @@ use crate::cli::present::{known_service, show_answer};
 use crate::cli::run::Run;
 use crate::cli::session::{self, selects};
 use crate::cli::streams::{complain, fit, note, say, warn};
-use crate::config::{Config, Place, grants_changed};
+use crate::config::{Config, PartialInstanceId, grants_changed};
 use crate::exposure::{Compared, ComparedDocument, DocumentFirewall};
 use crate::inventory::Inventory;
 use crate::model::{Code, Family, InstanceId, LiveFirewall, Site};
@@ -289,7 +289,12 @@ fn doubts(all: &[Compared]) -> Vec<String> {
 }
 
 /// The instances that have a table on either side, and, where none is known, those that are asked for by name.
-fn places(old: &Opened, new: &Opened, none_is_known: bool, targets: &[String]) -> Vec<Place> {
+fn places(
+    old: &Opened,
+    new: &Opened,
+    none_is_known: bool,
+    targets: &[String],
+) -> Vec<PartialInstanceId> {
     let configs: Vec<&Config> = [old, new]
         .into_iter()
         .filter_map(|opened| match &opened.content {
@@ -297,13 +302,14 @@ fn places(old: &Opened, new: &Opened, none_is_known: bool, targets: &[String]) -
             Content::Plan(..) | Content::Inventory(_) | Content::Ports(_) => None,
         })
         .collect();
-    let mut all: BTreeSet<Place> = configs.iter().flat_map(|config| config.places()).collect();
+    let mut all: BTreeSet<PartialInstanceId> =
+        configs.iter().flat_map(|config| config.places()).collect();
     let sites: BTreeSet<Site> = configs.iter().flat_map(|config| config.sites()).collect();
     let regions: BTreeSet<&String> = sites.iter().map(|site| &site.region).collect();
     let asked = targets
         .iter()
         .filter(|text| none_is_known && is_literal(text));
-    for mut place in asked.filter_map(|text| Place::parse(text)) {
+    for mut place in asked.filter_map(|text| PartialInstanceId::parse(text)) {
         if all.iter().any(|known| known.name == place.name) {
             continue;
         }

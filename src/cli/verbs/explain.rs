@@ -110,7 +110,7 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<Answer, RunError> 
     connection.close().await;
     let ids = ids?;
     let listing = session::listing(&sites, &beside, &all);
-    let undecided = |id: &InstanceId| config.ambiguous(id, &listing);
+    let undecided = |id: &InstanceId| config.ambiguity(id, &listing);
     if args.instance.is_some()
         && let Some((id, why)) = ids.iter().find_map(|id| Some((id, undecided(id)?)))
     {

@@ -10,7 +10,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::Output;
 use crate::cli::run::Run;
 use crate::cli::streams::{complain, say};
-use crate::config::{self, Imported};
+use crate::config::{self, ImportedConfig};
 use crate::model::{Code, Live, LiveFirewall};
 use crate::render::json::{Problem, Severity};
 use crate::render::{count, schema};
@@ -43,7 +43,7 @@ pub(super) async fn run(
             .collect(),
         sites_unreadable: survey.sites_unreadable,
     };
-    let Imported {
+    let ImportedConfig {
         mut text,
         left_out,
         differs,

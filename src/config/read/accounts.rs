@@ -1,19 +1,20 @@
-//! One `[accounts.NAME]`: which account it is, and how to get in.
+//! Reader of `[accounts.NAME]`: the ID of an account, and the source of its credentials.
 //!
-//! Owns the forms of ids, role ARNs and profile names. Refuses secrets, which have no key here.
+//! Owns the forms of IDs, role ARNs and profile names. Does not accept secrets, which have no key here.
 
-use super::super::definitions::Account;
-use super::super::definitions::Definitions;
+use std::collections::BTreeSet;
+
+use super::super::definitions::{Account, Definitions};
 use super::super::source::{Span, quote};
 use super::super::tree::{Cx, Text, Value};
 use super::super::{keys, regions};
 use super::definition_name;
 use crate::model::{Code, is_unsafe};
 
-/// Reads one account. Without a valid `id` it is left out.
+/// Reads an account. An account without a valid `id` is left out.
 pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>) {
     let subject = format!("account {}", quote(&name.text));
-    let valid = definition_name(cx, "an account", &name);
+    let has_valid_name = definition_name(cx, "an account", &name);
     let Some(table) = cx.table(value, &subject, keys::ACCOUNT) else {
         defs.incomplete = true;
         return;
@@ -42,8 +43,8 @@ pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &
     };
     let role = role.filter(|role| check_role(cx, role, id.as_ref()));
     let profile = profile.filter(|profile| {
-        let possible = !profile.text.trim().is_empty() && !profile.text.contains(is_unsafe);
-        if !possible {
+        let is_valid = !profile.text.trim().is_empty() && !profile.text.contains(is_unsafe);
+        if !is_valid {
             cx.report
                 .error(
                     Code::InvalidValue,
@@ -52,33 +53,33 @@ pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &
                 )
                 .hint("it is the name of a profile in ~/.aws/config");
         }
-        possible
+        is_valid
     });
-    let mut own = std::collections::BTreeSet::new();
+    let mut account_regions = BTreeSet::new();
     if let Some(value) = table.get("regions") {
         let hint =
             "name a region, as in [\"eu-central-1\"], or leave it out for those of the defaults";
         for Text { text, span } in cx.some_texts(value, "`regions`", hint).unwrap_or_default() {
             if regions::check(cx.report, &text, span) {
-                own.insert(text);
+                account_regions.insert(text);
             }
         }
     }
-    let (true, Some(id)) = (valid, id) else {
-        // Whoever names it shall not be told that it is not there.
+    let (true, Some(id)) = (has_valid_name, id) else {
+        // The name is not reported as undefined where it is used.
         defs.incomplete = true;
         return;
     };
     let account = Account {
         id: id.text,
         role: role.map(|role| role.text),
-        regions: own,
+        regions: account_regions,
         profile: profile.map(|profile| profile.text),
     };
     defs.accounts.define(cx.report, "account", name, account);
 }
 
-/// Whether it is the ARN of a role of this account.
+/// Whether a text is the ARN of a role of this account; an error if it is not.
 fn check_role(cx: &mut Cx<'_>, role: &Text, id: Option<&Text>) -> bool {
     let Some(account) = account_of(&role.text) else {
         cx.report
@@ -119,8 +120,8 @@ fn account_of(role: &str) -> Option<&str> {
         return None;
     };
     let name = resource.strip_prefix("role/")?;
-    let word = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-/".contains(&b);
-    let possible = partition.starts_with("aws")
+    let is_word = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-/".contains(&b);
+    let is_valid = partition.starts_with("aws")
         && partition
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b == b'-')
@@ -128,8 +129,8 @@ fn account_of(role: &str) -> Option<&str> {
         && !name.is_empty()
         && !name.ends_with('/')
         && role.len() <= 2048
-        && name.bytes().all(word);
-    possible.then_some(account)
+        && name.bytes().all(is_word);
+    is_valid.then_some(account)
 }
 
 fn is_id(text: &str) -> bool {

@@ -1,6 +1,6 @@
 //! Reader of `[grants]`: what may be granted, to whom, and for how long.
 //!
-//! Owns the keys of the table. Does not follow names, and does not judge a grant, which `lease` does.
+//! Owns the keys of the table. Does not resolve names, which `link` does, or check a lease, which `lease` does.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use super::super::definitions::GrantsDef;
 use super::super::keys;
 use super::super::source::{Span, quote};
 use super::super::tree::{Cx, Text, Value};
-use super::matching;
-use super::policy::{prefix, rule_of};
+use super::policy::{read_prefix_length, rule_of};
+use super::selector::read_selector;
 use crate::model::Code;
 
 const REASONS: &[(&str, bool)] = &[("required", true), ("optional", false)];
@@ -26,34 +26,32 @@ pub(super) fn read(cx: &mut Cx<'_>, span: Span, value: &Value<'_>) -> Option<Gra
         cx.missing(span, "`[grants]` has no `services`", hint);
         Vec::new()
     };
-    let (ipv4, ipv6) = max_sources(cx, table);
+    let (ipv4, ipv6) = read_max_sources(cx, table);
     Some(GrantsDef {
         span,
         services: rule_of(span, Some(services), None),
-        max: max(cx, span, table),
+        max: read_max(cx, span, table),
         ipv4,
         ipv6,
-        selector: table
-            .get("match")
-            .map(|value| matching::selector(cx, value).0),
+        selector: table.get("match").map(|value| read_selector(cx, value).0),
         reason_required: table
             .get("reason")
             .and_then(|value| cx.choice(value, "`reason`", REASONS))
             .is_some_and(|(required, _)| required),
-        whoami: whoami(cx, table),
+        whoami: read_whoami(cx, table),
     })
 }
 
-fn max(cx: &mut Cx<'_>, span: Span, table: &DeTable<'_>) -> Option<Duration> {
+fn read_max(cx: &mut Cx<'_>, span: Span, table: &DeTable<'_>) -> Option<Duration> {
     let Some(value) = table.get("max") else {
         let hint = "say for how long at most, as in `max = \"8h\"`";
         cx.missing(span, "`[grants]` has no `max`", hint);
         return None;
     };
     let Text { text, span } = cx.text(value, "`max`")?;
-    let read = humantime::parse_duration(&text).ok();
-    let read = read.filter(|length| !length.is_zero());
-    if read.is_none() {
+    let duration = humantime::parse_duration(&text).ok();
+    let duration = duration.filter(|duration| !duration.is_zero());
+    if duration.is_none() {
         cx.report
             .error(
                 Code::InvalidValue,
@@ -62,10 +60,10 @@ fn max(cx: &mut Cx<'_>, span: Span, table: &DeTable<'_>) -> Option<Duration> {
             )
             .hint("write a length of time, as in \"30m\", \"8h\" or \"2d\"");
     }
-    read
+    duration
 }
 
-fn max_sources(cx: &mut Cx<'_>, table: &DeTable<'_>) -> (Option<u8>, Option<u8>) {
+fn read_max_sources(cx: &mut Cx<'_>, table: &DeTable<'_>) -> (Option<u8>, Option<u8>) {
     let Some(value) = table.get("max-sources") else {
         return (None, None);
     };
@@ -75,13 +73,14 @@ fn max_sources(cx: &mut Cx<'_>, table: &DeTable<'_>) -> (Option<u8>, Option<u8>)
     let ipv4 = limits.get("ipv4");
     let ipv6 = limits.get("ipv6");
     (
-        ipv4.and_then(|value| prefix(cx, value, "`ipv4`", 32)),
-        ipv6.and_then(|value| prefix(cx, value, "`ipv6`", 128)),
+        ipv4.and_then(|value| read_prefix_length(cx, value, "`ipv4`", 32)),
+        ipv6.and_then(|value| read_prefix_length(cx, value, "`ipv6`", 128)),
     )
 }
 
-/// Where `--from me` asks. Somebody who could answer in place of such a server could have any address granted.
-fn whoami(cx: &mut Cx<'_>, table: &DeTable<'_>) -> Vec<String> {
+/// Reads the servers that `--from me` asks for the user's address. Somebody who could answer in place of such a server could have any
+/// address granted.
+fn read_whoami(cx: &mut Cx<'_>, table: &DeTable<'_>) -> Vec<String> {
     let Some(value) = table.get("whoami") else {
         return Vec::new();
     };
@@ -105,16 +104,11 @@ fn whoami(cx: &mut Cx<'_>, table: &DeTable<'_>) -> Vec<String> {
 }
 
 fn is_trusted(url: &str) -> bool {
-    let plain = |c: char| c.is_ascii_graphic();
-    let rest = url.strip_prefix("https://").or_else(|| {
-        ["http://127.0.0.1", "http://[::1]"]
-            .iter()
-            .find_map(|on| url.strip_prefix(on))
-            .filter(|rest| {
-                // Behind the address comes its end, a port or a path, and not the rest of another name.
-                rest.is_empty() || rest.starts_with([':', '/'])
-            })
-            .map(|_| "loopback")
-    });
-    rest.is_some_and(|rest| !rest.is_empty()) && url.chars().all(plain) && !url.contains('@')
+    let is_https = url.len() > "https://".len() && url.starts_with("https://");
+    let mut loopback = ["http://127.0.0.1", "http://[::1]"].into_iter();
+    // After the address comes the end, a port or a path, and not the rest of another name.
+    let is_loopback = loopback
+        .find_map(|address| url.strip_prefix(address))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']));
+    (is_https || is_loopback) && url.chars().all(|c| c.is_ascii_graphic()) && !url.contains('@')
 }

@@ -1,13 +1,13 @@
-//! `[guard]`: how much a run may change.
+//! Reader of `[guard]`: the limits of what one run may change.
 //!
-//! Owns its keys. Does not know what the limits are when nothing is said; the model does.
+//! Owns the keys of the table. Does not know the default limits; the model does.
 
 use toml::de::DeValue;
 
 use super::super::definitions::GuardDef;
 use super::super::keys;
 use super::super::tree::{Cx, Value};
-use super::rules::{Kind, rules};
+use super::rules::{RuleKind, read_rules};
 use crate::model::Code;
 
 pub(super) fn read(cx: &mut Cx<'_>, value: &Value<'_>) -> GuardDef {
@@ -17,25 +17,23 @@ pub(super) fn read(cx: &mut Cx<'_>, value: &Value<'_>) -> GuardDef {
     };
     for (key, value) in table {
         match key.get_ref().as_ref() {
-            "keep" => guard.keep = rules(cx, value, "`keep`", Kind::Kept),
-            "max-instances" => guard.max_instances = number(cx, value, "`max-instances`"),
-            "max-closed" => guard.max_closed = number(cx, value, "`max-closed`"),
+            "keep" => guard.keep = read_rules(cx, value, "`keep`", RuleKind::Keep),
+            "max-instances" => guard.max_instances = read_count(cx, value, "`max-instances`"),
+            "max-closed" => guard.max_closed = read_count(cx, value, "`max-closed`"),
             _ => {}
         }
     }
     guard
 }
 
-/// A number of things: 0 or more.
-fn number(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Option<usize> {
+/// Reads a number that is 0 or more.
+fn read_count(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Option<usize> {
     let DeValue::Integer(number) = value.get_ref() else {
         return cx.wrong_type(value, subject, "an integer");
     };
-    let read = i64::from_str_radix(number.as_str(), number.radix())
-        .ok()
-        .and_then(|number| usize::try_from(number).ok());
-    if let Some(number) = read {
-        return Some(number);
+    let count = i64::from_str_radix(number.as_str(), number.radix());
+    if let Some(count) = count.ok().and_then(|count| usize::try_from(count).ok()) {
+        return Some(count);
     }
     let span = cx.span(value);
     cx.report

@@ -1,6 +1,6 @@
-//! `[[policy]]`: what is asked of every firewall.
+//! Reader of `[[policy]]`: the requirements of firewalls.
 //!
-//! Owns its keys, and which of them go together. Does not follow names; `link` does.
+//! Owns the keys of a policy, and which of them can be combined. Does not resolve names; `link` does.
 
 use toml::de::{DeTable, DeValue};
 
@@ -8,8 +8,9 @@ use super::super::definitions::{AtMost, Definitions, PolicyDef, RuleDef, Severit
 use super::super::source::{Span, quote};
 use super::super::tree::{Cx, Text, Value};
 use super::super::{keys, policy};
-use super::rules::{Kind, free_text, rule};
-use super::{definition_name, matching};
+use super::definition_name;
+use super::rules::{RuleKind, empty_rule, read_printable, read_rule};
+use super::selector::read_selector;
 use crate::model::{Code, PolicySeverity};
 
 const SEVERITIES: &[(&str, Severity)] = &[
@@ -18,8 +19,8 @@ const SEVERITIES: &[(&str, Severity)] = &[
     ("off", Severity::Off),
 ];
 
-/// What a built-in policy takes.
-const BUILT_IN: [&str; 2] = ["id", "severity"];
+/// The keys of a policy that has the `id` of a built-in one.
+const BUILT_IN_KEYS: [&str; 2] = ["id", "severity"];
 
 pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, value: &Value<'_>) {
     let DeValue::Array(items) = value.get_ref() else {
@@ -30,11 +31,11 @@ pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, value: &Value<'_>) {
         return;
     };
     for item in items {
-        one(cx, defs, item);
+        read_policy(cx, defs, item);
     }
 }
 
-fn one(cx: &mut Cx<'_>, defs: &mut Definitions, value: &Value<'_>) {
+fn read_policy(cx: &mut Cx<'_>, defs: &mut Definitions, value: &Value<'_>) {
     let Some(table) = cx.table(value, "a policy", keys::POLICY) else {
         return;
     };
@@ -55,14 +56,14 @@ fn one(cx: &mut Cx<'_>, defs: &mut Definitions, value: &Value<'_>) {
         .and_then(|value| cx.choice(value, "`severity`", SEVERITIES))
         .map(|(severity, _)| severity);
     let definition = if policy::is_built_in(&id.text) {
-        built_in(cx, table, &id, severity)
+        read_built_in(cx, table, &id, severity)
     } else {
-        own(cx, table, &id, severity)
+        read_custom(cx, table, &id, severity)
     };
     defs.policies.define(cx.report, "policy", id, definition);
 }
 
-fn built_in(
+fn read_built_in(
     cx: &mut Cx<'_>,
     table: &DeTable<'_>,
     id: &Text,
@@ -70,7 +71,7 @@ fn built_in(
 ) -> PolicyDef {
     let name = quote(&id.text);
     for (key, _) in table {
-        if !BUILT_IN.contains(&key.get_ref().as_ref()) {
+        if !BUILT_IN_KEYS.contains(&key.get_ref().as_ref()) {
             let span = cx.span(key);
             cx.report
                 .error(
@@ -98,7 +99,12 @@ fn built_in(
     }
 }
 
-fn own(cx: &mut Cx<'_>, table: &DeTable<'_>, id: &Text, severity: Option<Severity>) -> PolicyDef {
+fn read_custom(
+    cx: &mut Cx<'_>,
+    table: &DeTable<'_>,
+    id: &Text,
+    severity: Option<Severity>,
+) -> PolicyDef {
     let services = table.get("services").map(|value| {
         let hint = "name a service or a port, as in `services = [\"ssh\", \"tcp/8080\"]`";
         cx.some_texts(value, "`services`", hint).unwrap_or_default()
@@ -109,20 +115,20 @@ fn own(cx: &mut Cx<'_>, table: &DeTable<'_>, id: &Text, severity: Option<Severit
     });
     let at_most = table
         .get("at-most")
-        .map(|value| at_most(cx, value, rule_of(id.span, services.clone(), None)));
-    let limits = only_from.is_some() || at_most.is_some();
-    if limits && services.is_none() {
+        .map(|value| read_at_most(cx, value, rule_of(id.span, services.clone(), None)));
+    let has_limit = only_from.is_some() || at_most.is_some();
+    if has_limit && services.is_none() {
         let hint = "name what it is about, as in `services = [\"ssh\"]`, or [\"all\"]";
         cx.missing(id.span, "the policy has no `services`", hint);
     }
     let require = table.get("require");
-    // A key that is spelled wrong may be what is missed here, and is reported anyway.
+    // An unknown key may be a misspelling of the missing one, and is reported anyway.
     let mut keys = table.iter().map(|(key, _)| key.get_ref().as_ref());
-    let spelled = keys.all(|key: &str| keys::POLICY.contains(&key));
-    if spelled && !limits && require.is_none() {
+    let has_known_keys = keys.all(|key: &str| keys::POLICY.contains(&key));
+    if has_known_keys && !has_limit && require.is_none() {
         let hint = "add `only-from`, `at-most` or `require`";
         cx.missing(id.span, "the policy asks for nothing", hint);
-    } else if spelled && !limits && services.is_some() {
+    } else if has_known_keys && !has_limit && services.is_some() {
         let hint =
             "what must be open is said in `require`; for a limit add `only-from` or `at-most`";
         cx.missing(id.span, "`services` has no meaning here", hint);
@@ -131,31 +137,24 @@ fn own(cx: &mut Cx<'_>, table: &DeTable<'_>, id: &Text, severity: Option<Severit
         severity,
         only_from,
         at_most,
-        require: require.and_then(|value| rule(cx, value, Kind::Required)),
-        selector: table
-            .get("match")
-            .map(|value| matching::selector(cx, value).0),
+        require: require.and_then(|value| read_rule(cx, value, RuleKind::Require)),
+        selector: table.get("match").map(|value| read_selector(cx, value).0),
         why: table
             .get("why")
-            .and_then(|value| free_text(cx, value, "`why`")),
+            .and_then(|value| read_printable(cx, value, "`why`")),
     }
 }
 
-/// What a policy says, in the form in which names are followed.
+/// A rule with the services and sources of a policy, so that their names are resolved like those of a rule.
 pub(super) fn rule_of(span: Span, allow: Option<Vec<Text>>, from: Option<Vec<Text>>) -> RuleDef {
     RuleDef {
-        span,
         allow: allow.unwrap_or_default(),
         from,
-        until: None,
-        owner: None,
-        why: None,
-        waive: Vec::new(),
-        any_family: false,
+        ..empty_rule(span)
     }
 }
 
-fn at_most(cx: &mut Cx<'_>, value: &Value<'_>, services: RuleDef) -> AtMost {
+fn read_at_most(cx: &mut Cx<'_>, value: &Value<'_>, services: RuleDef) -> AtMost {
     let mut limit = AtMost {
         services,
         ipv4: None,
@@ -171,15 +170,20 @@ fn at_most(cx: &mut Cx<'_>, value: &Value<'_>, services: RuleDef) -> AtMost {
     }
     limit.ipv4 = table
         .get("ipv4")
-        .and_then(|value| prefix(cx, value, "`ipv4`", 32));
+        .and_then(|value| read_prefix_length(cx, value, "`ipv4`", 32));
     limit.ipv6 = table
         .get("ipv6")
-        .and_then(|value| prefix(cx, value, "`ipv6`", 128));
+        .and_then(|value| read_prefix_length(cx, value, "`ipv6`", 128));
     limit
 }
 
-/// A prefix length such as `/16`.
-pub(super) fn prefix(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str, longest: u8) -> Option<u8> {
+/// Reads a prefix length such as `/16`.
+pub(super) fn read_prefix_length(
+    cx: &mut Cx<'_>,
+    value: &Value<'_>,
+    subject: &str,
+    longest: u8,
+) -> Option<u8> {
     let Text { text, span } = cx.text(value, subject)?;
     let digits = text.strip_prefix('/').filter(|digits| {
         digits.bytes().all(|b| b.is_ascii_digit())

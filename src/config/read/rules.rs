@@ -1,67 +1,63 @@
-//! The rules of a table.
+//! Reader of rules.
 //!
-//! Owns the keys of one rule. Does not read what they name.
+//! Owns the keys of one rule. Does not resolve names; `link` does.
 
 use toml::de::DeValue;
 
 use super::super::definitions::RuleDef;
 use super::super::source::Span;
 use super::super::tree::{Cx, Text, Value};
-use super::super::{habits, keys, until};
+use super::super::{hints, keys, until};
 use crate::model::{Code, is_unsafe};
 
-/// What a list of rules is for.
+/// The key that a rule is declared under, which decides the keys that it can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// They are wanted.
-    Wanted,
-    /// They must go.
+pub(super) enum RuleKind {
+    /// `rules`, or a ruleset.
+    Rule,
+    /// `absent`.
     Absent,
-    /// What they name must stay.
-    Kept,
-    /// What they name must be open.
-    Required,
+    /// `keep` of `[guard]`.
+    Keep,
+    /// `require` of a policy.
+    Require,
 }
 
-/// The rules in a list.
-pub(super) fn rules(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str, kind: Kind) -> Vec<RuleDef> {
+/// Reads a list of rules.
+pub(super) fn read_rules(
+    cx: &mut Cx<'_>,
+    value: &Value<'_>,
+    subject: &str,
+    kind: RuleKind,
+) -> Vec<RuleDef> {
     let DeValue::Array(items) = value.get_ref() else {
         cx.wrong_type::<()>(value, subject, "a list of rules");
         return Vec::new();
     };
-    // Of the right size at once: most of a large configuration is lists of rules.
+    // With the right capacity, because most of a large configuration is lists of rules.
     let mut rules = Vec::with_capacity(items.len());
-    rules.extend(items.iter().filter_map(|item| rule(cx, item, kind)));
+    rules.extend(items.iter().filter_map(|item| read_rule(cx, item, kind)));
     rules
 }
 
-/// One rule of a list.
-pub(super) fn rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: Kind) -> Option<RuleDef> {
+/// Reads a rule.
+pub(super) fn read_rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: RuleKind) -> Option<RuleDef> {
     let (subject, known) = match kind {
-        Kind::Wanted => ("a rule", keys::RULE),
-        Kind::Absent => ("a rule of `absent`", keys::ABSENT),
-        Kind::Kept => ("a rule of `keep`", keys::KEEP),
-        Kind::Required => ("`require`", keys::REQUIRE),
+        RuleKind::Rule => ("a rule", keys::RULE),
+        RuleKind::Absent => ("a rule of `absent`", keys::ABSENT),
+        RuleKind::Keep => ("a rule of `keep`", keys::KEEP),
+        RuleKind::Require => ("`require`", keys::REQUIRE),
     };
     let table = cx.table(value, subject, known)?;
     let span = cx.span(value);
-    let mut rule = RuleDef {
-        span,
-        allow: Vec::new(),
-        from: None,
-        until: None,
-        owner: None,
-        why: None,
-        waive: Vec::new(),
-        any_family: false,
-    };
+    let mut rule = empty_rule(span);
     match table.get("allow") {
         Some(value) => {
             let hint =
                 "name a service or a port, as in `allow = \"ssh\"` or `allow = \"tcp/8080\"`";
             rule.allow = match value.get_ref() {
                 DeValue::Integer(port) => {
-                    let hint = habits::allow(port.as_str()).unwrap_or_else(|| hint.to_owned());
+                    let hint = hints::for_allow(port.as_str()).unwrap_or_else(|| hint.to_owned());
                     let message = "`allow` must be a string or a list of strings, found an integer";
                     cx.report
                         .error(Code::WrongType, cx.span(value), message)
@@ -82,7 +78,7 @@ pub(super) fn rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: Kind) -> Option<Rul
             let hint = "a rule without sources would open the port to everyone: name one, or write \"anywhere\"";
             rule.from = Some(cx.some_texts(value, "`from`", hint).unwrap_or_default());
         }
-        None if kind != Kind::Absent => {
+        None if kind != RuleKind::Absent => {
             cx.missing(
                 span,
                 "the rule has no `from`",
@@ -91,16 +87,16 @@ pub(super) fn rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: Kind) -> Option<Rul
         }
         None => {}
     }
-    if let Some(value) = table.get("until").filter(|_| kind == Kind::Wanted) {
-        rule.until = until(cx, value);
+    if let Some(value) = table.get("until").filter(|_| kind == RuleKind::Rule) {
+        rule.until = read_until(cx, value);
     }
     rule.owner = table
         .get("owner")
-        .and_then(|value| free_text(cx, value, "`owner`"));
+        .and_then(|value| read_printable(cx, value, "`owner`"));
     rule.why = table
         .get("why")
-        .and_then(|value| free_text(cx, value, "`why`"));
-    if let Some(value) = table.get("any-family").filter(|_| kind == Kind::Wanted) {
+        .and_then(|value| read_printable(cx, value, "`why`"));
+    if let Some(value) = table.get("any-family").filter(|_| kind == RuleKind::Rule) {
         rule.any_family = match value.get_ref() {
             DeValue::Boolean(any_family) => *any_family,
             _ => cx
@@ -108,7 +104,7 @@ pub(super) fn rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: Kind) -> Option<Rul
                 .unwrap_or_default(),
         };
     }
-    if let Some(value) = table.get("waive").filter(|_| kind == Kind::Wanted) {
+    if let Some(value) = table.get("waive").filter(|_| kind == RuleKind::Rule) {
         rule.waive = cx
             .some_texts(
                 value,
@@ -116,13 +112,13 @@ pub(super) fn rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: Kind) -> Option<Rul
                 "name the policy that is to overlook the rule",
             )
             .unwrap_or_default();
-        let lacking: Vec<String> = ["why", "owner", "until"]
+        let missing: Vec<String> = ["why", "owner", "until"]
             .into_iter()
             .filter(|key| !table.contains_key(*key))
             .map(|key| format!("`{key}`"))
             .collect();
-        if !lacking.is_empty() {
-            let message = format!("`waive` needs {}", lacking.join(" and "));
+        if !missing.is_empty() {
+            let message = format!("`waive` needs {}", missing.join(" and "));
             let hint = "an exception says why it is one, who answers for it, and when it ends";
             cx.missing(cx.span(value), &message, hint);
         }
@@ -130,16 +126,27 @@ pub(super) fn rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: Kind) -> Option<Rul
     Some(rule)
 }
 
-fn until(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<time::OffsetDateTime> {
+/// A rule without any key.
+pub(super) fn empty_rule(span: Span) -> RuleDef {
+    RuleDef {
+        span,
+        allow: Vec::new(),
+        from: None,
+        until: None,
+        owner: None,
+        why: None,
+        waive: Vec::new(),
+        any_family: false,
+    }
+}
+
+fn read_until(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<time::OffsetDateTime> {
     let span = cx.span(value);
     match value.get_ref() {
         DeValue::Datetime(datetime) => match until::parse(datetime) {
             Ok(until) => Some(until),
-            Err(wrong) => {
-                let problem = cx.report.error(Code::InvalidValue, span, wrong.message);
-                wrong.hint.into_iter().for_each(|hint| {
-                    problem.hint(hint);
-                });
+            Err(error) => {
+                error.report(cx.report, Code::InvalidValue, span);
                 None
             }
         },
@@ -154,14 +161,14 @@ fn until(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<time::OffsetDateTime> {
     }
 }
 
-/// Text that reports repeat as it is, so it must be fit for a terminal.
-pub(super) fn free_text(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Option<String> {
+/// Reads a text that reports print unchanged.
+pub(super) fn read_printable(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Option<String> {
     let Text { text, span } = cx.text(value, subject)?;
-    is_plain(cx, &text, span, subject).then_some(text)
+    check_printable(cx, &text, span, subject).then_some(text)
 }
 
-/// Whether a text can be shown as it is; an error where it cannot.
-pub(super) fn is_plain(cx: &mut Cx<'_>, text: &str, span: Span, subject: &str) -> bool {
+/// Whether a text can be printed unchanged; an error if it cannot.
+pub(super) fn check_printable(cx: &mut Cx<'_>, text: &str, span: Span, subject: &str) -> bool {
     let Some(c) = text.chars().find(|c| is_unsafe(*c)) else {
         return true;
     };

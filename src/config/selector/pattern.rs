@@ -4,9 +4,9 @@
 
 use glob::Pattern;
 
-/// An element of a pattern.
+/// A token of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Piece<'a> {
+enum Token<'a> {
     /// `*`: any text.
     Any,
     /// `?`: one character.
@@ -17,19 +17,18 @@ enum Piece<'a> {
     Char(char),
 }
 
-/// Whether `ours` matches every text that `theirs` matches. `false` if a comparison element by element does not show it.
-pub(super) fn covers(ours: &str, theirs: &str) -> bool {
-    let (ours, theirs) = (pieces(ours), pieces(theirs));
-    // By index into `theirs`: whether the elements of `ours` from here on cover the rest of `theirs` from there on.
-    let mut rest = vec![false; theirs.len() + 1];
-    rest[theirs.len()] = true;
-    for our in ours.iter().rev() {
-        let mut here = vec![false; theirs.len() + 1];
-        for at in (0..=theirs.len()).rev() {
-            let their = theirs.get(at);
-            here[at] = match (our, their) {
-                (Piece::Any, _) => rest[at] || (their.is_some() && here[at + 1]),
-                (our, Some(their)) => takes(*our, *their) && rest[at + 1],
+/// Whether `pattern` matches every text that `other` matches. `false` if a comparison token by token does not show it.
+pub(super) fn includes(pattern: &str, other: &str) -> bool {
+    let (pattern, other) = (tokenize(pattern), tokenize(other));
+    // By index into `other`: whether the tokens of `pattern` from here on include the rest of `other` from there on.
+    let mut rest = vec![false; other.len() + 1];
+    rest[other.len()] = true;
+    for token in pattern.iter().rev() {
+        let mut here = vec![false; other.len() + 1];
+        for index in (0..=other.len()).rev() {
+            here[index] = match (token, other.get(index)) {
+                (Token::Any, next) => rest[index] || (next.is_some() && here[index + 1]),
+                (token, Some(next)) => token_includes(*token, *next) && rest[index + 1],
                 (_, None) => false,
             };
         }
@@ -38,13 +37,13 @@ pub(super) fn covers(ours: &str, theirs: &str) -> bool {
     rest[0]
 }
 
-/// Whether one element that is not `*` matches all that the other matches.
-fn takes(our: Piece<'_>, their: Piece<'_>) -> bool {
-    match (our, their) {
-        (_, Piece::Any) => false,
-        (Piece::Any | Piece::One, _) => true,
-        (Piece::Class(class), Piece::Char(c)) => is_in(class, c),
-        (our, their) => our == their,
+/// Whether a token that is not `*` matches all that the other matches.
+fn token_includes(token: Token<'_>, other: Token<'_>) -> bool {
+    match (token, other) {
+        (_, Token::Any) => false,
+        (Token::Any | Token::One, _) => true,
+        (Token::Class(class), Token::Char(c)) => is_in(class, c),
+        (token, other) => token == other,
     }
 }
 
@@ -54,14 +53,14 @@ fn is_in(class: &str, c: char) -> bool {
 
 /// Example texts for a pattern. Some may not match, because a class may contain only rare characters.
 pub(super) fn examples(pattern: &str) -> Vec<String> {
-    let of = |any: &str, one: char, last: bool| {
+    let example = |any: &str, one: char, last: bool| {
         let mut text = String::new();
-        for piece in pieces(pattern) {
-            match piece {
-                Piece::Any => text += any,
-                Piece::One => text.push(one),
-                Piece::Char(c) => text.push(c),
-                Piece::Class(class) => {
+        for token in tokenize(pattern) {
+            match token {
+                Token::Any => text += any,
+                Token::One => text.push(one),
+                Token::Char(c) => text.push(c),
+                Token::Class(class) => {
                     let mut chars = (' '..='~').filter(|c| is_in(class, *c));
                     text.extend(if last {
                         chars.next_back()
@@ -74,21 +73,21 @@ pub(super) fn examples(pattern: &str) -> Vec<String> {
         text
     };
     vec![
-        of("zz", 'z', true),
-        of("0", '0', false),
-        of("", '9', true),
-        of("", 'a', false),
+        example("zz", 'z', true),
+        example("0", '0', false),
+        example("", '9', true),
+        example("", 'a', false),
     ]
 }
 
-fn pieces(pattern: &str) -> Vec<Piece<'_>> {
-    let mut pieces = Vec::new();
+fn tokenize(pattern: &str) -> Vec<Token<'_>> {
+    let mut tokens = Vec::new();
     let mut rest = pattern;
     while let Some(c) = rest.chars().next() {
         let mut length = c.len_utf8();
-        pieces.push(match c {
-            '*' => Piece::Any,
-            '?' => Piece::One,
+        tokens.push(match c {
+            '*' => Token::Any,
+            '?' => Token::One,
             '[' => {
                 // A bracket at the beginning is a member of the class.
                 let first = if rest[1..].starts_with('!') { 2 } else { 1 };
@@ -97,11 +96,11 @@ fn pieces(pattern: &str) -> Vec<Piece<'_>> {
                     .into_iter()
                     .find(|(_, c)| *c == ']')
                     .map_or(rest.len(), |(at, _)| at + 1);
-                Piece::Class(&rest[..length])
+                Token::Class(&rest[..length])
             }
-            c => Piece::Char(c),
+            c => Token::Char(c),
         });
         rest = &rest[length..];
     }
-    pieces
+    tokens
 }

@@ -164,7 +164,7 @@ fn beside_returns_only_sites_that_names_may_be_in() {
     let beside = |tables: &[&str], groups: &[(&'static str, Option<&'static str>)]| {
         let tables = tables.iter().map(ToString::to_string).collect();
         let config = config(&REGIONS, &(tables, groups.iter().copied().collect()));
-        config.beside(&asked, &all).len()
+        config.additional_sites(&asked, &all).len()
     };
     assert_eq!(beside(&[], &[("web-*", None)]), 0);
     assert_eq!(beside(&["us-east-1/web-1", "eu-central-1/web-1"], &[]), 0);

@@ -6,24 +6,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ipnet::IpNet;
 use time::OffsetDateTime;
 
 use super::super::Config;
 use super::super::rule::{Families, Rule};
 use super::super::source::Source;
-use super::super::source_expr::{self, Parsed, SourceExpr};
-use super::super::table::{Declared, Settings};
-use super::edit::{Edits, Place};
-use super::lines::{self, Inexpressible, Words};
-use super::table_name;
+use super::super::source_expr::{self, SourceExpr, SourceItem};
+use super::super::table::{InstanceTable, Settings, used_rulesets};
+use super::edit::{Edits, TableKey};
+use super::full_name;
+use super::lines::{self, Inexpressible, KnownNames};
 use crate::model::{
     DesiredInstance, Firewall, Instance, InstanceId, Key, LiveFirewall, Mode, Origin, Sources,
 };
 
 /// An instance whose live rules differ from the declared ones.
 #[derive(Clone, Copy, Debug)]
-pub struct Differing<'a> {
+pub struct InstanceDifference<'a> {
     /// The instance.
     pub instance: &'a Instance,
     /// The live rules.
@@ -37,7 +36,7 @@ pub struct Differing<'a> {
 /// The edited configuration.
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Adopted {
+pub struct AdoptedConfig {
     /// The texts of all files, in the order in which they were read.
     pub sources: Vec<Source>,
     /// The indices of the files that changed.
@@ -48,22 +47,26 @@ pub struct Adopted {
 
 impl Config {
     /// Edits the texts so that they declare the live rules of these instances. The rest of the texts stays exactly as it is.
-    pub fn adopt(&self, differing: &[Differing<'_>], as_of: OffsetDateTime) -> Adopted {
+    pub fn adopt(
+        &self,
+        differences: &[InstanceDifference<'_>],
+        as_of: OffsetDateTime,
+    ) -> AdoptedConfig {
         let texts: Vec<&str> = self.sources.iter().map(|source| source.text()).collect();
         let mut adoption = Adoption {
             config: self,
             as_of,
-            words: Words::of(self),
+            names: KnownNames::of(self),
             edits: Edits::of(&texts),
             refused: Vec::new(),
         };
-        for one in differing {
-            adoption.instance(one);
+        for difference in differences {
+            adoption.adopt_instance(difference);
         }
         let Adoption { edits, refused, .. } = adoption;
         let (texts, changed) = edits.apply();
         let sources = self.sources.iter().zip(texts);
-        Adopted {
+        AdoptedConfig {
             sources: sources
                 .map(|(source, text)| Source::new(source.name(), text))
                 .collect(),
@@ -73,49 +76,47 @@ impl Config {
     }
 }
 
+/// The edits so far, and the differences that remain.
 struct Adoption<'a> {
     config: &'a Config,
     as_of: OffsetDateTime,
-    words: Words,
+    names: KnownNames,
     edits: Edits<'a>,
     refused: Vec<(InstanceId, String)>,
 }
 
-/// The access that lines give to one instance.
-type Given = BTreeMap<Key, Sources>;
-
 impl Adoption<'_> {
-    fn instance(&mut self, one: &Differing<'_>) {
-        let id = &one.instance.id;
-        let there = Families::from(&one.instance.address_type);
-        let (expressible, inexpressible) = lines::expressible(one.live);
+    fn adopt_instance(&mut self, difference: &InstanceDifference<'_>) {
+        let InstanceDifference {
+            instance,
+            live,
+            desired,
+            keys,
+        } = *difference;
+        let id = &instance.id;
+        let families = Families::from(&instance.address_type);
+        let (live, inexpressible) = lines::expressible(live);
         // In additive mode, undeclared live rules are not a difference.
-        let additive = one.desired.mode == Mode::Additive;
-        for Inexpressible { what, why, key } in inexpressible {
-            if !additive && key.is_none_or(|key| one.keys.contains(&key)) {
-                self.refuse(id, format!("{what} cannot be declared: {why}"));
+        let is_additive = desired.mode == Mode::Additive;
+        for Inexpressible { rule, reason, key } in inexpressible {
+            if !is_additive && key.is_none_or(|key| keys.contains(&key)) {
+                self.refuse(id, format!("{rule} cannot be declared: {reason}"));
             }
         }
-        for absent in one
-            .desired
-            .absent
-            .iter()
-            .filter(|absent| one.keys.contains(&absent.key))
-        {
-            let text = format!("{} is named by `absent` at {}", absent.key, absent.origin);
-            self.refuse(id, text);
+        for absent in &desired.absent {
+            if keys.contains(&absent.key) {
+                let text = format!("{} is named by `absent` at {}", absent.key, absent.origin);
+                self.refuse(id, text);
+            }
         }
-        let config = self.config;
-        let own = config
-            .linked
-            .instances
-            .iter()
-            .find(|declared| declared.place.holds(id));
-        let shared = self.shared(one.instance, own.map(|own| &own.settings));
-        for key in one.keys {
-            let live = expressible.get(*key).cloned().unwrap_or_default();
-            for (sources, origin) in shared.get(key).into_iter().flatten() {
-                let gone = minus(sources, &live);
+        let mut tables = self.config.linked.instances.iter();
+        let table = tables.find(|table| table.id.matches(id));
+        let none = Sources::new();
+        let shared = self.shared_access(instance, table.map(|table| &table.settings));
+        for key in keys {
+            for (access, origin) in &shared {
+                let declared = access.get(*key).unwrap_or(&none);
+                let gone = declared.without(live.get(*key).unwrap_or(&none));
                 if !gone.is_empty() {
                     let text = format!(
                         "{key} from {gone} is not live, but is declared at {origin}, which is not the instance's own line"
@@ -124,151 +125,123 @@ impl Adoption<'_> {
                 }
             }
         }
-        let mut declared: Given = shared
-            .into_iter()
-            .map(|(key, lines)| {
-                let mut all = Sources::new();
-                for (sources, _) in &lines {
-                    all.extend(sources);
-                }
-                (key, all)
-            })
+        let shared = shared.iter().flat_map(|(access, _)| access);
+        let mut declared: Firewall = shared
+            .map(|(key, sources)| (*key, sources.clone()))
             .collect();
-        for line in own.into_iter().flat_map(|own| &own.settings.rules) {
-            let given = self.given(line, there);
-            for (key, sources) in &given {
-                declared.entry(*key).or_default().extend(sources);
+        for line in table.into_iter().flat_map(|table| &table.settings.rules) {
+            let access = self.access(line, families);
+            for (key, sources) in &access {
+                declared.add(*key, sources);
             }
-            self.shrink(id, line, &given, &expressible, one.keys, there);
+            self.narrow(id, line, &access, &live, keys, families);
         }
         let mut missing = Firewall::new();
-        for key in one.keys.iter().filter(|_| !additive) {
-            let none = Sources::new();
-            let live = expressible.get(*key).unwrap_or(&none);
-            let mut new = minus(live, declared.get(key).unwrap_or(&none));
-            for over in one.desired.expired.iter().filter(|rule| rule.key == *key) {
-                let still = minus(&new, &minus(&new, &over.sources));
-                if !still.is_empty() {
+        for key in keys.iter().filter(|_| !is_additive) {
+            let live = live.get(*key).unwrap_or(&none);
+            let mut new = live.without(declared.get(*key).unwrap_or(&none));
+            for rule in desired.expired.iter().filter(|rule| rule.key == *key) {
+                let expired = common(&new, &rule.sources);
+                if !expired.is_empty() {
                     // Adding it would make temporary access permanent.
                     let text = format!(
-                        "{key} from {still} is over, says {}: renew it there",
-                        over.declared.origin
+                        "{key} from {expired} is over, says {}: renew it there",
+                        rule.declared.origin
                     );
                     self.refuse(id, text);
-                    new = minus(&new, &still);
+                    new = new.without(&expired);
                 }
             }
             missing.set(*key, new);
         }
         if !missing.is_empty() {
-            self.add(one, own, &missing);
+            self.add(instance, table, &missing);
         }
     }
 
-    fn refuse(&mut self, id: &InstanceId, why: String) {
-        self.refused.push((id.clone(), why));
+    fn refuse(&mut self, id: &InstanceId, reason: String) {
+        self.refused.push((id.clone(), reason));
     }
 
-    /// The access that rulesets and groups give to the instance, by line.
-    fn shared(
+    /// The access that each line of the rulesets and groups of an instance gives to it, with the origin of the line.
+    fn shared_access(
         &self,
         instance: &Instance,
         own: Option<&Settings>,
-    ) -> BTreeMap<Key, Vec<(Sources, Origin)>> {
+    ) -> Vec<(Firewall, Origin)> {
         let linked = &self.config.linked;
-        let groups: Vec<&Settings> = linked
-            .groups
-            .iter()
+        let groups = linked.groups.iter();
+        let groups: Vec<&Settings> = groups
             .filter(|group| group.selector.matches(instance))
             .map(|group| &group.settings)
             .collect();
-        let uses: BTreeSet<usize> = groups
-            .iter()
-            .copied()
-            .chain(own)
-            .flat_map(|settings| settings.uses.iter().copied())
-            .collect();
-        let rulesets = uses.iter().flat_map(|at| &linked.rulesets[*at]);
-        let lines = rulesets.chain(groups.into_iter().flat_map(|settings| &settings.rules));
-        let there = Families::from(&instance.address_type);
-        let mut shared: BTreeMap<Key, Vec<(Sources, Origin)>> = BTreeMap::new();
-        for line in lines {
-            let Some(origin) = line.origin() else {
-                continue;
-            };
-            for (key, sources) in self.given(line, there) {
-                let shared = shared.entry(key).or_default();
-                shared.push((sources, origin.clone()));
-            }
-        }
-        shared
+        let tables: Vec<&Settings> = groups.iter().copied().chain(own).collect();
+        let rulesets = used_rulesets(&tables).into_iter();
+        let lines = rulesets
+            .flat_map(|id| &linked.rulesets[id])
+            .chain(groups.into_iter().flat_map(|settings| &settings.rules));
+        let families = Families::from(&instance.address_type);
+        lines
+            .filter_map(|line| Some((self.access(line, families), line.origin()?)))
+            .collect()
     }
 
     /// The access that a line gives, if it has not ended.
-    fn given(&self, line: &Rule, there: Families) -> Given {
-        let mut given = Given::new();
-        if line.until().is_some_and(|until| until <= self.as_of) {
-            return given;
-        }
+    fn access(&self, line: &Rule, families: Families) -> Firewall {
         let mut rules = Vec::new();
-        line.for_instance(there, &mut rules, &mut Vec::new());
-        for rule in rules {
-            given.entry(rule.key).or_default().extend(&rule.sources);
+        if !line.is_expired(self.as_of) {
+            line.add_to_instance(families, &mut rules, &mut Vec::new());
         }
-        given
+        let rules = rules.into_iter();
+        rules.map(|rule| (rule.key, rule.sources)).collect()
     }
 
-    /// Removes access that is not live from an own line.
-    fn shrink(
+    /// Removes the access that is not live from an own line.
+    fn narrow(
         &mut self,
         id: &InstanceId,
         line: &Rule,
-        given: &Given,
+        access: &Firewall,
         live: &Firewall,
         keys: &BTreeSet<Key>,
-        there: Families,
+        families: Families,
     ) {
-        let mut kept = BTreeSet::new();
-        let mut cut: BTreeMap<(Sources, bool, bool), BTreeSet<Key>> = BTreeMap::new();
-        let mut same = true;
-        for (key, sources) in given {
+        let mut unchanged = BTreeSet::new();
+        let mut narrowed: BTreeMap<(Sources, Families), BTreeSet<Key>> = BTreeMap::new();
+        let mut is_same = true;
+        for (key, sources) in access {
             let rest = match live.get(*key) {
                 _ if !keys.contains(key) => sources.clone(),
-                Some(live) => minus(sources, &minus(sources, live)),
+                Some(live) => common(sources, live),
                 None => Sources::new(),
             };
             if rest == *sources {
-                kept.insert(*key);
+                unchanged.insert(*key);
                 continue;
             }
-            same = false;
+            is_same = false;
             if !rest.is_empty() {
-                let takes = line.takes(*key, there);
-                let group = cut.entry((rest, takes.ipv4, takes.ipv6)).or_default();
-                group.insert(*key);
+                let group = narrowed.entry((rest, line.families(*key, families)));
+                group.or_default().insert(*key);
             }
         }
-        if same {
+        if is_same {
             return;
         }
-        if !kept.is_empty() {
+        if !unchanged.is_empty() {
             // A key that gives no access on this instance stays beside the others.
-            let all = line.items.iter().flat_map(|item| &*item.keys);
-            kept.extend(all.filter(|key| !given.contains_key(key)));
+            let all = line.keys().map(|(key, _)| *key);
+            unchanged.extend(all.filter(|key| access.get(*key).is_none()));
         }
-        let mut pieces = Vec::new();
-        if !kept.is_empty() {
-            pieces.push((self.allow(line, &kept), None));
+        let mut parts = Vec::new();
+        if !unchanged.is_empty() {
+            parts.push((self.allow_texts(line, &unchanged), None));
         }
-        for ((rest, ipv4, ipv6), keys) in &cut {
-            let takes = Families {
-                ipv4: *ipv4,
-                ipv6: *ipv6,
-            };
-            let from = self.from(line, rest, takes);
-            pieces.push((self.allow(line, keys), Some(from)));
+        for ((rest, families), keys) in &narrowed {
+            let from = self.from_texts(line, rest, *families);
+            parts.push((self.allow_texts(line, keys), Some(from)));
         }
-        if !self.edits.replace(line.span, &pieces)
+        if !self.edits.replace_rule(line.span, &parts)
             && let Some(origin) = line.origin()
         {
             let text =
@@ -278,40 +251,35 @@ impl Adoption<'_> {
     }
 
     /// The texts of `allow` for some keys of a line; `None` if these are all of its keys.
-    fn allow(&self, line: &Rule, keys: &BTreeSet<Key>) -> Option<Vec<String>> {
-        let mut all = line.items.iter().flat_map(|item| &*item.keys);
-        if all.all(|key| keys.contains(key)) {
+    fn allow_texts(&self, line: &Rule, keys: &BTreeSet<Key>) -> Option<Vec<String>> {
+        if line.keys().all(|(key, _)| keys.contains(key)) {
             return None;
         }
         let mut texts = Vec::new();
         for item in &line.items {
-            let left: BTreeSet<Key> = item
-                .keys
-                .iter()
-                .filter(|key| keys.contains(key))
-                .copied()
-                .collect();
-            if left.len() == item.keys.len() && !left.is_empty() {
+            let rest = item.keys.iter().filter(|key| keys.contains(key));
+            let rest: BTreeSet<Key> = rest.copied().collect();
+            if rest.len() == item.keys.len() && !rest.is_empty() {
                 texts.push(item.text().to_owned());
             } else {
-                texts.extend(self.words.allow(&left));
+                texts.extend(self.names.allow_texts(&rest));
             }
         }
         Some(texts)
     }
 
     /// The texts of `from` for the remaining sources. A name stays if all sources that it means here stay.
-    fn from(&self, line: &Rule, rest: &Sources, takes: Families) -> Vec<String> {
+    fn from_texts(&self, line: &Rule, rest: &Sources, families: Families) -> Vec<String> {
         let mut texts = Vec::new();
         for text in line.from() {
             let mut all = Sources::new();
             self.expand(text, &mut all);
-            let all = takes.trim(&all);
-            let left = minus(&all, &minus(&all, rest));
-            if left == all && !all.is_empty() {
+            let all = families.filter(&all);
+            let remaining = common(&all, rest);
+            if remaining == all && !all.is_empty() {
                 texts.push(text.clone());
             } else {
-                texts.extend(self.words.from(&left));
+                texts.extend(self.names.from_texts(&remaining));
             }
         }
         let mut seen = BTreeSet::new();
@@ -321,59 +289,48 @@ impl Adoption<'_> {
 
     /// Adds the sources of a text of `from` or of a set. There are no cycles, which are errors of the configuration.
     fn expand(&self, text: &str, sources: &mut Sources) {
-        let mut add = |who: &SourceExpr| match who {
-            SourceExpr::Net(net) => sources.insert(*net),
-            SourceExpr::LightsailConnect => sources.insert_alias(crate::model::LIGHTSAIL_CONNECT),
-        };
         match source_expr::parse(text) {
-            Parsed::Keyword(who) => who.iter().for_each(add),
-            Parsed::Literal(net) => add(&SourceExpr::Net(net)),
-            Parsed::Name => {
-                for member in self.edits.set(text) {
+            SourceExpr::Keyword(items) => SourceItem::add_all(items, sources),
+            SourceExpr::Literal(net) => sources.insert(net),
+            SourceExpr::Name => {
+                for member in self.edits.address_set(text) {
                     self.expand(&member, sources);
                 }
             }
-            Parsed::Wrong(_) => {}
+            SourceExpr::Invalid(_) => {}
         }
     }
 
     /// Adds lines to the instance's own table, which is created if it does not exist.
-    fn add(&mut self, one: &Differing<'_>, own: Option<&Declared>, missing: &Firewall) {
-        let id = &one.instance.id;
-        let there = Families::from(&one.instance.address_type);
-        let rules = self.words.rules(missing, there);
-        let rules: Vec<String> = rules.iter().map(|line| self.words.line(line)).collect();
-        let Some(own) = own else {
-            let name = table_name(id);
+    fn add(&mut self, instance: &Instance, table: Option<&InstanceTable>, missing: &Firewall) {
+        let families = Families::from(&instance.address_type);
+        let lines = self.names.lines(missing, families);
+        let rules: Vec<String> = lines.iter().map(|line| self.names.format(line)).collect();
+        let Some(table) = table else {
+            let name = full_name(&instance.id);
             self.edits.append(&format!(
                 "\n[instances.{name}]\nrules = {}\n",
-                super::list(&rules)
+                super::format_list(&rules)
             ));
             return;
         };
-        let place = Place {
-            span: own.span,
-            key: &own.key,
+        let key = TableKey {
+            span: table.span,
+            name: &table.key,
         };
-        if !self.edits.add_rules(&place, &rules) {
+        if !self.edits.add_rules(&key, &rules) {
             let text = format!(
                 "its own table has a form that only a person can add to: {}",
                 rules.join(", ")
             );
-            self.refuse(id, text);
+            self.refuse(&instance.id, text);
         }
     }
 }
 
-/// The networks and aliases of `a` that are not in `b`.
-fn minus(a: &Sources, b: &Sources) -> Sources {
-    let ipv4 = a.ipv4().difference(b.ipv4()).copied().map(IpNet::V4);
-    let ipv6 = a.ipv6().difference(b.ipv6()).copied().map(IpNet::V6);
-    let mut rest: Sources = ipv4.chain(ipv6).collect();
-    for alias in a.aliases().difference(b.aliases()) {
-        rest.insert_alias(alias.as_str());
-    }
-    rest
+/// The networks and aliases that are in both.
+fn common(a: &Sources, b: &Sources) -> Sources {
+    a.without(&a.without(b))
 }
 
 #[cfg(test)]

@@ -12,23 +12,24 @@ use super::super::source::Span;
 use super::super::tree::Value;
 use super::lines::one_or_list;
 
-/// A table of an instance, by its key below `instances`.
-pub(super) struct Place<'a> {
+/// The key of an instance table below `instances`.
+pub(super) struct TableKey<'a> {
     pub(super) span: Span,
-    pub(super) key: &'a str,
+    pub(super) name: &'a str,
 }
 
-/// The remaining part of a rule: its texts of `allow` and of `from`; `None` if unchanged.
-type Piece = (Option<Vec<String>>, Option<Vec<String>>);
+/// A remaining part of a rule: its texts of `allow` and of `from`; `None` if unchanged.
+type RulePart = (Option<Vec<String>>, Option<Vec<String>>);
 
 /// The texts with the edits to make.
 pub(super) struct Edits<'a> {
     texts: Vec<&'a str>,
     trees: Vec<DeTable<'a>>,
-    /// Ranges in a text with their replacements.
-    pieces: BTreeMap<(usize, usize, usize), String>,
-    tail: String,
-    /// The removed elements of lists: file and offset.
+    /// The replacements, by file and by the start and the end of the range.
+    replacements: BTreeMap<(usize, usize, usize), String>,
+    /// The text to add to the end of the first file.
+    appended: String,
+    /// The removed elements of lists, by file and offset.
     removed: BTreeSet<(usize, usize)>,
 }
 
@@ -42,93 +43,88 @@ impl<'a> Edits<'a> {
         Self {
             texts: texts.to_vec(),
             trees: texts.iter().map(tree).collect(),
-            pieces: BTreeMap::new(),
-            tail: String::new(),
+            replacements: BTreeMap::new(),
+            appended: String::new(),
             removed: BTreeSet::new(),
         }
     }
 
     /// The members of an address set.
-    pub(super) fn set(&self, name: &str) -> Vec<String> {
-        let found = self.trees.iter().find_map(|tree| {
-            let sets = table(tree.get("addresses")?)?;
-            sets.get(name)
-        });
-        match found.map(toml::Spanned::get_ref) {
-            Some(DeValue::String(text)) => vec![text.clone().into_owned()],
-            Some(DeValue::Array(items)) => items
-                .iter()
-                .filter_map(|item| match item.get_ref() {
-                    DeValue::String(text) => Some(text.clone().into_owned()),
-                    _ => None,
-                })
-                .collect(),
-            _ => Vec::new(),
+    pub(super) fn address_set(&self, name: &str) -> Vec<String> {
+        let mut trees = self.trees.iter();
+        let set = trees.find_map(|tree| table(tree.get("addresses")?)?.get(name));
+        let text = |value: &Value<'_>| match value.get_ref() {
+            DeValue::String(text) => Some(text.clone().into_owned()),
+            _ => None,
+        };
+        match set {
+            Some(set) => match array(set) {
+                Some(items) => items.iter().filter_map(text).collect(),
+                None => text(set).into_iter().collect(),
+            },
+            None => Vec::new(),
         }
     }
 
     /// Replaces a rule by its remaining parts; without any part it is removed.
-    pub(super) fn replace(&mut self, span: Span, pieces: &[Piece]) -> bool {
+    pub(super) fn replace_rule(&mut self, span: Span, parts: &[RulePart]) -> bool {
         let text = self.texts[span.file()];
         let rule = &text[span.range()];
-        let found = instances(&self.trees[span.file()])
-            .filter_map(|(_, body)| array(body.get("rules")?))
+        let item = instances(&self.trees[span.file()])
+            .filter_map(|(_, table)| array(table.get("rules")?))
             .flatten()
             .find(|item| item.span() == (span.range()));
-        let Some(fields) = found.and_then(table).filter(|_| rule.starts_with('{')) else {
+        let Some(fields) = item.and_then(table).filter(|_| rule.starts_with('{')) else {
             return false;
         };
-        if pieces.is_empty() {
+        if parts.is_empty() {
             let mut range = span.range();
-            match comma(text, range.end) {
+            match end_of_comma(text, range.end) {
                 // Comments between the elements are about the next one.
                 Some(end) if text[range.end..end].contains('\n') => {
-                    self.put(span.file(), end - 1..end, "");
+                    self.replace(span.file(), end - 1..end, "");
                 }
                 Some(end) => range.end = end,
                 None => {}
             }
             self.removed.insert((span.file(), span.start()));
-            self.put(span.file(), with_line(text, range), "");
+            self.replace(span.file(), extend_to_line(text, range), "");
             return true;
         }
         let (Some(allow), Some(from)) = (fields.get("allow"), fields.get("from")) else {
             return false;
         };
-        let written: Vec<String> = pieces
+        let rules: Vec<String> = parts
             .iter()
-            .map(|(words, who)| {
-                let mut changes = Vec::new();
-                for (value, texts) in [(allow, words), (from, who)] {
-                    if let Some(texts) = texts {
-                        let range = value.span();
-                        let inside = range.start - span.start()..range.end - span.start();
-                        changes.push((inside, one_or_list(texts)));
-                    }
-                }
-                changes.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
+            .map(|(allow_texts, from_texts)| {
+                let mut changes = [(allow, allow_texts), (from, from_texts)];
+                changes.sort_by_key(|(value, _)| std::cmp::Reverse(value.span().start));
                 let mut copy = rule.to_owned();
-                for (range, text) in changes {
-                    copy.replace_range(range, &text);
+                for (value, texts) in changes {
+                    if let Some(texts) = texts {
+                        let Range { start, end } = value.span();
+                        let range = start - span.start()..end - span.start();
+                        copy.replace_range(range, &one_or_list(texts));
+                    }
                 }
                 copy
             })
             .collect();
-        let joint = format!(",\n{}", indent(text, span.start()));
-        self.put(span.file(), span.range(), &written.join(&joint));
+        let separator = format!(",\n{}", indentation(text, span.start()));
+        self.replace(span.file(), span.range(), &rules.join(&separator));
         true
     }
 
     /// Adds rules to a table.
-    pub(super) fn add_rules(&mut self, place: &Place<'_>, rules: &[String]) -> bool {
-        let file = place.span.file();
+    pub(super) fn add_rules(&mut self, key: &TableKey<'_>, rules: &[String]) -> bool {
+        let file = key.span.file();
         let text = self.texts[file];
-        let found = instances(&self.trees[file])
-            .find(|(key, _)| *key == place.key)
-            .map(|(_, body)| body);
-        let Some(body) = found else { return false };
-        let Some(list) = body.get("rules") else {
-            return self.new_list(place, rules);
+        let found = instances(&self.trees[file]).find(|(name, _)| *name == key.name);
+        let Some((_, table)) = found else {
+            return false;
+        };
+        let Some(list) = table.get("rules") else {
+            return self.add_list(key, rules);
         };
         let range = list.span();
         // Not for `[[instances.x.rules]]`, whose tables are elements too.
@@ -137,86 +133,82 @@ impl<'a> Edits<'a> {
             return false;
         };
         let close = range.end - 1;
-        let line_start = text[..close].rfind('\n').map_or(0, |at| at + 1);
-        let alone = text[line_start..close].trim().is_empty() && line_start > range.start;
-        let indent = match items.first() {
-            Some(first) if alone => indent(text, first.span().start),
+        let line_start = line_start(text, close);
+        let is_alone = text[line_start..close].trim().is_empty() && line_start > range.start;
+        let indentation = match items.first() {
+            Some(first) if is_alone => indentation(text, first.span().start),
             _ => "  ".to_owned(),
         };
         if let Some(Range { start, end }) = items.last().map(toml::Spanned::span)
             && !self.removed.contains(&(file, start))
-            && comma(text, end).is_none()
+            && end_of_comma(text, end).is_none()
         {
-            match self.pieces.get_mut(&(file, start, end)) {
-                Some(piece) => piece.push(','),
-                None => self.put(file, end..end, ","),
+            match self.replacements.get_mut(&(file, start, end)) {
+                Some(replacement) => replacement.push(','),
+                None => self.replace(file, end..end, ","),
             }
         }
         let lines: Vec<String> = rules
             .iter()
-            .map(|rule| format!("{indent}{rule},\n"))
+            .map(|rule| format!("{indentation}{rule},\n"))
             .collect();
         let lines = lines.concat();
-        if alone {
-            self.put(file, line_start..line_start, &lines);
+        if is_alone {
+            self.replace(file, line_start..line_start, &lines);
         } else {
-            self.put(file, close..close, &format!("\n{lines}"));
+            self.replace(file, close..close, &format!("\n{lines}"));
         }
         true
     }
 
     /// Adds a list of rules below the header of a table without one.
-    fn new_list(&mut self, place: &Place<'_>, rules: &[String]) -> bool {
-        let text = self.texts[place.span.file()];
-        let start = text[..place.span.start()]
-            .rfind('\n')
-            .map_or(0, |at| at + 1);
+    fn add_list(&mut self, key: &TableKey<'_>, rules: &[String]) -> bool {
+        let text = self.texts[key.span.file()];
+        let start = line_start(text, key.span.start());
         let line = text[start..]
             .split_inclusive('\n')
             .next()
             .unwrap_or_default();
         // Only for `[instances.x]`, not for a key in a table or a part of a longer header.
-        let header = line.trim_start().starts_with("[instances.")
-            && text[place.span.end()..].trim_start().starts_with(']');
-        if !header {
+        let is_header = line.trim_start().starts_with("[instances.")
+            && text[key.span.end()..].trim_start().starts_with(']');
+        if !is_header {
             return false;
         }
-        let list = format!("rules = {}\n", super::list(rules));
+        let list = format!("rules = {}\n", super::format_list(rules));
         let end = start + line.len();
-        let broken = if line.ends_with('\n') { "" } else { "\n" };
-        self.put(place.span.file(), end..end, &format!("{broken}{list}"));
+        let newline = if line.ends_with('\n') { "" } else { "\n" };
+        self.replace(key.span.file(), end..end, &format!("{newline}{list}"));
         true
     }
 
     /// Adds text to the end of the first file.
     pub(super) fn append(&mut self, text: &str) {
-        self.tail.push_str(text);
+        self.appended.push_str(text);
     }
 
-    fn put(&mut self, file: usize, range: Range<usize>, text: &str) {
-        let piece = self
-            .pieces
-            .entry((file, range.start, range.end))
-            .or_default();
-        piece.push_str(text);
+    fn replace(&mut self, file: usize, range: Range<usize>, text: &str) {
+        let key = (file, range.start, range.end);
+        self.replacements.entry(key).or_default().push_str(text);
     }
 
     /// The edited texts, and the indices of those that changed.
     pub(super) fn apply(self) -> (Vec<String>, BTreeSet<usize>) {
         let mut texts: Vec<String> = self.texts.iter().map(ToString::to_string).collect();
-        for ((file, start, end), piece) in self.pieces.iter().rev() {
-            texts[*file].replace_range(*start..*end, &with_newlines_of(self.texts[*file], piece));
+        for ((file, start, end), replacement) in self.replacements.iter().rev() {
+            let replacement = convert_newlines(replacement, self.texts[*file]);
+            texts[*file].replace_range(*start..*end, &replacement);
         }
-        if let Some(first) = texts.first_mut().filter(|_| !self.tail.is_empty()) {
-            let is_broken = first.is_empty() || first.ends_with('\n');
-            let newline = if is_broken { "" } else { "\n" };
-            let tail = with_newlines_of(self.texts[0], &format!("{newline}{}", self.tail));
-            first.push_str(&tail);
+        if let Some(first) = texts.first_mut().filter(|_| !self.appended.is_empty()) {
+            let ends_with_newline = first.is_empty() || first.ends_with('\n');
+            let newline = if ends_with_newline { "" } else { "\n" };
+            let appended = format!("{newline}{}", self.appended);
+            first.push_str(&convert_newlines(&appended, self.texts[0]));
         }
         let changed = texts.iter().zip(&self.texts).enumerate();
         let changed = changed
             .filter(|(_, (new, old))| new.as_str() != **old)
-            .map(|(at, _)| at)
+            .map(|(index, _)| index)
             .collect();
         (texts, changed)
     }
@@ -246,7 +238,7 @@ fn instances<'t, 'a>(tree: &'t DeTable<'a>) -> impl Iterator<Item = (&'t str, &'
 }
 
 /// The offset after the next comma, skipping white space and comments.
-fn comma(text: &str, from: usize) -> Option<usize> {
+fn end_of_comma(text: &str, from: usize) -> Option<usize> {
     let mut at = from;
     loop {
         let rest = &text[at..];
@@ -260,18 +252,18 @@ fn comma(text: &str, from: usize) -> Option<usize> {
 }
 
 /// The range of an element of a list, extended to the whole line if nothing else is on it.
-fn with_line(text: &str, element: Range<usize>) -> Range<usize> {
-    let line = text[..element.start].rfind('\n').map_or(0, |at| at + 1);
+fn extend_to_line(text: &str, element: Range<usize>) -> Range<usize> {
+    let line_start = line_start(text, element.start);
     let after = &text[element.end..];
     let line_end = after.find('\n').map(|at| element.end + at + 1);
     let rest = after.split('\n').next().unwrap_or_default().trim();
     match line_end {
         // A comment after the element is about it.
         Some(line_end)
-            if text[line..element.start].trim().is_empty()
+            if text[line_start..element.start].trim().is_empty()
                 && (rest.is_empty() || rest.starts_with('#')) =>
         {
-            line..line_end
+            line_start..line_end
         }
         _ => {
             let blanks = after.len() - after.trim_start_matches([' ', '\t']).len();
@@ -280,20 +272,22 @@ fn with_line(text: &str, element: Range<usize>) -> Range<usize> {
     }
 }
 
-/// The text with the line endings of the target.
-fn with_newlines_of(text: &str, piece: &str) -> String {
-    match text.split_once('\n') {
-        Some((line, _)) if line.ends_with('\r') => {
-            piece.replace("\r\n", "\n").replace('\n', "\r\n")
-        }
-        _ => piece.to_owned(),
+/// The text with the line endings of `target`.
+fn convert_newlines(text: &str, target: &str) -> String {
+    match target.split_once('\n') {
+        Some((line, _)) if line.ends_with('\r') => text.replace("\r\n", "\n").replace('\n', "\r\n"),
+        _ => text.to_owned(),
     }
 }
 
+/// The start of the line of an offset.
+fn line_start(text: &str, offset: usize) -> usize {
+    text[..offset].rfind('\n').map_or(0, |newline| newline + 1)
+}
+
 /// The indentation of the line of an offset.
-fn indent(text: &str, at: usize) -> String {
-    let line = text[..at].rfind('\n').map_or(0, |at| at + 1);
-    text[line..at]
+fn indentation(text: &str, offset: usize) -> String {
+    text[line_start(text, offset)..offset]
         .chars()
         .take_while(|c| matches!(c, ' ' | '\t'))
         .collect()

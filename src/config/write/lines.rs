@@ -1,4 +1,4 @@
-//! The rules of an instance as lines of the language.
+//! The live rules of an instance as lines of the configuration language.
 //!
 //! Owns the choice of texts: names of services, `anywhere`, names of address sets, or else literal addresses. Does not write a line
 //! that means anything else than the live rule.
@@ -18,9 +18,9 @@ use crate::model::{
 };
 
 /// The lines of one instance.
-pub(super) struct Lines {
+pub(super) struct InstanceLines {
     /// In order of their first keys.
-    pub(super) rules: Vec<Line>,
+    pub(super) lines: Vec<RuleLine>,
     /// The rules that the language cannot express.
     pub(super) inexpressible: Vec<Inexpressible>,
 }
@@ -29,16 +29,16 @@ pub(super) struct Lines {
 pub(super) struct Inexpressible {
     /// Its key, if it has one.
     pub(super) key: Option<Key>,
-    pub(super) what: String,
-    pub(super) why: String,
+    pub(super) rule: String,
+    pub(super) reason: String,
 }
 
-impl Lines {
+impl InstanceLines {
     /// The lines for a firewall of an instance with these families.
     pub(super) fn of(address_type: &AddressType, live: &LiveFirewall) -> Self {
         let (firewall, inexpressible) = expressible(live);
         Self {
-            rules: Words::default().rules(&firewall, Families::from(address_type)),
+            lines: KnownNames::default().lines(&firewall, Families::from(address_type)),
             inexpressible,
         }
     }
@@ -46,7 +46,7 @@ impl Lines {
 
 /// A line: keys that share their sources.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Line {
+pub(super) struct RuleLine {
     /// The texts of `allow`.
     pub(super) allow: Vec<String>,
     pub(super) sources: Sources,
@@ -54,52 +54,51 @@ pub(super) struct Line {
     pub(super) any_family: bool,
 }
 
-impl Line {
+impl RuleLine {
     /// The networks, if they are worth an address set: several, and not everyone.
-    pub(super) fn list(&self) -> Option<Sources> {
-        let nets = networks(&self.sources);
-        let several = nets.ipv4().len() + nets.ipv6().len() > 1;
-        (several && !names_the_world(&nets)).then_some(nets)
+    pub(super) fn networks_to_name(&self) -> Option<Sources> {
+        let networks = networks(&self.sources);
+        let has_several = networks.ipv4().len() + networks.ipv6().len() > 1;
+        (has_several && !contains_anywhere(&networks)).then_some(networks)
     }
 }
 
-/// The names of a configuration.
+/// The names of address sets and services that lines can use.
 #[derive(Debug, Default)]
-pub(super) struct Words {
+pub(super) struct KnownNames {
     /// The address sets.
     pub(super) sets: BTreeMap<Sources, String>,
     /// The services, those with the most keys first.
     services: Vec<(String, BTreeSet<Key>)>,
 }
 
-impl Words {
+impl KnownNames {
     /// The names of a configuration. Of several names with the same meaning, the first is used.
     pub(super) fn of(config: &Config) -> Self {
-        let mut words = Self::default();
+        let mut names = Self::default();
         for (name, sources) in config.sets() {
-            if !sources.is_empty() && !names_the_world(&sources) {
-                words.sets.entry(sources).or_insert(name);
+            if !sources.is_empty() && !contains_anywhere(&sources) {
+                names.sets.entry(sources).or_insert(name);
             }
         }
         let services = config.services().into_iter();
-        words.services = services
+        names.services = services
             .map(|(name, keys)| (name, keys.into_iter().collect()))
             .collect();
-        let most = |(_, keys): &(String, BTreeSet<Key>)| Reverse(keys.len());
-        words.services.sort_by_key(most);
-        words
+        names.services.sort_by_key(|(_, keys)| Reverse(keys.len()));
+        names
     }
 
     /// The lines for a firewall. Keys with the same sources share a line, unless they differ in whether the keys and the instance
     /// accept the families of the sources.
-    pub(super) fn rules(&self, firewall: &Firewall, there: Families) -> Vec<Line> {
+    pub(super) fn lines(&self, firewall: &Firewall, available: Families) -> Vec<RuleLine> {
         let mut lines: BTreeMap<(bool, Sources), BTreeSet<Key>> = BTreeMap::new();
         let mut fitting = Firewall::new();
         for (key, sources) in firewall {
-            let fits = Families::of(*key).and(there).trim(sources) == *sources;
-            let line = lines.entry((!fits, sources.clone())).or_default();
+            let is_fitting = Families::of(*key).and(available).filter(sources) == *sources;
+            let line = lines.entry((!is_fitting, sources.clone())).or_default();
             line.insert(*key);
-            if fits {
+            if is_fitting {
                 fitting.set(*key, sources.clone());
             }
         }
@@ -114,18 +113,18 @@ impl Words {
         }
         // In order of the first key, so that the order does not depend on addresses; `ping` is in the place of ICMP.
         let icmp = Key::new(Protocol::Icmp, 8, -1).ok();
-        let mut ordered: Vec<(Key, Line)> = Vec::new();
+        let mut ordered: Vec<(Key, RuleLine)> = Vec::new();
         for ((any_family, sources), keys) in lines {
-            let takes_ping = !any_family && ping.as_ref() == Some(&sources);
-            if takes_ping {
+            let has_ping = !any_family && ping.as_ref() == Some(&sources);
+            if has_ping {
                 ping = None;
             }
-            let mut allow = self.allow(&keys);
-            if takes_ping {
+            let mut allow = self.allow_texts(&keys);
+            if has_ping {
                 allow.push("ping".to_owned());
             }
-            if let Some(first) = keys.first().copied().or(icmp.filter(|_| takes_ping)) {
-                let line = Line {
+            if let Some(first) = keys.first().copied().or(icmp.filter(|_| has_ping)) {
+                let line = RuleLine {
                     allow,
                     sources,
                     any_family,
@@ -134,7 +133,7 @@ impl Words {
             }
         }
         if let (Some(sources), Some(icmp)) = (ping, icmp) {
-            let line = Line {
+            let line = RuleLine {
                 allow: vec!["ping".to_owned()],
                 sources,
                 any_family: false,
@@ -146,7 +145,7 @@ impl Words {
     }
 
     /// The shortest texts of `allow` for keys that share their sources.
-    pub(super) fn allow(&self, keys: &BTreeSet<Key>) -> Vec<String> {
+    pub(super) fn allow_texts(&self, keys: &BTreeSet<Key>) -> Vec<String> {
         let mut rest = keys.clone();
         let mut named: BTreeMap<Key, String> = BTreeMap::new();
         for (name, all) in self.services.iter().filter(|(_, all)| all.len() > 1) {
@@ -170,19 +169,19 @@ impl Words {
         }
         for key in rest {
             let own = || {
-                let mut just = self.services.iter().filter(|(_, all)| all.len() == 1);
-                let (name, _) = just.find(|(_, all)| all.contains(&key))?;
+                let mut single = self.services.iter().filter(|(_, all)| all.len() == 1);
+                let (name, _) = single.find(|(_, all)| all.contains(&key))?;
                 Some(name.clone())
             };
-            let usual = service_name(key).map(str::to_owned);
-            let word = usual.or_else(own).unwrap_or_else(|| spelled(key));
-            named.insert(key, word);
+            let built_in = service_name(key).map(str::to_owned);
+            let name = built_in.or_else(own).unwrap_or_else(|| format_key(key));
+            named.insert(key, name);
         }
         named.into_values().collect()
     }
 
     /// Formats a line.
-    pub(super) fn line(&self, line: &Line) -> String {
+    pub(super) fn format(&self, line: &RuleLine) -> String {
         let any_family = if line.any_family {
             ", any-family = true"
         } else {
@@ -191,12 +190,12 @@ impl Words {
         format!(
             "{{ allow = {}, from = {}{any_family} }}",
             one_or_list(&line.allow),
-            one_or_list(&self.from(&line.sources))
+            one_or_list(&self.from_texts(&line.sources))
         )
     }
 
     /// The texts of `from` for these sources: the name of a set with exactly these sources, or each source.
-    pub(super) fn from(&self, sources: &Sources) -> Vec<String> {
+    pub(super) fn from_texts(&self, sources: &Sources) -> Vec<String> {
         if let Some(name) = self.sets.get(sources) {
             return vec![name.clone()];
         }
@@ -204,11 +203,11 @@ impl Words {
             let aliases = sources.aliases().iter().cloned();
             return [name.clone()].into_iter().chain(aliases).collect();
         }
-        let everyone = (
+        let has_anywhere = (
             sources.ipv4().contains(&V4_ANYWHERE),
             sources.ipv6().contains(&V6_ANYWHERE),
         );
-        let word = match everyone {
+        let keyword = match has_anywhere {
             (true, true) => Some("anywhere"),
             (true, false) => Some("anywhere-v4"),
             (false, true) => Some("anywhere-v6"),
@@ -216,10 +215,11 @@ impl Words {
         };
         let ipv4 = sources.ipv4().iter().filter(|net| **net != V4_ANYWHERE);
         let ipv6 = sources.ipv6().iter().filter(|net| **net != V6_ANYWHERE);
-        word.into_iter()
+        keyword
+            .into_iter()
             .map(str::to_owned)
-            .chain(ipv4.map(|net| address(IpNet::V4(*net))))
-            .chain(ipv6.map(|net| address(IpNet::V6(*net))))
+            .chain(ipv4.map(|net| format_network(IpNet::V4(*net))))
+            .chain(ipv6.map(|net| format_network(IpNet::V6(*net))))
             .chain(sources.aliases().iter().cloned())
             .collect()
     }
@@ -238,8 +238,8 @@ pub(super) fn expressible(live: &LiveFirewall) -> (Firewall, Vec<Inexpressible>)
             }
             inexpressible.push(Inexpressible {
                 key: Some(*key),
-                what: format!("{key} from `{alias}`"),
-                why: "the language has no word for this alias".to_owned(),
+                rule: format!("{key} from `{alias}`"),
+                reason: "the language has no word for this alias".to_owned(),
             });
         }
         firewall.set(*key, declared);
@@ -247,15 +247,15 @@ pub(super) fn expressible(live: &LiveFirewall) -> (Firewall, Vec<Inexpressible>)
     for uncertain in live.uncertain() {
         inexpressible.push(Inexpressible {
             key: None,
-            what: uncertain.entry.to_string(),
-            why: uncertain.doubt.to_string(),
+            rule: uncertain.entry.to_string(),
+            reason: uncertain.doubt.to_string(),
         });
     }
     for entry in live.unknown() {
         inexpressible.push(Inexpressible {
             key: None,
-            what: entry.to_string(),
-            why: "its protocol is not known".to_owned(),
+            rule: entry.to_string(),
+            reason: "its protocol is not known".to_owned(),
         });
     }
     (firewall, inexpressible)
@@ -263,19 +263,19 @@ pub(super) fn expressible(live: &LiveFirewall) -> (Firewall, Vec<Inexpressible>)
 
 /// The sources with which `ping` has exactly the sources of these two keys.
 fn ping_sources(firewall: &Firewall, keys: &[Key]) -> Option<Sources> {
-    let found: Vec<&Sources> = keys.iter().filter_map(|key| firewall.get(*key)).collect();
+    let live: Vec<&Sources> = keys.iter().filter_map(|key| firewall.get(*key)).collect();
     let mut all = Sources::new();
-    for sources in &found {
+    for sources in &live {
         all.extend(sources);
     }
-    let exact = !found.is_empty()
-        && found.iter().all(|sources| sources.aliases() == all.aliases())
+    let is_exact = !live.is_empty()
+        && live.iter().all(|sources| sources.aliases() == all.aliases())
         // An alias alone would open both keys.
-        && (found.len() == keys.len() || all.aliases().is_empty());
-    exact.then_some(all)
+        && (live.len() == keys.len() || all.aliases().is_empty());
+    is_exact.then_some(all)
 }
 
-fn spelled(key: Key) -> String {
+fn format_key(key: Key) -> String {
     match (key.protocol().is_icmp(), key.from(), key.to()) {
         (true, -1, -1) => key.protocol().to_string(),
         (true, kind, -1) => format!("{}/{kind}", key.protocol()),
@@ -290,14 +290,14 @@ fn networks(sources: &Sources) -> Sources {
     ipv4.chain(ipv6).collect()
 }
 
-/// Whether there is a word of the language for a part of it, which says more than any name.
-fn names_the_world(sources: &Sources) -> bool {
+/// Whether they contain `anywhere` of a family, which says more than the name of a set.
+fn contains_anywhere(sources: &Sources) -> bool {
     sources.ipv4().contains(&V4_ANYWHERE) || sources.ipv6().contains(&V6_ANYWHERE)
 }
 
-/// A single address without its prefix length, as people write it.
-fn address(net: IpNet) -> String {
-    // Without its length the unspecified address would be taken for a mistake.
+/// A network; a single address without its prefix length.
+fn format_network(net: IpNet) -> String {
+    // Without its prefix length, the unspecified address is refused.
     if net.prefix_len() == net.max_prefix_len() && !net.addr().is_unspecified() {
         net.addr().to_string()
     } else {
@@ -305,16 +305,17 @@ fn address(net: IpNet) -> String {
     }
 }
 
+/// A TOML string if there is one text, else a list of strings.
 pub(super) fn one_or_list(texts: &[String]) -> String {
-    let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+    let texts: Vec<String> = texts.iter().map(|text| toml_string(text)).collect();
     match texts.as_slice() {
         [one] => one.clone(),
         several => format!("[{}]", several.join(", ")),
     }
 }
 
-/// A TOML string, whatever is in it.
-pub(super) fn quoted(text: &str) -> String {
+/// A TOML string with this text.
+pub(super) fn toml_string(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {

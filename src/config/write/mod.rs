@@ -1,101 +1,106 @@
 //! Writes a configuration for live rules.
 //!
 //! Owns the text that `import` prints. A plan with it changes nothing, and a rule that is added later is a difference. Rules that
-//! the language cannot express are in comments and in [`Imported::left_out`], and remain differences. Does not guess: entries that
+//! the language cannot express are in comments and in [`ImportedConfig::left_out`], and remain differences. Does not guess: entries that
 //! could not be read are not declared.
 
+mod address_sets;
 mod adopt;
 mod edit;
 mod lines;
-mod sets;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use lines::{Inexpressible, Line, Lines, Words, quoted};
+use lines::{Inexpressible, InstanceLines, KnownNames, RuleLine, toml_string};
 
-pub(crate) use adopt::{Adopted, Differing};
+pub(crate) use adopt::{AdoptedConfig, InstanceDifference};
 
 use super::definitions::Account;
 use super::{names, regions};
-use crate::model::{InstanceId, Live, LiveFirewall, sanitize_line};
+use crate::model::{InstanceId, Live, LiveFirewall, Unreadable, sanitize_line};
 
-/// A configuration made from what is live.
+/// A configuration made from the live rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Imported {
+pub(crate) struct ImportedConfig {
     /// The TOML.
     pub text: String,
-    /// What is live and not in it, one sentence fragment each, in the order of the instances.
+    /// The live rules that are not in it, one sentence fragment each, in the order of the instances.
     pub left_out: Vec<String>,
-    /// Whether any of that is on an instance that is declared, so that a plan shows it as a difference.
+    /// Whether some of them are on a declared instance, so that a plan shows them as a difference.
     pub differs: bool,
 }
 
-/// One instance that can be declared.
-struct InstanceTable<'a> {
+/// An instance that can be declared.
+struct ImportedInstance<'a> {
     id: &'a InstanceId,
-    lines: Lines,
+    lines: InstanceLines,
 }
 
 /// Writes a configuration for the instances in `live.firewalls`, of these regions.
 ///
-/// `live.instances` must hold every instance of the regions, so that names that repeat are told apart.
-pub(crate) fn import(live: &Live, looked_at: &BTreeSet<String>) -> Imported {
+/// `live.instances` must contain every instance of the regions, so that ambiguous names get their region.
+pub(crate) fn import(live: &Live, regions: &BTreeSet<String>) -> ImportedConfig {
     let mut left_out = Vec::new();
     let mut differs = false;
-    let mut declared = Vec::new();
+    let mut imported = Vec::new();
     let mut undeclared = String::new();
     for (region, unreadable) in &live.sites_unreadable {
         let text = format!("region {region}: its instances could not be listed: {unreadable}");
-        remark(&mut undeclared, "", &text);
+        push_comment(&mut undeclared, "", &text);
         left_out.push(text);
     }
     for (id, firewall) in &live.firewalls {
-        match declare(live, id, firewall.as_ref()) {
+        match instance_lines(live, id, firewall.as_ref()) {
             Ok(lines) => {
                 differs |= !lines.inexpressible.is_empty();
                 let inexpressible = lines.inexpressible.iter();
                 left_out.extend(
-                    inexpressible
-                        .map(|Inexpressible { what, why, .. }| format!("{id}: {what}: {why}")),
+                    inexpressible.map(|Inexpressible { rule, reason, .. }| {
+                        format!("{id}: {rule}: {reason}")
+                    }),
                 );
-                declared.push(InstanceTable { id, lines });
+                imported.push(ImportedInstance { id, lines });
             }
-            Err(why) => {
-                let text = format!("{id}: {why}");
-                remark(&mut undeclared, "", &text);
+            Err(reason) => {
+                let text = format!("{id}: {reason}");
+                push_comment(&mut undeclared, "", &text);
                 left_out.push(text);
             }
         }
     }
-    let rulesets = rulesets(&declared);
-    let words = sets::named(&declared);
-    let mut text = head(looked_at);
+    let rulesets = name_rulesets(&imported);
+    let known = address_sets::name_repeated_lists(&imported);
+    let mut text = format_header(regions);
     if !undeclared.is_empty() {
         text.push_str("\n# Not declared below, and so not touched:\n");
         text.push_str(&undeclared);
     }
-    text.push_str(&sets::table(&words));
-    for (at, (rules, name)) in in_order_of_name(&rulesets).enumerate() {
-        if at == 0 {
-            text.push_str("\n[rulesets]\n");
-        }
-        let _ = writeln!(text, "{name} = {}", list(&written(&words, rules)));
+    text.push_str(&address_sets::format_table(&known));
+    let by_name: BTreeMap<&str, &[RuleLine]> = rulesets
+        .iter()
+        .map(|(lines, name)| (name.as_str(), *lines))
+        .collect();
+    if !by_name.is_empty() {
+        text.push_str("\n[rulesets]\n");
     }
-    for declaration in &declared {
-        let name = name(live, declaration.id);
-        table(&mut text, &name, &declaration.lines, &rulesets, &words);
+    for (name, lines) in by_name {
+        let _ = writeln!(text, "{name} = {}", format_rules(&known, lines));
     }
-    Imported {
+    for instance in &imported {
+        let name = table_name(live, instance.id);
+        push_table(&mut text, &name, &instance.lines, &rulesets, &known);
+    }
+    ImportedConfig {
         text,
         left_out,
         differs,
     }
 }
 
-/// The tables of these accounts, for the end of a configuration.
+/// Writes the tables of these accounts, for the end of a configuration.
 pub(crate) fn accounts(accounts: &BTreeMap<String, Account>) -> String {
     let mut text = String::new();
     for (name, account) in accounts {
@@ -105,83 +110,86 @@ pub(crate) fn accounts(accounts: &BTreeMap<String, Account>) -> String {
             regions,
             profile,
         } = account;
-        let key = if name.contains('.') {
-            quoted(name)
-        } else {
-            name.clone()
-        };
-        let _ = writeln!(text, "\n[accounts.{key}]\nid = {}", quoted(id));
+        let key = toml_key(name);
+        let _ = writeln!(text, "\n[accounts.{key}]\nid = {}", toml_string(id));
         for (key, value) in [("role", role), ("profile", profile)] {
             if let Some(value) = value {
-                let _ = writeln!(text, "{key} = {}", quoted(value));
+                let _ = writeln!(text, "{key} = {}", toml_string(value));
             }
         }
         if !regions.is_empty() {
-            let regions: Vec<String> = regions.iter().map(|region| quoted(region)).collect();
+            let regions: Vec<String> = regions.iter().map(|region| toml_string(region)).collect();
             let _ = writeln!(text, "regions = [{}]", regions.join(", "));
         }
     }
     text
 }
 
-/// The rules of an instance in the words of the language, or why it cannot be declared at all.
-fn declare(
+/// The lines of an instance, or why it cannot be declared at all.
+fn instance_lines(
     live: &Live,
     id: &InstanceId,
-    firewall: Result<&LiveFirewall, &crate::model::Unreadable>,
-) -> Result<Lines, String> {
+    firewall: Result<&LiveFirewall, &Unreadable>,
+) -> Result<InstanceLines, String> {
     let firewall = firewall.map_err(|why| format!("its rules could not be read: {why}"))?;
-    if !regions::is_possible(&id.region) {
+    if !regions::is_valid(&id.region) {
         return Err("the language has no way to write its region".to_owned());
     }
-    names::instance(&id.name).map_err(str::to_owned)?;
+    names::validate_instance(&id.name).map_err(str::to_owned)?;
     let instance = live.instances.get(id).ok_or("it was not listed")?;
-    Ok(Lines::of(&instance.address_type, firewall))
+    Ok(InstanceLines::of(&instance.address_type, firewall))
 }
 
-/// What instances are called: by region where the name alone could be another one, and by account where those have names.
-fn name(live: &Live, id: &InstanceId) -> String {
-    let same = live.instances.keys().filter(|other| other.name == id.name);
-    if id.account.is_some() || same.count() > 1 || !live.sites_unreadable.is_empty() {
-        table_name(id)
-    } else if id.name.contains('.') {
-        quoted(&id.name)
+/// The name of an instance in the header of its table, with region and account if the name alone may be ambiguous.
+fn table_name(live: &Live, id: &InstanceId) -> String {
+    let same_name = live.instances.keys().filter(|other| other.name == id.name);
+    if id.account.is_some() || same_name.count() > 1 || !live.sites_unreadable.is_empty() {
+        full_name(id)
     } else {
-        id.name.clone()
+        toml_key(&id.name)
     }
 }
 
-/// The name of an instance that is right wherever there are others of that name.
-fn table_name(id: &InstanceId) -> String {
-    quoted(&id.to_string())
+/// The name of an instance with region and account, which is never ambiguous.
+fn full_name(id: &InstanceId) -> String {
+    toml_string(&id.to_string())
+}
+
+/// A valid name as a key of TOML.
+fn toml_key(name: &str) -> String {
+    if name.contains('.') {
+        toml_string(name)
+    } else {
+        name.to_owned()
+    }
 }
 
 /// Names for the rules that several instances share.
 ///
-/// A set is called after what the names of its instances have in common, so that it stays the same from run to run.
-fn rulesets<'a>(declared: &'a [InstanceTable<'a>]) -> BTreeMap<&'a [Line], String> {
-    let mut users: BTreeMap<&[Line], Vec<&str>> = BTreeMap::new();
-    for InstanceTable { id, lines } in declared {
-        users.entry(&lines.rules).or_default().push(&id.name);
+/// A ruleset is named after the common prefix of the names of its instances, so that the name stays the same from run to run.
+fn name_rulesets<'a>(imported: &'a [ImportedInstance<'a>]) -> BTreeMap<&'a [RuleLine], String> {
+    let mut users: BTreeMap<&[RuleLine], Vec<&str>> = BTreeMap::new();
+    for ImportedInstance { id, lines } in imported {
+        users.entry(&lines.lines).or_default().push(&id.name);
     }
     let mut taken = BTreeSet::new();
     let mut rulesets = BTreeMap::new();
-    for (rules, users) in users {
-        if users.len() < 2 || rules.is_empty() {
+    for (lines, users) in users {
+        if users.len() < 2 || lines.is_empty() {
             continue;
         }
-        let common = common_start(&users);
-        let base = match names::definition(common) {
-            Ok(()) if !common.contains('.') => common,
+        let prefix = common_prefix(&users);
+        let base = match names::validate_definition(prefix) {
+            Ok(()) if !prefix.contains('.') => prefix,
             _ => "shared",
         };
-        rulesets.insert(rules, free(base, &mut taken));
+        rulesets.insert(lines, unique_name(base, &mut taken));
     }
     rulesets
 }
 
-/// The name itself, or with the first number that makes it a new one.
-fn free(base: &str, taken: &mut BTreeSet<String>) -> String {
+/// The name itself, or with the first number that makes it unique.
+fn unique_name(base: &str, taken: &mut BTreeSet<String>) -> String {
     let mut name = base.to_owned();
     let mut number = 2;
     while !taken.insert(name.clone()) {
@@ -191,37 +199,24 @@ fn free(base: &str, taken: &mut BTreeSet<String>) -> String {
     name
 }
 
-/// What all names begin with, without the number or separator at which they part.
-fn common_start<'a>(names: &[&'a str]) -> &'a str {
+/// The common prefix of all names, without a number or separator at its end.
+fn common_prefix<'a>(names: &[&'a str]) -> &'a str {
     let Some((first, others)) = names.split_first() else {
         return "";
     };
     let length = others.iter().fold(first.len(), |length, other| {
-        let same = first.bytes().zip(other.bytes());
-        same.take(length).take_while(|(a, b)| a == b).count()
+        let pairs = first.bytes().zip(other.bytes());
+        pairs.take(length).take_while(|(a, b)| a == b).count()
     });
-    let start = first.get(..length).unwrap_or_default();
-    start.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '-' | '_' | '.'))
+    let prefix = first.get(..length).unwrap_or_default();
+    prefix.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '-' | '_' | '.'))
 }
 
-fn in_order_of_name<'a>(
-    rulesets: &'a BTreeMap<&'a [Line], String>,
-) -> impl Iterator<Item = (&'a [Line], &'a str)> {
-    let by_name: BTreeMap<&str, &[Line]> = rulesets
-        .iter()
-        .map(|(rules, name)| (name.as_str(), *rules))
-        .collect();
-    by_name.into_iter().map(|(name, rules)| (rules, name))
-}
-
-fn head(looked_at: &BTreeSet<String>) -> String {
+fn format_header(regions: &BTreeSet<String>) -> String {
     let mut text =
         "# Made by `portward import` from what was live.\nversion = 1\n\n[defaults]\n".to_owned();
-    let regions: Vec<String> = looked_at
-        .iter()
-        .filter(|region| regions::is_possible(region))
-        .map(|region| quoted(region))
-        .collect();
+    let valid = regions.iter().filter(|region| regions::is_valid(region));
+    let regions: Vec<String> = valid.map(|region| toml_string(region)).collect();
     match regions.as_slice() {
         [] => {}
         [region] => {
@@ -235,44 +230,44 @@ fn head(looked_at: &BTreeSet<String>) -> String {
     text
 }
 
-fn table(
+fn push_table(
     text: &mut String,
     name: &str,
-    lines: &Lines,
-    rulesets: &BTreeMap<&[Line], String>,
-    words: &Words,
+    InstanceLines {
+        lines,
+        inexpressible,
+    }: &InstanceLines,
+    rulesets: &BTreeMap<&[RuleLine], String>,
+    known: &KnownNames,
 ) {
     let _ = writeln!(text, "\n[instances.{name}]");
-    if !lines.inexpressible.is_empty() {
+    if !inexpressible.is_empty() {
         text.push_str(
             "# Live and not declared, since the language has no words for it. `plan` shows it as a difference:\n",
         );
-        for Inexpressible { what, why, .. } in &lines.inexpressible {
-            remark(text, "  ", &format!("{what}: {why}"));
+        for Inexpressible { rule, reason, .. } in inexpressible {
+            push_comment(text, "  ", &format!("{rule}: {reason}"));
         }
     }
-    match rulesets.get(lines.rules.as_slice()) {
-        Some(ruleset) => {
-            let _ = writeln!(text, "use = [{}]", quoted(ruleset));
-        }
-        None => {
-            let _ = writeln!(text, "rules = {}", list(&written(words, &lines.rules)));
-        }
-    }
+    let _ = match rulesets.get(lines.as_slice()) {
+        Some(ruleset) => writeln!(text, "use = [{}]", toml_string(ruleset)),
+        None => writeln!(text, "rules = {}", format_rules(known, lines)),
+    };
 }
 
-fn written(words: &Words, lines: &[Line]) -> Vec<String> {
-    lines.iter().map(|line| words.line(line)).collect()
+fn format_rules(known: &KnownNames, lines: &[RuleLine]) -> String {
+    let rules: Vec<String> = lines.iter().map(|line| known.format(line)).collect();
+    format_list(&rules)
 }
 
-fn list(rules: &[String]) -> String {
+fn format_list(rules: &[String]) -> String {
     if rules.is_empty() {
         return "[]".to_owned();
     }
     format!("[\n  {},\n]", rules.join(",\n  "))
 }
 
-/// A comment of one line, whatever is in it.
-fn remark(text: &mut String, indent: &str, comment: &str) {
-    let _ = writeln!(text, "# {indent}{}", sanitize_line(comment));
+/// Adds a comment of one line.
+fn push_comment(text: &mut String, indentation: &str, comment: &str) {
+    let _ = writeln!(text, "# {indentation}{}", sanitize_line(comment));
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use time::OffsetDateTime;
 
 use super::super::super::{Config, Source, parse};
-use super::{Adopted, Differing};
+use super::{AdoptedConfig, InstanceDifference};
 use crate::model::arbitrary::{Universe, firewall};
 use crate::model::{
     AddressType, Desired, Firewall, Instance, InstanceId, InstanceState, Key, Live, LiveFirewall,
@@ -106,7 +106,7 @@ fn planned(text: &str, live: &Live) -> Plan {
     plan(&desired(&config(text), live), live, Options::default())
 }
 
-fn adopted(text: &str, live: &Live) -> (String, Adopted) {
+fn adopted(text: &str, live: &Live) -> (String, AdoptedConfig) {
     let config = config(text);
     let desired = desired(&config, live);
     let plan = plan(&desired, live, Options::default());
@@ -121,7 +121,7 @@ fn adopted(text: &str, live: &Live) -> (String, Adopted) {
             continue;
         };
         if one.verdict != Verdict::InSync {
-            differing.push(Differing {
+            differing.push(InstanceDifference {
                 instance: &one.instance,
                 live,
                 desired: &desired.instances[&one.instance.id],

@@ -1,12 +1,12 @@
-//! The name of an instance in the configuration, with or without region and account.
+//! Partial IDs of instances: a name, with or without region and account.
 //!
 //! Owns the syntax `account/region/name`. Does not know which accounts, regions and instances exist.
 
 use crate::model::{InstanceId, Site};
 
-/// The name of a table under `[instances]`. A missing part matches anything.
+/// The name of a table under `[instances]`, such as `web-1` or `eu-central-1/web-1`. A missing part matches anything.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct PartialInstanceId {
     /// The name of the account in the configuration.
     pub account: Option<String>,
     /// The region.
@@ -15,31 +15,30 @@ pub struct Place {
     pub name: String,
 }
 
-impl Place {
+impl PartialInstanceId {
     /// Parses `name`, `region/name` or `account/region/name`; `None` if there are more parts.
     pub fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split('/').collect();
-        let owned = |text: &str| Some(text.to_owned());
         let (account, region, name) = match parts[..] {
             [name] => (None, None, name),
-            [region, name] => (None, owned(region), name),
-            [account, region, name] => (owned(account), owned(region), name),
+            [region, name] => (None, Some(region), name),
+            [account, region, name] => (Some(account), Some(region), name),
             _ => return None,
         };
         Some(Self {
-            account,
-            region,
+            account: account.map(str::to_owned),
+            region: region.map(str::to_owned),
             name: name.to_owned(),
         })
     }
 
-    /// Whether the name may mean this instance.
-    pub fn holds(&self, id: &InstanceId) -> bool {
-        self.name == id.name && self.could_be_in(&id.site())
+    /// Whether it may mean this instance.
+    pub fn matches(&self, id: &InstanceId) -> bool {
+        self.name == id.name && self.may_be_in(&id.site())
     }
 
-    /// Whether the name means this instance and no part is missing.
-    pub(super) fn is_all_of(&self, id: &InstanceId) -> bool {
+    /// Whether it means this instance and no part is missing.
+    pub(super) fn is_exactly(&self, id: &InstanceId) -> bool {
         let Self {
             account,
             region,
@@ -49,7 +48,7 @@ impl Place {
     }
 
     /// Whether the instance may be in this site.
-    pub(super) fn could_be_in(&self, site: &Site) -> bool {
+    pub(super) fn may_be_in(&self, site: &Site) -> bool {
         let Self {
             account,
             region,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::super::Severity;
-use super::super::limits::PAIRS_IN_ALL;
+use super::super::size_limits::MAX_PAIRS;
 use super::read;
 use crate::model::MAX_PAIRS_PER_INSTANCE;
 
@@ -110,7 +110,7 @@ fn pairs_times_policies_are_limited() {
 #[test]
 fn all_pairs_together_are_limited() {
     let each = MAX_PAIRS_PER_INSTANCE;
-    let allowed = PAIRS_IN_ALL / each - 1;
+    let allowed = MAX_PAIRS / each - 1;
     let text = |tables: usize| {
         let tables = (0..tables)
             .map(|at| format!("[instances.web-{at}]\nuse = [\"base\"]\n"))

@@ -1,10 +1,11 @@
-//! Hints for the syntax of other tools.
+//! Hints for texts that are written in the syntax of other tools.
 //!
-//! Owns the hints how to write it here. Does not accept the other syntax.
+//! Owns the hints how to write them here. Does not accept the other syntax.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::{IpNet, Ipv4Subnets};
+use ipnet::{IpNet, Ipv4Net, Ipv4Subnets};
 
 use super::names::looks_like_address;
 use super::port_expr;
@@ -16,27 +17,27 @@ use crate::model::REGIONS;
 const MAX_NETWORKS: usize = 4;
 
 /// The hint for a text of `allow` that is not a service.
-pub(super) fn allow(text: &str) -> Option<String> {
-    let plain = text.trim().to_ascii_lowercase();
+pub(super) fn for_allow(text: &str) -> Option<String> {
+    let lower = text.trim().to_ascii_lowercase();
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if let "*" | "any" | "-1" | "all traffic" | "all protocols" | "all ports" = plain.as_str() {
+    if let "*" | "any" | "-1" | "all traffic" | "all protocols" | "all ports" = lower.as_str() {
         return Some("`all` is every port of every protocol".to_owned());
     }
-    let (first, last) = plain.split_once('-').unwrap_or((&plain, &plain));
-    if is_number(first) && is_number(last) && plain.len() <= 11 {
-        return Some(format!("write `tcp/{plain}` or `udp/{plain}`"));
+    let (first, last) = lower.split_once('-').unwrap_or((&lower, &lower));
+    if is_number(first) && is_number(last) && lower.len() <= 11 {
+        return Some(format!("write `tcp/{lower}` or `udp/{lower}`"));
     }
-    if let Some(list) = services(&plain) {
-        return Some(list);
+    if let Some(hint) = service_list(&lower) {
+        return Some(hint);
     }
-    let (protocol, ports) = plain.split_once([':', ' ', '-'])?;
+    let (protocol, ports) = lower.split_once([':', ' ', '-'])?;
     let ports = ports.trim();
     (matches!(protocol, "tcp" | "udp") && is_number(ports) && ports.len() <= 5)
         .then(|| format!("write `{protocol}/{ports}`"))
 }
 
 /// The hint for several services in one text.
-fn services(text: &str) -> Option<String> {
+fn service_list(text: &str) -> Option<String> {
     let is_service = |part: &str| {
         service_keys(part).is_some() || port_expr::parse(part).is_some_and(|key| key.is_ok())
     };
@@ -48,16 +49,15 @@ fn services(text: &str) -> Option<String> {
     if parts.len() < 2 || !parts.iter().all(|part| is_service(part)) {
         return None;
     }
-    let parts: Vec<String> = parts.iter().map(|part| format!("\"{part}\"")).collect();
-    Some(format!("write a list: [{}]", parts.join(", ")))
+    Some(format!("write a list: [{}]", quoted_list(parts.iter())))
 }
 
 /// The hint for the key of another tool, in a table with these keys.
-pub(super) fn key(word: &str, known: &[&str]) -> Option<&'static str> {
+pub(super) fn for_key(key: &str, known: &[&str]) -> Option<&'static str> {
     let is_rule = known.contains(&"allow");
     let is_instance = known.contains(&"rules") && !known.contains(&"match");
     Some(
-        match word.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
+        match key.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
             "port" | "ports" | "fromport" | "toport" | "protocol" | "proto" | "service"
                 if is_rule =>
             {
@@ -87,13 +87,13 @@ pub(super) fn key(word: &str, known: &[&str]) -> Option<&'static str> {
 }
 
 /// The hint for a text of `from` that is not an address set.
-pub(super) fn from(text: &str) -> Option<String> {
-    let plain = text.trim();
-    if plain != text && looks_like_address(plain) {
+pub(super) fn for_from(text: &str) -> Option<String> {
+    let trimmed = text.trim();
+    if trimmed != text && looks_like_address(trimmed) {
         return Some("remove the spaces".to_owned());
     }
-    let plain = plain.to_ascii_lowercase();
-    match plain.as_str() {
+    let lower = trimmed.to_ascii_lowercase();
+    match lower.as_str() {
         "*" | "any" | "all" | "everyone" | "everybody" | "everywhere" | "world" | "internet"
         | "public" => {
             return Some("to let everyone in, write `anywhere`".to_owned());
@@ -112,12 +112,12 @@ pub(super) fn from(text: &str) -> Option<String> {
         }
         _ => {}
     }
-    if plain.starts_with("sg-") || plain.starts_with("pl-") {
+    if lower.starts_with("sg-") || lower.starts_with("pl-") {
         return Some(
             "Lightsail has no security groups and no prefix lists: name addresses".to_owned(),
         );
     }
-    if let Some((first, last)) = plain.split_once('-')
+    if let Some((first, last)) = lower.split_once('-')
         && let Ok(first) = first.trim().parse::<Ipv4Addr>()
     {
         let last = last.trim();
@@ -126,19 +126,19 @@ pub(super) fn from(text: &str) -> Option<String> {
             last.parse().ok().map(|d| Ipv4Addr::from([a, b, c, d]))
         });
         if let Some(end) = end {
-            return Some(range(first, end));
+            return Some(address_range(first, end));
         }
     }
-    if let Some((address, length)) = plain.split_once('\\')
+    if let Some((address, length)) = lower.split_once('\\')
         && let Ok(network) = format!("{address}/{length}").parse::<IpNet>()
     {
         return Some(format!("write `{network}`"));
     }
-    wildcard(&plain).or_else(|| host_name(&plain))
+    wildcard(&lower).or_else(|| host_name(&lower))
 }
 
 /// The hint for the name of an instance as a source.
-pub(super) fn instance(name: &str) -> String {
+pub(super) fn for_instance_name(name: &str) -> String {
     format!(
         "{} is an instance, and sources are addresses or sets: name the public address that it comes from; private traffic between \
          instances does not pass this firewall",
@@ -147,7 +147,7 @@ pub(super) fn instance(name: &str) -> String {
 }
 
 /// The hint for the name of a group as a source.
-pub(super) fn group(name: &str) -> String {
+pub(super) fn for_group_name(name: &str) -> String {
     format!(
         "{} is a group of instances, and sources are addresses or sets: name the public addresses that they come from",
         quote(name)
@@ -155,36 +155,35 @@ pub(super) fn group(name: &str) -> String {
 }
 
 /// The hint for several addresses in one text.
-pub(super) fn list(text: &str) -> Option<String> {
+pub(super) fn for_address_list(text: &str) -> Option<String> {
     let parts: Vec<&str> = text.split([',', ';']).map(str::trim).collect();
     let is_address = |part: &&str| part.parse::<IpNet>().is_ok() || part.parse::<IpAddr>().is_ok();
     if parts.len() < 2 || !parts.iter().all(is_address) {
         return None;
     }
-    let shown: Vec<String> = parts
-        .iter()
-        .take(MAX_NETWORKS)
-        .map(|part| format!("\"{part}\""))
-        .collect();
-    let rest = if parts.len() > shown.len() {
+    let rest = if parts.len() > MAX_NETWORKS {
         ", ..."
     } else {
         ""
     };
-    Some(format!("write a list: [{}{rest}]", shown.join(", ")))
+    let first = quoted_list(parts.iter().take(MAX_NETWORKS));
+    Some(format!("write a list: [{first}{rest}]"))
 }
 
 /// The hint for a range of addresses.
-fn range(first: Ipv4Addr, last: Ipv4Addr) -> String {
-    let networks: Vec<String> = Ipv4Subnets::new(first, last, 0)
-        .take(MAX_NETWORKS + 1)
-        .map(|network| format!("\"{network}\""))
-        .collect();
+fn address_range(first: Ipv4Addr, last: Ipv4Addr) -> String {
+    let networks = Ipv4Subnets::new(first, last, 0);
+    let networks: Vec<Ipv4Net> = networks.take(MAX_NETWORKS + 1).collect();
     if networks.is_empty() || networks.len() > MAX_NETWORKS {
         "a range of addresses is written as networks, as in `192.0.2.0/28`".to_owned()
     } else {
-        format!("write networks: [{}]", networks.join(", "))
+        format!("write networks: [{}]", quoted_list(networks.iter()))
     }
+}
+
+fn quoted_list(items: impl Iterator<Item: fmt::Display>) -> String {
+    let items: Vec<String> = items.map(|item| format!("\"{item}\"")).collect();
+    items.join(", ")
 }
 
 /// The hint for wildcards such as `203.0.113.*` and `203.0.*.*`.
@@ -221,7 +220,7 @@ fn host_name(text: &str) -> Option<String> {
 }
 
 /// The hint for a netmask, or a prefix length with leading zeros.
-pub(super) fn prefix_length(address: IpAddr, text: &str) -> Option<String> {
+pub(super) fn for_prefix_length(address: IpAddr, text: &str) -> Option<String> {
     let length = match text.parse::<Ipv4Addr>() {
         Ok(mask) if address.is_ipv4() => {
             let length = u32::from(mask).leading_ones();
@@ -243,23 +242,22 @@ pub(super) fn prefix_length(address: IpAddr, text: &str) -> Option<String> {
 }
 
 /// The hint for the display name of a region in the Lightsail console.
-pub(super) fn region(text: &str) -> Option<String> {
-    let place = text.trim();
-    let known = REGIONS
-        .iter()
-        .find(|region| region.display.eq_ignore_ascii_case(place))?;
-    Some(format!("{} is {}", known.display, quote(known.name)))
+pub(super) fn for_region(text: &str) -> Option<String> {
+    let name = text.trim();
+    let mut regions = REGIONS.iter();
+    let region = regions.find(|region| region.display.eq_ignore_ascii_case(name))?;
+    Some(format!("{} is {}", region.display, quote(region.name)))
 }
 
 /// The hint for a part of a file in JSON or YAML.
-pub(super) const COLON: &str = "TOML writes `key = value`; where this is a part of what the AWS CLI prints, `portward import` writes it \
+pub(super) const FOR_COLON: &str = "TOML writes `key = value`; where this is a part of what the AWS CLI prints, `portward import` writes it \
                                 as a configuration";
 
 /// The number of lines that are searched for output of the AWS CLI.
 const MAX_LINES_SEARCHED: usize = 20;
 
 /// The hint for a text that is not TOML.
-pub(super) fn file(text: &str) -> Option<&'static str> {
+pub(super) fn for_file(text: &str) -> Option<&'static str> {
     let start = text.trim_start();
     // A JSON list of objects. Other brackets begin a table of TOML or a section of an INI file.
     let list = start.strip_prefix('[').map(str::trim_start);
@@ -267,11 +265,11 @@ pub(super) fn file(text: &str) -> Option<&'static str> {
     let json = is_json.then_some(
         "this looks like JSON: `portward import` writes a configuration from what is live",
     );
-    json.or_else(|| printed_ports(text))
+    json.or_else(|| for_cli_output(text))
 }
 
 /// The hint for output of the AWS CLI about ports, in any of its formats.
-pub(super) fn printed_ports(text: &str) -> Option<&'static str> {
+pub(super) fn for_cli_output(text: &str) -> Option<&'static str> {
     let is_printed = |line: &str| {
         let word = line.trim_start_matches(['|', ' ', '-', '"', '\t']);
         let word = word.split(|c: char| !c.is_ascii_alphanumeric()).next();
@@ -318,7 +316,7 @@ mod tests {
             ("tcp:", None),
             ("-", None),
         ] {
-            assert_eq!(allow(text).as_deref(), hint, "{text}");
+            assert_eq!(for_allow(text).as_deref(), hint, "{text}");
         }
         let hosts = "a firewall knows addresses only, and host names are not looked up: write its addresses";
         let groups = "Lightsail has no security groups and no prefix lists: name addresses";
@@ -356,7 +354,7 @@ mod tests {
             ("office", None),
             ("v1.2", None),
         ] {
-            assert_eq!(from(text).as_deref(), hint, "{text}");
+            assert_eq!(for_from(text).as_deref(), hint, "{text}");
         }
         let network = IpAddr::from([203, 0, 113, 0]);
         for (text, hint) in [
@@ -368,20 +366,20 @@ mod tests {
             ("33", None),
             ("", None),
         ] {
-            assert_eq!(prefix_length(network, text).as_deref(), hint, "{text}");
+            assert_eq!(for_prefix_length(network, text).as_deref(), hint, "{text}");
         }
         assert_eq!(
-            list("0.0.0.0/0, ::/0").as_deref(),
+            for_address_list("0.0.0.0/0, ::/0").as_deref(),
             Some("write a list: [\"0.0.0.0/0\", \"::/0\"]")
         );
-        assert_eq!(list("0.0.0.0/0"), None);
-        assert_eq!(list("0.0.0.0/0, office"), None);
+        assert_eq!(for_address_list("0.0.0.0/0"), None);
+        assert_eq!(for_address_list("0.0.0.0/0, office"), None);
         assert_eq!(
-            region("frankfurt").as_deref(),
+            for_region("frankfurt").as_deref(),
             Some("Frankfurt is `eu-central-1`")
         );
-        assert_eq!(region("Atlantis"), None);
-        for (text, is_json) in [
+        assert_eq!(for_region("Atlantis"), None);
+        for (text, has_hint) in [
             ("{\"portStates\": []}", true),
             ("PORTSTATES\t22\ttcp\topen\t22\nCIDRS\t0.0.0.0/0", true),
             (
@@ -394,16 +392,16 @@ mod tests {
             ("[[instances]]", false),
             ("", false),
         ] {
-            assert_eq!(file(text).is_some(), is_json, "{text}");
+            assert_eq!(for_file(text).is_some(), has_hint, "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn hints_do_not_panic(text in "\\PC{0,40}") {
-            let _ = (allow(&text), from(&text), list(&text));
-            let _ = (region(&text), file(&text), printed_ports(&text));
-            let _ = prefix_length(IpAddr::from([0, 0, 0, 0]), &text);
+            let _ = (for_allow(&text), for_from(&text), for_address_list(&text));
+            let _ = (for_region(&text), for_file(&text), for_cli_output(&text));
+            let _ = for_prefix_length(IpAddr::from([0, 0, 0, 0]), &text);
         }
     }
 }

@@ -1,27 +1,27 @@
-//! Which instances a group takes, and how many.
+//! Reader of `match` and `expect`.
 //!
-//! Owns the keys of `match`. Does not match anything.
+//! Owns the keys of `match`. Does not match instances; `selector` does.
 
 use toml::de::DeValue;
 
-use super::super::expect::Expect;
+use super::super::expected_count::ExpectedCount;
 use super::super::selector::{Glob, Selector};
 use super::super::source::{Span, quote};
 use super::super::tree::{Cx, Text, Value};
 use super::super::{keys, names, regions};
-use super::rules::is_plain;
+use super::rules::check_printable;
 use crate::lease::NAMESPACE;
 use crate::model::Code;
 
-/// How many instances a group says that it matches.
-pub(super) fn expect(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<(Expect, Span)> {
+/// Reads the number of instances that a group is expected to match.
+pub(super) fn read_expect(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<(ExpectedCount, Span)> {
     let span = cx.span(value);
     let text = match value.get_ref() {
         DeValue::String(text) => text.clone().into_owned(),
         DeValue::Integer(number) => number.to_string(),
         _ => return cx.wrong_type(value, "`expect`", "a number or a range such as \"1..200\""),
     };
-    let Some(expect) = Expect::parse(&text) else {
+    let Some(expect) = ExpectedCount::parse(&text) else {
         cx.report
             .error(
                 Code::InvalidValue,
@@ -34,8 +34,8 @@ pub(super) fn expect(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<(Expect, Span
     Some((expect, span))
 }
 
-/// The conditions of a group or a policy, and the first region among them that is a pattern.
-pub(super) fn selector(cx: &mut Cx<'_>, value: &Value<'_>) -> (Selector, Option<Span>) {
+/// Reads the conditions of a group or a policy. Also returns the span of the first region that is a pattern.
+pub(super) fn read_selector(cx: &mut Cx<'_>, value: &Value<'_>) -> (Selector, Option<Span>) {
     let mut selector = Selector::default();
     let mut region_glob = None;
     let Some(table) = cx.table(value, "`match`", keys::MATCH) else {
@@ -53,12 +53,12 @@ pub(super) fn selector(cx: &mut Cx<'_>, value: &Value<'_>) -> (Selector, Option<
         match key.get_ref().as_ref() {
             "name" => {
                 for (glob, text) in globs(cx, value, "`name`") {
-                    if let Some(Err(why)) = glob.literal().map(names::instance) {
+                    if let Some(Err(hint)) = glob.literal().map(names::validate_instance) {
                         let message =
                             format!("{} cannot be the name of an instance", quote(&text.text));
                         cx.report
                             .error(Code::InvalidName, text.span, message)
-                            .hint(why);
+                            .hint(hint);
                     }
                     selector.names.push(glob);
                 }
@@ -85,7 +85,7 @@ pub(super) fn selector(cx: &mut Cx<'_>, value: &Value<'_>) -> (Selector, Option<
                 };
                 for (key, value) in tags {
                     let span = cx.span(key);
-                    is_plain(cx, key.get_ref(), span, "the key of a tag");
+                    check_printable(cx, key.get_ref(), span, "the key of a tag");
                     if key.get_ref().starts_with(NAMESPACE) {
                         let message = format!(
                             "{} cannot be matched: whoever may grant access for a time may write tags whose keys begin with `{NAMESPACE}`",
@@ -117,7 +117,7 @@ fn globs(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Vec<(Glob, Text)>
         .unwrap_or_default();
     let mut globs = Vec::new();
     for text in texts {
-        if !is_plain(cx, &text.text, text.span, subject) {
+        if !check_printable(cx, &text.text, text.span, subject) {
             continue;
         }
         match Glob::new(&text.text) {

@@ -1,4 +1,4 @@
-//! A quick guess whether the configuration declares an instance, before all instances are known.
+//! A quick guess which instances the configuration declares, before all instances are known.
 //!
 //! Owns a guess that lets callers read instances early. It may be wrong: only `resolve` knows all instances, and may find that a name
 //! means another instance.
@@ -8,34 +8,30 @@ use std::collections::HashSet;
 use super::Config;
 use crate::model::Instance;
 
-/// The guess for many instances.
+/// The instances that are probably declared.
 #[derive(Debug)]
-pub struct Likely<'a> {
+pub struct LikelyDeclared<'a> {
     config: &'a Config,
     /// The names of the instances with a table, without account and region.
     names: HashSet<&'a str>,
 }
 
 impl Config {
-    /// A quick guess which instances are declared.
-    pub fn likely(&self) -> Likely<'_> {
+    /// The instances that are probably declared.
+    pub fn likely_declared(&self) -> LikelyDeclared<'_> {
         let tables = self.linked.instances.iter();
-        Likely {
+        LikelyDeclared {
             config: self,
-            names: tables.map(|table| table.place.name.as_str()).collect(),
+            names: tables.map(|table| table.id.name.as_str()).collect(),
         }
     }
 }
 
-impl Likely<'_> {
+impl LikelyDeclared<'_> {
     /// Whether a table has the name of this instance, or a group matches it.
-    pub fn declared(&self, instance: &Instance) -> bool {
+    pub fn contains(&self, instance: &Instance) -> bool {
+        let mut groups = self.config.linked.groups.iter();
         self.names.contains(instance.id.name.as_str())
-            || self
-                .config
-                .linked
-                .groups
-                .iter()
-                .any(|group| group.selector.matches(instance))
+            || groups.any(|group| group.selector.matches(instance))
     }
 }

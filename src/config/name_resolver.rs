@@ -1,0 +1,481 @@
+//! Resolution of the names in rules.
+//!
+//! Owns the checks of a rule that need more than its own text. Does not know groups or instances; `link` does.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::catalogue::Catalogue;
+use super::definitions::{Body, Named, RuleDef};
+use super::diagnostic::DiagnosticsBuilder;
+use super::named_lists::{Element, ListKind, NamedLists};
+use super::rule::{AbsentRule, AllowItem, Families, Literals, Rule};
+use super::size_limits::PairBudget;
+use super::source::{Span, quote};
+use super::source_expr::{self, SourceExpr, SourceItem};
+use super::special_sources::{self, SpecialSource, special_sources};
+use super::table::Settings;
+use super::tree::Text;
+use super::{hints, port_expr, services};
+use crate::model::{Code, Declaration, Key, Mode, Sources, Special};
+
+/// The names that rules can use, and the state of their resolution.
+pub(super) struct NameResolver {
+    addresses: NamedLists<SourceItem>,
+    services: NamedLists<Key>,
+    /// In the order of [`LinkedConfig::rulesets`](super::link::LinkedConfig::rulesets).
+    rulesets: Vec<(String, Span)>,
+    /// The number of pairs of port and source of each resolved ruleset, in the same order.
+    ruleset_pairs: Vec<usize>,
+    /// The number of pairs of port and source so far.
+    budget: PairBudget,
+    used_rulesets: BTreeSet<usize>,
+    /// Cache of resolved sources, by the texts of `from`. Many rules have the same sources.
+    sources: HashMap<Arc<[String]>, Rc<ResolvedSources>>,
+    /// Cache of resolved keys, by the texts of `allow`.
+    keys: HashMap<Arc<str>, Arc<[Key]>>,
+    is_incomplete: bool,
+    /// The policies, and whether a rule can have a waiver from them.
+    pub(super) policies: BTreeMap<String, bool>,
+    /// Whether the defaults or a group have the mode `additive`.
+    pub(super) has_additive: bool,
+}
+
+/// The resolved texts of one `from`.
+#[derive(Default)]
+struct ResolvedSources {
+    sources: Sources,
+    /// The addresses that are written out.
+    literals: Vec<Literal>,
+}
+
+/// An address or a network that is written out.
+struct Literal {
+    /// The index of its text.
+    index: usize,
+    net: IpNet,
+    /// Why it cannot reach a public address. It is kept, because the search through the registry takes longer than the rest of a rule.
+    special: Option<&'static Special>,
+}
+
+impl NameResolver {
+    /// Resolves the names in sets and services. `rulesets` are sorted; `name_hints` are the hints for names of instances and groups
+    /// that are used as a source.
+    pub(super) fn new(
+        addresses: Named<Vec<Text>>,
+        services: Named<Vec<Text>>,
+        rulesets: Vec<(String, Span)>,
+        name_hints: BTreeMap<String, fn(&str) -> String>,
+        is_incomplete: bool,
+        report: &mut DiagnosticsBuilder,
+    ) -> Self {
+        for (_, texts) in addresses.0.values() {
+            special_sources::warn(report, &special_sources(texts));
+        }
+        let address_set = ListKind {
+            name: "address set",
+            keywords: source_expr::KEYWORDS.to_vec(),
+            hint: hints::for_from,
+            name_hints,
+        };
+        let service = ListKind {
+            name: "service",
+            keywords: services::service_names()
+                .chain(["all", "icmp", "icmpv6"])
+                .collect(),
+            hint: hints::for_allow,
+            name_hints: BTreeMap::new(),
+        };
+        Self {
+            addresses: NamedLists::new(address_set, addresses, is_incomplete, report, parse_source),
+            services: NamedLists::new(service, services, is_incomplete, report, parse_port),
+            rulesets,
+            ruleset_pairs: Vec::new(),
+            budget: PairBudget::new(0),
+            used_rulesets: BTreeSet::new(),
+            sources: HashMap::new(),
+            keys: HashMap::new(),
+            is_incomplete,
+            policies: BTreeMap::new(),
+            has_additive: false,
+        }
+    }
+
+    /// Resolves the names of a ruleset. Rulesets come first, in order.
+    pub(super) fn resolve_ruleset(
+        &mut self,
+        rules: Vec<RuleDef>,
+        span: Span,
+        report: &mut DiagnosticsBuilder,
+    ) -> Box<[Rule]> {
+        self.begin_table(0, span, report);
+        let rules = rules
+            .into_iter()
+            .map(|rule| self.resolve_rule(rule, report));
+        let rules = rules.collect();
+        // The excess was reported, and is not reported again for each table that uses the ruleset.
+        self.ruleset_pairs.push(if self.budget.is_exceeded() {
+            0
+        } else {
+            self.budget.table_pairs()
+        });
+        rules
+    }
+
+    /// Sets the number of policies that the budget counts for.
+    pub(super) fn set_policy_count(&mut self, policies: usize) {
+        self.budget = PairBudget::new(policies);
+    }
+
+    /// Starts counting for a table whose rulesets have this many pairs.
+    pub(super) fn begin_table(
+        &mut self,
+        pairs: usize,
+        span: Span,
+        report: &mut DiagnosticsBuilder,
+    ) {
+        if let Err(error) = self.budget.begin_table(pairs) {
+            error.report(report, Code::TooLarge, span);
+        }
+    }
+
+    /// The number of pairs of port and source of each ruleset.
+    pub(super) fn ruleset_pairs(&self) -> &[usize] {
+        &self.ruleset_pairs
+    }
+
+    /// Resolves the names of a group or an instance.
+    pub(super) fn resolve_settings(
+        &mut self,
+        body: Body,
+        span: Span,
+        report: &mut DiagnosticsBuilder,
+    ) -> Settings {
+        let Body {
+            uses,
+            rules,
+            absent,
+            mode,
+            strategy,
+        } = body;
+        // If no group and no default is additive, only the table itself can be.
+        let may_be_additive = mode.map_or(self.has_additive, |(mode, _)| mode == Mode::Additive);
+        if let Some(first) = absent.first().filter(|_| !may_be_additive) {
+            let mode = mode.map_or("this", |(mode, _)| mode.as_str());
+            report.error(Code::Misplaced, first.span, format!("`absent` has no meaning in {mode} mode")).hint(
+                "in additive mode (`mode = \"additive\"`) it names access to close; in authoritative mode remove it, because rules that are not declared are closed",
+            );
+        }
+        let uses: BTreeSet<usize> = uses
+            .iter()
+            .filter_map(|name| self.find_ruleset(name, report))
+            .collect();
+        let ruleset_pairs = uses.iter().map(|id| self.ruleset_pairs[*id]).sum();
+        self.begin_table(ruleset_pairs, span, report);
+        let rules = rules
+            .into_iter()
+            .map(|rule| self.resolve_rule(rule, report));
+        let rules = rules.collect();
+        let absent = absent.into_iter().map(|rule| AbsentRule {
+            has_all_sources: rule.from.is_none(),
+            // No warning: access of unreachable networks may be closed.
+            rule: self.resolve_rule_and_special(rule, report).0,
+        });
+        Settings {
+            uses,
+            rules,
+            absent: absent.collect(),
+            own_pairs: self.budget.table_pairs().saturating_sub(ruleset_pairs),
+            mode,
+            strategy,
+        }
+    }
+
+    fn find_ruleset(&mut self, name: &Text, report: &mut DiagnosticsBuilder) -> Option<usize> {
+        let found = self
+            .rulesets
+            .binary_search_by(|(known, _)| known.as_str().cmp(&name.text));
+        if let Ok(id) = found {
+            self.used_rulesets.insert(id);
+            return Some(id);
+        }
+        if !self.is_incomplete {
+            let known = self.rulesets.iter().map(|(name, _)| name.as_str());
+            let message = format!("there is no ruleset {}", quote(&name.text));
+            report.unknown(Code::UnknownName, name.span, message, &name.text, known);
+        }
+        None
+    }
+
+    /// Resolves the names of a rule, and warns of sources that cannot reach a public address.
+    pub(super) fn resolve_rule(&mut self, def: RuleDef, report: &mut DiagnosticsBuilder) -> Rule {
+        let (rule, special) = self.resolve_rule_and_special(def, report);
+        special_sources::warn(report, &special);
+        rule
+    }
+
+    /// Resolves the names of a rule. Also returns its literal sources that cannot reach a public address.
+    fn resolve_rule_and_special(
+        &mut self,
+        def: RuleDef,
+        report: &mut DiagnosticsBuilder,
+    ) -> (Rule, Vec<SpecialSource>) {
+        let RuleDef {
+            span,
+            allow,
+            from,
+            until,
+            owner,
+            why,
+            waive,
+            any_family,
+        } = def;
+        for id in &waive {
+            self.check_waiver(id, report);
+        }
+        // The excess was reported. Do not spend the effort that the limit exists to avoid.
+        let (allow, from) = if self.budget.is_exceeded() {
+            (Vec::new(), None)
+        } else {
+            (allow, from)
+        };
+        let (from, spans, resolved) = self.resolve_from(from.unwrap_or_default(), report);
+        let origin = report.origin(span);
+        let mut seen = BTreeSet::new();
+        let has_several = allow.len() > 1;
+        let items: Box<[AllowItem]> = allow
+            .into_iter()
+            .map(|text| {
+                let (allow, mut keys) = self.resolve_allow(text, report);
+                if has_several {
+                    let first = keys.iter().copied().filter(|key| seen.insert(*key));
+                    keys = first.collect();
+                }
+                let declared = Declaration {
+                    allow,
+                    from: Arc::clone(&from),
+                    origin: origin.clone(),
+                    why: why.clone(),
+                    owner: owner.clone(),
+                    until,
+                };
+                AllowItem {
+                    declared: Arc::new(declared),
+                    keys,
+                }
+            })
+            .collect();
+        // One message for each address is enough, about the first element that does not accept its family.
+        let first_without = |has_family: fn(Families) -> bool| {
+            let mut items = items.iter().filter(|item| !item.keys.is_empty());
+            items.find(|item| !has_family(item.families()))
+        };
+        let without_ipv4 = first_without(|families| families.ipv4);
+        let without_ipv6 = first_without(|families| families.ipv6);
+        let mut literals = Literals::default();
+        let mut special = Vec::new();
+        for literal in &resolved.literals {
+            let (text, span) = (&from[literal.index], spans[literal.index]);
+            special.extend(literal.special.map(|special| (span, text.clone(), special)));
+            let is_ipv4 = literal.net.addr().is_ipv4();
+            let (first_literal, without_family) = if is_ipv4 {
+                (&mut literals.ipv4, without_ipv4)
+            } else {
+                (&mut literals.ipv6, without_ipv6)
+            };
+            first_literal.get_or_insert(span);
+            // This depends on `allow`, so it is not cached.
+            if let Some(item) = without_family.filter(|_| !any_family) {
+                report_wrong_family(text, span, is_ipv4, item, report);
+            }
+        }
+        let ports = items.iter().map(|item| item.keys.len()).sum();
+        if let Err(error) = self.budget.add_rule(ports, resolved.sources.len()) {
+            error.report(report, Code::TooLarge, span);
+        }
+        let rule = Rule {
+            span,
+            items,
+            sources: resolved.sources.clone(),
+            literals,
+            waive: waive.into_iter().map(|id| id.text).collect(),
+            any_family,
+        };
+        (rule, special)
+    }
+
+    fn check_waiver(&self, id: &Text, report: &mut DiagnosticsBuilder) {
+        match self.policies.get(&id.text) {
+            Some(true) => {}
+            Some(false) => {
+                let message = format!("policy {} forbids nothing to waive", quote(&id.text));
+                report
+                    .error(Code::Misplaced, id.span, message)
+                    .hint("it only requires access: a rule that opens something cannot break it");
+            }
+            None if self.is_incomplete => {}
+            None => {
+                let known = self.policies.keys().map(String::as_str);
+                let message = format!("there is no policy {}", quote(&id.text));
+                report.unknown(Code::UnknownName, id.span, message, &id.text, known);
+            }
+        }
+    }
+
+    /// A text of `allow` with its keys.
+    fn resolve_allow(
+        &mut self,
+        text: Text,
+        report: &mut DiagnosticsBuilder,
+    ) -> (Arc<str>, Arc<[Key]>) {
+        if let Some((text, keys)) = self.keys.get_key_value(text.text.as_str()) {
+            return (Arc::clone(text), Arc::clone(keys));
+        }
+        let keys = match parse_port(&text, report) {
+            Element::Items(keys) => Some(keys.into()),
+            Element::Name => self
+                .services
+                .expand(&text.text, text.span, report)
+                .map(|keys| keys.iter().copied().collect()),
+            Element::Invalid => None,
+        };
+        let text: Arc<str> = text.text.into();
+        // Problems are reported for each rule.
+        let Some(keys) = keys else {
+            return (text, Arc::default());
+        };
+        self.keys.insert(Arc::clone(&text), Arc::clone(&keys));
+        (text, keys)
+    }
+
+    /// The texts of `from`, their spans, and the resolved sources.
+    fn resolve_from(
+        &mut self,
+        from: Vec<Text>,
+        report: &mut DiagnosticsBuilder,
+    ) -> (Arc<[String]>, Vec<Span>, Rc<ResolvedSources>) {
+        let texts = from.into_iter().map(|text| (text.text, text.span));
+        let (texts, spans): (Vec<String>, Vec<Span>) = texts.unzip();
+        if let Some((from, resolved)) = self.sources.get_key_value(texts.as_slice()) {
+            return (Arc::clone(from), spans, Rc::clone(resolved));
+        }
+        let mut resolved = ResolvedSources::default();
+        let mut is_valid = true;
+        for (index, text) in texts.iter().enumerate() {
+            is_valid &= self.add_source(text, spans[index], index, &mut resolved, report);
+        }
+        let from: Arc<[String]> = texts.into();
+        let resolved = Rc::new(resolved);
+        // Problems are reported for each rule.
+        if is_valid {
+            self.sources.insert(Arc::clone(&from), Rc::clone(&resolved));
+        }
+        (from, spans, resolved)
+    }
+
+    /// Adds the sources of one text. Returns whether it is valid.
+    fn add_source(
+        &mut self,
+        text: &str,
+        span: Span,
+        index: usize,
+        resolved: &mut ResolvedSources,
+        report: &mut DiagnosticsBuilder,
+    ) -> bool {
+        match source_expr::parse(text) {
+            SourceExpr::Keyword(items) => SourceItem::add_all(items, &mut resolved.sources),
+            SourceExpr::Literal(net) => {
+                resolved.sources.insert(net);
+                let special = Special::of(net);
+                resolved.literals.push(Literal { index, net, special });
+            }
+            SourceExpr::Name => match self.addresses.expand(text, span, report) {
+                Some(items) => SourceItem::add_all(&items, &mut resolved.sources),
+                None => return false,
+            },
+            SourceExpr::Invalid(error) => {
+                error.report(report, Code::InvalidSource, span);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The user's names, for lookups.
+    pub(super) fn into_catalogue(self) -> Catalogue {
+        Catalogue {
+            addresses: self.addresses,
+            services: self.services,
+        }
+    }
+
+    /// Warns of unused names. Where access may be granted, `grant --from` may name any address set.
+    pub(super) fn report_unused(&self, may_grant: bool, report: &mut DiagnosticsBuilder) {
+        if !may_grant {
+            self.addresses.report_unused(report);
+        }
+        self.services.report_unused(report);
+        for (id, (name, span)) in self.rulesets.iter().enumerate() {
+            if !self.used_rulesets.contains(&id) {
+                let message = format!("ruleset {} is not used", quote(name));
+                report.warning(Code::Unused, *span, message);
+            }
+        }
+    }
+}
+
+/// Parses an element of an address set.
+fn parse_source(text: &Text, report: &mut DiagnosticsBuilder) -> Element<SourceItem> {
+    match source_expr::parse(&text.text) {
+        SourceExpr::Keyword(items) => Element::Items(items.to_vec()),
+        SourceExpr::Literal(net) => Element::Items(vec![SourceItem::Net(net)]),
+        SourceExpr::Name => Element::Name,
+        SourceExpr::Invalid(error) => {
+            error.report(report, Code::InvalidSource, text.span);
+            Element::Invalid
+        }
+    }
+}
+
+/// Parses an element of a service or of `allow`.
+fn parse_port(text: &Text, report: &mut DiagnosticsBuilder) -> Element<Key> {
+    match port_expr::parse(&text.text) {
+        Some(Ok(key)) => Element::Items(vec![key]),
+        Some(Err(error)) => {
+            error.report(report, Code::InvalidPort, text.span);
+            Element::Invalid
+        }
+        None => match services::service_keys(&text.text) {
+            Some(keys) => Element::Items(keys.to_vec()),
+            None => Element::Name,
+        },
+    }
+}
+
+/// Reports a literal address of a family that `allow` does not accept.
+fn report_wrong_family(
+    text: &str,
+    span: Span,
+    is_ipv4: bool,
+    item: &AllowItem,
+    report: &mut DiagnosticsBuilder,
+) {
+    let (family, protocol) = if is_ipv4 {
+        ("IPv4", "icmp")
+    } else {
+        ("IPv6", "icmpv6")
+    };
+    let message = format!(
+        "{} is an {family} address, which {} does not take",
+        quote(text),
+        quote(item.text())
+    );
+    report
+        .error(Code::InvalidSource, span, message)
+        .hint(format!(
+            "the protocol for {family} is `{protocol}`; `ping` is both"
+        ));
+}

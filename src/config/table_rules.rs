@@ -1,0 +1,203 @@
+//! The rules that a table gives to its instances, without knowing the instances.
+//!
+//! Owns the rules that every instance of a table has, and those that it may have. Does not guess: rules that depend on tags
+//! or on an unknown region are only possible.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use super::Config;
+use super::link::LinkedConfig;
+use super::rule::Rule;
+use super::selector::Selector;
+use super::table::{Group, InstanceTable, Settings, used_rulesets};
+use crate::model::{self, DeclaredTable, MAX_PAIRS_PER_INSTANCE, Mode, Policies, Waiver};
+
+impl Config {
+    /// The policies for the tables of [`Config::declared`], without their instances.
+    pub fn policies(&self) -> Policies {
+        let list = self.linked.policies.iter();
+        Policies {
+            list: list.map(|linked| linked.policy.clone()).collect(),
+            ..Policies::default()
+        }
+    }
+
+    /// Every group and every instance table, with the rules in force at this instant.
+    pub fn declared(&self, as_of: OffsetDateTime) -> Vec<DeclaredTable> {
+        let LinkedConfig {
+            groups, instances, ..
+        } = &self.linked;
+        let mut rules = TableRules::new(&self.linked, as_of);
+        // An instance of a group may be in any other group and have any table.
+        let settings = groups.iter().map(|group| &group.settings);
+        let settings = settings.chain(instances.iter().map(|table| &table.settings));
+        let possible = rules.possible(&settings.collect::<Vec<_>>());
+        let mut declared: Vec<DeclaredTable> = groups
+            .iter()
+            .map(|group| self.declared_group(group, possible.clone(), &mut rules))
+            .collect();
+        declared.extend(
+            instances
+                .iter()
+                .map(|table| self.declared_instance(table, &mut rules)),
+        );
+        declared
+    }
+
+    fn declared_group(
+        &self,
+        group: &Group,
+        possible: Option<Arc<[model::Rule]>>,
+        rules: &mut TableRules<'_>,
+    ) -> DeclaredTable {
+        let policies = self.policies_for(|selector| {
+            let may_match = !selector.excludes(&group.selector);
+            (may_match, selector.includes(&group.selector))
+        });
+        let name = format!("groups.{}", group.name);
+        rules.declared_table(name, &[&group.settings], possible, policies)
+    }
+
+    fn declared_instance(
+        &self,
+        table: &InstanceTable,
+        rules: &mut TableRules<'_>,
+    ) -> DeclaredTable {
+        let id = self.place(table);
+        let (mut certain, mut possible) = (vec![&table.settings], vec![&table.settings]);
+        for group in &self.linked.groups {
+            possible.extend(group.selector.may_match(&id).then_some(&group.settings));
+            certain.extend(
+                group
+                    .selector
+                    .always_matches(&id)
+                    .then_some(&group.settings),
+            );
+        }
+        let policies =
+            self.policies_for(|selector| (selector.may_match(&id), selector.always_matches(&id)));
+        let name = format!("instances.{}", table.key);
+        let possible = rules.possible(&possible);
+        rules.declared_table(name, &certain, possible, policies)
+    }
+
+    /// The policies that apply to every instance of a table, and those that may apply to some. `matches` returns, for a selector,
+    /// whether it may match some, and whether it matches all.
+    fn policies_for(
+        &self,
+        matches: impl Fn(&Selector) -> (bool, bool),
+    ) -> (Vec<usize>, Vec<usize>) {
+        let (mut policies, mut possible_policies) = (Vec::new(), Vec::new());
+        for (index, policy) in self.linked.policies.iter().enumerate() {
+            match policy.selector.as_ref().map_or((true, true), &matches) {
+                (_, true) => policies.push(index),
+                (true, false) => possible_policies.push(index),
+                (false, false) => {}
+            }
+        }
+        (policies, possible_policies)
+    }
+}
+
+/// The rules of tables at one instant. Equal lists of rules are shared.
+pub(super) struct TableRules<'a> {
+    linked: &'a LinkedConfig,
+    as_of: OffsetDateTime,
+    /// By the lines that the rules come from.
+    shared: BTreeMap<Vec<*const Rule>, RulesInForce>,
+}
+
+/// The rules of some lines, with their waivers.
+#[derive(Clone)]
+pub(super) struct RulesInForce {
+    pub(super) rules: Arc<[model::Rule]>,
+    waivers: Vec<Waiver>,
+}
+
+impl<'a> TableRules<'a> {
+    pub(super) fn new(linked: &'a LinkedConfig, as_of: OffsetDateTime) -> Self {
+        Self {
+            linked,
+            as_of,
+            shared: BTreeMap::new(),
+        }
+    }
+
+    fn declared_table(
+        &mut self,
+        name: String,
+        certain: &[&Settings],
+        possible: Option<Arc<[model::Rule]>>,
+        (policies, possible_policies): (Vec<usize>, Vec<usize>),
+    ) -> DeclaredTable {
+        let RulesInForce { rules, waivers } = self.in_force(certain);
+        DeclaredTable {
+            name,
+            rules,
+            possible,
+            waivers,
+            policies,
+            possible_policies,
+        }
+    }
+
+    /// The rules of these tables together; `None` if other rules may be live, or if there are more than an instance can have.
+    fn possible(&mut self, tables: &[&Settings]) -> Option<Arc<[model::Rule]>> {
+        // In other modes than authoritative, undeclared rules may be live.
+        let is_authoritative = |settings: &&Settings| {
+            let mode = settings.mode.map_or(self.linked.mode, |(mode, _)| mode);
+            mode == Mode::Authoritative
+        };
+        if !tables.iter().all(is_authoritative) {
+            return None;
+        }
+        let used = used_rulesets(tables).into_iter();
+        let used = used.map(|id| self.linked.ruleset_pairs[id]);
+        let own = tables.iter().map(|settings| settings.own_pairs);
+        let pairs: usize = used.chain(own).sum();
+        (pairs <= MAX_PAIRS_PER_INSTANCE).then(|| self.in_force(tables).rules)
+    }
+
+    /// The rules of these tables in force, each line once.
+    pub(super) fn in_force(&mut self, tables: &[&Settings]) -> RulesInForce {
+        let lines: Vec<&Rule> = lines(self.linked, tables)
+            .filter(|line| !line.is_expired(self.as_of))
+            .collect();
+        let key: Vec<*const Rule> = lines.iter().map(|line| &raw const **line).collect();
+        let rules_of_lines = || {
+            let (mut rules, mut waivers) = (Vec::new(), Vec::new());
+            for line in lines {
+                let first = rules.len();
+                rules.extend(line.rules_of_any_instance());
+                waivers.extend(line.waivers(&rules[first..], true));
+            }
+            RulesInForce {
+                rules: rules.into(),
+                waivers,
+            }
+        };
+        self.shared
+            .entry(key)
+            .or_insert_with(rules_of_lines)
+            .clone()
+    }
+
+    /// The rules of a table that have ended.
+    pub(super) fn expired(&self, table: &Settings) -> Vec<model::Rule> {
+        lines(self.linked, &[table])
+            .filter(|line| line.is_expired(self.as_of))
+            .flat_map(Rule::rules_of_any_instance)
+            .collect()
+    }
+}
+
+/// Every line of these tables and of the rulesets that they use, each once.
+fn lines<'a>(linked: &'a LinkedConfig, tables: &[&'a Settings]) -> impl Iterator<Item = &'a Rule> {
+    let rulesets = used_rulesets(tables).into_iter();
+    let shared = rulesets.flat_map(|id| &linked.rulesets[id]);
+    let own = tables.iter().flat_map(|settings| &settings.rules);
+    shared.chain(own)
+}
