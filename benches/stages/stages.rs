@@ -13,7 +13,7 @@ use portward::config;
 use portward::inventory::Inventory;
 use portward::model::{Live, LiveFirewall, Site, Unreadable};
 use portward::plan::{self, lint};
-use portward::policy::{self, JudgedRules};
+use portward::policy::{self, CheckedRules};
 use time::OffsetDateTime;
 
 pub(crate) fn run(config: &Path, inventory: &Path) -> anyhow::Result<String> {
@@ -56,7 +56,7 @@ pub(crate) fn run(config: &Path, inventory: &Path) -> anyhow::Result<String> {
     let defects = lint::lint(&plan).len();
     let declared = desired.instances.len();
     let refusals = policy::judge(&plan, &desired.guard, declared, &[], "").refusals;
-    let findings = policy::policies(&plan, &desired, JudgedRules::Result);
+    let findings = policy::policies(&plan, &desired, CheckedRules::Result);
     stage("judge");
 
     anyhow::ensure!(defects == 0, "the plan is wrong");
@@ -64,7 +64,7 @@ pub(crate) fn run(config: &Path, inventory: &Path) -> anyhow::Result<String> {
     stages.push(format!("\"instances\": {}", plan.instances.len()));
     stages.push(format!(
         "\"refused\": {}",
-        !refusals.is_empty() || findings.refuse()
+        !refusals.is_empty() || findings.has_refusal()
     ));
     Ok(format!("{{{}}}", stages.join(", ")))
 }

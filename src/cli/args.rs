@@ -15,7 +15,7 @@ use time::{Date, OffsetDateTime, Time};
 use crate::lightsail::Rate;
 use crate::model::{Strategy, is_unsafe};
 use crate::plan;
-use crate::policy::Allow;
+use crate::policy::Consent;
 
 #[derive(Args, Debug)]
 pub(super) struct Logging {
@@ -360,7 +360,7 @@ pub(super) struct ConsentArgs {
     /// Allow what a guard refuses (lockout, blast-radius, empty, or changed-since on a way back), on all instances or some;
     /// repeatable
     #[arg(long, value_name = "GUARD[=SELECTOR]", requires = "reason")]
-    pub(super) allow: Vec<Allow>,
+    pub(super) allow: Vec<Consent>,
     /// Reason for the consent; it is kept in the plan
     #[arg(long, value_name = "TEXT", requires = "allow", value_parser = reason)]
     pub(super) reason: Option<String>,

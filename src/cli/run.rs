@@ -97,7 +97,7 @@ impl Run {
 
     /// Whether a guard or a policy stands in the way.
     pub(super) fn is_refused(&self) -> bool {
-        !self.refusals.is_empty() || self.findings.refuse()
+        !self.refusals.is_empty() || self.findings.has_refusal()
     }
 
     /// It ends without an answer. What it had found until then is none, and is not reported as one.

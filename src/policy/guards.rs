@@ -12,7 +12,7 @@
 //! of an ended lease counts as closed already. **Does not** change a plan, or know who gave consent.
 
 mod closing;
-mod granted;
+mod ended_leases;
 mod lockout;
 #[cfg(test)]
 mod tests;
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Allow;
+use super::Consent;
 use crate::model::{Code, Guard, InstanceId};
 use crate::plan::{GuardName, InstancePlan, Override, Plan, Verdict};
 use crate::strings::count;
@@ -53,7 +53,7 @@ pub struct Judgement {
     /// The consent that was needed, which becomes part of the plan, in the order in which it was given.
     pub used: Vec<Override>,
     /// The consent that was not needed.
-    pub unneeded: Vec<Allow>,
+    pub unneeded: Vec<Consent>,
 }
 
 /// Checks a plan.
@@ -64,7 +64,7 @@ pub fn judge(
     plan: &Plan,
     guard: &Guard,
     scope: usize,
-    allowed: &[Allow],
+    allowed: &[Consent],
     reason: &str,
 ) -> Judgement {
     judge_undo(plan, guard, scope, &BTreeMap::new(), allowed, reason)
@@ -77,10 +77,10 @@ pub fn judge_undo(
     guard: &Guard,
     scope: usize,
     changed: &BTreeMap<InstanceId, String>,
-    allowed: &[Allow],
+    allowed: &[Consent],
     reason: &str,
 ) -> Judgement {
-    let mut consents = Consents {
+    let mut consents = ConsentUse {
         allowed,
         used: vec![false; allowed.len()],
     };
@@ -114,7 +114,7 @@ pub fn judge_undo(
         for reason in lockout::reasons(instance, guard) {
             refuse(GuardName::Lockout, reason);
         }
-        if let Some(reason) = emptied(instance) {
+        if let Some(reason) = emptied_reason(instance) {
             refuse(GuardName::Empty, reason);
         }
         if let Some(difference) = changed.get(id) {
@@ -122,8 +122,8 @@ pub fn judge_undo(
             refuse(GuardName::ChangedSince, reason);
         }
     }
-    let most = guard.instance_limit(scope);
-    let instances = consents.excess(&changing, most, |_| 1);
+    let limit = guard.instance_limit(scope);
+    let instances = consents.excess(&changing, limit, |_| 1);
     refusals.extend(instances.map(|excess| excess.refusal("instance", "change")));
     let rules = consents.excess(&changing, guard.max_closed, closing::closed);
     refusals.extend(
@@ -135,18 +135,19 @@ pub fn judge_undo(
 /// The refusals of the guards in a finished plan that its own overrides do not permit. A plan that was checked has none.
 pub fn lint(plan: &Plan, guard: &Guard, scope: usize) -> Vec<Refusal> {
     // Consent that cannot be parsed does not count.
-    let allowed: Vec<Allow> = plan
+    let allowed: Vec<Consent> = plan
         .overrides
         .iter()
-        .filter_map(|consent| Allow::from_override(consent).ok())
+        .filter_map(|consent| Consent::from_override(consent).ok())
         .collect();
     // A plan does not say what others changed since then, but its executor does not write to changed instances.
     judge(plan, guard, scope, &allowed, "").refusals
 }
 
-fn emptied(plan: &InstancePlan) -> Option<String> {
+/// The reason why a plan leaves an instance without rules, if it does.
+fn emptied_reason(plan: &InstancePlan) -> Option<String> {
     let before = &plan.before;
-    let rules = granted::without_ended(plan).len() + before.uncertain().len();
+    let rules = ended_leases::without_ended_leases(plan).len() + before.uncertain().len();
     if rules == 0 || !plan.after.is_empty() {
         return None;
     }
@@ -175,59 +176,59 @@ struct Excess {
     rest: usize,
     /// The number with consent.
     allowed: usize,
-    most: usize,
+    limit: usize,
 }
 
 impl Excess {
-    fn refusal(self, what: &str, verb: &str) -> Refusal {
+    fn refusal(self, noun: &str, verb: &str) -> Refusal {
         let Self {
             rest,
             allowed,
-            most,
+            limit,
         } = self;
         let besides = match allowed {
             0 => String::new(),
             allowed => format!(" besides {allowed} that are allowed"),
         };
-        let rest = count(rest, what);
+        let rest = count(rest, noun);
         Refusal {
             guard: GuardName::BlastRadius,
             code: Code::BlastRadius,
             instance: None,
-            reason: format!("{rest} would {verb}{besides}, and the limit of one run is {most}"),
+            reason: format!("{rest} would {verb}{besides}, and the limit of one run is {limit}"),
             hint: hint(GuardName::BlastRadius, None),
         }
     }
 }
 
 /// The given consents, and which of them were needed.
-struct Consents<'a> {
-    allowed: &'a [Allow],
+struct ConsentUse<'a> {
+    allowed: &'a [Consent],
     used: Vec<bool>,
 }
 
-impl Consents<'_> {
+impl ConsentUse<'_> {
     /// Whether any consent covers this; all that do are marked as needed.
     fn cover(&mut self, guard: GuardName, id: &InstanceId) -> bool {
-        let mut covered = false;
+        let mut is_covered = false;
         for (allow, used) in self.allowed.iter().zip(&mut self.used) {
             if allow.guard == guard && allow.covers(id) {
                 *used = true;
-                covered = true;
+                is_covered = true;
             }
         }
-        covered
+        is_covered
     }
 
     /// The excess over the limit, if each instance counts with its size and instances with consent do not count.
     fn excess(
         &mut self,
         changing: &[&InstancePlan],
-        most: usize,
+        limit: usize,
         size: impl Fn(&InstancePlan) -> usize,
     ) -> Option<Excess> {
         let all: usize = changing.iter().map(|instance| size(instance)).sum();
-        if all <= most {
+        if all <= limit {
             return None;
         }
         let covered = changing.iter().filter(|instance| {
@@ -236,10 +237,10 @@ impl Consents<'_> {
         });
         let allowed: usize = covered.map(|instance| size(instance)).sum();
         let rest = all - allowed;
-        (rest > most).then_some(Excess {
+        (rest > limit).then_some(Excess {
             rest,
             allowed,
-            most,
+            limit,
         })
     }
 

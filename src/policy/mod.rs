@@ -3,13 +3,13 @@
 //! Owns the decisions and the wording of refusals. Everything here is a function over a finished plan. Does not know the text of
 //! the configuration, a clock, or how a plan is made or carried out.
 
-mod allow;
+mod consent;
 mod guards;
 mod policies;
 
-pub use allow::{Allow, AllowError};
+pub use consent::{Consent, ConsentError};
 pub use guards::{Judgement, Refusal, judge, judge_undo, lint};
 pub use policies::{
-    Findings, JudgedRules, Occurrence, Subject, Violation, ViolationKind, Witness, declared,
+    CheckedRules, Findings, Occurrence, Subject, Violation, ViolationKind, Witness, declared,
     declared_on, policies,
 };

@@ -14,162 +14,27 @@ mod demand;
 mod evidence;
 #[cfg(test)]
 mod tests;
+mod violation;
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 pub use declared::{declared, declared_on};
 use demand::CompiledPolicy;
 use evidence::Evidence;
+pub use violation::{Occurrence, Subject, Violation, ViolationKind, Witness};
 
-use crate::exposure::{Effective, Exposed, Reach};
+use crate::exposure::{Effective, Reach};
 use crate::model::{
-    Code, Desired, DesiredInstance, Family, Firewall, InstanceId, Key, Mode, Note, Origin,
-    Policies, PolicySeverity, Rule, Waiver,
+    Desired, DesiredInstance, Family, Firewall, InstanceId, Key, Mode, Note, Origin, Policies,
+    Rule, Waiver,
 };
 use crate::plan::{InstancePlan, Plan, Verdict};
 
-/// The subject of a violation.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Subject {
-    /// An instance.
-    Instance(InstanceId),
-    /// Every instance of this table of the configuration, such as `groups.web`.
-    Table(String),
-}
-
-/// How a violation occurs.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr,
-)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub enum Occurrence {
-    /// The plan causes it.
-    Introduced,
-    /// It is live, and the plan does not remove it.
-    Existing,
-    /// It is live; no plan was considered.
-    Live,
-    /// It is in the declared rules; live rules were not considered.
-    Declared,
-}
-
-impl Occurrence {
-    /// Its name in documents.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
-/// The kind of violation.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr,
-)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub enum ViolationKind {
-    /// Access that is forbidden.
-    Excess,
-    /// Access that is forbidden, and that an uncertain live entry may give.
-    Possible,
-    /// Access that is required and missing.
-    Missing,
-}
-
-impl ViolationKind {
-    /// Its name in documents.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-
-    /// The adjective for the access in texts.
-    pub fn state(self) -> &'static str {
-        match self {
-            Self::Excess => "open",
-            Self::Possible => "perhaps open",
-            Self::Missing => "missing",
-        }
-    }
-
-    /// The verb for the witness in texts, before the name of a port.
-    pub fn verb(self) -> &'static str {
-        match self {
-            Self::Excess => "gets in at",
-            Self::Possible => "may get in at",
-            Self::Missing => "does not get in at",
-        }
-    }
-}
-
-/// An example packet of a violation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Witness {
-    /// An address or an alias.
-    pub source: String,
-    /// The port or ICMP message, such as `tcp/22`.
-    pub what: String,
-}
-
-/// A violation of a policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Violation {
-    /// The name of the policy.
-    pub policy: String,
-    /// The code of violations.
-    #[cfg_attr(test, schemars(with = "String"))]
-    pub code: Code,
-    /// The consequence.
-    pub severity: PolicySeverity,
-    /// How the violation occurs.
-    pub seen: Occurrence,
-    /// The instance or table.
-    #[serde(flatten)]
-    pub on: Subject,
-    /// The violation, as a sentence fragment that names the witness.
-    pub reason: String,
-    /// An example of the access.
-    pub witness: Witness,
-    /// Whether access is forbidden, possibly forbidden, or missing.
-    pub kind: ViolationKind,
-    /// All of the access.
-    pub access: Vec<Exposed>,
-    /// The lines of the rules that open it, the widest first; none if no declared rule does.
-    pub lines: Vec<Origin>,
-    /// The line that declares the policy; `None` for a built-in policy.
-    pub declared: Option<Origin>,
-    /// What to do about it.
-    pub hint: String,
-}
-
-impl Violation {
-    /// Whether it refuses the plan.
-    pub fn refuses(&self) -> bool {
-        self.severity == PolicySeverity::Deny && self.seen == Occurrence::Introduced
-    }
-
-    /// Refusing violations first, then by severity, occurrence, policy and subject.
-    pub fn order(&self, other: &Self) -> Ordering {
-        let rank = |v: &Self| (!v.refuses(), v.severity, v.seen);
-        (rank(self), &self.policy, &self.on).cmp(&(rank(other), &other.policy, &other.on))
-    }
-}
-
 /// The rules of a plan that are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JudgedRules {
+pub enum CheckedRules {
     /// The rules after the plan.
     Result,
     /// The live rules.
@@ -183,16 +48,16 @@ pub struct Findings {
     /// The violations: refusing ones first, then by severity, occurrence, policy and subject.
     pub violations: Vec<Violation>,
     /// Notes on waivers that are not needed.
-    pub unused: Vec<Note>,
+    pub unused_waivers: Vec<Note>,
     /// The names of the policies that cannot be decided without the instances, in order; only for declared tables.
     pub undecided: Vec<String>,
 }
 
 /// Checks every instance of a plan.
-pub fn policies(plan: &Plan, desired: &Desired, state: JudgedRules) -> Findings {
+pub fn policies(plan: &Plan, desired: &Desired, state: CheckedRules) -> Findings {
     let policies = &desired.policies;
-    let mut found = Findings::default();
-    let mut waived = WaiverUse::default();
+    let mut findings = Findings::default();
+    let mut waiver_use = WaiverUse::default();
     let mut compiled_policies = BTreeMap::new();
     // Instances that share their desired state are often alike, so the result of the last one is reused if possible.
     let mut latest: BTreeMap<*const DesiredInstance, CheckedInstance> = BTreeMap::new();
@@ -201,21 +66,17 @@ pub fn policies(plan: &Plan, desired: &Desired, state: JudgedRules) -> Findings 
         let Some(wanted) = desired.instances.get(id) else {
             continue;
         };
-        let concerned: Vec<usize> = policies.concerning(id).collect();
-        let from = found.violations.len();
+        let applying: Vec<usize> = policies.concerning(id).collect();
+        let first = findings.violations.len();
         let earlier = latest.get(&Arc::as_ptr(wanted));
-        if let Some(earlier) = earlier.filter(|earlier| earlier.holds_for(instance, &concerned)) {
-            for place in earlier.violations.clone() {
-                let on = Subject::Instance(id.clone());
-                let violation = found.violations[place].clone();
-                found.violations.push(Violation { on, ..violation });
-            }
+        if let Some(earlier) = earlier.filter(|earlier| earlier.holds_for(instance, &applying)) {
+            findings.repeat(earlier.violations.clone(), &Subject::Instance(id.clone()));
             continue;
         }
         let waivers = policies.waivers.get(id).map_or(&[][..], Vec::as_slice);
-        waived.add(waivers);
-        let place = CheckTarget {
-            on: Subject::Instance(id.clone()),
+        waiver_use.add(waivers);
+        let target = CheckTarget {
+            subject: Subject::Instance(id.clone()),
             rules: &wanted.rules,
             waivers,
             mode: Some(wanted.mode),
@@ -229,27 +90,42 @@ pub fn policies(plan: &Plan, desired: &Desired, state: JudgedRules) -> Findings 
         let compiled_policies = compiled_policies
             .entry(families)
             .or_insert_with(|| CompiledPolicy::all(policies, families));
-        for compiled in concerned.iter().map(|policy| &compiled_policies[*policy]) {
-            place.judge(compiled, &comparison, &mut found.violations, &mut waived);
+        for compiled in applying.iter().map(|policy| &compiled_policies[*policy]) {
+            target.check(
+                compiled,
+                &comparison,
+                &mut findings.violations,
+                &mut waiver_use,
+            );
         }
-        let judged = CheckedInstance {
+        let checked = CheckedInstance {
             plan: instance,
-            concerned,
-            violations: from..found.violations.len(),
+            policies: applying,
+            violations: first..findings.violations.len(),
         };
-        latest.insert(Arc::as_ptr(wanted), judged);
+        latest.insert(Arc::as_ptr(wanted), checked);
     }
-    if state == JudgedRules::Result {
-        found.unused = waived.unused(&waivers_of_unchecked_instances(plan, policies));
+    if state == CheckedRules::Result {
+        let unchecked = waivers_of_unchecked_instances(plan, policies);
+        findings.unused_waivers = waiver_use.unused(&unchecked);
     }
-    found.sort();
-    found
+    findings.sort();
+    findings
 }
 
 impl Findings {
     /// Whether any violation refuses the plan.
-    pub fn refuse(&self) -> bool {
-        self.violations.iter().any(Violation::refuses)
+    pub fn has_refusal(&self) -> bool {
+        self.violations.iter().any(Violation::is_refusal)
+    }
+
+    /// Adds the violations with these indices again, for another subject.
+    fn repeat(&mut self, violations: Range<usize>, subject: &Subject) {
+        for index in violations {
+            let mut violation = self.violations[index].clone();
+            violation.subject = subject.clone();
+            self.violations.push(violation);
+        }
     }
 
     fn sort(&mut self) {
@@ -261,16 +137,16 @@ impl Findings {
 struct CheckedInstance<'a> {
     plan: &'a InstancePlan,
     /// The policies that apply to it.
-    concerned: Vec<usize>,
+    policies: Vec<usize>,
     /// Its part of the list of violations.
     violations: Range<usize>,
 }
 
 impl CheckedInstance<'_> {
     /// Whether another instance with the same desired state has the same violations.
-    fn holds_for(&self, other: &InstancePlan, concerned: &[usize]) -> bool {
+    fn holds_for(&self, other: &InstancePlan, policies: &[usize]) -> bool {
         let this = self.plan;
-        self.concerned == concerned
+        self.policies == policies
             && this.verdict == other.verdict
             && this.before == other.before
             && this.after == other.after
@@ -287,7 +163,7 @@ struct Comparison {
     /// The access that satisfies requirements, if it is more than the certain part of `after`.
     satisfying: Option<Effective>,
     /// The occurrence of new violations, and of the others.
-    seen: (Occurrence, Occurrence),
+    occurrence: (Occurrence, Occurrence),
     /// The access of undeclared rules; set only if there are waivers.
     undeclared: UndeclaredAccess,
 }
@@ -300,18 +176,18 @@ struct UndeclaredAccess {
 }
 
 impl UndeclaredAccess {
-    fn of(plan: &InstancePlan, wanted: &DesiredInstance, state: JudgedRules) -> Self {
+    fn of(plan: &InstancePlan, wanted: &DesiredInstance, state: CheckedRules) -> Self {
         let lines = wanted.rules.iter().chain(&wanted.expired);
         let declared: BTreeSet<Key> = lines.map(|rule| rule.key).collect();
-        let of = |firewall: &Firewall| {
+        let access = |firewall: &Firewall| {
             let rules = firewall.iter().filter(|(key, _)| !declared.contains(key));
             Effective::of_rules(rules, plan.family())
         };
-        let before = of(plan.before.firewall());
+        let before = access(plan.before.firewall());
         Self {
             after: match state {
-                JudgedRules::Result if is_written(plan) => of(&plan.after),
-                JudgedRules::Result | JudgedRules::Live => before.clone(),
+                CheckedRules::Result if leads_to_after(plan) => access(&plan.after),
+                CheckedRules::Result | CheckedRules::Live => before.clone(),
             },
             before,
         }
@@ -319,7 +195,7 @@ impl UndeclaredAccess {
 }
 
 /// Whether the plan leads to `after`, so that it is not the live rules that stay.
-fn is_written(plan: &InstancePlan) -> bool {
+fn leads_to_after(plan: &InstancePlan) -> bool {
     matches!(
         plan.verdict,
         Verdict::Change | Verdict::InSync | Verdict::Incomplete
@@ -327,18 +203,18 @@ fn is_written(plan: &InstancePlan) -> bool {
 }
 
 impl Comparison {
-    fn new(plan: &InstancePlan, state: JudgedRules) -> Self {
+    fn new(plan: &InstancePlan, state: CheckedRules) -> Self {
         let live = plan.reach_before();
-        if state == JudgedRules::Live || !is_written(plan) {
-            let seen = match state {
-                JudgedRules::Live => Occurrence::Live,
-                JudgedRules::Result => Occurrence::Existing,
+        if state == CheckedRules::Live || !leads_to_after(plan) {
+            let occurrence = match state {
+                CheckedRules::Live => Occurrence::Live,
+                CheckedRules::Result => Occurrence::Existing,
             };
             return Self {
                 before: live.certain.clone(),
                 after: live,
                 satisfying: None,
-                seen: (seen, seen),
+                occurrence: (occurrence, occurrence),
                 undeclared: UndeclaredAccess::default(),
             };
         }
@@ -354,7 +230,7 @@ impl Comparison {
             before: live.certain,
             after,
             satisfying: None,
-            seen: (Occurrence::Introduced, Occurrence::Existing),
+            occurrence: (Occurrence::Introduced, Occurrence::Existing),
             undeclared: UndeclaredAccess::default(),
         }
     }
@@ -367,7 +243,7 @@ impl Comparison {
 
 /// One instance or table that is checked.
 struct CheckTarget<'a> {
-    on: Subject,
+    subject: Subject,
     rules: &'a [Rule],
     waivers: &'a [Waiver],
     /// `None` for a table.
@@ -377,64 +253,66 @@ struct CheckTarget<'a> {
 }
 
 impl<'a> CheckTarget<'a> {
-    fn judge(
+    fn check(
         &self,
         CompiledPolicy { policy, demands }: &CompiledPolicy<'_>,
         comparison: &Comparison,
         violations: &mut Vec<Violation>,
-        waived: &mut WaiverUse<'a>,
+        waiver_use: &mut WaiverUse<'a>,
     ) {
         let family = comparison.after.family;
         let waivers = self.waivers.iter();
         let waivers = waivers.filter(|waiver| waiver.policies.contains(&policy.id));
         // Access that a waiver exempted, ended or not, does not count as existing for a rule without a waiver.
-        let excused = opened(waivers.clone(), family).difference(&comparison.undeclared.before);
+        let waived_before =
+            access_of_waivers(waivers.clone(), family).difference(&comparison.undeclared.before);
         let waivers: Vec<&'a Waiver> = waivers.filter(|waiver| waiver.in_force).collect();
-        let excepted = excepted(self.rules, &waivers, family);
-        let excepted = excepted.without(&comparison.undeclared.after);
+        let waived = waived_access(self.rules, &waivers, family);
+        let waived = waived.without(&comparison.undeclared.after);
         for (demand, compiled) in demands {
-            let all = if compiled.is_required() {
-                compiled.broken(comparison.satisfying())
+            let is_required = compiled.is_required();
+            let violating = compiled.violating(if is_required {
+                comparison.satisfying()
             } else {
-                compiled.broken(&comparison.after.possible)
-            };
-            if all.is_empty() {
+                &comparison.after.possible
+            });
+            if violating.is_empty() {
                 continue;
             }
-            let found = if compiled.is_required() {
-                let was = compiled.broken(&comparison.before);
+            let breach = if is_required {
                 Breach {
-                    all: all.clone(),
-                    certain: all,
-                    was,
+                    possible: violating.clone(),
+                    certain: violating,
+                    before: compiled.violating(&comparison.before),
                 }
             } else {
-                waived.mark_used(&policy.id, &waivers, &all, family);
-                let without =
-                    |access: &Effective, those: &Effective| compiled.broken(&access.without(those));
+                waiver_use.mark_used(&policy.id, &waivers, &violating, family);
+                let without = |access: &Effective, waived: &Effective| {
+                    compiled.violating(&access.without(waived))
+                };
                 Breach {
-                    all: without(&comparison.after.possible, &excepted),
-                    certain: without(&comparison.after.certain, &excepted),
-                    was: without(&comparison.before, &excused),
+                    possible: without(&comparison.after.possible, &waived),
+                    certain: without(&comparison.after.certain, &waived),
+                    before: without(&comparison.before, &waived_before),
                 }
             };
             let evidence = Evidence {
-                place: self,
+                target: self,
                 policy,
                 demand,
                 before: &comparison.before,
                 after: &comparison.after,
                 waivers: &waivers,
             };
-            for (seen, kind, access) in found.parts(comparison.seen, compiled.is_required()) {
-                violations.push(evidence.violation(seen, kind, &access));
+            for (occurrence, kind, access) in breach.parts(comparison.occurrence, is_required) {
+                violations.push(evidence.violation(occurrence, kind, &access));
             }
         }
     }
 }
 
 /// The access of the rules with these waivers together.
-fn opened<'w>(waivers: impl Iterator<Item = &'w Waiver>, family: Family) -> Effective {
+fn access_of_waivers<'w>(waivers: impl Iterator<Item = &'w Waiver>, family: Family) -> Effective {
     Effective::of_rules(waivers.map(|waiver| (&waiver.key, &waiver.sources)), family)
 }
 
@@ -445,23 +323,24 @@ fn is_waived(rule: &Rule, waivers: &[&Waiver]) -> bool {
 }
 
 /// The access that these waivers exempt: the access of their rules, except what a rule without such a waiver gives too.
-fn excepted(rules: &[Rule], waivers: &[&Waiver], family: Family) -> Effective {
+fn waived_access(rules: &[Rule], waivers: &[&Waiver], family: Family) -> Effective {
     if waivers.is_empty() {
         return Effective::default();
     }
     let others = rules.iter().filter(|rule| !is_waived(rule, waivers));
     let others = others.map(|rule| (&rule.key, &rule.sources));
-    opened(waivers.iter().copied(), family).difference(&Effective::of_rules(others, family))
+    access_of_waivers(waivers.iter().copied(), family)
+        .difference(&Effective::of_rules(others, family))
 }
 
 /// The access that violates a demand, without exempted access.
 struct Breach {
     /// Possible violations, including the certain ones.
-    all: Effective,
+    possible: Effective,
     /// Certain violations.
     certain: Effective,
     /// Certain violations before.
-    was: Effective,
+    before: Effective,
 }
 
 impl Breach {
@@ -470,17 +349,21 @@ impl Breach {
     fn parts(
         self,
         (new, old): (Occurrence, Occurrence),
-        missing: bool,
+        is_required: bool,
     ) -> Vec<(Occurrence, ViolationKind, Effective)> {
-        let Self { all, certain, was } = self;
+        let Self {
+            possible,
+            certain,
+            before,
+        } = self;
         let introduced = if new == old {
             Effective::default()
         } else {
-            certain.difference(&was)
+            certain.difference(&before)
         };
-        let possible = all.difference(&certain);
+        let possible = possible.difference(&certain);
         let rest = certain.difference(&introduced);
-        let kind = if missing {
+        let kind = if is_required {
             ViolationKind::Missing
         } else {
             ViolationKind::Excess
@@ -514,12 +397,12 @@ impl<'a> WaiverUse<'a> {
         &mut self,
         policy: &str,
         waivers: &[&'a Waiver],
-        broken: &Effective,
+        violating: &Effective,
         family: Family,
     ) {
         for waiver in waivers {
-            let opens = Effective::of_rules([(&waiver.key, &waiver.sources)], family);
-            if opens.intersection(broken).is_empty() {
+            let access = Effective::of_rules([(&waiver.key, &waiver.sources)], family);
+            if access.intersection(violating).is_empty() {
                 continue;
             }
             let id = waiver.policies.iter().find(|id| *id == policy);
@@ -529,27 +412,28 @@ impl<'a> WaiverUse<'a> {
         }
     }
 
-    /// Notes on the waivers that were not needed, except those of rules that other instances have too.
-    fn unused(&self, unseen: &BTreeSet<&Origin>) -> Vec<Note> {
-        let idle = self
+    /// Notes on the waivers that were not needed, except those at `unchecked` lines, which other instances may need.
+    fn unused(&self, unchecked: &BTreeSet<&Origin>) -> Vec<Note> {
+        let unused = self
             .all
             .iter()
-            .filter(|((origin, _), used)| !**used && !unseen.contains(origin));
-        idle.map(|((origin, id), _)| Note {
-            text: format!("the waiver of policy `{id}` is not needed: nothing here breaks it"),
-            origin: Some((*origin).clone()),
-        })
-        .collect()
+            .filter(|((origin, _), is_used)| !**is_used && !unchecked.contains(origin));
+        unused
+            .map(|((origin, id), _)| Note {
+                text: format!("the waiver of policy `{id}` is not needed: nothing here breaks it"),
+                origin: Some((*origin).clone()),
+            })
+            .collect()
     }
 }
 
 /// The lines of rules with a waiver on instances that the plan does not contain.
 fn waivers_of_unchecked_instances<'a>(plan: &Plan, policies: &'a Policies) -> BTreeSet<&'a Origin> {
-    let judged: BTreeSet<&InstanceId> = plan.instances.iter().map(|i| &i.instance.id).collect();
+    let checked: BTreeSet<&InstanceId> = plan.instances.iter().map(|i| &i.instance.id).collect();
     let others = policies
         .waivers
         .iter()
-        .filter(|(id, _)| !judged.contains(id));
+        .filter(|(id, _)| !checked.contains(id));
     others
         .flat_map(|(_, waivers)| waivers.iter().map(|waiver| &waiver.origin))
         .collect()

@@ -139,7 +139,7 @@ fn headline(run: &Run<'_>) -> String {
             let _ = write!(text, " {sentence} {}.", count(n, "instance"));
         }
     }
-    if !run.refusals.is_empty() || run.violations.iter().any(Violation::refuses) {
+    if !run.refusals.is_empty() || run.violations.iter().any(Violation::is_refusal) {
         text.push_str(" **Refused.**");
     }
     text
@@ -257,7 +257,7 @@ fn policy(out: &mut String, broken: &Broken<'_>, detail: Detail) {
     out.push('\n');
     room.list(out, &broken.mistakes, "  ", |out, mistake| {
         let Violation {
-            seen: how,
+            occurrence: how,
             reason,
             hint,
             lines,

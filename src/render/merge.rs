@@ -322,7 +322,7 @@ impl Merged {
         });
         once_of_whole(all.refusals.to_mut(), |refusal| refusal.instance.is_none());
         once_of_whole(all.violations.to_mut(), |violation| {
-            matches!(violation.on, Subject::Table(_))
+            matches!(violation.subject, Subject::Table(_))
         });
         all.instances
             .sort_by(|a, b| a.plan.instance.id.cmp(&b.plan.instance.id));

@@ -336,8 +336,8 @@ mod tests {
             code: crate::model::Code::Policy,
             policy: policy.into(),
             severity,
-            seen: Occurrence::Live,
-            on: Subject::Table("instances.web-1".into()),
+            occurrence: Occurrence::Live,
+            subject: Subject::Table("instances.web-1".into()),
             reason: "1.1.1.1 gets in at tcp/22, and nobody may".into(),
             witness: Witness {
                 source: "1.1.1.1".into(),

@@ -11,7 +11,7 @@ use crate::lease::Lease;
 use crate::lightsail::Reader as _;
 use crate::model::{Code, InstanceId, Mode, Rule};
 use crate::plan::{self, Plan, Verdict};
-use crate::policy::{self, JudgedRules};
+use crate::policy::{self, CheckedRules};
 
 impl Fleet {
     /// Judges a lease before anything of it is written.
@@ -89,9 +89,9 @@ impl Fleet {
             instances: vec![one],
             ..Plan::default()
         };
-        let findings = policy::policies(&plan, &desired, JudgedRules::Result);
+        let findings = policy::policies(&plan, &desired, CheckedRules::Result);
         let mut violations = findings.violations.iter();
-        if let Some(violation) = violations.find(|violation| violation.refuses()) {
+        if let Some(violation) = violations.find(|violation| violation.is_refusal()) {
             let message = format!(
                 "not granted: policy `{}` on `{id}`: {}",
                 violation.policy, violation.reason

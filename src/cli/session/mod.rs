@@ -50,7 +50,7 @@ pub(super) struct PlanRequest<'a> {
     /// How the plan gets to what must result.
     pub(super) options: plan::Options,
     /// Which state the policies judge.
-    pub(super) judged: policy::JudgedRules,
+    pub(super) judged: policy::CheckedRules,
     /// Who makes sure of what a list of instances shows.
     pub(super) confirm: Confirm,
     /// The day that it is a preview of, where it is one.
@@ -157,7 +157,7 @@ pub(super) async fn plan(
         return Ok(planned);
     }
     run.findings = policy::policies(&planned.plan, &desired, question.judged);
-    let unused = std::mem::take(&mut run.findings.unused);
+    let unused = std::mem::take(&mut run.findings.unused_waivers);
     planned.plan.notes.extend(unused);
     let changing = planned.plan.instances.iter();
     let changing = changing.filter(|instance| !instance.calls.is_empty());

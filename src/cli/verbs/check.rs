@@ -121,7 +121,7 @@ fn check(args: &CheckArgs, run: &mut Run) -> Result<Answer, RunError> {
             fleet.findings(everywhere)
         }
     };
-    notes(&mut text, &findings.unused);
+    notes(&mut text, &findings.unused_waivers);
     text.push_str(&text::violations(&findings.violations));
     let mut text = fit(&text);
     if args.schema_hint {

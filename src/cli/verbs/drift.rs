@@ -17,7 +17,7 @@ use crate::cli::output::Output;
 use crate::cli::present::{fail, plan_text, show_plan};
 use crate::cli::run::Run;
 use crate::cli::streams::fit;
-use crate::policy::JudgedRules;
+use crate::policy::CheckedRules;
 use crate::render::text::{self, Asked};
 
 #[derive(Args, Debug)]
@@ -59,7 +59,7 @@ async fn look(args: &DriftArgs, run: &mut Run, output: &Output) -> Result<Exit, 
     }
     // Guards judge a change, and nothing is changed here.
     let consent = ConsentArgs::default();
-    let planned = make_plan(&args.planning, &consent, JudgedRules::Live, run).await?;
+    let planned = make_plan(&args.planning, &consent, CheckedRules::Live, run).await?;
     run.refusals.clear();
     let inventory = args.planning.inventory();
     let asked = inventory.as_deref().map_or(Asked::Drift, Asked::DriftOf);

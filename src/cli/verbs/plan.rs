@@ -19,7 +19,7 @@ use crate::cli::shard::ShardArgs;
 use crate::cli::signals::interruptible;
 use crate::cli::unconfirmed::{self, ReceiptsArgs};
 use crate::plan::Plan;
-use crate::policy::JudgedRules;
+use crate::policy::CheckedRules;
 use crate::render::text::Asked;
 
 /// What a verb needs that compares and does not write.
@@ -75,7 +75,7 @@ pub(super) async fn run(args: &PlanArgs, run: &mut Run, output: &Output) -> Resu
         );
         return Err(error.into());
     }
-    let planned = make_plan(&args.planning, &args.consent, JudgedRules::Result, run).await?;
+    let planned = make_plan(&args.planning, &args.consent, CheckedRules::Result, run).await?;
     let differs = if args.detailed_exitcode {
         args.planning.differs(&planned.plan)
     } else {
@@ -111,7 +111,7 @@ impl PlanningArgs {
 pub(super) async fn make_plan(
     args: &PlanningArgs,
     consent: &ConsentArgs,
-    judged: JudgedRules,
+    judged: CheckedRules,
     run: &mut Run,
 ) -> Result<Planned, RunError> {
     let PlanningArgs {
@@ -156,7 +156,7 @@ pub(super) async fn make_plan(
         )
         .await;
         if let Ok(planned) = &planned
-            && judged == JudgedRules::Live
+            && judged == CheckedRules::Live
             && inventory.is_none()
         {
             run.facts.last_changes = last_change::ask(&planned.plan, client.reader()).await;

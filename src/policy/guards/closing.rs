@@ -4,7 +4,7 @@
 //! by any rule. IPv4 addresses, IPv6 addresses and aliases are counted separately, and the loss of one kind is enough, so that no
 //! number of IPv6 addresses outweighs the loss of IPv4. Does not know the limit.
 
-use super::granted::without_ended;
+use super::ended_leases::without_ended_leases;
 use crate::exposure::{Access, Atom, CellRun, Effective, uncovered};
 use crate::model::{Family, Key, Sources};
 use crate::plan::{Call, InstancePlan};
@@ -12,19 +12,19 @@ use crate::plan::{Call, InstancePlan};
 /// The number of rules that a plan closes, including uncertain live entries that a Put drops.
 pub(super) fn closed(plan: &InstancePlan) -> usize {
     let family = plan.family();
-    let before = without_ended(plan);
-    let mut shrinks = plan
+    let before = without_ended_leases(plan);
+    let mut narrowed = plan
         .changes
         .iter()
         .filter_map(|change| Some((change, before.get(change.key)?)))
         .filter(|(change, before)| !uncovered(before, &change.after, family).is_empty())
         .peekable();
-    let rules = if shrinks.peek().is_none() {
+    let rules = if narrowed.peek().is_none() {
         0
     } else {
         // Uncertain entries may let in more, but nobody can rely on that.
         let after = Effective::of(&plan.after, family);
-        shrinks
+        narrowed
             .filter(|(change, before)| is_closed(change.key, before, &after))
             .count()
     };
@@ -34,13 +34,13 @@ pub(super) fn closed(plan: &InstancePlan) -> usize {
 /// Whether a rule counts as closed if this is the access afterwards.
 pub(super) fn is_closed(key: Key, sources: &Sources, after: &Effective) -> bool {
     // The browser client counts only if the rule names it.
-    let had = Access::from(sources);
+    let before = Access::from(sources);
     let (mut all, mut open) = (0_u32, 0_u32);
     for (atom, rule) in Effective::of_rules([(&key, sources)], Family::default()).iter() {
         all += cells(rule.from, rule.to);
-        open += touching(after, atom, rule)
-            .filter(|left| !loses_most(&had, &left.access))
-            .map(|left| cells(left.from.max(rule.from), left.to.min(rule.to)))
+        open += overlapping_runs(after, atom, rule)
+            .filter(|run| !loses_most(&before, &run.access))
+            .map(|run| cells(run.from.max(rule.from), run.to.min(rule.to)))
             .sum::<u32>();
     }
     all - open > open
@@ -51,7 +51,7 @@ fn cells(from: u16, to: u16) -> u32 {
 }
 
 /// The runs of `all` that share a cell with a run of a rule.
-fn touching<'a>(
+fn overlapping_runs<'a>(
     all: &'a Effective,
     atom: Atom,
     rule: &CellRun,
@@ -62,9 +62,9 @@ fn touching<'a>(
     runs[first..].iter().take_while(move |run| run.from <= last)
 }
 
-/// Whether more than half of the sources of any kind are not in `left`.
-fn loses_most(had: &Access, left: &Access) -> bool {
-    let (gone, kept) = (had.difference(left), had.intersection(left));
+/// Whether more than half of the sources of any kind are not in `after`.
+fn loses_most(before: &Access, after: &Access) -> bool {
+    let (gone, kept) = (before.difference(after), before.intersection(after));
     gone.v4.count() > kept.v4.count()
         || gone.v6.count() > kept.v6.count()
         || gone.aliases.len() > kept.aliases.len()
@@ -75,9 +75,10 @@ fn dropped_entries(plan: &InstancePlan) -> usize {
     if !matches!(plan.calls.first(), Some(Call::Put { .. })) {
         return 0;
     }
-    let certain = |key| plan.before.firewall().get(key).is_some();
-    let gone =
-        |key: Option<Key>| key.is_none_or(|key| plan.after.get(key).is_none() && !certain(key));
+    let is_dropped =
+        |key: Key| plan.after.get(key).is_none() && plan.before.firewall().get(key).is_none();
     let uncertain = plan.before.uncertain().iter();
-    uncertain.filter(|entry| gone(entry.key)).count()
+    uncertain
+        .filter(|entry| entry.key.is_none_or(is_dropped))
+        .count()
 }

@@ -1,7 +1,7 @@
-//! How consent is weighed, and what holds of every plan; what each guard refuses and lets pass is in the files below.
+//! Tests of consent, and properties of all plans. The files below test the single guards.
 
 mod blast_radius;
-mod ways_in;
+mod lockout;
 
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use std::sync::Arc;
@@ -49,7 +49,7 @@ fn rule(key: Key, sources: &Sources) -> Rule {
     }
 }
 
-/// The plan for instances of a name, an address type, live entries and wanted rules.
+/// A plan for instances with a name, an address type, live entries and declared rules.
 fn planned(instances: &[(&str, &str, Vec<PortState>, Rules<'_>)]) -> Plan {
     let (mut desired, mut live) = (Desired::default(), Live::default());
     for (path, kind, entries, wanted) in instances {
@@ -92,7 +92,7 @@ fn one(kind: &str, before: Rules<'_>, after: Rules<'_>) -> Plan {
     planned(&[("web-1", kind, entries(before), after)])
 }
 
-fn allow(texts: &[&str]) -> Vec<Allow> {
+fn allow(texts: &[&str]) -> Vec<Consent> {
     texts
         .iter()
         .map(|text| text.parse().expect("consent"))
@@ -198,12 +198,12 @@ proptest! {
 
     #[test]
     fn plan_that_only_opens_does_not_lock_out(mut plan in plans(Universe::Small)) {
-        // What only may have been open is not lost for certain.
+        // The loss of possible access is not certain.
         plan.instances.retain(|instance| instance.exposure.lost.is_empty() && instance.before.is_certain());
         prop_assert_eq!(guards(&plan), []);
     }
 
-    /// Cell by cell, from the rules alone; of rules with few cells, since each is counted.
+    /// The oracle counts the cells of each rule, so the rules have few cells.
     #[test]
     fn closed_rules_agree_with_a_count_of_every_cell(mut plan in plans(Universe::Small)) {
         plan.instances.retain(|instance| instance.verdict == Verdict::Change);

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use super::demand::{CompiledDemand, CompiledPolicy};
 use super::{
-    CheckTarget, Comparison, Findings, Occurrence, Subject, UndeclaredAccess, Violation, WaiverUse,
-    excepted,
+    CheckTarget, Comparison, Findings, Occurrence, Subject, UndeclaredAccess, WaiverUse,
+    waived_access,
 };
 use crate::exposure::{Access, Effective, Reach};
 use crate::model::{
@@ -21,8 +21,8 @@ use crate::model::{
 
 /// Checks the declared tables for any possible fleet. Reports only violations that every fleet has.
 pub fn declared(tables: &[DeclaredTable], policies: &Policies) -> Findings {
-    let mut found = Findings::default();
-    let mut waived = WaiverUse::default();
+    let mut findings = Findings::default();
+    let mut waiver_use = WaiverUse::default();
     let compiled_policies = compiled_policies(policies);
     let checked = CheckedTable::all(tables);
     // The violations of tables with the same rules that were checked before.
@@ -36,16 +36,12 @@ pub fn declared(tables: &[DeclaredTable], policies: &Policies) -> Findings {
             continue;
         }
         if !has_waivers && let Some(earlier) = known.get(&checked.cache_key()) {
-            for at in earlier.clone() {
-                let on = Subject::Table(table.name.clone());
-                let violation = found.violations[at].clone();
-                found.violations.push(Violation { on, ..violation });
-            }
+            findings.repeat(earlier.clone(), &Subject::Table(table.name.clone()));
             continue;
         }
-        waived.add(&table.waivers);
-        let from = found.violations.len();
-        let place = place(table);
+        waiver_use.add(&table.waivers);
+        let first = findings.violations.len();
+        let target = check_target(table);
         let comparison = comparison(
             checked.own.access.clone(),
             checked.possible.access.clone(),
@@ -56,28 +52,34 @@ pub fn declared(tables: &[DeclaredTable], policies: &Policies) -> Findings {
             .iter()
             .filter_map(|at| compiled_policies.get(*at))
         {
-            place.judge(compiled, &comparison, &mut found.violations, &mut waived);
+            target.check(
+                compiled,
+                &comparison,
+                &mut findings.violations,
+                &mut waiver_use,
+            );
         }
         if has_waivers {
             continue;
         }
-        if from == found.violations.len() {
+        if first == findings.violations.len() {
             clean.insert(checked.access_key());
         } else {
-            known.insert(checked.cache_key(), from..found.violations.len());
+            known.insert(checked.cache_key(), first..findings.violations.len());
         }
     }
-    let doubtful = tables.iter().flat_map(|table| {
-        let doubtful = |waiver: &&Waiver| {
+    let undecided_waivers = tables.iter().flat_map(|table| {
+        let is_undecided = |waiver: &&Waiver| {
             let mut ids = waiver.policies.iter();
-            ids.any(|id| !is_plain(id, table, policies))
+            ids.any(|id| !is_decided_by_rule(id, table, policies))
         };
-        table.waivers.iter().filter(doubtful)
+        table.waivers.iter().filter(is_undecided)
     });
-    found.unused = waived.unused(&doubtful.map(|waiver| &waiver.origin).collect());
-    found.undecided = undecided(&checked, &compiled_policies);
-    found.sort();
-    found
+    let undecided_lines = undecided_waivers.map(|waiver| &waiver.origin).collect();
+    findings.unused_waivers = waiver_use.unused(&undecided_lines);
+    findings.undecided = undecided(&checked, &compiled_policies);
+    findings.sort();
+    findings
 }
 
 /// Checks the declared rules of each of these instances. `live` is the certain access of live rules that an instance keeps; `None`
@@ -90,17 +92,17 @@ pub fn declared_on(
     live: impl Fn(&InstanceId) -> Option<Effective>,
 ) -> Findings {
     let policies = &desired.policies;
-    let mut found = Findings::default();
-    let mut waived = WaiverUse::default();
+    let mut findings = Findings::default();
+    let mut waiver_use = WaiverUse::default();
     let mut compiled_policies = BTreeMap::new();
     for (id, wanted) in &desired.instances {
         let Some(instance) = instances.get(id) else {
             continue;
         };
         let waivers = policies.waivers.get(id).map_or(&[][..], Vec::as_slice);
-        waived.add(waivers);
-        let place = CheckTarget {
-            on: Subject::Instance(id.clone()),
+        waiver_use.add(waivers);
+        let target = CheckTarget {
+            subject: Subject::Instance(id.clone()),
             rules: &wanted.rules,
             waivers,
             mode: Some(wanted.mode),
@@ -108,7 +110,7 @@ pub fn declared_on(
         };
         let families = &instance.address_type;
         let family = families.client_family();
-        let own = open(&wanted.rules, family);
+        let own = access_of(&wanted.rules, family);
         let possible = live(id).map_or_else(everything, |live| live.joined(&own, family));
         let comparison = comparison(own, possible, family);
         let compiled_policies = compiled_policies
@@ -118,17 +120,22 @@ pub fn declared_on(
             .concerning(id)
             .map(|policy| &compiled_policies[policy])
         {
-            place.judge(compiled, &comparison, &mut found.violations, &mut waived);
+            target.check(
+                compiled,
+                &comparison,
+                &mut findings.violations,
+                &mut waiver_use,
+            );
         }
     }
-    found.unused = waived.unused(&BTreeSet::new());
-    found.sort();
-    found
+    findings.unused_waivers = waiver_use.unused(&BTreeSet::new());
+    findings.sort();
+    findings
 }
 
-fn place(table: &DeclaredTable) -> CheckTarget<'_> {
+fn check_target(table: &DeclaredTable) -> CheckTarget<'_> {
     CheckTarget {
-        on: Subject::Table(table.name.clone()),
+        subject: Subject::Table(table.name.clone()),
         rules: &table.rules,
         waivers: &table.waivers,
         mode: None,
@@ -148,11 +155,11 @@ fn comparison(own: Effective, possible: Effective, family: Family) -> Comparison
         after: Reach::of_certain(own, family),
         satisfying: Some(possible),
         undeclared: UndeclaredAccess::default(),
-        seen: (Occurrence::Declared, Occurrence::Declared),
+        occurrence: (Occurrence::Declared, Occurrence::Declared),
     }
 }
 
-fn open(rules: &[Rule], family: Family) -> Effective {
+fn access_of(rules: &[Rule], family: Family) -> Effective {
     let rules = rules.iter().map(|rule| (&rule.key, &rule.sources));
     Effective::of_rules(rules, family)
 }
@@ -163,7 +170,7 @@ fn everything() -> Effective {
 
 /// The access of a list of rules.
 #[derive(Clone)]
-struct Opened {
+struct SharedAccess {
     access: Effective,
     /// The same for lists that allow the same ports to the same sources; 0 is all access.
     id: usize,
@@ -172,35 +179,34 @@ struct Opened {
 /// A table with the access of its own rules, and with the access that there may be on its instances.
 struct CheckedTable<'a> {
     table: &'a DeclaredTable,
-    own: Opened,
-    possible: Opened,
+    own: SharedAccess,
+    possible: SharedAccess,
 }
 
 impl<'a> CheckedTable<'a> {
     /// Tables whose rules are the same, or allow the same ports to the same sources, share their access.
     fn all(tables: &'a [DeclaredTable]) -> Vec<Self> {
-        let mut known: BTreeMap<*const Rule, Opened> = BTreeMap::new();
-        let mut equal: HashMap<Vec<(Key, &Sources)>, Opened> = HashMap::new();
-        let mut open = |rules: &'a Arc<[Rule]>| {
-            let opened = || {
-                let opens = rules.iter().map(|rule| (rule.key, &rule.sources));
+        let mut known: BTreeMap<*const Rule, SharedAccess> = BTreeMap::new();
+        let mut equal: HashMap<Vec<(Key, &Sources)>, SharedAccess> = HashMap::new();
+        let mut shared_access = |rules: &'a Arc<[Rule]>| {
+            let access = || {
+                let key = rules.iter().map(|rule| (rule.key, &rule.sources));
                 let id = equal.len() + 1;
-                let access = || open(rules, Family::default());
-                let opened = || Opened {
-                    access: access(),
+                let access = || SharedAccess {
+                    access: access_of(rules, Family::default()),
                     id,
                 };
-                let equal = equal.entry(opens.collect()).or_insert_with(opened);
+                let equal = equal.entry(key.collect()).or_insert_with(access);
                 equal.clone()
             };
-            known.entry(rules.as_ptr()).or_insert_with(opened).clone()
+            known.entry(rules.as_ptr()).or_insert_with(access).clone()
         };
         let checked = |table: &'a DeclaredTable| Self {
             table,
-            own: open(&table.rules),
+            own: shared_access(&table.rules),
             possible: match &table.possible {
-                Some(rules) => open(rules),
-                None => Opened {
+                Some(rules) => shared_access(rules),
+                None => SharedAccess {
                     access: everything(),
                     id: 0,
                 },
@@ -221,8 +227,8 @@ impl<'a> CheckedTable<'a> {
         (self.own.id, self.possible.id, &self.table.policies)
     }
 
-    /// Whether a policy applies to all instances of the table (`true`), or may apply to some; `None` if to none.
-    fn is_concerned(&self, at: usize) -> Option<bool> {
+    /// Whether a policy applies to all instances of the table (`true`), or may apply to some (`false`); `None` if to none.
+    fn applies_to_all(&self, at: usize) -> Option<bool> {
         let DeclaredTable {
             policies,
             possible_policies,
@@ -237,35 +243,37 @@ impl<'a> CheckedTable<'a> {
     /// Whether its own rules violate a demand, so that no other table is to blame.
     fn is_to_blame(&self, at: usize, policy: &Policy, compiled: &CompiledDemand) -> bool {
         let mut waivers = self.table.waivers.iter();
-        let about = self.is_concerned(at).is_some()
+        let applies = self.applies_to_all(at).is_some()
             || waivers.any(|waiver| waiver.policies.contains(&policy.id));
-        about && !compiled.broken(&self.own.access).is_empty()
+        applies && !compiled.violating(&self.own.access).is_empty()
     }
 }
 
 /// The policies that hold on some fleets and not on others, by id.
 fn undecided(tables: &[CheckedTable<'_>], compiled_policies: &[CompiledPolicy<'_>]) -> Vec<String> {
-    let open =
+    let undecided =
         compiled_policies
             .iter()
             .enumerate()
             .filter(|(at, CompiledPolicy { policy, demands })| {
                 let mut demands = demands.iter();
-                demands.any(|(demand, compiled)| depends(*at, policy, demand, compiled, tables))
+                demands.any(|(demand, compiled)| {
+                    depends_on_fleet(*at, policy, demand, compiled, tables)
+                })
             });
-    let ids: BTreeSet<&String> = open.map(|(_, compiled)| &compiled.policy.id).collect();
+    let ids: BTreeSet<&String> = undecided.map(|(_, compiled)| &compiled.policy.id).collect();
     ids.into_iter().cloned().collect()
 }
 
 /// Whether this demand of a policy holds on some fleets only.
-fn depends(
+fn depends_on_fleet(
     at: usize,
     policy: &Policy,
     demand: &Demand,
     compiled: &CompiledDemand,
     tables: &[CheckedTable<'_>],
 ) -> bool {
-    let is_blamed = LazyCell::new(|| {
+    let is_any_to_blame = LazyCell::new(|| {
         tables
             .iter()
             .any(|one| one.is_to_blame(at, policy, compiled))
@@ -278,44 +286,46 @@ fn depends(
             own,
             possible,
         } = checked;
-        let Some(concerned) = checked.is_concerned(at) else {
+        let Some(applies_to_all) = checked.applies_to_all(at) else {
             return false;
         };
-        let overlooked = overlooked(table, policy);
-        let mut breaks = |Opened { access, id }: &Opened| {
-            if compiled.is_required() || overlooked.is_empty() {
-                let breaks = || !compiled.broken(access).is_empty();
-                *known.entry(*id).or_insert_with(breaks)
+        let waived = waived(table, policy);
+        let mut is_violated = |SharedAccess { access, id }: &SharedAccess| {
+            if compiled.is_required() || waived.is_empty() {
+                let is_violating = || !compiled.violating(access).is_empty();
+                *known.entry(*id).or_insert_with(is_violating)
             } else {
-                !compiled.broken(&access.difference(&overlooked)).is_empty()
+                !compiled.violating(&access.difference(&waived)).is_empty()
             }
         };
-        let alone = breaks(own);
-        let mut together = || breaks(possible);
+        let is_violated_alone = is_violated(own);
+        let mut is_violated_together = || is_violated(possible);
         match demand {
-            Demand::Require(_) => alone && (!concerned || !together()),
-            Demand::OnlyFrom { .. } => alone && !concerned,
-            Demand::AtMost { .. } if alone => !concerned,
+            Demand::Require(_) => is_violated_alone && (!applies_to_all || !is_violated_together()),
+            Demand::OnlyFrom { .. } => is_violated_alone && !applies_to_all,
+            Demand::AtMost { .. } if is_violated_alone => !applies_to_all,
             // Tables that do not exceed the limit alone may exceed it together.
-            Demand::AtMost { .. } => table.possible.is_some() && together() && !*is_blamed,
+            Demand::AtMost { .. } => {
+                table.possible.is_some() && is_violated_together() && !*is_any_to_blame
+            }
         }
     })
 }
 
 /// The access that the waivers of a table exempt from a policy.
-fn overlooked(table: &DeclaredTable, policy: &Policy) -> Effective {
+fn waived(table: &DeclaredTable, policy: &Policy) -> Effective {
     let waivers = table.waivers.iter();
-    let of_this = waivers.filter(|waiver| waiver.policies.contains(&policy.id));
-    let of_this: Vec<&Waiver> = of_this.collect();
-    excepted(&table.rules, &of_this, Family::default())
+    let waivers = waivers.filter(|waiver| waiver.policies.contains(&policy.id));
+    let waivers: Vec<&Waiver> = waivers.collect();
+    waived_access(&table.rules, &waivers, Family::default())
 }
 
 /// Whether each rule of this table violates or satisfies this policy independently of other rules.
-fn is_plain(id: &str, table: &DeclaredTable, policies: &Policies) -> bool {
+fn is_decided_by_rule(id: &str, table: &DeclaredTable, policies: &Policies) -> bool {
     let mut all = policies.list.iter().enumerate();
     all.find(|(_, policy)| policy.id == id)
         .is_none_or(|(at, policy)| {
-            let adds_up = |demand: &Demand| matches!(demand, Demand::AtMost { .. });
-            table.policies.contains(&at) && !policy.demands.iter().any(adds_up)
+            let is_cumulative = |demand: &Demand| matches!(demand, Demand::AtMost { .. });
+            table.policies.contains(&at) && !policy.demands.iter().any(is_cumulative)
         })
 }

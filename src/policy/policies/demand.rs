@@ -16,7 +16,7 @@ pub(super) struct CompiledPolicy<'a> {
 impl<'a> CompiledPolicy<'a> {
     /// All policies, in order.
     pub(super) fn all(policies: &'a Policies, families: &AddressType) -> Vec<Self> {
-        let compiled = |policy: &'a Policy| {
+        let compile = |policy: &'a Policy| {
             let demands = policy.demands.iter();
             let demands = demands.map(|demand| (demand, CompiledDemand::new(demand, families)));
             Self {
@@ -24,7 +24,7 @@ impl<'a> CompiledPolicy<'a> {
                 demands: demands.collect(),
             }
         };
-        policies.list.iter().map(compiled).collect()
+        policies.list.iter().map(compile).collect()
     }
 }
 
@@ -47,11 +47,11 @@ impl CompiledDemand {
         let family = families.client_family();
         match demand {
             Demand::OnlyFrom { cells, sources, .. } => Self::OnlyFrom {
-                cells: mask(cells),
+                cells: access_of_everyone(cells),
                 allowed: Effective::everywhere(&Access::of(sources, family)),
             },
             Demand::AtMost { cells, ipv4, ipv6 } => Self::AtMost {
-                cells: mask(cells),
+                cells: access_of_everyone(cells),
                 ipv4: *ipv4,
                 ipv6: *ipv6,
             },
@@ -68,7 +68,7 @@ impl CompiledDemand {
     }
 
     /// The forbidden part of this access, or the required access that it lacks.
-    pub(super) fn broken(&self, access: &Effective) -> Effective {
+    pub(super) fn violating(&self, access: &Effective) -> Effective {
         match self {
             Self::OnlyFrom { cells, allowed } => access.within(cells).difference(allowed),
             // Sources that cannot reach a public address are not required.
@@ -80,8 +80,8 @@ impl CompiledDemand {
     }
 }
 
-/// The cells, open to everyone.
-fn mask(cells: &Cells) -> Effective {
+/// The access of everyone to these cells.
+fn access_of_everyone(cells: &Cells) -> Effective {
     match cells {
         Cells::Of(keys) => {
             let anyone = Sources::anywhere();
@@ -98,20 +98,20 @@ fn mask(cells: &Cells) -> Effective {
 
 /// The addresses of each family that has more of them than a network of this prefix length.
 fn excess(access: &Access, ipv4: Option<u8>, ipv6: Option<u8>) -> Access {
-    let over_v4 = ipv4.is_some_and(|length| access.v4.count() > 1 << (32 - u32::from(length)));
-    let over_v6 = ipv6.is_some_and(|length| match (access.v6.count(), length) {
+    let is_v4_over = ipv4.is_some_and(|length| access.v4.count() > 1 << (32 - u32::from(length)));
+    let is_v6_over = ipv6.is_some_and(|length| match (access.v6.count(), length) {
         // A prefix length of 0 is no limit.
         (_, 0) => false,
         (Count::All, _) => true,
         (Count::Some(count), length) => count > 1 << (128 - u32::from(length)),
     });
     Access {
-        v4: if over_v4 {
+        v4: if is_v4_over {
             access.v4.clone()
         } else {
             RangeSet::new()
         },
-        v6: if over_v6 {
+        v6: if is_v6_over {
             access.v6.clone()
         } else {
             RangeSet::new()

@@ -19,7 +19,7 @@ const SAMPLE_V6: Ipv6Addr = Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 1);
 
 /// The input for the description of a violation.
 pub(super) struct Evidence<'a> {
-    pub(super) place: &'a CheckTarget<'a>,
+    pub(super) target: &'a CheckTarget<'a>,
     pub(super) policy: &'a Policy,
     pub(super) demand: &'a Demand,
     pub(super) before: &'a Effective,
@@ -30,7 +30,7 @@ pub(super) struct Evidence<'a> {
 impl Evidence<'_> {
     pub(super) fn violation(
         &self,
-        seen: Occurrence,
+        occurrence: Occurrence,
         kind: ViolationKind,
         access: &Effective,
     ) -> Violation {
@@ -43,12 +43,19 @@ impl Evidence<'_> {
             instances: _,
         } = self.policy;
         // A source that is new is a better witness than one that had access before.
-        let news = match (seen, kind) {
+        let new_access = match (occurrence, kind) {
             (Occurrence::Introduced, ViolationKind::Excess) => access.difference(self.before),
             _ => Effective::default(),
         };
         let family = self.after.family;
-        let (atom, cell, witness) = pick(if news.is_empty() { access } else { &news }, family);
+        let (atom, cell, witness) = pick_witness(
+            if new_access.is_empty() {
+                access
+            } else {
+                &new_access
+            },
+            family,
+        );
         let (lines, all) = match kind {
             ViolationKind::Excess => (self.lines(access), &self.after.certain),
             // Only an uncertain entry may open it, not a declared rule.
@@ -56,20 +63,22 @@ impl Evidence<'_> {
             ViolationKind::Missing => (Vec::new(), &self.after.certain),
         };
         let mut reason = self.reason(kind, &witness, all.access(atom, cell));
-        if (seen, kind) == (Occurrence::Introduced, ViolationKind::Excess) && news.is_empty() {
+        if (occurrence, kind) == (Occurrence::Introduced, ViolationKind::Excess)
+            && new_access.is_empty()
+        {
             reason.push_str("; it was let in before by leave of a waiver that does not cover this");
         }
         Violation {
             policy: id.clone(),
             code: Code::Policy,
             severity: *severity,
-            seen,
-            on: self.place.on.clone(),
+            occurrence,
+            subject: self.target.subject.clone(),
             reason: match why {
                 Some(why) => format!("{reason} ({why})"),
                 None => reason,
             },
-            hint: self.hint(kind, &lines, seen, access),
+            hint: self.hint(kind, &lines, occurrence, access),
             witness,
             kind,
             access: access.boxes(family),
@@ -80,7 +89,7 @@ impl Evidence<'_> {
 
     /// The lines of the declared rules that open a part of the access, the widest first.
     fn lines(&self, access: &Effective) -> Vec<Origin> {
-        let rules = self.place.rules.iter();
+        let rules = self.target.rules.iter();
         let mut lines: Vec<(Reverse<(u64, Count)>, &Origin)> = rules
             // The access of a rule with a waiver is exempt.
             .filter(|rule| !is_waived(rule, self.waivers))
@@ -95,10 +104,10 @@ impl Evidence<'_> {
             })
             .collect();
         lines.sort_unstable();
-        let mut seen = BTreeSet::new();
+        let mut known = BTreeSet::new();
         lines
             .into_iter()
-            .filter(|(_, origin)| seen.insert(*origin))
+            .filter(|(_, origin)| known.insert(*origin))
             .map(|(_, origin)| origin.clone())
             .collect()
     }
@@ -111,7 +120,10 @@ impl Evidence<'_> {
                 format!("{source} {verb} {what}, and nobody may")
             }
             Demand::OnlyFrom { from, .. } => {
-                format!("{source} {verb} {what}, and only {} may", names(from))
+                format!(
+                    "{source} {verb} {what}, and only {} may",
+                    quoted_names(from)
+                )
             }
             Demand::AtMost { ipv4, ipv6, .. } => {
                 let (is_world, count, family, limit) = if source.contains(':') {
@@ -136,7 +148,7 @@ impl Evidence<'_> {
                 }
             }
             Demand::Require(rules) => {
-                let from = rules.first().map(|rule| names(&rule.declared.from));
+                let from = rules.first().map(|rule| quoted_names(&rule.declared.from));
                 format!(
                     "{source} {verb} {what}, and {} must",
                     from.unwrap_or_default()
@@ -149,7 +161,7 @@ impl Evidence<'_> {
         &self,
         kind: ViolationKind,
         lines: &[Origin],
-        seen: Occurrence,
+        occurrence: Occurrence,
         access: &Effective,
     ) -> String {
         let id = &self.policy.id;
@@ -169,40 +181,42 @@ impl Evidence<'_> {
             lines.dedup();
             return format!(
                 "narrow {}, or except a rule with `waive = [\"{id}\"]`, `why`, `owner` and `until`",
-                shortened(&lines)
+                join_first(&lines)
             );
         }
-        let shares = |open: &Effective| !open.intersection(access).is_empty();
-        let still_open = self.place.plan.map_or(&[][..], |plan| &plan.still_open);
+        let overlaps = |open: &Effective| !open.intersection(access).is_empty();
+        let still_open = self.target.plan.map_or(&[][..], |plan| &plan.still_open);
         let mut still_open = still_open.iter();
-        if let Some(open) = still_open.find(|open| shares(&Effective::of_boxes(&open.access))) {
+        if let Some(open) = still_open.find(|open| overlaps(&Effective::of_boxes(&open.access))) {
             let through = open.through;
             return format!(
                 "`absent` names it, and it is open through the live rule {through}: {}",
                 open.hint
             );
         }
-        let goes = self.place.plan.is_some_and(|plan| {
-            plan.verdict == Verdict::Change && !shares(&Effective::of(&plan.after, plan.family()))
+        let is_closed_by_plan = self.target.plan.is_some_and(|plan| {
+            plan.verdict == Verdict::Change && !overlaps(&Effective::of(&plan.after, plan.family()))
         });
-        let close = match self.place.mode {
-            Some(Mode::Additive) if goes && seen == Occurrence::Live => "`apply` closes it",
+        let close = match self.target.mode {
+            Some(Mode::Additive) if is_closed_by_plan && occurrence == Occurrence::Live => {
+                "`apply` closes it"
+            }
             Some(Mode::Additive) => "name it in `absent`",
             Some(Mode::Observe) => "close it where this instance is managed",
-            _ if seen == Occurrence::Live => "`apply` closes it",
+            _ if occurrence == Occurrence::Live => "`apply` closes it",
             _ => "close it",
         };
         format!("no declared rule opens it: {close}")
     }
 }
 
-fn names(from: &[String]) -> String {
+fn quoted_names(from: &[String]) -> String {
     let names: Vec<String> = from.iter().map(|name| format!("`{name}`")).collect();
-    shortened(&names)
+    join_first(&names)
 }
 
 /// The first few texts, and the number of the others.
-fn shortened(texts: &[String]) -> String {
+fn join_first(texts: &[String]) -> String {
     /// As many as a person checks at once.
     const SHOWN: usize = 4;
     if texts.len() <= SHOWN {
@@ -213,7 +227,7 @@ fn shortened(texts: &[String]) -> String {
 }
 
 /// A packet of this access, which is not empty.
-fn pick(access: &Effective, family: Family) -> (Atom, u16, Witness) {
+fn pick_witness(access: &Effective, family: Family) -> (Atom, u16, Witness) {
     let Some((atom, run)) = access.iter().next() else {
         let nobody = Witness {
             source: "nobody".to_owned(),
@@ -233,31 +247,31 @@ fn pick(access: &Effective, family: Family) -> (Atom, u16, Witness) {
     };
     let line = diff.lines().gained.into_iter().next();
     let witness = Witness {
-        source: somebody(&run.access),
+        source: example_source(&run.access),
         what: line.map_or_else(|| atom.to_string(), |line| line.what),
     };
     (atom, run.from, witness)
 }
 
 /// An address of the set, preferably a publicly reachable one, or an alias.
-fn somebody(access: &Access) -> String {
+fn example_source(access: &Access) -> String {
     let reachable = access.publicly_reachable();
     let access = if reachable.is_empty() {
         access
     } else {
         &reachable
     };
-    let first = |contains: bool, usual: String, first: Option<String>| {
-        first.map(|first| if contains { usual } else { first })
+    let sample_or_first = |has_sample: bool, sample: String, first: Option<String>| {
+        first.map(|first| if has_sample { sample } else { first })
     };
     let v4 = access.v4.ranges().first();
-    let v4 = first(
+    let v4 = sample_or_first(
         access.v4.contains(SAMPLE_V4.to_bits()),
         SAMPLE_V4.to_string(),
         v4.map(|(first, _)| Ipv4Addr::from_bits(*first).to_string()),
     );
     let v6 = access.v6.ranges().first();
-    let v6 = first(
+    let v6 = sample_or_first(
         access.v6.contains(SAMPLE_V6.to_bits()),
         SAMPLE_V6.to_string(),
         v6.map(|(first, _)| Ipv6Addr::from_bits(*first).to_string()),

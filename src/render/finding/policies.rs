@@ -41,8 +41,8 @@ pub(in crate::render) fn mistakes(violations: &[Violation]) -> Vec<Mistake<'_>> 
             policy,
             code: _,
             severity,
-            seen,
-            on,
+            occurrence,
+            subject,
             reason,
             witness: _,
             kind,
@@ -52,7 +52,7 @@ pub(in crate::render) fn mistakes(violations: &[Violation]) -> Vec<Mistake<'_>> 
             hint,
         } = violation;
         let same = (
-            (policy.as_str(), *severity, *seen, *kind),
+            (policy.as_str(), *severity, *occurrence, *kind),
             (reason.as_str(), hint.as_str()),
             (&access[..], &lines[..]),
         );
@@ -61,7 +61,7 @@ pub(in crate::render) fn mistakes(violations: &[Violation]) -> Vec<Mistake<'_>> 
             all.push(Mistake { violation, on });
             all.len() - 1
         });
-        all[at].on.push(on);
+        all[at].on.push(subject);
     }
     all
 }
@@ -126,7 +126,7 @@ impl Mistake<'_> {
             message: format!(
                 "{} policy `{policy}` ({}) on {}: {reason}",
                 standing(self.violation),
-                occurrence(self.violation.seen),
+                occurrence(self.violation.occurrence),
                 on.join(", ")
             ),
             details: self.access(SHOWN),
@@ -173,7 +173,7 @@ fn level(violation: &Violation) -> Level {
 
 /// What it does to the plan.
 pub(in crate::render) fn standing(violation: &Violation) -> &'static str {
-    if violation.refuses() {
+    if violation.is_refusal() {
         "refused by"
     } else {
         "against"

@@ -23,8 +23,8 @@ fn violation(name: &str, seen: Occurrence, lines: &[usize]) -> Violation {
         code: Code::Policy,
         policy: "no-ssh".into(),
         severity: PolicySeverity::Deny,
-        seen,
-        on: Subject::Table(format!("instances.{name}")),
+        occurrence: seen,
+        subject: Subject::Table(format!("instances.{name}")),
         reason: "1.1.1.1 gets in at tcp/22, and nobody may".into(),
         witness: Witness {
             source: "1.1.1.1".into(),

@@ -20,7 +20,7 @@ use crate::render::words::{count, key, sanitize, source_words, until};
 pub(super) fn rows<'a>(plans: &[&'a InstancePlan], run: &Run<'a>) -> Vec<Row<'a>> {
     let mut against: BTreeMap<&InstanceId, Vec<(&str, &[Exposed])>> = BTreeMap::new();
     for violation in run.violations {
-        if let Subject::Instance(id) = &violation.on {
+        if let Subject::Instance(id) = &violation.subject {
             let all = against.entry(id).or_default();
             all.push((&violation.policy, &violation.access));
         }

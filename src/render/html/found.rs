@@ -28,7 +28,7 @@ pub(super) struct Found<'a> {
 
 /// Whether a guard or a policy stands in the way of all of it.
 pub(super) fn is_refused(run: &Run<'_>) -> bool {
-    !run.refusals.is_empty() || run.violations.iter().any(Violation::refuses)
+    !run.refusals.is_empty() || run.violations.iter().any(Violation::is_refusal)
 }
 
 impl<'a> Found<'a> {
@@ -198,7 +198,7 @@ fn policy(broken: &Broken<'_>) -> Markup {
 
 fn mistake(mistake: &Mistake<'_>) -> Markup {
     let Violation {
-        seen: how,
+        occurrence: how,
         reason,
         hint,
         lines,

@@ -27,11 +27,11 @@ pub fn violations(violations: &[Violation]) -> String {
 
 fn head(violation: &Violation) -> String {
     let (style, word) = match violation.severity {
-        _ if violation.refuses() => (LOSS, "refused by policy"),
+        _ if violation.is_refusal() => (LOSS, "refused by policy"),
         PolicySeverity::Deny => (LOSS, "against policy"),
         PolicySeverity::Warn => (CHANGE, "warning: against policy"),
     };
-    let seen = occurrence(violation.seen);
+    let seen = occurrence(violation.occurrence);
     let policy = sanitize(&violation.policy);
     format!(
         "{style}{word} `{policy}`{style:#} ({seen}) [{}]: {}",

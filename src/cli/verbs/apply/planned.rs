@@ -90,7 +90,7 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
             read: args.reading.read,
             options: options(args.strategy, args.spelling),
             preview: args.config.as_of,
-            judged: policy::JudgedRules::Result,
+            judged: policy::CheckedRules::Result,
             confirm: confirm(args),
             shard,
             only_expired: args.only_expired,

@@ -1,4 +1,4 @@
-//! How much closes: a rule, an instance, a run.
+//! Tests of the guards `empty` and `blast-radius`.
 
 use super::*;
 
@@ -19,7 +19,7 @@ fn instance_must_keep_a_rule() {
     assert_eq!(guards(&plan), [GuardName::Empty]);
 }
 
-/// Instances that each lose one rule and keep another.
+/// A plan for instances that each lose one rule and keep another.
 fn losing(count: usize) -> Plan {
     let names: Vec<String> = (0..count).map(|n| format!("web-{n:03}")).collect();
     let instances: Vec<_> = names
@@ -52,10 +52,10 @@ fn run_must_stay_within_the_limits() {
             "blast-radius : 6 rules would be closed to all or most of their sources, and the limit of one run is 5"
         ]
     );
-    // The whole scope counts, not the part of it that this run looks at.
+    // The limit depends on all declared instances, not on those of the plan.
     let judgement = judge(&losing(6), &limits(None, no_limit), 30, &[], "");
     assert_eq!(judgement.refusals, []);
-    // Consent to some takes them out of the count.
+    // Instances with consent do not count.
     let six = losing(6);
     let one_less = shown(&six, &limits(None, no_limit), &["blast-radius=web-000"]);
     assert_eq!(one_less, [""; 0]);
@@ -75,7 +75,6 @@ fn run_must_stay_within_the_limits() {
     );
 }
 
-/// Consent for an instance that closes nothing takes no closed rule out of the count.
 #[test]
 fn consent_reduces_the_count_only_for_closing_instances() {
     let mut plan = losing(3);
@@ -97,7 +96,7 @@ fn consent_reduces_the_count_only_for_closing_instances() {
 /// A rule of a range of TCP ports.
 type Range<'a> = (i32, i32, &'a [&'a str]);
 
-/// The plan for one instance with these rules, which may be of ranges.
+/// A plan for one instance with these rules.
 fn ranges(before: &[Range<'_>], after: &[Range<'_>]) -> Plan {
     let all = |rules: &[Range<'_>]| -> Firewall {
         let key = |from, to| Key::new(Protocol::Tcp, from, to).expect("ports");
@@ -127,12 +126,12 @@ fn rule_counts_as_closed_if_most_sources_lose_most_ports() {
     let cases: [(&[Range<'_>], &[Range<'_>], usize); 20] = [
         (&[(80, 80, office)], &[(81, 81, office)], 1),
         (&[(80, 80, &["0.0.0.0/0"])], &[(80, 80, &["10.0.0.1"])], 1),
-        // Half is not most.
+        // Half of the sources is not most of them.
         (&[(80, 80, office)], &[(80, 80, &["203.0.113.0/25"])], 0),
         (&[(80, 80, office)], &[(80, 80, &["203.0.113.0/26"])], 1),
         (&[(80, 80, office)], &[(80, 80, &["198.51.100.0/24"])], 1),
         (&[(80, 80, office)], &[(80, 80, &["0.0.0.0/0"])], 0),
-        // No family outweighs the other, and no number of addresses an alias.
+        // The families and the aliases are counted separately.
         (
             &[(80, 80, &["0.0.0.0/0", "::/0"])],
             &[(80, 80, &["10.0.0.1", "::/0"])],
@@ -148,7 +147,7 @@ fn rule_counts_as_closed_if_most_sources_lose_most_ports() {
             &[(80, 80, &["10.0.0.0/8"])],
             1,
         ),
-        // The browser client counts where it is named, and is inside the world.
+        // The browser client counts if it is named; `anywhere` contains it.
         (
             &[(80, 80, &["0.0.0.0/0"])],
             &[(80, 80, &["0.0.0.0/1", "128.0.0.0/2"])],
@@ -164,7 +163,7 @@ fn rule_counts_as_closed_if_most_sources_lose_most_ports() {
             &[(443, 443, office)],
             2,
         ),
-        // Ports count as addresses do.
+        // Most of the ports.
         (&[(1, 1000, office)], &[(1, 400, office)], 1),
         (&[(1, 1000, office)], &[(1, 500, office)], 0),
         (
@@ -184,7 +183,7 @@ fn rule_counts_as_closed_if_most_sources_lose_most_ports() {
             &[(80, 80, &["203.0.113.0/25", "203.0.113.128/25"])],
             0,
         ),
-        // Each rule by itself.
+        // Each rule counts alone.
         (
             &[(80, 80, office), (1, 99, office)],
             &[(443, 443, office)],
@@ -205,7 +204,7 @@ fn uncertain_entry_does_not_keep_a_rule_open() {
     let mut plan = one("dualstack", office, &[(443, &["203.0.113.0/24"])]);
     let plan = &mut plan.instances[0];
     assert_eq!(closing::closed(plan), 1);
-    // An entry that names no source may let in everyone, and no call replaces it.
+    // An entry without sources may let in everyone, and stays.
     let mut doubtful = PortState::canonical(tcp(80), &Sources::new());
     doubtful.to_port = 90;
     plan.before = LiveFirewall::read(&[entries(office), vec![doubtful]].concat());
@@ -214,8 +213,7 @@ fn uncertain_entry_does_not_keep_a_rule_open() {
     assert_eq!(closing::closed(plan), 1);
 }
 
-/// A Put replaces an entry that cannot be read for certain: by a rule of its key, or by nothing. One that stands beside a rule
-/// of its key is no second rule.
+/// An uncertain entry counts if the Put leaves no rule with its key, unless there was a certain rule with this key.
 #[test]
 fn entry_dropped_by_a_put_counts_as_closed_rule() {
     let doubtful = |port: i32, to: i32| PortState {
@@ -244,7 +242,7 @@ fn entry_dropped_by_a_put_counts_as_closed_rule() {
             "{at}: {plan:?}"
         );
         assert_eq!(closing::closed(plan), expected, "case {at}");
-        // Where nothing is put, the entry stays.
+        // Without a Put, the entry stays.
         plan.calls.clear();
         let rules = usize::from(before != after);
         assert_eq!(closing::closed(plan), rules, "case {at}");

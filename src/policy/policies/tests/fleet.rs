@@ -1,11 +1,11 @@
-//! Fleets whose instances share what is wanted of them: plans and violations are those of each by itself.
+//! Tests of fleets whose instances share their desired state: the violations are those of each instance alone.
 
 use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert_eq, proptest};
 
-use super::super::{JudgedRules, policies};
+use super::super::{CheckedRules, policies};
 use super::oracle::some_firewall;
 use super::{id, narrow_admin, operators, rules, scene};
 use crate::model::{
@@ -46,9 +46,9 @@ proptest! {
         }
         let plan = |desired: &Desired| plan::plan(desired, &live, Options::default());
         prop_assert_eq!(plan(&shared), plan(&apart));
-        for state in [JudgedRules::Result, JudgedRules::Live] {
-            let said = |desired: &Desired| policies(&plan(&apart), desired, state);
-            prop_assert_eq!(said(&shared), said(&apart));
+        for state in [CheckedRules::Result, CheckedRules::Live] {
+            let findings = |desired: &Desired| policies(&plan(&apart), desired, state);
+            prop_assert_eq!(findings(&shared), findings(&apart));
         }
     }
 }

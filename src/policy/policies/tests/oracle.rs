@@ -1,11 +1,11 @@
-//! Policies against an oracle that asks address by address and knows no algebra.
+//! Tests of policies against an oracle that checks single addresses.
 
 use std::sync::Arc;
 
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use proptest::strategy::Strategy as _;
 
-use super::super::{JudgedRules, Occurrence, policies};
+use super::super::{CheckedRules, Occurrence, policies};
 use super::{id, policy, rules, scene, sources, tcp};
 use crate::exposure::{Access, Atom, Effective};
 use crate::model::{
@@ -14,7 +14,7 @@ use crate::model::{
 };
 use crate::plan::{self, Options};
 
-/// Sources from a small universe, so that they meet.
+/// Sources from few networks, so that they often overlap.
 fn some_sources() -> impl proptest::strategy::Strategy<Value = Sources> {
     let nets = [
         "192.0.2.0/31",
@@ -41,7 +41,7 @@ pub(super) fn some_firewall() -> impl proptest::strategy::Strategy<Value = Firew
 }
 
 proptest! {
-    /// Cell by cell and source by source, without any of the algebra.
+    /// The oracle checks each cell and each source alone.
     #[test]
     fn only_from_agrees_with_the_oracle(before in some_firewall(), after in some_firewall(), allowed in some_sources()) {
         let demand = Demand::OnlyFrom { cells: Cells::Of(vec![tcp(22, 22)]), sources: allowed.clone(), from: vec!["x".into()] };
@@ -55,7 +55,7 @@ proptest! {
             ..Live::default()
         };
         let plan = plan::plan(&scene.desired, &live, Options::default());
-        let findings = policies(&plan, &scene.desired, JudgedRules::Result);
+        let findings = policies(&plan, &scene.desired, CheckedRules::Result);
         let (was, is, may) = (Effective::of(&before, Family::V4), Effective::of(&after, Family::V4), Access::of(&allowed, Family::V4));
         let broken = |source: std::net::IpAddr, effective: &Effective| effective.contains(Atom::Tcp, 22, source) && !may.contains(source);
         let alias = |effective: &Effective| effective.access(Atom::Tcp, 22).aliases.difference(&may.aliases).count() > 0;
@@ -63,12 +63,12 @@ proptest! {
         let universe = universe.map(|text| text.parse().expect("an address"));
         let introduced = universe.iter().any(|s| broken(*s, &is) && !broken(*s, &was)) || (alias(&is) && !alias(&was));
         let any = universe.iter().any(|s| broken(*s, &is)) || alias(&is);
-        prop_assert_eq!(findings.refuse(), introduced);
+        prop_assert_eq!(findings.has_refusal(), introduced);
         prop_assert_eq!(!findings.violations.is_empty(), any);
         for violation in &findings.violations {
             if let Ok(source) = violation.witness.source.parse() {
                 prop_assert!(broken(source, &is));
-                prop_assert_eq!(violation.seen == Occurrence::Existing, broken(source, &was));
+                prop_assert_eq!(violation.occurrence == Occurrence::Existing, broken(source, &was));
             }
         }
     }

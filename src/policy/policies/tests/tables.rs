@@ -1,31 +1,37 @@
-//! What is declared, before there are instances: what is wrong on every fleet is a violation, what is wrong on some fleets
-//! is undecided, and what is wrong on none is neither.
+//! Tests of policies on declared tables, without instances: a violation on every fleet is reported, and a policy that only some fleets
+//! violate is undecided.
 //!
-//! Owns the cases where tables meet: what one table leaves open, another one may decide.
+//! Owns the cases in which several tables decide.
 
 use std::collections::BTreeMap;
 
 use super::{Line, id, narrow_admin, operators, origin, policy, private_database, rules, scene};
-use super::{sources, tcp};
+use super::{sources, tcp, witnesses};
 use crate::model::{Cells, DeclaredTable, Demand, Mode, Policies, Policy, PolicySeverity, Waiver};
-use crate::policy::policies::{Findings, Subject, declared, declared_on};
+use crate::policy::policies::{Findings, Occurrence, Subject, declared, declared_on};
 
 const WIDE: &[&str] = &["10.0.0.0/15"];
 const HALF: &[&str] = &["10.0.0.0/16"];
 const OTHER_HALF: &[&str] = &["10.1.0.0/16"];
 
-/// Whether a policy speaks of every instance of a table, or perhaps of some.
+/// Whether a policy applies to every instance of a table, or may apply to some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Speaks {
+enum Applies {
     Always,
     Perhaps,
     Never,
 }
 
-use Speaks::{Always, Never, Perhaps};
+use Applies::{Always, Never, Perhaps};
 
-fn table(lines: &[Line<'_>], possible: Option<&[Line<'_>]>, speaks: Speaks) -> DeclaredTable {
-    let all = |which| if speaks == which { vec![0] } else { Vec::new() };
+fn table(lines: &[Line<'_>], possible: Option<&[Line<'_>]>, applies: Applies) -> DeclaredTable {
+    let all = |which| {
+        if applies == which {
+            vec![0]
+        } else {
+            Vec::new()
+        }
+    };
     DeclaredTable {
         name: "groups.web".into(),
         rules: rules(lines).into(),
@@ -46,7 +52,7 @@ fn waiver(policy: &str, (key, texts): Line<'_>) -> Waiver {
     }
 }
 
-fn judged(tables: &[DeclaredTable], policy: Policy) -> Findings {
+fn check(tables: &[DeclaredTable], policy: Policy) -> Findings {
     let policies = Policies {
         list: vec![policy],
         waivers: BTreeMap::new(),
@@ -54,9 +60,9 @@ fn judged(tables: &[DeclaredTable], policy: Policy) -> Findings {
     declared(tables, &policies)
 }
 
-/// How many violations there are, and how many policies that cannot be decided.
+/// The numbers of violations and of undecided policies.
 fn counts(tables: &[DeclaredTable], policy: Policy) -> (usize, usize) {
-    let found = judged(tables, policy);
+    let found = check(tables, policy);
     (found.violations.len(), found.undecided.len())
 }
 
@@ -65,12 +71,24 @@ const UNDECIDED: (usize, usize) = (0, 1);
 const HOLDS: (usize, usize) = (0, 0);
 
 #[test]
+fn violation_of_a_table_has_subject_and_witness() {
+    let wide = table(&[(tcp(5432, 5432), &["0.0.0.0/0"])], None, Always);
+    let found = check(&[wide], private_database());
+    assert_eq!(
+        witnesses(&found),
+        [(Occurrence::Declared, "1.1.1.1 tcp/5432".into())]
+    );
+    let subject = Subject::Table("groups.web".into());
+    assert_eq!(found.violations[0].subject, subject);
+}
+
+#[test]
 fn table_alone_decides_its_violations() {
     let ssh = tcp(22, 22);
     let database = tcp(5432, 5432);
     let all_operators: &[&str] = &["203.0.113.0/24", "2001:db8::/32"];
     let office: &[&str] = &["203.0.113.0/24"];
-    for (at, (policy, line, speaks, expected)) in [
+    for (at, (policy, line, applies, expected)) in [
         (private_database(), (database, WIDE), Always, VIOLATED),
         (private_database(), (database, WIDE), Perhaps, UNDECIDED),
         (private_database(), (database, WIDE), Never, HOLDS),
@@ -88,8 +106,8 @@ fn table_alone_decides_its_violations() {
     .into_iter()
     .enumerate()
     {
-        // Nothing that any other table could add.
-        let alone = table(&[line], Some(&[line]), speaks);
+        // No other table can change this.
+        let alone = table(&[line], Some(&[line]), applies);
         assert_eq!(counts(&[alone], policy), expected, "case {at}");
     }
 }
@@ -99,11 +117,11 @@ fn policy_is_undecided_if_another_table_may_decide() {
     let ssh = tcp(22, 22);
     let all_operators: Line<'_> = (ssh, &["203.0.113.0/24", "2001:db8::/32"]);
     for (at, (policy, line, possible, expected)) in [
-        // Missing here, and perhaps there.
+        // It is missing in this table, and another one may have it.
         (operators(), (ssh, HALF), Some(all_operators), UNDECIDED),
         (operators(), (ssh, HALF), None, UNDECIDED),
         (operators(), all_operators, None, HOLDS),
-        // Narrow here, and wide together with what may be there.
+        // The table is within the limit, and exceeds it together with possible rules.
         (
             narrow_admin(),
             (ssh, HALF),
@@ -111,7 +129,7 @@ fn policy_is_undecided_if_another_table_may_decide() {
             UNDECIDED,
         ),
         (narrow_admin(), (ssh, HALF), Some((ssh, HALF)), HOLDS),
-        // What nobody declares is no fault of what is declared.
+        // Undeclared rules are no violation of the declared tables.
         (narrow_admin(), (ssh, HALF), None, HOLDS),
     ]
     .into_iter()
@@ -128,15 +146,15 @@ fn violation_is_reported_only_for_its_table() {
     let ssh = tcp(22, 22);
     let both: &[Line<'_>] = &[(ssh, WIDE), (ssh, &["192.0.2.0/24"])];
     let narrow = || table(&both[1..], Some(both), Always);
-    let wide = |speaks| table(&both[..1], Some(both), speaks);
+    let wide = |applies| table(&both[..1], Some(both), applies);
     assert_eq!(counts(&[narrow(), wide(Always)], narrow_admin()), VIOLATED);
     assert_eq!(
         counts(&[narrow(), wide(Perhaps)], narrow_admin()),
         UNDECIDED
     );
-    // The policy does not speak of it, and together they are too wide.
+    // The policy does not apply to it, and together they exceed the limit.
     assert_eq!(counts(&[narrow(), wide(Never)], narrow_admin()), UNDECIDED);
-    // Whoever is excused took the blame.
+    // A waiver in the table that exceeds the limit.
     let mut excused = wide(Never);
     excused.waivers = vec![waiver("p", both[0])];
     assert_eq!(counts(&[narrow(), excused.clone()], narrow_admin()), HOLDS);
@@ -144,39 +162,37 @@ fn violation_is_reported_only_for_its_table() {
     assert_eq!(counts(&[narrow(), excused], narrow_admin()), UNDECIDED);
 }
 
-/// Of tables that say the same, the same is said, of each under its name.
 #[test]
 fn equal_tables_are_reported_under_their_own_names() {
     let lines: &[Line<'_>] = &[(tcp(5432, 5432), WIDE)];
-    // They share what the configuration says of all of them.
+    // They share their rules.
     let shared = table(lines, Some(lines), Always);
     let named = |name: &str| DeclaredTable {
         name: name.into(),
         ..shared.clone()
     };
     let names = ["groups.a", "groups.b", "groups.c"];
-    let found = judged(&names.map(named), private_database());
-    let on = found.violations.iter().map(|violation| &violation.on);
+    let found = check(&names.map(named), private_database());
+    let on = found.violations.iter().map(|violation| &violation.subject);
     let expected = names.map(|name| Subject::Table(name.into()));
     assert!(on.eq(&expected), "{found:?}");
 }
 
-/// A waiver takes nobody away from those who must get in.
 #[test]
 fn required_access_may_come_from_a_waived_rule() {
     let operators_line: Line<'_> = (tcp(22, 22), &["203.0.113.0/24", "2001:db8::/32"]);
-    for speaks in [Always, Perhaps] {
-        let mut table = table(&[operators_line], Some(&[operators_line]), speaks);
+    for applies in [Always, Perhaps] {
+        let mut table = table(&[operators_line], Some(&[operators_line]), applies);
         table.waivers = vec![waiver("p", operators_line)];
-        assert_eq!(counts(&[table], operators()), HOLDS, "{speaks:?}");
+        assert_eq!(counts(&[table], operators()), HOLDS, "{applies:?}");
     }
 }
 
 #[test]
 fn waived_access_is_neither_violation_nor_undecided() {
     let line: Line<'_> = (tcp(5432, 5432), WIDE);
-    for speaks in [Always, Perhaps] {
-        let mut table = table(&[line], Some(&[line]), speaks);
+    for applies in [Always, Perhaps] {
+        let mut table = table(&[line], Some(&[line]), applies);
         table.waivers = vec![waiver("p", line)];
         assert_eq!(counts(&[table.clone()], private_database()), HOLDS);
         table.waivers = vec![waiver("another", line)];
@@ -184,7 +200,6 @@ fn waived_access_is_neither_violation_nor_undecided() {
     }
 }
 
-/// A waiver is idle only where it is certain that no instance needs it.
 #[test]
 fn unused_waiver_is_reported_only_if_certain() {
     let office: Line<'_> = (tcp(5432, 5432), &["203.0.113.0/24"]);
@@ -193,18 +208,18 @@ fn unused_waiver_is_reported_only_if_certain() {
         ipv4: Some(16),
         ipv6: None,
     };
-    for (policy, speaks, waived, idle) in [
+    for (policy, applies, waived, unused) in [
         (private_database(), Always, "p", 1),
         (private_database(), Perhaps, "p", 0),
         (private_database(), Always, "another", 1),
-        // Other tables may make it too wide.
+        // It may exceed the limit together with other tables.
         (policy(PolicySeverity::Deny, at_most), Always, "p", 0),
     ] {
-        let mut table = table(&[office], Some(&[office]), speaks);
+        let mut table = table(&[office], Some(&[office]), applies);
         table.waivers = vec![waiver(waived, office)];
-        let found = judged(&[table], policy);
+        let found = check(&[table], policy);
         assert_eq!(found.violations, []);
-        assert_eq!(found.unused.len(), idle, "{speaks:?} {waived}");
+        assert_eq!(found.unused_waivers.len(), unused, "{applies:?} {waived}");
     }
 }
 
@@ -221,7 +236,7 @@ fn declared_rules_are_checked_on_instances() {
         let instances = [(id(), instance)].into();
         let found = declared_on(&scene.desired, &instances, |_| None);
         assert_eq!(found.violations.len(), violations);
-        // Of an instance that is not there nothing can be said.
+        // The instance does not exist.
         let nowhere = declared_on(&scene.desired, &BTreeMap::new(), |_| None);
         assert_eq!(nowhere, Findings::default());
     }

@@ -1,12 +1,14 @@
-//! Waivers: what they except, what follows when they end, and when one is idle.
+//! Tests of waivers: what they exempt, the effect of their end, and when one is not needed.
 
 use std::sync::Arc;
 
 use proptest::prelude::{any, prop_assert_eq, proptest};
 
-use super::super::{Findings, JudgedRules, Occurrence, policies};
+use super::super::{CheckedRules, Findings, Occurrence, policies};
 use super::oracle::some_firewall;
-use super::{Line, id, live, origin, policy, private_database, rules, scene, seen, sources, tcp};
+use super::{
+    Line, id, live, origin, policy, private_database, rules, scene, sources, tcp, witnesses,
+};
 use crate::exposure::{Atom, Effective};
 use crate::model::arbitrary::family;
 use crate::model::{
@@ -30,7 +32,7 @@ fn waiver_does_not_cover_other_rules() {
         (db, &["198.51.100.1/32"]),
         (tcp(5000, 6000), &["198.51.100.2/32"]),
     );
-    let judged = |wanted: &[Line<'_>], waivers: Vec<Waiver>| {
+    let findings = |wanted: &[Line<'_>], waivers: Vec<Waiver>| {
         let mut scene = scene(
             Mode::Authoritative,
             "dualstack",
@@ -39,29 +41,32 @@ fn waiver_does_not_cover_other_rules() {
             private_database(),
         );
         scene.desired.policies.waivers.insert(id(), waivers);
-        policies(&scene.plan, &scene.desired, JudgedRules::Result)
+        policies(&scene.plan, &scene.desired, CheckedRules::Result)
     };
-    assert_eq!(judged(&[one], vec![waiver(1, one)]), Findings::default());
-    let both = judged(&[one, two], vec![waiver(1, one)]);
+    assert_eq!(findings(&[one], vec![waiver(1, one)]), Findings::default());
+    let both = findings(&[one, two], vec![waiver(1, one)]);
     assert_eq!(
-        seen(&both),
+        witnesses(&both),
         [(Occurrence::Introduced, "198.51.100.2 tcp/5432".into())]
     );
     assert_eq!(both.violations[0].lines, [origin(2)]);
-    let idle: Line<'_> = (tcp(80, 80), &["198.51.100.1/32"]);
-    let unused = judged(&[idle], vec![waiver(1, idle)]);
-    assert_eq!((unused.violations.len(), unused.unused.len()), (0, 1));
-    assert_eq!(unused.unused[0].origin, Some(origin(1)));
+    let unneeded: Line<'_> = (tcp(80, 80), &["198.51.100.1/32"]);
+    let unused = findings(&[unneeded], vec![waiver(1, unneeded)]);
+    assert_eq!(
+        (unused.violations.len(), unused.unused_waivers.len()),
+        (0, 1)
+    );
+    assert_eq!(unused.unused_waivers[0].origin, Some(origin(1)));
 }
 
 #[test]
 fn waiver_of_an_unchecked_instance_is_not_reported_as_unused() {
-    let idle: Line<'_> = (tcp(80, 80), &["198.51.100.1/32"]);
+    let unneeded: Line<'_> = (tcp(80, 80), &["198.51.100.1/32"]);
     let mut scene = scene(
         Mode::Authoritative,
         "dualstack",
         &[],
-        &[idle],
+        &[unneeded],
         private_database(),
     );
     let elsewhere = InstanceId {
@@ -70,29 +75,29 @@ fn waiver_of_an_unchecked_instance_is_not_reported_as_unused() {
         name: "web-2".into(),
     };
     scene.desired.policies.waivers = [
-        (id(), vec![waiver(1, idle)]),
-        (elsewhere, vec![waiver(1, idle)]),
+        (id(), vec![waiver(1, unneeded)]),
+        (elsewhere, vec![waiver(1, unneeded)]),
     ]
     .into();
     assert_eq!(
-        policies(&scene.plan, &scene.desired, JudgedRules::Result).unused,
+        policies(&scene.plan, &scene.desired, CheckedRules::Result).unused_waivers,
         []
     );
 }
 
-/// What is done with a rule that is declared.
+/// The waiver of a declared rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Has {
-    /// It has no waiver.
+    /// No waiver.
     None,
-    /// It has one, and is in force.
+    /// A waiver, and the rule is in force.
     Waiver,
-    /// It has one, and is over.
+    /// A waiver, and the rule has ended.
     Ended,
 }
 
-/// What the policy of the database says of these rules where these are live.
-fn judged(mode: Mode, before: &[PortState], wanted: &[(Line<'_>, Has)]) -> Findings {
+/// The findings of the policy of the database for these rules and these live entries.
+fn check(mode: Mode, before: &[PortState], wanted: &[(Line<'_>, Has)]) -> Findings {
     let lines: Vec<Line<'_>> = wanted.iter().map(|(line, _)| *line).collect();
     let all = rules(&lines).into_iter().zip(wanted);
     let (over, in_force): (Vec<_>, Vec<_>) = all.partition(|(_, (_, has))| *has == Has::Ended);
@@ -111,7 +116,7 @@ fn judged(mode: Mode, before: &[PortState], wanted: &[(Line<'_>, Has)]) -> Findi
     let wanted = Arc::make_mut(scene.desired.instances.get_mut(&id()).expect("it is there"));
     (wanted.rules, wanted.expired) = (rules(in_force), rules(over));
     let plan = scene.replanned(before);
-    policies(&plan, &scene.desired, JudgedRules::Result)
+    policies(&plan, &scene.desired, CheckedRules::Result)
 }
 
 #[test]
@@ -120,7 +125,7 @@ fn rule_without_waiver_is_checked_beside_a_waived_one() {
     let (world, half, other): (&[&str], &[&str], &[&str]) =
         (&["0.0.0.0/0"], &["0.0.0.0/1"], &["128.0.0.0/1"]);
     let excepted: Line<'_> = (db, world);
-    // Each beside the excepted one: equal, of more or of fewer ports and sources, and split.
+    // Each is beside the waived rule: equal, with more or fewer ports and sources, and split.
     let beside: [(&str, Vec<Line<'_>>); 7] = [
         ("equal", vec![(db, world)]),
         ("equal by halves", vec![(db, half), (db, other)]),
@@ -147,25 +152,25 @@ fn rule_without_waiver_is_checked_beside_a_waived_one() {
                 let wanted: Vec<_> = std::iter::once((excepted, has))
                     .chain(second.clone())
                     .collect();
-                let found = judged(Mode::Authoritative, &before, &wanted);
-                assert!(found.refuse(), "{name}, {state}, {has:?}: {found:?}");
+                let found = check(Mode::Authoritative, &before, &wanted);
+                assert!(found.has_refusal(), "{name}, {state}, {has:?}: {found:?}");
                 let blamed: Vec<_> = (2..=wanted.len()).map(origin).collect();
                 let mut lines = found.violations[0].lines.clone();
                 lines.sort();
                 assert_eq!(lines, blamed, "{name}, {state}, {has:?}");
             }
         }
-        let alone = judged(
+        let alone = check(
             Mode::Authoritative,
             &live(&[excepted]),
             &[(excepted, Has::Waiver)],
         );
         assert_eq!(alone, Findings::default());
     }
-    // One that is allowed anyway, or has a waiver too, is no reason.
+    // A rule that the policy permits, or that has a waiver too, is no violation.
     let office: Line<'_> = (db, &["203.0.113.0/24"]);
     for second in [(office, Has::None), (excepted, Has::Waiver)] {
-        let found = judged(
+        let found = check(
             Mode::Authoritative,
             &live(&[excepted]),
             &[(excepted, Has::Waiver), second],
@@ -179,13 +184,13 @@ fn access_open_without_a_waiver_counts_as_existing() {
     let db = tcp(5432, 5432);
     let (world, range): (Line<'_>, Line<'_>) =
         ((db, &["0.0.0.0/0"]), (tcp(5000, 6000), &["0.0.0.0/0"]));
-    // Somebody else's rule, which the waiver of ours does not except, and which was there before.
-    let found = judged(Mode::Additive, &live(&[range]), &[(world, Has::Waiver)]);
+    // An undeclared live rule, to which the waiver does not apply.
+    let found = check(Mode::Additive, &live(&[range]), &[(world, Has::Waiver)]);
     assert_eq!(
-        seen(&found),
+        witnesses(&found),
         [(Occurrence::Existing, "1.1.1.1 tcp/5432".into())]
     );
-    // As long as it is there: it is not where it is only observed, and it goes where the configuration is all.
+    // Whether it stays depends on the mode.
     for (mode, expected) in [
         (
             Mode::Observe,
@@ -193,24 +198,24 @@ fn access_open_without_a_waiver_counts_as_existing() {
         ),
         (Mode::Authoritative, vec![]),
     ] {
-        let found = judged(mode, &live(&[range]), &[(world, Has::Waiver)]);
-        assert_eq!(seen(&found), expected, "{mode:?}");
+        let found = check(mode, &live(&[range]), &[(world, Has::Waiver)]);
+        assert_eq!(witnesses(&found), expected, "{mode:?}");
     }
-    // A waiver elsewhere does not make an old violation a new one.
+    // A waiver of another rule does not make an existing violation a new one.
     let elsewhere: Line<'_> = (tcp(80, 80), &["0.0.0.0/0"]);
-    let found = judged(
+    let found = check(
         Mode::Authoritative,
         &live(&[world, elsewhere]),
         &[(world, Has::None), (elsewhere, Has::Waiver)],
     );
     assert_eq!(
-        seen(&found),
+        witnesses(&found),
         [(Occurrence::Existing, "1.1.1.1 tcp/5432".into())]
     );
 }
 
 proptest! {
-    /// What is told is what the rules without a waiver let in and the policy does not, whoever else opens it.
+    /// The violation contains exactly the forbidden access of the rules without a waiver.
     #[test]
     fn only_rules_without_a_waiver_are_checked(
         waived in some_firewall(),
@@ -252,16 +257,16 @@ proptest! {
         let wanted = Arc::make_mut(scene.desired.instances.get_mut(&id()).expect("it is there"));
         wanted.rules = with.into_iter().chain(without).collect();
         let plan = scene.replanned(&entries);
-        let found = policies(&plan, &scene.desired, JudgedRules::Result);
-        let told: Vec<_> = found.violations.iter().flat_map(|violation| violation.access.clone()).collect();
-        let told = Effective::of_boxes(&told);
+        let found = policies(&plan, &scene.desired, CheckedRules::Result);
+        let violating: Vec<_> = found.violations.iter().flat_map(|violation| violation.access.clone()).collect();
+        let violating = Effective::of_boxes(&violating);
         let open = Effective::of(&plain, family);
         let universe = ["192.0.2.0", "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "0.0.0.0", "127.255.255.255", "128.0.0.0", "255.255.255.255", "2001:db8::", "2001:db8::1", "2001:db8::2"];
         for text in universe {
             let source: std::net::IpAddr = text.parse().expect("an address");
             let allowed = matches!(text, "192.0.2.0" | "192.0.2.1");
             let expected = open.contains(Atom::Tcp, 22, source) && !allowed;
-            prop_assert_eq!(told.contains(Atom::Tcp, 22, source), expected, "{}", text);
+            prop_assert_eq!(violating.contains(Atom::Tcp, 22, source), expected, "{}", text);
         }
     }
 }

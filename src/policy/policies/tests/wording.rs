@@ -1,8 +1,8 @@
-//! What is said of a violation, in which order, and what to do about it.
+//! Tests of the texts, the hints and the order of violations.
 //!
-//! Owns tests of words and of order; what is a violation is tested elsewhere.
+//! Does not test whether there is a violation.
 
-use super::super::{Findings, JudgedRules, Occurrence, ViolationKind, policies};
+use super::super::{CheckedRules, Findings, Occurrence, ViolationKind, policies};
 use super::{Line, found, live, narrow_admin, operators, policy, private_database, scene};
 use super::{origin, sources, tcp};
 use crate::model::{Absent, Cells, Demand, Mode, Policy, PolicySeverity, Strategy, Waiver};
@@ -12,13 +12,13 @@ const WORLD: &[&str] = &["0.0.0.0/0"];
 
 #[test]
 fn occurrence_has_a_word() {
-    for (seen, word) in [
+    for (occurrence, name) in [
         (Occurrence::Introduced, "introduced"),
         (Occurrence::Existing, "existing"),
         (Occurrence::Live, "live"),
         (Occurrence::Declared, "declared"),
     ] {
-        assert_eq!(seen.as_str(), word);
+        assert_eq!(occurrence.as_str(), name);
     }
     for (kind, word, state, verb) in [
         (ViolationKind::Excess, "excess", "open", "gets in at"),
@@ -40,7 +40,6 @@ fn occurrence_has_a_word() {
     }
 }
 
-/// What refuses comes first, then what is denied, whatever the order of the file.
 #[test]
 fn violations_are_sorted_by_consequence() {
     let named = |id: &str, severity, policy: Policy| Policy {
@@ -66,13 +65,12 @@ fn violations_are_sorted_by_consequence() {
             narrow_admin(),
         );
         scene.desired.policies.list = list.to_vec();
-        let found = policies(&scene.plan, &scene.desired, JudgedRules::Result);
+        let found = policies(&scene.plan, &scene.desired, CheckedRules::Result);
         let order: Vec<_> = found.violations.iter().map(|v| v.policy.as_str()).collect();
         assert_eq!(order, ["c", "b", "a", "d"]);
     }
 }
 
-/// Where no declared rule opens it, what to do depends on whose the rules are.
 #[test]
 fn undeclared_violation_is_closed_by_apply_in_authoritative_mode() {
     let before: &[Line<'_>] = &[(tcp(22, 22), WORLD)];
@@ -83,18 +81,18 @@ fn undeclared_violation_is_closed_by_apply_in_authoritative_mode() {
     };
     let prefix = "no declared rule opens it: ";
     for (mode, state, advice) in [
-        (Mode::Additive, JudgedRules::Result, "name it in `absent`"),
-        (Mode::Additive, JudgedRules::Live, "name it in `absent`"),
+        (Mode::Additive, CheckedRules::Result, "name it in `absent`"),
+        (Mode::Additive, CheckedRules::Live, "name it in `absent`"),
         (
             Mode::Observe,
-            JudgedRules::Result,
+            CheckedRules::Result,
             "close it where this instance is managed",
         ),
-        (Mode::Authoritative, JudgedRules::Live, "`apply` closes it"),
+        (Mode::Authoritative, CheckedRules::Live, "`apply` closes it"),
     ] {
         assert_eq!(hint(mode, state), format!("{prefix}{advice}"));
     }
-    // A plan that is refused leaves it, and applying it again would not help.
+    // A refused plan leaves it open, and `apply` would be refused again.
     let both: &[Line<'_>] = &[(tcp(22, 22), &["0.0.0.0/0", "192.0.2.0/24"])];
     let mut scene = scene(
         Mode::Authoritative,
@@ -109,11 +107,10 @@ fn undeclared_violation_is_closed_by_apply_in_authoritative_mode() {
         hint: None,
     };
     planned.calls.clear();
-    let found = policies(&scene.plan, &scene.desired, JudgedRules::Result);
+    let found = policies(&scene.plan, &scene.desired, CheckedRules::Result);
     assert_eq!(found.violations[0].hint, format!("{prefix}close it"));
 }
 
-/// Beside other rules, it depends on what `absent` names whether anybody has to do anything.
 #[test]
 fn absent_violation_is_closed_or_reported_as_still_open() {
     let (ssh, http) = (tcp(22, 22), tcp(80, 80));
@@ -145,24 +142,26 @@ fn absent_violation_is_closed_or_reported_as_still_open() {
         let instances = &mut scene.desired.instances;
         instances.insert(super::id(), wanted.into());
         let plan = scene.replanned(&entries);
-        let found = policies(&plan, &scene.desired, JudgedRules::Live);
-        let said = &found.violations[0].hint;
-        assert!(said.starts_with(hint), "{before:?} {absent:?}: {said}");
+        let found = policies(&plan, &scene.desired, CheckedRules::Live);
+        let actual = &found.violations[0].hint;
+        assert!(actual.starts_with(hint), "{before:?} {absent:?}: {actual}");
     }
 }
 
-/// Only what a waiver let in before is said to have been let in by its leave.
 #[test]
 fn existing_violation_has_the_same_reason_as_a_new_one() {
     let database: &[Line<'_>] = &[(tcp(5432, 5432), &["192.0.2.1/32"])];
     let reason = "192.0.2.1 gets in at tcp/5432, and only `office` may";
-    for (before, seen) in [
+    for (before, occurrence) in [
         (&[][..], Occurrence::Introduced),
         (database, Occurrence::Existing),
     ] {
         let found = found(before, database, private_database());
         let violation = &found.violations[0];
-        assert_eq!((violation.seen, &*violation.reason), (seen, reason));
+        assert_eq!(
+            (violation.occurrence, &*violation.reason),
+            (occurrence, reason)
+        );
     }
     let mut scene = scene(
         Mode::Authoritative,
@@ -183,11 +182,11 @@ fn existing_violation_has_the_same_reason_as_a_new_one() {
     };
     let waivers = &mut scene.desired.policies.waivers;
     waivers.insert(super::id(), vec![over]);
-    let found = policies(&scene.plan, &scene.desired, JudgedRules::Result);
+    let found = policies(&scene.plan, &scene.desired, CheckedRules::Result);
     let violation = &found.violations[0];
     let leave = "; it was let in before by leave of a waiver that does not cover this";
     assert_eq!(
-        (violation.seen, violation.reason.clone()),
+        (violation.occurrence, violation.reason.clone()),
         (Occurrence::Introduced, format!("{reason}{leave}"))
     );
 }
@@ -210,7 +209,6 @@ fn missing_required_access_is_worded() {
     assert_eq!(wide.violations[0].lines.len(), 1);
 }
 
-/// A long list names its first members and counts the others.
 #[test]
 fn permitted_sources_are_listed_or_counted() {
     let reason = |from: &[&str]| {
@@ -236,7 +234,7 @@ fn permitted_sources_are_listed_or_counted() {
     );
 }
 
-/// No more addresses than one network of that length holds, of each family by itself.
+/// The families are counted separately.
 #[test]
 fn limit_is_the_size_of_one_network() {
     for (texts, is_broken) in [
@@ -255,7 +253,7 @@ fn limit_is_the_size_of_one_network() {
     }
 }
 
-/// Of two instances that are alike and want the same, one may still be refused or be another matter.
+/// The result of an instance is not reused for an equal one whose plan differs.
 #[test]
 fn different_instances_have_their_own_wording() {
     let before: &[Line<'_>] = &[(tcp(22, 22), &["192.0.2.0/24"])];
@@ -275,20 +273,20 @@ fn different_instances_have_their_own_wording() {
         .instances
         .insert(second.instance.id.clone(), shared.clone());
     scene.plan.instances.push(second);
-    let seen = |scene: &super::Scene| -> Vec<Occurrence> {
-        let found: Findings = policies(&scene.plan, &scene.desired, JudgedRules::Result);
+    let occurrences = |scene: &super::Scene| -> Vec<Occurrence> {
+        let found: Findings = policies(&scene.plan, &scene.desired, CheckedRules::Result);
         found
             .violations
             .iter()
-            .map(|violation| violation.seen)
+            .map(|violation| violation.occurrence)
             .collect()
     };
-    assert_eq!(seen(&scene), [Occurrence::Introduced; 2]);
-    // What is not carried out changes nothing.
+    assert_eq!(occurrences(&scene), [Occurrence::Introduced; 2]);
+    // A plan without calls changes nothing.
     let change = scene.plan.instances[1].clone();
     scene.plan.instances[1].verdict = Verdict::Observed;
-    assert_eq!(seen(&scene), [Occurrence::Introduced]);
-    // Another strategy may lead elsewhere.
+    assert_eq!(occurrences(&scene), [Occurrence::Introduced]);
+    // Another strategy may lead to other rules.
     scene.plan.instances[1] = change;
     let mut narrow = (*shared).clone();
     narrow.strategy = Strategy::Put;
@@ -296,5 +294,5 @@ fn different_instances_have_their_own_wording() {
     let other = &scene.plan.instances[1];
     let planned = plan_instance(&other.instance, &narrow, &other.before, Options::default());
     scene.plan.instances[1] = planned;
-    assert_eq!(seen(&scene), [Occurrence::Introduced]);
+    assert_eq!(occurrences(&scene), [Occurrence::Introduced]);
 }

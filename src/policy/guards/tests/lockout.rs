@@ -1,4 +1,4 @@
-//! Who counts as a way in, and what keeps one open.
+//! Tests of the lockout guard and of `keep`.
 
 use super::*;
 
@@ -6,14 +6,14 @@ use super::*;
 fn lockout_guard_requires_a_previous_administrator_source() {
     let web: &[&str] = &["0.0.0.0/0"];
     let cases: [(&str, Rules<'_>, Rules<'_>, usize); 11] = [
-        // Narrowed to some of those who had it.
+        // The sources are narrowed.
         (
             "dualstack",
             &[(22, &["0.0.0.0/0"])],
             &[(22, &["20.0.0.1"])],
             0,
         ),
-        // Handed to others.
+        // Other sources replace all of them.
         (
             "dualstack",
             &[(22, &["20.0.0.1"])],
@@ -21,7 +21,7 @@ fn lockout_guard_requires_a_previous_administrator_source() {
             1,
         ),
         ("dualstack", &[(22, &["20.0.0.1"])], &[(80, web)], 1),
-        // Each way in by itself.
+        // Each port is checked alone.
         (
             "dualstack",
             &[(22, &["20.0.0.1"]), (3389, &["20.0.0.1"])],
@@ -34,9 +34,9 @@ fn lockout_guard_requires_a_previous_administrator_source() {
             &[(80, web)],
             2,
         ),
-        // Nobody had it.
+        // Nobody had access.
         ("dualstack", &[(80, web)], &[(22, &["20.0.0.2"])], 0),
-        // By an alias.
+        // An alias had access.
         (
             "dualstack",
             &[(22, &["20.0.0.1", "lightsail-connect"])],
@@ -49,7 +49,7 @@ fn lockout_guard_requires_a_previous_administrator_source() {
             &[(22, &["20.0.0.1"])],
             1,
         ),
-        // What an instance cannot be reached by does not count.
+        // Sources of a family that the instance does not have do not count.
         (
             "ipv4",
             &[(22, &["20.0.0.1", "::/0"])],
@@ -176,7 +176,7 @@ fn keep_guard_protects_existing_access() {
         ),
         // The instance has no IPv6 to lose.
         ("ipv4", wide, &[(22, &["20.0.0.0/8"])], &[]),
-        // They never had all of it: what they had is kept.
+        // Some of them had no access before.
         (
             "dualstack",
             &[(22, &["20.0.0.0/24"])],
@@ -198,7 +198,6 @@ fn keep_guard_protects_existing_access() {
     }
 }
 
-/// Every kind of source from which nobody arrives at a public address.
 const NOBODY: [&str; 8] = [
     "172.31.0.0/16",
     "127.0.0.1",
@@ -223,7 +222,7 @@ fn publicly_reachable_excludes_special_purpose_networks() {
             refusal.contains("from where nobody arrives, would after"),
             "{refusal}"
         );
-        // Nor are they anybody who could lose.
+        // They have no access to lose.
         assert_eq!(guards(&one("dualstack", after, &[(80, &["::/0"])])), []);
     }
     assert_eq!(
@@ -232,12 +231,12 @@ fn publicly_reachable_excludes_special_purpose_networks() {
     );
     let all: Rules<'_> = &[(22, &NOBODY)];
     assert_eq!(guards(&one("dualstack", world, all)), [GuardName::Lockout]);
-    // Documentation networks are as good as any.
+    // Documentation networks count like public ones.
     assert_eq!(
         guards(&one("dualstack", world, &[(22, &["203.0.113.7"])])),
         []
     );
-    // What is kept is kept for those who arrive.
+    // `keep` protects only sources that can reach a public address.
     let kept = |texts: &[&str]| Guard {
         keep: vec![rule(tcp(22), &named(texts))],
         ..Guard::default()
@@ -270,7 +269,7 @@ fn browser_client_counts_as_part_of_its_whole_family() {
     ] {
         let plan = one(kind, alias, &[(22, world)]);
         assert_eq!(shown(&plan, &kept, &[]).len(), found, "{kind} {world:?}");
-        // And back: whoever was kept by the world is kept by name.
+        // The reverse change.
         let back = one(kind, &[(22, world)], alias);
         let lost = found > 0;
         assert_eq!(

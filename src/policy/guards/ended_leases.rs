@@ -11,7 +11,7 @@ use crate::model::Firewall;
 use crate::plan::{CauseKind, InstancePlan};
 
 /// The live rules without the access of ended leases. The causes of the plan name their tags.
-pub(super) fn without_ended(plan: &InstancePlan) -> Firewall {
+pub(super) fn without_ended_leases(plan: &InstancePlan) -> Firewall {
     let causes = plan.changes.iter().flat_map(|change| &change.causes);
     let ended = causes.filter(|cause| cause.kind == CauseKind::Expired);
     let tags: BTreeSet<&str> = ended.filter_map(|cause| cause.origin.tag()).collect();

@@ -13,7 +13,7 @@ use crate::strings;
 
 /// Consent on the command line: a guard, and the instances that it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Allow {
+pub struct Consent {
     /// The guard.
     pub guard: GuardName,
     /// Instances by `name`, `region/name` or `account/region/name`, with `*`, `?` and `[ab]`; `None` is the whole run.
@@ -22,9 +22,9 @@ pub struct Allow {
 
 /// Why a text is not valid consent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AllowError {
+pub enum ConsentError {
     /// No guard has this name.
-    #[error("there is no guard `{}`{}", sanitize_line(name), near.map_or_else(names, |near| format!("; did you mean `{near}`?")))]
+    #[error("there is no guard `{}`{}", sanitize_line(name), near.map_or_else(guard_list, |near| format!("; did you mean `{near}`?")))]
     Guard {
         /// The unknown name.
         name: String,
@@ -44,7 +44,7 @@ pub enum AllowError {
     },
 }
 
-fn names() -> String {
+fn guard_list() -> String {
     let names: Vec<String> = GuardName::ALL
         .iter()
         .map(|guard| format!("`{guard}`"))
@@ -52,7 +52,7 @@ fn names() -> String {
     format!("; the guards are {}", names.join(", "))
 }
 
-impl Allow {
+impl Consent {
     /// Whether the consent is for this instance.
     pub fn covers(&self, id: &InstanceId) -> bool {
         self.selector
@@ -64,8 +64,8 @@ impl Allow {
     ///
     /// # Errors
     /// The selector is not a valid pattern.
-    pub fn from_override(consent: &Override) -> Result<Self, AllowError> {
-        let selector = consent.selector.as_deref().map(pattern).transpose()?;
+    pub fn from_override(consent: &Override) -> Result<Self, ConsentError> {
+        let selector = consent.selector.as_deref().map(parse_pattern).transpose()?;
         Ok(Self {
             guard: consent.guard,
             selector,
@@ -73,27 +73,27 @@ impl Allow {
     }
 }
 
-impl FromStr for Allow {
-    type Err = AllowError;
+impl FromStr for Consent {
+    type Err = ConsentError;
 
-    fn from_str(text: &str) -> Result<Self, AllowError> {
+    fn from_str(text: &str) -> Result<Self, ConsentError> {
         let (name, selector) = match text.split_once('=') {
             Some((name, selector)) => (name, Some(selector)),
             None => (text, None),
         };
-        let guard = GuardName::from_name(name).ok_or_else(|| AllowError::Guard {
+        let guard = GuardName::from_name(name).ok_or_else(|| ConsentError::Guard {
             name: name.to_owned(),
             near: strings::nearest(name, GuardName::ALL.map(GuardName::as_str)),
         })?;
         Ok(Self {
             guard,
-            selector: selector.map(pattern).transpose()?,
+            selector: selector.map(parse_pattern).transpose()?,
         })
     }
 }
 
 /// `NAME` or `NAME=SELECTOR`.
-impl fmt::Display for Allow {
+impl fmt::Display for Consent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { guard, selector } = self;
         match selector {
@@ -103,16 +103,16 @@ impl fmt::Display for Allow {
     }
 }
 
-fn pattern(text: &str) -> Result<Pattern, AllowError> {
-    let wrong = |why: String| AllowError::Selector {
+fn parse_pattern(text: &str) -> Result<Pattern, ConsentError> {
+    let error = |why: String| ConsentError::Selector {
         selector: text.to_owned(),
         why,
     };
     if text.is_empty() {
         // An empty variable in a script must not become a pattern without instances.
-        return Err(wrong("it is empty".to_owned()));
+        return Err(error("it is empty".to_owned()));
     }
-    Pattern::new(text).map_err(|error| wrong(error.msg.to_owned()))
+    Pattern::new(text).map_err(|invalid| error(invalid.msg.to_owned()))
 }
 
 #[cfg(test)]
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn consent_is_parsed() {
-        for (text, shown) in [
+        for (text, displayed) in [
             ("lockout", "lockout"),
             ("lockout=web-*", "lockout=web-*"),
             ("empty=eu-*/web-1", "empty=eu-*/web-1"),
@@ -152,9 +152,9 @@ mod tests {
                 "`[a` is not a valid pattern of instances: invalid range pattern",
             ),
         ] {
-            let found = text.parse::<Allow>();
+            let found = text.parse::<Consent>();
             let found = found.map_or_else(|error| error.to_string(), |allow| allow.to_string());
-            assert_eq!(found, shown, "{text}");
+            assert_eq!(found, displayed, "{text}");
         }
     }
 
@@ -173,7 +173,7 @@ mod tests {
             ("empty=us-*/web-1", false),
             ("empty=prod/eu-central-1/web-1", false),
         ] {
-            let allow: Allow = text.parse().expect("consent");
+            let allow: Consent = text.parse().expect("consent");
             assert_eq!(allow.covers(&id), covers, "{text}");
         }
         id.account = Some("prod".into());
@@ -187,7 +187,7 @@ mod tests {
             ("empty=test/*/web-1", false),
             ("empty=prod/web-1", false),
         ] {
-            let allow: Allow = text.parse().expect("consent");
+            let allow: Consent = text.parse().expect("consent");
             assert_eq!(allow.covers(&id), covers, "{text}");
         }
     }
@@ -195,8 +195,8 @@ mod tests {
     proptest! {
         #[test]
         fn parser_does_not_panic(text in any::<String>(), pattern in "[a*?\\[\\]!/=-]{0,12}") {
-            let _ = text.parse::<Allow>();
-            let _ = format!("empty={pattern}").parse::<Allow>();
+            let _ = text.parse::<Consent>();
+            let _ = format!("empty={pattern}").parse::<Consent>();
         }
     }
 }
