@@ -143,21 +143,21 @@ pub enum PlanFileError {
     Member(String),
     /// The digest does not match the rest of the file.
     #[error(
-        "the plan was changed after it was made: its digest is `{found}`, and the file says `{said}`"
+        "the plan was changed after it was made: its digest is `{found}`, and the file says `{stated}`"
     )]
     Digest {
         /// The digest of the content.
         found: Fingerprint,
         /// The digest in the file.
-        said: String,
+        stated: String,
     },
     /// The plan is not the expected one.
-    #[error("this is not the expected plan: its digest is `{found}`, not `{asked}`")]
+    #[error("this is not the expected plan: its digest is `{found}`, not `{expected}`")]
     Unexpected {
         /// The digest of the content.
         found: Fingerprint,
         /// The expected digest.
-        asked: String,
+        expected: String,
     },
     /// The plan has expired.
     #[error("the plan was valid until {}", instant::format(*.0))]
@@ -236,33 +236,33 @@ pub fn parse(
     now: OffsetDateTime,
     expected: Option<&str>,
 ) -> Result<PlanFile, PlanFileError> {
-    let head: Header =
+    let header: Header =
         serde_json::from_str(text).map_err(|error| PlanFileError::NotAPlan(error.to_string()))?;
-    if head.format != FORMAT {
+    if header.format != FORMAT {
         let message = format!(
             "`format` is `{}`, not `{FORMAT}`",
-            sanitize_line(&head.format)
+            sanitize_line(&header.format)
         );
         return Err(PlanFileError::NotAPlan(message));
     }
-    if head.version != u64::from(VERSION) {
-        return Err(PlanFileError::Version(head.version));
+    if header.version != u64::from(VERSION) {
+        return Err(PlanFileError::Version(header.version));
     }
     let damaged = |why: String| PlanFileError::Member(sanitize_line(&why).into_owned());
     let file: PlanFile = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
-    let said = head
+    let stated = header
         .digest
         .ok_or_else(|| damaged("it has no digest".to_owned()))?;
     let found = file.digest();
-    if said != found.to_string() {
-        let said = sanitize_line(&said).into_owned();
-        return Err(PlanFileError::Digest { found, said });
+    if stated != found.to_string() {
+        let stated = sanitize_line(&stated).into_owned();
+        return Err(PlanFileError::Digest { found, stated });
     }
-    if let Some(asked) = expected
-        && asked.parse() != Ok(found)
+    if let Some(expected) = expected
+        && expected.parse() != Ok(found)
     {
-        let asked = sanitize_line(asked).into_owned();
-        return Err(PlanFileError::Unexpected { found, asked });
+        let expected = sanitize_line(expected).into_owned();
+        return Err(PlanFileError::Unexpected { found, expected });
     }
     let again = write(&file);
     if again != text {

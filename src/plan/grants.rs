@@ -24,7 +24,7 @@ pub fn plan_grants(
     close: &[Rule],
 ) -> InstancePlan {
     let family = instance.address_type.client_family();
-    let stays: Firewall = declared
+    let kept: Firewall = declared
         .iter()
         .chain(open)
         .map(|rule| (rule.key, rule.sources.clone()))
@@ -34,12 +34,12 @@ pub fn plan_grants(
         let Some(now) = target.get(rule.key) else {
             continue;
         };
-        let ours = match stays.get(rule.key) {
+        let closing = match kept.get(rule.key) {
             Some(others) => rule.sources.without(others),
             None => rule.sources.clone(),
         };
-        let left = now.without(&ours);
-        target.set(rule.key, left);
+        let rest = now.without(&closing);
+        target.set(rule.key, rest);
     }
     for rule in open {
         let new = match target.get(rule.key) {
@@ -49,11 +49,15 @@ pub fn plan_grants(
         target.add(rule.key, &new);
     }
     let causes = |key: Key| -> Vec<Cause> {
-        let of = |rules: &[Rule], kind: CauseKind| -> Vec<Cause> {
+        let causes_of = |rules: &[Rule], kind: CauseKind| -> Vec<Cause> {
             let rules = rules.iter().filter(|rule| rule.key == key);
             rules.map(|rule| Cause::of_rule(kind, rule)).collect()
         };
-        [of(open, CauseKind::Declared), of(close, CauseKind::Expired)].concat()
+        [
+            causes_of(open, CauseKind::Declared),
+            causes_of(close, CauseKind::Expired),
+        ]
+        .concat()
     };
     surgical::plan(&SurgicalChange {
         instance,

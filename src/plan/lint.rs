@@ -135,7 +135,7 @@ pub fn lint(plan: &Plan) -> Vec<Defect> {
         if !arns.insert(plan.instance.arn.as_str()) {
             kinds.push(DefectKind::SharedArn);
         }
-        instance(plan, &mut kinds);
+        check_instance(plan, &mut kinds);
         defects.extend(kinds.into_iter().map(|kind| Defect {
             instance: Some(plan.instance.id.clone()),
             kind,
@@ -144,56 +144,56 @@ pub fn lint(plan: &Plan) -> Vec<Defect> {
     defects
 }
 
-fn instance(plan: &InstancePlan, kinds: &mut Vec<DefectKind>) {
-    let changes = plan.verdict == Verdict::Change;
-    let stays = !plan.before.unknown().is_empty()
+fn check_instance(plan: &InstancePlan, kinds: &mut Vec<DefectKind>) {
+    let is_change = plan.verdict == Verdict::Change;
+    let has_staying_entries = !plan.before.unknown().is_empty()
         || (plan.mode == Mode::Additive && !plan.before.uncertain().is_empty());
     let mut check = |sound: bool, kind: DefectKind| {
         if !sound {
             kinds.push(kind);
         }
     };
-    let said = match plan.verdict {
-        Verdict::InSync => !stays,
-        Verdict::Incomplete => stays,
+    let is_verdict_correct = match plan.verdict {
+        Verdict::InSync => !has_staying_entries,
+        Verdict::Incomplete => has_staying_entries,
         _ => true,
     };
     check(
-        said && plan.incomplete.is_some() == stays,
+        is_verdict_correct && plan.incomplete.is_some() == has_staying_entries,
         DefectKind::Incomplete,
     );
     check(
-        changes || (plan.calls.is_empty() && plan.fallback.is_none()),
+        is_change || (plan.calls.is_empty() && plan.fallback.is_none()),
         DefectKind::UnwantedCalls,
     );
-    let fits = match plan.verdict {
+    let fits_mode = match plan.verdict {
         Verdict::InSync | Verdict::Incomplete => true,
         Verdict::StillOpen => plan.mode == Mode::Additive,
         Verdict::Observed => plan.mode == Mode::Observe,
         Verdict::Change | Verdict::Refused { .. } => plan.mode != Mode::Observe,
     };
-    let ours = plan.mode != Mode::Additive || !plan.strict_spelling;
-    check(fits && ours, DefectKind::Mode(plan.mode));
-    let doubtful = plan.mode != Mode::Additive && !plan.before.uncertain().is_empty();
+    let may_be_strict = plan.mode != Mode::Additive || !plan.strict_spelling;
+    check(fits_mode && may_be_strict, DefectKind::Mode(plan.mode));
+    let has_replaced_entries = plan.mode != Mode::Additive && !plan.before.uncertain().is_empty();
     check(is_still_open_correct(plan), DefectKind::StillOpen);
     if matches!(
         plan.verdict,
         Verdict::InSync | Verdict::Incomplete | Verdict::StillOpen
     ) {
-        let same = *plan.before.firewall() == plan.after && !doubtful;
-        check(same, DefectKind::NotInSync);
+        let is_same = *plan.before.firewall() == plan.after && !has_replaced_entries;
+        check(is_same, DefectKind::NotInSync);
         check(plan.changes.is_empty(), DefectKind::Changes);
         check(plan.exposure.is_empty(), DefectKind::Exposure);
-        let open = !plan.still_open.is_empty();
+        let is_still_open = !plan.still_open.is_empty();
         check(
-            open == (plan.verdict == Verdict::StillOpen),
+            is_still_open == (plan.verdict == Verdict::StillOpen),
             DefectKind::StillOpen,
         );
         return;
     }
 
     let family = plan.family();
-    let staying = if stays {
+    let staying = if has_staying_entries {
         Doubtful::all(&plan.before)
     } else {
         Vec::new()
@@ -206,12 +206,12 @@ fn instance(plan: &InstancePlan, kinds: &mut Vec<DefectKind>) {
     );
     let (certain, after) = (before.certain, after.certain);
     check(are_changes_complete(plan), DefectKind::Changes);
-    let respelled = plan.strict_spelling && *plan.before.firewall() != plan.after;
+    let is_respelled = plan.strict_spelling && *plan.before.firewall() != plan.after;
     check(
-        certain != after || doubtful || respelled,
+        certain != after || has_replaced_entries || is_respelled,
         DefectKind::Needless,
     );
-    if !changes {
+    if !is_change {
         return;
     }
     check(!plan.calls.is_empty(), DefectKind::NoCalls);
@@ -221,7 +221,7 @@ fn instance(plan: &InstancePlan, kinds: &mut Vec<DefectKind>) {
             DefectKind::TooManySources(then),
         );
     }
-    check_form(plan, stays, doubtful, kinds);
+    check_form(plan, has_staying_entries, has_replaced_entries, kinds);
     check_effect(plan, &certain, &after, kinds);
 }
 
@@ -245,11 +245,11 @@ fn is_still_open_correct(plan: &InstancePlan) -> bool {
 fn are_changes_complete(plan: &InstancePlan) -> bool {
     let (before, after) = (plan.before.firewall(), &plan.after);
     let none = Sources::new();
-    let of = |firewall: &Firewall, key: Key| firewall.get(key).unwrap_or(&none).clone();
+    let sources = |firewall: &Firewall, key: Key| firewall.get(key).unwrap_or(&none).clone();
     let keys: BTreeSet<Key> = before.keys().chain(after.keys()).collect();
     let differing = keys
         .into_iter()
-        .map(|key| (key, of(before, key), of(after, key)))
+        .map(|key| (key, sources(before, key), sources(after, key)))
         .filter(|(_, before, after)| {
             if plan.strict_spelling {
                 before != after
@@ -261,10 +261,10 @@ fn are_changes_complete(plan: &InstancePlan) -> bool {
         .changes
         .iter()
         .map(|change| (change.key, change.before.clone(), change.after.clone()));
-    let named = |change: &Change| {
+    let is_named_correctly = |change: &Change| {
         change.action == ChangeKind::of(&change.before, &change.after, plan.family())
     };
-    differing.eq(listed) && plan.changes.iter().all(named)
+    differing.eq(listed) && plan.changes.iter().all(is_named_correctly)
 }
 
 /// The numbers of IPv4 and of IPv6 sources, now and with these rules. Unreadable entries count until a Put drops them.
@@ -286,7 +286,12 @@ fn counts(plan: &InstancePlan, rules: &Firewall) -> [(usize, usize); 2] {
 }
 
 /// Checks the calls without running them.
-fn check_form(plan: &InstancePlan, stays: bool, doubtful: bool, kinds: &mut Vec<DefectKind>) {
+fn check_form(
+    plan: &InstancePlan,
+    has_staying_entries: bool,
+    has_replaced_entries: bool,
+    kinds: &mut Vec<DefectKind>,
+) {
     let mut places = Vec::new();
     let mut puts = 0;
     for call in &plan.calls {
@@ -303,10 +308,10 @@ fn check_form(plan: &InstancePlan, stays: bool, doubtful: bool, kinds: &mut Vec<
     if puts > 0 && plan.calls.len() > 1 {
         kinds.push(DefectKind::PutAmongOthers);
     }
-    if puts > 0 && stays {
+    if puts > 0 && has_staying_entries {
         kinds.push(DefectKind::PutDrops);
     }
-    if puts == 0 && doubtful {
+    if puts == 0 && has_replaced_entries {
         kinds.push(DefectKind::DoubtStays);
     }
     let keys: BTreeSet<Key> = places.iter().map(|(_, key)| *key).collect();
@@ -314,7 +319,7 @@ fn check_form(plan: &InstancePlan, stays: bool, doubtful: bool, kinds: &mut Vec<
         kinds.push(DefectKind::CallOrder);
     }
     // In additive mode, consent to a Put leads to a plan with a Put, so other calls have no fallback.
-    let permitted = puts == 0 && !stays && plan.mode != Mode::Additive;
+    let permitted = puts == 0 && !has_staying_entries && plan.mode != Mode::Additive;
     if let Some(fallback) = &plan.fallback
         && (!permitted || *fallback != plan.after)
     {

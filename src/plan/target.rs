@@ -75,15 +75,15 @@ fn change_by_key(
         let Some(now) = target.get(rule.key) else {
             continue;
         };
-        let ours = match declared.get(rule.key) {
+        let closing = match declared.get(rule.key) {
             None => rule.sources.clone(),
             Some(still) => exposure::subtract(&rule.sources, still, family),
         };
         let left = if rule.declared.origin.tag().is_some() {
             // A lease opened exactly these networks, so a wider network is not from the lease.
-            now.without(&ours)
+            now.without(&closing)
         } else {
-            exposure::subtract(now, &ours, family)
+            exposure::subtract(now, &closing, family)
         };
         target.set(rule.key, left);
     }

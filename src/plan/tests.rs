@@ -1,7 +1,7 @@
-//! What the planner promises, tried on random pairs of firewalls and on a model of the service.
+//! Tests of the planner on random pairs of firewalls and a model of the service.
 //!
 //! The model runs calls under all four readings of the service: Open merges or replaces, Close subtracts sources or
-//! removes the key. Universes are small, so that rules collide.
+//! removes the key. The universes are small, so that rules often overlap.
 
 mod absent;
 mod causes;
@@ -96,7 +96,7 @@ fn firewall(rules: &[(Key, &[&str])]) -> Firewall {
         .collect()
 }
 
-/// So many single addresses, different ones for each port.
+/// This many single addresses, different ones for each port.
 fn many(port: i32, n: u8) -> Sources {
     let texts: Vec<String> = (0..n)
         .map(|i| format!("10.{}.{i}.1/32", port % 256))
@@ -135,7 +135,7 @@ fn any_firewall() -> impl Strategy_<Value = Firewall> {
         .prop_map(|rules: BTreeMap<_, _>| rules.into_iter().collect())
 }
 
-/// A pair that is often alike: one of the two, with a few keys taken from the other.
+/// Two firewalls that are often similar: the second is the first with a few keys from another.
 fn near_pair() -> impl Strategy_<Value = (Firewall, Firewall)> {
     (any_firewall(), any_firewall(), btree_set(keys(), 0..3)).prop_map(
         |(before, other, swapped)| {
@@ -206,7 +206,7 @@ fn planned(desired: &DesiredInstance, before: &Firewall) -> InstancePlan {
     )
 }
 
-/// Whether an instance takes these rules: at most sixty sources of a family, or not more than it has.
+/// Whether an instance can have these rules: at most sixty sources of each family, or not more than it has.
 fn fits(rules: &Firewall, before: &Firewall, unread: usize) -> bool {
     let (is, was) = (rules.counts(), before.counts());
     [(is.ipv4 + unread, was.ipv4 + unread), (is.ipv6, was.ipv6)]
@@ -214,7 +214,7 @@ fn fits(rules: &Firewall, before: &Firewall, unread: usize) -> bool {
         .all(|(is, was)| is <= 60 || is <= was)
 }
 
-/// Runs the calls under every reading and checks every state on the way, the end, and that a second plan is empty.
+/// Runs the calls under every reading. Checks every intermediate state, the result, and that a second plan is empty.
 fn check(
     plan: &InstancePlan,
     desired: &DesiredInstance,
@@ -271,7 +271,7 @@ fn differing(a: &Firewall, b: &Firewall) -> BTreeSet<Key> {
     .collect()
 }
 
-/// The fewest calls of the allowed class that lead from one to the other without Put, by search; `None` above `most`.
+/// The fewest safe calls without a Put that lead from one firewall to the other, by search; `None` if there are more than `most`.
 fn fewest(before: &Firewall, after: &Firewall, most: usize) -> Option<usize> {
     let mut states = vec![before.clone()];
     for calls in 0..=most {

@@ -51,20 +51,20 @@ pub fn undo(
     strategy: Strategy,
 ) -> Undo {
     let family = instance.address_type.client_family();
-    let origin = steps.first().map_or(live.firewall(), |step| &step.before);
-    let ours = OwnChanges::of(steps, family);
+    let first_rules = steps.first().map_or(live.firewall(), |step| &step.before);
+    let own = OwnChanges::of(steps, family);
     let target = if is_undisturbed(live.firewall(), steps, family) {
-        origin.clone()
+        first_rules.clone()
     } else {
-        ours.undone(live.firewall(), origin, family)
+        own.undo(live.firewall(), first_rules, family)
     };
-    let mut plan = plan(instance, live, before, &ours, &target, strategy);
+    let mut plan = plan(instance, live, before, &own, &target, strategy);
     let result = &plan.after;
-    let means = |firewall: &Firewall| Effective::of(firewall, family);
-    let opened = means(&ours.opened).difference(&means(origin));
-    let still_open = Diff::gaining(&opened.intersection(&means(result)), family);
+    let access = |firewall: &Firewall| Effective::of(firewall, family);
+    let opened = access(&own.opened).difference(&access(first_rules));
+    let still_open = Diff::gaining(&opened.intersection(&access(result)), family);
     let still_open = still_open.lines().gained;
-    let mut foreign_differences = differences(result, origin, family);
+    let mut foreign_differences = differences(result, first_rules, family);
     foreign_differences.extend(doubtful_differences(&plan, before));
     if !foreign_differences.is_empty() {
         let text = format!(
@@ -91,34 +91,37 @@ fn doubtful_differences(plan: &InstancePlan, before: &LiveFirewall) -> Vec<Strin
         let uncertain = uncertain.map(|uncertain| uncertain.entry.clone());
         uncertain.chain(live.unknown().iter().cloned()).collect()
     };
-    let (is, was) = (entries(&plan.before), entries(before));
-    let removed = was.difference(&is);
+    let (now, before) = (entries(&plan.before), entries(before));
+    let removed = before.difference(&now);
     let removed = removed.map(|entry| format!("`{entry}` is gone, and cannot be written again"));
     // A Put is planned only if the entries that it drops are from this run.
-    let puts = matches!(plan.calls.first(), Some(Call::Put { .. }));
-    let added = is.difference(&was).filter(|_| !puts);
+    let has_put = matches!(plan.calls.first(), Some(Call::Put { .. }));
+    let added = now.difference(&before).filter(|_| !has_put);
     let added = added.map(|entry| format!("`{entry}` is open, and cannot be read for certain"));
     removed.chain(added).collect()
 }
 
 /// The differences between the rules and the wanted rules, one fragment for each key whose sources differ in meaning.
-pub fn differences(is: &Firewall, wanted: &Firewall, family: Family) -> Vec<String> {
+pub fn differences(actual: &Firewall, wanted: &Firewall, family: Family) -> Vec<String> {
     let none = Sources::new();
     let fragment = |key: Key| {
-        let (is, wanted) = (
-            is.get(key).unwrap_or(&none),
+        let (actual, wanted) = (
+            actual.get(key).unwrap_or(&none),
             wanted.get(key).unwrap_or(&none),
         );
-        if exposure::means_same(is, wanted, family) {
+        if exposure::means_same(actual, wanted, family) {
             return None;
         }
-        Some(match (is.is_empty(), wanted.is_empty()) {
-            (false, true) => format!("{key} is open to {is}"),
+        Some(match (actual.is_empty(), wanted.is_empty()) {
+            (false, true) => format!("{key} is open to {actual}"),
             (true, _) => format!("{key} is not open to {wanted}"),
-            (false, false) => format!("{key} is open to {is}, not to {wanted}"),
+            (false, false) => format!("{key} is open to {actual}, not to {wanted}"),
         })
     };
-    keys(is, wanted).into_iter().filter_map(fragment).collect()
+    keys(actual, wanted)
+        .into_iter()
+        .filter_map(fragment)
+        .collect()
 }
 
 /// The access that the writes opened and closed, by key. No source of a key is in both.
@@ -130,7 +133,7 @@ struct OwnChanges {
 impl OwnChanges {
     /// The first write that changes a source of a key decides whether the source was open before all writes.
     fn of(steps: &[Step], family: Family) -> Self {
-        let mut ours = Self {
+        let mut own = Self {
             opened: Firewall::new(),
             closed: Firewall::new(),
         };
@@ -141,42 +144,50 @@ impl OwnChanges {
                     before.get(key).unwrap_or(&none),
                     after.get(key).unwrap_or(&none),
                 );
-                let known = |firewall: &Firewall| firewall.get(key).unwrap_or(&none).clone();
-                let (opened, closed) = (known(&ours.opened), known(&ours.closed));
-                let less = |one: &Sources, other: &Sources| exposure::subtract(one, other, family);
-                let opens = less(&less(after, before), &closed);
-                let closes = less(&less(before, after), &opened);
-                ours.opened.add(key, &opens);
-                ours.closed.add(key, &closes);
+                let sources = |firewall: &Firewall| firewall.get(key).unwrap_or(&none).clone();
+                let (opened, closed) = (sources(&own.opened), sources(&own.closed));
+                let minus = |one: &Sources, other: &Sources| exposure::subtract(one, other, family);
+                let opens = minus(&minus(after, before), &closed);
+                let closes = minus(&minus(before, after), &opened);
+                own.opened.add(key, &opens);
+                own.closed.add(key, &closes);
             }
         }
-        ours
+        own
     }
 
     /// The live rules without the sources that were opened and with those that were closed.
-    fn undone(&self, live: &Firewall, origin: &Firewall, family: Family) -> Firewall {
+    fn undo(&self, live: &Firewall, first_rules: &Firewall, family: Family) -> Firewall {
         let mut target = live.clone();
         let none = Sources::new();
         for key in keys(&self.opened, &self.closed) {
-            let of = |firewall: &Firewall| firewall.get(key).unwrap_or(&none).clone();
-            let now = of(live);
-            let mut wanted = exposure::subtract(&now, &of(&self.opened), family);
-            wanted.extend(&of(&self.closed));
-            target.set(key, keep_spelling(&wanted, &now, &of(origin), family));
+            let sources = |firewall: &Firewall| firewall.get(key).unwrap_or(&none).clone();
+            let now = sources(live);
+            let mut wanted = exposure::subtract(&now, &sources(&self.opened), family);
+            wanted.extend(&sources(&self.closed));
+            target.set(
+                key,
+                keep_spelling(&wanted, &now, &sources(first_rules), family),
+            );
         }
         target
     }
 }
 
 /// The same sources, as far as possible in the spelling that is live or was live before.
-fn keep_spelling(wanted: &Sources, now: &Sources, origin: &Sources, family: Family) -> Sources {
-    for known in [now, origin] {
+fn keep_spelling(
+    wanted: &Sources,
+    now: &Sources,
+    first_rules: &Sources,
+    family: Family,
+) -> Sources {
+    for known in [now, first_rules] {
         if exposure::means_same(wanted, known, family) {
             return known.clone();
         }
     }
     let mut known = now.clone();
-    known.extend(origin);
+    known.extend(first_rules);
     let outside = exposure::uncovered(&known, wanted, family);
     let mut result = known.without(&outside);
     result.extend(&exposure::subtract(wanted, &result, family));
@@ -190,8 +201,8 @@ fn is_undisturbed(live: &Firewall, steps: &[Step], family: Family) -> bool {
     };
     let mut states = vec![&first.before];
     for Step { before, after } in steps {
-        let known = |state: &&Firewall| exposure::equivalent(state, before, family);
-        if !states.iter().any(known) {
+        let is_before = |state: &&Firewall| exposure::equivalent(state, before, family);
+        if !states.iter().any(is_before) {
             // Somebody else wrote between two steps.
             return false;
         }
@@ -206,21 +217,21 @@ fn plan(
     instance: &Instance,
     live: &LiveFirewall,
     before: &LiveFirewall,
-    ours: &OwnChanges,
+    own: &OwnChanges,
     target: &Firewall,
     strategy: Strategy,
 ) -> InstancePlan {
     // An uncertain entry with a key that the writes opened is their own rule, returned in an unreadable form. Only a Put removes it.
-    let is_ours = |entry: &&Uncertain| {
-        let opened = entry.key.is_some_and(|key| ours.opened.get(key).is_some());
+    let is_own = |entry: &&Uncertain| {
+        let opened = entry.key.is_some_and(|key| own.opened.get(key).is_some());
         opened && !before.uncertain().contains(*entry)
     };
     surgical::plan(&SurgicalChange {
         instance,
         live,
         target,
-        doubt: live.uncertain().iter().find(is_ours),
-        mode: if live.uncertain().iter().all(|entry| is_ours(&entry)) {
+        doubt: live.uncertain().iter().find(is_own),
+        mode: if live.uncertain().iter().all(|entry| is_own(&entry)) {
             Mode::Authoritative
         } else {
             Mode::Additive

@@ -1,4 +1,4 @@
-//! What is written is read again, and nothing else is.
+//! Tests of plan files: a written file is parsed again, and any other text is refused.
 
 use proptest::prelude::{Just, ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
 use proptest::sample::Index;
@@ -28,7 +28,7 @@ fn file_of(plan: Plan) -> PlanFile {
     )
 }
 
-/// A file with something in every place.
+/// A file in which every member has a value.
 fn files(universe: Universe) -> impl Strategy<Value = PlanFile> {
     let keep = proptest::option::of((key(universe), sources(universe), text()));
     (plans(universe), text(), keep, any::<(bool, usize)>()).prop_map(
@@ -77,7 +77,7 @@ fn files(universe: Universe) -> impl Strategy<Value = PlanFile> {
     )
 }
 
-/// A plan of one instance that changes.
+/// A file with a plan that changes one instance.
 fn some_file() -> PlanFile {
     let rule = Rule {
         key: Key::new(Protocol::Tcp, 443, 443).expect("a port"),
@@ -125,7 +125,7 @@ fn some_file() -> PlanFile {
     })
 }
 
-/// A text with one part exchanged and the digest made right again, as somebody would who knows the format.
+/// A text with one part replaced and a correct digest, as an attacker who knows the format would write it.
 fn forged(text: &str, from: &str, to: &str) -> String {
     assert!(text.contains(from), "{from}");
     let text = text.replacen(from, to, 1);
@@ -136,7 +136,7 @@ fn forged(text: &str, from: &str, to: &str) -> String {
     format!("{before}  \"digest\": \"{digest}\",\n{after}")
 }
 
-/// A document without white space between its tokens.
+/// A document without white space between tokens.
 fn compact(text: &str) -> String {
     let (mut in_text, mut escaped) = (false, false);
     let mut keep = |letter: &char| {
@@ -375,7 +375,6 @@ fn plan_expires_with_the_first_rule_that_ends() {
     );
 }
 
-/// Whatever a plan says of an instance can be written and read.
 #[test]
 fn every_verdict_survives_a_round_trip() {
     let port = |from, to| Key::new(Protocol::Tcp, from, to).expect("ports");

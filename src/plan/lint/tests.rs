@@ -1,4 +1,4 @@
-//! The planner's plans have no defect, and every way of damaging one is seen.
+//! Tests of the lint: plans of the planner have no defect, and damage is detected.
 
 mod calls;
 
@@ -31,7 +31,7 @@ fn firewall(rules: &[(i32, &[&str])]) -> Firewall {
         .collect()
 }
 
-/// What the planner makes of these rules.
+/// A plan for these rules.
 fn planned(mode: Mode, before: &LiveFirewall, wanted: &Firewall) -> InstancePlan {
     planned_as(Options::default(), mode, before, wanted)
 }
@@ -80,28 +80,28 @@ fn planned_as(
     plan_instance(&instance, &desired, before, options)
 }
 
-/// Two opens in additive mode.
+/// A plan with two Opens in additive mode.
 fn opens() -> InstancePlan {
     let before = LiveFirewall::from(&firewall(&[(22, &["10.0.0.0/8"])]));
     let wanted = firewall(&[(80, &["0.0.0.0/0"]), (443, &["0.0.0.0/0", "::/0"])]);
     planned(Mode::Additive, &before, &wanted)
 }
 
-/// One open with a fallback.
+/// A plan with one Open and a fallback.
 fn grows() -> InstancePlan {
     let before = firewall(&[(22, &["10.0.0.0/8"]), (80, &["::/0"])]);
     let wanted = firewall(&[(22, &["10.0.0.0/8", "11.0.0.0/8"]), (80, &["::/0"])]);
     planned(Mode::Authoritative, &LiveFirewall::from(&before), &wanted)
 }
 
-/// One Put.
+/// A plan with one Put.
 fn narrows() -> InstancePlan {
     let before = firewall(&[(22, &["10.0.0.0/8", "11.0.0.0/8"])]);
     let wanted = firewall(&[(22, &["10.0.0.0/8"])]);
     planned(Mode::Authoritative, &LiveFirewall::from(&before), &wanted)
 }
 
-/// Nothing to write, and something that must go.
+/// A plan without calls that leaves access open which must not exist.
 fn leaves_open() -> InstancePlan {
     let before = firewall(&[(22, &["10.0.0.0/8"]), (80, &["::/0"])]);
     let plan = planned(
@@ -178,10 +178,10 @@ fn faults(plan: InstancePlan) -> Vec<DefectKind> {
     lint(&plan).into_iter().map(|defect| defect.kind).collect()
 }
 
-/// A sound plan, what is done to it, and what is seen of that.
+/// A sound plan, a damage to it, and the expected defect.
 type Damage = (fn() -> InstancePlan, fn(&mut InstancePlan), DefectKind);
 
-/// Each damage is seen as this fault, perhaps among others.
+/// Checks that each damage is reported as this defect, perhaps among others.
 fn check(cases: &[Damage]) {
     for (at, (sound, damage, fault)) in cases.iter().enumerate() {
         let mut plan = sound();
@@ -255,7 +255,7 @@ fn damaged_verdicts_are_detected() {
     ]);
 }
 
-/// One Put that only respells.
+/// A plan with one Put that only changes the spelling.
 fn respells() -> InstancePlan {
     let wanted = firewall(&[(22, &["10.0.0.0/8"]), (80, &["::/0"])]);
     let halves = &["10.0.0.0/9", "10.128.0.0/9"][..];
@@ -268,7 +268,7 @@ fn respells() -> InstancePlan {
     planned_as(options, Mode::Authoritative, &before, &wanted)
 }
 
-/// One Open that only respells.
+/// A plan with one Open that only changes the spelling.
 fn respells_by_opening() -> InstancePlan {
     let options = Options {
         strict_spelling: true,
@@ -346,7 +346,6 @@ fn instances_must_be_sorted_and_unique() {
     );
 }
 
-/// Who could not be read is listed like the others, and nobody is both.
 #[test]
 fn unreadable_instances_must_be_sorted_and_unique() {
     let read = grows();
@@ -429,7 +428,7 @@ proptest! {
             7 => target.incomplete = if target.incomplete.is_some() { None } else { Some(String::new()) },
             _ => target.fallback = Some(firewall(&[(9, &["10.9.9.9"])])),
         }
-        // An exchange by the same is none.
+        // A part that is replaced by an equal one is no damage.
         prop_assert!(damaged == plan || !lint(&damaged).is_empty(), "{damaged:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! What must go is gone by meaning: through whatever rule it was open, it is closed or named.
+//! Tests of access that must not exist: through whatever rule it is open, it is closed or reported.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use super::*;
 use crate::exposure::{Access, Atom, Exposed};
 use crate::plan::lint;
 
-/// The cells that the keys of these tests tell apart.
+/// The cells that the keys of these tests distinguish.
 const CELLS: [(Atom, u16); 13] = [
     (Atom::Tcp, 0),
     (Atom::Tcp, 79),
@@ -27,7 +27,7 @@ const CELLS: [(Atom, u16); 13] = [
     (Atom::Other, 0),
 ];
 
-/// Addresses that the networks of these tests tell apart.
+/// Addresses that the networks of these tests distinguish.
 const ADDRESSES: [&str; 6] = [
     "10.0.0.0",
     "10.0.0.1",
@@ -53,7 +53,7 @@ fn absent(key: Key, sources: Option<Sources>) -> Absent {
     }
 }
 
-/// Networks only: the one alias is a matter of the whole world, and of tests of its own.
+/// Networks only; other tests cover the alias.
 fn networks() -> impl Strategy_<Value = Sources> {
     let texts = [
         "10.0.0.0/8",
@@ -85,7 +85,7 @@ fn opened(boxes: &[&Exposed]) -> Effective {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
-    /// Cell by cell and address by address, with no set in between.
+    /// The oracle checks each cell and each address alone.
     #[test]
     fn named_access_is_closed_or_reported(
         live in rules_of_networks(),
@@ -220,7 +220,7 @@ fn range_is_cut_exactly_around_absent_access() {
 fn rule_that_cannot_be_cut_exactly_is_kept_and_reported() {
     for (live, gone) in [
         (Key::ALL, tcp(22, 22)),
-        // Each other type would be a rule of its own, and there can be no more than sixty.
+        // Each other type would need a rule, and there can be at most sixty.
         (key(Protocol::Icmp, -1, -1), key(Protocol::Icmp, 8, -1)),
         (key(Protocol::Icmp, 8, -1), key(Protocol::Icmp, 8, 0)),
     ] {
@@ -249,7 +249,7 @@ fn declared_access_stays_although_it_is_absent_too() {
     );
 }
 
-/// Whoever names both halves of the internet names the browser client, too, which neither half does.
+/// Both halves of the internet together name the browser client, which neither half does.
 #[test]
 fn access_named_by_several_lines_together_has_all_as_causes() {
     let halves = ["0.0.0.0/1", "128.0.0.0/1"];
@@ -259,7 +259,7 @@ fn access_named_by_several_lines_together_has_all_as_causes() {
         .map(|half| absent(tcp(22, 22), Some(named(&[half]))))
         .collect();
     desired.absent[1].origin = origin(10);
-    // Of other access, and so no cause.
+    // A line about other access is no cause.
     desired
         .absent
         .push(absent(tcp(80, 80), Some(named(&halves[..1]))));
@@ -320,7 +320,6 @@ fn cut_rules_name_the_lines_that_cause_it() {
     }
 }
 
-/// What helps depends on whether the named part can be cut out of the rule.
 #[test]
 fn still_open_access_has_a_hint() {
     let icmp = |from, to| key(Protocol::Icmp, from, to);
@@ -349,7 +348,7 @@ fn still_open_access_has_a_hint() {
     }
 }
 
-/// With consent to a Put, the rule is replaced by those that give the rest, as few and as wide as they can be.
+/// With consent to a Put, the rule is replaced by the fewest rules that give the rest.
 #[test]
 fn cut_leaves_the_fewest_rules() {
     let icmp = |from, to| key(Protocol::Icmp, from, to);
@@ -374,7 +373,6 @@ fn cut_leaves_the_fewest_rules() {
     }
 }
 
-/// As many rules as there may be sources, and no more.
 #[test]
 fn rule_is_cut_into_sixty_rules_at_most() {
     for (holes, is_cut) in [(59, true), (60, false)] {

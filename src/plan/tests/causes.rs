@@ -1,6 +1,4 @@
-//! What a plan says of each change besides the sources: the lines behind it, and what would help where there is no call.
-//!
-//! Owns tests of what reports repeat.
+//! Tests of the causes of changes, and of the hints of refusals.
 
 use proptest::prelude::{prop_assert_eq, proptest};
 
@@ -11,7 +9,7 @@ use crate::plan::arbitrary::fleet;
 use crate::plan::{Cause, CauseKind, Options, Verdict, plan};
 
 proptest! {
-    /// Every line about the key, whatever it does, and no other line but those that a rule is cut for.
+    /// The causes are the lines with the key, and the lines for which a rule is cut.
     #[test]
     fn change_names_the_lines_with_its_key((desired, live) in fleet(Universe::Small)) {
         let all = plan(&desired, &live, Options::default());
@@ -36,7 +34,7 @@ proptest! {
                 causes.extend(wanted.rules.iter().filter(|line| line.key == change.key).map(rule(CauseKind::Declared)));
                 causes.extend(wanted.absent.iter().filter(|line| line.key == change.key).map(absent));
                 causes.extend(wanted.expired.iter().filter(|line| line.key == change.key).map(rule(CauseKind::Expired)));
-                // A rule that is cut around access that must go names the lines that say so, whatever keys they have.
+                // A rule that is cut names the lines that cause it, whatever their keys are.
                 let cut = wanted.mode == Mode::Additive && wanted.strategy == Strategy::Put;
                 let others = wanted.absent.iter().map(absent);
                 let others = others.chain(wanted.expired.iter().map(rule(CauseKind::Expired)));
@@ -53,7 +51,6 @@ proptest! {
     }
 }
 
-/// A Put is near at hand where the whole firewall is ours, and needs consent where it is not.
 #[test]
 fn refusal_has_a_hint_about_consent() {
     let before = firewall(&[(tcp(22, 22), &["10.0.0.0/8", "::/0"])]);

@@ -1,6 +1,4 @@
-//! A plan for a fleet is the plans for its instances, and everything that is known besides.
-//!
-//! Owns what [`plan`] adds to [`plan_instance`].
+//! Tests of plans for fleets: what [`plan`] adds to [`plan_instance`].
 
 use std::sync::Arc;
 
@@ -11,7 +9,7 @@ use crate::plan::arbitrary::fleet;
 use crate::plan::{InstancePlan, Options, plan, plan_instance};
 
 proptest! {
-    /// Instances that share what is wanted of them, and are alike, are each planned as if they were alone.
+    /// Instances that share their desired state are planned like single ones.
     #[test]
     fn plan_of_a_fleet_is_the_plans_of_its_instances(
         (mut desired, mut live) in fleet(Universe::Small),
@@ -23,7 +21,7 @@ proptest! {
             for wanted in desired.instances.values_mut() {
                 wanted.clone_from(shared.as_ref().expect("there is one"));
             }
-            // The first two firewalls of three are the same in all their spelling.
+            // The first two of three firewalls have the same spelling.
             let first = live.firewalls.values().next().cloned();
             let others = live.firewalls.values_mut().enumerate();
             for (_, firewall) in others.filter(|(at, _)| at % 3 < 2) {
@@ -47,7 +45,7 @@ proptest! {
         prop_assert_eq!(&all.overrides, &Vec::new());
     }
 
-    /// An instance whose rules nobody asked for is not read, and not in sync.
+    /// An instance whose rules were not read is not in sync.
     #[test]
     fn unread_instance_is_reported_as_unreadable((desired, mut live) in fleet(Universe::Small)) {
         live.firewalls.clear();

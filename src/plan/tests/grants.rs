@@ -1,5 +1,4 @@
-//! Leases: whatever is granted and revoked in whatever order, what is declared stays open, and nobody else's lease is
-//! touched, under every reading of the service.
+//! Tests of plans for leases: declared access and other leases stay open, under every reading of the service.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -33,7 +32,7 @@ fn rule(port: i32, net: &str, tag: &str) -> Rule {
     }
 }
 
-/// A few rules that overlap: networks in each other, one key for many.
+/// A few rules that overlap, with nested networks and repeated keys.
 fn rules(most: usize) -> impl Strategy<Value = Vec<Rule>> {
     let port = select(vec![22, 80]);
     let net = select(vec![
@@ -61,7 +60,7 @@ fn means(rules: &Firewall) -> Effective {
 }
 
 proptest! {
-    /// `undeclared` is what somebody opened by hand: it is no business of a lease.
+    /// `undeclared` are rules that somebody opened by hand, which a lease does not change.
     #[test]
     fn lease_changes_only_the_access_that_it_names(
         declared in rules(3),
@@ -79,26 +78,26 @@ proptest! {
         let (was, will) = (means(&live), means(&one.after));
         let granted = means(&firewall(&open));
         let stays = means(&firewall(&declared));
-        // What is granted and what is declared is open.
+        // Granted and declared access is open.
         prop_assert!(will.is_superset(&granted));
         prop_assert!(will.is_superset(&stays));
-        // Nothing else opens.
+        // No other access is opened.
         prop_assert!(was.union(&granted).is_superset(&will));
-        // What closes was named by what is closed.
+        // Only access that the closed rules name is closed.
         let closed = was.difference(&will);
         prop_assert!(means(&firewall(&close)).is_superset(&closed));
-        // Texts of keys that no lease names stay to the letter.
+        // Keys that no lease names keep their spelling.
         for (key, sources) in &live {
             if !open.iter().chain(&close).any(|rule| rule.key == *key) {
                 prop_assert_eq!(one.after.get(*key), Some(sources));
             }
         }
-        // Twice is once.
+        // A second plan is empty.
         let again = plan_grants(&instance(), &declared, &LiveFirewall::from(&one.after), &open, &close);
         prop_assert_eq!(again.verdict, Verdict::InSync);
     }
 
-    /// A grant and its end lead back to where it began, whatever is declared beside it.
+    /// A grant and its end lead back to the first rules, whatever is declared.
     #[test]
     fn ended_lease_leaves_nothing_behind(declared in rules(3), open in rules(2)) {
         let live = firewall(&declared);

@@ -1,4 +1,4 @@
-//! Random pairs of firewalls: every plan is safe under all four readings, least, and leaves nothing to do.
+//! Properties of plans between random firewalls: they are safe under all four readings, have the fewest calls, and lead to the target.
 
 use proptest::collection::btree_set;
 use proptest::prelude::{ProptestConfig, any, proptest};
@@ -15,7 +15,7 @@ fn call_key(call: &Call) -> Option<Key> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
-    /// Rules split or joined over the same ports: what replaces a rule must be open before the rule goes.
+    /// If rules are split or joined, the new rules must be opened before the old ones are closed.
     #[test]
     fn split_or_joined_port_ranges_stay_open(
         apart in any_sources(), both in any_sources(), more in any_sources(), join in any::<bool>(),
@@ -124,7 +124,7 @@ proptest! {
         }
     }
 
-    /// Rules that come and go, so many that there is no room for all of them at once.
+    /// So many rules change that not all of them fit at once.
     #[test]
     fn every_intermediate_state_is_within_the_source_limit(
         stay in 40..=60_u8, go in 0..=20_u8, come in 0..=20_u8, unread in 0..=2_u8,

@@ -1,4 +1,4 @@
-//! One change at a time: which call it is, or why there is none.
+//! Tests of single changes: the call that is planned, or why there is none.
 
 use super::*;
 
@@ -198,7 +198,7 @@ fn opened_sources_must_fit_before_others_are_closed() {
         );
         assert!(hint.is_some_and(|hint| hint.contains(consent)));
     }
-    // Where there are fewer to begin with, there is room.
+    // With fewer live sources, all of them fit.
     let (before, wanted) = (rules(&[(22, 50), (80, 5)]), rules(&[(22, 50), (443, 5)]));
     let mut desired = desired(Mode::Authoritative, &wanted);
     desired.strategy = Strategy::Incremental;
@@ -233,7 +233,6 @@ fn expired_rule_is_removed_unless_it_is_declared_elsewhere() {
     );
 }
 
-/// What cannot be read for certain goes with the Put of a whole firewall, unless nobody could write it again.
 #[test]
 fn doubtful_entry_stays_unless_a_put_replaces_it() {
     let doubtful = |protocol: &str| PortState {
@@ -272,7 +271,6 @@ fn doubtful_entry_stays_unless_a_put_replaces_it() {
     }
 }
 
-/// Entries that cannot be read stay, so that there is less room for others.
 #[test]
 fn unreadable_entries_take_part_of_the_source_limit() {
     for (unread, wanted, reason) in [
@@ -312,7 +310,6 @@ fn unreadable_entries_take_part_of_the_source_limit() {
     }
 }
 
-/// What concerns no plan of an instance is passed on as it is.
 #[test]
 fn undecided_and_unreadable_instances_are_passed_on() {
     let id = |name: &str| InstanceId {

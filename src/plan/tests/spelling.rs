@@ -1,4 +1,4 @@
-//! Where the spelling counts: what only means the same becomes a change, safe like any other, after which nothing is left.
+//! Tests of strict spelling: a rule in another spelling is changed, safely, and a second plan is empty.
 
 use proptest::prelude::{ProptestConfig, any, proptest};
 use proptest::sample::Index;
@@ -23,7 +23,7 @@ fn canonical(firewall: &Firewall) -> Vec<PortState> {
         .collect()
 }
 
-/// The same rules, some of them in another spelling.
+/// A live firewall with these rules, some of them in another spelling.
 fn disguised(firewall: &Firewall, odd: &[(Index, u8)]) -> LiveFirewall {
     let mut entries = canonical(firewall);
     for (at, kind) in odd.iter().filter(|_| !firewall.is_empty()) {
@@ -99,7 +99,7 @@ fn each_differently_spelled_rule_is_one_change() {
     }
 }
 
-/// It may be the service that spells so, whatever is written.
+/// The service decides the spelling of a response.
 #[test]
 fn spelling_of_a_response_is_not_a_change() {
     let wanted = firewall(&[(tcp(22, 22), &["10.0.0.0/8"])]);

@@ -1,6 +1,4 @@
-//! The words that other parts and other programs rely on: names of guards, of endings, and of changes.
-//!
-//! Owns tests of values that are told and not computed.
+//! Tests of names and texts that other programs rely on: of guards, of outcomes, and of changes.
 
 use std::collections::BTreeSet;
 
@@ -44,7 +42,7 @@ fn change_kind_depends_on_gained_and_lost_sources() {
     }
 }
 
-/// An outcome, its status, its reason, whether it is a failure, and whether anything was begun.
+/// An outcome, its status, its reason, whether it is a failure, and whether the instance was started.
 type Ending = (Outcome, &'static str, Option<&'static str>, bool, bool);
 
 #[test]
@@ -166,7 +164,6 @@ fn foreign_write_displays_known_details() {
     );
 }
 
-/// What to do depends on the refusal; whoever edited a plan is told that a plan is never edited.
 #[test]
 fn refused_plan_file_has_a_hint() {
     let digest = Fingerprint::of("x");
@@ -174,7 +171,7 @@ fn refused_plan_file_has_a_hint() {
         PlanFileError::Member("unknown member `x`".into()),
         PlanFileError::Digest {
             found: digest,
-            said: "sha256:0".into(),
+            stated: "sha256:0".into(),
         },
         PlanFileError::NotAsWritten(5),
         PlanFileError::Lint(Vec::new()),
@@ -190,7 +187,7 @@ fn refused_plan_file_has_a_hint() {
         (
             PlanFileError::Unexpected {
                 found: digest,
-                asked: "0".into(),
+                expected: "0".into(),
             },
             "reviewed",
         ),

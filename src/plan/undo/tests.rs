@@ -1,4 +1,4 @@
-//! Undo against a table of four cases, one source and one key at a time, and the examples that the table comes from.
+//! Tests of undo against a table of four cases for each source and key, and on examples.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -60,13 +60,13 @@ fn lint_of(undo: &Undo) -> Vec<lint::Defect> {
     })
 }
 
-/// Whether a key must let a source in that it lets in now or not, after steps that begin and end so.
+/// Whether a key must let a source in after the undo. Each step has the access before and after; `is` is the access now.
 fn wanted(steps: &[(bool, bool)], is: bool) -> bool {
     let touched = steps.iter().find(|(before, after)| before != after);
     touched.map_or(is, |(before, _)| *before)
 }
 
-/// The first and the last address of every network, and their neighbours: where access can change.
+/// The first and the last address of every network, and their neighbours, because access can change only there.
 fn addresses<'a>(firewalls: impl Iterator<Item = &'a Firewall>) -> Vec<IpAddr> {
     let mut found = Vec::new();
     for sources in firewalls.flat_map(|firewall| firewall.iter().map(|(_, sources)| sources)) {
@@ -86,7 +86,7 @@ fn addresses<'a>(firewalls: impl Iterator<Item = &'a Firewall>) -> Vec<IpAddr> {
     found
 }
 
-/// Who gets in by each key.
+/// The access by key.
 struct ByKey(BTreeMap<Key, Access>);
 
 impl ByKey {
@@ -100,7 +100,7 @@ impl ByKey {
     }
 }
 
-/// Holds the result against the table, for every key and every address where anything changes.
+/// Compares the result with the table, for every key and every address at which access can change.
 fn check(undo: &Undo, live: &Firewall, steps: &[Step]) -> Result<(), TestCaseError> {
     prop_assert_eq!(lint_of(undo), []);
     if let Verdict::Refused { reason, .. } = &undo.plan.verdict {
@@ -141,7 +141,7 @@ fn check(undo: &Undo, live: &Firewall, steps: &[Step]) -> Result<(), TestCaseErr
     if undo.plan.verdict == Verdict::Change {
         return Ok(());
     }
-    // Nothing is to be done: whatever the rules are called, the same packets get in.
+    // There is nothing to do: the same packets get in, whatever the keys are.
     let effective = Effective::of(result, Family::default());
     let spans: BTreeMap<Key, Vec<(Atom, u16, u16)>> =
         keys.iter().map(|key| (*key, spans(*key))).collect();
@@ -163,7 +163,7 @@ fn check(undo: &Undo, live: &Firewall, steps: &[Step]) -> Result<(), TestCaseErr
     Ok(())
 }
 
-/// The cells that a key is about: atom, first and last.
+/// The cells of a key: atom, first and last.
 fn spans(key: Key) -> Vec<(Atom, u16, u16)> {
     let of = Effective::of(
         &[(key, Sources::anywhere())].into_iter().collect(),
@@ -208,7 +208,7 @@ proptest! {
         check(&undone(&LiveFirewall::from(&live), &steps), &live, &steps)?;
     }
 
-    /// A revert that was itself cut off: its steps begin where somebody else had been.
+    /// The undo of an interrupted undo.
     #[test]
     fn undo_can_be_repeated(
         (before, after) in change(Universe::Small), theirs in firewall(Universe::Small), more in firewall(Universe::Small),
@@ -252,9 +252,9 @@ fn undo_of_a_rule_that_others_changed_too() {
     let everyone = rules(&[(22, &["0.0.0.0/0"])]);
     let office = rules(&[(22, &["203.0.113.0/24"])]);
     let both = rules(&[(22, &["203.0.113.0/24", "198.51.100.0/24"])]);
-    // (before, after, live, result, what is left)
+    // (before, after, live, result, remaining differences)
     let cases: &[(&Firewall, &Firewall, &Firewall, Firewall, &[&str])] = &[
-        // We opened a port, and somebody opened another.
+        // The run opened a port, and somebody else opened another.
         (
             &office,
             &rules(&[(22, &["203.0.113.0/24"]), (443, &["0.0.0.0/0"])]),
@@ -266,7 +266,7 @@ fn undo_of_a_rule_that_others_changed_too() {
             rules(&[(22, &["203.0.113.0/24"]), (80, &["0.0.0.0/0"])]),
             &["tcp/80 is open to 0.0.0.0/0"],
         ),
-        // We added a source, and somebody took the rule away.
+        // The run added a source, and somebody else removed the rule.
         (
             &office,
             &both,
@@ -274,7 +274,7 @@ fn undo_of_a_rule_that_others_changed_too() {
             Firewall::new(),
             &["tcp/22 is not open to 203.0.113.0/24"],
         ),
-        // We added a source, and somebody left only ours: what was there before is theirs to close.
+        // The run added a source, and somebody else removed the others, which stay closed.
         (
             &office,
             &both,
@@ -282,7 +282,7 @@ fn undo_of_a_rule_that_others_changed_too() {
             Firewall::new(),
             &["tcp/22 is not open to 203.0.113.0/24"],
         ),
-        // We shut a rule, and somebody opened it to one address.
+        // The run closed a rule, and somebody else opened it to one address.
         (
             &office,
             &Firewall::new(),
@@ -290,7 +290,7 @@ fn undo_of_a_rule_that_others_changed_too() {
             rules(&[(22, &["203.0.113.0/24", "198.51.100.7/32"])]),
             &["tcp/22 is open to 198.51.100.7/32, 203.0.113.0/24, not to 203.0.113.0/24"],
         ),
-        // We opened to everyone, and somebody narrowed that to what it was.
+        // The run opened a rule to everyone, and somebody else narrowed it to what it was.
         (&office, &everyone, &office, office.clone(), &[]),
     ];
     for (before, after, live, result, left) in cases {
@@ -328,7 +328,7 @@ fn undo_prefers_calls_that_leave_other_rules_alone() {
         ["tcp/8080 is open to 198.51.100.0/24"]
     );
 
-    // A source that goes while the rule stays takes a Put of everything that is live, with our part undone.
+    // To remove a source from a rule that stays needs a Put of all live rules.
     let wide = rules(&[(22, &["203.0.113.0/24", "198.51.100.0/24"])]);
     let narrow = rules(&[(22, &["203.0.113.0/24"])]);
     let mut live = wide.clone();
@@ -392,7 +392,6 @@ fn own_rule_returned_without_sources_is_undone_by_put() {
     assert_eq!(lint_of(&undo), []);
 }
 
-/// An entry that cannot be read is nobody's rule, and whoever undoes has to know that it came or went.
 #[test]
 fn added_or_removed_unreadable_entries_are_reported() {
     let doubtful = |protocol: &str, port| PortState {
@@ -430,7 +429,6 @@ fn added_or_removed_unreadable_entries_are_reported() {
     );
 }
 
-/// A Put takes our own entry with it, however it is echoed, so that it is not named as somebody else's.
 #[test]
 fn entry_replaced_by_a_put_is_not_reported() {
     let before = rules(&[(22, &["203.0.113.0/24"])]);
@@ -445,7 +443,6 @@ fn entry_replaced_by_a_put_is_not_reported() {
     assert_eq!(undo.foreign_differences, [""; 0]);
 }
 
-/// Where nobody else wrote, all of it goes back, under whatever keys the service shows it.
 #[test]
 fn own_rules_returned_under_other_keys_are_undone() {
     let before = rules(&[(22, &["203.0.113.0/24"])]);
@@ -460,7 +457,7 @@ fn own_rules_returned_under_other_keys_are_undone() {
         (undo.foreign_differences, undo.still_open),
         (vec![], vec![])
     );
-    // With a rule of somebody else, what is not shown as it was written cannot be told from theirs.
+    // If there is a rule of somebody else, an own rule that is returned under another key cannot be distinguished from it.
     shown.set(tcp(8080, 8080), named(&["198.51.100.0/24"]));
     let undo = undone(&LiveFirewall::from(&shown), &[step(&before, &after)]);
     assert_eq!(undo.plan.verdict, Verdict::InSync);
@@ -468,7 +465,6 @@ fn own_rules_returned_under_other_keys_are_undone() {
     assert_eq!(undo.still_open.len(), 1);
 }
 
-/// A state that none of our writes leads to was written by somebody else.
 #[test]
 fn change_between_two_own_writes_is_kept() {
     let (one, two) = (
@@ -499,7 +495,6 @@ fn remaining_rules_keep_their_spelling() {
     assert_eq!(undo.plan.after, expected);
 }
 
-/// What comes back comes back as it was spelled.
 #[test]
 fn restored_rules_have_their_old_spelling() {
     let before = rules(&[(22, &["10.0.0.0/8"])]);

@@ -1,6 +1,4 @@
-//! Defects of calls: their form, their order and their effect.
-//!
-//! **Owns** the tests of calls. **Does not** test limits.
+//! Tests of the defects of calls: their form, their order and their effect.
 
 use super::*;
 
@@ -90,16 +88,15 @@ fn uncertainty_is_explained() {
     }
 }
 
-/// A result that only one reading of the service leads to is none.
 #[test]
 fn calls_must_lead_to_the_result_under_every_reading() {
     let before = LiveFirewall::from(&firewall(&[(22, &["10.0.0.0/8", "11.0.0.0/8"])]));
     let merged = ["10.0.0.0/8", "11.0.0.0/8", "12.0.0.0/8"];
     for (call, after) in [
-        // Where Open merges, and where it replaces.
+        // Open merges, or replaces.
         (open(22, &merged[1..]), &merged[..]),
         (open(22, &merged[1..]), &merged[1..]),
-        // Where Close subtracts, and where it removes the key.
+        // Close subtracts, or removes the key.
         (close(22, &merged[..1]), &merged[1..2]),
         (close(22, &merged[..1]), &[]),
     ] {
@@ -131,13 +128,13 @@ fn idle_call_is_detected() {
             DefectKind::Idle(key(443)),
         ),
         (
-            // Of the spelling alone, where that does not count.
+            // It changes only the spelling, which does not count.
             respells_by_opening,
             |p| p.strict_spelling = false,
             DefectKind::Idle(key(22)),
         ),
         (
-            // The second time there is nothing left to do.
+            // The second call changes nothing.
             respells_by_opening,
             |p| p.calls.push(p.calls[0].clone()),
             DefectKind::Idle(key(22)),

@@ -1,6 +1,4 @@
-//! The limit on sources, in the end and between calls.
-//!
-//! **Owns** the tests of counts. **Does not** test the order of calls.
+//! Tests of the limit on sources, in the result and between calls.
 
 use super::*;
 
@@ -17,7 +15,6 @@ fn too_many_sources_are_detected() {
     assert!(found.contains(&DefectKind::TooManySources(61)), "{found:?}");
 }
 
-/// More than the limit may only become fewer.
 #[test]
 fn source_count_above_the_limit_must_shrink() {
     let nets = |numbers: std::ops::Range<u8>| -> Firewall {
@@ -34,7 +31,7 @@ fn source_count_above_the_limit_must_shrink() {
     assert!(found.contains(&DefectKind::TooManySources(61)), "{found:?}");
 }
 
-/// Entries that cannot be read count as long as they stay, now and then, each family by itself.
+/// Unreadable entries count while they stay, for each family separately.
 #[test]
 fn unreadable_sources_count_against_the_limit() {
     let text = |is_ipv4: bool, n: u8| {
@@ -64,7 +61,7 @@ fn unreadable_sources_count_against_the_limit() {
                 }
             }
         };
-        // How many are certain before and after, and whether that is too many beside three that cannot be read.
+        // The numbers of certain sources before and after, and whether there are too many with three unreadable ones.
         for (before, after, too_many) in [
             (1, 57, false),
             (1, 58, true),
@@ -92,7 +89,6 @@ fn unreadable_sources_count_against_the_limit() {
     }
 }
 
-/// As many as before are no more, even above the limit.
 #[test]
 fn unchanged_source_count_is_allowed_between_calls() {
     let many = |n: u8| -> Firewall {
@@ -101,7 +97,7 @@ fn unchanged_source_count_is_allowed_between_calls() {
     };
     let (before, after) = (many(62), many(61));
     let mut plan = planned(Mode::Authoritative, &LiveFirewall::from(&before), &after);
-    // It has no effect, so that all are still there after it.
+    // The call changes nothing, so the number stays the same.
     plan.calls = vec![Call::Close {
         key: key(99),
         sources: Sources::anywhere(),
