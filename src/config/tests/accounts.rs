@@ -1,12 +1,12 @@
-//! Accounts: mistakes in them, where is looked, and what each instance gets.
+//! Tests of accounts: errors, the sites to read, and the rules of instances.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use time::OffsetDateTime;
 
-use super::{problems, read};
-use crate::model::{AddressType, Desired, Instance, InstanceId, InstanceState, Site};
+use super::{instance, problems, read};
+use crate::model::{AddressType, Desired, Site};
 
 const TWO: &str = r#"[defaults]
 regions = ["eu-central-1", "us-east-1"]
@@ -26,28 +26,11 @@ fn site(account: &str, region: &str) -> Site {
     }
 }
 
-fn instance(place: &str) -> Instance {
-    let parts: Vec<&str> = place.split('/').collect();
-    let [account, region, name] = parts[..] else {
-        panic!("{place}");
-    };
-    Instance {
-        id: InstanceId {
-            account: Some(account.to_owned()),
-            region: region.to_owned(),
-            name: name.to_owned(),
-        },
-        arn: format!("arn:aws:lightsail:{region}:111111111111:Instance/{name}"),
-        tags: BTreeMap::new(),
-        state: InstanceState::Running,
-        address_type: AddressType::Dualstack,
-    }
-}
-
-/// Resolved with everything listed but `unlisted`.
-fn resolve(text: &str, places: &[&str], unlisted: Option<&Site>) -> Result<Desired, String> {
+/// Resolves with all sites listed except `unlisted`.
+fn resolve(text: &str, names: &[&str], unlisted: Option<&Site>) -> Result<Desired, String> {
     let config = read(&format!("{TWO}{text}")).unwrap_or_else(|errors| panic!("{errors}"));
-    let instances = places.iter().map(|place| instance(place));
+    let instances = names.iter();
+    let instances = instances.map(|name| instance(name, AddressType::Dualstack));
     let instances = instances.map(|instance| (instance.id.clone(), instance));
     let mut listed: BTreeSet<Site> = config.sites();
     listed.retain(|site| Some(site) != unlisted);
@@ -56,7 +39,7 @@ fn resolve(text: &str, places: &[&str], unlisted: Option<&Site>) -> Result<Desir
 }
 
 #[test]
-fn mistakes_have_place_and_hint() {
+fn errors_have_place_and_hint() {
     let role = |arn: &str| format!("[accounts.prod]\nid = \"111111111111\"\nrole = \"{arn}\"");
     for (text, expected) in [
         (
@@ -149,12 +132,12 @@ rules = [{ allow = "https", from = "anywhere" }]
 [instances."test/eu-west-1/web-1"]
 rules = [{ allow = "ssh", from = "10.0.0.0/8" }]
 "#;
-    let here = [
+    let names = [
         "prod/eu-central-1/web-1",
         "test/eu-west-1/web-1",
         "test/eu-west-1/old-1",
     ];
-    let desired = resolve(text, &here, None).expect("resolved");
+    let desired = resolve(text, &names, None).expect("resolved");
     let rules: Vec<String> = desired
         .instances
         .iter()
@@ -198,7 +181,7 @@ fn missing_instances_are_reported_only_for_listed_accounts() {
         .iter()
         .map(|missing| (missing.name.as_str(), missing.hint.as_deref()))
         .collect();
-    // Renamed or moved: what it may be now is named.
+    // An instance that was renamed or moved has a suggestion.
     assert_eq!(
         missing,
         [
@@ -216,7 +199,6 @@ fn missing_instances_are_reported_only_for_listed_accounts() {
 }
 
 proptest! {
-    /// No role of another account and no id of another form gets through, and none of them panics.
     #[test]
     fn role_must_be_of_its_account(
         id in "[0-9]{11,13}|[0-9a-f]{12}",

@@ -1,9 +1,9 @@
-//! One line for each class of mistake: where it is found, what is said, and the hint.
+//! Tests of errors and warnings: the place, the message and the hint of each kind.
 
 use super::problems;
 
 /// Line 1 is `version = 1`, so the text begins on line 2.
-fn check(cases: &[(&str, &[&str])]) {
+pub(super) fn check(cases: &[(&str, &[&str])]) {
     for (text, expected) in cases {
         assert_eq!(problems(text), *expected, "in\n{text}");
     }
@@ -126,7 +126,7 @@ fn unknown_keys_and_wrong_types_are_reported() {
 }
 
 #[test]
-fn groups() {
+fn invalid_groups_are_reported() {
     check(&[
         (
             "[groups.gg]",
@@ -170,154 +170,6 @@ fn groups() {
             &[],
         ),
     ]);
-}
-
-#[test]
-fn names() {
-    check(&[
-        (
-            "[addresses]\nanywhere = \"10.0.0.0/8\"",
-            &[
-                "3:1: error[PW-108]: `anywhere` is reserved: it has a meaning of its own (give the set another name)",
-            ],
-        ),
-        (
-            "[addresses]\n\"10.1\" = \"10.0.0.0/8\"",
-            &[
-                "3:1: error[PW-108]: `10.1` cannot be the name of an address set (this looks like an address, and would be taken for one)",
-            ],
-        ),
-        (
-            "[rulesets]\n\"a/b\" = []",
-            &[
-                "3:1: error[PW-108]: `a/b` cannot be the name of a ruleset (this looks like an address, and would be taken for one)",
-            ],
-        ),
-    ]);
-}
-
-#[test]
-fn unknown_names_are_reported() {
-    check(&[
-        (
-            "[services]\nssh = \"tcp/2222\"",
-            &[
-                "3:1: error[PW-108]: `ssh` is reserved: it is a built-in service (it means tcp/22; give yours another name)",
-            ],
-        ),
-        (
-            "[services]\ntcp = \"tcp/2222\"",
-            &["3:1: error[PW-108]: `tcp` is reserved: it is a protocol"],
-        ),
-        (
-            "[instances.\"-a\"]",
-            &[
-                "2:12: error[PW-108]: `-a` cannot be the name of an instance (an instance name starts and ends with a letter, a digit or `_`)",
-            ],
-        ),
-        (
-            "[instances.\"a\\u001bb\"]",
-            &[
-                "2:12: error[PW-108]: `a\\u{1b}b` cannot be the name of an instance (instance names are made of letters, digits, `-`, `_` and `.`)",
-            ],
-        ),
-        (
-            "[instances.\"acme/eu-west-1/ab\"]",
-            &[
-                "2:12: error[PW-109]: account `acme` is not defined (define it, as in `[accounts.prod] id = \"123456789012\"`)",
-            ],
-        ),
-        (
-            "[addresses]\nx = [\"y\"]\n[instances.ab]\nrules = [{ allow = \"ssh\", from = \"z\" }]",
-            &[
-                "3:6: error[PW-109]: there is no address set `y` (did you mean `x`?)",
-                "5:34: error[PW-109]: there is no address set `z` (did you mean `x`?)",
-            ],
-        ),
-        (
-            "[addresses]\noffice = \"192.0.2.1\"\n[instances.ab]\nrules = [{ allow = \"shh\", from = \"ofice\" }]",
-            &[
-                "5:20: error[PW-109]: there is no service `shh` (did you mean `ssh`?)",
-                "5:34: error[PW-109]: there is no address set `ofice` (did you mean `office`?)",
-            ],
-        ),
-        (
-            "[rulesets]\nbase = []\n[instances.ab]\nuse = \"bse\"",
-            &["5:7: error[PW-109]: there is no ruleset `bse` (did you mean `base`?)"],
-        ),
-        (
-            "[addresses]\nx = []\n[services]\nyy = []",
-            &[
-                "3:5: error[PW-104]: address set `x` is empty (a set names at least one address, network or set)",
-                "5:6: error[PW-104]: service `yy` is empty (a service has at least one port, as in [\"tcp/8080\"])",
-            ],
-        ),
-        (
-            "[addresses]\na = \"b\"\nb = [\"c\", \"192.0.2.1\"]\nc = \"a\"",
-            &[
-                "5:5: error[PW-110]: address set `a` contains itself (the circle is `a` -> `b` -> `c` -> `a`)",
-            ],
-        ),
-        (
-            "[addresses]\na = \"a\"",
-            &["3:5: error[PW-110]: address set `a` contains itself (the circle is `a` -> `a`)"],
-        ),
-        (
-            "[services]\naa = \"bb\"\nbb = \"aa\"",
-            &[
-                "4:6: error[PW-110]: service `aa` contains itself (the circle is `aa` -> `bb` -> `aa`)",
-            ],
-        ),
-        (
-            "[addresses]\nx = \"192.0.2.1\"\n[services]\nyy = \"tcp/1\"\n[rulesets]\nzz = []",
-            &[
-                "3:1: warning[PW-151]: address set `x` is not used",
-                "5:1: warning[PW-151]: service `yy` is not used",
-                "7:1: warning[PW-151]: ruleset `zz` is not used",
-            ],
-        ),
-        // `grant --from x` may name it.
-        (
-            "[addresses]\nx = \"192.0.2.1\"\n[grants]\nservices = \"ssh\"\nmax = \"1h\"",
-            &[],
-        ),
-        (
-            "[groups.gg]\nmatch = { name = \"*\" }",
-            &[
-                "2:9: warning[PW-151]: group `gg` declares instances, and neither rules nor settings",
-            ],
-        ),
-    ]);
-}
-
-#[test]
-fn clashing_definitions_are_reported() {
-    for (text, place, first) in [
-        (
-            "[groups.gg]\nmode = \"observe\"\n[groups.gg]\nmatch = { name = \"*\" }",
-            "4:9: error[PW-102]: `gg` is defined twice",
-            2,
-        ),
-        (
-            "[addresses]\nx = \"192.0.2.1\"\n x = \"192.0.2.2\"",
-            "4:2: error[PW-102]: `x` is defined twice",
-            3,
-        ),
-        (
-            "[instances.ab]\nmode = \"observe\"\nmode = \"additive\"",
-            "4:1: error[PW-102]: `mode` is defined twice",
-            3,
-        ),
-    ] {
-        let errors = super::read(text).expect_err("refused");
-        let error = errors.iter().next().expect("one");
-        assert_eq!(error.to_string(), format!("f.toml:{place}"));
-        assert_eq!(
-            error.related.as_ref().map(|(origin, _)| origin.line),
-            Some(first),
-            "{text}"
-        );
-    }
 }
 
 #[test]
@@ -386,7 +238,7 @@ fn invalid_addresses_and_ports_are_reported() {
 }
 
 #[test]
-fn rules() {
+fn invalid_rules_are_reported() {
     let rule = |text: &str| problems(&format!("[instances.ab]\nrules = [{{ {text} }}]"));
     for (text, expected) in [
         (
@@ -486,7 +338,7 @@ fn unreachable_sources_are_reported() {
             "{at}: warning[PW-152]: nobody arrives at a public address from `{text}`, which is {what} (name the public addresses that they come from)"
         )
     };
-    // In a rule, in a set, in what must stay and in what must be open.
+    // In rules, sets, `keep` and `require`.
     let rule = |from: &str| {
         problems(&format!(
             "[instances.ab]\nrules = [{{ allow = \"all\", from = \"{from}\" }}]"
@@ -541,11 +393,11 @@ fn unreachable_sources_are_reported() {
     ] {
         assert_eq!(problems(&text), [private(at)], "{text}");
     }
-    // What never arrived may be closed, and a set is told of where it is written.
+    // `absent` has no warning.
     let absent =
         "[instances.ab]\nmode = \"additive\"\nabsent = [{ allow = \"ssh\", from = \"10.0.0.1\" }]";
     assert_eq!(problems(absent), [""; 0]);
-    // A list is told of once.
+    // A list has one warning.
     let many = |table: &str| {
         problems(&format!(
             "{table}[\"10.0.0.1\", \"203.0.113.7\", \"127.0.0.1\", \"fe80::1\"]"
@@ -556,7 +408,7 @@ fn unreachable_sources_are_reported() {
         many(&format!("{USED}[addresses]\nx = ")),
         [warning("5:6", "10.0.0.1", more)]
     );
-    // Every rule that says it is told of.
+    // Every rule has its own warning.
     let twice = "[instances.ab]\nrules = [{ allow = \"ssh\", from = \"10.0.0.1\" },\n  { allow = \"http\", from = \"10.0.0.1\" }]";
     assert_eq!(problems(twice), [private("3:34"), private("4:28")]);
     for (text, word) in [("0.0.0.0", "anywhere-v4"), ("::", "anywhere-v6")] {
@@ -569,7 +421,6 @@ fn unreachable_sources_are_reported() {
     }
 }
 
-/// An error behind thousands of warnings is shown, and what is not shown is counted.
 #[test]
 fn long_lists_of_problems_are_truncated() {
     let rule = |at| format!("  {{ allow = \"tcp/{at}\", from = \"10.0.0.7\" }},\n");
@@ -615,7 +466,7 @@ fn instance_name_as_source_and_cli_output_have_hints() {
         let hints = found.iter().filter(|problem| problem.contains(import));
         assert_eq!(hints.count(), 1, "{pasted}: {found:#?}");
     }
-    // What is no TOML for another reason has no such hint.
+    // Other syntax errors do not have this hint.
     let found = problems("[defaults]\nregion = = 1\n");
     assert!(
         !found.iter().any(|problem| problem.contains(import)),

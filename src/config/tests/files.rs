@@ -1,4 +1,4 @@
-//! Included files: which are read, and which are refused.
+//! Tests of included files.
 
 use std::fs;
 use std::path::Path;
@@ -22,7 +22,7 @@ fn first(directory: &TempDir) -> Result<Config, Diagnostics> {
     load(&directory.path().join("top/firewall.toml"))
 }
 
-/// Problems with the names of files relative to the directory.
+/// The problems, with the names of files relative to the directory.
 fn problems(directory: &TempDir) -> Vec<String> {
     let prefix = format!("{}/", directory.path().display());
     let found = match first(directory) {
@@ -142,7 +142,7 @@ fn links_are_resolved_before_the_check() {
     assert_eq!(problems(&all), [""; 0]);
 }
 
-/// Each of these kept a run busy for ever, or listed what lies elsewhere.
+/// Without the checks, each of these would not end, or would list another directory.
 #[cfg(unix)]
 #[test]
 fn search_over_links_ends() {
@@ -212,7 +212,7 @@ fn unknown_file_content_is_not_printed() {
             "{shown}"
         );
     }
-    // A mistake in what does is shown.
+    // An error in a configuration is shown.
     let all = directory(&[(
         "top/firewall.toml",
         "version = 1\n[instances.ab]\nuse = base\n",

@@ -1,15 +1,13 @@
-//! `[grants]`, and the leases that the tags of instances hold: what counts as declared, and what never does.
+//! Tests of `[grants]` and of the leases in the tags of instances.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use time::OffsetDateTime;
 
 use super::super::{Config, grants_changed};
-use super::{problems, read};
+use super::{instance, problems, read};
 use crate::lease::State;
-use crate::model::{
-    AddressType, DesiredInstance, Instance, InstanceId, InstanceState, Key, Protocol, Site,
-};
+use crate::model::{AddressType, DesiredInstance, Instance, Key, Protocol, Site};
 
 const GRANTS: &str = "[defaults]\nregion = \"eu-central-1\"\n\
     [grants]\nservices = [\"ssh\", \"tcp/8000-8100\"]\nmax = \"8h\"\nmatch = { name = \"web-*\" }\n";
@@ -23,20 +21,13 @@ fn noon() -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(1_925_121_600).expect("in range")
 }
 
-fn instance(name: &str, kind: AddressType, tags: &[(&str, &str)]) -> Instance {
+fn tagged(name: &str, address_type: AddressType, tags: &[(&str, &str)]) -> Instance {
     let tags = tags
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
     Instance {
-        id: InstanceId {
-            account: None,
-            region: "eu-central-1".into(),
-            name: name.into(),
-        },
-        arn: format!("arn:aws:lightsail:eu-central-1:123456789012:Instance/{name}"),
         tags: tags.collect(),
-        state: InstanceState::Running,
-        address_type: kind,
+        ..instance(&format!("eu-central-1/{name}"), address_type)
     }
 }
 
@@ -49,7 +40,7 @@ fn desired(config: &Config, instance: &Instance) -> DesiredInstance {
     (*wanted).clone()
 }
 
-fn shown(wanted: &DesiredInstance) -> (Vec<String>, Vec<String>, Vec<String>) {
+fn texts(wanted: &DesiredInstance) -> (Vec<String>, Vec<String>, Vec<String>) {
     let rules = |rules: &[crate::model::Rule]| {
         let rules = rules.iter();
         rules
@@ -95,8 +86,8 @@ fn lease_in_force_is_declared_and_others_are_noted() {
         "{GRANTS}[instances.web-1]\nrules = [{{ allow = \"ssh\", from = \"192.0.2.0/24\" }}]"
     );
     let config = config(&text);
-    let web = instance("web-1", AddressType::Dualstack, TAGS);
-    let (rules, expired, notes) = shown(&desired(&config, &web));
+    let web = tagged("web-1", AddressType::Dualstack, TAGS);
+    let (rules, expired, notes) = texts(&desired(&config, &web));
     assert_eq!(
         rules,
         [
@@ -139,7 +130,7 @@ fn unpermitted_tag_has_no_effect() {
     let rules = "rules = [{ allow = \"https\", from = \"anywhere\" }]";
     let additive = format!("mode = \"additive\"\n{rules}");
     for (text, name, kept) in [
-        // No table, and no instance that `match` takes.
+        // There is no table, or `match` does not match the instance.
         (
             format!("[defaults]\nregion = \"eu-central-1\"\n[instances.web-1]\n{rules}"),
             "web-1",
@@ -150,11 +141,8 @@ fn unpermitted_tag_has_no_effect() {
         (format!("{GRANTS}[instances.web-1]\n{additive}"), "web-1", 1),
     ] {
         let config = config(&text);
-        let wanted = desired(
-            &config,
-            &instance(name, AddressType::Dualstack, &TAGS[1..5]),
-        );
-        let (rules, expired, notes) = shown(&wanted);
+        let wanted = desired(&config, &tagged(name, AddressType::Dualstack, &TAGS[1..5]));
+        let (rules, expired, notes) = texts(&wanted);
         assert_eq!(rules.len(), 1, "{rules:?}");
         assert_eq!(expired.len(), kept, "{text}: {expired:?}");
         assert_eq!(notes.len(), 4, "{notes:?}");
@@ -173,7 +161,7 @@ fn lease_opens_only_families_of_the_instance() {
         (AddressType::Ipv4, "203.0.113.7/32"),
         (AddressType::Ipv6, "2001:db8::/64"),
     ] {
-        let wanted = desired(&config, &instance("web-1", kind, &tags));
+        let wanted = desired(&config, &tagged("web-1", kind, &tags));
         assert_eq!(wanted.rules[0].sources.to_string(), sources);
         assert_eq!(
             wanted.rules[0].key,
@@ -185,8 +173,8 @@ fn lease_opens_only_families_of_the_instance() {
 #[test]
 fn lease_on_an_undeclared_instance_is_noted() {
     let config = config(&format!("{GRANTS}[instances.db-1]"));
-    let web = instance("web-1", AddressType::Dualstack, &TAGS[..1]);
-    let db = instance("db-1", AddressType::Dualstack, &[]);
+    let web = tagged("web-1", AddressType::Dualstack, &TAGS[..1]);
+    let db = tagged("db-1", AddressType::Dualstack, &[]);
     let all = [web, db].map(|one| (one.id.clone(), one)).into();
     let listed = BTreeSet::from([Site::of_region("eu-central-1")]);
     let desired = config.resolve(&all, &listed, noon()).expect("it resolves");
@@ -202,7 +190,7 @@ fn lease_on_an_undeclared_instance_is_noted() {
 }
 
 #[test]
-fn mistakes_are_named() {
+fn errors_are_reported() {
     for (text, expected) in [
         (
             "[grants]\nservices = \"ssh\"",
@@ -269,7 +257,7 @@ fn changed_limits_of_grants_are_described() {
     );
 }
 
-/// Whoever may grant may write such tags, and must not be able to decide which rules an instance gets by them.
+/// A user who may only grant may write such tags, and must not decide the rules of an instance with them.
 #[test]
 fn groups_cannot_match_lease_tags() {
     let region = "[defaults]\nregion = \"eu-central-1\"\n";
@@ -292,11 +280,11 @@ fn groups_cannot_match_lease_tags() {
         let [problem] = &found[..] else {
             panic!("{found:#?}")
         };
-        for said in [
+        for text in [
             "cannot be matched: whoever may grant access for a time may write tags whose keys begin with `portward:`",
             "match a tag that nobody writes who may only grant, such as `role`",
         ] {
-            assert!(problem.contains(said), "{said}: {problem}");
+            assert!(problem.contains(text), "{text}: {problem}");
         }
         assert!(problem.starts_with(&format!("{line}:")), "{problem}");
     }

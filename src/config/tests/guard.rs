@@ -1,4 +1,4 @@
-//! `[guard]`: what it takes, what it means, and the fingerprint of the whole.
+//! Tests of `[guard]`, and of the fingerprint of a configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ fn guard_has_defaults() {
 }
 
 #[test]
-fn names_are_followed() {
+fn names_in_keep_are_resolved() {
     let guard = guard(
         "[addresses]\nadmins = [\"192.0.2.1\", \"2001:db8::/32\"]\n\
          [guard]\nkeep = [{ allow = [\"ssh\", \"ping\"], from = \"admins\", why = \"us\" }]\nmax-instances = 0\nmax-closed = 0x10",
@@ -47,7 +47,7 @@ fn names_are_followed() {
 }
 
 #[test]
-fn mistakes_are_named() {
+fn errors_are_reported() {
     for (text, expected) in [
         (
             "[guard]\nmax-instance = 1",

@@ -1,4 +1,4 @@
-//! What can be decided where not every site was listed in full.
+//! Tests of resolution if not every site was listed in full.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -10,8 +10,8 @@ use proptest::sample::{select, subsequence};
 use time::OffsetDateTime;
 
 use super::super::Listing;
-use super::read;
-use crate::model::{AddressType, Desired, Instance, InstanceId, InstanceState, Site, Unreadable};
+use super::{instance, read};
+use crate::model::{AddressType, Desired, InstanceId, Site, Unreadable};
 
 const REGIONS: [&str; 3] = ["ap-south-1", "eu-central-1", "us-east-1"];
 const NAMES: [&str; 4] = ["db-1", "web-1", "web-2", "web-3"];
@@ -24,23 +24,7 @@ fn id(region: &str, name: &str) -> InstanceId {
     }
 }
 
-fn instances<'a>(ids: impl IntoIterator<Item = &'a InstanceId>) -> BTreeMap<InstanceId, Instance> {
-    let instance = |id: &InstanceId| Instance {
-        id: id.clone(),
-        arn: format!(
-            "arn:aws:lightsail:{}:123456789012:Instance/{}",
-            id.region, id.name
-        ),
-        tags: BTreeMap::new(),
-        state: InstanceState::Running,
-        address_type: AddressType::Dualstack,
-    };
-    ids.into_iter()
-        .map(|id| (id.clone(), instance(id)))
-        .collect()
-}
-
-/// The tables of a configuration of all regions: instances, by name alone or in full, and groups with what they expect.
+/// The tables of a configuration: the names of instances, and the patterns of groups with their `expect`.
 type Tables = (
     BTreeSet<String>,
     BTreeMap<&'static str, Option<&'static str>>,
@@ -87,13 +71,14 @@ fn resolve(
     all: &BTreeSet<InstanceId>,
     listed: &[&str],
 ) -> Result<Desired, String> {
-    let seen = all.iter().filter(|id| listed.contains(&id.region.as_str()));
+    let ids = all.iter().filter(|id| listed.contains(&id.region.as_str()));
+    let instances = ids.map(|id| {
+        let instance = instance(&id.to_string(), AddressType::Dualstack);
+        (id.clone(), instance)
+    });
+    let as_of = OffsetDateTime::UNIX_EPOCH;
     config
-        .resolve_listed(
-            &instances(seen),
-            &listing(listed),
-            OffsetDateTime::UNIX_EPOCH,
-        )
+        .resolve_listed(&instances.collect(), &listing(listed), as_of)
         .map_err(|errors| errors.to_string())
 }
 
@@ -108,7 +93,7 @@ fn expect_is_decided_as_soon_as_possible() {
         (Some("1..9"), Ok(false)),
         (Some("..2"), Ok(false)),
         (Some("3"), Ok(false)),
-        // More instances change nothing.
+        // More instances would not change the result.
         (Some("2.."), Ok(true)),
         (Some("0.."), Ok(true)),
         (
@@ -158,18 +143,21 @@ fn command_line_regions_are_used_without_configured_ones() {
 }
 
 #[test]
-fn beside_returns_only_sites_that_names_may_be_in() {
+fn additional_sites_are_those_that_names_may_be_in() {
     let asked: BTreeSet<Site> = [Site::of_region("eu-central-1")].into();
     let all: BTreeSet<Site> = REGIONS.map(Site::of_region).into();
-    let beside = |tables: &[&str], groups: &[(&'static str, Option<&'static str>)]| {
+    let additional = |tables: &[&str], groups: &[(&'static str, Option<&'static str>)]| {
         let tables = tables.iter().map(ToString::to_string).collect();
         let config = config(&REGIONS, &(tables, groups.iter().copied().collect()));
         config.additional_sites(&asked, &all).len()
     };
-    assert_eq!(beside(&[], &[("web-*", None)]), 0);
-    assert_eq!(beside(&["us-east-1/web-1", "eu-central-1/web-1"], &[]), 0);
-    assert_eq!(beside(&["web-1"], &[]), 2);
-    assert_eq!(beside(&[], &[("web-*", Some("2"))]), 2);
+    assert_eq!(additional(&[], &[("web-*", None)]), 0);
+    assert_eq!(
+        additional(&["us-east-1/web-1", "eu-central-1/web-1"], &[]),
+        0
+    );
+    assert_eq!(additional(&["web-1"], &[]), 2);
+    assert_eq!(additional(&[], &[("web-*", Some("2"))]), 2);
 }
 
 fn tables() -> impl Strategy<Value = Tables> {
@@ -183,7 +171,7 @@ fn tables() -> impl Strategy<Value = Tables> {
 }
 
 proptest! {
-    /// Whatever is decided while some regions are not listed stays so, whichever instances turn out to be there.
+    /// A decision without some regions does not depend on the instances there.
     #[test]
     fn more_listed_sites_do_not_change_decisions(
         tables in tables(),
@@ -224,7 +212,7 @@ proptest! {
 fn instance_of_a_failed_region_has_no_note() {
     let table = ["us-east-1/web-1".to_owned(), "db-1".to_owned()];
     let config = config(&REGIONS, &(table.into(), BTreeMap::new()));
-    let said = |listed: &[&str]| {
+    let notes = |listed: &[&str]| {
         let desired = resolve(&config, &BTreeSet::new(), listed).expect("resolved");
         desired
             .notes
@@ -232,9 +220,9 @@ fn instance_of_a_failed_region_has_no_note() {
             .map(|note| note.text)
             .collect::<Vec<_>>()
     };
-    assert_eq!(said(&[]), Vec::<String>::new());
+    assert_eq!(notes(&[]), Vec::<String>::new());
     assert_eq!(
-        said(&["eu-central-1"]),
+        notes(&["eu-central-1"]),
         ["declared, but not in any region that was listed: `db-1`"]
     );
 }

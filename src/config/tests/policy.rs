@@ -1,4 +1,4 @@
-//! `[[policy]]` and `waive`: what they take, what they mean, and what is declared without instances.
+//! Tests of `[[policy]]` and `waive`, and of declared tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ fn policies(text: &str) -> Policies {
     desired.unwrap_or_else(|errors| panic!("{errors}")).policies
 }
 
-fn weights(text: &str) -> Vec<(String, PolicySeverity)> {
+fn severities(text: &str) -> Vec<(String, PolicySeverity)> {
     let list = policies(text).list.into_iter();
     list.map(|policy| (policy.id, policy.severity)).collect()
 }
@@ -31,11 +31,11 @@ const BUILT_IN: [&str; 3] = [
 #[test]
 fn built_in_policies_warn_by_default() {
     let all = BUILT_IN.map(|id| (id.to_owned(), PolicySeverity::Warn));
-    assert_eq!(weights(""), all);
+    assert_eq!(severities(""), all);
     let set = |severity: &str| {
         let ids = BUILT_IN.iter();
         let text = ids.map(|id| format!("[[policy]]\nid = \"{id}\"\nseverity = \"{severity}\"\n"));
-        weights(&text.collect::<String>())
+        severities(&text.collect::<String>())
     };
     assert_eq!(
         set("deny"),
@@ -46,7 +46,7 @@ fn built_in_policies_warn_by_default() {
 }
 
 #[test]
-fn names_are_followed() {
+fn names_in_policies_are_resolved() {
     let found = policies(
         "[addresses]\noffice = [\"192.0.2.0/24\"]\n[services]\ndb = [\"tcp/5432\", \"mysql\"]\n\
          [[policy]]\nid = \"p\"\nservices = [\"db\"]\nonly-from = \"office\"\nat-most = { ipv4 = \"/0\" }\nrequire = { allow = \"ping\", from = \"anywhere\" }\nwhy = \"w\"",
@@ -87,7 +87,7 @@ fn names_are_followed() {
 }
 
 #[test]
-fn mistakes_are_named() {
+fn errors_are_reported() {
     for (text, expected) in [
         (
             "[policy]\nid = \"p\"",
@@ -204,7 +204,7 @@ fn tables_have_certain_and_possible_rules() {
             keys.collect::<Vec<_>>().join(" ")
         };
         let possible = table.possible.as_deref().map_or("anything".into(), ports);
-        // Three built-in policies follow those of the configuration.
+        // The three built-in policies come last.
         let policies: Vec<usize> = table
             .policies
             .iter()

@@ -1,4 +1,4 @@
-//! What holds for every text.
+//! Properties of all texts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -47,7 +47,7 @@ fn resolve(config: &Config) -> Result<Desired, Diagnostics> {
     config.resolve(&fleet(), &config.sites(), OffsetDateTime::UNIX_EPOCH)
 }
 
-/// Everything that can be asked of a text. Each of it must be answered.
+/// Parses and resolves a text, and renders its problems. Nothing may panic.
 fn exercise(sources: Vec<Source>) {
     let problems = match parse(sources) {
         Ok(config) => match resolve(&config) {
@@ -57,7 +57,7 @@ fn exercise(sources: Vec<Source>) {
         Err(problems) => problems,
     };
     assert!(problems.iter().next().is_some());
-    // Only how many more there are is said of no line.
+    // Only the number of the problems that are not shown has no line.
     assert!(problems.iter().all(|problem| {
         problem.origin.line > 0
             || problem
@@ -70,8 +70,8 @@ fn exercise(sources: Vec<Source>) {
     assert!(problems.render(false).ends_with('\n'));
 }
 
-/// What is wanted, without the places, which change with the text.
-fn without_places(mut desired: Desired) -> Desired {
+/// The desired state without origins, which depend on the text.
+fn without_origins(mut desired: Desired) -> Desired {
     let nowhere = Origin {
         file: "".into(),
         line: 0,
@@ -113,7 +113,7 @@ fn without_places(mut desired: Desired) -> Desired {
     desired
 }
 
-fn example_means() -> Desired {
+fn example_desired() -> Desired {
     let config = parse(vec![Source::new("a", EXAMPLE), Source::new("b", INCLUDED)])
         .expect("the example is valid");
     resolve(&config).expect("and fits its fleet")
@@ -127,10 +127,10 @@ fn line_endings_and_bom_are_ignored() {
         Source::new("b", windows(INCLUDED)),
     ])
     .expect("valid");
-    assert_eq!(resolve(&config).expect("resolved"), example_means());
+    assert_eq!(resolve(&config).expect("resolved"), example_desired());
 }
 
-/// The tables of the example, each as a text of its own.
+/// The texts of the tables of the example.
 fn tables() -> Vec<String> {
     let mut tables: Vec<String> = Vec::new();
     for line in EXAMPLE
@@ -180,7 +180,7 @@ proptest! {
 
     #[test]
     fn order_of_tables_does_not_matter(order in Just(tables()[1..].to_vec()).prop_shuffle(), files in 1..4_usize) {
-        // The tables may also be spread over files, but what is for all of them stays in the first.
+        // The tables may be in several files, but those for all files must be in the first.
         let mut texts = vec![String::new(); files];
         texts[0].push_str(&tables()[0]);
         for (at, table) in order.iter().enumerate() {
@@ -192,7 +192,7 @@ proptest! {
         let sources = texts.into_iter().map(|text| Source::new("f", text)).collect();
         let config = parse(sources).map_err(|errors| TestCaseError::fail(errors.to_string()))?;
         let desired = resolve(&config).map_err(|errors| TestCaseError::fail(errors.to_string()))?;
-        prop_assert_eq!(without_places(desired), without_places(example_means()));
+        prop_assert_eq!(without_origins(desired), without_origins(example_desired()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Rules that another rule covers: what is warned of, and that leaving it out changes nothing.
+//! Tests of redundant rules: the warning, and that the access is the same without them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -6,15 +6,15 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use time::OffsetDateTime;
 
-use super::{problems, read};
+use super::{instance, problems, read};
 use crate::exposure::Effective;
-use crate::model::{AddressType, Instance, InstanceId, InstanceState};
+use crate::model::AddressType;
 
 #[test]
 fn redundant_rule_is_reported_once() {
     let web = "[groups.web]\nmatch = { name = \"web-*\" }\n";
     for (text, warned) in [
-        // The second of two, the narrower of two, in either order.
+        // The second of two equal rules, and the narrower one in either order.
         (
             "rules = [\n{ allow = \"ssh\", from = \"192.0.2.1\" },\n{ allow = \"tcp/22\", from = \"192.0.2.1\" },\n]",
             Some((6, "line 5")),
@@ -31,7 +31,7 @@ fn redundant_rule_is_reported_once() {
             "rules = [{ allow = \"tcp/5\", from = \"192.0.2.1\" }, { allow = \"tcp/5\", from = \"192.0.2.1\" }]",
             Some((4, "another rule of this line")),
         ),
-        // Halves of a network are the network, and the browser client is part of the world where there is IPv4 and IPv6.
+        // Two halves of a network equal the network, and `anywhere` contains the browser client.
         (
             "rules = [\n{ allow = \"ssh\", from = [\"192.0.2.0/25\", \"192.0.2.128/25\"] },\n{ allow = \"ssh\", from = \"192.0.2.0/24\" },\n]",
             Some((6, "line 5")),
@@ -44,7 +44,7 @@ fn redundant_rule_is_reported_once() {
             "rules = [\n{ allow = \"ssh\", from = \"anywhere-v4\" },\n{ allow = \"ssh\", from = \"lightsail-connect\" },\n]",
             None,
         ),
-        // Only in part, only together with others, or for another time.
+        // Not covered: in part, only by several rules, or for another time.
         (
             "rules = [\n{ allow = [\"ssh\", \"http\"], from = \"192.0.2.1\" },\n{ allow = \"ssh\", from = \"anywhere\" },\n]",
             None,
@@ -65,7 +65,7 @@ fn redundant_rule_is_reported_once() {
             "rules = [\n{ allow = \"ssh\", from = \"anywhere\", until = 2099-01-01 },\n{ allow = \"ssh\", from = \"192.0.2.1\", until = 2099-01-01 },\n]",
             Some((6, "line 5")),
         ),
-        // Through rulesets: in itself, or in every table that uses it.
+        // A ruleset: covered in itself, or in every table that uses it.
         (
             "use = [\"a\"]\n[rulesets]\na = [\n{ allow = \"ssh\", from = \"anywhere\" },\n{ allow = \"ssh\", from = \"192.0.2.1\" },\n]",
             Some((8, "line 7")),
@@ -82,7 +82,7 @@ fn redundant_rule_is_reported_once() {
             "use = [\"a\"]\nrules = [{ allow = \"ssh\", from = \"anywhere\" }]\n[instances.db-1]\nuse = [\"a\"]\n[rulesets]\na = [\n{ allow = \"ssh\", from = \"192.0.2.1\" },\n]",
             None,
         ),
-        // Through groups that take the instance for certain.
+        // Groups that always match the instance.
         (
             "rules = [{ allow = \"ssh\", from = \"anywhere\" }]\n[instances.web-1]\nrules = [\n{ allow = \"ssh\", from = \"192.0.2.1\" },\n]",
             Some((7, "line 4")),
@@ -115,17 +115,17 @@ fn redundant_rule_is_reported_once() {
     }
 }
 
-/// A configuration, a rule a line.
+/// A configuration with one rule on each line.
 #[derive(Clone, Debug)]
-struct Text {
+struct TestConfig {
     rulesets: Vec<Vec<String>>,
-    /// What it matches, which rulesets it uses, and its rules.
+    /// The condition of `match`, the rulesets, and the rules.
     groups: Vec<(&'static str, Vec<usize>, Vec<String>)>,
     instances: Vec<(&'static str, Vec<usize>, Vec<String>)>,
 }
 
-impl Text {
-    /// Without the rules of these lines, of which there is one more for every one that was left out before.
+impl TestConfig {
+    /// The text without the rules of these lines, which become comments.
     fn without(&self, lines: &BTreeSet<usize>) -> String {
         let mut text = String::from("version = 1\n");
         let rules = |text: &mut String, rules: &[String]| {
@@ -174,7 +174,7 @@ impl Text {
 
 const NAMES: [&str; 3] = ["a1", "a2", "b1"];
 
-fn text() -> impl Strategy<Value = Text> {
+fn text() -> impl Strategy<Value = TestConfig> {
     let allow = prop::sample::select(vec![
         "tcp/1-9",
         "tcp/5",
@@ -216,7 +216,7 @@ fn text() -> impl Strategy<Value = Text> {
         prop::collection::vec((prop::sample::select(matches), uses(), rules()), 0..3),
         (prop::collection::vec((uses(), rules()), 0..3)),
     )
-        .prop_map(|(rulesets, groups, instances)| Text {
+        .prop_map(|(rulesets, groups, instances)| TestConfig {
             rulesets,
             groups,
             instances: NAMES
@@ -227,7 +227,7 @@ fn text() -> impl Strategy<Value = Text> {
         })
 }
 
-/// What every instance lets in as of now and once what ends has ended.
+/// The access of every instance, now and after the ends of all rules.
 fn access(text: &str) -> Vec<Effective> {
     let text = text.strip_prefix("version = 1\n").expect("the first line");
     let config = read(&format!(
@@ -235,22 +235,13 @@ fn access(text: &str) -> Vec<Effective> {
     ))
     .unwrap_or_else(|errors| panic!("{errors}\n{text}"));
     let mut instances = BTreeMap::new();
-    for kind in [AddressType::Ipv4, AddressType::Ipv6, AddressType::Dualstack] {
+    for address_type in [AddressType::Ipv4, AddressType::Ipv6, AddressType::Dualstack] {
         for name in NAMES {
-            let id = InstanceId {
-                account: None,
-                region: kind.to_string(),
-                name: name.to_owned(),
-            };
-            let tags = [("x".to_owned(), "y".to_owned())];
-            let instance = Instance {
-                arn: id.to_string(),
-                id: id.clone(),
-                tags: tags.into_iter().filter(|_| name == "a2").collect(),
-                state: InstanceState::Running,
-                address_type: kind.clone(),
-            };
-            instances.insert(id, instance);
+            let mut instance = instance(&format!("{address_type}/{name}"), address_type.clone());
+            if name == "a2" {
+                instance.tags.insert("x".to_owned(), "y".to_owned());
+            }
+            instances.insert(instance.id.clone(), instance);
         }
     }
     let mut all = Vec::new();
@@ -284,7 +275,7 @@ proptest! {
         let rest = whole.strip_prefix("version = 1\n").expect("the first line");
         let config = read(&format!("{sets}{rest}")).unwrap_or_else(|errors| panic!("{errors}\n{whole}"));
         let warned = config.warnings().iter().filter(|warning| warning.message.contains("already allowed"));
-        // The sets stand on a line of their own before the rest.
+        // The sets add a line before the rest.
         let lines: BTreeSet<usize> = warned.map(|warning| warning.origin.line - 1).collect();
         prop_assert_eq!(access(&whole), access(&text.without(&lines)), "{} without {:?}", whole, lines);
     }

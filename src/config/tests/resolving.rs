@@ -1,36 +1,26 @@
-//! What instances get.
+//! Tests of the desired state of instances.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use time::OffsetDateTime;
 
 use super::super::{Diagnostics, Source};
-use super::{parse, read};
-use crate::model::{
-    AddressType, Desired, Instance, InstanceId, InstanceState, Mode, Note, Site, Strategy,
-};
+use super::{instance, parse, read};
+use crate::model::{AddressType, Desired, Instance, Mode, Note, Site, Strategy};
 
 const EU: &str = "eu-central-1";
 const US: &str = "us-east-1";
 
-fn instance(region: &str, name: &str, kind: AddressType) -> Instance {
+/// An instance with the beginning of its name as a tag.
+fn tagged(region: &str, name: &str, address_type: AddressType) -> Instance {
+    let role = name.split('-').next().unwrap_or_default();
     Instance {
-        id: InstanceId {
-            account: None,
-            region: region.to_owned(),
-            name: name.to_owned(),
-        },
-        arn: format!("arn:aws:lightsail:{region}:123456789012:Instance/{name}"),
-        tags: BTreeMap::from([(
-            "role".to_owned(),
-            name.split('-').next().unwrap_or_default().to_owned(),
-        )]),
-        state: InstanceState::Running,
-        address_type: kind,
+        tags: [("role".to_owned(), role.to_owned())].into(),
+        ..instance(&format!("{region}/{name}"), address_type)
     }
 }
 
-/// Resolved against these instances on 2026-01-01, with both regions listed in full.
+/// Resolves with these instances on 2026-01-01, with both regions listed in full.
 fn resolve(text: &str, instances: &[Instance]) -> Result<Desired, Diagnostics> {
     let config = read(text).unwrap_or_else(|errors| panic!("{errors}"));
     let instances = instances
@@ -46,7 +36,7 @@ fn resolve(text: &str, instances: &[Instance]) -> Result<Desired, Diagnostics> {
 }
 
 fn dual(name: &str) -> Instance {
-    instance(EU, name, AddressType::Dualstack)
+    tagged(EU, name, AddressType::Dualstack)
 }
 
 fn rules(desired: &Desired, id: &str) -> Vec<String> {
@@ -104,7 +94,7 @@ rules = [{ allow = "tcp/22", from = "192.0.2.1" }]
 
 #[test]
 fn rules_of_groups_and_tables_are_combined() {
-    let us = instance(US, "db-1", AddressType::Dualstack);
+    let us = tagged(US, "db-1", AddressType::Dualstack);
     let desired = resolve(GROUPS, &[dual("web-1"), us]).expect("resolved");
     assert_eq!(
         rules(&desired, "eu-central-1/web-1"),
@@ -136,7 +126,7 @@ rules = [{ allow = "ssh", from = "anywhere" }]"#;
         dual("web-1"),
         untagged,
         dual("db-1"),
-        instance(US, "web-2", AddressType::Dualstack),
+        tagged(US, "web-2", AddressType::Dualstack),
     ];
     let desired = resolve(text, &all).expect("resolved");
     assert_eq!(
@@ -183,7 +173,7 @@ rules = [
         notes(&desired),
         ["8: IPv6 sources are left out: `icmp` takes none"]
     );
-    let desired = resolve(text, &[instance(EU, "ab", AddressType::Ipv4)]).expect("resolved");
+    let desired = resolve(text, &[tagged(EU, "ab", AddressType::Ipv4)]).expect("resolved");
     assert_eq!(
         rules(&desired, "eu-central-1/ab"),
         [
@@ -192,7 +182,7 @@ rules = [
             "icmp/8:-1 from 10.0.0.0/8 at 7"
         ]
     );
-    let desired = resolve(text, &[instance(EU, "ab", AddressType::Ipv6)]).expect("resolved");
+    let desired = resolve(text, &[tagged(EU, "ab", AddressType::Ipv6)]).expect("resolved");
     assert_eq!(
         rules(&desired, "eu-central-1/ab"),
         [
@@ -214,7 +204,7 @@ rules = [
 #[test]
 fn address_of_the_wrong_family_is_an_error() {
     let text = "[groups.gg]\nmatch = { name = \"*\" }\nrules = [{ allow = \"ssh\", from = \"2001:db8::1\" }]";
-    let four = |name| instance(EU, name, AddressType::Ipv4);
+    let four = |name| tagged(EU, name, AddressType::Ipv4);
     assert_eq!(
         errors(text, &[four("ab"), four("cd"), dual("ef")]),
         [
@@ -313,7 +303,7 @@ fn absent_access_must_not_be_declared() {
         )
     };
     let ssh = "allow = \"ssh\", from = [\"10.1.0.0/16\", \"lightsail-connect\"]";
-    for (absent, clash) in [
+    for (absent, is_conflict) in [
         ("allow = \"ssh\"", true),
         ("allow = \"tcp/22\", from = \"10.0.0.0/8\"", true),
         ("allow = \"tcp/22\", from = \"10.1.2.3\"", true),
@@ -324,7 +314,7 @@ fn absent_access_must_not_be_declared() {
         ("allow = \"telnet\"", false),
     ] {
         let found = resolve(&text(ssh, absent), &[dual("ab")]);
-        assert_eq!(found.is_err(), clash, "{absent}");
+        assert_eq!(found.is_err(), is_conflict, "{absent}");
         if let Ok(desired) = found {
             assert_eq!(
                 desired
@@ -345,7 +335,7 @@ fn absent_access_must_not_be_declared() {
         ]
     );
 
-    // Nothing is left of it: then it names nothing, and by no means the whole key.
+    // If no source is left, nothing is absent, and not the whole key.
     let text = "[addresses]\nsix = \"2001:db8::/32\"\n[instances.ab]\nmode = \"additive\"\nabsent = [{ allow = \"icmp\", from = \"six\" }]";
     let desired = resolve(text, &[dual("ab")]).expect("resolved");
     assert_eq!(
@@ -394,7 +384,7 @@ fn missing_instances_are_reported() {
 
 #[test]
 fn ambiguous_instance_name_is_an_error() {
-    let all = [dual("ab"), instance(US, "ab", AddressType::Dualstack)];
+    let all = [dual("ab"), tagged(US, "ab", AddressType::Dualstack)];
     assert_eq!(
         errors("[instances.ab]", &all),
         [
@@ -449,7 +439,7 @@ fn any_family_keeps_every_source() {
         { allow = \"icmpv6\", from = \"lightsail-connect\", any-family = true },\n\
         { allow = \"ssh\", from = \"anywhere\", any-family = true },\n\
         { allow = \"http\", from = \"anywhere\", any-family = false },\n]\n";
-    let desired = resolve(text, &[instance(EU, "ab", AddressType::Ipv4)]).expect("no errors");
+    let desired = resolve(text, &[tagged(EU, "ab", AddressType::Ipv4)]).expect("no errors");
     let wanted = &desired.instances.values().next().expect("an instance");
     let rules: Vec<String> = wanted
         .rules

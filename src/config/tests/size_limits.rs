@@ -1,4 +1,4 @@
-//! How much a configuration may come to, and that what is equal is made once. Counts, not seconds.
+//! Tests of the limits on size, and that equal tables share their rules.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ fn problems(text: &str) -> Vec<String> {
     match read(text) {
         Ok(_) => Vec::new(),
         Err(errors) => {
-            // Where the addresses are from is warned of, and beside the point.
+            // The warnings about the sources do not matter here.
             let errors = errors
                 .iter()
                 .filter(|problem| problem.severity == Severity::Error);
@@ -77,7 +77,6 @@ fn limits_are_inclusive() {
     );
 }
 
-/// Judging takes a look at every rule for every policy.
 #[test]
 fn pairs_times_policies_are_limited() {
     let text = |count: usize| {
@@ -100,7 +99,7 @@ fn pairs_times_policies_are_limited() {
     assert_eq!(problems(&text(490)), [""; 0]);
     let found = problems(&text(510));
     assert_eq!(found.len(), 1, "{found:?}");
-    // 487 rules times 510 policies and three that are built in.
+    // 488 rules times 510 policies and three built-in ones.
     assert!(
         found[0].starts_with("f.toml:491:1: error[PW-112]: with this rule the table comes to 488 pairs of port and source, which 513 policies check: 250344 in all"),
         "{found:?}"
@@ -131,7 +130,7 @@ fn all_pairs_together_are_limited() {
     );
 }
 
-/// An endless chain of names costs what is asked of it, and not the square.
+/// The effort for a long chain of names is limited too.
 #[test]
 fn chain_of_names_is_resolved_up_to_the_limit() {
     let chain = (1..3000)

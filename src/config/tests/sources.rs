@@ -1,4 +1,4 @@
-//! Texts that are odd as files: their encoding, their line ends, their size and their depth.
+//! Tests of unusual texts: their encoding, line endings, size and depth.
 
 use super::super::{Diagnostics, Source, parse};
 use super::read;

@@ -1,4 +1,4 @@
-//! What is written says what is live, for every fleet.
+//! Tests of imported configurations: they declare the live rules of any fleet.
 
 mod examples;
 
@@ -9,19 +9,20 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use time::OffsetDateTime;
 
+use super::super::tests::instance;
 use super::super::{Config, Source, parse};
 use super::import;
 use crate::exposure;
 use crate::model::arbitrary::{Universe, firewall, named};
 use crate::model::{
-    AddressType, Firewall, Instance, InstanceId, InstanceState, Key, Live, LiveFirewall, Mode,
-    PortState, Protocol, Site, Sources, Unreadable,
+    AddressType, Firewall, InstanceId, Key, Live, LiveFirewall, Mode, PortState, Protocol, Site,
+    Sources, Unreadable,
 };
 use crate::plan::{Options, Plan, Verdict, plan};
 
 const REGIONS: [&str; 2] = ["eu-central-1", "us-east-1"];
 
-/// Names that part at a number, that need quotes, and that the language refuses.
+/// Names that differ in a number, that need quotes, and that are invalid.
 const NAMES: [&str; 8] = [
     "web-1",
     "web-2",
@@ -46,13 +47,7 @@ fn id(region: &str, name: &str) -> InstanceId {
 }
 
 fn add(live: &mut Live, id: InstanceId, kind: &str, rules: Option<&[PortState]>) {
-    let instance = Instance {
-        id: id.clone(),
-        arn: format!("arn:aws:lightsail:{}:123456789012:Instance/1", id.region),
-        tags: [].into(),
-        state: InstanceState::Running,
-        address_type: AddressType::from_name(kind),
-    };
+    let instance = instance(&id.to_string(), AddressType::from_name(kind));
     let rules = rules
         .map(LiveFirewall::read)
         .ok_or_else(|| Unreadable::new("no\nrules = []"));
@@ -69,7 +64,7 @@ fn config(text: &str) -> Config {
 
 fn planned(text: &str, live: &Live) -> Plan {
     let config = config(text);
-    // What is live may name sources from which nobody arrives, and rules that open nothing more than others.
+    // Live rules may have unreachable sources, and may be redundant.
     let is_of_live = |message: &str| {
         let mut known = ["nobody arrives", "already allowed by"].into_iter();
         known.any(|known| message.contains(known))
@@ -86,14 +81,14 @@ fn planned(text: &str, live: &Live) -> Plan {
     }
 }
 
-/// Lists of which two let in the same networks.
+/// Lists of sources, two of which have the same networks.
 const COMMON: [&[&str]; 3] = [
     &["10.9.0.0/24", "10.9.2.7/32"],
     &["10.9.0.0/24", "10.9.2.7/32", "lightsail-connect"],
     &["10.9.0.0/24", "2001:db8:9::/48"],
 ];
 
-/// The lists of several networks that are written out, each with the table that it stands in.
+/// The lists of several networks that are written out, each with its table.
 fn written_out(text: &str) -> Vec<(BTreeSet<String>, String)> {
     let mut table = String::new();
     let mut lists = Vec::new();
@@ -115,11 +110,11 @@ fn written_out(text: &str) -> Vec<(BTreeSet<String>, String)> {
     lists
 }
 
-/// Entries as the service may spell them: repeated, shouted, bare, closed, without sources, of unknown protocols.
+/// Entries in unusual forms: repeated, in capitals, without prefix lengths, closed, without sources, with unknown protocols.
 fn entries() -> impl Strategy<Value = Vec<PortState>> {
     let odd = select(vec![0_u8, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6]);
     let firewall = prop_oneof![firewall(Universe::Small), firewall(Universe::Big)];
-    // Some lists are the same in many rules.
+    // Some lists are in many rules.
     let common = select(vec![None, None, Some(0), Some(1), Some(2)]);
     (firewall, vec((odd, common), 8)).prop_map(|(firewall, odd)| {
         let mut entries = Vec::new();
@@ -177,7 +172,7 @@ proptest! {
         let lists = written_out(&imported.text);
         for (at, (list, table)) in lists.iter().enumerate() {
             let again = lists[..at].iter().find(|(other, _)| other == list);
-            // Only one instance may repeat itself.
+            // A list may be repeated only in the table of one instance.
             let own = table.starts_with("[instances.") && again.is_none_or(|(_, other)| other == table);
             prop_assert!(again.is_none() || own, "{:?} in {}\n{}", list, table, &imported.text);
         }
@@ -187,19 +182,19 @@ proptest! {
         };
         let mut differs = false;
         for (id, firewall) in &live.firewalls {
-            let told = about(id);
+            let left_out = about(id);
             let found = plan.instances.iter().find(|planned| planned.instance.id == *id);
             let (Some(planned), Ok(firewall)) = (found, firewall) else {
-                // Undeclared: somebody must be told.
-                prop_assert_eq!(told.len(), 1, "{}", id);
+                // An undeclared instance must be reported.
+                prop_assert_eq!(left_out.len(), 1, "{}", id);
                 continue;
             };
-            differs |= !told.is_empty();
+            differs |= !left_out.is_empty();
             let place = format!("{id}\n{}", &imported.text);
             prop_assert_eq!(planned.mode, Mode::Authoritative, "{}", place);
             let doubts = firewall.uncertain().len() + firewall.unknown().len();
-            prop_assert_eq!(told.is_empty(), planned.verdict == Verdict::InSync && planned.incomplete.is_none(), "{}", place);
-            // Nothing but aliases without a name would go, and nothing comes.
+            prop_assert_eq!(left_out.is_empty(), planned.verdict == Verdict::InSync && planned.incomplete.is_none(), "{}", place);
+            // Only unknown aliases would be removed, and nothing would be added.
             let mut aliases = 0;
             for change in &planned.changes {
                 let mut left = change.after.clone();
@@ -207,17 +202,16 @@ proptest! {
                 for alias in gone {
                     aliases += 1;
                     let start = format!("{id}: {} from `{alias}`", change.key);
-                    prop_assert!(told.iter().any(|text| text.starts_with(&start)), "{}", place);
+                    prop_assert!(left_out.iter().any(|text| text.starts_with(&start)), "{}", place);
                     left.insert_alias(alias.as_str());
                 }
                 prop_assert_eq!(&left, &change.before, "{}", place);
             }
-            prop_assert_eq!(told.len(), doubts + aliases, "{}", place);
+            prop_assert_eq!(left_out.len(), doubts + aliases, "{}", place);
         }
         prop_assert_eq!(imported.differs, differs);
     }
 
-    /// From then on everything else is a difference.
     #[test]
     fn additional_live_rule_is_drift(live in fleet(), port in 50_000..60_000, world in any::<bool>()) {
         let imported = import(&live, &regions());
@@ -240,7 +234,7 @@ proptest! {
             let Ok(before) = &live.firewalls[&one.instance.id] else {
                 continue;
             };
-            // Where everybody gets in already, one rule more is no more access.
+            // If everyone gets in already, the new rule gives no more access.
             let means = |firewall| exposure::Effective::of(firewall, one.family());
             let is_new = !means(before.firewall()).is_superset(&means(&news));
             prop_assert!(!is_new || one.verdict != Verdict::InSync, "{}\n{}", one.instance.id, &imported.text);
@@ -259,10 +253,10 @@ proptest! {
         let declared: Firewall = desired.instances[&id].rules.iter().map(|rule| (rule.key, rule.sources.clone())).collect();
         let Ok(firewall) = &live.firewalls[&id] else { unreachable!("it was read") };
         for (key, sources) in firewall.firewall() {
-            let said = declared.get(*key).cloned().unwrap_or_default();
-            prop_assert!(sources.names_all_of(&said));
+            let known_sources = declared.get(*key).cloned().unwrap_or_default();
+            prop_assert!(sources.names_all_of(&known_sources));
             let names = sources.cidrs().chain(sources.ipv6_cidrs()).chain(sources.aliases().iter().cloned());
-            let known: Vec<String> = said.cidrs().chain(said.ipv6_cidrs()).chain(said.aliases().iter().cloned()).collect();
+            let known: Vec<String> = known_sources.cidrs().chain(known_sources.ipv6_cidrs()).chain(known_sources.aliases().iter().cloned()).collect();
             for name in names.filter(|name| !known.contains(name)) {
                 let start = format!("{id}: {key} from ");
                 prop_assert!(

@@ -1,4 +1,4 @@
-//! After adopting, the configuration says what is live, or it was said why not; everything else stays.
+//! Tests of adopt: the configuration declares the live rules, or the rest is reported; all other text stays.
 
 mod edits;
 
@@ -8,12 +8,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use time::OffsetDateTime;
 
+use super::super::super::tests::instance;
 use super::super::super::{Config, Source, parse};
 use super::{AdoptedConfig, InstanceDifference};
 use crate::model::arbitrary::{Universe, firewall};
 use crate::model::{
-    AddressType, Desired, Firewall, Instance, InstanceId, InstanceState, Key, Live, LiveFirewall,
-    Protocol, Sources,
+    AddressType, Desired, Firewall, InstanceId, Key, Live, LiveFirewall, Protocol, Sources,
 };
 use crate::plan::{Options, Plan, Verdict, plan};
 
@@ -72,18 +72,12 @@ fn id(name: &str) -> InstanceId {
 }
 
 fn fleet(kind: &AddressType) -> Live {
-    let instance = |name: &&str| Instance {
-        id: id(name),
-        arn: "arn:aws:lightsail:eu-central-1:123456789012:Instance/1".to_owned(),
-        tags: [].into(),
-        state: InstanceState::Running,
-        address_type: kind.clone(),
-    };
+    let instances = NAMES.iter().map(|name| {
+        let instance = instance(&id(name).to_string(), kind.clone());
+        (id(name), instance)
+    });
     Live {
-        instances: NAMES
-            .iter()
-            .map(|name| (id(name), instance(name)))
-            .collect(),
+        instances: instances.collect(),
         ..Live::default()
     }
 }
@@ -115,13 +109,13 @@ fn adopted(text: &str, live: &Live) -> (String, AdoptedConfig) {
         .iter()
         .map(|one| one.changes.iter().map(|change| change.key).collect())
         .collect();
-    let mut differing = Vec::new();
+    let mut differences = Vec::new();
     for (one, keys) in plan.instances.iter().zip(&keys) {
         let Ok(live) = &live.firewalls[&one.instance.id] else {
             continue;
         };
         if one.verdict != Verdict::InSync {
-            differing.push(InstanceDifference {
+            differences.push(InstanceDifference {
                 instance: &one.instance,
                 live,
                 desired: &desired.instances[&one.instance.id],
@@ -129,11 +123,11 @@ fn adopted(text: &str, live: &Live) -> (String, AdoptedConfig) {
             });
         }
     }
-    let adopted = config.adopt(&differing, OffsetDateTime::UNIX_EPOCH);
+    let adopted = config.adopt(&differences, OffsetDateTime::UNIX_EPOCH);
     (adopted.sources[0].text().to_owned(), adopted)
 }
 
-/// What is declared, less some of it, and something else.
+/// A live firewall: a part of the declared rules, and other rules.
 fn near(declared: Firewall) -> impl Strategy<Value = Firewall> {
     let fate = 0_u8..6;
     (
@@ -194,15 +188,15 @@ proptest! {
         let (text, adopted) = adopted(CONFIG, &live);
         let plan = planned(&text, &live);
         for one in &plan.instances {
-            let told = adopted.refused.iter().any(|(id, _)| *id == one.instance.id);
-            // What `absent` names and another rule gives is no matter of the file.
-            let done = matches!(one.verdict, Verdict::InSync | Verdict::StillOpen);
-            prop_assert!(told || done, "{}\n{:?}\n{}", one.instance.id, &one.changes, &text);
+            let is_refused = adopted.refused.iter().any(|(id, _)| *id == one.instance.id);
+            // Access that `absent` names and another rule gives is not declared.
+            let is_done = matches!(one.verdict, Verdict::InSync | Verdict::StillOpen);
+            prop_assert!(is_refused || is_done, "{}\n{:?}\n{}", one.instance.id, &one.changes, &text);
         }
-        // Own tables can say all that the language can.
+        // In their own tables, everything can be declared that the language can express.
         for (id, why) in &adopted.refused {
-            let own = ["db-1", "old-1", "app-1"].contains(&id.name.as_str());
-            prop_assert!(!own || why.contains("cannot be declared"), "{}: {}", id, why);
+            let is_own = ["db-1", "old-1", "app-1"].contains(&id.name.as_str());
+            prop_assert!(!is_own || why.contains("cannot be declared"), "{}: {}", id, why);
         }
         for comment in ["# The fleet", "# two floors", "# and nothing else", "# who may ask", "# short-lived", "# the good one"] {
             prop_assert!(text.contains(comment), "{} is gone:\n{}", comment, &text);
@@ -213,7 +207,7 @@ proptest! {
     }
 }
 
-/// How one rule is written, and what became of it on the instance.
+/// The layout of one rule, and its fate on the instance.
 #[derive(Clone, Debug)]
 struct Written {
     before: usize,

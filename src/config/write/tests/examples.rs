@@ -1,6 +1,4 @@
-//! Examples of imported files.
-//!
-//! **Owns** the tests of complete files. **Does not** test properties.
+//! Tests of complete imported files.
 
 use super::*;
 
@@ -165,7 +163,7 @@ fn repeated_lists_become_address_sets() {
     );
 }
 
-/// What tools make that know nothing of families, and what is left of IPv6 where it was switched off.
+/// Some tools ignore the families, and IPv6 sources stay after IPv6 is switched off.
 #[test]
 fn sources_of_the_wrong_family_are_declared() {
     let entry = |protocol: &str, from_port, to_port, sources: &[&str]| {

@@ -1,10 +1,8 @@
-//! Edits of existing texts: only the lines that have to change do.
-//!
-//! **Owns** the tests of forms of TOML. **Does not** test which rules are adopted.
+//! Tests of edits in the different forms of TOML: only the lines of changed rules change.
 
 use super::*;
 
-/// The forms in which an instance can hold its rules; the lists come in the place of `<name>`.
+/// The forms of tables with rules; `<name>` is replaced by a list.
 const FORMS: &str = r#"# ours
 version = 1
 defaults.region = "eu-central-1"
@@ -23,7 +21,7 @@ old-1.use = []
 <web-1>
 [instances.log-1]"#;
 
-/// A list of rules as someone may have written it, each rule with a number of its own.
+/// A list of rules in any layout; each rule has a number.
 #[derive(Clone, Debug)]
 struct WrittenList {
     rules: Vec<Written>,
@@ -105,8 +103,7 @@ impl WrittenList {
     }
 }
 
-/// What an edit leaves alone: the text without the rules that changed and without commas and blanks, which come and go with
-/// their neighbours.
+/// The part of a text that an edit must not change: without the changed rules, and without commas and white space.
 fn unchanged(text: &str, is_changed: impl Fn(&str) -> bool) -> String {
     let mut rest = String::new();
     let mut at = text;
@@ -126,8 +123,8 @@ fn unchanged(text: &str, is_changed: impl Fn(&str) -> bool) -> String {
     rest
 }
 
-/// The lines that hold nothing but comments and blanks.
-fn asides(text: &str) -> Vec<&str> {
+/// The lines that contain only a comment.
+fn comment_lines(text: &str) -> Vec<&str> {
     let lines = text.split_inclusive('\n');
     lines
         .filter(|line| line.trim_start().starts_with('#'))
@@ -136,7 +133,7 @@ fn asides(text: &str) -> Vec<&str> {
 }
 
 proptest! {
-    /// Comments, blank lines, line ends and the layout of what did not change stay.
+    /// Comments, blank lines, line endings and the layout of unchanged rules stay.
     #[test]
     fn adopt_edits_only_changed_rules(
         lists in vec(written_list(), 4),
@@ -201,12 +198,12 @@ proptest! {
         for one in &planned(&edited, &live).instances {
             let refused = adopted.refused.iter().any(|(id, _)| *id == one.instance.id);
             prop_assert_eq!(refused, one.verdict != Verdict::InSync, "{}\n{}", one.instance.id, &edited);
-            // Lists are edited in each of their forms, tables of rules by hand.
+            // Lists are edited in any form; `[[instances.x.rules]]` is not edited.
             prop_assert!(!refused || one.instance.id.name == "web-1", "{:?}", &adopted.refused);
         }
         let rest = |text: &str| {
             let mut rest = unchanged(text, |number| changed.contains(number));
-            // What stands beside a rule goes with it.
+            // The comment beside a removed rule is removed.
             for number in &closed {
                 rest = rest.replace(&format!("#beside{number}"), "");
             }
@@ -215,7 +212,7 @@ proptest! {
         let expected = rest(&text);
         let expected = if without_rules_opens { expected + "rules=[]" } else { expected };
         prop_assert_eq!(rest(&edited), expected, "{}\n----\n{}", &text, &edited);
-        prop_assert_eq!(asides(&edited), asides(&text), "{}\n----\n{}", &text, &edited);
+        prop_assert_eq!(comment_lines(&edited), comment_lines(&text), "{}\n----\n{}", &text, &edited);
         let newlines = edited.matches('\n').count();
         prop_assert_eq!(edited.matches("\r\n").count(), if crlf { newlines } else { 0 });
         if adopted.changed.is_empty() {
