@@ -1,4 +1,4 @@
-//! Catalogue: the names of a configuration (instances with a table, address sets, services) for other modules.
+//! Catalogue: the names of a configuration (address sets and services) for other modules.
 //!
 //! Owns the lookup of names. Does not know which rules an instance has.
 
@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 
 use super::Config;
 use super::named_lists::NamedLists;
-use super::partial_id::PartialInstanceId;
 use super::port_expr;
 use super::services;
 use super::source_expr::{self, SourceExpr, SourceItem};
@@ -20,11 +19,6 @@ pub(super) struct Catalogue {
 }
 
 impl Config {
-    /// The names of the instances with a table of their own.
-    pub fn tables(&self) -> impl Iterator<Item = &PartialInstanceId> {
-        self.linked.instances.iter().map(|table| &table.id)
-    }
-
     /// The address sets by name, expanded.
     pub fn sets(&self) -> BTreeMap<String, Sources> {
         let sets = self.linked.catalogue.addresses.iter();
@@ -91,10 +85,8 @@ office = ["203.0.113.0/24"]
 admins = ["office", "198.51.100.7", "lightsail-connect"]
 [services]
 app = ["tcp/8080-8089", "ssh"]
-[instances."us-east-1/web-1"]
+[instances.web-1]
 rules = [{ allow = "app", from = "office" }]
-[instances.web-2]
-rules = []
 "#;
         let config = parse(vec![Source::new("firewall.toml", text)]).expect("valid");
         let set = |name: &str| config.sets().get(name).map(ToString::to_string);
@@ -104,13 +96,6 @@ rules = []
             Some("198.51.100.7/32, 203.0.113.0/24, lightsail-connect")
         );
         assert!(config.services().contains_key("app"));
-        assert_eq!(
-            config
-                .tables()
-                .map(|id| (id.region.as_deref(), id.name.as_str()))
-                .collect::<Vec<_>>(),
-            [(Some("us-east-1"), "web-1"), (None, "web-2")]
-        );
         let mut warnings = config.warnings().iter();
         assert!(
             warnings.any(|warning| warning.message.contains("admins")),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::accounts;
 use super::catalogue::Catalogue;
-use super::definitions::{Account, Definitions, GroupDef, GuardDef, InstanceDef, Named};
+use super::definitions::{Account, Defaults, Definitions, GroupDef, GuardDef, InstanceDef, Named};
 use super::diagnostic::DiagnosticsBuilder;
 use super::grants;
 use super::hints;
@@ -85,29 +85,10 @@ pub(super) fn link(defs: Definitions, report: &mut DiagnosticsBuilder) -> Linked
             .0
             .values()
             .any(|(_, group)| matches!(group.body.mode, Some((Mode::Additive, _))));
-    let has_list =
-        defaults.has_list || accounts.values().any(|account| !account.regions.is_empty());
-    if !has_list && !incomplete {
-        for span in groups.0.values().filter_map(|(_, group)| group.region_glob) {
-            let message = "a pattern of regions needs the list of regions to look at";
-            report
-                .error(Code::WrongType, span, message)
-                .hint("add it, as in `[defaults] regions = [\"eu-central-1\"]`");
-        }
+    if !incomplete {
+        check_region_patterns(&defaults, &accounts, &groups, report);
     }
-    let literal = groups
-        .0
-        .values()
-        .flat_map(|(_, group)| &group.selector.regions)
-        .filter_map(Glob::literal);
-    let own = instances
-        .0
-        .values()
-        // A region that is named with an account is read only in that account.
-        .filter(|(_, instance)| instance.place.account.is_none())
-        .filter_map(|(_, instance)| instance.place.region.as_deref());
-    let mut regions: BTreeSet<String> = literal.chain(own).map(str::to_owned).collect();
-    regions.extend(defaults.regions);
+    let regions = named_regions(&defaults, &groups, &instances);
     let ids = instances.0.values().map(|(_, instance)| &instance.place);
     let sites = accounts::sites(&accounts, &regions, ids);
     let rulesets = rulesets
@@ -146,6 +127,44 @@ pub(super) fn link(defs: Definitions, report: &mut DiagnosticsBuilder) -> Linked
         policies,
         catalogue: names.into_catalogue(),
     }
+}
+
+/// Reports patterns of regions for which there is no list of regions.
+fn check_region_patterns(
+    defaults: &Defaults,
+    accounts: &BTreeMap<String, Account>,
+    groups: &Named<GroupDef>,
+    report: &mut DiagnosticsBuilder,
+) {
+    let mut lists = accounts.values().map(|account| &account.regions);
+    if defaults.has_list || lists.any(|regions| !regions.is_empty()) {
+        return;
+    }
+    for span in groups.0.values().filter_map(|(_, group)| group.region_glob) {
+        let message = "a pattern of regions needs the list of regions to look at";
+        report
+            .error(Code::WrongType, span, message)
+            .hint("add it, as in `[defaults] regions = [\"eu-central-1\"]`");
+    }
+}
+
+/// The regions that the defaults, groups and instances name.
+fn named_regions(
+    defaults: &Defaults,
+    groups: &Named<GroupDef>,
+    instances: &Named<InstanceDef>,
+) -> BTreeSet<String> {
+    let groups = groups.0.values();
+    let of_groups = groups
+        .flat_map(|(_, group)| &group.selector.regions)
+        .filter_map(Glob::literal);
+    let ids = instances.0.values().map(|(_, instance)| &instance.place);
+    // A region that is named with an account is read only in that account.
+    let of_instances = ids
+        .filter(|id| id.account.is_none())
+        .filter_map(|id| id.region.as_deref());
+    let named = of_groups.chain(of_instances).map(str::to_owned);
+    named.chain(defaults.regions.iter().cloned()).collect()
 }
 
 /// The hints for names of instances and groups that are used as a source.

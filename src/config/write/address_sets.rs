@@ -78,7 +78,7 @@ pub(super) fn format_table(known: &KnownNames) -> String {
             text.push_str("\n[addresses]\n");
         }
         // Without names, because a set is not written by its own name.
-        let members = one_or_list(&KnownNames::default().from_texts(list));
+        let members = one_or_list(&KnownNames::default().source_texts(list));
         let _ = writeln!(text, "{name} = {members}");
     }
     text

@@ -235,11 +235,11 @@ impl Adoption<'_> {
         }
         let mut parts = Vec::new();
         if !unchanged.is_empty() {
-            parts.push((self.allow_texts(line, &unchanged), None));
+            parts.push((self.remaining_allow(line, &unchanged), None));
         }
         for ((rest, families), keys) in &narrowed {
-            let from = self.from_texts(line, rest, *families);
-            parts.push((self.allow_texts(line, keys), Some(from)));
+            let from = self.remaining_from(line, rest, *families);
+            parts.push((self.remaining_allow(line, keys), Some(from)));
         }
         if !self.edits.replace_rule(line.span, &parts)
             && let Some(origin) = line.origin()
@@ -251,7 +251,7 @@ impl Adoption<'_> {
     }
 
     /// The texts of `allow` for some keys of a line; `None` if these are all of its keys.
-    fn allow_texts(&self, line: &Rule, keys: &BTreeSet<Key>) -> Option<Vec<String>> {
+    fn remaining_allow(&self, line: &Rule, keys: &BTreeSet<Key>) -> Option<Vec<String>> {
         if line.keys().all(|(key, _)| keys.contains(key)) {
             return None;
         }
@@ -262,14 +262,14 @@ impl Adoption<'_> {
             if rest.len() == item.keys.len() && !rest.is_empty() {
                 texts.push(item.text().to_owned());
             } else {
-                texts.extend(self.names.allow_texts(&rest));
+                texts.extend(self.names.key_texts(&rest));
             }
         }
         Some(texts)
     }
 
     /// The texts of `from` for the remaining sources. A name stays if all sources that it means here stay.
-    fn from_texts(&self, line: &Rule, rest: &Sources, families: Families) -> Vec<String> {
+    fn remaining_from(&self, line: &Rule, rest: &Sources, families: Families) -> Vec<String> {
         let mut texts = Vec::new();
         for text in line.from() {
             let mut all = Sources::new();
@@ -279,7 +279,7 @@ impl Adoption<'_> {
             if remaining == all && !all.is_empty() {
                 texts.push(text.clone());
             } else {
-                texts.extend(self.names.from_texts(&remaining));
+                texts.extend(self.names.source_texts(&remaining));
             }
         }
         let mut seen = BTreeSet::new();

@@ -119,7 +119,7 @@ impl KnownNames {
             if has_ping {
                 ping = None;
             }
-            let mut allow = self.allow_texts(&keys);
+            let mut allow = self.key_texts(&keys);
             if has_ping {
                 allow.push("ping".to_owned());
             }
@@ -145,7 +145,7 @@ impl KnownNames {
     }
 
     /// The shortest texts of `allow` for keys that share their sources.
-    pub(super) fn allow_texts(&self, keys: &BTreeSet<Key>) -> Vec<String> {
+    pub(super) fn key_texts(&self, keys: &BTreeSet<Key>) -> Vec<String> {
         let mut rest = keys.clone();
         let mut named: BTreeMap<Key, String> = BTreeMap::new();
         for (name, all) in self.services.iter().filter(|(_, all)| all.len() > 1) {
@@ -190,12 +190,12 @@ impl KnownNames {
         format!(
             "{{ allow = {}, from = {}{any_family} }}",
             one_or_list(&line.allow),
-            one_or_list(&self.from_texts(&line.sources))
+            one_or_list(&self.source_texts(&line.sources))
         )
     }
 
     /// The texts of `from` for these sources: the name of a set with exactly these sources, or each source.
-    pub(super) fn from_texts(&self, sources: &Sources) -> Vec<String> {
+    pub(super) fn source_texts(&self, sources: &Sources) -> Vec<String> {
         if let Some(name) = self.sets.get(sources) {
             return vec![name.clone()];
         }
