@@ -1,5 +1,5 @@
 //! Generators of random plans for property tests: plans for random fleets in every mode, with live entries that are oddly
-//! spelled, uncertain or unknown.
+//! spelled, uncertain or unknown. Also builds single instances and desired states.
 //!
 //! Is not part of the program.
 
@@ -97,7 +97,8 @@ fn entries(firewall: &Firewall, odd: &[(Index, u8)]) -> Vec<PortState> {
     entries
 }
 
-fn instance(name: &str, address_type: &str) -> Instance {
+/// An instance in `eu-central-1`.
+pub(crate) fn instance(name: &str, address_type: &str) -> Instance {
     Instance {
         id: InstanceId {
             account: None,
@@ -108,6 +109,18 @@ fn instance(name: &str, address_type: &str) -> Instance {
         tags: BTreeMap::from([("role".to_owned(), "\"web\"".to_owned())]),
         state: InstanceState::Running,
         address_type: AddressType::from_name(address_type),
+    }
+}
+
+/// A desired state with these rules and nothing else.
+pub(crate) fn desired_instance(mode: Mode, rules: Vec<Rule>) -> DesiredInstance {
+    DesiredInstance {
+        mode,
+        strategy: Strategy::Auto,
+        rules,
+        absent: Vec::new(),
+        expired: Vec::new(),
+        notes: Vec::new(),
     }
 }
 

@@ -24,9 +24,9 @@ use super::*;
 use crate::exposure::{self, Effective};
 use crate::model::arbitrary::named;
 use crate::model::{
-    Absent, AddressType, Declaration, Desired, DesiredInstance, Family, Firewall, Instance,
-    InstanceId, InstanceState, Key, Live, LiveFirewall, Missing, Mode, Note, Origin, PortState,
-    Protocol, Rule, Site, Sources, Strategy, Undeclared, Unreadable,
+    Absent, Declaration, Desired, DesiredInstance, Family, Firewall, Instance, InstanceId, Key,
+    Live, LiveFirewall, Missing, Mode, Note, Origin, PortState, Protocol, Rule, Site, Sources,
+    Strategy, Undeclared, Unreadable,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -149,17 +149,7 @@ fn near_pair() -> impl Strategy_<Value = (Firewall, Firewall)> {
 }
 
 fn instance() -> Instance {
-    Instance {
-        id: InstanceId {
-            account: None,
-            region: "eu-central-1".into(),
-            name: "web-1".into(),
-        },
-        arn: "arn:aws:lightsail:eu-central-1:123456789012:Instance/1".into(),
-        tags: BTreeMap::new(),
-        state: InstanceState::Running,
-        address_type: AddressType::Dualstack,
-    }
+    arbitrary::instance("web-1", "dualstack")
 }
 
 fn origin(line: usize) -> Origin {
@@ -187,14 +177,7 @@ fn rules(firewall: &Firewall) -> Vec<Rule> {
 }
 
 fn desired(mode: Mode, wanted: &Firewall) -> DesiredInstance {
-    DesiredInstance {
-        mode,
-        strategy: Strategy::Auto,
-        rules: rules(wanted),
-        absent: Vec::new(),
-        expired: Vec::new(),
-        notes: Vec::new(),
-    }
+    arbitrary::desired_instance(mode, rules(wanted))
 }
 
 fn planned(desired: &DesiredInstance, before: &Firewall) -> InstancePlan {

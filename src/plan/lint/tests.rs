@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::*;
 use crate::model::arbitrary::Universe;
 use crate::model::{Declaration, Family, LiveFirewall, PortState, Protocol};
-use crate::plan::arbitrary::plans;
+use crate::plan::arbitrary::{desired_instance, instance, plans};
 use crate::plan::{Options, plan_instance};
 
 fn key(port: i32) -> Key {
@@ -58,25 +58,8 @@ fn planned_as(
             until: None,
         }),
     };
-    let desired = crate::model::DesiredInstance {
-        mode,
-        strategy: crate::model::Strategy::Auto,
-        rules: wanted.iter().map(rule).collect(),
-        absent: Vec::new(),
-        expired: Vec::new(),
-        notes: Vec::new(),
-    };
-    let instance = crate::model::Instance {
-        id: InstanceId {
-            account: None,
-            region: "eu-central-1".into(),
-            name: "web-1".into(),
-        },
-        arn: "arn:aws:lightsail:eu-central-1:123456789012:Instance/1".into(),
-        tags: std::collections::BTreeMap::new(),
-        state: crate::model::InstanceState::Running,
-        address_type: crate::model::AddressType::Dualstack,
-    };
+    let desired = desired_instance(mode, wanted.iter().map(rule).collect());
+    let instance = instance("web-1", "dualstack");
     plan_instance(&instance, &desired, before, options)
 }
 

@@ -14,21 +14,11 @@ use proptest::strategy::Strategy as _;
 use super::*;
 use crate::exposure::{Access, Atom};
 use crate::model::arbitrary::{Universe, change, firewall, named};
-use crate::model::{AddressType, InstanceId, InstanceState, PortState, Protocol};
+use crate::model::{PortState, Protocol};
 use crate::plan::{Plan, Verdict, lint};
 
 fn instance() -> Instance {
-    Instance {
-        id: InstanceId {
-            account: None,
-            region: "eu-central-1".into(),
-            name: "web".into(),
-        },
-        arn: "arn:aws:lightsail:eu-central-1:123456789012:Instance/web".into(),
-        tags: BTreeMap::new(),
-        state: InstanceState::Running,
-        address_type: AddressType::Dualstack,
-    }
+    crate::plan::arbitrary::instance("web", "dualstack")
 }
 
 fn tcp(from: i32, to: i32) -> Key {

@@ -14,7 +14,7 @@ use crate::model::{
     Live, LiveFirewall, Mode, Origin, PortState, Protocol, Rule, Sources, Strategy,
 };
 use crate::plan::Call;
-use crate::plan::arbitrary::plans;
+use crate::plan::arbitrary::{desired_instance, plans};
 use crate::plan::{Options, plan};
 
 fn tcp(port: i32) -> Key {
@@ -59,14 +59,9 @@ fn planned(instances: &[(&str, &str, Vec<PortState>, Rules<'_>)]) -> Plan {
             region: region.into(),
             name: name.into(),
         };
-        let wanted = DesiredInstance {
-            mode: Mode::Authoritative,
-            strategy: Strategy::Auto,
-            rules: firewall(wanted).iter().map(|(k, s)| rule(*k, s)).collect(),
-            absent: Vec::new(),
-            expired: Vec::new(),
-            notes: Vec::new(),
-        };
+        let rules = firewall(wanted);
+        let rules = rules.iter().map(|(key, sources)| rule(*key, sources));
+        let wanted = desired_instance(Mode::Authoritative, rules.collect());
         let instance = Instance {
             id: id.clone(),
             arn: format!("arn:aws:lightsail:{region}:123456789012:Instance/{name}"),

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use super::{CheckedRules, Findings, Occurrence, Subject, policies};
 use crate::exposure::Access;
 use crate::model::{
-    AddressType, Cells, Declaration, Demand, Desired, DesiredInstance, Family, Instance,
-    InstanceId, InstanceState, Key, Live, LiveFirewall, Mode, Origin, Policies, Policy,
-    PolicySeverity, PortState, Protocol, Rule, Sources, Strategy,
+    Cells, Declaration, Demand, Desired, Family, Instance, InstanceId, Key, Live, LiveFirewall,
+    Mode, Origin, Policies, Policy, PolicySeverity, PortState, Protocol, Rule, Sources,
 };
+use crate::plan::arbitrary::{desired_instance, instance};
 use crate::plan::{self, Options, Plan};
 
 /// A rule: a key, and its sources.
@@ -143,20 +143,10 @@ fn scene(
     wanted: &[Line<'_>],
     policy: Policy,
 ) -> Scene {
-    let wanted = DesiredInstance {
-        mode,
-        strategy: Strategy::Auto,
-        rules: rules(wanted),
-        absent: Vec::new(),
-        expired: Vec::new(),
-        notes: Vec::new(),
-    };
+    let wanted = desired_instance(mode, rules(wanted));
     let instance = Instance {
         id: id(),
-        arn: "arn:aws:lightsail:eu-central-1:123456789012:Instance/1".into(),
-        tags: BTreeMap::new(),
-        state: InstanceState::Running,
-        address_type: AddressType::from_name(kind),
+        ..instance("web-1", kind)
     };
     let desired = Desired {
         instances: [(id(), wanted.into())].into(),
